@@ -1,0 +1,78 @@
+"""The one tree of errors. Every message is lower case, without a period, with values in backticks.
+
+    LicetError                     exit  http
+    ├── UsageError                   64   400   the call is wrong: a bad file, flag, value
+    │   └── InputError               64   400   ... at a place in a file (file, line, key)
+    ├── NotFoundError                 1   404   no such id, or not yours
+    ├── RefusedError                  1   409   understood and refused; nothing was changed
+    │   └── GateError                 1   451   the account must decide first
+    ├── DeniedError                   1   403   the content may not be opened
+    ├── BusyError                    75   503   try again: the database, a lock, a provider
+    └── BrokenError                  70   500   an invariant does not hold; stop
+
+The edge (cli, web) maps an error to an exit code or a status once, from the attributes of its class.
+"""
+
+from __future__ import annotations
+
+
+class LicetError(Exception):
+    """Any error of ours. ``hint`` is the mend, in one sentence, or empty."""
+
+    exit_code = 70
+    status = 500
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(LicetError):
+    exit_code = 64
+    status = 400
+
+
+class InputError(UsageError):
+    """A mistake in a file: names the place, the value and the mend."""
+
+    def __init__(self, message: str, hint: str = "", *, file: str = "", line: int = 0, key: str = "") -> None:
+        place = file + (f":{line}" if line else "")
+        parts = [p for p in (place, f"key `{key}`" if key else "") if p]
+        super().__init__(": ".join([*parts, message]), hint)
+        self.file, self.line, self.key = file, line, key
+
+
+class NotFoundError(LicetError):
+    exit_code = 1
+    status = 404
+
+
+class RefusedError(LicetError):
+    """Understood and refused. ``because`` is a stable word for programs."""
+
+    exit_code = 1
+    status = 409
+
+    def __init__(self, message: str, hint: str = "", *, because: str = "refused") -> None:
+        super().__init__(message, hint)
+        self.because = because
+
+
+class GateError(RefusedError):
+    status = 451
+
+
+class DeniedError(LicetError):
+    exit_code = 1
+    status = 403
+
+
+class BusyError(LicetError):
+    exit_code = 75
+    status = 503
+
+
+class BrokenError(LicetError):
+    exit_code = 70
+    status = 500

@@ -1,0 +1,219 @@
+"""Case files: worked examples of the policy, run against the rule.
+
+A case begins with an empty world; its events are in order; the state that an expectation asks for is that
+after all events at or before its moment. A difference says what was expected and what the rule answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from licet.errors import InputError
+from licet.policy.events import Event
+from licet.policy.file import Policies, Policy, extend, preset
+from licet.policy.period import instant, written
+from licet.policy.world import World
+
+ASKED = {
+    "turn": ("use", "because", "until"),
+    "conversation": ("keep_until", "safety_until"),
+    "account": ("gate",),
+    "feedback": ("share", "use", "because", "keep_until"),
+}
+_KEYS = ("case", "why", "policy", "events", "expect")
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """``case`` and ``subject`` name the place; ``key`` differs."""
+
+    case: str
+    subject: str
+    key: str
+    expected: object
+    actual: object
+
+    def __str__(self) -> str:
+        return (
+            f"{self.case}: {self.subject}: {self.key}: expected `{_shown(self.expected)}`, "
+            f"actual `{_shown(self.actual)}`"
+        )
+
+
+class Ran(msgspec.Struct, frozen=True, kw_only=True):
+    cases: int
+    expectations: int
+    differences: tuple[Difference, ...]
+
+    def __str__(self) -> str:
+        return f"{self.cases} cases, {self.expectations} expectations, {len(self.differences)} differ"
+
+
+def run_file(path: Path) -> Ran:
+    """Runs every case of a file; InputError for a file that is not one, naming the case and the mend."""
+    cases = _load(path)
+    differences: list[Difference] = []
+    expectations = 0
+    for number, case in enumerate(cases, 1):
+        name, expected, found = _run(case, str(path), number)
+        expectations += expected
+        differences += [msgspec.structs.replace(d, case=name) for d in found]
+    return Ran(cases=len(cases), expectations=expectations, differences=tuple(differences))
+
+
+def _load(path: Path) -> list[Any]:
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=str(path)) from error
+    try:
+        # JSON is YAML, and much quicker to read as what it is.
+        value = msgspec.json.decode(text) if text[:1] in b"[{" and text else yaml.load(text, Loader=yaml.CSafeLoader)  # noqa: S506
+    except (yaml.YAMLError, msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        raise InputError(f"is not YAML: {error}", file=str(path), line=mark.line + 1 if mark else 0) from error
+    if not isinstance(value, list):
+        raise InputError("is not a list of cases", "begin each case with `- case: name`", file=str(path))
+    return value
+
+
+def _run(case: object, file: str, number: int) -> tuple[str, int, list[Difference]]:
+    if not isinstance(case, Mapping):
+        raise InputError(f"case {number} is not a mapping", "begin each case with `- case: name`", file=file)
+    name = str(case.get("case", f"case {number}"))
+    for key in case:
+        if key not in _KEYS:
+            raise InputError(f"case `{name}`: unknown key", f"keys are {', '.join(_KEYS)}", file=file, key=str(key))
+    policies = Policies(_policies(case.get("policy"), file, name))
+    events = [_event(e, file, name, n) for n, e in enumerate(_list(case, "events", file, name), 1)]
+    expect = [_expectation(e, file, name, n) for n, e in enumerate(_list(case, "expect", file, name), 1)]
+    found = [d for _, differences in sorted(_answers(policies, events, expect)) for d in differences]
+    return name, len(expect), found
+
+
+def _answers(
+    policies: Policies, events: list[Event], expect: list[dict[str, Any]]
+) -> Iterator[tuple[int, list[Difference]]]:
+    """Each expectation's place and differences, in order of their moments."""
+    world = World(policies)
+    times = []
+    latest = None
+    for event in events:  # the order of a list is the order of what happened: times never decrease along it
+        latest = event.at if latest is None else max(latest, event.at)
+        times.append(latest)
+    applied = 0
+    for place in sorted(range(len(expect)), key=lambda n: expect[n]["at"]):
+        at = expect[place]["at"]
+        while applied < len(events) and times[applied] <= at:
+            world.apply(msgspec.structs.replace(events[applied], at=times[applied]))
+            applied += 1
+        world.advance(at)
+        yield place, list(_differences(world, expect[place]))
+
+
+def _differences(world: World, expected: Mapping[str, Any]) -> Iterator[Difference]:
+    asked = next(key for key in ASKED if key in expected)
+    actual = _actual(world, asked, expected)
+    subject = f"{asked} {expected[asked]}"
+    if "purpose" in expected:
+        subject += f" for {expected['purpose']}"
+    subject += f" at {written(expected['at'])}"
+    for key in ASKED[asked]:
+        if key in expected and expected[key] != actual[key]:
+            yield Difference(case="", subject=subject, key=key, expected=expected[key], actual=actual[key])
+
+
+def _actual(world: World, asked: str, expected: Mapping[str, Any]) -> dict[str, Any]:
+    name, at = expected[asked], expected["at"]
+    match asked:
+        case "turn":
+            decision = world.decide(name, expected["purpose"], at)
+            return {"use": decision.use, "because": decision.because.value, "until": decision.until}
+        case "conversation":
+            owned = world.conversations.get(name)
+            if owned is None:
+                return {"keep_until": "unknown", "safety_until": "unknown"}
+            return {"keep_until": owned.conversation.keep_until, "safety_until": owned.conversation.safety_until}
+        case "account":
+            answer = world.gate(name, at)
+            return {"gate": answer.value if answer else "unknown"}
+        case _:
+            return _actual_feedback(world, name, expected)
+
+
+def _actual_feedback(world: World, name: str, expected: Mapping[str, Any]) -> dict[str, Any]:
+    decision = world.decide_feedback(name, expected["at"])
+    answer = {"use": decision.use, "because": decision.because.value, "share": "none", "keep_until": None}
+    if name in world.feedback:
+        conversation, given = world.feedback[name]
+        held = bool(world.conversations[conversation].conversation.holds)
+        answer |= {"share": given.share.value, "keep_until": None if held else given.keep_until}
+    return answer
+
+
+def _policies(value: object, file: str, case: str) -> list[Policy]:
+    versions = value if isinstance(value, list) else [value]
+    result = []
+    for version in versions:
+        try:
+            if isinstance(version, str):
+                result.append(preset(version))
+            elif isinstance(version, Mapping):
+                result.append(extend(version))
+            else:
+                raise InputError("is neither a preset nor a mapping", "write a preset's name", key="policy")
+        except InputError as error:
+            raise InputError(f"case `{case}`: policy: {error.message}", error.hint, file=file) from error
+    if not result:
+        raise InputError(f"case `{case}`: names no policy", "write `policy: article-2025`", file=file)
+    return result
+
+
+def _list(case: Mapping[str, Any], key: str, file: str, name: str) -> list[Any]:
+    value = case.get(key)
+    if not isinstance(value, list):
+        raise InputError(f"case `{name}`: is missing or not a list", f"write `{key}:` and a list", file=file, key=key)
+    return value
+
+
+def _event(value: object, file: str, case: str, number: int) -> Event:
+    try:
+        if not isinstance(value, dict):
+            raise ValueError("is not a mapping")
+        return msgspec.convert({**value, "at": instant(value.get("at"))}, Event)
+    except (ValueError, msgspec.ValidationError) as error:
+        raise InputError(f"case `{case}`: event {number}: {error}", "see spec/policy.md", file=file) from error
+
+
+def _expectation(value: object, file: str, case: str, number: int) -> dict[str, Any]:
+    place = f"case `{case}`: expectation {number}"
+    if not isinstance(value, dict):
+        raise InputError(f"{place}: is not a mapping", "write {at: ..., turn: ..., ...}", file=file)
+    asked = [key for key in ASKED if key in value]
+    if len(asked) != 1:
+        raise InputError(f"{place}: asks for {len(asked)} things", f"name one of {', '.join(ASKED)}", file=file)
+    known = {"at", asked[0], *ASKED[asked[0]], *(["purpose"] if asked[0] == "turn" else [])}
+    for key in value:
+        if key not in known:
+            raise InputError(f"{place}: unknown key", f"keys are {', '.join(sorted(known))}", file=file, key=str(key))
+    if asked[0] == "turn" and "purpose" not in value:
+        raise InputError(f"{place}: has no purpose", "write `purpose: improve_models`", file=file)
+    if not any(key in value for key in ASKED[asked[0]]):
+        raise InputError(f"{place}: expects nothing", f"give one of {', '.join(ASKED[asked[0]])}", file=file)
+    result = dict(value)
+    try:
+        for key in ("at", "until", "keep_until", "safety_until"):
+            if result.get(key) is not None:
+                result[key] = instant(result[key])
+        instant(result.get("at"))
+    except ValueError as error:
+        raise InputError(f"{place}: {error}", "see spec/policy.md", file=file) from error
+    return result
+
+
+def _shown(value: object) -> object:
+    return written(value) if hasattr(value, "tzinfo") else value  # type: ignore[arg-type]

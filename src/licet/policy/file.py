@@ -1,0 +1,368 @@
+"""The policy file: one YAML file a version, loaded strictly, and the sequence of versions in force.
+
+Every mistake names the file, the line, the key and the mend. A policy is data: it holds no code and no
+expression. `Policies` is what the rule reads: versions in order of their first instant.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import yaml
+
+from licet.errors import InputError
+from licet.policy.period import Period, instant, parse_period, written
+
+PRESETS = ("article-2025", "strict")
+POLICY_BYTES_MAX = 1 << 20
+AGE_MAX = 150
+
+
+class Reach(StrEnum):
+    conversation = "conversation"
+    turn = "turn"
+
+
+class Keep(msgspec.Struct, frozen=True, kw_only=True):
+    """How long what is kept."""
+
+    opted_in: Period
+    opted_out: Period
+    incognito: Period
+    deleted: Period
+    flagged: Period
+    flag_score: Period
+    feedback_opted_in: Period
+    feedback_opted_out: Period
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """One version. ``decide_by`` is the last day, inclusive, on which an existing account may put it off."""
+
+    policy: str
+    version: str
+    effective: datetime
+    decide_by: date | None
+    material: bool
+    plans: frozenset[str]
+    surfaces: frozenset[str]
+    covers: frozenset[str]
+    reach: Reach
+    keep: Keep
+    origins: frozenset[str]
+    min_age: int | None
+    recipients: frozenset[str]
+
+    def in_scope(self, plan: str, surface: str) -> bool:
+        return plan in self.plans and surface in self.surfaces
+
+    def refuses_age(self, age: int | None) -> bool:
+        """Whether a minimum age is set and ``age`` is unknown or below it."""
+        return self.min_age is not None and (age is None or age < self.min_age)
+
+    def notice_ends(self) -> datetime | None:
+        """The first instant at which the notice can no longer be put off; None: it has no end."""
+        return None if self.decide_by is None else instant(self.decide_by + timedelta(days=1))
+
+    def document(self) -> dict[str, Any]:
+        """The policy as the file writes it, in the file's order."""
+        keep = self.keep
+        return {
+            "policy": self.policy,
+            "version": self.version,
+            "effective": written(self.effective),
+            "decide_by": self.decide_by.isoformat() if self.decide_by else None,
+            "material": self.material,
+            "scope": {"plans": sorted(self.plans), "surfaces": sorted(self.surfaces)},
+            "choice": {"covers": sorted(self.covers)},
+            "reach": self.reach.value,
+            "keep": {
+                "opted_in": str(keep.opted_in),
+                "opted_out": str(keep.opted_out),
+                "incognito": str(keep.incognito),
+                "deleted": str(keep.deleted),
+                "flagged": str(keep.flagged),
+                "flag_score": str(keep.flag_score),
+                "feedback": {
+                    "opted_in": str(keep.feedback_opted_in),
+                    "opted_out": str(keep.feedback_opted_out),
+                },
+            },
+            "origins": sorted(self.origins),
+            "min_age": self.min_age,
+            "recipients": sorted(self.recipients),
+        }
+
+    def sha256(self) -> bytes:
+        """The hash of its meaning: canonical JSON of `document`, so that comments and order do not count."""
+        return hashlib.sha256(msgspec.json.encode(self.document(), order="sorted")).digest()
+
+
+class Policies:
+    """The versions in order of their first instant; a place in this order names a version.
+
+    Before the first version is effective its scope and periods hold, and nobody is asked.
+    """
+
+    __slots__ = ("_effective", "versions")
+
+    def __init__(self, versions: Iterable[Policy]) -> None:
+        self.versions: tuple[Policy, ...] = tuple(sorted(versions, key=lambda v: v.effective))
+        if not self.versions:
+            raise ValueError("at least one policy version is needed")
+        self._effective = [version.effective for version in self.versions]
+
+    def __getitem__(self, number: int) -> Policy:
+        return self.versions[number]
+
+    def __len__(self) -> int:
+        return len(self.versions)
+
+    def number(self, at: datetime) -> int:
+        """The version that holds at ``at``: the newest effective one, or the first before any is."""
+        return max(0, bisect_right(self._effective, at) - 1)
+
+    def in_force(self, at: datetime) -> Policy:
+        return self.versions[self.number(at)]
+
+    def begun(self, at: datetime) -> bool:
+        """Whether the first version is effective."""
+        return at >= self._effective[0]
+
+    def newest_material(self, at: datetime) -> int | None:
+        """The newest material version effective at ``at``."""
+        effective = bisect_right(self._effective, at)
+        return next((n for n in range(effective - 1, -1, -1) if self.versions[n].material), None)
+
+
+def load(path: Path) -> Policy:
+    """The policy that the file at ``path`` writes, strictly; InputError names file, line, key and mend."""
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=str(path)) from error
+    if len(text) > POLICY_BYTES_MAX:
+        raise InputError(f"larger than {POLICY_BYTES_MAX} bytes: not a policy file", file=str(path))
+    try:
+        node = yaml.compose(text, Loader=yaml.CSafeLoader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or "not UTF-8 text"
+        raise InputError(f"is not YAML: {problem}", file=str(path), line=mark.line + 1 if mark else 0) from error
+    lines: dict[str, int] = {}
+    value = _plain(node, "", lines, str(path))
+    policy = read(value, file=str(path), lines=lines)
+    ends = policy.notice_ends()
+    if policy.material and ends is not None and ends <= policy.effective:
+        raise InputError(
+            f"`{policy.decide_by}` is before `effective`",
+            "a material version leaves people at least its first day to decide, or has no `decide_by`",
+            file=str(path), line=lines.get("decide_by", 0), key="decide_by",
+        )  # fmt: skip
+    return policy
+
+
+@cache
+def preset_text(name: str) -> str:
+    return (files("licet.policy") / "presets" / f"{name}.yaml").read_text(encoding="utf-8")
+
+
+@cache
+def _preset_document(name: str) -> dict[str, Any]:
+    return cast("dict[str, Any]", yaml.load(preset_text(name), Loader=yaml.CSafeLoader))  # noqa: S506 safe loader
+
+
+@cache
+def preset(name: str) -> Policy:
+    """The preset of that name; InputError for another."""
+    if name not in PRESETS:
+        raise InputError(f"`{name}` is not a preset", f"there are {', '.join(PRESETS)}", key="policy")
+    return read(_preset_document(name), file=f"{name}.yaml")
+
+
+def extend(changes: Mapping[str, Any], *, file: str = "", lines: Mapping[str, int] | None = None) -> Policy:
+    """The preset that ``extends`` names with ``changes`` laid over it, key by key at every depth."""
+    rest = {key: value for key, value in changes.items() if key != "extends"}
+    if "extends" not in changes:
+        return read(rest, file=file, lines=lines)
+    name = changes["extends"]
+    preset(name)
+    return read(_laid_over(_preset_document(name), rest), file=file, lines=lines)
+
+
+def read(value: object, *, file: str = "", lines: Mapping[str, int] | None = None) -> Policy:
+    """The policy that a plain value writes; InputError names the key and the mend."""
+    fields = _Fields(value, file, lines or {}, "")
+    policy = fields.text("policy")
+    version = fields.text("version")
+    effective = fields.instant("effective")
+    decide_by = fields.day("decide_by")
+    material = fields.flag("material")
+    scope = fields.inner("scope")
+    choice = fields.inner("choice")
+    keep = fields.inner("keep")
+    feedback = keep.inner("feedback")
+    result = Policy(
+        policy=policy,
+        version=version,
+        effective=effective,
+        decide_by=decide_by,
+        material=material,
+        plans=scope.names("plans"),
+        surfaces=scope.names("surfaces"),
+        covers=choice.names("covers"),
+        reach=Reach(fields.one_of("reach", tuple(Reach))),
+        keep=Keep(
+            opted_in=keep.period("opted_in"),
+            opted_out=keep.period("opted_out"),
+            incognito=keep.period("incognito"),
+            deleted=keep.period("deleted"),
+            flagged=keep.period("flagged"),
+            flag_score=keep.period("flag_score"),
+            feedback_opted_in=feedback.period("opted_in"),
+            feedback_opted_out=feedback.period("opted_out"),
+        ),
+        origins=fields.names("origins"),
+        min_age=fields.age("min_age"),
+        recipients=fields.names("recipients", empty=True),
+    )
+    for part in (fields, scope, choice, keep, feedback):
+        part.finish()
+    return result
+
+
+class _Fields:
+    """Takes the known keys of one mapping, and complains about the rest."""
+
+    def __init__(self, value: object, file: str, lines: Mapping[str, int], at: str) -> None:
+        self._file, self._lines, self._at = file, lines, at
+        self._taken: list[str] = []
+        if not isinstance(value, Mapping):
+            raise self._wrong("", "is not a mapping of keys", "write `key: value` lines")
+        self._value = value
+
+    def _wrong(self, key: str, message: str, mend: str) -> InputError:
+        full = f"{self._at}.{key}" if self._at and key else self._at or key
+        return InputError(message, mend, file=self._file, line=self._lines.get(full, 0), key=full)
+
+    def _take(self, key: str, mend: str) -> Any:  # noqa: ANN401 what a YAML file may hold
+        self._taken.append(key)
+        if key not in self._value:
+            raise self._wrong(key, "is missing", mend)
+        return self._value[key]
+
+    def finish(self) -> None:
+        for key in self._value:
+            if key not in self._taken:
+                raise self._wrong(str(key), "is not a key of a policy", f"keys here are {', '.join(self._taken)}")
+
+    def inner(self, key: str) -> _Fields:
+        value = self._take(key, "write a mapping")
+        return _Fields(value, self._file, self._lines, f"{self._at}.{key}" if self._at else key)
+
+    def text(self, key: str) -> str:
+        value = self._take(key, 'write a name, in quotes if it looks like a date: "2025-08-28"')
+        if not isinstance(value, str) or not value.strip():
+            raise self._wrong(key, f"`{value}` is not text", 'write it in quotes: "2025-08-28"')
+        return value
+
+    def flag(self, key: str) -> bool:
+        value = self._take(key, "write true or false")
+        if not isinstance(value, bool):
+            raise self._wrong(key, f"`{value}` is neither true nor false", "write true or false")
+        return value
+
+    def one_of(self, key: str, words: tuple[str, ...]) -> str:
+        value = self._take(key, f"write {' or '.join(words)}")
+        if value not in words:
+            raise self._wrong(key, f"`{value}` is not one of {', '.join(words)}", f"write {' or '.join(words)}")
+        return cast("str", value)
+
+    def names(self, key: str, *, empty: bool = False) -> frozenset[str]:
+        value = self._value.get(key, []) if empty else self._take(key, "write a list: [a, b]")
+        self._taken.append(key)
+        if not isinstance(value, list) or not all(isinstance(v, str) and v for v in value):
+            raise self._wrong(key, f"`{value}` is not a list of names", "write a list: [a, b]")
+        if not value and not empty:
+            raise self._wrong(key, "is an empty list", "name at least one")
+        if len(set(value)) != len(value):
+            raise self._wrong(key, "names something twice", "name each once")
+        return frozenset(value)
+
+    def period(self, key: str) -> Period:
+        value = self._take(key, "write a period: P30D or P5Y")
+        try:
+            return parse_period(value if isinstance(value, str) else repr(value))
+        except ValueError as error:
+            raise self._wrong(key, str(error), "periods have one unit: days D, weeks W, months M or years Y") from None
+
+    def instant(self, key: str) -> datetime:
+        value = self._take(key, "write a day: 2025-08-28")
+        try:
+            return instant(value)
+        except ValueError as error:
+            raise self._wrong(key, str(error), "write a day that exists") from None
+
+    def day(self, key: str) -> date | None:
+        self._taken.append(key)
+        value = self._value.get(key)
+        if isinstance(value, str):
+            try:
+                value = date.fromisoformat(value)
+            except ValueError:
+                raise self._wrong(key, f"`{value}` is not a day", "write a day that exists: 2025-09-28") from None
+        if isinstance(value, datetime) or not isinstance(value, date | None):
+            raise self._wrong(key, f"`{value}` is not a day", "write a day without a time: 2025-09-28")
+        return value
+
+    def age(self, key: str) -> int | None:
+        self._taken.append(key)
+        value = self._value.get(key)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= AGE_MAX):
+            raise self._wrong(key, f"`{value}` is not an age", "write whole years, or null where age is not asked")
+        return cast("int | None", value)
+
+
+def _laid_over(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(under)
+    for key, value in over.items():
+        below = under.get(key)
+        both = isinstance(below, Mapping) and isinstance(value, Mapping)
+        result[key] = _laid_over(cast("Mapping[str, Any]", below), value) if both else value
+    return result
+
+
+def _plain(node: yaml.Node | None, at: str, lines: dict[str, int], file: str) -> object:
+    """The plain value of a composed YAML node; notes the line of each key, and refuses a key given twice."""
+    if node is None:
+        return None
+    if isinstance(node, yaml.MappingNode):
+        result: dict[str, object] = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value)
+            full = f"{at}.{key}" if at else key
+            if key in result:
+                raise InputError("is given twice", "keep one", file=file, line=key_node.start_mark.line + 1, key=full)
+            lines[full] = key_node.start_mark.line + 1
+            result[key] = _plain(value_node, full, lines, file)
+        return result
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(item, at, lines, file) for item in node.value]
+    try:
+        return yaml.SafeLoader("").construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+    except ValueError:  # an impossible date, such as 30 February
+        return node.value
+
+
+def utc_day(at: datetime) -> date:
+    """The UTC day that holds ``at``."""
+    return at.astimezone(UTC).date()

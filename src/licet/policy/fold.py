@@ -1,0 +1,397 @@
+"""From events to state: what each event does to an account, a conversation and its dates.
+
+Pure functions from state to state. Those that end a grant return `Ending`: the instant to which the content
+and the feedback of the whole account come nearer, so that one verb serves both a state in memory
+(`shortened`) and a statement over a table. Callers bring the account to the moment first (`advance`), give
+times that never decrease along the order, and fold an account's events one by one.
+
+    advance  versions that became effective: each ends, at its first instant, the grants it does not allow
+    stamp    what held when a turn was taken, and the grant it was given under
+    redate   the dates that a turn sets; every other event only brings dates nearer
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TypeVar
+
+import msgspec
+from msgspec.structs import replace
+
+from licet.policy.decide import Gate, gate
+from licet.policy.file import Policies, Reach
+from licet.policy.state import (
+    Account,
+    Conversation,
+    Feedback,
+    Grant,
+    Kind,
+    Role,
+    Segment,
+    Share,
+    Stamp,
+    Standing,
+)
+
+
+class Cause(StrEnum):
+    """What ended a grant, or brought an account's content nearer to its end."""
+
+    refused = "refused"
+    lapsed = "lapsed"
+    closed = "closed"
+
+
+class Effect(StrEnum):
+    """What a choice did."""
+
+    began = "began"
+    affirmed = "affirmed"
+    withdrew = "withdrew"
+    declined = "declined"
+    none = "none"
+
+
+class Refusal(StrEnum):
+    """Why a turn was not taken."""
+
+    closed = "closed"
+    must_decide = "must_decide"
+    deleted = "deleted"
+    expired = "expired"
+
+
+class Ending(msgspec.Struct, frozen=True, kw_only=True):
+    """All content of the account comes to at most ``content_until``, its feedback to at most ``feedback_until``.
+
+    ``grant`` is the grant that ended, None where a closing found none in force.
+    """
+
+    cause: Cause
+    at: datetime
+    grant: int | None
+    content_until: datetime
+    feedback_until: datetime
+
+
+class Changed(msgspec.Struct, frozen=True, kw_only=True):
+    """An account after an event, and what the event ended."""
+
+    account: Account
+    endings: tuple[Ending, ...] = ()
+
+
+class Chosen(msgspec.Struct, frozen=True, kw_only=True):
+    account: Account
+    effect: Effect
+    endings: tuple[Ending, ...] = ()
+
+
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation after a turn: the turn's number and the place of its segment."""
+
+    conversation: Conversation
+    turn: int
+    segment: int
+
+
+def open_account(policies: Policies, at: datetime, plan: str, age: int | None) -> Account:
+    return Account(plan=plan, age=age, opened_at=at, last_at=at, seen=policies.number(at))
+
+
+def advance(account: Account, policies: Policies, at: datetime) -> Changed:
+    """The account at ``at``: each version that became effective since ends the grant it does not allow."""
+    endings: list[Ending] = []
+    now = policies.number(at)
+    for number in range(account.seen + 1, now + 1):
+        version = policies[number]
+        if account.plan not in version.plans or version.refuses_age(account.age):
+            account, ended = _lapsed(account, policies, version.effective)
+            endings += ended
+    return Changed(account=replace(account, seen=max(now, account.seen), last_at=at), endings=tuple(endings))
+
+
+def set_plan(account: Account, policies: Policies, at: datetime, plan: str) -> Changed:
+    account = replace(account, plan=plan)
+    if plan in policies.in_force(at).plans:
+        return Changed(account=account)
+    account, endings = _lapsed(account, policies, at)
+    return Changed(account=account, endings=endings)
+
+
+def set_age(account: Account, policies: Policies, at: datetime, age: int | None) -> Changed:
+    account = replace(account, age=age)
+    if not policies.in_force(at).refuses_age(age):
+        return Changed(account=account)
+    account, endings = _lapsed(account, policies, at)
+    return Changed(account=account, endings=endings)
+
+
+def close_account(account: Account, policies: Policies, at: datetime) -> Changed:
+    """Closing ends the grant and puts everything under `keep.deleted`; dates only come nearer, also the second time."""
+    until = policies.in_force(at).keep.deleted.after(at)
+    ending = _ending(account, policies, at, Cause.closed)
+    if account.grant is None:
+        ending = replace(ending, content_until=until, feedback_until=until)
+    ending = replace(
+        ending, content_until=min(until, ending.content_until), feedback_until=min(until, ending.feedback_until)
+    )
+    closed = replace(account, closed_at=account.closed_at or at, grant=None)
+    return Changed(account=closed, endings=(ending,))
+
+
+def choose(account: Account, policies: Policies, at: datetime, allow: bool, age: int | None = None) -> Chosen:
+    """The choice. An age given with it is set first, even where the rest then has no effect."""
+    endings: tuple[Ending, ...] = ()
+    if age is not None:
+        aged = set_age(account, policies, at, age)
+        account, endings = aged.account, aged.endings
+    version = policies.in_force(at)
+    if account.closed_at is not None or not policies.begun(at):
+        return Chosen(account=account, effect=Effect.none, endings=endings)
+    if not allow:
+        return _refused(account, policies, at, endings)
+    if account.plan not in version.plans or version.refuses_age(account.age):
+        return Chosen(account=account, effect=Effect.none, endings=endings)
+    account = replace(account, answered=policies.number(at))
+    if account.grant is not None:
+        return Chosen(account=account, effect=Effect.affirmed, endings=endings)
+    number = account.grants + 1
+    begun = replace(account, standing=Standing.granted, grant=number, grants=number)
+    return Chosen(account=begun, effect=Effect.began, endings=endings)
+
+
+def _refused(account: Account, policies: Policies, at: datetime, endings: tuple[Ending, ...]) -> Chosen:
+    if account.grant is not None:
+        endings = (*endings, _ending(account, policies, at, Cause.refused))
+    standing = Standing.withdrawn if account.grants else Standing.declined
+    effect = Effect.withdrew if account.grant is not None else Effect.declined
+    account = replace(account, standing=standing, grant=None, answered=policies.number(at))
+    return Chosen(account=account, effect=effect, endings=endings)
+
+
+def _lapsed(account: Account, policies: Policies, at: datetime) -> tuple[Account, tuple[Ending, ...]]:
+    """A grant in force ends and the answer is forgotten; a refusal is no grant and stands."""
+    if account.grant is None:
+        return account, ()
+    ending = _ending(account, policies, at, Cause.lapsed)
+    return replace(account, standing=Standing.lapsed, grant=None, answered=None), (ending,)
+
+
+def _ending(account: Account, policies: Policies, at: datetime, cause: Cause) -> Ending:
+    keep = policies.in_force(at).keep
+    return Ending(
+        cause=cause,
+        at=at,
+        grant=account.grant,
+        content_until=keep.opted_out.after(at),
+        feedback_until=keep.feedback_opted_out.after(at),
+    )
+
+
+def current_grant(
+    account: Account, conversation: Conversation | None, policies: Policies, at: datetime
+) -> Grant | None:
+    """The grant that a user's in-scope turn of this conversation, taken now, would be given."""
+    if account.grant is None or is_stale(account, policies, at):
+        return None
+    if policies.in_force(at).refuses_age(account.age):
+        return None
+    if conversation is None:
+        return Grant(account.grant, 0)
+    if conversation.incognito or conversation.narrowed:
+        return None
+    return Grant(account.grant, conversation.widenings)
+
+
+def is_stale(account: Account, policies: Policies, at: datetime) -> bool:
+    """A grant is in force, but the newest material version, or a later one, is not answered."""
+    newest = policies.newest_material(at)
+    unanswered = newest is not None and (account.answered is None or account.answered < newest)
+    return account.grant is not None and unanswered
+
+
+def stamp(
+    account: Account, conversation: Conversation, policies: Policies, at: datetime, role: Role, surface: str
+) -> Stamp:
+    """The stamp of a turn taken now."""
+    number = policies.number(at)
+    in_scope = policies[number].in_scope(account.plan, surface)
+    grant = current_grant(account, conversation, policies, at) if in_scope else None
+    if grant is not None and role is not Role.user and _asked_under(conversation) != grant:
+        grant = None
+    return Stamp(
+        plan=account.plan,
+        surface=surface,
+        in_scope=in_scope,
+        version=number,
+        narrowed=conversation.narrowed,
+        stale=is_stale(account, policies, at),
+        grant=grant,
+    )
+
+
+def _asked_under(conversation: Conversation) -> Grant | None:
+    """The grant of the last turn in which the person spoke."""
+    spoken = (s for s in reversed(conversation.segments) if s.has_user)
+    return next((s.stamp.grant for s in spoken), None)
+
+
+def refusal(
+    account: Account, conversation: Conversation | None, policies: Policies, at: datetime, role: Role
+) -> Refusal | None:
+    """Why a live turn would not be taken now, or None."""
+    if account.closed_at is not None:
+        return Refusal.closed
+    if conversation is not None and conversation.deleted_at is not None:
+        return Refusal.deleted
+    if conversation is not None and conversation.content_until <= at:
+        return Refusal.expired
+    if role is Role.user and gate(account, policies, at) is Gate.must_decide:
+        return Refusal.must_decide
+    return None
+
+
+def begin(*, incognito: bool = False, kind: Kind = Kind.chat, narrow: bool = False) -> Conversation:
+    """A conversation before its first turn, which fixes these."""
+    return Conversation(incognito=incognito, kind=kind, narrowed=narrow)
+
+
+def say(
+    account: Account, conversation: Conversation, policies: Policies, at: datetime, role: Role, surface: str
+) -> Said:
+    """The conversation with one more turn: stamped, in a segment, and every segment not yet expired dated anew.
+
+    Live callers ask `refusal` first. A turn after an expired segment begins a new one even under the same
+    stamp: the key of the expired one is gone, and what has left cannot be added to.
+    """
+    mark = stamp(account, conversation, policies, at, role, surface)
+    number = conversation.turns + 1
+    segments = list(conversation.segments)
+    last = segments[-1] if segments else None
+    spoke = role is Role.user
+    if last is not None and last.stamp == mark and last.keep_until > at:
+        segments[-1] = replace(last, last_turn=number, last_at=at, has_user=last.has_user or spoke)
+    else:
+        undated = at + timedelta.resolution  # not yet expired; `redate` gives the date
+        segments.append(
+            Segment(
+                stamp=mark, first_turn=number, last_turn=number, last_at=at, has_user=spoke, keep_until=undated
+            )
+        )
+    longer = replace(conversation, segments=tuple(segments))
+    return Said(
+        conversation=redate(account, longer, policies, at), turn=number, segment=len(segments) - 1
+    )
+
+
+def redate(account: Account, conversation: Conversation, policies: Policies, at: datetime) -> Conversation:
+    """The dates that a turn taken at ``at`` sets."""
+    version = policies.in_force(at)
+    keep = version.keep
+    out = (keep.incognito if conversation.incognito else keep.opted_out).after(at)
+    current = current_grant(account, conversation, policies, at)
+    if version.reach is Reach.conversation:
+        whole = (
+            current is not None
+            and conversation.segments[conversation.deciding].stamp.grant == current
+            and all(_in_scope_both(s.stamp, policies, version.plans, version.surfaces) for s in conversation.segments)
+        )
+        granted = keep.opted_in.after(at)
+
+        def until(segment: Segment) -> datetime:
+            return granted if whole and not segment.stamp.narrowed else out
+    else:
+
+        def until(segment: Segment) -> datetime:
+            under = current is not None and segment.stamp.grant == current
+            return keep.opted_in.after(segment.last_at) if under else out
+
+    dated = tuple(s if s.keep_until <= at else replace(s, keep_until=until(s)) for s in conversation.segments)
+    return replace(conversation, segments=dated)
+
+
+def _in_scope_both(mark: Stamp, policies: Policies, plans: frozenset[str], surfaces: frozenset[str]) -> bool:
+    taken = policies[mark.version]
+    return taken.in_scope(mark.plan, mark.surface) and mark.plan in plans and mark.surface in surfaces
+
+
+def delete(conversation: Conversation, policies: Policies, at: datetime) -> Conversation:
+    """Ends all use now; deleted again, its dates may still come nearer, never later."""
+    deleted = replace(conversation, deleted_at=conversation.deleted_at or at)
+    return shortened(deleted, policies.in_force(at).keep.deleted.after(at))
+
+
+def narrow(conversation: Conversation, policies: Policies, at: datetime) -> Conversation:
+    """Kept out from now on; the same conversation where it is so already, or deleted."""
+    if conversation.narrowed or conversation.deleted_at is not None:
+        return conversation
+    return shortened(replace(conversation, narrowed=True), policies.in_force(at).keep.opted_out.after(at))
+
+
+def widen(conversation: Conversation) -> Conversation:
+    """Let in what follows; the same conversation where it is so already, or deleted."""
+    if not conversation.narrowed or conversation.deleted_at is not None:
+        return conversation
+    return replace(conversation, narrowed=False, widenings=conversation.widenings + 1)
+
+
+def flag(conversation: Conversation, policies: Policies, at: datetime) -> Conversation:
+    """The mark on what has been said so far; nothing on deleted content, or on a segment that has expired."""
+    if conversation.deleted_at is not None or conversation.content_until <= at:
+        return conversation
+    until = policies.in_force(at).keep.flagged.after(at)
+    marked = tuple(
+        s if s.keep_until <= at else replace(s, flagged_turn=s.last_turn, safety_until=until)
+        for s in conversation.segments
+    )
+    return replace(conversation, safety_until=until, segments=marked)
+
+
+def unflag(conversation: Conversation) -> Conversation:
+    unmarked = tuple(
+        s if s.safety_until is None else replace(s, flagged_turn=0, safety_until=None) for s in conversation.segments
+    )
+    return replace(conversation, safety_until=None, segments=unmarked)
+
+
+def hold(conversation: Conversation, at: datetime, matter: str) -> Conversation:
+    if conversation.content_until <= at:
+        return conversation
+    return replace(conversation, holds=conversation.holds | {matter})
+
+
+def unhold(conversation: Conversation, matter: str) -> Conversation:
+    return replace(conversation, holds=conversation.holds - {matter})
+
+
+def feedback(
+    account: Account, conversation: Conversation, policies: Policies, at: datetime, share: Share
+) -> Feedback | None:
+    """The feedback given now, dated once; None where none can be given."""
+    if account.closed_at is not None or conversation.deleted_at is not None or conversation.content_until <= at:
+        return None
+    keep = policies.in_force(at).keep
+    grant = current_grant(account, conversation, policies, at)
+    period = keep.feedback_opted_in if grant is not None else keep.feedback_opted_out
+    return Feedback(
+        share=Share.rating if conversation.incognito else share,
+        version=policies.number(at),
+        grant=grant,
+        narrowed=conversation.narrowed,
+        keep_until=period.after(at),
+    )
+
+
+_Dated = TypeVar("_Dated", Segment, Feedback)
+
+
+def nearer(dated: _Dated, until: datetime) -> _Dated:
+    """The same with its date at most ``until``."""
+    return dated if dated.keep_until <= until else replace(dated, keep_until=until)
+
+
+def shortened(conversation: Conversation, until: datetime) -> Conversation:
+    """Every segment comes to at most ``until``."""
+    return replace(conversation, segments=tuple(nearer(s, until) for s in conversation.segments))
