@@ -17,6 +17,7 @@ from licet.errors import InputError
 from licet.policy.events import Event
 from licet.policy.file import Policies, Policy, extend, preset
 from licet.policy.period import instant, written
+from licet.policy.plain import plain
 from licet.policy.world import World
 
 ASKED = {
@@ -71,14 +72,24 @@ def _load(path: Path) -> list[Any]:
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", file=str(path)) from error
     try:
-        # JSON is YAML, and much quicker to read as what it is.
-        value = msgspec.json.decode(text) if text[:1] in b"[{" and text else yaml.load(text, Loader=yaml.CSafeLoader)  # noqa: S506
-    except (yaml.YAMLError, msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+        value = _value(text)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
-        raise InputError(f"is not YAML: {error}", file=str(path), line=mark.line + 1 if mark else 0) from error
+        problem = getattr(error, "problem", None) or "not UTF-8 text"
+        raise InputError(f"is not YAML: {problem}", file=str(path), line=mark.line + 1 if mark else 0) from error
     if not isinstance(value, list):
         raise InputError("is not a list of cases", "begin each case with `- case: name`", file=str(path))
     return value
+
+
+def _value(text: bytes) -> object:
+    """JSON is YAML, and much quicker to read as what it is; what only looks like JSON is read as YAML."""
+    if text.startswith(b"["):
+        try:
+            return msgspec.json.decode(text)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass
+    return plain(text)
 
 
 def _run(case: object, file: str, number: int) -> tuple[str, int, list[Difference]]:
@@ -147,7 +158,8 @@ def _actual(world: World, asked: str, expected: Mapping[str, Any]) -> dict[str, 
 
 def _actual_feedback(world: World, name: str, expected: Mapping[str, Any]) -> dict[str, Any]:
     decision = world.decide_feedback(name, expected["at"])
-    answer = {"use": decision.use, "because": decision.because.value, "share": "none", "keep_until": None}
+    answer: dict[str, Any] = {"use": decision.use, "because": decision.because.value}
+    answer |= {"share": "none", "keep_until": None}
     if name in world.feedback:
         conversation, given = world.feedback[name]
         held = bool(world.conversations[conversation].conversation.holds)
@@ -184,7 +196,8 @@ def _event(value: object, file: str, case: str, number: int) -> Event:
     try:
         if not isinstance(value, dict):
             raise ValueError("is not a mapping")
-        return msgspec.convert({**value, "at": instant(value.get("at"))}, Event)
+        event: Event = msgspec.convert({**value, "at": instant(value.get("at"))}, Event)
+        return event
     except (ValueError, msgspec.ValidationError) as error:
         raise InputError(f"case `{case}`: event {number}: {error}", "see spec/policy.md", file=file) from error
 

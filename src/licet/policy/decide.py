@@ -64,7 +64,7 @@ MEANING: dict[Because, str] = {
     Because.unknown: "there is no such turn",
 }
 
-_STANDING = {s: Because(s.value) for s in Standing if s is not Standing.granted}
+_STANDING: dict[Standing, Because] = {s: Because(s.value) for s in Standing if s is not Standing.granted}
 
 
 class Decision(msgspec.Struct, frozen=True):

@@ -25,6 +25,11 @@ from licet.policy.period import Period, instant, parse_period, written
 PRESETS = ("article-2025", "strict")
 POLICY_BYTES_MAX = 1 << 20
 AGE_MAX = 150
+KEYS = (
+    "policy", "version", "effective", "decide_by", "material", "scope", "choice", "reach", "keep", "origins",
+    "min_age", "recipients",
+)  # fmt: skip
+KEEP_KEYS = ("opted_in", "opted_out", "incognito", "deleted", "flagged", "flag_score", "feedback")
 
 
 class Reach(StrEnum):
@@ -159,7 +164,7 @@ def load(path: Path) -> Policy:
         problem = getattr(error, "problem", None) or "not UTF-8 text"
         raise InputError(f"is not YAML: {problem}", file=str(path), line=mark.line + 1 if mark else 0) from error
     lines: dict[str, int] = {}
-    value = _plain(node, "", lines, str(path))
+    value = _Plain(lines, str(path)).value(node, "")
     policy = read(value, file=str(path), lines=lines)
     ends = policy.notice_ends()
     if policy.material and ends is not None and ends <= policy.effective:
@@ -178,7 +183,7 @@ def preset_text(name: str) -> str:
 
 @cache
 def _preset_document(name: str) -> dict[str, Any]:
-    return cast("dict[str, Any]", yaml.load(preset_text(name), Loader=yaml.CSafeLoader))  # noqa: S506 safe loader
+    return cast("dict[str, Any]", yaml.load(preset_text(name), Loader=yaml.CSafeLoader))
 
 
 @cache
@@ -201,17 +206,17 @@ def extend(changes: Mapping[str, Any], *, file: str = "", lines: Mapping[str, in
 
 def read(value: object, *, file: str = "", lines: Mapping[str, int] | None = None) -> Policy:
     """The policy that a plain value writes; InputError names the key and the mend."""
-    fields = _Fields(value, file, lines or {}, "")
+    fields = _Fields(value, file, lines or {}, "", KEYS)
     policy = fields.text("policy")
     version = fields.text("version")
     effective = fields.instant("effective")
     decide_by = fields.day("decide_by")
     material = fields.flag("material")
-    scope = fields.inner("scope")
-    choice = fields.inner("choice")
-    keep = fields.inner("keep")
-    feedback = keep.inner("feedback")
-    result = Policy(
+    scope = fields.inner("scope", ("plans", "surfaces"))
+    choice = fields.inner("choice", ("covers",))
+    keep = fields.inner("keep", KEEP_KEYS)
+    feedback = keep.inner("feedback", ("opted_in", "opted_out"))
+    return Policy(
         policy=policy,
         version=version,
         effective=effective,
@@ -235,39 +240,34 @@ def read(value: object, *, file: str = "", lines: Mapping[str, int] | None = Non
         min_age=fields.age("min_age"),
         recipients=fields.names("recipients", empty=True),
     )
-    for part in (fields, scope, choice, keep, feedback):
-        part.finish()
-    return result
 
 
 class _Fields:
-    """Takes the known keys of one mapping, and complains about the rest."""
+    """Takes the known keys of one mapping. An unknown one is told first: a missing key is often one misspelt."""
 
-    def __init__(self, value: object, file: str, lines: Mapping[str, int], at: str) -> None:
+    def __init__(self, value: object, file: str, lines: Mapping[str, int], at: str, keys: tuple[str, ...]) -> None:
         self._file, self._lines, self._at = file, lines, at
-        self._taken: list[str] = []
         if not isinstance(value, Mapping):
             raise self._wrong("", "is not a mapping of keys", "write `key: value` lines")
         self._value = value
+        for key in value:
+            if key not in keys:
+                raise self._wrong(str(key), "is not a key of a policy", f"keys here are {', '.join(keys)}")
 
     def _wrong(self, key: str, message: str, mend: str) -> InputError:
+        """At the key's line, or where it is missing at that of the mapping it belongs to."""
         full = f"{self._at}.{key}" if self._at and key else self._at or key
-        return InputError(message, mend, file=self._file, line=self._lines.get(full, 0), key=full)
+        line = self._lines.get(full) or self._lines.get(self._at) or (1 if self._lines else 0)
+        return InputError(message, mend, file=self._file, line=line, key=full)
 
     def _take(self, key: str, mend: str) -> Any:  # noqa: ANN401 what a YAML file may hold
-        self._taken.append(key)
         if key not in self._value:
             raise self._wrong(key, "is missing", mend)
         return self._value[key]
 
-    def finish(self) -> None:
-        for key in self._value:
-            if key not in self._taken:
-                raise self._wrong(str(key), "is not a key of a policy", f"keys here are {', '.join(self._taken)}")
-
-    def inner(self, key: str) -> _Fields:
+    def inner(self, key: str, keys: tuple[str, ...]) -> _Fields:
         value = self._take(key, "write a mapping")
-        return _Fields(value, self._file, self._lines, f"{self._at}.{key}" if self._at else key)
+        return _Fields(value, self._file, self._lines, f"{self._at}.{key}" if self._at else key, keys)
 
     def text(self, key: str) -> str:
         value = self._take(key, 'write a name, in quotes if it looks like a date: "2025-08-28"')
@@ -289,7 +289,6 @@ class _Fields:
 
     def names(self, key: str, *, empty: bool = False) -> frozenset[str]:
         value = self._value.get(key, []) if empty else self._take(key, "write a list: [a, b]")
-        self._taken.append(key)
         if not isinstance(value, list) or not all(isinstance(v, str) and v for v in value):
             raise self._wrong(key, f"`{value}` is not a list of names", "write a list: [a, b]")
         if not value and not empty:
@@ -313,7 +312,6 @@ class _Fields:
             raise self._wrong(key, str(error), "write a day that exists") from None
 
     def day(self, key: str) -> date | None:
-        self._taken.append(key)
         value = self._value.get(key)
         if isinstance(value, str):
             try:
@@ -325,11 +323,10 @@ class _Fields:
         return value
 
     def age(self, key: str) -> int | None:
-        self._taken.append(key)
         value = self._value.get(key)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= AGE_MAX):
             raise self._wrong(key, f"`{value}` is not an age", "write whole years, or null where age is not asked")
-        return cast("int | None", value)
+        return value
 
 
 def _laid_over(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -341,26 +338,48 @@ def _laid_over(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, A
     return result
 
 
-def _plain(node: yaml.Node | None, at: str, lines: dict[str, int], file: str) -> object:
-    """The plain value of a composed YAML node; notes the line of each key, and refuses a key given twice."""
-    if node is None:
-        return None
-    if isinstance(node, yaml.MappingNode):
+class _Plain:
+    """The plain values of composed YAML nodes; notes the line of each key, and refuses one given twice.
+
+    An alias is refused as well: what a policy means is to be read where it stands.
+    """
+
+    def __init__(self, lines: dict[str, int], file: str) -> None:
+        self._lines, self._file = lines, file
+        self._seen: set[int] = set()
+
+    def value(self, node: yaml.Node | None, at: str) -> object:
+        if node is None:
+            return None
+        if id(node) in self._seen:
+            raise self._wrong(node, at, "uses an alias", "write the value out")
+        self._seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, at)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.value(item, at) for item in node.value]
+        try:
+            return yaml.SafeLoader("").construct_object(node, deep=True)
+        except ValueError:  # an impossible date, such as 30 February
+            return node.value
+        except (yaml.YAMLError, AttributeError):  # AttributeError: PyYAML's, for a tag that the text does not fit
+            raise self._wrong(node, at, f"has the tag `{node.tag}`", "write it without a tag") from None
+
+    def _mapping(self, node: yaml.MappingNode, at: str) -> dict[str, object]:
         result: dict[str, object] = {}
         for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise self._wrong(key_node, at, "holds a key that is not a name", "write `key: value` lines")
             key = str(key_node.value)
             full = f"{at}.{key}" if at else key
             if key in result:
-                raise InputError("is given twice", "keep one", file=file, line=key_node.start_mark.line + 1, key=full)
-            lines[full] = key_node.start_mark.line + 1
-            result[key] = _plain(value_node, full, lines, file)
+                raise self._wrong(key_node, full, "is given twice", "keep one")
+            self._lines[full] = key_node.start_mark.line + 1
+            result[key] = self.value(value_node, full)
         return result
-    if isinstance(node, yaml.SequenceNode):
-        return [_plain(item, at, lines, file) for item in node.value]
-    try:
-        return yaml.SafeLoader("").construct_object(node, deep=True)  # type: ignore[no-untyped-call]
-    except ValueError:  # an impossible date, such as 30 February
-        return node.value
+
+    def _wrong(self, node: yaml.Node, key: str, message: str, mend: str) -> InputError:
+        return InputError(message, mend, file=self._file, line=node.start_mark.line + 1, key=key)
 
 
 def utc_day(at: datetime) -> date:

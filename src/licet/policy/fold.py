@@ -62,6 +62,10 @@ class Refusal(StrEnum):
     expired = "expired"
 
 
+# What governs live writes only: recorded history was taken, whatever the gate would say of it now.
+LIVE_REFUSALS = frozenset({Refusal.must_decide, Refusal.expired})
+
+
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
     """All content of the account comes to at most ``content_until``, its feedback to at most ``feedback_until``.
 
@@ -276,14 +280,10 @@ def say(
     else:
         undated = at + timedelta.resolution  # not yet expired; `redate` gives the date
         segments.append(
-            Segment(
-                stamp=mark, first_turn=number, last_turn=number, last_at=at, has_user=spoke, keep_until=undated
-            )
+            Segment(stamp=mark, first_turn=number, last_turn=number, last_at=at, has_user=spoke, keep_until=undated)
         )
     longer = replace(conversation, segments=tuple(segments))
-    return Said(
-        conversation=redate(account, longer, policies, at), turn=number, segment=len(segments) - 1
-    )
+    return Said(conversation=redate(account, longer, policies, at), turn=number, segment=len(segments) - 1)
 
 
 def redate(account: Account, conversation: Conversation, policies: Policies, at: datetime) -> Conversation:
@@ -338,7 +338,10 @@ def widen(conversation: Conversation) -> Conversation:
 
 
 def flag(conversation: Conversation, policies: Policies, at: datetime) -> Conversation:
-    """The mark on what has been said so far; nothing on deleted content, or on a segment that has expired."""
+    """The mark on what has been said so far; nothing on deleted content, or on a segment that has expired.
+
+    A segment that expired under an earlier flag keeps that flag's date, so the copy ends with the latest of them.
+    """
     if conversation.deleted_at is not None or conversation.content_until <= at:
         return conversation
     until = policies.in_force(at).keep.flagged.after(at)
@@ -346,7 +349,8 @@ def flag(conversation: Conversation, policies: Policies, at: datetime) -> Conver
         s if s.keep_until <= at else replace(s, flagged_turn=s.last_turn, safety_until=until)
         for s in conversation.segments
     )
-    return replace(conversation, safety_until=until, segments=marked)
+    ends = max(s.safety_until for s in marked if s.safety_until is not None)
+    return replace(conversation, safety_until=ends, segments=marked)
 
 
 def unflag(conversation: Conversation) -> Conversation:

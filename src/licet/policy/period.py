@@ -50,7 +50,12 @@ class Period(msgspec.Struct, frozen=True):
         """Whether, from some day on, this one ends later than ``other``."""
         if self.unit == other.unit:
             return self.count > other.count
+        if {self.unit, other.unit} == {Unit.years, Unit.months}:
+            return self._months() > other._months()
         return self._days_longest() > other._days_shortest()
+
+    def _months(self) -> int:
+        return self.count * (12 if self.unit is Unit.years else 1)
 
     def _days_longest(self) -> int:
         return self.count * _DAYS[self.unit.value]

@@ -1,0 +1,115 @@
+"""How many reasoned decisions a second one core gives, and how many a bare closure that always answers does.
+
+Typical states: accounts that allowed, refused, withdrew or never answered; conversations of one to four
+segments, some kept out, flagged, incognito or expired; each preset; all turns for both purposes. The floor is
+a call with the same six arguments that returns a constant: what remains is the rule.
+
+    python bench/decide.py [seconds]
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from time import perf_counter
+
+from licet.policy import events as ev
+from licet.policy.decide import IMPROVE, SAFETY, UNKNOWN, Decision, decide
+from licet.policy.file import Policies, preset
+from licet.policy.state import Account, Conversation, Role, Turn
+from licet.policy.world import World
+
+Question = tuple[Account, Conversation, Turn | None, Policies, str, datetime]
+START, DAY = datetime(2025, 9, 1, tzinfo=UTC), timedelta(days=1)
+NOW = START + 25 * DAY
+ACCOUNTS = 40
+GOAL = 400_000
+
+
+def main(seconds: float = 2.0) -> None:
+    questions = [q for name in ("article-2025", "strict") for q in asked(lived(name))]
+    reasons = Counter(decide(*question).because.value for question in questions)
+    print(f"{len(questions)} questions: " + ", ".join(f"{because} {n}" for because, n in reasons.most_common()))
+    floor = rate(closure(), questions, seconds)
+    decided = rate(decide, questions, seconds)
+    print(f"floor   {floor:12,.0f} calls/s      a closure that answers a constant")
+    print(f"decide  {decided:12,.0f} decisions/s  goal {GOAL:,}; ratio to the floor {decided / floor:.2f}")
+
+
+def closure() -> Callable[..., Decision]:
+    answer = UNKNOWN
+
+    def constant(
+        account: Account, conversation: Conversation, turn: Turn, policies: Policies, purpose: str, at: datetime
+    ) -> Decision:
+        return answer
+
+    return constant
+
+
+def rate(answer: Callable[..., Decision], questions: Sequence[Question], seconds: float) -> float:
+    """The best of five runs, as another program on the same core only ever takes time away."""
+    best = 0.0
+    for _ in range(5):
+        done, begun = 0, perf_counter()
+        while (spent := perf_counter() - begun) < seconds / 5:
+            for account, conversation, turn, policies, purpose, at in questions:
+                answer(account, conversation, turn, policies, purpose, at)
+            done += len(questions)
+        best = max(best, done / spent)
+    return best
+
+
+def lived(name: str) -> World:
+    """A world of accounts that each lived a little differently."""
+    world = World(Policies([preset(name)]))
+    for number in range(ACCOUNTS):
+        for event in story(number):
+            world.apply(event)
+    world.advance(NOW)
+    return world
+
+
+def story(number: int) -> list[ev.Event]:
+    name = f"a{number}"
+    events: list[ev.Event] = [ev.OpenAccount(at=START - 60 * DAY, account=name, plan="free", age=30)]
+    events += said(name, "old", START - 20 * DAY)
+    if number % 10 < 8:
+        events.append(ev.Choose(at=START, account=name, allow=number % 10 < 6))
+    events += said(name, "old", START + 2 * DAY) if number % 3 == 0 else []
+    for chat in range(4):
+        events += said(name, f"c{chat}", START + (3 + chat) * DAY, incognito=(number + chat) % 12 == 0)
+    if number % 5 == 0:
+        events.append(ev.Narrow(at=START + 8 * DAY, account=name, conversation=f"{name}-c0"))
+    if number % 7 == 0:
+        events.append(ev.Flag(at=START + 9 * DAY, account=name, conversation=f"{name}-c1"))
+    if number % 10 == 5:
+        events.append(ev.Choose(at=START + 10 * DAY, account=name, allow=False))
+    return events
+
+
+def said(account: str, chat: str, at: datetime, *, incognito: bool = False) -> list[ev.Event]:
+    roles = (Role.user, Role.assistant, Role.user, Role.tool, Role.assistant)
+    conversation = f"{account}-{chat}"
+    return [
+        ev.Say(
+            at=at, account=account, conversation=conversation, turn=f"{conversation}-{at:%m%d}-{n}",
+            role=role, incognito=incognito,
+        )
+        for n, role in enumerate(roles)
+    ]  # fmt: skip
+
+
+def asked(world: World) -> list[Question]:
+    return [
+        (world.accounts[owned.account], owned.conversation, turn, world.policies, purpose, NOW)
+        for conversation, turn in world.turns.values()
+        for owned in (world.conversations[conversation],)
+        for purpose in (IMPROVE, SAFETY)
+    ]
+
+
+if __name__ == "__main__":
+    main(*map(float, sys.argv[1:]))

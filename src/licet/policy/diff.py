@@ -1,0 +1,141 @@
+"""What changed between two versions of a policy, key by key, and in which direction.
+
+A change *widens* if more may be used, by more, for longer: a purpose, plan, surface, origin or recipient more,
+a longer period, a lower or dropped `min_age`, `reach` from `turn` to `conversation`. The reverse *narrows*. A
+list that gains one name and loses another is two changes under one key, so that no gain hides behind a loss. A
+version that widens anything must be `material`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TypeAlias
+
+import msgspec
+
+from licet.policy.file import Policy, Reach
+from licet.policy.period import Period
+
+Plain: TypeAlias = str | int | bool | tuple[str, ...] | None
+
+
+class Direction(StrEnum):
+    """``neither``: a name, a date, or whether people are asked."""
+
+    widens = "widens"
+    narrows = "narrows"
+    neither = "neither"
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One key of the file, as dotted there. Of a list, ``old`` holds what was lost and ``new`` what was gained."""
+
+    key: str
+    old: Plain
+    new: Plain
+    direction: Direction
+
+
+class Diff(msgspec.Struct, frozen=True):
+    """The changes in the order of the file; none where both mean the same."""
+
+    changes: tuple[Change, ...] = ()
+
+
+def diff(old: Policy, new: Policy) -> Diff:
+    """What ``new`` changes in ``old``."""
+    changes = [
+        *_named(old, new),
+        *_lists("scope.plans", old.plans, new.plans),
+        *_lists("scope.surfaces", old.surfaces, new.surfaces),
+        *_lists("choice.covers", old.covers, new.covers),
+        *_one("reach", old.reach.value, new.reach.value, _longer(new.reach is Reach.conversation)),
+        *_periods(old, new),
+        *_lists("origins", old.origins, new.origins),
+        *_one("min_age", old.min_age, new.min_age, _longer((new.min_age or 0) < (old.min_age or 0))),
+        *_lists("recipients", old.recipients, new.recipients),
+    ]
+    return Diff(tuple(changes))
+
+
+def widens(changed: Diff) -> bool:
+    """Whether anything widens, so that the new version must be `material`."""
+    return any(change.direction is Direction.widens for change in changed.changes)
+
+
+def sentence(changed: Diff) -> str:
+    """The direction of the change in one plain sentence."""
+    if not changed.changes:
+        return "The two versions mean the same."
+    told = {direction: _told(changed, direction) for direction in Direction}
+    parts = [f"{word} {told[direction]}" for direction, word in _WORDS.items() if told[direction]]
+    if not parts:
+        return f"Nothing widens and nothing narrows; what changes is {told[Direction.neither]}."
+    text = "The new version " + ", and ".join(parts)
+    others = [change for change in changed.changes if change.direction is Direction.neither]
+    verb = "changes" if len(others) == 1 else "change"
+    return f"{text}; {told[Direction.neither]} {verb} as well." if others else f"{text}."
+
+
+_WORDS = {Direction.widens: "widens", Direction.narrows: "narrows"}
+
+
+def _named(old: Policy, new: Policy) -> list[Change]:
+    before, after = old.document(), new.document()
+    keys = ("policy", "version", "effective", "decide_by", "material")
+    return [c for key in keys for c in _one(key, before[key], after[key], Direction.neither)]
+
+
+def _one(key: str, old: Plain, new: Plain, direction: Direction) -> list[Change]:
+    return [] if old == new else [Change(key, old, new, direction)]
+
+
+def _lists(key: str, old: frozenset[str], new: frozenset[str]) -> list[Change]:
+    gained, lost = tuple(sorted(new - old)), tuple(sorted(old - new))
+    changes = [Change(key, (), gained, Direction.widens)] if gained else []
+    return [*changes, Change(key, lost, (), Direction.narrows)] if lost else changes
+
+
+def _periods(old: Policy, new: Policy) -> list[Change]:
+    return [
+        change
+        for field in old.keep.__struct_fields__
+        for change in _period(field, getattr(old.keep, field), getattr(new.keep, field))
+    ]
+
+
+def _period(field: str, old: Period, new: Period) -> list[Change]:
+    """P1M and P30D are each the longer in some month: such a change both widens and narrows."""
+    key = "keep." + field.replace("feedback_", "feedback.")
+    found = []
+    if new.may_exceed(old):
+        found.append(Change(key, str(old), str(new), Direction.widens))
+    if old.may_exceed(new):
+        found.append(Change(key, str(old), str(new), Direction.narrows))
+    return found or _one(key, str(old), str(new), Direction.neither)
+
+
+def _longer(more: bool) -> Direction:
+    return Direction.widens if more else Direction.narrows
+
+
+def _told(changed: Diff, direction: Direction) -> str:
+    return _listed([_shown(change) for change in changed.changes if change.direction is direction])
+
+
+def _shown(change: Change) -> str:
+    if change.direction is Direction.neither:
+        return f"`{change.key}`"
+    if isinstance(change.old, tuple):
+        names = change.new if change.direction is Direction.widens else change.old
+        assert isinstance(names, tuple)
+        return f"`{change.key}` ({'adds' if change.new else 'drops'} {_listed(list(names))})"
+    return f"`{change.key}` (from {_word(change.old)} to {_word(change.new)})"
+
+
+def _word(value: Plain) -> str:
+    return "none" if value is None else str(value)
+
+
+def _listed(words: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))

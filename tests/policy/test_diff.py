@@ -1,0 +1,150 @@
+"""What changed between two versions, and in which direction, for every key of the file."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from licet.policy.diff import Change, Diff, Direction, diff, sentence, widens
+from licet.policy.file import KEEP_KEYS, KEYS, Policy, extend, preset
+
+from .histories import history
+
+W, N, O = Direction.widens, Direction.narrows, Direction.neither  # noqa: E741
+
+
+def changed(**keys: Any) -> Policy:
+    return extend({"extends": "article-2025", **keys})
+
+
+def keep(**keys: Any) -> Policy:
+    return changed(keep=keys)
+
+
+ROWS: list[tuple[Policy, Policy, tuple[Change, ...]]] = [
+    (changed(), changed(policy="b"), (Change("policy", "article-2025", "b", O),)),
+    (changed(), changed(version="b"), (Change("version", "2025-08-28", "b", O),)),
+    (
+        changed(),
+        changed(effective="2025-08-29"),
+        (Change("effective", "2025-08-28T00:00:00Z", "2025-08-29T00:00:00Z", O),),
+    ),
+    (changed(), changed(decide_by="2025-10-08"), (Change("decide_by", "2025-09-28", "2025-10-08", O),)),
+    (changed(), changed(decide_by=None), (Change("decide_by", "2025-09-28", None, O),)),
+    (changed(), changed(material=False), (Change("material", True, False, O),)),
+    (
+        changed(),
+        changed(scope={"plans": ["free", "pro", "max", "team", "edu"]}),
+        (Change("scope.plans", (), ("edu", "team"), W),),
+    ),
+    (changed(), changed(scope={"plans": ["pro"]}), (Change("scope.plans", ("free", "max"), (), N),)),
+    (
+        changed(),
+        changed(scope={"surfaces": ["app", "api"]}),
+        (Change("scope.surfaces", (), ("api",), W), Change("scope.surfaces", ("cli",), (), N)),
+    ),
+    (
+        changed(),
+        changed(choice={"covers": ["improve_models"]}),
+        (Change("choice.covers", ("safety_classifiers",), (), N),),
+    ),
+    (changed(reach="turn"), changed(), (Change("reach", "turn", "conversation", W),)),
+    (changed(), changed(reach="turn"), (Change("reach", "conversation", "turn", N),)),
+    (changed(), changed(origins=["typed", "upload", "assistant", "tool"]), (Change("origins", (), ("tool",), W),)),
+    (changed(), changed(recipients=["acme"]), (Change("recipients", (), ("acme",), W),)),
+    (changed(recipients=["acme"]), changed(), (Change("recipients", ("acme",), (), N),)),
+    (changed(min_age=18), changed(min_age=16), (Change("min_age", 18, 16, W),)),
+    (changed(min_age=18), changed(), (Change("min_age", 18, None, W),)),
+    (changed(), changed(min_age=18), (Change("min_age", None, 18, N),)),
+    (changed(min_age=16), changed(min_age=18), (Change("min_age", 16, 18, N),)),
+    (keep(), keep(opted_in="P6Y"), (Change("keep.opted_in", "P5Y", "P6Y", W),)),
+    (keep(), keep(opted_in="P59M"), (Change("keep.opted_in", "P5Y", "P59M", N),)),
+    (keep(), keep(opted_in="P60M"), (Change("keep.opted_in", "P5Y", "P60M", O),)),
+    (
+        keep(),
+        keep(opted_out="P1M"),
+        (Change("keep.opted_out", "P30D", "P1M", W), Change("keep.opted_out", "P30D", "P1M", N)),
+    ),
+    (keep(), keep(incognito="P4W"), (Change("keep.incognito", "P30D", "P4W", N),)),
+    (keep(), keep(deleted="P1D"), (Change("keep.deleted", "P30D", "P1D", N),)),
+    (keep(), keep(flagged="P3Y"), (Change("keep.flagged", "P2Y", "P3Y", W),)),
+    (keep(), keep(flag_score="P1Y"), (Change("keep.flag_score", "P7Y", "P1Y", N),)),
+    (keep(), keep(feedback={"opted_in": "P6Y"}), (Change("keep.feedback.opted_in", "P5Y", "P6Y", W),)),
+    (keep(), keep(feedback={"opted_out": "P60D"}), (Change("keep.feedback.opted_out", "P30D", "P60D", W),)),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "changes"), ROWS, ids=lambda row: None)
+def test_a_changed_key_is_told_with_what_it_was_what_it_is_and_its_direction(
+    old: Policy, new: Policy, changes: tuple[Change, ...]
+) -> None:
+    found = diff(old, new)
+    assert found == Diff(changes)
+    assert widens(found) == any(change.direction is W for change in changes)
+
+
+def test_every_key_of_the_file_has_a_row() -> None:
+    keys = {change.key for _, _, changes in ROWS for change in changes}
+    for key in KEYS:
+        assert any(told == key or told.startswith(f"{key}.") for told in keys), key
+    for key in KEEP_KEYS:
+        assert any(told.startswith(f"keep.{key}") for told in keys), key
+
+
+def test_the_reverse_of_a_change_has_the_reverse_direction() -> None:
+    opposite = {W: N, N: W, O: O}
+    for old, new, _ in ROWS:
+        there = {(c.key, opposite[c.direction]) for c in diff(old, new).changes}
+        assert {(c.key, c.direction) for c in diff(new, old).changes} == there
+
+
+def test_two_policies_have_no_difference_exactly_if_they_have_one_hash() -> None:
+    drawn = [policy for seed in range(60) for policy in history(seed).policies().versions]
+    for old, new in pairwise(drawn):
+        assert (diff(old, new) == Diff()) == (old.sha256() == new.sha256())
+        assert diff(old, old) == Diff()
+
+
+def test_strict_only_narrows_the_announced_terms() -> None:
+    found = diff(preset("article-2025"), preset("strict"))
+    assert [(c.key, c.direction) for c in found.changes] == [
+        ("policy", O), ("reach", N), ("keep.deleted", N), ("min_age", N),
+    ]  # fmt: skip
+    assert not widens(found)
+    assert widens(diff(preset("strict"), preset("article-2025")))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        (changed(), changed(), "The two versions mean the same."),
+        (changed(), changed(version="b"), "Nothing widens and nothing narrows; what changes is `version`."),
+        (
+            changed(),
+            changed(version="b", material=False),
+            "Nothing widens and nothing narrows; what changes is `version` and `material`.",
+        ),
+        (
+            changed(),
+            changed(recipients=["acme", "bell"], origins=["typed", "upload", "assistant", "tool"]),
+            "The new version widens `origins` (adds tool) and `recipients` (adds acme and bell).",
+        ),
+        (changed(min_age=18), changed(), "The new version widens `min_age` (from 18 to none)."),
+        (
+            changed(),
+            preset("strict"),
+            "The new version narrows `reach` (from conversation to turn), `keep.deleted` (from P30D to P1D) and "
+            "`min_age` (from none to 18); `policy` changes as well.",
+        ),
+        (
+            changed(),
+            changed(version="b", scope={"surfaces": ["app", "api"]}, decide_by=None),
+            "The new version widens `scope.surfaces` (adds api), and narrows `scope.surfaces` (drops cli); "
+            "`version` and `decide_by` change as well.",
+        ),
+    ],
+)
+def test_a_change_is_one_plain_sentence(old: Policy, new: Policy, text: str) -> None:
+    assert sentence(diff(old, new)) == text
