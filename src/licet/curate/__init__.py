@@ -1,0 +1,1 @@
+"""What may be learnt: de-identify, deduplicate, label, split, build a release."""

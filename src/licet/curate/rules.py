@@ -1,0 +1,210 @@
+"""The rules of detection: read from a file, checked, compiled to RE2, and run over one buffer in linear time.
+
+Promise: ``Rules.spans`` yields what every rule finds in UTF-8 bytes, and time grows with the bytes whatever they
+are: RE2 never backtracks, every pattern is tried only where its keyword or trigger stands, and a refused match is
+tried again at most once per separator inside it.
+
+Invariants:
+- A rule file that does not convert, names an unknown validator or does not compile is an InputError: no rule is
+  skipped.
+- The prefilter is sound: what it leaves out cannot match. A rule's triggers stand in each of its matches (a test
+  holds detection with and without it against each other).
+- A value lies in one text. Context may lie in the one before: a question ends a turn and its answer opens the next.
+
+Syntax: RE2 (github.com/google/re2/wiki/Syntax). The service shapes follow what the issuers publish.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from functools import cache
+from importlib.resources import files
+
+import msgspec
+import re2  # type: ignore[import-untyped]  # google-re2 ships neither stubs nor py.typed
+import yaml
+
+from licet.curate.validators import VALIDATORS
+from licet.errors import InputError
+
+RULES_MAX = 1_000
+SET_MEMORY_BYTES_MAX = 256 << 20  # the lazily built automaton of the prefilter; the default 8 MB is too small for it
+RULE_MEMORY_BYTES_MAX = 64 << 20
+
+
+class Kind(StrEnum):
+    EMAIL = "email"
+    PHONE = "phone"
+    CARD = "card"
+    IBAN = "iban"
+    NATIONAL_ID = "national_id"
+    IP = "ip"
+    MAC = "mac"
+    PERSON = "person"
+    USERNAME = "username"
+    HOST = "host"
+    CREDENTIAL = "credential"
+    SECRET = "secret"  # noqa: S105 -- a kind's name
+    KEY_BLOCK = "key_block"
+
+
+class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One rule as the file states it; the file's head explains the fields."""
+
+    name: str
+    kind: Kind
+    score: float
+    pattern: str
+    keywords: tuple[str, ...] = ()
+    trigger: str = ""
+    validator: str = ""
+
+    def prefix_of(self, value: str) -> str:
+        """The longest keyword that opens ``value``: the part of a token that names its issuer."""
+        return max((k for k in self.keywords if value.startswith(k)), key=len, default="")
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    macros: dict[str, str]
+    rules: list[Rule]
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A match that its validator accepts: byte offsets, and the place of the rule in the file."""
+
+    start: int
+    end: int
+    order: int
+
+
+def _options(memory_bytes_max: int) -> re2.Options:
+    options = re2.Options()
+    options.max_mem = memory_bytes_max
+    options.log_errors = False
+    return options
+
+
+class Rules:
+    """A compiled set of rules. Immutable after construction; safe to share between threads."""
+
+    def __init__(self, rules: Sequence[Rule], *, file: str = "rules.yaml", sha256: str = "") -> None:
+        self.rules, self.sha256 = tuple(rules), sha256
+        names = {r.name for r in self.rules}
+        if len(names) != len(self.rules) or len(names) > RULES_MAX:
+            raise InputError(f"rules are named once each, and there are at most `{RULES_MAX}`", file=file)
+        self.by_name = {r.name: r for r in self.rules}
+        self.orders = {r.name: order for order, r in enumerate(self.rules)}
+        self._compiled = [_Compiled(rule, order, file) for order, rule in enumerate(self.rules)]
+        self._set = re2.Set.SearchSet(_options(SET_MEMORY_BYTES_MAX))
+        for compiled in self._compiled:
+            try:
+                self._set.Add(_trigger(compiled.rule).encode())
+            except re2.error as error:
+                raise InputError(
+                    f"the trigger does not compile: {error!s}", file=file, key=compiled.rule.name
+                ) from None
+        self._set.Compile()
+
+    def suspects(self, data: bytes) -> list[int]:
+        """The rules, in the file's order, that may match somewhere in ``data``."""
+        return sorted(self._set.Match(data) or ())
+
+    def spans(self, data: bytes, ends: Sequence[int], suspects: Sequence[int]) -> Iterator[Found]:
+        """Everything the suspects find. ``ends`` are the ends of the texts joined in ``data``, one byte apart."""
+        for order in suspects:
+            yield from self._compiled[order].spans(data, ends)
+
+
+_SEPARATOR = re2.compile(rb"[^0-9A-Za-z]")
+
+
+class _Compiled:
+    """One rule's automaton with the numbers of its groups."""
+
+    def __init__(self, rule: Rule, order: int, file: str) -> None:
+        self.rule, self.order = rule, order
+        try:
+            self.regex = re2.compile(f"(?m){rule.pattern}".encode(), _options(RULE_MEMORY_BYTES_MAX))
+        except re2.error as error:
+            raise InputError(f"the pattern does not compile: {error!s}", file=file, key=rule.name) from None
+        groups = self.regex.groupindex
+        self.values = [number for name, number in groups.items() if name.startswith(b"v")]
+        self.skip = groups.get(b"skip", 0)
+        if not self.values:
+            raise InputError("the pattern has no group `v`", file=file, key=rule.name)
+        if rule.validator and rule.validator not in VALIDATORS:
+            raise InputError(f"unknown validator `{rule.validator}`", file=file, key=rule.name)
+        self.valid = VALIDATORS[rule.validator] if rule.validator else None
+
+    def spans(self, data: bytes, ends: Sequence[int]) -> Iterator[Found]:
+        search, position, size = self.regex.search, 0, len(data)
+        while position <= size and (match := search(data, position, size)) is not None:
+            start, end = self._value(match)
+            if start < 0:
+                position = max(match.end(), position + 1)
+                continue
+            text_end = ends[bisect_left(ends, start)]
+            if end > text_end:
+                # The value runs over the end of its text: look again with that text alone.
+                match = search(data, max(match.start(), position), text_end)
+                if match is None or self._value(match)[0] < 0:
+                    position = text_end + 1
+                    continue
+                start, end = self._value(match)
+            if self.valid is None or self.valid(data[start:end].decode()):
+                yield Found(start, end, self.order)
+                position = end
+            else:
+                position = self._retry(data, start, end)
+
+    def _value(self, match: re2._Match) -> tuple[int, int]:
+        if self.skip and match.start(self.skip) >= 0:
+            return -1, -1
+        return next((match.span(g) for g in self.values if match.start(g) >= 0), (-1, -1))
+
+    def _retry(self, data: bytes, start: int, end: int) -> int:
+        """A refused match may hide another that begins at a later group of it."""
+        separator = _SEPARATOR.search(data, start + 1, end)
+        return end if separator is None else int(separator.start())
+
+
+def _trigger(rule: Rule) -> str:
+    if rule.trigger:
+        return f"(?m){rule.trigger}"
+    if not rule.keywords:
+        return f"(?m){rule.pattern}"
+    flags = "(?i)" if rule.pattern.startswith("(?i)") else ""
+    return flags + "|".join(re2.escape(k) for k in rule.keywords)
+
+
+def read(text: str, *, file: str) -> Rules:
+    """Rules from the text of a rule file."""
+    try:
+        parsed = msgspec.convert(
+            yaml.load(text, Loader=_LOADER),  # noqa: S506 -- safe in both builds
+            _File,
+        )
+    except (yaml.YAMLError, msgspec.ValidationError) as error:
+        raise InputError(f"not a rule file: {error!s}", file=file) from None
+    sha256 = hashlib.sha256(text.encode()).hexdigest()
+    return Rules([_expanded(rule, parsed.macros) for rule in parsed.rules], file=file, sha256=sha256)
+
+
+# The C loader is the safe loader, six times as fast; libyaml is not in every build of PyYAML.
+_LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _expanded(rule: Rule, macros: dict[str, str]) -> Rule:
+    pattern, trigger = rule.pattern, rule.trigger
+    for name, meaning in macros.items():
+        pattern, trigger = pattern.replace(f"{{{name}}}", meaning), trigger.replace(f"{{{name}}}", meaning)
+    return msgspec.structs.replace(rule, pattern=pattern, trigger=trigger)
+
+
+@cache
+def ours() -> Rules:
+    """The rules that ship with the package."""
+    return read(files("licet.curate").joinpath("rules.yaml").read_text("utf-8"), file="rules.yaml")

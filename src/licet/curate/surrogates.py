@@ -1,0 +1,370 @@
+"""What stands in a value's place: another of its kind that belongs to nobody.
+
+Promise: a surrogate is drawn from HMAC-SHA256(key, kind || 0 || normalised value || 0 || draw), so the same value
+gets the same surrogate wherever it stands in a conversation, another conversation's key gives another, and without
+the key nothing leads back. Two values of one conversation share a surrogate only where the kind's range is used up.
+
+Invariants:
+- Surrogates lie where nobody is: RFC 2606 domains, RFC 5737 and RFC 3849 addresses, the RFC 7042 range of MAC
+  addresses, telephone numbers kept for fiction (555-0100 to 555-0199, Ofcom's 07700 900xxx) or not assigned (+999,
+  000...), cards of the unassigned issuer 9999, the IBAN country XX, national numbers whose check digits are wrong,
+  secrets that say EXAMPLE.
+- ``reserved`` recognises every surrogate, so de-identifying twice changes nothing more.
+- A surrogate holds no quote, backslash or line break that its value did not hold: what was valid code stays valid.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from collections.abc import Callable
+from typing import assert_never
+
+import re2  # type: ignore[import-untyped]  # google-re2 ships neither stubs nor py.typed
+
+from licet.curate.rules import Kind
+from licet.curate.validators import compact, digits_of, iban_remainder, luhn_digit, without_extension
+
+DRAWS_MAX = 64
+MARK = "EXAMPLE"  # upper case inside a secret says that it opens nothing; AWS writes its own examples so
+
+_GIVEN = [
+    "Alex",
+    "Ariel",
+    "Avery",
+    "Bailey",
+    "Blake",
+    "Cameron",
+    "Casey",
+    "Charlie",
+    "Dana",
+    "Devon",
+    "Drew",
+    "Eden",
+    "Ellis",
+    "Emery",
+    "Finley",
+    "Frankie",
+    "Harper",
+    "Hayden",
+    "Jamie",
+    "Jesse",
+    "Jordan",
+    "Jules",
+    "Kai",
+    "Kendall",
+    "Lane",
+    "Logan",
+    "Morgan",
+    "Noel",
+    "Parker",
+    "Quinn",
+    "Reese",
+    "Riley",
+    "Robin",
+    "Rowan",
+    "Sage",
+    "Sasha",
+    "Skyler",
+    "Taylor",
+    "Toni",
+    "Wren",
+]
+_FAMILY = [
+    "Alderwick",
+    "Ambermoor",
+    "Ashcombery",
+    "Birchholt",
+    "Brackenwell",
+    "Brindlemere",
+    "Calderwyn",
+    "Coldbrooke",
+    "Copperfen",
+    "Cravenholt",
+    "Dunmarrow",
+    "Eastwether",
+    "Elmsworthy",
+    "Fairhollow",
+    "Fenwickle",
+    "Foxmere",
+    "Glenarrow",
+    "Greymarsh",
+    "Harrowick",
+    "Hazelbourne",
+    "Heathermoor",
+    "Hollinbrook",
+    "Ivywell",
+    "Juniperhall",
+    "Kestrelby",
+    "Larkenfield",
+    "Lindenmoor",
+    "Maplewick",
+    "Merrowden",
+    "Millhaven",
+    "Northwether",
+    "Oakenshire",
+    "Pinebarrow",
+    "Quillmarsh",
+    "Ravenholm",
+    "Rushcombe",
+    "Sedgewell",
+    "Silverfen",
+    "Thornmoor",
+    "Willowmark",
+]
+
+
+class Draw:
+    """A stream of choices that key, kind and value fix; ``number`` counts the draws for one value."""
+
+    def __init__(self, key: bytes, kind: Kind, value: str, number: int) -> None:
+        seed = b"\0".join((kind.encode(), value.encode("utf-8", "surrogatepass"), str(number).encode()))
+        self._seed, self._block, self._rest = hmac.digest(key, seed, "sha256"), 0, 0
+        self._room = 1
+
+    def below(self, bound: int) -> int:
+        """A number in [0, bound); bound is at most 2**32. The bias of the division is below 2**-32."""
+        if self._room < bound << 32:
+            self._rest = int.from_bytes(hmac.digest(self._seed, self._block.to_bytes(8, "big"), "sha256"), "big")
+            self._room, self._block = 1 << 256, self._block + 1
+        self._rest, choice = divmod(self._rest, bound)
+        self._room //= bound
+        return choice
+
+    def of(self, alphabet: str, length: int) -> str:
+        return "".join(alphabet[self.below(len(alphabet))] for _ in range(length))
+
+
+_LOWER = "abcdefghijklmnopqrstuvwxyz"
+_DIGITS = "0123456789"
+_HEX = "0123456789abcdef"
+
+
+def surrogate(key: bytes, kind: Kind, value: str, *, prefix: str = "", number: int = 0) -> str:
+    """Another value of ``kind`` in the shape of ``value``. ``prefix`` is kept: it names a token's issuer."""
+    draw = Draw(key, kind, normalised(kind, value), number)
+    match kind:
+        case Kind.EMAIL:
+            return _email(draw, value)
+        case Kind.PHONE:
+            return _phone(draw, value)
+        case Kind.CARD:
+            return _card(draw, value)
+        case Kind.IBAN:
+            return _iban(draw, value)
+        case Kind.NATIONAL_ID:
+            return _national_id(draw, value)
+        case Kind.IP:
+            return _ip(draw, value)
+        case Kind.MAC:
+            return _filled(value, "00005e0053" + draw.of(_HEX, 2))
+        case Kind.PERSON:
+            return _GIVEN[draw.below(len(_GIVEN))] + " " + _FAMILY[draw.below(len(_FAMILY))]
+        case Kind.USERNAME:
+            return "user" + draw.of(_HEX, 6)
+        case Kind.HOST:
+            return _host(draw, value)
+        case Kind.CREDENTIAL:
+            return _credential(draw, value)
+        case Kind.SECRET:
+            return _secret(draw, value, prefix)
+        case Kind.KEY_BLOCK:
+            return _key_block(draw, value)
+        case _:
+            assert_never(kind)
+
+
+_PLAIN_ALPHABET = str.maketrans(dict.fromkeys(" -.()/\u200b\u200c\u200d\u2060\ufeff\xad"))
+
+
+def normalised(kind: Kind, value: str) -> str:
+    """What makes two spellings one value: case where the kind has none, separators where they say nothing."""
+    match kind:
+        case Kind.EMAIL:
+            return _with_at(value).lower()
+        case Kind.PHONE | Kind.CARD | Kind.IBAN | Kind.NATIONAL_ID | Kind.MAC:
+            return value.translate(_PLAIN_ALPHABET).lower()
+        case Kind.IP | Kind.USERNAME | Kind.HOST:
+            return value.lower()
+        case Kind.PERSON | Kind.CREDENTIAL | Kind.SECRET | Kind.KEY_BLOCK:
+            return value
+        case _:
+            assert_never(kind)
+
+
+# --- one shape a kind ------------------------------------------------------------------------------
+
+
+def _with_at(value: str) -> str:
+    return value.replace("\\u0040", "@").replace("%40", "@")
+
+
+def _email(draw: Draw, value: str) -> str:
+    at = next((form for form in ("\\u0040", "%40") if form in value), "@")
+    given, family = _GIVEN[draw.below(len(_GIVEN))], _FAMILY[draw.below(len(_FAMILY))]
+    domain = ("example.com", "example.net", "example.org")[draw.below(3)]
+    return f"{given.lower()}.{family.lower()}{10 + draw.below(90)}{at}{domain}"
+
+
+def _filled(shape: str, chars: str) -> str:
+    """``chars`` in the places of the letters and digits of ``shape``; everything else of the shape stays."""
+    upper, source = shape.isupper(), iter(chars)
+    return "".join((c := next(source, "0")).upper() * upper or c if s.isalnum() else s for s in shape)
+
+
+def _digits_filled(shape: str, digits: str) -> str:
+    source = iter(digits)
+    return "".join(next(source) if "0" <= s <= "9" else s for s in shape)
+
+
+def _phone(draw: Draw, value: str) -> str:
+    shape, count = value, len(digits_of(value))
+    head = digits_of(without_extension(value))
+    if value.lstrip().startswith("+") and not (head[0] == "1" and len(head) == 11):
+        return _digits_filled(shape, "999" + draw.of(_DIGITS, count - 3))
+    for trunk in ("001", "1", ""):
+        if head.startswith(trunk) and len(head) - len(trunk) == 10 and head[len(trunk)] != "0":
+            area = "2345678"[draw.below(7)] + draw.of("0245678", 1) + draw.of("23456789", 1)
+            return _digits_filled(shape, f"{trunk}{area}55501" + draw.of(_DIGITS, max(2, count - len(trunk) - 8)))
+    if head.startswith("07") and len(head) == 11:
+        return _digits_filled(shape, "07700900" + draw.of(_DIGITS, count - 8))
+    if len(head) == 7:
+        return _digits_filled(shape, "55501" + draw.of(_DIGITS, count - 5))
+    return _digits_filled(shape, "000" + draw.of(_DIGITS, count - 3))
+
+
+def _card(draw: Draw, value: str) -> str:
+    body = "9999" + draw.of(_DIGITS, len(digits_of(value)) - 5)
+    return _digits_filled(value, body + luhn_digit(body))
+
+
+def _iban(draw: Draw, value: str) -> str:
+    own = compact(value)
+    rest = "".join(draw.of(_DIGITS if c.isdigit() else _LOWER.upper(), 1) for c in own[4:])
+    check = 98 - iban_remainder(f"XX00{rest}")
+    filled = f"XX{check:02d}{rest}"
+    return _filled(value, filled.lower() if value[0].islower() else filled)
+
+
+def _national_id(draw: Draw, value: str) -> str:
+    """Area 000 for an SSN, the example prefix QQ for a NINO, five zeros where nothing checks; else the caller draws on
+    until the check characters are wrong."""
+    if re2.fullmatch(r"\d{3}[ .-]?\d\d[ .-]?\d{4}", value) is not None:
+        return _filled(value, "000" + draw.of(_DIGITS, 6))
+    if re2.fullmatch(r"(?i)[a-z]{2} ?\d\d ?\d\d ?\d\d ?[a-d]", value) is not None:
+        return _filled(value, "QQ" + draw.of(_DIGITS, 6) + draw.of("ABCD", 1))
+    drawn = "".join(_like(draw, c) for c in value)
+    letters = len(value) - len(value.lstrip(_LOWER + _LOWER.upper()))
+    if re2.fullmatch(r"(?i)[a-z]{0,3}\d[\d-]{4,18}\d", value) is None:
+        return drawn
+    return drawn[:letters] + _digits_filled(value[letters:], "00000" + digits_of(drawn[letters:])[5:])
+
+
+def _like(draw: Draw, char: str) -> str:
+    if char.isdigit():
+        return draw.of(_DIGITS, 1)
+    if not char.isalpha():
+        return char
+    return draw.of(_LOWER.upper() if char.isupper() else _LOWER, 1)
+
+
+def _ip(draw: Draw, value: str) -> str:
+    if ":" in value:
+        return "2001:db8:" + ":".join(f"{1 + draw.below(65535):x}" for _ in range(3)) + f"::{1 + draw.below(65535):x}"
+    net = ("192.0.2", "198.51.100", "203.0.113")[draw.below(3)]
+    return f"{net}.{1 + draw.below(254)}"
+
+
+def _host(draw: Draw, value: str) -> str:
+    user, at, host = value.rpartition("@")
+    name = "host" + draw.of(_HEX, 6)
+    suffix = ".home.arpa" if host.lower().endswith(".home.arpa") else host[host.rfind(".") :] if "." in host else ""
+    return ("user" + draw.of(_HEX, 6) if user else "") + at + name + suffix
+
+
+def _credential(draw: Draw, value: str) -> str:
+    userinfo, _, host = value.rpartition("@")
+    user, colon, _word = userinfo.partition(":")
+    door = MARK + draw.of(_LOWER, 9)
+    name = "user" + draw.of(_HEX, 6) if user else ""
+    return f"{name}:{door}@{host}" if colon else f"{door}@{host}"
+
+
+def _secret(draw: Draw, value: str, prefix: str) -> str:
+    pairs = value.split("; ")
+    if all("=" in p.rstrip("=") for p in pairs) and not prefix:
+        return "; ".join(p.partition("=")[0] + "=" + MARK + draw.of(_LOWER, 9) for p in pairs)
+    length = max(len(MARK) + 4, min(len(value), 4096) - len(prefix))
+    return prefix + MARK + draw.of(_LOWER, length - len(MARK))
+
+
+_LINE_BREAK = re2.compile(r"(\\{1,4}[nr]|\\u000[ad]|\s)+")
+
+
+def _key_block(draw: Draw, value: str) -> str:
+    """Lines as long as the lines were, the first of them beginning with the mark."""
+    parts, last = [], 0
+    for found in _LINE_BREAK.finditer(value):
+        parts += [draw.of(_LOWER, min(found.start() - last, 4096)), found.group()]
+        last = found.end()
+    parts.append(draw.of(_LOWER, min(len(value) - last, 4096)))
+    first = next((i for i, p in enumerate(parts) if p and _LINE_BREAK.fullmatch(p) is None), 0)
+    parts[first] = MARK + parts[first][len(MARK) :]
+    return "".join(parts)
+
+
+# --- what belongs to nobody already ----------------------------------------------------------------
+
+_RESERVED_DOMAIN = re2.compile(r"(?i)(?:^|[@.])(?:example\.(?:com|net|org)|(?:[\w-]+\.)*(?:example|invalid|test))$")
+_FICTIONAL_PHONE = re2.compile(r"(?:001|1)?\d{3}55501\d\d|07700900\d{3}|447700900\d{3}|55501\d\d|000\d+")
+_DOCUMENTATION = tuple(
+    ipaddress.ip_network(n) for n in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
+)
+
+
+def reserved(kind: Kind, value: str) -> bool:
+    """Whether ``value`` belongs to nobody, by its issuer's rules or because it is a surrogate."""
+    return _RESERVED[kind](value)
+
+
+def _reserved_ip(value: str) -> bool:
+    address = ipaddress.ip_address(value)
+    return any(address in net for net in _DOCUMENTATION)
+
+
+def _reserved_person(value: str) -> bool:
+    given, _, family = value.partition(" ")
+    return given in _GIVEN and family in _FAMILY
+
+
+def _reserved_phone(value: str) -> bool:
+    digits = digits_of(without_extension(value))
+    return _FICTIONAL_PHONE.fullmatch(digits) is not None or (value.startswith("+") and digits.startswith("999"))
+
+
+def _reserved_secret(value: str) -> bool:
+    return all(MARK in part for part in value.split("; "))
+
+
+def _matches(pattern: str) -> Callable[[str], bool]:
+    compiled = re2.compile(pattern)
+    return lambda value: compiled.search(value) is not None
+
+
+_RESERVED: dict[Kind, Callable[[str], bool]] = {
+    Kind.EMAIL: lambda value: _RESERVED_DOMAIN.search(_with_at(value)) is not None,
+    Kind.PHONE: _reserved_phone,
+    Kind.CARD: lambda value: digits_of(value).startswith("9999"),
+    Kind.IBAN: lambda value: value[:2].upper() == "XX",
+    Kind.NATIONAL_ID: _matches(
+        r"^(?:000[ .-]?\d\d[ .-]?\d{4}|(?i:QQ) ?\d\d ?\d\d ?\d\d ?[A-Da-d]|[A-Za-z]{0,3}0-?0-?0-?0-?0[\d-]*)$"
+    ),
+    Kind.IP: _reserved_ip,
+    Kind.MAC: lambda value: compact(value).startswith("00005E0053"),
+    Kind.PERSON: _reserved_person,
+    Kind.USERNAME: _matches(r"^user[0-9a-f]{6}$"),
+    Kind.HOST: _matches(r"^(?:user[0-9a-f]{6}@)?host[0-9a-f]{6}(?:\.|$)"),
+    Kind.CREDENTIAL: lambda value: MARK in value,
+    Kind.SECRET: _reserved_secret,
+    Kind.KEY_BLOCK: lambda value: value.lstrip("\\nr\r\n \t").startswith(MARK),
+}

@@ -1,0 +1,534 @@
+"""What a pattern cannot say: check digits, reserved ranges, entropy, placeholders.
+
+Promise: every validator is a pure function of the matched text: what stands around it plays no part. ``VALIDATORS``
+maps the names used in rules.yaml; a name that is not there fails when the rules are read.
+
+A value that belongs to nobody by its issuer's own word (RFC 2606 domains, RFC 5737 and RFC 3849 addresses,
+fictional telephone numbers, our own surrogates) is not refused here: it is ``reserved`` (see surrogates.py), so
+that it still wins against a looser rule that would cover it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+from collections import Counter
+from collections.abc import Callable
+from itertools import pairwise
+
+import re2  # type: ignore[import-untyped]  # google-re2 ships neither stubs nor py.typed
+
+
+def digits_of(text: str) -> str:
+    return "".join(c for c in text if "0" <= c <= "9")
+
+
+def entropy_bits(text: str) -> float:
+    """Shannon entropy in bits per character."""
+    if not text:
+        return 0.0
+    counts = Counter(text).values()
+    return -sum(n / len(text) * math.log2(n / len(text)) for n in counts)
+
+
+# --- check digits ----------------------------------------------------------------------------------
+
+
+def luhn(text: str) -> bool:
+    """ISO/IEC 7812-1 annex B."""
+    total = 0
+    for place, char in enumerate(reversed(digits_of(text))):
+        digit = ord(char) - 48
+        total += digit if place % 2 == 0 else (digit * 2 - 9 if digit > 4 else digit * 2)
+    return total % 10 == 0
+
+
+def luhn_digit(text: str) -> str:
+    """The digit that makes ``text`` with it behind pass ``luhn``."""
+    return next(d for d in "0123456789" if luhn(text + d))
+
+
+# Issuer ranges with the lengths each issues. 9999 is our own surrogates' range.
+_CARD = re2.compile(
+    "4(?:[0-9]{12}|[0-9]{15}|[0-9]{18})"
+    "|(?:5[1-5][0-9]{2}|222[1-9]|22[3-9][0-9]|2[3-6][0-9]{2}|27[01][0-9]|2720)[0-9]{12}"
+    "|3[47][0-9]{13}|3(?:0[0-59]|[689][0-9])[0-9]{11}(?:[0-9]{2,5})?"
+    "|(?:6011|6[45][0-9]{2})[0-9]{12}(?:[0-9]{3})?|(?:2131|1800)[0-9]{11}|35[0-9]{14}(?:[0-9]{3})?"
+    "|(?:50|5[6-9]|6[0-9])[0-9]{10,17}|220[0-4][0-9]{12,15}|9999[0-9]{8,15}"
+)
+
+
+def card(text: str) -> bool:
+    digits = digits_of(text)
+    return luhn(digits) and len(set(digits)) > 2 and _CARD.fullmatch(digits) is not None
+
+
+# ISO 13616 registry: the length of an IBAN by country. XX is no country: our own surrogates carry it.
+_IBAN_LENGTHS = {
+    code: int(length)
+    for length, codes in (
+        entry.split(":")
+        for entry in [
+            "15:NO",
+            "16:BE",
+            "18:DK,FI,FO,GL,NL,FK",
+            "19:MK,SI",
+            "20:AT,BA,EE,KZ,LT,LU,XK,MN",
+            "21:CH,HR,LI,LV",
+            "22:BG,BH,CR,DE,GB,GE,IE,ME,RS,VA",
+            "23:AE,GI,IL,IQ,OM,SO,TL",
+            "24:AD,CZ,ES,MD,PK,RO,SA,SE,SK,TN,VG",
+            "25:LY,PT,ST",
+            "26:IS,TR",
+            "27:BI,DJ,FR,GR,IT,MC,MR,SM",
+            "28:AL,AZ,BY,CY,DO,GT,HU,LB,NI,PL,SV",
+            "29:BR,EG,PS,QA,UA",
+            "30:JO,KW,MU,YE",
+            "31:MT,SC",
+            "32:LC",
+            "33:RU",
+        ]
+    )
+    for code in codes.split(",")
+}
+
+
+def iban_remainder(text: str) -> int:
+    """ISO 7064 mod 97-10 over the rearranged IBAN; 1 where it is right."""
+    return int("".join(str(int(c, 36)) for c in text[4:] + text[:4])) % 97
+
+
+def compact(text: str) -> str:
+    return "".join(c for c in text if c.isalnum()).upper()
+
+
+def iban(text: str) -> bool:
+    value = compact(text)
+    if not value.isascii() or (value[:2] != "XX" and _IBAN_LENGTHS.get(value[:2]) != len(value)):
+        return False
+    return iban_remainder(value) == 1
+
+
+def us_ssn(text: str) -> bool:
+    """SSA: no area 000, 666, 900-999, no group 00, no serial 0000; an ITIN has area 9xx and certain groups."""
+    digits = digits_of(text)
+    area, group, serial = digits[:3], int(digits[3:5]), digits[5:]
+    if area[0] == "9":
+        return 50 <= group <= 65 or 70 <= group <= 88 or 90 <= group <= 92 or 94 <= group <= 99
+    return area not in ("000", "666") and group > 0 and serial != "0000"
+
+
+_NINO_UNUSED = {"BG", "GB", "NK", "KN", "TN", "NT", "ZZ"}
+
+
+def uk_nino(text: str) -> bool:
+    """HMRC NIM39110. QQ is the prefix kept for examples."""
+    prefix = text[:2].upper()
+    return not (set(prefix) & set("DFIQUV")) and prefix[1] != "O" and prefix not in _NINO_UNUSED
+
+
+def es_dni(text: str) -> bool:
+    value = compact(text)
+    number = value[:-1].translate({ord("X"): "0", ord("Y"): "1", ord("Z"): "2"})
+    return len(number) == 8 and "TRWAGMYFPDXBNJZSQVHLCKE"[int(number) % 23] == value[-1]
+
+
+def fr_nir(text: str) -> bool:
+    value = compact(text)
+    number = value[:13].replace("2A", "19").replace("2B", "18")
+    return number.isdigit() and 97 - int(number) % 97 == int(value[13:])
+
+
+_CF_ODD = (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23)
+
+
+def it_codice_fiscale(text: str) -> bool:
+    total = 0
+    for place, char in enumerate(text[:15].upper()):
+        value = int(char) if char.isdigit() else ord(char) - 65
+        total += value if place % 2 else _CF_ODD[value]
+    return chr(65 + total % 26) == text[15].upper()
+
+
+def br_cpf(text: str) -> bool:
+    digits = [int(c) for c in digits_of(text)]
+    for n in (9, 10):
+        rest = sum(d * (n + 1 - i) for i, d in enumerate(digits[:n])) * 10 % 11 % 10
+        if rest != digits[n]:
+            return False
+    return len(set(digits)) > 1
+
+
+def fi_hetu(text: str) -> bool:
+    return "0123456789ABCDEFHJKLMNPRSTUVWXY"[int(text[:6] + text[7:10]) % 31] == text[10]
+
+
+def se_personnummer(text: str) -> bool:
+    digits = digits_of(text)[-10:]
+    return luhn(digits) and 1 <= int(digits[2:4]) <= 12 and 1 <= int(digits[4:6]) <= 31
+
+
+def be_nrn(text: str) -> bool:
+    digits = digits_of(text)
+    return any(97 - int(century + digits[:9]) % 97 == int(digits[9:]) for century in ("", "2"))
+
+
+def cn_resident_id(text: str) -> bool:
+    """GB 11643, check character by ISO 7064 mod 11-2."""
+    total = sum(int(c) * (2 ** (17 - i) % 11) for i, c in enumerate(text[:17]))
+    return "10X98765432"[total % 11] == text[17].upper()
+
+
+def in_aadhaar(text: str) -> bool:
+    """Verhoeff: the dihedral group of order ten under a permutation by place."""
+    check = 0
+    for place, char in enumerate(reversed(digits_of(text))):
+        digit = int(char)
+        for _ in range(place % 8):
+            digit = int("1576283094"[digit])
+        check = _dihedral(check, digit)
+    return check == 0
+
+
+def _dihedral(a: int, b: int) -> int:
+    if a < 5:
+        return (a + b) % 5 if b < 5 else (a + b) % 5 + 5
+    return (a - b) % 5 + 5 if b < 5 else (a - b) % 5
+
+
+def pl_pesel(text: str) -> bool:
+    weights = (1, 3, 7, 9, 1, 3, 7, 9, 1, 3, 1)
+    return sum(int(c) * w for c, w in zip(text, weights, strict=True)) % 10 == 0
+
+
+def nl_bsn(text: str) -> bool:
+    weights = (9, 8, 7, 6, 5, 4, 3, 2, -1)
+    return sum(int(c) * w for c, w in zip(text, weights, strict=True)) % 11 == 0
+
+
+# --- addresses of machines -------------------------------------------------------------------------
+
+
+def ipv4(text: str) -> bool:
+    """An address that can point at somebody: no mask, loopback or multicast, and not four single digits (a version)."""
+    try:
+        address = ipaddress.IPv4Address(text)
+    except ValueError:
+        return False
+    if address.is_loopback or address.is_unspecified or address.is_multicast or text.startswith(("255.", "0.")):
+        return False
+    return len(text) > 7
+
+
+def ipv6(text: str) -> bool:
+    """As ``ipv4``; a short form must hold a digit, or `dead::beef` in C++ would be one."""
+    try:
+        address = ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    if address.is_loopback or address.is_unspecified or address.is_multicast:
+        return False
+    return any(c.isdigit() for c in text) and len(text.split("::")[0]) >= 2
+
+
+def mac(text: str) -> bool:
+    value = compact(text)
+    return len(set(value)) > 1
+
+
+_FILE_ENDINGS = frozenset(
+    [
+        "png",
+        "jpg",
+        "jpeg",
+        "gif",
+        "svg",
+        "webp",
+        "css",
+        "html",
+        "js",
+        "ts",
+        "tsx",
+        "jsx",
+        "service",
+        "timer",
+        "socket",
+        "target",
+    ]
+)
+
+
+def email(text: str) -> bool:
+    """No file name with an @ in it, and no account that is a machine's by its name."""
+    local, _, domain = text.replace("\\u0040", "@").replace("%40", "@").rpartition("@")
+    return domain.rpartition(".")[2].lower() not in _FILE_ENDINGS and local.lower() not in ("git", "noreply")
+
+
+_USERNAMES_OF_NOBODY = frozenset(
+    [
+        "user",
+        "users",
+        "username",
+        "your_username",
+        "yourusername",
+        "yourname",
+        "your_name",
+        "your-username",
+        "admin",
+        "administrator",
+        "root",
+        "runner",
+        "ubuntu",
+        "debian",
+        "vagrant",
+        "ec2-user",
+        "node",
+        "app",
+        "pi",
+        "you",
+        "me",
+        "test",
+        "guest",
+        "default",
+        "public",
+        "shared",
+        "all",
+        "jovyan",
+        "codespace",
+        "vscode",
+        "git",
+        "postgres",
+        "www-data",
+        "nobody",
+        "name",
+        "xxx",
+        "foo",
+        "bar",
+        "docker",
+        "build",
+        "example",
+        "circleci",
+        "travis",
+        "linuxbrew",
+    ]
+)
+
+
+def username(text: str) -> bool:
+    return text.lower() not in _USERNAMES_OF_NOBODY
+
+
+_NOT_HOSTS = frozenset(
+    [
+        "com",
+        "org",
+        "net",
+        "io",
+        "java",
+        "jdk",
+        "sun",
+        "env",
+        "settings",
+        "config",
+        "this",
+        "self",
+        "node",
+        "app",
+        "cluster",
+        "svc",
+        "compose",
+    ]
+)
+_HOST_WORDS = frozenset(
+    [
+        "api",
+        "auth",
+        "build",
+        "ci",
+        "db",
+        "dc",
+        "dev",
+        "dns",
+        "exchange",
+        "files",
+        "ftp",
+        "git",
+        "gitlab",
+        "grafana",
+        "intranet",
+        "jenkins",
+        "jira",
+        "kibana",
+        "ldap",
+        "login",
+        "mail",
+        "nas",
+        "ns",
+        "portal",
+        "postgres",
+        "print",
+        "printer",
+        "proxy",
+        "redis",
+        "repo",
+        "server",
+        "sso",
+        "staging",
+        "vault",
+        "vpn",
+        "wiki",
+        "www",
+    ]
+)
+_HOSTS_OF_NOBODY = ("host.docker.internal", "metadata.google.internal", "svc.cluster.local", "localhost.local")
+
+
+def private_host(text: str) -> bool:
+    """A name inside somebody's network, and not a field, a package or a file that ends like one."""
+    value = text.lower()
+    labels = value.split(".")[:-1]
+    if value.endswith(_HOSTS_OF_NOBODY) or labels[0] in _NOT_HOSTS or labels[0].startswith("_"):
+        return False
+    strong = value.rpartition(".")[2] in ("corp", "lan", "intranet", "localdomain", "arpa")
+    return strong or bool(_HOST_WORDS & set(labels)) or any(c.isdigit() or c == "-" for c in "".join(labels))
+
+
+# --- telephones ------------------------------------------------------------------------------------
+
+# ITU-T E.164 country codes, as the first digits after the plus. 999 is not assigned: our own surrogates carry it.
+_COUNTRY_CODE = re2.compile(
+    "1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|999"
+    "|21[1-368]|2[2-4][0-9]|25[0-8]|26[0-9]|29[0-17-9]|35[0-9]|37[0-8]|38[0-35-79]|42[013]|50[0-9]|59[0-9]"
+    "|67[02-9]|68[0-35-9]|69[0-2]|800|808|85[02356]|87[08]|88[0-368]|96[0-8]|97[0-79]|99[2-68]"
+)
+
+
+def without_extension(text: str) -> str:
+    lowered = text.lower()
+    cut = lowered.find("x") if "x" in lowered else len(text)
+    return text[: cut - 1] if lowered[cut - 1 : cut] == "e" else text[:cut]
+
+
+def phone_e164(text: str) -> bool:
+    digits = digits_of(without_extension(text))
+    return 8 <= len(digits) <= 16 and _COUNTRY_CODE.match(digits) is not None
+
+
+def phone_nanp(text: str) -> bool:
+    """The shape says enough where separators stand; what remains is to refuse 000-000-0000 and its like."""
+    return len(set(digits_of(without_extension(text)))) > 2
+
+
+def phone_national(text: str) -> bool:
+    """A trunk 0 and 9 to 11 digits in groups, which are neither a date nor a count."""
+    digits = digits_of(text)
+    if not 9 <= len(digits) <= 11 or len(set(digits)) < 3:
+        return False
+    groups = _groups(text)
+    return len(groups) > 1 and not _counts_up(groups) and digits[:2] != "00"
+
+
+def phone_loose(text: str) -> bool:
+    """For a number that words call a telephone: 7 to 12 digits, no years, no round thousands."""
+    digits, groups = digits_of(without_extension(text)), _groups(text)
+    if not 7 <= len(digits) <= 12 or len(set(digits)) < 3 or _counts_up(groups):
+        return False
+    if all(len(g) == 4 and g[:2] in ("19", "20") for g in groups) or all(g == "000" for g in groups[1:]):
+        return len(groups) == 1 and len(digits) != 8
+    return not _is_date(groups)
+
+
+def _groups(text: str) -> list[str]:
+    return "".join(c if c.isdigit() else " " for c in text).split()
+
+
+def _counts_up(groups: list[str]) -> bool:
+    return len(groups) > 2 and len({int(b) - int(a) for a, b in pairwise(groups)}) == 1
+
+
+def _is_date(groups: list[str]) -> bool:
+    if len(groups) != 3:
+        return False
+    year, month, day = groups if len(groups[0]) == 4 else reversed(groups)
+    return len(year) == 4 and year[:2] in ("19", "20") and int(month) <= 31 and int(day) <= 31
+
+
+# --- secrets ---------------------------------------------------------------------------------------
+
+_PLACEHOLDER = re2.compile(
+    r"(?i)^(?:<.*>?|\$.*|%.*%|\{\{.*|\{.*\}|\[.*\]|\*+|x{3,}.*|\.{3,}.*|-+|_+|#.*)$"
+    r"|^(?:none|null|nil|true|false|undefined|required|optional|string|password|passwd|secret|token|changeme|change_me"
+    r"|change-me|todo|redacted|hidden|masked|empty|default|test|dummy|placeholder|sample|n/a)[.,;:!?]*$"
+    r"|your[_\- ]|_here\b|-here\b|\benv[.(\[]|environ|getenv|process\.|secrets?\.|config[.(\[]|self\.|this\."
+    r"|\brequest\b|args\.|params\.|settings\.|\bdata\.|input\(|getpass|\(\)|^(?:str|int|bool|bytes|any)\b|\bfake\b|^op://"
+)
+
+
+def not_placeholder(text: str) -> bool:
+    return _PLACEHOLDER.search(text) is None and len(set(text)) > 2
+
+
+def _has_digit(text: str) -> bool:
+    return any(c.isdigit() for c in text)
+
+
+def mixed_token(text: str) -> bool:
+    return not_placeholder(text) and _has_digit(text) and any(c.isalpha() for c in text)
+
+
+def quoted_secret(text: str) -> bool:
+    """In quotes behind a telling key: not a placeholder, and not a plain word or a sentence."""
+    if not not_placeholder(text) or text.count(" ") > 3 or text.startswith(("http://", "https://", "/", "./")):
+        return False
+    plain = all(c.isalpha() or c in " _-.:" for c in text)
+    if plain and (text.islower() or text.isupper() or text.istitle()):
+        return len(text) >= 16 and " " not in text and "_" not in text and entropy_bits(text) >= 3.3
+    return not plain or _has_inner_capital(text)
+
+
+def _has_inner_capital(text: str) -> bool:
+    return entropy_bits(text) >= 3.5 and " " not in text and len(text) >= 12
+
+
+_DOTTED_NAME = re2.compile(
+    r"^[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+$|^[a-z]*_[a-z_]*\d?$|^(?:[a-z]{1,4}|password|passwd|token|secret|value|param)\d$|^\d{1,7}$|^\d{4}-\d\d-\d\d|^https?:|^[./~]"
+)
+
+
+def bare_secret(text: str) -> bool:
+    """Without quotes a name of code looks the same: asks for a digit, another class and no dotted name."""
+    if not not_placeholder(text) or _DOTTED_NAME.search(text) is not None or not _has_digit(text):
+        return False
+    return any(c.isalpha() for c in text) and entropy_bits(text) >= 2.5
+
+
+def prose_secret(text: str) -> bool:
+    """ "My password is ...": a digit or a mark beside letters, so that "is wrong" stays."""
+    if not not_placeholder(text) or text.startswith(("http", "/")):
+        return False
+    letters, marks = any(c.isalpha() for c in text), any(c in "!@#$%^&*_+=?~" for c in text)
+    return letters and (_has_digit(text) or marks) and len(text) >= 6
+
+
+def credential(text: str) -> bool:
+    """`user:word@host` of a URL; a bare git user is no secret."""
+    userinfo = text.rpartition("@")[0]
+    user, _, word = userinfo.partition(":")
+    if not word:
+        return user.lower() not in ("git", "hg", "svn", "") and len(user) >= 3 and not_placeholder(user)
+    return not _is_template(word)
+
+
+def _is_template(word: str) -> bool:
+    return word[0] in "$<{[%*" or word.lower() in ("pass", "password", "passwd", "pwd", "port", "token", "secret")
+
+
+VALIDATORS: dict[str, Callable[[str], bool]] = {
+    f.__name__: f
+    for f in (
+        luhn, card, iban, us_ssn, uk_nino, es_dni, fr_nir, it_codice_fiscale, br_cpf, fi_hetu, se_personnummer, be_nrn,
+        cn_resident_id, in_aadhaar, pl_pesel, nl_bsn, ipv4, ipv6, mac, email, username, private_host, phone_e164,
+        phone_nanp, phone_national, phone_loose, not_placeholder, mixed_token, quoted_secret, bare_secret, prose_secret,
+        credential,
+    )
+}  # fmt: skip
