@@ -1,0 +1,1 @@
+"""Conversations come in: readers of transcripts and exports, all of which yield `licet.intake.reading.Read`."""

@@ -1,0 +1,198 @@
+"""The elements of a JSON array of any length, one at a time, in memory bounded by one element.
+
+Only brackets, commas and strings are understood here, which is enough to find where an element ends (RFC 8259);
+whether an element is valid is for the decoder that gets it. So one bad element costs itself and not the rest.
+An array that is cut off gives the elements that were whole, then a `Flaw`. Arrays written one after another (two
+exports concatenated) count on. For a valid array the elements are those of `json.loads`, in order.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from licet.intake.lines import valid_utf8
+from licet.intake.reading import Broken
+
+ELEMENT_BYTES_MAX = 256 * 2**20
+KEYS_MAX = 64
+
+_SPACE = b" \t\r\n"
+# A run goes over everything that cannot end an element, to the next byte that matters: a bracket (or, directly in
+# the array, a comma), a string that the chunk cuts off, or the end of the chunk. Whole strings are part of a run,
+# and so are two levels of brackets that close within it, which spares most steps of the interpreter; no byte is
+# looked at more than three times for that. Possessive, so nothing is tried again.
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_PLAIN = rb'[^"\[\]{}]*+'
+
+
+def _run_with(group: bytes) -> bytes:
+    return _PLAIN + rb"(?:(?:" + group + rb")" + _PLAIN + rb")*+"
+
+
+_FLAT = rb"[\[{]" + _run_with(_STRING) + rb"[\]}]"
+_LOW = rb"[\[{]" + _run_with(_STRING + rb"|" + _FLAT) + rb"[\]}]"
+_RUN_INSIDE = re.compile(_run_with(_STRING + rb"|" + _LOW), re.S)
+_RUN_BETWEEN = re.compile(rb'[^"\[\]{},]*+(?:' + _STRING + rb'[^"\[\]{},]*+)*+', re.S)
+_REST_OF_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.S)
+# A string, with the colon that makes it a key; a bracket; or the quote of a string that is cut off.
+_TOKEN = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"\s*+(:?)|[\[\]{}"]', re.S)
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    index: int
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """An element that cannot be had, or the end of what can be read; ``index`` is the element's place."""
+
+    index: int
+    message: str
+
+
+Found: TypeAlias = Element | Flaw
+
+
+def elements(
+    chunks: Iterable[bytes | Broken], element_bytes_max: int = ELEMENT_BYTES_MAX, within: str = ""
+) -> Iterator[Found]:
+    """The elements of an array, or of the array that is the value of the first key ``within`` of an object.
+
+    What follows the array of a key is not read.
+    """
+    splitter = _Splitter(element_bytes_max, within)
+    for chunk in chunks:
+        if isinstance(chunk, Broken):
+            yield from splitter.finish()
+            yield Flaw(splitter.index, chunk.message)
+            return
+        yield from splitter.feed(chunk)
+        if splitter.stopped:
+            # The rest is drained and not looked at, so that progress reaches the end of the file.
+            for _ in chunks:
+                pass
+            return
+    yield from splitter.finish()
+
+
+def keys(head: bytes) -> frozenset[bytes]:
+    """The keys directly in an object whose text may be cut off anywhere; empty if it is no object."""
+    found: set[bytes] = set()
+    depth = 0
+    if head.lstrip(_SPACE)[:1] != b"{":
+        return frozenset()
+    for token in _TOKEN.finditer(head):
+        byte = token[0][:1]
+        depth += (byte in b"[{") - (byte in b"]}")
+        if token[2] and depth == 1:
+            found.add(token[1])
+        if token[0] == b'"' or depth == 0 or len(found) == KEYS_MAX:
+            break
+    return frozenset(found)
+
+
+@dataclass(slots=True)
+class _Splitter:
+    """Where the split stands between two chunks. ``held`` counts all bytes of the current element, kept or not."""
+
+    element_bytes_max: int
+    within: str
+    index: int = 0
+    depth: int = 0
+    stopped: bool = False
+    in_string: bool = False
+    escaped: bool = False
+    first: bool = True
+    opened: bool = False
+    after_comma: bool = False
+    held: int = 0
+    pieces: list[bytes] = field(default_factory=list)
+
+    def feed(self, chunk: bytes) -> Iterator[Found]:
+        at = begin = self._start(chunk)
+        while at < len(chunk) and not self.stopped:
+            if self.depth == 0:
+                at = begin = self._open(chunk, at)
+                if self.stopped and not (self.within and self.opened):
+                    yield Flaw(self.index, "what stands here is not a JSON array")
+                continue
+            end = at if self.in_string else self._run(chunk, at)
+            if self.in_string:
+                at = self._leave_string(chunk, at)
+                continue
+            byte, at = chunk[end : end + 1], end + 1
+            self.in_string = byte == b'"'
+            if byte == b"," or (self.depth == 1 and byte and byte in b"]}"):
+                self._keep(chunk[begin:end])
+                yield from self._end_element(comma=byte == b",")
+                begin = at
+            if byte:
+                self.depth += (byte in b"[{") - (byte in b"]}")
+        if self.depth:
+            self._keep(chunk[begin:])
+
+    def finish(self) -> Iterator[Found]:
+        """What is left where the bytes end; an element that is closed but has nothing behind it was whole."""
+        if self.stopped or self.depth == 0:
+            return
+        closed = b"".join(self.pieces).rstrip(_SPACE)[-1:] in (b"}", b"]", b'"')
+        if self.depth == 1 and not self.in_string and closed:
+            yield from self._end_element(comma=True)
+        yield Flaw(self.index, "the file ends before the array does")
+
+    def _start(self, chunk: bytes) -> int:
+        if not self.first:
+            return 0
+        self.first = False
+        found = re.search(rb'"' + self.within.encode() + rb'"\s*:\s*', chunk) if self.within else None
+        return found.end() if found else 0
+
+    def _open(self, chunk: bytes, at: int) -> int:
+        """Behind the bracket that opens an array, or behind white space; stops where there is neither."""
+        byte = chunk[at : at + 1]
+        if byte == b"[" and not (self.within and self.opened):
+            self.depth, self.after_comma, self.opened = 1, False, True
+        elif byte not in _SPACE:
+            self.stopped = True
+        return at + 1
+
+    def _run(self, chunk: bytes, at: int) -> int:
+        found = (_RUN_BETWEEN if self.depth == 1 else _RUN_INSIDE).match(chunk, at)
+        assert found is not None, "a pattern that may be empty always matches"
+        return found.end()
+
+    def _leave_string(self, chunk: bytes, at: int) -> int:
+        """Behind the string that an earlier chunk began, or at the end of this chunk, still in it."""
+        if self.escaped:
+            self.escaped = False
+            return at + 1
+        found = _REST_OF_STRING.match(chunk, at)
+        assert found is not None, "a pattern that may be empty always matches"
+        stop = chunk[found.end() : found.end() + 1]
+        self.in_string, self.escaped = stop != b'"', stop == b"\\"
+        return found.end() + len(stop)
+
+    def _keep(self, piece: bytes) -> None:
+        self.held += len(piece)
+        self.pieces = [*self.pieces, piece] if self.held <= self.element_bytes_max else []
+
+    def _end_element(self, *, comma: bool) -> Iterator[Found]:
+        raw, held = b"".join(self.pieces).strip(_SPACE), self.held
+        self.pieces, self.held = [], 0
+        absent, self.after_comma = not raw and not comma and not self.after_comma, comma
+        if held > self.element_bytes_max:
+            yield Flaw(self.index, f"the element is over {self.element_bytes_max} bytes")
+        elif absent:
+            return
+        elif not raw:
+            yield Flaw(self.index, "there is no element between two commas")
+        elif not valid_utf8(raw):
+            yield Flaw(self.index, "not valid UTF-8")
+        else:
+            yield Element(self.index, raw)
+        self.index += 1

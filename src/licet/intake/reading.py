@@ -1,0 +1,55 @@
+"""What every reader of a format yields: turns as they were recorded, and what could not be read.
+
+A reader is a function ``read(path: Path) -> Iterator[Read]``. It opens files, never the database; it holds
+one record in memory at a time, or one conversation where the format is a tree; it never raises for a broken
+item: it yields `Broken` with the place and goes on. Only a file that is not of the format at all raises
+InputError. ``place`` is ``file:line`` or ``file#path.in.json``, for messages to the operator.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TypeAlias
+
+import msgspec
+
+from licet.policy.state import Kind, Role
+from licet.vault.content import Content
+
+
+class ReadTurn(msgspec.Struct, frozen=True, kw_only=True):
+    """One turn as recorded. ``host_turn`` and ``host_conversation`` are the source's own ids, unique there.
+
+    ``at`` is aware UTC, or None where the source has no time. ``origin`` is `typed`, `upload`, `assistant`,
+    `tool` or `connector`. ``title`` names the conversation where the source has one, ``host_account`` whose it is
+    where the source holds more than one person's.
+    """
+
+    place: str
+    host_conversation: str
+    host_turn: str
+    at: datetime | None
+    role: Role
+    origin: str
+    kind: Kind
+    surface: str
+    content: Content
+    title: str = ""
+    host_account: str = ""
+
+
+class Broken(msgspec.Struct, frozen=True, kw_only=True):
+    """An item that could not be read: where, and what is wrong, without quoting its content."""
+
+    place: str
+    message: str
+
+
+class Skipped(msgspec.Struct, frozen=True, kw_only=True):
+    """A record that holds nothing said by anybody (a summary, an index, an empty message)."""
+
+    place: str
+    reason: str
+
+
+Read: TypeAlias = ReadTurn | Broken | Skipped

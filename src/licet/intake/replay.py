@@ -1,0 +1,406 @@
+"""Recorded history brought in: read, put in the order of its times, folded, and stored as it would stand today.
+
+An import never makes a grant of its own: what people chose comes from a file of recorded choices, or not at all.
+Events keep their recorded times. At one and the same time a refusal comes before a turn and a permission after
+it: the order that makes nothing usable. What the policy would have erased by now is not stored; its turns are
+counted by the day on which they would have been erased, and keep their place so that the same file adds nothing
+when it is brought in again.
+
+Turns wait in a spool file, sealed under a key that lives in memory only, so that an export of any size is sorted
+without being held, and nothing of it lies in a temporary file in clear.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import IO
+from uuid import UUID
+
+import msgspec
+
+from licet.errors import RefusedError
+from licet.intake.reading import Broken, Read, ReadTurn, Skipped
+from licet.policy import events
+from licet.policy.file import Policies
+from licet.policy.state import Kind, Role
+from licet.policy.world import Owned, World
+from licet.store.connect import Pool, Transaction, transaction
+from licet.vault import apply, commands, erase, tables, view
+from licet.vault.commands import Answer, Outcome
+from licet.vault.content import Content, encode
+from licet.vault.ids import host_hmac, uuid7
+from licet.vault.keyring import Keyring
+from licet.vault.keys import KEY_BYTES, seal, unseal
+
+CHUNK_COMMANDS_MAX = 2_000
+CHUNK_BYTES_MAX = 16 * 2**20
+PLACES_KEPT_MAX = 1_000
+
+Progress = Callable[[int], None]
+
+
+class Recorded(msgspec.Struct, frozen=True, kw_only=True):
+    """An account as the operator recorded it. ``opened_at`` None: it opened with its first event."""
+
+    host: str
+    plan: str
+    age: int | None
+    opened_at: datetime | None = None
+
+
+class RecordedChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """A choice as the operator recorded it, with the evidence of it."""
+
+    host: str
+    at: datetime
+    allow: bool
+    via: str
+    evidence: str = ""
+
+
+class Imported(msgspec.Struct, frozen=True, kw_only=True):
+    """What an import did, item by item. Counts are of turns, unless said otherwise."""
+
+    turns: int
+    stored: int
+    known: int
+    choices: int
+    accounts: int
+    conversations: int
+    broken: int
+    skipped: int
+    refused: dict[str, int]
+    would_be_erased: dict[date, int]
+    broken_places: tuple[Broken, ...]
+    skipped_reasons: dict[str, int]
+
+
+class _Turn(msgspec.Struct, frozen=True, array_like=True):
+    """A turn in the spool."""
+
+    conversation: bytes
+    host_turn: bytes
+    role: Role
+    origin: str
+    kind: Kind
+    surface: str
+    envelope: bytes
+    title: bytes | None
+
+
+class _Waiting(msgspec.Struct, frozen=True, array_like=True, order=True):
+    """An event of an account, in its place. ``offset`` is that of its turn in the spool, or -1 for a choice."""
+
+    at: datetime
+    rank: int
+    number: int
+    offset: int
+    length: int
+    host_turn: bytes = b""
+
+
+class _Spool:
+    """A file of sealed records, gone with the process."""
+
+    def __init__(self, folder: Path, random: Callable[[int], bytes]) -> None:
+        self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 closed by `close`
+        self._key, self._random = random(KEY_BYTES), random
+        self._end = 0
+        self._encode, self._decode = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(_Turn).decode
+
+    def put(self, turn: _Turn) -> tuple[int, int]:
+        sealed = seal(self._key, self._encode(turn), self._end.to_bytes(8, "big"), self._random)
+        self._file.write(sealed)
+        offset, self._end = self._end, self._end + len(sealed)
+        return offset, len(sealed)
+
+    def get(self, offset: int, length: int) -> _Turn:
+        self._file.seek(offset)
+        return self._decode(unseal(self._key, self._file.read(length), offset.to_bytes(8, "big")))
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class Import:
+    """One import. ``recorded`` are the accounts, ``default`` stands for one that is not among them."""
+
+    def __init__(
+        self, pool: Pool, keyring: Keyring, policies: Policies, now: datetime, *,
+        recorded: Iterable[Recorded] = (), choices: Iterable[RecordedChoice] = (),
+        default: Recorded | None = None, surface: str | None = None, folder: Path | None = None,
+        assume_at: datetime | None = None,
+    ) -> None:  # fmt: skip
+        self._pool, self._keyring, self._policies, self._now = pool, keyring, policies, now
+        self._recorded = {account.host: account for account in recorded}
+        self._default, self._surface, self._assume_at = default, surface, assume_at
+        self._spool = _Spool(folder or Path(tempfile.gettempdir()), keyring.random)
+        self._waiting: dict[str, list[_Waiting]] = {}
+        self._choices: dict[str, list[RecordedChoice]] = {}
+        self._broken: list[Broken] = []
+        self._counts: Counter[str] = Counter()
+        self._skipped: Counter[str] = Counter()
+        self._refused: Counter[str] = Counter()
+        self._erased: Counter[date] = Counter()
+        self._accounts: set[UUID] = set()
+        self._seen_at: dict[bytes, datetime] = {}
+        with transaction(pool) as tx:
+            self._host_key = keyring.host_key(tx)
+        for choice in choices:
+            self._choices.setdefault(choice.host, []).append(choice)
+
+    def read(self, items: Iterable[Read]) -> None:
+        """Takes in what a reader yields: turns to the spool, the rest to the report."""
+        for item in items:
+            match item:
+                case ReadTurn():
+                    self._take(item)
+                case Broken():
+                    self._break(item)
+                case Skipped():
+                    self._skipped[item.reason] += 1
+
+    def _break(self, item: Broken) -> None:
+        self._counts["broken"] += 1
+        if len(self._broken) < PLACES_KEPT_MAX:
+            self._broken.append(item)
+
+    def _take(self, turn: ReadTurn) -> None:
+        host = turn.host_account or (self._default.host if self._default else "")
+        conversation = host_hmac(self._host_key, "conversation", turn.host_conversation)
+        # A turn without a time of its own was said with, or after, the one before it.
+        at = turn.at or self._seen_at.get(conversation) or self._assume_at
+        if host not in self._recorded and self._default is None:
+            self._break(Broken(place=turn.place, message="its account is not in the file of accounts"))
+        elif at is None:
+            self._break(Broken(place=turn.place, message="it has no time, and no turn before it has one"))
+        elif at > self._now:
+            self._break(Broken(place=turn.place, message="its time has not come yet"))
+        else:
+            self._seen_at[conversation] = at
+            self._put(host, at, conversation, turn)
+
+    def _put(self, host: str, at: datetime, conversation: bytes, turn: ReadTurn) -> None:
+        name = host_hmac(self._host_key, "turn", turn.host_conversation, turn.host_turn)
+        offset, length = self._spool.put(
+            _Turn(
+                conversation=conversation,
+                host_turn=name,
+                role=turn.role,
+                origin=turn.origin,
+                kind=turn.kind,
+                surface=self._surface or turn.surface,
+                envelope=encode(turn.content),
+                title=encode(Content(text=turn.title)) if turn.title else None,
+            )
+        )
+        self._counts["turns"] += 1
+        self._waiting.setdefault(host, []).append(
+            _Waiting(at=at, rank=1, number=self._counts["turns"], offset=offset, length=length, host_turn=name)
+        )
+
+    def store(self, progress: Progress = lambda _turns: None) -> Imported:
+        """Folds and stores what was read; RefusedError, before anything is stored, for an account with later events."""
+        hosts = sorted(self._waiting.keys() | self._choices.keys())
+        late = [host for host in hosts if self._is_late(host)]
+        if late:
+            raise RefusedError(
+                f"{len(late)} account(s) have later events than what is brought in: {', '.join(late[:5])}",
+                "history can only be added at its end: bring in the older file first, or into other accounts",
+                because="later_events",
+            )
+        answers: Counter[Outcome] = Counter()
+        conversations: set[UUID] = set()
+        for chunk in self._chunks(hosts):
+            with transaction(self._pool) as tx:
+                done = apply.apply(tx, self._keyring, self._policies, chunk, replay=True)
+            self._count(chunk, done, answers, conversations)
+            progress(sum(isinstance(command, commands.Say) for command in chunk))
+        self._sweep()
+        self._spool.close()
+        return Imported(
+            turns=self._counts["turns"],
+            stored=self._counts["stored"],
+            known=self._counts["known"],
+            choices=self._counts["choices"],
+            accounts=len(self._accounts),
+            conversations=len(conversations),
+            broken=self._counts["broken"],
+            skipped=sum(self._skipped.values()),
+            refused=dict(self._refused),
+            would_be_erased=dict(sorted(self._erased.items())),
+            broken_places=tuple(self._broken),
+            skipped_reasons=dict(self._skipped),
+        )
+
+    def _count(
+        self, chunk: Sequence[commands.Command], done: Sequence[Answer], answers: Counter[Outcome],
+        conversations: set[UUID],
+    ) -> None:  # fmt: skip
+        for command, answer in zip(chunk, done, strict=True):
+            answers[answer.outcome] += 1
+            self._accounts.add(answer.account)
+            if isinstance(command, commands.Choose):
+                self._counts["choices"] += 1
+            if not isinstance(command, commands.Say):
+                continue
+            if answer.outcome is Outcome.done and command.content is not None:
+                self._counts["stored"] += 1
+                if answer.conversation is not None:
+                    conversations.add(answer.conversation)
+            elif answer.outcome is Outcome.duplicate:
+                self._counts["known"] += 1
+            elif answer.outcome is Outcome.refused:
+                self._refused[answer.because] += 1
+
+    # The account's history
+
+    def _account(self, tx: Transaction, host: str) -> UUID | None:
+        return view.account_by_host(tx, host_hmac(self._host_key, "account", host))
+
+    def _is_late(self, host: str) -> bool:
+        """Whether the account has an event later than the first new one."""
+        with transaction(self._pool) as tx:
+            account = self._account(tx, host)
+            if account is None:
+                return False
+            last_at = view.accounts(tx, [account])[account].state.last_at
+            known = _known_turns(tx, account)
+            chosen = _known_choices(tx, account)
+        firsts = [c.at for c in self._choices.get(host, ()) if (c.at, c.allow) not in chosen]
+        firsts += [w.at for w in self._waiting.get(host, ()) if w.host_turn not in known]
+        return any(first < last_at for first in firsts)
+
+    def _chunks(self, hosts: Sequence[str]) -> Iterator[list[commands.Command]]:
+        chunk: list[commands.Command] = []
+        size = 0
+        for host in hosts:
+            for command in self._history(host):
+                chunk.append(command)
+                size += len(command.content or b"") if isinstance(command, commands.Say) else 0
+                if len(chunk) >= CHUNK_COMMANDS_MAX or size >= CHUNK_BYTES_MAX:
+                    yield chunk
+                    chunk, size = [], 0
+        if chunk:
+            yield chunk
+
+    def _history(self, host: str) -> Iterator[commands.Command]:
+        """The account's commands in the order of their times, without what is known already."""
+        with transaction(self._pool) as tx:
+            account = self._account(tx, host)
+            known = _known_turns(tx, account) if account else set()
+            chosen = _known_choices(tx, account) if account else set()
+            world = self._seeded(tx, account)
+        choices = [c for c in self._choices.pop(host, []) if (c.at, c.allow) not in chosen]
+        waiting = self._new(self._waiting.pop(host, []), known)
+        waiting += [
+            _Waiting(at=c.at, rank=2 if c.allow else 0, number=n, offset=-1, length=0) for n, c in enumerate(choices)
+        ]
+        waiting.sort()
+        if not waiting:
+            return
+        recorded = self._recorded.get(host) or self._default
+        assert recorded is not None
+        opened_at = min(recorded.opened_at or waiting[0].at, waiting[0].at)
+        account_id = account or uuid7(opened_at, self._keyring.random(10))
+        if account is None:
+            world.apply(events.OpenAccount(at=opened_at, account="", plan=recorded.plan, age=recorded.age))
+            yield commands.OpenAccount(
+                account=account_id, at=opened_at, host=host_hmac(self._host_key, "account", host),
+                plan=recorded.plan, age=recorded.age,
+            )  # fmt: skip
+        dead = self._dead(world, waiting, choices)
+        for event in waiting:
+            if event.offset < 0:
+                yield self._choose(account_id, choices[event.number])
+            else:
+                turn = self._spool.get(event.offset, event.length)
+                yield _say(account_id, event.at, turn, stored=event.number not in dead)
+
+    def _new(self, waiting: Sequence[_Waiting], known: set[bytes]) -> list[_Waiting]:
+        """Each turn once, and only those that the vault does not have."""
+        first = {event.host_turn: event for event in reversed(waiting) if event.host_turn not in known}
+        self._counts["known"] += len(waiting) - len(first)
+        return list(first.values())
+
+    def _choose(self, account: UUID, choice: RecordedChoice) -> commands.Choose:
+        return commands.Choose(
+            account=account, at=choice.at, allow=choice.allow, via=choice.via, evidence=choice.evidence
+        )
+
+    def _seeded(self, tx: Transaction, account: UUID | None) -> World:
+        """A world that begins with what the account has already."""
+        world = World(self._policies, replay=True)
+        if account is None:
+            return world
+        world.accounts[""] = view.accounts(tx, [account])[account].state
+        rows = tx.execute(
+            f"SELECT {tables.CONVERSATION_COLUMNS} FROM conversations c WHERE c.account_id = %s", [account]
+        ).fetchall()
+        for row in tables.read_conversations(tx, rows):
+            if row.host_hmac is not None:
+                world.conversations[row.host_hmac.hex()] = Owned("", row.state, [])
+        return world
+
+    def _dead(self, world: World, waiting: Sequence[_Waiting], choices: Sequence[RecordedChoice]) -> set[int]:
+        """The numbers of the turns that would have been erased by now, by the same fold, without their content."""
+        for event in waiting:
+            if event.offset < 0:
+                world.apply(events.Choose(at=event.at, account="", allow=choices[event.number].allow))
+                continue
+            turn = self._spool.get(event.offset, event.length)
+            world.apply(
+                events.Say(
+                        at=event.at, account="", conversation=turn.conversation.hex(), turn=str(event.number),
+                        role=turn.role, origin=turn.origin, surface=turn.surface, kind=turn.kind,
+                    )
+            )  # fmt: skip
+        world.advance(self._now)
+        dead = set()
+        for name, (conversation, taken) in world.turns.items():
+            state = world.conversations[conversation].conversation
+            keep_until = state.segments[taken.segment].keep_until
+            if keep_until <= self._now and not state.holds:
+                dead.add(int(name))
+                self._erased[keep_until.date()] += 1
+        return dead
+
+    def _sweep(self) -> None:
+        """Marks as erased what was not stored, and erases what else is due in these accounts."""
+        accounts = sorted(self._accounts)
+        for start in range(0, len(accounts), erase.BATCH_SEGMENTS_MAX):
+            more = True
+            while more:
+                with transaction(self._pool) as tx:
+                    more = erase.sweep_batch(
+                        tx, self._now, only=accounts[start : start + erase.BATCH_SEGMENTS_MAX]
+                    ).more
+
+
+def _say(account: UUID, at: datetime, turn: _Turn, *, stored: bool) -> commands.Say:
+    return commands.Say(
+        account=account,
+        at=at,
+        host_conversation=turn.conversation,
+        host_turn=turn.host_turn,
+        role=turn.role,
+        origin=turn.origin,
+        surface=turn.surface,
+        kind=turn.kind,
+        content=turn.envelope if stored else None,
+        title=turn.title if stored else None,
+    )
+
+
+def _known_turns(tx: Transaction, account: UUID) -> set[bytes]:
+    rows = tx.execute("SELECT host_hmac FROM turns WHERE account_id = %s AND host_hmac IS NOT NULL", [account])
+    return {bytes(row[0]) for row in rows}
+
+
+def _known_choices(tx: Transaction, account: UUID) -> set[tuple[datetime, bool]]:
+    rows = tx.execute("SELECT occurred_at, allow FROM choices WHERE account_id = %s", [account])
+    return {(at, allow) for at, allow in rows}

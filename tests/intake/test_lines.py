@@ -1,0 +1,94 @@
+"""Lines in bounded memory: numbered as an editor numbers them, whatever the file is packed in or broken by."""
+
+import gzip
+import random
+import tracemalloc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from licet.intake import lines as module
+from licet.intake.lines import CHUNK_BYTES, Line, head, lines
+from licet.intake.reading import Broken
+
+
+def unheard(_count: int) -> None:
+    return
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("lines")
+
+
+TEXTS = st.lists(st.text(alphabet='ab"é☂ {}', max_size=9), max_size=9)
+
+
+@given(TEXTS, st.sampled_from(["\n", "\r\n"]), st.booleans(), st.booleans(), st.booleans())
+def test_each_line_that_is_not_empty_comes_with_its_number(folder, texts, ending, mark, packed, last):
+    raw = ("\ufeff" * mark + ending.join(texts) + ending * last).encode()
+    path = folder / ("a.jsonl.gz" if packed else "a.jsonl")
+    path.write_bytes(gzip.compress(raw) if packed else raw)
+    expected = [Line(n, t.strip(" ").encode()) for n, t in enumerate(texts, 1) if t.strip(" ")]
+    heard: list[int] = []
+    assert list(lines(path, heard.append)) == expected
+    assert sum(heard) == path.stat().st_size
+
+
+def test_a_line_that_is_not_utf8_is_broken_by_its_number_and_the_next_is_read(folder):
+    path = folder / "b.jsonl"
+    path.write_bytes(b'{"a":1}\n{"\xff":1}\n\n{"b":2}')
+    assert list(lines(path, unheard)) == [
+        Line(1, b'{"a":1}'),
+        Broken(place=f"{path}:2", message="not valid UTF-8"),
+        Line(4, b'{"b":2}'),
+    ]
+
+
+def test_a_line_over_the_bound_is_skipped_in_bounded_memory(folder):
+    path = folder / "c.jsonl"
+    with path.open("wb") as file:
+        file.write(b"1\n")
+        for _ in range(32):
+            file.write(b"x" * CHUNK_BYTES)
+        file.write(b"\n2\n")
+    tracemalloc.start()
+    found = list(lines(path, unheard, 2 * CHUNK_BYTES))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    over = Broken(place=f"{path}:2", message=f"the line is over {2 * CHUNK_BYTES} bytes")
+    assert found == [Line(1, b"1"), over, Line(3, b"2")]
+    assert peak < 8 * CHUNK_BYTES
+
+
+def test_a_line_of_exactly_the_bound_is_read_across_chunks(folder):
+    path = folder / "d.jsonl"
+    path.write_bytes(b"x" * (CHUNK_BYTES + 3) + b"\n" + b"y" * 2 * CHUNK_BYTES)
+    assert [len(line.raw) for line in lines(path, unheard, 2 * CHUNK_BYTES)] == [CHUNK_BYTES + 3, 2 * CHUNK_BYTES]
+
+
+def test_a_packed_file_that_is_cut_off_gives_its_whole_lines_then_the_damage(folder):
+    path = folder / "e.jsonl.gz"
+    numbers = random.Random(1)
+    raw = b"".join(b"%d\n" % numbers.randrange(10**9) for _ in range(50_000))
+    path.write_bytes(gzip.compress(raw)[:-200])
+    heard: list[int] = []
+    *found, last, damage = lines(path, heard.append)
+    assert len(found) > 1000
+    assert b"\n".join(line.raw for line in found) + b"\n" == raw[: sum(len(line.raw) + 1 for line in found)]
+    assert isinstance(last, Line | Broken)
+    assert damage == Broken(place=str(path), message="the file ends early or is damaged")
+    assert sum(heard) == path.stat().st_size
+
+
+def test_what_is_called_gz_and_is_not_is_broken_and_not_an_error(folder):
+    path = folder / "f.jsonl.gz"
+    path.write_bytes(b'{"messages": []}')
+    assert list(lines(path, unheard)) == [Broken(place=str(path), message="the file ends early or is damaged")]
+    assert head(path) == b""
+
+
+def test_a_file_that_has_gone_is_broken(folder):
+    path = folder / "gone"
+    assert list(module.chunks(path, unheard)) == [Broken(place=str(path), message="the file cannot be opened")]

@@ -1,0 +1,79 @@
+"""Real transcripts and exports, counted by hand: what each author said, and what nobody did.
+
+The samples are not part of the repository. They are looked for in LICET_TEST_DATA, else beside the repository.
+"""
+
+import gzip
+import json
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from licet.errors import InputError
+from licet.intake import formats
+from licet.intake.reading import Broken, ReadTurn
+
+DATA = Path(os.environ.get("LICET_TEST_DATA") or Path(__file__).parents[3] / "shared" / "data")
+
+
+def sample(name: str) -> Path:
+    path = DATA / name
+    if not path.exists():
+        pytest.skip(f"the real sample `{name}` is not here; set LICET_TEST_DATA to the folder that holds it")
+    return path
+
+
+def counts(items) -> Counter:
+    """Turns by origin, with `context` for every other item: what belongs to whom."""
+    return Counter(
+        item.origin if isinstance(item, ReadTurn) else "broken" if isinstance(item, Broken) else "skipped"
+        for item in items
+    )
+
+
+EXPECTED = {
+    "claude-code/edge_cases.jsonl": {"typed": 3, "assistant": 4, "tool": 4, "skipped": 3, "broken": 5},
+    "claude-code/representative_messages.jsonl": {"typed": 4, "assistant": 5, "tool": 2, "skipped": 1},
+    "claude-code/session_b.jsonl": {"typed": 2, "assistant": 1},
+    "claude-code/todowrite_examples.jsonl": {"typed": 2, "assistant": 6, "tool": 3, "skipped": 1},
+    # The folder as a whole: the one record that edge_cases took from todowrite_examples is a copy.
+    "claude-code": {"typed": 11, "assistant": 15, "tool": 9, "skipped": 6, "broken": 5},
+    # Thirteen of the tool: twelve results and the summary of what was compacted.
+    "claude-code-2/sample_session.json": {"typed": 5, "assistant": 15, "tool": 13},
+    "claude-code-2/sample_session.jsonl": {"typed": 2, "assistant": 3, "tool": 2, "skipped": 1},
+    "claude-code-3/chat.jsonl": {"skipped": 3},
+    "chatgpt/chatgpt-export.json": {"typed": 5, "assistant": 9, "tool": 5, "skipped": 2},
+    # Five of eleven messages lie on branches that were left; one Skipped counts them, one is the system's.
+    "chatgpt/chatgpt-tree.json": {"typed": 3, "assistant": 3, "skipped": 2},
+}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_real_sample_is_read_as_it_was_counted_by_hand(name):
+    path = sample(f"export-formats/{name}")
+    assert counts(formats.read(path)) == EXPECTED[name]
+    assert list(formats.read(path)) == list(formats.read(path))
+    assert formats.detect(path).name == name.split("/")[0].rstrip("-23")
+
+
+@pytest.mark.parametrize("name", ["claude-ai", "cline", "librechat", "litellm", "open-webui", "otel-genai"])
+def test_a_sample_of_another_format_is_refused_and_not_misread(name):
+    path = sample(f"export-formats/{name}")
+    with pytest.raises(InputError, match="no file in it is of a known format"):
+        formats.read(path)
+
+
+def test_two_hundred_real_dialogues_with_tools_survive_as_messages(tmp_path):
+    packed = sample("tau-bench-traj/historical_trajectories__gpt-4o-airline.json.gz")
+    dialogues = [dialogue["traj"] for dialogue in json.loads(gzip.decompress(packed.read_bytes()))]
+    path = tmp_path / "dialogues.jsonl.gz"
+    lines = [json.dumps({"id": n, "messages": messages}) for n, messages in enumerate(dialogues)]
+    path.write_bytes(gzip.compress("\n".join(lines).encode(), 1))
+    items = list(formats.read(path))
+    assert counts(items) == {"typed": 1490, "assistant": 2454, "tool": 1164, "skipped": 200}
+    said = [message["content"] or "" for messages in dialogues for message in messages if message["role"] != "system"]
+    assert [item.content.text for item in items if isinstance(item, ReadTurn)] == said
+    answered = [item.content for item in items if isinstance(item, ReadTurn) and item.origin == "tool"]
+    assert all(content.tool_call_id and content.tool_name for content in answered)
