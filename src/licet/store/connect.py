@@ -1,0 +1,209 @@
+"""Connections to PostgreSQL: the one way in, whether the server is ours or the operator's.
+
+Promise: `transaction` commits all or nothing at READ COMMITTED with the session's time zone UTC, and every error that
+leaves it is one of ours and quotes no statement, no parameter and no value. psycopg's own messages quote all three
+(`Key (text)=(..) already exists`), so they are never chained.
+
+    BusyError
+    ├── UnreachableError        no connection, or it broke before the commit: nothing was changed
+    ├── ContentionError         another transaction was in the way: nothing was changed; `retrying` tries again
+    └── OutcomeUnknownError     the connection broke during COMMIT: changed or not, nobody knows; never retried here
+    BrokenError
+    └── StatementError          the server refused a statement; ``sqlstate`` and ``constraint`` say which rule
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import select
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import msgspec
+import psycopg
+from psycopg import errors as pg
+from psycopg.rows import TupleRow
+from psycopg_pool import ConnectionPool, PoolTimeout, TooManyRequests
+
+from licet.errors import BrokenError, BusyError, LicetError, UsageError
+from licet.store import embedded
+
+Result = TypeVar("Result")
+Transaction = psycopg.Connection[TupleRow]
+Pool = ConnectionPool[Transaction]
+
+POOL_SIZE_MAX = 16
+WAIT_SECONDS_MAX = 10.0
+CONNECT_SECONDS_MAX = 5
+RETRY_ATTEMPTS_MAX = 5
+_RETRY_SECONDS = 0.01
+_HINT_BUSY = "try again; if it lasts, see that the database runs and that its connections are not used up"
+_HINT_UNKNOWN = "look whether the change was kept before making it again, or repeat it with the same idempotency key"
+
+
+class UnreachableError(BusyError):
+    """There is no connection to the database, or it broke before the commit: nothing was changed."""
+
+
+class ContentionError(BusyError):
+    """Another transaction was in the way: nothing was changed."""
+
+
+class OutcomeUnknownError(BusyError):
+    """The connection broke while the commit was under way: it may have been kept."""
+
+
+class StatementError(BrokenError):
+    """The server refused a statement. ``constraint`` is empty when no constraint was concerned."""
+
+    def __init__(self, sqlstate: str, constraint: str) -> None:
+        rule = f" by constraint `{constraint}`" if constraint else ""
+        super().__init__(f"the database refused a statement{rule}: sqlstate `{sqlstate}`")
+        self.sqlstate, self.constraint = sqlstate, constraint
+
+
+class Config(Protocol):
+    """What `database` needs of the configuration."""
+
+    @property
+    def database_url(self) -> str | None:
+        """A connection string, or None for the embedded server."""
+
+    @property
+    def data(self) -> Path:
+        """The data folder; the embedded server lives in ``postgres`` below it."""
+
+
+class DatabaseConfig(msgspec.Struct, frozen=True):
+    """Where the database is: ``database_url`` when given, else embedded under the folder ``data``.
+
+    Whoever sets ``database_url`` decides where every account, key page and proof is kept, and may read them.
+    """
+
+    data: Path = Path("licet-data")
+    database_url: str | None = None
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> DatabaseConfig:
+        """Read `LICET_DATA` and `LICET_DATABASE_URL`; an empty value counts as absent."""
+        data = environment.get("LICET_DATA") or "licet-data"
+        return cls(data=Path(data), database_url=environment.get("LICET_DATABASE_URL") or None)
+
+
+@contextlib.contextmanager
+def database(config: Config) -> Iterator[Pool]:
+    """Yield a pool on the configured database; start the embedded server when none is configured."""
+    if config.database_url:
+        with opened(config.database_url) as pool:
+            yield pool
+        return
+    folder = config.data / "postgres"
+    with embedded.running(folder), opened(functools.partial(embedded.revive, folder)) as pool:
+        yield pool
+
+
+@contextlib.contextmanager
+def opened(dsn: str | Callable[[], str], size_max: int = POOL_SIZE_MAX) -> Iterator[Pool]:
+    """Yield a pool on ``dsn``; a callable is asked anew for every connection, so that it can revive a dead server."""
+    _prove(dsn if isinstance(dsn, str) else dsn())
+    pool: Pool = ConnectionPool(
+        dsn,
+        min_size=1,
+        max_size=size_max,
+        timeout=WAIT_SECONDS_MAX,
+        reconnect_timeout=WAIT_SECONDS_MAX,
+        kwargs={"connect_timeout": CONNECT_SECONDS_MAX},
+        configure=_configure,
+        check=_check,
+        open=False,
+        name="licet",
+    )
+    with pool:
+        yield pool
+
+
+@contextlib.contextmanager
+def transaction(pool: Pool) -> Iterator[Transaction]:
+    """One transaction: committed when the block ends, rolled back when it raises."""
+    with translated(), pool.connection() as conn:
+        yield conn
+        _commit(conn)
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Turn psycopg's errors into ours; the original is not chained, because it quotes values."""
+    try:
+        yield
+    except (PoolTimeout, TooManyRequests):
+        raise UnreachableError("no connection to the database became free", _HINT_BUSY) from None
+    except psycopg.Error as error:
+        raise _ours(error) from None
+
+
+def retrying(
+    fn: Callable[[], Result],
+    attempts_max: int = RETRY_ATTEMPTS_MAX,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Result:
+    """The result of ``fn``, called anew while another transaction is in its way. ``fn`` holds the whole transaction."""
+    for attempt in range(attempts_max - 1):
+        try:
+            return fn()
+        except ContentionError:
+            sleep(_RETRY_SECONDS * 2**attempt)
+    return fn()
+
+
+def _prove(dsn: str) -> None:
+    """Connect once, because a pool hides the reason why it cannot."""
+    try:
+        psycopg.connect(dsn, connect_timeout=CONNECT_SECONDS_MAX).close()
+    except psycopg.ProgrammingError:
+        # libpq quotes the string, and the string may hold a password.
+        raise UsageError("the database's connection string cannot be read", "see LICET_DATABASE_URL") from None
+    except psycopg.OperationalError as error:
+        reason = (str(error).strip().splitlines() or ["no reason given"])[-1]
+        raise UnreachableError(f"cannot connect to the database: {reason}", _HINT_BUSY) from None
+
+
+def _configure(conn: Transaction) -> None:
+    conn.execute("SET timezone = 'UTC'")
+    conn.commit()
+    conn.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+
+
+def _check(conn: Transaction) -> None:
+    # A question to the server would cost a round trip for each transaction. An idle connection has nothing to
+    # say, so only one with something to read (the end of the stream, above all) is asked.
+    poll = select.poll()
+    poll.register(conn.fileno(), select.POLLIN)
+    if poll.poll(0):
+        ConnectionPool.check_connection(conn)
+
+
+def _commit(conn: Transaction) -> None:
+    try:
+        conn.commit()
+    except psycopg.OperationalError as error:
+        if _is_contention(error):
+            raise
+        raise OutcomeUnknownError("the database went away during the commit", _HINT_UNKNOWN) from None
+
+
+def _is_contention(error: psycopg.Error) -> bool:
+    return isinstance(error, pg.SerializationFailure | pg.DeadlockDetected | pg.LockNotAvailable)
+
+
+def _ours(error: psycopg.Error) -> LicetError:
+    if _is_contention(error):
+        return ContentionError("another transaction was in the way", _HINT_BUSY)
+    state = error.sqlstate or ""
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and not state:
+        return UnreachableError("the connection to the database broke", _HINT_BUSY)
+    if state[:2] in {"08", "53", "57"}:  # connection, resources, operator intervention
+        return UnreachableError(f"the database is not available: sqlstate `{state}`", _HINT_BUSY)
+    return StatementError(state or type(error).__name__, error.diag.constraint_name or "")

