@@ -1,0 +1,63 @@
+"""The outbox: leaves on their way to the log, each in the transaction of what it tells.
+
+Entries hold closed enumerations and numbers only: no content, no name, no plain hash of either. The account is
+named by our own id here, inside the database; what is published carries a keyed pseudonym instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+
+from licet.store.connect import Transaction
+
+
+class Told(StrEnum):
+    """What an entry tells."""
+
+    policy_applied = "policy_applied"
+    account_opened = "account_opened"
+    plan_set = "plan_set"
+    age_found = "age_found"
+    choice = "choice"
+    grant_begun = "grant_begun"
+    grant_affirmed = "grant_affirmed"
+    grant_ended = "grant_ended"
+    narrowed = "narrowed"
+    widened = "widened"
+    closed = "closed"
+    deleted = "deleted"
+    flagged = "flagged"
+    unflagged = "unflagged"
+    held = "held"
+    unheld = "unheld"
+    feedback = "feedback"
+    key_destroyed = "key_destroyed"
+    release_sealed = "release_sealed"
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One leaf. ``facts`` are closed enumerations, numbers, hex digests and our own ids."""
+
+    told: Told
+    occurred_at: datetime
+    account: UUID | None = None
+    facts: dict[str, str | int | bool | None] = {}
+
+
+def append(tx: Transaction, entries: Sequence[Entry]) -> None:
+    """Adds ``entries`` to the outbox in order; they become leaves only if ``tx`` commits."""
+    if not entries:
+        return
+    with (
+        tx.cursor() as cursor,
+        cursor.copy("COPY outbox (account_id, entry, occurred_at, payload) FROM STDIN (FORMAT BINARY)") as copy,
+    ):
+        copy.set_types(["uuid", "text", "timestamptz", "text"])
+        for entry in entries:
+            facts = msgspec.json.encode(entry.facts, order="sorted").decode()
+            copy.write_row((entry.account, entry.told.value, entry.occurred_at, facts))

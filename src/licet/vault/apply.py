@@ -1,0 +1,468 @@
+"""The one way into the vault: commands folded in order, their rows gathered, all written in one transaction.
+
+For each account the order is: lock its row, bring its time up, take its next number, read its state, fold with
+`policy.fold`. A batch locks accounts in the order of their ids. A live turn passes the gate; a replay of
+recorded history applies stamps and dates, but not the gate nor the refusal of expired conversations.
+
+A verb that can take rows out of a release takes `ENDINGS_LOCK` shared before it numbers its journal row: whoever
+holds it exclusively sees every ending up to a position, and none is on its way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from licet.errors import BrokenError, UsageError
+from licet.ledger.outbox import Entry, Told
+from licet.policy import fold
+from licet.policy.file import Policies
+from licet.policy.state import Account, Feedback, Role
+from licet.store.connect import Transaction
+from licet.vault import safety, tables
+from licet.vault.commands import (
+    About,
+    Answer,
+    Choose,
+    CloseAccount,
+    Command,
+    Delete,
+    Flag,
+    GiveFeedback,
+    Hold,
+    Narrow,
+    OpenAccount,
+    Outcome,
+    Say,
+    SetAge,
+    SetPlan,
+    Unflag,
+    Unhold,
+    Widen,
+    check,
+)
+from licet.vault.copies import Place
+from licet.vault.ids import uuid7
+from licet.vault.keyring import Keyring, bucket_of
+from licet.vault.keys import SLOTS_PER_PAGE
+from licet.vault.tables import AccountRow, ConversationRow, SegmentKeys
+from licet.vault.writes import Page, Writes
+
+ENDINGS_LOCK = 0x11CE7_0001
+BATCH_COMMANDS_MAX = 10_000
+
+
+def apply(
+    tx: Transaction, keyring: Keyring, policies: Policies, commands: Sequence[Command], *, replay: bool = False
+) -> list[Answer]:
+    """Folds ``commands`` in order and writes what follows; one answer each, in order.
+
+    Raises UsageError for a value that no table takes, before anything is done, and nothing else for what a caller
+    may get wrong: what cannot be done is answered. The caller commits; nothing is acknowledged before that.
+    """
+    if len(commands) > BATCH_COMMANDS_MAX:
+        raise UsageError(f"`{len(commands)}` commands in one batch: at most {BATCH_COMMANDS_MAX}")
+    for command in commands:
+        check(command)
+    batch = _Batch(tx, keyring, policies, replay)
+    batch.load(commands)
+    answers = [batch.take(command) for command in commands]
+    batch.flush()
+    return answers
+
+
+def advance(tx: Transaction, policies: Policies, at: datetime, *, limit: int) -> int:
+    """Brings up to ``limit`` accounts whose grant a version may have ended to ``at``; returns how many it took.
+
+    Call until it returns 0: then no grant is in force that a version effective at ``at`` does not allow.
+    """
+    number = policies.number(at)
+    rows = tx.execute(
+        "SELECT account_id FROM accounts WHERE grant_no IS NOT NULL AND seen < %s LIMIT %s", [number, limit]
+    ).fetchall()
+    if not rows:
+        return 0
+    batch = _Batch(tx, None, policies, replay=False)
+    batch.lock([row[0] for row in rows])
+    for account in list(batch.accounts.values()):
+        batch.bring_to(account, at)
+    batch.flush()
+    return len(rows)
+
+
+class _Batch:
+    """The state of a batch: what was loaded, what it became, and the rows to write."""
+
+    def __init__(self, tx: Transaction, keyring: Keyring | None, policies: Policies, replay: bool) -> None:
+        self.tx, self.policies, self.replay = tx, policies, replay
+        self.accounts: dict[UUID, AccountRow] = {}
+        self.conversations: dict[UUID, ConversationRow] = {}
+        self.by_host: dict[tuple[UUID, bytes], ConversationRow] = {}
+        self.turns_by_host: dict[tuple[UUID, bytes], int] = {}
+        self.opened: dict[bytes, UUID] = {}
+        self.writes = Writes(tx, keyring)
+        self._shared = False
+
+    def load(self, commands: Sequence[Command]) -> None:
+        """Locks the accounts and reads what the commands name."""
+        opening = [c for c in commands if isinstance(c, OpenAccount)]
+        if opening:
+            rows = self.tx.execute(
+                "SELECT host_hmac, account_id FROM accounts WHERE host_hmac = ANY(%s)", [[c.host for c in opening]]
+            ).fetchall()
+            self.opened = {bytes(host): account for host, account in rows}
+        self.lock({c.account for c in commands} | set(self.opened.values()))
+        says = [c for c in commands if isinstance(c, Say)]
+        ids = {(c.account, c.conversation) for c in commands if isinstance(c, About)}
+        ids |= {(c.account, c.conversation) for c in says if c.conversation is not None}
+        hosts = {(c.account, c.host_conversation) for c in says if c.host_conversation is not None}
+        for row in tables.load_conversations(self.tx, sorted(ids), sorted(hosts)):
+            self.conversations[row.conversation_id] = row
+            if row.host_hmac is not None:
+                self.by_host[row.account_id, row.host_hmac] = row
+        self._load_known_turns(says)
+        self.writes.prepare(
+            made={bucket_of(c.account) for c in opening},
+            read={row.bucket for row in self.accounts.values()},
+            pages=self._pages({c.account for c in says}),
+        )
+
+    def _pages(self, saying: set[UUID]) -> set[Page]:
+        """The key pages that turns of these accounts will read or fill."""
+        accounts = [self.accounts[a] for a in saying if a in self.accounts]
+        filling = {(a.account_id, a.next_slot // SLOTS_PER_PAGE) for a in accounts if a.next_slot % SLOTS_PER_PAGE}
+        last = [(row.account_id, row.keys[-1].key_slot) for row in self.conversations.values() if row.keys]
+        return filling | {(account, slot // SLOTS_PER_PAGE) for account, slot in last if slot is not None}
+
+    def lock(self, accounts: Sequence[UUID] | set[UUID]) -> None:
+        self.accounts = tables.lock_accounts(self.tx, accounts)
+
+    def _load_known_turns(self, says: Sequence[Say]) -> None:
+        """Which of the host's turns are here already, so that saying one twice adds nothing."""
+        names = [c.host_turn for c in says if c.host_turn is not None]
+        if not names or not self.conversations:
+            return
+        rows = self.tx.execute(
+            """
+            SELECT t.conversation_id, t.host_hmac, t.turn FROM turns t
+              JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[])
+                             AS k(account_id, conversation_id)) k USING (account_id, conversation_id)
+             WHERE t.host_hmac = ANY(%(names)s)
+            """,
+            {
+                "account": [row.account_id for row in self.conversations.values()],
+                "conversation": list(self.conversations),
+                "names": names,
+            },
+        )
+        self.turns_by_host = {(conversation, bytes(host)): turn for conversation, host, turn in rows}
+
+    def take(self, command: Command) -> Answer:
+        """Folds one command into the batch's state."""
+        if isinstance(command, OpenAccount):
+            return self._open(command)
+        account = self.accounts.get(command.account)
+        if account is None:
+            return Answer(outcome=Outcome.unknown, at=command.at, account=command.account)
+        known = self._known_turn(command)
+        if known is not None:
+            return known
+        at = max(command.at, account.state.last_at)
+        self.bring_to(account, at)
+        match command:
+            case SetPlan() | SetAge() | CloseAccount():
+                return self._change_account(account, command, at)
+            case Choose():
+                return self._choose(account, command, at)
+            case Say():
+                return self._say(account, command, at)
+            case _:
+                return self._about(account, command, at)
+
+    def _open(self, command: OpenAccount) -> Answer:
+        known = self.opened.get(command.host)
+        if known is not None:
+            return Answer(outcome=Outcome.duplicate, at=command.at, account=known)
+        state = fold.open_account(self.policies, command.at, command.plan, command.age)
+        row = AccountRow(
+            account_id=command.account, state=state, last_seq=1, next_slot=0, bucket=bucket_of(command.account),
+            wrapped_key=b"", host_hmac=command.host, is_new=True,
+        )  # fmt: skip
+        self.accounts[command.account] = row
+        self.opened[command.host] = command.account
+        self.writes.new_account(row)
+        self.writes.journal(row, command.at, "account_opened", None, ends=False)
+        self._tell(row, command.at, Told.account_opened)
+        return Answer(outcome=Outcome.done, at=command.at, account=command.account)
+
+    def bring_to(self, account: AccountRow, at: datetime) -> None:
+        """Applies versions that became effective since the account's newest event."""
+        changed = fold.advance(account.state, self.policies, at)
+        self._changed(account, changed.account, changed.endings)
+
+    def _changed(self, account: AccountRow, state: Account, endings: Sequence[fold.Ending]) -> None:
+        last_at = account.state.last_at
+        account.state = state
+        self.writes.accounts[account.account_id] = account
+        for ending in endings:
+            # A version's first instant may lie before a sweep that did not have to know of it.
+            at = max(ending.at, last_at)
+            self._journal(account, at, f"ended_{ending.cause.value}", None, ends=True)
+            self._tell(account, ending.at, Told.grant_ended, cause=ending.cause.value, grant=ending.grant)
+            self.writes.shorten(account.account_id, ending)
+            for row in self.conversations.values():
+                if row.account_id == account.account_id:
+                    row.state = fold.shortened(row.state, ending.content_until)
+                    if row.saved is not None:  # the statement over the table shortens what it holds just so
+                        row.saved = fold.shortened(row.saved, ending.content_until)
+
+    def _change_account(self, account: AccountRow, command: SetPlan | SetAge | CloseAccount, at: datetime) -> Answer:
+        before = account.state
+        match command:
+            case SetPlan():
+                changed = fold.set_plan(before, self.policies, at, command.plan)
+                told = Told.plan_set
+            case SetAge():
+                changed = fold.set_age(before, self.policies, at, command.age)
+                told = Told.age_found
+            case CloseAccount():
+                changed = fold.close_account(before, self.policies, at)
+                told = Told.closed
+        # An age or a plan can make content unusable without ending a grant: the rule reads both at the moment.
+        self._journal(account, at, told.value, None, ends=True)
+        self._tell(account, at, told)
+        self._changed(account, changed.account, changed.endings)
+        outcome = Outcome.unchanged if changed.account == before else Outcome.done
+        return Answer(outcome=outcome, at=at, account=command.account)
+
+    def _choose(self, account: AccountRow, command: Choose, at: datetime) -> Answer:
+        chosen = fold.choose(account.state, self.policies, at, command.allow, command.age)
+        aged = command.age is not None and command.age != account.state.age
+        self._journal(account, at, "choice", None, ends=not command.allow or aged)
+        if aged:
+            self._tell(account, at, Told.age_found)
+        version = self.policies.number(at)
+        effect, grant = chosen.effect.value, chosen.account.grant
+        self.writes.choice(account, account.last_seq, at, version, command, chosen)
+        self._tell(account, at, Told.choice, allow=command.allow, effect=effect, version=version)
+        self._changed(account, chosen.account, chosen.endings)
+        if chosen.effect is fold.Effect.began:
+            self._tell(account, at, Told.grant_begun, grant=grant, version=version)
+        if chosen.effect is fold.Effect.affirmed:
+            self._tell(account, at, Told.grant_affirmed, grant=grant, version=version)
+        outcome = Outcome.unchanged if chosen.effect is fold.Effect.none else Outcome.done
+        return Answer(outcome=outcome, at=at, account=command.account, effect=chosen.effect)
+
+    def _known_turn(self, command: Command) -> Answer | None:
+        """The answer to a turn that is here already."""
+        if not isinstance(command, Say) or command.host_turn is None:
+            return None
+        row = self._find(command)
+        turn = self.turns_by_host.get((row.conversation_id, command.host_turn)) if row is not None else None
+        if row is None or turn is None:
+            return None
+        segment = next(n for n, s in enumerate(row.state.segments) if s.first_turn <= turn <= s.last_turn)
+        return Answer(
+            outcome=Outcome.duplicate, at=command.at, account=command.account, conversation=row.conversation_id,
+            turn=turn, segment=segment,
+        )  # fmt: skip
+
+    def _find(self, command: Say) -> ConversationRow | None:
+        if command.conversation is not None:
+            row = self.conversations.get(command.conversation)
+            return row if row is not None and row.account_id == command.account else None
+        if command.host_conversation is not None:
+            return self.by_host.get((command.account, command.host_conversation))
+        return None
+
+    def _say(self, account: AccountRow, command: Say, at: datetime) -> Answer:
+        row = self._find(command)
+        if row is None and command.conversation is not None:
+            return Answer(outcome=Outcome.unknown, at=at, account=command.account)
+        before = row.state if row is not None else None
+        refusal = fold.refusal(account.state, before, self.policies, at, command.role)
+        if self.replay and refusal in fold.LIVE_REFUSALS:
+            refusal = None
+        if refusal is not None:
+            conversation = row.conversation_id if row is not None else None
+            return Answer(
+                outcome=Outcome.refused, at=at, because=refusal.value, account=command.account,
+                conversation=conversation,
+            )  # fmt: skip
+        if row is None:
+            row = self._begin(command, at)
+        said = fold.say(account.state, row.state, self.policies, at, command.role, command.surface)
+        row.state = said.conversation
+        if said.segment == len(row.keys):
+            row.keys.append(SegmentKeys())
+            self._began_segment(account, row, said, at)
+        self.writes.conversations[row.conversation_id] = row
+        origin = command.origin or ("typed" if command.role is Role.user else command.role.value)
+        self.writes.turn(account, row, said, at, command.role, origin, command.host_turn)
+        if command.host_turn is not None:
+            self.turns_by_host[row.conversation_id, command.host_turn] = said.turn
+        if command.content is not None:
+            self.writes.body(account, row, said.segment, said.turn, command.content)
+            if command.title is not None and said.turn == 1:
+                self.writes.body(account, row, said.segment, 0, command.title)
+        return Answer(
+            outcome=Outcome.done, at=at, account=command.account, conversation=row.conversation_id,
+            turn=said.turn, segment=said.segment,
+        )  # fmt: skip
+
+    def _begin(self, command: Say, at: datetime) -> ConversationRow:
+        row = ConversationRow(
+            account_id=command.account,
+            conversation_id=uuid7(at, self.writes.random(10)),
+            host_hmac=command.host_conversation,
+            begun_at=at,
+            state=fold.begin(incognito=command.incognito, kind=command.kind, narrow=command.narrow),
+            saved=None,
+            keys=[],
+        )
+        self.conversations[row.conversation_id] = row
+        if command.host_conversation is not None:
+            self.by_host[command.account, command.host_conversation] = row
+        return row
+
+    def _began_segment(self, account: AccountRow, row: ConversationRow, said: fold.Said, at: datetime) -> None:
+        """A turn under another stamp may take out what a release holds: the whole conversation may be out now."""
+        if any(s.stamp.grant is not None for s in row.state.segments[: said.segment]):
+            self._journal(account, at, "resumed_otherwise", row.conversation_id, ends=True)
+
+    def _about(self, account: AccountRow, command: About, at: datetime) -> Answer:
+        """What concerns one conversation of the account; another's is as unknown as one that never was."""
+        row = self.conversations.get(command.conversation)
+        if row is None or row.account_id != account.account_id:
+            return Answer(outcome=Outcome.unknown, at=at, account=account.account_id)
+        if isinstance(command, GiveFeedback):
+            return self._feedback(account, row, command, at)
+        before = row.state
+        match command:
+            case Delete():
+                row.state = fold.delete(before, self.policies, at)
+                until = self.policies.in_force(at).keep.deleted.after(at)
+                self.writes.shorten_feedback(row.account_id, row.conversation_id, until)
+                self._note(account, row, at, Told.deleted, ends=True)
+            case Narrow():
+                row.state = fold.narrow(before, self.policies, at)
+                if row.state is not before:
+                    until = self.policies.in_force(at).keep.feedback_opted_out.after(at)
+                    self.writes.shorten_feedback(row.account_id, row.conversation_id, until)
+                    self._note(account, row, at, Told.narrowed, ends=True)
+            case Widen():
+                row.state = fold.widen(before)
+                if row.state is not before:
+                    self._note(account, row, at, Told.widened)
+            case Flag() | Unflag():
+                self._mark(account, row, command, at)
+            case Hold() | Unhold():
+                self._hold(account, row, command, at)
+            case _:
+                raise BrokenError("a command about a conversation that nobody takes")
+        self.writes.conversations[row.conversation_id] = row
+        outcome = Outcome.unchanged if row.state == before else Outcome.done
+        return Answer(outcome=outcome, at=at, account=account.account_id, conversation=row.conversation_id)
+
+    def _mark(self, account: AccountRow, row: ConversationRow, command: Flag | Unflag, at: datetime) -> None:
+        before = row.state
+        if isinstance(command, Unflag):
+            row.state = fold.unflag(before)
+            self.flush()
+            safety.end(self.writes, row, at)
+            self._note(account, row, at, Told.unflagged, ends=True)
+            return
+        row.state = fold.flag(before, self.policies, at)
+        if row.state is before:
+            return
+        self._note(account, row, at, Told.flagged)
+        until = self.policies.in_force(at).keep.flag_score.after(at)
+        self.flush()
+        self.tx.execute(
+            """INSERT INTO flags (account_id, conversation_id, seq, flagged_at, score, score_until)
+               VALUES (%s, %s, %s, %s, %s, %s)""",
+            [account.account_id, row.conversation_id, account.last_seq, at, command.score, until],
+        )
+        safety.copy(self.writes, account, row, at)
+
+    def _hold(self, account: AccountRow, row: ConversationRow, command: Hold | Unhold, at: datetime) -> None:
+        before = row.state
+        matter = self.writes.matter_hmac(command.matter)
+        if isinstance(command, Hold):
+            row.state = fold.hold(before, at, matter.hex())
+            if row.state.holds != before.holds:
+                sealed = self.writes.seal_for_account(account, command.matter.encode())
+                self.writes.hold(row, matter, sealed, at)
+                self._note(account, row, at, Told.held)
+        elif matter.hex() in before.holds:
+            row.state = fold.unhold(before, matter.hex())
+            self.writes.unhold(row, matter)
+            self._note(account, row, at, Told.unheld)
+
+    def _feedback(self, account: AccountRow, row: ConversationRow, command: GiveFeedback, at: datetime) -> Answer:
+        if command.turn > row.state.turns:
+            return Answer(outcome=Outcome.unknown, at=at, account=account.account_id)
+        if command.host is not None:
+            known = self.tx.execute(
+                "SELECT feedback_id FROM feedback WHERE account_id = %s AND host_hmac = %s",
+                [account.account_id, command.host],
+            ).fetchone()
+            if known is not None:
+                return self._gave(account, row, known[0], at, Outcome.duplicate)
+        given = fold.feedback(account.state, row.state, self.policies, at, command.share)
+        if given is None:
+            return Answer(
+                outcome=Outcome.refused, at=at, because="closed_deleted_or_expired", account=account.account_id
+            )
+        self.flush()  # the copy is made of what the tables hold
+        feedback = uuid7(at, self.writes.random(10))
+        self._note(account, row, at, Told.feedback)
+        key_slot = self._copy_shared(account, row, feedback, command, given, at)
+        self.writes.feedback(row, feedback, command, given, key_slot, at)
+        self.flush()  # so that what ends later in this batch finds it in its table
+        return self._gave(account, row, feedback, at, Outcome.done)
+
+    def _copy_shared(
+        self, account: AccountRow, row: ConversationRow, feedback: UUID, command: GiveFeedback, given: Feedback,
+        at: datetime,
+    ) -> int | None:  # fmt: skip
+        """Seals what the person shared, and their comment, under a key of the feedback's own."""
+        shared = safety.shared_bodies(self.writes, account, row, given.share, command.turn, at)
+        if not shared and command.comment is None:
+            return None
+        slot, key = self.writes.new_slot(account)
+        if command.comment is not None:
+            self.writes.feedback_body(row, feedback, 0, key, command.comment)
+        for turn, _, content in shared:
+            self.writes.feedback_body(row, feedback, turn, key, content)
+        segments = {segment for _, segment, _ in shared} or {0}
+        self.writes.register(row, segments, Place.feedback, feedback, at)
+        return slot
+
+    def _gave(self, account: AccountRow, row: ConversationRow, feedback: UUID, at: datetime, how: Outcome) -> Answer:
+        return Answer(
+            outcome=how, at=at, account=account.account_id, conversation=row.conversation_id, feedback=feedback
+        )
+
+    def _note(self, account: AccountRow, row: ConversationRow, at: datetime, told: Told, *, ends: bool = False) -> None:
+        self._journal(account, at, told.value, row.conversation_id, ends=ends)
+        self._tell(account, at, told, conversation=row.conversation_id.hex)
+
+    def _journal(
+        self, account: AccountRow, at: datetime, event: str, conversation: UUID | None, *, ends: bool = False
+    ) -> None:
+        if ends and not self._shared:
+            self.tx.execute("SELECT pg_advisory_xact_lock_shared(%s)", [ENDINGS_LOCK])
+            self._shared = True
+        account.last_seq += 1
+        self.writes.accounts[account.account_id] = account
+        self.writes.journal(account, at, event, conversation, ends)
+
+    def _tell(self, account: AccountRow, at: datetime, told: Told, **facts: str | int | bool | None) -> None:
+        self.writes.entries.append(
+            Entry(told=told, occurred_at=at, account=account.account_id, facts={**facts, "seq": account.last_seq})
+        )
+
+    def flush(self) -> None:
+        self.writes.flush()

@@ -1,0 +1,198 @@
+"""What the vault is told to do, and what it answers.
+
+A command names its account by our id; strings of the host arrive as HMACs or as sealed content, never in clear.
+``at`` is the edge's clock, or the recorded time in a replay; the account's own order may bring it up.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from enum import StrEnum
+from typing import TypeAlias, assert_never
+from uuid import UUID
+
+import msgspec
+
+from licet.errors import UsageError
+from licet.policy.fold import Effect
+from licet.policy.state import Kind, Role, Share
+from licet.vault.content import Masked
+
+
+class _Command(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    account: UUID
+    at: datetime
+
+
+class OpenAccount(_Command, frozen=True, kw_only=True):
+    """``account`` is a new id, used unless the host's account is known already."""
+
+    host: bytes
+    plan: str
+    age: int | None
+
+
+class SetPlan(_Command, frozen=True, kw_only=True):
+    plan: str
+
+
+class SetAge(_Command, frozen=True, kw_only=True):
+    age: int | None
+
+
+class CloseAccount(_Command, frozen=True, kw_only=True):
+    pass
+
+
+class Choose(_Command, frozen=True, kw_only=True):
+    """``evidence`` is sealed; ``via`` is a closed name (notice, settings, signup, cli, import)."""
+
+    allow: bool
+    age: int | None = None
+    via: str = "api"
+    evidence: str = ""
+
+
+class Say(_Command, frozen=True, kw_only=True):
+    """A turn. ``conversation`` is our id of an existing one; without it the host's id finds or begins one.
+
+    ``content`` is the envelope of `content.encode`, or None for a turn whose content is not to be stored.
+    """
+
+    conversation: UUID | None = None
+    host_conversation: bytes | None = None
+    host_turn: bytes | None = None
+    role: Role = Role.user
+    origin: str = ""
+    surface: str = "app"
+    incognito: bool = False
+    kind: Kind = Kind.chat
+    narrow: bool = False
+    content: bytes | None
+    title: bytes | None = None
+
+
+class _About(_Command, frozen=True, kw_only=True):
+    conversation: UUID
+
+
+class Delete(_About, frozen=True, kw_only=True):
+    pass
+
+
+class Narrow(_About, frozen=True, kw_only=True):
+    pass
+
+
+class Widen(_About, frozen=True, kw_only=True):
+    pass
+
+
+class Flag(_About, frozen=True, kw_only=True):
+    score: float | None = None
+
+
+class Unflag(_About, frozen=True, kw_only=True):
+    pass
+
+
+class Hold(_About, frozen=True, kw_only=True):
+    matter: str
+
+
+class Unhold(_About, frozen=True, kw_only=True):
+    matter: str
+
+
+class GiveFeedback(_About, frozen=True, kw_only=True):
+    """``turn`` is the answer it is about, 0 for the conversation; ``comment`` is an envelope or None."""
+
+    rating: str
+    share: Share
+    turn: int = 0
+    comment: bytes | None = None
+    host: bytes | None = None
+
+
+About: TypeAlias = Delete | Narrow | Widen | Flag | Unflag | Hold | Unhold | GiveFeedback
+Command: TypeAlias = OpenAccount | SetPlan | SetAge | CloseAccount | Choose | Say | About
+
+
+NAME = re.compile(r"[a-z][a-z0-9_.-]{0,31}")
+AGE_MAX = 150
+RATINGS = ("up", "down")
+TEXT_BYTES_MAX = 64 * 2**10
+
+
+def check(command: Command) -> None:
+    """UsageError for what no table takes. The value is not quoted: what is no name may be somebody's words."""
+    _require(command.at.tzinfo is not None, "at", "has no offset from UTC")
+    match command:
+        case OpenAccount():
+            _name("plan", command.plan)
+            _age(command.age)
+        case SetPlan():
+            _name("plan", command.plan)
+        case SetAge():
+            _age(command.age)
+        case Choose():
+            _age(command.age)
+            _name("via", command.via)
+            _text("evidence", command.evidence)
+        case Say():
+            _name("surface", command.surface)
+            _name("origin", command.origin or command.role.value)
+        case Hold() | Unhold():
+            _text("matter", command.matter)
+        case Flag():
+            _require(command.score is None or 0 <= command.score <= 1, "score", "is not between 0 and 1")
+        case GiveFeedback():
+            _require(command.rating in RATINGS, "rating", f"is not one of {', '.join(RATINGS)}")
+            _require(command.turn >= 0, "turn", "is below 0")
+        case CloseAccount() | Delete() | Narrow() | Widen() | Unflag():
+            pass
+        case _:
+            assert_never(command)
+
+
+def _require(holds: bool, key: str, message: str) -> None:
+    if not holds:
+        raise UsageError(f"`{key}` {message}")
+
+
+def _name(key: str, value: str) -> None:
+    _require(NAME.fullmatch(value) is not None, key, f"is no name: it must match {NAME.pattern}")
+
+
+def _age(age: int | None) -> None:
+    _require(age is None or 0 <= age <= AGE_MAX, "age", f"is not between 0 and {AGE_MAX}")
+
+
+def _text(key: str, value: str) -> None:
+    _require(len(value.encode("utf-8", "replace")) <= TEXT_BYTES_MAX, key, f"is longer than {TEXT_BYTES_MAX} bytes")
+    _require(not any("\ud800" <= letter <= "\udfff" for letter in value), key, "holds half a surrogate pair")
+
+
+class Outcome(StrEnum):
+    """``done`` took effect; ``unchanged`` was understood and changes nothing; ``duplicate`` was done before."""
+
+    done = "done"
+    unchanged = "unchanged"
+    duplicate = "duplicate"
+    refused = "refused"
+    unknown = "unknown"
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a command did. ``because`` says why it was refused; ids are those of what it made or concerns."""
+
+    outcome: Outcome
+    at: datetime
+    because: str = ""
+    account: UUID
+    conversation: UUID | None = None
+    turn: int = 0
+    segment: int = -1
+    feedback: UUID | None = None
+    effect: Effect | None = None

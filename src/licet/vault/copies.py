@@ -1,0 +1,61 @@
+"""The register of copies: every place that comes to hold content, or something derived from it.
+
+A copy is registered in the transaction that writes it, so that no place can be forgotten by whoever erases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+
+from licet.store.connect import Transaction
+
+NO_REFERENCE = UUID(int=0)
+
+
+class Place(StrEnum):
+    vault = "vault"
+    safety = "safety"
+    feedback = "feedback"
+    release = "release"
+
+
+class Copy(msgspec.Struct, frozen=True, kw_only=True):
+    """One segment's content in one place; ``reference`` names the feedback or the release it lies in."""
+
+    account: UUID
+    conversation: UUID
+    segment: int
+    place: Place
+    reference: UUID = NO_REFERENCE
+
+
+def register(tx: Transaction, copies: Sequence[Copy], at: datetime) -> None:
+    """Registers ``copies``; one that is registered already stays as it is, and one that had ended begins anew."""
+    register_each(tx, dict.fromkeys(copies, at))
+
+
+def register_each(tx: Transaction, copies: Mapping[Copy, datetime]) -> None:
+    """`register` for copies with a time each, in one statement."""
+    if not copies:
+        return
+    tx.execute(
+        """
+        INSERT INTO copies (account_id, conversation_id, segment, place, reference, registered_at)
+        SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[], %(segment)b::smallint[],
+                             %(place)s::text[], %(reference)b::uuid[], %(at)b::timestamptz[])
+        ON CONFLICT (account_id, conversation_id, segment, place, reference) DO UPDATE SET ended_at = NULL
+        """,
+        {
+            "account": [c.account for c in copies],
+            "conversation": [c.conversation for c in copies],
+            "segment": [c.segment for c in copies],
+            "place": [c.place.value for c in copies],
+            "reference": [c.reference for c in copies],
+            "at": list(copies.values()),
+        },
+    )

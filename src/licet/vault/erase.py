@@ -1,0 +1,271 @@
+"""Erasure: the key first, then the rows, in bounded batches, each a transaction of its own.
+
+`sweep` erases what is due at a moment: segments and feedback whose `keep_until` has come and that no hold keeps,
+safety copies whose end has come, and scores of flags. It reads candidates by day from an index, locks each
+account, and rechecks the exact instant and the holds under the lock: a turn that was taken in between has moved
+the date. Stopped anywhere, it goes on where it was: what is erased is no candidate any more.
+
+What stays of an erased segment is its stamp and its dates, without content, so that what was erased is still
+answered for: `expired`, `deleted`, not `unknown`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from licet.ledger import outbox
+from licet.ledger.outbox import Entry, Told
+from licet.store.connect import Transaction
+from licet.vault.apply import ENDINGS_LOCK
+from licet.vault.tables import destroy_slots, lock_accounts
+
+BATCH_SEGMENTS_MAX = 500
+
+
+class Swept(msgspec.Struct, frozen=True, kw_only=True):
+    """What one batch erased, by reason. ``more`` says whether another batch may find something."""
+
+    segments: int = 0
+    turns: int = 0
+    safety_turns: int = 0
+    feedback: int = 0
+    scores: int = 0
+    reasons: dict[str, int] = {}
+    more: bool = False
+
+    def plus(self, other: Swept) -> Swept:
+        return Swept(
+            segments=self.segments + other.segments,
+            turns=self.turns + other.turns,
+            safety_turns=self.safety_turns + other.safety_turns,
+            feedback=self.feedback + other.feedback,
+            scores=self.scores + other.scores,
+            reasons=dict(Counter(self.reasons) + Counter(other.reasons)),
+            more=other.more,
+        )
+
+
+# What is due: the day by the index, the instant exactly, and no hold that was placed before it had expired.
+_DUE = """
+    FROM segments s
+    JOIN conversations c USING (account_id, conversation_id)
+    JOIN accounts a USING (account_id)
+   WHERE s.erased_at IS NULL AND s.due_on <= (%(at)s::timestamptz AT TIME ZONE 'UTC')::date
+     AND s.keep_until <= %(at)s
+     AND NOT EXISTS (SELECT FROM holds h WHERE h.account_id = s.account_id AND h.conversation_id = s.conversation_id
+                        AND h.placed_at < s.keep_until)"""
+_REASON = """CASE WHEN a.closed_at IS NOT NULL THEN 'closed' WHEN c.deleted_at IS NOT NULL THEN 'deleted'
+                  WHEN c.incognito THEN 'incognito' ELSE 'expired' END"""
+_FEEDBACK_DUE = """
+    FROM feedback s
+   WHERE s.erased_at IS NULL AND s.due_on <= (%(at)s::timestamptz AT TIME ZONE 'UTC')::date
+     AND s.keep_until <= %(at)s
+     AND NOT EXISTS (SELECT FROM holds h WHERE h.account_id = s.account_id AND h.conversation_id = s.conversation_id
+                        AND h.placed_at < s.keep_until)"""
+
+_SAFETY_DUE = """
+    FROM segments s
+   WHERE s.safety_slot IS NOT NULL AND s.safety_until <= %(at)s
+     AND NOT EXISTS (SELECT FROM holds h WHERE h.account_id = s.account_id AND h.conversation_id = s.conversation_id)"""
+
+
+def due(tx: Transaction, at: datetime) -> Swept:
+    """What a sweep at ``at`` would erase, counted and not touched."""
+    expired: dict[str, int] = dict(tx.execute(f"SELECT {_REASON}, count(*) {_DUE} GROUP BY 1", {"at": at}).fetchall())
+    feedback = _count(tx, f"SELECT count(*) {_FEEDBACK_DUE}", at)
+    copies = _count(tx, f"SELECT count(*) {_SAFETY_DUE}", at)
+    turns = _count(tx, f"SELECT coalesce(sum(s.last_turn - s.first_turn + 1), 0) {_DUE}", at)
+    safety = _count(
+        tx,
+        f"""SELECT count(*) FROM safety_bodies b
+             WHERE EXISTS (SELECT {_SAFETY_DUE} AND s.account_id = b.account_id
+                              AND s.conversation_id = b.conversation_id AND s.segment = b.segment)""",
+        at,
+    )
+    return Swept(
+        segments=sum(expired.values()),
+        turns=turns,
+        safety_turns=safety,
+        feedback=feedback,
+        scores=_count(tx, "SELECT count(*) FROM flags WHERE score IS NOT NULL AND score_until <= %(at)s", at),
+        reasons=dict(Counter(expired) + Counter(safety=copies, feedback=feedback)),
+    )
+
+
+def _count(tx: Transaction, statement: str, at: datetime) -> int:
+    row = tx.execute(statement, {"at": at}).fetchone()
+    return int(row[0]) if row else 0
+
+
+def sweep_batch(
+    tx: Transaction, at: datetime, *, limit: int = BATCH_SEGMENTS_MAX, only: Sequence[UUID] | None = None
+) -> Swept:
+    """Erases up to ``limit`` segments and feedback that are due at ``at``. The caller commits and calls again."""
+    params: dict[str, Any] = {"at": at, "limit": limit, "only": list(only) if only is not None else None}
+    mine = " AND (%(only)s::uuid[] IS NULL OR s.account_id = ANY(%(only)s::uuid[]))"
+    due_accounts = tx.execute(
+        f"""
+        (SELECT s.account_id {_DUE}{mine} ORDER BY s.due_on LIMIT %(limit)s)
+        UNION
+        (SELECT s.account_id {_FEEDBACK_DUE}{mine} LIMIT %(limit)s)
+        UNION
+        (SELECT s.account_id {_SAFETY_DUE}{mine} LIMIT %(limit)s)
+        """,
+        params,
+    ).fetchall()
+    if not due_accounts:
+        scores = _erase_scores(tx, at, limit)
+        return Swept(scores=scores, more=scores == limit)
+    locked = lock_accounts(tx, [row[0] for row in due_accounts])
+    tx.execute("SELECT pg_advisory_xact_lock_shared(%s)", [ENDINGS_LOCK])
+    params["only"] = list(locked)
+    swept = _erase_segments(tx, params, mine)
+    swept = swept.plus(_erase_safety(tx, params, mine))
+    swept = swept.plus(_erase_feedback(tx, params))
+    return msgspec.structs.replace(swept, scores=_erase_scores(tx, at, limit), more=True)
+
+
+def _erase_segments(tx: Transaction, params: dict[str, Any], mine: str) -> Swept:
+    rows = tx.execute(
+        f"""SELECT s.account_id, s.conversation_id, s.segment, s.key_slot, {_REASON}, s.last_turn - s.first_turn + 1
+              {_DUE}{mine} ORDER BY s.account_id, s.conversation_id, s.segment LIMIT %(limit)s""",
+        params,
+    ).fetchall()
+    if not rows:
+        return Swept()
+    destroy_slots(tx, [(account, slot) for account, _, _, slot, _, _ in rows if slot is not None])
+    key = _keys(rows)
+    key["at"] = params["at"]
+    tx.execute(
+        f"UPDATE segments s SET key_slot = NULL, erased_at = %(at)s FROM {_SEGMENT_KEYS} WHERE {_SAME_SEGMENT}", key
+    )
+    tx.execute(f"DELETE FROM bodies s USING {_SEGMENT_KEYS} WHERE {_SAME_SEGMENT}", key)
+    tx.execute(
+        f"UPDATE copies s SET ended_at = %(at)s FROM {_SEGMENT_KEYS} WHERE {_SAME_SEGMENT} AND s.place = 'vault'", key
+    )
+    dead = [
+        _destroyed(account, params["at"], conversation, because, segment=segment)
+        for account, conversation, segment, slot, because, _ in rows
+        if slot is not None
+    ]
+    _tell(tx, rows, dead, params["at"])
+    reasons = Counter(reason for *_, reason, _ in rows)
+    return Swept(segments=len(rows), turns=sum(row[5] for row in rows), reasons=dict(reasons))
+
+
+_SEGMENT_KEYS = """(SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[], %(segment)b::smallint[])
+                      AS k(account_id, conversation_id, segment)) k"""
+_SAME_SEGMENT = """s.account_id = k.account_id AND s.conversation_id = k.conversation_id
+                   AND s.segment = k.segment"""
+
+
+def _keys(rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
+    return {
+        "account": [row[0] for row in rows],
+        "conversation": [row[1] for row in rows],
+        "segment": [row[2] for row in rows],
+    }
+
+
+def _erase_safety(tx: Transaction, params: dict[str, Any], mine: str) -> Swept:
+    rows = tx.execute(
+        f"""SELECT s.account_id, s.conversation_id, s.segment, s.safety_slot, 'safety'
+              {_SAFETY_DUE}{mine} ORDER BY s.account_id, s.conversation_id, s.segment LIMIT %(limit)s""",
+        params,
+    ).fetchall()
+    if not rows:
+        return Swept()
+    destroy_slots(tx, [(account, slot) for account, _, _, slot, _ in rows])
+    key = _keys(rows)
+    key["at"] = params["at"]
+    tx.execute(f"UPDATE segments s SET safety_slot = NULL FROM {_SEGMENT_KEYS} WHERE {_SAME_SEGMENT}", key)
+    turns = tx.execute(f"DELETE FROM safety_bodies s USING {_SEGMENT_KEYS} WHERE {_SAME_SEGMENT}", key).rowcount
+    tx.execute(
+        f"UPDATE copies s SET ended_at = %(at)s FROM {_SEGMENT_KEYS} WHERE {_SAME_SEGMENT} AND s.place = 'safety'", key
+    )
+    dead = [
+        _destroyed(account, params["at"], conversation, "safety", segment=segment)
+        for account, conversation, segment, *_ in rows
+    ]
+    _tell(tx, rows, dead, params["at"])
+    return Swept(safety_turns=turns, reasons={"safety": len(rows)})
+
+
+def _erase_feedback(tx: Transaction, params: dict[str, Any]) -> Swept:
+    rows = tx.execute(
+        f"""SELECT s.account_id, s.conversation_id, s.feedback_id, s.key_slot {_FEEDBACK_DUE}
+               AND s.account_id = ANY(%(only)s::uuid[]) ORDER BY s.account_id, s.feedback_id LIMIT %(limit)s""",
+        params,
+    ).fetchall()
+    if not rows:
+        return Swept()
+    destroy_slots(tx, [(account, slot) for account, *_, slot in rows if slot is not None])
+    key = {"account": [r[0] for r in rows], "feedback": [r[2] for r in rows], "at": params["at"]}
+    keys = """(SELECT * FROM unnest(%(account)b::uuid[], %(feedback)b::uuid[]) AS k(account_id, feedback_id)) k"""
+    same = "s.account_id = k.account_id AND s.feedback_id = k.feedback_id"
+    tx.execute(f"UPDATE feedback s SET key_slot = NULL, erased_at = %(at)s FROM {keys} WHERE {same}", key)
+    tx.execute(f"DELETE FROM feedback_bodies s USING {keys} WHERE {same}", key)
+    tx.execute(
+        f"""UPDATE copies s SET ended_at = %(at)s FROM {keys}
+             WHERE s.account_id = k.account_id AND s.reference = k.feedback_id AND s.place = 'feedback'""",
+        key,
+    )
+    dead = [
+        _destroyed(account, params["at"], conversation, "feedback", feedback=feedback.hex)
+        for account, conversation, feedback, slot in rows
+        if slot is not None
+    ]
+    _tell(tx, rows, dead, params["at"])
+    return Swept(feedback=len(rows), reasons={"feedback": len(rows)})
+
+
+def _erase_scores(tx: Transaction, at: datetime, limit: int) -> int:
+    return tx.execute(
+        """UPDATE flags SET score = NULL WHERE (account_id, conversation_id, seq) IN (
+               SELECT account_id, conversation_id, seq FROM flags
+                WHERE score IS NOT NULL AND score_until <= %(at)s LIMIT %(limit)s)""",
+        {"at": at, "limit": limit},
+    ).rowcount
+
+
+def _destroyed(account: UUID, at: datetime, conversation: UUID, because: str, **which: str | int) -> Entry:
+    return Entry(
+        told=Told.key_destroyed,
+        occurred_at=at,
+        account=account,
+        facts={"conversation": conversation.hex, "because": because, **which},
+    )
+
+
+def _tell(tx: Transaction, rows: Sequence[Sequence[Any]], dead: Sequence[Entry], at: datetime) -> None:
+    """The journal takes an ending for each conversation, and the log a leaf for each key.
+
+    The sweep's moment is one of the account's from now on: no later event may come before it.
+    """
+    conversations = sorted({(row[0], row[1]) for row in rows})
+    tx.execute(
+        """
+        WITH told AS (
+            SELECT account_id, conversation_id, row_number() OVER (PARTITION BY account_id) AS place
+              FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[]) AS k(account_id, conversation_id)
+        ), moved AS (
+            UPDATE accounts a SET last_seq = a.last_seq + c.count, last_at = greatest(a.last_at, %(at)s)
+              FROM (SELECT account_id, count(*) FROM told GROUP BY account_id) c
+             WHERE a.account_id = c.account_id
+            RETURNING a.account_id, a.last_seq - c.count AS base, a.last_at
+        ), numbered AS (
+            SELECT account_id, base + place AS seq, last_at, conversation_id FROM told JOIN moved USING (account_id)
+             ORDER BY account_id, place
+        )
+        INSERT INTO journal (account_id, seq, position, occurred_at, event, conversation_id, ends)
+        SELECT account_id, seq, nextval('journal_position'), last_at, 'erased', conversation_id, true FROM numbered
+        """,
+        {"account": [a for a, _ in conversations], "conversation": [c for _, c in conversations], "at": at},
+    )
+    outbox.append(tx, dead)

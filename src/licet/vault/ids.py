@@ -1,0 +1,69 @@
+"""Identifiers: UUIDv7 (RFC 9562) shown with a prefix, and keyed hashes of what a host calls things.
+
+A turn is named by its conversation and its number, so that no index over a hundred million turns is needed.
+A host's own ids may be names or addresses: only their HMAC is kept, under a key of the installation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from licet.errors import NotFoundError, UsageError
+
+HOST_ID_CHARACTERS_MAX = 512
+
+
+class Prefix(StrEnum):
+    account = "acc"
+    conversation = "conv"
+    turn = "turn"
+    feedback = "fb"
+    release = "rel"
+
+
+def uuid7(at: datetime, random: bytes) -> UUID:
+    """A UUIDv7 at millisecond ``at`` from 10 random bytes: sortable by time, unique by chance."""
+    milliseconds = int(at.timestamp() * 1000)
+    value = milliseconds << 80 | int.from_bytes(random[:10], "big")
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return UUID(int=value)
+
+
+def shown(prefix: Prefix, value: UUID) -> str:
+    return f"{prefix.value}_{value.hex}"
+
+
+def shown_turn(conversation: UUID, turn: int) -> str:
+    return f"turn_{conversation.hex}-{turn}"
+
+
+def parse(prefix: Prefix, text: str) -> UUID:
+    """The id that ``text`` shows; NotFoundError where it can show none, as for an id that was never given."""
+    head, _, tail = text.partition("_")
+    if head == prefix.value and len(tail) == 32:
+        try:
+            return UUID(hex=tail)
+        except ValueError:
+            pass
+    raise NotFoundError(f"no {prefix.name} `{text}`")
+
+
+def parse_turn(text: str) -> tuple[UUID, int]:
+    """The conversation and number that a turn's id shows."""
+    head, _, number = text.rpartition("-")
+    if head.startswith("turn_") and number.isdecimal() and len(number) < 10:
+        return parse(Prefix.conversation, "conv_" + head.removeprefix("turn_")), int(number)
+    raise NotFoundError(f"no turn `{text}`")
+
+
+def host_hmac(key: bytes, what: str, *names: str) -> bytes:
+    """HMAC-SHA256 of a host's id for ``what``, cut to 16 bytes; the parts cannot run into each other."""
+    if sum(map(len, names)) > HOST_ID_CHARACTERS_MAX:
+        raise UsageError(f"an id of the host is longer than {HOST_ID_CHARACTERS_MAX} characters")
+    message = "\x1f".join([what, *(f"{len(n)}:{n}" for n in names)])
+    return hmac.new(key, message.encode("utf-8", "surrogatepass"), hashlib.sha256).digest()[:16]

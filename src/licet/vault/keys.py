@@ -1,0 +1,179 @@
+"""Keys: root (provider) > epoch > bucket > account > segment, each wrapping the next with AES-256-GCM.
+
+A key is the only way to content. Epoch keys exist only inside the provider, never in the database, its WAL or
+its backups. A wrapped key is nonce (12) || ciphertext (32) || tag (16), bound by its associated data to the
+place it belongs to, so that one moved elsewhere does not open. An account's segment keys lie in pages of
+`SLOTS_PER_PAGE`; a destroyed slot is all zeros.
+
+The file provider keeps epoch keys as files of mode 0600. It cannot promise that a deleted file is gone from
+flash, copy-on-write or snapshotted media; whoever reads the folder reads everything that is not erased.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from licet.errors import BrokenError, BusyError
+
+KEY_BYTES = 32
+NONCE_BYTES = 12
+WRAPPED_BYTES = NONCE_BYTES + KEY_BYTES + 16
+SLOTS_PER_PAGE = 32
+BUCKETS = 1024  # of at most 65,536: how many accounts share the rewrapping of one bucket key
+EMPTY_PAGE = bytes(WRAPPED_BYTES * SLOTS_PER_PAGE)
+EMPTY_SLOT = bytes(WRAPPED_BYTES)
+
+Random = Callable[[int], bytes]
+
+
+class KeyProvider(Protocol):
+    """Keeps epoch keys where no backup of the database reaches."""
+
+    def newest(self) -> int:
+        """The epoch to wrap under; durable before it is returned."""
+
+    def wrap(self, epoch: int, key: bytes, place: bytes) -> bytes:
+        """``key`` wrapped under the epoch's key, bound to ``place``."""
+
+    def unwrap(self, epoch: int, wrapped: bytes, place: bytes) -> bytes:
+        """What `wrap` was given; BrokenError if it does not open, BusyError if the provider is away."""
+
+    def destroy(self, epoch: int) -> None:
+        """The epoch's key is gone when this returns; nothing wrapped under it opens again."""
+
+
+class FileProvider:
+    """Epoch keys as files in a folder of their own."""
+
+    def __init__(self, folder: Path, random: Random = os.urandom) -> None:
+        self._folder, self._random = folder, random
+        self._keys: dict[int, bytes] = {}
+
+    def newest(self) -> int:
+        epochs = self._epochs()
+        if epochs:
+            return epochs[-1]
+        _make_folder(self._folder)
+        _write_once(self._path(1), self._random(KEY_BYTES))
+        return self._epochs()[-1]
+
+    def wrap(self, epoch: int, key: bytes, place: bytes) -> bytes:
+        return seal(self._key(epoch), key, b"epoch" + place, self._random)
+
+    def unwrap(self, epoch: int, wrapped: bytes, place: bytes) -> bytes:
+        return unseal(self._key(epoch), wrapped, b"epoch" + place)
+
+    def destroy(self, epoch: int) -> None:
+        self._keys.pop(epoch, None)
+        self._path(epoch).unlink(missing_ok=True)
+        _fsync_folder(self._folder)
+
+    def _epochs(self) -> list[int]:
+        return sorted(int(p.stem.removeprefix("epoch-")) for p in self._folder.glob("epoch-*.key"))
+
+    def _path(self, epoch: int) -> Path:
+        return self._folder / f"epoch-{epoch:06}.key"
+
+    def _key(self, epoch: int) -> bytes:
+        if epoch not in self._keys:
+            try:
+                key = self._path(epoch).read_bytes()
+            except FileNotFoundError as error:
+                raise BrokenError(f"the key of epoch `{epoch}` is not in the key folder") from error
+            except OSError as error:
+                raise BusyError(f"the key of epoch `{epoch}` cannot be read: {error.strerror}") from error
+            if len(key) != KEY_BYTES:
+                raise BrokenError(f"the key of epoch `{epoch}` has `{len(key)}` bytes instead of {KEY_BYTES}")
+            self._keys[epoch] = key
+        return self._keys[epoch]
+
+
+def seal(key: bytes, plain: bytes, place: bytes, random: Random = os.urandom) -> bytes:
+    """nonce || AES-256-GCM of ``plain``, bound to ``place``."""
+    nonce = random(NONCE_BYTES)
+    return nonce + AESGCM(key).encrypt(nonce, plain, place)
+
+
+def unseal(key: bytes, sealed: bytes, place: bytes) -> bytes:
+    """What `seal` was given; BrokenError, which tells nothing of it, if it does not open."""
+    try:
+        return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], place)
+    except (InvalidTag, ValueError) as error:
+        raise BrokenError("sealed bytes do not open: another key, another place, or damage") from error
+
+
+def turn_place(account: UUID, conversation: UUID, segment: int, turn: int) -> bytes:
+    """The associated data of a turn's sealed content. The version byte is never reused."""
+    return b"t1" + account.bytes + conversation.bytes + segment.to_bytes(4, "big") + turn.to_bytes(4, "big")
+
+
+def slot_place(account: UUID, slot: int) -> bytes:
+    return b"s1" + account.bytes + slot.to_bytes(4, "big")
+
+
+def account_place(account: UUID) -> bytes:
+    return b"a1" + account.bytes
+
+
+def bucket_place(bucket: int) -> bytes:
+    return b"b1" + bucket.to_bytes(4, "big")
+
+
+def bucket_of(account: UUID) -> int:
+    return account.int % BUCKETS
+
+
+def read_slot(page: bytes, account: UUID, account_key: bytes, slot: int) -> bytes | None:
+    """The segment key in ``slot`` of its page, or None where it was destroyed."""
+    start = slot % SLOTS_PER_PAGE * WRAPPED_BYTES
+    wrapped = page[start : start + WRAPPED_BYTES]
+    return None if wrapped == EMPTY_SLOT else unseal(account_key, wrapped, slot_place(account, slot))
+
+
+def write_slot(page: bytes, slot: int, wrapped: bytes) -> bytes:
+    """The page with ``wrapped`` in ``slot``."""
+    start = slot % SLOTS_PER_PAGE * WRAPPED_BYTES
+    return page[:start] + wrapped + page[start + WRAPPED_BYTES :]
+
+
+def _write_once(path: Path, content: bytes) -> None:
+    """Writes a file that must not exist yet, durably; keeps the one that another writer made first."""
+    # A name of its own each time: after a crash the same process number, in a container say, meets its old draft.
+    descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".draft")
+    draft = Path(name)
+    try:
+        os.write(descriptor, content)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    try:
+        os.link(draft, path)  # unlike a rename, never replaces
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    _fsync_folder(path.parent)
+
+
+def _make_folder(folder: Path) -> None:
+    """Makes ``folder`` and its parents, each durable in the one above: a lost entry would lose every key."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        _fsync_folder(folder.parent)
+
+
+def _fsync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

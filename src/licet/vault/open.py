@@ -1,0 +1,112 @@
+"""The one way to content: a permit, which only a decision gives.
+
+A `Permit` cannot be made for a turn that the rule does not allow, and `open` takes nothing else. It opens the
+turn's content where the decision says: the segment's own, or the safety copy of what was flagged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import msgspec
+
+from licet.errors import DeniedError
+from licet.policy.decide import Because, Decision
+from licet.policy.state import Turn
+from licet.store.connect import Transaction
+from licet.vault.content import Content, Masked, decode
+from licet.vault.copies import Place
+from licet.vault.keyring import Keyring, account_key
+from licet.vault.keys import SLOTS_PER_PAGE, read_slot, turn_place, unseal
+from licet.vault.tables import AccountRow, ConversationRow, load_pages
+
+
+class Permit(msgspec.Struct, frozen=True, kw_only=True):
+    """The right to open one turn. ``place`` is where its content lies, ``slot`` the key that opens it."""
+
+    account: AccountRow
+    conversation: UUID
+    segment: int
+    turn: int
+    place: Place
+    slot: int
+
+    @classmethod
+    def of(cls, decision: Decision, account: AccountRow, row: ConversationRow, turn: Turn) -> Permit:
+        """The permit that a decision gives; DeniedError for any decision that does not allow use."""
+        if not decision.use:
+            raise DeniedError(f"this may not be used: `{decision.because.value}`")
+        place = Place.safety if decision.because is Because.flagged else Place.vault
+        keys = row.keys[turn.segment]
+        slot = keys.safety_slot if place is Place.safety else keys.key_slot
+        if slot is None:
+            raise DeniedError("the content has been erased, or was never stored")
+        return cls(
+            account=account, conversation=row.conversation_id, segment=turn.segment, turn=turn.number,
+            place=place, slot=slot,
+        )  # fmt: skip
+
+
+class Opened(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """What a permit opened, and the key that opened it, for whoever seals it again."""
+
+    permit: Permit
+    content: Content
+    key: bytes
+
+
+def source_keys(
+    tx: Transaction, keyring: Keyring, wanted: Sequence[tuple[AccountRow, int]]
+) -> dict[tuple[UUID, int], bytes | None]:
+    """The keys in (account, slot), None where one was destroyed. For `open` and for whoever leases rows."""
+    pages = load_pages(tx, sorted({(account.account_id, slot // SLOTS_PER_PAGE) for account, slot in wanted}))
+    buckets = keyring.bucket_keys(tx, {account.bucket for account, _ in wanted})
+    chain: dict[UUID, bytes] = {}
+    result: dict[tuple[UUID, int], bytes | None] = {}
+    for account, slot in wanted:
+        holder = account.account_id
+        page = pages.get((holder, slot // SLOTS_PER_PAGE))
+        if holder not in chain:
+            chain[holder] = account_key(buckets[account.bucket], holder, account.wrapped_key)
+        result[holder, slot] = None if page is None else read_slot(page, holder, chain[holder], slot)
+    return result
+
+
+def open(tx: Transaction, keyring: Keyring, permits: Sequence[Permit]) -> list[Opened]:
+    """The content of each permit, in order; DeniedError where a key died after the decision."""
+    keys = source_keys(tx, keyring, [(p.account, p.slot) for p in permits])
+    bodies = _bodies(tx, permits, Place.vault) | _bodies(tx, permits, Place.safety)
+    result = []
+    for permit in permits:
+        key = keys[permit.account.account_id, permit.slot]
+        if key is None:
+            raise DeniedError("the key was destroyed after the decision")
+        sealed = bodies.get((permit.place, permit.conversation, permit.turn))
+        if sealed is None:
+            raise DeniedError("the turn came without content, or it has been erased")
+        place = turn_place(permit.account.account_id, permit.conversation, permit.segment, permit.turn)
+        if permit.place is Place.safety:
+            place = b"y" + place
+        result.append(Opened(permit=permit, content=decode(unseal(key, sealed, place)), key=key))
+    return result
+
+
+def _bodies(tx: Transaction, permits: Sequence[Permit], place: Place) -> dict[tuple[Place, UUID, int], bytes]:
+    mine = [p for p in permits if p.place is place]
+    if not mine:
+        return {}
+    table = "bodies" if place is Place.vault else "safety_bodies"
+    rows = tx.cursor(binary=True).execute(
+        f"""
+        SELECT b.conversation_id, b.turn, b.sealed FROM {table} b
+          JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[], %(turn)b::int[])
+                         AS k(account_id, conversation_id, turn)) k USING (account_id, conversation_id, turn)
+        """,
+        {
+            "account": [p.account.account_id for p in mine],
+            "conversation": [p.conversation for p in mine],
+            "turn": [p.turn for p in mine],
+        },
+    )
+    return {(place, conversation, turn): sealed for conversation, turn, sealed in rows}

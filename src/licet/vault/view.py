@@ -1,0 +1,97 @@
+"""Reading: an account and its conversations as the rule sees them at a moment.
+
+Nothing is locked and nothing is written: the account is brought to the moment in memory, so that a version that
+became effective ends a grant in the answer even before any verb has written so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
+
+from licet.policy import fold
+from licet.policy.decide import Decision, Gate, decide, gate
+from licet.policy.file import Policies
+from licet.policy.state import Account, Conversation, Role, Turn
+from licet.store.connect import Transaction
+from licet.vault import tables
+from licet.vault.tables import ACCOUNT_COLUMNS, AccountRow, ConversationRow
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """One conversation and its account, brought to a moment."""
+
+    account: AccountRow
+    state: Account
+    conversation: ConversationRow
+    turns: Conversation
+    at: datetime
+
+    def decide(self, turn: Turn | None, policies: Policies, purpose: str) -> Decision:
+        return decide(self.state, self.turns, turn, policies, purpose, self.at)
+
+
+def brought(account: AccountRow, policies: Policies, at: datetime) -> fold.Changed:
+    """The account at ``at``, or at its newest event where that is later."""
+    return fold.advance(account.state, policies, max(at, account.state.last_at))
+
+
+def accounts(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, AccountRow]:
+    rows = tx.execute(f"SELECT {ACCOUNT_COLUMNS} FROM accounts WHERE account_id = ANY(%s)", [list(ids)]).fetchall()
+    return {row[0]: tables.read_account(row) for row in rows}
+
+
+def account_by_host(tx: Transaction, host: bytes) -> UUID | None:
+    row = tx.execute("SELECT account_id FROM accounts WHERE host_hmac = %s", [host]).fetchone()
+    return row[0] if row else None
+
+
+def owner(tx: Transaction, conversation: UUID) -> UUID | None:
+    """Whose conversation it is."""
+    row = tx.execute("SELECT account_id FROM conversations WHERE conversation_id = %s", [conversation]).fetchone()
+    return row[0] if row else None
+
+
+def seen(tx: Transaction, keys: Sequence[tuple[UUID, UUID]], policies: Policies, at: datetime) -> dict[UUID, Seen]:
+    """The conversations with these (account, conversation) ids at ``at``, by conversation."""
+    if not keys:
+        return {}
+    rows = tables.load_conversations(tx, sorted(keys))
+    holders = accounts(tx, sorted({row.account_id for row in rows}))
+    states = {account: brought(row, policies, at) for account, row in holders.items()}
+    result = {}
+    for row in rows:
+        changed = states[row.account_id]
+        turns = row.state
+        for ending in changed.endings:
+            turns = fold.shortened(turns, ending.content_until)
+        result[row.conversation_id] = Seen(
+            account=holders[row.account_id],
+            state=replace(changed.account, last_at=holders[row.account_id].state.last_at),
+            conversation=row,
+            turns=turns,
+            at=at,
+        )
+    return result
+
+
+def turns(tx: Transaction, account: UUID, conversation: UUID) -> list[Turn]:
+    """The turns of a conversation, in order, erased ones included."""
+    rows = tx.execute(
+        """SELECT turn, segment, role, origin FROM turns
+            WHERE account_id = %s AND conversation_id = %s ORDER BY turn""",
+        [account, conversation],
+    ).fetchall()
+    return [
+        Turn(number=number, segment=segment, role=Role(role), origin=origin) for number, segment, role, origin in rows
+    ]
+
+
+def gate_of(tx: Transaction, account: UUID, policies: Policies, at: datetime) -> Gate | None:
+    """The gate of an account at ``at``; None for one that does not exist."""
+    row = accounts(tx, [account]).get(account)
+    return None if row is None else gate(brought(row, policies, at).account, policies, at)

@@ -1,0 +1,302 @@
+"""What a batch is about to write: rows gathered table by table, and the keys it opens or makes.
+
+Nothing here decides. `flush` writes in an order that satisfies every foreign key, and can be called again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from licet.errors import BrokenError
+from licet.ledger import outbox
+from licet.ledger.outbox import Entry
+from licet.policy import fold
+from licet.policy.state import Feedback, Role
+from licet.store.connect import Transaction
+from licet.vault import copies, tables
+from licet.vault.commands import Choose, GiveFeedback
+from licet.vault.copies import Copy, Place
+from licet.vault.ids import host_hmac
+from licet.vault.keyring import Keyring, account_key
+from licet.vault.keys import (
+    EMPTY_PAGE,
+    KEY_BYTES,
+    SLOTS_PER_PAGE,
+    account_place,
+    read_slot,
+    seal,
+    slot_place,
+    turn_place,
+    write_slot,
+)
+from licet.vault.tables import AccountRow, ConversationRow
+
+Page = tuple[UUID, int]
+
+_TURNS = {
+    "account_id": "uuid", "conversation_id": "uuid", "turn": "int4", "segment": "int2", "seq": "int8",
+    "role": "text", "origin": "text", "occurred_at": "timestamptz", "host_hmac": "bytea",
+}  # fmt: skip
+_BODIES = {"account_id": "uuid", "conversation_id": "uuid", "turn": "int4", "segment": "int2", "sealed": "bytea"}
+_JOURNAL = {
+    "account_id": "uuid", "seq": "int8", "position": "int8", "occurred_at": "timestamptz", "event": "text",
+    "conversation_id": "uuid", "ends": "bool",
+}  # fmt: skip
+_CHOICES = {
+    "account_id": "uuid", "seq": "int8", "occurred_at": "timestamptz", "version": "int2", "allow": "bool",
+    "effect": "text", "grant_no": "int4", "via": "text", "evidence": "bytea",
+}  # fmt: skip
+_FEEDBACK = {
+    "account_id": "uuid", "feedback_id": "uuid", "conversation_id": "uuid", "host_hmac": "bytea", "rating": "text",
+    "share": "text", "turn": "int4", "given_at": "timestamptz", "version": "int2", "narrowed": "bool",
+    "grant_no": "int4", "grant_widening": "int4", "keep_until": "timestamptz", "key_slot": "int4",
+}  # fmt: skip
+_FEEDBACK_BODIES = {"account_id": "uuid", "feedback_id": "uuid", "turn": "int4", "sealed": "bytea"}
+_HOLDS = {
+    "account_id": "uuid", "conversation_id": "uuid", "matter_hmac": "bytea", "matter": "bytea",
+    "placed_at": "timestamptz",
+}  # fmt: skip
+
+
+def feedback_place(feedback: UUID, turn: int) -> bytes:
+    """The associated data of a turn in a feedback's copy; turn 0 is the person's comment."""
+    return b"f1" + feedback.bytes + turn.to_bytes(4, "big")
+
+
+class Writes:
+    """Rows gathered for one transaction. ``keyring`` is None where a batch neither reads nor makes keys."""
+
+    def __init__(self, tx: Transaction, keyring: Keyring | None) -> None:
+        self.tx, self._keyring = tx, keyring
+        self.accounts: dict[UUID, AccountRow] = {}
+        self.conversations: dict[UUID, ConversationRow] = {}
+        self.entries: list[Entry] = []
+        self._buckets: dict[int, bytes] = {}
+        self._keys: dict[tuple[UUID, int], bytes] = {}
+        self._account_keys: dict[UUID, bytes] = {}
+        self._pages: dict[Page, bytes] = {}
+        self._dirty: set[Page] = set()
+        self._rows: dict[str, list[Sequence[object]]] = {}
+        self._journal: list[tuple[UUID, int, datetime, str, UUID | None, bool]] = []
+        self._endings: list[tuple[UUID, fold.Ending]] = []
+        self._nearer: list[tuple[UUID, UUID, datetime]] = []
+        self._copies: dict[Copy, datetime] = {}
+        self._unheld: list[tuple[UUID, UUID, bytes]] = []
+        self._host_key: bytes | None = None
+
+    @property
+    def keyring(self) -> Keyring:
+        if self._keyring is None:
+            raise BrokenError("this batch was not given a keyring")
+        return self._keyring
+
+    def random(self, count: int) -> bytes:
+        return self.keyring.random(count)
+
+    # Keys
+
+    def prepare(self, made: set[int], read: set[int], pages: Iterable[Page]) -> None:
+        """Bucket keys for the batch, those of ``made`` made where they are missing, and the key pages it needs."""
+        if made:
+            self.keyring.make_buckets(self.tx, made)
+        if made | read:
+            self._buckets = self.keyring.bucket_keys(self.tx, made | read)
+        wanted = list(pages)
+        if wanted:
+            self._pages |= tables.load_pages(self.tx, wanted)
+
+    def new_account(self, row: AccountRow) -> None:
+        row.wrapped_key = self.keyring.new_account_key(self._bucket_key(row.bucket), row.account_id)
+        self.accounts[row.account_id] = row
+
+    def _bucket_key(self, bucket: int) -> bytes:
+        if bucket not in self._buckets:
+            self._buckets |= self.keyring.bucket_keys(self.tx, {bucket})
+        return self._buckets[bucket]
+
+    def account_key(self, account: AccountRow) -> bytes:
+        if account.account_id not in self._account_keys:
+            key = account_key(self._bucket_key(account.bucket), account.account_id, account.wrapped_key)
+            self._account_keys[account.account_id] = key
+        return self._account_keys[account.account_id]
+
+    def new_slot(self, account: AccountRow) -> tuple[int, bytes]:
+        """A new key in the account's next slot."""
+        slot = account.next_slot
+        account.next_slot += 1
+        self.accounts[account.account_id] = account
+        key = self.random(KEY_BYTES)
+        place = slot_place(account.account_id, slot)
+        wrapped = seal(self.account_key(account), key, place, self.random)
+        page = (account.account_id, slot // SLOTS_PER_PAGE)
+        before = EMPTY_PAGE if slot % SLOTS_PER_PAGE == 0 else self._page(page)
+        self._pages[page] = write_slot(before, slot, wrapped)
+        self._dirty.add(page)
+        self._keys[account.account_id, slot] = key
+        return slot, key
+
+    def slot_key(self, account: AccountRow, slot: int) -> bytes:
+        """The key in a slot; BrokenError where it was destroyed."""
+        known = self._keys.get((account.account_id, slot))
+        if known is not None:
+            return known
+        page = self._page((account.account_id, slot // SLOTS_PER_PAGE))
+        key = read_slot(page, account.account_id, self.account_key(account), slot)
+        if key is None:
+            raise BrokenError(f"the key in slot `{slot}` was destroyed")
+        self._keys[account.account_id, slot] = key
+        return key
+
+    def destroy_slots(self, account: UUID, slots: Sequence[int]) -> None:
+        """Overwrites keys of a locked account, after a flush, and forgets them: a page kept here would revive them."""
+        tables.destroy_slots(self.tx, [(account, slot) for slot in slots])
+        for slot in slots:
+            self._pages.pop((account, slot // SLOTS_PER_PAGE), None)
+            self._keys.pop((account, slot), None)
+
+    def _page(self, page: Page) -> bytes:
+        if page not in self._pages:
+            self._pages |= tables.load_pages(self.tx, [page])
+        if page not in self._pages:
+            raise BrokenError(f"key page `{page[1]}` of an account is missing")
+        return self._pages[page]
+
+    def seal_for_account(self, account: AccountRow, plain: bytes) -> bytes:
+        """Sealed under the account's own key: what belongs to it and to no segment."""
+        return seal(self.account_key(account), plain, account_place(account.account_id), self.random)
+
+    def matter_hmac(self, matter: str) -> bytes:
+        if self._host_key is None:
+            self._host_key = self.keyring.host_key(self.tx)
+        return host_hmac(self._host_key, "matter", matter)
+
+    # Rows
+
+    def _add(self, table: str, row: Sequence[object]) -> None:
+        self._rows.setdefault(table, []).append(row)
+
+    def turn(
+        self, account: AccountRow, row: ConversationRow, said: fold.Said, at: datetime,
+        role: Role, origin: str, host: bytes | None,
+    ) -> None:  # fmt: skip
+        account.last_seq += 1
+        self.accounts[account.account_id] = account
+        self._add(
+            "turns",
+            (
+                row.account_id, row.conversation_id, said.turn, said.segment, account.last_seq,
+                role.value, origin, at, host,
+            ),
+        )  # fmt: skip
+
+    def body(self, account: AccountRow, row: ConversationRow, segment: int, turn: int, content: bytes) -> None:
+        """Seals a turn's content under its segment's key, made on the segment's first content."""
+        keys = row.keys[segment]
+        if keys.key_slot is None:
+            keys.key_slot, key = self.new_slot(account)
+            self.register(row, {segment}, Place.vault, copies.NO_REFERENCE, account.state.last_at)
+        else:
+            key = self.slot_key(account, keys.key_slot)
+        place = turn_place(row.account_id, row.conversation_id, segment, turn)
+        sealed = seal(key, content, place, self.random)
+        self._add("bodies", (row.account_id, row.conversation_id, turn, segment, sealed))
+
+    def safety_body(self, row: ConversationRow, segment: int, turn: int, sealed: bytes) -> None:
+        self._add("safety_bodies", (row.account_id, row.conversation_id, turn, segment, sealed))
+
+    def journal(self, account: AccountRow, at: datetime, event: str, conversation: UUID | None, ends: bool) -> None:
+        self._journal.append((account.account_id, account.last_seq, at, event, conversation, ends))
+
+    def choice(
+        self, account: AccountRow, seq: int, at: datetime, version: int, command: Choose, chosen: fold.Chosen
+    ) -> None:
+        evidence = self.seal_for_account(account, command.evidence.encode()) if command.evidence else None
+        self._add(
+            "choices",
+            (
+                account.account_id, seq, at, version, command.allow, chosen.effect.value, chosen.account.grant,
+                command.via, evidence,
+            ),
+        )  # fmt: skip
+
+    def hold(self, row: ConversationRow, matter: bytes, sealed: bytes, at: datetime) -> None:
+        self._add("holds", (row.account_id, row.conversation_id, matter, sealed, at))
+
+    def unhold(self, row: ConversationRow, matter: bytes) -> None:
+        self._rows["holds"] = [h for h in self._rows.get("holds", []) if (h[1], h[2]) != (row.conversation_id, matter)]
+        self._unheld.append((row.account_id, row.conversation_id, matter))
+
+    def feedback(
+        self, row: ConversationRow, feedback: UUID, command: GiveFeedback, given: Feedback, key_slot: int | None,
+        at: datetime,
+    ) -> None:  # fmt: skip
+        grant = given.grant or (None, None)
+        self._add(
+            "feedback",
+            (
+                row.account_id, feedback, row.conversation_id, command.host, command.rating, given.share.value,
+                command.turn, at, given.version, given.narrowed, grant[0], grant[1], given.keep_until, key_slot,
+            ),
+        )  # fmt: skip
+
+    def feedback_body(self, row: ConversationRow, feedback: UUID, turn: int, key: bytes, content: bytes) -> None:
+        sealed = seal(key, content, feedback_place(feedback, turn), self.random)
+        self._add("feedback_bodies", (row.account_id, feedback, turn, sealed))
+
+    def register(
+        self, row: ConversationRow, segments: Iterable[int], place: Place, reference: UUID, at: datetime
+    ) -> None:
+        for segment in segments:
+            copy = Copy(
+                account=row.account_id, conversation=row.conversation_id, segment=segment, place=place,
+                reference=reference,
+            )  # fmt: skip
+            self._copies.setdefault(copy, at)
+
+    def shorten(self, account: UUID, ending: fold.Ending) -> None:
+        self._endings.append((account, ending))
+
+    def shorten_feedback(self, account: UUID, conversation: UUID, until: datetime) -> None:
+        self._nearer.append((account, conversation, until))
+
+    # Writing
+
+    def flush(self) -> None:
+        """Writes everything gathered, in one order."""
+        tx = self.tx
+        tables.save_accounts(tx, list(self.accounts.values()))
+        for account, ending in self._endings:
+            tables.shorten_account(tx, account, ending.content_until, ending.feedback_until)
+        for key in self._nearer:
+            tables.shorten_feedback(tx, *key)
+        tables.save_conversations(tx, self.conversations.values())
+        tables.save_pages(tx, {page: self._pages[page] for page in sorted(self._dirty)})
+        for unheld in self._unheld:  # before the holds: the same matter may have been placed again since
+            tx.execute("DELETE FROM holds WHERE account_id = %s AND conversation_id = %s AND matter_hmac = %s", unheld)
+        for table, columns in (
+            ("turns", _TURNS), ("bodies", _BODIES), ("safety_bodies", _BODIES), ("choices", _CHOICES),
+            ("holds", _HOLDS), ("feedback", _FEEDBACK), ("feedback_bodies", _FEEDBACK_BODIES),
+        ):  # fmt: skip
+            tables.copy_in(tx, table, columns, self._rows.get(table, []))
+        self._flush_journal()
+        copies.register_each(tx, self._copies)
+        outbox.append(tx, self.entries)
+        self.accounts, self.conversations, self.entries = {}, {}, []
+        self._dirty, self._rows, self._endings, self._nearer = set(), {}, [], []
+        self._copies, self._unheld = {}, []
+
+    def _flush_journal(self) -> None:
+        if not self._journal:
+            return
+        # Numbered only now: under the endings lock when one of them ends something.
+        first = self.tx.execute(
+            "SELECT nextval('journal_position') FROM generate_series(1, %s)", [len(self._journal)]
+        ).fetchall()
+        rows = [
+            (account, seq, position[0], at, event, conversation, ends)
+            for (account, seq, at, event, conversation, ends), position in zip(self._journal, first, strict=True)
+        ]
+        tables.copy_in(self.tx, "journal", _JOURNAL, rows)
+        self._journal = []
