@@ -1,0 +1,149 @@
+"""How fast a release is written and loaded, beside the floor of each in the same run.
+
+Floor of the load: read the same parts and decrypt each row with AES-GCM, with nothing else: no hash of the file, no
+lease, no clock, no decompression, no messages. Floor of the write: derive no key, seal nothing, write the same sealed
+bytes as Parquet with one call. CPU time of this process; medians of five interleaved rounds.
+
+    python bench/release_load.py [ROWS] [WORDS]
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from licet.policy.state import Kind, Role
+from licet.release import merkle, part
+from licet.release.manifest import Counts, Deidentification, Manifest, PolicyPin, write
+from licet.release.reader import Lease, load
+from licet.release.rows import Message, Row
+from licet.release.sealing import SealedRow, row_key, seal_row
+
+UNTIL = datetime(2030, 9, 1, tzinfo=UTC)
+ROUNDS = 5
+FLOORS = {"write": "write: floor, Parquet of sealed bytes", "load": "load: floor, Parquet and AES-GCM"}
+
+
+class Keys:
+    """Leases that have every key at hand, as the floor has."""
+
+    def __init__(self, keys: dict[int, bytes]) -> None:
+        self.keys = keys
+
+    def lease(self, release_id: bytes, part: int, ordinals: list[int]) -> Lease:
+        return Lease(keys=self.keys, expires=datetime.now(UTC) + timedelta(seconds=60))
+
+
+def main(count: int, words: int) -> None:
+    rng = random.Random(1)
+    vocabulary = ["".join(rng.choices("etaoinshrdlu", k=rng.randint(2, 9))) for _ in range(5000)]
+    release_id = rng.randbytes(16)
+
+    def text(length: int) -> str:
+        return " ".join(rng.choices(vocabulary, k=length))
+
+    rows = [
+        Row(
+            row_id=rng.randbytes(16),
+            ordinal=ordinal,
+            until=UNTIL,
+            messages=(
+                Message(role=Role.user, content=text(words // 4)),
+                Message(role=Role.assistant, content=text(words)),
+            ),
+            kind=Kind.chat,
+            sources=1,
+        )
+        for ordinal in range(count)
+    ]
+    source = rng.randbytes(32)
+    keys = {row.ordinal: row_key([source], release_id, row.row_id) for row in rows}
+    sealed = [seal_row(row, keys[row.ordinal], release_id) for row in rows]
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        parts = tuple(part.write_parts(path, sealed))
+        write(path, manifest_of(release_id, parts, sealed))
+        figures: dict[str, list[float]] = {}
+
+        def measure(name: str, verb: Callable[[], object]) -> None:
+            started = time.process_time()
+            verb()
+            figures.setdefault(name, []).append(time.process_time() - started)
+
+        for _ in range(ROUNDS):
+            measure(FLOORS["write"], lambda: floor_write(path / "floor", sealed))
+            measure("write: keys, seals, parts", lambda: full_write(path, rows, source, release_id))
+            measure("write: parts only", lambda: list(part.write_parts(path, sealed)))
+            measure(FLOORS["load"], lambda: floor_load(path, parts, keys, release_id))
+            measure("load: licet", lambda: deque(load(path, Keys(keys), at=lambda: datetime.now(UTC)), 0))
+        size = sum(p.bytes for p in parts)
+
+    print(f"{count:,} rows, {size / count:.0f} sealed bytes a row")
+    for name, seconds in figures.items():
+        median, floor = statistics.median(seconds), statistics.median(figures[FLOORS[name.split(":")[0]]])
+        print(f"{name:40s} {median / count * 1e6:6.2f} us a row {count / median:10,.0f} rows/s  {floor / median:5.2f}")
+
+
+def full_write(folder: Path, rows: list[Row], source: bytes, release_id: bytes) -> None:
+    sealed = (seal_row(row, row_key([source], release_id, row.row_id), release_id) for row in rows)
+    list(part.write_parts(folder, sealed))
+
+
+def floor_write(path: Path, sealed: list[SealedRow]) -> None:
+    table = pa.table(
+        {
+            "row_id": [row.row_id for row in sealed],
+            "ordinal": [row.ordinal for row in sealed],
+            "sealed": [row.sealed for row in sealed],
+        }
+    )
+    pq.write_table(table, path, compression="none", use_dictionary=False, write_statistics=False)
+
+
+def floor_load(folder: Path, parts: tuple[part.Part, ...], keys: dict[int, bytes], release_id: bytes) -> None:
+    for one in parts:
+        parquet = pq.ParquetFile(folder / one.file)
+        for number in range(parquet.num_row_groups):
+            table = parquet.read_row_group(number, columns=["row_id", "ordinal", "sealed"])
+            columns = (table["row_id"].to_pylist(), table["ordinal"].to_pylist(), table["sealed"].to_pylist())
+            for row_id, ordinal, sealed in zip(*columns, strict=True):
+                AESGCM(keys[ordinal]).decrypt(sealed[1:13], sealed[13:], release_id + row_id + b"\x01")
+
+
+def manifest_of(release_id: bytes, parts: tuple[part.Part, ...], sealed: list[SealedRow]) -> Manifest:
+    tree = merkle.Tree()
+    until_us = (UNTIL - part.EPOCH) // timedelta(microseconds=1)
+    for row in sealed:
+        tree.append(merkle.leaf(row.ordinal, row.row_id, until_us, row.sealed))
+    count = len(sealed)
+    return Manifest(
+        release=release_id.hex(),
+        name="bench",
+        purpose="improve_models",
+        built_at=datetime(2025, 9, 1, tzinfo=UTC),
+        policy=PolicyPin(name="strict", version="1", sha256="0" * 64),
+        journal=count,
+        counts=Counts(candidates=2 * count, included=2 * count, dropped={}),
+        rows=count,
+        parts=parts,
+        root=tree.root().hex(),
+        deidentification=Deidentification(rules="none", sha256="0" * 64, counts={}),
+        licet="bench",
+    )
+
+
+if __name__ == "__main__":
+    count, words = sys.argv[1:] or ("50000", "150")
+    main(int(count), int(words))

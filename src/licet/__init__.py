@@ -1,0 +1,23 @@
+"""Licet decides, keeps and proves what an AI assistant may learn from the people who use it.
+
+``licet.load(release)`` yields the rows of a release that may be used now. It is imported on first use, so that
+``import licet`` opens no database and costs nothing; ``licet.__version__`` is that of the installed distribution.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    __version__: str
+
+__all__ = ["__version__", "load"]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  (a module's attribute has no one type)
+    if name == "load":
+        return import_module("licet.service").load
+    if name == "__version__":
+        return import_module("importlib.metadata").version("licet")
+    raise AttributeError(f"module `licet` has no attribute `{name}`")

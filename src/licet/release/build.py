@@ -1,0 +1,430 @@
+"""Builds a release: decides for every candidate turn, seals what may be used, and accounts for the rest.
+
+A candidate is every turn whose content is still here, in its segment or in a safety copy. The build pins a
+position in the journal and reads page by page, each row registered in the database before it is written to a
+part. At the end it reads what ended since, decides those rows again, rewrites the parts they are in, and repeats
+until nothing more ended; then it seals in one short transaction that holds the endings lock exclusively: no
+withdrawal, deletion or narrowing is under way while it does, and none that was committed before is missing.
+
+Which crash each order survives: until the seal commits the release is `building`, no row of it can be leased,
+and a build of the same name starts over. The manifest is written inside the seal, just before its commit: a
+manifest in a folder proves nothing without the seal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+
+from licet.errors import BrokenError, BusyError, RefusedError
+from licet.policy.decide import Because
+from licet.policy.file import Policies
+from licet.policy.state import Role, Turn
+from licet.release import card, manifest, merkle, registry
+from licet.release.live import verdicts
+from licet.release.manifest import Counts, Deidentification, Manifest, PolicyPin
+from licet.release.part import EPOCH, Part, rewrite_part, sync_folder, write_parts
+from licet.release.registry import Release, RowSources, Source
+from licet.release.rows import ROW_BYTES_MAX, Message, Row
+from licet.release.sealing import SealedRow, row_key, seal_row
+from licet.store.connect import Pool, Transaction, transaction
+from licet.vault import apply, copies, view
+from licet.vault.content import Content, ToolCall
+from licet.vault.copies import Copy, Place
+from licet.vault.ids import uuid7
+from licet.vault.keyring import Keyring
+from licet.vault.open import Opened, Permit
+from licet.vault.open import open as open_permits
+from licet.vault.tables import ConversationRow
+
+PAGE_CONVERSATIONS_MAX = 256
+PAGE_BYTES_MAX = 64 * 2**20
+ROWS_PER_PART = 10_000
+ROUNDS_MAX = 50
+ADVANCE_ACCOUNTS_MAX = 500
+EMPTY, TOO_LARGE, INCOMPLETE = "empty", "too_large", "incomplete_row"
+
+Clock = Callable[[], datetime]
+Progress = Callable[[int], None]
+
+
+class Cleaner(Protocol):
+    """De-identifies the texts of one conversation."""
+
+    @property
+    def rules(self) -> str:
+        """The name of the rules."""
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the rules' file, in hexadecimal."""
+
+    def clean(self, texts: Sequence[str], key: bytes) -> tuple[Sequence[str], Mapping[str, int]]:
+        """The texts, one each, with what identifies replaced under ``key``, and how many of each kind were."""
+
+
+class Built(msgspec.Struct, frozen=True, kw_only=True):
+    """A sealed release and where it lies. ``lock_seconds`` is how long endings had to wait for the seal."""
+
+    folder: Path
+    manifest: Manifest
+    rounds: int
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """What to build. ``folder`` must not exist, unless an unfinished build of the same name left it."""
+
+    name: str
+    purpose: str
+    folder: Path
+    software: str
+
+
+class Builder:
+    """One build. Dependencies are given; `run` does the work."""
+
+    def __init__(
+        self, pool: Pool, keyring: Keyring, policies: Policies, cleaner: Cleaner, clock: Clock,
+        progress: Progress = lambda _turns: None,
+    ) -> None:  # fmt: skip
+        self._pool, self._keyring, self._policies = pool, keyring, policies
+        self._cleaner, self._clock, self._progress = cleaner, clock, progress
+        self._candidates = 0
+        self._dropped: Counter[str] = Counter()
+        self._replaced: Counter[str] = Counter()
+        self._included = 0
+        self._rows = 0
+        self._leaves = bytearray()
+        self._gone: set[int] = set()
+        self._parts: dict[int, Part] = {}
+        self._examined: set[int] = set()
+
+    def run(self, order: Order) -> Built:
+        """Builds and seals; RefusedError for a purpose or a name that cannot be, BusyError to try again."""
+        at = self._clock()
+        if order.purpose not in self._policies.in_force(at).covers:
+            raise RefusedError(
+                f"the policy in force does not cover the purpose `{order.purpose}`",
+                f"it covers {', '.join(sorted(self._policies.in_force(at).covers))}",
+                because="purpose",
+            )
+        self._discard_unfinished(order, at)
+        self._bring_up(at)
+        release = self._pin(order, at)
+        order.folder.mkdir(parents=True)
+        sync_folder(order.folder.parent)
+        for part in write_parts(order.folder, self._sealed_rows(release, at), rows_per_part=ROWS_PER_PART):
+            self._parts[part.number] = part
+        for round_number in range(1, ROUNDS_MAX + 1):
+            self._catch_up(release, order.folder)
+            sealed = self._seal(release, order)
+            if sealed is not None:
+                return Built(folder=order.folder, manifest=sealed, rounds=round_number)
+        raise BusyError(
+            f"too much ended while the release was built: not sealed after {ROUNDS_MAX} rounds",
+            "build it again; what was written is discarded then",
+        )
+
+    def _discard_unfinished(self, order: Order, at: datetime) -> None:
+        with transaction(self._pool) as tx:
+            known = registry.find(tx, order.name)
+            if known is not None and known.state == "sealed":
+                raise RefusedError(
+                    f"there is a release `{order.name}` already", "give this one another name", because="exists"
+                )
+            if known is not None:
+                registry.discard(tx, known.release_id, at)
+        if known is not None and order.folder.exists():
+            shutil.rmtree(order.folder)
+        if order.folder.exists():
+            raise RefusedError(
+                f"`{order.folder}` exists and is not of an unfinished build", "name another folder", because="exists"
+            )
+
+    def _bring_up(self, at: datetime) -> None:
+        """Writes what versions ended, so that the journal knows of it before the build pins its position."""
+        while True:
+            with transaction(self._pool) as tx:
+                if apply.advance(tx, self._policies, at, limit=ADVANCE_ACCOUNTS_MAX) == 0:
+                    return
+
+    def _pin(self, order: Order, at: datetime) -> Release:
+        with transaction(self._pool) as tx:
+            position = _locked_position(tx)
+            release = Release(
+                release_id=uuid7(at, self._keyring.random(10)), name=order.name, purpose=order.purpose,
+                state="building", version=self._policies.number(at), pinned=position, begun_at=at,
+                sealed_at=None, position=None, rows=None, turns=None, root=None, manifest_sha256=None,
+            )  # fmt: skip
+            registry.begin(tx, release)
+        return release
+
+    # Reading
+
+    def _sealed_rows(self, release: Release, at: datetime) -> Iterator[SealedRow]:
+        after = (UUID(int=0), UUID(int=0))
+        while True:
+            with transaction(self._pool) as tx:
+                page = _page(tx, after)
+                if not page:
+                    return
+                sealed = self._page_rows(tx, release, page, at)
+            # Registered and committed: now it may be written.
+            yield from sealed
+            after = page[-1]
+
+    def _page_rows(
+        self, tx: Transaction, release: Release, page: Sequence[tuple[UUID, UUID]], at: datetime
+    ) -> list[SealedRow]:
+        seen = view.seen(tx, page, self._policies, at)
+        candidates = _candidates(tx, page)
+        chosen: list[tuple[ConversationRow, list[tuple[Permit, Turn, datetime]]]] = []
+        for key in page:
+            here, mine = seen[key[1]], []
+            for turn in candidates.get(key[1], ()):
+                self._candidates += 1
+                decision = here.decide(turn, self._policies, release.purpose)
+                if decision.until is None:
+                    self._dropped[decision.because.value] += 1
+                else:
+                    permit = Permit.of(decision, here.account, here.conversation, turn)
+                    mine.append((permit, turn, decision.until))
+            if mine:
+                chosen.append((here.conversation, mine))
+        self._progress(sum(len(turns) for turns in candidates.values()))
+        opened = iter(open_permits(tx, self._keyring, [permit for _, mine in chosen for permit, _, _ in mine]))
+        rows: list[tuple[SealedRow, RowSources]] = []
+        for row, mine in chosen:
+            rows += self._rows_of(release, row, [(next(opened), turn, until) for _, turn, until in mine])
+        registry.add_rows(tx, release.release_id, [sources for _, sources in rows])
+        self._register(tx, release, [sources for _, sources in rows], at)
+        return [sealed for sealed, _ in rows]
+
+    def _rows_of(
+        self, release: Release, row: ConversationRow, said: Sequence[tuple[Opened, Turn, datetime]]
+    ) -> Iterator[tuple[SealedRow, RowSources]]:
+        """The rows of one conversation: one for the conversation itself, and one for each side thread in it."""
+        threads: dict[str, list[tuple[Opened, Turn, datetime]]] = {}
+        for item in said:
+            if item[0].content.text.strip() or item[0].content.tool_calls:
+                threads.setdefault(item[0].content.thread, []).append(item)
+            else:
+                self._dropped[EMPTY] += 1
+        if not threads:
+            return
+        surrogates = hashlib.sha256(b"licet surrogates" + said[0][0].key).digest()
+        for thread in threads.values():
+            if sum(_size(opened.content) for opened, _, _ in thread) > ROW_BYTES_MAX:
+                self._dropped[TOO_LARGE] += len(thread)
+                continue
+            messages = self._cleaned(
+                [opened.content for opened, _, _ in thread], [t.role for _, t, _ in thread], surrogates
+            )
+            yield self._seal_row(release, row, thread, messages)
+
+    def _cleaned(self, contents: Sequence[Content], roles: Sequence[Role], key: bytes) -> tuple[Message, ...]:
+        """The messages with what identifies replaced, consistently through the conversation."""
+        texts: list[str] = []
+        for content in contents:
+            texts += [content.text, content.tool_name]
+            for call in content.tool_calls:
+                texts += [call.name, call.arguments]
+        cleaned, replaced = self._cleaner.clean(texts, key)
+        self._replaced.update(replaced)
+        text = iter(cleaned)
+        messages = []
+        for content, role in zip(contents, roles, strict=True):
+            body, name = next(text), next(text)
+            calls = tuple(ToolCall(id=c.id, name=next(text), arguments=next(text)) for c in content.tool_calls)
+            messages.append(
+                Message(role=role, content=body, tool_calls=calls, tool_call_id=content.tool_call_id, name=name)
+            )
+        return tuple(messages)
+
+    def _seal_row(
+        self, release: Release, row: ConversationRow, thread: Sequence[tuple[Opened, Turn, datetime]],
+        messages: tuple[Message, ...],
+    ) -> tuple[SealedRow, RowSources]:  # fmt: skip
+        keys: dict[tuple[int, Place], bytes] = {}
+        counts: Counter[tuple[int, str]] = Counter()
+        last: dict[tuple[int, str], int] = {}
+        for opened, turn, _ in thread:
+            keys[turn.segment, opened.permit.place] = opened.key
+            counts[turn.segment, turn.origin] += 1
+            last[turn.segment, turn.origin] = turn.number
+        made = Row(
+            row_id=self._keyring.random(16), ordinal=self._rows, until=min(until for _, _, until in thread),
+            messages=messages, kind=row.state.kind, sources=len(keys),
+        )  # fmt: skip
+        key = row_key(list(keys.values()), release.release_id.bytes, made.row_id)
+        sealed = seal_row(made, key, release.release_id.bytes)
+        until_us = int((sealed.until - EPOCH).total_seconds()) * 1_000_000
+        self._leaves += merkle.leaf(sealed.ordinal, sealed.row_id, until_us, sealed.sealed)
+        self._rows += 1
+        self._included += len(thread)
+        sources = tuple(Source(segment=s, origin=o, turn=last[s, o], count=count) for (s, o), count in counts.items())
+        return sealed, RowSources(
+            account=row.account_id, conversation=row.conversation_id, row_id=made.row_id, ordinal=made.ordinal,
+            keys=tuple(keys), sources=sources,
+        )  # fmt: skip
+
+    def _register(self, tx: Transaction, release: Release, rows: Sequence[RowSources], at: datetime) -> None:
+        made = [
+            Copy(
+                account=row.account, conversation=row.conversation, segment=segment, place=Place.release,
+                reference=release.release_id,
+            )
+            for row in rows
+            for segment, _ in row.keys
+        ]  # fmt: skip
+        copies.register(tx, made, at)
+
+    # Catching up and sealing
+
+    def _catch_up(self, release: Release, folder: Path) -> None:
+        """Decides again what endings since the pinned position touch, until there is nothing new."""
+        while True:
+            now = self._clock()
+            with transaction(self._pool) as tx:
+                ended = self._ended_since(tx, release)
+                touched = self._touched(tx, release, ended)
+                gone = [v for v in verdicts(tx, touched, self._policies, release.purpose, now) if not v.use]
+                if gone:
+                    registry.drop_rows(tx, release.release_id, [v.row for v in gone], now)
+            self._examined |= {position for position, _, _ in ended}
+            for verdict in gone:
+                self._count_gone(verdict.row, verdict.refused)
+            self._rewrite(folder, {verdict.row.ordinal for verdict in gone})
+            if not ended:
+                return
+
+    def _ended_since(self, tx: Transaction, release: Release) -> list[tuple[int, UUID, UUID | None]]:
+        rows = tx.execute(
+            "SELECT position, account_id, conversation_id FROM journal WHERE ends AND position > %s", [release.pinned]
+        ).fetchall()
+        return [(position, a, c) for position, a, c in rows if position not in self._examined]
+
+    def _touched(
+        self, tx: Transaction, release: Release, ended: Sequence[tuple[int, UUID, UUID | None]]
+    ) -> list[RowSources]:
+        whole = sorted({account for _, account, conversation in ended if conversation is None})
+        single = sorted({conversation for _, _, conversation in ended if conversation is not None})
+        return registry.rows_of(tx, release.release_id, whole, single) if ended else []
+
+    def _count_gone(self, row: RowSources, refused: Mapping[Because, int]) -> None:
+        turns = sum(source.count for source in row.sources)
+        for because, count in refused.items():
+            self._dropped[because.value] += count
+        # A row is whole or not at all: what could still be used of it comes with the next release.
+        rest = turns - sum(refused.values())
+        if rest:
+            self._dropped[INCOMPLETE] += rest
+        self._included -= turns
+        self._gone.add(row.ordinal)
+
+    def _rewrite(self, folder: Path, gone: set[int]) -> None:
+        for number in sorted({ordinal // ROWS_PER_PART for ordinal in gone}):
+            mine = {ordinal for ordinal in gone if ordinal // ROWS_PER_PART == number}
+            part = rewrite_part(folder / self._parts[number].file, mine)
+            if part is None:
+                del self._parts[number]
+            else:
+                self._parts[number] = part
+
+    def _seal(self, release: Release, order: Order) -> Manifest | None:
+        """Seals the build, or returns None where something ended that it has not looked at."""
+        now = self._clock()
+        if self._policies.number(now) != release.version:
+            raise BusyError(
+                "a policy version became effective while the release was built", "build it again under the new one"
+            )
+        tree = merkle.Tree()
+        for ordinal in range(self._rows):
+            if ordinal not in self._gone:
+                tree.append(bytes(self._leaves[32 * ordinal : 32 * ordinal + 32]))
+        root = tree.root()
+        with transaction(self._pool) as tx:
+            position = _locked_position(tx)
+            if self._ended_since(tx, release):
+                return None
+            promised = self._manifest(release, order, root, position, now)
+            card.write(order.folder, promised)
+            sha256 = manifest.write(order.folder, promised)
+            sealed = msgspec.structs.replace(
+                release, state="sealed", sealed_at=now, position=position, rows=promised.rows,
+                turns=promised.counts.included, root=root, manifest_sha256=bytes.fromhex(sha256),
+            )  # fmt: skip
+            registry.seal(tx, sealed)
+        return promised
+
+    def _manifest(self, release: Release, order: Order, root: bytes, position: int, now: datetime) -> Manifest:
+        policy = self._policies[release.version]
+        return Manifest(
+            release=release.release_id.hex,
+            name=order.name,
+            purpose=order.purpose,
+            built_at=now,
+            policy=PolicyPin(name=policy.policy, version=policy.version, sha256=policy.sha256().hex()),
+            journal=position,
+            counts=Counts(
+                candidates=self._candidates, included=self._included, dropped=dict(sorted(self._dropped.items()))
+            ),
+            rows=self._rows - len(self._gone),
+            parts=tuple(self._parts[number] for number in sorted(self._parts)),
+            root=root.hex(),
+            deidentification=Deidentification(
+                rules=self._cleaner.rules, sha256=self._cleaner.sha256, counts=dict(sorted(self._replaced.items()))
+            ),
+            licet=order.software,
+        )
+
+
+def _locked_position(tx: Transaction) -> int:
+    """The journal's last position, while no ending is under way: the lock is held until ``tx`` ends."""
+    tx.execute("SELECT pg_advisory_xact_lock(%s)", [apply.ENDINGS_LOCK])
+    row = tx.execute("SELECT last_value, is_called FROM journal_position").fetchone()
+    if row is None:
+        raise BrokenError("the journal has no sequence")
+    return int(row[0]) if row[1] else 0
+
+
+def _page(tx: Transaction, after: tuple[UUID, UUID]) -> list[tuple[UUID, UUID]]:
+    """The next conversations in the order of account and id, as many as fit a page by number."""
+    rows = tx.execute(
+        """SELECT account_id, conversation_id FROM conversations
+            WHERE (account_id, conversation_id) > (%s, %s) ORDER BY account_id, conversation_id LIMIT %s""",
+        [*after, PAGE_CONVERSATIONS_MAX],
+    ).fetchall()
+    return [(row[0], row[1]) for row in rows]
+
+
+def _candidates(tx: Transaction, page: Sequence[tuple[UUID, UUID]]) -> dict[UUID, list[Turn]]:
+    """The turns of these conversations whose content is here, in order."""
+    result: dict[UUID, list[Turn]] = {}
+    for conversation, number, segment, role, origin in tx.execute(
+        """
+        SELECT t.conversation_id, t.turn, t.segment, t.role, t.origin FROM turns t
+          JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[]) AS k(account_id, conversation_id)) k
+            USING (account_id, conversation_id)
+         WHERE EXISTS (SELECT FROM bodies b WHERE b.account_id = t.account_id
+                          AND b.conversation_id = t.conversation_id AND b.turn = t.turn)
+            OR EXISTS (SELECT FROM safety_bodies b WHERE b.account_id = t.account_id
+                          AND b.conversation_id = t.conversation_id AND b.turn = t.turn)
+         ORDER BY t.account_id, t.conversation_id, t.turn
+        """,
+        {"account": [account for account, _ in page], "conversation": [conversation for _, conversation in page]},
+    ):
+        result.setdefault(conversation, []).append(Turn(number=number, segment=segment, role=Role(role), origin=origin))
+    return result
+
+
+def _size(content: Content) -> int:
+    return len(content.text) * 2 + sum(len(call.arguments) * 2 for call in content.tool_calls)

@@ -1,0 +1,155 @@
+"""The dataset card: README.md of a release, for a person and for tools that read Hugging Face's front matter.
+
+A card is a function of the manifest alone and quotes its hash, so that ``verify`` can hold the one against the other.
+It says what is in, what was left out and why, that rows are sealed, and that nothing here is anonymous.
+Form: https://huggingface.co/docs/hub/datasets-cards; counts by reason as the manifest has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from uuid import UUID
+
+import yaml
+
+from licet.release import manifest as manifests
+from licet.release.manifest import Manifest
+from licet.release.part import replacing
+from licet.vault.ids import Prefix, shown
+
+FILE = "README.md"
+_SIZES = [10**exponent for exponent in range(3, 13)]
+_UNITS = ["1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T"]
+
+_TEXT = """\
+# {name}
+
+{rows:,} rows of conversations and coding sessions that people allowed to be used for the purpose `{purpose}`.
+Built {built_at} by Licet {licet} under policy {policy}, version {version}, from the journal up to
+position {journal}.
+
+## What is in, what was left out and why
+
+Every turn that came into question was decided on its own. A turn that was left out is counted under the first reason
+against it.
+
+| turns | count |
+|---|---:|
+{counts}
+
+One row holds the turns of one conversation that may be used: `messages`, in order, in the shape of OpenAI's chat
+format and TRL.
+
+## The rows are sealed
+
+The parts hold no readable text. Each row is sealed with AES-256-GCM under a key of its own, which can be made only
+from the keys of everything the row came from. To read it, ask for a lease:
+
+```python
+import licet
+
+for row in licet.load("{release}"):
+    row["messages"]  # a list of role and content
+```
+
+A row comes out only while it may be used. A lease lasts a short while, is renewed as you read, and reading stops when
+it cannot be renewed. Row keys live in memory only; whoever stores them, or the text, takes it out of this protection.
+
+## Pseudonymised, never anonymous
+
+Identifiers and secrets that rules can find were replaced (rules {rules}). No such rules find everything, names in
+running text least of all, and people can be recognised by what they tell. Treat every row as personal data: do not
+publish it, and do not try to find out who wrote it.
+
+| replaced | count |
+|---|---:|
+{replaced}
+
+## When somebody changes their mind
+
+Whoever withdraws, keeps a conversation out or deletes it need not know that this release exists. From that moment no
+new lease opens the row; a lease already given ends by itself. With a deletion, or when the time to keep it is over,
+the key is destroyed, and every copy of the row, wherever it lies, stays shut for ever; old backups of the keys follow
+after the delays that the operator publishes. Read the release through its leases each time instead of keeping what
+came out: what a training run has already consumed stays consumed.
+
+## How to check this folder
+
+`licet release verify FOLDER` re-hashes the files, counts the rows and makes the root again.
+
+| what | hash |
+|---|---|
+| `manifest.json` (SHA-256) | `{manifest_sha256}` |
+| root over all rows | `{root}` |
+| policy file (SHA-256) | `{policy_sha256}` |
+| rules file (SHA-256) | `{rules_sha256}` |
+"""
+
+
+def text(manifest: Manifest) -> str:
+    """The card of ``manifest``, whole."""
+    counts = manifest.counts
+    included = {"came into question": counts.candidates, "**are in**": counts.included}
+    body = _TEXT.format(
+        name=_escaped(manifest.name),
+        rows=manifest.rows,
+        purpose=manifest.purpose,
+        built_at=f"{manifest.built_at:%Y-%m-%d %H:%M} UTC",
+        licet=_escaped(manifest.licet),
+        policy=_escaped(manifest.policy.name),
+        version=_escaped(manifest.policy.version),
+        journal=manifest.journal,
+        counts=_table(included | {f"left out: `{k}`": n for k, n in _by_count(counts.dropped)}),
+        release=shown(Prefix.release, UUID(hex=manifest.release)),
+        rules=_escaped(manifest.deidentification.rules),
+        replaced=_table({f"`{k}`": n for k, n in _by_count(manifest.deidentification.counts)} or {"nothing": 0}),
+        manifest_sha256=sha256(manifests.encode(manifest)).hexdigest(),
+        root=manifest.root,
+        policy_sha256=manifest.policy.sha256,
+        rules_sha256=manifest.deidentification.sha256,
+    )
+    return f"---\n{_front_matter(manifest)}---\n\n{body}"
+
+
+def write(folder: Path, manifest: Manifest) -> None:
+    """Write the card into ``folder``, durably and whole."""
+    with replacing(folder / FILE) as file:
+        file.write(text(manifest).encode())
+
+
+def _front_matter(manifest: Manifest) -> str:
+    front = {
+        "pretty_name": manifest.name,
+        "license": "other",
+        "license_name": "consent-of-each-person",
+        "task_categories": ["text-generation"],
+        "size_categories": [_size_category(manifest.rows)],
+        "tags": ["conversational", "licet", "sealed", manifest.purpose],
+        "configs": [{"config_name": "default", "data_files": "part-*.parquet"}],
+    }
+    return yaml.safe_dump(front, sort_keys=False, allow_unicode=True)
+
+
+def _size_category(rows: int) -> str:
+    """Hugging Face's closed set, from `n<1K` to `n>1T`."""
+    below = sum(rows >= size for size in _SIZES)
+    if below == 0:
+        return "n<1K"
+    if below == len(_SIZES):
+        return "n>1T"
+    return f"{_UNITS[below - 1]}<n<{_UNITS[below]}"
+
+
+def _table(numbers: Mapping[str, int]) -> str:
+    return "\n".join(f"| {what} | {number:,} |" for what, number in numbers.items())
+
+
+def _by_count(numbers: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(numbers.items(), key=lambda pair: (-pair[1], pair[0]))
+
+
+def _escaped(words: str) -> str:
+    """``words`` without the characters that Markdown or HTML would act on."""
+    return "".join(f"&#{ord(c)};" if c in "&<>[]()`*_|\\#!~" else c for c in words)

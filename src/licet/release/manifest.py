@@ -1,0 +1,192 @@
+"""The manifest: what a release promises about itself, as one value and as one canonical file.
+
+File: ``manifest.json``, canonical JSON as of RFC 8785 (keys sorted, no spaces, UTF-8, only whole numbers), with
+``"format": "licet-release-1"``; a tag is never reused. A file that is not byte for byte the canonical form of what it
+says is refused: so the hash of the file is the hash of the value, and no key comes twice.
+
+Invariants, held on construction: candidates = included + the sum of dropped, in turns; rows = the sum of the parts'
+rows; parts are in order of file and ordinals; every hash and time has its one form. No personal data, no key.
+The manifest is the last file that a build writes: where it lies, all of the release does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from hashlib import sha256
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from licet.errors import BrokenError, InputError
+from licet.release.part import PART_FILE, PARTS_MAX, Part, replacing
+from licet.release.rows import ROWS_MAX
+from licet.release.sealing import RELEASE_ID_BYTES
+
+FILE = "manifest.json"
+MANIFEST_BYTES_MAX = 64 * 2**20
+NAME_CHARS_MAX = 200
+
+Count = Annotated[int, Meta(ge=0)]
+_ID = re.compile(rf"[0-9a-f]{{{2 * RELEASE_ID_BYTES}}}", re.ASCII)
+_HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_WORD = re.compile(r"[a-z][a-z0-9_.-]{0,63}", re.ASCII)
+_AT = re.compile(r" - at `\$\.?(?P<path>.*)`$")
+_FIELD = re.compile(r"field `(?P<field>[^`]*)`")
+
+
+class PolicyPin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The policy version in force when the release was decided; ``sha256`` is that of its file."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Turns: all that were asked about, those that went in, and the others by the first reason against each."""
+
+    candidates: Count
+    included: Count
+    dropped: Mapping[str, Count]
+
+
+class Deidentification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The rules that text went through (``sha256`` of their file), and how many spans each kind replaced."""
+
+    rules: str
+    sha256: str
+    counts: Mapping[str, Count]
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A release. ``release``: its 16-byte id in hexadecimal; ``journal``: the last position of the journal it knows."""
+
+    format: Literal["licet-release-1"] = "licet-release-1"
+    release: str
+    name: str
+    purpose: str
+    built_at: Annotated[datetime, Meta(tz=True)]
+    policy: PolicyPin
+    journal: Count
+    counts: Counts
+    rows: Count
+    parts: tuple[Part, ...]
+    root: str
+    deidentification: Deidentification
+    licet: str
+
+    def __post_init__(self) -> None:
+        _check_forms(self)
+        _check_counts(self)
+        _check_parts(self.parts)
+
+    @property
+    def release_id(self) -> bytes:
+        return bytes.fromhex(self.release)
+
+
+_encode = msgspec.json.Encoder(order="sorted").encode
+_decode = msgspec.json.Decoder(Manifest).decode
+
+
+def encode(manifest: Manifest) -> bytes:
+    """The one canonical file of ``manifest``."""
+    return _encode(manifest)
+
+
+def decode(data: bytes, *, file: str = FILE) -> Manifest:
+    """The manifest in ``data``; InputError names file and key of a mistake, BrokenError what does not reconcile."""
+    try:
+        manifest = _decode(data)
+    except msgspec.ValidationError as error:
+        raise _input_error(str(error), file) from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise InputError("does not read as JSON", "take the file from the release again", file=file) from None
+    if encode(manifest) != data:
+        raise InputError("is not in canonical form", "take the file from the release again", file=file)
+    return manifest
+
+
+def write(folder: Path, manifest: Manifest) -> str:
+    """Write the manifest into ``folder``, durably and whole; the answer is its hash, in hexadecimal."""
+    data = encode(manifest)
+    with replacing(folder / FILE) as file:
+        file.write(data)
+    return sha256(data).hexdigest()
+
+
+def read(folder: Path) -> tuple[Manifest, str]:
+    """The manifest of the release in ``folder`` and its hash, in hexadecimal; raises as ``decode``."""
+    path = folder / FILE
+    try:
+        with path.open("rb") as file:
+            data = file.read(MANIFEST_BYTES_MAX + 1)
+    except OSError as error:
+        hint = "name the folder of a release"
+        raise InputError(f"cannot be read: {(error.strerror or 'unknown').lower()}", hint, file=str(path)) from error
+    if len(data) > MANIFEST_BYTES_MAX:
+        raise InputError(f"has more than `{MANIFEST_BYTES_MAX}` bytes", "name the folder of a release", file=str(path))
+    return decode(data, file=str(path)), sha256(data).hexdigest()
+
+
+def _check_forms(manifest: Manifest) -> None:
+    if not _ID.fullmatch(manifest.release):
+        raise BrokenError(f"the manifest's release `{manifest.release}` is not an id")
+    if not manifest.name.isprintable() or not 1 <= len(manifest.name) <= NAME_CHARS_MAX:
+        raise BrokenError(f"the manifest's name is not one line of 1 to `{NAME_CHARS_MAX}` characters")
+    if manifest.built_at.utcoffset() != timedelta(0):
+        raise BrokenError("the manifest's built_at is not in UTC")
+    pins = {"root": manifest.root, "policy": manifest.policy.sha256, "rules": manifest.deidentification.sha256}
+    pins |= {part.file: part.sha256 for part in manifest.parts}
+    for what, value in pins.items():
+        if not _HASH.fullmatch(value):
+            raise BrokenError(f"the manifest's hash of `{what}` is not 64 hexadecimal digits")
+    for word in (manifest.purpose, *manifest.counts.dropped, *manifest.deidentification.counts):
+        if not _WORD.fullmatch(word):
+            raise BrokenError(f"the manifest's `{word}` is not a word of a closed set")
+
+
+def _check_counts(manifest: Manifest) -> None:
+    counts, dropped = manifest.counts, sum(manifest.counts.dropped.values())
+    numbers = (counts.candidates, counts.included, *counts.dropped.values(), manifest.journal)
+    if min((*numbers, *manifest.deidentification.counts.values())) < 0:
+        raise BrokenError("a count of the manifest is below zero")
+    if counts.candidates != counts.included + dropped:
+        found = f"`{counts.candidates}` candidates, `{counts.included}` included, `{dropped}` dropped"
+        raise BrokenError(f"the manifest does not reconcile: {found}")
+    if manifest.rows != sum(part.rows for part in manifest.parts):
+        raise BrokenError(f"the manifest does not reconcile: `{manifest.rows}` rows are not those of its parts")
+    if (manifest.rows == 0) != (counts.included == 0):
+        raise BrokenError(f"the manifest does not reconcile: `{manifest.rows}` rows of `{counts.included}` turns")
+
+
+def _check_parts(parts: tuple[Part, ...]) -> None:
+    if len(parts) > PARTS_MAX:
+        raise BrokenError(f"the manifest has `{len(parts)}` parts, more than `{PARTS_MAX}`")
+    for part in parts:
+        if not PART_FILE.fullmatch(part.file):
+            raise BrokenError(f"the manifest's `{part.file}` is not the name of a part")
+        if part.rows < 1 or part.bytes < 1 or not 0 <= part.first_ordinal <= ROWS_MAX - part.rows:
+            raise BrokenError(f"the manifest's part `{part.file}` has an impossible number")
+    for one, other in pairwise(parts):
+        if one.number >= other.number or one.first_ordinal + one.rows > other.first_ordinal:
+            raise BrokenError(f"the manifest's part `{other.file}` does not follow `{one.file}`")
+
+
+def _input_error(message: str, file: str) -> InputError:
+    """msgspec's sentence, as an error of ours that names the key."""
+    at, field = _AT.search(message), _FIELD.search(message)
+    path = at["path"] if at else ""
+    name = field["field"] if field else ""
+    key = ".".join(p for p in (path, name) if p)
+    if "unknown field" in message:
+        return InputError("unknown key", "read it with the version of Licet that wrote it", file=file, key=key)
+    if "missing required field" in message:
+        return InputError("key is missing", "take the file from the release again", file=file, key=key)
+    said = _AT.sub("", message)
+    return InputError(said[:1].lower() + said[1:], "take the file from the release again", file=file, key=key)

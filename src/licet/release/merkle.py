@@ -1,0 +1,48 @@
+"""One hash over all rows of a release: the root of a Merkle tree in the order of their ordinals.
+
+The tree and its hashes are those of the ledger, RFC 6962 section 2.1; here it grows in memory, where the ledger's lies
+in files. A leaf's data, integers big-endian: ordinal (4 bytes), row id (16), ``until`` (8, signed, microseconds since
+1970), SHA-256 of the sealed bytes (32): all that lies in a part, and nothing that was sealed.
+The tree grows leaf by leaf and keeps one hash a level, so a release of any size is rooted in constant memory.
+"""
+
+from __future__ import annotations
+
+import struct
+from hashlib import sha256
+
+from licet.ledger.tree import EMPTY_ROOT, leaf_hash, node_hash
+
+_ROW = struct.Struct(">I16sq32s")
+
+
+def leaf(ordinal: int, row_id: bytes, until_us: int, sealed: bytes) -> bytes:
+    """The leaf hash of a row; ``until_us`` in microseconds since 1970."""
+    return leaf_hash(_ROW.pack(ordinal, row_id, until_us, sha256(sealed).digest()))
+
+
+class Tree:
+    """A tree that grows to the right; ``append`` takes leaf hashes in order, ``root`` may be asked at any size."""
+
+    __slots__ = ("_peaks", "_size")
+
+    def __init__(self) -> None:
+        self._peaks: list[bytes] = []
+        self._size = 0
+
+    def append(self, leaf_hash: bytes) -> None:
+        # as many full subtrees close with this leaf as the size so far has trailing ones
+        size, node = self._size, leaf_hash
+        while size & 1:
+            node = node_hash(self._peaks.pop(), node)
+            size >>= 1
+        self._peaks.append(node)
+        self._size += 1
+
+    def root(self) -> bytes:
+        if not self._peaks:
+            return EMPTY_ROOT
+        node = self._peaks[-1]
+        for left in reversed(self._peaks[:-1]):
+            node = node_hash(left, node)
+        return node

@@ -1,0 +1,254 @@
+"""A part: a Parquet file of sealed rows in order of their ordinals, readable group by group.
+
+Columns: ``row_id`` binary(16), ``ordinal`` uint32, ``until`` timestamp(us, UTC), ``sealed`` binary. The sealed column
+is neither compressed (sealed bytes do not compress) nor in a dictionary, and no footer holds a value of it.
+Invariants: the same rows give the same bytes under one version of the Parquet library, and a part rewritten without
+some rows is byte-equal to one written without them; a row group is bounded in rows and bytes, so a reader's memory is.
+A file appears whole or not at all: written beside its place, synced, renamed, and the folder synced. A crash before the
+rename leaves the former file and a ``.tmp``, which the next write of that file replaces and ``verify`` names.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from hashlib import file_digest, sha256
+from itertools import chain, islice, pairwise
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from licet.errors import BrokenError
+from licet.release.rows import ROW_ID_BYTES
+from licet.release.sealing import SealedRow
+
+ROWS_PER_PART_MAX = 50_000
+GROUP_ROWS_MAX = 1_024
+GROUP_BYTES_MAX = 8 * 2**20
+PARTS_MAX = 100_000
+PART_FILE = re.compile(r"part-(\d{5})\.parquet", re.ASCII)
+_FIELDS: list[pa.Field[Any]] = [
+    pa.field("row_id", pa.binary(ROW_ID_BYTES), nullable=False),
+    pa.field("ordinal", pa.uint32(), nullable=False),
+    pa.field("until", pa.timestamp("us", tz="UTC"), nullable=False),
+    pa.field("sealed", pa.binary(), nullable=False),
+]
+SCHEMA = pa.schema(_FIELDS)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_Codec = Literal["gzip", "brotli", "lz4", "zstd", "snappy", "none"]
+_COMPRESSION: dict[str, _Codec] = {"row_id": "none", "ordinal": "zstd", "until": "zstd", "sealed": "none"}
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the manifest promises of one file. ``sha256`` is hexadecimal, over the whole file."""
+
+    file: str
+    sha256: str
+    bytes: int
+    rows: int
+    first_ordinal: int
+
+    @property
+    def number(self) -> int:
+        found = PART_FILE.fullmatch(self.file)
+        if found is None:
+            raise BrokenError(f"`{self.file}` is not the name of a part")
+        return int(found[1])
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """The columns of a row group, of one length, in order of ordinals. ``until_us``: microseconds since 1970."""
+
+    row_ids: list[bytes]
+    ordinals: list[int]
+    until_us: list[int]
+    sealed: list[bytes]
+
+
+def write_parts(
+    folder: Path, sealed_rows: Iterable[SealedRow], *, rows_per_part: int = ROWS_PER_PART_MAX
+) -> Iterator[Part]:
+    """Write ``sealed_rows`` into numbered parts of at most ``rows_per_part`` rows, each yielded when it is durable.
+
+    Raises BrokenError where ordinals do not grow from row to row; parts already yielded stay.
+    """
+    if not 1 <= rows_per_part <= ROWS_PER_PART_MAX:
+        raise BrokenError(f"a part has 1 to `{ROWS_PER_PART_MAX}` rows, not `{rows_per_part}`")
+    remaining = _growing(sealed_rows)
+    for number, first in enumerate(remaining):
+        if number >= PARTS_MAX:
+            raise BrokenError(f"a release has at most `{PARTS_MAX}` parts")
+        yield _write(folder / f"part-{number:05d}.parquet", _first_of(first, remaining, rows_per_part))
+
+
+def rewrite_part(path: Path, drop: set[int]) -> Part | None:
+    """Write the part anew without the rows of the ordinals in ``drop``; None, and no file, where no row is left."""
+    with path.open("rb") as file:
+        kept = (row for group in groups(file) for row in _rows(group) if row.ordinal not in drop)
+        first = next(kept, None)
+        if first is not None:
+            return _write(path, chain([first], kept))
+    path.unlink()
+    sync_folder(path.parent)
+    return None
+
+
+@contextmanager
+def verified(folder: Path, part: Part) -> Iterator[BinaryIO]:
+    """The file of ``part``, open; BrokenError unless its bytes are those that the manifest names.
+
+    What is read afterwards comes through the same descriptor, so a file put in its place meanwhile is not read.
+    """
+    try:
+        file = (folder / part.file).open("rb")
+    except OSError as error:
+        raise BrokenError(f"part `{part.file}` cannot be read") from error
+    with file:
+        if file_digest(file, sha256).hexdigest() != part.sha256:
+            raise BrokenError(f"part `{part.file}` is not the file that the manifest names: its hash differs")
+        file.seek(0)
+        yield file
+
+
+def groups(file: BinaryIO) -> Iterator[Group]:
+    """The row groups of an open part, in order; BrokenError where the file is no part."""
+    try:
+        parquet = pq.ParquetFile(file)
+        if not parquet.schema_arrow.equals(SCHEMA):
+            raise BrokenError("the file has not the columns of a part")
+        for number in range(parquet.num_row_groups):
+            table = parquet.read_row_group(number)
+            if table.num_rows:
+                yield _group(table)
+    except (pa.ArrowException, OSError) as error:
+        raise BrokenError("the file does not read as Parquet") from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that takes the place of ``path`` when the block ends, durably, and never in part."""
+    beside = path.with_name(f".{path.name}.tmp")
+    try:
+        with beside.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def moment(until_us: int) -> datetime:
+    """The instant of a Group's ``until_us``, aware, in UTC."""
+    return EPOCH + timedelta(microseconds=until_us)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in ``folder`` durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write(path: Path, sealed_rows: Iterable[SealedRow]) -> Part:
+    first, count = -1, 0
+    with replacing(path) as file, _writer(file) as writer:
+        for batch in _batches(sealed_rows):
+            first = batch[0].ordinal if first < 0 else first
+            count += len(batch)
+            writer.write_batch(_record_batch(batch), row_group_size=len(batch))
+    with path.open("rb") as file:
+        digest = file_digest(file, sha256).hexdigest()
+    return Part(file=path.name, sha256=digest, bytes=path.stat().st_size, rows=count, first_ordinal=first)
+
+
+def _writer(file: BinaryIO) -> pq.ParquetWriter:
+    return pq.ParquetWriter(
+        file,
+        SCHEMA,
+        version="2.6",
+        compression=_COMPRESSION,
+        use_dictionary=False,
+        write_statistics=["ordinal"],
+        store_schema=False,
+    )
+
+
+def _record_batch(batch: list[SealedRow]) -> pa.RecordBatch:
+    columns = [
+        pa.array([row.row_id for row in batch], SCHEMA.field("row_id").type),
+        pa.array([row.ordinal for row in batch], SCHEMA.field("ordinal").type),
+        pa.array([row.until for row in batch], SCHEMA.field("until").type),
+        pa.array([row.sealed for row in batch], SCHEMA.field("sealed").type),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
+
+
+def _batches(sealed_rows: Iterable[SealedRow]) -> Iterator[list[SealedRow]]:
+    batch: list[SealedRow] = []
+    size = 0
+    for row in sealed_rows:
+        if batch and (len(batch) >= GROUP_ROWS_MAX or size + len(row.sealed) > GROUP_BYTES_MAX):
+            yield batch
+            batch, size = [], 0
+        batch.append(row)
+        size += len(row.sealed)
+    if batch:
+        yield batch
+
+
+def _group(table: pa.Table) -> Group:
+    # sliced from the columns' buffers: ``to_pylist`` makes an object of Arrow's a value, and takes three times as long
+    row_ids = _buffers(table["row_id"])[1].to_pybytes()
+    _, offsets, sealed = _buffers(table["sealed"])
+    values = sealed.to_pybytes()
+    return Group(
+        row_ids=[row_ids[at : at + ROW_ID_BYTES] for at in range(0, table.num_rows * ROW_ID_BYTES, ROW_ID_BYTES)],
+        ordinals=_integers(_buffers(table["ordinal"])[1], "I", table.num_rows),
+        until_us=_integers(_buffers(table["until"])[1], "q", table.num_rows),
+        sealed=[values[start:end] for start, end in pairwise(_integers(offsets, "i", table.num_rows + 1))],
+    )
+
+
+def _buffers(column: pa.ChunkedArray[Any]) -> list[pa.Buffer]:
+    # a column that may not be null says so to Parquet only; a foreign file is not believed
+    if column.null_count:
+        raise BrokenError("a column of the part has nulls")
+    array = pa.concat_arrays(column.chunks)
+    if array.offset:
+        raise BrokenError("a column of the part does not begin at its first value")
+    return array.buffers()  # type: ignore[return-value]  # only the first, of validity, may be None
+
+
+def _integers(buffer: pa.Buffer, code: Literal["I", "q", "i"], count: int) -> list[int]:
+    return memoryview(buffer).cast("B").cast(code)[:count].tolist()
+
+
+def _rows(group: Group) -> Iterator[SealedRow]:
+    columns = zip(group.row_ids, group.ordinals, group.until_us, group.sealed, strict=True)
+    for row_id, ordinal, until_us, sealed in columns:
+        yield SealedRow(row_id=row_id, ordinal=ordinal, until=moment(until_us), sealed=sealed)
+
+
+def _growing(sealed_rows: Iterable[SealedRow]) -> Iterator[SealedRow]:
+    last = -1
+    for row in sealed_rows:
+        if row.ordinal <= last:
+            raise BrokenError(f"ordinal `{row.ordinal}` does not follow `{last}`")
+        last = row.ordinal
+        yield row
+
+
+def _first_of(first: SealedRow, rest: Iterator[SealedRow], count: int) -> Iterator[SealedRow]:
+    yield first
+    yield from islice(rest, count - 1)

@@ -1,0 +1,167 @@
+"""Reads a release: the rows that may be used now, in order, each opened under a lease that has not run out.
+
+Invariants: the hash of a part is compared with the manifest's before a byte of it is read; a row is handed out only at
+a moment at which its lease holds and its own end has not come; a lease that has run out is renewed before the next
+row, for the rows still to come, and where it cannot be renewed reading stops with the error, now and at every further
+call. Time never runs backward here, whatever the clock does: a lease is not lengthened by setting one back.
+Row keys live in the lease, in memory, for one row group at most; nothing is written.
+
+A row without a key is passed over and counted. A row whose key does not open it is not: it stops the reading, since
+either the folder or whoever gives the leases is not what it says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Protocol, TypedDict
+
+import msgspec
+
+from licet.errors import BrokenError, DeniedError, UsageError
+from licet.release import manifest
+from licet.release.part import EPOCH, Group, Part, groups, moment, verified
+from licet.release.rows import MessageShape
+from licet.release.sealing import open_row
+
+Clock = Callable[[], datetime]
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Lease(msgspec.Struct, frozen=True, kw_only=True):
+    """The right to unseal rows for a while: the keys by ordinal, until ``expires``, exclusive, aware."""
+
+    keys: Mapping[int, bytes]
+    expires: datetime
+
+    def __post_init__(self) -> None:
+        if self.expires.tzinfo is None:
+            raise BrokenError("a lease has an end without an offset")
+
+    def __repr__(self) -> str:
+        return f"Lease({len(self.keys)} keys, until {self.expires:%Y-%m-%dT%H:%M:%S%z})"
+
+
+class Leases(Protocol):
+    """Who gives leases."""
+
+    def lease(self, release_id: bytes, part: int, ordinals: Sequence[int]) -> Lease:
+        """The row keys of those ``ordinals`` of part number ``part`` that the live decision permits at this moment.
+
+        Promise: a row that is withdrawn, deleted, expired or unknown has no key in the answer, and no answer holds
+        longer than the published seconds of a lease. Raises where it cannot decide: BusyError for "try again",
+        DeniedError where this reader may have no lease of this release at all.
+        """
+        ...
+
+
+class LoadedRow(TypedDict):
+    """``row_id`` in hexadecimal, random for this release; ``ordinal`` counts from 0, with gaps where rows left."""
+
+    messages: list[MessageShape]
+    row_id: str
+    ordinal: int
+
+
+class Loaded(Iterator[LoadedRow]):
+    """The rows of a release, once, in order, with how many were ``yielded`` and ``withheld`` so far.
+
+    ``complete`` is true once every row of the release was either yielded or withheld.
+    """
+
+    def __init__(self, folder: Path, leases: Leases, at: Clock, manifest_sha256: str) -> None:
+        self.manifest, found_sha256 = manifest.read(folder)
+        if manifest_sha256 and manifest_sha256 != found_sha256:
+            raise BrokenError(f"the manifest has hash `{found_sha256}`, not `{manifest_sha256}`")
+        self.yielded = 0
+        self.withheld = 0
+        self.complete = False
+        self._folder, self._leases, self._at = folder, leases, at
+        self._release_id = self.manifest.release_id
+        self._failure: Exception | None = None
+        self._rows = self._read()
+        self._now = at()
+        if self._now.tzinfo is None:
+            raise UsageError("the clock gives a time without an offset", "use an aware time, in UTC")
+
+    def __next__(self) -> LoadedRow:
+        if self._failure is not None:
+            raise self._failure
+        try:
+            return next(self._rows)
+        except StopIteration:
+            raise
+        except Exception as error:
+            # a generator that has raised only ends at the next call, and a release cut short would look complete
+            self._failure = error
+            raise
+
+    def __repr__(self) -> str:
+        return f"Loaded({self.manifest.release}, {self.yielded} yielded, {self.withheld} withheld)"
+
+    def close(self) -> None:
+        """Stop reading, and forget the lease and its keys."""
+        self._rows.close()
+
+    def _read(self) -> Generator[LoadedRow, None, None]:
+        rows, last = 0, -1
+        for part in self.manifest.parts:
+            with verified(self._folder, part) as file:
+                for group in groups(file):
+                    last = _check_order(part, group, last)
+                    yield from self._open(part, group)
+                    rows += len(group.ordinals)
+        if rows != self.manifest.rows:
+            raise BrokenError(f"the parts have `{rows}` rows, and the manifest `{self.manifest.rows}`")
+        self.complete = True
+
+    def _open(self, part: Part, group: Group) -> Iterator[LoadedRow]:
+        at, release_id = self._at, self._release_id
+        earliest_end = moment(min(group.until_us))
+        lease, now = self._lease(part, group.ordinals)
+        expires, key_of = lease.expires, lease.keys.get
+        columns = zip(count(), group.ordinals, group.row_ids, group.sealed, strict=False)
+        for index, ordinal, row_id, sealed in columns:
+            if (clock := at()) > now:
+                now = clock
+            if now >= expires:
+                self._now = now
+                lease, now = self._lease(part, group.ordinals[index:])
+                expires, key_of = lease.expires, lease.keys.get
+            key = key_of(ordinal)
+            if key is None or (now >= earliest_end and group.until_us[index] <= (now - EPOCH) // _MICROSECOND):
+                self.withheld += 1
+                continue
+            messages = open_row(sealed, key, release_id, row_id).messages
+            self.yielded += 1
+            yield {"messages": messages, "row_id": row_id.hex(), "ordinal": ordinal}
+        self._now = now
+
+    def _lease(self, part: Part, ordinals: Sequence[int]) -> tuple[Lease, datetime]:
+        """A lease, and the moment after it was given, at which it holds."""
+        lease = self._leases.lease(self._release_id, part.number, ordinals)
+        self._now = max(self._now, self._at())
+        if lease.expires <= self._now:
+            raise DeniedError(f"the lease of part `{part.number}` had run out when it was given")
+        return lease, self._now
+
+
+def load(folder: Path, leases: Leases, *, at: Clock, manifest_sha256: str = "") -> Loaded:
+    """The rows of the release in ``folder`` that may be used at the moments that ``at`` gives, read one by one.
+
+    ``manifest_sha256``, in hexadecimal, is the hash that the ledger or the registry knows; empty: not compared.
+    Raises InputError or BrokenError for a manifest that is none; while reading, BrokenError for a part that is not the
+    manifest's, DeniedError for a row or lease that does not open, and whatever ``leases`` raises.
+    """
+    return Loaded(folder, leases, at, manifest_sha256)
+
+
+def _check_order(part: Part, group: Group, last: int) -> int:
+    """The last ordinal of ``group``; BrokenError where one does not follow the one before it."""
+    for ordinal in group.ordinals:
+        if ordinal <= last:
+            raise BrokenError(f"part `{part.file}` has ordinal `{ordinal}` after `{last}`")
+        last = ordinal
+    return last

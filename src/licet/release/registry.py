@@ -1,0 +1,206 @@
+"""The releases and their rows as the database knows them: what was built, from what, and whether it may be read.
+
+A release is `building` until one short transaction seals it; nothing leases a row of one that is not sealed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from licet.errors import NotFoundError
+from licet.ledger import outbox
+from licet.ledger.outbox import Entry, Told
+from licet.store.connect import Transaction
+from licet.vault.copies import Place
+from licet.vault.tables import copy_in
+
+
+class Release(msgspec.Struct, frozen=True, kw_only=True):
+    """``pinned`` is the journal's position when the build began, ``position`` when it was sealed."""
+
+    release_id: UUID
+    name: str
+    purpose: str
+    state: str
+    version: int
+    pinned: int
+    begun_at: datetime
+    sealed_at: datetime | None
+    position: int | None
+    rows: int | None
+    turns: int | None
+    root: bytes | None
+    manifest_sha256: bytes | None
+
+
+_COLUMNS = ", ".join(Release.__struct_fields__)
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """Turns of one segment and one origin in a row; ``turn`` is the last of them, ``count`` how many."""
+
+    segment: int
+    origin: str
+    turn: int
+    count: int
+
+
+class RowSources(msgspec.Struct, frozen=True, kw_only=True):
+    """What a row was made from. ``keys`` are the (segment, place) that its key derives from, in order."""
+
+    account: UUID
+    conversation: UUID
+    row_id: bytes
+    ordinal: int
+    keys: tuple[tuple[int, Place], ...]
+    sources: tuple[Source, ...]
+
+
+def begin(tx: Transaction, release: Release) -> None:
+    tx.execute(
+        """INSERT INTO releases (release_id, name, purpose, state, version, pinned, begun_at)
+           VALUES (%s, %s, %s, 'building', %s, %s, %s)""",
+        [release.release_id, release.name, release.purpose, release.version, release.pinned, release.begun_at],
+    )
+
+
+def find(tx: Transaction, name: str) -> Release | None:
+    row = tx.execute(f"SELECT {_COLUMNS} FROM releases WHERE name = %s", [name]).fetchone()
+    return _read(row) if row else None
+
+
+def get(tx: Transaction, release_id: UUID) -> Release:
+    row = tx.execute(f"SELECT {_COLUMNS} FROM releases WHERE release_id = %s", [release_id]).fetchone()
+    if row is None:
+        raise NotFoundError(f"no release `{release_id.hex}`")
+    return _read(row)
+
+
+def every(tx: Transaction) -> list[Release]:
+    return [_read(row) for row in tx.execute(f"SELECT {_COLUMNS} FROM releases ORDER BY begun_at")]
+
+
+def _read(row: Sequence[Any]) -> Release:
+    return Release(**dict(zip(Release.__struct_fields__, row, strict=True)))
+
+
+def discard(tx: Transaction, release_id: UUID, at: datetime) -> None:
+    """Forgets a build that was never sealed; nobody ever had a key of its rows."""
+    tx.execute("DELETE FROM release_rows WHERE release_id = %s", [release_id])
+    tx.execute(
+        "UPDATE copies SET ended_at = %s WHERE place = 'release' AND reference = %s AND ended_at IS NULL",
+        [at, release_id],
+    )
+    tx.execute("DELETE FROM releases WHERE release_id = %s AND state = 'building'", [release_id])
+
+
+def seal(tx: Transaction, release: Release) -> None:
+    """Seals a build, with its leaf."""
+    assert release.root is not None
+    assert release.manifest_sha256 is not None
+    assert release.sealed_at is not None
+    tx.execute(
+        """UPDATE releases SET (state, sealed_at, position, rows, turns, root, manifest_sha256)
+                             = ('sealed', %s, %s, %s, %s, %s, %s) WHERE release_id = %s""",
+        [
+            release.sealed_at, release.position, release.rows, release.turns, release.root,
+            release.manifest_sha256, release.release_id,
+        ],
+    )  # fmt: skip
+    facts: dict[str, str | int | bool | None] = {
+        "release": release.release_id.hex,
+        "purpose": release.purpose,
+        "version": release.version,
+        "position": release.position,
+        "rows": release.rows,
+        "root": release.root.hex(),
+        "manifest_sha256": release.manifest_sha256.hex(),
+    }
+    outbox.append(tx, [Entry(told=Told.release_sealed, occurred_at=release.sealed_at, facts=facts)])
+
+
+_ROWS = {
+    "account_id": "uuid", "release_id": "uuid", "row_id": "bytea", "ordinal": "int4", "conversation_id": "uuid",
+    "key_segments": "int2[]", "key_places": "text[]", "source_segments": "int2[]", "source_origins": "text[]",
+    "source_turns": "int4[]", "source_counts": "int4[]",
+}  # fmt: skip
+
+
+def add_rows(tx: Transaction, release_id: UUID, rows: Sequence[RowSources]) -> None:
+    copy_in(
+        tx,
+        "release_rows",
+        _ROWS,
+        [
+            (
+                row.account, release_id, row.row_id, row.ordinal, row.conversation,
+                [segment for segment, _ in row.keys],
+                [place.value for _, place in row.keys],
+                [source.segment for source in row.sources],
+                [source.origin for source in row.sources],
+                [source.turn for source in row.sources],
+                [source.count for source in row.sources],
+            )
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
+_SELECT_ROWS = """SELECT account_id, conversation_id, row_id, ordinal, key_segments, key_places, source_segments,
+    source_origins, source_turns, source_counts FROM release_rows WHERE release_id = %(release)s"""
+
+
+def rows_at(tx: Transaction, release_id: UUID, ordinals: Sequence[int]) -> list[RowSources]:
+    """The rows with these ordinals."""
+    found = tx.execute(
+        f"{_SELECT_ROWS} AND ordinal = ANY(%(ordinals)s) ORDER BY ordinal",
+        {"release": release_id, "ordinals": list(ordinals)},
+    )
+    return [_row(row) for row in found]
+
+
+def rows_of(
+    tx: Transaction, release_id: UUID, accounts: Sequence[UUID], conversations: Sequence[UUID]
+) -> list[RowSources]:
+    """The rows made from any of these accounts or conversations."""
+    found = tx.execute(
+        f"{_SELECT_ROWS} AND (account_id = ANY(%(accounts)s) OR conversation_id = ANY(%(conversations)s))",
+        {"release": release_id, "accounts": list(accounts), "conversations": list(conversations)},
+    )
+    return [_row(row) for row in found]
+
+
+def drop_rows(tx: Transaction, release_id: UUID, rows: Sequence[RowSources], at: datetime) -> None:
+    """Takes rows out of a build. The register notes that the copy of their segments has ended."""
+    tx.execute(
+        "DELETE FROM release_rows WHERE release_id = %s AND ordinal = ANY(%s)",
+        [release_id, [row.ordinal for row in rows]],
+    )
+    tx.execute(
+        """UPDATE copies c SET ended_at = %(at)s
+            WHERE c.place = 'release' AND c.reference = %(release)s AND c.conversation_id = ANY(%(conversations)s)
+              AND NOT EXISTS (SELECT FROM release_rows r WHERE r.account_id = c.account_id
+                                 AND r.release_id = c.reference AND r.conversation_id = c.conversation_id
+                                 AND c.segment = ANY(r.key_segments))""",
+        {"at": at, "release": release_id, "conversations": [row.conversation for row in rows]},
+    )
+
+
+def _row(row: Sequence[Any]) -> RowSources:
+    account, conversation, row_id, ordinal, key_segments, key_places, segments, origins, turns, counts = row
+    return RowSources(
+        account=account,
+        conversation=conversation,
+        row_id=bytes(row_id),
+        ordinal=ordinal,
+        keys=tuple((n, Place(place)) for n, place in zip(key_segments, key_places, strict=True)),
+        sources=tuple(
+            Source(segment=s, origin=o, turn=t, count=c)
+            for s, o, t, c in zip(segments, origins, turns, counts, strict=True)
+        ),
+    )

@@ -1,0 +1,294 @@
+"""What a row's bytes are, that they never change their meaning, and that only all of its keys open it."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import itertools
+from datetime import UTC, datetime, timedelta, timezone
+
+import msgspec
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from licet.errors import BrokenError, DeniedError
+from licet.policy.state import Kind, Role
+from licet.release import rows, sealing
+from licet.release.rows import Message, Payload, Row
+from licet.release.sealing import open_row, row_key, seal_row
+from licet.vault.content import ToolCall
+
+from .world import PLANTED, RELEASE_ID, UNTIL, key_of, keyed, row_of, source_keys
+
+ROW = Row(
+    row_id=bytes(range(16, 32)),
+    ordinal=3,
+    until=UNTIL,
+    messages=(
+        Message(role=Role.user, content="Wie spät ist es?"),
+        Message(role=Role.assistant, content="", tool_calls=(ToolCall(id="c1", name="clock", arguments="{}"),)),
+        Message(role=Role.tool, content="12:00", tool_call_id="c1", name="clock"),
+        Message(role=Role.assistant, content="Zwölf."),
+    ),
+    kind=Kind.code,
+    sources=2,
+)
+PACKED = bytes.fromhex(
+    "83a46b696e64a4636f6465a86d657373616765739482a4726f6c65a475736572a7636f6e74656e74b1576965207370c3"
+    "a474206973742065733f83a4726f6c65a9617373697374616e74a7636f6e74656e74a0aa746f6f6c5f63616c6c739183"
+    "a26964a26331a474797065a866756e6374696f6ea866756e6374696f6e82a46e616d65a5636c6f636ba9617267756d65"
+    "6e7473a27b7d84a4726f6c65a4746f6f6ca7636f6e74656e74a531323a3030ac746f6f6c5f63616c6c5f6964a26331a4"
+    "6e616d65a5636c6f636b82a4726f6c65a9617373697374616e74a7636f6e74656e74a75a77c3b66c662ea7736f757263"
+    "657302"
+)
+PLAINTEXT = bytes.fromhex(
+    "0128b52ffd20f3ed0500f40983a46b696e64a4636f6465a86d657373616765739482a4726f6c65a475736572a7636f6e"
+    "74656e74b1576965207370c3a474206973742065733f83a9617373697374616e74a0aa746f6f6c5f63616c6c739183a2"
+    "6964a26331a474797065a866756e6374696f6e82a46e616d65a5636c6f636ba9617267756d656e7473a27b7d84a4746f"
+    "6f6ca531323a3030ac5fa75a77c3b66c662ea7736f7572636573020a0013f380b301446ce062dc2f8ad182b45fb8432c"
+    "8534457dd1a5a0"
+)
+PLAINTEXT_LEVEL_3 = bytes.fromhex(
+    "0128b52ffd20f36d0500b2c9222690b53a0fe61d199b26b61f52488db3ff3fca2497242d22249b129197fc12e07d824a"
+    "6682180183d68491db2234af205324ac6520490c05a57a478341b5af42d1810d7b925f560ab57d69d9796e6c2e8d16fe"
+    "4a528ca3a647bfd77279cc2e10e0dbbc5d77c3a6432be2ed10ff2c6a441d82c0577d392da81d5f1fc397005a9dd6add0"
+    "a50ce733eb9e9f020b0013f380b301446ce062dc2f8a6941c0445cbf7087580a698afaa24b4101"
+)
+KEY = bytes.fromhex("2f17e80892019d414646594ce3d6cd3335d3ad83e7f9bc080e854cce59d8c633")
+SEALED = bytes.fromhex(
+    "0137ccb174fe7327e23924e35db6232cfa78e20d876b003e302941f4e8d66edde62d8c7266069a9a966e9e6eba7dcda0"
+    "0e5e2253cc050af2d8723a8d9c9cc9130e47d6e063269626b0679fd66f8d9c86be12b1f9de8bbecc23360c179d74ce22"
+    "54743663929e9f43437eebb09034172eb1dbea348cbc39ad502507fdc88891f158fe1a0f8167140b77b0b69874612201"
+    "40c025267bf20b82382daa4be76ce9e6d9363d7263350874aea317f77cb58f85eceb46d39ccb5e81b1d0eeb890c5f54c"
+    "4b0a466be36ed73cc99b0b601f8ff5066b4b158ab2c0fcff0c36a9c65ab7c29d47d59931"
+)
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
+calls = st.builds(ToolCall, id=texts, name=texts, arguments=texts)
+messages = st.builds(
+    Message,
+    role=st.sampled_from(Role),
+    content=texts,
+    tool_calls=st.lists(calls, max_size=2).map(tuple),
+    tool_call_id=texts,
+    name=texts,
+)
+made_rows = st.builds(
+    Row,
+    row_id=st.binary(min_size=16, max_size=16),
+    ordinal=st.integers(0, rows.ROWS_MAX - 1),
+    until=st.datetimes(timezones=st.just(UTC)),
+    messages=st.lists(messages, min_size=1, max_size=4).map(tuple),
+    kind=st.sampled_from(Kind),
+    sources=st.integers(1, 3),
+)
+keys = st.binary(min_size=32, max_size=32)
+
+
+def payload_of(row: Row) -> Payload:
+    return Payload(kind=row.kind, messages=[rows.shape(m) for m in row.messages], sources=row.sources)
+
+
+# The bytes
+
+
+def test_the_plaintext_of_a_row_is_these_bytes() -> None:
+    frame = rows.encode(ROW)
+    assert frame[:1] == rows.PLAINTEXT_V1 == b"\x01"
+    assert zstandard.ZstdDecompressor().decompress(frame[1:]) == PACKED
+
+
+@pytest.mark.parametrize("plaintext", [PLAINTEXT, PLAINTEXT_LEVEL_3])
+def test_a_plaintext_once_written_reads_the_same_for_ever(plaintext: bytes) -> None:
+    assert rows.decode(plaintext) == payload_of(ROW)
+
+
+def test_the_messages_are_in_the_shape_of_openai_and_trl() -> None:
+    assert rows.decode(PLAINTEXT).messages == [
+        {"role": "user", "content": "Wie spät ist es?"},
+        {
+            "role": "assistant",
+            "content": "",
+            "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "clock", "arguments": "{}"}}],
+        },
+        {"role": "tool", "content": "12:00", "tool_call_id": "c1", "name": "clock"},
+        {"role": "assistant", "content": "Zwölf."},
+    ]
+
+
+def test_a_row_key_is_these_bytes_and_hkdf_as_rfc_5869_has_it() -> None:
+    sources = [b"\x01" * 32, b"\x02" * 32]
+    assert row_key(sources, RELEASE_ID, ROW.row_id) == KEY
+    extracted = hmac.digest(RELEASE_ID, b"".join(sources), "sha256")
+    assert hmac.digest(extracted, ROW.row_id + b"\x01" + b"\x01", "sha256") == KEY
+
+
+def test_a_sealed_row_is_these_bytes_and_opens() -> None:
+    assert open_row(SEALED, KEY, RELEASE_ID, ROW.row_id) == payload_of(ROW)
+    assert SEALED[:1] == sealing.SEALED_V1 == b"\x01"
+    assert SEALED[1:13] == hmac.digest(KEY, PLAINTEXT, hashlib.sha256)[:12]
+
+
+# The properties
+
+
+@given(made_rows, keys)
+def test_what_is_sealed_opens_to_itself(row: Row, key: bytes) -> None:
+    sealed = seal_row(row, key, RELEASE_ID)
+    assert open_row(sealed.sealed, key, RELEASE_ID, row.row_id) == payload_of(row)
+    assert (sealed.row_id, sealed.ordinal) == (row.row_id, row.ordinal)
+
+
+@given(made_rows, keys)
+def test_equal_rows_seal_equally(row: Row, key: bytes) -> None:
+    assert seal_row(row, key, RELEASE_ID) == seal_row(msgspec.structs.replace(row), key, RELEASE_ID)
+
+
+@given(made_rows, keys, st.data())
+def test_no_flipped_bit_of_a_sealed_row_opens(row: Row, key: bytes, data: st.DataObject) -> None:
+    sealed = bytearray(seal_row(row, key, RELEASE_ID).sealed)
+    bit = data.draw(st.integers(0, len(sealed) * 8 - 1))
+    sealed[bit // 8] ^= 1 << bit % 8
+    with pytest.raises((DeniedError, BrokenError)):
+        open_row(bytes(sealed), key, RELEASE_ID, row.row_id)
+
+
+@given(made_rows, st.lists(keys, min_size=3, max_size=3, unique=True), st.integers(0, 2))
+def test_a_row_of_three_sources_stays_shut_when_one_key_is_gone(row: Row, sources: list[bytes], gone: int) -> None:
+    sealed = seal_row(row, row_key(sources, RELEASE_ID, row.row_id), RELEASE_ID).sealed
+    left = [key for place, key in enumerate(sources) if place != gone]
+    attempts = itertools.chain(
+        itertools.permutations(left), [[*left, b"\x00" * 32]], itertools.permutations(left, 1), [[*left, left[0]]]
+    )
+    for attempt in attempts:
+        with pytest.raises(DeniedError):
+            open_row(sealed, row_key(attempt, RELEASE_ID, row.row_id), RELEASE_ID, row.row_id)
+
+
+def test_another_text_under_the_same_key_never_meets_the_same_nonce() -> None:
+    nonces = {seal_row(row_of(0, f"text {n}"), keyed("one"), RELEASE_ID).sealed[1:13] for n in range(20_000)}
+    assert len(nonces) == 20_000
+
+
+def test_a_row_opens_only_in_its_release_and_place() -> None:
+    row, other = row_of(0), row_of(1)
+    key, sealed = key_of(row), seal_row(row, key_of(row), RELEASE_ID).sealed
+    for release_id, row_id in [(bytes(16), row.row_id), (RELEASE_ID, other.row_id)]:
+        with pytest.raises(DeniedError):
+            open_row(sealed, key, release_id, row_id)
+    assert key_of(row) != key_of(row, bytes(16))
+
+
+def test_the_end_of_a_row_in_clear_is_its_day_and_never_later() -> None:
+    row = row_of(0, until=datetime(2030, 9, 1, 13, 14, 15, 16, tzinfo=UTC))
+    assert seal_row(row, key_of(row), RELEASE_ID).until == datetime(2030, 9, 1, tzinfo=UTC)
+
+
+# What must fail
+
+
+@pytest.mark.parametrize(
+    ("sealed", "error"),
+    [
+        (b"", BrokenError),
+        (b"\x01" + bytes(27), BrokenError),
+        (b"\x00" + SEALED[1:], BrokenError),
+        (b"\x02" + SEALED[1:], BrokenError),
+        (SEALED[:-1], DeniedError),
+        (SEALED + b"\x00", DeniedError),
+    ],
+)
+def test_bytes_that_are_no_sealed_row_do_not_open(sealed: bytes, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        open_row(sealed, KEY, RELEASE_ID, ROW.row_id)
+
+
+def frame_of(packed: bytes, **how: bool) -> bytes:
+    return zstandard.ZstdCompressor(**how).compress(packed)
+
+
+@pytest.mark.parametrize(
+    "plaintext",
+    [
+        b"",
+        b"\x00" + PLAINTEXT[1:],
+        b"\x02" + PLAINTEXT[1:],
+        PLAINTEXT[:-1],
+        b"\x01" + PACKED,
+        b"\x01" + frame_of(b""),
+        b"\x01" + frame_of(PACKED[:-1]),
+        b"\x01" + frame_of(PACKED + b"\x00"),
+        b"\x01" + frame_of(PACKED, write_content_size=False),
+        b"\x01" + frame_of(msgspec.msgpack.encode({"kind": "chat", "messages": [], "sources": 1, "more": 1})),
+        b"\x01" + frame_of(msgspec.msgpack.encode({"kind": "poem", "messages": [], "sources": 1})),
+        b"\x01" + frame_of(bytes(rows.ROW_BYTES_MAX + 1)),
+    ],
+)
+def test_bytes_that_are_no_plaintext_do_not_decode(plaintext: bytes) -> None:
+    with pytest.raises(BrokenError):
+        rows.decode(plaintext)
+
+
+@pytest.mark.parametrize("key", [b"", bytes(16), bytes(31), bytes(33)])
+def test_a_key_of_another_length_neither_seals_nor_opens_nor_derives(key: bytes) -> None:
+    with pytest.raises(BrokenError):
+        seal_row(ROW, key, RELEASE_ID)
+    with pytest.raises(BrokenError):
+        open_row(SEALED, key, RELEASE_ID, ROW.row_id)
+    with pytest.raises(BrokenError):
+        row_key([bytes(32), key], RELEASE_ID, ROW.row_id)
+
+
+def test_ids_of_another_length_and_rows_without_sources_have_no_key() -> None:
+    for sources, release_id, row_id in [
+        ([], RELEASE_ID, ROW.row_id),
+        ([bytes(32)], RELEASE_ID[1:], ROW.row_id + b"\x00"),
+        ([bytes(32)], RELEASE_ID, b""),
+        ([bytes(32)] * (rows.SOURCES_MAX + 1), RELEASE_ID, ROW.row_id),
+    ]:
+        with pytest.raises(BrokenError):
+            row_key(sources, release_id, row_id)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"row_id": bytes(15)},
+        {"ordinal": -1},
+        {"ordinal": 2**32},
+        {"until": datetime(2030, 1, 1)},  # noqa: DTZ001  (a naive time is what must fail)
+        {"until": datetime(2030, 1, 1, tzinfo=timezone(timedelta(hours=1)))},
+        {"messages": ()},
+        {"sources": 0},
+    ],
+)
+def test_a_row_that_cannot_be_does_not_construct(wrong: dict[str, object]) -> None:
+    with pytest.raises(BrokenError):
+        msgspec.structs.replace(ROW, **wrong)
+
+
+def test_a_row_above_the_bound_is_refused() -> None:
+    huge = row_of(0, "a" * (rows.ROW_BYTES_MAX + 1))
+    with pytest.raises(BrokenError, match="bytes, more than"):
+        rows.encode(huge)
+
+
+def test_half_a_surrogate_pair_is_refused_without_showing_the_text() -> None:
+    with pytest.raises(BrokenError, match="not Unicode") as caught:
+        rows.encode(row_of(0, PLANTED + "\ud800"))
+    assert caught.value.__cause__ is None and caught.value.__suppress_context__
+
+
+def test_no_repr_and_no_error_shows_content_or_a_key() -> None:
+    row = row_of(0, PLANTED)
+    shown = [repr(row), repr(row.messages[0]), repr(rows.decode(rows.encode(row)))]
+    damaged = b"\x01" + frame_of(msgspec.msgpack.encode({"kind": PLANTED, "messages": [], "sources": 1}))
+    for verb in (lambda: rows.decode(damaged), lambda: open_row(SEALED, keyed("other"), RELEASE_ID, ROW.row_id)):
+        with pytest.raises((BrokenError, DeniedError)) as caught:
+            verb()
+        assert caught.value.__cause__ is None and caught.value.__suppress_context__
+        shown.append(str(caught.value))
+    assert not any(PLANTED in text or keyed("other").hex() in text for text in shown)
+    assert source_keys(row)[0].hex() not in "".join(shown)
