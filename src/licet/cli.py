@@ -1,0 +1,556 @@
+"""The `licet` command: reads the environment and the clock, calls one verb, prints what it answers.
+
+Exit codes: 0 yes or done, 1 answered no (differences, contradictions, refused), 2 a plan has changes, 64 usage,
+70 internal, 75 try again, 130 interrupted. Answers go to standard output, progress and errors to standard error.
+Every command takes ``--json``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from licet import demo as town
+from licet import service
+from licet.config import Config
+from licet.errors import LicetError, UsageError
+from licet.intake.recorded import read_accounts, read_choices
+from licet.intake.replay import Imported, Recorded
+from licet.policy.cases import run_file
+from licet.policy.file import PRESETS
+from licet.policy.file import load as load_policy
+from licet.policy.period import instant, written
+from licet.store import embedded
+from licet.vault.erase import Swept
+
+EXIT_NO, EXIT_USAGE, EXIT_INTERNAL, EXIT_INTERRUPTED = 1, 64, 70, 130
+
+
+class _Root(click.Group):
+    """Maps our errors to their exit codes, once."""
+
+    def main(self, *args: Any, **kwargs: Any) -> NoReturn:  # noqa: ANN401 click's own signature
+        kwargs["standalone_mode"] = False
+        try:
+            code = super().main(*args, **kwargs)
+        except LicetError as error:
+            _fail(error.message, error.hint, error.exit_code)
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message())
+            sys.exit(0)
+        except click.ClickException as error:
+            message = error.format_message().rstrip(".")
+            context = getattr(error, "ctx", None)
+            hint = f"`{context.command_path} --help` shows how" if context else ""
+            _fail(message[:1].lower() + message[1:], hint, EXIT_USAGE)
+        except (click.exceptions.Abort, KeyboardInterrupt):
+            _fail("interrupted: what was acknowledged is kept, the same command goes on", "", EXIT_INTERRUPTED)
+        except BrokenPipeError:
+            os._exit(EXIT_NO)  # nobody reads: flushing again would only raise again
+        except OSError as error:
+            _fail(f"{(error.strerror or 'the system refused').lower()}: `{error.filename or 'a file'}`", "", 75)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, hint: str, code: int) -> NoReturn:
+    click.echo(f"error: {message}", err=True)
+    if hint:
+        click.echo(f"hint: {hint}", err=True)
+    sys.exit(code)
+
+
+_as_json = click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
+_data = click.option(
+    "--data", type=click.Path(path_type=Path), help="The installation's folder; by default LICET_DATA or licet-data."
+)
+_at = click.option("--at", hidden=True, help="The moment, in a simulation: a demo folder has its own clock.")
+
+
+def _show(value: object, as_json: bool, text: Callable[[], str]) -> None:
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() if as_json else text())
+
+
+@contextmanager
+def _open(data: Path | None, at: str | None = None) -> Iterator[service.Installation]:
+    """The installation, on the system's clock, or on the simulated one that its folder was made with."""
+    config = Config.of(os.environ, data)
+    simulated = town.clock_of(config.data)
+    if at is not None and simulated is None:
+        raise UsageError("--at moves a simulated clock, and this installation runs on the real one")
+    moment = _moment(at) if at is not None else simulated
+    clock = service.utc_now if moment is None else (lambda: moment)
+    with service.installation(config, clock) as here:
+        if moment is not None:
+            click.echo(f"(simulated clock: {written(moment)})", err=True)
+        yield here
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return instant(text)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+@contextmanager
+def _progress(*columns: Any) -> Iterator[Progress]:  # noqa: ANN401 rich takes text and columns
+    """A progress bar on standard error; silent where that is not a terminal."""
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), *columns, TimeRemainingColumn(),
+        console=console, disable=not console.is_terminal, transient=True,
+    )  # fmt: skip
+    with bar:
+        yield bar
+
+
+@click.group(cls=_Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="licet", message="licet %(version)s")
+def main() -> None:
+    """Decides, keeps and proves what an AI assistant may learn from the people who use it.
+
+    \b
+    Begin with:  licet init --preset strict
+                 licet import PATH --account ana --plan pro --age 30
+                 licet status
+    """
+
+
+@main.group()
+def policy() -> None:
+    """The policy file: test its meaning, check a file."""
+
+
+@policy.command("test")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@_as_json
+def policy_test(files: tuple[Path, ...], as_json: bool) -> int:
+    """Runs case files and prints each difference, expected against actual; exits 1 if there is any.
+
+    \b
+    Example:  licet policy test tests/spec/cases.yaml
+    """
+    ran = [run_file(path) for path in files]
+    differences = [d for r in ran for d in r.differences]
+    cases, expectations = sum(r.cases for r in ran), sum(r.expectations for r in ran)
+    last = f"{cases} cases, {expectations} expectations, {len(differences)} differ"
+    value = {
+        "cases": cases,
+        "expectations": expectations,
+        "differ": len(differences),
+        "differences": [msgspec.structs.asdict(d) for d in differences],
+    }
+    _show(value, as_json, lambda: "\n".join([*map(str, differences), last]))
+    return EXIT_NO if differences else 0
+
+
+@policy.command("check")
+@click.argument("file", type=click.Path(path_type=Path))
+@_as_json
+def policy_check(file: Path, as_json: bool) -> None:
+    """Loads a policy file strictly and prints it with its hash.
+
+    \b
+    Example:  licet policy check licet-data/policy.yaml
+    """
+    checked = load_policy(file)
+    value = {**checked.document(), "sha256": checked.sha256().hex()}
+    _show(value, as_json, lambda: f"{checked.policy} {checked.version} is well formed: {checked.sha256().hex()}")
+
+
+@main.command()
+@click.option("--preset", type=click.Choice(PRESETS), default="strict", show_default=True, help="What to begin with.")
+@click.option("--policy", "file", type=click.Path(path_type=Path), help="A policy file of your own, instead.")
+@_data
+@_as_json
+def init(preset: str, file: Path | None, data: Path | None, as_json: bool) -> None:
+    """Makes an installation: its database, its keys, and its first policy.
+
+    \b
+    Example:  licet init --preset strict
+    """
+    with _open(data) as here:
+        begun = service.init(here, preset=preset, file=file)
+        _show(begun, as_json, lambda: _begun(begun, here.config.data))
+
+
+def _begun(begun: service.Begun, data: Path) -> str:
+    lines = [
+        f"policy     {begun.policy}, version {begun.version}: {begun.file}",
+        f"effective  {written(begun.effective)}",
+        f"decide by  {begun.decide_by or 'no last day: the notice can be put off without end'}",
+        f"data       {data}",
+        "",
+    ]
+    if begun.decide_by is not None:
+        lines += [
+            f"Until the end of {begun.decide_by} (UTC) an existing account may put the notice off and go on writing.",
+            f"After it, an account that has not answered can read, export, delete and choose, but not write, until it"
+            f" answers; either answer opens it again. Silence is never consent: nothing becomes usable on {begun.decide_by}.",
+        ]
+    return "\n".join(lines)
+
+
+@main.command("import")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--accounts", type=click.Path(path_type=Path), help="CSV or JSONL: account, plan, age, opened.")
+@click.option("--choices", type=click.Path(path_type=Path), help="CSV or JSONL: account, time, allow, channel, ...")
+@click.option("--account", help="The host's id of the account whose files these are.")
+@click.option("--plan", help="The plan of accounts that the file of accounts does not name.")
+@click.option("--age", type=click.IntRange(0, 150), help="Their age; without it, unknown.")
+@click.option("--surface", help="The way in that these were said through; by default the format's own.")
+@click.option("--assume-time", help="For conversations without any time of their own.")
+@_data
+@_at
+@_as_json
+def import_(
+    paths: tuple[Path, ...], accounts: Path | None, choices: Path | None, account: str | None, plan: str | None,
+    age: int | None, surface: str | None, assume_time: str | None, data: Path | None, at: str | None, as_json: bool,
+) -> int:  # fmt: skip
+    """Brings in recorded conversations, with their recorded times, as they would stand today.
+
+    Takes a Claude Code folder of sessions, a ChatGPT export, or OpenAI-style messages as JSONL; a folder may hold
+    several. The same file twice adds nothing. What cannot be read is reported with its place and left out; exits 1 then.
+
+    \b
+    Example:  licet import ~/.claude/projects --account ana --plan pro --age 30
+              licet import chats.jsonl --accounts accounts.csv --choices choices.csv
+    """
+    if accounts is None and plan is None:
+        raise UsageError("whose conversations are these?", "give --account, --plan and --age, or a file of --accounts")
+    with _open(data, at) as here:
+        default = Recorded(host=account or "me", plan=plan, age=age) if plan is not None else None
+        known = service.policies(here)
+        with _progress(DownloadColumn()) as reading, _progress(MofNCompleteColumn()) as storing:
+            read = reading.add_task("reading", total=service.import_size(paths))
+            store = storing.add_task("storing", total=None)
+            imported = service.import_files(
+                here, paths,
+                recorded=read_accounts(accounts) if accounts else (),
+                choices=read_choices(choices, known) if choices else (),
+                default=default, surface=surface, assume_at=_moment(assume_time) if assume_time else None,
+                read_progress=lambda count: reading.advance(read, count),
+                store_progress=lambda count: storing.advance(store, count),
+            )  # fmt: skip
+        _show(imported, as_json, lambda: imported_text(imported))
+    return EXIT_NO if imported.broken or imported.refused else 0
+
+
+def imported_text(imported: Imported) -> str:
+    """What an import did, in a few lines."""
+    lines = [
+        f"{imported.turns:,} turns read: {imported.stored:,} stored in {imported.conversations:,} conversations, "
+        f"{imported.known:,} here already; {imported.accounts:,} accounts, {imported.choices:,} recorded choices"
+    ]
+    for day, count in imported.would_be_erased.items():
+        lines.append(f"{count:,} turns would have been erased on {day}: not stored")
+    lines += [f"{count:,} turns refused: the {why}" for why, count in imported.refused.items()]
+    lines += [f"{count:,} records passed over: {why}" for why, count in sorted(imported.skipped_reasons.items())]
+    if imported.broken:
+        lines.append(f"{imported.broken:,} items could not be read and were left out:")
+        lines += [f"  {item.place}: {item.message}" for item in imported.broken_places]
+    return "\n".join(lines)
+
+
+@main.group()
+def release() -> None:
+    """Training sets that hold exactly what may be used."""
+
+
+@release.command("build")
+@click.argument("name")
+@click.option("--purpose", required=True, help="improve_models or safety_classifiers.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Where to write it; by default with the installation.")
+@_data
+@_at
+@_as_json
+def release_build(
+    name: str, purpose: str, folder: Path | None, data: Path | None, at: str | None, as_json: bool
+) -> None:
+    """Decides for every turn, and seals what may be used into a release.
+
+    Interrupted, it leaves nothing that can be read; the same command starts over.
+
+    \b
+    Example:  licet release build tuesday --purpose improve_models
+    """
+    with _open(data, at) as here, _progress(MofNCompleteColumn()) as bar:
+        task = bar.add_task("deciding", total=service.status(here).turns_kept)
+        built = service.build_release(
+            here, name=name, purpose=purpose, folder=folder, progress=lambda count: bar.advance(task, count)
+        )
+        bar.stop()
+        _show(built, as_json, lambda: _release_text(built.folder, built.manifest))
+
+
+def _release_text(folder: Path, promised: Any) -> str:  # noqa: ANN401 a Manifest, named in service
+    counts = promised.counts
+    lines = [
+        f"release    {promised.name}: {promised.rows:,} rows for {promised.purpose}, sealed {written(promised.built_at)}",
+        f"folder     {folder}",
+        f"policy     {promised.policy.name} {promised.policy.version}, journal position {promised.journal}",
+        f"turns      {counts.candidates:,} candidates = {counts.included:,} included"
+        f" + {counts.candidates - counts.included:,} left out",
+    ]
+    lines += [
+        f"           {count:>9,}  {reason}" for reason, count in sorted(counts.dropped.items(), key=lambda kv: -kv[1])
+    ]
+    replaced = promised.deidentification.counts
+    if replaced:
+        lines.append("replaced   " + ", ".join(f"{count} {kind}" for kind, count in replaced.items()))
+    lines.append(f"root       {promised.root}")
+    return "\n".join(lines)
+
+
+@release.command("show")
+@click.argument("name")
+@_data
+@_at
+@_as_json
+def release_show(name: str, data: Path | None, at: str | None, as_json: bool) -> None:
+    """What a release holds, why the rest was left out, and how many of its rows may be used now.
+
+    \b
+    Example:  licet release show tuesday
+    """
+    with _open(data, at) as here:
+        seen = service.show_release(here, name)
+        usable = f"\nusable now {seen.rows_usable_now:,} of {seen.manifest.rows:,} rows"
+        _show(seen, as_json, lambda: _release_text(seen.folder, seen.manifest) + usable)
+
+
+@release.command("verify")
+@click.argument("name")
+@_data
+@_at
+@_as_json
+def release_verify(name: str, data: Path | None, at: str | None, as_json: bool) -> int:
+    """Holds every file of a release against its manifest and its seal; exits 1 on any contradiction.
+
+    \b
+    Example:  licet release verify tuesday
+              licet release verify /mnt/copies/tuesday
+    """
+    with _open(data, at) as here:
+        found = service.verify_release(here, name)
+        lines = [f"{c.file}: {c.promise.value}: found {c.found}" for c in found]
+        _show(found, as_json, lambda: "\n".join([*lines, f"{len(found)} contradictions"]))
+    return EXIT_NO if found else 0
+
+
+@main.command()
+@click.argument("name")
+@_data
+@_at
+@_as_json
+def explain(name: str, data: Path | None, at: str | None, as_json: bool) -> None:
+    """Whether and why a CONVERSATION, a TURN or what an ACCOUNT said may be used, and until when.
+
+    Ids begin with conv_, turn_ and acc_; an account may also be named by the host's own id.
+
+    \b
+    Example:  licet explain conv_0199107f2c0078e7a6e4da4810be10b0
+              licet explain ana
+    """
+    with _open(data, at) as here:
+        seen = service.explain(here, name)
+        if isinstance(seen, service.AccountSeen):
+            _show(seen, as_json, lambda: account_text(seen))
+        else:
+            _show(seen, as_json, lambda: conversation_text(seen))
+
+
+def conversation_text(seen: service.ConversationSeen) -> str:
+    """A conversation's answers, for a person to read."""
+    kept = "erased" if seen.erased else (written(seen.keep_until) if seen.keep_until else "while a legal hold stands")
+    marks = [
+        word
+        for word, holds in (
+            ("incognito", seen.incognito), ("kept out", seen.kept_out), ("deleted", seen.deleted_at is not None),
+            ("held", seen.held),
+        )
+        if holds
+    ]  # fmt: skip
+    lines = [f"{seen.conversation}  {seen.kind} of {seen.account}" + (f"  ({', '.join(marks)})" if marks else "")]
+    lines.append(f"kept until  {kept}")
+    if seen.safety_until:
+        lines.append(f"safety copy until  {written(seen.safety_until)}")
+    for said in seen.answers:
+        what = "may be used" if said.use else "will not be used"
+        until = f" until {written(said.until)}" if said.until else ""
+        turns = "1 turn" if said.turns == 1 else f"{said.turns} turns"
+        lines.append(f"{said.purpose}: {turns} from {said.turn} {what}{until}")
+        lines.append(
+            f"    because: {said.because.value}: {said.meaning} (policy {said.policy}, now {said.policy_in_force})"
+        )
+    lines.append("choice      " + (_choice(seen.choice) if seen.choice else "none was made"))
+    if seen.releases:
+        lines.append(f"releases    {', '.join(seen.releases)}")
+    return "\n".join(lines)
+
+
+def account_text(seen: service.AccountSeen) -> str:
+    """An account's standing and what of it may be used, for a person to read."""
+    lines = [
+        f"{seen.account}  plan {seen.plan}, opened {written(seen.opened_at)}",
+        f"standing  {seen.standing}, gate {seen.gate.value}"
+        + (f", answered version {seen.answered}" if seen.answered else ""),
+        f"holds     {seen.conversations:,} conversations",
+    ]
+    for purpose, reasons in seen.turns.items():
+        lines.append(f"{purpose}: " + (", ".join(f"{count:,} {why}" for why, count in reasons.items()) or "no turns"))
+    lines += [f"choice    {_choice(choice)}" for choice in seen.choices]
+    return "\n".join(lines)
+
+
+def _choice(choice: service.ChoiceSeen) -> str:
+    said = "yes" if choice.allow else "no"
+    grant = f", grant {choice.grant}" if choice.grant else ""
+    return f"{said} on {written(choice.at)} by {choice.via} ({choice.effect}{grant}, policy {choice.policy})"
+
+
+@main.command()
+@_data
+@_at
+@_as_json
+def status(data: Path | None, at: str | None, as_json: bool) -> None:
+    """The population, its gates, what expires when, and the releases.
+
+    \b
+    Example:  licet status --json
+    """
+    with _open(data, at) as here:
+        seen = service.status(here)
+        _show(seen, as_json, lambda: status_text(seen))
+
+
+def status_text(seen: service.Status) -> str:
+    """The status, in a few lines."""
+
+    def counts(of: Mapping[str, int]) -> str:
+        return ", ".join(f"{count:,} {name}" for name, count in of.items()) or "none"
+
+    lines = [
+        f"policy     {seen.policy} {seen.version}",
+        f"accounts   {seen.accounts:,}: {counts(seen.plans)}",
+        f"choices    {counts(seen.standings)}",
+        f"gates      {counts(seen.gates)}",
+        f"kept       {seen.turns_kept:,} turns of {seen.conversations:,} conversations, {seen.bytes_kept:,} sealed bytes",
+        f"expires    {', '.join(f'{count:,} turns within {name}' for name, count in seen.expires.items()) or 'nothing'}",
+        f"overdue    {seen.overdue:,} segments; `licet sweep` erases them",
+        f"held       {seen.held:,} conversations; flagged {seen.flagged:,}",
+    ]
+    for known in seen.releases:
+        size = f"{known.rows:,} rows" if known.rows is not None else "unfinished"
+        lines.append(f"release    {known.name}: {size} for {known.purpose}, {known.state}")
+    return "\n".join(lines)
+
+
+@main.command()
+@click.option("--dry-run", is_flag=True, help="Count what is due, and touch nothing.")
+@_data
+@_at
+@_as_json
+def sweep(dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
+    """Erases what is due: the key first, then the rows, in bounded batches. Stopped anywhere, it goes on when run again.
+
+    \b
+    Example:  licet sweep --dry-run
+    """
+    with _open(data, at) as here, _progress(TextColumn("{task.completed} segments")) as bar:
+        task = bar.add_task("erasing", total=None)
+        swept = service.sweep(
+            here, dry_run=dry_run, progress=lambda so_far: bar.update(task, completed=so_far.segments)
+        )
+        bar.stop()
+        _show(swept, as_json, lambda: swept_text(swept, dry_run))
+
+
+def swept_text(swept: Swept, dry_run: bool) -> str:
+    """What a sweep did, or would do, by reason."""
+    verb = "would erase" if dry_run else "erased"
+    lines = [
+        f"{verb} {swept.turns:,} turns in {swept.segments:,} segments, {swept.safety_turns:,} turns of safety copies, "
+        f"{swept.feedback:,} feedback, {swept.scores:,} scores"
+    ]
+    lines += [f"  {count:>9,}  {why}" for why, count in sorted(swept.reasons.items())]
+    return "\n".join(lines)
+
+
+@main.group()
+def db() -> None:
+    """The embedded database: keep it running between commands, or stop it."""
+
+
+def _database(name: str, act: Callable[[Path], embedded.Status]) -> None:
+    @db.command(name, help=act.__doc__)
+    @_data
+    @_as_json
+    def command(data: Path | None, as_json: bool) -> None:
+        config = Config.of(os.environ, data)
+        if config.database_url:
+            raise UsageError("LICET_DATABASE_URL names a database of your own", "start and stop it where it runs")
+        state = act(config.data / "postgres")
+        _show(state, as_json, lambda: "\n".join(f"{k:<10} {v}" for k, v in msgspec.structs.asdict(state).items()))
+
+
+def _start(folder: Path) -> embedded.Status:
+    """Starts the embedded database and keeps it running until `licet db stop`."""
+    return embedded.start(folder)
+
+
+def _stop(folder: Path) -> embedded.Status:
+    """Stops the embedded database."""
+    return embedded.stop(folder)
+
+
+def _state(folder: Path) -> embedded.Status:
+    """Whether the embedded database runs, and who uses it."""
+    return embedded.status(folder)
+
+
+for _name, _act in (("start", _start), ("stop", _stop), ("status", _state)):
+    _database(_name, _act)
+
+
+@main.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--allow-from", help="With files: the day from which the account allows use; without it, never.")
+@click.option("--plan", default="pro", show_default=True, help="With files: the account's plan.")
+@click.option("--age", type=click.IntRange(0, 150), default=30, show_default=True, help="With files: its age.")
+@click.option("--accounts", "population", type=click.IntRange(50, 1_000_000), default=2_000, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True, help="Another town.")
+@click.option("--data", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Its folder.")
+@_as_json
+def demo(
+    paths: tuple[Path, ...], allow_from: str | None, plan: str, age: int, population: int, seed: int, data: Path,
+    as_json: bool,
+) -> int:  # fmt: skip
+    """Plays a small town through the real code, from August to December 2025; or does the same job on your own files.
+
+    The folder that it leaves is an installation on a simulated clock: the other commands work on it.
+
+    \b
+    Example:  licet demo
+              licet demo ~/.claude/projects --allow-from 2025-09-01
+    """
+    out = Console(stderr=as_json, highlight=False, soft_wrap=True)
+    if paths:
+        report = town.play_files(
+            data, paths, plan=plan, age=age, allow_from=_moment(allow_from) if allow_from else None, say=out.print
+        )
+    else:
+        report = town.play_town(data, population=population, seed=seed, say=out.print)
+    if as_json:
+        _show(report, True, str)
+    return 0 if report.kept else EXIT_NO

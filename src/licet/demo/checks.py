@@ -1,0 +1,170 @@
+"""The promises of the town, each checked on what the vault really holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from uuid import UUID
+
+from licet import service
+from licet.demo.people import Person, Town
+from licet.demo.stage import Promise
+from licet.policy.decide import IMPROVE, SAFETY, Gate
+from licet.policy.state import Standing
+from licet.release.build import Built
+from licet.store.connect import transaction
+from licet.vault import view
+from licet.vault.commands import Outcome, Say
+
+PAGE_TURNS = 2_000
+READ_BYTES = 1 << 22
+
+
+def check_all(
+    here: service.Installation, town: Town, built: Sequence[Built], copy: Path, left: Person, planted: str
+) -> list[Promise]:
+    """Every promise, in the order in which somebody would ask."""
+    for world in town.worlds.values():
+        world.advance(here.clock())
+    return [
+        _decisions(here, town),
+        _no_act_no_use(here, town),
+        *(_release(here, town, one) for one in built),
+        _withdrawn(here, left, copy),
+        _gates(here, town),
+        _erased_is_gone(here),
+        _twice_is_once(here, town),
+        _sealed_everywhere(here, planted),
+    ]
+
+
+def _decisions(here: service.Installation, town: Town) -> Promise:
+    """The vault and the bare rule answer alike, for every turn and purpose."""
+    known, at = service.policies(here), here.clock()
+    asked = differ = 0
+    with transaction(here.pool) as tx:
+        for page in _pages(list(town.said)):
+            owners = {conversation: town.person(town.said[conversation, n][0]).id for conversation, n in page}
+            seen = view.seen(tx, [(owners[c], c) for c in owners], known, at)
+            turns = {c: view.turns(tx, owners[c], c) for c in owners}
+            for conversation, number in page:
+                account, name = town.said[conversation, number]
+                turn = turns[conversation][number - 1]
+                for purpose in (IMPROVE, SAFETY):
+                    mine = seen[conversation].decide(turn, known, purpose)
+                    bare = town.worlds[account].decide(name, purpose, at)
+                    asked += 1
+                    differ += (mine.because, mine.until) != (bare.because, bare.until)
+    text = "every turn has a dated answer, and the vault's is that of the bare rule"
+    return Promise(text=text, kept=differ == 0 < asked, seen=f"{asked:,} answers, {differ} differ")
+
+
+def _pages(keys: list[tuple[UUID, int]]) -> Iterator[list[tuple[UUID, int]]]:
+    for start in range(0, len(keys), PAGE_TURNS):
+        yield keys[start : start + PAGE_TURNS]
+
+
+def _no_act_no_use(here: service.Installation, town: Town) -> Promise:
+    """Nothing of an account that never said yes may improve models."""
+    at = here.clock()
+    never = [name for name, world in town.worlds.items() if world.accounts and world.accounts[name].grants == 0]
+    usable = sum(len(town.worlds[name].usable(IMPROVE, at)) for name in never)
+    text = "nothing is usable without an act"
+    return Promise(
+        text=text, kept=usable == 0 < len(never), seen=f"{len(never):,} never said yes, {usable} turns usable"
+    )
+
+
+def _release(here: service.Installation, town: Town, built: Built) -> Promise:
+    """A release holds what the rule permitted at its moment, reconciles, and is what was sealed."""
+    counts, name = built.manifest.counts, built.manifest.name
+    found = service.verify_release(here, name)
+    expected = town.expected[name]
+    text = f"release {name} holds exactly what might be used, and is what was sealed"
+    seen = f"{counts.included:,} turns in, {expected:,} permitted by the rule, {len(found)} contradictions"
+    return Promise(text=text, kept=counts.included == expected > 0 and not found, seen=seen)
+
+
+def _withdrawn(here: service.Installation, left: Person, copy: Path) -> Promise:
+    """Whoever withdrew is in no row that comes out, of the release or of a copy handed out before."""
+    with transaction(here.pool) as tx:
+        rows = tx.execute(
+            """SELECT x.ordinal FROM release_rows x JOIN releases r USING (release_id)
+                WHERE r.name = 'october' AND x.account_id = %s""",
+            [left.id],
+        ).fetchall()
+    theirs = {ordinal for (ordinal,) in rows}
+    out = [{row["ordinal"] for row in service.open_release(here, name)} for name in ("october", str(copy))]
+    leaks = sum(len(theirs & ordinals) for ordinals in out)
+    text = "rows of somebody who withdrew come out of no copy"
+    seen = f"{len(theirs)} rows, {leaks} came out of 2 copies, {len(out[0]):,} others did"
+    return Promise(text=text, kept=leaks == 0 < len(theirs) and len(out[0]) > 0 and out[0] == out[1], seen=seen)
+
+
+def _gates(here: service.Installation, town: Town) -> Promise:
+    """After the last day an undecided account cannot write; one that answered, either way, can."""
+    at = here.clock()
+    wrong = waiting = 0
+    for name, world in town.worlds.items():
+        account = world.accounts[name]
+        answer = world.gate(name, at)
+        undecided = account.closed_at is None and account.standing is Standing.undecided
+        waiting += undecided and answer is Gate.must_decide
+        wrong += undecided and answer in (Gate.open, Gate.notice)
+        wrong += account.standing in (Standing.granted, Standing.declined) and answer is Gate.must_decide
+    text = "after the last day nobody writes undecided, and nobody who answered waits"
+    return Promise(text=text, kept=wrong == 0 < waiting, seen=f"{waiting} wait for an answer, {wrong} wrong")
+
+
+def _erased_is_gone(here: service.Installation) -> Promise:
+    """Of what was erased there is neither a key nor a sealed byte; of what is due nothing is left after a sweep."""
+    service.sweep(here)
+    with transaction(here.pool) as tx:
+        row = tx.execute(
+            """SELECT count(*) FILTER (WHERE s.erased_at IS NOT NULL),
+                      count(*) FILTER (WHERE s.erased_at IS NOT NULL AND (s.key_slot IS NOT NULL OR EXISTS (
+                          SELECT FROM bodies b WHERE b.account_id = s.account_id
+                             AND b.conversation_id = s.conversation_id AND b.segment = s.segment)))
+                 FROM segments s"""
+        ).fetchone()
+    erased, left = row or (0, 1)
+    due = service.sweep(here, dry_run=True).segments
+    text = "what was erased has neither a key nor a byte left"
+    seen = f"{erased:,} segments erased, {left} with something left, {due} still due"
+    return Promise(text=text, kept=left == 0 == due and erased > 0, seen=seen)
+
+
+def _twice_is_once(here: service.Installation, town: Town) -> Promise:
+    """The newest turn, told again, adds nothing."""
+
+    (conversation, number), (account, name) = next(reversed(town.said.items()))
+    again = Say(
+        account=town.person(account).id, at=here.clock(), conversation=conversation,
+        host_turn=town.host(here, "turn", name), content=None,
+    )  # fmt: skip
+    answer = service.tell(here, [again])[0]
+    kept = answer.outcome is Outcome.duplicate and answer.turn == number
+    return Promise(text="a turn told twice is kept once", kept=kept, seen=answer.outcome.value)
+
+
+def _sealed_everywhere(here: service.Installation, planted: str) -> Promise:
+    """A sentence said in one chat lies nowhere in clear: not in tables, WAL, logs, releases or copies."""
+    control = here.config.data / "control.txt"
+    control.write_text(f"where the search must find it: {planted}", encoding="utf-8")
+    paths = sorted(p for p in here.config.data.rglob("*") if p.is_file())
+    holding = [path for path in paths if _holds(path, planted.encode())]
+    control.unlink()
+    size = sum(path.stat().st_size for path in paths if path.exists())
+    text = "a sentence said in a chat lies nowhere in clear"
+    seen = f"{len(paths):,} files, {size / 1e6:,.0f} MB, found in {len(holding) - 1} but the control"
+    return Promise(text=text, kept=holding == [control], seen=seen)
+
+
+def _holds(path: Path, needle: bytes) -> bool:
+    rest = b""
+    with path.open("rb") as file:
+        while chunk := file.read(READ_BYTES):
+            if needle in rest + chunk:
+                return True
+            rest = chunk[-len(needle) :]
+    return False

@@ -1,0 +1,123 @@
+"""The same job on a person's own files: one account, a policy before the first turn, the clock a day after the last."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import yaml
+
+from licet import service
+from licet.demo.stage import Clock, Promise, Report, Say, show_promises, stage
+from licet.intake import formats
+from licet.intake.reading import ReadTurn
+from licet.intake.replay import Imported, Recorded, RecordedChoice
+from licet.policy.file import preset, read
+from licet.policy.period import instant, written
+
+ACCOUNT = "you"
+UNTIMED = instant("2025-09-01")
+NAME = "yours"
+
+
+def play_files(
+    folder: Path, paths: Sequence[Path], *, plan: str, age: int, allow_from: datetime | None, say: Say
+) -> Report:
+    """Imports the files, shows what may be used and why, and builds the release that follows."""
+    times = [item.at for path in paths for item in formats.read(path) if isinstance(item, ReadTurn) and item.at]
+    first, last = (min(times), max(times)) if times else (UNTIMED, UNTIMED)
+    begin = min(first, allow_from or first) - timedelta(days=1)
+    clock = Clock(begin)
+    with stage(folder, clock, say) as here:
+        document = preset("article-2025").document()
+        document |= {"effective": begin.date().isoformat(), "version": begin.date().isoformat(), "decide_by": None}
+        policy = read(document)
+        (folder / "policy.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+        service.apply_policy(here, policy, by="demo")
+        clock.set(max(last, allow_from or last) + timedelta(days=1))
+        say("assumptions")
+        say(f"  one account, `{ACCOUNT}`: plan {plan}, age {age}")
+        say(f"  the terms of article-2025, in force since {policy.effective:%d %B %Y}, before the first turn")
+        said = (
+            f"allowed on {written(allow_from)}"
+            if allow_from
+            else "never given, so nothing may be used (see --allow-from)"
+        )
+        say(f"  permission: {said}")
+        if not times:
+            say(f"  no turn has a time of its own: all are taken as said on {UNTIMED:%d %B %Y}")
+        say(f"  today is {clock.now:%d %B %Y}, a day after the last event\n")
+        choices = [RecordedChoice(host=ACCOUNT, at=allow_from, allow=True, via="demo")] if allow_from else []
+        imported = service.import_files(
+            here, paths, default=Recorded(host=ACCOUNT, plan=plan, age=age, opened_at=begin),
+            choices=choices, assume_at=None if times else UNTIMED,
+        )  # fmt: skip
+        _show_imported(imported, say)
+        _show_answers(here, say)
+        return _finish(folder, here, clock, imported, say)
+
+
+def _show_imported(imported: Imported, say: Say) -> None:
+    say(
+        f"read {imported.turns:,} turns: {imported.stored:,} kept in {imported.conversations:,} conversations"
+        f"{f', {imported.known:,} were copies' if imported.known else ''}"
+    )
+    for day, count in imported.would_be_erased.items():
+        say(f"  {count:,} turns would have been erased on {day}: not stored")
+    for why, count in sorted(imported.skipped_reasons.items()):
+        say(f"  {count:,} records passed over: {why}")
+    for broken in imported.broken_places[:10]:
+        say(f"  left out {broken.place}: {broken.message}")
+    if imported.broken > 10:
+        say(f"  ... and {imported.broken - 10:,} more that could not be read")
+
+
+def _show_answers(here: service.Installation, say: Say) -> None:
+    """What may be used, why, until when: conversation by conversation, the first ones."""
+    say("\nwhat may be used to improve models")
+    shown = 0
+    for name in service.conversations_of(here, ACCOUNT):
+        seen = service.explain(here, name)
+        assert isinstance(seen, service.ConversationSeen)
+        answers: Counter[tuple[str, str]] = Counter()
+        for answer in seen.answers:
+            if answer.purpose == "improve_models":
+                until = f" until {answer.until:%Y-%m-%d}" if answer.until else ""
+                answers[("yes" if answer.use else "no ") + until, answer.because.value] += answer.turns
+        shown += 1
+        if shown <= 12:
+            parts = "; ".join(f"{count} turns {use}, {why}" for (use, why), count in answers.items())
+            say(f"  {name}  {seen.kind}: {parts}")
+    if shown > 12:
+        say(f"  ... and {shown - 12:,} more conversations; `licet explain` shows each")
+
+
+def _finish(folder: Path, here: service.Installation, clock: Clock, imported: Imported, say: Say) -> Report:
+    built = service.build_release(here, name=NAME, purpose="improve_models")
+    counts = built.manifest.counts
+    say(f"\nthe release that follows: {built.manifest.rows:,} rows of {counts.included:,} turns, in {built.folder}")
+    for reason, count in sorted(counts.dropped.items(), key=lambda item: -item[1]):
+        say(f"  {count:,} turns left out: {reason}")
+    if built.manifest.deidentification.counts:
+        replaced = ", ".join(f"{n:,} {kind}" for kind, n in built.manifest.deidentification.counts.items())
+        say(f"  replaced in it: {replaced}")
+    came = sum(1 for _ in service.open_release(here, NAME))
+    found = service.verify_release(here, NAME)
+    promises = [
+        Promise(
+            text="every turn kept is a candidate, and each is in or left out with a reason",
+            kept=counts.candidates == imported.stored,
+            seen=f"{imported.stored:,} kept, {counts.candidates:,} candidates, {counts.included:,} included",
+        ),
+        Promise(
+            text="the release loads, and is what was sealed",
+            kept=came == built.manifest.rows and not found,
+            seen=f"{came:,} of {built.manifest.rows:,} rows came out, {len(found)} contradictions",
+        ),
+    ]
+    say("")
+    show_promises(promises, say)
+    say(f"\nthe folder {folder} is an installation on a simulated clock; try ./run status --data {folder}")
+    return Report(folder=folder, clock=clock.now, promises=tuple(promises))

@@ -1,0 +1,112 @@
+"""The people of the town, and the world in memory that their events go to beside the vault."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import datetime, timedelta
+from random import Random
+from uuid import UUID
+
+from licet import service
+from licet.policy import events
+from licet.policy.file import Policies
+from licet.policy.state import Kind
+from licet.policy.world import World
+from licet.vault import commands
+from licet.vault.commands import Answer
+from licet.vault.ids import host_hmac
+
+PLANS = (("free", 60), ("pro", 20), ("max", 6), ("work", 8), ("education", 5), ("gov", 1))
+
+
+class Person:
+    """An account's person: when it opens, what it answers and when, how much it talks."""
+
+    __slots__ = (
+        "account", "age", "allows", "changes_at", "chats_a_day", "closed", "codes", "conversations", "decides_at",
+        "name", "opens_at", "plan",
+    )  # fmt: skip
+
+    def __init__(self, random: Random, number: int, opens_at: datetime, notice: datetime, end: datetime) -> None:
+        self.name = f"p{number}"
+        self.plan = random.choices([p for p, _ in PLANS], [w for _, w in PLANS])[0]
+        self.age = None if random.random() < 0.05 else random.randrange(14, 80)
+        self.opens_at = opens_at
+        self.account: UUID | None = None
+        self.closed = False
+        self.codes = self.plan in ("pro", "max") and random.random() < 0.5
+        self.chats_a_day = random.choice((0.01, 0.02, 0.05, 0.12))
+        self.conversations: list[tuple[str, UUID]] = []
+        self.allows = random.random() < 0.6
+        silent = random.random() < 0.08
+        if opens_at >= notice:
+            self.decides_at = opens_at if not silent else None
+        else:
+            self.decides_at = None if silent else notice + timedelta(days=min(random.expovariate(1 / 12), 60))
+        changes = self.decides_at is not None and random.random() < 0.08
+        self.changes_at = end - timedelta(days=random.randrange(1, 55)) if changes else None
+
+    @property
+    def id(self) -> UUID:
+        assert self.account is not None
+        return self.account
+
+
+def populate(random: Random, count: int, begin: datetime, notice: datetime, end: datetime) -> list[Person]:
+    """Nine in ten were there before the terms changed; the others sign up under them."""
+    people = []
+    for number in range(1, count + 1):
+        new = number % 10 == 0
+        days = random.randrange((end - notice).days - 5) if new else 0
+        opens_at = (
+            notice + timedelta(days=days, hours=random.randrange(20)) if new else begin - timedelta(days=number % 300)
+        )
+        people.append(Person(random, number, opens_at, notice, end))
+    return people
+
+
+class Town:
+    """The world beside the vault: one small world a person, and which vault ids its names have."""
+
+    def __init__(self, policies: Policies) -> None:
+        self.policies = policies
+        self.people: list[Person] = []
+        self.worlds: dict[str, World] = {}
+        self.turns: defaultdict[str, int] = defaultdict(int)
+        self.begun: dict[str, tuple[Kind, str]] = {}
+        self.feedback: list[str] = []
+        self.ids: dict[str, UUID] = {}
+        self.expected: dict[str, int] = {}
+        self.said: dict[tuple[UUID, int], tuple[str, str]] = {}
+        self._by_name: dict[str, Person] = {}
+        self._host_key: bytes | None = None
+
+    def person(self, name: str) -> Person:
+        return self._by_name[name]
+
+    def host(self, here: service.Installation, what: str, name: str) -> bytes:
+        """The HMAC of one of the town's names."""
+        if self._host_key is None:
+            self._host_key = service.host_key(here)
+        return host_hmac(self._host_key, what, name)
+
+    def apply(self, event: events.Event, command: commands.Command, answer: Answer) -> None:
+        """Gives the world the event that the vault has taken, and notes the id that the vault gave."""
+        world = self.worlds.get(event.account)
+        if world is None:
+            world = self.worlds[event.account] = World(self.policies)
+            self._by_name[event.account] = next(p for p in self.people if p.name == event.account)
+        world.apply(event)
+        if isinstance(event, events.Say) and answer.conversation is not None and answer.turn:
+            self.said[answer.conversation, answer.turn] = (event.account, event.turn)
+            if event.conversation not in self.ids:
+                self.ids[event.conversation] = answer.conversation
+                self._by_name[event.account].conversations.append((event.conversation, answer.conversation))
+
+    def expect(self, release: str, purpose: str, at: datetime) -> None:
+        """Notes how many turns the world says may be used, at the moment of a release."""
+        total = 0
+        for world in self.worlds.values():
+            world.advance(at)
+            total += len(world.usable(purpose, at))
+        self.expected[release] = total

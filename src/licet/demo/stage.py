@@ -1,0 +1,131 @@
+"""The stage: a folder with an installation on a simulated clock, promises checked on it, and a plot of what is kept."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from licet import service
+from licet.config import Config
+from licet.errors import UsageError
+from licet.policy.period import written
+from licet.store import embedded
+
+CLOCK_FILE = "simulated-clock.json"
+Say = Callable[[str], object]
+
+
+class Promise(msgspec.Struct, frozen=True, kw_only=True):
+    """A promise that was checked, and what was seen."""
+
+    text: str
+    kept: bool
+    seen: str
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What a demonstration ends with."""
+
+    folder: Path
+    clock: datetime
+    promises: tuple[Promise, ...]
+
+    @property
+    def kept(self) -> bool:
+        return all(promise.kept for promise in self.promises)
+
+
+class _Saved(msgspec.Struct, frozen=True):
+    now: datetime
+
+
+class Clock:
+    """A clock that is set, not read."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def set(self, now: datetime) -> None:
+        """Moves the clock forward, never back."""
+        self.now = max(self.now, now)
+
+
+def clock_of(folder: Path) -> datetime | None:
+    """The simulated moment at which a demonstration left ``folder``; None for a real installation."""
+    try:
+        return msgspec.json.decode((folder / CLOCK_FILE).read_bytes(), type=_Saved).now
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise UsageError(f"`{folder / CLOCK_FILE}` is not a clock: {error}") from None
+
+
+@contextmanager
+def stage(folder: Path, clock: Clock, say: Say) -> Iterator[service.Installation]:
+    """A fresh installation in ``folder`` on ``clock``; an earlier demonstration there is cleared away first."""
+    if folder.exists():
+        if not (folder / CLOCK_FILE).exists() and any(folder.iterdir()):
+            raise UsageError(f"`{folder}` is not the folder of a demonstration", "name another with --data")
+        say(f"clearing the earlier demonstration in {folder}")
+        embedded.stop(folder / "postgres")
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    save(folder, clock)
+    with service.installation(Config(data=folder), clock) as here:
+        yield here
+        save(folder, clock)
+
+
+def save(folder: Path, clock: Clock) -> None:
+    (folder / CLOCK_FILE).write_bytes(msgspec.json.encode(_Saved(clock.now)))
+
+
+def show_promises(promises: list[Promise], say: Say) -> None:
+    """Prints each promise and what was seen."""
+    for promise in promises:
+        say(f"  {'kept  ' if promise.kept else 'BROKEN'}  {promise.text}: {promise.seen}")
+    broken = sum(not promise.kept for promise in promises)
+    say(f"{len(promises)} promises checked, {broken} broken")
+
+
+PLOT_COLUMNS, PLOT_ROWS = 63, 8
+_BARS = " ▁▂▃▄▅▆▇█"
+
+
+def plot(forecast: service.Forecast) -> list[str]:
+    """The forecast as a column plot: what is kept after each month, five years ahead.
+
+    The dark part goes within thirty days; what stands after it was permitted, for five years.
+    """
+    top = max(forecast.kept[0], 1)
+    lines = []
+    for row in range(PLOT_ROWS, 0, -1):
+        cells = "".join(_bar(kept / top * PLOT_ROWS - (row - 1)) for kept in forecast.kept[:PLOT_COLUMNS])
+        label = f"{top * row / PLOT_ROWS / 1e6:8.2f} MB " if row in (PLOT_ROWS, PLOT_ROWS // 2) else " " * 12
+        lines.append(f"{label}│{cells}")
+    years = "".join(f"{forecast.moments[m].year:<12}" for m in range(0, PLOT_COLUMNS - 11, 12))
+    lines.append(" " * 12 + "└" + "─" * PLOT_COLUMNS)
+    lines.append(" " * 13 + years)
+    after = forecast.kept[2] if len(forecast.kept) > 2 else 0
+    lines.append(
+        f"now {forecast.kept[0] / 1e6:.2f} MB, of which {forecast.short[0] / 1e6:.2f} MB goes within thirty days; "
+        f"{after / 1e6:.2f} MB stays after two months, nothing after {written(forecast.moments[_last(forecast)])[:7]}"
+    )
+    return lines
+
+
+def _bar(height: float) -> str:
+    return _BARS[max(0, min(8, round(height * 8)))]
+
+
+def _last(forecast: service.Forecast) -> int:
+    kept = [n for n, size in enumerate(forecast.kept) if size > 0]
+    return min((kept[-1] if kept else 0) + 1, len(forecast.moments) - 1)
