@@ -223,12 +223,16 @@ def frame_of(packed: bytes, **how: bool) -> bytes:
         b"\x01" + frame_of(PACKED, write_content_size=False),
         b"\x01" + frame_of(msgspec.msgpack.encode({"kind": "chat", "messages": [], "sources": 1, "more": 1})),
         b"\x01" + frame_of(msgspec.msgpack.encode({"kind": "poem", "messages": [], "sources": 1})),
-        b"\x01" + frame_of(bytes(rows.ROW_BYTES_MAX + 1)),
     ],
 )
 def test_bytes_that_are_no_plaintext_do_not_decode(plaintext: bytes) -> None:
     with pytest.raises(BrokenError):
         rows.decode(plaintext)
+
+
+def test_a_frame_that_states_more_than_the_bound_is_not_decompressed() -> None:
+    with pytest.raises(BrokenError, match="states more than"):
+        rows.decode(b"\x01" + frame_of(bytes(rows.ROW_BYTES_MAX + 1)))
 
 
 @pytest.mark.parametrize("key", [b"", bytes(16), bytes(31), bytes(33)])

@@ -20,6 +20,7 @@ class Told(StrEnum):
     """What an entry tells."""
 
     policy_applied = "policy_applied"
+    shortened = "shortened"
     account_opened = "account_opened"
     plan_set = "plan_set"
     age_found = "age_found"

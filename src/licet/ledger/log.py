@@ -1,0 +1,350 @@
+"""The log: entries appended to a folder of static files, and a head, kept apart, that says how far we promised.
+
+Promise: an entry whose `append` returned is never lost and never changes its index; no two checkpoints that were
+ever shown contradict each other; a published file never changes a byte. An append writes, each step durable before
+the next begins:
+
+    1. `head` in the state folder: the new signed checkpoint and the entries it adds. Here the append is decided
+    2. entry bundles and tiles in the log's folder
+    3. `checkpoint` in the log's folder, last. Now readers see it, and the caller is answered
+
+A crash before 1 leaves nothing; after 1 `open` does the append again from the head, with the same bytes. It does so
+even after 3, because what a killed process could see need not have been on the disk.
+
+The head is the anchor of trust, the folder is not: where the folder is ahead of the head, further behind than one
+append, or leads to another root, nothing explains it but a rollback or a fork, and the log refuses to start
+(`BrokenError`). After any step that fails the object is dead; the mend is to open it anew.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from licet.errors import BrokenError, NotFoundError, RefusedError, UsageError
+from licet.ledger import checkpoint as checkpoints
+from licet.ledger import note, tiles, tree
+from licet.ledger.checkpoint import Checkpoint
+from licet.ledger.note import Because, Signer, Verifier, refused
+from licet.ledger.proof import Proof
+from licet.ledger.storage import Backend, Durable, Folder, Lock, Prunable
+from licet.ledger.tiles import ENTRY_BYTES_MAX, Edge, TileReader, decode_entries, encode_entries
+
+BATCH_ENTRIES_MAX = 65_536
+BATCH_BYTES_MAX = 1 << 26
+
+CHECKPOINT = "checkpoint"
+HEAD = "head"
+_RESTORE = "a folder and its state belong together: restore both, as the restore command does"
+_HEAD_VERSION = b"licet.ledger/head@v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """The first entry's index, and the size and root of the log that holds them all."""
+
+    first_index: int
+    size: int
+    root: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What was promised last: the checkpoint as signed, and the entries it added to a log of ``old`` entries."""
+
+    old: int
+    note: bytes
+    entries: tuple[bytes, ...]
+
+    def encode(self) -> bytes:
+        lines = (_HEAD_VERSION, b"old %d" % self.old, b"note %d" % len(self.note))
+        return b"\n".join(lines) + b"\n" + self.note + encode_entries(self.entries)
+
+    @classmethod
+    def parse(cls, data: bytes) -> Head:
+        version, _, rest = data.partition(b"\n")
+        old, _, rest = rest.partition(b"\n")
+        length, _, rest = rest.partition(b"\n")
+        if version != _HEAD_VERSION or not old.startswith(b"old ") or not length.startswith(b"note "):
+            raise refused("the head is not a `licet.ledger/head@v1`")
+        size = checkpoints.parse_size(old[4:].decode("ascii", "replace"), "the old size in the head")
+        end = checkpoints.parse_size(length[5:].decode("ascii", "replace"), "the note's length in the head")
+        return cls(size, rest[:end], tuple(decode_entries(rest[end:])))
+
+
+class Log:
+    """One log, one writer. Any thread may call it; appends are done one after the other."""
+
+    def __init__(self, storage: Durable, state: Durable, signer: Signer, head: Head, edge: Edge) -> None:
+        """Called by `create` and `open`, which hold that folder, head and edge agree."""
+        self._storage, self._state, self._signer = storage, state, signer
+        self._edge = edge
+        self._head = head
+        self._published = storage.read(CHECKPOINT) or head.note
+        self._checkpoint = Checkpoint(signer.name, edge.size, edge.root())
+        self._reader = TileReader(storage.read, edge.size)
+        self._mutex = threading.Lock()
+        self._lock: Lock | None = None
+        self._dead = ""
+
+    @classmethod
+    def create(cls, folder: Path, state: Path, origin: str, signer: Signer) -> Self:
+        """Begin a log that never was. Opening never creates one: an empty folder would pass for a fork."""
+        return cls._locked(state, lambda: cls.begin(Folder(folder), Folder(state), origin, signer))
+
+    @classmethod
+    def open(cls, folder: Path, state: Path, origin: str, signer: Signer) -> Self:
+        """Open a log, finishing what a crash interrupted.
+
+        Raises `NotFoundError` where none was created, `BusyError` where another process has it, and `BrokenError`
+        where the folder contradicts the head.
+        """
+        if not state.is_dir():
+            raise NotFoundError(f"no log `{origin}` here", "create it first")
+        return cls._locked(state, lambda: cls.recover(Folder(folder), Folder(state), origin, signer))
+
+    @classmethod
+    def begin(cls, storage: Backend, state: Backend, origin: str, signer: Signer) -> Self:
+        """`create` over any backends, without a lock."""
+        _check_signer(origin, signer)
+        if state.read(HEAD) is not None or storage.read(CHECKPOINT) is not None:
+            raise RefusedError(f"the log `{origin}` exists", "open it", because="exists")
+        empty = Checkpoint(origin, 0, tree.EMPTY_ROOT)
+        head = Head(0, note.sign(empty.text, signer), ())
+        kept, written = Durable(state), Durable(storage)
+        kept.write({HEAD: head.encode()})
+        written.write({CHECKPOINT: head.note})
+        return cls(written, kept, signer, head, Edge())
+
+    @classmethod
+    def recover(cls, storage: Backend, state: Backend, origin: str, signer: Signer) -> Self:
+        """`open` over any backends, without a lock."""
+        _check_signer(origin, signer)
+        kept, written = Durable(state), Durable(storage)
+        head, edge, files = _explain(written, kept, signer.verifier)
+        published = written.read(CHECKPOINT)
+        promised = note.parse(head.note).text
+        kept.write({HEAD: head.encode()})
+        written.write(files)
+        if published is None or note.parse(published).text != promised:
+            published = head.note
+        written.write({CHECKPOINT: published})
+        return cls(written, kept, signer, head, edge)
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        return self._checkpoint
+
+    @property
+    def published(self) -> bytes:
+        """The checkpoint's note as readers see it, cosignatures included."""
+        return self._published
+
+    def append(self, entries: Sequence[bytes]) -> Appended:
+        """Append all the entries under one checkpoint; returns when they are durable and published.
+
+        Raises `UsageError` for a batch out of bounds (nothing is written) and `BrokenError` after a failed step.
+        """
+        _check_batch(entries)
+        with self._mutex:
+            self._check_alive()
+            if not entries:
+                return Appended(self._edge.size, self._edge.size, self._checkpoint.root)
+            try:
+                return self._commit(tuple(entries))
+            except BaseException as error:
+                self._die(error)
+                raise
+
+    def cosign(self, lines: bytes, witnesses: Sequence[Verifier]) -> None:
+        """Publish a witness's signature lines with the checkpoint; unknown or failing ones are refused."""
+        with self._mutex:
+            self._check_alive()
+            merged = self._published + lines
+            signed = note.verify(merged, [self._signer.verifier, *witnesses]).signed
+            if len(signed) < len(note.parse(merged).signatures):
+                raise refused("a signature line is of no known witness, or there twice", Because.unsigned)
+            try:
+                self._storage.write({CHECKPOINT: merged})
+            except BaseException as error:
+                self._die(error)
+                raise
+            self._published = merged
+
+    def prove(self, index: int) -> Proof:
+        """The proof that the published checkpoint holds an entry; checked here before it is handed out."""
+        with self._mutex:
+            size, root, reader, published = self._edge.size, self._checkpoint.root, self._reader, self._published
+            if not 0 <= index < size:
+                raise NotFoundError(f"the log has no entry `{index}` yet")
+            path = tree.prove_inclusion(reader, index, size)
+            self._check_own(lambda: tree.check_inclusion(reader.node(0, index), index, size, path, root))
+        return Proof(index, path, published)
+
+    def prove_consistency(self, old: int) -> tuple[bytes, ...]:
+        """The hashes that show the log of ``old`` entries to be the beginning of this one."""
+        with self._mutex:
+            size, root, reader = self._edge.size, self._checkpoint.root, self._reader
+            if not 0 <= old <= size:
+                raise NotFoundError(f"the log has not had `{old}` entries yet")
+            path = tree.prove_consistency(reader, old, size)
+            old_root = tree.root(reader, old)
+            self._check_own(lambda: tree.check_consistency(old, old_root, size, root, path))
+        return path
+
+    def entries(self, start: int, stop: int) -> Iterator[bytes]:
+        """The entries from ``start`` to before ``stop``, each held against its leaf hash."""
+        size, reader = self._checkpoint.size, self._reader
+        for index, entry in enumerate(tiles.read_entries(self._storage.read, start, stop, size), start):
+            if tree.leaf_hash(entry) != reader.node(0, index):
+                raise BrokenError(f"entry `{index}` is not what its tile promises")
+            yield entry
+
+    def close(self) -> None:
+        """Let the next writer in."""
+        with self._mutex:
+            self._dead = self._dead or "it was closed"
+            if self._lock is not None:
+                self._lock.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _commit(self, entries: tuple[bytes, ...]) -> Appended:
+        old = self._edge.size
+        files = self._edge.extend(entries)
+        new = Checkpoint(self._signer.name, self._edge.size, self._edge.root())
+        head = Head(old, note.sign(new.text, self._signer), entries)
+        self._state.write({HEAD: head.encode()})
+        self._storage.write(files)
+        self._storage.write({CHECKPOINT: head.note})
+        self._head, self._published, self._checkpoint = head, head.note, new
+        self._reader = self._reader.at(new.size)
+        return Appended(old, new.size, new.root)
+
+    def _check_alive(self) -> None:
+        if self._dead:
+            raise BrokenError(f"the log `{self._signer.name}` is stopped: {self._dead}", "open it anew")
+
+    def _die(self, error: BaseException) -> None:
+        self._dead = f"an append failed: `{type(error).__name__}`"
+
+    @staticmethod
+    def _check_own(check: Callable[[], None]) -> None:
+        try:
+            check()
+        except RefusedError as error:
+            raise BrokenError(f"the tiles contradict the checkpoint: {error.message}") from error
+
+    @classmethod
+    def _locked(cls, state: Path, begin: Callable[[], Self]) -> Self:
+        lock = Lock(Folder(state).root)
+        try:
+            log = begin()
+        except BaseException:
+            lock.close()
+            raise
+        log._lock = lock
+        return log
+
+
+def prune(folder: Prunable, size: int) -> int:
+    """Take away the partial tiles and bundles beside which the full one has long been; answers how many.
+
+    tlog-tiles allows it, and readers fall back to the full tile. Without it a log that commits each entry by
+    itself keeps every bundle 128 times over. ``size`` is that of the log's checkpoint.
+    """
+    return sum(
+        _prune_tiles(folder, f"tile/{name}", "", 0 if name == "entries" else int(name), size)
+        for name in folder.names("tile")
+        if name == "entries" or name.isdecimal()
+    )
+
+
+def _prune_tiles(folder: Prunable, root: str, below: str, level: int, size: int) -> int:
+    removed = 0
+    for name in folder.names(f"{root}{below}"):
+        path = f"{below}/{name}"
+        if name.startswith("x"):
+            removed += _prune_tiles(folder, root, path, level, size)
+        elif name.endswith(".p"):
+            index = int(path.removesuffix(".p").replace("/", "").replace("x", ""))
+            if tiles.width_at(level, index, size) == tiles.WIDTH:
+                removed += _remove_all(folder, f"{root}{path}")
+    return removed
+
+
+def _remove_all(folder: Prunable, path: str) -> int:
+    names = folder.names(path)
+    for name in names:
+        folder.remove(f"{path}/{name}")
+    folder.remove(path)
+    return len(names)
+
+
+def _explain(storage: Durable, state: Durable, log: Verifier) -> tuple[Head, Edge, dict[str, bytes]]:
+    """The head, the edge to which its entries lead, and the files that say so.
+
+    Raises `BrokenError` where head and folder contradict each other and no append cut short explains it.
+    """
+    data, published = state.read(HEAD), storage.read(CHECKPOINT)
+    if data is None and published is None:
+        raise NotFoundError(f"no log `{log.name}` here", "create it first")
+    if data is None:
+        raise BrokenError(f"the log `{log.name}` has a checkpoint but its head is gone", _RESTORE)
+    try:
+        head = Head.parse(data)
+        promised = checkpoints.verify(head.note, log.name, log)
+        shown = checkpoints.verify(published, log.name, log) if published is not None else None
+        _check_distance(head, promised, shown)
+        edge = Edge.load(storage.read, head.old)
+        before = edge if shown is None or shown.size == head.old else Edge.load(storage.read, shown.size)
+        if shown is not None and before.root() != shown.root:
+            raise BrokenError(f"the tiles of `{log.name}` contradict its checkpoint", _RESTORE)
+        files = edge.extend(head.entries)
+    except RefusedError as error:
+        raise BrokenError(f"the log `{log.name}` cannot be believed: {error.message}", _RESTORE) from error
+    if edge.root() != promised.root:
+        raise BrokenError(f"the folder of `{log.name}` does not lead to its head at `{promised.size}`", _RESTORE)
+    return head, edge, files
+
+
+def _check_distance(head: Head, promised: Checkpoint, shown: Checkpoint | None) -> None:
+    """Only an append cut short lies between the head and the folder."""
+    name = promised.origin
+    if head.old + len(head.entries) != promised.size:
+        raise BrokenError(f"the head of `{name}` adds `{len(head.entries)}` entries to `{head.old}`", _RESTORE)
+    if shown is None:
+        if promised.size:
+            raise BrokenError(f"the checkpoint of `{name}` is gone, and its head is at `{promised.size}`", _RESTORE)
+    elif shown.size > promised.size:
+        raise BrokenError(
+            f"the folder of `{name}` is at `{shown.size}`, ahead of its head at `{promised.size}`", _RESTORE
+        )
+    elif shown.size == promised.size and shown.root != promised.root:
+        raise BrokenError(f"`{name}` is forked: two roots at `{shown.size}`", _RESTORE)
+    elif shown.size < promised.size and shown.size != head.old:
+        raise BrokenError(
+            f"the folder of `{name}` was rolled back to `{shown.size}`: its head is at `{promised.size}`", _RESTORE
+        )
+
+
+def _check_signer(origin: str, signer: Signer) -> None:
+    if signer.name != origin:
+        raise UsageError(f"the key is named `{signer.name}`, the log `{origin}`", "use `Signer.named`")
+
+
+def _check_batch(entries: Sequence[bytes]) -> None:
+    if len(entries) > BATCH_ENTRIES_MAX:
+        raise UsageError(f"a batch has at most `{BATCH_ENTRIES_MAX}` entries, not `{len(entries)}`")
+    for number, entry in enumerate(entries):
+        if len(entry) > ENTRY_BYTES_MAX:
+            raise UsageError(f"an entry has at most `{ENTRY_BYTES_MAX}` bytes: number `{number}` of the batch")
+    if sum(map(len, entries)) > BATCH_BYTES_MAX:
+        raise UsageError(f"a batch has at most `{BATCH_BYTES_MAX}` bytes")

@@ -1,0 +1,312 @@
+"""Signed notes: a text, a blank line, and lines that sign it.
+
+Promise: `verify` answers only with a text that a known key signed, and with none at all as soon as one signature
+of a known key fails. Signatures of unknown keys are ignored, so that keys can rotate and witnesses can join.
+Base64 is read strictly (one spelling for one value): no byte of a signature line can change unseen.
+
+Follows c2sp.org/signed-note@v1.0.0 with the types 0x01 (Ed25519) and 0x04 (c2sp.org/tlog-cosignature, Ed25519).
+Key texts are those of Go's `golang.org/x/mod/sumdb/note`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from licet.errors import RefusedError, UsageError
+
+NOTE_BYTES_MAX = 1 << 20
+SIGNATURES_MAX = 100
+NAME_BYTES_MAX = 255
+TIME_MAX = 2**63 - 1
+
+_DASH = "\u2014 "
+_SKEY_PREFIX = "PRIVATE+KEY+"
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
+_KEY_ID = re.compile(r"[0-9a-f]{8}")
+
+
+class Because(StrEnum):
+    """Why a text, a signature or a proof is refused: the ``because`` of a `RefusedError`."""
+
+    malformed = "malformed"  # not of the format
+    unsigned = "unsigned"  # no known key signed it
+    forged = "forged"  # a signature that names a known key fails
+    foreign = "foreign"  # it speaks of another log
+    unproven = "unproven"  # the hashes do not lead to the root
+    too_large = "too-large"
+
+
+class SignatureType(IntEnum):
+    """The type bytes that we speak; a number is never used again for another meaning."""
+
+    ed25519 = 0x01
+    cosignature = 0x04
+
+
+def refused(message: str, because: Because = Because.malformed) -> RefusedError:
+    return RefusedError(message, because=because.value)
+
+
+def decode_base64(text: str, what: str) -> bytes:
+    """Standard Base64 with padding and in its one canonical spelling; raises `RefusedError`."""
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise refused(f"{what} is not base64") from None
+    if base64.b64encode(data).decode() != text:
+        raise refused(f"{what} is not canonical base64")
+    return data
+
+
+def encode_base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Verifier:
+    """A public key that is known under a name."""
+
+    name: str
+    type: SignatureType
+    public: bytes = field(repr=False)
+    key_id: bytes = field(init=False, compare=False)
+    _key: Ed25519PublicKey = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+        if len(self.public) != 32:
+            raise refused("an Ed25519 public key has 32 bytes")
+        object.__setattr__(self, "key_id", _key_id(self.name, self.type, self.public))
+        object.__setattr__(self, "_key", Ed25519PublicKey.from_public_bytes(self.public))
+
+    @property
+    def vkey(self) -> str:
+        """`name+hash+base64`, as people hand it on."""
+        return f"{self.name}+{self.key_id.hex()}+{encode_base64(bytes([self.type]) + self.public)}"
+
+    @classmethod
+    def parse(cls, vkey: str) -> Verifier:
+        name, key_id, material = _split_key(vkey.split("+", 2), "vkey")
+        verifier = cls(name, _type(material[0]), material[1:])
+        if verifier.key_id.hex() != key_id:
+            raise refused(f"the hash in the vkey of `{name}` is not the hash of its key")
+        return verifier
+
+    def check(self, text: str, signature: Signature) -> Signed:
+        """Raise `RefusedError` unless this key made the signature over the text."""
+        message, raw, at = text.encode(), signature.raw, None
+        if self.type is SignatureType.cosignature:
+            if len(raw) != 72:
+                raise refused(f"the cosignature of `{self.name}` has not 72 bytes", Because.forged)
+            at, raw = int.from_bytes(raw[:8], "big"), raw[8:]
+            if at > TIME_MAX:
+                raise refused(f"the cosignature of `{self.name}` has a time out of range", Because.forged)
+            message = _cosigned(text, at)
+        try:
+            self._key.verify(raw, message)
+        except InvalidSignature:
+            raise refused(f"the signature of `{self.name}` fails", Because.forged) from None
+        return Signed(self, at)
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """A private key under a name. Its secret shows in no repr."""
+
+    name: str
+    type: SignatureType
+    seed: bytes = field(repr=False)
+    verifier: Verifier = field(init=False, repr=False, compare=False)
+    _key: Ed25519PrivateKey = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if len(self.seed) != 32:
+            raise UsageError("an Ed25519 seed has 32 bytes")
+        key = Ed25519PrivateKey.from_private_bytes(self.seed)
+        object.__setattr__(self, "_key", key)
+        object.__setattr__(self, "verifier", Verifier(self.name, self.type, key.public_key().public_bytes_raw()))
+
+    @property
+    def skey(self) -> str:
+        """`PRIVATE+KEY+name+hash+base64`: secret, for a key file only."""
+        material = encode_base64(bytes([self.type]) + self.seed)
+        return f"{_SKEY_PREFIX}{self.name}+{self.verifier.key_id.hex()}+{material}"
+
+    @classmethod
+    def parse(cls, skey: str) -> Signer:
+        if not skey.startswith(_SKEY_PREFIX):
+            raise refused("a signing key begins with `PRIVATE+KEY+`")
+        name, key_id, material = _split_key(skey.removeprefix(_SKEY_PREFIX).split("+", 2), "signing key")
+        signer = cls(name, _type(material[0]), material[1:])
+        if signer.verifier.key_id.hex() != key_id:
+            raise refused(f"the hash in the signing key of `{name}` is not the hash of its key")
+        return signer
+
+    def named(self, name: str) -> Signer:
+        """The same key under another name: a year's log is named for the year, and signs what names it."""
+        return Signer(name, self.type, self.seed)
+
+    def sign(self, text: str) -> Signature:
+        if self.type is not SignatureType.ed25519:
+            raise UsageError("a witness key signs with a time: call `cosign`")
+        _check_text(text)
+        return Signature(self.name, self.verifier.key_id, self._key.sign(text.encode()))
+
+    def cosign(self, text: str, at: int) -> Signature:
+        """``at`` is POSIX seconds; it is signed too."""
+        if self.type is not SignatureType.cosignature:
+            raise UsageError("a log key signs without a time: call `sign`")
+        if not 0 <= at <= TIME_MAX:
+            raise UsageError(f"`{at}` is not a POSIX time")
+        _check_text(text)
+        raw = at.to_bytes(8, "big") + self._key.sign(_cosigned(text, at))
+        return Signature(self.name, self.verifier.key_id, raw)
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """One signature line: who claims to have signed, and the bytes after the key's id."""
+
+    name: str
+    key_id: bytes
+    raw: bytes = field(repr=False)
+
+    @property
+    def line(self) -> str:
+        return f"{_DASH}{self.name} {encode_base64(self.key_id + self.raw)}\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A signature that held. ``at`` is the POSIX time a cosignature carries."""
+
+    by: Verifier
+    at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A note as read. Its text must not be believed: `verify` answers with one that may."""
+
+    text: str
+    signatures: tuple[Signature, ...]
+
+    def encode(self) -> bytes:
+        return f"{self.text}\n{''.join(s.line for s in self.signatures)}".encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    text: str
+    signed: tuple[Signed, ...]
+
+
+def sign(text: str, *signers: Signer) -> bytes:
+    """The note of a text that ends in a newline."""
+    if not signers:
+        raise UsageError("a note needs a signer")
+    return Note(text, tuple(signer.sign(text) for signer in signers)).encode()
+
+
+def parse(data: bytes) -> Note:
+    """Read a note without believing it; raises `RefusedError`."""
+    if len(data) > NOTE_BYTES_MAX:
+        raise refused(f"a note has at most `{NOTE_BYTES_MAX}` bytes", Because.too_large)
+    try:
+        whole = data.decode()
+    except UnicodeDecodeError:
+        raise refused("the note is not UTF-8") from None
+    _check_controls(whole)
+    split = whole.rfind("\n\n")
+    if split < 0 or not whole.endswith("\n"):
+        raise refused("the note has no blank line before its signatures, or no newline at its end")
+    text, block = whole[: split + 1], whole[split + 2 :]
+    _check_text(text)
+    return Note(text, parse_signatures(block))
+
+
+def parse_signatures(block: str) -> tuple[Signature, ...]:
+    """One or more signature lines, as they end a note or as a witness answers them."""
+    if not block.endswith("\n"):
+        raise refused("the last signature line has no newline")
+    lines = block[:-1].split("\n")
+    if len(lines) > SIGNATURES_MAX:
+        raise refused(f"a note has at most `{SIGNATURES_MAX}` signatures", Because.too_large)
+    return tuple(_parse_line(line) for line in lines)
+
+
+def verify(data: bytes, known: Sequence[Verifier]) -> Verified:
+    """The text of a note that at least one known key signed; raises `RefusedError`."""
+    note = parse(data)
+    keys = {(verifier.name, verifier.key_id): verifier for verifier in known}
+    signed: dict[Verifier, Signed] = {}
+    for signature in note.signatures:
+        verifier = keys.get((signature.name, signature.key_id))
+        if verifier is not None:
+            signed.setdefault(verifier, verifier.check(note.text, signature))
+    if not signed:
+        raise refused("no known key signed the note", Because.unsigned)
+    return Verified(note.text, tuple(signed.values()))
+
+
+def _parse_line(line: str) -> Signature:
+    name, space, encoded = line.removeprefix(_DASH).partition(" ")
+    if not line.startswith(_DASH) or not space:
+        raise refused("a signature line is an em dash, a name and base64")
+    _check_name(name)
+    data = decode_base64(encoded, "a signature")
+    if len(data) < 5:
+        raise refused("a signature is shorter than its key id")
+    return Signature(name, data[:4], data[4:])
+
+
+def _split_key(parts: list[str], what: str) -> tuple[str, str, bytes]:
+    if len(parts) != 3 or not _KEY_ID.fullmatch(parts[1]):
+        raise refused(f"a {what} has a name, a hash of 8 hexadecimal digits and base64, joined by `+`")
+    name, key_id, encoded = parts
+    material = decode_base64(encoded, f"the key in the {what}")
+    if len(material) != 33:
+        raise refused(f"the key in the {what} has not 33 bytes")
+    return name, key_id, material
+
+
+def _type(byte: int) -> SignatureType:
+    try:
+        return SignatureType(byte)
+    except ValueError:
+        raise refused(f"signature type `{byte:#04x}` is not spoken here") from None
+
+
+def _key_id(name: str, kind: SignatureType, public: bytes) -> bytes:
+    return hashlib.sha256(name.encode() + b"\n" + bytes([kind]) + public).digest()[:4]
+
+
+def _cosigned(text: str, at: int) -> bytes:
+    return f"cosignature/v1\ntime {at}\n{text}".encode()
+
+
+def _check_name(name: str) -> None:
+    if not name or "+" in name or any(c.isspace() or c < " " for c in name):
+        raise refused("a key's name is not empty and holds no space, no `+` and no control character")
+    if len(name.encode()) > NAME_BYTES_MAX:
+        raise refused(f"a key's name has at most `{NAME_BYTES_MAX}` bytes", Because.too_large)
+
+
+def _check_text(text: str) -> None:
+    if not text.endswith("\n"):
+        raise refused("the text of a note ends in a newline")
+    _check_controls(text)
+
+
+def _check_controls(text: str) -> None:
+    if _CONTROL.search(text):
+        raise refused("a note holds no control character but the newline")

@@ -1,0 +1,177 @@
+"""Files that stay: the few steps from which a durable write is made, and the lock that lets one writer in.
+
+Promise of `Durable.write`: when it returns, every file is on the disk whole, under its name, reachable from the
+root; when it does not return, each name still holds what it held, or already holds the new bytes. A step that
+fails is never tried again, because after a failed fsync the kernel may have dropped the very bytes: the caller stops.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from licet.errors import BusyError
+
+TMP = ".tmp"
+FILE_BYTES_MAX = 1 << 28
+FSYNC_THREADS_MAX = 16
+
+_T = TypeVar("_T")
+
+
+class Backend(Protocol):
+    """A folder, by relative paths with `/`; the root is the empty path. Any step may raise `OSError`."""
+
+    def create(self, files: Mapping[str, bytes]) -> None:
+        """Promise: on return the bytes of every file are on the disk. Makes the parents; no name need be there."""
+
+    def rename(self, old: str, new: str) -> None:
+        """Promise: the new name holds either what it held or the whole file, never a mixture."""
+
+    def fsync_dirs(self, paths: Sequence[str]) -> None:
+        """Promise: on return the names in each of these folders are on the disk; the folders' own may not be."""
+
+    def read(self, path: str) -> bytes | None:
+        """Promise: the bytes that a reader sees now, durable or not; None where there is no such file."""
+
+
+class Prunable(Protocol):
+    """A folder from which spent files can be taken."""
+
+    def names(self, path: str) -> list[str]:
+        """Promise: the names in this folder, sorted; none where it is missing."""
+
+    def remove(self, path: str) -> None:
+        """Promise: a file or an empty folder is gone for readers; a crash may bring it back."""
+
+
+class Folder:
+    """The real file system below one folder: both a `Backend` and `Prunable`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        missing = [p for p in (root, *root.parents) if not p.exists()]
+        root.mkdir(parents=True, exist_ok=True)
+        for made in missing:
+            _fsync(made.parent)
+
+    def create(self, files: Mapping[str, bytes]) -> None:
+        self._each(self._create, list(files.items()))
+
+    def _create(self, file: tuple[str, bytes]) -> None:
+        path, data = file
+        target = self.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(target, flags, 0o644)
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def rename(self, old: str, new: str) -> None:
+        (self.root / old).replace(self.root / new)
+
+    def fsync_dirs(self, paths: Sequence[str]) -> None:
+        self._each(lambda path: _fsync(self.root / path), paths)
+
+    def read(self, path: str) -> bytes | None:
+        try:
+            with (self.root / path).open("rb") as file:
+                data = file.read(FILE_BYTES_MAX + 1)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        if len(data) > FILE_BYTES_MAX:
+            raise OSError(f"`{path}` has more than `{FILE_BYTES_MAX}` bytes")
+        return data
+
+    @staticmethod
+    def _each(step: Callable[[_T], None], items: Sequence[_T]) -> None:
+        """Side by side, because fsyncs that wait together share one commit of the file system's journal."""
+        if len(items) < 3:
+            for item in items:
+                step(item)
+            return
+        with ThreadPoolExecutor(min(len(items), FSYNC_THREADS_MAX)) as pool:
+            for _ in pool.map(step, items):
+                pass
+
+    def names(self, path: str) -> list[str]:
+        try:
+            return sorted(entry.name for entry in (self.root / path).iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def remove(self, path: str) -> None:
+        target = self.root / path
+        with suppress(FileNotFoundError):
+            target.rmdir() if target.is_dir() else target.unlink()
+
+
+class Durable:
+    """Writes files of a backend so that they stay."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.read = backend.read
+        self._backend = backend
+        self._anchored: set[str] = set()
+
+    def write(self, files: Mapping[str, bytes]) -> None:
+        """Write every file under a temporary name, then give the names, then fsync each folder concerned."""
+        self._backend.create({path + TMP: data for path, data in files.items()})
+        for path in files:
+            self._backend.rename(path + TMP, path)
+        folders = self._to_sync(files)
+        self._backend.fsync_dirs(folders)
+        self._anchored.update(folders)
+
+    def _to_sync(self, files: Mapping[str, bytes]) -> list[str]:
+        """The parents of the files, and every folder above them that this object has not yet seen on the disk.
+
+        That a folder is there proves nothing: a process killed before its fsync may have made it.
+        """
+        folders = set()
+        for path in files:
+            folder = _parent(path)
+            folders.add(folder)
+            while folder and folder not in self._anchored:
+                folder = _parent(folder)
+                folders.add(folder)
+        return sorted(folders)
+
+
+class Lock:
+    """One writer at a time, over all processes of this machine, until `close` or the end of the process."""
+
+    def __init__(self, folder: Path) -> None:
+        self._descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._descriptor)
+            raise BusyError(f"`{folder.name}` is open in another process", "stop it: a log has one writer") from None
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _fsync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,180 @@
+"""Our own witness: it signs a log's checkpoint only as the continuation of the last one that it signed.
+
+Promise: for each log the sizes it signs never shrink and each root is consistent with the one before. What it
+remembers is on the disk before anybody gets its signature, and reading, deciding and remembering are one step.
+`add_checkpoint` is pure; `Witness` keeps the memory; the HTTP edge only carries bytes.
+
+A witness under the operator's own roof proves nothing against the operator: only one under another roof does.
+
+Follows c2sp.org/tlog-witness@v1.0.0 and c2sp.org/tlog-cosignature (Ed25519).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from licet.errors import BrokenError, RefusedError, UsageError
+from licet.ledger import checkpoint as checkpoints
+from licet.ledger import note, tree
+from licet.ledger.checkpoint import Checkpoint
+from licet.ledger.note import Because, SignatureType, Signer, Verifier, encode_base64, refused
+from licet.ledger.storage import Backend, Durable, Folder, Lock
+
+REQUEST_BYTES_MAX = note.NOTE_BYTES_MAX
+_VERSION = "licet.ledger/witness@v1"
+_TEXT = "text/plain; charset=utf-8"
+_SIZE = "text/x.tlog.size"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An `add-checkpoint` request: the size the witness should remember, the proof from there, the note."""
+
+    old: int
+    path: tuple[bytes, ...]
+    checkpoint: bytes
+
+    def encode(self) -> bytes:
+        return "\n".join([f"old {self.old}", *map(encode_base64, self.path), "", ""]).encode() + self.checkpoint
+
+    @classmethod
+    def parse(cls, body: bytes) -> Request:
+        if len(body) > REQUEST_BYTES_MAX:
+            raise refused(f"a request has at most `{REQUEST_BYTES_MAX}` bytes", Because.too_large)
+        head, blank, checkpoint = body.partition(b"\n\n")
+        lines = head.decode("ascii", "replace").split("\n")
+        if not blank or not lines[0].startswith("old "):
+            raise refused("a request has an `old` line, hashes, a blank line and a checkpoint")
+        if len(lines) - 1 > tree.PROOF_HASHES_MAX:
+            raise refused(f"a request has at most `{tree.PROOF_HASHES_MAX}` hashes", Because.too_large)
+        old = checkpoints.parse_size(lines[0].removeprefix("old "), "the old size")
+        path = tuple(checkpoints.parse_hash(line, "a hash of the request") for line in lines[1:])
+        return cls(old, path, checkpoint)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a witness knows: the logs it watches and, of each, the last checkpoint that it signed."""
+
+    logs: Mapping[str, Sequence[Verifier]]
+    latest: Mapping[str, Checkpoint]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP status and body. ``remember`` must be on the disk before the body leaves."""
+
+    status: int
+    body: bytes
+    content_type: str = _TEXT
+    remember: Checkpoint | None = None
+
+
+def add_checkpoint(state: State, body: bytes, cosigner: Signer, at: int) -> Answer:
+    """Decide one request at the POSIX time ``at``: 200, 400, 403, 404, 409 or 422, checked in the spec's order."""
+    try:
+        request = Request.parse(body)
+        claimed = checkpoints.parse(note.parse(request.checkpoint).text)
+    except RefusedError as error:
+        return _refusal(400, error.message)
+    keys = state.logs.get(claimed.origin)
+    if keys is None:
+        return _refusal(404, "this log is not watched here")
+    try:
+        text = note.verify(request.checkpoint, keys).text
+    except RefusedError as error:
+        return _refusal(403, error.message)
+    if request.old > claimed.size:
+        return _refusal(400, "the old size is larger than the checkpoint")
+    latest = state.latest.get(claimed.origin) or Checkpoint(claimed.origin, 0, tree.EMPTY_ROOT)
+    if request.old != latest.size or (request.old == claimed.size and claimed.root != latest.root):
+        return Answer(409, b"%d\n" % latest.size, _SIZE)
+    try:
+        tree.check_consistency(latest.size, latest.root, claimed.size, claimed.root, request.path)
+    except RefusedError as error:
+        return _refusal(422, error.message)
+    return Answer(200, cosigner.cosign(text, at).line.encode(), remember=claimed)
+
+
+class Witness:
+    """A witness with a memory: one file a log, in a folder of its own that one process has."""
+
+    def __init__(self, backend: Backend, cosigner: Signer, logs: Mapping[str, Sequence[Verifier]]) -> None:
+        """``logs`` maps each watched origin to the keys it may sign with."""
+        if cosigner.type is not SignatureType.cosignature:
+            raise UsageError("a witness signs with a key of type `0x04`")
+        self._files = Durable(backend)
+        self._cosigner, self._logs = cosigner, dict(logs)
+        self._latest: dict[str, Checkpoint] = {}
+        for origin in self._logs:
+            kept = self._files.read(_file_of(origin))
+            if kept is not None:
+                self._latest[origin] = _decode(kept, origin)
+        self._mutex = threading.Lock()
+        self._lock: Lock | None = None
+        self._dead = ""
+
+    @classmethod
+    def open(cls, folder: Path, cosigner: Signer, logs: Mapping[str, Sequence[Verifier]]) -> Self:
+        """Take a folder for this process; raises `BusyError` where another has it."""
+        backend = Folder(folder)
+        lock = Lock(folder)
+        try:
+            witness = cls(backend, cosigner, logs)
+        except BaseException:
+            lock.close()
+            raise
+        witness._lock = lock
+        return witness
+
+    def close(self) -> None:
+        with self._mutex:
+            self._dead = self._dead or "it was closed"
+            if self._lock is not None:
+                self._lock.close()
+
+    def add_checkpoint(self, body: bytes, at: int) -> Answer:
+        """Decide a request, remember, answer. After a memory that failed to reach the disk it answers no more."""
+        with self._mutex:
+            if self._dead:
+                raise BrokenError(f"the witness is stopped: {self._dead}", "start it anew")
+            answer = add_checkpoint(State(self._logs, self._latest), body, self._cosigner, at)
+            if answer.remember is not None:
+                self._remember(answer.remember)
+        return answer
+
+    def _remember(self, latest: Checkpoint) -> None:
+        try:
+            self._files.write({_file_of(latest.origin): _encode(latest)})
+        except BaseException:
+            self._dead = "its memory did not reach the disk"
+            raise
+        self._latest[latest.origin] = latest
+
+
+def _refusal(status: int, message: str) -> Answer:
+    return Answer(status, f"{message}\n".encode())
+
+
+def _file_of(origin: str) -> str:
+    return hashlib.sha256(origin.encode()).hexdigest()
+
+
+def _encode(latest: Checkpoint) -> bytes:
+    return f"{_VERSION}\n{Checkpoint(latest.origin, latest.size, latest.root).text}".encode()
+
+
+def _decode(data: bytes, origin: str) -> Checkpoint:
+    version, _, text = data.decode("utf-8", "replace").partition("\n")
+    try:
+        latest = checkpoints.parse(text)
+    except RefusedError as error:
+        raise BrokenError(f"the memory of `{origin}` cannot be read: {error.message}") from error
+    if version != _VERSION or latest.origin != origin or latest.extensions:
+        raise BrokenError(f"the memory of `{origin}` is not a `{_VERSION}`")
+    return latest

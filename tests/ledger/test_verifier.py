@@ -1,0 +1,210 @@
+"""The stand-alone verifier needs nothing of ours, and finds every byte that was changed."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+from licet.ledger import note, verifier
+from licet.ledger.checkpoint import Checkpoint
+from licet.ledger.log import Log
+from licet.ledger.note import encode_base64
+
+from .world import ORIGIN, SIGNER, STRANGER, WITNESS, Disk, Held, entry_of, naive_root
+
+ENTRIES = [entry_of(i) for i in range(262)]
+VKEY = SIGNER.verifier.vkey
+TRUST = verifier.trust(VKEY)
+BOTH = verifier.trust(VKEY, witnesses=[WITNESS.verifier.vkey])
+
+
+@cache
+def written(*batches: int) -> tuple[dict[str, bytes], list[bytes]]:
+    """The files of a cosigned log, and each checkpoint that it showed."""
+    disk = Disk()
+    log = Log.begin(disk.folder("log"), disk.folder("state"), ORIGIN, SIGNER)
+    shown, size = [log.published], 0
+    for batch in batches:
+        log.append(ENTRIES[size : size + batch])
+        size += batch
+        shown.append(log.published)
+    log.cosign(WITNESS.cosign(log.checkpoint.text, 1_800_000_000).line.encode(), [WITNESS.verifier])
+    return disk.files("log"), shown
+
+
+def promises(files: dict[str, bytes], trusted: verifier.Trust = TRUST, **more: list) -> list[str]:
+    return [f"{f.place}: {f.promise}" for f in verifier.check_log(Held(files), trusted, **more).findings]
+
+
+def test_it_imports_nothing_of_ours_and_only_cryptography_of_others() -> None:
+    source = Path(verifier.__file__).read_text()
+    roots = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            roots |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0
+            roots.add((node.module or "").partition(".")[0])
+    assert roots - sys.stdlib_module_names == {"cryptography"}
+
+
+def test_an_honest_log_passes_with_every_checkpoint_it_ever_showed() -> None:
+    files, shown = written(3, 250, 3, 1, 5)
+    report = verifier.check_log(Held(files), BOTH, [(str(i), raw) for i, raw in enumerate(shown)])
+    assert report.ok, report.findings
+    assert (report.size, report.cosigned, report.ahead) == (262, [WITNESS.name], 0)
+    assert report.files == len(files) - 1
+    assert report.entry_bytes == sum(map(len, ENTRIES))
+    assert report.root == encode_base64(naive_root(ENTRIES))
+
+
+def test_every_changed_byte_of_a_small_log_is_found() -> None:
+    """Partial tiles that later sizes overtook included: they were published, so they may not lie."""
+    files, _ = written(3, 4)
+    changed = 0
+    for path, data in files.items():
+        for at in range(len(data)):
+            for change in (1, 0x80):
+                lie = files | {path: data[:at] + bytes([data[at] ^ change]) + data[at + 1 :]}
+                assert promises(lie, BOTH), (path, at)
+                changed += 1
+    assert changed > 1500
+
+
+def test_a_change_anywhere_in_a_log_of_many_tiles_is_found() -> None:
+    files, _ = written(3, 250, 3, 1, 5)
+    for path, data in files.items():
+        for at in {0, len(data) // 2, len(data) - 1, *range(0, len(data), 997)}:
+            lie = files | {path: data[:at] + bytes([data[at] ^ 4]) + data[at + 1 :]}
+            assert promises(lie, BOTH), (path, at)
+
+
+def test_every_file_shortened_or_lengthened_is_found() -> None:
+    files, _ = written(3, 4)
+    for path, data in files.items():
+        for lie in (data[:-1], b"", data + b"\0", data + data):
+            assert promises(files | {path: lie}, BOTH), path
+
+
+def test_the_answer_names_the_entry_and_the_promise() -> None:
+    files, shown = written(3, 4)
+    bundle, tile = "tile/entries/000.p/7", "tile/0/000.p/7"
+    lie = files | {bundle: files[bundle].replace(b"entry 5", b"entry 9")}
+    assert promises(lie) == [
+        f"{tile}: its hash 5 is that of entry 5",
+        "checkpoint: the 7 entries lead to its root",
+    ]
+    without = {path: data for path, data in files.items() if path != tile}
+    assert promises(without) == [f"{tile}: the log publishes the file that its checkpoint requires"]
+    stray = files | {"tile/0/1": b"", "tile/0/000.p/256": b"", "tile/x/000": b"", "tile/0/x000/000": b""}
+    assert len(promises(stray)) == 4
+    assert promises({}) == ["checkpoint: a log has a checkpoint"]
+    other = note.sign(Checkpoint(ORIGIN, 3, bytes(32)).text, SIGNER)
+    assert promises(files, older=[("seen", other)]) == ["seen: the first 3 entries of the log lead to its root"]
+    assert promises(files, older=[("seen", shown[1])]) == []
+    longer = note.sign(Checkpoint(ORIGIN, 8, bytes(32)).text, SIGNER)
+    assert promises(files, older=[("seen", longer)]) == [
+        "checkpoint: the log is not shorter than `seen` says: 8 entries"
+    ]
+    assert promises(files, verifier.trust(STRANGER.verifier.vkey, ORIGIN)) == [
+        f"checkpoint: the log's key `{STRANGER.name}` signed it"
+    ]
+    assert promises(files, verifier.trust(VKEY, "log.example/other")) == [
+        "checkpoint: it is a checkpoint of the log `log.example/other`"
+    ]
+
+
+def test_an_operator_who_rewrites_history_is_found_by_an_older_checkpoint() -> None:
+    """The lie is whole: entries, tiles and checkpoint agree, signed by the true key. Only memory tells."""
+    files, shown = written(3, 4)
+    disk = Disk()
+    log = Log.begin(disk.folder("log"), disk.folder("state"), ORIGIN, SIGNER)
+    log.append([b"another first", *ENTRIES[1:7]])
+    forged = disk.files("log")
+    assert promises(forged) == []
+    assert promises(forged, older=[("seen", shown[1])])
+    dropped = Disk()
+    log = Log.begin(dropped.folder("log"), dropped.folder("state"), ORIGIN, SIGNER)
+    log.append([*ENTRIES[:2], *ENTRIES[3:8]])
+    assert promises(dropped.files("log"), older=[("seen", shown[1])])
+    assert files["checkpoint"] != log.published
+
+
+def laid_out(base: Path) -> dict[str, Path]:
+    """A published folder, two checkpoints, a proof file and its entry."""
+    with Log.create(base / "log", base / "state", ORIGIN, SIGNER) as log:
+        log.append(ENTRIES[:3])
+        files = {"old": log.published}
+        log.append(ENTRIES[3:10])
+        files |= {
+            "new": log.published,
+            "proof": log.prove(4).encode(),
+            "entry": ENTRIES[4],
+            "consistency": "".join(encode_base64(h) + "\n" for h in log.prove_consistency(3)).encode(),
+        }
+    for name, data in files.items():
+        (base / name).write_bytes(data)
+    return {name: base / name for name in (*files, "log")}
+
+
+def command(*words: object) -> tuple[int, str, str]:
+    """Run the one file alone: isolated, from elsewhere, without licet on the path."""
+    call = [sys.executable, "-I", verifier.__file__, *map(str, words)]
+    done = subprocess.run(call, capture_output=True, text=True, cwd="/", check=False, timeout=60)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_the_command_answers_with_exit_codes_and_json(tmp_path: Path) -> None:
+    at = laid_out(tmp_path)
+    key = ("--key", VKEY)
+    honest = [
+        ("log", at["log"], *key, "--older", at["old"], "--older", at["new"]),
+        ("proof", at["proof"], "--entry", at["entry"], *key),
+        ("checkpoint", at["old"], at["new"], "--log", at["log"], *key),
+        ("checkpoint", at["old"], at["new"], "--proof", at["consistency"], *key),
+        ("checkpoint", at["new"], at["new"], *key),
+    ]
+    lies = [
+        ("proof", at["proof"], "--entry", at["old"], *key),
+        ("checkpoint", at["new"], at["old"], *key),
+        ("checkpoint", at["old"], at["new"], *key),
+        ("log", at["log"], *key, "--witness", WITNESS.verifier.vkey),
+    ]
+    for words in honest:
+        code, out, err = command(*words)
+        assert (code, err) == (0, ""), (words, out, err)
+        assert out.startswith("ok: ")
+    for words in lies:
+        code, out, err = command(*words)
+        assert (code, err) == (1, ""), (words, out, err)
+        assert "broken promise" in out
+    assert command(*lies[3], "--quorum", "0")[0] == 0
+    code, out, _ = command(*lies[0], "--json")
+    told = json.loads(out)
+    assert (code, told["ok"], told["findings"][0]["place"]) == (1, False, "entry 4")
+    assert json.loads(command(*honest[0], "--json")[1])["size"] == 10
+
+
+def test_a_wrong_call_is_64_and_says_why(tmp_path: Path) -> None:
+    for words in (
+        (),
+        ("log",),
+        ("log", tmp_path),
+        ("log", tmp_path / "none", "--key", VKEY),
+        ("log", tmp_path, "--key", "nonsense"),
+        ("log", tmp_path, "--key", WITNESS.verifier.vkey),
+        ("log", tmp_path, "--key", VKEY, "--quorum", "1"),
+        ("proof", tmp_path / "none", "--entry", tmp_path / "none", "--key", VKEY),
+    ):
+        code, out, err = command(*words)
+        assert (code, out) == (64, ""), words
+        assert err.startswith("error: ")
+        assert "hint: " in err
+    assert command("log", tmp_path, "--key", VKEY)[:2] == (
+        1,
+        "contradiction: checkpoint: broken promise: a log has a checkpoint\n",
+    )
