@@ -35,13 +35,14 @@ from licet.release.reader import load as load_rows
 from licet.release.registry import Release
 from licet.store import migrate
 from licet.store.connect import Pool, Transaction, database, transaction
-from licet.vault import apply, erase, tables, view
+from licet.vault import apply, erase, plan, tables, view
 from licet.vault import policies as versions
 from licet.vault.commands import Answer, Command
 from licet.vault.erase import Swept
 from licet.vault.ids import Prefix, host_hmac, parse, parse_turn, shown, shown_turn
 from licet.vault.keyring import Keyring
 from licet.vault.keys import FileProvider
+from licet.vault.plan import Plan
 
 Clock = Callable[[], datetime]
 DECIDE_DAYS = 30
@@ -124,6 +125,58 @@ def apply_policy(here: Installation, policy: Policy, *, by: str) -> int:
     """Adds a policy version; returns its number."""
     with transaction(here.pool) as tx:
         return versions.add(tx, policy, here.clock(), by)
+
+
+class Planned(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan that was drawn and kept, and the hash that `apply` looks it up by."""
+
+    plan: Plan
+    sha256: str
+
+
+def plan_policy(here: Installation, file: Path, *, by: str) -> Planned:
+    """Draws and keeps the plan of a policy file over the real population; changes nothing else."""
+    policy, known, now = load_policy(file), policies(here), here.clock()
+    with transaction(here.pool) as tx:
+        drawn = plan.draw(tx, known, policy, now)
+        plan.keep(tx, known, policy, drawn, now, by)
+    return Planned(plan=drawn, sha256=policy.sha256().hex())
+
+
+class Applied(msgspec.Struct, frozen=True, kw_only=True):
+    number: int
+    version: str
+    effective: datetime
+    sha256: str
+    shortened: int
+
+
+SHORTEN_SEGMENTS_MAX = 1_000
+
+
+def apply_planned(here: Installation, file: Path, *, by: str, shorten_stored: bool = False) -> Applied:
+    """Applies a policy file that was planned; shortening what is stored is an act of its own, and repeatable."""
+    policy, known, now = load_policy(file), policies(here), here.clock()
+    newest = known[len(known) - 1]
+    number, before = len(known) - 1, known[max(len(known) - 2, 0)]
+    if policy != newest:
+        with transaction(here.pool) as tx:
+            number = plan.apply(tx, known, policy, now, by)
+        before = newest
+        (here.config.data / "policy.yaml").write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
+    elif not shorten_stored:
+        raise RefusedError(f"version `{policy.version}` is applied already", because="exists")
+    shortened = 0
+    while shorten_stored:
+        with transaction(here.pool) as tx:
+            count = plan.shorten_batch(tx, before, policy, now, limit=SHORTEN_SEGMENTS_MAX)
+        shortened += count
+        if count == 0:
+            break
+    return Applied(
+        number=number, version=policy.version, effective=policy.effective, sha256=policy.sha256().hex(),
+        shortened=shortened,
+    )  # fmt: skip
 
 
 def _begun(file: Path, policy: Policy, number: int) -> Begun:

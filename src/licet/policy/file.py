@@ -181,6 +181,11 @@ def preset_text(name: str) -> str:
     return (files("licet.policy") / "presets" / f"{name}.yaml").read_text(encoding="utf-8")
 
 
+def schema_text() -> str:
+    """The JSON Schema (2020-12) of the policy file, for editors; `load` is stricter still."""
+    return (files("licet.policy") / "policy.schema.json").read_text(encoding="utf-8").rstrip()
+
+
 @cache
 def _preset_document(name: str) -> dict[str, Any]:
     return cast("dict[str, Any]", yaml.load(preset_text(name), Loader=yaml.CSafeLoader))

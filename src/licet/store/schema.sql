@@ -1,3 +1,5 @@
+-- The schema as the migrations leave it, to be read in one place; a test holds the two equal.
+--
 -- The governed copy: accounts, what they chose, what they said, the keys that open it, and where copies went.
 --
 -- The account id leads every primary and foreign key of what belongs to an account, so that the store shards by
@@ -13,6 +15,16 @@ CREATE TABLE policies (
     sha256     bytea NOT NULL CONSTRAINT policy_hash_is_sha256 CHECK (length(sha256) = 32),
     applied_at timestamptz NOT NULL,
     applied_by text NOT NULL
+);
+
+-- What a change of policy would do, as it was shown before it was applied.
+CREATE TABLE policy_plans (
+    policy_sha256 bytea NOT NULL,
+    base          smallint NOT NULL,
+    made_at       timestamptz NOT NULL,
+    made_by       text NOT NULL,
+    plan          text NOT NULL,
+    PRIMARY KEY (policy_sha256, base)
 );
 
 -- Secrets of the installation, wrapped by the key provider's root.
@@ -78,7 +90,7 @@ CREATE TABLE choices (
     via         text NOT NULL CONSTRAINT via_is_a_name CHECK (via ~ '^[a-z][a-z0-9_.-]{0,31}$'),
     evidence    bytea,
     PRIMARY KEY (account_id, seq),
-    CONSTRAINT a_grant_begins_with_a_yes CHECK (effect NOT IN ('began', 'affirmed') OR allow)
+    CONSTRAINT a_grant_begins_with_a_yes CHECK (effect NOT IN ('began', 'affirmed') OR (allow AND grant_no IS NOT NULL))
 );
 
 -- Wrapped segment keys of an account, several to a row; a destroyed one is all zeros.
@@ -100,6 +112,13 @@ CREATE TABLE conversations (
     begun_at        timestamptz NOT NULL,
     deleted_at      timestamptz,
     safety_until    timestamptz,
+    -- Kept by `say`, so that a population is decided without looking at each conversation's other segments: the
+    -- segment that decides for the whole, what its stamp says, and whether any segment was taken out of scope.
+    deciding        smallint NOT NULL,
+    deciding_grant_no integer,
+    deciding_grant_widening integer,
+    deciding_stale  boolean NOT NULL,
+    out_of_scope    boolean NOT NULL,
     PRIMARY KEY (account_id, conversation_id),
     UNIQUE (account_id, host_hmac)
 );
@@ -218,6 +237,8 @@ CREATE TABLE feedback (
     erased_at       timestamptz,
     PRIMARY KEY (account_id, feedback_id),
     FOREIGN KEY (account_id, conversation_id) REFERENCES conversations,
+    CONSTRAINT a_grant_of_feedback_is_whole CHECK ((grant_no IS NULL) = (grant_widening IS NULL)),
+    CONSTRAINT no_feedback_is_granted_kept_out CHECK (grant_no IS NULL OR NOT narrowed),
     CONSTRAINT feedback_erased_has_no_key CHECK (erased_at IS NULL OR key_slot IS NULL)
 );
 CREATE UNIQUE INDEX feedback_by_host ON feedback (account_id, host_hmac) WHERE host_hmac IS NOT NULL;

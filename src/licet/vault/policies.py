@@ -1,7 +1,8 @@
-"""The policy versions in force, as rows: applied once, in order, never changed.
+"""The policy versions in force, as rows: applied once, in order, and never changed but for a later deadline.
 
 A version's number is its place in the order of first instants; what was stamped under it names it by number, so
-only a newer version can be added.
+only a newer version can be added. Moving `decide_by` to a later day changes nothing that was said to anybody but
+how long they may wait, so the same version may be amended by that, and by nothing else.
 """
 
 from __future__ import annotations
@@ -27,20 +28,8 @@ def add(tx: Transaction, policy: Policy, at: datetime, by: str) -> int:
     known = load(tx)
     number = 0
     if known is not None:
-        newest = known[len(known) - 1]
+        check_newer(known[len(known) - 1], policy, at)
         number = len(known)
-        if policy.effective <= newest.effective or policy.version == newest.version:
-            raise RefusedError(
-                f"version `{policy.version}` is not newer than `{newest.version}`",
-                "give it a later `effective` and a `version` of its own",
-                because="not_newer",
-            )
-        if policy.effective < at:
-            raise RefusedError(
-                f"version `{policy.version}` would be effective in the past",
-                "set `effective` to a day to come",
-                because="effective_in_the_past",
-            )
     document = msgspec.json.encode(policy.document(), order="sorted").decode()
     tx.execute(
         """INSERT INTO policies (number, policy, version, effective, document, sha256, applied_at, applied_by)
@@ -50,6 +39,50 @@ def add(tx: Transaction, policy: Policy, at: datetime, by: str) -> int:
     facts: dict[str, str | int | bool | None] = {"number": number, "sha256": policy.sha256().hex()}
     outbox.append(tx, [Entry(told=Told.policy_applied, occurred_at=at, facts=facts)])
     return number
+
+
+def amends(newest: Policy, policy: Policy) -> bool:
+    """Whether ``policy`` is ``newest`` with a later deadline, or with none any more."""
+    if newest.decide_by is None or msgspec.structs.replace(policy, decide_by=newest.decide_by) != newest:
+        return False
+    return policy.decide_by is None or policy.decide_by > newest.decide_by
+
+
+def amend(tx: Transaction, policy: Policy, at: datetime, by: str) -> int:
+    """Moves the newest version's deadline to a later day; returns its number."""
+    tx.execute("LOCK TABLE policies IN SHARE ROW EXCLUSIVE MODE")
+    known = load(tx)
+    if known is None or not amends(known[len(known) - 1], policy):
+        raise RefusedError("only the newest version's deadline can be moved, and only to a later day", because="amends")
+    number = len(known) - 1
+    document = msgspec.json.encode(policy.document(), order="sorted").decode()
+    tx.execute(
+        "UPDATE policies SET (document, sha256, applied_at, applied_by) = (%s, %s, %s, %s) WHERE number = %s",
+        [document, policy.sha256(), at, by, number],
+    )
+    facts: dict[str, str | int | bool | None] = {
+        "number": number,
+        "sha256": policy.sha256().hex(),
+        "amends": known[number].sha256().hex(),
+    }
+    outbox.append(tx, [Entry(told=Told.policy_applied, occurred_at=at, facts=facts)])
+    return number
+
+
+def check_newer(newest: Policy, policy: Policy, at: datetime) -> None:
+    """RefusedError unless ``policy`` is newer than ``newest`` and is not effective before ``at``."""
+    if policy.effective <= newest.effective or policy.version == newest.version:
+        raise RefusedError(
+            f"version `{policy.version}` is not newer than `{newest.version}`",
+            "give it a later `effective` and a `version` of its own",
+            because="not_newer",
+        )
+    if policy.effective < at:
+        raise RefusedError(
+            f"version `{policy.version}` would be effective in the past",
+            "set `effective` to a day to come",
+            because="effective_in_the_past",
+        )
 
 
 def load(tx: Transaction) -> Policies | None:

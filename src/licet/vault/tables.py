@@ -251,16 +251,23 @@ def save_conversations(tx: Transaction, rows: Iterable[ConversationRow]) -> None
     changed = [row for row in rows if row.state is not row.saved]
     if not changed:
         return
+    decides = [row.state.segments[row.state.deciding].stamp for row in changed]
     tx.execute(
         """
         INSERT INTO conversations (account_id, conversation_id, host_hmac, begun_at, kind, incognito, narrowed,
-                                   widenings, deleted_at, safety_until)
+                                   widenings, deleted_at, safety_until, deciding, deciding_grant_no,
+                                   deciding_grant_widening, deciding_stale, out_of_scope)
         SELECT * FROM unnest(%(account_id)b::uuid[], %(conversation_id)b::uuid[], %(host_hmac)b::bytea[],
             %(begun_at)b::timestamptz[], %(kind)s::text[], %(incognito)b::boolean[], %(narrowed)b::boolean[],
-            %(widenings)b::int[], %(deleted_at)b::timestamptz[], %(safety_until)b::timestamptz[])
+            %(widenings)b::int[], %(deleted_at)b::timestamptz[], %(safety_until)b::timestamptz[],
+            %(deciding)b::smallint[], %(deciding_grant_no)b::int[], %(deciding_grant_widening)b::int[],
+            %(deciding_stale)b::boolean[], %(out_of_scope)b::boolean[])
         ON CONFLICT (account_id, conversation_id) DO UPDATE
-           SET (narrowed, widenings, deleted_at, safety_until)
-             = (excluded.narrowed, excluded.widenings, excluded.deleted_at, excluded.safety_until)
+           SET (narrowed, widenings, deleted_at, safety_until, deciding, deciding_grant_no, deciding_grant_widening,
+                deciding_stale, out_of_scope)
+             = (excluded.narrowed, excluded.widenings, excluded.deleted_at, excluded.safety_until, excluded.deciding,
+                excluded.deciding_grant_no, excluded.deciding_grant_widening, excluded.deciding_stale,
+                excluded.out_of_scope)
         """,
         {
             "account_id": [r.account_id for r in changed],
@@ -273,6 +280,11 @@ def save_conversations(tx: Transaction, rows: Iterable[ConversationRow]) -> None
             "widenings": [r.state.widenings for r in changed],
             "deleted_at": [r.state.deleted_at for r in changed],
             "safety_until": [r.state.safety_until for r in changed],
+            "deciding": [r.state.deciding for r in changed],
+            "deciding_grant_no": [s.grant.number if s.grant else None for s in decides],
+            "deciding_grant_widening": [s.grant.widening if s.grant else None for s in decides],
+            "deciding_stale": [s.stale for s in decides],
+            "out_of_scope": [any(not s.stamp.in_scope for s in r.state.segments) for r in changed],
         },
     )
     _save_segments(tx, changed)
