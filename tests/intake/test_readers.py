@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from licet.intake import claude_code, formats, messages
 from licet.intake.reading import Broken, ReadTurn, Skipped
-from licet.policy.state import Role
 from licet.intake.records import Recent, moment
+from licet.policy.state import Role
 from licet.vault.content import TURN_BYTES_MAX, decode, encode
 
 FIXTURES = Path(__file__).parent / "fixtures"

@@ -38,7 +38,7 @@ keep:
 origins: [typed, upload, assistant]   # raw connector and tool output never counts
 min_age: null                  # null: not asked; 18: unknown counts as below, and the notice asks
 recipients: []                 # to whom a release may be handed; nobody
-"""  # noqa: E501
+"""
 ARTICLE_SHA256 = "42a37da79868db52b368d2158d3af6411bf005265927769799677b65e0df9426"
 STRICT_SHA256 = "27a9ee13065e6699f1a11969a93b23d8ddd3872b1155e406ce2ac96065597649"
 
