@@ -10,7 +10,7 @@ from __future__ import annotations
 import getpass
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -18,11 +18,12 @@ from typing import Any, NoReturn
 
 import click
 import msgspec
+from click.shell_completion import get_completion_class
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from licet import demo as town
-from licet import service
+from licet import doctor, service
 from licet.config import Config
 from licet.errors import LicetError, UsageError
 from licet.intake.recorded import read_accounts, read_choices
@@ -32,7 +33,7 @@ from licet.policy.cases import run_file
 from licet.policy.file import PRESETS, schema_text
 from licet.policy.file import load as load_policy
 from licet.policy.period import instant, written
-from licet.store import embedded
+from licet.store import embedded, migrations
 from licet.vault.erase import Swept
 
 EXIT_NO, EXIT_CHANGES, EXIT_USAGE, EXIT_INTERNAL, EXIT_INTERRUPTED = 1, 2, 64, 70, 130
@@ -343,20 +344,25 @@ def import_(
         raise UsageError("whose conversations are these?", "give --account, --plan and --age, or a file of --accounts")
     with _open(data, at) as here:
         default = Recorded(host=account or "me", plan=plan, age=age) if plan is not None else None
-        known = service.policies(here)
+        known, now = service.policies(here), here.clock()
+        recorded = read_accounts(accounts, now) if accounts else []
+        chosen = read_choices(choices, known, now, _may_choose(recorded, default)) if choices else []
         with _progress(DownloadColumn()) as reading, _progress(MofNCompleteColumn()) as storing:
             read = reading.add_task("reading", total=service.import_size(paths))
             store = storing.add_task("storing", total=None)
             imported = service.import_files(
-                here, paths,
-                recorded=read_accounts(accounts) if accounts else (),
-                choices=read_choices(choices, known) if choices else (),
-                default=default, surface=surface, assume_at=_moment(assume_time) if assume_time else None,
+                here, paths, recorded=recorded, choices=chosen, default=default, host=account or "", surface=surface,
+                assume_at=_moment(assume_time) if assume_time else None,
                 read_progress=lambda count: reading.advance(read, count),
                 store_progress=lambda count: storing.advance(store, count),
             )  # fmt: skip
         _show(imported, as_json, lambda: imported_text(imported))
     return EXIT_NO if imported.broken or imported.refused else 0
+
+
+def _may_choose(recorded: Sequence[Recorded], default: Recorded | None) -> frozenset[str] | None:
+    """The accounts whose choices are taken: any, where unnamed ones have a plan."""
+    return None if default is not None else frozenset(account.host for account in recorded)
 
 
 def imported_text(imported: Imported) -> str:
@@ -598,6 +604,54 @@ def swept_text(swept: Swept, dry_run: bool) -> str:
     ]
     lines += [f"  {count:>9,}  {why}" for why, count in sorted(swept.reasons.items())]
     return "\n".join(lines)
+
+
+@main.command("doctor")
+@_data
+@_at
+@_as_json
+def doctor_(data: Path | None, at: str | None, as_json: bool) -> int:
+    """Looks at the installation and says what is well, what to know, and what is broken; exits 1 if anything is.
+
+    \b
+    Example:  licet doctor
+    """
+    with _open(data, at) as here:
+        findings = doctor.examine(here)
+        lines = [
+            f"{f.state.value:<8} {f.what:<14} {f.seen}" + (f"\n{'':<23} mend: {f.mend}" if f.mend else "")
+            for f in findings
+        ]
+        _show(findings, as_json, lambda: "\n".join(lines))
+    return EXIT_NO if any(f.state is doctor.State.broken for f in findings) else 0
+
+
+@main.command()
+@_data
+@_as_json
+def upgrade(data: Path | None, as_json: bool) -> None:
+    """Brings the database's schema up to this version, under a lock; a newer schema than this version is refused.
+
+    \b
+    Example:  licet upgrade
+    """
+    config = Config.of(os.environ, data)
+    with service.installation(config, upgrade=True):
+        steps = [f"{step.number:04} {step.name}" for step in migrations()]
+        _show(steps, as_json, lambda: f"the schema is at migration {steps[-1]}")
+
+
+@main.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Prints what makes SHELL complete the words of this command.
+
+    \b
+    Example:  eval "$(licet completion bash)"
+    """
+    found = get_completion_class(shell)
+    assert found is not None
+    click.echo(found(main, {}, "licet", "_LICET_COMPLETE").source())
 
 
 @main.group()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -33,7 +33,7 @@ from licet.release.live import DatabaseLeases
 from licet.release.reader import Loaded, LoadedRow
 from licet.release.reader import load as load_rows
 from licet.release.registry import Release
-from licet.store import migrate
+from licet.store import migrate, migrations, pending
 from licet.store.connect import Pool, Transaction, database, transaction
 from licet.vault import apply, erase, plan, tables, view
 from licet.vault import policies as versions
@@ -64,10 +64,21 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def installation(config: Config, clock: Clock = utc_now) -> Iterator[Installation]:
-    """Opens what is configured, starting the embedded database where there is none, and brings its schema up."""
+def installation(config: Config, clock: Clock = utc_now, *, upgrade: bool = False) -> Iterator[Installation]:
+    """Opens what is configured, starting the embedded database where there is none.
+
+    An empty or an embedded database is brought to the newest schema; one of your own that holds an older schema is
+    refused unless ``upgrade`` is asked for, so that no command migrates it in passing.
+    """
     with database(config) as pool:
         with pool.connection() as conn:
+            todo = pending(conn)
+            if todo and config.database_url and not upgrade and len(todo) < len(migrations()):
+                raise RefusedError(
+                    f"the database's schema is older: {len(todo)} migration(s) are to be made",
+                    "back it up, then run `licet upgrade`",
+                    because="older_schema",
+                )
             migrate(conn)
         yield Installation(config=config, pool=pool, keyring=Keyring(FileProvider(config.keys)), clock=clock)
 
@@ -255,8 +266,8 @@ def import_size(paths: Sequence[Path]) -> int:
 
 def import_files(
     here: Installation, paths: Sequence[Path], *, recorded: Sequence[Recorded] = (),
-    choices: Sequence[RecordedChoice] = (), default: Recorded | None = None, surface: str | None = None,
-    assume_at: datetime | None = None, read_progress: Callable[[int], None] | None = None,
+    choices: Sequence[RecordedChoice] = (), default: Recorded | None = None, host: str = "",
+    surface: str | None = None, assume_at: datetime | None = None, read_progress: Callable[[int], None] | None = None,
     store_progress: Callable[[int], None] = lambda _turns: None,
 ) -> Imported:  # fmt: skip
     """Brings recorded history in; see `intake.replay`."""
@@ -264,11 +275,12 @@ def import_files(
     spools.mkdir(mode=0o700, exist_ok=True)
     bringing = Import(
         here.pool, here.keyring, policies(here), here.clock(), recorded=recorded, choices=choices, default=default,
-        surface=surface, folder=spools, assume_at=assume_at,
+        host=host, surface=surface, folder=spools, assume_at=assume_at,
     )  # fmt: skip
-    for path in paths:
-        bringing.read(formats.read(path, read_progress))
-    return bringing.store(store_progress)
+    with closing(bringing):
+        for path in paths:
+            bringing.read(formats.read(path, read_progress))
+        return bringing.store(store_progress)
 
 
 # Releases
@@ -320,7 +332,8 @@ class ReleaseSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 def find_release(here: Installation, name: str) -> tuple[Path, Release]:
     """The folder and the record of a release, by its name or by any folder that holds a copy of it."""
-    folder = Path(name) if Path(name).is_dir() else here.config.releases / name
+    own = here.config.releases / name
+    folder = own if own.is_dir() and "/" not in name else Path(name)
     with transaction(here.pool) as tx:
         if folder.is_dir():
             promised, _ = manifest.read(folder)
@@ -328,7 +341,7 @@ def find_release(here: Installation, name: str) -> tuple[Path, Release]:
         known = registry.find(tx, name)
     if known is None:
         raise NotFoundError(f"no release `{name}`", "`licet status` lists the releases")
-    raise NotFoundError(f"the folder of release `{name}` is not at `{folder}`", "name the folder instead")
+    raise NotFoundError(f"the folder of release `{name}` is not at `{own}`", "name the folder instead")
 
 
 def show_release(here: Installation, name: str) -> ReleaseSeen:

@@ -1,0 +1,210 @@
+"""The doctor: looks at an installation and says, finding by finding, whether it is well and what would mend it.
+
+Reads only. A finding is `well`, `warning` (it works, and somebody should know) or `broken` (a promise does not hold).
+"""
+
+from __future__ import annotations
+
+import shutil
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from enum import StrEnum
+from importlib.metadata import version
+
+import msgspec
+
+from licet import service
+from licet.errors import LicetError
+from licet.policy.period import written
+from licet.store.connect import Transaction, transaction
+from licet.vault import policies as versions
+
+DISK_BYTES_MIN = 1 << 30
+CLOCK_SECONDS_MAX = 60
+OVERDUE_DAYS_MAX = 2
+
+
+class State(StrEnum):
+    well = "well"
+    warning = "warning"
+    broken = "broken"
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that was looked at, what was seen, and the mend where one is needed."""
+
+    what: str
+    state: State
+    seen: str
+    mend: str = ""
+
+
+def examine(here: service.Installation) -> list[Finding]:
+    """Every finding, in the order in which one would look."""
+    findings = [_software(), _disk(here), *_keys(here)]
+    with transaction(here.pool) as tx:
+        for look in (_server, _clock, _policy, _overdue, _orphans, _bodies_without_key, _keys_without_body, _register):
+            try:
+                findings += look(here, tx)
+            except LicetError as error:
+                findings.append(_broken(look.__name__.strip("_"), error.message, error.hint))
+    return findings
+
+
+def _well(what: str, seen: str) -> Finding:
+    return Finding(what=what, state=State.well, seen=seen)
+
+
+def _warning(what: str, seen: str, mend: str) -> Finding:
+    return Finding(what=what, state=State.warning, seen=seen, mend=mend)
+
+
+def _broken(what: str, seen: str, mend: str) -> Finding:
+    return Finding(what=what, state=State.broken, seen=seen, mend=mend)
+
+
+def _software() -> Finding:
+    python = ".".join(map(str, sys.version_info[:3]))
+    return _well("software", f"licet {version('licet')} on Python {python}")
+
+
+def _disk(here: service.Installation) -> Finding:
+    free = shutil.disk_usage(here.config.data).free
+    seen = f"{free / 1e9:,.1f} GB free at {here.config.data}"
+    if free < DISK_BYTES_MIN:
+        return _warning("disk", seen, "make room: a full disk stops writing, and loses nothing")
+    return _well("disk", seen)
+
+
+def _keys(here: service.Installation) -> Iterator[Finding]:
+    folder = here.config.keys
+    if not folder.is_dir():
+        yield _warning("keys", "there is no key folder yet", "it is made with the first account")
+        return
+    open_to = [p.name for p in (folder, *folder.iterdir()) if stat.S_IMODE(p.stat().st_mode) & 0o077]
+    if open_to:
+        yield _broken("keys", f"others may read {', '.join(open_to)}", f"chmod -R go= {folder}")
+    else:
+        yield _well("keys", f"{len(list(folder.glob('*.key')))} epoch key(s), for the owner only")
+    yield _warning(
+        "key media",
+        "a file provider cannot promise destruction on flash, copy-on-write or snapshotted media",
+        "keep the key folder on a disk that is not snapshotted or backed up",
+    )
+
+
+def _server(here: service.Installation, tx: Transaction) -> Iterator[Finding]:
+    row = tx.execute("SELECT current_setting('server_version'), current_setting('fsync')").fetchone()
+    assert row is not None
+    where = "your own" if here.config.database_url else "embedded"
+    if row[1] != "on":
+        yield _broken(
+            "database", f"PostgreSQL {row[0]}, {where}, fsync is off", "set fsync = on: a crash loses choices"
+        )
+    else:
+        yield _well("database", f"PostgreSQL {row[0]}, {where}, fsync on")
+    logging = tx.execute(
+        """SELECT name, setting FROM pg_settings WHERE (name = 'log_statement' AND setting <> 'none')
+              OR (name = 'log_min_duration_statement' AND setting <> '-1')
+              OR (name = 'log_parameter_max_length' AND setting <> '0')
+              OR (name = 'log_parameter_max_length_on_error' AND setting <> '0')"""
+    ).fetchall()
+    if logging:
+        names = ", ".join(f"{name}={setting}" for name, setting in logging)
+        yield _warning(
+            "database log", f"statements may be logged: {names}", "set them off: a log outlives what it quotes"
+        )
+
+
+def _clock(here: service.Installation, tx: Transaction) -> Iterator[Finding]:
+    row = tx.execute("SELECT clock_timestamp(), max(last_at) FROM accounts").fetchone()
+    assert row is not None
+    apart = abs((row[0] - service.utc_now()).total_seconds())
+    if apart > CLOCK_SECONDS_MAX:
+        yield _warning("clock", f"the database's clock is {apart:,.0f} s away", "let NTP set both")
+    if row[1] is not None and row[1] > here.clock() + timedelta(seconds=CLOCK_SECONDS_MAX):
+        yield _broken(
+            "clock", f"an account's newest event is at {written(row[1])}, in the future", "set the clock right"
+        )
+    else:
+        yield _well("clock", written(here.clock()))
+
+
+def _policy(here: service.Installation, tx: Transaction) -> Iterator[Finding]:
+    known = versions.load(tx)
+    if known is None:
+        yield _warning("policy", "none is applied: nothing may be used", "run `licet init`")
+        return
+    at = here.clock()
+    now = known.in_force(at)
+    begun = "in force" if known.begun(at) else f"not effective before {written(now.effective)}"
+    yield _well("policy", f"{now.policy} {now.version}, {begun}, {len(known)} version(s)")
+    behind = tx.execute(
+        "SELECT count(*) FROM accounts WHERE grant_no IS NOT NULL AND seen < %s", [known.number(at)]
+    ).fetchone()
+    if behind is not None and behind[0]:
+        yield _warning(
+            "policy", f"{behind[0]:,} accounts have not been brought to it; every answer does so by itself",
+            "run `licet sweep`",
+        )  # fmt: skip
+
+
+def _overdue(here: service.Installation, tx: Transaction) -> Iterator[Finding]:
+    row = tx.execute(
+        """SELECT count(*), min(keep_until) FROM segments s WHERE erased_at IS NULL AND keep_until <= %s
+              AND NOT EXISTS (SELECT FROM holds h WHERE h.account_id = s.account_id
+                                 AND h.conversation_id = s.conversation_id AND h.placed_at < s.keep_until)""",
+        [here.clock()],
+    ).fetchone()
+    assert row is not None
+    if not row[0]:
+        yield _well("retention", "nothing is overdue")
+    elif here.clock() - row[1] > timedelta(days=OVERDUE_DAYS_MAX):
+        yield _broken(
+            "retention", f"{row[0]:,} segments are overdue, the oldest since {written(row[1])}", "run `licet sweep`"
+        )
+    else:
+        yield _warning("retention", f"{row[0]:,} segments are due", "run `licet sweep`")
+
+
+def _count(name: str, statement: str, broken: str) -> Callable[[service.Installation, Transaction], Iterator[Finding]]:
+    def look(_here: service.Installation, tx: Transaction) -> Iterator[Finding]:
+        row = tx.execute(statement).fetchone()
+        count = int(row[0]) if row else 0
+        if count:
+            yield _broken(name, f"{count:,} {broken}", "keep the data folder as it is, and report it")
+        else:
+            yield _well(name, f"0 {broken}")
+
+    look.__name__ = name
+    return look
+
+
+_orphans = _count(
+    "bodies",
+    """SELECT count(*) FROM bodies b WHERE NOT EXISTS (SELECT FROM segments s WHERE s.account_id = b.account_id
+          AND s.conversation_id = b.conversation_id AND s.segment = b.segment)""",
+    "sealed turns of no segment",
+)
+_bodies_without_key = _count(
+    "erasure",
+    """SELECT count(*) FROM bodies b JOIN segments s USING (account_id, conversation_id, segment)
+        WHERE s.key_slot IS NULL OR s.erased_at IS NOT NULL""",
+    "sealed turns whose key is gone",
+)
+_keys_without_body = _count(
+    "keys of turns",
+    """SELECT count(*) FROM segments s WHERE s.key_slot IS NOT NULL AND NOT EXISTS (
+           SELECT FROM bodies b WHERE b.account_id = s.account_id AND b.conversation_id = s.conversation_id
+              AND b.segment = s.segment)""",
+    "living keys of segments without a sealed turn",
+)
+_register = _count(
+    "register",
+    """SELECT count(*) FROM segments s WHERE s.key_slot IS NOT NULL AND NOT EXISTS (
+           SELECT FROM copies c WHERE c.account_id = s.account_id AND c.conversation_id = s.conversation_id
+              AND c.segment = s.segment AND c.place = 'vault' AND c.ended_at IS NULL)""",
+    "kept segments that the register of copies does not know",
+)
