@@ -1,0 +1,171 @@
+"""The tables refuse what would break an invariant, whoever writes it; the verbs refuse it before the tables do."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+
+from licet.errors import UsageError
+from licet.policy.state import Share
+from licet.store import StatementError, transaction
+from licet.store.connect import Pool
+from licet.vault import commands as do
+from licet.vault.apply import apply
+from licet.vault.keyring import Keyring
+
+from .model import hashed, new_account, words
+from .town import OPENED, POLICIES, SAID, Town
+
+BROKEN = {
+    "grant_only_by_choice": [
+        "UPDATE accounts SET answered = NULL",
+        "UPDATE accounts SET standing = 'undecided'",
+        "UPDATE accounts SET standing = 'withdrawn'",
+    ],
+    "closed_ends_the_grant": ["UPDATE accounts SET closed_at = now()"],
+    "grant_is_the_newest": ["UPDATE accounts SET grants = 2", "UPDATE accounts SET grant_no = 7"],
+    "standing_is_known": ["UPDATE accounts SET standing = 'assumed', grant_no = NULL"],
+    "plan_is_a_name": ["UPDATE accounts SET plan = 'Ana''s own plan'", "UPDATE accounts SET plan = ''"],
+    "age_is_plausible": ["UPDATE accounts SET age = -1", "UPDATE accounts SET age = 151"],
+    "a_grant_begins_with_a_yes": [
+        "UPDATE choices SET allow = false",
+        "UPDATE choices SET allow = false, effect = 'affirmed'",
+        "UPDATE choices SET grant_no = NULL",
+    ],
+    "effect_is_known": ["UPDATE choices SET effect = 'assumed'"],
+    "via_is_a_name": ["UPDATE choices SET via = 'a friend told me'"],
+    "nothing_is_granted_out_of_scope": [
+        "UPDATE segments SET in_scope = false",
+        "UPDATE segments SET narrowed = true",
+        "UPDATE segments SET stale = true",
+    ],
+    "a_grant_is_whole": ["UPDATE segments SET grant_widening = NULL", "UPDATE segments SET grant_no = NULL"],
+    "erased_has_no_key": ["UPDATE segments SET erased_at = now()"],
+    "surface_is_a_name": ["UPDATE segments SET surface = 'My App'"],
+    "kind_is_known": ["UPDATE conversations SET kind = 'call'"],
+    "role_is_known": ["UPDATE turns SET role = 'system'"],
+    "origin_is_a_name": ["UPDATE turns SET origin = 'from: ana'"],
+    "score_is_a_share": ["UPDATE flags SET score = 1.5"],
+    "rating_is_known": ["UPDATE feedback SET rating = 'meh'"],
+    "share_is_known": ["UPDATE feedback SET share = 'everything'"],
+    "a_grant_of_feedback_is_whole": ["UPDATE feedback SET grant_widening = NULL"],
+    "no_feedback_is_granted_kept_out": ["UPDATE feedback SET narrowed = true"],
+    "feedback_erased_has_no_key": ["UPDATE feedback SET erased_at = now()"],
+    "place_is_known": ["UPDATE copies SET place = 'elsewhere'"],
+    "bucket_in_range": ["INSERT INTO buckets VALUES (65536, 1, '')"],
+    "policy_hash_is_sha256": ["UPDATE policies SET sha256 = 'short'"],
+    "release_name_is_a_name": [
+        "INSERT INTO releases (release_id, name, purpose, state, version, pinned, begun_at)"
+        " VALUES (gen_random_uuid(), 'For Ana', 'p', 'building', 0, 0, now())"
+    ],
+    "sealed_is_whole": [
+        "INSERT INTO releases (release_id, name, purpose, state, version, pinned, begun_at)"
+        " VALUES (gen_random_uuid(), 'r', 'p', 'sealed', 0, 0, now())"
+    ],
+}
+
+
+@pytest.fixture
+def lived(pool: Pool, keyring: Keyring) -> Pool:
+    """A row in every table of the vault."""
+    with transaction(pool) as tx:
+        town = Town(tx, keyring)
+        said = town.say(town.account())
+        town.give(said)
+        town.about(said, do.Flag, score=0.5)
+        town.about(said, do.Hold, matter="m")
+    return pool
+
+
+@pytest.mark.parametrize(("rule", "statement"), [(r, s) for r, each in BROKEN.items() for s in each])
+def test_a_broken_invariant_is_refused_by_its_name(lived: Pool, rule: str, statement: str) -> None:
+    with pytest.raises(StatementError) as caught, transaction(lived) as tx:
+        tx.execute(statement)
+    assert (caught.value.sqlstate, caught.value.constraint) == ("23514", rule)
+
+
+@pytest.mark.parametrize(
+    ("rule", "statement"),
+    [
+        ("holds_account_id_conversation_id_fkey", "UPDATE holds SET conversation_id = gen_random_uuid()"),
+        ("turns_account_id_conversation_id_segment_fkey", "UPDATE turns SET segment = 7"),
+        ("choices_version_fkey", "UPDATE choices SET version = 9"),
+        ("segments_version_fkey", "UPDATE segments SET version = 9"),
+        ("accounts_bucket_fkey", "UPDATE accounts SET bucket = (bucket + 1) % 1024"),
+        ("journal_account_id_fkey", "UPDATE journal SET account_id = gen_random_uuid()"),
+    ],
+)
+def test_a_row_without_what_it_belongs_to_is_refused(lived: Pool, rule: str, statement: str) -> None:
+    with pytest.raises(StatementError) as caught, transaction(lived) as tx:
+        tx.execute(statement)
+    assert (caught.value.sqlstate, caught.value.constraint) == ("23503", rule)
+
+
+TABLES = [
+    "policies", "buckets", "accounts", "choices", "conversations", "segments", "turns", "flags", "feedback", "copies",
+]  # fmt: skip
+
+
+def test_every_check_of_the_vaults_tables_is_tried(lived: Pool) -> None:
+    with transaction(lived) as tx:
+        rules = tx.execute(
+            "SELECT conname FROM pg_constraint WHERE contype = 'c' AND conrelid = ANY(%s::text[]::regclass[])", [TABLES]
+        ).fetchall()
+    assert {name for (name,) in rules} <= set(BROKEN)
+    assert len(rules) > 20
+
+
+NOBODY = new_account(OPENED)
+ABOUT = {"account": NOBODY, "at": SAID, "conversation": NOBODY}
+NO_COMMAND = [
+    do.OpenAccount(account=NOBODY, at=SAID, host=b"h", plan="Ana's secret", age=1),
+    do.OpenAccount(account=NOBODY, at=SAID, host=b"h", plan="free", age=151),
+    do.OpenAccount(account=NOBODY, at=datetime(2025, 9, 1), host=b"h", plan="free", age=1),  # noqa: DTZ001 on purpose
+    do.SetPlan(account=NOBODY, at=SAID, plan=""),
+    do.SetPlan(account=NOBODY, at=SAID, plan="free\n"),
+    do.SetPlan(account=NOBODY, at=SAID, plan="a" * 33),
+    do.SetAge(account=NOBODY, at=SAID, age=-1),
+    do.Choose(account=NOBODY, at=SAID, allow=True, age=1000),
+    do.Choose(account=NOBODY, at=SAID, allow=True, via="Ana's secret"),
+    do.Choose(account=NOBODY, at=SAID, allow=True, evidence="Ana's secret \ud800"),
+    do.Choose(account=NOBODY, at=SAID, allow=True, evidence="Ana's secret" * 10_000),
+    do.Say(account=NOBODY, at=SAID, content=None, surface="Ana's secret"),
+    do.Say(account=NOBODY, at=SAID, content=None, origin="Ana's secret"),
+    do.Flag(**ABOUT, score=1.01),
+    do.Flag(**ABOUT, score=float("nan")),
+    do.Hold(**ABOUT, matter="Ana's secret \udfff"),
+    do.GiveFeedback(**ABOUT, rating="Ana's secret", share=Share.rating),
+    do.GiveFeedback(**ABOUT, rating="up", share=Share.rating, turn=-1),
+]
+
+
+@pytest.mark.parametrize("command", NO_COMMAND)
+def test_what_no_table_takes_is_a_usage_error_that_quotes_nothing(
+    pool: Pool, keyring: Keyring, command: object
+) -> None:
+    with pytest.raises(UsageError, match=r"^`[a-z]+` ") as caught, transaction(pool) as tx:
+        apply(tx, keyring, POLICIES, [command])
+    assert "secret" not in str(caught.value)
+
+
+def test_what_names_nothing_that_is_there_is_answered_unknown(pool: Pool, keyring: Keyring) -> None:
+    with transaction(pool) as tx:
+        town = Town(tx, keyring)
+        ana, ben = town.account("ana"), town.account("ben")
+        said = town.say(ana)
+        theirs = {"account": ben, "at": SAID, "conversation": said.conversation}
+        nowhere = {"account": ben, "at": SAID, "conversation": NOBODY}
+        answers = town.take(
+            do.SetPlan(account=NOBODY, at=SAID, plan="pro"),
+            do.Say(account=NOBODY, at=SAID, host_conversation=hashed("c"), content=words("t")),
+            do.Say(**nowhere, content=words("t")),
+            *(do.Say(**theirs, content=words("t")), do.Delete(**theirs), do.Narrow(**theirs), do.Widen(**nowhere)),
+            *(do.Flag(**theirs), do.Unflag(**theirs), do.Hold(**theirs, matter="m"), do.Unhold(**nowhere, matter="m")),
+            do.GiveFeedback(**theirs, rating="up", share=Share.conversation),
+            do.GiveFeedback(
+                account=ana, at=SAID, conversation=said.conversation, rating="up", share=Share.reply, turn=2
+            ),
+        )
+        assert {answer.outcome for answer in answers} == {do.Outcome.unknown}
+        assert all(answer.conversation is None for answer in answers)

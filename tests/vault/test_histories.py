@@ -1,0 +1,117 @@
+"""Any history, one verb at a time or in batches, with sweeps between, leaves the vault where it leaves the world.
+
+LICET_HISTORIES sets how many histories are drawn (40).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import pytest
+
+from licet.store.connect import Transaction
+from licet.vault.keyring import Keyring
+from licet.vault.keys import FileProvider
+
+from ..policy.histories import History, history
+from .model import Pair, insert_versions, savepoints, sound
+
+HISTORIES = int(os.environ.get("LICET_HISTORIES", "40"))
+SEEDS_A_TEST = 10
+Batches = Callable[[Random], int]
+Table = dict[str, list[tuple[Any, ...]]]
+
+
+def drawing(seed: int) -> Callable[[int], bytes]:
+    """Randomness from a seed, a stream for each size: ids are drawn in one order however keys are."""
+    streams: dict[int, Random] = {}
+    return lambda size: streams.setdefault(size, Random(seed * 64 + size)).randbytes(size)
+
+
+def played(conn: Transaction, provider: FileProvider, drawn: History, batches: Batches) -> Table:
+    """Plays the history in batches, sweeps where the seed says, asks at each moment; answers what the tables hold."""
+    policies, keyring = drawn.policies(), Keyring(provider, drawing(drawn.seed))
+    insert_versions(conn, policies)
+    pair = Pair(savepoints(conn), keyring, policies)
+    sweeps, sizes = Random(drawn.seed), Random(drawn.seed)
+    size, moments = batches(sizes), list(drawn.moments)
+    for event in drawn.events:
+        while moments and moments[0] < event.at:
+            ask(pair, moments.pop(0), drawn)
+        pair.push(event)
+        if len(pair.waiting) >= size:
+            pair.flush()
+            size = batches(sizes)
+        if sweeps.random() < 0.08:
+            pair.flush()
+            pair.sweep(event.at, limit=sweeps.choice((1, 2, 500)))
+    for moment in moments:
+        ask(pair, moment, drawn)
+    contents = sound(conn, keyring)
+    check_content(pair, contents)
+    return normal(conn, pair)
+
+
+def ask(pair: Pair, at: Any, drawn: History) -> None:
+    pair.flush()
+    assert pair.of_vault(at) == pair.of_world(at), f"seed {drawn.seed} at {at}"
+
+
+def check_content(pair: Pair, contents: dict[tuple[str, Any, int], Any]) -> None:
+    """What is there is what was said: by its turn, in every copy."""
+    said = {(pair.conversations[c], number): name for name, (c, number) in pair.turns.items()}
+    of_feedback = {pair.feedback[f]: pair.conversations[c] for f, (c, _) in pair.world.feedback.items()}
+    names = {conversation: name for name, conversation in pair.conversations.items()}
+    comments = {feedback: name for name, feedback in pair.feedback.items()}
+    for (table, owner, number), content in contents.items():
+        if table == "feedback_bodies":
+            name = said[of_feedback[owner], number] if number else comments[owner]
+        else:
+            name = said[owner, number] if number else names[owner]
+        assert content.text == f"what {name} says"
+
+
+def normal(conn: Transaction, pair: Pair) -> Table:
+    """Every table, without what chance decides: ids by their names, no sealed byte, no position but its rank."""
+    known = {v: k for d in (pair.accounts, pair.conversations, pair.feedback) for k, v in d.items()}
+    named = {key.hex: name for key, name in known.items()} | {str(key): name for key, name in known.items()}
+    unlike = {"wrapped_key", "bucket", "sealed", "slots", "position", "outbox_id", "evidence", "matter"}
+    tables = conn.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+    found: Table = {}
+    for (table,) in sorted(tables):
+        if table in ("migrations", "secrets", "buckets"):
+            continue
+        cursor = conn.execute(f"SELECT * FROM {table}" + (" ORDER BY outbox_id" if table == "outbox" else ""))
+        columns = [c.name for c in cursor.description or ()]
+        rows = [
+            tuple(as_named(value, named) for column, value in zip(columns, row, strict=True) if column not in unlike)
+            for row in cursor
+        ]
+        found[table] = rows if table == "outbox" else sorted(rows, key=repr)
+    return found
+
+
+def as_named(value: object, named: dict[str, str]) -> object:
+    text = str(value)
+    for key, name in named.items():
+        text = text.replace(key, name)
+    return text
+
+
+@pytest.mark.parametrize("start", range(0, HISTORIES, SEEDS_A_TEST))
+def test_batched_and_single_application_answer_as_the_world_and_leave_equal_tables(
+    conn: Transaction, provider: FileProvider, start: int
+) -> None:
+    Keyring(provider).host_key(conn)  # made once, so that both sides hash a matter alike
+    for seed in range(start, min(start + SEEDS_A_TEST, HISTORIES)):
+        drawn = history(seed)
+        left = []
+        for batches in (lambda draw: 1, lambda draw: draw.choice((2, 5, 50))):
+            with conn.transaction(force_rollback=True):
+                left.append(played(conn, provider, drawn, batches))
+        single, batched = left
+        for table in single:
+            assert single[table] == batched[table], f"seed {seed}: {table}"
