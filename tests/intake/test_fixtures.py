@@ -44,7 +44,8 @@ def told(item) -> str:
         [
             place,
             f"{item.role} {item.origin} {item.kind} {item.surface} {when}",
-            f"{item.host_conversation} {item.host_turn} {item.title!r}",
+            f"{item.host_conversation} {item.host_turn} {item.title!r}"
+            + (f" of {item.host_account}" if item.host_account else ""),
             *lines,
         ]
     )
@@ -61,7 +62,7 @@ def test_a_format_yields_what_its_golden_file_says(name):
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_fixture_is_recognised_by_its_own_format_and_no_other(name):
-    files = [file for file in sorted((FIXTURES / name).iterdir()) if file.suffix != ".md"]
+    files = [file for file in sorted((FIXTURES / name).rglob("*")) if file.is_file() and file.suffix != ".md"]
     assert files
     for file in files:
         assert [r.name for r in formats.READERS if r.recognises(file, head(file))] == [name]

@@ -47,7 +47,7 @@ def test_a_truncated_array_yields_what_was_whole_and_then_one_flaw(array, indent
 
 def _ends_within(array: list, n: int, indent: int | None, end: int) -> bool:
     """Whether element n and the comma behind it lie within the first ``end`` bytes."""
-    return n + 1 < len(array) and len(written(array[: n + 1], indent).rstrip(b"]").rstrip()) + 1 <= end
+    return n + 1 < len(array) and len(written(array[: n + 1], indent)[:-1].rstrip()) + 1 <= end
 
 
 @given(ARRAYS, ARRAYS, st.integers(1, 40))
@@ -106,7 +106,6 @@ def test_what_is_no_array_or_has_holes_is_said():
 def test_damage_below_ends_the_elements_with_its_own_message():
     assert list(elements([b"[[1],[2", Broken(place="p", message="damaged")])) == [
         Element(0, b"[1]"),
-        Flaw(1, "the file ends before the array does"),
         Flaw(1, "damaged"),
     ]
 

@@ -15,7 +15,7 @@ from licet.policy.state import Role
 from licet.vault.content import TURN_BYTES_MAX, decode, encode
 
 FIXTURES = Path(__file__).parent / "fixtures"
-FILES = sorted(file for file in FIXTURES.rglob("*") if file.suffix in (".json", ".jsonl"))
+FILES = sorted(file for file in FIXTURES.rglob("*") if file.suffix in (".json", ".jsonl", ".traj"))
 RECORDS = [line for file in FILES for line in file.read_bytes().splitlines()]
 JUNK = [
     b"",
@@ -180,7 +180,7 @@ def test_a_turn_over_the_bound_is_one_broken_item_and_the_next_is_read(folder):
     )
     first, second, third = messages.read(path)
     assert (len(first.content.text), third.content.text) == (TURN_BYTES_MAX, "a")
-    assert second == Broken(place=f"{path}:2#messages[0]", message=f"the turn is over {TURN_BYTES_MAX} bytes")
+    assert second == Broken(place=f"{path}:2#messages[0]", message="the turn is over 64 MiB")
 
 
 @pytest.mark.parametrize(

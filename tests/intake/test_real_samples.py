@@ -45,8 +45,30 @@ EXPECTED = {
     "claude-code-2/sample_session.jsonl": {"typed": 2, "assistant": 3, "tool": 2, "skipped": 1},
     "claude-code-3/chat.jsonl": {"skipped": 3},
     "chatgpt/chatgpt-export.json": {"typed": 5, "assistant": 9, "tool": 5, "skipped": 2},
-    # Five of eleven messages lie on branches that were left; one Skipped counts them, one is the system's.
-    "chatgpt/chatgpt-tree.json": {"typed": 3, "assistant": 3, "skipped": 2},
+    # Five of eleven messages lie on branches that were left, one is the system's.
+    "chatgpt/chatgpt-tree.json": {"typed": 3, "assistant": 3, "skipped": 6},
+    "claude-ai/claude_export.json": {"typed": 8, "assistant": 2},
+    "librechat/librechat-export.json": {"typed": 3, "assistant": 3},
+    "librechat/librechat-linear.json": {"typed": 1, "assistant": 1},
+    # The newest of two questions, of two answers each: one question and one answer are what the client shows.
+    "librechat/librechat-opts-nonr-branches.json": {"typed": 1, "assistant": 1, "skipped": 3},
+    "librechat/librechat-tree.json": {"typed": 2, "assistant": 2, "skipped": 5},
+    # The answer with a tool is three turns: the call, its output, the words after it.
+    "open-webui/openwebui-export.json": {"typed": 2, "assistant": 3, "tool": 1},
+    "cline/session.messages.json": {"typed": 5, "assistant": 16, "tool": 11},
+    "litellm/standard_logging_payload.json": {"typed": 1, "assistant": 1},
+}
+
+TRAJECTORIES = {
+    # Old files write what a command printed as `user`; none of it, and no prompt of the harness, is a person's.
+    "trajectories__demonstrations__ctf__crypto__BabyEncryption.traj.gz": {"assistant": 15, "tool": 15, "skipped": 1},
+    "trajectories__demonstrations__function_calling_simple.traj.gz": {"assistant": 5, "tool": 6, "skipped": 1},
+    # A demonstration and the system's prompt are passed over; the issue was fetched, and nobody here wrote it.
+    "tests__test_data__trajectories__gpt4__swe-agent__test-repo__default_from_url__t-0.00__p-0.95__c-3.00__install-1__"
+    "swe-agent__test-repo-i1.traj.gz": {"assistant": 5, "tool": 5, "skipped": 2},
+    # The statement was given as text: it is typed, and the harness's prompt around it is a turn of the harness.
+    "trajectories__demonstrations__replay__marshmallow-code__marshmallow-1867__function_calling__install-1__"
+    "marshmallow-code__marshmallow-1867.traj.gz": {"typed": 1, "assistant": 11, "tool": 12, "skipped": 1},
 }
 
 
@@ -58,11 +80,58 @@ def test_a_real_sample_is_read_as_it_was_counted_by_hand(name):
     assert formats.detect(path).name == name.split("/")[0].rstrip("-23")
 
 
-@pytest.mark.parametrize("name", ["claude-ai", "cline", "librechat", "litellm", "open-webui", "otel-genai"])
+def test_chatbot_uis_export_is_read_among_librechats_and_as_its_own_format():
+    path = sample("export-formats/librechat/chatbotui-export.json")
+    assert counts(formats.read(path)) == {"typed": 3, "assistant": 3}
+    assert formats.detect(path).name == "chatbot-ui"
+
+
+@pytest.mark.parametrize("name", ["export-formats/otel-genai", "oasst-samples", "sms-spam"])
 def test_a_sample_of_another_format_is_refused_and_not_misread(name):
-    path = sample(f"export-formats/{name}")
+    path = sample(name)
     with pytest.raises(InputError, match="no file in it is of a known format"):
         formats.read(path)
+
+
+@pytest.mark.parametrize("name", TRAJECTORIES)
+def test_in_a_trajectory_only_a_statement_given_as_text_is_a_persons(name):
+    items = list(formats.read(sample(f"swe-agent-traj/{name}")))
+    assert counts(items) == TRAJECTORIES[name]
+    for item in items:
+        if isinstance(item, ReadTurn) and item.origin == "typed":
+            assert item.content.text.startswith("TimeDelta serialization precision")
+            assert "INSTRUCTIONS" not in item.content.text
+
+
+def test_all_trajectories_give_as_many_answers_as_their_histories_hold():
+    folder = sample("swe-agent-traj")
+    histories = [json.loads(gzip.decompress(path.read_bytes()))["history"] for path in folder.glob("*.gz")]
+    items = list(formats.read(folder))
+    answers = sum(step["role"] == "assistant" for history in histories for step in history)
+    assert answers == counts(items)["assistant"] == 230
+    assert counts(items)["typed"] == 5
+    assert len({item.host_conversation for item in items if isinstance(item, ReadTurn)}) == 22
+
+
+def test_recordings_of_a_clients_network_traffic_hold_no_conversation():
+    folder = sample("cline-fixtures")
+    items = list(formats.read(folder))
+    assert {item.place.split("#")[0].rpartition("__")[2] for item in items if isinstance(item, ReadTurn)} == {
+        "session.messages.json.gz"
+    }
+    assert counts(items) == {"typed": 5, "assistant": 16, "tool": 11, "skipped": 18}
+
+
+def test_two_hundred_real_runs_are_read_as_they_are_and_end_without_the_players_sign():
+    items = list(formats.read(sample("tau-bench-traj/historical_trajectories__gpt-4o-airline.json.gz")))
+    assert counts(items) == {"typed": 1461, "assistant": 2454, "tool": 1164, "skipped": 229}
+    assert not any("###STOP###" in item.content.text for item in items if isinstance(item, ReadTurn))
+    assert len({item.host_conversation for item in items if isinstance(item, ReadTurn)}) == 200
+
+
+def test_few_shot_dialogues_lose_only_the_calls_that_are_not_shown_and_the_players_sign():
+    items = list(formats.read(sample("tau-bench-traj/few_shot_data__MockRetailDomainEnv-few_shot.jsonl.gz")))
+    assert counts(items) == {"typed": 531, "assistant": 503, "tool": 479, "skipped": 442}
 
 
 def test_two_hundred_real_dialogues_with_tools_survive_as_messages(tmp_path):

@@ -1,13 +1,14 @@
-"""ChatGPT's data export: ``conversations.json``, an array of conversations, each a tree of messages.
+"""ChatGPT's data export: ``conversations.json``, or ``conversations-000.json`` and so on, in the zip or out of it.
 
-There is no published schema; this follows exports as they are written, read one conversation at a time.
+There is no published schema; this follows exports as they are written, read one conversation at a time. A file is
+an array of conversations, each a tree of messages, or one conversation alone.
 
 * A conversation is the branch that its owner last saw: from ``current_node`` up to the root. Where that is
   missing, the branch of the latest leaf. Answers that were regenerated and questions that were edited lie on
-  other branches; one Skipped a conversation counts them.
-* A conversation marked ``is_do_not_remember`` is kept out whole: its owner asked for that.
+  other branches, and each is Skipped.
+* A conversation marked ``is_do_not_remember`` or ``is_temporary_chat`` is kept out whole: its owner asked for that.
 * Only messages of the author `user` that are visible are the person's. What the system wrote, what is hidden,
-  contexts that instructions were put in and recaps of reasoning are Skipped. What an author `tool` wrote is
+  contexts that instructions were put in, and reasoning are Skipped. What an author `tool` wrote is
   Role.tool with origin `tool`, be it text, a quote of a page, or output of code.
 * An assistant's message to a recipient other than `all` is a call of that tool. Its ``arguments`` are the
   message's text where that is a JSON object, else that text as one JSON string. A tool's turn answers the call
@@ -19,14 +20,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 
 from licet.intake import json_stream
-from licet.intake.lines import chunks
-from licet.intake.reading import Broken, Read, ReadTurn, Skipped
-from licet.intake.records import Pass, Unreadable, bounded, decode, mend, moment, nothing_said, stable_id
+from licet.intake.lines import Source
+from licet.intake.reading import Broken, Read, Skipped
+from licet.intake.records import (
+    Pass,
+    Setting,
+    Unreadable,
+    branch,
+    by,
+    decode,
+    elsewhere,
+    mend,
+    moment,
+    nothing_said,
+    stable_id,
+)
 from licet.policy.state import Kind, Role
 from licet.vault.content import Content, ToolCall
 
@@ -74,6 +86,7 @@ class _Message(msgspec.Struct):
     create_time: float | None = None
     content: _Body | None = None
     recipient: str | None = None
+    channel: str | None = None
     metadata: _Metadata | None = None
 
 
@@ -90,6 +103,7 @@ class _Conversation(msgspec.Struct):
     title: str | None = None
     current_node: str | None = None
     is_do_not_remember: bool | None = None
+    is_temporary_chat: bool | None = None
 
 
 class _Time(msgspec.Struct):
@@ -106,67 +120,61 @@ _object: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dic
 class _Branch:
     """The conversation that a branch belongs to, and the call that a tool's next turn answers."""
 
-    host_conversation: str
-    title: str
+    setting: Setting
     call_id: str = ""
 
 
-def recognises(path: Path, head: bytes) -> bool:
-    """Whether the head is that of an array whose first element holds a mapping."""
-    start = head.lstrip()
-    return start[:1] == b"[" and b"mapping" in json_stream.keys(start[1:])
+def recognises(path: Source, head: bytes) -> bool:
+    """Whether the head is that of a conversation, or of an array of them, that holds a mapping."""
+    return b"mapping" in json_stream.first_keys(head)
 
 
-def read(path: Path, one_pass: Pass | None = None) -> Iterator[Read]:
+def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
     """Every conversation of one export, as turns of its visible branch, Skipped or Broken."""
     one_pass = one_pass or Pass()
-    for found in json_stream.elements(chunks(path, one_pass.progress)):
-        place = f"{path}#[{found.index}]"
-        if isinstance(found, json_stream.Flaw):
-            yield Broken(place=place, message=found.message)
+    for place, raw in json_stream.records(path, one_pass.progress):
+        if isinstance(raw, Broken):
+            yield raw
             continue
-        conversation = decode(found.raw, _conversation)
+        conversation = decode(raw, _conversation, in_parts=True)
         if isinstance(conversation, Unreadable):
             yield Broken(place=place, message=conversation.message)
         else:
-            yield from _read_conversation(place, conversation, found.raw)
+            yield from _read_conversation(place, conversation, raw)
 
 
 def _read_conversation(place: str, conversation: _Conversation, raw: bytes) -> Iterator[Read]:
-    if conversation.is_do_not_remember:
-        yield Skipped(place=place, reason="the conversation is marked `is_do_not_remember`")
-        return
-    host_conversation = conversation.conversation_id or conversation.id or stable_id(raw)
-    branch = _Branch(host_conversation, conversation.title or "")
-    visible = _visible(conversation)
-    number = {node_id: n for n, node_id in enumerate(conversation.mapping)}
+    for mark in ("is_do_not_remember", "is_temporary_chat"):
+        if getattr(conversation, mark):
+            yield Skipped(place=place, reason=f"a conversation that is marked `{mark}`")
+            return
+    mapping = conversation.mapping
+    setting = Setting(
+        host_conversation=conversation.conversation_id or conversation.id or stable_id(raw),
+        kind=Kind.chat,
+        surface="app",
+        title=conversation.title or "",
+    )
+    visible = branch({key: node.parent for key, node in mapping.items()}, _tip(conversation))
+    number = {node_id: n for n, node_id in enumerate(mapping)}
+    shown, answered = set(visible), _Branch(setting)
     for node_id in visible:
-        node = conversation.mapping[node_id]
-        if _has_message(node):
-            yield _read_message(f"{place}.mapping[{number[node_id]}]", branch, node_id, bytes(node.message))
-    shown = set(visible)
-    elsewhere = sum(key not in shown and _has_message(node) for key, node in conversation.mapping.items())
-    if elsewhere:
-        yield Skipped(place=place, reason=f"{elsewhere} messages on branches that are not shown")
-    elif not any(_has_message(conversation.mapping[node_id]) for node_id in visible):
+        if _has_message(mapping[node_id]):
+            here = f"{place}.mapping[{number[node_id]}]"
+            yield from _read_message(here, answered, node_id, bytes(mapping[node_id].message))
+    for node_id, node in mapping.items():
+        if node_id not in shown and _has_message(node):
+            yield elsewhere(f"{place}.mapping[{number[node_id]}]")
+    if not any(map(_has_message, mapping.values())):
         yield nothing_said(place)
 
 
-def _visible(conversation: _Conversation) -> list[str]:
-    """The ids of the nodes from the root to the current one. A chain that runs in a circle ends where it closes."""
+def _tip(conversation: _Conversation) -> str | None:
     mapping = conversation.mapping
-    at = conversation.current_node
-    if at not in mapping:
-        at = max(
-            (key for key in mapping if not mapping[key].children),
-            key=lambda key: _at(mapping[key]),
-            default=None,
-        )
-    chain: dict[str, None] = {}
-    while at is not None and at in mapping and at not in chain:
-        chain[at] = None
-        at = mapping[at].parent
-    return list(reversed(chain))
+    if conversation.current_node in mapping:
+        return conversation.current_node
+    leaves = (key for key in mapping if not mapping[key].children)
+    return max(leaves, key=lambda key: _at(mapping[key]), default=None)
 
 
 def _has_message(node: _Node) -> bool:
@@ -178,57 +186,54 @@ def _at(node: _Node) -> float:
     return time.create_time or 0.0 if isinstance(time, _Time) else 0.0
 
 
-def _read_message(place: str, branch: _Branch, node_id: str, raw: bytes) -> Read:
+def _read_message(place: str, answered: _Branch, node_id: str, raw: bytes) -> Iterator[Read]:
     message = decode(raw, _message)
     if isinstance(message, Unreadable):
-        return Broken(place=place, message=message.message)
+        yield Broken(place=place, message=message.message)
+        return
+    why = _unsaid(message)
+    if why:
+        yield Skipped(place=place, reason=why)
+        return
+    host_turn = message.id or node_id
+    role = Role((message.author or _Author()).role or "")
+    content = _content(role, answered, message, host_turn)
+    if content.text or content.tool_calls or content.attachments:
+        yield from answered.setting.turns(place, host_turn, moment(message.create_time), [by(role, content)])
+    else:
+        yield nothing_said(place)
+
+
+def _unsaid(message: _Message) -> str:
+    """Why a message is nothing that somebody said to the other, or empty."""
     author, metadata = message.author or _Author(), message.metadata or _Metadata()
     body = message.content or _Body()
     if author.role == "system" or metadata.is_user_system_message:
-        return Skipped(place=place, reason="written by the system")
+        return "written by the system"
     if metadata.is_visually_hidden_from_conversation:
-        return Skipped(place=place, reason="hidden from the conversation")
+        return "hidden from the conversation"
     if body.content_type in _CONTEXT_TYPES:
-        return Skipped(place=place, reason=f"content of type `{body.content_type}`")
+        return f"content of type `{body.content_type}`"
     if author.role not in ("user", "assistant", "tool"):
-        return Skipped(place=place, reason="an author that is not known")
-    role = Role(author.role)
-    content = _content(role, branch, message, message.id or node_id)
-    if not (content.text or content.tool_calls or content.attachments):
-        return nothing_said(place)
-    origins = {
-        Role.user: "typed" if content.text else "upload",
-        Role.assistant: "assistant",
-        Role.tool: "tool",
-    }
-    return bounded(
-        ReadTurn(
-            place=place,
-            host_conversation=branch.host_conversation,
-            host_turn=message.id or node_id,
-            at=moment(message.create_time),
-            role=role,
-            origin=origins[role],
-            kind=Kind.chat,
-            surface="app",
-            content=content,
-            title=branch.title,
-        )
-    )
+        return "an author that is not known"
+    # A call is made in this channel too, and is the call's and not the reasoning's.
+    if message.channel == "analysis" and (message.recipient or _EVERYBODY) == _EVERYBODY and author.role == "assistant":
+        return "reasoning"
+    return ""
 
 
-def _content(role: Role, branch: _Branch, message: _Message, message_id: str) -> Content:
+def _content(role: Role, answered: _Branch, message: _Message, message_id: str) -> Content:
     body, metadata = message.content or _Body(), message.metadata or _Metadata()
     text, attachments = _text(body), _attachments(body, metadata)
     model = metadata.model_slug or ""
     called = message.recipient or _EVERYBODY
     if role is Role.assistant and called != _EVERYBODY:
-        branch.call_id = message_id
+        answered.call_id = message_id
         call = ToolCall(id=message_id, name=called, arguments=_arguments(text))
         return Content(tool_calls=(call,), attachments=attachments, model=model)
     if role is Role.tool:
         named = (message.author or _Author()).name or ""
-        return Content(text=text, attachments=attachments, tool_call_id=branch.call_id, tool_name=named)
+        return Content(text=text, attachments=attachments, tool_call_id=answered.call_id, tool_name=named)
     return Content(text=text, attachments=attachments, model=model if role is Role.assistant else "")
 
 

@@ -25,12 +25,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import msgspec
 
 from licet.intake import json_stream
-from licet.intake.lines import chunks, lines
+from licet.intake.lines import Source, chunks, lines
 from licet.intake.lines import head as head_of
 from licet.intake.reading import Broken, Read, ReadTurn, Skipped
 from licet.intake.records import (
@@ -134,19 +133,19 @@ class _Said:
 class _File:
     """What is remembered while one file is read: calls by id, and the first record of each side thread."""
 
-    path: Path
+    path: Source
     calls: Recent = field(default_factory=lambda: Recent(CALLS_MAX))
     roots: Recent = field(default_factory=lambda: Recent(CALLS_MAX))
 
 
-def recognises(path: Path, head: bytes) -> bool:
+def recognises(path: Source, head: bytes) -> bool:
     """Whether the head of a file is a transcript's; a broken line before the first record does not matter."""
     if _LOGLINES.match(head):
         return True
     return any(_is_record(json_stream.keys(line)) for line in head.split(b"\n", HEAD_LINES_MAX)[:HEAD_LINES_MAX])
 
 
-def read(path: Path, one_pass: Pass | None = None) -> Iterator[Read]:
+def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
     """Every record of one session file, as turns, Skipped or Broken."""
     one_pass, file = one_pass or Pass(), _File(path)
     for place, number, raw in _records(path, one_pass):
@@ -166,7 +165,7 @@ def _is_record(keys: frozenset[bytes]) -> bool:
     )
 
 
-def _records(path: Path, one_pass: Pass) -> Iterator[tuple[str, int, bytes | Broken]]:
+def _records(path: Source, one_pass: Pass) -> Iterator[tuple[str, int, bytes | Broken]]:
     """Each record's place, its number in the file, and its bytes."""
     if not _is_document(path):
         for line in lines(path, one_pass.progress):
@@ -183,7 +182,7 @@ def _records(path: Path, one_pass: Pass) -> Iterator[tuple[str, int, bytes | Bro
             yield place, found.index, found.raw
 
 
-def _is_document(path: Path) -> bool:
+def _is_document(path: Source) -> bool:
     try:
         return _LOGLINES.match(head_of(path)) is not None
     except OSError:
@@ -342,5 +341,5 @@ def _json_text(raw: msgspec.Raw) -> str:
     return mend(bytes(raw)).decode()
 
 
-def _stem(path: Path) -> str:
+def _stem(path: Source) -> str:
     return path.name.removesuffix(".gz").removesuffix(".jsonl").removesuffix(".json")

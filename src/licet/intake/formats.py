@@ -1,8 +1,9 @@
-"""The formats that can be brought in, and the reading of a file or of a folder of them.
+"""The formats that can be brought in, and the reading of a file, of a zip archive or of a folder of them.
 
 A format is one module with a `name`, `recognises` and `read`, listed once in READERS; the first that recognises a
-file reads it. A folder is walked in the order of its sorted names, without following links to folders; files in
-it that fit no format (pictures, indexes, notes) are Skipped by name. All files of a folder are one pass: what a
+file reads it. A folder is walked in the order of its sorted names, without following links to folders, and an
+archive in its own order, without going into archives that lie in it; files that fit no format (pictures, indexes,
+notes) are Skipped by name. All files of a folder are one pass: what a
 resumed session copied is yielded once. The bytes that ``progress`` hears of sum up to ``size``.
 
 Nothing is read before all files are found and recognised, so a wrong path raises at once and not half-way.
@@ -16,9 +17,23 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from licet.errors import InputError
-from licet.intake import chatgpt, claude_code, messages
-from licet.intake.lines import head
-from licet.intake.reading import Read, Skipped
+from licet.intake import (
+    archives,
+    chatbot_ui,
+    chatgpt,
+    claude_ai,
+    claude_code,
+    cline,
+    librechat,
+    litellm,
+    messages,
+    open_webui,
+    swe_agent,
+    tau_bench,
+)
+from licet.intake.archives import Member
+from licet.intake.lines import Source, head
+from licet.intake.reading import Broken, Read, Skipped
 from licet.intake.records import Pass, Progress
 
 FILES_MAX = 1_000_000
@@ -35,18 +50,32 @@ class Reader(Protocol):
     @property
     def name(self) -> str: ...
 
-    def recognises(self, path: Path, head: bytes) -> bool: ...
+    def recognises(self, path: Source, head: bytes) -> bool: ...
 
-    def read(self, path: Path, one_pass: Pass | None = None) -> Iterator[Read]: ...
+    def read(self, path: Source, one_pass: Pass | None = None) -> Iterator[Read]: ...
 
 
-READERS: tuple[Reader, ...] = (claude_code, chatgpt, messages)
+READERS: tuple[Reader, ...] = (
+    claude_code,
+    claude_ai,
+    chatgpt,
+    librechat,
+    open_webui,
+    chatbot_ui,
+    cline,
+    litellm,
+    swe_agent,
+    tau_bench,
+    messages,
+)
 
 
 class _Found(NamedTuple):
-    path: Path
+    """A file, or a member of an archive, and who reads it, or why nobody does."""
+
+    path: Source
     reader: Reader | None
-    skipped: str
+    unread: Broken | Skipped | None = None
 
 
 def names() -> tuple[str, ...]:
@@ -61,7 +90,7 @@ def detect(path: Path) -> Reader:
 
 def size(path: Path) -> int:
     """How many bytes `read` will read, as they lie on disk."""
-    return sum(found.path.stat().st_size for found in _found(path) if found.reader)
+    return sum(_on_disk(found.path).stat().st_size for found in _whole_files(_found(path)))
 
 
 def read(path: Path, progress: Progress | None = None) -> Iterator[Read]:
@@ -73,17 +102,33 @@ def _read(files: list[_Found], one_pass: Pass) -> Iterator[Read]:
     for found in files:
         if found.reader:
             yield from found.reader.read(found.path, one_pass)
-        else:
-            yield Skipped(place=str(found.path), reason=found.skipped)
+        if found.unread:
+            yield found.unread
+    for found in _whole_files(files):
+        if isinstance(found.path, Member):
+            # What lies between the members, and the members that were passed over.
+            archive = found.path.archive
+            in_it = (f.path for f in files if f.reader and isinstance(f.path, Member) and f.path.archive == archive)
+            one_pass.progress(archive.stat().st_size - sum(member.packed_bytes for member in in_it))
+
+
+def _whole_files(files: list[_Found]) -> list[_Found]:
+    """One for each file on disk of which something is read."""
+    return list({_on_disk(found.path): found for found in files if found.reader}.values())
+
+
+def _on_disk(path: Source) -> Path:
+    return path.archive if isinstance(path, Member) else path
 
 
 def _found(path: Path) -> list[_Found]:
     """Every file and its reader; at least one has one."""
     if not path.exists():
         raise InputError("there is no such file or folder", file=str(path))
-    found = [_recognised(file) for file in _files(path)]
+    found = [recognised for file in _files(path) for recognised in _unpacked(file)]
     if not any(file.reader for file in found):
-        what = "no file in it is of a known format" if path.is_dir() else found[0].skipped
+        alone = found[0].unread if len(found) == 1 else None
+        what = alone.reason if isinstance(alone, Skipped) else "no file in it is of a known format"
         raise InputError(what, f"the formats are {', '.join(f'`{name}`' for name in names())}", file=str(path))
     return found
 
@@ -101,10 +146,28 @@ def _files(path: Path) -> list[Path]:
     return files
 
 
-def _recognised(path: Path) -> _Found:
+def _unpacked(path: Path) -> list[_Found]:
+    """A file, or each member where it is an archive."""
+    try:
+        if not archives.is_archive(path):
+            return [_recognised(path)]
+        members, cut = archives.members(path)
+    except OSError:
+        return [_Found(path, None, Skipped(place=str(path), reason="the file cannot be opened"))]
+    if len(members) > archives.MEMBERS_MAX:
+        raise InputError(f"there are more than {archives.MEMBERS_MAX} files in it", "unpack it", file=str(path))
+    found = [_recognised(member) for member in members]
+    if cut:
+        end = Broken(place=str(path), message="the archive is cut off: what lies behind its end is not here")
+        found.append(_Found(path, None, end))
+    return found
+
+
+def _recognised(path: Source) -> _Found:
     try:
         start = head(path)
     except OSError:
-        return _Found(path, None, "the file cannot be opened")
+        return _Found(path, None, Skipped(place=str(path), reason="the file cannot be opened"))
     reader = next((reader for reader in READERS if reader.recognises(path, start)), None)
-    return _Found(path, reader, "" if reader else "the file is of no known format")
+    unread = None if reader else Skipped(place=str(path), reason="the file is of no known format")
+    return _Found(path, reader, unread)

@@ -1,9 +1,15 @@
 """The elements of a JSON array of any length, one at a time, in memory bounded by one element.
 
+An object that stands where an array could (an export of one conversation, or several objects one after another)
+is an element too, where ``objects`` says so.
+
 Only brackets, commas and strings are understood here, which is enough to find where an element ends (RFC 8259);
 whether an element is valid is for the decoder that gets it. So one bad element costs itself and not the rest.
 An array that is cut off gives the elements that were whole, then a `Flaw`. Arrays written one after another (two
 exports concatenated) count on. For a valid array the elements are those of `json.loads`, in order.
+
+A string that takes more than STRING_BYTES_MAX in the file becomes OVER_LONG, so that one endless message costs
+itself and not its conversation; `records.bounded` rejects the turn that holds it. Every other string is as it was.
 """
 
 from __future__ import annotations
@@ -13,10 +19,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from licet.intake.lines import valid_utf8
+from licet.intake.lines import Source, chunks, lines
 from licet.intake.reading import Broken
+from licet.intake.records import OVER_LONG, Progress, sized, valid_utf8
+from licet.vault.content import TURN_BYTES_MAX
 
 ELEMENT_BYTES_MAX = 256 * 2**20
+STRING_BYTES_MAX = TURN_BYTES_MAX
 KEYS_MAX = 64
 
 _SPACE = b" \t\r\n"
@@ -38,7 +47,7 @@ _RUN_INSIDE = re.compile(_run_with(_STRING + rb"|" + _LOW), re.S)
 _RUN_BETWEEN = re.compile(rb'[^"\[\]{},]*+(?:' + _STRING + rb'[^"\[\]{},]*+)*+', re.S)
 _REST_OF_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.S)
 # A string, with the colon that makes it a key; a bracket; or the quote of a string that is cut off.
-_TOKEN = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"\s*+(:?)|[\[\]{}"]', re.S)
+TOKEN = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"\s*+(:?)|[\[\]{}"]', re.S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +67,38 @@ class Flaw:
 Found: TypeAlias = Element | Flaw
 
 
+def records(path: Source, progress: Progress, *, by_lines: bool = False) -> Iterator[tuple[str, bytes | Broken]]:
+    """The place and the bytes of each record of a file: of each line, or of each element and object.
+
+    An element may hold bytes that are not UTF-8; `records.decode` finds them where it is not told otherwise.
+    """
+    if by_lines:
+        for line in lines(path, progress):
+            yield (line.place, line) if isinstance(line, Broken) else (f"{path}:{line.number}", line.raw)
+        return
+    for found in elements(chunks(path, progress), objects=True, utf8=False):
+        place = f"{path}#[{found.index}]"
+        yield place, Broken(place=place, message=found.message) if isinstance(found, Flaw) else found.raw
+
+
 def elements(
-    chunks: Iterable[bytes | Broken], element_bytes_max: int = ELEMENT_BYTES_MAX, within: str = ""
+    chunks: Iterable[bytes | Broken],
+    element_bytes_max: int = ELEMENT_BYTES_MAX,
+    within: str = "",
+    *,
+    objects: bool = False,
+    string_bytes_max: int = STRING_BYTES_MAX,
+    utf8: bool = True,
 ) -> Iterator[Found]:
     """The elements of an array, or of the array that is the value of the first key ``within`` of an object.
 
-    What follows the array of a key is not read.
+    What follows the array of a key is not read. Without ``utf8`` an element may hold bytes that are not UTF-8: then
+    who decodes its parts finds them, and one part is Broken instead of all.
     """
-    splitter = _Splitter(element_bytes_max, within)
+    splitter = _Splitter(element_bytes_max, min(string_bytes_max, element_bytes_max), within, objects, utf8)
     for chunk in chunks:
         if isinstance(chunk, Broken):
-            yield from splitter.finish()
-            yield Flaw(splitter.index, chunk.message)
+            yield from splitter.finish(chunk.message)
             return
         yield from splitter.feed(chunk)
         if splitter.stopped:
@@ -86,7 +115,7 @@ def keys(head: bytes) -> frozenset[bytes]:
     depth = 0
     if head.lstrip(_SPACE)[:1] != b"{":
         return frozenset()
-    for token in _TOKEN.finditer(head):
+    for token in TOKEN.finditer(head):
         byte = token[0][:1]
         depth += (byte in b"[{") - (byte in b"]}")
         if token[2] and depth == 1:
@@ -96,12 +125,24 @@ def keys(head: bytes) -> frozenset[bytes]:
     return frozenset(found)
 
 
+def first_keys(head: bytes) -> frozenset[bytes]:
+    """The keys of the object that a head begins with, or of the first one in the array that it begins with."""
+    return keys(head.lstrip(_SPACE).removeprefix(b"["))
+
+
 @dataclass(slots=True)
 class _Splitter:
-    """Where the split stands between two chunks. ``held`` counts all bytes of the current element, kept or not."""
+    """Where the split stands between two chunks. ``held`` counts all bytes of the current element, kept or not.
+
+    ``bare`` says that the element is an object without an array around it. Of a string that a chunk cuts off,
+    ``string_from`` is the number of the piece that it begins with and ``string_held`` what it has taken until here.
+    """
 
     element_bytes_max: int
+    string_bytes_max: int
     within: str
+    objects: bool
+    utf8: bool
     index: int = 0
     depth: int = 0
     stopped: bool = False
@@ -110,6 +151,9 @@ class _Splitter:
     first: bool = True
     opened: bool = False
     after_comma: bool = False
+    bare: bool = False
+    string_from: int = 0
+    string_held: int = 0
     held: int = 0
     pieces: list[bytes] = field(default_factory=list)
 
@@ -119,31 +163,41 @@ class _Splitter:
             if self.depth == 0:
                 at = begin = self._open(chunk, at)
                 if self.stopped and not (self.within and self.opened):
-                    yield Flaw(self.index, "what stands here is not a JSON array")
+                    known = "neither a JSON array nor an object" if self.objects else "not a JSON array"
+                    yield Flaw(self.index, f"what stands here is {known}")
                 continue
             end = at if self.in_string else self._run(chunk, at)
             if self.in_string:
-                at = self._leave_string(chunk, at)
+                at = begin = self._leave_string(chunk, at)
                 continue
             byte, at = chunk[end : end + 1], end + 1
-            self.in_string = byte == b'"'
+            if byte == b'"':
+                self._keep(chunk[begin:at])
+                begin = at
+                self.in_string, self.string_from, self.string_held = True, len(self.pieces), 0
             if byte == b"," or (self.depth == 1 and byte and byte in b"]}"):
                 self._keep(chunk[begin:end])
                 yield from self._end_element(comma=byte == b",")
                 begin = at
             if byte:
                 self.depth += (byte in b"[{") - (byte in b"]}")
-        if self.depth:
+            if self.bare and self.depth == 1 and byte == b"}":
+                self._keep(chunk[begin:at])
+                yield from self._end_element(comma=True)
+                begin, self.depth, self.bare = at, 0, False
+        if self.depth and not self.in_string:
             self._keep(chunk[begin:])
 
-    def finish(self) -> Iterator[Found]:
+    def finish(self, damage: str = "") -> Iterator[Found]:
         """What is left where the bytes end; an element that is closed but has nothing behind it was whole."""
         if self.stopped or self.depth == 0:
+            if damage:
+                yield Flaw(self.index, damage)
             return
         closed = b"".join(self.pieces).rstrip(_SPACE)[-1:] in (b"}", b"]", b'"')
         if self.depth == 1 and not self.in_string and closed:
             yield from self._end_element(comma=True)
-        yield Flaw(self.index, "the file ends before the array does")
+        yield Flaw(self.index, damage or f"the file ends before the {'object' if self.bare else 'array'} does")
 
     def _start(self, chunk: bytes) -> int:
         if not self.first:
@@ -157,6 +211,10 @@ class _Splitter:
         byte = chunk[at : at + 1]
         if byte == b"[" and not (self.within and self.opened):
             self.depth, self.after_comma, self.opened = 1, False, True
+        elif byte == b"{" and self.objects:
+            # The depth of an element of an array; the brace itself is part of it.
+            self.depth, self.bare = 1, True
+            return at
         elif byte not in _SPACE:
             self.stopped = True
         return at + 1
@@ -170,28 +228,43 @@ class _Splitter:
         """Behind the string that an earlier chunk began, or at the end of this chunk, still in it."""
         if self.escaped:
             self.escaped = False
+            self._keep_string(chunk[at : at + 1])
             return at + 1
         found = _REST_OF_STRING.match(chunk, at)
         assert found is not None, "a pattern that may be empty always matches"
         stop = chunk[found.end() : found.end() + 1]
         self.in_string, self.escaped = stop != b'"', stop == b"\\"
+        self._keep_string(chunk[at : found.end()] + (stop if self.in_string else b""))
+        if not self.in_string:
+            self.held += min(self.string_held, self.string_bytes_max)
+            self._keep(b'"')
         return found.end() + len(stop)
+
+    def _keep_string(self, piece: bytes) -> None:
+        before, self.string_held = self.string_held, self.string_held + len(piece)
+        if self.string_held <= self.string_bytes_max:
+            self.pieces.append(piece)
+        elif before <= self.string_bytes_max:
+            self.pieces[self.string_from :] = [OVER_LONG.encode()]
 
     def _keep(self, piece: bytes) -> None:
         self.held += len(piece)
-        self.pieces = [*self.pieces, piece] if self.held <= self.element_bytes_max else []
+        if self.held <= self.element_bytes_max:
+            self.pieces.append(piece)
+        else:
+            self.pieces = []
 
     def _end_element(self, *, comma: bool) -> Iterator[Found]:
         raw, held = b"".join(self.pieces).strip(_SPACE), self.held
         self.pieces, self.held = [], 0
         absent, self.after_comma = not raw and not comma and not self.after_comma, comma
         if held > self.element_bytes_max:
-            yield Flaw(self.index, f"the element is over {self.element_bytes_max} bytes")
+            yield Flaw(self.index, f"the element is over {sized(self.element_bytes_max)}")
         elif absent:
             return
         elif not raw:
             yield Flaw(self.index, "there is no element between two commas")
-        elif not valid_utf8(raw):
+        elif self.utf8 and not valid_utf8(raw):
             yield Flaw(self.index, "not valid UTF-8")
         else:
             yield Element(self.index, raw)

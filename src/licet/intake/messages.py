@@ -9,25 +9,28 @@ the same line in two files is one conversation; without one a message is named b
 `system` and `developer` are Skipped, `tool` and the older `function` are Role.tool with origin `tool`. An author
 of any other name is Broken: it cannot be said who spoke. The host application wrote these lines, so the surface
 is `app`; an import can say otherwise.
+
+The shape of a message is that of other formats too: they read theirs with `read_message`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 
 import msgspec
 
 from licet.intake import json_stream
-from licet.intake.lines import lines
-from licet.intake.reading import Broken, Read, ReadTurn, Skipped
+from licet.intake.lines import Source, lines
+from licet.intake.reading import Broken, Read, Skipped
 from licet.intake.records import (
     CALLS_MAX,
     Pass,
     Recent,
+    Setting,
     Unreadable,
-    bounded,
+    by,
     decode,
     moment,
     nothing_said,
@@ -47,6 +50,9 @@ _ROLES = {
     "function": Role.tool,
 }
 
+# Keys of records of other formats that hold messages as well.
+_OTHERS = frozenset({b"sessionId", b"conversationId", b"call_type", b"response", b"litellm_params"})
+
 
 class _Address(msgspec.Struct):
     url: str | None = None
@@ -57,7 +63,7 @@ class _File(msgspec.Struct):
     file_id: str | None = None
 
 
-class _Part(msgspec.Struct):
+class Part(msgspec.Struct):
     type: str | None = None
     text: str | None = None
     refusal: str | None = None
@@ -79,9 +85,9 @@ class _Call(msgspec.Struct):
     custom: _Function | None = None
 
 
-class _Message(msgspec.Struct):
+class Message(msgspec.Struct):
     role: str | None = None
-    content: str | list[str | _Part] | None = None
+    content: str | list[str | Part] | None = None
     refusal: str | None = None
     name: str | None = None
     tool_calls: list[_Call] | None = None
@@ -105,16 +111,17 @@ class _Line(msgspec.Struct):
 
 
 _line = msgspec.json.Decoder(_Line)
-_message = msgspec.json.Decoder(_Message)
+_message = msgspec.json.Decoder(Message)
 _anything = msgspec.json.Decoder()
 
 
-def recognises(path: Path, head: bytes) -> bool:
+def recognises(path: Source, head: bytes) -> bool:
     """Whether one of the first lines is an object with messages. Its end may lie beyond the head."""
-    return any(b"messages" in json_stream.keys(line) for line in head.split(b"\n", HEAD_LINES_MAX)[:HEAD_LINES_MAX])
+    first_lines = head.split(b"\n", HEAD_LINES_MAX)[:HEAD_LINES_MAX]
+    return any(b"messages" in keys and not keys & _OTHERS for keys in map(json_stream.keys, first_lines))
 
 
-def read(path: Path, one_pass: Pass | None = None) -> Iterator[Read]:
+def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
     """Every message of every line, as turns, Skipped or Broken."""
     one_pass = one_pass or Pass()
     for line in lines(path, one_pass.progress):
@@ -130,58 +137,61 @@ def read(path: Path, one_pass: Pass | None = None) -> Iterator[Read]:
 
 
 def _read_line(place: str, line: _Line, raw: bytes) -> Iterator[Read]:
-    host_conversation = _name(line.conversation_id, line.id) or stable_id(_canonical(raw))
-    calls = Recent(CALLS_MAX)
-    if not line.messages:
-        yield nothing_said(place)
-    for index, message_raw in enumerate(line.messages):
-        here = f"{place}#messages[{index}]"
-        message = decode(bytes(message_raw), _message)
-        if isinstance(message, Unreadable):
-            yield Broken(place=here, message=message.message)
-        elif message.role in ("system", "developer"):
-            yield Skipped(place=here, reason=f"a message of role `{message.role}`")
-        elif message.role not in _ROLES:
-            yield Broken(place=here, message="a role that is not known")
-        else:
-            yield _read_message(here, line, host_conversation, index, message, calls)
-
-
-def _read_message(
-    place: str, line: _Line, host_conversation: str, index: int, message: _Message, calls: Recent
-) -> Read:
-    role = _ROLES[message.role or ""]
-    content = message.content or []
-    parts: list[str | _Part] = [content] if isinstance(content, str) else content
-    text, attachments = _text(parts, message.refusal), _attachments(parts)
-    asked = _calls(message)
-    for call in asked:
-        calls.note(call.id, call.name)
-    call_id = message.tool_call_id or ""
-    if role is not Role.tool and not (text or attachments or asked):
-        return nothing_said(place)
-    origins = {Role.user: "typed" if text else "upload", Role.assistant: "assistant", Role.tool: "tool"}
-    return bounded(
-        ReadTurn(
-            place=place,
-            host_conversation=host_conversation,
-            host_turn=_name(message.id) or str(index),
-            at=_first_moment(message.created_at, message.timestamp, line.created_at, line.timestamp),
-            role=role,
-            origin=origins[role],
+    dialogue = Dialogue(
+        Setting(
+            host_conversation=_name(line.conversation_id, line.id) or stable_id(canonical(raw)),
             kind=Kind.chat,
             surface="app",
-            content=Content(
-                text=text,
-                tool_calls=asked,
-                tool_call_id=call_id if role is Role.tool else "",
-                tool_name=(message.name or calls.get(call_id) or "") if role is Role.tool else "",
-                attachments=attachments,
-                model=(line.model or "") if role is Role.assistant else "",
-            ),
             title=line.title or "",
             host_account=_name(line.account, line.user),
-        )
+        ),
+        at=_first_moment(line.created_at, line.timestamp),
+        model=line.model or "",
+    )
+    if not line.messages:
+        yield nothing_said(place)
+    for index, message in enumerate(line.messages):
+        yield from read_message(f"{place}#messages[{index}]", dialogue, str(index), bytes(message))
+
+
+@dataclass(frozen=True, slots=True)
+class Dialogue:
+    """What is known of all its messages: ``at`` and ``model`` are for those that have none; ``calls`` were made."""
+
+    setting: Setting
+    at: datetime | None = None
+    model: str = ""
+    calls: Recent = field(default_factory=lambda: Recent(CALLS_MAX))
+
+
+def read_message(place: str, dialogue: Dialogue, index: str, raw: bytes) -> Iterator[Read]:
+    """One message in the shape of OpenAI's; ``index`` is its id where it has none of its own."""
+    message = decode(raw, _message)
+    if isinstance(message, Unreadable):
+        yield Broken(place=place, message=message.message)
+    elif message.role in ("system", "developer"):
+        yield Skipped(place=place, reason=f"a message of role `{message.role}`")
+    elif message.role not in _ROLES:
+        yield Broken(place=place, message="a role that is not known")
+    else:
+        at = _first_moment(message.created_at, message.timestamp) or dialogue.at
+        said = by(_ROLES[message.role], _content(dialogue, message))
+        yield from dialogue.setting.turns(place, _name(message.id) or index, at, [said])
+
+
+def _content(dialogue: Dialogue, message: Message) -> Content:
+    role = _ROLES[message.role or ""]
+    asked, parts = calls_of(message), parts_of(message)
+    for call in asked:
+        dialogue.calls.note(call.id, call.name)
+    call_id = message.tool_call_id or ""
+    return Content(
+        text=text_of(parts, message.refusal),
+        tool_calls=asked,
+        tool_call_id=call_id if role is Role.tool else "",
+        tool_name=(message.name or dialogue.calls.get(call_id) or "") if role is Role.tool else "",
+        attachments=_attachments(parts),
+        model=dialogue.model if role is Role.assistant else "",
     )
 
 
@@ -193,31 +203,36 @@ def _name(*ids: str | int | None) -> str:
     return next((str(found) for found in ids if found not in (None, "")), "")
 
 
-def _canonical(raw: bytes) -> bytes:
+def canonical(raw: bytes) -> bytes:
+    """The JSON of a value with its keys sorted and no white space; the bytes themselves if they are not JSON."""
     value = decode(raw, _anything)
     return raw if isinstance(value, Unreadable) else msgspec.json.encode(value, order="deterministic")
 
 
-def _text(parts: list[str | _Part], refusal: str | None) -> str:
+def parts_of(message: Message) -> list[str | Part]:
+    return [message.content] if isinstance(message.content, str) else message.content or []
+
+
+def text_of(parts: list[str | Part], refusal: str | None = None) -> str:
     said = [part if isinstance(part, str) else (part.text or part.refusal or "") for part in parts]
     return "\n".join(text for text in (*said, refusal or "") if text.strip())
 
 
-def _attachments(parts: list[str | _Part]) -> tuple[str, ...]:
+def _attachments(parts: list[str | Part]) -> tuple[str, ...]:
     """A name for each part that is not text; a picture given as its own bytes is named by its part's type."""
     return tuple(
-        _attachment(part) for part in parts if isinstance(part, _Part) and part.text is None and part.refusal is None
+        _attachment(part) for part in parts if isinstance(part, Part) and part.text is None and part.refusal is None
     )
 
 
-def _attachment(part: _Part) -> str:
+def _attachment(part: Part) -> str:
     file = part.file or _File(filename=part.filename, file_id=part.file_id)
     url = part.image_url.url if isinstance(part.image_url, _Address) else part.image_url
     address = "" if not url or url.startswith("data:") else url
     return file.filename or file.file_id or address or part.type or ""
 
 
-def _calls(message: _Message) -> tuple[ToolCall, ...]:
+def calls_of(message: Message) -> tuple[ToolCall, ...]:
     functions = [(call.id, call.function or call.custom) for call in message.tool_calls or []]
     older = [(None, message.function_call)] if message.function_call else []
     return tuple(

@@ -9,7 +9,7 @@ no time, or has no zone, is None: guessing a zone would move a date that retenti
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -17,8 +17,9 @@ from typing import TypeAlias, TypeVar
 
 import msgspec
 
-from licet.intake.reading import Broken, ReadTurn, Skipped
-from licet.vault.content import TURN_BYTES_MAX
+from licet.intake.reading import Broken, Read, ReadTurn, Skipped
+from licet.policy.state import Kind, Role
+from licet.vault.content import TURN_BYTES_MAX, Content
 
 T = TypeVar("T")
 Progress: TypeAlias = Callable[[int], None]
@@ -30,6 +31,10 @@ _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.S
 )
 _REPLACEMENT = rb"\ufffd"
+
+# What stands for a string that was over the bound and was not kept: noncharacters, which no text is exchanged with
+# (Unicode, 23.7). A file that holds it nevertheless loses that turn and nothing else.
+OVER_LONG = "\U0010fffe over the bound \U0010fffe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +79,14 @@ class Pass:
     seen: Recent = field(default_factory=lambda: Recent(SEEN_MAX))
 
 
-def decode(raw: bytes, decoder: msgspec.json.Decoder[T]) -> T | Unreadable:
-    """The value of one record's JSON. Lone surrogates are mended only where decoding fails, so others pay nothing."""
+def decode(raw: bytes, decoder: msgspec.json.Decoder[T], *, in_parts: bool = False) -> T | Unreadable:
+    """The value of one record's JSON. Lone surrogates are mended only where decoding fails, so others pay nothing.
+
+    A decoder does not look into what it skips; so the bytes are checked to be UTF-8, except of a record that is
+    decoded ``in_parts``, each of which is checked by itself.
+    """
+    if not in_parts and not valid_utf8(raw):
+        return Unreadable("not valid UTF-8")
     try:
         return decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -86,6 +97,23 @@ def decode(raw: bytes, decoder: msgspec.json.Decoder[T]) -> T | Unreadable:
         return decoder.decode(mended)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return _unreadable(error)
+
+
+def valid_utf8(raw: bytes) -> bool:
+    """Whether bytes are UTF-8; asked of whole records, because a decoder does not look into keys that it skips."""
+    if raw.isascii():
+        return True
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def decode_or(raw: bytes, decoder: msgspec.json.Decoder[T], otherwise: T) -> T:
+    """The value of a record's JSON, or ``otherwise`` where that does not decode: for what is read before it is told."""
+    value = decode(raw, decoder)
+    return otherwise if isinstance(value, Unreadable) else value
 
 
 def mend(raw: bytes) -> bytes:
@@ -115,12 +143,82 @@ def stable_id(raw: bytes) -> str:
     return blake2b(raw, digest_size=16).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One author's part of a record, before it has an id."""
+
+    role: Role
+    origin: str
+    content: Content
+
+
+def by(role: Role, content: Content) -> Said:
+    """A part with the origin that its role gives; what a person sent without a word is an upload."""
+    origins = {Role.user: "typed" if content.text else "upload", Role.assistant: "assistant", Role.tool: "tool"}
+    return Said(role, origins[role], content)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What the turns of one conversation have in common."""
+
+    host_conversation: str
+    kind: Kind
+    surface: str
+    title: str = ""
+    host_account: str = ""
+
+    def turns(self, place: str, host_turn: str, at: datetime | None, said: Iterable[Said]) -> Iterator[Read]:
+        """The parts of one record as turns, the first with the record's own id, the next ``id#2`` and so on."""
+        number = 0
+        for part in said:
+            content = part.content
+            if part.role is not Role.tool and not (content.text or content.tool_calls or content.attachments):
+                continue
+            number += 1
+            yield bounded(
+                ReadTurn(
+                    place=place,
+                    host_conversation=self.host_conversation,
+                    host_turn=host_turn if number == 1 else f"{host_turn}#{number}",
+                    at=at,
+                    role=part.role,
+                    origin=part.origin,
+                    kind=self.kind,
+                    surface=self.surface,
+                    content=content,
+                    title=self.title,
+                    host_account=self.host_account,
+                )
+            )
+        if not number:
+            yield nothing_said(place)
+
+
+def branch(parents: Mapping[str, str | None], tip: str | None) -> list[str]:
+    """The ids from the root to ``tip``. A chain that runs in a circle ends where it closes."""
+    chain: dict[str, None] = {}
+    while tip is not None and tip in parents and tip not in chain:
+        chain[tip] = None
+        tip = parents[tip]
+    return list(reversed(chain))
+
+
+def elsewhere(place: str) -> Skipped:
+    return Skipped(place=place, reason="on a branch that is not shown")
+
+
 def bounded(turn: ReadTurn) -> ReadTurn | Broken:
     """The turn, or Broken if what it says is over TURN_BYTES_MAX."""
-    content = turn.content
-    if _utf8_bytes(content.text) + sum(_utf8_bytes(call.arguments) for call in content.tool_calls) > TURN_BYTES_MAX:
-        return Broken(place=turn.place, message=f"the turn is over {TURN_BYTES_MAX} bytes")
+    said = (turn.content.text, *(call.arguments for call in turn.content.tool_calls))
+    if sum(map(_utf8_bytes, said)) > TURN_BYTES_MAX or any(OVER_LONG in text for text in said):
+        return Broken(place=turn.place, message=f"the turn is over {sized(TURN_BYTES_MAX)}")
     return turn
+
+
+def sized(count: int) -> str:
+    """A number of bytes as people say it."""
+    return f"{count // 2**20} MiB" if count and count % 2**20 == 0 else f"{count} bytes"
 
 
 def nothing_said(place: str) -> Skipped:

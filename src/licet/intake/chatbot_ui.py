@@ -1,0 +1,64 @@
+"""Chatbot UI's export: ``{"version": 4, "history": [..], "folders": [..], "prompts": [..]}``.
+
+This follows version 4 as it is written. A conversation is a list of messages in the shape of OpenAI's, without
+times; its ``prompt`` is the system's and is not read. Folders and prompts hold nothing said by anybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from licet.intake import json_stream
+from licet.intake.lines import Source, chunks
+from licet.intake.messages import Dialogue, read_message
+from licet.intake.reading import Broken, Read
+from licet.intake.records import Pass, Setting, Unreadable, decode, nothing_said, stable_id
+from licet.policy.state import Kind
+
+name = "chatbot-ui"
+
+
+class _Model(msgspec.Struct):
+    id: str | None = None
+
+
+class _Conversation(msgspec.Struct):
+    messages: list[msgspec.Raw]
+    id: str | int | None = None
+    name: str | None = None
+    model: _Model | None = None
+
+
+_conversation = msgspec.json.Decoder(_Conversation)
+
+
+def recognises(path: Source, head: bytes) -> bool:
+    """Whether the head is that of one object with a version and a history."""
+    return json_stream.keys(head) >= {b"version", b"history"}
+
+
+def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
+    """Every conversation of one export, as turns, Skipped or Broken."""
+    one_pass = one_pass or Pass()
+    for found in json_stream.elements(chunks(path, one_pass.progress), within="history"):
+        place = f"{path}#history[{found.index}]"
+        if isinstance(found, json_stream.Flaw):
+            yield Broken(place=place, message=found.message)
+            continue
+        conversation = decode(found.raw, _conversation)
+        if isinstance(conversation, Unreadable):
+            yield Broken(place=place, message=conversation.message)
+        else:
+            yield from _read_conversation(place, conversation, found.raw)
+
+
+def _read_conversation(place: str, conversation: _Conversation, raw: bytes) -> Iterator[Read]:
+    named = conversation.id if conversation.id not in (None, "") else stable_id(raw)
+    setting = Setting(str(named), kind=Kind.chat, surface="app", title=conversation.name or "")
+    dialogue = Dialogue(setting, model=(conversation.model or _Model()).id or "")
+    if not conversation.messages:
+        yield nothing_said(place)
+    for index, message in enumerate(conversation.messages):
+        yield from read_message(f"{place}.messages[{index}]", dialogue, str(index), bytes(message))

@@ -1,0 +1,238 @@
+"""Claude.ai's data export: ``conversations.json``, in the zip or out of it, or one conversation alone.
+
+There is no published schema; this follows exports as they are written. A file is an array of conversations, each
+with its ``chat_messages``, of which `human` is the person.
+
+* Where a message has ``content``, that is what is read, block by block; else its ``text``. The client fills ``text``
+  with a placeholder where a block could not be shown, so it is not taken for what was said.
+* A tool's use is a call of the assistant's, and its result is a turn of its own, Role.tool with origin `tool`, be it
+  a search, a connector's answer or a file: what follows in the same message is another turn of the assistant.
+* Thinking is dropped: it was not part of the answer that was shown. A block of an unknown type is Skipped.
+* Attachments and files are named, an unnamed one by its type; what was extracted from them is not taken in.
+* Messages name their parents in newer exports. Then a conversation is the branch up from
+  ``current_leaf_message_uuid`` or, without that, from the last message; the others are Skipped.
+* A conversation marked ``is_temporary`` is kept out whole: incognito chats are never used.
+* An export of an organisation holds several accounts; then each conversation carries its account's uuid.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import msgspec
+
+from licet.intake import json_stream
+from licet.intake.lines import Source, has_several
+from licet.intake.reading import Broken, Read, Skipped
+from licet.intake.records import (
+    CALLS_MAX,
+    Pass,
+    Recent,
+    Said,
+    Setting,
+    Unreadable,
+    branch,
+    by,
+    decode,
+    decode_or,
+    elsewhere,
+    mend,
+    moment,
+    nothing_said,
+    stable_id,
+)
+from licet.policy.state import Kind, Role
+from licet.vault.content import Content, ToolCall
+
+name = "claude-ai"
+
+_ROLES = {"human": Role.user, "user": Role.user, "assistant": Role.assistant}
+_DROPPED = frozenset({"thinking", "redacted_thinking", "token_budget", "flag"})
+_OWNER = re.compile(rb'"account"\s*:\s*\{\s*"uuid"\s*:\s*"([^"\\]{1,200})"')
+
+
+class _Block(msgspec.Struct):
+    type: str | None = None
+    text: str | None = None
+    id: str | None = None
+    name: str | None = None
+    input: msgspec.Raw = msgspec.Raw()
+    tool_use_id: str | None = None
+    content: msgspec.Raw = msgspec.Raw()
+
+
+class _File(msgspec.Struct):
+    file_name: str | None = None
+    file_type: str | None = None
+    file_kind: str | None = None
+
+
+class _Message(msgspec.Struct):
+    uuid: str | None = None
+    sender: str | None = None
+    text: str | None = None
+    content: list[_Block] | None = None
+    created_at: object = None
+    attachments: list[_File] | None = None
+    files: list[_File] | None = None
+
+
+class _Place(msgspec.Struct):
+    """Where a message stands in the tree; read for all messages first, and mildly: a broken one has no place."""
+
+    uuid: str | None = None
+    parent_message_uuid: str | None = None
+
+
+class _Account(msgspec.Struct):
+    uuid: str | None = None
+
+
+class _Conversation(msgspec.Struct):
+    chat_messages: list[msgspec.Raw]
+    uuid: str | None = None
+    name: str | None = None
+    account: _Account | None = None
+    current_leaf_message_uuid: str | None = None
+    is_temporary: bool | None = None
+
+
+_conversation = msgspec.json.Decoder(_Conversation)
+_message = msgspec.json.Decoder(_Message)
+_place = msgspec.json.Decoder(_Place)
+_result: msgspec.json.Decoder[str | list[_Block] | None] = msgspec.json.Decoder(str | list[_Block] | None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    setting: Setting
+    calls: Recent = field(default_factory=lambda: Recent(CALLS_MAX))
+
+
+def recognises(path: Source, head: bytes) -> bool:
+    """Whether the head is that of a conversation, or of an array of them, with chat messages."""
+    return b"chat_messages" in json_stream.first_keys(head)
+
+
+def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
+    """Every conversation of one export, as turns of its visible branch, Skipped or Broken."""
+    one_pass = one_pass or Pass()
+    several = has_several(path, _OWNER)
+    for place, raw in json_stream.records(path, one_pass.progress):
+        if isinstance(raw, Broken):
+            yield raw
+            continue
+        conversation = decode(raw, _conversation, in_parts=True)
+        if isinstance(conversation, Unreadable):
+            yield Broken(place=place, message=conversation.message)
+        elif conversation.is_temporary:
+            yield Skipped(place=place, reason="a conversation that is marked `is_temporary`")
+        else:
+            owner = (conversation.account or _Account()).uuid or ""
+            yield from _read_conversation(place, conversation, raw, owner if several else "")
+
+
+def _read_conversation(place: str, conversation: _Conversation, raw: bytes, owner: str) -> Iterator[Read]:
+    setting = Setting(
+        host_conversation=conversation.uuid or stable_id(raw),
+        kind=Kind.chat,
+        surface="app",
+        title=conversation.name or "",
+        host_account=owner,
+    )
+    reading, shown = _Reading(setting), _shown(conversation)
+    for index, message in enumerate(conversation.chat_messages):
+        here = f"{place}.chat_messages[{index}]"
+        if index in shown:
+            yield from _read_message(here, reading, str(index), bytes(message))
+        else:
+            yield elsewhere(here)
+    if not conversation.chat_messages:
+        yield nothing_said(place)
+
+
+def _shown(conversation: _Conversation) -> frozenset[int]:
+    """The numbers of the messages on the branch that is shown; of all of them where they do not name parents."""
+    everything = range(len(conversation.chat_messages))
+    places = [decode_or(bytes(raw), _place, _Place()) for raw in conversation.chat_messages]
+    parents = {place.uuid: place.parent_message_uuid for place in places if place.uuid}
+    if not any(parent in parents for parent in parents.values()):
+        return frozenset(everything)
+    leaf = conversation.current_leaf_message_uuid
+    chain = set(branch(parents, leaf if leaf in parents else next(reversed(parents))))
+    return frozenset(index for index in everything if places[index].uuid in chain or not places[index].uuid)
+
+
+def _read_message(place: str, reading: _Reading, index: str, raw: bytes) -> Iterator[Read]:
+    message = decode(raw, _message)
+    if isinstance(message, Unreadable):
+        yield Broken(place=place, message=message.message)
+        return
+    role = _ROLES.get(message.sender or "")
+    if role is None:
+        yield Skipped(place=place, reason="an author that is not known")
+        return
+    yield from reading.setting.turns(
+        place, message.uuid or index, moment(message.created_at), _said(reading, message, role)
+    )
+    if any(not _is_known(block) for block in message.content or []):
+        yield Skipped(place=place, reason="a block of a type that is not known")
+
+
+def _said(reading: _Reading, message: _Message, role: Role) -> Iterator[Said]:
+    """What each author says in a message, in its order; what was attached goes with the first words."""
+    blocks = message.content or [_Block(type="text", text=message.text)]
+    attachments, own = _attachments(message), list[_Block]()
+    for block in blocks:
+        if not (block.type or "").endswith("tool_result"):
+            own.append(block)
+            continue
+        yield by(role, _content(reading, own, attachments))
+        yield by(Role.tool, _answer(reading, block))
+        attachments, own = (), []
+    yield by(role, _content(reading, own, attachments))
+
+
+def _content(reading: _Reading, blocks: list[_Block], attachments: tuple[str, ...]) -> Content:
+    asked = [block for block in blocks if (block.type or "").endswith("tool_use")]
+    for block in asked:
+        reading.calls.note(block.id or "", block.name or "")
+    return Content(
+        text=_text(blocks),
+        tool_calls=tuple(
+            ToolCall(id=block.id or "", name=block.name or "", arguments=_json_text(block.input) or "{}")
+            for block in asked
+        ),
+        attachments=attachments,
+    )
+
+
+def _answer(reading: _Reading, block: _Block) -> Content:
+    result = decode(bytes(block.content) or b"null", _result)
+    if isinstance(result, Unreadable):  # a shape of its own: what the tool gave is kept as it gave it
+        result = _json_text(block.content)
+    text = result if isinstance(result, str) else _text(result or [])
+    named = block.name or reading.calls.get(block.tool_use_id or "") or ""
+    return Content(text=text, tool_call_id=block.tool_use_id or "", tool_name=named)
+
+
+def _is_known(block: _Block) -> bool:
+    known = block.type or ""
+    return known in _DROPPED or known in ("text", "voice_note") or known.endswith(("tool_use", "tool_result"))
+
+
+def _text(blocks: list[_Block]) -> str:
+    said = (block.text for block in blocks if block.type in ("text", "voice_note"))
+    return "\n".join(text for text in said if text and text.strip())
+
+
+def _attachments(message: _Message) -> tuple[str, ...]:
+    given = [*(message.attachments or []), *(message.files or [])]
+    names = (file.file_name or file.file_type or file.file_kind or "unnamed" for file in given)
+    return tuple(dict.fromkeys(names))
+
+
+def _json_text(raw: msgspec.Raw) -> str:
+    return mend(bytes(raw)).decode()

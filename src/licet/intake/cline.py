@@ -1,0 +1,251 @@
+"""Cline's sessions: ``<session>.messages.json`` of version 1, and the older ``api_conversation_history.json`` of a task.
+
+The first follows Cline's own description of the file: ``{"version", "sessionId", "agent", "messages": [..]}``, with
+blocks in the shape of Anthropic's messages. The second is that list of messages alone, with neither ids nor times.
+
+* The client writes as "user" too: results of tools, and in a text what it wraps in its own tags (the environment, the
+  contents of files, its rules). All that is Role.tool with origin `tool`. In a session a text without such tags is
+  what the person typed. In the older file only a text that begins with ``<task>``, ``<feedback>``, ``<answer>`` or
+  ``<user_message>`` is the person's, up to the end of that tag: the rest cannot be told from the client's, and in
+  doubt nobody spoke. A text behind the head of a tool's result is the tool's whatever it begins with, except where
+  the tool is one that asks the person.
+* A file that the person named with ``@`` is an attachment by its path; what was read from it is not taken in.
+* ``agent`` names who works in a session. In one of any other than `lead` what is "user" was written by the assistant,
+  and is Role.assistant, in a thread of that agent.
+* Thinking is dropped. ``system_prompt`` is not a turn. A block of an unknown type is Skipped.
+* A message without an id is named by its number; a task is named by its folder.
+
+Recordings of the client's network traffic (its test fixtures) hold no message of a person, and are not read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import msgspec
+
+from licet.intake import json_stream
+from licet.intake.lines import Source
+from licet.intake.reading import Broken, Read, Skipped
+from licet.intake.records import (
+    CALLS_MAX,
+    Pass,
+    Recent,
+    Said,
+    Setting,
+    Unreadable,
+    by,
+    decode,
+    decode_or,
+    mend,
+    moment,
+    nothing_said,
+)
+from licet.policy.state import Kind, Role
+from licet.vault.content import Content, ToolCall
+
+name = "cline"
+
+TASK_FILE = "api_conversation_history.json"
+
+_LEAD = "lead"
+_DROPPED = frozenset({"thinking", "redacted_thinking"})
+_TYPED_IN_TASK = re.compile(
+    r"\s*(?:The user (?:denied this operation and )?provided the following feedback:\s*)?"
+    r"<(task|feedback|answer|user_message)>\n?(.*?)\n?</\1>",
+    re.S,
+)
+_RESULT_HEAD = re.compile(r"\s*\[([a-z_]+)[^\n]*\] Result:\s*\Z")
+_ASKING = frozenset({"ask_followup_question", "attempt_completion", "plan_mode_respond"})
+_CLIENT_SPEAKS = re.compile(
+    r"<(?:environment_details|file_content|folder_content|url_content|workspace_diagnostics|terminal_output|task_progress"
+    r"|explicit_instructions|system-reminder|hook_context)\b"
+    r"|\A\s*\[(?:TASK RESUMPTION|ERROR\]|[a-z_]+(?: for '[^']*')?\] Result:)"
+)
+
+
+class _Source(msgspec.Struct):
+    media_type: str | None = None
+
+
+class _Block(msgspec.Struct):
+    type: str | None = None
+    text: str | None = None
+    id: str | None = None
+    name: str | None = None
+    path: str | None = None
+    title: str | None = None
+    input: msgspec.Raw = msgspec.Raw()
+    tool_use_id: str | None = None
+    content: msgspec.Raw = msgspec.Raw()
+    source: _Source | None = None
+
+
+class _Model(msgspec.Struct):
+    id: str | None = None
+
+
+class _Message(msgspec.Struct):
+    role: str | None = None
+    content: str | list[_Block] | None = None
+    id: str | None = None
+    ts: object = None
+    modelInfo: _Model | None = None
+
+
+class _Session(msgspec.Struct):
+    messages: list[msgspec.Raw]
+    sessionId: str | None = None
+    agent: str | None = None
+
+
+_session = msgspec.json.Decoder(_Session)
+_message = msgspec.json.Decoder(_Message)
+_result: msgspec.json.Decoder[str | list[_Block] | None] = msgspec.json.Decoder(str | list[_Block] | None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What is known of a session: who is "user" in it, and which calls were made."""
+
+    setting: Setting
+    thread: str = ""
+    is_task: bool = False
+    calls: Recent = field(default_factory=lambda: Recent(CALLS_MAX))
+
+
+def recognises(path: Source, head: bytes) -> bool:
+    """Whether the head is that of a session, or of the messages of a task by the name of its file."""
+    keys = json_stream.first_keys(head)
+    return keys >= {b"sessionId", b"messages"} or (_is_task(path) and keys >= {b"role", b"content"})
+
+
+def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
+    """Every message of one file, as turns, Skipped or Broken."""
+    one_pass = one_pass or Pass()
+    task = _Reading(_setting(path.parent.name or path.name), is_task=True)
+    for index, (place, raw) in enumerate(json_stream.records(path, one_pass.progress)):
+        if isinstance(raw, Broken):
+            yield raw
+        elif _is_task(path):
+            yield from _read_message(place, task, str(index), raw)
+        else:
+            yield from _read_session(place, path, raw)
+
+
+def _is_task(path: Source) -> bool:
+    return path.name.removesuffix(".gz") == TASK_FILE
+
+
+def _setting(host_conversation: str) -> Setting:
+    return Setting(host_conversation, kind=Kind.code, surface="cli")
+
+
+def _read_session(place: str, path: Source, raw: bytes) -> Iterator[Read]:
+    session = decode(raw, _session, in_parts=True)
+    if isinstance(session, Unreadable):
+        yield Broken(place=place, message=session.message)
+        return
+    agent = session.agent or _LEAD
+    reading = _Reading(_setting(session.sessionId or path.name), thread="" if agent == _LEAD else agent)
+    if not session.messages:
+        yield nothing_said(place)
+    for index, message in enumerate(session.messages):
+        yield from _read_message(f"{place}.messages[{index}]", reading, str(index), bytes(message))
+
+
+def _read_message(place: str, reading: _Reading, index: str, raw: bytes) -> Iterator[Read]:
+    message = decode(raw, _message)
+    if isinstance(message, Unreadable):
+        yield Broken(place=place, message=message.message)
+        return
+    if message.role not in ("user", "assistant"):
+        yield Skipped(place=place, reason="an author that is not known")
+        return
+    blocks = [_Block(type="text", text=message.content)] if isinstance(message.content, str) else message.content or []
+    said = _said(reading, message, blocks)
+    yield from reading.setting.turns(place, message.id or index, moment(message.ts), said)
+    if any(not _is_known(block) for block in blocks):
+        yield Skipped(place=place, reason="a block of a type that is not known")
+
+
+def _said(reading: _Reading, message: _Message, blocks: list[_Block]) -> Iterator[Said]:
+    """What each author says in a message: tools first, then its own speaker, then the client."""
+    results = [block for block in blocks if block.type == "tool_result"]
+    for block in results:
+        yield by(Role.tool, _answer(reading, block))
+    own = [block for block in blocks if block.type not in (*_DROPPED, "tool_result")]
+    if message.role == "assistant":
+        yield by(Role.assistant, _content(reading, own, (message.modelInfo or _Model()).id or ""))
+        return
+    words, client = list[_Block](), list[_Block]()
+    for block in own:
+        (client if block.type == "text" and not reading.is_task and _is_clients(block) else words).append(block)
+    if reading.is_task:
+        words, client = _of_task(words)
+    yield by(Role.assistant if reading.thread else Role.user, _content(reading, words, ""))
+    from_client = _content(reading, client, "")
+    if from_client.text:
+        yield by(Role.tool, from_client)
+
+
+def _is_clients(block: _Block) -> bool:
+    return _CLIENT_SPEAKS.search(block.text or "") is not None
+
+
+def _of_task(blocks: list[_Block]) -> tuple[list[_Block], list[_Block]]:
+    """What was typed in a task's message, without its tags, and all else; what was attached goes with the first."""
+    typed: list[_Block] = [block for block in blocks if block.type != "text"]
+    client: list[_Block] = []
+    head: re.Match[str] | None = None
+    for text in (block.text or "" for block in blocks if block.type == "text"):
+        is_tools = head is not None and head[1] not in _ASKING
+        found = None if is_tools else _TYPED_IN_TASK.match(text)
+        if found:
+            typed.append(_Block(type="text", text=found[2]))
+        client.append(_Block(type="text", text=text[found.end() :] if found else text))
+        head = _RESULT_HEAD.match(text)
+    return typed, client
+
+
+def _content(reading: _Reading, blocks: list[_Block], model: str) -> Content:
+    asked = [block for block in blocks if block.type == "tool_use"]
+    for block in asked:
+        reading.calls.note(block.id or "", block.name or "")
+    return Content(
+        text=_text(blocks),
+        tool_calls=tuple(
+            ToolCall(id=block.id or "", name=block.name or "", arguments=_json_text(block.input) or "{}")
+            for block in asked
+        ),
+        attachments=tuple(map(_attachment, (block for block in blocks if block.type in ("file", "image", "document")))),
+        thread=reading.thread,
+        model=model,
+    )
+
+
+def _answer(reading: _Reading, block: _Block) -> Content:
+    # A shape of its own, such as a list of queries and results: what the tool gave is kept as it gave it.
+    as_given = _json_text(block.content)
+    result = decode_or(bytes(block.content) or b"null", _result, as_given) or ""
+    text = result if isinstance(result, str) else _text(result) if all(part.type for part in result) else as_given
+    named = block.name or reading.calls.get(block.tool_use_id or "") or ""
+    return Content(text=text, tool_call_id=block.tool_use_id or "", tool_name=named, thread=reading.thread)
+
+
+def _attachment(block: _Block) -> str:
+    return block.path or block.title or (block.source or _Source()).media_type or block.type or ""
+
+
+def _is_known(block: _Block) -> bool:
+    return block.type in (*_DROPPED, "text", "tool_use", "tool_result", "file", "image", "document")
+
+
+def _text(blocks: list[_Block]) -> str:
+    return "\n".join(block.text for block in blocks if block.type == "text" and block.text and block.text.strip())
+
+
+def _json_text(raw: msgspec.Raw) -> str:
+    return mend(bytes(raw)).decode()

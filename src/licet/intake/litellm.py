@@ -1,0 +1,185 @@
+"""LiteLLM's logs of calls: one `StandardLoggingPayload` a line, or a document of them, as the proxy's loggers write it.
+
+The specification is LiteLLM's logging specification of the proxy. What it promises:
+
+* It is traffic of an API, so the surface is `api`, which the published terms leave out of every use; an operator whose
+  proxy stands behind an app of their own says otherwise at the import.
+* Whose a call is: ``end_user``, else the end user of the key, else the ``user`` that the caller named, else the owner of
+  the key.
+* Whatever asks not to be logged (``no-log`` or ``turn_off_message_logging``, wherever it stands) makes the whole call
+  Skipped, as does text that the proxy redacted. No mark of any kind makes more of a call usable.
+* A call repeats what was said before it. Calls of one session (``litellm_session_id``, ``session_id``, else
+  ``trace_id``) are one conversation, and a message is named by the hash of what it says and by how often it was said
+  before in its call: so what is repeated is one turn, however much of it a later call still holds. A call without
+  a session is a conversation of its own.
+* `system` and `developer` are Skipped. Of several answers the first is read. A call whose messages are no dialogue
+  (an embedding, an image) is Skipped.
+* ``startTime`` is written without a zone by most loggers, and a zone is never guessed: the time is that of the
+  answer (``created``), which is in epoch seconds.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import msgspec
+
+from licet.intake import json_stream
+from licet.intake.lines import Source, head
+from licet.intake.messages import Dialogue, read_message
+from licet.intake.reading import Broken, Read, ReadTurn, Skipped
+from licet.intake.records import Pass, Setting, Unreadable, decode, moment, nothing_said, stable_id
+from licet.policy.state import Kind
+
+name = "litellm"
+
+HEAD_LINES_MAX = 20
+FLAGS_DEPTH_MAX = 4
+
+_NO_LOG = frozenset({"no-log", "no_log", "turn_off_message_logging"})
+_OFF = (None, False, 0, "", "false", "False", "0")
+_REDACTED = "redacted-by-litellm"
+_SESSIONS = ("litellm_session_id", "session_id")
+
+
+class _Choice(msgspec.Struct):
+    message: msgspec.Raw = msgspec.Raw()
+
+
+class _Response(msgspec.Struct):
+    created: object = None
+    model: str | None = None
+    choices: list[_Choice] | None = None
+
+
+class _Call(msgspec.Struct):
+    id: str | None = None
+    trace_id: str | None = None
+    startTime: object = None
+    model: str | None = None
+    end_user: str | int | None = None
+    messages: msgspec.Raw = msgspec.Raw()
+    response: msgspec.Raw = msgspec.Raw()
+    metadata: dict[str, object] | None = None
+    model_parameters: dict[str, object] | None = None
+    litellm_params: dict[str, object] | None = None
+    standard_callback_dynamic_params: dict[str, object] | None = None
+    no_log: object = msgspec.field(name="no-log", default=None)
+    turn_off_message_logging: object = None
+
+
+_call = msgspec.json.Decoder(_Call)
+_list: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
+_response = msgspec.json.Decoder(_Response)
+_identity = msgspec.json.Encoder(order="deterministic")
+
+
+def recognises(path: Source, head: bytes) -> bool:
+    """Whether the head is that of a logged call, or one of its first lines is."""
+    return _is_call(json_stream.first_keys(head)) or _by_lines(head)
+
+
+def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
+    """Every message of every call, as turns, Skipped or Broken."""
+    one_pass = one_pass or Pass()
+    for place, raw in json_stream.records(path, one_pass.progress, by_lines=_is_lines(path)):
+        if isinstance(raw, Broken):
+            yield raw
+            continue
+        call = decode(raw, _call)
+        if isinstance(call, Unreadable):
+            yield Broken(place=place, message=call.message)
+        else:
+            yield from _read_call(place, call, raw, one_pass)
+
+
+def _is_call(keys: frozenset[bytes]) -> bool:
+    return b"call_type" in keys and bool(keys & {b"id", b"messages", b"startTime"})
+
+
+def _by_lines(head: bytes) -> bool:
+    first_lines = head.split(b"\n", HEAD_LINES_MAX)[:HEAD_LINES_MAX]
+    return any(_is_call(json_stream.keys(line)) for line in first_lines)
+
+
+def _is_lines(path: Source) -> bool:
+    try:
+        return _by_lines(head(path))
+    except OSError:
+        return False  # gone since it was recognised: reading it says so
+
+
+def _read_call(place: str, call: _Call, raw: bytes, one_pass: Pass) -> Iterator[Read]:
+    if _is_unlogged(call):
+        yield Skipped(place=place, reason="a call that asks not to be logged")
+        return
+    messages = decode(bytes(call.messages) or b"null", _list)
+    if isinstance(messages, Unreadable) or not all(bytes(message).startswith(b"{") for message in messages):
+        yield Skipped(place=place, reason="a call that is no dialogue")
+        return
+    response = decode(bytes(call.response) or b"null", _response)
+    answer = _Response() if isinstance(response, Unreadable) else response
+    dialogue = Dialogue(
+        Setting(_session(call) or stable_id(raw), kind=Kind.chat, surface="api", host_account=_account(call)),
+        at=moment(call.startTime) or moment(answer.created),
+        model=answer.model or call.model or "",
+    )
+    choices = [bytes(choice.message) for choice in answer.choices or [] if bytes(choice.message) not in (b"", b"null")]
+    said = [(f"{place}.messages[{index}]", bytes(message)) for index, message in enumerate(messages)]
+    said += [(f"{place}.response.choices[0]", message) for message in choices[:1]]
+    times: Counter[str] = Counter()
+    for here, message in said:
+        for item in read_message(here, dialogue, "", message):
+            yield _named(item, times, one_pass) if isinstance(item, ReadTurn) else item
+    if choices[1:]:
+        yield Skipped(place=place, reason="other answers to the same call")
+    if not said:
+        yield nothing_said(place)
+
+
+def _named(turn: ReadTurn, times: Counter[str], one_pass: Pass) -> Read:
+    """The turn under the name of what it says, or Skipped if this pass has it, or if the proxy took its words out."""
+    said = turn.content
+    if _REDACTED in said.text:
+        return Skipped(place=turn.place, reason="redacted by the proxy")
+    calls = [(call.id, call.name, call.arguments) for call in said.tool_calls]
+    what = stable_id(_identity.encode((turn.role, said.text, calls, said.tool_call_id, said.attachments)))
+    times[what] += 1
+    host_turn = what if times[what] == 1 else f"{what}#{times[what]}"
+    seen = f"{turn.host_account}\n{turn.host_conversation}\n{host_turn}"
+    if seen in one_pass.seen:
+        return Skipped(place=turn.place, reason="a repetition of what was said in an earlier call")
+    one_pass.seen.note(seen)
+    return msgspec.structs.replace(turn, host_turn=host_turn)
+
+
+def _is_unlogged(call: _Call) -> bool:
+    places = (call.metadata, call.model_parameters, call.litellm_params, call.standard_callback_dynamic_params)
+    return any(value not in _OFF for value in (call.no_log, call.turn_off_message_logging)) or any(
+        _has_flag(place, FLAGS_DEPTH_MAX) for place in places
+    )
+
+
+def _has_flag(value: object, depth: int) -> bool:
+    if not isinstance(value, dict) or depth == 0:
+        return False
+    return any((key in _NO_LOG and flag not in _OFF) or _has_flag(flag, depth - 1) for key, flag in value.items())
+
+
+def _session(call: _Call) -> str:
+    metadata = call.metadata or {}
+    asked = metadata.get("requester_metadata")
+    given = [place.get(key) for place in (metadata, asked) if isinstance(place, dict) for key in _SESSIONS]
+    return next((found for found in (*given, call.trace_id, call.id) if isinstance(found, str) and found), "")
+
+
+def _account(call: _Call) -> str:
+    metadata, parameters = call.metadata or {}, call.model_parameters or {}
+    given = (
+        call.end_user,
+        metadata.get("user_api_key_end_user_id"),
+        parameters.get("user"),
+        metadata.get("user_api_key_user_id"),
+    )
+    return next((str(found) for found in given if isinstance(found, str | int) and found != ""), "")

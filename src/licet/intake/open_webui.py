@@ -1,0 +1,232 @@
+"""Open WebUI's export of chats: an array of chats, each a tree of messages under ``chat.history``.
+
+This follows exports as they are written. Ratings and feedback are exported elsewhere and are not in this file.
+
+* A conversation is the branch from ``history.currentId`` up to the root; without that, from the last message. The
+  answers of other models and those that were regenerated lie beside it and are Skipped.
+* Newer answers carry ``output``, in the shape of OpenAI's responses: that is read, item by item. A call is the
+  assistant's, its output a turn of its own, Role.tool with origin `tool`; reasoning is dropped.
+* Older answers have all of that in ``content``, as ``<details type="..">``. Reasoning in it is cut out; what a tool or
+  an interpreter gave becomes a turn of Role.tool. One that is not closed reaches to the end: in doubt it is a tool's.
+* What a search or a document gave to an answer (``sources``) is not read. Files are named, and not taken in.
+* An administrator's export holds the chats of several users; then each conversation carries its ``user_id``.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from licet.intake import json_stream
+from licet.intake.lines import Source, has_several
+from licet.intake.reading import Broken, Read, Skipped
+from licet.intake.records import (
+    Pass,
+    Said,
+    Setting,
+    Unreadable,
+    branch,
+    by,
+    decode,
+    decode_or,
+    elsewhere,
+    mend,
+    moment,
+    nothing_said,
+    stable_id,
+)
+from licet.policy.state import Kind, Role
+from licet.vault.content import Content, ToolCall
+
+name = "open-webui"
+
+_OWNER = re.compile(rb'"user_id"\s*:\s*"([^"\\]{1,200})"')
+_DETAILS = re.compile(
+    r'<details type="(?P<type>reasoning|tool_calls|code_interpreter)"(?P<attributes>[^>]*)>'
+    r"(?P<inner>.*?)(?:</details>|\Z)",
+    re.S,
+)
+_SUMMARY = re.compile(r"\A\s*<summary>.*?</summary>\s*", re.S)
+_ATTRIBUTE = re.compile(r'([a-z_]+)="([^"]*)"')
+
+
+class _Part(msgspec.Struct):
+    text: str | None = None
+
+
+class _Item(msgspec.Struct):
+    """One item of an answer's output."""
+
+    type: str | None = None
+    role: str | None = None
+    content: str | list[_Part] | None = None
+    call_id: str | None = None
+    id: str | None = None
+    name: str | None = None
+    arguments: object = None
+    output: str | list[_Part] | None = None
+
+
+class _File(msgspec.Struct):
+    name: str | None = None
+    type: str | None = None
+    id: str | None = None
+
+
+class _Message(msgspec.Struct):
+    role: str | None = None
+    content: str | None = None
+    timestamp: object = None
+    model: str | None = None
+    files: list[_File] | None = None
+    output: list[_Item] | None = None
+
+
+class _Place(msgspec.Struct):
+    parentId: str | None = None
+
+
+class _History(msgspec.Struct):
+    messages: dict[str, msgspec.Raw]
+    currentId: str | None = None
+
+
+class _Chat(msgspec.Struct):
+    history: _History
+    title: str | None = None
+
+
+class _Conversation(msgspec.Struct):
+    chat: _Chat
+    id: str | None = None
+    user_id: str | None = None
+    title: str | None = None
+
+
+_conversation = msgspec.json.Decoder(_Conversation)
+_message = msgspec.json.Decoder(_Message)
+_place = msgspec.json.Decoder(_Place)
+
+
+def recognises(path: Source, head: bytes) -> bool:
+    """Whether the head is that of a chat of somebody's, or of an array of them."""
+    keys = json_stream.first_keys(head)
+    return b"chat" in keys and bool(keys & {b"user_id", b"title"})
+
+
+def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
+    """Every chat of one export, as turns of its active branch, Skipped or Broken."""
+    one_pass = one_pass or Pass()
+    several = has_several(path, _OWNER)
+    for place, raw in json_stream.records(path, one_pass.progress):
+        if isinstance(raw, Broken):
+            yield raw
+            continue
+        conversation = decode(raw, _conversation, in_parts=True)
+        if isinstance(conversation, Unreadable):
+            yield Broken(place=place, message=conversation.message)
+        else:
+            owner = (conversation.user_id or "") if several else ""
+            yield from _read_conversation(place, conversation, raw, owner)
+
+
+def _read_conversation(place: str, conversation: _Conversation, raw: bytes, owner: str) -> Iterator[Read]:
+    history = conversation.chat.history
+    setting = Setting(
+        host_conversation=conversation.id or stable_id(raw),
+        kind=Kind.chat,
+        surface="app",
+        title=conversation.title or conversation.chat.title or "",
+        host_account=owner,
+    )
+    number = {message_id: n for n, message_id in enumerate(history.messages)}
+    shown = _shown(history)
+    for message_id in shown:
+        here = f"{place}.messages[{number[message_id]}]"
+        yield from _read_message(here, setting, message_id, bytes(history.messages[message_id]))
+    hidden = number.keys() - set(shown)
+    for n in sorted(number[message_id] for message_id in hidden):
+        yield elsewhere(f"{place}.messages[{n}]")
+    if not history.messages:
+        yield nothing_said(place)
+
+
+def _shown(history: _History) -> list[str]:
+    parents = {key: decode_or(bytes(raw), _place, _Place()).parentId for key, raw in history.messages.items()}
+    last = next(reversed(parents), None)
+    return branch(parents, history.currentId if history.currentId in parents else last)
+
+
+def _read_message(place: str, setting: Setting, message_id: str, raw: bytes) -> Iterator[Read]:
+    message = decode(raw, _message)
+    if isinstance(message, Unreadable):
+        yield Broken(place=place, message=message.message)
+    elif message.role not in ("user", "assistant"):
+        yield Skipped(place=place, reason="an author that is not known")
+    else:
+        yield from setting.turns(place, message_id, moment(message.timestamp), _said(message))
+
+
+def _said(message: _Message) -> Iterator[Said]:
+    if message.role == "user":
+        files = tuple(file.name or file.id or file.type or "unnamed" for file in message.files or [])
+        yield by(Role.user, Content(text=message.content or "", attachments=files))
+    elif message.output:
+        yield from _said_in_output(message.output, message.model or "")
+    else:
+        yield from _said_in_text(message.content or "", message.model or "")
+
+
+def _said_in_output(output: list[_Item], model: str) -> Iterator[Said]:
+    names: dict[str, str] = {}
+    texts, calls = list[str](), list[ToolCall]()
+    for item in output:
+        call_id = item.call_id or item.id or ""
+        if item.type == "message":
+            texts.append(_joined(item.content))
+        elif item.type == "function_call":
+            names[call_id] = item.name or ""
+            calls.append(ToolCall(id=call_id, name=names[call_id], arguments=_arguments(item)))
+        elif item.type != "reasoning":  # a call's output, or what is not known: the assistant's words are messages
+            yield by(Role.assistant, _answer(texts, calls, model))
+            given = _joined(item.content if item.output is None else item.output)
+            if given or item.type == "function_call_output":
+                yield by(Role.tool, Content(text=given, tool_call_id=call_id, tool_name=names.get(call_id, "")))
+            texts, calls = [], []
+    yield by(Role.assistant, _answer(texts, calls, model))
+
+
+def _said_in_text(text: str, model: str) -> Iterator[Said]:
+    begin, calls, texts = 0, list[ToolCall](), list[str]()
+    for block in _DETAILS.finditer(text):
+        texts.append(text[begin : block.start()].strip())
+        begin = block.end()
+        if block["type"] == "reasoning":
+            continue
+        given = {key: html.unescape(value) for key, value in _ATTRIBUTE.findall(block["attributes"])}
+        call_id, called = given.get("id", ""), given.get("name", "")
+        if called:
+            calls.append(ToolCall(id=call_id, name=called, arguments=given.get("arguments") or "{}"))
+        yield by(Role.assistant, _answer(texts, calls, model))
+        result = given.get("result") or html.unescape(_SUMMARY.sub("", block["inner"]))
+        yield by(Role.tool, Content(text=result, tool_call_id=call_id, tool_name=called))
+        texts, calls = [], []
+    yield by(Role.assistant, _answer([*texts, text[begin:].strip()], calls, model))
+
+
+def _answer(texts: list[str], calls: list[ToolCall], model: str) -> Content:
+    return Content(text="\n".join(text for text in texts if text.strip()), tool_calls=tuple(calls), model=model)
+
+
+def _joined(content: str | list[_Part] | None) -> str:
+    parts = content if isinstance(content, str) else "\n".join(part.text or "" for part in content or [])
+    return parts.strip()
+
+
+def _arguments(item: _Item) -> str:
+    if isinstance(item.arguments, str):
+        return item.arguments
+    return mend(msgspec.json.encode({} if item.arguments is None else item.arguments)).decode()
