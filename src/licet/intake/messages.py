@@ -37,6 +37,7 @@ from licet.intake.records import (
     stable_id,
 )
 from licet.policy.state import Kind, Role
+from licet.vault.commands import NAME
 from licet.vault.content import Content, ToolCall
 
 name = "messages"
@@ -108,6 +109,10 @@ class _Line(msgspec.Struct):
     title: str | None = None
     account: str | int | None = None
     user: str | int | None = None
+    surface: object = None
+    kind: object = None
+    incognito: object = None
+    kept_out: object = None
 
 
 _line = msgspec.json.Decoder(_Line)
@@ -140,10 +145,12 @@ def _read_line(place: str, line: _Line, raw: bytes) -> Iterator[Read]:
     dialogue = Dialogue(
         Setting(
             host_conversation=_name(line.conversation_id, line.id) or stable_id(canonical(raw)),
-            kind=Kind.chat,
-            surface="app",
+            kind=Kind.code if line.kind == Kind.code.value else Kind.chat,
+            surface=line.surface if isinstance(line.surface, str) and NAME.fullmatch(line.surface) else "app",
             title=line.title or "",
             host_account=_name(line.account, line.user),
+            incognito=line.incognito is True,
+            kept_out=line.kept_out is True,
         ),
         at=_first_moment(line.created_at, line.timestamp),
         model=line.model or "",

@@ -22,7 +22,7 @@ class ReadTurn(msgspec.Struct, frozen=True, kw_only=True):
 
     ``at`` is aware UTC, or None where the source has no time. ``origin`` is `typed`, `upload`, `assistant`,
     `tool` or `connector`. ``title`` names the conversation where the source has one, ``host_account`` whose it is
-    where the source holds more than one person's.
+    where the source holds more than one person's. ``incognito`` and ``kept_out`` count on a conversation's first turn.
     """
 
     place: str
@@ -36,6 +36,8 @@ class ReadTurn(msgspec.Struct, frozen=True, kw_only=True):
     content: Content
     title: str = ""
     host_account: str = ""
+    incognito: bool = False
+    kept_out: bool = False
 
 
 class Broken(msgspec.Struct, frozen=True, kw_only=True):

@@ -167,6 +167,8 @@ class Setting:
     surface: str
     title: str = ""
     host_account: str = ""
+    incognito: bool = False
+    kept_out: bool = False
 
     def turns(self, place: str, host_turn: str, at: datetime | None, said: Iterable[Said]) -> Iterator[Read]:
         """The parts of one record as turns, the first with the record's own id, the next ``id#2`` and so on."""
@@ -189,6 +191,8 @@ class Setting:
                     content=content,
                     title=self.title,
                     host_account=self.host_account,
+                    incognito=self.incognito,
+                    kept_out=self.kept_out,
                 )
             )
         if not number:

@@ -15,14 +15,14 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import IO
 from uuid import UUID
 
 import msgspec
 
-from licet.errors import RefusedError
+from licet.errors import RefusedError, UsageError
 from licet.intake.reading import Broken, Read, ReadTurn, Skipped
 from licet.policy import events
 from licet.policy.file import Policies
@@ -32,13 +32,15 @@ from licet.store.connect import Pool, Transaction, transaction
 from licet.vault import apply, commands, erase, tables, view
 from licet.vault.commands import Answer, Outcome
 from licet.vault.content import Content, encode
-from licet.vault.ids import host_hmac, uuid7
+from licet.vault.ids import HOST_ID_CHARACTERS_MAX, host_hmac, uuid7
 from licet.vault.keyring import Keyring
 from licet.vault.keys import KEY_BYTES, seal, unseal
 
 CHUNK_COMMANDS_MAX = 2_000
 CHUNK_BYTES_MAX = 16 * 2**20
 PLACES_KEPT_MAX = 1_000
+# Ids are UUIDv7, which count milliseconds from here.
+TIME_MIN = datetime(1970, 1, 1, tzinfo=UTC)
 
 Progress = Callable[[int], None]
 
@@ -63,7 +65,10 @@ class RecordedChoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
-    """What an import did, item by item. Counts are of turns, unless said otherwise."""
+    """What an import did, item by item. Counts are of turns, unless said otherwise.
+
+    ``effects`` counts the recorded choices by what they did: a yes that the terms do not cover does nothing.
+    """
 
     turns: int
     stored: int
@@ -75,6 +80,7 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
     skipped: int
     refused: dict[str, int]
     would_be_erased: dict[date, int]
+    effects: dict[str, int]
     broken_places: tuple[Broken, ...]
     skipped_reasons: dict[str, int]
 
@@ -90,6 +96,8 @@ class _Turn(msgspec.Struct, frozen=True, array_like=True):
     surface: str
     envelope: bytes
     title: bytes | None
+    incognito: bool
+    kept_out: bool
 
 
 class _Waiting(msgspec.Struct, frozen=True, array_like=True, order=True):
@@ -127,30 +135,45 @@ class _Spool:
 
 
 class Import:
-    """One import. ``recorded`` are the accounts, ``default`` stands for one that is not among them."""
+    """One import. ``recorded`` are the accounts, ``default`` stands for one that is not among them.
+
+    ``host`` is whose a turn is where its source does not say; by default that of ``default``. UsageError for a
+    choice that no account is known for, or whose time is not in the past.
+    """
 
     def __init__(
         self, pool: Pool, keyring: Keyring, policies: Policies, now: datetime, *,
         recorded: Iterable[Recorded] = (), choices: Iterable[RecordedChoice] = (),
-        default: Recorded | None = None, surface: str | None = None, folder: Path | None = None,
-        assume_at: datetime | None = None,
+        default: Recorded | None = None, host: str = "", surface: str | None = None, folder: Path | None = None,
+        assume_at: datetime | None = None, chunk_commands_max: int = CHUNK_COMMANDS_MAX,
     ) -> None:  # fmt: skip
         self._pool, self._keyring, self._policies, self._now = pool, keyring, policies, now
         self._recorded = {account.host: account for account in recorded}
         self._default, self._surface, self._assume_at = default, surface, assume_at
+        self._chunk_commands_max = chunk_commands_max
+        self._host = host or (default.host if default else "")
         self._spool = _Spool(folder or Path(tempfile.gettempdir()), keyring.random)
         self._waiting: dict[str, list[_Waiting]] = {}
         self._choices: dict[str, list[RecordedChoice]] = {}
+        self._effects: Counter[str] = Counter()
         self._broken: list[Broken] = []
         self._counts: Counter[str] = Counter()
         self._skipped: Counter[str] = Counter()
         self._refused: Counter[str] = Counter()
         self._erased: Counter[date] = Counter()
         self._accounts: set[UUID] = set()
+        self._there: dict[str, UUID] = {}
+        self._named: set[UUID] = set()
         self._seen_at: dict[bytes, datetime] = {}
         with transaction(pool) as tx:
             self._host_key = keyring.host_key(tx)
-        for choice in choices:
+        for choice in {(c.host, c.at, c.allow): c for c in reversed(list(choices))}.values():
+            if choice.host not in self._recorded and default is None:
+                raise UsageError(
+                    f"a choice of `{choice.host}`, which is not in the file of accounts", "add the account"
+                )
+            if not TIME_MIN <= choice.at <= now:
+                raise UsageError(f"a choice of `{choice.host}` whose time has not come yet, or is before 1970")
             self._choices.setdefault(choice.host, []).append(choice)
 
     def read(self, items: Iterable[Read]) -> None:
@@ -170,7 +193,11 @@ class Import:
             self._broken.append(item)
 
     def _take(self, turn: ReadTurn) -> None:
-        host = turn.host_account or (self._default.host if self._default else "")
+        host = turn.host_account or self._host
+        names = len(turn.host_conversation) + len(turn.host_turn)
+        if max(names, len(host)) > HOST_ID_CHARACTERS_MAX:
+            self._break(Broken(place=turn.place, message=f"an id in it is over {HOST_ID_CHARACTERS_MAX} characters"))
+            return
         conversation = host_hmac(self._host_key, "conversation", turn.host_conversation)
         # A turn without a time of its own was said with, or after, the one before it.
         at = turn.at or self._seen_at.get(conversation) or self._assume_at
@@ -180,6 +207,8 @@ class Import:
             self._break(Broken(place=turn.place, message="it has no time, and no turn before it has one"))
         elif at > self._now:
             self._break(Broken(place=turn.place, message="its time has not come yet"))
+        elif at < TIME_MIN:
+            self._break(Broken(place=turn.place, message="its time is before 1970"))
         else:
             self._seen_at[conversation] = at
             self._put(host, at, conversation, turn)
@@ -196,6 +225,8 @@ class Import:
                 surface=self._surface or turn.surface,
                 envelope=encode(turn.content),
                 title=encode(Content(text=turn.title)) if turn.title else None,
+                incognito=turn.incognito,
+                kept_out=turn.kept_out,
             )
         )
         self._counts["turns"] += 1
@@ -206,22 +237,23 @@ class Import:
     def store(self, progress: Progress = lambda _turns: None) -> Imported:
         """Folds and stores what was read; RefusedError, before anything is stored, for an account with later events."""
         hosts = sorted(self._waiting.keys() | self._choices.keys())
+        self._there = self._known_accounts(hosts)
         late = [host for host in hosts if self._is_late(host)]
         if late:
             raise RefusedError(
-                f"{len(late)} account(s) have later events than what is brought in: {', '.join(late[:5])}",
-                "history can only be added at its end: bring in the older file first, or into other accounts",
+                f"{_some(late)} later events than what is brought in: {', '.join(f'`{host}`' for host in late[:5])}"
+                f"{', ...' if len(late) > 5 else ''}",
+                "history can only be added at its end: bring all files of an account in at once, or into another account",
                 because="later_events",
             )
-        answers: Counter[Outcome] = Counter()
         conversations: set[UUID] = set()
         for chunk in self._chunks(hosts):
             with transaction(self._pool) as tx:
                 done = apply.apply(tx, self._keyring, self._policies, chunk, replay=True)
-            self._count(chunk, done, answers, conversations)
+            self._count(chunk, done, conversations)
             progress(sum(isinstance(command, commands.Say) for command in chunk))
         self._sweep()
-        self._spool.close()
+        self.close()
         return Imported(
             turns=self._counts["turns"],
             stored=self._counts["stored"],
@@ -233,19 +265,21 @@ class Import:
             skipped=sum(self._skipped.values()),
             refused=dict(self._refused),
             would_be_erased=dict(sorted(self._erased.items())),
+            effects=dict(self._effects),
             broken_places=tuple(self._broken),
             skipped_reasons=dict(self._skipped),
         )
 
-    def _count(
-        self, chunk: Sequence[commands.Command], done: Sequence[Answer], answers: Counter[Outcome],
-        conversations: set[UUID],
-    ) -> None:  # fmt: skip
+    def close(self) -> None:
+        """Gives the spool back; what waits in it is gone."""
+        self._spool.close()
+
+    def _count(self, chunk: Sequence[commands.Command], done: Sequence[Answer], conversations: set[UUID]) -> None:
         for command, answer in zip(chunk, done, strict=True):
-            answers[answer.outcome] += 1
             self._accounts.add(answer.account)
-            if isinstance(command, commands.Choose):
+            if isinstance(command, commands.Choose) and answer.effect is not None:
                 self._counts["choices"] += 1
+                self._effects[answer.effect.value] += 1
             if not isinstance(command, commands.Say):
                 continue
             if answer.outcome is Outcome.done and command.content is not None:
@@ -256,18 +290,26 @@ class Import:
                 self._counts["known"] += 1
             elif answer.outcome is Outcome.refused:
                 self._refused[answer.because] += 1
+            elif answer.outcome is Outcome.unknown:  # somebody opened the account meanwhile, under another id
+                self._refused["unknown"] += 1
 
     # The account's history
 
-    def _account(self, tx: Transaction, host: str) -> UUID | None:
-        return view.account_by_host(tx, host_hmac(self._host_key, "account", host))
+    def _known_accounts(self, hosts: Sequence[str]) -> dict[str, UUID]:
+        """Those of ``hosts`` that the vault has, asked once for all: most imports bring new ones."""
+        names = {host_hmac(self._host_key, "account", host): host for host in hosts}
+        with transaction(self._pool) as tx:
+            rows = tx.execute(
+                "SELECT host_hmac, account_id FROM accounts WHERE host_hmac = ANY(%s)", [list(names)]
+            ).fetchall()
+        return {names[bytes(name)]: account for name, account in rows}
 
     def _is_late(self, host: str) -> bool:
         """Whether the account has an event later than the first new one."""
+        account = self._there.get(host)
+        if account is None:
+            return False
         with transaction(self._pool) as tx:
-            account = self._account(tx, host)
-            if account is None:
-                return False
             last_at = view.accounts(tx, [account])[account].state.last_at
             known = _known_turns(tx, account)
             chosen = _known_choices(tx, account)
@@ -282,7 +324,7 @@ class Import:
             for command in self._history(host):
                 chunk.append(command)
                 size += len(command.content or b"") if isinstance(command, commands.Say) else 0
-                if len(chunk) >= CHUNK_COMMANDS_MAX or size >= CHUNK_BYTES_MAX:
+                if len(chunk) >= self._chunk_commands_max or size >= CHUNK_BYTES_MAX:
                     yield chunk
                     chunk, size = [], 0
         if chunk:
@@ -290,11 +332,14 @@ class Import:
 
     def _history(self, host: str) -> Iterator[commands.Command]:
         """The account's commands in the order of their times, without what is known already."""
-        with transaction(self._pool) as tx:
-            account = self._account(tx, host)
-            known = _known_turns(tx, account) if account else set()
-            chosen = _known_choices(tx, account) if account else set()
-            world = self._seeded(tx, account)
+        account, known, chosen, world = self._there.get(host), set[bytes](), set[tuple[datetime, bool]](), None
+        if account is not None:
+            with transaction(self._pool) as tx:
+                known, chosen = _known_turns(tx, account), _known_choices(tx, account)
+                world = self._seeded(tx, account)
+        world = world or World(self._policies, replay=True)
+        if account is not None:
+            self._named.add(account)
         choices = [c for c in self._choices.pop(host, []) if (c.at, c.allow) not in chosen]
         waiting = self._new(self._waiting.pop(host, []), known)
         waiting += [
@@ -304,7 +349,7 @@ class Import:
         if not waiting:
             return
         recorded = self._recorded.get(host) or self._default
-        assert recorded is not None
+        assert recorded is not None, "a turn or a choice of no known account is refused when it is read"
         opened_at = min(recorded.opened_at or waiting[0].at, waiting[0].at)
         account_id = account or uuid7(opened_at, self._keyring.random(10))
         if account is None:
@@ -332,11 +377,9 @@ class Import:
             account=account, at=choice.at, allow=choice.allow, via=choice.via, evidence=choice.evidence
         )
 
-    def _seeded(self, tx: Transaction, account: UUID | None) -> World:
+    def _seeded(self, tx: Transaction, account: UUID) -> World:
         """A world that begins with what the account has already."""
         world = World(self._policies, replay=True)
-        if account is None:
-            return world
         world.accounts[""] = view.accounts(tx, [account])[account].state
         rows = tx.execute(
             f"SELECT {tables.CONVERSATION_COLUMNS} FROM conversations c WHERE c.account_id = %s", [account]
@@ -357,6 +400,7 @@ class Import:
                 events.Say(
                         at=event.at, account="", conversation=turn.conversation.hex(), turn=str(event.number),
                         role=turn.role, origin=turn.origin, surface=turn.surface, kind=turn.kind,
+                        incognito=turn.incognito, narrow=turn.kept_out,
                     )
             )  # fmt: skip
         world.advance(self._now)
@@ -370,8 +414,11 @@ class Import:
         return dead
 
     def _sweep(self) -> None:
-        """Marks as erased what was not stored, and erases what else is due in these accounts."""
-        accounts = sorted(self._accounts)
+        """Marks as erased what was not stored, and erases what else is due in these accounts.
+
+        Also in those that had nothing new: an import that was stopped may have left them so.
+        """
+        accounts = sorted(self._accounts | self._named)
         for start in range(0, len(accounts), erase.BATCH_SEGMENTS_MAX):
             more = True
             while more:
@@ -379,6 +426,10 @@ class Import:
                     more = erase.sweep_batch(
                         tx, self._now, only=accounts[start : start + erase.BATCH_SEGMENTS_MAX]
                     ).more
+
+
+def _some(hosts: Sequence[str]) -> str:
+    return "1 account has" if len(hosts) == 1 else f"{len(hosts)} accounts have"
 
 
 def _say(account: UUID, at: datetime, turn: _Turn, *, stored: bool) -> commands.Say:
@@ -391,6 +442,8 @@ def _say(account: UUID, at: datetime, turn: _Turn, *, stored: bool) -> commands.
         origin=turn.origin,
         surface=turn.surface,
         kind=turn.kind,
+        incognito=turn.incognito,
+        narrow=turn.kept_out,
         content=turn.envelope if stored else None,
         title=turn.title if stored else None,
     )

@@ -1,0 +1,110 @@
+"""An installation with verbs: people who choose, write, delete; on a database of the tests, on a clock moved by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from licet import service
+from licet.config import Config
+from licet.policy.file import Policy, preset
+from licet.policy.period import instant
+from licet.policy.state import Role
+from licet.store.connect import Pool, transaction
+from licet.vault import apply
+from licet.vault import commands as do
+from licet.vault.commands import Answer, Outcome
+from licet.vault.content import Content, encode
+from licet.vault.ids import host_hmac, uuid7
+from licet.vault.keyring import Keyring
+from licet.vault.keys import FileProvider
+
+BEGIN = instant("2025-09-01")
+DAY = timedelta(days=1)
+
+
+class House:
+    """One installation. Names of people, chats and turns are the host's; each verb is a transaction of its own."""
+
+    def __init__(self, pool: Pool, folder: Path, policy: Policy | None = None, *, at: datetime = BEGIN) -> None:
+        self.now = at
+        self.here = service.Installation(
+            config=Config(data=folder), pool=pool, keyring=Keyring(FileProvider(folder / "keys")), clock=self.clock
+        )
+        service.apply_policy(self.here, policy or preset("article-2025"), by="test")
+        self.accounts: dict[str, UUID] = {}
+        self.chats: dict[str, UUID] = {}
+        self._host_key = service.host_key(self.here)
+        self._turns: dict[str, int] = {}
+
+    def clock(self) -> datetime:
+        return self.now
+
+    def passes(self, days: float) -> None:
+        self.now += days * DAY
+
+    def host(self, what: str, *names: str) -> bytes:
+        return host_hmac(self._host_key, what, *names)
+
+    def tell(self, *commands: do.Command) -> list[Answer]:
+        known = service.policies(self.here)
+        with transaction(self.here.pool) as tx:
+            return apply.apply(tx, self.here.keyring, known, commands)
+
+    def open(self, name: str, *, plan: str = "pro", age: int | None = 30, allow: bool | None = None) -> UUID:
+        account = uuid7(self.now, self.here.keyring.random(10))
+        self.accounts[name] = account
+        self.tell(do.OpenAccount(account=account, at=self.now, host=self.host("account", name), plan=plan, age=age))
+        if allow is not None:
+            self.choose(name, allow)
+        return account
+
+    def choose(self, name: str, allow: bool) -> Answer:
+        return self.tell(do.Choose(account=self.accounts[name], at=self.now, allow=allow))[0]
+
+    def saying(self, name: str, chat: str, said: Content | str, role: Role = Role.user, **more: Any) -> do.Say:
+        number = self._turns[chat] = self._turns.get(chat, 0) + 1
+        content = said if isinstance(said, Content) else Content(text=said)
+        return do.Say(
+            account=self.accounts[name], at=self.now, host_conversation=self.host("conversation", chat),
+            host_turn=self.host("turn", chat, str(number)), role=role, content=encode(content), **more,
+        )  # fmt: skip
+
+    def say(self, name: str, chat: str, said: Content | str, role: Role = Role.user, **more: Any) -> Answer:
+        answer = self.tell(self.saying(name, chat, said, role, **more))[0]
+        assert answer.outcome is Outcome.done, answer
+        assert answer.conversation is not None
+        self.chats[chat] = answer.conversation
+        return answer
+
+    def talk(self, name: str, chat: str, *texts: str) -> None:
+        """A person and the assistant by turns."""
+        for n, text in enumerate(texts or (f"{name} asks in {chat}", f"answer in {chat}")):
+            self.say(name, chat, text, Role.assistant if n % 2 else Role.user)
+
+    def about(self, kind: type[Any], name: str, chat: str, **more: Any) -> Answer:
+        told = kind(account=self.accounts[name], at=self.now, conversation=self.chats[chat], **more)
+        return self.tell(told)[0]
+
+    def account(self, kind: type[Any], name: str, **more: Any) -> Answer:
+        return self.tell(kind(account=self.accounts[name], at=self.now, **more))[0]
+
+    def rows(self, release: str | Path) -> list[list[Any]]:
+        """The messages of the rows that come out now."""
+        return [row["messages"] for row in service.open_release(self.here, str(release))]
+
+    def words(self, release: str | Path) -> list[str]:
+        """All that comes out now, message by message."""
+        return [message["content"] for messages in self.rows(release) for message in messages]
+
+    def query(self, statement: str, *params: object) -> Sequence[Sequence[Any]]:
+        with transaction(self.here.pool) as tx:
+            return tx.execute(statement, params or None).fetchall()
+
+    def dump(self) -> dict[str, list[str]]:
+        """Every row of every table, as text, in order."""
+        names = [row[0] for row in self.query("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")]
+        return {name: sorted(str(row[0]) for row in self.query(f"SELECT t::text FROM {name} t")) for name in names}
