@@ -2,41 +2,48 @@
 
 A candidate is every turn whose content is still here, in its segment or in a safety copy. The build pins a
 position in the journal and reads page by page, each row registered in the database before it is written to a
-part. At the end it reads what ended since, decides those rows again, rewrites the parts they are in, and repeats
-until nothing more ended; then it seals in one short transaction that holds the endings lock exclusively: no
-withdrawal, deletion or narrowing is under way while it does, and none that was committed before is missing.
+part. At the end it reads what ended since, decides those rows and those whose time has come again, rewrites the
+parts they are in, and repeats until nothing more ended; then it seals in one short transaction that holds the
+endings lock exclusively: no withdrawal, deletion or narrowing is under way while it does, and none that was
+committed before is missing. The seal's moment is that of the last look at what ended.
+
+A page is read as it was at one moment (REPEATABLE READ): a sweep cannot take a key between a decision and its use.
 
 Which crash each order survives: until the seal commits the release is `building`, no row of it can be leased,
 and a build of the same name starts over. The manifest is written inside the seal, just before its commit: a
-manifest in a folder proves nothing without the seal.
+manifest in a folder proves nothing without the seal. One build of a name runs at a time, under a lock that goes
+with its connection.
 """
 
 from __future__ import annotations
 
 import hashlib
 import shutil
+import time
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
 import msgspec
 
-from licet.errors import BrokenError, BusyError, RefusedError
+from licet.errors import BrokenError, BusyError, DeniedError, LicetError, RefusedError
 from licet.policy.decide import Because
 from licet.policy.file import Policies
 from licet.policy.state import Role, Turn
 from licet.release import card, manifest, merkle, registry
 from licet.release.live import verdicts
 from licet.release.manifest import Counts, Deidentification, Manifest, PolicyPin
-from licet.release.part import EPOCH, Part, rewrite_part, sync_folder, write_parts
+from licet.release.part import EPOCH, PART_FILE, Part, rewrite_part, sync_folder, write_parts
 from licet.release.registry import Release, RowSources, Source
-from licet.release.rows import ROW_BYTES_MAX, Message, Row
+from licet.release.rows import MESSAGES_MAX, ROW_BYTES_MAX, SOURCES_MAX, Message, Row
 from licet.release.sealing import SealedRow, row_key, seal_row
 from licet.store.connect import Pool, Transaction, transaction
 from licet.vault import apply, copies, view
+from licet.vault import policies as versions
 from licet.vault.content import Content, ToolCall
 from licet.vault.copies import Copy, Place
 from licet.vault.ids import uuid7
@@ -50,7 +57,10 @@ PAGE_BYTES_MAX = 64 * 2**20
 ROWS_PER_PART = 10_000
 ROUNDS_MAX = 50
 ADVANCE_ACCOUNTS_MAX = 500
-EMPTY, TOO_LARGE, INCOMPLETE = "empty", "too_large", "incomplete_row"
+TURN_BYTES = 512  # what a turn takes in memory beside its content
+MESSAGE_BYTES = 128  # what a message or a call takes in a row beside its text
+BUILD_LOCK = 0x11CE7
+EMPTY, TOO_LARGE, INCOMPLETE, ERASED = "empty", "too_large", "incomplete_row", "erased"
 
 Clock = Callable[[], datetime]
 Progress = Callable[[int], None]
@@ -72,11 +82,12 @@ class Cleaner(Protocol):
 
 
 class Built(msgspec.Struct, frozen=True, kw_only=True):
-    """A sealed release and where it lies. ``lock_seconds`` is how long endings had to wait for the seal."""
+    """A sealed release and where it lies. ``lock_seconds`` is how long endings had to wait for the seal, at most."""
 
     folder: Path
     manifest: Manifest
     rounds: int
+    lock_seconds: float
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,8 +104,10 @@ class Builder:
 
     def __init__(
         self, pool: Pool, keyring: Keyring, policies: Policies, cleaner: Cleaner, clock: Clock,
-        progress: Progress = lambda _turns: None,
+        progress: Progress = lambda _turns: None, *, rows_per_part: int = ROWS_PER_PART,
+        page_bytes_max: int = PAGE_BYTES_MAX,
     ) -> None:  # fmt: skip
+        self._rows_per_part, self._page_bytes_max = rows_per_part, page_bytes_max
         self._pool, self._keyring, self._policies = pool, keyring, policies
         self._cleaner, self._clock, self._progress = cleaner, clock, progress
         self._candidates = 0
@@ -103,12 +116,24 @@ class Builder:
         self._included = 0
         self._rows = 0
         self._leaves = bytearray()
+        self._untils = array("q")
+        self._nearest = 2**63 - 1
+        self._root: tuple[int, bytes] = (-1, b"")
+        self._lock_seconds = 0.0
         self._gone: set[int] = set()
         self._parts: dict[int, Part] = {}
         self._examined: set[int] = set()
 
     def run(self, order: Order) -> Built:
         """Builds and seals; RefusedError for a purpose or a name that cannot be, BusyError to try again."""
+        with transaction(self._pool) as tx:
+            # Held while the build runs, however it ends. Idle between statements, it holds no snapshot.
+            lock = tx.execute("SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [BUILD_LOCK, order.name]).fetchone()
+            if lock is None or not lock[0]:
+                raise BusyError(f"release `{order.name}` is being built already", "wait for it, or give another name")
+            return self._build(order)
+
+    def _build(self, order: Order) -> Built:
         at = self._clock()
         if order.purpose not in self._policies.in_force(at).covers:
             raise RefusedError(
@@ -121,13 +146,13 @@ class Builder:
         release = self._pin(order, at)
         order.folder.mkdir(parents=True)
         sync_folder(order.folder.parent)
-        for part in write_parts(order.folder, self._sealed_rows(release, at), rows_per_part=ROWS_PER_PART):
+        for part in write_parts(order.folder, self._sealed_rows(release), rows_per_part=self._rows_per_part):
             self._parts[part.number] = part
         for round_number in range(1, ROUNDS_MAX + 1):
-            self._catch_up(release, order.folder)
-            sealed = self._seal(release, order)
+            now = self._catch_up(release, order.folder)
+            sealed = self._seal(release, order, now)
             if sealed is not None:
-                return Built(folder=order.folder, manifest=sealed, rounds=round_number)
+                return Built(folder=order.folder, manifest=sealed, rounds=round_number, lock_seconds=self._lock_seconds)
         raise BusyError(
             f"too much ended while the release was built: not sealed after {ROUNDS_MAX} rounds",
             "build it again; what was written is discarded then",
@@ -136,18 +161,22 @@ class Builder:
     def _discard_unfinished(self, order: Order, at: datetime) -> None:
         with transaction(self._pool) as tx:
             known = registry.find(tx, order.name)
-            if known is not None and known.state == "sealed":
-                raise RefusedError(
-                    f"there is a release `{order.name}` already", "give this one another name", because="exists"
-                )
-            if known is not None:
-                registry.discard(tx, known.release_id, at)
-        if known is not None and order.folder.exists():
-            shutil.rmtree(order.folder)
-        if order.folder.exists():
+        if known is not None and known.state == "sealed":
             raise RefusedError(
-                f"`{order.folder}` exists and is not of an unfinished build", "name another folder", because="exists"
+                f"there is a release `{order.name}` already", "give this one another name", because="exists"
             )
+        if order.folder.exists():
+            if known is None or not _is_unfinished(order.folder, known):
+                raise RefusedError(
+                    f"`{order.folder}` exists and is not of an unfinished build",
+                    "name another folder",
+                    because="exists",
+                )
+            shutil.rmtree(order.folder)
+        # Last, so that a build stopped in here is still known as the folder's.
+        if known is not None:
+            with transaction(self._pool) as tx:
+                registry.discard(tx, known.release_id, at)
 
     def _bring_up(self, at: datetime) -> None:
         """Writes what versions ended, so that the journal knows of it before the build pins its position."""
@@ -169,14 +198,15 @@ class Builder:
 
     # Reading
 
-    def _sealed_rows(self, release: Release, at: datetime) -> Iterator[SealedRow]:
+    def _sealed_rows(self, release: Release) -> Iterator[SealedRow]:
         after = (UUID(int=0), UUID(int=0))
         while True:
             with transaction(self._pool) as tx:
-                page = _page(tx, after)
+                tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+                page = page_after(tx, after, bytes_max=self._page_bytes_max)
                 if not page:
                     return
-                sealed = self._page_rows(tx, release, page, at)
+                sealed = self._page_rows(tx, release, page, self._clock())
             # Registered and committed: now it may be written.
             yield from sealed
             after = page[-1]
@@ -194,8 +224,12 @@ class Builder:
                 decision = here.decide(turn, self._policies, release.purpose)
                 if decision.until is None:
                     self._dropped[decision.because.value] += 1
-                else:
+                    continue
+                try:
                     permit = Permit.of(decision, here.account, here.conversation, turn)
+                except DeniedError:  # a sweep with a clock ahead of this one
+                    self._dropped[ERASED] += 1
+                else:
                     mine.append((permit, turn, decision.until))
             if mine:
                 chosen.append((here.conversation, mine))
@@ -222,12 +256,15 @@ class Builder:
             return
         surrogates = hashlib.sha256(b"licet surrogates" + said[0][0].key).digest()
         for thread in threads.values():
-            if sum(_size(opened.content) for opened, _, _ in thread) > ROW_BYTES_MAX:
+            contents = [opened.content for opened, _, _ in thread]
+            segments = {(turn.segment, opened.permit.place) for opened, turn, _ in thread}
+            if len(thread) > MESSAGES_MAX or len(segments) > SOURCES_MAX or _letters(contents) > ROW_BYTES_MAX:
                 self._dropped[TOO_LARGE] += len(thread)
                 continue
-            messages = self._cleaned(
-                [opened.content for opened, _, _ in thread], [t.role for _, t, _ in thread], surrogates
-            )
+            messages = self._cleaned(contents, [t.role for _, t, _ in thread], surrogates)
+            if sum(map(_size, messages)) > ROW_BYTES_MAX:
+                self._dropped[TOO_LARGE] += len(thread)
+                continue
             yield self._seal_row(release, row, thread, messages)
 
     def _cleaned(self, contents: Sequence[Content], roles: Sequence[Role], key: bytes) -> tuple[Message, ...]:
@@ -268,6 +305,8 @@ class Builder:
         sealed = seal_row(made, key, release.release_id.bytes)
         until_us = int((sealed.until - EPOCH).total_seconds()) * 1_000_000
         self._leaves += merkle.leaf(sealed.ordinal, sealed.row_id, until_us, sealed.sealed)
+        self._untils.append(until_us)
+        self._nearest = min(self._nearest, until_us)
         self._rows += 1
         self._included += len(thread)
         sources = tuple(Source(segment=s, origin=o, turn=last[s, o], count=count) for (s, o), count in counts.items())
@@ -289,14 +328,19 @@ class Builder:
 
     # Catching up and sealing
 
-    def _catch_up(self, release: Release, folder: Path) -> None:
-        """Decides again what endings since the pinned position touch, until there is nothing new."""
+    def _catch_up(self, release: Release, folder: Path) -> datetime:
+        """Decides again what endings since the pinned position touch and what has come to its end, until there is
+        nothing new; returns the moment of the last look.
+        """
         while True:
             now = self._clock()
             with transaction(self._pool) as tx:
-                ended = self._ended_since(tx, release)
-                touched = self._touched(tx, release, ended)
-                gone = [v for v in verdicts(tx, touched, self._policies, release.purpose, now) if not v.use]
+                ended, due = self._ended_since(tx, release), self._due(now)
+                touched = {row.ordinal: row for row in self._touched(tx, release, ended)}
+                touched |= {row.ordinal: row for row in registry.rows_at(tx, release.release_id, due)}
+                decided = verdicts(tx, list(touched.values()), self._policies, release.purpose, now)
+                # A row past its end is never opened, even if what it was made from is kept for longer now.
+                gone = [v for v in decided if not v.use or v.row.ordinal in due]
                 if gone:
                     registry.drop_rows(tx, release.release_id, [v.row for v in gone], now)
             self._examined |= {position for position, _, _ in ended}
@@ -304,7 +348,16 @@ class Builder:
                 self._count_gone(verdict.row, verdict.refused)
             self._rewrite(folder, {verdict.row.ordinal for verdict in gone})
             if not ended:
-                return
+                return now
+
+    def _due(self, now: datetime) -> list[int]:
+        """The ordinals of rows that are past their own end."""
+        now_us = (now - EPOCH) // timedelta(microseconds=1)
+        if now_us < self._nearest:
+            return []
+        left = [(until, n) for n, until in enumerate(self._untils) if n not in self._gone]
+        self._nearest = min((until for until, _ in left if until > now_us), default=2**63 - 1)
+        return [n for until, n in left if until <= now_us]
 
     def _ended_since(self, tx: Transaction, release: Release) -> list[tuple[int, UUID, UUID | None]]:
         rows = tx.execute(
@@ -331,29 +384,28 @@ class Builder:
         self._gone.add(row.ordinal)
 
     def _rewrite(self, folder: Path, gone: set[int]) -> None:
-        for number in sorted({ordinal // ROWS_PER_PART for ordinal in gone}):
-            mine = {ordinal for ordinal in gone if ordinal // ROWS_PER_PART == number}
+        for number in sorted({ordinal // self._rows_per_part for ordinal in gone}):
+            mine = {ordinal for ordinal in gone if ordinal // self._rows_per_part == number}
             part = rewrite_part(folder / self._parts[number].file, mine)
             if part is None:
                 del self._parts[number]
             else:
                 self._parts[number] = part
 
-    def _seal(self, release: Release, order: Order) -> Manifest | None:
-        """Seals the build, or returns None where something ended that it has not looked at."""
-        now = self._clock()
-        if self._policies.number(now) != release.version:
+    def _seal(self, release: Release, order: Order, now: datetime) -> Manifest | None:
+        """Seals the build as of ``now``, or returns None where something ended that concerns its rows."""
+        with transaction(self._pool) as tx:
+            known = versions.load(tx)
+        if known is None or known.number(now) != release.version:
             raise BusyError(
                 "a policy version became effective while the release was built", "build it again under the new one"
             )
-        tree = merkle.Tree()
-        for ordinal in range(self._rows):
-            if ordinal not in self._gone:
-                tree.append(bytes(self._leaves[32 * ordinal : 32 * ordinal + 32]))
-        root = tree.root()
+        root = self._tree_root()
+        started = time.monotonic()
         with transaction(self._pool) as tx:
             position = _locked_position(tx)
-            if self._ended_since(tx, release):
+            ended = self._ended_since(tx, release)
+            if self._touched(tx, release, ended):
                 return None
             promised = self._manifest(release, order, root, position, now)
             card.write(order.folder, promised)
@@ -363,7 +415,18 @@ class Builder:
                 turns=promised.counts.included, root=root, manifest_sha256=bytes.fromhex(sha256),
             )  # fmt: skip
             registry.seal(tx, sealed)
+        self._lock_seconds = time.monotonic() - started
         return promised
+
+    def _tree_root(self) -> bytes:
+        """The root over the rows that are left; computed anew only when some have gone."""
+        if self._root[0] != len(self._gone):
+            tree = merkle.Tree()
+            for ordinal in range(self._rows):
+                if ordinal not in self._gone:
+                    tree.append(bytes(self._leaves[32 * ordinal : 32 * ordinal + 32]))
+            self._root = (len(self._gone), tree.root())
+        return self._root[1]
 
     def _manifest(self, release: Release, order: Order, root: bytes, position: int, now: datetime) -> Manifest:
         policy = self._policies[release.version]
@@ -396,14 +459,46 @@ def _locked_position(tx: Transaction) -> int:
     return int(row[0]) if row[1] else 0
 
 
-def _page(tx: Transaction, after: tuple[UUID, UUID]) -> list[tuple[UUID, UUID]]:
-    """The next conversations in the order of account and id, as many as fit a page by number."""
+def _is_unfinished(folder: Path, known: Release) -> bool:
+    """Whether all that lies in ``folder`` is of the unfinished build: nothing else is ever cleared away."""
+    if not folder.is_dir() or folder.is_symlink():
+        return False
+    files = {entry.name.removeprefix(".").removesuffix(".tmp") for entry in folder.iterdir() if entry.is_file()}
+    if len(files) != len(list(folder.iterdir())):
+        return False
+    if not all(PART_FILE.fullmatch(name) or name in (card.FILE, manifest.FILE) for name in files):
+        return False
+    try:
+        return manifest.FILE not in files or manifest.read(folder)[0].release_id == known.release_id.bytes
+    except LicetError:
+        return False
+
+
+def page_after(
+    tx: Transaction, after: tuple[UUID, UUID], *, bytes_max: int = PAGE_BYTES_MAX
+) -> list[tuple[UUID, UUID]]:
+    """The next conversations in the order of account and id: as many as fit a page, by number and by bytes.
+
+    One that is larger than a page is a page of its own.
+    """
+    weights = " + ".join(
+        f"""(SELECT coalesce(sum(octet_length(b.sealed) + {TURN_BYTES}), 0) FROM {table} b
+              WHERE b.account_id = c.account_id AND b.conversation_id = c.conversation_id)"""
+        for table in ("bodies", "safety_bodies")
+    )
     rows = tx.execute(
-        """SELECT account_id, conversation_id FROM conversations
-            WHERE (account_id, conversation_id) > (%s, %s) ORDER BY account_id, conversation_id LIMIT %s""",
+        f"""SELECT c.account_id, c.conversation_id, {weights} FROM conversations c
+             WHERE (c.account_id, c.conversation_id) > (%s, %s) ORDER BY c.account_id, c.conversation_id LIMIT %s""",
         [*after, PAGE_CONVERSATIONS_MAX],
     ).fetchall()
-    return [(row[0], row[1]) for row in rows]
+    page: list[tuple[UUID, UUID]] = []
+    total = 0
+    for account, conversation, weight in rows:
+        total += int(weight)
+        if page and total > bytes_max:
+            break
+        page.append((account, conversation))
+    return page
 
 
 def _candidates(tx: Transaction, page: Sequence[tuple[UUID, UUID]]) -> dict[UUID, list[Turn]]:
@@ -426,5 +521,12 @@ def _candidates(tx: Transaction, page: Sequence[tuple[UUID, UUID]]) -> dict[UUID
     return result
 
 
-def _size(content: Content) -> int:
-    return len(content.text) * 2 + sum(len(call.arguments) * 2 for call in content.tool_calls)
+def _letters(contents: Sequence[Content]) -> int:
+    return sum(len(c.text) + sum(len(call.arguments) for call in c.tool_calls) for c in contents)
+
+
+def _size(message: Message) -> int:
+    """At least the bytes that the message takes in a row."""
+    calls = sum(len(c.id.encode()) + len(c.name.encode()) + len(c.arguments.encode()) for c in message.tool_calls)
+    names = len(message.name.encode()) + len(message.tool_call_id.encode())
+    return len(message.content.encode()) + names + calls + MESSAGE_BYTES * (1 + len(message.tool_calls))

@@ -30,6 +30,7 @@ from licet.vault.tables import AccountRow
 
 LEASE_SECONDS = 300
 LEASE_SECONDS_MAX = 3600
+LAST_SECONDS = 10
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,7 +99,10 @@ def row_keys(tx: Transaction, keyring: Keyring, release_id: UUID, permitted: Seq
 
 
 class DatabaseLeases:
-    """Leases from the vault itself: each decides anew, holds for ``seconds``, and never past a row's own end."""
+    """Leases from the vault itself: each decides anew, holds for ``seconds``, and never past a row's own end.
+
+    A row in its last seconds is not leased: the lease would have run out before it is used, and with it that of others.
+    """
 
     def __init__(
         self, pool: Pool, keyring: Keyring, clock: Callable[[], datetime], seconds: int = LEASE_SECONDS
@@ -119,7 +123,8 @@ class DatabaseLeases:
             if policies is None:
                 raise DeniedError("no policy has been applied, so nothing may be used")
             rows = registry.rows_at(tx, release, ordinals)
-            permitted = [v for v in verdicts(tx, rows, policies, known.purpose, now) if v.use]
+            soon = now + timedelta(seconds=LAST_SECONDS)
+            permitted = [v for v in verdicts(tx, rows, policies, known.purpose, now) if v.use and v.until > soon]
             keys = row_keys(tx, self._keyring, release, permitted)
         expires = now + timedelta(seconds=self._seconds)
         ends = [v.until for v in permitted if v.row.ordinal in keys]

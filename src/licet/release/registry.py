@@ -183,11 +183,17 @@ def drop_rows(tx: Transaction, release_id: UUID, rows: Sequence[RowSources], at:
     )
     tx.execute(
         """UPDATE copies c SET ended_at = %(at)s
-            WHERE c.place = 'release' AND c.reference = %(release)s AND c.conversation_id = ANY(%(conversations)s)
+            WHERE c.place = 'release' AND c.reference = %(release)s
+              AND c.account_id = ANY(%(accounts)s) AND c.conversation_id = ANY(%(conversations)s)
               AND NOT EXISTS (SELECT FROM release_rows r WHERE r.account_id = c.account_id
                                  AND r.release_id = c.reference AND r.conversation_id = c.conversation_id
                                  AND c.segment = ANY(r.key_segments))""",
-        {"at": at, "release": release_id, "conversations": [row.conversation for row in rows]},
+        {
+            "at": at,
+            "release": release_id,
+            "accounts": sorted({row.account for row in rows}),
+            "conversations": sorted({row.conversation for row in rows}),
+        },
     )
 
 
