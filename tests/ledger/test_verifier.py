@@ -162,7 +162,7 @@ def test_the_command_answers_with_exit_codes_and_json(tmp_path: Path) -> None:
     at = laid_out(tmp_path)
     key = ("--key", VKEY)
     honest = [
-        ("log", at["log"], *key, "--older", at["old"], "--older", at["new"]),
+        ("log", at["log"], *key, "--plain", "--older", at["old"], "--older", at["new"]),
         ("proof", at["proof"], "--entry", at["entry"], *key),
         ("checkpoint", at["old"], at["new"], "--log", at["log"], *key),
         ("checkpoint", at["old"], at["new"], "--proof", at["consistency"], *key),
@@ -172,7 +172,7 @@ def test_the_command_answers_with_exit_codes_and_json(tmp_path: Path) -> None:
         ("proof", at["proof"], "--entry", at["old"], *key),
         ("checkpoint", at["new"], at["old"], *key),
         ("checkpoint", at["old"], at["new"], *key),
-        ("log", at["log"], *key, "--witness", WITNESS.verifier.vkey),
+        ("log", at["log"], *key, "--plain", "--witness", WITNESS.verifier.vkey),
     ]
     for words in honest:
         code, out, err = command(*words)

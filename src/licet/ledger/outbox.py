@@ -20,6 +20,10 @@ class Told(StrEnum):
     """What an entry tells."""
 
     policy_applied = "policy_applied"
+    notice_published = "notice_published"
+    notice_shown = "notice_shown"
+    notice_put_off = "notice_put_off"
+    terms_accepted = "terms_accepted"
     shortened = "shortened"
     account_opened = "account_opened"
     plan_set = "plan_set"
@@ -37,8 +41,10 @@ class Told(StrEnum):
     held = "held"
     unheld = "unheld"
     feedback = "feedback"
+    content_read = "content_read"
     key_destroyed = "key_destroyed"
     release_sealed = "release_sealed"
+    carried = "carried"  # told by the sequencer alone: a pseudonym of a year before goes on under a new one
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,19 +2,21 @@
 """The stranger's verifier: one file, which needs only Python 3.11 and the package `cryptography`.
 
     python verifier.py log FOLDER --key VKEY [--older FILE]...      every entry, tile byte and root of a log
+    python verifier.py receipt FILE --key VKEY                      a person's choice, as signed and as logged
     python verifier.py proof FILE --entry FILE --key VKEY           one entry under one signed checkpoint
     python verifier.py checkpoint OLD NEW --key VKEY --log FOLDER   the old log is the beginning of the new one
     python verifier.py checkpoint OLD NEW --key VKEY --proof FILE   the same, by a consistency proof
 
 Each takes `--witness VKEY` (repeatable: each must have cosigned, or `--quorum N` of them), `--origin ORIGIN` where
-the log is not named as its key, and `--json`. Exit codes: 0 no contradiction, 1 a contradiction, 64 a wrong call.
+the log is not named as its key, and `--json`; `log` takes `--plain` where the entries are not licet's. Exit codes:
+0 no contradiction, 1 a contradiction, 64 a wrong call.
 
 Promise: it believes the keys given to it and nothing else. It imports nothing of licet and shares no code with the
 writer: where the writer folds subtrees bit by bit, this follows the recursive definitions of RFC 6962 section 2.1,
 so that one misunderstanding does not pass both. A contradiction names the file or entry and the promise it breaks.
 It does not show that the operator logged everything, nor, without a witness, that others were shown the same log.
 
-Formats: c2sp.org/signed-note, tlog-checkpoint, tlog-cosignature (Ed25519), tlog-tiles, tlog-proof.
+Formats: c2sp.org/signed-note, tlog-checkpoint, tlog-cosignature (Ed25519), tlog-tiles, tlog-proof; RFC 8785, RFC 7515.
 """
 
 from __future__ import annotations
@@ -28,8 +30,9 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -299,6 +302,169 @@ def _largest_power_below(size: int) -> int:
     return power
 
 
+# ---- what entries tell -----------------------------------------------------------------------------------------
+
+# The facts of each kind: a number, a yes or no, a word, or a SHA-256 in hex; `?` where it may be missing.
+KINDS = {
+    "policy_applied": "number:int sha256:hash amends:hash?",
+    "notice_published": "number:int language:word variant:word sha256:hash",
+    "release_sealed": "release:word purpose:word version:int position:int rows:int root:hash manifest_sha256:hash",
+    "notice_shown": "number:int sha256:hash default_state:word", "terms_accepted": "number:int",
+    "shortened": "version:word?", "choice": "allow:bool effect:word version:int",
+    "grant_begun": "grant:int version:int", "grant_affirmed": "grant:int version:int",
+    "grant_ended": "grant:int? cause:word", "content_read": "reason:word role:word", "key_destroyed": "because:word",
+    "carried": "from:int",
+    "account_opened": "", "age_found": "", "closed": "", "deleted": "", "feedback": "", "flagged": "", "held": "",
+    "narrowed": "", "notice_put_off": "", "plan_set": "", "unflagged": "", "unheld": "", "widened": "",
+}  # fmt: skip
+OF_NOBODY = ("policy_applied", "notice_published", "release_sealed")
+# What these tell happens in the account's own time, which never goes back.
+OWN_TIME = ("plan_set", "age_found", "choice", "narrowed", "widened", "closed", "deleted", "flagged", "held")
+EFFECTS = {"began": True, "affirmed": True, "withdrew": False, "declined": False, "none": None}
+OWED = {"began": "grant_begun", "affirmed": "grant_affirmed", "withdrew": "grant_ended"}
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z", re.ASCII)
+_HEX = re.compile(r"[0-9a-f]{64}")
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+
+
+def read_json(raw: bytes, place: str) -> dict[str, Any]:
+    """An object in the one spelling of RFC 8785: sorted keys, each once, and not a byte more."""
+    try:
+        value = json.loads(raw, parse_float=_refuse_number, parse_constant=_refuse_number)
+        again = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise Contradiction(place, "it is canonical JSON") from None
+    if not isinstance(value, dict) or again != raw:
+        raise Contradiction(place, "it is canonical JSON")
+    return value
+
+
+def _refuse_number(text: str) -> NoReturn:
+    raise ValueError(f"`{text}` is not a whole number")
+
+
+def read_time(value: object, place: str, what: str) -> datetime:
+    try:
+        if isinstance(value, str) and _TIME.fullmatch(value):
+            return datetime.fromisoformat(value)
+    except ValueError:
+        pass
+    raise Contradiction(place, f"`{what}` is a time in UTC")
+
+
+def read_entry(raw: bytes, place: str) -> dict[str, Any]:
+    """One entry of version 1, of a known kind, with the facts of that kind."""
+    entry = read_json(raw, place)
+    kind = entry.get("t")
+    if entry.get("v") != 1 or entry["v"] is True or not isinstance(kind, str) or kind not in KINDS:
+        raise Contradiction(place, "it tells a kind of version 1")
+    own = set() if kind in OF_NOBODY else {"commit"} | ({"who"} & set(entry))
+    if set(entry) != {"v", "t", "at", "logged", "facts"} | own:
+        raise Contradiction(place, f"a `{kind}` has the keys of its kind")
+    if not all(isinstance(entry[key], str) and _HEX.fullmatch(entry[key]) for key in own):
+        raise Contradiction(place, "its pseudonym and its commitment are 32 bytes in hex")
+    facts = entry["facts"]
+    wanted = dict(field.split(":") for field in KINDS[kind].split())
+    missing = [name for name, shape in wanted.items() if not shape.endswith("?") and name not in _dict(facts)]
+    if missing or not all(_fits(value, wanted.get(name, "")) for name, value in _dict(facts, "?").items()):
+        raise Contradiction(place, f"a `{kind}` has the facts of its kind")
+    if kind == "choice" and EFFECTS.get(facts["effect"], not facts["allow"]) not in (facts["allow"], None):
+        raise Contradiction(place, "a grant begins with a yes and ends with a no")
+    return entry
+
+
+def _dict(value: object, otherwise: str = "") -> dict[str, Any]:
+    return value if isinstance(value, dict) else dict.fromkeys(otherwise)
+
+
+def _fits(value: object, shape: str) -> bool:
+    match shape.rstrip("?"):
+        case "int":
+            return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+        case "bool":
+            return isinstance(value, bool)
+        case "hash" | "word" as text:
+            return isinstance(value, str) and bool((_HEX if text == "hash" else _WORD).fullmatch(value))
+        case _:
+            return False
+
+
+class Story:
+    """What the entries of one year tell, in order: times, pseudonyms, grants, policies."""
+
+    def __init__(self, year: int) -> None:
+        self.year, self.logged = year, datetime.min.replace(tzinfo=UTC)
+        self.seen: set[str] = set()
+        self.own: dict[str, datetime] = {}
+        self.owed: dict[str, str | None] = {}  # by pseudonym: the leaf that its last choice owes, `?` once carried
+        self.policy: tuple[int, str] | None = None
+
+    def take(self, index: int, raw: bytes) -> list[Finding]:
+        """What the next entry contradicts."""
+        place = f"entry {index}"
+        try:
+            entry = read_entry(raw, place)
+            self._times(entry, place)
+            self._policies(entry, place)
+            if "who" in entry:
+                self._account(entry, place)
+            once = entry.get("commit") or entry["facts"].get("release")
+            if once in self.seen:
+                raise Contradiction(place, "what it tells is told once")
+            self.seen |= {once} if once else set()
+        except Contradiction as contradiction:
+            return [contradiction.finding]
+        return []
+
+    def _times(self, entry: dict[str, Any], place: str) -> None:
+        at, logged = read_time(entry["at"], place, "at"), read_time(entry["logged"], place, "logged")
+        if logged < self.logged:
+            raise Contradiction(place, "the time of the log never goes back")
+        if at > logged or logged.year != self.year:
+            raise Contradiction(place, f"it was logged after it happened, and in {self.year}")
+        self.logged = logged
+        who = entry.get("who")
+        if who and entry["t"] in OWN_TIME:
+            if at < self.own.get(who, at):
+                raise Contradiction(place, "the time of an account never goes back")
+            self.own[who] = at
+
+    def _policies(self, entry: dict[str, Any], place: str) -> None:
+        facts, last = entry["facts"], self.policy
+        if entry["t"] == "policy_applied":
+            same = last is not None and facts["number"] == last[0] and facts.get("amends") == last[1]
+            if last is not None and not same and (facts["number"] != last[0] + 1 or "amends" in facts):
+                raise Contradiction(place, "a policy follows the one before, or amends it")
+            self.policy = facts["number"], facts["sha256"]
+        elif entry["t"] == "choice" and last is not None and facts["version"] > last[0]:
+            raise Contradiction(place, "a choice is made under a policy that was applied before")
+
+    def _account(self, entry: dict[str, Any], place: str) -> None:
+        who, kind, owed = entry["who"], entry["t"], self.owed.get(entry["who"])
+        if kind == "carried":
+            if who in self.owed or entry["facts"]["from"] >= self.year:
+                raise Contradiction(place, "a pseudonym is carried over from a year before, by its first entry")
+            self.owed[who] = "?"
+            return
+        if kind == "choice":
+            if owed not in (None, "?"):
+                raise Contradiction(place, f"the choice before it was followed by a `{owed}`")
+            self.owed[who] = OWED.get(entry["facts"]["effect"])
+            return
+        if kind in ("grant_begun", "grant_affirmed") and owed not in (kind, "?"):
+            raise Contradiction(place, f"a `{kind}` follows a choice that says so")
+        self.owed[who] = None if kind == owed or owed == "?" else owed
+
+
+def story_of(origin: str) -> Story:
+    """For a log whose origin ends in its year."""
+    year = origin.rpartition("/")[2]
+    if len(year) != 4 or not year.isdecimal():
+        raise ValueError("the origin of a licet log ends in its year; `--plain` is for other logs")
+    return Story(int(year))
+
+
 # ---- a log's folder --------------------------------------------------------------------------------------------
 
 
@@ -314,10 +480,13 @@ Pieces = dict[tuple[int, int], list[Piece]]
 BUNDLES = -1
 
 
-def check_log(files: Files, trusted: Trust, older: Sequence[tuple[str, bytes]] = ()) -> Report:
+def check_log(
+    files: Files, trusted: Trust, older: Sequence[tuple[str, bytes]] = (), story: Story | None = None
+) -> Report:
     """Derive everything anew from the entries, and hold every file and checkpoint against it.
 
-    ``older`` are checkpoints, as (name, bytes), that the log showed before: each must be of its beginning.
+    ``older`` are checkpoints, as (name, bytes), that the log showed before: each must be of its beginning. ``story``
+    reads what the entries tell, where they are licet's.
     """
     report = Report("log", origin=trusted.origin)
     try:
@@ -329,7 +498,7 @@ def check_log(files: Files, trusted: Trust, older: Sequence[tuple[str, bytes]] =
         report.cosigned = list(head.cosigned)
         pieces = _sort_paths(files.paths(), report)
         olds = _open_older(older, trusted, head, report)
-        root, roots = _derive(files, pieces, head.size, [old.size for _, old in olds], report)
+        root, roots = _derive(files, pieces, head.size, [old.size for _, old in olds], report, story)
     except Contradiction as contradiction:
         report.findings.append(contradiction.finding)
         return report
@@ -373,7 +542,7 @@ def _open_older(
 
 
 def _derive(
-    files: Files, pieces: Pieces, size: int, sizes: Sequence[int], report: Report
+    files: Files, pieces: Pieces, size: int, sizes: Sequence[int], report: Report, story: Story | None
 ) -> tuple[bytes, dict[int, bytes]]:
     """The root of all entries, and of the first n for each n in ``sizes``; takes what it checked out of ``pieces``."""
     wanted = {n: tree_hash([]) for n in sizes}
@@ -381,7 +550,7 @@ def _derive(
     for index in range(-(-size // TILE)):
         first = index * TILE
         width = min(TILE, size - first)
-        leaves = _check_bundle(files, pieces.pop((BUNDLES, index), []), index, width, report)
+        leaves = _check_bundle(files, pieces.pop((BUNDLES, index), []), index, width, report, story)
         _check_tile(files, pieces.pop((0, index), []), (0, index), leaves, report)
         for n in sizes:
             if first < n <= first + width:
@@ -400,7 +569,9 @@ def _derive(
     return root, wanted
 
 
-def _check_bundle(files: Files, found: list[Piece], index: int, width: int, report: Report) -> list[bytes]:
+def _check_bundle(
+    files: Files, found: list[Piece], index: int, width: int, report: Report, story: Story | None
+) -> list[bytes]:
     """The leaf hashes of one bundle, every file of which must tell the same entries."""
     source = _source(found, width, _path("entries", index, width))
     entries = _entries(files, source, report)[:width]
@@ -410,6 +581,8 @@ def _check_bundle(files: Files, found: list[Piece], index: int, width: int, repo
         if differing is not None:
             report.found(piece.path, f"it holds the same entry {index * TILE + differing} as `{source.path}`")
     report.entry_bytes += sum(map(len, entries))
+    for place, entry in enumerate(entries if story else (), index * TILE):
+        report.findings += story.take(place, entry)[: FINDINGS_MAX - len(report.findings)] if story else ()
     return [leaf(entry) for entry in entries]
 
 
@@ -534,6 +707,96 @@ def _split_proof(raw: bytes, place: str) -> tuple[list[str], bytes]:
     return lines, checkpoint
 
 
+# ---- receipts --------------------------------------------------------------------------------------------------
+
+STATES = {
+    "began": "ConsentGiven", "affirmed": "RenewedConsentGiven", "withdrew": "ConsentWithdrawn",
+    "declined": "ConsentRefused",
+}  # fmt: skip
+
+
+def check_receipt(raw: bytes, trusted: Trust, place: str = "receipt") -> Report:
+    """Hold a person's receipt: signed by the key, and where it has a proof, the very choice that the log holds."""
+    report = Report("receipt", origin=trusted.origin, files=1)
+    try:
+        if raw[-1:] != b"\n" or len(raw) > NOTE_BYTES_MAX:
+            raise Contradiction(place, "it is canonical JSON and a newline")
+        file = read_json(raw[:-1], place)
+        texts = [file.get(key) for key in ("receipt", "entry", "proof")]
+        if set(file) != {"v", "receipt", "entry", "proof"} or file["v"] != 1 or not isinstance(texts[0], str):
+            raise Contradiction(place, "it is a receipt of version 1")
+        said = open_jws(texts[0], trusted.key, place)
+        if texts[1:] == [None, None]:
+            if "log" in said:
+                raise Contradiction(place, "a receipt that opens an entry brings its proof")
+            return report
+        if not isinstance(texts[1], str) or not isinstance(texts[2], str):
+            raise Contradiction(place, "it brings both an entry and its proof, or neither")
+        entry = texts[1].encode()
+        report = check_proof(texts[2].encode(), entry, trusted, f"{place}, its proof")
+        report.checked = "receipt"
+        _check_opening(said, read_entry(entry, f"{place}, its entry"), texts[2], trusted.origin, place)
+    except Contradiction as contradiction:
+        report.findings.append(contradiction.finding)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+        report.found(place, "it has the fields of a receipt")
+    return report
+
+
+def open_jws(text: str, key: Key, place: str) -> dict[str, Any]:
+    """The payload of a compact JWS whose Ed25519 signature by the key holds."""
+    parts = text.split(".")
+    if len(parts) != 3:
+        raise Contradiction(place, "it is a compact JWS")
+    promise = "each part of its JWS is base64url"
+    header, payload, signature = [
+        unbase64((part + "=" * (-len(part) % 4)).translate({45: "+", 95: "/"}), place, promise)
+        for part in parts
+        if not set(part) & set("+/=") or _refuse(place, promise)
+    ]
+    jwk = b'{"crv":"Ed25519","kty":"OKP","x":"' + _url64(key.public) + b'"}'
+    kid = _url64(hashlib.sha256(jwk).digest()).decode()
+    if read_json(header, place) != {"alg": "EdDSA", "kid": kid, "typ": "licet-receipt+jws"}:
+        raise Contradiction(place, "its header names the key and EdDSA")
+    try:
+        Ed25519PublicKey.from_public_bytes(key.public).verify(signature, f"{parts[0]}.{parts[1]}".encode())
+    except InvalidSignature:
+        raise Contradiction(place, f"the signature of `{key.name}` holds") from None
+    return read_json(payload, place)
+
+
+def _check_opening(said: dict[str, Any], entry: dict[str, Any], proof: str, origin: str, place: str) -> None:
+    """What the receipt says is what the entry tells, and what it commits to."""
+    log, record = said["log"], said["log"]["record"]
+    event = said["record"]["events"][0]
+    told = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    allow, effect = entry["facts"].get("allow"), entry["facts"].get("effect")
+    state = STATES.get(effect, "ConsentInvalidated" if allow else "ConsentRefused")
+    for promise, holds in (
+        ("its entry tells a choice", entry["t"] == "choice"),
+        ("it opens the commitment of its entry",
+         hashlib.sha256(bytes.fromhex(log["nonce"]) + told).hexdigest() == entry["commit"]),
+        ("its pseudonym is that of its entry", log["who"] == entry.get("who")),
+        ("its log is the one that proves it", log["origin"] == origin),
+        ("its place is the one that is proved", f"\nindex {log['index']}\n" in proof),
+        ("its time is that of its entry", event["event_time"] == entry["at"] == record["at"]),
+        ("its account is the one committed to", said["record"]["pii_principal_id"].endswith(":" + record["account"])),
+        ("its facts are those committed to", entry["facts"].items() <= record["facts"].items() and record["t"] == "choice"),
+        ("its answer is that of its entry", (event["allow"], event["effect"]) == (allow, effect)),
+        ("its state is what the choice did", event["event_state"] == f"dpv:{state}"),
+    ):  # fmt: skip
+        if not holds:
+            raise Contradiction(place, promise)
+
+
+def _url64(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+def _refuse(place: str, promise: str) -> NoReturn:
+    raise Contradiction(place, promise)
+
+
 # ---- the command -----------------------------------------------------------------------------------------------
 
 
@@ -583,7 +846,9 @@ def _run(call: argparse.Namespace, trusted: Trust) -> Report:
     match call.what:
         case "log":
             older = [(str(path), path.read_bytes()) for path in call.older]
-            return check_log(_folder(call.folder), trusted, older)
+            return check_log(_folder(call.folder), trusted, older, None if call.plain else story_of(trusted.origin))
+        case "receipt":
+            return check_receipt(call.file.read_bytes(), trusted, str(call.file))
         case "proof":
             return check_proof(call.file.read_bytes(), call.entry.read_bytes(), trusted, str(call.file))
         case _:
@@ -617,6 +882,9 @@ def _arguments() -> argparse.ArgumentParser:
     log = commands.add_parser("log", help="a published folder, from its entries to its root")
     log.add_argument("folder", type=Path)
     log.add_argument("--older", type=Path, action="append", default=[], help="a checkpoint seen before")
+    log.add_argument("--plain", action="store_true", help="any tlog: do not read what the entries tell")
+    receipt = commands.add_parser("receipt", help="a person's choice, as signed and as logged")
+    receipt.add_argument("file", type=Path)
     proof = commands.add_parser("proof", help="one entry under one checkpoint")
     proof.add_argument("file", type=Path)
     proof.add_argument("--entry", type=Path, required=True, help="the entry's bytes")
@@ -626,7 +894,7 @@ def _arguments() -> argparse.ArgumentParser:
     by = pair.add_mutually_exclusive_group()
     by.add_argument("--log", type=Path, help="the log's folder")
     by.add_argument("--proof", type=Path, help="a consistency proof: one base64 hash a line")
-    for command in (log, proof, pair):
+    for command in (log, receipt, proof, pair):
         command.add_argument("--key", required=True, help="the log's vkey")
         command.add_argument("--origin", help="the log's origin, where it is not the key's name")
         command.add_argument("--witness", action="append", default=[], help="the vkey of a witness")

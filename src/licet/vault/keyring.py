@@ -24,6 +24,7 @@ from licet.vault.keys import (
 )
 
 _HOST_IDS = "host_ids"
+_LOG = "log"
 
 
 class Keyring:
@@ -35,21 +36,28 @@ class Keyring:
 
     def host_key(self, tx: Transaction) -> bytes:
         """The key under which ids of the host are hashed; made on first use."""
-        row = tx.execute("SELECT wrapped FROM secrets WHERE name = %s", [_HOST_IDS]).fetchone()
-        if row is None:
-            made = self._wrapped_secret(self.random(KEY_BYTES))
-            tx.execute(
-                "INSERT INTO secrets (name, wrapped) VALUES (%s, %s) ON CONFLICT (name) DO NOTHING", [_HOST_IDS, made]
-            )
-            row = tx.execute("SELECT wrapped FROM secrets WHERE name = %s", [_HOST_IDS]).fetchone()
-        if row is None:
-            raise BrokenError("the key of host ids was neither there nor made")
-        epoch = int.from_bytes(row[0][:4], "big")
-        return self._provider.unwrap(epoch, row[0][4:], _HOST_IDS.encode())
+        return self._secret(tx, _HOST_IDS)
 
-    def _wrapped_secret(self, key: bytes) -> bytes:
+    def log_seed(self, tx: Transaction) -> bytes:
+        """The Ed25519 seed that signs the log and the receipts; made on first use."""
+        return self._secret(tx, _LOG)
+
+    def _secret(self, tx: Transaction, name: str) -> bytes:
+        row = tx.execute("SELECT wrapped FROM secrets WHERE name = %s", [name]).fetchone()
+        if row is None:
+            made = self._wrapped_secret(name, self.random(KEY_BYTES))
+            tx.execute(
+                "INSERT INTO secrets (name, wrapped) VALUES (%s, %s) ON CONFLICT (name) DO NOTHING", [name, made]
+            )
+            row = tx.execute("SELECT wrapped FROM secrets WHERE name = %s", [name]).fetchone()
+        if row is None:
+            raise BrokenError(f"the secret `{name}` was neither there nor made")
+        epoch = int.from_bytes(row[0][:4], "big")
+        return self._provider.unwrap(epoch, row[0][4:], name.encode())
+
+    def _wrapped_secret(self, name: str, key: bytes) -> bytes:
         epoch = self._provider.newest()
-        return epoch.to_bytes(4, "big") + self._provider.wrap(epoch, key, _HOST_IDS.encode())
+        return epoch.to_bytes(4, "big") + self._provider.wrap(epoch, key, name.encode())
 
     def make_buckets(self, tx: Transaction, buckets: set[int]) -> None:
         """Makes those of ``buckets`` that are not there yet."""

@@ -1,0 +1,180 @@
+"""From a verb's commit to the log: entries a second at 64 writers, and the lag: `python bench/sequence.py [FOLDER]`.
+
+Writers tell choices to the vault through the batched writer, on an embedded database that is durable; the sequencer
+runs in a process of its own, as it would. A probe commits a row of its own every 25 ms and remembers when: its lag
+ends when the append that holds it has returned. Beside it, in the same run, the time of one fsync. FOLDER says on
+which disk; a temporary one elsewhere. Prints the rows of a table.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import tempfile
+import threading
+import time
+from datetime import UTC, datetime
+from multiprocessing.synchronize import Event
+from pathlib import Path
+
+from licet import proving, service
+from licet.config import Config
+from licet.policy.file import preset
+from licet.store.connect import Transaction, transaction
+from licet.store.writer import Writer
+from licet.vault import commands as do
+from licet.vault.apply import apply
+from licet.vault.commands import Answer
+from licet.vault.ids import uuid7
+
+WRITERS, ACCOUNTS, SECONDS = 64, 2_000, 15
+PROBE_SECONDS = 0.025
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def sequencer(data: Path, stop: Event, batches: Path) -> None:
+    """Appends until told to stop; a line for each batch: the log's size after it, and when."""
+    with (
+        service.installation(Config(data=data), now) as here,
+        proving.sequencing(here) as sequencing,
+        batches.open("w") as out,
+    ):
+        size = 0
+        while True:
+            stopping = stop.is_set()
+            taken = sequencing.run_once()
+            size += taken
+            if taken:
+                out.write(f"{size} {time.monotonic()}\n")
+            elif stopping:
+                return
+            if taken < 1_000:
+                time.sleep(0.05)
+
+
+def fsync_floor(folder: Path) -> float:
+    with (folder / "floor").open("wb") as file:
+        start = time.perf_counter()
+        for _ in range(100):
+            file.write(bytes(4096))
+            file.flush()
+            os.fsync(file.fileno())
+        return (time.perf_counter() - start) / 100
+
+
+def opened(here: service.Installation) -> list[do.OpenAccount]:
+    key = service.host_key(here)
+    assert key
+    at = now()
+    return [
+        do.OpenAccount(account=uuid7(at, os.urandom(10)), at=at, host=os.urandom(16), plan="pro", age=30)
+        for _ in range(ACCOUNTS)
+    ]
+
+
+def write(
+    number: int, accounts: list[do.OpenAccount], writer: Writer[do.Command, Answer], end: float, took: list[float]
+) -> None:
+    """One writer: its own accounts, in turn, each choice answered before the next."""
+    mine, turn = accounts[number::WRITERS], 0
+    while time.monotonic() < end:
+        start = time.monotonic()
+        account = mine[turn % len(mine)].account
+        writer.submit(do.Choose(account=account, at=now(), allow=True, via="bench")).result()
+        took.append(time.monotonic() - start)
+        turn += 1
+
+
+def probe(here: service.Installation, end: float, marks: list[tuple[int, float]]) -> None:
+    while time.monotonic() < end:
+        with transaction(here.pool) as tx:
+            row = tx.execute(
+                """INSERT INTO outbox (entry, occurred_at, payload) VALUES ('notice_published', now(), '{"number": 0}')
+                   RETURNING outbox_id"""
+            ).fetchone()
+        assert row is not None
+        marks.append((row[0], time.monotonic()))
+        time.sleep(PROBE_SECONDS)
+
+
+def main() -> None:
+    base = sys.argv[1] if len(sys.argv) > 1 else None
+    with tempfile.TemporaryDirectory(dir=base) as folder:
+        data = Path(folder) / "data"
+        data.mkdir()
+        with service.installation(Config(data=data), now) as here:
+            run(here, Path(folder))
+
+
+def run(here: service.Installation, folder: Path) -> None:
+    service.apply_policy(here, preset("article-2025"), by="bench")
+    accounts = opened(here)
+    service.tell(here, accounts)
+    proving.append(here)
+    known, context = service.policies(here), multiprocessing.get_context("spawn")
+    stop, batches = context.Event(), folder / "batches"
+    with transaction(here.pool) as tx:
+        before = tx.execute("SELECT size FROM logs").fetchone()
+    child = context.Process(target=sequencer, args=(here.config.data, stop, batches))
+    child.start()
+    while not batches.exists():
+        time.sleep(0.05)
+
+    def applied(tx: Transaction, commands: list[do.Command]) -> list[Answer]:
+        return apply(tx, here.keyring, known, commands)
+
+    marks: list[tuple[int, float]] = []
+    took: list[float] = []
+    start = time.monotonic()
+    end = start + SECONDS
+    with Writer(here.pool, applied) as writer:
+        threads = [threading.Thread(target=write, args=(n, accounts, writer, end, took)) for n in range(WRITERS)]
+        threads.append(threading.Thread(target=probe, args=(here, end, marks)))
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    spent = time.monotonic() - start
+    stop.set()
+    child.join()
+    report(here, folder, marks, took, spent, before[0] if before else 0)
+
+
+def report(
+    here: service.Installation,
+    folder: Path,
+    marks: list[tuple[int, float]],
+    took: list[float],
+    spent: float,
+    begun: int,
+) -> None:
+    lines = [line.split() for line in (folder / "batches").read_text().splitlines()]
+    batches = [(begun + int(size), float(at)) for size, at in lines]
+    with transaction(here.pool) as tx:
+        entries = (tx.execute("SELECT count(*) FROM outbox").fetchone() or (0,))[0] - begun
+        places = dict(tx.execute("SELECT outbox_id, index FROM outbox WHERE entry = 'notice_published'").fetchall())
+    lags = sorted(
+        next(at for size, at in batches if size > places[outbox_id]) - committed for outbox_id, committed in marks
+    )
+    took.sort()
+    floor = fsync_floor(folder)
+    last = batches[-1][1] - batches[0][1]
+    print("| what | figure | of which | ratio to its floor |\n|---|---|---|---|")
+    print(
+        f"| entries durable in the outbox, {WRITERS} writers | {entries / spent:,.0f}/s | a verb answered in"
+        f" {took[len(took) // 2] * 1e3:.0f} ms, p99 {took[len(took) * 99 // 100] * 1e3:.0f} ms |"
+        f" {entries / spent * floor:.1f} entries a fsync (floor {floor * 1e3:.2f} ms) |"
+    )
+    print(
+        f"| durable in the log, same run | {entries / last:,.0f}/s | {len(batches)} batches | - |\n"
+        f"| lag from commit to log | p50 {lags[len(lags) // 2] * 1e3:.0f} ms | p99 {lags[len(lags) * 99 // 100] * 1e3:.0f}"
+        f" ms, worst {lags[-1] * 1e3:.0f} ms of {len(lags)} | {lags[len(lags) * 99 // 100] / floor:.0f} fsyncs' time |"
+    )
+
+
+if __name__ == "__main__":
+    main()

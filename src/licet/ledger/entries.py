@@ -1,0 +1,169 @@
+"""Entries: what a leaf of the log says to strangers, and what it only commits to.
+
+    {"at":"2026-03-01T10:15:31Z","commit":"<hex>","facts":{"allow":true,..},"logged":"2026-03-01T10:15:31.5Z",
+     "t":"choice","v":1,"who":"<hex>"}
+
+``at`` is when it happened, ``logged`` when the log took it, which never decreases along a log. ``who`` is
+HMAC-SHA256(log key, "who"), where the log key belongs to one account and one year and dies with the account's own
+key: two years of one account cannot be linked by anybody who lacks it. ``commit`` is
+SHA-256(nonce || private record), where the private record holds all facts with our own ids, and the nonce is
+HMAC-SHA256(log key, "nonce" || outbox id): nothing more is stored, and nobody opens the commitment once the key is
+dead, but for the person, whose receipt carries the nonce. A row whose account's key is dead when the log takes it
+has no ``who``, and a nonce that was thrown away. What belongs to no account has neither ``who`` nor ``commit``.
+
+Only the facts of `PUBLISHED` are told, and only closed words, numbers and digests: a new kind or fact is private
+until somebody lists it. The encoding is canonical JSON as in RFC 8785, by msgspec's sorted encoding restricted to
+what both write alike: ASCII keys, whole numbers within +-(2**53 - 1), strings, booleans, null, lists and objects of
+them. A float would differ, so there is none. ``v`` is never reused for another meaning.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol, TypeAlias
+from uuid import UUID
+
+import msgspec
+
+from licet.errors import BrokenError
+from licet.ledger.outbox import Told
+from licet.policy.period import written
+from licet.store.connect import Transaction
+
+VERSION = 1
+NONCE_BYTES = 32
+NUMBER_MAX = 2**53 - 1
+
+Fact: TypeAlias = str | int | bool | None
+Canonical: TypeAlias = "Fact | Sequence[Canonical] | Mapping[str, Canonical]"
+Random = Callable[[int], bytes]
+
+PUBLISHED: Mapping[str, frozenset[str]] = {
+    Told.policy_applied: frozenset({"number", "sha256", "amends"}),
+    Told.notice_published: frozenset({"number", "language", "variant", "sha256"}),
+    Told.notice_shown: frozenset({"number", "sha256", "default_state"}),
+    Told.notice_put_off: frozenset(),
+    Told.terms_accepted: frozenset({"number"}),
+    Told.shortened: frozenset({"version"}),
+    Told.account_opened: frozenset(),
+    Told.plan_set: frozenset(),
+    Told.age_found: frozenset(),
+    Told.choice: frozenset({"allow", "effect", "version"}),
+    Told.grant_begun: frozenset({"grant", "version"}),
+    Told.grant_affirmed: frozenset({"grant", "version"}),
+    Told.grant_ended: frozenset({"grant", "cause"}),
+    Told.narrowed: frozenset(),
+    Told.widened: frozenset(),
+    Told.closed: frozenset(),
+    Told.deleted: frozenset(),
+    Told.flagged: frozenset(),
+    Told.unflagged: frozenset(),
+    Told.held: frozenset(),
+    Told.unheld: frozenset(),
+    Told.feedback: frozenset(),
+    Told.content_read: frozenset({"reason", "role"}),
+    Told.key_destroyed: frozenset({"because"}),
+    Told.release_sealed: frozenset({"release", "purpose", "version", "position", "rows", "root", "manifest_sha256"}),
+    Told.carried: frozenset({"from"}),
+}
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+
+
+class LogKeys(Protocol):
+    """Where the log keys of accounts come from: the vault, which this room does not see."""
+
+    def log_keys(self, tx: Transaction, accounts: Collection[UUID], year: int) -> Mapping[UUID, bytes]:
+        """Promise: a key of 32 bytes for each account whose own key lives, and none for any other."""
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of the outbox. ``facts`` hold our own ids: they are not for strangers."""
+
+    outbox_id: int
+    account: UUID | None
+    told: str
+    occurred_at: datetime
+    facts: dict[str, Fact]
+
+
+def canonical(value: Canonical) -> bytes:
+    """The one text of a value, RFC 8785; BrokenError for what is not of the restricted kind."""
+    _check(value)
+    return msgspec.json.encode(value, order="sorted")
+
+
+def _check(value: object) -> None:
+    if value is None or isinstance(value, str | bool):
+        return
+    if isinstance(value, int):
+        if abs(value) > NUMBER_MAX:
+            raise BrokenError("a number in an entry is beyond 2**53 - 1")
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            if not isinstance(key, str) or not key.isascii():
+                raise BrokenError("a key in an entry is not ASCII")
+            _check(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            _check(inner)
+    else:
+        raise BrokenError(f"a `{type(value).__name__}` has no place in canonical JSON")
+
+
+def pseudonym(key: bytes) -> str:
+    """What an account is called in the log of the year that ``key`` belongs to."""
+    return hmac.digest(key, b"who", "sha256").hex()
+
+
+def nonce(key: bytes, outbox_id: int) -> bytes:
+    """What opens the commitment of one leaf, together with its private record."""
+    return hmac.digest(key, b"nonce" + outbox_id.to_bytes(8, "big"), "sha256")
+
+
+def commitment(nonce: bytes, record: bytes) -> str:
+    return hashlib.sha256(nonce + record).hexdigest()
+
+
+def record(row: Row) -> dict[str, Canonical]:
+    """The private record of a row: what its leaf commits to."""
+    assert row.account is not None
+    return {
+        "v": VERSION,
+        "account": row.account.hex,
+        "outbox": row.outbox_id,
+        "t": row.told,
+        "at": written(row.occurred_at),
+        "facts": {**row.facts},
+    }
+
+
+def encode(row: Row, key: bytes | None, logged_at: datetime, random: Random) -> bytes:
+    """The entry of a row. ``key`` is the account's of the log's year, None where it has none or it is dead."""
+    entry: dict[str, Canonical] = {
+        "v": VERSION,
+        "t": row.told,
+        "at": written(row.occurred_at),
+        "logged": written(logged_at),
+        "facts": published(row),
+    }
+    if row.account is not None:
+        opening = random(NONCE_BYTES) if key is None else nonce(key, row.outbox_id)
+        entry["commit"] = commitment(opening, canonical(record(row)))
+        if key is not None:
+            entry["who"] = pseudonym(key)
+    return canonical(entry)
+
+
+def published(row: Row) -> dict[str, Canonical]:
+    """The facts of a row that strangers may read."""
+    allowed = PUBLISHED.get(row.told, frozenset())
+    return {name: fact for name, fact in row.facts.items() if name in allowed and _is_closed(fact)}
+
+
+def _is_closed(fact: Fact) -> bool:
+    """A word, a number, a digest: nothing that could be a sentence."""
+    return isinstance(fact, int) or (isinstance(fact, str) and _WORD.fullmatch(fact) is not None)

@@ -1,0 +1,421 @@
+"""The sequencer: takes committed rows of the outbox into the log of the calendar year, one writer for all.
+
+Promise: every committed row gets one place in one log and is never told twice; the rows of one account stand in the
+order in which its verbs committed. Rows are found by having no place yet, never by being newer than the last one: a
+transaction with a lower number may commit later. An account's verbs hold its row lock from before they write to the
+outbox until they commit, so what is visible of an account is always a beginning of it, in the order of its numbers.
+
+A batch takes two steps, each durable before the next begins:
+
+    1. the database: the rows' places, and what the log held before and will hold
+    2. the log: the entries at these places, in one append, published when it returns
+
+A crash before 1 leaves nothing; between 1 and 2 the log still ends at ``decided``, and the batch is encoded and
+appended again at the same places; a batch whose append did not return may be in the log all the same, and then the
+log ends at ``size`` and its last entries have the digest that 1 kept. Places are given first because the encoding of
+a leaf cannot be repeated once its account's key has died, so that finding it again by its bytes would fail.
+
+A log that ends anywhere else refuses (`BrokenError`): ahead of the database, the database is an older copy than the
+log (`RestoredError`); behind it, the log was rolled back; with another root, it is a fork.
+
+One sequencer works at a time: it holds an advisory lock on one connection, on which its places are given too, and
+the log's own lock. ``clock`` says when; the log's time is never before what it tells nor before what it told.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+import psycopg
+
+from licet.errors import BrokenError, BusyError, NotFoundError
+from licet.ledger import checkpoint as checkpoints
+from licet.ledger import entries, tree
+from licet.ledger.entries import LogKeys, Random, Row
+from licet.ledger.log import Log
+from licet.ledger.note import SignatureType, Signer
+from licet.ledger.outbox import Told
+from licet.ledger.published import Published
+from licet.store.connect import Pool, Transaction, translated
+
+SEQUENCER_LOCK = 0x11CE7_0002
+BATCH_ROWS_MAX = 4_096
+WAIT_SECONDS = 0.1
+RETRY_SECONDS = 1.0
+
+Clock = Callable[[], datetime]
+
+
+class RestoredError(BrokenError):
+    """The database is an older copy than the log."""
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the logs of an installation are: ``folder``/<year> for readers, ``state``/<year> for the writer alone."""
+
+    folder: Path
+    state: Path
+    name: str
+
+    def origin(self, year: int) -> str:
+        return checkpoints.origin_of(self.name, year)
+
+    def signer(self, seed: bytes, year: int) -> Signer:
+        """The key of the log of one year: the same key under the year's name."""
+        return Signer(self.origin(year), SignatureType.ed25519, seed)
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """A log as the database knows it: a row of `logs`."""
+
+    year: int
+    origin: str
+    decided: int
+    root: bytes
+    size: int
+    digest: bytes
+    logged_at: datetime
+
+
+class Sequencer:
+    """One writer. After any step that fails it is dead; the mend is to open it anew."""
+
+    def __init__(
+        self, conn: Transaction, place: Place, seed: bytes, keys: LogKeys, clock: Clock, random: Random
+    ) -> None:
+        """Called by `sequencing`, which holds the lock on ``conn``. Finishes what a crash interrupted."""
+        self._conn, self._place, self._seed = conn, place, seed
+        self._keys, self._clock, self._random = keys, clock, random
+        self._open: tuple[int, Log] | None = None
+        self._dead = ""
+        self._recover()
+
+    def run_once(self) -> int:
+        """Takes up to `BATCH_ROWS_MAX` waiting rows into the log; returns how many, when they are durable there."""
+        if self._dead:
+            raise BrokenError(f"the sequencer is stopped: {self._dead}", "open it anew")
+        try:
+            return self._run_once()
+        except BaseException as error:
+            self._dead = f"a step failed with `{type(error).__name__}`"
+            raise
+
+    def close(self) -> None:
+        self._dead = self._dead or "it was closed"
+        if self._open is not None:
+            self._open[1].close()
+            self._open = None
+
+    def _run_once(self) -> int:
+        with self._conn.transaction():
+            rows = _waiting(self._conn, BATCH_ROWS_MAX)
+            last = self._conn.execute("SELECT max(logged_at) FROM logs").fetchone()
+        if not rows:
+            return 0
+        told = [row.occurred_at for row in rows]
+        logged_at = max([self._clock(), *told, *([last[0]] if last and last[0] else [])])
+        log = self._log_of(logged_at.year)
+        with self._conn.transaction():
+            standing = _standings(self._conn, logged_at.year)[0]
+            taken = self._with_carried(rows, logged_at)
+            batch = self._encode(taken, standing.year, logged_at)
+            self._give_places(taken, standing, log, batch, logged_at)
+        self._append(log, standing.size, batch)
+        return len(rows)
+
+    # Places
+
+    def _with_carried(self, rows: Sequence[Row], logged_at: datetime) -> list[Row]:
+        """The rows, and before the first one of an account in a new year the one that carries its pseudonym over."""
+        year = logged_at.year
+        speaking = {row.account for row in rows if row.account is not None}
+        before = _speak(self._conn, speaking, year)
+        before = {a: before[a] for a in self._keys.log_keys(self._conn, list(before), year)} if before else {}
+        if not before:
+            return list(rows)
+        taken: list[Row] = []
+        for row in rows:
+            came_from = before.pop(row.account, None) if row.account is not None else None
+            if came_from is not None and row.account is not None:
+                taken.append(_add_carried(self._conn, row.account, came_from, logged_at))
+            taken.append(row)
+        return taken
+
+    def _encode(self, rows: Sequence[Row], year: int, logged_at: datetime) -> list[bytes]:
+        accounts = {row.account for row in rows if row.account is not None}
+        keys = self._keys.log_keys(self._conn, accounts, year) if accounts else {}
+        was = self._old_names([row for row in rows if row.told == Told.carried])
+        return [
+            entries.encode(
+                msgspec.structs.replace(row, facts={**row.facts, "was": was[row.outbox_id]})
+                if row.outbox_id in was else row,
+                keys.get(row.account) if row.account is not None else None, logged_at, self._random,
+            )
+            for row in rows
+        ]  # fmt: skip
+
+    def _old_names(self, carried: Sequence[Row]) -> dict[int, str]:
+        """For each carried row the pseudonym that it commits to; none where the key has died since."""
+        return {row.outbox_id: name for row in carried if (name := old_name(self._conn, self._keys, row)) is not None}
+
+    def _give_places(
+        self, rows: Sequence[Row], standing: Standing, log: Log, batch: Sequence[bytes], logged_at: datetime
+    ) -> None:
+        self._conn.execute(
+            """UPDATE outbox o SET log_year = %(year)s, index = k.index
+                 FROM unnest(%(ids)b::bigint[], %(indexes)b::bigint[]) AS k(outbox_id, index)
+                WHERE o.outbox_id = k.outbox_id""",
+            {
+                "year": standing.year,
+                "ids": [row.outbox_id for row in rows],
+                "indexes": list(range(standing.size, standing.size + len(rows))),
+            },
+        )
+        self._conn.execute(
+            "UPDATE logs SET (decided, root, size, digest, logged_at) = (size, %s, size + %s, %s, %s) WHERE log_year = %s",
+            [log.checkpoint.root, len(rows), _digest(batch), logged_at, standing.year],
+        )
+
+    def _append(self, log: Log, first: int, batch: Sequence[bytes]) -> None:
+        if log.checkpoint.size != first:
+            raise BrokenError(f"the log is at `{log.checkpoint.size}` where the database gave place `{first}`")
+        log.append(batch)
+
+    # Opening
+
+    def _recover(self) -> None:
+        """Holds every log against the database, and appends the batch that a crash kept out."""
+        with self._conn.transaction():
+            standings = _standings(self._conn)
+        known = {standing.year for standing in standings}
+        for folder in (self._place.folder, self._place.state):
+            for found in sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []:
+                if found.isdecimal() and int(found) not in known:
+                    raise _restored(found, "knows nothing of it")
+        for standing in standings:
+            self._log_of(standing.year)
+
+    def _log_of(self, year: int) -> Log:
+        """The log of ``year``, open; begun where there was none."""
+        if self._open is not None and self._open[0] == year:
+            return self._open[1]
+        with self._conn.transaction():
+            standing = self._standing_or_begun(year)
+        log = self._open_log(standing)
+        try:
+            self._hold_against(standing, log)
+        except BaseException:
+            log.close()
+            raise
+        if self._open is not None:
+            self._open[1].close()
+        self._open = (year, log)
+        return log
+
+    def _standing_or_begun(self, year: int) -> Standing:
+        origin = self._place.origin(year)
+        found = _standings(self._conn, year)
+        if not found:
+            if (self._place.state / str(year)).exists() or (self._place.folder / str(year)).exists():
+                raise _restored(str(year), "knows nothing of it")
+            self._conn.execute(
+                """INSERT INTO logs (log_year, origin, decided, root, size, digest, logged_at)
+                   VALUES (%s, %s, 0, %s, 0, %s, 'epoch')""",
+                [year, origin, tree.EMPTY_ROOT, _digest(())],
+            )
+            found = _standings(self._conn, year)
+        if found[0].origin != origin:
+            raise BrokenError(f"the log of `{year}` is named `{found[0].origin}`", "a log keeps its name for its year")
+        return found[0]
+
+    def _open_log(self, standing: Standing) -> Log:
+        folder, state = self._place.folder / str(standing.year), self._place.state / str(standing.year)
+        signer = self._place.signer(self._seed, standing.year)
+        try:
+            return Log.open(folder, state, standing.origin, signer)
+        except NotFoundError as error:
+            if standing.decided:  # the database alone does not make a log
+                raise BrokenError(
+                    f"the log `{standing.origin}` is gone, and the database knows `{standing.size}` entries of it",
+                    "restore the folders of the log",
+                ) from error
+            return Log.create(folder, state, standing.origin, signer)
+
+    def _hold_against(self, standing: Standing, log: Log) -> None:
+        size = log.checkpoint.size
+        if size > standing.size:
+            raise _restored(standing.origin, f"knows `{standing.size}` of its `{size}` entries")
+        if size not in (standing.decided, standing.size):
+            raise BrokenError(
+                f"the log `{standing.origin}` was rolled back to `{size}`: the database knows `{standing.size}` entries",
+                "restore the folders of the log together with what they were",
+            )
+        verifier = self._place.signer(self._seed, standing.year).verifier
+        held = Published(self._place.folder / str(standing.year), verifier)
+        if held.root_at(standing.decided) != standing.root:
+            raise BrokenError(f"the log `{standing.origin}` is forked: another root at `{standing.decided}`")
+        if size < standing.size:
+            self._append_again(standing, log)
+        elif _digest(list(log.entries(standing.decided, size))) != standing.digest:
+            raise BrokenError(f"the log `{standing.origin}` is forked: other entries after `{standing.decided}`")
+
+    def _append_again(self, standing: Standing, log: Log) -> None:
+        """The batch that has places and never reached the log."""
+        with self._conn.transaction():
+            rows = _placed(self._conn, standing.year, standing.decided)
+            if len(rows) != standing.size - standing.decided:
+                raise BrokenError(f"the outbox has lost rows of the log `{standing.origin}`")
+            batch = self._encode(rows, standing.year, standing.logged_at)
+            self._conn.execute("UPDATE logs SET digest = %s WHERE log_year = %s", [_digest(batch), standing.year])
+        self._append(log, standing.decided, batch)
+
+
+@contextlib.contextmanager
+def sequencing(
+    pool: Pool, place: Place, seed: bytes, keys: LogKeys, clock: Clock, random: Random
+) -> Iterator[Sequencer]:
+    """The one sequencer of an installation; `BusyError` where another works."""
+    with translated(), pool.connection() as conn:
+        locked = conn.execute("SELECT pg_try_advisory_lock(%s)", [SEQUENCER_LOCK]).fetchone()
+        conn.commit()
+        if locked != (True,):
+            raise BusyError("another sequencer takes the outbox into the log", "one is enough: leave it at work")
+        sequencer: Sequencer | None = None
+        try:
+            sequencer = Sequencer(conn, place, seed, keys, clock, random)
+            yield sequencer
+        finally:
+            if sequencer is not None:
+                sequencer.close()
+            with contextlib.suppress(psycopg.Error):  # a connection that broke took its lock with it
+                conn.rollback()
+                conn.execute("SELECT pg_advisory_unlock(%s)", [SEQUENCER_LOCK])
+                conn.commit()
+
+
+def run(opened: Callable[[], AbstractContextManager[Sequencer]], stop: threading.Event) -> None:
+    """Takes rows into the log until ``stop``; begins anew where the database was away, and raises what is broken."""
+    while not stop.is_set():
+        try:
+            with opened() as sequencer:
+                while not stop.is_set():
+                    if sequencer.run_once() < BATCH_ROWS_MAX:
+                        stop.wait(WAIT_SECONDS)
+        except BusyError:
+            stop.wait(RETRY_SECONDS)
+
+
+# What is waiting
+
+
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """How many rows have no place yet, and when the oldest of them happened."""
+
+    rows: int
+    since: datetime | None
+
+
+def waiting(tx: Transaction) -> Waiting:
+    row = tx.execute("SELECT count(*), min(occurred_at) FROM outbox WHERE index IS NULL").fetchone()
+    assert row is not None
+    return Waiting(rows=row[0], since=row[1])
+
+
+def standings(tx: Transaction) -> list[Standing]:
+    """Every log that the database knows, by year."""
+    return _standings(tx)
+
+
+def old_name(tx: Transaction, keys: LogKeys, carried: Row) -> str | None:
+    """The pseudonym that a `carried` row commits to, for as long as its account's key lives."""
+    year = carried.facts["from"]
+    assert carried.account is not None
+    assert isinstance(year, int)
+    key = keys.log_keys(tx, [carried.account], year).get(carried.account)
+    return entries.pseudonym(key) if key is not None else None
+
+
+_COLUMNS = "outbox_id, account_id, entry, occurred_at, payload"
+
+
+def _waiting(tx: Transaction, limit: int) -> list[Row]:
+    rows = tx.execute(
+        f"SELECT {_COLUMNS} FROM outbox WHERE index IS NULL ORDER BY outbox_id LIMIT %s", [limit]
+    ).fetchall()
+    return [read_row(row) for row in rows]
+
+
+def _placed(tx: Transaction, year: int, first: int) -> list[Row]:
+    rows = tx.execute(
+        f"SELECT {_COLUMNS} FROM outbox WHERE log_year = %s AND index >= %s ORDER BY index", [year, first]
+    ).fetchall()
+    return [read_row(row) for row in rows]
+
+
+def read_row(row: Sequence[object]) -> Row:
+    """A row from `outbox_id, account_id, entry, occurred_at, payload`."""
+    outbox_id, account, told, occurred_at, payload = row
+    return Row(
+        outbox_id=msgspec.convert(outbox_id, int),
+        account=msgspec.convert(account, UUID | None),
+        told=str(told),
+        occurred_at=msgspec.convert(occurred_at, datetime),
+        facts=msgspec.json.decode(str(payload), type=dict[str, str | int | bool | None]),
+    )
+
+
+def _standings(tx: Transaction, year: int | None = None) -> list[Standing]:
+    rows = tx.execute(
+        """SELECT log_year, origin, decided, root, size, digest, logged_at FROM logs
+            WHERE %(year)s::int IS NULL OR log_year = %(year)s ORDER BY log_year""",
+        {"year": year},
+    ).fetchall()
+    return [
+        Standing(year=y, origin=origin, decided=decided, root=root, size=size, digest=digest, logged_at=at)
+        for y, origin, decided, root, size, digest, at in rows
+    ]
+
+
+def _speak(tx: Transaction, accounts: set[UUID], year: int) -> Mapping[UUID, int]:
+    """Notes that these accounts speak in ``year``; for those that begin to, the last year in which they did."""
+    if not accounts:
+        return {}
+    rows = tx.execute(
+        """WITH fresh AS (
+               INSERT INTO log_accounts (account_id, log_year) SELECT unnest(%(accounts)b::uuid[]), %(year)s
+               ON CONFLICT DO NOTHING RETURNING account_id
+           )
+           SELECT account_id, max(a.log_year) FROM fresh JOIN log_accounts a USING (account_id)
+            WHERE a.log_year < %(year)s GROUP BY account_id""",
+        {"accounts": sorted(accounts), "year": year},
+    ).fetchall()
+    return dict(rows)
+
+
+def _add_carried(tx: Transaction, account: UUID, from_year: int, at: datetime) -> Row:
+    facts: dict[str, str | int | bool | None] = {"from": from_year}
+    row = tx.execute(
+        "INSERT INTO outbox (account_id, entry, occurred_at, payload) VALUES (%s, %s, %s, %s) RETURNING outbox_id",
+        [account, Told.carried.value, at, msgspec.json.encode(facts, order="sorted").decode()],
+    ).fetchone()
+    assert row is not None
+    return Row(outbox_id=row[0], account=account, told=Told.carried.value, occurred_at=at, facts=facts)
+
+
+def _digest(batch: Sequence[bytes]) -> bytes:
+    return hashlib.sha256(b"".join(tree.leaf_hash(entry) for entry in batch)).digest()
+
+
+def _restored(log: str, how: str) -> RestoredError:
+    return RestoredError(
+        f"the database is an older copy than the log `{log}`: it {how}",
+        "restore a database that is at least as new as the log: what was promised since is in the log only",
+    )

@@ -1,0 +1,185 @@
+"""A receipt says what was chosen and shown, proves it, opens it for its holder for ever, and dies with the account."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from licet.consent import receipt as receipts
+from licet.consent.answering import evidence
+from licet.consent.receipt import Controller, Issuer, Receipt
+from licet.errors import NotFoundError, RefusedError
+from licet.ledger import entries, verifier
+from licet.policy.period import instant
+from licet.store.connect import Pool, transaction
+from licet.vault import commands as do
+from licet.vault.keyring import Keyring
+from licet.vault.keys import FileProvider
+
+from ..ledger.office import Office
+
+CONTROLLER = Controller(
+    name="Example <Ltd>", contact="privacy@example.org", withdrawal_url="https://example.org/privacy"
+)
+
+
+@pytest.fixture(scope="session")
+def keyring(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
+    return Keyring(FileProvider(tmp_path_factory.mktemp("keys")))
+
+
+@pytest.fixture
+def office(pool: Pool, keyring: Keyring, tmp_path: Path) -> Office:
+    return Office.opened(pool, keyring, tmp_path)
+
+
+def issued(office: Office, account: UUID) -> list[Receipt]:
+    with transaction(office.pool) as tx:
+        issuer = Issuer(tx, office.keyring, office.keys, office.place, office.policies, CONTROLLER, office.now)
+        return issuer.receipts(account)
+
+
+def chosen(office: Office, account: UUID, allow: bool, **more: object) -> None:
+    said = evidence(None, surface="app", gpc=False)
+    office.tell(do.Choose(account=account, at=office.tick(), allow=allow, via="settings", evidence=said, **more))
+
+
+def holds(office: Office, receipt: Receipt, year: int = 2025) -> verifier.Report:
+    return verifier.check_receipt(receipt.encode(), verifier.trust(office.vkey(year)))
+
+
+def states(found: list[Receipt]) -> list[str]:
+    return [receipt.payload["record"]["events"][0]["event_state"] for receipt in found]
+
+
+def test_every_choice_has_a_receipt_that_a_stranger_can_check(office: Office) -> None:
+    ana = office.account("ana")
+    for allow in (False, True, True, False):
+        chosen(office, ana, allow)
+    office.sequence()
+    found = issued(office, ana)
+    assert states(found) == [
+        "dpv:ConsentRefused", "dpv:ConsentGiven", "dpv:RenewedConsentGiven", "dpv:ConsentWithdrawn",
+    ]  # fmt: skip
+    for receipt in found:
+        report = holds(office, receipt)
+        assert (report.ok, report.size) == (True, office.log().checkpoint.size), report.findings
+
+
+def test_a_yes_that_permits_nothing_is_not_shown_as_a_permission(office: Office) -> None:
+    ana = office.account("ana")
+    office.tell(do.SetPlan(account=ana, at=office.tick(), plan="work"))
+    chosen(office, ana, True)
+    office.sequence()
+    (receipt,) = issued(office, ana)
+    assert states([receipt]) == ["dpv:ConsentInvalidated"]
+    assert holds(office, receipt).ok
+
+
+def test_a_receipt_is_signed_at_once_and_proved_once_it_is_logged(office: Office) -> None:
+    ana = office.account("ana")
+    chosen(office, ana, True)
+    (early,) = issued(office, ana)
+    assert (early.entry, early.proof) == (None, None)
+    assert "log" not in early.payload
+    assert holds(office, early).ok
+    office.sequence()
+    (later,) = issued(office, ana)
+    assert later.proof is not None
+    assert holds(office, later).ok
+
+
+def test_each_receipt_names_the_one_that_it_replaces(office: Office) -> None:
+    ana = office.account("ana")
+    for allow in (True, False, True):
+        chosen(office, ana, allow)
+    found = [receipt.payload for receipt in issued(office, ana)]
+    assert [payload["replaces"] for payload in found] == [None, found[0]["receipt_id"], found[1]["receipt_id"]]
+
+
+def test_a_receipt_has_every_field_that_the_standard_asks_for(office: Office) -> None:
+    ana = office.account("ana")
+    chosen(office, ana, True)
+    payload = issued(office, ana)[0].payload
+    record, event = payload["record"], payload["record"]["events"][0]
+    (party,), process = record["parties"], record["processes"][0]
+    assert payload["schema_version"] == "https://w3id.org/dpv/schema/dpv-27560#receipt"
+    assert {"receipt_id", "created", "dct:identifier", "dpv:hasIdentifier"} <= set(payload)
+    assert {"record_id", "schema_version", "pii_principal_id", "privacy_notice", "jurisdiction"} <= set(record)
+    assert process["purpose"] == "https://w3id.org/dpv#ImproveExistingProductsAndServices"
+    assert process["processing_method"] == ["https://w3id.org/dpv/ai#ModelTraining"]
+    assert process["retention_period"] == "P5Y"
+    assert {
+        "pii_information", "pii_controllers", "storage_locations", "recipient_third_parties", "withdrawal_method",
+    } <= set(process)  # fmt: skip
+    assert {"party_id", "party_address", "party_name", "party_contact", "party_type"} <= set(party)
+    assert {"event_time", "validity_duration", "entity_id", "event_type", "event_state"} <= set(event)
+    assert record["privacy_notice"]["presented_as"]["default_state"] == "none"
+    assert record["policy"]["sha256"] == office.policies[0].sha256().hex()
+
+
+def test_the_holder_opens_the_leaf_for_ever_and_the_operator_cannot_after_erasure(office: Office) -> None:
+    ana = office.account("ana")
+    chosen(office, ana, True)
+    office.sequence()
+    kept = issued(office, ana)[0]
+    office.destroy_key(ana)
+    chosen_after = office.account("ben")
+    chosen(office, chosen_after, False)
+    office.sequence()
+    with pytest.raises(RefusedError, match="erased"):
+        issued(office, ana)
+    with transaction(office.pool) as tx:
+        assert office.keys.log_keys(tx, [ana], 2025) == {}
+    assert holds(office, kept).ok
+    log = kept.payload["log"]
+    opened = entries.commitment(bytes.fromhex(log["nonce"]), entries.canonical(log["record"]))
+    assert opened == json.loads(kept.entry)["commit"]
+    in_database = json.dumps(office.rows("to_json(outbox)"), default=str)
+    assert log["nonce"] not in in_database
+
+
+def test_a_choice_of_another_year_is_proved_by_the_log_of_its_year(office: Office) -> None:
+    ana = office.account("ana")
+    chosen(office, ana, True)
+    office.sequence()
+    office.now = instant("2026-02-01")
+    chosen(office, ana, False)
+    office.sequence()
+    first, second = issued(office, ana)
+    assert holds(office, first, 2025).ok
+    assert holds(office, second, 2026).ok
+    assert not holds(office, first, 2026).ok
+    assert first.payload["log"]["who"] != second.payload["log"]["who"]
+
+
+def test_nobody_else_has_receipts(office: Office) -> None:
+    ben = office.account("ben")
+    assert issued(office, ben) == []
+    with pytest.raises(NotFoundError):
+        issued(office, UUID(int=1))
+
+
+def test_the_page_speaks_plainly_and_lets_nothing_through_unescaped(office: Office) -> None:
+    ana = office.account("ana")
+    chosen(office, ana, False)
+    office.sequence()
+    (receipt,) = issued(office, ana)
+    page = receipts.page(receipt, office.vkey())
+    assert "No: your conversations are not used." in page
+    assert "Example &lt;Ltd&gt;" in page
+    assert "<Ltd>" not in page
+    assert office.vkey() in page
+    assert "<script" not in page
+
+
+def test_the_bytes_of_a_signature_are_pinned() -> None:
+    seed = bytes(range(32))
+    assert receipts.sign({"a": 1}, seed) == (
+        "eyJhbGciOiJFZERTQSIsImtpZCI6IjFJRzJ0TUg3SjJ3Ykpabk9mOExKelFpdEtmN0xNdm9BRWxzdURNVk01NFkiLCJ0eXAiOiJs"
+        "aWNldC1yZWNlaXB0K2p3cyJ9.eyJhIjoxfQ.ol9GwSTBvIz3sFv1Fhby0FyBffuwBtsKqtf28d_Ub9CMSelz3qmnM7S7fcRJ1AMj"
+        "jbzbFHP2zOGlC0-bTn2gBg"
+    )

@@ -1,0 +1,40 @@
+"""Every kind of lie is found, by the promise that it breaks; its honest twin passes."""
+
+from __future__ import annotations
+
+import pytest
+
+from licet.ledger import verifier
+
+from .lies import TRUST, Lie, Shown, every, honest, receipt_of
+
+KINDS_MIN = 200
+
+
+def test_there_are_as_many_kinds_as_promised_and_none_twice() -> None:
+    kinds = [(lie.place, lie.operation) for lie in every()]
+    assert len(set(kinds)) == len(kinds) >= KINDS_MIN
+
+
+def test_everything_honest_passes() -> None:
+    assert honest().findings() == []
+
+
+@pytest.mark.parametrize("lie", every(), ids=lambda lie: f"{lie.place}: {lie.operation}")
+def test_a_lie_is_found_beside_its_honest_twin(lie: Lie) -> None:
+    shown = lie.shown()
+    same_shape = {name: getattr(honest(), name) for name in Shown.__dataclass_fields__ if getattr(shown, name)}
+    assert same_shape
+    found = shown.findings()
+    assert any(lie.promise in finding for finding in found), found or "believed"
+    assert Shown(**same_shape).findings() == []
+
+
+@pytest.mark.parametrize("index", [4, 13], ids=["a yes", "a withdrawal"])
+def test_every_flipped_byte_of_a_receipt_is_found(index: int) -> None:
+    good = receipt_of(index)
+    assert verifier.check_receipt(good, TRUST).ok
+    for place in range(len(good)):
+        for mask in (0x01, 0x20):  # 0x20: another letter case, which lax decoders take for the same
+            changed = good[:place] + bytes([good[place] ^ mask]) + good[place + 1 :]
+            assert not verifier.check_receipt(changed, TRUST).ok, f"byte {place}"

@@ -1,0 +1,208 @@
+"""The verbs of proof, end to end: what is published stands alone, and the commands answer with their exit codes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from click.testing import CliRunner
+
+from licet import cli_proof, proving, service
+from licet.errors import InputError, NotFoundError, RefusedError, UsageError
+from licet.ledger import verifier
+from licet.ledger.log import Log
+from licet.store.connect import Pool
+
+from .installed import House
+
+
+@pytest.fixture
+def house(pool: Pool, tmp_path: Path) -> House:
+    house = House(pool, tmp_path)
+    for name, allow in (("ana", True), ("ben", False)):
+        house.open(name, allow=allow)
+    house.passes(1)
+    house.choose("ana", False)
+    return house
+
+
+def published(house: House, name: str = "published") -> Path:
+    folder = house.here.config.data / name
+    proving.append(house.here)
+    proving.publish(house.here, folder)
+    return folder
+
+
+def vkeys(folder: Path) -> tuple[str, ...]:
+    return tuple((folder / proving.KEYS_FILE).read_text().split())
+
+
+def alone(folder: Path, *words: object) -> int:
+    """The published verifier, run isolated and from elsewhere."""
+    call = [sys.executable, "-I", str(folder / "verifier.py"), *map(str, words), "--key", vkeys(folder)[0]]
+    return subprocess.run(call, capture_output=True, cwd="/", check=False, timeout=60).returncode
+
+
+def test_what_is_published_stands_alone(house: House) -> None:
+    folder = published(house)
+    receipt = folder.parent / "receipt.json"
+    receipt.write_bytes(proving.receipts(house.here, house.accounts["ana"])[-1].encode())
+    assert proving.verify(folder, vkeys(folder)).broken == ()
+    assert alone(folder, "log", folder / "2025") == 0
+    assert alone(folder, "receipt", receipt) == 0
+    (policy,) = (folder / "policies").iterdir()
+    assert json.loads(policy.read_bytes())["policy"] == "article-2025"
+    told = json.loads(next(iter(proving.Published(folder / "2025", proving.key(house.here)).entries())))
+    assert policy.stem == told["facts"]["sha256"]
+
+
+def test_a_publication_grows_and_never_goes_back(house: House) -> None:
+    folder = published(house)
+    kept = shutil.copytree(folder, folder.parent / "ahead")
+    before = (folder / "2025" / "checkpoint").read_bytes()
+    for n in range(20):
+        house.choose("ben", n % 2 == 0)
+    ahead = published(house, "ahead")
+    assert proving.verify(folder, vkeys(folder)).broken == ()
+    report = verifier.check_log(
+        verifier.FolderFiles(ahead / "2025"), verifier.trust(vkeys(ahead)[0]), [("before", before)],
+        verifier.story_of(verifier.trust(vkeys(ahead)[0]).origin),
+    )  # fmt: skip
+    assert report.ok
+    assert kept == ahead
+    shutil.rmtree(house.here.config.data / "log" / "2025")
+    shutil.copytree(folder / "2025", house.here.config.data / "log" / "2025")
+    with pytest.raises(RefusedError, match="ahead"):
+        proving.publish(house.here, ahead)
+
+
+def test_status_says_what_stands_and_what_waits(house: House) -> None:
+    waiting = proving.status(house.here).waiting
+    assert waiting >= 8
+    assert proving.append(house.here) == waiting
+    house.choose("ana", True)
+    seen = proving.status(house.here)
+    assert [(log.size, log.placed) for log in seen.logs] == [(waiting, waiting)]
+    assert (seen.waiting, seen.waiting_since) == (2, house.now)
+
+
+def test_what_commits_is_in_the_log_within_a_second(house: House) -> None:
+    stop, caught = threading.Event(), []
+
+    def follow() -> None:
+        try:
+            proving.follow(house.here, stop)
+        except BaseException as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    try:
+        house.choose("ana", True)
+        waited = threading.Event()
+        for _ in range(20):
+            waited.wait(0.05)
+            if proving.status(house.here).waiting == 0:
+                break
+        assert proving.status(house.here).waiting == 0
+    finally:
+        stop.set()
+        thread.join(10)
+    assert caught == []
+
+
+def test_a_release_is_held_against_its_leaf(house: House) -> None:
+    house.choose("ana", True)
+    house.say("ana", "chat", "which kettle sings")
+    house.passes(1)
+    built = service.build_release(house.here, name="first", purpose="improve_models")
+    folder = published(house)
+    seen = proving.verify(built.folder, vkeys(folder), log=folder)
+    assert seen.broken == ()
+    early = shutil.copytree(folder, folder.parent / "early")
+    service.build_release(house.here, name="second", purpose="improve_models")
+    other = house.here.config.releases / "second"
+    assert "told to the log" in str(proving.verify(other, vkeys(folder), log=early).broken)
+    for file in ("manifest.json",):
+        shutil.copy(other / file, built.folder / file)
+    assert proving.verify(built.folder, vkeys(folder), log=folder).broken
+
+
+def test_one_byte_of_a_published_log_is_named(house: House) -> None:
+    folder = published(house)
+    (bundle,) = (folder / "2025" / "tile" / "entries").glob("000.p/*")
+    data = bundle.read_bytes()
+    bundle.write_bytes(data.replace(b'"allow":true', b'"allow":null'))
+    broken = proving.verify(folder, vkeys(folder)).broken
+    assert any("entry 2" in place or "checkpoint" in place for place, _ in broken)
+
+
+def test_a_proof_needs_its_entry_and_nothing_is_believed_without_a_key(house: House) -> None:
+    folder = published(house)
+    log = proving.Published(folder / "2025", proving.key(house.here))
+    proof, entry = folder / "5.tlog-proof", folder / "5.entry"
+    proof.write_bytes(log.prove(5).encode())
+    entry.write_bytes(log.entry(5))
+    assert proving.verify(proof, vkeys(folder), entry=entry).broken == ()
+    entry.write_bytes(log.entry(6))
+    assert proving.verify(proof, vkeys(folder), entry=entry).broken
+    with pytest.raises(UsageError, match="proves an entry"):
+        proving.verify(proof, vkeys(folder))
+    with pytest.raises(UsageError, match="no key"):
+        proving.verify(folder, ())
+    with pytest.raises(UsageError, match="cannot be used"):
+        proving.verify(folder, ("nonsense",))
+    with pytest.raises(UsageError, match="no log and no release"):
+        proving.verify(house.here.config.data / "keys", vkeys(folder))
+
+
+def test_a_log_of_a_stranger_does_not_pass_for_ours(house: House) -> None:
+    folder = published(house)
+    signer = proving.place(house.here).signer(bytes(32), 2025)
+    shutil.rmtree(folder / "2025")
+    Log.create(folder / "2025", folder / "state", signer.name, signer).close()
+    assert "signed it" in str(proving.verify(folder, vkeys(folder)).broken)
+
+
+def test_what_the_operator_states_of_itself_is_in_the_receipt(house: House) -> None:
+    file = house.here.config.data / proving.CONTROLLER_FILE
+    file.write_text("name: Example Ltd\njurisdictions: [IE]\n")
+    (_, last) = proving.receipts(house.here, house.accounts["ana"])
+    assert last.payload["record"]["parties"][0]["party_name"] == "Example Ltd"
+    assert last.payload["record"]["jurisdiction"] == ["IE"]
+    file.write_text("nmae: Example Ltd\n")
+    with pytest.raises(InputError, match=r"controller\.yaml"):
+        proving.receipts(house.here, house.accounts["ana"])
+
+
+def test_an_account_is_found_by_either_name(house: House) -> None:
+    ana = house.accounts["ana"]
+    assert proving.account_named(house.here, "ana") == proving.account_named(house.here, f"acc_{ana.hex}") == ana
+    with pytest.raises(NotFoundError):
+        proving.account_named(house.here, "nobody")
+    with pytest.raises(NotFoundError):
+        proving.receipts(house.here, UUID(int=5))
+
+
+def test_publishing_before_there_is_a_log_says_so(house: House) -> None:
+    with pytest.raises(NotFoundError, match="no log yet"):
+        proving.publish(house.here, house.here.config.data / "nothing")
+
+
+def test_the_command_exits_1_on_a_contradiction_and_names_it(house: House) -> None:
+    folder = published(house)
+    good = folder / "receipt.json"
+    good.write_bytes(proving.receipts(house.here, house.accounts["ben"])[0].encode())
+    call = [str(good), "--key", vkeys(folder)[0]]
+    honest = CliRunner().invoke(cli_proof.verify, call, standalone_mode=False)
+    assert (honest.return_value, honest.output.startswith("ok: receipt")) == (0, True)
+    good.write_bytes(good.read_bytes().replace(b"declined", b"affirmed"))
+    lie = CliRunner().invoke(cli_proof.verify, call, standalone_mode=False)
+    assert lie.return_value == 1
+    assert lie.output.startswith("contradiction: ")
