@@ -1,0 +1,559 @@
+"""A client of the API: verbs are values, and one of two drivers sends them.
+
+    from licet.client import Client, choose, say
+
+    with Client("https://privacy.example.org", key) as licet:
+        licet.send(choose("host:ana", allow=True))
+        licet.send(say("host:ana", "hello", conversation="host:c1", id="t1"))
+
+`AsyncClient` sends the same values with ``await``. `check` asks the gate, never raises, and answers no when it cannot
+know. Everything that changes something carries an `Idempotency-Key`, so that trying again after a lost connection, a
+503 or a 429 does it once. Errors are those of `licet.errors`; nothing else of Licet is imported, so that this module
+can be taken alone. Keys that an answer holds and this client does not know are ignored.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from asyncio import sleep as async_sleep
+from collections.abc import Callable, Generator, Iterable
+from datetime import date, datetime
+from typing import Any, Generic, Self, TypeVar
+from urllib.parse import quote
+from uuid import uuid4
+
+import httpx2
+import msgspec
+
+from licet.errors import (
+    BrokenError,
+    BusyError,
+    DeniedError,
+    GateError,
+    LicetError,
+    NotFoundError,
+    RefusedError,
+    UsageError,
+)
+
+Result = TypeVar("Result")
+Token = str | Callable[[], str]
+
+ATTEMPTS_MAX = 5
+WAIT_SECONDS = 0.1
+WAIT_SECONDS_MAX = 5.0
+TIMEOUT_SECONDS = 10.0
+BULK_LINES_MAX = 10_000
+_AGAIN = frozenset({429, 502, 503, 504})
+_RUNNING = "urn:licet:problem:idempotency_key_running"
+
+
+# What comes back
+
+
+class Changed(msgspec.Struct, frozen=True, kw_only=True):
+    """``outcome`` is `done`, `unchanged` or `duplicate`."""
+
+    outcome: str
+    at: datetime
+    account: str
+    conversation: str | None = None
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    plan: str
+    age_known: bool
+    opened_at: datetime
+    closed_at: datetime | None
+    standing: str
+    gate: str
+    answered: str | None
+
+
+class Gate(msgspec.Struct, frozen=True, kw_only=True):
+    """``may_write`` is the whole answer. ``because`` says why it could not be known, and is empty otherwise."""
+
+    gate: str
+    may_write: bool
+    account: str = ""
+    standing: str = ""
+    policy: str = ""
+    decide_by: date | None = None
+    because: str = ""
+
+
+class Chosen(msgspec.Struct, frozen=True, kw_only=True):
+    """``effect`` is `began`, `affirmed`, `withdrew`, `declined` or `none`."""
+
+    outcome: str
+    at: datetime
+    account: str
+    effect: str
+
+
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    outcome: str
+    at: datetime
+    account: str
+    conversation: str
+    turn: str
+    segment: int
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to one turn of `say_all`; ``status`` is 201 where it was taken."""
+
+    line: int
+    status: int
+    turn: str = ""
+    conversation: str = ""
+    outcome: str = ""
+    problem: str = ""
+    because: str = ""
+    detail: str = ""
+
+
+class Given(msgspec.Struct, frozen=True, kw_only=True):
+    outcome: str
+    at: datetime
+    account: str
+    conversation: str
+    feedback: str
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    first: int
+    last: int
+    because: str
+    until: datetime | None
+
+
+class Badge(msgspec.Struct, frozen=True, kw_only=True):
+    """``use`` is `whole`, `part` or `none`."""
+
+    purpose: str
+    use: str
+    because: str
+    until: datetime | None
+    runs: tuple[Run, ...]
+
+
+class Conversation(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    title: str
+    kind: str
+    begun_at: datetime
+    last_at: datetime
+    turns: int
+    incognito: bool
+    kept_out: bool
+    deleted_at: datetime | None
+    held: bool
+    keep_until: datetime | None
+    safety_until: datetime | None
+    badges: tuple[Badge, ...]
+    releases: tuple[str, ...]
+
+
+class Conversations(msgspec.Struct, frozen=True, kw_only=True):
+    """A page; ``next`` is the cursor of the one after it."""
+
+    items: tuple[Conversation, ...]
+    next: str | None
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """What to ask the account now. ``notice`` has the published text, None where there is none."""
+
+    account: str
+    gate: str
+    show: bool
+    because: str
+    variant: str
+    policy: str | None
+    decide_by: date | None
+    ends: datetime | None
+    may_put_off: bool
+    asks_age: bool
+    notice: dict[str, Any] | None
+
+
+# What is sent
+
+
+class Call(msgspec.Struct, Generic[Result], frozen=True, kw_only=True):
+    """A request and how to read its answer. ``again``: sending it twice is sending it once."""
+
+    method: str
+    path: str
+    read: Callable[[bytes], Result]
+    body: bytes | None = None
+    content_type: str = "application/json"
+    query: tuple[tuple[str, str], ...] = ()
+    again: bool = True
+    key: str = ""
+
+
+class Turn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A turn for `say_all`. With ``conversation`` and ``id`` of the host's own it is said once, however often sent."""
+
+    account: str
+    conversation: str | None = None
+    id: str | None = None
+    role: str = "user"
+    text: str = ""
+    title: str = ""
+    origin: str | None = None
+    surface: str = "app"
+    kind: str = "chat"
+    incognito: bool = False
+    keep_out: bool = False
+    model: str = ""
+
+
+def open_account(host: str, plan: str, age: int | None = None) -> Call[Changed]:
+    """Opens an account by the host's own id; a known one stays as it is."""
+    return _changing("POST", "/v1/accounts", Changed, {"host": host, "plan": plan, "age": age})
+
+
+def get_account(account: str) -> Call[Account]:
+    return _reading(_account(account), Account)
+
+
+def set_plan(account: str, plan: str) -> Call[Changed]:
+    return _changing("PUT", f"{_account(account)}/plan", Changed, {"plan": plan})
+
+
+def set_age(account: str, age: int | None) -> Call[Changed]:
+    return _changing("PUT", f"{_account(account)}/age", Changed, {"age": age})
+
+
+def close_account(account: str) -> Call[Changed]:
+    return _changing("POST", f"{_account(account)}/close", Changed)
+
+
+def gate(account: str) -> Call[Gate]:
+    """The gate; `check` of the drivers asks the same and never raises."""
+    return _reading(f"{_account(account)}/gate", Gate)
+
+
+def notice(account: str) -> Call[Notice]:
+    return _reading(f"{_account(account)}/notice", Notice)
+
+
+def choose(
+    account: str, *, allow: bool, age: int | None = None, via: str = "api", surface: str = "app",
+    showing: str | None = None,
+) -> Call[Chosen]:  # fmt: skip
+    """Allows, refuses or withdraws."""
+    body = {"allow": allow, "age": age, "via": via, "surface": surface, "showing": showing}
+    return _changing("POST", f"{_account(account)}/choices", Chosen, body)
+
+
+def say(
+    account: str, text: str, *, conversation: str | None = None, id: str | None = None, role: str = "user",
+    title: str = "", origin: str | None = None, surface: str = "app", kind: str = "chat", incognito: bool = False,
+    keep_out: bool = False, model: str = "",
+) -> Call[Said]:  # fmt: skip
+    """Sends a turn in. GateError, with where the account answers as its hint, at `must_decide`."""
+    turn = Turn(
+        account=account, text=text, conversation=conversation, id=id, role=role, title=title, origin=origin,
+        surface=surface, kind=kind, incognito=incognito, keep_out=keep_out, model=model,
+    )  # fmt: skip
+    return _changing("POST", "/v1/turns", Said, turn)
+
+
+def say_all(turns: Iterable[Turn]) -> Call[list[Item]]:
+    """Sends turns in bulk; one item comes back for each. Tried again only where every turn has ids of the host."""
+    taken = list(turns)
+    if len(taken) > BULK_LINES_MAX:
+        raise UsageError(f"`{len(taken)}` turns in one request: at most {BULK_LINES_MAX}")
+    return Call(
+        method="POST",
+        path="/v1/turns:bulk",
+        body=b"\n".join(map(msgspec.json.encode, taken)),
+        content_type="application/x-ndjson",
+        read=lambda answer: [msgspec.json.decode(line, type=Item) for line in answer.splitlines() if line],
+        again=all(turn.conversation is not None and turn.id is not None for turn in taken),
+    )
+
+
+def conversations(account: str, cursor: str | None = None) -> Call[Conversations]:
+    query = (("cursor", cursor),) if cursor is not None else ()
+    return _reading(f"{_account(account)}/conversations", Conversations, query)
+
+
+def get_conversation(conversation: str, account: str | None = None) -> Call[Conversation]:
+    return _reading(_conversation(conversation), Conversation, _of(account))
+
+
+def keep_out(conversation: str, account: str | None = None) -> Call[Changed]:
+    return _changing("POST", f"{_conversation(conversation)}/keep-out", Changed, query=_of(account))
+
+
+def let_in(conversation: str, account: str | None = None) -> Call[Changed]:
+    return _changing("POST", f"{_conversation(conversation)}/let-in", Changed, query=_of(account))
+
+
+def delete(conversation: str, account: str | None = None) -> Call[Changed]:
+    return _changing("DELETE", _conversation(conversation), Changed, query=_of(account))
+
+
+def give_feedback(
+    conversation: str, rating: str, *, share: str = "rating", turn: int = 0, comment: str = "", id: str | None = None,
+    account: str | None = None,
+) -> Call[Given]:  # fmt: skip
+    body = {"rating": rating, "share": share, "turn": turn, "comment": comment, "id": id}
+    return _changing("POST", f"{_conversation(conversation)}/feedback", Given, body, _of(account))
+
+
+def export(account: str = "me") -> Call[bytes]:
+    """A person's own conversations as NDJSON."""
+    return Call(method="GET", path=f"{_account(account)}/export", read=bytes)
+
+
+def _account(account: str) -> str:
+    return f"/v1/accounts/{quote(account, safe=':')}"
+
+
+def _conversation(conversation: str) -> str:
+    return f"/v1/conversations/{quote(conversation, safe=':')}"
+
+
+def _of(account: str | None) -> tuple[tuple[str, str], ...]:
+    return (("account", account),) if account is not None else ()
+
+
+def _reading(path: str, of: type[Result], query: tuple[tuple[str, str], ...] = ()) -> Call[Result]:
+    return Call(method="GET", path=path, query=query, read=lambda answer: msgspec.json.decode(answer, type=of))
+
+
+def _changing(
+    method: str, path: str, of: type[Result], body: object = None, query: tuple[tuple[str, str], ...] = ()
+) -> Call[Result]:
+    """A change, under a key of its own: the value sent again, by a retry or by hand, is the same request."""
+    return Call(
+        method=method, path=path, query=query, key=uuid4().hex,
+        body=None if body is None else msgspec.json.encode(body),
+        read=lambda answer: msgspec.json.decode(answer, type=of),
+    )  # fmt: skip
+
+
+# Sending, without saying how
+
+
+class _Wait(msgspec.Struct, frozen=True):
+    seconds: float
+
+
+class _Reply(msgspec.Struct, frozen=True):
+    status: int
+    body: bytes
+    retry_after: str | None
+
+
+class _Lost(msgspec.Struct, frozen=True):
+    """No answer came: nobody knows whether the request arrived."""
+
+    why: str
+
+
+class _Problem(msgspec.Struct, frozen=True):
+    type: str = ""
+    title: str = ""
+    detail: str = ""
+    hint: str = ""
+    because: str = ""
+    choice: str = ""
+
+
+_Steps = Generator[Call[Any] | _Wait, _Reply | _Lost | None, Any]
+
+
+def _steps(call: Call[Any], attempts_max: int) -> _Steps:
+    """The exchange as steps: yields what to send or how long to wait, and is sent what came of it."""
+    for attempt in range(1, attempts_max + 1):
+        came = yield call
+        assert came is not None
+        if isinstance(came, _Reply) and came.status < 300:
+            try:
+                return call.read(came.body)
+            except msgspec.DecodeError:
+                raise BrokenError("the answer is not one of this version of the API", "update the client") from None
+        error = _error(came)
+        if attempt == attempts_max or not call.again or not _may_pass(came):
+            raise error
+        yield _Wait(_pause(came, attempt))
+    raise BrokenError("no attempt was made")
+
+
+def _may_pass(came: _Reply | _Lost) -> bool:
+    """Whether trying again may succeed."""
+    if isinstance(came, _Lost):
+        return True
+    return came.status in _AGAIN or (came.status == 409 and _problem(came).type == _RUNNING)
+
+
+def _pause(came: _Reply | _Lost, attempt: int) -> float:
+    """Seconds to wait: what the server asks for, else longer each time, apart from other clients."""
+    asked = came.retry_after if isinstance(came, _Reply) else None
+    if asked is not None and asked.isdecimal():
+        return min(float(asked), WAIT_SECONDS_MAX)
+    return float(min(WAIT_SECONDS * 2**attempt, WAIT_SECONDS_MAX) * random.uniform(0.5, 1.0))  # noqa: S311 no secret
+
+
+def _problem(came: _Reply) -> _Problem:
+    try:
+        return msgspec.json.decode(came.body, type=_Problem)
+    except msgspec.DecodeError:
+        return _Problem(title=f"status `{came.status}`")
+
+
+def _error(came: _Reply | _Lost) -> LicetError:
+    if isinstance(came, _Lost):
+        return BusyError(f"no answer came: {came.why}", "see that Licet runs")
+    problem = _problem(came)
+    message, hint = problem.detail or problem.title, problem.hint
+    match came.status:
+        case 401 | 403:
+            return DeniedError(message, hint)
+        case 404:
+            return NotFoundError(message, hint)
+        case 409 | 422:
+            return RefusedError(message, hint, because=problem.because or "refused")
+        case 451:
+            return GateError(message, problem.choice or hint, because=problem.because or "must_decide")
+        case 429 | 502 | 503 | 504:
+            return BusyError(message, hint)
+        case status if status < 500:
+            return UsageError(message, hint)
+        case _:
+            return BrokenError(message, hint)
+
+
+def _headers(call: Call[Any], token: Token) -> dict[str, str]:
+    headers = {"authorization": f"Bearer {token if isinstance(token, str) else token()}", "accept": "application/json"}
+    if call.body is not None:
+        headers["content-type"] = call.content_type
+    if call.key:
+        headers["idempotency-key"] = call.key
+    return headers
+
+
+def _unknown(error: Exception) -> Gate:
+    """The gate that is answered when it cannot be known: closed."""
+    because = error.message if isinstance(error, LicetError) else type(error).__name__
+    return Gate(gate="unknown", may_write=False, because=because)
+
+
+# The two drivers
+
+
+class Client:
+    """Sends calls, one after the other. ``token`` is a service's key or a person's token, or gives a fresh one."""
+
+    def __init__(
+        self, url: str, token: Token, *, attempts_max: int = ATTEMPTS_MAX, timeout_seconds: float = TIMEOUT_SECONDS
+    ) -> None:
+        self._token, self._attempts_max = token, attempts_max
+        self._http = httpx2.Client(base_url=url, timeout=timeout_seconds)
+
+    def send(self, call: Call[Result]) -> Result:
+        """What the call answers; an error of `licet.errors` for anything else."""
+        steps, came = _steps(call, self._attempts_max), None
+        try:
+            while True:
+                step = steps.send(came)
+                if isinstance(step, _Wait):
+                    time.sleep(step.seconds)
+                    came = None
+                else:
+                    came = self._exchanged(step)
+        except StopIteration as done:
+            result: Result = done.value
+            return result
+
+    def _exchanged(self, call: Call[Any]) -> _Reply | _Lost:
+        try:
+            answer = self._http.request(
+                call.method,
+                call.path,
+                params=call.query or None,
+                content=call.body,
+                headers=_headers(call, self._token),
+            )
+        except httpx2.TransportError as error:
+            return _Lost(type(error).__name__)
+        return _Reply(answer.status_code, answer.content, answer.headers.get("retry-after"))
+
+    def check(self, account: str) -> Gate:
+        """Whether the account may write now. Never raises: what cannot be known is no."""
+        try:
+            return self.send(gate(account))
+        except Exception as error:  # a token that cannot be had, an address that is none: all the same
+            return _unknown(error)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class AsyncClient:
+    """The same for an event loop."""
+
+    def __init__(
+        self, url: str, token: Token, *, attempts_max: int = ATTEMPTS_MAX, timeout_seconds: float = TIMEOUT_SECONDS
+    ) -> None:
+        self._token, self._attempts_max = token, attempts_max
+        self._http = httpx2.AsyncClient(base_url=url, timeout=timeout_seconds)
+
+    async def send(self, call: Call[Result]) -> Result:
+        """What the call answers; an error of `licet.errors` for anything else."""
+        steps, came = _steps(call, self._attempts_max), None
+        try:
+            while True:
+                step = steps.send(came)
+                if isinstance(step, _Wait):
+                    await async_sleep(step.seconds)
+                    came = None
+                else:
+                    came = await self._exchanged(step)
+        except StopIteration as done:
+            result: Result = done.value
+            return result
+
+    async def _exchanged(self, call: Call[Any]) -> _Reply | _Lost:
+        try:
+            answer = await self._http.request(
+                call.method,
+                call.path,
+                params=call.query or None,
+                content=call.body,
+                headers=_headers(call, self._token),
+            )
+        except httpx2.TransportError as error:
+            return _Lost(type(error).__name__)
+        return _Reply(answer.status_code, answer.content, answer.headers.get("retry-after"))
+
+    async def check(self, account: str) -> Gate:
+        """Whether the account may write now. Never raises: what cannot be known is no."""
+        try:
+            return await self.send(gate(account))
+        except Exception as error:  # a token that cannot be had, an address that is none: all the same
+            return _unknown(error)
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()

@@ -1,0 +1,105 @@
+"""What any caller may ask about themselves and the terms, and what staff may read, with a reason that the person sees."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from litestar import get, post
+from litestar.params import JSONBody
+
+from licet.store.connect import Transaction
+from licet.vault import reads, view
+from licet.vault.ids import Prefix, shown
+from licet.vault.reads import Reader, Reading
+from licet.web import api_shell as shell
+from licet.web import schema
+from licet.web.api_shell import AnyRequest, ConversationRef, OfAccount
+from licet.web.auth import csrf_token
+from licet.web.refs import conversation_of, not_found, site_of
+from licet.web.roles import ANY_CALLER, Caller, Person, Service, Staff, StaffRole, kind, may
+
+READ_TURNS_MAX = 1_000
+
+
+@get("/v1/me", may=ANY_CALLER, responses=shell.refusals(), sync_to_thread=False, tags=["policy"])
+def myself(request: AnyRequest) -> schema.Myself:
+    """Who the caller is, and what they may do."""
+    caller: Caller = request.auth
+    account: str | None = None
+    name: str | None = None
+    roles: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    if isinstance(caller, Person) and caller.account is not None:
+        account = shown(Prefix.account, caller.account)
+    elif isinstance(caller, Service):
+        name, scopes = caller.name, tuple(sorted(caller.scopes))
+    elif isinstance(caller, Staff):
+        name, roles = caller.email, tuple(sorted(caller.roles))
+    return schema.Myself(
+        caller=kind(caller), account=account, name=name, roles=roles, scopes=scopes, csrf=csrf_token.get() or None
+    )
+
+
+@get("/v1/policy", may=ANY_CALLER, responses=shell.refusals(409), tags=["policy"])
+async def get_policy(request: AnyRequest) -> schema.PolicyAnswer:
+    """The policy in force, and every version."""
+    site = site_of(request)
+
+    def read(tx: Transaction) -> schema.PolicyAnswer:
+        known = site.versions.current(tx)
+        now = known.in_force(site.now())
+        return schema.PolicyAnswer(
+            policy=now.policy,
+            in_force=now.version,
+            document=now.document(),
+            versions=tuple(
+                schema.Version(
+                    version=v.version, effective=v.effective, decide_by=v.decide_by, material=v.material,
+                    sha256=v.sha256().hex(),
+                )
+                for v in known.versions
+            ),
+        )  # fmt: skip
+
+    return await site.reading(read)
+
+
+@post(
+    "/v1/conversations/{conversation:str}/reads",
+    may=may(staff=(StaffRole.reviewer, StaffRole.privacy_officer)),
+    responses=shell.refusals(404, 413),
+    tags=["staff"],
+)
+async def read_conversation(
+    request: AnyRequest, conversation: ConversationRef, data: JSONBody[schema.NewRead], account: OfAccount = None
+) -> schema.TurnPage:
+    """Opens a conversation for staff, with a reason. The reading is logged, and the person sees it.
+
+    A reviewer reads what a standing flag covers, a privacy officer what the person could read.
+    """
+    site, caller = site_of(request), request.auth
+    assert isinstance(caller, Staff)
+    holder, named = await conversation_of(request, conversation, account)
+    role = Reader.privacy_officer if StaffRole.privacy_officer in caller.roles else Reader.reviewer
+    reading = Reading(staff=caller.staff_id, role=role, reason=data.reason, ticket=data.ticket)
+
+    def read(tx: Transaction) -> schema.TurnPage:
+        seen = view.seen(tx, [(holder, named)], site.versions.current(tx), site.now()).get(named)
+        if seen is None:
+            raise not_found()
+        turns = view.turns(tx, holder, named)[:READ_TURNS_MAX]
+        times: dict[int, datetime] = dict(
+            tx.execute(
+                "SELECT turn, occurred_at FROM turns WHERE account_id = %s AND conversation_id = %s", [holder, named]
+            ).fetchall()
+        )
+        keyring = site.here.keyring
+        opened = {o.permit.turn: o.content for o in reads.read(tx, keyring, seen, turns, reading, keyring.random)}
+        return schema.TurnPage(
+            items=tuple(shell.turn_shown(named, t, times[t.number], opened.get(t.number)) for t in turns), next=None
+        )
+
+    return await site.reading(read)
+
+
+ROUTES = [myself, get_policy, read_conversation]

@@ -1,0 +1,106 @@
+"""The application, put together: routes, the guard before them, the edge around them, and the OpenAPI document.
+
+`create_app` takes an open installation; what runs besides requests (the writer, the reader, the sweeping) runs in the
+application's lifespan. What a refusal is, `problems` says once for all of it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import msgspec
+from litestar import Litestar
+from litestar.config.cors import CORSConfig
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme
+
+from licet import __version__
+from licet.config import Web
+from licet.errors import LicetError
+from licet.service import Clock, Installation, utc_now
+from licet.web import (
+    api_accounts,
+    api_conversations,
+    api_notice,
+    api_staff,
+    api_turns,
+    meta,
+    pages,
+    problems,
+    signin,
+)
+from licet.web.auth import guarding
+from licet.web.edge import Edge
+from licet.web.limits import BODY_BYTES_MAX
+from licet.web.site import Site
+
+API = [
+    *api_accounts.ROUTES,
+    *api_notice.ROUTES,
+    *api_conversations.ROUTES,
+    *api_turns.ROUTES,
+    *api_staff.ROUTES,
+]
+
+
+def create_app(here: Installation, settings: Web, *, wall: Clock = utc_now) -> Litestar:
+    """The application on an open installation. ``wall`` is the clock of tokens and sessions."""
+    site, edge = Site(here, settings, wall), Edge(settings)
+
+    app = Litestar(
+        route_handlers=[*API, *meta.ROUTES, *signin.ROUTES, *pages.ROUTES],
+        middleware=[guarding(site)],
+        before_send=[edge.before_send],
+        exception_handlers={
+            LicetError: problems.on_ours, HTTPException: problems.on_http, Exception: problems.on_unknown,
+        },
+        lifespan=[site.running],
+        openapi_config=OPENAPI,
+        cors_config=_cors(settings),
+        request_max_body_size=BODY_BYTES_MAX,
+        state=State({"site": site, "edge": edge}),
+        logging_config=None,
+        debug=False,
+    )  # fmt: skip
+    app.state.openapi = cache(lambda: msgspec.json.encode(app.openapi_schema.to_schema()))
+    return app
+
+
+OPENAPI = OpenAPIConfig(
+    title="Licet",
+    version=__version__,
+    description="Decides, keeps and proves what an AI assistant may learn from its users.",
+    render_plugins=[],
+    path="/openapi",
+    security=[{"token": []}, {"key": []}, {"session": []}],
+    components=Components(
+        security_schemes={
+            "token": SecurityScheme(
+                type="http",
+                scheme="bearer",
+                bearer_format="JWT",
+                description="A person, by the host application's token.",
+            ),
+            "key": SecurityScheme(type="http", scheme="bearer", description="A service, by its key `licet_..`."),
+            "session": SecurityScheme(
+                type="apiKey", security_scheme_in="cookie", name="__Host-licet", description="A browser's session."
+            ),
+        }
+    ),
+)
+
+
+def _cors(settings: Web) -> CORSConfig | None:
+    """Sites that may call from a browser. Never with cookies: they bring a token."""
+    if not settings.embed_origins:
+        return None
+    return CORSConfig(
+        allow_origins=list(settings.embed_origins),
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
+        allow_headers=["authorization", "content-type", "idempotency-key", "licet-fragment", "accept-language"],
+        expose_headers=["retry-after", "idempotent-replayed", "link"],
+        allow_credentials=False,
+        max_age=600,
+    )

@@ -1,0 +1,147 @@
+"""The commands of the web: serve, keys of services, the first owner. Litestar is imported only when one of them runs.
+
+`licet.cli` gives how an installation is opened and how an answer is shown, so that these commands behave as all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import click
+
+from licet.errors import UsageError
+from licet.policy.period import written
+from licet.service import Installation
+
+PORT = 8787
+PORT_MAX = 65_535
+
+Open = Callable[[Path | None, str | None], AbstractContextManager[Installation]]
+Show = Callable[[object, bool, Callable[[], str]], None]
+
+_data = click.option(
+    "--data", type=click.Path(path_type=Path), help="The installation's folder; by default LICET_DATA or licet-data."
+)
+_as_json = click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
+_at = click.option("--at", hidden=True, help="The moment, in a simulation: a demo folder has its own clock.")
+
+
+def commands(opened: Open, show: Show) -> list[click.Command]:
+    """The commands, for the root to take."""
+    return [_serve(opened), _key(opened, show), _staff(opened, show)]
+
+
+def _serve(opened: Open) -> click.Command:
+    @click.command()
+    @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+    @click.option("--port", type=click.IntRange(1, PORT_MAX), default=PORT, show_default=True)
+    @_data
+    @_at
+    def serve(host: str, port: int, data: Path | None, at: str | None) -> None:
+        """Serves the API and the pages. The settings are the variables LICET_WEB__.., see docs/api.md.
+
+        \b
+        Example:  licet serve --port 8787
+        """
+        from licet.web.serve import serve as run
+
+        with opened(data, at) as here:
+            run(here, host, port, lambda line: click.echo(line, err=True))
+
+    return serve
+
+
+def _key(opened: Open, show: Show) -> click.Group:
+    @click.group()
+    def key() -> None:
+        """Keys of services: what the assistant's servers call the API with."""
+
+    @key.command("create")
+    @click.argument("name")
+    @click.option("--scope", "scopes", multiple=True, required=True, help="What it may do, as gate:read; repeatable.")
+    @_data
+    @_as_json
+    def create(name: str, scopes: tuple[str, ...], data: Path | None, as_json: bool) -> None:
+        """Makes a key and prints it, for the only time.
+
+        \b
+        Example:  licet key create assistant --scope gate:read --scope turns:write
+        """
+        from licet.store.connect import transaction
+        from licet.web import keys
+        from licet.web.roles import Scope
+
+        unknown = sorted(set(scopes) - {scope.value for scope in Scope})
+        if unknown:
+            raise UsageError(f"no scope `{unknown[0]}`", f"scopes are {', '.join(Scope)}")
+        with opened(data, None) as here, transaction(here.pool) as tx:
+            text = keys.make(tx, name, map(Scope, scopes), here.clock(), here.keyring.random)
+        show({"name": name, "key": text, "scopes": sorted(scopes)}, as_json, lambda: text)
+
+    @key.command("list")
+    @_data
+    @_as_json
+    def list_(data: Path | None, as_json: bool) -> None:
+        """Shows every key without its secret.
+
+        \b
+        Example:  licet key list
+        """
+        from licet.store.connect import transaction
+        from licet.web import keys
+
+        with opened(data, None) as here, transaction(here.pool) as tx:
+            known = keys.every(tx)
+        lines = [
+            f"{k.name:<20} {'revoked' if k.revoked_at else 'valid':<8} {written(k.made_at)}  {' '.join(k.scopes)}"
+            for k in known
+        ]
+        show(known, as_json, lambda: "\n".join(lines) or "no keys")
+
+    @key.command("revoke")
+    @click.argument("name")
+    @_data
+    def revoke(name: str, data: Path | None) -> None:
+        """Revokes a key; a server that runs refuses it within a second.
+
+        \b
+        Example:  licet key revoke assistant
+        """
+        from licet.store.connect import transaction
+        from licet.web import keys
+
+        with opened(data, None) as here, transaction(here.pool) as tx:
+            keys.revoke(tx, name, here.clock())
+
+    return key
+
+
+def _staff(opened: Open, show: Show) -> click.Group:
+    @click.group()
+    def staff() -> None:
+        """Those who work with Licet: their first owner."""
+
+    @staff.command("bootstrap")
+    @click.argument("email")
+    @click.option("--url", help="Where browsers reach Licet; by default LICET_WEB__URL, or this machine.")
+    @_data
+    @_as_json
+    def bootstrap(email: str, url: str | None, data: Path | None, as_json: bool) -> None:
+        """Makes EMAIL the first owner, and prints a link that signs in once, within an hour.
+
+        \b
+        Example:  licet staff bootstrap ana@example.org
+        """
+        from licet.service import utc_now
+        from licet.store.connect import transaction
+        from licet.web import sessions
+
+        with opened(data, None) as here, transaction(here.pool) as tx:
+            secret = sessions.bootstrap(tx, email, utc_now(), here.keyring.random)
+        base = url or here.config.web.url or f"http://127.0.0.1:{PORT}"
+        link = f"{base.rstrip('/')}/sign-in/link/{secret}"
+        show({"email": email, "link": link}, as_json, lambda: link)
+
+    return staff

@@ -1,0 +1,47 @@
+"""Whether it lives, whether it can work, its counts, and its OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request, Response, get
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from licet.store.connect import Transaction
+from licet.web.refs import site_of
+from licet.web.roles import ANYBODY
+
+AnyRequest = Request[Any, Any, Any]
+
+
+@get("/healthz", may=ANYBODY, include_in_schema=False, sync_to_thread=False)
+def healthz() -> dict[str, str]:
+    """The server answers."""
+    return {"status": "ok"}
+
+
+@get("/readyz", may=ANYBODY, include_in_schema=False)
+async def readyz(request: AnyRequest) -> dict[str, str]:
+    """The database answers and a policy has been applied; BusyError (503) otherwise."""
+    site = site_of(request)
+
+    def read(tx: Transaction) -> str:
+        return site.versions.current(tx).in_force(site.now()).version
+
+    return {"status": "ready", "policy": await site.reading(read)}
+
+
+@get("/metrics", may=ANYBODY, include_in_schema=False, sync_to_thread=False)
+def metrics(request: AnyRequest) -> Response[bytes]:
+    """Counts for Prometheus; no label names a person."""
+    shown = generate_latest(request.app.state.edge.registry)
+    return Response(shown, headers={"content-type": CONTENT_TYPE_LATEST})
+
+
+@get("/openapi.json", may=ANYBODY, include_in_schema=False, sync_to_thread=False)
+def openapi(request: AnyRequest) -> Response[bytes]:
+    """The API's description (OpenAPI 3.1)."""
+    return Response(request.app.state.openapi(), media_type="application/json")
+
+
+ROUTES = [healthz, readyz, metrics, openapi]

@@ -1,0 +1,74 @@
+"""The people's pages: all routes of them, as one router. No page needs a script.
+
+    /notice /signup          the question, where there is one
+    /settings                what holds, one step to change it, the record
+    /chats /chats/ID         every conversation and its answer; keep out, let in, delete
+    /takeout.zip             everything
+    /static/HASH/NAME        the stylesheet and the script of the components
+
+Who reads is the person whom the guard let in. A refusal is a page in words, and says nothing about what somebody else
+may have.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Response, Router, get
+from litestar.exceptions import HTTPException
+from litestar.params import FromPath
+
+from licet.consent.texts import catalogue, preferred
+from licet.errors import BusyError, LicetError, NotFoundError, RefusedError
+from licet.web import pages_chats, pages_notice, pages_settings, problems
+from licet.web import pages_shell as shell
+from licet.web.pages_shell import AnyRequest
+from licet.web.roles import ANYBODY
+
+STATIC_TYPES = {"licet.css": "text/css; charset=utf-8", "licet.js": "text/javascript; charset=utf-8"}
+
+
+@get(
+    ["/static/{version:str}/{name:str}", "/static/{name:str}"],
+    may=ANYBODY,
+    sync_to_thread=False,
+    include_in_schema=False,
+)
+def static(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
+    """A file that pages and hosts load. Under its hash it never changes; by its bare name it may within minutes."""
+    if name not in STATIC_TYPES:
+        raise NotFoundError("no such file")
+    fixed = shell.static_path(name) == request.url.path
+    headers = {
+        "cache-control": "public, max-age=31536000, immutable" if fixed else "public, max-age=300",
+        "access-control-allow-origin": "*", "cross-origin-resource-policy": "cross-origin",
+        "x-content-type-options": "nosniff",
+    }  # fmt: skip
+    return Response(shell.static_bytes(name), media_type=STATIC_TYPES[name], headers=headers)
+
+
+def on_refusal(request: AnyRequest, error: Exception) -> Response[Any]:
+    """A refusal as a page."""
+    problem = problems.problem_of(error) if isinstance(error, LicetError) else None
+    status = problem.status if problem else error.status_code if isinstance(error, HTTPException) else 500
+    if status >= 500 and not isinstance(error, BusyError):
+        problems.note(error)
+    words = catalogue(preferred(request.headers.get("accept-language", "")))
+    if isinstance(error, RefusedError) and error.because == "no_notice":
+        line = "error.no_notice"
+    elif isinstance(error, BusyError):
+        line = "error.busy"
+    else:
+        line = {401: "error.signed_out", 404: "error.unknown"}.get(status, "error.other")
+    html = shell.refusal(words, words.say(line), fragment=request.headers.get("licet-fragment") == "1")
+    headers = problems.headers_of(error) if isinstance(error, LicetError) else {}
+    return Response(html, status_code=status, media_type="text/html", headers={**headers, "cache-control": "no-store"})
+
+
+ROUTES = (
+    Router(
+        path="/",
+        route_handlers=[*pages_notice.ROUTES, *pages_settings.ROUTES, *pages_chats.ROUTES, static],
+        exception_handlers={LicetError: on_refusal, HTTPException: on_refusal, Exception: on_refusal},
+    ),
+)

@@ -1,0 +1,273 @@
+"""Your data: every conversation with its answer, keeping one out, deleting one, and taking everything out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar import Response, get, post
+from litestar.params import FromPath
+from litestar.response import Stream
+
+from licet.consent import takeout, yours
+from licet.consent.texts import Catalogue
+from licet.consent.yours import Badge, Mine, Run, Use
+from licet.policy.file import Policy
+from licet.service import Installation, policies
+from licet.store.connect import Transaction, transaction
+from licet.vault.commands import Delete, Narrow, Widen
+from licet.vault.content import Masked
+from licet.web import pages_shell as shell
+from licet.web.pages_shell import PERSONS, AnyRequest, Sent
+
+READS_MAX = 1_000
+
+
+class BadgeLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A badge in words."""
+
+    use: str
+    head: str
+    rest: str
+    runs: tuple[str, ...]
+
+
+class ChatLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation on a page. ``kept_out`` is None where there is nothing to keep out."""
+
+    id: str
+    title: str
+    about: str
+    note: str
+    safety: str
+    badges: tuple[BadgeLine, ...]
+    deleted: bool
+    kept_out: bool | None
+    act: str
+    releases: tuple[str, ...]
+
+
+@get("/chats", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+def chats(request: AnyRequest) -> Response[Any]:
+    """The conversations, newest first, and the way to take everything out."""
+    here, who = shell.opened(request)
+    at, words = here.clock(), who.words
+    known, before = policies(here), request.query_params.get("before", "")
+    start = shell.conversation_of(before) if before else None
+    with transaction(here.pool) as tx:
+        listed = yours.listed(tx, here.keyring, known, who.account, at, before=start)
+    policy = known.in_force(at)
+    values = {
+        "chats": [line(words, policy, mine) for mine in listed.conversations], "saved": _saved(words, request, None),
+        "older": f"conv_{listed.next.hex}" if listed.next else "", "from": before,
+    }  # fmt: skip
+    return shell.page("chats.html", who, at, title=words.say("chats.title"), place="chats", values=values)
+
+
+@get("/chats/{name:str}", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+def chat(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
+    """One conversation: which parts may be used, who holds it, who read it."""
+    here, who = shell.opened(request)
+    at, words = here.clock(), who.words
+    known = policies(here)
+    with transaction(here.pool) as tx:
+        mine = yours.one(tx, here.keyring, known, who.account, shell.conversation_of(name), at)
+        reads = _reads(tx, words, who.account, mine.conversation)
+    made = line(words, known.in_force(at), mine)
+    values = {"chat": made, "reads": reads, "saved": _saved(words, request, mine)}
+    return shell.page("chat.html", who, at, title=made.title, place="chats", values=values)
+
+
+@post("/chats/{name:str}/keep-out", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+def keep_out(request: AnyRequest, name: FromPath[str], data: Sent) -> Response[Any]:
+    """From now on the conversation is not used."""
+    here, who = shell.opened(request)
+    return _told(
+        here, Narrow(account=who.account, at=here.clock(), conversation=shell.conversation_of(name)), data, "kept_out"
+    )
+
+
+@post("/chats/{name:str}/let-in", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+def let_in(request: AnyRequest, name: FromPath[str], data: Sent) -> Response[Any]:
+    """What is said in it from now on follows the choice."""
+    here, who = shell.opened(request)
+    return _told(
+        here, Widen(account=who.account, at=here.clock(), conversation=shell.conversation_of(name)), data, "let_in"
+    )
+
+
+@get("/chats/{name:str}/delete", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+def ask_delete(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
+    """Asks once, and says what goes and what cannot."""
+    here, who = shell.opened(request)
+    at, words = here.clock(), who.words
+    known = policies(here)
+    with transaction(here.pool) as tx:
+        mine = yours.one(tx, here.keyring, known, who.account, shell.conversation_of(name), at)
+    if mine.deleted_at is not None:
+        return shell.seen_other(f"/chats/{mine.shown_id}")
+    policy = known.in_force(at)
+    keys = ["held" if mine.held else "keys", "releases", "models"]
+    lines = [words.say("delete.means.now")]
+    lines += [words.say(f"delete.means.{key}", period=words.period(policy.keep.deleted)) for key in keys]
+    if mine.safety_until is not None and mine.safety_until > at:
+        lines.append(words.say("delete.means.flagged", day=words.day(mine.safety_until)))
+    values = {"chat": line(words, policy, mine), "lines": lines}
+    return shell.page("delete.html", who, at, title=words.say("delete.title"), place="chats", values=values)
+
+
+@post("/chats/{name:str}/delete", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+def delete(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
+    """Deletes it, and shows what became of it."""
+    here, who = shell.opened(request)
+    conversation, known = shell.conversation_of(name), policies(here)
+    command = Delete(account=who.account, at=here.clock(), conversation=conversation)
+    with transaction(here.pool) as tx:
+        yours.tell(tx, here.keyring, known, command)
+    return shell.seen_other(f"/chats/conv_{conversation.hex}?said=deleted")
+
+
+@get("/takeout.zip", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+def take_out(request: AnyRequest) -> Stream:
+    """Everything that is kept, as a zip that is made while it is sent."""
+    here, who = shell.opened(request)
+    pieces: Iterator[bytes] = takeout.takeout(
+        lambda: transaction(here.pool), here.keyring, policies(here), who.account, here.clock()
+    )
+    name = f"licet-{here.clock():%Y-%m-%d}.zip"
+    headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
+    return Stream(pieces, media_type="application/zip", headers=headers)
+
+
+def _told(here: Installation, command: Narrow | Widen, sent: shell.Form, said: str) -> Response[Any]:
+    known = policies(here)
+    with transaction(here.pool) as tx:
+        yours.tell(tx, here.keyring, known, command)
+    name = f"conv_{command.conversation.hex}"
+    if sent.came_from == name:
+        return shell.seen_other(f"/chats/{name}?said={said}")
+    before = f"&before=conv_{shell.conversation_of(sent.came_from).hex}" if sent.came_from else ""
+    return shell.seen_other(f"/chats?said={said}{before}#{name}")
+
+
+def _saved(words: Catalogue, request: AnyRequest, mine: Mine | None) -> str:
+    """What the last form did. The word comes from the address, so only known ones are said."""
+    said = request.query_params.get("said", "")
+    if said in ("kept_out", "let_in"):
+        return words.say(f"done.{said}")
+    if said == "deleted" and mine is not None and mine.deleted_at is not None:
+        if mine.held or mine.keep_until is None:
+            return words.say("done.deleted.held")
+        return words.say("done.deleted", day=words.day(mine.keep_until))
+    return ""
+
+
+def _reads(tx: Transaction, words: Catalogue, account: UUID, conversation: UUID) -> list[str]:
+    rows = tx.execute(
+        """SELECT read_at, role, reason FROM staff_reads WHERE account_id = %s AND conversation_id = %s
+            ORDER BY read_at DESC LIMIT %s""",
+        [account, conversation, READS_MAX],
+    ).fetchall()
+    return [
+        words.say(
+            "chat.reads.line", day=words.moment(at), role=words.say(f"role.{role}"), reason=words.say(f"read.{why}")
+        )
+        for at, role, why in rows
+    ]
+
+
+# A conversation in words
+
+
+def line(words: Catalogue, policy: Policy, mine: Mine) -> ChatLine:
+    """A conversation as a page shows it."""
+    untitled = "chats.untitled.deleted" if mine.deleted_at else "chats.untitled"
+    title = mine.title or words.say(untitled, day=words.day(mine.begun_at))
+    parts = [
+        words.say(f"chats.kind.{mine.kind.value}"), words.day(mine.last_at), words.count("chats.messages", mine.turns),
+    ]  # fmt: skip
+    can_keep_out = mine.deleted_at is None and not mine.incognito
+    return ChatLine(
+        id=mine.shown_id,
+        title=title,
+        about=" · ".join(parts),
+        note=_note(words, mine),
+        safety=words.say("chat.safety", day=words.day(mine.safety_until)) if mine.safety_until else "",
+        badges=tuple(badges(words, mine.badges)),
+        deleted=mine.deleted_at is not None,
+        kept_out=mine.kept_out if can_keep_out else None,
+        act=words.say("chats.let_in" if mine.kept_out else "chats.keep_out"),
+        releases=mine.releases,
+    )
+
+
+def _note(words: Catalogue, mine: Mine) -> str:
+    if mine.deleted_at is not None:
+        day = words.day(mine.deleted_at)
+        if mine.keep_until is None:
+            return words.say("chats.gone.held", day=day)
+        return words.say("chats.gone", day=day, until=words.day(mine.keep_until))
+    return (
+        words.say("chats.kept.held")
+        if mine.keep_until is None
+        else words.say("chats.kept", day=words.day(mine.keep_until))
+    )
+
+
+def badges(words: Catalogue, found: Sequence[Badge]) -> Iterator[BadgeLine]:
+    """One line for each answer; purposes with the same answer share it."""
+    grouped: list[tuple[Badge, list[str]]] = []
+    for badge in found:
+        for other, purposes in grouped:
+            if msgspec.structs.replace(badge, purpose="") == msgspec.structs.replace(other, purpose=""):
+                purposes.append(badge.purpose)
+                break
+        else:
+            grouped.append((badge, [badge.purpose]))
+    for badge, purposes in grouped:
+        yield BadgeLine(
+            use=badge.use.value, head=words.say(f"use.{badge.use.value}"), rest=_rest(words, badge, purposes),
+            runs=tuple(_run(words, run) for run in _alike(words, badge.runs)),
+        )  # fmt: skip
+
+
+def _rest(words: Catalogue, badge: Badge, purposes: Sequence[str]) -> str:
+    names = [words.say(f"purpose.{purpose}") for purpose in purposes]
+    purpose = names[0] if len(names) == 1 else words.say("and", one=", ".join(names[:-1]), other=names[-1])
+    day = words.day(badge.until) if badge.until is not None else ""
+    because = badge.because
+    if badge.use is Use.part:
+        because = next(r.because for r in badge.runs if r.until is None and r.because.value != "origin")
+    return words.say(
+        f"badge.{badge.use.value}", purpose=purpose, day=day, because=words.say(f"because.{because.value}")
+    )
+
+
+def _alike(words: Catalogue, runs: Sequence[Run]) -> list[Run]:
+    """Runs whose answers differ by hours at most read the same, and are one on a page."""
+    merged: list[Run] = []
+    for run in runs:
+        last = merged[-1] if merged else None
+        if last and (last.because, _day(words, last.until)) == (run.because, _day(words, run.until)):
+            merged[-1] = msgspec.structs.replace(last, last=run.last)
+        else:
+            merged.append(run)
+    return merged
+
+
+def _run(words: Catalogue, run: Run) -> str:
+    because = words.say(f"because.{run.because.value}")
+    what = words.say("chat.run.used" if run.until else "chat.run.not", day=_day(words, run.until), because=because)
+    return words.say(
+        "chat.run.one" if run.first == run.last else "chat.run.other", first=run.first, last=run.last, what=what
+    )
+
+
+def _day(words: Catalogue, at: datetime | None) -> str:
+    return words.day(at) if at is not None else ""
+
+
+ROUTES = (chats, chat, keep_out, let_in, ask_delete, delete, take_out)

@@ -1,0 +1,186 @@
+"""Privacy settings: what holds now, one step to change it either way, what that does, and all that is on record."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Any, assert_never
+
+import msgspec
+from litestar import Response, get, post
+
+from licet.consent import answering, asking, shown, standing
+from licet.consent.asking import Ask
+from licet.consent.notice import Text
+from licet.consent.shown import Where
+from licet.consent.standing import Made, Recorded
+from licet.consent.texts import Catalogue
+from licet.policy.decide import Gate
+from licet.policy.file import AGE_MAX, Policy
+from licet.policy.state import Standing
+from licet.service import Installation, policies
+from licet.store.connect import transaction
+from licet.web import pages_shell as shell
+from licet.web.pages_notice import outcome_text
+from licet.web.pages_shell import NO_FAULTS, PERSONS, AnyRequest, Faults, Form, Reader, Sent
+
+
+@get("/settings", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+def settings(request: AnyRequest) -> Response[Any]:
+    """The settings; that the question stood on them is on record."""
+    return _page(*shell.opened(request))
+
+
+@post("/settings", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+def change(request: AnyRequest, data: Sent) -> Response[Any]:
+    """One step, either way: it holds when this answers."""
+    here, who = shell.opened(request)
+    say = who.words.say
+    if data.allow not in ("yes", "no"):
+        return _page(here, who, data, Faults((("allow", "change", say("notice.error.choice")),)))
+    known, at = policies(here), here.clock()
+    with transaction(here.pool) as tx:
+        asked = asking.ask(tx, who.account, known, at, language=who.words.language)
+        text = asking.asked_notice(asked).text
+        age = int(data.age) if asked.asks_age and data.age.isdecimal() and int(data.age) <= AGE_MAX else None
+        wrong = asked.asks_age and age is None and (data.allow == "yes" or data.age != "")
+        if not wrong:
+            said = answering.choose(
+                tx, here.keyring, known, who.account, at, allow=data.allow == "yes", via=Where.settings.value,
+                surface=who.surface, showing=shell.showing_of(data.showing), age=age, gpc=who.gpc,
+            )  # fmt: skip
+    if wrong:
+        return _page(here, who, data, Faults((("age", "age", say("notice.error.age", yes=text.yes)),)))
+    return _page(here, who, saved=outcome_text(here, who, data.allow == "yes", said))
+
+
+def _page(
+    here: Installation, who: Reader, sent: Form | None = None, faults: Faults = NO_FAULTS, saved: str = ""
+) -> Response[str]:
+    at, words = here.clock(), who.words
+    known = policies(here)
+    policy = known.in_force(at)
+    with transaction(here.pool) as tx:
+        asked = asking.ask(tx, who.account, known, at, language=words.language)
+        shown.signal(tx, who.account, gpc=who.gpc, at=at)
+        can_change = asked.gate in (Gate.open, Gate.notice, Gate.must_decide) and asked.notice is not None
+        showing = ""
+        if can_change and asked.notice is not None:
+            asked_in = f"{asked.notice.text.question}\n{asked.notice.text.yes}\n{asked.notice.text.no}"
+            showing = shown.record(
+                tx, who.account, asked.notice, place=Where.settings, surface=who.surface, gpc=who.gpc, at=at,
+                random=here.keyring.random, markup=hashlib.sha256(asked_in.encode()).digest(),
+            ).hex  # fmt: skip
+        on_record = standing.recorded(tx, here.keyring, who.account)
+    text = asked.notice.text if asked.notice is not None and can_change else None
+    values = {
+        "granted": asked.state.standing is Standing.granted and asked.gate is not Gate.not_asked,
+        "now": _now(words, asked, on_record), "gpc": who.gpc, "text": text,
+        "holds": _holds(asked), "showing": showing, "saved": saved,
+        "waiting": words.say("settings.waiting") if asked.gate is Gate.must_decide else "",
+        "asks_age": asked.asks_age, "kept": sent or Form(),
+        "yes_means": words.say("settings.yes.means", period=words.period(policy.keep.opted_in)),
+        "no_means": words.say("settings.no.means", period=words.period(policy.keep.opted_out)),
+        "means_title": words.say("settings.means", no=_no(text, words)), "means": _means(words, policy),
+        "record": [_made(words, made) for made in on_record.choices], "facts": _facts(words, on_record),
+        "releases": _releases(words, on_record),
+    }  # fmt: skip
+    return shell.page(
+        "settings.html", who, at, title=words.say("settings.title"), place="settings", errors=faults, values=values,
+        status=422 if faults else 200, outcome="answered" if saved else "",
+    )  # fmt: skip
+
+
+def _holds(asked: Ask) -> str:
+    """Which of the two answers holds now; neither before the first one."""
+    match asked.state.standing:
+        case Standing.granted:
+            return "yes"
+        case Standing.declined | Standing.withdrawn:
+            return "no"
+        case Standing.undecided | Standing.lapsed:
+            return ""
+        case _:
+            assert_never(asked.state.standing)
+
+
+def _no(text: Text | None, words: Catalogue) -> str:
+    return text.no if text is not None else words.say("answer.no")
+
+
+def _now(words: Catalogue, asked: Ask, on_record: Recorded) -> str:
+    if asked.gate is Gate.closed or asked.gate is Gate.not_asked:
+        return words.say(f"settings.now.{asked.gate.value}")
+    held = next((made for made in on_record.choices if made.effect != "none"), None)
+    day = words.day(held.at) if held is not None else ""
+    now = words.say(f"settings.now.{asked.state.standing.value}", day=day)
+    if asked.state.standing is Standing.granted:
+        return f"{now} {words.say('settings.now.granted.since', day=words.day(_since(on_record)))}"
+    return now
+
+
+def _since(on_record: Recorded) -> datetime:
+    """When the grant in force began."""
+    return next(made.at for made in on_record.choices if made.effect == "began")
+
+
+def _means(words: Catalogue, policy: Policy) -> list[tuple[str, str]]:
+    """What a no does, part by part."""
+    out, flagged = words.period(policy.keep.opted_out), words.period(policy.keep.flagged)
+    return [
+        (words.say(f"settings.means.{part}"), words.say(f"settings.means.{part}.text", period=period))
+        for part, period in (("from_now", out), ("stored", out), ("releases", ""), ("models", ""), ("flagged", flagged))
+    ]
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """A choice on the page."""
+
+    when: str
+    what: str
+    effect: str
+    shown: str
+
+
+def _made(words: Catalogue, made: Made) -> Line:
+    evidence = made.evidence
+    if evidence is not None and evidence.sha256:
+        seen = words.say("settings.record.notice", hash=evidence.sha256[:12], language=evidence.language)
+    else:
+        seen = words.say("settings.record.no_notice", via=made.via)
+    if evidence is not None and evidence.gpc:
+        seen = f"{seen}. {words.say('settings.record.gpc')}"
+    return Line(
+        when=words.moment(made.at), what=words.say("answer.yes" if made.allow else "answer.no"),
+        effect=words.say(f"effect.{made.effect}"), shown=seen,
+    )  # fmt: skip
+
+
+def _facts(words: Catalogue, on_record: Recorded) -> list[str]:
+    """What is on record beside the choices."""
+    lines = [words.say("settings.record.terms", version=v, day=words.day(at)) for at, v in on_record.terms]
+    asked = [one for one in on_record.shown if one.place is not Where.settings]
+    put_off = sum(one.put_off_at is not None for one in asked)
+    if asked:
+        lines.append(words.count("settings.record.shown_times", len(asked)))
+    if put_off:
+        lines.append(words.count("settings.record.put_off", put_off))
+    lines += [
+        words.say(f"settings.record.signal.{'on' if gpc else 'off'}", day=words.day(at))
+        for at, gpc in on_record.signals
+    ]
+    return lines
+
+
+def _releases(words: Catalogue, on_record: Recorded) -> list[str]:
+    return [
+        words.say(
+            "settings.releases.line", name=one.name, rows=words.count("rows", one.rows),
+            conversations=words.count("conversations", one.conversations),
+            purpose=words.say(f"purpose.{one.purpose}"), day=words.day(one.sealed_at),
+        )
+        for one in on_record.holdings
+    ]  # fmt: skip
+
+
+ROUTES = (settings, change)

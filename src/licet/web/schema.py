@@ -1,0 +1,367 @@
+"""What the API takes and answers, as types: OpenAPI 3.1 is made of them, and nothing that does not fit gets in.
+
+Times are RFC 3339 in UTC. Ids are ours (`acc_`, `conv_`, `turn_`, `fb_`), or the host's own as `host:ID`.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from licet.consent.notice import Variant
+from licet.policy.decide import Because, Gate
+from licet.policy.fold import Effect
+from licet.policy.state import Kind, Role, Share, Standing
+from licet.vault.commands import AGE_MAX, Outcome
+from licet.vault.content import Masked
+from licet.vault.ids import HOST_ID_CHARACTERS_MAX
+from licet.vault.reads import ReadReason
+
+TEXT_CHARACTERS_MAX = 4 * 2**20
+TITLE_CHARACTERS_MAX = 2_000
+ATTACHMENTS_MAX = 100
+TOOL_CALLS_MAX = 256
+
+Name = Annotated[str, Meta(pattern="^[a-z][a-z0-9_.-]{0,31}$", examples=["pro"])]
+HostId = Annotated[str, Meta(min_length=1, max_length=HOST_ID_CHARACTERS_MAX, description="The host's own id.")]
+Ref = Annotated[
+    str,
+    Meta(min_length=1, max_length=HOST_ID_CHARACTERS_MAX, description="An id of ours, or `host:` and the host's own."),
+]
+Age = Annotated[int, Meta(ge=0, le=AGE_MAX)]
+Short = Annotated[str, Meta(max_length=200)]
+
+
+class _In(Masked, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A body. Unknown keys are refused: a misspelt one would otherwise say nothing."""
+
+
+class _Out(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """An answer."""
+
+
+class NewAccount(_In, frozen=True, kw_only=True):
+    """``host`` is the host's own id; only an HMAC of it is kept."""
+
+    host: HostId
+    plan: Name
+    age: Age | None = None
+
+
+class NewPlan(_In, frozen=True, kw_only=True):
+    plan: Name
+
+
+class NewAge(_In, frozen=True, kw_only=True):
+    age: Age | None
+
+
+class NewChoice(_In, frozen=True, kw_only=True):
+    """``showing`` is the notice that this answers; ``via`` the place where it was answered."""
+
+    allow: bool
+    age: Age | None = None
+    via: Name = "api"
+    surface: Name = "app"
+    showing: Short | None = None
+
+
+class NewShowing(_In, frozen=True, kw_only=True):
+    """A notice of `GET ../notice` that the host has shown."""
+
+    notice: Short
+    surface: Name = "app"
+
+
+class Accepted(_In, frozen=True, kw_only=True):
+    showing: Short | None = None
+
+
+class NewToolCall(_In, frozen=True, kw_only=True):
+    id: Annotated[str, Meta(max_length=HOST_ID_CHARACTERS_MAX)]
+    name: Short
+    arguments: Annotated[str, Meta(max_length=TEXT_CHARACTERS_MAX)]
+
+
+class NewTurn(_In, frozen=True, kw_only=True):
+    """A turn. ``conversation`` finds one or, as `host:ID`, begins it; ``id`` is the host's own, and says it once."""
+
+    account: Ref
+    conversation: Ref | None = None
+    id: HostId | None = None
+    role: Role = Role.user
+    text: Annotated[str, Meta(max_length=TEXT_CHARACTERS_MAX)] = ""
+    tool_calls: Annotated[tuple[NewToolCall, ...], Meta(max_length=TOOL_CALLS_MAX)] = ()
+    tool_call_id: Annotated[str, Meta(max_length=HOST_ID_CHARACTERS_MAX)] = ""
+    tool_name: Short = ""
+    attachments: Annotated[tuple[Short, ...], Meta(max_length=ATTACHMENTS_MAX)] = ()
+    model: Short = ""
+    title: Annotated[str, Meta(max_length=TITLE_CHARACTERS_MAX)] = ""
+    origin: Name | None = None
+    surface: Name = "app"
+    kind: Kind = Kind.chat
+    incognito: bool = False
+    keep_out: bool = False
+
+
+class NewFeedback(_In, frozen=True, kw_only=True):
+    """``turn`` is the number of the answer it is about, 0 for the conversation."""
+
+    rating: Annotated[str, Meta(pattern="^(up|down)$")]
+    share: Share = Share.rating
+    turn: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
+    comment: Annotated[str, Meta(max_length=20_000)] = ""
+    id: HostId | None = None
+
+
+class NewRead(_In, frozen=True, kw_only=True):
+    """Why staff read a conversation, and under which ticket."""
+
+    reason: ReadReason
+    ticket: Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._/#-]{0,63}$")]
+
+
+class Account(_Out, frozen=True, kw_only=True):
+    """``answered`` is the policy version that was answered last."""
+
+    id: str
+    plan: str
+    age_known: bool
+    opened_at: datetime
+    closed_at: datetime | None
+    standing: Standing
+    gate: Gate
+    answered: str | None
+
+
+class GateAnswer(_Out, frozen=True, kw_only=True):
+    """``may_write`` is the whole answer for an assistant; ``policy`` is the version in force."""
+
+    account: str
+    gate: Gate
+    may_write: bool
+    standing: Standing
+    policy: str
+    decide_by: date | None
+
+
+class NoticeText(_Out, frozen=True, kw_only=True):
+    """A published notice. ``later`` is empty where it cannot be put off, ``age`` where no age is asked."""
+
+    id: str
+    language: str
+    variant: Variant
+    sha256: str
+    title: str
+    terms: str
+    question: str
+    yes: str
+    no: str
+    later: str
+    age: str
+    body: str
+    html: str
+
+
+class NoticeAnswer(_Out, frozen=True, kw_only=True):
+    """What the account is to be asked, and why it is or is not. ``ends``: the first instant without `later`."""
+
+    account: str
+    gate: Gate
+    show: bool
+    because: str
+    variant: Variant
+    policy: str | None
+    decide_by: date | None
+    ends: datetime | None
+    may_put_off: bool
+    asks_age: bool
+    terms_accepted_at: datetime | None
+    notice: NoticeText | None
+
+
+class Showing(_Out, frozen=True, kw_only=True):
+    """A notice that was shown. ``put_off_at`` is when it was put off."""
+
+    id: str
+    account: str
+    notice: str
+    sha256: str
+    shown_at: datetime
+    put_off_at: datetime | None
+
+
+class Changed(_Out, frozen=True, kw_only=True):
+    """What a verb did: ``done``, ``unchanged`` or ``duplicate``."""
+
+    outcome: Outcome
+    at: datetime
+    account: str
+    conversation: str | None = None
+
+
+class Chosen(_Out, frozen=True, kw_only=True):
+    outcome: Outcome
+    at: datetime
+    account: str
+    effect: Effect
+
+
+class Choice(_Out, frozen=True, kw_only=True):
+    at: datetime
+    allow: bool
+    effect: str
+    via: str
+    policy: str
+
+
+class ChoicePage(_Out, frozen=True, kw_only=True):
+    items: tuple[Choice, ...]
+    next: str | None
+
+
+class Said(_Out, frozen=True, kw_only=True):
+    """A turn that was taken. ``segment`` numbers what it was sealed with."""
+
+    outcome: Outcome
+    at: datetime
+    account: str
+    conversation: str
+    turn: str
+    segment: int
+
+
+class Item(_Out, frozen=True, kw_only=True, omit_defaults=True):
+    """The answer to one line of a bulk request. ``status`` is what the same request alone would be answered with."""
+
+    line: int
+    status: int
+    turn: str = ""
+    conversation: str = ""
+    outcome: str = ""
+    problem: str = ""
+    because: str = ""
+    detail: str = ""
+
+
+class GivenFeedback(_Out, frozen=True, kw_only=True):
+    outcome: Outcome
+    at: datetime
+    account: str
+    conversation: str
+    feedback: str
+
+
+class Run(_Out, frozen=True, kw_only=True):
+    """Consecutive turns with one answer."""
+
+    first: int
+    last: int
+    because: Because
+    until: datetime | None
+
+
+class Badge(_Out, frozen=True, kw_only=True):
+    """Whether a conversation may be used for a purpose: `whole`, `part` or `none`, why, and until when."""
+
+    purpose: str
+    use: str
+    because: Because
+    until: datetime | None
+    runs: tuple[Run, ...]
+
+
+class Conversation(_Out, frozen=True, kw_only=True):
+    """``title`` is empty for everybody but its person; ``keep_until`` is null while a legal hold stands."""
+
+    id: str
+    title: str
+    kind: Kind
+    begun_at: datetime
+    last_at: datetime
+    turns: int
+    incognito: bool
+    kept_out: bool
+    deleted_at: datetime | None
+    held: bool
+    keep_until: datetime | None
+    safety_until: datetime | None
+    badges: tuple[Badge, ...]
+    releases: tuple[str, ...]
+
+
+class ConversationPage(_Out, frozen=True, kw_only=True):
+    items: tuple[Conversation, ...]
+    next: str | None
+
+
+class ToolCall(_Out, frozen=True, kw_only=True):
+    id: str
+    name: str
+    arguments: str
+
+
+class Turn(_Out, frozen=True, kw_only=True):
+    """A turn's content. ``readable`` is false where it was erased, or was never stored."""
+
+    id: str
+    number: int
+    role: Role
+    origin: str
+    at: datetime
+    readable: bool
+    text: str
+    tool_calls: tuple[ToolCall, ...]
+    attachments: tuple[str, ...]
+
+
+class TurnPage(_Out, frozen=True, kw_only=True):
+    items: tuple[Turn, ...]
+    next: str | None
+
+
+class Read(_Out, frozen=True, kw_only=True):
+    """A reading of content by staff."""
+
+    id: str
+    conversation: str
+    role: str
+    reason: str
+    turns: int
+    at: datetime
+
+
+class ReadPage(_Out, frozen=True, kw_only=True):
+    items: tuple[Read, ...]
+    next: str | None
+
+
+class Version(_Out, frozen=True, kw_only=True):
+    version: str
+    effective: datetime
+    decide_by: date | None
+    material: bool
+    sha256: str
+
+
+class PolicyAnswer(_Out, frozen=True, kw_only=True):
+    """The version in force as its file writes it, and every version, those to come included."""
+
+    policy: str
+    in_force: str
+    document: dict[str, Any]
+    versions: tuple[Version, ...]
+
+
+class Myself(_Out, frozen=True, kw_only=True):
+    """Who the caller is. ``csrf`` goes with every change that a session asks for."""
+
+    caller: str
+    account: str | None
+    name: str | None
+    roles: tuple[str, ...]
+    scopes: tuple[str, ...]
+    csrf: str | None

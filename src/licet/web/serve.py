@@ -1,0 +1,93 @@
+"""A server around the application: uvicorn in this process, and a log of one JSON object a line on standard output.
+
+uvicorn's own access log is off: it has paths, and with them ids. Behind a proxy, only one on this machine is believed
+when it says whom it speaks for (uvicorn's default).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from typing import IO
+
+import msgspec
+import structlog
+import uvicorn
+from litestar import Litestar
+
+from licet.service import Installation
+from licet.web.app import create_app
+
+CONNECTIONS_MAX = 1_000
+GRACE_SECONDS = 20
+IDLE_SECONDS = 15
+HEADER_BYTES_MAX = 64 * 2**10
+
+
+class Lines:
+    """Writes lines, those of one turn of the event loop together: each write lets another thread take the lock of the
+    interpreter, and getting it back may take longer than the whole answer. Elsewhere a line is written at once.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._waiting: list[bytes] = []
+
+    def msg(self, line: bytes) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._file.write(line + b"\n")
+            self._file.flush()
+            return
+        if not self._waiting:
+            loop.call_soon(self._flush)
+        self._waiting.append(line)
+
+    def _flush(self) -> None:
+        lines, self._waiting = self._waiting, []
+        self._file.write(b"\n".join([*lines, b""]))
+        self._file.flush()
+
+    debug = info = warning = error = critical = msg
+
+
+def log_as_json() -> None:
+    """One JSON object a line. What a traceback would quote is left out: `problems.note` says where and what kind."""
+    lines = Lines(sys.stdout.buffer)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+            structlog.processors.JSONRenderer(serializer=lambda line, **_: msgspec.json.encode(line)),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=lambda *_: lines,
+        cache_logger_on_first_use=True,
+    )
+
+
+def server(app: Litestar, host: str, port: int) -> uvicorn.Server:
+    """A server that has not begun."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app, host=host, port=port, access_log=False, log_config=None, log_level="warning", server_header=False,
+            limit_concurrency=CONNECTIONS_MAX, timeout_keep_alive=IDLE_SECONDS, timeout_graceful_shutdown=GRACE_SECONDS,
+            h11_max_incomplete_event_size=HEADER_BYTES_MAX, lifespan="on", ws="none",
+        )
+    )  # fmt: skip
+
+
+def serve(here: Installation, host: str, port: int, say: Callable[[str], object]) -> None:
+    """Serves until it is interrupted; what was taken is answered before it ends."""
+    log_as_json()
+    app = create_app(here, here.config.web)
+    say(f"serving on http://{host}:{port}")
+    # uvicorn raises the signal again when it has ended; the installation is still to be closed then.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt):
+        server(app, host, port).run()

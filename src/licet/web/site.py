@@ -1,0 +1,152 @@
+"""What the routes of one process share: the installation, the writer, and what is remembered between requests.
+
+Remembered are only facts that cannot change (whose host id belongs to which account, a token that was verified) or
+that may be a second old (a service's key). Nothing remembered grants what the database would refuse but for that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from time import monotonic
+from typing import TypeVar
+from uuid import UUID
+
+from litestar.concurrency import sync_to_thread
+
+from licet.config import Web
+from licet.errors import LicetError
+from licet.service import Clock, Installation, host_key, utc_now
+from licet.store.connect import Transaction, transaction
+from licet.vault import view
+from licet.vault.commands import Command, check
+from licet.vault.ids import host_hmac
+from licet.web import idempotency, keys, problems, sessions
+from licet.web.batches import ASKING, WRITING, Asking, Batches, GateSeen, Versions, Write, Writing, Written
+from licet.web.idempotency import Once
+from licet.web.limits import Rates
+from licet.web.roles import Service
+from licet.web.tokens import Tokens
+
+Result = TypeVar("Result")
+
+ACCOUNTS_REMEMBERED_MAX = 100_000
+KEYS_REMEMBERED_MAX = 1_000
+SWEEP_SECONDS = 60.0
+
+
+class Site:
+    """One process's state. ``wall`` is the clock of tokens and sessions, which no simulation moves."""
+
+    def __init__(self, here: Installation, settings: Web, wall: Clock = utc_now) -> None:
+        self.here, self.settings, self.wall = here, settings, wall
+        self.host_key = host_key(here)
+        self.signin_key = hmac.digest(self.host_key, b"sign-in", "sha256")
+        self.tokens = Tokens(settings)
+        self.rates = Rates()
+        self.versions = Versions()
+        self.writing = Writing(here.keyring, self.versions, here.clock)
+        self._asking = Asking(self.versions, here.clock)
+        self._accounts: OrderedDict[bytes, UUID] = OrderedDict()
+        self._keys: OrderedDict[str, tuple[float, Service | None]] = OrderedDict()
+        self._looking: dict[str, asyncio.Task[Service | None]] = {}
+        self._writer: Batches[Write, Written | LicetError] | None = None
+        self._reader: Batches[UUID, GateSeen | None] | None = None
+
+    @asynccontextmanager
+    async def running(self, _: object = None) -> AsyncIterator[None]:
+        """Runs the writer, the reader and the sweeping of what has ended; what was taken is answered before the end."""
+        self._writer = Batches(self.here.pool, self.writing.apply, WRITING, "web-writer")
+        self._reader = Batches(self.here.pool, self._asking.read, ASKING, "web-reader")
+        sweeping = asyncio.create_task(self._sweeping())
+        try:
+            yield
+        finally:
+            sweeping.cancel()
+            await asyncio.gather(sweeping, return_exceptions=True)
+            await sync_to_thread(self._writer.close)
+            await sync_to_thread(self._reader.close)
+
+    async def write(self, command: Command, once: Once | None = None) -> Written:
+        """Applies one command, durably; UsageError for a value that no table takes."""
+        assert self._writer is not None
+        check(command)
+        written = await self._writer.submit(Write(command=command, once=once))
+        if isinstance(written, LicetError):
+            raise written
+        return written
+
+    async def gate(self, account: UUID) -> GateSeen | None:
+        """The gate of an account; None for one that does not exist."""
+        assert self._reader is not None
+        return await self._reader.submit(account)
+
+    async def reading(self, fn: Callable[[Transaction], Result]) -> Result:
+        """``fn`` in a transaction of its own, on a thread: committed when it returns."""
+
+        def run() -> Result:
+            with transaction(self.here.pool) as tx:
+                return fn(tx)
+
+        return await sync_to_thread(run)
+
+    async def calling(self, fn: Callable[[], Result]) -> Result:
+        """A verb of `service`, on a thread."""
+        return await sync_to_thread(fn)
+
+    async def account_by_host(self, name: str) -> UUID | None:
+        """The account with a host's id."""
+        hashed = host_hmac(self.host_key, "account", name)
+        known = self._accounts.get(hashed)
+        if known is None:
+            known = await self.reading(lambda tx: view.account_by_host(tx, hashed))
+            if known is not None:
+                self._accounts[hashed] = known
+                if len(self._accounts) > ACCOUNTS_REMEMBERED_MAX:
+                    self._accounts.popitem(last=False)
+        return known
+
+    async def service(self, key: str) -> Service | None:
+        """The service with a key, as it was at most a second ago."""
+        known = self._keys.get(key)
+        if known is not None and known[0] > monotonic():
+            return known[1]
+        looking = self._looking.get(key)
+        if looking is None:
+            looking = self._looking[key] = asyncio.create_task(self._look(key))
+        return await asyncio.shield(looking)
+
+    async def _look(self, key: str) -> Service | None:
+        try:
+            until = monotonic() + keys.REMEMBERED_SECONDS_MAX  # from before the look
+            found = await self.reading(lambda tx: keys.find(tx, key))
+            if found is not None:
+                self._keys[key] = (until, found)
+                self._keys.move_to_end(key)
+                if len(self._keys) > KEYS_REMEMBERED_MAX:
+                    self._keys.popitem(last=False)
+            else:
+                self._keys.pop(key, None)
+            return found
+        finally:
+            del self._looking[key]
+
+    async def _sweeping(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            try:
+                await self.reading(self._sweep)
+            except LicetError as error:  # the next time will do
+                problems.note(error)
+
+    def _sweep(self, tx: Transaction) -> None:
+        sessions.sweep(tx, self.wall())
+        idempotency.sweep(tx, self.here.clock())
+
+    def now(self) -> datetime:
+        """The installation's moment, at which an event of this request happens."""
+        return self.here.clock()

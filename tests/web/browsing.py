@@ -1,0 +1,94 @@
+"""A browser for the tests of pages: Debian's chromium, driven by Playwright; loudly absent in development, never in CI."""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import quote
+
+import pytest
+
+from licet.consent import rendered
+from licet.store.connect import Pool
+
+from .people import NOTICE, Town, application, serving
+
+PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
+
+
+@pytest.fixture(scope="session")
+def browser() -> Any:
+    return launched()
+
+
+@cache
+def launched() -> Any:
+    """One browser a session, whichever module asks first: a driver cannot be started within another."""
+    try:
+        from playwright.sync_api import Error, sync_playwright
+    except ImportError:
+        absent("Playwright is not installed")
+    driver = sync_playwright().start()
+    atexit.register(driver.stop)
+    try:
+        return driver.chromium.launch(executable_path=rendered.chromium(os.environ))
+    except Error as error:
+        absent(f"no browser: {error.message.splitlines()[0]}")
+
+
+def absent(why: str) -> NoReturn:
+    """Skips, saying how to get a browser; in CI a page that nobody looked at is a failure."""
+    message = f"{why}; apt-get install --no-install-recommends chromium, or set CHROMIUM"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+class Site:
+    """The town's pages on a port, and a browser to visit them with."""
+
+    def __init__(self, town: Town, url: str, browser: Any) -> None:
+        self.town, self.url, self._browser = town, url, browser
+        self._contexts: list[Any] = []
+
+    def visit(self, name: str | None, path: str, **more: Any) -> Any:
+        """A page that ``name`` has opened, in a browser of its own."""
+        context = self._browser.new_context(viewport=more.pop("viewport", DESKTOP), **more)
+        context.set_default_timeout(10_000)
+        self._contexts.append(context)
+        page = context.new_page()
+        page.goto(self.url + path if name is None else self.entrance(name, path))
+        if name is not None:
+            page.wait_for_url(self.url + path)
+        return page
+
+    def entrance(self, name: str, path: str) -> str:
+        """The link by which the host application sends its person here, signed in."""
+        return f"{self.url}/enter?token={self.town.token(name)}&to={quote(path, safe='/')}"
+
+    def close(self) -> None:
+        for context in self._contexts:
+            context.close()
+
+
+@pytest.fixture
+def site(request: pytest.FixtureRequest, pool: Pool, tmp_path: Path, browser: Any) -> Iterator[Site]:
+    """The pages under `article-2025`, or under the preset that a test is parametrized with."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    town = Town(pool, folder, getattr(request, "param", "article-2025"))
+    with serving(application(town)) as url:
+        made = Site(town, url, browser)
+        yield made
+        made.close()
+
+
+def existing(site: Site, name: str = "ana") -> None:
+    """An account from before the terms, at a moment when the notice can be put off."""
+    site.town.open(name)
+    site.town.say(name, "Pear trees")
+    site.town.clock.set(NOTICE)

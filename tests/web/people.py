@@ -1,0 +1,114 @@
+"""A small world for the pages: an installation on a clock that is set, its pages on a real port, and accounts by name."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from litestar import Litestar
+
+from licet import service
+from licet.config import Config, Web
+from licet.demo.stage import Clock
+from licet.policy.file import preset as policy_of
+from licet.policy.period import instant
+from licet.policy.state import Role
+from licet.store.connect import Pool
+from licet.vault.commands import Answer, Choose, Command, OpenAccount, Say
+from licet.vault.content import Content, encode
+from licet.vault.ids import host_hmac, uuid7
+from licet.vault.keyring import Keyring
+from licet.vault.keys import FileProvider
+from licet.web import tokens
+from licet.web.app import create_app
+from licet.web.serve import server as server_of
+
+BEFORE, NOTICE, LAST_DAY, AFTER = (
+    instant("2025-08-20"), instant("2025-09-01T10:00:00Z"), instant("2025-09-28"), instant("2025-09-30T09:00:00Z"),
+)  # fmt: skip
+TOKEN_KEY = b"the host application's key, for tests"
+
+
+class Town:
+    """Accounts by name, on an installation whose clock is set."""
+
+    def __init__(self, pool: Pool, folder: Path, preset: str) -> None:
+        self.clock = Clock(BEFORE)
+        self.here = service.Installation(
+            config=Config(data=folder), pool=pool, keyring=Keyring(FileProvider(folder / "keys")), clock=self.clock
+        )
+        self.token_key_file = folder / "token.key"
+        self.token_key_file.write_bytes(TOKEN_KEY)
+        service.apply_policy(self.here, policy_of(preset), by="test")
+        self.key = service.host_key(self.here)
+        self.accounts: dict[str, UUID] = {}
+
+    def tell(self, command: Command) -> Answer:
+        return service.tell(self.here, [command])[0]
+
+    def open(self, name: str, *, plan: str = "pro", age: int | None = 30) -> UUID:
+        account = uuid7(self.clock.now, os.urandom(10))
+        host = host_hmac(self.key, "account", name)
+        self.tell(OpenAccount(account=account, at=self.clock.now, host=host, plan=plan, age=age))
+        self.accounts[name] = account
+        return account
+
+    def say(self, name: str, chat: str, text: str = "How do I plant a pear tree?", **more: Any) -> UUID:
+        """A turn of the person and its answer; returns the conversation."""
+        account = self.accounts[name]
+        host = host_hmac(self.key, "conversation", chat)
+        asked = Say(
+            account=account, at=self.clock.now, host_conversation=host, content=encode(Content(text=text)),
+            title=encode(Content(text=chat)), **more,
+        )  # fmt: skip
+        self.clock.set(self.clock.now + timedelta(seconds=20))
+        replied = Say(
+            account=account, at=self.clock.now, host_conversation=host, role=Role.assistant,
+            content=encode(Content(text="In November, with its roots spread wide.")),
+        )  # fmt: skip
+        answers = service.tell(self.here, [asked, replied])
+        conversation = answers[0].conversation
+        assert conversation is not None, answers[0].because
+        return conversation
+
+    def choose(self, name: str, allow: bool) -> Answer:
+        return self.tell(Choose(account=self.accounts[name], at=self.clock.now, allow=allow, via="cli"))
+
+    def token(self, name: str) -> str:
+        """What the host application signs for its person."""
+        return tokens.signed(TOKEN_KEY, name, "licet", datetime.now(UTC).timestamp(), 600)
+
+    def seen(self, name: str) -> service.AccountSeen:
+        seen = service.explain(self.here, f"acc_{self.accounts[name].hex}")
+        assert isinstance(seen, service.AccountSeen)
+        return seen
+
+
+def application(town: Town, *embedding: str) -> Litestar:
+    """The whole application, the guard before it included."""
+    return create_app(town.here, Web(token_key_file=town.token_key_file, embed_origins=embedding))
+
+
+@contextmanager
+def serving(app: Any) -> Iterator[str]:
+    """The address of a server around ``app``."""
+    server = server_of(app, "127.0.0.1", 0)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    until = time.monotonic() + 20
+    while not server.started:
+        if time.monotonic() > until or not thread.is_alive():
+            pytest.fail("the server did not start")
+        time.sleep(0.02)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(10)

@@ -1,0 +1,99 @@
+"""Takes the screenshots of docs/screenshots: every page, in two sizes and two colour schemes.
+
+    python -m tests.web.screenshots FOLDER
+
+What they show is made here, on a clock of its own, so that a change of a page is all that changes a picture.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+from licet import service
+from licet.consent import rendered
+from licet.policy.period import instant
+from licet.policy.state import Kind
+from licet.store import embedded, migrate, opened
+from licet.store.connect import Pool
+from licet.vault.commands import Delete, Narrow
+
+from .browsing import DESKTOP, PHONE, Site
+from .people import AFTER, NOTICE, Town, application, serving
+
+SOIL = "Pear trees in heavy soil"
+LETTER = "A letter to the landlord, with all that was agreed about the roof and about the long wait for it"
+
+
+def stage(pool: Pool, folder: Path) -> tuple[Town, dict[str, tuple[str | None, str, str]]]:
+    """A town, and for each picture who looks at which page and what they press there."""
+    town = Town(pool, folder, "strict")
+    town.open("ana", age=None)
+    town.open("zoe")
+    ben = town.open("ben")
+    town.say("ben", SOIL)
+    town.clock.set(instant("2025-09-01T08:00:00Z"))
+    town.say("ben", LETTER)
+    town.clock.set(NOTICE)
+    town.open("new", age=None)
+    town.choose("ben", True)
+    town.say("ben", SOIL)
+    code = town.say("ben", "Sorting in Python", kind=Kind.code)
+    town.tell(Narrow(account=ben, at=town.clock.now, conversation=town.say("ben", "A question about my health")))
+    town.tell(Delete(account=ben, at=town.clock.now, conversation=town.say("ben", "Old plans")))
+    town.say("ben", "Something private", incognito=True)
+    service.build_release(town.here, name="autumn", purpose="improve_models")
+    return town, {
+        "notice": ("ana", "/notice", ""),
+        "notice-error": ("ana", "/notice", "Save my answer"),
+        "signup": ("new", "/signup", ""),
+        "settings": ("ben", "/settings", ""),
+        "settings-undecided": ("ana", "/settings", ""),
+        "chats": ("ben", "/chats", ""),
+        "chat": ("ben", f"/chats/conv_{code.hex}", ""),
+        "delete": ("ben", f"/chats/conv_{code.hex}/delete", ""),
+        "put-off": ("zoe", "/notice", "Decide later"),
+        "signed-out": (None, "/settings", ""),
+    }
+
+
+def looks() -> Iterator[tuple[str, dict[str, int], str]]:
+    for size, viewport in (("phone", PHONE), ("desktop", DESKTOP)):
+        for scheme in ("light", "dark"):
+            yield f"{size}-{scheme}", viewport, scheme
+
+
+def main(out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
+        base = Path(folder)
+        (base / "data").mkdir()
+        with embedded.running(base / "postgres", embedded.Options(durable=False)) as dsn, opened(dsn) as pool:
+            with pool.connection() as conn:
+                migrate(conn)
+            town, pictures = stage(pool, base / "data")
+            browser = driver.chromium.launch(executable_path=rendered.chromium(os.environ))
+            with serving(application(town)) as url:
+                site = Site(town, url, browser)
+                for name, (who, path, press) in pictures.items():
+                    for look, viewport, scheme in looks():
+                        page = site.visit(who, path, viewport=viewport, color_scheme=scheme)
+                        button = page.get_by_role("button", name=press) if press else None
+                        if button is not None and button.count():
+                            button.click()
+                            page.wait_for_load_state("networkidle")
+                        page.screenshot(path=out / f"{name}-{look}.png", full_page=True)
+                town.clock.set(AFTER)
+                for look, viewport, scheme in looks():
+                    page = site.visit("ana", "/notice", viewport=viewport, color_scheme=scheme)
+                    page.screenshot(path=out / f"notice-after-{look}.png", full_page=True)
+                site.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,156 @@
+"""A whole application on an installation whose clock is set: callers of every kind, and a server on a real port."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from litestar import Litestar
+from litestar.testing import TestClient
+
+from licet import service
+from licet.config import Config, Web
+from licet.demo.stage import Clock
+from licet.policy.file import Policy, preset
+from licet.policy.period import instant
+from licet.policy.state import Role
+from licet.store.connect import Pool, transaction
+from licet.vault.commands import Answer, Choose, Command, Flag, OpenAccount, Say
+from licet.vault.content import Content, encode
+from licet.vault.ids import Prefix, host_hmac, shown, uuid7
+from licet.vault.keyring import Keyring
+from licet.vault.keys import FileProvider
+from licet.web import keys, sessions, tokens
+from licet.web.app import create_app
+from licet.web.roles import Scope, StaffRole
+from licet.web.serve import server
+
+BEFORE, NOTICE, AFTER = instant("2025-08-20"), instant("2025-09-01T10:00:00Z"), instant("2025-09-30T09:00:00Z")
+TOKEN_KEY = b"the host application's key, for tests"
+ORIGIN = "http://testserver.local"
+
+
+class World:
+    """An installation, its application, and who may call it. Names are the host's ids."""
+
+    def __init__(self, pool: Pool, folder: Path, policy: Policy | None = None, **settings: Any) -> None:
+        folder.mkdir(exist_ok=True)
+        key_file = folder / "token.key"
+        key_file.write_bytes(TOKEN_KEY)
+        self.clock = Clock(BEFORE)
+        self.web = Web(**{"token_key_file": key_file, **settings})
+        self.here = service.Installation(
+            config=Config(data=folder, web=self.web), pool=pool, keyring=Keyring(FileProvider(folder / "keys")),
+            clock=self.clock,
+        )  # fmt: skip
+        service.apply_policy(self.here, policy or preset("article-2025"), by="test")
+        self.wall = datetime.now(UTC)
+        self.app: Litestar = create_app(self.here, self.web, wall=lambda: self.wall)
+        self.site = self.app.state.site
+        self.accounts: dict[str, UUID] = {}
+
+    def tell(self, *commands: Command) -> list[Answer]:
+        return service.tell(self.here, commands)
+
+    def open(self, name: str, *, plan: str = "pro", age: int | None = 30, allow: bool | None = None) -> str:
+        """Opens an account, and answers for it; returns its id."""
+        account = uuid7(self.clock.now, os.urandom(10))
+        host = host_hmac(self.site.host_key, "account", name)
+        self.tell(OpenAccount(account=account, at=self.clock.now, host=host, plan=plan, age=age))
+        self.accounts[name] = account
+        if allow is not None:
+            self.tell(Choose(account=account, at=self.clock.now, allow=allow, via="notice"))
+        return shown(Prefix.account, account)
+
+    def say(self, name: str, chat: str, text: str = "How do I plant a pear tree?", role: Role = Role.user) -> str:
+        """A turn; returns the conversation's id."""
+        said = Say(
+            account=self.accounts[name], at=self.clock.now, role=role, content=encode(Content(text=text)),
+            host_conversation=host_hmac(self.site.host_key, "conversation", chat), title=encode(Content(text=chat)),
+        )  # fmt: skip
+        (answer,) = self.tell(said)
+        assert answer.conversation is not None, answer.because
+        return shown(Prefix.conversation, answer.conversation)
+
+    def flag(self, name: str, conversation: str) -> None:
+        named = UUID(hex=conversation.removeprefix("conv_"))
+        self.tell(Flag(account=self.accounts[name], at=self.clock.now, conversation=named, score=0.9))
+
+    def rows(self, statement: str, *params: object) -> list[tuple[Any, ...]]:
+        with transaction(self.here.pool) as tx:
+            return tx.execute(statement, params).fetchall()
+
+    def token(self, name: str, seconds: int = 600) -> str:
+        return tokens.signed(TOKEN_KEY, name, "licet", self.wall.timestamp(), seconds)
+
+    def person(self, name: str) -> dict[str, str]:
+        """The headers of a person with a token of the host application."""
+        return {"authorization": f"Bearer {self.token(name)}"}
+
+    def key(self, *scopes: Scope, name: str = "") -> str:
+        with transaction(self.here.pool) as tx:
+            made = name or f"key-{os.urandom(4).hex()}"
+            return keys.make(tx, made, scopes or list(Scope), self.clock.now, os.urandom)
+
+    def service(self, *scopes: Scope) -> dict[str, str]:
+        """The headers of a service with these scopes, or with all."""
+        return {"authorization": f"Bearer {self.key(*scopes)}"}
+
+    def staff(self, *roles: StaffRole, email: str = "") -> dict[str, str]:
+        """The headers of a signed-in member of staff, meaning what they send."""
+        with transaction(self.here.pool) as tx:
+            who = sessions.known_staff(tx, email or f"{os.urandom(4).hex()}@example.org", self.wall, os.urandom)
+            return browser(sessions.begin_staff(tx, who, roles, self.wall, os.urandom))
+
+    def browser(self, name: str) -> dict[str, str]:
+        """The headers of a person's own browser."""
+        with transaction(self.here.pool) as tx:
+            return browser(sessions.begin_person(tx, self.accounts[name], self.wall, os.urandom))
+
+
+def browser(secret: str) -> dict[str, str]:
+    return {"cookie": f"{sessions.COOKIE}={secret}", "origin": ORIGIN, "x-csrf-token": sessions.csrf(secret)}
+
+
+@pytest.fixture
+def world(pool: Pool, tmp_path: Path) -> World:
+    return World(pool, tmp_path / "data")
+
+
+@pytest.fixture
+def api(world: World) -> Iterator[TestClient[Litestar]]:
+    """A client of the application in this process."""
+    with TestClient(world.app) as client:
+        yield client
+
+
+@contextmanager
+def listening(app: Any) -> Iterator[str]:
+    """The address of a real server around ``app``."""
+    made = server(app, "127.0.0.1", 0)
+    thread = threading.Thread(target=made.run, daemon=True)
+    thread.start()
+    until = time.monotonic() + 20
+    while not made.started:
+        if time.monotonic() > until or not thread.is_alive():
+            pytest.fail("the server did not start")
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{made.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        made.should_exit = True
+        thread.join(20)
+
+
+@pytest.fixture
+def url(world: World) -> Iterator[str]:
+    with listening(world.app) as address:
+        yield address

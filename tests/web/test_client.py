@@ -1,0 +1,235 @@
+"""The client against a real server, through a wire that loses answers and a server that is busy: done once, or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from licet import client
+from licet.client import AsyncClient, Client, Turn
+from licet.errors import BusyError, DeniedError, GateError, NotFoundError, RefusedError, UsageError
+from licet.web.roles import Scope
+
+from .served import AFTER, NOTICE, World, listening, url, world
+
+__all__ = ["url", "world"]  # fixtures
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits are short here."""
+    monkeypatch.setattr(client, "WAIT_SECONDS", 0.001)
+    monkeypatch.setattr(client, "WAIT_SECONDS_MAX", 0.01)
+
+
+@pytest.fixture
+def licet(world: World, url: str) -> Iterator[Client]:
+    world.clock.set(NOTICE)
+    with Client(url, world.key()) as made:
+        yield made
+
+
+class Busy:
+    """An application that answers 503 to the first requests that it gets."""
+
+    def __init__(self, app: Any, count: int) -> None:
+        self.app, self.left, self.asked = app, count, 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            self.asked += 1
+            if self.left > 0:
+                self.left -= 1
+                start = {"type": "http.response.start", "status": 503, "headers": [(b"retry-after", b"0")]}
+                await send(start)
+                await send({"type": "http.response.body", "body": b"{}"})
+                return
+        await self.app(scope, receive, send)
+
+
+@contextmanager
+def losing_wire(url: str, losses: int) -> Iterator[tuple[str, list[bytes]]]:
+    """A wire to ``url`` that delivers each request, and cuts the first ``losses`` connections before the answer."""
+    upstream = urlsplit(url)
+    listener = socket.create_server(("127.0.0.1", 0))
+    requests: list[bytes] = []
+
+    def carry() -> None:
+        while True:
+            try:
+                taken, _ = listener.accept()
+            except OSError:
+                return
+            with taken, socket.create_connection((upstream.hostname, upstream.port)) as there:
+                request = taken.recv(1 << 20)
+                body = int(
+                    dict(h.lower().split(b": ", 1) for h in request.split(b"\r\n\r\n")[0].split(b"\r\n")[1:]).get(
+                        b"content-length", 0
+                    )
+                )
+                while len(request.split(b"\r\n\r\n", 1)[1]) < body:
+                    request += taken.recv(1 << 20)
+                requests.append(request)
+                there.sendall(request.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n", 1))
+                answer = b"".join(iter(lambda: there.recv(1 << 16), b""))
+                if len(requests) > losses:
+                    taken.sendall(answer)
+
+    thread = threading.Thread(target=carry, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", requests
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(10)
+
+
+def test_a_day_in_the_life_of_an_assistant(world, licet) -> None:
+    opened = licet.send(client.open_account("ana", "pro", 30))
+    assert licet.send(client.open_account("ana", "pro")).account == opened.account
+    assert licet.check("host:ana").gate == "must_decide"
+    with pytest.raises(GateError) as gate:
+        licet.send(client.say("host:ana", "hello", conversation="host:c1", id="1"))
+    assert gate.value.hint == f"/v1/accounts/{opened.account}/choices"
+    assert licet.send(client.choose("host:ana", allow=True, via="settings")).effect == "began"
+    said = licet.send(client.say("host:ana", "hello", conversation="host:c1", id="1", title="Greetings"))
+    items = licet.send(client.say_all([
+        Turn(account="host:ana", conversation="host:c1", id="2", role="assistant", text="good day"),
+        Turn(account="host:nobody", text="hello"),
+    ]))  # fmt: skip
+    assert [item.status for item in items] == [201, 404]
+    (listed,) = licet.send(client.conversations("host:ana")).items
+    assert (listed.id, listed.turns, listed.badges[0].use) == (said.conversation, 2, "whole")
+    assert licet.send(client.keep_out("host:c1", "host:ana")).outcome == "done"
+    assert licet.send(client.let_in(said.conversation)).outcome == "done"
+    assert licet.send(client.give_feedback(said.conversation, "up", turn=2, share="reply")).outcome == "done"
+    assert licet.send(client.get_conversation(said.conversation)).kept_out is False
+    assert licet.send(client.notice("host:ana")).because == "answered"
+    assert licet.send(client.delete(said.conversation)).outcome == "done"
+    assert licet.send(client.set_plan("host:ana", "max")).outcome == "done"
+    assert licet.send(client.set_age("host:ana", 31)).outcome == "done"
+    assert licet.send(client.get_account("host:ana")).plan == "max"
+    assert licet.send(client.close_account("host:ana")).outcome == "done"
+    with pytest.raises(RefusedError) as closed:
+        licet.send(client.say("host:ana", "hello"))
+    assert closed.value.because == "closed"
+
+
+def test_errors_are_those_of_the_house(world, url, licet) -> None:
+    with pytest.raises(NotFoundError):
+        licet.send(client.gate("host:nobody"))
+    with pytest.raises(UsageError):
+        licet.send(client.open_account("ana", "No Such Plan"))
+    with Client(url, world.key(Scope.gate_read)) as narrow, pytest.raises(DeniedError):
+        narrow.send(client.get_account("host:ana"))
+    with Client(url, "nonsense") as stranger, pytest.raises(DeniedError):
+        stranger.send(client.gate("me"))
+
+
+def test_a_person_exports_with_a_token_that_is_made_anew(world, url) -> None:
+    world.open("ana")
+    world.say("ana", "Pears", "plant them in November")
+    with Client(url, lambda: world.token("ana")) as me:
+        assert b"plant them in November" in me.send(client.export())
+
+
+def test_after_503_it_tries_again_and_the_choice_is_made_once(world) -> None:
+    world.open("ana")
+    busy = Busy(world.app, 3)
+    with listening(busy) as url, Client(url, world.key()) as licet:
+        world.clock.set(AFTER)
+        assert licet.send(client.choose("host:ana", allow=False)).outcome == "done"
+    assert busy.asked == 4
+    assert world.rows("SELECT count(*) FROM choices") == [(1,)]
+
+
+def test_a_server_that_stays_busy_is_an_error_after_a_bounded_number_of_tries(world) -> None:
+    world.open("ana")
+    busy = Busy(world.app, 1_000)
+    with listening(busy) as url, Client(url, world.key()) as licet:
+        with pytest.raises(BusyError):
+            licet.send(client.choose("host:ana", allow=False))
+        assert busy.asked == client.ATTEMPTS_MAX
+        gate = licet.check("host:ana")
+        assert (gate.may_write, gate.gate) == (False, "unknown")
+    assert world.rows("SELECT count(*) FROM choices") == [(0,)]
+
+
+@pytest.mark.parametrize("losses", [1, 3])
+def test_after_a_lost_answer_it_tries_again_and_the_choice_is_made_once(world, url, losses) -> None:
+    world.open("ana")
+    world.clock.set(AFTER)
+    with losing_wire(url, losses) as (wire, requests), Client(wire, world.key()) as licet:
+        assert licet.send(client.choose("host:ana", allow=True)).effect == "began"
+    assert len(requests) == losses + 1
+    keys = {
+        line for request in requests for line in request.split(b"\r\n") if line.lower().startswith(b"idempotency-key")
+    }
+    assert len(keys) == 1
+    assert world.rows("SELECT count(*) FROM choices") == [(1,)]
+
+
+def test_turns_in_bulk_are_sent_again_only_where_that_adds_nothing(world, url) -> None:
+    world.clock.set(NOTICE)
+    world.open("ana", allow=True)
+    named = [Turn(account="host:ana", conversation="host:c1", id=str(n), text="hello") for n in range(3)]
+    nameless = [Turn(account="host:ana", text="hello")]
+    with losing_wire(url, 1) as (wire, _), Client(wire, world.key()) as licet:
+        assert {item.outcome for item in licet.send(client.say_all(named))} == {"duplicate"}
+    assert world.rows("SELECT count(*) FROM turns") == [(3,)]
+    with losing_wire(url, 1) as (wire, requests), Client(wire, world.key()) as licet, pytest.raises(BusyError):
+        licet.send(client.say_all(nameless))
+    assert len(requests) == 1
+
+
+def test_the_check_never_raises_and_what_cannot_be_known_is_no(world, url) -> None:
+    world.open("ana")
+
+    def no_token() -> str:
+        raise RuntimeError
+
+    for licet in (
+        Client(url, world.key(), attempts_max=1), Client("http://127.0.0.1:9", "key", attempts_max=2),
+        Client(url, "nonsense"), Client(url, no_token), Client("nonsense", "key", attempts_max=1),
+    ):  # fmt: skip
+        with licet:
+            gate = licet.check("host:nobody")
+            assert gate.may_write is False
+            assert gate.because
+
+
+def test_the_asynchronous_client_does_the_same(world) -> None:
+    world.open("ana")
+    world.clock.set(AFTER)
+    busy = Busy(world.app, 2)
+
+    async def story(url: str) -> None:
+        async with AsyncClient(url, world.key()) as licet:
+            assert (await licet.check("host:ana")).gate == "must_decide"
+            chosen = await asyncio.gather(*(licet.send(client.choose("host:ana", allow=True)) for _ in range(5)))
+            assert [c.effect for c in chosen].count("began") == 1
+            assert (await licet.check("host:ana")).may_write is True
+            with pytest.raises(NotFoundError):
+                await licet.send(client.gate("host:nobody"))
+        async with AsyncClient("http://127.0.0.1:9", "key", attempts_max=2) as away:
+            assert (await away.check("host:ana")).may_write is False
+
+    with listening(busy) as url:
+        asyncio.run(story(url))
+
+
+def test_the_example_of_the_module_works(world, url) -> None:
+    world.clock.set(NOTICE)
+    world.open("ana")
+    example = [line[4:] for line in (client.__doc__ or "").splitlines() if line.startswith("    ")]
+    program = "\n".join(example).replace("https://privacy.example.org", url)
+    exec(program, {"key": world.key()})
+    assert world.rows("SELECT count(*) FROM turns") == [(1,)]

@@ -1,0 +1,231 @@
+"""Who may do what, as a golden file: every route x every kind of caller x own, other's, unknown and deleted objects.
+
+`matrix.csv` is made by the running application. To accept a change of it, set LICET_TEST_WRITE_GOLDEN=1 and review the
+difference: it is the design review. A route that the recipes below do not know fails.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from litestar.routes import HTTPRoute
+from litestar.testing import TestClient
+
+from licet.vault.commands import Delete
+from licet.web.roles import NOBODY, May, Scope, StaffRole
+
+from .served import NOTICE, World
+
+GOLDEN = Path(__file__).parent / "matrix.csv"
+UNKNOWN = "0" * 31 + "1"
+OBJECTS = ("own", "other", "unknown", "deleted")
+CALLERS = ("nobody", "person", "browser", *(s.value for s in Scope), *(r.value for r in StaffRole))
+
+# What to send, by route; None: a body is not needed.
+BODIES: dict[str, Any] = {
+    "POST /v1/accounts": {"host": "zoe", "plan": "pro", "age": 30},
+    "PUT /v1/accounts/{account:str}/plan": {"plan": "pro"},
+    "PUT /v1/accounts/{account:str}/age": {"age": 30},
+    "POST /v1/accounts/{account:str}/close": None,
+    "POST /v1/accounts/{account:str}/choices": {"allow": False},
+    "POST /v1/accounts/{account:str}/showings": {"notice": UNKNOWN},
+    "POST /v1/accounts/{account:str}/showings/{showing:str}/put-off": None,
+    "POST /v1/accounts/{account:str}/terms": {},
+    "POST /v1/turns": {"account": "{account}", "text": "hello"},
+    "POST /v1/turns:bulk": {"account": "{account}", "text": "hello"},
+    "POST /v1/conversations/{conversation:str}/keep-out": None,
+    "POST /v1/conversations/{conversation:str}/let-in": None,
+    "POST /v1/conversations/{conversation:str}/feedback": {"rating": "up"},
+    "POST /v1/conversations/{conversation:str}/reads": {"reason": "person_request", "ticket": "REQ-1"},
+    "DELETE /v1/conversations/{conversation:str}": None,
+}
+READS = (
+    "/v1/accounts/{account:str}", "/v1/accounts/{account:str}/gate", "/v1/accounts/{account:str}/notice",
+    "/v1/accounts/{account:str}/choices", "/v1/accounts/{account:str}/explain", "/v1/accounts/{account:str}/reads",
+    "/v1/accounts/{account:str}/export", "/v1/accounts/{account:str}/conversations",
+    "/v1/conversations/{conversation:str}", "/v1/conversations/{conversation:str}/turns",
+    "/v1/conversations/{conversation:str}/explain", "/v1/turns/{turn:str}/explain", "/v1/me", "/v1/policy",
+)  # fmt: skip
+# Routes that are no part of the API and have tests of their own: who may reach them is in the matrix all the same.
+OPEN = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/enter", "/sign-in", "/sign-in/callback")
+PAGES = ("/notice", "/signup", "/settings", "/chats", "/takeout.zip", "/static", "/sign-in/link", "/sign-out")
+API_ROUTES = {*BODIES, *(f"GET {path}" for path in READS)}
+
+
+def routes(world: World) -> Iterator[tuple[str, str, May]]:
+    """Every route of the application, its method, and who it says may call it."""
+    for route in world.app.routes:
+        if isinstance(route, HTTPRoute):
+            for handler in route.route_handlers:
+                for method in sorted(handler.http_methods - {"OPTIONS", "HEAD"}):
+                    yield method, route.path, handler.opt.get("may", NOBODY)
+
+
+def test_every_route_says_who_may_call_it_and_is_in_the_matrix(tmp_path, pool) -> None:
+    world = World(pool, tmp_path / "data")
+    found = list(routes(world))
+    silent = [f"{method} {path}" for method, path, may in found if may == NOBODY]
+    assert [one for one in silent if not one.startswith("GET /openapi")] == []  # Litestar's own, which answer nobody
+    api = {f"{method} {path}" for method, path, _ in found if path.startswith("/v1/")}
+    assert api == API_ROUTES
+    others = {path for _, path, _ in found if not path.startswith("/v1/")}
+    strange = [
+        path for path in others if path != "/" and path not in OPEN and not path.startswith((*PAGES, "/openapi"))
+    ]
+    assert strange == []
+
+
+def test_a_route_that_says_nothing_answers_nobody(api) -> None:
+    for headers in ({}, api.world.service(), api.world.staff(*StaffRole)):
+        assert api.get("/openapi/openapi.json", headers=headers).status_code in (401, 403)
+
+
+class Cell:
+    """Objects of its own for one cell, so that what one caller does to them no other caller sees."""
+
+    def __init__(self, world: World, number: int) -> None:
+        self.me, other = f"me{number}", f"other{number}"
+        accounts = {"own": world.open(self.me, allow=True), "other": world.open(other, allow=True)}
+        mine, theirs = world.say(self.me, "a"), world.say(other, "b")
+        deleted = world.say(self.me, "c")
+        world.tell(Delete(account=world.accounts[self.me], at=world.clock.now, conversation=uuid_of(deleted)))
+        self.conversations = {"own": mine, "other": theirs, "unknown": f"conv_{UNKNOWN}", "deleted": deleted}
+        self.accounts = {**accounts, "unknown": f"acc_{UNKNOWN}", "deleted": accounts["own"]}
+
+    def path(self, path: str, what: str) -> str:
+        conversation = self.conversations[what]
+        return (
+            path.replace("{account:str}", self.accounts[what])
+            .replace("{conversation:str}", conversation)
+            .replace("{turn:str}", conversation.replace("conv_", "turn_") + "-1")
+            .replace("{showing:str}", UNKNOWN)
+        )
+
+
+def uuid_of(shown: str) -> Any:
+    from uuid import UUID
+
+    return UUID(hex=shown.partition("_")[2])
+
+
+class Callers:
+    """The headers of each kind of caller; those of people are of the cell's own."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._fixed = {s.value: world.service(s) for s in Scope} | {r.value: world.staff(r) for r in StaffRole}
+
+    def headers(self, caller: str, cell: Cell) -> dict[str, str]:
+        if caller == "nobody":
+            return {}
+        if caller == "person":
+            return self._world.person(cell.me)
+        if caller == "browser":
+            return self._world.browser(cell.me)
+        return self._fixed[caller]
+
+
+def objects_of(key: str) -> tuple[str, ...]:
+    if "{conversation" in key or "{turn" in key:
+        return OBJECTS
+    if "{account" in key or key in ("POST /v1/turns", "POST /v1/turns:bulk"):
+        return OBJECTS[:3]
+    return ("-",)
+
+
+def call(api: Any, key: str, cell: Cell, what: str, headers: dict[str, str]) -> Any:
+    method, _, path = key.partition(" ")
+    what = "own" if what == "-" else what
+    body = BODIES.get(key)
+    if body is not None and "account" in body:
+        body = {**body, "account": cell.accounts[what]}
+    return api.request(method, cell.path(path, what), json=body, headers=headers)
+
+
+@pytest.fixture
+def api(tmp_path, pool) -> Iterator[Any]:
+    world = World(pool, tmp_path / "data", unknown_requests_per_minute=10**6, person_requests_per_minute=10**6)
+    world.clock.set(NOTICE)
+    with TestClient(world.app) as client:
+        client.world = world
+        yield client
+
+
+def test_the_matrix_is_the_golden_one(api) -> None:
+    callers, out, number = Callers(api.world), io.StringIO(), 0
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(["route", "object", *CALLERS])
+    mine = Cell(api.world, number)
+    for key in sorted(API_ROUTES, key=lambda k: (k.partition(" ")[2], k)):
+        for what in objects_of(key):
+            row = []
+            for caller in CALLERS:
+                if key.partition(" ")[0] != "GET":
+                    number += 1
+                    mine = Cell(api.world, number) if changes(api.world, key, caller) else mine
+                row.append(call(api, key, mine, what, callers.headers(caller, mine)).status_code)
+            table.writerow([key, what, *row])
+            if key.partition(" ")[0] != "GET":
+                mine = Cell(api.world, number := number + 1)
+    if os.environ.get("LICET_TEST_WRITE_GOLDEN"):
+        GOLDEN.write_text(out.getvalue())
+    assert out.getvalue() == GOLDEN.read_text()
+
+
+def changes(world: World, key: str, caller: str) -> bool:
+    """Whether the route lets this caller in, so that the objects are not the same after it."""
+    method, _, path = key.partition(" ")
+    (may,) = {m for k, p, m in routes(world) if (k, p) == (method, path)}
+    if caller in ("person", "browser"):
+        return may.person
+    return caller == may.scope or caller in may.staff
+
+
+def test_other_peoples_ids_answer_exactly_as_unknown_ones(api) -> None:
+    callers, number = Callers(api.world), 0
+    asked = [key for key in sorted(API_ROUTES) if "{" in key]
+    assert len(asked) > 20
+    for key in asked:
+        for caller in ("person", "browser"):
+            cell = Cell(api.world, number := number + 1)
+            headers = callers.headers(caller, cell)
+            others, unknown = (seen(call(api, key, cell, what, headers)) for what in ("other", "unknown"))
+            assert others == unknown, f"{key} as {caller}"
+            assert others[0] in (403, 404), f"{key} as {caller}"
+
+
+def seen(answer: Any) -> tuple[int, bytes, dict[str, str]]:
+    """All of an answer but what is drawn anew for each."""
+    return (
+        answer.status_code,
+        answer.content,
+        {k: v for k, v in answer.headers.items() if k not in ("x-request-id", "date")},
+    )
+
+
+def test_ids_of_the_host_that_are_somebody_elses_answer_as_unknown_ones(api) -> None:
+    cell = Cell(api.world, 1)
+    headers = api.world.person(cell.me)
+    for path in ("/v1/accounts/{}", "/v1/accounts/{}/gate", "/v1/conversations/host:b?account={}"):
+        others, unknown = (seen(api.get(path.format(name), headers=headers)) for name in ("host:other1", "host:nobody"))
+        assert others == unknown
+        assert others[0] == 404
+    assert seen(api.get("/v1/conversations/host:b", headers=headers)) == seen(
+        api.get("/v1/conversations/host:never", headers=headers)
+    )
+
+
+def test_a_person_whose_account_is_not_known_reaches_nothing(api) -> None:
+    cell = Cell(api.world, 1)
+    headers = api.world.person("a stranger")
+    for key in sorted(API_ROUTES):
+        for what in objects_of(key):
+            status = call(api, key, cell, what, headers).status_code
+            open_to_all = key in ("GET /v1/me", "GET /v1/policy")
+            assert status == 200 if open_to_all else status in (403, 404), f"{key} {what}"

@@ -1,0 +1,238 @@
+"""Pages for everybody: accessible, light, fair when measured, and the same inside a host's page."""
+
+from __future__ import annotations
+
+import gzip
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from licet.consent import lint, rendered
+from licet.consent.lint import Rule
+from licet.vault.commands import Delete, Narrow
+from licet.web import pages_shell
+
+from .browsing import DESKTOP, PHONE, Site, browser, existing, site
+from .people import AFTER, NOTICE, application, serving
+
+__all__ = ["browser", "site"]
+
+REPLICA = Path(__file__).parent.parent / "consent" / "pages" / "popup-2025.html"
+PAGE_BYTES_MAX, COMPONENT_BYTES_MAX = 50_000, 15_000
+
+
+def lived_in(site: Site) -> dict[str, tuple[str, str]]:
+    """A town with something on every page: what to visit, by name."""
+    town = site.town
+    existing(site)
+    town.open("ben")
+    first = town.say("ana", "Pear trees in heavy soil, and what to do when the roots of the old one are still there")
+    town.choose("ana", True)
+    kept = town.say("ana", "Bees")
+    town.say("ana", "Pear trees in heavy soil, and what to do when the roots of the old one are still there")
+    town.tell(Narrow(account=town.accounts["ana"], at=town.clock.now, conversation=kept))
+    gone = town.say("ana", "Old plans")
+    town.tell(Delete(account=town.accounts["ana"], at=town.clock.now, conversation=gone))
+    return {
+        "notice": ("eve", "/notice"), "signup": ("ben", "/signup"), "nothing": ("ana", "/notice"),
+        "whole": ("ana", "/notice?whole=1"), "settings": ("ana", "/settings"), "chats": ("ana", "/chats"),
+        "chat": ("ana", f"/chats/conv_{first.hex}"), "delete": ("ana", f"/chats/conv_{first.hex}/delete"),
+        "refused": ("ana", "/chats/conv_0"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("site", ["strict"], indirect=True)
+def test_axe_finds_nothing_on_any_page_in_any_size_or_scheme_and_nothing_scrolls_sideways(site: Site) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    site.town.open("eve", age=None)
+    axe, found = Axe(), []
+    for name, (who, path) in lived_in(site).items():
+        for size, scheme in ((PHONE, "light"), (DESKTOP, "dark")):
+            page = site.visit(who, path, viewport=size, color_scheme=scheme)
+            if name in ("notice", "signup"):
+                page.get_by_role("button").first.click()
+                assert page.get_by_role("alert").is_visible(), "the page with its errors is looked at too"
+            results = axe.run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
+            found += [(name, scheme, one["id"], one["nodes"][0]["html"]) for one in results.response["violations"]]
+            wide = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
+            assert wide <= 0, f"{name} is {wide} px too wide"
+    assert found == []
+
+
+def test_axe_would_find_a_page_without_a_language(site: Site) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = site.visit(None, "/settings")
+    page.evaluate("() => document.documentElement.removeAttribute('lang')")
+    assert [one["id"] for one in Axe().run(page).response["violations"]] == ["html-has-lang"]
+
+
+def test_a_notice_page_weighs_less_than_fifty_kilobytes_in_all(site: Site) -> None:
+    existing(site)
+    sizes: list[int] = []
+    page = site.visit("ana", "/chats")
+    page.on(
+        "response",
+        lambda answer: sizes.append(len(answer.body()) + sum(len(k) + len(v) for k, v in answer.headers.items())),
+    )
+    page.goto(site.url + "/notice")
+    page.wait_for_load_state("networkidle")
+    assert len(sizes) >= 2
+    assert sum(sizes) < PAGE_BYTES_MAX
+
+
+def test_the_component_weighs_less_than_fifteen_kilobytes_compressed() -> None:
+    packed = sum(len(gzip.compress(pages_shell.static_bytes(name), mtime=0)) for name in pages_shell.STATIC)
+    assert packed < COMPONENT_BYTES_MAX
+
+
+@pytest.mark.parametrize("site", ["strict", "article-2025"], indirect=True)
+@pytest.mark.parametrize(("size", "scheme"), [(PHONE, "light"), (DESKTOP, "dark")], ids=["phone", "desktop"])
+def test_our_pages_pass_the_lint_as_measured(site: Site, size: dict[str, int], scheme: str) -> None:
+    site.town.open("eve", age=None)
+    site.town.clock.set(NOTICE)
+    site.town.open("ben")
+    look = {"viewport": size, "color_scheme": scheme}
+    settings = rendered.measure(site.visit("eve", "/settings", **look))
+    for who, path in (("eve", "/notice"), ("ben", "/signup")):
+        measured = rendered.measure(site.visit(who, path, **look))
+        assert len(measured.controls) >= 4
+        assert lint.judge(measured, settings=settings) == []
+    assert lint.judge(settings) == []
+
+
+def test_the_criticised_pop_up_fails_the_lint_as_measured(browser: Any) -> None:
+    page = browser.new_page()
+    page.goto(REPLICA.resolve().as_uri())
+    found = lint.judge(rendered.measure(page))
+    page.close()
+    assert {f.rule for f in found} >= {Rule.preselected, Rule.missing_no, Rule.unequal, Rule.bundled}
+    assert any(f.message.startswith("contrast of the surface") for f in found), "the black button against bare words"
+    assert any(f.message.startswith("area") for f in found)
+
+
+@pytest.mark.parametrize(
+    ("mend", "words"),
+    [
+        ("document.querySelectorAll('label.answer')[1].style.width = '50%'", "area"),
+        ("document.querySelectorAll('label.answer b')[1].style.fontSize = '80%'", "type size"),
+        ("document.querySelectorAll('label.answer b')[0].style.fontWeight = 900", "type weight"),
+        ("document.querySelectorAll('label.answer b')[1].style.color = '#777'", "contrast of the words"),
+        ("document.querySelectorAll('label.answer')[0].style.background = '#222'", "contrast of the surface"),
+        ("document.querySelectorAll('label.answer')[1].style.marginTop = '40rem'", "order"),
+        ("document.getElementById('allow-yes').checked = true", "before anybody chose"),
+        ("document.querySelectorAll('label.answer')[1].remove()", "no `no`"),
+        ("setInterval(() => document.querySelector('.until').textContent = `${Date.now()} left`, 100)", "a clock presses"),
+    ],
+)  # fmt: skip
+def test_our_notice_fails_the_lint_once_it_presses(site: Site, mend: str, words: str) -> None:
+    existing(site)
+    page = site.visit("ana", "/notice")
+    page.evaluate(f"() => {{ {mend} }}")
+    assert any(words in finding.message for finding in lint.judge(rendered.measure(page)))
+
+
+# The components, in a page of another origin with a strict policy
+
+HOST = """<!doctype html><html lang="en"><head><title>A host</title>
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'self' {licet}; connect-src {licet}">
+<script type="module" src="{licet}/static/licet.js"></script><script type="module" src="host.js"></script></head>
+<body><main><h1>The assistant</h1><{tag} base="{licet}" surface="app"></{tag}></main></body></html>"""
+SCRIPT = """window.heard = [];
+for (const name of ["shown", "answered", "put-off", "nothing", "refused"])
+  document.addEventListener(`licet-${{name}}`, () => window.heard.push(name));
+document.querySelector("{tag}").token = async () => "{token}";
+"""
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        """Says nothing."""
+
+
+@contextmanager
+def hosted(folder: Path) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def embedded(site: Site, tmp_path: Path) -> Iterator[Any]:
+    """Opens a host's page with one of the components for a person; it lives on another origin."""
+    folder = tmp_path / "host"
+    folder.mkdir()
+    with hosted(folder) as host, serving(application(site.town, host)) as licet:
+
+        def visit(name: str, tag: str) -> Any:
+            (folder / "index.html").write_text(HOST.format(licet=licet, tag=tag), encoding="utf-8")
+            (folder / "host.js").write_text(SCRIPT.format(tag=tag, token=site.town.token(name)), encoding="utf-8")
+            page = site.visit(None, "/settings")
+            page.goto(f"{host}/index.html")
+            return page
+
+        yield visit
+
+
+def test_the_notice_component_asks_refuses_an_empty_answer_saves_and_tells_the_host(site: Site, embedded: Any) -> None:
+    existing(site)
+    faults: list[str] = []
+    page = embedded("ana", "licet-notice")
+    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    page.get_by_role("heading", name="New terms, and a choice that is yours").wait_for()
+    assert page.get_by_role("radio").count() == 2
+    assert page.locator(":checked").count() == 0
+    page.get_by_role("button", name="Save my answer").click()
+    page.get_by_role("alert").wait_for()
+    assert "Pick one of the two answers" in page.get_by_role("alert").inner_text()
+    page.get_by_label("I accept the new terms.").check()
+    page.locator("#allow-no").check()
+    page.get_by_role("button", name="Save my answer").click()
+    page.get_by_role("heading", name="You can go on writing").wait_for()
+    assert site.town.seen("ana").standing == "declined"
+    assert page.evaluate("() => window.heard") == ["shown", "shown", "answered"]
+    assert [fault for fault in faults if "422" not in fault] == []
+
+
+def test_the_settings_component_changes_the_choice_and_passes_axe_and_lint(site: Site, embedded: Any) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    existing(site)
+    site.town.choose("ana", True)
+    page = embedded("ana", "licet-settings")
+    page.get_by_role("heading", name="Privacy settings").wait_for()
+    assert Axe().run(page).response["violations"] == []
+    assert lint.judge(rendered.measure(page)) == []
+    page.get_by_role("button", name="Don’t use my chats").click()
+    page.get_by_text("your chats will not be used").wait_for()
+    assert site.town.seen("ana").standing == "withdrawn"
+    assert page.evaluate("() => window.heard") == ["answered"]
+
+
+def test_a_component_takes_the_hosts_colours(site: Site, embedded: Any) -> None:
+    existing(site)
+    page = embedded("ana", "licet-notice")
+    page.get_by_role("button", name="Save my answer").wait_for()
+    page.evaluate("() => document.querySelector('licet-notice').style.setProperty('--licet-accent', 'rgb(0, 90, 30)')")
+    colour = page.get_by_role("button", name="Save my answer").evaluate("(e) => getComputedStyle(e).borderTopColor")
+    assert colour == "rgb(0, 90, 30)"
+
+
+def test_the_lint_measures_an_address_as_the_command_does(site: Site) -> None:
+    existing(site)
+    site.town.clock.set(AFTER)
+    main = [sys.executable, "-c", "from licet.cli import main; main()", "notice", "lint"]
+    for path, code in (("/notice", 0), ("/chats", 1)):
+        ran = subprocess.run([*main, site.entrance("ana", path)], capture_output=True, text=True, timeout=120)
+        assert ran.returncode == code, ran.stdout + ran.stderr

@@ -1,0 +1,313 @@
+"""Who calls: tokens that hold and tokens that do not, keys, sessions, CSRF, links that work once, and rates."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey, KeySet, OctKey, OKPKey, RSAKey
+
+from licet.config import Config, Web
+from licet.errors import RefusedError, UsageError
+from licet.store import transaction
+from licet.web import keys, sessions
+from licet.web.keys import REMEMBERED_SECONDS_MAX
+from licet.web.limits import BURST_SECONDS, Rates
+from licet.web.problems import RateLimitedError, UnauthenticatedError
+from licet.web.roles import Scope, StaffRole
+from licet.web.tokens import LEEWAY_SECONDS, LIFETIME_SECONDS_MAX, Tokens
+
+from .served import NOTICE, ORIGIN, TOKEN_KEY, World, api, browser, world
+
+__all__ = ["api", "world"]  # fixtures
+
+NOW = 1_800_000_000
+GOOD = {"sub": "ana", "aud": "licet", "iat": NOW - 10, "exp": NOW + 300}
+SHARED = OctKey.import_key(TOKEN_KEY)
+
+
+def signed(claims: dict[str, Any], key: Any = SHARED, alg: str = "HS256", **header: Any) -> str:
+    return jwt.encode({"alg": alg, **header}, claims, key, algorithms=[alg])
+
+
+@pytest.fixture
+def tokens(tmp_path) -> Tokens:
+    (tmp_path / "key").write_bytes(TOKEN_KEY)
+    return Tokens(Web(token_key_file=tmp_path / "key"))
+
+
+def test_a_token_that_holds_names_the_person(tokens) -> None:
+    assert tokens.read(signed(GOOD), NOW).subject == "ana"
+    assert tokens.read(signed({**GOOD, "aud": ["other", "licet"]}), NOW).subject == "ana"
+
+
+BAD = {
+    "expired": {"exp": NOW},
+    "lives too long": {"exp": NOW - 10 + LIFETIME_SECONDS_MAX + 1},
+    "no end": {"exp": None},
+    "no beginning": {"iat": None},
+    "begins later": {"iat": NOW + LEEWAY_SECONDS + 1},
+    "not before": {"nbf": NOW + LEEWAY_SECONDS + 1},
+    "not before is text": {"nbf": "soon"},
+    "another audience": {"aud": "billing"},
+    "no audience": {"aud": None},
+    "no subject": {"sub": None},
+    "an empty subject": {"sub": ""},
+    "a subject that is a number": {"sub": 7},
+    "a very long subject": {"sub": "x" * 513},
+    "an end that is true": {"exp": True},
+    "an end without end": {"exp": 1e400},
+    "ends before it begins": {"exp": NOW + 100, "iat": NOW + 30, "nbf": NOW + 200},
+}
+
+
+@pytest.mark.parametrize("change", BAD.values(), ids=BAD)
+def test_a_token_with_a_bad_claim_does_not_hold(tokens, change) -> None:
+    claims = {k: v for k, v in {**GOOD, **change}.items() if v is not None}
+    with pytest.raises(UnauthenticatedError):
+        tokens.read(signed(claims), NOW)
+
+
+def test_the_algorithm_is_the_keys_and_never_the_tokens(tokens) -> None:
+    head, body, signature = signed(GOOD).split(".")
+    none = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0"  # {"alg":"none","typ":"JWT"}
+    rsa = RSAKey.generate_key(2048)
+    longer = signed(GOOD, OctKey.import_key(TOKEN_KEY * 2), "HS512")
+    for text in (
+        f"{none}.{body}.", f"{none}.{body}.{signature}", f"{head}.{body}.", signed(GOOD, rsa, "RS256"), longer,
+        signed(GOOD, OctKey.import_key(b"y" * 40)), f"{head}.{body[:-2]}xx.{signature}", "not.a.token", "", "x" * 10_000,
+    ):  # fmt: skip
+        with pytest.raises(UnauthenticatedError):
+            tokens.read(text, NOW)
+
+
+@pytest.mark.parametrize(
+    ("key", "alg"),
+    [(RSAKey.generate_key(2048), "RS256"), (ECKey.generate_key("P-256"), "ES256"), (OKPKey.generate_key("Ed25519"), "Ed25519")],
+    ids=["RS256", "ES256", "Ed25519"],
+)  # fmt: skip
+def test_a_jwks_file_verifies_public_keys_and_takes_a_new_one_at_once(tmp_path, key, alg) -> None:
+    file = tmp_path / "jwks.json"
+    file.write_text(json.dumps(KeySet([key]).as_dict(private=False)))
+    tokens = Tokens(Web(token_jwks_file=file))
+    assert tokens.read(signed(GOOD, key, alg), NOW).subject == "ana"
+    public = json.dumps(key.as_dict(private=False)).encode()
+    for forged in (signed(GOOD), signed(GOOD, OctKey.import_key(public))):  # the public key as a shared secret
+        with pytest.raises(UnauthenticatedError):
+            tokens.read(forged, NOW)
+    newer = RSAKey.generate_key(2048)
+    file.write_text(json.dumps(KeySet([newer]).as_dict(private=False)))
+    os.utime(file, ns=(1, 1))
+    assert tokens.read(signed({**GOOD, "sub": "ben"}, newer, "RS256"), NOW).subject == "ben"
+    with pytest.raises(UnauthenticatedError):
+        tokens.read(signed({**GOOD, "sub": "cyd"}, key, alg), NOW)
+
+
+def test_settings_that_would_not_be_safe_are_refused(tmp_path) -> None:
+    short, shared = tmp_path / "short", tmp_path / "jwks"
+    short.write_bytes(b"too short")
+    shared.write_text(json.dumps(KeySet([OctKey.generate_key(256)]).as_dict(private=True)))
+    good = tmp_path / "good"
+    good.write_bytes(TOKEN_KEY)
+    for settings in (
+        Web(token_key_file=short), Web(token_key_file=tmp_path / "absent"), Web(token_jwks_file=shared),
+        Web(token_key_file=good, token_jwks_file=shared),
+    ):  # fmt: skip
+        with pytest.raises(UsageError):
+            Tokens(settings)
+
+
+def test_settings_come_from_the_environment_and_a_misspelt_one_is_refused() -> None:
+    web = Config.of({"LICET_WEB__URL": "https://x.example", "LICET_WEB__EMBED_ORIGINS": "https://a, https://b"}).web
+    assert (web.url, web.embed_origins) == ("https://x.example", ("https://a", "https://b"))
+    for name, value in (("LICET_WEB__URI", "x"), ("LICET_WEB__PERSON_REQUESTS_PER_MINUTE", "many")):
+        with pytest.raises(UsageError, match=name):
+            Config.of({name: value})
+
+
+# Keys of services
+
+
+def test_a_key_does_what_its_scopes_say_until_it_is_revoked(world, api, monkeypatch) -> None:
+    world.open("ana")
+    key = {"authorization": f"Bearer {world.key(Scope.gate_read, name='assistant')}"}
+    assert api.get("/v1/accounts/host:ana/gate", headers=key).status_code == 200
+    assert api.get("/v1/accounts/host:ana", headers=key).status_code == 403
+    with transaction(world.here.pool) as tx:
+        keys.revoke(tx, "assistant", NOTICE)
+    until = [at for at, _ in world.site._keys.values()]
+    world.site._keys.clear()  # as after the second for which it is remembered
+    assert api.get("/v1/accounts/host:ana/gate", headers=key).status_code == 401
+    assert len(until) == 1
+    assert REMEMBERED_SECONDS_MAX <= 1
+
+
+def test_a_key_is_kept_as_a_hash_and_a_changed_one_is_refused(world, api) -> None:
+    key = world.key(Scope.gate_read)
+    assert key not in str(world.rows("SELECT api_keys::text FROM api_keys"))
+    changed = key[:-1] + ("A" if key[-1] != "A" else "B")
+    for wrong in (changed, key[:-1], key + "A", "licet_", key.replace("licet_", "licet_f", 1)[:-1]):
+        assert api.get("/v1/me", headers={"authorization": f"Bearer {wrong}"}).status_code == 401
+    assert api.get("/v1/me", headers={"authorization": f"Basic {key}"}).status_code == 401
+    with pytest.raises(RefusedError), transaction(world.here.pool) as tx:
+        world.key(Scope.gate_read, name="one")
+        keys.make(tx, "one", [Scope.gate_read], NOTICE, os.urandom)
+
+
+# Sessions
+
+
+def test_a_token_begins_one_session_and_no_second(world, api) -> None:
+    world.open("ana")
+    link = f"/enter?token={world.token('ana')}&to=/v1/me"
+    first, second = api.get(link), api.get(link)
+    cookie = first.headers["set-cookie"]
+    assert cookie.startswith(f"{sessions.COOKIE}=")
+    assert all(word in cookie.lower() for word in ("secure", "httponly", "samesite=strict", "path=/"))
+    assert "domain" not in cookie.lower()
+    assert 'url=/v1/me"' in first.text
+    assert second.status_code == 401
+    secret = cookie.partition("=")[2].partition(";")[0]
+    me = api.get("/v1/me", headers={"cookie": f"{sessions.COOKIE}={secret}"})
+    assert me.json()["account"] == f"acc_{world.accounts['ana'].hex}"
+    assert secret not in str(world.rows("SELECT sessions::text FROM sessions"))
+
+
+@pytest.mark.parametrize(
+    "target", ["https://evil.example", "//evil.example", "/\\evil.example", "settings", "/a\nb", "/" + "x" * 300]
+)
+def test_a_session_goes_on_only_to_a_path_of_this_site(world, api, target) -> None:
+    world.open("ana")
+    assert api.get("/enter", params={"token": world.token("ana"), "to": target}).status_code == 400
+
+
+def test_a_session_ends_when_idle_after_its_lifetime_and_when_signed_out(world, api) -> None:
+    world.open("ana")
+    idle = world.browser("ana")
+    world.wall += sessions.IDLE_MAX["person"] + timedelta(seconds=1)
+    assert api.get("/v1/me", headers=idle).status_code == 401
+    active, began = world.browser("ana"), world.wall
+    while world.wall - began < sessions.LIFETIME_MAX["person"] - timedelta(minutes=20):
+        assert api.get("/v1/me", headers=active).status_code == 200
+        world.wall += timedelta(minutes=20)
+    world.wall = began + sessions.LIFETIME_MAX["person"]
+    assert api.get("/v1/me", headers=active).status_code == 401
+    out = world.browser("ana")
+    assert api.post("/sign-out", headers=out).status_code == 200
+    assert api.get("/v1/me", headers=out).status_code == 401
+
+
+def test_a_change_with_a_cookie_needs_our_origin_and_the_sessions_token(world, api) -> None:
+    world.open("ana")
+    good, others = world.browser("ana"), world.browser("ana")
+    path, body = "/v1/accounts/me/choices", {"allow": False}
+
+    def ask(**change: str | None) -> int:
+        headers = {k: v for k, v in {**good, **change}.items() if v is not None}
+        return api.post(path, json=body, headers=headers).status_code
+
+    assert ask(**{"x-csrf-token": None}) == 403
+    assert ask(**{"x-csrf-token": others["x-csrf-token"]}) == 403
+    assert ask(origin="https://evil.example") == 403
+    assert ask(origin=None) == 403
+    assert ask(origin="null") == 403
+    assert ask(**{"sec-fetch-site": "cross-site"}) == 403
+    assert ask(**{"sec-fetch-site": "same-site"}) == 403
+    assert world.rows("SELECT count(*) FROM choices") == [(0,)]
+    assert ask(**{"sec-fetch-site": "same-origin"}) == 201
+    assert api.get("/v1/me", headers={"cookie": good["cookie"]}).json()["csrf"] == good["x-csrf-token"]
+
+
+def test_a_form_brings_the_token_in_a_field(world, api) -> None:
+    world.open("ana")
+    headers = world.browser("ana")
+    token = headers.pop("x-csrf-token")
+    assert api.post("/sign-out", data={"csrf": "wrong"}, headers=headers).status_code == 403
+    assert api.post("/sign-out", data={"csrf": token}, headers=headers).status_code == 200
+
+
+def test_a_bearer_that_does_not_hold_is_refused_even_beside_a_good_cookie(world, api) -> None:
+    world.open("ana")
+    headers = {**world.browser("ana"), "authorization": "Bearer nonsense"}
+    assert api.get("/v1/me", headers=headers).status_code == 401
+
+
+# The first owner
+
+
+def test_the_first_owner_signs_in_once_with_a_link_and_nobody_becomes_a_second_one(world, api) -> None:
+    with transaction(world.here.pool) as tx:
+        secret = sessions.bootstrap(tx, "Ana@example.org", world.wall, os.urandom)
+    shown = api.get(f"/sign-in/link/{secret}")
+    assert '<form method="post" action="/sign-in/link">' in shown.text
+    assert api.post("/sign-in/link", data={"secret": secret}).status_code == 403  # no origin
+    took = api.post("/sign-in/link", data={"secret": secret}, headers={"origin": ORIGIN})
+    cookie = took.headers["set-cookie"].partition(";")[0].partition("=")[2]
+    me = api.get("/v1/me", headers=browser(cookie)).json()
+    assert (me["caller"], me["name"], me["roles"]) == ("staff", "ana@example.org", ["owner"])
+    assert api.post("/sign-in/link", data={"secret": secret}, headers={"origin": ORIGIN}).status_code == 401
+    with pytest.raises(RefusedError), transaction(world.here.pool) as tx:
+        sessions.bootstrap(tx, "ben@example.org", world.wall, os.urandom)
+    with transaction(world.here.pool) as tx:
+        late = sessions.bootstrap(tx, "ana@example.org", world.wall, os.urandom)
+    world.wall += sessions.LINK_LIFETIME
+    assert api.post("/sign-in/link", data={"secret": late}, headers={"origin": ORIGIN}).status_code == 401
+
+
+def test_a_role_that_is_taken_away_ends_with_the_next_request(world, api) -> None:
+    world.open("ana")
+    officer = world.staff(email="ana@example.org")
+    world.rows("UPDATE staff SET roles = '{privacy_officer}' RETURNING 1")
+    assert api.get(f"/v1/accounts/acc_{world.accounts['ana'].hex}", headers=officer).status_code == 200
+    world.rows("UPDATE staff SET roles = '{}' RETURNING 1")
+    assert api.get(f"/v1/accounts/acc_{world.accounts['ana'].hex}", headers=officer).status_code == 403
+
+
+# Rates
+
+
+def test_a_caller_past_the_rate_is_told_when_to_come_again_and_others_are_not_slowed() -> None:
+    rates, taken = Rates(), 0
+    with pytest.raises(RateLimitedError) as refused:
+        for _ in range(1_000):
+            rates.take(b"ana", 60, 100.0)
+            taken += 1
+    assert taken == BURST_SECONDS + 1
+    rates.take(b"ben", 60, 100.0)
+    with pytest.raises(RateLimitedError):
+        rates.take(b"ana", 60, 100.0 + refused.value.seconds - 0.01 - 1)
+    rates.take(b"ana", 60, 100.0 + refused.value.seconds)
+
+
+def test_over_an_hour_a_caller_gets_the_rate_and_no_more() -> None:
+    rates, taken = Rates(), 0
+    for tenth in range(36_000):
+        try:
+            rates.take(b"ana", 60, tenth / 10)
+            taken += 1
+        except RateLimitedError:
+            continue
+    assert 3_600 <= taken <= 3_600 + BURST_SECONDS + 1
+
+
+def test_the_api_answers_429_with_retry_after(pool, tmp_path) -> None:
+    from litestar.testing import TestClient
+
+    world = World(pool, tmp_path / "data", person_requests_per_minute=6, unknown_requests_per_minute=6)
+    world.open("ana")
+    with TestClient(world.app) as api:
+        for headers in (world.person("ana"), {}, {"authorization": "Bearer nonsense"}):
+            statuses = [api.get("/v1/me", headers=headers).status_code for _ in range(4)]
+            assert statuses[-1] == 429
+        refused = api.get("/v1/me", headers=world.person("ana"))
+        assert int(refused.headers["retry-after"]) >= 1
+        assert api.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize("role", StaffRole)
+def test_staff_reach_no_page_of_a_person(world, api, role) -> None:
+    assert api.get("/settings", headers=world.staff(role)).status_code == 403
