@@ -1,0 +1,268 @@
+"""Notices as content: versioned Markdown whose bytes, once published, never change.
+
+A source has front matter (whose policy, which version, language, variant, and the words of the question and its
+answers) and a body. Values of the policy stand in it as ``{decide_by}``; publishing puts them in, so that what is
+stored, hashed and shown is one and the same text, and no notice can promise another period than the policy keeps.
+A paragraph that names a value which the policy does not have (no last day, say) is left out.
+
+The words of the buttons belong to the notice: they are part of what a person was asked, so they are hashed with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from enum import StrEnum
+from importlib.resources import files
+from uuid import UUID
+
+import msgspec
+import yaml
+
+from licet.consent import markdown, wording
+from licet.consent.texts import ENGLISH, Catalogue, catalogue
+from licet.errors import InputError, RefusedError
+from licet.ledger import outbox
+from licet.policy.file import Policies, Policy
+from licet.store.connect import Transaction
+from licet.vault.ids import uuid7
+
+NOTICE_BYTES_MAX = 64 * 2**10
+_FRONT = re.compile(r"---\n(.*?)\n---\n(.*)", re.DOTALL)
+_PLACE = re.compile(r"\{([a-z_]+)\}")
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})?")
+
+
+class Variant(StrEnum):
+    """``existing`` asks an account that was there before the terms; ``signup`` one that opens under them."""
+
+    existing = "existing"
+    signup = "signup"
+
+
+class Text(msgspec.Struct, frozen=True, kw_only=True):
+    """What a notice says. ``later`` is empty where it cannot be put off, ``age`` where no age is asked."""
+
+    policy: str
+    version: str
+    language: str
+    variant: Variant
+    title: str
+    terms: str
+    question: str
+    yes: str
+    no: str
+    body: str
+    later: str = ""
+    age: str = ""
+    terms_url: str = ""
+
+    @property
+    def html(self) -> str:
+        return markdown.html(self.body)
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """A published notice. ``number`` is the policy version that it asks about; ``document`` its exact text."""
+
+    notice_id: UUID
+    number: int
+    language: str
+    variant: Variant
+    document: str
+    sha256: bytes
+    published_at: datetime
+    text: Text
+
+
+def shipped(policy: Policy) -> list[str]:
+    """The sources that come with Licet for a policy of that name; none for another, or where it asks otherwise."""
+    folder = files("licet.consent") / "notices"
+    names = sorted(f.name for f in folder.iterdir() if f.name.startswith(f"{policy.policy}."))
+    sources = [(folder / name).read_text(encoding="utf-8") for name in names]
+    return [source for source in sources if ("age" in _front(source)) == (policy.min_age is not None)]
+
+
+def fill(source: str, policy: Policy) -> str:
+    """The source with the policy's values in their places; InputError for a place that no value fits."""
+    words = catalogue(_front(source).get("language", ENGLISH))
+    known = _values(policy, words)
+    kept = []
+    for block in markdown.blocks(source):
+        names = _PLACE.findall(block)
+        for name in names:
+            if name not in known:
+                raise InputError(f"`{{{name}}}` is no value of a policy", f"there are {', '.join(sorted(known))}")
+        if all(known[name] is not None for name in names):
+            kept.append(_PLACE.sub(lambda place: str(known[place[1]]), block))
+    return "\n\n".join(_without_empty_sections(kept)) + "\n"
+
+
+def _without_empty_sections(kept: Sequence[str]) -> Iterator[str]:
+    for place, block in enumerate(kept):
+        is_heading = block.startswith("#") and "\n" not in block
+        if is_heading and (place + 1 == len(kept) or kept[place + 1].startswith("#")):
+            continue
+        yield block
+
+
+def _values(policy: Policy, words: Catalogue) -> dict[str, str | None]:
+    keep = policy.keep
+    return {
+        "version": policy.version,
+        "effective": words.day(policy.effective),
+        "decide_by": words.day(policy.decide_by) if policy.decide_by else None,
+        "opted_in": words.period(keep.opted_in),
+        "opted_out": words.period(keep.opted_out),
+        "deleted": words.period(keep.deleted),
+        "flagged": words.period(keep.flagged),
+        "flag_score": words.period(keep.flag_score),
+        "min_age": str(policy.min_age) if policy.min_age is not None else None,
+    }
+
+
+def read(document: str) -> Text:
+    """The notice that a document writes; InputError names the key and the mend."""
+    if len(document.encode()) > NOTICE_BYTES_MAX:
+        raise InputError(f"is longer than {NOTICE_BYTES_MAX} bytes", "a notice that long is not read")
+    front, body = _front(document), _parts(document)[1]
+    try:
+        text = msgspec.convert({**front, "body": body.strip()}, Text)
+    except msgspec.ValidationError as error:
+        raise InputError(f"its front matter is wrong: {error}") from None
+    for key in front:
+        if key not in Text.__struct_fields__ or key == "body":
+            raise InputError("is not a key of a notice", "leave it out", key=key)
+    if not _LANGUAGE.fullmatch(text.language):
+        raise InputError(f"`{text.language}` is not a language", "write a tag like `en` or `pt-BR`", key="language")
+    for key in ("title", "terms", "question", "yes", "no", "body"):
+        if not getattr(text, key).strip():
+            raise InputError("is empty", "a notice says all of it", key=key)
+    if text.variant is Variant.signup and text.later:
+        raise InputError("cannot be put off at sign-up", "leave it out", key="later")
+    return text
+
+
+def _parts(document: str) -> tuple[str, str]:
+    found = _FRONT.fullmatch(document)
+    if found is None:
+        raise InputError("has no front matter", "begin with `---`, the keys, and `---`")
+    return found[1], found[2]
+
+
+def _front(document: str) -> dict[str, str]:
+    try:
+        # Every value is text to this loader: `no` is a key here. It makes nothing but text, lists and mappings.
+        value = yaml.load(_parts(document)[0], Loader=yaml.CBaseLoader)  # noqa: S506 so it is safe
+    except yaml.YAMLError as error:
+        raise InputError(f"its front matter is not YAML: {getattr(error, 'problem', None) or 'unreadable'}") from None
+    if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
+        raise InputError("its front matter is not `key: text` lines", "put dates and numbers in quotes")
+    return {str(key): text for key, text in value.items()}
+
+
+class Published(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one document. ``new`` is false where the same bytes were published before."""
+
+    notice: UUID
+    version: str
+    language: str
+    variant: Variant
+    sha256: str
+    new: bool
+
+
+def publish(
+    tx: Transaction, policies: Policies, sources: Sequence[str], *, version: str | None, at: datetime, by: str,
+    random: Callable[[int], bytes],
+) -> list[Published]:  # fmt: skip
+    """Publishes filled sources for ``version``, by default the newest one.
+
+    InputError for what does not belong to it, RefusedError for words that press. The same bytes again change
+    nothing. New words under the same version do not ask anybody again: only a material version does.
+    """
+    policy = numbered(policies, version)
+    number = policies.versions.index(policy)
+    checked = [_checked(fill(source, policy), policy) for source in sources]
+    return [_insert(tx, number, document, text, at, by, random) for document, text in checked]
+
+
+def numbered(policies: Policies, version: str | None) -> Policy:
+    """The applied version of that name, the newest without one; InputError for a name that none has."""
+    found = [policy for policy in policies.versions if version in (None, policy.version)]
+    if not found:
+        raise InputError(f"no policy version `{version}` has been applied", "apply the policy first")
+    return found[-1]
+
+
+def _checked(document: str, policy: Policy) -> tuple[str, Text]:
+    text = read(document)
+    if (text.policy, text.version) != (policy.policy, policy.version):
+        raise InputError(
+            f"is for `{text.policy}` `{text.version}`, not for `{policy.policy}` `{policy.version}`",
+            "write `version: \"{version}\"` and the policy's name",
+        )  # fmt: skip
+    if policy.min_age is not None and not text.age:
+        raise InputError("is missing", "the policy has a minimum age, so the notice asks it", key="age")
+    if policy.min_age is None and text.age:
+        raise InputError("asks what the policy does not need", "leave it out", key="age")
+    found = wording.faults(text.title, text.question, text.yes, text.no, text.later, markdown.plain(text.body))
+    if found:
+        raise RefusedError(
+            f"the notice presses: {found[0]}", "say it plainly; `licet notice lint` lists every place",
+            because="notice_presses",
+        )  # fmt: skip
+    return document, text
+
+
+def _insert(
+    tx: Transaction, number: int, document: str, text: Text, at: datetime, by: str, random: Callable[[int], bytes]
+) -> Published:
+    sha256 = hashlib.sha256(document.encode()).digest()
+    known = tx.execute(
+        "SELECT notice_id FROM notices WHERE version = %s AND language = %s AND variant = %s AND sha256 = %s",
+        [number, text.language, text.variant.value, sha256],
+    ).fetchone()
+    notice_id = known[0] if known else uuid7(at, random(10))
+    if known is None:
+        tx.execute(
+            """INSERT INTO notices (notice_id, version, language, variant, document, sha256, published_at, published_by)
+               VALUES (%s, %s, %s, %s, %s, %s, %s, %s)""",
+            [notice_id, number, text.language, text.variant.value, document, sha256, at, by],
+        )
+        facts: dict[str, str | int | bool | None] = {
+            "number": number, "language": text.language, "variant": text.variant.value, "sha256": sha256.hex(),
+        }  # fmt: skip
+        outbox.append(tx, [outbox.Entry(told=outbox.Told.notice_published, occurred_at=at, facts=facts)])
+    return Published(
+        notice=notice_id, version=text.version, language=text.language, variant=text.variant, sha256=sha256.hex(),
+        new=known is None,
+    )  # fmt: skip
+
+
+_COLUMNS = "notice_id, version, language, variant, document, sha256, published_at"
+
+
+def find(tx: Transaction, number: int, language: str, variant: Variant) -> Notice | None:
+    """The newest notice for a policy version, in ``language`` or else in English; None where none was published."""
+    row = tx.execute(
+        f"""SELECT {_COLUMNS} FROM notices WHERE version = %s AND variant = %s AND language = ANY(%s)
+             ORDER BY language = %s DESC, position DESC LIMIT 1""",
+        [number, variant.value, [language, ENGLISH], language],
+    ).fetchone()
+    return _notice(row) if row else None
+
+
+def get(tx: Transaction, notice_id: UUID) -> Notice | None:
+    """A notice by its id."""
+    row = tx.execute(f"SELECT {_COLUMNS} FROM notices WHERE notice_id = %s", [notice_id]).fetchone()
+    return _notice(row) if row else None
+
+
+def _notice(row: Sequence[object]) -> Notice:
+    found: dict[str, object] = dict(
+        zip(("notice_id", "number", "language", "variant", "document", "sha256", "published_at"), row, strict=True)
+    )
+    return msgspec.convert({**found, "text": read(str(found["document"]))}, Notice)

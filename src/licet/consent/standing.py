@@ -1,0 +1,115 @@
+"""Where an account stands, for its person: every choice with its evidence, and which releases hold what."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from licet.consent import shown
+from licet.consent.answering import Evidence, read_evidence
+from licet.consent.shown import Shown
+from licet.store.connect import Transaction
+from licet.vault import view
+from licet.vault.keyring import Keyring, account_key
+from licet.vault.keys import account_place, unseal
+
+RECORDS_MAX = 1_000
+
+
+class Made(msgspec.Struct, frozen=True, kw_only=True):
+    """A choice that was made. ``evidence`` is None where another edge wrote it in words of its own."""
+
+    at: datetime
+    allow: bool
+    effect: str
+    via: str
+    version: str
+    evidence: Evidence | None
+
+
+class Holding(msgspec.Struct, frozen=True, kw_only=True):
+    """A release that holds rows of an account."""
+
+    name: str
+    purpose: str
+    sealed_at: datetime
+    rows: int
+    conversations: int
+
+
+class Recorded(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is on record about an account's choice, newest first."""
+
+    choices: tuple[Made, ...]
+    shown: tuple[Shown, ...]
+    signals: tuple[tuple[datetime, bool], ...]
+    terms: tuple[tuple[datetime, str], ...]
+    holdings: tuple[Holding, ...]
+
+
+def recorded(tx: Transaction, keyring: Keyring, account: UUID) -> Recorded:
+    """What is on record; the evidence of each choice is unsealed for its own person."""
+    return Recorded(
+        choices=tuple(_choices(tx, keyring, account)),
+        shown=tuple(shown.every(tx, account, limit=RECORDS_MAX)),
+        signals=tuple(shown.signals(tx, account, limit=RECORDS_MAX)),
+        terms=tuple(_terms(tx, account)),
+        holdings=tuple(holdings(tx, account)),
+    )
+
+
+def _choices(tx: Transaction, keyring: Keyring, account: UUID) -> list[Made]:
+    rows = tx.execute(
+        """SELECT c.occurred_at, c.allow, c.effect, c.via, p.version, c.evidence
+             FROM choices c JOIN policies p ON p.number = c.version
+            WHERE c.account_id = %s ORDER BY c.seq DESC LIMIT %s""",
+        [account, RECORDS_MAX],
+    ).fetchall()
+    holder = view.accounts(tx, [account]).get(account)
+    if holder is None or not rows:
+        return []
+    key = account_key(keyring.bucket_keys(tx, {holder.bucket})[holder.bucket], account, holder.wrapped_key)
+    place = account_place(account)
+    return [
+        Made(
+            at=at, allow=allow, effect=effect, via=via, version=version,
+            evidence=read_evidence(unseal(key, sealed, place).decode()) if sealed else None,
+        )
+        for at, allow, effect, via, version, sealed in rows
+    ]  # fmt: skip
+
+
+def _terms(tx: Transaction, account: UUID) -> list[tuple[datetime, str]]:
+    rows = tx.execute(
+        """SELECT t.accepted_at, p.version FROM terms t JOIN policies p ON p.number = t.version
+            WHERE t.account_id = %s ORDER BY t.accepted_at DESC""",
+        [account],
+    ).fetchall()
+    return [(at, version) for at, version in rows]
+
+
+def holdings(tx: Transaction, account: UUID) -> list[Holding]:
+    """The sealed releases that hold rows of the account, newest first."""
+    rows = tx.execute(
+        """SELECT r.name, r.purpose, r.sealed_at, count(*), count(DISTINCT x.conversation_id)
+             FROM release_rows x JOIN releases r USING (release_id)
+            WHERE x.account_id = %s AND r.state = 'sealed'
+            GROUP BY r.release_id, r.name, r.purpose, r.sealed_at ORDER BY r.sealed_at DESC""",
+        [account],
+    ).fetchall()
+    return [Holding(name=n, purpose=p, sealed_at=at, rows=k, conversations=c) for n, p, at, k, c in rows]
+
+
+def holding_of(tx: Transaction, account: UUID, conversations: list[UUID]) -> dict[UUID, list[str]]:
+    """For each conversation the names of the sealed releases that hold rows of it."""
+    rows = tx.execute(
+        """SELECT DISTINCT x.conversation_id, r.name FROM release_rows x JOIN releases r USING (release_id)
+            WHERE x.account_id = %s AND x.conversation_id = ANY(%s) AND r.state = 'sealed' ORDER BY 1, 2""",
+        [account, conversations],
+    ).fetchall()
+    found: dict[UUID, list[str]] = {}
+    for conversation, name in rows:
+        found.setdefault(conversation, []).append(name)
+    return found

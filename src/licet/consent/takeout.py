@@ -1,0 +1,201 @@
+"""Everything that is kept of a person, as a zip that `licet import` reads again.
+
+    messages.jsonl   one conversation a line, in the shape of OpenAI's messages, with what Licet has to know of it
+    choices.csv      every choice, with its evidence
+    accounts.csv     the account
+    licet.json       what the zip is
+
+The zip is made as it is sent: nothing of it lies in a file. A conversation that was ever kept out, or of
+which a part was never covered by the terms, comes back kept out. What was deleted is not in it: it is no longer readable.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from licet.consent import standing
+from licet.consent.answering import Evidence
+from licet.errors import NotFoundError
+from licet.policy.file import Policies
+from licet.policy.period import written
+from licet.policy.state import Role, Turn
+from licet.store.connect import Transaction
+from licet.vault import view
+from licet.vault.content import Content
+from licet.vault.ids import Prefix, shown, shown_turn
+from licet.vault.keyring import Keyring
+from licet.vault.open import Permit
+from licet.vault.open import open as open_content
+
+FORMAT = "licet-takeout-1"
+BATCH_CONVERSATIONS_MAX = 50
+OPENED_TURNS_MAX = 500
+
+Transactions = Callable[[], AbstractContextManager[Transaction]]
+
+
+class Takeout(msgspec.Struct, frozen=True, kw_only=True):
+    """``licet.json`` of a zip."""
+
+    format: str
+    account: str
+    taken_at: str
+    policy: str
+
+
+class _Out(io.RawIOBase):
+    """What a zip was written to since it was last taken: a file that cannot be sought."""
+
+    def __init__(self) -> None:
+        self._written = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:  # noqa: ANN401 any buffer, as io has it
+        self._written += data
+        return len(data)
+
+    def take(self) -> bytes:
+        written_now, self._written = bytes(self._written), bytearray()
+        return written_now
+
+
+def takeout(
+    transactions: Transactions, keyring: Keyring, policies: Policies, account: UUID, at: datetime
+) -> Iterator[bytes]:
+    """The zip, piece by piece; NotFoundError, before the first piece, for an account that does not exist."""
+    with transactions() as tx:
+        row = view.accounts(tx, [account]).get(account)
+        if row is None:
+            raise NotFoundError("no such account")
+        choices = standing.recorded(tx, keyring, account).choices
+    name = shown(Prefix.account, account)
+    about = Takeout(format=FORMAT, account=name, taken_at=written(at), policy=policies.in_force(at).version)
+    accounts = [[name, row.state.plan, "" if row.state.age is None else row.state.age, written(row.state.opened_at)]]
+    made = [
+        [name, written(c.at), "true" if c.allow else "false", c.version, c.via, _evidence(c.evidence)]
+        for c in reversed(choices)
+    ]
+    return _pieces(
+        [
+            ("licet.json", msgspec.json.encode(about)),
+            ("accounts.csv", _csv(["account", "plan", "age", "opened"], accounts)),
+            ("choices.csv", _csv(["account", "time", "allow", "version", "channel", "evidence"], made)),
+        ],
+        lines(transactions, keyring, policies, account, at),
+    )
+
+
+def _evidence(found: Evidence | None) -> str:
+    return msgspec.json.encode(found).decode() if found is not None else ""
+
+
+def _csv(header: Sequence[str], rows: Sequence[Sequence[object]]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([header, *rows])
+    return text.getvalue().encode()
+
+
+def _pieces(files: Sequence[tuple[str, bytes]], lines: Iterator[bytes]) -> Iterator[bytes]:
+    out = _Out()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files:
+            archive.writestr(name, content)
+            yield out.take()
+        with archive.open("messages.jsonl", "w", force_zip64=True) as messages:
+            for line in lines:
+                messages.write(line)
+                yield out.take()
+    yield out.take()
+
+
+def lines(
+    transactions: Transactions, keyring: Keyring, policies: Policies, account: UUID, at: datetime
+) -> Iterator[bytes]:
+    """One line a conversation, oldest first, a bounded number of them open at a time."""
+    after: UUID | None = None
+    while True:
+        with transactions() as tx:
+            rows = tx.execute(
+                """SELECT conversation_id FROM conversations WHERE account_id = %s AND deleted_at IS NULL
+                      AND (%s::uuid IS NULL OR conversation_id > %s) ORDER BY conversation_id LIMIT %s""",
+                [account, after, after, BATCH_CONVERSATIONS_MAX],
+            ).fetchall()
+            ids = [row[0] for row in rows]
+            seen = view.seen(tx, [(account, conversation) for conversation in ids], policies, at)
+            lines = [_line(tx, keyring, seen[conversation], at) for conversation in ids]
+        yield from (line for line in lines if line)
+        if len(ids) < BATCH_CONVERSATIONS_MAX:
+            return
+        after = ids[-1]
+
+
+def _line(tx: Transaction, keyring: Keyring, seen: view.Seen, at: datetime) -> bytes:
+    """The conversation's line; empty where nothing of it can be read any more."""
+    row = seen.conversation
+    turns = _stored(tx, seen, at)
+    opened: dict[int, Content] = {}
+    for start in range(0, len(turns), OPENED_TURNS_MAX):
+        batch = [turn for turn, _ in turns[start : start + OPENED_TURNS_MAX]]
+        permits = [Permit.to_owner(seen.account, row, seen.turns, turn, at) for turn in batch]
+        opened |= {o.permit.turn: o.content for o in open_content(tx, keyring, permits)}
+    messages = [_message(row.conversation_id, t, said, opened[t.number]) for t, said in turns if t.number > 0]
+    if not messages:
+        return b""
+    title = opened.get(0)
+    line = {
+        "conversation_id": shown(Prefix.conversation, row.conversation_id),
+        "account": shown(Prefix.account, row.account_id),
+        "title": title.text if title else None,
+        "surface": seen.turns.segments[-1].stamp.surface,
+        "kind": seen.turns.kind.value,
+        "incognito": seen.turns.incognito,
+        "kept_out": seen.turns.narrowed or seen.turns.widenings > 0,
+        "messages": messages,
+    }
+    return msgspec.json.encode(line) + b"\n"
+
+
+def _stored(tx: Transaction, seen: view.Seen, at: datetime) -> list[tuple[Turn, datetime | None]]:
+    """The turns with content that its person may read, and when each was said; turn 0 is the title."""
+    row = seen.conversation
+    found = tx.execute(
+        """SELECT b.turn, b.segment, coalesce(t.role, 'user'), coalesce(t.origin, 'typed'), t.occurred_at
+             FROM bodies b LEFT JOIN turns t USING (account_id, conversation_id, turn)
+            WHERE b.account_id = %s AND b.conversation_id = %s ORDER BY b.turn""",
+        [row.account_id, row.conversation_id],
+    ).fetchall()
+    return [
+        (Turn(number=number, segment=segment, role=Role(role), origin=origin), said)
+        for number, segment, role, origin, said in found
+        if Permit.readable(seen.turns, segment, at) and row.keys[segment].key_slot is not None
+    ]
+
+
+def _message(conversation: UUID, turn: Turn, said: datetime | None, content: Content) -> dict[str, Any]:
+    parts: list[dict[str, Any]] = [{"type": "file", "filename": name} for name in content.attachments]
+    message: dict[str, Any] = {
+        "id": shown_turn(conversation, turn.number),
+        "role": turn.role.value,
+        "origin": turn.origin,
+        "created_at": written(said) if said else None,
+        "content": [{"type": "text", "text": content.text}, *parts] if parts else content.text,
+    }
+    if content.tool_calls:
+        message["tool_calls"] = [
+            {"id": c.id, "type": "function", "function": {"name": c.name, "arguments": c.arguments}}
+            for c in content.tool_calls
+        ]
+    if turn.role is Role.tool:
+        message |= {"tool_call_id": content.tool_call_id, "name": content.tool_name}
+    return message

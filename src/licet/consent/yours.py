@@ -1,0 +1,209 @@
+"""A person's own conversations: for each, whether it may be used, why, until when, and who else holds it.
+
+Reading is for the person whose they are: another's id answers exactly as one that was never given. A conversation
+stays in the list until its last key is destroyed, so that what is called deleted and is still there says so.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+
+from licet.consent.standing import holding_of
+from licet.errors import NotFoundError
+from licet.policy.decide import Because
+from licet.policy.file import Policies
+from licet.policy.state import Kind, Role, Turn
+from licet.store.connect import Transaction
+from licet.vault import apply, view
+from licet.vault.commands import Answer, Delete, Narrow, Outcome, Widen
+from licet.vault.content import Masked
+from licet.vault.ids import Prefix, shown
+from licet.vault.keyring import Keyring
+from licet.vault.open import Permit
+from licet.vault.open import open as open_content
+
+PAGE_CONVERSATIONS_MAX = 25
+TITLE_CHARACTERS_MAX = 80
+
+
+class Use(StrEnum):
+    """How much of a conversation may be used for a purpose."""
+
+    whole = "whole"
+    part = "part"
+    none = "none"
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """Consecutive turns with one answer; ``until`` is None where they will not be used."""
+
+    first: int
+    last: int
+    because: Because
+    until: datetime | None
+
+
+class Badge(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer for one purpose. ``because`` is the reason most turns have; ``until`` the latest limit of a use."""
+
+    purpose: str
+    use: Use
+    because: Because
+    until: datetime | None
+    runs: tuple[Run, ...]
+
+
+class Mine(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """One conversation as its person sees it. ``keep_until`` is None while a legal hold stands."""
+
+    conversation: UUID
+    title: str
+    kind: Kind
+    begun_at: datetime
+    last_at: datetime
+    turns: int
+    incognito: bool
+    kept_out: bool
+    deleted_at: datetime | None
+    held: bool
+    keep_until: datetime | None
+    safety_until: datetime | None
+    badges: tuple[Badge, ...]
+    releases: tuple[str, ...]
+
+    @property
+    def shown_id(self) -> str:
+        return shown(Prefix.conversation, self.conversation)
+
+
+class Listed(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of conversations, newest first; ``next`` begins the page after it."""
+
+    conversations: tuple[Mine, ...]
+    next: UUID | None
+
+
+def listed(
+    tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, at: datetime, *, before: UUID | None = None
+) -> Listed:
+    """The account's conversations begun before the one named, of which anything is still kept."""
+    rows = tx.execute(
+        """SELECT c.conversation_id FROM conversations c
+            WHERE c.account_id = %(account)s AND (%(before)s::uuid IS NULL OR c.conversation_id < %(before)s)
+              AND EXISTS (SELECT FROM segments s WHERE s.account_id = c.account_id
+                             AND s.conversation_id = c.conversation_id AND s.erased_at IS NULL)
+            ORDER BY c.conversation_id DESC LIMIT %(limit)s""",
+        {"account": account, "before": before, "limit": PAGE_CONVERSATIONS_MAX + 1},
+    ).fetchall()
+    ids = [row[0] for row in rows[:PAGE_CONVERSATIONS_MAX]]
+    return Listed(
+        conversations=tuple(_mine(tx, keyring, policies, account, ids, at)),
+        next=ids[-1] if len(rows) > PAGE_CONVERSATIONS_MAX else None,
+    )
+
+
+def one(tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, conversation: UUID, at: datetime) -> Mine:
+    """One conversation of the account's own; NotFoundError for any other id."""
+    found = _mine(tx, keyring, policies, account, [conversation], at)
+    if not found:
+        raise NotFoundError(f"no conversation `{shown(Prefix.conversation, conversation)}`")
+    return found[0]
+
+
+def _mine(
+    tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, ids: Sequence[UUID], at: datetime
+) -> list[Mine]:
+    seen = view.seen(tx, [(account, conversation) for conversation in ids], policies, at)
+    titles = _titles(tx, keyring, seen, at)
+    releases = holding_of(tx, account, list(ids))
+    return [
+        _one(tx, policies, seen[conversation], titles.get(conversation, ""), releases.get(conversation, []))
+        for conversation in ids
+        if conversation in seen and seen[conversation].turns.segments
+    ]
+
+
+def _one(tx: Transaction, policies: Policies, seen: view.Seen, title: str, releases: Sequence[str]) -> Mine:
+    row, state = seen.conversation, seen.turns
+    turns = view.turns(tx, row.account_id, row.conversation_id)
+    return Mine(
+        conversation=row.conversation_id,
+        title=title,
+        kind=state.kind,
+        begun_at=row.begun_at,
+        last_at=max(segment.last_at for segment in state.segments),
+        turns=len(turns),
+        incognito=state.incognito,
+        kept_out=state.narrowed,
+        deleted_at=state.deleted_at,
+        held=bool(state.holds),
+        keep_until=state.keep_until,
+        safety_until=state.safety_until,
+        badges=tuple(badge(seen, turns, policies, purpose) for purpose in sorted(policies.in_force(seen.at).covers)),
+        releases=tuple(releases),
+    )
+
+
+def badge(seen: view.Seen, turns: Sequence[Turn], policies: Policies, purpose: str) -> Badge:
+    """The answer for a conversation: turns that hold a tool's raw output do not make a whole yes a part."""
+    runs: list[Run] = []
+    reasons: Counter[Because] = Counter()
+    for turn in turns:
+        decision = seen.decide(turn, policies, purpose)
+        if decision.because is not Because.origin:
+            reasons[decision.because] += 1
+        last = runs[-1] if runs else None
+        if last is not None and (last.because, last.until) == (decision.because, decision.until):
+            runs[-1] = msgspec.structs.replace(last, last=turn.number)
+        else:
+            run = Run(first=turn.number, last=turn.number, because=decision.because, until=decision.until)
+            runs.append(run)
+    used = [run for run in runs if run.until is not None]
+    refused = any(run.until is None and run.because is not Because.origin for run in runs)
+    wanted = {run.because for run in runs if run.until is not None} if used else set(reasons)
+    most = next((because for because, _ in reasons.most_common() if because in wanted), Because.origin)
+    return Badge(
+        purpose=purpose,
+        use=Use.none if not used else Use.part if refused else Use.whole,
+        because=most,
+        until=max((run.until for run in used if run.until is not None), default=None),
+        runs=tuple(runs),
+    )
+
+
+def _titles(tx: Transaction, keyring: Keyring, seen: dict[UUID, view.Seen], at: datetime) -> dict[UUID, str]:
+    """What each readable conversation is called: its title, or else how it begins."""
+    readable = {c: s for c, s in seen.items() if s.turns.segments and Permit.readable(s.turns, 0, at)}
+    rows = tx.execute(
+        """SELECT b.conversation_id, min(b.turn) FROM bodies b
+             JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[])
+                            AS k(account_id, conversation_id)) k USING (account_id, conversation_id)
+            WHERE b.turn IN (0, 1) AND b.segment = 0 GROUP BY 1""",
+        {"account": [s.account.account_id for s in readable.values()], "conversation": list(readable)},
+    ).fetchall()
+    first = {c: Turn(number=n, segment=0, role=Role.user, origin="typed") for c, n in rows}
+    permits = [
+        Permit.to_owner(readable[c].account, readable[c].conversation, readable[c].turns, turn, at)
+        for c, turn in first.items()
+        if readable[c].conversation.keys[0].key_slot is not None
+    ]
+    opened = open_content(tx, keyring, permits)
+    return {o.permit.conversation: _cut(" ".join(o.content.text.split())) for o in opened}
+
+
+def _cut(title: str) -> str:
+    return title if len(title) <= TITLE_CHARACTERS_MAX else f"{title[: TITLE_CHARACTERS_MAX - 1].rstrip()}…"
+
+
+def tell(tx: Transaction, keyring: Keyring, policies: Policies, command: Narrow | Widen | Delete) -> Answer:
+    """Keeps a conversation out, lets it in, or deletes it; NotFoundError for one that is not the account's own."""
+    answer = apply.apply(tx, keyring, policies, [command])[0]
+    if answer.outcome is Outcome.unknown:
+        raise NotFoundError(f"no conversation `{shown(Prefix.conversation, command.conversation)}`")
+    return answer

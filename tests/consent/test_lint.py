@@ -1,0 +1,123 @@
+"""What presses is found, each way of pressing by itself; what is asked plainly passes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from licet.consent import lint, notice
+from licet.consent.lint import Finding, Rule, Says
+from licet.policy.file import preset
+
+REPLICA = (Path(__file__).parent / "pages" / "popup-2025.html").read_text(encoding="utf-8")
+
+NO = "<label for=n><input type=radio name=a id=n> Don’t use my chats</label>"
+FAIR = """<form><h2>May we use your chats to improve our models?</h2>
+<label for=t><input type=checkbox id=t> I accept the new terms.</label>
+<label for=y><input type=radio name=a id=y> Use my chats</label>
+<label for=n><input type=radio name=a id=n> Don’t use my chats</label>
+<button>Save my answer</button> <button>Decide later</button></form>"""
+
+
+def rules(html: str, **more: str) -> set[Rule]:
+    settings = lint.markup(more["settings"]) if "settings" in more else None
+    return {finding.rule for finding in lint.judge(lint.markup(html), settings=settings)}
+
+
+def test_a_fair_question_passes() -> None:
+    assert lint.judge(lint.markup(FAIR)) == []
+
+
+def test_the_criticised_pop_up_fails_on_its_markup_alone() -> None:
+    assert rules(REPLICA) >= {Rule.preselected, Rule.missing_no, Rule.unequal, Rule.bundled}
+
+
+@pytest.mark.parametrize(
+    ("instead_of", "by", "found"),
+    [
+        ("id=y>", "id=y checked>", Rule.preselected),
+        ("id=n>", "id=n checked>", Rule.preselected),
+        ("id=t>", "id=t checked>", Rule.preselected),
+        (NO, "", Rule.missing_no),
+        (NO, "<a href=/no>Don’t use my chats</a>", Rule.longer),
+        (NO, "<button>Don’t use my chats</button>", Rule.unequal),
+        ("<h2>", "<p class=countdown>00:59</p><h2>", Rule.countdown),
+        ("<h2>", "<p>Only 2 days left</p><h2>", Rule.countdown),
+        ("<h2>", "<p>Untick this box if you would like us not to use your chats.</p><h2>", Rule.wording),
+        ("Don’t use my chats", "Do not opt me out", Rule.wording),
+        ("Don’t use my chats", "No thanks, I don’t like better models", Rule.wording),
+    ],
+)  # fmt: skip
+def test_each_way_of_pressing_is_found(instead_of: str, by: str, found: Rule) -> None:
+    assert instead_of in FAIR
+    assert found in rules(FAIR.replace(instead_of, by))
+
+
+@pytest.mark.parametrize(
+    ("yes", "no"),
+    [
+        ('<button class="big">Use my chats</button>', '<button class="faint">Don’t use my chats</button>'),
+        ("<button>Use my chats</button>", '<button style="opacity:.4">Don’t use my chats</button>'),
+    ],
+)
+def test_answers_that_the_markup_styles_apart_are_unequal(yes: str, no: str) -> None:
+    assert Rule.unequal in rules(yes + no)
+
+
+def test_a_withdrawal_longer_than_giving_is_found() -> None:
+    one_step = "<button>Use my chats</button><button>Don’t use my chats</button>"
+    behind_a_link = "<button>Use my chats</button><a href=/form>Don’t use my chats</a>"
+    assert rules(one_step, settings=one_step) == set()
+    assert Rule.longer in rules(one_step, settings=behind_a_link)
+    assert Rule.longer in rules(one_step, settings="<p>Write to us.</p>")
+    assert Rule.longer in rules(one_step, settings=FAIR)
+
+
+def test_later_is_no_answer() -> None:
+    assert Rule.missing_no in rules("<button>Allow</button><button>Maybe later</button>")
+
+
+@pytest.mark.parametrize(
+    ("label", "answer"),
+    [
+        ("Use my chats", Says.yes), ("Accept", Says.yes), ("Don't use my chats", Says.no), ("No", Says.no),
+        ("Not now", Says.later), ("Decide later", Says.later), ("I accept the new terms.", Says.terms),
+        ("Save my answer", Says.other), ("Use my chats\nNever used for anything else", Says.yes),
+    ],
+)  # fmt: skip
+def test_what_a_label_answers(label: str, answer: Says) -> None:
+    assert lint.says(label) is answer
+
+
+@pytest.mark.parametrize("name", ["strict", "article-2025"])
+def test_the_notices_that_ship_pass(name: str) -> None:
+    policy = preset(name)
+    documents = [notice.fill(source, policy) for source in notice.shipped(policy)]
+    assert len(documents) == 2
+    assert [lint.source(document) for document in documents] == [[], []]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "rule"),
+    [
+        ("no", "Maybe another time", Rule.missing_no),
+        (
+            "no",
+            "Do not disable the improvement of models with what I say here, now and in all years to come",
+            Rule.unequal,
+        ),
+        ("terms", "I accept the terms, and my chats may be used.", Rule.bundled),
+        ("title", "Only 3 days left", Rule.countdown),
+        ("question", "May we not stop improving our models with your chats, and never disable it?", Rule.wording),
+    ],
+)
+def test_a_source_that_presses_is_found(key: str, value: str, rule: Rule) -> None:
+    policy = preset("article-2025")
+    lines = notice.fill(notice.shipped(policy)[0], policy).splitlines()
+    lines = [f'{key}: "{value}"' if line.startswith(f"{key}: ") else line for line in lines]
+    assert rule in {finding.rule for finding in lint.source("\n".join(lines) + "\n")}
+
+
+def test_a_finding_names_rule_place_and_mend() -> None:
+    assert str(Finding(Rule.missing_no, "the page", "why")) == "missing_no: the page: why"

@@ -1,0 +1,311 @@
+"""Notices are bytes that stay: filled from the policy, published once, shown on record, put off without a choice."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from licet.consent import answering, asking, markdown, notice, shown, standing
+from licet.consent.asking import Reason
+from licet.consent.notice import Variant
+from licet.consent.shown import Where
+from licet.consent.texts import Catalogue, catalogue, preferred
+from licet.errors import BrokenError, InputError, LicetError, NotFoundError, RefusedError
+from licet.policy.file import Policies, Policy, preset, read
+from licet.policy.period import instant
+from licet.store.connect import Pool, Transaction
+from licet.vault import apply, policies
+from licet.vault.commands import Choose, OpenAccount
+from licet.vault.ids import uuid7
+from licet.vault.keyring import Keyring
+from licet.vault.keys import FileProvider
+
+BEFORE, NOW = instant("2025-08-20"), instant("2025-09-01T10:00:00Z")
+STRICT = preset("strict")
+
+
+class Desk:
+    """A transaction, a policy, and its notices published."""
+
+    def __init__(self, tx: Transaction, keyring: Keyring, policy: Policy = STRICT) -> None:
+        self.tx, self.keyring = tx, keyring
+        policies.add(tx, policy, BEFORE, "test")
+        self.known = Policies([policy])
+        self.published = self.publish(notice.shipped(policy))
+
+    def publish(self, sources: list[str]) -> list[notice.Published]:
+        return notice.publish(
+            self.tx, self.known, sources, version=None, at=BEFORE, by="test", random=os.urandom
+        )  # fmt: skip
+
+    def account(self, opened=BEFORE, age: int | None = 30):
+        made = uuid7(opened, os.urandom(10))
+        apply.apply(
+            self.tx, self.keyring, self.known,
+            [OpenAccount(account=made, at=opened, host=os.urandom(16), plan="pro", age=age)],
+        )  # fmt: skip
+        return made
+
+    def ask(self, account, at=NOW, *, gpc: bool = False) -> asking.Ask:
+        return asking.ask(self.tx, account, self.known, at, gpc=gpc)
+
+    def show(self, account, at=NOW, place: Where = Where.notice):
+        found = asking.asked_notice(self.ask(account, at))
+        return shown.record(
+            self.tx, account, found, place=place, surface="app", gpc=False, at=at, random=os.urandom
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def keyring(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
+    return Keyring(FileProvider(tmp_path_factory.mktemp("keys")))
+
+
+@pytest.fixture
+def desk(pool: Pool, keyring: Keyring) -> Iterator[Desk]:
+    with pool.connection() as tx:
+        yield Desk(tx, keyring)
+        tx.rollback()
+
+
+def test_the_values_in_a_notice_are_the_policys_own(desk: Desk) -> None:
+    found = notice.find(desk.tx, 0, "en", Variant.existing)
+    assert found is not None
+    body = found.text.body
+    assert "5 years" in body
+    assert "30 days" in body
+    assert "28 September 2025" in body
+    assert "{" not in found.document
+    assert found.sha256 == hashlib.sha256(found.document.encode()).digest()
+
+
+def test_a_paragraph_about_what_the_policy_does_not_have_is_left_out() -> None:
+    endless = read({**STRICT.document(), "decide_by": None})
+    source = notice.shipped(endless)[0]
+    assert "## Until when" in source
+    assert "## Until when" not in notice.fill(source, endless)
+    assert "Why we ask your age" in notice.fill(source, endless)
+
+
+def test_the_same_bytes_twice_are_one_notice_and_other_words_are_another(desk: Desk) -> None:
+    again = desk.publish(notice.shipped(STRICT))
+    assert [one.new for one in again] == [False, False]
+    assert [one.notice for one in again] == [one.notice for one in desk.published]
+    other = desk.publish([notice.shipped(STRICT)[0].replace("New terms", "Newer terms")])
+    assert other[0].new
+    found = notice.find(desk.tx, 0, "en", Variant.existing)
+    assert found is not None
+    assert found.text.title.startswith("Newer terms")
+
+
+def test_a_published_notice_cannot_hold_other_bytes_than_its_hash(desk: Desk) -> None:
+    with pytest.raises(Exception, match="notice_hash_is_that_of_its_bytes"):
+        desk.tx.execute("UPDATE notices SET document = document || ' '")
+
+
+def test_a_language_that_was_not_published_falls_back_to_english(desk: Desk) -> None:
+    found = notice.find(desk.tx, 0, "et", Variant.existing)
+    assert found is not None
+    assert found.language == "en"
+
+
+@pytest.mark.parametrize(
+    ("was", "by", "error", "words"),
+    [
+        ("policy: strict", "policy: other", InputError, "is for `other`"),
+        ('version: "{version}"', 'version: "2020-01-01"', InputError, "not for `strict`"),
+        ("age: How old are you?\n", "", InputError, "age"),
+        ("language: en", "language: English please", InputError, "not a language"),
+        ("variant: existing", "variant: popup", InputError, "front matter is wrong"),
+        ("title: ", "heading: ", InputError, "title"),
+        ("no: Don’t use my chats", 'no: ""', InputError, "key `no`: is empty"),
+        ("{opted_in}", "{opted}", InputError, "`{opted}` is no value"),
+        ("---\npolicy", "policy", InputError, "no front matter"),
+        ("## Until when", "Hurry, only 2 days left.\n\n## Until when", RefusedError, "a countdown"),
+        ("terms: ", "colour: red\nterms: ", InputError, "not a key of a notice"),
+    ],
+)
+def test_a_notice_that_does_not_fit_is_refused_whole(
+    desk: Desk, was: str, by: str, error: type[LicetError], words: str
+) -> None:
+    good, source = notice.shipped(STRICT)[1], notice.shipped(STRICT)[0]
+    assert was in source
+    with pytest.raises(error, match=words):
+        desk.publish([good.replace("choice that is yours", "choice"), source.replace(was, by, 1)])
+    row = desk.tx.execute("SELECT count(*) FROM notices").fetchone()
+    assert row == (2,)
+
+
+def test_a_sign_up_cannot_be_put_off() -> None:
+    source = notice.shipped(STRICT)[1].replace("question: ", "later: Decide later\nquestion: ")
+    with pytest.raises(InputError, match="cannot be put off"):
+        notice.read(notice.fill(source, STRICT))
+
+
+def test_no_row_can_say_that_something_was_preselected(desk: Desk) -> None:
+    showing = desk.show(desk.account())
+    with pytest.raises(Exception, match="nothing_was_preselected"):
+        desk.tx.execute("UPDATE shown SET default_state = 'yes' WHERE shown_id = %s", [showing])
+
+
+def test_a_page_loaded_again_within_minutes_is_one_showing(desk: Desk) -> None:
+    account = desk.account()
+    first = desk.show(account)
+    assert desk.show(account, NOW + timedelta(minutes=5)) == first
+    assert desk.show(account, NOW + timedelta(minutes=15)) != first
+    assert desk.show(account, NOW + timedelta(minutes=5), Where.settings) != first
+
+
+def test_putting_off_is_no_choice_rests_for_a_week_and_ends_with_the_last_day(desk: Desk) -> None:
+    account = desk.account()
+    assert desk.ask(account).because is Reason.first
+    made = shown.put_off(desk.tx, account, desk.show(account), NOW)
+    assert made.put_off_at == NOW
+    assert standing.recorded(desk.tx, desk.keyring, account).choices == ()
+    assert desk.ask(account, NOW + timedelta(days=6)).because is Reason.put_off
+    assert desk.ask(account, NOW + timedelta(days=7)).because is Reason.first
+    late = desk.ask(account, instant("2025-09-29"))
+    assert (late.because, late.show, late.may_put_off) == (Reason.must_decide, True, False)
+
+
+@pytest.mark.parametrize("allow", [True, False])
+def test_after_an_answer_nobody_asks_until_a_material_new_version(desk: Desk, allow: bool) -> None:
+    account = desk.account()
+    answering.choose(
+        desk.tx, desk.keyring, desk.known, account, NOW, allow=allow, via="notice", showing=desk.show(account)
+    )
+    assert desk.ask(account, NOW + timedelta(days=500)).because is Reason.answered
+    base = STRICT.document() | {"decide_by": None}
+    for version, material, because in (("2027-01-01", False, Reason.answered), ("2027-06-01", True, Reason.first)):
+        newer = read({**base, "version": version, "effective": version, "material": material})
+        policies.add(desk.tx, newer, NOW, "test")
+        desk.known = Policies([*desk.known.versions, newer])
+        assert desk.ask(account, instant(version)).because is because
+
+
+def test_the_signal_hides_only_what_could_be_put_off(desk: Desk) -> None:
+    account = desk.account()
+    assert desk.ask(account, gpc=True).because is Reason.gpc
+    assert desk.ask(account, instant("2025-09-29"), gpc=True).because is Reason.must_decide
+    assert desk.ask(desk.account(NOW), gpc=True).because is Reason.must_decide
+
+
+def test_the_evidence_names_what_was_shown_and_comes_back_to_its_person(desk: Desk) -> None:
+    account = desk.account()
+    showing = desk.show(account)
+    answering.choose(
+        desk.tx, desk.keyring, desk.known, account, NOW, allow=False, via="notice", showing=showing, gpc=True
+    )
+    made = standing.recorded(desk.tx, desk.keyring, account).choices[0]
+    assert made.evidence is not None
+    assert (made.evidence.shown, made.evidence.default_state, made.evidence.gpc) == (showing.hex, "none", True)
+    assert made.evidence.sha256 == desk.published[0].sha256
+    row = desk.tx.execute("SELECT evidence FROM choices").fetchone()
+    assert row is not None
+    assert showing.hex.encode() not in row[0], "it is sealed where it lies"
+
+
+def test_evidence_in_words_of_another_edge_is_shown_as_none(desk: Desk) -> None:
+    account = desk.account()
+    command = Choose(account=account, at=NOW, allow=False, via="cli", evidence="pressed the button")
+    apply.apply(desk.tx, desk.keyring, desk.known, [command])
+    assert standing.recorded(desk.tx, desk.keyring, account).choices[0].evidence is None
+
+
+def test_an_answer_to_anothers_showing_is_unknown_and_nothing_is_chosen(desk: Desk) -> None:
+    ana, ben = desk.account(), desk.account()
+    with pytest.raises(NotFoundError):
+        answering.choose(
+            desk.tx, desk.keyring, desk.known, ben, NOW, allow=True, via="notice", showing=desk.show(ana)
+        )  # fmt: skip
+    assert standing.recorded(desk.tx, desk.keyring, ben).choices == ()
+
+
+def test_accepting_the_terms_makes_nothing_usable(desk: Desk) -> None:
+    account = desk.account()
+    showing = desk.show(account)
+    assert answering.accept_terms(desk.tx, account, desk.known, NOW, showing=showing)
+    assert not answering.accept_terms(desk.tx, account, desk.known, NOW, showing=showing)
+    asked = desk.ask(account)
+    assert (asked.terms_accepted_at, asked.gate.value, asked.state.standing.value) == (NOW, "notice", "undecided")
+
+
+def test_a_question_without_its_text_is_not_put(pool: Pool, keyring: Keyring) -> None:
+    own = read({**STRICT.document(), "policy": "our-own"})
+    with pool.connection() as tx:
+        desk = Desk(tx, keyring, own)
+        assert desk.published == []
+        with pytest.raises(RefusedError, match="no notice has been published"):
+            desk.show(desk.account())
+        tx.rollback()
+
+
+def test_every_showing_and_putting_off_leaves_a_leaf(desk: Desk) -> None:
+    account = desk.account()
+    shown.put_off(desk.tx, account, desk.show(account), NOW)
+    rows = desk.tx.execute("SELECT entry FROM outbox WHERE entry LIKE 'notice_%' ORDER BY outbox_id").fetchall()
+    assert [row[0] for row in rows] == ["notice_published", "notice_published", "notice_shown", "notice_put_off"]
+
+
+# Markup
+
+
+@given(st.text(max_size=300))
+def test_markdown_lets_no_markup_of_its_source_through(text: str) -> None:
+    made = markdown.html(text)
+    for tag in ("h2", "h3", "h4", "p", "ul", "li", "strong", "em"):
+        made = made.replace(f"<{tag}>", "").replace(f"</{tag}>", "")
+    assert "<" not in made.replace("</a>", "").replace('<a href="', "")
+
+
+@pytest.mark.parametrize(
+    ("source", "made"),
+    [
+        ("# One\n\ntwo **three** *four*", "<h2>One</h2>\n<p>two <strong>three</strong> <em>four</em></p>"),
+        ("- a\n- b\n  c", "<ul>\n<li>a</li>\n<li>b c</li>\n</ul>"),
+        ("[here](/settings)", '<p><a href="/settings">here</a></p>'),
+        ("[out](https://example.org/?a=1&b=2)", '<p><a href="https://example.org/?a=1&amp;b=2">out</a></p>'),
+        ("[bad](javascript:alert(1))", "<p>[bad](javascript:alert(1))</p>"),
+        ("[bad](//evil.example)", "<p>[bad](//evil.example)</p>"),
+        ("<script>alert(1)</script>", "<p>&lt;script&gt;alert(1)&lt;/script&gt;</p>"),
+        ('[x](https://a.example/"onclick=x)', '<p>[x](https://a.example/"onclick=x)</p>'),
+    ],
+)
+def test_what_markdown_becomes(source: str, made: str) -> None:
+    assert markdown.html(source) == made
+
+
+# The catalogue
+
+
+def test_every_sentence_of_the_catalogue_has_words_and_an_unknown_one_is_an_error() -> None:
+    english = catalogue("en")
+    assert all(sentence.strip() for sentence in english.sentences.values())
+    assert catalogue("xx") == english
+    with pytest.raises(BrokenError, match="no sentence"):
+        english.say("nothing.like.it")
+    with pytest.raises(BrokenError, match="needs a value"):
+        english.say("day", day=1)
+
+
+def test_every_reason_of_the_rule_has_its_words() -> None:
+    from licet.policy.decide import Because
+    from licet.policy.fold import Effect
+
+    english: Catalogue = catalogue("en")
+    assert all(english.say(f"because.{reason.value}") for reason in Because)
+    assert all(english.say(f"effect.{effect.value}") for effect in Effect)
+    for reason in Reason:
+        if reason not in (Reason.first, Reason.must_decide):
+            assert english.say(f"notice.nothing.{reason.value}")
+
+
+@pytest.mark.parametrize("header", ["", "et, en;q=0.5", "xx;q=high", "en-GB", ",,,;q="])
+def test_a_language_header_that_says_nothing_known_is_english(header: str) -> None:
+    assert preferred(header) == "en"
