@@ -4,7 +4,7 @@ Typical states: accounts that allowed, refused, withdrew or never answered; conv
 segments, some kept out, flagged, incognito or expired; each preset; all turns for both purposes. The floor is
 a call with the same six arguments that returns a constant: what remains is the rule.
 
-    python bench/decide.py [seconds]
+    python -m bench decide [SECONDS]
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
 
+from bench import Row
 from licet.policy import events as ev
 from licet.policy.decide import IMPROVE, SAFETY, UNKNOWN, Decision, decide
 from licet.policy.file import Policies, preset
@@ -28,14 +29,15 @@ ACCOUNTS = 40
 GOAL = 400_000
 
 
-def main(seconds: float = 2.0) -> None:
+def main(arguments: list[str]) -> list[Row]:
+    """Decisions a second and core, and the reasons that they gave."""
+    seconds = float(arguments[0]) if arguments else 2.0
     questions = [q for name in ("article-2025", "strict") for q in asked(lived(name))]
     reasons = Counter(decide(*question).because.value for question in questions)
-    print(f"{len(questions)} questions: " + ", ".join(f"{because} {n}" for because, n in reasons.most_common()))
     floor = rate(closure(), questions, seconds)
     decided = rate(decide, questions, seconds)
-    print(f"floor   {floor:12,.0f} calls/s      a closure that answers a constant")
-    print(f"decide  {decided:12,.0f} decisions/s  goal {GOAL:,}; ratio to the floor {decided / floor:.2f}")
+    what = f"decide: reasoned answers a second and core, {len(reasons)} reasons (goal {GOAL:,})"
+    return [Row(what, f"{decided:,.0f}", f"{floor:,.0f}", f"{decided / floor:.2f}")]
 
 
 def closure() -> Callable[..., Decision]:
@@ -112,4 +114,5 @@ def asked(world: World) -> list[Question]:
 
 
 if __name__ == "__main__":
-    main(*map(float, sys.argv[1:]))
+    for row in main(sys.argv[1:]):
+        print(" | ".join(row))

@@ -1,9 +1,9 @@
-"""The ledger's figures, each beside its floor in the same run: `python bench/ledger.py [FOLDER]`.
+"""The ledger's figures, each beside its floor in the same run: `python -m bench ledger [FOLDER]`.
 
 Appends a second, durable, at batches of 1, 256 and 4,096, beside one file's write and fsync of the same bytes;
 proofs verified a second and core, beside the bare signature check; a proof's size; and the stand-alone verifier's
 full check of 200,000 entries, beside plain SHA-256 of the same bytes. FOLDER says on which disk; a temporary one
-elsewhere. Prints the rows of a table.
+elsewhere. Ratios say how many times the floor's time it takes.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from bench import Row
 from licet.ledger import checkpoint, proof, verifier
 from licet.ledger.log import Log, prune
 from licet.ledger.note import SignatureType, Signer
@@ -130,13 +131,13 @@ def proof_size() -> Iterator[str]:
     yield f"a proof at {LARGE:,} entries | {size:,} bytes | {len(path)} hashes, one cosignature |"
 
 
-def main() -> None:
-    print("| what | figure | of which | ratio to its floor |\n|---|---|---|---|")
-    with tempfile.TemporaryDirectory(dir=sys.argv[1] if len(sys.argv) > 1 else None) as base:
-        for rows in (appends(Path(base)), proofs(Path(base)), full_check(Path(base)), proof_size()):
-            for row in rows:
-                print(f"| {row} |".replace("| |", "| - |"), flush=True)
+def main(arguments: list[str]) -> list[Row]:
+    """What, figure, of which, and how often the floor."""
+    with tempfile.TemporaryDirectory(dir=arguments[0] if arguments else None) as base:
+        parts = (appends(Path(base)), proofs(Path(base)), full_check(Path(base)), proof_size())
+        return [Row(*(cell.strip() for cell in row.split("|"))) for rows in parts for row in rows]
 
 
 if __name__ == "__main__":
-    main()
+    for row in main(sys.argv[1:]):
+        print(" | ".join(row))

@@ -4,7 +4,7 @@ Floor of the load: read the same parts and decrypt each row with AES-GCM, with n
 lease, no clock, no decompression, no messages. Floor of the write: derive no key, seal nothing, write the same sealed
 bytes as Parquet with one call. CPU time of this process; medians of five interleaved rounds.
 
-    python bench/release_load.py [ROWS] [WORDS]
+    python -m bench release_load [ROWS] [WORDS]
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from bench import Row as Figure
 from licet.policy.state import Kind, Role
 from licet.release import merkle, part
 from licet.release.manifest import Counts, Deidentification, Manifest, PolicyPin, write
@@ -45,7 +46,9 @@ class Keys:
         return Lease(keys=self.keys, expires=datetime.now(UTC) + timedelta(seconds=60))
 
 
-def main(count: int, words: int) -> None:
+def main(arguments: list[str]) -> list[Figure]:
+    """Rows a second of processor time."""
+    count, words = (int(argument) for argument in arguments or ("50000", "150"))
     rng = random.Random(1)
     vocabulary = ["".join(rng.choices("etaoinshrdlu", k=rng.randint(2, 9))) for _ in range(5000)]
     release_id = rng.randbytes(16)
@@ -88,12 +91,15 @@ def main(count: int, words: int) -> None:
             measure("write: parts only", lambda: list(part.write_parts(path, sealed)))
             measure(FLOORS["load"], lambda: floor_load(path, parts, keys, release_id))
             measure("load: licet", lambda: deque(load(path, Keys(keys), at=lambda: datetime.now(UTC)), 0))
-        size = sum(p.bytes for p in parts)
-
-    print(f"{count:,} rows, {size / count:.0f} sealed bytes a row")
-    for name, seconds in figures.items():
-        median, floor = statistics.median(seconds), statistics.median(figures[FLOORS[name.split(":")[0]]])
-        print(f"{name:40s} {median / count * 1e6:6.2f} us a row {count / median:10,.0f} rows/s  {floor / median:5.2f}")
+    floors = {name: statistics.median(figures[floor]) for name, floor in FLOORS.items()}
+    return [
+        Figure(
+            f"{name}, {count:,} rows, a second", f"{count / median:,.0f}", f"{count / low:,.0f}", f"{low / median:.2f}"
+        )
+        for name, seconds in figures.items()
+        if name not in FLOORS.values()
+        for median, low in ((statistics.median(seconds), floors[name.split(":")[0]]),)
+    ]
 
 
 def full_write(folder: Path, rows: list[Row], source: bytes, release_id: bytes) -> None:
@@ -145,5 +151,5 @@ def manifest_of(release_id: bytes, parts: tuple[part.Part, ...], sealed: list[Se
 
 
 if __name__ == "__main__":
-    count, words = sys.argv[1:] or ("50000", "150")
-    main(int(count), int(words))
+    for row in main(sys.argv[1:]):
+        print(" | ".join(row))

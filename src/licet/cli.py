@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,11 +19,12 @@ import click
 import msgspec
 from click.shell_completion import get_completion_class
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import MofNCompleteColumn, TextColumn
 
+from licet import cli_proof, doctor, service
 from licet import demo as town
-from licet import doctor, service
 from licet.config import Config
+from licet.consent import lint, rendered
 from licet.errors import LicetError, UsageError
 from licet.intake.recorded import read_accounts, read_choices
 from licet.intake.replay import Imported, Recorded
@@ -32,9 +32,17 @@ from licet.policy import diff
 from licet.policy.cases import run_file
 from licet.policy.file import PRESETS, schema_text
 from licet.policy.file import load as load_policy
-from licet.policy.period import instant, written
+from licet.policy.period import written
+from licet.shell import at_option as _at
+from licet.shell import data_option as _data
+from licet.shell import json_option as _as_json
+from licet.shell import moment as _moment
+from licet.shell import opened as _open
+from licet.shell import progress as _progress
+from licet.shell import show as _show
 from licet.store import embedded, migrations
 from licet.vault.erase import Swept
+from licet.web import console
 
 EXIT_NO, EXIT_CHANGES, EXIT_USAGE, EXIT_INTERNAL, EXIT_INTERRUPTED = 1, 2, 64, 70, 130
 
@@ -52,7 +60,7 @@ class _Root(click.Group):
             click.echo(error.format_message())
             sys.exit(0)
         except click.ClickException as error:
-            message = error.format_message().rstrip(".")
+            message = re.sub(r"'([^']*)'", r"`\1`", error.format_message().rstrip("."))
             context = getattr(error, "ctx", None)
             hint = f"`{context.command_path} --help` shows how" if context else ""
             _fail(message[:1].lower() + message[1:], hint, EXIT_USAGE)
@@ -70,51 +78,6 @@ def _fail(message: str, hint: str, code: int) -> NoReturn:
     if hint:
         click.echo(f"hint: {hint}", err=True)
     sys.exit(code)
-
-
-_as_json = click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
-_data = click.option(
-    "--data", type=click.Path(path_type=Path), help="The installation's folder; by default LICET_DATA or licet-data."
-)
-_at = click.option("--at", hidden=True, help="The moment, in a simulation: a demo folder has its own clock.")
-
-
-def _show(value: object, as_json: bool, text: Callable[[], str]) -> None:
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() if as_json else text())
-
-
-@contextmanager
-def _open(data: Path | None, at: str | None = None) -> Iterator[service.Installation]:
-    """The installation, on the system's clock, or on the simulated one that its folder was made with."""
-    config = Config.of(os.environ, data)
-    simulated = town.clock_of(config.data)
-    if at is not None and simulated is None:
-        raise UsageError("--at moves a simulated clock, and this installation runs on the real one")
-    moment = _moment(at) if at is not None else simulated
-    clock = service.utc_now if moment is None else (lambda: moment)
-    with service.installation(config, clock) as here:
-        if moment is not None:
-            click.echo(f"(simulated clock: {written(moment)})", err=True)
-        yield here
-
-
-def _moment(text: str) -> datetime:
-    try:
-        return instant(text)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-
-
-@contextmanager
-def _progress(*columns: Any) -> Iterator[Progress]:  # noqa: ANN401 rich takes text and columns
-    """A progress bar on standard error; silent where that is not a terminal."""
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("{task.description}"), BarColumn(), *columns, TimeRemainingColumn(),
-        console=console, disable=not console.is_terminal, transient=True,
-    )  # fmt: skip
-    with bar:
-        yield bar
 
 
 @click.group(cls=_Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -293,7 +256,7 @@ def init(preset: str, file: Path | None, data: Path | None, as_json: bool) -> No
     \b
     Example:  licet init --preset strict
     """
-    with _open(data) as here:
+    with _open(data, make=True) as here:
         begun = service.init(here, preset=preset, file=file)
         _show(begun, as_json, lambda: _begun(begun, here.config.data))
 
@@ -315,6 +278,51 @@ def _begun(begun: service.Begun, data: Path) -> str:
     return "\n".join(lines)
 
 
+@main.group()
+def notice() -> None:
+    """What people are asked: publish a notice, hold one against what makes a choice free."""
+
+
+@notice.command("publish")
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--version", help="The policy version that it asks about; by default the newest.")
+@click.option("--by", help="Who publishes; by default the user of this system.")
+@_data
+@_at
+@_as_json
+def notice_publish(
+    files: tuple[Path, ...], version: str | None, by: str | None, data: Path | None, at: str | None, as_json: bool
+) -> None:
+    """Publishes notices; without FILES those that ship for the policy. Their bytes never change again.
+
+    \b
+    Example:  licet notice publish our-notice.en.md
+    """
+    sources = [file.read_text(encoding="utf-8") for file in files] or None
+    with _open(data, at) as here:
+        made = service.publish_notices(here, sources, version=version, by=by or _user())
+        lines = [
+            f"{n.variant.value} {n.language} for {n.version}: {n.sha256}{'' if n.new else ' (as before)'}" for n in made
+        ]
+        _show(made, as_json, lambda: "\n".join(lines))
+
+
+@notice.command("lint")
+@click.argument("target")
+@click.option("--settings", help="The page or file of the settings: withdrawing there may not take longer than giving.")
+@_as_json
+def notice_lint(target: str, settings: str | None, as_json: bool) -> int:
+    """Fails a notice (.md), a page's markup (.html) or a page (URL, measured in a browser) that presses; exits 1.
+
+    \b
+    Example:  licet notice lint our-notice.en.md
+              licet notice lint https://privacy.example.org/notice --settings https://privacy.example.org/settings
+    """
+    found = rendered.lint_notice(target, settings, os.environ)
+    _show(found, as_json, lambda: lint.shown_text(found))
+    return EXIT_NO if found else 0
+
+
 @main.command("import")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--accounts", type=click.Path(path_type=Path), help="CSV or JSONL: account, plan, age, opened.")
@@ -333,7 +341,8 @@ def import_(
 ) -> int:  # fmt: skip
     """Brings in recorded conversations, with their recorded times, as they would stand today.
 
-    Takes a Claude Code folder of sessions, a ChatGPT export, or OpenAI-style messages as JSONL; a folder may hold
+    Takes the files of Claude Code, Claude.ai, ChatGPT, LibreChat, Chatbot UI, Open WebUI, Cline, LiteLLM, SWE-agent,
+    tau-bench, and OpenAI-style messages as JSONL, also in a zip; a folder may hold
     several. The same file twice adds nothing. What cannot be read is reported with its place and left out; exits 1 then.
 
     \b
@@ -347,16 +356,19 @@ def import_(
         known, now = service.policies(here), here.clock()
         recorded = read_accounts(accounts, now) if accounts else []
         chosen = read_choices(choices, known, now, _may_choose(recorded, default)) if choices else []
-        with _progress(DownloadColumn()) as reading, _progress(MofNCompleteColumn()) as storing:
-            read = reading.add_task("reading", total=service.import_size(paths))
-            store = storing.add_task("storing", total=None)
+        with _progress(TextColumn("{task.completed:,.0f} {task.fields[unit]}")) as bar:
+            read = bar.add_task("reading", total=service.import_size(paths), unit="bytes")
+            store = bar.add_task("storing", total=None, unit="turns")
             imported = service.import_files(
                 here, paths, recorded=recorded, choices=chosen, default=default, host=account or "", surface=surface,
                 assume_at=_moment(assume_time) if assume_time else None,
-                read_progress=lambda count: reading.advance(read, count),
-                store_progress=lambda count: storing.advance(store, count),
+                read_progress=lambda count: bar.advance(read, count),
+                store_progress=lambda count: bar.advance(store, count),
             )  # fmt: skip
-        _show(imported, as_json, lambda: imported_text(imported))
+        plans = {account.plan for account in recorded} | ({default.plan} if default else set())
+        foreign = sorted(plans - {name for version in known.versions for name in version.plans})
+        notes = [f"plan `{name}` is in no policy version: nothing said on it may be used" for name in foreign]
+        _show(imported, as_json, lambda: "\n".join([imported_text(imported), *notes]))
     return EXIT_NO if imported.broken or imported.refused else 0
 
 
@@ -368,17 +380,34 @@ def _may_choose(recorded: Sequence[Recorded], default: Recorded | None) -> froze
 def imported_text(imported: Imported) -> str:
     """What an import did, in a few lines."""
     lines = [
-        f"{imported.turns:,} turns read: {imported.stored:,} stored in {imported.conversations:,} conversations, "
-        f"{imported.known:,} here already; {imported.accounts:,} accounts, {imported.choices:,} recorded choices"
+        f"{_of(imported.turns, 'turn')} read: {imported.stored:,} stored in "
+        f"{_of(imported.conversations, 'conversation')}, {imported.known:,} here already; "
+        f"{_of(imported.accounts, 'account')}"
     ]
+    if imported.choices:
+        effects = ", ".join(f"{count:,} {_EFFECTS.get(what, what)}" for what, count in imported.effects.items())
+        lines.append(f"{_of(imported.choices, 'recorded choice')}: {effects}")
     for day, count in imported.would_be_erased.items():
-        lines.append(f"{count:,} turns would have been erased on {day}: not stored")
-    lines += [f"{count:,} turns refused: the {why}" for why, count in imported.refused.items()]
-    lines += [f"{count:,} records passed over: {why}" for why, count in sorted(imported.skipped_reasons.items())]
+        lines.append(f"{_of(count, 'turn')} would have been erased on {day}: not stored")
+    lines += [f"{_of(count, 'turn')} refused: {_REFUSED.get(why, why)}" for why, count in imported.refused.items()]
+    lines += [f"{_of(count, 'record')} passed over: {why}" for why, count in sorted(imported.skipped_reasons.items())]
     if imported.broken:
-        lines.append(f"{imported.broken:,} items could not be read and were left out:")
+        lines.append(f"{_of(imported.broken, 'item')} could not be read and left out:")
         lines += [f"  {item.place}: {item.message}" for item in imported.broken_places]
+        if imported.broken > len(imported.broken_places):
+            lines.append(f"  ... and {imported.broken - len(imported.broken_places):,} more")
     return "\n".join(lines)
+
+
+_REFUSED = {"closed": "the account is closed", "deleted": "the conversation was deleted"}
+_EFFECTS = {
+    "began": "gave permission", "affirmed": "affirmed it", "withdrew": "withdrew it", "declined": "declined",
+    "none": "had no effect, as the terms did not cover the account, or not yet",
+}  # fmt: skip
+
+
+def _of(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 @main.group()
@@ -404,7 +433,7 @@ def release_build(
     Example:  licet release build tuesday --purpose improve_models
     """
     with _open(data, at) as here, _progress(MofNCompleteColumn()) as bar:
-        task = bar.add_task("deciding", total=service.status(here).turns_kept)
+        task = bar.add_task("deciding", total=service.turns_kept(here))
         built = service.build_release(
             here, name=name, purpose=purpose, folder=folder, progress=lambda count: bar.advance(task, count)
         )
@@ -654,6 +683,10 @@ def completion(shell: str) -> None:
     click.echo(found(main, {}, "licet", "_LICET_COMPLETE").source())
 
 
+for _command in (cli_proof.ledger, cli_proof.receipt, cli_proof.verify):
+    main.add_command(_command)
+
+
 @main.group()
 def db() -> None:
     """The embedded database: keep it running between commands, or stop it."""
@@ -690,6 +723,10 @@ for _name, _act in (("start", _start), ("stop", _stop), ("status", _state)):
     _database(_name, _act)
 
 
+for _command in console.commands(_open, _show):
+    main.add_command(_command)
+
+
 @main.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--allow-from", help="With files: the day from which the account allows use; without it, never.")
@@ -698,10 +735,13 @@ for _name, _act in (("start", _start), ("stop", _stop), ("status", _state)):
 @click.option("--accounts", "population", type=click.IntRange(50, 1_000_000), default=2_000, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="Another town.")
 @click.option("--data", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Its folder.")
+@click.option(
+    "--no-serve", is_flag=True, help="End without serving the town's pages, as a run without a terminal does."
+)
 @_as_json
 def demo(
     paths: tuple[Path, ...], allow_from: str | None, plan: str, age: int, population: int, seed: int, data: Path,
-    as_json: bool,
+    no_serve: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Plays a small town through the real code, from August to December 2025; or does the same job on your own files.
 
@@ -720,4 +760,8 @@ def demo(
         report = town.play_town(data, population=population, seed=seed, say=out.print)
     if as_json:
         _show(report, True, str)
+    if not (no_serve or as_json or paths) and sys.stdin.isatty() and sys.stdout.isatty():
+        from licet.demo.serve import serve
+
+        serve(data, report.clock, out.print)
     return 0 if report.kept else EXIT_NO

@@ -1,19 +1,66 @@
 """The configuration: one frozen value, read from the environment once, at the edge.
 
 A variable that begins with ``LICET_`` and is not known is an error: a misspelt name would otherwise leave a
-default in force that somebody believes to have changed.
+default in force that somebody believes to have changed. A field of a section is ``LICET_SECTION__FIELD``. Secrets
+are given as files only: an environment is inherited, listed and logged.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, get_type_hints
 
 import msgspec
 
 from licet.errors import UsageError
 
 _TESTS = ("LICET_TEST_", "LICET_BENCH_", "LICET_HISTORIES", "LICET_CRASH_STATES", "LICET_INTERLEAVINGS", "LICET_RACES")
+LOG_NAME = "licet.localhost/log"
+
+
+class Web(msgspec.Struct, frozen=True, kw_only=True):
+    """How `licet serve` knows who calls, and what it grants them. Every variable begins with ``LICET_WEB__``.
+
+    ``url`` (`LICET_WEB__URL`, default none): where browsers reach Licet, as in ``https://privacy.example.org``, without
+    a path. Forms are taken from this origin only. Whoever sets it decides which site may act for a signed-in browser.
+
+    ``token_key_file`` (`.._TOKEN_KEY_FILE`, default none): a file with the key, 32 bytes or more, that the host
+    application signs people's tokens with (HS256). Whoever reads it can act as any person.
+
+    ``token_jwks_file`` (`.._TOKEN_JWKS_FILE`, default none): a JWKS file with the host's public keys (RS256, ES256,
+    Ed25519), instead of a shared key. Whoever writes it can act as any person.
+
+    ``token_audience`` (`.._TOKEN_AUDIENCE`, default ``licet``): what ``aud`` of a token must hold.
+
+    ``token_issuer`` (`.._TOKEN_ISSUER`, default none): what ``iss`` of a token must be; without it any.
+
+    ``oidc_issuer``, ``oidc_client_id``, ``oidc_client_secret_file`` (`.._OIDC_ISSUER`, ..): the provider that staff sign
+    in with. Whoever runs it can act as any member of staff.
+
+    ``oidc_roles_claim`` (`.._OIDC_ROLES_CLAIM`, default ``licet_roles``): the claim that lists roles of ours.
+
+    ``embed_origins`` (`.._EMBED_ORIGINS`, default none, parted by commas): sites that may frame the notice and call
+    the API from a browser. Whoever is named here can show the notice in surroundings of their own.
+
+    ``person_requests_per_minute`` (default 300) and ``service_requests_per_minute`` (default 60,000): how many
+    requests one caller may make; ``unknown_requests_per_minute`` (default 120), one address that has not said who it
+    is. A process counts for itself.
+    """
+
+    url: str | None = None
+    token_key_file: Path | None = None
+    token_jwks_file: Path | None = None
+    token_audience: str = "licet"  # noqa: S105 an audience is no secret
+    token_issuer: str | None = None
+    oidc_issuer: str | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret_file: Path | None = None
+    oidc_roles_claim: str = "licet_roles"
+    embed_origins: tuple[str, ...] = ()
+    person_requests_per_minute: int = 300
+    service_requests_per_minute: int = 60_000
+    unknown_requests_per_minute: int = 120
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,10 +71,18 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     ``database_url`` (`LICET_DATABASE_URL`, default none): a PostgreSQL to use instead of the embedded one. Whoever
     sets it decides where every account, sealed turn and wrapped key is kept.
+
+    ``log_name`` (`LICET_LOG_NAME`, default ``licet.localhost/log``): what the logs are called, before their year: a URL
+    without its scheme, where they are published if they are. A year's log keeps its name. Whoever sets it can begin
+    a log that nobody watches.
+
+    ``web`` (`LICET_WEB__..`): see `Web`.
     """
 
     data: Path = Path("licet-data")
     database_url: str | None = None
+    log_name: str = LOG_NAME
+    web: Web = Web()
 
     @property
     def keys(self) -> Path:
@@ -40,11 +95,33 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, environment: Mapping[str, str], data: Path | None = None) -> Config:
         """Reads the environment; ``data`` given on the command line comes first, an empty value counts as absent."""
-        known = {"LICET_DATA", "LICET_DATABASE_URL"}
+        web = {f"LICET_WEB__{field.upper()}": field for field in Web.__struct_fields__}
+        known = {"LICET_DATA", "LICET_DATABASE_URL", "LICET_LOG_NAME", *web}
         for name in sorted(environment):
             if name.startswith("LICET_") and name not in known and not name.startswith(_TESTS):
                 raise UsageError(f"unknown setting `{name}`", f"settings are {', '.join(sorted(known))}")
         return cls(
             data=data or Path(environment.get("LICET_DATA") or "licet-data"),
             database_url=environment.get("LICET_DATABASE_URL") or None,
+            log_name=environment.get("LICET_LOG_NAME") or LOG_NAME,
+            web=_section(
+                Web, {name: (field, environment[name]) for name, field in web.items() if environment.get(name)}
+            ),
         )
+
+
+def _section(of: type[Web], given: Mapping[str, tuple[str, str]]) -> Web:
+    """A section from its variables; UsageError names the variable whose value does not fit."""
+    types = get_type_hints(of)
+    values: dict[str, Any] = {}
+    for name, (field, text) in given.items():
+        wanted = types[field]
+        if wanted is int:
+            if not text.isdecimal() or int(text) < 1:
+                raise UsageError(f"`{name}` is not a number above 0")
+            values[field] = int(text)
+        elif wanted == tuple[str, ...]:
+            values[field] = tuple(part.strip() for part in text.split(",") if part.strip())
+        else:
+            values[field] = Path(text) if wanted == Path | None else text
+    return of(**values)

@@ -18,6 +18,7 @@ from uuid import UUID
 import msgspec
 
 from licet.config import Config
+from licet.consent import notice
 from licet.curate import deidentify, rules
 from licet.errors import NotFoundError, RefusedError, UsageError
 from licet.intake import formats
@@ -121,8 +122,9 @@ def init(here: Installation, *, preset: str = "strict", file: Path | None = None
     now = here.clock()
     with transaction(here.pool) as tx:
         if versions.load(tx) is not None:
-            raise RefusedError("a policy has been applied already", "a new version is its own step", because="exists")
+            raise RefusedError("a policy has been applied already", "see `licet policy apply`", because="exists")
     target = here.config.data / "policy.yaml"
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # with a database of one's own nothing made it yet
     if file is None:
         target.write_text(dated_preset(preset, now.date()), encoding="utf-8")
         policy = load_policy(target)
@@ -133,9 +135,32 @@ def init(here: Installation, *, preset: str = "strict", file: Path | None = None
 
 
 def apply_policy(here: Installation, policy: Policy, *, by: str) -> int:
-    """Adds a policy version; returns its number."""
+    """Adds a policy version, and publishes the notices that ship for it; returns its number."""
     with transaction(here.pool) as tx:
-        return versions.add(tx, policy, here.clock(), by)
+        number = versions.add(tx, policy, here.clock(), by)
+        _publish(here, tx, notice.shipped(policy), None, by)
+    return number
+
+
+def publish_notices(
+    here: Installation, sources: Sequence[str] | None = None, *, version: str | None = None, by: str
+) -> list[notice.Published]:
+    """Publishes notices, by default those that ship, for a policy version, by default the newest."""
+    known = policies(here)
+    if sources is None:
+        sources = notice.shipped(notice.numbered(known, version))
+        if not sources:
+            raise UsageError("no notice ships for this policy", "name the files of your own: docs/notices.md shows how")
+    with transaction(here.pool) as tx:
+        return _publish(here, tx, sources, version, by)
+
+
+def _publish(
+    here: Installation, tx: Transaction, sources: Sequence[str], version: str | None, by: str
+) -> list[notice.Published]:
+    known = versions.load(tx)
+    assert known is not None
+    return notice.publish(tx, known, sources, version=version, at=here.clock(), by=by, random=here.keyring.random)
 
 
 class Planned(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,32 +187,36 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
     shortened: int
 
 
-SHORTEN_SEGMENTS_MAX = 1_000
+SHORTEN_ACCOUNTS_MAX = 500
 
 
 def apply_planned(here: Installation, file: Path, *, by: str, shorten_stored: bool = False) -> Applied:
     """Applies a policy file that was planned; shortening what is stored is an act of its own, and repeatable."""
     policy, known, now = load_policy(file), policies(here), here.clock()
-    newest = known[len(known) - 1]
-    number, before = len(known) - 1, known[max(len(known) - 2, 0)]
-    if policy != newest:
+    number = len(known) - 1
+    if policy != known[number]:
         with transaction(here.pool) as tx:
-            number = plan.apply(tx, known, policy, now, by)
-        before = newest
+            number = plan.apply(tx, policy, now, by)
+            _publish(here, tx, notice.shipped(policy), None, by)
         (here.config.data / "policy.yaml").write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
     elif not shorten_stored:
         raise RefusedError(f"version `{policy.version}` is applied already", because="exists")
-    shortened = 0
-    while shorten_stored:
-        with transaction(here.pool) as tx:
-            count = plan.shorten_batch(tx, before, policy, now, limit=SHORTEN_SEGMENTS_MAX)
-        shortened += count
-        if count == 0:
-            break
     return Applied(
         number=number, version=policy.version, effective=policy.effective, sha256=policy.sha256().hex(),
-        shortened=shortened,
+        shortened=_shorten(here, policy, now) if shorten_stored else 0,
     )  # fmt: skip
+
+
+def _shorten(here: Installation, policy: Policy, now: datetime) -> int:
+    """Brings stored segments nearer, page by page of accounts; returns how many."""
+    total, after = 0, plan.FIRST
+    while True:
+        with transaction(here.pool) as tx:
+            batch = plan.shorten_batch(tx, policy, now, after=after, limit=SHORTEN_ACCOUNTS_MAX)
+        total += batch.segments
+        if batch.last is None:
+            return total
+        after = batch.last
 
 
 def _begun(file: Path, policy: Policy, number: int) -> Begun:
@@ -654,6 +683,15 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 _HORIZONS = (("7 days", 7), ("30 days", 30), ("a year", 365), ("5 years", 1826), ("later", 10**6))
 
 
+_KEPT = "SELECT count(*) FROM bodies WHERE turn > 0"
+
+
+def turns_kept(here: Installation) -> int:
+    """How many turns have content here."""
+    with transaction(here.pool) as tx:
+        return _count(tx, _KEPT)
+
+
 def status(here: Installation) -> Status:
     """Population, gates, what expires when, and the releases."""
     known, at = policies(here), here.clock()
@@ -677,7 +715,7 @@ def status(here: Installation) -> Status:
             gates=dict(gates.most_common()),
             standings=dict(standings.most_common()),
             conversations=_count(tx, "SELECT count(*) FROM conversations"),
-            turns_kept=_count(tx, "SELECT count(*) FROM bodies WHERE turn > 0"),
+            turns_kept=_count(tx, _KEPT),
             bytes_kept=_count(tx, "SELECT coalesce(sum(octet_length(sealed)), 0) FROM bodies"),
             expires=_expires(tx, at),
             overdue=_count(

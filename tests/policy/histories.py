@@ -32,10 +32,10 @@ class History:
         return Policies(read(document) for document in self.documents)
 
 
-def history(seed: int, *, length: int = 30, moments: int = 5) -> History:
-    """One history; the same for the same seed."""
+def history(seed: int, *, length: int = 30, moments: int = 5, versions: int | None = None) -> History:
+    """One history; the same for the same seed. Those with the same ``versions`` share their policy versions."""
     draw = Random(seed)
-    documents = _documents(draw)
+    documents = _documents(draw if versions is None else Random(versions))
     events = _Story(draw, documents).events(draw.randint(length // 2, length))
     return History(seed, documents, events, _moments(draw, events, documents, moments))
 

@@ -4,6 +4,7 @@ stage   the folder and its clock
 text    what people say
 town    two thousand accounts from August to December 2025
 files   the same job on a person's own files
+serve   the town's pages, with links to sign in as somebody
 """
 
 from __future__ import annotations

@@ -14,12 +14,14 @@ from licet.demo.stage import Clock, Promise, Report, Say, show_promises, stage
 from licet.intake import formats
 from licet.intake.reading import ReadTurn
 from licet.intake.replay import Imported, Recorded, RecordedChoice
+from licet.policy.decide import IMPROVE, MEANING, Because
 from licet.policy.file import preset, read
 from licet.policy.period import instant, written
 
 ACCOUNT = "you"
 UNTIMED = instant("2025-09-01")
 NAME = "yours"
+SHOWN_MAX = 12
 
 
 def play_files(
@@ -76,30 +78,33 @@ def _show_imported(imported: Imported, say: Say) -> None:
 
 def _show_answers(here: service.Installation, say: Say) -> None:
     """What may be used, why, until when: conversation by conversation, the first ones."""
-    say("\nwhat may be used to improve models")
-    shown = 0
+    say("\nwhat may be used to improve models, and why")
+    shown, met = 0, set[Because]()
     for name in service.conversations_of(here, ACCOUNT):
         seen = service.explain(here, name)
         assert isinstance(seen, service.ConversationSeen)
-        answers: Counter[tuple[str, str]] = Counter()
+        answers: Counter[str] = Counter()
         for answer in seen.answers:
-            if answer.purpose == "improve_models":
-                until = f" until {answer.until:%Y-%m-%d}" if answer.until else ""
-                answers[("yes" if answer.use else "no ") + until, answer.because.value] += answer.turns
+            if answer.purpose == IMPROVE:
+                until = f"until {answer.until:%Y-%m-%d}" if answer.until else "not to be used"
+                answers[f"{until} ({answer.because.value})"] += answer.turns
+                met.add(answer.because)
         shown += 1
-        if shown <= 12:
-            parts = "; ".join(f"{count} turns {use}, {why}" for (use, why), count in answers.items())
+        if shown <= SHOWN_MAX:
+            parts = "; ".join(f"{count:,} {'turn' if count == 1 else 'turns'} {use}" for use, count in answers.items())
             say(f"  {name}  {seen.kind}: {parts}")
-    if shown > 12:
-        say(f"  ... and {shown - 12:,} more conversations; `licet explain` shows each")
+    if shown > SHOWN_MAX:
+        say(f"  ... and {shown - SHOWN_MAX:,} more conversations; `licet explain` shows each")
+    for because in sorted(met):
+        say(f"  {because.value}: {MEANING[because]}")
 
 
 def _finish(folder: Path, here: service.Installation, clock: Clock, imported: Imported, say: Say) -> Report:
-    built = service.build_release(here, name=NAME, purpose="improve_models")
+    built = service.build_release(here, name=NAME, purpose=IMPROVE)
     counts = built.manifest.counts
     say(f"\nthe release that follows: {built.manifest.rows:,} rows of {counts.included:,} turns, in {built.folder}")
     for reason, count in sorted(counts.dropped.items(), key=lambda item: -item[1]):
-        say(f"  {count:,} turns left out: {reason}")
+        say(f"  {count:,} left out: {reason}")
     if built.manifest.deidentification.counts:
         replaced = ", ".join(f"{n:,} {kind}" for kind, n in built.manifest.deidentification.counts.items())
         say(f"  replaced in it: {replaced}")

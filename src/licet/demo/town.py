@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -18,7 +19,7 @@ from licet import service
 from licet.demo import text
 from licet.demo.checks import check_all
 from licet.demo.people import Person, Town, populate
-from licet.demo.stage import Clock, Report, Say, plot, show_promises, stage
+from licet.demo.stage import Clock, Promise, Report, Say, plot, show_promises, stage
 from licet.policy import events
 from licet.policy.file import Policies, preset, preset_text
 from licet.policy.period import instant
@@ -38,7 +39,9 @@ PLANTED = "the yellow kettle of Tartu sings only for locksmiths"
 BATCH_COMMANDS = 1_000
 
 
-def play_town(folder: Path, *, population: int = 2_000, seed: int = 1, say: Say) -> Report:
+def play_town(
+    folder: Path, *, population: int = 2_000, seed: int = 1, say: Say, check: Callable[..., list[Promise]] = check_all
+) -> Report:
     """Plays the town and returns what was promised and seen; leaves ``folder`` for the other commands."""
     clock = Clock(BEGIN)
     with stage(folder, clock, say) as here:
@@ -48,6 +51,11 @@ def play_town(folder: Path, *, population: int = 2_000, seed: int = 1, say: Say)
         say(f"a town of {population:,} accounts under {policy.policy}, seed {seed}: 1 August to 15 December 2025\n")
         play = _Play(here, clock, Town(Policies([policy])), Random(seed), say)  # noqa: S311 a town, not a secret
         play.people(population)
+        play.until(NOTICE)
+        say(f"{NOTICE:%d %B}  the new terms, and the notice that asks everybody: {play.asked('notice')} may put it off")
+        play.until(DEADLINE)
+        waiting = play.asked("must_decide")
+        say(f"{DEADLINE:%d %B}  the last day is over: {waiting} have not answered, and cannot write until they do")
         play.until(FIRST_RELEASE)
         first = play.release("october", "improve_models")
         play.withdraw_after(first)
@@ -60,7 +68,7 @@ def play_town(folder: Path, *, population: int = 2_000, seed: int = 1, say: Say)
         for line in plot(service.forecast(here)):
             say(line)
         say("\npromises, checked on what is stored:")
-        promises = check_all(here, play.town, [first, second, safety], play.kept_copy, play.left, PLANTED)
+        promises = check(here, play.town, [first, second, safety], play.kept_copy, play.left, PLANTED)
         show_promises(promises, say)
         say(f"\nthe folder {folder} is an installation on the simulated clock of 15 December 2025; try")
         say(f"  ./run status --data {folder}")
@@ -103,6 +111,10 @@ class _Play:
                 self.swept = self.swept.plus(service.sweep(self.here))
             self.day += timedelta(days=1)
         self.clock.set(end)
+
+    def asked(self, gate: str) -> str:
+        """How many accounts stand at a gate now."""
+        return f"{service.status(self.here).gates.get(gate, 0):,} accounts"
 
     def _live(self, person: Person) -> None:
         """One day of one person."""

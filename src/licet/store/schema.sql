@@ -152,8 +152,8 @@ CREATE TABLE segments (
     CONSTRAINT a_grant_is_whole CHECK ((grant_no IS NULL) = (grant_widening IS NULL)),
     CONSTRAINT nothing_is_granted_out_of_scope CHECK (grant_no IS NULL OR (in_scope AND NOT narrowed AND NOT stale)),
     CONSTRAINT erased_has_no_key CHECK (erased_at IS NULL OR key_slot IS NULL)
-);
-CREATE INDEX segments_due ON segments (due_on) WHERE erased_at IS NULL;
+) WITH (fillfactor = 90);
+CREATE INDEX segments_due ON segments (due_on, account_id) WHERE erased_at IS NULL;
 CREATE INDEX segments_safety_due ON segments (safety_until) WHERE safety_slot IS NOT NULL;
 
 -- A turn's place and role outlive its content, so that what was erased is still answered for.
@@ -273,7 +273,33 @@ CREATE TABLE outbox (
     account_id  uuid,
     entry       text NOT NULL,
     occurred_at timestamptz NOT NULL,
-    payload     text NOT NULL
+    payload     text NOT NULL,
+    index       bigint,
+    log_year    smallint,
+    CONSTRAINT one_leaf_a_place UNIQUE (log_year, index),
+    CONSTRAINT a_place_is_whole CHECK ((index IS NULL) = (log_year IS NULL) AND index >= 0)
+);
+CREATE INDEX outbox_waiting ON outbox (outbox_id) WHERE index IS NULL;
+CREATE INDEX outbox_choices ON outbox (account_id) WHERE entry = 'choice';
+
+-- The log of one year as the database knows it: it holds either `decided` entries, with that root, or `size`, of
+-- which the last ones are those that the digest names. Anything else is a rollback or a fork.
+CREATE TABLE logs (
+    log_year  smallint PRIMARY KEY,
+    origin    text NOT NULL,
+    decided   bigint NOT NULL,
+    root      bytea NOT NULL CONSTRAINT log_root_is_sha256 CHECK (length(root) = 32),
+    size      bigint NOT NULL,
+    digest    bytea NOT NULL CONSTRAINT log_digest_is_sha256 CHECK (length(digest) = 32),
+    logged_at timestamptz NOT NULL,
+    CONSTRAINT a_log_grows CHECK (0 <= decided AND decided <= size)
+);
+
+-- In which years an account has a pseudonym: the first leaf of a new year carries the old one over.
+CREATE TABLE log_accounts (
+    account_id uuid NOT NULL,
+    log_year   smallint NOT NULL,
+    PRIMARY KEY (account_id, log_year)
 );
 
 CREATE TABLE releases (
@@ -312,3 +338,131 @@ CREATE TABLE release_rows (
 );
 CREATE UNIQUE INDEX release_rows_by_ordinal ON release_rows (release_id, ordinal);
 CREATE INDEX release_rows_by_conversation ON release_rows (account_id, conversation_id);
+
+-- Who may do what over HTTP: keys of services, staff and their sessions, and what staff read.
+--
+-- Secrets (keys, sessions, links, tokens) have 256 random bits or are signed, so their SHA-256 cannot be guessed back;
+-- the secrets themselves are nowhere.
+
+CREATE TABLE api_keys (
+    key_id        uuid PRIMARY KEY,
+    name          text NOT NULL UNIQUE CONSTRAINT key_name_is_a_name CHECK (name ~ '^[a-z0-9][a-z0-9_.-]{0,63}$'),
+    secret_sha256 bytea NOT NULL CONSTRAINT key_secret_is_sha256 CHECK (length(secret_sha256) = 32),
+    scopes        text[] NOT NULL CONSTRAINT key_has_scopes CHECK (cardinality(scopes) > 0),
+    made_at       timestamptz NOT NULL,
+    revoked_at    timestamptz
+);
+
+-- Staff by their work address. `roles` are those given here, beside those that the identity provider says.
+CREATE TABLE staff (
+    staff_id uuid PRIMARY KEY,
+    email    text NOT NULL UNIQUE CONSTRAINT staff_email_is_an_address CHECK (email ~ '^[^@[:space:]]+@[^@[:space:]]+$'),
+    roles    text[] NOT NULL,
+    made_at  timestamptz NOT NULL
+);
+
+CREATE TABLE staff_links (
+    link_sha256 bytea PRIMARY KEY CONSTRAINT link_is_sha256 CHECK (length(link_sha256) = 32),
+    staff_id    uuid NOT NULL REFERENCES staff,
+    expires_at  timestamptz NOT NULL,
+    used_at     timestamptz
+);
+
+CREATE TABLE sessions (
+    session_sha256 bytea PRIMARY KEY CONSTRAINT session_is_sha256 CHECK (length(session_sha256) = 32),
+    account_id     uuid REFERENCES accounts,
+    staff_id       uuid REFERENCES staff,
+    roles          text[] NOT NULL,
+    begun_at       timestamptz NOT NULL,
+    seen_at        timestamptz NOT NULL,
+    ends_at        timestamptz NOT NULL,
+    CONSTRAINT a_session_has_one_owner CHECK ((account_id IS NULL) <> (staff_id IS NULL)),
+    CONSTRAINT a_person_has_no_role CHECK (account_id IS NULL OR cardinality(roles) = 0)
+);
+CREATE INDEX sessions_by_end ON sessions (ends_at);
+
+-- Tokens that began a session: each does so once.
+CREATE TABLE used_tokens (
+    token_sha256 bytea PRIMARY KEY CONSTRAINT token_is_sha256 CHECK (length(token_sha256) = 32),
+    expires_at   timestamptz NOT NULL
+);
+CREATE INDEX used_tokens_by_end ON used_tokens (expires_at);
+
+-- The answers to writes with an `Idempotency-Key`: outcomes and our own ids, no content. The key belongs to its
+-- caller, and a request is known by an HMAC of it.
+CREATE TABLE idempotency_keys (
+    caller_hmac  bytea NOT NULL,
+    key_hmac     bytea NOT NULL,
+    request_hmac bytea NOT NULL,
+    answer       text NOT NULL,
+    kept_at      timestamptz NOT NULL,
+    PRIMARY KEY (caller_hmac, key_hmac)
+);
+CREATE INDEX idempotency_keys_by_age ON idempotency_keys (kept_at);
+
+-- Every reading of content by staff, for the person whose content it is.
+CREATE TABLE staff_reads (
+    account_id      uuid NOT NULL,
+    read_id         uuid NOT NULL,
+    conversation_id uuid NOT NULL,
+    staff_id        uuid NOT NULL REFERENCES staff,
+    role            text NOT NULL,
+    reason          text NOT NULL CONSTRAINT read_reason_is_known
+                    CHECK (reason IN ('misuse_review', 'person_request', 'legal_matter', 'incident')),
+    ticket          text NOT NULL CONSTRAINT ticket_is_a_name CHECK (ticket ~ '^[A-Za-z0-9][A-Za-z0-9._/#-]{0,63}$'),
+    turns           integer NOT NULL,
+    read_at         timestamptz NOT NULL,
+    PRIMARY KEY (account_id, read_id),
+    FOREIGN KEY (account_id, conversation_id) REFERENCES conversations
+);
+
+-- Who was shown what. Apart from what was answered: nothing here makes anything usable.
+
+-- A notice's bytes, once published, never change; a change of words is another row.
+CREATE TABLE notices (
+    notice_id    uuid PRIMARY KEY,
+    position     bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    version      smallint NOT NULL REFERENCES policies,
+    language     text NOT NULL CONSTRAINT language_is_a_tag CHECK (language ~ '^[a-z]{2,3}(-[A-Za-z0-9]{2,8})?$'),
+    variant      text NOT NULL CONSTRAINT variant_is_known CHECK (variant IN ('existing', 'signup')),
+    document     text NOT NULL,
+    sha256       bytea NOT NULL CONSTRAINT notice_hash_is_that_of_its_bytes
+                 CHECK (sha256 = sha256(convert_to(document, 'UTF8'))),
+    published_at timestamptz NOT NULL,
+    published_by text NOT NULL,
+    UNIQUE (version, language, variant, sha256)
+);
+
+CREATE TABLE shown (
+    account_id    uuid NOT NULL REFERENCES accounts,
+    shown_id      uuid NOT NULL,
+    notice_id     uuid NOT NULL REFERENCES notices,
+    place         text NOT NULL CONSTRAINT place_shown_is_known
+                  CHECK (place IN ('notice', 'signup', 'settings', 'host')),
+    surface       text NOT NULL CONSTRAINT surface_shown_is_a_name CHECK (surface ~ '^[a-z][a-z0-9_.-]{0,31}$'),
+    default_state text NOT NULL CONSTRAINT nothing_was_preselected CHECK (default_state = 'none'),
+    gpc           boolean NOT NULL,
+    markup_sha256 bytea CONSTRAINT markup_hash_is_sha256 CHECK (length(markup_sha256) = 32),
+    shown_at      timestamptz NOT NULL,
+    put_off_at    timestamptz CONSTRAINT put_off_after_it_was_shown CHECK (put_off_at >= shown_at),
+    PRIMARY KEY (account_id, shown_id)
+);
+CREATE INDEX shown_by_time ON shown (account_id, shown_at);
+
+-- Accepting the terms is one record, the choice is another.
+CREATE TABLE terms (
+    account_id  uuid NOT NULL REFERENCES accounts,
+    version     smallint NOT NULL REFERENCES policies,
+    accepted_at timestamptz NOT NULL,
+    shown_id    uuid,
+    PRIMARY KEY (account_id, version),
+    FOREIGN KEY (account_id, shown_id) REFERENCES shown
+);
+
+-- Each change of what an account's browsers signal with `Sec-GPC`.
+CREATE TABLE signals (
+    account_id  uuid NOT NULL REFERENCES accounts,
+    occurred_at timestamptz NOT NULL,
+    gpc         boolean NOT NULL,
+    PRIMARY KEY (account_id, occurred_at)
+);

@@ -9,6 +9,7 @@ What holds content or a key is `Masked`: a traceback or a log line that prints i
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import msgspec
@@ -59,6 +60,15 @@ class Content(Masked, msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     branch: str = ""
 
 
+class _Contexts(threading.local):
+    """A zstd context serves one thread at a time, and making one costs more than a turn."""
+
+    def __init__(self) -> None:
+        self.compressor = zstandard.ZstdCompressor(level=_LEVEL)
+        self.decompressor = zstandard.ZstdDecompressor()
+
+
+_contexts = _Contexts()
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Content)
 
@@ -70,7 +80,7 @@ def encode(content: Content) -> bytes:
     except UnicodeEncodeError:
         # Not chained: the error carries the text.
         raise UsageError("the text holds half a surrogate pair, which is no character") from None
-    return ENVELOPE_V1 + zstandard.ZstdCompressor(level=_LEVEL).compress(packed)
+    return ENVELOPE_V1 + _contexts.compressor.compress(packed)
 
 
 def decode(envelope: bytes) -> Content:
@@ -78,7 +88,7 @@ def decode(envelope: bytes) -> Content:
     if envelope[:1] != ENVELOPE_V1:
         raise BrokenError(f"unknown content envelope `{envelope[:1].hex()}`")
     try:
-        packed = zstandard.ZstdDecompressor().decompress(envelope[1:], max_output_size=2 * TURN_BYTES_MAX)
+        packed = _contexts.decompressor.decompress(envelope[1:], max_output_size=2 * TURN_BYTES_MAX)
         return _decoder.decode(packed)
     except (zstandard.ZstdError, msgspec.DecodeError) as error:
         raise BrokenError("content envelope does not decode") from error

@@ -1,19 +1,20 @@
-"""The one way to content: a permit, which only a decision gives.
+"""The one way to content: a permit, which only a decision gives, or which its own person has.
 
-A `Permit` cannot be made for a turn that the rule does not allow, and `open` takes nothing else. It opens the
+A `Permit` to use a turn cannot be made unless the rule allows it, and `open` takes nothing else. It opens the
 turn's content where the decision says: the segment's own, or the safety copy of what was flagged.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
 
 from licet.errors import DeniedError
 from licet.policy.decide import Because, Decision
-from licet.policy.state import Turn
+from licet.policy.state import Conversation, Turn
 from licet.store.connect import Transaction
 from licet.vault.content import Content, Masked, decode
 from licet.vault.copies import Place
@@ -45,6 +46,30 @@ class Permit(msgspec.Struct, frozen=True, kw_only=True):
         return cls(
             account=account, conversation=row.conversation_id, segment=turn.segment, turn=turn.number,
             place=place, slot=slot,
+        )  # fmt: skip
+
+    @staticmethod
+    def readable(state: Conversation, segment: int, at: datetime) -> bool:
+        """Whether its own person may still read a segment: it is neither deleted nor out of its time.
+
+        A hold keeps what it keeps for the matter alone, so it makes nothing readable again.
+        """
+        return state.deleted_at is None and at < state.segments[segment].keep_until
+
+    @classmethod
+    def to_owner(
+        cls, account: AccountRow, row: ConversationRow, state: Conversation, turn: Turn, at: datetime
+    ) -> Permit:
+        """The permit of the person whose conversation it is: reading one's own words is no use of them.
+
+        ``state`` is the conversation brought to ``at``. DeniedError for another's, or for what is to be gone.
+        """
+        slot = row.keys[turn.segment].key_slot
+        if account.account_id != row.account_id or not cls.readable(state, turn.segment, at) or slot is None:
+            raise DeniedError("the content has been erased, or is not this account's to read")
+        return cls(
+            account=account, conversation=row.conversation_id, segment=turn.segment, turn=turn.number,
+            place=Place.vault, slot=slot,
         )  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """A change of policy shown before it is applied: who is asked again, which rows enter or leave, what goes sooner.
 
 The plan is drawn over the real population at the new version's first instant, as it will be if nobody does
-anything until then. It is kept with the hash of the policy and the version it was drawn against: `apply` takes a
-version only with a plan that is not stale.
+anything until then. It is kept with the hashes of the policy and of the version it was drawn against: `apply` takes
+a version only with a plan that is not stale.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -18,11 +19,11 @@ from licet.ledger import outbox
 from licet.ledger.outbox import Entry, Told
 from licet.policy import diff
 from licet.policy.decide import Gate, gate
-from licet.policy.file import Policies, Policy
+from licet.policy.file import Policies, Policy, Reach
 from licet.store.connect import Transaction
 from licet.vault import policies, tables, view
 from licet.vault.apply import ENDINGS_LOCK
-from licet.vault.population import DECISIONS, Rank, parameters
+from licet.vault.population import DECISIONS, USABLE_TURNS, give_memory, parameters
 
 PLAN_DAYS_MAX = 7
 HORIZONS = (("now", 0), ("30 days", 30), ("a year", 365), ("5 years", 1826))
@@ -43,6 +44,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     policy: str
     version: str
     base: str
+    base_sha256: str
     at: datetime
     direction: str
     changes: tuple[diff.Change, ...]
@@ -65,35 +67,39 @@ def draw(tx: Transaction, known: Policies, new: Policy, now: datetime) -> Plan:
     newest = known[len(known) - 1]
     check(known, new, now)
     at = max(now, new.effective)
-    after = Policies([*(known.versions[:-1] if policies.amends(newest, new) else known.versions), new])
+    stays = known.versions[:-1] if new.version == newest.version else known.versions
+    after = Policies([*stays, new])
+    give_memory(tx)
     gates, asked, ended = _accounts(tx, known, after, at)
     changed = diff.diff(newest, new)
-    nearer, purposes = _decided(tx, known, after, sorted(newest.covers | new.covers), at)
-    before_bytes, after_bytes = _kept(tx, known, after, at)
     return Plan(
         policy=new.policy,
         version=new.version,
         base=newest.version,
+        base_sha256=newest.sha256().hex(),
         at=at,
         direction=diff.sentence(changed),
         changes=changed.changes,
         asked_again=asked,
         gates=gates,
         grants_ended=ended,
-        purposes=purposes,
-        nearer=nearer,
-        kept_before=before_bytes,
-        kept_after=after_bytes,
-        shortened_on_request=_shortened(tx, newest, new),
+        purposes={purpose: _rows(tx, known, after, purpose, at) for purpose in sorted(newest.covers | new.covers)},
+        nearer=_nearer(tx, known, after, at),
+        kept_before=_kept(tx, known, at),
+        kept_after=_kept(tx, after, at),
+        shortened_on_request=_shortened(tx, new),
     )
 
 
 def check(known: Policies, new: Policy, now: datetime) -> None:
-    """RefusedError for a version that is not newer, is effective in the past, or widens without being material."""
+    """RefusedError for a version that is not newer, is effective in the past, or widens without being material.
+
+    The newest version itself changes nothing, and may be planned; a later deadline amends it.
+    """
     newest = known[len(known) - 1]
-    if policies.amends(newest, new):
+    if new == newest or policies.amends(newest, new):
         return
-    policies.check_newer(newest, new, now)
+    policies.check_newer(known, new, now)
     if not new.material and diff.widens(diff.diff(newest, new)):
         raise RefusedError(
             f"version `{new.version}` widens what may be used or kept, and is not material",
@@ -112,13 +118,18 @@ def keep(tx: Transaction, known: Policies, new: Policy, plan: Plan, now: datetim
     )
 
 
-def apply(tx: Transaction, known: Policies, new: Policy, now: datetime, by: str) -> int:
+def apply(tx: Transaction, new: Policy, now: datetime, by: str) -> int:
     """Adds the version, if its plan was drawn against the newest version and lately; returns its number."""
+    tx.execute("LOCK TABLE policies IN SHARE ROW EXCLUSIVE MODE")  # what is newest stays so until the commit
+    known = policies.load(tx)
+    if known is None:
+        raise RefusedError("no policy has been applied", "run `licet init` first", because="no_policy")
+    newest = known[len(known) - 1]
     check(known, new, now)
     row = tx.execute(
-        "SELECT made_at FROM policy_plans WHERE policy_sha256 = %s AND base = %s", [new.sha256(), len(known) - 1]
+        "SELECT made_at, plan FROM policy_plans WHERE policy_sha256 = %s AND base = %s", [new.sha256(), len(known) - 1]
     ).fetchone()
-    if row is None:
+    if row is None or msgspec.json.decode(row[1], type=Plan).base_sha256 != newest.sha256().hex():
         raise RefusedError(
             "this version has no plan, or was changed since it was planned, or another was applied since",
             "run `licet policy plan` on this very file first, and read it",
@@ -130,81 +141,101 @@ def apply(tx: Transaction, known: Policies, new: Policy, now: datetime, by: str)
             "run `licet policy plan` again",
             because="stale_plan",
         )
-    if policies.amends(known[len(known) - 1], new):
+    if policies.amends(newest, new):
         return policies.amend(tx, new, now, by)
     return policies.add(tx, new, now, by)
 
 
-def shorten_batch(tx: Transaction, old: Policy, new: Policy, now: datetime, *, limit: int) -> int:
-    """Brings up to ``limit`` stored segments to at most their last turn and the new period; returns how many.
+class Shortened(msgspec.Struct, frozen=True, kw_only=True):
+    """How many segments one batch brought nearer. ``last`` is where the next one goes on; None: there is none."""
 
-    Never before the version's first instant, which is the day that was announced. Call until it returns 0.
+    segments: int
+    last: UUID | None
+
+
+FIRST = UUID(int=0)
+
+
+def shorten_batch(tx: Transaction, new: Policy, now: datetime, *, after: UUID = FIRST, limit: int) -> Shortened:
+    """Brings the stored segments of up to ``limit`` accounts to at most their last turn and the new period.
+
+    Never before the version's first instant, which is the day that was announced, and never out of a hold. Where
+    it was stopped the next run goes on: what has been brought nearer is so already.
     """
     rows = tx.execute(
-        f"""SELECT account_id, conversation_id, segment, bound FROM ({_BOUNDS}) b
-             WHERE keep_until > bound ORDER BY account_id LIMIT %(limit)s""",
-        {**_bounds(old, new), "limit": limit},
+        "SELECT account_id FROM accounts WHERE account_id > %s ORDER BY account_id LIMIT %s", [after, limit]
     ).fetchall()
-    if not rows:
-        return 0
-    accounts = tables.lock_accounts(tx, {row[0] for row in rows})
+    page = [row[0] for row in rows]
+    params = {**_bounds(new), "accounts": page}
+    found = tx.execute(f"SELECT DISTINCT account_id FROM ({_BOUNDS}) b WHERE keep_until > bound", params).fetchall()
+    last = page[-1] if len(page) == limit else None
+    if not found:
+        return Shortened(segments=0, last=last)
+    params["accounts"] = list(tables.lock_accounts(tx, [row[0] for row in found]))
     tx.execute("SELECT pg_advisory_xact_lock_shared(%s)", [ENDINGS_LOCK])
-    count = tx.execute(
-        """UPDATE segments s SET keep_until = least(s.keep_until, k.bound)
-             FROM (SELECT * FROM unnest(%(account)s::uuid[], %(conversation)s::uuid[], %(segment)s::smallint[],
-                                        %(bound)s::timestamptz[]) AS k(account_id, conversation_id, segment, bound)) k
-            WHERE s.account_id = k.account_id AND s.conversation_id = k.conversation_id AND s.segment = k.segment
-              AND s.erased_at IS NULL""",
-        {
-            "account": [r[0] for r in rows],
-            "conversation": [r[1] for r in rows],
-            "segment": [r[2] for r in rows],
-            "bound": [r[3] for r in rows],
-        },
-    ).rowcount
-    for account in accounts:
-        tx.execute(
-            """WITH moved AS (UPDATE accounts SET last_seq = last_seq + 1 WHERE account_id = %(account)s
-                              RETURNING last_seq)
-               INSERT INTO journal (account_id, seq, position, occurred_at, event, conversation_id, ends)
-               SELECT %(account)s, last_seq, nextval('journal_position'), %(at)s, 'shortened', NULL, true FROM moved""",
-            {"account": account, "at": now},
-        )
-    outbox.append(
-        tx,
-        [
-            Entry(told=Told.shortened, occurred_at=now, account=account, facts={"version": new.version})
-            for account in accounts
-        ],
+    # A turn that was taken before the lock has moved the bound: it is worked out anew.
+    changed = tx.execute(
+        f"""UPDATE segments s SET keep_until = b.bound FROM ({_BOUNDS}) b
+             WHERE s.account_id = b.account_id AND s.conversation_id = b.conversation_id AND s.segment = b.segment
+               AND b.keep_until > b.bound
+            RETURNING s.account_id""",
+        params,
+    ).fetchall()
+    _tell(tx, sorted({row[0] for row in changed}), new, now)
+    return Shortened(segments=len(changed), last=last)
+
+
+def _tell(tx: Transaction, accounts: list[UUID], new: Policy, now: datetime) -> None:
+    tx.execute(
+        """WITH moved AS (UPDATE accounts SET last_seq = last_seq + 1, last_at = greatest(last_at, %(at)s)
+                           WHERE account_id = ANY(%(accounts)s) RETURNING account_id, last_seq, last_at),
+                numbered AS (SELECT * FROM moved ORDER BY account_id)
+           INSERT INTO journal (account_id, seq, position, occurred_at, event, conversation_id, ends)
+           SELECT account_id, last_seq, nextval('journal_position'), last_at, 'shortened', NULL, true FROM numbered""",
+        {"accounts": accounts, "at": now},
     )
-    return count
+    told = {"version": new.version}
+    outbox.append(
+        tx, [Entry(told=Told.shortened, occurred_at=now, account=account, facts=dict(told)) for account in accounts]
+    )
 
 
-# A segment dated by a permission lies beyond its conversation's last turn and the period of a refusal.
+# The period of a segment is that of a permission while the grant it counts under is the grant in force; then the
+# instant that its date may not pass. A hold that was placed on it while it was kept goes on keeping it.
 _BOUNDS = """
     SELECT s.account_id, s.conversation_id, s.segment, s.keep_until,
-           greatest(%(effective)s::timestamptz, CASE
-               WHEN c.incognito THEN s.last_at + %(incognito)s::interval
-               WHEN s.keep_until > (SELECT max(o.last_at) FROM segments o WHERE o.account_id = s.account_id
-                        AND o.conversation_id = s.conversation_id) + %(old_opted_out)s::interval
-                   THEN s.last_at + %(opted_in)s::interval
-               ELSE s.last_at + %(opted_out)s::interval END) AS bound
-      FROM segments s JOIN conversations c USING (account_id, conversation_id)
-     WHERE s.erased_at IS NULL"""
+           greatest(%(effective)s::timestamptz,
+               CASE WHEN c.incognito THEN s.last_at + %(incognito)s::interval
+                    WHEN a.grant_no IS NOT NULL AND NOT c.narrowed AND NOT s.narrowed AND CASE WHEN %(whole)s
+                         THEN (c.deciding_grant_no, c.deciding_grant_widening) = (a.grant_no, c.widenings)
+                              AND NOT c.out_of_scope AND NOT EXISTS (SELECT FROM segments o
+                                  WHERE o.account_id = s.account_id AND o.conversation_id = s.conversation_id
+                                    AND (o.plan <> ALL(%(plans)s) OR o.surface <> ALL(%(surfaces)s)))
+                         ELSE (s.grant_no, s.grant_widening) = (a.grant_no, c.widenings) END
+                    THEN s.last_at + %(opted_in)s::interval
+                    ELSE s.last_at + %(opted_out)s::interval END,
+               (SELECT max(h.placed_at) + interval '1 microsecond' FROM holds h
+                 WHERE h.account_id = s.account_id AND h.conversation_id = s.conversation_id
+                   AND h.placed_at < s.keep_until)) AS bound
+      FROM segments s JOIN conversations c USING (account_id, conversation_id) JOIN accounts a USING (account_id)
+     WHERE s.erased_at IS NULL AND (%(accounts)s::uuid[] IS NULL OR s.account_id = ANY(%(accounts)s::uuid[]))"""
 
 
-def _bounds(old: Policy, new: Policy) -> dict[str, Any]:
+def _bounds(new: Policy) -> dict[str, Any]:
     return {
+        "accounts": None,
         "effective": new.effective,
+        "whole": new.reach is Reach.conversation,
+        "plans": sorted(new.plans),
+        "surfaces": sorted(new.surfaces),
         "opted_in": str(new.keep.opted_in),
         "opted_out": str(new.keep.opted_out),
         "incognito": str(new.keep.incognito),
-        "old_opted_out": str(old.keep.opted_out),
     }
 
 
-def _shortened(tx: Transaction, old: Policy, new: Policy) -> int:
-    row = tx.execute(f"SELECT count(*) FROM ({_BOUNDS}) b WHERE keep_until > bound", _bounds(old, new)).fetchone()
+def _shortened(tx: Transaction, new: Policy) -> int:
+    row = tx.execute(f"SELECT count(*) FROM ({_BOUNDS}) b WHERE keep_until > bound", _bounds(new)).fetchone()
     return int(row[0]) if row else 0
 
 
@@ -228,48 +259,46 @@ def _accounts(tx: Transaction, known: Policies, after: Policies, at: datetime) -
     return dict(moved.most_common()), asked, ended
 
 
-def _decided(
-    tx: Transaction, known: Policies, after: Policies, purposes: list[str], at: datetime
-) -> tuple[int, dict[str, Rows]]:
-    """Segments with a nearer date, and for each purpose the turns before, after, entering and leaving."""
-    result = {}
-    nearer = 0
-    for purpose in purposes:
-        params = {f"b_{k}": v for k, v in parameters(known, purpose, at).items()}
-        params |= {f"n_{k}": v for k, v in parameters(after, purpose, at).items()}
-        row = tx.execute(
-            f"""
-            SELECT coalesce(sum(b.turns) FILTER (WHERE b.rank = {Rank.PERMITTED}), 0),
-                   coalesce(sum(b.turns) FILTER (WHERE n.rank = {Rank.PERMITTED}), 0),
-                   coalesce(sum(b.turns) FILTER (WHERE b.rank <> {Rank.PERMITTED} AND n.rank = {Rank.PERMITTED}), 0),
-                   coalesce(sum(b.turns) FILTER (WHERE b.rank = {Rank.PERMITTED} AND n.rank <> {Rank.PERMITTED}), 0),
-                   count(*) FILTER (WHERE n.until < b.until)
-              FROM ({DECISIONS.replace("%(", "%(b_")} WHERE s.erased_at IS NULL) b
+def _both(known: Policies, after: Policies, purpose: str, at: datetime) -> dict[str, Any]:
+    """The values of a statement that asks for both: its names begin with `b_` before the change, `n_` with it."""
+    before, new = parameters(known, purpose, at), parameters(after, purpose, at)
+    return {f"b_{key}": value for key, value in before.items()} | {f"n_{key}": value for key, value in new.items()}
+
+
+def _rows(tx: Transaction, known: Policies, after: Policies, purpose: str, at: datetime) -> Rows:
+    """The turns that may be used before and after, entering and leaving."""
+    row = tx.execute(
+        f"""SELECT count(b.turn), count(n.turn), count(*) FILTER (WHERE b.turn IS NULL),
+                   count(*) FILTER (WHERE n.turn IS NULL)
+              FROM ({USABLE_TURNS.replace("%(", "%(b_")}) b
+              FULL JOIN ({USABLE_TURNS.replace("%(", "%(n_")}) n USING (account_id, conversation_id, turn)""",
+        _both(known, after, purpose, at),
+    ).fetchone()
+    assert row is not None
+    return Rows(before=row[0], after=row[1], entering=row[2], leaving=row[3])
+
+
+def _nearer(tx: Transaction, known: Policies, after: Policies, at: datetime) -> int:
+    """Segments whose date comes nearer, because a grant ends."""
+    row = tx.execute(
+        f"""SELECT count(*) FROM ({DECISIONS.replace("%(", "%(b_")} WHERE s.erased_at IS NULL) b
               JOIN ({DECISIONS.replace("%(", "%(n_")} WHERE s.erased_at IS NULL) n
-                USING (account_id, conversation_id, segment)""",
-            params,
-        ).fetchone()
-        assert row is not None
-        result[purpose] = Rows(before=int(row[0]), after=int(row[1]), entering=int(row[2]), leaving=int(row[3]))
-        nearer = int(row[4])
-    return nearer, result
+                USING (account_id, conversation_id, segment)
+             WHERE n.until < b.until""",
+        _both(known, after, "", at),
+    ).fetchone()
+    return int(row[0]) if row else 0
 
 
-def _kept(tx: Transaction, known: Policies, after: Policies, at: datetime) -> tuple[dict[str, int], dict[str, int]]:
-    """Sealed bytes that are kept at each horizon from ``at``, before and after, if nobody says anything more."""
-    kept = []
-    for versions in (known, after):
-        rows = tx.execute(
-            f"""SELECT d.until, sum(b.size) FROM ({DECISIONS} WHERE s.erased_at IS NULL) d
-                  JOIN (SELECT account_id, conversation_id, segment, sum(octet_length(sealed)) AS size
-                          FROM bodies GROUP BY 1, 2, 3) b USING (account_id, conversation_id, segment)
-                 GROUP BY d.until""",
-            parameters(versions, "", at),
-        ).fetchall()
-        kept.append(
-            {
-                name: sum(int(size) for until, size in rows if until > at + timedelta(days=days))
-                for name, days in HORIZONS
-            }
-        )
-    return kept[0], kept[1]
+def _kept(tx: Transaction, known: Policies, at: datetime) -> dict[str, int]:
+    """Sealed bytes that are kept at each horizon from ``at``, if nobody says anything more."""
+    rows = tx.execute(
+        f"""SELECT d.until, sum(b.size) FROM ({DECISIONS} WHERE s.erased_at IS NULL) d
+              JOIN (SELECT account_id, conversation_id, segment, sum(octet_length(sealed)) AS size
+                      FROM bodies GROUP BY 1, 2, 3) b USING (account_id, conversation_id, segment)
+             GROUP BY d.until""",
+        parameters(known, "", at),
+    ).fetchall()
+    return {
+        name: sum(int(size) for until, size in rows if until > at + timedelta(days=days)) for name, days in HORIZONS
+    }

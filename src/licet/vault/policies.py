@@ -28,7 +28,7 @@ def add(tx: Transaction, policy: Policy, at: datetime, by: str) -> int:
     known = load(tx)
     number = 0
     if known is not None:
-        check_newer(known[len(known) - 1], policy, at)
+        check_newer(known, policy, at)
         number = len(known)
     document = msgspec.json.encode(policy.document(), order="sorted").decode()
     tx.execute(
@@ -69,12 +69,28 @@ def amend(tx: Transaction, policy: Policy, at: datetime, by: str) -> int:
     return number
 
 
-def check_newer(newest: Policy, policy: Policy, at: datetime) -> None:
-    """RefusedError unless ``policy`` is newer than ``newest`` and is not effective before ``at``."""
-    if policy.effective <= newest.effective or policy.version == newest.version:
+def check_newer(known: Policies, policy: Policy, at: datetime) -> None:
+    """RefusedError unless ``policy`` is newer than every version of ``known`` and is not effective before ``at``."""
+    newest = known[len(known) - 1]
+    if policy == newest:
+        raise RefusedError(f"version `{policy.version}` is applied already", because="exists")
+    if msgspec.structs.replace(policy, decide_by=newest.decide_by) == newest:
+        told = "no day at all" if newest.decide_by is None else f"`{newest.decide_by}`"
+        raise RefusedError(
+            f"version `{policy.version}` was applied with {told} to decide by, and `{policy.decide_by}` is earlier",
+            "people were told how long they may wait: only a later `decide_by` can amend a version",
+            because="earlier_deadline",
+        )
+    if policy.version in {version.version for version in known.versions}:
+        raise RefusedError(
+            f"version `{policy.version}` is applied already, and this file means something else",
+            "give the change a `version` of its own and a later `effective`; only `decide_by` can be moved later",
+            because="not_newer",
+        )
+    if policy.effective <= newest.effective:
         raise RefusedError(
             f"version `{policy.version}` is not newer than `{newest.version}`",
-            "give it a later `effective` and a `version` of its own",
+            f"set `effective` to a day after `{newest.effective.date()}`",
             because="not_newer",
         )
     if policy.effective < at:

@@ -1,0 +1,14 @@
+"""What licet costs, each figure beside the floor of the same run: the same work with none of its meaning."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Row(NamedTuple):
+    """One measured figure. ``ratio`` is to the floor, 1.00 as good; both are empty where there is none."""
+
+    what: str
+    figure: str
+    floor: str = ""
+    ratio: str = ""

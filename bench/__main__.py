@@ -1,0 +1,85 @@
+"""Runs the benches and writes bench/RESULTS.md: each figure beside its floor of the same run.
+
+    python -m bench [NAME [ARGUMENT ...]]
+
+Without a name every bench runs, each in a process of its own so that none finds the memory of another. With one, its
+part of the results is written anew and the others stay.
+"""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import os
+import platform
+import re
+import sys
+import time
+from pathlib import Path
+
+from bench import Row
+
+FOLDER = Path(__file__).parent
+RESULTS = FOLDER / "RESULTS.md"
+HEAD = """# Results
+
+Written by `./run bench`. Every figure stands beside its floor, the same work with none of its meaning, measured in the
+same run; the ratio is to the floor, 1.00 as good. Figures differ from machine to machine and hour to hour, ratios less.
+"""
+
+
+def names() -> list[str]:
+    return sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_"))
+
+
+def run(name: str, arguments: list[str]) -> list[Row]:
+    """The rows of one bench, in a fresh process."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(measured, (name, arguments))
+
+
+def measured(name: str, arguments: list[str]) -> list[Row]:
+    return [Row(*row) for row in importlib.import_module(f"bench.{name}").main(arguments)]
+
+
+def section(name: str, arguments: list[str], rows: list[Row]) -> str:
+    command = " ".join(["./run bench", name, *arguments])
+    machine = f"{processor()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
+    lines = [f"`{command}`, {time.strftime('%Y-%m-%d', time.gmtime())}, {machine}", ""]
+    lines += ["| what | figure | floor | ratio |", "|---|---:|---:|---:|"]
+    lines += [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join(lines)
+
+
+def processor() -> str:
+    """The processor's name where Linux tells it."""
+    try:
+        found = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
+    except OSError:
+        found = None
+    return found[1] if found else platform.machine()
+
+
+def written() -> dict[str, str]:
+    """The sections of the results as they are."""
+    text = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
+    return {part.split("\n", 1)[0]: part.split("\n", 1)[1].strip() for part in re.split(r"^## ", text, flags=re.M)[1:]}
+
+
+def main(arguments: list[str]) -> int:
+    known = names()
+    if arguments and arguments[0] not in known:
+        print(f"error: there is no bench `{arguments[0]}`\nhint: there are {', '.join(known)}", file=sys.stderr)
+        return 64
+    for name in arguments[:1] or known:
+        rows = run(name, arguments[1:])
+        for row in rows:
+            print(" | ".join(row), flush=True)
+        sections = {**written(), name: section(name, arguments[1:], rows)}
+        parts = [HEAD, *(f"## {one}\n\n{sections[one]}\n" for one in sorted(sections))]
+        RESULTS.write_text("\n".join(parts), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,100 @@
+"""A release build by the number of turns, its seal's lock, and the load beside reading the same Parquet and decrypting it.
+
+python -m bench building [TURNS ...]
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections import deque
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from bench import Row
+from licet import service
+from licet.config import Config
+from licet.policy.file import preset
+from licet.policy.state import Role
+from licet.release.part import groups
+from licet.vault import commands
+from licet.vault.content import Content, encode
+from licet.vault.ids import uuid7
+
+NOW = datetime(2025, 9, 20, tzinfo=UTC)
+SAID = datetime(2025, 9, 10, tzinfo=UTC)
+TURNS_A_CONVERSATION = 10
+BATCH = 2_000
+WORDS = ("the river bread light paper seven garden train letter winter apple window music green stone bridge").split()  # noqa: SIM905 easier to read
+
+
+def fill(here: service.Installation, turns: int, random: Random) -> None:
+    """Accounts that said yes, each with a few conversations of ten turns of some 600 characters."""
+    bodies = [encode(Content(text=" ".join(random.choices(WORDS, k=100)))) for _ in range(200)]
+    queue: list[commands.Command] = []
+    account = None
+    for number in range(turns):
+        if number % (TURNS_A_CONVERSATION * 20) == 0:
+            account = uuid7(SAID, os.urandom(10))
+            queue.append(commands.OpenAccount(account=account, at=SAID, host=os.urandom(16), plan="free", age=30))
+            queue.append(commands.Choose(account=account, at=SAID, allow=True, via="notice"))
+        assert account is not None
+        host = (number // TURNS_A_CONVERSATION).to_bytes(16, "big")
+        role = (Role.user, Role.assistant)[number % 2]
+        queue.append(
+            commands.Say(account=account, at=SAID, host_conversation=host, role=role, content=random.choice(bodies))
+        )
+        if len(queue) >= BATCH:
+            service.tell(here, queue)
+            queue = []
+    if queue:
+        service.tell(here, queue)
+
+
+def decrypt_only(folder: Path) -> None:
+    """The floor of a load: the same parts read and each row put through AES-GCM, wrongly keyed rows and all."""
+    key = AESGCM(os.urandom(32))
+    for path in sorted(folder.glob("part-*.parquet")):
+        with path.open("rb") as file:
+            for group in groups(file):
+                for sealed in group.sealed:
+                    key.encrypt(b"\0" * 12, sealed, None)  # the same work as decrypting, without the right key
+
+
+def main(arguments: list[str]) -> list[Row]:
+    """Rows of what, figure, floor and ratio."""
+    rows = []
+    first = 0.0
+    for turns in [int(a) for a in arguments] or [10_000, 100_000]:
+        with tempfile.TemporaryDirectory() as folder:
+            data = Path(folder) / "data"
+            data.mkdir()
+            with service.installation(Config(data=data), lambda: NOW) as here:
+                service.apply_policy(here, preset("article-2025"), by="bench")
+                fill(here, turns, Random(1))
+                cpu = time.process_time()
+                built = service.build_release(here, name="bench", purpose="improve_models")
+                cost = (time.process_time() - cpu) / turns * 1e6
+                first = first or cost
+                rows.append(
+                    Row(f"build of {turns:,} turns, us a turn", f"{cost:.0f}", f"{first:.0f}", f"{first / cost:.2f}")
+                )
+                rows.append(Row("  endings waited for the seal, ms", f"{built.lock_seconds * 1000:.1f}", "100"))
+                cpu = time.process_time()
+                deque(service.open_release(here, "bench"), maxlen=0)
+                load = (time.process_time() - cpu) / built.manifest.rows * 1e6
+                cpu = time.process_time()
+                decrypt_only(built.folder)
+                low = (time.process_time() - cpu) / built.manifest.rows * 1e6
+                rows.append(Row("  load, us a row of ten turns", f"{load:.1f}", f"{low:.1f}", f"{low / load:.2f}"))
+    return rows
+
+
+if __name__ == "__main__":
+    for row in main(sys.argv[1:]):
+        print(" | ".join(row))

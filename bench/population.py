@@ -1,0 +1,184 @@
+"""The rule over a population in SQL, beside the same three-table join with one stored boolean as its predicate.
+
+Once for what is permitted, where both leave the rest out; once for every segment with its reason, where the floor
+reads the boolean of each. Goal: half the floor's speed. The population is made by COPY, ten conversations an account:
+seven in ten allow, some chats were resumed, kept out, deleted, incognito or flagged, some under an earlier version.
+What the floor's boolean holds is what the rule answers, which the run asserts.
+
+    python -m bench population [SEGMENTS]
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+from bench import Row
+from licet.policy.file import Policies, extend
+from licet.store import embedded, migrate, opened
+from licet.store.connect import Transaction
+from licet.vault.population import DECISIONS, PERMITTED, Rank, give_memory, parameters
+
+ROUNDS = 5
+CHATS = 10  # an account's
+BLOCK_ROWS = 5_000
+FIRST, NOW, DAY = datetime(2025, 9, 1, tzinfo=UTC), datetime(2025, 12, 1, tzinfo=UTC), timedelta(days=1)
+LATER = {"version": "2025-10-15", "effective": "2025-10-15", "decide_by": None}
+POLICIES = Policies(
+    [extend({"extends": "article-2025"}), extend({"extends": "article-2025", **LATER, "material": False})]
+)
+
+JOIN = """FROM segments s JOIN conversations c USING (account_id, conversation_id) JOIN accounts a USING (account_id)"""
+STATEMENTS = {
+    "decide in SQL what is permitted": (
+        f"SELECT count(*), max(s.keep_until) {JOIN} WHERE s.usable",
+        f"SELECT count(*), max(until) FROM ({PERMITTED}) d",
+    ),
+    "decide in SQL each segment, with its reason": (
+        f"SELECT count(*) FILTER (WHERE s.usable), max(s.keep_until) {JOIN}",
+        f"SELECT count(*) FILTER (WHERE rank = {Rank.PERMITTED}), max(until) FROM ({DECISIONS}) d",
+    ),
+}
+
+
+class Lines(NamedTuple):
+    """Rows of each table, as COPY reads them."""
+
+    accounts: list[str]
+    conversations: list[str]
+    segments: list[str]
+
+
+COLUMNS = Lines(
+    ["account_id, host_hmac, bucket, wrapped_key, plan, age, opened_at, last_at, seen, closed_at, standing, grant_no,"
+     " grants, answered"],
+    ["account_id, conversation_id, kind, incognito, narrowed, widenings, begun_at, deleted_at, deciding,"
+     " deciding_grant_no, deciding_grant_widening, deciding_stale, out_of_scope"],
+    ["account_id, conversation_id, segment, plan, surface, in_scope, version, narrowed, stale, grant_no,"
+     " grant_widening, first_turn, last_turn, last_at, has_user, keep_until, flagged_turn, safety_until, key_slot,"
+     " usable"],
+)  # fmt: skip
+
+
+def main(arguments: list[str]) -> list[Row]:
+    """Decisions a second of a core that counts what may be used."""
+    segments = int(arguments[0]) if arguments else 1_000_000
+    with town(segments) as tx:
+        return compare(tx, segments)
+
+
+@contextmanager
+def town(segments: int) -> Iterator[Transaction]:
+    """A database of its own with that many segments."""
+    with (
+        tempfile.TemporaryDirectory(prefix="licet-bench-") as folder,
+        embedded.running(Path(folder) / "postgres", embedded.Options(durable=False)) as dsn,
+        opened(dsn) as pool,
+        pool.connection() as conn,
+    ):
+        migrate(conn)
+        build(conn, segments)
+        yield conn
+
+
+def compare(tx: Transaction, segments: int, rounds: int = ROUNDS) -> list[Row]:
+    tx.execute("SET max_parallel_workers_per_gather = 0")  # a core each
+    give_memory(tx)
+    values = parameters(POLICIES, "improve_models", NOW)
+    return [row(tx, what, statements, values, segments, rounds) for what, statements in STATEMENTS.items()]
+
+
+def row(
+    tx: Transaction, what: str, statements: tuple[str, str], values: dict[str, Any], segments: int, rounds: int
+) -> Row:
+    """Segments a second and core; the best of the rounds, as another program only ever takes time away."""
+    best, found = [math.inf, math.inf], set()
+    for _ in range(rounds):
+        for place, statement in enumerate(statements):
+            begun = time.perf_counter()
+            found.add(tx.execute(statement, values).fetchone())
+            best[place] = min(best[place], time.perf_counter() - begun)
+    assert len(found) == 1, found
+    floor, rule = best
+    return Row(
+        f"{what}: of {segments:,} segments, a second and core", f"{segments / rule:,.0f}", f"{segments / floor:,.0f}",
+        f"{floor / rule:.2f}",
+    )  # fmt: skip
+
+
+def build(tx: Transaction, segments: int) -> None:
+    """Fills the three tables. Foreign keys are not checked, so that buckets and versions need not be there."""
+    tx.execute("SET session_replication_role = replica")
+    tx.execute("ALTER TABLE segments ADD COLUMN usable boolean")
+    draw, number, made = Random(1), 0, 0
+    while made < segments:
+        lines = Lines([], [], [])
+        while len(lines.segments) < BLOCK_ROWS and made + len(lines.segments) < segments:
+            number += 1
+            add_account(draw, number, lines, segments - made)
+        for table, columns, rows in zip(Lines._fields, COLUMNS, lines, strict=True):
+            with tx.cursor() as cursor, cursor.copy(f"COPY {table} ({columns[0]}) FROM STDIN") as copy:
+                copy.write("".join(rows))
+        made += len(lines.segments)
+    tx.commit()
+    tx.autocommit = True
+    tx.execute("VACUUM (ANALYZE, FREEZE)")
+
+
+def add_account(draw: Random, number: int, lines: Lines, most: int) -> None:
+    """One account with its chats; ``most`` bounds how many segments there may be in all."""
+    account = f"{number:032x}"
+    allows, closed = draw.random() < 0.7, draw.random() < 0.02
+    grant = 1 if allows and not closed else None
+    standing = "granted" if grant else "withdrawn" if allows else draw.choice(("declined", "undecided"))
+    answered = None if standing == "undecided" else 0
+    lines.accounts.append(
+        line(account, f"\\\\x{account}", 0, "\\\\x00", "pro", draw.choice((None, 30)), FIRST, NOW, 1,
+             NOW if closed else None, standing, grant, int(allows), answered)
+    )  # fmt: skip
+    for chat in range(CHATS):
+        if len(lines.segments) < most:
+            add_chat(draw, account, f"{number:024x}{chat:08x}", grant, closed, lines, most)
+
+
+def add_chat(
+    draw: Random, account: str, chat: str, grant: int | None, closed: bool, lines: Lines, most: int
+) -> None:  # fmt: skip
+    """A chat of one segment, or of two where it was resumed under the permission."""
+    incognito, narrowed, deleted = draw.random() < 0.05, draw.random() < 0.04, draw.random() < 0.05
+    flagged, in_scope, resumed = draw.random() < 0.02, draw.random() < 0.97, draw.random() < 0.25
+    given = grant if in_scope and not incognito and not narrowed and draw.random() < 0.9 else None
+    at = FIRST + draw.random() * 85 * DAY
+    usable = given is not None and not closed and not deleted
+    until = at + (1826 if usable else 30) * DAY
+    count = min(1 + resumed, most - len(lines.segments))
+    widening = None if given is None else 0
+    lines.conversations.append(
+        line(account, chat, "chat", incognito, narrowed, 0, at, NOW if deleted else None, count - 1, given, widening,
+             False, not in_scope)
+    )  # fmt: skip
+    for segment in range(count):
+        of_segment = given if segment == count - 1 else None  # what came first was said before the permission
+        lines.segments.append(
+            line(account, chat, segment, "pro", "app" if in_scope else "api", in_scope,
+                 int(at >= POLICIES[1].effective), narrowed, False, of_segment, None if of_segment is None else 0,
+                 1 + 4 * segment, 4 + 4 * segment, at, True, until, 4 if flagged else 0,
+                 at + 730 * DAY if flagged else None, segment, usable)
+        )  # fmt: skip
+
+
+def line(*values: Any) -> str:
+    return "\t".join("\\N" if value is None else str(value) for value in values) + "\n"
+
+
+if __name__ == "__main__":
+    for row in main(sys.argv[1:]):
+        print(" | ".join(row))

@@ -1,0 +1,155 @@
+"""The sweep beside a plain batched DELETE of the same rows, and a dry run beside the bare count of what is due.
+
+Half of a town's accounts is swept, the other half deleted: the same rows, batches and commits. The sweep destroys
+keys, keeps stamps, ends copies and tells the journal and the log besides. The goal is half the floor's rate, and for
+the dry run the floor's. As on any day, one chat in a hundred is due as the dry run counts; one in three is as both erase.
+
+    python -m bench sweep [ACCOUNTS]
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from bench import Row
+from licet.store import embedded, migrate, opened
+from licet.store.connect import Pool, Transaction, transaction
+from licet.vault import erase
+from licet.vault.erase import BATCH_SEGMENTS_MAX
+from licet.vault.keys import EMPTY_SLOT
+from licet.vault.tables import copy_in
+
+ROUNDS = 3
+CHATS, TURNS, TURN_BYTES, LOAD_ACCOUNTS = 12, 4, 600, 500
+BEGIN, DAY = datetime(2025, 9, 1, tzinfo=UTC), timedelta(days=1)
+TODAY, NOW = BEGIN + 30 * DAY, BEGIN + 70 * DAY  # a day's dry run; the day on which both have much to erase
+SECOND_HALF = UUID(int=1 << 64)
+NOBODY = UUID(int=0)
+
+COLUMNS = {
+    "accounts": "account_id uuid, host_hmac bytea, bucket int4, wrapped_key bytea, next_slot int4, plan text,"
+    " opened_at timestamptz, last_at timestamptz, seen int2, standing text",
+    "key_pages": "account_id uuid, page int4, slots bytea",
+    "conversations": "account_id uuid, conversation_id uuid, kind text, incognito bool, narrowed bool, widenings int4,"
+    " begun_at timestamptz, deciding int2, deciding_stale bool, out_of_scope bool",
+    "segments": "account_id uuid, conversation_id uuid, segment int2, plan text, surface text, in_scope bool,"
+    " version int2, narrowed bool, stale bool, first_turn int4, last_turn int4, last_at timestamptz, has_user bool,"
+    " keep_until timestamptz, key_slot int4",
+    "turns": "account_id uuid, conversation_id uuid, turn int4, segment int2, seq int8, role text, origin text,"
+    " occurred_at timestamptz",
+    "bodies": "account_id uuid, conversation_id uuid, turn int4, segment int2, sealed bytea",
+    "copies": "account_id uuid, conversation_id uuid, segment int2, place text, reference uuid,"
+    " registered_at timestamptz",
+}
+
+DUE = "s.erased_at IS NULL AND s.keep_until <= %(at)s"
+SAME = "d.account_id = r.account_id AND d.conversation_id = r.conversation_id AND d.segment = r.segment"
+DELETE = f"""
+    WITH due AS (SELECT account_id, conversation_id, segment FROM segments s
+                  WHERE {DUE} AND s.due_on <= %(at)s::date AND s.account_id >= %(from)s
+                  ORDER BY s.due_on, account_id LIMIT %(limit)s),
+         bodies AS (DELETE FROM bodies r USING due d WHERE {SAME}),
+         turns AS (DELETE FROM turns r USING due d WHERE {SAME})
+    DELETE FROM segments r USING due d WHERE {SAME}"""
+
+
+def main(arguments: list[str]) -> list[Row]:
+    """Segments a second erased, and seconds of a dry run."""
+    accounts = int(arguments[0]) if arguments else 8_000
+    with (
+        tempfile.TemporaryDirectory(prefix="licet-bench-") as folder,
+        embedded.running(Path(folder) / "postgres") as dsn,
+        opened(dsn) as pool,
+    ):
+        with pool.connection() as conn:
+            migrate(conn)
+            build(conn, accounts)
+        return [*dry_run(pool), sweep(pool)]
+
+
+def dry_run(pool: Pool) -> list[Row]:
+    bare = timed(pool, lambda tx: tx.execute(f"SELECT count(*) FROM segments s WHERE {DUE}", {"at": TODAY}).fetchone())
+    counted = timed(pool, lambda tx: erase.due(tx, TODAY))
+    return [Row("sweep, dry run beside the bare count", f"{counted:.3f} s", f"{bare:.3f} s", f"{bare / counted:.2f}")]
+
+
+def timed(pool: Pool, act: Callable[[Transaction], object]) -> float:
+    """Seconds; the best of the rounds."""
+    best = []
+    for _ in range(ROUNDS):
+        begun = time.perf_counter()
+        with transaction(pool) as tx:
+            act(tx)
+        best.append(time.perf_counter() - begun)
+    return min(best)
+
+
+def sweep(pool: Pool) -> Row:
+    """By turns a batch of each, so that what else the machine does falls on both."""
+    deleted = swept = 0
+    floor = ours = 0.0
+    more = True
+    while more:
+        begun = time.perf_counter()
+        with transaction(pool) as tx:
+            gone = tx.execute(DELETE, {"at": NOW, "from": SECOND_HALF, "limit": BATCH_SEGMENTS_MAX}).rowcount
+        if gone:
+            deleted, floor = deleted + gone, floor + time.perf_counter() - begun
+        begun = time.perf_counter()
+        with transaction(pool) as tx:
+            batch = erase.sweep_batch(tx, NOW)
+        swept, ours, more = swept + batch.segments, ours + time.perf_counter() - begun, batch.more
+    figure, low = swept / ours, deleted / floor
+    what = f"sweep: {swept:,} segments of {TURNS} turns, a second"
+    return Row(what, f"{figure:,.0f}", f"{low:,.0f}", f"{figure / low:.2f}")
+
+
+def build(tx: Transaction, accounts: int) -> None:
+    """The town, by COPY. Foreign keys are not checked, so that buckets and versions need not be there."""
+    tx.execute("SET session_replication_role = replica")
+    body = os.urandom(TURN_BYTES)
+    for start in range(0, accounts, LOAD_ACCOUNTS):
+        rows: dict[str, list[tuple[Any, ...]]] = {table: [] for table in COLUMNS}
+        for number in range(start, start + LOAD_ACCOUNTS):
+            add_account(rows, number, body, second_half=number % 2 == 1)
+        for table, columns in COLUMNS.items():
+            copy_in(tx, table, dict(column.split() for column in columns.split(",")), rows[table])
+    tx.commit()
+    tx.execute("SET session_replication_role = origin")
+    tx.commit()
+    tx.autocommit = True
+    tx.execute("VACUUM (ANALYZE)")
+    tx.autocommit = False
+
+
+def add_account(rows: dict[str, list[tuple[Any, ...]]], number: int, body: bytes, *, second_half: bool) -> None:
+    account = UUID(int=number + (SECOND_HALF.int if second_half else 1))
+    rows["accounts"].append(
+        (account, account.bytes, 0, b"", CHATS, "pro", BEGIN, NOW - DAY, 0, "undecided")
+    )  # fmt: skip
+    rows["key_pages"].append((account, 0, (b"\x01" * len(EMPTY_SLOT)) * CHATS))
+    for chat in range(CHATS):
+        key = (account, UUID(int=(number << 16) + chat + (1 << 100)))
+        due = chat % 3 == 0
+        until = BEGIN + (30 + number % 33 if due else 200 + chat) * DAY
+        rows["conversations"].append((*key, "chat", False, False, 0, BEGIN, 0, False, False))
+        rows["segments"].append(
+            (*key, 0, "pro", "app", True, 0, False, False, 1, TURNS, BEGIN, True, until, chat)
+        )  # fmt: skip
+        for turn in range(1, TURNS + 1):
+            rows["turns"].append((*key, turn, 0, turn, "user" if turn % 2 else "assistant", "typed", BEGIN))
+            rows["bodies"].append((*key, turn, 0, body))
+        rows["copies"].append((*key, 0, "vault", NOBODY, BEGIN))
+
+
+if __name__ == "__main__":
+    for one in main(sys.argv[1:]):
+        print(" | ".join(one))

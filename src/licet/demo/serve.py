@@ -1,0 +1,168 @@
+"""The town's pages on this machine, at the end of a demonstration: links to sign in as somebody, no password, no host.
+
+It listens on the loopback address only, and takes the place of the host application: each link signs a fresh token
+for one of the town's people. The simulated clock goes on from where the town ended, at the pace of the real one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import secrets
+import socket
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import quote
+from uuid import UUID
+
+import msgspec
+import structlog
+from litestar import Litestar, get
+from litestar.params import FromPath
+from litestar.response import Redirect
+
+from licet import service
+from licet.config import Config, Web
+from licet.demo.stage import Clock, Say, save
+from licet.errors import NotFoundError
+from licet.policy.state import Standing
+from licet.store.connect import Transaction, transaction
+from licet.vault.commands import OpenAccount
+from licet.vault.ids import host_hmac, uuid7
+from licet.web import sessions, tokens
+from licet.web.app import create_app
+from licet.web.console import PORT
+from licet.web.roles import ANYBODY, StaffRole
+from licet.web.serve import server
+
+HOST = "127.0.0.1"
+KEY_BYTES = 32
+NAMES_MAX = 1_000_000
+OFFICER = "officer@town.example"
+
+
+class Role(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody to sign in as: the word in the link, who it is, the host's name of them, and where they arrive."""
+
+    word: str
+    what: str
+    name: str
+    to: str
+
+
+def serve(folder: Path, began: datetime, say: Say) -> None:
+    """Serves the town in ``folder`` until it is interrupted, its clock going on from ``began``."""
+    start = service.utc_now()
+
+    def clock() -> datetime:
+        return began + (service.utc_now() - start)
+
+    key = secrets.token_bytes(KEY_BYTES)
+    key_file = folder / "keys" / "demo-token.key"
+    key_file.write_bytes(key)
+    key_file.chmod(0o600)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    try:
+        with service.installation(Config(data=folder, web=Web(token_key_file=key_file)), clock) as here:
+            port = free_port(PORT)
+            app, links = stand(here, key)
+            say(f"\nthe town's pages are served on http://localhost:{port} until you press ctrl-c; sign in as")
+            for link, what in links:
+                say(f"  http://localhost:{port}{link:<22}  {what}")
+            with contextlib.suppress(KeyboardInterrupt):  # uvicorn has ended in order, and raises it again
+                server(app, HOST, port).run()
+            save(folder, Clock(clock()))
+    finally:
+        key_file.unlink(missing_ok=True)
+
+
+def stand(here: service.Installation, key: bytes) -> tuple[Litestar, list[tuple[str, str]]]:
+    """The application with the links of its people; each link with who it signs in as."""
+    people = {role.word: role for role in roles(here)}
+
+    @get("/as/{word:str}", may=ANYBODY, include_in_schema=False, sync_to_thread=True)
+    def sign_in_as(word: FromPath[str]) -> Redirect:
+        """Signs in as somebody of the town."""
+        if word == "privacy-officer":
+            return Redirect(f"/sign-in/link/{officer_link(here)}")
+        if word not in people:
+            raise NotFoundError("nobody of that name")
+        role = people[word]
+        token = tokens.signed(key, role.name, here.config.web.token_audience, service.utc_now().timestamp())
+        return Redirect(f"/enter?token={token}&to={quote(role.to, safe='/')}")
+
+    app = create_app(here, here.config.web)
+    app.register(sign_in_as)
+    links = [(f"/as/{role.word}", role.what) for role in people.values()]
+    return app, [*links, ("/as/privacy-officer", "the privacy officer")]
+
+
+def roles(here: service.Installation) -> list[Role]:
+    """Whom the town has to show: somebody who has not decided, somebody new, and somebody who said yes."""
+    found = []
+    with transaction(here.pool) as tx:
+        names = _names(tx, here)
+        undecided, granted = _one(tx, Standing.undecided), _one(tx, Standing.granted)
+    for word, what, account, to in (
+        ("undecided", "an account that has not decided", undecided, "/notice"),
+        ("decided", "an account that said yes, with chats in a release", granted, "/chats"),
+    ):
+        if account is not None and account in names:
+            found.append(Role(word=word, what=what, name=names[account], to=to))
+    new = f"new-{secrets.token_hex(4)}"
+    at = here.clock()
+    opened = OpenAccount(
+        account=uuid7(at, here.keyring.random(10)), at=at, host=host_hmac(service.host_key(here), "account", new),
+        plan="free", age=30,
+    )  # fmt: skip
+    service.tell(here, [opened])
+    return [*found, Role(word="new", what="a new user, who signs up", name=new, to="/signup")]
+
+
+def _one(tx: Transaction, standing: Standing) -> UUID | None:
+    """An account that stands so, is covered by the terms, and has the most to show."""
+    row = tx.execute(
+        """SELECT a.account_id FROM accounts a
+            WHERE a.standing = %s AND a.closed_at IS NULL AND a.plan IN ('free', 'pro', 'max')
+            ORDER BY (SELECT count(*) FROM release_rows x WHERE x.account_id = a.account_id) DESC,
+                     (SELECT count(*) FROM segments s WHERE s.account_id = a.account_id AND s.erased_at IS NULL) DESC,
+                     a.account_id LIMIT 1""",
+        [standing.value],
+    ).fetchone()
+    return row[0] if row else None
+
+
+def _names(tx: Transaction, here: service.Installation) -> dict[UUID, str]:
+    """What the town calls its accounts: the vault keeps only hashes, so the names are counted through."""
+    key = here.keyring.host_key(tx)
+    rows = tx.execute("SELECT host_hmac, account_id FROM accounts").fetchall()
+    accounts = {bytes(host): account for host, account in rows}
+    hashed = ((f"p{n}", host_hmac(key, "account", f"p{n}")) for n in range(1, min(len(rows), NAMES_MAX) + 1))
+    return {accounts[host]: name for name, host in hashed if host in accounts}
+
+
+def officer_link(here: service.Installation) -> str:
+    """The secret of a link that signs the town's privacy officer in, once."""
+    now = service.utc_now()
+    with transaction(here.pool) as tx:
+        staff = sessions.known_staff(tx, OFFICER, now, here.keyring.random)
+        tx.execute("UPDATE staff SET roles = %s WHERE staff_id = %s", [[StaffRole.privacy_officer.value], staff])
+        secret = sessions.secret_of(here.keyring.random)
+        tx.execute(
+            "INSERT INTO staff_links (link_sha256, staff_id, expires_at) VALUES (%s, %s, %s)",
+            [sessions.digest(secret), staff, now + sessions.LINK_LIFETIME],
+        )
+    return secret
+
+
+def free_port(wanted: int) -> int:
+    """``wanted`` where nobody listens on it; any free one otherwise."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise OSError(f"no port of {HOST} is free")

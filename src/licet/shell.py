@@ -1,0 +1,73 @@
+"""What the commands share: their common options, the installation that they open, and how they show an answer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from licet import demo as town
+from licet import service
+from licet.config import Config
+from licet.errors import UsageError
+from licet.policy.period import instant, written
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
+data_option = click.option(
+    "--data", type=click.Path(path_type=Path), help="The installation's folder; by default LICET_DATA or licet-data."
+)
+at_option = click.option("--at", hidden=True, help="The moment, in a simulation: a demo folder has its own clock.")
+
+
+def show(value: object, as_json: bool, text: Callable[[], str]) -> None:
+    """Prints an answer, as JSON or as text."""
+    # Of what msgspec does not know, answers hold paths only.
+    as_text = msgspec.json.format(msgspec.json.encode(value, enc_hook=os.fspath), indent=2).decode
+    click.echo(as_text() if as_json else text())
+
+
+@contextmanager
+def opened(data: Path | None, at: str | None = None, *, make: bool = False) -> Iterator[service.Installation]:
+    """The installation, on the system's clock, or on the simulated one that its folder was made with."""
+    config = Config.of(os.environ, data)
+    if not make and not config.data.is_dir():
+        raise UsageError(
+            f"there is no installation in `{config.data}`", "make one with `licet init`, or name its folder with --data"
+        )
+    simulated = town.clock_of(config.data)
+    if at is not None and simulated is None:
+        raise UsageError("--at moves a simulated clock, and this installation runs on the real one")
+    now = moment(at) if at is not None else simulated
+    clock = service.utc_now if now is None else (lambda: now)
+    with service.installation(config, clock) as here:
+        if now is not None:
+            click.echo(f"(simulated clock: {written(now)})", err=True)
+        yield here
+
+
+def moment(text: str) -> datetime:
+    """The instant that somebody typed; UsageError with the mend."""
+    try:
+        return instant(text)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+@contextmanager
+def progress(*columns: Any) -> Iterator[Progress]:  # noqa: ANN401 rich takes text and columns
+    """A progress bar on standard error; silent where that is not a terminal."""
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), *columns, TimeRemainingColumn(),
+        console=console, disable=not console.is_terminal, transient=True,
+    )  # fmt: skip
+    with bar:
+        yield bar

@@ -1,0 +1,419 @@
+"""The command as somebody meets it who has never seen it: what it says, where it says it, and what it exits with."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from licet.cli import main
+from licet.demo.stage import Clock, save
+from licet.policy.period import instant
+
+ROOT = Path(__file__).parent.parent
+CASES = ROOT / "tests" / "spec" / "cases.yaml"
+LICET = Path(sys.executable).parent / "licet"
+PLANTED = "the lamplighter of Gotland keeps seven blue herons"
+
+Run = Callable[..., Result]
+
+
+def commands(group: click.Group, *path: str) -> Iterator[tuple[str, ...]]:
+    for name, command in sorted(group.commands.items()):
+        if isinstance(command, click.Group):
+            yield from commands(command, *path, name)
+        else:
+            yield (*path, name)
+
+
+def runner(environment: dict[str, str]) -> Run:
+    def run(*arguments: str | Path, code: int = 0) -> Result:
+        result = CliRunner(env=environment).invoke(main, [str(a) for a in arguments], catch_exceptions=True)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        assert result.exit_code == code, (result.stdout, result.stderr)
+        if code == 64:
+            assert "error: " in result.stderr
+            assert result.stdout == ""
+        return result
+
+    return run
+
+
+@pytest.fixture
+def run(dsn: str, tmp_path: Path) -> Run:
+    """The command on the tests' own database and an empty folder."""
+    return runner({"LICET_DATABASE_URL": dsn, "LICET_DATA": str(tmp_path / "data")})
+
+
+@pytest.fixture
+def simulated(run: Run, tmp_path: Path) -> Run:
+    """An installation whose clock says 15 December 2025, under terms in force since the first of that month."""
+    (tmp_path / "data").mkdir()
+    save(tmp_path / "data", Clock(instant("2025-12-01")))
+    run("init", "--preset", "strict")
+    save(tmp_path / "data", Clock(instant("2025-12-15")))
+    return run
+
+
+def chats(path: Path, *names: str, said: str = "how do I keep basil alive?", account: str = "") -> Path:
+    lines = []
+    for n, name in enumerate(names):
+        at = f"2025-12-10T{10 + n % 10}:00:00Z"
+        messages = [{"role": "user", "content": said}, {"role": "assistant", "content": "with water"}]
+        owner = {"account": account} if account else {}
+        lines.append(json.dumps({"conversation_id": name, "created_at": at, "messages": messages, **owner}) + "\n")
+    path.write_text("".join(lines), encoding="utf-8")
+    return path
+
+
+def error(result: Result) -> tuple[str, str]:
+    """The error and the hint, of an answer that says no other thing."""
+    lines = [line for line in result.stderr.splitlines() if not line.startswith("(simulated")]
+    assert lines[0].startswith("error: ")
+    assert len(lines) <= 2
+    assert len(lines) == 1 or lines[1].startswith("hint: ")
+    assert not lines[0].endswith(".")
+    return lines[0].removeprefix("error: "), lines[1].removeprefix("hint: ") if len(lines) == 2 else ""
+
+
+# Every command
+
+
+@pytest.mark.parametrize("path", list(commands(main)), ids=" ".join)
+def test_every_command_explains_itself_and_gives_an_example(path: Sequence[str]) -> None:
+    result = CliRunner().invoke(main, [*path, "--help"])
+    assert result.exit_code == 0
+    if path[0] != "db":
+        assert "Example:" in result.stdout
+        assert f"licet {' '.join(path)}" in result.stdout
+    assert len(result.stdout.splitlines()) > 4
+
+
+def test_the_command_alone_explains_itself() -> None:
+    result = CliRunner().invoke(main, [])
+    assert result.exit_code == 0
+    assert "licet init" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["polcy"], "no such command `polcy`"),
+        (["status", "--jsn"], "no such option `--jsn`"),
+        (["policy", "test"], "missing argument `FILES...`"),
+        (["release", "build", "x"], "missing option `--purpose`"),
+        (["init", "--preset", "lax"], "`lax`"),
+        (["import"], "missing argument `PATHS...`"),
+        (["demo", "--accounts", "3"], "3 is not in the range"),
+    ],
+)
+def test_a_wrong_call_says_what_is_wrong_and_where_help_is(run: Run, arguments: list[str], said: str) -> None:
+    what, hint = error(run(*arguments, code=64))
+    assert said in what
+    assert "--help" in hint
+
+
+def test_the_first_installation_beside_a_database_of_ones_own_makes_its_folder(run: Run, tmp_path: Path) -> None:
+    begun = json.loads(run("init", "--preset", "article-2025", "--json").stdout)
+    assert begun["file"] == str(tmp_path / "data" / "policy.yaml")
+    assert (tmp_path / "data" / "policy.yaml").is_file()
+
+
+def test_a_misspelt_setting_is_an_error(dsn: str, tmp_path: Path) -> None:
+    run = runner({"LICET_DATABASE_URL": dsn, "LICET_DTA": str(tmp_path)})
+    what, hint = error(run("status", code=64))
+    assert what == "unknown setting `LICET_DTA`"
+    assert "LICET_DATA" in hint
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["status"], ["sweep"], ["explain", "ana"], ["release", "show", "x"], ["import", "x.jsonl", "--plan", "pro"]],
+    ids=" ".join,
+)
+def test_before_an_installation_is_made_nothing_is_made_silently(
+    run: Run, tmp_path: Path, arguments: list[str]
+) -> None:
+    what, hint = error(run(*arguments, code=64))
+    assert "there is no installation in" in what
+    assert "licet init" in hint
+    assert not (tmp_path / "data").exists()
+
+
+# Policy
+
+
+def test_the_cases_of_the_specification_pass() -> None:
+    result = CliRunner().invoke(main, ["policy", "test", str(CASES)])
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[-1] == "88 cases, 294 expectations, 0 differ"
+
+
+def test_a_difference_is_printed_expected_against_actual_and_exits_one(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(
+        "- case: silence\n  policy: article-2025\n"
+        "  events: [{at: 2025-09-01, do: open_account, account: ana, plan: pro, age: 30}]\n"
+        "  expect: [{at: 2025-09-02, account: ana, gate: open}]\n",
+        encoding="utf-8",
+    )
+    result = CliRunner().invoke(main, ["policy", "test", str(wrong)])
+    assert result.exit_code == 1
+    assert "expected `open`, actual `must_decide`" in result.stdout
+    assert result.stdout.splitlines()[-1] == "1 cases, 1 expectations, 1 differ"
+    answered = json.loads(CliRunner().invoke(main, ["policy", "test", str(wrong), "--json"]).stdout)
+    assert (answered["differ"], answered["differences"][0]["actual"]) == (1, "must_decide")
+
+
+def test_a_missing_file_is_named() -> None:
+    result = CliRunner().invoke(main, ["policy", "test", "nowhere.yaml"])
+    assert result.exit_code == 64
+    assert "nowhere.yaml" in error(result)[0]
+
+
+# From nothing to a release
+
+
+def test_a_second_installation_in_one_place_is_refused(simulated: Run) -> None:
+    what, hint = error(simulated("init", code=1))
+    assert what == "a policy has been applied already"
+    assert "licet policy apply" in hint
+
+
+def test_from_a_file_to_a_release_and_back(simulated: Run, tmp_path: Path) -> None:
+    run = simulated
+    file = chats(tmp_path / "c.jsonl", "c1", "c2")
+    choices = tmp_path / "choices.csv"
+    choices.write_text("account,time,allow\nana,2025-12-02,yes\n", encoding="utf-8")
+    first = run("import", file, "--account", "ana", "--plan", "pro", "--age", "30", "--choices", choices)
+    assert first.stdout.splitlines() == [
+        "4 turns read: 4 stored in 2 conversations, 0 here already; 1 account",
+        "1 recorded choice: 1 gave permission",
+    ]
+    again = run("import", file, "--account", "ana", "--plan", "pro", "--age", "30", "--choices", choices)
+    assert again.stdout.splitlines() == ["4 turns read: 0 stored in 0 conversations, 4 here already; 0 accounts"]
+    assert "1 pro" in run("status").stdout
+    built = json.loads(run("release", "build", "r", "--purpose", "improve_models", "--json").stdout)
+    assert built["manifest"]["counts"] == {"candidates": 4, "included": 4, "dropped": {}}
+    assert "usable now 2 of 2 rows" in run("release", "show", "r").stdout
+    assert run("release", "verify", "r").stdout == "0 contradictions\n"
+    explained = json.loads(run("explain", "ana", "--json").stdout)
+    assert explained["turns"]["improve_models"] == {"permitted": 4}
+    part = tmp_path / "data" / "releases" / "r" / built["manifest"]["parts"][0]["file"]
+    part.write_bytes(part.read_bytes()[:-1] + b"x")
+    assert "1 contradictions" in run("release", "verify", "r", code=1).stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["status"], ["sweep"], ["sweep", "--dry-run"], ["doctor"], ["policy", "test", str(CASES)], ["explain", "ana"],
+     ["release", "build", "r", "--purpose", "improve_models"], ["release", "show", "e"], ["release", "verify", "e"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_every_answer_can_be_had_as_json(simulated: Run, tmp_path: Path, arguments: list[str]) -> None:
+    simulated("import", chats(tmp_path / "c.jsonl", "c1"), "--account", "ana", "--plan", "pro")
+    simulated("release", "build", "e", "--purpose", "improve_models")
+    result = CliRunner(env={"LICET_DATA": str(tmp_path / "data"), **database(simulated)}).invoke(
+        main, [*arguments, "--json"]
+    )
+    assert result.exit_code in (0, 1), result.stderr
+    assert json.loads(result.stdout) is not None
+
+
+def database(run: Run) -> dict[str, str]:
+    """The environment that a runner was made with."""
+    environment: dict[str, str] = run.__closure__[0].cell_contents  # type: ignore[attr-defined]
+    return environment
+
+
+def test_a_plan_that_no_version_names_is_pointed_out(simulated: Run, tmp_path: Path) -> None:
+    file = chats(tmp_path / "c.jsonl", "c1")
+    assert "plan `prro` is in no policy version" in simulated("import", file, "--plan", "prro").stdout
+
+
+def test_an_import_must_say_whose_the_conversations_are(simulated: Run, tmp_path: Path) -> None:
+    what, hint = error(simulated("import", chats(tmp_path / "c.jsonl", "c1"), "--account", "ana", code=64))
+    assert what == "whose conversations are these?"
+    assert "--plan" in hint
+
+
+def test_what_could_not_be_read_is_listed_with_its_place_and_exits_one(simulated: Run, tmp_path: Path) -> None:
+    file = chats(tmp_path / "c.jsonl", "c1")
+    file.write_text(file.read_text() + "not json\n")
+    result = simulated("import", file, "--plan", "pro", code=1)
+    assert "2 stored" in result.stdout
+    assert f"{file}:2: " in result.stdout
+
+
+def test_a_mistake_in_a_file_of_accounts_names_line_and_key(simulated: Run, tmp_path: Path) -> None:
+    accounts = tmp_path / "accounts.csv"
+    accounts.write_text("account,plan\nana,Claude Pro\n")
+    what, hint = error(simulated("import", chats(tmp_path / "c.jsonl", "c1"), "--accounts", accounts, code=64))
+    assert what == f"{accounts}:2: key `plan`: `Claude Pro` is not a name"
+    assert hint
+
+
+def test_files_may_be_given_to_an_account_of_the_file_of_accounts(simulated: Run, tmp_path: Path) -> None:
+    accounts = tmp_path / "accounts.csv"
+    accounts.write_text("account,plan\nana,pro\n")
+    file = chats(tmp_path / "c.jsonl", "c1")
+    assert "2 stored" in simulated("import", file, "--accounts", accounts, "--account", "ana").stdout
+
+
+def test_an_unknown_id_is_answered_as_one_that_never_was(simulated: Run, tmp_path: Path) -> None:
+    simulated("import", chats(tmp_path / "c.jsonl", "c1"), "--account", "ana", "--plan", "pro")
+    known = json.loads(simulated("explain", "ana", "--json").stdout)["account"]
+    other = known[:-1] + ("0" if known[-1] != "0" else "1")
+    for name in (other, "acc_zz", "acc_"):
+        assert error(simulated("explain", name, code=1)) == (f"no account `{name}`", "")
+    for name in ("conv_" + "0" * 32, "conv_x"):
+        assert error(simulated("explain", name, code=1)) == (f"no conversation `{name}`", "")
+    for name in ("turn_x", "turn_" + "0" * 32):
+        assert error(simulated("explain", name, code=1)) == (f"no turn `{name}`", "")
+    assert error(simulated("explain", "nobody", code=1))[0] == "no account, conversation or turn `nobody`"
+    assert error(simulated("release", "show", "nothing", code=1))[0] == "no release `nothing`"
+
+
+def test_a_dry_run_counts_and_touches_nothing(simulated: Run, tmp_path: Path) -> None:
+    simulated("import", chats(tmp_path / "c.jsonl", "c1"), "--account", "ana", "--plan", "pro")
+    at = ("--at", "2026-03-01")
+    dry = simulated("sweep", "--dry-run", *at).stdout
+    assert dry.startswith("would erase 2 turns in 1 segments")
+    assert simulated("sweep", "--dry-run", *at).stdout == dry
+    assert "2 turns of 1 conversations" in simulated("status", *at).stdout
+    assert simulated("sweep", *at).stdout == dry.replace("would erase", "erased")
+    assert simulated("sweep", "--dry-run", *at).stdout.startswith("would erase 0 turns")
+
+
+def test_a_moment_can_be_given_on_a_simulated_clock_only(run: Run, tmp_path: Path) -> None:
+    run("init")
+    assert "runs on the real one" in error(run("status", "--at", "2025-12-01", code=64))[0]
+    save(tmp_path / "data", Clock(instant("2030-01-01")))
+    result = run("status", "--at", "2031-01-01")
+    assert "(simulated clock: 2031-01-01T00:00:00Z)" in result.stderr
+    assert "simulated" not in result.stdout
+    assert "is not a time" in error(run("status", "--at", "soon", code=64))[0]
+
+
+def test_a_demonstration_clears_no_folder_but_its_own(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.txt").write_text("years of work")
+    what, hint = error(run("demo", "--accounts", "50", "--data", tmp_path / "thesis", code=64))
+    assert "is not the folder of a demonstration" in what
+    assert "--data" in hint
+    assert (tmp_path / "thesis" / "chapter.txt").read_text() == "years of work"
+
+
+# The installed command
+
+
+def licet(*arguments: str | Path, data: Path, **more: Any) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("LICET_")}
+    command = [str(LICET), *map(str, arguments)]
+    return subprocess.run(
+        command, env={**environment, "LICET_DATA": str(data)}, capture_output=True, text=True, check=False, timeout=120, **more
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with an installation of its own, its embedded database kept running meanwhile."""
+    data = tmp_path_factory.mktemp("installed") / "data"
+    assert licet("init", data=data).returncode == 0
+    assert json.loads(licet("db", "start", "--json", data=data).stdout)["running"] is True
+    yield data
+    assert licet("db", "stop", data=data).returncode == 0
+
+
+def test_a_reader_that_leaves_early_is_no_error(installed: Path) -> None:
+    command = f"{LICET} status | head -1"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"], env={**os.environ, "LICET_DATA": str(installed)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout.startswith("policy     strict")
+    assert done.stderr == ""
+
+
+def many(path: Path, count: int) -> Path:
+    """Conversations of today, more than are brought in in a moment."""
+    now = time.time() - 3600
+    with path.open("w", encoding="utf-8") as file:
+        for n in range(count):
+            said = [{"role": "user", "content": f"question {n}"}, {"role": "assistant", "content": f"answer {n}"}]
+            file.write(json.dumps({"conversation_id": f"c{n}", "created_at": now + n / 1000, "messages": said}) + "\n")
+    return path
+
+
+def interrupted(*arguments: str | Path, data: Path, when: Callable[[], bool]) -> tuple[int, str]:
+    """Runs the command, and presses Ctrl-C when it is time: the terminal tells every process of the group."""
+    environment = {**os.environ, "LICET_DATA": str(data)}
+    command = [str(LICET), *map(str, arguments)]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as running:
+        while running.poll() is None and not when():
+            time.sleep(0.02)
+        if running.poll() is None:
+            os.killpg(running.pid, signal.SIGINT)
+        _, said = running.communicate(timeout=60)
+    return running.returncode, said
+
+
+def test_an_interrupted_import_keeps_what_it_stored_and_goes_on(installed: Path, tmp_path: Path) -> None:
+    file = many(tmp_path / "many.jsonl", 12_000)
+
+    def stored() -> bool:
+        told = licet("status", "--json", data=installed)
+        return told.returncode == 0 and json.loads(told.stdout)["turns_kept"] > 0
+
+    arguments = ("import", file, "--account", "kim", "--plan", "pro", "--age", "30")
+    code, said = interrupted(*arguments, data=installed, when=stored)
+    assert (code, said.strip()[:18]) == (130, "error: interrupted")
+    kept = json.loads(licet("status", "--json", data=installed).stdout)["turns_kept"]
+    assert 0 < kept < 24_000
+    done = licet(*arguments, data=installed)
+    assert done.stdout.startswith(f"24,000 turns read: {24_000 - kept:,} stored")
+    assert json.loads(licet("status", "--json", data=installed).stdout)["turns_kept"] == 24_000
+
+
+def test_an_interrupted_release_leaves_nothing_and_starts_over(installed: Path, tmp_path: Path) -> None:
+    assert (
+        licet(
+            "import", many(tmp_path / "many.jsonl", 6_000), "--account", "lou", "--plan", "pro", data=installed
+        ).returncode
+        == 0
+    )
+    folder = installed / "releases" / "ctrl-c"
+    arguments = ("release", "build", "ctrl-c", "--purpose", "improve_models")
+    code, said = interrupted(*arguments, data=installed, when=folder.exists)
+    assert (code, said.strip()[:18]) == (130, "error: interrupted")
+    assert licet("release", "verify", "ctrl-c", data=installed).returncode != 0
+    assert licet(*arguments, data=installed).returncode == 0
+    assert licet("release", "verify", "ctrl-c", data=installed).stdout == "0 contradictions\n"
+
+
+def test_a_sentence_that_was_brought_in_lies_nowhere_in_clear(installed: Path, tmp_path: Path) -> None:
+    file = tmp_path / "planted.jsonl"
+    messages = [{"role": "user", "content": PLANTED, "id": PLANTED}]
+    line = {"conversation_id": PLANTED, "title": PLANTED, "created_at": time.time() - 60, "messages": messages}
+    file.write_text(json.dumps(line) + "\n")
+    assert "1 stored" in licet("import", file, "--account", PLANTED, "--plan", "pro", data=installed).stdout
+    control = installed / "control.txt"
+    control.write_text(PLANTED)
+    files = [path for path in installed.rglob("*") if path.is_file()]
+    holding = [path for path in files if PLANTED.encode() in path.read_bytes()]
+    control.unlink()
+    assert holding == [control]
+    assert len(files) > 100
+    assert list((installed / "spool").iterdir()) == []

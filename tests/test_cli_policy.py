@@ -1,0 +1,359 @@
+"""A change of policy as counsel makes it: `diff`, `plan`, `apply`, and the schema that an editor checks the file with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+from jsonschema import Draft202012Validator
+
+from licet.cli import main
+from licet.demo.stage import Clock, save
+from licet.policy.file import PRESETS, preset, preset_text, schema_text
+from licet.policy.period import instant, parse_period
+from licet.policy.state import Role
+from licet.store.connect import Pool
+from licet.vault import commands as do
+from licet.vault.plan import PLAN_DAYS_MAX
+
+from .installed import House
+from .policy import test_file
+
+NOW = instant("2025-09-20")
+FIRST_DAY = instant("2025-10-01")
+
+
+class Counsel:
+    """A house of people, and the command on its folder, on the clock of the house."""
+
+    def __init__(self, house: House, folder: Path, dsn: str) -> None:
+        self.house, self.folder = house, folder
+        self.environment = {"LICET_DATABASE_URL": dsn, "LICET_DATA": str(folder)}
+
+    def run(self, *arguments: str | Path, code: int = 0) -> Result:
+        save(self.folder, Clock(self.house.now))
+        result = CliRunner(env=self.environment).invoke(main, ["policy", *map(str, arguments)])
+        assert result.exit_code == code, (result.stdout, result.stderr, result.exception)
+        return result
+
+    def json(self, *arguments: str | Path, code: int = 0) -> Any:
+        return json.loads(self.run(*arguments, "--json", code=code).stdout)
+
+    def refused(self, *arguments: str | Path) -> tuple[str, str]:
+        """The error and the hint of a command that changes nothing, versions least of all."""
+        before = self.house.dump()
+        lines = self.run(*arguments, code=1).stderr.splitlines()
+        assert self.house.dump() == before
+        error, hint = [line for line in lines if not line.startswith("(simulated")]
+        assert error.startswith("error: ") and hint.startswith("hint: ")
+        return error.removeprefix("error: "), hint.removeprefix("hint: ")
+
+    def file(self, name: str = "new", **changes: Any) -> Path:
+        """A version of `article-2025` from the first day of October on; ``keep`` and ``scope`` are laid over."""
+        document = yaml.safe_load(preset_text("article-2025"))
+        document |= {"version": name, "effective": FIRST_DAY.date(), "decide_by": None, "material": False}
+        for key, value in changes.items():
+            document[key] = {**document[key], **value} if isinstance(value, dict) else value
+        path = self.folder / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+        return path
+
+    def versions(self) -> list[str]:
+        return [version for (version,) in self.house.query("SELECT version FROM policies ORDER BY number")]
+
+    def dates(self) -> dict[str, list[Any]]:
+        """What is stored of each chat: the dates of its segments."""
+        names = {conversation: chat for chat, conversation in self.house.chats.items()}
+        found: dict[str, list[Any]] = {chat: [] for chat in names.values()}
+        rows = self.house.query("SELECT conversation_id, keep_until FROM segments ORDER BY conversation_id, segment")
+        for conversation, until in rows:
+            found[names[conversation]].append(until)
+        return found
+
+
+@pytest.fixture
+def counsel(pool: Pool, dsn: str, tmp_path: Path) -> Iterator[Counsel]:
+    """Ana allows, Ben refuses, Max of plan `max` allows; each has written, and Ben's chat is due on the first day."""
+    house = House(pool, tmp_path, at=instant("2025-08-29"))
+    for name, plan, allow in (("ana", "pro", True), ("ben", "pro", False), ("max", "max", True)):
+        house.open(name, plan=plan, allow=allow)
+    house.passes(3)
+    for name in house.accounts:
+        house.talk(name, f"{name}-1")
+    house.say("ana", "ana-1", "what the tool says", Role.tool, origin="connector")
+    house.now = NOW
+    house.talk("ana", "ana-2")
+    yield Counsel(house, tmp_path, dsn)
+
+
+def test_a_plan_exits_2_with_changes_and_0_without_and_changes_nothing_but_the_plan_it_keeps(counsel: Counsel) -> None:
+    same = counsel.folder / "same.yaml"
+    same.write_text("# the terms in force, with a comment\n" + preset_text("article-2025"), encoding="utf-8")
+    before = counsel.house.dump()
+    assert "the two versions mean the same" in counsel.run("plan", same).stdout.lower()
+    assert counsel.json("plan", same)["plan"]["changes"] == []
+    text = counsel.run("plan", counsel.file(scope={"plans": ["free", "pro"]}), code=2).stdout
+    after = counsel.house.dump()
+    assert before.pop("policy_plans") != after.pop("policy_plans")
+    assert after == before
+    for told in (
+        "  - scope.plans: max -> nothing",
+        "The new version narrows `scope.plans` (drops max)",
+        "  - 1 permissions end",
+        "  - 2 stored turns leave improve_models (6 -> 4)",
+        "  - 1 segments will be erased sooner",
+        "nothing was changed",
+    ):
+        assert told in text, text
+
+
+def test_a_plan_counts_turns_by_their_origin(counsel: Counsel) -> None:
+    """Three segments stay permitted; what leaves is what the assistant said, and a tool's output never was in."""
+    file = counsel.file(origins=["typed"])
+    rows = counsel.json("plan", file, code=2)["plan"]["purposes"]["improve_models"]
+    assert rows == {"before": 6, "after": 3, "entering": 0, "leaving": 3}
+
+
+def test_a_plan_forecasts_the_sealed_bytes_that_stay(counsel: Counsel) -> None:
+    plan = counsel.json("plan", counsel.file(scope={"plans": ["free", "pro"]}), code=2)["plan"]
+    sizes = counsel.house.query("SELECT account_id, sum(octet_length(sealed))::int FROM bodies GROUP BY 1")
+    total = sum(size for _, size in sizes)
+    of_ben, of_max = (dict(sizes)[counsel.house.accounts[name]] for name in ("ben", "max"))
+    assert plan["kept_before"] == dict.fromkeys(("now", "30 days", "a year"), total - of_ben) | {"5 years": 0}
+    rest = total - of_ben - of_max
+    assert plan["kept_after"] == {"now": total - of_ben, "30 days": rest, "a year": rest, "5 years": 0}
+
+
+def test_what_was_planned_is_applied_once_with_who_hash_and_day(counsel: Counsel) -> None:
+    file = counsel.file(keep={"opted_in": "P3Y"})
+    planned = counsel.json("plan", file, "--by", "counsel", code=2)
+    applied = counsel.json("apply", file, "--by", "counsel")
+    assert applied["sha256"] == planned["sha256"]
+    assert (applied["number"], applied["version"], applied["effective"]) == (1, "new", "2025-10-01T00:00:00Z")
+    row = counsel.house.query("SELECT encode(sha256, 'hex'), applied_by, applied_at FROM policies WHERE number = 1")[0]
+    assert row == (planned["sha256"], "counsel", NOW)
+    assert counsel.house.query("SELECT payload FROM outbox WHERE entry = 'policy_applied'")[-1][0].count(row[0]) == 1
+    assert (counsel.folder / "policy.yaml").read_text(encoding="utf-8") == file.read_text(encoding="utf-8")
+    counsel.run("apply", file, code=1)
+    assert counsel.versions() == ["2025-08-28", "new"]
+
+
+def test_apply_refuses_without_a_plan_of_this_very_text(counsel: Counsel) -> None:
+    file = counsel.file(keep={"opted_in": "P3Y"})
+    error, hint = counsel.refused("apply", file)
+    assert "has no plan" in error and "licet policy plan" in hint
+    counsel.run("plan", file, code=2)
+    counsel.file(keep={"opted_in": "P2Y"})
+    assert "changed since it was planned" in counsel.refused("apply", file)[0]
+    counsel.file(keep={"opted_in": "P3Y"})
+    counsel.run("apply", file)
+
+
+def test_apply_refuses_a_plan_drawn_before_another_version_or_too_long_ago(counsel: Counsel) -> None:
+    one = counsel.file("one", keep={"opted_in": "P3Y"})
+    two = counsel.file("two", keep={"opted_in": "P2Y"}, effective=FIRST_DAY.date() + timedelta(days=20))
+    counsel.run("plan", two, code=2)
+    counsel.run("plan", one, code=2)
+    counsel.run("apply", one)
+    assert "another was applied since" in counsel.refused("apply", two)[0]
+    counsel.run("plan", two, code=2)
+    counsel.house.passes(PLAN_DAYS_MAX)
+    counsel.house.now += timedelta.resolution
+    assert "older than 7 days" in counsel.refused("apply", two)[0]
+    counsel.house.now -= timedelta.resolution
+    counsel.run("apply", two)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"name": "2025-08-28", "keep": {"opted_in": "P3Y"}}, "`2025-08-28` is applied already, and this file means"),
+        ({"effective": "2025-08-28"}, "`new` is not newer than `2025-08-28`"),
+        ({"effective": "2025-09-19"}, "`new` would be effective in the past"),
+        ({"keep": {"opted_in": "P6Y"}}, "`new` widens what may be used or kept, and is not material"),
+        ({"origins": ["typed", "upload", "assistant", "connector"]}, "widens what may be used or kept"),
+    ],
+)
+def test_neither_plan_nor_apply_takes_what_is_not_newer_or_widens_unasked(
+    counsel: Counsel, changes: dict[str, Any], told: str
+) -> None:
+    file = counsel.file(**changes)
+    for command in ("plan", "apply"):
+        error, hint = counsel.refused(command, file)
+        assert told in error and hint
+    assert counsel.versions() == ["2025-08-28"]
+
+
+# The deadline of the version in force
+
+
+def dated(counsel: Counsel, decide_by: str) -> Path:
+    path = counsel.folder / "dated.yaml"
+    text = preset_text("article-2025").replace("decide_by: 2025-09-28", f"decide_by: {decide_by}")
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("day", ["2025-10-08", "null"])
+def test_the_version_in_force_is_amended_by_a_later_deadline_or_none(counsel: Counsel, day: str) -> None:
+    file = dated(counsel, day)
+    counsel.house.now = instant("2025-09-30")
+    counsel.house.open("old")
+    plan = counsel.json("plan", file, code=2)["plan"]
+    assert [change["key"] for change in plan["changes"]] == ["decide_by"]
+    counsel.run("apply", file)
+    assert counsel.versions() == ["2025-08-28"]
+    counsel.run("apply", dated(counsel, "2025-09-28"), code=1)
+
+
+def test_an_earlier_deadline_is_refused_and_the_error_says_why(counsel: Counsel) -> None:
+    for command in ("plan", "apply"):
+        error, hint = counsel.refused(command, dated(counsel, "2025-09-20"))
+        assert error == ("version `2025-08-28` was applied with `2025-09-28` to decide by, and `2025-09-20` is earlier")
+        assert "told how long they may wait" in hint
+
+
+def test_the_deadline_alone_can_be_amended(counsel: Counsel) -> None:
+    file = dated(counsel, "2025-10-28")
+    file.write_text(file.read_text("utf-8").replace("deleted: P30D", "deleted: P20D"), encoding="utf-8")
+    error, hint = counsel.refused("plan", file)
+    assert "this file means something else" in error
+    assert "only `decide_by`" in hint
+
+
+# What is stored
+
+
+def test_a_version_changes_no_stored_date_but_shorten_stored_does_and_can_be_repeated(counsel: Counsel) -> None:
+    file = counsel.file(keep={"opted_in": "P10D", "opted_out": "P7D"})
+    house, before = counsel.house, counsel.dates()
+    planned = counsel.json("plan", file, code=2)["plan"]
+    assert counsel.json("apply", file)["shortened"] == 0
+    assert counsel.dates() == before
+    said = {
+        "ana-1": instant("2025-09-01"),
+        "ben-1": instant("2025-09-01"),
+        "max-1": instant("2025-09-01"),
+        "ana-2": NOW,
+    }
+    shortened = counsel.json("apply", file, "--shorten-stored")["shortened"]
+    assert shortened == planned["shortened_on_request"] == 3  # Ben's lies there already
+    for chat, last in said.items():
+        period = parse_period("P7D" if chat == "ben-1" else "P10D")
+        assert set(counsel.dates()[chat]) == {max(FIRST_DAY, period.after(last))}, chat
+    assert counsel.json("apply", file, "--shorten-stored")["shortened"] == 0
+    told = house.query("SELECT account_id FROM outbox WHERE entry = 'shortened'")
+    assert sorted(account for (account,) in told) == sorted(house.accounts[name] for name in ("ana", "max"))
+
+
+def test_what_is_kept_out_or_withdrawn_comes_to_the_period_of_a_refusal(counsel: Counsel) -> None:
+    file = counsel.file(keep={"opted_in": "P40D", "opted_out": "P7D"})
+    counsel.house.about(do.Narrow, "ana", "ana-1")
+    counsel.house.choose("max", False)
+    counsel.run("plan", file, code=2)
+    counsel.run("apply", file, "--shorten-stored")
+    for chat, until in {"ana-1": FIRST_DAY, "max-1": FIRST_DAY, "ana-2": parse_period("P40D").after(NOW)}.items():
+        assert set(counsel.dates()[chat]) == {until}, chat
+
+
+def test_what_was_shortened_is_erased_on_the_day_that_was_announced_and_not_before(counsel: Counsel) -> None:
+    file = counsel.file(keep={"opted_in": "P10D", "opted_out": "P7D"})
+    counsel.run("plan", file, code=2)
+    counsel.house.about(do.Hold, "max", "max-1", matter="case")
+    counsel.run("apply", file, "--shorten-stored")
+    for at, left in ((FIRST_DAY - timedelta.resolution, 4), (FIRST_DAY, 1)):
+        counsel.house.now = at
+        save(counsel.folder, Clock(at))
+        swept = CliRunner(env=counsel.environment).invoke(main, ["sweep"])
+        assert swept.exit_code == 0, swept.output
+        assert counsel.house.query("SELECT count(*) FROM segments WHERE erased_at IS NULL")[0][0] == left
+    kept = counsel.house.query("SELECT conversation_id FROM segments WHERE erased_at IS NULL")
+    assert kept == [(counsel.house.chats["max-1"],)]
+
+
+# Files side by side
+
+
+def test_diff_exits_2_with_changes_and_0_without(counsel: Counsel) -> None:
+    one, two = counsel.file("one"), counsel.file("two", scope={"plans": ["free", "max", "work"]}, material=True)
+    told = counsel.run("diff", one, two, code=2).stdout.splitlines()
+    assert "+ scope.plans: nothing -> work" in told and "- scope.plans: pro -> nothing" in told
+    assert "~ material: False -> True" in told
+    assert told[-1].startswith("The new version widens `scope.plans` (adds work), and narrows")
+    assert counsel.run("diff", one, one).stdout.strip() == "The two versions mean the same."
+
+
+# The schema
+
+
+def as_an_editor_reads_it(text: str) -> Any:
+    """YAML 1.2, as editors do: a day is text."""
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    Loader.yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in rules if not tag.endswith("timestamp")]
+        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    return yaml.load(text, Loader=Loader)
+
+
+VALIDATOR = Draft202012Validator(json.loads(schema_text()), format_checker=Draft202012Validator.FORMAT_CHECKER)
+# What no schema can see: one key given twice, an alias, a tag, text that YAML 1.1 alone takes for a day, an order of days.
+BEYOND_A_SCHEMA = (
+    "is given twice", "uses an alias", "has the tag", "`2025-08-28` is not text", "is before `effective`",
+    "holds a key that is not a name",
+)  # fmt: skip
+(MISTAKES,) = (
+    mark.args[1] for mark in test_file.test_a_mistake_is_told_with_its_file_line_key_and_mend.pytestmark
+)  # fmt: skip
+
+
+def test_the_schema_is_one_and_is_what_the_command_prints() -> None:
+    Draft202012Validator.check_schema(json.loads(schema_text()))
+    assert json.loads(CliRunner().invoke(main, ["policy", "schema"]).stdout) == json.loads(schema_text())
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_schema_accepts_the_presets_as_files_and_as_documents(name: str) -> None:
+    assert list(VALIDATOR.iter_errors(as_an_editor_reads_it(preset_text(name)))) == []
+    assert list(VALIDATOR.iter_errors(preset(name).document())) == []
+
+
+@pytest.mark.parametrize(("right", "wrong", "line", "key", "told", "mend"), MISTAKES)
+def test_the_schema_rejects_what_the_file_rejects(
+    right: str, wrong: str, line: int, key: str, told: str, mend: str
+) -> None:
+    if any(beyond in told for beyond in BEYOND_A_SCHEMA):
+        pytest.skip("no schema can see it")
+    errors = list(VALIDATOR.iter_errors(as_an_editor_reads_it(test_file.ARTICLE.replace(right, wrong))))
+    assert errors, told
+    places = {".".join(map(str, error.absolute_path)) for error in errors}
+    assert any(key.startswith(place) or place.startswith(key) for place in places), (key, places)
+
+
+@pytest.mark.parametrize("effective", ["2026-01-10T12:00:00Z", "2026-01-10 12:00:00+02:00", "2026-01-10T12:00+0200"])
+def test_the_schema_takes_every_instant_that_the_file_takes(effective: str) -> None:
+    instant(effective)
+    assert list(VALIDATOR.iter_errors(preset("strict").document() | {"effective": effective})) == []
+
+
+@pytest.mark.parametrize(
+    "period", ["P1D", "P05D", "P36600D", "P100Y", "P1200M", "P101Y", "P0D", "P00M", "P000Y", "P1H"]
+)
+def test_the_schema_takes_a_period_where_the_file_does_up_to_the_bound_in_months(period: str) -> None:
+    document = preset("strict").document()
+    accepted = VALIDATOR.is_valid(document | {"keep": document["keep"] | {"opted_in": period}})
+    try:
+        parse_period(period)
+    except ValueError:
+        assert not accepted or period == "P1200M"
+    else:
+        assert accepted

@@ -1,0 +1,265 @@
+"""The demonstration keeps its promises, can fail to, tells the same story twice, and does the same on anybody's files."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from licet import service
+from licet.demo import checks, clock_of, play_files, play_town, town
+from licet.demo.checks import check_all
+from licet.demo.stage import Promise, Report
+from licet.errors import UsageError
+from licet.policy.period import instant
+from licet.store.connect import transaction
+
+SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
+DATA = Path(os.environ.get("LICET_TEST_DATA") or SHARED)
+FIXTURES = Path(__file__).parent / "intake" / "fixtures"
+ACCOUNTS = 120
+
+
+@dataclasses.dataclass
+class Played:
+    """A town that was played, with what its promises were checked on."""
+
+    report: Report
+    lines: list[str]
+    here: service.Installation
+    checked: tuple[Any, ...]
+
+    def again(self) -> list[Promise]:
+        """The promises, on what is stored now."""
+        return check_all(self.here, *self.checked)
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+    """A small town, its installation open again; what the demonstration checks with is kept as it calls for it."""
+    folder = tmp_path_factory.mktemp("town") / "demo"
+    lines: list[str] = []
+    kept: list[Any] = []
+
+    def keeping(_here: service.Installation, *checked: Any) -> list[Promise]:
+        kept.extend(checked)
+        return check_all(_here, *checked)
+
+    report = play_town(folder, population=ACCOUNTS, say=lines.append, check=keeping)
+    now = clock_of(folder)
+    assert now is not None
+    with service.installation(service.Config(data=folder), lambda: now) as here:
+        yield Played(report, lines, here, tuple(kept))
+
+
+def broken(promises: list[Promise]) -> list[str]:
+    return [promise.text for promise in promises if not promise.kept]
+
+
+def test_a_small_town_keeps_every_promise(played: Played) -> None:
+    assert played.report.kept
+    assert len(played.report.promises) == 10
+    assert broken(list(played.report.promises)) == []
+    assert any("10 promises checked, 0 broken" in line for line in played.lines)
+
+
+def test_the_same_seed_tells_the_same_story(played: Played, tmp_path: Path) -> None:
+    lines: list[str] = []
+    play_town(tmp_path / "demo", population=ACCOUNTS, say=lines.append)
+    ours, theirs = (
+        [line for line in told if "demo" not in line and "MB" not in line] for told in (played.lines, lines)
+    )
+    assert ours == theirs
+    assert len(ours) > 15
+
+
+# Each promise can be broken. What a test breaks it mends, for the next.
+
+
+def test_a_release_of_another_size_than_the_rule_permits_breaks_a_promise(played: Played) -> None:
+    expected = played.checked[0].expected
+    expected["october"] -= 1
+    try:
+        assert broken(played.again()) == ["release october holds exactly what might be used, and is what was sealed"]
+    finally:
+        expected["october"] += 1
+
+
+def test_a_flipped_byte_of_a_part_breaks_a_promise(played: Played) -> None:
+    built = played.checked[1][1]
+    part = built.folder / built.manifest.parts[0].file
+    whole = part.read_bytes()
+    part.write_bytes(bytes([whole[0] ^ 1]) + whole[1:])
+    try:
+        assert broken(played.again()) == ["release december holds exactly what might be used, and is what was sealed"]
+    finally:
+        part.write_bytes(whole)
+
+
+def test_a_body_left_behind_breaks_a_promise(played: Played) -> None:
+    key = "(account_id, conversation_id, segment)"
+    erased = "SELECT account_id, conversation_id, segment, first_turn FROM segments WHERE erased_at IS NOT NULL LIMIT 1"
+    with transaction(played.here.pool) as tx:
+        row = tx.execute(erased).fetchone()
+        assert row is not None
+        account, conversation, segment, turn = row
+        tx.execute(
+            "INSERT INTO bodies (account_id, conversation_id, turn, segment, sealed) VALUES (%s, %s, %s, %s, 'x')",
+            [account, conversation, turn, segment],
+        )
+    try:
+        assert broken(played.again()) == ["what was erased has neither a key nor a byte left"]
+    finally:
+        with transaction(played.here.pool) as tx:
+            tx.execute(f"DELETE FROM bodies WHERE {key} = (%s, %s, %s)", [account, conversation, segment])
+
+
+def test_a_sentence_in_clear_breaks_a_promise(played: Played) -> None:
+    leak = played.here.config.data / "postgres" / "forgotten.log"
+    leak.write_text(f"statement: {town.PLANTED}")
+    try:
+        assert broken(played.again()) == ["a sentence said in a chat lies nowhere in clear"]
+    finally:
+        leak.unlink()
+
+
+def test_a_grant_given_back_behind_the_rules_back_breaks_a_promise(played: Played) -> None:
+    left = played.checked[3]
+    restore = "UPDATE accounts SET (standing, grant_no) = (%s, %s) WHERE account_id = %s"
+    with transaction(played.here.pool) as tx:
+        before = tx.execute(
+            "SELECT standing, grant_no, grants FROM accounts WHERE account_id = %s", [left.id]
+        ).fetchone()
+        assert before is not None
+        tx.execute(restore, ["granted", before[2], left.id])
+    try:
+        assert broken(played.again()) == ["every turn has a dated answer, and the vault's is that of the bare rule"]
+    finally:
+        with transaction(played.here.pool) as tx:
+            tx.execute(restore, [before[0], before[1], left.id])
+
+
+def test_rows_of_somebody_that_come_out_break_a_promise(played: Played) -> None:
+    """Held against somebody who did not withdraw, the promise does not hold."""
+    town_, built, copy, _, planted = played.checked
+    with transaction(played.here.pool) as tx:
+        granted = tx.execute(
+            """SELECT a.account_id FROM accounts a JOIN release_rows x USING (account_id)
+                JOIN releases r USING (release_id) WHERE r.name = 'october' AND a.grant_no IS NOT NULL
+                GROUP BY 1 ORDER BY count(*) DESC LIMIT 1"""
+        ).fetchone()
+    assert granted is not None
+    stays = next(person for person in town_.people if person.account == granted[0])
+    promises = check_all(played.here, town_, built, copy, stays, planted)
+    assert broken(promises) == ["rows of somebody who withdrew come out of no copy"]
+
+
+def test_what_was_broken_was_mended(played: Played) -> None:
+    assert broken(played.again()) == []
+
+
+def test_a_file_is_searched_across_the_edges_of_what_is_read_at_once(tmp_path: Path) -> None:
+    needle = town.PLANTED.encode()
+    file = tmp_path / "file"
+    for before in (0, 1, checks.READ_BYTES - 20, checks.READ_BYTES, 2 * checks.READ_BYTES - 1):
+        file.write_bytes(b"x" * before + needle + b"x" * 50)
+        assert checks._holds(file, needle)
+        file.write_bytes(b"x" * before + needle[:-1])
+        assert not checks._holds(file, needle)
+
+
+# Anybody's files
+
+
+def told(folder: Path, *paths: Path, allow: str | None = None) -> tuple[Report, str]:
+    lines: list[str] = []
+    report = play_files(
+        folder, paths, plan="pro", age=30, allow_from=instant(allow) if allow else None, say=lines.append
+    )
+    return report, "\n".join(lines)
+
+
+@pytest.mark.parametrize("name", ["claude-code", "chatgpt", "messages"])
+@pytest.mark.parametrize("allow", [None, "2020-01-01"])
+def test_files_of_each_format_are_answered_for(tmp_path: Path, name: str, allow: str | None) -> None:
+    report, said = told(tmp_path / "demo", FIXTURES / name, allow=allow)
+    assert report.kept, said
+    assert ("permission: never given" in said) == (allow is None)
+    assert "0 rows of 0 turns" in said if allow is None else "(permitted)" in said
+    assert clock_of(tmp_path / "demo") is not None
+
+
+def samples() -> Iterator[tuple[str, Callable[[Path], Path]]]:
+    for name in ("claude-code", "claude-code-2", "chatgpt"):
+        yield name, lambda _folder, name=name: DATA / "export-formats" / name  # type: ignore[misc]
+    yield "tau-bench", tau_bench
+    yield "swe-agent", swe_agent
+
+
+def tau_bench(folder: Path) -> Path:
+    """Dialogues with tools, as messages without times."""
+    path = folder / "tau.jsonl"
+    found = sorted((DATA / "tau-bench-traj").glob("*few_shot*.jsonl.gz"))
+    with path.open("w", encoding="utf-8") as file:
+        for source in found:
+            for line in gzip.decompress(source.read_bytes()).decode().splitlines():
+                shown = json.loads(line)["messages_display"]
+                said = [
+                    part.partition(": ") for part in shown.split("\n") if part.startswith(("user: ", "assistant: "))
+                ]
+                messages = [{"role": role, "content": text} for role, _, text in said]
+                file.write(json.dumps({"messages": messages}) + "\n")
+    return path
+
+
+def swe_agent(folder: Path) -> Path:
+    """Coding trajectories, as messages without times."""
+    path = folder / "swe.jsonl"
+    with path.open("w", encoding="utf-8") as file:
+        for source in sorted((DATA / "swe-agent-traj").glob("*.traj.gz")):
+            with gzip.open(source, "rt", encoding="utf-8") as packed:
+                history = json.load(packed)["history"]
+            messages = [{"role": one["role"], "content": one["content"]} for one in history if one.get("content")]
+            file.write(json.dumps({"messages": messages}) + "\n")
+    return path
+
+
+@pytest.mark.parametrize(("name", "made"), list(samples()), ids=[name for name, _ in samples()])
+def test_real_samples_make_a_release_with_permission(tmp_path: Path, name: str, made: Callable[[Path], Path]) -> None:
+    if not DATA.is_dir():
+        pytest.skip(f"the sample of {name} is not here: set LICET_TEST_DATA to the folder that holds it")
+    report, said = told(tmp_path / "demo", made(tmp_path), allow="2020-01-01")
+    assert report.kept, said
+    assert "(permitted)" in said
+    assert "rows of 0 turns" not in said
+
+
+def test_real_samples_make_an_empty_release_without_permission(tmp_path: Path) -> None:
+    if not DATA.is_dir():
+        pytest.skip("the samples are not here: set LICET_TEST_DATA to the folder that holds them")
+    report, said = told(tmp_path / "demo", *(made(tmp_path) for _, made in samples()))
+    assert report.kept, said
+    assert "kept in 0 conversations" not in said
+    assert "0 rows of 0 turns" in said
+
+
+def test_a_folder_that_is_no_demonstration_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "file").write_text("kept")
+    with pytest.raises(UsageError, match="is not the folder of a demonstration"):
+        told(tmp_path / "mine", FIXTURES / "messages")
+    assert (tmp_path / "mine" / "file").read_text() == "kept"
+
+
+def test_a_second_demonstration_takes_the_place_of_the_first(tmp_path: Path) -> None:
+    told(tmp_path / "demo", FIXTURES / "messages")
+    _, said = told(tmp_path / "demo", FIXTURES / "chatgpt")
+    assert said.startswith("clearing the earlier demonstration")
+    shutil.rmtree(tmp_path / "demo")

@@ -1,0 +1,220 @@
+"""The source holds itself to the house rules: sizes, names, clocks, leftovers, and what the repository may not name."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import subprocess
+import tokenize
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SRC = ROOT / "src" / "licet"
+MODULE_LINES_MAX = 800
+FUNCTION_LINES_MAX = 70
+# Longer, each with its reason.
+LONGER = {"verifier.py": "strangers run it alone: one file, which shares no code with the writer"}
+
+# The edge: the only modules that may read a clock, each with its reason.
+CLOCKS = {
+    "cli.py": "a command acts now",
+    "service.py": "a verb acts now unless its caller says when",
+    "web": "a request arrives now",
+}
+# The only modules that may write to standard output: the command, the demo, and the verifier that strangers run alone.
+PRINTS = {"cli.py", "demo.py", "verifier.py"}
+
+# Words that name nothing. Standard names of others (`handle` of a framework, say) are not definitions of ours.
+EMPTY_WORDS = {"user_data", "manager", "util", "utils", "helper", "helpers", "process", "handle", "info"}
+
+SKIPPED_FOLDERS = {".git", ".venv", "__pycache__", "licet-data", "build", "dist", "node_modules"}
+
+
+@cache
+def tracked() -> tuple[Path, ...]:
+    """The files of the repository, or of the folder where it came without its history."""
+    try:
+        command = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        listed = subprocess.run(command, capture_output=True, check=True, text=True).stdout.split("\0")
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        listed = [str(path.relative_to(ROOT)) for path in ROOT.rglob("*")]
+    paths = [ROOT / name for name in listed if name and not SKIPPED_FOLDERS & set(Path(name).parts)]
+    return tuple(path for path in paths if path.is_file() and not any(p.startswith(".mypy") for p in path.parts))
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"), str(path))
+
+
+def python(folder: Path) -> list[Path]:
+    return sorted(path for path in tracked() if path.suffix == ".py" and path.is_relative_to(folder))
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return (node for node in ast.walk(tree(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def found(folder: Path, rule: Callable[[Path], Iterator[str]]) -> list[str]:
+    """What breaks ``rule``, as `file:line what`."""
+    assert python(folder), f"no source in {folder}"
+    return [f"{name(path)}:{what}" for path in python(folder) for what in rule(path)]
+
+
+def lines_where(path: Path, pattern: re.Pattern[str]) -> Iterator[str]:
+    for number, line in enumerate(path.read_text("utf-8", "replace").splitlines(), start=1):
+        if match := pattern.search(line):
+            yield f"{number} {match[0]}"
+
+
+def is_edge(path: Path) -> bool:
+    return path.relative_to(SRC).parts[0] in CLOCKS
+
+
+def test_every_module_fits_in_a_sitting_and_every_function_on_a_screen() -> None:
+    def rule(path: Path) -> Iterator[str]:
+        lines = path.read_text("utf-8").count("\n")
+        if lines > MODULE_LINES_MAX and path.name not in LONGER:
+            yield f"1 {lines} lines"
+        for node in functions(path):
+            size = (node.end_lineno or node.lineno) - node.lineno + 1
+            if size > FUNCTION_LINES_MAX:
+                yield f"{node.lineno} {node.name} has {size} lines"
+
+    assert found(SRC, rule) == []
+
+
+def test_every_module_states_its_promise() -> None:
+    assert found(SRC, lambda path: iter([] if ast.get_docstring(tree(path)) else ["1 no docstring"])) == []
+
+
+def test_only_the_edge_prints() -> None:
+    def rule(path: Path) -> Iterator[str]:
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
+                yield f"{node.lineno} print"
+
+    assert [place for place in found(SRC, rule) if place.split(":")[0].rpartition("/")[2] not in PRINTS] == []
+
+
+def test_only_the_edge_reads_a_clock() -> None:
+    clock = {("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today"), ("time", "time")}
+
+    def rule(path: Path) -> Iterator[str]:
+        for node in ast.walk(tree(path)):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                continue
+            base = node.func.value
+            owner = base.attr if isinstance(base, ast.Attribute) else base.id if isinstance(base, ast.Name) else ""
+            naive = node.func.attr in {"utcnow", "now"} and not node.args and not node.keywords
+            if (owner, node.func.attr) in clock and (naive or not is_edge(path)):
+                yield f"{node.lineno} {owner}.{node.func.attr}"
+
+    assert found(SRC, rule) == []
+
+
+def test_no_error_is_swallowed_whole() -> None:
+    def rule(path: Path) -> Iterator[str]:
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.ExceptHandler):
+                caught = ast.unparse(node.type) if node.type else "everything"
+                silent = all(isinstance(step, ast.Pass) for step in node.body)
+                if silent and caught in {"everything", "Exception", "BaseException"}:
+                    yield f"{node.lineno} swallows {caught}"
+
+    assert found(SRC, rule) == []
+
+
+def test_every_name_says_something() -> None:
+    def words(identifier: str) -> set[str]:
+        snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", identifier).lower()
+        return set(snake.split("_")) | {snake.strip("_")}
+
+    def rule(path: Path) -> Iterator[str]:
+        for part in path.relative_to(SRC).with_suffix("").parts:
+            if words(part) & EMPTY_WORDS:
+                yield f"1 module {part}"
+        for node in ast.walk(tree(path)):
+            defined = isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+            if defined and words(node.name) & EMPTY_WORDS:
+                yield f"{node.lineno} {node.name}"
+
+    assert found(SRC, rule) == []
+
+
+def test_nothing_is_left_open() -> None:
+    left = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X|NotImplemented" + r"Error)\b")
+    assert found(SRC, lambda path: lines_where(path, left)) == []
+
+
+def test_every_test_file_holds_a_test() -> None:
+    def rule(path: Path) -> Iterator[str]:
+        if path.name.startswith("test_") and not any(node.name.startswith("test_") for node in functions(path)):
+            yield "1 no test"
+
+    assert found(ROOT / "tests", rule) == []
+
+
+def test_no_two_test_files_share_a_name() -> None:
+    names = [path.name for path in python(ROOT / "tests") if path.name.startswith("test_")]
+    assert sorted(names) == sorted(set(names))
+
+
+def test_every_skip_has_its_reason() -> None:
+    def rule(path: Path) -> Iterator[str]:
+        for node in ast.walk(tree(path)):
+            called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            if called in {"pytest.skip", "pytest.xfail"} and not (node.args or node.keywords):
+                yield f"{node.lineno} {called}"
+            if called in {"pytest.mark.skip", "pytest.mark.skipif", "pytest.mark.xfail"}:
+                reasons = [word.value for word in node.keywords if word.arg == "reason"]
+                if not reasons or ast.unparse(reasons[0]) in {"''", '""'}:
+                    yield f"{node.lineno} {called}"
+            if isinstance(node, ast.Attribute) and ast.unparse(node) in {"pytest.mark.skip", "pytest.mark.xfail"}:
+                decorated = [d for f in functions(path) for d in f.decorator_list]
+                if node in decorated:
+                    yield f"{node.lineno} {ast.unparse(node)}"
+
+    assert found(ROOT / "tests", rule) == []
+
+
+def test_every_silenced_check_has_its_reason() -> None:
+    bare = re.compile(r"#\s*(noqa(:\s*[A-Z0-9, ]+)?|type:\s*ignore(\[[a-z, -]+\])?)\s*$")
+
+    def rule(path: Path) -> Iterator[str]:
+        source = io.StringIO(path.read_text("utf-8"))
+        for token in tokenize.generate_tokens(source.readline):
+            if token.type == tokenize.COMMENT and bare.search(token.string):
+                yield f"{token.start[0]} {token.string}"
+
+    assert found(SRC, rule) == []
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"files\.pythonhoste[d]|pypi\.or[g]/simple|registry\.npmj[s]|deb\.debia[n]|proxy\.golan[g]",
+        r"(?<![\w.<{}*-])/(wor[k]|roo[t])/",
+    ],
+    ids=["registry hosts", "paths of one machine"],
+)
+def test_the_repository_does_not_name(pattern: str) -> None:
+    what = re.compile(pattern)
+    text = [path for path in tracked() if b"\0" not in path.read_bytes()[:8192]]
+    assert [f"{name(path)}:{line}" for path in text for line in lines_where(path, what)] == []
+
+
+def test_the_projects_cases_are_the_specifications() -> None:
+    ours, theirs = ROOT / "tests" / "spec" / "cases.yaml", ROOT.parent / "shared" / "spec" / "cases.yaml"
+    if not theirs.is_file():
+        pytest.skip("the specification is not beside the repository")
+    assert ours.read_bytes() == theirs.read_bytes()

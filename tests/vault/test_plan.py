@@ -1,0 +1,400 @@
+"""What a plan says is what happens: the version applied, the clock at its first instant, and the tables looked at.
+
+The town is drawn: histories under one sequence of versions, of which the last is the change that is planned.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from licet.errors import RefusedError
+from licet.policy.decide import IMPROVE, SAFETY, Gate, gate
+from licet.policy.file import Policies, Policy, Reach, read
+from licet.policy.world import World
+from licet.store.connect import Transaction
+from licet.vault import erase, plan, policies, tables, view
+from licet.vault.apply import advance
+
+from ..policy.histories import DAY, history
+from .model import insert_versions
+from .test_population import Lived, copy_population
+
+HISTORIES_A_TOWN = 40  # histories, of one to three accounts each
+TOWNS = range(9)
+INSTANT = timedelta.resolution
+
+
+@dataclass
+class Change:
+    """A town under ``known``, and the version ``new`` that is to come in ten days."""
+
+    known: Policies
+    new: Policy
+    now: datetime
+
+    @property
+    def after(self) -> Policies:
+        return Policies([*self.known.versions, self.new])
+
+
+def drawn_change(town: int) -> Change:
+    """The last of the drawn versions; every third town goes back to what the first said, every third narrows hard."""
+    documents = sorted(history(0, versions=town).documents, key=lambda document: document["effective"])
+    if len(documents) == 1:
+        documents += [dict(history(0, versions=town + 1000).documents[0], effective="2025-10-20T00:00:00Z")]
+    first, last = documents[0], documents[-1]
+    if town % 3 == 1:
+        documents[-1] = last = dict(first, effective=last["effective"])
+        if len(documents) == 2:
+            between = {"effective": (read(last).effective - 20 * DAY).isoformat(), "version": "between"}
+            documents.insert(1, dict(first, **between, origins=["assistant"], choice={"covers": ["ads"]}))
+    if town % 3 == 2:
+        last["scope"], last["min_age"] = {"plans": ["pro"], "surfaces": ["app"]}, 18
+    if town % 2:
+        last["keep"] = {**last["keep"], "opted_in": "P40D", "opted_out": "P7D", "incognito": "P5D"}
+    known = Policies(read(document) for document in documents[:-1])
+    new = read(dict(last, version="new", material=True))
+    return Change(known, new, new.effective - 10 * DAY)
+
+
+def settle(tx: Transaction, town: int) -> Change:
+    """Puts the town into the tables as it is at the day of the plan."""
+    change = drawn_change(town)
+    people = []
+    for seed in range(town * 1000, town * 1000 + HISTORIES_A_TOWN):
+        drawn, world = history(seed, versions=town), World(change.known)
+        for event in drawn.events:
+            if event.at <= change.now:
+                world.apply(event)
+        people.append(Lived(seed, world, None))
+    insert_versions(tx, change.known)
+    copy_population(tx, people)
+    return change
+
+
+@dataclass
+class Snapshot:
+    """What the rule says of the tables at a moment, account by account and turn by turn."""
+
+    gates: dict[UUID, Gate]
+    grants: dict[UUID, int | None]
+    usable: dict[str, set[tuple[UUID, int]]]
+    dates: dict[tuple[UUID, int], datetime]
+
+
+def snapshot(tx: Transaction, versions: Policies, at: datetime) -> Snapshot:
+    holders = view.accounts(tx, [row[0] for row in tx.execute("SELECT account_id FROM accounts")])
+    states = {account: view.brought(row, versions, at).account for account, row in holders.items()}
+    keys = tx.execute("SELECT account_id, conversation_id FROM conversations").fetchall()
+    seen = view.seen(tx, keys, versions, at)
+    usable: dict[str, set[tuple[UUID, int]]] = {IMPROVE: set(), SAFETY: set(), "ads": set()}
+    for account, conversation in keys:
+        for turn in view.turns(tx, account, conversation):
+            for purpose, turns in usable.items():
+                if seen[conversation].decide(turn, versions, purpose).use:
+                    turns.add((conversation, turn.number))
+    return Snapshot(
+        gates={account: gate(state, versions, at) for account, state in states.items()},
+        grants={account: state.grant for account, state in states.items()},
+        usable=usable,
+        dates={(c, n): s.keep_until for c, one in seen.items() for n, s in enumerate(one.turns.segments)},
+    )
+
+
+def planned(tx: Transaction, change: Change) -> plan.Plan:
+    drawn = plan.draw(tx, change.known, change.new, change.now)
+    plan.keep(tx, change.known, change.new, drawn, change.now, "counsel")
+    return drawn
+
+
+def apply_and_wait(tx: Transaction, change: Change, at: datetime) -> Policies:
+    """The version applied now; the clock moved to ``at``, where every account is brought."""
+    number = plan.apply(tx, change.new, change.now, "counsel")
+    assert number == len(change.known)
+    versions = policies.load(tx)
+    assert versions is not None
+    while advance(tx, versions, at, limit=20):
+        pass
+    return versions
+
+
+def moved(before: Snapshot, after: Snapshot) -> Counter[str]:
+    pairs = ((before.gates[account], after.gates[account]) for account in before.gates)
+    return Counter(f"{was.value} -> {becomes.value}" for was, becomes in pairs if was is not becomes)
+
+
+ASKING = (Gate.notice, Gate.must_decide)
+
+
+def test_a_plan_s_numbers_are_what_happens_at_the_version_s_first_instant(conn: Transaction) -> None:
+    seen: Counter[str] = Counter()
+    for town in TOWNS:
+        with conn.transaction(force_rollback=True):
+            change = settle(conn, town)
+            told = planned(conn, change)
+            assert told.at == change.new.effective
+            before = snapshot(conn, change.known, told.at)
+            after = snapshot(conn, apply_and_wait(conn, change, told.at), told.at)
+            assert told.gates == moved(before, after), town
+            assert told.asked_again == sum(
+                after.gates[a] in ASKING and before.gates[a] not in ASKING for a in before.gates
+            )
+            assert told.grants_ended == sum(
+                before.grants[a] is not None and after.grants[a] is None for a in before.grants
+            )
+            assert told.nearer == sum(after.dates[key] < before.dates[key] for key in before.dates)
+            assert not any(after.dates[key] > before.dates[key] for key in before.dates)
+            covered = change.known[len(change.known) - 1].covers | change.new.covers
+            assert set(told.purposes) == covered
+            for purpose, rows in told.purposes.items():
+                was, becomes = before.usable[purpose], after.usable[purpose]
+                counted = plan.Rows(
+                    before=len(was), after=len(becomes), entering=len(becomes - was), leaving=len(was - becomes)
+                )
+                assert rows == counted, (town, purpose)
+                seen.update(entering=rows.entering, leaving=rows.leaving, staying=len(was & becomes))
+            seen.update(gates=sum(told.gates.values()), ended=told.grants_ended, nearer=told.nearer)
+    assert all(seen[what] for what in ("entering", "leaving", "staying", "gates", "ended", "nearer")), seen
+
+
+def test_until_a_version_s_first_instant_nothing_changes_and_at_it_only_ended_grants_move_dates(
+    conn: Transaction,
+) -> None:
+    for town in TOWNS:
+        with conn.transaction(force_rollback=True):
+            change = settle(conn, town)
+            planned(conn, change)
+            at = change.new.effective
+            last = snapshot(conn, change.known, at - INSTANT)
+            stored = dates_stored(conn)
+            versions = apply_and_wait(conn, change, at - INSTANT)
+            assert snapshot(conn, versions, at - INSTANT) == last
+            if any(version.effective > change.now for version in change.known.versions):
+                continue  # another version begins in between
+            assert dates_stored(conn) == stored
+            grants = dict(conn.execute("SELECT account_id, grant_no FROM accounts").fetchall())
+            while advance(conn, versions, at, limit=20):
+                pass
+            ended = {
+                account
+                for account, grant in conn.execute("SELECT account_id, grant_no FROM accounts")
+                if grant != grants[account]
+            }
+            for key, until in dates_stored(conn).items():
+                nearest = change.new.keep.opted_out.after(at)
+                assert until == (min(stored[key], nearest) if key[0] in ended else stored[key])
+
+
+def dates_stored(tx: Transaction) -> dict[tuple[UUID, UUID, int], datetime]:
+    rows = tx.execute("SELECT account_id, conversation_id, segment, keep_until FROM segments").fetchall()
+    return {(account, conversation, segment): until for account, conversation, segment, until in rows}
+
+
+# Shortening what is stored
+
+
+def place_holds(tx: Transaction, draw: Random, change: Change) -> set[UUID]:
+    """Holds on some conversations, placed before or after the first instant; answers which."""
+    keys = tx.execute("SELECT account_id, conversation_id FROM conversations ORDER BY 2").fetchall()
+    held = draw.sample(keys, len(keys) // 5)
+    for account, conversation in held:
+        placed = change.new.effective + draw.choice((-20, -1, 5, 40)) * DAY
+        tx.execute(
+            "INSERT INTO holds VALUES (%s, %s, %s, %s, %s)", [account, conversation, b"m", b"matter", placed]
+        )  # fmt: skip
+    return {conversation for _, conversation in held}
+
+
+def nearest(tx: Transaction, change: Change) -> dict[tuple[UUID, UUID, int], datetime]:
+    """The instant that each segment's date may not pass, worked out from what the vault reads."""
+    new, keep, found = change.new, change.new.keep, {}
+    keys = tx.execute("SELECT account_id, conversation_id FROM conversations").fetchall()
+    holders = view.accounts(tx, [account for account, _ in keys])
+    placed = dict(tx.execute("SELECT conversation_id, placed_at FROM holds").fetchall())
+    for row in tables.load_conversations(tx, keys):
+        chat, account = row.state, holders[row.account_id].state
+        whole = all(
+            s.stamp.in_scope and s.stamp.plan in new.plans and s.stamp.surface in new.surfaces for s in chat.segments
+        )
+        for number, segment in enumerate(chat.segments):
+            by = chat.segments[chat.deciding] if new.reach is Reach.conversation else segment
+            granted = account.grant is not None and by.stamp.grant == (account.grant, chat.widenings)
+            granted = granted and (whole or new.reach is Reach.turn)
+            granted = granted and not chat.narrowed and not segment.stamp.narrowed
+            period = keep.incognito if chat.incognito else keep.opted_in if granted else keep.opted_out
+            until = max(new.effective, period.after(segment.last_at))
+            hold = placed.get(row.conversation_id)
+            if hold is not None and hold < segment.keep_until:
+                until = max(until, hold + INSTANT)
+            found[row.account_id, row.conversation_id, number] = until
+    return found
+
+
+def shorten(tx: Transaction, change: Change, now: datetime, limit: int) -> int:
+    total, after = 0, plan.FIRST
+    while True:
+        batch = plan.shorten_batch(tx, change.new, now, after=after, limit=limit)
+        total += batch.segments
+        if batch.last is None:
+            return total
+        after = batch.last
+
+
+def test_shortening_brings_each_segment_to_its_last_turn_and_the_new_period_and_no_nearer(conn: Transaction) -> None:
+    changed = Counter[str]()
+    for town in TOWNS:
+        with conn.transaction(force_rollback=True):
+            draw, change = Random(town), settle(conn, town)
+            told = planned(conn, change)
+            bound, stored = nearest(conn, change), dates_stored(conn)
+            apply_and_wait(conn, change, change.now)
+            assert shorten(conn, change, change.now, draw.choice((1, 7, 500))) == told.shortened_on_request
+            expected = {key: min(until, bound[key]) for key, until in stored.items()}
+            assert dates_stored(conn) == expected, town
+            assert shorten(conn, change, change.now, 500) == 0
+            assert dates_stored(conn) == expected
+            touched = {key[0] for key in stored if expected[key] != stored[key]}
+            journal = conn.execute("SELECT account_id, seq, ends FROM journal WHERE event = 'shortened'").fetchall()
+            assert {account for account, *_ in journal} == touched and len(journal) == len(touched)
+            assert all(ends for *_, ends in journal)
+            outbox = conn.execute("SELECT account_id FROM outbox WHERE entry = 'shortened'").fetchall()
+            assert sorted(account for (account,) in outbox) == sorted(touched)
+            for account, seq, _ in journal:
+                row = view.accounts(conn, [account])[account]
+                assert row.last_seq == seq and row.state.last_at >= change.now
+            first = sum(expected[key] == change.new.effective != stored[key] for key in stored)
+            changed.update(nearer=told.shortened_on_request, untouched=len(stored), to_the_first_instant=first)
+    assert all(changed[what] for what in ("nearer", "to_the_first_instant")), changed
+    assert changed["nearer"] < changed["untouched"]
+
+
+def test_what_is_held_when_it_is_shortened_stays_held(conn: Transaction) -> None:
+    """Also where the act is repeated long after the version began, and the hold was placed in between."""
+    kept = 0
+    for town in TOWNS:
+        with conn.transaction(force_rollback=True):
+            draw, change = Random(town), settle(conn, town)
+            held = place_holds(conn, draw, change)
+            planned(conn, change)
+            apply_and_wait(conn, change, change.now)
+            was_held = held_segments(conn)
+            bound, stored = nearest(conn, change), dates_stored(conn)
+            now = change.new.effective + 60 * DAY
+            shorten(conn, change, now, 500)
+            assert dates_stored(conn) == {key: min(until, bound[key]) for key, until in stored.items()}
+            assert held_segments(conn) == was_held
+            kept += len(was_held)
+            while erase.sweep_batch(conn, now + 9999 * DAY).more:
+                pass
+            left = {
+                tuple(row)
+                for row in conn.execute("SELECT conversation_id, segment FROM segments WHERE erased_at IS NULL")
+            }
+            assert left == was_held
+            assert {conversation for conversation, _ in left} <= held
+    assert kept
+
+
+def held_segments(tx: Transaction) -> set[tuple[UUID, int]]:
+    rows = tx.execute(
+        """SELECT s.conversation_id, s.segment FROM segments s JOIN holds h USING (account_id, conversation_id)
+            WHERE h.placed_at < s.keep_until"""
+    ).fetchall()
+    return {(conversation, segment) for conversation, segment in rows}
+
+
+# What is refused
+
+
+def small(conn: Transaction) -> Change:
+    change = settle(conn, 3)
+    return Change(
+        change.known, msgspec.structs.replace(change.known[len(change.known) - 1], **later(change)), change.now
+    )
+
+
+def later(change: Change) -> dict[str, object]:
+    return {"version": "new", "effective": change.new.effective, "material": False}
+
+
+def refused(tx: Transaction, new: Policy, now: datetime) -> str:
+    versions = policies.load(tx)
+    with pytest.raises(RefusedError) as caught, tx.transaction():
+        plan.apply(tx, new, now, "counsel")
+    assert policies.load(tx).versions == versions.versions
+    assert caught.value.hint
+    return caught.value.because
+
+
+def test_a_version_is_applied_only_with_a_plan_of_this_text_against_this_newest_version(conn: Transaction) -> None:
+    change = small(conn)
+    other = msgspec.structs.replace(change.new, recipients=frozenset())
+    narrower = msgspec.structs.replace(change.new, version="other", recipients=frozenset(), material=True)
+    assert refused(conn, change.new, change.now) == "no_plan"
+    planned(conn, change)
+    another_text = msgspec.structs.replace(change.new, policy="renamed")
+    assert refused(conn, another_text, change.now) == "no_plan"
+    assert refused(conn, change.new, change.now + plan.PLAN_DAYS_MAX * DAY + INSTANT) == "stale_plan"
+    first = msgspec.structs.replace(narrower, effective=change.new.effective - DAY)
+    planned(conn, Change(change.known, first, change.now))
+    plan.apply(conn, first, change.now, "counsel")
+    assert refused(conn, change.new, change.now) == "no_plan"
+    again = Change(Policies([*change.known.versions, first]), other, change.now)
+    planned(conn, again)
+    assert plan.apply(conn, other, change.now + plan.PLAN_DAYS_MAX * DAY, "counsel") == len(change.known) + 1
+
+
+def test_a_plan_is_stale_once_the_version_under_it_was_amended(conn: Transaction) -> None:
+    change = small(conn)
+    newest = change.known[len(change.known) - 1]
+    first = msgspec.structs.replace(change.new, version="dated", decide_by=change.new.effective.date())
+    planned(conn, Change(change.known, first, change.now))
+    plan.apply(conn, first, change.now, "counsel")
+    known = policies.load(conn)
+    assert known is not None and known[len(known) - 2] == newest
+    new = msgspec.structs.replace(first, version="new", effective=first.effective + DAY)
+    planned(conn, Change(known, new, change.now))
+    amended = msgspec.structs.replace(first, decide_by=first.decide_by + DAY)
+    planned(conn, Change(known, amended, change.now))
+    assert plan.apply(conn, amended, change.now, "counsel") == len(known) - 1
+    assert refused(conn, new, change.now) == "no_plan"
+
+
+@pytest.mark.parametrize(
+    ("changes", "because"),
+    [
+        ({"version": "old"}, "not_newer"),
+        ({"effective": -10}, "not_newer"),
+        ({"effective": -11}, "effective_in_the_past"),
+        ({"plans": frozenset({"free", "pro", "max", "work"})}, "widens"),
+        ({"covers": frozenset({IMPROVE, SAFETY, "ads"})}, "widens"),
+        ({"recipients": frozenset({"acme"})}, "widens"),
+    ],
+)
+def test_what_cannot_be_applied_cannot_be_planned_either(
+    conn: Transaction, changes: dict[str, object], because: str
+) -> None:
+    base = read(history(0, versions=3).documents[0])
+    base = msgspec.structs.replace(base, version="old", covers=frozenset({IMPROVE, SAFETY}), plans=frozenset({"free"}))
+    now = base.effective + 10 * DAY + INSTANT * 5
+    known = Policies([base])
+    insert_versions(conn, known)
+    fine = msgspec.structs.replace(base, version="new", effective=now + DAY, material=False)
+    plan.draw(conn, known, fine, now)
+    changes = dict(changes)
+    if isinstance(changes.get("effective"), int):
+        days = changes["effective"]
+        changes["effective"] = base.effective if days == -10 else base.effective + DAY
+    with pytest.raises(RefusedError) as caught:
+        plan.draw(conn, known, msgspec.structs.replace(fine, **changes), now)
+    assert caught.value.because == because
+    assert refused(conn, msgspec.structs.replace(fine, **changes), now) == because
+    if because == "widens":
+        plan.draw(conn, known, msgspec.structs.replace(fine, material=True, **changes), now)
