@@ -88,7 +88,7 @@ def _scalar_at(event: yaml.ScalarEvent) -> object:
 def _scalar(text: str, tag: str | None, implicit: bool) -> object:
     loader = yaml.SafeLoader("")
     if tag is None or tag == "!":
-        tag = loader.resolve(yaml.ScalarNode, text, (implicit, not implicit))  # type: ignore[no-untyped-call]  PyYAML has no types here
+        tag = loader.resolve(yaml.ScalarNode, text, (implicit, not implicit))  # type: ignore[no-untyped-call]  # PyYAML has no types here
     try:
         return loader.construct_object(yaml.ScalarNode(tag, text), deep=True)
     except (ValueError, AttributeError):  # AttributeError: PyYAML's, for an explicit tag that the text does not fit
@@ -96,4 +96,4 @@ def _scalar(text: str, tag: str | None, implicit: bool) -> object:
 
 
 def _wrong(problem: str, event: yaml.Event) -> yaml.YAMLError:
-    return yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)  # type: ignore[arg-type]  its stubs know one of two mark classes
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)  # type: ignore[arg-type]  # its stubs know one of two mark classes
