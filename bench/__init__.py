@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import NamedTuple
 
 
@@ -12,3 +13,8 @@ class Row(NamedTuple):
     figure: str
     floor: str = ""
     ratio: str = ""
+
+
+def measured(name: str, arguments: list[str]) -> list[Row]:
+    """The rows of one bench. Here, not in `__main__`, so that a fresh process finds it by name."""
+    return [Row(*row) for row in importlib.import_module(f"bench.{name}").main(arguments)]

@@ -8,7 +8,6 @@ part of the results is written anew and the others stay.
 
 from __future__ import annotations
 
-import importlib
 import multiprocessing
 import os
 import platform
@@ -17,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from bench import Row
+from bench import Row, measured
 
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "RESULTS.md"
@@ -36,10 +35,6 @@ def run(name: str, arguments: list[str]) -> list[Row]:
     """The rows of one bench, in a fresh process."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(measured, (name, arguments))
-
-
-def measured(name: str, arguments: list[str]) -> list[Row]:
-    return [Row(*row) for row in importlib.import_module(f"bench.{name}").main(arguments)]
 
 
 def section(name: str, arguments: list[str], rows: list[Row]) -> str:
