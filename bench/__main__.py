@@ -8,12 +8,13 @@ part of the results is written anew and the others stay.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import platform
 import re
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 from bench import Row, measured
@@ -33,8 +34,8 @@ def names() -> list[str]:
 
 def run(name: str, arguments: list[str]) -> list[Row]:
     """The rows of one bench, in a fresh process."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(measured, (name, arguments))
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
+        return fresh.submit(measured, name, arguments).result()
 
 
 def section(name: str, arguments: list[str], rows: list[Row]) -> str:

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
+from bench import Row
 from licet import proving, service
 from licet.config import Config
 from licet.policy.file import preset
@@ -101,16 +102,17 @@ def probe(here: service.Installation, end: float, marks: list[tuple[int, float]]
         time.sleep(PROBE_SECONDS)
 
 
-def main() -> None:
-    base = sys.argv[1] if len(sys.argv) > 1 else None
+def main(arguments: list[str]) -> list[Row]:
+    """Rows of what, figure, floor and ratio. An argument names a folder on the disk to measure."""
+    base = arguments[0] if arguments else None
     with tempfile.TemporaryDirectory(dir=base) as folder:
         data = Path(folder) / "data"
         data.mkdir()
         with service.installation(Config(data=data), now) as here:
-            run(here, Path(folder))
+            return run(here, Path(folder))
 
 
-def run(here: service.Installation, folder: Path) -> None:
+def run(here: service.Installation, folder: Path) -> list[Row]:
     service.apply_policy(here, preset("article-2025"), by="bench")
     accounts = opened(here)
     service.tell(here, accounts)
@@ -141,7 +143,7 @@ def run(here: service.Installation, folder: Path) -> None:
     spent = time.monotonic() - start
     stop.set()
     child.join()
-    report(here, folder, marks, took, spent, before[0] if before else 0)
+    return report(here, folder, marks, took, spent, before[0] if before else 0)
 
 
 def report(
@@ -151,7 +153,7 @@ def report(
     took: list[float],
     spent: float,
     begun: int,
-) -> None:
+) -> list[Row]:
     lines = [line.split() for line in (folder / "batches").read_text().splitlines()]
     batches = [(begun + int(size), float(at)) for size, at in lines]
     with transaction(here.pool) as tx:
@@ -163,18 +165,18 @@ def report(
     took.sort()
     floor = fsync_floor(folder)
     last = batches[-1][1] - batches[0][1]
-    print("| what | figure | of which | ratio to its floor |\n|---|---|---|---|")
-    print(
-        f"| entries durable in the outbox, {WRITERS} writers | {entries / spent:,.0f}/s | a verb answered in"
-        f" {took[len(took) // 2] * 1e3:.0f} ms, p99 {took[len(took) * 99 // 100] * 1e3:.0f} ms |"
-        f" {entries / spent * floor:.1f} entries a fsync (floor {floor * 1e3:.2f} ms) |"
-    )
-    print(
-        f"| durable in the log, same run | {entries / last:,.0f}/s | {len(batches)} batches | - |\n"
-        f"| lag from commit to log | p50 {lags[len(lags) // 2] * 1e3:.0f} ms | p99 {lags[len(lags) * 99 // 100] * 1e3:.0f}"
-        f" ms, worst {lags[-1] * 1e3:.0f} ms of {len(lags)} | {lags[len(lags) * 99 // 100] / floor:.0f} fsyncs' time |"
-    )
+    fsync, p99 = f"fsync {floor * 1e3:.2f} ms", lags[len(lags) * 99 // 100]
+    return [
+        Row(
+            f"entries durable in the outbox, {WRITERS} writers", f"{entries / spent:,.0f}/s", fsync,
+            f"{entries / spent * floor:.1f} a fsync",
+        ),
+        Row("  a verb answered, p50 and p99", f"{took[len(took) // 2] * 1e3:.0f}, {took[len(took) * 99 // 100] * 1e3:.0f} ms"),
+        Row("durable in the log, same run", f"{entries / last:,.0f}/s"),
+        Row("lag from commit to log, p50 and p99", f"{lags[len(lags) // 2] * 1e3:.0f}, {p99 * 1e3:.0f} ms", fsync, f"{p99 / floor:.0f}"),
+    ]  # fmt: skip
 
 
 if __name__ == "__main__":
-    main()
+    for row in main(sys.argv[1:]):
+        print(" | ".join(row))

@@ -22,6 +22,7 @@ import os
 import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ from typing import Any
 import httpx2
 import psutil
 
+from bench import Row
 from licet import service
 from licet.config import Config, Web
 from licet.intake.replay import Recorded
@@ -289,20 +291,23 @@ def withdrawal(here: service.Installation) -> float:
     return spent
 
 
-def main() -> None:
+def main(arguments: list[str]) -> list[Row]:
+    """Rows of what, figure, floor and ratio."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--rounds", type=int, default=5)
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="licet-bench-") as folder:
         data = Path(folder) / "data"
         data.mkdir()
         with service.installation(Config(data=data)) as here:
             key, accounts = prepare(here)
-            run(here, data, key, accounts, asked.seconds, asked.rounds)
+            return run(here, data, key, accounts, asked.seconds, asked.rounds)
 
 
-def run(here: service.Installation, data: Path, key: str, accounts: list[Any], seconds: float, rounds: int) -> None:
+def run(
+    here: service.Installation, data: Path, key: str, accounts: list[Any], seconds: float, rounds: int
+) -> list[Row]:
     dsn = here.pool.conninfo() if callable(here.pool.conninfo) else here.pool.conninfo
     body = b'{"allow":true}'
     posts = [request("POST", f"/v1/accounts/acc_{a.hex}/choices", key, body) for a in accounts]
@@ -324,17 +329,21 @@ def run(here: service.Installation, data: Path, key: str, accounts: list[Any], s
                 seen.setdefault("choice, pgbench rate", []).append(tps)
         sent, imported = bulk(here, us, 18787, key, data)
     median = {name: statistics.median(values) for name, values in seen.items()}
-    for name, value in median.items():
-        print(f"{name:<24} {value:10,.0f} {'us' if name.endswith('CPU') else '/s'}")
+    rows = []
     for what in ("choice", "gate"):
-        ratio, goal = median[f"{what}, ours CPU"] / median[f"{what}, bare CPU"], GOALS[f"{what} CPU"]
-        print(f"{what} CPU, ours / bare: {ratio:.2f} (goal: at most {goal})")
+        cpu, low = median[f"{what}, ours CPU"], median[f"{what}, bare CPU"]
+        title = f"CPU of a {what}, us, beside a bare Litestar handler (goal: at most {GOALS[f'{what} CPU']})"
+        rows.append(Row(title, f"{cpu:,.0f}", f"{low:,.0f}", f"{cpu / low:.2f}"))
     if "choice, pgbench rate" in median:
-        ratio = median["choice, ours rate"] / median["choice, pgbench rate"]
-        print(f"choices a second, ours / pgbench: {ratio:.2f} (goal: at least {GOALS['choices a second']})")
-    print(f"bulk {sent:,.0f} turns a CPU second, import {imported:,.0f}: {sent / imported:.2f} (goal: {GOALS['bulk']})")
-    print(f"withdrawal over {SEGMENTS:,} segments: {withdrawal(here):.2f} s (goal: {GOALS['withdrawal seconds']})")
+        rate, low = median["choice, ours rate"], median["choice, pgbench rate"]
+        title = f"choices/s, {CLIENTS} clients, beside pgbench (goal: at least {GOALS['choices a second']})"
+        rows.append(Row(title, f"{rate:,.0f}", f"{low:,.0f}", f"{rate / low:.2f}"))
+    title = f"bulk turns a CPU second, beside import (goal: at least {GOALS['bulk']})"
+    rows.append(Row(title, f"{sent:,.0f}", f"{imported:,.0f}", f"{sent / imported:.2f}"))
+    title = f"withdrawal over {SEGMENTS:,} segments (goal: under {GOALS['withdrawal seconds']} s)"
+    return [*rows, Row(title, f"{withdrawal(here):.2f} s")]
 
 
 if __name__ == "__main__":
-    main()
+    for row in main(sys.argv[1:]):
+        print(" | ".join(row))

@@ -62,14 +62,15 @@ def play_files(
 
 
 def _show_imported(imported: Imported, say: Say) -> None:
+    many = "s" * (imported.conversations != 1)
     say(
-        f"read {imported.turns:,} turns: {imported.stored:,} kept in {imported.conversations:,} conversations"
+        f"read {imported.turns:,} turns: {imported.stored:,} kept in {imported.conversations:,} conversation{many}"
         f"{f', {imported.known:,} were copies' if imported.known else ''}"
     )
     for day, count in imported.would_be_erased.items():
         say(f"  {count:,} turns would have been erased on {day}: not stored")
     for why, count in sorted(imported.skipped_reasons.items()):
-        say(f"  {count:,} records passed over: {why}")
+        say(f"  {count:,} record{'s' * (count != 1)} passed over: {why}")
     for broken in imported.broken_places[:10]:
         say(f"  left out {broken.place}: {broken.message}")
     if imported.broken > 10:
