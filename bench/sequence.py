@@ -173,7 +173,10 @@ def report(
         ),
         Row("  a verb answered, p50 and p99", f"{took[len(took) // 2] * 1e3:.0f}, {took[len(took) * 99 // 100] * 1e3:.0f} ms"),
         Row("durable in the log, same run", f"{entries / last:,.0f}/s"),
-        Row("lag from commit to log, p50 and p99", f"{lags[len(lags) // 2] * 1e3:.0f}, {p99 * 1e3:.0f} ms", fsync, f"{p99 / floor:.0f}"),
+        Row(
+            "lag from commit to log, p50 and p99", f"{lags[len(lags) // 2] * 1e3:.0f}, {p99 * 1e3:.0f} ms", fsync,
+            f"{p99 / floor:.0f}",
+        ),
     ]  # fmt: skip
 
 
