@@ -10,6 +10,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -49,6 +50,13 @@ EXIT_NO, EXIT_CHANGES, EXIT_USAGE, EXIT_INTERNAL, EXIT_INTERRUPTED = 1, 2, 64, 7
 
 class _Root(click.Group):
     """Maps our errors to their exit codes, once."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 click's own signature
+        """As a program: once the answer is given, an interrupt on the way out changes nothing of it."""
+        try:
+            return self.main(*args, **kwargs)
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:  # noqa: ANN401 click's own signature
         kwargs["standalone_mode"] = False

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import select
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -30,6 +31,10 @@ from psycopg_pool import ConnectionPool, PoolTimeout, TooManyRequests
 
 from licet.errors import BrokenError, BusyError, LicetError, UsageError
 from licet.store import embedded
+
+# The driver's own log lines may quote values, and tell of what is told once here, as an error of ours.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
+logging.getLogger("psycopg").propagate = False
 
 Result = TypeVar("Result")
 Transaction = psycopg.Connection[TupleRow]
