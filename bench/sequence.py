@@ -19,9 +19,10 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from bench import Row
-from licet import proving, service
+from licet import service
 from licet.config import Config
 from licet.policy.file import preset
+from licet.service import proving
 from licet.store.connect import Transaction, transaction
 from licet.store.writer import Writer
 from licet.vault import commands as do

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from licet import service
+from licet.config import Config
 from licet.demo import checks, clock_of, play_files, play_town, town
 from licet.demo.checks import check_all
 from licet.demo.stage import Promise, Report
@@ -55,7 +56,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
     report = play_town(folder, population=ACCOUNTS, say=lines.append, check=keeping)
     now = clock_of(folder)
     assert now is not None
-    with service.installation(service.Config(data=folder), lambda: now) as here:
+    with service.installation(Config(data=folder), lambda: now) as here:
         yield Played(report, lines, here, tuple(kept))
 
 

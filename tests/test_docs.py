@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from licet import cli
+from licet.cli import command as cli
 from licet.policy.decide import Because
 
 ROOT = Path(__file__).parent.parent

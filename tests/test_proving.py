@@ -13,10 +13,12 @@ from uuid import UUID
 import pytest
 from click.testing import CliRunner
 
-from licet import cli_proof, proving, service
+from licet import service
+from licet.cli import proof as cli_proof
 from licet.errors import InputError, NotFoundError, RefusedError, UsageError
 from licet.ledger import verifier
 from licet.ledger.log import Log
+from licet.service import proving
 from licet.store.connect import Pool
 
 from .installed import House

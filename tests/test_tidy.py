@@ -22,12 +22,12 @@ LONGER = {"verifier.py": "strangers run it alone: one file, which shares no code
 
 # The edge: the only modules that may read a clock, each with its reason.
 CLOCKS = {
-    "cli.py": "a command acts now",
-    "service.py": "a verb acts now unless its caller says when",
+    "cli": "a command acts now",
+    "service": "a verb acts now unless its caller says when",
     "web": "a request arrives now",
 }
 # The only modules that may write to standard output: the command, the demo, and the verifier that strangers run alone.
-PRINTS = {"cli.py", "demo.py", "verifier.py"}
+PRINTS = {"cli", "demo.py", "verifier.py"}
 
 # Words that name nothing. Standard names of others (`handle` of a framework, say) are not definitions of ours.
 EMPTY_WORDS = {"user_data", "manager", "util", "utils", "helper", "helpers", "process", "handle", "info"}

@@ -569,6 +569,7 @@ import sys, time
 from pathlib import Path
 from licet import service
 from licet.config import Config
+from licet.intake import formats
 from licet.intake.replay import Import, Recorded, RecordedChoice
 from licet.policy.period import instant
 
@@ -586,7 +587,7 @@ with service.installation(Config(data=Path(data), database_url=dsn), lambda: ins
         here.pool, here.keyring, service.policies(here), here.clock(), choices=choices, chunk_commands_max=17,
         default=Recorded(host="ana", plan="pro", age=30), folder=Path(data),
     )
-    bringing.read(service.formats.read(Path(file)))
+    bringing.read(formats.read(Path(file)))
     bringing.store(progress)
 """
 

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from licet import service
-from licet.errors import BusyError, DeniedError, NotFoundError, RefusedError
+from licet.errors import BusyError, DeniedError, NotFoundError, RefusedError, UsageError
 from licet.policy.file import Policy, preset, read
 from licet.policy.state import Role
 from licet.release import manifest, registry
@@ -426,7 +426,7 @@ def check_unfinished(house: House) -> None:
     leases = DatabaseLeases(house.here.pool, house.here.keyring, house.clock)
     with pytest.raises(DeniedError, match="is not sealed"):
         leases.lease(known.release_id.bytes, 0, range(4))
-    with pytest.raises((NotFoundError, RefusedError, service.UsageError)):
+    with pytest.raises((NotFoundError, RefusedError, UsageError)):
         service.verify_release(house.here, "r")
 
 

@@ -301,8 +301,9 @@ import sys, time
 from licet import service
 from licet.config import Config
 from licet.policy.period import instant
+from licet.service import releasing
 
-class Stuck(service.RuleCleaner):
+class Stuck(releasing.RuleCleaner):
     left = 2
     def clean(self, texts, key):
         Stuck.left -= 1
@@ -311,7 +312,7 @@ class Stuck(service.RuleCleaner):
             time.sleep(600)
         return super().clean(texts, key)
 
-service.RuleCleaner = Stuck
+releasing.RuleCleaner = Stuck
 from pathlib import Path
 config = Config(data=Path(sys.argv[1]), database_url=sys.argv[2])
 with service.installation(config, lambda: instant("2025-09-01")) as here:

@@ -7,10 +7,10 @@ from threading import Event
 
 import click
 
-from licet import proving
+from licet.cli.shell import at_option, data_option, json_option, opened, show
 from licet.errors import UsageError
 from licet.policy.period import written
-from licet.shell import at_option, data_option, json_option, opened, show
+from licet.service import proving
 
 EXIT_NO = 1
 

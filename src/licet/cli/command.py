@@ -22,8 +22,16 @@ from click.shell_completion import get_completion_class
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, TextColumn
 
-from licet import cli_proof, doctor, service
 from licet import demo as town
+from licet import doctor, service
+from licet.cli import proof
+from licet.cli.shell import at_option as _at
+from licet.cli.shell import data_option as _data
+from licet.cli.shell import json_option as _as_json
+from licet.cli.shell import moment as _moment
+from licet.cli.shell import opened as _open
+from licet.cli.shell import progress as _progress
+from licet.cli.shell import show as _show
 from licet.config import Config
 from licet.consent import lint, rendered
 from licet.errors import LicetError, UsageError
@@ -34,13 +42,6 @@ from licet.policy.cases import run_file
 from licet.policy.file import PRESETS, schema_text
 from licet.policy.file import load as load_policy
 from licet.policy.period import written
-from licet.shell import at_option as _at
-from licet.shell import data_option as _data
-from licet.shell import json_option as _as_json
-from licet.shell import moment as _moment
-from licet.shell import opened as _open
-from licet.shell import progress as _progress
-from licet.shell import show as _show
 from licet.store import embedded, migrations
 from licet.vault.erase import Swept
 from licet.web import console
@@ -691,7 +692,7 @@ def completion(shell: str) -> None:
     click.echo(found(main, {}, "licet", "_LICET_COMPLETE").source())
 
 
-for _command in (cli_proof.ledger, cli_proof.receipt, cli_proof.verify):
+for _command in (proof.ledger, proof.receipt, proof.verify):
     main.add_command(_command)
 
 

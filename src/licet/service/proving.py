@@ -28,7 +28,7 @@ from licet.ledger.sequence import Place, Sequencer
 from licet.ledger.storage import TMP, Durable, Folder
 from licet.release import manifest
 from licet.release import verify as release_files
-from licet.service import Installation, policies
+from licet.service.installation import Installation, policies
 from licet.store.connect import transaction
 from licet.vault.ids import Prefix, host_hmac, parse
 from licet.vault.log_keys import LogKeys

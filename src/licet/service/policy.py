@@ -1,0 +1,156 @@
+"""Applying a policy, and changing it by a plan; publishing its notices."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from licet.consent import notice
+from licet.errors import RefusedError, UsageError
+from licet.policy.file import Policy, preset_text
+from licet.policy.file import load as load_policy
+from licet.service.installation import Installation, policies
+from licet.store.connect import Transaction, transaction
+from licet.vault import plan
+from licet.vault import policies as versions
+from licet.vault.plan import Plan
+
+DECIDE_DAYS = 30
+
+
+def dated_preset(name: str, today: date) -> str:
+    """The preset's text with dates of its own: effective today, thirty days to decide."""
+    text = preset_text(name)
+    decide_by = today + timedelta(days=DECIDE_DAYS)
+    for key, value in (("version", f'"{today}"'), ("effective", str(today)), ("decide_by", str(decide_by))):
+        text, count = re.subn(rf"(?m)^({key}: )(\S+)", rf"\g<1>{value}", text, count=1)
+        assert count == 1, key
+    return text
+
+
+class Begun(msgspec.Struct, frozen=True, kw_only=True):
+    """A policy that was applied, and where its file is."""
+
+    file: Path
+    policy: str
+    version: str
+    effective: datetime
+    decide_by: date | None
+    number: int
+
+
+def init(here: Installation, *, preset: str = "strict", file: Path | None = None, by: str = "init") -> Begun:
+    """Writes and applies the first policy; RefusedError where there is one already."""
+    now = here.clock()
+    with transaction(here.pool) as tx:
+        if versions.load(tx) is not None:
+            raise RefusedError("a policy has been applied already", "see `licet policy apply`", because="exists")
+    target = here.config.data / "policy.yaml"
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # with a database of one's own nothing made it yet
+    if file is None:
+        target.write_text(dated_preset(preset, now.date()), encoding="utf-8")
+        policy = load_policy(target)
+    else:
+        policy = load_policy(file)
+        target.write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
+    return _begun(target, policy, apply_policy(here, policy, by=by))
+
+
+def apply_policy(here: Installation, policy: Policy, *, by: str) -> int:
+    """Adds a policy version, and publishes the notices that ship for it; returns its number."""
+    with transaction(here.pool) as tx:
+        number = versions.add(tx, policy, here.clock(), by)
+        _publish(here, tx, notice.shipped(policy), None, by)
+    return number
+
+
+def publish_notices(
+    here: Installation, sources: Sequence[str] | None = None, *, version: str | None = None, by: str
+) -> list[notice.Published]:
+    """Publishes notices, by default those that ship, for a policy version, by default the newest."""
+    known = policies(here)
+    if sources is None:
+        sources = notice.shipped(notice.numbered(known, version))
+        if not sources:
+            raise UsageError("no notice ships for this policy", "name the files of your own: docs/notices.md shows how")
+    with transaction(here.pool) as tx:
+        return _publish(here, tx, sources, version, by)
+
+
+def _publish(
+    here: Installation, tx: Transaction, sources: Sequence[str], version: str | None, by: str
+) -> list[notice.Published]:
+    known = versions.load(tx)
+    assert known is not None
+    return notice.publish(tx, known, sources, version=version, at=here.clock(), by=by, random=here.keyring.random)
+
+
+class Planned(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan that was drawn and kept, and the hash that `apply` looks it up by."""
+
+    plan: Plan
+    sha256: str
+
+
+def plan_policy(here: Installation, file: Path, *, by: str) -> Planned:
+    """Draws and keeps the plan of a policy file over the real population; changes nothing else."""
+    policy, known, now = load_policy(file), policies(here), here.clock()
+    with transaction(here.pool) as tx:
+        drawn = plan.draw(tx, known, policy, now)
+        plan.keep(tx, known, policy, drawn, now, by)
+    return Planned(plan=drawn, sha256=policy.sha256().hex())
+
+
+class Applied(msgspec.Struct, frozen=True, kw_only=True):
+    number: int
+    version: str
+    effective: datetime
+    sha256: str
+    shortened: int
+
+
+SHORTEN_ACCOUNTS_MAX = 500
+
+
+def apply_planned(here: Installation, file: Path, *, by: str, shorten_stored: bool = False) -> Applied:
+    """Applies a policy file that was planned; shortening what is stored is an act of its own, and repeatable."""
+    policy, known, now = load_policy(file), policies(here), here.clock()
+    number = len(known) - 1
+    if policy != known[number]:
+        with transaction(here.pool) as tx:
+            number = plan.apply(tx, policy, now, by)
+            _publish(here, tx, notice.shipped(policy), None, by)
+        (here.config.data / "policy.yaml").write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
+    elif not shorten_stored:
+        raise RefusedError(f"version `{policy.version}` is applied already", because="exists")
+    return Applied(
+        number=number, version=policy.version, effective=policy.effective, sha256=policy.sha256().hex(),
+        shortened=_shorten(here, policy, now) if shorten_stored else 0,
+    )  # fmt: skip
+
+
+def _shorten(here: Installation, policy: Policy, now: datetime) -> int:
+    """Brings stored segments nearer, page by page of accounts; returns how many."""
+    total, after = 0, plan.FIRST
+    while True:
+        with transaction(here.pool) as tx:
+            batch = plan.shorten_batch(tx, policy, now, after=after, limit=SHORTEN_ACCOUNTS_MAX)
+        total += batch.segments
+        if batch.last is None:
+            return total
+        after = batch.last
+
+
+def _begun(file: Path, policy: Policy, number: int) -> Begun:
+    return Begun(
+        file=file,
+        policy=policy.policy,
+        version=policy.version,
+        effective=policy.effective,
+        decide_by=policy.decide_by,
+        number=number,
+    )
