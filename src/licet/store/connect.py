@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol, TypeVar
+from weakref import WeakKeyDictionary
 
 import msgspec
 import psycopg
@@ -45,7 +46,9 @@ WAIT_SECONDS_MAX = 10.0
 CONNECT_SECONDS_MAX = 5
 RETRY_ATTEMPTS_MAX = 5
 _RETRY_SECONDS = 0.01
+_following: WeakKeyDictionary[Transaction, list[Callable[[], None]]] = WeakKeyDictionary()
 _HINT_BUSY = "try again; if it lasts, see that the database runs and that its connections are not used up"
+_HINT_FULL = "make room on the disk of the database, then run it again"
 _HINT_UNKNOWN = "look whether the change was kept before making it again, or repeat it with the same idempotency key"
 
 
@@ -134,8 +137,21 @@ def opened(dsn: str | Callable[[], str], size_max: int = POOL_SIZE_MAX) -> Itera
 def transaction(pool: Pool) -> Iterator[Transaction]:
     """One transaction: committed when the block ends, rolled back when it raises."""
     with translated(), pool.connection() as conn:
+        _following.pop(conn, None)
         yield conn
         _commit(conn)
+        acts = _following.pop(conn, [])
+    for act in acts:
+        act()
+
+
+def after_commit(tx: Transaction, act: Callable[[], None]) -> None:
+    """Has ``act`` called when ``tx`` has committed and before `transaction` returns; never if it is rolled back.
+
+    For what must be durable outside the database before anybody is answered. What it raises should be an
+    `OutcomeUnknownError`: the change stands, and nobody was told.
+    """
+    _following.setdefault(tx, []).append(act)
 
 
 @contextlib.contextmanager
@@ -209,6 +225,8 @@ def _ours(error: psycopg.Error) -> LicetError:
     state = error.sqlstate or ""
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and not state:
         return UnreachableError("the connection to the database broke", _HINT_BUSY)
+    if isinstance(error, pg.DiskFull):
+        return UnreachableError("the disk of the database is full: nothing was changed", _HINT_FULL)
     if state[:2] in {"08", "53", "57"}:  # connection, resources, operator intervention
         return UnreachableError(f"the database is not available: sqlstate `{state}`", _HINT_BUSY)
     return StatementError(state or type(error).__name__, error.diag.constraint_name or "")

@@ -51,6 +51,7 @@ STOP_SECONDS_MAX = 30
 STALE_SECONDS_MAX = 30.0
 LOG_BYTES_MAX = 4 * 2**20
 OUTPUT_CHARACTERS_MAX = 400
+FREE_BYTES_MIN = 32 * 2**20  # two segments of the write-ahead log: with less PostgreSQL cannot be relied on to start
 _POLL_SECONDS = 0.02
 _USER = "licet"
 
@@ -435,6 +436,10 @@ class _Cluster:
             name = other.pw_name if other else "the current user"
             raise BrokenError(f"`{name}` may not run `{program}` or enter `{self.folder}`", _ENTER_HINT) from None
         if done.returncode != 0:
+            if shutil.disk_usage(self.folder).free < FREE_BYTES_MIN:
+                raise BusyError(
+                    f"`{program}` failed and the disk of `{self.folder}` is full", "make room, then run it again"
+                )
             said = " ".join((done.stderr + done.stdout).split())[-OUTPUT_CHARACTERS_MAX:]
             raise BrokenError(
                 f"`{program}` failed: {said}", f"see `{self.log_file}`" + (f"; {_ENTER_HINT}" if other else "")
