@@ -10,6 +10,7 @@ A byte flipped counts as one kind, whatever byte it is; `test_lies` flips them a
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -18,6 +19,8 @@ from functools import cache
 from itertools import count
 from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from licet.consent.answering import Evidence
 from licet.consent.receipt import Choice, Controller, Receipt, document, sign
@@ -40,6 +43,9 @@ TRUST = verifier.trust(SIGNER.verifier.vkey)
 POLICY = preset("article-2025")
 MIDDLE, SIZE = 280, 300
 HASH = "ab" * 32
+SHOWN = Evidence(v=1, default_state="none", surface="app", gpc=False, sha256=HASH, language="en")
+SAID = msgspec.json.encode(SHOWN, order="sorted").decode()
+SAID_HASH = hashlib.sha256(SAID.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -51,12 +57,15 @@ class Shown:
     receipts: tuple[bytes, ...] = ()
     proofs: tuple[tuple[bytes, bytes], ...] = ()
     pairs: tuple[tuple[bytes, bytes, tuple[bytes, ...]], ...] = ()
+    releases: tuple[tuple[dict[str, bytes], dict[str, bytes]], ...] = ()
 
     def findings(self) -> list[str]:
         """What the stand-alone verifier finds in all of it."""
         reports = [verifier.check_receipt(raw, TRUST) for raw in self.receipts]
         reports += [verifier.check_proof(raw, entry, TRUST) for raw, entry in self.proofs]
         reports += [verifier.check_checkpoints(old, new, path, TRUST) for old, new, path in self.pairs]
+        for folder, log in self.releases:
+            reports.append(verifier.check_release(Held(folder), TRUST, Held(log)))
         if self.files is not None:
             kept = [(f"kept {number}", raw) for number, raw in enumerate(self.older)]
             reports.append(verifier.check_log(Held(self.files), TRUST, kept, verifier.story_of(ORIGIN)))
@@ -81,6 +90,7 @@ def rows() -> tuple[Row, ...]:
     minutes = count()
 
     def tell(told: str, account: UUID | None = None, **facts: Any) -> None:
+        facts |= {"evidence": SAID_HASH} if told == "choice" else {}
         at = BEGIN + timedelta(minutes=next(minutes))
         made.append(Row(outbox_id=len(made) + 1, account=account, told=told, occurred_at=at, facts=facts))
 
@@ -150,11 +160,12 @@ def receipt_of(index: int = 4, change: Callable[[dict[str, Any]], None] = lambda
     choice = Choice(
         account=row.account, seq=facts["seq"], at=row.occurred_at, allow=facts["allow"], effect=facts["effect"],
         grant=1, via="notice", number=0,
-        evidence=Evidence(v=1, default_state="none", surface="app", gpc=False, sha256=HASH, language="en"),
+        evidence=SHOWN, said=SAID,
     )  # fmt: skip
     payload: dict[str, Any] = document(choice, POLICY, Controller(name="Example"), None, BEGIN + timedelta(days=1))
     payload["log"] = {
         "origin": ORIGIN, "index": index, "who": leaves.pseudonym(key),
+        "salt": leaves.salt(key).hex(), "evidence": SAID,
         "nonce": leaves.nonce(key, row.outbox_id).hex(), "record": leaves.record(row),
     }  # fmt: skip
     change(payload)
@@ -264,7 +275,7 @@ def field_lies() -> Iterator[Lie]:
             value = entry[path[0]] if len(path) == 1 else entry["facts"][path[1]]
             if path[0] not in ("v", "t"):
                 yield Lie(place, "another value", ROOT, after_the_fact(put(index, *path, value=_other(value))))
-            if path != ("who",) and path != ("facts", "grant"):
+            if path not in (("who",), ("facts", "grant")):
                 yield Lie(place, "left out", "entry", from_the_start(drop(index, *path)))
             yield Lie(place, "another type", "entry", from_the_start(put(index, *path, value=[value])))
         yield Lie(f"entry `{kind}`", "a fact that nobody listed", "the facts of its kind",
@@ -582,6 +593,18 @@ def receipt_lies() -> Iterator[Lie]:
         ("log.record.at", "another time", "opens the commitment", set_in("log", "record", "at", value="2026-01-01T00:00:00Z")),
         ("log.record", "another choice's", "opens the commitment", set_in("log", "record", value=leaves.record(rows()[10]))),
         ("log.who", "somebody else's", "its pseudonym", set_in("log", "who", value=leaves.pseudonym(KEYS[BEN]))),
+        ("log.salt", "somebody else's", "its salt gives its pseudonym",
+         set_in("log", "salt", value=leaves.salt(KEYS[BEN]).hex())),
+        ("log.salt", "left out", "fields of a receipt", lambda payload: payload["log"].pop("salt") and None),
+        ("log.evidence", "another notice", "its evidence is what",
+         set_in("log", "evidence", value=SAID.replace(HASH, "ba" * 32))),
+        ("log.evidence", "left out", "its evidence is what", set_in("log", "evidence", value=None)),
+        ("notice.sha256", "another notice", "the one of its evidence",
+         set_in("record", "privacy_notice", "sha256", value="ba" * 32)),
+        ("notice.language", "another language", "the one of its evidence",
+         set_in("record", "privacy_notice", "language", value="de")),
+        ("notice.default_state", "pre-selected, hidden", "the one of its evidence",
+         set_in("record", "privacy_notice", "presented_as", "default_state", value="yes")),
         ("log.index", "another place", "its place", set_in("log", "index", value=5)),
         ("log.origin", "another log", "its log", set_in("log", "origin", value="log.example/other/2026")),
         ("log", "left out beside a proof", "fields of a receipt", lambda payload: payload.pop("log")),

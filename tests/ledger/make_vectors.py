@@ -8,9 +8,10 @@ from pathlib import Path
 from licet.ledger import note, tree
 from licet.ledger.checkpoint import Checkpoint
 from licet.ledger.log import Log
-from licet.ledger.note import encode_base64
+from licet.ledger.note import SignatureType, Signer, Verifier, encode_base64
 from licet.ledger.proof import Proof
 from licet.ledger.tiles import TileReader
+from licet.ledger.witness import Request
 
 from .world import ORIGIN, SIGNER, STRANGER, WITNESS, Disk, entry_of
 
@@ -34,6 +35,9 @@ def made() -> dict[str, bytes]:
         "proofs.json": _proofs(log),
         "consistency.json": _consistency(TileReader(published.get, SIZE)),
         "logs.json": _logs(published),
+        "quorums.json": _quorums(),
+        "cosignatures.json": _cosignatures(log.checkpoint),
+        "witness.json": _witness(TileReader(published.get, SIZE)),
     }
     files = {f"log/{path}": data for path, data in published.items()}
     files["older.txt"] = older
@@ -200,6 +204,137 @@ def _logs(files: dict[str, bytes]) -> list[dict[str, str | None]]:
     ]
     kept = ("an older partial tile that tells the truth", "tile/0/000.p/2", files[leaves][:64])
     return [*rows, {"name": kept[0], "path": kept[1], "data": kept[2].hex(), "verdict": "good"}]
+
+
+def _quorums() -> list[dict[str, object]]:
+    """Trust policies (c2sp.org/tlog-policy), who cosigned, and whether that is enough."""
+    others = [Signer(f"w{i}.example", SignatureType.cosignature, bytes([i]) * 32).verifier.vkey for i in range(6)]
+    a, b, c, d, e, f = others
+    log, own = SIGNER.verifier.vkey, WITNESS.verifier.vkey
+    three = f"witness A {a}\nwitness B {b}\nwitness C {c}\n"
+    six = f"{three}witness D {d}\nwitness E {e}\nwitness F {f}\n"
+    levels = f"{six}group X 2 A B C\ngroup Y any D E F\ngroup all-of-them all X Y\nquorum all-of-them\n"
+    table: list[tuple[str, str | bytes, list[str], str]] = [
+        ("nobody is asked for", "quorum none\n", [], "good"),
+        ("one witness", f"witness W {own}\nquorum W\n", [own], "good"),
+        ("one witness, who did not", f"witness W {own}\nquorum W\n", [a], "unmet"),
+        ("two of three", f"{three}group g 2 A B C\nquorum g\n", [a, c], "good"),
+        ("two of three, and one did", f"{three}group g 2 A B C\nquorum g\n", [c], "unmet"),
+        ("all of three, and two did", f"{three}group g all A B C\nquorum g\n", [a, b], "unmet"),
+        ("any of three", f"{three}group g any A B C\nquorum g\n", [b], "good"),
+        ("a witness that no group names", f"{six}group g 1 A B\nquorum g\n", [c], "unmet"),
+        ("two levels", levels, [a, b, f], "good"),
+        ("two levels, one group short", levels, [a, b, c], "unmet"),
+        ("two levels, the other short", levels, [a, d, e, f], "unmet"),
+        ("comments, tabs, empty lines, URLs", f" # why\n\n\tlog\t{log} https://log.example/ \nwitness W {own} "
+         "https://w.example/\n  quorum  W\t\n", [own], "good"),
+        ("a name that is no ASCII", f"witness W\u00fc {own}\nquorum W\u00fc\n", [own], "good"),
+        ("a name that is no UTF-8", f"witness W {own}\nquorum W\n".encode().replace(b" W", b" \xff"), [own], "good"),
+        ("two names of other octets", f"witness K {a}\nwitness \u212a {b}\ngroup g 2 K \u212a\nquorum g\n", [a], "unmet"),
+        ("no quorum", three, [a], "malformed"),
+        ("two quorums", f"{three}quorum A\nquorum none\n", [a], "malformed"),
+        ("a quorum before its witness", f"quorum A\n{three}", [a], "malformed"),
+        ("a group before its member", f"group g any A\n{three}quorum g\n", [a], "malformed"),
+        ("an unknown member", f"{three}group g any A Z\nquorum g\n", [a], "malformed"),
+        ("a group of itself", f"{three}group g any g A\nquorum g\n", [a], "malformed"),
+        ("none as a member", f"{three}group g any none A\nquorum g\n", [], "malformed"),
+        ("a witness named none", f"witness none {own}\nquorum none\n", [], "malformed"),
+        ("a name twice", f"witness A {a}\nwitness A {b}\nquorum A\n", [a], "malformed"),
+        ("a group named as a witness", f"{three}group A any B C\nquorum A\n", [a], "malformed"),
+        ("a key under two names", f"witness A {a}\nwitness B {a}\ngroup g 2 A B\nquorum g\n", [a], "malformed"),
+        ("a key under another key name", f"witness A {a}\nwitness B {_renamed(a)}\nquorum A\n", [a], "malformed"),
+        ("a member twice", f"{three}group g 2 A A\nquorum g\n", [a], "malformed"),
+        ("a member of two groups", f"{three}group g any A B\ngroup h any A C\nquorum h\n", [a], "malformed"),
+        ("none of three", f"{three}group g 0 A B C\nquorum g\n", [], "malformed"),
+        ("four of three", f"{three}group g 4 A B C\nquorum g\n", [a, b, c], "malformed"),
+        ("a count with a zero before it", f"{three}group g 02 A B C\nquorum g\n", [a, b], "malformed"),
+        ("a count in digits of another script", f"{three}group g \u0662 A B C\nquorum g\n", [a, b], "malformed"),
+        ("a group of nobody", f"{three}group g all\nquorum g\n", [], "malformed"),
+        ("a log's key for a witness", f"witness W {log}\nquorum W\n", [], "malformed"),
+        ("a witness's key for a log", f"log {own}\nquorum none\n", [], "malformed"),
+        ("a log twice", f"log {log}\nlog {log}\nquorum none\n", [], "malformed"),
+        ("a vkey whose hash is not its own", f"witness W {own[:-2]}A=\nquorum W\n", [own], "malformed"),
+        ("an unknown word", f"{three}witnes D {d}\nquorum A\n", [a], "malformed"),
+        ("a word too many", f"{three}quorum A B\n", [a], "malformed"),
+        ("the last line cut short", f"{three}quorum A", [a], "malformed"),
+        ("carriage returns", f"{three}quorum A\n".replace("\n", "\r\n"), [a], "malformed"),
+        ("nothing", "", [], "malformed"),
+    ]  # fmt: skip
+    rows = [
+        (name, text if isinstance(text, bytes) else text.encode(), who, verdict) for name, text, who, verdict in table
+    ]
+    return [
+        {"name": name, "file": text.hex(), "cosigned": who, "verdict": verdict} for name, text, who, verdict in rows
+    ]
+
+
+def _renamed(vkey: str) -> str:
+    """The same key under another name."""
+    known = Verifier.parse(vkey)
+    return Verifier("another.example", known.type, known.public).vkey
+
+
+def _cosignatures(checkpoint: Checkpoint) -> list[dict[str, str]]:
+    """Checkpoints that `one witness` of the quorums holds for, or not."""
+    text = checkpoint.text
+    signed = note.sign(text, SIGNER).decode()
+    line = WITNESS.cosign(text, 1_800_000_000).line
+    other = WITNESS.cosign(Checkpoint(ORIGIN, 258, checkpoint.root).text, 1_800_000_000).line
+    encoded = line.split(" ")[2].rstrip("\n")
+    raw = bytearray(note.decode_base64(encoded, "a line"))
+    later = bytes(raw[:4]) + (1_800_000_001).to_bytes(8, "big") + bytes(raw[12:])
+    never = bytes(raw[:4]) + (2**63).to_bytes(8, "big") + bytes(raw[12:])
+    second = Signer("w0.example", SignatureType.cosignature, bytes(32))
+    plain = Signer(WITNESS.name, SignatureType.ed25519, WITNESS.seed).sign(text)
+    table = [
+        ("cosigned", signed + line, "good"),
+        ("cosigned before the log's own line", f"{text}\n{line}{SIGNER.sign(text).line}", "good"),
+        ("cosigned at the beginning of time", signed + WITNESS.cosign(text, 0).line, "good"),
+        ("cosigned twice, at two times", signed + line + WITNESS.cosign(text, 1_800_000_001).line, "good"),
+        ("another witness cosigned too", signed + line + second.cosign(text, 1).line, "good"),
+        ("not cosigned", signed, "unmet"),
+        ("another witness cosigned", signed + second.cosign(text, 1).line, "unmet"),
+        ("signed by the witness's key without a time", signed + plain.line, "unmet"),
+        ("the cosignature of another checkpoint", signed + other, "forged"),
+        ("its time changed", signed + line.replace(encoded, encode_base64(later)), "forged"),
+        ("a time of 2**63", signed + line.replace(encoded, encode_base64(never)), "forged"),
+        ("its time left out", signed + line.replace(encoded, encode_base64(bytes(raw[:4] + raw[12:]))), "forged"),
+        ("a byte too many", signed + line.replace(encoded, encode_base64(bytes(raw) + b"\0")), "forged"),
+        ("cosigned but not signed by the log", f"{text}\n{line}", "unsigned"),
+    ]
+    return [{"name": name, "note": text, "verdict": verdict} for name, text, verdict in table]
+
+
+def _witness(reader: TileReader) -> list[dict[str, object]]:
+    """Requests to a witness that last cosigned 100 entries of this log, and the status of its answer."""
+
+    def shown(size: int, root: bytes | None = None, signer: Signer = SIGNER, origin: str = ORIGIN) -> bytes:
+        return note.sign(Checkpoint(origin, size, root or tree.root(reader, size)).text, signer)
+
+    def request(old: int, size: int, checkpoint: bytes | None = None) -> bytes:
+        path = tree.prove_consistency(reader, old, size) if old <= size else ()
+        return Request(old, path, checkpoint or shown(size)).encode()
+
+    table = [
+        ("a continuation", request(100, SIZE), 200),
+        ("the same checkpoint again", request(100, 100), 200),
+        ("an unknown log", Request(100, (), shown(SIZE, None, STRANGER, "stranger.example")).encode(), 404),
+        ("signed by a stranger", Request(100, (), shown(SIZE, None, STRANGER)).encode(), 403),
+        ("a size changed after signing", request(100, SIZE).replace(b"\n259\n", b"\n258\n"), 403),
+        ("an old size behind the witness", request(50, SIZE), 409),
+        ("an old size of nothing", request(0, SIZE), 409),
+        ("an old size ahead of the witness", request(200, SIZE), 409),
+        ("the same size with another root", Request(100, (), shown(100, bytes(32))).encode(), 409),
+        ("a fork", request(100, SIZE, shown(SIZE, bytes(32))), 422),
+        ("no proof", Request(100, (), shown(SIZE)).encode(), 422),
+        ("a proof that is not needed", Request(100, (bytes(32),), shown(100)).encode(), 422),
+        ("a checkpoint behind its old size", Request(100, (), shown(99)).encode(), 400),
+        ("64 hashes", Request(100, (bytes(32),) * 64, shown(SIZE)).encode(), 400),
+        ("a size with a zero before it", request(100, SIZE).replace(b"old 100", b"old 0100"), 400),
+        ("no blank line", request(100, SIZE).replace(b"\n\n", b"\n"), 400),
+        ("nothing", b"", 400),
+    ]
+    return [{"name": name, "request": body.decode(), "status": status} for name, body, status in table]
 
 
 def _left_over(encoded: str) -> str:

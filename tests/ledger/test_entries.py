@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from uuid import UUID
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
@@ -59,8 +60,17 @@ def test_the_bytes_of_an_entry_are_pinned() -> None:
         b'{"at":"2026-03-01T10:15:31.117000Z",'
         b'"commit":"1dcc424cd3d3461e0a75c0fa3133e23cbb7559b5649c9f75faf13b66ad90dce1",'
         b'"facts":{"allow":true,"effect":"began","version":0},"logged":"2026-03-01T10:15:31.117000Z",'
-        b'"t":"choice","v":1,"who":"0ae3a02e56a65affd82f831afe23020298525bfe83680df5e03df16b408f58e7"}'
+        b'"t":"choice","v":1,"who":"59318b3f5436a5df23d2bfa473d908ef7f269d5bdbaa3fbcaba79386197ee224"}'
     )
+
+
+def test_the_handle_of_a_conversation_is_pinned_and_told_only_where_it_is_needed() -> None:
+    pinned = "4e36e82a46f96287c3093f84a32e89342ca87ebdaf9ed9bb039a703291a67b84"
+    assert entries.conversation_pseudonym(entries.salt(KEY), UUID(bytes=b"\xab" * 16)) == pinned
+    deleted = msgspec.structs.replace(CHOICE, told="deleted")
+    assert json.loads(entries.encode(deleted, KEY, AT, bytes))["facts"] == {"handle": pinned}
+    assert json.loads(entries.encode(deleted, None, AT, bytes))["facts"] == {}
+    assert "handle" not in json.loads(entries.encode(CHOICE, KEY, AT, bytes))["facts"]
 
 
 def test_the_log_key_of_a_year_is_pinned() -> None:

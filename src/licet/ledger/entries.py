@@ -3,9 +3,11 @@
     {"at":"2026-03-01T10:15:31Z","commit":"<hex>","facts":{"allow":true,..},"logged":"2026-03-01T10:15:31.5Z",
      "t":"choice","v":1,"who":"<hex>"}
 
-``at`` is when it happened, ``logged`` when the log took it, which never decreases along a log. ``who`` is
-HMAC-SHA256(log key, "who"), where the log key belongs to one account and one year and dies with the account's own
-key: two years of one account cannot be linked by anybody who lacks it. ``commit`` is
+``at`` is when it happened, ``logged`` when the log took it, which never decreases along a log. Pseudonyms come from a
+salt, HMAC-SHA256(log key, "salt"), where the log key belongs to one account and one year and dies with the account's
+own key: two years of one account cannot be linked by anybody who lacks it. ``who`` is SHA-256("licet/who/v1" || salt),
+so that a person who holds the salt can show that it is theirs, and the operator can give them no other; ``handle``
+names one of their conversations for the year, HMAC-SHA256(salt, "conversation" || its id). ``commit`` is
 SHA-256(nonce || private record), where the private record holds all facts with our own ids, and the nonce is
 HMAC-SHA256(log key, "nonce" || outbox id): nothing more is stored, and nobody opens the commitment once the key is
 dead, but for the person, whose receipt carries the nonce. A row whose account's key is dead when the log takes it
@@ -44,6 +46,7 @@ Random = Callable[[int], bytes]
 
 PUBLISHED: Mapping[str, frozenset[str]] = {
     Told.policy_applied: frozenset({"number", "sha256", "amends"}),
+    Told.policy_stands: frozenset({"number", "sha256"}),
     Told.notice_published: frozenset({"number", "language", "variant", "sha256"}),
     Told.notice_shown: frozenset({"number", "sha256", "default_state"}),
     Told.notice_put_off: frozenset(),
@@ -55,19 +58,25 @@ PUBLISHED: Mapping[str, frozenset[str]] = {
     Told.choice: frozenset({"allow", "effect", "version"}),
     Told.grant_begun: frozenset({"grant", "version"}),
     Told.grant_affirmed: frozenset({"grant", "version"}),
+    Told.grant_stands: frozenset({"grant", "version"}),
     Told.grant_ended: frozenset({"grant", "cause"}),
-    Told.narrowed: frozenset(),
-    Told.widened: frozenset(),
+    Told.narrowed: frozenset({"handle"}),
+    Told.widened: frozenset({"handle"}),
     Told.closed: frozenset(),
-    Told.deleted: frozenset(),
-    Told.flagged: frozenset(),
-    Told.unflagged: frozenset(),
+    Told.deleted: frozenset({"handle"}),
+    Told.flagged: frozenset({"handle"}),
+    Told.unflagged: frozenset({"handle"}),
     Told.held: frozenset(),
     Told.unheld: frozenset(),
     Told.feedback: frozenset(),
     Told.content_read: frozenset({"reason", "role"}),
-    Told.key_destroyed: frozenset({"because"}),
+    Told.key_destroyed: frozenset({"because", "epoch", "handle", "segment"}),
     Told.release_sealed: frozenset({"release", "purpose", "version", "position", "rows", "root", "manifest_sha256"}),
+    Told.release_reviewed: frozenset({"release", "manifest_sha256", "sha256", "rows", "findings", "bound_ppm"}),
+    Told.release_signed: frozenset({"release", "manifest_sha256", "review_sha256", "signature"}),
+    Told.release_purged: frozenset({"release", "number", "rows", "sha256"}),
+    Told.certificate: frozenset({"sha256"}),
+    Told.restored: frozenset({"life", "entries"}),
     Told.carried: frozenset({"from"}),
 }
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
@@ -114,9 +123,23 @@ def _check(value: object) -> None:
         raise BrokenError(f"a `{type(value).__name__}` has no place in canonical JSON")
 
 
+def salt(key: bytes) -> bytes:
+    """What all pseudonyms of an account in one year come from: the person's to hold, and gone with the log key."""
+    return hmac.digest(key, b"salt", "sha256")
+
+
 def pseudonym(key: bytes) -> str:
     """What an account is called in the log of the year that ``key`` belongs to."""
-    return hmac.digest(key, b"who", "sha256").hex()
+    return who(salt(key))
+
+
+def who(salt: bytes) -> str:
+    return hashlib.sha256(b"licet/who/v1" + salt).hexdigest()
+
+
+def conversation_pseudonym(salt: bytes, conversation: UUID) -> str:
+    """What a conversation is called in the log, and in the proofs of the releases, of the salt's year."""
+    return hmac.digest(salt, b"conversation" + conversation.bytes, "sha256").hex()
 
 
 def nonce(key: bytes, outbox_id: int) -> bytes:
@@ -155,7 +178,16 @@ def encode(row: Row, key: bytes | None, logged_at: datetime, random: Random) -> 
         entry["commit"] = commitment(opening, canonical(record(row)))
         if key is not None:
             entry["who"] = pseudonym(key)
+            entry["facts"] = {**published(row), **_told_conversation(row, key)}
     return canonical(entry)
+
+
+def _told_conversation(row: Row, key: bytes) -> dict[str, Canonical]:
+    """The handle of the conversation that the row concerns, where strangers are to know that it is the same one."""
+    conversation = row.facts.get("conversation")
+    if "handle" not in PUBLISHED.get(row.told, ()) or not isinstance(conversation, str):
+        return {}
+    return {"handle": conversation_pseudonym(salt(key), UUID(hex=conversation))}
 
 
 def published(row: Row) -> dict[str, Canonical]:

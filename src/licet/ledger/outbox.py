@@ -20,6 +20,7 @@ class Told(StrEnum):
     """What an entry tells."""
 
     policy_applied = "policy_applied"
+    policy_stands = "policy_stands"  # told by a release: a version of a year before, by its present text
     notice_published = "notice_published"
     notice_shown = "notice_shown"
     notice_put_off = "notice_put_off"
@@ -31,6 +32,7 @@ class Told(StrEnum):
     choice = "choice"
     grant_begun = "grant_begun"
     grant_affirmed = "grant_affirmed"
+    grant_stands = "grant_stands"  # told by a release: a grant that the log of its year does not know
     grant_ended = "grant_ended"
     narrowed = "narrowed"
     widened = "widened"
@@ -44,6 +46,11 @@ class Told(StrEnum):
     content_read = "content_read"
     key_destroyed = "key_destroyed"
     release_sealed = "release_sealed"
+    release_reviewed = "release_reviewed"
+    release_signed = "release_signed"
+    release_purged = "release_purged"
+    certificate = "certificate"
+    restored = "restored"  # told by a restore: the database is older than the entries before
     carried = "carried"  # told by the sequencer alone: a pseudonym of a year before goes on under a new one
 
 

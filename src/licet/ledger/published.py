@@ -1,6 +1,7 @@
 """A log as its readers see it: the published folder of one year, read without the writer's lock.
 
-Promise: a proof that is handed out was checked against a checkpoint that the log's own key signed.
+Promise: a proof that is handed out was checked against a checkpoint that the log's own key signed; where witnesses
+cosigned one that holds the entry, it is theirs (`COSIGNED`, beside the log's own and perhaps older).
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from licet.ledger.proof import Proof
 from licet.ledger.storage import Folder
 from licet.ledger.tiles import TileReader, read_entries
 
+COSIGNED = "cosigned"
+
 
 class Published:
     """One published log at the checkpoint that its folder showed when this was made."""
@@ -33,6 +36,7 @@ class Published:
         self.note = found
         self.checkpoint: Checkpoint = checkpoints.verify(found, log.name, log)
         self._tiles = TileReader(self._read, self.checkpoint.size)
+        self.cosigned = self._read_cosigned(log)
 
     def entry(self, index: int) -> bytes:
         """The bytes of one entry."""
@@ -46,14 +50,32 @@ class Published:
     def prove(self, index: int) -> Proof:
         """The proof that the checkpoint holds an entry, checked."""
         self._check_index(index)
-        size, root = self.checkpoint.size, self.checkpoint.root
-        path = tree.prove_inclusion(self._tiles, index, size)
+        raw, checkpoint = self.note, self.checkpoint
+        if self.cosigned is not None and index < self.cosigned[1].size:
+            raw, checkpoint = self.cosigned
+        size, root = checkpoint.size, checkpoint.root
+        path = tree.prove_inclusion(self._tiles.at(size), index, size)
         tree.check_inclusion(tree.leaf_hash(self.entry(index)), index, size, path, root)
-        return Proof(index, path, self.note)
+        return Proof(index, path, raw)
+
+    def prove_consistency(self, old: int) -> tuple[bytes, ...]:
+        """The hashes that show the first ``old`` entries to be the beginning of the log. Any thread may ask."""
+        size, tiles = self.checkpoint.size, TileReader(self._read, self.checkpoint.size)
+        path = tree.prove_consistency(tiles, old, size)
+        tree.check_consistency(old, tree.root(tiles, old), size, self.checkpoint.root, path)
+        return path
 
     def root_at(self, size: int) -> bytes:
         """The root of the first ``size`` entries, as the tiles say it."""
         return tree.root(self._tiles, size)
+
+    def _read_cosigned(self, log: Verifier) -> tuple[bytes, Checkpoint] | None:
+        """The newest checkpoint that witnesses cosigned, as a note; None where none did."""
+        raw = self._read(COSIGNED)
+        if raw is None:
+            return None
+        checkpoint = checkpoints.verify(raw, log.name, log)
+        return (raw, checkpoint) if checkpoint.size <= self.checkpoint.size else None
 
     def _check_index(self, index: int) -> None:
         if not 0 <= index < self.checkpoint.size:

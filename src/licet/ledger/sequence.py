@@ -181,7 +181,7 @@ class Sequencer:
         )
         self._conn.execute(
             "UPDATE logs SET (decided, root, size, digest, logged_at) = (size, %s, size + %s, %s, %s) WHERE log_year = %s",
-            [log.checkpoint.root, len(rows), _digest(batch), logged_at, standing.year],
+            [log.checkpoint.root, len(rows), digest_of(batch), logged_at, standing.year],
         )
 
     def _append(self, log: Log, first: int, batch: Sequence[bytes]) -> None:
@@ -229,7 +229,7 @@ class Sequencer:
             self._conn.execute(
                 """INSERT INTO logs (log_year, origin, decided, root, size, digest, logged_at)
                    VALUES (%s, %s, 0, %s, 0, %s, 'epoch')""",
-                [year, origin, tree.EMPTY_ROOT, _digest(())],
+                [year, origin, tree.EMPTY_ROOT, digest_of(())],
             )
             found = _standings(self._conn, year)
         if found[0].origin != origin:
@@ -264,7 +264,7 @@ class Sequencer:
             raise BrokenError(f"the log `{standing.origin}` is forked: another root at `{standing.decided}`")
         if size < standing.size:
             self._append_again(standing, log)
-        elif _digest(list(log.entries(standing.decided, size))) != standing.digest:
+        elif digest_of(list(log.entries(standing.decided, size))) != standing.digest:
             raise BrokenError(f"the log `{standing.origin}` is forked: other entries after `{standing.decided}`")
 
     def _append_again(self, standing: Standing, log: Log) -> None:
@@ -274,7 +274,7 @@ class Sequencer:
             if len(rows) != standing.size - standing.decided:
                 raise BrokenError(f"the outbox has lost rows of the log `{standing.origin}`")
             batch = self._encode(rows, standing.year, standing.logged_at)
-            self._conn.execute("UPDATE logs SET digest = %s WHERE log_year = %s", [_digest(batch), standing.year])
+            self._conn.execute("UPDATE logs SET digest = %s WHERE log_year = %s", [digest_of(batch), standing.year])
         self._append(log, standing.decided, batch)
 
 
@@ -410,12 +410,13 @@ def _add_carried(tx: Transaction, account: UUID, from_year: int, at: datetime) -
     return Row(outbox_id=row[0], account=account, told=Told.carried.value, occurred_at=at, facts=facts)
 
 
-def _digest(batch: Sequence[bytes]) -> bytes:
+def digest_of(batch: Sequence[bytes]) -> bytes:
+    """What a batch is known by until the log holds it."""
     return hashlib.sha256(b"".join(tree.leaf_hash(entry) for entry in batch)).digest()
 
 
 def _restored(log: str, how: str) -> RestoredError:
     return RestoredError(
         f"the database is an older copy than the log `{log}`: it {how}",
-        "restore a database that is at least as new as the log: what was promised since is in the log only",
+        "bring it forward: `licet restore --here` applies what was taken back since, and says so in the log",
     )

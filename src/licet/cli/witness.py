@@ -1,0 +1,105 @@
+"""The commands of a witness: for somebody else to run, under another roof, over the logs of whoever asks."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import click
+import uvicorn
+
+from licet.errors import InputError, RefusedError, UsageError
+from licet.ledger.note import SignatureType, Signer, Verifier
+from licet.ledger.witness import Witness
+from licet.ledger.witness_http import WitnessApp
+from licet.service import utc_now
+
+CONNECTIONS_MAX = 256
+GRACE_SECONDS = 10
+KEY_FILE_BYTES_MAX = 4_096
+SEED_BYTES = 32
+
+App = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+@click.group()
+def witness() -> None:
+    """A witness: it cosigns a log only as the continuation of what it cosigned before."""
+
+
+@witness.command("key")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--name", help="The witness's name, where FILE is to be made: a URL without its scheme.")
+def witness_key(file: Path, name: str | None) -> None:
+    """Makes the witness's key in FILE where there is none, and prints its public key (a vkey).
+
+    \b
+    Example:  licet witness key witness.key --name witness.example.org/w1
+    """
+    if not file.exists():
+        if name is None:
+            raise UsageError(f"there is no key in `{file}`", "name the witness to make one: --name NAME")
+        signer = Signer(name, SignatureType.cosignature, secrets.token_bytes(SEED_BYTES))
+        # Made before it is shown, and never over another key: the logs know a witness by it.
+        with open(file, "x", opener=lambda path, flags: os.open(path, flags, 0o600)) as written:
+            written.write(f"{signer.skey}\n")
+            written.flush()
+            os.fsync(written.fileno())
+    click.echo(_key_in(file).verifier.vkey)
+
+
+@witness.command("serve")
+@click.option("--state", type=click.Path(path_type=Path), required=True, help="The folder of its memory.")
+@click.option("--key", "key_file", type=click.Path(path_type=Path, exists=True), required=True, help="Its key file.")
+@click.option("--log", "logs", multiple=True, required=True, help="The vkey of a log to watch; once for each.")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8402, show_default=True, type=click.IntRange(0, 65535))
+def witness_serve(state: Path, key_file: Path, logs: tuple[str, ...], host: str, port: int) -> None:
+    """Answers logs that ask for a cosignature (c2sp.org/tlog-witness), until interrupted.
+
+    Losing the state folder loses what the witness promises: keep it on a disk that stays.
+
+    \b
+    Example:  licet witness serve --state witness --key witness.key --log "$(licet ledger key)"
+    """
+    watched: dict[str, list[Verifier]] = {}
+    for vkey in logs:
+        log = Verifier.parse(vkey)
+        watched.setdefault(log.name, []).append(log)
+    with closing(Witness.open(state, _key_in(key_file), watched)) as one:
+        serve(WitnessApp(one, lambda: int(utc_now().timestamp())), host, port)
+
+
+def serve(app: App, host: str, port: int) -> None:
+    """Runs an application until it is interrupted, and says where once it listens."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((host, port))
+        except OSError as error:
+            raise UsageError(f"cannot listen on `{host}:{port}`: {error.strerror}", "name another: --port") from None
+        listening.listen()
+        config = uvicorn.Config(
+            app, access_log=False, log_config=None, server_header=False, limit_concurrency=CONNECTIONS_MAX,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )  # fmt: skip
+        click.echo(f"serving on http://{host}:{listening.getsockname()[1]}")
+        asyncio.run(uvicorn.Server(config).serve(sockets=[listening]))
+
+
+def _key_in(file: Path) -> Signer:
+    try:
+        text = file.read_bytes()[:KEY_FILE_BYTES_MAX].decode("ascii", "replace").strip()
+        signer = Signer.parse(text)
+    except RefusedError as error:  # which never quotes the key
+        raise InputError(error.message, "`licet witness key FILE --name NAME` makes one", file=str(file)) from None
+    if signer.type is not SignatureType.cosignature:
+        raise InputError("this is the key of a log, not of a witness", file=str(file))
+    return signer

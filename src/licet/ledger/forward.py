@@ -1,0 +1,203 @@
+"""Forward: a database that is older than its log is brought to where the log is, openly.
+
+A restored database does not know the newest entries of the log, and may hold rows that wait to be told and were.
+Nothing is told twice and nothing told is taken back:
+
+    the log       stays as it is; the database takes its size and root over, once its own beginning is found in it
+    a row         that waits and was told gets its place, found by the commitment of its leaf
+    a row         made again by a restriction that was applied again is dropped: its leaf stands, at the same moment
+    the rest      waits on, and is told after a `restored` entry, which says where the database had been
+
+A log that does not begin as the database knows it is a fork, one that is shorter was rolled back: both refuse, as
+they do in `sequence`. All of it is one transaction of the caller's.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from licet.errors import BrokenError
+from licet.ledger import entries, outbox, sequence
+from licet.ledger.entries import LogKeys, Row
+from licet.ledger.log import Log
+from licet.ledger.outbox import Entry, Told
+from licet.ledger.published import Published
+from licet.ledger.sequence import Place, Standing, digest_of, read_row
+from licet.policy.period import written
+from licet.store.connect import Transaction
+
+OUTBOX_GAP = 1_000_000_000  # what was numbered and lost: a number used again would use a leaf's nonce again
+ACCOUNTS_MAX = 10_000
+
+
+class Ahead(msgspec.Struct, frozen=True, kw_only=True):
+    """The entries of one year's log that the database lacks, from ``first`` on."""
+
+    year: int
+    first: int
+    told: tuple[dict[str, Any], ...]
+
+
+class Forwarded(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done: entries that the database lacked, rows that were told already, rows that wait."""
+
+    entries: int
+    placed: int
+    repeated: int
+
+
+def ahead(tx: Transaction, place: Place, seed: bytes) -> list[Ahead]:
+    """What each log holds beyond the database; BrokenError for a fork or a log that was rolled back."""
+    known = {standing.year: standing for standing in sequence.standings(tx)}
+    years = sorted(int(p.name) for p in place.folder.iterdir() if p.name.isdecimal()) if place.folder.is_dir() else []
+    if gone := known.keys() - set(years):
+        lost = known[min(gone)]
+        if lost.decided:
+            raise BrokenError(f"the log `{lost.origin}` is gone", "restore the folders of the log")
+    return [_ahead(place, seed, year, known.get(year)) for year in years]
+
+
+def _ahead(place: Place, seed: bytes, year: int, standing: Standing | None) -> Ahead:
+    signer = place.signer(seed, year)
+    folder = place.folder / str(year)
+    Log.open(folder, place.state / str(year), place.origin(year), signer).close()  # finishes what a crash left
+    log = Published(folder, signer.verifier)
+    decided, size = (standing.decided, standing.size) if standing is not None else (0, 0)
+    if log.checkpoint.size < decided or decided < log.checkpoint.size < size:
+        raise BrokenError(f"the log `{log.checkpoint.origin}` was rolled back to `{log.checkpoint.size}`")
+    if standing is not None:
+        if log.root_at(decided) != standing.root:
+            raise BrokenError(f"the log `{standing.origin}` is forked: another root at `{decided}`")
+        batch = [log.entry(index) for index in range(decided, min(size, log.checkpoint.size))]
+        if batch and digest_of(batch) != standing.digest:
+            raise BrokenError(f"the log `{standing.origin}` is forked: other entries after `{decided}`")
+    read = (log.entry(index) for index in range(size, log.checkpoint.size))
+    return Ahead(year=year, first=size, told=tuple(msgspec.json.decode(raw, type=dict[str, Any]) for raw in read))
+
+
+def mark(tx: Transaction, known: Sequence[Ahead], life: int, at: datetime) -> None:
+    """Skips the outbox numbers that were lost, and has `restored` told before anything else that is made from now on."""
+    tx.execute(
+        "SELECT setval(pg_get_serial_sequence('outbox', 'outbox_id'), coalesce(max(outbox_id), 0) + %s) FROM outbox",
+        [OUTBOX_GAP],
+    )
+    facts: dict[str, str | int | bool | None] = {"life": life, "entries": sum(len(log.told) for log in known)}
+    outbox.append(tx, [Entry(told=Told.restored, occurred_at=at, facts=facts)])
+
+
+def bring(tx: Transaction, keys: LogKeys, place: Place, seed: bytes, known: Sequence[Ahead]) -> Forwarded:
+    """Gives the waiting rows that were told their places, drops those made again, and takes the logs' sizes over."""
+    placed = repeated = 0
+    behind = [log for log in known if log.told]
+    waits = [read_row(row) for row in tx.execute(f"{_WAITING} ORDER BY outbox_id").fetchall()] if behind else []
+    for log in behind:
+        names = dict(_names(tx, keys, log))
+        found, again = _matched(tx, keys, waits, log, {who: account for account, who in names.items()})
+        _give_places(tx, log.year, found)
+        tx.execute("DELETE FROM outbox WHERE outbox_id = ANY(%s)", [again])
+        done = {row for row, _ in found} | set(again)
+        waits = [row for row in waits if row.outbox_id not in done]
+        placed, repeated = placed + len(found), repeated + len(again)
+        _speaks(tx, log, set(names))
+        _take_over(tx, place, seed, log)
+    return Forwarded(entries=sum(len(log.told) for log in known), placed=placed, repeated=repeated)
+
+
+_WAITING = "SELECT outbox_id, account_id, entry, occurred_at, payload FROM outbox WHERE index IS NULL"
+
+
+def _names(tx: Transaction, keys: LogKeys, log: Ahead) -> Iterator[tuple[UUID, str]]:
+    """The accounts of which the log tells something that the database lacks, with their pseudonyms of its year."""
+    spoken = {entry["who"] for entry in log.told if "who" in entry}
+    after = UUID(int=0)
+    while spoken:
+        rows = tx.execute(
+            "SELECT account_id FROM accounts WHERE account_id > %s ORDER BY account_id LIMIT %s", [after, ACCOUNTS_MAX]
+        ).fetchall()
+        if not rows:
+            return
+        for account, key in keys.log_keys(tx, [row[0] for row in rows], log.year).items():
+            who = entries.pseudonym(key)
+            if who in spoken:
+                yield account, who
+        after = rows[-1][0]
+
+
+def _matched(
+    tx: Transaction, keys: LogKeys, waits: Sequence[Row], log: Ahead, accounts: dict[str, UUID]
+) -> tuple[list[tuple[int, int]], list[int]]:
+    """(outbox id, index) of the waiting rows that the log holds, and the ids of those that it tells in other words."""
+    by_commit = {entry["commit"]: log.first + n for n, entry in enumerate(log.told) if "commit" in entry}
+    of_nobody = {_said(entry): log.first + n for n, entry in enumerate(log.told) if "commit" not in entry}
+    open_ = Counter((accounts[e["who"]], e["t"], e["at"]) for e in log.told if e.get("who") in accounts)
+    made = keys.log_keys(tx, {row.account for row in waits if row.account is not None}, log.year)
+    found: list[tuple[int, int]] = []
+    others: list[tuple[int, tuple[UUID, str, str]]] = []
+    for row in waits:
+        if row.account is None:
+            index = of_nobody.pop(_told_so(row), None)
+        elif row.account in made:
+            opening = entries.nonce(made[row.account], row.outbox_id)
+            index = by_commit.get(entries.commitment(opening, entries.canonical(entries.record(row))))
+            key = (row.account, row.told, written(row.occurred_at))
+            if index is None:
+                others.append((row.outbox_id, key))
+            else:
+                open_[key] -= 1
+        else:
+            continue
+        if index is not None:
+            found.append((row.outbox_id, index))
+    again = []
+    for outbox_id, key in others:
+        if open_[key] > 0:
+            open_[key] -= 1
+            again.append(outbox_id)
+    return found, again
+
+
+def _said(entry: dict[str, Any]) -> str:
+    return str((entry["t"], entry["at"], sorted(entry["facts"].items())))
+
+
+def _told_so(row: Row) -> str:
+    return str((row.told, written(row.occurred_at), sorted(entries.published(row).items())))
+
+
+def _give_places(tx: Transaction, year: int, found: Sequence[tuple[int, int]]) -> None:
+    tx.execute(
+        """UPDATE outbox o SET log_year = %(year)s, index = k.index
+             FROM unnest(%(ids)b::bigint[], %(indexes)b::bigint[]) AS k(outbox_id, index)
+            WHERE o.outbox_id = k.outbox_id""",
+        {"year": year, "ids": [row for row, _ in found], "indexes": [index for _, index in found]},
+    )
+
+
+def _speaks(tx: Transaction, log: Ahead, accounts: set[UUID]) -> None:
+    """These accounts have spoken in that year: their first leaf of it is behind them."""
+    tx.execute(
+        """INSERT INTO log_accounts (account_id, log_year) SELECT unnest(%(accounts)b::uuid[]), %(year)s
+           ON CONFLICT DO NOTHING""",
+        {"accounts": sorted(accounts), "year": log.year},
+    )
+
+
+def _take_over(tx: Transaction, place: Place, seed: bytes, log: Ahead) -> None:
+    """The database knows all of the log: its size, its root, and nothing under way."""
+    head = Published(place.folder / str(log.year), place.signer(seed, log.year).verifier).checkpoint
+    tx.execute(
+        """INSERT INTO logs (log_year, origin, decided, root, size, digest, logged_at)
+           VALUES (%(year)s, %(origin)s, %(size)s, %(root)s, %(size)s, %(digest)s, %(at)s)
+           ON CONFLICT (log_year) DO UPDATE SET (decided, root, size, digest, logged_at)
+              = (excluded.decided, excluded.root, excluded.size, excluded.digest, excluded.logged_at)""",
+        {
+            "year": log.year, "origin": place.origin(log.year), "size": head.size, "root": head.root,
+            "digest": digest_of([]), "at": log.told[-1]["logged"],
+        },
+    )  # fmt: skip

@@ -1,0 +1,149 @@
+"""Which witnesses must have cosigned: a trust policy of c2sp.org/tlog-policy, as an operator or an auditor writes it.
+
+    witness alpha alpha.example+1a2b3c4d+BA... https://alpha.example/witness
+    witness beta  beta.example+5e6f7a8b+BB...  https://beta.example/witness
+    group   both  2 alpha beta
+    quorum  both
+
+Promise: `read` answers only with a policy whose every line was understood, so that a mistake never weakens a quorum.
+A name is a member of one group at most, and a key stands under one name only: nobody counts twice. Names are octets;
+no two spellings of one name are the same here.
+
+The words `log`, `witness`, `group` and `quorum` are the format's own. A policy of ours (what is permitted) is
+another thing, in `licet.policy`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from licet.errors import InputError, LicetError
+from licet.ledger.note import SignatureType, Verifier
+
+QUORUM_BYTES_MAX = 1 << 16
+NONE = "none"
+
+_FOREIGN = re.compile(rb"[^\t\n\x20-\x7e\x80-\xff]")
+_COUNT = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A log or a witness of the file. ``name`` means something within the file only, and is empty for a log."""
+
+    name: str
+    verifier: Verifier
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """At least ``needed`` of ``members``, witnesses or other groups."""
+
+    needed: int
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Quorum:
+    """What a file says. ``rule`` is the name that its quorum line has."""
+
+    logs: tuple[Named, ...]
+    witnesses: tuple[Named, ...]
+    groups: Mapping[str, Group]
+    rule: str
+
+    def met(self, cosigned: Collection[Verifier]) -> bool:
+        """Whether the witnesses whose cosignatures held are enough."""
+        held = {named.name for named in self.witnesses if named.verifier in cosigned}
+        return self.rule == NONE or self._met(self.rule, held)
+
+    def _met(self, name: str, held: Collection[str]) -> bool:
+        group = self.groups.get(name)
+        if group is None:
+            return name in held
+        return sum(self._met(member, held) for member in group.members) >= group.needed
+
+
+def read(data: bytes, file: str = "") -> Quorum:
+    """Reads a file; InputError names the line and the mend."""
+    if len(data) > QUORUM_BYTES_MAX:
+        raise InputError(f"a quorum file has at most `{QUORUM_BYTES_MAX}` bytes", file=file)
+    if _FOREIGN.search(data):
+        raise InputError("control characters but tab and newline are foreign to a quorum file", file=file)
+    if not data.endswith(b"\n"):
+        raise InputError("the last line has no newline", "it may have been cut short", file=file)
+    reading = _Reading()
+    # surrogateescape keeps octets that are no UTF-8 apart from each other, as the format wants.
+    for number, line in enumerate(data.decode("utf-8", "surrogateescape").split("\n")[:-1], 1):
+        words = re.findall(r"[^ \t]+", line)
+        if words and not words[0].startswith("#"):
+            try:
+                reading.take(words[0], words[1:])
+            except LicetError as error:
+                raise InputError(error.message, error.hint, file=file, line=number) from None
+    if reading.rule is None:
+        raise InputError("there is no quorum line", "end the file with `quorum NAME`, or `quorum none`", file=file)
+    return Quorum(tuple(reading.logs), tuple(reading.witnesses), reading.groups, reading.rule)
+
+
+class _Reading:
+    """What was read of a file so far."""
+
+    def __init__(self) -> None:
+        self.logs: list[Named] = []
+        self.witnesses: list[Named] = []
+        self.groups: dict[str, Group] = {}
+        self.rule: str | None = None
+        self._members: set[str] = set()
+
+    def take(self, word: str, rest: list[str]) -> None:
+        match word, rest:
+            case "log", [vkey, *url] if len(url) < 2:
+                self.logs.append(_named("", vkey, url, SignatureType.ed25519, self.logs))
+            case "witness", [name, vkey, *url] if len(url) < 2:
+                self._check_new(name)
+                self.witnesses.append(_named(name, vkey, url, SignatureType.cosignature, self.witnesses))
+            case "group", [name, needed, *members] if members:
+                self._check_new(name)
+                self.groups[name] = self._group(needed, tuple(members))
+            case "quorum", [name]:
+                if self.rule is not None:
+                    raise InputError("there is a quorum line already", "a file has one")
+                self.rule = name if name == NONE else self._known(name)
+            case _:
+                raise InputError(
+                    f"`{word}` does not begin a line of this shape",
+                    "`log VKEY [URL]`, `witness NAME VKEY [URL]`, `group NAME K MEMBER...`, `quorum NAME`",
+                )
+
+    def _group(self, needed: str, members: tuple[str, ...]) -> Group:
+        for member in members:
+            self._known(member)
+            if member in self._members or members.count(member) > 1:
+                raise InputError(f"`{member}` is a member already", "a name counts once only")
+        count = {"any": "1", "all": str(len(members))}.get(needed, needed)
+        if not _COUNT.fullmatch(count) or int(count) > len(members):
+            raise InputError(f"`{needed}` of `{len(members)}` members cannot be", "write `any`, `all` or a number")
+        self._members |= set(members)
+        return Group(int(count), members)
+
+    def _known(self, name: str) -> str:
+        if name not in self.groups and name not in {named.name for named in self.witnesses}:
+            raise InputError(f"`{name}` is not defined above", "define a witness or a group before it is named")
+        return name
+
+    def _check_new(self, name: str) -> None:
+        if name == NONE or name in self.groups or name in {named.name for named in self.witnesses}:
+            raise InputError(f"`{name}` is defined already", "give it a name of its own")
+
+
+def _named(name: str, vkey: str, url: list[str], wanted: SignatureType, known: list[Named]) -> Named:
+    verifier = Verifier.parse(vkey)
+    if verifier.type is not wanted:
+        raise InputError(f"the key of `{verifier.name}` has not the type `{wanted:#04x}`")
+    if verifier.public in {other.verifier.public for other in known}:
+        raise InputError(f"the key of `{verifier.name}` is there already", "a key counts once only")
+    return Named(name, verifier, url[0] if url else "")

@@ -1,0 +1,227 @@
+"""A witness over HTTP, both ends: the application that serves one, and the log's side that gathers cosignatures.
+
+Promise of `WitnessApp`: it carries bytes between HTTP and `witness.Witness`, which remembers before it answers; once
+that memory failed, every request is answered 500. Promise of `gather`: it ends in its time whatever
+witnesses do, takes over no line but a cosignature that holds, and a witness that is away, slow or hostile costs its
+own cosignature and nothing else. The log never waits for a witness: what was gathered lies beside the checkpoint,
+under `published.COSIGNED`.
+
+Follows c2sp.org/tlog-witness@v1.0.0. Redirects are not followed: a witness is where its line says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import queue
+import threading
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from licet.errors import BrokenError, LicetError, RefusedError, UsageError
+from licet.ledger import checkpoint as checkpoints
+from licet.ledger import note
+from licet.ledger.note import Signature, Verifier
+from licet.ledger.published import COSIGNED, Published
+from licet.ledger.quorum import Named, Quorum
+from licet.ledger.storage import Durable, Folder, Lock
+from licet.ledger.witness import REQUEST_BYTES_MAX, Answer, Request, Witness
+
+GATHER_SECONDS_MAX = 10.0
+ASK_SECONDS_MAX = 5.0
+ANSWER_BYTES_MAX = 1 << 16
+PATH = "/add-checkpoint"
+
+_TEXT = "text/plain; charset=utf-8"
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class WitnessApp:
+    """An ASGI application around one witness. ``clock`` says POSIX seconds."""
+
+    def __init__(self, witness: Witness, clock: Callable[[], int]) -> None:
+        self._witness, self._clock = witness, clock
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await answer_lifespan(receive, send)
+        elif scope["type"] == "http":
+            await _send(send, await self._answer(scope, receive))
+
+    async def _answer(self, scope: Message, receive: Receive) -> Answer:
+        if scope["path"] != PATH:
+            return Answer(404, b"a witness answers at /add-checkpoint\n")
+        if scope["method"] != "POST":
+            return Answer(405, b"a checkpoint is posted\n")
+        body = await _body(receive)
+        if body is None:
+            return Answer(413, f"a request has at most {REQUEST_BYTES_MAX} bytes\n".encode())
+        try:
+            # In a thread, because remembering waits for the disk.
+            return await asyncio.to_thread(self._witness.add_checkpoint, body, self._clock())
+        except (BrokenError, OSError):
+            return Answer(500, b"the witness is stopped: its memory did not reach the disk\n")
+
+
+async def answer_lifespan(receive: Receive, send: Send) -> None:
+    """Says yes to the server's beginning and end, of an application that needs neither."""
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """The whole body; None where it is larger than a request may be."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False) and message["type"] == "http.request"
+        if len(body) > REQUEST_BYTES_MAX:
+            return None
+    return body
+
+
+async def _send(send: Send, answer: Answer) -> None:
+    headers = [(b"content-type", answer.content_type.encode()), (b"content-length", b"%d" % len(answer.body))]
+    if answer.status == 405:
+        headers.append((b"allow", b"POST"))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+# The log's side
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """A checkpoint's note with every cosignature that it has. ``missing`` says of each other witness why."""
+
+    origin: str
+    size: int
+    note: bytes
+    cosigned: tuple[str, ...]
+    missing: tuple[tuple[str, str], ...]
+    met: bool
+
+
+def gather(folder: Path, log: Verifier, quorum: Quorum, seconds_max: float = GATHER_SECONDS_MAX) -> Gathered:
+    """Asks every witness that has not yet cosigned the checkpoint that ``folder`` shows, all at once.
+
+    Ends within ``seconds_max``. Raises `BusyError` where another process is asking.
+    """
+    with closing(Lock(folder)):
+        shown = Published(folder, log)
+        known = [named.verifier for named in quorum.witnesses]
+        kept, sizes = _kept(shown, log, known)
+        asked = [named for named in quorum.witnesses if named.url and named.verifier not in kept]
+        answers = _ask_all(asked, shown, sizes, seconds_max)
+        held = kept | {named.verifier: line for named, line in answers.items() if isinstance(line, Signature)}
+        lines = "".join(held[verifier].line for verifier in known if verifier in held)
+        merged = shown.note + lines.encode()
+        # An older checkpoint that enough witnesses cosigned proves more than a newer one that too few did.
+        if held.keys() - kept.keys() and (quorum.met(held) or not quorum.met(sizes)):
+            Durable(Folder(folder)).write({COSIGNED: merged})
+    silent = [named for named in quorum.witnesses if named.verifier not in held]
+    return Gathered(
+        origin=log.name,
+        size=shown.checkpoint.size,
+        note=merged,
+        cosigned=tuple(named.name for named in quorum.witnesses if named.verifier in held),
+        missing=tuple((named.name, str(answers.get(named, _why_silent(named, seconds_max)))) for named in silent),
+        met=quorum.met(held),
+    )
+
+
+def _why_silent(named: Named, seconds_max: float) -> str:
+    return f"no answer within {seconds_max:.0f} seconds" if named.url else "it has no URL"
+
+
+def _kept(
+    shown: Published, log: Verifier, known: list[Verifier]
+) -> tuple[dict[Verifier, Signature], dict[Verifier, int]]:
+    """The cosignatures that this very checkpoint has already, and at which size each key was last seen to sign."""
+    if shown.cosigned is None:
+        return {}, {}
+    raw, checkpoint = shown.cosigned
+    signed = {one.by for one in note.verify(raw, [log, *known]).signed}
+    sizes = {verifier: checkpoint.size for verifier in known if verifier in signed}
+    if checkpoint != shown.checkpoint:
+        return {}, sizes
+    lines = note.parse(raw).signatures
+    held = {v: s for v in known if v in signed for s in lines if (s.name, s.key_id) == (v.name, v.key_id)}
+    return held, sizes
+
+
+def _ask_all(
+    asked: list[Named], shown: Published, sizes: dict[Verifier, int], seconds_max: float
+) -> dict[Named, Signature | str]:
+    """The cosignature of each witness that gave one in time; a word why for those that answered otherwise.
+
+    In threads that nobody waits for at the end: a witness that sends a byte now and then holds up none but its own.
+    """
+    done: queue.SimpleQueue[tuple[Named, Signature | str]] = queue.SimpleQueue()
+
+    def ask(named: Named) -> None:
+        done.put((named, _ask(named, shown, sizes.get(named.verifier, 0))))
+
+    for named in asked:
+        threading.Thread(target=ask, args=(named,), name="licet-witness", daemon=True).start()
+    until = time.monotonic() + seconds_max
+    found: dict[Named, Signature | str] = {}
+    while len(found) < len(asked):
+        try:
+            named, answer = done.get(timeout=max(0.0, until - time.monotonic()))
+        except queue.Empty:
+            break
+        found[named] = answer
+    return found
+
+
+def _ask(named: Named, shown: Published, old: int) -> Signature | str:
+    """One witness's cosignature, or why there is none. Asks again once where it says that it is at another size."""
+    try:
+        status, body = _post(named.url, Request(old, shown.prove_consistency(old), shown.note).encode())
+        if status == 409:
+            old = checkpoints.parse_size(body.decode("ascii", "replace").removesuffix("\n"), "the witness's size")
+            if old > shown.checkpoint.size:
+                return f"it has signed `{old}` entries, and the log shows `{shown.checkpoint.size}`"
+            status, body = _post(named.url, Request(old, shown.prove_consistency(old), shown.note).encode())
+        if status != 200:
+            return f"it answered `{status}`"
+        return _own_line(body, named.verifier, note.parse(shown.note).text)
+    except LicetError as error:
+        return error.message
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return f"it cannot be reached: `{type(error).__name__}`"
+
+
+def _own_line(body: bytes, witness: Verifier, text: str) -> Signature:
+    """The witness's own line of an answer, whose signature holds; lines of other keys are left alone."""
+    for signature in note.parse_signatures(body.decode("utf-8", "replace")):
+        if (signature.name, signature.key_id) == (witness.name, witness.key_id):
+            witness.check(text, signature)
+            return signature
+    raise RefusedError("its answer holds no cosignature of its key")
+
+
+def _post(url: str, body: bytes) -> tuple[int, bytes]:
+    """The status and body of one request; a body that is too long is cut, and then does not parse."""
+    where = urlsplit(url)
+    if where.scheme not in ("http", "https") or not where.hostname:
+        raise UsageError(f"`{url}` is no URL of a witness", "it begins with https:// or http://")
+    make = http.client.HTTPSConnection if where.scheme == "https" else http.client.HTTPConnection
+    with closing(make(where.hostname, where.port, timeout=ASK_SECONDS_MAX)) as connection:
+        connection.request("POST", where.path.rstrip("/") + PATH, body, {"Content-Type": _TEXT})
+        answer = connection.getresponse()
+        return answer.status, answer.read(ANSWER_BYTES_MAX)

@@ -1,0 +1,467 @@
+"""The kinds of lie about a release: each told by an operator who signs everything anew, or by who carries the folder.
+
+An operator's lie changes what the rows, the candidates, the manifest or the log say, and then makes every hash, root
+and signature fit: only the decisions, made again, can betray it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from licet.ledger import entries as leaves
+from licet.ledger.entries import Row, canonical
+from licet.policy.file import preset, read
+from licet.policy.period import instant
+from licet.release import merkle
+from licet.release.part import EPOCH
+
+from .lies import ANA, BEN, EVA, KEYS, Lie, Shown, written
+from .world import naive_root
+
+PURPOSE = "safety_classifiers"
+RELEASE = UUID(int=77)
+BUILT_AT = "2026-03-05T12:00:00Z"
+FIRST = preset("article-2025")
+SECOND = read({**FIRST.document(), "version": "2026-02-01", "effective": "2026-02-01", "decide_by": None})
+CHATS = {name: UUID(int=number) for number, name in enumerate(("a1", "a2", "b1", "e1", "gone", "old"), 100)}
+OWNERS = {"a1": ANA, "a2": ANA, "b1": BEN, "e1": EVA, "gone": EVA, "old": BEN}
+SALTS = {account: leaves.salt(key) for account, key in KEYS.items()}
+
+
+def handle(chat: str) -> str:
+    return leaves.conversation_pseudonym(SALTS[OWNERS[chat]], CHATS[chat])
+
+
+def commitment(chat: str, reason: str) -> str:
+    about = b"why" + RELEASE.bytes + bytes.fromhex(handle(chat)) + reason.encode()
+    return hmac.digest(SALTS[OWNERS[chat]], about, "sha256").hex()
+
+
+@dataclass
+class World:
+    """What an operator says of one release, before anything is hashed or signed."""
+
+    told: list[tuple[str, str, UUID | None, dict[str, Any]]]
+    policies: list[dict[str, Any]]
+    rows: list[dict[str, Any]]
+    candidates: list[dict[str, Any]]
+    counts: dict[str, Any]
+    manifest: dict[str, Any] = field(default_factory=dict)
+    leaf: dict[str, Any] = field(default_factory=dict)
+    ordered: bool = True
+    after: list[tuple[str, str, UUID | None, dict[str, Any]]] = field(default_factory=list)
+    root: bytes = b""
+
+
+def source(**changes: Any) -> dict[str, Any]:
+    honest = {
+        "segment": 0, "place": "vault", "because": "permitted", "turns": {"typed": 1, "assistant": 1}, "mark": 0,
+        "last_on": "2026-03-03", "keep_until": "2031-03-03", "grant": 1, "widening": 0, "said_on": "2026-03-03",
+    }  # fmt: skip
+    return honest | changes
+
+
+def row(chat: str, ordinal: int, *sources: dict[str, Any], until: str, **changes: Any) -> dict[str, Any]:
+    honest = {
+        "v": 1, "conversation": handle(chat), "who": leaves.who(SALTS[OWNERS[chat]]), "ordinal": ordinal,
+        "row_id": f"{ordinal:032x}", "sealed_sha256": hashlib.sha256(b"%d" % ordinal).hexdigest(), "until": until,
+        "policy_sha256": SECOND.sha256().hex(), "last_on": "2026-03-03", "marks": [["pro", "app", 1]],
+        "sources": list(sources),
+    }  # fmt: skip
+    return honest | changes
+
+
+def honest() -> World:
+    """Ana begins a grant, and lets a chat in again; Ben's grant is of the year before; Eva's chat is flagged."""
+    begun = {"grant": 1, "version": 1}
+    told: list[tuple[str, str, UUID | None, dict[str, Any]]] = [
+        ("policy_applied", "2026-01-01", None, {"number": 0, "sha256": FIRST.sha256().hex()}),
+        ("policy_applied", "2026-01-02", None, {"number": 1, "sha256": SECOND.sha256().hex()}),
+        ("choice", "2026-03-01", ANA, {"allow": True, "effect": "began", "version": 1}),
+        ("grant_begun", "2026-03-01", ANA, begun),
+        ("narrowed", "2026-03-02", ANA, {"conversation": CHATS["a2"].hex}),
+        ("widened", "2026-03-02", ANA, {"conversation": CHATS["a2"].hex}),
+        ("flagged", "2026-03-02", EVA, {"conversation": CHATS["e1"].hex}),
+        ("key_destroyed", "2026-03-03", EVA, {"conversation": CHATS["e1"].hex, "because": "expired", "segment": 0}),
+        ("deleted", "2026-03-03", EVA, {"conversation": CHATS["gone"].hex}),
+        ("carried", "2026-03-04", BEN, {"from": 2025}),
+        ("grant_stands", "2026-03-04", BEN, begun),
+    ]
+    rows = [
+        row("a1", 0, source(), until="2031-03-03"),
+        row("a1", 4, source(turns={"typed": 1}), until="2031-03-03"),
+        row("a2", 1, source(widening=1), source(segment=1, mark=1, widening=1, turns={"upload": 2}),
+            until="2031-03-03", marks=[["pro", "app", 1], ["pro", "cli", 1]]),
+        row("b1", 2, source(last_on="2025-12-20", keep_until="2030-12-20", said_on="2025-12-20"), until="2030-12-20",
+            last_on="2025-12-20", marks=[["free", "app", 0]]),
+        row("e1", 3, source(place="safety", because="flagged", keep_until="2028-03-02", last_on="2026-02-01",
+                            grant=None, widening=None, said_on=None), until="2028-03-02", last_on="2026-02-01"),
+    ]  # fmt: skip
+    candidates = [
+        {"v": 1, "conversation": handle("a1"), "in": 3, "out": {"origin": 2}, "salted": {}},
+        {"v": 1, "conversation": handle("a2"), "in": 4, "out": {}, "salted": {commitment("a2", "narrowed"): 1}},
+        {"v": 1, "conversation": handle("b1"), "in": 2, "out": {}, "salted": {}},
+        {"v": 1, "conversation": handle("e1"), "in": 2, "out": {}, "salted": {}},
+        {"v": 1, "conversation": handle("gone"), "in": 0, "out": {}, "salted": {commitment("gone", "deleted"): 5}},
+        {"v": 1, "conversation": handle("old"), "in": 0, "out": {"before_grant": 1}, "salted": {}},
+    ]
+    counts = {
+        "candidates": 20, "included": 11, "dropped": {"before_grant": 1, "deleted": 5, "narrowed": 1, "origin": 2},
+    }  # fmt: skip
+    world = World(told, [FIRST.document(), SECOND.document()], rows, candidates, counts)
+    world.root = parts_root(rows)
+    return world
+
+
+def parts_root(rows: list[dict[str, Any]]) -> bytes:
+    """The root over the rows that lie in the parts."""
+    tree = merkle.Tree()
+    for one in sorted(rows, key=lambda one: one["ordinal"]):
+        until_us = (instant(one["until"]) - EPOCH) // timedelta(microseconds=1)
+        sealed = b"%d" % one["ordinal"]
+        tree.append(merkle.leaf(one["ordinal"], bytes.fromhex(one["row_id"]), until_us, sealed))
+    return tree.root()
+
+
+def packed(lines: list[dict[str, Any]]) -> tuple[bytes, bytes]:
+    """A proof file's bytes, and the root over its lines."""
+    texts = [canonical(line) for line in lines]
+    return gzip.compress(b"".join(text + b"\n" for text in texts), mtime=0), naive_root(texts)
+
+
+def sealed(world: World) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """The folder of the release and the log: everything hashed and signed as the operator would."""
+    order = (lambda one: (str(one.get("conversation")), str(one.get("ordinal")))) if world.ordered else (lambda _one: 0)
+    lines = {
+        "policies": world.policies, "candidates": sorted(world.candidates, key=order),
+        "rows": sorted(world.rows, key=order),
+    }  # fmt: skip
+    files = {"README.md": b"a card", "part-00000.parquet": b"the parts"}
+    proof = {}
+    for name, value in lines.items():
+        data, root = packed(value)
+        files[f"proof/{name}.jsonl.gz"] = data
+        proof[name] = {
+            "file": f"proof/{name}.jsonl.gz", "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data),
+            "lines": len(value), "root": root.hex(),
+        }  # fmt: skip
+    part = files["part-00000.parquet"]
+    manifest: dict[str, Any] = {
+        "format": "licet-release-1", "release": RELEASE.hex, "name": "spring", "purpose": PURPOSE, "built_at": BUILT_AT,
+        "policy": {"name": SECOND.policy, "version": SECOND.version, "sha256": SECOND.sha256().hex()}, "journal": 40,
+        "counts": world.counts, "rows": len(honest_rows()), "root": world.root.hex(), "licet": "0", "proof": proof,
+        "parts": [{"file": "part-00000.parquet", "sha256": hashlib.sha256(part).hexdigest(), "bytes": len(part),
+                   "rows": len(honest_rows()), "first_ordinal": 0}],
+        "deidentification": {"rules": "r", "sha256": "0" * 64, "counts": {}},
+    }  # fmt: skip
+    files["manifest.json"] = canonical(manifest | world.manifest)
+    return files, log_of(world, files["manifest.json"])
+
+
+@cache
+def honest_rows() -> tuple[str, ...]:
+    return tuple(one["row_id"] for one in honest().rows)
+
+
+def log_of(world: World, manifest: bytes) -> dict[str, bytes]:
+    said = json.loads(manifest)
+    facts = {
+        "release": RELEASE.hex, "purpose": said["purpose"], "version": 1, "position": said["journal"],
+        "rows": said["rows"], "root": said["root"], "manifest_sha256": hashlib.sha256(manifest).hexdigest(),
+    }  # fmt: skip
+    leaf = ("release_sealed", BUILT_AT, None, facts | world.leaf)
+    told = [*world.told, leaf, *world.after] if world.leaf != {"told": False} else world.told
+    logged = instant("2026-03-05T13:00:00Z")
+    entries = []
+    for number, (kind, at, account, what) in enumerate(told):
+        made = Row(outbox_id=number + 1, account=account, told=kind, occurred_at=instant(at), facts=what)
+        key = KEYS[account] if account else None
+        entries.append(leaves.encode(made, key, logged + timedelta(seconds=number), bytes))
+    return written(tuple(entries), middle=len(entries) // 2).files
+
+
+@cache
+def shown_honest() -> Shown:
+    return Shown(releases=(sealed(honest()),))
+
+
+def by_operator(change: Callable[[World], Any]) -> Callable[[], Shown]:
+    def shown() -> Shown:
+        world = deepcopy(honest())
+        change(world)
+        return Shown(releases=(sealed(world),))
+
+    return shown
+
+
+def by_carrier(change: Callable[[dict[str, bytes]], Any]) -> Callable[[], Shown]:
+    """Whoever carries the folder, without the key."""
+
+    def shown() -> Shown:
+        files, log = shown_honest().releases[0]
+        changed = dict(files)
+        change(changed)
+        return Shown(releases=((changed, log),))
+
+    return shown
+
+
+def put(what: str, index: int, *path: str | int, value: Any) -> Callable[[World], None]:
+    def change(world: World) -> None:
+        target: Any = getattr(world, what)[index]
+        for step in path[:-1]:
+            target = target[step]
+        target[path[-1]] = value
+
+    return change
+
+
+def tell(kind: str, account: UUID | None, at: str = "2026-03-05", **facts: Any) -> Callable[[World], None]:
+    return lambda world: world.told.append((kind, at, account, facts))
+
+
+def together(*changes: Callable[[World], Any]) -> Callable[[World], None]:
+    def change(world: World) -> None:
+        for one in changes:
+            one(world)
+
+    return change
+
+
+A1, A1_AGAIN, A2, B1, E1 = range(5)
+NOBODY = "0" * 64
+
+
+def decision_lies() -> Iterator[Lie]:
+    """A row that may not be used, with everything else made to fit."""
+    about = {chat: {"conversation": number.hex} for chat, number in CHATS.items()}
+    ended = {"grant": 1, "cause": "refused"}
+    tables: tuple[tuple[str, str, str, Callable[[World], Any]], ...] = (
+        ("account", "closed before", "no account of a row is closed", tell("closed", ANA)),
+        ("conversation", "deleted before", "was deleted", tell("deleted", ANA, **about["a1"])),
+        ("conversation", "kept out before", "was kept out", tell("narrowed", ANA, **about["a1"])),
+        ("conversation", "kept out again", "was kept out", tell("narrowed", ANA, **about["a2"])),
+        ("conversation", "let in again without a turn", "was kept out", put("rows", A2, "sources", 0, "widening", value=0)),
+        ("conversation", "said before it was let in again", "said under the grant",
+         put("rows", A2, "sources", 0, "said_on", value="2026-03-01")),
+        ("grant", "ended before", "grant that decides it",
+         together(tell("choice", ANA, allow=False, effect="withdrew", version=1), tell("grant_ended", ANA, **ended))),
+        ("grant", "another number", "grant that decides it", put("rows", A1, "sources", 0, "grant", value=2)),
+        ("grant", "none", "grant that decides it", put("rows", A1, "sources", 0, "grant", value=None)),
+        ("grant", "of somebody unknown", "grant that decides it", put("rows", A1, "who", value=NOBODY)),
+        ("grant", "of somebody who never said yes", "grant that decides it",
+         put("rows", A1, "who", value=leaves.who(SALTS[EVA]))),
+        ("grant", "begun after it was said", "said under the grant",
+         put("rows", A1, "sources", 0, "said_on", value="2026-02-20")),
+        ("grant", "of a year before, never told", "grant that decides it", lambda w: w.told.pop(10)),
+        ("grant", "stands, and was ended", "follows from the grant in force",
+         lambda w: w.told.append(("grant_stands", "2026-03-05", BEN, {"grant": 2, "version": 1}))),
+        ("policy", "stands by another text", "is the one that was applied",
+         tell("policy_stands", None, number=0, sha256=NOBODY)),
+        ("grant", "stands out of nothing", "was begun, or carried over",
+         tell("grant_stands", EVA, grant=1, version=1)),
+        ("key", "destroyed before", "keys of its sources lived",
+         tell("key_destroyed", ANA, because="expired", segment=0, **about["a1"])),
+        ("key", "of the safety copy destroyed before", "keys of its sources lived",
+         tell("key_destroyed", EVA, because="safety", segment=0, **about["e1"])),
+        ("flag", "overturned before", "the flag that it rests on", tell("unflagged", EVA, **about["e1"])),
+        ("flag", "never raised", "the flag that it rests on", lambda w: w.told.pop(6)),
+        ("flag", "of another conversation", "the flag that it rests on",
+         lambda w: w.told.__setitem__(6, ("flagged", "2026-03-02", EVA, about["gone"]))),
+        ("flag", "kept longer", "the flag that it rests on",
+         put("rows", E1, "sources", 0, "keep_until", value="2028-03-03")),
+        ("flag", "for another purpose", "permitted, or flagged and for safety",
+         lambda w: w.manifest.update(purpose="improve_models")),
+        ("because", "another reason", "permitted, or flagged", put("rows", A1, "sources", 0, "because", value="expired")),
+        ("because", "permitted from a safety copy", "permitted, or flagged",
+         put("rows", A1, "sources", 0, "place", value="safety")),
+        ("purpose", "one that nobody covers", "the choice covers", lambda w: (
+            w.manifest.update(purpose="advertising"), w.rows.pop(E1))),
+        ("origin", "a tool's output", "origins of its turns", put("rows", A1, "sources", 0, "turns",
+                                                                  value={"typed": 1, "tool": 1})),
+        ("plan", "work", "covered by the terms", put("rows", A1, "marks", 0, 0, value="work")),
+        ("surface", "another", "covered by the terms", put("rows", A1, "marks", 0, 1, value="bedrock")),
+        ("surface", "of another segment of the conversation", "covered by the terms",
+         lambda w: w.rows[A1]["marks"].append(["pro", "api", 1])),
+        ("mark", "of another row's place", "fields of a row", put("rows", A1, "sources", 0, "mark", value=7)),
+        ("version", "one that is not", "fields of a row", put("rows", A1, "marks", 0, 2, value=9)),
+        ("stale", "older terms answered", "newer terms were answered",
+         lambda w: (w.told.__setitem__(2, ("choice", "2026-03-01", ANA, {"allow": True, "effect": "began", "version": 0})),
+                    w.told.__setitem__(3, ("grant_begun", "2026-03-01", ANA, {"grant": 1, "version": 0})))),
+        ("keep_until", "a day more", "gives it its end", put("rows", A1, "sources", 0, "keep_until", value="2031-03-04")),
+        ("keep_until", "a day less, though nothing shortened it", "gives it its end",
+         put("rows", A1, "sources", 0, "keep_until", value="2031-03-02")),
+        ("keep_until", "of a year before, longer", "gives it its end",
+         put("rows", B1, "sources", 0, "keep_until", value="2030-12-21")),
+        ("keep_until", "that of nobody's choice, used as a yes", "its use ends", lambda w: (
+            w.rows[A1].update(last_on="2026-03-03"), w.rows[A1]["sources"][0].update(keep_until="2026-04-02"))),
+        ("last_on", "after the release", "its days are in order", lambda w: (
+            w.rows[A1].update(last_on="2026-03-06"), w.rows[A1]["sources"][0].update(keep_until="2031-03-06"))),
+        ("last_on", "a segment after its conversation", "its days are in order",
+         put("rows", A1, "sources", 0, "last_on", value="2026-03-04")),
+        ("said_on", "after its conversation", "its days are in order",
+         put("rows", A1, "sources", 0, "said_on", value="2026-03-04")),
+        ("policy_sha256", "another text", "under the policy in force",
+         put("rows", A1, "policy_sha256", value=FIRST.sha256().hex())),
+        ("sources", "none", "", put("rows", A1, "sources", value=[])),
+        ("row", "expired", "its use ends", lambda w: (
+            w.rows[B1].update(until="2026-03-04"), setattr(w, "root", parts_root(w.rows)))),
+        ("row", "used for longer than its source", "its use ends", lambda w: (
+            w.rows[A1].update(until="2031-03-04"), setattr(w, "root", parts_root(w.rows)))),
+    )  # fmt: skip
+    for place, operation, promise, change in tables:
+        yield Lie(f"decision, {place}", operation, promise, by_operator(change))
+
+
+def tree_lies() -> Iterator[Lie]:
+    """Rows and candidates smuggled in or out, and what the manifest and the leaf say of them."""
+    smuggled = row("a1", 5, source(), until="2031-03-03")
+    tables: tuple[tuple[str, str, str, Callable[[World], Any]], ...] = (
+        ("row", "smuggled in", "turns that are in", lambda w: w.rows.append(smuggled)),
+        ("row", "smuggled in, and counted at its candidate", "as many as the manifest says",
+         lambda w: (w.rows.append(smuggled), w.candidates[0].update({"in": 5}))),
+        ("row", "smuggled in, and counted everywhere but in the parts", "each row of the parts",
+         lambda w: (w.rows.append(smuggled), w.candidates[0].update({"in": 5}),
+                    w.counts.update(candidates=22, included=13))),
+        ("row", "smuggled out", "turns that are in", lambda w: w.rows.pop(A1_AGAIN)),
+        ("row", "smuggled out, counts and all", "each row of the parts", lambda w: (
+            w.rows.pop(A1_AGAIN), w.candidates[0].update({"in": 2}), w.counts.update(candidates=19, included=10))),
+        ("row", "of no candidate", "each row is of a candidate", lambda w: w.candidates.pop(0)),
+        ("row", "of a conversation that was left out", "turns that are in",
+         lambda w: w.rows[B1].update(conversation=handle("gone"))),
+        ("row", "twice", "none comes twice", lambda w: w.rows.append(deepcopy(w.rows[A1]))),
+        ("row", "under another's ordinal", "", put("rows", A1, "ordinal", value=2)),
+        ("row", "with other sealed bytes", "as the manifest's root", put("rows", A1, "sealed_sha256", value="7" * 64)),
+        ("row", "with another id", "as the manifest's root", put("rows", A1, "row_id", value="7" * 32)),
+        ("row", "ending another day than in its part", "as the manifest's root", put("rows", A1, "until", value="2031-03-02")),
+        ("rows", "out of order", "in order, and none", lambda w: (
+            setattr(w, "ordered", False), w.rows.sort(key=lambda one: (one["conversation"], -one["ordinal"])),
+            w.candidates.sort(key=lambda one: one["conversation"]))),
+        ("candidate", "smuggled out", "as many as the manifest says", lambda w: w.candidates.pop(4)),
+        ("candidate", "smuggled in", "as many as the manifest says",
+         lambda w: w.candidates.append({**w.candidates[5], "conversation": "5" * 64})),
+        ("candidate", "twice", "none comes twice", lambda w: w.candidates.append(deepcopy(w.candidates[5]))),
+        ("candidate", "under another handle", "", put("candidates", 0, "conversation", value="5" * 64)),
+        ("candidate", "of no turns", "a candidate has turns", put("candidates", 5, "out", value={})),
+        ("candidate", "a turn more in", "turns that are in", put("candidates", 0, "in", value=4)),
+        ("candidate", "a turn fewer out", "as many as the manifest says", put("candidates", 0, "out", "origin", value=1)),
+        ("candidate", "another open reason", "reasons it gives", put("candidates", 5, "out", value={"expired": 1})),
+        ("candidate", "a reason told that is to be salted", "committed to, not told",
+         put("candidates", 5, "out", value={"age": 1})),
+        ("candidate", "an open reason hidden under a salt", "reasons it gives", lambda w: w.candidates[5].update(
+            out={}, salted={commitment("old", "before_grant"): 1})),
+        ("candidate", "a commitment that is none", "32 bytes in hex", put("candidates", 4, "salted", value={"deleted": 5})),
+        ("candidate", "a count below nothing", "", put("candidates", 4, "in", value=-1)),
+        ("candidate", "a count that is none", "", put("candidates", 0, "in", value="3")),
+        ("candidate", "a key more", "fields of a candidate", put("candidates", 0, "who", value=NOBODY)),
+        ("candidates", "out of order", "", lambda w: (setattr(w, "ordered", False), w.rows.sort(
+            key=lambda one: (one["conversation"], one["ordinal"])), w.candidates.sort(
+            key=lambda one: one["conversation"], reverse=True))),
+        ("policy", "another text", "", lambda w: w.policies[1]["keep"].update(opted_in="P9Y")),
+        ("policy", "another text, told nowhere", "those that the log tells of",
+         lambda w: w.policies[0]["keep"].update(opted_in="P9Y")),
+        ("policy", "left out", "", lambda w: w.policies.pop(0)),
+        ("policy", "in another order", "order of their first instants", lambda w: w.policies.reverse()),
+        ("policy", "a version more", "those that the log tells of",
+         lambda w: w.policies.append({**SECOND.document(), "version": "x", "effective": "2027-01-01T00:00:00Z"})),
+        ("policy", "none", "order of their first instants", lambda w: w.policies.clear()),
+        ("counts", "a drop hidden", "", lambda w: w.counts["dropped"].pop("deleted")),
+        ("counts", "a drop hidden, candidates fewer", "", lambda w: (
+            w.counts["dropped"].pop("deleted"), w.counts.update(candidates=15))),
+        ("counts", "one reason for another", "reasons it gives", lambda w: (
+            w.counts["dropped"].pop("origin"), w.counts["dropped"].update(expired=2))),
+        ("leaf", "never told", "was told to the log", lambda w: setattr(w, "leaf", {"told": False})),
+        *((f"leaf, {key}", "another", "manifest that was sealed", (lambda w, key=key, value=value: w.leaf.update({key: value})))
+          for key, value in (("manifest_sha256", NOBODY), ("root", NOBODY), ("rows", 6), ("purpose", "improve_models"),
+                             ("position", 41))),
+        ("leaf, version", "another", "version that its leaf names", lambda w: w.leaf.update(version=0)),
+        ("leaf, release", "another release's", "was told to the log", lambda w: w.leaf.update(release="5" * 32)),
+        ("leaf", "told after a withdrawal", "grant that decides it", lambda w: w.told.extend([
+            ("choice", "2026-03-05", ANA, {"allow": False, "effect": "withdrew", "version": 1}),
+            ("grant_ended", "2026-03-05", ANA, {"grant": 1, "cause": "refused"})])),
+    )  # fmt: skip
+    for place, operation, promise, change in tables:
+        yield Lie(f"release, {place}", operation, promise, by_operator(change))
+
+
+MANIFEST_CHANGES: tuple[tuple[str, Any], ...] = (
+    ("format", "licet-release-2"), ("built_at", "2026-03-06T12:00:00Z"), ("built_at", "some day"),
+    ("policy", {"name": "x", "version": "x", "sha256": FIRST.sha256().hex()}), ("rows", 6), ("rows", -1),
+    ("root", NOBODY), ("parts", []), ("proof", {}), ("counts", {}), ("release", "5" * 32), ("purpose", 7),
+    ("note", "a key more"),
+)  # fmt: skip
+
+
+def manifest_lies() -> Iterator[Lie]:
+    for number, (key, value) in enumerate(MANIFEST_CHANGES):
+        yield Lie(f"manifest, {key}", f"changed, {number}", "",
+                  by_operator(lambda w, key=key, value=value: w.manifest.update({key: value})))  # fmt: skip
+    for what in ("rows", "candidates"):
+        for name in sorted(getattr(honest(), what)[0]):
+            if name != "v":
+                yield Lie(f"{what}, {name}", "left out", "",
+                          by_operator(lambda w, what=what, name=name: getattr(w, what)[0].pop(name)))  # fmt: skip
+            yield Lie(f"{what}, {name}", "of another type", "",
+                      by_operator(put(what, 0, name, value=None)))  # fmt: skip
+    for name in sorted(source()):
+        yield Lie(f"source, {name}", "left out", "",
+                  by_operator(lambda w, name=name: w.rows[A1]["sources"][0].pop(name)))  # fmt: skip
+        yield Lie(f"source, {name}", "of another type", "",
+                  by_operator(put("rows", A1, "sources", 0, name, value=[1])))  # fmt: skip
+
+
+def replaced(files: dict[str, bytes], path: str, data: bytes | None) -> None:
+    if data is None:
+        del files[path]
+    else:
+        files[path] = data
+
+
+def carrier_lies() -> Iterator[Lie]:
+    """Files changed on their way, by who cannot sign."""
+    files = shown_honest().releases[0][0]
+    for path in sorted(set(files) - {"README.md"}):
+        data = files[path]
+        ways: dict[str, bytes | None] = {
+            "a byte flipped": bytes([data[len(data) // 2] ^ 1 if i == len(data) // 2 else b for i, b in enumerate(data)]),
+            "cut short": data[:-1], "a byte more": data + b"\n", "emptied": b"", "missing": None,
+        }  # fmt: skip
+        for operation, changed in ways.items():
+            yield Lie(
+                f"file {path}",
+                operation,
+                "",
+                by_carrier(lambda f, path=path, changed=changed: replaced(f, path, changed)),
+            )
+    yield Lie("file README.md", "missing", "every file", by_carrier(lambda f: f.pop("README.md")))
+    yield Lie("file more", "beside the parts", "no other", by_carrier(lambda f: f.update({"part-00009.parquet": b""})))
+    yield Lie("file more", "beside the proofs", "no other", by_carrier(lambda f: f.update({"proof/x": b""})))
+    others = sealed(without_the_last_row())[0]
+    for path in ("manifest.json", "proof/rows.jsonl.gz", "proof/candidates.jsonl.gz"):
+        yield Lie(
+            f"file {path}", "another release's", "", by_carrier(lambda f, path=path: f.update({path: others[path]}))
+        )
+
+
+def without_the_last_row() -> World:
+    world = honest()
+    world.rows.pop(A1_AGAIN)
+    world.candidates[0]["in"] = 2
+    world.counts.update(candidates=19, included=10)
+    return world
+
+
+@cache
+def every() -> tuple[Lie, ...]:
+    tables = (decision_lies, tree_lies, manifest_lies, carrier_lies)
+    return tuple(lie for table in tables for lie in table())
