@@ -26,6 +26,8 @@ from licet.vault.ids import host_hmac
 from licet.vault.keyring import Keyring
 from licet.vault.keys import KEY_BYTES, FileProvider
 from licet.vault.open import open as open_permits
+from licet.vault.rotate import Rotation, rotate
+from licet.vault.tables import mark_spent
 
 from .model import new_account
 from .town import OPENED, SAID, Town
@@ -165,14 +167,18 @@ def test_no_key_is_in_any_table_or_file_in_clear(cluster: tuple[Path, Pool], tmp
             made.append(drawn)
         return drawn
 
+    keyring = Keyring(FileProvider(tmp_path / "keys", random), random)
     with transaction(pool) as tx:
-        plant(Town(tx, Keyring(FileProvider(tmp_path / "keys", random), random)))
+        plant(Town(tx, keyring))
+        mark_spent(tx, {account: True for (account,) in tx.execute("SELECT account_id FROM accounts").fetchall()})
+    assert len(made) == 9  # epoch, host ids, bucket, an account's two, segment, safety copy, two feedbacks
+    rotate(pool, keyring, Rotation.daily, lambda: SAID)
     with pool.connection() as conn:
         conn.autocommit = True
         conn.execute("CHECKPOINT")
         conn.autocommit = False
     everything = b"\0".join(files(folder).values())
-    assert len(made) == 8  # epoch, host ids, bucket, account, segment, safety copy, two feedbacks
+    assert len(made) == 12  # and of the rotation: epoch, bucket, the account's
     assert [key for key in made if key in everything or key.hex().encode() in everything] == []
     assert any(key in b"\0".join(files(tmp_path / "keys").values()) for key in made), "the epoch's key is in its file"
 

@@ -2,41 +2,59 @@
 
 from __future__ import annotations
 
+import base64
+import inspect
 import os
 import stat
+import subprocess
+import sys
 import threading
+import traceback
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
-from licet.errors import BrokenError
+from licet.cli.shell import opened
+from licet.errors import BrokenError, RefusedError
 from licet.policy import fold
 from licet.store.connect import Pool, transaction
 from licet.vault import commands as do
 from licet.vault.ids import uuid7
-from licet.vault.keyring import Keyring
+from licet.vault.keyring import CACHE_SECONDS_MAX, Keyring
 from licet.vault.keys import (
+    ACCOUNT_KEYS_BYTES,
+    DESTROYED_KEYS,
     EMPTY_PAGE,
     KEY_BYTES,
     SLOTS_PER_PAGE,
     WRAPPED_BYTES,
+    AccountKeys,
     FileProvider,
+    Key,
+    account_keys_place,
     account_place,
+    bucket_of,
     bucket_place,
     read_slot,
+    rewrap_page,
     seal,
     slot_place,
     turn_place,
     unseal,
+    unwrap_account_keys,
+    wrap_account_keys,
     write_slot,
 )
+from licet.vault.open import open as open_content
 from licet.vault.safety import safety_place
 from licet.vault.tables import ConversationRow
-from licet.vault.writes import feedback_place
+from licet.vault.writes import Writes, feedback_place
 
 from .model import hashed, new_account, sound
 from .town import CHOSEN, OPENED, Town
@@ -184,7 +202,121 @@ def test_the_places_that_keys_and_content_are_bound_to_are_pinned() -> None:
         feedback_place(conversation, 4): "6631" + second + "00000004",
         slot_place(account, 7): "7331" + first + "00000007",
         account_place(account): "6131" + first,
+        account_keys_place(account): "6132" + first,
         bucket_place(5): "6231" + "00000005",
     }
     assert {place.hex() for place in pinned} == set(pinned.values())
     assert all(place.hex() == expected for place, expected in pinned.items())
+
+
+# Where a key must not show
+
+
+def test_whatever_holds_a_key_shows_nothing_of_it(tmp_path: Path) -> None:
+    key = Key(os.urandom(KEY_BYTES))
+    keyring = Keyring(FileProvider(tmp_path))
+    keys = AccountKeys(slots=key, own=key)
+    for holder in (key, keys, keyring, {"a": key}, [keys], FileProvider(tmp_path), Writes(cast("Any", None), keyring)):
+        for shown in (repr(holder), str(holder), f"{holder}", f"{holder!r:>9}"):
+            assert_hidden(shown, key)
+
+
+def assert_hidden(text: str, key: bytes) -> None:
+    hidden = (repr(bytes(key))[2:-1], key.hex(), base64.b64encode(key).decode(), str(list(key)))
+    assert not [form for form in hidden if form in text]
+
+
+def test_a_failing_unseal_shows_no_key_to_a_traceback_that_prints_locals(pool: Pool, keyring: Keyring) -> None:
+    """Every frame from the verb to the cipher, with whatever it holds."""
+    with transaction(pool) as tx:
+        town = Town(tx, keyring)
+        ana = town.account()
+        said = town.say(ana)
+        keys = keyring.account_keys(tx, [ana])[ana]
+        (segment,) = keyring.slot_keys(tx, [(ana, 0)]).values()
+        buckets = keyring.bucket_keys(tx, {bucket_of(ana)})
+        permit = town.permit(said)
+        damage = [
+            ("UPDATE bodies SET sealed = overlay(sealed PLACING '\\x00'::bytea FROM 20)", [segment]),
+            ("UPDATE key_pages SET slots = overlay(slots PLACING '\\x00'::bytea FROM 20)", [keys.slots]),
+            (
+                "UPDATE accounts SET wrapped_key = overlay(wrapped_key PLACING '\\x00'::bytea FROM 20)",
+                [*buckets.values()],
+            ),
+        ]
+        for statement, secret in damage:
+            tx.execute(statement)
+            with pytest.raises(BrokenError) as caught:
+                open_content(tx, keyring, [permit])
+            told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+            text = "".join(told.format())
+            assert "unseal" in text
+            for each in (*secret, keys.own):
+                assert each is not None
+                assert_hidden(text, each)
+
+
+def test_what_was_unwrapped_is_forgotten_after_a_minute(pool: Pool, tmp_path: Path) -> None:
+    """A process that has not heard of a rotation holds no key of before it for longer than is published."""
+    seconds = [0.0]
+    provider = FileProvider(tmp_path / "keys")
+    keyring = Keyring(provider, monotonic=lambda: seconds[0])
+    with transaction(pool) as tx:
+        ana = Town(tx, keyring).account()
+    provider.destroy(1)
+    with transaction(pool) as tx:
+        seconds[0] = CACHE_SECONDS_MAX - 0.1
+        assert keyring.account_keys(tx, [ana])
+        seconds[0] = CACHE_SECONDS_MAX
+        with pytest.raises(BrokenError, match="not in the key folder"):
+            keyring.account_keys(tx, [ana])
+
+
+HARDENED = """
+import ctypes, os, resource, subprocess, sys
+from licet.service.hardening import harden
+done = harden()
+assert done.no_core_dump and resource.getrlimit(resource.RLIMIT_CORE) == (0, 0)
+assert subprocess.run([sys.executable, "-c", "import resource; print(resource.getrlimit(resource.RLIMIT_CORE)[1])"],
+                      capture_output=True, text=True).stdout == "0\\n"
+if sys.platform == "linux":
+    assert done.memory_private and ctypes.CDLL(None).prctl(3, 0, 0, 0, 0) == 0
+    locked = [line for line in open("/proc/self/status") if line.startswith("VmLck")][0].split()[1]
+    assert done.memory_locked == (int(locked) > 0), locked
+    filler = bytearray(64 * 2 ** 20)  # an allocation does not fail for being locked
+"""
+
+
+def test_a_hardened_program_dumps_no_core_and_locks_its_memory_where_it_may() -> None:
+    subprocess.run([sys.executable, "-c", HARDENED], check=True)
+
+
+def test_a_command_that_unseals_hardens_itself_first() -> None:
+    assert "harden()" in inspect.getsource(opened).split("Config.of")[0]
+
+
+def test_the_wrapped_keys_of_an_account_are_pinned() -> None:
+    """A version byte is never reused: nonce, both keys under one tag, bound to the account."""
+    keys = AccountKeys(slots=Key(KEY), own=Key(KEY[::-1]))
+    wrapped = wrap_account_keys(Key(KEY), ANA, keys, bytes)
+    assert wrapped == bytes(12) + AESGCM(KEY).encrypt(bytes(12), KEY + KEY[::-1], b"a2" + ANA.bytes)
+    assert len(wrapped) == ACCOUNT_KEYS_BYTES
+    assert unwrap_account_keys(Key(KEY), ANA, wrapped) == keys
+    for other in (UUID(int=1), UUID(int=ANA.int ^ 1)):
+        with pytest.raises(BrokenError, match="do not open"):
+            unwrap_account_keys(Key(KEY), other, wrapped)
+    with pytest.raises(RefusedError, match="erased"):
+        unwrap_account_keys(Key(KEY), ANA, DESTROYED_KEYS)
+
+
+@given(st.dictionaries(st.integers(0, SLOTS_PER_PAGE - 1), st.binary(min_size=KEY_BYTES, max_size=KEY_BYTES)))
+def test_a_page_that_is_wrapped_anew_gives_each_slot_its_key_to_the_new_key_alone(keys: dict[int, bytes]) -> None:
+    old, new, first = Key(KEY), Key(KEY[::-1]), 3 * SLOTS_PER_PAGE
+    page = EMPTY_PAGE
+    for slot, key in keys.items():
+        page = write_slot(page, slot, seal(old, key, slot_place(ANA, first + slot)))
+    again = rewrap_page(page, 3, ANA, old, new)
+    assert {s: k for s in range(SLOTS_PER_PAGE) if (k := read_slot(again, ANA, new, first + s)) is not None} == keys
+    for slot in keys:
+        with pytest.raises(BrokenError):
+            read_slot(again, ANA, old, first + slot)

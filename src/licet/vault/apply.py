@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from hashlib import sha256
 from uuid import UUID
 
 from licet.errors import BrokenError, UsageError
@@ -20,7 +21,7 @@ from licet.policy import fold
 from licet.policy.file import Policies
 from licet.policy.state import Account, Feedback, Role
 from licet.store.connect import Transaction
-from licet.vault import safety, tables
+from licet.vault import certificate, restricting, safety, tables
 from licet.vault.commands import (
     About,
     Answer,
@@ -67,8 +68,13 @@ def apply(
         check(command)
     batch = _Batch(tx, keyring, policies, replay)
     batch.load(commands)
-    answers = [batch.take(command) for command in commands]
+    answers, told = [], []
+    for command in commands:
+        answers.append(batch.take(command))
+        holder = batch.accounts.get(answers[-1].account)
+        told.append((command, answers[-1], holder.last_seq if holder is not None else 0))
     batch.flush()
+    restricting.keep(tx, keyring, told, certificate.request(tx, keyring, told))
     return answers
 
 
@@ -112,6 +118,7 @@ class _Batch:
                 "SELECT host_hmac, account_id FROM accounts WHERE host_hmac = ANY(%s)", [[c.host for c in opening]]
             ).fetchall()
             self.opened = {bytes(host): account for host, account in rows}
+            self.writes.keyring.make_buckets(self.tx, {bucket_of(c.account) for c in opening})
         self.lock({c.account for c in commands} | set(self.opened.values()))
         says = [c for c in commands if isinstance(c, Say)]
         ids = {(c.account, c.conversation) for c in commands if isinstance(c, About)}
@@ -123,8 +130,7 @@ class _Batch:
                 self.by_host[row.account_id, row.host_hmac] = row
         self._load_known_turns(says)
         self.writes.prepare(
-            made={bucket_of(c.account) for c in opening},
-            read={row.bucket for row in self.accounts.values()},
+            buckets={bucket_of(c.account) for c in opening} | {row.bucket for row in self.accounts.values()},
             pages=self._pages({c.account for c in says}),
         )
 
@@ -245,7 +251,9 @@ class _Batch:
         version = self.policies.number(at)
         effect, grant = chosen.effect.value, chosen.account.grant
         self.writes.choice(account, account.last_seq, at, version, command, chosen)
-        self._tell(account, at, Told.choice, allow=command.allow, effect=effect, version=version)
+        # What was shown, by its hash: the leaf commits to it, so that a receipt cannot name another notice later.
+        evidence = sha256(command.evidence.encode()).hexdigest() if command.evidence else None
+        self._tell(account, at, Told.choice, allow=command.allow, effect=effect, version=version, evidence=evidence)
         self._changed(account, chosen.account, chosen.endings)
         if chosen.effect is fold.Effect.began:
             self._tell(account, at, Told.grant_begun, grant=grant, version=version)

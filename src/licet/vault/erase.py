@@ -25,7 +25,7 @@ from licet.store.connect import Transaction
 from licet.vault.apply import ENDINGS_LOCK
 from licet.vault.tables import destroy_slots, lock_accounts
 
-BATCH_SEGMENTS_MAX = 1_000  # what a batch costs besides its rows is shared by more; the locks last a tenth of a second
+BATCH_SEGMENTS_MAX = 2_000  # what a batch costs besides its rows is shared by more; the locks last a fifth of a second
 
 
 class Swept(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +63,12 @@ _REASON = """(SELECT CASE WHEN a.closed_at IS NOT NULL THEN 'closed' WHEN c.dele
                           WHEN c.incognito THEN 'incognito' ELSE 'expired' END
                 FROM conversations c JOIN accounts a USING (account_id)
                WHERE c.account_id = s.account_id AND c.conversation_id = s.conversation_id)"""
+# Whether somebody asked for it: a deletion, a closure, or a date that a withdrawal or keeping out brought nearer. Such
+# a key enters the daily rotation, any other the weekly one.
+_ASKED_FOR = """(SELECT a.closed_at IS NOT NULL OR c.deleted_at IS NOT NULL OR (c.narrowed AND NOT s.narrowed)
+                     OR (s.grant_no IS NOT NULL AND s.grant_no IS DISTINCT FROM a.grant_no)
+                   FROM conversations c JOIN accounts a USING (account_id)
+                  WHERE c.account_id = s.account_id AND c.conversation_id = s.conversation_id)"""
 _SAFETY_DUE = """
     FROM segments s
    WHERE s.safety_slot IS NOT NULL AND s.safety_until <= %(at)s
@@ -129,23 +135,26 @@ def sweep_batch(
 
 def _erase_segments(tx: Transaction, params: dict[str, Any], mine: str) -> Swept:
     rows = tx.execute(
-        f"""SELECT s.account_id, s.conversation_id, s.segment, s.key_slot, {_REASON}, s.last_turn - s.first_turn + 1
+        f"""SELECT s.account_id, s.conversation_id, s.segment, s.key_slot, {_REASON}, s.last_turn - s.first_turn + 1,
+                   {_ASKED_FOR}
               {_DUE}{mine} ORDER BY s.account_id, s.conversation_id, s.segment LIMIT %(limit)s""",
         params,
     ).fetchall()
     if not rows:
         return Swept()
-    destroy_slots(tx, [(account, slot) for account, _, _, slot, _, _ in rows if slot is not None])
+    destroy_slots(
+        tx, [(row[0], row[3]) for row in rows if row[3] is not None], daily={row[0] for row in rows if row[6]}
+    )
     key = _keys(rows)
     key["at"] = params["at"]
     tx.execute(_ERASE, key)
     dead = [
         _destroyed(account, params["at"], conversation, because, segment=segment)
-        for account, conversation, segment, slot, because, _ in rows
+        for account, conversation, segment, slot, because, _, _ in rows
         if slot is not None
     ]
     _tell(tx, rows, dead, params["at"])
-    reasons = Counter(reason for *_, reason, _ in rows)
+    reasons = Counter(row[4] for row in rows)
     return Swept(segments=len(rows), turns=sum(row[5] for row in rows), reasons=dict(reasons))
 
 
@@ -173,13 +182,13 @@ def _keys(rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
 
 def _erase_safety(tx: Transaction, params: dict[str, Any], mine: str) -> Swept:
     rows = tx.execute(
-        f"""SELECT s.account_id, s.conversation_id, s.segment, s.safety_slot, 'safety'
+        f"""SELECT s.account_id, s.conversation_id, s.segment, s.safety_slot, {_ASKED_FOR}
               {_SAFETY_DUE}{mine} ORDER BY s.account_id, s.conversation_id, s.segment LIMIT %(limit)s""",
         params,
     ).fetchall()
     if not rows:
         return Swept()
-    destroy_slots(tx, [(account, slot) for account, _, _, slot, _ in rows])
+    destroy_slots(tx, [(row[0], row[3]) for row in rows], daily={row[0] for row in rows if row[4]})
     key = _keys(rows)
     key["at"] = params["at"]
     tx.execute(f"UPDATE segments s SET safety_slot = NULL FROM {_SEGMENT_KEYS} WHERE {_SAME_SEGMENT}", key)
@@ -197,13 +206,15 @@ def _erase_safety(tx: Transaction, params: dict[str, Any], mine: str) -> Swept:
 
 def _erase_feedback(tx: Transaction, params: dict[str, Any]) -> Swept:
     rows = tx.execute(
-        f"""SELECT s.account_id, s.conversation_id, s.feedback_id, s.key_slot {_FEEDBACK_DUE}
+        f"""SELECT s.account_id, s.conversation_id, s.feedback_id, s.key_slot, {_ASKED_FOR} {_FEEDBACK_DUE}
                AND s.account_id = ANY(%(only)s::uuid[]) ORDER BY s.account_id, s.feedback_id LIMIT %(limit)s""",
         params,
     ).fetchall()
     if not rows:
         return Swept()
-    destroy_slots(tx, [(account, slot) for account, *_, slot in rows if slot is not None])
+    destroy_slots(
+        tx, [(row[0], row[3]) for row in rows if row[3] is not None], daily={row[0] for row in rows if row[4]}
+    )
     key = {"account": [r[0] for r in rows], "feedback": [r[2] for r in rows], "at": params["at"]}
     keys = """(SELECT * FROM unnest(%(account)b::uuid[], %(feedback)b::uuid[]) AS k(account_id, feedback_id)) k"""
     same = "s.account_id = k.account_id AND s.feedback_id = k.feedback_id"
@@ -216,7 +227,7 @@ def _erase_feedback(tx: Transaction, params: dict[str, Any]) -> Swept:
     )
     dead = [
         _destroyed(account, params["at"], conversation, "feedback", feedback=feedback.hex)
-        for account, conversation, feedback, slot in rows
+        for account, conversation, feedback, slot, _ in rows
         if slot is not None
     ]
     _tell(tx, rows, dead, params["at"])

@@ -6,7 +6,6 @@ A host's own ids may be names or addresses: only their HMAC is kept, under a key
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from datetime import datetime
 from enum import StrEnum
@@ -23,6 +22,9 @@ class Prefix(StrEnum):
     turn = "turn"
     feedback = "fb"
     release = "rel"
+    erasure = "era"
+    handout = "hand"
+    backup = "bak"
 
 
 def uuid7(at: datetime, random: bytes) -> UUID:
@@ -66,4 +68,4 @@ def host_hmac(key: bytes, what: str, *names: str) -> bytes:
     if sum(map(len, names)) > HOST_ID_CHARACTERS_MAX:
         raise UsageError(f"an id of the host is longer than {HOST_ID_CHARACTERS_MAX} characters")
     message = "\x1f".join([what, *(f"{len(n)}:{n}" for n in names)])
-    return hmac.new(key, message.encode("utf-8", "surrogatepass"), hashlib.sha256).digest()[:16]
+    return hmac.digest(key, message.encode("utf-8", "surrogatepass"), "sha256")[:16]

@@ -5,6 +5,12 @@ its backups. A wrapped key is nonce (12) || ciphertext (32) || tag (16), bound b
 place it belongs to, so that one moved elsewhere does not open. An account's segment keys lie in pages of
 `SLOTS_PER_PAGE`; a destroyed slot is all zeros.
 
+An account has two keys, wrapped as one: `AccountKeys`. The first wraps its segment keys and is made anew by a
+rotation (`rotate.py`). The second seals what belongs to the account itself and gives its log keys: it stays the
+same as long as the account has keys, so that a pseudonym and a commitment outlive every rotation, and dies with them.
+
+A key in memory is a `Key`: neither `repr` nor a traceback that prints locals shows it.
+
 The file provider keeps epoch keys as files of mode 0600. It cannot promise that a deleted file is gone from
 flash, copy-on-write or snapshotted media; whoever reads the folder reads everything that is not erased.
 """
@@ -18,10 +24,12 @@ from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
+import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from licet.errors import BrokenError, BusyError
+from licet.errors import BrokenError, BusyError, RefusedError
+from licet.vault.content import Masked
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -30,24 +38,40 @@ SLOTS_PER_PAGE = 32
 BUCKETS = 1024  # of at most 65,536: how many accounts share the rewrapping of one bucket key
 EMPTY_PAGE = bytes(WRAPPED_BYTES * SLOTS_PER_PAGE)
 EMPTY_SLOT = bytes(WRAPPED_BYTES)
+ACCOUNT_KEYS_BYTES = NONCE_BYTES + 2 * KEY_BYTES + 16
+DESTROYED_KEYS = bytes(ACCOUNT_KEYS_BYTES)
 
 Random = Callable[[int], bytes]
+
+
+class Key(Masked, bytes):
+    """Key material. A slice or a sum of it is plain bytes again: do neither outside this module."""
+
+    __slots__ = ()
+    __str__ = Masked.__repr__
+
+
+class AccountKeys(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """The two keys of an account: ``slots`` wraps its segment keys, ``own`` seals what is the account's itself."""
+
+    slots: Key
+    own: Key
 
 
 class KeyProvider(Protocol):
     """Keeps epoch keys where no backup of the database reaches."""
 
-    def newest(self) -> int:
-        """The epoch to wrap under; durable before it is returned."""
+    def newest(self, after: int = 0) -> int:
+        """The newest epoch, made where there is none above ``after``; durable before it is returned."""
 
-    def wrap(self, epoch: int, key: bytes, place: bytes) -> bytes:
-        """``key`` wrapped under the epoch's key, bound to ``place``."""
+    def wrap(self, epoch: int, key: Key, place: bytes) -> bytes:
+        """``key`` wrapped under the epoch's key, bound to ``place``; an epoch is never made by it."""
 
-    def unwrap(self, epoch: int, wrapped: bytes, place: bytes) -> bytes:
+    def unwrap(self, epoch: int, wrapped: bytes, place: bytes) -> Key:
         """What `wrap` was given; BrokenError if it does not open, BusyError if the provider is away."""
 
     def destroy(self, epoch: int) -> None:
-        """The epoch's key is gone when this returns; nothing wrapped under it opens again."""
+        """The epoch's key is gone when this returns, or was before; nothing wrapped under it opens again."""
 
 
 class FileProvider:
@@ -55,24 +79,22 @@ class FileProvider:
 
     def __init__(self, folder: Path, random: Random = os.urandom) -> None:
         self._folder, self._random = folder, random
-        self._keys: dict[int, bytes] = {}
 
-    def newest(self) -> int:
+    def newest(self, after: int = 0) -> int:
         epochs = self._epochs()
-        if epochs:
+        if epochs and epochs[-1] > after:
             return epochs[-1]
         _make_folder(self._folder)
-        _write_once(self._path(1), self._random(KEY_BYTES))
+        _write_once(self._path(after + 1), self._random(KEY_BYTES))
         return self._epochs()[-1]
 
-    def wrap(self, epoch: int, key: bytes, place: bytes) -> bytes:
+    def wrap(self, epoch: int, key: Key, place: bytes) -> bytes:
         return seal(self._key(epoch), key, b"epoch" + place, self._random)
 
-    def unwrap(self, epoch: int, wrapped: bytes, place: bytes) -> bytes:
-        return unseal(self._key(epoch), wrapped, b"epoch" + place)
+    def unwrap(self, epoch: int, wrapped: bytes, place: bytes) -> Key:
+        return Key(unseal(self._key(epoch), wrapped, b"epoch" + place))
 
     def destroy(self, epoch: int) -> None:
-        self._keys.pop(epoch, None)
         self._path(epoch).unlink(missing_ok=True)
         _fsync_folder(self._folder)
 
@@ -82,18 +104,17 @@ class FileProvider:
     def _path(self, epoch: int) -> Path:
         return self._folder / f"epoch-{epoch:06}.key"
 
-    def _key(self, epoch: int) -> bytes:
-        if epoch not in self._keys:
-            try:
-                key = self._path(epoch).read_bytes()
-            except FileNotFoundError as error:
-                raise BrokenError(f"the key of epoch `{epoch}` is not in the key folder") from error
-            except OSError as error:
-                raise BusyError(f"the key of epoch `{epoch}` cannot be read: {error.strerror}") from error
-            if len(key) != KEY_BYTES:
-                raise BrokenError(f"the key of epoch `{epoch}` has `{len(key)}` bytes instead of {KEY_BYTES}")
-            self._keys[epoch] = key
-        return self._keys[epoch]
+    def _key(self, epoch: int) -> Key:
+        """Read each time: one that was remembered would outlive its file in every process that runs."""
+        try:
+            key = Key(self._path(epoch).read_bytes())
+        except FileNotFoundError as error:
+            raise BrokenError(f"the key of epoch `{epoch}` is not in the key folder") from error
+        except OSError as error:
+            raise BusyError(f"the key of epoch `{epoch}` cannot be read: {error.strerror}") from error
+        if len(key) != KEY_BYTES:
+            raise BrokenError(f"the key of epoch `{epoch}` has `{len(key)}` bytes instead of {KEY_BYTES}")
+        return key
 
 
 def seal(key: bytes, plain: bytes, place: bytes, random: Random = os.urandom) -> bytes:
@@ -120,7 +141,12 @@ def slot_place(account: UUID, slot: int) -> bytes:
 
 
 def account_place(account: UUID) -> bytes:
+    """The associated data of what is sealed for the account itself."""
     return b"a1" + account.bytes
+
+
+def account_keys_place(account: UUID) -> bytes:
+    return b"a2" + account.bytes
 
 
 def bucket_place(bucket: int) -> bytes:
@@ -131,11 +157,38 @@ def bucket_of(account: UUID) -> int:
     return account.int % BUCKETS
 
 
-def read_slot(page: bytes, account: UUID, account_key: bytes, slot: int) -> bytes | None:
+def wrap_account_keys(bucket_key: Key, account: UUID, keys: AccountKeys, random: Random = os.urandom) -> bytes:
+    """Both keys of an account, wrapped as one, so that no moment has one of them under another bucket key."""
+    return seal(bucket_key, Key(keys.slots + keys.own), account_keys_place(account), random)
+
+
+def unwrap_account_keys(bucket_key: Key, account: UUID, wrapped: bytes) -> AccountKeys:
+    """What `wrap_account_keys` was given; RefusedError where the account's keys were destroyed."""
+    if not any(wrapped):
+        raise RefusedError("the account was erased, and its keys with it", because="erased")
+    if len(wrapped) == WRAPPED_BYTES:  # from before migration 7: one key was both, and a rotation parts them
+        one = Key(unseal(bucket_key, wrapped, account_place(account)))
+        return AccountKeys(slots=one, own=one)
+    both = Key(unseal(bucket_key, wrapped, account_keys_place(account)))
+    return AccountKeys(slots=Key(both[:KEY_BYTES]), own=Key(both[KEY_BYTES:]))
+
+
+def read_slot(page: bytes, account: UUID, account_key: bytes, slot: int) -> Key | None:
     """The segment key in ``slot`` of its page, or None where it was destroyed."""
     start = slot % SLOTS_PER_PAGE * WRAPPED_BYTES
     wrapped = page[start : start + WRAPPED_BYTES]
-    return None if wrapped == EMPTY_SLOT else unseal(account_key, wrapped, slot_place(account, slot))
+    return None if wrapped == EMPTY_SLOT else Key(unseal(account_key, wrapped, slot_place(account, slot)))
+
+
+def rewrap_page(
+    page: bytes, number: int, account: UUID, old: Key, new: Key, random: Random = os.urandom
+) -> bytes:  # fmt: skip
+    """The page ``number`` of an account under another key: each living slot's key again, each destroyed one gone."""
+    for slot in range(number * SLOTS_PER_PAGE, (number + 1) * SLOTS_PER_PAGE):
+        key = read_slot(page, account, old, slot)
+        if key is not None:
+            page = write_slot(page, slot, seal(new, key, slot_place(account, slot), random))
+    return page
 
 
 def write_slot(page: bytes, slot: int, wrapped: bytes) -> bytes:

@@ -2,7 +2,8 @@
 
 Promise: it is derived from the account's own key, by HKDF-Expand (RFC 5869) with SHA-256, and kept nowhere, so that
 it is gone with that key: then nobody can compute the account's pseudonym or open what its leaves commit to. Keys of
-two years tell nothing of each other.
+two years tell nothing of each other. A rotation wraps the own key anew and does not change it, so a pseudonym stays
+what it was for its year.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from collections.abc import Collection
 from uuid import UUID
 
 from licet.store.connect import Transaction
-from licet.vault.keyring import Keyring, account_key
+from licet.vault.keyring import Keyring
+from licet.vault.keys import Key
 
 _INFO = b"licet/log/v1"
 
@@ -25,19 +27,10 @@ class LogKeys:
 
     def log_keys(self, tx: Transaction, accounts: Collection[UUID], year: int) -> dict[UUID, bytes]:
         """The keys of ``year``; an account whose own key was destroyed has none and is left out."""
-        rows = tx.execute(
-            "SELECT account_id, bucket, wrapped_key FROM accounts WHERE account_id = ANY(%s)", [list(accounts)]
-        ).fetchall()
-        alive = [row for row in rows if any(row[2])]
-        if not alive:
-            return {}
-        buckets = self._keyring.bucket_keys(tx, {bucket for _, bucket, _ in alive})
-        return {
-            account: log_key(account_key(buckets[bucket], account, wrapped), account, year)
-            for account, bucket, wrapped in alive
-        }
+        chain = self._keyring.account_keys(tx, accounts)
+        return {account: log_key(keys.own, account, year) for account, keys in chain.items()}
 
 
-def log_key(key: bytes, account: UUID, year: int) -> bytes:
-    """HKDF-Expand of an account's key: one block, as 32 bytes are asked."""
-    return hmac.digest(key, _INFO + account.bytes + year.to_bytes(2, "big") + b"\x01", "sha256")
+def log_key(own: bytes, account: UUID, year: int) -> Key:
+    """HKDF-Expand of an account's own key: one block, as 32 bytes are asked."""
+    return Key(hmac.digest(own, _INFO + account.bytes + year.to_bytes(2, "big") + b"\x01", "sha256"))

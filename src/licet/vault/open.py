@@ -16,11 +16,12 @@ from licet.errors import DeniedError
 from licet.policy.decide import Because, Decision
 from licet.policy.state import Conversation, Turn
 from licet.store.connect import Transaction
+from licet.vault import cold
 from licet.vault.content import Content, Masked, decode
 from licet.vault.copies import Place
-from licet.vault.keyring import Keyring, account_key
-from licet.vault.keys import SLOTS_PER_PAGE, read_slot, turn_place, unseal
-from licet.vault.tables import AccountRow, ConversationRow, load_pages
+from licet.vault.keyring import Keyring
+from licet.vault.keys import Key, turn_place, unseal
+from licet.vault.tables import AccountRow, ConversationRow
 
 
 class Permit(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,30 +79,20 @@ class Opened(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
     permit: Permit
     content: Content
-    key: bytes
+    key: Key
 
 
 def source_keys(
     tx: Transaction, keyring: Keyring, wanted: Sequence[tuple[AccountRow, int]]
-) -> dict[tuple[UUID, int], bytes | None]:
+) -> dict[tuple[UUID, int], Key | None]:
     """The keys in (account, slot), None where one was destroyed. For `open` and for whoever leases rows."""
-    pages = load_pages(tx, sorted({(account.account_id, slot // SLOTS_PER_PAGE) for account, slot in wanted}))
-    buckets = keyring.bucket_keys(tx, {account.bucket for account, _ in wanted})
-    chain: dict[UUID, bytes] = {}
-    result: dict[tuple[UUID, int], bytes | None] = {}
-    for account, slot in wanted:
-        holder = account.account_id
-        page = pages.get((holder, slot // SLOTS_PER_PAGE))
-        if holder not in chain:
-            chain[holder] = account_key(buckets[account.bucket], holder, account.wrapped_key)
-        result[holder, slot] = None if page is None else read_slot(page, holder, chain[holder], slot)
-    return result
+    return keyring.slot_keys(tx, [(account.account_id, slot) for account, slot in wanted])
 
 
 def open(tx: Transaction, keyring: Keyring, permits: Sequence[Permit]) -> list[Opened]:
     """The content of each permit, in order; DeniedError where a key died after the decision."""
     keys = source_keys(tx, keyring, [(p.account, p.slot) for p in permits])
-    bodies = _bodies(tx, permits, Place.vault) | _bodies(tx, permits, Place.safety)
+    bodies = _bodies(tx, keyring, permits, Place.vault) | _bodies(tx, keyring, permits, Place.safety)
     result = []
     for permit in permits:
         key = keys[permit.account.account_id, permit.slot]
@@ -117,21 +108,30 @@ def open(tx: Transaction, keyring: Keyring, permits: Sequence[Permit]) -> list[O
     return result
 
 
-def _bodies(tx: Transaction, permits: Sequence[Permit], place: Place) -> dict[tuple[Place, UUID, int], bytes]:
+def _bodies(
+    tx: Transaction, keyring: Keyring, permits: Sequence[Permit], place: Place
+) -> dict[tuple[Place, UUID, int], bytes]:
     mine = [p for p in permits if p.place is place]
     if not mine:
         return {}
-    table = "bodies" if place is Place.vault else "safety_bodies"
-    rows = tx.cursor(binary=True).execute(
-        f"""
-        SELECT b.conversation_id, b.turn, b.sealed FROM {table} b
+    table, columns = (
+        ("bodies", cold.PLACED) if place is Place.vault else ("safety_bodies", "b.sealed, NULL, NULL, NULL")
+    )
+    rows = (
+        tx.cursor(binary=True)
+        .execute(
+            f"""
+        SELECT b.conversation_id, b.turn, {columns} FROM {table} b
           JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[], %(turn)b::int[])
                          AS k(account_id, conversation_id, turn)) k USING (account_id, conversation_id, turn)
         """,
-        {
-            "account": [p.account.account_id for p in mine],
-            "conversation": [p.conversation for p in mine],
-            "turn": [p.turn for p in mine],
-        },
+            {
+                "account": [p.account.account_id for p in mine],
+                "conversation": [p.conversation for p in mine],
+                "turn": [p.turn for p in mine],
+            },
+        )
+        .fetchall()
     )
-    return {(place, conversation, turn): sealed for conversation, turn, sealed in rows}
+    sealed = cold.contents(keyring.cold, [row[2:] for row in rows])
+    return {(place, row[0], row[1]): one for row, one in zip(rows, sealed, strict=True)}

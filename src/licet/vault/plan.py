@@ -23,6 +23,7 @@ from licet.policy.file import Policies, Policy, Reach
 from licet.store.connect import Transaction
 from licet.vault import policies, tables, view
 from licet.vault.apply import ENDINGS_LOCK
+from licet.vault.cold import SIZE
 from licet.vault.population import DECISIONS, USABLE_TURNS, give_memory, parameters
 
 PLAN_DAYS_MAX = 7
@@ -294,8 +295,8 @@ def _kept(tx: Transaction, known: Policies, at: datetime) -> dict[str, int]:
     """Sealed bytes that are kept at each horizon from ``at``, if nobody says anything more."""
     rows = tx.execute(
         f"""SELECT d.until, sum(b.size) FROM ({DECISIONS} WHERE s.erased_at IS NULL) d
-              JOIN (SELECT account_id, conversation_id, segment, sum(octet_length(sealed)) AS size
-                      FROM bodies GROUP BY 1, 2, 3) b USING (account_id, conversation_id, segment)
+              JOIN (SELECT account_id, conversation_id, segment, sum({SIZE}) AS size
+                      FROM bodies b GROUP BY 1, 2, 3) b USING (account_id, conversation_id, segment)
              GROUP BY d.until""",
         parameters(known, "", at),
     ).fetchall()

@@ -81,7 +81,7 @@ class SegmentDecision(msgspec.Struct, frozen=True, kw_only=True):
 
 # The versions as rows. Where a version and the one in force both judge, the row holds what both allow; `lists_more` says
 # that it lists a plan or a surface that the one in force does not.
-_VERSIONS = """unnest(%(numbers)s::smallint[], %(whole)s::boolean[], %(age_min)s::int[], %(covers)s::boolean[],
+VERSIONS = """unnest(%(numbers)s::smallint[], %(whole)s::boolean[], %(age_min)s::int[], %(covers)s::boolean[],
     %(lists_more)s::boolean[], %(origins)s::text[]) AS v(number, whole, age_min, covers, lists_more, origins)"""
 _ENDINGS = """unnest(%(numbers)s::smallint[], %(plans)s::text[], %(own_age_min)s::int[], %(lapse_until)s::timestamptz[])
     AS e(number, plans, age_min, lapse_until)"""
@@ -105,7 +105,7 @@ _LEFT_CONVERSATIONS = f"""
     SELECT DISTINCT account_id, conversation_id, true AS is_left_out FROM segments o
      WHERE %(any_lists_more)s AND {_LEFT_OUT.format("o")}"""
 
-DECISIONS = f"""
+_DECISIONS = f"""
     SELECT s.account_id, s.conversation_id, s.segment,
            CASE WHEN a.closed_at IS NOT NULL THEN 1
                 WHEN c.deleted_at IS NOT NULL THEN 2
@@ -126,8 +126,14 @@ DECISIONS = f"""
       FROM segments s
       JOIN conversations c USING (account_id, conversation_id)
       JOIN ({_ACCOUNTS}) a USING (account_id)
-      JOIN {_VERSIONS} ON v.number = s.version
-      LEFT JOIN ({_LEFT_CONVERSATIONS}) o USING (account_id, conversation_id)"""
+      JOIN {VERSIONS} ON v.number = s.version
+      LEFT JOIN"""
+DECISIONS = f"""{_DECISIONS} ({_LEFT_CONVERSATIONS}) o USING (account_id, conversation_id)"""
+# The same for a few segments, which the caller's WHERE names: each conversation's others are looked up, never all.
+DECISIONS_OF_FEW = f"""{_DECISIONS} LATERAL (
+    SELECT true AS is_left_out FROM segments o
+     WHERE %(any_lists_more)s AND {_LEFT_OUT.format("o")}
+       AND o.account_id = s.account_id AND o.conversation_id = s.conversation_id LIMIT 1) o ON true"""
 
 # The permitted segments. What a permitted one must be by one table alone is said again beside the rule, so that
 # PostgreSQL leaves the others out before it joins: at ten million segments that halves the time.
@@ -137,12 +143,17 @@ PERMITTED = f"""
        AND NOT c.narrowed AND a.closed_at IS NULL AND a.grant_no IS NOT NULL AND v.covers) d
      WHERE rank = {Rank.PERMITTED}"""
 
+# The end of a turn `t` of the segment `d`, under the versions `v`; NULL where it may not be used.
+USABLE_UNTIL = f"""CASE
+    WHEN d.rank > {Rank.AGE} AND %(safety)s AND t.turn <= d.flagged_turn AND %(at)s < d.safety_until THEN d.safety_until
+    WHEN d.rank = {Rank.PERMITTED} AND position(',' || t.origin || ',' IN v.origins) > 0 THEN d.until END"""
+
 # The turns that may be used: the flag and the origin laid over the segment's decision, as `of_turn` does.
 _IS_FLAGGED = "%(safety)s AND t.turn <= d.flagged_turn AND %(at)s < d.safety_until"
 USABLE_TURNS = f"""
     SELECT account_id, conversation_id, t.turn
       FROM ({PERMITTED}) d
-      JOIN {_VERSIONS} ON v.number = d.version
+      JOIN {VERSIONS} ON v.number = d.version
       JOIN turns t USING (account_id, conversation_id, segment)
      WHERE position(',' || t.origin || ',' IN v.origins) > 0 AND ({_IS_FLAGGED}) IS NOT TRUE
     UNION ALL

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from licet.policy.state import Share
+from licet.vault import cold
 from licet.vault.copies import NO_REFERENCE, Place
 from licet.vault.keys import seal, turn_place, unseal
 from licet.vault.tables import AccountRow, ConversationRow
@@ -28,11 +29,13 @@ def open_bodies(
     What has expired and is not erased yet, or is held, gets no copy: a copy would outlive its date.
     """
     result = []
-    for turn, segment, sealed in writes.tx.execute(
-        """SELECT turn, segment, sealed FROM bodies
-            WHERE account_id = %s AND conversation_id = %s AND turn > 0 ORDER BY turn""",
+    rows = writes.tx.execute(
+        f"""SELECT b.turn, b.segment, {cold.PLACED} FROM bodies b
+             WHERE b.account_id = %s AND b.conversation_id = %s AND b.turn > 0 ORDER BY b.turn""",
         [row.account_id, row.conversation_id],
-    ):
+    ).fetchall()
+    bodies = cold.contents(writes.keyring.cold, [row[2:] for row in rows])
+    for (turn, segment, *_), sealed in zip(rows, bodies, strict=True):
         slot = row.keys[segment].key_slot
         if slot is not None and row.state.segments[segment].keep_until > at:
             key = writes.slot_key(account, slot)

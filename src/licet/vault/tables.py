@@ -5,7 +5,7 @@ Statements only, set-wise: each takes the ids of a batch. Who calls has locked t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
@@ -396,13 +396,37 @@ def save_pages(tx: Transaction, pages: Mapping[tuple[UUID, int], bytes]) -> None
     )
 
 
-def destroy_slots(tx: Transaction, slots: Sequence[tuple[UUID, int]]) -> None:
-    """Overwrites (account, slot) keys with zeros. The accounts are locked."""
+def destroy_slots(
+    tx: Transaction, slots: Sequence[tuple[UUID, int]], *, daily: Collection[UUID] | None = None
+) -> None:  # fmt: skip
+    """Overwrites (account, slot) keys with zeros. The accounts are locked.
+
+    ``daily`` are the accounts of which more than what had merely expired is destroyed; by default all of them.
+    """
+    mark_spent(tx, {account: daily is None or account in daily for account, _ in slots})
     pages = load_pages(tx, sorted({(account, slot // SLOTS_PER_PAGE) for account, slot in slots}))
     for account, slot in slots:
         page = (account, slot // SLOTS_PER_PAGE)
         pages[page] = write_slot(pages[page], slot, EMPTY_SLOT)
     save_pages(tx, pages)
+
+
+def mark_spent(tx: Transaction, accounts: Mapping[UUID, bool]) -> None:
+    """Marks accounts for new keys: by the daily rotation where the value is true, else by the weekly one.
+
+    In the transaction that destroys a key of theirs: without the mark an old backup would open it for ever.
+    """
+    if not accounts:
+        return
+    tx.execute(
+        """
+        INSERT INTO spent_accounts (account_id, bucket, daily)
+        SELECT account_id, bucket, k.daily
+          FROM unnest(%(account)b::uuid[], %(daily)b::bool[]) AS k(account_id, daily) JOIN accounts USING (account_id)
+        ON CONFLICT (account_id) DO UPDATE SET daily = true WHERE excluded.daily AND NOT spent_accounts.daily
+        """,
+        {"account": list(accounts), "daily": list(accounts.values())},
+    )
 
 
 def copy_in(tx: Transaction, table: str, columns: Mapping[str, str], rows: Sequence[Sequence[object]]) -> None:

@@ -19,16 +19,19 @@ from licet.vault import copies, tables
 from licet.vault.commands import Choose, GiveFeedback
 from licet.vault.copies import Copy, Place
 from licet.vault.ids import host_hmac
-from licet.vault.keyring import Keyring, account_key
+from licet.vault.keyring import Keyring
 from licet.vault.keys import (
     EMPTY_PAGE,
     KEY_BYTES,
     SLOTS_PER_PAGE,
+    AccountKeys,
+    Key,
     account_place,
     read_slot,
     seal,
     slot_place,
     turn_place,
+    unwrap_account_keys,
     write_slot,
 )
 from licet.vault.tables import AccountRow, ConversationRow
@@ -73,9 +76,9 @@ class Writes:
         self.accounts: dict[UUID, AccountRow] = {}
         self.conversations: dict[UUID, ConversationRow] = {}
         self.entries: list[Entry] = []
-        self._buckets: dict[int, bytes] = {}
-        self._keys: dict[tuple[UUID, int], bytes] = {}
-        self._account_keys: dict[UUID, bytes] = {}
+        self._buckets: dict[int, Key] = {}
+        self._keys: dict[tuple[UUID, int], Key] = {}
+        self._account_keys: dict[UUID, AccountKeys] = {}
         self._pages: dict[Page, bytes] = {}
         self._dirty: set[Page] = set()
         self._rows: dict[str, list[Sequence[object]]] = {}
@@ -97,39 +100,37 @@ class Writes:
 
     # Keys
 
-    def prepare(self, made: set[int], read: set[int], pages: Iterable[Page]) -> None:
-        """Bucket keys for the batch, those of ``made`` made where they are missing, and the key pages it needs."""
-        if made:
-            self.keyring.make_buckets(self.tx, made)
-        if made | read:
-            self._buckets = self.keyring.bucket_keys(self.tx, made | read)
+    def prepare(self, buckets: set[int], pages: Iterable[Page]) -> None:
+        """Bucket keys for the batch, and the key pages it needs; its accounts are locked, its new buckets held."""
+        if buckets:
+            self._buckets = self.keyring.bucket_keys(self.tx, buckets)
         wanted = list(pages)
         if wanted:
             self._pages |= tables.load_pages(self.tx, wanted)
 
     def new_account(self, row: AccountRow) -> None:
-        row.wrapped_key = self.keyring.new_account_key(self._bucket_key(row.bucket), row.account_id)
+        row.wrapped_key = self.keyring.new_account_keys(self._bucket_key(row.bucket), row.account_id)
         self.accounts[row.account_id] = row
 
-    def _bucket_key(self, bucket: int) -> bytes:
+    def _bucket_key(self, bucket: int) -> Key:
         if bucket not in self._buckets:
             self._buckets |= self.keyring.bucket_keys(self.tx, {bucket})
         return self._buckets[bucket]
 
-    def account_key(self, account: AccountRow) -> bytes:
+    def account_keys(self, account: AccountRow) -> AccountKeys:
         if account.account_id not in self._account_keys:
-            key = account_key(self._bucket_key(account.bucket), account.account_id, account.wrapped_key)
-            self._account_keys[account.account_id] = key
+            keys = unwrap_account_keys(self._bucket_key(account.bucket), account.account_id, account.wrapped_key)
+            self._account_keys[account.account_id] = keys
         return self._account_keys[account.account_id]
 
-    def new_slot(self, account: AccountRow) -> tuple[int, bytes]:
+    def new_slot(self, account: AccountRow) -> tuple[int, Key]:
         """A new key in the account's next slot."""
         slot = account.next_slot
         account.next_slot += 1
         self.accounts[account.account_id] = account
-        key = self.random(KEY_BYTES)
+        key = Key(self.random(KEY_BYTES))
         place = slot_place(account.account_id, slot)
-        wrapped = seal(self.account_key(account), key, place, self.random)
+        wrapped = seal(self.account_keys(account).slots, key, place, self.random)
         page = (account.account_id, slot // SLOTS_PER_PAGE)
         before = EMPTY_PAGE if slot % SLOTS_PER_PAGE == 0 else self._page(page)
         self._pages[page] = write_slot(before, slot, wrapped)
@@ -137,13 +138,13 @@ class Writes:
         self._keys[account.account_id, slot] = key
         return slot, key
 
-    def slot_key(self, account: AccountRow, slot: int) -> bytes:
+    def slot_key(self, account: AccountRow, slot: int) -> Key:
         """The key in a slot; BrokenError where it was destroyed."""
         known = self._keys.get((account.account_id, slot))
         if known is not None:
             return known
         page = self._page((account.account_id, slot // SLOTS_PER_PAGE))
-        key = read_slot(page, account.account_id, self.account_key(account), slot)
+        key = read_slot(page, account.account_id, self.account_keys(account).slots, slot)
         if key is None:
             raise BrokenError(f"the key in slot `{slot}` was destroyed")
         self._keys[account.account_id, slot] = key
@@ -165,7 +166,7 @@ class Writes:
 
     def seal_for_account(self, account: AccountRow, plain: bytes) -> bytes:
         """Sealed under the account's own key: what belongs to it and to no segment."""
-        return seal(self.account_key(account), plain, account_place(account.account_id), self.random)
+        return seal(self.account_keys(account).own, plain, account_place(account.account_id), self.random)
 
     def matter_hmac(self, matter: str) -> bytes:
         if self._host_key is None:
@@ -212,7 +213,8 @@ class Writes:
     def choice(
         self, account: AccountRow, seq: int, at: datetime, version: int, command: Choose, chosen: fold.Chosen
     ) -> None:
-        evidence = self.seal_for_account(account, command.evidence.encode()) if command.evidence else None
+        is_alive = any(account.wrapped_key)  # an erased account takes a choice, which has no effect, and no evidence
+        evidence = self.seal_for_account(account, command.evidence.encode()) if command.evidence and is_alive else None
         self._add(
             "choices",
             (

@@ -1,0 +1,352 @@
+"""Erasures, from the request to the certificate that says where content was and that nothing was found there.
+
+Every deletion, every closure, and every end of a hold that leaves something overdue owes a certificate, from the same
+transaction on. An erasure goes through its states in order, each step of which can be taken again:
+
+    requested   somebody asked
+    fenced      unreadable and unusable: in the transaction that took the request
+    shredded    every key of what is to go is overwritten, when its date has come or at once if that is asked for
+    swept       the sealed rows are gone as well
+    verified    each place of the register was read back, and the certificate is signed and told to the log
+
+The register decides which places are read back; a place that nobody can read back is an error and never a success.
+What has a date of its own (a safety copy, what a hold keeps) is listed with it. A certificate holds ids, closed words,
+numbers and dates, and a salt, so that its hash tells nothing to whoever lacks it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from licet.errors import BrokenError, NotFoundError
+from licet.ledger.entries import Canonical
+from licet.policy.period import written
+from licet.store.connect import Transaction
+from licet.vault.commands import Answer, CloseAccount, Command, Delete, Outcome, Unhold
+from licet.vault.copies import Place
+from licet.vault.ids import Prefix, shown, uuid7
+from licet.vault.keyring import Keyring
+from licet.vault.keys import EMPTY_SLOT, SLOTS_PER_PAGE, WRAPPED_BYTES
+
+VERSION = 1
+SALT_BYTES = 32
+
+
+class State(StrEnum):
+    requested = "requested"
+    fenced = "fenced"
+    shredded = "shredded"
+    swept = "swept"
+    verified = "verified"
+
+
+class Cause(StrEnum):
+    deletion = "deletion"
+    closure = "closure"
+    hold_released = "hold_released"
+
+
+class Erasure(msgspec.Struct, frozen=True, kw_only=True):
+    """One erasure. ``conversation`` is None where the whole account is erased."""
+
+    account: UUID
+    erasure: UUID
+    conversation: UUID | None
+    cause: Cause
+    state: State
+    requested_at: datetime
+    fenced_at: datetime | None
+    shredded_at: datetime | None
+    swept_at: datetime | None
+    verified_at: datetime | None
+
+
+class PlaceSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """A place of the register and what reading it back found. ``kept_until`` is the end of what stays on purpose."""
+
+    place: Place
+    reference: UUID
+    registered_at: datetime
+    copies: int
+    found: int
+    done: str
+    kept_until: datetime | None = None
+
+
+class Waits(msgspec.Struct, frozen=True, kw_only=True):
+    """What an erasure waits for: keys that live, until when the last is due, and whether a hold keeps them."""
+
+    keys: int
+    bodies: int
+    due_at: datetime | None
+    held: bool
+
+
+_COLUMNS = """account_id, erasure_id, conversation_id, cause, state, requested_at, fenced_at, shredded_at, swept_at,
+    verified_at"""
+
+
+def request(tx: Transaction, keyring: Keyring, told: Sequence[tuple[Command, Answer, int]]) -> dict[int, UUID]:
+    """Begins an erasure for each command that took effect and asks for one; fenced, as its transaction fences it.
+
+    Returns the erasures' ids by the command's place.
+    """
+    begun = {}
+    for place, (command, answer, _) in enumerate(told):
+        if answer.outcome is not Outcome.done:
+            continue
+        match command:
+            case Delete():
+                begun[place] = _begin(tx, keyring, answer, Cause.deletion, command.conversation)
+            case CloseAccount():
+                begun[place] = _begin(tx, keyring, answer, Cause.closure, None)
+            case Unhold() if _is_overdue(tx, answer, command.conversation):
+                begun[place] = _begin(tx, keyring, answer, Cause.hold_released, command.conversation)
+            case _:
+                pass
+    return begun
+
+
+def _begin(tx: Transaction, keyring: Keyring, answer: Answer, cause: Cause, conversation: UUID | None) -> UUID:
+    erasure = uuid7(answer.at, keyring.random(10))
+    tx.execute(
+        """INSERT INTO erasures (account_id, erasure_id, conversation_id, cause, state, requested_at, fenced_at)
+           VALUES (%s, %s, %s, %s, 'fenced', %s, %s)""",
+        [answer.account, erasure, conversation, cause.value, answer.at, answer.at],
+    )
+    return erasure
+
+
+def _is_overdue(tx: Transaction, answer: Answer, conversation: UUID) -> bool:
+    """Whether the last hold's end leaves something that should have gone."""
+    row = tx.execute(
+        """SELECT NOT EXISTS (SELECT FROM holds WHERE account_id = %(account)s AND conversation_id = %(conversation)s)
+              AND EXISTS (SELECT FROM segments WHERE account_id = %(account)s AND conversation_id = %(conversation)s
+                             AND erased_at IS NULL AND keep_until <= %(at)s)""",
+        {"account": answer.account, "conversation": conversation, "at": answer.at},
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def get(tx: Transaction, erasure: UUID) -> Erasure:
+    """NotFoundError for an id that was never given: nobody is told that what nobody asked for was done."""
+    row = tx.execute(f"SELECT {_COLUMNS} FROM erasures WHERE erasure_id = %s", [erasure]).fetchone()
+    if row is None:
+        raise NotFoundError(f"no erasure `{shown(Prefix.erasure, erasure)}`")
+    return _read(row)
+
+
+def of_account(tx: Transaction, account: UUID) -> list[Erasure]:
+    rows = tx.execute(f"SELECT {_COLUMNS} FROM erasures WHERE account_id = %s ORDER BY requested_at", [account])
+    return [_read(row) for row in rows]
+
+
+def unfinished(tx: Transaction, limit: int, after: UUID | None = None, *, keyless: bool = False) -> list[Erasure]:
+    """Those that are not verified, in the order of their ids; ``keyless`` those alone of which no key lives any more."""
+    rows = tx.execute(
+        f"""SELECT {_COLUMNS} FROM erasures e
+             WHERE e.state <> 'verified' AND (%(after)s::uuid IS NULL OR e.erasure_id > %(after)s)
+               AND NOT (%(keyless)s AND EXISTS (
+                   SELECT FROM segments s WHERE s.account_id = e.account_id AND s.key_slot IS NOT NULL
+                      AND (e.conversation_id IS NULL OR s.conversation_id = e.conversation_id)
+                      AND (e.cause <> 'hold_released' OR s.keep_until <= e.requested_at)))
+             ORDER BY e.erasure_id LIMIT %(limit)s""",
+        {"after": after, "limit": limit, "keyless": keyless},
+    )
+    return [_read(row) for row in rows]
+
+
+def _read(row: Sequence[Any]) -> Erasure:
+    account, erasure, conversation, cause, state, *times = row
+    requested_at, fenced_at, shredded_at, swept_at, verified_at = times
+    return Erasure(
+        account=account, erasure=erasure, conversation=conversation, cause=Cause(cause), state=State(state),
+        requested_at=requested_at, fenced_at=fenced_at, shredded_at=shredded_at, swept_at=swept_at,
+        verified_at=verified_at,
+    )  # fmt: skip
+
+
+# What an erasure is about: its conversation or all of its account's; after a hold, what had come to its end by then.
+_SCOPE = "{0}.account_id = %(account)s AND (%(conversation)s::uuid IS NULL OR {0}.conversation_id = %(conversation)s)"
+_ENDED = " AND (%(ended)s::timestamptz IS NULL OR {0}.keep_until <= %(ended)s)"
+_SEGMENTS = "FROM segments s WHERE " + (_SCOPE + _ENDED).format("s")
+_FEEDBACK = "FROM feedback f WHERE " + (_SCOPE + _ENDED).format("f")
+_BODIES = "FROM bodies b JOIN segments s USING (account_id, conversation_id, segment) WHERE " + (
+    _SCOPE + _ENDED
+).format("s")
+_SHARED = "FROM feedback_bodies b JOIN feedback f USING (account_id, feedback_id) WHERE " + (_SCOPE + _ENDED).format(
+    "f"
+)
+
+
+def scope(of: Erasure) -> dict[str, Any]:
+    """The parameters of every statement about what is erased."""
+    ended = of.requested_at if of.cause is Cause.hold_released else None
+    return {"account": of.account, "conversation": of.conversation, "ended": ended}
+
+
+def waits(tx: Transaction, of: Erasure) -> Waits:
+    """What keeps the erasure from its next state."""
+    row = tx.execute(
+        f"""SELECT (SELECT count(s.key_slot) {_SEGMENTS}) + (SELECT count(f.key_slot) {_FEEDBACK}),
+                   (SELECT count(*) {_BODIES}) + (SELECT count(*) {_SHARED}),
+                   greatest((SELECT max(s.keep_until) {_SEGMENTS} AND s.erased_at IS NULL),
+                            (SELECT max(f.keep_until) {_FEEDBACK} AND f.erased_at IS NULL)),
+                   EXISTS (SELECT FROM holds h WHERE {_SCOPE.format("h")})""",
+        scope(of),
+    ).fetchone()
+    assert row is not None
+    return Waits(keys=row[0], bodies=row[1], due_at=row[2], held=row[3])
+
+
+def bring_nearer(tx: Transaction, of: Erasure, at: datetime) -> None:
+    """Makes all of it due at ``at``: a deletion's period is at most, and what was asked for may go sooner."""
+    params = {**scope(of), "at": at}
+    for table, where in (("segments s", _SEGMENTS), ("feedback f", _FEEDBACK)):
+        tx.execute(
+            f"UPDATE {table} SET keep_until = %(at)s WHERE {where.partition(' WHERE ')[2]} AND keep_until > %(at)s"
+            " AND erased_at IS NULL",
+            params,
+        )
+
+
+def move(tx: Transaction, of: Erasure, to: State, at: datetime) -> Erasure:
+    """The erasure in the next state, which it enters at ``at``."""
+    assert to in (State.shredded, State.swept)
+    tx.execute(
+        f"UPDATE erasures SET state = %s, {to.value}_at = %s WHERE account_id = %s AND erasure_id = %s",
+        [to.value, at, of.account, of.erasure],
+    )
+    return get(tx, of.erasure)
+
+
+def read_back(tx: Transaction, of: Erasure, leasable: dict[UUID, int]) -> list[PlaceSeen]:
+    """Each place of the register, read. ``leasable`` counts, by release, the rows of it whose key was given out."""
+    rows = tx.execute(
+        f"""SELECT c.place, c.reference, min(c.registered_at), count(*) FROM copies c
+             WHERE {_SCOPE.format("c")} GROUP BY c.place, c.reference ORDER BY c.place, c.reference""",
+        scope(of),
+    ).fetchall()
+    seen = []
+    for place, reference, registered_at, count in rows:
+        found, done, kept_until = _read_place(tx, of, Place(place), reference, leasable)
+        seen.append(
+            PlaceSeen(
+                place=Place(place), reference=reference, registered_at=registered_at, copies=count, found=found,
+                done=done, kept_until=kept_until,
+            )
+        )  # fmt: skip
+    return seen
+
+
+def _read_place(
+    tx: Transaction, of: Erasure, place: Place, reference: UUID, leasable: dict[UUID, int]
+) -> tuple[int, str, datetime | None]:
+    params = {**scope(of), "reference": reference}
+    if place is Place.vault:
+        return _count(tx, f"SELECT count(*) {_BODIES}", params) + stray_keys(tx, of.account), "shredded and swept", None
+    if place is Place.feedback:
+        statement = f"SELECT count(*) {_SHARED} AND f.feedback_id = %(reference)s"
+        return _count(tx, statement, params), "shredded and swept", None
+    if place is Place.safety:
+        return _read_safety(tx, params)
+    if place is Place.release:
+        return leasable.get(reference, 0), "every row refused, its key dead", None
+    raise BrokenError(f"nobody can read the place `{place.value}` back")
+
+
+def _read_safety(tx: Transaction, params: dict[str, Any]) -> tuple[int, str, datetime | None]:
+    """A safety copy stays to its own date, which a deletion does not shorten; without a key nothing of it may stay."""
+    row = tx.execute(
+        f"SELECT max(s.safety_until) FROM segments s WHERE {_SCOPE.format('s')} AND s.safety_slot IS NOT NULL", params
+    ).fetchone()
+    if row is not None and row[0] is not None:
+        return 0, "kept for the investigation of misuse", row[0]
+    statement = f"SELECT count(*) FROM safety_bodies b WHERE {_SCOPE.format('b')}"
+    return _count(tx, statement, params), "shredded and swept", None
+
+
+def _count(tx: Transaction, statement: str, params: dict[str, Any]) -> int:
+    row = tx.execute(statement, params).fetchone()
+    return int(row[0]) if row else 0
+
+
+def rows_by_release(tx: Transaction, of: Erasure) -> dict[UUID, list[int]]:
+    """The rows of every release that were made of what is erased; what rests on a safety copy alone dies with that."""
+    rows = tx.execute(
+        f"""SELECT r.release_id, array_agg(r.ordinal) FROM release_rows r
+             WHERE {_SCOPE.format("r")} AND NOT r.key_places <@ ARRAY['safety']
+               AND (%(ended)s::timestamptz IS NULL OR EXISTS (
+                   SELECT FROM segments s WHERE s.account_id = r.account_id AND s.conversation_id = r.conversation_id
+                      AND s.segment = ANY(r.key_segments) AND s.keep_until <= %(ended)s))
+             GROUP BY r.release_id""",
+        scope(of),
+    )
+    return dict(rows.fetchall())
+
+
+def stray_keys(tx: Transaction, account: UUID) -> int:
+    """How many wrapped keys of the account lie in a slot that nothing kept names: after an erasure, none."""
+    named = {
+        row[0]
+        for row in tx.execute(
+            """SELECT unnest(ARRAY[key_slot, safety_slot]) FROM segments WHERE account_id = %(account)s
+               UNION SELECT key_slot FROM feedback WHERE account_id = %(account)s""",
+            {"account": account},
+        )
+    }
+    pages = tx.cursor(binary=True).execute("SELECT page, slots FROM key_pages WHERE account_id = %s", [account])
+    return sum(
+        slots[n * WRAPPED_BYTES : (n + 1) * WRAPPED_BYTES] != EMPTY_SLOT and page * SLOTS_PER_PAGE + n not in named
+        for page, slots in pages
+        for n in range(SLOTS_PER_PAGE)
+    )
+
+
+def document(
+    of: Erasure, at: datetime, places: Sequence[PlaceSeen], recipients: Sequence[dict[str, Canonical]],
+    backups: Sequence[dict[str, Canonical]], out_of_reach: datetime | None, salt: bytes,
+) -> dict[str, Canonical]:  # fmt: skip
+    """What a certificate says. BrokenError where something was found: then there is nothing to certify."""
+    for seen in places:
+        if seen.found:
+            raise BrokenError(f"`{seen.found}` of what was erased lie in the place `{seen.place.value}` still")
+    return {
+        "v": VERSION,
+        "type": "licet-erasure-certificate",
+        "erasure": shown(Prefix.erasure, of.erasure),
+        "account": f"urn:licet:account:{of.account.hex}",
+        "conversation": None if of.conversation is None else f"urn:licet:conversation:{of.conversation.hex}",
+        "cause": of.cause.value,
+        "requested": written(of.requested_at),
+        "fenced": _time(of.fenced_at),
+        "shredded": _time(of.shredded_at),
+        "swept": _time(of.swept_at),
+        "verified": written(at),
+        "places": [
+            {
+                "place": seen.place.value,
+                "reference": seen.reference.hex if seen.reference.int else None,
+                "registered": written(seen.registered_at),
+                "copies": seen.copies,
+                "done": seen.done,
+                "read_back": seen.found,
+                "kept_until": _time(seen.kept_until),
+            }
+            for seen in places
+        ],
+        "recipients": list(recipients),
+        "backups": list(backups),
+        "backups_out_of_reach": _time(out_of_reach),
+        "salt": salt.hex(),
+    }
+
+
+def _time(at: datetime | None) -> str | None:
+    return None if at is None else written(at)

@@ -1,0 +1,111 @@
+"""Objects: sealed bytes outside of the database, in a folder or in an S3 bucket, by the name we give them.
+
+An object is written once, whole, under a name that was never used, and only ever deleted. `put` answers when the bytes
+are durable and have been read back: in a folder the file and every folder above it are synced, a bucket's own answer is
+believed, and both are compared by hash. Nothing here knows what the bytes are; they open with nothing but their keys.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from licet.errors import BrokenError, BusyError, UsageError
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+_HINT = "see that the object store answers, and that its address and secret are right"
+
+
+class Objects(Protocol):
+    """Where objects lie."""
+
+    def put(self, name: str, content: bytes) -> None:
+        """Writes a new object; when this returns it is durable and was read back. BusyError: try again under another."""
+
+    def read(self, name: str, spans: Sequence[tuple[int, int]]) -> list[bytes]:
+        """The bytes at each (offset, length); BrokenError where there is no such object or it is too short."""
+
+    def delete(self, name: str) -> None:
+        """Deletes an object; one that is not there is no error."""
+
+
+class Stored:
+    """Objects through obstore, opened at first use: ``folder``, or else the ``url`` of a bucket with its options."""
+
+    def __init__(self, folder: Path | None = None, url: str = "", options: dict[str, Any] | None = None) -> None:
+        self._folder, self._url, self._options = folder, url, options or {}
+
+    def __repr__(self) -> str:
+        return f"Stored({self._folder or self._url})"
+
+    @cached_property
+    def _store(self) -> ObjectStore:
+        from obstore.store import LocalStore, from_url
+
+        if self._folder is not None:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return LocalStore(self._folder)
+        try:
+            return from_url(self._url, **self._options)
+        except Exception as error:
+            # what the library says may quote the secret
+            raise UsageError(f"the cold store `{self._url}` cannot be opened: {type(error).__name__}") from None
+
+    def put(self, name: str, content: bytes) -> None:
+        import obstore
+
+        try:
+            obstore.put(self._store, name, content, mode="create", use_multipart=False)
+            if self._folder is not None:
+                _sync(self._folder, name)
+            back = obstore.get(self._store, name).bytes()
+        except (obstore.exceptions.BaseError, OSError) as error:
+            raise _busy("written", error) from None
+        if hashlib.sha256(back).digest() != hashlib.sha256(content).digest():
+            raise BrokenError(f"object `{name}` reads back otherwise than it was written")
+
+    def read(self, name: str, spans: Sequence[tuple[int, int]]) -> list[bytes]:
+        import obstore
+
+        starts, lengths = [start for start, _ in spans], [length for _, length in spans]
+        try:
+            # a bucket's object is whole or not there; a file may have been cut, and past its end the library panics
+            if self._folder is not None and (self._folder / name).stat().st_size < max(map(sum, spans), default=0):
+                raise BrokenError(f"object `{name}` is shorter than what lies in it")
+            found = [bytes(one) for one in obstore.get_ranges(self._store, name, starts=starts, lengths=lengths)]
+        except (obstore.exceptions.NotFoundError, FileNotFoundError):
+            raise BrokenError(f"object `{name}` is not in the cold store") from None
+        except (obstore.exceptions.BaseError, OSError) as error:
+            raise _busy("read", error) from None
+        return found
+
+    def delete(self, name: str) -> None:
+        import obstore
+
+        try:
+            obstore.delete(self._store, name)
+        except (obstore.exceptions.NotFoundError, FileNotFoundError):
+            return
+        except (obstore.exceptions.BaseError, OSError) as error:
+            raise _busy("deleted", error) from None
+
+
+def _busy(what: str, error: Exception) -> BusyError:
+    return BusyError(f"an object of the cold store could not be {what}: {type(error).__name__}", _HINT)
+
+
+def _sync(folder: Path, name: str) -> None:
+    """Makes a file durable, and each folder from its own up to the one that holds ``folder``."""
+    path = folder / name
+    for one in [path, *path.parents[: len(Path(name).parts) + 1]]:
+        descriptor = os.open(one, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

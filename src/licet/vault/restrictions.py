@@ -1,0 +1,321 @@
+"""The restriction journal: what was taken back, kept where no backup of the database reaches.
+
+Promise: every restriction (a deletion, a refusal or withdrawal, keeping out, a closure, a plan or age finding, the
+overturning of a flag, a hold or its end) that was acknowledged is in this journal, fsynced. A database that is
+restored from a backup stays fenced until they have been applied to it again.
+
+The order is: the database commits, the journal is fsynced, the caller is answered. A crash between the first two
+leaves a restriction that nobody was told of and that only a restore could lose; the next opening finds it in the
+database and adds it (`catch_up`). The other order would leave restrictions here that the database refused, and nobody
+could tell them from a database that is older than its journal. After a write or fsync that failed nothing is
+written any more: what the disk holds is unknown then, and a restriction that cannot be kept is not taken.
+
+Records hold our own ids, closed names and numbers; the matter of a hold is sealed under a key derived from the
+installation's. Never content.
+
+    segment = "licet restrictions v1\\n" || journal id (16) || frame*          files 00000001.log, 00000002.log, ...
+    frame   = length (4) || CRC-32 of the length (4) || CRC-32 of the payload (4) || payload: JSON of `Restriction`
+
+Numbers are big-endian. A damaged frame at the end of the newest segment with nothing whole behind it is a torn
+write, of which nobody was told: it is cut off. Damage anywhere else refuses (`BrokenError`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import struct
+import threading
+import zlib
+from collections import deque
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+
+from licet.errors import BrokenError
+from licet.vault.keys import Random
+
+SEGMENT_BYTES_MAX = 4 * 2**20
+FRAME_BYTES_MAX = 256 * 2**10
+TORN_BYTES_MAX = 2**20  # no write is longer: a longer damaged end is no torn write
+_MAGIC = b"licet restrictions v1\n"
+_HEAD = len(_MAGIC) + 16
+_FRAME = struct.Struct(">III")
+
+
+class Kind(StrEnum):
+    """What was taken back."""
+
+    plan = "plan"
+    age = "age"
+    refused = "refused"
+    closed = "closed"
+    deleted = "deleted"
+    narrowed = "narrowed"
+    unflagged = "unflagged"
+    held = "held"
+    unheld = "unheld"
+    policy = "policy"
+    backup = "backup"
+    life = "life"  # a restore began another life: takes nothing back, and keeps its number from being used again
+
+
+class Restriction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One record. ``life`` and ``seq`` place it: the life of the database, and the account's number after it.
+
+    ``matter`` is sealed; ``erasure`` is the id that its person was given; ``document`` is a policy version's, which is
+    public; ``until`` is when a backup expires.
+    """
+
+    v: int = 1
+    life: int
+    kind: Kind
+    at: datetime
+    account: UUID | None = None
+    seq: int = 0
+    conversation: UUID | None = None
+    plan: str = ""
+    age: int | None = None
+    matter: bytes = b""
+    erasure: UUID | None = None
+    document: str = ""
+    by: str = ""
+    backup: UUID | None = None
+    until: datetime | None = None
+
+
+_encode = msgspec.json.Encoder(order="sorted").encode
+_decode = msgspec.json.Decoder(Restriction, strict=True).decode
+
+
+class Journal:
+    """One journal, in a folder of its own. Any thread and any process of the machine may append."""
+
+    def __init__(
+        self, folder: Path, random: Random = os.urandom, *, segment_bytes_max: int = SEGMENT_BYTES_MAX
+    ) -> None:
+        """Opens the journal in ``folder``, or begins one; cuts a torn end off. BrokenError where it is damaged."""
+        self.folder, self._segment_bytes_max = folder, segment_bytes_max
+        self._gate, self._turn = threading.Lock(), threading.Lock()
+        self._waiting: list[bytes] = []
+        self._asked = self._done = 0
+        self._dead = ""
+        self._file = -1
+        self._number = self._size = 0
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _fsync(folder.parent)
+        with self._locked():
+            if not _segments(folder):
+                self._begin(1, random(16))
+            self._settle()
+            self.id = UUID(bytes=self._read_head(folder / _name(self._number)))
+
+    def append(self, records: Sequence[Restriction]) -> None:
+        """Adds ``records``; they are durable when this returns. Who comes while another writes is written with the next."""
+        if not records:
+            return
+        frames = b"".join(map(_framed, records))
+        with self._gate:
+            self._waiting.append(frames)
+            ticket = self._asked
+            self._asked += 1
+        with self._turn:
+            self.check()
+            if self._done > ticket:
+                return
+            with self._gate:
+                batch, self._waiting, last = self._waiting, [], self._asked
+            try:
+                with self._locked():
+                    self._settle()
+                    self._write(batch)
+            except BaseException as error:
+                self._dead = f"a write failed with `{type(error).__name__}`"
+                raise
+            self._done = last
+
+    def check(self) -> None:
+        """BrokenError once a write has failed: then no restriction may be taken."""
+        if self._dead:
+            raise BrokenError(f"the restriction journal is stopped: {self._dead}", "mend the disk and start again")
+
+    def records(self) -> Iterator[Restriction]:
+        """Every record, oldest first."""
+        for number in _segments(self.folder):
+            yield from self._read(number)
+
+    def newest(self, count: int) -> list[Restriction]:
+        """The last ``count`` records, oldest first."""
+        found: deque[Restriction] = deque(maxlen=count)
+        for number in reversed(_segments(self.folder)):
+            found.extendleft(reversed(list(self._read(number))[-(count - len(found)) :]))
+            if len(found) == count:
+                break
+        return list(found)
+
+    def close(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
+
+    def _begin(self, number: int, ident: bytes) -> None:
+        draft, target = self.folder / "draft", self.folder / _name(number)
+        file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(file, _MAGIC + ident)
+            os.fsync(file)
+        finally:
+            os.close(file)
+        draft.rename(target)
+        _fsync(self.folder)
+
+    def _settle(self) -> None:
+        """Stands at the end of the newest segment, whoever wrote it; under the lock, so that what is torn is dead."""
+        number = _segments(self.folder)[-1]
+        if number != self._number:
+            self.close()
+            self._file = os.open(self.folder / _name(number), os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+            self._number, self._size = number, _HEAD
+        size = os.fstat(self._file).st_size
+        if size == self._size:
+            return
+        self._read_head(self.folder / _name(number))
+        data = os.pread(self._file, size - self._size, self._size)
+        whole = sum(_FRAME.size + len(payload) for payload in _frames(data, _name(number), is_last=True))
+        self._size += whole
+        if self._size < size:
+            os.ftruncate(self._file, self._size)
+            os.fsync(self._file)
+
+    def _write(self, batch: Sequence[bytes]) -> None:
+        for frames in _gathered(batch):
+            if self._size + len(frames) > self._segment_bytes_max and self._size > _HEAD:
+                self._begin(self._number + 1, self.id.bytes)
+                self._settle()
+            rest = memoryview(frames)
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
+            self._size += len(frames)
+            os.fsync(self._file)
+
+    def _read(self, number: int) -> Iterator[Restriction]:
+        path = self.folder / _name(number)
+        self._read_head(path)
+        is_last = number == _segments(self.folder)[-1]
+        for payload in _frames(path.read_bytes()[_HEAD:], path.name, is_last=is_last):
+            try:
+                yield _decode(payload)
+            except msgspec.MsgspecError:
+                raise _damaged(path.name, "a record is of no kind known here") from None
+
+    def _read_head(self, path: Path) -> bytes:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+        if len(head) != _HEAD or not head.startswith(_MAGIC):
+            raise _damaged(path.name, "it does not begin as one")
+        ident = head[len(_MAGIC) :]
+        if hasattr(self, "id") and ident != self.id.bytes:
+            raise _damaged(path.name, "it is of another journal")
+        return ident
+
+
+def _framed(record: Restriction) -> bytes:
+    payload = _encode(record)
+    if len(payload) > FRAME_BYTES_MAX:
+        raise BrokenError(f"a restriction has `{len(payload)}` bytes: at most {FRAME_BYTES_MAX}")
+    length = len(payload).to_bytes(4, "big")
+    return _FRAME.pack(len(payload), zlib.crc32(length), zlib.crc32(payload)) + payload
+
+
+def _gathered(batch: Sequence[bytes]) -> Iterator[bytes]:
+    """The batch in writes of at most `TORN_BYTES_MAX`, cut between frames of different callers."""
+    part = b""
+    for frames in batch:
+        for piece in _split(frames):
+            if part and len(part) + len(piece) > TORN_BYTES_MAX:
+                yield part
+                part = b""
+            part += piece
+    if part:
+        yield part
+
+
+def _split(frames: bytes) -> Iterator[bytes]:
+    """One caller's frames, whole where they fit into one write, else frame by frame."""
+    if len(frames) <= TORN_BYTES_MAX:
+        yield frames
+        return
+    for payload in _frames(frames, "a batch", is_last=False):
+        length = len(payload).to_bytes(4, "big")
+        yield _FRAME.pack(len(payload), zlib.crc32(length), zlib.crc32(payload)) + payload
+
+
+def _frames(data: bytes, name: str, *, is_last: bool) -> Iterator[bytes]:
+    """The payloads of ``data``; ends at a torn end, BrokenError at other damage."""
+    place = 0
+    while place < len(data):
+        payload = _frame_at(data, place)
+        if payload is None:
+            rest = data[place:]
+            if not is_last or len(rest) > TORN_BYTES_MAX or _holds_a_frame(rest):
+                raise _damaged(name, f"a record at byte `{_HEAD + place}` does not read")
+            return
+        yield payload
+        place += _FRAME.size + len(payload)
+
+
+def _frame_at(data: bytes, place: int) -> bytes | None:
+    """The whole frame that begins at ``place``, or None."""
+    if place + _FRAME.size > len(data):
+        return None
+    length, length_crc, crc = _FRAME.unpack_from(data, place)
+    start = place + _FRAME.size
+    if zlib.crc32(data[place : place + 4]) != length_crc or length > FRAME_BYTES_MAX or start + length > len(data):
+        return None
+    payload = data[start : start + length]
+    return payload if zlib.crc32(payload) == crc else None
+
+
+def _holds_a_frame(rest: bytes) -> bool:
+    """Whether a whole frame lies behind the damage: then it was no torn end."""
+    return any(_frame_at(rest, place) for place in range(1, len(rest)))
+
+
+def _segments(folder: Path) -> list[int]:
+    found = sorted(int(path.stem) for path in folder.glob("*.log") if path.stem.isdecimal())
+    if found and found != list(range(1, len(found) + 1)):
+        raise BrokenError("a segment of the restriction journal is missing", f"restore every file of `{folder.name}`")
+    return found
+
+
+def _name(number: int) -> str:
+    return f"{number:08}.log"
+
+
+def _damaged(name: str, how: str) -> BrokenError:
+    return BrokenError(
+        f"the restriction journal is damaged in `{name}`: {how}",
+        "restore the file from a copy of the journal: without it nobody knows what was taken back",
+    )
+
+
+def _fsync(folder: Path) -> None:
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)

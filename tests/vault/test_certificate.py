@@ -1,0 +1,251 @@
+"""An erasure ends with a certificate that says where content was, and that nothing was found there."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from licet import service
+from licet.errors import BrokenError, NotFoundError, RefusedError
+from licet.ledger import verifier
+from licet.policy.state import Share
+from licet.service import erasure, proving
+from licet.service.erasure import ErasureSeen
+from licet.store.connect import Pool, transaction
+from licet.vault import certificate, erase
+from licet.vault import commands as do
+from licet.vault.certificate import State
+from licet.vault.ids import Prefix, parse
+
+from ..installed import DAY, House
+
+UNKNOWN = "era_" + "0" * 32
+
+
+@pytest.fixture
+def house(pool: Pool, tmp_path: Path) -> House:
+    house = House(pool, tmp_path)
+    house.open("ana", allow=True)
+    house.talk("ana", "chat")
+    house.talk("ana", "other")
+    return house
+
+
+def owed(house: House, name: str = "ana") -> list[ErasureSeen]:
+    return erasure.of_account(house.here, house.accounts[name])
+
+
+def certified(house: House, name: str) -> dict[str, Any]:
+    file = json.loads(erasure.certificate_file(house.here, name))
+    body = file["certificate"].split(".")[1]
+    payload: dict[str, Any] = json.loads(base64.urlsafe_b64decode(body + "==="))
+    return payload
+
+
+def test_a_deletion_owes_a_certificate_from_its_commit_and_has_none_before_its_keys_died(house: House) -> None:
+    house.about(do.Delete, "ana", "chat")
+    (seen,) = owed(house)
+    assert (seen.state, seen.keys_left, seen.due_at) == (State.fenced, 1, house.now + 30 * DAY)
+    assert erasure.run(house.here).certificates == 0
+    with pytest.raises(RefusedError, match="no certificate yet"):
+        erasure.certificate_file(house.here, seen.erasure)
+    house.passes(30)
+    service.sweep(house.here)
+    (seen,) = owed(house)
+    assert (seen.state, seen.shredded_at, seen.verified_at) == (State.verified, house.now, house.now)
+    assert [place["place"] for place in certified(house, seen.erasure)["places"]] == ["vault"]
+
+
+def test_deleting_twice_owes_one_certificate(house: House) -> None:
+    house.about(do.Delete, "ana", "chat")
+    house.about(do.Delete, "ana", "chat")
+    assert len(owed(house)) == 1
+
+
+def test_an_unknown_id_is_an_error_and_never_a_success(house: House) -> None:
+    for asked in (
+        lambda: erasure.status(house.here, UNKNOWN),
+        lambda: erasure.run(house.here, only=UNKNOWN),
+        lambda: erasure.certificate_file(house.here, UNKNOWN),
+        lambda: erasure.acknowledge(house.here, UNKNOWN, "hand_" + "0" * 32),
+        lambda: erasure.status(house.here, "nonsense"),
+    ):
+        with pytest.raises(NotFoundError):
+            asked()
+
+
+def test_it_can_go_at_once_and_leaves_what_was_not_asked_for(house: House) -> None:
+    house.about(do.Delete, "ana", "chat")
+    assert erasure.run(house.here, at_once=True).certificates == 1
+    live = house.query("SELECT count(*) FROM bodies WHERE conversation_id = %s", house.chats["other"])
+    gone = house.query("SELECT count(*) FROM bodies WHERE conversation_id = %s", house.chats["chat"])
+    assert (live, gone) == ([(2,)], [(0,)])
+
+
+def test_a_closure_is_certified_over_every_place_and_takes_the_accounts_own_keys(house: House) -> None:
+    house.tell(
+        do.GiveFeedback(
+            account=house.accounts["ana"], at=house.now, conversation=house.chats["chat"], rating="up",
+            share=Share.conversation, turn=0,
+        )
+    )  # fmt: skip
+    service.build_release(house.here, name="one", purpose="improve_models")
+    handout = erasure.hand_out(house.here, "one", "lab-one")
+    assert handout == erasure.hand_out(house.here, "one", "lab-one")
+    house.account(do.CloseAccount, "ana")
+    erasure.run(house.here, at_once=True)
+    (seen,) = owed(house)
+    said = certified(house, seen.erasure)
+    assert [(p["place"], p["read_back"]) for p in said["places"]] == [("feedback", 0), ("release", 0), ("vault", 0)]
+    assert said["cause"] == "closure"
+    assert said["conversation"] is None
+    assert [one["recipient"] for one in said["recipients"]] == ["lab-one"]
+    assert not any(house.query("SELECT wrapped_key FROM accounts")[0][0])
+    assert house.rows("one") == []
+
+
+def test_a_safety_copy_is_listed_with_its_own_end(house: House) -> None:
+    house.about(do.Flag, "ana", "chat", score=0.9)
+    service.build_release(house.here, name="safety", purpose="safety_classifiers")
+    house.about(do.Delete, "ana", "chat")
+    erasure.run(house.here, at_once=True)
+    places = {p["place"]: p for p in certified(house, owed(house)[0].erasure)["places"]}
+    until = house.query("SELECT safety_until FROM conversations WHERE safety_until IS NOT NULL")[0][0]
+    assert places["safety"]["kept_until"] == until.isoformat().replace("+00:00", "Z")
+    assert places["vault"]["kept_until"] is None
+
+
+def test_a_legal_hold_survives_everything_and_its_end_erases_what_is_overdue(house: House) -> None:
+    house.about(do.Hold, "ana", "chat", matter="kettles")
+    house.about(do.Delete, "ana", "chat")
+    house.passes(31)
+    service.sweep(house.here)
+    erasure.run(house.here, at_once=True)
+    (seen,) = owed(house)
+    assert (seen.state, seen.held) == (State.fenced, True)
+    assert house.query("SELECT count(*) FROM bodies WHERE conversation_id = %s", house.chats["chat"]) == [(2,)]
+    house.about(do.Unhold, "ana", "chat", matter="kettles")
+    service.sweep(house.here)  # within the hour
+    assert [(seen.cause.value, seen.state) for seen in owed(house)] == [
+        ("deletion", State.verified), ("hold_released", State.verified),
+    ]  # fmt: skip
+
+
+def test_the_end_of_a_hold_over_what_is_not_overdue_owes_nothing(house: House) -> None:
+    house.about(do.Hold, "ana", "chat", matter="kettles")
+    house.about(do.Unhold, "ana", "chat", matter="kettles")
+    assert owed(house) == []
+
+
+def test_what_is_left_anywhere_is_found_and_nothing_is_certified(house: House) -> None:
+    house.about(do.Delete, "ana", "chat")
+    house.passes(30)
+    (page,) = house.query("SELECT slots FROM key_pages WHERE account_id = %s", house.accounts["ana"])
+    swept_without_a_certificate(house)
+    with transaction(house.here.pool) as tx:
+        tx.execute("UPDATE key_pages SET slots = %s", [page[0]])  # as if a page had come back
+    with pytest.raises(BrokenError, match="in the place `vault` still"):
+        erasure.run(house.here)
+    assert owed(house)[0].state is State.swept
+
+
+def swept_without_a_certificate(house: House) -> None:
+    with transaction(house.here.pool) as tx:
+        while erase.sweep_batch(tx, house.now).more:
+            pass
+
+
+def test_a_place_that_nobody_can_read_back_is_never_certified(house: House) -> None:
+    house.about(do.Delete, "ana", "chat")
+    with transaction(house.here.pool) as tx:
+        of = certificate.get(tx, parse(Prefix.erasure, owed(house)[0].erasure))
+        tx.execute("ALTER TABLE copies DROP CONSTRAINT place_is_known")
+        tx.execute("UPDATE copies SET place = 'attic' WHERE conversation_id = %s", [house.chats["chat"]])
+        with pytest.raises(ValueError, match="attic"):
+            certificate.read_back(tx, of, {})
+        tx.rollback()
+
+
+def test_an_overdue_recall_is_shown_until_it_is_acknowledged(house: House) -> None:
+    service.build_release(house.here, name="one", purpose="improve_models")
+    handout = erasure.hand_out(house.here, "one", "lab-one")
+    house.about(do.Delete, "ana", "chat")
+    erasure.run(house.here)
+    (recall,) = erasure.recalls(house.here)
+    assert (recall.recipient, recall.handout, recall.overdue) == ("lab-one", handout, False)
+    house.passes(15)
+    assert erasure.status(house.here, recall.erasure).overdue == 1
+    done = erasure.acknowledge(house.here, recall.erasure, handout)
+    assert (done.acknowledged_at, done.overdue) == (house.now, False)
+    assert erasure.recalls(house.here) == []
+    with pytest.raises(NotFoundError):
+        erasure.acknowledge(house.here, recall.erasure, "hand_" + "0" * 32)
+
+
+def test_holds_and_flags_are_listed_with_the_day_of_their_review(house: House) -> None:
+    house.about(do.Hold, "ana", "chat", matter="kettles")
+    house.about(do.Flag, "ana", "other", score=0.9)
+    assert [(one.kind, one.review_at - house.now, one.overdue) for one in erasure.held(house.here)] == [
+        ("flag", timedelta(days=90), False), ("hold", timedelta(days=180), False),
+    ]  # fmt: skip
+    house.passes(100)
+    assert [one.overdue for one in erasure.held(house.here)] == [True, False]
+
+
+# For strangers
+
+
+@pytest.fixture
+def file(house: House) -> bytes:
+    house.about(do.Delete, "ana", "chat")
+    erasure.run(house.here, at_once=True)
+    proving.append(house.here)
+    return erasure.certificate_file(house.here, owed(house)[0].erasure)
+
+
+def broken(raw: bytes, house: House) -> list[str]:
+    report = verifier.check_certificate(raw, verifier.trust(proving.key(house.here).vkey))
+    return [finding.promise for finding in report.findings]
+
+
+def test_the_strangers_verifier_takes_it_alone(house: House, file: bytes, tmp_path: Path) -> None:
+    assert broken(file, house) == []
+    path = tmp_path / "certificate.json"
+    path.write_bytes(file)
+    call = [sys.executable, "-I", verifier.__file__, "certificate", str(path), "--key", proving.key(house.here).vkey]
+    assert subprocess.run(call, capture_output=True, check=False, cwd="/", timeout=60).returncode == 0
+    assert proving.verify(path, (proving.key(house.here).vkey,)).broken == ()
+
+
+def test_it_refuses_what_was_changed_or_is_another_paper(house: House, file: bytes) -> None:
+    parts = json.loads(file)
+    receipt = proving.receipts(house.here, house.accounts["ana"])[0]
+
+    def written(**changes: object) -> bytes:
+        return (
+            json.dumps({**parts, **changes}, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+        )
+
+    assert broken(written(), house) == []
+    assert broken(written(entry=None, proof=None), house) == []
+    head, body, signature = parts["certificate"].split(".")
+    payload = base64.urlsafe_b64decode(body + "===").replace(b'"deletion"', b'"closure"')
+    forged = base64.urlsafe_b64encode(payload).rstrip(b"=").decode()
+    for lie in (
+        written(certificate=f"{head}.{forged}.{signature}"), written(certificate=receipt.receipt), written(proof=None),
+        written(entry=receipt.entry, proof=receipt.proof), written(v=2), file[:-1], b"{}\n", b"\xff\n",
+    ):  # fmt: skip
+        assert broken(lie, house), lie
+
+
+def test_the_log_tells_a_salted_hash_and_no_id(house: House, file: bytes) -> None:
+    entry = json.loads(json.loads(file)["entry"])
+    assert set(entry) == {"at", "facts", "logged", "t", "v"}
+    assert set(entry["facts"]) == {"sha256"}

@@ -1,0 +1,300 @@
+"""Every key provider keeps the same promises, held against the real thing; losing one loses nothing."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+import shutil
+import subprocess
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from licet.config import Config, Keys
+from licet.errors import BrokenError, BusyError, LicetError, UsageError
+from licet.service.provider import provider as configured
+from licet.store.connect import Pool, transaction
+from licet.vault import rotate
+from licet.vault.keyring import CACHE_SECONDS_MAX, Keyring
+from licet.vault.keys import KEY_BYTES, FileProvider, Key, KeyProvider
+from licet.vault.provider_bao import BaoProvider
+from licet.vault.provider_pkcs11 import Pkcs11Provider
+from licet.vault.rotate import Rotation
+
+from . import bao
+from .bao import Bao, needed
+from .model import sound
+from .test_rotate import WINDOW, House
+
+SOFTHSM = Path("/usr/lib/softhsm/libsofthsm2.so")
+PLACE = b"b1\x00\x00\x00\x05"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bao]:
+    with bao.running(tmp_path_factory.mktemp("bao")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def token(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pkcs11Provider]:
+    """A token of SoftHSM2; its library reads where its files are once in a process."""
+    needed("pkcs11", "the package python-pkcs11")
+    if not SOFTHSM.exists() or not shutil.which("softhsm2-util"):
+        if os.environ.get("CI") == "true":
+            pytest.fail("softhsm2 is not installed")
+        pytest.skip("softhsm2 is not installed")
+    folder = tmp_path_factory.mktemp("softhsm")
+    (folder / "tokens").mkdir()
+    (folder / "conf").write_text(f"directories.tokendir = {folder}/tokens\nobjectstore.backend = file\n")
+    (folder / "pin").write_text("1234\n")
+    os.environ["SOFTHSM2_CONF"] = str(folder / "conf")
+    init = ["softhsm2-util", "--init-token", "--free", "--label", "licet", "--pin", "1234", "--so-pin", "5678"]
+    subprocess.run(init, check=True, capture_output=True)
+    return lambda name: Pkcs11Provider(SOFTHSM, "licet", folder / "pin", name=name)
+
+
+@pytest.fixture(params=["file", "bao", "pkcs11"])
+def made(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], KeyProvider]:
+    """Makes the same provider again and again, each with nothing in memory."""
+    name = f"licet-{secrets.token_hex(4)}"
+    match request.param:
+        case "file":
+            return lambda: FileProvider(tmp_path / "keys")
+        case "bao":
+            server: Bao = request.getfixturevalue("server")
+            return lambda: server.provider(name)
+        case _:
+            token = request.getfixturevalue("token")
+            return lambda: token(name)
+
+
+def test_what_one_wraps_another_unwraps_in_its_place_and_epoch_alone(made: Callable[[], KeyProvider]) -> None:
+    key = Key(os.urandom(KEY_BYTES))
+    first = made().newest()
+    wrapped = made().wrap(first, key, PLACE)
+    assert made().unwrap(first, wrapped, PLACE) == key
+    second = made().newest(after=first)
+    damaged = wrapped[:-3] + bytes([wrapped[-3] ^ 1]) + wrapped[-2:]
+    for epoch, sealed, place in ((first, wrapped, PLACE + b"!"), (second, wrapped, PLACE), (first, damaged, PLACE)):
+        with pytest.raises(BrokenError, match="do not open"):
+            made().unwrap(epoch, sealed, place)
+
+
+def test_an_epoch_is_newest_once_it_is_made_and_is_not_made_twice(made: Callable[[], KeyProvider]) -> None:
+    assert [made().newest(), made().newest(), made().newest(after=1), made().newest(after=1), made().newest()] == [
+        1, 1, 2, 2, 2,
+    ]  # fmt: skip
+    assert made().newest(after=6) == 7
+
+
+def test_a_destroyed_epoch_opens_nothing_and_others_do(made: Callable[[], KeyProvider]) -> None:
+    key = Key(os.urandom(KEY_BYTES))
+    wrapped = {epoch: made().wrap(made().newest(after=epoch - 1), key, PLACE) for epoch in (1, 2)}
+    made().destroy(1)
+    made().destroy(1)
+    with pytest.raises(BrokenError, match="epoch `1` is not in"):
+        made().unwrap(1, wrapped[1], PLACE)
+    with pytest.raises(LicetError):  # to OpenBao it is a key that the token may not make
+        made().wrap(1, key, PLACE)
+    assert made().unwrap(2, wrapped[2], PLACE) == key
+    assert made().newest() == 2
+
+
+def test_no_error_of_a_provider_shows_a_key_even_with_locals(made: Callable[[], KeyProvider]) -> None:
+    key = Key(os.urandom(KEY_BYTES))
+    provider = made()
+    wrapped = provider.wrap(provider.newest(), key, PLACE)
+    provider.newest(after=1)
+    provider.destroy(1)
+    for act in (lambda: provider.wrap(1, key, PLACE), lambda: provider.unwrap(2, wrapped, PLACE)):
+        with pytest.raises(LicetError) as caught:
+            act()
+        assert_hidden(caught.value, key)
+
+
+def assert_hidden(error: BaseException, key: bytes) -> None:
+    text = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+    shown = (repr(bytes(key))[2:-1], key.hex(), base64.b64encode(key).decode())
+    assert not [each for each in shown if each in text]
+
+
+# Rotation over each
+
+
+def test_a_rotation_over_each_provider_keeps_what_lives_and_destroys_the_epoch_before(
+    pool: Pool, tmp_path: Path, made: Callable[[], KeyProvider]
+) -> None:
+    house = House(pool, tmp_path / "unused", made())
+    said = house.say(house.account())
+    house.say(house.accounts[0])
+    house.delete(said)
+    house.sweep()
+    assert house.rotate().accounts_rekeyed == 1
+    house.now += WINDOW
+    assert house.destroy_due() == [1]
+    house.provider = made()
+    assert house.contents() == 2
+
+
+# OpenBao away
+
+
+def test_a_killed_server_stops_unsealing_within_a_minute_and_loses_nothing(
+    pool: Pool, tmp_path: Path, server: Bao
+) -> None:
+    """Turns are said all the while: each is kept and answered, or refused; those that were kept open afterwards."""
+    name = f"licet-{secrets.token_hex(4)}"
+    seconds = [0.0]
+    house = House(pool, tmp_path / "unused", server.provider(name))
+    house.keyring = Keyring(server.provider(name), monotonic=lambda: seconds[0])
+    ana = house.account()
+    house.say(ana)
+    outcomes: list[str] = []
+    ended = threading.Event()
+
+    def speak() -> None:
+        while not ended.is_set():
+            seconds[0] += CACHE_SECONDS_MAX / 4
+            try:
+                house.say(ana)
+                outcomes.append("kept")
+            except BusyError:
+                outcomes.append("busy")
+                ended.wait(0.01)
+
+    speaker = threading.Thread(target=speak)
+    speaker.start()
+    try:
+        until(lambda: outcomes.count("kept") > 5)
+        server.kill()
+        until(lambda: outcomes[-3:] == ["busy"] * 3)
+        with pytest.raises(BusyError, match="does not answer"):
+            house.rotate()
+        server.start()
+        until(lambda: outcomes[-3:] == ["kept"] * 3)
+    finally:
+        ended.set()
+        speaker.join()
+    house.rotate()
+    with transaction(pool) as tx:
+        (turns,) = tx.execute("SELECT count(*) FROM turns").fetchone() or (0,)
+        assert turns == outcomes.count("kept") + 1
+        assert len(sound(tx, Keyring(server.provider(name)))) == 2 * turns
+
+
+def until(met: Callable[[], bool]) -> None:
+    waited = threading.Event()
+    for _ in range(2_000):
+        if met():
+            return
+        waited.wait(0.01)
+    raise AssertionError("it did not come to that")
+
+
+def test_a_rotation_that_lost_its_provider_goes_on_when_it_is_back(pool: Pool, tmp_path: Path, server: Bao) -> None:
+    name = f"licet-{secrets.token_hex(4)}"
+    house = House(pool, tmp_path / "unused", server.provider(name))
+    for _ in range(3):
+        house.say(house.account())
+    house.delete(house.said[0])
+    house.sweep()
+    with pytest.raises(BusyError):
+        house.rotate(seen=lambda _: server.kill())
+    server.start()
+    done = house.rotate()
+    assert (done.resumed, done.buckets) == (True, 2)
+    assert house.contents() == 4
+
+
+def test_a_sealed_server_and_a_refused_token_are_busy_until_they_are_mended(server: Bao) -> None:
+    name = f"licet-{secrets.token_hex(4)}"
+    key, provider = Key(os.urandom(KEY_BYTES)), server.provider(name)
+    wrapped = provider.wrap(provider.newest(), key, PLACE)
+    server.seal()
+    try:
+        with pytest.raises(BusyError, match="does not answer: `VaultDown`"):
+            provider.unwrap(1, wrapped, PLACE)
+    finally:
+        server.unseal()
+    until(lambda: opens(provider, wrapped))
+    good = server.token_file.read_text()
+    for bad, said in (("s.wrong", "refuses the token"), (None, "token file cannot be read")):
+        server.token_file.write_text(bad) if bad else server.token_file.unlink()
+        try:
+            with pytest.raises(BusyError, match=said) as caught:
+                provider.wrap(1, key, PLACE)
+            assert_hidden(caught.value, key)
+        finally:
+            server.token_file.write_text(good)
+    assert provider.unwrap(1, wrapped, PLACE) == key
+
+
+def opens(provider: KeyProvider, wrapped: bytes) -> bool:
+    try:
+        return bool(provider.unwrap(1, wrapped, PLACE))
+    except BusyError:
+        return False
+
+
+def test_the_documented_policy_makes_no_key_by_wrapping_and_reads_none(server: Bao) -> None:
+    name = f"licet-{secrets.token_hex(4)}"
+    provider = server.provider(name)
+    with pytest.raises(LicetError):
+        provider.wrap(9, Key(bytes(KEY_BYTES)), PLACE)
+    assert provider.newest() == 1
+    read = server.root.secrets.transit.read_key(f"{name}-000001")["data"]
+    assert (read["exportable"], read["allow_plaintext_backup"], read["type"]) == (False, False, "aes256-gcm96")
+
+
+# PKCS#11 away
+
+
+def test_a_token_with_another_pin_or_none_is_busy(token: Callable[[str], Pkcs11Provider], tmp_path: Path) -> None:
+    pin = tmp_path / "pin"
+    pin.write_text(secrets.token_hex(4))
+    for provider, said in (
+        (Pkcs11Provider(SOFTHSM, "licet", pin), "PinIncorrect"),
+        (Pkcs11Provider(SOFTHSM, "other", pin), "NoSuchToken"),
+        (Pkcs11Provider(SOFTHSM, "licet", tmp_path / "none"), "pin file"),
+    ):
+        with pytest.raises(BusyError, match=said) as caught:
+            provider.newest()
+        assert_hidden(caught.value, pin.read_bytes())
+
+
+# Which provider
+
+
+def test_the_configuration_names_the_provider_and_every_setting_it_needs(tmp_path: Path) -> None:
+    def chosen(**keys: object) -> KeyProvider:
+        return configured(Config(data=tmp_path, key_chain=Keys(**keys)))  # type: ignore[arg-type]
+
+    needed("hvac", "the package hvac")
+    assert isinstance(chosen(), FileProvider)
+    assert isinstance(chosen(provider="bao", address="https://bao.example", token_file=tmp_path), BaoProvider)
+    for keys, said in (
+        ({"provider": "vault"}, "unknown key provider `vault`"),
+        ({"provider": "bao"}, "LICET_KEYS__ADDRESS"),
+        ({"provider": "bao", "address": "https://bao.example"}, "LICET_KEYS__TOKEN_FILE"),
+        ({"provider": "bao", "address": "http://bao.example", "token_file": tmp_path}, "not an https URL"),
+        ({"provider": "pkcs11"}, "LICET_KEYS__MODULE"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            chosen(**keys)
+
+
+def test_a_provider_that_is_another_one_is_found_out_before_anything_is_made_in_it(pool: Pool, tmp_path: Path) -> None:
+    house = House(pool, tmp_path / "keys")
+    house.say(house.account())
+    stranger = FileProvider(tmp_path / "other")
+    stranger.newest()
+    with pytest.raises(BrokenError):
+        rotate.rotate(pool, Keyring(stranger), Rotation.daily, house.clock)
+    assert stranger.newest() == 1
+    house.rotate()
+    assert house.contents() == 2

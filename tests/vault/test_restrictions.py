@@ -1,0 +1,279 @@
+"""The restriction journal: what was acknowledged is in it, a torn end is cut, other damage refuses."""
+
+from __future__ import annotations
+
+import os
+import threading
+import zlib
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from licet import service
+from licet.errors import BrokenError
+from licet.store.connect import OutcomeUnknownError, Pool, transaction
+from licet.vault import apply, fence, restricting
+from licet.vault import commands as do
+from licet.vault.fence import Standing
+from licet.vault.keyring import Keyring
+from licet.vault.keys import FileProvider
+from licet.vault.restrictions import Journal, Kind, Restriction
+
+from ..installed import DAY, House
+
+AT = datetime(2025, 9, 1, tzinfo=UTC)
+
+
+def told(number: int, kind: Kind = Kind.refused) -> Restriction:
+    return Restriction(life=0, kind=kind, at=AT, account=UUID(int=number), seq=number)
+
+
+def kept(folder: Path) -> list[int]:
+    return [record.seq for record in Journal(folder).records()]
+
+
+def test_what_was_appended_is_there_in_order_after_opening_anew(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j")
+    journal.append([told(1), told(2)])
+    journal.append([told(3)])
+    assert kept(tmp_path / "j") == [1, 2, 3]
+    assert Journal(tmp_path / "j").id == journal.id
+    assert [record.seq for record in journal.newest(2)] == [2, 3]
+
+
+def test_the_bytes_of_a_record_are_pinned(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j", lambda count: bytes(range(count)))
+    journal.append([told(7)])
+    payload = (
+        b'{"account":"00000000-0000-0000-0000-000000000007","at":"2025-09-01T00:00:00Z",'
+        b'"kind":"refused","life":0,"seq":7}'
+    )
+    length = len(payload).to_bytes(4, "big")
+    frame = length + zlib.crc32(length).to_bytes(4, "big") + zlib.crc32(payload).to_bytes(4, "big") + payload
+    whole = b"licet restrictions v1\n" + bytes(range(16)) + frame
+    assert (tmp_path / "j" / "00000001.log").read_bytes() == whole
+
+
+@settings(max_examples=60, deadline=None)
+@given(cut=st.integers(0, 400), tail=st.binary(max_size=40))
+def test_a_torn_end_is_cut_and_what_was_acknowledged_before_it_stays(
+    tmp_path_factory: pytest.TempPathFactory, cut: int, tail: bytes
+) -> None:
+    """A write that was never answered leaves any beginning of itself, and anything where the disk had no order."""
+    folder = tmp_path_factory.mktemp("journal")
+    journal = Journal(folder)
+    journal.append([told(1), told(2)])
+    file = folder / "00000001.log"
+    whole = file.read_bytes()
+    journal.append([told(3)])
+    half = file.read_bytes()[len(whole) :][:cut]
+    file.write_bytes(whole + (half[:-1] + tail if cut < len(half) + 1 else half))
+    assert kept(folder)[:2] == [1, 2]
+    Journal(folder).append([told(4)])
+    assert kept(folder)[-1] == 4
+
+
+def test_zeros_that_a_crash_left_are_cut(tmp_path: Path) -> None:
+    Journal(tmp_path).append([told(1)])
+    with (tmp_path / "00000001.log").open("ab") as file:
+        file.write(bytes(5_000))
+    assert kept(tmp_path) == [1]
+
+
+@settings(max_examples=60, deadline=None)
+@given(place=st.floats(0, 0.999), bit=st.integers(0, 7))
+def test_damage_in_the_middle_refuses(tmp_path_factory: pytest.TempPathFactory, place: float, bit: int) -> None:
+    folder = tmp_path_factory.mktemp("journal")
+    journal = Journal(folder)
+    journal.append([told(1), told(2)])
+    file = folder / "00000001.log"
+    end = len(file.read_bytes())
+    journal.append([told(3)])
+    data = bytearray(file.read_bytes())
+    where = int(place * end)
+    data[where] ^= 1 << bit
+    file.write_bytes(data)
+    if where in range(22, 38):  # its id: the database belongs to another journal then
+        assert Journal(folder).id != journal.id
+        return
+    with pytest.raises(BrokenError, match="damaged"):
+        list(Journal(folder).records())
+    assert file.read_bytes() == data, "nothing was cut"
+
+
+def test_a_missing_segment_or_one_of_another_journal_refuses(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "a", segment_bytes_max=500)
+    for number in range(20):
+        journal.append([told(number)])
+    assert kept(tmp_path / "a") == list(range(20))
+    assert len(list((tmp_path / "a").glob("*.log"))) > 3
+    other = Journal(tmp_path / "b")
+    other.append([told(1)])
+    second = tmp_path / "a" / "00000002.log"
+    right = second.read_bytes()
+    second.write_bytes((tmp_path / "b" / "00000001.log").read_bytes())
+    with pytest.raises(BrokenError, match="another journal"):
+        kept(tmp_path / "a")
+    second.write_bytes(right)
+    second.rename(tmp_path / "a" / "aside")
+    with pytest.raises(BrokenError, match="missing"):
+        Journal(tmp_path / "a")
+
+
+def test_many_writers_share_one_fsync_and_none_is_lost(tmp_path: Path) -> None:
+    journals = [Journal(tmp_path), Journal(tmp_path)]  # two processes, as it were
+    threads = [
+        threading.Thread(target=lambda n=n: [journals[n % 2].append([told(n * 10 + k)]) for k in range(10)])
+        for n in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(kept(tmp_path)) == list(range(80))
+
+
+def test_after_a_write_that_failed_nothing_is_written_any_more(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.append([told(1)])
+    os.close(journal._file)
+    journal._file = os.open(tmp_path / "00000001.log", os.O_RDONLY)
+    for _ in range(2):
+        with pytest.raises((OSError, BrokenError)):
+            journal.append([told(2)])
+    with pytest.raises(BrokenError, match="stopped"):
+        journal.check()
+    assert kept(tmp_path) == [1]
+
+
+# At the one way in
+
+
+@pytest.fixture
+def house(pool: Pool, tmp_path: Path) -> House:
+    house = House(pool, tmp_path)
+    journal = Journal(tmp_path / "restrictions")
+    keyring = Keyring(FileProvider(tmp_path / "keys"), restrictions=journal)
+    house.here = type(house.here)(config=house.here.config, pool=pool, keyring=keyring, clock=house.clock)
+    with transaction(pool) as tx:
+        assert fence.standing(tx, journal, house.now) is Standing.current
+    house.open("ana", allow=True)
+    house.talk("ana", "chat")
+    return house
+
+
+def journal_of(house: House) -> Journal:
+    assert house.here.keyring.restrictions is not None
+    return house.here.keyring.restrictions
+
+
+def take_back_everything(house: House) -> None:
+    house.about(do.Narrow, "ana", "chat")
+    house.about(do.Widen, "ana", "chat")
+    house.about(do.Flag, "ana", "chat", score=0.5)
+    house.about(do.Unflag, "ana", "chat")
+    house.about(do.Hold, "ana", "chat", matter="a matter of kettles")
+    house.about(do.Unhold, "ana", "chat", matter="a matter of kettles")
+    house.about(do.Delete, "ana", "chat")
+    house.account(do.SetPlan, "ana", plan="max")
+    house.account(do.SetAge, "ana", age=17)
+    house.choose("ana", False)
+    house.account(do.CloseAccount, "ana")
+
+
+def test_every_restriction_is_kept_and_nothing_that_permits(house: House) -> None:
+    take_back_everything(house)
+    assert [record.kind.value for record in journal_of(house).records()] == [
+        "narrowed", "unflagged", "held", "unheld", "deleted", "plan", "age", "refused", "closed",
+    ]  # fmt: skip
+
+
+def test_the_journal_holds_no_words(house: House) -> None:
+    take_back_everything(house)
+    held = b"".join(path.read_bytes() for path in journal_of(house).folder.glob("*.log"))
+    assert b"deleted" in held
+    assert b"kettle" not in held
+    assert b"ana" not in held
+
+
+def test_a_record_says_the_command_again(house: House) -> None:
+    take_back_everything(house)
+    with transaction(house.here.pool) as tx:
+        key = house.here.keyring.host_key(tx)
+    again = [restricting.command_of(record, key) for record in journal_of(house).records()]
+    ana, chat, at = house.accounts["ana"], house.chats["chat"], house.now
+    assert again == [
+        do.Narrow(account=ana, at=at, conversation=chat),
+        do.Unflag(account=ana, at=at, conversation=chat),
+        do.Hold(account=ana, at=at, conversation=chat, matter="a matter of kettles"),
+        do.Unhold(account=ana, at=at, conversation=chat, matter="a matter of kettles"),
+        do.Delete(account=ana, at=at, conversation=chat),
+        do.SetPlan(account=ana, at=at, plan="max"),
+        do.SetAge(account=ana, at=at, age=17),
+        do.Choose(account=ana, at=at, allow=False, via="restore"),
+        do.CloseAccount(account=ana, at=at),
+    ]
+
+
+def test_what_is_rolled_back_is_not_kept(house: House) -> None:
+    class OnPurpose(Exception):
+        pass
+
+    with pytest.raises(OnPurpose), transaction(house.here.pool) as tx:
+        known = service.policies(house.here)
+        apply.apply(tx, house.here.keyring, known, [do.CloseAccount(account=house.accounts["ana"], at=house.now)])
+        raise OnPurpose
+    house.about(do.Widen, "ana", "chat")
+    assert list(journal_of(house).records()) == []
+
+
+def test_nobody_is_answered_where_the_journal_cannot_be_written_and_then_nothing_is_taken(house: House) -> None:
+    journal = journal_of(house)
+    os.close(journal._file)
+    journal._file = os.open(journal.folder / "00000001.log", os.O_RDONLY)
+    with pytest.raises(OutcomeUnknownError):
+        house.choose("ana", False)
+    with pytest.raises(BrokenError, match="stopped"):
+        house.about(do.Delete, "ana", "chat")
+    assert house.query("SELECT deleted_at FROM conversations") == [(None,)]
+    assert house.say("ana", "other", "what takes nothing back goes on", incognito=True)
+
+
+def test_what_a_crash_committed_and_did_not_keep_is_kept_at_the_next_opening(house: House, tmp_path: Path) -> None:
+    journal = journal_of(house)
+    house.choose("ana", False)
+    house.passes(1)
+    without = Keyring(FileProvider(tmp_path / "keys"))  # killed between the commit and the fsync, each time
+    house.here = type(house.here)(config=house.here.config, pool=house.here.pool, keyring=without, clock=house.clock)
+    house.open("ben")
+    house.choose("ben", False)
+    house.about(do.Delete, "ana", "chat")
+    with transaction(house.here.pool) as tx:
+        assert restricting.catch_up(tx, journal) == 2
+    found = [(record.kind.value, record.account, record.at) for record in journal.records()]
+    assert found[1:] == [
+        ("refused", house.accounts["ben"], house.now),
+        ("deleted", house.accounts["ana"], house.now),
+    ]
+    with transaction(house.here.pool) as tx:
+        assert restricting.catch_up(tx, journal) == 0
+
+
+def test_a_database_that_lacks_a_record_is_older_and_one_of_another_journal_is_foreign(
+    house: House, tmp_path: Path
+) -> None:
+    journal = journal_of(house)
+    house.choose("ana", False)
+    seq = house.query("SELECT last_seq FROM accounts")[0][0]
+    with transaction(house.here.pool) as tx:
+        assert fence.standing(tx, journal, house.now) is Standing.current
+        assert fence.standing(tx, Journal(tmp_path / "other"), house.now) is Standing.foreign
+    journal.append(
+        [Restriction(life=0, kind=Kind.closed, at=house.now + DAY, account=house.accounts["ana"], seq=seq + 1)]
+    )
+    with transaction(house.here.pool) as tx:
+        assert fence.standing(tx, journal, house.now) is Standing.older
