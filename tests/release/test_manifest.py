@@ -36,8 +36,18 @@ BYTES = (
     b'"first_ordinal":0,"rows":4,"sha256":"cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"},'
     b'{"bytes":500,"file":"part-00002.parquet","first_ordinal":9,"rows":2,'
     b'"sha256":"dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"}],'
-    b'"policy":{"name":"article-2025","sha256":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",'
-    b'"version":"2025-08-28"},"purpose":"improve_models","release":"000102030405060708090a0b0c0d0e0f",'
+    b'"policy":{"name":"article-2025","sha256":"42a37da79868db52b368d2158d3af6411bf005265927769799677b65e0df9426",'
+    b'"version":"2025-08-28"},'
+    b'"proof":{"candidates":{"bytes":100,"file":"proof/candidates.jsonl.gz","lines":7,'
+    b'"root":"dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd",'
+    b'"sha256":"cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"},'
+    b'"policies":{"bytes":100,"file":"proof/policies.jsonl.gz","lines":1,'
+    b'"root":"dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd",'
+    b'"sha256":"cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"},'
+    b'"rows":{"bytes":100,"file":"proof/rows.jsonl.gz","lines":6,'
+    b'"root":"dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd",'
+    b'"sha256":"cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"}},'
+    b'"purpose":"improve_models","release":"000102030405060708090a0b0c0d0e0f",'
     b'"root":"0000000000000000000000000000000000000000000000000000000000000000","rows":6}'
 )
 
@@ -111,6 +121,9 @@ WRONG_HASH = {"sha256": "C" * 64}
         {"built_at": datetime(2025, 10, 1)},  # noqa: DTZ001  (a naive time is what must fail)
         {"built_at": datetime(2025, 10, 1, tzinfo=timezone(timedelta(hours=2)))},
         {"policy": msgspec.structs.replace(MADE.policy, sha256="")},
+        {"proof": msgspec.structs.replace(MADE.proof, rows=MADE.proof.candidates)},
+        {"proof": msgspec.structs.replace(MADE.proof, rows=msgspec.structs.replace(MADE.proof.rows, root="d" * 63))},
+        {"proof": msgspec.structs.replace(MADE.proof, rows=msgspec.structs.replace(MADE.proof.rows, sha256=""))},
         {"deidentification": msgspec.structs.replace(MADE.deidentification, counts={"email": -1})},
     ],
 )

@@ -93,7 +93,7 @@ def test_the_planted_sentence_comes_out_and_lies_in_no_file(tmp_path: Path) -> N
     build(tmp_path, rows)
     town = Town(rows)
     assert all(PLANTED in row["messages"][0]["content"] for row in load(tmp_path, town, at=town.clock))
-    for file in tmp_path.iterdir():
+    for file in (path for path in tmp_path.rglob("*") if path.is_file()):
         data = file.read_bytes()
         for words in (PLANTED, PLANTED[-12:], "Oswin", "answer 1"):
             assert words.encode() not in data and words.encode("utf-16-le") not in data

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from licet.errors import InputError
-from licet.release import card, manifest, merkle
+from licet.release import card, croissant, manifest, merkle, purge
 from licet.release.manifest import Manifest
 from licet.release.part import rewrite_part, write_parts
 from licet.release.sealing import seal_row
@@ -38,6 +38,7 @@ def repromise(folder: Path, **changes: object) -> Manifest:
     made = msgspec.structs.replace(manifest.read(folder)[0], **changes)
     manifest.write(folder, made)
     card.write(folder, made)
+    croissant.write(folder, made, purge.begin(made, ""))
     return made
 
 
@@ -73,7 +74,7 @@ def test_no_flipped_bit_of_any_file_stays_unfound(
     honest: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     folder = shutil.copytree(honest, tmp_path_factory.mktemp("flipped") / "autumn")
-    file = folder / data.draw(st.sampled_from(sorted(path.name for path in folder.iterdir())))
+    file = data.draw(st.sampled_from(sorted(path for path in folder.rglob("*") if path.is_file())))
     damaged = bytearray(file.read_bytes())
     bit = data.draw(st.integers(0, len(damaged) * 8 - 1))
     damaged[bit // 8] ^= 1 << bit % 8
@@ -94,6 +95,8 @@ def longer(name: str) -> Callable[[Path], object]:
     [
         (without("manifest.json"), [("manifest.json", Promise.MANIFEST)]),
         (without("README.md"), [("README.md", Promise.FILES)]),
+        (without("croissant.json"), [("croissant.json", Promise.FILES)]),
+        (longer("croissant.json"), [("croissant.json", Promise.CROISSANT)]),
         (without("part-00001.parquet"), [("part-00001.parquet", Promise.FILES)]),
         (lambda f: (f / "notes.txt").write_text("mine"), [("notes.txt", Promise.FILES)]),
         (lambda f: (f / "part-00009.parquet").mkdir(), [("part-00009.parquet", Promise.FILES)]),

@@ -6,17 +6,32 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
+import msgspec
+
+from licet.policy.file import preset
 from licet.policy.state import Kind, Role
-from licet.release import card, manifest, merkle
-from licet.release.manifest import Counts, Deidentification, Manifest, PolicyPin
-from licet.release.part import EPOCH, Part, groups, write_parts
+from licet.release import card, croissant, manifest, merkle, purge
+from licet.release.manifest import (
+    PROOF_FOLDER,
+    PROOF_NAMES,
+    Counts,
+    Deidentification,
+    Manifest,
+    PolicyPin,
+    Proof,
+    ProofFile,
+)
+from licet.release.part import EPOCH, Part, groups, moment, write_parts
+from licet.release.proofs import write_lines
 from licet.release.reader import Lease
 from licet.release.rows import Message, Row
 from licet.release.sealing import row_key, seal_row
 
 RELEASE_ID = bytes(range(16))
 UNTIL = datetime(2030, 9, 1, tzinfo=UTC)
+POLICY = preset("article-2025")
 START = datetime(2025, 10, 1, tzinfo=UTC)
 PLANTED = "the heron that nests behind the third lock is called Oswin"
 
@@ -55,26 +70,73 @@ def build(folder: Path, rows: Iterable[Row], *, rows_per_part: int = 4) -> Manif
 
 def promise(folder: Path, parts: tuple[Part, ...]) -> Manifest:
     """Write the manifest and card of the parts that lie in ``folder``."""
-    tree = merkle.Tree()
+    tree, proved = merkle.Tree(), []
     for part in parts:
         with (folder / part.file).open("rb") as file:
             for group in groups(file):
                 for columns in zip(group.ordinals, group.row_ids, group.until_us, group.sealed, strict=True):
                     tree.append(merkle.leaf(*columns))
-    made = manifest_of(parts, tree.root())
+                    proved.append(proof_of(*columns))
+    made = manifest_of(parts, tree.root(), write_proofs(folder, proved))
     card.write(folder, made)
+    croissant.write(folder, made, purge.begin(made, ""))
     manifest.write(folder, made)
     return made
 
 
-def manifest_of(parts: tuple[Part, ...], root: bytes) -> Manifest:
+def proof_of(ordinal: int, row_id: bytes, until_us: int, sealed: bytes) -> dict[str, Any]:
+    """What a row's decision was made from: one segment of its own conversation, of two turns, under one grant."""
+    until = moment(until_us).date()
+    last_on = until.replace(year=until.year - 5).isoformat()
+    source = {
+        "segment": 0, "place": "vault", "because": "permitted", "turns": {"typed": 1, "assistant": 1}, "mark": 0,
+        "last_on": last_on, "keep_until": until.isoformat(), "grant": 1, "widening": 0, "said_on": last_on,
+    }  # fmt: skip
+    return {
+        "v": 1, "conversation": keyed("chat", ordinal).hex(), "who": keyed("who", ordinal).hex(), "ordinal": ordinal,
+        "row_id": row_id.hex(), "sealed_sha256": sha256(sealed).hexdigest(), "until": until.isoformat(),
+        "policy_sha256": POLICY.sha256().hex(), "last_on": last_on, "marks": [["pro", "app", 0]], "sources": [source],
+    }  # fmt: skip
+
+
+def write_proofs(folder: Path, rows: Sequence[dict[str, Any]]) -> Proof:
+    """The proof files of these rows, and of one candidate more, which is out."""
+    (folder / PROOF_FOLDER).mkdir(exist_ok=True)
+    candidates = [{"v": 1, "conversation": row["conversation"], "in": 2, "out": {}, "salted": {}} for row in rows] + [
+        {"v": 1, "conversation": keyed("out").hex(), "in": 0, "out": {}, "salted": {"c" * 64: 3, "d" * 64: 2}}
+    ]
+    ordered = (
+        [POLICY.document()],
+        sorted(candidates, key=lambda one: one["conversation"]),
+        sorted(rows, key=lambda one: (one["conversation"], one["ordinal"])),
+    )
+    return Proof(
+        **{
+            name: write_lines(folder, file, [msgspec.json.encode(line, order="sorted") for line in lines])
+            for (name, file), lines in zip(PROOF_NAMES.items(), ordered, strict=True)
+        }
+    )
+
+
+def promised_proof(rows: int) -> Proof:
+    """The proof of a manifest that is read for its form alone."""
+    lines = {"policies": 1, "candidates": rows + 1, "rows": rows}
+    return Proof(
+        **{
+            name: ProofFile(file=file, sha256="c" * 64, bytes=100, lines=lines[name], root="d" * 64)
+            for name, file in PROOF_NAMES.items()
+        }
+    )
+
+
+def manifest_of(parts: tuple[Part, ...], root: bytes, proof: Proof | None = None) -> Manifest:
     rows = sum(part.rows for part in parts)
     return Manifest(
         release=RELEASE_ID.hex(),
         name="autumn",
         purpose="improve_models",
         built_at=START,
-        policy=PolicyPin(name="article-2025", version="2025-08-28", sha256="a" * 64),
+        policy=PolicyPin(name="article-2025", version="2025-08-28", sha256=POLICY.sha256().hex()),
         journal=77,
         counts=Counts(candidates=2 * rows + 5, included=2 * rows, dropped={"withdrawn": 3, "deleted": 2}),
         rows=rows,
@@ -82,6 +144,7 @@ def manifest_of(parts: tuple[Part, ...], root: bytes) -> Manifest:
         root=root.hex(),
         deidentification=Deidentification(rules="structured-1", sha256="b" * 64, counts={"email": 4}),
         licet="0.1.0",
+        proof=proof or promised_proof(rows),
     )
 
 

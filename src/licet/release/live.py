@@ -2,6 +2,10 @@
 
 A row may be used while every source it was made from may be used, for the purpose it was released for. Its key
 derives from the keys of its segments, so that it is out of reach for ever once one of them dies.
+
+`verdicts` decides by the rule in Python and says why; a build needs the reasons. `leased` decides the same rows in one
+statement, by the rule in SQL (`vault.population`), and answers with what may be used and nothing of the rest: that is
+all a lease needs, and a tenth of the time. A test holds the two equal on drawn histories.
 """
 
 from __future__ import annotations
@@ -18,14 +22,15 @@ from licet.policy.file import Policies
 from licet.policy.state import Role, Turn
 from licet.release import registry
 from licet.release.reader import Lease
-from licet.release.registry import RowSources
+from licet.release.registry import Release, RowSources
 from licet.release.sealing import row_key
 from licet.store.connect import Pool, Transaction, transaction
 from licet.vault import policies as versions
-from licet.vault import view
+from licet.vault import population, view
 from licet.vault.copies import Place
 from licet.vault.keyring import Keyring
-from licet.vault.open import source_keys
+from licet.vault.keys import EMPTY_SLOT, SLOTS_PER_PAGE, WRAPPED_BYTES, Key, slot_place, unseal, unwrap_account_keys
+from licet.vault.population import DECISIONS_OF_FEW, USABLE_UNTIL, VERSIONS
 from licet.vault.tables import AccountRow
 
 LEASE_SECONDS = 300
@@ -86,15 +91,69 @@ def verdicts(
     return result
 
 
-def row_keys(tx: Transaction, keyring: Keyring, release_id: UUID, permitted: Sequence[Verdict]) -> dict[int, bytes]:
-    """The row keys by ordinal, of those rows whose every source key lives."""
-    keys = source_keys(tx, keyring, [(v.account, slot) for v in permitted for slot in v.slots])
-    result = {}
-    for verdict in permitted:
-        sources = [keys[verdict.account.account_id, slot] for slot in verdict.slots]
-        living = [key for key in sources if key is not None]
-        if len(living) == len(sources):
-            result[verdict.row.ordinal] = row_key(living, release_id.bytes, verdict.row.row_id)
+# Row by row, each looking its sources and keys up by their primary keys: joins of the sets that the arrays unfold to
+# have no statistics, and took a hundred times as long. Every source of a row must have an end that is still to come,
+# and every key its slot, which is cut out of its page here: a page is thirty-two times as long.
+_LEASED = f"""
+    SELECT m.ordinal, m.row_id, e.until, m.account_id, a.wrapped_key, b.bucket, b.epoch, b.wrapped,
+           EXISTS (SELECT FROM fence), k.slots, k.wrapped
+      FROM release_rows m
+      JOIN accounts a USING (account_id)
+      JOIN buckets b ON b.bucket = a.bucket -- in this statement: a rotation between two gives half a chain
+     CROSS JOIN LATERAL (
+           SELECT min({USABLE_UNTIL}) AS until, bool_and(({USABLE_UNTIL}) IS NOT NULL) AS use
+             FROM unnest(m.source_segments, m.source_origins, m.source_turns) AS t(segment, origin, turn)
+             LEFT JOIN LATERAL ({DECISIONS_OF_FEW}
+                   WHERE s.account_id = m.account_id AND s.conversation_id = m.conversation_id AND s.segment = t.segment
+                  ) d ON true
+             LEFT JOIN {VERSIONS} ON v.number = d.version) e
+     CROSS JOIN LATERAL (
+           SELECT array_agg(k.slot ORDER BY k.place) AS slots, array_agg(k.wrapped ORDER BY k.place) AS wrapped
+             FROM (SELECT k.place, z.slot, substring(
+                          p.slots FROM z.slot %% {SLOTS_PER_PAGE} * {WRAPPED_BYTES} + 1 FOR {WRAPPED_BYTES}) AS wrapped
+                     FROM unnest(m.key_segments, m.key_places) WITH ORDINALITY AS k(segment, key_place, place)
+                     JOIN segments s ON s.account_id = m.account_id AND s.conversation_id = m.conversation_id
+                      AND s.segment = k.segment
+                    CROSS JOIN LATERAL (SELECT CASE k.key_place WHEN '{Place.safety}' THEN s.safety_slot
+                                                                ELSE s.key_slot END AS slot) z
+                     JOIN key_pages p ON p.account_id = m.account_id AND p.page = z.slot / {SLOTS_PER_PAGE}) k) k
+     WHERE m.release_id = %(release)s AND m.ordinal BETWEEN %(first)s AND %(last)s
+       AND m.ordinal = ANY(%(ordinals)b::int[])
+       AND e.use AND e.until > %(soon)s AND cardinality(k.slots) = cardinality(m.key_segments)
+     ORDER BY m.account_id"""
+
+
+class LeasedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row that may be used: its key, and the end of its use."""
+
+    ordinal: int
+    key: bytes
+    until: datetime
+
+    def __repr__(self) -> str:
+        return f"LeasedRow({self.ordinal}, sealed)"
+
+
+def leased(
+    tx: Transaction, keyring: Keyring, known: Release, ordinals: Sequence[int], policies: Policies, at: datetime
+) -> list[LeasedRow]:
+    """Those of ``ordinals`` that may be used at ``at`` and for `LAST_SECONDS` more, and whose every key lives."""
+    if not ordinals:
+        return []
+    values = population.parameters(policies, known.purpose, at)
+    values |= {"release": known.release_id, "ordinals": list(ordinals), "first": min(ordinals), "last": max(ordinals)}
+    values["soon"] = at + timedelta(seconds=LAST_SECONDS)
+    rows = tx.cursor(binary=True).execute(_LEASED, values).fetchall()
+    release, holder, key = known.release_id.bytes, None, Key()
+    result = []
+    for ordinal, row_id, until, account, wrapped_key, *bucket, slots, wrapped in rows:
+        if account is not holder and account != holder:
+            holder = account
+            key = unwrap_account_keys(keyring.bucket_key(*bucket), account, wrapped_key).slots
+        if EMPTY_SLOT in wrapped:  # destroyed, though the segment names it still
+            continue
+        sources = [unseal(key, one, slot_place(account, slot)) for slot, one in zip(slots, wrapped, strict=True)]
+        result.append(LeasedRow(ordinal=ordinal, key=row_key(sources, release, row_id), until=until))
     return result
 
 
@@ -122,10 +181,6 @@ class DatabaseLeases:
             policies = versions.load(tx)
             if policies is None:
                 raise DeniedError("no policy has been applied, so nothing may be used")
-            rows = registry.rows_at(tx, release, ordinals)
-            soon = now + timedelta(seconds=LAST_SECONDS)
-            permitted = [v for v in verdicts(tx, rows, policies, known.purpose, now) if v.use and v.until > soon]
-            keys = row_keys(tx, self._keyring, release, permitted)
+            rows = leased(tx, self._keyring, known, ordinals, policies, now)
         expires = now + timedelta(seconds=self._seconds)
-        ends = [v.until for v in permitted if v.row.ordinal in keys]
-        return Lease(keys=keys, expires=min([expires, *ends]))
+        return Lease(keys={row.ordinal: row.key for row in rows}, expires=min([expires, *(row.until for row in rows)]))

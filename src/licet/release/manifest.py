@@ -5,7 +5,8 @@ File: ``manifest.json``, canonical JSON as of RFC 8785 (keys sorted, no spaces, 
 says is refused: so the hash of the file is the hash of the value, and no key comes twice.
 
 Invariants, held on construction: candidates = included + the sum of dropped, in turns; rows = the sum of the parts'
-rows; parts are in order of file and ordinals; every hash and time has its one form. No personal data, no key.
+rows; parts are in order of file and ordinals; every hash and time has
+its one form. No personal data, no key.
 The manifest is the last file that a build writes: where it lies, all of the release does.
 """
 
@@ -28,10 +29,12 @@ from licet.release.rows import ROWS_MAX
 from licet.release.sealing import RELEASE_ID_BYTES
 
 FILE = "manifest.json"
+REVIEW_FILE = "review.json"  # what people found in a sample, beside the manifest and signed for itself
 MANIFEST_BYTES_MAX = 64 * 2**20
 NAME_CHARS_MAX = 200
 
 Count = Annotated[int, Meta(ge=0)]
+PROOF_FOLDER = "proof"
 _ID = re.compile(rf"[0-9a-f]{{{2 * RELEASE_ID_BYTES}}}", re.ASCII)
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _WORD = re.compile(r"[a-z][a-z0-9_.-]{0,63}", re.ASCII)
@@ -63,6 +66,40 @@ class Deidentification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     counts: Mapping[str, Count]
 
 
+class ProofFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the manifest promises of one file: its bytes, and the tree over its lines."""
+
+    file: str
+    sha256: str
+    bytes: Count
+    lines: Count
+    root: str
+
+
+class Proof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The files that strangers decide again from (`release.proofs`)."""
+
+    policies: ProofFile
+    candidates: ProofFile
+    rows: ProofFile
+
+    @property
+    def files(self) -> tuple[ProofFile, ...]:
+        return self.policies, self.candidates, self.rows
+
+
+PROOF_NAMES = {name: f"{PROOF_FOLDER}/{name}.jsonl.gz" for name in Proof.__struct_fields__}
+
+
+class CurationPin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How rows were curated (``plan`` is the hash of the steps), and which ordinals each split has: runs of a first and
+    a last one, so that a loader takes a split without unsealing a row of another. Rows may have left a run.
+    """
+
+    plan: str
+    splits: Mapping[str, tuple[tuple[Count, Count], ...]]
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A release. ``release``: its 16-byte id in hexadecimal; ``journal``: the last position of the journal it knows."""
 
@@ -79,11 +116,15 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     root: str
     deidentification: Deidentification
     licet: str
+    proof: Proof
+    curation: CurationPin | msgspec.UnsetType = msgspec.UNSET
 
     def __post_init__(self) -> None:
         _check_forms(self)
         _check_counts(self)
         _check_parts(self.parts)
+        if self.curation is not msgspec.UNSET:
+            _check_curation(self.curation)
 
     @property
     def release_id(self) -> bytes:
@@ -143,6 +184,10 @@ def _check_forms(manifest: Manifest) -> None:
         raise BrokenError("the manifest's built_at is not in UTC")
     pins = {"root": manifest.root, "policy": manifest.policy.sha256, "rules": manifest.deidentification.sha256}
     pins |= {part.file: part.sha256 for part in manifest.parts}
+    for name, proof in zip(PROOF_NAMES.values(), manifest.proof.files, strict=True):
+        pins |= {name: proof.sha256, f"{name}, its root": proof.root}
+        if proof.file != name:
+            raise BrokenError(f"the manifest's `{proof.file}` is not the name of a proof file")
     for what, value in pins.items():
         if not _HASH.fullmatch(value):
             raise BrokenError(f"the manifest's hash of `{what}` is not 64 hexadecimal digits")
@@ -176,6 +221,17 @@ def _check_parts(parts: tuple[Part, ...]) -> None:
     for one, other in pairwise(parts):
         if one.number >= other.number or one.first_ordinal + one.rows > other.first_ordinal:
             raise BrokenError(f"the manifest's part `{other.file}` does not follow `{one.file}`")
+
+
+def _check_curation(curation: CurationPin) -> None:
+    if not _HASH.fullmatch(curation.plan):
+        raise BrokenError("the manifest's hash of `plan` is not 64 hexadecimal digits")
+    for name in curation.splits:
+        if not _WORD.fullmatch(name):
+            raise BrokenError(f"the manifest's `{name}` is not a word of a closed set")
+    runs = sorted(run for runs in curation.splits.values() for run in runs)
+    if any(first > last for first, last in runs) or any(one[1] >= other[0] for one, other in pairwise(runs)):
+        raise BrokenError("the manifest's splits overlap")
 
 
 def _input_error(message: str, file: str) -> InputError:

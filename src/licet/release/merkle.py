@@ -18,7 +18,12 @@ _ROW = struct.Struct(">I16sq32s")
 
 def leaf(ordinal: int, row_id: bytes, until_us: int, sealed: bytes) -> bytes:
     """The leaf hash of a row; ``until_us`` in microseconds since 1970."""
-    return leaf_hash(_ROW.pack(ordinal, row_id, until_us, sha256(sealed).digest()))
+    return leaf_of(ordinal, row_id, until_us, sha256(sealed).digest())
+
+
+def leaf_of(ordinal: int, row_id: bytes, until_us: int, sealed_sha256: bytes) -> bytes:
+    """The leaf hash of a row of which only the hash of its sealed bytes is known."""
+    return leaf_hash(_ROW.pack(ordinal, row_id, until_us, sealed_sha256))
 
 
 class Tree:

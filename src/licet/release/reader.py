@@ -1,6 +1,7 @@
 """Reads a release: the rows that may be used now, in order, each opened under a lease that has not run out.
 
-Invariants: the hash of a part is compared with the manifest's before a byte of it is read; a row is handed out only at
+Invariants: the hash of a part is compared with the manifest's, or with that of a purge in the chain that begins
+at the manifest, before a byte of it is read; a row is handed out only at
 a moment at which its lease holds and its own end has not come; a lease that has run out is renewed before the next
 row, for the rows still to come, and where it cannot be renewed reading stops with the error, now and at every further
 call. Time never runs backward here, whatever the clock does: a lease is not lengthened by setting one back.
@@ -12,18 +13,22 @@ either the folder or whoever gives the leases is not what it says.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
-from typing import Protocol, TypedDict
+from typing import BinaryIO, NotRequired, Protocol, TypedDict
 
 import msgspec
 
 from licet.errors import BrokenError, DeniedError, UsageError
-from licet.release import manifest
-from licet.release.part import EPOCH, Group, Part, groups, moment, verified
-from licet.release.rows import MessageShape
+from licet.release import manifest, purge
+from licet.release.manifest import Manifest
+from licet.release.part import EPOCH, Group, Part, groups, moment
+from licet.release.purge import Living, State
+from licet.release.rows import ROWS_MAX, Labels, MessageShape
 from licet.release.sealing import open_row
 
 Clock = Callable[[], datetime]
@@ -58,11 +63,15 @@ class Leases(Protocol):
 
 
 class LoadedRow(TypedDict):
-    """``row_id`` in hexadecimal, random for this release; ``ordinal`` counts from 0, with gaps where rows left."""
+    """``row_id`` in hexadecimal, random for this release; ``ordinal`` counts from 0, with gaps where rows left.
+
+    ``labels`` is there where the release was curated.
+    """
 
     messages: list[MessageShape]
     row_id: str
     ordinal: int
+    labels: NotRequired[Labels]
 
 
 class Loaded(Iterator[LoadedRow]):
@@ -71,10 +80,16 @@ class Loaded(Iterator[LoadedRow]):
     ``complete`` is true once every row of the release was either yielded or withheld.
     """
 
-    def __init__(self, folder: Path, leases: Leases, at: Clock, manifest_sha256: str) -> None:
+    def __init__(
+        self, folder: Path, leases: Leases, at: Clock, manifest_sha256: str, split: str = "",
+        living: Living | None = None,
+    ) -> None:  # fmt: skip
         self.manifest, found_sha256 = manifest.read(folder)
         if manifest_sha256 and manifest_sha256 != found_sha256:
             raise BrokenError(f"the manifest has hash `{found_sha256}`, not `{manifest_sha256}`")
+        self._sha256, self._living = found_sha256, living
+        self._chain = purge.read(folder, self.manifest, found_sha256)
+        self._runs = _runs_of(self.manifest, split) if split else None
         self.yielded = 0
         self.withheld = 0
         self.complete = False
@@ -108,14 +123,40 @@ class Loaded(Iterator[LoadedRow]):
     def _read(self) -> Generator[LoadedRow, None, None]:
         rows, last = 0, -1
         for part in self.manifest.parts:
-            with verified(self._folder, part) as file:
-                for group in groups(file):
+            with self._present(part) as (file, state):
+                rows += self._count_purged(state)
+                for group in groups(file) if file else ():
                     last = _check_order(part, group, last)
-                    yield from self._open(part, group)
+                    chosen = group if self._runs is None else _within(group, self._runs)
+                    if chosen.ordinals:
+                        yield from self._open(part, chosen)
                     rows += len(group.ordinals)
         if rows != self.manifest.rows:
             raise BrokenError(f"the parts have `{rows}` rows, and the manifest `{self.manifest.rows}`")
         self.complete = True
+
+    @contextmanager
+    def _present(self, part: Part) -> Iterator[tuple[BinaryIO | None, State]]:
+        """A part in any state that the chain names; a purge under way may have made it longer since it was read."""
+        with purge.verified(self._folder, self._chain.states[part.file], part.file) as found:
+            if found is not None:
+                yield found
+                return
+        self._chain = purge.read(self._folder, self.manifest, self._sha256)
+        with purge.verified(self._folder, self._chain.states[part.file], part.file) as found:
+            if found is None:
+                is_there = (self._folder / part.file).exists()
+                found_is = "is not the file that the manifest names: its hash differs" if is_there else "cannot be read"
+                raise BrokenError(f"part `{part.file}` {found_is}")
+            yield found
+
+    def _count_purged(self, state: State) -> int:
+        """Counts the rows that a purge took out as withheld; BrokenError where one of them is not dead."""
+        gone = state.ordinals
+        if gone and self._living is not None and (alive := self._living(gone)):
+            raise BrokenError(f"the row `{min(alive)}` was taken out of the release, and is not dead")
+        self.withheld += len(gone) if self._runs is None else sum(_is_within(o, self._runs) for o in gone)
+        return len(gone)
 
     def _open(self, part: Part, group: Group) -> Iterator[LoadedRow]:
         at, release_id = self._at, self._release_id
@@ -134,9 +175,12 @@ class Loaded(Iterator[LoadedRow]):
             if key is None or (now >= earliest_end and group.until_us[index] <= (now - EPOCH) // _MICROSECOND):
                 self.withheld += 1
                 continue
-            messages = open_row(sealed, key, release_id, row_id).messages
+            payload = open_row(sealed, key, release_id, row_id)
             self.yielded += 1
-            yield {"messages": messages, "row_id": row_id.hex(), "ordinal": ordinal}
+            row: LoadedRow = {"messages": payload.messages, "row_id": row_id.hex(), "ordinal": ordinal}
+            if payload.labels is not msgspec.UNSET:
+                row["labels"] = payload.labels
+            yield row
         self._now = now
 
     def _lease(self, part: Part, ordinals: Sequence[int]) -> tuple[Lease, datetime]:
@@ -148,14 +192,44 @@ class Loaded(Iterator[LoadedRow]):
         return lease, self._now
 
 
-def load(folder: Path, leases: Leases, *, at: Clock, manifest_sha256: str = "") -> Loaded:
+def load(
+    folder: Path, leases: Leases, *, at: Clock, manifest_sha256: str = "", split: str = "",
+    living: Living | None = None,
+) -> Loaded:  # fmt: skip
     """The rows of the release in ``folder`` that may be used at the moments that ``at`` gives, read one by one.
 
     ``manifest_sha256``, in hexadecimal, is the hash that the ledger or the registry knows; empty: not compared.
-    Raises InputError or BrokenError for a manifest that is none; while reading, BrokenError for a part that is not the
-    manifest's, DeniedError for a row or lease that does not open, and whatever ``leases`` raises.
+    ``living`` says which of the rows that a purge took out are not dead: none may be; None: not asked.
+    ``split`` names the only split whose rows are leased, unsealed and counted; empty: all.
+    Raises UsageError for a split that the release has not, InputError or BrokenError for a manifest that is none; while
+    reading, BrokenError for a part that is not the manifest's, DeniedError for a row or lease that does not open, and
+    whatever ``leases`` raises.
     """
-    return Loaded(folder, leases, at, manifest_sha256)
+    return Loaded(folder, leases, at, manifest_sha256, split, living)
+
+
+def _runs_of(promised: Manifest, split: str) -> Sequence[tuple[int, int]]:
+    splits = {} if promised.curation is msgspec.UNSET else promised.curation.splits
+    if split not in splits:
+        known = f"it has {', '.join(f'`{name}`' for name in splits)}" if splits else "it was not split"
+        raise UsageError(f"release `{promised.name}` has no split `{split}`", known)
+    return splits[split]
+
+
+def _within(group: Group, runs: Sequence[tuple[int, int]]) -> Group:
+    """The rows of ``group`` whose ordinals are in ``runs``, which are in order."""
+    chosen = [n for n, ordinal in enumerate(group.ordinals) if _is_within(ordinal, runs)]
+    return Group(
+        row_ids=[group.row_ids[n] for n in chosen],
+        ordinals=[group.ordinals[n] for n in chosen],
+        until_us=[group.until_us[n] for n in chosen],
+        sealed=[group.sealed[n] for n in chosen],
+    )
+
+
+def _is_within(ordinal: int, runs: Sequence[tuple[int, int]]) -> bool:
+    at = bisect_right(runs, (ordinal, ROWS_MAX))
+    return at > 0 and ordinal <= runs[at - 1][1]
 
 
 def _check_order(part: Part, group: Group, last: int) -> int:

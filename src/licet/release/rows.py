@@ -1,8 +1,9 @@
 """One row of a release: the messages a model may learn from, and the bytes that are sealed for it.
 
 Bytes of a row's plaintext: one version byte, then one zstd frame (with its content size, without a checksum: the seal
-is one) over MessagePack of ``{"kind", "messages", "sources"}``, keys in that order. ``messages`` is in the shape that
-OpenAI's chat format and TRL read, absent fields left out, so that what a reader unpacks is what a trainer takes.
+is one) over MessagePack of ``{"kind", "messages", "sources"}``, keys in that order; in version 2 ``"labels"`` comes
+after them. ``messages`` is in the shape that OpenAI's chat format and TRL read, absent fields left out, so that what a
+reader unpacks is what a trainer takes. A row without labels is of version 1, and only such a row.
 A version byte is never reused. The MessagePack is canonical; the frame is so for one zstd release, which is enough:
 another frame is another plaintext, and the seal then has another nonce.
 
@@ -14,7 +15,7 @@ random for one release, so that nothing links the rows of two releases; ordinals
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Literal, NotRequired, TypedDict
 
@@ -26,6 +27,7 @@ from licet.policy.state import Kind, Role
 from licet.vault.content import ToolCall
 
 PLAINTEXT_V1 = b"\x01"
+PLAINTEXT_V2 = b"\x02"
 ROW_ID_BYTES = 16
 ROW_BYTES_MAX = 64 * 2**20
 ROWS_MAX = 2**32
@@ -49,6 +51,32 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         return f"Message({self.role}, sealed, {len(self.content)} characters)"
 
 
+class Quality(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Signals of quality. Shares are of 1; where there is nothing to count they are 0, and ``alphabetic`` is 1."""
+
+    words: int
+    word_letters: float  # the mean length of a word, in characters
+    symbols: float  # `#` and ellipses, to a word
+    alphabetic: float  # of words with a letter
+    bullets: float  # of lines that begin with one
+    ellipses: float  # of lines that end with one
+    repeated_lines: float  # of lines that were there before in the same turn
+    repeated_fives: float  # of five words in a row that were there before in the same turn
+
+
+class Labels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What was found out about a row, for whoever mixes rows later; closed words and numbers, never text of the row.
+
+    ``language`` is an ISO 639 code, ``und`` where it is not known; ``scores`` are those of plugged-in scorers, by name.
+    """
+
+    split: str
+    language: str
+    topic: str
+    quality: Quality
+    scores: Mapping[str, float]
+
+
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """A row before it is sealed. ``sources`` counts the segments whose keys its own key derives from."""
 
@@ -58,6 +86,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     messages: tuple[Message, ...]
     kind: Kind
     sources: int
+    labels: Labels | None = None
 
     def __post_init__(self) -> None:
         if len(self.row_id) != ROW_ID_BYTES:
@@ -100,6 +129,7 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     kind: Kind
     messages: list[MessageShape]
     sources: int
+    labels: Labels | msgspec.UnsetType = msgspec.UNSET
 
     def __repr__(self) -> str:
         return f"Payload({self.kind}, sealed, {len(self.messages)} messages, {self.sources} sources)"
@@ -137,17 +167,24 @@ def shape(message: Message) -> MessageShape:
 def encode(row: Row) -> bytes:
     """The plaintext of ``row``, ready to be sealed; BrokenError above ``ROW_BYTES_MAX`` bytes before compression."""
     try:
-        packed = _encode(Payload(kind=row.kind, messages=[shape(m) for m in row.messages], sources=row.sources))
+        packed = _encode(
+            Payload(
+                kind=row.kind,
+                messages=[shape(m) for m in row.messages],
+                sources=row.sources,
+                labels=row.labels or msgspec.UNSET,
+            )
+        )
     except UnicodeEncodeError:  # half of a surrogate pair; the cause carries the text
         raise BrokenError(f"row `{row.ordinal}` has text that is not Unicode") from None
     if len(packed) > ROW_BYTES_MAX:
         raise BrokenError(f"row `{row.ordinal}` has `{len(packed)}` bytes, more than `{ROW_BYTES_MAX}`")
-    return PLAINTEXT_V1 + _contexts.compress(packed)
+    return (PLAINTEXT_V2 if row.labels else PLAINTEXT_V1) + _contexts.compress(packed)
 
 
 def decode(plaintext: bytes) -> Payload:
     """The payload of a plaintext; BrokenError for an unknown version or bytes that are not one."""
-    if not plaintext.startswith(PLAINTEXT_V1):
+    if not plaintext.startswith((PLAINTEXT_V1, PLAINTEXT_V2)):
         raise BrokenError(f"unknown row plaintext `{plaintext[:1].hex()}`")
     frame = plaintext[1:]
     try:
@@ -155,7 +192,10 @@ def decode(plaintext: bytes) -> Payload:
         # states none is not decompressed
         if _frame_content_size(frame) > ROW_BYTES_MAX:
             raise BrokenError(f"row plaintext states more than `{ROW_BYTES_MAX}` bytes")
-        return _decode(_contexts.decompress(frame))
+        payload = _decode(_contexts.decompress(frame))
     except (zstandard.ZstdError, msgspec.DecodeError):
         # the cause of a decoder quotes what it could not read, which is content
         raise BrokenError("row plaintext does not decode") from None
+    if (payload.labels is msgspec.UNSET) != plaintext.startswith(PLAINTEXT_V1):
+        raise BrokenError("row plaintext is not of the version that it states")
+    return payload

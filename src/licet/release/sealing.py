@@ -20,8 +20,6 @@ from datetime import UTC, datetime
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from licet.errors import BrokenError, DeniedError
 from licet.release import rows
@@ -52,8 +50,9 @@ def row_key(source_keys: Sequence[bytes], release_id: bytes, row_id: bytes) -> b
     if any(len(key) != KEY_BYTES for key in source_keys):
         raise BrokenError(f"a source key has `{KEY_BYTES}` bytes")
     _check_ids(release_id, row_id)
-    hkdf = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=release_id, info=row_id + SEALED_V1)
-    return hkdf.derive(b"".join(source_keys))
+    # RFC 5869 written out for one block: the library's HKDF object takes three times as long, for every row of a load
+    extracted = hmac.digest(release_id, b"".join(source_keys), "sha256")
+    return hmac.digest(extracted, row_id + SEALED_V1 + b"\x01", "sha256")
 
 
 def seal_row(row: Row, key: bytes, release_id: bytes) -> SealedRow:

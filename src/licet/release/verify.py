@@ -4,22 +4,30 @@ Every contradiction is named by file and promise; none means that each file is t
 that the rows in them are those of the root. Whether the manifest itself is the one that was built, only a hash from
 elsewhere can say (the ledger's leaf holds it): pass it as ``manifest_sha256``. Without it, the card's quotation of the
 hash finds what was damaged, not what somebody forged with care.
-A file whose hash differs is not parsed. Memory is bounded by one row group.
+Rows that a purge took out are those that the row proofs name, and, where somebody can be asked, dead.
+
+A file whose hash differs is not parsed. The rows' decisions are made again by the strangers' own verifier, from the
+proofs and without the log here; it is asked once all else holds. Of the parts memory is bounded by one row group.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import gzip
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from hashlib import file_digest, sha256
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from licet.errors import InputError, LicetError
-from licet.release import card, manifest, merkle
-from licet.release.manifest import Manifest
-from licet.release.part import Part, groups
+from licet.ledger import verifier
+from licet.release import card, croissant, manifest, merkle, purge
+from licet.release.manifest import Manifest, ProofFile
+from licet.release.part import EPOCH, Part, groups
+from licet.release.purge import Chain, Living
 
 
 class Promise(StrEnum):
@@ -27,12 +35,16 @@ class Promise(StrEnum):
 
     MANIFEST = "the manifest is whole, in canonical form, and reconciles"
     SEALED = "the manifest is the one that was sealed"
+    PURGES = "the addenda of purges follow one another from the manifest"
     FILES = "every file of the release is there, and no other"
     CARD = "the card is that of the manifest"
+    CROISSANT = "the Croissant description is that of the manifest and its purges"
     HASH = "the file has the size and hash that the manifest names"
     PART = "the part reads as sealed rows in order of their ordinals"
     ROWS = "the part has the rows that the manifest names"
     ROOT = "the rows are those of the root"
+    DEAD = "every row that a purge took out is dead for ever"
+    PROOF = "the decision on every row and candidate can be made again from its proofs"
 
 
 class Contradiction(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,8 +55,14 @@ class Contradiction(msgspec.Struct, frozen=True, kw_only=True):
     found: str
 
 
-def verify(folder: Path, *, manifest_sha256: str = "") -> list[Contradiction]:
-    """Every contradiction between ``folder`` and its manifest; empty where there is none."""
+def verify(
+    folder: Path, *, manifest_sha256: str = "", proofs: bool = True, living: Living | None = None
+) -> list[Contradiction]:  # fmt: skip
+    """Every contradiction between ``folder`` and its manifest; empty where there is none.
+
+    ``proofs`` False leaves out the decisions: for who makes them again with the log. ``living`` says which rows of
+    those that a purge took out are not dead; without it nobody is asked.
+    """
     if not folder.is_dir():
         raise InputError("is not a folder", "name the folder of a release", file=str(folder))
     try:
@@ -54,40 +72,97 @@ def verify(folder: Path, *, manifest_sha256: str = "") -> list[Contradiction]:
     contradictions: list[Contradiction] = []
     if manifest_sha256 and manifest_sha256 != found_sha256:
         contradictions.append(_contradiction(manifest.FILE, Promise.SEALED, f"hash `{found_sha256}`"))
-    contradictions += _files(folder, promised)
-    contradictions += _card(folder, promised)
+    chain, broken = _chain(folder, promised, found_sha256)
+    contradictions += broken
+    contradictions += _files(folder, promised, chain)
+    contradictions += _text(folder, card.FILE, Promise.CARD, card.text(promised))
+    contradictions += _text(folder, croissant.FILE, Promise.CROISSANT, croissant.text(promised, chain))
+    for proof in promised.proof.files:
+        contradictions += _proof(folder, proof)
+    gone = chain.gone
+    missing = _missing(folder, set(gone)) if gone and promised.proof.rows.file not in _names(contradictions) else {}
     tree = merkle.Tree()
     for part in promised.parts:
-        contradictions += _part(folder, part, tree)
-    in_parts = {part.file for part in promised.parts} & {c.file for c in contradictions}
+        contradictions += _part(folder, part, chain, missing, tree)
+    if gone and living is not None and (alive := living(gone)):
+        contradictions.append(_contradiction(chain.purges[-1].file, Promise.DEAD, f"`{len(alive)}` rows are not"))
+    in_parts = {part.file for part in promised.parts} & _names(contradictions)
     if not in_parts and tree.root().hex() != promised.root:
         contradictions.append(_contradiction(manifest.FILE, Promise.ROOT, f"root `{tree.root().hex()}`"))
+    if proofs and not contradictions:
+        report = verifier.check_release(verifier.FolderFiles(folder))
+        contradictions += [_contradiction(found.place, Promise.PROOF, found.promise) for found in report.findings]
     return contradictions
 
 
-def _files(folder: Path, promised: Manifest) -> Iterator[Contradiction]:
-    expected = {manifest.FILE, card.FILE, *(part.file for part in promised.parts)}
-    present = {entry.name for entry in folder.iterdir()}
+def _names(contradictions: list[Contradiction]) -> set[str]:
+    return {contradiction.file for contradiction in contradictions}
+
+
+def _chain(folder: Path, promised: Manifest, manifest_sha256: str) -> tuple[Chain, list[Contradiction]]:
+    """The chain of purges, or that of none where it breaks."""
+    try:
+        return purge.read(folder, promised, manifest_sha256), []
+    except (LicetError, OSError) as error:
+        found = error.message if isinstance(error, LicetError) else "cannot be read"
+        return purge.begin(promised, manifest_sha256), [_contradiction("purge-1.json", Promise.PURGES, found)]
+
+
+def _files(folder: Path, promised: Manifest, chain: Chain) -> Iterator[Contradiction]:
+    expected = {manifest.FILE, card.FILE, croissant.FILE, *(made.file for made in chain.purges)}
+    expected |= {part.file for part in promised.parts if chain.now(part).part is not None}
+    expected |= {proof.file for proof in promised.proof.files}
+    found = (entry for entry in folder.rglob("*") if entry != folder / manifest.PROOF_FOLDER)
+    present = {entry.relative_to(folder).as_posix() for entry in found}
     for name in sorted(expected - present):
         yield _contradiction(name, Promise.FILES, "missing")
-    for name in sorted(present - expected):
+    for name in sorted(present - expected - {manifest.REVIEW_FILE}):
         yield _contradiction(name, Promise.FILES, "not of the release")
 
 
-def _card(folder: Path, promised: Manifest) -> Iterator[Contradiction]:
-    expected = card.text(promised).encode()
+def _text(folder: Path, name: str, promise: Promise, text: str) -> Iterator[Contradiction]:
+    """What contradicts a file that follows from the manifest, to the letter."""
+    expected = text.encode()
     try:
-        with (folder / card.FILE).open("rb") as file:
+        with (folder / name).open("rb") as file:
             if file.read(len(expected) + 1) != expected:
-                yield _contradiction(card.FILE, Promise.CARD, "another text")
+                yield _contradiction(name, promise, "another text")
     except FileNotFoundError:
         return  # named among the files
     except OSError:
-        yield _contradiction(card.FILE, Promise.CARD, "cannot be read")
+        yield _contradiction(name, promise, "cannot be read")
 
 
-def _part(folder: Path, part: Part, tree: merkle.Tree) -> Iterator[Contradiction]:
-    """What contradicts ``part``; its rows grow ``tree``."""
+def _missing(folder: Path, gone: set[int]) -> dict[int, bytes]:
+    """The leaves of the rows that went, from the proofs of the rows, which have the hash that the manifest names."""
+    found: dict[int, bytes] = {}
+    with gzip.open(folder / manifest.PROOF_NAMES["rows"]) as lines:
+        for line in lines:
+            row: dict[str, Any] = msgspec.json.decode(line)
+            if row["ordinal"] in gone:
+                until = datetime.fromisoformat(row["until"]).replace(tzinfo=UTC)
+                until_us = (until - EPOCH) // timedelta(microseconds=1)
+                row_id, sealed_sha256 = bytes.fromhex(row["row_id"]), bytes.fromhex(row["sealed_sha256"])
+                found[row["ordinal"]] = merkle.leaf_of(row["ordinal"], row_id, until_us, sealed_sha256)
+    return found
+
+
+def _part(
+    folder: Path, promised: Part, chain: Chain, missing: Mapping[int, bytes], tree: merkle.Tree
+) -> Iterator[Contradiction]:
+    """What contradicts a part; its rows, and in their places those that went, grow ``tree``."""
+    state = chain.now(promised)
+    gone = [(ordinal, missing[ordinal]) for ordinal in reversed(state.ordinals) if ordinal in missing]
+    if state.part is not None:
+        yield from _rows(folder, state.part, gone, tree)
+    while gone:
+        tree.append(gone.pop()[1])
+
+
+def _rows(
+    folder: Path, part: Part, gone: list[tuple[int, bytes]], tree: merkle.Tree
+) -> Iterator[Contradiction]:  # fmt: skip
+    """What contradicts a part as it is to lie there. ``gone``: what went, with its leaves, the last one first."""
     try:
         with (folder / part.file).open("rb") as file:
             digest, size = file_digest(file, sha256).hexdigest(), file.tell()
@@ -103,6 +178,8 @@ def _part(folder: Path, part: Part, tree: merkle.Tree) -> Iterator[Contradiction
                         yield _contradiction(part.file, Promise.PART, f"ordinal `{ordinal}` after `{last}`")
                         return
                     rows, last = rows + 1, ordinal
+                    while gone and gone[-1][0] < ordinal:
+                        tree.append(gone.pop()[1])
                     tree.append(merkle.leaf(ordinal, row_id, until_us, sealed))
     except FileNotFoundError:
         return  # named among the files
@@ -114,6 +191,19 @@ def _part(folder: Path, part: Part, tree: merkle.Tree) -> Iterator[Contradiction
         return
     if rows != part.rows:
         yield _contradiction(part.file, Promise.ROWS, f"`{rows}` rows instead of `{part.rows}`")
+
+
+def _proof(folder: Path, proof: ProofFile) -> Iterator[Contradiction]:
+    try:
+        with (folder / proof.file).open("rb") as file:
+            digest, size = file_digest(file, sha256).hexdigest(), file.tell()
+    except FileNotFoundError:
+        return  # named among the files
+    except OSError:
+        yield _contradiction(proof.file, Promise.HASH, "cannot be read")
+        return
+    if (size, digest) != (proof.bytes, proof.sha256):
+        yield _contradiction(proof.file, Promise.HASH, f"`{size}` bytes with hash `{digest}`")
 
 
 def _contradiction(file: str, promise: Promise, found: str) -> Contradiction:

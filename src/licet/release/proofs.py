@@ -1,0 +1,265 @@
+"""The proofs of a release: what strangers make its decisions from again, with the log and no content.
+
+    proof/policies.jsonl.gz     a policy version a line, canonical, by its number
+    proof/candidates.jsonl.gz   a conversation a line: {"conversation":handle,"in":turns,"out":{reason:turns},
+                                "salted":{commitment:turns},"v":1}
+    proof/rows.jsonl.gz         a row a line: {"conversation":handle,"last_on":day,"marks":[[plan,surface,version],..],
+                                "ordinal":n,"policy_sha256":hex,"row_id":hex,"sealed_sha256":hex,"sources":[..],
+                                "until":day,"v":1,"who":pseudonym}
+    a source                    {"because","grant","keep_until":day,"last_on":day,"mark":place in marks,"place",
+                                "said_on":day of the deciding segment's last turn,"segment","turns":{origin:n},"widening"}
+
+Canonical JSON (RFC 8785), one value a line; candidates in the order of their handles, rows in that of handle and
+ordinal, so that two neighbours show what is not there. Over the lines of each file stands the RFC 6962 tree of the
+ledger; the manifest names its root, and the leaf of the release the manifest.
+
+Handles and pseudonyms are those of the log's year (`ledger.entries`). Moments are days: an instant would say when
+somebody wrote. A reason that tells something of a person is a commitment, HMAC-SHA256(salt, "why" || release id ||
+handle || reason): the person's salt opens it, and when the account's key is dead nobody else can. Nothing here opens
+a commitment of the log.
+
+What is gathered while a release is built lies in a file without a name: a crash leaves nothing of it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hmac
+import tempfile
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import IO, Any, Literal, Self
+from uuid import UUID
+
+import msgspec
+
+from licet.ledger import entries
+from licet.ledger.entries import Canonical
+from licet.ledger.tree import leaf_hash
+from licet.policy.decide import Because
+from licet.policy.file import Policies, Reach
+from licet.policy.state import Role, Turn
+from licet.release import merkle
+from licet.release.manifest import PROOF_FOLDER, PROOF_NAMES, Proof, ProofFile
+from licet.release.part import replacing
+from licet.release.registry import RowSources
+from licet.release.sealing import SealedRow
+from licet.vault.copies import Place
+from licet.vault.view import Seen
+
+VERSION: Literal[1] = 1
+SALT_BYTES = 32
+HANDLE_BYTES = 32
+LEVEL = 6
+# What was left out for one of these says so: they tell of the content, its age or the terms. All others are salted.
+OPEN_REASONS = frozenset(
+    {
+        Because.before_grant.value, Because.expired.value, Because.origin.value, Because.purpose.value,
+        Because.stale_terms.value, "empty", "erased", "incomplete_row", "too_large",
+    }
+)  # fmt: skip
+
+_encode = msgspec.json.Encoder(order="sorted").encode
+_decode = msgspec.json.Decoder().decode
+
+
+class _Spool:
+    """Lines with a key of `HANDLE_BYTES` each, in a file without a name; only their places are held in memory."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 it lives as long as the build
+        self._keys, self._places, self._end = bytearray(), array("Q"), 0
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def add(self, key: bytes, line: bytes) -> None:
+        self._keys += key
+        self._places.append(self._end)
+        self._write(line)
+
+    def replace(self, number: int, line: bytes) -> None:
+        self._places[number] = self._end
+        self._write(line)
+
+    def _write(self, line: bytes) -> None:
+        self._file.seek(self._end)
+        self._file.write(line + b"\n")
+        self._end += len(line) + 1
+
+    def key(self, number: int) -> bytes:
+        return bytes(self._keys[HANDLE_BYTES * number : HANDLE_BYTES * (number + 1)])
+
+    def line(self, number: int) -> bytes:
+        self._file.seek(self._places[number])
+        return self._file.readline()[:-1]
+
+    def ordered(self) -> Iterator[tuple[int, bytes]]:
+        """Number and line of each, by key and number."""
+        for number in sorted(range(len(self)), key=self.key):
+            yield number, self.line(number)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class Proofs:
+    """Gathers the proofs of one build and writes them; may be written again when something ended meanwhile."""
+
+    def __init__(self, folder: Path, release_id: UUID, purpose: str, random: Callable[[int], bytes]) -> None:
+        (folder / PROOF_FOLDER).mkdir()
+        self._folder, self._release, self._purpose, self._random = folder, release_id, purpose, random
+        self._rows, self._candidates = _Spool(folder), _Spool(folder)
+        self._salts: dict[UUID, bytes] = {}
+        self._moved: dict[bytes, Counter[str]] = {}  # by handle: turns that went out since, by reason
+
+    def page(self, accounts: Iterable[UUID], log_keys: Mapping[UUID, bytes]) -> None:
+        """The salts of the accounts of a page. One whose key is dead has a name that nobody can make again."""
+        self._salts = {
+            account: entries.salt(log_keys[account]) if account in log_keys else self._random(SALT_BYTES)
+            for account in accounts
+        }
+
+    def candidate(self, account: UUID, conversation: UUID, included: int, dropped: Mapping[str, int]) -> None:
+        """A conversation that came into question: how many of its turns are in, and the others by reason."""
+        salt = self._salts[account]
+        handle = entries.conversation_pseudonym(salt, conversation)
+        kept = {"handle": handle, "in": included, "out": dict(dropped), "salt": salt.hex()}
+        self._candidates.add(bytes.fromhex(handle), _encode(kept))
+
+    def row(self, seen: Seen, policies: Policies, row: RowSources, sealed: SealedRow) -> None:
+        """A row, as its decision was made. Rows come in the order of their ordinals."""
+        salt = self._salts[row.account]
+        handle = entries.conversation_pseudonym(salt, row.conversation)
+        identity: dict[str, Canonical] = {
+            "v": VERSION,
+            "conversation": handle,
+            "who": entries.who(salt),
+            "ordinal": row.ordinal,
+            "row_id": row.row_id.hex(),
+            "sealed_sha256": sha256(sealed.sealed).hexdigest(),
+            "until": _day(sealed.until),
+        }
+        decided = decided_of(seen, policies, self._purpose, row)
+        self._rows.add(bytes.fromhex(handle), _encode({**identity, **decided}))
+
+    def again(self, seen: Seen, policies: Policies, row: RowSources) -> None:
+        """A row that something ended for, and that was decided anew and is still in."""
+        told: dict[str, Any] = _decode(self._rows.line(row.ordinal))
+        told |= decided_of(seen, policies, self._purpose, row)
+        self._rows.replace(row.ordinal, _encode(told))
+
+    def gone(self, ordinal: int, reasons: Mapping[str, int]) -> None:
+        """A row that went out before the seal, with its turns by reason."""
+        self._moved.setdefault(self._rows.key(ordinal), Counter()).update(reasons)
+
+    def write(self, gone: set[int], policies: Policies) -> Proof:
+        """Writes the three files, durably, without the rows that are gone."""
+        texts = (_encode(version.document()) for version in policies.versions)
+        return Proof(
+            policies=write_lines(self._folder, PROOF_NAMES["policies"], texts),
+            candidates=write_lines(self._folder, PROOF_NAMES["candidates"], self._candidate_lines()),
+            rows=write_lines(
+                self._folder, PROOF_NAMES["rows"], (line for number, line in self._rows.ordered() if number not in gone)
+            ),
+        )
+
+    def _candidate_lines(self) -> Iterator[bytes]:
+        for _, line in self._candidates.ordered():
+            kept: dict[str, Any] = _decode(line)
+            out = Counter(kept["out"])
+            moved = self._moved.get(bytes.fromhex(kept["handle"]), Counter())
+            out.update(moved)
+            salt = bytes.fromhex(kept["salt"])
+            yield candidate_line(kept["handle"], kept["in"] - moved.total(), out, self._release, salt)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._rows.close()
+        self._candidates.close()
+
+
+def candidate_line(handle: str, included: int, out: Mapping[str, int], release_id: UUID, salt: bytes) -> bytes:
+    """The line of a candidate: reasons that tell nothing of a person by name, the others by commitment."""
+    about = b"why" + release_id.bytes + bytes.fromhex(handle)
+    return _encode(
+        {
+            "v": VERSION,
+            "conversation": handle,
+            "in": included,
+            "out": {reason: count for reason, count in out.items() if reason in OPEN_REASONS},
+            "salted": {
+                hmac.digest(salt, about + reason.encode(), "sha256").hex(): count
+                for reason, count in out.items()
+                if reason not in OPEN_REASONS
+            },
+        }
+    )
+
+
+def decided_of(seen: Seen, policies: Policies, purpose: str, row: RowSources) -> dict[str, Canonical]:
+    """What the decision on a row rests on, with nothing that the log or the policies tell already."""
+    chat, now = seen.turns, policies.number(seen.at)
+    marks = sorted({(s.stamp.plan, s.stamp.surface, s.stamp.version) for s in chat.segments})
+    turns: dict[tuple[int, Because], Counter[str]] = {}
+    for source in row.sources:
+        asked = Turn(number=source.turn, segment=source.segment, role=Role.user, origin=source.origin)
+        because = seen.decide(asked, policies, purpose).because
+        turns.setdefault((source.segment, because), Counter())[source.origin] += source.count
+    return {
+        "policy_sha256": policies[now].sha256().hex(),
+        "last_on": _day(chat.segments[-1].last_at),
+        "marks": marks,
+        "sources": [_source(seen, policies, now, row, marks, *key, counts) for key, counts in sorted(turns.items())],
+    }
+
+
+def _source(
+    seen: Seen, policies: Policies, now: int, row: RowSources, marks: list[tuple[str, str, int]], number: int,
+    because: Because, counts: Mapping[str, int],
+) -> dict[str, Canonical]:  # fmt: skip
+    chat, segment = seen.turns, seen.turns.segments[number]
+    stamp = segment.stamp
+    whole = policies[stamp.version].reach is Reach.conversation and policies[now].reach is Reach.conversation
+    deciding = chat.segments[chat.deciding] if whole else segment
+    grant = deciding.stamp.grant if because is Because.permitted else None
+    safe = because is Because.flagged
+    until = segment.safety_until if safe and segment.safety_until is not None else segment.keep_until
+    return {
+        "segment": number,
+        "place": Place.safety.value if (number, Place.safety) in row.keys and safe else Place.vault.value,
+        "because": because.value,
+        "turns": dict(counts),
+        "mark": marks.index((stamp.plan, stamp.surface, stamp.version)),
+        "last_on": _day(segment.last_at),
+        "keep_until": _day(until),
+        "grant": grant.number if grant else None,
+        "widening": grant.widening if grant else None,
+        "said_on": _day(deciding.last_at) if grant else None,
+    }
+
+
+def write_lines(folder: Path, name: str, lines: Iterable[bytes]) -> ProofFile:
+    """Writes ``lines`` as a gzip file, whole and durably; the same lines give the same bytes."""
+    tree, count = merkle.Tree(), 0
+    path = folder / name
+    with replacing(path) as file, gzip.GzipFile("", "wb", LEVEL, file, 0) as packed:
+        for line in lines:
+            packed.write(line + b"\n")
+            tree.append(leaf_hash(line))
+            count += 1
+    data = path.read_bytes()
+    return ProofFile(
+        file=name, sha256=sha256(data).hexdigest(), bytes=len(data), lines=count, root=tree.root().hex()
+    )  # fmt: skip
+
+
+def _day(at: datetime) -> str:
+    """The UTC day of an instant; the years of the rule have four digits."""
+    return at.date().isoformat()

@@ -1,0 +1,179 @@
+"""A curated release: nothing twice, every row with its labels, and the next in order where one that stayed has died."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from licet import service
+from licet.config import Config, Curate
+from licet.curate.pipeline import Pipeline
+from licet.curate.plan import plan
+from licet.curate.runners import Local
+from licet.curate.splits import PARTS, Shares
+from licet.errors import UsageError
+from licet.policy.state import Role
+from licet.release.build import Builder, Built, Order
+from licet.store.connect import Pool
+from licet.vault.content import Content, ToolCall
+
+from ..installed import House
+from .test_build import IMPROVE, check_whole
+
+
+@pytest.fixture
+def house(pool: Pool, tmp_path: Path) -> House:
+    return House(pool, tmp_path / "data")
+
+
+def build(
+    house: House, name: str = "r", *, shares: Shares | None = None, pipeline: Pipeline | None = None, **bounds: int
+) -> Built:
+    here, cleaner = house.here, service.RuleCleaner()
+    pipeline = pipeline or Pipeline(plan(cleaner, bytes(32), shares=shares or Shares()), Local(), here.config.data)
+    order = Order(name=name, purpose=IMPROVE, folder=here.config.releases / name, software="test")
+    with closing(pipeline):
+        return Builder(
+            here.pool, here.keyring, service.policies(here), cleaner, here.clock, curation=pipeline, **bounds
+        ).run(order)
+
+
+def saying_the_same(house: House, *names: str) -> None:
+    for name in names:
+        house.open(name, allow=True)
+        house.talk(name, f"{name}1", "what is the tallest tower in the town", "the old mill by the river")
+
+
+def owners(house: House, release: str) -> list[str]:
+    rows = house.query(
+        "SELECT r.account_id FROM release_rows r JOIN releases USING (release_id) WHERE name = %s ORDER BY ordinal",
+        release,
+    )
+    known = {account: name for name, account in house.accounts.items()}
+    return [known[account] for (account,) in rows]
+
+
+@pytest.mark.parametrize("rows_per_part", [1, 2, 10_000])
+def test_of_what_several_said_one_row_goes_in_and_the_others_are_counted(house: House, rows_per_part: int) -> None:
+    saying_the_same(house, "ana", "bo", "cy")
+    house.open("di", allow=True)
+    house.talk("di", "d1", "something else", "indeed")
+    built = build(house, rows_per_part=rows_per_part)
+    check_whole(house, built)
+    assert built.manifest.counts.dropped == {"duplicate": 4}
+    assert (built.manifest.rows, built.manifest.counts.included) == (2, 4)
+    assert len(house.rows("r")) == 2
+
+
+def test_a_duplicate_of_what_may_not_be_used_takes_its_place(house: House) -> None:
+    saying_the_same(house, "ana", "bo", "cy")
+    build(house, "first")
+    stayed = []
+    for release in ("first", "second", "third", "fourth"):
+        if release != "first":
+            check_whole(house, build(house, release))
+        stayed += owners(house, release)
+        if stayed[-1:] and release != "fourth":
+            house.choose(stayed[-1], False)
+    assert sorted(stayed) == ["ana", "bo", "cy"]
+    assert house.rows("fourth") == []
+
+
+def test_what_ends_while_duplicates_are_told_takes_its_rows_out_and_breaks_nothing(house: House) -> None:
+    """The one that stayed ends between the election and the seal: its place is filled by the next release."""
+    saying_the_same(house, "ana", "bo")
+
+    class Ending(Pipeline):
+        def lost(self) -> list[int]:
+            lost = list(super().lost())
+            stayed = [owners(house, "r")[n] for n in range(2) if n not in lost]
+            house.choose(stayed[0], False)
+            return lost
+
+    built = build(house, pipeline=Ending(plan(service.RuleCleaner(), bytes(32)), Local(), house.here.config.data))
+    check_whole(house, built)
+    assert built.manifest.rows == 0
+    again = build(house, "again")
+    check_whole(house, again)
+    assert again.manifest.rows == 1
+
+
+def test_a_row_carries_its_labels_and_the_split_of_its_account(house: House) -> None:
+    house.open("ana", allow=True)
+    house.talk(
+        "ana", "a1", "Could you tell me how I can make bread at home?", "You will need flour and water, and some time."
+    )
+    house.passes(1)
+    house.talk("ana", "a2", "solve 3 + 4", "suppose x = 3 + 4, therefore x = 7")
+    build(house, shares=Shares(test=PARTS, validation=0))
+    first, second = service.open_release(house.here, "r")
+    assert (first["labels"].language, first["labels"].topic, first["labels"].split) == ("en", "other", "test")
+    assert (second["labels"].topic, second["labels"].split) == ("reasoning", "test")
+    assert first["labels"].quality.words == 20
+
+
+def test_what_is_of_low_quality_is_left_out_with_its_reason(house: House) -> None:
+    house.open("ana", allow=True)
+    house.talk("ana", "a1", "buy this now, buy it\n" * 40, "no")
+    built = build(house)
+    check_whole(house, built)
+    assert built.manifest.counts.dropped == {"low_quality": 2}
+
+
+def test_tool_calls_and_names_come_back_where_they_were(house: House) -> None:
+    house.open("ana", allow=True)
+    call = ToolCall(id="c1", name="clock", arguments='{"zone": "Europe/Lisbon"}')
+    house.say("ana", "a1", "what time is it")
+    house.say("ana", "a1", Content(text="", tool_calls=(call,)), Role.assistant)
+    build(house)
+    _, asked = house.rows("r")[0]
+    assert asked["tool_calls"] == [
+        {"id": "c1", "type": "function", "function": {"name": "clock", "arguments": '{"zone": "Europe/Lisbon"}'}}
+    ]
+
+
+def test_a_release_is_the_same_however_the_build_pages(house: House) -> None:
+    saying_the_same(house, *(f"p{n}" for n in range(6)))
+    for n in range(6):
+        house.talk(f"p{n}", f"other{n}", f"question number {n}", "answer")
+    build(house, "whole")
+    build(house, "paged", page_bytes_max=1, rows_per_part=1)
+    assert owners(house, "whole") == owners(house, "paged")
+    assert house.words("whole") == house.words("paged")
+
+
+def test_the_command_curates_as_configured(house: House) -> None:
+    saying_the_same(house, "ana", "bo")
+    assert service.build_release(house.here, name="r", purpose=IMPROVE).manifest.counts.dropped == {"duplicate": 2}
+    here = house.here
+    elsewhere = service.Installation(
+        config=Config(data=here.config.data, curate=Curate(runner="spark")),
+        pool=here.pool,
+        keyring=here.keyring,
+        clock=here.clock,
+    )
+    with pytest.raises(UsageError, match="`LICET_CURATE__RUNNER` is `spark`"):
+        service.build_release(elsewhere, name="s", purpose=IMPROVE)
+    assert Config.of({"LICET_CURATE__RUNNER": "ray", "LICET_CURATE__RAY_ADDRESS": "head:6379"}).curate == Curate(
+        runner="ray", ray_address="head:6379"
+    )
+
+
+def test_a_split_is_loaded_without_a_row_of_another(house: House) -> None:
+    """Every row of every account is in exactly one split, and a loader of one asks no lease for another's rows."""
+    for n in range(12):
+        house.open(f"p{n}", allow=True)
+        house.talk(f"p{n}", f"a{n}", f"question number {n}", "answer")
+        house.talk(f"p{n}", f"b{n}", f"another question number {n}", "answer")
+    promised = build(house, shares=Shares(test=300_000, validation=300_000), rows_per_part=5).manifest
+    splits = promised.curation.splits
+    loaded = {split: list(service.open_release(house.here, "r", split)) for split in splits}
+    assert {row["labels"].split for split in splits for row in loaded[split]} == set(splits) > {"train"}
+    assert all(row["labels"].split == split for split in splits for row in loaded[split])
+    assert sorted(row["ordinal"] for rows in loaded.values() for row in rows) == list(range(24))
+    held = {split: {owners(house, "r")[row["ordinal"]] for row in rows} for split, rows in loaded.items()}
+    assert sum(map(len, held.values())) == 12, "an account is in one split"
+    with pytest.raises(UsageError, match="has no split `tset`"):
+        service.open_release(house.here, "r", "tset")
