@@ -173,7 +173,9 @@ def _detect(texts: Sequence[str], book: rules.Rules, *, prefilter: bool) -> list
         return out
     sizes = (len(t) if t.isascii() else len(t.encode("utf-8", "replace")) for t in seen)
     ends = list(accumulate(sizes, lambda end, size: end + 1 + size))
-    for number, start, end, order in _characters(list(book.spans(data, ends, suspects)), data, ends):
+    for number, start, end, order in _characters(
+        list(book.spans(data, ends, suspects, prefilter=prefilter)), data, ends
+    ):
         rule = book.rules[order]
         if removed and removed[number]:
             start, end = _original(removed[number], start), _original(removed[number], end - 1) + 1

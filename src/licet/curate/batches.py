@@ -1,0 +1,102 @@
+"""Documents as Arrow record batches: what kernels read and write, the same types under every engine.
+
+A document is what becomes one row of a release: the texts of one conversation, or of one side thread in it. Each
+text has a voice, which says whose it is.
+
+Types are the large ones throughout (64-bit offsets): a batch may hold a turn of 50 MB, and engines that know no
+others give back what they were given. Nothing here is nullable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import pyarrow as pa
+
+from licet.release.curation import Document, Voice
+
+BATCH_BYTES_MAX = 4 * 2**20  # of text; one document that has more is a batch of its own
+BATCH_DOCUMENTS_MAX = 512
+
+T = TypeVar("T")
+SAID = frozenset({Voice.user, Voice.assistant, Voice.tool, Voice.call})
+PROSE = frozenset({Voice.user, Voice.assistant})
+STRING, BINARY = pa.large_string(), pa.large_binary()
+STRINGS, BINARIES, NUMBERS = pa.large_list(STRING), pa.large_list(BINARY), pa.large_list(pa.uint32())
+_FIELDS: list[tuple[str, pa.DataType]] = [
+    ("number", pa.uint64()),
+    ("account", BINARY),
+    ("name", BINARY),
+    ("kind", STRING),
+    ("key", BINARY),
+    ("voices", STRINGS),
+    ("texts", STRINGS),
+]
+DOCUMENTS: pa.Schema = pa.schema(_FIELDS)
+
+
+def batches(documents: Iterable[Document], *, first: int = 0) -> Iterator[pa.RecordBatch]:
+    """``documents`` in batches of bounded size, numbered from ``first``."""
+    held: list[Document] = []
+    size = 0
+    for document in documents:
+        own = sum(map(len, document.texts))
+        if held and (len(held) == BATCH_DOCUMENTS_MAX or size + own > BATCH_BYTES_MAX):
+            yield _batch(held, first)
+            first, held, size = first + len(held), [], 0
+        held.append(document)
+        size += own
+    if held:
+        yield _batch(held, first)
+
+
+def _batch(documents: Sequence[Document], first: int) -> pa.RecordBatch:
+    columns: list[list[Any]] = [
+        list(range(first, first + len(documents))),
+        [d.account for d in documents],
+        [d.name for d in documents],
+        [d.kind.value for d in documents],
+        [d.key for d in documents],
+        [[v.value for v in d.voices] for d in documents],
+        [[_unicode(text) for text in d.texts] for d in documents],
+    ]
+    arrays = [pa.array(c, field.type) for c, field in zip(columns, DOCUMENTS, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=DOCUMENTS)
+
+
+def _unicode(text: str) -> str:
+    """``text`` with a question mark for each half of a surrogate pair, which is no Unicode and has no UTF-8."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def column(batch: pa.RecordBatch, name: str) -> list[Any]:
+    """The values of a column."""
+    return batch.column(name).to_pylist()
+
+
+def adding(batch: pa.RecordBatch, **columns: tuple[pa.DataType, Sequence[Any]]) -> pa.RecordBatch:
+    """``batch`` with these columns put at its end, or in the place of those of the same name."""
+    names, arrays = list(batch.schema.names), list(batch.columns)
+    for name, (kind, values) in columns.items():
+        made = pa.array(values, kind)
+        if name in names:
+            arrays[names.index(name)] = made
+        else:
+            names.append(name)
+            arrays.append(made)
+    return pa.RecordBatch.from_arrays(arrays, names=names)
+
+
+def whole(table: pa.Table) -> pa.RecordBatch:
+    """The one batch that ``table`` holds."""
+    (batch,) = table.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]
+    return batch
+
+
+def parted(items: Sequence[T], sizes: Iterable[int]) -> Iterator[Sequence[T]]:
+    """``items`` cut into runs of these sizes."""
+    start = 0
+    for size in sizes:
+        yield items[start : start + size]
+        start += size

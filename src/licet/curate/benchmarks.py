@@ -1,0 +1,97 @@
+"""Decontamination: what holds a benchmark's question is named, so that it does not train what the benchmark measures.
+
+A question counts as held where ``HELD_MIN`` of its eight-word shingles are in one text: the rule of PaLM (Chowdhery et
+al. 2022, section 8). A question of fewer than eight words is not told from common speech and is left out of the list.
+The list is made of hashes under a fixed key: it is public text, and the same list is the same bytes everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from licet.curate.words import CHUNK_BYTES_MAX, joined, shingles, words
+from licet.errors import InputError
+
+HELD_WORDS = 8
+HELD_MIN = 0.7
+QUESTIONS_MAX = 1_000_000
+FILE_BYTES_MAX = 1 << 30
+_KEY = b"licet benchmark questions 1"
+
+
+class Benchmarks(msgspec.Struct, frozen=True, kw_only=True):
+    """The shingles of all questions, sorted, each with its question; how many each question has.
+
+    Three buffers of little-endian numbers, so that a plan that holds one is hashed and sent as it is.
+    """
+
+    hashes: bytes = b""
+    questions: bytes = b""
+    sizes: bytes = b""
+
+    def sha256(self) -> str:
+        return sha256(self.hashes + self.questions + self.sizes).hexdigest()
+
+    def held(self, texts: Sequence[str]) -> list[bool]:
+        """Of each text, whether it holds a question."""
+        if not self.sizes:
+            return [False] * len(texts)
+        hashes = np.frombuffer(self.hashes, "<u8")
+        questions, sizes = np.frombuffer(self.questions, "<u4"), np.frombuffer(self.sizes, "<u4")
+        found = []
+        for text in texts:
+            own = np.unique(np.concatenate([_hashes(piece) for piece in _pieces(text)]))
+            first, last = np.searchsorted(hashes, own, "left"), np.searchsorted(hashes, own, "right")
+            among = [questions[first[n] : last[n]] for n in np.flatnonzero(last > first)]
+            asked, counts = np.unique(np.concatenate(among or [questions[:0]]), return_counts=True)
+            found.append(bool((counts >= HELD_MIN * sizes[asked]).any()))
+        return found
+
+
+def of(questions: Sequence[str]) -> Benchmarks:
+    """The list of ``questions``."""
+    pairs: list[tuple[int, int]] = []
+    sizes: list[int] = []
+    for question in questions:
+        found = words(*joined([question.encode("utf-8", "replace")[:CHUNK_BYTES_MAX]]), _KEY)
+        if len(found.hashes) < HELD_WORDS:
+            continue
+        own = np.unique(shingles(found, HELD_WORDS)[0])
+        pairs += [(int(value), len(sizes)) for value in own]
+        sizes.append(len(own))
+    pairs.sort()
+    return Benchmarks(
+        hashes=np.array([h for h, _ in pairs], "<u8").tobytes(),
+        questions=np.array([q for _, q in pairs], "<u4").tobytes(),
+        sizes=np.array(sizes, "<u4").tobytes(),
+    )
+
+
+def read(path: Path) -> Benchmarks:
+    """The list in a file with one question a line; InputError where it cannot be read."""
+    try:
+        if path.stat().st_size > FILE_BYTES_MAX:
+            raise InputError(f"has more than `{FILE_BYTES_MAX}` bytes", "split the list", file=str(path))
+        lines = path.read_text("utf-8").splitlines()
+    except OSError as error:
+        reason = (error.strerror or "unknown").lower()
+        raise InputError(f"cannot be read: {reason}", "name a file with one question a line", file=str(path)) from error
+    except UnicodeDecodeError as error:
+        raise InputError("is not UTF-8", "save it as UTF-8", file=str(path)) from error
+    if len(lines) > QUESTIONS_MAX:
+        raise InputError(f"has more than `{QUESTIONS_MAX}` questions", "split the list", file=str(path))
+    return of(lines)
+
+
+def _hashes(text: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.uint64]]:
+    return shingles(words(*joined([text]), _KEY), HELD_WORDS)[0]
+
+
+def _pieces(text: str) -> Iterator[bytes]:
+    data = text.encode("utf-8", "replace")
+    return (data[start : start + CHUNK_BYTES_MAX] for start in range(0, max(len(data), 1), CHUNK_BYTES_MAX))

@@ -1,0 +1,159 @@
+"""The election among duplicates: which rows of a release stay, so that nothing is learnt twice and nothing is lost.
+
+A document stands in the order of a hash of its own name, the same from release to release. It loses to the documents
+before it that stay when its whole is one of theirs (a chat: exactly, or alike at Jaccard 0.7), or when
+``REPEATED_MIN`` of its turns by weight are (a chat: exactly; a coding session: exactly or alike, by message and tool
+output, since a file that is read again and again would otherwise make all sessions of a project alike). A turn weighs
+its bytes, ``WEIGHT_MAX`` at most, for the same reason.
+
+Invariants:
+- What a loser holds is held by documents that stay, to the thresholds: a loser takes nothing, so no content goes
+  because of a document that went.
+- Whoever ends takes no other's place with them: the next release elects among those that are permitted then, all
+  anew, and the next in order takes the place of one that died. Nothing of an election is stored, so nothing of it
+  outlives what it came from (docs/adr/0008).
+- The outcome depends on the documents, not on the order they are entered in.
+
+Memory: some 20 bytes a turn and 150 a document. Signatures lie in a file without a name, beside the release; they
+are keyed with a key that is in memory only, and gone with the build.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from array import array
+from collections.abc import Sequence
+from hashlib import blake2b
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from licet.curate.likeness import Roots, clusters, roots, unite
+from licet.curate.sketches import PERMUTATIONS, SIGNATURE_BYTES, Signatures
+
+REPEATED_MIN = 0.9
+WEIGHT_MAX = 2_000
+UNITS_MAX = 2**31 - 1
+
+
+class Sketch(msgspec.Struct, frozen=True, kw_only=True):
+    """A document for the election: its place, its whole, its turns. Hashes of eight bytes, signatures or empty."""
+
+    order: bytes
+    whole: bytes
+    whole_signature: bytes
+    turns: tuple[bytes, ...]
+    weights: tuple[int, ...]
+    turn_signatures: tuple[bytes, ...]
+
+    def __repr__(self) -> str:
+        return f"Sketch({len(self.turns)} turns)"
+
+
+class Elected(msgspec.Struct, frozen=True, kw_only=True):
+    """By document, in the order they were entered: who lost, and the first entered of the cluster of each whole."""
+
+    lost: NDArray[np.bool_]
+    cluster: Roots
+
+    def __repr__(self) -> str:
+        return f"Elected({int(self.lost.sum())} lost of {len(self.lost)})"
+
+
+def place(*names: bytes) -> bytes:
+    """The place in the order of a document with these names. Not keyed: it must be the same in every release."""
+    digest = blake2b(digest_size=8, person=b"licet elect 1")
+    for name in names:
+        digest.update(len(name).to_bytes(8, "little") + name)
+    return digest.digest()
+
+
+class Election:
+    """Documents enter one by one; `outcome` elects. ``folder`` holds the signatures meanwhile, under no name."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  closed with the election
+        self._signatures = 0
+        self._orders = array("Q")
+        self._hashes = array("Q")  # of units: a document's whole, then its turns
+        self._weights = array("H")
+        self._first_units = array("q")
+        self._signed = array("q")  # the unit of each signature
+        self._known: set[int] = set()  # the hashes whose signature is there: equal units have equal signatures
+
+    def __len__(self) -> int:
+        return len(self._orders)
+
+    def enter(self, sketch: Sketch) -> None:
+        """A document, number `len` before it; a unit that came with a signature before brings it once only."""
+        assert len(self._hashes) + 1 + len(sketch.turns) <= UNITS_MAX
+        self._orders.append(int.from_bytes(sketch.order, "big"))
+        self._first_units.append(len(self._hashes))
+        self._unit(sketch.whole, 0, sketch.whole_signature)
+        for turn, weight, signature in zip(sketch.turns, sketch.weights, sketch.turn_signatures, strict=True):
+            self._unit(turn, min(weight, WEIGHT_MAX), signature)
+
+    def _unit(self, unit: bytes, weight: int, signature: bytes) -> None:
+        number = int.from_bytes(unit, "little")
+        if signature and number not in self._known:
+            assert len(signature) == SIGNATURE_BYTES
+            self._file.write(signature)
+            self._signed.append(len(self._hashes))
+            self._signatures += 1
+            self._known.add(number)
+        self._hashes.append(number)
+        self._weights.append(weight)
+
+    def outcome(self) -> Elected:
+        """Elects among all that were entered so far."""
+        if not len(self):
+            return Elected(lost=np.zeros(0, bool), cluster=np.zeros(0, np.int64))
+        units = self._same_units()
+        starts = np.frombuffer(self._first_units, np.int64)
+        order = np.lexsort((np.arange(len(self)), np.frombuffer(self._orders, np.uint64)))
+        return Elected(lost=self._lost(units, starts, order), cluster=_first_of_each(units[starts]))
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _same_units(self) -> Roots:
+        """A number for each unit, the same for those that are equal or alike."""
+        _, first, units = np.unique(np.frombuffer(self._hashes, np.uint64), return_index=True, return_inverse=True)
+        if not self._signatures:
+            return units.astype(np.int64)
+        self._file.flush()
+        shape = (self._signatures, PERMUTATIONS)
+        signatures: Signatures = np.memmap(self._file, "<u4", "r", shape=shape)
+        owners = units[np.frombuffer(self._signed, np.int64)]
+        likes = clusters(signatures)
+        joined = np.flatnonzero(likes != np.arange(len(likes)))
+        parents = np.arange(len(first))
+        unite(parents, owners[joined], owners[likes[joined]])
+        return roots(parents)[units]
+
+    def _lost(self, units: Roots, starts: NDArray[np.int64], order: NDArray[np.int64]) -> NDArray[np.bool_]:
+        lost = np.zeros(len(self), bool)
+        shared = np.bincount(units)[units] > 1
+        contested = np.add.reduceat(shared.astype(np.int64), starts) > 0
+        taken = bytearray(int(units.max()) + 1)
+        ends = np.append(starts[1:], len(units))
+        for document in order[contested[order]].tolist():
+            mine = units[starts[document] : ends[document]].tolist()
+            if taken[mine[0]] or self._repeated(mine[1:], int(starts[document]) + 1, taken):
+                lost[document] = True
+            else:
+                for unit in mine:
+                    taken[unit] = 1
+        return lost
+
+    def _repeated(self, turns: Sequence[int], first: int, taken: bytearray) -> bool:
+        weights = self._weights[first : first + len(turns)]
+        whole = sum(weights)
+        return whole > 0 and sum(w for t, w in zip(turns, weights, strict=True) if taken[t]) >= REPEATED_MIN * whole
+
+
+def _first_of_each(wholes: Roots) -> Roots:
+    _, first, inverse = np.unique(wholes, return_index=True, return_inverse=True)
+    return first[inverse].astype(np.int64)

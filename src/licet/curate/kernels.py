@@ -1,0 +1,206 @@
+"""The steps of curation: each a pure function from a record batch of documents to one with more columns.
+
+A kernel knows no engine, no database and no clock; it is a frozen value that pickles, so that any engine can send it
+to a worker, and run it again when the worker dies. Invariants, which a test holds for all of them: as many documents
+come out as went in, in the same order; what a kernel gives for a document does not depend on the others in the batch;
+the same batch gives the same bytes.
+
+Scores are attributes: only `Selected` says what is left out, and it reads columns, never texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Protocol
+
+import msgspec
+import pyarrow as pa
+
+from licet.curate import labels, sketches
+from licet.curate.batches import (
+    BINARIES,
+    BINARY,
+    NUMBERS,
+    PROSE,
+    SAID,
+    STRING,
+    STRINGS,
+    adding,
+    column,
+    parted,
+)
+from licet.curate.benchmarks import Benchmarks
+from licet.curate.dedupe import WEIGHT_MAX, place
+from licet.curate.quality import Select, qualities
+from licet.curate.splits import Shares, split
+from licet.policy.state import Kind
+from licet.release.curation import Cleaner, Left, Voice
+from licet.release.rows import Quality
+
+SIGNALS: tuple[str, ...] = Quality.__struct_fields__
+
+
+class Kernel(Protocol):
+    """A step. ``declared`` is all that its result depends on beside the batch and the build's key."""
+
+    @property
+    def declared(self) -> Mapping[str, object]: ...
+
+    def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch: ...
+
+
+class Scorer(Protocol):
+    """Scores what was said, for toxicity or misuse say; it must pickle, and score a text the same in any company."""
+
+    @property
+    def name(self) -> str:
+        """A word, in lower case."""
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the model, in hexadecimal."""
+
+    def scores(self, texts: Sequence[str]) -> Sequence[float]:
+        """One for each text, from 0 to 1."""
+
+
+class Sketched(msgspec.Struct, frozen=True, kw_only=True):
+    """Adds what tells duplicates: ``order``, ``whole``, ``whole_signature``, ``turns``, ``weights`` and
+    ``turn_signatures``. It reads the texts as they were said: surrogates differ from conversation to conversation on
+    purpose, and would hide that two are one.
+    """
+
+    key: bytes
+
+    @property
+    def declared(self) -> Mapping[str, object]:
+        return {"step": "sketch", "shingle_words": 5, "permutations": sketches.PERMUTATIONS}
+
+    def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
+        said = _spoken(batch, SAID)
+        code = [kind == Kind.code for kind in column(batch, "kind")]
+        chats = sketches.signatures(["" if c else "\n".join(t) for c, t in zip(code, said, strict=True)], self.key)
+        turns = [text if c else "" for c, texts in zip(code, said, strict=True) for text in texts]
+        sizes = [len(texts) for texts in said]
+        places = zip(column(batch, "account"), column(batch, "name"), strict=True)
+        return adding(
+            batch,
+            order=(BINARY, [place(account, name) for account, name in places]),
+            whole=(BINARY, [sketches.exact(texts, self.key) for texts in said]),
+            whole_signature=(BINARY, chats),
+            turns=(BINARIES, [[sketches.exact([text], self.key) for text in texts] for texts in said]),
+            weights=(NUMBERS, [[min(len(text), WEIGHT_MAX) for text in texts] for texts in said]),
+            turn_signatures=(BINARIES, list(parted(sketches.signatures(turns, self.key), sizes))),
+        )
+
+
+class Deidentified(msgspec.Struct, frozen=True, kw_only=True):
+    """Puts the texts without what identifies in the place of the texts, and adds how many of each kind went."""
+
+    cleaner: Cleaner
+
+    @property
+    def declared(self) -> Mapping[str, object]:
+        return {"step": "deidentify", "rules": self.cleaner.rules, "sha256": self.cleaner.sha256}
+
+    def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
+        pairs = zip(column(batch, "texts"), column(batch, "key"), strict=True)
+        cleaned = [self.cleaner.clean(texts, key) for texts, key in pairs]
+        return adding(
+            batch,
+            texts=(STRINGS, [list(texts) for texts, _ in cleaned]),
+            replaced_kinds=(STRINGS, [list(replaced) for _, replaced in cleaned]),
+            replaced_counts=(NUMBERS, [list(replaced.values()) for _, replaced in cleaned]),
+        )
+
+
+class Labelled(msgspec.Struct, frozen=True, kw_only=True):
+    """Adds ``language``, ``topic``, a column for each signal of quality, and one, ``score_..``, for each scorer."""
+
+    scorers: tuple[Scorer, ...] = ()
+
+    @property
+    def declared(self) -> Mapping[str, object]:
+        return {"step": "label", "labels": 1, "scorers": {scorer.name: scorer.sha256 for scorer in self.scorers}}
+
+    def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
+        prose = _spoken(batch, PROSE)
+        kinds = [Kind(kind) for kind in column(batch, "kind")]
+        found = qualities(prose)
+        numbers = {
+            signal: (pa.uint64() if signal == "words" else pa.float64(), [getattr(one, signal) for one in found])
+            for signal in SIGNALS
+        }
+        turns = [text for texts in prose for text in texts]
+        sizes = [len(texts) for texts in prose]
+        scores = {
+            f"score_{scorer.name}": (
+                pa.float64(),
+                [max(own, default=0.0) for own in parted(scorer.scores(turns), sizes)],
+            )
+            for scorer in self.scorers
+        }
+        return adding(
+            batch,
+            language=(STRING, [labels.language(texts) for texts in prose]),
+            topic=(STRING, [labels.topic(kind, texts).value for kind, texts in zip(kinds, prose, strict=True)]),
+            **numbers,
+            **scores,
+        )
+
+
+class Compared(msgspec.Struct, frozen=True, kw_only=True):
+    """Adds ``benchmark``: whether a turn holds a question of a benchmark."""
+
+    benchmarks: Benchmarks
+
+    @property
+    def declared(self) -> Mapping[str, object]:
+        return {"step": "compare", "benchmarks": self.benchmarks.sha256()}
+
+    def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
+        said = _spoken(batch, SAID)
+        held = self.benchmarks.held([text for texts in said for text in texts])
+        sizes = [len(texts) for texts in said]
+        return adding(batch, benchmark=(pa.bool_(), [any(own) for own in parted(held, sizes)]))
+
+
+class SplitUp(msgspec.Struct, frozen=True, kw_only=True):
+    """Adds ``split``, by account."""
+
+    shares: Shares = Shares()
+
+    @property
+    def declared(self) -> Mapping[str, object]:
+        return {"step": "split", "test": self.shares.test, "validation": self.shares.validation}
+
+    def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
+        return adding(batch, split=(STRING, [split(a, self.shares).value for a in column(batch, "account")]))
+
+
+class Selected(msgspec.Struct, frozen=True, kw_only=True):
+    """Adds ``dropped``: the first reason against a document, or empty. What held out accounts said is held to it too."""
+
+    select: Select = Select()
+    _columns: ClassVar[tuple[str, ...]] = ("topic", "benchmark", *SIGNALS)
+
+    @property
+    def declared(self) -> Mapping[str, object]:
+        return {"step": "select", **msgspec.structs.asdict(self.select)}
+
+    def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
+        rows = zip(*(column(batch, name) for name in self._columns), strict=True)
+        return adding(batch, dropped=(STRING, [self._reason(*row) for row in rows]))
+
+    def _reason(self, topic: str, benchmark: bool, *signals: float) -> str:
+        if benchmark:
+            return Left.benchmark
+        quality = msgspec.convert(dict(zip(SIGNALS, signals, strict=True)), Quality)
+        refused = topic != labels.Topic.coding and self.select.refuses(quality)
+        return Left.low_quality if refused else ""
+
+
+def _spoken(batch: pa.RecordBatch, voices: frozenset[Voice]) -> list[list[str]]:
+    """Of each document the texts of these voices."""
+    pairs = zip(column(batch, "texts"), column(batch, "voices"), strict=True)
+    return [[t for t, v in zip(texts, own, strict=True) if v in voices] for texts, own in pairs]

@@ -1,0 +1,84 @@
+"""Curation for a build: documents go through the plan on a runner, and duplicates are told when all are known.
+
+Promise: what comes back is a function of the documents, the plan and the key, whatever the runner and however the
+build pages. What is held in memory between pages are hashes; texts are gone with their page.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from licet.curate.batches import batches, column
+from licet.curate.dedupe import Election, Sketch
+from licet.curate.kernels import SIGNALS
+from licet.curate.plan import Plan
+from licet.curate.runners import Runner
+from licet.errors import BrokenError
+from licet.release.curation import Curated, Document, Left
+from licet.release.rows import Labels, Quality
+
+_SKETCH = Sketch.__struct_fields__
+
+
+class Pipeline:
+    """One build's curation. ``folder`` holds the signatures for as long as the build runs, under no name."""
+
+    def __init__(self, plan: Plan, runner: Runner, folder: Path | None = None) -> None:
+        self._plan, self._runner = plan, runner
+        self._election = Election(folder)
+        self._ordinals = array("q")
+
+    @property
+    def plan(self) -> str:
+        return self._plan.sha256()
+
+    def curate(self, documents: Sequence[Document]) -> Sequence[Curated]:
+        made = [one for batch in self._runner.run(self._plan, batches(documents)) for one in _curated(batch)]
+        if len(made) != len(documents):
+            raise BrokenError(f"`{len(documents)}` documents were curated, and `{len(made)}` came back")
+        return made
+
+    def enter(self, ordinal: int, curated: Curated) -> None:
+        assert isinstance(curated.sketch, Sketch)
+        self._election.enter(curated.sketch)
+        self._ordinals.append(ordinal)
+
+    def lost(self) -> Sequence[int]:
+        lost = self._election.outcome().lost
+        return [self._ordinals[number] for number in lost.nonzero()[0].tolist()]
+
+    def close(self) -> None:
+        """Forgets what was entered, and lets go of the engine."""
+        self._election.close()
+        self._runner.close()
+
+
+def _curated(batch: pa.RecordBatch) -> list[Curated]:
+    scores = [name for name in batch.schema.names if name.startswith("score_")]
+    names = ["texts", "replaced_kinds", "replaced_counts", "dropped", "split", "language", "topic"]
+    columns = {name: column(batch, name) for name in (*names, *SIGNALS, *_SKETCH, *scores)}
+    rows = ({name: values[n] for name, values in columns.items()} for n in range(batch.num_rows))
+    return [_one(row, scores) for row in rows]
+
+
+def _one(row: Mapping[str, Any], scores: Sequence[str]) -> Curated:
+    labels = Labels(
+        split=row["split"],
+        language=row["language"],
+        topic=row["topic"],
+        quality=Quality(**{signal: row[signal] for signal in SIGNALS}),
+        scores={name.removeprefix("score_"): row[name] for name in scores},
+    )
+    sketch: dict[str, Any] = {name: tuple(row[name]) if isinstance(row[name], list) else row[name] for name in _SKETCH}
+    return Curated(
+        texts=row["texts"],
+        replaced=dict(zip(row["replaced_kinds"], row["replaced_counts"], strict=True)),
+        dropped=Left(row["dropped"]) if row["dropped"] else None,
+        labels=labels,
+        sketch=Sketch(**sketch),
+    )

@@ -1,0 +1,114 @@
+"""Signals of quality: numbers computed once for each document; a rule that selects may change without them.
+
+Each is a signal of MassiveText (Rae et al. 2021, "Gopher", arXiv:2112.11446, appendix A.1.1, tables A1 and A2),
+measured within each turn and weighed by its size, so that an assistant which quotes what it was asked to mend does not
+look repetitive. The thresholds of `Select` are the paper's; its rules for the length of words and for stop words hold
+for English web pages and are not in the default rule, nor is any held against code, whose lines repeat by nature.
+
+Invariant: a signal depends on the document's own texts. A turn is read to ``words.CHUNK_BYTES_MAX`` bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from licet.curate.sketches import CHUNK_BYTES
+from licet.curate.words import CHUNK_BYTES_MAX, joined, shingles, words
+from licet.release.rows import Quality
+
+LINES_READ_MAX = 10_000
+_KEY = b"licet quality 1"
+_BULLET = ("-", "*", "•", "‣", "▪")
+
+
+def qualities(documents: Sequence[Sequence[str]]) -> list[Quality]:
+    """The signals of each document, given what people and the assistant said in it, turn by turn."""
+    turns = [turn for document in documents for turn in document]
+    counts, repeats, fives = _repetition([turn.encode("utf-8", "replace")[:CHUNK_BYTES_MAX] for turn in turns])
+    out, first = [], 0
+    for document in documents:
+        mine = slice(first, first + len(document))
+        out.append(_quality(document, sum(counts[mine]), sum(repeats[mine]), sum(fives[mine])))
+        first += len(document)
+    return out
+
+
+def _quality(turns: Sequence[str], count: int, repeats: int, fives: int) -> Quality:
+    lines = again = bullets = ellipses = symbols = letters = spaced = alphabetic = 0
+    for turn in turns:
+        own = [line for line in map(str.strip, turn[:CHUNK_BYTES_MAX].splitlines()[:LINES_READ_MAX]) if line]
+        lines += len(own)
+        again += len(own) - len(set(own))
+        bullets += sum(line.startswith(_BULLET) for line in own)
+        ellipses += sum(line.endswith(("...", "…")) for line in own)
+        symbols += turn.count("#") + turn.count("...") + turn.count("…")
+        whole = turn[:CHUNK_BYTES_MAX].split()
+        spaced += len(whole)
+        letters += sum(map(len, whole))
+        alphabetic += sum(word.isalpha() or any(map(str.isalpha, word)) for word in whole)
+    return Quality(
+        words=count,
+        word_letters=_share(letters, spaced),
+        symbols=_share(symbols, spaced),
+        alphabetic=_share(alphabetic, spaced) if spaced else 1.0,
+        bullets=_share(bullets, lines),
+        ellipses=_share(ellipses, lines),
+        repeated_lines=_share(again, lines),
+        repeated_fives=_share(repeats, fives),
+    )
+
+
+def _share(part: int, of: int) -> float:
+    """Rounded, so that no engine's arithmetic shows."""
+    return round(part / of, 4) if of else 0.0
+
+
+def _repetition(turns: Sequence[bytes]) -> tuple[list[int], list[int], list[int]]:
+    """Of each turn how many words it has, how many of its shingles were there before, and how many it has."""
+    counts: list[int] = []
+    repeats: list[int] = []
+    totals: list[int] = []
+    for chunk in _chunks(turns):
+        found = words(*joined(chunk), _KEY)
+        hashes, ends = shingles(found)
+        sizes = np.diff(ends, prepend=0)
+        owner = np.repeat(np.arange(len(chunk)), sizes)
+        order = np.lexsort((hashes, owner))
+        again = (np.diff(hashes[order]) == 0) & (np.diff(owner[order]) == 0)
+        counts += np.diff(found.ends, prepend=0).tolist()
+        repeats += np.bincount(owner[order][1:][again], minlength=len(chunk)).tolist()
+        totals += sizes.tolist()
+    return counts, repeats, totals
+
+
+def _chunks(turns: Sequence[bytes]) -> list[list[bytes]]:
+    out: list[list[bytes]] = []
+    size = CHUNK_BYTES
+    for turn in turns:
+        if size + len(turn) > CHUNK_BYTES or not out:
+            out.append([])
+            size = 0
+        out[-1].append(turn)
+        size += len(turn)
+    return out
+
+
+class Select(msgspec.Struct, frozen=True, kw_only=True):
+    """The rule that selects by signals, of documents with ``words_min`` words or more that are no code."""
+
+    words_min: int = 50  # Gopher's least
+    repeated_lines_max: float = 0.30  # table A1: duplicate line fraction
+    repeated_fives_max: float = 0.15  # table A1: duplicate 5-gram fraction
+    ellipses_max: float = 0.30  # A.1.1: lines that end with an ellipsis
+    symbols_max: float = 0.10  # A.1.1: symbol to word ratio
+
+    def refuses(self, quality: Quality) -> bool:
+        return quality.words >= self.words_min and (
+            quality.repeated_lines > self.repeated_lines_max
+            or quality.repeated_fives > self.repeated_fives_max
+            or quality.ellipses > self.ellipses_max
+            or quality.symbols > self.symbols_max
+        )

@@ -1,0 +1,169 @@
+"""Engines that run a plan: in this process, on Daft's native runner, on a Ray cluster.
+
+Promise of each: the batches come out in the order they went in, byte for byte what the plan gives for each alone, and
+no more than a few are under way at once, so that memory is bounded by batches and not by the release. A kernel is
+pure, so what a dying worker had begun is run again.
+
+What content meets on the way: in this process and under Daft it stays in this process's memory. Ray keeps what it
+passes on in an object store that may spill to disk; so a batch travels sealed (AES-256-GCM) both ways under a key of
+its own, which goes with the call and is never used again: what spills is noise.
+
+Engines report their use to their makers unless told otherwise: they are told before they are imported.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import secrets
+from collections import deque
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from itertools import islice
+from types import ModuleType
+from typing import Any, Protocol
+
+import pyarrow as pa
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from licet.curate.batches import whole
+from licet.curate.plan import Plan
+from licet.errors import BrokenError, BusyError, UsageError
+
+WINDOW_BATCHES_MAX = 16
+RETRIES_MAX = 3
+SILENT = {"DAFT_ANALYTICS_ENABLED": "0", "DO_NOT_TRACK": "1", "RAY_USAGE_STATS_ENABLED": "0"}
+_NONCE = bytes(12)  # each key seals one batch on its way there; the way back has another nonce
+_NONCE_BACK = b"\x01" + bytes(11)
+
+
+class Engine(StrEnum):
+    local = "local"
+    native = "native"
+    ray = "ray"
+
+
+class Runner(Protocol):
+    """Runs a plan."""
+
+    def run(self, plan: Plan, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """What the plan gives for each batch, in order."""
+
+    def close(self) -> None:
+        """Lets go of the engine."""
+
+
+def runner(engine: Engine, address: str = "") -> Runner:
+    """The runner of ``engine``; ``address`` is that of a Ray cluster, empty for one of this machine's own."""
+    match engine:
+        case Engine.local:
+            return Local()
+        case Engine.native:
+            return Native()
+        case Engine.ray:
+            return Ray(address)
+
+
+class Local:
+    """In this process, one batch after the other."""
+
+    def run(self, plan: Plan, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        return map(plan, batches)
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
+
+class Native:
+    """On Daft's native runner, a window of batches at a time, each a row of Arrow's stream format."""
+
+    def __init__(self) -> None:
+        self._daft = _imported("daft")
+        self._daft.set_runner_native()
+
+    def run(self, plan: Plan, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        daft = self._daft
+
+        @daft.func(return_dtype=daft.DataType.binary())  # type: ignore[untyped-decorator]  # daft is optional
+        def curated(batch: bytes) -> bytes:
+            return _written(plan(_read(batch)))
+
+        remaining = iter(batches)
+        while window := [_written(batch) for batch in islice(remaining, WINDOW_BATCHES_MAX)]:
+            frame = daft.from_pydict({"number": list(range(len(window))), "batch": window})
+            made = frame.select(frame["number"], curated(frame["batch"]).alias("batch")).to_pydict()
+            for _, batch in sorted(zip(made["number"], made["batch"], strict=True)):
+                yield _read(batch)
+
+    def close(self) -> None:
+        """Daft's threads serve whoever comes next."""
+
+
+class Ray:
+    """On a Ray cluster: a task a batch, tried again where its worker dies."""
+
+    def __init__(self, address: str = "") -> None:
+        self._ray = ray = _imported("ray")
+        self._own = not ray.is_initialized()
+        if self._own:
+            try:
+                ray.init(address or "local", include_dashboard=False, log_to_driver=False, logging_level="error")
+            except ConnectionError as error:
+                raise BusyError(f"no Ray cluster answers at `{address}`", "start it, or name another") from error
+        self._task = ray.remote(max_retries=RETRIES_MAX)(_curated)
+
+    def run(self, plan: Plan, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        ray, shared = self._ray, self._ray.put(plan)
+        under_way: deque[tuple[bytes, Any]] = deque()
+        for batch in batches:
+            if len(under_way) == WINDOW_BATCHES_MAX:
+                yield self._next(under_way)
+            key = secrets.token_bytes(32)
+            sealed = ray.put(AESGCM(key).encrypt(_NONCE, _written(batch), None))
+            under_way.append((key, self._task.remote(shared, sealed, key)))
+        while under_way:
+            yield self._next(under_way)
+
+    def _next(self, under_way: deque[tuple[bytes, Any]]) -> pa.RecordBatch:
+        key, reference = under_way.popleft()
+        ray = self._ray
+        try:
+            sealed = ray.get(reference)
+        except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError) as error:
+            raise BusyError(f"a worker died `{RETRIES_MAX + 1}` times over one batch", "build it again") from error
+        except ray.exceptions.RayTaskError as error:
+            # A worker's error may quote what it stumbled over, which is content.
+            raise BrokenError(f"a batch failed on the cluster: `{type(error.cause).__name__}`") from None
+        return _read(AESGCM(key).decrypt(_NONCE_BACK, sealed, None))
+
+    def close(self) -> None:
+        if self._own:
+            self._ray.shutdown()
+
+
+def _curated(plan: Plan, sealed: bytes, key: bytes) -> bytes:
+    """What a worker does with one batch."""
+    batch = _read(AESGCM(key).decrypt(_NONCE, sealed, None))
+    return AESGCM(key).encrypt(_NONCE_BACK, _written(plan(batch)), None)
+
+
+def _written(batch: pa.RecordBatch) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as stream:
+        stream.write_batch(batch)
+    return sink.getvalue().to_pybytes()
+
+
+def _read(data: bytes) -> pa.RecordBatch:
+    with pa.ipc.open_stream(data) as stream:
+        return whole(stream.read_all())
+
+
+def _imported(name: str) -> ModuleType:
+    os.environ.update(SILENT)
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise UsageError(
+            f"the engine `{name}` is not installed", "install the group `cluster`, or use `local`"
+        ) from error

@@ -1,0 +1,139 @@
+"""Words and shingles of many texts at once: numpy over the bytes of an Arrow buffer, no Python object for a word.
+
+A word is a run of ASCII letters and digits, case folded, and of bytes above ASCII; everything else parts words. Where
+a script writes no blanks (kana, CJK, Hangul: UTF-8 lead bytes E3 to ED) each character is a word. A shingle is five
+words in a row; a text of fewer words has one, over all of them.
+
+Invariants: the same bytes and key give the same hashes on any machine, whatever else is in the buffer; time grows
+with the bytes, and memory with some forty times ``CHUNK_BYTES_MAX`` and no more. Hashes are keyed: without the key
+nobody can ask whether a text is among them.
+
+Hash of a word: the sum of a keyed value per byte times an odd power of its place, modulo 2**64, which lets one pass
+over the buffer serve every word; then the finaliser of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from licet.errors import UsageError
+
+SHINGLE_WORDS = 5
+CHUNK_BYTES_MAX = 4 * 2**20
+Hashes: TypeAlias = NDArray[np.uint64]
+Offsets: TypeAlias = NDArray[np.int64]
+
+_PLACE = 0x9E3779B97F4A7C15  # odd, so that it has an inverse modulo 2**64
+_PLACE_INVERSE = pow(_PLACE, -1, 2**64)
+_LEAD_FIRST, _LEAD_LAST = 0xE3, 0xED
+
+
+def _lower() -> NDArray[np.uint8]:
+    """Each byte as a word holds it; 0 for the bytes between words."""
+    table = np.zeros(256, np.uint8)
+    table[0x80:] = np.arange(0x80, 0x100)
+    for byte in b"abcdefghijklmnopqrstuvwxyz0123456789":
+        table[byte] = table[ord(chr(byte).upper())] = byte
+    return table
+
+
+_LOWER = _lower()
+
+
+class Words:
+    """The hashes of the words of some texts, one after the other: those of text ``i`` lie at ``ends[i-1]:ends[i]``."""
+
+    __slots__ = ("ends", "hashes")
+
+    def __init__(self, hashes: Hashes, ends: Offsets) -> None:
+        self.hashes, self.ends = hashes, ends
+
+    def __repr__(self) -> str:
+        return f"Words({len(self.hashes)} of {len(self.ends)} texts)"
+
+
+def words(data: NDArray[np.uint8], ends: Offsets, key: bytes) -> Words:
+    """The words of the texts that lie in ``data`` one after the other, text ``i`` at ``ends[i-1]:ends[i]``."""
+    if len(data) > CHUNK_BYTES_MAX:
+        raise UsageError(f"`{len(data)}` bytes in one chunk, more than `{CHUNK_BYTES_MAX}`", "pass fewer texts at once")
+    lowered = _LOWER[data]
+    inside = lowered != 0
+    starts = inside.copy()
+    starts[1:] &= ~inside[:-1]
+    firsts = ends[:-1][ends[:-1] < len(data)]
+    starts[firsts] = inside[firsts]
+    starts |= (data >= _LEAD_FIRST) & (data <= _LEAD_LAST)
+    places = np.flatnonzero(starts)
+    if not len(places):
+        return Words(np.empty(0, np.uint64), np.zeros(len(ends), np.int64))
+    powers, inverses = _powers(_rounded(len(data)))
+    # What lies between words counts nothing, so that a word may be summed up to the start of the next.
+    sums = np.add.reduceat(_values(key)[lowered] * powers[: len(data)], places)
+    return Words(_mixed(sums * inverses[places]), np.searchsorted(places, ends).astype(np.int64))
+
+
+def shingles(found: Words, size: int = SHINGLE_WORDS) -> tuple[Hashes, Offsets]:
+    """The shingles of each text, repeats and all, with where those of each end; none for a text without a word."""
+    hashes, ends = found.hashes, found.ends
+    counts = np.diff(ends, prepend=0)
+    total = len(hashes)
+    out = np.zeros(total, np.uint64)
+    factors = _factors(size)
+    whole = max(total - size + 1, 0)
+    for k in range(size):
+        out[:whole] += hashes[k : k + whole] * factors[k]
+    chosen = np.arange(total) + size <= np.repeat(ends, counts)
+    for count in range(1, size):  # the short texts
+        at = (ends - counts)[counts == count]
+        out[at] = sum((hashes[at + k] * factors[k] for k in range(count)), np.zeros(len(at), np.uint64))
+        chosen[at] = True
+    per_text = np.where(counts >= size, counts - size + 1, np.minimum(counts, 1))
+    return _mixed(out[chosen]), np.cumsum(per_text)
+
+
+def joined(texts: Sequence[bytes]) -> tuple[NDArray[np.uint8], Offsets]:
+    """``texts`` as `words` takes them."""
+    return np.frombuffer(b"".join(texts), np.uint8), np.cumsum([len(text) for text in texts], dtype=np.int64)
+
+
+def _mixed(hashes: Hashes) -> Hashes:
+    hashes = (hashes ^ (hashes >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    hashes = (hashes ^ (hashes >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return hashes ^ (hashes >> np.uint64(31))
+
+
+@lru_cache(maxsize=8)
+def _values(key: bytes) -> Hashes:
+    """A value for each byte, 0 for the byte that stands between words."""
+    drawn = b"".join(blake2b(bytes([n]), key=key, person=b"licet word 1", digest_size=64).digest() for n in range(32))
+    values = np.frombuffer(drawn, "<u8").astype(np.uint64)
+    values[0] = 0
+    return values
+
+
+@lru_cache(maxsize=8)
+def _factors(size: int) -> Hashes:
+    drawn = blake2b(bytes([size]), person=b"licet shingle 1", digest_size=64).digest()
+    numbers = [int.from_bytes(drawn[8 * (k % 8) : 8 * (k % 8) + 8], "little") + 2 * k for k in range(size)]
+    return np.array([number % 2**64 | 1 for number in numbers], np.uint64)
+
+
+def _rounded(count: int) -> int:
+    return max(1 << (count - 1).bit_length(), 1 << 16)
+
+
+@lru_cache(maxsize=8)
+def _powers(count: int) -> tuple[Hashes, Hashes]:
+    """The powers of the place and of its inverse, ``count`` of each; `_rounded` keeps the sizes few."""
+    with np.errstate(over="ignore"):
+        steps: list[Any] = [np.full(count, base, np.uint64) for base in (_PLACE, _PLACE_INVERSE)]
+        for step in steps:
+            step[0] = 1
+            np.multiply.accumulate(step, out=step)
+    return steps[0], steps[1]

@@ -1,0 +1,66 @@
+"""Documents for the tests of curation: made of drawn words, with copies of them that are exact, alike or not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from random import Random
+
+from licet.curate import deidentify
+from licet.policy.state import Kind
+from licet.release.curation import Document, Voice
+
+KEY = bytes(range(32))
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_RANDOM = Random(7)
+VOCABULARY = ["".join(_RANDOM.choices(_LETTERS, k=_RANDOM.randint(2, 9))) for _ in range(20_000)]
+
+
+class Cleaner:
+    """The structured layer, as a release uses it."""
+
+    rules = "licet-rules"
+    sha256 = "a" * 64
+
+    def clean(self, texts: Sequence[str], key: bytes) -> tuple[Sequence[str], Mapping[str, int]]:
+        cleaned = deidentify.deidentify(texts, key)
+        return cleaned.texts, {kind.value: count for kind, count in cleaned.counts.items()}
+
+
+def prose(draw: Random, words: int) -> str:
+    return " ".join(draw.choices(VOCABULARY, k=words))
+
+
+def edited(draw: Random, text: str, changes: int) -> str:
+    """``text`` with that many of its words replaced."""
+    words = text.split(" ")
+    for at in draw.sample(range(len(words)), changes):
+        words[at] = draw.choice(VOCABULARY)
+    return " ".join(words)
+
+
+def jaccard(one: str, other: str, size: int = 5) -> float:
+    """The true Jaccard similarity of two texts' shingles: the slow way, from the definition."""
+
+    def shingles(text: str) -> set[tuple[str, ...]]:
+        words = text.lower().split()
+        return {tuple(words[n : n + size]) for n in range(len(words) - size + 1)}
+
+    left, right = shingles(one), shingles(other)
+    return len(left & right) / len(left | right)
+
+
+def chat(name: str, *texts: str, account: str = "ana", kind: Kind = Kind.chat) -> Document:
+    """What a person and the assistant said in turn."""
+    voices = tuple((Voice.user, Voice.assistant)[n % 2] for n in range(len(texts)))
+    return said(name, *zip(voices, texts, strict=True), account=account, kind=kind)
+
+
+def said(name: str, *turns: tuple[Voice, str], account: str = "ana", kind: Kind = Kind.chat) -> Document:
+    return Document(
+        account=account.encode().ljust(16, b"\0"),
+        name=name.encode(),
+        kind=kind,
+        key=KEY,
+        voices=tuple(voice for voice, _ in turns),
+        texts=tuple(text for _, text in turns),
+    )
