@@ -327,12 +327,13 @@ def test_the_schema_accepts_the_presets_as_files_and_as_documents(name: str) -> 
     assert list(VALIDATOR.iter_errors(preset(name).document())) == []
 
 
-@pytest.mark.parametrize(("right", "wrong", "line", "key", "told", "mend"), MISTAKES)
+SEEN_BY_A_SCHEMA = [mistake for mistake in MISTAKES if not any(beyond in mistake[4] for beyond in BEYOND_A_SCHEMA)]
+
+
+@pytest.mark.parametrize(("right", "wrong", "line", "key", "told", "mend"), SEEN_BY_A_SCHEMA)
 def test_the_schema_rejects_what_the_file_rejects(
     right: str, wrong: str, line: int, key: str, told: str, mend: str
 ) -> None:
-    if any(beyond in told for beyond in BEYOND_A_SCHEMA):
-        pytest.skip("no schema can see it")
     errors = list(VALIDATOR.iter_errors(as_an_editor_reads_it(test_file.ARTICLE.replace(right, wrong))))
     assert errors, told
     places = {".".join(map(str, error.absolute_path)) for error in errors}

@@ -196,6 +196,14 @@ class Call(msgspec.Struct, Generic[Result], frozen=True, kw_only=True):
     key: str = ""
 
 
+class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
+    """A call that the assistant asked for; ``arguments`` is JSON text."""
+
+    id: str
+    name: str
+    arguments: str
+
+
 class Turn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A turn for `say_all`. With ``conversation`` and ``id`` of the host's own it is said once, however often sent."""
 
@@ -204,6 +212,10 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     id: str | None = None
     role: str = "user"
     text: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
+    tool_name: str = ""
+    attachments: tuple[str, ...] = ()
     title: str = ""
     origin: str | None = None
     surface: str = "app"

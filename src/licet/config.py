@@ -9,14 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 import msgspec
 
 from licet.errors import UsageError
 
-_TESTS = ("LICET_TEST_", "LICET_BENCH_", "LICET_HISTORIES", "LICET_CRASH_STATES", "LICET_INTERLEAVINGS", "LICET_RACES")
+_TESTS = (
+    "LICET_TEST_", "LICET_BENCH_", "LICET_HISTORIES", "LICET_CRASH_STATES", "LICET_INTERLEAVINGS", "LICET_KILLS",
+    "LICET_RACES",
+)  # fmt: skip
 LOG_NAME = "licet.localhost/log"
+_Section = TypeVar("_Section")
 
 
 class Web(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +67,75 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
     unknown_requests_per_minute: int = 120
 
 
+class Curate(msgspec.Struct, frozen=True, kw_only=True):
+    """How a release is curated. Every variable begins with ``LICET_CURATE__``.
+
+    ``runner`` (`LICET_CURATE__RUNNER`, default ``local``): ``local`` (in the process of the build), ``native`` (Daft) or
+    ``ray``; the release is the same on each. Whoever sets ``ray`` has content computed on the machines of that cluster.
+
+    ``ray_address`` (`.._RAY_ADDRESS`, default none): the Ray cluster to use; without one Ray starts on this machine.
+
+    ``benchmarks_file`` (`.._BENCHMARKS_FILE`, default none): questions of benchmarks, one a line; what holds one is left
+    out. Whoever writes the file decides what else is.
+    """
+
+    runner: str = "local"
+    ray_address: str | None = None
+    benchmarks_file: Path | None = None
+
+
+class Keys(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the epoch keys are, above everything that is sealed. Every variable begins with ``LICET_KEYS__``.
+
+    ``provider`` (`LICET_KEYS__PROVIDER`, default ``file``): ``file`` (the folder ``keys`` of the data folder), ``bao``
+    (OpenBao's transit engine) or ``pkcs11`` (a token). Another provider does not have the keys of the one before.
+
+    ``backup_days`` (`.._BACKUP_DAYS`, default 7): how many days copies of the database are kept. A retired epoch is
+    destroyed after as many: what was erased is out of reach of a copy no sooner, and a copy that is older opens nothing.
+
+    ``address``, ``token_file``, ``ca_file`` (`.._ADDRESS`, ..): of OpenBao: an https URL, a file with its token, and the
+    authority that signed its certificate. Whoever reads the token opens, with a copy of the database, what is not erased.
+
+    ``mount`` (`.._MOUNT`, default ``transit``): where the transit engine is.
+
+    ``name`` (`.._NAME`, default ``licet``): what the epoch keys are called there, or in the token, before their number.
+
+    ``module``, ``token``, ``pin_file`` (`.._MODULE`, ..): of a token: the PKCS#11 library, the token's label, and a file
+    with the user's pin. The library runs in our process: whoever sets it can do anything.
+    """
+
+    provider: str = "file"
+    backup_days: int = 7
+    address: str | None = None
+    token_file: Path | None = None
+    ca_file: Path | None = None
+    mount: str = "transit"
+    name: str = "licet"
+    module: Path | None = None
+    token: str | None = None
+    pin_file: Path | None = None
+
+
+class Cold(msgspec.Struct, frozen=True, kw_only=True):
+    """Where sealed content lies that `licet vault cool` moved out of the database. Variables begin with ``LICET_COLD__``.
+
+    ``url`` (`LICET_COLD__URL`, default none: the folder ``cold`` of the data folder): a bucket and a folder in it, as in
+    ``s3://bucket/licet``, which belongs to this installation alone. Whoever can delete there loses content for good;
+    whoever reads there reads sealed bytes.
+
+    ``endpoint``, ``region`` (`.._ENDPOINT`, ..): of an S3 that is not the default one: its URL, and its region.
+
+    ``access_key_id``, ``secret_access_key_file`` (`.._ACCESS_KEY_ID`, ..): the key, and a file with its secret.
+    Whoever reads the file can delete what is there.
+    """
+
+    url: str | None = None
+    endpoint: str | None = None
+    region: str | None = None
+    access_key_id: str | None = None
+    secret_access_key_file: Path | None = None
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Where an installation keeps what.
 
@@ -76,13 +149,27 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     without its scheme, where they are published if they are. A year's log keeps its name. Whoever sets it can begin
     a log that nobody watches.
 
+    ``restrictions`` (`LICET_RESTRICTIONS`, default ``restrictions`` in the data folder): the folder of the restriction
+    journal, outside the database and its backups; every process that writes needs the same one, best on another disk.
+    Whoever can write it can have things taken back after a restore; whoever deletes it stops the installation.
+
     ``web`` (`LICET_WEB__..`): see `Web`.
+
+    ``key_chain`` (`LICET_KEYS__..`): see `Keys`.
+
+    ``curate`` (`LICET_CURATE__..`): see `Curate`.
+
+    ``cold`` (`LICET_COLD__..`): see `Cold`.
     """
 
     data: Path = Path("licet-data")
     database_url: str | None = None
     log_name: str = LOG_NAME
+    restrictions: Path | None = None
     web: Web = Web()
+    curate: Curate = Curate()
+    key_chain: Keys = Keys()
+    cold: Cold = Cold()
 
     @property
     def keys(self) -> Path:
@@ -92,11 +179,27 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     def releases(self) -> Path:
         return self.data / "releases"
 
+    @property
+    def journal(self) -> Path:
+        return self.restrictions or self.data / "restrictions"
+
     @classmethod
     def of(cls, environment: Mapping[str, str], data: Path | None = None) -> Config:
         """Reads the environment; ``data`` given on the command line comes first, an empty value counts as absent."""
         web = {f"LICET_WEB__{field.upper()}": field for field in Web.__struct_fields__}
-        known = {"LICET_DATA", "LICET_DATABASE_URL", "LICET_LOG_NAME", *web}
+        keys = {f"LICET_KEYS__{field.upper()}": field for field in Keys.__struct_fields__}
+        cold = {f"LICET_COLD__{field.upper()}": field for field in Cold.__struct_fields__}
+        curate = {f"LICET_CURATE__{field.upper()}": field for field in Curate.__struct_fields__}
+        known = {
+            "LICET_DATA",
+            "LICET_DATABASE_URL",
+            "LICET_LOG_NAME",
+            "LICET_RESTRICTIONS",
+            *keys,
+            *web,
+            *curate,
+            *cold,
+        }
         for name in sorted(environment):
             if name.startswith("LICET_") and name not in known and not name.startswith(_TESTS):
                 raise UsageError(f"unknown setting `{name}`", f"settings are {', '.join(sorted(known))}")
@@ -104,13 +207,23 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             data=data or Path(environment.get("LICET_DATA") or "licet-data"),
             database_url=environment.get("LICET_DATABASE_URL") or None,
             log_name=environment.get("LICET_LOG_NAME") or LOG_NAME,
+            restrictions=Path(environment["LICET_RESTRICTIONS"]) if environment.get("LICET_RESTRICTIONS") else None,
+            key_chain=_section(
+                Keys, {name: (field, environment[name]) for name, field in keys.items() if environment.get(name)}
+            ),
             web=_section(
                 Web, {name: (field, environment[name]) for name, field in web.items() if environment.get(name)}
+            ),
+            cold=_section(
+                Cold, {name: (field, environment[name]) for name, field in cold.items() if environment.get(name)}
+            ),
+            curate=_section(
+                Curate, {name: (field, environment[name]) for name, field in curate.items() if environment.get(name)}
             ),
         )
 
 
-def _section(of: type[Web], given: Mapping[str, tuple[str, str]]) -> Web:
+def _section(of: type[_Section], given: Mapping[str, tuple[str, str]]) -> _Section:
     """A section from its variables; UsageError names the variable whose value does not fit."""
     types = get_type_hints(of)
     values: dict[str, Any] = {}

@@ -24,7 +24,7 @@ from rich.progress import MofNCompleteColumn, TextColumn
 
 from licet import demo as town
 from licet import doctor, service
-from licet.cli import proof
+from licet.cli import backup, cold, erasure, handles, keys, proof, witness
 from licet.cli.shell import at_option as _at
 from licet.cli.shell import data_option as _data
 from licet.cli.shell import json_option as _as_json
@@ -692,7 +692,12 @@ def completion(shell: str) -> None:
     click.echo(found(main, {}, "licet", "_LICET_COMPLETE").source())
 
 
-for _command in (proof.ledger, proof.receipt, proof.verify):
+main.add_command(handles.handles)
+main.add_command(cold.vault)
+for _command in (
+    backup.backup, backup.restore, erasure.erase, erasure.recall, keys.keys, proof.ledger, proof.receipt,
+    proof.verify, witness.witness,
+):  # fmt: skip
     main.add_command(_command)
 
 

@@ -8,18 +8,23 @@ from threading import Event
 import click
 
 from licet.cli.shell import at_option, data_option, json_option, opened, show
+from licet.cli.witness import serve
 from licet.errors import UsageError
+from licet.ledger.served import ServedFolder
 from licet.policy.period import written
-from licet.service import proving
+from licet.service import handles, papers, proving, pruning
 
-EXIT_NO = 1
+EXIT_NO, EXIT_CHANGES = 1, 2
+KINDS = ("release", "log", "receipt", "proof", "certificate")
 
 
 @click.command()
 @click.argument("account")
 @click.option("--choice", "number", type=click.IntRange(min=1), help="Only this one: 1 is the first.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Write it to a file; as a page where the name ends in .html."
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Write it to a file: as a page where the name ends in .html, all of them to check offline where in .zip.",
 )
 @data_option
 @at_option
@@ -28,14 +33,18 @@ def receipt(account: str, number: int | None, out: Path | None, data: Path | Non
 
     \b
     Example:  licet receipt ana --choice 1 --out receipt.json
+              licet receipt ana --out receipts.zip
     """
     with opened(data, at) as here:
-        issued = proving.receipts(here, proving.account_named(here, account))
+        holder = proving.account_named(here, account)
+        issued = proving.receipts(here, holder)
         if number is not None and number > len(issued):
             raise UsageError(f"the account has made `{len(issued)}` choices", "name one of them: --choice N")
         chosen = issued if number is None else issued[number - 1 : number]
         if out is None:
             show([one.payload for one in chosen], True, str)
+        elif out.suffix == ".zip" and number is None and issued:
+            out.write_bytes(papers.archive(here, holder))
         elif len(chosen) != 1:
             raise UsageError(f"a file takes one receipt, and the account has `{len(issued)}`", "name one: --choice N")
         else:
@@ -44,21 +53,52 @@ def receipt(account: str, number: int | None, out: Path | None, data: Path | Non
 
 
 @click.command()
-@click.argument("path", type=click.Path(path_type=Path, exists=True))
+@click.argument("what", nargs=-1, required=True, metavar="[release|log|receipt|proof] PATH")
 @click.option("--key", "keys", multiple=True, help="A log's public key, the only thing that is believed.")
 @click.option("--entry", type=click.Path(path_type=Path, exists=True), help="With a proof: the entry's bytes.")
 @click.option("--log", type=click.Path(path_type=Path, exists=True), help="With a release: the log that tells of it.")
+@click.option(
+    "--policy", type=click.Path(path_type=Path, exists=True), help="Which witnesses must have cosigned (a tlog-policy)."
+)
+@click.option(
+    "--conversation", help="With a release: is this handle (or, with its salt, this conversation's id) in it?"
+)
+@click.option("--salt", help="In hex: opens why a conversation was left out, and shows that the handle is one's own.")
+@click.option("--proof", type=click.Path(path_type=Path, exists=True), help="A conversation's proof, printed before.")
 @json_option
-def verify(path: Path, keys: tuple[str, ...], entry: Path | None, log: Path | None, as_json: bool) -> int:
+def verify(
+    what: tuple[str, ...], keys: tuple[str, ...], entry: Path | None, log: Path | None, policy: Path | None,
+    conversation: str | None, salt: str | None, proof: Path | None, as_json: bool,
+) -> int:  # fmt: skip
     """Holds a log, a published folder, a receipt, a proof or a release to its promises; exits 1 on a contradiction.
 
     \b
     Example:  licet verify receipt.json --key "$(licet ledger key)"
+              licet verify release FOLDER --log PUBLISHED --key VKEY
+              licet verify release FOLDER --conversation HANDLE --salt HEX
     """
-    seen = proving.verify(path, keys, entry=entry, log=log)
+    path = _named(what)
+    if conversation is not None:
+        sought = handles.seek(path, conversation, salt, proof)
+        show(sought if sought.broken else sought.proof, as_json, lambda: sought.text)
+        return EXIT_NO if sought.broken else 0
+    quorum = policy.read_bytes() if policy is not None else None
+    seen = proving.verify(path, keys, entry=entry, log=log, quorum=quorum)
     broken = [f"contradiction: {place}: broken promise: {promise}" for place, promise in seen.broken]
     show(seen, as_json, lambda: "\n".join(broken or [f"ok: {what}" for what in seen.checked]))
     return EXIT_NO if broken else 0
+
+
+def _named(words: tuple[str, ...]) -> Path:
+    """The path; a word before it says to the reader what it is, and the path itself says it to us."""
+    if len(words) > 2 or (len(words) == 2 and words[0] not in KINDS):
+        raise UsageError(
+            "one thing is verified at a time", f"name its path, after one of {', '.join(KINDS)} if you like"
+        )
+    path = Path(words[-1])
+    if not path.exists():
+        raise UsageError(f"`{path}` does not exist", "name a folder or a file")
+    return path
 
 
 @click.group()
@@ -101,14 +141,74 @@ def ledger_append(follow: bool, data: Path | None, at: str | None) -> None:
 @data_option
 @json_option
 def ledger_publish(folder: Path, data: Path | None, as_json: bool) -> None:
-    """Copies the log, its keys, the policies and the verifier to FOLDER, for any web server to serve.
+    """Copies the log, its keys, the policies, the notices and the verifier to FOLDER, for any web server to serve.
+
+    The witnesses of `witnesses.txt`, if there are any, are asked to cosign first.
 
     \b
     Example:  licet ledger publish /srv/www/log
     """
     with opened(data) as here:
         copied = proving.publish(here, folder)
-        show(copied, as_json, lambda: f"{copied.files:,} new files; entries by year: {copied.sizes}")
+        told = [f"{copied.files:,} new files; entries by year: {copied.sizes}"]
+        told += [f"not cosigned by {name} ({year}): {why}" for year, name, why in copied.missing]
+        show(copied, as_json, lambda: "\n".join(told))
+
+
+@ledger.command("witness")
+@data_option
+@json_option
+def ledger_witness(data: Path | None, as_json: bool) -> int:
+    """Asks the witnesses that `witnesses.txt` names to cosign; exits 1 where too few did for its quorum.
+
+    \b
+    Example:  licet ledger witness
+    """
+    with opened(data) as here:
+        gathered = proving.cosign(here)
+        lines = [f"{one.origin}, {one.size:,} entries: cosigned by {', '.join(one.cosigned) or 'nobody'}"
+                 for one in gathered]  # fmt: skip
+        lines += [f"not by {name}: {why}" for one in gathered for name, why in one.missing]
+        show(gathered, as_json, lambda: "\n".join(lines))
+        return 0 if all(one.met for one in gathered) else EXIT_NO
+
+
+@ledger.command("serve")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8401, show_default=True, type=click.IntRange(0, 65535))
+def ledger_serve(folder: Path, host: str, port: int) -> None:
+    """Serves what `licet ledger publish` wrote to FOLDER, as static files.
+
+    \b
+    Example:  licet ledger serve /srv/www/log
+    """
+    serve(ServedFolder(folder), host, port)
+
+
+@ledger.command("prune")
+@click.option("--apply", is_flag=True, help="Take it away; without it, only say what would go.")
+@data_option
+@at_option
+@json_option
+def ledger_prune(apply: bool, data: Path | None, at: str | None, as_json: bool) -> int:
+    """Which years of the log its published retention (`retention.txt`) lets go, and why the others stay.
+
+    Exits 2 where a year may go; with --apply it takes that away, and partial tiles that full ones have overtaken.
+
+    \b
+    Example:  licet ledger prune --apply
+    """
+    with opened(data, at) as here:
+        if apply:
+            gone = pruning.prune(here)
+            told = f"gone: {', '.join(map(str, gone.years)) or 'no year'}; {gone.tiles:,} overtaken partial tiles"
+            show(gone, as_json, lambda: told)
+            return 0
+        seen = pruning.plan(here)
+        lines = [f"{one.year}: {one.entries:,} entries: {'; '.join(one.kept_because) or 'may go'}" for one in seen]
+        show(seen, as_json, lambda: "\n".join(lines))
+        return EXIT_CHANGES if any(not one.kept_because for one in seen) else 0
 
 
 @ledger.command("status")

@@ -19,6 +19,7 @@ from licet import service
 from licet.config import Config
 from licet.errors import UsageError
 from licet.policy.period import instant, written
+from licet.service.hardening import harden
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
 data_option = click.option(
@@ -37,6 +38,7 @@ def show(value: object, as_json: bool, text: Callable[[], str]) -> None:
 @contextmanager
 def opened(data: Path | None, at: str | None = None, *, make: bool = False) -> Iterator[service.Installation]:
     """The installation, on the system's clock, or on the simulated one that its folder was made with."""
+    harden()
     config = Config.of(os.environ, data)
     if not make and not config.data.is_dir():
         raise UsageError(

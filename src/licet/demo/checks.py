@@ -9,9 +9,12 @@ from uuid import UUID
 from licet import service
 from licet.demo.people import Person, Town
 from licet.demo.stage import Promise
+from licet.ledger import verifier
 from licet.policy.decide import IMPROVE, SAFETY, Gate
 from licet.policy.state import Standing
 from licet.release.build import Built
+from licet.release.curation import Left
+from licet.service import proving
 from licet.store.connect import transaction
 from licet.vault import view
 from licet.vault.commands import Outcome, Say
@@ -34,6 +37,7 @@ def check_all(
         _gates(here, town),
         _erased_is_gone(here),
         _twice_is_once(here, town),
+        _decided_again(here, built),
         _sealed_everywhere(here, planted),
     ]
 
@@ -80,9 +84,14 @@ def _release(here: service.Installation, town: Town, built: Built) -> Promise:
     counts, name = built.manifest.counts, built.manifest.name
     found = service.verify_release(here, name)
     expected = town.expected[name]
-    text = f"release {name} holds exactly what might be used, and is what was sealed"
-    seen = f"{counts.included:,} turns in, {expected:,} permitted by the rule, {len(found)} contradictions"
-    return Promise(text=text, kept=counts.included == expected > 0 and not found, seen=seen)
+    curated = sum(counts.dropped.get(why.value, 0) for why in Left)
+    text = f"release {name} holds exactly what might be used and is worth it, and is what was sealed"
+    seen = (
+        f"{counts.included:,} turns in and {curated:,} left out as duplicates and the like, {expected:,} permitted by the"
+        f" rule, {len(found)} contradictions"
+    )
+    kept = counts.included + curated == expected > 0 < counts.included and not found
+    return Promise(text=text, kept=kept, seen=seen)
 
 
 def _withdrawn(here: service.Installation, left: Person, copy: Path) -> Promise:
@@ -145,6 +154,20 @@ def _twice_is_once(here: service.Installation, town: Town) -> Promise:
     answer = service.tell(here, [again])[0]
     kept = answer.outcome is Outcome.duplicate and answer.turn == number
     return Promise(text="a turn told twice is kept once", kept=kept, seen=answer.outcome.value)
+
+
+def _decided_again(here: service.Installation, built: Sequence[Built]) -> Promise:
+    """Strangers, with the log and no content, come to the same decision on every row."""
+    proving.append(here)
+    rows, broken = 0, 0
+    for one in built:
+        year = one.manifest.built_at.year
+        log = verifier.FolderFiles(proving.place(here).folder / str(year))
+        trusted = verifier.trust(proving.key(here, year).vkey)
+        report = verifier.check_release(verifier.FolderFiles(one.folder), trusted, log)
+        rows, broken = rows + report.size, broken + len(report.findings)
+    text = "strangers decide every row again, from the log and without content"
+    return Promise(text=text, kept=broken == 0 < rows, seen=f"{rows:,} rows of {len(built)} releases, {broken} broken")
 
 
 def _sealed_everywhere(here: service.Installation, planted: str) -> Promise:

@@ -91,7 +91,7 @@ def stand(here: service.Installation, key: bytes) -> tuple[Litestar, list[tuple[
         token = tokens.signed(key, role.name, here.config.web.token_audience, service.utc_now().timestamp())
         return Redirect(f"/enter?token={token}&to={quote(role.to, safe='/')}")
 
-    app = create_app(here, here.config.web)
+    app = create_app(here, here.config.web, sequencer=True)
     app.register(sign_in_as)
     links = [(f"/as/{role.word}", role.what) for role in people.values()]
     return app, [*links, ("/as/privacy-officer", "the privacy officer")]

@@ -165,6 +165,7 @@ class Import:
         self._there: dict[str, UUID] = {}
         self._named: set[UUID] = set()
         self._seen_at: dict[bytes, datetime] = {}
+        self._last_named: tuple[str | None, bytes] = (None, b"")
         with transaction(pool) as tx:
             self._host_key = keyring.host_key(tx)
         for choice in {(c.host, c.at, c.allow): c for c in reversed(list(choices))}.values():
@@ -198,7 +199,7 @@ class Import:
         if max(names, len(host)) > HOST_ID_CHARACTERS_MAX:
             self._break(Broken(place=turn.place, message=f"an id in it is over {HOST_ID_CHARACTERS_MAX} characters"))
             return
-        conversation = host_hmac(self._host_key, "conversation", turn.host_conversation)
+        conversation = self._named_conversation(turn.host_conversation)
         # A turn without a time of its own was said with, or after, the one before it.
         at = turn.at or self._seen_at.get(conversation) or self._assume_at
         if host not in self._recorded and self._default is None:
@@ -212,6 +213,12 @@ class Import:
         else:
             self._seen_at[conversation] = at
             self._put(host, at, conversation, turn)
+
+    def _named_conversation(self, host: str) -> bytes:
+        """Its HMAC; turns of one conversation mostly follow one another."""
+        if self._last_named[0] != host:
+            self._last_named = (host, host_hmac(self._host_key, "conversation", host))
+        return self._last_named[1]
 
     def _put(self, host: str, at: datetime, conversation: bytes, turn: ReadTurn) -> None:
         name = host_hmac(self._host_key, "turn", turn.host_conversation, turn.host_turn)
@@ -358,7 +365,7 @@ class Import:
                 account=account_id, at=opened_at, host=host_hmac(self._host_key, "account", host),
                 plan=recorded.plan, age=recorded.age,
             )  # fmt: skip
-        dead = self._dead(world, waiting, choices)
+        dead = self._dead(world, waiting, choices) if self._may_be_due(waiting[0].at) else set[int]()
         for event in waiting:
             if event.offset < 0:
                 yield self._choose(account_id, choices[event.number])
@@ -388,6 +395,15 @@ class Import:
             if row.host_hmac is not None:
                 world.conversations[row.host_hmac.hex()] = Owned("", row.state, [])
         return world
+
+    def _may_be_due(self, first: datetime) -> bool:
+        """Whether a turn said at ``first`` or later could be due by now, under any version.
+
+        A turn's date is one of these periods after it was said or after something later, so where none of them has
+        run out since the first, the fold that looks for what is due need not be made.
+        """
+        keeps = [version.keep for version in self._policies.versions]
+        return any(p.after(first) <= self._now for k in keeps for p in (k.opted_in, k.opted_out, k.incognito))
 
     def _dead(self, world: World, waiting: Sequence[_Waiting], choices: Sequence[RecordedChoice]) -> set[int]:
         """The numbers of the turns that would have been erased by now, by the same fold, without their content."""

@@ -18,6 +18,7 @@ from licet.release.registry import Release
 from licet.service.installation import Installation, policies
 from licet.store.connect import Transaction, transaction
 from licet.vault import tables, view
+from licet.vault.cold import SIZE
 from licet.vault.ids import Prefix, host_hmac, parse, parse_turn, shown, shown_turn
 
 
@@ -270,7 +271,7 @@ def status(here: Installation) -> Status:
             standings=dict(standings.most_common()),
             conversations=_count(tx, "SELECT count(*) FROM conversations"),
             turns_kept=_count(tx, _KEPT),
-            bytes_kept=_count(tx, "SELECT coalesce(sum(octet_length(sealed)), 0) FROM bodies"),
+            bytes_kept=_count(tx, f"SELECT coalesce(sum({SIZE}), 0) FROM bodies b"),
             expires=_expires(tx, at),
             overdue=_count(
                 tx,
@@ -320,7 +321,7 @@ def forecast(here: Installation, *, months: int = 63) -> Forecast:
     moments = [at + timedelta(days=round(30.4375 * month)) for month in range(months + 1)]
     with transaction(here.pool) as tx:
         rows = tx.execute(
-            """SELECT s.keep_until, sum(octet_length(b.sealed)), bool_or(s.keep_until > s.last_at + interval '1 year')
+            f"""SELECT s.keep_until, sum({SIZE}), bool_or(s.keep_until > s.last_at + interval '1 year')
                  FROM bodies b JOIN segments s USING (account_id, conversation_id, segment)
                 GROUP BY s.keep_until"""
         ).fetchall()

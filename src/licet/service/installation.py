@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 
 import msgspec
@@ -11,11 +11,14 @@ import msgspec
 from licet.config import Config
 from licet.errors import RefusedError
 from licet.policy.file import Policies
+from licet.service.objects import objects
+from licet.service.provider import provider
 from licet.store import migrate, migrations, pending
 from licet.store.connect import Pool, database, transaction
+from licet.vault import fence, restricting
 from licet.vault import policies as versions
 from licet.vault.keyring import Keyring
-from licet.vault.keys import FileProvider
+from licet.vault.restrictions import Journal
 
 Clock = Callable[[], datetime]
 
@@ -35,11 +38,14 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def installation(config: Config, clock: Clock = utc_now, *, upgrade: bool = False) -> Iterator[Installation]:
+def installation(
+    config: Config, clock: Clock = utc_now, *, upgrade: bool = False, behind_fence: bool = False
+) -> Iterator[Installation]:
     """Opens what is configured, starting the embedded database where there is none.
 
     An empty or an embedded database is brought to the newest schema; one of your own that holds an older schema is
-    refused unless ``upgrade`` is asked for, so that no command migrates it in passing.
+    refused unless ``upgrade`` is asked for, so that no command migrates it in passing. A database that lacks what its
+    restriction journal holds is refused; ``behind_fence`` opens it for `licet restore` alone, which brings it forward.
     """
     with database(config) as pool:
         with pool.connection() as conn:
@@ -51,7 +57,30 @@ def installation(config: Config, clock: Clock = utc_now, *, upgrade: bool = Fals
                     because="older_schema",
                 )
             migrate(conn)
-        yield Installation(config=config, pool=pool, keyring=Keyring(FileProvider(config.keys)), clock=clock)
+        with closing(Journal(config.journal)) as journal:
+            keyring = Keyring(provider(config), restrictions=journal, behind_fence=behind_fence, cold=objects(config))
+            if not behind_fence:
+                _refuse_older(pool, journal, clock())
+            yield Installation(config=config, pool=pool, keyring=keyring, clock=clock)
+
+
+def _refuse_older(pool: Pool, journal: Journal, at: datetime) -> None:
+    """RefusedError for a database that was restored and not brought forward; finishes what a crash kept out."""
+    with transaction(pool) as tx:
+        fence.check(tx)
+        match fence.standing(tx, journal, at):
+            case fence.Standing.current:
+                restricting.catch_up(tx, journal)
+            case fence.Standing.older:
+                raise RefusedError(
+                    "the database is older than its restriction journal: it lacks what was taken back since",
+                    "bring it forward: `licet restore --here`", because="restored",
+                )  # fmt: skip
+            case fence.Standing.foreign:
+                raise RefusedError(
+                    "the database belongs to another restriction journal than the one found here",
+                    "put the folder of its journal back, or name it with LICET_RESTRICTIONS", because="other_journal",
+                )  # fmt: skip
 
 
 def policies(here: Installation) -> Policies:

@@ -15,7 +15,7 @@ from licet.policy.file import Policy, preset_text
 from licet.policy.file import load as load_policy
 from licet.service.installation import Installation, policies
 from licet.store.connect import Transaction, transaction
-from licet.vault import plan
+from licet.vault import plan, restricting
 from licet.vault import policies as versions
 from licet.vault.plan import Plan
 
@@ -63,7 +63,9 @@ def init(here: Installation, *, preset: str = "strict", file: Path | None = None
 def apply_policy(here: Installation, policy: Policy, *, by: str) -> int:
     """Adds a policy version, and publishes the notices that ship for it; returns its number."""
     with transaction(here.pool) as tx:
-        number = versions.add(tx, policy, here.clock(), by)
+        at = here.clock()
+        number = versions.add(tx, policy, at, by)
+        restricting.keep_policy(tx, here.keyring, policy, at, by)
         _publish(here, tx, notice.shipped(policy), None, by)
     return number
 
@@ -123,6 +125,7 @@ def apply_planned(here: Installation, file: Path, *, by: str, shorten_stored: bo
     if policy != known[number]:
         with transaction(here.pool) as tx:
             number = plan.apply(tx, policy, now, by)
+            restricting.keep_policy(tx, here.keyring, policy, now, by)
             _publish(here, tx, notice.shipped(policy), None, by)
         (here.config.data / "policy.yaml").write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
     elif not shorten_stored:

@@ -5,27 +5,28 @@ Beside `service`, whose installation they take: they print nothing, and answer w
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import msgspec
 import yaml
 
 from licet.consent.receipt import Controller, Issuer, Receipt, page
-from licet.errors import InputError, NotFoundError, RefusedError, UsageError
+from licet.errors import BusyError, InputError, LicetError, NotFoundError, RefusedError, UsageError
 from licet.ledger import checkpoint as checkpoints
-from licet.ledger import note, sequence, verifier
+from licet.ledger import note, quorum, sequence, verifier
 from licet.ledger.log import CHECKPOINT
 from licet.ledger.note import Verifier
-from licet.ledger.outbox import Told
 from licet.ledger.published import Published
+from licet.ledger.quorum import Quorum
 from licet.ledger.sequence import Place, Sequencer
 from licet.ledger.storage import TMP, Durable, Folder
+from licet.ledger.witness_http import GATHER_SECONDS_MAX, Gathered, gather
 from licet.release import manifest
 from licet.release import verify as release_files
 from licet.service.installation import Installation, policies
@@ -36,6 +37,10 @@ from licet.vault.view import account_by_host
 
 CONTROLLER_FILE = "controller.yaml"
 KEYS_FILE = "vkeys.txt"
+WITNESSES_FILE = "witnesses.txt"
+RETENTION_FILE = "retention.txt"
+PRUNED = "pruned"
+WITNESS_SECONDS = 10.0
 
 
 def place(here: Installation) -> Place:
@@ -69,17 +74,64 @@ def append(here: Installation) -> int:
 
 
 def follow(here: Installation, stop: threading.Event) -> None:
-    """Takes what commits into the log, within a second, until ``stop``."""
-    sequence.run(partial(sequencing, here), stop)
+    """Takes what commits into the log, within a second, until ``stop``; beside it asks the witnesses, if any."""
+    if witnesses(here) is None:
+        sequence.run(partial(sequencing, here), stop)
+        return
+    beside = threading.Thread(target=_keep_cosigned, args=(here, stop), name="licet-cosigned", daemon=True)
+    beside.start()
+    try:
+        sequence.run(partial(sequencing, here), stop)
+    finally:
+        stop.set()
+        beside.join(GATHER_SECONDS_MAX)
+
+
+# Witnesses
+
+
+def witnesses(here: Installation) -> Quorum | None:
+    """The witnesses that the operator asks, from ``witnesses.txt`` in the installation's folder; None without it."""
+    file = here.config.data / WITNESSES_FILE
+    return quorum.read(file.read_bytes(), str(file)) if file.is_file() else None
+
+
+def cosign(here: Installation) -> tuple[Gathered, ...]:
+    """Asks the witnesses for the checkpoint of each year's log that they have not cosigned yet.
+
+    NotFoundError where there are none, BusyError where another process is asking.
+    """
+    asked = witnesses(here)
+    if asked is None:
+        raise NotFoundError(
+            "there are no witnesses", f"name them in `{here.config.data / WITNESSES_FILE}`: docs/audit.md shows how"
+        )
+    return tuple(gather(place(here).folder / year, key(here, int(year)), asked) for year in years(here))
+
+
+def _keep_cosigned(here: Installation, stop: threading.Event) -> None:
+    """What goes wrong here costs cosignatures, which `status` shows; it never stops the log."""
+    while not stop.is_set():
+        with contextlib.suppress(LicetError, OSError):
+            cosign(here)
+        stop.wait(WITNESS_SECONDS)
+
+
+def years(here: Installation) -> list[str]:
+    """The years of which there is a log, oldest first."""
+    folder = place(here).folder
+    return sorted(p.name for p in folder.iterdir() if p.name.isdecimal()) if folder.is_dir() else []
 
 
 class LogSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A log as its readers see it. ``size`` is that of its checkpoint, ``placed`` what the database knows."""
+    """A log as its readers see it. ``size`` is that of its checkpoint, ``placed`` what the database knows,
+    ``cosigned`` the size of the newest checkpoint that a witness cosigned."""
 
     origin: str
     vkey: str
     size: int
     placed: int
+    cosigned: int
     root: str
     logged_at: datetime
 
@@ -101,56 +153,91 @@ def status(here: Installation) -> LedgerSeen:
 
 def _log_seen(here: Installation, standing: sequence.Standing) -> LogSeen:
     log = key(here, standing.year)
-    found = Published(place(here).folder / str(standing.year), log).checkpoint
+    shown = Published(place(here).folder / str(standing.year), log)
+    found = shown.checkpoint
     return LogSeen(
         origin=standing.origin, vkey=log.vkey, size=found.size, placed=standing.size, root=found.root.hex(),
-        logged_at=standing.logged_at,
+        cosigned=shown.cosigned[1].size if shown.cosigned else 0, logged_at=standing.logged_at,
     )  # fmt: skip
 
 
 class Copied(msgspec.Struct, frozen=True, kw_only=True):
-    """What a publication holds now: for each year the size of its log, and how many files were new."""
+    """What a publication holds now: for each year the size of its log, and how many files were new.
+
+    ``missing`` says of each witness that was asked and did not cosign why, by year and name.
+    """
 
     folder: Path
     sizes: dict[str, int]
     files: int
+    missing: tuple[tuple[str, str, str], ...] = ()
 
 
 def publish(here: Installation, target: Path) -> Copied:
-    """Copies the logs to ``target`` for any web server, with the keys, the policies and the verifier.
+    """Copies the logs to ``target`` for any web server, with the keys, policies, notices and the verifier.
 
     Whole files first and each checkpoint last, so that a reader never sees a checkpoint without its tiles. A copy
-    that is ahead of the log is refused: the log it was made from was another.
+    that is ahead of the log is refused: the log it was made from was another. Witnesses are asked first; one that is
+    away is missing on the checkpoint, and nothing waits for it.
     """
-    sizes, files = {}, 0
-    source = place(here).folder
-    years = sorted(p.name for p in source.iterdir() if p.name.isdecimal()) if source.is_dir() else []
-    if not years:
+    known = years(here)
+    if not known:
         raise NotFoundError("there is no log yet", "`licet ledger append` begins it")
-    for year in years:
-        size, copied = _publish_year(source / year, target / year, key(here, int(year)))
+    sizes, files, gathered = {}, 0, _gathered(here)
+    for year in known:
+        found = gathered.get(key(here, int(year)).name)
+        size, copied = _publish_year(place(here).folder / year, target / year, key(here, int(year)), found)
         sizes[year], files = size, files + copied
-    keys = "".join(f"{key(here, int(year)).vkey}\n" for year in years).encode()
+    Durable(Folder(target)).write(_beside(here, known))
+    missing = tuple(
+        (year, name, why)
+        for year in known
+        if (found := gathered.get(key(here, int(year)).name)) is not None
+        for name, why in found.missing
+    )
+    return Copied(folder=target, sizes=sizes, files=files, missing=missing)
+
+
+def _gathered(here: Installation) -> dict[str, Gathered]:
+    """What the witnesses say now, by the log's origin; nothing where there are none or another process asks them."""
+    try:
+        return {one.origin: one for one in cosign(here)}
+    except (NotFoundError, BusyError):
+        return {}
+
+
+def _beside(here: Installation, known: list[str]) -> dict[str, bytes]:
+    """What is published beside the logs, so that a stranger can open everything that a leaf or a receipt names."""
     with transaction(here.pool) as tx:
-        texts = tx.execute("SELECT sha256, document FROM policies ORDER BY number").fetchall()
-    beside = {f"policies/{sha256.hex()}.json": document.encode() for sha256, document in texts}
-    code = Path(verifier.__file__).read_bytes()
-    Durable(Folder(target)).write({**beside, KEYS_FILE: keys, "verifier.py": code})
-    return Copied(folder=target, sizes=sizes, files=files)
+        policies = tx.execute("SELECT sha256, document FROM policies ORDER BY number").fetchall()
+        notices = tx.execute("SELECT sha256, document FROM notices ORDER BY position").fetchall()
+    files = {f"policies/{sha256.hex()}.json": document.encode() for sha256, document in policies}
+    files |= {f"notices/{sha256.hex()}.json": document.encode() for sha256, document in notices}
+    files[KEYS_FILE] = "".join(f"{key(here, int(year)).vkey}\n" for year in known).encode()
+    files["verifier.py"] = Path(verifier.__file__).read_bytes()
+    own = [here.config.data / name for name in (WITNESSES_FILE, RETENTION_FILE)]
+    files |= {path.name: path.read_bytes() for path in own if path.is_file()}
+    ended = place(here).folder / PRUNED
+    return files | {f"{PRUNED}/{p.name}": p.read_bytes() for p in ended.glob("[0-9]*[0-9]")}
 
 
-def _publish_year(source: Path, target: Path, log: Verifier) -> tuple[int, int]:
+def _publish_year(source: Path, target: Path, log: Verifier, gathered: Gathered | None) -> tuple[int, int]:
     head = Published(source, log)
+    shown, checkpoint = head.note, head.checkpoint
+    if gathered is not None:
+        shown, checkpoint = gathered.note, checkpoints.verify(gathered.note, log.name, log)
+    elif head.cosigned is not None and head.cosigned[1] == checkpoint:
+        shown = head.cosigned[0]
     written = Durable(Folder(target))
     before = written.read(CHECKPOINT)
-    if before is not None and checkpoints.verify(before, log.name, log).size > head.checkpoint.size:
+    if before is not None and checkpoints.verify(before, log.name, log).size > checkpoint.size:
         raise RefusedError(f"`{target}` is ahead of the log", "publish elsewhere, and find out why", because="ahead")
     found = [p for p in source.glob("tile/**/*") if p.is_file() and p.suffix != TMP]
     new = [p for p in found if not (target / p.relative_to(source)).exists()]
     for path in new:  # a published file never changes a byte, so those that are there need no second look
         written.write({path.relative_to(source).as_posix(): path.read_bytes()})
-    written.write({CHECKPOINT: head.note})
-    return head.checkpoint.size, len(new)
+    written.write({CHECKPOINT: shown})
+    return checkpoint.size, len(new)
 
 
 # Receipts
@@ -178,7 +265,12 @@ def receipts(here: Installation, account: UUID) -> list[Receipt]:
 
 def receipt_page(here: Installation, receipt: Receipt) -> str:
     """A receipt as a page to read and print."""
-    return page(receipt, key(here, _year_of(receipt) or here.clock().year).vkey)
+    return page(receipt, receipt_key(here, receipt).vkey)
+
+
+def receipt_key(here: Installation, receipt: Receipt) -> Verifier:
+    """The key that a receipt is checked with: that of its proof's log, or the present one before it has a proof."""
+    return key(here, _year_of(receipt) or here.clock().year)
 
 
 def _year_of(receipt: Receipt) -> int | None:
@@ -209,53 +301,46 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     broken: tuple[tuple[str, str], ...]
 
 
-def verify(path: Path, vkeys: tuple[str, ...], *, entry: Path | None = None, log: Path | None = None) -> Checked:
+def verify(
+    path: Path, vkeys: tuple[str, ...], *, entry: Path | None = None, log: Path | None = None,
+    quorum: bytes | None = None,
+) -> Checked:  # fmt: skip
     """Holds a log, a published folder, a receipt, a proof or a release's folder to what it promises.
 
     Believes ``vkeys`` and nothing else: each log, receipt and proof needs the key of its year among them. A release's
-    files are held against its manifest, and its manifest against the leaf of ``log``, where one is given.
+    files are held against its manifest, and its manifest against the leaf of ``log``, where one is given. ``quorum``
+    is a c2sp.org/tlog-policy: each checkpoint must be cosigned as it says.
     """
     if path.is_dir() and (path / manifest.FILE).is_file():
-        return _verify_release(path, vkeys, log)
-    trusted = [_trust(vkey) for vkey in vkeys]
+        return _verify_release(path, vkeys, log, quorum)
+    trusted = _trusted(vkeys, quorum)
     reports = _reports(path, trusted, entry)
     checked = tuple(f"{report.checked} of {report.origin}: {report.size} entries" for report in reports)
     return Checked(checked=checked, broken=tuple((f.place, f.promise) for r in reports for f in r.findings))
 
 
-def _verify_release(path: Path, vkeys: tuple[str, ...], log: Path | None) -> Checked:
-    checked, sealed = [f"release in {path}"], ""
-    broken: list[tuple[str, str]] = []
-    if log is not None:
-        whole = verify(log, vkeys)
-        checked += whole.checked
-        broken += whole.broken
-        promised, _ = manifest.read(path)
-        sealed = _sealed(log, vkeys, promised.release)
-        if not sealed:
-            broken.append((str(path), "the release was told to the log when it was sealed"))
-    broken += [(c.file, f"{c.promise.value}: {c.found}") for c in release_files.verify(path, manifest_sha256=sealed)]
+def _verify_release(path: Path, vkeys: tuple[str, ...], log: Path | None, quorum: bytes | None) -> Checked:
+    """With a log every row is decided again by what it told before the release; without one, by the folder alone."""
+    checked = [f"release in {path}"]
+    found = release_files.verify(path, proofs=log is None)
+    broken = [(c.file, f"{c.promise.value}: {c.found}") for c in found]
+    if log is not None and not broken:
+        year = str(manifest.read(path)[0].built_at.year)
+        folder = log if (log / CHECKPOINT).is_file() else log / year
+        own = next((key for key in _trusted(vkeys, quorum) if key.origin.endswith(f"/{year}")), None)
+        if own is None or not folder.is_dir():
+            raise UsageError(f"the release is of `{year}`, and its log or key was not named", "name both: --log, --key")
+        report = verifier.check_release(verifier.FolderFiles(path), own, verifier.FolderFiles(folder))
+        checked.append(f"{report.size} rows decided again by the log {report.origin}")
+        broken += [(finding.place, finding.promise) for finding in report.findings]
     return Checked(checked=tuple(checked), broken=tuple(broken))
 
 
-def _sealed(log: Path, vkeys: tuple[str, ...], release: str) -> str:
-    """The hash of a release's manifest, as its leaf tells it; empty where there is no leaf."""
-    for vkey in vkeys:
-        known = Verifier.parse(vkey)
-        year = log / known.name.rpartition("/")[2]
-        folder = log if (log / CHECKPOINT).is_file() else year
-        if not folder.is_dir():
-            continue
-        for raw in Published(folder, known).entries():
-            told = msgspec.json.decode(raw, type=dict[str, Any])
-            if told.get("t") == Told.release_sealed and told["facts"].get("release") == release:
-                return str(told["facts"]["manifest_sha256"])
-    return ""
-
-
-def _trust(vkey: str) -> verifier.Trust:
+def _trusted(vkeys: tuple[str, ...], quorum: bytes | None) -> list[verifier.Trust]:
+    """The keys to believe; without any, the one log that the quorum file may list."""
+    named: tuple[str | None, ...] = vkeys or ((None,) if quorum is not None else ())
     try:
-        return verifier.trust(vkey)
+        return [verifier.trust(vkey, policy=quorum) for vkey in named]
     except ValueError as error:
         raise UsageError(f"a key cannot be used: {error}", "`licet ledger key` prints it") from None
 
@@ -271,7 +356,8 @@ def _reports(path: Path, trusted: list[verifier.Trust], entry: Path | None) -> l
         return [verifier.check_proof(raw, entry.read_bytes(), _for(raw, trusted), str(path))]
     if raw.startswith(b"c2sp.org/tlog-proof"):
         raise UsageError("a proof proves an entry", "name the file with the entry's bytes: --entry FILE")
-    return [verifier.check_receipt(raw, _for(raw, trusted), str(path))]
+    held = verifier.check_certificate if raw.startswith(b'{"certificate":') else verifier.check_receipt
+    return [held(raw, _for(raw, trusted), str(path))]
 
 
 def _check_log(folder: Path, trusted: list[verifier.Trust]) -> verifier.Report:

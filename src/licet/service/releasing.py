@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, contextmanager
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Self
@@ -18,6 +18,7 @@ from licet.errors import NotFoundError, RefusedError, UsageError
 from licet.release import manifest, registry
 from licet.release import verify as release_files
 from licet.release.build import Builder, Built, Order
+from licet.release.curation import Curation
 from licet.release.live import DatabaseLeases
 from licet.release.reader import Loaded, LoadedRow
 from licet.release.reader import load as load_rows
@@ -49,11 +50,35 @@ def build_release(
     """Builds and seals a release into ``folder``, by default beside the others of the installation."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]{0,63}", name):
         raise UsageError(f"`{name}` is not a name for a release", "use lower-case letters, digits, `-`, `_` and `.`")
-    builder = Builder(here.pool, here.keyring, policies(here), RuleCleaner(), here.clock, progress)
     order = Order(
         name=name, purpose=purpose, folder=folder or here.config.releases / name, software=installed_version("licet")
     )
-    return builder.run(order)
+    with _curation(here) as curation:
+        builder = Builder(
+            here.pool, here.keyring, policies(here), RuleCleaner(), here.clock, progress, curation=curation
+        )
+        return builder.run(order)
+
+
+@contextmanager
+def _curation(here: Installation) -> Iterator[Curation]:
+    """Curation of one build, as the installation is configured, under a key that nobody else ever has."""
+    # Here, not above: its numpy would make every command start a tenth of a second later.
+    from licet.curate import benchmarks
+    from licet.curate.pipeline import Pipeline
+    from licet.curate.plan import plan
+    from licet.curate.runners import Engine, runner
+
+    chosen = here.config.curate
+    if chosen.runner not in set(Engine):
+        raise UsageError(
+            f"`LICET_CURATE__RUNNER` is `{chosen.runner}`, which is no engine", f"engines are {', '.join(Engine)}"
+        )
+    known = benchmarks.read(chosen.benchmarks_file) if chosen.benchmarks_file else benchmarks.Benchmarks()
+    made = plan(RuleCleaner(), here.keyring.random(32), benchmarks=known)
+    here.config.data.mkdir(parents=True, exist_ok=True)
+    with closing(Pipeline(made, runner(Engine(chosen.runner), chosen.ray_address or ""), here.config.data)) as pipeline:
+        yield pipeline
 
 
 def releases(here: Installation) -> list[Release]:
@@ -153,10 +178,12 @@ class Loading(Iterator[LoadedRow]):
 
 
 def load(
-    release: str | Path, *, data: Path | None = None, config: Config | None = None, clock: Clock = utc_now
-) -> Loading:
+    release: str | Path, *, split: str = "", data: Path | None = None, config: Config | None = None,
+    clock: Clock = utc_now,
+) -> Loading:  # fmt: skip
     """The rows of ``release``, a name or a folder, that may be used now: ``{"messages": [...], ...}`` one by one.
 
+    ``split``: only the rows of ``train``, ``validation`` or ``test``; people, not rows, are held out, for ever.
     ``data`` is the installation's folder, by default that of the environment. Each row is decided anew as it is
     read; one that was withdrawn, deleted or has expired does not come out, from any copy of the files.
     """
@@ -164,12 +191,13 @@ def load(
 
     with ExitStack() as stack:
         here = stack.enter_context(installation(config or Config.of(os.environ, data), clock))
-        rows = open_release(here, str(release))
+        rows = open_release(here, str(release), split)
         return Loading(rows, stack.pop_all())
 
 
-def open_release(here: Installation, name: str) -> Loaded:
-    """The rows of a release under an open installation."""
+def open_release(here: Installation, name: str, split: str = "") -> Loaded:
+    """The rows of a release, or of one split of it, under an open installation."""
     folder, known = find_release(here, name)
     sealed = known.manifest_sha256.hex() if known.manifest_sha256 else ""
-    return load_rows(folder, DatabaseLeases(here.pool, here.keyring, here.clock), at=here.clock, manifest_sha256=sealed)
+    leases = DatabaseLeases(here.pool, here.keyring, here.clock)
+    return load_rows(folder, leases, at=here.clock, manifest_sha256=sealed, split=split)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from licet.service.erasure import finish_due
 from licet.service.installation import Installation, policies
 from licet.store.connect import transaction
-from licet.vault import apply, erase, view
+from licet.vault import apply, erase, fence, view
 from licet.vault.commands import Answer, Command
 from licet.vault.erase import Swept
 from licet.vault.ids import Prefix, host_hmac, shown
@@ -43,7 +44,7 @@ def advance(here: Installation) -> int:
 
 
 def sweep(here: Installation, *, dry_run: bool = False, progress: Callable[[Swept], None] | None = None) -> Swept:
-    """Erases what is due now, in bounded batches; a dry run counts it and touches nothing."""
+    """Erases what is due now, in bounded batches, and certifies what was asked for; a dry run counts, and no more."""
     at = here.clock()
     if dry_run:
         with transaction(here.pool) as tx:
@@ -52,9 +53,11 @@ def sweep(here: Installation, *, dry_run: bool = False, progress: Callable[[Swep
     total = Swept()
     while True:
         with transaction(here.pool) as tx:
+            fence.check(tx)
             batch = erase.sweep_batch(tx, at)
         total = total.plus(batch)
         if progress is not None:
             progress(total)
         if not batch.more:
+            finish_due(here)
             return total

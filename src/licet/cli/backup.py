@@ -1,0 +1,140 @@
+"""The commands of backup and restore."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from licet import demo as town
+from licet import service
+from licet.cli.shell import at_option, data_option, json_option, moment, opened, show
+from licet.config import Config
+from licet.errors import UsageError
+from licet.policy.period import written
+from licet.service import backup as backups
+from licet.service.backup import Kept, Restored
+
+
+class _Take(click.Group):
+    """A word that is no command of the group is the folder to back up into."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        return super().resolve_command(ctx, args if args[0] in self.commands else ["make", *args])
+
+
+@click.group(cls=_Take)
+def backup() -> None:
+    """Backups: `licet backup DIR` makes one; list, verify and prune them. They hold no epoch keys: keep those apart.
+
+    \b
+    Example:  licet backup make /srv/backups
+    """
+
+
+@backup.command("make")
+@click.argument("folder", type=click.Path(path_type=Path))
+@data_option
+@at_option
+@json_option
+def make(folder: Path, data: Path | None, at: str | None, as_json: bool) -> None:
+    """Takes a backup into a folder of its own below FOLDER, and registers it with the day on which it expires.
+
+    \b
+    Example:  licet backup make /srv/backups
+    """
+    with opened(data, at) as here:
+        kept = backups.back_up(here, folder)
+        show(kept, as_json, lambda: f"{_line(kept)}\nkeys, log and restriction journal are not in it: docs/backup.md")
+
+
+@backup.command("list")
+@click.argument("folder", type=click.Path(path_type=Path))
+@data_option
+@at_option
+@json_option
+def listed(folder: Path, data: Path | None, at: str | None, as_json: bool) -> None:
+    """Lists the backups below FOLDER, and when each expires.
+
+    \b
+    Example:  licet backup list /srv/backups
+    """
+    with opened(data, at) as here:
+        found = backups.backups(here, folder)
+        show(found, as_json, lambda: "\n".join(map(_line, found)) or "no backups")
+
+
+@backup.command("prune")
+@click.argument("folder", type=click.Path(path_type=Path))
+@data_option
+@at_option
+@json_option
+def prune(folder: Path, data: Path | None, at: str | None, as_json: bool) -> None:
+    """Removes the backups whose day has come, and those that were never finished.
+
+    \b
+    Example:  licet backup prune /srv/backups
+    """
+    with opened(data, at) as here:
+        spent = backups.prune(here, folder)
+        show(spent, as_json, lambda: "\n".join(f"removed {one.folder}" for one in spent) or "nothing to remove")
+
+
+@backup.command("verify")
+@click.argument("folder", type=click.Path(path_type=Path))
+@json_option
+def verify(folder: Path, as_json: bool) -> None:
+    """Holds a backup against its manifest, and sees that it can be put back.
+
+    \b
+    Example:  licet backup verify /srv/backups/20260301T040000Z-0f3a9c21
+    """
+    manifest = backups.verify(folder)
+    show(manifest, as_json, lambda: f"ok: {manifest.backup}, {manifest.size:,} bytes, of {written(manifest.made_at)}")
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path), required=False)
+@click.option("--here", "in_place", is_flag=True, help="The database was restored by other means: bring it forward.")
+@data_option
+@at_option
+@json_option
+def restore(source: Path | None, in_place: bool, data: Path | None, at: str | None, as_json: bool) -> None:
+    """Brings a backup back, behind a fence, and applies again what was taken back since. Killed, it is begun anew.
+
+    \b
+    Example:  licet restore /srv/backups/20260301T040000Z-0f3a9c21
+    """
+    if (source is None) is not in_place:
+        raise UsageError("name a backup's folder, or say --here", "`licet backup list` shows the folders")
+    config = Config.of(os.environ, data)
+    simulated = town.clock_of(config.data)
+    if at is not None and simulated is None:
+        raise UsageError("--at moves a simulated clock, and this installation runs on the real one")
+    now = moment(at) if at is not None else simulated
+    done = backups.restore(config, source, service.utc_now if now is None else (lambda: now))
+    show(done, as_json, lambda: _report(done))
+
+
+def _line(kept: Kept) -> str:
+    if kept.made_at is None or kept.expires_at is None:
+        return f"{kept.folder}: never finished"
+    state = "expired" if kept.expired else f"until {written(kept.expires_at)}"
+    return f"{kept.folder}: {kept.backup}, {kept.size:,} bytes, of {written(kept.made_at)}, {state}"
+
+
+def _report(done: Restored) -> str:
+    applied = ", ".join(f"{count:,} {kind}" for kind, count in sorted(done.applied.items())) or "nothing"
+    return "\n".join(
+        [
+            f"restored   {done.backup or 'the database here'}, now in life {done.life}",
+            f"applied    {applied}, of what was taken back since; {done.gone:,} about what the backup does not hold",
+            f"the log    {done.entries:,} entries that the backup does not know; {done.placed:,} rows had their place, "
+            f"{done.repeated:,} were told already",
+            f"look at    {done.sessions_ended:,} sessions ended; {done.keys_to_check:,} API keys work: revoke again what "
+            "was revoked since",
+        ]
+    )

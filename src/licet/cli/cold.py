@@ -1,0 +1,49 @@
+"""The commands over the vault's storage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.progress import MofNCompleteColumn
+
+from licet.cli.shell import at_option, data_option, json_option, opened, progress, show
+from licet.service import cold
+
+
+@click.group()
+def vault() -> None:
+    """Where sealed content lies."""
+
+
+@vault.command("cool")
+@click.option(
+    "--after-days", type=click.IntRange(1, cold.AFTER_DAYS_MAX), default=cold.AFTER_DAYS, show_default=True,
+    help="Move what nobody has added to for so many days.",
+)  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Count what would move, and touch nothing.")
+@data_option
+@at_option
+@json_option
+def cool(after_days: int, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
+    """Moves old sealed content out of the database, to a folder or a bucket. Stopped, it goes on when called again.
+
+    \b
+    Example:  licet vault cool --after-days 180 --dry-run
+    """
+    with opened(data, at) as here:
+        planned = cold.coolable(here, after_days)
+        if dry_run:
+            show(planned, as_json, lambda: f"would move {_counted(planned.segments, planned.turns, planned.bytes)}")
+            return
+        with progress(MofNCompleteColumn()) as bar:
+            task = bar.add_task("moving turns", total=planned.turns)
+            done = cold.cool(here, after_days, lambda turns: bar.advance(task, turns))
+        show(
+            done, as_json, lambda: f"moved {_counted(done.segments, done.turns, done.bytes)} to {done.objects:,} objects;"
+            f" deleted {done.deleted:,} in which nothing lived",
+        )  # fmt: skip
+
+
+def _counted(segments: int, turns: int, size: int) -> str:
+    return f"{turns:,} turns of {segments:,} segments, {size:,} bytes"

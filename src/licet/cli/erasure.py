@@ -1,0 +1,176 @@
+"""The commands of erasure: how far it has come, its certificate, what is held, and recalls from recipients."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from licet.cli.shell import at_option, data_option, json_option, opened, show
+from licet.policy.period import written
+from licet.service import erasure as erasures
+from licet.service import proving
+from licet.service.erasure import ErasureSeen, Recall
+
+EXIT_NO = 1
+
+
+@click.group()
+def erase() -> None:
+    """Erasures: from a deletion, a closure or the end of a hold to the signed certificate."""
+
+
+@erase.command("run")
+@click.argument("erasure", required=False)
+@click.option("--now", "at_once", is_flag=True, help="Shred what was deleted before its period is over.")
+@data_option
+@at_option
+@json_option
+def run(erasure: str | None, at_once: bool, data: Path | None, at: str | None, as_json: bool) -> None:
+    """Moves every erasure, or one, as far as it can go now; `licet sweep` does so too. Killed, it is run again.
+
+    \b
+    Example:  licet erase run
+    """
+    with opened(data, at) as here:
+        ran = erasures.run(here, only=erasure, at_once=at_once)
+        states = ", ".join(f"{count:,} {state}" for state, count in sorted(ran.states.items())) or "none waits"
+        show(ran, as_json, lambda: f"{states}; {ran.certificates:,} certificates signed")
+
+
+@erase.command("status")
+@click.argument("name", required=False)
+@data_option
+@at_option
+@json_option
+def status(name: str | None, data: Path | None, at: str | None, as_json: bool) -> None:
+    """How far an erasure has come; those of an account by its name; without a name all that are unfinished.
+
+    \b
+    Example:  licet erase status era_0190f3a4c2d87b6e9a51c3d4e5f60718
+    """
+    with opened(data, at) as here:
+        if name is None:
+            found = erasures.unfinished(here)
+        elif name.startswith("era_"):
+            found = [erasures.status(here, name)]
+        else:
+            found = erasures.of_account(here, proving.account_named(here, name))
+        show(found, as_json, lambda: "\n".join(map(_line, found)) or "no erasures")
+
+
+@erase.command("certificate")
+@click.argument("erasure")
+@click.option("--out", type=click.Path(path_type=Path), help="Write it to a file.")
+@data_option
+@at_option
+@json_option
+def certificate(erasure: str, out: Path | None, data: Path | None, at: str | None, as_json: bool) -> None:
+    """The certificate of an ERASURE, signed, and proved once it stands in the log: `licet verify` holds it to that.
+
+    \b
+    Example:  licet erase certificate era_0190f3a4c2d87b6e9a51c3d4e5f60718 --out certificate.json
+    """
+    with opened(data, at) as here:
+        raw = erasures.certificate_file(here, erasure)
+        if out is None:
+            click.echo(raw, nl=False)
+        else:
+            out.write_bytes(raw)
+            show({"file": out}, as_json, lambda: f"written to {out}")
+
+
+@erase.command("held")
+@data_option
+@at_option
+@json_option
+def held(data: Path | None, at: str | None, as_json: bool) -> int:
+    """Lists legal holds and standing flags by the day on which they are to be reviewed; exits 1 if one is overdue.
+
+    \b
+    Example:  licet erase held
+    """
+    with opened(data, at) as here:
+        found = erasures.held(here)
+        lines = [
+            f"{one.kind:<5} {one.conversation} since {written(one.since)}, review {written(one.review_at)}"
+            + (" OVERDUE" if one.overdue else "")
+            for one in found
+        ]
+        show(found, as_json, lambda: "\n".join(lines) or "nothing is held")
+    return EXIT_NO if any(one.overdue for one in found) else 0
+
+
+@click.group()
+def recall() -> None:
+    """Recipients of releases: who was handed what, and what they are to take out of use."""
+
+
+@recall.command("handed")
+@click.argument("release")
+@click.argument("recipient")
+@data_option
+@at_option
+@json_option
+def handed(release: str, recipient: str, data: Path | None, at: str | None, as_json: bool) -> None:
+    """Registers that RELEASE was given to RECIPIENT, who is then told of every erasure in it.
+
+    \b
+    Example:  licet recall handed october lab-one
+    """
+    with opened(data, at) as here:
+        handout = erasures.hand_out(here, release, recipient)
+        show({"handout": handout}, as_json, lambda: handout)
+
+
+@recall.command("list")
+@click.option("--recipient", help="Only what is recalled from this one.")
+@data_option
+@at_option
+@json_option
+def listed(recipient: str | None, data: Path | None, at: str | None, as_json: bool) -> int:
+    """Lists what recipients have not acknowledged, the most overdue first; exits 1 if anything is overdue.
+
+    \b
+    Example:  licet recall list
+    """
+    with opened(data, at) as here:
+        found = erasures.recalls(here, recipient)
+        show(found, as_json, lambda: "\n".join(map(_recall_line, found)) or "every recall is acknowledged")
+    return EXIT_NO if any(one.overdue for one in found) else 0
+
+
+@recall.command("ack")
+@click.argument("erasure")
+@click.argument("handout")
+@data_option
+@at_option
+@json_option
+def acknowledged(erasure: str, handout: str, data: Path | None, at: str | None, as_json: bool) -> None:
+    """Records that a recipient took out of use what was recalled for an ERASURE.
+
+    \b
+    Example:  licet recall ack era_0190f3a4c2d87b6e9a51c3d4e5f60718 hand_0190f3a5d1e27c8f8b62d4e5f6071829
+    """
+    with opened(data, at) as here:
+        done = erasures.acknowledge(here, erasure, handout)
+        show(done, as_json, lambda: _recall_line(done))
+
+
+def _line(seen: ErasureSeen) -> str:
+    waits = ""
+    if seen.held:
+        waits = ", kept by a hold"
+    elif seen.due_at is not None:
+        waits = f", its keys die by {written(seen.due_at)}"
+    overdue = f", {seen.overdue:,} of {len(seen.recalls):,} recalls OVERDUE" if seen.overdue else ""
+    what = seen.conversation or seen.account
+    return f"{seen.erasure}: {seen.state.value} ({seen.cause.value} of {what}, {written(seen.requested_at)}){waits}{overdue}"
+
+
+def _recall_line(one: Recall) -> str:
+    if one.acknowledged_at is not None:
+        state = f"acknowledged {written(one.acknowledged_at)}"
+    else:
+        state = f"due {written(one.due_at)}" + (" OVERDUE" if one.overdue else "")
+    return f"{one.recipient}: {one.release}, {one.erasure} {one.handout}, {state}"

@@ -1,0 +1,111 @@
+"""The commands of the key chain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.progress import MofNCompleteColumn
+
+from licet.cli.shell import at_option, data_option, json_option, opened, progress, show
+from licet.policy.period import written
+from licet.service import keys as chain
+from licet.vault.rotate import Rotated, Rotation
+
+
+@click.group()
+def keys() -> None:
+    """The keys above everything that is sealed: rotate them, and destroy what is due."""
+
+
+@keys.command()
+@click.option("--daily", "kind", flag_value="daily", help="New keys where something was deleted or taken back.")
+@click.option("--weekly", "kind", flag_value="weekly", help="New keys also where something merely expired.")
+@click.option("--dry-run", is_flag=True, help="Only count what it would do.")
+@data_option
+@at_option
+@json_option
+def rotate(kind: str | None, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
+    """Makes the rotation that is due, or the one that is named; a rotation that was begun is finished first.
+
+    \b
+    Example:  licet keys rotate
+    """
+    with opened(data, at) as here:
+        chosen = Rotation(kind) if kind else chain.due_now(here)
+        if chosen is None:
+            show({"rotated": None}, as_json, lambda: "nothing is due")
+            return
+        if dry_run:
+            counted = chain.forecast(here, chosen)
+            show(counted, as_json, lambda: f"would rotate: {_counts(counted)}")
+            return
+        with progress(MofNCompleteColumn()) as bar:
+            task = bar.add_task("buckets", total=None)
+            done = chain.rotate(
+                here, chosen, lambda so_far: bar.update(task, completed=so_far.buckets, total=_total(so_far))
+            )
+        show(done, as_json, lambda: f"{'finished' if done.resumed else 'rotated'}: {_counts(done)}")
+
+
+def _total(so_far: Rotated) -> int:
+    return so_far.buckets + so_far.left
+
+
+def _counts(done: Rotated) -> str:
+    return (
+        f"epoch {done.epoch} ({done.rotation.value}), {done.buckets:,} buckets, {done.buckets_rekeyed:,} with a new key;"
+        f" {done.accounts_rewrapped:,} accounts wrapped anew, {done.accounts_rekeyed:,} with new keys,"
+        f" {done.pages:,} key pages"
+    )
+
+
+@keys.command()
+@data_option
+@at_option
+@json_option
+def status(data: Path | None, at: str | None, as_json: bool) -> None:
+    """The epochs, what waits for which rotation, when each is due, and within how many days erasing reaches old copies.
+
+    \b
+    Example:  licet keys status
+    """
+    with opened(data, at) as here:
+        seen = chain.status(here)
+        show(seen, as_json, lambda: "\n".join(_lines(seen)))
+
+
+def _lines(seen: chain.KeyStatus) -> list[str]:
+    lines = [f"provider: {seen.provider}"]
+    for epoch in seen.epochs:
+        opened_at = written(epoch.opened_at) if epoch.opened_at else "the beginning"
+        state = "in use"
+        if epoch.destroyed_at:
+            state = f"destroyed {written(epoch.destroyed_at)}"
+        elif epoch.destroy_at:
+            state = f"to be destroyed {written(epoch.destroy_at)}"
+        lines.append(f"epoch {epoch.number} ({epoch.rotation}) since {opened_at}: {state}")
+    if seen.unfinished:
+        lines.append(f"the rotation into epoch {seen.unfinished} was begun: `licet keys rotate` goes on with it")
+    for name, waiting in seen.waiting.items():
+        due = seen.due[name]
+        when = f"due {written(due)}" if due else "nothing is due"
+        days = seen.out_of_reach_days[name]
+        lines.append(f"{name}: {waiting:,} accounts wait, {when}; out of reach of old copies within {days} days")
+    return lines
+
+
+@keys.command("destroy-due")
+@data_option
+@at_option
+@json_option
+def destroy_due(data: Path | None, at: str | None, as_json: bool) -> None:
+    """Destroys the epochs in the provider that no kept copy of the database needs any more.
+
+    \b
+    Example:  licet keys destroy-due
+    """
+    with opened(data, at) as here:
+        gone = chain.destroy_due(here)
+        names = ", ".join(str(number) for number in gone)
+        show({"destroyed": gone}, as_json, lambda: f"destroyed: epoch {names}" if gone else "nothing is due")

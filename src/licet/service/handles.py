@@ -1,0 +1,121 @@
+"""What a person is given to find their conversations in the log and in the proofs of releases, and what is found there.
+
+Only the holder of an account's key can make it, so after its erasure nobody can give it to anybody any more. Which
+pseudonym a salt belongs to anybody can see: the operator can hand out no other than the one of the log.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from licet.errors import InputError, NotFoundError, RefusedError, UsageError
+from licet.ledger import entries, verifier
+from licet.release import manifest
+from licet.service.installation import Installation
+from licet.store.connect import transaction
+from licet.vault import view
+from licet.vault.ids import Prefix, parse, shown
+from licet.vault.log_keys import LogKeys
+
+CONVERSATIONS_MAX = 100_000
+SALT_BYTES = 32
+
+
+class Handles(msgspec.Struct, frozen=True, kw_only=True):
+    """An account's names in one year: ``who`` in the log, and a handle for each conversation, by our id of it."""
+
+    year: int
+    who: str
+    salt: str
+    conversations: dict[str, str]
+
+
+def handles(here: Installation, account: UUID, year: int | None = None) -> Handles:
+    """The handles of ``year``, by default the present one; RefusedError where the account's key was destroyed."""
+    of = here.clock().year if year is None else year
+    with transaction(here.pool) as tx:
+        if not view.accounts(tx, [account]):
+            raise NotFoundError("no such account")
+        key = LogKeys(here.keyring).log_keys(tx, [account], of).get(account)
+        if key is None:
+            raise RefusedError(
+                "the account was erased, and with its key the salt of its handles",
+                "what its person was given before stays valid", because="erased",
+            )  # fmt: skip
+        rows = tx.execute(
+            "SELECT conversation_id FROM conversations WHERE account_id = %s ORDER BY conversation_id LIMIT %s",
+            [account, CONVERSATIONS_MAX],
+        ).fetchall()
+    salt = entries.salt(key)
+    named = {shown(Prefix.conversation, row[0]): entries.conversation_pseudonym(salt, row[0]) for row in rows}
+    return Handles(year=of, who=entries.who(salt), salt=salt.hex(), conversations=named)
+
+
+class Sought(msgspec.Struct, frozen=True, kw_only=True):
+    """What a release holds of a conversation: in a sentence, and as a proof that needs nothing but its manifest."""
+
+    handle: str
+    candidate: bool
+    turns_in: int
+    turns_out: int
+    rows: tuple[int, ...]
+    why: dict[str, int]
+    text: str
+    proof: dict[str, Any]
+    broken: tuple[tuple[str, str], ...] = ()
+
+
+def seek(folder: Path, conversation: str, salt: str | None = None, kept: Path | None = None) -> Sought:
+    """Whether a conversation, by its handle or with ``salt`` by our id, is in a release, and why or why not.
+
+    Believes the manifest in ``folder``; ``kept`` is a proof that was printed before.
+    """
+    opened = _salt(salt) if salt is not None else None
+    handle = _called(conversation, opened)
+    files = verifier.FolderFiles(folder)
+    try:
+        proof = verifier.prove_conversation(files, handle) if kept is None else _read(kept)
+        found = verifier.check_conversation((folder / manifest.FILE).read_bytes(), proof, handle, opened)
+    except verifier.Contradiction as contradiction:
+        where, promise = contradiction.finding.place, contradiction.finding.promise
+        return Sought(
+            handle=handle, candidate=False, turns_in=0, turns_out=0, rows=(), why={}, proof={},
+            text=f"contradiction: {where}: broken promise: {promise}", broken=((where, promise),),
+        )  # fmt: skip
+    return Sought(
+        handle=handle, candidate=found.candidate, turns_in=found.turns_in, turns_out=found.turns_out, rows=found.rows,
+        why=found.why, text=found.text, proof=proof,
+    )  # fmt: skip
+
+
+def _salt(text: str) -> bytes:
+    try:
+        salt = bytes.fromhex(text)
+    except ValueError:
+        salt = b""
+    if len(salt) != SALT_BYTES:
+        raise UsageError("the salt is not 32 bytes in hexadecimal", "`licet handles ACCOUNT` prints it")
+    return salt
+
+
+def _called(conversation: str, salt: bytes | None) -> str:
+    if not conversation.startswith("conv_"):
+        return conversation
+    if salt is None:
+        raise UsageError("the id of a conversation is not what it is called in a release", "name its salt too: --salt")
+    return entries.conversation_pseudonym(salt, parse(Prefix.conversation, conversation))
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        proof = json.loads(file.read_bytes())
+    except ValueError:
+        raise InputError("does not read as JSON", "print the proof again", file=str(file)) from None
+    if not isinstance(proof, dict):
+        raise InputError("is not a proof", "print the proof again", file=str(file))
+    return proof
