@@ -14,6 +14,7 @@ import pytest
 
 from licet.consent import rendered
 from licet.store.connect import Pool
+from licet.web.roles import StaffRole
 
 from .people import NOTICE, Town, application, serving
 
@@ -64,6 +65,19 @@ class Site:
         page.goto(self.url + path if name is None else self.entrance(name, path))
         if name is not None:
             page.wait_for_url(self.url + path)
+        return page
+
+    def visit_as(self, roles: tuple[StaffRole, ...], path: str, **more: Any) -> Any:
+        """A page that staff with these roles have opened, in a browser that has just signed in by a link."""
+        context = self._browser.new_context(viewport=more.pop("viewport", DESKTOP), **more)
+        context.set_default_timeout(10_000)
+        self._contexts.append(context)
+        page = context.new_page()
+        page.goto(f"{self.url}/sign-in/link/{self.town.staff_link(roles)}")
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url(f"{self.url}/console")
+        if path != "/console":
+            page.goto(self.url + path)
         return page
 
     def entrance(self, name: str, path: str) -> str:

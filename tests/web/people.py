@@ -21,14 +21,15 @@ from licet.demo.stage import Clock
 from licet.policy.file import preset as policy_of
 from licet.policy.period import instant
 from licet.policy.state import Role
-from licet.store.connect import Pool
+from licet.store.connect import Pool, transaction
 from licet.vault.commands import Answer, Choose, Command, OpenAccount, Say
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac, uuid7
 from licet.vault.keyring import Keyring
 from licet.vault.keys import FileProvider
-from licet.web import tokens
+from licet.web import sessions, tokens
 from licet.web.app import create_app
+from licet.web.roles import StaffRole
 from licet.web.serve import server as server_of
 
 BEFORE, NOTICE, LAST_DAY, AFTER = (
@@ -81,6 +82,19 @@ class Town:
 
     def choose(self, name: str, allow: bool) -> Answer:
         return self.tell(Choose(account=self.accounts[name], at=self.clock.now, allow=allow, via="cli"))
+
+    def staff_link(self, roles: tuple[StaffRole, ...]) -> str:
+        """The secret of a link that signs somebody with these roles in, once."""
+        now = datetime.now(UTC)
+        address = f"{roles[0].value.replace('_', '-') if len(roles) == 1 else 'staff'}@example.org"
+        with transaction(self.here.pool) as tx:
+            staff, secret = sessions.known_staff(tx, address, now, os.urandom), sessions.secret_of(os.urandom)
+            tx.execute("UPDATE staff SET roles = %s WHERE staff_id = %s", [[role.value for role in roles], staff])
+            tx.execute(
+                "INSERT INTO staff_links (link_sha256, staff_id, expires_at) VALUES (%s, %s, %s)",
+                [sessions.digest(secret), staff, now + sessions.LINK_LIFETIME],
+            )
+        return secret
 
     def token(self, name: str) -> str:
         """What the host application signs for its person."""

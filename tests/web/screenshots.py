@@ -1,4 +1,4 @@
-"""Takes the screenshots of docs/screenshots: every page, in two sizes and two colour schemes.
+"""Takes the screenshots of docs/screenshots: every page and the console, in two sizes and two colour schemes.
 
     python -m tests.web.screenshots FOLDER
 
@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import UUID
 
 from playwright.sync_api import sync_playwright
 
@@ -19,9 +20,11 @@ from licet import service
 from licet.consent import rendered
 from licet.policy.period import instant
 from licet.policy.state import Kind
+from licet.service import overseeing, proving
 from licet.store import embedded, migrate, opened
 from licet.store.connect import Pool
-from licet.vault.commands import Delete, Narrow
+from licet.vault.commands import Delete, Flag, Hold, Narrow
+from licet.web.roles import StaffRole
 
 from .browsing import DESKTOP, PHONE, Site
 from .people import AFTER, NOTICE, Town, application, serving
@@ -47,12 +50,17 @@ def stage(pool: Pool, folder: Path) -> tuple[Town, dict[str, tuple[str | None, s
     town.tell(Narrow(account=ben, at=town.clock.now, conversation=town.say("ben", "A question about my health")))
     town.tell(Delete(account=ben, at=town.clock.now, conversation=town.say("ben", "Old plans")))
     town.say("ben", "Something private", incognito=True)
+    flagged = town.say("ben", "Passwords of other people")
+    town.tell(Flag(account=ben, at=town.clock.now, conversation=flagged, score=0.93))
+    town.tell(Hold(account=ben, at=town.clock.now, conversation=code, matter="a matter"))
     service.build_release(town.here, name="autumn", purpose="improve_models")
+    proving.append(town.here)
     return town, {
         "notice": ("ana", "/notice", ""),
         "notice-error": ("ana", "/notice", "Save my answer"),
         "signup": ("new", "/signup", ""),
         "settings": ("ben", "/settings", ""),
+        "receipt": ("ben", f"/settings/receipts/{receipt_of(town, ben)}", ""),
         "settings-undecided": ("ana", "/settings", ""),
         "chats": ("ben", "/chats", ""),
         "chat": ("ben", f"/chats/conv_{code.hex}", ""),
@@ -60,6 +68,35 @@ def stage(pool: Pool, folder: Path) -> tuple[Town, dict[str, tuple[str | None, s
         "put-off": ("zoe", "/notice", "Decide later"),
         "signed-out": (None, "/settings", ""),
     }
+
+
+def receipt_of(town: Town, account: UUID) -> str:
+    newest = proving.receipts(town.here, account)[-1]
+    return str(newest.payload["receipt_id"]).removeprefix("urn:licet:receipt:").replace(":", "-")
+
+
+def console(town: Town) -> dict[str, str]:
+    """The pages of the console, by name."""
+    lists = ("look-up", "holds", "policy", "requests", "readings", "releases", "log", "access")
+    (flag,) = overseeing.flags(town.here).items
+    return {
+        "console": "/console", **{f"console-{name}": f"/console/{name}" for name in lists},
+        "console-account": f"/console/accounts/{flag.account}",
+        "console-conversation": f"/console/conversations/{flag.conversation}",
+    }  # fmt: skip
+
+
+def shoot_console(site: Site, town: Town, out: Path) -> None:
+    for look, viewport, scheme in looks():
+        page = site.visit_as(tuple(StaffRole), "/console", viewport=viewport, color_scheme=scheme)
+        for name, path in console(town).items():
+            page.goto(site.url + path)
+            page.screenshot(path=out / f"{name}-{look}.png", full_page=True)
+        page.goto(site.url + console(town)["console-conversation"])
+        page.get_by_label("Why you read it").select_option("misuse_review")
+        page.get_by_label("Ticket").fill("M-17")
+        page.get_by_role("button", name="Read, and put it on record").click()
+        page.screenshot(path=out / f"console-read-{look}.png", full_page=True)
 
 
 def looks() -> Iterator[tuple[str, dict[str, int], str]]:
@@ -92,6 +129,7 @@ def main(out: Path) -> None:
                 for look, viewport, scheme in looks():
                     page = site.visit("ana", "/notice", viewport=viewport, color_scheme=scheme)
                     page.screenshot(path=out / f"notice-after-{look}.png", full_page=True)
+                shoot_console(site, town, out)
                 site.close()
 
 

@@ -17,7 +17,9 @@ import pytest
 from litestar.routes import HTTPRoute
 from litestar.testing import TestClient
 
+from licet.store.connect import transaction
 from licet.vault.commands import Delete
+from licet.web import sessions
 from licet.web.roles import NOBODY, May, Scope, StaffRole
 
 from .served import NOTICE, World
@@ -52,10 +54,22 @@ READS = (
     "/v1/conversations/{conversation:str}", "/v1/conversations/{conversation:str}/turns",
     "/v1/conversations/{conversation:str}/explain", "/v1/turns/{turn:str}/explain", "/v1/me", "/v1/policy",
 )  # fmt: skip
+# The console, whose forms are sent as a browser sends them.
+FORMS: dict[str, dict[str, str]] = {
+    "POST /console/look-up": {"name": "{account}"},
+    "POST /console/conversations/{conversation:str}/read": {"reason": "person_request", "ticket": "REQ-1"},
+    "POST /console/access/keys/{name:str}/revoke": {},
+    "POST /console/access/staff/{staff:str}/revoke": {},
+}
+CONSOLE = (
+    "/console", "/console/look-up", "/console/accounts/{account:str}", "/console/conversations/{conversation:str}",
+    "/console/holds", "/console/policy", "/console/requests", "/console/readings", "/console/releases", "/console/log",
+    "/console/access",
+)  # fmt: skip
 # Routes that are no part of the API and have tests of their own: who may reach them is in the matrix all the same.
 OPEN = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/enter", "/sign-in", "/sign-in/callback")
 PAGES = ("/notice", "/signup", "/settings", "/chats", "/takeout.zip", "/static", "/sign-in/link", "/sign-out")
-API_ROUTES = {*BODIES, *(f"GET {path}" for path in READS)}
+API_ROUTES = {*BODIES, *FORMS, *(f"GET {path}" for path in (*READS, *CONSOLE))}
 
 
 def routes(world: World) -> Iterator[tuple[str, str, May]]:
@@ -72,9 +86,9 @@ def test_every_route_says_who_may_call_it_and_is_in_the_matrix(tmp_path, pool) -
     found = list(routes(world))
     silent = [f"{method} {path}" for method, path, may in found if may == NOBODY]
     assert [one for one in silent if not one.startswith("GET /openapi")] == []  # Litestar's own, which answer nobody
-    api = {f"{method} {path}" for method, path, _ in found if path.startswith("/v1/")}
+    api = {f"{method} {path}" for method, path, _ in found if path.startswith(("/v1/", "/console"))}
     assert api == API_ROUTES
-    others = {path for _, path, _ in found if not path.startswith("/v1/")}
+    others = {path for _, path, _ in found if not path.startswith(("/v1/", "/console"))}
     strange = [
         path for path in others if path != "/" and path not in OPEN and not path.startswith((*PAGES, "/openapi"))
     ]
@@ -97,6 +111,10 @@ class Cell:
         world.tell(Delete(account=world.accounts[self.me], at=world.clock.now, conversation=uuid_of(deleted)))
         self.conversations = {"own": mine, "other": theirs, "unknown": f"conv_{UNKNOWN}", "deleted": deleted}
         self.accounts = {**accounts, "unknown": f"acc_{UNKNOWN}", "deleted": accounts["own"]}
+        self.key = f"key{number}"
+        world.key(name=self.key)
+        with transaction(world.here.pool) as tx:
+            self.staff = sessions.known_staff(tx, f"staff{number}@example.org", world.wall, os.urandom).hex
 
     def path(self, path: str, what: str) -> str:
         conversation = self.conversations[what]
@@ -105,6 +123,8 @@ class Cell:
             .replace("{conversation:str}", conversation)
             .replace("{turn:str}", conversation.replace("conv_", "turn_") + "-1")
             .replace("{showing:str}", UNKNOWN)
+            .replace("{name:str}", self.key)
+            .replace("{staff:str}", self.staff)
         )
 
 
@@ -134,7 +154,7 @@ class Callers:
 def objects_of(key: str) -> tuple[str, ...]:
     if "{conversation" in key or "{turn" in key:
         return OBJECTS
-    if "{account" in key or key in ("POST /v1/turns", "POST /v1/turns:bulk"):
+    if "{account" in key or key in ("POST /v1/turns", "POST /v1/turns:bulk", "POST /console/look-up"):
         return OBJECTS[:3]
     return ("-",)
 
@@ -142,6 +162,11 @@ def objects_of(key: str) -> tuple[str, ...]:
 def call(api: Any, key: str, cell: Cell, what: str, headers: dict[str, str]) -> Any:
     method, _, path = key.partition(" ")
     what = "own" if what == "-" else what
+    if key in FORMS:
+        fields = {name: value.replace("{account}", cell.accounts[what]) for name, value in FORMS[key].items()}
+        return api.request(
+            method, cell.path(path, what), data=fields or {"": ""}, headers=headers, follow_redirects=False
+        )
     body = BODIES.get(key)
     if body is not None and "account" in body:
         body = {**body, "account": cell.accounts[what]}

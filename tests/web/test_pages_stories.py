@@ -69,7 +69,7 @@ def test_a_new_person_signs_up_and_is_done_only_when_both_are_answered(site: Sit
     town.clock.set(instant("2025-09-02"))
     town.open("new", age=None)
     page = site.visit("new", "/signup", viewport=PHONE)
-    assert page.get_by_role("button").all_inner_texts() == ["Finish signing up"]
+    assert page.locator("main").get_by_role("button").all_inner_texts() == ["Finish signing up"]
     page.get_by_label("I accept the terms.").check()
     page.get_by_role("button", name="Finish signing up").click()
     assert "Pick one of the two answers" in text(page)
@@ -108,7 +108,7 @@ def test_somebody_misses_the_last_day_exports_deletes_and_then_decides(site: Sit
     town.clock.set(AFTER)
     page.goto(site.url + "/notice")
     assert "Writing waits for your answer" in text(page)
-    assert page.get_by_role("button").all_inner_texts() == ["Save my answer"]
+    assert page.locator("main").get_by_role("button").all_inner_texts() == ["Save my answer"]
     blocked = Say(
         account=town.accounts["ana"], at=town.clock.now, host_conversation=host_hmac(town.key, "conversation", "Late"),
         content=encode(Content(text="still there?")),

@@ -6,9 +6,10 @@ RFC 8785. Training is a processing (`ai#ModelTraining`), its purpose is `Improve
 event's type says how the person spoke (expressly), its state what they said.
 
 Once the choice stands in the log the receipt also opens it: the private record and the nonce to which the leaf
-commits, the leaf itself, and its inclusion proof. The person's copy opens the leaf for ever. The operator's database
-keeps no nonce; it is derived from the account's key, so that after erasure nobody but the holder can open it, and
-no receipt can be issued any more.
+commits, the evidence whose hash the record holds, the leaf itself, its inclusion proof, and the salt that the
+person's pseudonyms of the year come from, by which they find their conversations in a release's proofs. The person's
+copy opens the leaf for ever. The operator's database keeps no nonce; it is derived from the account's key, so that
+after erasure nobody but the holder can open it, and no receipt can be issued any more.
 
 What the policy and the choice do not say (who the controller is, where data lies) comes from the operator's
 `Controller`; what nobody stated is null, never guessed.
@@ -23,7 +24,7 @@ import hashlib
 import html
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 import msgspec
@@ -39,10 +40,11 @@ from licet.policy.file import Policies, Policy
 from licet.policy.period import written
 from licet.store.connect import Transaction
 from licet.vault import view
-from licet.vault.keyring import Keyring, account_key
+from licet.vault.keyring import Keyring
 from licet.vault.keys import account_place, unseal
 
 VERSION = 1
+RECEIPT, CERTIFICATE = "licet-receipt+jws", "licet-certificate+jws"  # one is never taken for the other
 CHOICES_MAX = 1_000
 DPV = "https://w3id.org/dpv#"
 SCHEMA = "https://w3id.org/dpv/schema/dpv-27560#"
@@ -69,7 +71,9 @@ class Controller(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
-    """One choice of an account. ``evidence`` is None where another edge wrote it in words of its own."""
+    """One choice of an account. ``evidence`` is None where another edge wrote it in words of its own; ``said`` is its
+    text to the letter, whose hash the leaf commits to.
+    """
 
     account: UUID
     seq: int
@@ -80,6 +84,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     via: str
     number: int
     evidence: Evidence | None
+    said: str | None = None
 
     @property
     def state(self) -> str:
@@ -145,10 +150,10 @@ class Issuer:
             log = self._log(year)
             if log is not None and index < log.checkpoint.size:
                 entry, proof = log.entry(index).decode(), log.prove(index).encode().decode()
-                payload["log"] = self._opening(leaf, year, index)
+                payload["log"] = self._opening(leaf, year, index, choice.said)
         return Receipt(receipt=sign(payload, self._seed), entry=entry, proof=proof, payload=payload)
 
-    def _opening(self, leaf: Sequence[object], year: int, index: int) -> dict[str, Canonical]:
+    def _opening(self, leaf: Sequence[object], year: int, index: int, said: str | None) -> dict[str, Canonical]:
         row = read_row(leaf[:5])
         assert row.account is not None
         key = self._keys.log_keys(self._tx, [row.account], year)[row.account]
@@ -156,6 +161,8 @@ class Issuer:
             "origin": self._place.origin(year),
             "index": index,
             "who": entries.pseudonym(key),
+            "salt": entries.salt(key).hex(),
+            "evidence": said,
             "nonce": entries.nonce(key, row.outbox_id).hex(),
             "record": entries.record(row),
         }
@@ -173,24 +180,28 @@ def choices(tx: Transaction, keyring: Keyring, account: UUID) -> list[Choice]:
     holder = view.accounts(tx, [account]).get(account)
     if holder is None:
         raise NotFoundError("no such account")
-    if not any(holder.wrapped_key):
+    chain = keyring.account_keys(tx, [account])
+    if account not in chain:
         raise RefusedError(
             "the account was erased, and with its key everything that a receipt is made of",
             "the receipts that its person keeps stay valid", because="erased",
         )  # fmt: skip
-    key = account_key(keyring.bucket_keys(tx, {holder.bucket})[holder.bucket], account, holder.wrapped_key)
+    key = chain[account].own
     rows = tx.execute(
         """SELECT seq, occurred_at, allow, effect, grant_no, via, version, evidence FROM choices
             WHERE account_id = %s ORDER BY seq LIMIT %s""",
         [account, CHOICES_MAX],
     ).fetchall()
-    return [
-        Choice(
-            account=account, seq=seq, at=at, allow=allow, effect=effect, grant=grant, via=via, number=number,
-            evidence=read_evidence(unseal(key, sealed, account_place(account)).decode()) if sealed else None,
-        )
-        for seq, at, allow, effect, grant, via, number, sealed in rows
-    ]  # fmt: skip
+    return [_choice(account, key, row) for row in rows]
+
+
+def _choice(account: UUID, key: bytes, row: Sequence[Any]) -> Choice:
+    seq, at, allow, effect, grant, via, number, sealed = row
+    said = unseal(key, sealed, account_place(account)).decode() if sealed else None
+    return Choice(
+        account=account, seq=seq, at=at, allow=allow, effect=effect, grant=grant, via=via, number=number,
+        evidence=read_evidence(said) if said is not None else None, said=said,
+    )  # fmt: skip
 
 
 def document(
@@ -291,11 +302,11 @@ def _event(choice: Choice, principal: str) -> dict[str, Canonical]:
 # Signing
 
 
-def sign(payload: dict[str, Canonical], seed: bytes) -> str:
+def sign(payload: dict[str, Canonical], seed: bytes, typ: str = RECEIPT) -> str:
     """The compact JWS of a payload. Its `kid` is the JWK thumbprint (RFC 7638) of the key."""
     key = Ed25519PrivateKey.from_private_bytes(seed)
     header: dict[str, Canonical] = {
-        "alg": "EdDSA", "kid": thumbprint(key.public_key().public_bytes_raw()), "typ": "licet-receipt+jws",
+        "alg": "EdDSA", "kid": thumbprint(key.public_key().public_bytes_raw()), "typ": typ,
     }  # fmt: skip
     signed = f"{_base64url(canonical(header))}.{_base64url(canonical(payload))}"
     return f"{signed}.{_base64url(key.sign(signed.encode()))}"
@@ -327,7 +338,6 @@ def page(receipt: Receipt, vkey: str) -> str:
         f"<tr><th scope=row>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>"
         for name, value in lines(receipt)
     )
-    state = _text(receipt.payload, "record", "events", 0, "event_state").removeprefix("dpv:")
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Receipt of your choice</title>
@@ -335,10 +345,10 @@ def page(receipt: Receipt, vkey: str) -> str:
 th{{text-align:left;vertical-align:top;padding-right:1rem;font-weight:600}}td{{overflow-wrap:anywhere}}
 pre{{white-space:pre-wrap;overflow-wrap:anywhere;font-size:.75rem}}@media print{{body{{margin:0}}}}</style></head>
 <body><main><h1>Receipt of your choice</h1>
-<p><strong>{html.escape(_SAID[state])}</strong></p>
+<p><strong>{html.escape(said(receipt))}</strong></p>
 <table>{rows}</table>
 <h2>What this proves</h2>
-<p>{_PROVES if receipt.proof else _WAITS}</p>
+<p>{proves(receipt)}</p>
 <p>Keep the file. Anybody can check it without asking us: save it as <code>receipt.json</code> and run
 <code>python verifier.py receipt receipt.json --key {html.escape(vkey)}</code></p>
 <pre>{html.escape(receipt.encode().decode())}</pre></main></body></html>
@@ -350,6 +360,16 @@ neither your name nor your account; this receipt alone shows that the entry is y
 any time; this receipt stays true for the moment it names."""
 _WAITS = """It is signed. Your choice reaches our public log within seconds; fetch the receipt again then, and it will
 hold the proof."""
+
+
+def said(receipt: Receipt) -> str:
+    """What the person said, in a sentence."""
+    return _SAID[_text(receipt.payload, "record", "events", 0, "event_state").removeprefix("dpv:")]
+
+
+def proves(receipt: Receipt) -> str:
+    """What holding it proves now, in a few sentences."""
+    return _PROVES if receipt.proof else _WAITS
 
 
 def lines(receipt: Receipt) -> Iterator[tuple[str, str]]:

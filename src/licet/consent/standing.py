@@ -11,8 +11,7 @@ from licet.consent import shown
 from licet.consent.answering import Evidence, read_evidence
 from licet.consent.shown import Shown
 from licet.store.connect import Transaction
-from licet.vault import view
-from licet.vault.keyring import Keyring, account_key
+from licet.vault.keyring import Keyring
 from licet.vault.keys import account_place, unseal
 
 RECORDS_MAX = 1_000
@@ -21,6 +20,7 @@ RECORDS_MAX = 1_000
 class Made(msgspec.Struct, frozen=True, kw_only=True):
     """A choice that was made. ``evidence`` is None where another edge wrote it in words of its own."""
 
+    seq: int
     at: datetime
     allow: bool
     effect: str
@@ -62,22 +62,18 @@ def recorded(tx: Transaction, keyring: Keyring, account: UUID) -> Recorded:
 
 def _choices(tx: Transaction, keyring: Keyring, account: UUID) -> list[Made]:
     rows = tx.execute(
-        """SELECT c.occurred_at, c.allow, c.effect, c.via, p.version, c.evidence
+        """SELECT c.seq, c.occurred_at, c.allow, c.effect, c.via, p.version, c.evidence
              FROM choices c JOIN policies p ON p.number = c.version
             WHERE c.account_id = %s ORDER BY c.seq DESC LIMIT %s""",
         [account, RECORDS_MAX],
     ).fetchall()
-    holder = view.accounts(tx, [account]).get(account)
-    if holder is None or not rows:
-        return []
-    key = account_key(keyring.bucket_keys(tx, {holder.bucket})[holder.bucket], account, holder.wrapped_key)
-    place = account_place(account)
+    keys, place = keyring.account_keys(tx, [account]).get(account), account_place(account)
     return [
         Made(
-            at=at, allow=allow, effect=effect, via=via, version=version,
-            evidence=read_evidence(unseal(key, sealed, place).decode()) if sealed else None,
+            seq=seq, at=at, allow=allow, effect=effect, via=via, version=version,
+            evidence=read_evidence(unseal(keys.own, sealed, place).decode()) if sealed and keys else None,
         )
-        for at, allow, effect, via, version, sealed in rows
+        for seq, at, allow, effect, via, version, sealed in rows
     ]  # fmt: skip
 
 

@@ -4,6 +4,7 @@
     choices.csv      every choice, with its evidence
     accounts.csv     the account
     licet.json       what the zip is
+    receipts/ ..     the receipts of the choices and what it takes to check them, as `licet.service.papers` says
 
 The zip is made as it is sent: nothing of it lies in a file. A conversation that was ever kept out, or of
 which a part was never covered by the terms, comes back kept out. What was deleted is not in it: it is no longer readable.
@@ -71,9 +72,13 @@ class _Out(io.RawIOBase):
 
 
 def takeout(
-    transactions: Transactions, keyring: Keyring, policies: Policies, account: UUID, at: datetime
-) -> Iterator[bytes]:
-    """The zip, piece by piece; NotFoundError, before the first piece, for an account that does not exist."""
+    transactions: Transactions, keyring: Keyring, policies: Policies, account: UUID, at: datetime,
+    papers: Sequence[tuple[str, bytes]] = (),
+) -> Iterator[bytes]:  # fmt: skip
+    """The zip, piece by piece; NotFoundError, before the first piece, for an account that does not exist.
+
+    ``papers`` are further files of the account's, which lie beside: its receipts.
+    """
     with transactions() as tx:
         row = view.accounts(tx, [account]).get(account)
         if row is None:
@@ -91,6 +96,7 @@ def takeout(
             ("licet.json", msgspec.json.encode(about)),
             ("accounts.csv", _csv(["account", "plan", "age", "opened"], accounts)),
             ("choices.csv", _csv(["account", "time", "allow", "version", "channel", "evidence"], made)),
+            *papers,
         ],
         lines(transactions, keyring, policies, account, at),
     )

@@ -19,7 +19,7 @@ from licet.vault import reads, view
 from licet.vault.commands import Choose, CloseAccount, OpenAccount, SetAge, SetPlan
 from licet.vault.ids import Prefix, host_hmac, shown, uuid7
 from licet.web import api_shell as shell
-from licet.web import schema
+from licet.web import schema, sessions
 from licet.web.api_shell import READS, WRITES, AccountRef, AnyRequest, Cursor, IdempotencyKey, Limit
 from licet.web.refs import account_of, not_found, site_of
 from licet.web.roles import Scope, StaffRole, may
@@ -92,7 +92,9 @@ async def close_account(
     """Closes the account: nothing of it is used any more, and its content goes with the policy's period."""
     holder = await account_of(request, account)
     command = CloseAccount(account=holder, at=site_of(request).now())
-    return shell.changed(await shell.write(request, command, idempotency_key))
+    written = await shell.write(request, command, idempotency_key)
+    await site_of(request).reading(lambda tx: sessions.end_person(tx, holder))
+    return shell.changed(written)
 
 
 @get("/v1/accounts/{account:str}/gate", may=may(person=True, scope=Scope.gate_read), responses=READS, tags=TAG)

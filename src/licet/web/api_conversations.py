@@ -140,9 +140,7 @@ async def keep_out(
     idempotency_key: IdempotencyKey = None,
 ) -> Response[schema.Changed]:
     """Keeps a conversation out: it is used no more, and goes with the shorter period."""
-    holder, named = await conversation_of(request, conversation, account)
-    command = Narrow(account=holder, at=site_of(request).now(), conversation=named)
-    return shell.changed(await shell.write(request, command, idempotency_key))
+    return await _told(Narrow, request, conversation, account, idempotency_key)
 
 
 @post("/v1/conversations/{conversation:str}/let-in", may=CHANGES, responses=WRITES, status_code=200, tags=TAG)
@@ -153,9 +151,7 @@ async def let_in(
     idempotency_key: IdempotencyKey = None,
 ) -> Response[schema.Changed]:
     """Lets in what follows in a conversation that was kept out."""
-    holder, named = await conversation_of(request, conversation, account)
-    command = Widen(account=holder, at=site_of(request).now(), conversation=named)
-    return shell.changed(await shell.write(request, command, idempotency_key))
+    return await _told(Widen, request, conversation, account, idempotency_key)
 
 
 @delete("/v1/conversations/{conversation:str}", may=CHANGES, responses=WRITES, status_code=200, tags=TAG)
@@ -166,9 +162,16 @@ async def delete_conversation(
     idempotency_key: IdempotencyKey = None,
 ) -> Response[schema.Changed]:
     """Deletes a conversation: all use ends now, and its keys are destroyed when the policy says so."""
+    return await _told(Delete, request, conversation, account, idempotency_key)
+
+
+async def _told(
+    verb: type[Narrow | Widen | Delete], request: AnyRequest, conversation: str, account: str | None, key: str | None
+) -> Response[schema.Changed]:
+    """Tells the vault ``verb`` of a conversation."""
     holder, named = await conversation_of(request, conversation, account)
-    command = Delete(account=holder, at=site_of(request).now(), conversation=named)
-    return shell.changed(await shell.write(request, command, idempotency_key))
+    command = verb(account=holder, at=site_of(request).now(), conversation=named)
+    return shell.changed(await shell.write(request, command, key))
 
 
 @post("/v1/conversations/{conversation:str}/feedback", may=CHANGES, responses=WRITES, tags=TAG)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from uuid import UUID
 
 from litestar import get, post
 from litestar.params import JSONBody
@@ -17,6 +18,7 @@ from licet.web.api_shell import AnyRequest, ConversationRef, OfAccount
 from licet.web.auth import csrf_token
 from licet.web.refs import conversation_of, not_found, site_of
 from licet.web.roles import ANY_CALLER, Caller, Person, Service, Staff, StaffRole, kind, may
+from licet.web.site import Site
 
 READ_TURNS_MAX = 1_000
 
@@ -80,26 +82,29 @@ async def read_conversation(
     site, caller = site_of(request), request.auth
     assert isinstance(caller, Staff)
     holder, named = await conversation_of(request, conversation, account)
+    return await site.reading(lambda tx: read_as_staff(tx, site, caller, holder, named, data))
+
+
+def read_as_staff(
+    tx: Transaction, site: Site, caller: Staff, holder: UUID, named: UUID, why: schema.NewRead
+) -> schema.TurnPage:
+    """The turns of a conversation, opened for ``caller`` and recorded with ``why``; DeniedError where none may be."""
     role = Reader.privacy_officer if StaffRole.privacy_officer in caller.roles else Reader.reviewer
-    reading = Reading(staff=caller.staff_id, role=role, reason=data.reason, ticket=data.ticket)
-
-    def read(tx: Transaction) -> schema.TurnPage:
-        seen = view.seen(tx, [(holder, named)], site.versions.current(tx), site.now()).get(named)
-        if seen is None:
-            raise not_found()
-        turns = view.turns(tx, holder, named)[:READ_TURNS_MAX]
-        times: dict[int, datetime] = dict(
-            tx.execute(
-                "SELECT turn, occurred_at FROM turns WHERE account_id = %s AND conversation_id = %s", [holder, named]
-            ).fetchall()
-        )
-        keyring = site.here.keyring
-        opened = {o.permit.turn: o.content for o in reads.read(tx, keyring, seen, turns, reading, keyring.random)}
-        return schema.TurnPage(
-            items=tuple(shell.turn_shown(named, t, times[t.number], opened.get(t.number)) for t in turns), next=None
-        )
-
-    return await site.reading(read)
+    reading = Reading(staff=caller.staff_id, role=role, reason=why.reason, ticket=why.ticket)
+    seen = view.seen(tx, [(holder, named)], site.versions.current(tx), site.now()).get(named)
+    if seen is None:
+        raise not_found()
+    turns = view.turns(tx, holder, named)[:READ_TURNS_MAX]
+    times: dict[int, datetime] = dict(
+        tx.execute(
+            "SELECT turn, occurred_at FROM turns WHERE account_id = %s AND conversation_id = %s", [holder, named]
+        ).fetchall()
+    )
+    keyring = site.here.keyring
+    opened = {o.permit.turn: o.content for o in reads.read(tx, keyring, seen, turns, reading, keyring.random)}
+    return schema.TurnPage(
+        items=tuple(shell.turn_shown(named, t, times[t.number], opened.get(t.number)) for t in turns), next=None
+    )
 
 
 ROUTES = [myself, get_policy, read_conversation]

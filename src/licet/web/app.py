@@ -1,7 +1,7 @@
 """The application, put together: routes, the guard before them, the edge around them, and the OpenAPI document.
 
-`create_app` takes an open installation; what runs besides requests (the writer, the reader, the sweeping) runs in the
-application's lifespan. What a refusal is, `problems` says once for all of it.
+`create_app` takes an open installation; what runs besides requests (the writer, the reader, the sweeping, and where it is
+asked for the log's sequencer) runs in the application's lifespan. What a refusal is, `problems` says once for all of it.
 """
 
 from __future__ import annotations
@@ -23,18 +23,22 @@ from licet.service import Clock, Installation, utc_now
 from licet.web import (
     api_accounts,
     api_conversations,
+    api_leases,
     api_notice,
     api_staff,
     api_turns,
     meta,
     pages,
+    pages_console,
     problems,
     signin,
 )
 from licet.web.auth import guarding
 from licet.web.edge import Edge
+from licet.web.following import Following
 from licet.web.limits import BODY_BYTES_MAX
 from licet.web.site import Site
+from licet.web.strict import StrictRequest
 
 API = [
     *api_accounts.ROUTES,
@@ -42,26 +46,32 @@ API = [
     *api_conversations.ROUTES,
     *api_turns.ROUTES,
     *api_staff.ROUTES,
+    *api_leases.ROUTES,
 ]
 
 
-def create_app(here: Installation, settings: Web, *, wall: Clock = utc_now) -> Litestar:
-    """The application on an open installation. ``wall`` is the clock of tokens and sessions."""
+def create_app(here: Installation, settings: Web, *, wall: Clock = utc_now, sequencer: bool = False) -> Litestar:
+    """The application on an open installation. ``wall`` is the clock of tokens and sessions.
+
+    With ``sequencer`` it also takes what commits into the log, for as long as it runs.
+    """
     site, edge = Site(here, settings, wall), Edge(settings)
+    following = Following(here) if sequencer else None
 
     app = Litestar(
-        route_handlers=[*API, *meta.ROUTES, *signin.ROUTES, *pages.ROUTES],
+        route_handlers=[*API, *meta.ROUTES, *signin.ROUTES, *pages.ROUTES, *pages_console.ROUTES],
         middleware=[guarding(site)],
         before_send=[edge.before_send],
         exception_handlers={
             LicetError: problems.on_ours, HTTPException: problems.on_http, Exception: problems.on_unknown,
         },
-        lifespan=[site.running],
+        lifespan=[site.running, *([following.running] if following else [])],
         openapi_config=OPENAPI,
         cors_config=_cors(settings),
         request_max_body_size=BODY_BYTES_MAX,
-        state=State({"site": site, "edge": edge}),
+        state=State({"site": site, "edge": edge, "following": following}),
         logging_config=None,
+        request_class=StrictRequest,
         debug=False,
     )  # fmt: skip
     app.state.openapi = cache(lambda: msgspec.json.encode(app.openapi_schema.to_schema()))

@@ -17,6 +17,7 @@ from licet.config import Web
 from licet.web.roles import Nobody, kind
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+_NOTHING = "object-src 'none'; base-uri 'none'"  # `default-src` does not reach `base-uri`
 _log = structlog.get_logger("licet.web")
 
 Header = tuple[bytes, bytes]
@@ -40,10 +41,10 @@ class Edge:
         )
         self._counts: dict[tuple[str, str, int, str], tuple[Counter, Histogram]] = {}
         frames = " ".join(["'self'", *settings.embed_origins])
-        self._data = _headers(f"default-src 'none'; frame-ancestors {frames}")
+        self._data = _headers(f"default-src 'none'; {_NOTHING}; form-action 'none'; frame-ancestors {frames}")
         self._page = _headers(
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-            f"font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors {frames}"
+            f"font-src 'self'; form-action 'self'; {_NOTHING}; frame-ancestors {frames}"
         )
 
     async def before_send(self, message: Message, scope: Scope) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from litestar import Request, Response, get
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from licet.errors import BusyError
 from licet.store.connect import Transaction
 from licet.web.refs import site_of
 from licet.web.roles import ANYBODY
@@ -22,8 +23,10 @@ def healthz() -> dict[str, str]:
 
 @get("/readyz", may=ANYBODY, include_in_schema=False)
 async def readyz(request: AnyRequest) -> dict[str, str]:
-    """The database answers and a policy has been applied; BusyError (503) otherwise."""
-    site = site_of(request)
+    """The database answers, a policy has been applied and the log's sequencer stands; BusyError (503) otherwise."""
+    site, following = site_of(request), request.app.state.following
+    if following is not None and following.fault:
+        raise BusyError(f"the log's sequencer has stopped: `{following.fault}`", "read the log of the server")
 
     def read(tx: Transaction) -> str:
         return site.versions.current(tx).in_force(site.now()).version

@@ -165,8 +165,10 @@ class Oidc:
             provider = msgspec.convert(document, Provider)
         except msgspec.ValidationError:
             raise BrokenError("the provider's discovery document lacks an endpoint") from None
-        if provider.issuer.rstrip("/") != issuer.rstrip("/"):
-            raise BrokenError("the provider says that it is another issuer")
+        if provider.issuer != issuer:  # to the byte, RFC 8414 3.3: anything less takes one issuer for another
+            raise BrokenError(
+                "the provider says that it is another issuer", "LICET_WEB__OIDC_ISSUER must be its `issuer` to the byte"
+            )
         for url in (provider.authorization_endpoint, provider.token_endpoint, provider.jwks_uri):
             _checked(url)
         return provider

@@ -1,7 +1,7 @@
 """The people's pages: all routes of them, as one router. No page needs a script.
 
     /notice /signup          the question, where there is one
-    /settings                what holds, one step to change it, the record
+    /settings                what holds, one step to change it, the record and its receipts
     /chats /chats/ID         every conversation and its answer; keep out, let in, delete
     /takeout.zip             everything
     /static/HASH/NAME        the stylesheet and the script of the components
@@ -25,7 +25,10 @@ from licet.web import pages_shell as shell
 from licet.web.pages_shell import AnyRequest
 from licet.web.roles import ANYBODY
 
-STATIC_TYPES = {"licet.css": "text/css; charset=utf-8", "licet.js": "text/javascript; charset=utf-8"}
+STATIC_TYPES = {
+    "licet.css": "text/css; charset=utf-8", "console.css": "text/css; charset=utf-8",
+    "licet.js": "text/javascript; charset=utf-8",
+}  # fmt: skip
 
 
 @get(

@@ -16,7 +16,7 @@ from licet.consent import takeout, yours
 from licet.consent.texts import Catalogue
 from licet.consent.yours import Badge, Mine, Run, Use
 from licet.policy.file import Policy
-from licet.service import Installation, policies
+from licet.service import Installation, papers, policies
 from licet.store.connect import Transaction, transaction
 from licet.vault.commands import Delete, Narrow, Widen
 from licet.vault.content import Masked
@@ -135,8 +135,9 @@ def take_out(request: AnyRequest) -> Stream:
     """Everything that is kept, as a zip that is made while it is sent."""
     here, who = shell.opened(request)
     pieces: Iterator[bytes] = takeout.takeout(
-        lambda: transaction(here.pool), here.keyring, policies(here), who.account, here.clock()
-    )
+        lambda: transaction(here.pool), here.keyring, policies(here), who.account, here.clock(),
+        papers.papers(here, who.account),
+    )  # fmt: skip
     name = f"licet-{here.clock():%Y-%m-%d}.zip"
     headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
     return Stream(pieces, media_type="application/zip", headers=headers)

@@ -1,4 +1,8 @@
-"""Privacy settings: what holds now, one step to change it either way, what that does, and all that is on record."""
+"""Privacy settings: what holds now, one step to change it either way, what that does, and all that is on record.
+
+Every choice on record has its receipt, as a page to read and print and as the file that proves it. A receipt is named
+by its account and its number; one of another account answers as one that never was.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +12,21 @@ from typing import Any, assert_never
 
 import msgspec
 from litestar import Response, get, post
+from litestar.params import FromPath
 
-from licet.consent import answering, asking, shown, standing
+from licet.consent import answering, asking, receipt, shown, standing
 from licet.consent.asking import Ask
 from licet.consent.notice import Text
+from licet.consent.receipt import Receipt
 from licet.consent.shown import Where
 from licet.consent.standing import Made, Recorded
 from licet.consent.texts import Catalogue
+from licet.errors import NotFoundError
 from licet.policy.decide import Gate
 from licet.policy.file import AGE_MAX, Policy
+from licet.policy.period import instant, parse_period
 from licet.policy.state import Standing
-from licet.service import Installation, policies
+from licet.service import Installation, policies, proving
 from licet.store.connect import transaction
 from licet.web import pages_shell as shell
 from licet.web.pages_notice import outcome_text
@@ -54,6 +62,58 @@ def change(request: AnyRequest, data: Sent) -> Response[Any]:
     return _page(here, who, saved=outcome_text(here, who, data.allow == "yes", said))
 
 
+@get("/settings/receipts/{name:str}", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+def read_receipt(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
+    """The receipt of one choice, to read and to print."""
+    here, who = shell.opened(request)
+    found, at = _receipt(here, who, name), here.clock()
+    values = {
+        "said": receipt.said(found), "proves": receipt.proves(found),
+        "lines": [_readable(who.words, *line) for line in receipt.lines(found)],
+        "vkey": proving.receipt_key(here, found).vkey, "raw": found.encode().decode(), "name": name,
+        "number": name.rpartition("-")[2],
+    }  # fmt: skip
+    return shell.page(
+        "receipt.html", who, at, title=who.words.say("receipt.title"), place="settings", values=values
+    )  # fmt: skip
+
+
+@get("/settings/receipts/{name:str}/receipt.json", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+def take_receipt(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
+    """The receipt's file: signed, and with its proof once the choice stands in the log."""
+    here, who = shell.opened(request)
+    found = _receipt(here, who, name)
+    headers = {
+        "content-disposition": f'attachment; filename="receipt-{name.rpartition("-")[2]}.json"',
+        "cache-control": "no-store",
+    }
+    return Response(found.encode(), media_type="application/json", headers=headers)
+
+
+def _readable(words: Catalogue, term: str, value: str) -> tuple[str, str]:
+    """A line of a receipt as a person reads it: the file has the exact values."""
+    match term:
+        case "When":
+            return term, words.moment(instant(value))
+        case "About" if value:
+            return term, ", ".join(words.say(f"purpose.{purpose}") for purpose in value.split(", "))
+        case "Kept for":
+            return term, words.period(parse_period(value))
+        case _:
+            return term, value
+
+
+def _receipt(here: Installation, who: Reader, name: str) -> Receipt:
+    """The reader's own receipt of that name; NotFoundError for any other name."""
+    account, _, seq = name.partition("-")
+    wanted = f"urn:licet:receipt:{account}:{seq}"
+    found = proving.receipts(here, who.account) if account == who.account.hex else []
+    for one in found:
+        if one.payload["receipt_id"] == wanted:
+            return one
+    raise NotFoundError("no such receipt")
+
+
 def _page(
     here: Installation, who: Reader, sent: Form | None = None, faults: Faults = NO_FAULTS, saved: str = ""
 ) -> Response[str]:
@@ -82,7 +142,7 @@ def _page(
         "yes_means": words.say("settings.yes.means", period=words.period(policy.keep.opted_in)),
         "no_means": words.say("settings.no.means", period=words.period(policy.keep.opted_out)),
         "means_title": words.say("settings.means", no=_no(text, words)), "means": _means(words, policy),
-        "record": [_made(words, made) for made in on_record.choices], "facts": _facts(words, on_record),
+        "record": [_made(words, who, made) for made in on_record.choices], "facts": _facts(words, on_record),
         "releases": _releases(words, on_record),
     }  # fmt: skip
     return shell.page(
@@ -140,9 +200,11 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     what: str
     effect: str
     shown: str
+    number: int
+    receipt: str
 
 
-def _made(words: Catalogue, made: Made) -> Line:
+def _made(words: Catalogue, who: Reader, made: Made) -> Line:
     evidence = made.evidence
     if evidence is not None and evidence.sha256:
         seen = words.say("settings.record.notice", hash=evidence.sha256[:12], language=evidence.language)
@@ -152,7 +214,8 @@ def _made(words: Catalogue, made: Made) -> Line:
         seen = f"{seen}. {words.say('settings.record.gpc')}"
     return Line(
         when=words.moment(made.at), what=words.say("answer.yes" if made.allow else "answer.no"),
-        effect=words.say(f"effect.{made.effect}"), shown=seen,
+        effect=words.say(f"effect.{made.effect}"), shown=seen, number=made.seq,
+        receipt=f"{who.account.hex}-{made.seq}",
     )  # fmt: skip
 
 
@@ -183,4 +246,4 @@ def _releases(words: Catalogue, on_record: Recorded) -> list[str]:
     ]  # fmt: skip
 
 
-ROUTES = (settings, change)
+ROUTES = (settings, change, read_receipt, take_receipt)

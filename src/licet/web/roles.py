@@ -25,6 +25,7 @@ class Scope(StrEnum):
     conversations_read = "conversations:read"
     conversations_write = "conversations:write"
     turns_write = "turns:write"
+    release_lease = "release:lease"
 
 
 class StaffRole(StrEnum):

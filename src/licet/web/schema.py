@@ -194,19 +194,21 @@ class Showing(_Out, frozen=True, kw_only=True):
     put_off_at: datetime | None
 
 
-class Changed(_Out, frozen=True, kw_only=True):
-    """What a verb did: ``done``, ``unchanged`` or ``duplicate``."""
+class _Done(_Out, frozen=True, kw_only=True):
+    """What a verb did: ``done``, ``unchanged`` or ``duplicate``; when, and for whom."""
 
     outcome: Outcome
     at: datetime
     account: str
+
+
+class Changed(_Done, frozen=True, kw_only=True):
+    """What a verb did: ``done``, ``unchanged`` or ``duplicate``."""
+
     conversation: str | None = None
 
 
-class Chosen(_Out, frozen=True, kw_only=True):
-    outcome: Outcome
-    at: datetime
-    account: str
+class Chosen(_Done, frozen=True, kw_only=True):
     effect: Effect
 
 
@@ -223,12 +225,9 @@ class ChoicePage(_Out, frozen=True, kw_only=True):
     next: str | None
 
 
-class Said(_Out, frozen=True, kw_only=True):
+class Said(_Done, frozen=True, kw_only=True):
     """A turn that was taken. ``segment`` numbers what it was sealed with."""
 
-    outcome: Outcome
-    at: datetime
-    account: str
     conversation: str
     turn: str
     segment: int
@@ -247,10 +246,7 @@ class Item(_Out, frozen=True, kw_only=True, omit_defaults=True):
     detail: str = ""
 
 
-class GivenFeedback(_Out, frozen=True, kw_only=True):
-    outcome: Outcome
-    at: datetime
-    account: str
+class GivenFeedback(_Done, frozen=True, kw_only=True):
     conversation: str
     feedback: str
 

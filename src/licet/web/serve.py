@@ -1,5 +1,7 @@
 """A server around the application: uvicorn in this process, and a log of one JSON object a line on standard output.
 
+It also takes what commits into the log of leaves, unless another process does: see `following`.
+
 uvicorn's own access log is off: it has paths, and with them ids. Behind a proxy, only one on this machine is believed
 when it says whom it speaks for (uvicorn's default).
 """
@@ -85,7 +87,7 @@ def server(app: Litestar, host: str, port: int) -> uvicorn.Server:
 def serve(here: Installation, host: str, port: int, say: Callable[[str], object]) -> None:
     """Serves until it is interrupted; what was taken is answered before it ends."""
     log_as_json()
-    app = create_app(here, here.config.web)
+    app = create_app(here, here.config.web, sequencer=True)
     say(f"serving on http://{host}:{port}")
     # uvicorn raises the signal again when it has ended; the installation is still to be closed then.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -15,7 +15,9 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from licet.errors import RefusedError, UsageError
+import msgspec
+
+from licet.errors import NotFoundError, RefusedError, UsageError
 from licet.store.connect import Transaction
 from licet.vault.ids import uuid7
 from licet.web.problems import UnauthenticatedError
@@ -94,6 +96,11 @@ def end(tx: Transaction, session: bytes) -> None:
     tx.execute("DELETE FROM sessions WHERE session_sha256 = %s", [session])
 
 
+def end_person(tx: Transaction, account: UUID) -> None:
+    """Ends every session of a person, in whatever browser (ASVS 5.0, 7.4.2)."""
+    tx.execute("DELETE FROM sessions WHERE account_id = %s", [account])
+
+
 def use_token(tx: Transaction, sha256: bytes, expires: datetime) -> None:
     """Takes a token for the beginning of a session; UnauthenticatedError the second time."""
     first = tx.execute(
@@ -120,6 +127,45 @@ def roles_of(tx: Transaction, staff: UUID) -> list[StaffRole]:
     """The roles that were given here."""
     row = tx.execute("SELECT roles FROM staff WHERE staff_id = %s", [staff]).fetchone()
     return [StaffRole(role) for role in row[0]] if row else []
+
+
+class StaffSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """A member of staff. ``roles`` are those given here; ``sessions`` counts the browsers that are signed in."""
+
+    staff_id: UUID
+    email: str
+    roles: tuple[StaffRole, ...]
+    made_at: datetime
+    sessions: int
+
+
+def every_staff(tx: Transaction, now: datetime) -> list[StaffSeen]:
+    """All staff that ever signed in or was given a role, by address."""
+    rows = tx.execute(
+        """SELECT f.staff_id, f.email, f.roles, f.made_at, count(s.staff_id)
+             FROM staff f LEFT JOIN sessions s ON s.staff_id = f.staff_id AND s.ends_at > %s
+            GROUP BY f.staff_id ORDER BY f.email""",
+        [now],
+    ).fetchall()
+    return [
+        StaffSeen(staff_id=staff, email=email, roles=tuple(map(StaffRole, roles)), made_at=made_at, sessions=count)
+        for staff, email, roles, made_at, count in rows
+    ]
+
+
+def revoke_staff(tx: Transaction, staff: UUID) -> None:
+    """Takes the roles that were given here, and ends every session and link; NotFoundError, RefusedError for an owner.
+
+    Nobody can shut out an owner, themselves included: the installation would have nobody left who may give roles.
+    """
+    row = tx.execute("SELECT roles FROM staff WHERE staff_id = %s FOR UPDATE", [staff]).fetchone()
+    if row is None:
+        raise NotFoundError("no such member of staff")
+    if StaffRole.owner.value in row[0]:
+        raise RefusedError("an owner stays: the installation needs one", because="owner")
+    tx.execute("UPDATE staff SET roles = '{}' WHERE staff_id = %s", [staff])
+    tx.execute("DELETE FROM sessions WHERE staff_id = %s", [staff])
+    tx.execute("DELETE FROM staff_links WHERE staff_id = %s", [staff])
 
 
 def bootstrap(tx: Transaction, email: str, now: datetime, random: Random) -> str:

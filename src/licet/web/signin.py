@@ -27,7 +27,7 @@ from licet.web.refs import site_of
 from licet.web.roles import ANY_CALLER, ANYBODY, Caller, Person, Staff
 from licet.web.site import Site
 
-STAFF_HOME = "/v1/me"
+STAFF_HOME = "/console"
 TARGET_CHARACTERS_MAX = 200
 
 

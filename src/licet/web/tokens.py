@@ -30,6 +30,7 @@ TOKEN_CHARACTERS_MAX = 4_096
 KEY_BYTES_MIN = 32
 REMEMBERED_MAX = 20_000
 _PUBLIC = ["RS256", "ES256", "Ed25519", "EdDSA"]
+_TYPES = (None, "JWT", "at+jwt")  # RFC 8725 3.11: what is typed for another use, a logout or a proof, is not taken
 
 
 class Token(Masked, msgspec.Struct, frozen=True, kw_only=True):
@@ -72,14 +73,15 @@ class Tokens:
     def _verified(self, text: str, sha256: bytes, now: float) -> Token:
         try:
             if self._shared is not None:
-                claims = jwt.decode(text, self._shared, algorithms=["HS256"]).claims
+                token = jwt.decode(text, self._shared, algorithms=["HS256"])
             elif self._settings.token_jwks_file is not None:
-                claims = jwt.decode(text, self._key_set(self._settings.token_jwks_file), algorithms=_PUBLIC).claims
+                token = jwt.decode(text, self._key_set(self._settings.token_jwks_file), algorithms=_PUBLIC)
             else:
                 raise UnauthenticatedError("people's tokens are not configured", "set LICET_WEB__TOKEN_KEY_FILE")
         except (JoseError, ValueError, TypeError, KeyError):
             raise UnauthenticatedError("the token does not hold") from None
-        fault = self._fault(claims, now)
+        claims = token.claims
+        fault = "it is of another type" if token.header.get("typ") not in _TYPES else self._fault(claims, now)
         if fault:
             raise UnauthenticatedError(f"the token does not hold: {fault}")
         return Token(subject=claims["sub"], expires=int(claims["exp"]), sha256=sha256)

@@ -143,21 +143,21 @@ class LicetPage extends HTMLElement {
     if (href.startsWith("#")) {
       event.preventDefault();
       /** @type {HTMLElement | null} */ (root.querySelector(href))?.focus();
-    } else if (href.startsWith("/") && !href.endsWith(".zip")) {
+    } else if (href.startsWith("/") && link?.hasAttribute("download")) {
+      event.preventDefault();
+      this.#save(href, link.download);
+    } else if (href.startsWith("/")) {
       event.preventDefault();
       this.show(href).then(() => /** @type {HTMLElement | null} */ (root.querySelector("#licet-content"))?.focus());
-    } else if (href.endsWith(".zip")) {
-      event.preventDefault();
-      this.#save(href);
     }
   }
 
-  /** @param {string} path A download needs the token too, so it is fetched and handed over. */
-  async #save(path) {
+  /** @param {string} path @param {string} name A download needs the token too, so it is fetched and handed over. */
+  async #save(path, name) {
     const authorization = `Bearer ${await this.#given()}`;
     const answer = await fetch(this.base + path, { credentials: "omit", headers: { authorization } });
     if (!answer.ok) return;
-    const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(await answer.blob()), download: "licet.zip" });
+    const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(await answer.blob()), download: name || "licet.zip" });
     link.click();
     URL.revokeObjectURL(link.href);
   }

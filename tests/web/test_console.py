@@ -1,0 +1,267 @@
+"""The console: each role sees its pages and no other; what it shows is what the vault answers, and never content."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from licet import service
+from licet.demo import serve as town_serve
+from licet.policy.period import instant
+from licet.service import overseeing
+from licet.store.connect import transaction
+from licet.vault.commands import Delete, Hold
+from licet.web import chart, sessions
+from licet.web.pages_console_shell import SECTIONS
+from licet.web.roles import StaffRole
+
+from .served import NOTICE, World, api, browser, world
+
+__all__ = ["api", "world"]
+
+SECRET = "the roots of the pear tree"
+LISTS = ("/console", "/console/holds", "/console/policy", "/console/requests", "/console/readings", "/console/releases",
+         "/console/log", "/console/access")  # fmt: skip
+
+
+class Lived:
+    """A world with something on every page."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        world.clock.set(NOTICE)
+        self.account = world.open("ana", allow=True)
+        self.conversation = world.say("ana", "Pears", SECRET)
+        self.deleted = world.say("ana", "Gone", SECRET)
+        me, at = world.accounts["ana"], world.clock.now
+        world.tell(Delete(account=me, at=at, conversation=uuid_of(self.deleted)))
+        world.flag("ana", self.conversation)
+        world.tell(Hold(account=me, at=at, conversation=uuid_of(self.conversation), matter="Smith v. Jones"))
+        service.build_release(world.here, name="autumn", purpose="improve_models")
+        service.proving.append(world.here)
+        self.key = world.key(name="assistant")
+
+    @property
+    def found(self) -> tuple[str, ...]:
+        return (f"/console/accounts/{self.account}", f"/console/conversations/{self.conversation}")
+
+
+def uuid_of(shown: str) -> UUID:
+    return UUID(hex=shown.partition("_")[2])
+
+
+@pytest.fixture
+def lived(world: World) -> Lived:
+    return Lived(world)
+
+
+def form(headers: dict[str, str], **fields: str) -> dict[str, Any]:
+    """What a browser sends with a form: the token of its session in the body, none in a header."""
+    kept = {name: value for name, value in headers.items() if name != "x-csrf-token"}
+    return {"data": {"csrf": headers["x-csrf-token"], **fields}, "headers": kept, "follow_redirects": False}
+
+
+def test_every_role_opens_exactly_the_sections_that_its_navigation_shows(api: Any, lived: Lived) -> None:
+    for role in StaffRole:
+        headers = lived.world.staff(role)
+        shown = re.findall(
+            r'<li><a href="([^"]+)"', api.get("/console", headers=headers).text.partition("</header>")[0]
+        )
+        opens = [one.path for one in SECTIONS if api.get(one.path, headers=headers).status_code == 200]
+        assert shown == opens, role
+        assert shown[0] == "/console"
+
+
+def test_without_a_sign_in_as_staff_there_is_a_page_that_says_so_and_nothing_else(api: Any, lived: Lived) -> None:
+    for path in (*LISTS, *lived.found):
+        nobody, person = api.get(path), api.get(path, headers=lived.world.browser("ana"))
+        assert (nobody.status_code, person.status_code) == (401, 403)
+        assert "not signed in as staff" in nobody.text
+        assert lived.account not in nobody.text + person.text.replace(path, "")
+
+
+def test_no_page_of_the_console_shows_content_or_what_a_hold_is_for(api: Any, lived: Lived) -> None:
+    for role in StaffRole:
+        headers = lived.world.staff(role)
+        for path in (*LISTS, "/console/look-up", *lived.found):
+            said = api.get(path, headers=headers).text
+            assert SECRET not in said
+            assert "Pears" not in said
+            assert "Smith" not in said
+
+
+def test_an_account_is_found_by_the_hosts_id_which_is_in_no_address(api: Any, lived: Lived) -> None:
+    headers = lived.world.staff(StaffRole.privacy_officer)
+    for name in ("ana", "host:ana", lived.account, f"  {lived.account} "):
+        found = api.post("/console/look-up", **form(headers, name=name))
+        assert (found.status_code, found.headers["location"]) == (303, f"/console/accounts/{lived.account}"), name
+    by_host = api.post("/console/look-up", **form(headers, name="Pears", account="ana"))
+    assert by_host.headers["location"] == f"/console/conversations/{lived.conversation}"
+    turn = lived.conversation.replace("conv_", "turn_") + "-1"
+    assert api.post("/console/look-up", **form(headers, name=turn)).headers["location"] == by_host.headers["location"]
+
+
+@pytest.mark.parametrize("fields", [{"name": ""}, {"name": "nobody"}, {"name": "conv_0"}, {"name": "x" * 5_000},
+                                    {"name": "Pears", "account": "nobody"}, {"name": "None", "account": "ana"}])  # fmt: skip
+def test_what_is_not_there_is_said_beside_the_field(api: Any, lived: Lived, fields: dict[str, str]) -> None:
+    answer = api.post("/console/look-up", **form(lived.world.staff(StaffRole.auditor), **fields))
+    assert answer.status_code == 404
+    assert 'id="name-error"' in answer.text
+
+
+def test_a_reviewer_finds_conversations_and_learns_of_no_account(api: Any, lived: Lived) -> None:
+    headers = lived.world.staff(StaffRole.reviewer)
+    known, unknown = (api.post("/console/look-up", **form(headers, name=name)) for name in ("ana", "nobody"))
+    assert (known.status_code, unknown.status_code) == (404, 404)
+    assert known.text.replace("ana", "nobody") == unknown.text.replace("ana", "nobody")
+    assert api.post("/console/look-up", **form(headers, name=lived.conversation)).status_code == 303
+
+
+def test_the_page_of_an_account_answers_as_the_explanation_does(api: Any, lived: Lived) -> None:
+    seen = service.explain(lived.world.here, lived.account)
+    assert isinstance(seen, service.AccountSeen)
+    said = api.get(lived.found[0], headers=lived.world.staff(StaffRole.auditor)).text
+    for words in (seen.standing, seen.gate.value.replace("_", " "), seen.plan, lived.conversation, lived.deleted):
+        assert f">{words}<" in said, words
+    assert "the safety team flagged what was said" in said
+
+
+def test_a_reading_needs_a_reason_and_a_ticket_and_is_shown_to_its_person(api: Any, lived: Lived) -> None:
+    world, path = lived.world, f"{lived.found[1]}/read"
+    headers = world.staff(StaffRole.privacy_officer, email="officer@example.org")
+    for fields in ({}, {"reason": "curiosity", "ticket": "REQ-1"}, {"reason": "incident", "ticket": "?"}):
+        refused = api.post(path, **form(headers, **fields))
+        assert refused.status_code == 422
+        assert 'role="alert"' in refused.text
+        assert SECRET not in refused.text
+    assert overseeing.readings(world.here).total == 0
+    opened = api.post(path, **form(headers, reason="person_request", ticket="REQ-1"))
+    assert opened.status_code == 200
+    assert SECRET in opened.text
+    (reading,) = overseeing.readings(world.here).items
+    assert (reading.staff, reading.role, reading.ticket) == ("officer@example.org", "privacy_officer", "REQ-1")
+    mine = api.get(f"/chats/{lived.conversation}", headers=world.browser("ana")).text
+    assert "by the privacy officer: because you asked us to" in mine
+    listed = api.get("/console/readings", headers=world.staff(StaffRole.auditor)).text
+    assert "REQ-1" in listed
+    assert SECRET not in listed
+
+
+def test_a_reviewer_opens_nothing_that_no_flag_covers_and_leaves_no_record(api: Any, lived: Lived) -> None:
+    other = lived.world.say("ana", "Bees", SECRET)
+    answer = api.post(
+        f"/console/conversations/{other}/read",
+        **form(lived.world.staff(StaffRole.reviewer), reason="misuse_review", ticket="M-1"),
+    )
+    assert answer.status_code == 403
+    assert "may open nothing" in answer.text
+    assert SECRET not in answer.text
+    assert overseeing.readings(lived.world.here).total == 0
+
+
+@pytest.mark.parametrize("role", [StaffRole.owner, StaffRole.auditor, StaffRole.curator])
+def test_roles_that_read_nothing_are_offered_no_form_and_are_refused(
+    api: Any, lived: Lived, role: StaffRole
+) -> None:  # fmt: skip
+    headers = lived.world.staff(role)
+    assert '/read"' not in api.get(lived.found[1], headers=headers).text
+    answer = api.post(f"{lived.found[1]}/read", **form(headers, reason="incident", ticket="I-1"))
+    assert answer.status_code == 403
+    assert SECRET not in answer.text
+
+
+def test_a_form_without_its_sessions_token_or_from_another_site_changes_nothing(api: Any, lived: Lived) -> None:
+    headers = lived.world.staff(StaffRole.owner)
+    sent = form(headers)
+    for broken in ({**sent, "data": {}}, {**sent, "headers": {**sent["headers"], "origin": "https://evil.example"}}):
+        assert api.post("/console/access/keys/assistant/revoke", **broken).status_code == 403
+    assert lived.world.rows("SELECT revoked_at FROM api_keys WHERE name = 'assistant'") == [(None,)]
+
+
+def test_an_owner_revokes_a_key_and_it_is_refused(api: Any, lived: Lived) -> None:
+    owner = lived.world.staff(StaffRole.owner)
+    assert api.post("/console/access/keys/nobody/revoke", **form(owner)).status_code == 404
+    done = api.post("/console/access/keys/assistant/revoke", **form(owner))
+    assert (done.status_code, done.headers["location"]) == (303, "/console/access?said=key")
+    page = api.get(done.headers["location"], headers=owner).text
+    assert "The key is revoked" in page
+    assert "/console/access/keys/assistant/revoke" not in page
+    assert api.get("/v1/me", headers={"authorization": f"Bearer {lived.key}"}).status_code == 401
+
+
+def test_an_owner_signs_somebody_out_for_good_but_no_owner(api: Any, lived: Lived) -> None:
+    world = lived.world
+    owner = world.staff(StaffRole.owner)
+    with transaction(world.here.pool) as tx:
+        leaving = sessions.known_staff(tx, "leaving@example.org", world.wall, os.urandom)
+        tx.execute("UPDATE staff SET roles = '{auditor}' WHERE staff_id = %s", [leaving])
+        theirs = browser(sessions.begin_staff(tx, leaving, (), world.wall, os.urandom))
+        other = sessions.known_staff(tx, "founder@example.org", world.wall, os.urandom)
+        tx.execute("UPDATE staff SET roles = '{owner}' WHERE staff_id = %s", [other])
+    assert api.get("/console/log", headers=theirs).status_code == 200
+    assert api.post(f"/console/access/staff/{leaving.hex}/revoke", **form(owner)).status_code == 303
+    assert api.get("/console/log", headers=theirs).status_code == 401
+    refused = api.post(f"/console/access/staff/{other.hex}/revoke", **form(owner))
+    assert refused.status_code == 409
+    assert "an owner stays" in refused.text
+    assert dict(world.rows("SELECT email, roles FROM staff WHERE cardinality(roles) > 0")) == {
+        "founder@example.org": ["owner"]
+    }
+
+
+def test_the_demonstrations_officer_arrives_at_the_console(api: Any, lived: Lived) -> None:
+    secret = town_serve.officer_link(lived.world.here)
+    answer = api.post("/sign-in/link", data={"secret": secret}, headers={"origin": "http://testserver.local"})
+    assert 'href="/console"' in answer.text
+
+
+# The overview
+
+
+def test_the_overview_says_what_the_status_says_and_draws_no_more_than_it_tells(api: Any, lived: Lived) -> None:
+    said = api.get("/console", headers=lived.world.staff(StaffRole.curator)).text
+    status, coming = service.status(lived.world.here), service.forecast(lived.world.here)
+    assert f"<b>{status.accounts}</b> Accounts" in said
+    assert f"<b>{status.held}</b> Under legal hold" in said
+    assert "<svg" in said
+    assert f"<td>{chart.size(coming.kept[0])}</td>" in said
+    assert "style=" not in said
+    assert "<script" not in said
+
+
+MOMENTS = st.integers(2, 40).flatmap(
+    lambda n: st.tuples(st.just(n), st.lists(st.integers(0, 10**15), min_size=n, max_size=n))
+)
+
+
+@given(MOMENTS)
+def test_no_point_of_the_chart_is_outside_its_frame(drawn: tuple[int, list[int]]) -> None:
+    number, values = drawn
+    start = instant("2025-09-01")
+    moments = [start.replace(year=2025 + n // 12, month=n % 12 + 1) for n in range(8, 8 + number)]
+    found = chart.drawn(moments, values, [value // 2 for value in values])
+    if found is None:
+        assert max(values) == 0
+        return
+    for outline in (found.whole, found.part):
+        points = re.findall(r"[ML](\S+) (\S+)", outline)
+        assert len(points) >= 2 * number
+        for across, up in points:
+            assert found.left <= float(across) <= found.right
+            assert found.top <= float(up) <= found.bottom
+    assert all(found.left <= mark.place <= found.right for mark in found.across)
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [(0, "0 B"), (999, "999 B"), (1_000, "1 KB"), (1_549, "1.55 KB"), (999_499, "999 KB"), (10**6, "1 MB"),
+     (123_400_000, "123 MB"), (4 * 10**18, "4000 PB")],
+)  # fmt: skip
+def test_bytes_are_said_in_words(count: int, words: str) -> None:
+    assert chart.size(count) == words

@@ -1,0 +1,155 @@
+"""The console and the receipts in a real browser: whole stories, in two sizes, accessible, without a script."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from licet import service
+from licet.ledger import verifier
+from licet.service import proving
+from licet.vault.commands import Delete, Flag, Hold
+from licet.web.roles import StaffRole
+
+from .browsing import DESKTOP, PHONE, Site, browser, existing, site
+
+__all__ = ["browser", "site"]
+
+EVERY = tuple(StaffRole)
+WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+PATHS = ("/console", "/console/look-up", "/console/holds", "/console/policy", "/console/requests", "/console/readings",
+         "/console/releases", "/console/log", "/console/access")  # fmt: skip
+
+
+def lived_in(site: Site) -> UUID:
+    """A town with something on every page of the console; returns a conversation that was flagged."""
+    town = site.town
+    existing(site)
+    town.choose("ana", True)
+    flagged = town.say("ana", "Pear trees in heavy soil")
+    gone = town.say("ana", "Old plans")
+    town.tell(Delete(account=town.accounts["ana"], at=town.clock.now, conversation=gone))
+    town.tell(Flag(account=town.accounts["ana"], at=town.clock.now, conversation=flagged, score=0.9))
+    town.tell(Hold(account=town.accounts["ana"], at=town.clock.now, conversation=flagged, matter="Smith v. Jones"))
+    service.build_release(town.here, name="autumn", purpose="improve_models")
+    proving.append(town.here)
+    return flagged
+
+
+def text(page: Any) -> str:
+    return str(page.locator("main").inner_text())
+
+
+def test_axe_finds_nothing_on_any_page_of_the_console_and_nothing_scrolls_sideways(site: Site) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    flagged, axe, found = lived_in(site), Axe(), []
+    account = site.town.accounts["ana"].hex
+    for size, scheme in ((PHONE, "light"), (DESKTOP, "dark")):
+        page = site.visit_as(EVERY, "/console", viewport=size, color_scheme=scheme)
+
+        def look(page: Any, name: str, scheme: str = scheme) -> None:
+            results = axe.run(page, options=WCAG)
+            found.extend((name, scheme, v["id"], v["nodes"][0]["html"]) for v in results.response["violations"])
+            wide = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
+            assert wide <= 0, f"{name} is {wide} px too wide"
+
+        for path in (*PATHS, f"/console/accounts/acc_{account}", f"/console/conversations/conv_{flagged.hex}"):
+            page.goto(site.url + path)
+            assert "That did not work" not in text(page), path
+            look(page, path)
+        page.get_by_role("button", name="Read, and put it on record").click()
+        assert page.get_by_role("alert").is_visible()
+        look(page, "the form with its faults")
+        page.get_by_label("Why you read it").select_option("incident")
+        page.get_by_label("Ticket").fill("I-1")
+        page.get_by_role("button", name="Read, and put it on record").click()
+        look(page, "the conversation, opened")
+        page.goto(site.url + "/console/accounts/acc_0")
+        look(page, "a refusal")
+    assert found == []
+
+
+@pytest.mark.parametrize(("size", "script"), [(PHONE, True), (DESKTOP, False)], ids=["phone", "no script"])
+def test_an_officer_signs_in_looks_a_person_up_reads_with_a_reason_and_signs_out(
+    site: Site, size: dict[str, int], script: bool
+) -> None:
+    lived_in(site)
+    role = (StaffRole.privacy_officer,)
+    page = site.visit_as(role, "/console", viewport=size, java_script_enabled=script)
+    assert "privacy officer" in page.locator("header").inner_text()
+    page.get_by_role("link", name="Look up").click()
+    page.get_by_label("Id", exact=True).fill("ana")
+    page.get_by_role("button", name="Look up").click()
+    assert "acc_" in page.url
+    assert "granted" in text(page)
+    assert "Pear trees" not in text(page)
+    page.locator("a[href^='/console/conversations/']").last.click()
+    page.get_by_label("Why you read it").select_option("person_request")
+    page.get_by_label("Ticket").fill("REQ-17")
+    page.get_by_role("button", name="Read, and put it on record").click()
+    assert "How do I plant a pear tree?" in text(page)
+    assert "The person sees it." in text(page)
+    mine = site.visit("ana", "/chats")
+    mine.get_by_role("link", name="Pear trees", exact=True).click()
+    assert "by the privacy officer: because you asked us to" in text(mine)
+    page.get_by_role("button", name="Sign out").click()
+    page.goto(site.url + "/console")
+    assert "not signed in as staff" in text(page)
+
+
+def test_a_person_reads_the_receipt_of_each_choice_and_anybody_can_check_the_file(site: Site) -> None:
+    existing(site)
+    page = site.visit("ana", "/settings")
+    page.get_by_role("button", name="Use my chats", exact=True).click()
+    page.get_by_role("button", name="Don’t use my chats", exact=True).click()
+    assert page.get_by_role("link", name="Read or print the receipt").count() == 2
+    page.get_by_role("link", name="Read or print the receipt").first.click()
+    assert "No, from now on: you took your permission back." in text(page)
+    assert "fetch the receipt again" in text(page)
+    proving.append(site.town.here)
+    page.reload()
+    assert "stands in our public log" in text(page)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download the receipt").click()
+    raw = Path(download.value.path()).read_bytes()
+    assert json.loads(raw)["proof"]
+    vkey = proving.key(site.town.here).vkey
+    assert vkey in text(page)
+    assert list(verifier.check_receipt(raw, verifier.trust(vkey), "receipt").findings) == []
+    assert list(verifier.check_receipt(raw.replace(b'"v":1', b'"v":2'), verifier.trust(vkey), "receipt").findings) != []
+
+
+def test_a_receipt_of_somebody_else_answers_as_one_that_never_was(site: Site) -> None:
+    existing(site)
+    site.town.open("ben")
+    site.town.choose("ben", True)
+    site.town.choose("ana", True)
+    (theirs,) = proving.receipts(site.town.here, site.town.accounts["ben"])
+    name = str(theirs.payload["receipt_id"]).removeprefix("urn:licet:receipt:").replace(":", "-")
+    never = f"{site.town.accounts['ben'].hex}-999"
+    for path in ("/settings/receipts/{}", "/settings/receipts/{}/receipt.json"):
+        said = []
+        for one in (name, never, "0", f"{site.town.accounts['ana'].hex}-999"):
+            page = site.visit("ana", "/settings")
+            answer = page.goto(site.url + path.format(one))
+            said.append((answer.status, text(page)))
+        assert len(set(said)) == 1
+        assert said[0][0] == 404
+
+
+def test_axe_finds_nothing_on_a_receipt(site: Site) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    existing(site)
+    site.town.choose("ana", True)
+    for size, scheme in ((PHONE, "dark"), (DESKTOP, "light")):
+        page = site.visit("ana", "/settings", viewport=size, color_scheme=scheme)
+        page.get_by_role("link", name="Read or print the receipt").click()
+        page.get_by_text("The file itself").click()
+        assert Axe().run(page, options=WCAG).response["violations"] == []
+        assert page.evaluate("() => document.documentElement.scrollWidth - innerWidth") <= 0

@@ -1,0 +1,141 @@
+"""A server takes what commits into the log by itself: within two seconds, after another's end, and it says when it cannot."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+from litestar.testing import TestClient
+
+from licet.ledger import sequence, verifier
+from licet.service import proving
+from licet.store.connect import transaction
+from licet.web import tokens
+from licet.web.app import create_app
+
+from .served import TOKEN_KEY, World, world
+from .test_serve import LICET, answers, free_port, licet
+
+__all__ = ["world"]
+
+IN_THE_LOG_SECONDS_MAX = 2.0
+TAKEN_OVER_SECONDS_MAX = 6.0
+
+
+class Servers:
+    """Real `licet serve` processes on one installation."""
+
+    def __init__(self, data: Path, dsn: str) -> None:
+        data.mkdir()
+        self.data, self.dsn = data, dsn
+        key_file = data / "token.key"
+        key_file.write_bytes(TOKEN_KEY)
+        self.environment = {**os.environ, "LICET_DATABASE_URL": dsn, "LICET_WEB__TOKEN_KEY_FILE": str(key_file)}
+        assert licet(data, dsn, "init", "--preset", "article-2025").returncode == 0
+        made = licet(data, dsn, "key", "create", "host", "--scope", "accounts:write", "--json")
+        self.key = json.loads(made.stdout)["key"]
+
+    @contextmanager
+    def running(self) -> Iterator[tuple[subprocess.Popen[str], str]]:
+        port = free_port()
+        command = [*LICET, "serve", "--data", str(self.data), "--port", str(port)]
+        with subprocess.Popen(command, env=self.environment, stdout=subprocess.PIPE, text=True) as server:
+            url = f"http://127.0.0.1:{port}"
+            try:
+                answers(server, url)
+                yield server, url
+            finally:
+                server.kill()
+
+    def open(self, url: str, name: str) -> str:
+        body = {"host": name, "plan": "pro", "age": 30}
+        headers = {"authorization": f"Bearer {self.key}"}
+        account: str = httpx.post(f"{url}/v1/accounts", json=body, headers=headers).json()["account"]
+        return account
+
+    def choose(self, url: str, account: str, name: str, seconds_max: float) -> tuple[bytes, float]:
+        """A choice through the API, and its receipt's file once it has its proof; how many seconds that took."""
+        signed = tokens.signed(TOKEN_KEY, name, "licet", datetime.now(UTC).timestamp())
+        headers = {"authorization": f"Bearer {signed}"}
+        answer = httpx.post(f"{url}/v1/accounts/me/choices", json={"allow": True}, headers=headers)
+        assert answer.status_code == 201, answer.text
+        began = time.monotonic()
+        (seq,) = self.numbers(account)
+        while True:
+            path = f"/settings/receipts/{account.removeprefix('acc_')}-{seq}/receipt.json"
+            receipt = httpx.get(url + path, headers=headers).content
+            took = time.monotonic() - began
+            if proven(receipt) or took > seconds_max:
+                return receipt, took
+            time.sleep(0.05)
+
+    def numbers(self, account: str) -> list[int]:
+        with psycopg.connect(self.dsn) as conn:
+            return [row[0] for row in conn.execute("SELECT seq FROM choices WHERE account_id = %s", [account[4:]])]
+
+
+def proven(receipt: bytes) -> bool:
+    return bool(json.loads(receipt).get("proof"))
+
+
+@pytest.fixture
+def servers(tmp_path: Path, dsn: str) -> Servers:
+    return Servers(tmp_path / "data", dsn)
+
+
+def test_a_choice_through_the_api_of_a_real_server_stands_in_the_log_within_two_seconds(servers: Servers) -> None:
+    with servers.running() as (server, url):
+        account = servers.open(url, "ana")
+        receipt, took = servers.choose(url, account, "ana", IN_THE_LOG_SECONDS_MAX)
+        assert proven(receipt), f"no proof after {took:.1f} s"
+        server.send_signal(signal.SIGTERM)
+        server.communicate(timeout=30)
+        assert server.returncode == 0
+    vkey = licet(servers.data, servers.dsn, "ledger", "key").stdout.strip()
+    assert list(verifier.check_receipt(receipt, verifier.trust(vkey), "receipt.json").findings) == []
+    appended = licet(servers.data, servers.dsn, "ledger", "append")
+    assert appended.returncode == 0, "the lock is free once the server has ended"
+
+
+def test_another_server_waits_for_the_lock_and_takes_over_when_the_first_is_killed(servers: Servers) -> None:
+    with servers.running() as (first, url_of_first), servers.running() as (_, url):
+        account = servers.open(url_of_first, "ana")
+        _, took = servers.choose(url, account, "ana", IN_THE_LOG_SECONDS_MAX)
+        assert took < IN_THE_LOG_SECONDS_MAX, "the first takes what the second's callers did"
+        first.kill()
+        first.wait(10)
+        other = servers.open(url, "ben")
+        receipt, took = servers.choose(url, other, "ben", TAKEN_OVER_SECONDS_MAX)
+        assert proven(receipt), f"nobody took over within {took:.1f} s"
+        assert httpx.get(f"{url}/readyz").status_code == 200
+
+
+def test_a_sequencer_that_finds_another_log_stops_and_the_server_is_not_ready(world: World) -> None:
+    (world.here.config.data / "log" / "2019").mkdir(parents=True)  # of which the database knows nothing
+    with TestClient(create_app(world.here, world.web, sequencer=True)) as api:
+        until = time.monotonic() + 10
+        while api.get("/readyz").status_code == 200 and time.monotonic() < until:
+            time.sleep(0.02)
+        answer = api.get("/readyz")
+        assert answer.status_code == 503
+        assert "RestoredError" in answer.json()["detail"]
+        assert api.get("/healthz").status_code == 200
+
+
+def test_a_server_beside_another_sequencer_is_ready_and_waits(world: World) -> None:
+    world.open("ana", allow=True)
+    with proving.sequencing(world.here), TestClient(create_app(world.here, world.web, sequencer=True)) as api:
+        time.sleep(0.3)
+        assert api.get("/readyz").status_code == 200
+        with transaction(world.here.pool) as tx:
+            assert sequence.waiting(tx).rows > 0

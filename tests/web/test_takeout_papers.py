@@ -1,0 +1,125 @@
+"""What somebody takes out holds their receipts, which anybody can check offline, and it is read back as before."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from licet import service
+from licet.config import Config
+from licet.intake.recorded import read_accounts, read_choices
+from licet.service import papers, proving
+from licet.store.connect import Pool, opened, transaction
+from licet.vault.commands import Choose
+from licet.vault.keyring import Keyring
+from licet.vault.keys import FileProvider
+
+from .served import NOTICE, World, api, url, world
+
+__all__ = ["api", "url", "world"]  # fixtures
+
+
+def taken(world: World, api: Any, name: str) -> zipfile.ZipFile:
+    answer = api.get("/takeout.zip", headers=world.browser(name))
+    assert answer.status_code == 200
+    return zipfile.ZipFile(io.BytesIO(answer.content))
+
+
+def choose(world: World, name: str, allow: bool) -> None:
+    world.tell(Choose(account=world.accounts[name], at=world.clock.now, allow=allow, via="notice"))
+
+
+def lived(world: World) -> None:
+    world.open("ana")
+    world.open("ben")
+    world.clock.set(NOTICE)
+    choose(world, "ana", True)
+    choose(world, "ben", False)
+    world.say("ana", "Bees")
+    world.clock.set(world.clock.now + timedelta(days=1))
+    choose(world, "ana", False)
+
+
+def test_every_receipt_is_in_it_and_checks_offline(world: World, api: Any, tmp_path: Path) -> None:
+    lived(world)
+    proving.append(world.here)
+    archive = taken(world, api, "ana")
+    archive.extractall(tmp_path)
+    names = sorted(name for name in archive.namelist() if name.startswith("receipts/0"))
+    assert names == ["receipts/001.json", "receipts/002.json"]
+    commands = [line.strip() for line in (tmp_path / "receipts" / "README.txt").read_text().splitlines()]
+    commands = [line for line in commands if line.startswith("python verifier.py receipt ")]
+    assert len(commands) == 2
+    for command in commands:
+        call = [sys.executable, "-I", *command.split()[1:]]
+        done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+        assert (done.returncode, done.stdout[:11]) == (0, "ok: receipt"), done.stdout + done.stderr
+    said = (tmp_path / "receipts" / "README.txt").read_text()
+    assert said.index("you said yes (ConsentGiven)") < said.index("you said no (ConsentWithdrawn)")
+    file = json.loads((tmp_path / "receipts" / "001.json").read_bytes())
+    assert file["proof"].startswith("c2sp.org/tlog-proof@v1")
+
+
+def test_before_the_log_took_it_a_receipt_says_so(world: World, api: Any) -> None:
+    lived(world)
+    archive = taken(world, api, "ben")
+    assert "not yet in the log" in archive.read("receipts/README.txt").decode()
+    assert json.loads(archive.read("receipts/001.json"))["proof"] is None
+
+
+def test_nothing_of_anybody_else_is_among_the_papers(world: World, api: Any) -> None:
+    lived(world)
+    proving.append(world.here)
+    archive = taken(world, api, "ben")
+    everything = b"".join(archive.read(name) for name in archive.namelist())
+    with transaction(world.here.pool) as tx:
+        others = [row[0].hex for row in tx.execute("SELECT account_id FROM accounts").fetchall()]
+    own = world.accounts["ben"].hex
+    assert own.encode() in everything
+    assert not any(other.encode() in everything for other in others if other != own)
+
+
+def test_who_never_chose_has_no_papers(world: World, api: Any) -> None:
+    world.open("eve")
+    assert papers.papers(world.here, world.accounts["eve"]) == []
+    assert sorted(taken(world, api, "eve").namelist()) == [
+        "accounts.csv", "choices.csv", "licet.json", "messages.jsonl",
+    ]  # fmt: skip
+
+
+def test_the_zip_is_read_back_with_nothing_but_the_conversations(
+    world: World, api: Any, databases, tmp_path: Path
+) -> None:
+    lived(world)
+    proving.append(world.here)
+    file = tmp_path / "takeout.zip"
+    file.write_bytes(api.get("/takeout.zip", headers=world.browser("ana")).content)
+    with opened(databases()) as other:
+        there = service.Installation(
+            config=Config(data=tmp_path), pool=other, keyring=Keyring(FileProvider(tmp_path / "keys")),
+            clock=world.here.clock,
+        )  # fmt: skip
+        service.apply_policy(there, service.policies(world.here)[0], by="test")
+        with zipfile.ZipFile(file) as archive:
+            archive.extractall(tmp_path)
+        now = world.clock.now
+        imported = service.import_files(
+            there, [file], recorded=read_accounts(tmp_path / "accounts.csv", now),
+            choices=read_choices(tmp_path / "choices.csv", service.policies(there), now),
+        )  # fmt: skip
+    assert (imported.broken, imported.refused) == (0, {})
+    assert imported.turns == 1
+
+
+def test_the_archive_is_the_papers(pool: Pool, world: World) -> None:
+    lived(world)
+    made = zipfile.ZipFile(io.BytesIO(papers.archive(world.here, world.accounts["ana"])))
+    assert {name: made.read(name) for name in made.namelist()}.keys() == dict(
+        papers.papers(world.here, world.accounts["ana"])
+    ).keys()
