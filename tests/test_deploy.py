@@ -1,0 +1,156 @@
+"""What is deployed with: the container, its composition and the units of systemd say what the documents promise."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+
+from licet.cli import main
+from licet.config import Config
+
+ROOT = Path(__file__).parent.parent
+DEPLOY = ROOT / "deploy"
+UNITS = ["licet.service", "licet-sweep.service"]
+INSTRUCTIONS = {
+    "ARG", "FROM", "ENV", "WORKDIR", "RUN", "COPY", "USER", "VOLUME", "EXPOSE", "STOPSIGNAL", "HEALTHCHECK",
+    "ENTRYPOINT", "CMD",
+}  # fmt: skip
+
+
+def dockerfile() -> list[tuple[str, str]]:
+    """The instructions of the Dockerfile, continued lines joined."""
+    text = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+    lines = [line for line in re.sub(r"\\\n\s*", " ", text).splitlines() if line and not line.startswith("#")]
+    return [(word, rest) for word, _, rest in (line.partition(" ") for line in lines)]
+
+
+def said(word: str) -> list[str]:
+    return [rest for found, rest in dockerfile() if found == word]
+
+
+def unit(name: str) -> dict[str, list[str]]:
+    values: dict[str, list[str]] = defaultdict(list)
+    for line in (DEPLOY / name).read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith(("#", "[")):
+            key, _, value = line.partition("=")
+            values[key].append(value)
+    return values
+
+
+def composition() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
+    return loaded
+
+
+def command_exists(words: list[str]) -> bool:
+    command: click.Command = main
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        if words[0] not in command.commands:
+            return False
+        command = command.commands[words.pop(0)]
+    options = {option for parameter in command.params for option in parameter.opts}
+    return all(word in options for word in words if word.startswith("-"))
+
+
+def test_the_image_runs_an_ordinary_user_from_the_hashed_lock_and_says_whether_it_is_ready() -> None:
+    assert {word for word, _ in dockerfile()} <= INSTRUCTIONS
+    order = [word for word, _ in dockerfile()]
+    assert said("USER") == ["licet"]
+    assert order.index("USER") < order.index("CMD")
+    installs = [run for run in said("RUN") if "pip install" in run]
+    assert installs
+    assert all("--no-deps" in run for run in installs)
+    assert "--require-hashes" in installs[0]
+    assert "/readyz" in said("HEALTHCHECK")[0]
+    assert command_exists(["serve", "--host", "--port"])
+    assert said("CMD")[0].startswith('["serve"')
+
+
+def test_what_the_image_copies_is_there_and_nothing_else_can_get_in() -> None:
+    copied = {word for rest in said("COPY") if "--from" not in rest for word in rest.split()[:-1]}
+    ignored = (DEPLOY / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
+    assert "*" in ignored
+    assert {line.removeprefix("!") for line in ignored if line.startswith("!")} == copied
+    assert all((ROOT / name).exists() for name in copied)
+
+
+def test_no_service_of_the_composition_is_privileged_or_has_a_secret_in_its_environment() -> None:
+    parts = composition()
+    for name, service in parts["services"].items():
+        assert "privileged" not in service
+        assert "no-new-privileges:true" in service["security_opt"], name
+        assert service["ulimits"]["core"] == 0
+        for key, value in service["environment"].items():
+            assert not re.search(r"PASSWORD$|SECRET$|TOKEN$", key), key
+            assert not re.search(r"//[^/@]+:[^/@]+@", str(value)), key
+        for secret in service["secrets"]:
+            assert secret in parts["secrets"]
+        if name != "postgres":
+            assert service["cap_drop"] == ["ALL"]
+            assert service["read_only"] is True
+            assert service["mem_limit"] == service["memswap_limit"], "keys may reach a swap file"
+
+
+def test_the_settings_of_the_composition_and_of_the_units_are_settings_of_ours() -> None:
+    for service in composition()["services"].values():
+        ours = {key: "x" for key in service["environment"] if key.startswith("LICET_")}
+        Config.of(ours)
+    for name in UNITS:
+        pairs = [value.partition("=") for value in unit(name)["Environment"]]
+        Config.of({key: "x" for key, _, _ in pairs})
+
+
+def test_the_database_of_the_composition_logs_no_statement_and_no_value() -> None:
+    from licet.store import embedded
+
+    told = set(composition()["services"]["postgres"]["command"])
+    for line in embedded._SETTINGS.splitlines():
+        key, _, value = line.partition(" = ")
+        if key.startswith(
+            ("log_min", "log_error", "log_statement", "log_parameter", "log_lock", "log_temp", "log_auto")
+        ):
+            assert f"-c{key}={value}" in told or key == "log_min_duration_sample", key
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_a_unit_keeps_keys_out_of_swap_and_cores_and_reaches_nothing_but_its_folder(name: str) -> None:
+    has = unit(name)
+    wanted = {
+        "LimitCORE": "0", "MemorySwapMax": "0", "NoNewPrivileges": "yes", "ProtectSystem": "strict",
+        "ProtectHome": "yes", "PrivateTmp": "yes", "PrivateDevices": "yes", "CapabilityBoundingSet": "",
+        "StateDirectoryMode": "0700", "UMask": "0077", "User": "licet",
+    }  # fmt: skip
+    assert {key: has[key][-1] for key in wanted} == wanted
+    program, *words = shlex.split(has["ExecStart"][0])
+    assert Path(program).name == "licet"
+    assert command_exists(words)
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_systemd_takes_the_unit_and_finds_it_well_closed(name: str, tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not here: the unit is not verified")
+    text = (DEPLOY / name).read_text(encoding="utf-8")
+    (tmp_path / name).write_text(text.replace("/opt/licet/bin/licet", sys.executable), encoding="utf-8")
+    shutil.copy(DEPLOY / "licet-sweep.timer", tmp_path)
+    verified = subprocess.run(
+        ["systemd-analyze", "verify", str(tmp_path / name)], capture_output=True, text=True, check=False
+    )
+    assert (verified.returncode, verified.stderr) == (0, "")
+    seen = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", str(tmp_path / name)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    found = re.search(r"exposure level for \S+: ([\d.]+)", seen.stdout)
+    assert found is not None, seen.stderr
+    assert float(found[1]) < 2.0
