@@ -1,0 +1,102 @@
+"""The cold tier: moving sealed bodies beside writing the same bytes to a file, and deleting an object by its size.
+
+Floor of the move: the same bytes read from the table, written to one file, synced and read back, with no row changed.
+Reading a conversation back is beside reading it from the table. Deleting an object is measured for two sizes: it must
+not take longer because more bodies lay in it.
+
+    python -m bench cold [TURNS]
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from uuid import UUID
+
+from bench import Row
+from bench.building import NOW, fill
+from licet import service
+from licet.config import Config
+from licet.policy.file import preset
+from licet.release.build import page_after
+from licet.service import cold
+from licet.store.connect import transaction
+from licet.vault.cold import EMPTY_SECONDS, PLACED, contents
+
+LATER = NOW + timedelta(days=120)
+
+
+def main(arguments: list[str]) -> list[Row]:
+    """Turns a second, microseconds a turn, milliseconds an object."""
+    turns = int(arguments[0]) if arguments else 50_000
+    move, floor, deletion, from_table, from_objects = measured(turns)
+    few = measured(turns // 10)[2]
+    what = f"deleting the objects of {turns:,} erased turns, ms an object"
+    return [
+        Row(f"cool {turns:,} turns, a second", f"{turns / move:,.0f}", f"{turns / floor:,.0f}", f"{floor / move:.2f}"),
+        Row("  read back a page of conversations, ms, beside the table", f"{from_objects * 1e3:.1f}",
+            f"{from_table * 1e3:.1f}", f"{from_table / from_objects:.2f}"),
+        Row(f"  {what}, beside a tenth as many", f"{deletion * 1e3:.1f}", f"{few * 1e3:.1f}", f"{few / deletion:.2f}"),
+    ]  # fmt: skip
+
+
+def timed(act: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    act()
+    return time.perf_counter() - begun
+
+
+def measured(turns: int) -> tuple[float, float, float, float, float]:
+    """Seconds of the move, of its floor, of deleting an object, of reading from the table and from objects."""
+    at = [NOW]
+    with tempfile.TemporaryDirectory(prefix="licet-bench-") as folder:
+        data = Path(folder) / "data"
+        data.mkdir()
+        with service.installation(Config(data=data), lambda: at[0]) as here:
+            service.apply_policy(here, preset("article-2025"), by="bench")
+            fill(here, turns, Random(1))
+            at[0] = LATER
+            floor = timed(lambda: plain(here, Path(folder) / "plain"))
+            from_table = timed(lambda: page(here))
+            move = timed(lambda: cold.cool(here))
+            from_objects = timed(lambda: page(here))
+            with transaction(here.pool) as tx:  # as a sweep leaves it: no row refers to the objects
+                tx.execute("DELETE FROM bodies")
+            cold.cool(here)
+            at[0] += timedelta(seconds=EMPTY_SECONDS + 1)
+            begun = time.perf_counter()
+            done = cold.cool(here)
+            deletion = (time.perf_counter() - begun) / max(1, done.deleted)
+    return move, floor, deletion, from_table, from_objects
+
+
+def plain(here: service.Installation, path: Path) -> None:
+    with transaction(here.pool) as tx:
+        rows = tx.cursor(binary=True).execute("SELECT sealed FROM bodies ORDER BY account_id, conversation_id, turn")
+        with path.open("wb") as file:
+            for (sealed,) in rows:
+                file.write(sealed)
+            os.fsync(file.fileno())
+    path.read_bytes()
+
+
+def page(here: service.Installation) -> None:
+    """The sealed bytes of the first page of a release, 256 conversations."""
+    with transaction(here.pool) as tx:
+        keys = page_after(tx, (UUID(int=0), UUID(int=0)))
+        rows = tx.cursor(binary=True).execute(
+            f"SELECT {PLACED} FROM bodies b WHERE conversation_id = ANY(%s)",
+            [[conversation for _, conversation in keys]],
+        )
+        contents(here.keyring.cold, rows.fetchall())
+
+
+if __name__ == "__main__":
+    for row in main(sys.argv[1:]):
+        print(" | ".join(row))

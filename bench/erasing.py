@@ -1,0 +1,111 @@
+"""Deleting a person with 10,000 messages: how soon nothing can be read, and how soon the certificate is signed.
+
+The floor of the first is one empty durable transaction with one journal fsync beside it; of the second, one plain
+DELETE of the same bodies. Goals: unreadable within 100 ms, certified within 60 s.
+
+    python -m bench erasing [MESSAGES]
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+from bench import Row
+from licet import service
+from licet.config import Config
+from licet.policy.file import preset
+from licet.policy.state import Role
+from licet.service import erasure
+from licet.store import embedded
+from licet.store.connect import transaction
+from licet.vault import commands as do
+from licet.vault.content import Content, encode
+from licet.vault.ids import host_hmac, uuid7
+from licet.vault.restrictions import Journal, Kind, Restriction
+
+MESSAGES, CHATS, TURN_BYTES = 10_000, 200, 600
+AT = datetime(2025, 9, 1, tzinfo=UTC)
+
+
+def main(arguments: list[str]) -> list[Row]:
+    messages = int(arguments[0]) if arguments else MESSAGES
+    with tempfile.TemporaryDirectory(prefix="licet-erasing-") as folder:
+        data = Path(folder) / "data"
+        data.mkdir()
+        with service.installation(Config(data=data), lambda: AT) as here:
+            service.apply_policy(here, preset("article-2025"), by="bench")
+            account = _person(here, messages)
+            floor = _floor(here, data)
+            began = time.perf_counter()
+            service.tell(here, [do.CloseAccount(account=account, at=AT)])
+            unreadable = time.perf_counter() - began
+            plain = _plain_delete(here, account)
+            began = time.perf_counter()
+            ran = erasure.run(here, at_once=True)
+            certified = time.perf_counter() - began
+            assert ran.certificates == 1
+        embedded.stop(data / "postgres")
+    return [
+        Row(
+            f"deleting a person with {messages:,} messages, until unreadable, beside a commit and a journal fsync"
+            " (goal: under 100 ms)", f"{unreadable * 1000:.1f} ms", f"{floor * 1000:.1f} ms", f"{unreadable / floor:.1f}",
+        ),
+        Row(
+            "the same, until the certificate is signed, beside a DELETE of the bodies (goal: under 60 s)",
+            f"{certified:.2f} s", f"{plain:.3f} s", f"{certified / plain:.1f}",
+        ),
+    ]  # fmt: skip
+
+
+def _floor(here: service.Installation, folder: Path) -> float:
+    """The least that is durable twice: a committed row and a record, fsynced."""
+    journal = Journal(folder / "floor")
+    times = []
+    for n in range(20):
+        began = time.perf_counter()
+        with transaction(here.pool) as tx:
+            tx.execute("INSERT INTO used_tokens VALUES (sha256(%s::text::bytea), %s)", [str(n), AT])
+        journal.append([Restriction(life=0, kind=Kind.closed, at=AT)])
+        times.append(time.perf_counter() - began)
+    return sorted(times)[len(times) // 2]
+
+
+def _plain_delete(here: service.Installation, account: UUID) -> float:
+    """The bodies deleted by one statement, and brought back."""
+    with here.pool.connection() as tx:
+        began = time.perf_counter()
+        tx.execute("DELETE FROM bodies WHERE account_id = %s", [account])
+        took = time.perf_counter() - began
+        tx.rollback()
+    return took
+
+
+def _person(here: service.Installation, messages: int) -> UUID:
+    key = service.host_key(here)
+    account = uuid7(AT, here.keyring.random(10))
+    service.tell(
+        here, [do.OpenAccount(account=account, at=AT, host=host_hmac(key, "account", "ana"), plan="pro", age=30)]
+    )
+    service.tell(here, [do.Choose(account=account, at=AT, allow=True)])
+    words = encode(Content(text="w" * TURN_BYTES))
+    says = [
+        do.Say(
+            account=account, at=AT, host_conversation=host_hmac(key, "conversation", str(n % CHATS)),
+            host_turn=host_hmac(key, "turn", str(n)), role=Role.user if n // CHATS % 2 == 0 else Role.assistant,
+            content=words,
+        )
+        for n in range(messages)
+    ]  # fmt: skip
+    for start in range(0, len(says), 1_000):
+        service.tell(here, says[start : start + 1_000])
+    return account
+
+
+if __name__ == "__main__":
+    for one in main(sys.argv[1:]):
+        print(" | ".join(one))
