@@ -16,7 +16,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from licet.cli import main
+from licet.cli.command import main
 from licet.demo.stage import Clock, save
 from licet.policy.period import instant
 
@@ -69,7 +69,7 @@ def chats(path: Path, *names: str, said: str = "how do I keep basil alive?", acc
     lines = []
     for n, name in enumerate(names):
         at = f"2025-12-10T{10 + n % 10}:00:00Z"
-        messages = [{"role": "user", "content": said}, {"role": "assistant", "content": "with water"}]
+        messages = [{"role": "user", "content": f"{said} {name}"}, {"role": "assistant", "content": "with water"}]
         owner = {"account": account} if account else {}
         lines.append(json.dumps({"conversation_id": name, "created_at": at, "messages": messages, **owner}) + "\n")
     path.write_text("".join(lines), encoding="utf-8")

@@ -13,7 +13,7 @@ import yaml
 from click.testing import CliRunner, Result
 from jsonschema import Draft202012Validator
 
-from licet.cli import main
+from licet.cli.command import main
 from licet.demo.stage import Clock, save
 from licet.policy.file import PRESETS, preset, preset_text, schema_text
 from licet.policy.period import instant, parse_period

@@ -15,7 +15,7 @@ import click
 import pytest
 import yaml
 
-from licet.cli import main
+from licet.cli.command import main
 from licet.config import Config
 
 ROOT = Path(__file__).parent.parent

@@ -1,6 +1,8 @@
 """Lines in bounded memory: numbered as an editor numbers them, whatever the file is packed in or broken by."""
 
 import gzip
+import itertools
+import json
 import random
 import tracemalloc
 
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from licet.intake import lines as module
 from licet.intake.lines import CHUNK_BYTES, Line, head, lines
 from licet.intake.reading import Broken
+from licet.intake.records import OVER_LONG
 
 
 def unheard(_count: int) -> None:
@@ -61,6 +64,22 @@ def test_a_line_over_the_bound_is_skipped_in_bounded_memory(folder):
     over = Broken(place=f"{path}:2", message="the line is over 2 MiB")
     assert found == [Line(1, b"1"), over, Line(3, b"2")]
     assert peak < 8 * CHUNK_BYTES
+
+
+@given(st.text(alphabet='a\\"é[,', max_size=40), st.integers(1, 60), st.lists(st.integers(1, 9), min_size=1))
+def test_in_a_long_line_each_over_long_string_is_replaced_and_every_other_byte_stays(text, most, cuts):
+    raw = json.dumps({"a": text, "b": [1, {}, text]}, ensure_ascii=False).encode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "LONG_LINE_BYTES", 0)
+        patch.setattr(module, "TURN_BYTES_MAX", most)
+        line, at = module._Gathered(10**9), 0
+        for cut in itertools.cycle(cuts):
+            line.add(raw[at : at + cut])
+            at += cut
+            if at >= len(raw):
+                break
+    kept = OVER_LONG if len(json.dumps(text, ensure_ascii=False).encode()) - 2 > most else text
+    assert json.loads(line.raw()) == {"a": kept, "b": [1, {}, kept]}
 
 
 def test_a_line_of_exactly_the_bound_is_read_across_chunks(folder):

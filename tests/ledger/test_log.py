@@ -305,7 +305,7 @@ def test_a_cosignature_is_published_and_survives_reopening(tmp_path: Path) -> No
         log.append([b"next"])
         assert checkpoints.verify(log.published, ORIGIN, SIGNER.verifier).size == 6
         report = verifier.check_log(verifier.FolderFiles(tmp_path / "log"), trusted)
-        assert [f.promise for f in report.findings] == ["`1` of the named witnesses cosigned it"]
+        assert [f.promise for f in report.findings] == ["the quorum of the named witnesses cosigned it"]
 
 
 def test_pruning_takes_only_what_a_full_tile_stands_for(tmp_path: Path) -> None:

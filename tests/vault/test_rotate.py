@@ -85,7 +85,7 @@ class House:
     def account(self, allow: bool = True) -> UUID:
         """A new account, in one of the few buckets."""
         number = len(self.accounts)
-        account = uuid7(OPENED, os.urandom(6) + bytes([number, 0, 0, number % self.buckets]))
+        account = uuid7(OPENED, os.urandom(6) + number.to_bytes(3, "little") + bytes([number % self.buckets]))
         with transaction(self.pool) as tx:
             self.town(tx).take(
                 do.OpenAccount(account=account, at=OPENED, host=hashed(str(number)), plan="free", age=30),

@@ -130,7 +130,7 @@ class _Said:
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
+class Opened:
     """What is remembered while one file is read: calls by id, and the first record of each side thread."""
 
     path: Source
@@ -147,16 +147,26 @@ def recognises(path: Source, head: bytes) -> bool:
 
 def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
     """Every record of one session file, as turns, Skipped or Broken."""
-    one_pass, file = one_pass or Pass(), _File(path)
+    one_pass, file = one_pass or Pass(), begin(path)
     for place, number, raw in _records(path, one_pass):
         if isinstance(raw, Broken):
             yield raw
-            continue
-        record = decode(raw, _record)
-        if isinstance(record, Unreadable):
-            yield Broken(place=place, message=record.message)
         else:
-            yield from _read_record(file, one_pass, place, record, record.uuid or f"{_stem(path)}:{number}")
+            yield from read_record(file, one_pass, place, number, raw)
+
+
+def begin(path: Source) -> Opened:
+    """What `read_record` remembers of a file."""
+    return Opened(path)
+
+
+def read_record(file: Opened, one_pass: Pass, place: str, number: int, raw: bytes) -> Iterator[Read]:
+    """One record, the ``number``-th of its file, as turns, Skipped or Broken."""
+    record = decode(raw, _record)
+    if isinstance(record, Unreadable):
+        yield Broken(place=place, message=record.message)
+    else:
+        yield from _read_record(file, one_pass, place, record, record.uuid or f"{_stem(file.path)}:{number}")
 
 
 def _is_record(keys: frozenset[bytes]) -> bool:
@@ -189,7 +199,7 @@ def _is_document(path: Source) -> bool:
         return False  # gone since it was recognised: reading its lines says so
 
 
-def _read_record(file: _File, one_pass: Pass, place: str, record: _Record, host_turn: str) -> Iterator[Read]:
+def _read_record(file: Opened, one_pass: Pass, place: str, record: _Record, host_turn: str) -> Iterator[Read]:
     thread = _thread(file, record, host_turn)
     if record.uuid and record.uuid in one_pass.seen:
         yield Skipped(place=place, reason="a copy of a record that was read before")
@@ -215,7 +225,7 @@ def _read_record(file: _File, one_pass: Pass, place: str, record: _Record, host_
         yield turn
 
 
-def _turn(file: _File, place: str, record: _Record, host_turn: str, part: _Said) -> ReadTurn:
+def _turn(file: Opened, place: str, record: _Record, host_turn: str, part: _Said) -> ReadTurn:
     return ReadTurn(
         place=place,
         host_conversation=record.sessionId or _stem(file.path),
@@ -229,7 +239,7 @@ def _turn(file: _File, place: str, record: _Record, host_turn: str, part: _Said)
     )
 
 
-def _said(file: _File, record: _Record, message: _Message, thread: str) -> Iterator[_Said]:
+def _said(file: Opened, record: _Record, message: _Message, thread: str) -> Iterator[_Said]:
     """What each author says in a record: tools first, then the record's own speaker, then the client."""
     content = message.content or []
     blocks = [_Block(type="text", text=content)] if isinstance(content, str) else content
@@ -270,7 +280,7 @@ def _speaker(record: _Record, message: _Message, blocks: list[_Block], *, side: 
     return "assistant" if side else "person"
 
 
-def _body(file: _File, record: _Record, blocks: list[_Block], thread: str, model: str) -> Content:
+def _body(file: Opened, record: _Record, blocks: list[_Block], thread: str, model: str) -> Content:
     for block in blocks:
         if _is_call(block) and block.id:
             file.calls.note(block.id, block.name or "")
@@ -289,7 +299,7 @@ def _body(file: _File, record: _Record, blocks: list[_Block], thread: str, model
     )
 
 
-def _tool_result(file: _File, record: _Record, block: _Block, thread: str) -> _Said:
+def _tool_result(file: Opened, record: _Record, block: _Block, thread: str) -> _Said:
     result = decode(bytes(block.content) or b"null", _result)
     if isinstance(result, Unreadable):  # a shape of its own: what the tool gave is kept as it gave it
         result = _json_text(block.content)
@@ -306,7 +316,7 @@ def _tool_result(file: _File, record: _Record, block: _Block, thread: str) -> _S
     return _Said(Role.tool, "tool", content)
 
 
-def _thread(file: _File, record: _Record, host_turn: str) -> str:
+def _thread(file: Opened, record: _Record, host_turn: str) -> str:
     """The side thread of a record: its agent, else the first record that its chain of parents leads to."""
     if not (record.isSidechain or record.agentId):
         return ""

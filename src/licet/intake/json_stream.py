@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from licet.intake.lines import Source, chunks, lines
+from licet.intake.lines import REST_OF_STRING, Source, chunks, lines
 from licet.intake.reading import Broken
 from licet.intake.records import OVER_LONG, Progress, sized, valid_utf8
 from licet.vault.content import TURN_BYTES_MAX
@@ -45,7 +45,6 @@ _FLAT = rb"[\[{]" + _run_with(_STRING) + rb"[\]}]"
 _LOW = rb"[\[{]" + _run_with(_STRING + rb"|" + _FLAT) + rb"[\]}]"
 _RUN_INSIDE = re.compile(_run_with(_STRING + rb"|" + _LOW), re.S)
 _RUN_BETWEEN = re.compile(rb'[^"\[\]{},]*+(?:' + _STRING + rb'[^"\[\]{},]*+)*+', re.S)
-_REST_OF_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.S)
 # A string, with the colon that makes it a key; a bracket; or the quote of a string that is cut off.
 TOKEN = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"\s*+(:?)|[\[\]{}"]', re.S)
 
@@ -230,7 +229,7 @@ class _Splitter:
             self.escaped = False
             self._keep_string(chunk[at : at + 1])
             return at + 1
-        found = _REST_OF_STRING.match(chunk, at)
+        found = REST_OF_STRING.match(chunk, at)
         assert found is not None, "a pattern that may be empty always matches"
         stop = chunk[found.end() : found.end() + 1]
         self.in_string, self.escaped = stop != b'"', stop == b"\\"

@@ -5,7 +5,8 @@ A file is a path, or a member of an archive; both are read alike.
 Nothing raises once a file is open: damage becomes one `Broken` with the place, and what was whole before it is
 kept. A line ends with a line feed; a carriage return before it, a byte order mark at the start and empty lines
 are not content (RFC 8259 forbids the mark and lets a reader ignore it). A line over ``line_bytes_max`` or one
-that is not UTF-8 is Broken by its number, and reading goes on behind it.
+that is not UTF-8 is Broken by its number, and reading goes on behind it. In a long line of JSON a string that takes
+more than TURN_BYTES_MAX becomes OVER_LONG, so that one endless message costs itself and not its conversation.
 
 Progress counts bytes of the file as it lies on disk, so that the sum over a file is its size, packed or not.
 """
@@ -14,10 +15,11 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import Path
 from re import Pattern
@@ -25,11 +27,15 @@ from typing import NamedTuple, TypeAlias
 
 from licet.intake.archives import Member, Unpacked
 from licet.intake.reading import Broken
-from licet.intake.records import Progress, sized, valid_utf8
+from licet.intake.records import OVER_LONG, Progress, sized, valid_utf8
+from licet.vault.content import TURN_BYTES_MAX
 
 CHUNK_BYTES = 2**20
 LINE_BYTES_MAX = 256 * 2**20
 HEAD_BYTES = 2**16
+LONG_LINE_BYTES = 16 * 2**20
+# To the quote that ends a string, or to a backslash that a chunk cuts off. Possessive, so nothing is tried again.
+REST_OF_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.S)
 
 OWNER_BYTES_MAX = 1024
 
@@ -131,8 +137,7 @@ def has_several(path: Source, owner: Pattern[bytes]) -> bool:
 
 def lines(path: Source, progress: Progress, line_bytes_max: int = LINE_BYTES_MAX) -> Iterator[Line | Broken]:
     """Every line of a file that is not empty, or what is wrong with it."""
-    number, held = 1, 0
-    pieces: list[bytes] = []
+    number, line = 1, _Gathered(line_bytes_max)
     damage: list[Broken] = []
     for chunk in chunks(path, progress):
         if isinstance(chunk, Broken):
@@ -140,24 +145,84 @@ def lines(path: Source, progress: Progress, line_bytes_max: int = LINE_BYTES_MAX
             break
         start = 0
         while (end := chunk.find(b"\n", start)) >= 0:
-            pieces.append(chunk[start:end])
-            yield from _line(path, number, pieces, held + end - start, line_bytes_max)
-            number, pieces, held, start = number + 1, [], 0, end + 1
-        held += len(chunk) - start
-        # Beyond the bound only the length is kept: the line is Broken whatever else it holds.
-        if held <= line_bytes_max:
-            pieces.append(chunk[start:])
-        else:
-            pieces = []
-    yield from _line(path, number, pieces, held, line_bytes_max)
+            line.add(chunk[start:end])
+            yield from _line(path, number, line)
+            number, line, start = number + 1, _Gathered(line_bytes_max), end + 1
+        line.add(chunk[start:])
+    yield from _line(path, number, line)
     yield from damage
 
 
-def _line(path: Source, number: int, pieces: list[bytes], held: int, line_bytes_max: int) -> Iterator[Line | Broken]:
-    if held > line_bytes_max:
-        yield Broken(place=f"{path}:{number}", message=f"the line is over {sized(line_bytes_max)}")
+@dataclass(slots=True)
+class _Gathered:
+    """A line as it comes in. Over its bound nothing is kept: it is Broken whatever else it holds.
+
+    Over LONG_LINE_BYTES it is read as JSON, only as far as where its strings begin and end. ``string_from`` is where
+    the string that is open begins, ``string_held`` how much of it came.
+    """
+
+    bytes_max: int
+    held: int = 0
+    pieces: list[bytes] = field(default_factory=list)
+    long: bytearray | None = None
+    in_string: bool = False
+    escaped: bool = False
+    string_from: int = 0
+    string_held: int = 0
+
+    def add(self, piece: bytes) -> None:
+        if self.held > self.bytes_max:
+            return
+        if self.long is None and self.held + len(piece) > LONG_LINE_BYTES:
+            self.long, pieces, self.pieces = bytearray(), self.pieces, []
+            for each in pieces:
+                self._shorten(each, self.long)
+        if self.long is None:
+            self.pieces.append(piece)
+            self.held += len(piece)
+        else:
+            self._shorten(piece, self.long)
+            self.held = len(self.long)
+        if self.held > self.bytes_max:
+            self.pieces, self.long = [], bytearray()
+
+    def raw(self) -> bytes:
+        return b"".join(self.pieces) if self.long is None else bytes(self.long)
+
+    def _shorten(self, piece: bytes, into: bytearray) -> None:
+        at = 0
+        while at < len(piece):
+            if not self.in_string:
+                end = piece.find(b'"', at) + 1
+                into += piece[at : end or len(piece)]
+                at = end or len(piece)
+                self.in_string, self.string_from, self.string_held = end > 0, len(into), 0
+                continue
+            begin = at
+            if self.escaped:
+                self.escaped, at = False, at + 1
+            found = REST_OF_STRING.match(piece, at)
+            assert found is not None, "a pattern that may be empty always matches"
+            stop = piece[found.end() : found.end() + 1]
+            at = found.end() + len(stop)
+            self.in_string, self.escaped = stop != b'"', stop == b"\\"
+            self._keep_string(piece[begin : at if self.in_string else found.end()], into)
+            if not self.in_string:
+                into += stop
+
+    def _keep_string(self, piece: bytes, into: bytearray) -> None:
+        before, self.string_held = self.string_held, self.string_held + len(piece)
+        if self.string_held <= TURN_BYTES_MAX:
+            into += piece
+        elif before <= TURN_BYTES_MAX:
+            into[self.string_from :] = OVER_LONG.encode()
+
+
+def _line(path: Source, number: int, line: _Gathered) -> Iterator[Line | Broken]:
+    if line.held > line.bytes_max:
+        yield Broken(place=f"{path}:{number}", message=f"the line is over {sized(line.bytes_max)}")
         return
-    raw = b"".join(pieces).strip(b" \t\r")
+    raw = line.raw().strip(b" \t\r")
     if not raw:
         return
     if not valid_utf8(raw):

@@ -1,0 +1,278 @@
+"""OTLP over HTTP on the wire: what an exporter posts, read into spans; and the answer in the exporter's own encoding.
+
+The specification is OTLP 1.x: protobuf or its JSON, in which ids are hexadecimal, 64-bit numbers may be text and unknown
+keys are ignored. Bodies may be gzip. Of a span only what can tell of a conversation is kept: the attributes whose names
+begin as `KEPT` says. Nothing of a value is in an error.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+
+from licet.errors import UsageError
+from licet.intake.records import Unreadable, decode
+from licet.vault.content import Masked
+
+SPANS_MAX = 20_000
+VALUE_DEPTH_MAX = 32
+KEPT = ("gen_ai.", "llm.", "openinference.", "session.", "enduser.", "user.", "licet.")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_YEARS_NS = 250 * 365 * 86_400 * 10**9  # no clock is further on; a datetime holds it
+
+Values = dict[str, object]
+
+
+class TooLargeError(UsageError):
+    """A body that is larger than is taken, once it is unpacked."""
+
+    status = 413
+
+
+class Encoding(StrEnum):
+    protobuf = "application/x-protobuf"
+    json = "application/json"
+
+
+class Happened(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """An event of a span."""
+
+    name: str
+    attributes: Values
+
+
+class Span(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """A span. ``started_at`` is by the sender's clock, 1970 where it does not say; ``resource`` is what sent it."""
+
+    trace_id: str
+    span_id: str
+    started_at: datetime
+    attributes: Values
+    events: tuple[Happened, ...]
+    resource: Values
+
+
+def encoding_of(content_type: str) -> Encoding:
+    """The encoding that a `Content-Type` names; UsageError for another."""
+    named = content_type.partition(";")[0].strip().lower()
+    try:
+        return Encoding(named)
+    except ValueError:
+        raise UsageError(
+            "the content type is none of OTLP's", f"send {Encoding.protobuf.value} or {Encoding.json.value}"
+        ) from None
+
+
+def inflated(raw: bytes, encoding: str, bytes_max: int) -> bytes:
+    """The body without its compression; TooLargeError past ``bytes_max``, before more than that is held."""
+    if encoding in ("", "identity"):
+        return raw
+    if encoding != "gzip":
+        raise UsageError("the content encoding is not known", "send gzip, or none")
+    reader = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    try:
+        body = reader.decompress(raw, bytes_max)
+    except zlib.error:
+        raise UsageError("the body is not gzip") from None
+    if reader.unconsumed_tail:
+        raise TooLargeError(f"the body is larger than {bytes_max} bytes", "send fewer spans at a time")
+    if not reader.eof:
+        raise UsageError("the gzip body is cut short")
+    return body
+
+
+def read(raw: bytes, encoding: Encoding) -> list[Span]:
+    """The spans of a request; UsageError for what is none."""
+    spans: list[Span] = []
+    for span in _read_protobuf(raw) if encoding is Encoding.protobuf else _read_json(raw):
+        spans.append(span)
+        if len(spans) > SPANS_MAX:
+            raise TooLargeError(f"more than {SPANS_MAX} spans", "send fewer at a time")
+    return spans
+
+
+def answer(encoding: Encoding, rejected: int, why: str) -> bytes:
+    """That a request was taken; with what was not, if anything was not."""
+    if encoding is Encoding.json:
+        partial = {"partialSuccess": {"rejectedSpans": str(rejected), "errorMessage": why}} if rejected else {}
+        return msgspec.json.encode(partial)
+    made = ExportTraceServiceResponse()
+    if rejected:
+        made.partial_success.rejected_spans, made.partial_success.error_message = rejected, why
+    return made.SerializeToString()
+
+
+def refusal(encoding: Encoding, why: str) -> bytes:
+    """A `google.rpc.Status` that says why nothing was taken; its one field here, `message`, is number 2."""
+    if encoding is Encoding.json:
+        return msgspec.json.encode({"message": why})
+    said = why.encode()
+    size = bytearray()
+    rest = len(said)
+    while rest > 0x7F:
+        size.append(rest & 0x7F | 0x80)
+        rest >>= 7
+    return b"\x12" + bytes(size) + bytes([rest]) + said
+
+
+# Protobuf
+
+
+def _read_protobuf(raw: bytes) -> Iterator[Span]:
+    request = ExportTraceServiceRequest()
+    try:
+        request.ParseFromString(raw)
+    except (DecodeError, RecursionError):
+        raise UsageError("the body is not an OTLP request in protobuf") from None
+    for group in request.resource_spans:
+        resource = _kept(group.resource.attributes)
+        for scope in group.scope_spans:
+            for span in scope.spans:
+                yield Span(
+                    trace_id=span.trace_id.hex(), span_id=span.span_id.hex(), started_at=_at(span.start_time_unix_nano),
+                    attributes=_kept(span.attributes), resource=resource,
+                    events=tuple(Happened(name=one.name, attributes=_kept(one.attributes, "")) for one in span.events),
+                )  # fmt: skip
+
+
+def _kept(pairs: Iterable[KeyValue], *begin: str) -> Values:
+    begin = begin or KEPT
+    return {pair.key: _value(pair.value, VALUE_DEPTH_MAX) for pair in pairs if pair.key.startswith(begin)}
+
+
+def _value(value: AnyValue, depth: int) -> object:
+    match value.WhichOneof("value"):
+        case "string_value":
+            return value.string_value
+        case "int_value":
+            return value.int_value
+        case "bool_value":
+            return value.bool_value
+        case "double_value":
+            return value.double_value
+        case "array_value" if depth:
+            return [_value(one, depth - 1) for one in value.array_value.values]
+        case "kvlist_value" if depth:
+            return {pair.key: _value(pair.value, depth - 1) for pair in value.kvlist_value.values}
+    return None
+
+
+def _at(nanoseconds: int) -> datetime:
+    return EPOCH + timedelta(microseconds=nanoseconds // 1000) if 0 < nanoseconds < _YEARS_NS else EPOCH
+
+
+# JSON
+
+
+class _Json(Masked, msgspec.Struct, rename="camel"):
+    """A message of OTLP's JSON. Any key may be absent or null."""
+
+
+class _Any(_Json):
+    string_value: str | None = None
+    bool_value: bool | None = None
+    int_value: int | str | None = None
+    double_value: float | str | None = None
+    array_value: _Array | None = None
+    kvlist_value: _Pairs | None = None
+
+
+class _Array(_Json):
+    values: list[_Any] | None = None
+
+
+class _Pair(_Json):
+    key: str = ""
+    value: _Any | None = None
+
+
+class _Pairs(_Json):
+    values: list[_Pair] | None = None
+
+
+class _Event(_Json):
+    name: str = ""
+    attributes: list[_Pair] | None = None
+
+
+class _Span(_Json):
+    trace_id: str = ""
+    span_id: str = ""
+    start_time_unix_nano: int | str = 0
+    attributes: list[_Pair] | None = None
+    events: list[_Event] | None = None
+
+
+class _Scope(_Json):
+    spans: list[_Span] | None = None
+
+
+class _Resource(_Json):
+    attributes: list[_Pair] | None = None
+
+
+class _Group(_Json):
+    resource: _Resource | None = None
+    scope_spans: list[_Scope] | None = None
+
+
+class _Request(_Json):
+    resource_spans: list[_Group] | None = None
+
+
+_request = msgspec.json.Decoder(_Request)
+
+
+def _read_json(raw: bytes) -> Iterator[Span]:
+    request = decode(raw, _request)
+    if isinstance(request, Unreadable):
+        raise UsageError(f"the body is not an OTLP request in JSON: {request.message}")
+    for group in request.resource_spans or ():
+        resource = _kept_json(group.resource.attributes if group.resource else None)
+        for scope in group.scope_spans or ():
+            for span in scope.spans or ():
+                yield Span(
+                    trace_id=span.trace_id.lower(), span_id=span.span_id.lower(),
+                    started_at=_at(_number(span.start_time_unix_nano)), attributes=_kept_json(span.attributes),
+                    resource=resource,
+                    events=tuple(Happened(name=e.name, attributes=_kept_json(e.attributes, "")) for e in span.events or ()),
+                )  # fmt: skip
+
+
+def _kept_json(pairs: Iterable[_Pair] | None, *begin: str) -> Values:
+    begin = begin or KEPT
+    return {
+        pair.key: _json_value(pair.value, VALUE_DEPTH_MAX)
+        for pair in pairs or ()
+        if pair.value is not None and pair.key.startswith(begin)
+    }
+
+
+def _json_value(value: _Any | None, depth: int) -> Any:  # noqa: ANN401 whatever JSON holds
+    if value is None:
+        return None
+    if value.array_value is not None:
+        return [_json_value(one, depth - 1) for one in value.array_value.values or ()] if depth else None
+    if value.kvlist_value is not None:
+        pairs = value.kvlist_value.values or ()
+        return {pair.key: _json_value(pair.value, depth - 1) for pair in pairs} if depth else None
+    given = (value.string_value, value.bool_value, value.double_value)
+    found = next((one for one in given if one is not None), None)
+    return _number(value.int_value) if found is None and value.int_value is not None else found
+
+
+def _number(value: int | str) -> int:
+    """A 64-bit number, which JSON may hold as text; 0 for what is none."""
+    text = str(value)
+    return int(text) if len(text) <= 20 and text.lstrip("-").isdecimal() else 0

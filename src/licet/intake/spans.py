@@ -1,0 +1,238 @@
+"""What a span of a model's call says: whose it is, which conversation it belongs to, and the turns that it adds.
+
+Read are the GenAI semantic conventions of OpenTelemetry (`gen_ai.conversation.id`, `gen_ai.input.messages`,
+`gen_ai.output.messages`, on the span or on its `gen_ai.client.inference.operation.details`), their older forms
+(`gen_ai.prompt.N..`, events `gen_ai.user.message` and its like) and OpenInference (`llm.input_messages.N.message..`,
+`session.id`). What is promised:
+
+* The account is `enduser.id`, else `user.id`, of the span, else of the resource. A span without one is Dropped.
+* The conversation is `gen_ai.conversation.id`, else `session.id`, else the trace.
+* A call repeats what was said before it; `plugins.dialogue` says what it adds, and names each turn by what it says. So
+  a span that comes twice, a nested span of the same call, and the history in a later one add nothing.
+* `system` messages, `gen_ai.system_instructions` and reasoning are said by nobody, or not to the person: left out.
+* What the sender redacted (`__REDACTED__`), or marked with an attribute such as `licet.keep_out`, is Dropped, the whole span.
+* The surface is `api`, which the published terms leave out of every use, unless the resource says `licet.surface`:
+  it is set by whoever runs the sender, and a span cannot.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from licet.client import Turn
+from licet.intake.otlp import Span, Values
+from licet.intake.records import Unreadable, decode
+from licet.plugins.dialogue import MESSAGES_MAX, Where, added, is_marked
+from licet.vault.content import Masked
+
+Message = Mapping[str, object]
+
+_OPENINFERENCE_REDACTED = "__REDACTED__"
+_MODEL_CALL = ("gen_ai.", "llm.")
+_OTHER_OPERATIONS = frozenset({"embeddings", "execute_tool", "create_agent", "retrieval"})
+_OTHER_KINDS = frozenset({"EMBEDDING", "TOOL", "RETRIEVER", "RERANKER", "GUARDRAIL", "EVALUATOR"})
+_DETAILS = "gen_ai.client.inference.operation.details"
+_EVENT = re.compile(r"gen_ai\.(system|user|assistant|tool)\.message")
+_SURFACE = re.compile(r"[a-z][a-z0-9_.-]{0,31}")
+_NARROWING = "licet."
+_ASKING = ("user", "tool", "function")
+_anything = msgspec.json.Decoder()
+
+
+class Dropped(StrEnum):
+    """Why nothing is taken of a span. The first is no fault: most spans of an application are of that kind."""
+
+    no_model_call = "no_model_call"
+    marked = "marked"
+    no_account = "no_account"
+    no_content = "no_content"
+    redacted = "redacted"
+
+
+class Call(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """What a span adds. ``account`` is the host's own id; ``started_at`` is by the sender's clock."""
+
+    account: str
+    started_at: datetime
+    turns: tuple[Turn, ...]
+
+
+def read(span: Span) -> Call | Dropped:
+    """The turns that a span adds, or why none."""
+    if not _is_model_call(span.attributes):
+        return Dropped.no_model_call
+    if is_marked(
+        {key.removeprefix(_NARROWING): value for key, value in span.attributes.items() if key.startswith(_NARROWING)}
+    ):
+        return Dropped.marked
+    account = _name(span, "enduser.id", "user.id")
+    if not account:
+        return Dropped.no_account
+    messages, answer = _said(span)
+    if any(_is_redacted(one) for one in [*messages, answer]):
+        return Dropped.redacted
+    if not any(one.get("role") in _ASKING for one in messages):
+        return Dropped.no_content
+    turns = added(messages, answer, _where(span, account))
+    if turns is None:
+        return Dropped.redacted
+    return Call(account=account, started_at=span.started_at, turns=tuple(turns)) if turns else Dropped.no_content
+
+
+def _is_model_call(values: Values) -> bool:
+    if (
+        values.get("gen_ai.operation.name") in _OTHER_OPERATIONS
+        or values.get("openinference.span.kind") in _OTHER_KINDS
+    ):
+        return False
+    return any(key.startswith(_MODEL_CALL) for key in values)
+
+
+def _where(span: Span, account: str) -> Where:
+    surface = span.resource.get("licet.surface")
+    models = ("gen_ai.response.model", "gen_ai.request.model", "llm.model_name")
+    return Where(
+        account=f"host:{account}", model=next((m for m in map(span.attributes.get, models) if isinstance(m, str)), ""),
+        conversation="host:" + (_name(span, "gen_ai.conversation.id", "session.id") or span.trace_id),
+        surface=surface if isinstance(surface, str) and _SURFACE.fullmatch(surface) else "api",
+    )  # fmt: skip
+
+
+def _name(span: Span, *keys: str) -> str:
+    given = (place.get(key) for place in (span.attributes, span.resource) for key in keys)
+    return next((str(one) for one in given if isinstance(one, str | int) and str(one)), "")
+
+
+def _is_redacted(message: Message) -> bool:
+    content = message.get("content")
+    parts = content if isinstance(content, list) else [{"text": content}]
+    return any(isinstance(part, Mapping) and part.get("text") == _OPENINFERENCE_REDACTED for part in parts)
+
+
+def _said(span: Span) -> tuple[list[Message], Message]:
+    """The messages of a call, and the first of its answers, in the shape of OpenAI's; empty where there is none."""
+    values = dict(span.attributes)
+    for event in span.events:
+        if event.name == _DETAILS:
+            values.update(event.attributes)
+    asked, answered = _listed(values.get("gen_ai.input.messages")), _listed(values.get("gen_ai.output.messages"))
+    if not asked and not answered:
+        asked, answered = (
+            [_openinference(one) for one in _indexed(values, f"llm.{side}_messages.", "message.")]
+            for side in ("input", "output")
+        )
+    if not asked and not answered:
+        asked, answered = (
+            [_older(one) for one in _indexed(values, f"gen_ai.{side}.")] for side in ("prompt", "completion")
+        )
+    if not asked and not answered:
+        asked, answered = _from_events(span)
+    messages = [part for one in asked for part in _parted(one)]
+    first = list(_parted({"role": "assistant", **answered[0]})) if answered else []
+    return messages, first[-1] if first else {}
+
+
+def _listed(value: object) -> list[Message]:
+    """Messages that are a list, or JSON text of one."""
+    if isinstance(value, str):
+        read = decode(value.encode(errors="replace"), _anything)
+        value = [] if isinstance(read, Unreadable) else read
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+
+
+# The semantic conventions
+
+
+def _parted(message: Message) -> Iterator[Message]:
+    """A message whose content is in ``parts``; each reply of a tool among them is a message of its own."""
+    parts = message.get("parts")
+    if not isinstance(parts, list):
+        yield message
+        return
+    content, calls = list[object](), list[object]()
+    for part in parts:
+        if not isinstance(part, Mapping):
+            continue
+        match part.get("type"):
+            case "text":
+                content.append({"type": "text", "text": part.get("content")})
+            case "tool_call":
+                calls.append({"id": part.get("id"), "function": part})
+            case "tool_call_response":
+                reply = part.get("response", part.get("result"))
+                yield {"role": "tool", "tool_call_id": part.get("id"), "content": _text(reply)}
+            case "reasoning" | "thinking":
+                pass
+            case kind:
+                content.append({"type": part.get("modality") or kind, "file_id": part.get("file_id"),
+                                "image_url": part.get("uri")})  # fmt: skip
+    if message.get("role") != "tool" and (content or calls):
+        yield {"role": message.get("role"), "content": content, "tool_calls": calls, "name": message.get("name")}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+# OpenInference, and the older forms: lists that are flattened into names
+
+
+def _indexed(values: Values, prefix: str, inner: str = "") -> list[Values]:
+    """The objects of a flattened list, in order: `prefix` N `.` `inner` key."""
+    found: dict[int, Values] = {}
+    for key, value in values.items():
+        if not key.startswith(prefix):
+            continue
+        number, _, rest = key.removeprefix(prefix).partition(".")
+        if number.isdecimal() and len(number) <= 5 and rest.startswith(inner):
+            found.setdefault(int(number), {})[rest.removeprefix(inner)] = value
+    return [found[number] for number in sorted(found)[: MESSAGES_MAX + 1]]
+
+
+def _openinference(message: Values) -> Message:
+    content: object = message.get("content")
+    parts = _indexed(message, "contents.", "message_content.")
+    if parts:
+        content = [
+            {"type": part.get("type"), "text": part.get("text"), "image_url": part.get("image.image.url")}
+            for part in parts
+        ]
+    calls = [
+        {
+            "id": call.get("id"),
+            "function": {"name": call.get("function.name"), "arguments": call.get("function.arguments")},
+        }
+        for call in _indexed(message, "tool_calls.", "tool_call.")
+    ]
+    return {
+        "role": message.get("role"), "content": content, "tool_calls": calls,
+        "tool_call_id": message.get("tool_call_id"), "name": message.get("name"),
+    }  # fmt: skip
+
+
+def _older(message: Values) -> Message:
+    calls = [{"id": call.get("id"), "function": call} for call in _indexed(message, "tool_calls.")]
+    return {**message, "tool_calls": calls}
+
+
+def _from_events(span: Span) -> tuple[list[Message], list[Message]]:
+    """An event a message. What it says stands in its attributes, or as JSON in `gen_ai.event.content`."""
+    asked, answered = list[Message](), list[Message]()
+    for event in span.events:
+        named = _EVENT.fullmatch(event.name)
+        if named is None and event.name != "gen_ai.choice":
+            continue
+        body = event.attributes
+        for one in _listed(f"[{body['gen_ai.event.content']}]" if "gen_ai.event.content" in body else None):
+            body = {**body, **one}
+        if named is None:
+            inner = body.get("message")
+            answered.append({**body, **inner} if isinstance(inner, Mapping) else body)
+        else:
+            asked.append({"role": named[1], "tool_call_id": body.get("id"), **body})
+    return asked, answered
