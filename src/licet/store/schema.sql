@@ -172,15 +172,22 @@ CREATE TABLE turns (
 );
 CREATE UNIQUE INDEX turns_by_host ON turns (account_id, conversation_id, host_hmac) WHERE host_hmac IS NOT NULL;
 
--- Sealed content, apart from its turns so that whole parts can be dropped. Turn 0 is the conversation's title.
+-- Sealed content, apart from its turns. Turn 0 is the conversation's title.
 CREATE TABLE bodies (
     account_id      uuid NOT NULL,
     conversation_id uuid NOT NULL,
     turn            integer NOT NULL,
     segment         smallint NOT NULL,
-    sealed          bytea NOT NULL,
-    PRIMARY KEY (account_id, conversation_id, turn)
+    sealed          bytea,
+    -- Where it lies in an object of the cold store, if it does not lie here.
+    object_id       uuid,
+    object_offset   bigint,
+    object_length   integer,
+    PRIMARY KEY (account_id, conversation_id, turn),
+    CONSTRAINT a_body_is_in_one_place CHECK (num_nonnulls(sealed, object_id) = 1),
+    CONSTRAINT a_place_in_an_object_is_whole CHECK (num_nonnulls(object_id, object_offset, object_length) IN (0, 3))
 );
+CREATE INDEX bodies_by_object ON bodies (object_id) WHERE object_id IS NOT NULL;
 ALTER TABLE bodies ALTER COLUMN sealed SET STORAGE EXTERNAL;
 
 -- The safety copy of what was flagged, under keys of its own.
@@ -408,7 +415,7 @@ CREATE TABLE staff_reads (
     staff_id        uuid NOT NULL REFERENCES staff,
     role            text NOT NULL,
     reason          text NOT NULL CONSTRAINT read_reason_is_known
-                    CHECK (reason IN ('misuse_review', 'person_request', 'legal_matter', 'incident')),
+                    CHECK (reason IN ('misuse_review', 'person_request', 'legal_matter', 'incident', 'release_review')),
     ticket          text NOT NULL CONSTRAINT ticket_is_a_name CHECK (ticket ~ '^[A-Za-z0-9][A-Za-z0-9._/#-]{0,63}$'),
     turns           integer NOT NULL,
     read_at         timestamptz NOT NULL,
@@ -465,4 +472,392 @@ CREATE TABLE signals (
     occurred_at timestamptz NOT NULL,
     gpc         boolean NOT NULL,
     PRIMARY KEY (account_id, occurred_at)
+);
+
+-- A release asks whether the log of the year tells of each account's grant, and of each policy version.
+CREATE INDEX outbox_grants ON outbox (account_id) WHERE entry IN ('grant_begun', 'grant_affirmed', 'grant_stands');
+CREATE INDEX outbox_policies ON outbox (outbox_id) WHERE entry IN ('policy_applied', 'policy_stands');
+
+-- The epochs of the key chain. No key material is here: an epoch's key exists only inside the key provider.
+--
+-- The newest one wraps what is new. A rotation opens an epoch, wraps everything anew under it, then retires those
+-- before; a retired one is destroyed in the provider once no backup can hold what it wraps.
+
+CREATE TABLE epochs (
+    number       integer PRIMARY KEY CONSTRAINT epochs_count_from_one CHECK (number >= 1),
+    rotation     text NOT NULL CONSTRAINT rotation_is_known CHECK (rotation IN ('first', 'daily', 'weekly')),
+    opened_at    timestamptz,
+    complete_at  timestamptz,
+    retired_at   timestamptz,
+    destroyed_at timestamptz,
+    CONSTRAINT only_the_first_opens_unrotated CHECK ((rotation = 'first') = (opened_at IS NULL)),
+    CONSTRAINT retired_before_destroyed CHECK (destroyed_at IS NULL OR retired_at <= destroyed_at)
+);
+
+-- Accounts in which a key was destroyed since their own key was made. Marked in the transaction that destroys it,
+-- unmarked in the one that gives the account a new key. `daily` says which rotation is to do so.
+CREATE TABLE spent_accounts (
+    account_id uuid PRIMARY KEY REFERENCES accounts,
+    bucket     integer NOT NULL,
+    daily      boolean NOT NULL
+);
+CREATE INDEX spent_accounts_by_bucket ON spent_accounts (bucket);
+
+-- A rotation goes on where it was by the buckets that are not under its epoch yet.
+CREATE INDEX buckets_by_epoch ON buckets (epoch, bucket);
+
+-- A bucket that gets a new key takes all its accounts along.
+CREATE INDEX accounts_by_bucket ON accounts (bucket);
+
+-- Erasures with their states and certificates, who was handed what, backups, and the fence of a restored database.
+
+-- What a deletion, a closure or the end of a hold owes: an erasure, from the request to the certificate. The states
+-- follow one another and each has its time; `conversation_id` is null where the whole account is to be erased.
+CREATE TABLE erasures (
+    account_id      uuid NOT NULL REFERENCES accounts,
+    erasure_id      uuid NOT NULL,
+    conversation_id uuid,
+    cause           text NOT NULL CONSTRAINT erasure_cause_is_known CHECK (cause IN ('deletion', 'closure', 'hold_released')),
+    state           text NOT NULL CONSTRAINT erasure_state_is_known
+                    CHECK (state IN ('requested', 'fenced', 'shredded', 'swept', 'verified')),
+    requested_at    timestamptz NOT NULL,
+    fenced_at       timestamptz,
+    shredded_at     timestamptz,
+    swept_at        timestamptz,
+    verified_at     timestamptz,
+    certificate     text,
+    PRIMARY KEY (account_id, erasure_id),
+    CONSTRAINT an_account_is_erased_by_its_closure CHECK ((conversation_id IS NULL) = (cause = 'closure')),
+    CONSTRAINT states_have_their_times CHECK (
+        (fenced_at IS NOT NULL) = (state <> 'requested')
+        AND (shredded_at IS NOT NULL) = (state IN ('shredded', 'swept', 'verified'))
+        AND (swept_at IS NOT NULL) = (state IN ('swept', 'verified'))
+        AND (verified_at IS NOT NULL) = (state = 'verified')
+        AND (certificate IS NOT NULL) = (state = 'verified'))
+);
+CREATE UNIQUE INDEX erasures_by_id ON erasures (erasure_id);
+CREATE INDEX outbox_certificates ON outbox (payload) WHERE entry = 'certificate';
+CREATE INDEX erasures_open ON erasures (requested_at) WHERE state <> 'verified';
+
+-- A release's files in somebody's hands. Names of recipients are names, not sentences.
+CREATE TABLE handouts (
+    handout_id uuid PRIMARY KEY,
+    release_id uuid NOT NULL REFERENCES releases,
+    recipient  text NOT NULL CONSTRAINT recipient_is_a_name CHECK (recipient ~ '^[a-z0-9][a-z0-9_.-]{0,63}$'),
+    handed_at  timestamptz NOT NULL,
+    UNIQUE (release_id, recipient)
+);
+
+-- What a recipient has to take out of use, for one erasure, and to acknowledge by a day.
+CREATE TABLE recalls (
+    account_id      uuid NOT NULL,
+    erasure_id      uuid NOT NULL,
+    handout_id      uuid NOT NULL REFERENCES handouts,
+    recalled_at     timestamptz NOT NULL,
+    due_at          timestamptz NOT NULL,
+    acknowledged_at timestamptz,
+    PRIMARY KEY (account_id, erasure_id, handout_id),
+    FOREIGN KEY (account_id, erasure_id) REFERENCES erasures,
+    CONSTRAINT acknowledged_after_it_was_recalled CHECK (acknowledged_at >= recalled_at)
+);
+CREATE INDEX recalls_open ON recalls (handout_id) WHERE acknowledged_at IS NULL;
+
+-- Backups hold everything that was kept when they were made, until they are pruned or their day has come.
+CREATE TABLE backups (
+    backup_id  uuid PRIMARY KEY,
+    made_at    timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    pruned_at  timestamptz,
+    CONSTRAINT a_backup_expires_after_it_was_made CHECK (expires_at > made_at)
+);
+
+-- The lives of this database: 0 from its beginning, one more for each restore. A restriction says in which it was told;
+-- `position` is the newest of `journal` when the life began.
+CREATE TABLE lives (
+    life     integer PRIMARY KEY,
+    journal  uuid NOT NULL,
+    position bigint NOT NULL,
+    begun_at timestamptz NOT NULL,
+    backup   uuid
+);
+
+-- While a row stands here no key is unwrapped. It is never part of a backup, so that a restore cannot lift it.
+CREATE TABLE IF NOT EXISTS fence (
+    one      boolean PRIMARY KEY DEFAULT true CONSTRAINT there_is_one_fence CHECK (one),
+    begun_at timestamptz NOT NULL
+);
+
+-- Old sealed bodies may lie in objects outside of the database, many segments to an object; the row then says where.
+--
+-- An object is intended before it is written, so that what a crash left half-done has a name. Only the bodies that were
+-- moved with it ever refer to it, so that one which has none left stays empty; it is deleted a while after.
+CREATE TABLE cold_objects (
+    object_id   uuid PRIMARY KEY,
+    due_month   date NOT NULL,
+    intended_at timestamptz NOT NULL,
+    written_at  timestamptz,
+    bytes       bigint,
+    sha256      bytea CONSTRAINT object_hash_is_sha256 CHECK (length(sha256) = 32),
+    emptied_at  timestamptz,
+    CONSTRAINT a_written_object_is_known CHECK (num_nonnulls(written_at, bytes, sha256) IN (0, 3)),
+    CONSTRAINT only_a_written_object_empties CHECK (emptied_at IS NULL OR written_at IS NOT NULL)
+);
+
+-- What is done to a release after its seal: samples that people read, who signed it off, and dead rows taken out of it.
+
+-- A sample of a release. `statement` is what was found, signed, once every row of it was read or is out of reach.
+-- `bound_ppm`: so many in a million rows at most hold what identifies somebody, at 95 % confidence.
+CREATE TABLE reviews (
+    review_id        uuid PRIMARY KEY,
+    release_id       uuid NOT NULL REFERENCES releases,
+    manifest_sha256  bytea NOT NULL CONSTRAINT reviewed_manifest_is_sha256 CHECK (length(manifest_sha256) = 32),
+    drawn_at         timestamptz NOT NULL,
+    closed_at        timestamptz,
+    statement        text,
+    statement_sha256 bytea,
+    bound_ppm        integer CONSTRAINT bound_is_a_share CHECK (bound_ppm BETWEEN 0 AND 1000000),
+    CONSTRAINT a_closed_review_states_its_bound CHECK (
+        (closed_at IS NULL) = (statement IS NULL) AND (closed_at IS NULL) = (bound_ppm IS NULL)
+        AND (closed_at IS NULL) = (statement_sha256 IS NULL))
+);
+CREATE UNIQUE INDEX one_review_of_a_release_is_open ON reviews (release_id) WHERE closed_at IS NULL;
+
+-- A row of a sample. `drawn_by` says whether chance alone chose it, which a bound can rest on, or its risk;
+-- `staff_id` and `read_at` who opened it last and when; of a row that was out of reach, when that was found.
+CREATE TABLE review_rows (
+    review_id uuid NOT NULL REFERENCES reviews,
+    ordinal   integer NOT NULL,
+    drawn_by  text NOT NULL CONSTRAINT drawn_by_is_known CHECK (drawn_by IN ('chance', 'risk')),
+    finding   text CONSTRAINT finding_is_known CHECK (finding IN (
+                  'nothing', 'name', 'contact', 'place', 'number', 'secret', 'other', 'out_of_reach')),
+    staff_id  uuid REFERENCES staff,
+    read_at   timestamptz,
+    PRIMARY KEY (review_id, ordinal),
+    CONSTRAINT a_finding_has_its_time CHECK (finding IS NULL OR read_at IS NOT NULL),
+    CONSTRAINT a_finding_has_its_reader CHECK (finding IS NULL OR (staff_id IS NULL) = (finding = 'out_of_reach'))
+);
+
+-- Signatures under one release: of two people, each under the manifest and the review that they had before them.
+-- `via` is where they said so: the console knows who is signed in, the command line believes whoever runs it.
+CREATE TABLE sign_offs (
+    release_id       uuid NOT NULL REFERENCES releases,
+    staff_id         uuid NOT NULL REFERENCES staff,
+    via              text NOT NULL CONSTRAINT signed_via_is_known CHECK (via IN ('console', 'cli')),
+    manifest_sha256  bytea NOT NULL,
+    statement_sha256 bytea NOT NULL,
+    signed_at        timestamptz NOT NULL,
+    PRIMARY KEY (release_id, statement_sha256, staff_id)
+);
+
+-- The addenda of a release, to the letter: what a purge took out of its parts.
+CREATE TABLE purges (
+    release_id uuid NOT NULL REFERENCES releases,
+    number     integer NOT NULL CONSTRAINT purges_are_numbered CHECK (number >= 1),
+    document   text NOT NULL,
+    sha256     bytea NOT NULL CONSTRAINT purge_hash_is_sha256 CHECK (length(sha256) = 32),
+    purged_at  timestamptz NOT NULL,
+    PRIMARY KEY (release_id, number)
+);
+
+-- What of a release may no longer be used, by ordinal, and who was given row keys.
+
+-- A release's withdrawn rows as a roaring bitmap: it only grows, and `number` counts how often it did. It is what was
+-- decided up to `position` of the journal under the policies that `decided_under` hashes. `due` are the rows whose end
+-- comes before `horizon`; no other row ends by time alone before then.
+CREATE TABLE withdrawn (
+    release_id    uuid PRIMARY KEY REFERENCES releases,
+    number        integer NOT NULL,
+    position      bigint NOT NULL,
+    decided_under bytea NOT NULL,
+    horizon       timestamptz NOT NULL,
+    due_ordinals  integer[] NOT NULL,
+    due_untils    timestamptz[] NOT NULL,
+    bitmap        bytea NOT NULL,
+    cardinality   integer NOT NULL,
+    grown_at      timestamptz NOT NULL,
+    CONSTRAINT every_due_row_has_its_end CHECK (cardinality(due_ordinals) = cardinality(due_untils))
+);
+
+-- Every lease that left this machine: which part, for whom, how many rows were asked for and how many keys were given.
+CREATE TABLE leases (
+    lease_id   uuid PRIMARY KEY,
+    release_id uuid NOT NULL REFERENCES releases,
+    recipient  text NOT NULL CONSTRAINT lease_recipient_is_a_name CHECK (recipient ~ '^[a-z0-9][a-z0-9_.-]{0,63}$'),
+    part       integer NOT NULL CONSTRAINT part_is_a_number CHECK (part >= 0),
+    asked      integer NOT NULL,
+    given      integer NOT NULL,
+    key_id     uuid NOT NULL REFERENCES api_keys,
+    given_at   timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    CONSTRAINT no_more_is_given_than_asked CHECK (given BETWEEN 0 AND asked),
+    CONSTRAINT a_lease_holds_an_hour_at_most CHECK (expires_at <= given_at + interval '1 hour')
+);
+CREATE INDEX leases_by_release ON leases (release_id, given_at);
+
+-- Events for the hosts: what they are to hear, who hears it, and what they said to it.
+--
+-- An event is written in the transaction of what it tells, and only while there is an endpoint to hear it. Content is
+-- never in one, nor any id of the host's.
+
+-- Whoever hears. Without a `url` it reads the events itself. A removed one stays, because certificates name it.
+CREATE TABLE endpoints (
+    endpoint_id      uuid PRIMARY KEY,
+    name             text NOT NULL CONSTRAINT endpoint_name_is_a_name CHECK (name ~ '^[a-z0-9][a-z0-9_.-]{0,63}$'),
+    url              text,
+    kinds            text[] NOT NULL CONSTRAINT an_endpoint_hears_something CHECK (cardinality(kinds) > 0),
+    made_at          timestamptz NOT NULL,
+    failing_since    timestamptz,
+    disabled_at      timestamptz,
+    disabled_because text CONSTRAINT disabled_because_is_known CHECK (disabled_because IN ('failing', 'gone', 'restored')),
+    removed_at       timestamptz,
+    CONSTRAINT a_disabled_endpoint_says_why CHECK ((disabled_at IS NULL) = (disabled_because IS NULL))
+);
+CREATE UNIQUE INDEX endpoints_by_name ON endpoints (name) WHERE removed_at IS NULL;
+
+-- The secrets that an endpoint's messages are signed with: one, or for a while two. Each is wrapped in `secrets`, where
+-- a rotation of the key chain finds it.
+CREATE TABLE endpoint_secrets (
+    endpoint_id uuid NOT NULL REFERENCES endpoints,
+    secret      text NOT NULL UNIQUE REFERENCES secrets ON DELETE CASCADE,
+    made_at     timestamptz NOT NULL,
+    ends_at     timestamptz,
+    PRIMARY KEY (endpoint_id, secret)
+);
+
+-- `row_no` is the order in which rows were written: that of an account is the order of its verbs, which hold its lock.
+-- `number` is the place in the one order that readers go by, given after the commit by one at a time: what becomes
+-- visible later always stands above what was read before.
+CREATE SEQUENCE event_numbers;
+CREATE TABLE events (
+    account_id     uuid NOT NULL REFERENCES accounts,
+    event_id       uuid NOT NULL DEFAULT gen_random_uuid(),
+    row_no         bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    number         bigint,
+    kind           text NOT NULL CONSTRAINT event_kind_is_known CHECK (kind IN (
+                       'choice.changed', 'conversation.must_leave', 'conversation.erased', 'account.erased',
+                       'release.recalled')),
+    occurred_at    timestamptz NOT NULL,
+    erasure_id     uuid,
+    acknowledge_by timestamptz,
+    facts          text NOT NULL,
+    PRIMARY KEY (account_id, event_id),
+    CONSTRAINT only_what_must_leave_is_acknowledged CHECK (
+        (acknowledge_by IS NULL) = (kind <> 'conversation.must_leave'))
+);
+CREATE UNIQUE INDEX events_by_id ON events (event_id);
+CREATE UNIQUE INDEX events_by_number ON events (number) WHERE number IS NOT NULL;
+CREATE INDEX events_waiting ON events (row_no) WHERE number IS NULL;
+CREATE INDEX events_by_erasure ON events (account_id, erasure_id) WHERE erasure_id IS NOT NULL;
+CREATE INDEX events_by_time ON events (occurred_at);
+
+-- An event and an endpoint that is to hear it. `next_at` is null where nothing is sent: the endpoint reads by itself, or
+-- was removed. `acknowledge_by` repeats the event's, so that what is overdue is found by an index of its own.
+CREATE TABLE deliveries (
+    account_id      uuid NOT NULL,
+    event_id        uuid NOT NULL,
+    endpoint_id     uuid NOT NULL REFERENCES endpoints,
+    row_no          bigint NOT NULL,
+    attempts        integer NOT NULL DEFAULT 0,
+    next_at         timestamptz,
+    answer          text,
+    delivered_at    timestamptz,
+    acknowledge_by  timestamptz,
+    acknowledged_at timestamptz,
+    PRIMARY KEY (account_id, event_id, endpoint_id),
+    FOREIGN KEY (account_id, event_id) REFERENCES events ON DELETE CASCADE
+);
+CREATE INDEX deliveries_due ON deliveries (endpoint_id, next_at)
+    WHERE delivered_at IS NULL AND next_at IS NOT NULL;
+CREATE INDEX deliveries_in_order ON deliveries (endpoint_id, account_id, row_no)
+    WHERE delivered_at IS NULL AND next_at IS NOT NULL;
+CREATE INDEX deliveries_owed ON deliveries (endpoint_id, acknowledge_by)
+    WHERE acknowledged_at IS NULL AND acknowledge_by IS NOT NULL;
+
+-- Which models learnt from which rows, and who was handed rows in clear.
+
+-- A model that was trained on a release. `statement` is the signed one about how it came about, `consumed` the record of
+-- the rows that it learnt from, each as it lies beside the model.
+CREATE TABLE models (
+    model_id    uuid PRIMARY KEY,
+    name        text NOT NULL CONSTRAINT model_name_is_a_name CHECK (name ~ '^[a-z0-9][a-z0-9_.-]{0,63}$'),
+    release_id  uuid NOT NULL REFERENCES releases,
+    recipe      text NOT NULL CONSTRAINT recipe_is_a_name CHECK (recipe ~ '^[a-z0-9][a-z0-9_.-]{0,63}$'),
+    rows        integer NOT NULL CONSTRAINT a_model_learnt_from_rows CHECK (rows >= 1),
+    first_gate  integer NOT NULL,
+    last_gate   integer NOT NULL,
+    started_at  timestamptz NOT NULL,
+    finished_at timestamptz NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    statement   bytea NOT NULL,
+    consumed    bytea NOT NULL,
+    retired_at  timestamptz,
+    CONSTRAINT a_run_ends_after_it_began CHECK (finished_at >= started_at),
+    CONSTRAINT the_gate_never_goes_back CHECK (last_gate >= first_gate)
+);
+CREATE INDEX models_by_release ON models (release_id);
+
+-- The rows of `models.consumed` once more, to be asked by row: one bit a row (get_bit), 2,048 rows of a release each,
+-- none where no bit is set. The bits lie in the key's index as well, so that the models of a row are read side by side.
+CREATE TABLE model_rows (
+    release_id uuid NOT NULL REFERENCES releases,
+    chunk      integer NOT NULL,
+    model_id   uuid NOT NULL REFERENCES models,
+    bits       bytea NOT NULL CONSTRAINT a_chunk_is_whole CHECK (octet_length(bits) = 256),
+    PRIMARY KEY (release_id, chunk, model_id) INCLUDE (bits)
+);
+ALTER TABLE model_rows ALTER COLUMN bits SET STORAGE PLAIN;
+
+-- Rows that left in clear, to a recipient that the policy names. Erasures are recalled from them by `handouts`.
+CREATE TABLE exports (
+    export_id       uuid PRIMARY KEY,
+    handout_id      uuid NOT NULL REFERENCES handouts,
+    release_id      uuid NOT NULL REFERENCES releases,
+    format          text NOT NULL CONSTRAINT export_format_is_known CHECK (format IN ('trl', 'openai', 'axolotl')),
+    rows            integer NOT NULL,
+    ordinals        bytea NOT NULL,
+    made_at         timestamptz NOT NULL,
+    recalled_at     timestamptz,
+    due_at          timestamptz,
+    acknowledged_at timestamptz,
+    CONSTRAINT a_recall_has_its_day CHECK ((recalled_at IS NULL) = (due_at IS NULL)),
+    CONSTRAINT an_export_is_acknowledged_after_its_recall CHECK (acknowledged_at >= recalled_at)
+);
+CREATE INDEX exports_by_release ON exports (release_id);
+
+-- What staff decide about misuse, and what a classifier suggested to them.
+
+-- One a conversation, without a word of it; gone with the first of its segments that is erased. `last_turn` is how far it
+-- was read. A suggestion names the model by the hash of its weights; without a model, a person acted of their own accord.
+CREATE TABLE suggestions (
+    account_id      uuid NOT NULL,
+    conversation_id uuid NOT NULL,
+    model_sha256    bytea CONSTRAINT suggesting_model_is_sha256 CHECK (length(model_sha256) = 32),
+    score           real CONSTRAINT suggested_score_is_a_share CHECK (score BETWEEN 0 AND 1),
+    last_turn       integer NOT NULL,
+    suggested_at    timestamptz NOT NULL,
+    suggested_by    uuid NOT NULL REFERENCES staff,
+    decision        text CONSTRAINT decision_is_known CHECK (decision IN ('flagged', 'dismissed', 'overturned')),
+    decided_at      timestamptz,
+    decided_by      uuid REFERENCES staff,
+    PRIMARY KEY (account_id, conversation_id),
+    FOREIGN KEY (account_id, conversation_id) REFERENCES conversations,
+    CONSTRAINT a_score_has_its_model CHECK ((score IS NULL) = (model_sha256 IS NULL)),
+    CONSTRAINT a_decision_is_whole CHECK (num_nonnulls(decision, decided_at, decided_by) IN (0, 3))
+);
+CREATE INDEX suggestions_open ON suggestions (score DESC) WHERE decided_at IS NULL;
+
+-- How the sweep stands: one row at most. It waits where it would erase more than a set share of what is kept; `approved` is how
+-- much a person then let it erase. Numbers count segments, feedback and safety copies alike.
+CREATE TABLE sweeping (
+    singleton   boolean PRIMARY KEY DEFAULT true CONSTRAINT there_is_one_sweep CHECK (singleton),
+    ended_at    timestamptz,
+    waits_since timestamptz,
+    due         bigint,
+    kept        bigint,
+    approved    bigint,
+    approved_at timestamptz,
+    approved_by text CONSTRAINT approver_is_named CHECK (approved_by ~ '^(staff|user):[^[:space:]]{1,200}$'),
+    CONSTRAINT what_waits_is_counted CHECK (num_nonnulls(waits_since, due, kept) IN (0, 3)),
+    CONSTRAINT an_approval_is_whole CHECK (num_nonnulls(approved, approved_at, approved_by) IN (0, 3)),
+    CONSTRAINT only_what_waits_is_approved CHECK (approved IS NULL OR waits_since IS NOT NULL)
 );
