@@ -21,14 +21,18 @@ from licet.errors import BrokenError, DeniedError, NotFoundError, RefusedError
 from licet.policy.decide import Because
 from licet.policy.file import preset
 from licet.policy.state import Turn
-from licet.service import backup, proving
+from licet.service import backup, erasure, proving
 from licet.store import embedded
 from licet.store.connect import transaction
+from licet.vault import apply, fence, rotate, view
 from licet.vault import commands as do
-from licet.vault import fence, rotate, view
+from licet.vault.keyring import Keyring
 from licet.vault.open import Permit
 from licet.vault.open import open as open_content
+from licet.vault.restrictions import Kind, Restriction
 from licet.vault.rotate import Rotation
+from licet.web import keys
+from licet.web.roles import Scope
 
 from .installed import BEGIN, House
 
@@ -357,3 +361,67 @@ def test_the_dump_holds_no_epoch_key(place: Place) -> None:
 def test_a_life_is_never_begun_twice(place: Place) -> None:
     _, folder = talk(place)
     assert [backup.restore(place.config, folder, place.clock).life for _ in range(3)] == [1, 2, 3]
+
+
+def test_a_key_that_was_revoked_since_the_backup_stays_revoked(place: Place) -> None:
+    embedded.start(place.config.data / "postgres", embedded.Options(durable=False))
+    with service.installation(place.config, place.clock) as here:
+        Home(here, place)
+        with transaction(here.pool) as tx:
+            made = {n: keys.make(tx, n, [Scope.gate_read], place.now, here.keyring.random) for n in ("lost", "kept")}
+        folder = backup.back_up(here, place.backups).folder
+        place.now += DAY
+        with transaction(here.pool) as tx:
+            keys.revoke(tx, "lost", place.now, here.keyring.restrictions)
+    assert backup.restore(place.config, folder, place.clock).applied == {"key_revoked": 1}
+    with service.installation(place.config, place.clock) as here, transaction(here.pool) as tx:
+        assert keys.find(tx, made["lost"]) is None
+        assert keys.find(tx, made["kept"]) is not None
+
+
+def test_what_was_committed_before_a_restore_and_was_slow_to_be_kept_is_refused(place: Place) -> None:
+    """Whoever took it was stopped between its commit and the journal: the restore cannot know it, so nobody is told."""
+    home, folder = talk(place)
+    with service.installation(place.config, place.clock) as slow:
+        journal = slow.keyring.restrictions
+        assert journal is not None
+        backup.restore(place.config, folder, place.clock)
+        late = Restriction(life=0, kind=Kind.closed, at=place.now, account=home.accounts["fay"], seq=99)
+        with pytest.raises(RefusedError) as error:
+            journal.append([late])
+        assert error.value.because == "restored"
+        Home(slow, place, home).account(do.CloseAccount, "fay")
+        assert [record.life for record in journal.newest(1)] == [1], "made again, it is kept"
+
+
+def test_no_epoch_is_destroyed_while_the_fence_stands(place: Place) -> None:
+    """The restore that put it up has found the keys of its backup."""
+    talk(place)
+    with service.installation(place.config, place.clock) as here:
+        rotate.rotate(here.pool, here.keyring, Rotation.daily, place.clock)
+        place.now += 8 * DAY
+        with transaction(here.pool) as tx:
+            fence.raise_(tx, place.now)
+        with pytest.raises(RefusedError) as error:
+            rotate.destroy_due(here.pool, here.keyring, place.clock, timedelta())
+        assert error.value.because == "fenced"
+        assert (place.config.keys / "epoch-000001.key").exists()
+
+
+def test_what_was_certified_stays_erased_though_a_crash_kept_it_out_of_the_journal(place: Place) -> None:
+    embedded.start(place.config.data / "postgres", embedded.Options(durable=False))
+    with service.installation(place.config, place.clock) as here:
+        home = Home(here, place)
+        home.open("ana", allow=True)
+        home.talk("ana", "ana-chat")
+        folder = backup.back_up(here, place.backups).folder
+        place.now += DAY
+        with transaction(here.pool) as tx:  # its program was killed before it could keep it
+            unkept = Keyring(here.keyring.provider)
+            gone = do.Delete(account=home.accounts["ana"], at=place.now, conversation=home.chats["ana-chat"])
+            apply.apply(tx, unkept, service.policies(here), [gone])
+        home.choose("ana", True)  # what comes after it is kept, so that no opening looks for it
+        assert erasure.run(here, at_once=True).certificates == 1
+    assert backup.restore(place.config, folder, place.clock).applied["deleted"] == 1
+    with service.installation(place.config, place.clock) as here:
+        assert Home(here, place, home).decided("ana-chat") is Because.deleted

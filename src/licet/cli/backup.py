@@ -134,7 +134,6 @@ def _report(done: Restored) -> str:
             f"applied    {applied}, of what was taken back since; {done.gone:,} about what the backup does not hold",
             f"the log    {done.entries:,} entries that the backup does not know; {done.placed:,} rows had their place, "
             f"{done.repeated:,} were told already",
-            f"look at    {done.sessions_ended:,} sessions ended; {done.keys_to_check:,} API keys work: revoke again what "
-            "was revoked since",
+            f"look at    {done.sessions_ended:,} sessions ended; webhooks are silent until `licet webhooks replay`",
         ]
     )

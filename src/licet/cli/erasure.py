@@ -163,7 +163,8 @@ def _line(seen: ErasureSeen) -> str:
         waits = ", kept by a hold"
     elif seen.due_at is not None:
         waits = f", its keys die by {written(seen.due_at)}"
-    overdue = f", {seen.overdue:,} of {len(seen.recalls):,} recalls OVERDUE" if seen.overdue else ""
+    asked = len(seen.recalls) + len(seen.hosts)
+    overdue = f", {seen.overdue:,} of {asked:,} answers OVERDUE" if seen.overdue else ""
     what = seen.conversation or seen.account
     return f"{seen.erasure}: {seen.state.value} ({seen.cause.value} of {what}, {written(seen.requested_at)}){waits}{overdue}"
 

@@ -55,10 +55,7 @@ class Folder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        missing = [p for p in (root, *root.parents) if not p.exists()]
-        root.mkdir(parents=True, exist_ok=True)
-        for made in missing:
-            _fsync(made.parent)
+        make_folder(root)
 
     def create(self, files: Mapping[str, bytes]) -> None:
         self._each(self._create, list(files.items()))
@@ -163,6 +160,17 @@ class Lock:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def make_folder(folder: Path, mode: int = 0o777) -> None:
+    """Makes a folder where there is none, and its parents; on return its name and those made with it are on the disk.
+
+    Its own name is synced even where it was there: a process killed before its fsync may have made it.
+    """
+    missing = [p for p in (folder, *folder.parents) if not p.exists()]
+    folder.mkdir(mode=mode, parents=True, exist_ok=True)
+    for made in missing or [folder]:
+        _fsync(made.parent)
 
 
 def _parent(path: str) -> str:

@@ -91,6 +91,7 @@ class Report:
     entry_bytes: int = 0
     files: int = 0
     ahead: int = 0
+    purged: int = 0
     cosigned: list[str] = field(default_factory=list)
 
     @property
@@ -411,11 +412,18 @@ KINDS = {
     "grant_stands": "grant:int version:int", "grant_ended": "grant:int? cause:word",
     "content_read": "reason:word role:word", "key_destroyed": "because:word epoch:int? handle:hash? segment:int?",
     "carried": "from:int", "certificate": "sha256:hash", "restored": "life:int entries:int",
+    "release_reviewed": "release:word manifest_sha256:hash sha256:hash rows:int findings:int bound_ppm:int",
+    "release_signed": "release:word manifest_sha256:hash review_sha256:hash signature:int",
+    "release_purged": "release:word number:int rows:int sha256:hash",
     "deleted": "handle:hash?", "flagged": "handle:hash?", "unflagged": "handle:hash?", "narrowed": "handle:hash?",
     "widened": "handle:hash?", "account_opened": "", "age_found": "", "closed": "", "feedback": "", "held": "",
     "notice_put_off": "", "plan_set": "", "unheld": "",
 }  # fmt: skip
-OF_NOBODY = ("certificate", "restored", "policy_applied", "policy_stands", "notice_published", "release_sealed")
+OF_NOBODY = ("certificate", "restored", "policy_applied", "policy_stands", "notice_published", "release_sealed",
+             "release_reviewed", "release_signed", "release_purged")  # fmt: skip
+# What tells of a release is told once: what tells it from another of its kind, beside the release.
+ONCE = {"release_sealed": (), "release_reviewed": ("sha256",), "release_signed": ("review_sha256", "signature"),
+        "release_purged": ("number", "sha256")}  # fmt: skip
 # What these tell happens in the account's own time, which never goes back.
 OWN_TIME = ("plan_set", "age_found", "choice", "narrowed", "widened", "closed", "deleted", "flagged", "held")
 EFFECTS = {"began": True, "affirmed": True, "withdrew": False, "declined": False, "none": None}
@@ -527,7 +535,7 @@ class Story:
                 self.owed = dict.fromkeys(self.owed, "?")
             if "who" in entry:
                 self._account(entry, place)
-            once = entry.get("commit") or entry["facts"].get("release")
+            once = entry.get("commit") or _told_of_release(entry)
             if once in self.seen:
                 raise Contradiction(place, "what it tells is told once")
             if once:
@@ -595,6 +603,12 @@ class Story:
         if not is_new and known != (None if kind == "grant_begun" else grant) and "grant" in facts:
             raise Contradiction(place, f"a `{kind}` follows from the grant in force")
         self.grants[who] = None if kind == "grant_ended" else grant
+
+
+def _told_of_release(entry: dict[str, Any]) -> str:
+    """What an entry of a release tells, to know it again; empty for every other."""
+    kind, facts = entry["t"], entry["facts"]
+    return " ".join(str(part) for part in (kind, facts["release"], *map(facts.get, ONCE[kind]))) if kind in ONCE else ""
 
 
 def story_of(origin: str) -> Story:
@@ -1009,9 +1023,14 @@ def _refuse(place: str, promise: str) -> NoReturn:
 #     proof/rows.jsonl.gz         each row, by handle and ordinal: what its decision was made from
 # one canonical JSON object a line, in order; over the lines of each file stands an RFC 6962 tree, whose root and
 # size the manifest names. So what a file holds is proved by a path, and what it does not by two neighbours.
+# Rows whose keys are dead may have been taken out of the parts since: purge-1.json, purge-2.json .. say of each part
+# what it was, what it became and which ordinals went. Their proofs stay, and so do root and counts.
 MANIFEST, MANIFEST_BYTES_MAX = "manifest.json", 1 << 26
 PROOFS = {"policies": "proof/policies.jsonl.gz", "candidates": "proof/candidates.jsonl.gz",
           "rows": "proof/rows.jsonl.gz"}  # fmt: skip
+REVIEW, PURGES_MAX, ORDINALS_MAX = "review.json", 10_000, 1 << 32
+BESIDE = {"croissant.json", REVIEW}  # what describes a release, and decides nothing
+PURGE_KEYS = {"format", "release", "number", "before", "purged_at", "parts"}
 LINE_BYTES_MAX = 1 << 23
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 DAY_US = 86_400_000_000
@@ -1086,11 +1105,16 @@ class Permissions:
         self.accounts: dict[str, Standing] = {}
         self.chats: dict[str, Chat] = {}
         self.policies: dict[int, str] = {}
+        self.purges: set[str] = set()  # the hashes of the addenda that were told since
+        self.reviews: set[str] = set()
+        self.key: Key | None = None
 
     def take(self, entry: dict[str, Any]) -> None:
+        kind, facts, who = entry["t"], entry["facts"], entry.get("who")
+        if kind in ("release_purged", "release_reviewed") and facts["release"] == self.release:
+            (self.purges if kind == "release_purged" else self.reviews).add(facts["sha256"])
         if self.sealed is not None:
             return
-        kind, facts, who = entry["t"], entry["facts"], entry.get("who")
         if kind == "release_sealed" and facts["release"] == self.release:
             self.sealed = entry
         elif kind in ("policy_applied", "policy_stands"):
@@ -1305,7 +1329,7 @@ def check_release(files: Files, trusted: Trust | None = None, log: Files | None 
         manifest = read_json(raw, MANIFEST)
         release = manifest["release"]
         told = _told(trusted, log, release, raw, manifest, report) if trusted and log is not None else None
-        _check_files(files, manifest, report)
+        _check_files(files, raw, manifest, told, report)
         policies = _read_policies(files, manifest, told, report)
         built_at = read_time(manifest["built_at"], MANIFEST, "built_at")
         decider = Decider(release, manifest["purpose"], built_at, policies, told)
@@ -1325,7 +1349,7 @@ def _told(trusted: Trust, log: Files, release: str, raw: bytes, manifest: dict[s
     """The log whole, as it stood before the release's leaf, which must be of this manifest."""
     story = story_of(trusted.origin)
     story.permissions = told = Permissions(release)
-    told.year = story.year
+    told.year, told.key = story.year, trusted.key
     checked = check_log(log, trusted, (), story)
     report.findings += checked.findings
     report.cosigned, report.entry_bytes = checked.cosigned, checked.entry_bytes
@@ -1349,31 +1373,103 @@ def told_number(told: Permissions, sha256: str) -> int | None:
     return next((number for number, known in told.policies.items() if known == sha256), None)
 
 
-def _check_files(files: Files, manifest: dict[str, Any], report: Report) -> None:
-    """Every file is the one that the manifest names, and no other lies beside it."""
+def _check_files(files: Files, raw: bytes, manifest: dict[str, Any], told: Permissions | None, report: Report) -> None:
+    """Every file is the one that the manifest or a purge names, and no other lies beside it."""
     if (
         set(manifest) - {"curation"} != MANIFEST_KEYS
         or manifest["format"] != "licet-release-1"
         or set(manifest["proof"]) != set(PROOFS)
     ):
         raise Contradiction(MANIFEST, "it has the keys of a manifest")
-    named = [*manifest["parts"], *manifest["proof"].values()]
     if [one["file"] for one in manifest["proof"].values()] != [PROOFS[name] for name in manifest["proof"]]:
         raise Contradiction(MANIFEST, "its proofs lie where proofs lie")
-    known = {MANIFEST, "README.md", *(one["file"] for one in named)}
-    for path in sorted(set(files.paths()) ^ known):
+    parts, purges = _read_purges(files, raw, manifest, told, report)
+    named = [*(part for part in parts if part is not None), *manifest["proof"].values()]
+    known, there = {MANIFEST, "README.md", *purges, *(one["file"] for one in named)}, set(files.paths())
+    for path in sorted((known - there) | (there - known - BESIDE)):
         report.found(path, "every file of the release is there, and no other")
     for one in named:
         data = files.read(one["file"])
         report.files += 1
         if data is not None and (len(data), hashlib.sha256(data).hexdigest()) != (one["bytes"], one["sha256"]):
-            raise Contradiction(one["file"], "it has the size and hash that the manifest names")
+            by = "a purge" if one not in manifest["parts"] and one["file"].startswith("part-") else "the manifest"
+            raise Contradiction(one["file"], f"it has the size and hash that {by} names")
+    if REVIEW in there:
+        _check_review(_bounded(files, REVIEW, report), raw, manifest, told)
     counts = manifest["counts"]
     left_out = sum(map(natural, counts["dropped"].values()))
     if natural(counts["candidates"]) != natural(counts["included"]) + left_out:
         raise Contradiction(MANIFEST, "it reconciles: every candidate is in, or left out for a reason")
     if natural(manifest["rows"]) != sum(natural(part["rows"]) for part in manifest["parts"]):
         raise Contradiction(MANIFEST, "it reconciles: its rows are those of its parts")
+
+
+def _read_purges(
+    files: Files, raw: bytes, manifest: dict[str, Any], told: Permissions | None, report: Report
+) -> tuple[list[dict[str, Any] | None], list[str]]:
+    """Each part as it is to lie there now, None where a purge left nothing of it; and the addenda that say so."""
+    now: dict[str, dict[str, Any] | None] = {part["file"]: part for part in manifest["parts"]}
+    firsts = [natural(part["first_ordinal"]) for part in manifest["parts"]]
+    before = dict(zip(now, [*firsts[1:], ORDINALS_MAX], strict=False))  # of each part, the first ordinal of the next
+    there, head, names, at = set(files.paths()), hashlib.sha256(raw).hexdigest(), [], manifest["built_at"]
+    gone: set[int] = set()
+    for number in range(1, PURGES_MAX + 1):
+        path = f"purge-{number}.json"
+        if path not in there:
+            break
+        data = _bounded(files, path, report)
+        purge = read_json(data, path)
+        said = (purge["format"], purge["release"], natural(purge["number"]), purge["before"])
+        if set(purge) != PURGE_KEYS or said != ("licet-purge-1", manifest["release"], number, head):
+            raise Contradiction(path, "it follows the addendum before it, or the manifest")
+        if read_time(purge["purged_at"], path, "purged_at") < read_time(at, path, "at") or not purge["parts"]:
+            raise Contradiction(path, "it takes something out, after what came before it")
+        for one in purge["parts"]:
+            now[one["file"]] = _purged(now.get(one["file"]), before.get(one["file"], 0), one, gone, path)
+        head, at = hashlib.sha256(data).hexdigest(), purge["purged_at"]
+        if told is not None and int(at[:4]) == told.year and head not in told.purges:
+            raise Contradiction(path, "it was told to the log")
+        names.append(path)
+    report.purged = len(gone)
+    return list(now.values()), names
+
+
+def _purged(
+    was: dict[str, Any] | None, before: int, one: dict[str, Any], gone: set[int], path: str
+) -> dict[str, Any] | None:
+    """A part without the rows that a purge took out of it, which join ``gone``."""
+    after: dict[str, Any] | None = one["after"]
+    if was is None or set(one) != {"file", "was", "after", "gone"} or one["was"] != was["sha256"]:
+        raise Contradiction(path, "it takes rows out of a part as it lay there")
+    taken: set[int] = set()
+    for first, last in one["gone"]:
+        if not natural(was["first_ordinal"]) <= natural(first) <= natural(last) < before or last - first >= was["rows"]:
+            raise Contradiction(path, "the rows that it takes out are of that part")
+        taken.update(range(first, last + 1))
+    left = was["rows"] - len(taken)
+    if not taken or taken & gone or left != (natural(after["rows"]) if after else 0):
+        raise Contradiction(path, "it reconciles: each row goes once, and the rest stays")
+    if after is not None and after["file"] != one["file"]:
+        raise Contradiction(path, "a part keeps its name")
+    gone |= taken
+    return after
+
+
+def _check_review(data: bytes, raw: bytes, manifest: dict[str, Any], told: Permissions | None) -> None:
+    """What people found in a sample: of this manifest; where it is of the year of a log, signed and told to that."""
+    file = read_json(data, REVIEW)
+    payload = file["review"].split(".")[1]
+    said = read_json(unbase64((payload + "=" * (-len(payload) % 4)).translate({45: "+", 95: "/"}), REVIEW, "it reads"),
+                     REVIEW)  # fmt: skip
+    if set(file) != {"v", "review"} or file["v"] != 1 or said["release"] != manifest["release"]:
+        raise Contradiction(REVIEW, "it is a review of this release, of version 1")
+    if said["manifest_sha256"] != hashlib.sha256(raw).hexdigest():
+        raise Contradiction(REVIEW, "it is of the manifest that lies beside it")
+    if told is None or told.key is None or int(said["closed_at"][:4]) != told.year:
+        return
+    open_jws(file["review"], told.key, REVIEW, "licet-review+jws")
+    if hashlib.sha256(file["review"].encode()).hexdigest() not in told.reviews:
+        raise Contradiction(REVIEW, "it was told to the log")
 
 
 def natural(value: object) -> int:
@@ -1750,6 +1846,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(json.dumps({"ok": report.ok, **asdict(report)}, indent=2))
     elif report.ok:
         print(f"ok: {report.checked} of `{report.origin}`: {report.size} entries, root {report.root}")
+        if report.purged:
+            print(f"purged: {report.purged} rows of it were taken out since, as its addenda say; their proofs stay")
         print(f"cosigned by: {', '.join(report.cosigned) or 'nobody that you named'}")
     else:
         for finding in report.findings:

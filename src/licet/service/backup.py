@@ -35,19 +35,19 @@ import msgspec
 from licet.config import Config
 from licet.errors import BrokenError, NotFoundError, RefusedError, UsageError
 from licet.ledger import forward
-from licet.ledger.storage import Durable, Folder
+from licet.ledger.storage import Durable, Folder, make_folder
 from licet.policy.file import read
 from licet.service import proving
 from licet.service.installation import Clock, Installation, installation, utc_now
 from licet.service.keys import backup_window
 from licet.store import dump, embedded, migrate, migrations
 from licet.store.connect import Transaction, transaction
-from licet.vault import apply, fence, restricting
+from licet.vault import apply, events, fence, restricting
 from licet.vault import policies as versions
 from licet.vault.commands import Outcome
 from licet.vault.fence import Standing
 from licet.vault.ids import Prefix, parse, shown, uuid7
-from licet.vault.keyring import Keyring
+from licet.vault.keyring import EPOCHS_LOCK, Keyring
 from licet.vault.log_keys import LogKeys
 from licet.vault.restrictions import Journal, Kind, Restriction
 
@@ -106,7 +106,6 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     placed: int
     repeated: int
     sessions_ended: int
-    keys_to_check: int
 
 
 def back_up(here: Installation, target: Path) -> Kept:
@@ -115,7 +114,7 @@ def back_up(here: Installation, target: Path) -> Kept:
     backup, until = uuid7(at, here.keyring.random(10)), at + backup_window(here)
     manifest = _register(here, backup, at, until)
     folder = target / f"{at:%Y%m%dT%H%M%SZ}-{backup.hex[-8:]}"
-    folder.mkdir(mode=0o700, parents=True)
+    make_folder(folder, 0o700)
     dump.take(_dsn(here.config), folder / DUMP)
     size, digest = _digest(folder / DUMP)
     manifest = msgspec.structs.replace(manifest, size=size, sha256=digest)
@@ -182,25 +181,33 @@ def restore(config: Config, source: Path | None, clock: Clock = utc_now) -> Rest
     RefusedError, and nothing was changed, where the backup is of another installation, or its keys are destroyed.
     """
     with installation(config, clock, upgrade=True, behind_fence=True) as here:
-        manifest = None
+        return restore_here(here, source)
+
+
+def restore_here(here: Installation, source: Path | None) -> Restored:
+    """`restore` in an installation that was opened behind its fence."""
+    manifest = None
+    if source is not None:
+        manifest = verify(source)
+    with _fenced(here, manifest):
         if source is not None:
-            manifest = verify(source)
-            _refuse_foreign(here, manifest)
-        with _fenced(here, manifest is not None):
-            if source is not None:
-                dump.put_back(_dsn(here.config), source / DUMP)
-                with here.pool.connection() as conn:
-                    migrate(conn)
-            with transaction(here.pool) as tx:
-                return _bring_forward(here, tx, manifest)
+            dump.put_back(_dsn(here.config), source / DUMP)
+            with here.pool.connection() as conn:
+                migrate(conn)
+        with transaction(here.pool) as tx:
+            return _bring_forward(here, tx, manifest)
 
 
 @contextmanager
-def _fenced(here: Installation, replacing: bool) -> Iterator[None]:
+def _fenced(here: Installation, manifest: Manifest | None) -> Iterator[None]:
     """The fence up before, and down after; it stays up where anything fails, unless nothing was changed."""
     with transaction(here.pool) as tx:
+        # Whoever destroys an epoch holds this and looks for the fence: the keys found here stay until it is down.
+        tx.execute("SELECT pg_advisory_xact_lock(%s)", [EPOCHS_LOCK])
         fence.raise_(tx, here.clock())
-        if not replacing and fence.standing(tx, _journal(here), here.clock()) is Standing.foreign:
+        if manifest is not None:
+            _refuse_foreign(here, manifest)
+        elif fence.standing(tx, _journal(here), here.clock()) is Standing.foreign:
             raise RefusedError(
                 "the database belongs to another restriction journal", "name its folder with LICET_RESTRICTIONS",
                 because="other_journal",
@@ -240,18 +247,18 @@ def _bring_forward(here: Installation, tx: Transaction, manifest: Manifest | Non
     seed, place = here.keyring.log_seed(tx), proving.place(here)
     known = forward.ahead(tx, place, seed)
     forward.mark(tx, known, life, at)
+    # Written before anything is read: from here on nothing of an earlier life is kept any more, and so none is missed.
+    journal.append([Restriction(life=life, kind=Kind.life, at=at)])
     applied, gone = _apply_again(here, tx, journal, present)
     done = forward.bring(tx, LogKeys(here.keyring), place, seed, known)
     tx.execute("SELECT setval('journal_position', nextval('journal_position') + %s)", [forward.OUTBOX_GAP])
     fence.begin(tx, life, journal, at, backup)
-    restricting.keep_records(tx, journal, [Restriction(life=life, kind=Kind.life, at=at)])
     ended = tx.execute("DELETE FROM sessions").rowcount
     tx.execute("DELETE FROM staff_links")
-    keys = tx.execute("SELECT count(*) FROM api_keys WHERE revoked_at IS NULL").fetchone()
+    events.silence(tx, at)
     return Restored(
         backup=manifest.backup if manifest is not None else None, life=life, applied=applied, gone=gone,
         entries=done.entries, placed=done.placed, repeated=done.repeated, sessions_ended=ended,
-        keys_to_check=keys[0] if keys else 0,
     )  # fmt: skip
 
 
@@ -289,17 +296,23 @@ def _tell_again(tx: Transaction, keyring: Keyring, batch: Sequence[Restriction])
         raise BrokenError("the database holds no policy")
     answers = apply.apply(tx, keyring, known, [restricting.command_of(record, host_key) for record in batch])
     for record in batch:
-        if record.erasure is not None:
-            tx.execute(
-                """UPDATE erasures SET erasure_id = %s WHERE account_id = %s AND requested_at = %s
-                      AND conversation_id IS NOT DISTINCT FROM %s""",
-                [record.erasure, record.account, record.at, record.conversation],
-            )
+        if record.erasure is not None and record.account is not None:
+            again = tx.execute(
+                """WITH again AS (SELECT account_id, erasure_id AS was FROM erasures
+                                   WHERE account_id = %s AND requested_at = %s AND conversation_id IS NOT DISTINCT FROM %s)
+                   UPDATE erasures e SET erasure_id = %s FROM again a
+                    WHERE e.account_id = a.account_id AND e.erasure_id = a.was RETURNING a.was""",
+                [record.account, record.at, record.conversation, record.erasure],
+            ).fetchall()
+            events.rename_erasure(tx, record.account, [row[0] for row in again], record.erasure)
     return [answer.outcome is not Outcome.unknown for answer in answers]
 
 
 def _register_again(tx: Transaction, record: Restriction) -> bool:
-    """A policy version, or a backup that was taken since."""
+    """A policy version, a backup that was taken since, or a service's key that was revoked."""
+    if record.kind is Kind.key_revoked:
+        revoke = "UPDATE api_keys SET revoked_at = %s WHERE key_id = %s AND revoked_at IS NULL"
+        return tx.execute(revoke, [record.at, record.key]).rowcount == 1
     if record.kind is Kind.backup:
         tx.execute(
             "INSERT INTO backups (backup_id, made_at, expires_at) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",

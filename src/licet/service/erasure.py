@@ -32,8 +32,9 @@ from licet.service import proving
 from licet.service.installation import Installation, policies
 from licet.service.keys import backup_window
 from licet.store.connect import Transaction, transaction
-from licet.vault import certificate, erase, fence, rotate
+from licet.vault import certificate, erase, events, fence, restricting, rotate
 from licet.vault.certificate import Cause, Erasure, State, Waits
+from licet.vault.events import Told as HostTold
 from licet.vault.ids import Prefix, parse, shown, uuid7
 from licet.vault.rotate import Rotation
 from licet.vault.tables import lock_accounts
@@ -59,7 +60,7 @@ class Recall(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ErasureSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """How far an erasure has come, and what it waits for."""
+    """How far an erasure has come, and what it waits for; ``overdue`` counts recipients and hosts without an answer."""
 
     erasure: str
     account: str
@@ -75,6 +76,7 @@ class ErasureSeen(msgspec.Struct, frozen=True, kw_only=True):
     due_at: datetime | None
     held: bool
     recalls: tuple[Recall, ...]
+    hosts: tuple[HostTold, ...]
     overdue: int
 
 
@@ -178,6 +180,9 @@ def _certify(here: Installation, erasure: Erasure, at: datetime) -> Erasure:
         erasure = certificate.get(tx, erasure.erasure)
         if erasure.state is State.verified:
             return erasure
+        journal = here.keyring.restrictions
+        if journal is not None and erasure.cause in (Cause.deletion, Cause.closure):
+            restricting.keep_asked(tx, journal, erasure.account, erasure.conversation, erasure.erasure)
         if erasure.cause is Cause.closure:
             _destroy_account_keys(tx, erasure, at)
         leasable: dict[UUID, int] = {}
@@ -186,7 +191,8 @@ def _certify(here: Installation, erasure: Erasure, at: datetime) -> Erasure:
             leasable[release] = len(given)
         document = certificate.document(
             erasure, at, certificate.read_back(tx, erasure, leasable), _recipients(tx, erasure, at),
-            _backups(tx, erasure, at), _out_of_reach(here, tx, erasure), here.keyring.random(certificate.SALT_BYTES),
+            _hosts(tx, erasure, at), _backups(tx, erasure, at), _out_of_reach(here, tx, erasure),
+            here.keyring.random(certificate.SALT_BYTES),
         )  # fmt: skip
         jws = sign(document, here.keyring.log_seed(tx), CERTIFICATE)
         sha256 = hashlib.sha256(jws.encode()).hexdigest()
@@ -206,6 +212,7 @@ def _destroy_account_keys(tx: Transaction, erasure: Erasure, at: datetime) -> No
             rotate.destroy_account_keys(tx, erasure.account, at)
     except RefusedError:
         return
+    events.append(tx, [events.account_erased(erasure.account, at, erasure.erasure)])
 
 
 def _recipients(tx: Transaction, erasure: Erasure, at: datetime) -> list[dict[str, Canonical]]:
@@ -216,6 +223,18 @@ def _recipients(tx: Transaction, erasure: Erasure, at: datetime) -> list[dict[st
             "acknowledged": written(one.acknowledged_at) if one.acknowledged_at else None,
         }
         for one in _recalls(tx, at, erasure)
+    ]  # fmt: skip
+
+
+def _hosts(tx: Transaction, erasure: Erasure, at: datetime) -> list[dict[str, Canonical]]:
+    """The assistants that were told to let it go, and what they said: an answer that is missing stands there too."""
+    return [
+        {
+            "host": one.endpoint, "event": one.event, "told": written(one.told_at),
+            "delivered": written(one.delivered_at) if one.delivered_at else None, "due": written(one.due_at),
+            "acknowledged": written(one.acknowledged_at) if one.acknowledged_at else None, "overdue": one.overdue,
+        }
+        for one in events.told_of(tx, erasure.account, erasure.erasure, at)
     ]  # fmt: skip
 
 
@@ -293,13 +312,14 @@ def _seen(tx: Transaction, erasure: Erasure, at: datetime) -> ErasureSeen:
         keys=0, bodies=0, due_at=None, held=False
     )  # fmt: skip
     recalls = tuple(_recalls(tx, at, erasure))
+    hosts = tuple(events.told_of(tx, erasure.account, erasure.erasure, at))
     return ErasureSeen(
         erasure=shown(Prefix.erasure, erasure.erasure), account=shown(Prefix.account, erasure.account),
         conversation=shown(Prefix.conversation, erasure.conversation) if erasure.conversation else None,
         cause=erasure.cause, state=erasure.state, requested_at=erasure.requested_at, fenced_at=erasure.fenced_at,
         shredded_at=erasure.shredded_at, swept_at=erasure.swept_at, verified_at=erasure.verified_at,
         keys_left=waits.keys, due_at=waits.due_at, held=waits.held, recalls=recalls,
-        overdue=sum(one.overdue for one in recalls),
+        hosts=hosts, overdue=sum(one.overdue for one in recalls) + sum(one.overdue for one in hosts),
     )  # fmt: skip
 
 
@@ -326,15 +346,27 @@ def hand_out(here: Installation, release: str, recipient: str) -> str:
 
 def _recall(tx: Transaction, erasure: Erasure, at: datetime) -> None:
     """Asks every recipient of a release with a row of what is erased to take it out of use, once."""
-    tx.execute(
-        """INSERT INTO recalls (account_id, erasure_id, handout_id, recalled_at, due_at)
-           SELECT %(account)s, %(erasure)s, h.handout_id, %(at)s, %(due)s FROM handouts h
-            WHERE h.release_id = ANY(%(releases)s) ON CONFLICT DO NOTHING""",
+    recalled = tx.execute(
+        """WITH recalled AS (
+               INSERT INTO recalls (account_id, erasure_id, handout_id, recalled_at, due_at)
+               SELECT %(account)s, %(erasure)s, h.handout_id, %(at)s, %(due)s FROM handouts h
+                WHERE h.release_id = ANY(%(releases)s) ON CONFLICT DO NOTHING RETURNING handout_id, due_at
+           )
+           SELECT h.handout_id, h.recipient, l.release_id, l.name, r.due_at
+             FROM recalled r JOIN handouts h USING (handout_id) JOIN releases l USING (release_id)
+            ORDER BY h.handout_id""",
         {
             "account": erasure.account, "erasure": erasure.erasure, "at": at, "due": at + timedelta(days=RECALL_DAYS),
             "releases": list(certificate.rows_by_release(tx, erasure)),
         },
-    )  # fmt: skip
+    ).fetchall()  # fmt: skip
+    events.append(tx, [
+        events.release_recalled(
+            erasure.account, at, erasure.erasure, release=release, name=name, recipient=recipient, handout=handout,
+            due_at=due_at,
+        )
+        for handout, recipient, release, name, due_at in recalled
+    ])  # fmt: skip
 
 
 _RECALLS = """SELECT r.erasure_id, r.handout_id, h.recipient, l.name, h.handed_at, r.recalled_at, r.due_at,

@@ -57,11 +57,18 @@ def installation(
                     because="older_schema",
                 )
             migrate(conn)
-        with closing(Journal(config.journal)) as journal:
-            keyring = Keyring(provider(config), restrictions=journal, behind_fence=behind_fence, cold=objects(config))
-            if not behind_fence:
-                _refuse_older(pool, journal, clock())
-            yield Installation(config=config, pool=pool, keyring=keyring, clock=clock)
+        with over(pool, config, clock, behind_fence=behind_fence) as here:
+            yield here
+
+
+@contextmanager
+def over(pool: Pool, config: Config, clock: Clock, *, behind_fence: bool = False) -> Iterator[Installation]:
+    """An installation over a database that is open and of the newest schema; refused as in `installation`."""
+    with closing(Journal(config.journal)) as journal:
+        keyring = Keyring(provider(config), restrictions=journal, behind_fence=behind_fence, cold=objects(config))
+        if not behind_fence:
+            _refuse_older(pool, journal, clock())
+        yield Installation(config=config, pool=pool, keyring=keyring, clock=clock)
 
 
 def _refuse_older(pool: Pool, journal: Journal, at: datetime) -> None:

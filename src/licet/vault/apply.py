@@ -10,10 +10,13 @@ holds it exclusively sees every ending up to a position, and none is on its way.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
+from typing import assert_never
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from licet.errors import BrokenError, UsageError
 from licet.ledger.outbox import Entry, Told
@@ -21,7 +24,7 @@ from licet.policy import fold
 from licet.policy.file import Policies
 from licet.policy.state import Account, Feedback, Role
 from licet.store.connect import Transaction
-from licet.vault import certificate, restricting, safety, tables
+from licet.vault import certificate, events, restricting, safety, tables
 from licet.vault.commands import (
     About,
     Answer,
@@ -44,6 +47,8 @@ from licet.vault.commands import (
     check,
 )
 from licet.vault.copies import Place
+from licet.vault.events import Because as Leaving
+from licet.vault.events import Happened
 from licet.vault.ids import uuid7
 from licet.vault.keyring import Keyring, bucket_of
 from licet.vault.keys import SLOTS_PER_PAGE
@@ -52,6 +57,7 @@ from licet.vault.writes import Page, Writes
 
 ENDINGS_LOCK = 0x11CE7_0001
 BATCH_COMMANDS_MAX = 10_000
+BEFORE_THE_YES = "before_the_yes"
 
 
 def apply(
@@ -69,13 +75,26 @@ def apply(
     batch = _Batch(tx, keyring, policies, replay)
     batch.load(commands)
     answers, told = [], []
-    for command in commands:
+    for place, command in enumerate(commands):
+        batch.place = place
         answers.append(batch.take(command))
         holder = batch.accounts.get(answers[-1].account)
         told.append((command, answers[-1], holder.last_seq if holder is not None else 0))
     batch.flush()
-    restricting.keep(tx, keyring, told, certificate.request(tx, keyring, told))
+    begun = certificate.request(tx, keyring, told)
+    restricting.keep(tx, keyring, told, begun)
+    for place, erasure in begun.items():
+        answers[place] = replace(answers[place], erasure=erasure)
+        if isinstance(commands[place], Unhold):
+            batch.happened.append((place, _overdue(answers[place])))
+    if not replay:  # recorded history is the host's own, and its times are long over
+        batch.tell_hosts(begun)
     return answers
+
+
+def _overdue(answer: Answer) -> Happened:
+    """What the end of a hold tells the hosts: what it kept for so long is to go."""
+    return events.must_leave(answer.account, answer.at, Leaving.hold_released, conversation=answer.conversation)
 
 
 def advance(tx: Transaction, policies: Policies, at: datetime, *, limit: int) -> int:
@@ -94,7 +113,21 @@ def advance(tx: Transaction, policies: Policies, at: datetime, *, limit: int) ->
     for account in list(batch.accounts.values()):
         batch.bring_to(account, at)
     batch.flush()
+    batch.tell_hosts({})
     return len(rows)
+
+
+def _leaving(account: UUID, at: datetime, ending: fold.Ending) -> Happened:
+    """What an ending tells the hosts of all that the account said: its use ends, or everything goes."""
+    match ending.cause:
+        case fold.Cause.refused:
+            return events.must_leave(account, at, Leaving.withdrawn)
+        case fold.Cause.lapsed:
+            return events.must_leave(account, at, Leaving.lapsed)
+        case fold.Cause.closed:
+            return events.must_leave(account, at, Leaving.closed, leave_by=ending.content_until)
+        case _:
+            assert_never(ending.cause)
 
 
 class _Batch:
@@ -108,6 +141,8 @@ class _Batch:
         self.turns_by_host: dict[tuple[UUID, bytes], int] = {}
         self.opened: dict[bytes, UUID] = {}
         self.writes = Writes(tx, keyring)
+        self.place = -1  # of the command that is folded
+        self.happened: list[tuple[int, Happened]] = []
         self._shared = False
 
     def load(self, commands: Sequence[Command]) -> None:
@@ -208,7 +243,7 @@ class _Batch:
         self._changed(account, changed.account, changed.endings)
 
     def _changed(self, account: AccountRow, state: Account, endings: Sequence[fold.Ending]) -> None:
-        last_at = account.state.last_at
+        last_at, was_closed = account.state.last_at, account.state.closed_at is not None
         account.state = state
         self.writes.accounts[account.account_id] = account
         for ending in endings:
@@ -216,6 +251,10 @@ class _Batch:
             at = max(ending.at, last_at)
             self._journal(account, at, f"ended_{ending.cause.value}", None, ends=True)
             self._tell(account, ending.at, Told.grant_ended, cause=ending.cause.value, grant=ending.grant)
+            if ending.cause is fold.Cause.lapsed:
+                self._lapsed(account, at)
+            if not was_closed:
+                self._happened(_leaving(account.account_id, at, ending))
             self.writes.shorten(account.account_id, ending)
             for row in self.conversations.values():
                 if row.account_id == account.account_id:
@@ -254,6 +293,11 @@ class _Batch:
         # What was shown, by its hash: the leaf commits to it, so that a receipt cannot name another notice later.
         evidence = sha256(command.evidence.encode()).hexdigest() if command.evidence else None
         self._tell(account, at, Told.choice, allow=command.allow, effect=effect, version=version, evidence=evidence)
+        if chosen.effect is not fold.Effect.none:
+            standing, policy = chosen.account.standing.value, self.policies[version].version
+            self._happened(
+                events.choice_changed(account.account_id, at, effect=effect, standing=standing, policy=policy)
+            )
         self._changed(account, chosen.account, chosen.endings)
         if chosen.effect is fold.Effect.began:
             self._tell(account, at, Told.grant_begun, grant=grant, version=version)
@@ -298,6 +342,8 @@ class _Batch:
                 outcome=Outcome.refused, at=at, because=refusal.value, account=command.account,
                 conversation=conversation,
             )  # fmt: skip
+        if command.under is not None and account.state.grant not in (None, command.under):
+            return Answer(outcome=Outcome.refused, at=at, because=BEFORE_THE_YES, account=command.account)
         if row is None:
             row = self._begin(command, at)
         said = fold.say(account.state, row.state, self.policies, at, command.role, command.surface)
@@ -353,12 +399,15 @@ class _Batch:
                 until = self.policies.in_force(at).keep.deleted.after(at)
                 self.writes.shorten_feedback(row.account_id, row.conversation_id, until)
                 self._note(account, row, at, Told.deleted, ends=True)
+                if row.state != before:
+                    self._must_leave(row, at, Leaving.deleted, until)
             case Narrow():
                 row.state = fold.narrow(before, self.policies, at)
                 if row.state is not before:
                     until = self.policies.in_force(at).keep.feedback_opted_out.after(at)
                     self.writes.shorten_feedback(row.account_id, row.conversation_id, until)
                     self._note(account, row, at, Told.narrowed, ends=True)
+                    self._must_leave(row, at, Leaving.narrowed, at)
             case Widen():
                 row.state = fold.widen(before)
                 if row.state is not before:
@@ -471,6 +520,23 @@ class _Batch:
         self.writes.entries.append(
             Entry(told=told, occurred_at=at, account=account.account_id, facts={**facts, "seq": account.last_seq})
         )
+
+    def _happened(self, event: Happened) -> None:
+        self.happened.append((self.place, event))
+
+    def _must_leave(self, row: ConversationRow, at: datetime, because: Leaving, leave_by: datetime) -> None:
+        event = events.must_leave(row.account_id, at, because, leave_by=leave_by, conversation=row.conversation_id)
+        self._happened(event)
+
+    def _lapsed(self, account: AccountRow, at: datetime) -> None:
+        policy = self.policies.in_force(at).version
+        standing = account.state.standing.value
+        self._happened(events.choice_changed(account.account_id, at, effect="lapsed", standing=standing, policy=policy))
+
+    def tell_hosts(self, begun: Mapping[int, UUID]) -> None:
+        """Writes the events of the batch, after what they tell; ``begun`` are the erasures by the command's place."""
+        events.append(self.tx, [event.owing(begun.get(place)) for place, event in self.happened])
+        self.happened = []
 
     def flush(self) -> None:
         self.writes.flush()

@@ -311,7 +311,7 @@ def stray_keys(tx: Transaction, account: UUID) -> int:
 
 def document(
     of: Erasure, at: datetime, places: Sequence[PlaceSeen], recipients: Sequence[dict[str, Canonical]],
-    backups: Sequence[dict[str, Canonical]], out_of_reach: datetime | None, salt: bytes,
+    hosts: Sequence[dict[str, Canonical]], backups: Sequence[dict[str, Canonical]], out_of_reach: datetime | None, salt: bytes,
 ) -> dict[str, Canonical]:  # fmt: skip
     """What a certificate says. BrokenError where something was found: then there is nothing to certify."""
     for seen in places:
@@ -342,6 +342,7 @@ def document(
             for seen in places
         ],
         "recipients": list(recipients),
+        "hosts": list(hosts),
         "backups": list(backups),
         "backups_out_of_reach": _time(out_of_reach),
         "salt": salt.hex(),

@@ -57,7 +57,8 @@ class Choose(_Command, frozen=True, kw_only=True):
 class Say(_Command, frozen=True, kw_only=True):
     """A turn. ``conversation`` is our id of an existing one; without it the host's id finds or begins one.
 
-    ``content`` is the envelope of `content.encode`, or None for a turn whose content is not to be stored.
+    ``content`` is the envelope of `content.encode`, or None for a turn whose content is not to be stored. ``under`` is the
+    grant that was in force when it was said, 0 for none: told late, under another grant, it is refused.
     """
 
     conversation: UUID | None = None
@@ -71,6 +72,7 @@ class Say(_Command, frozen=True, kw_only=True):
     narrow: bool = False
     content: bytes | None
     title: bytes | None = None
+    under: int | None = None
 
 
 class _About(_Command, frozen=True, kw_only=True):
@@ -185,7 +187,10 @@ class Outcome(StrEnum):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a command did. ``because`` says why it was refused; ids are those of what it made or concerns."""
+    """What a command did. ``because`` says why it was refused; ids are those of what it made or concerns.
+
+    ``erasure`` is the one that it began.
+    """
 
     outcome: Outcome
     at: datetime
@@ -196,3 +201,4 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     segment: int = -1
     feedback: UUID | None = None
     effect: Effect | None = None
+    erasure: UUID | None = None

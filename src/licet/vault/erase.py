@@ -22,10 +22,13 @@ import msgspec
 from licet.ledger import outbox
 from licet.ledger.outbox import Entry, Told
 from licet.store.connect import Transaction
+from licet.vault import events
 from licet.vault.apply import ENDINGS_LOCK
 from licet.vault.tables import destroy_slots, lock_accounts
 
 BATCH_SEGMENTS_MAX = 2_000  # what a batch costs besides its rows is shared by more; the locks last a fifth of a second
+
+KEPT_COUNTED_MAX = 100_000
 
 
 class Swept(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +103,26 @@ def due(tx: Transaction, at: datetime) -> Swept:
     )
 
 
+def due_count(tx: Transaction, at: datetime, most: int) -> int:
+    """How many segments, feedback and safety copies are due at ``at``; it stops counting at ``most`` of each."""
+    return sum(
+        _count(tx, f"SELECT count(*) FROM (SELECT 1 {due} LIMIT {most:d}) d", at)
+        for due in (_DUE, _FEEDBACK_DUE, _SAFETY_DUE)
+    )
+
+
+def kept_count(tx: Transaction) -> int:
+    """How many segments are kept: exact up to KEPT_COUNTED_MAX, beyond it what the index was last seen to hold."""
+    row = tx.execute(
+        """SELECT (SELECT count(*) FROM (SELECT FROM segments WHERE erased_at IS NULL LIMIT %(most)s) s),
+                  (SELECT reltuples::bigint FROM pg_class WHERE oid = 'segments_due'::regclass)""",
+        {"most": KEPT_COUNTED_MAX},
+    ).fetchone()
+    assert row is not None
+    counted, seen = row
+    return max(counted, seen) if counted == KEPT_COUNTED_MAX else int(counted)
+
+
 def _count(tx: Transaction, statement: str, at: datetime) -> int:
     row = tx.execute(statement, {"at": at}).fetchone()
     return int(row[0]) if row else 0
@@ -154,6 +177,7 @@ def _erase_segments(tx: Transaction, params: dict[str, Any], mine: str) -> Swept
         if slot is not None
     ]
     _tell(tx, rows, dead, params["at"])
+    events.erased(tx, [(row[0], row[1], row[2], row[4]) for row in rows], params["at"])
     reasons = Counter(row[4] for row in rows)
     return Swept(segments=len(rows), turns=sum(row[5] for row in rows), reasons=dict(reasons))
 
@@ -168,7 +192,9 @@ _SAME_SEGMENT = """s.account_id = k.account_id AND s.conversation_id = k.convers
 _ERASE = f"""
     WITH k AS (SELECT * FROM {_SEGMENT_KEYS}),
          erased AS (UPDATE segments s SET key_slot = NULL, erased_at = %(at)s FROM k WHERE {_SAME_SEGMENT}),
-         ended AS (UPDATE copies s SET ended_at = %(at)s FROM k WHERE {_SAME_SEGMENT} AND s.place = 'vault')
+         ended AS (UPDATE copies s SET ended_at = %(at)s FROM k WHERE {_SAME_SEGMENT} AND s.place = 'vault'),
+         unsaid AS (DELETE FROM suggestions s USING k
+                     WHERE s.account_id = k.account_id AND s.conversation_id = k.conversation_id)
     DELETE FROM bodies s USING k WHERE {_SAME_SEGMENT}"""
 
 

@@ -25,6 +25,9 @@ class Prefix(StrEnum):
     erasure = "era"
     handout = "hand"
     backup = "bak"
+    model = "model"
+    export = "exp"
+    event = "evt"
 
 
 def uuid7(at: datetime, random: bytes) -> UUID:

@@ -41,6 +41,7 @@ _FIRST_LOCK = 0x11CE7_0005  # one at a time begins an installation's chain
 _HOST_IDS = "host_ids"
 _LOG = "log"
 _GATE = "gate"
+_MODELS = "models"
 
 
 class Keyring:
@@ -77,6 +78,14 @@ class Keyring:
     def gate_seed(self, tx: Transaction) -> Key:
         """The Ed25519 seed that signs which rows of a release were withdrawn; made on first use."""
         return self._secret(tx, _GATE)
+
+    def model_seed(self, tx: Transaction) -> Key:
+        """The Ed25519 seed that signs how models came about; made on first use."""
+        return self._secret(tx, _MODELS)
+
+    def endpoint_secret(self, tx: Transaction, name: str) -> Key:
+        """A secret of an endpoint that events are sent to; made on first use, as the others are."""
+        return self._secret(tx, name)
 
     def _secret(self, tx: Transaction, name: str) -> Key:
         row = tx.execute("SELECT wrapped FROM secrets WHERE name = %s", [name]).fetchone()

@@ -27,6 +27,8 @@ from licet.vault.open import Opened, Permit
 from licet.vault.open import open as open_content
 from licet.vault.view import Seen
 
+# Rows of a release are read for this reason, and never a conversation: so nobody can ask for one with it.
+RELEASE_REVIEW = "release_review"
 TICKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/#-]{0,63}")
 
 
@@ -55,6 +57,19 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     ticket: str
 
 
+class Noted(msgspec.Struct, frozen=True, kw_only=True):
+    """A reading as it is put on record: of ``turns`` turns of one conversation."""
+
+    account: UUID
+    conversation: UUID
+    staff: UUID
+    role: Reader
+    reason: str
+    ticket: str
+    turns: int
+    at: datetime
+
+
 class Read(msgspec.Struct, frozen=True, kw_only=True):
     """A reading that took place."""
 
@@ -76,22 +91,29 @@ def read(
     permits = [permit for turn in turns if (permit := _permit(seen, turn, reading.role)) is not None]
     if not permits:
         raise DeniedError(f"a {reading.role.value} may open nothing of this conversation")
-    row, read_id = seen.conversation, uuid7(seen.at, random(10))
+    row = seen.conversation
+    note = Noted(
+        account=row.account_id, conversation=row.conversation_id, staff=reading.staff, role=reading.role,
+        reason=reading.reason.value, ticket=reading.ticket, turns=len(permits), at=seen.at,
+    )  # fmt: skip
+    record(tx, note, random)
+    return open_content(tx, keyring, permits)
+
+
+def record(tx: Transaction, note: Noted, random: Callable[[int], bytes]) -> None:
+    """Puts a reading on record, with its leaf; whoever opens something does so in the same transaction."""
     tx.execute(
         """INSERT INTO staff_reads (account_id, read_id, conversation_id, staff_id, role, reason, ticket, turns, read_at)
            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)""",
         [
-            row.account_id, read_id, row.conversation_id, reading.staff, reading.role.value, reading.reason.value,
-            reading.ticket, len(permits), seen.at,
+            note.account, uuid7(note.at, random(10)), note.conversation, note.staff, note.role.value, note.reason,
+            note.ticket, note.turns, note.at,
         ],
     )  # fmt: skip
     facts: dict[str, str | int | bool | None] = {
-        "conversation": row.conversation_id.hex, "role": reading.role.value, "reason": reading.reason.value,
-        "turns": len(permits),
+        "conversation": note.conversation.hex, "role": note.role.value, "reason": note.reason, "turns": note.turns,
     }  # fmt: skip
-    entry = Entry(told=Told.content_read, occurred_at=seen.at, account=row.account_id, facts=facts)
-    outbox.append(tx, [entry])
-    return open_content(tx, keyring, permits)
+    outbox.append(tx, [Entry(told=Told.content_read, occurred_at=note.at, account=note.account, facts=facts)])
 
 
 def _permit(seen: Seen, turn: Turn, role: Reader) -> Permit | None:

@@ -83,6 +83,31 @@ def keep_records(tx: Transaction, journal: Journal, records: Sequence[Restrictio
     after_commit(tx, write)
 
 
+def keep_asked(tx: Transaction, journal: Journal, account: UUID, conversation: UUID | None, erasure: UUID) -> None:
+    """Keeps, at once, the deletion or closure that an erasure is of, before it is certified.
+
+    Whoever took it may have been killed before it was kept; the certificate tells what no restore may bring back.
+    """
+    asked = _EVENTS["closed" if conversation is None else "deleted"]
+    row = tx.execute(
+        """SELECT seq, occurred_at FROM journal
+            WHERE account_id = %s AND event = %s AND conversation_id IS NOT DISTINCT FROM %s ORDER BY seq LIMIT 1""",
+        [account, asked.value, conversation],
+    ).fetchone()
+    if row is not None:
+        record = Restriction(
+            life=fence.life(tx), kind=asked, at=row[1], account=account, seq=row[0], conversation=conversation,
+            erasure=erasure,
+        )  # fmt: skip
+        journal.append([record])
+
+
+def keep_key(tx: Transaction, journal: Journal | None, key: UUID, at: datetime) -> None:
+    """Has the revocation of a service's key kept: restored, the key would open what it opened before."""
+    if journal is not None:
+        keep_records(tx, journal, [Restriction(life=fence.life(tx), kind=Kind.key_revoked, at=at, key=key)])
+
+
 def keep_policy(tx: Transaction, keyring: Keyring, policy: Policy, at: datetime, by: str) -> None:
     """Has a policy version that was applied or amended kept: without it a restored database would permit more."""
     if keyring.restrictions is not None:

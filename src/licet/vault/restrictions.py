@@ -1,8 +1,8 @@
 """The restriction journal: what was taken back, kept where no backup of the database reaches.
 
 Promise: every restriction (a deletion, a refusal or withdrawal, keeping out, a closure, a plan or age finding, the
-overturning of a flag, a hold or its end) that was acknowledged is in this journal, fsynced. A database that is
-restored from a backup stays fenced until they have been applied to it again.
+overturning of a flag, a hold or its end, the revocation of a key) that was acknowledged is in this journal, fsynced. A
+database that is restored from a backup stays fenced until they have been applied to it again.
 
 The order is: the database commits, the journal is fsynced, the caller is answered. A crash between the first two
 leaves a restriction that nobody was told of and that only a restore could lose; the next opening finds it in the
@@ -18,6 +18,9 @@ installation's. Never content.
 
 Numbers are big-endian. A damaged frame at the end of the newest segment with nothing whole behind it is a torn
 write, of which nobody was told: it is cut off. Damage anywhere else refuses (`BrokenError`).
+
+A restore writes the life that it begins before it reads the records. What somebody committed before that and was slow
+to keep is refused from then on: it is neither in the database nor read, and nobody was told of it.
 """
 
 from __future__ import annotations
@@ -37,7 +40,8 @@ from uuid import UUID
 
 import msgspec
 
-from licet.errors import BrokenError
+from licet.errors import BrokenError, RefusedError
+from licet.ledger.storage import make_folder
 from licet.vault.keys import Random
 
 SEGMENT_BYTES_MAX = 4 * 2**20
@@ -62,6 +66,7 @@ class Kind(StrEnum):
     unheld = "unheld"
     policy = "policy"
     backup = "backup"
+    key_revoked = "key_revoked"
     life = "life"  # a restore began another life: takes nothing back, and keeps its number from being used again
 
 
@@ -69,7 +74,7 @@ class Restriction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """One record. ``life`` and ``seq`` place it: the life of the database, and the account's number after it.
 
     ``matter`` is sealed; ``erasure`` is the id that its person was given; ``document`` is a policy version's, which is
-    public; ``until`` is when a backup expires.
+    public; ``until`` is when a backup expires; ``key`` is the id of a service's key.
     """
 
     v: int = 1
@@ -87,10 +92,19 @@ class Restriction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     by: str = ""
     backup: UUID | None = None
     until: datetime | None = None
+    key: UUID | None = None
 
 
+_NO_KIND = "a record is of no kind known here"
 _encode = msgspec.json.Encoder(order="sorted").encode
 _decode = msgspec.json.Decoder(Restriction, strict=True).decode
+
+
+class _Lived(msgspec.Struct):
+    life: int = 0
+
+
+_decode_life = msgspec.json.Decoder(_Lived).decode
 
 
 class Journal:
@@ -102,13 +116,13 @@ class Journal:
         """Opens the journal in ``folder``, or begins one; cuts a torn end off. BrokenError where it is damaged."""
         self.folder, self._segment_bytes_max = folder, segment_bytes_max
         self._gate, self._turn = threading.Lock(), threading.Lock()
-        self._waiting: list[bytes] = []
+        self._waiting: list[tuple[int, int, bytes]] = []  # ticket, life, frames
         self._asked = self._done = 0
+        self._late: set[int] = set()
         self._dead = ""
         self._file = -1
-        self._number = self._size = 0
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _fsync(folder.parent)
+        self._number = self._size = self._life = 0
+        make_folder(folder, 0o700)
         with self._locked():
             if not _segments(folder):
                 self._begin(1, random(16))
@@ -116,28 +130,41 @@ class Journal:
             self.id = UUID(bytes=self._read_head(folder / _name(self._number)))
 
     def append(self, records: Sequence[Restriction]) -> None:
-        """Adds ``records``; they are durable when this returns. Who comes while another writes is written with the next."""
+        """Adds ``records``; they are durable when this returns. Who comes while another writes is written with the next.
+
+        RefusedError where a restore has begun a newer life than theirs: it may have read the journal already.
+        """
         if not records:
             return
-        frames = b"".join(map(_framed, records))
+        frames, life = b"".join(map(_framed, records)), max(record.life for record in records)
         with self._gate:
-            self._waiting.append(frames)
             ticket = self._asked
+            self._waiting.append((ticket, life, frames))
             self._asked += 1
         with self._turn:
             self.check()
-            if self._done > ticket:
-                return
-            with self._gate:
-                batch, self._waiting, last = self._waiting, [], self._asked
-            try:
-                with self._locked():
-                    self._settle()
-                    self._write(batch)
-            except BaseException as error:
-                self._dead = f"a write failed with `{type(error).__name__}`"
-                raise
-            self._done = last
+            if self._done <= ticket:
+                self._write_waiting()
+            if ticket in self._late:
+                self._late.remove(ticket)
+                raise RefusedError(
+                    "the database was restored meanwhile, and lacks the change", "make the change again",
+                    because="restored",
+                )  # fmt: skip
+
+    def _write_waiting(self) -> None:
+        with self._gate:
+            waiting, self._waiting, last = self._waiting, [], self._asked
+        try:
+            with self._locked():
+                self._settle()
+                self._late.update(ticket for ticket, life, _ in waiting if life < self._life)
+                self._write([frames for ticket, _, frames in waiting if ticket not in self._late])
+                self._life = max([self._life, *(life for _, life, _ in waiting)])
+        except BaseException as error:
+            self._dead = f"a write failed with `{type(error).__name__}`"
+            raise
+        self._done = last
 
     def check(self) -> None:
         """BrokenError once a write has failed: then no restriction may be taken."""
@@ -191,12 +218,15 @@ class Journal:
             self._file = os.open(self.folder / _name(number), os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
             self._number, self._size = number, _HEAD
         size = os.fstat(self._file).st_size
+        if size == _HEAD and number > 1:  # the first record of a segment tells the life, and is still to come
+            self._life = max([self._life, *(record.life for record in self._read(number - 1))])
         if size == self._size:
             return
         self._read_head(self.folder / _name(number))
         data = os.pread(self._file, size - self._size, self._size)
-        whole = sum(_FRAME.size + len(payload) for payload in _frames(data, _name(number), is_last=True))
-        self._size += whole
+        payloads = list(_frames(data, _name(number), is_last=True))
+        self._size += sum(_FRAME.size + len(payload) for payload in payloads)
+        self._life = max([self._life, *(_life(payload, _name(number)) for payload in payloads)])
         if self._size < size:
             os.ftruncate(self._file, self._size)
             os.fsync(self._file)
@@ -220,7 +250,7 @@ class Journal:
             try:
                 yield _decode(payload)
             except msgspec.MsgspecError:
-                raise _damaged(path.name, "a record is of no kind known here") from None
+                raise _damaged(path.name, _NO_KIND) from None
 
     def _read_head(self, path: Path) -> bytes:
         with path.open("rb") as file:
@@ -231,6 +261,13 @@ class Journal:
         if hasattr(self, "id") and ident != self.id.bytes:
             raise _damaged(path.name, "it is of another journal")
         return ident
+
+
+def _life(payload: bytes, name: str) -> int:
+    try:
+        return _decode_life(payload).life
+    except msgspec.MsgspecError:
+        raise _damaged(name, _NO_KIND) from None
 
 
 def _framed(record: Restriction) -> bytes:

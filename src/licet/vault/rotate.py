@@ -33,6 +33,7 @@ from licet.errors import BrokenError, BusyError, NotFoundError, RefusedError
 from licet.ledger import outbox
 from licet.ledger.outbox import Entry, Told
 from licet.store.connect import Pool, Transaction, retrying, transaction, translated
+from licet.vault import fence
 from licet.vault.keyring import EPOCHS_LOCK, Keyring
 from licet.vault.keys import (
     DESTROYED_KEYS,
@@ -353,6 +354,7 @@ def destroy_due(pool: Pool, keyring: Keyring, clock: Clock, backup_window: timed
     for number in retired:
         with transaction(pool) as tx:
             tx.execute("SELECT pg_advisory_xact_lock(%s)", [EPOCHS_LOCK])
+            fence.check(tx)  # a restore found the keys of its backup before it put the fence up
             _refuse_in_use(tx, number)
             keyring.provider.destroy(number)
             at = clock()
