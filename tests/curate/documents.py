@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from random import Random
 
 from licet.curate import deidentify
+from licet.curate.detect import Span, merged
+from licet.curate.rules import NAMED
+from licet.curate.rules import Kind as Kind_
 from licet.policy.state import Kind
 from licet.release.curation import Document, Voice
 
@@ -22,8 +27,35 @@ class Cleaner:
     sha256 = "a" * 64
 
     def clean(self, texts: Sequence[str], key: bytes) -> tuple[Sequence[str], Mapping[str, int]]:
-        cleaned = deidentify.deidentify(texts, key)
+        return self.clean_named(texts, key, None)
+
+    def clean_named(
+        self, texts: Sequence[str], key: bytes, names: Sequence[Sequence[Span]] | None
+    ) -> tuple[Sequence[str], Mapping[str, int]]:
+        cleaned = deidentify.deidentify(texts, key, names=names)
         return cleaned.texts, {kind.value: count for kind, count in cleaned.counts.items()}
+
+
+class Words:
+    """A detector that knows these words and no others."""
+
+    name = "words"
+
+    def __init__(self, *known: tuple[str, Kind_, float]) -> None:
+        self.known, self.asked = known, []
+        self.sha256 = sha256(repr(known).encode()).hexdigest()
+
+    def detect(self, texts: Sequence[str], kinds: Sequence[Kind_] = NAMED) -> list[list[Span]]:
+        self.asked += texts
+        return [
+            merged(
+                Span(found.start(), found.end(), kind, score, self.name)
+                for word, kind, score in self.known
+                if kind in kinds
+                for found in re.finditer(re.escape(word), text)
+            )
+            for text in texts
+        ]
 
 
 def prose(draw: Random, words: int) -> str:

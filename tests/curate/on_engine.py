@@ -52,7 +52,7 @@ def on_native(documents: list[pa.RecordBatch]) -> list[bytes]:
 
 def on_ray(documents: list[pa.RecordBatch]) -> list[bytes]:
     os.environ.update(runners.SILENT)
-    os.environ["RAY_raylet_start_wait_time_s"] = "200"  # on a machine that has other work
+    os.environ["RAY_raylet_start_wait_time_s"] = "200"  # noqa: SIM112 its name; on a machine that has other work
     # Workers start elsewhere, and import this file and the package from where we did.
     os.environ["PYTHONPATH"] = os.pathsep.join([*map(str, Path(__file__).resolve().parents), *sys.path])
     from ray.cluster_utils import Cluster

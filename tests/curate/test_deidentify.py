@@ -268,11 +268,9 @@ def test_tags_are_numbered_by_value_in_order_and_are_a_fixed_point() -> None:
     assert deidentify(once.texts, KEY, Replacement.TAGS).texts == once.texts
 
 
-def test_another_detector_joins_and_the_longer_span_wins() -> None:
-    def names(texts: object) -> list[list[Span]]:
-        return [[Span(0, 3, Kind.PERSON, 0.9, "names"), Span(4, 6, Kind.PERSON, 0.9, "names")]]
-
-    assert deidentify(["Bob bo@acme.io"], KEY, Replacement.TAGS, (detect, names)).texts == ("<PERSON_1> <EMAIL_1>",)
+def test_what_a_rule_covers_is_the_rules_and_names_have_the_rest() -> None:
+    names = [[Span(0, 3, Kind.PERSON, 0.9, "names"), Span(4, 6, Kind.PERSON, 0.9, "names")]]
+    assert deidentify(["Bob bo@acme.io"], KEY, Replacement.TAGS, names).texts == ("<PERSON_1> <EMAIL_1>",)
 
 
 def test_a_short_key_is_refused() -> None:

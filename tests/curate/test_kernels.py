@@ -259,6 +259,15 @@ def test_two_nodes_of_ray_give_the_same_bytes_though_a_worker_dies() -> None:
     assert alone("on_engine.py", "ray") == "same bytes"
 
 
+def test_what_spark_calls_gives_the_same_bytes_in_any_pieces() -> None:
+    given_ = [part for batch in batches(town(60)) for part in (batch.slice(0, 20), batch.slice(20))]
+    table = runners.numbered([runners._written(batch) for batch in given_])
+    made = [row for piece in runners.mapped(PLAN)(iter(table.to_batches(max_chunksize=1))) for row in piece.to_pylist()]
+    assert [row["number"] for row in made] == list(range(len(given_)))
+    assert [runners._read(row["batch"]) for row in made] == [PLAN(batch) for batch in given_]
+    assert all(piece.schema == table.schema for piece in runners.mapped(PLAN)(iter(table.to_batches())))
+
+
 def test_what_travels_is_sealed() -> None:
     (batch,) = batches([chat("a", "the heron that nests behind the third lock is called Oswin")])
     key = bytes(32)

@@ -12,8 +12,9 @@ Promises:
 - The same texts and key give the same result, here and on any machine; growing a conversation changes no earlier
   surrogate.
 
-What it does not promise: names, streets and places in free text (detectors for them plug in behind ``Detector``),
-national telephone numbers without separators or words around them, base64 that hides an identifier.
+What it does not promise: names, streets and places in free text (detectors for them, behind ``detect.Detector``, say
+where they are; a second pass over what they left may find more), national telephone numbers without separators or
+words around them, base64 that hides an identifier.
 
 Overlap: the longest span wins, then the higher score, then the earlier rule. A value that belongs to nobody takes
 part and then drops out, so that a looser rule does not replace what the stricter one has recognised.
@@ -31,12 +32,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from itertools import accumulate
-from typing import Protocol
 
 import msgspec
 import re2  # type: ignore[import-untyped]  # google-re2 ships neither stubs nor py.typed
 
-from licet.curate import rules, surrogates
+from licet.curate import naming, rules, surrogates
+from licet.curate.detect import Span as Span
+from licet.curate.detect import uncovered
 from licet.curate.rules import Kind
 from licet.errors import UsageError
 
@@ -44,25 +46,9 @@ KEY_BYTES_MIN = 16
 TEXTS_MAX = 1_000_000
 
 
-class Span(msgspec.Struct, frozen=True, order=True):
-    """Characters ``[start, end)`` of one text that ``rule`` holds to be of ``kind``."""
-
-    start: int
-    end: int
-    kind: Kind
-    score: float
-    rule: str
-
-
 class Replacement(StrEnum):
     TAGS = "tags"  # <EMAIL_1>, numbered by first appearance in the conversation
     SURROGATES = "surrogates"
-
-
-class Detector(Protocol):
-    """Finds spans. One list for each text, in order; offsets in characters; the spans of a text do not overlap."""
-
-    def __call__(self, texts: Sequence[str], /) -> list[list[Span]]: ...
 
 
 class Deidentified(msgspec.Struct, frozen=True):
@@ -84,19 +70,20 @@ def deidentify(
     texts: Sequence[str],
     key: bytes,
     replacement: Replacement = Replacement.SURROGATES,
-    detectors: Sequence[Detector] = (detect,),
+    names: Sequence[Sequence[Span]] | None = None,
 ) -> Deidentified:
-    """The texts of one conversation, in order, under that conversation's own ``key`` (16 bytes or more)."""
+    """The texts of one conversation, in order, under that conversation's own ``key`` (16 bytes or more).
+
+    ``names``: what detectors of names found, a list for each text. What a rule covers is the rule's.
+    """
     if len(key) < KEY_BYTES_MIN:
         raise UsageError(
             f"the key has `{len(key)}` bytes, fewer than `{KEY_BYTES_MIN}`", hint="pass the conversation's key"
         )
-    found = [detector(texts) for detector in detectors]
-    spans = (
-        found[0]
-        if len(found) == 1
-        else [_resolve([s for one in each for s in one]) for each in zip(*found, strict=True)]
-    )
+    found = _resolved(texts, rules.ours(), prefilter=True)
+    spans = [_identifying(text, own) if own else own for text, own in zip(texts, found, strict=True)]
+    if names is not None:
+        spans = [_joined(*each) for each in zip(texts, found, spans, names, strict=True)]
     substitutes = _Substitutes(key, replacement)
     counts: Counter[Kind] = Counter()
     out = []
@@ -105,6 +92,23 @@ def deidentify(
             counts.update(s.kind for s in own)
         out.append(_replace(text, own, substitutes) if own else text)
     return Deidentified(tuple(out), dict(sorted(counts.items())))
+
+
+def _joined(text: str, covers: Sequence[Span], spans: Sequence[Span], names: Sequence[Span]) -> list[Span]:
+    """The rules' spans and what of the names lies outside of all that rules know, values of nobody included."""
+    pieces = [piece for name in names for piece in uncovered(name, covers)]
+    own = [trimmed for piece in pieces if (trimmed := _trimmed(text, piece)) is not None]
+    return sorted([*spans, *_identifying(text, own)])
+
+
+def _trimmed(text: str, span: Span) -> Span | None:
+    """The span without what is no letter or digit at its ends; None where nothing is left."""
+    start, end = span.start, span.end
+    while start < end and not text[start].isalnum():
+        start += 1
+    while start < end and not text[end - 1].isalnum():
+        end -= 1
+    return Span(start, end, span.kind, span.score, span.rule) if start < end else None
 
 
 def _replace(text: str, spans: Sequence[Span], substitutes: _Substitutes) -> str:
@@ -123,6 +127,7 @@ class _Substitutes:
         self._key, self._replacement = key, replacement
         self._numbers: dict[tuple[Kind, str], int] = {}
         self._owners: dict[tuple[Kind, str], str] = {}
+        self._roles: dict[str, str] = {}
         self._counts: Counter[Kind] = Counter()
 
     def of(self, span: Span, value: str) -> str:
@@ -130,6 +135,8 @@ class _Substitutes:
         own = surrogates.normalised(span.kind, value)
         if self._replacement is Replacement.TAGS:
             return self._tag(span.kind, own)
+        if span.kind is Kind.PERSON:
+            return naming.by_word(value, self._word)
         rule = rules.ours().by_name.get(span.rule)
         return self._surrogate(span.kind, own, value, rule.prefix_of(value) if rule is not None else "")
 
@@ -143,6 +150,11 @@ class _Substitutes:
         if (kind, own) not in self._numbers:
             self._numbers[kind, own] = self._free_draw(kind, own, value, prefix)
         return surrogates.surrogate(self._key, kind, value, prefix=prefix, number=self._numbers[kind, own])
+
+    def _word(self, word: str, role: str) -> str:
+        """A word of a name keeps the role in which it was met first, and with it its surrogate."""
+        own = surrogates.normalised(Kind.PERSON, word)
+        return self._surrogate(Kind.PERSON, own, word, self._roles.setdefault(own, role))
 
     def _free_draw(self, kind: Kind, own: str, value: str, prefix: str) -> int:
         """The first draw that no other value has and that the rules leave alone; the last one where there is none."""
@@ -158,6 +170,12 @@ class _Substitutes:
 
 
 def _detect(texts: Sequence[str], book: rules.Rules, *, prefilter: bool) -> list[list[Span]]:
+    found = _resolved(texts, book, prefilter=prefilter)
+    return [_identifying(text, own) if own else own for text, own in zip(texts, found, strict=True)]
+
+
+def _resolved(texts: Sequence[str], book: rules.Rules, *, prefilter: bool) -> list[list[Span]]:
+    """What the rules find in each text, with what belongs to nobody."""
     if len(texts) > TEXTS_MAX:
         raise UsageError(f"`{len(texts)}` texts in one conversation, more than `{TEXTS_MAX}`")
     joined = "\n".join(texts)
@@ -180,7 +198,7 @@ def _detect(texts: Sequence[str], book: rules.Rules, *, prefilter: bool) -> list
         if removed and removed[number]:
             start, end = _original(removed[number], start), _original(removed[number], end - 1) + 1
         out[number].append(Span(start, end, rule.kind, rule.score, rule.name))
-    return [_identifying(texts[i], _resolve(spans)) if spans else spans for i, spans in enumerate(out)]
+    return [_resolve(spans) if spans else spans for spans in out]
 
 
 def _characters(found: list[rules.Found], data: bytes, ends: Sequence[int]) -> list[tuple[int, int, int, int]]:

@@ -11,12 +11,12 @@ Scores are attributes: only `Selected` says what is left out, and it reads colum
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, cast
 
 import msgspec
 import pyarrow as pa
 
-from licet.curate import labels, sketches
+from licet.curate import labels, rules, sketches
 from licet.curate.batches import (
     BINARIES,
     BINARY,
@@ -31,12 +31,18 @@ from licet.curate.batches import (
 )
 from licet.curate.benchmarks import Benchmarks
 from licet.curate.dedupe import WEIGHT_MAX, place
+from licet.curate.detect import Detector, Doubt, Span
 from licet.curate.quality import Select, qualities
+from licet.curate.readable import readable
 from licet.curate.splits import Shares, split
 from licet.policy.state import Kind
 from licet.release.curation import Cleaner, Left, Voice
 from licet.release.rows import Quality
 
+NAMES_KINDS = (rules.Kind.PERSON, rules.Kind.ADDRESS)
+NAMES_SCORE_MIN = 0.15
+NAMES_SURE = 0.5
+NAMES_CHARACTERS_MAX = 1_000_000  # a minute's reading or two
 SIGNALS: tuple[str, ...] = Quality.__struct_fields__
 
 
@@ -94,18 +100,87 @@ class Sketched(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class Named(msgspec.Struct, frozen=True, kw_only=True):
+    """Adds ``names``, where names stand in each text, and ``doubtful``: whether a span scored below ``sure``, or a text
+    is longer than is read. Equal texts of a batch are read once, and ``detector`` may remember those of others.
+
+    What scores below ``score_min`` is nothing; from ``sure`` on it is a name. The names of tools are not looked at.
+    """
+
+    detector: Detector
+    kinds: tuple[rules.Kind, ...] = NAMES_KINDS
+    score_min: float = NAMES_SCORE_MIN
+    sure: float = NAMES_SURE
+    doubt: Doubt = Doubt.drop
+
+    @property
+    def declared(self) -> Mapping[str, object]:
+        bounds = {"score_min": self.score_min, "sure": self.sure, "characters_max": NAMES_CHARACTERS_MAX}
+        found_by = {"detector": self.detector.name, "sha256": self.detector.sha256, "kinds": sorted(self.kinds)}
+        return {"step": "names", "doubt": self.doubt, **found_by, **bounds}
+
+    def found(self, texts: Sequence[str]) -> list[list[Span]]:
+        """Where in each text names of these kinds may stand, code outside its strings and comments passed over."""
+        found = self.detector.detect(texts, self.kinds)
+        return [
+            readable(text, [s for s in own if s.score >= self.score_min])
+            for text, own in zip(texts, found, strict=True)
+        ]
+
+    def doubts(self, spans: Sequence[Span]) -> bool:
+        """Whether a text with these spans is left out."""
+        return self.doubt is Doubt.drop and any(span.score < self.sure for span in spans)
+
+    def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
+        spoken = list(zip(column(batch, "texts"), column(batch, "voices"), strict=True))
+        unique = dict.fromkeys(
+            t for texts, voices in spoken for t, v in zip(texts, voices, strict=True) if _looked_at(t, v)
+        )
+        known: Mapping[str, list[Span]] = dict(zip(unique, self.found(list(unique)), strict=True))
+        names, doubtful = [], []
+        for texts, voices in spoken:
+            # A tool's name may be a word that somebody else says.
+            own = [known[t] if _looked_at(t, v) else [] for t, v in zip(texts, voices, strict=True)]
+            long = any(len(t) > NAMES_CHARACTERS_MAX for t in texts)
+            unsure = any(map(self.doubts, own))
+            names.append(msgspec.msgpack.encode(own))
+            doubtful.append(long or unsure)
+        return adding(batch, names=(BINARY, names), doubtful=(pa.bool_(), doubtful))
+
+
+def _looked_at(text: str, voice: str) -> bool:
+    return voice != Voice.name and len(text) <= NAMES_CHARACTERS_MAX and bool(text.strip())
+
+
+_spans = msgspec.msgpack.Decoder(list[list[Span]]).decode
+
+
+class NamesCleaner(Cleaner, Protocol):
+    """A cleaner that takes what others found."""
+
+    def clean_named(
+        self, texts: Sequence[str], key: bytes, names: Sequence[Sequence[Span]]
+    ) -> tuple[Sequence[str], Mapping[str, int]]:
+        """As ``clean``, with ``names`` replaced too: a list for each text."""
+
+
 class Deidentified(msgspec.Struct, frozen=True, kw_only=True):
     """Puts the texts without what identifies in the place of the texts, and adds how many of each kind went."""
 
-    cleaner: Cleaner
+    cleaner: Cleaner | NamesCleaner
 
     @property
     def declared(self) -> Mapping[str, object]:
         return {"step": "deidentify", "rules": self.cleaner.rules, "sha256": self.cleaner.sha256}
 
     def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
-        pairs = zip(column(batch, "texts"), column(batch, "key"), strict=True)
-        cleaned = [self.cleaner.clean(texts, key) for texts, key in pairs]
+        texts, keys = column(batch, "texts"), column(batch, "key")
+        if "names" in batch.schema.names:
+            cleaner = cast("NamesCleaner", self.cleaner)  # the plan sees to it
+            found = (_spans(own) for own in column(batch, "names"))
+            cleaned = [cleaner.clean_named(*each) for each in zip(texts, keys, found, strict=True)]
+        else:
+            cleaned = [self.cleaner.clean(*each) for each in zip(texts, keys, strict=True)]
         return adding(
             batch,
             texts=(STRINGS, [list(texts) for texts, _ in cleaned]),
@@ -189,12 +264,15 @@ class Selected(msgspec.Struct, frozen=True, kw_only=True):
         return {"step": "select", **msgspec.structs.asdict(self.select)}
 
     def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
-        rows = zip(*(column(batch, name) for name in self._columns), strict=True)
-        return adding(batch, dropped=(STRING, [self._reason(*row) for row in rows]))
+        columns = [column(batch, name) for name in self._columns]
+        doubts = column(batch, "doubtful") if "doubtful" in batch.schema.names else [False] * batch.num_rows
+        return adding(batch, dropped=(STRING, [self._reason(*row) for row in zip(doubts, *columns, strict=True)]))
 
-    def _reason(self, topic: str, benchmark: bool, *signals: float) -> str:
+    def _reason(self, doubtful: bool, topic: str, benchmark: bool, *signals: float) -> str:
         if benchmark:
             return Left.benchmark
+        if doubtful:
+            return Left.doubtful
         quality = msgspec.convert(dict(zip(SIGNALS, signals, strict=True)), Quality)
         refused = topic != labels.Topic.coding and self.select.refuses(quality)
         return Left.low_quality if refused else ""

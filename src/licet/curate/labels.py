@@ -138,9 +138,14 @@ def _code(lines: Sequence[str]) -> list[str]:
     for line in lines:
         if line.lstrip().startswith("```"):
             fenced = not fenced
-        elif fenced or _CODE_LINE.match(line[:400]):
+        elif fenced or code_line(line):
             out.append(line)
     return out
+
+
+def code_line(line: str) -> bool:
+    """Whether ``line`` looks like code and like nothing else."""
+    return _CODE_LINE.match(line[:400]) is not None
 
 
 def _read(texts: Sequence[str]) -> str:

@@ -19,23 +19,28 @@ from licet.curate.kernels import SIGNALS
 from licet.curate.plan import Plan
 from licet.curate.runners import Runner
 from licet.errors import BrokenError
-from licet.release.curation import Curated, Document, Left
+from licet.release.curation import Curated, Document, FoundBy, Left
 from licet.release.rows import Labels, Quality
 
 _SKETCH = Sketch.__struct_fields__
+_NOTHING = FoundBy()
 
 
 class Pipeline:
     """One build's curation. ``folder`` holds the signatures for as long as the build runs, under no name."""
 
-    def __init__(self, plan: Plan, runner: Runner, folder: Path | None = None) -> None:
-        self._plan, self._runner = plan, runner
+    def __init__(self, plan: Plan, runner: Runner, folder: Path | None = None, *, found_by: FoundBy = _NOTHING) -> None:
+        self._plan, self._runner, self._found_by = plan, runner, found_by
         self._election = Election(folder)
         self._ordinals = array("q")
 
     @property
     def plan(self) -> str:
         return self._plan.sha256()
+
+    @property
+    def found_by(self) -> FoundBy:
+        return self._found_by
 
     def curate(self, documents: Sequence[Document]) -> Sequence[Curated]:
         made = [one for batch in self._runner.run(self._plan, batches(documents)) for one in _curated(batch)]

@@ -14,7 +14,7 @@ import msgspec
 import pyarrow as pa
 
 from licet.curate.benchmarks import Benchmarks
-from licet.curate.kernels import Compared, Deidentified, Kernel, Labelled, Scorer, Selected, Sketched, SplitUp
+from licet.curate.kernels import Compared, Deidentified, Kernel, Labelled, Named, Scorer, Selected, Sketched, SplitUp
 from licet.curate.quality import Select
 from licet.curate.splits import Shares
 from licet.release.curation import Cleaner
@@ -39,12 +39,13 @@ class Plan(msgspec.Struct, frozen=True):
 
 def plan(
     cleaner: Cleaner, key: bytes, *, shares: Shares = _SHARES, select: Select = _SELECT,
-    benchmarks: Benchmarks = _NONE, scorers: Sequence[Scorer] = (),
+    benchmarks: Benchmarks = _NONE, scorers: Sequence[Scorer] = (), names: Named | None = None,
 ) -> Plan:  # fmt: skip
-    """The plan of a release. ``key``: 32 bytes that live as long as the build."""
+    """The plan of a release. ``key``: 32 bytes that live as long as the build; ``names`` needs a `NamesCleaner`."""
     return Plan(
         (
             Sketched(key=key),
+            *([names] if names is not None else []),
             Deidentified(cleaner=cleaner),
             Labelled(scorers=tuple(scorers)),
             Compared(benchmarks=benchmarks),

@@ -44,11 +44,17 @@ class Kind(StrEnum):
     IP = "ip"
     MAC = "mac"
     PERSON = "person"
+    ADDRESS = "address"
+    PLACE = "place"
+    ORGANISATION = "organisation"
     USERNAME = "username"
     HOST = "host"
     CREDENTIAL = "credential"
     SECRET = "secret"  # noqa: S105 -- a kind's name
     KEY_BLOCK = "key_block"
+
+
+NAMED = (Kind.PERSON, Kind.ADDRESS, Kind.PLACE, Kind.ORGANISATION)  # which no rule finds, or only around a mark
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,6 +66,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pattern: str
     keywords: tuple[str, ...] = ()
     trigger: str = ""
+    across: bool = False
     validator: str = ""
 
     def prefix_of(self, value: str) -> str:
@@ -99,23 +106,22 @@ class Rules:
         self.orders = {r.name: order for order, r in enumerate(self.rules)}
         self._compiled = [_Compiled(rule, order, file) for order, rule in enumerate(self.rules)]
         self._set = re2.Set.SearchSet(_options(SET_MEMORY_BYTES_MAX))
-        for compiled in self._compiled:
-            try:
-                self._set.Add(_trigger(compiled.rule).encode())
-            except re2.error as error:
-                raise InputError(
-                    f"the trigger does not compile: {error!s}", file=file, key=compiled.rule.name
-                ) from None
+        for rule in self.rules:
+            self._set.Add(trigger(rule).encode())
         self._set.Compile()
 
     def suspects(self, data: bytes) -> list[int]:
         """The rules, in the file's order, that may match somewhere in ``data``."""
         return sorted(self._set.Match(data) or ())
 
-    def spans(self, data: bytes, ends: Sequence[int], suspects: Sequence[int]) -> Iterator[Found]:
+    def spans(
+        self, data: bytes, ends: Sequence[int], suspects: Sequence[int], *, prefilter: bool = True
+    ) -> Iterator[Found]:
         """Everything the suspects find. ``ends`` are the ends of the texts joined in ``data``, one byte apart."""
         for order in suspects:
-            yield from self._compiled[order].spans(data, ends)
+            compiled = self._compiled[order]
+            for start, end in compiled.reaches(data) if prefilter else [(0, len(data))]:
+                yield from compiled.spans(data, ends, start, end)
 
 
 _SEPARATOR = re2.compile(rb"[^0-9A-Za-z]")
@@ -138,9 +144,25 @@ class _Compiled:
         if rule.validator and rule.validator not in VALIDATORS:
             raise InputError(f"unknown validator `{rule.validator}`", file=file, key=rule.name)
         self.valid = VALIDATORS[rule.validator] if rule.validator else None
+        try:
+            self._trigger = re2.compile(trigger(rule).encode(), _options(RULE_MEMORY_BYTES_MAX))
+        except re2.error as error:
+            raise InputError(f"the trigger does not compile: {error!s}", file=file, key=rule.name) from None
 
-    def spans(self, data: bytes, ends: Sequence[int]) -> Iterator[Found]:
-        search, position, size = self.regex.search, 0, len(data)
+    def reaches(self, data: bytes) -> Iterator[tuple[int, int]]:
+        """Where the rule is tried: the lines in which its trigger stands, with the breaks around them."""
+        if self.rule.across or not (self.rule.trigger or self.rule.keywords):
+            yield 0, len(data)
+            return
+        position, size = 0, len(data)
+        while (found := self._trigger.search(data, position, size)) is not None:
+            end = data.find(b"\n", found.end())
+            position = size if end < 0 else end + 1
+            yield max(0, data.rfind(b"\n", 0, found.start())), position
+
+    def spans(self, data: bytes, ends: Sequence[int], position: int, size: int) -> Iterator[Found]:
+        """What the rule finds in the bytes from ``position`` to ``size``."""
+        search = self.regex.search
         while position <= size and (match := search(data, position, size)) is not None:
             start, end = self._value(match)
             if start < 0:
@@ -171,7 +193,8 @@ class _Compiled:
         return end if separator is None else int(separator.start())
 
 
-def _trigger(rule: Rule) -> str:
+def trigger(rule: Rule) -> str:
+    """What is found wherever the rule matches: its trigger, its keywords, or, where it has none, itself."""
     if rule.trigger:
         return f"(?m){rule.trigger}"
     if not rule.keywords:

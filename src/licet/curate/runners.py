@@ -1,4 +1,4 @@
-"""Engines that run a plan: in this process, on Daft's native runner, on a Ray cluster.
+"""Engines that run a plan: in this process, on Daft's native runner, on a Ray cluster, on Spark.
 
 Promise of each: the batches come out in the order they went in, byte for byte what the plan gives for each alone, and
 no more than a few are under way at once, so that memory is bounded by batches and not by the release. A kernel is
@@ -17,7 +17,7 @@ import importlib
 import os
 import secrets
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from itertools import islice
 from types import ModuleType
@@ -41,6 +41,7 @@ class Engine(StrEnum):
     local = "local"
     native = "native"
     ray = "ray"
+    spark = "spark"
 
 
 class Runner(Protocol):
@@ -62,6 +63,8 @@ def runner(engine: Engine, address: str = "") -> Runner:
             return Native()
         case Engine.ray:
             return Ray(address)
+        case Engine.spark:
+            return Spark()
 
 
 class Local:
@@ -141,6 +144,56 @@ class Ray:
             self._ray.shutdown()
 
 
+class Spark:
+    """On the Spark of this process's session, a window of batches at a time, by `mapInArrow`.
+
+    Spark writes what it moves to local disks and keeps it there as long as it likes: its own encryption of them has to
+    be on. A plan runs as Arrow functions; Spark's expressions would run its patterns in a backtracking engine.
+    """
+
+    def __init__(self) -> None:
+        session = _imported("pyspark.sql").SparkSession.getActiveSession()
+        if session is None:
+            raise UsageError("no Spark session is open in this process", "open one first, or use another engine")
+        if session.sparkContext.getConf().get(SPARK_ENCRYPTS, "false") != "true":
+            raise UsageError(f"Spark writes to disk in clear: `{SPARK_ENCRYPTS}` is not on", "set it to `true`")
+        self._session: Any = session
+
+    def run(self, plan: Plan, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        remaining = iter(batches)
+        while window := [_written(batch) for batch in islice(remaining, WINDOW_BATCHES_MAX)]:
+            frame = self._session.createDataFrame(numbered(window)).repartition(len(window), "number")
+            made = frame.mapInArrow(mapped(plan), SPARK_SCHEMA).toArrow().sort_by("number")
+            for batch in made.column("batch").to_pylist():
+                assert isinstance(batch, bytes)
+                yield _read(batch)
+
+    def close(self) -> None:
+        """The session is its owner's."""
+
+
+SPARK_ENCRYPTS = "spark.io.encryption.enabled"
+SPARK_SCHEMA = "number long, batch binary"
+
+
+def numbered(window: Sequence[bytes]) -> pa.Table:
+    """Written batches with their places, as `mapped` takes them."""
+    return pa.table({"number": pa.array(range(len(window)), pa.int64()), "batch": pa.array(window, pa.binary())})
+
+
+def mapped(plan: Plan) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """What Spark calls once for each partition, with the partition in pieces."""
+
+    def run(pieces: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for piece in pieces:
+            given = (bytes(batch or b"") for batch in piece.column("batch").to_pylist())
+            made = [_written(plan(_read(batch))) for batch in given]
+            arrays = [piece.column("number"), pa.array(made, pa.binary())]
+            yield pa.RecordBatch.from_arrays(arrays, names=["number", "batch"])
+
+    return run
+
+
 def _curated(plan: Plan, sealed: bytes, key: bytes) -> bytes:
     """What a worker does with one batch."""
     batch = _read(AESGCM(key).decrypt(_NONCE, sealed, None))
@@ -165,5 +218,5 @@ def _imported(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ImportError as error:
         raise UsageError(
-            f"the engine `{name}` is not installed", "install the group `cluster`, or use `local`"
+            f"the engine `{name.partition('.')[0]}` is not installed", "install the group `cluster`, or use `local`"
         ) from error

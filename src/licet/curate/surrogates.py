@@ -8,132 +8,26 @@ Invariants:
 - Surrogates lie where nobody is: RFC 2606 domains, RFC 5737 and RFC 3849 addresses, the RFC 7042 range of MAC
   addresses, telephone numbers kept for fiction (555-0100 to 555-0199, Ofcom's 07700 900xxx) or not assigned (+999,
   000...), cards of the unassigned issuer 9999, the IBAN country XX, national numbers whose check digits are wrong,
-  secrets that say EXAMPLE.
+  secrets that say EXAMPLE; names, streets and places that were made up (naming.py).
 - ``reserved`` recognises every surrogate, so de-identifying twice changes nothing more.
 - A surrogate holds no quote, backslash or line break that its value did not hold: what was valid code stays valid.
 """
 
 from __future__ import annotations
 
-import hmac
 import ipaddress
 from collections.abc import Callable
 from typing import assert_never
 
 import re2  # type: ignore[import-untyped]  # google-re2 ships neither stubs nor py.typed
 
+from licet.curate import naming
+from licet.curate.draw import Draw
 from licet.curate.rules import Kind
 from licet.curate.validators import compact, digits_of, iban_remainder, luhn_digit, without_extension
 
 DRAWS_MAX = 64
 MARK = "EXAMPLE"  # upper case inside a secret says that it opens nothing; AWS writes its own examples so
-
-_GIVEN = [
-    "Alex",
-    "Ariel",
-    "Avery",
-    "Bailey",
-    "Blake",
-    "Cameron",
-    "Casey",
-    "Charlie",
-    "Dana",
-    "Devon",
-    "Drew",
-    "Eden",
-    "Ellis",
-    "Emery",
-    "Finley",
-    "Frankie",
-    "Harper",
-    "Hayden",
-    "Jamie",
-    "Jesse",
-    "Jordan",
-    "Jules",
-    "Kai",
-    "Kendall",
-    "Lane",
-    "Logan",
-    "Morgan",
-    "Noel",
-    "Parker",
-    "Quinn",
-    "Reese",
-    "Riley",
-    "Robin",
-    "Rowan",
-    "Sage",
-    "Sasha",
-    "Skyler",
-    "Taylor",
-    "Toni",
-    "Wren",
-]
-_FAMILY = [
-    "Alderwick",
-    "Ambermoor",
-    "Ashcombery",
-    "Birchholt",
-    "Brackenwell",
-    "Brindlemere",
-    "Calderwyn",
-    "Coldbrooke",
-    "Copperfen",
-    "Cravenholt",
-    "Dunmarrow",
-    "Eastwether",
-    "Elmsworthy",
-    "Fairhollow",
-    "Fenwickle",
-    "Foxmere",
-    "Glenarrow",
-    "Greymarsh",
-    "Harrowick",
-    "Hazelbourne",
-    "Heathermoor",
-    "Hollinbrook",
-    "Ivywell",
-    "Juniperhall",
-    "Kestrelby",
-    "Larkenfield",
-    "Lindenmoor",
-    "Maplewick",
-    "Merrowden",
-    "Millhaven",
-    "Northwether",
-    "Oakenshire",
-    "Pinebarrow",
-    "Quillmarsh",
-    "Ravenholm",
-    "Rushcombe",
-    "Sedgewell",
-    "Silverfen",
-    "Thornmoor",
-    "Willowmark",
-]
-
-
-class Draw:
-    """A stream of choices that key, kind and value fix; ``number`` counts the draws for one value."""
-
-    def __init__(self, key: bytes, kind: Kind, value: str, number: int) -> None:
-        seed = b"\0".join((kind.encode(), value.encode("utf-8", "surrogatepass"), str(number).encode()))
-        self._seed, self._block, self._rest = hmac.digest(key, seed, "sha256"), 0, 0
-        self._room = 1
-
-    def below(self, bound: int) -> int:
-        """A number in [0, bound); bound is at most 2**32. The bias of the division is below 2**-32."""
-        if self._room < bound << 32:
-            self._rest = int.from_bytes(hmac.digest(self._seed, self._block.to_bytes(8, "big"), "sha256"), "big")
-            self._room, self._block = 1 << 256, self._block + 1
-        self._rest, choice = divmod(self._rest, bound)
-        self._room //= bound
-        return choice
-
-    def of(self, alphabet: str, length: int) -> str:
-        return "".join(alphabet[self.below(len(alphabet))] for _ in range(length))
-
 
 _LOWER = "abcdefghijklmnopqrstuvwxyz"
 _DIGITS = "0123456789"
@@ -141,7 +35,9 @@ _HEX = "0123456789abcdef"
 
 
 def surrogate(key: bytes, kind: Kind, value: str, *, prefix: str = "", number: int = 0) -> str:
-    """Another value of ``kind`` in the shape of ``value``. ``prefix`` is kept: it names a token's issuer."""
+    """Another value of ``kind`` in the shape of ``value``. ``prefix`` of a secret is kept: it names a token's issuer;
+    that of a person says whether a word is a ``given`` name or one of a ``family``.
+    """
     draw = Draw(key, kind, normalised(kind, value), number)
     match kind:
         case Kind.EMAIL:
@@ -159,7 +55,13 @@ def surrogate(key: bytes, kind: Kind, value: str, *, prefix: str = "", number: i
         case Kind.MAC:
             return _filled(value, "00005e0053" + draw.of(_HEX, 2))
         case Kind.PERSON:
-            return _GIVEN[draw.below(len(_GIVEN))] + " " + _FAMILY[draw.below(len(_FAMILY))]
+            return naming.person(draw, value, prefix, number)
+        case Kind.ADDRESS:
+            return naming.address(draw, value)
+        case Kind.PLACE:
+            return naming.place(draw, value, number)
+        case Kind.ORGANISATION:
+            return naming.organisation(draw, value, number)
         case Kind.USERNAME:
             return "user" + draw.of(_HEX, 6)
         case Kind.HOST:
@@ -186,7 +88,9 @@ def normalised(kind: Kind, value: str) -> str:
             return value.translate(_PLAIN_ALPHABET).lower()
         case Kind.IP | Kind.USERNAME | Kind.HOST:
             return value.lower()
-        case Kind.PERSON | Kind.CREDENTIAL | Kind.SECRET | Kind.KEY_BLOCK:
+        case Kind.PERSON | Kind.ADDRESS | Kind.PLACE | Kind.ORGANISATION:
+            return " ".join(value.casefold().split())
+        case Kind.CREDENTIAL | Kind.SECRET | Kind.KEY_BLOCK:
             return value
         case _:
             assert_never(kind)
@@ -201,7 +105,7 @@ def _with_at(value: str) -> str:
 
 def _email(draw: Draw, value: str) -> str:
     at = next((form for form in ("\\u0040", "%40") if form in value), "@")
-    given, family = _GIVEN[draw.below(len(_GIVEN))], _FAMILY[draw.below(len(_FAMILY))]
+    given, family = draw.one_of(naming.GIVEN_USUAL), draw.one_of(naming.FAMILY)
     domain = ("example.com", "example.net", "example.org")[draw.below(3)]
     return f"{given.lower()}.{family.lower()}{10 + draw.below(90)}{at}{domain}"
 
@@ -332,11 +236,6 @@ def _reserved_ip(value: str) -> bool:
     return any(address in net for net in _DOCUMENTATION)
 
 
-def _reserved_person(value: str) -> bool:
-    given, _, family = value.partition(" ")
-    return given in _GIVEN and family in _FAMILY
-
-
 def _reserved_phone(value: str) -> bool:
     digits = digits_of(without_extension(value))
     return _FICTIONAL_PHONE.fullmatch(digits) is not None or (value.startswith("+") and digits.startswith("999"))
@@ -361,7 +260,10 @@ _RESERVED: dict[Kind, Callable[[str], bool]] = {
     ),
     Kind.IP: _reserved_ip,
     Kind.MAC: lambda value: compact(value).startswith("00005E0053"),
-    Kind.PERSON: _reserved_person,
+    Kind.PERSON: naming.person_made,
+    Kind.ADDRESS: naming.address_made,
+    Kind.PLACE: naming.place_made,
+    Kind.ORGANISATION: naming.organisation_made,
     Kind.USERNAME: _matches(r"^user[0-9a-f]{6}$"),
     Kind.HOST: _matches(r"^(?:user[0-9a-f]{6}@)?host[0-9a-f]{6}(?:\.|$)"),
     Kind.CREDENTIAL: lambda value: MARK in value,

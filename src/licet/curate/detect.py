@@ -1,0 +1,150 @@
+"""What finds personal things in texts, behind one protocol, and how several are one.
+
+Promises: a detector gives the same spans for the same texts; ``name`` and ``sha256`` stand for all else that its
+answers depend on. Those of names look at each text by itself. ``Union`` covers every character that any of its
+detectors covers: spans that overlap are one, of the kind of the longest, then of the higher score, then of the earlier
+detector. To let the longest win and the others go would leave in the text what only a loser had covered. ``Cached``
+asks for a text once and keeps hashes and places, never the text; it travels to another process empty.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from functools import cache
+from hashlib import blake2b
+from typing import Any, Protocol
+
+import msgspec
+
+from licet.curate.rules import Kind
+
+CACHED_TEXTS_MAX = 500_000  # of some 100 bytes each, and a span more 150
+
+
+class Doubt(StrEnum):
+    """What becomes of a conversation in which a detector is in doubt."""
+
+    drop = "drop"  # it is left out
+    mask = "mask"  # the doubtful is replaced like the certain
+
+
+class Span(msgspec.Struct, frozen=True, order=True):
+    """Characters ``[start, end)`` of one text that ``rule`` holds to be of ``kind``."""
+
+    start: int
+    end: int
+    kind: Kind
+    score: float
+    rule: str
+
+
+class Detector(Protocol):
+    """Finds spans. It pickles; what it loads, it loads where it is first used."""
+
+    @property
+    def name(self) -> str:
+        """A word, in lower case."""
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the model and of how it is used, in hexadecimal; of several, theirs with `+` between."""
+
+    def detect(self, texts: Sequence[str], kinds: Sequence[Kind]) -> list[list[Span]]:
+        """One list for each text, in order: spans of ``kinds`` in characters, which do not overlap.
+
+        Kinds are told before what is found is weighed: what may be a place and may be a person is a person where places
+        are not asked for.
+        """
+
+
+class Union(msgspec.Struct, frozen=True):
+    """What any of several detectors finds."""
+
+    detectors: tuple[Detector, ...]
+
+    @property
+    def name(self) -> str:
+        return "+".join(detector.name for detector in self.detectors)
+
+    @property
+    def sha256(self) -> str:
+        return "+".join(detector.sha256 for detector in self.detectors)
+
+    def detect(self, texts: Sequence[str], kinds: Sequence[Kind]) -> list[list[Span]]:
+        found = [detector.detect(texts, kinds) for detector in self.detectors]
+        return [merged(span for own in each for span in own) for each in zip(*found, strict=True)]
+
+
+def sound(text: str) -> str:
+    """``text`` with a question mark for each lone surrogate, which models do not take: as many characters as before."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """The spans in their order, those that overlap made one. Of equals the one given first tells kind and rule."""
+    out: list[Span] = []
+    best: list[Span] = []  # of each in `out`, the one that gave it its kind
+    for span in sorted(spans, key=lambda s: s.start):
+        if not out or span.start >= out[-1].end:
+            out.append(span)
+            best.append(span)
+            continue
+        if (span.end - span.start, span.score) > (best[-1].end - best[-1].start, best[-1].score):
+            best[-1] = span
+        wider, told = out[-1], best[-1]
+        score = max(wider.score, span.score)
+        out[-1] = Span(wider.start, max(wider.end, span.end), told.kind, score, told.rule)
+    return out
+
+
+def uncovered(span: Span, covers: Sequence[Span]) -> list[Span]:
+    """What of ``span`` lies outside of ``covers``, which are in order and do not overlap."""
+    out, start = [], span.start
+    for cover in covers:
+        if cover.end <= start or cover.start >= span.end:
+            continue
+        if cover.start > start:
+            out.append(msgspec.structs.replace(span, start=start, end=cover.start))
+        start = cover.end
+    if start < span.end:
+        out.append(msgspec.structs.replace(span, start=start))
+    return out
+
+
+class Cached:
+    """A detector of single texts that is asked for each text once in a process."""
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+        self._key, self._known = _kept(detector.sha256)
+
+    @property
+    def name(self) -> str:
+        return self._detector.name
+
+    @property
+    def sha256(self) -> str:
+        return self._detector.sha256
+
+    def detect(self, texts: Sequence[str], kinds: Sequence[Kind]) -> list[list[Span]]:
+        asked = "\n".join((*sorted(kinds), ""))
+        keyed = ((asked + text).encode("utf-8", "surrogatepass") for text in texts)
+        hashes = [blake2b(one, key=self._key, digest_size=16).digest() for one in keyed]
+        missing = {h: text for h, text in zip(hashes, texts, strict=True) if h not in self._known}
+        found = dict(zip(missing, map(tuple, self._detector.detect(list(missing.values()), kinds)), strict=True))
+        answers = [list(found[h] if h in found else self._known[h]) for h in hashes]
+        if len(self._known) + len(found) > CACHED_TEXTS_MAX:
+            self._known.clear()
+        self._known.update(found)
+        return answers
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Cached, (self._detector,)
+
+
+@cache
+def _kept(_sha256: str) -> tuple[bytes, dict[bytes, tuple[Span, ...]]]:
+    """A key of this process and what is known under it: a plan that travels twice to a worker finds it again."""
+    return secrets.token_bytes(32), {}

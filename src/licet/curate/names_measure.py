@@ -1,0 +1,99 @@
+"""How much of what somebody labelled is found: recall by kind and slice, and how many spans are right.
+
+Promise: a labelled value is found where spans that would be replaced cover four fifths of its characters, whatever
+kind they say: what counts is that it goes. Recall is of the kinds that are replaced; of the others nothing is claimed.
+A span is right where half of it lies in labelled values of any kind: that is `precision`.
+
+Figures belong to one way of finding, named by `key`: the rules, the detectors' hashes, kinds and thresholds. Those of
+what ships with the package are in measured.json; those of a trained tagger lie in its folder. Where there are none for
+exactly what a release was made with, its card says so rather than borrow others.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+
+import msgspec
+
+from licet.curate import deidentify, rules
+from licet.curate.detect import uncovered
+from licet.curate.kernels import Named
+from licet.curate.names_data import Labelled
+from licet.errors import InputError
+from licet.release.manifest import Measured
+
+FILE = "measured.json"
+PRECISION = "precision"
+COVERED = 0.8
+MEASURED_BYTES_MAX = 1 << 20
+
+Figures = Mapping[str, tuple[Measured, ...]]
+_decode = msgspec.json.Decoder(dict[str, tuple[Measured, ...]]).decode
+
+
+def key(names: Named | None) -> str:
+    """What names one way of finding, in hexadecimal."""
+    declared = names.declared if names is not None else {}
+    return sha256(msgspec.json.encode([rules.ours().sha256, declared], order="sorted")).hexdigest()
+
+
+def measured(names: Named | None, slices: Mapping[str, Sequence[Labelled]]) -> tuple[Measured, ...]:
+    """The figures of the rules and ``names`` on labelled texts, by slice."""
+    out: list[Measured] = []
+    for slice_, texts in slices.items():
+        found, labelled, right, spans = _counted(names, texts)
+        out += [
+            Measured(slice=slice_, kind=kind, found=found[kind], labelled=n) for kind, n in sorted(labelled.items())
+        ]
+        out.append(Measured(slice=slice_, kind=PRECISION, found=right, labelled=spans))
+    return tuple(out)
+
+
+def _counted(names: Named | None, texts: Sequence[Labelled]) -> tuple[Counter[str], Counter[str], int, int]:
+    kinds = {kind.value for kind in names.kinds} if names is not None else set()
+    named = names.found([one.text for one in texts]) if names is not None else [[] for _ in texts]
+    found: Counter[str] = Counter()
+    labelled: Counter[str] = Counter()
+    right = total = 0
+    for one, own in zip(texts, named, strict=True):
+        ruled = deidentify.detect([one.text])[0]
+        spans = sorted([*ruled, *(piece for span in own for piece in uncovered(span, ruled))])
+        values = [(start, end) for start, end, _ in one.spans]
+        for start, end, kind in one.spans:
+            if kind.value in kinds or kind not in rules.NAMED:
+                labelled[kind.value] += 1
+                found[kind.value] += _overlap(start, end, [(s.start, s.end) for s in spans]) >= COVERED * (end - start)
+        total += len(spans)
+        right += sum(2 * _overlap(s.start, s.end, values) >= s.end - s.start for s in spans)
+    return found, labelled, right, total
+
+
+def _overlap(start: int, end: int, others: Sequence[tuple[int, int]]) -> int:
+    return sum(max(0, min(end, e) - max(start, s)) for s, e in others)
+
+
+def known(names: Named | None, folder: Path | None = None) -> tuple[Measured, ...] | msgspec.UnsetType:
+    """The figures of this way of finding, of the package or of a tagger's ``folder``; UNSET where nobody measured it."""
+    own = read(folder / FILE) if folder is not None and (folder / FILE).is_file() else {}
+    ours = _decode(files("licet.curate").joinpath(FILE).read_bytes())
+    return own.get(key(names)) or ours.get(key(names)) or msgspec.UNSET
+
+
+def read(path: Path) -> Figures:
+    """The figures in a file; InputError where it holds something else."""
+    try:
+        if path.stat().st_size > MEASURED_BYTES_MAX:
+            raise InputError(f"more than `{MEASURED_BYTES_MAX}` bytes", file=str(path))
+        return _decode(path.read_bytes())
+    except msgspec.MsgspecError as error:
+        raise InputError(f"not figures of a measurement: {error!s}", file=str(path)) from None
+
+
+def write(path: Path, figures: Figures) -> None:
+    """Writes figures, those of other ways of finding in the file kept."""
+    kept = dict(read(path)) if path.is_file() else {}
+    path.write_bytes(msgspec.json.format(msgspec.json.encode({**kept, **figures}, order="sorted"), indent=1) + b"\n")
