@@ -135,7 +135,7 @@ def test_what_identifies_is_replaced_and_consistently_within_a_conversation(hous
     house.talk("ana", "a2", f"again {address}", "yes")
     built = build(house)
     words = house.words("r")
-    assert not any("tilda" in text or "marr" in text for text in words)
+    assert not any("tilda" in text or "marr-mail" in text for text in words)  # a surrogate may be a Dunmarrow
     first, second, other, _ = (re.findall(r"\S+@\S+", text) for text in words)
     assert first == second != []
     assert other != first

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from licet import service
 from licet.config import Config, Curate
+from licet.curate.detect import Doubt, Union
+from licet.curate.kernels import Named
 from licet.curate.pipeline import Pipeline
-from licet.curate.plan import plan
+from licet.curate.plan import Plan, plan
+from licet.curate.rules import Kind
 from licet.curate.runners import Local
 from licet.curate.splits import PARTS, Shares
 from licet.errors import UsageError
 from licet.policy.state import Role
 from licet.release.build import Builder, Built, Order
+from licet.service import curating
 from licet.store.connect import Pool
 from licet.vault.content import Content, ToolCall
 
+from ..curate.documents import Words
 from ..installed import House
 from .test_build import IMPROVE, check_whole
 
@@ -100,6 +107,26 @@ def test_what_ends_while_duplicates_are_told_takes_its_rows_out_and_breaks_nothi
     assert again.manifest.rows == 1
 
 
+def test_what_ends_while_an_engine_has_it_in_clear_is_not_in_the_release(house: House) -> None:
+    """The permission runs out in the middle: decided and unsealed, on its way through the plan, not yet a row."""
+    house.open("ana", allow=True)
+    house.talk("ana", "a1", "which tree is the oldest here", "the lime by the gate")
+    house.open("bo", allow=True)
+    house.talk("bo", "b1", "how deep is the well", "nine metres, or ten")
+
+    class Slow(Local):
+        def run(self, plan: Plan, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            for batch in super().run(plan, batches):
+                house.choose("ana", False)
+                yield batch
+
+    pipeline = Pipeline(plan(service.RuleCleaner(), bytes(32)), Slow(), house.here.config.data)
+    built = build(house, pipeline=pipeline)
+    check_whole(house, built)
+    assert owners(house, "r") == ["bo"]
+    assert built.manifest.counts.dropped == {"withdrawn": 2}
+
+
 def test_a_row_carries_its_labels_and_the_split_of_its_account(house: House) -> None:
     house.open("ana", allow=True)
     house.talk(
@@ -120,6 +147,68 @@ def test_what_is_of_low_quality_is_left_out_with_its_reason(house: House) -> Non
     built = build(house)
     check_whole(house, built)
     assert built.manifest.counts.dropped == {"low_quality": 2}
+
+
+def named(house: House, **how: object) -> Pipeline:
+    """Curation in which somebody looks for the names of these people."""
+    words = Words(("Maria Rossi", Kind.PERSON, 0.9), ("Hope", Kind.PERSON, 0.3))
+    names = Named(detector=Union((words,)), **how)
+    made = plan(service.RuleCleaner(), bytes(32), names=names)
+    return Pipeline(made, Local(), house.here.config.data, found_by=curating.pinned(names, house.here.config.data))
+
+
+def test_names_are_replaced_doubt_keeps_out_and_the_manifest_and_the_card_say_who_looked(house: House) -> None:
+    house.open("ana", allow=True)
+    house.talk("ana", "a1", "I am Maria Rossi, write to maria@rossi-mail.net", "hello Maria Rossi")
+    house.passes(1)
+    house.talk("ana", "a2", "my sister is Hope", "I see")
+    built = build(house, pipeline=named(house))
+    check_whole(house, built)
+    assert built.manifest.counts.dropped == {"doubtful": 2}
+    asked, answered = house.words("r")
+    first, family = answered.removeprefix("hello ").split()
+    assert asked.startswith(f"I am {first} {family}, write to ") and "aria" not in asked and "ossi" not in asked
+    made = built.manifest.deidentification
+    assert made.counts == {"email": 1, "person": 2}
+    assert [(pin.name, len(pin.sha256)) for pin in made.names.detectors] == [("words", 64)]
+    assert (made.names.kinds, made.names.doubt) == (("person", "address"), "drop")
+    card = (built.folder / "README.md").read_text("utf-8")
+    assert "looked for by `words`" in card and "a conversation with a doubtful one was left out" in card
+    assert "has not been measured" in card and "| left out: `doubtful` | 2 |" in card
+    again = build(house, "again", pipeline=named(house, doubt=Doubt.mask))
+    assert again.manifest.rows == 2 and "Hope" not in " ".join(house.words("again"))
+
+
+def test_a_release_without_a_detector_says_that_nobody_looked_for_names(house: House) -> None:
+    house.open("ana", allow=True)
+    house.talk("ana", "a1", "I am Maria Rossi", "hello")
+    config = Config(data=house.here.config.data, curate=Curate(names=("off",)))
+    here = service.Installation(config=config, pool=house.here.pool, keyring=house.here.keyring, clock=house.here.clock)
+    built = service.build_release(here, name="r", purpose=IMPROVE)
+    assert house.words("r")[0] == "I am Maria Rossi"
+    assert not built.manifest.deidentification.names
+    assert "were not looked for, and are all in" in (built.folder / "README.md").read_text("utf-8")
+
+
+class Shouting:
+    """Scores how much of a text is in capitals."""
+
+    name = "shouting"
+    sha256 = "0" * 64
+
+    def scores(self, texts: Sequence[str]) -> Sequence[float]:
+        return [sum(map(str.isupper, text)) / max(len(text), 1) for text in texts]
+
+
+def test_scores_of_a_scorer_that_is_handed_in_come_out_with_the_rows(house: House) -> None:
+    house.open("ana", allow=True)
+    house.talk("ana", "a1", "hello", "WHAT")
+    house.talk("ana", "a2", "hello you", "yes")
+    built = service.build_release(house.here, name="r", purpose=IMPROVE, scorers=[Shouting()])
+    rows = list(service.open_release(house.here, "r"))
+    assert sorted(row["labels"].scores["shouting"] for row in rows) == [0.0, 1.0]
+    plain = service.build_release(house.here, name="plain", purpose=IMPROVE)
+    assert built.manifest.curation.plan != plain.manifest.curation.plan, "the plan says who scored"
 
 
 def test_tool_calls_and_names_come_back_where_they_were(house: House) -> None:
@@ -149,12 +238,12 @@ def test_the_command_curates_as_configured(house: House) -> None:
     assert service.build_release(house.here, name="r", purpose=IMPROVE).manifest.counts.dropped == {"duplicate": 2}
     here = house.here
     elsewhere = service.Installation(
-        config=Config(data=here.config.data, curate=Curate(runner="spark")),
+        config=Config(data=here.config.data, curate=Curate(runner="flink")),
         pool=here.pool,
         keyring=here.keyring,
         clock=here.clock,
     )
-    with pytest.raises(UsageError, match="`LICET_CURATE__RUNNER` is `spark`"):
+    with pytest.raises(UsageError, match="`LICET_CURATE__RUNNER` is `flink`"):
         service.build_release(elsewhere, name="s", purpose=IMPROVE)
     assert Config.of({"LICET_CURATE__RUNNER": "ray", "LICET_CURATE__RAY_ADDRESS": "head:6379"}).curate == Curate(
         runner="ray", ray_address="head:6379"

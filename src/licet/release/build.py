@@ -31,6 +31,7 @@ from uuid import UUID
 import msgspec
 
 from licet.errors import BrokenError, BusyError, DeniedError, LicetError, RefusedError
+from licet.ledger.storage import make_folder
 from licet.policy.decide import Because
 from licet.policy.file import Policies, Policy
 from licet.policy.state import Role, Turn
@@ -148,7 +149,8 @@ class Builder:
         self._discard_unfinished(order, at)
         self._bring_up(at)
         release = self._pin(order, at)
-        order.folder.mkdir(parents=True)
+        make_folder(order.folder.parent)
+        order.folder.mkdir()
         sync_folder(order.folder.parent)
         with Proofs(order.folder, release.release_id, release.purpose, self._keyring.random) as proofs:
             return self._write(release, order, proofs)
@@ -517,7 +519,11 @@ class Builder:
             parts=tuple(self._parts[number] for number in sorted(self._parts)),
             root=root.hex(),
             deidentification=Deidentification(
-                rules=self._cleaner.rules, sha256=self._cleaner.sha256, counts=dict(sorted(self._replaced.items()))
+                rules=self._cleaner.rules,
+                sha256=self._cleaner.sha256,
+                counts=dict(sorted(self._replaced.items())),
+                names=self._curation.found_by.names,
+                measured=self._curation.found_by.measured,
             ),
             licet=order.software,
             curation=self._pinned(),
@@ -550,7 +556,7 @@ def _is_unfinished(folder: Path, known: Release) -> bool:
     if not all(PART_FILE.fullmatch(name) or name in known_names for name in names):
         return False
     try:
-        return manifest.FILE not in names or manifest.read(folder)[0].release_id == known.release_id.bytes
+        return not (folder / manifest.FILE).exists() or manifest.read(folder)[0].release_id == known.release_id.bytes
     except LicetError:
         return False
 

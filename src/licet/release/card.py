@@ -1,6 +1,7 @@
 """The dataset card: README.md of a release, for a person and for tools that read Hugging Face's front matter.
 
-A card is a function of the manifest alone and quotes its hash, so that ``verify`` can hold the one against the other.
+A card is a function of the manifest, and of the review beside it once there is one, and quotes their hashes, so that
+``verify`` can hold the one against the other.
 It says what is in, what was left out and why, that rows are sealed, and that nothing here is anonymous.
 Form: https://huggingface.co/docs/hub/datasets-cards; counts by reason as the manifest has them.
 """
@@ -12,11 +13,13 @@ from hashlib import sha256
 from pathlib import Path
 from uuid import UUID
 
+import msgspec
 import yaml
 
 from licet.release import manifest as manifests
-from licet.release.manifest import Manifest
+from licet.release.manifest import Deidentification, Manifest
 from licet.release.part import replacing
+from licet.release.review import Stated, sentence
 from licet.vault.ids import Prefix, shown
 
 FILE = "README.md"
@@ -59,14 +62,16 @@ it cannot be renewed. Row keys live in memory only; whoever stores them, or the 
 
 ## Pseudonymised, never anonymous
 
-Identifiers and secrets that rules can find were replaced (rules {rules}). No such rules find everything, names in
-running text least of all, and people can be recognised by what they tell. Treat every row as personal data: do not
+Identifiers and secrets that rules can find were replaced (rules {rules}). {names}
+Nothing finds everything, and people can be recognised by what they tell. Treat every row as personal data: do not
 publish it, and do not try to find out who wrote it.
 
 | replaced | count |
 |---|---:|
 {replaced}
 
+{measured}
+{reviewed}
 ## When somebody changes their mind
 
 Whoever withdraws, keeps a conversation out or deletes it need not know that this release exists. From that moment no
@@ -88,8 +93,22 @@ came out: what a training run has already consumed stays consumed.
 """
 
 
-def text(manifest: Manifest) -> str:
-    """The card of ``manifest``, whole."""
+_REVIEWED = """
+## What people found in a sample
+
+{bound}
+
+| rows | by chance | by risk |
+|---|---:|---:|
+{rows}
+
+What risk chose is where a scan finds most that often identifies; it says nothing of the share. The statement is
+`review.json`, signed with the key of the log (SHA-256 `{sha256}`).
+"""
+
+
+def text(manifest: Manifest, stated: Stated | None = None) -> str:
+    """The card of ``manifest``, whole; with what a review stated."""
     counts = manifest.counts
     included = {"came into question": counts.candidates, "**are in**": counts.included}
     body = _TEXT.format(
@@ -104,19 +123,70 @@ def text(manifest: Manifest) -> str:
         counts=_table(included | {f"left out: `{k}`": n for k, n in _by_count(counts.dropped)}),
         release=shown(Prefix.release, UUID(hex=manifest.release)),
         rules=_escaped(manifest.deidentification.rules),
+        names=_names(manifest.deidentification),
+        measured=_measured(manifest.deidentification),
         replaced=_table({f"`{k}`": n for k, n in _by_count(manifest.deidentification.counts)} or {"nothing": 0}),
         manifest_sha256=sha256(manifests.encode(manifest)).hexdigest(),
         root=manifest.root,
         policy_sha256=manifest.policy.sha256,
         rules_sha256=manifest.deidentification.sha256,
+        reviewed=_reviewed(stated) if stated else "",
     )
     return f"---\n{_front_matter(manifest)}---\n\n{body}"
 
 
-def write(folder: Path, manifest: Manifest) -> None:
+_DOUBTS = {
+    "drop": "a conversation with a doubtful one was left out",
+    "mask": "doubtful ones were replaced too",
+}
+
+
+def _names(made: Deidentification) -> str:
+    """What looked for names, in a sentence or two."""
+    if made.names is msgspec.UNSET:
+        return "Names, streets and places in running text were not looked for, and are all in."
+    found_by = " and ".join(f"`{pin.name}` (SHA-256 `{pin.sha256}`)" for pin in made.names.detectors)
+    doubt = _DOUBTS.get(made.names.doubt, made.names.doubt)
+    return f"Names of the kinds {', '.join(made.names.kinds)} were looked for by {found_by}; {doubt}."
+
+
+def _measured(made: Deidentification) -> str:
+    """What de-identification finds in labelled texts, as a table, or that nobody measured it."""
+    if made.measured is msgspec.UNSET:
+        return "How much of what identifies is found this way has not been measured: assume that much is missed."
+    lines = [
+        f"| {_escaped(m.slice)} | `{m.kind}` | {_share(m.found, m.labelled)} | {m.labelled:,} |" for m in made.measured
+    ]
+    return "\n".join(
+        [
+            "Of what people had labelled in texts that no training saw, this share was found; `precision` is the share",
+            "of spans found that were right. In other texts it is another share.",
+            "",
+            "| texts | kind | share | of |",
+            "|---|---|---:|---:|",
+            *lines,
+        ]
+    )
+
+
+def _share(found: int, of: int) -> str:
+    return f"{found / of:.3f}" if of else "-"
+
+
+def write(folder: Path, manifest: Manifest, stated: Stated | None = None) -> None:
     """Write the card into ``folder``, durably and whole."""
     with replacing(folder / FILE) as file:
-        file.write(text(manifest).encode())
+        file.write(text(manifest, stated).encode())
+
+
+def _reviewed(stated: Stated) -> str:
+    said = stated.statement
+    rows = {"drawn": (said.chance.drawn, said.risk.drawn), "read": (said.chance.read, said.risk.read)}
+    rows["out of reach by then"] = (said.chance.out_of_reach, said.risk.out_of_reach)
+    for kind in sorted({*said.chance.findings, *said.risk.findings}):
+        rows[f"with a `{kind}`"] = (said.chance.findings.get(kind, 0), said.risk.findings.get(kind, 0))
+    lines = "\n".join(f"| {what} | {one:,} | {other:,} |" for what, (one, other) in rows.items())
+    return _REVIEWED.format(bound=sentence(said.bound), rows=lines, sha256=stated.sha256)
 
 
 def _front_matter(manifest: Manifest) -> str:

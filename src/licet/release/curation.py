@@ -16,6 +16,7 @@ from typing import Protocol
 import msgspec
 
 from licet.policy.state import Kind
+from licet.release.manifest import Measured, NamesPin
 from licet.release.rows import Labels
 
 
@@ -34,6 +35,7 @@ class Left(StrEnum):
 
     duplicate = "duplicate"
     low_quality = "low_quality"
+    doubtful = "doubtful"
     benchmark = "benchmark"
 
 
@@ -81,12 +83,23 @@ class Cleaner(Protocol):
         """The texts, one each, with what identifies replaced under ``key``, and how many of each kind were."""
 
 
+class FoundBy(msgspec.Struct, frozen=True, kw_only=True):
+    """What a manifest says of detection beside the rules."""
+
+    names: NamesPin | msgspec.UnsetType = msgspec.UNSET
+    measured: tuple[Measured, ...] | msgspec.UnsetType = msgspec.UNSET
+
+
 class Curation(Protocol):
     """What becomes of documents between their unsealing and their sealing. One object serves one build."""
 
     @property
     def plan(self) -> str:
         """The hash of what is done, in hexadecimal; empty where rows get no labels."""
+
+    @property
+    def found_by(self) -> FoundBy:
+        """What looked for names, and what de-identification as a whole is known to find."""
 
     def curate(self, documents: Sequence[Document]) -> Sequence[Curated]:
         """Each document curated, in order. The same documents give the same answer, in any grouping."""
@@ -102,6 +115,7 @@ class Plain:
     """De-identifies and does nothing else."""
 
     plan = ""
+    found_by = FoundBy()
 
     def __init__(self, cleaner: Cleaner) -> None:
         self._cleaner = cleaner

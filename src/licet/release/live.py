@@ -20,7 +20,7 @@ from licet.errors import BrokenError, DeniedError
 from licet.policy.decide import Because
 from licet.policy.file import Policies
 from licet.policy.state import Role, Turn
-from licet.release import registry
+from licet.release import ratings, registry
 from licet.release.reader import Lease
 from licet.release.registry import Release, RowSources
 from licet.release.sealing import row_key
@@ -159,6 +159,7 @@ def leased(
 
 class DatabaseLeases:
     """Leases from the vault itself: each decides anew, holds for ``seconds``, and never past a row's own end.
+    What people rated comes with it, as far as it lives as long.
 
     A row in its last seconds is not leased: the lease would have run out before it is used, and with it that of others.
     """
@@ -182,5 +183,6 @@ class DatabaseLeases:
             if policies is None:
                 raise DeniedError("no policy has been applied, so nothing may be used")
             rows = leased(tx, self._keyring, known, ordinals, policies, now)
-        expires = now + timedelta(seconds=self._seconds)
-        return Lease(keys={row.ordinal: row.key for row in rows}, expires=min([expires, *(row.until for row in rows)]))
+            expires = min([now + timedelta(seconds=self._seconds), *(row.until for row in rows)])
+            rated = ratings.rated(tx, known, [row.ordinal for row in rows], policies, now, expires)
+        return Lease(keys={row.ordinal: row.key for row in rows}, expires=expires, ratings=rated)

@@ -118,14 +118,39 @@ def verified(folder: Path, part: Part) -> Iterator[BinaryIO]:
 
 def groups(file: BinaryIO) -> Iterator[Group]:
     """The row groups of an open part, in order; BrokenError where the file is no part."""
+    reader = Reader(file)
+    for number in range(reader.groups):
+        group = reader.group(number)
+        if group.ordinals:
+            yield group
+
+
+class Reader:
+    """Reads an open part in any order; BrokenError where the file is no part. For one thread of one process."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        with _as_part():
+            self._parquet = pq.ParquetFile(file)
+            if not self._parquet.schema_arrow.equals(SCHEMA):
+                raise BrokenError("the file has not the columns of a part")
+        self.groups = self._parquet.num_row_groups
+
+    def group(self, number: int) -> Group:
+        with _as_part():
+            table = self._parquet.read_row_group(number)
+            return _group(table) if table.num_rows else Group(row_ids=[], ordinals=[], until_us=[], sealed=[])
+
+    def ordinals(self, number: int) -> list[int]:
+        """The ordinals of a row group, of which nothing else is read."""
+        with _as_part():
+            table = self._parquet.read_row_group(number, columns=["ordinal"])
+            return _integers(_buffers(table["ordinal"])[1], "I", table.num_rows) if table.num_rows else []
+
+
+@contextmanager
+def _as_part() -> Iterator[None]:
     try:
-        parquet = pq.ParquetFile(file)
-        if not parquet.schema_arrow.equals(SCHEMA):
-            raise BrokenError("the file has not the columns of a part")
-        for number in range(parquet.num_row_groups):
-            table = parquet.read_row_group(number)
-            if table.num_rows:
-                yield _group(table)
+        yield
     except (pa.ArrowException, OSError) as error:
         raise BrokenError("the file does not read as Parquet") from error
 

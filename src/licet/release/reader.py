@@ -35,11 +35,22 @@ Clock = Callable[[], datetime]
 _MICROSECOND = timedelta(microseconds=1)
 
 
+class Rated(msgspec.Struct, frozen=True, kw_only=True):
+    """A person's rating, `up` or `down`: of the answer that is ``message`` in the row, None for the conversation."""
+
+    message: int | None
+    rating: str
+
+
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
-    """The right to unseal rows for a while: the keys by ordinal, until ``expires``, exclusive, aware."""
+    """The right to unseal rows for a while: the keys by ordinal, until ``expires``, exclusive, aware.
+
+    ``ratings`` are of rows by ordinal, and may be used as long: they lie in no release.
+    """
 
     keys: Mapping[int, bytes]
     expires: datetime
+    ratings: Mapping[int, Sequence[Rated]] = {}
 
     def __post_init__(self) -> None:
         if self.expires.tzinfo is None:
@@ -65,13 +76,14 @@ class Leases(Protocol):
 class LoadedRow(TypedDict):
     """``row_id`` in hexadecimal, random for this release; ``ordinal`` counts from 0, with gaps where rows left.
 
-    ``labels`` is there where the release was curated.
+    ``labels`` is there where the release was curated, ``ratings`` where the person's own may be used now.
     """
 
     messages: list[MessageShape]
     row_id: str
     ordinal: int
     labels: NotRequired[Labels]
+    ratings: NotRequired[Sequence[Rated]]
 
 
 class Loaded(Iterator[LoadedRow]):
@@ -89,7 +101,7 @@ class Loaded(Iterator[LoadedRow]):
             raise BrokenError(f"the manifest has hash `{found_sha256}`, not `{manifest_sha256}`")
         self._sha256, self._living = found_sha256, living
         self._chain = purge.read(folder, self.manifest, found_sha256)
-        self._runs = _runs_of(self.manifest, split) if split else None
+        self._runs = runs_of(self.manifest, split) if split else None
         self.yielded = 0
         self.withheld = 0
         self.complete = False
@@ -180,6 +192,8 @@ class Loaded(Iterator[LoadedRow]):
             row: LoadedRow = {"messages": payload.messages, "row_id": row_id.hex(), "ordinal": ordinal}
             if payload.labels is not msgspec.UNSET:
                 row["labels"] = payload.labels
+            if ratings := lease.ratings.get(ordinal):
+                row["ratings"] = ratings
             yield row
         self._now = now
 
@@ -208,7 +222,8 @@ def load(
     return Loaded(folder, leases, at, manifest_sha256, split, living)
 
 
-def _runs_of(promised: Manifest, split: str) -> Sequence[tuple[int, int]]:
+def runs_of(promised: Manifest, split: str) -> Sequence[tuple[int, int]]:
+    """The ordinals of a split, as runs in order; UsageError where the release has no such split."""
     splits = {} if promised.curation is msgspec.UNSET else promised.curation.splits
     if split not in splits:
         known = f"it has {', '.join(f'`{name}`' for name in splits)}" if splits else "it was not split"

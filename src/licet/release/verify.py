@@ -13,7 +13,7 @@ proofs and without the log here; it is asked once all else holds. Of the parts m
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from hashlib import file_digest, sha256
@@ -24,10 +24,12 @@ import msgspec
 
 from licet.errors import InputError, LicetError
 from licet.ledger import verifier
-from licet.release import card, croissant, manifest, merkle, purge
+from licet.release import card, croissant, manifest, merkle, purge, review
 from licet.release.manifest import Manifest, ProofFile
 from licet.release.part import EPOCH, Part, groups
-from licet.release.purge import Chain, Living
+from licet.release.purge import Chain, Living, State
+
+UNFINISHED = "as it was before its last purge, which `licet release purge` goes on with"
 
 
 class Promise(StrEnum):
@@ -38,6 +40,7 @@ class Promise(StrEnum):
     PURGES = "the addenda of purges follow one another from the manifest"
     FILES = "every file of the release is there, and no other"
     CARD = "the card is that of the manifest"
+    REVIEW = "the statement of a review is of the manifest, and its bound follows from its counts"
     CROISSANT = "the Croissant description is that of the manifest and its purges"
     HASH = "the file has the size and hash that the manifest names"
     PART = "the part reads as sealed rows in order of their ordinals"
@@ -75,7 +78,7 @@ def verify(
     chain, broken = _chain(folder, promised, found_sha256)
     contradictions += broken
     contradictions += _files(folder, promised, chain)
-    contradictions += _text(folder, card.FILE, Promise.CARD, card.text(promised))
+    contradictions += _card(folder, promised)
     contradictions += _text(folder, croissant.FILE, Promise.CROISSANT, croissant.text(promised, chain))
     for proof in promised.proof.files:
         contradictions += _proof(folder, proof)
@@ -117,7 +120,21 @@ def _files(folder: Path, promised: Manifest, chain: Chain) -> Iterator[Contradic
     for name in sorted(expected - present):
         yield _contradiction(name, Promise.FILES, "missing")
     for name in sorted(present - expected - {manifest.REVIEW_FILE}):
-        yield _contradiction(name, Promise.FILES, "not of the release")
+        is_part = any(part.file == name for part in promised.parts)
+        yield _contradiction(name, Promise.FILES, UNFINISHED if is_part else "not of the release")
+
+
+def _card(folder: Path, promised: Manifest) -> list[Contradiction]:
+    """What contradicts the card and the review. Until it is written anew, a card without the review is right as well."""
+    try:
+        stated = review.read(folder)
+    except (LicetError, OSError) as error:
+        found = error.message if isinstance(error, LicetError) else "cannot be read"
+        return [_contradiction(manifest.REVIEW_FILE, Promise.REVIEW, found)]
+    found_in = list(_text(folder, card.FILE, Promise.CARD, card.text(promised)))
+    if not found_in or stated is None:
+        return found_in
+    return list(_text(folder, card.FILE, Promise.CARD, card.text(promised, stated)))
 
 
 def _text(folder: Path, name: str, promise: Promise, text: str) -> Iterator[Contradiction]:
@@ -151,23 +168,28 @@ def _part(
     folder: Path, promised: Part, chain: Chain, missing: Mapping[int, bytes], tree: merkle.Tree
 ) -> Iterator[Contradiction]:
     """What contradicts a part; its rows, and in their places those that went, grow ``tree``."""
-    state = chain.now(promised)
+    states = chain.states[promised.file]
+    state = states[-1]
     gone = [(ordinal, missing[ordinal]) for ordinal in reversed(state.ordinals) if ordinal in missing]
     if state.part is not None:
-        yield from _rows(folder, state.part, gone, tree)
+        yield from _rows(folder, states, gone, tree)
     while gone:
         tree.append(gone.pop()[1])
 
 
 def _rows(
-    folder: Path, part: Part, gone: list[tuple[int, bytes]], tree: merkle.Tree
+    folder: Path, states: Sequence[State], gone: list[tuple[int, bytes]], tree: merkle.Tree
 ) -> Iterator[Contradiction]:  # fmt: skip
     """What contradicts a part as it is to lie there. ``gone``: what went, with its leaves, the last one first."""
+    part = states[-1].part
+    assert part is not None
     try:
         with (folder / part.file).open("rb") as file:
             digest, size = file_digest(file, sha256).hexdigest(), file.tell()
             if (size, digest) != (part.bytes, part.sha256):
-                yield _contradiction(part.file, Promise.HASH, f"`{size}` bytes with hash `{digest}`")
+                before = any(state.part and state.part.sha256 == digest for state in states)
+                found = UNFINISHED if before else f"`{size}` bytes with hash `{digest}`"
+                yield _contradiction(part.file, Promise.HASH, found)
                 return
             file.seek(0)
             rows, last = 0, part.first_ordinal - 1

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self, overload
 from uuid import UUID
 
 import msgspec
@@ -15,16 +15,24 @@ import msgspec
 from licet.config import Config
 from licet.curate import deidentify, rules
 from licet.errors import NotFoundError, RefusedError, UsageError
-from licet.release import manifest, registry
+from licet.release import diff as diffs
+from licet.release import manifest, purging, registry, review, sample
 from licet.release import verify as release_files
 from licet.release.build import Builder, Built, Order
-from licet.release.curation import Curation
 from licet.release.live import DatabaseLeases
-from licet.release.reader import Loaded, LoadedRow
+from licet.release.purge import Living
+from licet.release.reader import Leases, Loaded, LoadedRow
 from licet.release.reader import load as load_rows
 from licet.release.registry import Release
+from licet.release.verify import Contradiction, Promise
+from licet.service import curating
 from licet.service.installation import Clock, Installation, installation, policies, utc_now
 from licet.store.connect import transaction
+
+if TYPE_CHECKING:
+    from licet.curate.kernels import Scorer
+    from licet.train.gate import Gate
+    from licet.train.loading import Rows
 
 
 class RuleCleaner:
@@ -39,46 +47,35 @@ class RuleCleaner:
         return rules.ours().sha256
 
     def clean(self, texts: Sequence[str], key: bytes) -> tuple[Sequence[str], Mapping[str, int]]:
-        cleaned = deidentify.deidentify(texts, key)
-        return cleaned.texts, {kind.value: count for kind, count in cleaned.counts.items()}
+        return _counted(deidentify.deidentify(texts, key))
+
+    def clean_named(
+        self, texts: Sequence[str], key: bytes, names: Sequence[Sequence[deidentify.Span]]
+    ) -> tuple[Sequence[str], Mapping[str, int]]:
+        return _counted(deidentify.deidentify(texts, key, names=names))
+
+
+def _counted(cleaned: deidentify.Deidentified) -> tuple[Sequence[str], Mapping[str, int]]:
+    return cleaned.texts, {kind.value: count for kind, count in cleaned.counts.items()}
 
 
 def build_release(
     here: Installation, *, name: str, purpose: str, folder: Path | None = None,
-    progress: Callable[[int], None] = lambda _turns: None,
+    progress: Callable[[int], None] = lambda _turns: None, scorers: Sequence[Scorer] = (),
 ) -> Built:  # fmt: skip
-    """Builds and seals a release into ``folder``, by default beside the others of the installation."""
+    """Builds and seals a release into ``folder``, by default beside the others of the installation.
+
+    ``scorers`` (`curate.kernels.Scorer`) score what was said; a row has each score of its worst turn in its labels.
+    """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]{0,63}", name):
         raise UsageError(f"`{name}` is not a name for a release", "use lower-case letters, digits, `-`, `_` and `.`")
     order = Order(
         name=name, purpose=purpose, folder=folder or here.config.releases / name, software=installed_version("licet")
     )
-    with _curation(here) as curation:
-        builder = Builder(
-            here.pool, here.keyring, policies(here), RuleCleaner(), here.clock, progress, curation=curation
-        )
+    cleaner = RuleCleaner()
+    with curating.curation(here, cleaner, scorers) as curation:
+        builder = Builder(here.pool, here.keyring, policies(here), cleaner, here.clock, progress, curation=curation)
         return builder.run(order)
-
-
-@contextmanager
-def _curation(here: Installation) -> Iterator[Curation]:
-    """Curation of one build, as the installation is configured, under a key that nobody else ever has."""
-    # Here, not above: its numpy would make every command start a tenth of a second later.
-    from licet.curate import benchmarks
-    from licet.curate.pipeline import Pipeline
-    from licet.curate.plan import plan
-    from licet.curate.runners import Engine, runner
-
-    chosen = here.config.curate
-    if chosen.runner not in set(Engine):
-        raise UsageError(
-            f"`LICET_CURATE__RUNNER` is `{chosen.runner}`, which is no engine", f"engines are {', '.join(Engine)}"
-        )
-    known = benchmarks.read(chosen.benchmarks_file) if chosen.benchmarks_file else benchmarks.Benchmarks()
-    made = plan(RuleCleaner(), here.keyring.random(32), benchmarks=known)
-    here.config.data.mkdir(parents=True, exist_ok=True)
-    with closing(Pipeline(made, runner(Engine(chosen.runner), chosen.ray_address or ""), here.config.data)) as pipeline:
-        yield pipeline
 
 
 def releases(here: Installation) -> list[Release]:
@@ -139,7 +136,13 @@ def verify_release(here: Installation, name: str) -> list[release_files.Contradi
     sealed = known.manifest_sha256.hex() if known.manifest_sha256 else ""
     if known.state != "sealed":
         raise RefusedError(f"release `{known.name}` was never sealed", "build it again", because="not_sealed")
-    return release_files.verify(folder, manifest_sha256=sealed)
+    found = release_files.verify(folder, manifest_sha256=sealed, living=_living(here, known))
+    if not any(one.promise is Promise.REVIEW for one in found) and (stated := review.read(folder)) is not None:
+        with transaction(here.pool) as tx:
+            if not sample.is_stated(tx, known.release_id, stated.jws):
+                unknown = f"a statement that was not made here: SHA-256 `{stated.sha256}`"
+                found.append(Contradiction(file=manifest.REVIEW_FILE, promise=Promise.REVIEW, found=unknown))
+    return found
 
 
 class Loading(Iterator[LoadedRow]):
@@ -177,18 +180,44 @@ class Loading(Iterator[LoadedRow]):
         self.close()
 
 
+@overload
 def load(
     release: str | Path, *, split: str = "", data: Path | None = None, config: Config | None = None,
-    clock: Clock = utc_now,
-) -> Loading:  # fmt: skip
+    clock: Clock = utc_now, gate: None = None, leases: None = None,
+) -> Loading: ...  # fmt: skip
+
+
+@overload
+def load(
+    release: str | Path, *, split: str = "", data: Path | None = None, config: Config | None = None,
+    clock: Clock = utc_now, gate: Gate, leases: Leases | None = None,
+) -> Rows: ...  # fmt: skip
+
+
+def load(
+    release: str | Path, *, split: str = "", data: Path | None = None, config: Config | None = None,
+    clock: Clock = utc_now, gate: Gate | None = None, leases: Leases | None = None,
+) -> Loading | Rows:  # fmt: skip
     """The rows of ``release``, a name or a folder, that may be used now: ``{"messages": [...], ...}`` one by one.
 
     ``split``: only the rows of ``train``, ``validation`` or ``test``; people, not rows, are held out, for ever.
     ``data`` is the installation's folder, by default that of the environment. Each row is decided anew as it is
     read; one that was withdrawn, deleted or has expired does not come out, from any copy of the files.
+
+    With a ``gate`` (`licet.gate`) they come by position, for a training run: as many as were promised, a row that may not
+    be used replaced by another, into any worker of a data loader. ``release`` is then a folder, and ``leases`` gives the
+    row keys where the installation is on another machine (`licet.remote`).
     """
     import os  # the environment is read here, at an edge, and nowhere below
 
+    if gate is not None:
+        from licet.service import gating  # here, so that no other command waits for it
+
+        folder = Path(release)
+        given = leases or gating.Here(config or Config.of(os.environ, data), clock)
+        return gating.rows(folder, gate, given, at=clock, split=split)
+    if leases is not None:
+        raise UsageError("`leases` come with a `gate`", "`licet.gate` opens one")
     with ExitStack() as stack:
         here = stack.enter_context(installation(config or Config.of(os.environ, data), clock))
         rows = open_release(here, str(release), split)
@@ -200,4 +229,27 @@ def open_release(here: Installation, name: str, split: str = "") -> Loaded:
     folder, known = find_release(here, name)
     sealed = known.manifest_sha256.hex() if known.manifest_sha256 else ""
     leases = DatabaseLeases(here.pool, here.keyring, here.clock)
-    return load_rows(folder, leases, at=here.clock, manifest_sha256=sealed, split=split)
+    living = _living(here, known)
+    return load_rows(folder, leases, at=here.clock, manifest_sha256=sealed, split=split, living=living)
+
+
+def _living(here: Installation, known: Release) -> Living:
+    """Which rows no purge may lack, asked of the database."""
+
+    def ask(ordinals: Sequence[int]) -> list[int]:
+        with transaction(here.pool) as tx:
+            return purging.living(tx, known.release_id, ordinals)
+
+    return ask
+
+
+def diff_releases(here: Installation, old: str, new: str) -> diffs.Diff:
+    """What differs between two releases, each a name or a folder."""
+    sides = []
+    for name in (old, new):
+        folder, known = find_release(here, name)
+        if known.state != "sealed":
+            raise RefusedError(f"release `{known.name}` was never sealed", "build it again", because="not_sealed")
+        sides.append(diffs.Side(folder=folder, manifest=manifest.read(folder)[0], known=known))
+    with transaction(here.pool) as tx:
+        return diffs.diff(tx, here.keyring, *sides)

@@ -113,7 +113,7 @@ def _key(opened: Open, show: Show) -> click.Group:
         from licet.web import keys
 
         with opened(data, None) as here, transaction(here.pool) as tx:
-            keys.revoke(tx, name, here.clock())
+            keys.revoke(tx, name, here.clock(), here.keyring.restrictions)
 
     return key
 
@@ -121,7 +121,7 @@ def _key(opened: Open, show: Show) -> click.Group:
 def _staff(opened: Open, show: Show) -> click.Group:
     @click.group()
     def staff() -> None:
-        """Those who work with Licet: their first owner."""
+        """Those who work with Licet: their first owner, and the roles of others."""
 
     @staff.command("bootstrap")
     @click.argument("email")
@@ -140,8 +140,39 @@ def _staff(opened: Open, show: Show) -> click.Group:
 
         with opened(data, None) as here, transaction(here.pool) as tx:
             secret = sessions.bootstrap(tx, email, utc_now(), here.keyring.random)
-        base = url or here.config.web.url or f"http://127.0.0.1:{PORT}"
-        link = f"{base.rstrip('/')}/sign-in/link/{secret}"
+        link = _link(here, url, secret)
         show({"email": email, "link": link}, as_json, lambda: link)
 
+    @staff.command("add")
+    @click.argument("email")
+    @click.option("--role", "roles", multiple=True, required=True, help="What they do, as reviewer; repeatable.")
+    @click.option("--url", help="Where browsers reach Licet; by default LICET_WEB__URL, or this machine.")
+    @_data
+    @_as_json
+    def add(email: str, roles: tuple[str, ...], url: str | None, data: Path | None, as_json: bool) -> None:
+        """Gives EMAIL roles of this installation, and prints a link that signs in once, within an hour.
+
+        For installations without an identity provider. The owner takes roles back in the console.
+
+        \b
+        Example:  licet staff add bo@example.org --role reviewer --role curator
+        """
+        from licet.service import utc_now
+        from licet.store.connect import transaction
+        from licet.web import sessions
+        from licet.web.roles import StaffRole
+
+        unknown = sorted(set(roles) - {role.value for role in StaffRole})
+        if unknown:
+            raise UsageError(f"no role `{unknown[0]}`", f"roles are {', '.join(StaffRole)}")
+        with opened(data, None) as here, transaction(here.pool) as tx:
+            secret = sessions.add(tx, email, map(StaffRole, roles), utc_now(), here.keyring.random)
+        link = _link(here, url, secret)
+        show({"email": email, "roles": sorted(roles), "link": link}, as_json, lambda: link)
+
     return staff
+
+
+def _link(here: Installation, url: str | None, secret: str) -> str:
+    base = url or here.config.web.url or f"http://127.0.0.1:{PORT}"
+    return f"{base.rstrip('/')}/sign-in/link/{secret}"

@@ -6,6 +6,7 @@
     /console/conversations/ID  ../read   why it may be used, and reading it: with a reason, on record, shown to its person
     /console/holds  policy  requests  readings  releases  log
                                          lists without content
+    /console/releases/ID                 one release: its sample row by row, and who signed it off
     /console/access                      keys of services, and staff; for the owner
 
 Every page shows what the routes of the API would tell the same roles. Content stands on one page only, the answer to a
@@ -31,7 +32,7 @@ from licet.store.connect import transaction
 from licet.vault import reads, view
 from licet.vault.ids import Prefix, parse
 from licet.vault.reads import TICKET, ReadReason
-from licet.web import chart, pages_console_lists, problems, schema
+from licet.web import chart, pages_console_lists, pages_console_review, problems, schema
 from licet.web import pages_console_shell as shell
 from licet.web.api_staff import read_as_staff
 from licet.web.pages_console_shell import LOOKS, OFFICE, READS, STAFF, Visit
@@ -240,7 +241,7 @@ ROUTES = (
     Router(
         path="/",
         route_handlers=[
-            overview, look_up, find, account, conversation, read, *pages_console_lists.ROUTES,
+            overview, look_up, find, account, conversation, read, *pages_console_lists.ROUTES, *pages_console_review.ROUTES,
         ],
         exception_handlers={LicetError: on_refusal, HTTPException: on_refusal, Exception: on_refusal},
     ),

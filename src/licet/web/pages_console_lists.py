@@ -103,7 +103,7 @@ def revoke_key(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """Revokes a key."""
     visit = shell.opened(request)
     with transaction(visit.here.pool) as tx:
-        keys.revoke(tx, name, visit.here.clock())
+        keys.revoke(tx, name, visit.here.clock(), visit.here.keyring.restrictions)
     return seen_other("/console/access?said=key")
 
 

@@ -1,0 +1,47 @@
+"""`licet release diff`: what differs between two releases, and why rows came or went."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from licet.cli.shell import at_option, data_option, json_option, opened, show
+from licet.release.diff import Diff
+from licet.service.releasing import diff_releases
+
+EXIT_CHANGES = 2
+_WHY = {
+    "new": "said or let in since",
+    "gone": "nothing of it was left to ask about",
+    "erased": "its keys are destroyed, so nobody can say why",
+}
+
+
+@click.command("diff")
+@click.argument("old")
+@click.argument("new")
+@data_option
+@at_option
+@json_option
+def diff(old: str, new: str, data: Path | None, at: str | None, as_json: bool) -> int:
+    """What differs between two releases: promises, counts, and rows in and out by reason; exits 2 if anything does.
+
+    Rows are compared by the conversation that they were made from. A row that came is told with why it was not in OLD,
+    one that went with why it is not in NEW.
+
+    \b
+    Example:  licet release diff tuesday wednesday
+    """
+    with opened(data, at) as here:
+        found = diff_releases(here, old, new)
+        show(found, as_json, lambda: _text(found))
+    return EXIT_CHANGES if found.changes or found.came or found.went else 0
+
+
+def _text(found: Diff) -> str:
+    lines = [f"~ {change.key}: {change.old} -> {change.new}" for change in found.changes]
+    lines.append(f"  {found.kept:,} rows in both")
+    lines += [f"+ {rows:,} rows came; in the older one: {_WHY.get(why, why)}" for why, rows in found.came.items()]
+    lines += [f"- {rows:,} rows went; in the newer one: {_WHY.get(why, why)}" for why, rows in found.went.items()]
+    return "\n".join(lines)

@@ -1,0 +1,45 @@
+"""`licet release purge`: takes the rows that are dead for ever out of the files of a release."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from licet.cli.shell import at_option, data_option, json_option, opened, show
+from licet.service.purging import Purged, purge_release
+
+EXIT_CHANGES = 2
+
+
+@click.command("purge")
+@click.argument("name")
+@click.option("--dry-run", is_flag=True, help="Count the dead rows and touch nothing; exits 2 if there are any.")
+@data_option
+@at_option
+@json_option
+def purge(name: str, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> int:
+    """Takes dead rows out of the parts of a release, a name or any folder with a copy of it.
+
+    A row is dead when a key that it needs was destroyed; one that was only withdrawn is not. Only parts with dead rows
+    are written anew, and an addendum beside the manifest says what went: root, counts and card stay as they were.
+    Stopped anywhere, it goes on when it is run again.
+
+    \b
+    Example:  licet release purge tuesday --dry-run
+              licet release purge /mnt/copies/tuesday
+    """
+    with opened(data, at) as here:
+        done = purge_release(here, name, dry_run=dry_run)
+        show(done, as_json, lambda: _text(done, dry_run))
+    return EXIT_CHANGES if dry_run and (done.rows or done.brought) else 0
+
+
+def _text(done: Purged, dry_run: bool) -> str:
+    lines = [f"{'would bring' if dry_run else 'brought'} the folder to {file}" for file in done.brought]
+    verb = "would take out" if dry_run else "took out"
+    lines.append(f"{verb} {done.rows:,} dead rows of {len(done.parts):,} parts")
+    lines += [f"  {rows:>9,}  {part}" for part, rows in done.parts.items()]
+    if done.addendum and not dry_run:
+        lines.append(f"addendum   {done.folder / done.addendum}")
+    return "\n".join(lines)

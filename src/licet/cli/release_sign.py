@@ -1,0 +1,84 @@
+"""`licet release sign` and `licet release status`: who stands behind a release."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from licet.cli.shell import at_option, data_option, json_option, opened, show
+from licet.policy.period import written
+from licet.service import reviewing
+from licet.service.reviewing import ReleaseStanding
+
+EXIT_NO = 1
+
+
+@click.command("sign")
+@click.argument("name")
+@click.option("--by", required=True, help="The address of the member of staff who signs.")
+@data_option
+@at_option
+@json_option
+def sign(name: str, by: str, data: Path | None, at: str | None, as_json: bool) -> None:
+    """Signs a reviewed release off; it takes two people. Every check is made again first, and one that fails refuses.
+
+    The command believes whoever runs it that they are --by, and `status` says that it was said here; the console
+    knows who is signed in.
+
+    \b
+    Example:  licet release sign tuesday --by ana@example.org
+    """
+    with opened(data, at) as here:
+        seen = reviewing.sign(here, name, reviewing.member(here, by))
+        show(seen, as_json, lambda: standing_text(seen))
+
+
+@click.command("status")
+@click.argument("name")
+@data_option
+@at_option
+@json_option
+def status(name: str, data: Path | None, at: str | None, as_json: bool) -> int:
+    """What was done to a release since its seal: samples, signatures, purges; exits 1 while it is not signed off.
+
+    \b
+    Example:  licet release status tuesday
+    """
+    with opened(data, at) as here:
+        seen = reviewing.standing(here, name, count_dead=True)
+        show(seen, as_json, lambda: standing_text(seen))
+    return 0 if seen.signed_off else EXIT_NO
+
+
+def standing_text(seen: ReleaseStanding) -> str:
+    """A release, and what was done to it since its seal, in a few lines."""
+    return f"release    {seen.release}: {seen.state}, {seen.rows:,} rows, {seen.folder}\n{since_text(seen)}"
+
+
+def since_text(seen: ReleaseStanding) -> str:
+    """What was done to a release since its seal."""
+    lines = []
+    if seen.rows_purged or seen.rows_dead:
+        more = f"; {seen.rows_dead:,} more are dead: `licet release purge`" if seen.rows_dead else ""
+        lines.append(f"purged     {seen.rows_purged:,} rows{more}")
+    if seen.sample:
+        lines.append(f"sample     open: {seen.sample.done:,} of {seen.sample.drawn:,} rows have their finding")
+    lines.append(f"review     {review_text(seen)}")
+    where = {"cli": "on the command line", "console": "in the console"}
+    lines += [f"signed     {s.email}, {where[s.via]}, {written(s.signed_at)}" for s in seen.signatures]
+    left = seen.signatures_needed - len(seen.signatures)
+    waits = "the sample that is open" if seen.sample else f"{left} more signature{'s' if left > 1 else ''}"
+    lines.append("signed off" if seen.signed_off else f"not signed off: it waits for {waits}")
+    return "\n".join(lines)
+
+
+def review_text(seen: ReleaseStanding) -> str:
+    """What the newest closed sample says."""
+    if seen.statement is None:
+        return "none yet: `licet review` draws a sample"
+    kinds = {**seen.statement.risk.findings}
+    for kind, count in seen.statement.chance.findings.items():
+        kinds[kind] = kinds.get(kind, 0) + count
+    found = ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items())) or "nothing"
+    return f"{seen.statement.read:,} rows read by {seen.statement.readers}: found {found}\n           {seen.says}"

@@ -1,0 +1,93 @@
+"""`licet review`: people look at a sample of a release, in the terminal; the console does the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from licet.cli.release_sign import standing_text
+from licet.cli.shell import at_option, data_option, json_option, opened, show
+from licet.errors import UsageError
+from licet.release.review import Finding
+from licet.service import Installation, reviewing
+from licet.service.reviewing import CHANCE_ROWS, RISK_ROWS, Member, RowShown
+
+FINDINGS = [finding.value for finding in Finding if finding is not Finding.out_of_reach]
+STOP = "stop"
+
+
+@click.command("review")
+@click.argument("release")
+@click.option("--by", help="Read as this member of staff, by their address; without it, nothing is opened.")
+@click.option("--chance", type=int, default=CHANCE_ROWS, show_default=True, help="Rows by chance, of a new sample.")
+@click.option("--risk", type=int, default=RISK_ROWS, show_default=True, help="Rows by risk, of a new sample.")
+@click.option("--new", "again", is_flag=True, help="Draw another sample, though one was closed.")
+@click.option("--row", type=int, help="With --by and --finding: the row, without a question.")
+@click.option("--finding", type=click.Choice(FINDINGS), help="What is in --row.")
+@click.option("--close", "closing", is_flag=True, help="State what was found, signed, beside the manifest.")
+@data_option
+@at_option
+@json_option
+def review(
+    release: str, by: str | None, chance: int, risk: int, again: bool, row: int | None, finding: str | None,
+    closing: bool, data: Path | None, at: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Looks at a sample of a release: draws it, shows row after row, and states what was found.
+
+    Part of the sample is drawn by chance, which the stated bound rests on, and part by risk. Each row that is opened
+    is on record, and its person sees that it was. A sample is closed once every row has its finding.
+
+    \b
+    Example:  licet review tuesday                          # draws a sample, or says how it stands
+              licet review tuesday --by ana@example.org     # row after row
+              licet review tuesday --close                  # the signed statement
+    """
+    if (row is None) != (finding is None) or (row is not None and by is None):
+        raise UsageError("a finding needs --by, --row and --finding")
+    with opened(data, at) as here:
+        seen = reviewing.standing(here, release)
+        if closing:
+            seen = reviewing.close(here, release)
+        elif seen.sample is None and (again or (seen.statement is None and row is None)):
+            seen = reviewing.draw(here, release, chance=chance, by_risk=risk)
+        if by is None or closing:
+            show(seen, as_json, lambda: standing_text(seen))
+            return
+        reader = reviewing.member(here, by)
+        if row is not None and finding is not None:
+            done = reviewing.found(here, release, reader, row, Finding(finding))
+            show(done, as_json, lambda: f"{done.left:,} of {done.drawn:,} rows are left")
+        elif as_json:
+            show(reviewing.read_next(here, release, reader), True, str)
+        else:
+            _read(here, release, reader)
+
+
+def _read(here: Installation, release: str, reader: Member) -> None:
+    """Row after row, until none is left or the reader stops."""
+    while (read := reviewing.read_next(here, release, reader)) is not None:
+        click.echo(row_text(read))
+        try:
+            said = click.prompt("what is in it", type=click.Choice([*FINDINGS, STOP]), default=FINDINGS[0])
+        except click.Abort:
+            said = STOP
+        if said == STOP:
+            click.echo("stopped: the same command goes on with this row")
+            return
+        reviewing.found(here, release, reader, read.ordinal, Finding(said))
+    click.echo(f"every row has its finding: `licet review {release} --close` states what was found")
+
+
+def row_text(read: RowShown) -> str:
+    """A row for a reader. What would move a terminal's cursor is shown as what it is."""
+    lines = [f"row {read.ordinal}, {read.left:,} left; this reading is on record, and the person sees it", ""]
+    for message in read.messages:
+        lines += [f"[{message['role']}]", _plain(message["content"])]
+        for call in message.get("tool_calls", ()):
+            lines.append(f"  {_plain(call['function']['name'])}({_plain(call['function']['arguments'])})")
+    return "\n".join([*lines, ""])
+
+
+def _plain(text: str) -> str:
+    return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)

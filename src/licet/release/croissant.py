@@ -1,0 +1,221 @@
+"""The release for machines: ``croissant.json``, which catalogues and loaders of data sets read.
+
+Croissant 1.1 (http://mlcommons.org/croissant/1.1) with the RAI vocabulary 1.0 and W3C PROV-O. It follows from the
+manifest and the chain of its purges to the letter, as the card does from the manifest, so that ``verify`` can hold it
+to them; the parts in it are those that lie there now, while the card stays what was published. Rows are described as
+they lie in a part: sealed. No personal data, no statistics, no example.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TypeAlias
+from uuid import UUID
+
+import msgspec
+
+from licet.release.manifest import Manifest
+from licet.release.part import Part, replacing
+from licet.release.purge import Chain
+from licet.vault.ids import Prefix, shown
+
+Json: TypeAlias = "str | int | bool | list[Json] | dict[str, Json] | None"
+
+FILE = "croissant.json"
+CONFORMS_TO = ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"]
+CONTEXT: dict[str, Json] = {
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "arrayShape": "cr:arrayShape",
+    "citeAs": "cr:citeAs",
+    "column": "cr:column",
+    "conformsTo": "dct:conformsTo",
+    "containedIn": "cr:containedIn",
+    "cr": "http://mlcommons.org/croissant/",
+    "data": {"@id": "cr:data", "@type": "@json"},
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    "dct": "http://purl.org/dc/terms/",
+    "description": {"@container": "@language"},
+    "equivalentProperty": "cr:equivalentProperty",
+    "examples": {"@id": "cr:examples", "@type": "@json"},
+    "extract": "cr:extract",
+    "field": "cr:field",
+    "fileObject": "cr:fileObject",
+    "fileProperty": "cr:fileProperty",
+    "fileSet": "cr:fileSet",
+    "format": "cr:format",
+    "includes": "cr:includes",
+    "isArray": "cr:isArray",
+    "isLiveDataset": "cr:isLiveDataset",
+    "jsonPath": "cr:jsonPath",
+    "key": "cr:key",
+    "md5": "cr:md5",
+    "name": {"@container": "@language"},
+    "parentField": "cr:parentField",
+    "path": "cr:path",
+    "prov": "http://www.w3.org/ns/prov#",
+    "rai": "http://mlcommons.org/croissant/RAI/",
+    "recordSet": "cr:recordSet",
+    "references": "cr:references",
+    "regex": "cr:regex",
+    "repeated": "cr:repeated",
+    "replace": "cr:replace",
+    "samplingRate": "cr:samplingRate",
+    "sc": "https://schema.org/",
+    "separator": "cr:separator",
+    "source": "cr:source",
+    "subField": "cr:subField",
+    "transform": "cr:transform",
+}
+PARQUET = "application/x-parquet"  # not the registered media type: the only one that readers of Croissant know
+# The columns that Croissant has a type for. It has none for bytes, so `row_id` and `sealed` are told in words.
+COLUMNS = {
+    "ordinal": ("cr:UInt32", "The row's number in this release; numbers of rows that left are not given again."),
+    "until": ("sc:DateTime", "The day, in UTC, from which the row may not be used any more."),
+}
+
+
+def text(manifest: Manifest, chain: Chain) -> str:
+    """The description of a release, whole."""
+    parts = [part for promised in manifest.parts if (part := chain.now(promised).part) is not None]
+    document: dict[str, Json] = {
+        "@context": CONTEXT,
+        "@type": "sc:Dataset",
+        "conformsTo": [*CONFORMS_TO],
+        "identifier": shown(Prefix.release, UUID(hex=manifest.release)),
+        "name": manifest.name,
+        "description": _description(manifest),
+        "version": f"1.0.{len(chain.purges)}",
+        "datePublished": manifest.built_at.date().isoformat(),
+        "dateModified": (chain.purges[-1].purged_at if chain.purges else manifest.built_at).date().isoformat(),
+        "license": "urn:licet:licence:consent-of-each-person",
+        "keywords": ["conversational", "sealed", "pseudonymised", manifest.purpose],
+        "citeAs": f"{manifest.name}, root {manifest.root}, {manifest.rows} rows",
+        "isLiveDataset": False,
+        "distribution": _distribution(parts),
+        "recordSet": [_records()] if parts else [],
+        **_responsible(manifest),
+        **_provenance(manifest),
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def write(folder: Path, manifest: Manifest, chain: Chain) -> None:
+    """Write the description into ``folder``, durably and whole."""
+    with replacing(folder / FILE) as file:
+        file.write(text(manifest, chain).encode())
+
+
+def _description(manifest: Manifest) -> str:
+    counts = manifest.counts
+    return (
+        f"{manifest.rows} rows of conversations that people allowed to be used for the purpose {manifest.purpose}. "
+        f"{counts.candidates} turns came into question; {counts.included} are in. Every row is sealed and opens only "
+        "under a lease, while its person's choice allows it."
+    )
+
+
+def _distribution(parts: list[Part]) -> list[Json]:
+    """A file object a part, with its hash, and the set of them all, which the records come from."""
+    if not parts:
+        return []
+    files: list[Json] = [
+        {
+            "@type": "cr:FileObject", "@id": part.file, "name": part.file, "contentUrl": part.file,
+            "contentSize": f"{part.bytes} B", "encodingFormat": PARQUET,
+            "sha256": part.sha256,
+        }
+        for part in parts
+    ]  # fmt: skip
+    every: Json = {  # contained in nothing: mlcroissant then reads it out of the folder of this file
+        "@type": "cr:FileSet", "@id": "parts", "name": "parts", "description": "The sealed rows, in order.",
+        "encodingFormat": PARQUET, "includes": "part-*.parquet",
+    }  # fmt: skip
+    return [*files, every]
+
+
+def _records() -> Json:
+    return {
+        "@type": "cr:RecordSet",
+        "@id": "rows",
+        "name": "rows",
+        "description": "What of a row is in clear. Beside it a part has `row_id`, 16 bytes drawn at random for this "
+        "release, and `sealed`, messages and labels under AES-256-GCM: `licet.load` opens what may be used.",
+        "key": {"@id": "rows/ordinal"},
+        "field": [
+            {
+                "@type": "cr:Field", "@id": f"rows/{name}", "name": name, "description": description, "dataType": kind,
+                "source": {"fileSet": {"@id": "parts"}, "extract": {"column": name}},
+            }
+            for name, (kind, description) in COLUMNS.items()
+        ],
+    }  # fmt: skip
+
+
+def _detectors(manifest: Manifest) -> str:
+    names = manifest.deidentification.names
+    if names is msgspec.UNSET:
+        return "no detector of names"
+    return ", ".join(f"{pin.name} (SHA-256 {pin.sha256})" for pin in names.detectors)
+
+
+def _responsible(manifest: Manifest) -> dict[str, Json]:
+    """What whoever answers for the use of the data has to know, in the RAI vocabulary."""
+    dropped = ", ".join(f"{count} {reason}" for reason, count in sorted(manifest.counts.dropped.items())) or "none"
+    replaced = ", ".join(f"{n} {kind}" for kind, n in sorted(manifest.deidentification.counts.items())) or "none"
+    return {
+        "rai:dataCollection": "Conversations with an assistant, kept as they were held. A turn is in only while its "
+        f"person's own choice permits the purpose, under policy {manifest.policy.name}, version "
+        f"{manifest.policy.version}; silence is no choice.",
+        "rai:dataCollectionType": ["Others"],
+        "rai:dataCollectionMissingData": f"Turns left out, by the first reason against each: {dropped}.",
+        "rai:dataPreprocessingProtocol": [
+            f"De-identified by rules {manifest.deidentification.rules} (SHA-256 {manifest.deidentification.sha256}) "
+            f"and {_detectors(manifest)}. Replaced: {replaced}.",
+            "Compressed and sealed row by row, each under a key made from the keys of all it came from.",
+        ],
+        "rai:dataAnnotationProtocol": [_labels(manifest)],
+        "rai:dataUseCases": [f"The purpose {manifest.purpose}, and no other."],
+        "rai:dataBiases": ["People who permitted the use are no sample of all who use the assistant."],
+        "rai:dataLimitations": [
+            "Rules do not find everything that identifies, names in running text least of all.",
+            "What a training run has consumed stays consumed when a row dies later.",
+        ],
+        "rai:dataSocialImpact": "Who withdraws, keeps a conversation out or deletes it takes it out of every copy of "
+        "this release: no lease opens its rows any more.",
+        "rai:personalSensitiveInformation": [
+            "Personal data: pseudonymised, never anonymous. Text may tell of health, beliefs or anything else that "
+            "people talk about.",
+        ],
+        "rai:dataReleaseMaintenancePlan": "Rows die with the keys of what they came from. `licet release purge` takes "
+        "dead rows out of the parts and says so in an addendum; root, counts and card stay as they were published.",
+    }  # fmt: skip
+
+
+def _labels(manifest: Manifest) -> str:
+    if not manifest.curation:
+        return "No labels."
+    return (
+        "Labels of split, language, topic and quality are given by programs, and sealed with the row; splits are by "
+        f"person (plan {manifest.curation.plan})."
+    )
+
+
+def _provenance(manifest: Manifest) -> dict[str, Json]:
+    """Who made it from what, in PROV-O: a build, from the journal up to a position, under a policy and rules."""
+    return {
+        "prov:wasGeneratedBy": {
+            "@type": "prov:Activity",
+            "@id": f"urn:licet:build:{manifest.release}",
+            "prov:endedAtTime": manifest.built_at.isoformat(),
+            "prov:used": [
+                {"@type": "prov:Entity", "@id": f"urn:licet:policy:sha256:{manifest.policy.sha256}"},
+                {"@type": "prov:Entity", "@id": f"urn:licet:rules:sha256:{manifest.deidentification.sha256}"},
+            ],
+            "prov:wasAssociatedWith": {
+                "@type": "prov:SoftwareAgent", "@id": f"urn:licet:software:{manifest.licet}",
+            },
+        },
+        "prov:wasDerivedFrom": {"@type": "prov:Collection", "@id": f"urn:licet:journal:{manifest.journal}"},
+    }  # fmt: skip

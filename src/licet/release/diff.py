@@ -1,0 +1,164 @@
+"""What differs between two releases: what they promise, and which rows came in or went out, and why.
+
+A row has another id in every release, so rows are compared by the conversation that they were made from. Why a
+conversation is not in a release stands in that release's proofs; a reason that tells something of a person is a
+commitment there, which the salt of its account opens. Where the account's key is dead nobody can say any more.
+Nothing here holds an id, a pseudonym or a word of anybody.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hmac
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import msgspec
+
+from licet.ledger import entries
+from licet.policy.decide import Because
+from licet.release.curation import Left
+from licet.release.manifest import PROOF_NAMES, Manifest
+from licet.release.proofs import OPEN_REASONS
+from licet.release.registry import Release
+from licet.store.connect import Transaction
+from licet.vault.keyring import Keyring
+from licet.vault.log_keys import LogKeys
+
+ACCOUNTS_MAX = 500
+NEW, GONE, ERASED = "new", "gone", "erased"
+HIDDEN_REASONS = sorted(({one.value for one in Because} | {one.value for one in Left}) - OPEN_REASONS)
+
+Plain: TypeAlias = str | int
+_Moved: TypeAlias = tuple[UUID, UUID, int]
+
+
+class Side(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the two: its folder, its manifest and its record."""
+
+    folder: Path
+    manifest: Manifest
+    known: Release
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What a manifest promises under ``key``, in the one and in the other."""
+
+    key: str
+    old: Plain
+    new: Plain
+
+
+class Diff(msgspec.Struct, frozen=True, kw_only=True):
+    """``kept`` rows are in both. ``came`` by why they were not in the older one, ``went`` by why not in the newer.
+
+    ``new`` was no candidate then, ``gone`` is none any more, and of ``erased`` nobody can say: its keys are destroyed.
+    """
+
+    changes: tuple[Change, ...]
+    kept: int
+    came: dict[str, int]
+    went: dict[str, int]
+
+
+def diff(tx: Transaction, keyring: Keyring, old: Side, new: Side) -> Diff:
+    """What ``new`` has that ``old`` has not, and the reverse."""
+    ids = {"old": old.known.release_id, "new": new.known.release_id}
+    came: list[_Moved] = []
+    went: list[_Moved] = []
+    kept = 0
+    for account, conversation, before, after in tx.execute(_COUNTED, ids):
+        kept += min(before, after)
+        if after > before:
+            came.append((account, conversation, after - before))
+        elif before > after:
+            went.append((account, conversation, before - after))
+    return Diff(
+        changes=tuple(_changes(old.manifest, new.manifest)), kept=kept,
+        came=_reasons(tx, keyring, old, came, NEW), went=_reasons(tx, keyring, new, went, GONE),
+    )  # fmt: skip
+
+
+_COUNTED = """
+    SELECT account_id, conversation_id, count(*) FILTER (WHERE release_id = %(old)s),
+           count(*) FILTER (WHERE release_id = %(new)s)
+      FROM release_rows WHERE release_id IN (%(old)s, %(new)s) GROUP BY account_id, conversation_id
+     ORDER BY account_id, conversation_id"""
+
+
+def _changes(old: Manifest, new: Manifest) -> Iterator[Change]:
+    before, after = _promises(old), _promises(new)
+    for key in [*before, *(key for key in after if key not in before)]:
+        one, other = before.get(key, 0), after.get(key, 0)
+        if one != other:
+            yield Change(key, one, other)
+
+
+def _promises(of: Manifest) -> dict[str, Plain]:
+    """What can be compared of a manifest, in the order in which it is told."""
+    return {
+        "purpose": of.purpose,
+        "policy": f"{of.policy.name} {of.policy.version}",
+        "policy.sha256": of.policy.sha256,
+        "curation.plan": of.curation.plan if of.curation else "none",
+        "rules": of.deidentification.rules,
+        "rules.sha256": of.deidentification.sha256,
+        "licet": of.licet,
+        "rows": of.rows,
+        "candidates": of.counts.candidates,
+        "included": of.counts.included,
+        **{f"left out: {reason}": count for reason, count in sorted(of.counts.dropped.items())},
+        **{f"replaced: {kind}": count for kind, count in sorted(of.deidentification.counts.items())},
+    }
+
+
+def _reasons(tx: Transaction, keyring: Keyring, side: Side, moved: list[_Moved], otherwise: str) -> dict[str, int]:
+    """Of conversations that ``side`` lacks rows of: how many rows, by why."""
+    salts = _salts(tx, keyring, side, {account for account, _, _ in moved})
+    counted: Counter[str] = Counter()
+    wanted: dict[str, tuple[bytes, int]] = {}
+    for account, conversation, rows in moved:
+        if account not in salts:
+            counted[ERASED] += rows
+        else:
+            salt = salts[account]
+            wanted[entries.conversation_pseudonym(salt, conversation)] = salt, rows
+    for handle, out, salted in _candidates(side.folder, wanted):
+        salt, rows = wanted.pop(handle)
+        counted[_first(side.known.release_id, handle, salt, out, salted) or otherwise] += rows
+    counted[otherwise] += sum(rows for _, rows in wanted.values())
+    return dict(sorted((+counted).items()))
+
+
+def _salts(tx: Transaction, keyring: Keyring, side: Side, accounts: Collection[UUID]) -> dict[UUID, bytes]:
+    """The salts of the accounts whose keys live, for the year of the release."""
+    keys, ordered = LogKeys(keyring), sorted(accounts)
+    salts: dict[UUID, bytes] = {}
+    for start in range(0, len(ordered), ACCOUNTS_MAX):
+        found = keys.log_keys(tx, ordered[start : start + ACCOUNTS_MAX], side.known.begun_at.year)
+        salts |= {account: entries.salt(key) for account, key in found.items()}
+    return salts
+
+
+def _candidates(folder: Path, wanted: Collection[str]) -> Iterator[tuple[str, dict[str, int], dict[str, int]]]:
+    """Of the candidates of a release those wanted: handle, open reasons, commitments."""
+    with gzip.open(folder / PROOF_NAMES["candidates"]) as lines:
+        for line in lines:
+            one: dict[str, Any] = msgspec.json.decode(line)
+            if one["conversation"] in wanted:
+                yield one["conversation"], one["out"], one["salted"]
+
+
+def _first(
+    release_id: UUID, handle: str, salt: bytes, out: Mapping[str, int], salted: Mapping[str, int]
+) -> str:  # fmt: skip
+    """The reason against most turns of a conversation; empty where none was left out."""
+    about = b"why" + release_id.bytes + bytes.fromhex(handle)
+    named = {hmac.digest(salt, about + reason.encode(), "sha256").hex(): reason for reason in HIDDEN_REASONS}
+    counted = Counter(dict(out))
+    for commitment, count in salted.items():
+        counted[named.get(commitment, "unknown")] += count
+    return max(sorted(counted), key=counted.__getitem__) if counted else ""

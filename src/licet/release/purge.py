@@ -1,0 +1,309 @@
+"""A purge takes out of a release's parts the rows whose keys are dead for ever, and says so in an addendum.
+
+    purge-1.json    {"before":hex,"format":"licet-purge-1","number":1,"parts":[{"after":{..}|null,"file":"part-00000.parquet",
+                     "gone":[[first,last],..],"was":hex},..],"purged_at":time,"release":hex}
+
+Canonical JSON (RFC 8785), beside the manifest, which stays as it was sealed: its root and its counts can be cited, and
+the row proofs still name what every row was. ``before`` is the hash of the addendum before, or of the manifest, so
+that the addenda are a chain from it; ``was`` and ``after`` are a part's hash before and the part after it, null where no
+row was left; ``gone`` are the ordinals that were taken out, in runs. Only parts with dead rows are rewritten; no row
+gets another ordinal.
+
+A row is dead when the key of any segment it came from is destroyed. Nothing makes that undone, so a purge takes
+nothing that anybody could ever read again.
+
+Which crash each order survives: the addendum is recorded in the database, then written, then the parts are replaced one by
+one. A reader takes a part in any state that the chain names, so that a folder can be read at every moment in between;
+`apply` goes on where it was, and brings any other copy of the folder forward in the same way.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from hashlib import file_digest, sha256
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, BinaryIO, Literal
+
+import msgspec
+from msgspec import Meta
+
+from licet.errors import BrokenError, InputError
+from licet.release.manifest import MANIFEST_BYTES_MAX, Manifest
+from licet.release.part import Part, replacing, rewrite_part, sync_folder
+from licet.release.rows import ROWS_MAX
+
+PURGES_MAX = 10_000
+TEMPORARY = ".purge-"
+FILE = re.compile(r"purge-([1-9]\d{0,4})\.json", re.ASCII)
+
+Run = tuple[Annotated[int, Meta(ge=0)], Annotated[int, Meta(ge=0)]]
+Living = Callable[[Sequence[int]], Collection[int]]
+
+
+class PurgedPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What was taken out of one part. ``gone`` are runs of a first and a last ordinal, in order."""
+
+    file: str
+    was: str
+    after: Part | None
+    gone: tuple[Run, ...]
+
+
+class Purge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An addendum to a manifest."""
+
+    format: Literal["licet-purge-1"] = "licet-purge-1"
+    release: str
+    number: Annotated[int, Meta(ge=1, le=PURGES_MAX)]
+    before: str
+    purged_at: Annotated[datetime, Meta(tz=True)]
+    parts: tuple[PurgedPart, ...]
+
+    @property
+    def file(self) -> str:
+        return f"purge-{self.number}.json"
+
+    @property
+    def rows(self) -> int:
+        return sum(last - first + 1 for part in self.parts for first, last in part.gone)
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """A part as the manifest or an addendum left it; ``part`` is None where no row is left, ``gone`` all that went."""
+
+    part: Part | None
+    gone: tuple[Run, ...] = ()
+
+    @property
+    def ordinals(self) -> list[int]:
+        """The ordinals that went, in order."""
+        return [ordinal for first, last in sorted(self.gone) for ordinal in range(first, last + 1)]
+
+
+class Chain(msgspec.Struct, frozen=True, kw_only=True):
+    """The addenda of a release in order; ``head`` is the hash of the newest, or of the manifest."""
+
+    purges: tuple[Purge, ...]
+    head: str
+    states: Mapping[str, tuple[State, ...]]
+
+    def now(self, part: Part) -> State:
+        """How a part of the manifest is to lie there now."""
+        return self.states[part.file][-1]
+
+    @property
+    def gone(self) -> list[int]:
+        """The ordinals of all rows that went, in order."""
+        return [ordinal for states in self.states.values() for ordinal in states[-1].ordinals]
+
+
+_encode = msgspec.json.Encoder(order="sorted").encode
+_decode = msgspec.json.Decoder(Purge).decode
+
+
+def encode(purge: Purge) -> bytes:
+    """The one canonical file of an addendum."""
+    return _encode(purge)
+
+
+def decode(data: bytes, file: str) -> Purge:
+    """The addendum in ``data``; InputError where it is none."""
+    try:
+        purge = _decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise InputError("is no addendum of a purge", "take the file from the release again", file=file) from None
+    if encode(purge) != data:
+        raise InputError("is not in canonical form", "take the file from the release again", file=file)
+    return purge
+
+
+def begin(promised: Manifest, manifest_sha256: str) -> Chain:
+    """The chain of a release that was never purged."""
+    return Chain(
+        purges=(), head=manifest_sha256, states={part.file: (State(part=part),) for part in promised.parts}
+    )  # fmt: skip
+
+
+def follow(chain: Chain, promised: Manifest, purge: Purge) -> Chain:
+    """``chain`` with one addendum more; BrokenError where it does not follow."""
+    wanted = (promised.release, len(chain.purges) + 1, chain.head)
+    earlier = chain.purges[-1].purged_at if chain.purges else promised.built_at
+    if (purge.release, purge.number, purge.before) != wanted or purge.purged_at < earlier or not purge.parts:
+        raise BrokenError(f"`{purge.file}` does not follow what was there before it")
+    if any(one.file >= other.file for one, other in pairwise(purge.parts)):
+        raise BrokenError(f"`{purge.file}` names its parts out of order")
+    states = dict(chain.states)
+    nexts = [part.first_ordinal for part in promised.parts[1:]] + [ROWS_MAX]
+    ends = {part.file: end for part, end in zip(promised.parts, nexts, strict=True)} if promised.parts else {}
+    for purged in purge.parts:
+        before = states.get(purged.file, ())
+        states[purged.file] = (*before, _after(purge, purged, before, ends.get(purged.file, 0)))
+    return Chain(purges=(*chain.purges, purge), head=sha256(encode(purge)).hexdigest(), states=states)
+
+
+def _after(purge: Purge, purged: PurgedPart, states: Sequence[State], end: int) -> State:
+    """The state that a purge leaves a part in; ``end`` is the first ordinal of the next part."""
+    before = states[-1].part if states else None
+    if before is None or before.sha256 != purged.was:
+        raise BrokenError(f"`{purge.file}` takes rows out of a `{purged.file}` that was never there")
+    gone = sorted((*states[-1].gone, *purged.gone))
+    count = sum(last - first + 1 for first, last in purged.gone)
+    left, after = before.rows - count, purged.after
+    if (
+        not purged.gone
+        or any(first > last for first, last in gone)
+        or any(one[1] >= other[0] for one, other in pairwise(gone))
+        or min(purged.gone)[0] < before.first_ordinal
+        or max(purged.gone)[1] >= end
+        or left != (after.rows if after else 0)
+        or (after is not None and (after.file != purged.file or after.rows < 1))
+    ):
+        raise BrokenError(f"`{purge.file}` does not reconcile: `{purged.file}` cannot have lost those rows")
+    return State(part=after, gone=tuple(gone))
+
+
+def read(folder: Path, promised: Manifest, manifest_sha256: str) -> Chain:
+    """The chain of addenda that lies beside a manifest; BrokenError or InputError where it breaks."""
+    chain = begin(promised, manifest_sha256)
+    for number in range(1, PURGES_MAX + 1):
+        path = folder / f"purge-{number}.json"
+        if not path.exists():
+            return chain
+        with path.open("rb") as file:
+            data = file.read(MANIFEST_BYTES_MAX + 1)
+        if len(data) > MANIFEST_BYTES_MAX:
+            raise InputError(f"has more than `{MANIFEST_BYTES_MAX}` bytes", file=str(path))
+        chain = follow(chain, promised, decode(data, str(path)))
+    return chain
+
+
+@contextmanager
+def verified(folder: Path, states: Sequence[State], file: str) -> Iterator[tuple[BinaryIO | None, State] | None]:
+    """A part's file, open, and the state that it is in; no file where no row of it is left; None where it is in no state
+    of these. What is read afterwards comes through the same descriptor, so a file put in its place is not read.
+    """
+    try:
+        opened = (folder / file).open("rb")
+    except FileNotFoundError:
+        empty = next((state for state in states if state.part is None), None)
+        yield (None, empty) if empty else None
+        return
+    except OSError as error:
+        raise BrokenError(f"part `{file}` cannot be read") from error
+    with opened:
+        digest = file_digest(opened, sha256).hexdigest()
+        opened.seek(0)
+        found = next((state for state in states if state.part and state.part.sha256 == digest), None)
+        yield (opened, found) if found else None
+
+
+# Taking it out
+
+
+def clear(folder: Path) -> None:
+    """Removes what a purge that was stopped left half-made; only whoever purges alone may ask for it."""
+    for left in folder.glob(f"{TEMPORARY}*"):
+        if left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink()
+
+
+def prepare(folder: Path, promised: Manifest, chain: Chain, ordinals: Sequence[int], at: datetime) -> Purge | None:
+    """The addendum that takes ``ordinals`` out, as far as they are still in; None where nothing is. Replaces nothing."""
+    left = sorted(set(ordinals) - set(chain.gone))
+    if not left:
+        return None
+    parts = []
+    with TemporaryDirectory(dir=folder, prefix=TEMPORARY) as beside:
+        for part, gone in _by_part(promised, left):
+            was = chain.now(part).part
+            if was is None:
+                raise BrokenError(f"`{part.file}` has no rows left, and is to lose `{len(gone)}`")
+            after = rewrite_part(_beside(folder, part.file, beside), set(gone))
+            parts.append(PurgedPart(file=part.file, was=was.sha256, after=after, gone=tuple(_runs(gone))))
+    made = Purge(
+        release=promised.release, number=len(chain.purges) + 1, before=chain.head, purged_at=at, parts=tuple(parts)
+    )
+    follow(chain, promised, made)
+    return made
+
+
+def count(promised: Manifest, chain: Chain, ordinals: Sequence[int]) -> dict[str, int]:
+    """How many rows a purge of ``ordinals`` would take out of which part."""
+    return {part.file: len(gone) for part, gone in _by_part(promised, sorted(set(ordinals) - set(chain.gone)))}
+
+
+def apply(folder: Path, chain: Chain, promised: Manifest, purge: Purge) -> Chain:
+    """Brings a folder to the state that an addendum names; where it was begun, goes on. Returns the chain then."""
+    data = encode(purge)
+    if len(chain.purges) >= purge.number:
+        if chain.purges[purge.number - 1] != purge:
+            raise BrokenError(f"the folder has another `{purge.file}` than the database")
+    else:
+        chain = follow(chain, promised, purge)
+        with replacing(folder / purge.file) as file:
+            file.write(data)
+    for purged in purge.parts:
+        _bring(folder, chain, purge, purged)
+    return chain
+
+
+def _bring(folder: Path, chain: Chain, purge: Purge, purged: PurgedPart) -> None:
+    """A part, from where it is, to what ``purge`` leaves of it, unless a later one left less already."""
+    states = chain.states[purged.file]
+    place = next(n for n, state in enumerate(states) if state.part and state.part.sha256 == purged.was) + 1
+    with verified(folder, states, purged.file) as found:
+        if found is None:
+            raise BrokenError(f"part `{purged.file}` is in no state that the manifest or a purge names")
+        if states.index(found[1]) >= place:
+            return
+    with TemporaryDirectory(dir=folder, prefix=TEMPORARY) as beside:
+        made = _beside(folder, purged.file, beside)
+        if rewrite_part(made, set(states[place].ordinals)) != purged.after:
+            raise BrokenError(
+                f"`{purged.file}` came out otherwise than `{purge.file}` says",
+                "another version of the Parquet library began it: go on with that one",
+            )
+        if purged.after is None:
+            (folder / purged.file).unlink()
+        else:
+            made.replace(folder / purged.file)
+        sync_folder(folder)
+
+
+def _beside(folder: Path, file: str, beside: str) -> Path:
+    """A part under a name of its own, which can be rewritten while the part stays what it is."""
+    made = Path(beside) / file
+    made.symlink_to((folder / file).resolve())
+    return made
+
+
+def _by_part(promised: Manifest, ordinals: Sequence[int]) -> Iterator[tuple[Part, list[int]]]:
+    """Each part that holds any of ``ordinals``, which are in order, with those."""
+    firsts = [part.first_ordinal for part in promised.parts]
+    held: dict[int, list[int]] = {}
+    for ordinal in ordinals:
+        held.setdefault(bisect_right(firsts, ordinal) - 1, []).append(ordinal)
+    if -1 in held:
+        raise BrokenError(f"no part of the release holds the row `{ordinals[0]}`")
+    for number, mine in held.items():
+        yield promised.parts[number], mine
+
+
+def _runs(ordinals: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Runs of a first and a last one, of ordinals in order."""
+    first = last = ordinals[0]
+    for ordinal in ordinals[1:]:
+        if ordinal != last + 1:
+            yield first, last
+            first = ordinal
+        last = ordinal
+    yield first, last

@@ -1,0 +1,115 @@
+"""What people rated, told with a lease: decided anew each time, and stored in no release.
+
+Feedback has a date, a grant and an end of its own, which may come before those of the turns it is about. Sealed in a
+row it would live as long as the row does, and a rule that selects by it when a release is built would tell it by who is
+in. So a rating is a label that comes with the row's key and goes with it.
+
+Promises: a rating is told only where `policy.decide_feedback` permits it, to serve the purpose that feedback serves,
+and only if it lives as long as the lease. The last rating of an answer is the one that stands: where that one may not
+be used, no earlier one takes its place.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from licet.policy.decide import IMPROVE, decide_feedback
+from licet.policy.file import Policies
+from licet.policy.state import Feedback, Grant, Share
+from licet.release import registry
+from licet.release.reader import Rated
+from licet.release.registry import Release, RowSources
+from licet.store.connect import Transaction
+from licet.vault import view
+
+# Row by row, each looking its conversation's feedback up by the index: most rows have none.
+_GIVEN = """
+    SELECT m.ordinal, m.conversation_id, f.turn, f.rating, f.share, f.version, f.narrowed, f.grant_no,
+           f.grant_widening, f.keep_until
+      FROM release_rows m
+     CROSS JOIN LATERAL (
+           SELECT DISTINCT ON (g.turn) g.* FROM feedback g
+            WHERE g.account_id = m.account_id AND g.conversation_id = m.conversation_id
+            ORDER BY g.turn, g.given_at DESC, g.feedback_id DESC) f
+     WHERE m.release_id = %(release)s AND m.ordinal BETWEEN %(first)s AND %(last)s
+       AND m.ordinal = ANY(%(ordinals)b::int[])
+       AND f.erased_at IS NULL AND f.grant_no IS NOT NULL AND f.keep_until > %(expires)s
+     ORDER BY m.ordinal, f.turn"""
+
+_TURNS = """
+    SELECT k.conversation_id, t.turn, t.segment, t.origin
+      FROM unnest(%s::uuid[], %s::uuid[]) AS k(account_id, conversation_id)
+     CROSS JOIN LATERAL (SELECT * FROM turns t WHERE t.account_id = k.account_id
+                            AND t.conversation_id = k.conversation_id ORDER BY t.turn) t"""
+
+_Given: TypeAlias = tuple[int, UUID, int, str, Feedback]  # ordinal, conversation, turn, rating
+
+
+def rated(
+    tx: Transaction, known: Release, ordinals: Sequence[int], policies: Policies, at: datetime, expires: datetime
+) -> dict[int, tuple[Rated, ...]]:
+    """The ratings of these rows that may be used at ``at`` and live beyond ``expires``, by ordinal, in order."""
+    if not ordinals or known.purpose != IMPROVE:
+        return {}
+    asked = {"release": known.release_id, "ordinals": list(ordinals), "first": min(ordinals), "last": max(ordinals)}
+    given = [_read(row) for row in tx.cursor(binary=True).execute(_GIVEN, asked | {"expires": expires}).fetchall()]
+    if not given:
+        return {}
+    rows = {row.ordinal: row for row in registry.rows_at(tx, known.release_id, sorted({one[0] for one in given}))}
+    usable = _usable(tx, given, rows, policies, at)
+    placed = [rows[ordinal] for ordinal in {n for n, _, turn, _, _ in usable if turn}]
+    said = _turns(tx, placed)
+    places = {row.ordinal: _places(row, said[row.conversation]) for row in placed}
+    found: dict[int, list[Rated]] = {}
+    for ordinal, _, turn, rating, _ in usable:
+        if turn == 0:
+            found.setdefault(ordinal, []).append(Rated(message=None, rating=rating))
+        elif (place := places[ordinal].get(turn)) is not None:
+            found.setdefault(ordinal, []).append(Rated(message=place, rating=rating))
+    return {ordinal: tuple(some) for ordinal, some in found.items()}
+
+
+def _read(row: Sequence[Any]) -> _Given:
+    ordinal, conversation, turn, rating, share, version, narrowed, grant, widening, keep_until = row
+    under = None if grant is None else Grant(grant, widening)
+    return ordinal, conversation, turn, rating, Feedback(
+        share=Share(share), version=version, grant=under, narrowed=narrowed, keep_until=keep_until
+    )  # fmt: skip
+
+
+def _usable(
+    tx: Transaction, given: Sequence[_Given], rows: Mapping[int, RowSources], policies: Policies, at: datetime
+) -> list[_Given]:
+    """Those that the rule permits. A row that was dropped since the first statement has none."""
+    keys = {(row.account, row.conversation) for row in rows.values()}
+    seen = view.seen(tx, sorted(keys), policies, at)
+    return [
+        one for one in given
+        if one[0] in rows and decide_feedback(seen[one[1]].state, seen[one[1]].turns, one[4], policies, at).use
+    ]  # fmt: skip
+
+
+def _turns(tx: Transaction, rows: Sequence[RowSources]) -> dict[UUID, list[tuple[int, int, str]]]:
+    """Number, segment and origin of each turn of the rows' conversations, in order."""
+    keys = sorted({(row.account, row.conversation) for row in rows})
+    found: dict[UUID, list[tuple[int, int, str]]] = {conversation: [] for _, conversation in keys}
+    for conversation, turn, segment, origin in tx.execute(_TURNS, [[a for a, _ in keys], [c for _, c in keys]]):
+        found[conversation].append((turn, segment, origin))
+    return found
+
+
+def _places(row: RowSources, said: Sequence[tuple[int, int, str]]) -> dict[int, int]:
+    """Which message of the row each turn is, by turn; empty where some turns of its sources are not in it.
+
+    A row knows of each segment and origin the last turn and how many: where that is all that the conversation has up to
+    there, the order of the turns is that of the messages. A row's turns are not stored, for this alone.
+    """
+    of = {(source.segment, source.origin): source for source in row.sources}
+    turns = [(n, (s, o)) for n, s, o in said if (s, o) in of and n <= of[s, o].turn]
+    if Counter(key for _, key in turns) != {key: source.count for key, source in of.items()}:
+        return {}
+    return {number: place for place, (number, _) in enumerate(turns)}

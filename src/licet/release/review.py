@@ -1,0 +1,298 @@
+"""A sample of a release that people read, and what may be said of the whole from it.
+
+Part of a sample is drawn by chance alone, from all rows that can be opened, and part by risk. Only the chance part
+carries a bound: with confidence of 95 %, at most so many of the rows that could be opened hold something that
+identifies a person. With nothing found in n rows that is 3/n (the rule of three, Hanley and Lippman-Hand, JAMA
+249:1743, 1983), and the exact one-sided bound of Clopper and Pearson (Biometrika 26:404, 1934) otherwise. Rows are drawn
+without returning them, which makes both a little too careful. Rows of risk are those in which a scan finds most that
+often identifies; what is found in them says what to mend, and nothing of the share.
+
+A sample is closed once every row of it was read or is out of reach, so that nobody stops at a number they like. What
+was found is then stated, signed, beside the sealed manifest:
+
+    review.json    {"review":JWS,"v":1}, canonical JSON; the JWS has the `kid` of the log's key and the typ of `TYP`
+    its payload    {"bound":{"confidence_percent":95,"found":n,"ppm":n,"rows":n},"chance":{"drawn":n,
+                    "findings":{kind:n},"out_of_reach":n,"read":n},"closed_at":time,"drawn_at":time,
+                    "manifest_sha256":hex,"readers":n,"release":hex,"review":hex,"risk":{..as chance},
+                    "type":"licet-release-review","v":1}
+
+A statement holds counts and closed words, and no name of whoever read. Its SHA-256, over the JWS, is told to the log.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from hashlib import sha256
+from pathlib import Path
+from random import Random
+from typing import Literal
+
+import msgspec
+
+from licet.errors import InputError
+from licet.ledger.entries import Canonical, canonical
+from licet.policy.period import instant, written
+from licet.release import manifest
+from licet.release.manifest import REVIEW_FILE
+from licet.release.part import replacing
+from licet.release.rows import MessageShape
+
+TYP = "licet-review+jws"
+TYPE = "licet-release-review"
+CONFIDENCE_PERCENT: Literal[95] = 95
+MILLION = 1_000_000
+REVIEW_BYTES_MAX = 64 * 2**10
+SCANNED_CHARACTERS_MAX = 200_000
+
+
+class Finding(StrEnum):
+    """What a reader found in a row. ``out_of_reach``: nobody read it, it may not be opened any more."""
+
+    nothing = "nothing"
+    name = "name"
+    contact = "contact"
+    place = "place"
+    number = "number"
+    secret = "secret"  # noqa: S105 a kind of finding
+    other = "other"
+    out_of_reach = "out_of_reach"
+
+
+class DrawnBy(StrEnum):
+    chance = "chance"
+    risk = "risk"
+
+
+class Counted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The rows of one part of a sample. ``findings`` are those that identify, by kind."""
+
+    drawn: int
+    read: int
+    out_of_reach: int
+    findings: Mapping[str, int]
+
+    @property
+    def found(self) -> int:
+        return sum(self.findings.values())
+
+
+class Bound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """At most ``ppm`` in a million, from ``found`` in ``rows`` rows drawn by chance."""
+
+    confidence_percent: Literal[95]
+    found: int
+    rows: int
+    ppm: int
+
+
+class Statement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a closed sample found. ``readers`` is how many people read; times as text, in the form of the log."""
+
+    v: Literal[1] = 1
+    type: Literal["licet-release-review"] = "licet-release-review"
+    release: str
+    manifest_sha256: str
+    review: str
+    drawn_at: str
+    closed_at: str
+    chance: Counted
+    risk: Counted
+    bound: Bound
+    readers: int
+
+    @property
+    def found(self) -> int:
+        return self.chance.found + self.risk.found
+
+    @property
+    def read(self) -> int:
+        return self.chance.read + self.risk.read
+
+    def payload(self) -> dict[str, Canonical]:
+        """The statement as it is signed."""
+        made: dict[str, Canonical] = msgspec.to_builtins(self)
+        return made
+
+
+class Stated(msgspec.Struct, frozen=True, kw_only=True):
+    """A statement and its signed form."""
+
+    statement: Statement
+    jws: str
+
+    @property
+    def sha256(self) -> str:
+        return sha256(self.jws.encode()).hexdigest()
+
+
+# The sample
+
+
+def shuffled(random: Random, count: int) -> Iterator[int]:
+    """Every number below ``count`` once, in random order, drawn as it is asked for."""
+    moved: dict[int, int] = {}
+    for place in range(count):
+        other = random.randrange(place, count)
+        chosen = moved.get(other, other)
+        moved[other] = moved.pop(place, place)
+        yield chosen
+
+
+# Shapes that often identify, each linear in the text: marks of an address, digits in a row, a word in the middle of a
+# sentence that begins with a capital, and how people introduce themselves or hand out a secret.
+_SHAPES = (
+    (re.compile(r"[@]|://|\\\\"), 2.0),
+    (re.compile(r"\d{4,}"), 1.0),
+    (re.compile(r"(?<=[a-z,] )[A-Z][a-z]{2,}"), 1.0),
+    (
+        re.compile(r"\b(?:my name|i am called|call me|i live|my address|my phone|born on|password|passwort)\b", re.I),
+        5.0,
+    ),
+)
+
+
+def risk(messages: Sequence[MessageShape]) -> float:
+    """How much of a row has the shape of what identifies; the more, the sooner it is to be read."""
+    text = "\n".join(message["content"] for message in messages)[:SCANNED_CHARACTERS_MAX]
+    return sum(weight * sum(1 for _ in shape.finditer(text)) for shape, weight in _SHAPES)
+
+
+# The bound
+
+
+def bound(found: int, rows: int) -> Bound:
+    """What ``found`` in ``rows`` rows drawn by chance says of all, at 95 %, rounded up."""
+    return Bound(confidence_percent=CONFIDENCE_PERCENT, found=found, rows=rows, ppm=_ppm(found, rows))
+
+
+def _ppm(found: int, rows: int) -> int:
+    if found == 0:
+        return min(MILLION, -(-3 * MILLION // rows)) if rows else MILLION
+    if found >= rows:
+        return MILLION
+    low, high = found, MILLION  # in a million: the least share that makes so few findings rarer than 1 in 20
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _at_most(found, rows, middle / MILLION) > 1 - CONFIDENCE_PERCENT / 100:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def _at_most(found: int, rows: int, share: float) -> float:
+    """The probability of at most ``found`` findings in ``rows`` rows where ``share`` of all have one."""
+    if share >= 1:
+        return 0.0
+    logs = (
+        math.lgamma(rows + 1) - math.lgamma(n + 1) - math.lgamma(rows - n + 1)
+        + n * math.log(share) + (rows - n) * math.log1p(-share)
+        for n in range(found + 1)
+    )  # fmt: skip
+    return math.fsum(map(math.exp, logs))
+
+
+# The statement
+
+
+def state(
+    *, release: str, manifest_sha256: str, review: str, drawn_at: datetime, closed_at: datetime,
+    rows: Sequence[tuple[DrawnBy, Finding]], readers: int,
+) -> Statement:  # fmt: skip
+    """What the rows of a sample say, each by how it was drawn and what was found in it."""
+    chance, by_risk = (_counted([found for drawn, found in rows if drawn is each]) for each in DrawnBy)
+    return Statement(
+        release=release, manifest_sha256=manifest_sha256, review=review, drawn_at=written(drawn_at),
+        closed_at=written(closed_at), chance=chance, risk=by_risk, bound=bound(chance.found, chance.read),
+        readers=readers,
+    )  # fmt: skip
+
+
+def _counted(findings: Sequence[Finding]) -> Counted:
+    kinds = Counter(found.value for found in findings)
+    nothing, away = kinds.pop(Finding.nothing.value, 0), kinds.pop(Finding.out_of_reach.value, 0)
+    return Counted(
+        drawn=len(findings), read=nothing + kinds.total(), out_of_reach=away, findings=dict(sorted(kinds.items()))
+    )
+
+
+def encode(jws: str) -> bytes:
+    """The file of a signed statement."""
+    return canonical({"review": jws, "v": 1})
+
+
+def decode(data: bytes, *, file: str = REVIEW_FILE) -> Stated:
+    """The statement in ``data``, whose counts and bound must follow from one another; its signature is not checked.
+
+    InputError where it is none.
+    """
+    try:
+        jws = msgspec.json.decode(data, type=_File).review
+        payload = _payload(jws)
+        statement = msgspec.json.decode(payload, type=Statement)
+        whole = encode(jws) == data and canonical(statement.payload()) == payload and _follows(statement)
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError, IndexError):
+        raise InputError("is no statement of a review", "take the file from the release again", file=file) from None
+    if not whole:
+        raise InputError("does not reconcile", "take the file from the release again", file=file)
+    return Stated(statement=statement, jws=jws)
+
+
+class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    review: str
+    v: Literal[1]
+
+
+def _payload(jws: str) -> bytes:
+    header, payload, _ = (base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)) for part in jws.split("."))
+    if msgspec.json.decode(header, type=dict[str, str]).get("typ") != TYP:
+        raise ValueError("another kind of JWS")
+    return payload
+
+
+def _follows(said: Statement) -> bool:
+    kinds = {kind.value for kind in Finding} - {Finding.nothing.value, Finding.out_of_reach.value}
+    for part in (said.chance, said.risk):
+        if part.drawn != part.read + part.out_of_reach or not 0 <= part.found <= part.read or part.out_of_reach < 0:
+            return False
+        if not set(part.findings) <= kinds or min(part.findings.values(), default=1) < 1:
+            return False
+    in_order = instant(said.drawn_at) <= instant(said.closed_at)
+    return in_order and said.bound == bound(said.chance.found, said.chance.read)
+
+
+def read(folder: Path) -> Stated | None:
+    """The statement that lies beside a manifest, if one does; InputError where it is none or of another manifest."""
+    path = folder / REVIEW_FILE
+    if not path.exists():
+        return None
+    with path.open("rb") as file:
+        data = file.read(REVIEW_BYTES_MAX + 1)
+    stated = decode(data, file=str(path))
+    promised, manifest_sha256 = manifest.read(folder)
+    if (stated.statement.release, stated.statement.manifest_sha256) != (promised.release, manifest_sha256):
+        raise InputError("is of another manifest", "take the file from the release again", file=str(path))
+    return stated
+
+
+def write(folder: Path, jws: str) -> None:
+    """Write a signed statement into ``folder``, durably and whole."""
+    with replacing(folder / REVIEW_FILE) as file:
+        file.write(encode(jws))
+
+
+def sentence(said: Bound, of: Callable[[int], str] = "{:,}".format) -> str:
+    """The bound in words."""
+    if not said.rows:
+        return "No row was read that chance alone chose: nothing can be said of the whole."
+    share = f"{said.ppm / 10_000:.4g} %"
+    return (
+        f"{of(said.found)} of {of(said.rows)} rows drawn by chance hold something that identifies: with confidence of "
+        f"{said.confidence_percent} % it is at most {share} of the rows that could be opened then."
+    )

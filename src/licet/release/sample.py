@@ -1,0 +1,309 @@
+"""The samples of a release as the database knows them, and the opening of their rows, under the live decision.
+
+A row is opened for a reader in the transaction that puts the reading on record: who, of whose words, and that it was to
+review a release. A row that may not be opened any more is out of reach, and nobody reads it. Signatures stand under a
+manifest and the statement of a closed sample; each is told to the log by its number, without a name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from random import Random
+from uuid import UUID
+
+import msgspec
+
+from licet.errors import BrokenError
+from licet.ledger import outbox
+from licet.ledger.outbox import Entry, Told
+from licet.policy.file import Policies
+from licet.release import purge, registry
+from licet.release.live import LeasedRow, leased
+from licet.release.manifest import Manifest
+from licet.release.part import groups
+from licet.release.purge import Chain
+from licet.release.registry import Release
+from licet.release.review import DrawnBy, Finding, Stated, risk, shuffled
+from licet.release.rows import Payload
+from licet.release.sealing import open_row
+from licet.store.connect import Transaction
+from licet.vault import reads
+from licet.vault.ids import uuid7
+from licet.vault.keyring import Keyring
+from licet.vault.reads import RELEASE_REVIEW, Noted, Reader
+
+ASKED_MAX = 256  # ordinals at a time
+SCANNED_PARTS_MAX = 8
+SCANNED_ROWS_MAX = 2_000
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """A release, and the folder with the copy of it that is read."""
+
+    known: Release
+    folder: Path
+    manifest: Manifest
+    chain: Chain
+
+
+class Review(msgspec.Struct, frozen=True, kw_only=True):
+    """A sample. ``stated`` is the signed statement of a closed one, with its hash."""
+
+    review_id: UUID
+    release_id: UUID
+    manifest_sha256: bytes
+    drawn_at: datetime
+    closed_at: datetime | None
+    stated: str | None
+    stated_sha256: bytes | None
+    bound_ppm: int | None
+
+
+class SampleRow(msgspec.Struct, frozen=True, kw_only=True):
+    ordinal: int
+    drawn_by: DrawnBy
+    finding: Finding | None
+    staff: UUID | None
+
+
+class Signature(msgspec.Struct, frozen=True, kw_only=True):
+    """Who signed, where they said so, and when."""
+
+    email: str
+    via: str
+    signed_at: datetime
+
+
+class RowRead(msgspec.Struct, frozen=True, kw_only=True):
+    """A row that was opened for a reader."""
+
+    ordinal: int
+    payload: Payload
+
+    def __repr__(self) -> str:
+        return f"RowRead({self.ordinal}, sealed)"
+
+
+def lock(tx: Transaction, release_id: UUID) -> None:
+    """One at a time draws, closes or signs: each rests on what the one before left."""
+    tx.execute("SELECT FROM releases WHERE release_id = %s FOR UPDATE", [release_id])
+
+
+# Drawing
+
+
+def draw(
+    tx: Transaction, keyring: Keyring, of: Place, policies: Policies, at: datetime, *, chance: int, by_risk: int
+) -> Review:
+    """A new sample: ``chance`` rows by chance alone, then ``by_risk`` of the riskiest of some parts, from the rest."""
+    random = Random(int.from_bytes(keyring.random(32)))  # noqa: S311 seeded with as much as it can take
+    drawn = dict.fromkeys(_by_chance(tx, keyring, of, policies, at, random, chance), DrawnBy.chance)
+    risky = _by_risk(tx, keyring, of, policies, at, random, set(drawn), by_risk)
+    drawn |= dict.fromkeys(risky, DrawnBy.risk)
+    assert of.known.manifest_sha256 is not None
+    review = Review(
+        review_id=uuid7(at, keyring.random(10)), release_id=of.known.release_id,
+        manifest_sha256=of.known.manifest_sha256, drawn_at=at, closed_at=None, stated=None, stated_sha256=None,
+        bound_ppm=None,
+    )  # fmt: skip
+    tx.execute(
+        "INSERT INTO reviews (review_id, release_id, manifest_sha256, drawn_at) VALUES (%s, %s, %s, %s)",
+        [review.review_id, review.release_id, review.manifest_sha256, at],
+    )
+    tx.cursor().executemany(
+        "INSERT INTO review_rows (review_id, ordinal, drawn_by) VALUES (%s, %s, %s)",
+        [(review.review_id, ordinal, by.value) for ordinal, by in drawn.items()],
+    )
+    return review
+
+
+def _by_chance(
+    tx: Transaction, keyring: Keyring, of: Place, policies: Policies, at: datetime, random: Random, count: int
+) -> list[int]:
+    """Rows that can be opened, each as likely as any other, in the order in which chance named them."""
+    found = tx.execute("SELECT max(ordinal) FROM release_rows WHERE release_id = %s", [of.known.release_id]).fetchone()
+    last = -1 if found is None or found[0] is None else int(found[0])
+    named, chosen = shuffled(random, last + 1), list[int]()
+    while len(chosen) < count and (asked := [n for n, _ in zip(named, range(ASKED_MAX), strict=False)]):
+        usable = {row.ordinal for row in leased(tx, keyring, of.known, asked, policies, at)}
+        chosen += [ordinal for ordinal in asked if ordinal in usable]
+    return chosen[:count]
+
+
+def _by_risk(
+    tx: Transaction, keyring: Keyring, of: Place, policies: Policies, at: datetime, random: Random,
+    without: set[int], count: int,
+) -> list[int]:  # fmt: skip
+    """The riskiest of some parts: a program opens their rows, and keeps nothing of them but a number."""
+    if not count:
+        return []
+    parts = random.sample(of.manifest.parts, min(SCANNED_PARTS_MAX, len(of.manifest.parts)))
+    wanted = [
+        ordinal
+        for part in parts
+        for ordinal in range(part.first_ordinal, part.first_ordinal + part.rows)
+        if ordinal not in without
+    ]
+    scanned = sorted(random.sample(wanted, min(SCANNED_ROWS_MAX, len(wanted))))  # in order: a part is read a few times
+    scores: dict[int, float] = {}
+    for start in range(0, len(scanned), ASKED_MAX):
+        rows = leased(tx, keyring, of.known, scanned[start : start + ASKED_MAX], policies, at)
+        scores |= {ordinal: risk(payload.messages) for ordinal, payload in opened(of, rows)}
+    return sorted(scores, key=lambda ordinal: (-scores[ordinal], ordinal))[:count]
+
+
+def opened(of: Place, rows: Collection[LeasedRow]) -> Iterator[tuple[int, Payload]]:
+    """The rows under their keys, from the folder; each part is compared with its hash before a byte of it is read."""
+    keys = {row.ordinal: row.key for row in rows}
+    for number, part in enumerate(of.manifest.parts):
+        after = of.manifest.parts[number + 1 :][:1]
+        mine = {n for n in keys if part.first_ordinal <= n and not (after and n >= after[0].first_ordinal)}
+        if not mine:
+            continue
+        with purge.verified(of.folder, of.chain.states[part.file], part.file) as found:
+            if found is None or found[0] is None:
+                raise BrokenError(f"part `{part.file}` is not the file that the manifest names, or is not there")
+            for group in groups(found[0]):
+                for ordinal, row_id, sealed in zip(group.ordinals, group.row_ids, group.sealed, strict=True):
+                    if ordinal in mine:
+                        yield ordinal, open_row(sealed, keys[ordinal], of.known.release_id.bytes, row_id)
+
+
+# Reading
+
+
+_COLUMNS = """review_id, release_id, manifest_sha256, drawn_at, closed_at, statement, statement_sha256, bound_ppm"""
+
+
+def newest(tx: Transaction, release_id: UUID, *, closed: bool) -> Review | None:
+    """The newest closed sample of a release, or the one that is open."""
+    row = tx.execute(
+        f"""SELECT {_COLUMNS} FROM reviews WHERE release_id = %s AND (closed_at IS NOT NULL) = %s
+             ORDER BY drawn_at DESC, review_id DESC LIMIT 1""",
+        [release_id, closed],
+    ).fetchone()
+    return Review(**dict(zip(Review.__struct_fields__, row, strict=True))) if row else None
+
+
+def rows_of(tx: Transaction, review: Review) -> list[SampleRow]:
+    rows = tx.execute(
+        "SELECT ordinal, drawn_by, finding, staff_id FROM review_rows WHERE review_id = %s ORDER BY ordinal",
+        [review.review_id],
+    )
+    return [
+        SampleRow(
+            ordinal=ordinal, drawn_by=DrawnBy(drawn_by), finding=Finding(finding) if finding else None, staff=staff
+        )
+        for ordinal, drawn_by, finding, staff in rows
+    ]  # fmt: skip
+
+
+def read_next(
+    tx: Transaction, keyring: Keyring, of: Place, review: Review, policies: Policies, at: datetime, *,
+    staff: UUID, role: Reader, random: Callable[[int], bytes],
+) -> RowRead | None:  # fmt: skip
+    """The next row for a reader, put on record and opened: first what they opened and said nothing of, then what nobody
+    did, then what somebody else left. None where every row has its finding or is out of reach.
+    """
+    while True:
+        row = tx.execute(
+            """SELECT ordinal FROM review_rows WHERE review_id = %(review)s AND finding IS NULL
+                ORDER BY staff_id IS DISTINCT FROM %(staff)s, staff_id IS NOT NULL, ordinal
+                LIMIT 1 FOR UPDATE SKIP LOCKED""",
+            {"review": review.review_id, "staff": staff},
+        ).fetchone()
+        if row is None:
+            return None
+        ordinal = int(row[0])
+        keys = leased(tx, keyring, of.known, [ordinal], policies, at)
+        if not keys:
+            tx.execute(
+                """UPDATE review_rows SET (finding, staff_id, read_at) = ('out_of_reach', NULL, %s)
+                    WHERE review_id = %s AND ordinal = %s""",
+                [at, review.review_id, ordinal],
+            )
+            continue
+        (source,) = registry.rows_at(tx, of.known.release_id, [ordinal])
+        note = Noted(
+            account=source.account, conversation=source.conversation, staff=staff, role=role, reason=RELEASE_REVIEW,
+            ticket=f"review-{review.review_id.hex}", turns=sum(each.count for each in source.sources), at=at,
+        )  # fmt: skip
+        reads.record(tx, note, random)
+        tx.execute(
+            "UPDATE review_rows SET (staff_id, read_at) = (%s, %s) WHERE review_id = %s AND ordinal = %s",
+            [staff, at, review.review_id, ordinal],
+        )
+        ((_, payload),) = opened(of, keys)
+        return RowRead(ordinal=ordinal, payload=payload)
+
+
+def found(tx: Transaction, review: Review, ordinal: int, finding: Finding, staff: UUID) -> bool:
+    """Writes down what a reader found in the row that they opened last; False where they did not open it."""
+    row = tx.execute(
+        """UPDATE review_rows SET finding = %s WHERE review_id = %s AND ordinal = %s AND staff_id = %s
+              AND finding IS DISTINCT FROM 'out_of_reach' RETURNING ordinal""",
+        [finding.value, review.review_id, ordinal, staff],
+    ).fetchone()
+    return row is not None
+
+
+def close(tx: Transaction, review: Review, stated: Stated, at: datetime) -> None:
+    """Closes a sample with its signed statement, and its leaf."""
+    said = stated.statement
+    tx.execute(
+        """UPDATE reviews SET (closed_at, statement, statement_sha256, bound_ppm) = (%s, %s, %s, %s)
+            WHERE review_id = %s AND closed_at IS NULL""",
+        [at, stated.jws, bytes.fromhex(stated.sha256), said.bound.ppm, review.review_id],
+    )
+    facts: dict[str, str | int | bool | None] = {
+        "release": review.release_id.hex, "manifest_sha256": review.manifest_sha256.hex(), "sha256": stated.sha256,
+        "rows": said.read, "findings": said.found, "bound_ppm": said.bound.ppm,
+    }  # fmt: skip
+    outbox.append(tx, [Entry(told=Told.release_reviewed, occurred_at=at, facts=facts)])
+
+
+# Signing
+
+
+def signatures(tx: Transaction, review: Review) -> list[Signature]:
+    """Who signed the release with this closed sample before them, in order."""
+    rows = tx.execute(
+        """SELECT f.email, s.via, s.signed_at FROM sign_offs s JOIN staff f USING (staff_id)
+            WHERE s.release_id = %s AND s.statement_sha256 = %s ORDER BY s.signed_at, f.email""",
+        [review.release_id, review.stated_sha256],
+    )
+    return [Signature(email=email, via=via, signed_at=at) for email, via, at in rows]
+
+
+def sign(tx: Transaction, review: Review, staff: UUID, via: str, at: datetime) -> bool:
+    """Puts a signature under a release and a closed sample, with its leaf; False where they signed it already.
+
+    Whoever calls it holds the `lock`, so that signatures are numbered as they come.
+    """
+    assert review.stated_sha256 is not None
+    number = len(signatures(tx, review)) + 1
+    row = tx.execute(
+        """INSERT INTO sign_offs (release_id, staff_id, via, manifest_sha256, statement_sha256, signed_at)
+           VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING RETURNING signed_at""",
+        [review.release_id, staff, via, review.manifest_sha256, review.stated_sha256, at],
+    ).fetchone()
+    if row is None:
+        return False
+    facts: dict[str, str | int | bool | None] = {
+        "release": review.release_id.hex, "manifest_sha256": review.manifest_sha256.hex(),
+        "review_sha256": review.stated_sha256.hex(), "signature": number,
+    }  # fmt: skip
+    outbox.append(tx, [Entry(told=Told.release_signed, occurred_at=at, facts=facts)])
+    return True
+
+
+def is_stated(tx: Transaction, release_id: UUID, jws: str) -> bool:
+    """Whether a statement is one that was closed here."""
+    digest = sha256(jws.encode()).digest()
+    row = tx.execute(
+        "SELECT FROM reviews WHERE release_id = %s AND statement_sha256 = %s", [release_id, digest]
+    ).fetchone()  # fmt: skip
+    return row is not None

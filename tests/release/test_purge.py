@@ -1,0 +1,371 @@
+"""A purge takes out of a release the rows that are dead for ever, and those alone; every reader takes what it leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Collection, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from licet import service
+from licet.cli.command import main
+from licet.errors import BrokenError, LicetError
+from licet.ledger import verifier
+from licet.release import croissant, manifest, purge
+from licet.release.manifest import Manifest
+from licet.release.purge import Chain, Purge
+from licet.release.reader import load
+from licet.release.verify import UNFINISHED, Promise, verify
+from licet.service import proving
+from licet.service.purging import purge_release
+from licet.store.connect import Pool
+from licet.vault import commands as do
+
+from ..installed import House
+from .world import START, Town, build, row_of
+
+LATER = START + timedelta(days=40)
+ROWS = [row_of(n) for n in range(12)]  # in parts of four
+DEAD = (1, 4, 5, 6, 7, 9)  # one of the first part, all of the second, one of the third
+
+
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("honest") / "autumn"
+    build(folder, ROWS)
+    return folder
+
+
+@pytest.fixture
+def folder(honest: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(honest, tmp_path / "autumn")
+
+
+def opened(folder: Path) -> tuple[Manifest, Chain]:
+    promised, sha256 = manifest.read(folder)
+    return promised, purge.read(folder, promised, sha256)
+
+
+def purged(folder: Path, dead: Sequence[int], *, days: int = 0) -> Purge:
+    promised, chain = opened(folder)
+    made = purge.prepare(folder, promised, chain, dead, LATER + timedelta(days=days))
+    assert made is not None
+    bring(folder, made)
+    return made
+
+
+def bring(folder: Path, made: Purge) -> None:
+    promised, chain = opened(folder)
+    purge.clear(folder)
+    croissant.write(folder, promised, purge.apply(folder, chain, promised, made))
+
+
+def words(folder: Path, dead: Collection[int] = DEAD) -> tuple[list[int], int]:
+    town = Town(ROWS)
+    for ordinal in dead:
+        town.kill(ordinal)
+    rows = load(folder, town, at=town.clock)
+    return [row["ordinal"] for row in rows], rows.withheld
+
+
+def hashes(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+# What a purge leaves
+
+
+def test_a_purge_takes_out_the_dead_rows_and_leaves_every_other_part_to_the_byte(folder: Path) -> None:
+    before, promised = hashes(folder), opened(folder)[0]
+    made = purged(folder, [4, 5, 6, 7, 9])
+    after = hashes(folder)
+    assert made.rows == 5
+    assert {name for name in before if after.get(name) != before[name]} == {
+        "part-00001.parquet", "part-00002.parquet", "croissant.json",
+    }  # fmt: skip
+    assert set(after) - set(before) == {"purge-1.json"}
+    assert "part-00001.parquet" not in after
+    assert opened(folder)[0] == promised
+
+
+def test_a_purged_folder_keeps_every_promise_and_its_rows_come_out_as_before(folder: Path) -> None:
+    expected = words(folder)
+    purged(folder, DEAD)
+    assert verify(folder) == []
+    assert verify(folder, living=lambda _: []) == []
+    assert words(folder) == expected == ([0, 2, 3, 8, 10, 11], 6)
+    report = verifier.check_release(verifier.FolderFiles(folder))
+    assert (report.findings, report.purged) == ([], 6)
+
+
+def test_a_second_purge_follows_the_first_and_leaves_what_one_of_both_would(folder: Path, tmp_path: Path) -> None:
+    whole = shutil.copytree(folder, tmp_path / "whole")
+    purged(folder, DEAD[:3])
+    purged(folder, DEAD, days=1)
+    purged(whole, DEAD)
+    assert verify(folder) == []
+    assert verifier.check_release(verifier.FolderFiles(folder)).findings == []
+    parts = [
+        {name: data for name, data in hashes(each).items() if name.startswith("part-")} for each in (folder, whole)
+    ]
+    assert parts[0] == parts[1]
+
+
+def test_a_purge_of_what_is_out_already_is_none(folder: Path) -> None:
+    purged(folder, DEAD)
+    promised, chain = opened(folder)
+    assert purge.prepare(folder, promised, chain, DEAD, LATER) is None
+
+
+def test_every_row_may_go(folder: Path) -> None:
+    purged(folder, range(12))
+    assert verify(folder) == []
+    assert words(folder, range(12)) == ([], 12)
+    assert verifier.check_release(verifier.FolderFiles(folder)).findings == []
+
+
+def test_an_older_copy_is_brought_forward_by_the_same_addenda(folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    first, second = purged(folder, DEAD[:2]), purged(folder, DEAD, days=1)
+    bring(copy, first)
+    bring(copy, second)
+    assert hashes(copy) == hashes(folder)
+
+
+# What a liar leaves
+
+
+def test_a_row_that_lives_may_not_be_taken_out(folder: Path) -> None:
+    purged(folder, DEAD)
+    assert [(c.file, c.promise) for c in verify(folder, living=lambda _: [9])] == [("purge-1.json", Promise.DEAD)]
+    town = Town(ROWS)
+    with pytest.raises(BrokenError, match="row `9` was taken out of the release, and is not dead"):
+        list(load(folder, town, at=town.clock, living=lambda gone: [9] if 9 in gone else []))
+
+
+def forged(folder: Path, **changes: Any) -> None:
+    made = msgspec.structs.replace(purge.decode((folder / "purge-1.json").read_bytes(), "p"), **changes)
+    (folder / "purge-1.json").write_bytes(purge.encode(made))
+
+
+def part_of(folder: Path, number: int, **changes: Any) -> None:
+    made = purge.decode((folder / "purge-1.json").read_bytes(), "p")
+    parts = list(made.parts)
+    parts[number] = msgspec.structs.replace(parts[number], **changes)
+    forged(folder, parts=tuple(parts))
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        lambda folder: forged(folder, before="0" * 64),
+        lambda folder: forged(folder, number=2),
+        lambda folder: forged(folder, release="0" * 32),
+        lambda folder: forged(folder, purged_at=START - timedelta(days=1)),
+        lambda folder: forged(folder, parts=()),
+        lambda folder: part_of(folder, 0, gone=((1, 2),)),
+        lambda folder: part_of(folder, 0, gone=((5, 5),)),
+        lambda folder: part_of(folder, 0, was="0" * 64),
+        lambda folder: part_of(folder, 1, gone=((4, 6),)),
+        lambda folder: part_of(folder, 2, file="part-00007.parquet"),
+        lambda folder: (folder / "purge-1.json").write_bytes((folder / "purge-1.json").read_bytes() + b"\n"),
+        lambda folder: (folder / "purge-1.json").write_bytes(b"{}"),
+        lambda folder: (folder / "purge-1.json").unlink(),
+        lambda folder: (folder / "purge-1.json").rename(folder / "purge-2.json"),
+    ],
+)
+def test_no_forged_addendum_is_taken_for_one(folder: Path, lie: Callable[[Path], object]) -> None:
+    purged(folder, DEAD)
+    lie(folder)
+    assert verify(folder) != []
+    assert verifier.check_release(verifier.FolderFiles(folder)).findings != []
+    with pytest.raises(LicetError):
+        words(folder)
+
+
+# Stopped anywhere
+
+
+def stopped_at(step: int, act: Callable[[], object]) -> bool:
+    """Whether a child that dies at its nth change of a file died; none of what it would have cleaned up is."""
+    child = os.fork()
+    if child == 0:
+        left = step
+
+        def dies(event: str, arguments: tuple[Any, ...]) -> None:
+            nonlocal left
+            is_change = event in ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.symlink") or (
+                event == "open" and isinstance(arguments[1], str) and "w" in arguments[1]
+            )
+            if is_change:
+                left -= 1
+                if left == 0:
+                    os._exit(9)
+
+        sys.addaudithook(dies)
+        try:
+            act()
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+
+
+def test_a_purge_that_is_killed_at_any_step_can_be_read_then_and_goes_on_to_the_same_bytes(
+    folder: Path, tmp_path: Path
+) -> None:
+    whole = shutil.copytree(folder, tmp_path / "whole")
+    made, expected = purged(whole, DEAD), words(folder)
+    step = 0
+    while True:
+        step += 1
+        copy = shutil.copytree(folder, tmp_path / f"copy-{step}")
+        died = stopped_at(step, lambda copy=copy: bring(copy, made))  # type: ignore[misc]
+        assert words(copy) == expected
+        is_done = {"croissant.json", "purge-1.json"} & {c.file for c in verify(copy)} == set()
+        assert verify(copy) == [] or not is_done or {c.found for c in verify(copy)} & {UNFINISHED, "not of the release"}
+        bring(copy, made)
+        assert hashes(copy) == hashes(whole)
+        assert verify(copy) == []
+        assert not [path for path in copy.iterdir() if path.name.startswith(".")]
+        if not died:
+            break
+    assert step > 8
+
+
+# At an installation
+
+
+@pytest.fixture
+def house(pool: Pool, tmp_path: Path) -> House:
+    return House(pool, tmp_path / "data")
+
+
+def lived_in(house: House) -> None:
+    for name in ("ana", "bo", "cy"):
+        house.open(name, allow=True)
+        house.talk(name, f"{name}-1")
+        house.talk(name, f"{name}-2")
+    service.build_release(house.here, name="r", purpose="improve_models")
+
+
+def test_dead_are_the_rows_whose_keys_were_destroyed_and_not_those_that_were_withdrawn(house: House) -> None:
+    lived_in(house)
+    house.choose("bo", False)
+    house.about(do.Delete, "ana", "ana-1")
+    assert purge_release(house.here, "r", dry_run=True).rows == 0
+    house.passes(40)
+    service.sweep(house.here)
+    rows = purge_release(house.here, "r", dry_run=True).rows
+    assert rows == 3  # the deletion, and with bo's grant the time of both chats has come
+    folder = house.here.config.releases / "r"
+    before = hashes(folder)
+    done = purge_release(house.here, "r")
+    assert (done.rows, done.addendum, done.brought) == (3, "purge-1.json", ())
+    assert sorted(set(hashes(folder)) - set(before)) == ["purge-1.json"]
+    assert service.verify_release(house.here, "r") == []
+    assert len(house.rows("r")) == 3
+    again = purge_release(house.here, "r")
+    assert (again.rows, again.addendum) == (0, None)
+
+
+def test_a_dry_run_touches_nothing(house: House) -> None:
+    lived_in(house)
+    house.about(do.Delete, "ana", "ana-1")
+    house.passes(40)
+    service.sweep(house.here)
+    folder = house.here.config.releases / "r"
+    before, dumped = hashes(folder), house.dump()
+    assert purge_release(house.here, "r", dry_run=True).parts == {"part-00000.parquet": 1}
+    assert (hashes(folder), house.dump()) == (before, dumped)
+
+
+def test_any_copy_is_brought_forward_and_a_stranger_checks_it_by_the_log(house: House, tmp_path: Path) -> None:
+    lived_in(house)
+    folder = house.here.config.releases / "r"
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    house.about(do.Delete, "ana", "ana-1")
+    house.passes(40)
+    service.sweep(house.here)
+    purge_release(house.here, "r")
+    house.about(do.Delete, "cy", "cy-1")
+    house.passes(40)
+    service.sweep(house.here)
+    assert purge_release(house.here, "r").rows == 1
+    assert purge_release(house.here, str(copy)).brought == ("purge-1.json", "purge-2.json")
+    assert hashes(copy) == hashes(folder)
+    proving.append(house.here)
+    own = verifier.trust(proving.key(house.here).vkey)
+    log = verifier.FolderFiles(proving.place(house.here).folder / "2025")
+    report = verifier.check_release(verifier.FolderFiles(copy), own, log)
+    assert (report.findings, report.purged) == ([], 2)
+    checked = proving.verify(copy, (proving.key(house.here).vkey,), log=proving.place(house.here).folder)
+    assert checked.broken == ()
+    assert "2 rows of it were taken out by purges; their proofs stay" in checked.checked
+
+
+def test_an_addendum_that_the_log_was_not_told_is_a_contradiction(house: House) -> None:
+    lived_in(house)
+    proving.append(house.here)
+    folder = house.here.config.releases / "r"
+    promised, chain = opened(folder)
+    made = purge.prepare(folder, promised, chain, [0], house.now)
+    assert made is not None
+    bring(folder, made)
+    own = verifier.trust(proving.key(house.here).vkey)
+    log = verifier.FolderFiles(proving.place(house.here).folder / "2025")
+    report = verifier.check_release(verifier.FolderFiles(folder), own, log)
+    assert [(f.place, f.promise) for f in report.findings] == [("purge-1.json", "it was told to the log")]
+    with pytest.raises(BrokenError, match="is not dead"):
+        house.rows("r")
+    with pytest.raises(BrokenError, match="is not dead"):
+        purge_release(house.here, "r")
+
+
+def test_a_database_from_before_a_purge_learns_of_it_from_the_folder(house: House) -> None:
+    lived_in(house)
+    house.about(do.Delete, "ana", "ana-1")
+    house.passes(40)
+    service.sweep(house.here)
+    purge_release(house.here, "r")
+    told = house.query("SELECT count(*) FROM outbox WHERE entry = 'release_purged'")
+    with house.here.pool.connection() as tx:
+        tx.execute("DELETE FROM purges")
+    assert service.verify_release(house.here, "r") == []
+    assert purge_release(house.here, "r").rows == 0
+    assert house.query("SELECT number FROM purges") == [(1,)]
+    assert house.query("SELECT count(*) FROM outbox WHERE entry = 'release_purged'") == told
+
+
+def test_the_commands_tell_what_is_dead_take_it_out_and_compare(pool: Pool, dsn: str, tmp_path: Path) -> None:
+    house = House(pool, tmp_path / "data", at=service.utc_now())
+    lived_in(house)
+    runner = CliRunner(env={"LICET_DATABASE_URL": dsn, "LICET_DATA": str(tmp_path / "data")})
+
+    def run(*arguments: str) -> tuple[int, str]:
+        result = runner.invoke(main, [*arguments])
+        return result.exit_code, result.output
+
+    assert run("release", "purge", "r", "--dry-run") == (0, "would take out 0 dead rows of 0 parts\n")
+    house.about(do.Delete, "ana", "ana-1")
+    assert run("erase", "run", "--now")[0] == 0
+    code, said = run("release", "purge", "r", "--dry-run", "--json")
+    assert (code, json.loads(said)["rows"]) == (2, 1)
+    assert "1 more are dead" in run("release", "status", "r")[1]
+    code, said = run("release", "purge", "r")
+    assert code == 0
+    assert "took out 1 dead rows" in said
+    assert run("release", "verify", "r")[0] == 0
+    assert run("release", "build", "s", "--purpose", "improve_models")[0] == 0
+    code, said = run("release", "diff", "r", "s")
+    assert code == 2
+    assert "~ rows: 6 -> 5" in said
+    assert "- 1 rows went" in said
+    assert run("release", "diff", "s", "s")[0] == 0

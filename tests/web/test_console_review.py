@@ -1,0 +1,144 @@
+"""A release is reviewed and signed off in the console, each step by whoever has the role for it, and on record."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from licet import service
+from licet.policy.state import Role
+from licet.web.roles import StaffRole
+
+from .browsing import DESKTOP, PHONE, Site, browser, existing, site
+from .served import NOTICE, World, api, world
+from .test_console import form
+
+__all__ = ["api", "browser", "site", "world"]
+
+SECRET = "the roots of the pear tree"
+
+
+class Built:
+    """A world with a sealed release of one row a person."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        world.clock.set(NOTICE)
+        for name in ("ana", "bo", "cy"):
+            world.open(name, allow=True)
+            world.say(name, f"{name}'s chat", f"{SECRET}, says {name}")
+            world.say(name, f"{name}'s chat", "they go down", Role.assistant)
+        service.build_release(world.here, name="autumn", purpose="improve_models")
+        ((release,),) = world.rows("SELECT release_id FROM releases")
+        self.path = f"/console/releases/{release.hex}"
+
+
+@pytest.fixture
+def built(world: World) -> Built:
+    return Built(world)
+
+
+def post(api: Any, path: str, headers: dict[str, str], **fields: str) -> Any:
+    return api.post(path, **form(headers, **fields))
+
+
+def test_a_release_is_reviewed_row_by_row_and_signed_off_by_two(api: Any, built: Built) -> None:
+    world, path = built.world, built.path
+    reader = world.staff(StaffRole.reviewer, email="rae@example.org")
+    assert f'href="{path}"' in api.get("/console/releases", headers=reader).text
+    assert post(api, f"{path}/sample", reader, chance="3", risk="1").status_code == 303
+    answer = post(api, f"{path}/row", reader)
+    for left in (2, 1, 0):
+        assert answer.status_code == 200
+        assert SECRET in answer.text
+        (row,) = re.findall(r'name="row" value="(\d+)"', answer.text)
+        answer = post(api, f"{path}/finding", reader, row=row, finding="name" if left == 2 else "nothing", then="next")
+    assert answer.status_code == 303
+    assert world.rows("SELECT count(*) FROM staff_reads WHERE reason = 'release_review'") == [(3,)]
+    assert post(api, f"{path}/close", reader).status_code == 303
+    said = api.get(path, headers=reader).text
+    assert "1 of 3 rows drawn by chance hold something that identifies" in said
+    assert "Sign it off" not in said
+    for email in ("cora@example.org", "dan@example.org"):
+        signer = world.staff(StaffRole.curator, email=email)
+        assert f"Sign it off as {email}" in api.get(path, headers=signer).text
+        assert post(api, f"{path}/sign", signer).status_code == 303
+        assert post(api, f"{path}/sign", signer).status_code == 409
+    said = api.get(path, headers=reader).text
+    assert "cora@example.org, in the console" in said
+    assert "<dt>Signed off</dt><dd>yes</dd>" in said
+
+
+def test_the_person_sees_that_a_row_of_theirs_was_read_and_why(api: Any, built: Built) -> None:
+    world = built.world
+    reader = world.staff(StaffRole.reviewer)
+    post(api, f"{built.path}/sample", reader, chance="3", risk="0")
+    answer = post(api, f"{built.path}/row", reader)
+    name = next(name for name in world.accounts if f"says {name}" in answer.text)
+    ((chat,),) = world.rows("SELECT conversation_id FROM conversations WHERE account_id = %s", world.accounts[name])
+    page = api.get(f"/chats/conv_{chat.hex}", headers=world.browser(name)).text
+    assert "by a safety reviewer: to check that a training set identifies nobody" in page
+
+
+def test_no_page_of_a_release_shows_content_and_no_address_opens_a_row(api: Any, built: Built) -> None:
+    world = built.world
+    reader = world.staff(StaffRole.reviewer)
+    post(api, f"{built.path}/sample", reader, chance="3", risk="0")
+    for role in StaffRole:
+        assert SECRET not in api.get(built.path, headers=world.staff(role)).text
+    for step in ("row", "finding", "sample", "close", "sign"):
+        assert api.get(f"{built.path}/{step}", headers=reader).status_code in (404, 405)
+
+
+def test_a_row_goes_on_record_once_for_each_time_that_it_is_opened(api: Any, built: Built) -> None:
+    reader = built.world.staff(StaffRole.reviewer)
+    post(api, f"{built.path}/sample", reader, chance="3", risk="0")
+    one, again = post(api, f"{built.path}/row", reader), post(api, f"{built.path}/row", reader)
+    assert re.findall(r'name="row" value="(\d+)"', one.text) == re.findall(r'name="row" value="(\d+)"', again.text)
+    assert built.world.rows("SELECT count(*) FROM staff_reads") == [(2,)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"), [({"chance": "all"}, 400), ({"chance": "0"}, 400), ({"risk": "-1"}, 400)]
+)
+def test_a_sample_of_no_size_is_not_drawn(api: Any, built: Built, fields: dict[str, str], status: int) -> None:
+    curator = built.world.staff(StaffRole.curator)
+    assert post(api, f"{built.path}/sample", curator, **fields).status_code == status
+    assert built.world.rows("SELECT count(*) FROM reviews") == [(0,)]
+
+
+def test_a_release_whose_folder_is_not_here_says_so(api: Any, built: Built) -> None:
+    folder = built.world.here.config.releases / "autumn"
+    folder.rename(folder.with_name("elsewhere"))
+    curator = built.world.staff(StaffRole.curator)
+    assert "copy of its folder is not here" in api.get(built.path, headers=curator).text
+    assert post(api, f"{built.path}/sample", curator, chance="1", risk="0").status_code == 404
+
+
+def test_axe_finds_nothing_on_the_pages_of_a_review_and_nothing_scrolls_sideways(site: Site) -> None:
+    town, axe, found = site.town, Axe(), []
+    existing(site)
+    town.choose("ana", True)
+    town.say("ana", "Pear trees")
+    service.build_release(town.here, name="autumn", purpose="improve_models")
+    for size, scheme in ((PHONE, "light"), (DESKTOP, "dark")):
+        page = site.visit_as(tuple(StaffRole), "/console/releases", viewport=size, color_scheme=scheme)
+
+        def look(page: Any, scheme: str = scheme) -> None:
+            results = axe.run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]})
+            found.extend((page.url, scheme, v["id"], v["nodes"][0]["html"]) for v in results.response["violations"])
+            assert page.evaluate("() => document.documentElement.scrollWidth - innerWidth") <= 0
+
+        page.get_by_role("link", name="autumn").click()
+        look(page)
+        page.get_by_role("button", name="Draw a sample").click()
+        page.get_by_role("button", name="Read the next row, and put it on record").click()
+        look(page)
+        page.get_by_label("Nothing that identifies anybody").check()
+        page.get_by_role("button", name="Write it down, and stop").click()
+        page.get_by_role("button", name="State what was found").click()
+        look(page)
+    assert found == []
