@@ -1,0 +1,165 @@
+"""The commands of training: the gate of a machine, and the key that its file is signed with."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from licet import service
+from licet.cli.shell import at_option, data_option, json_option, opened, show
+from licet.errors import LicetError, UsageError
+from licet.release import manifest
+from licet.release.live import LEASE_SECONDS, LEASE_SECONDS_MAX
+
+if TYPE_CHECKING:  # imported where it is used: no other command waits for it
+    from licet.ledger.note import Verifier
+    from licet.train.bitmap import Withdrawn
+    from licet.train.remote import Keeper, Source
+
+POLL_SECONDS = 0.5
+
+
+@click.group()
+def train() -> None:
+    """Learning from releases: the gate that a run asks before each step."""
+
+
+@train.command()
+@data_option
+@json_option
+def key(data: Path | None, as_json: bool) -> None:
+    """Prints the public key that withdrawn rows are signed with: a run is given it once, by hand.
+
+    \b
+    Example:  licet train key > withdrawn.pub
+    """
+    from licet.service import gating
+
+    with opened(data) as here:
+        vkey = gating.signer(here).verifier.vkey
+        show({"key": vkey}, as_json, lambda: vkey)
+
+
+@train.command()
+@click.argument("releases", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--into", required=True, type=click.Path(path_type=Path), help="The folder that runs read the gate from.")
+@click.option("--url", help="The installation, where it is on another machine; by default the one of this machine.")
+@click.option(
+    "--key-file", type=click.Path(path_type=Path), help="With --url: the key of a service that may lease rows."
+)
+@click.option("--public-key", help="With --url: what `licet train key` prints there, or a file with it.")
+@click.option("--recipient", default="training", show_default=True, help="With --url: who asks.")
+@click.option(
+    "--once", is_flag=True, help="Write the files once and end, for a machine without a way to the installation."
+)
+@click.option(
+    "--seconds", type=click.IntRange(1, LEASE_SECONDS_MAX), default=LEASE_SECONDS, show_default=True,
+    help="Without --url: how long a file holds.",
+)  # fmt: skip
+@click.option("--poll", type=click.FloatRange(0.05, 60), default=POLL_SECONDS, show_default=True, help="Seconds.")
+@data_option
+@at_option
+@json_option
+def gate(
+    releases: tuple[Path, ...], into: Path, url: str | None, key_file: Path | None, public_key: str | None,
+    recipient: str, once: bool, seconds: int, poll: float, data: Path | None, at: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Keeps the withdrawn rows of RELEASES (folders) in a folder, for every run of this machine; one such a machine.
+
+    It asks again and again and writes a file only when something is new or its lease has worn. Where the installation
+    cannot be reached it writes nothing, and the runs wait or stop when the lease has run out.
+
+    \b
+    Example:  licet train gate releases/autumn --into /run/licet
+              licet train gate autumn --into /run/licet --url https://licet.example.org \\
+                    --key-file lease.key --public-key withdrawn.pub
+    """
+    if url is None and (key_file or public_key):
+        raise UsageError("`--key-file` and `--public-key` go with `--url`")
+    with _source(url, key_file, public_key, recipient, seconds, data, at) as (source, verifier, clock):
+        keepers = [_keeper(folder, into, source, verifier, clock) for folder in releases]
+        said = _saying(as_json)
+        if once:
+            for keeper in keepers:
+                keeper.once()
+                assert keeper.known is not None
+                said(keeper.known)
+            return
+        _follow(keepers, poll, said)
+
+
+@contextmanager
+def _source(
+    url: str | None, key_file: Path | None, public_key: str | None, recipient: str, seconds: int, data: Path | None,
+    at: str | None,
+) -> Iterator[tuple[Source, Verifier, service.Clock]]:  # fmt: skip
+    """Who is asked, the key of their signature, and the clock."""
+    from licet.train.bitmap import key_of
+    from licet.train.remote import Remote, key_in
+
+    if url is None:
+        from licet.service import gating
+
+        with opened(data, at) as here:
+            yield gating.Nearby(here, seconds), gating.signer(here).verifier, here.clock
+        return
+    if key_file is None or public_key is None:
+        raise UsageError(
+            "`--url` needs `--key-file` and `--public-key`", "`licet train key` prints the latter, over there"
+        )
+    given = Path(public_key)
+    verifier = key_of(given.read_text(encoding="utf-8") if given.is_file() else public_key)
+    with Remote(url, key_in(key_file), recipient=recipient, at=service.utc_now) as remote:
+        yield remote, verifier, service.utc_now
+
+
+def _keeper(folder: Path, into: Path, source: Source, verifier: Verifier, clock: service.Clock) -> Keeper:
+    from licet.train.remote import Keeper
+
+    promised, sha256 = manifest.read(folder)
+    return Keeper(source, verifier, into, release=promised.release, manifest_sha256=sha256, at=clock)
+
+
+def _saying(as_json: bool) -> Callable[[Withdrawn], None]:
+    """One line each time that a file is written."""
+
+    def said(found: Withdrawn) -> None:
+        head = found.head
+        if as_json:
+            fields = {"release": head.release, "number": head.number, "rows": head.rows, "until": head.until}
+            click.echo(msgspec.json.encode(fields).decode())
+        else:
+            until = f"{head.until:%Y-%m-%dT%H:%M:%SZ}"
+            click.echo(f"{head.release}  number {head.number}  {head.rows:,} withdrawn  holds until {until}")
+
+    return said
+
+
+def _follow(keepers: list[Keeper], poll: float, said: Callable[[Withdrawn], None]) -> None:
+    """Keeps every file until somebody ends it; the first that cannot go on ends all, with its error."""
+    over = Event()
+    failed: list[LicetError] = []
+
+    def following(keeper: Keeper) -> None:
+        try:
+            keeper.follow(over.wait, said, poll)
+        except LicetError as error:
+            failed.append(error)
+            over.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: over.set())
+    threads = [Thread(target=following, args=[keeper], daemon=True) for keeper in keepers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failed:
+        raise failed[0]

@@ -1,0 +1,149 @@
+"""The withdrawn rows of a release, as a signed file: a head that says how long it holds, and a roaring bitmap.
+
+    licet-withdrawn-1 LENGTH\\n        LENGTH bytes of the head follow, then the bitmap to the end
+    {"format":"licet-withdrawn-1", ...}\\n
+    \\n
+    \u2014 NAME SIGNATURE\\n
+
+The head is a signed note (c2sp.org/signed-note, Ed25519) whose text is one line of JSON with sorted keys; the bitmap is
+in the portable format of RoaringFormatSpec, over the ordinals of the rows. Head and bitmap lie in one file, so that one
+rename replaces both.
+
+Invariants: nothing of a bitmap is read before the head's signature and the bitmap's hash hold; a head speaks of one
+release, by its id and the hash of its manifest. There is nobody's id in it: ordinals count rows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta
+from pyroaring import BitMap, FrozenBitMap
+
+from licet.errors import BrokenError, RefusedError, UsageError
+from licet.ledger import note
+from licet.ledger.note import Signer, Verifier
+from licet.release.part import replacing
+
+FORMAT: Final = "licet-withdrawn-1"
+SUFFIX = ".withdrawn"
+HEAD_BYTES_MAX = 4_096
+BITMAP_BYTES_MAX = 256 * 2**20
+_FIRST_LINE = re.compile(rb"licet-withdrawn-1 ([1-9][0-9]{0,4})\n")
+_HASH = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+_Count = Annotated[int, Meta(ge=0, le=2**32)]
+
+
+class Head(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is signed. ``number`` counts how often the bitmap grew; the head holds until ``until``, exclusive.
+
+    ``rows`` is how many ordinals the bitmap holds, ``sha256`` the hash of its bytes. A row that is not in it may be used
+    until then: what ends before, ended already.
+    """
+
+    format: Literal["licet-withdrawn-1"] = FORMAT
+    release: Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
+    manifest_sha256: _HASH
+    number: _Count
+    issued: Annotated[datetime, Meta(tz=True)]
+    until: Annotated[datetime, Meta(tz=True)]
+    rows: _Count
+    sha256: _HASH
+
+
+class Withdrawn(msgspec.Struct, frozen=True, kw_only=True):
+    """A head that was verified, its own bytes, and the ordinals that it speaks of."""
+
+    head: Head
+    signed: bytes
+    ordinals: FrozenBitMap
+
+    def encode(self) -> bytes:
+        """The whole file."""
+        return file_of(self.signed, self.ordinals.serialize())
+
+
+def packed(ordinals: Iterable[int]) -> bytes:
+    """The bytes of a bitmap: one form for one set."""
+    bitmap = BitMap(ordinals)
+    bitmap.run_optimize()
+    return bitmap.serialize()
+
+
+def sign(head: Head, signer: Signer) -> bytes:
+    """The head, signed."""
+    return note.sign(msgspec.json.encode(head, order="sorted").decode() + "\n", signer)
+
+
+def file_of(signed: bytes, bitmap: bytes) -> bytes:
+    return b"%s %d\n%s%s" % (FORMAT.encode(), len(signed), signed, bitmap)
+
+
+def split(data: bytes) -> tuple[bytes, bytes]:
+    """The signed head and the bitmap of a file, neither believed yet; BrokenError for what is no such file."""
+    found = _FIRST_LINE.match(data)
+    length = int(found[1]) if found else 0
+    if found is None or length > HEAD_BYTES_MAX or len(data) < found.end() + length:
+        raise BrokenError("the file does not hold the withdrawn rows of a release")
+    start = found.end() + length
+    if len(data) - start > BITMAP_BYTES_MAX:
+        raise BrokenError(f"the bitmap of withdrawn rows has more than `{BITMAP_BYTES_MAX}` bytes")
+    return data[found.end() : start], data[start:]
+
+
+def verified_head(signed: bytes, verifier: Verifier) -> Head:
+    """The head that ``verifier`` signed; RefusedError where it did not, BrokenError where it signed something else."""
+    if len(signed) > HEAD_BYTES_MAX:
+        raise BrokenError(f"the head of the withdrawn rows has more than `{HEAD_BYTES_MAX}` bytes")
+    text = note.verify(signed, [verifier]).text
+    try:
+        head = msgspec.json.decode(text, type=Head)
+    except msgspec.MsgspecError:
+        raise BrokenError("the head of the withdrawn rows does not read in this format") from None
+    if head.until <= head.issued:
+        raise BrokenError("the head of the withdrawn rows ends before it begins")
+    return head
+
+
+def verified(data: bytes, verifier: Verifier) -> Withdrawn:
+    """What a whole file says, believed only once its signature and its hash hold."""
+    signed, bitmap = split(data)
+    return joined(signed, bitmap, verifier)
+
+
+def joined(signed: bytes, bitmap: bytes, verifier: Verifier) -> Withdrawn:
+    """A signed head with the bitmap that it names; BrokenError where it names another."""
+    head = verified_head(signed, verifier)
+    if sha256(bitmap).hexdigest() != head.sha256:
+        raise BrokenError("the bitmap of withdrawn rows is not the one that its head names")
+    ordinals = FrozenBitMap.deserialize(bitmap)
+    if len(ordinals) != head.rows:
+        raise BrokenError("the bitmap of withdrawn rows holds another number of rows than its head says")
+    return Withdrawn(head=head, signed=signed, ordinals=ordinals)
+
+
+def file_name(release: str) -> str:
+    """The name of a release's file, by its id in hexadecimal."""
+    return f"{release}{SUFFIX}"
+
+
+def write(folder: Path, release: str, data: bytes) -> Path:
+    """Puts a release's file in place, durably and never in part."""
+    path = folder / file_name(release)
+    with replacing(path) as file:
+        file.write(data)
+    return path
+
+
+def key_of(text: str) -> Verifier:
+    """The public key that somebody was given; UsageError where the text is none."""
+    try:
+        return Verifier.parse(text.strip())
+    except RefusedError as error:
+        raise UsageError(f"that is no public key: {error.message}", "`licet train key` prints it") from None

@@ -1,0 +1,226 @@
+"""An installation as a machine of the training cluster sees it: over HTTP, with a key of the scope `release:lease`.
+
+`Remote.lease` is the reader's source of row keys; `Remote.withdrawn` asks which rows of a release were withdrawn since a
+number. `keep` holds the newest answer as a file for every process of the machine.
+
+Promise: what is written was verified and follows what was there; where the installation cannot be reached nothing is
+written, and the lease of the last file runs out by itself. A lease is counted from the moment at which it was asked for
+by the clock here, so a clock that is wrong does not lengthen it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import re
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol, Self
+from urllib.parse import urlsplit
+
+import httpx2
+import msgspec
+
+from licet.errors import BrokenError, BusyError, DeniedError, NotFoundError, RefusedError, UsageError
+from licet.ledger.note import Verifier
+from licet.release.reader import Lease, Rated
+from licet.release.sealing import KEY_BYTES
+from licet.train import bitmap
+from licet.train.bitmap import Withdrawn
+from licet.train.gate import follows
+
+TIMEOUT_SECONDS = 30.0
+KEY_FILE_BYTES_MAX = 4_096
+HEAD_HEADER = "licet-head"
+POLL_SECONDS = 0.5
+WAIT_SECONDS_MAX = 10.0
+REFRESHED = 1 / 3  # of a lease that has gone by when its file is written anew although nothing is new
+_KEY = re.compile(r"licet_[0-9a-f]{32}_[A-Za-z0-9_-]{43}")
+_LOCAL = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class _Leased(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a request for a lease, as far as it is needed."""
+
+    seconds: float
+    manifest_sha256: str
+    ordinals: list[int]
+    keys: str
+    ratings: dict[int, tuple[Rated, ...]] = {}
+
+
+class Source(Protocol):
+    """Where a machine hears which rows were withdrawn."""
+
+    def withdrawn(self, release: str, known: Withdrawn | None) -> tuple[bytes, bytes | None]:
+        """A newly signed head, and the bitmap that it names unless that is the one of ``known``.
+
+        Raises BusyError for "try again", another LicetError where trying again will not help.
+        """
+        ...
+
+
+class Remote:
+    """An installation at ``url``, for one recipient. ``at`` is the clock here. It can be pickled into workers."""
+
+    def __init__(self, url: str, key: str, *, recipient: str, at: Callable[[], datetime]) -> None:
+        parts = urlsplit(url)
+        if parts.scheme != "https" and parts.hostname not in _LOCAL:
+            raise UsageError("row keys travel over https only", "give an address that begins with https://")
+        self._url, self._key, self._recipient, self._at = url, key, recipient, at
+        self._manifests: dict[str, str] = {}
+        self._http: httpx2.Client | None = None
+        self._pid = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_http": None, "_pid": 0}
+
+    def __repr__(self) -> str:
+        return f"Remote({self._url}, for {self._recipient})"
+
+    def close(self) -> None:
+        if self._http is not None:
+            self._http.close()
+
+    def _client(self) -> httpx2.Client:
+        """This process's own: two would answer each other on the connections of one."""
+        if self._http is None or self._http.is_closed or self._pid != os.getpid():
+            self._pid = os.getpid()
+            headers = {"authorization": f"Bearer {self._key}"}
+            self._http = httpx2.Client(
+                base_url=self._url, timeout=TIMEOUT_SECONDS, headers=headers, follow_redirects=False
+            )
+        return self._http
+
+    def pin(self, release: str, manifest_sha256: str) -> None:
+        """From now on a lease of ``release`` is taken only if the installation sealed this manifest."""
+        self._manifests[release] = manifest_sha256
+
+    def lease(self, release_id: bytes, part: int, ordinals: Sequence[int]) -> Lease:
+        """The row keys of those ``ordinals`` that may be used now (`release.reader.Leases`)."""
+        release, begun = release_id.hex(), self._at()
+        body = {"part": part, "recipient": self._recipient, "ordinals": list(ordinals)}
+        answer = self._send("POST", f"/v1/releases/{release}/leases", json=body)
+        try:
+            given = msgspec.json.decode(answer.content, type=_Leased)
+            keys = base64.b64decode(given.keys, validate=True)
+        except (msgspec.MsgspecError, binascii.Error):
+            raise BrokenError("the answer to a lease does not read") from None
+        if self._manifests.get(release, given.manifest_sha256) != given.manifest_sha256:
+            raise BrokenError(f"the installation sealed another manifest of release `{release}`")
+        if len(keys) != KEY_BYTES * len(given.ordinals) or not set(given.ordinals) <= set(ordinals):
+            raise BrokenError("the answer to a lease is not for the rows that were asked for")
+        starts = range(0, len(keys), KEY_BYTES)
+        return Lease(
+            keys={n: keys[at : at + KEY_BYTES] for n, at in zip(given.ordinals, starts, strict=True)},
+            expires=begun + timedelta(seconds=given.seconds),
+            ratings=given.ratings,
+        )
+
+    def withdrawn(self, release: str, known: Withdrawn | None) -> tuple[bytes, bytes | None]:
+        """See `Source`."""
+        headers = {} if known is None else {"if-none-match": f'"{known.head.number}"'}
+        answer = self._send("GET", f"/v1/releases/{release}/withdrawn", headers=headers)
+        if answer.status_code != 304:
+            return bitmap.split(answer.content)
+        try:
+            return base64.b64decode(answer.headers.get(HEAD_HEADER, ""), validate=True), None
+        except binascii.Error:
+            raise BrokenError("the head of the withdrawn rows does not read") from None
+
+    def _send(self, method: str, path: str, **more: object) -> httpx2.Response:
+        try:
+            answer = self._client().request(method, path, **more)  # type: ignore[arg-type]  # httpx2's own
+        except httpx2.TransportError as error:
+            raise BusyError("the installation cannot be reached", "is it running, and is this its address?") from error
+        match answer.status_code:
+            case 200 | 201 | 304:
+                return answer
+            case 401 | 403:
+                raise DeniedError("the installation refuses", "the key needs the scope `release:lease`")
+            case 404:
+                raise NotFoundError("the installation knows no such release")
+            case 429 | 502 | 503 | 504:
+                raise BusyError("the installation is busy")
+            case 500:
+                raise BrokenError("the installation is broken")
+            case status:
+                raise RefusedError(f"the installation refuses: status `{status}`")
+
+
+def key_in(file: Path) -> str:
+    """The key of a service that ``file`` holds."""
+    with file.open("rb") as opened:
+        text = opened.read(KEY_FILE_BYTES_MAX).decode("latin-1").strip()
+    if not _KEY.fullmatch(text):
+        raise UsageError(f"`{file}` holds no key of a service", "`licet key make` prints one")
+    return text
+
+
+class Keeper:
+    """Keeps the file of one release in ``folder``: one on each machine."""
+
+    def __init__(
+        self, source: Source, verifier: Verifier, folder: Path, *, release: str, manifest_sha256: str,
+        at: Callable[[], datetime],
+    ) -> None:  # fmt: skip
+        self._source, self._verifier, self._folder, self._at = source, verifier, folder, at
+        self._release, self._manifest_sha256 = release, manifest_sha256
+        self._known = self._found()
+
+    def _found(self) -> Withdrawn | None:
+        path = self._folder / bitmap.file_name(self._release)
+        if not path.exists():
+            return None
+        found = bitmap.verified(path.read_bytes(), self._verifier)
+        follows(self._release, self._manifest_sha256, None, found)
+        return found
+
+    @property
+    def known(self) -> Withdrawn | None:
+        """What the file holds."""
+        return self._known
+
+    def once(self) -> bool:
+        """Asks, and writes the file where the answer is new or its lease has been used by `REFRESHED`."""
+        known = self._known
+        signed, rows = self._source.withdrawn(self._release, known)
+        if rows is None:
+            if known is None:
+                raise BrokenError("the installation says that nothing is new, and nothing was known")
+            rows = known.ordinals.serialize()
+        given = bitmap.joined(signed, rows, self._verifier)
+        follows(self._release, self._manifest_sha256, known, given)
+        if known is not None and known.head.number == given.head.number and not self._worn(known):
+            return False
+        self._folder.mkdir(parents=True, exist_ok=True)
+        bitmap.write(self._folder, self._release, given.encode())
+        self._known = given
+        return True
+
+    def _worn(self, known: Withdrawn) -> bool:
+        head = known.head
+        return self._at() >= head.issued + (head.until - head.issued) * REFRESHED
+
+    def follow(
+        self, wait: Callable[[float], bool], said: Callable[[Withdrawn], None], poll: float = POLL_SECONDS
+    ) -> None:
+        """Asks again and again until ``wait`` says that it is over; an installation that is away is asked more slowly."""
+        pause = poll
+        while True:
+            try:
+                if self.once() and self._known is not None:
+                    said(self._known)
+                pause = poll
+            except BusyError:
+                pause = min(max(2 * pause, poll), WAIT_SECONDS_MAX)
+            if wait(pause):
+                return

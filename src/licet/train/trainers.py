@@ -1,0 +1,118 @@
+"""The gate in a trainer of Hugging Face's, TRL's included: the check is the last thing before the step.
+
+    Trainer = gated(SFTTrainer)
+    Trainer(model=..., args=..., train_dataset=..., gate=gate, used=log).train()
+
+The data set keeps its column `ordinal`, one a row; packed sequences (`packed`) have one a token. A withdrawn row is
+masked (`handing`): the loss counts none of it, and where nothing of a batch is left the step is one of no gradient, so
+that ranks keep in step. Evaluation is checked too. Resuming by count, as these trainers do, neither repeats nor skips,
+as nothing is dropped.
+
+A trainer that generates its own completions (GRPO, RLOO) or shards a sequence over ranks is not covered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from licet.errors import UsageError
+from licet.train.gate import Gate, HandOff, Used
+from licet.train.handing import NOBODYS, handed_off
+from licet.train.loading import ORDINAL
+
+
+class Collator:
+    """A collator that keeps the ordinals, which the others throw away."""
+
+    def __init__(self, collate: Any, ordinal: str = ORDINAL) -> None:  # noqa: ANN401 any of theirs
+        self.collate, self._ordinal = collate, ordinal
+
+    def __call__(self, examples: Sequence[Mapping[str, Any]]) -> Any:  # noqa: ANN401 as the collator's own
+        import torch
+
+        if any(self._ordinal not in example for example in examples):
+            raise UsageError(f"an example has no `{self._ordinal}`", "keep that column of the release's rows")
+        found = [example[self._ordinal] for example in examples]
+        batch = self.collate([{k: v for k, v in each.items() if k != self._ordinal} for each in examples])
+        if not isinstance(found[0], Sequence):
+            batch[self._ordinal] = torch.tensor(found)
+            return batch
+        shape = batch["input_ids"].shape
+        if len(examples) != shape[0]:  # free of padding: one sequence of them all
+            found = [[ordinal for sequence in found for ordinal in sequence]]
+        placed = torch.full(shape, NOBODYS)
+        for row, sequence in enumerate(found):
+            placed[row, : len(sequence)] = torch.tensor(sequence[: shape[1]])
+        batch[self._ordinal] = placed
+        return batch
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 as the collator's own
+        if name.startswith("__") or "collate" not in self.__dict__:
+            raise AttributeError(name)
+        return getattr(self.collate, name)
+
+
+class GateMixin:
+    """Before a trainer's class: `class Mine(GateMixin, SFTTrainer)`. ``gate`` is asked, and ``used`` hears, at each step."""
+
+    def __init__(self, *args: Any, gate: Gate, used: Used | None = None, **more: Any) -> None:  # noqa: ANN401 a batch has no one type
+        self._licet_hand_off, self._licet_watch = HandOff(gate, used), HandOff(gate)
+        self._licet_left = True
+        super().__init__(*args, **more)
+        self.data_collator = Collator(self.data_collator)  # type: ignore[has-type]  # transformers has no types
+
+    def _set_signature_columns_if_needed(self) -> None:
+        super()._set_signature_columns_if_needed()  # type: ignore[misc]  # transformers has no types
+        columns = self._signature_columns  # type: ignore[attr-defined]  # transformers has no types
+        if columns is not None and ORDINAL not in columns:
+            columns.append(ORDINAL)
+
+    def training_step(self, model: Any, inputs: dict[str, Any], *args: Any, **more: Any) -> Any:  # noqa: ANN401 a batch has no one type
+        step = self.state.global_step  # type: ignore[attr-defined]  # transformers has no types
+        handed = self._licet_handed(inputs, self._licet_hand_off, step)
+        try:
+            return super().training_step(model, handed, *args, **more)  # type: ignore[misc]  # transformers has no types
+        finally:
+            self._licet_left = True
+
+    def prediction_step(self, model: Any, inputs: dict[str, Any], *args: Any, **more: Any) -> Any:  # noqa: ANN401 a batch has no one type
+        handed = self._licet_handed(inputs, self._licet_watch, self.state.global_step)  # type: ignore[attr-defined]  # transformers has no types
+        self._licet_left = True
+        return super().prediction_step(model, handed, *args, **more)  # type: ignore[misc]  # transformers has no types
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **more: Any) -> Any:  # noqa: ANN401 a batch has no one type
+        if self._licet_left:
+            return super().compute_loss(model, inputs, *args, **more)  # type: ignore[misc]  # transformers has no types
+        # A mean over no token is not a number. The model still runs, so that every rank joins in the exchange.
+        shown = {name: value for name, value in inputs.items() if name in ("input_ids", "attention_mask")}
+        outputs = model(**shown, use_cache=False)
+        nothing = outputs.logits.sum() * 0.0
+        return (nothing, outputs) if more.get("return_outputs") or (args and args[0] is True) else nothing
+
+    def _licet_handed(self, inputs: dict[str, Any], hand_off: HandOff, step: int) -> dict[str, Any]:
+        tokenizer = getattr(self, "processing_class", None)
+        pad = getattr(tokenizer, "pad_token_id", None) or 0
+        handed, self._licet_left = handed_off(inputs, hand_off, step, pad=pad)
+        del handed[ORDINAL]
+        return handed  # type: ignore[no-any-return]  # transformers has no types
+
+
+def gated(trainer: type[Any]) -> type[Any]:
+    """A trainer's class behind the gate: it takes ``gate`` and ``used`` beside its own arguments."""
+    return type(f"Gated{trainer.__name__}", (GateMixin, trainer), {})
+
+
+def packed(rows: Any, tokens: int, strategy: str = "bfd") -> Any:  # noqa: ANN401 a data set of Hugging Face's
+    """Tokenised ``rows`` (`input_ids`, `labels`, `ordinal`) packed by TRL into sequences of ``tokens``, with an ordinal a
+    token. Train on them with `padding_free=True, max_length=None, dataset_kwargs={"skip_prepare_dataset": True}`.
+
+    TRL's own packing keeps no ordinals. With `bfd`, a row that is longer than a sequence is cut. Nothing is cached.
+    """
+    from trl.data_utils import pack_dataset
+
+    whole = rows.map(
+        lambda row: {ORDINAL: [row[ORDINAL]] * len(row["input_ids"])}, keep_in_memory=True, load_from_cache_file=False
+    )
+    kept = whole.select_columns(["input_ids", "labels", ORDINAL])
+    return pack_dataset(kept, tokens, strategy, {"keep_in_memory": True, "load_from_cache_file": False})

@@ -1,0 +1,392 @@
+"""Which rows were withdrawn, and the keys of the others, as they leave the installation: over HTTP, to a machine of the
+training cluster, to a run there. What a lease would refuse is what the bitmap holds, after whatever people do.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+from uuid import UUID
+
+import pytest
+from click.testing import CliRunner
+from litestar.testing import TestClient
+
+import licet
+from licet import service
+from licet.cli.command import main
+from licet.errors import BrokenError, BusyError, DeniedError, NotFoundError, UsageError
+from licet.policy.state import Share
+from licet.release import manifest
+from licet.release.live import DatabaseLeases
+from licet.release.reader import Rated
+from licet.service import gating
+from licet.store.connect import Pool
+from licet.train import bitmap
+from licet.train.gate import Gate, WhenStale
+from licet.train.remote import Keeper, Remote, key_in
+from licet.vault.commands import Choose, Delete, GiveFeedback, Narrow, Say, Widen
+from licet.vault.content import Content, encode
+from licet.vault.ids import host_hmac
+from licet.web.roles import Scope
+
+from ..web.served import AFTER, NOTICE, World, listening
+
+PEOPLE = ("ana", "bo", "cy", "di", "eve")
+CHATS = 3
+
+
+class Trained:
+    """An installation with a release of what five people said, and a machine that trains on it."""
+
+    def __init__(self, pool: Pool, folder: Path) -> None:
+        self.world = World(pool, folder / "data", unknown_requests_per_minute=10**6)
+        self.world.clock.set(NOTICE)
+        self.chats: dict[str, UUID] = {}
+        for name in PEOPLE:
+            self.world.open(name, allow=True)
+            for number in range(CHATS):
+                said = self.world.say(name, f"{name}{number}", f"How does {name} plant {number} pear trees?")
+                self.world.say(name, f"{name}{number}", "In November.", role=licet_role())
+                self.chats[f"{name}{number}"] = UUID(hex=said.removeprefix("conv_"))
+        self.here = self.world.here
+        built = service.build_release(self.here, name="autumn", purpose="improve_models")
+        assert built.manifest is not None
+        self.folder, self.release = self.here.config.releases / "autumn", built.manifest.release
+        self.sha256 = manifest.read(self.folder)[1]
+        self.publisher = gating.Publisher(self.here)
+        self.gates, self.key_file = folder / "gates", folder / "lease.key"
+        self.key_file.write_text(self.world.key(Scope.release_lease, name="cluster"))
+
+    @property
+    def ordinals(self) -> list[int]:
+        return sorted(row[0] for row in self.world.rows("SELECT ordinal FROM release_rows"))
+
+    def of(self, name: str) -> set[int]:
+        """The ordinals of one person's rows, or of one conversation's."""
+        if name in self.chats:
+            about, which = "conversation_id", self.chats[name]
+        else:
+            about, which = "account_id", self.world.accounts[name]
+        return {row[0] for row in self.world.rows(f"SELECT ordinal FROM release_rows WHERE {about} = %s", which)}
+
+    def choose(self, name: str, allow: bool) -> None:
+        self.world.tell(Choose(account=self.world.accounts[name], at=self.world.clock.now, allow=allow, via="notice"))
+
+    def withdrawn(self) -> set[int]:
+        made = gating.Publisher(self.here).publish(UUID(hex=self.release))
+        return set(bitmap.verified(made.file, self.publisher.verifier).ordinals)
+
+    def remote(self, url: str, **other: Any) -> Remote:
+        key = key_in(self.key_file)
+        return Remote(url, key, **({"recipient": "training", "at": self.world.clock} | other))
+
+    def keeper(self, source: Any) -> Keeper:
+        return Keeper(
+            source, self.publisher.verifier, self.gates, release=self.release, manifest_sha256=self.sha256,
+            at=self.world.clock,
+        )  # fmt: skip
+
+    def gate(self) -> Gate:
+        return gating.gate(
+            self.folder, self.gates, self.publisher.verifier.vkey, when_stale=WhenStale.stop,
+            clock=lambda: self.world.clock.now.timestamp(),
+        )  # fmt: skip
+
+
+def licet_role() -> Any:
+    from licet.policy.state import Role
+
+    return Role.assistant
+
+
+@pytest.fixture
+def trained(pool: Pool, tmp_path: Path) -> Trained:
+    return Trained(pool, tmp_path)
+
+
+@pytest.fixture
+def api(trained: Trained) -> Iterator[TestClient[Any]]:
+    with TestClient(trained.world.app) as client:
+        client.headers.update({"authorization": f"Bearer {trained.key_file.read_text()}"})
+        yield client
+
+
+# What is withdrawn
+
+
+def test_the_bitmap_holds_what_a_lease_would_refuse_whatever_people_do(trained: Trained) -> None:
+    draw, here, world = Random(8), trained.here, trained.world
+    release, seen, numbers = UUID(hex=trained.release), set(), [0]
+    for _ in range(24):
+        name, number = draw.choice(PEOPLE), draw.randrange(CHATS)
+        about = {
+            "account": world.accounts[name],
+            "at": world.clock.now,
+            "conversation": trained.chats[f"{name}{number}"],
+        }
+        match draw.randrange(8):
+            case 0:
+                trained.choose(name, False)
+            case 1 | 2:
+                trained.choose(name, True)
+            case 3:
+                world.tell(Delete(**about))
+            case 4:
+                world.tell(Narrow(**about))
+            case 5:
+                world.tell(Widen(**about))
+            case 6:
+                host = host_hmac(world.site.host_key, "conversation", f"new{draw.random()}")
+                world.tell(
+                    Say(
+                        account=about["account"],
+                        at=about["at"],
+                        host_conversation=host,
+                        content=encode(Content(text="x")),
+                    )
+                )
+            case 7:
+                world.clock.set(world.clock.now + timedelta(days=draw.choice([0, 1, 30])))
+        now = trained.withdrawn()
+        permitted = set(
+            DatabaseLeases(here.pool, here.keyring, world.clock).lease(release.bytes, 0, trained.ordinals).keys
+        )
+        assert seen <= now, "a row that was withdrawn stays so"
+        assert set(trained.ordinals) - permitted <= now
+        assert not now & permitted - seen, "what is not withdrawn may be used"
+        seen = now
+        numbers.append(world.rows("SELECT number FROM withdrawn")[0][0])
+    assert seen
+    assert numbers == sorted(numbers)
+
+
+def test_a_row_that_was_withdrawn_does_not_come_back_with_a_new_yes(trained: Trained) -> None:
+    trained.choose("ana", False)
+    assert trained.withdrawn() == trained.of("ana")
+    trained.choose("ana", True)
+    assert trained.withdrawn() == trained.of("ana")
+
+
+def test_no_head_outlasts_a_row_that_it_leaves_out(trained: Trained) -> None:
+    ends = trained.world.rows("SELECT min(keep_until) FROM segments")[0][0]
+    trained.world.clock.set(ends - timedelta(seconds=301))
+    assert trained.withdrawn() == set()
+    trained.world.clock.set(ends - timedelta(seconds=299))
+    assert trained.withdrawn() == set(trained.ordinals)
+
+
+def test_a_release_that_is_not_there_or_not_sealed_has_no_head(trained: Trained) -> None:
+    with pytest.raises(NotFoundError):
+        trained.publisher.publish(UUID(int=7))
+    with pytest.raises(UsageError, match="from 1 to 3600"):
+        trained.publisher.publish(UUID(hex=trained.release), 3601)
+    trained.world.rows("UPDATE releases SET state = 'building' RETURNING 1")
+    with pytest.raises(DeniedError, match="not sealed"):
+        gating.Publisher(trained.here).publish(UUID(hex=trained.release))
+
+
+# What leaves over HTTP
+
+
+def test_withdrawn_rows_are_polled_by_their_number_and_nothing_new_is_said_signed(trained: Trained, api: Any) -> None:
+    path = f"/v1/releases/{trained.release}/withdrawn"
+    first = api.get(path)
+    assert (first.status_code, first.headers["etag"]) == (200, '"0"')
+    assert bitmap.verified(first.content, trained.publisher.verifier).head.rows == 0
+    nothing = api.get(path, headers={"if-none-match": '"0"'})
+    assert (nothing.status_code, nothing.content) == (304, b"")
+    assert nothing.headers["licet-head"]
+    trained.choose("bo", False)
+    api.app.state.pop("publisher", None)
+    newer = api.get(path, headers={"if-none-match": '"0"'})
+    assert (newer.status_code, newer.headers["etag"]) == (200, '"1"')
+    assert set(bitmap.verified(newer.content, trained.publisher.verifier).ordinals) == trained.of("bo")
+
+
+def test_a_lease_has_the_keys_of_permitted_rows_of_one_part_and_is_recorded_once(trained: Trained, api: Any) -> None:
+    trained.choose("cy", False)
+    path, asked = f"/v1/releases/{trained.release}/leases", {"part": 0, "recipient": "training"}
+    given = api.post(path, json=asked).json()
+    permitted = sorted(set(trained.ordinals) - trained.of("cy"))
+    assert given["ordinals"] == permitted
+    assert given["seconds"] == 300
+    assert len(given["keys"]) == -(-len(permitted) * 32 // 3) * 4
+    few = api.post(path, json={**asked, "ordinals": [permitted[0]], "seconds": 60}).json()
+    assert (few["ordinals"], few["seconds"]) == ([permitted[0]], 60)
+    rows = trained.world.rows(
+        """SELECT l.recipient, part, asked, given, k.name, extract(epoch FROM l.expires_at - given_at)::int
+             FROM leases l JOIN api_keys k USING (key_id) ORDER BY asked DESC"""
+    )
+    whole = rows[0][2]
+    assert whole >= len(trained.ordinals)
+    assert rows == [
+        ("training", 0, whole, len(permitted), "cluster", 300),
+        ("training", 0, 1, 1, "cluster", 60),
+    ]
+    assert trained.world.rows("SELECT recipient FROM handouts") == [("training",)]
+
+
+TOO_MUCH: list[tuple[dict[str, Any], int]] = [
+    ({"part": 0, "recipient": "training", "seconds": 3601}, 400),
+    ({"part": 0, "recipient": "training", "seconds": 0}, 400),
+    ({"part": 0, "recipient": "A Third Party"}, 400),
+    ({"part": 0}, 400),
+    ({"part": -1, "recipient": "training"}, 400),
+    ({"part": 3, "recipient": "training"}, 404),
+    ({"part": 0, "recipient": "training", "ordinals": [0, 50_000]}, 400),
+    ({"part": 0, "recipient": "training", "ordinals": [-1]}, 400),
+    ({"part": 0, "recipient": "training", "ordinals": list(range(4_097))}, 400),
+    ({"part": 0, "recipient": "training", "all": True}, 400),
+]
+
+
+def test_a_lease_that_asks_too_much_is_refused_and_nothing_leaves(trained: Trained, api: Any) -> None:
+    for body, status in TOO_MUCH:
+        answer = api.post(f"/v1/releases/{trained.release}/leases", json=body)
+        assert answer.status_code == status, (body, answer.text)
+        assert "keys" not in answer.json()
+    assert trained.world.rows("SELECT 1 FROM leases") == []
+
+
+def test_only_a_service_with_the_scope_gets_keys(trained: Trained, api: Any) -> None:
+    path, body = f"/v1/releases/{trained.release}/leases", {"part": 0, "recipient": "training"}
+    others = [scope for scope in Scope if scope is not Scope.release_lease]
+    for headers, status in (
+        ({"authorization": ""}, 401), (trained.world.service(*others), 403), (trained.world.person("ana"), 403),
+        (trained.world.staff() | {"authorization": ""}, 403),
+    ):  # fmt: skip
+        assert api.post(path, json=body, headers=headers).status_code == status
+    assert trained.world.rows("SELECT 1 FROM leases") == []
+
+
+# A machine of the cluster, and a run on it
+
+
+def kept(keeper: Keeper, number: int) -> None:
+    """Asks until the file has this number: what the server remembers is a fifth of a second old at most."""
+    until = time.monotonic() + 20
+    while keeper.known is None or keeper.known.head.number < number:
+        keeper.once()
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def test_a_withdrawal_reaches_a_run_on_another_machine_and_its_rows_are_used_no_more(trained: Trained) -> None:
+    with listening(trained.world.app) as url, trained.remote(url) as remote:
+        keeper = trained.keeper(remote)
+        kept(keeper, 0)
+        rows = licet.load(trained.folder, gate=trained.gate(), leases=remote, clock=trained.world.clock)
+        assert [row["ordinal"] for row in rows] == trained.ordinals
+        assert "pear trees" in rows[0]["messages"][0]["content"]
+        trained.choose("di", False)
+        kept(keeper, 1)
+        rows.close()
+        rows = licet.load(trained.folder, gate=trained.gate(), leases=remote, clock=trained.world.clock)
+        found = [row["ordinal"] for row in rows]
+        assert len(found) == len(trained.ordinals)
+        assert not set(found) & trained.of("di")
+        assert set(remote.lease(bytes.fromhex(trained.release), 0, trained.ordinals).keys) == (
+            set(trained.ordinals) - trained.of("di")
+        )
+
+
+def test_what_people_rated_reaches_a_machine_with_the_keys_and_goes_with_a_withdrawal(trained: Trained) -> None:
+    trained.world.tell(
+        GiveFeedback(
+            account=trained.world.accounts["bo"], at=trained.world.clock.now, conversation=trained.chats["bo1"],
+            rating="down", share=Share.rating, turn=2,
+        )
+    )  # fmt: skip
+    keeper = trained.keeper(gating.Nearby(trained.here))
+    keeper.once()
+    (mine,) = trained.of("bo1")
+    with listening(trained.world.app) as url:
+        remote = trained.remote(url)
+        rows = licet.load(trained.folder, gate=trained.gate(), leases=remote, clock=trained.world.clock)
+        told = {row["ordinal"]: row["ratings"] for row in rows if "ratings" in row}
+        assert told == {mine: (Rated(message=1, rating="down"),)}
+        trained.choose("bo", False)
+        assert remote.lease(bytes.fromhex(trained.release), 0, trained.ordinals).ratings == {}
+
+
+def test_the_file_is_written_when_something_is_new_or_its_lease_has_worn(trained: Trained) -> None:
+    keeper = trained.keeper(gating.Nearby(trained.here))
+    assert keeper.once()
+    trained.world.clock.set(trained.world.clock.now + timedelta(seconds=99))
+    assert not trained.keeper(gating.Nearby(trained.here)).once()
+    trained.world.clock.set(trained.world.clock.now + timedelta(seconds=2))
+    again = trained.keeper(gating.Nearby(trained.here))
+    assert again.once()
+    assert again.known is not None
+    assert again.known.head.issued == trained.world.clock.now
+
+
+def test_where_the_installation_is_away_nothing_is_written_and_the_run_stops_when_its_lease_ends(
+    trained: Trained,
+) -> None:
+    class Away:
+        def withdrawn(self, release: str, known: Any) -> Any:
+            raise BusyError("away")
+
+    trained.keeper(gating.Nearby(trained.here)).once()
+    gate = trained.gate()
+    assert gate.check([0]) == []
+    waits: list[float] = []
+    trained.keeper(Away()).follow(lambda seconds: waits.append(seconds) or len(waits) > 8, lambda _: None)
+    assert waits[:4] == [1.0, 2.0, 4.0, 8.0]
+    assert max(waits) == 10.0
+    trained.world.clock.set(trained.world.clock.now + timedelta(seconds=300))
+    with pytest.raises(DeniedError, match="ran out"):
+        gate.check([0])
+
+
+def test_an_installation_that_takes_a_withdrawal_back_is_not_believed(trained: Trained) -> None:
+    trained.choose("eve", False)
+    keeper = trained.keeper(gating.Nearby(trained.here))
+    keeper.once()
+    trained.world.rows("UPDATE withdrawn SET number = 2, bitmap = %s, cardinality = 0 RETURNING 1", bitmap.packed([]))
+    with pytest.raises(BrokenError, match="are not in number"):
+        trained.keeper(gating.Nearby(trained.here)).once()
+
+
+def test_keys_travel_over_https_only_and_a_key_file_that_is_none_says_so(trained: Trained, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="https only"):
+        trained.remote("http://licet.example.org")
+    (tmp_path / "wrong").write_text("hello")
+    with pytest.raises(UsageError, match="holds no key"):
+        key_in(tmp_path / "wrong")
+    with listening(trained.world.app) as url:
+        with pytest.raises(NotFoundError):
+            trained.remote(url).withdrawn("f" * 32, None)
+        stranger = Remote(url, "licet_" + "0" * 32 + "_" + "A" * 43, recipient="training", at=trained.world.clock)
+        with pytest.raises(DeniedError):
+            stranger.withdrawn(trained.release, None)
+    with pytest.raises(BusyError):
+        trained.remote("http://127.0.0.1:9").withdrawn(trained.release, None)
+
+
+def test_a_run_beside_its_installation_needs_no_server_and_no_leases_of_its_own(trained: Trained, dsn: str) -> None:
+    environment = {"LICET_DATABASE_URL": dsn, "LICET_DATA": str(trained.here.config.data)}
+    trained.world.clock.set(AFTER)
+    runner = CliRunner(env=environment)
+    key = runner.invoke(main, ["train", "key"])
+    assert key.exit_code == 0, key.stderr
+    wrote = runner.invoke(
+        main, ["train", "gate", str(trained.folder), "--into", str(trained.gates), "--once", "--json"]
+    )
+    assert wrote.exit_code == 0, (wrote.stderr, wrote.exception)
+    said = json.loads(wrote.stdout)
+    assert (said["release"], said["number"], said["rows"]) == (trained.release, 0, 0)
+    assert datetime.fromisoformat(said["until"]) > datetime.now().astimezone()
+    gate = licet.gate(trained.folder, trained.gates, key.stdout, when_stale="stop")
+    config = service.Installation and trained.here.config
+    rows = licet.load(
+        trained.folder, gate=gate, config=type(config).of(environment, config.data)
+    )  # fmt: skip
+    assert [row["ordinal"] for row in rows] == trained.ordinals
