@@ -1,0 +1,167 @@
+"""The commands of exports: rows in clear for a recipient that the policy names, and what is asked back from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from licet.cli.shell import at_option, data_option, json_option, opened, show
+from licet.policy.period import written
+from licet.train.exports import Format
+
+if TYPE_CHECKING:  # imported where it is used: no other command waits for it
+    from licet.service.exporting import Export, Exported
+
+EXIT_NO = 1
+MAKE = "release"
+
+
+class _Group(click.Group):
+    """What is no command of exports is a release: `licet export october ...` is `licet export release october ...`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and not args[0].startswith("-") and args[0] not in self.commands:
+            args = [MAKE, *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_Group)
+def export() -> None:
+    """Rows in clear, for a recipient that the policy names; each export is a copy on record that can be recalled.
+
+    \b
+    Example:  licet export october --format trl --to lab-one --out /secure/october
+              licet export list
+    """
+
+
+@export.command(MAKE)
+@click.argument("release")
+@click.option("--format", "form", type=click.Choice(Format), required=True, help="For whom the files are shaped.")
+@click.option("--to", "recipient", required=True, help="The recipient: one that the policy in force names.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder, which is made.")
+@click.option("--dry-run", is_flag=True, help="Count what would be written; write nothing, hand out nothing.")
+@data_option
+@at_option
+@json_option
+def make(
+    release: str,
+    form: Format,
+    recipient: str,
+    out: Path,
+    dry_run: bool,
+    data: Path | None,
+    at: str | None,
+    as_json: bool,
+) -> None:
+    """Writes the rows of RELEASE that may be used now as plain text, with the configuration that trains on them.
+
+    \b
+    Example:  licet export release october --format axolotl --to lab-one --out /secure/october --dry-run
+    """
+    from licet.service import exporting
+
+    with opened(data, at) as here:
+        made = exporting.export(here, release, form, recipient=recipient, out=out, dry_run=dry_run)
+        show(made, as_json, lambda: _made(made))
+
+
+def _made(made: Exported) -> str:
+    counts = ", ".join(f"{count:,} {kind}" for kind, count in made.lines.items()) or "nothing"
+    lines = [f"{'would write' if made.folder is None else 'wrote'} {counts} from {made.rows:,} rows"]
+    lines += [f"left out   {count:,} rows: {why}" for why, count in made.left_out.items()]
+    if made.folder is not None:
+        lines += [
+            f"PLAIN TEXT of people is in `{made.folder}`, for `{made.recipient}` and for nobody else",
+            f"it is a copy on record: {made.export}; `licet export recall {made.export}` asks for it back",
+        ]
+    return "\n".join(lines)
+
+
+@export.command("list")
+@click.option("--recipient", help="Only what this one has.")
+@data_option
+@at_option
+@json_option
+def listed(recipient: str | None, data: Path | None, at: str | None, as_json: bool) -> int:
+    """Lists the exports, the newest first, with the rows that may no longer be used; exits 1 if a recall is overdue.
+
+    \b
+    Example:  licet export list --recipient lab-one
+    """
+    from licet.service import exporting
+
+    with opened(data, at) as here:
+        found = exporting.exports(here, recipient)
+        show(found, as_json, lambda: "\n".join(map(_line, found)) or "nothing was exported")
+    return EXIT_NO if any(one.overdue for one in found) else 0
+
+
+@export.command("withdrawn")
+@click.argument("name", metavar="EXPORT")
+@data_option
+@at_option
+@json_option
+def withdrawn(name: str, data: Path | None, at: str | None, as_json: bool) -> int:
+    """Lists, by `ordinal`, the rows of EXPORT that its recipient is to delete; exits 1 if there is one.
+
+    \b
+    Example:  licet export withdrawn exp_0190f3a4c2d87b6e9a51c3d4e5f60718
+    """
+    from licet.service import exporting
+
+    with opened(data, at) as here:
+        found = exporting.withdrawn(here, name)
+        show(found, as_json, lambda: "\n".join(map(str, found)) or "every row may be used")
+    return EXIT_NO if found else 0
+
+
+@export.command("recall")
+@click.argument("name", metavar="EXPORT")
+@click.option("--dry-run", is_flag=True, help="Show the export, and ask nothing back.")
+@data_option
+@at_option
+@json_option
+def recall(name: str, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
+    """Asks for the whole of EXPORT back: its recipient is to delete it, and to say so, by a day.
+
+    \b
+    Example:  licet export recall exp_0190f3a4c2d87b6e9a51c3d4e5f60718
+    """
+    from licet.service import exporting
+
+    with opened(data, at) as here:
+        seen = exporting.seen(here, name) if dry_run else exporting.recall(here, name)
+        show(seen, as_json, lambda: _line(seen))
+
+
+@export.command("ack")
+@click.argument("name", metavar="EXPORT")
+@data_option
+@at_option
+@json_option
+def acknowledged(name: str, data: Path | None, at: str | None, as_json: bool) -> None:
+    """Records that a recipient deleted EXPORT after it was recalled.
+
+    \b
+    Example:  licet export ack exp_0190f3a4c2d87b6e9a51c3d4e5f60718
+    """
+    from licet.service import exporting
+
+    with opened(data, at) as here:
+        seen = exporting.acknowledge(here, name)
+        show(seen, as_json, lambda: _line(seen))
+
+
+def _line(one: Export) -> str:
+    if one.acknowledged_at is not None:
+        state = f", deleted {written(one.acknowledged_at)}"
+    elif one.due_at is not None:
+        state = f", recalled, due {written(one.due_at)}" + (" OVERDUE" if one.overdue else "")
+    else:
+        state = ""
+    gone = f", {one.withdrawn:,} of them may no longer be used" if one.withdrawn else ""
+    what = f"{one.rows:,} rows of {one.release} as {one.format}, {written(one.made_at)}"
+    return f"{one.export} {one.recipient}: {what}{gone}{state}"

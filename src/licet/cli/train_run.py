@@ -1,0 +1,188 @@
+"""The commands of a training run: train a model here, take one on record that was trained elsewhere, and what runs leave."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from licet.cli.shell import at_option, data_option, json_option, opened, show
+from licet.policy.period import written
+
+if TYPE_CHECKING:  # imported where it is used: no other command waits for it
+    from licet.service.lineage import Recorded
+    from licet.service.training import Made
+
+
+@click.command("sft")
+@click.argument("release")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The model's folder, which is made.")
+@click.option(
+    "--base",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="A folder with a causal model to begin with; by default a small one is made and trained from nothing.",
+)
+@click.option("--name", default="", help="What the model is called; by default as its folder.")
+@click.option("--steps", type=click.IntRange(1, 10_000_000), default=120, show_default=True)
+@click.option("--batch-rows", type=click.IntRange(1, 4_096), default=16, show_default=True, help="Rows of a step.")
+@click.option("--tokens", type=click.IntRange(8, 1_000_000), default=128, show_default=True, help="Tokens of a row.")
+@click.option("--learning-rate", type=float, help="By default 3e-3 from nothing, 2e-5 from a base.")
+@click.option("--seed", type=int, default=1, show_default=True)
+@data_option
+@at_option
+@json_option
+def sft(
+    release: str, out: Path, base: Path | None, name: str, steps: int, batch_rows: int, tokens: int,
+    learning_rate: float | None, seed: int, data: Path | None, at: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Fine-tunes a causal model on RELEASE through TRL, the gate asked before each step, and signs what it came from.
+
+    Without a base it takes a minute on a CPU; with one it takes the GPU that is there.
+
+    \b
+    Example:  licet train sft october --out models/small
+              licet train sft october --out models/ours --base /models/base --steps 2000 --tokens 2048
+    """
+    from licet.service import training
+    from licet.train.recipe import Settings
+
+    rate = learning_rate if learning_rate is not None else 3e-3 if base is None else 2e-5
+    settings = Settings(steps=steps, batch_rows=batch_rows, tokens_max=tokens, learning_rate=rate, seed=seed)
+    with opened(data, at) as here:
+        made = training.sft(here, release, out, base=base, called=name, settings=settings)
+        show(made, as_json, lambda: _made(made))
+
+
+def _made(made: Made) -> str:
+    trained = made.trained
+    lines = [
+        f"{made.name} ({made.model}): {trained.parameters:,} parameters, {trained.steps:,} steps on {made.release}",
+        f"consumed   {made.consumed:,} rows, on record in `{made.folder}`",
+    ]
+    if trained.held_out_before is None or trained.held_out_after is None:
+        lines.append("held out   nobody: there are too few people")
+    else:
+        said = f"{trained.held_out_rows:,} rows of {made.held_out_people:,} people who are not in training"
+        lines.append(f"held out   loss {trained.held_out_before:.3f} -> {trained.held_out_after:.3f}, on {said}")
+    return "\n".join(lines)
+
+
+@click.command("record")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--key", "keys", multiple=True, help="The public key of whoever signed it, if that is not us.")
+@data_option
+@at_option
+@json_option
+def record(folder: Path, keys: tuple[str, ...], data: Path | None, at: str | None, as_json: bool) -> None:
+    """Takes a model on record that was trained elsewhere under the gate, once its FOLDER holds what it promises.
+
+    \b
+    Example:  licet train record models/ours --key "$TRAINERS_KEY"
+    """
+    from licet.service import lineage
+
+    with opened(data, at) as here:
+        seen = lineage.record(here, folder, keys)
+        show(seen, as_json, lambda: _line(seen))
+
+
+@click.command("models")
+@data_option
+@at_option
+@json_option
+def models(data: Path | None, at: str | None, as_json: bool) -> None:
+    """Lists the models on record, the newest first.
+
+    \b
+    Example:  licet train models
+    """
+    from licet.service import lineage
+
+    with opened(data, at) as here:
+        seen = lineage.models(here)
+        show(seen, as_json, lambda: "\n".join(map(_line, seen)) or "no model is on record")
+
+
+@click.command("retire")
+@click.argument("model")
+@data_option
+@at_option
+@json_option
+def retire(model: str, data: Path | None, at: str | None, as_json: bool) -> None:
+    """Says that MODEL is used no more: it stays on record, and `licet affected` lists it no longer.
+
+    \b
+    Example:  licet train retire model_0190f3a4c2d87b6e9a51c3d4e5f60718
+    """
+    from licet.service import lineage
+
+    with opened(data, at) as here:
+        seen = lineage.retire(here, model)
+        show(seen, as_json, lambda: _line(seen))
+
+
+@click.command("model-key")
+@click.option("--pem", is_flag=True, help="The key of `model.sig` instead, as `model_signing` takes it.")
+@data_option
+def model_key(pem: bool, data: Path | None) -> None:
+    """Prints the public key of the models' statements, which `licet verify` is given: hand it out apart from the models.
+
+    \b
+    Example:  licet train model-key
+    """
+    from licet.service import lineage
+
+    with opened(data) as here:
+        vkey, signature_key = lineage.keys(here)
+        click.echo(signature_key if pem else vkey, nl=not pem)
+
+
+@click.command("cache")
+@click.argument("folder", type=click.Path(path_type=Path))
+@json_option
+def cache(folder: Path, as_json: bool) -> None:
+    """Makes FOLDER a cache that `licet train purge` empties, and prints what points the training libraries there.
+
+    Best on a file system in memory: what libraries write down of a release is plain text.
+
+    \b
+    Example:  eval "$(licet train cache /dev/shm/licet)"
+    """
+    from licet.train import caches
+
+    made = caches.own(os.environ, Path.home(), folder)
+    show(made, as_json, lambda: "\n".join(f"export {name}={shlex.quote(value)}" for name, value in made.items()))
+
+
+@click.command("purge")
+@click.option("--dry-run", is_flag=True, help="List what would be deleted, and delete nothing.")
+@json_option
+def purge(dry_run: bool, as_json: bool) -> None:
+    """Deletes what training libraries wrote down in clear of a release, wherever they keep such things on this machine.
+
+    The caches of `datasets`, the hub, Torch and Ray, temporary files, and the folders of `licet train cache`. End the runs
+    that use them first.
+
+    \b
+    Example:  licet train purge --dry-run
+    """
+    from licet.train import caches
+
+    found = caches.find(caches.roots(os.environ, Path.home(), Path(os.environ.get("TMPDIR") or tempfile.gettempdir())))
+    gone = found if dry_run else caches.purge(found)
+    lines = [f"{one.kind:<9} {one.files:>6,} files {one.bytes:>13,} bytes  {one.path}" for one in gone]
+    verb = "would delete" if dry_run else "deleted"
+    lines.append(f"{verb} {sum(one.files for one in gone):,} files, {sum(one.bytes for one in gone):,} bytes")
+    show(gone, as_json, lambda: "\n".join(lines))
+
+
+def _line(seen: Recorded) -> str:
+    retired = f", used no more since {written(seen.retired_at)}" if seen.retired_at else ""
+    return f"{seen.model} {seen.name}: {seen.rows:,} rows of {seen.release}, {seen.recipe}, {written(seen.finished_at)}{retired}"
+
+
+COMMANDS = (sft, record, models, retire, model_key, cache, purge)

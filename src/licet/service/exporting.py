@@ -1,0 +1,245 @@
+"""Exports: rows in clear for a recipient whom the policy names, registered as their copy, and recalled from them.
+
+Data is not sold: who is not among the `recipients` of the policy in force is refused. An export is registered before a
+line of it is written, so that a kill leaves a copy too many on record and never one too few; with it the release is
+registered as handed to its recipient, so that every later erasure is recalled from them (`service.erasure`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, TextIO
+from uuid import UUID
+
+import msgspec
+from pyroaring import BitMap
+
+from licet.errors import NotFoundError, RefusedError, UsageError
+from licet.policy.decide import SAFETY
+from licet.policy.period import written
+from licet.release import manifest
+from licet.release.reader import LoadedRow
+from licet.service import gating
+from licet.service.erasure import RECALL_DAYS, hand_out
+from licet.service.installation import Installation, policies
+from licet.service.releasing import find_release, open_release
+from licet.store.connect import transaction
+from licet.train import ready, withdrawals
+from licet.train.bitmap import packed
+from licet.train.exports import Format, Kind, shaped
+from licet.vault.ids import Prefix, parse, shown, uuid7
+
+UP = "up"
+README_FILE = "README.md"
+
+
+class Export(msgspec.Struct, frozen=True, kw_only=True):
+    """An export as it is registered. ``withdrawn`` counts rows of it that may no longer be used."""
+
+    export: str
+    recipient: str
+    release: str
+    format: str
+    rows: int
+    made_at: datetime
+    recalled_at: datetime | None
+    due_at: datetime | None
+    acknowledged_at: datetime | None
+    withdrawn: int
+    overdue: bool
+
+
+class Exported(msgspec.Struct, frozen=True, kw_only=True):
+    """What was written, or, without a folder, would be: lines by kind, and what was left out, by reason."""
+
+    export: str | None
+    folder: Path | None
+    recipient: str
+    rows: int
+    lines: dict[str, int]
+    left_out: dict[str, int]
+
+
+def export(
+    here: Installation, name: str, to: Format, *, recipient: str, out: Path, dry_run: bool = False
+) -> Exported:  # fmt: skip
+    """Writes the rows of a release that may be used now into ``out``, which is made; ``dry_run`` writes and hands nothing.
+
+    RefusedError for a recipient that the policy in force does not name, or a release for the safety classifiers.
+    """
+    folder, known = find_release(here, name)
+    gating.sealed(here, known.release_id)
+    named = policies(here).in_force(here.clock()).recipients
+    if recipient not in named:
+        raise RefusedError(
+            f"the policy names no recipient `{recipient}`: data goes to nobody else",
+            f"it names {', '.join(f'`{one}`' for one in sorted(named)) or 'nobody'}; a version that names one more is material",
+            because="recipient",
+        )  # fmt: skip
+    if known.purpose == SAFETY:
+        raise RefusedError("what serves the safety classifiers leaves in clear to nobody", because="purpose")
+    if out.exists():
+        raise UsageError(f"`{out}` is there already", "name a folder that is not")
+    rows = list(open_release(here, name))
+    if dry_run:
+        written_lines, left_out = _write(None, rows, to)
+        return _exported(None, None, recipient, rows, written_lines, left_out)
+    export_id = _register(here, known.name, known.release_id, recipient, to, rows)
+    out.mkdir(parents=True, mode=0o700)
+    written_lines, left_out = _write(out, rows, to)
+    called = shown(Prefix.export, export_id)
+    files = ready.ready(to, written_lines) | {
+        README_FILE: _readme(
+            called, recipient, manifest.read(folder)[0], here.clock(), to, written_lines, left_out
+        )
+    }  # fmt: skip
+    for file, data in files.items():
+        (out / file).write_bytes(data)
+    return _exported(called, out, recipient, rows, written_lines, left_out)
+
+
+def _exported(
+    called: str | None, out: Path | None, recipient: str, rows: Sequence[LoadedRow], lines: Mapping[Kind, int],
+    left_out: Mapping[str, int],
+) -> Exported:  # fmt: skip
+    by_kind = {kind.value: count for kind, count in lines.items() if count}
+    return Exported(
+        export=called, folder=out, recipient=recipient, rows=len(rows), lines=by_kind, left_out=dict(left_out)
+    )
+
+
+def _register(
+    here: Installation, name: str, release: UUID, recipient: str, to: Format, rows: Sequence[LoadedRow]
+) -> UUID:
+    handout = parse(Prefix.handout, hand_out(here, name, recipient))
+    at = here.clock()
+    export_id = uuid7(at, here.keyring.random(10))
+    with transaction(here.pool) as tx:
+        tx.execute(
+            """INSERT INTO exports (export_id, handout_id, release_id, format, rows, ordinals, made_at)
+               VALUES (%s, %s, %s, %s, %s, %s, %s)""",
+            [export_id, handout, release, to.value, len(rows), packed(row["ordinal"] for row in rows), at],
+        )
+    return export_id
+
+
+def _write(out: Path | None, rows: Sequence[LoadedRow], to: Format) -> tuple[dict[Kind, int], Counter[str]]:
+    """Writes each kind's lines into its file, made with the first; counts only where there is no folder."""
+    lines: Counter[Kind] = Counter()
+    left_out: Counter[str] = Counter()
+    with ExitStack() as open_files:
+        files: dict[Kind, TextIO] = {}
+        for row in rows:
+            made = shaped(row, _thumbs(row), to)
+            left_out.update(made.left_out)
+            for kind, some in made.lines.items():
+                lines[kind] += len(some)
+                if out is None or not some:
+                    continue
+                if kind not in files:
+                    files[kind] = open_files.enter_context((out / f"{kind}.jsonl").open("x", encoding="utf-8"))
+                files[kind].writelines(msgspec.json.encode(line).decode() + "\n" for line in some)
+    return dict(lines), left_out
+
+
+def _readme(
+    called: str, recipient: str, promised: manifest.Manifest, at: datetime, to: Format, lines: Mapping[Kind, int],
+    left_out: Mapping[str, int],
+) -> bytes:  # fmt: skip
+    said = "; ".join(f"{count:,} rows: {why}" for why, count in sorted(left_out.items()))
+    return ready.README.format(
+        release=promised.name, recipient=recipient, made=written(at), export=called, purpose=promised.purpose,
+        files="\n".join(f"| `{kind}.jsonl` | {count:,} |" for kind, count in lines.items() if count),
+        left_out=f"Left out: {said}.\n" if said else "", run=ready.run(to),
+    ).encode()  # fmt: skip
+
+
+# Thumbs
+
+
+def _thumbs(row: LoadedRow) -> dict[int, bool]:
+    """The ratings of the row's answers, as its lease told them, by the place of the answer."""
+    messages = row["messages"]
+    rated = {one.message: one.rating == UP for one in row.get("ratings", ()) if one.message is not None}
+    return {place: up for place, up in rated.items() if messages[place]["role"] == "assistant"}
+
+
+# The register
+
+
+_EXPORTS = """SELECT e.export_id, h.recipient, r.name, e.format, e.rows, e.made_at, e.recalled_at, e.due_at,
+    e.acknowledged_at, e.release_id, e.ordinals FROM exports e JOIN handouts h USING (handout_id)
+    JOIN releases r ON r.release_id = e.release_id"""
+
+
+def exports(here: Installation, recipient: str | None = None) -> list[Export]:
+    """The exports, the newest first, each with how many of its rows may no longer be used."""
+    with transaction(here.pool) as tx:
+        rows = tx.execute(
+            f"{_EXPORTS} WHERE %(to)s::text IS NULL OR h.recipient = %(to)s ORDER BY e.made_at DESC, e.export_id",
+            {"to": recipient},
+        ).fetchall()
+    gone = {release: _gone(here, release) for release in {row[9] for row in rows}}
+    return [_read(here, row, gone[row[9]]) for row in rows]
+
+
+def _gone(here: Installation, release: UUID) -> BitMap:
+    at = here.clock()
+    known = gating.sealed(here, release)
+    return BitMap.deserialize(withdrawals.brought_up(here.pool, known, policies(here), at, at).bitmap)
+
+
+def _read(here: Installation, row: Sequence[Any], gone: BitMap) -> Export:
+    export_id, recipient, release, form, rows, made_at, recalled_at, due_at, acknowledged_at, _, ordinals = row
+    return Export(
+        export=shown(Prefix.export, export_id), recipient=recipient, release=release, format=form, rows=rows,
+        made_at=made_at, recalled_at=recalled_at, due_at=due_at, acknowledged_at=acknowledged_at,
+        withdrawn=len(BitMap.deserialize(bytes(ordinals)) & gone),
+        overdue=due_at is not None and acknowledged_at is None and due_at <= here.clock(),
+    )  # fmt: skip
+
+
+def _row(here: Installation, name: str) -> Sequence[Any]:
+    with transaction(here.pool) as tx:
+        row = tx.execute(f"{_EXPORTS} WHERE e.export_id = %s", [parse(Prefix.export, name)]).fetchone()
+    if row is None:
+        raise NotFoundError(f"no export `{name}`", "`licet export list` shows them")
+    return row
+
+
+def seen(here: Installation, name: str) -> Export:
+    """One export; NotFoundError for an id that was never given."""
+    row = _row(here, name)
+    return _read(here, row, _gone(here, row[9]))
+
+
+def withdrawn(here: Installation, name: str) -> list[int]:
+    """The ordinals of an export's rows that may no longer be used, which its recipient is to delete."""
+    row = _row(here, name)
+    return list(BitMap.deserialize(bytes(row[10])) & _gone(here, row[9]))
+
+
+def recall(here: Installation, name: str) -> Export:
+    """Asks for the whole of an export back, once: its recipient is to delete it within `RECALL_DAYS`."""
+    return _marked(here, name, "recalled_at = coalesce(recalled_at, %(at)s), due_at = coalesce(due_at, %(due)s)")
+
+
+def acknowledge(here: Installation, name: str) -> Export:
+    """Records that a recipient deleted what was recalled; RefusedError where nothing was."""
+    if _row(here, name)[6] is None:
+        raise RefusedError(f"export `{name}` was not recalled", "`licet export recall` does so", because="not_recalled")
+    return _marked(here, name, "acknowledged_at = coalesce(acknowledged_at, %(at)s)")
+
+
+def _marked(here: Installation, name: str, change: str) -> Export:
+    at = here.clock()
+    with transaction(here.pool) as tx:
+        tx.execute(
+            f"UPDATE exports SET {change} WHERE export_id = %(export)s",
+            {"export": parse(Prefix.export, name), "at": at, "due": at + timedelta(days=RECALL_DAYS)},
+        )
+    return seen(here, name)

@@ -1,0 +1,229 @@
+"""Plain text that training libraries wrote down of a release: found where they keep such things, owned, and purged.
+
+`load_dataset`, `map` and shuffles leave Arrow files of every row they saw, under names that say nothing; Ray spills
+objects. A file is taken for one of ours by what is in it: rows with `ordinal` beside what a row of a release or of an
+export has. In a cache of Hugging Face's `datasets` one folder is one data set, so all of a folder with one such file goes.
+
+`own` makes a folder that is ours alone, keeps a list of such folders, and says how libraries are pointed there: what they
+write then needs no finding, be it tokens or weights of a reference model. It is best on a file system in memory.
+
+Invariants: no link is followed, and nothing outside the roots is touched; nothing is deleted that is not listed by `find`
+for the same arguments. Deleting a file is no erasure of what a disk holds: an encrypted or a volatile one is.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from licet.errors import InputError, UsageError
+
+FILES_MAX = 2_000_000
+DEPTH_MAX = 24
+LIST_BYTES_MAX = 4 * 2**20
+MARK = "OF-LICET"
+_ORDINAL = "ordinal"
+_BESIDE = frozenset({"row_id", "messages", "prompt", "input_ids", "chosen"})
+_RAW = (b"ordinal", b"row_id")
+
+
+class Kind(StrEnum):
+    """Whose cache it is."""
+
+    owned = "owned"
+    datasets = "datasets"
+    hub = "hub"
+    torch = "torch"
+    ray = "ray"
+    temporary = "temporary"
+
+
+class Root(msgspec.Struct, frozen=True, kw_only=True):
+    """A folder in which to look, and whose it is."""
+
+    kind: Kind
+    folder: Path
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A file, or a folder with all that is in it, that holds what came from a release."""
+
+    kind: Kind
+    path: Path
+    files: int
+    bytes: int
+
+
+def roots(env: Mapping[str, str], home: Path, temporary: Path) -> list[Root]:
+    """Where the libraries keep what they write, as the environment says, and the folders that are ours."""
+    cache = Path(env.get("XDG_CACHE_HOME") or home / ".cache")
+    hugging = Path(env.get("HF_HOME") or cache / "huggingface")
+    found = [Root(kind=Kind.owned, folder=folder) for folder in owned(env, home)]
+    found += [
+        Root(kind=Kind.datasets, folder=Path(env.get("HF_DATASETS_CACHE") or hugging / "datasets")),
+        Root(kind=Kind.hub, folder=Path(env.get("HF_HUB_CACHE") or hugging / "hub")),
+        Root(kind=Kind.torch, folder=Path(env.get("TORCH_HOME") or cache / "torch")),
+        Root(kind=Kind.ray, folder=Path(env.get("RAY_TMPDIR") or temporary / "ray")),
+        Root(kind=Kind.temporary, folder=temporary),
+    ]
+    return [root for root in found if root.folder.is_dir() and not root.folder.is_symlink()]
+
+
+# Ours
+
+
+def own(env: Mapping[str, str], home: Path, folder: Path) -> dict[str, str]:
+    """Makes ``folder`` ours, puts it on the list, and returns the variables that point the libraries there."""
+    place = folder.absolute()
+    if place.exists() and (not place.is_dir() or (any(place.iterdir()) and not (place / MARK).is_file())):
+        raise UsageError(f"`{folder}` is there already, and is not ours", "name a folder that is not there")
+    if "\n" in str(place):
+        raise UsageError("the folder's name has more than one line")
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (place / MARK).touch()
+    known = _list(env, home)
+    known.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if place not in owned(env, home):
+        with open(os.open(known, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="utf-8") as file:  # noqa: PTH123 with a mode
+            file.write(f"{place}\n")
+    (place / "tmp").mkdir(exist_ok=True)
+    return {
+        "HF_DATASETS_CACHE": str(place / "datasets"), "HF_HUB_CACHE": str(place / "hub"),
+        "TORCH_HOME": str(place / "torch"), "RAY_TMPDIR": str(place / "ray"), "TMPDIR": str(place / "tmp"),
+    }  # fmt: skip
+
+
+def owned(env: Mapping[str, str], home: Path) -> list[Path]:
+    """The folders on the list that still bear our mark."""
+    known = _list(env, home)
+    if not known.is_file():
+        return []
+    if known.stat().st_size > LIST_BYTES_MAX:
+        raise InputError(f"has more than `{LIST_BYTES_MAX}` bytes", "it holds one folder a line", file=str(known))
+    listed = dict.fromkeys(Path(line) for line in known.read_text(encoding="utf-8").splitlines() if line)
+    return [folder for folder in listed if (folder / MARK).is_file()]
+
+
+def _list(env: Mapping[str, str], home: Path) -> Path:
+    return Path(env.get("XDG_STATE_HOME") or home / ".local" / "state") / "licet" / "caches"
+
+
+# Finding
+
+
+def find(places: Sequence[Root]) -> list[Found]:
+    """What came from a release below ``places``, each once: the largest thing that is wholly ours."""
+    found: dict[Path, Found] = {}
+    for root in places:
+        for one in _below(root, {other.folder for other in places if other is not root}):
+            found.setdefault(one.path, one)
+    return sorted(found.values(), key=lambda one: str(one.path))
+
+
+def _below(root: Root, others: set[Path]) -> Iterator[Found]:
+    if root.kind is Kind.owned:
+        yield from _whole(root, [path for path in sorted(root.folder.iterdir()) if path.name != MARK])
+        return
+    for folder, files in _folders(root.folder, others):
+        is_raw = root.kind is Kind.ray
+        ours = [path for path in files if _is_ours(path, is_raw=is_raw)]
+        if not ours:
+            continue
+        # A data set is the folder of its files; elsewhere things of others lie beside ours.
+        is_whole = root.kind is Kind.datasets and folder != root.folder
+        yield from _whole(root, [folder] if is_whole else ours)
+
+
+def _whole(root: Root, paths: Sequence[Path]) -> Iterator[Found]:
+    for path in paths:
+        sizes = [each.lstat().st_size for each in _files(path)]
+        yield Found(kind=root.kind, path=path, files=len(sizes), bytes=sum(sizes))
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_symlink() or not path.is_dir():
+        return [path]
+    return [each for each in path.rglob("*") if each.is_symlink() or not each.is_dir()]
+
+
+def _folders(top: Path, others: set[Path]) -> Iterator[tuple[Path, list[Path]]]:
+    """The folders below ``top`` that are readable, without those of other roots; links are not followed."""
+    seen = 0
+    for at, folders, names in os.walk(top, followlinks=False):
+        folder = Path(at)
+        deep = len(folder.relative_to(top).parts) >= DEPTH_MAX
+        folders[:] = [] if deep else [name for name in folders if folder / name not in others]
+        seen += len(names)
+        if seen > FILES_MAX:
+            raise UsageError(f"`{top}` holds more than `{FILES_MAX}` files", "name the caches by their variables")
+        yield folder, [folder / name for name in names]
+
+
+def _is_ours(path: Path, *, is_raw: bool) -> bool:
+    """Whether a file holds rows that came from a release; what cannot be read is nobody's."""
+    try:
+        before = path.lstat()
+        if not stat.S_ISREG(before.st_mode) or before.st_size < 16:
+            return False
+        with path.open("rb") as file:
+            start = file.read(8)
+        columns = _columns(path, start)
+        if columns is not None:
+            return _ORDINAL in columns and bool(_BESIDE & columns)
+        return is_raw and _holds(path)
+    except OSError:
+        return False
+
+
+def _columns(path: Path, start: bytes) -> set[str] | None:
+    """The columns of an Arrow or Parquet file; None for what is neither."""
+    import pyarrow as pa
+    from pyarrow import ipc
+    from pyarrow import parquet as pq
+
+    try:
+        if start.startswith(b"PAR1"):
+            return set(pq.read_schema(path).names)
+        if start.startswith(b"ARROW1"):
+            with pa.memory_map(str(path)) as source:
+                return set(ipc.open_file(source).schema.names)
+        if start.startswith(b"\xff\xff\xff\xff"):
+            with pa.memory_map(str(path)) as source:
+                return set(ipc.open_stream(source).schema.names)
+    except (pa.ArrowException, ValueError):
+        pass
+    return None
+
+
+def _holds(path: Path) -> bool:
+    """Whether the bytes of an object that was spilt hold the names of our columns."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return all(data.find(word) >= 0 for word in _RAW)
+
+
+# Purging
+
+
+def purge(found: Sequence[Found]) -> list[Found]:
+    """Deletes what `find` listed, and returns what is gone; what cannot be deleted raises once the rest is."""
+    gone, failed = [], []
+    for one in found:
+        try:
+            if one.path.is_dir() and not one.path.is_symlink():
+                shutil.rmtree(one.path)
+            else:
+                one.path.unlink(missing_ok=True)
+        except OSError as error:
+            failed.append(error)
+        else:
+            gone.append(one)
+    if failed:
+        raise failed[0]
+    return gone

@@ -1,0 +1,319 @@
+"""A causal model fine-tuned on the rows of a release through TRL's SFTTrainer, with the gate asked before every step.
+
+Without a base the model is made here and trained from nothing: a Llama of less than a million parameters, with a
+vocabulary learnt from the training rows. With one it is any folder of a causal model, and nothing is fetched for it.
+
+Invariants: of what one batch holds, the gate is asked just before the step that learns from it, and ``used`` is told of
+the rows that the step learns from before it does. A row that the gate refuses keeps its place with every token masked:
+it is neither learnt from nor attended to, and the batch keeps its size. Step 0 is the vocabulary. The loss is that of
+the assistant's words alone. Text and tokens are in memory only; what is written is the model.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import msgspec
+
+from licet.errors import BrokenError, DeniedError, UsageError
+from licet.release.reader import LoadedRow
+from licet.release.rows import MessageShape
+from licet.train.gate import Gate, HandOff, Used
+from licet.train.loading import ORDINAL
+from licet.train.trainers import gated
+
+NEEDED = ("torch", "transformers", "trl", "tokenizers", "accelerate")
+MASKED = -100
+ROWS_MAX = 5_000_000
+_SPECIAL = ("<|pad|>", "<|end|>", "<|user|>", "<|assistant|>", "<|tool|>")
+# Calls of tools are shown as their name and arguments, which is all that the shape of messages holds of them.
+TEMPLATE = (
+    "{% for message in messages %}{{ '<|' + message.role + '|>' }}"
+    "{% if message.role == 'assistant' %}{% generation %}{{ message.content }}"
+    "{% for call in message.tool_calls or [] %}{{ '\n' + call.function.name + ' ' + call.function.arguments }}{% endfor %}"
+    "{{ '<|end|>' }}{% endgeneration %}{% else %}{{ message.content + '<|end|>' }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
+)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run trains. ``steps`` of ``batch_rows`` rows of at most ``tokens_max`` tokens.
+
+    ``vocabulary``, ``width``, ``layers`` and ``heads`` are those of a model that is trained from nothing, and are not
+    read where there is a base.
+    """
+
+    steps: int = 200
+    batch_rows: int = 16
+    tokens_max: int = 128
+    learning_rate: float = 3e-3
+    seed: int = 1
+    vocabulary: int = 768
+    width: int = 96
+    layers: int = 3
+    heads: int = 4
+
+    def __post_init__(self) -> None:
+        if min(self.steps, self.batch_rows, self.layers, self.heads) < 1 or self.tokens_max < 8:
+            raise UsageError("a run has at least one step of one row of eight tokens")
+        if not 0 < self.learning_rate < 1 or self.width % self.heads or self.vocabulary < 300:
+            raise UsageError("the learning rate, the width or the vocabulary of the run cannot be")
+
+
+class Trained(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a run. The losses are means over the assistant's tokens, in nats; None where nobody is held out.
+
+    ``unfit`` rows had no word of the assistant's within ``tokens_max``.
+    """
+
+    parameters: int
+    steps: int
+    rows: int
+    unfit: int
+    held_out_rows: int
+    held_out_before: float | None
+    held_out_after: float | None
+
+
+class Example(msgspec.Struct, frozen=True):
+    """A row as a model takes it: its tokens, and the same again where the loss counts, `MASKED` elsewhere."""
+
+    ordinal: int
+    tokens: Any  # (n,) torch.long
+    labels: Any  # (n,) torch.long
+
+    def __repr__(self) -> str:
+        return f"Example({self.ordinal}, sealed, {len(self.tokens)} tokens)"
+
+
+def sft(
+    rows: Sequence[LoadedRow], held_out: Sequence[LoadedRow], out: Path, *, gate: Gate, used: Used,
+    base: Path | None = None, settings: Settings | None = None,
+) -> Trained:  # fmt: skip
+    """Trains on ``rows`` and writes the model into ``out``, a folder that is there; ``held_out`` rows only measure it.
+
+    Raises UsageError where there is nothing to learn from or the group `train` is not installed, and whatever the gate
+    raises: then nothing is written.
+    """
+    chosen = settings or Settings()
+    _check(rows, base)
+    with _quiet():
+        import torch
+        from transformers import set_seed
+
+        set_seed(chosen.seed)
+        if base is None:  # threads that wait for one another cost more than they add to a model of this size
+            torch.set_num_threads(1)
+        model, tokenizer, known = _made(rows, gate, used, chosen) if base is None else (*_opened(base), rows)
+        examples = [made for row in known if (made := example(tokenizer, row, chosen.tokens_max)) is not None]
+        measured = [made for row in held_out if (made := example(tokenizer, row, chosen.tokens_max)) is not None]
+        if not examples:
+            raise UsageError("no row has a word of the assistant's within the tokens", "give a larger --tokens")
+        before = loss(model, measured, tokenizer.pad_token_id, chosen.batch_rows)
+        _trainer((model, tokenizer), examples, gate, used, chosen, is_large=base is not None).train()
+        after = loss(model, measured, tokenizer.pad_token_id, chosen.batch_rows)
+        model.to(torch.device("cpu")).save_pretrained(out)
+        tokenizer.save_pretrained(out)
+    return Trained(
+        parameters=sum(one.numel() for one in model.parameters()), steps=chosen.steps, rows=len(examples),
+        unfit=len(known) - len(examples), held_out_rows=len(measured), held_out_before=before, held_out_after=after,
+    )  # fmt: skip
+
+
+def _check(rows: Sequence[LoadedRow], base: Path | None) -> None:
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise UsageError(f"`{missing[0]}` is not installed", "install the group `train`")
+    if not 1 <= len(rows) <= ROWS_MAX:
+        raise UsageError(f"a run learns from 1 to `{ROWS_MAX}` rows, not `{len(rows)}`")
+    if base is not None and not (base / "config.json").is_file():
+        raise UsageError(f"`{base}` is no folder of a model", "name a folder with `config.json`: nothing is fetched")
+
+
+# Models
+
+
+def _made(rows: Sequence[LoadedRow], gate: Gate, used: Used, settings: Settings) -> tuple[Any, Any, list[LoadedRow]]:
+    """A model from nothing, its vocabulary, and the rows that this was learnt from: those that the gate lets through."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    refused = set(HandOff(gate, used)(0, [row["ordinal"] for row in rows]))
+    known = [row for place, row in enumerate(rows) if place not in refused]
+    if not known:
+        raise DeniedError("every row of the release was withdrawn")
+    tokenizer = vocabulary([message["content"] for row in known for message in row["messages"]], settings.vocabulary)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=settings.width, intermediate_size=settings.width * 8 // 3,
+        num_hidden_layers=settings.layers, num_attention_heads=settings.heads, num_key_value_heads=settings.heads,
+        max_position_embeddings=max(512, settings.tokens_max), tie_word_embeddings=True,
+        pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id, bos_token_id=None,
+    )  # fmt: skip
+    return LlamaForCausalLM(config), tokenizer, known
+
+
+def vocabulary(texts: Sequence[str], size: int) -> Any:  # noqa: ANN401 a tokenizer, which has no type here
+    """Byte pairs learnt from ``texts`` (Sennrich et al. 2016, on bytes), so that every text has tokens."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size, special_tokens=list(_SPECIAL), initial_alphabet=alphabet, show_progress=False
+    )
+    made.train_from_iterator(texts, trainer)
+    of: Any = PreTrainedTokenizerFast
+    wrapped = of(tokenizer_object=made, pad_token=_SPECIAL[0], eos_token=_SPECIAL[1])
+    wrapped.chat_template = TEMPLATE
+    return wrapped
+
+
+def _opened(base: Path) -> tuple[Any, Any]:
+    """A model and its tokenizer from a folder; weights as safetensors only, which run nothing as they are read."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(base, local_files_only=True, use_safetensors=True)
+    tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    if tokenizer.chat_template is None:
+        raise UsageError(f"the tokenizer in `{base}` has no chat template", "put one beside it: `chat_template.jinja`")
+    return model, tokenizer
+
+
+# Rows
+
+
+def example(tokenizer: Any, row: LoadedRow, tokens_max: int) -> Example | None:  # noqa: ANN401 it has no type here
+    """A row's first ``tokens_max`` tokens; None where no word of the assistant's is among them.
+
+    The loss counts from the end of what prompts an answer to the end of that answer, whatever the template: the
+    tokens of the messages so far must begin those of one message more, which BrokenError says where it is not so.
+    """
+    import torch
+
+    messages, spans = row["messages"], []
+    tokens: list[int] = []
+    for place, message in enumerate(messages):
+        if message["role"] != "assistant":
+            continue
+        prompt = _tokens(tokenizer, messages[:place], prompting=True)
+        so_far = _tokens(tokenizer, messages[: place + 1], prompting=False)
+        if so_far[: len(prompt)] != prompt or so_far[: len(tokens)] != tokens:
+            raise BrokenError("the chat template writes an earlier message otherwise once another follows")
+        tokens = so_far
+        spans.append((len(prompt), len(so_far)))
+        if len(tokens) >= tokens_max:
+            break
+    tokens = tokens[:tokens_max]
+    labels = [MASKED] * len(tokens)
+    for first, end in spans:
+        labels[first:end] = tokens[first:end]
+    if all(label == MASKED for label in labels[1:]):
+        return None
+    return Example(row["ordinal"], torch.tensor(tokens), torch.tensor(labels))
+
+
+def _tokens(tokenizer: Any, messages: Sequence[MessageShape], *, prompting: bool) -> list[int]:  # noqa: ANN401 it has no type here
+    shaped = [dict(message) for message in messages]
+    if not shaped:
+        return []
+    text = tokenizer.apply_chat_template(shaped, tokenize=False, add_generation_prompt=prompting)
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def batch(examples: Sequence[Example], pad: int) -> dict[str, Any]:
+    """Tensors of one length: (rows, tokens)."""
+    import torch
+    from torch.nn.utils.rnn import pad_sequence
+
+    tokens = pad_sequence([one.tokens for one in examples], batch_first=True, padding_value=pad)
+    lengths = torch.tensor([len(one.tokens) for one in examples])
+    return {
+        "input_ids": tokens,
+        "attention_mask": (torch.arange(tokens.shape[1]) < lengths[:, None]).long(),
+        "labels": pad_sequence([one.labels for one in examples], batch_first=True, padding_value=MASKED),
+    }
+
+
+# Training and measuring
+
+
+def loss(model: Any, examples: Sequence[Example], pad: int, batch_rows: int) -> float | None:  # noqa: ANN401 it has no type here
+    """The mean loss over the assistant's tokens, in nats; None without examples."""
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    total, count, device = 0.0, 0, next(model.parameters()).device
+    model.eval()
+    for start in range(0, len(examples), batch_rows):
+        made = batch(examples[start : start + batch_rows], pad)
+        shown = {name: made[name].to(device) for name in ("input_ids", "attention_mask")}
+        with torch.no_grad():
+            said = model(**shown).logits[:, :-1].float().cpu()
+        wanted = made["labels"][:, 1:]
+        total += float(cross_entropy(said.flatten(0, 1), wanted.flatten(), ignore_index=MASKED, reduction="sum"))
+        count += int((wanted != MASKED).sum())
+    return total / count if count else None
+
+
+def _trainer(
+    of: tuple[Any, Any], examples: list[Example], gate: Gate, used: Used, settings: Settings, *, is_large: bool
+) -> Any:  # noqa: ANN401 TRL's trainer, which has no type here
+    """TRL's trainer behind the gate. What its data set holds, and a library may cache, is numbers and not one word."""
+    import torch
+    from datasets import Dataset
+    from transformers.trainer_callback import PrinterCallback
+    from trl.trainer.sft_config import SFTConfig
+    from trl.trainer.sft_trainer import SFTTrainer
+
+    model, tokenizer = of
+    places = {"place": list(range(len(examples))), ORDINAL: [one.ordinal for one in examples]}
+    with TemporaryDirectory() as scratch:  # it has to be named, and nothing is written into it
+        config = SFTConfig(
+            output_dir=scratch, max_steps=settings.steps, per_device_train_batch_size=settings.batch_rows,
+            learning_rate=settings.learning_rate, lr_scheduler_type="cosine", warmup_steps=max(1, settings.steps // 20),
+            seed=settings.seed, data_seed=settings.seed, save_strategy="no", logging_strategy="no", report_to=[],
+            disable_tqdm=True, remove_unused_columns=False, dataset_kwargs={"skip_prepare_dataset": True},
+            max_length=settings.tokens_max, dataloader_pin_memory=False, gradient_checkpointing=is_large,
+            bf16=is_large and torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
+        )  # fmt: skip
+        made = gated(SFTTrainer)(
+            model=model, args=config, train_dataset=Dataset.from_dict(places), processing_class=tokenizer, gate=gate,
+            used=lambda step, ordinals: used(step + 1, ordinals),
+            data_collator=lambda found: batch([examples[one["place"]] for one in found], tokenizer.pad_token_id),
+        )  # fmt: skip
+        made.remove_callback(PrinterCallback)  # standard output is the answer's
+        return made
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Nothing is fetched, and nothing of a row reaches a terminal, while libraries of others work."""
+    from transformers.utils import logging
+
+    theirs: Any = logging
+    kept = {
+        name: os.environ.get(name) for name in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "TOKENIZERS_PARALLELISM")
+    }
+    os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", TOKENIZERS_PARALLELISM="false")
+    theirs.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for name, value in kept.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

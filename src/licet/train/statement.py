@@ -1,0 +1,262 @@
+"""What is signed about a model: how it came about, and which files it is.
+
+`run.intoto.jsonl`: an in-toto Statement v1 with the SLSA provenance v1 predicate in a DSSE envelope, signed with Ed25519:
+its subjects are the model's files; it names the release and the base model by hash, the recipe with its settings, and
+the gate's first and last state; its by-products are what was consumed and the papers beside the model.
+
+`model.sig`: an OpenSSF model signature (v1.0) as a Sigstore bundle v0.3 with a plain P-256 key, which `model_signing
+verify key` takes: the hash of every file of the folder but its own. It says nothing about data: that is what the
+statement is for, and it signs the statement with the rest.
+
+Sources: in-toto attestation framework v1, SLSA v1.0 provenance, DSSE v1.0.2 (PAE), model-signing 1.1.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from hashlib import file_digest, sha256
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from licet.errors import BrokenError, RefusedError
+from licet.ledger.note import SignatureType, Signer, Verifier
+from licet.policy.period import written
+from licet.release.part import replacing
+from licet.train.bitmap import Head
+
+FILE, SIGNATURE_FILE = "run.intoto.jsonl", "model.sig"
+STATEMENT_BYTES_MAX = 16 * 2**20
+FILES_MAX = 100_000
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+PROVENANCE_TYPE = "https://slsa.dev/provenance/v1"
+BUILD_TYPE = "urn:licet:train:1"
+SIGNATURE_TYPE = "https://model_signing/signature/v1.0"
+BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+IGNORED = (".git", ".gitattributes", ".github", ".gitignore")
+_P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a model was made from or beside, by its hash; ``more`` are closed words and numbers about it."""
+
+    name: str
+    sha256: str
+    more: Mapping[str, str | int] = msgspec.field(default_factory=dict)
+
+    def described(self) -> dict[str, Any]:
+        made: dict[str, Any] = {"name": self.name, "digest": {"sha256": self.sha256}}
+        return made | ({"annotations": dict(self.more)} if self.more else {})
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """A run, as far as it is signed. ``sources`` are the release and the base; ``parameters`` the recipe's settings."""
+
+    model: str
+    name: str
+    recipe: str
+    parameters: Mapping[str, str | int | float]
+    sources: tuple[Source, ...]
+    first: Head
+    last: Head
+    results: Mapping[str, int | float]
+    software: Mapping[str, str]
+    started: datetime
+    finished: datetime
+
+
+def state_of(name: str, head: Head) -> Source:
+    """A state of the gate: the hash of its bitmap, its number and its times."""
+    more: dict[str, str | int] = {
+        "number": head.number, "rows": head.rows, "issued": written(head.issued), "until": written(head.until),
+    }  # fmt: skip
+    return Source(name=name, sha256=head.sha256, more=more)
+
+
+def statement(run: Run, files: Mapping[str, str], papers: Mapping[str, str]) -> dict[str, Any]:
+    """The statement about ``files`` (the model's, name to SHA-256); ``papers`` are those that lie beside them."""
+    sources = [*run.sources, state_of("gate-first", run.first)]
+    by_products = [Source(name=name, sha256=digest) for name, digest in sorted(papers.items())]
+    return {
+        "_type": STATEMENT_TYPE,
+        "subject": [{"name": name, "digest": {"sha256": digest}} for name, digest in sorted(files.items())],
+        "predicateType": PROVENANCE_TYPE,
+        "predicate": {
+            "buildDefinition": {
+                "buildType": BUILD_TYPE,
+                "externalParameters": {"name": run.name, "recipe": run.recipe, "settings": dict(run.parameters)},
+                "internalParameters": {},
+                "resolvedDependencies": [source.described() for source in sources],
+            },
+            "runDetails": {
+                "builder": {"id": f"urn:licet:{run.recipe}", "version": dict(run.software)},
+                "metadata": {
+                    "invocationId": run.model, "startedOn": written(run.started), "finishedOn": written(run.finished),
+                },
+                "byproducts": [
+                    *(one.described() for one in by_products), state_of("gate-last", run.last).described(),
+                    {"name": "results", "annotations": dict(run.results)},
+                ],
+            },
+        },
+    }  # fmt: skip
+
+
+# Signing
+
+
+def pae(payload: bytes) -> bytes:
+    """What is signed of a payload (DSSE's pre-authentication encoding)."""
+    return b"DSSEv1 %d %s %d %s" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(payload), payload)
+
+
+def signer(name: str, seed: bytes) -> Signer:
+    """The key that signs statements, as people hand its public half on."""
+    return Signer(name, SignatureType.ed25519, seed)
+
+
+def envelope(content: Mapping[str, Any], key: Verifier, seed: bytes) -> bytes:
+    """A statement in its envelope, signed with the seed whose public key is ``key``; one line."""
+    payload = msgspec.json.encode(content, order="sorted")
+    sig = Ed25519PrivateKey.from_private_bytes(seed).sign(pae(payload))
+    signed = {
+        "payload": _base64(payload), "payloadType": PAYLOAD_TYPE,
+        "signatures": [{"keyid": f"{key.name}+{key.key_id.hex()}", "sig": _base64(sig)}],
+    }  # fmt: skip
+    return msgspec.json.encode(signed, order="sorted") + b"\n"
+
+
+class _Signature(msgspec.Struct):
+    sig: str
+    keyid: str = ""
+
+
+class _Envelope(msgspec.Struct):
+    payload: str
+    payload_type: str = msgspec.field(name="payloadType")
+    signatures: list[_Signature]
+
+
+def opened(signed: bytes, key: Verifier) -> dict[str, Any]:
+    """The statement that ``key`` signed; RefusedError where it did not, BrokenError for what is none."""
+    if len(signed) > STATEMENT_BYTES_MAX:
+        raise BrokenError(f"the statement has more than `{STATEMENT_BYTES_MAX}` bytes")
+    try:
+        found = msgspec.json.decode(signed, type=_Envelope)
+        payload = base64.b64decode(found.payload, validate=True)
+        signatures = [base64.b64decode(one.sig, validate=True) for one in found.signatures]
+    except (msgspec.MsgspecError, binascii.Error):
+        raise BrokenError("the statement about the model does not read") from None
+    if found.payload_type != PAYLOAD_TYPE:
+        raise BrokenError("the statement about the model is of another type")
+    if not any(_is_signed(key, one, payload) for one in signatures):
+        raise RefusedError(f"the statement about the model is not signed by `{key.name}`", because="unsigned")
+    try:
+        content = msgspec.json.decode(payload, type=dict[str, Any])
+    except msgspec.MsgspecError:
+        raise BrokenError("the statement about the model does not read") from None
+    if content.get("_type") != STATEMENT_TYPE or content.get("predicateType") != PROVENANCE_TYPE:
+        raise BrokenError("the statement about the model is of another kind")
+    return content
+
+
+def _is_signed(key: Verifier, sig: bytes, payload: bytes) -> bool:
+    try:
+        Ed25519PublicKey.from_public_bytes(key.public).verify(sig, pae(payload))
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+# The model's files
+
+
+def hashes_of(folder: Path, *, without: Iterable[str] = ()) -> dict[str, str]:
+    """The SHA-256 of every file below ``folder``, by its path in it; BrokenError for a link or for too many."""
+    left = {*without, *IGNORED}
+    found: dict[str, str] = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if PurePosixPath(name).parts[0] in left:
+            continue
+        if path.is_symlink():
+            raise BrokenError(f"`{name}` is a link, and a model is made of files")
+        if path.is_file():
+            with path.open("rb") as file:
+                found[name] = file_digest(file, "sha256").hexdigest()
+        if len(found) > FILES_MAX:
+            raise BrokenError(f"the folder of the model has more than `{FILES_MAX}` files")
+    return found
+
+
+def p256(seed: bytes) -> ec.EllipticCurvePrivateKey:
+    """The P-256 key that goes with a seed: model signatures know no Ed25519."""
+    drawn = HKDF(hashes.SHA256(), 48, None, b"licet model signature p256").derive(seed)
+    return ec.derive_private_key(int.from_bytes(drawn, "big") % (_P256_ORDER - 1) + 1, ec.SECP256R1())
+
+
+def pem(key: ec.EllipticCurvePublicKey) -> bytes:
+    """A public key as `model_signing` reads it."""
+    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def model_signature(name: str, files: Mapping[str, str], key: ec.EllipticCurvePrivateKey) -> bytes:
+    """The bundle that signs ``files``, name to SHA-256."""
+    ordered = sorted(files.items(), key=lambda one: PurePosixPath(one[0]))
+    root = sha256(b"".join(bytes.fromhex(digest) for _, digest in ordered)).hexdigest()
+    payload = msgspec.json.encode(
+        {
+            "_type": STATEMENT_TYPE,
+            "subject": [{"name": name, "digest": {"sha256": root}}],
+            "predicateType": SIGNATURE_TYPE,
+            "predicate": {
+                "serialization": {
+                    "method": "files", "hash_type": "sha256", "allow_symlinks": False,
+                    "ignore_paths": [SIGNATURE_FILE, *IGNORED],
+                },
+                "resources": [{"algorithm": "sha256", "digest": digest, "name": path} for path, digest in ordered],
+            },
+        }
+    )  # fmt: skip
+    public = pem(key.public_key())
+    bundle = {
+        "mediaType": BUNDLE_TYPE,
+        "verificationMaterial": {"publicKey": {"hint": sha256(public).hexdigest()}, "tlogEntries": []},
+        "dsseEnvelope": {
+            "payload": _base64(payload), "payloadType": PAYLOAD_TYPE,
+            "signatures": [{"sig": _base64(key.sign(pae(payload), ec.ECDSA(hashes.SHA256()))), "keyid": ""}],
+        },
+    }  # fmt: skip
+    return msgspec.json.encode(bundle)
+
+
+def put(folder: Path, papers: Mapping[str, bytes]) -> None:
+    """Writes files into ``folder``, each whole."""
+    for name, data in papers.items():
+        with replacing(folder / name) as file:
+            file.write(data)
+
+
+def named(content: Mapping[str, Any]) -> dict[str, str]:
+    """The files that a statement names, the model's and those beside it, name to SHA-256."""
+    promised = [*content.get("subject", ()), *content["predicate"]["runDetails"].get("byproducts", ())]
+    return {one["name"]: one["digest"]["sha256"] for one in promised if "digest" in one and one["name"] != "gate-last"}
+
+
+def differing(content: Mapping[str, Any], found: Mapping[str, str]) -> Sequence[str]:
+    """The names of which a statement says another hash than ``found`` has, or that are not there."""
+    return [name for name, digest in sorted(named(content).items()) if found.get(name) != digest]

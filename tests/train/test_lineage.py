@@ -1,0 +1,219 @@
+"""From a model to the consents behind it: what is on record holds after a kill, is signed, and is found again by person."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyroaring import BitMap
+
+from licet.errors import BrokenError, LicetError, RefusedError
+from licet.ledger.note import SignatureType, Signer
+from licet.policy.period import instant
+from licet.train import bitmap, consumed, statement
+from licet.train.bitmap import Head, packed
+
+RELEASE, MANIFEST = "ab" * 16, "cd" * 32
+AT = instant("2026-01-05")
+SIGNER = Signer("licet.test/withdrawn", SignatureType.ed25519, bytes(32))
+
+
+class Gate:
+    """A gate in memory, moved by hand: what is withdrawn is under a number more."""
+
+    release, manifest_sha256 = RELEASE, MANIFEST
+
+    def __init__(self) -> None:
+        self.number, self.withdrawn, self.minutes = 0, BitMap(), 0
+
+    def withdraw(self, *ordinals: int) -> None:
+        new = BitMap(ordinals) - self.withdrawn
+        self.withdrawn |= new
+        self.number += bool(new)
+
+    def check(self, ordinals: Sequence[int]) -> list[int]:
+        return [place for place, ordinal in enumerate(ordinals) if ordinal in self.withdrawn]
+
+    def held(self) -> bytes:
+        self.minutes += 1
+        rows = packed(self.withdrawn)
+        head = Head(
+            release=RELEASE, manifest_sha256=MANIFEST, number=self.number, issued=AT + timedelta(minutes=self.minutes),
+            until=AT + timedelta(minutes=self.minutes + 5), rows=len(self.withdrawn), sha256=sha256(rows).hexdigest(),
+        )  # fmt: skip
+        return bitmap.file_of(bitmap.sign(head, SIGNER), rows)
+
+
+def examined(path: Path) -> consumed.Examined:
+    return consumed.examine(consumed.read(path), SIGNER.verifier)
+
+
+# What was consumed
+
+
+@given(st.lists(st.tuples(st.booleans(), st.sets(st.integers(0, 300), min_size=1, max_size=20)), max_size=30))
+@settings(deadline=None, max_examples=60)
+def test_whatever_is_withdrawn_while_a_run_goes_on_its_record_says_what_it_learnt_from_and_holds(
+    tmp_path_factory: pytest.TempPathFactory, told: list[tuple[bool, set[int]]]
+) -> None:
+    path = tmp_path_factory.mktemp("run") / "consumed"
+    gate, learnt = Gate(), BitMap()
+    log = consumed.Log(path, gate)
+    for step, (is_withdrawal, ordinals) in enumerate(told):
+        if is_withdrawal:
+            gate.withdraw(*ordinals)
+            continue
+        used = sorted(ordinals - set(gate.withdrawn))
+        log.used(step, used)
+        learnt |= BitMap(used)
+    log.close()
+    for _ in range(2):  # as it was written, and made briefer
+        found = examined(path)
+        assert found.broken == ()
+        assert (found.consumed, found.withdrawn) == (learnt, gate.withdrawn)
+        consumed.merge([path], path)
+
+
+def test_a_row_that_was_consumed_after_it_was_withdrawn_is_found(tmp_path: Path) -> None:
+    gate = Gate()
+    log = consumed.Log(tmp_path / "consumed", gate)
+    log.used(1, [1, 2, 3])
+    gate.withdraw(2)
+    log.used(2, [1, 2])
+    log.close()
+    (broken,) = examined(tmp_path / "consumed").broken
+    assert broken == "row 2 was consumed in steps 2 to 2, and was withdrawn before"
+
+
+def test_a_run_that_was_killed_has_every_step_on_record_that_it_took(tmp_path: Path) -> None:
+    code = f"""
+import sys
+sys.path[:0] = {[*sys.path]!r}
+from tests.train.test_lineage import Gate
+from licet.train.consumed import Log
+from pathlib import Path
+log = Log(Path({str(tmp_path / "consumed")!r}), Gate())
+for step in range(10**9):
+    log.used(step, [step % 1000])
+    sys.stdout.write(f"{{step}}\\n")
+    sys.stdout.flush()
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        for line in run.stdout:
+            if int(line) == 50:
+                break
+        os.kill(run.pid, signal.SIGKILL)
+        last = max([50, *(int(line) for line in run.stdout.read().splitlines() if line)])
+    record, _ = consumed.parse((tmp_path / "consumed").read_bytes())
+    taken = [frame.first for frame in record.frames if isinstance(frame, consumed.Steps)]
+    assert taken[: last + 1] == list(range(last + 1))
+    assert len(taken) <= last + 2
+
+
+@pytest.mark.parametrize("cut", range(1, 40))
+def test_a_frame_that_was_cut_short_is_cut_off_and_the_run_goes_on(tmp_path: Path, cut: int) -> None:
+    path, gate = tmp_path / "consumed", Gate()
+    log = consumed.Log(path, gate)
+    log.used(1, [1])
+    whole = path.stat().st_size
+    log.used(2, [2, 3])
+    path.write_bytes(path.read_bytes()[: max(whole, path.stat().st_size - cut)])
+    gate.withdraw(1)
+    again = consumed.Log(path, gate)
+    again.used(2, [2, 3])
+    again.close()
+    found = examined(path)
+    assert found.broken == ()
+    assert found.consumed == BitMap([1, 2, 3])
+
+
+def test_a_record_of_another_release_is_not_gone_on_with(tmp_path: Path) -> None:
+    gate = Gate()
+    consumed.Log(tmp_path / "consumed", gate).close()
+    gate.release = "ef" * 16
+    with pytest.raises(BrokenError, match="another release"):
+        consumed.Log(tmp_path / "consumed", gate)
+
+
+def test_what_several_processes_consumed_is_one_record(tmp_path: Path) -> None:
+    gate = Gate()
+    one, other = consumed.Log(tmp_path / "0", gate), consumed.Log(tmp_path / "1", gate)
+    one.used(1, [1, 2])
+    gate.withdraw(4)
+    other.used(1, [3])
+    gate.withdraw(5)
+    one.used(2, [6])
+    one.close()
+    other.close()
+    record = consumed.merge([tmp_path / "0", tmp_path / "1"], tmp_path / "whole")
+    found = consumed.examine(record, SIGNER.verifier)
+    assert (found.broken, found.consumed, found.withdrawn) == ((), BitMap([1, 2, 3, 6]), BitMap([4, 5]))
+
+
+def test_the_bytes_of_a_record_stay_as_they_are(tmp_path: Path) -> None:
+    log = consumed.Log(tmp_path / "consumed", Gate())
+    log.used(7, [1, 5])
+    data = (tmp_path / "consumed").read_bytes()
+    head, _, rest = data.partition(b"\n")
+    assert head == b'licet-consumed-1 {"manifest_sha256":"%s","release":"%s"}' % (MANIFEST.encode(), RELEASE.encode())
+    assert rest.hex().endswith(
+        "0200000000" + "0000000000000007" * 2 + "3a300000" + "01000000" + "00000100" + "10000000" + "01000500"
+    )
+
+
+@pytest.mark.parametrize("place", ["format", "head", "bitmap", "number"])
+def test_a_record_that_was_changed_is_refused_or_found_broken(tmp_path: Path, place: str) -> None:
+    gate = Gate()
+    log = consumed.Log(tmp_path / "consumed", gate)
+    log.used(1, [1])
+    gate.withdraw(9)
+    log.used(2, [2])
+    log.close()
+    record = consumed.read(tmp_path / "consumed")
+    frames = list(record.frames)
+    if place == "format":
+        (tmp_path / "consumed").write_bytes(b"licet-consumed-9 {}\n")
+        with pytest.raises(BrokenError):
+            consumed.read(tmp_path / "consumed")
+        return
+    if place == "head":
+        frames[0] = consumed.State(signed=frames[0].signed.replace(b"T00:01", b"T00:00"), added=frames[0].added)
+    if place == "bitmap":
+        frames[2] = consumed.State(signed=frames[2].signed, added=BitMap([8]))
+    if place == "number":
+        frames[1] = consumed.Steps(number=5, first=1, last=1, ordinals=BitMap([1]))
+    assert consumed.examine(consumed.Record(of=record.of, frames=tuple(frames)), SIGNER.verifier).broken
+
+
+# What is signed
+
+
+def test_a_statement_is_believed_by_its_own_key_alone() -> None:
+    key, seed = statement.signer("licet.test/models", b"1" * 32).verifier, b"1" * 32
+    content = {"_type": statement.STATEMENT_TYPE, "predicateType": statement.PROVENANCE_TYPE, "predicate": {}}
+    signed = statement.envelope(content, key, seed)
+    assert statement.opened(signed, key) == content
+    with pytest.raises(RefusedError, match="not signed"):
+        statement.opened(signed, statement.signer("licet.test/models", b"2" * 32).verifier)
+    with pytest.raises(LicetError):
+        statement.opened(signed.replace(b'"payload":"ey', b'"payload":"ez'), key)
+
+
+def test_the_bytes_that_are_signed_of_a_statement_are_those_of_dsse() -> None:
+    assert statement.pae(b"{}") == b"DSSEv1 28 application/vnd.in-toto+json 2 {}"
+
+
+def test_a_link_in_a_model_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "weights").symlink_to("/etc/hostname")
+    with pytest.raises(BrokenError, match="is a link"):
+        statement.hashes_of(tmp_path)

@@ -1,0 +1,257 @@
+"""What leaves in clear: for a named recipient alone, in the shape that trainers read, on record, and asked back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from msgspec.structs import replace
+from tests.installed import House
+
+from licet import service
+from licet.errors import RefusedError, UsageError
+from licet.policy.file import preset
+from licet.policy.state import Role, Share
+from licet.service import erasure, exporting
+from licet.store.connect import Pool
+from licet.train.exports import Format, alternatives, pairs, shaped, standing
+from licet.vault import commands as do
+from licet.vault.content import Content, ToolCall
+
+RECIPIENT = "lab-one"
+
+
+def user(text: str) -> dict[str, Any]:
+    return {"role": "user", "content": text}
+
+
+def answer(text: str, *calls: str) -> dict[str, Any]:
+    made: dict[str, Any] = {"role": "assistant", "content": text}
+    if calls:
+        made["tool_calls"] = [
+            {"id": call, "type": "function", "function": {"name": "look", "arguments": "{}"}} for call in calls
+        ]
+    return made
+
+
+def tool(text: str, call: str) -> dict[str, Any]:
+    return {"role": "tool", "content": text, "tool_call_id": call}
+
+
+def row(*messages: dict[str, Any]) -> Any:
+    return {"messages": list(messages), "row_id": "", "ordinal": 7}
+
+
+def lines(made: Any, kind: str) -> list[dict[str, Any]]:
+    return [{k: v for k, v in line.items() if k != "ordinal"} for line in made.lines[kind]]
+
+
+# Shapes
+
+AGAIN = (user("q"), answer("first"), answer("second"), user("more"), answer("end"))
+
+
+def test_answers_to_the_same_words_are_those_between_two_of_the_person_s_without_a_call() -> None:
+    assert list(alternatives(AGAIN)) == [range(1, 3)]
+    assert not list(alternatives([user("q"), answer("a", "c"), answer("b"), user("r"), answer("c")]))
+    assert not list(alternatives([user("q"), tool("t", "c"), answer("a"), answer("b")]))
+    assert not list(alternatives([answer("a"), answer("b"), user("q")]))
+
+
+@pytest.mark.parametrize(("ratings", "stays"), [({}, "second"), ({1: True}, "first"), ({2: False}, "second")])
+def test_the_last_answer_stays_unless_another_one_was_rated_up(ratings: dict[int, bool], stays: str) -> None:
+    assert [m["content"] for m in standing(AGAIN, ratings)] == ["q", stays, "more", "end"]
+
+
+def test_a_pair_is_the_answer_that_stayed_beside_one_that_did_not() -> None:
+    assert list(pairs(AGAIN, {})) == [([user("q")], answer("second"), answer("first"))]
+    assert list(pairs(AGAIN, {2: False})) == []
+    assert list(pairs([user("q"), answer("same"), answer("same")], {})) == []
+
+
+def test_every_line_of_sft_has_an_answer() -> None:
+    made = shaped(row(user("q"), tool("t", "c")), {}, Format.trl)
+    assert (lines(made, "sft"), made.left_out) == ([], ["no answer of the assistant's"])
+    assert shaped(row(user("q"), answer("   ")), {}, Format.trl).lines["sft"] == []
+    assert lines(shaped(row(user("q"), answer("", "c")), {}, Format.trl), "sft") == [
+        {"messages": [user("q"), answer("", "c")]}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("to", "dpo", "kto"),
+    [
+        (
+            Format.trl,
+            {"prompt": [user("q")], "chosen": [answer("second")], "rejected": [answer("first")]},
+            {"prompt": [user("q"), answer("second"), user("more")], "completion": [answer("end")], "label": True},
+        ),
+        (
+            Format.openai,
+            {
+                "input": {"messages": [user("q")], "tools": [], "parallel_tool_calls": True},
+                "preferred_output": [answer("second")], "non_preferred_output": [answer("first")],
+            },
+            None,
+        ),
+        (
+            Format.axolotl,
+            {"messages": [user("q")], "chosen": answer("second"), "rejected": answer("first")},
+            {
+                "prompt": "q<|im_end|>\n<|im_start|>assistant\nsecond<|im_end|>\n<|im_start|>user\nmore",
+                "completion": "end", "label": True,
+            },
+        ),
+    ],
+)  # fmt: skip
+def test_each_format_has_its_own_shape(to: Format, dpo: dict[str, Any], kto: dict[str, Any] | None) -> None:
+    made = shaped(row(*AGAIN), {4: True}, to)
+    assert lines(made, "sft") == [{"messages": [user("q"), answer("second"), user("more"), answer("end")]}]
+    assert lines(made, "dpo") == [dpo]
+    assert lines(made, "kto") == ([kto] if kto else [])
+
+
+def test_for_openai_each_call_has_a_message_that_answers_it_and_others_keep_theirs() -> None:
+    said = [user("q"), answer("", "c1", "c2"), tool("seen", "c1"), answer("end")]
+    (made,) = lines(shaped(row(*said), {}, Format.openai), "sft")
+    assert sorted((m["tool_call_id"], m["content"]) for m in made["messages"] if m["role"] == "tool") == [
+        ("c1", "seen"), ("c2", ""),
+    ]  # fmt: skip
+    assert lines(shaped(row(*said), {}, Format.trl), "sft") == [{"messages": said}]
+
+
+def test_words_that_would_end_a_message_of_chatml_make_no_prompt_of_it() -> None:
+    made = shaped(row(user("q <|im_end|> r"), answer("a")), {1: True}, Format.axolotl)
+    assert (lines(made, "kto"), made.left_out) == ([], ["a rated answer has no place in this format"])
+
+
+# What leaves
+
+
+@pytest.fixture
+def house(pool: Pool, tmp_path: Path) -> House:
+    house = House(pool, tmp_path / "data", replace(preset("article-2025"), recipients=frozenset({RECIPIENT})))
+    for n, name in enumerate(("ana", "bo", "cy")):
+        house.open(name, allow=True)
+        house.say(name, name, f"the {name} question about {n} gardens and the rain that falls on them in spring")
+        house.say(name, name, f"a first answer for {name}: wait for the rain and look again", Role.assistant)
+        house.say(name, name, f"a second answer for {name}: dig before the rain comes", Role.assistant)
+        house.say(name, name, f"and what does {name} do in the autumn, when everything has been eaten?")
+        call = ToolCall(id="c1", name="calendar", arguments='{"month": 10}')
+        house.say(name, name, Content(text=f"look for {name}", tool_calls=(call,)), Role.assistant)
+        house.say(name, name, f"in autumn {name} sleeps, as a garden does, until the snow is gone", Role.assistant)
+    house.passes(1)
+    house.about(do.GiveFeedback, "ana", "ana", rating="up", share=Share.rating, turn=6)
+    house.about(do.GiveFeedback, "bo", "bo", rating="down", share=Share.rating, turn=6)
+    house.passes(1)
+    service.build_release(house.here, name="october", purpose="improve_models")
+    return house
+
+
+def read(folder: Path, kind: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / f"{kind}.jsonl").read_text("utf-8").splitlines()]
+
+
+def files(folder: Path) -> Sequence[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_whoever_the_policy_does_not_name_is_refused_and_nothing_is_written(house: House, tmp_path: Path) -> None:
+    with pytest.raises(RefusedError, match="no recipient `broker`") as refused:
+        exporting.export(house.here, "october", Format.trl, recipient="broker", out=tmp_path / "out")
+    assert refused.value.because == "recipient"
+    assert not (tmp_path / "out").exists()
+    assert exporting.exports(house.here) == []
+    assert house.query("SELECT count(*) FROM handouts") == [(0,)]
+
+
+def test_an_export_is_what_may_be_used_with_its_thumbs_and_its_pairs_and_says_what_it_is(
+    house: House, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    made = exporting.export(house.here, "october", Format.trl, recipient=RECIPIENT, out=out)
+    assert made.lines == {"sft": 3, "dpo": 3, "kto": 2}
+    assert files(out) == [
+        "README.md", "dpo.jsonl", "kto.jsonl", "sft.jsonl", "train_dpo.py", "train_kto.py", "train_sft.py",
+    ]  # fmt: skip
+    assert {line["label"] for line in read(out, "kto")} == {True, False}
+    (up,) = [line for line in read(out, "kto") if line["label"]]
+    assert "ana sleeps" in up["completion"][0]["content"]
+    for line in read(out, "dpo"):
+        assert "second answer" in line["chosen"][0]["content"]
+        assert "first answer" in line["rejected"][0]["content"]
+    for line in read(out, "sft"):
+        assert any(message["role"] == "assistant" for message in line["messages"])
+        assert any(message.get("tool_calls") for message in line["messages"])
+    said = (out / "README.md").read_text("utf-8")
+    assert made.export is not None
+    assert "in clear" in said
+    assert made.export in said
+    assert f"`{RECIPIENT}`" in said
+    for script in out.glob("*.py"):
+        compile(script.read_text("utf-8"), str(script), "exec")
+
+
+def test_a_dry_run_counts_the_same_and_hands_out_nothing(house: House, tmp_path: Path) -> None:
+    counted = exporting.export(
+        house.here, "october", Format.trl, recipient=RECIPIENT, out=tmp_path / "out", dry_run=True
+    )
+    assert (counted.lines, counted.export) == ({"sft": 3, "dpo": 3, "kto": 2}, None)
+    assert not (tmp_path / "out").exists()
+    assert house.query("SELECT count(*) FROM handouts") == [(0,)]
+
+
+def test_what_was_withdrawn_is_not_exported_and_what_is_withdrawn_after_is_listed(house: House, tmp_path: Path) -> None:
+    house.choose("cy", False)
+    out = tmp_path / "out"
+    made = exporting.export(house.here, "october", Format.openai, recipient=RECIPIENT, out=out)
+    assert "cy" not in (out / "sft.jsonl").read_text("utf-8")
+    assert "kto.jsonl" not in files(out)
+    assert made.export is not None
+    assert exporting.withdrawn(house.here, made.export) == []
+    house.choose("ana", False)
+    (gone,) = exporting.withdrawn(house.here, made.export)
+    assert [line["ordinal"] for line in read(out, "sft") if "ana" in json.dumps(line)] == [gone]
+    (seen,) = exporting.exports(house.here)
+    assert (seen.recipient, seen.rows, seen.withdrawn) == (RECIPIENT, 2, 1)
+
+
+def test_an_erasure_is_recalled_from_the_recipient_of_an_export(house: House, tmp_path: Path) -> None:
+    exporting.export(house.here, "october", Format.axolotl, recipient=RECIPIENT, out=tmp_path / "out")
+    house.about(do.Delete, "bo", "bo")
+    erasure.run(house.here)
+    (recalled,) = erasure.recalls(house.here)
+    assert (recalled.recipient, recalled.release) == (RECIPIENT, "october")
+
+
+def test_a_whole_export_is_recalled_by_a_day_and_acknowledged(house: House, tmp_path: Path) -> None:
+    made = exporting.export(house.here, "october", Format.trl, recipient=RECIPIENT, out=tmp_path / "out")
+    assert made.export is not None
+    with pytest.raises(RefusedError, match="was not recalled"):
+        exporting.acknowledge(house.here, made.export)
+    due = exporting.recall(house.here, made.export).due_at
+    assert due is not None
+    house.passes(erasure.RECALL_DAYS)
+    assert exporting.exports(house.here)[0].overdue
+    assert exporting.recall(house.here, made.export).due_at == due
+    done = exporting.acknowledge(house.here, made.export)
+    assert done.acknowledged_at is not None
+    assert not done.overdue
+
+
+def test_the_configuration_reads_the_files_that_were_written(house: House, tmp_path: Path) -> None:
+    house.about(do.GiveFeedback, "cy", "cy", rating="down", share=Share.rating, turn=2)
+    done = exporting.export(house.here, "october", Format.axolotl, recipient=RECIPIENT, out=tmp_path / "axolotl")
+    assert done.lines == {"sft": 3, "dpo": 3, "kto": 1}
+    for kind in done.lines:
+        made = yaml.safe_load((tmp_path / "axolotl" / f"{kind}.yaml").read_text("utf-8"))
+        (data,) = made["datasets"]
+        assert (tmp_path / "axolotl" / data["path"]).is_file()
+        fields = [value for key, value in data.items() if key.startswith("field_")]
+        assert all(field in line for field in fields for line in read(tmp_path / "axolotl", kind))
+    with pytest.raises(UsageError, match="is there already"):
+        exporting.export(house.here, "october", Format.axolotl, recipient=RECIPIENT, out=tmp_path / "axolotl")

@@ -1,0 +1,297 @@
+"""A small model trained on a release with the gate on: it learns, forgets nobody's withdrawal, and says what it is from."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from pyroaring import BitMap
+from tests.installed import House
+
+from licet import service
+from licet.cli.command import main
+from licet.errors import NotFoundError, RefusedError, UsageError
+from licet.policy.period import written
+from licet.service import erasure, gating, lineage, proving, training
+from licet.store.connect import Pool
+from licet.train import cards, consumed, statement
+from licet.train.recipe import MASKED, Settings, example, vocabulary
+from licet.vault import commands as do
+
+SMALL = Settings(steps=24, batch_rows=8, tokens_max=48, width=32, layers=1, heads=2, vocabulary=400)
+FRUITS = ("apple", "pear", "plum", "quince", "medlar", "cherry")
+
+
+def town(pool: Pool, folder: Path) -> House:
+    house = House(pool, folder)
+    for n in range(20):
+        name = f"p{n}"
+        house.open(name, allow=True)
+        for chat in (f"{name}-a", f"{name}-b"):
+            fruit = FRUITS[n % len(FRUITS)]
+            house.talk(
+                name, chat, f"what grows in bed {n} of {chat}?", f"In that bed grows the {fruit} tree, {n} years old."
+            )
+    house.passes(1)
+    service.build_release(house.here, name="october", purpose="improve_models")
+    return house
+
+
+class Trained:
+    """One run for all tests that only look at it; somebody whose rows were used withdraws while it goes on."""
+
+    def __init__(self, pool: Pool, folder: Path) -> None:
+        self.house, self.out = town(pool, folder / "data"), folder / "small"
+        self.steps: list[tuple[int, list[int]]] = []
+        self.gone = ""
+        self.made = training.sft(self.house.here, "october", self.out, settings=SMALL, heard=self.heard)
+        vkey, self.pem = lineage.keys(self.house.here)
+        self.keys = (vkey, gating.signer(self.house.here).verifier.vkey)
+
+    def heard(self, step: int, ordinals: Sequence[int]) -> None:
+        self.steps.append((step, list(ordinals)))
+        if step == SMALL.steps // 2:
+            used = {ordinal for _, some in self.steps for ordinal in some}
+            self.gone = next(name for name in self.house.accounts if self.ordinals(name) <= used)
+            self.house.choose(self.gone, False)
+
+    def ordinals(self, name: str) -> set[int]:
+        return {
+            row[0]
+            for row in self.house.query(
+                "SELECT ordinal FROM release_rows JOIN releases USING (release_id) WHERE account_id = %s AND name = 'october'",
+                self.house.accounts[name],
+            )
+        }
+
+
+@pytest.fixture(scope="module")
+def trained(worker_pool: Pool, worker_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    from tests.conftest import empty_tables
+
+    empty_tables(worker_dsn)
+    return Trained(worker_pool, tmp_path_factory.mktemp("trained"))
+
+
+# Learning
+
+
+def test_it_learns_the_loss_of_people_who_are_not_in_training_falls(trained: Trained) -> None:
+    seen = trained.made.trained
+    assert seen.parameters < 1_000_000
+    assert seen.held_out_before is not None
+    assert seen.held_out_after is not None
+    assert seen.held_out_after < 0.8 * seen.held_out_before
+    assert trained.made.held_out_people >= 1
+    assert seen.held_out_rows + seen.rows + seen.unfit == 40
+
+
+def test_nobody_who_is_held_out_is_consumed(trained: Trained) -> None:
+    learnt = consumed.read(trained.out / consumed.FILE).ordinals
+    people = [trained.ordinals(name) for name in trained.house.accounts]
+    assert all(mine <= set(learnt) or not mine & set(learnt) for mine in people)
+    assert sum(not mine & set(learnt) for mine in people) == trained.made.held_out_people
+
+
+def test_who_withdraws_during_the_run_is_in_no_later_step(trained: Trained) -> None:
+    gone, half = trained.ordinals(trained.gone), SMALL.steps // 2
+    before = {o for step, ordinals in trained.steps if step <= half for o in ordinals}
+    after = {o for step, ordinals in trained.steps if step > half for o in ordinals}
+    assert len(trained.steps) == SMALL.steps + 1
+    assert gone <= before
+    assert not gone & after
+
+
+def test_the_loss_counts_the_assistant_s_words_alone() -> None:
+    tokenizer = vocabulary(["how are you", "very well"], 300)
+    row: Any = {
+        "messages": [
+            {"role": "user", "content": "how are you"}, {"role": "assistant", "content": "very well"},
+            {"role": "user", "content": "good"}, {"role": "assistant", "content": "yes"},
+        ],
+        "ordinal": 3, "row_id": "",
+    }  # fmt: skip
+    made = example(tokenizer, row, 500)
+    assert made is not None
+    counted = [token for token in made.labels.tolist() if token != MASKED]
+    assert tokenizer.decode(counted) == "very well<|end|>yes<|end|>"
+    assert example(tokenizer, row, 4) is None
+
+
+def test_a_base_of_one_s_own_goes_on_learning(trained: Trained, tmp_path: Path) -> None:
+    settings = Settings(steps=2, batch_rows=4, tokens_max=48, learning_rate=1e-3)
+    made = training.sft(trained.house.here, "october", tmp_path / "next", base=trained.out, settings=settings)
+    assert made.trained.held_out_before == pytest.approx(trained.made.trained.held_out_after, rel=1e-3)
+    signed = (tmp_path / "next" / statement.FILE).read_bytes()
+    content = statement.opened(signed, lineage.signing(trained.house.here)[0])
+    sources = {one["name"] for one in content["predicate"]["buildDefinition"]["resolvedDependencies"]}
+    assert sources == {"release", "base", "recipe", "gate-first"}
+    assert "base_model: small" in (tmp_path / "next" / cards.CARD_FILE).read_text("utf-8")
+
+
+def test_a_release_for_the_safety_classifiers_makes_no_language_model(trained: Trained, tmp_path: Path) -> None:
+    service.build_release(trained.house.here, name="safety", purpose="safety_classifiers")
+    with pytest.raises(RefusedError, match="safety_classifiers"):
+        training.sft(trained.house.here, "safety", tmp_path / "out")
+    with pytest.raises(UsageError, match="no folder of a model"):
+        training.sft(trained.house.here, "october", tmp_path / "out", base=tmp_path)
+
+
+# From the model to people, and back
+
+
+def test_a_model_holds_what_it_promises_offline_with_and_without_its_release(trained: Trained) -> None:
+    release = trained.house.here.config.releases / "october"
+    for folder in (None, release):
+        assert proving.verify(trained.out, trained.keys, release=folder).broken == ()
+
+
+def test_no_word_of_anybody_s_is_beside_the_weights(trained: Trained) -> None:
+    for name in (cards.CARD_FILE, cards.BOM_FILE, statement.FILE, statement.SIGNATURE_FILE, consumed.FILE):
+        data = (trained.out / name).read_bytes().lower()
+        assert not any(fruit.encode() in data for fruit in FRUITS), name
+
+
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", consumed.FILE, cards.CARD_FILE, statement.FILE, "release.json", "new"]
+)
+def test_a_model_s_folder_that_was_changed_is_found_out(trained: Trained, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(trained.out, folder)
+    data = (folder / name).read_bytes() if name != "new" else b""
+    changed = data.replace(b'"sig":"', b'"sig":"AAAA') if name == statement.FILE else data + b" "
+    (folder / name).write_bytes(changed)
+    assert proving.verify(folder, trained.keys).broken
+
+
+def test_a_model_is_believed_by_the_keys_that_one_was_given_alone(trained: Trained) -> None:
+    with pytest.raises(UsageError, match="no key to believe"):
+        proving.verify(trained.out, trained.keys[:1])
+    other = statement.signer(trained.keys[0].split("+")[0], b"7" * 32).verifier.vkey
+    assert proving.verify(trained.out, (other, trained.keys[1])).broken
+
+
+def test_a_person_and_a_conversation_find_the_models_that_learnt_from_them(trained: Trained) -> None:
+    here = trained.house.here
+    learnt = set(consumed.read(trained.out / consumed.FILE).ordinals)
+    for name in trained.house.accounts:
+        mine = trained.ordinals(name)
+        rows = [one.rows for one in lineage.which_models(here, name) if one.model == trained.made.model]
+        assert rows == ([len(mine)] if mine <= learnt else [])
+    chat = trained.house.chats[f"{trained.gone}-a"]
+    assert trained.made.model in [one.model for one in lineage.which_models(here, f"conv_{chat.hex}")]
+    with pytest.raises(NotFoundError):
+        lineage.which_models(here, "conv_" + "0" * 32)
+
+
+def test_a_model_is_affected_by_what_is_withdrawn_or_erased_after_it_until_it_is_retired(trained: Trained) -> None:
+    house, model = trained.house, trained.made.model
+    house.passes(1)
+
+    def found(since: bool = False) -> list[lineage.Affected]:
+        at = house.clock() if since else None
+        return [one for one in lineage.affected(house.here, at) if one.model == model]
+
+    learnt = set(consumed.read(trained.out / consumed.FILE).ordinals)
+    (before,) = found()
+    assert (before.withdrawn, before.people, before.erased) == (2, 1, 0)
+    assert found(since=True) == []
+    who = next(n for n in house.accounts if trained.ordinals(n) <= learnt and n != trained.gone)
+    house.about(do.Delete, who, f"{who}-a")
+    (after,) = found(since=True)
+    assert (after.withdrawn, after.people, after.erased) == (1, 1, 0)
+    erasure.run(house.here, at_once=True)
+    assert found()[0].erased == 1
+    assert proving.verify(trained.out, trained.keys).broken == ()  # what was consumed before stays as it was
+    retired = lineage.retire(house.here, model)
+    assert retired.retired_at is not None
+    assert found() == []
+
+
+def test_a_model_is_on_record_once_and_a_changed_one_is_not_taken(trained: Trained, tmp_path: Path) -> None:
+    assert lineage.record(trained.house.here, trained.out).model == trained.made.model
+    assert [one.name for one in lineage.models(trained.house.here)].count("small") == 1
+    shutil.copytree(trained.out, tmp_path / "copy")
+    (tmp_path / "copy" / "config.json").write_bytes(b"{}")
+    with pytest.raises(RefusedError, match=r"config\.json"):
+        lineage.record(trained.house.here, tmp_path / "copy")
+
+
+def test_the_bill_of_materials_says_what_the_model_is_made_of(trained: Trained) -> None:
+    made = json.loads((trained.out / cards.BOM_FILE).read_text("utf-8"))
+    assert (made["bomFormat"], made["specVersion"]) == ("CycloneDX", "1.7")
+    model = made["metadata"]["component"]
+    assert (model["type"], model["modelCard"]["modelParameters"]["datasets"]) == (
+        "machine-learning-model", [{"ref": "release"}],
+    )  # fmt: skip
+    (release,) = [one for one in made["components"] if one["bom-ref" if "bom-ref" in one else "name"] == "release"]
+    assert release["data"][0]["classification"].startswith("personal data")
+    assert written(lineage.models(trained.house.here)[-1].finished_at) == made["metadata"]["timestamp"]
+
+
+def test_the_commands_answer_as_the_verbs_do(trained: Trained, worker_dsn: str) -> None:
+    run = CliRunner(env={"LICET_DATABASE_URL": worker_dsn})
+
+    def told(*words: str) -> tuple[int, str]:
+        done = run.invoke(main, [*words])
+        return done.exit_code, done.stdout
+
+    data = ("--data", str(trained.house.here.config.data))
+    code, models = told("train", "models", *data, "--json")
+    assert (code, trained.made.model in [one["model"] for one in json.loads(models)]) == (0, True)
+    code, found = told("which-models", trained.gone, *data, "--json")
+    assert (code, trained.made.model in [one["model"] for one in json.loads(found)]) == (0, True)
+    assert told("affected", *data, "--json")[0] in (0, 1)
+    assert told("train", "model-key", *data) == (0, trained.keys[0] + "\n")
+    assert told("train", "model-key", "--pem", *data) == (0, trained.pem)
+    keys = ("--key", trained.keys[0], "--key", trained.keys[1])
+    code, checked = told("verify", "model", str(trained.out), *keys, "--json")
+    assert (code, json.loads(checked)["broken"]) == (0, [])
+    assert told("export", "october", "--format", "trl", "--to", "broker", "--out", "nowhere", *data)[0] == 1
+    assert told("export", "list", *data) == (0, "nothing was exported\n")
+
+
+@pytest.mark.parametrize(
+    ("ordinal", "with_release", "promise"),
+    [
+        (60_000, False, "is not of the release"),
+        (45_000, True, "is not of the release"),
+        (None, False, "was withdrawn before"),
+    ],
+)
+def test_a_record_that_its_own_signer_made_false_is_found_out(
+    trained: Trained, tmp_path: Path, ordinal: int | None, with_release: bool, promise: str
+) -> None:
+    folder = tmp_path / "forged"
+    shutil.copytree(trained.out, folder)
+    gone = min(trained.ordinals(trained.gone)) if ordinal is None else ordinal
+    record = consumed.read(folder / consumed.FILE)
+    last = next(frame for frame in reversed(record.frames) if isinstance(frame, consumed.Steps))
+    assert last.number > 0
+    body = (
+        consumed.FORMAT
+        + (folder / consumed.FILE).read_bytes().partition(b"\n")[0].removeprefix(consumed.FORMAT)
+        + b"\n"
+    )
+    for frame in record.frames:
+        if isinstance(frame, consumed.State):
+            body += consumed.framed(consumed.state_body(frame.signed, frame.added))
+        else:
+            rows = frame.ordinals | BitMap([gone] if frame is last else [])
+            body += consumed.framed(consumed.steps_body(frame.number, frame.first, frame.last, rows))
+    (folder / consumed.FILE).write_bytes(body)
+    key, seed = lineage.signing(trained.house.here)
+    content = statement.opened((folder / statement.FILE).read_bytes(), key)
+    for one in content["predicate"]["runDetails"]["byproducts"]:
+        if one["name"] == consumed.FILE:
+            one["digest"]["sha256"] = sha256(body).hexdigest()
+    (folder / statement.FILE).write_bytes(statement.envelope(content, key, seed))
+    release = trained.house.here.config.releases / "october" if with_release else None
+    broken = [what for _, what in proving.verify(folder, trained.keys, release=release).broken]
+    assert [what for what in broken if promise in what], broken
