@@ -36,7 +36,8 @@ TEXT_CHARS_MAX = 20_000
 _BUCKETS = 2**20
 _FAST_C, _EMBEDDED_C = 20.0, 30.0
 _DOUBT_SHARE = 0.1
-_FALSE_ALARMS = (0.001, 0.005, 0.01, 0.05)
+FALSE_ALARMS = (0.001, 0.005, 0.01, 0.05)
+TOLD_AT = 2  # of the operating points: at most one in a hundred of the harmless is accused
 _DIGIT = re.compile(r"\d")
 _WORD = r"(?u)\b\w+\b|[^\w\s]"
 
@@ -85,23 +86,6 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
         return np.asarray(sum(w * s for w, s in zip(self.weights, scores, strict=True)) + self.bias)
 
 
-class Card(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model says of itself. Counts are of examples; ``doubt`` is the band of the fast stage's logits in which
-    a cascade asks the second; ``weights`` is the hash of the file beside it, ``encoder`` that of the encoder.
-    """
-
-    format: str = FORMAT
-    examples: int
-    misuse: int
-    release: str
-    encoder: str
-    fast: Line
-    stacked: Line | None
-    doubt: tuple[float, float]
-    points: tuple[Point, ...]
-    weights: str
-
-
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """A model on one slice; the areas are None where only one kind of example is there."""
 
@@ -112,6 +96,24 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     auroc: float | None
     found: float | None
     false_alarms: float | None
+
+
+class Card(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model says of itself. Counts are of examples; ``doubt`` is the band of the fast stage's logits in which
+    a cascade asks the second; ``slices`` are figures on examples not trained on, at the point of `TOLD_AT`;
+    ``weights`` is the hash of the file beside it, ``encoder`` that of the encoder.
+    """
+
+    format: str = FORMAT
+    examples: int
+    misuse: int
+    encoder: str
+    fast: Line
+    stacked: Line | None
+    doubt: tuple[float, float]
+    points: tuple[Point, ...]
+    slices: tuple[Figures, ...]
+    weights: str
 
 
 class _Weights(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,28 +174,33 @@ class Model:
         assert self._embed is not None and self.card.stacked is not None
         with _one_thread():
             vectors = self._embed.encode([_cut(text) for text in texts]).astype(np.float64)
-            embedded = vectors @ self._weights.embedded + self._weights.embedded_bias
+            # Summed row by row: a product of matrices adds in another order for another number of rows.
+            embedded = (vectors * self._weights.embedded).sum(axis=1) + self._weights.embedded_bias
         return _logistic(self.card.stacked.logit(raw, embedded))
 
 
-def load(folder: Path, encoder: Callable[[], Embed]) -> Model:
-    """The model in ``folder``; ``encoder`` is asked only where it has a second stage. BrokenError for damage."""
+def card_in(folder: Path) -> Card:
+    """What the model in ``folder`` says of itself; UsageError where there is none."""
     try:
-        card = msgspec.json.decode((folder / MODEL_FILE).read_bytes(), type=Card)
-        packed = (folder / WEIGHTS_FILE).read_bytes()
+        return msgspec.json.decode((folder / MODEL_FILE).read_bytes(), type=Card)
     except (OSError, msgspec.MsgspecError) as error:
         raise UsageError(
             f"`{folder}` holds no classifier", "name the folder that `licet train safety` wrote"
         ) from error
+
+
+def load(folder: Path, encoder: Callable[[], Embed]) -> Model:
+    """The model in ``folder``; ``encoder`` is asked only where it has a second stage. BrokenError for damage."""
+    card = card_in(folder)
+    packed = (folder / WEIGHTS_FILE).read_bytes() if (folder / WEIGHTS_FILE).is_file() else b""
     if card.format != FORMAT or sha256(packed).hexdigest() != card.weights:
         raise BrokenError(f"the weights in `{folder}` are not those of its card")
     return Model(card, _unpacked(packed), encoder() if card.encoder else None)
 
 
 def train(
-    examples: Sequence[Example], embed: Embed | None = None, *, release: str = "",
-    embeddings: NDArray[np.float32] | None = None,
-) -> Model:  # fmt: skip
+    examples: Sequence[Example], embed: Embed | None = None, *, embeddings: NDArray[np.float32] | None = None
+) -> Model:
     """The classifier of ``examples``, whose ``embeddings`` may be given, row by row; UsageError for too few.
 
     The same examples in any order give the same model, bit for bit.
@@ -222,9 +229,11 @@ def train(
             )
             stacked = _line([raw, embedded], truth)
             best = stacked.logit(raw, embedded)
+    points = _points(_logistic(best), truth)
     card = Card(
-        examples=len(taken), misuse=int(truth.sum()), release=release, encoder=embed.sha256 if embed else "",
-        fast=fast, stacked=stacked, doubt=_doubt(fast.logit(by_fast)), points=_points(_logistic(best), truth),
+        examples=len(taken), misuse=int(truth.sum()), encoder=embed.sha256 if embed else "",
+        fast=fast, stacked=stacked, doubt=_doubt(fast.logit(by_fast)), points=points,
+        slices=tuple(figures(_logistic(best), taken, points[TOLD_AT].threshold)),
         weights=sha256(_packed(weights)).hexdigest(),
     )  # fmt: skip
     return Model(card, weights, embed)
@@ -239,10 +248,10 @@ def figures(scores: Array, examples: Sequence[Example], threshold: float) -> lis
     result = []
     for name in ["", *sorted(set(slices) - {""})]:
         mine = slices == name if name else np.ones(len(truth), bool)
-        hit, accused = truth[mine], scores[mine] >= threshold
+        hit, accused = truth[mine], scores[mine] > threshold
         both = 0 < hit.sum() < len(hit)
         one = Figures(
-            slice=name or "all",
+            slice=str(name) or "all",
             examples=len(hit),
             misuse=int(hit.sum()),
             auprc=float(average_precision_score(hit, scores[mine])) if both else None,
@@ -358,9 +367,12 @@ def _doubt(logits: Array) -> tuple[float, float]:
 
 
 def _points(scores: Array, truth: NDArray[np.bool_]) -> tuple[Point, ...]:
+    """The operating points; each threshold lies midway between the last score below it and the first above."""
     points = []
-    for share in _FALSE_ALARMS:
+    for share in FALSE_ALARMS:
         threshold = float(np.quantile(scores[~truth], 1.0 - share, method="higher"))
+        if (above := scores[scores > threshold]).size:
+            threshold = float(_logistic(_logit(np.array([threshold, above.min()])).mean(keepdims=True))[0])
         accused = scores > threshold
         alarms, found = float(accused[~truth].mean()), float(accused[truth].mean())
         points.append(Point(threshold=threshold, false_alarms=alarms, found=found))
@@ -412,6 +424,10 @@ def _cut(text: str) -> str:
 
 def _logistic(logits: Array) -> Array:
     return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logits, -50.0, 50.0))))
+
+
+def _logit(scores: Array) -> Array:
+    return np.asarray(np.log(scores) - np.log1p(-scores))
 
 
 @contextmanager

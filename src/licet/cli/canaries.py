@@ -1,0 +1,57 @@
+"""The canary audit: does a model know what it may not have learnt?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from licet.cli.shell import json_option, show
+from licet.service.hardening import harden
+
+if TYPE_CHECKING:  # imported where it is used: no other command waits for it
+    from licet.service.canaries import Audit
+
+EXIT_NO, EXIT_AGAIN = 1, 75
+
+
+@click.group()
+def audit() -> None:
+    """Audits of what was promised, by trying it."""
+
+
+@audit.command("canaries")
+@click.option("--seed", type=int, default=1, show_default=True, help="Other words in other places.")
+@click.option("--steps", type=click.IntRange(1, 100_000), default=160, show_default=True, help="Of the run.")
+@json_option
+def canaries(seed: int, steps: int, as_json: bool) -> int:
+    """Plants sentences where nothing may be learnt from, trains a small model, and looks for them in it.
+
+    In an installation of its own, which is gone afterwards: accounts that are incognito, deleted, expired, out of scope,
+    undecided, or withdraw before and during the run, and one that permits. Exits 1 if the model knows what it may not, 75
+    if it does not know what it may either: then nothing was shown, and more --steps may show it.
+
+    \b
+    Example:  licet audit canaries
+    """
+    from licet.service import canaries as audits
+    from licet.train.canaries import Verdict
+
+    harden()
+    with audits.grounds() as (here, clock):
+        settings = audits.with_steps(steps)
+        found = audits.audit(here, clock, seed=seed, settings=settings)
+    show(found, as_json, lambda: _text(found))
+    return {Verdict.passed: 0, Verdict.failed: EXIT_NO}.get(found.verdict, EXIT_AGAIN)
+
+
+def _text(found: Audit) -> str:
+    lines = [f"{'group':<17} planted  handed  exposure (bits)  p"]
+    lines += [
+        f"{one.group.value:<17} {one.planted:>7} {one.handed:>7} {one.exposure:>16.2f}  {one.p:.2g}"
+        for one in found.groups
+    ]
+    lines += [found.broken] if found.broken else []
+    return "\n".join(
+        [*lines, f"{found.verdict.value}: {found.steps:,} steps on {found.rows:,} rows, seed {found.seed}"]
+    )

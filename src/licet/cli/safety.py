@@ -1,0 +1,155 @@
+"""The commands of the misuse classifier: train it, let it suggest, and decide what it suggested."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from licet.cli.shell import at_option, data_option, json_option, opened, show
+from licet.errors import UsageError
+from licet.policy.period import written
+
+if TYPE_CHECKING:  # imported where it is used: no other command waits for it
+    from licet.curate.kernels import Scorer
+    from licet.service.safety_models import Learnt
+    from licet.service.suggesting import Suggestion
+
+POINTS = ("0.001", "0.005", "0.01", "0.05")
+encoder_option = click.option(
+    "--encoder", type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="A folder with `model.onnx` and `tokenizer.json`, instead of the encoder of the group `train`.",
+)  # fmt: skip
+
+
+@click.command("safety")
+@click.argument("releases", nargs=-1)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The model's folder.")
+@click.option("--again", is_flag=True, help="Train the model in --out anew, from scratch, without what was withdrawn.")
+@click.option("--name", default="", help="What the model is called; by default as its folder.")
+@click.option("--fast-only", is_flag=True, help="Words and characters alone, without the encoder.")
+@encoder_option
+@data_option
+@at_option
+@json_option
+def train_safety(
+    releases: tuple[str, ...], out: Path, again: bool, name: str, fast_only: bool, encoder: Path | None,
+    data: Path | None, at: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Trains the misuse classifier on RELEASES of the purpose safety_classifiers: what is flagged against what is not.
+
+    With --again on the releases that the model in --out learnt from. The same rows give the same model, to the byte:
+    what was withdrawn since is forgotten exactly, and the old model is deleted.
+
+    \b
+    Example:  licet train safety october --out models/misuse
+              licet train safety --again --out models/misuse
+    """
+    from licet.service import safety_models
+
+    with opened(data, at) as here:
+        made = safety_models.train(
+            here, releases, out, again=again, called=name, encoder_folder=encoder, fast_only=fast_only
+        )
+        show(made, as_json, lambda: _learnt(made))
+
+
+def _learnt(made: Learnt) -> str:
+    lines = [
+        f"{made.name} in `{made.folder}`: {made.examples:,} conversations of {', '.join(made.releases)}, "
+        f"{made.misuse:,} of them flagged",
+    ]
+    lines += [f"on record  {model}" for model in made.models]
+    lines += [
+        f"at most {point.false_alarms:.1%} of the harmless accused: {point.found:.1%} found" for point in made.points
+    ]
+    for one in made.slices:
+        area = f"AUPRC {one.auprc:.3f}" if one.auprc is not None else "of one kind only"
+        lines.append(f"slice      {one.slice}: {one.examples:,} conversations, {one.misuse:,} flagged, {area}")
+    lines += [f"retired    {model}, and its files deleted" for model in made.retired]
+    return "\n".join(lines)
+
+
+@click.command()
+@click.argument("conversation", required=False)
+@click.option(
+    "--suggest", "model", type=click.Path(path_type=Path), help="Read conversations, and suggest by this model."
+)
+@click.option("--by", help="Who reads or decides: the address of a member of staff.")
+@click.option("--ticket", help="With --suggest: the ticket of your own books that this is done under.")
+@click.option(
+    "--limit", type=int, default=500, show_default=True, help="With --suggest: conversations to read at most."
+)
+@click.option(
+    "--false-alarms", type=click.Choice(POINTS), default="0.01", show_default=True,
+    help="With --suggest: the share of the harmless that may be suggested.",
+)  # fmt: skip
+@click.option("--dismiss", is_flag=True, help="Decide that what was suggested is no misuse.")
+@click.option("--overturn", is_flag=True, help="Take a flag back.")
+@encoder_option
+@data_option
+@at_option
+@json_option
+def flag(
+    conversation: str | None, model: Path | None, by: str | None, ticket: str | None, limit: int, false_alarms: str,
+    dismiss: bool, overturn: bool, encoder: Path | None, data: Path | None, at: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Flags a CONVERSATION as misuse; without one lists what waits for somebody's decision.
+
+    With --suggest a model reads conversations for a privacy officer: each is on record as a reading, its person sees it,
+    and what scores high is listed for a person to decide. A model flags nothing.
+
+    \b
+    Example:  licet flag --suggest models/misuse --by dana@example.org --ticket SAFE-12
+              licet flag conv_0190f3a4c2d87b6e9a51c3d4e5f60718 --by rae@example.org
+              licet flag conv_0190f3a4c2d87b6e9a51c3d4e5f60718 --by rae@example.org --dismiss
+    """
+    from licet.service import reviewing, suggesting
+
+    if (model is not None and conversation is not None) or (dismiss and overturn):
+        raise UsageError("a CONVERSATION is decided, or others are suggested: one at a time")
+    if (dismiss or overturn) and conversation is None:
+        raise UsageError("`--dismiss` and `--overturn` need a CONVERSATION")
+    if (model is not None or conversation is not None) and by is None:
+        raise UsageError("who reads or decides?", "give --by, the address of a member of staff")
+    if (model is None) != (ticket is None):
+        raise UsageError("`--suggest` and `--ticket` go together")
+    with opened(data, at) as here:
+        if model is not None and by is not None and ticket is not None:
+            from licet.service import safety_models
+
+            found = suggesting.suggest(
+                here, safety_models.opened(model, encoder), reviewing.member(here, by), ticket, limit=limit,
+                false_alarms=float(false_alarms),
+            )  # fmt: skip
+            more = "; others wait: the same command goes on" if found.more else ""
+            lines = [f"{found.read:,} conversations read, {len(found.suggested):,} suggested{more}"]
+            show(found, as_json, lambda: "\n".join([*lines, *map(_line, found.suggested)]))
+        elif conversation is not None and by is not None:
+            done = suggesting.decide(here, conversation, reviewing.member(here, by), dismiss=dismiss, overturn=overturn)
+            show(done, as_json, lambda: f"{done.conversation}: {done.decision} by {done.decided_by}")
+        else:
+            waiting = suggesting.waiting(here)
+            show(waiting, as_json, lambda: "\n".join(map(_line, waiting)) or "nothing waits")
+
+
+def _line(one: Suggestion) -> str:
+    score = f"{one.score:.3f}" if one.score is not None else "-"
+    return f"{score}  {one.conversation} of {one.account}, suggested {written(one.suggested_at)}"
+
+
+def scorers(model: Path | None) -> Sequence[Scorer]:
+    """The classifier in ``model`` as a build takes it, if one is named."""
+    if model is None:
+        return ()
+    from licet.service.safety_models import Misuse
+
+    return (Misuse(model),)
+
+
+def join(main: click.Group, train: click.Group) -> None:
+    """Puts these commands where they belong."""
+    main.add_command(flag)
+    train.add_command(train_safety)

@@ -1,0 +1,191 @@
+"""Canaries: sentences that nobody else says, planted where nothing may be learnt from, and looked for in the model.
+
+A canary is a question with four drawn words as its answer. Its exposure is how far the trained model prefers the words
+that were planted over other four words, drawn alike, which never were: log2 of the candidates less log2 of its rank
+among them (Carlini et al., The Secret Sharer, 2019). A model that never saw it gives each rank alike. So the ranks of a
+group's canaries have a sum whose distribution is known exactly, and a low sum has a p-value, without another model.
+
+What it can tell: a group below `ALPHA` was learnt from. What it cannot: that what was consumed once or twice was not.
+It is inconclusive, and no pass, unless the same measure finds the canaries that the run was allowed to learn from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from fractions import Fraction
+from math import log2
+from random import Random
+from typing import Any
+
+import msgspec
+
+from licet.release.reader import LoadedRow
+from licet.train import recipe
+
+ALPHA = 1e-3
+CANARIES = 6  # of each group
+REFERENCES = 63  # candidates that were never planted, for each canary
+WORDS_EACH = 4
+TOKENS_MAX = 512
+_BATCH_ROWS = 64
+_LISTED = """
+    amber anchor apron basin beacon bramble bridge bucket candle canvas cedar chalk cinder clover copper coral
+    cotton cradle crystal dagger ember fabric falcon feather fiddle flannel garnet ginger granite hammer harbour
+    hazel heron hollow indigo island ivory jasmine kettle ladder lantern lemon linen magnet maple marble meadow
+    mirror needle nettle oatmeal olive orchid paddle pebble pepper pillow quarry ribbon saddle saffron thimble
+    timber turnip velvet walnut
+"""
+WORDS = _LISTED.split()
+
+
+class Group(StrEnum):
+    """Why the rows of a planted account may not be learnt from; ``permitted`` is the control, whose rows may."""
+
+    permitted = "permitted"
+    incognito = "incognito"
+    deleted = "deleted"
+    expired = "expired"
+    out_of_scope = "out_of_scope"
+    withdrawn_before = "withdrawn_before"
+    withdrawn_during = "withdrawn_during"
+    undecided = "undecided"
+
+
+class Verdict(StrEnum):
+    """``inconclusive``: the control does not show either, so that nothing was shown."""
+
+    passed = "passed"
+    failed = "failed"
+    inconclusive = "inconclusive"
+
+
+class Canary(msgspec.Struct, frozen=True, kw_only=True):
+    """A question, the four words that were planted as its answer, and others that were not."""
+
+    group: Group
+    box: int
+    place: str
+    words: tuple[str, ...]
+    references: tuple[tuple[str, ...], ...]
+
+    @property
+    def question(self) -> str:
+        return f"Which four words did I put in box {self.box}, the one {self.place}?"
+
+    def answer(self, words: Sequence[str]) -> str:
+        return f"In box {self.box} are: {', '.join(words)}."
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What the model says of a group. ``exposure`` is the mean, in bits; ``handed`` counts its rows that the run took."""
+
+    group: Group
+    planted: int
+    handed: int
+    ranks: tuple[int, ...]
+    exposure: float
+    p: float
+
+
+def draw(seed: int) -> list[Canary]:
+    """The canaries of every group, the same for a seed."""
+    random = Random(f"licet canaries {seed}")  # noqa: S311 words, no secret
+    drawn = []
+    for place, group in enumerate(Group):
+        for number in range(CANARIES):
+            beside = " ".join(random.sample(WORDS, 3))
+            canary = Canary(
+                group=group, box=100 + place * CANARIES + number, place=f"beside {beside}", words=_four(random),
+                references=tuple(_four(random) for _ in range(REFERENCES)),
+            )  # fmt: skip
+            drawn.append(canary)
+    return drawn
+
+
+def chatter(seed: int, conversations: int) -> list[tuple[str, str]]:
+    """Questions and answers of others, out of the same words: what else there is to learn."""
+    random = Random(f"licet chatter {seed}")  # noqa: S311 words, no secret
+    forms = (
+        ("What goes with {0} and {1}?", "With {0} and {1} goes {2}, as everybody in {3} knows."),
+        ("Tell me about the {0} that is near the {1}.", "The {0} near the {1} was made of {2} and {3} long ago."),
+        ("Is {0} older than {1}?", "No: {1} came first, then {2}, then {3}, and {0} was the last of them."),
+    )
+    told = []
+    for number in range(conversations):
+        asked, said = forms[number % len(forms)]
+        words = random.sample(WORDS, 4)
+        told.append((asked.format(*words), said.format(*words)))
+    return told
+
+
+def _four(random: Random) -> tuple[str, ...]:
+    return tuple(random.sample(WORDS, WORDS_EACH))
+
+
+def rank(model: Any, tokenizer: Any, canary: Canary) -> int:  # noqa: ANN401 they have no type here
+    """The place of what was planted among the candidates, 1 for the one that the model likes best."""
+    planted, *others = losses(
+        model, tokenizer, canary.question, [canary.answer(w) for w in (canary.words, *canary.references)]
+    )
+    return 1 + sum(other < planted for other in others)
+
+
+def losses(model: Any, tokenizer: Any, question: str, answers: Sequence[str]) -> list[float]:  # noqa: ANN401 they have no type here
+    """How surprised a model is by each answer, in nats over all of it."""
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    examples = []
+    for answer in answers:
+        row: LoadedRow = {
+            "messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}],
+            "row_id": "", "ordinal": 0,
+        }  # fmt: skip
+        example = recipe.example(tokenizer, row, TOKENS_MAX)
+        assert example is not None, "an answer has words"
+        examples.append(example)
+    model.eval()
+    told: list[float] = []
+    for start in range(0, len(examples), _BATCH_ROWS):
+        made = recipe.batch(examples[start : start + _BATCH_ROWS], tokenizer.pad_token_id)
+        with torch.no_grad():
+            logits = model(input_ids=made["input_ids"], attention_mask=made["attention_mask"]).logits[:, :-1].float()
+        wanted = made["labels"][:, 1:]  # (rows, tokens)
+        each = cross_entropy(logits.transpose(1, 2), wanted, ignore_index=recipe.MASKED, reduction="none")
+        told += each.sum(dim=1).tolist()
+    return told
+
+
+def told(group: Group, ranks: Sequence[int], handed: int) -> Told:
+    """What ``ranks`` say of a group."""
+    exposure = sum(log2(REFERENCES + 1) - log2(place) for place in ranks) / len(ranks)
+    return Told(
+        group=group,
+        planted=len(ranks),
+        handed=handed,
+        ranks=tuple(ranks),
+        exposure=exposure,
+        p=p_value(ranks, REFERENCES + 1),
+    )
+
+
+def p_value(ranks: Sequence[int], places: int) -> float:
+    """How likely ranks with as low a sum are, if each is drawn alike from 1 to ``places``: exact, one-sided."""
+    ways = {0: 1}
+    for _ in ranks:
+        running, after = 0, dict[int, int]()
+        for total in range(min(ways) + 1, max(ways) + places + 1):
+            running += ways.get(total - 1, 0) - ways.get(total - 1 - places, 0)
+            after[total] = running
+        ways = after
+    return float(Fraction(sum(count for total, count in ways.items() if total <= sum(ranks)), places ** len(ranks)))
+
+
+def verdict(groups: Sequence[Told]) -> Verdict:
+    """Failed where an excluded group shows, or a row of one was handed to the run that it may not have begun with."""
+    control = next(one for one in groups if one.group is Group.permitted)
+    excluded = [one for one in groups if one.group is not Group.permitted]
+    if any(one.p < ALPHA or (one.handed and one.group is not Group.withdrawn_during) for one in excluded):
+        return Verdict.failed
+    return Verdict.passed if control.p < ALPHA else Verdict.inconclusive

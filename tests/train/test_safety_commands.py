@@ -1,0 +1,310 @@
+"""The misuse classifier's commands: it is trained on what is flagged and allowed, forgets exactly, and decides nothing."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from tests.installed import House
+
+from licet import doctor, service
+from licet.cli.command import main
+from licet.curate import splits
+from licet.errors import DeniedError, RefusedError, UsageError
+from licet.policy.decide import SAFETY
+from licet.policy.period import written
+from licet.service import lineage, reviewing, safety_models, suggesting
+from licet.service.safety_models import Misuse
+from licet.store.connect import Pool, transaction
+from licet.train import safety
+from licet.train.encoder import Encoder
+from licet.vault import commands as do
+from licet.vault.ids import Prefix, shown, uuid7
+
+from .test_safety import EXAMPLES, WORDS
+
+PEOPLE = 24
+SCAM = "click here to win {} number {}, send your card and the code to claim it before midnight"
+CHAT = "how do I bake {} bread number {}, my grandmother says the dough must rest until noon"
+
+
+class Town(House):
+    """People of whom every other one is flagged; a privacy officer, a reviewer and a curator."""
+
+    def __init__(self, pool: Pool, folder: Path) -> None:
+        super().__init__(pool, folder)
+        with transaction(pool) as tx:
+            for name, role in (("dana", "privacy_officer"), ("rae", "reviewer"), ("cora", "curator")):
+                tx.execute(
+                    "INSERT INTO staff (staff_id, email, roles, made_at) VALUES (%s, %s, %s, %s)",
+                    [uuid7(self.now, self.here.keyring.random(10)), f"{name}@example.org", [role], self.now],
+                )
+        for n in range(PEOPLE):
+            self.passes(0.001)
+            self.speaks(n)
+        self.passes(1)
+
+    def open(self, name: str, *, plan: str = "pro", age: int | None = 30, allow: bool | None = None) -> UUID:
+        """Somebody who is not among those that no model learns from, whom the account's id alone draws."""
+        account = uuid7(self.now, self.here.keyring.random(10))
+        while splits.split(account.bytes, splits.Shares()) is not splits.Split.train:
+            account = uuid7(self.now, self.here.keyring.random(10))
+        self.accounts[name] = account
+        self.tell(do.OpenAccount(account=account, at=self.now, host=self.host("account", name), plan=plan, age=age))
+        if allow is not None:
+            self.choose(name, allow)
+        return account
+
+    def speaks(self, n: int) -> None:
+        name, form = f"p{n}", SCAM if n % 2 else CHAT
+        self.open(name, allow=True)
+        self.talk(name, f"{name}-a", form.format(WORDS[n % len(WORDS)], n), f"I say this about number {n}.")
+        if n % 2:
+            self.about(do.Flag, name, f"{name}-a")
+
+    def named(self, chat: str) -> str:
+        return shown(Prefix.conversation, self.chats[chat])
+
+    def member(self, name: str) -> reviewing.Member:
+        return reviewing.member(self.here, f"{name}@example.org")
+
+
+@pytest.fixture
+def town(pool: Pool, tmp_path: Path) -> Town:
+    return Town(pool, tmp_path / "data")
+
+
+@pytest.fixture
+def typed(town: Town, dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Types a command at the town's moment."""
+    monkeypatch.setenv("LICET_DATABASE_URL", dsn)
+    data = town.here.config.data
+
+    def run(*words: object, code: int = 0) -> Result:
+        (data / "simulated-clock.json").write_text(json.dumps({"now": written(town.now)}))
+        ran = CliRunner().invoke(main, [*map(str, words), "--data", str(data)], catch_exceptions=False)
+        assert ran.exit_code == code, (ran.stdout, ran.stderr)
+        return ran
+
+    yield run
+
+
+def files(folder: Path) -> tuple[bytes, bytes]:
+    return (folder / safety.MODEL_FILE).read_bytes(), (folder / safety.WEIGHTS_FILE).read_bytes()
+
+
+def test_retrained_by_its_command_a_model_is_to_the_byte_the_one_that_never_had_what_was_withdrawn(
+    town: Town, typed: Any, tmp_path: Path
+) -> None:
+    typed("release", "build", "october", "--purpose", SAFETY)
+    model = tmp_path / "misuse"
+    first = json.loads(typed("train", "safety", "october", "--out", model, "--json").stdout)
+    assert (first["examples"], first["misuse"]) == (PEOPLE, PEOPLE // 2)
+    before = files(model)
+    assert "to forget" not in typed("status").stdout
+
+    town.choose("p4", False)
+    town.about(do.Delete, "p6", "p6-a")
+    town.passes(0.01)
+    assert "to forget  misuse: 2 of 24 rows" in typed("status").stdout
+    warned = [one for one in doctor.examine(town.here) if one.what == "classifier"]
+    assert [one.state for one in warned] == [doctor.State.warning]
+
+    again = json.loads(typed("train", "safety", "--again", "--out", model, "--json").stdout)
+    assert again["examples"] == PEOPLE - 2
+    assert again["retired"] == first["models"]
+    assert "to forget" not in typed("status").stdout
+    typed("release", "build", "later", "--purpose", SAFETY)
+    typed("train", "safety", "later", "--out", tmp_path / "never")
+    assert files(model) == files(tmp_path / "never") != before
+    assert [path.name for path in tmp_path.glob("misuse*")] == ["misuse"]
+
+
+def test_a_model_of_several_releases_has_papers_of_each_that_hold_and_learns_nothing_twice(
+    town: Town, typed: Any, tmp_path: Path
+) -> None:
+    service.build_release(town.here, name="one", purpose=SAFETY)
+    for n in range(PEOPLE, PEOPLE + 4):
+        town.speaks(n)
+    town.passes(1)
+    town.about(do.Delete, "p0", "p0-a")
+    service.build_release(town.here, name="two", purpose=SAFETY)
+    newest = safety_models.train(town.here, ["one", "two"], tmp_path / "newest", fast_only=True)
+    assert (newest.examples, newest.releases) == (PEOPLE + 3, ("two",))
+
+    made = safety_models.train(town.here, ["two", "one"], tmp_path / "both", fast_only=True)
+    assert (made.examples, made.releases) == (PEOPLE + 3, ("two", "one"))
+    assert files(tmp_path / "both") == files(tmp_path / "newest")
+    for chat in ("p2-a", f"p{PEOPLE}-a"):
+        assert [one.rows for one in lineage.which_models(town.here, town.named(chat)) if one.name == "both"] == [1]
+    assert lineage.which_models(town.here, town.named("p0-a")) == []
+    keys = [typed("train", "key").stdout.strip(), typed("train", "model-key").stdout.strip()]
+    for folder in ("newest", "both/from-one", "both/from-two"):
+        said = CliRunner().invoke(main, ["verify", str(tmp_path / folder), "--key", keys[0], "--key", keys[1]])
+        assert said.exit_code == 0, said.output
+    town.choose(f"p{PEOPLE}", False)
+    again = safety_models.train(town.here, [], tmp_path / "both", again=True)
+    assert (again.examples, again.releases, len(again.retired)) == (PEOPLE + 2, ("two", "one"), 2)
+
+
+def test_a_row_that_is_withdrawn_once_it_was_read_is_not_learnt_from(
+    town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.build_release(town.here, name="r", purpose=SAFETY)
+    read = safety_models._rows
+
+    def then_withdraws(here: service.Installation, name: str) -> Any:
+        found = read(here, name)
+        town.choose("p2", False)
+        return found
+
+    monkeypatch.setattr(safety_models, "_rows", then_withdraws)
+    made = safety_models.train(town.here, ["r"], tmp_path / "m", fast_only=True)
+    assert made.examples == PEOPLE - 1
+    assert lineage.which_models(town.here, town.named("p2-a")) == []
+
+
+def test_a_model_says_how_well_it_does_by_slice(town: Town, tmp_path: Path) -> None:
+    service.build_release(town.here, name="r", purpose=SAFETY)
+    safety_models.train(town.here, ["r"], tmp_path / "m", fast_only=True)
+    card = (tmp_path / "m" / "README.md").read_text()
+    assert f"{PEOPLE} conversations, {PEOPLE // 2} of them flagged" in " ".join(card.split())
+    assert "| en other |" in card
+    assert "| 1.0% |" in card
+
+
+def test_what_is_not_for_it_is_refused_and_an_old_model_stays_where_it_is(town: Town, tmp_path: Path) -> None:
+    service.build_release(town.here, name="r", purpose="improve_models")
+    with pytest.raises(RefusedError, match="is for `improve_models`"):
+        safety_models.train(town.here, ["r"], tmp_path / "m")
+    with pytest.raises(UsageError, match="holds no classifier"):
+        safety_models.train(town.here, [], tmp_path / "m", again=True)
+    service.build_release(town.here, name="s", purpose=SAFETY)
+    safety_models.train(town.here, ["s"], tmp_path / "m", fast_only=True)
+    before = files(tmp_path / "m")
+    with pytest.raises(UsageError, match="is there already"):
+        safety_models.train(town.here, ["s"], tmp_path / "m")
+    for n in range(1, PEOPLE, 2):
+        town.about(do.Unflag, f"p{n}", f"p{n}-a")
+        town.choose(f"p{n}", False)
+    with pytest.raises(UsageError, match="`0` examples of misuse"):
+        safety_models.train(town.here, [], tmp_path / "m", again=True)
+    assert files(tmp_path / "m") == before
+
+
+# On the way in
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    safety.train(EXAMPLES).save(folder)
+    return folder
+
+
+def suggested(town: Town, model: Path, by: str = "dana", ticket: str = "SAFE-1", **more: Any) -> suggesting.Screened:
+    return suggesting.suggest(town.here, safety_models.opened(model), town.member(by), ticket, **more)
+
+
+def test_a_model_suggests_a_person_decides_and_all_of_it_is_on_record(town: Town, typed: Any, model: Path) -> None:
+    town.open("eve", allow=False)
+    town.talk("eve", "scam", SCAM.format("a bank", 1))
+    town.talk("eve", "bread", CHAT.format("rye", 1))
+    words = ["flag", "--suggest", model, "--by", "dana@example.org", "--ticket", "SAFE-1", "--json"]
+    screened = json.loads(typed(*words).stdout)
+    assert screened["read"] == PEOPLE // 2 + 2  # what is flagged already is not read again
+    assert [one["conversation"] for one in screened["suggested"]] == [town.named("scam")]
+    readings = town.query(
+        "SELECT reason, ticket, turns FROM staff_reads WHERE conversation_id = %s", town.chats["bread"]
+    )
+    assert [tuple(row) for row in readings] == [("misuse_review", "SAFE-1", 1)]  # not what the assistant said
+    assert town.query("SELECT count(*) FROM flags WHERE conversation_id = %s", town.chats["scam"])[0][0] == 0
+    assert json.loads(typed(*words).stdout)["read"] == 0
+
+    assert town.named("scam") in typed("flag").stdout
+    done = json.loads(typed("flag", town.named("scam"), "--by", "rae@example.org", "--json").stdout)
+    assert (done["decision"], done["decided_by"]) == ("flagged", "rae@example.org")
+    flags = town.query("SELECT round(score::numeric, 3) FROM flags WHERE conversation_id = %s", town.chats["scam"])
+    assert float(flags[0][0]) == pytest.approx(done["score"], abs=1e-3)
+    assert "nothing waits" in typed("flag").stdout
+    assert (
+        typed("flag", town.named("scam"), "--by", "rae@example.org", "--overturn")
+        .stdout.strip()
+        .endswith("overturned by rae@example.org")
+    )
+
+
+def test_a_suggestion_that_is_dismissed_comes_back_only_with_more_that_was_said(town: Town, model: Path) -> None:
+    town.open("eve", allow=False)
+    town.talk("eve", "scam", SCAM.format("a bank", 1))
+    suggested(town, model)
+    suggesting.decide(town.here, town.named("scam"), town.member("rae"), dismiss=True)
+    assert suggesting.waiting(town.here) == []
+    assert suggested(town, model, ticket="SAFE-2").suggested == ()
+    town.passes(1)
+    town.say("eve", "scam", SCAM.format("prizes", 2))
+    assert [one.conversation for one in suggested(town, model, ticket="SAFE-2").suggested] == [town.named("scam")]
+
+
+def test_nobody_else_reads_and_what_no_one_may_read_is_not_read(town: Town, model: Path) -> None:
+    for name in ("rae", "cora"):
+        with pytest.raises(DeniedError, match="may not read"):
+            suggested(town, model, by=name)
+    with pytest.raises(DeniedError, match="may not decide"):
+        suggesting.decide(town.here, town.named("p0-a"), town.member("cora"))
+    with pytest.raises(UsageError, match="`--ticket`"):
+        suggested(town, model, ticket="two words")
+    town.open("eve", allow=True)
+    town.say("eve", "incognito", SCAM.format("a bank", 1), incognito=True)
+    town.talk("eve", "deleted", SCAM.format("a bank", 2))
+    town.about(do.Delete, "eve", "deleted")
+    town.open("gone", allow=True)
+    town.talk("gone", "closed", SCAM.format("a bank", 3))
+    town.account(do.CloseAccount, "gone")
+    assert suggested(town, model).suggested == ()
+    read = {row[0] for row in town.query("SELECT conversation_id FROM staff_reads")}
+    assert not read & {town.chats[chat] for chat in ("incognito", "deleted", "closed")}
+
+
+def test_a_suggestion_holds_no_word_and_is_gone_with_its_conversation(town: Town, model: Path) -> None:
+    town.open("eve", allow=False)
+    town.talk("eve", "scam", SCAM.format("heliotropes", 1))
+    town.talk("eve", "other", SCAM.format("a bank", 2))
+    assert len(suggested(town, model).suggested) == 2
+    assert not [row for row in town.dump()["suggestions"] if "heliotropes" in row]
+    town.about(do.Delete, "eve", "scam")
+    assert [one.conversation for one in suggesting.waiting(town.here)] == [town.named("other")]
+    town.passes(31)
+    service.sweep(town.here)
+    assert town.query("SELECT count(*) FROM suggestions")[0][0] == 0
+
+
+# On the way out
+
+
+def test_a_release_is_scored_as_it_is_built(town: Town, typed: Any, model: Path) -> None:
+    for n in range(1, PEOPLE, 2):
+        town.about(do.Unflag, f"p{n}", f"p{n}-a")
+        town.say(f"p{n}", f"p{n}-a", f"and thank you for number {n}")
+    typed("release", "build", "scored", "--purpose", "improve_models", "--misuse", model)
+    rows = list(service.open_release(town.here, "scored"))
+    scores = {row["messages"][0]["content"].startswith("click"): row["labels"].scores["misuse"] for row in rows}
+    assert scores[True] > 0.5 > scores[False]
+
+
+def test_a_text_scores_the_same_in_any_company_and_in_any_process(tmp_path: Path) -> None:
+    safety.train(EXAMPLES, Encoder.found()).save(tmp_path)
+    scorer = Misuse(tmp_path)
+    texts = [one.text for one in EXAMPLES]
+    whole = scorer.scores(texts)
+    assert [scorer.scores([text])[0] for text in texts] == whole
+    again = pickle.loads(pickle.dumps(scorer))
+    assert again.sha256 == scorer.sha256
+    assert np.array_equal(again.scores(texts[::-1])[::-1], whole)
