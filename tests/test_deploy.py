@@ -20,7 +20,7 @@ from licet.config import Config
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
-UNITS = ["licet.service", "licet-sweep.service"]
+UNITS = ["licet.service"]
 INSTRUCTIONS = {
     "ARG", "FROM", "ENV", "WORKDIR", "RUN", "COPY", "USER", "VOLUME", "EXPOSE", "STOPSIGNAL", "HEALTHCHECK",
     "ENTRYPOINT", "CMD",
@@ -142,7 +142,6 @@ def test_systemd_takes_the_unit_and_finds_it_well_closed(name: str, tmp_path: Pa
         pytest.skip("systemd-analyze is not here: the unit is not verified")
     text = (DEPLOY / name).read_text(encoding="utf-8")
     (tmp_path / name).write_text(text.replace("/opt/licet/bin/licet", sys.executable), encoding="utf-8")
-    shutil.copy(DEPLOY / "licet-sweep.timer", tmp_path)
     verified = subprocess.run(
         ["systemd-analyze", "verify", str(tmp_path / name)], capture_output=True, text=True, check=False
     )

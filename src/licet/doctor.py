@@ -18,6 +18,7 @@ import msgspec
 from licet import service
 from licet.errors import LicetError
 from licet.policy.period import written
+from licet.service import asking, endpoints, erasure, sweeping
 from licet.store.connect import Transaction, transaction
 from licet.vault import policies as versions
 
@@ -45,7 +46,18 @@ def examine(here: service.Installation) -> list[Finding]:
     """Every finding, in the order in which one would look."""
     findings = [_software(), _disk(here), *_keys(here)]
     with transaction(here.pool) as tx:
-        for look in (_server, _clock, _policy, _overdue, _orphans, _bodies_without_key, _keys_without_body, _register):
+        for look in (
+            _server,
+            _clock,
+            _policy,
+            _overdue,
+            _orphans,
+            _bodies_without_key,
+            _keys_without_body,
+            _register,
+            _forgetting,
+            _others,
+        ):
             try:
                 findings += look(here, tx)
             except LicetError as error:
@@ -159,6 +171,11 @@ def _overdue(here: service.Installation, tx: Transaction) -> Iterator[Finding]:
         [here.clock()],
     ).fetchone()
     assert row is not None
+    sweep = sweeping.standing(here)
+    if sweep.waits:
+        yield _broken(
+            "sweep", f"it waits: it would erase {sweep.due:,}, of {sweep.kept:,} segments kept", "`licet sweep approve`"
+        )
     if not row[0]:
         yield _well("retention", "nothing is overdue")
     elif here.clock() - row[1] > timedelta(days=OVERDUE_DAYS_MAX):
@@ -167,6 +184,32 @@ def _overdue(here: service.Installation, tx: Transaction) -> Iterator[Finding]:
         )
     else:
         yield _warning("retention", f"{row[0]:,} segments are due", "run `licet sweep`")
+
+
+def _forgetting(here: service.Installation, _tx: Transaction) -> Iterator[Finding]:
+    for due in asking.retraining_due(here):
+        yield _warning(
+            "classifier",
+            f"{due.name} ({due.model}) learnt from {due.withdrawn:,} rows that were withdrawn or erased since",
+            "run `licet train safety --again --out FOLDER`, or `licet train retire` it",
+        )
+
+
+def _others(here: service.Installation, _: Transaction) -> Iterator[Finding]:
+    """What other people's programs and recipients owe."""
+    for host in endpoints.every(here):
+        name = f"endpoint `{host.endpoint}`"
+        if host.disabled_at is not None:
+            yield _broken(
+                "hosts", f"{name} hears nothing since {written(host.disabled_at)}: {host.disabled_because}",
+                f"`licet webhooks replay {host.endpoint}`",
+            )  # fmt: skip
+        elif host.overdue or host.blocked:
+            seen = f"{name}: {host.overdue:,} answers overdue, {host.blocked:,} accounts wait"
+            yield _warning("hosts", seen, "`licet webhooks list` says why")
+    overdue = sum(one.overdue for one in erasure.recalls(here))
+    if overdue:
+        yield _warning("recalls", f"{overdue:,} recipients have not acknowledged in time", "`licet recall list`")
 
 
 def _count(name: str, statement: str, broken: str) -> Callable[[service.Installation, Transaction], Iterator[Finding]]:

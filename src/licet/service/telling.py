@@ -1,15 +1,13 @@
-"""The verbs of the vault: tell it something, bring it up to date, sweep what is due."""
+"""The verbs of the vault: tell it something, and bring it up to date."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from licet.service.erasure import finish_due
 from licet.service.installation import Installation, policies
 from licet.store.connect import transaction
-from licet.vault import apply, erase, fence, view
+from licet.vault import apply, view
 from licet.vault.commands import Answer, Command
-from licet.vault.erase import Swept
 from licet.vault.ids import Prefix, host_hmac, shown
 
 ADVANCE_ACCOUNTS_MAX = 500
@@ -40,24 +38,4 @@ def advance(here: Installation) -> int:
             count = apply.advance(tx, known, at, limit=ADVANCE_ACCOUNTS_MAX)
         total += count
         if count == 0:
-            return total
-
-
-def sweep(here: Installation, *, dry_run: bool = False, progress: Callable[[Swept], None] | None = None) -> Swept:
-    """Erases what is due now, in bounded batches, and certifies what was asked for; a dry run counts, and no more."""
-    at = here.clock()
-    if dry_run:
-        with transaction(here.pool) as tx:
-            return erase.due(tx, at)
-    advance(here)
-    total = Swept()
-    while True:
-        with transaction(here.pool) as tx:
-            fence.check(tx)
-            batch = erase.sweep_batch(tx, at)
-        total = total.plus(batch)
-        if progress is not None:
-            progress(total)
-        if not batch.more:
-            finish_due(here)
             return total

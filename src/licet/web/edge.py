@@ -7,11 +7,12 @@ label that could tell one person from another.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from time import perf_counter
 
 import structlog
 from litestar.types import Message, Scope
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from licet.config import Web
 from licet.web.roles import Nobody, kind
@@ -39,6 +40,17 @@ class Edge:
             buckets=BUCKETS,
             registry=self.registry,
         )
+        self._spans = Counter(
+            "licet_otlp_spans", "Spans received, by what became of each", ("outcome",), registry=self.registry
+        )
+        self.sweep_waits = Gauge(
+            "licet_sweep_waits",
+            "Segments, feedback and safety copies that a sweep waits to erase until it is approved",
+            registry=self.registry,
+        )
+        self.sweep_ended = Gauge(
+            "licet_sweep_ended_seconds", "When a sweep last left nothing that is due", registry=self.registry
+        )
         self._counts: dict[tuple[str, str, int, str], tuple[Counter, Histogram]] = {}
         frames = " ".join(["'self'", *settings.embed_origins])
         self._data = _headers(f"default-src 'none'; {_NOTHING}; form-action 'none'; frame-ancestors {frames}")
@@ -46,6 +58,11 @@ class Edge:
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
             f"font-src 'self'; form-action 'self'; {_NOTHING}; frame-ancestors {frames}"
         )
+
+    def count_spans(self, outcomes: Mapping[str, int]) -> None:
+        """Counts spans by outcome, of which there are few and none is of a person."""
+        for outcome, count in outcomes.items():
+            self._spans.labels(outcome).inc(count)
 
     async def before_send(self, message: Message, scope: Scope) -> None:
         """Adds the headers, counts and logs, once an answer begins."""

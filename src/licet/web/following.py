@@ -1,4 +1,4 @@
-"""The log's sequencer beside the server: what commits is in the log within a second, without another command.
+"""Work beside the server, without another command: the log's sequencer above all, and the sweep.
 
 One sequencer works for an installation, whichever process has the database's advisory lock. Another one waits for it,
 asking each second, and goes on where it ended; so several servers may run. A sequencer that finds the log or the
@@ -8,7 +8,7 @@ database other than it left them stops for good: `fault` then says what kind of 
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from litestar.concurrency import sync_to_thread
@@ -20,17 +20,22 @@ STOP_SECONDS_MAX = 15.0
 
 
 class Following:
-    """The sequencer of this process. ``fault`` is empty for as long as it works, or waits for another to end."""
+    """Work of this process until it ends. ``fault`` is empty for as long as it goes on, or waits for another to end."""
 
-    def __init__(self, here: Installation) -> None:
+    def __init__(
+        self,
+        here: Installation,
+        work: Callable[[Installation, threading.Event], None] = proving.follow,
+        name: str = "licet-sequencer",
+    ) -> None:
         self.fault = ""
-        self._here = here
+        self._here, self._work, self._name = here, work, name
         self._stop = threading.Event()
 
     @asynccontextmanager
     async def running(self, _: object = None) -> AsyncIterator[None]:
-        """Runs it; when this ends, the batch that was under way is in the log and the lock is free."""
-        thread = threading.Thread(target=self._follow, name="licet-sequencer", daemon=True)
+        """Runs it; when this ends, the batch that was under way is done and the lock is free."""
+        thread = threading.Thread(target=self._follow, name=self._name, daemon=True)
         thread.start()
         try:
             yield
@@ -40,7 +45,7 @@ class Following:
 
     def _follow(self) -> None:
         try:
-            proving.follow(self._here, self._stop)
+            self._work(self._here, self._stop)
         except Exception as error:
             self.fault = type(error).__name__
             problems.note(error)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from litestar import Request, Response, get
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from licet.errors import BusyError
+from licet.errors import BusyError, LicetError
+from licet.service import sweeping
 from licet.store.connect import Transaction
 from licet.web.refs import site_of
 from licet.web.roles import ANYBODY
@@ -34,10 +36,15 @@ async def readyz(request: AnyRequest) -> dict[str, str]:
     return {"status": "ready", "policy": await site.reading(read)}
 
 
-@get("/metrics", may=ANYBODY, include_in_schema=False, sync_to_thread=False)
-def metrics(request: AnyRequest) -> Response[bytes]:
-    """Counts for Prometheus; no label names a person."""
-    shown = generate_latest(request.app.state.edge.registry)
+@get("/metrics", may=ANYBODY, include_in_schema=False)
+async def metrics(request: AnyRequest) -> Response[bytes]:
+    """Counts for Prometheus; no label names a person. What the database tells is as it was last known if it is away."""
+    edge = request.app.state.edge
+    with suppress(LicetError):
+        sweep = await site_of(request).reading(sweeping.standing_in)
+        edge.sweep_waits.set(sweep.due if sweep.waits else 0)
+        edge.sweep_ended.set(sweep.ended_at.timestamp() if sweep.ended_at else 0)
+    shown = generate_latest(edge.registry)
     return Response(shown, headers={"content-type": CONTENT_TYPE_LATEST})
 
 

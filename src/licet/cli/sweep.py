@@ -1,0 +1,109 @@
+"""The commands of the sweep: erase what is due, see how it stands, and let it do what it did not dare."""
+
+from __future__ import annotations
+
+import getpass
+import signal
+import threading
+from pathlib import Path
+
+import click
+from rich.progress import TextColumn
+
+from licet import service
+from licet.cli.shell import at_option, data_option, json_option, opened, progress, show
+from licet.errors import UsageError
+from licet.policy.period import written
+from licet.service import sweeping
+from licet.service.sweeping import Standing
+from licet.vault.erase import Swept
+
+
+@click.group(invoke_without_command=True)
+@click.option("--dry-run", is_flag=True, help="Count what is due, and touch nothing.")
+@click.option("--follow", is_flag=True, help="Go on, as `licet serve` does: sweep, certify and rotate until stopped.")
+@data_option
+@at_option
+@json_option
+@click.pass_context
+def sweep(
+    context: click.Context, dry_run: bool, follow: bool, data: Path | None, at: str | None, as_json: bool
+) -> None:
+    """Erases what is due: the key first, then the rows, in bounded batches. Stopped anywhere, it goes on when run again.
+
+    One that would erase more than a set share of what is kept waits for `licet sweep approve`.
+
+    \b
+    Example:  licet sweep --dry-run
+    """
+    if context.invoked_subcommand is not None:
+        if dry_run or follow or data is not None or at is not None or as_json:
+            raise UsageError("options of `licet sweep` do not go with a subcommand", "put them behind it")
+        return
+    if dry_run and follow:
+        raise UsageError("--dry-run and --follow do not go together")
+    with opened(data, at) as here, progress(TextColumn("{task.completed} segments")) as bar:
+        if follow:
+            stop = threading.Event()
+            for name in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(name, lambda *_: stop.set())
+            sweeping.keep_sweeping(here, stop)
+            return
+        task = bar.add_task("erasing", total=None)
+        swept = service.sweep(
+            here, dry_run=dry_run, progress=lambda so_far: bar.update(task, completed=so_far.segments)
+        )
+        bar.stop()
+        show(swept, as_json, lambda: _swept(swept, dry_run))
+
+
+@sweep.command("status")
+@data_option
+@at_option
+@json_option
+def status(data: Path | None, at: str | None, as_json: bool) -> int:
+    """When the sweep last ended with nothing left, and whether it waits for somebody; exits 1 if it does.
+
+    \b
+    Example:  licet sweep status
+    """
+    with opened(data, at) as here:
+        seen = sweeping.standing(here)
+        show(seen, as_json, lambda: _standing(seen))
+    return 1 if seen.waits else 0
+
+
+@sweep.command("approve")
+@data_option
+@at_option
+@json_option
+def approve(data: Path | None, at: str | None, as_json: bool) -> None:
+    """Lets the sweep that waits erase as much as it said; if more becomes due meanwhile, it asks again.
+
+    \b
+    Example:  licet sweep approve && licet sweep
+    """
+    with opened(data, at) as here:
+        seen = sweeping.approve(here, f"user:{getpass.getuser()}")
+        show(seen, as_json, lambda: f"approved: {seen.approved or 0:,} may be erased; `licet sweep` does it")
+
+
+def _standing(seen: Standing) -> str:
+    last = f"last ended {written(seen.ended_at)}" if seen.ended_at else "has not ended yet"
+    if seen.waits_since is None:
+        return last
+    asked = f"it would erase {seen.due:,}, of {seen.kept:,} segments kept; since {written(seen.waits_since)}"
+    if seen.waits:
+        return f"{last}\nwaits for `licet sweep approve`: {asked}"
+    return f"{last}\napproved by {seen.approved_by}: {asked}"
+
+
+def _swept(swept: Swept, dry_run: bool) -> str:
+    """What a sweep did, or would do, by reason."""
+    verb = "would erase" if dry_run else "erased"
+    lines = [
+        f"{verb} {swept.turns:,} turns in {swept.segments:,} segments, {swept.safety_turns:,} turns of safety copies, "
+        f"{swept.feedback:,} feedback, {swept.scores:,} scores"
+    ]
+    lines += [f"  {count:>9,}  {why}" for why, count in sorted(swept.reasons.items())]
+    return "\n".join(lines)

@@ -1,0 +1,173 @@
+"""The sweep runs by itself, stops before it erases more than anybody expects, and goes on when a person says so."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from licet import doctor, service
+from licet.config import Sweep
+from licet.errors import RefusedError
+from licet.service import endpoints, erasure, sweeping
+from licet.store.connect import Pool
+from licet.vault import commands as do
+from licet.vault.certificate import State
+
+from .installed import House
+
+YEARS = 6 * 365
+SECONDS_MAX = 30.0
+
+
+def limited(house: House, **limits: int | float) -> House:
+    """The house with other limits; it looks each second."""
+    config = msgspec.structs.replace(house.here.config, sweep=Sweep(every_seconds=1, **limits))
+    house.here = msgspec.structs.replace(house.here, config=config)
+    return house
+
+
+@pytest.fixture
+def house(pool: Pool, tmp_path: Path) -> House:
+    """Eight chats, of which a sweep may erase a quarter unasked; three of them end first."""
+    house = limited(House(pool, tmp_path), share=0.25, unasked=1)
+    house.open("ana", allow=False)
+    for n in range(3):
+        house.talk("ana", f"early {n}")
+    house.passes(20)
+    for n in range(5):
+        house.talk("ana", f"late {n}")
+    return house
+
+
+def kept(house: House) -> int:
+    (row,) = house.query("SELECT count(*) FROM segments WHERE erased_at IS NULL")
+    return int(row[0])
+
+
+@contextmanager
+def running(house: House) -> Iterator[None]:
+    """`keep_sweeping`, as the server runs it, until the block ends."""
+    stop = threading.Event()
+    thread = threading.Thread(target=sweeping.keep_sweeping, args=(house.here, stop))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(SECONDS_MAX)
+        assert not thread.is_alive()
+
+
+def comes(true: Callable[[], bool]) -> bool:
+    ends = time.monotonic() + SECONDS_MAX
+    while time.monotonic() < ends:
+        if true():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_a_sweep_that_would_erase_more_than_the_set_share_erases_nothing_and_asks(house: House) -> None:
+    house.passes(11)
+    with pytest.raises(RefusedError, match="would erase `3`, of `8` segments kept") as refused:
+        service.sweep(house.here)
+    assert refused.value.because == "sweep_waits"
+    assert kept(house) == 8
+    seen = sweeping.standing(house.here)
+    assert (seen.waits, seen.due, seen.kept, seen.waits_since) == (True, 3, 8, house.now)
+    (found,) = [f for f in doctor.examine(house.here) if f.what == "sweep"]
+    assert found.state is doctor.State.broken
+
+
+def test_what_waits_is_erased_once_somebody_approved_it_and_then_the_limit_holds_again(house: House) -> None:
+    with pytest.raises(RefusedError, match="no sweep waits"):
+        sweeping.approve(house.here, "user:kim")
+    house.passes(11)
+    with pytest.raises(RefusedError):
+        service.sweep(house.here)
+    assert not sweeping.approve(house.here, "user:kim").waits
+    assert service.sweep(house.here).segments == 3
+    seen = sweeping.standing(house.here)
+    assert (seen.waits_since, seen.approved, seen.ended_at) == (None, None, house.now)
+    house.passes(20)
+    with pytest.raises(RefusedError, match="would erase `5`, of `5`"):
+        service.sweep(house.here)
+
+
+def test_an_approval_is_for_what_was_asked_and_not_for_what_became_due_since(house: House) -> None:
+    house.passes(11)
+    with pytest.raises(RefusedError):
+        service.sweep(house.here)
+    sweeping.approve(house.here, "user:kim")
+    house.passes(20)
+    with pytest.raises(RefusedError, match="would erase `8`, of `8`"):
+        service.sweep(house.here)
+    assert kept(house) == 8
+    assert sweeping.standing(house.here).waits
+
+
+def test_a_dry_run_counts_and_asks_nothing(house: House) -> None:
+    house.passes(11)
+    assert service.sweep(house.here, dry_run=True).segments == 3
+    assert sweeping.standing(house.here).waits_since is None
+
+
+def test_by_itself_it_erases_what_is_due_with_a_certificate_and_waits_where_it_must(house: House) -> None:
+    house.about(do.Delete, "ana", "late 0")
+    with running(house):
+        house.passes(11)
+        assert comes(lambda: sweeping.standing(house.here).waits)
+        assert kept(house) == 8
+        sweeping.approve(house.here, "user:kim")
+        assert comes(lambda: kept(house) == 5)
+        limited(house, share=1.0)
+    with running(house):
+        house.passes(20)
+        assert comes(lambda: kept(house) == 0)
+        assert comes(lambda: erasure.of_account(house.here, house.accounts["ana"])[0].state is State.verified)
+
+
+def test_content_that_a_hold_alone_kept_goes_when_the_hold_ends_and_is_certified(house: House) -> None:
+    limited(house, share=1.0)
+    house.about(do.Hold, "ana", "early 0", matter="case 7")
+    house.passes(60)
+    with running(house):
+        assert comes(lambda: kept(house) == 1)
+        house.about(do.Unhold, "ana", "early 0", matter="case 7")
+        assert comes(lambda: kept(house) == 0)
+        assert comes(
+            lambda: [e.state for e in erasure.of_account(house.here, house.accounts["ana"])] == [State.verified]
+        )
+
+
+def test_of_several_that_keep_sweeping_one_works_at_a_time(house: House) -> None:
+    with sweeping._alone(house.here) as first, sweeping._alone(house.here) as second:
+        assert (first, second) == (True, False)
+    with sweeping._alone(house.here) as again:
+        assert again
+
+
+def test_a_key_is_rotated_out_by_itself_on_the_day_after_its_deletion(house: House) -> None:
+    limited(house, share=1.0)
+    house.passes(11)
+    before = house.query("SELECT count(*) FROM epochs")[0][0]
+    with running(house):
+        assert comes(lambda: kept(house) == 5)
+        house.passes(8)
+        assert comes(lambda: house.query("SELECT count(*) FROM epochs")[0][0] > before)
+
+
+def test_the_doctor_says_which_host_hears_nothing_and_who_owes_an_answer(house: House) -> None:
+    added = endpoints.add(house.here, "desk", None)
+    house.about(do.Delete, "ana", "late 0")
+    assert [f for f in doctor.examine(house.here) if f.what == "hosts"] == []
+    house.passes(30)
+    (found,) = [f for f in doctor.examine(house.here) if f.what == "hosts"]
+    assert found.state is doctor.State.warning
+    assert f"endpoint `{added.endpoint}`: 1 answers overdue" in found.seen
