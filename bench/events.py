@@ -1,0 +1,167 @@
+"""What events cost, and how fast they leave: `python -m bench events [FOLDER]`.
+
+Choices told in batches, and a sweep, each with an endpoint that hears beside the same without one (rounds by turns, so
+that another load weighs on both). Then messages a second to a receiver in a process of its own, beside the same bodies
+posted by as many threads without a database or a signature; and events a second to a reader. On an embedded database
+that is durable, in FOLDER, or a temporary one.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import socket
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from bench import Row
+from licet import service
+from licet.config import Config, Webhooks
+from licet.policy.file import preset
+from licet.service import delivering, endpoints
+from licet.service import events as hearing
+from licet.service.reaching import Poster
+from licet.vault import commands as do
+from licet.vault.content import Content, encode
+from licet.vault.ids import uuid7
+
+ACCOUNTS, BATCH, ROUNDS = 1_000, 500, 6
+AT = datetime(2025, 9, 1, tzinfo=UTC)
+BODY = b'{"id":"evt_0b6dd5a1c2c24c0e9c0f8a4f4b1f3f0e"}'.ljust(330)
+
+
+async def receive_all(scope: Any, receive: Any, send: Any) -> None:
+    while (await receive()).get("more_body"):
+        pass
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def receiver(port: int) -> None:
+    uvicorn.run(receive_all, host="127.0.0.1", port=port, log_level="critical", lifespan="off")
+
+
+def seconds(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+class Bench:
+    """An installation whose clock is set."""
+
+    def __init__(self, here: service.Installation) -> None:
+        self.here = here
+        self.accounts = [uuid7(AT, os.urandom(10)) for _ in range(ACCOUNTS)]
+        self.batched([do.OpenAccount(account=a, at=AT, host=os.urandom(16), plan="pro", age=30) for a in self.accounts])
+
+    def batched(self, commands: list[Any]) -> None:
+        for first in range(0, len(commands), BATCH):
+            service.tell(self.here, commands[first : first + BATCH])
+
+    def choose(self, allow: bool) -> None:
+        self.batched([do.Choose(account=a, at=AT, allow=allow) for a in self.accounts])
+
+    def say(self) -> None:
+        content = encode(Content(text="How do I plant a pear tree?"))
+        self.batched([do.Say(account=a, at=self.here.clock(), content=content) for a in self.accounts])
+
+
+def by_turns(
+    bench: Bench, run: Callable[[], object], before: Callable[[], object] = lambda: None
+) -> tuple[float, float]:
+    """The median seconds of ``run`` with an endpoint and without one."""
+    took: dict[bool, list[float]] = {True: [], False: []}
+    for n in range(2 * ROUNDS):
+        before()
+        if n % 2:
+            endpoints.add(bench.here, "hears", None)
+        took[bool(n % 2)].append(seconds(run))
+        if n % 2:
+            endpoints.remove(bench.here, "hears")
+    return statistics.median(took[True]), statistics.median(took[False])
+
+
+def main(arguments: list[str]) -> list[Row]:
+    with tempfile.TemporaryDirectory(dir=arguments[0] if arguments else None) as folder:
+        days = [0]
+        config = Config(data=Path(folder), webhooks=Webhooks(inside=("127.0.0.1",)))
+        with service.installation(config, lambda: AT + timedelta(days=days[0])) as here:
+            service.apply_policy(here, preset("article-2025"), by="bench")
+            bench = Bench(here)
+
+            def choose_twice() -> None:
+                bench.choose(True)
+                bench.choose(False)
+
+            told, silent = by_turns(bench, choose_twice)
+            rows = [_beside("choices told, a second", 2 * ACCOUNTS, told, silent)]
+
+            def month() -> None:
+                bench.say()
+                days[0] += 31
+
+            rows.append(
+                _beside("conversations swept, a second", ACCOUNTS, *by_turns(bench, lambda: service.sweep(here), month))
+            )
+            return rows + _sent(bench)
+
+
+def _beside(what: str, count: int, with_: float, without: float) -> Row:
+    return Row(
+        what,
+        f"{count / with_:,.0f} with an endpoint",
+        f"{count / without:,.0f} without",
+        f"{with_ / without:.2f}",
+    )
+
+
+def _sent(bench: Bench) -> list[Row]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    other = multiprocessing.get_context("spawn").Process(target=receiver, args=(port,), daemon=True)
+    other.start()
+    url = f"http://127.0.0.1:{port}/"
+    poster = Poster(("127.0.0.1",))
+    while not poster.post(url, BODY, {}).is_success:
+        time.sleep(0.05)
+    endpoints.add(bench.here, "sent", url)
+    bench.choose(True)
+    bench.choose(False)
+    count = 3 * ACCOUNTS  # a yes, a no, and what must leave
+    sent = seconds(lambda: delivering.deliver_due(bench.here))
+    with ThreadPoolExecutor(delivering.THREADS_MAX) as pool:
+        bare = seconds(lambda: list(pool.map(lambda _: poster.post(url, BODY, {}), range(count))))
+    other.kill()
+
+    def read() -> int:
+        cursor, found = "0", 0
+        while (page := hearing.since(bench.here, cursor)).items:
+            cursor, found = page.next, found + len(page.items)
+        return found
+
+    total = read()
+    return [
+        Row(
+            "messages sent and recorded, a second",
+            f"{count / sent:,.0f}",
+            f"{count / bare:,.0f} posts",
+            f"{sent / bare:.2f}",
+        ),
+        Row("events read in pages of 1,000, a second", f"{total / seconds(read):,.0f}"),
+    ]
+
+
+if __name__ == "__main__":
+    for row in main(sys.argv[1:]):
+        sys.stdout.write(f"| {' | '.join(row)} |\n")

@@ -1,0 +1,214 @@
+"""The commands of events: who hears them, sending them, and reading them as they come."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+
+import click
+import msgspec
+
+from licet.cli.shell import at_option, data_option, json_option, opened, show
+from licet.errors import LicetError, UsageError
+from licet.policy.period import written
+from licet.service import delivering, endpoints
+from licet.service import events as hearing
+from licet.service.delivering import Round
+from licet.service.endpoints import OVERLAP_HOURS, Added, EndpointSeen
+from licet.vault.events import Kind
+
+EXIT_NO = 1
+FOLLOW_SECONDS = 0.5
+
+
+@click.group()
+def webhooks() -> None:
+    """Events to the assistants: who hears of choices, of what must leave, of what was erased, and how."""
+
+
+@webhooks.command("add")
+@click.argument("name")
+@click.argument("url", required=False)
+@click.option("--pull", is_flag=True, help="No URL: it reads GET /v1/events by itself, and answers like any other.")
+@click.option(
+    "--kind", "kinds", multiple=True, type=click.Choice([k.value for k in Kind]), help="Repeatable; all by default."
+)
+@data_option
+@at_option
+@json_option
+def add(
+    name: str, url: str | None, pull: bool, kinds: tuple[str, ...], data: Path | None, at: str | None, as_json: bool
+) -> None:
+    """Makes the endpoint NAME at URL and prints its secret, for the only time.
+
+    \b
+    Example:  licet webhooks add chat https://chat.example.org/licet --kind conversation.must_leave
+    """
+    if (url is None) != pull:
+        raise UsageError("an endpoint has either a URL or `--pull`", "`licet webhooks add --help` shows both")
+    with opened(data, at) as here:
+        added = endpoints.add(here, name, url, tuple(map(Kind, kinds)))
+        show(added, as_json, lambda: "\n".join(_added(added)))
+
+
+def _added(added: Added) -> list[str]:
+    lines = [f"{added.endpoint} hears {', '.join(added.kinds)}, from cursor {added.since} on"]
+    if added.secret is not None:
+        lines += [f"secret      {added.secret}   (shown this once)", f"public key  {added.public_key}"]
+    return lines
+
+
+@webhooks.command("list")
+@data_option
+@at_option
+@json_option
+def listed(data: Path | None, at: str | None, as_json: bool) -> int:
+    """Shows every endpoint and what waits for it; exits 1 if one fails, is disabled or owes an answer.
+
+    \b
+    Example:  licet webhooks list
+    """
+    with opened(data, at) as here:
+        found = endpoints.every(here)
+        owed = hearing.overdue(here)
+        lines = [line for one in found for line in _lines(one)]
+        lines += [f"overdue: {one.endpoint} has not answered {one.event}, due {written(one.due_at)}" for one in owed]
+        show(
+            {"endpoints": found, "overdue": owed}, as_json, lambda: "\n".join(lines) or "no endpoints: nothing is kept"
+        )
+    return EXIT_NO if any(one.failing_since or one.disabled_at or one.overdue for one in found) else 0
+
+
+def _lines(one: EndpointSeen) -> list[str]:
+    state = "works"
+    if one.disabled_at is not None:
+        state = f"DISABLED {written(one.disabled_at)} ({one.disabled_because}): `licet webhooks replay {one.endpoint}`"
+    elif one.failing_since is not None:
+        state = f"FAILS since {written(one.failing_since)} ({one.last_failure})"
+    waits = f"{one.waiting:,} wait" + (f" since {written(one.waiting_since)}" if one.waiting_since else "")
+    blocked = f", {one.blocked:,} accounts held up" if one.blocked else ""
+    lines = [f"{one.endpoint}: {one.url or 'reads by itself'}, {state}", f"  hears {', '.join(one.kinds)}"]
+    if one.url is not None:
+        lines += [f"  {waits}{blocked}; {one.secrets} secrets, public key {one.public_key}"]
+    return lines
+
+
+@webhooks.command("rotate")
+@click.argument("name")
+@click.option(
+    "--overlap-hours", type=int, default=OVERLAP_HOURS, show_default=True, help="How long the old one signs too."
+)
+@data_option
+@at_option
+@json_option
+def rotate(name: str, overlap_hours: int, data: Path | None, at: str | None, as_json: bool) -> None:
+    """Gives the endpoint NAME a new secret and prints it; for a while messages are signed with both.
+
+    \b
+    Example:  licet webhooks rotate chat --overlap-hours 48
+    """
+    with opened(data, at) as here:
+        done = endpoints.rotate(here, name, overlap_hours)
+        show(done, as_json, lambda: f"{done.secret}\nthe old one signs too until {written(done.old_ends_at)}")
+
+
+@webhooks.command("remove")
+@click.argument("name")
+@click.option("--dry-run", is_flag=True, help="Only count what it would drop.")
+@data_option
+@at_option
+@json_option
+def remove(name: str, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
+    """Removes the endpoint NAME with its secrets; what it was told stays known, for certificates.
+
+    \b
+    Example:  licet webhooks remove chat --dry-run
+    """
+    with opened(data, at) as here:
+        done = endpoints.remove(here, name, dry_run=dry_run)
+        how = "would remove" if dry_run else "removed"
+        show(
+            done, as_json,
+            lambda: f"{how} {done.endpoint}: {done.unsent:,} events unsent, {done.unanswered:,} answers will not come",
+        )  # fmt: skip
+
+
+@webhooks.command("replay")
+@click.argument("name")
+@click.option("--since", help="Everything behind this cursor, sent before or not; by default what waits.")
+@click.option("--dry-run", is_flag=True, help="Only count what would be sent.")
+@data_option
+@at_option
+@json_option
+def replay(name: str, since: str | None, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
+    """Sends events to the endpoint NAME again; one that was disabled is taken up again.
+
+    \b
+    Example:  licet webhooks replay chat --since 1041
+    """
+    with opened(data, at) as here:
+        done = endpoints.replay(here, name, since, dry_run=dry_run)
+        how = "would be sent" if dry_run else "are sent by `licet serve` or `licet webhooks run`"
+        show(done, as_json, lambda: f"{done.events:,} events {how}")
+
+
+@webhooks.command("run")
+@click.option("--once", is_flag=True, help="Send what is due now, and end; exits 1 if anything was not taken.")
+@data_option
+@at_option
+@json_option
+def run(once: bool, data: Path | None, at: str | None, as_json: bool) -> int:
+    """Sends events until it is interrupted, as `licet serve` does too; of several one works at a time.
+
+    \b
+    Example:  licet webhooks run --once
+    """
+    with opened(data, at) as here:
+        if once:
+            done = delivering.deliver_due(here)
+            show(done, as_json, lambda: _round(done))
+            return EXIT_NO if done.failed else 0
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+
+        def noted(error: LicetError) -> None:
+            click.echo(f"error: {error.message}", err=True)
+
+        click.echo("sending events", err=True)
+        delivering.follow(here, stop, lambda done: show(done, as_json, lambda: _round(done)), noted)
+    return 0
+
+
+def _round(done: Round) -> str:
+    failed = "".join(f", {count:,} {said}" for said, count in sorted(done.failed.items()))
+    disabled = f"; DISABLED: {', '.join(done.disabled)}" if done.disabled else ""
+    return f"{done.delivered:,} taken{failed}{disabled}"
+
+
+@click.command()
+@click.option("--since", default="0", show_default=True, help="The cursor of an event: begin behind it.")
+@click.option("--follow", is_flag=True, help="Wait for more until it is interrupted.")
+@data_option
+@at_option
+def events(since: str, follow: bool, data: Path | None, at: str | None) -> None:
+    """Prints events as NDJSON, oldest first; each has the cursor to go on from.
+
+    \b
+    Example:  licet events --since 1041 --follow
+    """
+    stop = threading.Event()
+    with opened(data, at) as here:
+        if follow:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: stop.set())
+        while not stop.is_set():
+            page = hearing.since(here, since)
+            for event in page.items:
+                click.echo(msgspec.json.encode(event))
+            since = page.next
+            if not page.items:
+                if not follow:
+                    return
+                stop.wait(FOLLOW_SECONDS)

@@ -1,0 +1,53 @@
+"""The verbs of events: read them from a cursor, and say that what must leave has left.
+
+How an event comes to be is `licet.vault.events`; who hears it `licet.service.endpoints`, and how it is sent
+`licet.service.delivering`.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from licet.errors import RefusedError
+from licet.service.installation import Installation
+from licet.store.connect import transaction
+from licet.vault import events
+from licet.vault.events import Event, Told
+from licet.vault.ids import Prefix, parse
+
+EVENTS_MAX = 1_000
+OVERDUE_MAX = 10_000
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """Events in their one order. ``next`` is the cursor behind the last, or the one asked for where there is none."""
+
+    items: tuple[Event, ...]
+    next: str
+
+
+def since(here: Installation, cursor: str = "0", limit: int = EVENTS_MAX) -> Page:
+    """The events behind ``cursor``; RefusedError while nobody hears, for then nothing is kept to be read."""
+    number = events.number_of(cursor)
+    with transaction(here.pool) as tx:
+        found = events.since(tx, number, min(limit, EVENTS_MAX))
+        heard = tx.execute("SELECT EXISTS (SELECT FROM endpoints WHERE removed_at IS NULL)").fetchone()
+    if not found and heard == (False,):
+        raise RefusedError(
+            "no endpoint hears, so no event is kept", "`licet webhooks add NAME --pull` begins to keep them",
+            because="nobody_hears",
+        )  # fmt: skip
+    return Page(items=tuple(found), next=found[-1].cursor if found else cursor)
+
+
+def acknowledge(here: Installation, event: str, endpoint: str) -> Told:
+    """Records that what an event named has left the host behind ``endpoint``."""
+    named = parse(Prefix.event, event)
+    with transaction(here.pool) as tx:
+        return events.acknowledge(tx, named, endpoint, here.clock())
+
+
+def overdue(here: Installation) -> list[Told]:
+    """What hosts were to acknowledge by now and did not, the most overdue first."""
+    with transaction(here.pool) as tx:
+        return events.overdue(tx, here.clock(), OVERDUE_MAX)

@@ -1,0 +1,75 @@
+"""Erasures: how far one has come, whom it waits for, and its certificate, for the person whose content it was."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from litestar import Response, get
+from litestar.params import PathParameter
+
+from licet.service import erasure as erasures
+from licet.service.erasure import ErasureSeen
+from licet.store.connect import Transaction
+from licet.vault import certificate, view
+from licet.vault.ids import Prefix, parse
+from licet.web import api_shell as shell
+from licet.web import schema
+from licet.web.api_shell import READS, AccountRef, AnyRequest
+from licet.web.refs import account_of, not_found, own, site_of
+from licet.web.roles import Person, Scope, StaffRole, may
+
+TAG = ["erasures"]
+SEES = may(person=True, scope=Scope.accounts_read, staff=(StaffRole.privacy_officer, StaffRole.auditor))
+
+ErasureRef = Annotated[
+    str, PathParameter(description="`era_..`, as the answer to a deletion has it.", min_length=1, max_length=64)
+]
+
+
+async def erasure_of(request: AnyRequest, text: str) -> str:
+    """``text``, if it names an erasure that the caller may see; somebody else's is as one that never was."""
+    site, caller = site_of(request), request.auth
+    named = parse(Prefix.erasure, text)
+
+    def owner(tx: Transaction) -> UUID:
+        return certificate.get(tx, named).account
+
+    account, mine = await site.reading(owner), own(caller)
+    if isinstance(caller, Person) and account != mine:
+        raise not_found()
+    return text
+
+
+@get("/v1/accounts/{account:str}/erasures", may=SEES, responses=READS, tags=TAG)
+async def list_erasures(request: AnyRequest, account: AccountRef) -> schema.Erasures:
+    """Every erasure of the account, oldest first."""
+    site, holder = site_of(request), await account_of(request, account)
+
+    def known(tx: Transaction) -> bool:
+        return holder in view.accounts(tx, [holder])
+
+    if not await site.reading(known):
+        raise not_found()
+    return schema.Erasures(items=tuple(await site.calling(lambda: erasures.of_account(site.here, holder))))
+
+
+@get("/v1/erasures/{erasure:str}", may=SEES, responses=READS, tags=TAG)
+async def get_erasure(request: AnyRequest, erasure: ErasureRef) -> ErasureSeen:
+    """How far an erasure has come: its state with its times, what it waits for, and who has not answered."""
+    site, named = site_of(request), await erasure_of(request, erasure)
+    return await site.calling(lambda: erasures.status(site.here, named))
+
+
+@get(
+    "/v1/erasures/{erasure:str}/certificate", may=SEES, responses=shell.refusals(404, 409), tags=TAG,
+    media_type="application/json",
+)  # fmt: skip
+async def get_certificate(request: AnyRequest, erasure: ErasureRef) -> Response[bytes]:
+    """The signed certificate, with its proof once the log holds it; 409 while the erasure is under way."""
+    site, named = site_of(request), await erasure_of(request, erasure)
+    file = await site.calling(lambda: erasures.certificate_file(site.here, named))
+    return Response(file, media_type="application/json")
+
+
+ROUTES = [list_erasures, get_erasure, get_certificate]

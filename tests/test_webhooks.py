@@ -1,0 +1,1000 @@
+"""Events leave with what they tell, in order, signed, at least once; and a host's answer is part of the certificate."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import ipaddress
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import uvicorn
+from click.testing import CliRunner, Result
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from msgspec.structs import replace
+
+from licet import service
+from licet.cli.command import main
+from licet.config import Config, Webhooks
+from licet.demo.stage import Clock, save
+from licet.errors import BusyError, LicetError, NotFoundError, RefusedError, UsageError
+from licet.policy.file import preset
+from licet.policy.period import instant
+from licet.service import backup, delivering, endpoints, erasure, reaching
+from licet.service import events as hearing
+from licet.service import keys as chain
+from licet.store import embedded
+from licet.store.connect import Pool, transaction
+from licet.vault import apply, events, fence
+from licet.vault import commands as do
+from licet.vault.events import Event, Kind
+from licet.vault.ids import Prefix, host_hmac, shown, uuid7
+from licet.vault.rotate import Rotation
+
+from .installed import BEGIN, DAY, House
+
+TOLERANCE_SECONDS = 5 * 60
+
+
+# A receiver, written from the specification and from nothing of ours
+
+
+class Refused(Exception):
+    """A message that does not verify."""
+
+
+def verified(secret: str, headers: dict[str, str], body: bytes, now: float | None) -> dict[str, Any]:
+    """The message, if a `v1` signature of it holds under ``secret`` (`whsec_`), or a `v1a` one under a `whpk_`."""
+    ident, stamp = headers["webhook-id"], headers["webhook-timestamp"]
+    if now is not None and abs(now - int(stamp)) > TOLERANCE_SECONDS:
+        raise Refused("its time is too far from now")
+    signed = ident.encode() + b"." + stamp.encode() + b"." + body
+    kind, _, encoded = secret.partition("_")
+    key = base64.b64decode(encoded, validate=True)
+    for mark in headers["webhook-signature"].split(" "):
+        version, _, text = mark.partition(",")
+        signature = base64.b64decode(text, validate=True)
+        held = kind == "whsec" and version == "v1"
+        if held and hmac.compare_digest(hmac.new(key, signed, hashlib.sha256).digest(), signature):
+            return dict(json.loads(body))
+        if kind == "whpk" and version == "v1a":
+            try:
+                Ed25519PublicKey.from_public_bytes(key).verify(signature, signed)
+            except InvalidSignature:
+                continue
+            return dict(json.loads(body))
+    raise Refused("no signature holds")
+
+
+class Receiver:
+    """An assistant's server that takes what verifies and is in order. ``answers`` decides what it says, by message."""
+
+    def __init__(self) -> None:
+        self.secret = ""
+        self.taken: list[dict[str, Any]] = []
+        self.attempts: list[tuple[dict[str, str], bytes]] = []
+        self.refused: list[str] = []
+        self.answers: Callable[[dict[str, Any]], int] = lambda _: 204
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.url = ""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        body, more = b"", True
+        while more:
+            part = await receive()
+            body, more = body + part.get("body", b""), part.get("more_body", False)
+        headers = {name.decode(): value.decode() for name, value in scope["headers"]}
+        self.attempts.append((headers, body))
+        status = self._status(headers, body)
+        await send({"type": "http.response.start", "status": status, "headers": self.headers})
+        await send({"type": "http.response.body", "body": b""})
+
+    def _status(self, headers: dict[str, str], body: bytes) -> int:
+        try:
+            message = verified(self.secret, headers, body, None)
+        except (Refused, KeyError, ValueError) as error:
+            self.refused.append(str(error))
+            return 401
+        status = self.answers(message)
+        if 200 <= status < 300:
+            self._take(message)
+        return status
+
+    def _take(self, message: dict[str, Any]) -> None:
+        """A host goes by the id to know a message again, and by the cursor to know the order."""
+        who, ours = message["data"].get("account"), [m["id"] for m in self.taken]
+        if message["id"] not in ours:
+            newest = max((int(m["cursor"]) for m in self.taken if m["data"].get("account") == who), default=-1)
+            if int(message["cursor"]) < newest:
+                self.refused.append("out of order")
+        self.taken.append(message)
+
+    def types(self) -> list[str]:
+        return [message["type"] for message in self.taken]
+
+
+@contextmanager
+def served(receiver: Any, **more: Any) -> Iterator[int]:
+    config = uvicorn.Config(receiver, host="127.0.0.1", port=0, log_level="critical", lifespan="off", **more)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    until = time.monotonic() + 20
+    while not server.started:
+        if time.monotonic() > until:
+            pytest.fail("the receiver did not start")
+        time.sleep(0.01)
+    try:
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join(20)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    made = Receiver()
+    with served(made) as port:
+        made.url = f"http://127.0.0.1:{port}/hook?from=licet"
+        yield made
+
+
+@pytest.fixture
+def house(pool: Pool, tmp_path: Path) -> House:
+    house = House(pool, tmp_path)
+    config = replace(house.here.config, webhooks=Webhooks(inside=("127.0.0.1",)))
+    house.here = replace(house.here, config=config)
+    return house
+
+
+def pull(house: House) -> House:
+    endpoints.add(house.here, "reader", None)
+    return house
+
+
+def heard(house: House, cursor: str = "0") -> list[Event]:
+    return list(hearing.since(house.here, cursor).items)
+
+
+def told(house: House) -> list[tuple[str, Any]]:
+    """Each event's type and why."""
+    return [(e.type.value, e.data.get("because") or e.data.get("effect")) for e in heard(house)]
+
+
+def hooked(house: House, receiver: Receiver, name: str = "chat", *kinds: Kind) -> endpoints.Added:
+    added = endpoints.add(house.here, name, receiver.url, kinds)
+    assert added.secret is not None
+    receiver.secret = added.secret
+    return added
+
+
+# What is told
+
+
+def test_nothing_is_kept_while_nobody_hears(house: House) -> None:
+    house.open("ana", allow=True)
+    assert house.query("SELECT count(*) FROM events") == [(0,)]
+    with pytest.raises(RefusedError, match="no endpoint hears"):
+        hearing.since(house.here)
+    pull(house)
+    assert heard(house) == []
+
+
+def test_a_choice_that_takes_effect_is_told_and_a_withdrawal_says_what_must_leave(house: House) -> None:
+    pull(house)
+    account = house.open("ana", allow=True)
+    house.choose("ana", True)
+    house.choose("ana", False)
+    assert told(house) == [
+        ("choice.changed", "began"), ("choice.changed", "affirmed"), ("choice.changed", "withdrew"),
+        ("conversation.must_leave", "withdrawn"),
+    ]  # fmt: skip
+    leaving = heard(house)[-1].data
+    assert leaving["account"] == f"acc_{account.hex}"
+    assert (leaving["conversation"], leaving["leaves"], leaving["leave_by"]) == (None, "use", "2025-09-01T00:00:00Z")
+    assert heard(house)[0].data | {"account": ""} == {
+        "account": "", "effect": "began", "standing": "granted", "policy": "2025-08-28"
+    }  # fmt: skip
+
+
+def test_recorded_history_that_is_imported_is_told_to_nobody(house: House) -> None:
+    pull(house)
+    account = house.open("ana")
+    service.tell(house.here, [do.Choose(account=account, at=house.now, allow=True)], replay=True)
+    assert heard(house) == []
+
+
+def test_a_refusal_that_ends_nothing_makes_nothing_leave(house: House) -> None:
+    pull(house)
+    house.open("ben", allow=False)
+    assert told(house) == [("choice.changed", "declined")]
+
+
+def test_a_grant_that_lapses_is_told_as_both(house: House) -> None:
+    pull(house)
+    house.open("ana", allow=True)
+    house.account(do.SetPlan, "ana", plan="work")
+    assert told(house)[1:] == [("choice.changed", "lapsed"), ("conversation.must_leave", "lapsed")]
+
+
+def test_keeping_out_and_deleting_name_the_conversation_once(house: House) -> None:
+    house.open("ana", allow=True)
+    house.talk("ana", "chat")
+    pull(house)
+    house.about(do.Narrow, "ana", "chat")
+    house.about(do.Narrow, "ana", "chat")
+    answer = house.about(do.Delete, "ana", "chat")
+    house.about(do.Delete, "ana", "chat")
+    assert told(house) == [("conversation.must_leave", "narrowed"), ("conversation.must_leave", "deleted")]
+    kept_out, deleted = (event.data for event in heard(house))
+    conversation = f"conv_{house.chats['chat'].hex}"
+    assert (kept_out["conversation"], kept_out["leaves"], "erasure" in kept_out) == (conversation, "use", False)
+    assert (deleted["conversation"], deleted["leaves"]) == (conversation, "everything")
+    assert deleted["leave_by"] == deleted["acknowledge_by"] == "2025-10-01T00:00:00Z"
+    assert answer.erasure is not None
+    assert deleted["erasure"] == f"era_{answer.erasure.hex}"
+
+
+def test_what_comes_to_its_end_must_leave_and_what_was_erased_is_told_with_its_turns(house: House) -> None:
+    house.open("ana", allow=False)
+    house.talk("ana", "chat")
+    pull(house)
+    house.passes(30)
+    service.sweep(house.here)
+    leaving, gone = heard(house)
+    assert (leaving.type, leaving.data["because"], leaving.data["turns"]) == (Kind.must_leave, "expired", [[1, 2]])
+    assert (gone.type, gone.data["whole"], gone.data["turns"]) == (Kind.conversation_erased, True, [[1, 2]])
+
+
+def test_a_closure_ends_with_the_accounts_erasure(house: House) -> None:
+    house.open("ana", allow=True)
+    house.talk("ana", "chat")
+    pull(house)
+    house.account(do.CloseAccount, "ana")
+    house.account(do.CloseAccount, "ana")
+    erasure.run(house.here, at_once=True)
+    assert [kind for kind, _ in told(house)] == [
+        "conversation.must_leave", "conversation.erased", "account.erased"
+    ]  # fmt: skip
+    first, _, last = heard(house)
+    assert first.data["conversation"] is None
+    assert first.data["because"] == "closed"
+    assert first.data["erasure"] == last.data["erasure"]
+
+
+def test_the_end_of_a_hold_makes_leave_what_it_kept(house: House) -> None:
+    house.open("ana", allow=True)
+    house.talk("ana", "chat")
+    house.about(do.Hold, "ana", "chat", matter="kettles")
+    house.about(do.Delete, "ana", "chat")
+    house.passes(31)
+    pull(house)
+    house.about(do.Unhold, "ana", "chat", matter="kettles")
+    (event,) = heard(house)
+    assert event.data["because"] == "hold_released"
+    assert "erasure" in event.data
+
+
+def test_a_recalled_release_is_told_once_and_names_no_account(house: House) -> None:
+    house.open("ana", allow=True)
+    house.talk("ana", "chat")
+    service.build_release(house.here, name="one", purpose="improve_models")
+    handout = erasure.hand_out(house.here, "one", "lab-one")
+    endpoints.add(house.here, "lab", None, (Kind.release_recalled,))
+    house.about(do.Delete, "ana", "chat")
+    erasure.run(house.here)
+    erasure.run(house.here)
+    (event,) = [e for e in heard(house) if e.type is Kind.release_recalled]
+    assert (event.data["name"], event.data["recipient"], event.data["handout"]) == ("one", "lab-one", handout)
+    assert "account" not in event.data
+    assert house.accounts["ana"].hex not in str(event)
+
+
+def test_an_event_is_there_exactly_if_what_it_tells_is(house: House) -> None:
+    house.open("ana", allow=True)
+    pull(house)
+    known = service.policies(house.here)
+    with pytest.raises(RuntimeError), transaction(house.here.pool) as tx:
+        apply.apply(
+            tx, house.here.keyring, known, [do.Choose(account=house.accounts["ana"], at=house.now, allow=False)]
+        )
+        raise RuntimeError
+    assert heard(house) == []
+    house.choose("ana", False)
+    assert len(heard(house)) == 2
+
+
+def test_no_event_holds_a_word_of_content_or_an_id_of_the_host(house: House) -> None:
+    pull(house)
+    house.open("ana@example.org", allow=True)
+    house.talk("ana@example.org", "my wedding", "marzipan pears")
+    for kind in (do.Narrow, do.Widen, do.Delete):
+        house.about(kind, "ana@example.org", "my wedding")
+    erasure.run(house.here, at_once=True)
+    text = str(heard(house)) + str(house.dump()["events"]) + str(house.dump()["deliveries"])
+    assert len(heard(house)) > 3
+    for word in ("ana@example", "wedding", "marzipan"):
+        assert word not in text
+
+
+# Reading
+
+
+def test_an_event_that_is_committed_late_is_not_missed_by_who_has_read_further(house: House, dsn: str) -> None:
+    pull(house)
+    house.open("ana")
+    house.open("ben")
+    known = service.policies(house.here)
+    with psycopg.connect(dsn) as slow:
+        first = do.Choose(account=house.accounts["ana"], at=house.now, allow=True)
+        apply.apply(slow, house.here.keyring, known, [first])  # has its row, and has not committed
+        house.choose("ben", True)
+        page = hearing.since(house.here)
+        assert [e.data["account"] for e in page.items] == [shown_account(house, "ben")]
+        slow.commit()
+    later = hearing.since(house.here, page.next)
+    assert [e.data["account"] for e in later.items] == [shown_account(house, "ana")]
+    assert [e.id for e in heard(house)] == [e.id for e in (*page.items, *later.items)]
+
+
+def shown_account(house: House, name: str) -> str:
+    return shown(Prefix.account, house.accounts[name])
+
+
+def test_readers_and_writers_at_once_miss_nothing_and_keep_each_accounts_order(house: House) -> None:
+    pull(house)
+    names = [f"p{n}" for n in range(6)]
+    for name in names:
+        house.open(name)
+    done, seen = threading.Event(), []
+
+    def read() -> None:
+        cursor = "0"
+        while True:
+            last = done.is_set()
+            page = hearing.since(house.here, cursor, 7)
+            seen.extend(page.items)
+            cursor = page.next
+            if last and not page.items:
+                return
+
+    def write(name: str) -> None:
+        for n in range(12):
+            house.choose(name, n % 2 == 0)
+
+    writers = [threading.Thread(target=write, args=(name,)) for name in names]
+    reader = threading.Thread(target=read)
+    for thread in (reader, *writers):
+        thread.start()
+    for thread in writers:
+        thread.join()
+    done.set()
+    reader.join()
+    assert [e.id for e in seen] == [e.id for e in heard(house)]
+    for name in names:
+        mine = [e.data.get("effect") for e in seen if e.data["account"] == shown_account(house, name)]
+        assert [one for one in mine if one] == ["began", "withdrew"] * 6
+
+
+def test_a_page_ends_where_the_next_begins_and_a_cursor_that_is_none_is_refused(house: House) -> None:
+    pull(house)
+    house.open("ana", allow=True)
+    house.choose("ana", False)
+    first = hearing.since(house.here, "0", 2)
+    rest = hearing.since(house.here, first.next, 2)
+    assert [*first.items, *rest.items] == heard(house)
+    assert hearing.since(house.here, rest.next).next == rest.next
+    for cursor in ("", "-1", "x", "1" * 19, "٣"):
+        with pytest.raises(UsageError, match="cursor"):
+            hearing.since(house.here, cursor)
+
+
+def test_the_numbers_of_a_restored_database_stand_above_all_of_the_lives_before(house: House) -> None:
+    pull(house)
+    house.open("ana", allow=True)
+    before = int(heard(house)[-1].cursor)
+    with transaction(house.here.pool) as tx:
+        tx.execute(
+            "INSERT INTO lives (life, journal, position, begun_at) VALUES (1, gen_random_uuid(), 0, %s)", [house.now]
+        )
+        tx.execute("ALTER SEQUENCE event_numbers RESTART")
+    house.choose("ana", False)
+    assert int(heard(house, str(before))[0].cursor) > 2**40
+
+
+def test_old_events_are_dropped_but_not_those_that_somebody_waits_for(house: House) -> None:
+    pull(house)
+    house.open("ana", allow=True)
+    house.choose("ana", False)
+    assert len(heard(house)) == 3
+    house.passes(91)
+    with transaction(house.here.pool) as tx:
+        assert events.prune(tx, house.now - 90 * DAY, 100) == 2
+    (left,) = heard(house)
+    assert left.type is Kind.must_leave
+    hearing.acknowledge(house.here, left.id, "reader")
+    with transaction(house.here.pool) as tx:
+        assert events.prune(tx, house.now - 90 * DAY, 100) == 1
+
+
+# Sending
+
+
+def test_a_message_is_what_a_reader_sees_signed_as_the_specification_says(house: House, receiver: Receiver) -> None:
+    added = hooked(house, receiver)
+    house.open("ana", allow=True)
+    assert delivering.deliver_due(house.here).delivered == 1
+    ((headers, body),) = receiver.attempts
+    (event,) = heard(house)
+    assert added.secret is not None
+    assert added.public_key is not None
+    for key in (added.secret, added.public_key):
+        message = verified(key, headers, body, house.now.timestamp())
+        assert message == {
+            "id": event.id, "type": "choice.changed", "timestamp": "2025-09-01T00:00:00Z", "cursor": event.cursor,
+            "data": event.data,
+        }  # fmt: skip
+    assert headers["webhook-id"] == event.id
+    assert headers["content-type"] == "application/json"
+    assert headers["host"] == receiver.url.split("/")[2]
+    forged = {**headers, "webhook-id": "evt_other"}
+    for lie in ((headers, body + b" "), (forged, body), ({**headers, "webhook-timestamp": "1"}, body)):
+        with pytest.raises(Refused):
+            verified(added.secret, *lie, None)
+
+
+def test_the_signature_of_a_known_message_is_the_known_one() -> None:
+    """The example of the specification's own libraries, so that both sides of this test do not err alike."""
+    key = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    signed = b'msg_p5jXN8AQM9LWM0D4loKWxJek.1614265330.{"test": 2432232314}'
+    mark = base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
+    assert mark == "g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_events_of_an_account_wait_for_one_that_fails_and_no_other_account_does(
+    house: House, receiver: Receiver
+) -> None:
+    hooked(house, receiver)
+    house.open("ana", allow=True)
+    house.open("ben", allow=True)
+    for name in ("ana", "ben"):
+        house.choose(name, False)
+    ana = shown_account(house, "ana")
+    receiver.answers = lambda message: 500 if message["data"]["account"] == ana else 200
+    done = delivering.deliver_due(house.here)
+    assert (done.delivered, done.failed) == (3, {"500": 1})
+    assert {m["data"]["account"] for m in receiver.taken} == {shown_account(house, "ben")}
+    house.choose("ana", True)  # comes later, and waits too
+    assert delivering.deliver_due(house.here).is_idle
+    receiver.answers = lambda _: 200
+    house.now += timedelta(seconds=7)
+    assert delivering.deliver_due(house.here).delivered == 4
+    assert [m["data"].get("effect") for m in receiver.taken if m["data"]["account"] == ana] == [
+        "began", "withdrew", None, "began"
+    ]  # fmt: skip
+    assert receiver.refused == []
+
+
+def test_an_account_with_more_to_tell_than_a_round_looks_at_holds_nobody_up(house: House, receiver: Receiver) -> None:
+    house.open("ana")
+    house.open("ben")
+    hooked(house, receiver, "chat", Kind.choice_changed)
+    ana = house.accounts["ana"]
+    house.tell(
+        *(
+            do.Choose(account=ana, at=house.now, allow=n % 2 == 0)
+            for n in range(delivering.WINDOW_ROWS + delivering.EVENTS_MAX)
+        )
+    )
+    house.choose("ben", True)
+    with delivering.delivering(house.here) as deliverer:
+        deliverer.run_once()
+        deliverer.run_once()
+    assert receiver.taken[-1]["data"]["account"] == shown_account(house, "ben")
+    assert receiver.refused == []
+
+
+def test_a_message_that_fails_is_tried_by_the_schedule_with_one_id_and_one_body(
+    house: House, receiver: Receiver
+) -> None:
+    hooked(house, receiver)
+    house.open("ana", allow=True)
+    receiver.answers = lambda _: 503
+    waits = []
+    for seconds in delivering.DELAYS_SECONDS[:6]:
+        assert delivering.deliver_due(house.here).failed == {"503": 1}
+        ((next_at,),) = house.query("SELECT next_at FROM deliveries")
+        waits.append((next_at - house.now).total_seconds() / seconds)
+        house.now = next_at
+    assert all(1 <= wait <= 1.2 for wait in waits)
+    assert len(set(waits)) > 1, "by chance, each other"
+    assert len({(headers["webhook-id"], body) for headers, body in receiver.attempts}) == 1
+    assert len({headers["webhook-timestamp"] for headers, _ in receiver.attempts}) == 6
+
+
+def test_retry_after_is_heeded_where_it_asks_for_longer(house: House, receiver: Receiver) -> None:
+    hooked(house, receiver)
+    house.open("ana", allow=True)
+    receiver.answers, receiver.headers = lambda _: 429, [(b"retry-after", b"3600")]
+    delivering.deliver_due(house.here)
+    assert house.query("SELECT next_at FROM deliveries") == [(house.now + timedelta(hours=1),)]
+
+
+def test_a_dead_endpoint_is_disabled_and_shown_and_a_replay_takes_it_up_again(house: House, receiver: Receiver) -> None:
+    hooked(house, receiver)
+    house.open("ana", allow=True)
+    receiver.answers = lambda _: 500
+    for _ in range(20):
+        house.passes(1)
+        if delivering.deliver_due(house.here).disabled:
+            break
+    (seen,) = endpoints.every(house.here)
+    assert (seen.disabled_because, seen.blocked, seen.last_failure, seen.waiting) == ("failing", 1, "500", 1)
+    assert seen.disabled_at is not None
+    assert seen.failing_since is not None
+    assert (seen.disabled_at - seen.failing_since).days >= delivering.DEAD_DAYS
+    house.choose("ana", False)
+    house.passes(2)
+    assert delivering.deliver_due(house.here).is_idle
+    receiver.answers = lambda _: 200
+    assert endpoints.replay(house.here, "chat", dry_run=True).events == 3
+    assert endpoints.replay(house.here, "chat").events == 3
+    assert delivering.deliver_due(house.here).delivered == 3
+    (seen,) = endpoints.every(house.here)
+    assert (seen.disabled_at, seen.failing_since, seen.waiting) == (None, None, 0)
+
+
+def test_an_endpoint_that_says_gone_is_sent_nothing_more(house: House, receiver: Receiver) -> None:
+    hooked(house, receiver)
+    house.open("ana", allow=True)
+    house.open("ben", allow=True)
+    receiver.answers = lambda _: 410
+    assert delivering.deliver_due(house.here).disabled == ("chat",)
+    assert endpoints.every(house.here)[0].disabled_because == "gone"
+    count = len(receiver.attempts)
+    house.passes(3)
+    delivering.deliver_due(house.here)
+    assert len(receiver.attempts) == count
+
+
+def test_a_replay_sends_everything_behind_a_cursor_even_of_before_the_endpoint_was_there(
+    house: House, receiver: Receiver
+) -> None:
+    pull(house)
+    house.open("ana", allow=True)
+    early = heard(house)[-1]
+    house.choose("ana", False)
+    hooked(house, receiver)
+    assert delivering.deliver_due(house.here).is_idle
+    assert endpoints.replay(house.here, "chat", early.cursor, dry_run=True).events == 2
+    assert endpoints.replay(house.here, "chat", early.cursor).events == 2
+    delivering.deliver_due(house.here)
+    assert endpoints.replay(house.here, "chat", "0").events == 3
+    delivering.deliver_due(house.here)
+    assert receiver.types() == [
+        "choice.changed", "conversation.must_leave", "choice.changed", "choice.changed", "conversation.must_leave",
+    ]  # fmt: skip
+
+
+def test_an_endpoint_hears_the_kinds_that_it_asked_for(house: House, receiver: Receiver) -> None:
+    hooked(house, receiver, "chat", Kind.must_leave)
+    house.open("ana", allow=True)
+    house.choose("ana", False)
+    delivering.deliver_due(house.here)
+    assert receiver.types() == ["conversation.must_leave"]
+
+
+def test_while_a_secret_replaces_another_both_hold_and_then_the_new_one_alone(house: House, receiver: Receiver) -> None:
+    old = hooked(house, receiver).secret
+    assert old is not None
+    house.open("ana", allow=True)
+    new = endpoints.rotate(house.here, "chat", 24).secret
+    delivering.deliver_due(house.here)
+    (both,) = receiver.attempts
+    assert len(both[0]["webhook-signature"].split(" ")) == 3
+    assert verified(old, *both, None) == verified(new, *both, None)
+    house.passes(1)
+    house.choose("ana", False)
+    receiver.secret = new
+    delivering.deliver_due(house.here)
+    with pytest.raises(Refused):
+        verified(old, *receiver.attempts[-1], None)
+    assert house.query("SELECT count(*) FROM endpoint_secrets") == [(1,)]
+    third, fourth = (endpoints.rotate(house.here, "chat", 1).secret for _ in range(2))
+    assert house.query("SELECT count(*) FROM endpoint_secrets") == [(2,)]
+    assert len({old, new, third, fourth}) == 4
+
+
+def test_a_secret_is_kept_wrapped_and_survives_a_rotation_of_the_key_chain(house: House, receiver: Receiver) -> None:
+    secret = hooked(house, receiver).secret
+    assert secret is not None
+    raw = base64.b64decode(secret.removeprefix("whsec_"))
+    dump = "".join(line for lines in house.dump().values() for line in lines)
+    assert secret not in dump
+    assert raw.hex() not in dump
+    house.passes(1)
+    chain.rotate(house.here, Rotation.daily)
+    house.open("ana", allow=True)
+    delivering.deliver_due(house.here)
+    assert receiver.refused == []
+    assert len(receiver.taken) == 1
+
+
+def test_a_removed_endpoint_is_sent_nothing_and_leaves_no_secret(house: House, receiver: Receiver) -> None:
+    hooked(house, receiver)
+    house.open("ana", allow=True)
+    house.choose("ana", False)
+    counted = endpoints.remove(house.here, "chat", dry_run=True)
+    assert (counted.unsent, counted.unanswered) == (3, 1)
+    assert len(endpoints.every(house.here)) == 1
+    assert endpoints.remove(house.here, "chat") == counted
+    assert delivering.deliver_due(house.here).is_idle
+    assert house.query("SELECT count(*) FROM secrets WHERE name LIKE 'endpoint/%%'") == [(0,)]
+    with pytest.raises(NotFoundError):
+        endpoints.remove(house.here, "chat")
+    assert endpoints.add(house.here, "chat", receiver.url).endpoint == "chat"
+
+
+def test_one_deliverer_works_at_a_time(house: House, receiver: Receiver) -> None:
+    hooked(house, receiver)
+    with delivering.delivering(house.here), pytest.raises(BusyError):
+        delivering.deliver_due(house.here)
+    assert delivering.deliver_due(house.here).is_idle
+
+
+def test_nothing_is_sent_behind_the_fence(house: House, receiver: Receiver) -> None:
+    hooked(house, receiver)
+    house.open("ana", allow=True)
+    with transaction(house.here.pool) as tx:
+        fence.raise_(tx, house.now)
+    noted: list[LicetError] = []
+    stop = threading.Event()
+
+    def note(error: LicetError) -> None:
+        noted.append(error)
+        stop.set()
+
+    delivering.follow(house.here, stop, noted=note)
+    assert [type(error) for error in noted] == [RefusedError]
+    assert receiver.attempts == []
+    with transaction(house.here.pool) as tx:
+        fence.lift(tx)
+    assert delivering.deliver_due(house.here).delivered == 1
+
+
+# Where events may go
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.org/hook", "ftp://example.org/", "https://", "https:///hook", "https://ana:x@example.org/",
+        "https://@example.org/", "https://example.org/#part", "https://exam ple.org/", "https://example.org:99999/",
+        "https://example.org/\nhost: inside", "https://exämple.org/", "https://example.org/" + "a" * 2_000, "file:///etc/passwd",
+        "//example.org/", "https://[::1", "http://10.0.0.1/",
+    ],
+)  # fmt: skip
+def test_a_url_that_may_never_be_called_is_refused_when_it_is_given(house: House, url: str) -> None:
+    with pytest.raises(UsageError, match="URL"):
+        endpoints.add(house.here, "chat", url)
+    assert endpoints.every(house.here) == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1", "10.1.2.3", "172.16.0.9", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
+        "224.0.0.1", "255.255.255.255", "240.0.0.1", "::1", "::", "fe80::1%eth0", "fd00::1", "ff02::1",
+        "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::10.0.0.1", "2002:7f00:1::", "2001:0:7f00:1::", "::127.0.0.1",
+    ],
+)  # fmt: skip
+def test_an_address_that_is_not_public_is_not_gone_to(address: str) -> None:
+    to = reaching.target("https://example.org/hook", ())
+    with pytest.raises(RefusedError, match="not public"):
+        reaching.address_of(to, (), lambda *_: [address])
+    with pytest.raises(RefusedError, match="not public"):
+        reaching.address_of(to, (), lambda *_: ["93.184.215.14", address])
+    assert reaching.address_of(to, ("example.org",), lambda *_: [address])
+
+
+def test_a_public_address_is_gone_to() -> None:
+    to = reaching.target("https://example.org/hook", ())
+    for address in ("93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "64:ff9b::93.184.215.14"):
+        assert ipaddress.ip_address(reaching.address_of(to, (), lambda *_, a=address: [a]))
+
+
+def test_plain_http_to_another_machine_is_refused_even_inside() -> None:
+    to = reaching.target("http://chat.internal/", ("chat.internal",))
+    with pytest.raises(RefusedError, match="this machine"):
+        reaching.address_of(to, ("chat.internal",), lambda *_: ["10.0.0.1"])
+    assert reaching.address_of(to, ("chat.internal",), lambda *_: ["127.0.0.1"]) == "127.0.0.1"
+
+
+def test_a_redirect_is_a_failure_and_is_not_followed(house: House, receiver: Receiver) -> None:
+    hooked(house, receiver)
+    house.open("ana", allow=True)
+    receiver.answers, receiver.headers = lambda _: 302, [(b"location", b"/elsewhere")]
+    assert delivering.deliver_due(house.here).failed == {"302": 1}
+    assert len(receiver.attempts) == 1
+
+
+def test_a_name_is_resolved_once_and_what_was_judged_is_where_the_request_goes(
+    house: House, receiver: Receiver
+) -> None:
+    """A name that answers with a public address first and an inner one second is asked once."""
+    answers = iter([["93.184.215.14"], ["127.0.0.1"]])
+    port = int(receiver.url.split(":")[2].split("/")[0])
+    to = reaching.target(f"https://rebinding.example:{port}/", ())
+    assert reaching.address_of(to, (), lambda *_: next(answers)) == "93.184.215.14"
+    poster = reaching.Poster((), resolved=lambda *_: next(answers))
+    assert poster.post(f"https://rebinding.example:{port}/", b"{}", {}).said == "refused"
+    assert receiver.attempts == []
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> tuple[Path, Path, Path]:
+    """Files of an authority, and of a key and certificate that it signed for `chat.internal`."""
+    made = tmp_path / "tls"
+    made.mkdir()
+    ca, key, chain = made / "ca.pem", made / "key.pem", made / "chain.pem"
+
+    def openssl(*words: str | Path) -> None:
+        subprocess.run(["openssl", *map(str, words)], check=True, capture_output=True)
+
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    openssl("req", "-x509", *curve, "-keyout", made / "ca.key", "-out", ca, "-subj", "/CN=ours", "-days", "9")
+    openssl(
+        "req", "-x509", *curve, "-keyout", key, "-out", chain, "-subj", "/CN=chat", "-days", "9", "-CA", ca, "-CAkey",
+        made / "ca.key", "-addext", "subjectAltName=DNS:chat.internal", "-addext", "basicConstraints=critical,CA:FALSE",
+    )  # fmt: skip
+    return ca, key, chain
+
+
+def test_a_certificate_is_held_to_the_name_though_the_request_goes_to_the_address(
+    house: House, authority: tuple[Path, Path, Path]
+) -> None:
+    ca, key, chain = authority
+    receiver = Receiver()
+    with served(receiver, ssl_keyfile=str(key), ssl_certfile=str(chain)) as port:
+        for name in ("chat.internal", "other.internal"):
+            receiver.url = f"https://{name}:{port}/hook"
+            webhooks = Webhooks(inside=("chat.internal", "other.internal"), ca_file=ca)
+            house.here = replace(house.here, config=replace(house.here.config, webhooks=webhooks))
+            hooked(house, receiver, name)
+        receiver.secret = endpoints.rotate(house.here, "chat.internal").secret
+        house.open("ana", allow=True)
+        with delivering.delivering(house.here, lambda *_: ["127.0.0.1"]) as deliverer:
+            done = deliverer.run_once()
+    assert (done.delivered, done.failed) == (1, {"unreachable": 1})
+    assert [headers["host"] for headers, _ in receiver.attempts] == [f"chat.internal:{port}"]
+
+
+# Answering
+
+
+def test_a_hosts_answer_is_part_of_the_certificate_and_its_absence_too(house: House, receiver: Receiver) -> None:
+    house.open("ana", allow=True)
+    house.talk("ana", "chat")
+    hooked(house, receiver)
+    endpoints.add(house.here, "archive", None)
+    answer = house.about(do.Delete, "ana", "chat")
+    assert answer.erasure is not None
+    name = f"era_{answer.erasure.hex}"
+    delivering.deliver_due(house.here)
+    (leaving,) = [m for m in receiver.taken if m["type"] == "conversation.must_leave"]
+    waits = erasure.status(house.here, name)
+    assert [(one.endpoint, one.acknowledged_at, one.overdue) for one in waits.hosts] == [
+        ("archive", None, False), ("chat", None, False)
+    ]  # fmt: skip
+    house.passes(1)
+    done = hearing.acknowledge(house.here, leaving["id"], "chat")
+    assert (done.acknowledged_at, done.overdue) == (house.now, False)
+    house.passes(1)
+    assert hearing.acknowledge(house.here, leaving["id"], "chat") == done, "the first answer stands"
+    house.passes(28)
+    service.sweep(house.here)
+    said = json.loads(erasure.certificate_file(house.here, name))["certificate"].split(".")[1]
+    hosts = json.loads(base64.urlsafe_b64decode(said + "==="))["hosts"]
+    assert hosts == [
+        {
+            "host": "archive", "event": leaving["id"], "told": "2025-09-01T00:00:00Z", "delivered": None,
+            "due": "2025-10-01T00:00:00Z", "acknowledged": None, "overdue": True,
+        },
+        {
+            "host": "chat", "event": leaving["id"], "told": "2025-09-01T00:00:00Z", "delivered": "2025-09-01T00:00:00Z",
+            "due": "2025-10-01T00:00:00Z", "acknowledged": "2025-09-02T00:00:00Z", "overdue": False,
+        },
+    ]  # fmt: skip
+    assert erasure.status(house.here, name).overdue == 1
+    assert [one.endpoint for one in hearing.overdue(house.here)] == ["archive"]
+
+
+def test_only_what_was_asked_can_be_answered_and_only_by_who_was_told(house: House) -> None:
+    pull(house)
+    house.open("ana", allow=True)
+    house.choose("ana", False)
+    leaving = heard(house)[-1]
+    for event, endpoint in ((leaving.id, "other"), ("evt_" + "0" * 32, "reader"), ("nonsense", "reader")):
+        with pytest.raises(NotFoundError):
+            hearing.acknowledge(house.here, event, endpoint)
+    endpoints.add(house.here, "later", None)
+    with pytest.raises(NotFoundError):
+        hearing.acknowledge(house.here, leaving.id, "later")
+
+
+def test_an_event_that_asks_for_nothing_takes_no_answer(house: House, receiver: Receiver) -> None:
+    hooked(house, receiver)
+    house.open("ana", allow=True)
+    with pytest.raises(RefusedError) as refused:
+        hearing.acknowledge(house.here, heard(house)[0].id, "chat")
+    assert refused.value.because == "nothing_owed"
+
+
+def test_a_removed_hosts_missing_answer_stays_in_the_certificate(house: House) -> None:
+    house.open("ana", allow=True)
+    house.talk("ana", "chat")
+    pull(house)
+    answer = house.about(do.Delete, "ana", "chat")
+    endpoints.remove(house.here, "reader")
+    erasure.run(house.here, at_once=True)
+    assert answer.erasure is not None
+    (one,) = erasure.status(house.here, f"era_{answer.erasure.hex}").hosts
+    assert (one.endpoint, one.acknowledged_at) == ("reader", None)
+
+
+# The commands, and a deliverer that is killed
+
+
+class Operator:
+    """Types commands at an installation whose clock says what it is told."""
+
+    def __init__(self, dsn: str, folder: Path, at: str | None = "2025-12-01") -> None:
+        self.folder, self.at = folder, at
+        self.environment = {
+            "LICET_DATABASE_URL": dsn, "LICET_DATA": str(folder), "LICET_WEBHOOKS__INSIDE": "127.0.0.1",
+        }  # fmt: skip
+        folder.mkdir()
+        if at is not None:
+            save(folder, Clock(instant(at)))
+        self.run("init", "--preset", "article-2025")
+
+    def run(self, *arguments: str | Path, code: int = 0) -> Result:
+        result = CliRunner(env=self.environment).invoke(main, [str(each) for each in arguments])
+        assert result.exit_code == code, (result.stdout, result.stderr, result.exception)
+        return result
+
+    def json(self, *arguments: str, code: int = 0) -> Any:
+        return json.loads(self.run(*arguments, "--json", code=code).stdout)
+
+    def people(self, count: int) -> None:
+        """Opens accounts that allow and then withdraw: three events each."""
+        config = Config.of(self.environment)
+        moment = instant(self.at) if self.at is not None else service.utc_now()
+        with service.installation(config, lambda: moment) as here:
+            key, commands = service.host_key(here), []
+            at = here.clock()
+            for n in range(count):
+                account = uuid7(at, os.urandom(10))
+                commands += [
+                    do.OpenAccount(account=account, at=at, host=host_hmac(key, "account", f"p{n}"), plan="pro", age=30),
+                    do.Choose(account=account, at=at, allow=True),
+                    do.Choose(account=account, at=at, allow=False),
+                ]
+            service.tell(here, commands)
+
+
+def test_the_commands_do_what_the_verbs_do(dsn: str, tmp_path: Path, receiver: Receiver) -> None:
+    operator = Operator(dsn, tmp_path / "data")
+    assert "no endpoint hears" in operator.run("events", code=1).stderr
+    operator.run("webhooks", "add", "chat", code=64)
+    operator.run("webhooks", "add", "chat", "http://10.0.0.1/", code=64)
+    added = operator.json("webhooks", "add", "chat", receiver.url)
+    receiver.secret = added["secret"]
+    assert operator.json("webhooks", "add", "reader", "--pull", "--kind", "conversation.must_leave")["secret"] is None
+    operator.run("webhooks", "add", "chat", receiver.url, code=1)
+    operator.people(2)
+    lines = [json.loads(line) for line in operator.run("events").stdout.splitlines()]
+    assert [line["type"] for line in lines] == ["choice.changed", "choice.changed", "conversation.must_leave"] * 2
+    assert json.loads(operator.run("events", "--since", lines[-2]["cursor"]).stdout)["id"] == lines[-1]["id"]
+    receiver.answers = lambda _: 500
+    assert operator.json("webhooks", "run", "--once", code=1)["failed"] == {"500": 2}
+    listed = operator.json("webhooks", "list", code=1)["endpoints"]
+    assert [(one["endpoint"], one["blocked"], one["waiting"]) for one in listed] == [("chat", 2, 6), ("reader", 0, 0)]
+    assert "FAILS since" in operator.run("webhooks", "list", code=1).stdout
+    receiver.answers = lambda _: 200
+    assert operator.json("webhooks", "replay", "chat", "--dry-run")["events"] == 6
+    assert operator.json("webhooks", "replay", "chat")["events"] == 6
+    receiver.secret = operator.json("webhooks", "rotate", "chat", "--overlap-hours", "0")["secret"]
+    assert operator.json("webhooks", "run", "--once") == {"delivered": 6, "failed": {}, "disabled": []}
+    assert receiver.refused == []
+    assert operator.json("webhooks", "remove", "chat", "--dry-run") == operator.json("webhooks", "remove", "chat")
+    assert [one["endpoint"] for one in operator.json("webhooks", "list")["endpoints"]] == ["reader"]
+
+
+@contextmanager
+def running(operator: Operator) -> Iterator[subprocess.Popen[str]]:
+    code = "from licet.cli import main; main()"
+    command = [sys.executable, "-c", code, "webhooks", "run", "--json"]
+    environment = {**os.environ, **operator.environment}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as made:
+        try:
+            yield made
+        finally:
+            made.kill()
+
+
+def waits_for(holds: Callable[[], bool], what: str) -> None:
+    until = time.monotonic() + 30
+    while not holds():
+        if time.monotonic() > until:
+            pytest.fail(what)
+        time.sleep(0.02)
+
+
+def test_a_deliverer_killed_in_the_middle_loses_nothing_and_keeps_the_order(
+    dsn: str, tmp_path: Path, receiver: Receiver
+) -> None:
+    operator = Operator(dsn, tmp_path / "data", at=None)
+    receiver.secret = operator.json("webhooks", "add", "chat", receiver.url)["secret"]
+    operator.people(40)
+    with running(operator) as deliverer:
+        waits_for(lambda: len(receiver.taken) >= 30, "nothing came")
+        deliverer.kill()
+        deliverer.wait(10)
+    assert len(receiver.taken) < 120, "it was killed in the middle"
+    with running(operator) as deliverer:
+        waits_for(lambda: len({m["id"] for m in receiver.taken}) == 120, "something was lost")
+        deliverer.send_signal(signal.SIGTERM)
+        deliverer.communicate(timeout=30)
+        assert deliverer.returncode == 0
+    assert receiver.refused == []
+    again = [count for count in Counter(m["id"] for m in receiver.taken).values() if count > 1]
+    assert len(again) <= delivering.THREADS_MAX, "no more again than was under way when it was killed"
+    sent = {m["id"] for m in receiver.taken}
+    assert sent == {json.loads(line)["id"] for line in operator.run("events").stdout.splitlines()}
+
+
+def test_after_a_restore_a_deletion_is_told_again_and_no_endpoint_is_sent_anything_until_somebody_has_looked(
+    tmp_path: Path, fast: embedded.Options, receiver: Receiver
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    config = Config(data=folder, webhooks=Webhooks(inside=("127.0.0.1",)))
+    embedded.start(folder / "postgres", fast)
+    try:
+        with service.installation(config, lambda: BEGIN) as here:
+            service.apply_policy(here, preset("article-2025"), by="test")
+            account = uuid7(BEGIN, os.urandom(10))
+            service.tell(here, [do.OpenAccount(account=account, at=BEGIN, host=b"a" * 16, plan="pro", age=30)])
+            endpoints.add(here, "chat", receiver.url)
+            kept = backup.back_up(here, tmp_path / "backups")
+            receiver.secret = endpoints.rotate(here, "chat", 0).secret
+            (closed,) = service.tell(here, [do.CloseAccount(account=account, at=BEGIN + DAY)])
+            before = hearing.since(here).items[-1]
+        backup.restore(config, kept.folder, lambda: BEGIN + DAY)
+        with service.installation(config, lambda: BEGIN + DAY) as here:
+            (again,) = hearing.since(here, before.cursor).items
+            assert (again.type, again.data) == (before.type, before.data)
+            assert closed.erasure is not None
+            assert again.data["erasure"] == f"era_{closed.erasure.hex}"
+            assert delivering.deliver_due(here).is_idle
+            (seen,) = endpoints.every(here)
+            assert (seen.disabled_because, seen.waiting) == ("restored", 1)
+            assert receiver.attempts == []
+    finally:
+        embedded.stop(folder / "postgres")
