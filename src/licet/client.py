@@ -53,12 +53,13 @@ _RUNNING = "urn:licet:problem:idempotency_key_running"
 
 
 class Changed(msgspec.Struct, frozen=True, kw_only=True):
-    """``outcome`` is `done`, `unchanged` or `duplicate`."""
+    """``outcome`` is `done`, `unchanged` or `duplicate`; ``erasure`` the one that it began, of which there is a certificate."""
 
     outcome: str
     at: datetime
     account: str
     conversation: str | None = None
+    erasure: str | None = None
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +80,7 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
     may_write: bool
     account: str = ""
     standing: str = ""
+    grant: int = 0
     policy: str = ""
     decide_by: date | None = None
     because: str = ""
@@ -180,6 +182,51 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     notice: dict[str, Any] | None
 
 
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """An event, as a webhook's body has it too. ``data`` is by ``type``: docs/events.md."""
+
+    id: str
+    type: str
+    timestamp: datetime
+    cursor: str
+    data: dict[str, Any]
+
+
+class Events(msgspec.Struct, frozen=True, kw_only=True):
+    """Events, oldest first; ``next`` is where to go on."""
+
+    items: tuple[Event, ...]
+    next: str
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What a host was told, and what it said to it."""
+
+    event: str
+    endpoint: str
+    told_at: datetime
+    delivered_at: datetime | None
+    due_at: datetime
+    acknowledged_at: datetime | None
+    overdue: bool
+
+
+class Erasure(msgspec.Struct, frozen=True, kw_only=True):
+    """How far an erasure has come: ``state`` is `fenced`, `shredded`, `swept` or `verified`."""
+
+    erasure: str
+    account: str
+    conversation: str | None
+    cause: str
+    state: str
+    requested_at: datetime
+    verified_at: datetime | None
+    due_at: datetime | None
+    held: bool
+    hosts: tuple[Told, ...]
+    overdue: int
+
+
 # What is sent
 
 
@@ -205,7 +252,11 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A turn for `say_all`. With ``conversation`` and ``id`` of the host's own it is said once, however often sent."""
+    """A turn for `say_all`. With ``conversation`` and ``id`` of the host's own it is said once, however often sent.
+
+    ``thread`` names the side thread of a subagent; the conversation itself has none. ``grant`` is that of the gate's answer
+    when it was said: under another one it is refused.
+    """
 
     account: str
     conversation: str | None = None
@@ -223,6 +274,8 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     incognito: bool = False
     keep_out: bool = False
     model: str = ""
+    thread: str = ""
+    grant: int | None = None
 
 
 def open_account(host: str, plan: str, age: int | None = None) -> Call[Changed]:
@@ -319,6 +372,25 @@ def give_feedback(
 ) -> Call[Given]:  # fmt: skip
     body = {"rating": rating, "share": share, "turn": turn, "comment": comment, "id": id}
     return _changing("POST", f"{_conversation(conversation)}/feedback", Given, body, _of(account))
+
+
+def events(since: str = "0", *, limit: int = 100, wait: int = 0) -> Call[Events]:
+    """The events behind a cursor; ``wait`` seconds, fewer than the client's timeout, for one that is yet to come."""
+    return _reading("/v1/events", Events, (("since", since), ("limit", str(limit)), ("wait", str(wait))))
+
+
+def acknowledge(event: str, endpoint: str) -> Call[Told]:
+    """Says that what an event named has left the host that ``endpoint`` is."""
+    return _changing("POST", f"/v1/events/{quote(event)}/acknowledge", Told, {"endpoint": endpoint})
+
+
+def erasure(erasure: str) -> Call[Erasure]:
+    return _reading(f"/v1/erasures/{quote(erasure)}", Erasure)
+
+
+def certificate(erasure: str) -> Call[bytes]:
+    """The signed certificate of an erasure; RefusedError while it is under way."""
+    return Call(method="GET", path=f"/v1/erasures/{quote(erasure)}/certificate", read=bytes)
 
 
 def export(account: str = "me") -> Call[bytes]:

@@ -17,6 +17,7 @@ import pytest
 from litestar.routes import HTTPRoute
 from litestar.testing import TestClient
 
+from licet.service import endpoints
 from licet.store.connect import transaction
 from licet.vault.commands import Delete
 from licet.web import sessions
@@ -41,11 +42,14 @@ BODIES: dict[str, Any] = {
     "POST /v1/accounts/{account:str}/terms": {},
     "POST /v1/turns": {"account": "{account}", "text": "hello"},
     "POST /v1/turns:bulk": {"account": "{account}", "text": "hello"},
+    "POST /v1/otlp/v1/traces": {"resourceSpans": []},
     "POST /v1/conversations/{conversation:str}/keep-out": None,
     "POST /v1/conversations/{conversation:str}/let-in": None,
     "POST /v1/conversations/{conversation:str}/feedback": {"rating": "up"},
     "POST /v1/conversations/{conversation:str}/reads": {"reason": "person_request", "ticket": "REQ-1"},
     "DELETE /v1/conversations/{conversation:str}": None,
+    "POST /v1/events/{event:str}/acknowledge": {"endpoint": "reader"},
+    "POST /v1/releases/{release:str}/leases": {"part": 0, "recipient": "training", "ordinals": [0]},
 }
 READS = (
     "/v1/accounts/{account:str}", "/v1/accounts/{account:str}/gate", "/v1/accounts/{account:str}/notice",
@@ -53,18 +57,26 @@ READS = (
     "/v1/accounts/{account:str}/export", "/v1/accounts/{account:str}/conversations",
     "/v1/conversations/{conversation:str}", "/v1/conversations/{conversation:str}/turns",
     "/v1/conversations/{conversation:str}/explain", "/v1/turns/{turn:str}/explain", "/v1/me", "/v1/policy",
+    "/v1/releases/{release:str}/withdrawn",
+    "/v1/events", "/v1/accounts/{account:str}/erasures", "/v1/erasures/{erasure:str}",
+    "/v1/erasures/{erasure:str}/certificate",
 )  # fmt: skip
 # The console, whose forms are sent as a browser sends them.
 FORMS: dict[str, dict[str, str]] = {
     "POST /console/look-up": {"name": "{account}"},
     "POST /console/conversations/{conversation:str}/read": {"reason": "person_request", "ticket": "REQ-1"},
+    "POST /console/releases/{release:str}/sample": {},
+    "POST /console/releases/{release:str}/close": {},
+    "POST /console/releases/{release:str}/row": {},
+    "POST /console/releases/{release:str}/finding": {"row": "1", "finding": "nothing"},
+    "POST /console/releases/{release:str}/sign": {},
     "POST /console/access/keys/{name:str}/revoke": {},
     "POST /console/access/staff/{staff:str}/revoke": {},
 }
 CONSOLE = (
     "/console", "/console/look-up", "/console/accounts/{account:str}", "/console/conversations/{conversation:str}",
     "/console/holds", "/console/policy", "/console/requests", "/console/readings", "/console/releases", "/console/log",
-    "/console/access",
+    "/console/access", "/console/releases/{release:str}",
 )  # fmt: skip
 # Routes that are no part of the API and have tests of their own: who may reach them is in the matrix all the same.
 OPEN = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/enter", "/sign-in", "/sign-in/callback")
@@ -108,7 +120,14 @@ class Cell:
         accounts = {"own": world.open(self.me, allow=True), "other": world.open(other, allow=True)}
         mine, theirs = world.say(self.me, "a"), world.say(other, "b")
         deleted = world.say(self.me, "c")
-        world.tell(Delete(account=world.accounts[self.me], at=world.clock.now, conversation=uuid_of(deleted)))
+        gone = [(self.me, deleted), (other, world.say(other, "d"))]
+        told = world.tell(
+            *(Delete(account=world.accounts[who], at=world.clock.now, conversation=uuid_of(c)) for who, c in gone)
+        )
+        named = [f"era_{answer.erasure.hex}" for answer in told if answer.erasure is not None]
+        self.erasures = {"own": named[0], "other": named[1], "unknown": f"era_{UNKNOWN}"}
+        ((event,),) = world.rows("SELECT event_id FROM events ORDER BY row_no DESC LIMIT 1")
+        self.event = f"evt_{event.hex}"  # of the deletion of the other's conversation
         self.conversations = {"own": mine, "other": theirs, "unknown": f"conv_{UNKNOWN}", "deleted": deleted}
         self.accounts = {**accounts, "unknown": f"acc_{UNKNOWN}", "deleted": accounts["own"]}
         self.key = f"key{number}"
@@ -123,6 +142,9 @@ class Cell:
             .replace("{conversation:str}", conversation)
             .replace("{turn:str}", conversation.replace("conv_", "turn_") + "-1")
             .replace("{showing:str}", UNKNOWN)
+            .replace("{erasure:str}", self.erasures.get(what, ""))
+            .replace("{event:str}", self.event)
+            .replace("{release:str}", UNKNOWN)
             .replace("{name:str}", self.key)
             .replace("{staff:str}", self.staff)
         )
@@ -154,7 +176,8 @@ class Callers:
 def objects_of(key: str) -> tuple[str, ...]:
     if "{conversation" in key or "{turn" in key:
         return OBJECTS
-    if "{account" in key or key in ("POST /v1/turns", "POST /v1/turns:bulk", "POST /console/look-up"):
+    without = ("POST /v1/turns", "POST /v1/turns:bulk", "POST /console/look-up")
+    if "{account" in key or "{erasure" in key or key in without:
         return OBJECTS[:3]
     return ("-",)
 
@@ -177,6 +200,7 @@ def call(api: Any, key: str, cell: Cell, what: str, headers: dict[str, str]) -> 
 def api(tmp_path, pool) -> Iterator[Any]:
     world = World(pool, tmp_path / "data", unknown_requests_per_minute=10**6, person_requests_per_minute=10**6)
     world.clock.set(NOTICE)
+    endpoints.add(world.here, "reader", None)
     with TestClient(world.app) as client:
         client.world = world
         yield client

@@ -24,6 +24,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from licet.policy.file import preset
+from licet.service import endpoints
 from licet.web.roles import StaffRole
 
 from .served import NOTICE, World, listening
@@ -54,6 +55,7 @@ def served(worker_pool, tmp_path_factory) -> Iterator[tuple[World, str]]:
         **{f"{name}_requests_per_minute": count for name, count in plenty.items()},
     )  # fmt: skip
     world.clock.set(NOTICE)
+    endpoints.add(world.here, "reader", None)  # so that there are events
     world.open("ana", allow=True)
     world.chat = world.say("ana", "c1")
     with listening(world.app) as url:

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import getpass
 import os
-import re
-import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 import msgspec
@@ -24,7 +22,30 @@ from rich.progress import MofNCompleteColumn, TextColumn
 
 from licet import demo as town
 from licet import doctor, service
-from licet.cli import backup, cold, erasure, handles, keys, proof, witness
+from licet.cli import (
+    backup,
+    canaries,
+    cold,
+    deidentify,
+    erasure,
+    handles,
+    hook,
+    keys,
+    lineage,
+    proof,
+    release_diff,
+    release_purge,
+    release_sign,
+    review,
+    safety,
+    session,
+    sweep,
+    train,
+    watch,
+    webhooks,
+    witness,
+)
+from licet.cli.root import EXIT_NO, Root
 from licet.cli.shell import at_option as _at
 from licet.cli.shell import data_option as _data
 from licet.cli.shell import json_option as _as_json
@@ -34,7 +55,7 @@ from licet.cli.shell import progress as _progress
 from licet.cli.shell import show as _show
 from licet.config import Config
 from licet.consent import lint, rendered
-from licet.errors import LicetError, UsageError
+from licet.errors import UsageError
 from licet.intake.recorded import read_accounts, read_choices
 from licet.intake.replay import Imported, Recorded
 from licet.policy import diff
@@ -42,54 +63,14 @@ from licet.policy.cases import run_file
 from licet.policy.file import PRESETS, schema_text
 from licet.policy.file import load as load_policy
 from licet.policy.period import written
+from licet.service import reviewing
 from licet.store import embedded, migrations
-from licet.vault.erase import Swept
 from licet.web import console
 
-EXIT_NO, EXIT_CHANGES, EXIT_USAGE, EXIT_INTERNAL, EXIT_INTERRUPTED = 1, 2, 64, 70, 130
+EXIT_CHANGES = 2
 
 
-class _Root(click.Group):
-    """Maps our errors to their exit codes, once."""
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 click's own signature
-        """As a program: once the answer is given, an interrupt on the way out changes nothing of it."""
-        try:
-            return self.main(*args, **kwargs)
-        finally:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def main(self, *args: Any, **kwargs: Any) -> NoReturn:  # noqa: ANN401 click's own signature
-        kwargs["standalone_mode"] = False
-        try:
-            code = super().main(*args, **kwargs)
-        except LicetError as error:
-            _fail(error.message, error.hint, error.exit_code)
-        except click.exceptions.NoArgsIsHelpError as error:
-            click.echo(error.format_message())
-            sys.exit(0)
-        except click.ClickException as error:
-            message = re.sub(r"'([^']*)'", r"`\1`", error.format_message().rstrip("."))
-            context = getattr(error, "ctx", None)
-            hint = f"`{context.command_path} --help` shows how" if context else ""
-            _fail(message[:1].lower() + message[1:], hint, EXIT_USAGE)
-        except (click.exceptions.Abort, KeyboardInterrupt):
-            _fail("interrupted: what was acknowledged is kept, the same command goes on", "", EXIT_INTERRUPTED)
-        except BrokenPipeError:
-            os._exit(EXIT_NO)  # nobody reads: flushing again would only raise again
-        except OSError as error:
-            _fail(f"{(error.strerror or 'the system refused').lower()}: `{error.filename or 'a file'}`", "", 75)
-        sys.exit(code if isinstance(code, int) else 0)
-
-
-def _fail(message: str, hint: str, code: int) -> NoReturn:
-    click.echo(f"error: {message}", err=True)
-    if hint:
-        click.echo(f"hint: {hint}", err=True)
-    sys.exit(code)
-
-
-@click.group(cls=_Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="licet", message="licet %(version)s")
 def main() -> None:
     """Decides, keeps and proves what an AI assistant may learn from the people who use it.
@@ -396,6 +377,8 @@ def imported_text(imported: Imported) -> str:
     if imported.choices:
         effects = ", ".join(f"{count:,} {_EFFECTS.get(what, what)}" for what, count in imported.effects.items())
         lines.append(f"{_of(imported.choices, 'recorded choice')}: {effects}")
+    if imported.feedback:
+        lines.append(f"{_of(imported.feedback, 'rating')} stored as feedback")
     for day, count in imported.would_be_erased.items():
         lines.append(f"{_of(count, 'turn')} would have been erased on {day}: not stored")
     lines += [f"{_of(count, 'turn')} refused: {_REFUSED.get(why, why)}" for why, count in imported.refused.items()]
@@ -428,11 +411,12 @@ def release() -> None:
 @click.argument("name")
 @click.option("--purpose", required=True, help="improve_models or safety_classifiers.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Where to write it; by default with the installation.")
+@click.option("--misuse", "model", type=click.Path(path_type=Path), help="A classifier whose score goes with each row.")
 @_data
 @_at
 @_as_json
 def release_build(
-    name: str, purpose: str, folder: Path | None, data: Path | None, at: str | None, as_json: bool
+    name: str, purpose: str, folder: Path | None, model: Path | None, data: Path | None, at: str | None, as_json: bool
 ) -> None:
     """Decides for every turn, and seals what may be used into a release.
 
@@ -444,8 +428,9 @@ def release_build(
     with _open(data, at) as here, _progress(MofNCompleteColumn()) as bar:
         task = bar.add_task("deciding", total=service.turns_kept(here))
         built = service.build_release(
-            here, name=name, purpose=purpose, folder=folder, progress=lambda count: bar.advance(task, count)
-        )
+            here, name=name, purpose=purpose, folder=folder, progress=lambda count: bar.advance(task, count),
+            scorers=safety.scorers(model),
+        )  # fmt: skip
         bar.stop()
         _show(built, as_json, lambda: _release_text(built.folder, built.manifest))
 
@@ -482,8 +467,12 @@ def release_show(name: str, data: Path | None, at: str | None, as_json: bool) ->
     """
     with _open(data, at) as here:
         seen = service.show_release(here, name)
-        usable = f"\nusable now {seen.rows_usable_now:,} of {seen.manifest.rows:,} rows"
-        _show(seen, as_json, lambda: _release_text(seen.folder, seen.manifest) + usable)
+        since = reviewing.standing(here, name) if seen.state == "sealed" else None
+        usable = f"\nusable now {seen.rows_usable_now:,} of {seen.manifest.rows:,} rows\n"
+        _show(
+            {**msgspec.structs.asdict(seen), "standing": since}, as_json,
+            lambda: _release_text(seen.folder, seen.manifest) + usable + (release_sign.since_text(since) if since else ""),
+        )  # fmt: skip
 
 
 @release.command("verify")
@@ -607,40 +596,13 @@ def status_text(seen: service.Status) -> str:
         f"overdue    {seen.overdue:,} segments; `licet sweep` erases them",
         f"held       {seen.held:,} conversations; flagged {seen.flagged:,}",
     ]
+    for due in seen.retraining_due:
+        lines.append(
+            f"to forget  {due.name}: {due.withdrawn:,} of {due.consumed:,} rows that it learnt from were withdrawn"
+        )
     for known in seen.releases:
         size = f"{known.rows:,} rows" if known.rows is not None else "unfinished"
         lines.append(f"release    {known.name}: {size} for {known.purpose}, {known.state}")
-    return "\n".join(lines)
-
-
-@main.command()
-@click.option("--dry-run", is_flag=True, help="Count what is due, and touch nothing.")
-@_data
-@_at
-@_as_json
-def sweep(dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Erases what is due: the key first, then the rows, in bounded batches. Stopped anywhere, it goes on when run again.
-
-    \b
-    Example:  licet sweep --dry-run
-    """
-    with _open(data, at) as here, _progress(TextColumn("{task.completed} segments")) as bar:
-        task = bar.add_task("erasing", total=None)
-        swept = service.sweep(
-            here, dry_run=dry_run, progress=lambda so_far: bar.update(task, completed=so_far.segments)
-        )
-        bar.stop()
-        _show(swept, as_json, lambda: swept_text(swept, dry_run))
-
-
-def swept_text(swept: Swept, dry_run: bool) -> str:
-    """What a sweep did, or would do, by reason."""
-    verb = "would erase" if dry_run else "erased"
-    lines = [
-        f"{verb} {swept.turns:,} turns in {swept.segments:,} segments, {swept.safety_turns:,} turns of safety copies, "
-        f"{swept.feedback:,} feedback, {swept.scores:,} scores"
-    ]
-    lines += [f"  {count:>9,}  {why}" for why, count in sorted(swept.reasons.items())]
     return "\n".join(lines)
 
 
@@ -692,11 +654,22 @@ def completion(shell: str) -> None:
     click.echo(found(main, {}, "licet", "_LICET_COMPLETE").source())
 
 
+for _command in (release_diff.diff, release_purge.purge, release_sign.sign, release_sign.status):
+    release.add_command(_command)
+main.add_command(review.review)
 main.add_command(handles.handles)
+main.add_command(canaries.audit)
+for _command in (hook.hook, watch.watch, session.session):
+    main.add_command(_command)
 main.add_command(cold.vault)
+main.add_command(sweep.sweep)
+lineage.join(main, train.train)
+safety.join(main, train.train)
+main.add_command(train.train)
+main.add_command(deidentify.deidentify)
 for _command in (
     backup.backup, backup.restore, erasure.erase, erasure.recall, keys.keys, proof.ledger, proof.receipt,
-    proof.verify, witness.witness,
+    proof.verify, webhooks.events, webhooks.webhooks, witness.witness,
 ):  # fmt: skip
     main.add_command(_command)
 

@@ -15,7 +15,7 @@ from licet.policy.period import written
 from licet.service import handles, papers, proving, pruning
 
 EXIT_NO, EXIT_CHANGES = 1, 2
-KINDS = ("release", "log", "receipt", "proof", "certificate")
+KINDS = ("release", "log", "receipt", "proof", "certificate", "model")
 
 
 @click.command()
@@ -53,7 +53,7 @@ def receipt(account: str, number: int | None, out: Path | None, data: Path | Non
 
 
 @click.command()
-@click.argument("what", nargs=-1, required=True, metavar="[release|log|receipt|proof] PATH")
+@click.argument("what", nargs=-1, required=True, metavar="[release|log|receipt|proof|model] PATH")
 @click.option("--key", "keys", multiple=True, help="A log's public key, the only thing that is believed.")
 @click.option("--entry", type=click.Path(path_type=Path, exists=True), help="With a proof: the entry's bytes.")
 @click.option("--log", type=click.Path(path_type=Path, exists=True), help="With a release: the log that tells of it.")
@@ -65,17 +65,19 @@ def receipt(account: str, number: int | None, out: Path | None, data: Path | Non
 )
 @click.option("--salt", help="In hex: opens why a conversation was left out, and shows that the handle is one's own.")
 @click.option("--proof", type=click.Path(path_type=Path, exists=True), help="A conversation's proof, printed before.")
+@click.option("--release", type=click.Path(path_type=Path, exists=True), help="With a model: its release's folder.")
 @json_option
 def verify(
     what: tuple[str, ...], keys: tuple[str, ...], entry: Path | None, log: Path | None, policy: Path | None,
-    conversation: str | None, salt: str | None, proof: Path | None, as_json: bool,
+    conversation: str | None, salt: str | None, proof: Path | None, release: Path | None, as_json: bool,
 ) -> int:  # fmt: skip
-    """Holds a log, a published folder, a receipt, a proof or a release to its promises; exits 1 on a contradiction.
+    """Holds a log, a published folder, a receipt, a proof, a release or a model to its promises; exits 1 if one is broken.
 
     \b
     Example:  licet verify receipt.json --key "$(licet ledger key)"
               licet verify release FOLDER --log PUBLISHED --key VKEY
               licet verify release FOLDER --conversation HANDLE --salt HEX
+              licet verify model FOLDER --key MODELS_VKEY --key GATE_VKEY --release RELEASE_FOLDER
     """
     path = _named(what)
     if conversation is not None:
@@ -83,7 +85,7 @@ def verify(
         show(sought if sought.broken else sought.proof, as_json, lambda: sought.text)
         return EXIT_NO if sought.broken else 0
     quorum = policy.read_bytes() if policy is not None else None
-    seen = proving.verify(path, keys, entry=entry, log=log, quorum=quorum)
+    seen = proving.verify(path, keys, entry=entry, log=log, quorum=quorum, release=release)
     broken = [f"contradiction: {place}: broken promise: {promise}" for place, promise in seen.broken]
     show(seen, as_json, lambda: "\n".join(broken or [f"ok: {what}" for what in seen.checked]))
     return EXIT_NO if broken else 0

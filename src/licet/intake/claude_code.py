@@ -15,7 +15,8 @@ indifference, so that a newer version costs a Skipped and never a file. What it 
   Pieces of one streamed answer are records of their own, and so are turns of their own.
 * A resumed session copies earlier records into a new file, in older versions with a new sessionId. A record
   whose uuid was already yielded in this pass is Skipped as a copy, whichever sessionId it bears: what was said
-  once is one turn, in the session whose file comes first. A copy of a record that was Broken is read.
+  once is one turn, in the session whose file comes first, or in the one that an earlier import found it in. A copy of
+  a record that was Broken is read.
 * A record without sessionId belongs to a session named as the file is; one without uuid has ``file:line`` as
   its id, which is stable because these files only grow.
 """
@@ -25,13 +26,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from sys import intern
 
 import msgspec
 
 from licet.intake import json_stream
 from licet.intake.lines import Source, chunks, lines
 from licet.intake.lines import head as head_of
-from licet.intake.reading import Broken, Read, ReadTurn, Skipped
+from licet.intake.reading import Broken, Copied, Read, ReadTurn, Skipped
 from licet.intake.records import (
     CALLS_MAX,
     Pass,
@@ -201,8 +203,9 @@ def _is_document(path: Source) -> bool:
 
 def _read_record(file: Opened, one_pass: Pass, place: str, record: _Record, host_turn: str) -> Iterator[Read]:
     thread = _thread(file, record, host_turn)
-    if record.uuid and record.uuid in one_pass.seen:
-        yield Skipped(place=place, reason="a copy of a record that was read before")
+    session = record.sessionId or _stem(file.path)
+    if record.uuid and (seen := one_pass.seen.get(record.uuid)) is not None:
+        yield _copy(place, seen, session, record.uuid)
         return
     if record.type in _RECORD_TYPES:
         yield Skipped(place=place, reason=f"a record of type `{record.type}`")
@@ -221,8 +224,15 @@ def _read_record(file: Opened, one_pass: Pass, place: str, record: _Record, host
     for number, part in enumerate(said, 1):
         turn = bounded(_turn(file, place, record, host_turn if number == 1 else f"{host_turn}#{number}", part))
         if record.uuid and isinstance(turn, ReadTurn):
-            one_pass.seen.note(record.uuid)
+            one_pass.seen.note(record.uuid, intern(f"{number}:{session}"))
         yield turn
+
+
+def _copy(place: str, seen: str, session: str, uuid: str) -> Skipped:
+    parts, _, first = seen.partition(":")
+    copied = Copied(first=first, host_conversation=session, host_turn=uuid, parts=int(parts))
+    reason = "a copy of a record that was read before"
+    return Skipped(place=place, reason=reason, copied=copied if first != session else None)
 
 
 def _turn(file: Opened, place: str, record: _Record, host_turn: str, part: _Said) -> ReadTurn:

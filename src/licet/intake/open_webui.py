@@ -1,6 +1,8 @@
 """Open WebUI's export of chats: an array of chats, each a tree of messages under ``chat.history``.
 
-This follows exports as they are written. Ratings and feedback are exported elsewhere and are not in this file.
+This follows exports as they are written. The export of feedback is a file of its own, an array of ratings: each becomes
+feedback of its person on the message that it names. The snapshot of the chat in it is not read: Open WebUI takes it
+without asking, so what is shared is the rating, unless the rating's own ``data.share`` says that the person was asked.
 
 * A conversation is the branch from ``history.currentId`` up to the root; without that, from the last message. The
   answers of other models and those that were regenerated lie beside it and are Skipped.
@@ -22,7 +24,7 @@ import msgspec
 
 from licet.intake import json_stream
 from licet.intake.lines import Source, has_several
-from licet.intake.reading import Broken, Read, Skipped
+from licet.intake.reading import Broken, Read, ReadFeedback, Skipped
 from licet.intake.records import (
     Pass,
     Said,
@@ -38,11 +40,12 @@ from licet.intake.records import (
     nothing_said,
     stable_id,
 )
-from licet.policy.state import Kind, Role
+from licet.policy.state import Kind, Role, Share
 from licet.vault.content import Content, ToolCall
 
 name = "open-webui"
 
+_RATING_KEYS = frozenset({b"user_id", b"data", b"meta", b"type"})
 _OWNER = re.compile(rb'"user_id"\s*:\s*"([^"\\]{1,200})"')
 _DETAILS = re.compile(
     r'<details type="(?P<type>reasoning|tool_calls|code_interpreter)"(?P<attributes>[^>]*)>'
@@ -106,6 +109,29 @@ class _Conversation(msgspec.Struct):
     title: str | None = None
 
 
+class _Given(msgspec.Struct):
+    """``rating`` is 1 or -1, as a number or as text."""
+
+    rating: str | float | None = None
+    comment: str | None = None
+    share: str | None = None
+
+
+class _Meta(msgspec.Struct):
+    chat_id: str | None = None
+    message_id: str | None = None
+
+
+class _Rating(msgspec.Struct):
+    id: str
+    user_id: str | None = None
+    data: _Given | None = None
+    meta: _Meta | None = None
+    created_at: object = None
+    updated_at: object = None
+
+
+_rating = msgspec.json.Decoder(_Rating)
 _conversation = msgspec.json.Decoder(_Conversation)
 _message = msgspec.json.Decoder(_Message)
 _place = msgspec.json.Decoder(_Place)
@@ -114,7 +140,7 @@ _place = msgspec.json.Decoder(_Place)
 def recognises(path: Source, head: bytes) -> bool:
     """Whether the head is that of a chat of somebody's, or of an array of them."""
     keys = json_stream.first_keys(head)
-    return b"chat" in keys and bool(keys & {b"user_id", b"title"})
+    return (b"chat" in keys and bool(keys & {b"user_id", b"title"})) or keys >= _RATING_KEYS
 
 
 def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
@@ -125,12 +151,35 @@ def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
         if isinstance(raw, Broken):
             yield raw
             continue
+        if json_stream.keys(raw) >= _RATING_KEYS:
+            yield _read_rating(place, raw, several=several)
+            continue
         conversation = decode(raw, _conversation, in_parts=True)
         if isinstance(conversation, Unreadable):
             yield Broken(place=place, message=conversation.message)
         else:
             owner = (conversation.user_id or "") if several else ""
             yield from _read_conversation(place, conversation, raw, owner)
+
+
+def _read_rating(place: str, raw: bytes, *, several: bool) -> Read:
+    rating = decode(raw, _rating, in_parts=True)
+    if isinstance(rating, Unreadable):
+        return Broken(place=place, message=rating.message)
+    data, meta = rating.data or _Given(), rating.meta or _Meta()
+    said = _UP_OR_DOWN.get(str(data.rating))
+    if said is None or not meta.chat_id or not meta.message_id:
+        return Skipped(place=place, reason="a rating of nothing, or no rating")
+    return ReadFeedback(
+        place=place, host_conversation=meta.chat_id, host_turn=meta.message_id, host_feedback=rating.id,
+        at=moment(rating.created_at), rating=said, comment=data.comment or "",
+        share=Share(data.share) if data.share in _SHARES else Share.rating,
+        host_account=(rating.user_id or "") if several else "",
+    )  # fmt: skip
+
+
+_UP_OR_DOWN = {"1": "up", "1.0": "up", "-1": "down", "-1.0": "down"}
+_SHARES = frozenset(share.value for share in Share)
 
 
 def _read_conversation(place: str, conversation: _Conversation, raw: bytes, owner: str) -> Iterator[Read]:

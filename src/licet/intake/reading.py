@@ -13,8 +13,8 @@ from typing import TypeAlias
 
 import msgspec
 
-from licet.policy.state import Kind, Role
-from licet.vault.content import Content
+from licet.policy.state import Kind, Role, Share
+from licet.vault.content import Content, Masked
 
 
 class ReadTurn(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +40,20 @@ class ReadTurn(msgspec.Struct, frozen=True, kw_only=True):
     kept_out: bool = False
 
 
+class ReadFeedback(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """What a person said of an answer. ``host_feedback`` is the source's own id of it, ``host_turn`` the answer's."""
+
+    place: str
+    host_conversation: str
+    host_turn: str
+    host_feedback: str
+    at: datetime | None
+    rating: str
+    share: Share = Share.rating
+    comment: str = ""
+    host_account: str = ""
+
+
 class Broken(msgspec.Struct, frozen=True, kw_only=True):
     """An item that could not be read: where, and what is wrong, without quoting its content."""
 
@@ -47,11 +61,22 @@ class Broken(msgspec.Struct, frozen=True, kw_only=True):
     message: str
 
 
+class Copied(msgspec.Struct, frozen=True, kw_only=True):
+    """That a record was read before in this pass, in conversation ``first``, as turns ``host_turn``, ``host_turn#2``,
+    .. ``parts``; here it stands in ``host_conversation``. Which of both had it is not known."""
+
+    first: str
+    host_conversation: str
+    host_turn: str
+    parts: int
+
+
 class Skipped(msgspec.Struct, frozen=True, kw_only=True):
-    """A record that holds nothing said by anybody (a summary, an index, an empty message)."""
+    """A record that holds nothing said by anybody (a summary, an index, an empty message), or a copy."""
 
     place: str
     reason: str
+    copied: Copied | None = None
 
 
-Read: TypeAlias = ReadTurn | Broken | Skipped
+Read: TypeAlias = ReadTurn | ReadFeedback | Broken | Skipped

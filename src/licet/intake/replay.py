@@ -23,15 +23,15 @@ from uuid import UUID
 import msgspec
 
 from licet.errors import RefusedError, UsageError
-from licet.intake.reading import Broken, Read, ReadTurn, Skipped
+from licet.intake.reading import Broken, Copied, Read, ReadFeedback, ReadTurn, Skipped
 from licet.policy import events
 from licet.policy.file import Policies
-from licet.policy.state import Kind, Role
+from licet.policy.state import Kind, Role, Share
 from licet.policy.world import Owned, World
 from licet.store.connect import Pool, Transaction, transaction
 from licet.vault import apply, commands, erase, tables, view
 from licet.vault.commands import Answer, Outcome
-from licet.vault.content import Content, encode
+from licet.vault.content import Content, Masked, encode
 from licet.vault.ids import HOST_ID_CHARACTERS_MAX, host_hmac, uuid7
 from licet.vault.keyring import Keyring
 from licet.vault.keys import KEY_BYTES, seal, unseal
@@ -39,6 +39,7 @@ from licet.vault.keys import KEY_BYTES, seal, unseal
 CHUNK_COMMANDS_MAX = 2_000
 CHUNK_BYTES_MAX = 16 * 2**20
 PLACES_KEPT_MAX = 1_000
+_AFTER = 2**62  # a number behind that of any turn
 # Ids are UUIDv7, which count milliseconds from here.
 TIME_MIN = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -83,6 +84,7 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
     effects: dict[str, int]
     broken_places: tuple[Broken, ...]
     skipped_reasons: dict[str, int]
+    feedback: int = 0
 
 
 class _Turn(msgspec.Struct, frozen=True, array_like=True):
@@ -100,8 +102,22 @@ class _Turn(msgspec.Struct, frozen=True, array_like=True):
     kept_out: bool
 
 
+class _Rated(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """Feedback that waits for its conversation. Names are HMACs; ``account`` is known once its turn comes."""
+
+    at: datetime
+    host: bytes
+    conversation: bytes
+    host_turn: bytes
+    rating: str
+    share: Share
+    comment: bytes | None
+    account: UUID | None = None
+
+
 class _Waiting(msgspec.Struct, frozen=True, array_like=True, order=True):
-    """An event of an account, in its place. ``offset`` is that of its turn in the spool, or -1 for a choice."""
+    """An event of an account, in its place. ``offset`` is that of its turn in the spool, -1 for a choice, -2 for
+    feedback, which comes after a turn of the same time and before a permission."""
 
     at: datetime
     rank: int
@@ -155,6 +171,8 @@ class Import:
         self._spool = _Spool(folder or Path(tempfile.gettempdir()), keyring.random)
         self._waiting: dict[str, list[_Waiting]] = {}
         self._choices: dict[str, list[RecordedChoice]] = {}
+        self._feedback: dict[str, list[_Rated]] = {}
+        self._names: dict[bytes, set[bytes]] = {}
         self._effects: Counter[str] = Counter()
         self._broken: list[Broken] = []
         self._counts: Counter[str] = Counter()
@@ -183,10 +201,22 @@ class Import:
             match item:
                 case ReadTurn():
                     self._take(item)
+                case ReadFeedback():
+                    self._take_feedback(item)
                 case Broken():
                     self._break(item)
                 case Skipped():
                     self._skipped[item.reason] += 1
+                    if item.copied is not None:
+                        self._also_named(item.copied)
+
+    def _also_named(self, copied: Copied) -> None:
+        """A turn of this import may be here already, from an import that met its copy first."""
+        turns = [copied.host_turn, *(f"{copied.host_turn}#{part}" for part in range(2, copied.parts + 1))]
+        for turn in turns:
+            name = host_hmac(self._host_key, "turn", copied.first, turn)
+            other = host_hmac(self._host_key, "turn", copied.host_conversation, turn)
+            self._names.setdefault(name, set()).add(other)
 
     def _break(self, item: Broken) -> None:
         self._counts["broken"] += 1
@@ -213,6 +243,25 @@ class Import:
         else:
             self._seen_at[conversation] = at
             self._put(host, at, conversation, turn)
+
+    def _take_feedback(self, given: ReadFeedback) -> None:
+        host = given.host_account or self._host
+        names = (host, given.host_conversation + given.host_turn, given.host_feedback)
+        if max(map(len, names)) > HOST_ID_CHARACTERS_MAX:
+            self._break(Broken(place=given.place, message=f"an id in it is over {HOST_ID_CHARACTERS_MAX} characters"))
+        elif host not in self._recorded and self._default is None:
+            self._break(Broken(place=given.place, message="its account is not in the file of accounts"))
+        elif given.at is None or not TIME_MIN <= given.at <= self._now:
+            self._break(Broken(place=given.place, message="it has no time, or one that cannot be"))
+        else:
+            rated = _Rated(
+                at=given.at, host=host_hmac(self._host_key, "feedback", given.host_feedback),
+                conversation=self._named_conversation(given.host_conversation),
+                host_turn=host_hmac(self._host_key, "turn", given.host_conversation, given.host_turn),
+                rating=given.rating, share=given.share,
+                comment=encode(Content(text=given.comment)) if given.comment else None,
+            )  # fmt: skip
+            self._feedback.setdefault(host, []).append(rated)
 
     def _named_conversation(self, host: str) -> bytes:
         """Its HMAC; turns of one conversation mostly follow one another."""
@@ -243,7 +292,7 @@ class Import:
 
     def store(self, progress: Progress = lambda _turns: None) -> Imported:
         """Folds and stores what was read; RefusedError, before anything is stored, for an account with later events."""
-        hosts = sorted(self._waiting.keys() | self._choices.keys())
+        hosts = sorted(self._waiting.keys() | self._choices.keys() | self._feedback.keys())
         self._there = self._known_accounts(hosts)
         late = [host for host in hosts if self._is_late(host)]
         if late:
@@ -275,6 +324,7 @@ class Import:
             effects=dict(self._effects),
             broken_places=tuple(self._broken),
             skipped_reasons=dict(self._skipped),
+            feedback=self._counts["feedback"],
         )
 
     def close(self) -> None:
@@ -287,6 +337,10 @@ class Import:
             if isinstance(command, commands.Choose) and answer.effect is not None:
                 self._counts["choices"] += 1
                 self._effects[answer.effect.value] += 1
+            if isinstance(command, commands.GiveFeedback):
+                self._counts["feedback"] += answer.outcome is Outcome.done
+                if answer.outcome is Outcome.refused:
+                    self._skipped["a rating of a chat that is closed, deleted or expired"] += 1
             if not isinstance(command, commands.Say):
                 continue
             if answer.outcome is Outcome.done and command.content is not None:
@@ -319,9 +373,10 @@ class Import:
         with transaction(self._pool) as tx:
             last_at = view.accounts(tx, [account])[account].state.last_at
             known = _known_turns(tx, account)
-            chosen = _known_choices(tx, account)
-        firsts = [c.at for c in self._choices.get(host, ()) if (c.at, c.allow) not in chosen]
-        firsts += [w.at for w in self._waiting.get(host, ()) if w.host_turn not in known]
+            chosen, rated = _known_choices(tx, account), _known_feedback(tx, account)
+        firsts = [f.at for f in self._feedback.get(host, ()) if f.host not in rated]
+        firsts += [c.at for c in self._choices.get(host, ()) if (c.at, c.allow) not in chosen]
+        firsts += [w.at for w in self._waiting.get(host, ()) if not self._is_known(w, known)]
         return any(first < last_at for first in firsts)
 
     def _chunks(self, hosts: Sequence[str]) -> Iterator[list[commands.Command]]:
@@ -329,6 +384,12 @@ class Import:
         size = 0
         for host in hosts:
             for command in self._history(host):
+                if isinstance(command, _Rated):  # what it is about must be there before it
+                    if chunk:
+                        yield chunk
+                    given = self._about(command)
+                    chunk, size = [given] if given is not None else [], 0
+                    continue
                 chunk.append(command)
                 size += len(command.content or b"") if isinstance(command, commands.Say) else 0
                 if len(chunk) >= self._chunk_commands_max or size >= CHUNK_BYTES_MAX:
@@ -337,7 +398,25 @@ class Import:
         if chunk:
             yield chunk
 
-    def _history(self, host: str) -> Iterator[commands.Command]:
+    def _about(self, rated: _Rated) -> commands.GiveFeedback | None:
+        """Feedback, with the conversation and the answer that it is about; None where there is no such conversation."""
+        with transaction(self._pool) as tx:
+            row = tx.execute(
+                """SELECT c.conversation_id, t.turn FROM conversations c
+                     LEFT JOIN turns t ON t.account_id = c.account_id AND t.conversation_id = c.conversation_id
+                                      AND t.host_hmac = %(turn)s
+                    WHERE c.account_id = %(account)s AND c.host_hmac = %(conversation)s""",
+                {"account": rated.account, "conversation": rated.conversation, "turn": rated.host_turn},
+            ).fetchone()
+        if row is None or rated.account is None:
+            self._skipped["a rating whose chat is not here"] += 1
+            return None
+        return commands.GiveFeedback(
+            account=rated.account, at=rated.at, conversation=row[0], rating=rated.rating, share=rated.share,
+            turn=row[1] or 0, comment=rated.comment, host=rated.host,
+        )  # fmt: skip
+
+    def _history(self, host: str) -> Iterator[commands.Command | _Rated]:
         """The account's commands in the order of their times, without what is known already."""
         account, known, chosen, world = self._there.get(host), set[bytes](), set[tuple[datetime, bool]](), None
         if account is not None:
@@ -352,6 +431,8 @@ class Import:
         waiting += [
             _Waiting(at=c.at, rank=2 if c.allow else 0, number=n, offset=-1, length=0) for n, c in enumerate(choices)
         ]
+        rated = self._new_feedback(host, account, begins=bool(waiting))
+        waiting += [_Waiting(at=f.at, rank=1, number=_AFTER + n, offset=-2, length=0) for n, f in enumerate(rated)]
         waiting.sort()
         if not waiting:
             return
@@ -367,17 +448,32 @@ class Import:
             )  # fmt: skip
         dead = self._dead(world, waiting, choices) if self._may_be_due(waiting[0].at) else set[int]()
         for event in waiting:
-            if event.offset < 0:
+            if event.offset == -2:
+                yield msgspec.structs.replace(rated[event.number - _AFTER], account=account_id)
+            elif event.offset < 0:
                 yield self._choose(account_id, choices[event.number])
             else:
                 turn = self._spool.get(event.offset, event.length)
                 yield _say(account_id, event.at, turn, stored=event.number not in dead)
 
+    def _new_feedback(self, host: str, account: UUID | None, *, begins: bool) -> list[_Rated]:
+        """What the vault does not have. Of an account that is not here and does not begin, none."""
+        given = self._feedback.pop(host, [])
+        if account is None and not begins:
+            self._skipped["a rating whose chat is not here"] += len(given)
+            return []
+        with transaction(self._pool) as tx:
+            known = _known_feedback(tx, account) if account is not None else set[bytes]()
+        return list({one.host: one for one in given if one.host not in known}.values())
+
     def _new(self, waiting: Sequence[_Waiting], known: set[bytes]) -> list[_Waiting]:
         """Each turn once, and only those that the vault does not have."""
-        first = {event.host_turn: event for event in reversed(waiting) if event.host_turn not in known}
+        first = {event.host_turn: event for event in reversed(waiting) if not self._is_known(event, known)}
         self._counts["known"] += len(waiting) - len(first)
         return list(first.values())
+
+    def _is_known(self, event: _Waiting, known: set[bytes]) -> bool:
+        return event.host_turn in known or not known.isdisjoint(self._names.get(event.host_turn, ()))
 
     def _choose(self, account: UUID, choice: RecordedChoice) -> commands.Choose:
         return commands.Choose(
@@ -408,6 +504,8 @@ class Import:
     def _dead(self, world: World, waiting: Sequence[_Waiting], choices: Sequence[RecordedChoice]) -> set[int]:
         """The numbers of the turns that would have been erased by now, by the same fold, without their content."""
         for event in waiting:
+            if event.offset == -2:
+                continue
             if event.offset < 0:
                 world.apply(events.Choose(at=event.at, account="", allow=choices[event.number].allow))
                 continue
@@ -467,6 +565,11 @@ def _say(account: UUID, at: datetime, turn: _Turn, *, stored: bool) -> commands.
 
 def _known_turns(tx: Transaction, account: UUID) -> set[bytes]:
     rows = tx.execute("SELECT host_hmac FROM turns WHERE account_id = %s AND host_hmac IS NOT NULL", [account])
+    return {bytes(row[0]) for row in rows}
+
+
+def _known_feedback(tx: Transaction, account: UUID) -> set[bytes]:
+    rows = tx.execute("SELECT host_hmac FROM feedback WHERE account_id = %s AND host_hmac IS NOT NULL", [account])
     return {bytes(row[0]) for row in rows}
 
 

@@ -109,6 +109,7 @@ async def get_gate(request: AnyRequest, account: AccountRef) -> schema.GateAnswe
         gate=seen.gate,
         may_write=seen.gate in (Gate.open, Gate.notice, Gate.not_asked),
         standing=seen.standing,
+        grant=seen.grant,
         policy=seen.version,
         decide_by=seen.decide_by,
     )

@@ -83,6 +83,7 @@ def refusals(*more: int) -> dict[int, ResponseSpec]:
 
 
 _REFUSED = {
+    "before_the_yes": "it was said before the permission that is in force",
     "closed": "the account is closed",
     "deleted": "the conversation was deleted",
     "expired": "the conversation's time has passed",
@@ -140,8 +141,9 @@ def changed(written: Written, status: int = 200) -> Response[schema.Changed]:
     answer = written.answer
     conversation = shown(Prefix.conversation, answer.conversation) if answer.conversation is not None else None
     body = schema.Changed(
-        outcome=answer.outcome, at=answer.at, account=shown(Prefix.account, answer.account), conversation=conversation
-    )
+        outcome=answer.outcome, at=answer.at, account=shown(Prefix.account, answer.account), conversation=conversation,
+        erasure=shown(Prefix.erasure, answer.erasure) if answer.erasure is not None else None,
+    )  # fmt: skip
     return answered(body, written, status)
 
 

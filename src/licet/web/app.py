@@ -6,6 +6,7 @@ asked for the log's sequencer) runs in the application's lifespan. What a refusa
 
 from __future__ import annotations
 
+import threading
 from functools import cache
 
 import msgspec
@@ -19,12 +20,16 @@ from litestar.openapi.spec import Components, SecurityScheme
 from licet import __version__
 from licet.config import Web
 from licet.errors import LicetError
-from licet.service import Clock, Installation, utc_now
+from licet.service import Clock, Installation, delivering, utc_now
+from licet.service.sweeping import keep_sweeping
 from licet.web import (
     api_accounts,
     api_conversations,
+    api_erasures,
+    api_events,
     api_leases,
     api_notice,
+    api_otlp,
     api_staff,
     api_turns,
     meta,
@@ -45,18 +50,23 @@ API = [
     *api_notice.ROUTES,
     *api_conversations.ROUTES,
     *api_turns.ROUTES,
+    *api_otlp.ROUTES,
     *api_staff.ROUTES,
     *api_leases.ROUTES,
+    *api_events.ROUTES,
+    *api_erasures.ROUTES,
 ]
 
 
 def create_app(here: Installation, settings: Web, *, wall: Clock = utc_now, sequencer: bool = False) -> Litestar:
     """The application on an open installation. ``wall`` is the clock of tokens and sessions.
 
-    With ``sequencer`` it also takes what commits into the log, for as long as it runs.
+    With ``sequencer`` it also takes what commits into the log, sweeps and sends events, for as long as it runs.
     """
     site, edge = Site(here, settings, wall), Edge(settings)
     following = Following(here) if sequencer else None
+    beside = [following.running, Following(here, keep_sweeping, "licet-sweep").running] if following else []
+    beside += [Following(here, send_events, "licet-deliverer").running] if following else []
 
     app = Litestar(
         route_handlers=[*API, *meta.ROUTES, *signin.ROUTES, *pages.ROUTES, *pages_console.ROUTES],
@@ -65,7 +75,7 @@ def create_app(here: Installation, settings: Web, *, wall: Clock = utc_now, sequ
         exception_handlers={
             LicetError: problems.on_ours, HTTPException: problems.on_http, Exception: problems.on_unknown,
         },
-        lifespan=[site.running, *([following.running] if following else [])],
+        lifespan=[site.running, *beside],
         openapi_config=OPENAPI,
         cors_config=_cors(settings),
         request_max_body_size=BODY_BYTES_MAX,
@@ -76,6 +86,11 @@ def create_app(here: Installation, settings: Web, *, wall: Clock = utc_now, sequ
     )  # fmt: skip
     app.state.openapi = cache(lambda: msgspec.json.encode(app.openapi_schema.to_schema()))
     return app
+
+
+def send_events(here: Installation, stop: threading.Event) -> None:
+    """Sends events to their endpoints until ``stop``; what is wrong with one is shown by `licet webhooks list`."""
+    delivering.follow(here, stop, noted=problems.note)
 
 
 OPENAPI = OpenAPIConfig(

@@ -170,6 +170,7 @@ class GateSeen(msgspec.Struct, frozen=True, kw_only=True):
 
     gate: Gate
     standing: Standing
+    grant: int
     version: str
     decide_by: date | None
 
@@ -191,6 +192,10 @@ class Asking:
         for account, row in rows.items():
             state = view.brought(row, known, at).account
             seen[account] = GateSeen(
-                gate=gate(state, known, at), standing=state.standing, version=version, decide_by=decide_by
+                gate=gate(state, known, at),
+                standing=state.standing,
+                grant=state.grant or 0,
+                version=version,
+                decide_by=decide_by,
             )
         return [seen.get(account) for account in accounts]

@@ -18,7 +18,9 @@ import msgspec
 
 from licet.errors import NotFoundError, RefusedError, UsageError
 from licet.store.connect import Transaction
+from licet.vault import restricting
 from licet.vault.ids import uuid7
+from licet.vault.restrictions import Journal
 from licet.web.roles import Scope, Service
 
 REMEMBERED_SECONDS_MAX = 1.0
@@ -65,13 +67,14 @@ def every(tx: Transaction) -> list[Key]:
     ]
 
 
-def revoke(tx: Transaction, name: str, at: datetime) -> None:
-    """Revokes a key; a second time changes nothing."""
+def revoke(tx: Transaction, name: str, at: datetime, journal: Journal | None) -> None:
+    """Revokes a key, which no restore brings back; a second time changes nothing."""
     known = tx.execute(
         "UPDATE api_keys SET revoked_at = coalesce(revoked_at, %s) WHERE name = %s RETURNING key_id", [at, name]
     ).fetchone()
     if known is None:
         raise NotFoundError(f"no key `{name}`", "`licet key list` shows them")
+    restricting.keep_key(tx, journal, known[0], at)
 
 
 def find(tx: Transaction, text: str) -> Service | None:

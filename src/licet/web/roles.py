@@ -26,6 +26,8 @@ class Scope(StrEnum):
     conversations_write = "conversations:write"
     turns_write = "turns:write"
     release_lease = "release:lease"
+    events_read = "events:read"
+    events_acknowledge = "events:acknowledge"
 
 
 class StaffRole(StrEnum):

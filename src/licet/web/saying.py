@@ -35,6 +35,7 @@ def command(turn: NewTurn, account: UUID, host_key: bytes, at: datetime) -> Say:
         narrow=turn.keep_out,
         content=encode(content(turn)),
         title=encode(Content(text=turn.title)) if turn.title else None,
+        under=turn.grant,
     )
 
 
@@ -54,4 +55,5 @@ def content(turn: NewTurn) -> Content:
         tool_name=turn.tool_name if tool else "",
         attachments=turn.attachments,
         model=turn.model,
+        thread=turn.thread,
     )

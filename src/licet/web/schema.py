@@ -15,6 +15,10 @@ from licet.consent.notice import Variant
 from licet.policy.decide import Because, Gate
 from licet.policy.fold import Effect
 from licet.policy.state import Kind, Role, Share, Standing
+from licet.release.live import LEASE_SECONDS, LEASE_SECONDS_MAX
+from licet.release.part import ROWS_PER_PART_MAX
+from licet.release.rows import ROWS_MAX
+from licet.service.erasure import ErasureSeen
 from licet.vault.commands import AGE_MAX, Outcome
 from licet.vault.content import Masked
 from licet.vault.ids import HOST_ID_CHARACTERS_MAX
@@ -87,7 +91,10 @@ class NewToolCall(_In, frozen=True, kw_only=True):
 
 
 class NewTurn(_In, frozen=True, kw_only=True):
-    """A turn. ``conversation`` finds one or, as `host:ID`, begins it; ``id`` is the host's own, and says it once."""
+    """A turn. ``conversation`` finds one or, as `host:ID`, begins it; ``id`` is the host's own, and says it once.
+
+    ``grant`` is what the gate named when it was said: told later, under a newer grant, it is refused.
+    """
 
     account: Ref
     conversation: Ref | None = None
@@ -105,6 +112,8 @@ class NewTurn(_In, frozen=True, kw_only=True):
     kind: Kind = Kind.chat
     incognito: bool = False
     keep_out: bool = False
+    thread: Annotated[str, Meta(max_length=HOST_ID_CHARACTERS_MAX)] = ""
+    grant: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
 
 
 class NewFeedback(_In, frozen=True, kw_only=True):
@@ -117,11 +126,28 @@ class NewFeedback(_In, frozen=True, kw_only=True):
     id: HostId | None = None
 
 
+class Acknowledged(_In, frozen=True, kw_only=True):
+    """``endpoint`` is the name of the host that it has left: `licet webhooks list`."""
+
+    endpoint: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9_.-]{0,63}$", examples=["chat"])]
+
+
 class NewRead(_In, frozen=True, kw_only=True):
     """Why staff read a conversation, and under which ticket."""
 
     reason: ReadReason
     ticket: Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._/#-]{0,63}$")]
+
+
+class NewLease(_In, frozen=True, kw_only=True):
+    """Rows of one part, by ordinal; without ``ordinals`` all of it. ``recipient`` is who will hold the keys."""
+
+    part: Annotated[int, Meta(ge=0, le=2**31 - 1)]
+    recipient: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9_.-]{0,63}$", examples=["training"])]
+    ordinals: (
+        Annotated[tuple[Annotated[int, Meta(ge=0, lt=ROWS_MAX)], ...], Meta(max_length=ROWS_PER_PART_MAX)] | None
+    ) = None
+    seconds: Annotated[int, Meta(ge=1, le=LEASE_SECONDS_MAX)] = LEASE_SECONDS
 
 
 class Account(_Out, frozen=True, kw_only=True):
@@ -138,12 +164,16 @@ class Account(_Out, frozen=True, kw_only=True):
 
 
 class GateAnswer(_Out, frozen=True, kw_only=True):
-    """``may_write`` is the whole answer for an assistant; ``policy`` is the version in force."""
+    """``may_write`` is the whole answer for an assistant; ``policy`` is the version in force.
+
+    ``grant`` numbers the account's grant in force, 0 for none: a turn that is told later names it.
+    """
 
     account: str
     gate: Gate
     may_write: bool
     standing: Standing
+    grant: int
     policy: str
     decide_by: date | None
 
@@ -203,9 +233,10 @@ class _Done(_Out, frozen=True, kw_only=True):
 
 
 class Changed(_Done, frozen=True, kw_only=True):
-    """What a verb did: ``done``, ``unchanged`` or ``duplicate``."""
+    """What a verb did: ``done``, ``unchanged`` or ``duplicate``. ``erasure`` is the one that it began."""
 
     conversation: str | None = None
+    erasure: str | None = None
 
 
 class Chosen(_Done, frozen=True, kw_only=True):
@@ -289,6 +320,10 @@ class Conversation(_Out, frozen=True, kw_only=True):
     releases: tuple[str, ...]
 
 
+class Erasures(_Out, frozen=True, kw_only=True):
+    items: tuple[ErasureSeen, ...]
+
+
 class ConversationPage(_Out, frozen=True, kw_only=True):
     items: tuple[Conversation, ...]
     next: str | None
@@ -333,6 +368,31 @@ class Read(_Out, frozen=True, kw_only=True):
 class ReadPage(_Out, frozen=True, kw_only=True):
     items: tuple[Read, ...]
     next: str | None
+
+
+class Rated(_Out, frozen=True, kw_only=True):
+    """A person's rating, `up` or `down`, of a message of a row by its place, or of the conversation."""
+
+    message: int | None
+    rating: str
+
+
+class Lease(_Out, frozen=True, kw_only=True):
+    """Row keys for a while: ``keys`` is Base64 of 32 bytes a row, in the order of ``ordinals``.
+
+    ``seconds`` from now say the same as ``expires``, to a clock that is wrong too. ``ratings``, by ordinal, may be used
+    for as long.
+    """
+
+    id: str
+    release: str
+    part: int
+    expires: datetime
+    seconds: float
+    manifest_sha256: str
+    ordinals: tuple[int, ...]
+    keys: str
+    ratings: dict[int, tuple[Rated, ...]]
 
 
 class Version(_Out, frozen=True, kw_only=True):

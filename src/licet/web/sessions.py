@@ -170,14 +170,37 @@ def revoke_staff(tx: Transaction, staff: UUID) -> None:
 
 def bootstrap(tx: Transaction, email: str, now: datetime, random: Random) -> str:
     """Makes ``email`` the owner, and a link's secret to sign in with once; RefusedError where another is it already."""
-    if email.count("@") != 1 or not all(email.split("@")) or any(c.isspace() for c in email):
-        raise UsageError("that is no address of e-mail")
+    _check_address(email)
     tx.execute("LOCK TABLE staff IN SHARE ROW EXCLUSIVE MODE")
     other = tx.execute("SELECT 1 FROM staff WHERE 'owner' = ANY(roles) AND email <> %s", [email.lower()]).fetchone()
     if other is not None:
         raise RefusedError("there is an owner already", "the owner, or the provider, gives roles", because="exists")
     staff = known_staff(tx, email, now, random)
     tx.execute("UPDATE staff SET roles = '{owner}' WHERE staff_id = %s", [staff])
+    return _link(tx, staff, now, random)
+
+
+def add(tx: Transaction, email: str, roles: Iterable[StaffRole], now: datetime, random: Random) -> str:
+    """Gives ``email`` roles here, beside those it has, and a link's secret to sign in with once; never an owner's."""
+    named = sorted({role.value for role in roles})
+    if StaffRole.owner.value in named:
+        raise UsageError("nobody is made an owner this way", "`licet staff bootstrap` makes the first one")
+    _check_address(email)
+    staff = known_staff(tx, email, now, random)
+    tx.execute(
+        "UPDATE staff SET roles = (SELECT array_agg(DISTINCT r ORDER BY r) FROM unnest(roles || %s::text[]) r)"
+        " WHERE staff_id = %s",
+        [named, staff],
+    )
+    return _link(tx, staff, now, random)
+
+
+def _check_address(email: str) -> None:
+    if email.count("@") != 1 or not all(email.split("@")) or any(c.isspace() for c in email):
+        raise UsageError("that is no address of e-mail")
+
+
+def _link(tx: Transaction, staff: UUID, now: datetime, random: Random) -> str:
     secret = secret_of(random)
     tx.execute(
         "INSERT INTO staff_links (link_sha256, staff_id, expires_at) VALUES (%s, %s, %s)",

@@ -1,0 +1,72 @@
+"""Who wants a session left out: an organisation, a project, the person. Any of them narrows, none of them widens.
+
+A file of an organisation (`/etc/licet/agent.toml`) or of a project (`.licet.toml`, in the folder or above it) says
+
+    keep_out = true     # recorded, and never used
+    incognito = true    # not recorded at all
+
+and nothing else. One that cannot be read, or says anything else, is taken for the narrowest that it may have meant:
+nothing is recorded, and the status line says why.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+LOCK = Path("/etc/licet/agent.toml")
+PROJECT = ".licet.toml"
+FILE_BYTES_MAX = 64 * 2**10
+FOLDERS_MAX = 100
+
+
+class Narrowing(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a session is left out, and who wants it so; ``by`` is empty where nobody does."""
+
+    keep_out: bool = False
+    incognito: bool = False
+    by: str = ""
+
+    def and_also(self, other: Narrowing) -> Narrowing:
+        """The stricter of both."""
+        return max(self, other, key=lambda one: (one.incognito, one.keep_out))
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    keep_out: bool = False
+    incognito: bool = False
+
+
+def narrowing(folder: str, locks: Sequence[Path], own: Narrowing) -> Narrowing:
+    """What holds for a session in ``folder``, with what its person chose."""
+    found = own
+    for place in locks:
+        found = found.and_also(_of(place, "the organisation"))
+    for place in _above(folder):
+        found = found.and_also(_of(place / PROJECT, f"`{PROJECT}`"))
+    return found
+
+
+def _above(folder: str) -> Iterator[Path]:
+    """The folder and those that hold it."""
+    if folder:
+        path = Path(folder)
+        yield from [path, *path.parents][:FOLDERS_MAX]
+
+
+def _of(path: Path, by: str) -> Narrowing:
+    try:
+        with path.open("rb") as file:
+            text = file.read(FILE_BYTES_MAX + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return Narrowing()
+    except OSError:
+        return Narrowing(incognito=True, by=f"{by}, whose file cannot be read")
+    try:
+        said = msgspec.convert(tomllib.loads(text[:FILE_BYTES_MAX].decode()), _File)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError):
+        return Narrowing(incognito=True, by=f"{by}, whose file is not understood")
+    return Narrowing(keep_out=said.keep_out, incognito=said.incognito, by=by if said.keep_out or said.incognito else "")

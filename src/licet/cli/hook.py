@@ -1,0 +1,94 @@
+"""The command for the hooks of a coding assistant: the gate before a prompt, what the transcript gained after it.
+
+It speaks Claude Code's protocol of hooks: an event as JSON on standard input, an answer as JSON on standard output. The
+only thing that it ever stops is a prompt of a person who must decide first. Whatever goes wrong besides is one line on
+standard error and exit 0: the session goes on, and what it says waits in its transcript for the next hook or for
+`licet watch`.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+import time
+from pathlib import Path
+
+import click
+import msgspec
+
+from licet.cli.agent.opening import Here, agent, choice_url
+from licet.cli.agent.ways import Standing
+from licet.config import Config
+from licet.errors import LicetError
+
+EVENT_BYTES_MAX = 16 * 2**20
+HOOK_SECONDS_MAX = 8.0
+BEGINS, PROMPT = "SessionStart", "UserPromptSubmit"
+GAINS = frozenset({"Stop", "StopFailure", "SubagentStop", "SessionEnd", "PreCompact", "PostCompact"})
+
+
+class _Event(msgspec.Struct, frozen=True):
+    """What of an event is read."""
+
+    hook_event_name: str = ""
+    session_id: str = ""
+    transcript_path: str | None = None
+    agent_transcript_path: str | None = None
+    cwd: str | None = None
+
+
+@click.command()
+def hook() -> None:
+    """Answers one event of Claude Code's hooks, read from standard input. It never breaks a session.
+
+    \b
+    Example:  licet hook < event.json
+    """
+    try:
+        event = msgspec.json.decode(sys.stdin.buffer.read(EVENT_BYTES_MAX), type=_Event)
+        answer = _answer(event) if event.hook_event_name in {BEGINS, PROMPT, *GAINS} else None
+    except LicetError as error:
+        click.echo(f"licet: not recorded now: {error.message}", err=True)
+    except (msgspec.DecodeError, OSError, sqlite3.Error, ValueError) as error:
+        click.echo(f"licet: not recorded now: {type(error).__name__}", err=True)
+    else:
+        if answer:
+            click.echo(msgspec.json.encode(answer).decode())
+
+
+def _answer(event: _Event) -> dict[str, str] | None:
+    config = Config.of(os.environ)
+    with agent(config) as here:
+        standing = here.way.standing()
+        if event.hook_event_name in (BEGINS, PROMPT) and event.session_id:
+            here.state.meet(event.session_id, event.cwd or "")
+        try:
+            _record(here, event, standing)
+        except (LicetError, sqlite3.Error) as error:  # the gate is known: it is answered whatever becomes of the rest
+            click.echo(f"licet: not recorded now: {type(error).__name__}", err=True)
+    asked = f"Please decide how your sessions may be used: {choice_url(config) or 'in your privacy settings'}"
+    match event.hook_event_name, standing.gate:
+        case "UserPromptSubmit", "must_decide":
+            return {"decision": "block", "reason": asked}
+        case "SessionStart", "must_decide":
+            return {"systemMessage": asked}
+        case "SessionStart", "notice":
+            return {"systemMessage": f"{asked} (you can put it off)"}
+        case _:
+            return None
+
+
+def _record(here: Here, event: _Event, standing: Standing) -> None:
+    if not event.transcript_path:
+        return
+    path, until = Path(event.transcript_path), time.monotonic() + HOOK_SECONDS_MAX
+    with here.state.alone():
+        here.agent.observe(path, standing)
+        paths = [path]
+        if event.agent_transcript_path:
+            side = Path(event.agent_transcript_path)
+            paths += [side] if here.agent.observe_side(side, path, standing) else []
+        if event.hook_event_name in GAINS:
+            for gained in paths:
+                here.agent.record(gained, standing, lambda: time.monotonic() < until)

@@ -1,0 +1,206 @@
+"""The commands of a person about one session of their coding assistant. SESSION is the one last at work in this folder."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from licet.cli.agent.narrowing import LOCK, Narrowing, narrowing
+from licet.cli.agent.opening import agent, choice_url, remembered
+from licet.cli.agent.recording import BY_PERSON
+from licet.cli.agent.state import Session, State
+from licet.cli.agent.ways import Usable
+from licet.config import Config
+from licet.errors import LicetError, NotFoundError, RefusedError
+
+EVENT_BYTES_MAX = 2**20
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What is so of a session. ``recorded`` and ``used`` are what will become of what is said in it from now on."""
+
+    session: str
+    recorded: bool
+    used: bool
+    incognito: bool
+    by: str
+    gate: str
+    because: str = ""
+    until: datetime | None = None
+    turns: int = 0
+
+
+@click.group()
+def session() -> None:
+    """One session of a coding assistant: may it be used, keep it out, leave nothing of it."""
+
+
+def _json(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")(command)
+
+
+@session.command("status")
+@click.argument("session", required=False)
+@_json
+def status(session: str | None, as_json: bool) -> None:
+    """Whether a session may be used, until when, and who wants it left out.
+
+    \b
+    Example:  licet session status
+    """
+    config = Config.of(os.environ)
+    with remembered(config) as state:
+        told = _told(config, state, _named(state, session), str(Path.cwd()), start=True)
+        click.echo(msgspec.json.encode(told).decode() if as_json else line(told, choice_url(config)))
+
+
+@session.command("keep-out")
+@click.argument("session", required=False)
+@_json
+def keep_out(session: str | None, as_json: bool) -> None:
+    """Keeps a session out: it is recorded, and never used. It holds at once, also while Licet is away.
+
+    \b
+    Example:  licet session keep-out
+    """
+    with _choosing(session) as (config, state, chosen):
+        state.choose(msgspec.structs.replace(chosen, keep_out=True, told=False))
+        done = _tell(config, chosen.session, out=True)
+        if done:
+            state.choose(msgspec.structs.replace(chosen, keep_out=True, told=True))
+        _say(as_json, chosen.session, "kept out", done)
+
+
+@session.command("let-in")
+@click.argument("session", required=False)
+@_json
+def let_in(session: str | None, as_json: bool) -> None:
+    """Lets in what follows in a session that was kept out; refused where a project or the organisation keeps it out.
+
+    \b
+    Example:  licet session let-in
+    """
+    with _choosing(session) as (config, state, chosen):
+        others = narrowing(str(Path.cwd()), _locks(config), Narrowing())
+        if others.by:
+            raise RefusedError(f"{others.by} keeps this session out", "only they can change that", because="narrowed")
+        if chosen.incognito:
+            raise RefusedError("the session is incognito", "begin another one", because="incognito")
+        with agent(config, start=True) as here:  # widening is not assumed: it is done at Licet, or not
+            here.way.keep_out(chosen.session, False)
+        state.choose(Session(session=chosen.session))
+        _say(as_json, chosen.session, "let in from here on", True)
+
+
+@session.command("incognito")
+@click.argument("session", required=False)
+@_json
+def incognito(session: str | None, as_json: bool) -> None:
+    """Records nothing more of a session, for good. What was recorded of it before stays; it can be deleted.
+
+    \b
+    Example:  licet session incognito
+    """
+    with _choosing(session) as (_, state, chosen):
+        state.choose(msgspec.structs.replace(chosen, incognito=True))
+        _say(as_json, chosen.session, "incognito", True)
+
+
+@session.command("status-line")
+def status_line() -> None:
+    """One line for Claude Code's status line, from its JSON on standard input. It never fails.
+
+    \b
+    Example:  licet session status-line < status.json
+    """
+    try:
+        given = msgspec.json.decode(sys.stdin.buffer.read(EVENT_BYTES_MAX))
+        name, folder = str(given.get("session_id") or ""), str(given.get("cwd") or "")
+        config = Config.of(os.environ)
+        with remembered(config) as state:
+            click.echo(line(_told(config, state, name, folder, start=False), choice_url(config)))
+    except (LicetError, msgspec.DecodeError, OSError, sqlite3.Error, AttributeError):
+        click.echo("Licet: not recorded (not set up)")
+
+
+def line(told: Told, choice: str) -> str:
+    """What is so, as one line."""
+    until = f" until {told.until:%Y-%m-%d}" if told.until else ""
+    match told:
+        case Told(incognito=True, by=by):
+            return f"Licet: not recorded (incognito: {by})"
+        case Told(gate="unknown"):
+            return "Licet: away, nothing is used"
+        case Told(gate="must_decide"):
+            return f"Licet: please decide first {choice}".rstrip()
+        case Told(recorded=False):
+            return f"Licet: not recorded ({told.gate})"
+        case Told(used=False, by=by) if by:
+            return f"Licet: kept out ({by})"
+        case Told(used=False):
+            return f"Licet: not used ({told.because})"
+        case _:
+            return f"Licet: may be used{until}"
+
+
+def _told(config: Config, state: State, name: str, folder: str, *, start: bool) -> Told:
+    chosen = state.session(name)
+    own = Narrowing(
+        keep_out=chosen.keep_out, incognito=chosen.incognito,
+        by=BY_PERSON if chosen.keep_out or chosen.incognito else "",
+    )  # fmt: skip
+    held = narrowing(folder, _locks(config), own)
+    gate, granted, usable = "unknown", False, Usable()
+    with suppress(LicetError), agent(config, start=start) as here:  # away: nothing is known, and nothing is used
+        standing = here.way.standing()
+        gate, granted, usable = standing.gate, bool(standing.token), here.way.usable(name)
+    recorded = not held.incognito and gate in ("open", "notice", "not_asked")
+    used = recorded and not held.keep_out and (usable.use if usable.turns else granted)
+    kept = "narrowed" if usable.kept_out or held.keep_out else ""
+    because = kept or usable.because or ("permitted" if granted else "no permission")
+    return Told(
+        session=name, recorded=recorded, incognito=held.incognito, used=used and not usable.kept_out, by=held.by,
+        gate=gate, because=because,
+        until=usable.until if used else None, turns=usable.turns,
+    )  # fmt: skip
+
+
+def _locks(config: Config) -> list[Path]:
+    return [LOCK, *([config.agent.lock_file] if config.agent.lock_file else [])]
+
+
+def _named(state: State, session: str | None) -> str:
+    name = session or state.last_in(str(Path.cwd()))
+    if name is None:
+        raise NotFoundError("no session was at work in this folder", "name it: its id is that of its transcript")
+    return name
+
+
+@contextmanager
+def _choosing(session: str | None) -> Iterator[tuple[Config, State, Session]]:
+    config = Config.of(os.environ)
+    with remembered(config) as state:
+        yield config, state, state.session(_named(state, session))
+
+
+def _tell(config: Config, name: str, *, out: bool) -> bool:
+    """Tells Licet of a choice that narrows; what cannot be told is told before the next word is recorded."""
+    try:
+        with agent(config, start=True) as here:
+            return here.way.keep_out(name, out)
+    except LicetError:
+        return False
+
+
+def _say(as_json: bool, name: str, what: str, told: bool) -> None:
+    text = f"{name} is {what}" + ("" if told else "; Licet hears of it before anything more is recorded")
+    click.echo(msgspec.json.encode({"session": name, "now": what, "told": told}).decode() if as_json else text)

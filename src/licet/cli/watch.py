@@ -1,0 +1,70 @@
+"""The command that watches a folder of transcripts, for what hooks did not bring."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections import Counter
+from pathlib import Path
+
+import click
+import msgspec
+
+from licet.cli.agent.opening import agent
+from licet.config import Config
+from licet.errors import BusyError, DeniedError, UsageError
+
+WAIT_SECONDS_MAX = 60.0
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--once", is_flag=True, help="Look once, and end.")
+@click.option(
+    "--every", type=click.FloatRange(0.1, 3600), default=5.0, show_default=True, help="Seconds between looks."
+)
+@click.option("--json", "as_json", is_flag=True, help="Answer as JSON, one line a look.")
+def watch(folder: Path, once: bool, every: float, as_json: bool) -> None:
+    """Records what the transcripts in FOLDER gain, until it is interrupted. What is there already is history.
+
+    Stopped anywhere, it goes on where it was. While Licet is away it waits; nothing is lost, and nothing is assumed.
+
+    \b
+    Example:  licet watch ~/.claude/projects
+              licet watch ~/.claude/projects --once --json
+    """
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder `{folder}`", "Claude Code keeps its transcripts in ~/.claude/projects")
+    config, ends = Config.of(os.environ), threading.Event()
+    if not once:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: ends.set())
+    failed = 0
+    while not ends.is_set():
+        try:
+            _watch(config, folder, ends, once=once, every=every, as_json=as_json)
+        except (BusyError, DeniedError) as error:
+            if once:
+                raise
+            failed += 1
+            click.echo(f"licet: waiting: {error.message}", err=True)
+            ends.wait(min(every * 2**failed, WAIT_SECONDS_MAX))
+        else:
+            return
+
+
+def _watch(config: Config, folder: Path, ends: threading.Event, *, once: bool, every: float, as_json: bool) -> None:
+    with agent(config, start=True) as here:
+        while True:
+            counts = here.agent.poll(folder, lambda: not ends.is_set())
+            _tell(counts, as_json, always=once)
+            if once or ends.wait(every):
+                return
+
+
+def _tell(counts: Counter[str], as_json: bool, *, always: bool) -> None:
+    told = {what: count for what, count in sorted(counts.items()) if count}
+    if told or always:
+        text = ", ".join(f"{count:,} {what}" for what, count in told.items()) or "nothing new"
+        click.echo(msgspec.json.encode(told).decode() if as_json else text)

@@ -1,0 +1,178 @@
+"""What one call of a model adds to its conversation: the messages since the last answer, and the answer.
+
+A call repeats what was said before it. Only its end is recorded: what an earlier call said was recorded with that call,
+or was not to be. So a call that was marked, refused at the gate or made while Licet could not be asked is not brought in
+by the next one that repeats it.
+
+A turn is named by the hash of what it says and by how often that was said before in its call, as `licet import` names
+it when it reads the proxy's own log: the same call twice, and the log imported later, add nothing. `system` and
+`developer` are not said by anybody and are left out. Of several answers the first is taken.
+
+A mark (`no-log`, `turn_off_message_logging`, a redaction header, `incognito`, `keep_out`), wherever in the request it
+stands, or words that the proxy redacted, and nothing of the call is recorded. No mark records more.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import blake2b
+
+import msgspec
+
+from licet.client import ToolCall, Turn
+
+FLAGS_DEPTH_MAX = 12
+FLAGS_PLACES_MAX = 10_000
+MESSAGES_MAX = 10_000
+TOOL_CALLS_MAX = 256
+ATTACHMENTS_MAX = 100
+NAME_CHARACTERS_MAX = 200
+
+_MARKS = frozenset(
+    {
+        "no-log", "turn-off-message-logging", "litellm-enable-message-redaction", "x-litellm-enable-message-redaction",
+        "incognito", "keep-out", "licet-incognito", "licet-keep-out", "x-licet-incognito", "x-licet-keep-out",
+    }
+)  # fmt: skip
+# What is said or offered to the model: a word in it is no mark.
+_SAID = frozenset({"messages", "tools", "functions", "response", "response_format", "input", "prompt"})
+_OFF = (None, False, 0, "", "false", "False", "0")
+_REDACTED = "redacted-by-litellm"
+_ROLES = {"user": "user", "assistant": "assistant", "tool": "tool", "function": "tool"}
+_identity = msgspec.json.Encoder(order="deterministic")
+
+Message = Mapping[str, object]
+
+
+class Where(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose turns these are, and of which conversation of the host's."""
+
+    account: str
+    conversation: str
+    surface: str
+    model: str = ""
+
+
+def is_marked(request: object) -> bool:
+    """Whether anything in a request asks that it be not recorded; one that is too deep to be judged does."""
+    waiting: list[tuple[object, int]] = [(request, 0)]
+    seen: set[int] = set()
+    while waiting:
+        one, depth = waiting.pop()
+        if not isinstance(one, Mapping) or id(one) in seen:
+            continue
+        seen.add(id(one))
+        if depth > FLAGS_DEPTH_MAX or len(seen) > FLAGS_PLACES_MAX or any(_is_mark(*flag) for flag in one.items()):
+            return True
+        waiting += [(value, depth + 1) for key, value in one.items() if key not in _SAID]
+    return False
+
+
+def _is_mark(key: object, value: object) -> bool:
+    return str(key).lower().replace("_", "-") in _MARKS and not any(value is off or value == off for off in _OFF)
+
+
+def added(messages: object, answer: object, where: Where) -> list[Turn] | None:
+    """The turns that a call adds, in order; None where its words were redacted or it is no dialogue."""
+    if not isinstance(messages, Sequence) or isinstance(messages, str | bytes) or len(messages) > MESSAGES_MAX:
+        return None
+    said = [*messages, *([answer] if isinstance(answer, Mapping) else [])]
+    if not all(isinstance(one, Mapping) for one in said):
+        return None
+    begins = 1 + max((place for place, one in enumerate(messages) if one.get("role") == "assistant"), default=-1)
+    times: Counter[str] = Counter()
+    tools: dict[str, str] = {}
+    turns = []
+    for place, one in enumerate(said):
+        turn = _turn(one, where, tools)
+        if turn is None:
+            continue
+        if _REDACTED in turn.text or any(_REDACTED in call.arguments for call in turn.tool_calls):
+            return None
+        what = identity(turn)
+        times[what] += 1
+        if place >= begins:
+            name = what if times[what] == 1 else f"{what}#{times[what]}"
+            turns.append(_fitted(msgspec.structs.replace(turn, id=name)))
+    return turns
+
+
+def identity(turn: Turn) -> str:
+    """The hash of what a turn says."""
+    calls = [(call.id, call.name, call.arguments) for call in turn.tool_calls]
+    what = (turn.role, turn.text, calls, turn.tool_call_id, turn.attachments)
+    return blake2b(_identity.encode(what), digest_size=16).hexdigest()
+
+
+def _turn(message: Message, where: Where, tools: dict[str, str]) -> Turn | None:
+    """One message in the shape of OpenAI's; None for what nobody says."""
+    role = _ROLES.get(str(message.get("role")))
+    if role is None:
+        return None
+    content = message.get("content")
+    parts = [content] if isinstance(content, str) else list(content) if isinstance(content, Sequence) else []
+    calls = tuple(_calls(message))
+    tools.update({call.id: call.name for call in calls})
+    call_id = _text(message.get("tool_call_id")) if role == "tool" else ""
+    text = "\n".join(one for one in (*map(_said, parts), _text(message.get("refusal"))) if one.strip())
+    attachments = tuple(_attachment(one) for one in parts if isinstance(one, Mapping) and not _said(one))
+    if role != "tool" and not (text or calls or attachments):
+        return None
+    origin = "typed" if text else "upload"
+    return Turn(
+        account=where.account, conversation=where.conversation, surface=where.surface, role=role, text=text,
+        origin=origin if role == "user" else role, tool_calls=calls, tool_call_id=call_id, attachments=attachments,
+        tool_name=(_text(message.get("name")) or tools.get(call_id, "")) if role == "tool" else "",
+        model=where.model if role == "assistant" else "",
+    )  # fmt: skip
+
+
+def _fitted(turn: Turn) -> Turn:
+    """A turn within what the API takes of names."""
+    return msgspec.structs.replace(
+        turn,
+        tool_calls=turn.tool_calls[:TOOL_CALLS_MAX],
+        attachments=tuple(one[:NAME_CHARACTERS_MAX] for one in turn.attachments[:ATTACHMENTS_MAX]),
+        tool_name=turn.tool_name[:NAME_CHARACTERS_MAX],
+        model=turn.model[:NAME_CHARACTERS_MAX],
+    )
+
+
+def _said(part: object) -> str:
+    if isinstance(part, Mapping):
+        return _text(part.get("text")) or _text(part.get("refusal"))
+    return _text(part)
+
+
+def _attachment(part: Message) -> str:
+    """A name for a part that is not text. Its own bytes are never one."""
+    file, image = part.get("file"), part.get("image_url")
+    named: Message = file if isinstance(file, Mapping) else part
+    url = _text(image.get("url")) if isinstance(image, Mapping) else _text(image)
+    address = "" if url.startswith("data:") else url
+    return _text(named.get("filename")) or _text(named.get("file_id")) or address or _text(part.get("type"))
+
+
+def _calls(message: Message) -> Iterator[ToolCall]:
+    asked = message.get("tool_calls")
+    older = message.get("function_call")
+    for call in asked if isinstance(asked, Sequence) else []:
+        function = (call.get("function") or call.get("custom")) if isinstance(call, Mapping) else None
+        if isinstance(function, Mapping):
+            yield ToolCall(id=_text(call.get("id")), name=_text(function.get("name")), arguments=_arguments(function))
+    if isinstance(older, Mapping):
+        yield ToolCall(id="", name=_text(older.get("name")), arguments=_arguments(older))
+
+
+def _arguments(function: Message) -> str:
+    """JSON text, as it was written where it was written."""
+    given = function.get("arguments")
+    if isinstance(given, str):
+        return given
+    given = function.get("input") if given is None else given
+    return msgspec.json.encode({} if given is None else given).decode()
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

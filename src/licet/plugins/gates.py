@@ -1,0 +1,92 @@
+"""The gate of each account, asked at most once a minute, closed where it is not known.
+
+A gate that Licet gave is remembered for `GATE_SECONDS`, whatever it says; that Licet could not be asked, for
+`UNKNOWN_SECONDS`, so that an outage costs one waiting call an account and not one each. An account that Licet does not
+know is as closed as one that could not be asked about. Many calls of one account at one time make one request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import OrderedDict
+from time import monotonic
+
+import msgspec
+
+from licet.client import AsyncClient, Client, Gate, gate
+from licet.errors import NotFoundError
+
+GATE_SECONDS = 60.0
+UNKNOWN_SECONDS = 5.0
+ACCOUNTS_MAX = 100_000
+MUST_DECIDE = "must_decide"
+UNKNOWN = "unknown"
+NO_ACCOUNT = "no_account"
+
+
+class Gates:
+    """What is remembered. It may be used by an event loop and by threads at once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._seen: OrderedDict[str, tuple[float, Gate]] = OrderedDict()
+        self._asking: dict[str, asyncio.Task[Gate]] = {}
+
+    def known(self, account: str) -> Gate | None:
+        """What is remembered of an account and still holds."""
+        with self._lock:
+            seen = self._seen.get(account)
+        return seen[1] if seen is not None and seen[0] > monotonic() else None
+
+    async def ask(self, client: AsyncClient, account: str) -> Gate:
+        """The gate; never raises: what cannot be known is `unknown`, and may not write."""
+        known = self.known(account)
+        if known is not None:
+            return known
+        asking = self._asking.get(account)
+        if asking is None:
+            asking = self._asking[account] = asyncio.create_task(self._ask(client, account))
+        return await asyncio.shield(asking)
+
+    async def _ask(self, client: AsyncClient, account: str) -> Gate:
+        begun = monotonic()
+        try:
+            return self._keep(account, begun, await client.send(gate(account)))
+        except Exception as error:  # whatever it is: the gate is not known
+            return self._keep(account, begun, _closed(error))
+        finally:
+            del self._asking[account]
+
+    def ask_now(self, client: Client, account: str) -> Gate:
+        """The same on a thread. `unknown` only for an account that Licet does not know; other errors are raised."""
+        known = self.known(account)
+        if known is not None and known.gate != UNKNOWN:
+            return known
+        begun = monotonic()
+        try:
+            return self._keep(account, begun, client.send(gate(account)))
+        except NotFoundError as error:
+            return self._keep(account, begun, _closed(error))
+
+    def _keep(self, account: str, begun: float, seen: Gate) -> Gate:
+        """Remembers an answer, from before it was asked for."""
+        seconds = UNKNOWN_SECONDS if seen.gate == UNKNOWN and seen.because != NO_ACCOUNT else GATE_SECONDS
+        with self._lock:
+            self._seen[account] = (begun + seconds, seen)
+            self._seen.move_to_end(account)
+            if len(self._seen) > ACCOUNTS_MAX:
+                self._seen.popitem(last=False)
+        return seen
+
+
+def _closed(error: Exception) -> Gate:
+    because = NO_ACCOUNT if isinstance(error, NotFoundError) else type(error).__name__
+    return Gate(gate=UNKNOWN, may_write=False, because=because)
+
+
+class Permit(msgspec.Struct, frozen=True, kw_only=True):
+    """That a call passed the gate, and the grant that was in force then, 0 for none."""
+
+    account: str
+    grant: int

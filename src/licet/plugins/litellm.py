@@ -1,0 +1,138 @@
+"""The callback of the LiteLLM proxy: the gate before a call, what the call added after it.
+
+    litellm_settings:
+      callbacks: licet.plugins.litellm.callback
+
+An account that must decide first is answered 451 with where it can. A call whose gate is not known, that names no
+account or that is marked is let through and not recorded (``when_unknown`` can refuse the first two). The account is the
+end user that the proxy found, else the owner of the key. What is logged without having passed the hook before it (the
+SDK alone, say) is not recorded. LiteLLM is no part of Licet: this module is imported in its process alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import threading
+from collections import OrderedDict
+from typing import Any
+
+import litellm
+from fastapi import HTTPException
+from litellm.integrations.custom_logger import CustomLogger
+
+from licet.plugins.dialogue import Where, added, is_marked
+from licet.plugins.gates import MUST_DECIDE, UNKNOWN, Permit
+from licet.plugins.recorder import Recorder
+from licet.plugins.settings import Settings, Unknown, from_environment
+
+CALLS_MAX = 100_000
+_SESSIONS = ("litellm_session_id", "session_id")
+
+
+class Callback(CustomLogger):  # type: ignore[misc]  # LiteLLM is in its own process alone
+    """Registered once in a process. What it holds is made with the first call, after any fork."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.settings = settings
+        self._permits: OrderedDict[str, Permit] = OrderedDict()
+        self._lock = threading.Lock()
+        self._recorder: Recorder | None = None
+
+    @property
+    def recorder(self) -> Recorder:
+        with self._lock:
+            if self._recorder is None:
+                self._recorder = Recorder(self.settings)
+                atexit.register(self._recorder.close)
+            return self._recorder
+
+    async def async_pre_call_hook(
+        self, user_api_key_dict: object, cache: object, data: dict[str, Any], call_type: str
+    ) -> None:
+        """Lets a call through, with a permit to record it or without one, or refuses it."""
+        account = _account(user_api_key_dict, data)
+        if not account:
+            self.recorder.count("no account")
+            return self._unknown()
+        gate, permit = await self.recorder.permit(account)
+        if gate == MUST_DECIDE:
+            choice = self.settings.choice
+            said = f"one question has to be answered first; either answer will do: {choice}"
+            raise HTTPException(451, {"error": said, "because": MUST_DECIDE, "choice": choice})
+        if permit is None:
+            return self._unknown()
+        if is_marked(data):
+            self.recorder.count("marked")
+            return None
+        self._permits[str(data.get("litellm_call_id"))] = permit
+        if len(self._permits) > CALLS_MAX:
+            self._permits.popitem(last=False)
+        return None
+
+    def _unknown(self) -> None:
+        if self.settings.when_unknown is Unknown.refuse:
+            raise HTTPException(503, {"error": "whether this may be said is not known now", "because": UNKNOWN})
+
+    async def async_log_success_event(
+        self, kwargs: dict[str, Any], response_obj: object, start_time: object, end_time: object
+    ) -> None:
+        """Spools what a call added."""
+        permit = self._permits.pop(str(kwargs.get("litellm_call_id")), None)
+        if permit is None:
+            return
+        payload = kwargs.get("standard_logging_object") or {}
+        if litellm.turn_off_message_logging or is_marked(payload) or is_marked(kwargs.get("litellm_params")):
+            self.recorder.count("marked")
+            return
+        turns = added(payload.get("messages"), _answer(payload.get("response")), self._where(permit, payload))
+        if not turns:
+            self.recorder.count("no dialogue, or redacted")
+            return
+        on_disk = self.recorder.keep(permit, turns)
+        if on_disk is not None:
+            await asyncio.to_thread(on_disk.wait)
+
+    async def async_log_failure_event(
+        self, kwargs: dict[str, Any], response_obj: object, start_time: object, end_time: object
+    ) -> None:
+        """A call that failed added nothing: what was asked comes with the call that is answered."""
+
+    def _where(self, permit: Permit, payload: dict[str, Any]) -> Where:
+        response = payload.get("response")
+        model = response.get("model") if isinstance(response, dict) else None
+        return Where(
+            account=permit.account, conversation="host:" + _session(payload), surface=self.settings.surface,
+            model=str(model or payload.get("model") or ""),
+        )  # fmt: skip
+
+
+def _account(key: object, data: dict[str, Any]) -> str:
+    """The host's account of a call, as a reference; empty for none."""
+    given = (getattr(key, "end_user_id", None), data.get("user"), getattr(key, "user_id", None))
+    named = next((str(one) for one in given if isinstance(one, str | int) and one != ""), "")
+    return f"host:{named}" if named else ""
+
+
+def _answer(response: object) -> object:
+    choices = response.get("choices") if isinstance(response, dict) else None
+    first = choices[0] if isinstance(choices, list) and choices else None
+    return first.get("message") if isinstance(first, dict) else None
+
+
+def _session(payload: dict[str, Any]) -> str:
+    metadata = payload.get("metadata") or {}
+    asked = metadata.get("requester_metadata")
+    given = [place.get(key) for place in (metadata, asked) if isinstance(place, dict) for key in _SESSIONS]
+    named = (*given, payload.get("session_id"), payload.get("trace_id"), payload.get("id"))
+    return next((one for one in named if isinstance(one, str) and one), "")
+
+
+def __getattr__(name: str) -> Callback:
+    """`callback`, made from the environment when the proxy asks for it, once."""
+    if name == "callback":
+        made = globals()["callback"] = Callback(from_environment(os.environ))
+        return made
+    raise AttributeError(f"module `{__name__}` has no attribute `{name}`")

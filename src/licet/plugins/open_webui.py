@@ -1,0 +1,311 @@
+"""The filter function of Open WebUI: the gate before a message, what was said after it.
+
+    from licet.plugins.open_webui import Filter
+
+is all that its editor of functions needs (docs/quickstart/open-webui.md). `inlet` asks the gate: a person who must
+decide first reads where, and the message goes no further. `outlet` spools what the exchange added. What passed no gate
+is not recorded: a temporary chat, a channel, a call without a person, a gate that is not known (``when_unknown`` can
+refuse the last). A turn bears the message's own id, as `licet import` names it when it reads Open WebUI's export: a
+chat that is imported later adds nothing to what was recorded here. Open WebUI is no part of Licet: this module is
+imported in its process alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import hmac
+import html
+import re
+import threading
+from base64 import urlsafe_b64encode
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from time import monotonic, time
+from typing import Any
+
+import msgspec
+from pydantic import BaseModel, Field
+
+from licet.client import ToolCall, Turn
+from licet.plugins.dialogue import is_marked
+from licet.plugins.gates import MUST_DECIDE, Permit
+from licet.plugins.recorder import Recorder
+from licet.plugins.settings import Settings, Unknown
+
+MESSAGES_MAX = 100_000
+NOTICE_SECONDS = 24 * 3600.0
+LINK_SECONDS = 600
+NOTICE = "notice"
+_UNSAVED = ("local:", "temporary:", "channel:")
+_DETAILS = re.compile(
+    r'<details type="(?P<type>reasoning|tool_calls|code_interpreter)"(?P<attributes>[^>]*)>'
+    r"(?P<inner>.*?)(?:</details>|\Z)",
+    re.S,
+)
+_SUMMARY = re.compile(r"\A\s*<summary>.*?</summary>\s*", re.S)
+_ATTRIBUTE = re.compile(r'([a-z_]+)="([^"]*)"')
+
+Body = dict[str, Any]
+Emitter = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class Filter:
+    """One a process. What it holds is made with the first message, after any fork."""
+
+    class Valves(BaseModel):
+        """What an administrator sets. The key is a file: whoever reads it can send turns for any account."""
+
+        priority: int = Field(default=0, description="Before filters with a higher one.")
+        url: str = Field(default="http://127.0.0.1:8787", description="Where `licet serve` answers.")
+        key_file: str = Field(default="", description="A file with a key of the scopes gate:read and turns:write.")
+        spool: str = Field(default="", description="A folder on a local disk, for turns that wait, sealed.")
+        surface: str = Field(default="app", description="Through what people write, as the policy calls it.")
+        choice_url: str = Field(default="", description="Where people answer; by default /notice of the URL.")
+        token_key_file: str = Field(
+            default="", description="The file of LICET_WEB__TOKEN_KEY_FILE: links sign the person in. Optional."
+        )
+        when_unknown: Unknown = Field(
+            default=Unknown.let_through,
+            description="A message whose gate cannot be known is not recorded; `refuse` also stops it.",
+        )
+        gate_timeout_seconds: float = Field(default=2.0, gt=0, description="How long a message waits at most.")
+
+    def __init__(self) -> None:
+        self.valves = self.Valves()
+        self._permits: OrderedDict[tuple[str, str], Permit] = OrderedDict()
+        self._noticed: OrderedDict[str, float] = OrderedDict()
+        self._lock = threading.Lock()
+        self._recorder: Recorder | None = None
+        atexit.register(self.close)
+
+    async def _current(self) -> Recorder | None:
+        """The recorder of these valves; None until an administrator has set them."""
+        if not (self.valves.key_file and self.valves.spool):
+            return None
+        wanted = _settings(self.valves)
+        with self._lock:
+            known = self._recorder
+            if known is not None and known.settings == wanted:
+                return known
+            self._recorder = None
+        if known is not None:
+            await known.aclose()
+        return await asyncio.to_thread(self._made, wanted)
+
+    def _made(self, wanted: Settings) -> Recorder:
+        with self._lock:
+            if self._recorder is None:
+                self._recorder = Recorder(wanted)
+            return self._recorder
+
+    def close(self) -> None:
+        """Ends delivering; what is in the spool stays for the next start."""
+        with self._lock:
+            if self._recorder is not None:
+                self._recorder.close()
+                self._recorder = None
+
+    async def inlet(
+        self, body: Body, __user__: Body | None = None, __metadata__: Body | None = None,
+        __event_emitter__: Emitter | None = None,
+    ) -> Body:  # fmt: skip
+        """Lets a message through, with a permit to record it or without one, or stops it with the reason."""
+        metadata = __metadata__ or body.get("metadata") or {}
+        account = _account(__user__)
+        recorder = await self._current()
+        if recorder is None or not account:
+            return self._unknown(body)
+        gate, permit = await recorder.permit(account)
+        where = _link(recorder.settings, self.valves.token_key_file, account.removeprefix("host:"))
+        if gate == MUST_DECIDE:
+            raise PermissionError(f"Before you go on, please decide how your chats may be used: {where}")
+        if permit is None:
+            return self._unknown(body)
+        if gate == NOTICE and __event_emitter__ is not None and self._is_due(account):
+            said = f"Please decide how your chats may be used. You can put it off: {where}"
+            await __event_emitter__({"type": "notification", "data": {"type": "info", "content": said}})
+        place = _place(metadata)
+        if place is None or metadata.get("task") or _marked(body) or _marked(metadata):
+            recorder.count("not saved, or marked")
+            return body
+        self._permits[place] = permit
+        if len(self._permits) > MESSAGES_MAX:
+            self._permits.popitem(last=False)
+        return body
+
+    async def outlet(self, body: Body, __user__: Body | None = None, __metadata__: Body | None = None) -> Body:
+        """Spools what the exchange added; changes nothing of it."""
+        place = _place({"chat_id": body.get("chat_id"), "message_id": body.get("id"), **(__metadata__ or {})})
+        permit = self._permits.pop(place, None) if place is not None else None
+        recorder = self._recorder
+        if place is None or permit is None or recorder is None or _account(__user__) != permit.account:
+            return body
+        turns = added(body, place, account=permit.account, surface=recorder.settings.surface)
+        on_disk = recorder.keep(permit, turns) if turns else None
+        if on_disk is not None:
+            await asyncio.to_thread(on_disk.wait)
+        return body
+
+    def _unknown(self, body: Body) -> Body:
+        if self.valves.when_unknown is Unknown.refuse:
+            raise PermissionError("Whether this may be said is not known at the moment. Please try again later.")
+        return body
+
+    def _is_due(self, account: str) -> bool:
+        """Whether a notice that can be put off is to be shown: once a day and account, of this process."""
+        now = monotonic()
+        if now < self._noticed.get(account, 0.0):
+            return False
+        self._noticed[account] = now + NOTICE_SECONDS
+        if len(self._noticed) > MESSAGES_MAX:
+            self._noticed.popitem(last=False)
+        return True
+
+
+def added(body: Body, place: tuple[str, str], *, account: str, surface: str) -> list[Turn]:
+    """The turns of an exchange: the messages since the answer before, and the answer that ``place`` names."""
+    messages = [one for one in body.get("messages") or [] if isinstance(one, Mapping)]
+    chat, answer = place
+    end = next((n for n, one in enumerate(messages) if one.get("id") == answer), None)
+    if end is None:
+        return []
+    begin = 1 + max((n for n, one in enumerate(messages[:end]) if one.get("role") == "assistant"), default=-1)
+    turns = []
+    for message in messages[begin : end + 1]:
+        name = message.get("id")
+        if not isinstance(name, str) or not name:
+            continue
+        for number, part in enumerate(_said(message, str(body.get("model") or "")), 1):
+            turns.append(
+                msgspec.structs.replace(
+                    part, account=account, conversation=f"host:{chat}", surface=surface,
+                    id=name if number == 1 else f"{name}#{number}",
+                )
+            )  # fmt: skip
+    return turns
+
+
+def _settings(valves: Filter.Valves) -> Settings:
+    return Settings(
+        url=valves.url, key_file=Path(valves.key_file), spool=Path(valves.spool), surface=valves.surface,
+        choice_url=valves.choice_url, when_unknown=valves.when_unknown,
+        gate_timeout_seconds=valves.gate_timeout_seconds,
+    )  # fmt: skip
+
+
+def _link(settings: Settings, key_file: str, person: str) -> str:
+    """Where the person answers; with the host's key a link of their own, which signs them in for a short while."""
+    if not key_file:
+        return settings.choice
+    try:
+        key = Path(key_file).read_bytes().strip()
+    except OSError:
+        return settings.choice
+    now = int(time())
+    claims = {"sub": person, "aud": "licet", "iat": now, "exp": now + LINK_SECONDS}
+    signed = b".".join(_base64(msgspec.json.encode(part)) for part in ({"alg": "HS256", "typ": "JWT"}, claims))
+    token = b".".join((signed, _base64(hmac.digest(key, signed, "sha256")))).decode()
+    return f"{settings.choice.removesuffix('/notice')}/enter?token={token}&to=/notice"
+
+
+def _base64(raw: bytes) -> bytes:
+    return urlsafe_b64encode(raw).rstrip(b"=")
+
+
+def _account(user: Body | None) -> str:
+    named = (user or {}).get("id")
+    return f"host:{named}" if isinstance(named, str) and named else ""
+
+
+def _place(metadata: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The chat and the answer's message; None for a chat that Open WebUI itself does not save."""
+    chat, message = metadata.get("chat_id"), metadata.get("message_id")
+    if not (isinstance(chat, str) and isinstance(message, str) and chat and message):
+        return None
+    return None if chat == "local" or chat.startswith(_UNSAVED) else (chat, message)
+
+
+def _marked(request: Mapping[str, Any]) -> bool:
+    """Whether somebody asks that it be not recorded; what is nested deeper is Open WebUI's own."""
+    return is_marked({key: value for key, value in request.items() if not isinstance(value, Mapping | list)})
+
+
+# What a message says, part by part, exactly as the import of an export reads it
+
+
+def _said(message: Mapping[str, Any], model: str) -> Iterator[Turn]:
+    content, output = message.get("content"), message.get("output")
+    text = content if isinstance(content, str) else _joined(content)
+    if message.get("role") == "user":
+        files = message.get("files")
+        named = tuple(map(_file_name, files)) if isinstance(files, list) else ()
+        if text or named:
+            yield Turn(account="", text=text, origin="typed" if text else "upload", attachments=named)
+    elif message.get("role") == "assistant":
+        parts = _in_output(output, model) if isinstance(output, list) and output else _in_text(text, model)
+        yield from (part for part in parts if part.role == "tool" or part.text or part.tool_calls)
+
+
+def _in_output(output: Sequence[Any], model: str) -> Iterator[Turn]:
+    names: dict[str, str] = {}
+    texts, calls = list[str](), list[ToolCall]()
+    for item in output:
+        if not isinstance(item, Mapping):
+            continue
+        kind, call_id = item.get("type"), str(item.get("call_id") or item.get("id") or "")
+        if kind == "message":
+            texts.append(_joined(item.get("content")))
+        elif kind == "function_call":
+            names[call_id] = str(item.get("name") or "")
+            calls.append(ToolCall(id=call_id, name=names[call_id], arguments=_arguments(item.get("arguments"))))
+        elif kind != "reasoning":
+            yield _answer(texts, calls, model)
+            given = _joined(item.get("content") if item.get("output") is None else item.get("output"))
+            if given or kind == "function_call_output":
+                yield _result(given, call_id, names.get(call_id, ""))
+            texts, calls = [], []
+    yield _answer(texts, calls, model)
+
+
+def _in_text(text: str, model: str) -> Iterator[Turn]:
+    begin, calls, texts = 0, list[ToolCall](), list[str]()
+    for block in _DETAILS.finditer(text):
+        texts.append(text[begin : block.start()].strip())
+        begin = block.end()
+        if block["type"] == "reasoning":
+            continue
+        given = {key: html.unescape(value) for key, value in _ATTRIBUTE.findall(block["attributes"])}
+        call_id, called = given.get("id", ""), given.get("name", "")
+        if called:
+            calls.append(ToolCall(id=call_id, name=called, arguments=given.get("arguments") or "{}"))
+        yield _answer(texts, calls, model)
+        yield _result(given.get("result") or html.unescape(_SUMMARY.sub("", block["inner"])), call_id, called)
+        texts, calls = [], []
+    yield _answer([*texts, text[begin:].strip()], calls, model)
+
+
+def _answer(texts: list[str], calls: list[ToolCall], model: str) -> Turn:
+    said = "\n".join(text for text in texts if text.strip())
+    return Turn(account="", role="assistant", origin="assistant", text=said, tool_calls=tuple(calls), model=model)
+
+
+def _result(text: str, call_id: str, called: str) -> Turn:
+    return Turn(account="", role="tool", origin="tool", text=text, tool_call_id=call_id, tool_name=called)
+
+
+def _joined(content: object) -> str:
+    if isinstance(content, str):
+        return content.strip()
+    parts = content if isinstance(content, list) else []
+    return "\n".join(str(part.get("text") or "") for part in parts if isinstance(part, Mapping)).strip()
+
+
+def _arguments(given: object) -> str:
+    return given if isinstance(given, str) else msgspec.json.encode({} if given is None else given).decode()
+
+
+def _file_name(file: object) -> str:
+    named = file if isinstance(file, Mapping) else {}
+    return str(named.get("name") or named.get("id") or named.get("type") or "unnamed")

@@ -1,0 +1,277 @@
+"""A sealed, bounded spool on disk: what was accepted is delivered, also when this process or Licet dies in between.
+
+* `put` answers after the record is on disk (write, fsync; for a new file its folder too), or raises SpoolFullError:
+  the bound refuses the newest, it never drops the oldest.
+* Records lie in files of about `FILE_BYTES_MAX`. One that is delivered is unlinked, and a file is delivered as
+  a whole: a crash in between delivers it again, so every record must name what it holds for the receiver to know it.
+* Nothing lies there in clear. Bytes of a file: `licet-spool-1` and a line feed, then records, each a length (4 bytes,
+  big endian), a nonce (12), and AES-256-GCM (NIST SP 800-38D) with the header, the file's number and the record's place
+  as associated data, so that none can be moved or put elsewhere. The key is 32 bytes in a file of mode 0600, beside
+  the spool or wherever the host keeps its secrets. Random nonces hold for 2^32 records under one key.
+* A torn record at a file's end was never acknowledged and is left. A whole one that does not open is set aside with its
+  file, as `..unreadable`, and counted: it is somebody's to look at, and stops nothing.
+
+One process writes one place: it holds the lock of the first free folder `0`, `1`, .. of the spool, those with something
+in them first. A process that was killed leaves its folder to the next.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import suppress
+from errno import ENOSPC
+from io import FileIO
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from licet.errors import BusyError, UsageError
+
+HEADER = b"licet-spool-1\n"
+KEY_BYTES, NONCE_BYTES, TAG_BYTES, LENGTH_BYTES = 32, 12, 16, 4
+RECORD_BYTES_MAX = 16 * 2**20
+FILE_BYTES_MAX = 2**20
+GATHER_RECORDS_MAX = 256
+PROCESSES_MAX = 64
+_SUFFIX = ".spool"
+
+
+class SpoolFullError(BusyError):
+    """The spool holds as much as it may."""
+
+
+class _File(msgspec.Struct, frozen=True, kw_only=True):
+    """A closed file. ``size`` counts towards the bound until it is delivered."""
+
+    number: int
+    path: Path
+    size: int
+
+
+class Taken(msgspec.Struct, frozen=True, kw_only=True):
+    """The records of one file, oldest first. ``unreadable`` were acknowledged and do not open."""
+
+    file: _File
+    records: tuple[bytes, ...]
+    unreadable: int
+
+
+class Spool:
+    """The spool of this process under ``folder``. ``key_file`` is made where there is none."""
+
+    def __init__(
+        self, folder: Path, key_file: Path, bytes_max: int, random: Callable[[int], bytes] = os.urandom
+    ) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._cipher, self._random, self._bytes_max = AESGCM(key_of(key_file, random)), random, bytes_max
+        self._place, self._held = _locked_place(folder)
+        self._lock = threading.Lock()
+        self._closed = sorted(_files(self._place), key=lambda file: file.number)
+        self._next = max((file.number for file in self._closed), default=0) + 1
+        self._bytes = sum(file.size for file in self._closed)
+        self._open: tuple[int, FileIO, int, int] | None = None  # number, file, bytes, records
+        self._waiting: queue.SimpleQueue[tuple[bytes, Future[None]] | None] = queue.SimpleQueue()
+        self._writer = threading.Thread(target=self._write, name="licet-spool", daemon=True)
+        self._writer.start()
+
+    @property
+    def size(self) -> int:
+        """Bytes in it, or on their way into it."""
+        return self._bytes
+
+    def put(self, record: bytes) -> Future[None]:
+        """Done when the record is on disk; SpoolFullError at once where it does not fit."""
+        size = _framed(record)
+        if size > RECORD_BYTES_MAX:
+            raise SpoolFullError(f"a record of more than {RECORD_BYTES_MAX} bytes")
+        with self._lock:
+            if self._bytes + size > self._bytes_max:
+                raise SpoolFullError(f"the spool holds `{self._bytes}` of {self._bytes_max} bytes")
+            self._bytes += size
+        done: Future[None] = Future()
+        self._waiting.put((record, done))
+        return done
+
+    def take(self) -> Taken | None:
+        """The oldest file's records, or None. It stays until `delivered`; the same is taken again before that."""
+        with self._lock:
+            if not self._closed:
+                self._close_file()
+            if not self._closed:
+                return None
+            file = self._closed[0]
+        records, unreadable = [], 0
+        for place, sealed in enumerate(_records(file.path)):
+            try:
+                records.append(self._unsealed(file.number, place, sealed))
+            except (InvalidTag, ValueError):
+                unreadable += 1
+        return Taken(file=file, records=tuple(records), unreadable=unreadable)
+
+    def delivered(self, taken: Taken) -> None:
+        """Forgets a file; one with a record that does not open is set aside. Before this a crash delivers it again."""
+        if taken.unreadable:
+            taken.file.path.rename(taken.file.path.with_suffix(_SUFFIX + ".unreadable"))
+        else:
+            taken.file.path.unlink()
+        with self._lock:
+            self._closed.remove(taken.file)
+            self._bytes -= taken.file.size
+
+    def close(self) -> None:
+        """Writes what was put, and lets another process have the place."""
+        self._waiting.put(None)
+        self._writer.join()
+        with self._lock:
+            self._close_file()
+        self._held.close()
+
+    def _write(self) -> None:
+        """On a thread: gathers what waits, so that one fsync serves all."""
+        more = True
+        while more:
+            batch = [self._waiting.get()]
+            while len(batch) < GATHER_RECORDS_MAX and not self._waiting.empty():
+                batch.append(self._waiting.get())
+            more = batch[-1] is not None
+            writing = [one for one in batch if one is not None]
+            if not writing:
+                continue
+            try:
+                with self._lock:
+                    self._append([record for record, _ in writing])
+            except OSError as error:
+                with self._lock:
+                    self._bytes -= sum(map(_framed, (record for record, _ in writing)))
+                for _, done in writing:
+                    done.set_exception(SpoolFullError(f"the disk does not take it: {error.strerror}"))
+            else:
+                for _, done in writing:
+                    done.set_result(None)
+
+    def _append(self, records: list[bytes]) -> None:
+        if self._open is None:
+            made = os.open(self._path(self._next), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            self._open, self._next = (self._next, FileIO(made, "wb"), 0, 0), self._next + 1
+        number, file, size, count = self._open
+        sealed = [self._sealed(number, place, record) for place, record in enumerate(records, start=count)]
+        framed = b"".join(len(one).to_bytes(LENGTH_BYTES, "big") + one for one in sealed)
+        whole = framed if count else HEADER + framed
+        try:
+            written = file.write(whole)
+            if written != len(whole):
+                raise OSError(ENOSPC, os.strerror(ENOSPC))
+            os.fsync(file.fileno())
+            if count == 0:
+                _fsync_folder(self._place)
+        except OSError:
+            with suppress(OSError):
+                file.truncate(size)
+            self._close_file()  # what follows goes to a file of its own, whatever lies at the end of this one
+            raise
+        self._bytes += len(HEADER) if count == 0 else 0
+        self._open = (number, file, size + len(whole), count + len(records))
+        if size + len(whole) >= FILE_BYTES_MAX:
+            self._close_file()
+
+    def _close_file(self) -> None:
+        if self._open is None:
+            return
+        number, file, size, _ = self._open
+        file.close()
+        self._open = None
+        self._closed.append(_File(number=number, path=self._path(number), size=size))
+
+    def _path(self, number: int) -> Path:
+        return self._place / f"{number:016x}{_SUFFIX}"
+
+    def _sealed(self, number: int, place: int, record: bytes) -> bytes:
+        nonce = self._random(NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, record, _bound(number, place))
+
+    def _unsealed(self, number: int, place: int, sealed: bytes) -> bytes:
+        return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _bound(number, place))
+
+
+def key_of(path: Path, random: Callable[[int], bytes] = os.urandom) -> bytes:
+    """The key in a file, which is made with mode 0600 where there is none; UsageError for one that others may read."""
+    if not path.exists():
+        fresh = path.with_name(f".{path.name}.{os.getpid()}")
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(random(KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):  # another process was first: its key is the one
+            os.link(fresh, path)
+        fresh.unlink()
+        _fsync_folder(path.parent)
+    if path.stat().st_mode & 0o077:
+        raise UsageError(f"others may read `{path.name}`", "chmod 600 it")
+    key = path.read_bytes()
+    if len(key) != KEY_BYTES:
+        raise UsageError(f"`{path.name}` holds no key of {KEY_BYTES} bytes", "give a file of random bytes, or none")
+    return key
+
+
+def _locked_place(folder: Path) -> tuple[Path, BinaryIO]:
+    """A folder of this process alone, and the file whose lock says so."""
+    places = [folder / str(number) for number in range(PROCESSES_MAX)]
+    for place in sorted(places, key=lambda place: not any(_files(place))):
+        place.mkdir(mode=0o700, exist_ok=True)
+        held = (place / "lock").open("ab")
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            held.close()
+            continue
+        return place, held
+    raise BusyError(f"{PROCESSES_MAX} processes use the spool `{folder.name}` already")
+
+
+def _files(place: Path) -> Iterator[_File]:
+    for path in place.glob(f"*{_SUFFIX}"):
+        yield _File(number=int(path.stem, 16), path=path, size=path.stat().st_size)
+
+
+def _framed(record: bytes) -> int:
+    """The bytes of a record in its file."""
+    return LENGTH_BYTES + NONCE_BYTES + len(record) + TAG_BYTES
+
+
+def _records(path: Path) -> Iterator[bytes]:
+    """The sealed records of a file, as far as it is whole. Where no record can be, one is given that opens with no key."""
+    with path.open("rb") as file:
+        header = file.read(len(HEADER))
+        if header != HEADER:
+            if len(header) == len(HEADER):
+                yield b""
+            return
+        while len(length := file.read(LENGTH_BYTES)) == LENGTH_BYTES:
+            size = int.from_bytes(length, "big")
+            if not NONCE_BYTES + TAG_BYTES <= size <= RECORD_BYTES_MAX:
+                yield b""
+                return
+            sealed = file.read(size)
+            if len(sealed) < size:
+                return
+            yield sealed
+
+
+def _bound(number: int, place: int) -> bytes:
+    return HEADER + number.to_bytes(8, "big") + place.to_bytes(8, "big")
+
+
+def _fsync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

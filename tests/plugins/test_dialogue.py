@@ -1,0 +1,150 @@
+"""What one call of a model adds, which marks keep it out, and how a plugin is set up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from licet.errors import UsageError
+from licet.intake import litellm as logged
+from licet.intake.reading import ReadTurn
+from licet.plugins.dialogue import FLAGS_DEPTH_MAX, Where, added, is_marked
+from licet.plugins.settings import Settings, Unknown, from_environment
+
+WHERE = Where(account="host:ana", conversation="host:c", surface="app", model="mock")
+CALL = {"id": "1", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Bonn"}'}}
+
+
+def user(text: str) -> dict[str, object]:
+    return {"role": "user", "content": text}
+
+
+def bot(text: str) -> dict[str, object]:
+    return {"role": "assistant", "content": text}
+
+
+def said(messages: list[dict[str, object]], answer: object) -> list[tuple[str, str]]:
+    turns = added(messages, answer, WHERE)
+    assert turns is not None
+    return [(turn.role, turn.text) for turn in turns]
+
+
+def test_a_call_adds_what_came_since_the_last_answer_and_the_answer() -> None:
+    assert said([user("a")], bot("b")) == [("user", "a"), ("assistant", "b")]
+    assert said([user("a"), bot("b"), user("c")], bot("d")) == [("user", "c"), ("assistant", "d")]
+    assert said([{"role": "system", "content": "x"}, user("a"), user("b")], None) == [("user", "a"), ("user", "b")]
+
+
+def test_the_same_words_said_twice_are_two_turns_and_the_same_call_sent_twice_is_one() -> None:
+    first, again = added([user("yes")], bot("?"), WHERE), added([user("yes")], bot("?"), WHERE)
+    later = added([user("yes"), bot("?"), user("yes")], bot("?"), WHERE)
+    assert first is not None
+    assert again is not None
+    assert later is not None
+    assert [turn.id for turn in first] == [turn.id for turn in again]
+    assert not {turn.id for turn in first} & {turn.id for turn in later}
+
+
+def test_tools_are_named_by_the_calls_that_they_answer() -> None:
+    turns = added(
+        [user("?"), {"role": "assistant", "content": None, "tool_calls": [CALL]},
+         {"role": "tool", "tool_call_id": "1", "content": "clear"}], bot("Clear."), WHERE,
+    )  # fmt: skip
+    assert turns is not None
+    assert [(turn.role, turn.origin, turn.tool_name) for turn in turns] == [
+        ("tool", "tool", "weather"), ("assistant", "assistant", ""),
+    ]  # fmt: skip
+
+
+def test_the_proxys_own_log_imported_later_names_every_turn_the_same(tmp_path) -> None:
+    messages = [user("a"), {"role": "assistant", "content": None, "tool_calls": [CALL]},
+                {"role": "tool", "tool_call_id": "1", "content": "clear"}, user("a")]  # fmt: skip
+    payload = {
+        "id": "1", "call_type": "acompletion", "trace_id": "c", "startTime": 1.0, "end_user": "ana", "messages": messages,
+        "response": {"model": "mock", "choices": [{"message": bot("b")}]}, "metadata": {}, "model_parameters": {},
+    }  # fmt: skip
+    file = tmp_path / "log.jsonl"
+    file.write_bytes(msgspec.json.encode(payload))
+    read = {turn.host_turn: turn.content.text for turn in logged.read(file) if isinstance(turn, ReadTurn)}
+    turns = added(messages, bot("b"), WHERE)
+    assert turns is not None
+    assert {turn.id: turn.text for turn in turns}.items() <= read.items()
+
+
+def test_words_that_the_proxy_redacted_are_no_turns() -> None:
+    assert added([user("redacted-by-litellm")], bot("b"), WHERE) is None
+    assert added([user("a"), bot("b"), user("c")], bot("redacted-by-litellm"), WHERE) is None
+
+
+@pytest.mark.parametrize("name", ["no-log", "no_log", "turn_off_message_logging", "incognito", "X-Licet-Keep-Out"])
+@pytest.mark.parametrize("value", [True, 1, "true", "yes"])
+def test_a_mark_keeps_a_call_out_wherever_it_stands(name: str, value: object) -> None:
+    assert is_marked({name: value})
+    assert is_marked({"metadata": {"requester_metadata": {"headers": {name: value}}}})
+
+
+@pytest.mark.parametrize("value", [None, False, 0, "", "false", "0"])
+def test_a_mark_that_is_off_is_none(value: object) -> None:
+    assert not is_marked({"no-log": value, "metadata": {"incognito": value}})
+
+
+def test_what_is_said_is_no_mark_and_what_is_too_deep_to_judge_is_one() -> None:
+    assert not is_marked(
+        {"messages": [{"incognito": True}], "tools": {"no-log": True}, "response_format": {"incognito": 1}}
+    )
+    deep: dict[str, object] = {"a": 1}
+    for _ in range(FLAGS_DEPTH_MAX + 1):
+        deep = {"a": deep}
+    assert is_marked(deep)
+    around: dict[str, object] = {}
+    around["again"] = around
+    assert not is_marked(around)
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+        st.sampled_from(["role", "content", "tool_calls", "function", "name", "text", "image_url", "x"]), inner, max_size=4
+    ),
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(anything, anything)
+def test_whatever_a_call_holds_it_adds_turns_or_none_and_nothing_is_raised(messages: object, answer: object) -> None:
+    for turn in added(messages, answer, WHERE) or ():
+        assert turn.role in ("user", "assistant", "tool")
+        assert turn.id
+
+
+def test_settings_come_from_the_environment_and_an_unknown_one_is_an_error() -> None:
+    environment = {
+        "LITELLM_LICET_URL": "http://x",
+        "LITELLM_LICET_KEY_FILE": "/k",
+        "LITELLM_LICET_SPOOL": "/s",
+        "PATH": "/",
+    }
+    made = from_environment(
+        environment | {"LITELLM_LICET_WHEN_UNKNOWN": "refuse", "LITELLM_LICET_SPOOL_BYTES_MAX": "7"}
+    )
+    assert made == Settings(
+        url="http://x", key_file=Path("/k"), spool=Path("/s"), when_unknown=Unknown.refuse, spool_bytes_max=7
+    )
+    for bad in (
+        {"LITELLM_LICET_KEY": "k"},
+        {"LITELLM_LICET_SURFACE": "My App"},
+        {"LITELLM_LICET_SPOOL_BYTES_MAX": "much"},
+    ):
+        with pytest.raises(UsageError):
+            from_environment(environment | bad)
+    with pytest.raises(UsageError):
+        from_environment({"LITELLM_LICET_URL": "http://x"})
+
+
+def test_a_published_surface_is_said_by_the_operator_alone() -> None:
+    assert Settings(url="u", key_file=Path("k"), spool=Path("s")).surface == "api"
+    assert {turn.surface for turn in added([{**user("a"), "surface": "app"}], bot("b"), WHERE) or ()} == {WHERE.surface}

@@ -1,0 +1,262 @@
+"""The hooks of a coding assistant, as processes, against a server that runs and the installation of this machine."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import structlog
+
+from licet import service
+from licet.cli.agent.ways import _turn
+from licet.intake.following import Mark, follow
+from licet.intake.reading import ReadTurn
+from licet.intake.replay import Recorded
+from licet.vault.commands import Choose
+from licet.web.roles import Scope
+from licet.web.saying import content
+from licet.web.schema import NewTurn
+
+from .transcripts import LICET, Coder
+from .web.served import AFTER, NOTICE, World, listening, url, world
+
+__all__ = ["url", "world"]  # fixtures
+
+SCOPES = (
+    Scope.gate_read, Scope.turns_write, Scope.accounts_read, Scope.conversations_read, Scope.conversations_write,
+)  # fmt: skip
+PLANTED = "seven blue herons sleep at the weir"
+EXCHANGE = ["user", "assistant", "tool", "assistant"]
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """The server runs in this process: what it logs is no answer of a command."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def coder(world: World, url: str, tmp_path: Path) -> Coder:
+    return coding(world, url, tmp_path)
+
+
+def coding(world: World, url: str, folder: Path) -> Coder:
+    key = folder / "licet.key"
+    key.write_text(world.key(*SCOPES))
+    world.open("ana")  # before the version that asks
+    world.clock.set(NOTICE)
+    return Coder(folder / "home", URL=url, KEY_FILE=str(key))
+
+
+def chooses(world: World, allow: bool) -> None:
+    world.tell(Choose(account=world.accounts["ana"], at=world.clock.now, allow=allow, via="notice"))
+
+
+def roles(world: World) -> list[str]:
+    return [role for (role,) in world.rows("SELECT role FROM turns ORDER BY conversation_id, turn")]
+
+
+def usable(world: World) -> list[str]:
+    seen = service.explain(world.here, next(iter(service.conversations_of(world.here, "ana"))))
+    assert isinstance(seen, service.ConversationSeen)
+    return sorted({said.because.value for said in seen.answers if said.role == "user"})
+
+
+def test_a_session_is_recorded_once_as_an_import_of_its_transcript_would(world: World, coder: Coder) -> None:
+    chooses(world, True)
+    session = coder.begin(apart=True)
+    session.hook("SessionStart", source="startup")
+    session.exchange()
+    assert roles(world) == EXCHANGE
+    session.apart = False
+    session.exchange("and its tests")
+    session.hook("SessionEnd", reason="other")
+    assert roles(world) == EXCHANGE * 2
+    assert usable(world) == ["permitted"]
+    world.clock.set(world.here.clock().replace(year=2027))  # so that nothing of the file has yet to come
+    default = Recorded(host="ana", plan="pro", age=30)
+    again = service.import_files(world.here, [session.file], default=default, host="ana")
+    assert (again.known, again.stored, again.broken) == (8, 0, 0)
+
+
+def test_a_prompt_of_who_must_decide_is_blocked_with_where_and_never_recorded(world: World, coder: Coder) -> None:
+    world.clock.set(AFTER)
+    session = coder.begin()
+    assert "/notice" in session.hook("SessionStart", source="startup")["systemMessage"]
+    answer = session.exchange(PLANTED)
+    assert answer["decision"] == "block"
+    assert answer["reason"].startswith("Please decide how your sessions may be used: http")
+    session.hook("SessionEnd", reason="other")
+    chooses(world, False)
+    assert session.exchange() == {}
+    assert roles(world) == EXCHANGE
+
+
+def test_a_notice_that_can_be_put_off_is_told_at_the_start_and_stops_nothing(world: World, coder: Coder) -> None:
+    session = coder.begin()
+    assert "put it off" in session.hook("SessionStart", source="startup")["systemMessage"]
+    assert session.exchange() == {}
+    assert roles(world) == EXCHANGE
+
+
+def test_what_was_said_before_a_yes_is_let_go_and_what_follows_is_usable(world: World, coder: Coder) -> None:
+    session = coder.begin()
+    session.hook("SessionStart", source="startup")
+    session.exchange(PLANTED, hooks=False)  # the hooks did not come through
+    chooses(world, True)
+    session.exchange("and its tests")
+    assert roles(world) == EXCHANGE
+    assert usable(world) == ["permitted"]
+
+
+def test_while_licet_is_away_the_session_goes_on_and_the_watcher_records_it_later(world: World, coder: Coder) -> None:
+    chooses(world, True)
+    session = coder.begin()
+    session.hook("SessionStart", source="startup")
+    there = coder.environment["LICET_AGENT__URL"]
+    coder.environment["LICET_AGENT__KEY_FILE"], key = "/nowhere", coder.environment["LICET_AGENT__KEY_FILE"]
+    assert session.exchange() == {}
+    assert session.said.startswith("licet: not recorded now: ")
+    assert coder.command("watch", coder.transcripts, "--once", code=75).stdout == ""
+    coder.environment["LICET_AGENT__KEY_FILE"] = key
+    assert there == coder.environment["LICET_AGENT__URL"]
+    assert json.loads(coder.command("watch", coder.transcripts, "--once", "--json").stdout) == {"recorded": 4}
+    assert usable(world) == ["permitted"]
+
+
+@pytest.mark.parametrize("given", ["", "{", "[]", '{"hook_event_name": "Stop"}', '{"hook_event_name": "Later"}'])
+def test_no_event_whatever_breaks_a_session(coder: Coder, given: str) -> None:
+    assert coder.command("hook", given=given).stdout == ""
+
+
+def test_an_agent_that_is_not_set_up_records_nothing_and_stops_nothing(tmp_path: Path) -> None:
+    coder = Coder(tmp_path)
+    del coder.environment["LICET_AGENT__ACCOUNT"]
+    session = coder.begin()
+    assert session.exchange(PLANTED) == {}
+    assert "whose sessions are these" in session.said
+    line = coder.command("session", "status-line", given=json.dumps({"session_id": session.id})).stdout
+    assert line == "Licet: not recorded (not set up)\n"
+
+
+def test_a_hook_that_is_killed_before_it_hears_back_loses_and_doubles_nothing(world: World, tmp_path: Path) -> None:
+    running: list[subprocess.Popen[str]] = []
+
+    class Killing:
+        """The application; it kills the hook when its turns are committed, before it answers."""
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            async def sent(message: Any) -> None:
+                if running and scope.get("path") == "/v1/turns:bulk":
+                    os.kill(running.pop().pid, signal.SIGKILL)
+                await send(message)
+
+            await world.app(scope, receive, sent)
+
+    with listening(Killing()) as url:
+        coder = coding(world, url, tmp_path)
+        chooses(world, True)
+        session = coder.begin()
+        session.hook("SessionStart", source="startup")
+        session.hook("UserPromptSubmit", prompt="rename")
+        session.exchange(hooks=False)
+        with subprocess.Popen([*LICET, "hook"], env=coder.environment, stdin=subprocess.PIPE, text=True) as killed:
+            running.append(killed)
+            killed.communicate(json.dumps(session.event("Stop")), timeout=60)
+        assert killed.returncode == -signal.SIGKILL
+        assert roles(world) == EXCHANGE  # Licet has them, and the agent does not know it
+        session.exchange("and its tests")
+    assert roles(world) == EXCHANGE * 2
+
+
+def test_what_a_resumed_session_copies_is_recorded_once(world: World, coder: Coder) -> None:
+    chooses(world, True)
+    first = coder.begin()
+    first.hook("SessionStart", source="startup")
+    first.exchange()
+    second = coder.begin()
+    copied = first.file.read_text("utf-8").replace(first.id, second.id)
+    second.file.write_text(copied, "utf-8")
+    second.hook("SessionStart", source="resume")
+    second.exchange("and its tests")
+    coder.command("watch", coder.transcripts, "--once")
+    assert len(roles(world)) == 8
+    third = coder.begin()  # seen by nobody until it has grown
+    third.file.write_text(copied.replace(second.id, third.id), "utf-8")
+    third.exchange(hooks=False)
+    counts = json.loads(coder.command("watch", coder.transcripts, "--once", "--json").stdout)
+    assert (counts["copies"], counts["recorded"]) == (4, 4)
+
+
+def test_subagents_are_recorded_from_their_own_transcript_in_the_session_they_serve(world: World, coder: Coder) -> None:
+    chooses(world, True)
+    session = coder.begin()
+    session.hook("SessionStart", source="startup")
+    session.exchange()
+    side = coder.begin(session.id)
+    side.file = side.file.with_name("agent-7f3a.jsonl")
+    side.write("user", "count the pots", isSidechain=True, agentId="7f3a")
+    side.write("assistant", [{"type": "text", "text": "nine"}], isSidechain=True, agentId="7f3a")
+    session.hook("SubagentStop", agent_transcript_path=str(side.file))
+    assert roles(world) == [*EXCHANGE, "assistant", "assistant"]
+    assert world.rows("SELECT count(*) FROM conversations") == [(1,)]
+    read = [item for step in follow(side.file, Mark()) for item in step.items if isinstance(item, ReadTurn)]
+    sent = msgspec.json.decode(msgspec.json.encode(_turn("host:ana", read[-1])), type=NewTurn)
+    assert content(sent) == msgspec.structs.replace(read[-1].content, folder="", branch="")
+    assert content(sent).thread == "7f3a"
+
+
+def test_a_subagent_that_may_have_begun_before_the_yes_is_not_recorded_under_it(world: World, coder: Coder) -> None:
+    session = coder.begin()
+    session.hook("SessionStart", source="startup")
+    session.exchange()
+    side = coder.begin(session.id)
+    side.file = side.file.with_name("agent-7f3a.jsonl")
+    side.write("assistant", PLANTED, isSidechain=True, agentId="7f3a")
+    chooses(world, True)
+    session.hook("UserPromptSubmit", prompt="count the pots")
+    session.hook("SubagentStop", agent_transcript_path=str(side.file))
+    coder.command("watch", coder.transcripts, "--once")
+    assert roles(world) == EXCHANGE
+
+
+def test_nothing_that_was_said_is_kept_beside_the_transcripts(world: World, coder: Coder) -> None:
+    session = coder.begin()
+    session.hook("SessionStart", source="startup")
+    session.exchange(PLANTED)
+    assert PLANTED not in session.said
+    kept = [path for path in coder.state.rglob("*") if path.is_file()]
+    assert kept
+    for path in kept:
+        assert PLANTED.encode() not in path.read_bytes()
+        assert path.stat().st_mode & 0o077 == 0
+
+
+@pytest.fixture
+def nearby(world: World, dsn: str, tmp_path: Path) -> Iterator[Coder]:
+    """A coder on the installation of this machine, without a server."""
+    coder = Coder(tmp_path / "home")
+    coder.environment |= {"LICET_DATABASE_URL": dsn, "LICET_DATA": str(world.here.config.data)}
+    yield coder
+
+
+def test_without_a_server_the_installation_of_this_machine_is_the_same(world: World, nearby: Coder) -> None:
+    world.open("ana")
+    world.clock.set(NOTICE)
+    chooses(world, True)
+    session = nearby.begin()
+    session.hook("SessionStart", source="startup")
+    session.exchange()
+    assert roles(world) == EXCHANGE
+    told = json.loads(nearby.command("session", "status", session.id, "--json").stdout)
+    assert (told["turns"], told["gate"]) == (4, "open")
