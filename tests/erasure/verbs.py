@@ -1,0 +1,295 @@
+"""An installation in the middle of its life, and the verbs that a crash may come into.
+
+`Base` is kept as a template, a database and a folder, and each verb begins there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from licet import service
+from licet.config import Config
+from licet.policy.file import preset
+from licet.release.build import Builder, Order
+from licet.service import backup, erasure, proving
+from licet.service import keys as chain
+from licet.service.installation import Installation, over
+from licet.store.connect import Pool, transaction
+from licet.vault import certificate
+from licet.vault import commands as do
+from licet.vault.rotate import Rotation
+
+from ..installed import BEGIN, House
+from ..vault.model import sound
+from .commits import Count, counted
+
+
+class Home(House):
+    """A `House` over an opened installation, journal and all; ``moment`` holds the time that its clock tells."""
+
+    def __init__(self, here: Installation, moment: list[datetime], before: Home | None = None) -> None:
+        self.moment, self.here = moment, here
+        self.accounts = dict(before.accounts) if before else {}
+        self.chats = dict(before.chats) if before else {}
+        self._turns = dict(before._turns) if before else {}
+
+    @cached_property
+    def _host_key(self) -> bytes:  # type: ignore[override]  # looked up when it is first asked for
+        return service.host_key(self.here)
+
+    @property
+    def now(self) -> datetime:
+        return self.moment[0]
+
+    @now.setter
+    def now(self, at: datetime) -> None:
+        self.moment[0] = at
+
+
+@dataclass(slots=True)
+class Base:
+    """``dsn`` and ``folder`` are the template; ``texts`` is what lives in it, by conversation and turn."""
+
+    dsn: str
+    folder: Path
+    home: Home
+    texts: dict[tuple[str, UUID, int], str]
+    in_backup: set[tuple[str, UUID, int]]
+    erased: set[UUID]
+
+
+Act = Callable[["Verb", Home, Path], None]
+Check = Callable[[Home, Path], None]
+
+
+@dataclass(slots=True, kw_only=True)
+class Verb:
+    """A verb: ``day`` is when it is done, ``may_end`` the chats that it may erase, ``told`` holds once it was answered.
+
+    ``states`` are how many of its states are tried, at least, where `STATES` are in all; ``drawn`` how many are drawn
+    after each step: 0 where all of them are tried.
+    """
+
+    name: str
+    act: Callable[[Home, Path], None]
+    told: Check = lambda home, folder: None
+    day: float = 20
+    may_end: tuple[str, ...] = ()
+    restores: bool = False
+    fresh: bool = False
+    states: int = 2
+    drawn: int = 0
+
+
+@contextmanager
+def opened_home(pool: Pool, dsn: str, folder: Path, base: Base | None, at: datetime, **more: Any) -> Iterator[Home]:
+    """The installation in a folder, over a pool, as every command opens it."""
+    moment = [at]
+    with over(pool, config(folder, dsn), lambda: moment[0], **more) as here:
+        yield Home(here, moment, base.home if base else None)
+
+
+def config(folder: Path, dsn: str) -> Config:
+    return Config(data=folder / "data", database_url=dsn)
+
+
+NAMES = ("ana", "ben", "cem", "dia", "eva")
+LEAVES = 90
+
+
+def make_base(dsn: str, folder: Path) -> Base:
+    """The middle of a life: things said, taken back, erased, rotated, released and backed up, and a log near a tile's end."""
+    folder.mkdir()
+    pool, moment = counted(dsn, Count(None, lambda: None)), [BEGIN]
+    with closing(pool), over(pool, config(folder, dsn), lambda: moment[0]) as here:
+        home = Home(here, moment)
+        apply_policy(home)
+        for name in NAMES:
+            home.open(name, allow=name != "eva")
+            for chat in ("one", "two"):
+                home.talk(name, f"{name}-{chat}")
+        home.about(do.Flag, "ben", "ben-two", score=0.9)
+        home.about(do.Delete, "ana", "ana-two")
+        erasure.run(here, at_once=True)
+        chain.rotate(here, Rotation.daily)
+        home.passes(1)
+        for _ in range(LEAVES):  # of which the log is to be near the end of a tile
+            home.choose("dia", True)
+        proving.append(here)
+        build(home, "base")
+        backup.back_up(here, folder / "backups")
+        in_backup = set(texts_of(home))
+        home.passes(1)
+        home.about(do.Delete, "cem", "cem-two")
+        home.choose("dia", False)
+        erasure.run(here, at_once=True)
+        proving.append(here)
+        home.talk("ana", "ana-one")  # waits to be told
+        texts = texts_of(home)
+    erased = {home.chats["ana-two"], home.chats["cem-two"]}
+    return Base(dsn, folder, home, texts, in_backup, erased)
+
+
+def texts_of(home: Home) -> dict[tuple[str, UUID, int], str]:
+    """All that lives, and every invariant of the tables."""
+    with transaction(home.here.pool) as tx:
+        return {key: content.text for key, content in sound(tx, home.here.keyring).items()}
+
+
+def apply_policy(home: Home) -> None:
+    service.apply_policy(home.here, preset("article-2025"), by="test")
+
+
+def build(home: Home, name: str) -> None:
+    here = home.here
+    builder = Builder(
+        here.pool, here.keyring, service.policies(here), service.RuleCleaner(), here.clock, rows_per_part=2
+    )
+    builder.run(Order(name=name, purpose="improve_models", folder=here.config.releases / name, software="test"))
+
+
+# Verbs
+
+
+def took_back(kind: type[Any], name: str, chat: str, **more: Any) -> Callable[[Home, Path], None]:
+    return lambda home, _: void(home.about(kind, name, chat, **more))
+
+
+def void(_: object) -> None:
+    return None
+
+
+def is_true(statement: str, *named: str) -> Check:
+    """That a statement about chats or accounts is true."""
+
+    def check(home: Home, _: Path) -> None:
+        ids = [home.chats.get(one) or home.accounts[one] for one in named]
+        assert home.query(f"SELECT {statement}", *ids) == [(True,)], statement
+
+    return check
+
+
+DELETED = "deleted_at IS NOT NULL FROM conversations WHERE conversation_id = %s"
+
+
+def three_at_once(home: Home, _: Path) -> None:
+    ana, ben = home.accounts["ana"], home.accounts["ben"]
+    home.tell(
+        do.CloseAccount(account=ana, at=home.now), do.SetAge(account=ben, at=home.now, age=12),
+        do.Narrow(account=ben, at=home.now, conversation=home.chats["ben-one"]),
+    )  # fmt: skip
+
+
+def new_people(home: Home, _: Path) -> None:
+    home.open("fay", allow=True)
+    home.talk("fay", "fay-one")
+
+
+def last_year(home: Home, _: Path) -> None:
+    home.talk("ben", "ben-new")
+    proving.append(home.here)
+
+
+def all_told(home: Home, _: Path) -> None:
+    assert home.query("SELECT count(*) FROM outbox WHERE index IS NULL") == [(0,)]
+
+
+def fully_certified(home: Home, _: Path) -> None:
+    with transaction(home.here.pool) as tx:
+        assert certificate.unfinished(tx, 1) == []
+
+
+def delete_and_certify(home: Home, _: Path) -> None:
+    home.about(do.Delete, "ana", "ana-one")
+    erasure.run(home.here, at_once=True)
+
+
+def rotated(home: Home, _: Path) -> None:
+    status = chain.status(home.here)
+    assert status.unfinished is None
+    assert sum(status.waiting.values()) == 0
+
+
+def rotate_and_destroy(home: Home, _: Path) -> None:
+    chain.rotate(home.here, Rotation.weekly)
+    chain.destroy_due(home.here)
+
+
+def first_epoch_is_gone(home: Home, folder: Path) -> None:
+    rotated(home, folder)
+    assert not (folder / "data" / "keys" / "epoch-000001.key").exists()
+
+
+def back_up(home: Home, folder: Path) -> None:
+    backup.back_up(home.here, folder / "backups")
+
+
+def backed_up(home: Home, folder: Path) -> None:
+    found = backup.backups(home.here, folder / "backups")
+    assert sum(one.whole for one in found) == 2
+    for one in found:
+        if one.whole:
+            backup.verify(one.folder)
+
+
+def released(home: Home, _: Path) -> None:
+    assert service.verify_release(home.here, "next") == []
+
+
+def begin(home: Home, folder: Path) -> None:
+    apply_policy(home)
+    new_people(home, folder)
+    proving.append(home.here)
+    build(home, "first")
+    backup.back_up(home.here, folder / "backups")
+
+
+def begun(home: Home, folder: Path) -> None:
+    assert home.query("SELECT count(*) FROM bodies") == [(2,)]
+    assert service.verify_release(home.here, "first") == []
+    (kept,) = backup.backups(home.here, folder / "backups")
+    backup.verify(kept.folder)
+
+
+def restore(home: Home, folder: Path) -> None:
+    kept = next(path for path in (folder / "backups").iterdir())
+    backup.restore_here(home.here, kept)
+
+
+VERBS = (
+    Verb(name="say", act=lambda home, _: home.talk("ana", "ana-one", "more"), told=is_true(
+        "count(*) = 5 FROM turns WHERE conversation_id = %s", "ana-one")),
+    Verb(name="begin an account", act=new_people, told=is_true("count(*) = 6 FROM accounts")),
+    Verb(name="allow", act=lambda home, _: void(home.choose("eva", True)), told=is_true(
+        "grant_no IS NOT NULL FROM accounts WHERE account_id = %s", "eva")),
+    Verb(name="refuse", states=360, act=lambda home, _: void(home.choose("ben", False)), told=is_true(
+        "grant_no IS NULL FROM accounts WHERE account_id = %s", "ben")),
+    Verb(name="delete", states=600, act=took_back(do.Delete, "ana", "ana-one"), told=is_true(DELETED, "ana-one")),
+    Verb(name="keep out", states=500, act=took_back(do.Narrow, "ben", "ben-one"), told=is_true(
+        "narrowed FROM conversations WHERE conversation_id = %s", "ben-one")),
+    Verb(name="overturn", states=500, act=took_back(do.Unflag, "ben", "ben-two"), told=is_true(
+        "bool_and(overturned_at IS NOT NULL) FROM flags WHERE conversation_id = %s", "ben-two"), may_end=("ben-two",)),
+    Verb(name="hold", states=650, act=took_back(do.Hold, "ben", "ben-one", matter="a case"), told=is_true(
+        "count(*) = 1 FROM holds WHERE conversation_id = %s", "ben-one")),
+    Verb(name="three at once", states=1300, act=three_at_once, told=is_true(
+        "closed_at IS NOT NULL FROM accounts WHERE account_id = %s", "ana")),
+    Verb(name="sweep", day=400, act=lambda home, _: void(service.sweep(home.here)), told=is_true(
+        "NOT EXISTS (SELECT FROM bodies WHERE conversation_id = %s)", "eva-one"),
+        may_end=("eva-one", "eva-two", "dia-one", "dia-two")),
+    Verb(name="certify", states=600, act=delete_and_certify, told=fully_certified, may_end=("ana-one",)),
+    Verb(name="rotate", states=100, act=lambda home, _: void(chain.rotate(home.here, Rotation.daily)), told=rotated),
+    Verb(name="destroy", states=100, act=rotate_and_destroy, told=first_epoch_is_gone),
+    Verb(name="sequence", states=1100, drawn=300, act=lambda home, _: void(proving.append(home.here)), told=all_told),
+    Verb(name="sequence in a new year", states=800, drawn=215, day=150, act=last_year, told=all_told),
+    Verb(name="release", states=800, drawn=110, act=lambda home, _: build(home, "next"), told=released),
+    Verb(name="back up", states=500, drawn=180, act=back_up, told=backed_up),
+    Verb(name="restore", states=260, drawn=62, act=restore, restores=True),
+    Verb(name="begin", states=1950, drawn=120, act=begin, told=begun, fresh=True),
+)  # fmt: skip
