@@ -19,11 +19,21 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from licet.service import curating
 from licet.store import embedded, migrate, opened
 from licet.store.connect import Pool
 
 TEMPLATE = "licet_template"
 Databases = Callable[..., str]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _names_where_they_are_asked_for() -> Iterator[None]:
+    """Models of names cost a hundred times what they are built beside: tests of theirs ask for them by name."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LICET_CURATE__NAMES", "off")
+        patch.setattr(curating, "_there", lambda _folder: [])
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -36,6 +36,8 @@ def settings(of: type[msgspec.Struct] = Config, prefix: str = "LICET_") -> dict[
 def shown(default: Any) -> str:
     if default is None or default == ():
         return "none"
+    if isinstance(default, tuple):
+        return f"`{','.join(default)}`"
     return f"{default:,}" if isinstance(default, int) and not isinstance(default, bool) else f"`{default}`"
 
 

@@ -20,6 +20,7 @@ def commands() -> list[tuple[str, str]]:
     found = []
     for document in DOCUMENTS:
         for block in re.findall(r"(?m)(?:^    .*\n)+|^```.*?^```", document.read_text(encoding="utf-8"), re.DOTALL):
+            block = re.sub(r"\\\n\s*", "", block)
             for line in block.splitlines():
                 for call in re.findall(r"(?:^|\(| {3,})(?:\./run|licet) ([a-z].*?)(?: {3,}|\)|$)", line.split(" #")[0]):
                     found.append((document.name, call.strip()))

@@ -7,6 +7,7 @@ are given as files only: an environment is inherited, listed and logged.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
@@ -70,18 +71,42 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
 class Curate(msgspec.Struct, frozen=True, kw_only=True):
     """How a release is curated. Every variable begins with ``LICET_CURATE__``.
 
-    ``runner`` (`LICET_CURATE__RUNNER`, default ``local``): ``local`` (in the process of the build), ``native`` (Daft) or
-    ``ray``; the release is the same on each. Whoever sets ``ray`` has content computed on the machines of that cluster.
+    ``runner`` (`LICET_CURATE__RUNNER`, default ``local``): ``local`` (in the process of the build), ``native`` (Daft),
+    ``ray`` or ``spark`` (the session that is open in the process); the release is the same on each. Whoever sets one of
+    the last two has content computed on the machines of that cluster.
 
     ``ray_address`` (`.._RAY_ADDRESS`, default none): the Ray cluster to use; without one Ray starts on this machine.
 
     ``benchmarks_file`` (`.._BENCHMARKS_FILE`, default none): questions of benchmarks, one a line; what holds one is left
     out. Whoever writes the file decides what else is.
+
+    ``names`` (`.._NAMES`, default ``auto``): what looks for names, parted by commas: ``tagger`` (made by
+    ``licet deidentify train``), ``spacy``, ``privacy-filter``, ``gliner``; ``auto`` takes the first two as far as they are
+    there, ``off`` none. A release says what looked. Whoever sets ``off`` leaves every name in.
+
+    ``names_kinds`` (`.._NAMES_KINDS`, default ``person,address``): what of it is replaced; ``place`` and
+    ``organisation`` are two more. Whoever takes a kind out leaves it in.
+
+    ``doubt`` (`.._DOUBT`, default ``drop``): a conversation with a doubtful name is left out; ``mask`` replaces the name.
+
+    ``names_score_min``, ``names_sure`` (`.._NAMES_SCORE_MIN`, default 0.15, `.._NAMES_SURE`, default 0.5): below the
+    first is no name, between them is doubt. Whoever raises them leaves names in.
+
+    ``tagger_folder`` (`.._TAGGER_FOLDER`, default none: ``tagger`` in the data folder), ``privacy_filter_folder``,
+    ``gliner_folder`` (`.._PRIVACY_FILTER_FOLDER`, ..): the folders of the models. Nothing is fetched.
     """
 
     runner: str = "local"
     ray_address: str | None = None
     benchmarks_file: Path | None = None
+    names: tuple[str, ...] = ("auto",)
+    names_kinds: tuple[str, ...] = ("person", "address")
+    doubt: str = "drop"
+    names_score_min: float = 0.15
+    names_sure: float = 0.5
+    tagger_folder: Path | None = None
+    privacy_filter_folder: Path | None = None
+    gliner_folder: Path | None = None
 
 
 class Keys(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,6 +161,66 @@ class Cold(msgspec.Struct, frozen=True, kw_only=True):
     secret_access_key_file: Path | None = None
 
 
+class Sweep(msgspec.Struct, frozen=True, kw_only=True):
+    """How `licet serve` erases what is due by itself. Variables begin with ``LICET_SWEEP__``.
+
+    ``every_seconds`` (`LICET_SWEEP__EVERY_SECONDS`, default 300): how often it looks. Whoever sets it high has what is due
+    lie there, unusable, for as long.
+
+    ``share`` (`.._SHARE`, default 0.05) and ``unasked`` (`.._UNASKED`, default 1000): how much one sweep erases without
+    asking: that share of the segments kept, or that many, whichever is more. Above it, it waits for `licet sweep
+    approve`. Whoever sets ``share`` to 1 is never asked.
+    """
+
+    every_seconds: int = 300
+    share: float = 0.05
+    unasked: int = 1_000
+
+
+class Webhooks(msgspec.Struct, frozen=True, kw_only=True):
+    """Where events may be sent. Every variable begins with ``LICET_WEBHOOKS__``.
+
+    ``inside`` (`LICET_WEBHOOKS__INSIDE`, default none, parted by commas): hosts of your own network, by name or address,
+    that events may be sent to. Any other must have public addresses alone. To one of these on this machine plain http
+    is allowed too. Whoever is named here receives signed requests from within your network.
+
+    ``ca_file`` (`.._CA_FILE`, default none): the authorities that sign the endpoints' certificates, instead of the public
+    ones. Whoever writes the file can pose as every endpoint.
+    """
+
+    inside: tuple[str, ...] = ()
+    ca_file: Path | None = None
+
+
+class Agent(msgspec.Struct, frozen=True, kw_only=True):
+    """How `licet hook`, `licet watch` and `licet session` reach Licet. Every variable begins with ``LICET_AGENT__``.
+
+    ``account`` (`LICET_AGENT__ACCOUNT`, default none: nothing is recorded): the host's id of the person who codes here.
+    Whoever sets it decides whose sessions these are.
+
+    ``url`` (`.._URL`, default none: the installation of this machine): where `licet serve` answers. Whoever runs it
+    receives what is said.
+
+    ``key_file`` (`.._KEY_FILE`, default none): a file with a service's key of the scopes `gate:read`, `turns:write`,
+    `accounts:read`, `conversations:read` and `conversations:write`. Whoever reads it can do all that for any account.
+
+    ``choice_url`` (`.._CHOICE_URL`, default ``/notice`` at the URL): where a person who must decide answers.
+
+    ``state`` (`.._STATE`, default ``~/.local/state/licet``): a folder for how far transcripts were read and what a
+    person chose for a session; nothing that was said. Whoever writes it can have a kept-out session recorded.
+
+    ``lock_file`` (`.._LOCK_FILE`, default none): one more file that narrows, beside ``/etc/licet/agent.toml``. It can
+    only narrow, whoever names it.
+    """
+
+    account: str | None = None
+    url: str | None = None
+    key_file: Path | None = None
+    choice_url: str | None = None
+    state: Path | None = None
+    lock_file: Path | None = None
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Where an installation keeps what.
 
@@ -160,6 +245,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     ``curate`` (`LICET_CURATE__..`): see `Curate`.
 
     ``cold`` (`LICET_COLD__..`): see `Cold`.
+
+    ``agent`` (`LICET_AGENT__..`): see `Agent`.
+
+    ``sweep`` (`LICET_SWEEP__..`): see `Sweep`.
+
+    ``webhooks`` (`LICET_WEBHOOKS__..`): see `Webhooks`.
     """
 
     data: Path = Path("licet-data")
@@ -170,6 +261,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     curate: Curate = Curate()
     key_chain: Keys = Keys()
     cold: Cold = Cold()
+    agent: Agent = Agent()
+    sweep: Sweep = Sweep()
+    webhooks: Webhooks = Webhooks()
 
     @property
     def keys(self) -> Path:
@@ -186,41 +280,31 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, environment: Mapping[str, str], data: Path | None = None) -> Config:
         """Reads the environment; ``data`` given on the command line comes first, an empty value counts as absent."""
-        web = {f"LICET_WEB__{field.upper()}": field for field in Web.__struct_fields__}
-        keys = {f"LICET_KEYS__{field.upper()}": field for field in Keys.__struct_fields__}
-        cold = {f"LICET_COLD__{field.upper()}": field for field in Cold.__struct_fields__}
-        curate = {f"LICET_CURATE__{field.upper()}": field for field in Curate.__struct_fields__}
-        known = {
-            "LICET_DATA",
-            "LICET_DATABASE_URL",
-            "LICET_LOG_NAME",
-            "LICET_RESTRICTIONS",
-            *keys,
-            *web,
-            *curate,
-            *cold,
-        }
+        known = {"LICET_DATA", "LICET_DATABASE_URL", "LICET_LOG_NAME", "LICET_RESTRICTIONS"}
+        sections: dict[str, msgspec.Struct] = {}
+        for field, (prefix, of) in _SECTIONS.items():
+            names = {f"LICET_{prefix}__{each.upper()}": each for each in of.__struct_fields__}
+            known.update(names)
+            given = {name: (each, environment[name]) for name, each in names.items() if environment.get(name)}
+            sections[field] = _section(of, given)
         for name in sorted(environment):
             if name.startswith("LICET_") and name not in known and not name.startswith(_TESTS):
                 raise UsageError(f"unknown setting `{name}`", f"settings are {', '.join(sorted(known))}")
-        return cls(
-            data=data or Path(environment.get("LICET_DATA") or "licet-data"),
-            database_url=environment.get("LICET_DATABASE_URL") or None,
-            log_name=environment.get("LICET_LOG_NAME") or LOG_NAME,
-            restrictions=Path(environment["LICET_RESTRICTIONS"]) if environment.get("LICET_RESTRICTIONS") else None,
-            key_chain=_section(
-                Keys, {name: (field, environment[name]) for name, field in keys.items() if environment.get(name)}
+        return msgspec.structs.replace(
+            cls(
+                data=data or Path(environment.get("LICET_DATA") or "licet-data"),
+                database_url=environment.get("LICET_DATABASE_URL") or None,
+                log_name=environment.get("LICET_LOG_NAME") or LOG_NAME,
+                restrictions=Path(environment["LICET_RESTRICTIONS"]) if environment.get("LICET_RESTRICTIONS") else None,
             ),
-            web=_section(
-                Web, {name: (field, environment[name]) for name, field in web.items() if environment.get(name)}
-            ),
-            cold=_section(
-                Cold, {name: (field, environment[name]) for name, field in cold.items() if environment.get(name)}
-            ),
-            curate=_section(
-                Curate, {name: (field, environment[name]) for name, field in curate.items() if environment.get(name)}
-            ),
+            **sections,
         )
+
+
+_SECTIONS: dict[str, tuple[str, type[msgspec.Struct]]] = {
+    "web": ("WEB", Web), "key_chain": ("KEYS", Keys), "curate": ("CURATE", Curate), "cold": ("COLD", Cold),
+    "agent": ("AGENT", Agent), "sweep": ("SWEEP", Sweep), "webhooks": ("WEBHOOKS", Webhooks),
+}  # fmt: skip
 
 
 def _section(of: type[_Section], given: Mapping[str, tuple[str, str]]) -> _Section:
@@ -233,6 +317,10 @@ def _section(of: type[_Section], given: Mapping[str, tuple[str, str]]) -> _Secti
             if not text.isdecimal() or int(text) < 1:
                 raise UsageError(f"`{name}` is not a number above 0")
             values[field] = int(text)
+        elif wanted is float:
+            if not re.fullmatch(r"[01]|0?\.[0-9]{1,6}", text):
+                raise UsageError(f"`{name}` is not a number from 0 to 1, as in `0.5`")
+            values[field] = float(text)
         elif wanted == tuple[str, ...]:
             values[field] = tuple(part.strip() for part in text.split(",") if part.strip())
         else:

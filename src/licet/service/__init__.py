@@ -38,7 +38,8 @@ from licet.service.releasing import (
     show_release,
     verify_release,
 )  # fmt: skip
-from licet.service.telling import advance, conversations_of, sweep, tell
+from licet.service.sweeping import sweep
+from licet.service.telling import advance, conversations_of, tell
 
 __all__ = [
     "AccountSeen", "Applied", "Begun", "ChoiceSeen", "Clock", "ConversationSeen", "Forecast", "Installation", "Loading",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
@@ -20,6 +21,9 @@ from licet.store.connect import Transaction, transaction
 from licet.vault import tables, view
 from licet.vault.cold import SIZE
 from licet.vault.ids import Prefix, host_hmac, parse, parse_turn, shown, shown_turn
+
+if TYPE_CHECKING:
+    from licet.service.lineage import Affected
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):
@@ -233,6 +237,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     held: int
     flagged: int
     releases: tuple[Release, ...]
+    retraining_due: tuple[Affected, ...]
 
 
 _HORIZONS = (("7 days", 7), ("30 days", 30), ("a year", 365), ("5 years", 1826), ("later", 10**6))
@@ -248,7 +253,8 @@ def turns_kept(here: Installation) -> int:
 
 
 def status(here: Installation) -> Status:
-    """Population, gates, what expires when, and the releases."""
+    """Population, gates, what expires when, the releases, and the classifiers that are to forget."""
+    due = retraining_due(here)
     known, at = policies(here), here.clock()
     plans: Counter[str] = Counter()
     gates: Counter[str] = Counter()
@@ -283,7 +289,18 @@ def status(here: Installation) -> Status:
             held=_count(tx, "SELECT count(DISTINCT (account_id, conversation_id)) FROM holds"),
             flagged=_count(tx, "SELECT count(*) FROM conversations WHERE safety_until > %s", at),
             releases=tuple(registry.every(tx)),
+            retraining_due=due,
         )
+
+
+def retraining_due(here: Installation) -> tuple[Affected, ...]:
+    """The misuse classifiers that learnt from what was withdrawn or erased since."""
+    with transaction(here.pool) as tx:
+        if not _count(tx, "SELECT count(*) FROM models WHERE recipe = 'licet-misuse-1' AND retired_at IS NULL"):
+            return ()
+    from licet.service import lineage  # here, so that no other command waits for what it imports
+
+    return tuple(lineage.affected(here, recipe=lineage.CLASSIFIER))
 
 
 def _count(tx: Transaction, statement: str, *params: object) -> int:

@@ -27,7 +27,7 @@ from licet.ledger.quorum import Quorum
 from licet.ledger.sequence import Place, Sequencer
 from licet.ledger.storage import TMP, Durable, Folder
 from licet.ledger.witness_http import GATHER_SECONDS_MAX, Gathered, gather
-from licet.release import manifest
+from licet.release import manifest, purge
 from licet.release import verify as release_files
 from licet.service.installation import Installation, policies
 from licet.store.connect import transaction
@@ -40,6 +40,7 @@ KEYS_FILE = "vkeys.txt"
 WITNESSES_FILE = "witnesses.txt"
 RETENTION_FILE = "retention.txt"
 PRUNED = "pruned"
+MODEL_STATEMENT = "run.intoto.jsonl"  # `train.statement.FILE`
 WITNESS_SECONDS = 10.0
 
 
@@ -303,9 +304,9 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
 
 def verify(
     path: Path, vkeys: tuple[str, ...], *, entry: Path | None = None, log: Path | None = None,
-    quorum: bytes | None = None,
+    quorum: bytes | None = None, release: Path | None = None,
 ) -> Checked:  # fmt: skip
-    """Holds a log, a published folder, a receipt, a proof or a release's folder to what it promises.
+    """Holds a log, a published folder, a receipt, a proof, a release's or a model's folder to what it promises.
 
     Believes ``vkeys`` and nothing else: each log, receipt and proof needs the key of its year among them. A release's
     files are held against its manifest, and its manifest against the leaf of ``log``, where one is given. ``quorum``
@@ -313,10 +314,24 @@ def verify(
     """
     if path.is_dir() and (path / manifest.FILE).is_file():
         return _verify_release(path, vkeys, log, quorum)
+    if path.is_dir() and (path / MODEL_STATEMENT).is_file():
+        return _verify_model(path, vkeys, release)
     trusted = _trusted(vkeys, quorum)
     reports = _reports(path, trusted, entry)
     checked = tuple(f"{report.checked} of {report.origin}: {report.size} entries" for report in reports)
     return Checked(checked=checked, broken=tuple((f.place, f.promise) for r in reports for f in r.findings))
+
+
+def _verify_model(path: Path, vkeys: tuple[str, ...], release: Path | None) -> Checked:
+    """By the keys of the models and of the gate; with the release's folder each consumed row is looked up in its parts."""
+    from licet.train import verified  # here, not above: no other verb of proof needs it
+
+    try:
+        keys = [Verifier.parse(vkey.strip()) for vkey in vkeys]
+    except RefusedError as error:
+        raise UsageError(f"a key cannot be used: {error.message}", "`licet train model-key` prints one") from None
+    broken = tuple(verified.verify(path, keys, release))
+    return Checked(checked=(f"model in {path}: its files, its statement and what it consumed",), broken=broken)
 
 
 def _verify_release(path: Path, vkeys: tuple[str, ...], log: Path | None, quorum: bytes | None) -> Checked:
@@ -324,6 +339,8 @@ def _verify_release(path: Path, vkeys: tuple[str, ...], log: Path | None, quorum
     checked = [f"release in {path}"]
     found = release_files.verify(path, proofs=log is None)
     broken = [(c.file, f"{c.promise.value}: {c.found}") for c in found]
+    if not broken and (gone := purge.read(path, *manifest.read(path)).gone):
+        checked.append(f"{len(gone)} rows of it were taken out by purges; their proofs stay")
     if log is not None and not broken:
         year = str(manifest.read(path)[0].built_at.year)
         folder = log if (log / CHECKPOINT).is_file() else log / year
