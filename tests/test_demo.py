@@ -77,10 +77,10 @@ def test_the_same_seed_tells_the_same_story(played: Played, tmp_path: Path) -> N
     play_town(tmp_path / "demo", population=ACCOUNTS, say=lines.append)
     # Which of several near-duplicates a release keeps is drawn by ids, and those are drawn by chance.
     ours, theirs = (
-        [line for line in told if not re.search("demo|MB|release|sweep", line)] for told in (played.lines, lines)
+        [line for line in told if not re.search("demo|MB|release|sweep|kept|│", line)] for told in (played.lines, lines)
     )
     assert ours == theirs
-    assert len(ours) > 10
+    assert len(ours) > 8
 
 
 # Each promise can be broken. What a test breaks it mends, for the next.

@@ -757,10 +757,25 @@ def authority(tmp_path: Path) -> tuple[Path, Path, Path]:
         subprocess.run(["openssl", *map(str, words)], check=True, capture_output=True)
 
     curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    openssl("req", "-x509", *curve, "-keyout", made / "ca.key", "-out", ca, "-subj", "/CN=ours", "-days", "9")
+    openssl(
+        "req",
+        "-x509",
+        *curve,
+        "-keyout",
+        made / "ca.key",
+        "-out",
+        ca,
+        "-subj",
+        "/CN=ours",
+        "-days",
+        "9",
+        "-addext",
+        "keyUsage=critical,keyCertSign",
+    )
     openssl(
         "req", "-x509", *curve, "-keyout", key, "-out", chain, "-subj", "/CN=chat", "-days", "9", "-CA", ca, "-CAkey",
         made / "ca.key", "-addext", "subjectAltName=DNS:chat.internal", "-addext", "basicConstraints=critical,CA:FALSE",
+        "-addext", "authorityKeyIdentifier=keyid", "-addext", "keyUsage=critical,digitalSignature",
     )  # fmt: skip
     return ca, key, chain
 

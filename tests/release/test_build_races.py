@@ -299,7 +299,7 @@ def test_the_seal_waits_for_an_ending_that_is_numbered_and_not_committed(pool: P
 STOPPED = """
 import sys, time
 from licet import service
-from licet.config import Config
+from licet.config import Config, Curate
 from licet.policy.period import instant
 from licet.service import releasing
 
@@ -314,7 +314,7 @@ class Stuck(releasing.RuleCleaner):
 
 releasing.RuleCleaner = Stuck
 from pathlib import Path
-config = Config(data=Path(sys.argv[1]), database_url=sys.argv[2])
+config = Config(data=Path(sys.argv[1]), database_url=sys.argv[2], curate=Curate(names=("off",)))
 with service.installation(config, lambda: instant("2025-09-01")) as here:
     service.build_release(here, name="r", purpose="improve_models")
 """

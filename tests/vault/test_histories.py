@@ -78,7 +78,7 @@ def normal(conn: Transaction, pair: Pair) -> Table:
     """Every table, without what chance decides: ids by their names, no sealed byte, no position but its rank."""
     known = {v: k for d in (pair.accounts, pair.conversations, pair.feedback) for k, v in d.items()}
     named = {key.hex: name for key, name in known.items()} | {str(key): name for key, name in known.items()}
-    unlike = {"wrapped_key", "bucket", "sealed", "slots", "position", "outbox_id", "evidence", "matter"}
+    unlike = {"wrapped_key", "bucket", "sealed", "slots", "position", "outbox_id", "evidence", "matter", "erasure_id"}
     tables = conn.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
     found: Table = {}
     for (table,) in sorted(tables):

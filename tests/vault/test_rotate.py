@@ -401,10 +401,10 @@ def test_a_physical_copy_from_before_a_deletion_opens_nothing_of_what_was_erased
     """The whole database of that day, opened by the product itself with the keys of today."""
     ana, ben = house.account(), house.account()
     gone, kept = house.say(ana), house.say(ben)
-    house.pool.check()
     name = str(conninfo_to_dict(dsn)["dbname"])
     copy = make_conninfo(dsn, dbname=name + "_copy")
     with duplicated(dsn, name), opened(copy) as old:
+        house.pool.check()  # its connections were ended for the copy
         with transaction(old) as tx:
             assert len(sound(tx, Keyring(house.provider))) == 4
         house.delete(gone)

@@ -138,7 +138,7 @@ def test_a_key_does_what_its_scopes_say_until_it_is_revoked(world, api, monkeypa
     assert api.get("/v1/accounts/host:ana/gate", headers=key).status_code == 200
     assert api.get("/v1/accounts/host:ana", headers=key).status_code == 403
     with transaction(world.here.pool) as tx:
-        keys.revoke(tx, "assistant", NOTICE)
+        keys.revoke(tx, "assistant", NOTICE, None)
     until = [at for at, _ in world.site._keys.values()]
     world.site._keys.clear()  # as after the second for which it is remembered
     assert api.get("/v1/accounts/host:ana/gate", headers=key).status_code == 401

@@ -256,7 +256,9 @@ class _Cluster:
         if short and "," not in str(beside) and not self.other:
             return beside
         mark = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"licet-{os.geteuid()}-{mark}"
+        name = f"licet-{os.geteuid()}-{mark}"
+        there = Path(tempfile.gettempdir()) / name
+        return there if len(os.fsencode(there / SOCKET_NAME)) <= SOCKET_BYTES_MAX else Path("/tmp") / name  # noqa: S108 ours alone, checked
 
     @property
     def dsn(self) -> str:
