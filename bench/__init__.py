@@ -5,6 +5,10 @@ from __future__ import annotations
 import importlib
 from typing import NamedTuple
 
+from licet.config import Curate
+
+NO_NAMES = Curate(names=("off",))  # models of names have a bench of their own
+
 
 class Row(NamedTuple):
     """One measured figure. ``ratio`` is to the floor, 1.00 as good; both are empty where there is none."""

@@ -16,7 +16,7 @@ from random import Random
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from bench import Row
+from bench import NO_NAMES, Row
 from licet import service
 from licet.config import Config
 from licet.policy.file import preset
@@ -92,7 +92,7 @@ def main(arguments: list[str]) -> list[Row]:
         with tempfile.TemporaryDirectory() as folder:
             data = Path(folder) / "data"
             data.mkdir()
-            with service.installation(Config(data=data), lambda: NOW) as here:
+            with service.installation(Config(data=data, curate=NO_NAMES), lambda: NOW) as here:
                 service.apply_policy(here, preset("article-2025"), by="bench")
                 fill(here, turns, Random(1))
                 cpu = time.process_time()

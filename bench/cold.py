@@ -19,7 +19,7 @@ from pathlib import Path
 from random import Random
 from uuid import UUID
 
-from bench import Row
+from bench import NO_NAMES, Row
 from bench.building import NOW, fill
 from licet import service
 from licet.config import Config
@@ -58,7 +58,7 @@ def measured(turns: int) -> tuple[float, float, float, float, float]:
     with tempfile.TemporaryDirectory(prefix="licet-bench-") as folder:
         data = Path(folder) / "data"
         data.mkdir()
-        with service.installation(Config(data=data), lambda: at[0]) as here:
+        with service.installation(Config(data=data, curate=NO_NAMES), lambda: at[0]) as here:
             service.apply_policy(here, preset("article-2025"), by="bench")
             fill(here, turns, Random(1))
             at[0] = LATER

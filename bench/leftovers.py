@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 import psycopg
 
-from bench import Row
+from bench import NO_NAMES, Row
 from licet import service
 from licet.config import Config
 from licet.policy.file import preset
@@ -113,7 +113,7 @@ def _dumped(dsn: str) -> bytes:
 
 def licet(folder: Path, count: int, options: embedded.Options | None = None) -> Left:
     """The same sentences, told to Licet and erased by their person."""
-    planted, config = sentences(count), Config(data=folder)
+    planted, config = sentences(count), Config(data=folder, curate=NO_NAMES)
     at = datetime.now(UTC)
     folder.mkdir()
     with embedded.running(folder / "postgres", options) as dsn:

@@ -23,7 +23,7 @@ from uuid import UUID
 
 from pyroaring import BitMap
 
-from bench import Row
+from bench import NO_NAMES, Row
 from licet import service
 from licet.config import Config
 from licet.ledger.note import SignatureType, Signer
@@ -53,7 +53,7 @@ def _asking(runs: int, releases: int, rows: int) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="licet-lineage-") as folder:
         data = Path(folder) / "data"
         data.mkdir()
-        with service.installation(Config(data=data), lambda: AT) as here:
+        with service.installation(Config(data=data, curate=NO_NAMES), lambda: AT) as here:
             service.apply_policy(here, preset("article-2025"), by="bench")
             account, chats = _on_record(here, runs, releases, rows)
             with transaction(here.pool) as tx:

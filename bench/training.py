@@ -19,7 +19,7 @@ from random import Random
 from threading import Event, Thread
 from typing import Any
 
-from bench import Row
+from bench import NO_NAMES, Row
 from licet import service
 from licet.config import Config
 from licet.ledger.note import SignatureType, Signer
@@ -181,7 +181,7 @@ def enforced(folder: Path) -> Row:
     """From the commit of a withdrawal to the first batch that is checked against it, on a node that polls twice a second."""
     data = folder / "data"
     data.mkdir()
-    with service.installation(Config(data=data)) as here:
+    with service.installation(Config(data=data, curate=NO_NAMES)) as here:
         people = town(here)
         built = service.build_release(here, name="bench", purpose="improve_models")
         assert built.manifest is not None
