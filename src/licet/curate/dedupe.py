@@ -137,7 +137,7 @@ class Election:
         lost = np.zeros(len(self), bool)
         shared = np.bincount(units)[units] > 1
         contested = np.add.reduceat(shared.astype(np.int64), starts) > 0
-        taken = bytearray(int(units.max()) + 1)
+        taken = bytearray(int(np.max(units)) + 1)
         ends = np.append(starts[1:], len(units))
         for document in order[contested[order]].tolist():
             mine = units[starts[document] : ends[document]].tolist()

@@ -205,9 +205,9 @@ def _words(found: Tokens, likely: Floats, columns: Sequence[int]) -> list[tuple[
         if number < len(found.ids) and found.words[number] == found.words[first]:
             continue
         own = likely[first:number, columns]
-        score = float(own.sum(axis=1).max())
+        score = float(np.max(own.sum(axis=1)))
         if score >= SCORE_MIN:
-            kind = LABELS[columns[int(own.max(axis=0).argmax())]]
+            kind = LABELS[columns[int(np.argmax(own.max(axis=0)))]]
             out.append((found.starts[first], found.ends[number - 1], Kind(kind), score))
         first = number
     return out

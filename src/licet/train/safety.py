@@ -372,7 +372,7 @@ def _points(scores: Array, truth: NDArray[np.bool_]) -> tuple[Point, ...]:
     for share in FALSE_ALARMS:
         threshold = float(np.quantile(scores[~truth], 1.0 - share, method="higher"))
         if (above := scores[scores > threshold]).size:
-            threshold = float(_logistic(_logit(np.array([threshold, above.min()])).mean(keepdims=True))[0])
+            threshold = float(_logistic(_logit(np.array([threshold, np.min(above)])).mean(keepdims=True))[0])
         accused = scores > threshold
         alarms, found = float(accused[~truth].mean()), float(accused[truth].mean())
         points.append(Point(threshold=threshold, false_alarms=alarms, found=found))
