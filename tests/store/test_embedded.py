@@ -159,9 +159,11 @@ def test_a_pool_outlives_its_server(tmp_path: Path) -> None:
     with database(config) as pool:
         with transaction(pool) as tx:
             tx.execute("CREATE TABLE kept AS SELECT 1 AS number")
+            (backend,) = tx.execute("SELECT pg_backend_pid()").fetchone() or (0,)
         pid = embedded.status(tmp_path / "postgres").pid
         os.kill(pid, signal.SIGKILL)
         wait_until_gone(pid)
+        wait_until_gone(backend)  # it sees a moment later that its server is gone
         with transaction(pool) as tx:
             assert tx.execute("SELECT number FROM kept").fetchall() == [(1,)]
 
