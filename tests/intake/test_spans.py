@@ -189,7 +189,7 @@ def test_protobuf_and_json_are_read_alike_and_nothing_is_raised(attributes: dict
 def test_any_bytes_are_a_request_or_a_usage_error(raw: bytes) -> None:
     for encoding in Encoding:
         with contextlib.suppress(UsageError):
-            otlp.read(raw, encoding)
+            assert otlp.read(raw, encoding) is not None
 
 
 def test_a_value_that_is_nested_without_end_is_cut_and_not_followed() -> None:

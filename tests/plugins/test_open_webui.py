@@ -176,7 +176,9 @@ def test_where_the_gate_is_not_known_the_chat_goes_on_unrecorded_or_stops_as_the
 
 
 def test_without_valves_the_filter_records_nothing_and_stops_nobody() -> None:
-    Host(pasted(), {}).run("ana", "c1", asked())
+    host = Host(pasted(), {})
+    host.run("ana", "c1", asked())
+    assert host.filter._recorder is None
 
 
 def test_what_was_said_before_a_yes_that_came_later_is_let_go(world: World, host: Host, tmp_path: Path) -> None:

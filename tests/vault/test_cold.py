@@ -25,7 +25,7 @@ from licet.service.objects import objects
 from licet.store.connect import Pool, transaction
 from licet.vault import cold
 from licet.vault import commands as do
-from licet.vault.objects import Stored
+from licet.vault.objects import Objects, Stored
 
 from ..installed import House
 
@@ -427,6 +427,7 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
     )  # fmt: skip
     try:
         make_bucket(weed, f"127.0.0.1:{master}.{master_grpc}")
+        takes_objects(objects(config))
         yield config
     finally:
         server.kill()
@@ -444,6 +445,18 @@ def make_bucket(weed: Path, master: str) -> None:
             return
         time.sleep(0.5)
     raise AssertionError("the S3 server makes no bucket")
+
+
+def takes_objects(store: Objects) -> None:
+    """Once a volume is there too."""
+    for number in range(60):
+        try:
+            store.put(f"probe/{number}", b"probe")
+        except BusyError:
+            time.sleep(0.5)
+        else:
+            return
+    raise AssertionError("the S3 server takes no object")
 
 
 def test_a_bucket_takes_gives_back_and_deletes_as_the_folder_does(pool: Pool, tmp_path: Path, bucket: Config) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from licet.errors import BusyError
+from licet.store.files import make_folder, sync
 
 TMP = ".tmp"
 FILE_BYTES_MAX = 1 << 28
@@ -78,7 +79,7 @@ class Folder:
         (self.root / old).replace(self.root / new)
 
     def fsync_dirs(self, paths: Sequence[str]) -> None:
-        self._each(lambda path: _fsync(self.root / path), paths)
+        self._each(lambda path: sync(self.root / path), paths)
 
     def read(self, path: str) -> bytes | None:
         try:
@@ -162,24 +163,5 @@ class Lock:
             self._descriptor = -1
 
 
-def make_folder(folder: Path, mode: int = 0o777) -> None:
-    """Makes a folder where there is none, and its parents; on return its name and those made with it are on the disk.
-
-    Its own name is synced even where it was there: a process killed before its fsync may have made it.
-    """
-    missing = [p for p in (folder, *folder.parents) if not p.exists()]
-    folder.mkdir(mode=mode, parents=True, exist_ok=True)
-    for made in missing or [folder]:
-        _fsync(made.parent)
-
-
 def _parent(path: str) -> str:
     return path.rpartition("/")[0]
-
-
-def _fsync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -31,7 +31,6 @@ from uuid import UUID
 import msgspec
 
 from licet.errors import BrokenError, BusyError, DeniedError, LicetError, RefusedError
-from licet.ledger.storage import make_folder
 from licet.policy.decide import Because
 from licet.policy.file import Policies, Policy
 from licet.policy.state import Role, Turn
@@ -48,12 +47,13 @@ from licet.release.manifest import (
     PolicyPin,
     Proof,
 )
-from licet.release.part import EPOCH, PART_FILE, Part, rewrite_part, sync_folder, write_parts
+from licet.release.part import EPOCH, PART_FILE, Part, rewrite_part, write_parts
 from licet.release.proofs import Proofs
 from licet.release.registry import Release, RowSources, Source
 from licet.release.rows import MESSAGES_MAX, ROW_BYTES_MAX, SOURCES_MAX, Message, Row
 from licet.release.sealing import SealedRow, row_key, seal_row
 from licet.store.connect import Pool, Transaction, transaction
+from licet.store.files import make_folder, sync
 from licet.vault import apply, cold, copies, view
 from licet.vault import policies as versions
 from licet.vault.content import Content, ToolCall
@@ -151,7 +151,7 @@ class Builder:
         release = self._pin(order, at)
         make_folder(order.folder.parent)
         order.folder.mkdir()
-        sync_folder(order.folder.parent)
+        sync(order.folder.parent)
         with Proofs(order.folder, release.release_id, release.purpose, self._keyring.random) as proofs:
             return self._write(release, order, proofs)
 

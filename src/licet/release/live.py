@@ -91,22 +91,24 @@ def verdicts(
     return result
 
 
+# When use of row `m` ends, and whether it may be used at all: every source of it must have an end that is still to come.
+ROW_ENDS = f"""(
+           SELECT min({USABLE_UNTIL}) AS until, bool_and(({USABLE_UNTIL}) IS NOT NULL) AS use
+             FROM unnest(m.source_segments, m.source_origins, m.source_turns) AS t(segment, origin, turn)
+             LEFT JOIN LATERAL ({DECISIONS_OF_FEW}
+                   WHERE s.account_id = m.account_id AND s.conversation_id = m.conversation_id AND s.segment = t.segment
+                  ) d ON true
+             LEFT JOIN {VERSIONS} ON v.number = d.version)"""
 # Row by row, each looking its sources and keys up by their primary keys: joins of the sets that the arrays unfold to
-# have no statistics, and took a hundred times as long. Every source of a row must have an end that is still to come,
-# and every key its slot, which is cut out of its page here: a page is thirty-two times as long.
+# have no statistics, and took a hundred times as long. Every key must have its slot, which is cut out of its page here:
+# a page is thirty-two times as long.
 _LEASED = f"""
     SELECT m.ordinal, m.row_id, e.until, m.account_id, a.wrapped_key, b.bucket, b.epoch, b.wrapped,
            EXISTS (SELECT FROM fence), k.slots, k.wrapped
       FROM release_rows m
       JOIN accounts a USING (account_id)
       JOIN buckets b ON b.bucket = a.bucket -- in this statement: a rotation between two gives half a chain
-     CROSS JOIN LATERAL (
-           SELECT min({USABLE_UNTIL}) AS until, bool_and(({USABLE_UNTIL}) IS NOT NULL) AS use
-             FROM unnest(m.source_segments, m.source_origins, m.source_turns) AS t(segment, origin, turn)
-             LEFT JOIN LATERAL ({DECISIONS_OF_FEW}
-                   WHERE s.account_id = m.account_id AND s.conversation_id = m.conversation_id AND s.segment = t.segment
-                  ) d ON true
-             LEFT JOIN {VERSIONS} ON v.number = d.version) e
+     CROSS JOIN LATERAL {ROW_ENDS} e
      CROSS JOIN LATERAL (
            SELECT array_agg(k.slot ORDER BY k.place) AS slots, array_agg(k.wrapped ORDER BY k.place) AS wrapped
              FROM (SELECT k.place, z.slot, substring(

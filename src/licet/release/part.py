@@ -27,6 +27,7 @@ import pyarrow.parquet as pq
 from licet.errors import BrokenError
 from licet.release.rows import ROW_ID_BYTES
 from licet.release.sealing import SealedRow
+from licet.store.files import sync
 
 ROWS_PER_PART_MAX = 50_000
 GROUP_ROWS_MAX = 1_024
@@ -95,7 +96,7 @@ def rewrite_part(path: Path, drop: set[int]) -> Part | None:
         if first is not None:
             return _write(path, chain([first], kept))
     path.unlink()
-    sync_folder(path.parent)
+    sync(path.parent)
     return None
 
 
@@ -168,21 +169,12 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    sync(path.parent)
 
 
 def moment(until_us: int) -> datetime:
     """The instant of a Group's ``until_us``, aware, in UTC."""
     return EPOCH + timedelta(microseconds=until_us)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in ``folder`` durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _write(path: Path, sealed_rows: Iterable[SealedRow]) -> Part:

@@ -36,8 +36,9 @@ from msgspec import Meta
 
 from licet.errors import BrokenError, InputError
 from licet.release.manifest import MANIFEST_BYTES_MAX, Manifest
-from licet.release.part import Part, replacing, rewrite_part, sync_folder
+from licet.release.part import Part, replacing, rewrite_part
 from licet.release.rows import ROWS_MAX
+from licet.store.files import sync
 
 PURGES_MAX = 10_000
 TEMPORARY = ".purge-"
@@ -276,7 +277,7 @@ def _bring(folder: Path, chain: Chain, purge: Purge, purged: PurgedPart) -> None
             (folder / purged.file).unlink()
         else:
             made.replace(folder / purged.file)
-        sync_folder(folder)
+        sync(folder)
 
 
 def _beside(folder: Path, file: str, beside: str) -> Path:

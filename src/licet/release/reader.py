@@ -28,7 +28,7 @@ from licet.release import manifest, purge
 from licet.release.manifest import Manifest
 from licet.release.part import EPOCH, Group, Part, groups, moment
 from licet.release.purge import Living, State
-from licet.release.rows import ROWS_MAX, Labels, MessageShape
+from licet.release.rows import ROWS_MAX, Labels, MessageShape, Payload
 from licet.release.sealing import open_row
 
 Clock = Callable[[], datetime]
@@ -84,6 +84,16 @@ class LoadedRow(TypedDict):
     ordinal: int
     labels: NotRequired[Labels]
     ratings: NotRequired[Sequence[Rated]]
+
+
+def loaded(payload: Payload, row_id: bytes, ordinal: int, lease: Lease) -> LoadedRow:
+    """An opened row as it is handed out, with what may be told of its ratings for as long as the lease."""
+    row: LoadedRow = {"messages": payload.messages, "row_id": row_id.hex(), "ordinal": ordinal}
+    if payload.labels is not msgspec.UNSET:
+        row["labels"] = payload.labels
+    if ratings := lease.ratings.get(ordinal):
+        row["ratings"] = ratings
+    return row
 
 
 class Loaded(Iterator[LoadedRow]):
@@ -189,12 +199,7 @@ class Loaded(Iterator[LoadedRow]):
                 continue
             payload = open_row(sealed, key, release_id, row_id)
             self.yielded += 1
-            row: LoadedRow = {"messages": payload.messages, "row_id": row_id.hex(), "ordinal": ordinal}
-            if payload.labels is not msgspec.UNSET:
-                row["labels"] = payload.labels
-            if ratings := lease.ratings.get(ordinal):
-                row["ratings"] = ratings
-            yield row
+            yield loaded(payload, row_id, ordinal, lease)
         self._now = now
 
     def _lease(self, part: Part, ordinals: Sequence[int]) -> tuple[Lease, datetime]:

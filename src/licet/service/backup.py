@@ -35,13 +35,14 @@ import msgspec
 from licet.config import Config
 from licet.errors import BrokenError, NotFoundError, RefusedError, UsageError
 from licet.ledger import forward
-from licet.ledger.storage import Durable, Folder, make_folder
+from licet.ledger.storage import Durable, Folder
 from licet.policy.file import read
 from licet.service import proving
 from licet.service.installation import Clock, Installation, installation, utc_now
 from licet.service.keys import backup_window
 from licet.store import dump, embedded, migrate, migrations
 from licet.store.connect import Transaction, transaction
+from licet.store.files import make_folder
 from licet.vault import apply, events, fence, restricting
 from licet.vault import policies as versions
 from licet.vault.commands import Outcome

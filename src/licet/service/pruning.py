@@ -20,7 +20,6 @@ The sequencer must not work meanwhile: this holds its lock.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,6 +39,7 @@ from licet.policy.period import Period, parse_period
 from licet.service.installation import Installation, policies
 from licet.service.proving import PRUNED, RETENTION_FILE, key, place, years
 from licet.store.connect import Transaction, transaction, translated
+from licet.store.files import sync
 
 RETENTION_BYTES_MAX = 100
 _GONE = ".pruned"
@@ -209,8 +209,4 @@ def _finish(here: Installation) -> None:
 def _rename(old: Path, new: Path) -> None:
     if old.exists():
         old.rename(new)
-    descriptor = os.open(old.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(old.parent)

@@ -19,6 +19,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from licet.errors import BrokenError
 from licet.store import embedded
+from licet.store.files import sync
 
 KEPT = ("fence",)
 OUTPUT_CHARACTERS_MAX = 400
@@ -47,11 +48,7 @@ def take(dsn: str, target: Path) -> None:
     left_out = [f"--exclude-table={name}" for name in KEPT]
     command = ["pg_dump", "--format=custom", "--no-owner", "--no-privileges", *left_out, f"--file={target}"]
     _finish("pg_dump", _begin(command, dsn))
-    file = os.open(target, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
+    sync(target)
 
 
 def check(source: Path) -> None:

@@ -41,6 +41,7 @@ import msgspec
 import psycopg
 
 from licet.errors import BrokenError, BusyError, UsageError
+from licet.store.files import sync
 
 VERSION_MIN = 15
 SOCKET_BYTES_MAX = 103  # sockaddr_un.sun_path on macOS; Linux has 107
@@ -384,7 +385,7 @@ class _Cluster:
             file.flush()
             os.fsync(file.fileno())
         fresh.rename(self.data)
-        _sync_folder(self.folder)
+        sync(self.folder)
 
     def _check_version(self) -> None:
         made = (self.data / "PG_VERSION").read_text("ascii").strip()
@@ -463,14 +464,6 @@ _ENTER_HINT = "put LICET_DATA where the server's user may go, allow user namespa
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
-
-
-def _sync_folder(folder: Path) -> None:
-    file = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
 
 
 def _quoted(value: str) -> str:

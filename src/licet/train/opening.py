@@ -22,7 +22,7 @@ import msgspec
 from licet.errors import BrokenError, DeniedError, UsageError
 from licet.release import manifest, purge
 from licet.release.part import Group, Part, Reader, moment
-from licet.release.reader import Lease, Leases, LoadedRow, runs_of
+from licet.release.reader import Lease, Leases, LoadedRow, loaded, runs_of
 from licet.release.sealing import open_row
 from licet.train.gate import Gate
 
@@ -144,12 +144,7 @@ class Opening:
             return None
         row_id = group.row_ids[place]
         payload = open_row(group.sealed[place], key, self.manifest.release_id, row_id)
-        row: LoadedRow = {"messages": payload.messages, "row_id": row_id.hex(), "ordinal": ordinal}
-        if payload.labels is not msgspec.UNSET:
-            row["labels"] = payload.labels
-        if ratings := lease.ratings.get(ordinal):
-            row["ratings"] = ratings
-        return row
+        return loaded(payload, row_id, ordinal, lease)
 
     def _moment(self) -> datetime:
         """Now; a clock that is set back lengthens no lease."""

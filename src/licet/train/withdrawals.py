@@ -22,12 +22,12 @@ from pyroaring import BitMap
 
 from licet.errors import BrokenError
 from licet.policy.file import Policies
+from licet.release.live import ROW_ENDS
 from licet.release.registry import Release
 from licet.store.connect import Pool, Transaction, transaction
 from licet.train.bitmap import packed
 from licet.vault import population
 from licet.vault.apply import ENDINGS_LOCK
-from licet.vault.population import DECISIONS_OF_FEW, USABLE_UNTIL, VERSIONS
 
 HORIZON = timedelta(days=1)
 BATCH_ROWS_MAX = 10_000
@@ -35,13 +35,7 @@ BATCH_ROWS_MAX = 10_000
 _ENDS = f"""
     SELECT m.ordinal, CASE WHEN e.use THEN e.until END
       FROM release_rows m
-     CROSS JOIN LATERAL (
-           SELECT min({USABLE_UNTIL}) AS until, bool_and(({USABLE_UNTIL}) IS NOT NULL) AS use
-             FROM unnest(m.source_segments, m.source_origins, m.source_turns) AS t(segment, origin, turn)
-             LEFT JOIN LATERAL ({DECISIONS_OF_FEW}
-                   WHERE s.account_id = m.account_id AND s.conversation_id = m.conversation_id AND s.segment = t.segment
-                  ) d ON true
-             LEFT JOIN {VERSIONS} ON v.number = d.version) e
+     CROSS JOIN LATERAL {ROW_ENDS} e
      WHERE m.release_id = %(release)s"""
 _TOUCHED = """
     SELECT DISTINCT m.ordinal FROM journal j JOIN release_rows m

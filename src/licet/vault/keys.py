@@ -29,6 +29,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from licet.errors import BrokenError, BusyError, RefusedError
+from licet.store.files import sync
 from licet.vault.content import Masked
 
 KEY_BYTES = 32
@@ -96,7 +97,7 @@ class FileProvider:
 
     def destroy(self, epoch: int) -> None:
         self._path(epoch).unlink(missing_ok=True)
-        _fsync_folder(self._folder)
+        sync(self._folder)
 
     def _epochs(self) -> list[int]:
         return sorted(int(p.stem.removeprefix("epoch-")) for p in self._folder.glob("epoch-*.key"))
@@ -213,7 +214,7 @@ def _write_once(path: Path, content: bytes) -> None:
         pass
     finally:
         draft.unlink()
-    _fsync_folder(path.parent)
+    sync(path.parent)
 
 
 def _make_folder(folder: Path) -> None:
@@ -221,12 +222,4 @@ def _make_folder(folder: Path) -> None:
     if not folder.is_dir():
         _make_folder(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
-        _fsync_folder(folder.parent)
-
-
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync(folder.parent)

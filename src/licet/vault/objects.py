@@ -8,13 +8,13 @@ believed, and both are compared by hash. Nothing here knows what the bytes are; 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from licet.errors import BrokenError, BusyError, UsageError
+from licet.store.files import sync
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -104,8 +104,4 @@ def _sync(folder: Path, name: str) -> None:
     """Makes a file durable, and each folder from its own up to the one that holds ``folder``."""
     path = folder / name
     for one in [path, *path.parents[: len(Path(name).parts) + 1]]:
-        descriptor = os.open(one, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync(one)

@@ -41,7 +41,7 @@ from uuid import UUID
 import msgspec
 
 from licet.errors import BrokenError, RefusedError
-from licet.ledger.storage import make_folder
+from licet.store.files import make_folder, sync
 from licet.vault.keys import Random
 
 SEGMENT_BYTES_MAX = 4 * 2**20
@@ -208,7 +208,7 @@ class Journal:
         finally:
             os.close(file)
         draft.rename(target)
-        _fsync(self.folder)
+        sync(self.folder)
 
     def _settle(self) -> None:
         """Stands at the end of the newest segment, whoever wrote it; under the lock, so that what is torn is dead."""
@@ -348,11 +348,3 @@ def _damaged(name: str, how: str) -> BrokenError:
         f"the restriction journal is damaged in `{name}`: {how}",
         "restore the file from a copy of the journal: without it nobody knows what was taken back",
     )
-
-
-def _fsync(folder: Path) -> None:
-    file = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
