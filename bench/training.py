@@ -2,7 +2,7 @@
 
 Each loader is run with and without the gate by turns, in CPU time of this process; the ratio is that of the sums, so that
 what the machine does beside it falls on both. A row is some 1,000 characters of two messages; one in a hundred is
-withdrawn. Beside it stands what people do without a gate: `select` of the rows that are left, and `filter`.
+withdrawn. Beside it stands what people do without a gate: `select` of the rows that are left, `filter`, and two other formats.
 
     python -m bench training [ROWS]
 """
@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 from threading import Event, Thread
@@ -48,7 +50,7 @@ def main(arguments: list[str]) -> list[Row]:
         withdrawn = Random(3).sample(range(UNIVERSE), int(UNIVERSE * SHARE))
         gate = published(Path(folder), withdrawn)
         rows = [*on_hugging_face(count, gate, withdrawn), on_tokenised(count, gate), check(gate)]
-        return [*rows, enforced(Path(folder))]
+        return [*rows, *on_others(count, withdrawn, Path(folder)), enforced(Path(folder))]
 
 
 def published(folder: Path, withdrawn: Sequence[int]) -> Gate:
@@ -124,6 +126,46 @@ def on_hugging_face(count: int, gate: Gate, withdrawn: Sequence[int]) -> list[Ro
         compared("Hugging Face IterableDataset behind the gate, one in a hundred withdrawn", my_stream, of_stream),
         compared("beside it: `IterableDataset.filter`", of_filter, of_stream),
     ]
+
+
+def on_others(count: int, withdrawn: Sequence[int], folder: Path) -> list[Row]:
+    """Two loaders with formats of their own, as far as they are installed: neither is part of a group of ours.
+
+    Lance deletes by a predicate; Mosaic's Streaming has no way to leave a row out, so its reader looks at each.
+    """
+    rows, gone = data_set(count), frozenset(withdrawn)
+    found = []
+    if find_spec("lance") is not None:
+        import lance
+
+        whole = lance.write_dataset(rows.data.table, str(folder / "whole.lance"))
+        less = lance.write_dataset(rows.data.table, str(folder / "less.lance"))
+        less.delete(f"ordinal IN ({', '.join(map(str, sorted(n for n in gone if n < count)))})")
+        plain, living = by_turns(count, *(partial(_of_lance, each) for each in (whole, less)))
+        found.append(compared("beside it: Lance, the same rows deleted", living, plain))
+    else:
+        found.append(Row("beside it: Lance is not installed (PyPI `pylance`)", "not measured"))
+    if find_spec("streaming") is not None:
+        from streaming import LocalDataset, MDSWriter
+
+        with MDSWriter(out=str(folder / "mds"), columns={"messages": "json", "ordinal": "int"}) as out:
+            for row in rows:
+                out.write(row)
+        stored = LocalDataset(str(folder / "mds"))
+        plain, looked = by_turns(
+            count,
+            lambda: (stored[n] for n in range(count)),
+            lambda: (row for row in (stored[n] for n in range(count)) if row["ordinal"] not in gone),
+        )
+        found.append(compared("beside it: Mosaic Streaming, each row looked at", looked, plain))
+    else:
+        found.append(Row("beside it: Mosaic Streaming is not installed (PyPI `mosaicml-streaming`)", "not measured"))
+    return found
+
+
+def _of_lance(stored: Any) -> Iterator[Any]:
+    for batch in stored.to_batches():
+        yield from batch.to_pylist()
 
 
 def on_tokenised(count: int, gate: Gate) -> Row:

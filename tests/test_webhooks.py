@@ -97,6 +97,8 @@ class Receiver:
         body, more = b"", True
         while more:
             part = await receive()
+            if part["type"] == "http.disconnect":
+                return  # its sender died in the middle: that is no message
             body, more = body + part.get("body", b""), part.get("more_body", False)
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
         self.attempts.append((headers, body))

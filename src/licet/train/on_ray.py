@@ -49,5 +49,10 @@ class Replacing:
 
 
 def gated(rows: Any, gate: Gate, ordinal: str = ORDINAL) -> Any:  # noqa: ANN401 a data set of Ray's
-    """``rows`` behind the gate, which is asked again in each worker; what is read ahead is checked at hand-off."""
-    return rows.map_batches(Replacing(gate, ordinal), batch_format="pyarrow", batch_size=None)
+    """``rows`` behind the gate, which is asked again in each worker; what is read ahead is checked at hand-off.
+
+    They come in their order, which Ray by itself does not promise: otherwise no run could be resumed at a position.
+    """
+    made = rows.map_batches(Replacing(gate, ordinal), batch_format="pyarrow", batch_size=None)
+    made.context.execution_options.preserve_order = True
+    return made
