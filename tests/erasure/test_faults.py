@@ -2,7 +2,8 @@
 
 A first run of each command under strace finds the places: each system call on each kind of file. Then one run for each,
 with the error laid into that one call, at up to 4 places of a command, ENOSPC and EIO by turns; LICET_FAULTS=all tries both
-everywhere. The database is a process of its own and is spared: what it does with its disk is its own.
+everywhere, and the commands that take long. The database is a process of its own and is spared: what it does with its disk
+is its own.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from licet.policy.file import preset
 from licet.service import backup, erasure, proving
 from licet.service import keys as chain
 from licet.store.connect import Pool, retrying, transaction
-from licet.vault import apply
+from licet.vault import apply, fence
 from licet.vault import commands as do
 from licet.vault.keyring import Keyring
 from licet.vault.rotate import Rotation
@@ -44,15 +45,23 @@ from ..installed import House
 
 CALLS = ("write", "pwrite64", "writev", "fsync", "fdatasync", "rename", "renameat", "renameat2", "ftruncate", "mkdir")
 ERRORS = ("ENOSPC", "EIO")
+RECIPIENT = "lab"
 BOTH = os.environ.get("LICET_FAULTS") == "all"
 COMMANDS = {
     "rotate": ("keys", "rotate", "--daily"),
     "append": ("ledger", "append"),
-    "backup": ("backup", "make", "{backups}"),
+    "backup": ("backup", "make", "{folder}/backups"),
     "revoke": ("key", "revoke", "k{n}"),
+    "erase": ("erase", "run", "--now"),
+    "publish": ("ledger", "publish", "{folder}/published"),
 }
-if BOTH:  # it takes minutes: under strace the curation's programs are slow
-    COMMANDS["build"] = ("release", "build", "r{n}", "--purpose", "improve_models")
+if BOTH:  # each run takes a second or more
+    COMMANDS |= {
+        "build": ("release", "build", "r{n}", "--purpose", "improve_models"),
+        "purge": ("release", "purge", "r{n}"),
+        "export": ("export", "release", "r{n}", "--format", "trl", "--to", RECIPIENT, "--out", "{folder}/export-{n}"),
+        "restore": ("restore", "{kept}"),
+    }
 PLACES_MAX = 4  # of each command, unless all are asked for
 
 
@@ -83,7 +92,7 @@ class Lived:
     """An installation of somebody who allowed everything, and commands in it, with a fault or without."""
 
     def __init__(self, folder: Path, dsn: str) -> None:
-        self.folder, self.number = folder, 0
+        self.folder, self.number, self.kept = folder, 0, folder
         self.config = Config(data=folder / "data", database_url=dsn)
         self.clean = {key: value for key, value in os.environ.items() if not key.startswith("LICET_")}
         environment = {
@@ -95,7 +104,8 @@ class Lived:
         )  # fmt: skip
 
     def run(self, command: str, fault: str = "") -> Ended:
-        argv = [part.format(n=self.number, backups=self.folder / "backups") for part in COMMANDS[command]]
+        named = {"n": self.number, "folder": self.folder, "kept": self.kept}
+        argv = [part.format(**named) for part in COMMANDS[command]]
         out, said, trace = (self.folder / name for name in ("out", "said", "trace"))
         assert self.program.stdin is not None
         assert self.program.stdout is not None
@@ -123,25 +133,33 @@ def lived(databases: Callable[..., str], tmp_path_factory: pytest.TempPathFactor
         pytest.skip(message)
     lived = Lived(tmp_path_factory.mktemp("faults"), databases())
     with service.installation(lived.config) as here:
-        service.apply_policy(here, preset("article-2025"), by="test")
+        service.apply_policy(
+            here, msgspec.structs.replace(preset("article-2025"), recipients=frozenset({RECIPIENT})), by="test"
+        )
     yield lived
     assert lived.program.stdin is not None
     lived.program.stdin.close()
     lived.program.wait(10)
 
 
-def prepare(lived: Lived) -> None:
-    """Something to rotate for, to tell, to build and to revoke."""
+def prepare(lived: Lived, command: str) -> None:
+    """Something to rotate for, to tell, to build, to erase and to revoke, and what the command works on."""
     lived.number += 1
     now = datetime.now(UTC)
+    release = f"r{lived.number}"
     with service.installation(lived.config, lambda: now) as here:
         home = At(here, now)
         home.open(f"p{lived.number}", allow=True)
         home.talk(f"p{lived.number}", f"c{lived.number}")
         home.talk(f"p{lived.number}", f"d{lived.number}")
+        if command in ("purge", "export"):
+            service.build_release(here, name=release, purpose="improve_models")
         home.about(do.Delete, f"p{lived.number}", f"d{lived.number}")
-        erasure.run(here, at_once=True)
+        if command != "erase":
+            erasure.run(here, at_once=True)
         service_key(here, f"k{lived.number}")
+        if command == "restore":
+            lived.kept = backup.back_up(here, lived.folder / "backups").folder
 
 
 class At(House):
@@ -164,7 +182,7 @@ def service_key(here: service.Installation, name: str) -> None:
 def test_a_fault_at_any_place_where_a_command_writes_is_a_clean_error_and_then_it_is_right_again(
     lived: Lived, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    prepare(lived)
+    prepare(lived, command)
     first = lived.run(command)
     assert first.code == 0, first.said
     found = first.sites()
@@ -173,7 +191,7 @@ def test_a_fault_at_any_place_where_a_command_writes_is_a_clean_error_and_then_i
     codes: Counter[int] = Counter()
     for place, (call, number) in enumerate(sites):
         for error in ERRORS if BOTH else ERRORS[place % 2 :][:1]:
-            prepare(lived)
+            prepare(lived, command)
             hit = lived.run(command, f"{call}:error={error}:when={number}")
             if "(INJECTED)" not in hit.trace:  # threads share the work differently each time
                 assert hit.code == 0, hit.said
@@ -196,8 +214,15 @@ def check(lived: Lived, command: str) -> None:
         proving.append(here)
         status = chain.status(here)
         assert status.unfinished is None
-        if command == "build":
+        if command in ("build", "purge"):
             assert service.verify_release(here, f"r{lived.number}") == []
+        if command == "erase":
+            assert erasure.unfinished(here) == []
+        if command == "publish":
+            assert proving.verify(lived.folder / "published", (proving.key(here).vkey,)).broken == ()
+        if command == "restore":
+            with transaction(here.pool) as tx:
+                fence.check(tx)
         if command == "backup":
             for kept in backup.backups(here, lived.folder / "backups"):
                 if kept.whole:

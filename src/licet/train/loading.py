@@ -12,6 +12,7 @@ a map-style one (Hugging Face's `Dataset`, any of PyTorch's), or one that can on
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
@@ -126,29 +127,35 @@ class Gated:
 
     def __iter__(self) -> Iterator[Any]:
         """All of them, in order: read as the data set reads itself, some rows ahead at most."""
-        rows, gate, ordinals = iter(self.rows), self.gate, self.ordinals
-        for first in range(0, len(ordinals), BLOCK_POSITIONS):
-            last = min(first + BLOCK_POSITIONS, len(ordinals))
-            standing = self._standing(first, last)
+        rows, count = iter(self.rows), len(self)
+        for first in range(0, count, BLOCK_POSITIONS):
+            last = min(first + BLOCK_POSITIONS, count)
+            withdrawn = self.gate.glance()
+            gone = self._gone(first, last, withdrawn)
+            standing = self._standing(gone, withdrawn)
             for start in range(first, last, AHEAD_ROWS):
-                here = ordinals[start : min(start + AHEAD_ROWS, last)]
-                if not gate.meets(here):
-                    yield from islice(rows, len(here))
-                    continue
-                withdrawn, at = gate.glance(), start
-                for place in [start + n for n, ordinal in enumerate(here) if ordinal in withdrawn]:
+                end = min(start + AHEAD_ROWS, last)
+                if (now := self.gate.glance()) is not withdrawn:
+                    withdrawn, gone = now, self._gone(first, last, now)
+                at = start
+                for place in gone[bisect_left(gone, start) : bisect_left(gone, end)] if gone else ():
                     yield from islice(rows, place - at)
                     next(rows, None)
                     yield self._instead(place, standing, withdrawn)
                     at = place + 1
-                yield from islice(rows, start + len(here) - at)
+                yield from islice(rows, end - at)
 
-    def _standing(self, first: int, last: int) -> dict[int, tuple[int, Any]]:
+    def _gone(self, first: int, last: int, withdrawn: FrozenBitMap) -> list[int]:
+        """The places from ``first`` to ``last`` whose rows were withdrawn."""
+        here = self.ordinals[first:last]
+        if not self.gate.meets(here):  # nearly always, and a third of the time
+            return []
+        return [first + n for n, ordinal in enumerate(here) if ordinal in withdrawn]
+
+    def _standing(self, gone: Sequence[int], withdrawn: FrozenBitMap) -> dict[int, tuple[int, Any]]:
         """Who stands in for the rows of a block, by their place: read together, as one by one they cost as much as all
         the others.
         """
-        withdrawn = self.gate.glance()
-        gone = [place for place in range(first, last) if self.ordinals[place] in withdrawn]
         places = [self._place(place, withdrawn) for place in gone]
         return dict(zip(gone, zip(places, self._read(places), strict=True), strict=True)) if places else {}
 
