@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -20,20 +19,15 @@ from licet.cli.command import main
 from licet.demo.stage import Clock, save
 from licet.policy.period import instant
 
+from .commands import every
+
 ROOT = Path(__file__).parent.parent
 CASES = ROOT / "tests" / "spec" / "cases.yaml"
+
 LICET = Path(sys.executable).parent / "licet"
 PLANTED = "the lamplighter of Gotland keeps seven blue herons"
 
 Run = Callable[..., Result]
-
-
-def commands(group: click.Group, *path: str) -> Iterator[tuple[str, ...]]:
-    for name, command in sorted(group.commands.items()):
-        if isinstance(command, click.Group):
-            yield from commands(command, *path, name)
-        else:
-            yield (*path, name)
 
 
 def runner(environment: dict[str, str]) -> Run:
@@ -89,7 +83,7 @@ def error(result: Result) -> tuple[str, str]:
 # Every command
 
 
-@pytest.mark.parametrize("path", list(commands(main)), ids=" ".join)
+@pytest.mark.parametrize("path", [path for path, _ in every(main)], ids=" ".join)
 def test_every_command_explains_itself_and_gives_an_example(path: Sequence[str]) -> None:
     result = CliRunner().invoke(main, [*path, "--help"])
     assert result.exit_code == 0

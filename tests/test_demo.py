@@ -16,9 +16,11 @@ import pytest
 
 from licet import service
 from licet.config import Config
-from licet.demo import checks, clock_of, play_files, play_town, town
+from licet.demo import checks, town
 from licet.demo.checks import check_all
-from licet.demo.stage import Promise, Report
+from licet.demo.files import play_files
+from licet.demo.stage import Promise, Report, clock_of
+from licet.demo.town import play_town
 from licet.errors import UsageError
 from licet.policy.period import instant
 from licet.store.connect import transaction

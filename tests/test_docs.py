@@ -10,6 +10,8 @@ import pytest
 from licet.cli import command as cli
 from licet.policy.decide import Because
 
+from .commands import below
+
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 OWN_WORDS = {"demo", "test", "bench"}  # words of ./run itself; `demo` is a command too
@@ -38,8 +40,9 @@ def test_a_command_in_a_document_exists(document: str, call: str) -> None:
         return
     command: click.Command = cli.main
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
-        assert words[0] in command.commands, f"{document}: `{call}`"
-        command = command.commands[words.pop(0)]
+        known = below(command)
+        assert words[0] in known, f"{document}: `{call}`"
+        command = known[words.pop(0)]
     options = {option for parameter in command.params for option in parameter.opts}
     for word in words:
         if word.startswith("-"):
@@ -52,22 +55,3 @@ def test_every_reason_is_explained() -> None:
         because.value for because in Because if because is not Because.unknown and f"`{because.value}`" not in text
     ]
     assert missing == []
-
-
-def walked(group: click.Group, path: str = "licet") -> list[tuple[str, click.Command]]:
-    result: list[tuple[str, click.Command]] = []
-    for name, command in group.commands.items():
-        result.append((f"{path} {name}", command))
-        if isinstance(command, click.Group):
-            result += walked(command, f"{path} {name}")
-    return result
-
-
-@pytest.mark.parametrize(("path", "command"), walked(cli.main))
-def test_every_command_says_what_it_does(path: str, command: click.Command) -> None:
-    assert command.help
-    assert (
-        isinstance(command, click.Group)
-        or path.startswith("licet db")
-        or ("Example:" in command.help and path in command.help)
-    )

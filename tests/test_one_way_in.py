@@ -19,7 +19,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 from litestar import Litestar
 from litestar.routes import HTTPRoute
@@ -39,6 +38,7 @@ from licet.store.connect import Pool
 from licet.vault.commands import CloseAccount
 from licet.vault.content import Content
 
+from .commands import every
 from .plugins.beside import until
 from .web.served import AFTER, NOTICE, World, listening
 
@@ -136,12 +136,10 @@ def leads_to(start: str, ends: set[str]) -> bool:
     return False
 
 
-def commands(group: click.Group, path: str = "licet") -> Iterator[tuple[str, str]]:
-    for name, one in group.commands.items():
-        if isinstance(one, click.Group):
-            yield from commands(one, f"{path} {name}")
-        elif one.callback is not None:
-            yield f"{path} {name}", f"{one.callback.__module__}.{one.callback.__qualname__}"
+def commands() -> Iterator[tuple[str, str]]:
+    for path, one in every(cli.main):
+        assert one.callback is not None
+        yield f"licet {' '.join(path)}", f"{one.callback.__module__}.{one.callback.__qualname__}"
 
 
 def routes(app: Litestar) -> Iterator[tuple[str, str]]:
@@ -323,7 +321,7 @@ def test_content_is_written_by_the_vault_alone() -> None:
 
 
 def test_every_way_in_is_listed(world: World) -> None:
-    everywhere = [*routes(world.app), *commands(cli.main)]
+    everywhere = [*routes(world.app), *commands()]
     found = {way for way, start in everywhere if leads_to(start, {SAY, FEEDBACK} | SENDERS)} - DEMO
     found |= {module for module, tree in modules().items() if made(module, tree) & SENDERS}
     found |= {module for module in MAKERS if module.startswith("licet.cli.")}

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from click.testing import CliRunner
 
-from licet.cli.quick import main
+from licet.cli.command import main
 
 LICET = [sys.executable, "-c", "from licet.cli import main; main()"]
 

@@ -21,6 +21,7 @@ _TESTS = (
     "LICET_RACES",
 )  # fmt: skip
 LOG_NAME = "licet.localhost/log"
+PORT = 8787
 _Section = TypeVar("_Section")
 
 

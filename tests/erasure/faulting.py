@@ -18,12 +18,13 @@ from io import StringIO
 from typing import Any
 
 from licet import cli, service
+from licet.cli import command, serving
 from licet.curate import names, pipeline
 from licet.service import backup, erasure, hardening, proving
 from licet.service import keys as chain
-from licet.web import console, keys
+from licet.web import keys
 
-IMPORTED = (cli, console, keys, service, hardening, names, pipeline, backup, erasure, proving, chain)
+IMPORTED = (cli, command, serving, keys, service, hardening, names, pipeline, backup, erasure, proving, chain)
 
 
 def command(asked: dict[str, Any]) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 from litestar.testing import TestClient
 
-from licet.cli import command as cli
+from licet.cli import demo as cli
 from licet.config import Web
 from licet.demo import serve
 from licet.policy.decide import Gate

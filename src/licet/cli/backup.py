@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from licet import demo as town
 from licet import service
 from licet.cli.shell import at_option, data_option, json_option, moment, opened, show
 from licet.config import Config
+from licet.demo.stage import clock_of
 from licet.errors import UsageError
 from licet.policy.period import written
 from licet.service import backup as backups
@@ -111,7 +111,7 @@ def restore(source: Path | None, in_place: bool, data: Path | None, at: str | No
     if (source is None) is not in_place:
         raise UsageError("name a backup's folder, or say --here", "`licet backup list` shows the folders")
     config = Config.of(os.environ, data)
-    simulated = town.clock_of(config.data)
+    simulated = clock_of(config.data)
     if at is not None and simulated is None:
         raise UsageError("--at moves a simulated clock, and this installation runs on the real one")
     now = moment(at) if at is not None else simulated

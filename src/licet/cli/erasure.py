@@ -6,13 +6,12 @@ from pathlib import Path
 
 import click
 
+from licet.cli.root import EXIT_NO
 from licet.cli.shell import at_option, data_option, json_option, opened, show
 from licet.policy.period import written
 from licet.service import erasure as erasures
 from licet.service import proving
 from licet.service.erasure import ErasureSeen, Recall
-
-EXIT_NO = 1
 
 
 @click.group()

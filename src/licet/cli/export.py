@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from licet.cli.root import EXIT_NO
 from licet.cli.shell import at_option, data_option, json_option, opened, show
 from licet.policy.period import written
 from licet.train.exports import Format
@@ -14,7 +15,6 @@ from licet.train.exports import Format
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
     from licet.service.exporting import Export, Exported
 
-EXIT_NO = 1
 MAKE = "release"
 
 

@@ -6,11 +6,9 @@ from pathlib import Path
 
 import click
 
-from licet.cli import export, train_run
+from licet.cli.root import EXIT_NO
 from licet.cli.shell import at_option, data_option, json_option, moment, opened, show
 from licet.policy.period import written
-
-EXIT_NO = 1
 
 
 @click.command("which-models")
@@ -59,11 +57,3 @@ def affected(since: str | None, data: Path | None, at: str | None, as_json: bool
         ]
         show(found, as_json, lambda: "\n".join(lines) or "no model is affected")
     return EXIT_NO if found else 0
-
-
-def join(main: click.Group, train: click.Group) -> None:
-    """Puts the commands of lineage, and those of training runs, where they belong."""
-    for command in (which_models, affected, export.export):
-        main.add_command(command)
-    for command in train_run.COMMANDS:
-        train.add_command(command)

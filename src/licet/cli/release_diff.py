@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
+from licet.cli.root import EXIT_CHANGES
 from licet.cli.shell import at_option, data_option, json_option, opened, show
 from licet.release.diff import Diff
 from licet.service.releasing import diff_releases
 
-EXIT_CHANGES = 2
 _WHY = {
     "new": "said or let in since",
     "gone": "nothing of it was left to ask about",

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import click
 
+from licet.cli.root import EXIT_CHANGES
 from licet.cli.shell import at_option, data_option, json_option, opened, show
 from licet.service.purging import Purged, purge_release
-
-EXIT_CHANGES = 2
 
 
 @click.command("purge")

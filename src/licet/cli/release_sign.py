@@ -6,12 +6,11 @@ from pathlib import Path
 
 import click
 
+from licet.cli.root import EXIT_NO
 from licet.cli.shell import at_option, data_option, json_option, opened, show
 from licet.policy.period import written
 from licet.service import reviewing
 from licet.service.reviewing import ReleaseStanding
-
-EXIT_NO = 1
 
 
 @click.command("sign")

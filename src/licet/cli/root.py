@@ -1,4 +1,4 @@
-"""The root of every command: our errors become their exit codes here, once."""
+"""The root of every command: what is asked for is loaded, and our errors become their exit codes, once."""
 
 from __future__ import annotations
 
@@ -6,18 +6,36 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
+from importlib import import_module
 from typing import Any, NoReturn
 
 import click
 
 from licet.errors import LicetError
 
-EXIT_NO, EXIT_USAGE, EXIT_INTERRUPTED = 1, 64, 130
+EXIT_NO, EXIT_CHANGES, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 64, 130
 
 
 class Root(click.Group):
-    """Maps our errors to their exit codes, once."""
+    """Maps our errors to their exit codes, once; loads the module of a command when it is asked for.
+
+    ``table`` has the modules of `licet.cli`, or below it, by the names of the commands that each holds.
+    """
+
+    def __init__(self, *args: Any, table: Mapping[str, tuple[str, ...]], **kwargs: Any) -> None:  # noqa: ANN401 click's own signature
+        super().__init__(*args, **kwargs)
+        self._module = {name: module for module, names in table.items() for name in names}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*self.commands, *self._module})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.commands and (module := self._module.get(cmd_name)) is not None:
+            found = vars(import_module(f"licet.cli.{module}")).values()
+            self.add_command(next(one for one in found if isinstance(one, click.Command) and one.name == cmd_name))
+        return self.commands.get(cmd_name)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 click's own signature
         """As a program: once the answer is given, an interrupt on the way out changes nothing of it."""

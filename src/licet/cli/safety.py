@@ -147,9 +147,3 @@ def scorers(model: Path | None) -> Sequence[Scorer]:
     from licet.service.safety_models import Misuse
 
     return (Misuse(model),)
-
-
-def join(main: click.Group, train: click.Group) -> None:
-    """Puts these commands where they belong."""
-    main.add_command(flag)
-    train.add_command(train_safety)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,9 +15,9 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from licet import demo as town
 from licet import service
 from licet.config import Config
+from licet.demo.stage import clock_of
 from licet.errors import UsageError
 from licet.policy.period import instant, written
 from licet.service.hardening import harden
@@ -44,7 +45,7 @@ def opened(data: Path | None, at: str | None = None, *, make: bool = False) -> I
         raise UsageError(
             f"there is no installation in `{config.data}`", "make one with `licet init`, or name its folder with --data"
         )
-    simulated = town.clock_of(config.data)
+    simulated = clock_of(config.data)
     if at is not None and simulated is None:
         raise UsageError("--at moves a simulated clock, and this installation runs on the real one")
     now = moment(at) if at is not None else simulated
@@ -53,6 +54,14 @@ def opened(data: Path | None, at: str | None = None, *, make: bool = False) -> I
         if now is not None:
             click.echo(f"(simulated clock: {written(now)})", err=True)
         yield here
+
+
+def user() -> str:
+    """Who runs the command, for what is recorded of it."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
 
 
 def moment(text: str) -> datetime:

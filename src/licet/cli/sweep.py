@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import signal
 import threading
 from pathlib import Path
@@ -11,7 +10,7 @@ import click
 from rich.progress import TextColumn
 
 from licet import service
-from licet.cli.shell import at_option, data_option, json_option, opened, progress, show
+from licet.cli.shell import at_option, data_option, json_option, opened, progress, show, user
 from licet.errors import UsageError
 from licet.policy.period import written
 from licet.service import sweeping
@@ -84,7 +83,7 @@ def approve(data: Path | None, at: str | None, as_json: bool) -> None:
     Example:  licet sweep approve && licet sweep
     """
     with opened(data, at) as here:
-        seen = sweeping.approve(here, f"user:{getpass.getuser()}")
+        seen = sweeping.approve(here, f"user:{user()}")
         show(seen, as_json, lambda: f"approved: {seen.approved or 0:,} may be erased; `licet sweep` does it")
 
 

@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from licet import service
+from licet.cli import safety, train_run
 from licet.cli.shell import at_option, data_option, json_option, opened, show
 from licet.errors import LicetError, UsageError
 from licet.release import manifest
@@ -163,3 +164,7 @@ def _follow(keepers: list[Keeper], poll: float, said: Callable[[Withdrawn], None
         thread.join()
     if failed:
         raise failed[0]
+
+
+for _command in (*train_run.COMMANDS, safety.train_safety):
+    train.add_command(_command)

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from licet.cli.root import EXIT_NO
 from licet.cli.shell import at_option, data_option, json_option, opened, show
 from licet.errors import LicetError, UsageError
 from licet.policy.period import written
@@ -18,7 +19,6 @@ from licet.service.delivering import Round
 from licet.service.endpoints import OVERLAP_HOURS, Added, EndpointSeen
 from licet.vault.events import Kind
 
-EXIT_NO = 1
 FOLLOW_SECONDS = 0.5
 
 

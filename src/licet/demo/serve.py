@@ -22,7 +22,7 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 
 from licet import service
-from licet.config import Config, Web
+from licet.config import PORT, Config, Web
 from licet.demo.stage import Clock, Say, save
 from licet.errors import NotFoundError
 from licet.policy.state import Standing
@@ -31,7 +31,6 @@ from licet.vault.commands import OpenAccount
 from licet.vault.ids import host_hmac, uuid7
 from licet.web import sessions, tokens
 from licet.web.app import create_app
-from licet.web.console import PORT
 from licet.web.roles import ANYBODY, StaffRole
 from licet.web.serve import server
 

@@ -1,0 +1,54 @@
+"""The command that plays the town, or the same job on files of one's own."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from licet.cli.root import EXIT_NO
+from licet.cli.shell import json_option, moment, show
+from licet.demo.files import play_files
+from licet.demo.town import play_town
+
+
+@click.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--allow-from", help="With files: the day from which the account allows use; without it, never.")
+@click.option("--plan", default="pro", show_default=True, help="With files: the account's plan.")
+@click.option("--age", type=click.IntRange(0, 150), default=30, show_default=True, help="With files: its age.")
+@click.option("--accounts", "population", type=click.IntRange(50, 1_000_000), default=2_000, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True, help="Another town.")
+@click.option("--data", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Its folder.")
+@click.option(
+    "--no-serve", is_flag=True, help="End without serving the town's pages, as a run without a terminal does."
+)
+@json_option
+def demo(
+    paths: tuple[Path, ...], allow_from: str | None, plan: str, age: int, population: int, seed: int, data: Path,
+    no_serve: bool, as_json: bool,
+) -> int:  # fmt: skip
+    """Plays a small town through the real code, from August to December 2025; or does the same job on your own files.
+
+    The folder that it leaves is an installation on a simulated clock: the other commands work on it.
+
+    \b
+    Example:  licet demo
+              licet demo ~/.claude/projects --allow-from 2025-09-01
+    """
+    out = Console(stderr=as_json, highlight=False, soft_wrap=True)
+    if paths:
+        report = play_files(
+            data, paths, plan=plan, age=age, allow_from=moment(allow_from) if allow_from else None, say=out.print
+        )
+    else:
+        report = play_town(data, population=population, seed=seed, say=out.print)
+    if as_json:
+        show(report, True, str)
+    if not (no_serve or as_json or paths) and sys.stdin.isatty() and sys.stdout.isatty():
+        from licet.demo.serve import serve
+
+        serve(data, report.clock, out.print)
+    return 0 if report.kept else EXIT_NO

@@ -1,0 +1,58 @@
+"""The commands of notices: publish them, and hold one against what makes a choice free."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from licet import service
+from licet.cli.root import EXIT_NO
+from licet.cli.shell import at_option, data_option, json_option, opened, show, user
+from licet.consent import lint, rendered
+
+
+@click.group()
+def notice() -> None:
+    """What people are asked: publish a notice, hold one against what makes a choice free."""
+
+
+@notice.command("publish")
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--version", help="The policy version that it asks about; by default the newest.")
+@click.option("--by", help="Who publishes; by default the user of this system.")
+@data_option
+@at_option
+@json_option
+def notice_publish(
+    files: tuple[Path, ...], version: str | None, by: str | None, data: Path | None, at: str | None, as_json: bool
+) -> None:
+    """Publishes notices; without FILES those that ship for the policy. Their bytes never change again.
+
+    \b
+    Example:  licet notice publish our-notice.en.md
+    """
+    sources = [file.read_text(encoding="utf-8") for file in files] or None
+    with opened(data, at) as here:
+        made = service.publish_notices(here, sources, version=version, by=by or user())
+        lines = [
+            f"{n.variant.value} {n.language} for {n.version}: {n.sha256}{'' if n.new else ' (as before)'}" for n in made
+        ]
+        show(made, as_json, lambda: "\n".join(lines))
+
+
+@notice.command("lint")
+@click.argument("target")
+@click.option("--settings", help="The page or file of the settings: withdrawing there may not take longer than giving.")
+@json_option
+def notice_lint(target: str, settings: str | None, as_json: bool) -> int:
+    """Fails a notice (.md), a page's markup (.html) or a page (URL, measured in a browser) that presses; exits 1.
+
+    \b
+    Example:  licet notice lint our-notice.en.md
+              licet notice lint https://privacy.example.org/notice --settings https://privacy.example.org/settings
+    """
+    found = rendered.lint_notice(target, settings, os.environ)
+    show(found, as_json, lambda: lint.shown_text(found))
+    return EXIT_NO if found else 0

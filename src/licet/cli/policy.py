@@ -1,0 +1,162 @@
+"""The commands of the policy file: its meaning, what a version would change, and applying one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from licet import service
+from licet.cli.root import EXIT_CHANGES, EXIT_NO
+from licet.cli.shell import at_option, data_option, json_option, opened, show, user
+from licet.policy import diff
+from licet.policy.cases import run_file
+from licet.policy.file import load, schema_text
+from licet.policy.period import written
+
+
+@click.group()
+def policy() -> None:
+    """The policy file: test its meaning, check a file."""
+
+
+@policy.command("test")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@json_option
+def policy_test(files: tuple[Path, ...], as_json: bool) -> int:
+    """Runs case files and prints each difference, expected against actual; exits 1 if there is any.
+
+    \b
+    Example:  licet policy test tests/spec/cases.yaml
+    """
+    ran = [run_file(path) for path in files]
+    differences = [d for r in ran for d in r.differences]
+    cases, expectations = sum(r.cases for r in ran), sum(r.expectations for r in ran)
+    last = f"{cases} cases, {expectations} expectations, {len(differences)} differ"
+    value = {
+        "cases": cases,
+        "expectations": expectations,
+        "differ": len(differences),
+        "differences": [msgspec.structs.asdict(d) for d in differences],
+    }
+    show(value, as_json, lambda: "\n".join([*map(str, differences), last]))
+    return EXIT_NO if differences else 0
+
+
+@policy.command("check")
+@click.argument("file", type=click.Path(path_type=Path))
+@json_option
+def policy_check(file: Path, as_json: bool) -> None:
+    """Loads a policy file strictly and prints it with its hash.
+
+    \b
+    Example:  licet policy check licet-data/policy.yaml
+    """
+    checked = load(file)
+    value = {**checked.document(), "sha256": checked.sha256().hex()}
+    show(value, as_json, lambda: f"{checked.policy} {checked.version} is well formed: {checked.sha256().hex()}")
+
+
+@policy.command("diff")
+@click.argument("old", type=click.Path(path_type=Path))
+@click.argument("new", type=click.Path(path_type=Path))
+@json_option
+def policy_diff(old: Path, new: Path, as_json: bool) -> int:
+    """What a policy file changes in another, key by key, and in which direction; exits 2 if there are changes.
+
+    \b
+    Example:  licet policy diff policy.yaml policy-2026.yaml
+    """
+    changed = diff.diff(load(old), load(new))
+    lines = [f"{_SIGNS[c.direction]} {c.key}: {_plain(c.old)} -> {_plain(c.new)}" for c in changed.changes]
+    show(changed, as_json, lambda: "\n".join([*lines, diff.sentence(changed)]))
+    return EXIT_CHANGES if changed.changes else 0
+
+
+_SIGNS = {diff.Direction.widens: "+", diff.Direction.narrows: "-", diff.Direction.neither: "~"}
+
+
+def _plain(value: object) -> str:
+    return ", ".join(value) or "nothing" if isinstance(value, tuple) else str(value)
+
+
+@policy.command("plan")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--by", default=None, help="Who asks; by default the user of this system.")
+@data_option
+@at_option
+@json_option
+def policy_plan(file: Path, by: str | None, data: Path | None, at: str | None, as_json: bool) -> int:
+    """What applying a policy file would do to the real population; changes nothing. Exits 2 if there are changes.
+
+    \b
+    Example:  licet policy plan policy-2026.yaml
+    """
+    with opened(data, at) as here:
+        planned = service.plan_policy(here, file, by=by or user())
+        show(planned, as_json, lambda: plan_text(planned))
+    return EXIT_CHANGES if planned.plan.has_changes else 0
+
+
+def plan_text(planned: service.Planned) -> str:
+    """A plan for counsel to read, with Terraform's signs: + more, - less, ~ otherwise."""
+    plan = planned.plan
+    lines = [
+        f"{plan.policy} {plan.base} -> {plan.version}, as of {written(plan.at)} if nobody does anything until then",
+        plan.direction,
+        "",
+    ]
+    lines += [f"  {_SIGNS[c.direction]} {c.key}: {_plain(c.old)} -> {_plain(c.new)}" for c in plan.changes]
+    lines += ["", f"  ~ {plan.asked_again:,} accounts asked again"]
+    lines += [f"  ~ {count:,} accounts move from gate {move}" for move, count in plan.gates.items()]
+    lines.append(f"  - {plan.grants_ended:,} permissions end, because the version does not allow the account")
+    for purpose, rows in plan.purposes.items():
+        lines.append(f"  + {rows.entering:,} stored turns enter {purpose}")
+        lines.append(f"  - {rows.leaving:,} stored turns leave {purpose} ({rows.before:,} -> {rows.after:,})")
+    lines.append(f"  - {plan.nearer:,} segments will be erased sooner")
+    lines.append(f"  ~ with --shorten-stored, {plan.shortened_on_request:,} stored segments come to the new periods")
+    lines += ["", "sealed bytes kept if nobody says anything more"]
+    for horizon, before in plan.kept_before.items():
+        lines.append(f"    {horizon:<8} {before:>14,} -> {plan.kept_after[horizon]:,}")
+    lines += ["", f"nothing was changed; `licet policy apply` takes this file (sha256 {planned.sha256})"]
+    return "\n".join(lines)
+
+
+@policy.command("apply")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--by", default=None, help="Who applies it; by default the user of this system.")
+@click.option(
+    "--shorten-stored", is_flag=True,
+    help="Also bring stored segments to at most their last turn and the new period, never before the version's day.",
+)  # fmt: skip
+@data_option
+@at_option
+@json_option
+def policy_apply(
+    file: Path, by: str | None, shorten_stored: bool, data: Path | None, at: str | None, as_json: bool
+) -> None:
+    """Applies a policy file that was planned, and records who, its hash and the day.
+
+    Refuses a version that is not newer, that widens without being material, or whose plan is stale. The version in
+    force may be amended by a later deadline, and by nothing else.
+
+    \b
+    Example:  licet policy plan policy-2026.yaml
+              licet policy apply policy-2026.yaml --by "counsel"
+    """
+    with opened(data, at) as here:
+        applied = service.apply_planned(here, file, by=by or user(), shorten_stored=shorten_stored)
+        shortened = f"; {applied.shortened:,} stored segments shortened" if shorten_stored else ""
+        text = f"version {applied.version} is applied, effective {written(applied.effective)}{shortened}"
+        show(applied, as_json, lambda: f"{text}\nsha256 {applied.sha256}")
+
+
+@policy.command("schema")
+def policy_schema() -> None:
+    """Prints the JSON Schema of the policy file, for editors.
+
+    \b
+    Example:  licet policy schema > policy.schema.json
+    """
+    click.echo(schema_text())

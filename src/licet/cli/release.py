@@ -1,0 +1,113 @@
+"""The commands of releases: build, show and verify one, and all that is done to it since its seal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from rich.progress import MofNCompleteColumn
+
+from licet import service
+from licet.cli import release_diff, release_purge, release_sign, safety
+from licet.cli.root import EXIT_NO
+from licet.cli.shell import at_option, data_option, json_option, opened, progress, show
+from licet.policy.period import written
+from licet.service import reviewing
+
+
+@click.group()
+def release() -> None:
+    """Training sets that hold exactly what may be used."""
+
+
+@release.command("build")
+@click.argument("name")
+@click.option("--purpose", required=True, help="improve_models or safety_classifiers.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Where to write it; by default with the installation.")
+@click.option("--misuse", "model", type=click.Path(path_type=Path), help="A classifier whose score goes with each row.")
+@data_option
+@at_option
+@json_option
+def release_build(
+    name: str, purpose: str, folder: Path | None, model: Path | None, data: Path | None, at: str | None, as_json: bool
+) -> None:
+    """Decides for every turn, and seals what may be used into a release.
+
+    Interrupted, it leaves nothing that can be read; the same command starts over.
+
+    \b
+    Example:  licet release build tuesday --purpose improve_models
+    """
+    with opened(data, at) as here, progress(MofNCompleteColumn()) as bar:
+        task = bar.add_task("deciding", total=service.turns_kept(here))
+        built = service.build_release(
+            here, name=name, purpose=purpose, folder=folder, progress=lambda count: bar.advance(task, count),
+            scorers=safety.scorers(model),
+        )  # fmt: skip
+        bar.stop()
+        show(built, as_json, lambda: _release_text(built.folder, built.manifest))
+
+
+def _release_text(folder: Path, promised: Any) -> str:  # noqa: ANN401 a Manifest, named in service
+    counts = promised.counts
+    lines = [
+        f"release    {promised.name}: {promised.rows:,} rows for {promised.purpose}, sealed {written(promised.built_at)}",
+        f"folder     {folder}",
+        f"policy     {promised.policy.name} {promised.policy.version}, journal position {promised.journal}",
+        f"turns      {counts.candidates:,} candidates = {counts.included:,} included"
+        f" + {counts.candidates - counts.included:,} left out",
+    ]
+    lines += [
+        f"           {count:>9,}  {reason}" for reason, count in sorted(counts.dropped.items(), key=lambda kv: -kv[1])
+    ]
+    replaced = promised.deidentification.counts
+    if replaced:
+        lines.append("replaced   " + ", ".join(f"{count} {kind}" for kind, count in replaced.items()))
+    lines.append(f"root       {promised.root}")
+    return "\n".join(lines)
+
+
+@release.command("show")
+@click.argument("name")
+@data_option
+@at_option
+@json_option
+def release_show(name: str, data: Path | None, at: str | None, as_json: bool) -> None:
+    """What a release holds, why the rest was left out, and how many of its rows may be used now.
+
+    \b
+    Example:  licet release show tuesday
+    """
+    with opened(data, at) as here:
+        seen = service.show_release(here, name)
+        since = reviewing.standing(here, name) if seen.state == "sealed" else None
+        usable = f"\nusable now {seen.rows_usable_now:,} of {seen.manifest.rows:,} rows\n"
+        show(
+            {**msgspec.structs.asdict(seen), "standing": since}, as_json,
+            lambda: _release_text(seen.folder, seen.manifest) + usable + (release_sign.since_text(since) if since else ""),
+        )  # fmt: skip
+
+
+@release.command("verify")
+@click.argument("name")
+@data_option
+@at_option
+@json_option
+def release_verify(name: str, data: Path | None, at: str | None, as_json: bool) -> int:
+    """Holds every file of a release against its manifest and its seal; exits 1 on any contradiction.
+
+    \b
+    Example:  licet release verify tuesday
+              licet release verify /mnt/copies/tuesday
+    """
+    with opened(data, at) as here:
+        found = service.verify_release(here, name)
+        lines = [f"{c.file}: {c.promise.value}: found {c.found}" for c in found]
+        show(found, as_json, lambda: "\n".join([*lines, f"{len(found)} contradictions"]))
+    return EXIT_NO if found else 0
+
+
+for _command in (release_diff.diff, release_purge.purge, release_sign.sign, release_sign.status):
+    release.add_command(_command)

@@ -1,0 +1,150 @@
+"""The commands of the server, of services' keys and of staff. The web is imported only where one of them needs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from licet.cli.shell import at_option, data_option, json_option, opened, show
+from licet.config import PORT
+from licet.errors import UsageError
+from licet.policy.period import written
+from licet.service import Installation, utc_now
+from licet.store.connect import transaction
+
+PORT_MAX = 65_535
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(1, PORT_MAX), default=PORT, show_default=True)
+@data_option
+@at_option
+def serve(host: str, port: int, data: Path | None, at: str | None) -> None:
+    """Serves the API and the pages. The settings are the variables LICET_WEB__.., see docs/api.md.
+
+    \b
+    Example:  licet serve --port 8787
+    """
+    from licet.web.serve import serve as run
+
+    with opened(data, at) as here:
+        run(here, host, port, lambda line: click.echo(line, err=True))
+
+
+@click.group()
+def key() -> None:
+    """Keys of services: what the assistant's servers call the API with."""
+
+
+@key.command("create")
+@click.argument("name")
+@click.option("--scope", "scopes", multiple=True, required=True, help="What it may do, as gate:read; repeatable.")
+@data_option
+@json_option
+def create(name: str, scopes: tuple[str, ...], data: Path | None, as_json: bool) -> None:
+    """Makes a key and prints it, for the only time.
+
+    \b
+    Example:  licet key create assistant --scope gate:read --scope turns:write
+    """
+    from licet.web import keys
+    from licet.web.roles import Scope
+
+    unknown = sorted(set(scopes) - {scope.value for scope in Scope})
+    if unknown:
+        raise UsageError(f"no scope `{unknown[0]}`", f"scopes are {', '.join(Scope)}")
+    with opened(data) as here, transaction(here.pool) as tx:
+        text = keys.make(tx, name, map(Scope, scopes), here.clock(), here.keyring.random)
+    show({"name": name, "key": text, "scopes": sorted(scopes)}, as_json, lambda: text)
+
+
+@key.command("list")
+@data_option
+@json_option
+def list_(data: Path | None, as_json: bool) -> None:
+    """Shows every key without its secret.
+
+    \b
+    Example:  licet key list
+    """
+    from licet.web import keys
+
+    with opened(data) as here, transaction(here.pool) as tx:
+        known = keys.every(tx)
+    lines = [
+        f"{k.name:<20} {'revoked' if k.revoked_at else 'valid':<8} {written(k.made_at)}  {' '.join(k.scopes)}"
+        for k in known
+    ]
+    show(known, as_json, lambda: "\n".join(lines) or "no keys")
+
+
+@key.command("revoke")
+@click.argument("name")
+@data_option
+def revoke(name: str, data: Path | None) -> None:
+    """Revokes a key; a server that runs refuses it within a second.
+
+    \b
+    Example:  licet key revoke assistant
+    """
+    from licet.web import keys
+
+    with opened(data) as here, transaction(here.pool) as tx:
+        keys.revoke(tx, name, here.clock(), here.keyring.restrictions)
+
+
+@click.group()
+def staff() -> None:
+    """Those who work with Licet: their first owner, and the roles of others."""
+
+
+@staff.command("bootstrap")
+@click.argument("email")
+@click.option("--url", help="Where browsers reach Licet; by default LICET_WEB__URL, or this machine.")
+@data_option
+@json_option
+def bootstrap(email: str, url: str | None, data: Path | None, as_json: bool) -> None:
+    """Makes EMAIL the first owner, and prints a link that signs in once, within an hour.
+
+    \b
+    Example:  licet staff bootstrap ana@example.org
+    """
+    from licet.web import sessions
+
+    with opened(data) as here, transaction(here.pool) as tx:
+        secret = sessions.bootstrap(tx, email, utc_now(), here.keyring.random)
+    link = _link(here, url, secret)
+    show({"email": email, "link": link}, as_json, lambda: link)
+
+
+@staff.command("add")
+@click.argument("email")
+@click.option("--role", "roles", multiple=True, required=True, help="What they do, as reviewer; repeatable.")
+@click.option("--url", help="Where browsers reach Licet; by default LICET_WEB__URL, or this machine.")
+@data_option
+@json_option
+def add(email: str, roles: tuple[str, ...], url: str | None, data: Path | None, as_json: bool) -> None:
+    """Gives EMAIL roles of this installation, and prints a link that signs in once, within an hour.
+
+    For installations without an identity provider. The owner takes roles back in the console.
+
+    \b
+    Example:  licet staff add bo@example.org --role reviewer --role curator
+    """
+    from licet.web import sessions
+    from licet.web.roles import StaffRole
+
+    unknown = sorted(set(roles) - {role.value for role in StaffRole})
+    if unknown:
+        raise UsageError(f"no role `{unknown[0]}`", f"roles are {', '.join(StaffRole)}")
+    with opened(data) as here, transaction(here.pool) as tx:
+        secret = sessions.add(tx, email, map(StaffRole, roles), utc_now(), here.keyring.random)
+    link = _link(here, url, secret)
+    show({"email": email, "roles": sorted(roles), "link": link}, as_json, lambda: link)
+
+
+def _link(here: Installation, url: str | None, secret: str) -> str:
+    base = url or here.config.web.url or f"http://127.0.0.1:{PORT}"
+    return f"{base.rstrip('/')}/sign-in/link/{secret}"
