@@ -253,7 +253,7 @@ def test_an_import_interrupted_at_any_moment_keeps_what_it_stored_and_goes_on(
 def test_a_release_interrupted_at_any_moment_leaves_nothing_and_starts_over(
     kept: House, tmp_path: Path, start_seconds: float
 ) -> None:
-    kept.well(*OURS, many(tmp_path / "more.jsonl", 3_000, name="r"))
+    kept.well(*OURS, many(tmp_path / "more.jsonl", 1_500, name="r"))
     for n, seconds in enumerate(moments(2, start_seconds, 1.0)):
         done = interrupted(kept, seconds, "release", "build", f"stop-{n}", *RELEASE)
         if done.code == 130:
@@ -268,7 +268,7 @@ def test_a_sweep_interrupted_at_any_moment_erases_whole_segments_and_goes_on(
     house = House(tmp_path / "data").begins(tmp_path / "choices.csv")
     house.well("db", "start")
     try:
-        house.well(*OURS, many(tmp_path / "old.jsonl", 3_000, name="s"))
+        house.well(*OURS, many(tmp_path / "old.jsonl", 1_500, name="s"))
         house.sets_clock(LATER)
         turns = house.status()["turns_kept"]
         asked = house.run("sweep")
