@@ -179,11 +179,8 @@ class On:
         self, tx: Transaction, account: UUID, ids: list[UUID], permit: Callable[[view.Seen, Turn], Permit | None]
     ) -> int:
         """Opens what ``permit`` gives a permit for; returns how many turns."""
-        seen = view.seen(tx, [(account, one) for one in ids], self._known, now())
-        permits = [
-            given for one in seen for turn in view.turns(tx, account, one)
-            if (given := permit(seen[one], turn)) is not None
-        ]  # fmt: skip
+        seen = view.seen(tx, [(account, one) for one in ids], self._known, now(), with_turns=True)
+        permits = [given for one in seen.values() for turn in one.said if (given := permit(one, turn)) is not None]
         return len(open_content(tx, self.here.keyring, permits))
 
     def _used(self, seen: view.Seen, turn: Turn) -> Permit | None:

@@ -26,9 +26,9 @@ from licet.intake.reading import ReadTurn
 from licet.intake.replay import Recorded
 from licet.policy.file import preset
 from licet.store.connect import transaction
+from licet.store.rows import copy_in
 from licet.vault.content import encode
 from licet.vault.keys import seal
-from licet.vault.tables import copy_in
 
 Answer = TypeVar("Answer")
 NOW = datetime(2025, 9, 20, tzinfo=UTC)

@@ -23,6 +23,7 @@ from uuid import UUID
 from bench import Row
 from licet.store import embedded, migrate, opened
 from licet.store.connect import Pool, Transaction, transaction
+from licet.store.rows import copy_in
 from licet.vault import rotate
 from licet.vault.keyring import Keyring, bucket_of
 from licet.vault.keys import (
@@ -39,7 +40,7 @@ from licet.vault.keys import (
     write_slot,
 )
 from licet.vault.rotate import Rotated, Rotation
-from licet.vault.tables import copy_in, destroy_slots
+from licet.vault.tables import destroy_slots
 
 SLOTS, LOAD_ACCOUNTS, SPENT_PERCENT, MANY = 4, 2_000, 3, 100_000_000
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -22,10 +22,10 @@ from uuid import UUID
 from bench import Row
 from licet.store import embedded, migrate, opened
 from licet.store.connect import Pool, Transaction, transaction
+from licet.store.rows import copy_in
 from licet.vault import erase
 from licet.vault.erase import BATCH_SEGMENTS_MAX
 from licet.vault.keys import EMPTY_SLOT
-from licet.vault.tables import copy_in
 
 ROUNDS = 3
 CHATS, TURNS, TURN_BYTES, LOAD_ACCOUNTS = 12, 4, 600, 500

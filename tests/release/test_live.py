@@ -22,11 +22,11 @@ from licet.release import live, registry
 from licet.release.registry import Release, RowSources, Source
 from licet.release.sealing import row_key
 from licet.store.connect import Pool, Transaction
+from licet.store.rows import copy_in
 from licet.vault.copies import Place
 from licet.vault.keyring import Keyring
 from licet.vault.keys import EMPTY_SLOT, KEY_BYTES, SLOTS_PER_PAGE, FileProvider, seal, slot_place, unwrap_account_keys
 from licet.vault.open import source_keys
-from licet.vault.tables import copy_in
 
 from ..policy.histories import BEGIN, DAY
 from ..vault.model import insert_versions

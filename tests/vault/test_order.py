@@ -21,9 +21,10 @@ from licet.store import StatementError
 from licet.store.connect import Pool, transaction
 from licet.vault import commands as do
 from licet.vault import erase
-from licet.vault.apply import ENDINGS_LOCK, apply
+from licet.vault.apply import apply
 from licet.vault.commands import Answer, Outcome
 from licet.vault.keyring import Keyring
+from licet.vault.writes import ENDINGS_LOCK
 
 from .model import disorder, hashed, insert_versions, new_account, sound, words
 

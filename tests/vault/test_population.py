@@ -24,9 +24,9 @@ from licet.policy.file import Policies, Reach
 from licet.policy.state import Account, Conversation, Turn
 from licet.policy.world import World
 from licet.store.connect import Transaction
+from licet.store.rows import copy_in
 from licet.vault import population
 from licet.vault.keyring import Keyring
-from licet.vault.tables import copy_in
 
 from ..policy.histories import BEGIN, DAY, SECOND, history
 from ..policy.reference import Reference

@@ -119,33 +119,34 @@ def one(tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, co
 def _mine(
     tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, ids: Sequence[UUID], at: datetime
 ) -> list[Mine]:
-    seen = view.seen(tx, [(account, conversation) for conversation in ids], policies, at)
+    seen = view.seen(tx, [(account, conversation) for conversation in ids], policies, at, with_turns=True)
     titles = _titles(tx, keyring, seen, at)
     releases = holding_of(tx, account, list(ids))
     return [
-        _one(tx, policies, seen[conversation], titles.get(conversation, ""), releases.get(conversation, []))
+        _one(policies, seen[conversation], titles.get(conversation, ""), releases.get(conversation, []))
         for conversation in ids
         if conversation in seen and seen[conversation].turns.segments
     ]
 
 
-def _one(tx: Transaction, policies: Policies, seen: view.Seen, title: str, releases: Sequence[str]) -> Mine:
+def _one(policies: Policies, seen: view.Seen, title: str, releases: Sequence[str]) -> Mine:
     row, state = seen.conversation, seen.turns
-    turns = view.turns(tx, row.account_id, row.conversation_id)
     return Mine(
         conversation=row.conversation_id,
         title=title,
         kind=state.kind,
         begun_at=row.begun_at,
         last_at=max(segment.last_at for segment in state.segments),
-        turns=len(turns),
+        turns=len(seen.said),
         incognito=state.incognito,
         kept_out=state.narrowed,
         deleted_at=state.deleted_at,
         held=bool(state.holds),
         keep_until=state.keep_until,
         safety_until=state.safety_until,
-        badges=tuple(badge(seen, turns, policies, purpose) for purpose in sorted(policies.in_force(seen.at).covers)),
+        badges=tuple(
+            badge(seen, seen.said, policies, purpose) for purpose in sorted(policies.in_force(seen.at).covers)
+        ),
         releases=tuple(releases),
     )
 

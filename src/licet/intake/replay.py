@@ -484,10 +484,7 @@ class Import:
         """A world that begins with what the account has already."""
         world = World(self._policies, replay=True)
         world.accounts[""] = view.accounts(tx, [account])[account].state
-        rows = tx.execute(
-            f"SELECT {tables.CONVERSATION_COLUMNS} FROM conversations c WHERE c.account_id = %s", [account]
-        ).fetchall()
-        for row in tables.read_conversations(tx, rows):
+        for row in tables.conversations_of(tx, account):
             if row.host_hmac is not None:
                 world.conversations[row.host_hmac.hex()] = Owned("", row.state, [])
         return world

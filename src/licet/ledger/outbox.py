@@ -14,6 +14,9 @@ from uuid import UUID
 import msgspec
 
 from licet.store.connect import Transaction
+from licet.store.rows import insert
+
+_COLUMNS = {"account_id": "uuid", "entry": "text", "occurred_at": "timestamptz", "payload": "text"}
 
 
 class Told(StrEnum):
@@ -65,13 +68,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 def append(tx: Transaction, entries: Sequence[Entry]) -> None:
     """Adds ``entries`` to the outbox in order; they become leaves only if ``tx`` commits."""
-    if not entries:
-        return
-    with (
-        tx.cursor() as cursor,
-        cursor.copy("COPY outbox (account_id, entry, occurred_at, payload) FROM STDIN (FORMAT BINARY)") as copy,
-    ):
-        copy.set_types(["uuid", "text", "timestamptz", "text"])
-        for entry in entries:
-            facts = msgspec.json.encode(entry.facts, order="sorted").decode()
-            copy.write_row((entry.account, entry.told.value, entry.occurred_at, facts))
+    insert(tx, "outbox", _COLUMNS, [
+        (entry.account, entry.told.value, entry.occurred_at, msgspec.json.encode(entry.facts, order="sorted").decode())
+        for entry in entries
+    ])  # fmt: skip

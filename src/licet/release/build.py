@@ -65,6 +65,7 @@ from licet.vault.open import Opened, Permit
 from licet.vault.open import open as open_permits
 from licet.vault.tables import ConversationRow
 from licet.vault.view import Seen
+from licet.vault.writes import ENDINGS_LOCK
 
 PAGE_CONVERSATIONS_MAX = 256
 PAGE_BYTES_MAX = 64 * 2**20
@@ -537,7 +538,7 @@ def _microseconds(at: datetime) -> int:
 
 def _locked_position(tx: Transaction) -> int:
     """The journal's last position, while no ending is under way: the lock is held until ``tx`` ends."""
-    tx.execute("SELECT pg_advisory_xact_lock(%s)", [apply.ENDINGS_LOCK])
+    tx.execute("SELECT pg_advisory_xact_lock(%s)", [ENDINGS_LOCK])
     row = tx.execute("SELECT last_value, is_called FROM journal_position").fetchone()
     if row is None:
         raise BrokenError("the journal has no sequence")

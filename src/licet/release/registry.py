@@ -16,8 +16,8 @@ from licet.errors import NotFoundError
 from licet.ledger import outbox
 from licet.ledger.outbox import Entry, Told
 from licet.store.connect import Transaction
+from licet.store.rows import copy_in
 from licet.vault.copies import Place
-from licet.vault.tables import copy_in
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True):

@@ -109,9 +109,8 @@ def _explain_conversation(
     account = view.owner(tx, conversation)
     if account is None:
         raise NotFoundError(f"no conversation `{shown(Prefix.conversation, conversation)}`")
-    seen = view.seen(tx, [(account, conversation)], known, here.clock())[conversation]
-    turns = view.turns(tx, account, conversation)
-    asked = [turn for turn in turns if number is None or turn.number == number]
+    seen = view.seen(tx, [(account, conversation)], known, here.clock(), with_turns=True)[conversation]
+    asked = [turn for turn in seen.said if number is None or turn.number == number]
     if not asked:
         raise NotFoundError(f"no turn `{shown_turn(conversation, number or 0)}`")
     row = seen.conversation
@@ -198,10 +197,10 @@ def _explain_account(here: Installation, tx: Transaction, known: Policies, accou
         "SELECT conversation_id FROM conversations WHERE account_id = %s ORDER BY conversation_id LIMIT %s",
         [account, EXPLAINED_CONVERSATIONS_MAX],
     ).fetchall()
-    seen = view.seen(tx, [(account, row[0]) for row in ids], known, at)
+    seen = view.seen(tx, [(account, row[0]) for row in ids], known, at, with_turns=True)
     reasons: dict[str, Counter[str]] = {purpose: Counter() for purpose in sorted(known.in_force(at).covers)}
-    for conversation, here_seen in seen.items():
-        for turn in view.turns(tx, account, conversation):
+    for here_seen in seen.values():
+        for turn in here_seen.said:
             for purpose, counter in reasons.items():
                 counter[here_seen.decide(turn, known, purpose).because.value] += 1
     return AccountSeen(

@@ -19,9 +19,10 @@ import functools
 import logging
 import select
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol, TypeVar
+from uuid import UUID
 from weakref import WeakKeyDictionary
 
 import msgspec
@@ -152,6 +153,11 @@ def after_commit(tx: Transaction, act: Callable[[], None]) -> None:
     `OutcomeUnknownError`: the change stands, and nobody was told.
     """
     _following.setdefault(tx, []).append(act)
+
+
+def uuids(ids: Iterable[UUID]) -> str:
+    """A parameter for `::uuid[]`, where a statement is on the way of every read: the driver takes ten times as long."""
+    return "{" + ",".join([one.hex for one in ids]) + "}"
 
 
 @contextlib.contextmanager

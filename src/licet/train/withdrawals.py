@@ -27,7 +27,7 @@ from licet.release.registry import Release
 from licet.store.connect import Pool, Transaction, transaction
 from licet.train.bitmap import packed
 from licet.vault import population
-from licet.vault.apply import ENDINGS_LOCK
+from licet.vault.writes import ENDINGS_LOCK
 
 HORIZON = timedelta(days=1)
 BATCH_ROWS_MAX = 10_000

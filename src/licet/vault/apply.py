@@ -4,7 +4,7 @@ For each account the order is: lock its row, bring its time up, take its next nu
 `policy.fold`. A batch locks accounts in the order of their ids. A live turn passes the gate; a replay of
 recorded history applies stamps and dates, but not the gate nor the refusal of expired conversations.
 
-A verb that can take rows out of a release takes `ENDINGS_LOCK` shared before it numbers its journal row: whoever
+A verb that can take rows out of a release takes `writes.ENDINGS_LOCK` shared before it numbers its journal row: whoever
 holds it exclusively sees every ending up to a position, and none is on its way.
 """
 
@@ -24,7 +24,8 @@ from licet.policy import fold
 from licet.policy.file import Policies
 from licet.policy.state import Account, Feedback, Role
 from licet.store.connect import Transaction
-from licet.vault import certificate, events, restricting, safety, tables
+from licet.store.rows import pipelined
+from licet.vault import certificate, events, fence, restricting, safety, tables
 from licet.vault.commands import (
     About,
     Answer,
@@ -55,7 +56,6 @@ from licet.vault.keys import SLOTS_PER_PAGE
 from licet.vault.tables import AccountRow, ConversationRow, SegmentKeys
 from licet.vault.writes import Page, Writes
 
-ENDINGS_LOCK = 0x11CE7_0001
 BATCH_COMMANDS_MAX = 10_000
 BEFORE_THE_YES = "before_the_yes"
 
@@ -80,15 +80,16 @@ def apply(
         answers.append(batch.take(command))
         holder = batch.accounts.get(answers[-1].account)
         told.append((command, answers[-1], holder.last_seq if holder is not None else 0))
-    batch.flush()
-    begun = certificate.request(tx, keyring, told)
-    restricting.keep(tx, keyring, told, begun)
-    for place, erasure in begun.items():
-        answers[place] = replace(answers[place], erasure=erasure)
-        if isinstance(commands[place], Unhold):
-            batch.happened.append((place, _overdue(answers[place])))
-    if not replay:  # recorded history is the host's own, and its times are long over
-        batch.tell_hosts(begun)
+    with batch.writes.together():
+        batch.flush()
+        begun = certificate.request(tx, keyring, told)
+        restricting.keep(tx, keyring, batch.life, told, begun)
+        for place, erasure in begun.items():
+            answers[place] = replace(answers[place], erasure=erasure)
+            if isinstance(commands[place], Unhold):
+                batch.happened.append((place, _overdue(answers[place])))
+        if not replay:  # recorded history is the host's own, and its times are long over
+            batch.tell_hosts(begun)
     return answers
 
 
@@ -109,11 +110,12 @@ def advance(tx: Transaction, policies: Policies, at: datetime, *, limit: int) ->
     if not rows:
         return 0
     batch = _Batch(tx, None, policies, replay=False)
-    batch.lock([row[0] for row in rows])
+    batch.accounts = tables.lock_accounts(tx, [row[0] for row in rows])
     for account in list(batch.accounts.values()):
         batch.bring_to(account, at)
-    batch.flush()
-    batch.tell_hosts({})
+    with batch.writes.together():
+        batch.flush()
+        batch.tell_hosts({})
     return len(rows)
 
 
@@ -143,7 +145,7 @@ class _Batch:
         self.writes = Writes(tx, keyring)
         self.place = -1  # of the command that is folded
         self.happened: list[tuple[int, Happened]] = []
-        self._shared = False
+        self.life = 0  # of the database
 
     def load(self, commands: Sequence[Command]) -> None:
         """Locks the accounts and reads what the commands name."""
@@ -154,20 +156,25 @@ class _Batch:
             ).fetchall()
             self.opened = {bytes(host): account for host, account in rows}
             self.writes.keyring.make_buckets(self.tx, {bucket_of(c.account) for c in opening})
-        self.lock({c.account for c in commands} | set(self.opened.values()))
         says = [c for c in commands if isinstance(c, Say)]
         ids = {(c.account, c.conversation) for c in commands if isinstance(c, About)}
         ids |= {(c.account, c.conversation) for c in says if c.conversation is not None}
         hosts = {(c.account, c.host_conversation) for c in says if c.host_conversation is not None}
-        for row in tables.load_conversations(self.tx, sorted(ids), sorted(hosts)):
+        wanted = {c.account for c in commands} | set(self.opened.values())
+        # One round trip. Each statement sees what was committed before it began, so all but the first see what the
+        # locks keep as it is.
+        with pipelined(self.tx):
+            accounts = tables.locking(self.tx, wanted)
+            conversations = tables.loading(self.tx, sorted(ids), sorted(hosts))
+            buckets = self.writes.keyring.opening(self.tx, wanted, {bucket_of(c.account) for c in opening})
+            life = fence.asking_life(self.tx)
+        self.accounts, self.life = accounts(), life()
+        for row in conversations():
             self.conversations[row.conversation_id] = row
             if row.host_hmac is not None:
                 self.by_host[row.account_id, row.host_hmac] = row
         self._load_known_turns(says)
-        self.writes.prepare(
-            buckets={bucket_of(c.account) for c in opening} | {row.bucket for row in self.accounts.values()},
-            pages=self._pages({c.account for c in says}),
-        )
+        self.writes.prepare(buckets(), self._pages({c.account for c in says}))
 
     def _pages(self, saying: set[UUID]) -> set[Page]:
         """The key pages that turns of these accounts will read or fill."""
@@ -175,9 +182,6 @@ class _Batch:
         filling = {(a.account_id, a.next_slot // SLOTS_PER_PAGE) for a in accounts if a.next_slot % SLOTS_PER_PAGE}
         last = [(row.account_id, row.keys[-1].key_slot) for row in self.conversations.values() if row.keys]
         return filling | {(account, slot // SLOTS_PER_PAGE) for account, slot in last if slot is not None}
-
-    def lock(self, accounts: Sequence[UUID] | set[UUID]) -> None:
-        self.accounts = tables.lock_accounts(self.tx, accounts)
 
     def _load_known_turns(self, says: Sequence[Say]) -> None:
         """Which of the host's turns are here already, so that saying one twice adds nothing."""
@@ -509,9 +513,6 @@ class _Batch:
     def _journal(
         self, account: AccountRow, at: datetime, event: str, conversation: UUID | None, *, ends: bool = False
     ) -> None:
-        if ends and not self._shared:
-            self.tx.execute("SELECT pg_advisory_xact_lock_shared(%s)", [ENDINGS_LOCK])
-            self._shared = True
         account.last_seq += 1
         self.writes.accounts[account.account_id] = account
         self.writes.journal(account, at, event, conversation, ends)

@@ -28,6 +28,7 @@ from licet.errors import BrokenError, NotFoundError
 from licet.ledger.entries import Canonical
 from licet.policy.period import written
 from licet.store.connect import Transaction
+from licet.store.rows import insert
 from licet.vault.commands import Answer, CloseAccount, Command, Delete, Outcome, Unhold
 from licet.vault.copies import Place
 from licet.vault.ids import Prefix, shown, uuid7
@@ -91,36 +92,36 @@ class Waits(msgspec.Struct, frozen=True, kw_only=True):
 _COLUMNS = """account_id, erasure_id, conversation_id, cause, state, requested_at, fenced_at, shredded_at, swept_at,
     verified_at"""
 
+_BEGUN = {
+    "account_id": "uuid", "erasure_id": "uuid", "conversation_id": "uuid", "cause": "text", "state": "text",
+    "requested_at": "timestamptz", "fenced_at": "timestamptz",
+}  # fmt: skip
+
 
 def request(tx: Transaction, keyring: Keyring, told: Sequence[tuple[Command, Answer, int]]) -> dict[int, UUID]:
     """Begins an erasure for each command that took effect and asks for one; fenced, as its transaction fences it.
 
     Returns the erasures' ids by the command's place.
     """
-    begun = {}
+    begun: dict[int, UUID] = {}
+    rows: list[Sequence[object]] = []
     for place, (command, answer, _) in enumerate(told):
         if answer.outcome is not Outcome.done:
             continue
+        conversation: UUID | None = None
         match command:
             case Delete():
-                begun[place] = _begin(tx, keyring, answer, Cause.deletion, command.conversation)
+                cause, conversation = Cause.deletion, command.conversation
             case CloseAccount():
-                begun[place] = _begin(tx, keyring, answer, Cause.closure, None)
+                cause = Cause.closure
             case Unhold() if _is_overdue(tx, answer, command.conversation):
-                begun[place] = _begin(tx, keyring, answer, Cause.hold_released, command.conversation)
+                cause, conversation = Cause.hold_released, command.conversation
             case _:
-                pass
+                continue
+        begun[place] = uuid7(answer.at, keyring.random(10))
+        rows.append((answer.account, begun[place], conversation, cause.value, State.fenced.value, answer.at, answer.at))
+    insert(tx, "erasures", _BEGUN, rows)
     return begun
-
-
-def _begin(tx: Transaction, keyring: Keyring, answer: Answer, cause: Cause, conversation: UUID | None) -> UUID:
-    erasure = uuid7(answer.at, keyring.random(10))
-    tx.execute(
-        """INSERT INTO erasures (account_id, erasure_id, conversation_id, cause, state, requested_at, fenced_at)
-           VALUES (%s, %s, %s, %s, 'fenced', %s, %s)""",
-        [answer.account, erasure, conversation, cause.value, answer.at, answer.at],
-    )
-    return erasure
 
 
 def _is_overdue(tx: Transaction, answer: Answer, conversation: UUID) -> bool:

@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 
 from licet.store.connect import Transaction
+from licet.store.rows import arrays, unnested
 
 NO_REFERENCE = UUID(int=0)
 
@@ -34,6 +35,12 @@ class Copy(msgspec.Struct, frozen=True, kw_only=True):
     reference: UUID = NO_REFERENCE
 
 
+_COPIES = {
+    "account_id": "uuid", "conversation_id": "uuid", "segment": "int2", "place": "text", "reference": "uuid",
+    "registered_at": "timestamptz",
+}  # fmt: skip
+
+
 def register(tx: Transaction, copies: Sequence[Copy], at: datetime) -> None:
     """Registers ``copies``; one that is registered already stays as it is, and one that had ended begins anew."""
     register_each(tx, dict.fromkeys(copies, at))
@@ -44,18 +51,16 @@ def register_each(tx: Transaction, copies: Mapping[Copy, datetime]) -> None:
     if not copies:
         return
     tx.execute(
-        """
-        INSERT INTO copies (account_id, conversation_id, segment, place, reference, registered_at)
-        SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[], %(segment)b::smallint[],
-                             %(place)s::text[], %(reference)b::uuid[], %(at)b::timestamptz[])
+        f"""
+        INSERT INTO copies ({", ".join(_COPIES)}) SELECT * FROM {unnested(_COPIES)}
         ON CONFLICT (account_id, conversation_id, segment, place, reference) DO UPDATE SET ended_at = NULL
         """,
-        {
-            "account": [c.account for c in copies],
-            "conversation": [c.conversation for c in copies],
+        arrays(_COPIES, {
+            "account_id": [c.account for c in copies],
+            "conversation_id": [c.conversation for c in copies],
             "segment": [c.segment for c in copies],
             "place": [c.place.value for c in copies],
             "reference": [c.reference for c in copies],
-            "at": list(copies.values()),
-        },
-    )
+            "registered_at": copies.values(),
+        }),
+    )  # fmt: skip

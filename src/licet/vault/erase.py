@@ -23,8 +23,8 @@ from licet.ledger import outbox
 from licet.ledger.outbox import Entry, Told
 from licet.store.connect import Transaction
 from licet.vault import events
-from licet.vault.apply import ENDINGS_LOCK
 from licet.vault.tables import destroy_slots, lock_accounts
+from licet.vault.writes import ENDINGS_LOCK
 
 BATCH_SEGMENTS_MAX = 2_000  # what a batch costs besides its rows is shared by more; the locks last a fifth of a second
 

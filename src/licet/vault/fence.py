@@ -16,7 +16,7 @@ fence was lifted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -73,8 +73,18 @@ def check(tx: Transaction) -> None:
 
 def life(tx: Transaction) -> int:
     """The database's present life."""
-    row = tx.execute("SELECT coalesce(max(life), 0) FROM lives").fetchone()
-    return int(row[0]) if row else 0
+    return asking_life(tx)()
+
+
+def asking_life(tx: Transaction) -> Callable[[], int]:
+    """`life`, sent and not read yet; what is returned reads it."""
+    asked = tx.execute("SELECT coalesce(max(life), 0) FROM lives")
+
+    def read() -> int:
+        row = asked.fetchone()
+        return int(row[0]) if row else 0
+
+    return read
 
 
 def begin(tx: Transaction, number: int, journal: Journal, at: datetime, backup: UUID | None = None) -> None:

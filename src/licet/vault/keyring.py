@@ -140,11 +140,19 @@ class Keyring:
 
     def bucket_keys(self, tx: Transaction, buckets: set[int]) -> dict[int, Key]:
         """The keys of ``buckets``, for whoever has locked them or the accounts in them."""
-        rows = tx.execute(
-            "SELECT bucket, epoch, wrapped, EXISTS (SELECT FROM fence) FROM buckets WHERE bucket = ANY(%s)",
-            [sorted(buckets)],
-        ).fetchall()
-        return {row[0]: self.bucket_key(*row) for row in rows}
+        return self.opening(tx, (), buckets)()
+
+    def opening(
+        self, tx: Transaction, accounts: Collection[UUID], buckets: Collection[int]
+    ) -> Callable[[], dict[int, Key]]:
+        """The keys of ``buckets`` and of those that ``accounts`` are in: sent, not read; what is returned reads them."""
+        asked = tx.execute(
+            """SELECT bucket, epoch, wrapped, EXISTS (SELECT FROM fence) FROM buckets
+                WHERE bucket IN (SELECT unnest(%s::int[])
+                                  UNION SELECT bucket FROM accounts WHERE account_id = ANY(%s::uuid[]))""",
+            [list(buckets), list(accounts)],
+        )
+        return lambda: {row[0]: self.bucket_key(*row) for row in asked.fetchall()}
 
     def bucket_key(self, bucket: int, epoch: int, wrapped: bytes, is_fenced: bool) -> Key:
         if is_fenced and not self._behind_fence:

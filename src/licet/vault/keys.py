@@ -177,7 +177,11 @@ def unwrap_account_keys(bucket_key: Key, account: UUID, wrapped: bytes) -> Accou
 def read_slot(page: bytes, account: UUID, account_key: bytes, slot: int) -> Key | None:
     """The segment key in ``slot`` of its page, or None where it was destroyed."""
     start = slot % SLOTS_PER_PAGE * WRAPPED_BYTES
-    wrapped = page[start : start + WRAPPED_BYTES]
+    return unwrap_slot(page[start : start + WRAPPED_BYTES], account, account_key, slot)
+
+
+def unwrap_slot(wrapped: bytes, account: UUID, account_key: bytes, slot: int) -> Key | None:
+    """The segment key that a slot holds, or None where it was destroyed."""
     return None if wrapped == EMPTY_SLOT else Key(unseal(account_key, wrapped, slot_place(account, slot)))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -15,12 +16,21 @@ import msgspec
 from licet.errors import DeniedError
 from licet.policy.decide import Because, Decision
 from licet.policy.state import Conversation, Turn
-from licet.store.connect import Transaction
+from licet.store.connect import Transaction, uuids
 from licet.vault import cold
 from licet.vault.content import Content, Masked, decode
 from licet.vault.copies import Place
 from licet.vault.keyring import Keyring
-from licet.vault.keys import Key, turn_place, unseal
+from licet.vault.keys import (
+    SLOTS_PER_PAGE,
+    WRAPPED_BYTES,
+    AccountKeys,
+    Key,
+    turn_place,
+    unseal,
+    unwrap_account_keys,
+    unwrap_slot,
+)
 from licet.vault.tables import AccountRow, ConversationRow
 
 
@@ -85,22 +95,20 @@ class Opened(Masked, msgspec.Struct, frozen=True, kw_only=True):
 def source_keys(
     tx: Transaction, keyring: Keyring, wanted: Sequence[tuple[AccountRow, int]]
 ) -> dict[tuple[UUID, int], Key | None]:
-    """The keys in (account, slot), None where one was destroyed. For `open` and for whoever leases rows."""
+    """The keys in (account, slot), None where one was destroyed. For whoever leases rows."""
     return keyring.slot_keys(tx, [(account.account_id, slot) for account, slot in wanted])
 
 
 def open(tx: Transaction, keyring: Keyring, permits: Sequence[Permit]) -> list[Opened]:
     """The content of each permit, in order; DeniedError where a key died after the decision."""
-    keys = source_keys(tx, keyring, [(p.account, p.slot) for p in permits])
-    bodies = _bodies(tx, keyring, permits, Place.vault) | _bodies(tx, keyring, permits, Place.safety)
+    found: dict[tuple[Place, UUID, int], tuple[Key, bytes]] = {}
+    for where in (Place.vault, Place.safety):
+        mine = [permit for permit in permits if permit.place is where]
+        if mine:
+            found |= _found(tx, keyring, mine, where)
     result = []
     for permit in permits:
-        key = keys[permit.account.account_id, permit.slot]
-        if key is None:
-            raise DeniedError("the key was destroyed after the decision")
-        sealed = bodies.get((permit.place, permit.conversation, permit.turn))
-        if sealed is None:
-            raise DeniedError("the turn came without content, or it has been erased")
+        key, sealed = found[permit.place, permit.conversation, permit.turn]
         place = turn_place(permit.account.account_id, permit.conversation, permit.segment, permit.turn)
         if permit.place is Place.safety:
             place = b"y" + place
@@ -108,30 +116,53 @@ def open(tx: Transaction, keyring: Keyring, permits: Sequence[Permit]) -> list[O
     return result
 
 
-def _bodies(
-    tx: Transaction, keyring: Keyring, permits: Sequence[Permit], place: Place
-) -> dict[tuple[Place, UUID, int], bytes]:
-    mine = [p for p in permits if p.place is place]
-    if not mine:
-        return {}
-    table, columns = (
-        ("bodies", cold.PLACED) if place is Place.vault else ("safety_bodies", "b.sealed, NULL, NULL, NULL")
-    )
-    rows = (
-        tx.cursor(binary=True)
-        .execute(
-            f"""
-        SELECT b.conversation_id, b.turn, {columns} FROM {table} b
-          JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[], %(turn)b::int[])
-                         AS k(account_id, conversation_id, turn)) k USING (account_id, conversation_id, turn)
-        """,
-            {
-                "account": [p.account.account_id for p in mine],
-                "conversation": [p.conversation for p in mine],
-                "turn": [p.turn for p in mine],
-            },
-        )
-        .fetchall()
-    )
-    sealed = cold.contents(keyring.cold, [row[2:] for row in rows])
-    return {(place, row[0], row[1]): one for row, one in zip(rows, sealed, strict=True)}
+# Keys and what they open in one statement: the chain as it stands at one moment. The key is cut out of its page here: a
+# page is thirty-two times as long.
+_FIND = """
+    SELECT k.account_id, k.slot, k.conversation_id, k.turn, a.wrapped_key, u.bucket, u.epoch, u.wrapped,
+           EXISTS (SELECT FROM fence), {slot}, {body}
+      FROM (SELECT * FROM unnest(%(account)s::uuid[], %(conversation)s::uuid[], %(turn)b::int[], %(slot)b::int[])
+                       AS k(account_id, conversation_id, turn, slot) LIMIT %(permits)s) k
+      JOIN accounts a USING (account_id) JOIN buckets u USING (bucket)
+      LEFT JOIN key_pages p ON p.account_id = k.account_id AND p.page = k.slot / {per_page}
+      LEFT JOIN {table} b ON b.account_id = k.account_id AND b.conversation_id = k.conversation_id AND b.turn = k.turn"""
+_SLOT = f"substring(p.slots FROM k.slot %% {SLOTS_PER_PAGE} * {WRAPPED_BYTES} + 1 FOR {WRAPPED_BYTES})"
+_FOUND = {
+    Place.vault: _FIND.format(slot=_SLOT, body=cold.PLACED, per_page=SLOTS_PER_PAGE, table="bodies"),
+    Place.safety: _FIND.format(
+        slot=_SLOT, body="b.sealed, NULL, NULL, NULL", per_page=SLOTS_PER_PAGE, table="safety_bodies"
+    ),
+}
+
+
+def _found(
+    tx: Transaction, keyring: Keyring, permits: Sequence[Permit], where: Place
+) -> dict[tuple[Place, UUID, int], tuple[Key, bytes]]:
+    """The key and the sealed bytes of each permit; DeniedError for one that has none any more."""
+    key: dict[str, Any] = {
+        "permits": len(permits),  # a limit, for the reason that `tables` gives
+        "account": uuids(p.account.account_id for p in permits),
+        "conversation": uuids(p.conversation for p in permits),
+        "turn": [p.turn for p in permits],
+        "slot": [p.slot for p in permits],
+    }
+    rows = tx.cursor(binary=True).execute(_FOUND[where], key).fetchall()
+    keys: dict[tuple[UUID, int], Key | None] = {}
+    chains: dict[UUID, AccountKeys] = {}
+    for account, slot, _, _, wrapped, *chain in rows:
+        if account not in chains and any(wrapped):
+            chains[account] = unwrap_account_keys(keyring.bucket_key(*chain[:4]), account, wrapped)
+        if (account, slot) not in keys:
+            is_there = account in chains and chain[4] is not None
+            keys[account, slot] = unwrap_slot(chain[4], account, chains[account].slots, slot) if is_there else None
+    if any(key is None for key in keys.values()) or len(rows) < len(permits):
+        raise DeniedError("the key was destroyed after the decision")
+    if any(row[10] is None and row[11] is None for row in rows):
+        raise DeniedError("the turn came without content, or it has been erased")
+    sealed = cold.contents(keyring.cold, [row[10:] for row in rows])
+    found = {}
+    for (account, slot, conversation, turn, *_), body in zip(rows, sealed, strict=True):
+        opens = keys[account, slot]
+        assert opens is not None
+        found[where, conversation, turn] = opens, body
+    return found

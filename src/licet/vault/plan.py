@@ -22,9 +22,9 @@ from licet.policy.decide import Gate, gate
 from licet.policy.file import Policies, Policy, Reach
 from licet.store.connect import Transaction
 from licet.vault import policies, tables, view
-from licet.vault.apply import ENDINGS_LOCK
 from licet.vault.cold import SIZE
 from licet.vault.population import DECISIONS, USABLE_TURNS, give_memory, parameters
+from licet.vault.writes import ENDINGS_LOCK
 
 PLAN_DAYS_MAX = 7
 HORIZONS = (("now", 0), ("30 days", 30), ("a year", 365), ("5 years", 1826))

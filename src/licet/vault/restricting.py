@@ -47,11 +47,12 @@ _KINDS: dict[type, Kind] = {
 
 
 def keep(
-    tx: Transaction, keyring: Keyring, told: Sequence[tuple[Command, Answer, int]], erasures: Mapping[int, UUID]
-) -> None:
+    tx: Transaction, keyring: Keyring, life: int, told: Sequence[tuple[Command, Answer, int]],
+    erasures: Mapping[int, UUID],
+) -> None:  # fmt: skip
     """Has the restrictions among ``told`` kept when ``tx`` commits; BrokenError where the journal is stopped.
 
-    ``erasures`` are the ids of those that the commands began, by place.
+    ``life`` is the database's, read in ``tx``; ``erasures`` are the ids of those that the commands began, by place.
     """
     journal = keyring.restrictions
     if journal is None:
@@ -59,7 +60,6 @@ def keep(
     restricting = [(place, *one) for place, one in enumerate(told) if _restricts(*one[:2])]
     if not restricting:
         return
-    life = fence.life(tx)
     records = [
         replace(_record(tx, keyring, life, command, answer, seq), erasure=erasures.get(place))
         for place, command, answer, seq in restricting

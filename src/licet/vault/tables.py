@@ -5,15 +5,16 @@ Statements only, set-wise: each takes the ids of a batch. Who calls has locked t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from licet.policy.state import Account, Conversation, Grant, Kind, Segment, Stamp, Standing
-from licet.store.connect import Transaction
+from licet.policy.state import Account, Conversation, Standing, Turn
+from licet.store.connect import Transaction, uuids
+from licet.store.rows import arrays, unnested
 from licet.vault.content import Masked
 from licet.vault.keys import EMPTY_SLOT, SLOTS_PER_PAGE, write_slot
 
@@ -82,116 +83,195 @@ def read_account(row: Sequence[Any]) -> AccountRow:
 
 def lock_accounts(tx: Transaction, accounts: Iterable[UUID]) -> dict[UUID, AccountRow]:
     """The accounts, locked in the order of their ids so that two batches cannot wait for each other."""
-    rows = tx.execute(
+    return locking(tx, accounts)()
+
+
+def locking(tx: Transaction, accounts: Iterable[UUID]) -> Callable[[], dict[UUID, AccountRow]]:
+    """`lock_accounts`, sent and not read yet; what is returned reads it."""
+    asked = tx.execute(
         f"SELECT {ACCOUNT_COLUMNS} FROM accounts WHERE account_id = ANY(%s) ORDER BY account_id FOR NO KEY UPDATE",
         [sorted(accounts)],
-    ).fetchall()
-    return {row[0]: read_account(row) for row in rows}
+    )
+    return lambda: {row[0]: read_account(row) for row in asked.fetchall()}
 
 
-CONVERSATION_COLUMNS = """c.account_id, c.conversation_id, c.host_hmac, c.begun_at, c.kind, c.incognito, c.narrowed,
-    c.widenings, c.deleted_at, c.safety_until"""
-SEGMENT_COLUMNS = """s.account_id, s.conversation_id, s.segment, s.plan, s.surface, s.in_scope, s.version, s.narrowed,
-    s.stale, s.grant_no, s.grant_widening, s.first_turn, s.last_turn, s.last_at, s.has_user, s.keep_until,
-    s.flagged_turn, s.safety_until, s.key_slot, s.safety_slot, s.erased_at IS NOT NULL"""
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
+    """What one statement read of an account's conversations: all as they stood at one moment."""
+
+    accounts: dict[UUID, AccountRow]
+    conversations: list[ConversationRow]
+    turns: dict[UUID, tuple[Turn, ...]]
+
+
+class _Read(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation as `_CONVERSATION` writes it: the state is read by the decoder, with nothing to copy by hand."""
+
+    account_id: UUID
+    conversation_id: UUID
+    host_hmac: str | None
+    begun_at: datetime
+    state: Conversation
+    keys: list[SegmentKeys]
+    turns: tuple[Turn, ...] | None
+
+    def row(self) -> ConversationRow:
+        return ConversationRow(
+            account_id=self.account_id,
+            conversation_id=self.conversation_id,
+            host_hmac=None if self.host_hmac is None else bytes.fromhex(self.host_hmac),
+            begun_at=self.begun_at,
+            state=self.state,
+            saved=self.state,
+            keys=self.keys,
+        )
+
+
+class _ReadAccount(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """An account as `_ACCOUNT` writes it."""
+
+    account_id: UUID
+    last_seq: int
+    next_slot: int
+    bucket: int
+    wrapped_key: str
+    state: Account
+
+    def row(self) -> AccountRow:
+        return AccountRow(
+            account_id=self.account_id,
+            state=self.state,
+            last_seq=self.last_seq,
+            next_slot=self.next_slot,
+            bucket=self.bucket,
+            wrapped_key=bytes.fromhex(self.wrapped_key),
+        )
+
+
+_conversations = msgspec.json.Decoder(_Read)
+_accounts = msgspec.json.Decoder(_ReadAccount)
+
+# One document a conversation, with all that belongs to it: a row for each segment, hold and turn, in a statement for
+# each of their tables, cost the reader several times what the rule does.
+_CONVERSATION = """json_build_object(
+    'account_id', c.account_id, 'conversation_id', c.conversation_id, 'host_hmac', encode(c.host_hmac, 'hex'),
+    'begun_at', c.begun_at,
+    'state', json_build_object(
+        'incognito', c.incognito, 'kind', c.kind, 'narrowed', c.narrowed, 'widenings', c.widenings,
+        'deleted_at', c.deleted_at, 'safety_until', c.safety_until,
+        'holds', (SELECT coalesce(json_agg(encode(h.matter_hmac, 'hex')), '[]') FROM holds h
+                   WHERE h.account_id = c.account_id AND h.conversation_id = c.conversation_id),
+        'segments', coalesce(s.states, '[]')),
+    'keys', coalesce(s.keys, '[]'), 'turns', {turns})::text"""
+_SEGMENTS = """LEFT JOIN LATERAL (
+    SELECT json_agg(json_build_object(
+               'stamp', json_build_object(
+                   'plan', s.plan, 'surface', s.surface, 'in_scope', s.in_scope, 'version', s.version,
+                   'narrowed', s.narrowed, 'stale', s.stale,
+                   'grant', CASE WHEN s.grant_no IS NOT NULL
+                                 THEN json_build_array(s.grant_no, s.grant_widening) END),
+               'first_turn', s.first_turn, 'last_turn', s.last_turn, 'last_at', s.last_at, 'has_user', s.has_user,
+               'keep_until', s.keep_until, 'flagged_turn', s.flagged_turn, 'safety_until', s.safety_until)
+               ORDER BY s.segment) AS states,
+           json_agg(json_build_object('key_slot', s.key_slot, 'safety_slot', s.safety_slot,
+                                      'erased', s.erased_at IS NOT NULL) ORDER BY s.segment) AS keys
+      FROM segments s WHERE s.account_id = c.account_id AND s.conversation_id = c.conversation_id) s ON true"""
+_TURNS = """(SELECT coalesce(json_agg(json_build_object('number', t.turn, 'segment', t.segment, 'role', t.role,
+                                                       'origin', t.origin) ORDER BY t.turn), '[]')
+              FROM turns t WHERE t.account_id = c.account_id AND t.conversation_id = c.conversation_id)"""
+_ACCOUNT = """json_build_object(
+    'account_id', a.account_id, 'last_seq', a.last_seq, 'next_slot', a.next_slot, 'bucket', a.bucket,
+    'wrapped_key', encode(a.wrapped_key, 'hex'),
+    'state', json_build_object(
+        'plan', a.plan, 'age', a.age, 'opened_at', a.opened_at, 'last_at', a.last_at, 'seen', a.seen,
+        'closed_at', a.closed_at, 'standing', a.standing, 'grant', a.grant_no, 'grants', a.grants,
+        'answered', a.answered))::text"""
+# `LIMIT` with a parameter: the server takes an array of unknown length for ten rows, and plans anew at each execution
+# for one, which took it five times as long as the reading did. Behind a limit it is one row for every plan.
+_BY_ID = """SELECT * FROM unnest(%(id_account)s::uuid[], %(id)s::uuid[]) AS k(account_id, conversation_id)
+    LIMIT %(ids)s"""
+_BY_HOST = """SELECT c.account_id, c.conversation_id FROM conversations c
+    JOIN (SELECT * FROM unnest(%(host_account)s::uuid[], %(host)b::bytea[]) AS k(account_id, host_hmac)
+           LIMIT %(hosts)s) k
+      USING (account_id, host_hmac)"""
+
+
+def _of(keys: str, turns: str = "NULL") -> str:
+    return f"""SELECT {_CONVERSATION.format(turns=turns)} FROM ({keys}) k
+                 JOIN conversations c USING (account_id, conversation_id) {_SEGMENTS}"""
+
+
+def _with_accounts(conversations: str) -> str:
+    return f"""SELECT {_ACCOUNT}, NULL FROM accounts a
+                 JOIN (SELECT * FROM unnest(%(accounts)s::uuid[]) AS k(account_id) LIMIT %(ids)s) k USING (account_id)
+               UNION ALL SELECT NULL, c.* FROM ({conversations}) c"""
+
+
+_LOAD = {  # by whether ids are given, and hosts
+    (True, False): _of(_BY_ID),
+    (False, True): _of(_BY_HOST),
+    (True, True): _of(f"({_BY_ID}) UNION {_BY_HOST}"),
+}
+_SEE = {turns: _with_accounts(_of(_BY_ID, _TURNS if turns else "NULL")) for turns in (False, True)}
 
 
 def load_conversations(
     tx: Transaction, ids: Sequence[tuple[UUID, UUID]], hosts: Sequence[tuple[UUID, bytes]] = ()
 ) -> list[ConversationRow]:
     """The conversations by (account, id) and by (account, host's HMAC), with their segments and holds."""
+    return loading(tx, ids, hosts)()
+
+
+def loading(
+    tx: Transaction, ids: Sequence[tuple[UUID, UUID]], hosts: Sequence[tuple[UUID, bytes]] = ()
+) -> Callable[[], list[ConversationRow]]:
+    """`load_conversations`, sent and not read yet; what is returned reads it."""
+    statement = _LOAD.get((bool(ids), bool(hosts)))
+    if statement is None:
+        return list
+    key: dict[str, Any] = {
+        "ids": len(ids),
+        "id_account": uuids(account for account, _ in ids),
+        "id": uuids(conversation for _, conversation in ids),
+    }
+    if hosts:
+        key |= {
+            "hosts": len(hosts), "host_account": uuids(account for account, _ in hosts), "host": [host for _, host in hosts],
+        }  # fmt: skip
+    asked = tx.execute(statement, key)
+    return lambda: [_conversations.decode(document).row() for (document,) in asked.fetchall()]
+
+
+def conversations_of(tx: Transaction, account: UUID) -> list[ConversationRow]:
+    """Every conversation of an account, with segments and holds."""
     rows = tx.execute(
-        f"""
-        SELECT {CONVERSATION_COLUMNS} FROM conversations c
-          JOIN (SELECT * FROM unnest(%(id_account)b::uuid[], %(id)b::uuid[]) AS k(account_id, conversation_id)) k
-            USING (account_id, conversation_id)
-        UNION
-        SELECT {CONVERSATION_COLUMNS} FROM conversations c
-          JOIN (SELECT * FROM unnest(%(host_account)b::uuid[], %(host)b::bytea[]) AS k(account_id, host_hmac)) k
-            USING (account_id, host_hmac)
-        """,
+        _of("SELECT account_id, conversation_id FROM conversations WHERE account_id = %s"), [account]
+    ).fetchall()
+    return [_conversations.decode(document).row() for (document,) in rows]
+
+
+def load(tx: Transaction, keys: Sequence[tuple[UUID, UUID]], *, turns: bool) -> Loaded:
+    """The conversations by (account, id) and their accounts, in one statement; with their turns where asked."""
+    rows = tx.execute(
+        _SEE[turns],
         {
-            "id_account": [account for account, _ in ids],
-            "id": [conversation for _, conversation in ids],
-            "host_account": [account for account, _ in hosts],
-            "host": [host for _, host in hosts],
+            "ids": len(keys),
+            "accounts": uuids({account for account, _ in keys}),
+            "id_account": uuids(account for account, _ in keys),
+            "id": uuids(conversation for _, conversation in keys),
         },
     ).fetchall()
-    return read_conversations(tx, rows)
-
-
-def read_conversations(tx: Transaction, rows: Sequence[Sequence[Any]]) -> list[ConversationRow]:
-    """`ConversationRow`s from rows of `CONVERSATION_COLUMNS`, with segments and holds, two statements in all."""
-    if not rows:
-        return []
-    key = {"account": [row[0] for row in rows], "conversation": [row[1] for row in rows]}
-    segments: dict[UUID, list[Sequence[Any]]] = {row[1]: [] for row in rows}
-    for segment in tx.execute(
-        f"""
-        SELECT {SEGMENT_COLUMNS} FROM segments s
-          JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[]) AS k(account_id, conversation_id)) k
-            USING (account_id, conversation_id)
-         ORDER BY s.account_id, s.conversation_id, s.segment
-        """,
-        key,
-    ):
-        segments[segment[1]].append(segment)
-    holds: dict[UUID, set[str]] = {}
-    for conversation, matter in tx.execute(
-        """
-        SELECT h.conversation_id, h.matter_hmac FROM holds h
-          JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[]) AS k(account_id, conversation_id)) k
-            USING (account_id, conversation_id)
-        """,
-        key,
-    ):
-        holds.setdefault(conversation, set()).add(matter.hex())
-    return [_read_conversation(row, segments[row[1]], frozenset(holds.get(row[1], ()))) for row in rows]
-
-
-def _read_conversation(row: Sequence[Any], segments: Sequence[Sequence[Any]], holds: frozenset[str]) -> ConversationRow:
-    account, conversation, host, begun_at, kind, incognito, narrowed, widenings, deleted_at, safety_until = row
-    state = Conversation(
-        incognito=incognito,
-        kind=Kind(kind),
-        narrowed=narrowed,
-        widenings=widenings,
-        deleted_at=deleted_at,
-        holds=holds,
-        safety_until=safety_until,
-        segments=tuple(_read_segment(s) for s in segments),
-    )
-    return ConversationRow(
-        account_id=account,
-        conversation_id=conversation,
-        host_hmac=host,
-        begun_at=begun_at,
-        state=state,
-        saved=state,
-        keys=[SegmentKeys(key_slot=s[18], safety_slot=s[19], erased=s[20]) for s in segments],
-    )
-
-
-def _read_segment(row: Sequence[Any]) -> Segment:
-    _, _, _, plan, surface, in_scope, version, narrowed, stale, grant, widening, first, last, last_at, *rest = row
-    has_user, keep_until, flagged_turn, safety_until, *_ = rest
-    return Segment(
-        stamp=Stamp(
-            plan=plan,
-            surface=surface,
-            in_scope=in_scope,
-            version=version,
-            narrowed=narrowed,
-            stale=stale,
-            grant=None if grant is None else Grant(grant, widening),
-        ),
-        first_turn=first,
-        last_turn=last,
-        last_at=last_at,
-        has_user=has_user,
-        keep_until=keep_until,
-        flagged_turn=flagged_turn,
-        safety_until=safety_until,
+    accounts: dict[UUID, AccountRow] = {}
+    found: list[_Read] = []
+    for account, conversation in rows:
+        if account is None:
+            found.append(_conversations.decode(conversation))
+        else:
+            one = _accounts.decode(account).row()
+            accounts[one.account_id] = one
+    return Loaded(
+        accounts=accounts,
+        conversations=[one.row() for one in found],
+        turns={one.conversation_id: one.turns for one in found if one.turns is not None},
     )
 
 
@@ -221,8 +301,8 @@ def save_accounts(tx: Transaction, rows: Sequence[AccountRow]) -> None:
     old = [n for n, row in enumerate(rows) if not row.is_new]
     if new:
         tx.execute(
-            f"INSERT INTO accounts ({', '.join(columns)}) SELECT * FROM {_ACCOUNTS}",
-            {name: [values[n] for n in new] for name, values in columns.items()},
+            f"INSERT INTO accounts ({', '.join(_ACCOUNT_TYPES)}) SELECT * FROM {unnested(_ACCOUNT_TYPES)}",
+            arrays(_ACCOUNT_TYPES, {name: [values[n] for n in new] for name, values in columns.items()}),
         )
     if old:
         tx.execute(
@@ -231,19 +311,34 @@ def save_accounts(tx: Transaction, rows: Sequence[AccountRow]) -> None:
                                    grants, answered)
                  = (n.next_slot, n.plan, n.age, n.last_at, n.last_seq, n.seen, n.closed_at, n.standing, n.grant_no,
                     n.grants, n.answered)
-              FROM {_ACCOUNTS} AS n({", ".join(columns)})
+              FROM {unnested(_ACCOUNT_TYPES)} AS n({", ".join(_ACCOUNT_TYPES)})
              WHERE a.account_id = n.account_id
             """,
-            {name: [values[n] for n in old] for name, values in columns.items()},
+            arrays(_ACCOUNT_TYPES, {name: [values[n] for n in old] for name, values in columns.items()}),
         )
     for row in rows:
         row.is_new = False
 
 
-_ACCOUNTS = """unnest(%(account_id)b::uuid[], %(host_hmac)b::bytea[], %(bucket)b::int[], %(wrapped_key)b::bytea[],
-    %(next_slot)b::int[], %(plan)s::text[], %(age)b::smallint[], %(opened_at)b::timestamptz[],
-    %(last_at)b::timestamptz[], %(last_seq)b::bigint[], %(seen)b::smallint[], %(closed_at)b::timestamptz[],
-    %(standing)s::text[], %(grant_no)b::int[], %(grants)b::int[], %(answered)b::smallint[])"""
+_ACCOUNT_TYPES = {
+    "account_id": "uuid", "host_hmac": "bytea", "bucket": "int4", "wrapped_key": "bytea", "next_slot": "int4",
+    "plan": "text", "age": "int2", "opened_at": "timestamptz", "last_at": "timestamptz", "last_seq": "int8",
+    "seen": "int2", "closed_at": "timestamptz", "standing": "text", "grant_no": "int4", "grants": "int4",
+    "answered": "int2",
+}  # fmt: skip
+_CONVERSATION_TYPES = {
+    "account_id": "uuid", "conversation_id": "uuid", "host_hmac": "bytea", "begun_at": "timestamptz", "kind": "text",
+    "incognito": "bool", "narrowed": "bool", "widenings": "int4", "deleted_at": "timestamptz",
+    "safety_until": "timestamptz", "deciding": "int2", "deciding_grant_no": "int4", "deciding_grant_widening": "int4",
+    "deciding_stale": "bool", "out_of_scope": "bool",
+}  # fmt: skip
+_SEGMENT_TYPES = {
+    "account_id": "uuid", "conversation_id": "uuid", "segment": "int2", "plan": "text", "surface": "text",
+    "in_scope": "bool", "version": "int2", "narrowed": "bool", "stale": "bool", "grant_no": "int4",
+    "grant_widening": "int4", "first_turn": "int4", "last_turn": "int4", "last_at": "timestamptz", "has_user": "bool",
+    "keep_until": "timestamptz", "flagged_turn": "int4", "safety_until": "timestamptz", "key_slot": "int4",
+    "safety_slot": "int4",
+}  # fmt: skip
 
 
 def save_conversations(tx: Transaction, rows: Iterable[ConversationRow]) -> None:
@@ -253,15 +348,11 @@ def save_conversations(tx: Transaction, rows: Iterable[ConversationRow]) -> None
         return
     decides = [row.state.segments[row.state.deciding].stamp for row in changed]
     tx.execute(
-        """
+        f"""
         INSERT INTO conversations (account_id, conversation_id, host_hmac, begun_at, kind, incognito, narrowed,
                                    widenings, deleted_at, safety_until, deciding, deciding_grant_no,
                                    deciding_grant_widening, deciding_stale, out_of_scope)
-        SELECT * FROM unnest(%(account_id)b::uuid[], %(conversation_id)b::uuid[], %(host_hmac)b::bytea[],
-            %(begun_at)b::timestamptz[], %(kind)s::text[], %(incognito)b::boolean[], %(narrowed)b::boolean[],
-            %(widenings)b::int[], %(deleted_at)b::timestamptz[], %(safety_until)b::timestamptz[],
-            %(deciding)b::smallint[], %(deciding_grant_no)b::int[], %(deciding_grant_widening)b::int[],
-            %(deciding_stale)b::boolean[], %(out_of_scope)b::boolean[])
+        SELECT * FROM {unnested(_CONVERSATION_TYPES)}
         ON CONFLICT (account_id, conversation_id) DO UPDATE
            SET (narrowed, widenings, deleted_at, safety_until, deciding, deciding_grant_no, deciding_grant_widening,
                 deciding_stale, out_of_scope)
@@ -269,7 +360,7 @@ def save_conversations(tx: Transaction, rows: Iterable[ConversationRow]) -> None
                 excluded.deciding_grant_no, excluded.deciding_grant_widening, excluded.deciding_stale,
                 excluded.out_of_scope)
         """,
-        {
+        arrays(_CONVERSATION_TYPES, {
             "account_id": [r.account_id for r in changed],
             "conversation_id": [r.conversation_id for r in changed],
             "host_hmac": [r.host_hmac for r in changed],
@@ -285,8 +376,8 @@ def save_conversations(tx: Transaction, rows: Iterable[ConversationRow]) -> None
             "deciding_grant_widening": [s.grant.widening if s.grant else None for s in decides],
             "deciding_stale": [s.stale for s in decides],
             "out_of_scope": [any(not s.stamp.in_scope for s in r.state.segments) for r in changed],
-        },
-    )
+        }),
+    )  # fmt: skip
     _save_segments(tx, changed)
     for row in changed:
         row.saved = row.state
@@ -299,22 +390,17 @@ def _save_segments(tx: Transaction, rows: Sequence[ConversationRow]) -> None:
     states = [row.state.segments[n] for row, n in fresh]
     keys = [row.keys[n] for row, n in fresh]
     tx.execute(
-        """
+        f"""
         INSERT INTO segments (account_id, conversation_id, segment, plan, surface, in_scope, version, narrowed, stale,
                               grant_no, grant_widening, first_turn, last_turn, last_at, has_user, keep_until,
                               flagged_turn, safety_until, key_slot, safety_slot)
-        SELECT * FROM unnest(%(account_id)b::uuid[], %(conversation_id)b::uuid[], %(segment)b::smallint[],
-            %(plan)s::text[], %(surface)s::text[], %(in_scope)b::boolean[], %(version)b::smallint[],
-            %(narrowed)b::boolean[], %(stale)b::boolean[], %(grant_no)b::int[], %(grant_widening)b::int[],
-            %(first_turn)b::int[], %(last_turn)b::int[], %(last_at)b::timestamptz[], %(has_user)b::boolean[],
-            %(keep_until)b::timestamptz[], %(flagged_turn)b::int[], %(safety_until)b::timestamptz[],
-            %(key_slot)b::int[], %(safety_slot)b::int[])
+        SELECT * FROM {unnested(_SEGMENT_TYPES)}
         ON CONFLICT (account_id, conversation_id, segment) DO UPDATE
            SET (last_turn, last_at, has_user, keep_until, flagged_turn, safety_until, key_slot, safety_slot)
              = (excluded.last_turn, excluded.last_at, excluded.has_user, excluded.keep_until, excluded.flagged_turn,
                 excluded.safety_until, excluded.key_slot, excluded.safety_slot)
         """,
-        {
+        arrays(_SEGMENT_TYPES, {
             "account_id": [row.account_id for row, _ in fresh],
             "conversation_id": [row.conversation_id for row, _ in fresh],
             "segment": [n for _, n in fresh],
@@ -335,8 +421,8 @@ def _save_segments(tx: Transaction, rows: Sequence[ConversationRow]) -> None:
             "safety_until": [s.safety_until for s in states],
             "key_slot": [k.key_slot for k in keys],
             "safety_slot": [k.safety_slot for k in keys],
-        },
-    )
+        }),
+    )  # fmt: skip
 
 
 def _differs(row: ConversationRow, n: int) -> bool:
@@ -344,26 +430,43 @@ def _differs(row: ConversationRow, n: int) -> bool:
     return n >= len(saved) or row.state.segments[n] != saved[n]
 
 
-def shorten_account(tx: Transaction, account: UUID, content_until: datetime, feedback_until: datetime) -> None:
-    """Every segment and feedback of the account comes to at most the given instants."""
-    tx.execute(
-        """UPDATE segments SET keep_until = %(until)s
-            WHERE account_id = %(account)s AND keep_until > %(until)s AND erased_at IS NULL""",
-        {"account": account, "until": content_until},
-    )
-    tx.execute(
-        """UPDATE feedback SET keep_until = %(until)s
-            WHERE account_id = %(account)s AND keep_until > %(until)s AND erased_at IS NULL""",
-        {"account": account, "until": feedback_until},
-    )
+def shorten_accounts(tx: Transaction, endings: Mapping[UUID, tuple[datetime, datetime]]) -> None:
+    """Every segment and feedback of each account comes to at most the given instants, in this order."""
+    if endings:
+        tx.execute(
+            """
+            WITH k AS (SELECT * FROM unnest(%(account)b::uuid[], %(content)b::timestamptz[], %(feedback)b::timestamptz[])
+                                  AS k(account_id, content_until, feedback_until)),
+                 nearer AS (UPDATE segments s SET keep_until = k.content_until FROM k
+                             WHERE s.account_id = k.account_id AND s.keep_until > k.content_until
+                               AND s.erased_at IS NULL)
+            UPDATE feedback f SET keep_until = k.feedback_until FROM k
+             WHERE f.account_id = k.account_id AND f.keep_until > k.feedback_until AND f.erased_at IS NULL
+            """,
+            {
+                "account": list(endings),
+                "content": [content for content, _ in endings.values()],
+                "feedback": [feedback for _, feedback in endings.values()],
+            },
+        )
 
 
-def shorten_feedback(tx: Transaction, account: UUID, conversation: UUID, until: datetime) -> None:
-    tx.execute(
-        """UPDATE feedback SET keep_until = %(until)s
-            WHERE account_id = %(account)s AND conversation_id = %(conversation)s AND keep_until > %(until)s""",
-        {"account": account, "conversation": conversation, "until": until},
-    )
+def shorten_feedback(tx: Transaction, nearer: Mapping[tuple[UUID, UUID], datetime]) -> None:
+    """The feedback of each (account, conversation) comes to at most the given instant."""
+    if nearer:
+        tx.execute(
+            """
+            UPDATE feedback f SET keep_until = k.until
+              FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[], %(until)b::timestamptz[])
+                   AS k(account_id, conversation_id, until)
+             WHERE f.account_id = k.account_id AND f.conversation_id = k.conversation_id AND f.keep_until > k.until
+            """,
+            {
+                "account": [account for account, _ in nearer],
+                "conversation": [conversation for _, conversation in nearer],
+                "until": list(nearer.values()),
+            },
+        )
 
 
 def load_pages(tx: Transaction, pages: Sequence[tuple[UUID, int]]) -> dict[tuple[UUID, int], bytes]:
@@ -427,14 +530,3 @@ def mark_spent(tx: Transaction, accounts: Mapping[UUID, bool]) -> None:
         """,
         {"account": list(accounts), "daily": list(accounts.values())},
     )
-
-
-def copy_in(tx: Transaction, table: str, columns: Mapping[str, str], rows: Sequence[Sequence[object]]) -> None:
-    """Appends ``rows`` to ``table`` by binary COPY; ``columns`` maps each name to its type."""
-    if not rows:
-        return
-    statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT BINARY)"
-    with tx.cursor() as cursor, cursor.copy(cast("Any", statement)) as copy:
-        copy.set_types(list(columns.values()))
-        for row in rows:
-            copy.write_row(row)

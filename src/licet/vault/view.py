@@ -23,13 +23,14 @@ from licet.vault.tables import ACCOUNT_COLUMNS, AccountRow, ConversationRow
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """One conversation and its account, brought to a moment."""
+    """One conversation and its account, brought to a moment. ``said`` are its turns, where they were asked for."""
 
     account: AccountRow
     state: Account
     conversation: ConversationRow
     turns: Conversation
     at: datetime
+    said: tuple[Turn, ...] = ()
 
     def decide(self, turn: Turn | None, policies: Policies, purpose: str) -> Decision:
         return decide(self.state, self.turns, turn, policies, purpose, self.at)
@@ -56,25 +57,27 @@ def owner(tx: Transaction, conversation: UUID) -> UUID | None:
     return row[0] if row else None
 
 
-def seen(tx: Transaction, keys: Sequence[tuple[UUID, UUID]], policies: Policies, at: datetime) -> dict[UUID, Seen]:
-    """The conversations with these (account, conversation) ids at ``at``, by conversation."""
+def seen(
+    tx: Transaction, keys: Sequence[tuple[UUID, UUID]], policies: Policies, at: datetime, *, with_turns: bool = False
+) -> dict[UUID, Seen]:
+    """The conversations with these (account, conversation) ids at ``at``, by conversation; read in one statement."""
     if not keys:
         return {}
-    rows = tables.load_conversations(tx, sorted(keys))
-    holders = accounts(tx, sorted({row.account_id for row in rows}))
-    states = {account: brought(row, policies, at) for account, row in holders.items()}
+    loaded = tables.load(tx, keys, turns=with_turns)
+    states = {account: brought(row, policies, at) for account, row in loaded.accounts.items()}
     result = {}
-    for row in rows:
-        changed = states[row.account_id]
+    for row in loaded.conversations:
+        changed, holder = states[row.account_id], loaded.accounts[row.account_id]
         turns = row.state
         for ending in changed.endings:
             turns = fold.shortened(turns, ending.content_until)
         result[row.conversation_id] = Seen(
-            account=holders[row.account_id],
-            state=replace(changed.account, last_at=holders[row.account_id].state.last_at),
+            account=holder,
+            state=replace(changed.account, last_at=holder.state.last_at),
             conversation=row,
             turns=turns,
             at=at,
+            said=loaded.turns.get(row.conversation_id, ()),
         )
     return result
 

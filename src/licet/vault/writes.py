@@ -6,6 +6,7 @@ Nothing here decides. `flush` writes in an order that satisfies every foreign ke
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from licet.ledger.outbox import Entry
 from licet.policy import fold
 from licet.policy.state import Feedback, Role
 from licet.store.connect import Transaction
+from licet.store.rows import INSERTED_ROWS_MAX, arrays, insert, pipelined, unnested
 from licet.vault import copies, tables
 from licet.vault.commands import Choose, GiveFeedback
 from licet.vault.copies import Copy, Place
@@ -36,6 +38,7 @@ from licet.vault.keys import (
 )
 from licet.vault.tables import AccountRow, ConversationRow
 
+ENDINGS_LOCK = 0x11CE7_0001
 Page = tuple[UUID, int]
 
 _TURNS = {
@@ -44,9 +47,13 @@ _TURNS = {
 }  # fmt: skip
 _BODIES = {"account_id": "uuid", "conversation_id": "uuid", "turn": "int4", "segment": "int2", "sealed": "bytea"}
 _JOURNAL = {
-    "account_id": "uuid", "seq": "int8", "position": "int8", "occurred_at": "timestamptz", "event": "text",
-    "conversation_id": "uuid", "ends": "bool",
+    "account_id": "uuid", "seq": "int8", "occurred_at": "timestamptz", "event": "text", "conversation_id": "uuid",
+    "ends": "bool",
 }  # fmt: skip
+_WRITE_JOURNAL = f"""
+    INSERT INTO journal ({", ".join(_JOURNAL)}, position)
+    SELECT {", ".join(_JOURNAL)}, nextval('journal_position')
+      FROM (SELECT * FROM {unnested(_JOURNAL)} WITH ORDINALITY AS k({", ".join(_JOURNAL)}, place) ORDER BY place) k"""
 _CHOICES = {
     "account_id": "uuid", "seq": "int8", "occurred_at": "timestamptz", "version": "int2", "allow": "bool",
     "effect": "text", "grant_no": "int4", "via": "text", "evidence": "bytea",
@@ -83,11 +90,12 @@ class Writes:
         self._dirty: set[Page] = set()
         self._rows: dict[str, list[Sequence[object]]] = {}
         self._journal: list[tuple[UUID, int, datetime, str, UUID | None, bool]] = []
-        self._endings: list[tuple[UUID, fold.Ending]] = []
-        self._nearer: list[tuple[UUID, UUID, datetime]] = []
+        self._endings: dict[UUID, tuple[datetime, datetime]] = {}
+        self._nearer: dict[tuple[UUID, UUID], datetime] = {}
         self._copies: dict[Copy, datetime] = {}
         self._unheld: list[tuple[UUID, UUID, bytes]] = []
         self._host_key: bytes | None = None
+        self._is_shared = False  # whether the endings lock is held
 
     @property
     def keyring(self) -> Keyring:
@@ -100,10 +108,9 @@ class Writes:
 
     # Keys
 
-    def prepare(self, buckets: set[int], pages: Iterable[Page]) -> None:
+    def prepare(self, buckets: dict[int, Key], pages: Iterable[Page]) -> None:
         """Bucket keys for the batch, and the key pages it needs; its accounts are locked, its new buckets held."""
-        if buckets:
-            self._buckets = self.keyring.bucket_keys(self.tx, buckets)
+        self._buckets = buckets
         wanted = list(pages)
         if wanted:
             self._pages |= tables.load_pages(self.tx, wanted)
@@ -258,21 +265,35 @@ class Writes:
             self._copies.setdefault(copy, at)
 
     def shorten(self, account: UUID, ending: fold.Ending) -> None:
-        self._endings.append((account, ending))
+        content, feedback = self._endings.get(account, (ending.content_until, ending.feedback_until))
+        self._endings[account] = min(content, ending.content_until), min(feedback, ending.feedback_until)
 
     def shorten_feedback(self, account: UUID, conversation: UUID, until: datetime) -> None:
-        self._nearer.append((account, conversation, until))
+        self._nearer[account, conversation] = min(until, self._nearer.get((account, conversation), until))
 
     # Writing
 
+    def together(self) -> AbstractContextManager[None]:
+        """For `flush` and what follows it: all in one round trip, unless so many rows are gathered that COPY is faster."""
+        most = max(len(self.entries), len(self._journal), *map(len, self._rows.values()), 0)
+        return pipelined(self.tx) if most <= INSERTED_ROWS_MAX else nullcontext()
+
     def flush(self) -> None:
         """Writes everything gathered, in one order."""
+        with self.together():
+            self._write()
+        self.accounts, self.conversations, self.entries = {}, {}, []
+        self._dirty, self._rows, self._endings, self._nearer = set(), {}, {}, {}
+        self._journal, self._copies, self._unheld = [], {}, []
+
+    def _write(self) -> None:
         tx = self.tx
+        if not self._is_shared and any(ends for *_, ends in self._journal):
+            tx.execute("SELECT pg_advisory_xact_lock_shared(%s)", [ENDINGS_LOCK])
+            self._is_shared = True
         tables.save_accounts(tx, list(self.accounts.values()))
-        for account, ending in self._endings:
-            tables.shorten_account(tx, account, ending.content_until, ending.feedback_until)
-        for key in self._nearer:
-            tables.shorten_feedback(tx, *key)
+        tables.shorten_accounts(tx, self._endings)
+        tables.shorten_feedback(tx, self._nearer)
         tables.save_conversations(tx, self.conversations.values())
         tables.save_pages(tx, {page: self._pages[page] for page in sorted(self._dirty)})
         for unheld in self._unheld:  # before the holds: the same matter may have been placed again since
@@ -281,24 +302,13 @@ class Writes:
             ("turns", _TURNS), ("bodies", _BODIES), ("safety_bodies", _BODIES), ("choices", _CHOICES),
             ("holds", _HOLDS), ("feedback", _FEEDBACK), ("feedback_bodies", _FEEDBACK_BODIES),
         ):  # fmt: skip
-            tables.copy_in(tx, table, columns, self._rows.get(table, []))
-        self._flush_journal()
+            insert(tx, table, columns, self._rows.get(table, []))
+        self._write_journal()
         copies.register_each(tx, self._copies)
         outbox.append(tx, self.entries)
-        self.accounts, self.conversations, self.entries = {}, {}, []
-        self._dirty, self._rows, self._endings, self._nearer = set(), {}, [], []
-        self._copies, self._unheld = {}, []
 
-    def _flush_journal(self) -> None:
-        if not self._journal:
-            return
-        # Numbered only now: under the endings lock when one of them ends something.
-        first = self.tx.execute(
-            "SELECT nextval('journal_position') FROM generate_series(1, %s)", [len(self._journal)]
-        ).fetchall()
-        rows = [
-            (account, seq, position[0], at, event, conversation, ends)
-            for (account, seq, at, event, conversation, ends), position in zip(self._journal, first, strict=True)
-        ]
-        tables.copy_in(self.tx, "journal", _JOURNAL, rows)
-        self._journal = []
+    def _write_journal(self) -> None:
+        """Numbered only now: under the endings lock when one of them ends something, and in this order."""
+        if self._journal:
+            columns = zip(*self._journal, strict=True)
+            self.tx.execute(_WRITE_JOURNAL, arrays(_JOURNAL, dict(zip(_JOURNAL, columns, strict=True))))

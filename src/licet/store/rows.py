@@ -1,0 +1,85 @@
+"""Appending rows: a few by one INSERT, which may share a round trip with others, many by binary COPY, which may not.
+
+Both keep the rows' order, so that what a table counts by itself counts in it. A COPY takes two round trips of its own
+and a tenth of the time an INSERT takes for a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, cast
+
+from psycopg.pq import PipelineStatus
+
+from licet.store.connect import Transaction
+
+INSERTED_ROWS_MAX = 256  # above it a COPY is the faster one
+
+
+@contextmanager
+def pipelined(tx: Transaction) -> Iterator[None]:
+    """Sends the statements of the block without waiting for each one's answer; what failed first is raised at its end.
+
+    They run in order, each as if alone. One whose answer is read waits for those before it; a COPY is refused.
+    """
+    if tx.info.pipeline_status is not PipelineStatus.OFF:
+        yield
+        return
+    with tx.pipeline():
+        yield
+
+
+def insert(tx: Transaction, table: str, columns: Mapping[str, str], rows: Sequence[Sequence[object]]) -> None:
+    """Appends ``rows`` to ``table``; ``columns`` maps each name to its type."""
+    if len(rows) > INSERTED_ROWS_MAX:
+        copy_in(tx, table, columns, rows)
+    elif rows:
+        tx.execute(
+            f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM {unnested(columns)}",
+            arrays(columns, dict(zip(columns, zip(*rows, strict=True), strict=True))),
+        )
+
+
+def unnested(columns: Mapping[str, str]) -> str:
+    """The rows of `arrays` as a statement reads them; ``columns`` maps each name to its type."""
+    return f"unnest({', '.join(f'%({name})s::{kind}[]' for name, kind in columns.items())})"
+
+
+def arrays(columns: Mapping[str, str], values: Mapping[str, Iterable[Any]]) -> dict[str, Any]:
+    """Each column's values as one parameter.
+
+    Written here and not by the driver, which took longer to write the arrays of a batch than the rule took to fold it,
+    and told the server another type, to be planned anew, for each mixture of small numbers and large.
+    """
+    return {name: _array(kind, values[name]) for name, kind in columns.items()}
+
+
+def _array(kind: str, values: Iterable[Any]) -> str | list[bytes | None]:
+    if kind == "bytea":
+        return list(values)
+    write = _WRITTEN[kind]
+    return "{" + ",".join(["NULL" if value is None else write(value) for value in values]) + "}"
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+_WRITTEN: dict[str, Callable[[Any], str]] = {
+    "uuid": lambda value: str(value.hex), "int2": str, "int4": str, "int8": str, "float4": repr, "bool": str,
+    "text": _quoted, "timestamptz": datetime.isoformat,
+}  # fmt: skip
+
+
+def copy_in(tx: Transaction, table: str, columns: Mapping[str, str], rows: Sequence[Sequence[object]]) -> None:
+    """Appends ``rows`` to ``table`` by binary COPY."""
+    if not rows:
+        return
+    statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT BINARY)"
+    with tx.cursor() as cursor, cursor.copy(cast("Any", statement)) as copy:
+        copy.set_types(list(columns.values()))
+        for row in rows:
+            copy.write_row(row)
