@@ -35,7 +35,7 @@ from licet.demo.stage import Clock, save
 from licet.errors import BusyError, LicetError, NotFoundError, RefusedError, UsageError
 from licet.policy.file import preset
 from licet.policy.period import instant
-from licet.service import backup, delivering, endpoints, erasure, reaching
+from licet.service import backup, delivering, endpoints, erasure, proving, reaching
 from licet.service import events as hearing
 from licet.service import keys as chain
 from licet.store import embedded
@@ -270,6 +270,9 @@ def test_a_closure_ends_with_the_accounts_erasure(house: House) -> None:
     house.account(do.CloseAccount, "ana")
     house.account(do.CloseAccount, "ana")
     erasure.run(house.here, at_once=True)
+    assert [kind for kind, _ in told(house)] == ["conversation.must_leave", "conversation.erased"]
+    proving.append(house.here)
+    erasure.run(house.here)
     assert [kind for kind, _ in told(house)] == [
         "conversation.must_leave", "conversation.erased", "account.erased"
     ]  # fmt: skip

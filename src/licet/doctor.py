@@ -196,7 +196,7 @@ def _forgetting(here: service.Installation, _tx: Transaction) -> Iterator[Findin
 
 
 def _others(here: service.Installation, _: Transaction) -> Iterator[Finding]:
-    """What other people's programs and recipients owe."""
+    """What the log, other people's programs and recipients owe."""
     for host in endpoints.every(here):
         name = f"endpoint `{host.endpoint}`"
         if host.disabled_at is not None:
@@ -207,6 +207,12 @@ def _others(here: service.Installation, _: Transaction) -> Iterator[Finding]:
         elif host.overdue or host.blocked:
             seen = f"{name}: {host.overdue:,} answers overdue, {host.blocked:,} accounts wait"
             yield _warning("hosts", seen, "`licet webhooks list` says why")
+    waits = erasure.unlogged(here)
+    if waits.since is not None:
+        yield _warning(
+            "closures", f"{waits.closures:,} wait for the log to take their leaves, since {written(waits.since)}",
+            "`licet serve` does it, or `licet ledger append`; the next sweep then certifies them",
+        )  # fmt: skip
     overdue = sum(one.overdue for one in erasure.recalls(here))
     if overdue:
         yield _warning("recalls", f"{overdue:,} recipients have not acknowledged in time", "`licet recall list`")

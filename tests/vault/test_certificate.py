@@ -12,16 +12,17 @@ from typing import Any
 
 import pytest
 
-from licet import service
+from licet import doctor, service
 from licet.errors import BrokenError, NotFoundError, RefusedError
 from licet.ledger import verifier
+from licet.ledger.published import Published
 from licet.policy.state import Share
 from licet.service import erasure, proving
-from licet.service.erasure import ErasureSeen
+from licet.service.erasure import ErasureSeen, Unlogged
 from licet.store.connect import Pool, transaction
 from licet.vault import certificate, erase
 from licet.vault import commands as do
-from licet.vault.certificate import State
+from licet.vault.certificate import State, WaitsFor
 from licet.vault.ids import Prefix, parse
 
 from ..installed import DAY, House
@@ -101,6 +102,8 @@ def test_a_closure_is_certified_over_every_place_and_takes_the_accounts_own_keys
     assert handout == erasure.hand_out(house.here, "one", "lab-one")
     house.account(do.CloseAccount, "ana")
     erasure.run(house.here, at_once=True)
+    proving.append(house.here)
+    erasure.run(house.here)
     (seen,) = owed(house)
     said = certified(house, seen.erasure)
     assert [(p["place"], p["read_back"]) for p in said["places"]] == [("feedback", 0), ("release", 0), ("vault", 0)]
@@ -109,6 +112,64 @@ def test_a_closure_is_certified_over_every_place_and_takes_the_accounts_own_keys
     assert [one["recipient"] for one in said["recipients"]] == ["lab-one"]
     assert not any(house.query("SELECT wrapped_key FROM accounts")[0][0])
     assert house.rows("one") == []
+
+
+def test_a_closure_waits_for_the_log_with_the_key_of_its_leaves_and_with_no_other(house: House) -> None:
+    """Died that key before the log took its leaves, they named nobody, and a release of before did not verify."""
+    service.build_release(house.here, name="one", purpose="improve_models")
+    house.account(do.CloseAccount, "ana")
+    house.passes(31)
+    service.sweep(house.here)
+    (seen,) = owed(house)
+    assert (seen.state, seen.keys_left, seen.waits_for) == (State.swept, 0, WaitsFor.log)
+    assert house.query("SELECT count(*) FROM bodies") == [(0,)]
+    assert house.query("SELECT count(key_slot) FROM segments") == [(0,)]
+    assert not any(page for (page,) in house.query("SELECT trim(BYTEA '\\x00' FROM slots) FROM key_pages"))
+    assert any(house.query("SELECT wrapped_key FROM accounts")[0][0]), "the key under which its leaves are told"
+    with pytest.raises(RefusedError, match="no certificate yet"):
+        erasure.certificate_file(house.here, seen.erasure)
+    assert erasure.unlogged(house.here) == Unlogged(closures=1, since=house.now)
+    assert [one.what for one in doctor.examine(house.here) if "wait for the log" in one.seen] == ["closures"]
+
+    service.sweep(house.here)
+    assert owed(house)[0].state is State.swept, "again, and nothing has sequenced"
+    proving.append(house.here)
+    house.passes(1)
+    service.sweep(house.here)
+    (seen,) = owed(house)
+    assert (seen.state, seen.verified_at, seen.waits_for) == (State.verified, house.now, None)
+    assert not any(house.query("SELECT wrapped_key FROM accounts")[0][0])
+    assert house.query("SELECT count(*) FROM key_pages") == [(0,)]
+    proving.append(house.here)
+    named = house.query("SELECT count(*) FROM outbox WHERE account_id IS NOT NULL AND index IS NULL")
+    assert named == [(0,)]
+    folder, log = house.here.config.releases / "one", proving.place(house.here).folder
+    assert proving.verify(folder, (proving.key(house.here).vkey,), log=log).broken == ()
+    assert erasure.unlogged(house.here) == Unlogged(closures=0, since=None)
+
+
+def test_a_place_in_the_log_is_not_the_log(house: House) -> None:
+    """A crash between the two: the sequencer tells the leaf anew, under a key that must be there still."""
+    proving.append(house.here)
+    house.account(do.CloseAccount, "ana")
+    erasure.run(house.here, at_once=True)
+    (last,) = house.query("SELECT max(size) FROM logs")[0]
+    with transaction(house.here.pool) as tx:
+        tx.execute(
+            """UPDATE outbox o SET (log_year, index) = (l.log_year, l.size + k.place) FROM logs l,
+                      (SELECT outbox_id, row_number() OVER (ORDER BY outbox_id) - 1 AS place FROM outbox
+                        WHERE index IS NULL) k WHERE o.outbox_id = k.outbox_id"""
+        )
+        key = proving.key(house.here)
+        root = Published(proving.place(house.here).folder / str(house.now.year), key).checkpoint.root
+        tx.execute("UPDATE logs SET (decided, root, size) = (size, %s, (SELECT max(index) + 1 FROM outbox))", [root])
+    assert house.query("SELECT decided < size FROM logs") == [(True,)]
+    erasure.run(house.here)
+    assert owed(house)[0].waits_for is WaitsFor.log
+    proving.append(house.here)
+    assert house.query("SELECT size > %s FROM logs", last) == [(True,)]
+    erasure.run(house.here)
+    assert owed(house)[0].state is State.verified
 
 
 def test_a_safety_copy_is_listed_with_its_own_end(house: House) -> None:

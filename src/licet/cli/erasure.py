@@ -12,6 +12,7 @@ from licet.policy.period import written
 from licet.service import erasure as erasures
 from licet.service import proving
 from licet.service.erasure import ErasureSeen, Recall
+from licet.vault.certificate import WaitsFor
 
 
 @click.group()
@@ -34,7 +35,9 @@ def run(erasure: str | None, at_once: bool, data: Path | None, at: str | None, a
     with opened(data, at) as here:
         ran = erasures.run(here, only=erasure, at_once=at_once)
         states = ", ".join(f"{count:,} {state}" for state, count in sorted(ran.states.items())) or "none waits"
-        show(ran, as_json, lambda: f"{states}; {ran.certificates:,} certificates signed")
+        waits = erasures.unlogged(here).closures
+        unlogged = f"; {waits:,} closures wait for the log: `licet serve` or `licet ledger append`" if waits else ""
+        show(ran, as_json, lambda: f"{states}; {ran.certificates:,} certificates signed{unlogged}")
 
 
 @erase.command("status")
@@ -162,6 +165,8 @@ def _line(seen: ErasureSeen) -> str:
         waits = ", kept by a hold"
     elif seen.due_at is not None:
         waits = f", its keys die by {written(seen.due_at)}"
+    elif seen.waits_for is WaitsFor.log:
+        waits = ", waits for the log to take the account's leaves: `licet serve` does, or `licet ledger append`"
     asked = len(seen.recalls) + len(seen.hosts)
     overdue = f", {seen.overdue:,} of {asked:,} answers OVERDUE" if seen.overdue else ""
     what = seen.conversation or seen.account

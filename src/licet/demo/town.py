@@ -25,7 +25,6 @@ from licet.policy.file import Policies, preset, preset_text
 from licet.policy.period import instant
 from licet.policy.state import Kind, Role, Share
 from licet.release.build import Built
-from licet.service import proving
 from licet.store.connect import transaction
 from licet.vault import commands
 from licet.vault.commands import Answer, Outcome
@@ -109,7 +108,6 @@ class _Play:
             self._flush()
             if self.day.weekday() == 6:
                 self.clock.set(self.day + timedelta(hours=23))
-                proving.append(self.here)  # as a server does all the time: who is closed has no pseudonym afterwards
                 self.swept = self.swept.plus(service.sweep(self.here))
             self.day += timedelta(days=1)
         self.clock.set(end)

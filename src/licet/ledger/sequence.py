@@ -329,6 +329,21 @@ def waiting(tx: Transaction) -> Waiting:
     return Waiting(rows=row[0], since=row[1])
 
 
+def is_awaited(tx: Transaction, account: UUID, reached: Callable[[int], int]) -> bool:
+    """Whether a leaf of the account is not in its log yet; ``reached`` is the size of a year's log as it lies published.
+
+    A place is not enough: after a crash between the place and the log, the sequencer asks for the account's key again.
+    """
+    rows = tx.execute(
+        """(SELECT NULL, NULL FROM outbox WHERE account_id = %(account)s AND index IS NULL LIMIT 1)
+           UNION ALL
+           SELECT l.log_year, max(o.index) FROM logs l JOIN outbox o ON o.log_year = l.log_year AND o.index >= l.decided
+            WHERE o.account_id = %(account)s GROUP BY l.log_year""",
+        {"account": account},
+    ).fetchall()
+    return any(year is None or last >= reached(year) for year, last in rows)
+
+
 def standings(tx: Transaction) -> list[Standing]:
     """Every log that the database knows, by year."""
     return _standings(tx)

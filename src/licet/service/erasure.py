@@ -4,6 +4,11 @@
 what is due, reads every place of the register back, and signs. It can be killed anywhere and run again: each state
 is committed with what it says. What is held stays, and its erasure goes on within the hour after the hold has ended.
 
+A closed account's content keys die like any other's. Its own key gives the pseudonym under which its leaves are told, so
+that key waits until all of them are in the log, and the certificate with it: a leaf that came later would name nobody,
+and a release of before would have grants in it that nothing proves. Nobody sequences, nobody certifies: `licet doctor`
+and /metrics say so.
+
 A certificate is signed with the log's Ed25519 key as a compact JWS over canonical JSON, as receipts are, and the log
 tells its SHA-256, which its salt keeps from telling anybody more:
 
@@ -22,7 +27,7 @@ import msgspec
 
 from licet.consent.receipt import CERTIFICATE, sign
 from licet.errors import NotFoundError, RefusedError
-from licet.ledger import outbox
+from licet.ledger import outbox, sequence
 from licet.ledger.entries import Canonical, canonical
 from licet.ledger.outbox import Entry, Told
 from licet.ledger.published import Published
@@ -33,7 +38,7 @@ from licet.service.installation import Installation, policies
 from licet.service.keys import backup_window
 from licet.store.connect import Transaction, transaction
 from licet.vault import certificate, erase, events, fence, restricting, rotate
-from licet.vault.certificate import Cause, Erasure, State, Waits
+from licet.vault.certificate import Cause, Erasure, State, Waits, WaitsFor
 from licet.vault.events import Told as HostTold
 from licet.vault.ids import Prefix, parse, shown, uuid7
 from licet.vault.rotate import Rotation
@@ -75,6 +80,7 @@ class ErasureSeen(msgspec.Struct, frozen=True, kw_only=True):
     keys_left: int
     due_at: datetime | None
     held: bool
+    waits_for: WaitsFor | None
     recalls: tuple[Recall, ...]
     hosts: tuple[HostTold, ...]
     overdue: int
@@ -85,6 +91,13 @@ class Ran(msgspec.Struct, frozen=True, kw_only=True):
 
     states: dict[str, int]
     certificates: int
+
+
+class Unlogged(msgspec.Struct, frozen=True, kw_only=True):
+    """Closed accounts that are erased and wait for the log to take their leaves, the first ``since`` then."""
+
+    closures: int
+    since: datetime | None
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,6 +193,8 @@ def _certify(here: Installation, erasure: Erasure, at: datetime) -> Erasure:
         erasure = certificate.get(tx, erasure.erasure)
         if erasure.state is State.verified:
             return erasure
+        if _awaits_log(here, tx, erasure):
+            return erasure
         journal = here.keyring.restrictions
         if journal is not None and erasure.cause in (Cause.deletion, Cause.closure):
             restricting.keep_asked(tx, journal, erasure.account, erasure.conversation, erasure.erasure)
@@ -203,6 +218,22 @@ def _certify(here: Installation, erasure: Erasure, at: datetime) -> Erasure:
             [at, jws, erasure.account, erasure.erasure],
         )
         return certificate.get(tx, erasure.erasure)
+
+
+def _awaits_log(here: Installation, tx: Transaction, erasure: Erasure) -> bool:
+    """Whether leaves of the account that it closes are still to be told, under the key that is to die with it."""
+    if erasure.cause is not Cause.closure:
+        return False
+    seed = here.keyring.log_seed(tx)
+
+    def reached(year: int) -> int:
+        place = proving.place(here)
+        try:
+            return Published(place.folder / str(year), place.signer(seed, year).verifier).checkpoint.size
+        except NotFoundError:
+            return 0
+
+    return sequence.is_awaited(tx, erasure.account, reached)
 
 
 def _destroy_account_keys(tx: Transaction, erasure: Erasure, at: datetime) -> None:
@@ -266,18 +297,33 @@ def _out_of_reach(here: Installation, tx: Transaction, erasure: Erasure) -> date
 def status(here: Installation, name: str) -> ErasureSeen:
     """How far an erasure has come; NotFoundError for an id that was never given."""
     with transaction(here.pool) as tx:
-        return _seen(tx, certificate.get(tx, parse(Prefix.erasure, name)), here.clock())
+        return _seen(here, tx, certificate.get(tx, parse(Prefix.erasure, name)))
 
 
 def of_account(here: Installation, account: UUID) -> list[ErasureSeen]:
     """The erasures of one account, oldest first."""
     with transaction(here.pool) as tx:
-        return [_seen(tx, erasure, here.clock()) for erasure in certificate.of_account(tx, account)]
+        return [_seen(here, tx, erasure) for erasure in certificate.of_account(tx, account)]
 
 
 def unfinished(here: Installation) -> list[ErasureSeen]:
     with transaction(here.pool) as tx:
-        return [_seen(tx, erasure, here.clock()) for erasure in certificate.unfinished(tx, LISTED_MAX)]
+        return [_seen(here, tx, erasure) for erasure in certificate.unfinished(tx, LISTED_MAX)]
+
+
+def unlogged(here: Installation) -> Unlogged:
+    """What waits for the log. Nothing else keeps a closure that is swept from being certified by the next sweep."""
+    with transaction(here.pool) as tx:
+        return unlogged_in(tx)
+
+
+def unlogged_in(tx: Transaction) -> Unlogged:
+    """`unlogged`, in a transaction of the caller."""
+    row = tx.execute(
+        "SELECT count(*), min(swept_at) FROM erasures WHERE state = 'swept' AND cause = 'closure'"
+    ).fetchone()
+    assert row is not None
+    return Unlogged(closures=row[0], since=row[1])
 
 
 def certificate_file(here: Installation, name: str) -> bytes:
@@ -307,7 +353,8 @@ def certificate_file(here: Installation, name: str) -> bytes:
     return canonical(whole) + b"\n"
 
 
-def _seen(tx: Transaction, erasure: Erasure, at: datetime) -> ErasureSeen:
+def _seen(here: Installation, tx: Transaction, erasure: Erasure) -> ErasureSeen:
+    at = here.clock()
     waits = certificate.waits(tx, erasure) if erasure.state is not State.verified else Waits(
         keys=0, bodies=0, due_at=None, held=False
     )  # fmt: skip
@@ -318,9 +365,22 @@ def _seen(tx: Transaction, erasure: Erasure, at: datetime) -> ErasureSeen:
         conversation=shown(Prefix.conversation, erasure.conversation) if erasure.conversation else None,
         cause=erasure.cause, state=erasure.state, requested_at=erasure.requested_at, fenced_at=erasure.fenced_at,
         shredded_at=erasure.shredded_at, swept_at=erasure.swept_at, verified_at=erasure.verified_at,
-        keys_left=waits.keys, due_at=waits.due_at, held=waits.held, recalls=recalls,
+        keys_left=waits.keys, due_at=waits.due_at, held=waits.held, waits_for=_waits_for(here, tx, erasure, waits),
+        recalls=recalls,
         hosts=hosts, overdue=sum(one.overdue for one in recalls) + sum(one.overdue for one in hosts),
     )  # fmt: skip
+
+
+def _waits_for(here: Installation, tx: Transaction, erasure: Erasure, waits: Waits) -> WaitsFor | None:
+    if erasure.state is State.verified:
+        return None
+    if waits.held:
+        return WaitsFor.hold
+    if waits.due_at is not None and waits.due_at > here.clock():
+        return WaitsFor.period
+    if erasure.state is State.swept and _awaits_log(here, tx, erasure):
+        return WaitsFor.log
+    return WaitsFor.sweep
 
 
 # Recipients

@@ -6,7 +6,7 @@ transaction on. An erasure goes through its states in order, each step of which 
     requested   somebody asked
     fenced      unreadable and unusable: in the transaction that took the request
     shredded    every key of what is to go is overwritten, when its date has come or at once if that is asked for
-    swept       the sealed rows are gone as well
+    swept       the sealed rows are gone as well; a closed account keeps its own key until the log has all its leaves
     verified    each place of the register was read back, and the certificate is signed and told to the log
 
 The register decides which places are read back; a place that nobody can read back is an error and never a success.
@@ -51,6 +51,15 @@ class Cause(StrEnum):
     deletion = "deletion"
     closure = "closure"
     hold_released = "hold_released"
+
+
+class WaitsFor(StrEnum):
+    """Why an erasure is not in its next state."""
+
+    hold = "hold"  # a legal hold keeps what it is about
+    period = "period"  # its keys die by a day to come
+    sweep = "sweep"  # what is due goes with the next sweep, or the next `licet erase run`
+    log = "log"  # leaves of a closed account are not in the log yet, and are told under a key that must die with it
 
 
 class Erasure(msgspec.Struct, frozen=True, kw_only=True):

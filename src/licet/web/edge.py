@@ -51,6 +51,11 @@ class Edge:
         self.sweep_ended = Gauge(
             "licet_sweep_ended_seconds", "When a sweep last left nothing that is due", registry=self.registry
         )
+        self.closures_wait = Gauge(
+            "licet_closures_wait_for_log",
+            "Closed accounts that are erased, and are certified when the log has taken their leaves",
+            registry=self.registry,
+        )
         self._counts: dict[tuple[str, str, int, str], tuple[Counter, Histogram]] = {}
         frames = " ".join(["'self'", *settings.embed_origins])
         self._data = _headers(f"default-src 'none'; {_NOTHING}; form-action 'none'; frame-ancestors {frames}")

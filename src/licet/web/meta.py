@@ -9,7 +9,7 @@ from litestar import Request, Response, get
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from licet.errors import BusyError, LicetError
-from licet.service import sweeping
+from licet.service import erasure, sweeping
 from licet.store.connect import Transaction
 from licet.web.refs import site_of
 from licet.web.roles import ANYBODY
@@ -44,6 +44,7 @@ async def metrics(request: AnyRequest) -> Response[bytes]:
         sweep = await site_of(request).reading(sweeping.standing_in)
         edge.sweep_waits.set(sweep.due if sweep.waits else 0)
         edge.sweep_ended.set(sweep.ended_at.timestamp() if sweep.ended_at else 0)
+        edge.closures_wait.set((await site_of(request).reading(erasure.unlogged_in)).closures)
     shown = generate_latest(edge.registry)
     return Response(shown, headers={"content-type": CONTENT_TYPE_LATEST})
 
