@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -226,6 +227,32 @@ def test_an_erasure_is_recalled_from_the_recipient_of_an_export(house: House, tm
     erasure.run(house.here)
     (recalled,) = erasure.recalls(house.here)
     assert (recalled.recipient, recalled.release) == (RECIPIENT, "october")
+
+
+def test_an_export_is_a_place_of_its_own_in_the_register_and_in_the_certificate(house: House, tmp_path: Path) -> None:
+    made = exporting.export(house.here, "october", Format.trl, recipient=RECIPIENT, out=tmp_path / "out")
+    assert made.export is not None
+    registered = "SELECT conversation_id, ended_at FROM copies WHERE place = 'export'"
+    exported = {row[0]: row[1] for row in house.query(registered)}
+    assert set(exported.values()) == {None}
+    assert house.chats["bo"] in exported
+    for chat, answered, said in (("bo", False, "not acknowledged yet"), ("ana", True, "who acknowledged")):
+        assert house.chats[chat] in exported
+        house.about(do.Delete, chat, chat)
+        (seen,) = erasure.of_account(house.here, house.accounts[chat])
+        erasure.run(house.here)
+        if answered:
+            (recalled,) = (one for one in erasure.recalls(house.here) if one.erasure == seen.erasure)
+            erasure.acknowledge(house.here, recalled.erasure, recalled.handout)
+        erasure.run(house.here, at_once=True)
+        file = json.loads(erasure.certificate_file(house.here, seen.erasure))
+        payload = json.loads(base64.urlsafe_b64decode(file["certificate"].split(".")[1] + "==="))
+        (place,) = [one for one in payload["places"] if one["place"] == "export"]
+        assert (place["reference"], place["copies"], place["read_back"]) == (made.export.removeprefix("exp_"), 1, 0)
+        assert place["done"] == f"recalled from its recipient, {said}"
+    exporting.recall(house.here, made.export)
+    exporting.acknowledge(house.here, made.export)
+    assert {row[1] for row in house.query(registered)} == {house.now}
 
 
 def test_a_whole_export_is_recalled_by_a_day_and_acknowledged(house: House, tmp_path: Path) -> None:

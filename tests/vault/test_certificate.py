@@ -230,7 +230,7 @@ def test_a_place_that_nobody_can_read_back_is_never_certified(house: House) -> N
         tx.execute("ALTER TABLE copies DROP CONSTRAINT place_is_known")
         tx.execute("UPDATE copies SET place = 'attic' WHERE conversation_id = %s", [house.chats["chat"]])
         with pytest.raises(ValueError, match="attic"):
-            certificate.read_back(tx, of, {})
+            certificate.read_back(tx, of, {}, house.now)
         tx.rollback()
 
 

@@ -10,6 +10,7 @@ import zipfile
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from licet import service
 from licet.config import Config
@@ -23,6 +24,8 @@ from licet.vault.keys import FileProvider
 from .served import NOTICE, World, api, url, world
 
 __all__ = ["api", "url", "world"]  # fixtures
+
+STAFF = UUID(int=7)
 
 
 def taken(world: World, api: Any, name: str) -> zipfile.ZipFile:
@@ -89,8 +92,28 @@ def test_who_never_chose_has_no_papers(world: World, api: Any) -> None:
     world.open("eve")
     assert papers.papers(world.here, world.accounts["eve"]) == []
     assert sorted(taken(world, api, "eve").namelist()) == [
-        "accounts.csv", "choices.csv", "licet.json", "messages.jsonl",
+        "accounts.csv", "choices.csv", "licet.json", "messages.jsonl", "suggestions.csv",
     ]  # fmt: skip
+
+
+def test_what_was_suggested_of_a_person_is_in_their_zip_and_not_who_decided(world: World, api: Any) -> None:
+    lived(world)
+    with transaction(world.here.pool) as tx:
+        tx.execute(
+            "INSERT INTO staff (staff_id, email, roles, made_at) VALUES (%s, 'dana@example.org', '{}', now())", [STAFF]
+        )
+        tx.execute(
+            """INSERT INTO suggestions (account_id, conversation_id, model_sha256, score, last_turn, suggested_at,
+                                        suggested_by)
+               SELECT account_id, conversation_id, %s, 0.75, 1, %s, %s FROM conversations""",
+            [b"m" * 32, world.clock.now, STAFF],
+        )
+    head, *rows = taken(world, api, "ana").read("suggestions.csv").decode().splitlines()
+    assert head == "conversation,time,score,model,decision,decided"
+    (mine,) = rows
+    assert f",0.7500,{(b'm' * 32).hex()},," in mine
+    assert "dana" not in mine
+    assert STAFF.hex not in mine
 
 
 def test_the_zip_is_read_back_with_nothing_but_the_conversations(

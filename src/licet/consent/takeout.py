@@ -3,6 +3,7 @@
     messages.jsonl   one conversation a line, in the shape of OpenAI's messages, with what Licet has to know of it
     choices.csv      every choice, with its evidence
     accounts.csv     the account
+    suggestions.csv  what a classifier, or a person of their own accord, suggested about misuse, and what was decided
     licet.json       what the zip is
     receipts/ ..     the receipts of the choices and what it takes to check them, as `licet.service.papers` says
 
@@ -84,6 +85,7 @@ def takeout(
         if row is None:
             raise NotFoundError("no such account")
         choices = standing.recorded(tx, keyring, account).choices
+        suggested = _suggested(tx, account)
     name = shown(Prefix.account, account)
     about = Takeout(format=FORMAT, account=name, taken_at=written(at), policy=policies.in_force(at).version)
     accounts = [[name, row.state.plan, "" if row.state.age is None else row.state.age, written(row.state.opened_at)]]
@@ -96,10 +98,27 @@ def takeout(
             ("licet.json", msgspec.json.encode(about)),
             ("accounts.csv", _csv(["account", "plan", "age", "opened"], accounts)),
             ("choices.csv", _csv(["account", "time", "allow", "version", "channel", "evidence"], made)),
+            ("suggestions.csv", _csv(["conversation", "time", "score", "model", "decision", "decided"], suggested)),
             *papers,
         ],
         lines(transactions, keyring, policies, account, at),
     )
+
+
+def _suggested(tx: Transaction, account: UUID) -> list[list[object]]:
+    """Each suggestion: its score is of the person, though nobody has decided on it; which of the staff did is not."""
+    rows = tx.execute(
+        """SELECT conversation_id, suggested_at, score, model_sha256, decision, decided_at FROM suggestions
+            WHERE account_id = %s ORDER BY suggested_at, conversation_id""",
+        [account],
+    )
+    return [
+        [
+            shown(Prefix.conversation, conversation), written(at), "" if score is None else f"{score:.4f}",
+            "" if model is None else model.hex(), decision or "", written(decided_at) if decided_at else "",
+        ]
+        for conversation, at, score, model, decision, decided_at in rows
+    ]  # fmt: skip
 
 
 def _evidence(found: Evidence | None) -> str:

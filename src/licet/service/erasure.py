@@ -205,7 +205,7 @@ def _certify(here: Installation, erasure: Erasure, at: datetime) -> Erasure:
             given = live.leased(tx, here.keyring, registry.get(tx, release), ordinals, known, at)
             leasable[release] = len(given)
         document = certificate.document(
-            erasure, at, certificate.read_back(tx, erasure, leasable), _recipients(tx, erasure, at),
+            erasure, at, certificate.read_back(tx, erasure, leasable, at), _recipients(tx, erasure, at),
             _hosts(tx, erasure, at), _backups(tx, erasure, at), _out_of_reach(here, tx, erasure),
             here.keyring.random(certificate.SALT_BYTES),
         )  # fmt: skip

@@ -1,8 +1,9 @@
 """Exports: rows in clear for a recipient whom the policy names, registered as their copy, and recalled from them.
 
 Data is not sold: who is not among the `recipients` of the policy in force is refused. An export is registered before a
-line of it is written, so that a kill leaves a copy too many on record and never one too few; with it the release is
-registered as handed to its recipient, so that every later erasure is recalled from them (`service.erasure`).
+line of it is written, so that a kill leaves a copy too many on record and never one too few: with the segments that its
+rows were made of, so that the certificate of each erasure lists it; and with its release handed to its recipient, so that
+every later erasure is recalled from them (`service.erasure`).
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from licet.store.connect import transaction
 from licet.train import ready, withdrawals
 from licet.train.bitmap import packed
 from licet.train.exports import Format, Kind, shaped
+from licet.vault import copies
 from licet.vault.ids import Prefix, parse, shown, uuid7
 
 UP = "up"
@@ -119,11 +121,13 @@ def _register(
     at = here.clock()
     export_id = uuid7(at, here.keyring.random(10))
     with transaction(here.pool) as tx:
+        ordinals = [row["ordinal"] for row in rows]
         tx.execute(
             """INSERT INTO exports (export_id, handout_id, release_id, format, rows, ordinals, made_at)
                VALUES (%s, %s, %s, %s, %s, %s, %s)""",
-            [export_id, handout, release, to.value, len(rows), packed(row["ordinal"] for row in rows), at],
+            [export_id, handout, release, to.value, len(rows), packed(ordinals), at],
         )
+        copies.register_exported(tx, release, ordinals, export_id, at)
     return export_id
 
 
@@ -232,14 +236,16 @@ def acknowledge(here: Installation, name: str) -> Export:
     """Records that a recipient deleted what was recalled; RefusedError where nothing was."""
     if _row(here, name)[6] is None:
         raise RefusedError(f"export `{name}` was not recalled", "`licet export recall` does so", because="not_recalled")
-    return _marked(here, name, "acknowledged_at = coalesce(acknowledged_at, %(at)s)")
+    return _marked(here, name, "acknowledged_at = coalesce(acknowledged_at, %(at)s)", ends=True)
 
 
-def _marked(here: Installation, name: str, change: str) -> Export:
-    at = here.clock()
+def _marked(here: Installation, name: str, change: str, *, ends: bool = False) -> Export:
+    at, export_id = here.clock(), parse(Prefix.export, name)
     with transaction(here.pool) as tx:
         tx.execute(
             f"UPDATE exports SET {change} WHERE export_id = %(export)s",
-            {"export": parse(Prefix.export, name), "at": at, "due": at + timedelta(days=RECALL_DAYS)},
+            {"export": export_id, "at": at, "due": at + timedelta(days=RECALL_DAYS)},
         )
+        if ends:
+            copies.end_exported(tx, export_id, at)
     return seen(here, name)

@@ -267,7 +267,7 @@ CREATE TABLE copies (
     conversation_id uuid NOT NULL,
     segment         smallint NOT NULL,
     place           text NOT NULL CONSTRAINT place_is_known
-                    CHECK (place IN ('vault', 'safety', 'feedback', 'release')),
+                    CHECK (place IN ('vault', 'safety', 'feedback', 'release', 'export')),
     reference       uuid NOT NULL,
     registered_at   timestamptz NOT NULL,
     ended_at        timestamptz,

@@ -236,8 +236,8 @@ def move(tx: Transaction, of: Erasure, to: State, at: datetime) -> Erasure:
     return get(tx, of.erasure)
 
 
-def read_back(tx: Transaction, of: Erasure, leasable: dict[UUID, int]) -> list[PlaceSeen]:
-    """Each place of the register, read. ``leasable`` counts, by release, the rows of it whose key was given out."""
+def read_back(tx: Transaction, of: Erasure, leasable: dict[UUID, int], at: datetime) -> list[PlaceSeen]:
+    """Each place of the register, read at ``at``. ``leasable`` counts, by release, the rows of it whose key was given out."""
     rows = tx.execute(
         f"""SELECT c.place, c.reference, min(c.registered_at), count(*) FROM copies c
              WHERE {_SCOPE.format("c")} GROUP BY c.place, c.reference ORDER BY c.place, c.reference""",
@@ -245,7 +245,7 @@ def read_back(tx: Transaction, of: Erasure, leasable: dict[UUID, int]) -> list[P
     ).fetchall()
     seen = []
     for place, reference, registered_at, count in rows:
-        found, done, kept_until = _read_place(tx, of, Place(place), reference, leasable)
+        found, done, kept_until = _read_place(tx, of, Place(place), reference, leasable, at)
         seen.append(
             PlaceSeen(
                 place=Place(place), reference=reference, registered_at=registered_at, copies=count, found=found,
@@ -256,7 +256,7 @@ def read_back(tx: Transaction, of: Erasure, leasable: dict[UUID, int]) -> list[P
 
 
 def _read_place(
-    tx: Transaction, of: Erasure, place: Place, reference: UUID, leasable: dict[UUID, int]
+    tx: Transaction, of: Erasure, place: Place, reference: UUID, leasable: dict[UUID, int], at: datetime
 ) -> tuple[int, str, datetime | None]:
     params = {**scope(of), "reference": reference}
     if place is Place.vault:
@@ -268,7 +268,29 @@ def _read_place(
         return _read_safety(tx, params)
     if place is Place.release:
         return leasable.get(reference, 0), "every row refused, its key dead", None
+    if place is Place.export:
+        return 0, _recalled(tx, of, reference, at), None
     raise BrokenError(f"nobody can read the place `{place.value}` back")
+
+
+def _recalled(tx: Transaction, of: Erasure, export: UUID, at: datetime) -> str:
+    """What the recipient of an export said. No key reaches what left in clear: the recall is all that can be read back.
+
+    BrokenError where it was never recalled from them, but for the end of a hold over what it does not hold.
+    """
+    row = tx.execute(
+        """SELECT coalesce(r.acknowledged_at, e.acknowledged_at), r.due_at FROM exports e
+             LEFT JOIN recalls r ON r.handout_id = e.handout_id AND r.account_id = %s AND r.erasure_id = %s
+            WHERE e.export_id = %s""",
+        [of.account, of.erasure, export],
+    ).fetchone()
+    if row is not None and row[0] is not None:
+        return "recalled from its recipient, who acknowledged"
+    if row is not None and row[1] is not None:
+        return f"recalled from its recipient, {'overdue' if row[1] <= at else 'not acknowledged yet'}"
+    if of.cause is Cause.hold_released:
+        return "holds nothing of what was to go"
+    raise BrokenError(f"export `{shown(Prefix.export, export)}` was not recalled from its recipient")
 
 
 def _read_safety(tx: Transaction, params: dict[str, Any]) -> tuple[int, str, datetime | None]:

@@ -23,10 +23,11 @@ class Place(StrEnum):
     safety = "safety"
     feedback = "feedback"
     release = "release"
+    export = "export"  # in clear, with a recipient: out of reach of any key, and so recalled
 
 
 class Copy(msgspec.Struct, frozen=True, kw_only=True):
-    """One segment's content in one place; ``reference`` names the feedback or the release it lies in."""
+    """One segment's content in one place; ``reference`` names the feedback, release or export it lies in."""
 
     account: UUID
     conversation: UUID
@@ -64,3 +65,23 @@ def register_each(tx: Transaction, copies: Mapping[Copy, datetime]) -> None:
             "registered_at": copies.values(),
         }),
     )  # fmt: skip
+
+
+def register_exported(tx: Transaction, release: UUID, ordinals: Sequence[int], export: UUID, at: datetime) -> None:
+    """Registers what the rows of a release with these ordinals were made of, as copies in an export."""
+    tx.execute(
+        """
+        INSERT INTO copies (account_id, conversation_id, segment, place, reference, registered_at)
+        SELECT DISTINCT r.account_id, r.conversation_id, s.segment, 'export', %(export)s::uuid, %(at)s::timestamptz
+          FROM release_rows r CROSS JOIN LATERAL unnest(r.key_segments) AS s(segment)
+         WHERE r.release_id = %(release)s AND r.ordinal = ANY(%(ordinals)b::int[])
+        """,
+        {"release": release, "ordinals": list(ordinals), "export": export, "at": at},
+    )
+
+
+def end_exported(tx: Transaction, export: UUID, at: datetime) -> None:
+    """The recipient of an export has deleted the whole of it."""
+    tx.execute(
+        "UPDATE copies SET ended_at = %s WHERE place = 'export' AND reference = %s AND ended_at IS NULL", [at, export]
+    )
