@@ -24,7 +24,7 @@ from bench.building import NOW, fill
 from licet import service
 from licet.config import Config
 from licet.policy.file import preset
-from licet.release.build import page_after
+from licet.release.pages import page_after
 from licet.service import cold
 from licet.store.connect import transaction
 from licet.vault.cold import EMPTY_SECONDS, PLACED, contents

@@ -149,7 +149,7 @@ def test_duplicates_are_told_by_what_was_said_and_not_by_the_surrogates() -> Non
     made = pipeline.curate([one, other])
     assert made[0].texts != made[1].texts
     for ordinal, each in enumerate(made, start=40):
-        pipeline.enter(ordinal, each)
+        pipeline.enter(ordinal, each.sketch)
     assert len(pipeline.lost()) == 1
     assert set(pipeline.lost()) <= {40, 41}
     pipeline.close()

@@ -17,8 +17,9 @@ from licet.errors import BusyError, DeniedError, NotFoundError, RefusedError, Us
 from licet.policy.file import Policy, preset, read
 from licet.policy.state import Role
 from licet.release import manifest, registry
-from licet.release.build import Builder, Built, Order, page_after
+from licet.release.build import Builder, Built, Order
 from licet.release.live import DatabaseLeases
+from licet.release.pages import page_after
 from licet.store.connect import Pool, transaction
 from licet.vault import commands as do
 from licet.vault.content import Content

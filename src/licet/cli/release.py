@@ -27,27 +27,31 @@ def release() -> None:
 @click.option("--purpose", required=True, help="improve_models or safety_classifiers.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Where to write it; by default with the installation.")
 @click.option("--misuse", "model", type=click.Path(path_type=Path), help="A classifier whose score goes with each row.")
+@click.option("--afresh", is_flag=True, help="Throw away what an interrupted build of this name left.")
 @data_option
 @at_option
 @json_option
 def release_build(
-    name: str, purpose: str, folder: Path | None, model: Path | None, data: Path | None, at: str | None, as_json: bool
-) -> None:
+    name: str, purpose: str, folder: Path | None, model: Path | None, afresh: bool, data: Path | None, at: str | None,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Decides for every turn, and seals what may be used into a release.
 
-    Interrupted, it leaves nothing that can be read; the same command starts over.
+    Interrupted, it leaves nothing that can be read; the same command goes on behind the last part that is whole.
 
     \b
     Example:  licet release build tuesday --purpose improve_models
+              licet release build tuesday --purpose improve_models --afresh
     """
     with opened(data, at) as here, progress(MofNCompleteColumn()) as bar:
         task = bar.add_task("deciding", total=service.turns_kept(here))
         built = service.build_release(
             here, name=name, purpose=purpose, folder=folder, progress=lambda count: bar.advance(task, count),
-            scorers=safety.scorers(model),
+            says=bar.console.print, afresh=afresh, scorers=safety.scorers(model),
         )  # fmt: skip
         bar.stop()
-        show(built, as_json, lambda: _release_text(built.folder, built.manifest))
+        resumed = "" if built.resumed_from is None else f"\nresumed    from part {built.resumed_from}"
+        show(built, as_json, lambda: _release_text(built.folder, built.manifest) + resumed)
 
 
 def _release_text(folder: Path, promised: Any) -> str:  # noqa: ANN401 a Manifest, named in service

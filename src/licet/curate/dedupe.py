@@ -53,9 +53,12 @@ class Sketch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Elected(msgspec.Struct, frozen=True, kw_only=True):
-    """By document, in the order they were entered: who lost, and the first entered of the cluster of each whole."""
+    """By document, in the order they were entered: who lost, who holds something of one that did, and the first entered
+    of the cluster of each whole.
+    """
 
     lost: NDArray[np.bool_]
+    holds: NDArray[np.bool_]
     cluster: Roots
 
     def __repr__(self) -> str:
@@ -106,14 +109,15 @@ class Election:
         self._hashes.append(number)
         self._weights.append(weight)
 
-    def outcome(self) -> Elected:
-        """Elects among all that were entered so far."""
+    def outcome(self, without: NDArray[np.bool_] | None = None) -> Elected:
+        """Elects among all that were entered so far; ``without`` those documents, which neither lose nor hold."""
         if not len(self):
-            return Elected(lost=np.zeros(0, bool), cluster=np.zeros(0, np.int64))
+            return Elected(lost=np.zeros(0, bool), holds=np.zeros(0, bool), cluster=np.zeros(0, np.int64))
         units = self._same_units()
         starts = np.frombuffer(self._first_units, np.int64)
         order = np.lexsort((np.arange(len(self)), np.frombuffer(self._orders, np.uint64)))
-        return Elected(lost=self._lost(units, starts, order), cluster=_first_of_each(units[starts]))
+        lost, holds = self._lost(units, starts, order if without is None else order[~without[order]])
+        return Elected(lost=lost, holds=holds, cluster=_first_of_each(units[starts]))
 
     def close(self) -> None:
         self._file.close()
@@ -133,25 +137,33 @@ class Election:
         unite(parents, owners[joined], owners[likes[joined]])
         return roots(parents)[units]
 
-    def _lost(self, units: Roots, starts: NDArray[np.int64], order: NDArray[np.int64]) -> NDArray[np.bool_]:
-        lost = np.zeros(len(self), bool)
+    def _lost(
+        self, units: Roots, starts: NDArray[np.int64], order: NDArray[np.int64]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Of each document whether it lost, and whether one that did has something of it."""
+        lost, holds = np.zeros(len(self), bool), np.zeros(len(self), bool)
         shared = np.bincount(units)[units] > 1
         contested = np.add.reduceat(shared.astype(np.int64), starts) > 0
-        taken = bytearray(int(np.max(units)) + 1)
+        taken = array("q", [-1]) * (int(np.max(units)) + 1)  # the document that each unit stays in
         ends = np.append(starts[1:], len(units))
         for document in order[contested[order]].tolist():
-            mine = units[starts[document] : ends[document]].tolist()
-            if taken[mine[0]] or self._repeated(mine[1:], int(starts[document]) + 1, taken):
+            whole, *turns = units[starts[document] : ends[document]].tolist()
+            if taken[whole] >= 0:
+                lost[document] = holds[taken[whole]] = True
+            elif self._repeated(turns, int(starts[document]) + 1, taken):
                 lost[document] = True
+                holds[[taken[turn] for turn in turns if taken[turn] >= 0]] = True
             else:
-                for unit in mine:
-                    taken[unit] = 1
-        return lost
+                for unit in (whole, *turns):
+                    if taken[unit] < 0:
+                        taken[unit] = document
+        return lost, holds
 
-    def _repeated(self, turns: Sequence[int], first: int, taken: bytearray) -> bool:
+    def _repeated(self, turns: Sequence[int], first: int, taken: Sequence[int]) -> bool:
         weights = self._weights[first : first + len(turns)]
         whole = sum(weights)
-        return whole > 0 and sum(w for t, w in zip(turns, weights, strict=True) if taken[t]) >= REPEATED_MIN * whole
+        held = sum(w for t, w in zip(turns, weights, strict=True) if taken[t] >= 0)
+        return whole > 0 and held >= REPEATED_MIN * whole
 
 
 def _first_of_each(wholes: Roots) -> Roots:

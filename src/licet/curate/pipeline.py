@@ -18,6 +18,7 @@ from licet.curate.dedupe import Election, Sketch
 from licet.curate.kernels import SIGNALS
 from licet.curate.plan import Plan
 from licet.curate.runners import Runner
+from licet.curate.survey import Survey
 from licet.errors import BrokenError
 from licet.release.curation import Curated, Document, FoundBy, Left
 from licet.release.rows import Labels, Quality
@@ -30,8 +31,9 @@ class Pipeline:
     """One build's curation. ``folder`` holds the signatures for as long as the build runs, under no name."""
 
     def __init__(self, plan: Plan, runner: Runner, folder: Path | None = None, *, found_by: FoundBy = _NOTHING) -> None:
-        self._plan, self._runner, self._found_by = plan, runner, found_by
+        self._plan, self._runner, self._found_by, self._folder = plan, runner, found_by, folder
         self._election = Election(folder)
+        self._survey: Survey | None = None
         self._ordinals = array("q")
 
     @property
@@ -42,36 +44,62 @@ class Pipeline:
     def found_by(self) -> FoundBy:
         return self._found_by
 
+    @property
+    def duplicates(self) -> Pipeline:
+        return self
+
     def curate(self, documents: Sequence[Document]) -> Sequence[Curated]:
         made = [one for batch in self._runner.run(self._plan, batches(documents)) for one in _curated(batch)]
         if len(made) != len(documents):
             raise BrokenError(f"`{len(documents)}` documents were curated, and `{len(made)}` came back")
         return made
 
-    def enter(self, ordinal: int, curated: Curated) -> None:
-        assert isinstance(curated.sketch, Sketch)
-        self._election.enter(curated.sketch)
+    def sketch(self, documents: Sequence[Document]) -> Sequence[Sketch]:
+        plan = self._plan.sketching
+        return [one for batch in self._runner.run(plan, batches(documents)) for one in _sketches(batch)]
+
+    def enter(self, ordinal: int, sketch: object) -> None:
+        assert isinstance(sketch, Sketch)
+        self._election.enter(sketch)
         self._ordinals.append(ordinal)
 
     def lost(self) -> Sequence[int]:
         lost = self._election.outcome().lost
         return [self._ordinals[number] for number in lost.nonzero()[0].tolist()]
 
+    def survey(self) -> Survey | None:
+        """A survey where somebody looks for names; without, sketching twice costs more than what it saves."""
+        if self._plan.names and self._survey is None:
+            self._survey = Survey(self._folder)
+        return self._survey
+
     def close(self) -> None:
         """Forgets what was entered, and lets go of the engine."""
+        if self._survey is not None:
+            self._survey.close()
         self._election.close()
         self._runner.close()
+
+
+def _sketches(batch: pa.RecordBatch) -> list[Sketch]:
+    columns = [column(batch, name) for name in _SKETCH]
+    rows = ([tuple(one) if isinstance(one, list) else one for one in row] for row in zip(*columns, strict=True))
+    return [_sketch(dict(zip(_SKETCH, row, strict=True))) for row in rows]
+
+
+def _sketch(row: Mapping[str, Any]) -> Sketch:
+    return Sketch(**row)
 
 
 def _curated(batch: pa.RecordBatch) -> list[Curated]:
     scores = [name for name in batch.schema.names if name.startswith("score_")]
     names = ["texts", "replaced_kinds", "replaced_counts", "dropped", "split", "language", "topic"]
-    columns = {name: column(batch, name) for name in (*names, *SIGNALS, *_SKETCH, *scores)}
+    columns = {name: column(batch, name) for name in (*names, *SIGNALS, *scores)}
     rows = ({name: values[n] for name, values in columns.items()} for n in range(batch.num_rows))
-    return [_one(row, scores) for row in rows]
+    return [_one(row, scores, sketch) for row, sketch in zip(rows, _sketches(batch), strict=True)]
 
 
-def _one(row: Mapping[str, Any], scores: Sequence[str]) -> Curated:
+def _one(row: Mapping[str, Any], scores: Sequence[str], sketch: Sketch) -> Curated:
     labels = Labels(
         split=row["split"],
         language=row["language"],
@@ -79,11 +107,10 @@ def _one(row: Mapping[str, Any], scores: Sequence[str]) -> Curated:
         quality=Quality(**{signal: row[signal] for signal in SIGNALS}),
         scores={name.removeprefix("score_"): row[name] for name in scores},
     )
-    sketch: dict[str, Any] = {name: tuple(row[name]) if isinstance(row[name], list) else row[name] for name in _SKETCH}
     return Curated(
         texts=row["texts"],
         replaced=dict(zip(row["replaced_kinds"], row["replaced_counts"], strict=True)),
         dropped=Left(row["dropped"]) if row["dropped"] else None,
         labels=labels,
-        sketch=Sketch(**sketch),
+        sketch=sketch,
     )

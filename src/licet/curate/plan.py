@@ -32,6 +32,16 @@ class Plan(msgspec.Struct, frozen=True):
             batch = step(batch)
         return batch
 
+    @property
+    def sketching(self) -> Plan:
+        """The steps that tell duplicates, alone."""
+        return Plan(tuple(step for step in self.steps if isinstance(step, Sketched)))
+
+    @property
+    def names(self) -> bool:
+        """Whether somebody looks for names: that costs more than all other steps together."""
+        return any(isinstance(step, Named) for step in self.steps)
+
     def sha256(self) -> str:
         """The hash of the declaration, in hexadecimal."""
         return sha256(msgspec.json.encode([step.declared for step in self.steps], order="sorted")).hexdigest()

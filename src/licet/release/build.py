@@ -9,33 +9,34 @@ committed before is missing. The seal's moment is that of the last look at what 
 
 A page is read as it was at one moment (REPEATABLE READ): a sweep cannot take a key between a decision and its use.
 
-Which crash each order survives: until the seal commits the release is `building`, no row of it can be leased,
-and a build of the same name starts over. The manifest is written inside the seal, just before its commit: a
-manifest in a folder proves nothing without the seal. One build of a name runs at a time, under a lock that goes
-with its connection.
+Which crash each order survives: until the seal commits the release is `building` and no row of it can be leased. A
+page's transaction keeps what the page came to (`release.draft`), so a build that was killed goes on behind the parts
+that are whole (`release.resume`), as one that had paused: with the position that it pinned, so that whatever ended
+meanwhile is caught up with. It starts over where anything is another: the purpose, the policy version, the year, the
+curation plan, the software, the size of parts. The manifest is written inside the seal, just before its commit: a
+manifest in a folder proves nothing without the seal. One build of a name runs at a time, under a lock that goes with
+its connection.
 """
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import time
-from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
+from itertools import chain
 from pathlib import Path
-from typing import TypeAlias
 from uuid import UUID
 
 import msgspec
 
-from licet.errors import BrokenError, BusyError, DeniedError, LicetError, RefusedError
+from licet.errors import BrokenError, BusyError, LicetError, RefusedError
 from licet.policy.decide import Because
 from licet.policy.file import Policies, Policy
-from licet.policy.state import Role, Turn
-from licet.release import card, croissant, manifest, merkle, purge, registry, standing
-from licet.release.curation import Cleaner, Curated, Curation, Document, Left, Plain, Voice
+from licet.release import card, croissant, draft, manifest, merkle, purge, registry, resume, sketching, standing
+from licet.release.curation import Cleaner, Curated, Curation, Left, Plain, Survey
+from licet.release.draft import Draft, End, Gone, KeptPage, Made, Stage
 from licet.release.live import verdicts
 from licet.release.manifest import (
     PROOF_FOLDER,
@@ -47,59 +48,61 @@ from licet.release.manifest import (
     PolicyPin,
     Proof,
 )
-from licet.release.part import EPOCH, PART_FILE, Part, rewrite_part, write_parts
+from licet.release.pages import PAGE_BYTES_MAX, READ_AT_ONE_MOMENT, START, TOO_LARGE, Page, Said, Thread, page_after
+from licet.release.part import PART_FILE, Part, rewrite_part, write_parts
 from licet.release.proofs import Proofs
 from licet.release.registry import Release, RowSources, Source
-from licet.release.rows import MESSAGES_MAX, ROW_BYTES_MAX, SOURCES_MAX, Message, Row
+from licet.release.resume import TakenUp
+from licet.release.rows import ROW_BYTES_MAX, Message, Row
 from licet.release.sealing import SealedRow, row_key, seal_row
+from licet.release.tally import Tally, microseconds
 from licet.store.connect import Pool, Transaction, transaction
 from licet.store.files import make_folder, sync
-from licet.vault import apply, cold, copies, view
+from licet.vault import apply, copies, view
 from licet.vault import policies as versions
-from licet.vault.content import Content, ToolCall
+from licet.vault.content import ToolCall
 from licet.vault.copies import Copy, Place
 from licet.vault.ids import uuid7
 from licet.vault.keyring import Keyring
 from licet.vault.log_keys import LogKeys
-from licet.vault.open import Opened, Permit
-from licet.vault.open import open as open_permits
 from licet.vault.tables import ConversationRow
-from licet.vault.view import Seen
 from licet.vault.writes import ENDINGS_LOCK
 
-PAGE_CONVERSATIONS_MAX = 256
-PAGE_BYTES_MAX = 64 * 2**20
 ROWS_PER_PART = 10_000
 ROUNDS_MAX = 50
 ADVANCE_ACCOUNTS_MAX = 500
-TURN_BYTES = 512  # what a turn takes in memory beside its content
 MESSAGE_BYTES = 128  # what a message or a call takes in a row beside its text
 BUILD_LOCK = 0x11CE7
 ELECTED_ROWS_MAX = 1_000
-EMPTY, TOO_LARGE, INCOMPLETE, ERASED = "empty", "too_large", "incomplete_row", "erased"
+INCOMPLETE = "incomplete_row"
 
 Clock = Callable[[], datetime]
 Progress = Callable[[int], None]
-_Said: TypeAlias = tuple[Opened, Turn, datetime]
-_Thread: TypeAlias = tuple[ConversationRow, Sequence[_Said], Document]
 
 
 class Built(msgspec.Struct, frozen=True, kw_only=True):
-    """A sealed release and where it lies. ``lock_seconds`` is how long endings had to wait for the seal, at most."""
+    """A sealed release and where it lies. ``lock_seconds`` is how long endings had to wait for the seal, at most.
+
+    ``resumed_from`` is the first part that was not whole when an unfinished build was taken up, None for one in one go.
+    """
 
     folder: Path
     manifest: Manifest
     rounds: int
     lock_seconds: float
+    resumed_from: int | None = None
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What to build. ``folder`` must not exist, unless an unfinished build of the same name left it."""
+    """What to build. ``folder`` must not exist, unless an unfinished build of the same name left it: that goes on,
+    or with ``afresh`` is thrown away.
+    """
 
     name: str
     purpose: str
     folder: Path
     software: str
+    afresh: bool = False
 
 
 class Builder:
@@ -109,26 +112,18 @@ class Builder:
         self, pool: Pool, keyring: Keyring, policies: Policies, cleaner: Cleaner, clock: Clock,
         progress: Progress = lambda _turns: None, *, rows_per_part: int = ROWS_PER_PART,
         page_bytes_max: int = PAGE_BYTES_MAX, curation: Curation | None = None,
+        says: Callable[[str], None] = lambda _line: None,
     ) -> None:  # fmt: skip
         self._rows_per_part, self._page_bytes_max = rows_per_part, page_bytes_max
         self._pool, self._keyring, self._policies = pool, keyring, policies
-        self._cleaner, self._clock, self._progress = cleaner, clock, progress
+        self._cleaner, self._clock, self._progress, self._says = cleaner, clock, progress, says
         self._curation = curation or Plain(cleaner)
-        self._splits: list[str] = []  # of each row
-        self._candidates = 0
-        self._dropped: Counter[str] = Counter()
-        self._replaced: Counter[str] = Counter()
-        self._included = 0
-        self._rows = 0
-        self._leaves = bytearray()
-        self._untils = array("q")
-        self._nearest = 2**63 - 1
-        self._root: tuple[int, bytes] = (-1, b"")
+        self._survey: Survey | None = None
+        self._tally = Tally()
+        self._end = End(page=0, rows=0, place=START)  # of the last page
         self._lock_seconds = 0.0
-        self._gone: set[int] = set()
         self._parts: dict[int, Part] = {}
         self._examined: set[int] = set()
-        self._outcomes: dict[UUID, Counter[str]] = {}
 
     def run(self, order: Order) -> Built:
         """Builds and seals; RefusedError for a purpose or a name that cannot be, BusyError to try again."""
@@ -147,49 +142,105 @@ class Builder:
                 f"it covers {', '.join(sorted(self._policies.in_force(at).covers))}",
                 because="purpose",
             )
-        self._discard_unfinished(order, at)
+        draft.forget_sealed(self._pool)
+        known = self._unfinished(order)
         self._bring_up(at)
-        release = self._pin(order, at)
+        made = Made(plan=self._curation.plan, software=order.software, rows_per_part=self._rows_per_part)
+        taken = self._take_up(known, order, made, at) if known else None
+        if taken is not None:
+            with Proofs(order.folder, taken.release.release_id, order.purpose, self._keyring.random) as proofs:
+                return self._go_on(taken, order, proofs)
+        if known is not None:
+            self._discard(known, order, at)
+        release, kept = self._pin(order, made, at)
         make_folder(order.folder.parent)
         order.folder.mkdir()
         sync(order.folder.parent)
         with Proofs(order.folder, release.release_id, release.purpose, self._keyring.random) as proofs:
-            return self._write(release, order, proofs)
+            return self._write(release, kept, order, proofs, iter(()))
 
-    def _write(self, release: Release, order: Order, proofs: Proofs) -> Built:
-        for part in write_parts(order.folder, self._sealed_rows(release, proofs), rows_per_part=self._rows_per_part):
-            self._parts[part.number] = part
-        self._elect(release, order.folder, proofs)
+    def _go_on(self, taken: TakenUp, order: Order, proofs: Proofs) -> Built:
+        """A build that was killed, behind what is whole of it."""
+        resume.restore(self._pool, self._keyring, taken, proofs)
+        self._tally, self._end, self._parts = taken.tally, taken.end, taken.parts
+        self._progress(self._tally.candidates)
+        part = taken.end.rows // self._rows_per_part
+        self._says(f"resumed from part {part}")
+        rows = taken.straddling(order.folder, self._rows_per_part)
+        built = self._write(taken.release, taken.draft, order, proofs, rows, taken.stage)
+        return msgspec.structs.replace(built, resumed_from=part)
+
+    def _write(
+        self, release: Release, kept: Draft, order: Order, proofs: Proofs, rows: Iterator[SealedRow],
+        stage: Stage = Stage.reading,
+    ) -> Built:  # fmt: skip
+        if stage is not Stage.elected:
+            self._compare(release, order, reads=stage is Stage.reading)
+        if stage is Stage.reading:
+            every = chain(rows, self._sealed_rows(release, kept, proofs))
+            for part in write_parts(order.folder, every, rows_per_part=self._rows_per_part):
+                self._parts[part.number] = part
+                self._keep_part(kept, part)
+            self._enter(kept, Stage.electing)
+        if stage is not Stage.elected:
+            self._elect(release, kept, order.folder, proofs)
+            self._enter(kept, Stage.elected)
         for round_number in range(1, ROUNDS_MAX + 1):
-            now = self._catch_up(release, order.folder, proofs)
+            now = self._catch_up(release, kept, order.folder, proofs)
             standing.tell(self._pool, release.release_id, release.begun_at.year, now)
             sealed = self._seal(release, order, now, proofs)
             if sealed is not None:
+                draft.forget_sealed(self._pool)
                 return Built(folder=order.folder, manifest=sealed, rounds=round_number, lock_seconds=self._lock_seconds)
         raise BusyError(
             f"too much ended while the release was built: not sealed after {ROUNDS_MAX} rounds",
-            "build it again; what was written is discarded then",
+            "build it again: it goes on from here",
         )
 
-    def _discard_unfinished(self, order: Order, at: datetime) -> None:
+    def _enter(self, kept: Draft, stage: Stage) -> None:
+        with transaction(self._pool) as tx:
+            kept.enter(tx, stage)
+
+    def _unfinished(self, order: Order) -> Release | None:
+        """The unfinished build of this name; RefusedError where its name or its folder is something else's."""
         with transaction(self._pool) as tx:
             known = registry.find(tx, order.name)
         if known is not None and known.state == "sealed":
             raise RefusedError(
                 f"there is a release `{order.name}` already", "give this one another name", because="exists"
             )
+        if order.folder.exists() and (known is None or not _is_unfinished(order.folder, known)):
+            raise RefusedError(
+                f"`{order.folder}` exists and is not of an unfinished build", "name another folder", because="exists"
+            )
+        return known
+
+    def _take_up(self, known: Release, order: Order, made: Made, at: datetime) -> TakenUp | None:
+        """The unfinished build as it can go on; None where it is to start over, which is told with its reason."""
+        with transaction(self._pool) as tx:
+            found = Draft.find(tx, self._keyring, known.release_id)
+            opens = found is not None and found[0].opens(tx)
+        taken, why = None, "nothing of it was kept"
+        if order.afresh:
+            why = "it is to"
+        elif found is not None and opens:
+            kept, of, stage = found
+            version = self._policies.number(at)
+            why = draft.why_not(known, made, of=of, purpose=order.purpose, version=version, at=at)
+            if not why:
+                taken = resume.take_up(self._pool, known, kept, stage, order.folder, self._rows_per_part, at)
+                why = "no page of it is whole"
+        if taken is None:
+            self._says(f"starts over: {why}")
+        return taken
+
+    def _discard(self, known: Release, order: Order, at: datetime) -> None:
+        """Throws an unfinished build away: last from the database, so that one stopped in here is known as the folder's."""
         if order.folder.exists():
-            if known is None or not _is_unfinished(order.folder, known):
-                raise RefusedError(
-                    f"`{order.folder}` exists and is not of an unfinished build",
-                    "name another folder",
-                    because="exists",
-                )
             shutil.rmtree(order.folder)
-        # Last, so that a build stopped in here is still known as the folder's.
-        if known is not None:
-            with transaction(self._pool) as tx:
-                registry.discard(tx, known.release_id, at)
+        with transaction(self._pool) as tx:
+            draft.forget(tx, known.release_id)
+            registry.discard(tx, known.release_id, at)
 
     def _bring_up(self, at: datetime) -> None:
         """Writes what versions ended, so that the journal knows of it before the build pins its position."""
@@ -198,120 +249,118 @@ class Builder:
                 if apply.advance(tx, self._policies, at, limit=ADVANCE_ACCOUNTS_MAX) == 0:
                     return
 
-    def _pin(self, order: Order, at: datetime) -> Release:
+    def _pin(self, order: Order, made: Made, at: datetime) -> tuple[Release, Draft]:
         with transaction(self._pool) as tx:
+            release_id = uuid7(at, self._keyring.random(10))
             position = _locked_position(tx)
             release = Release(
-                release_id=uuid7(at, self._keyring.random(10)), name=order.name, purpose=order.purpose,
+                release_id=release_id, name=order.name, purpose=order.purpose,
                 state="building", version=self._policies.number(at), pinned=position, begun_at=at,
                 sealed_at=None, position=None, rows=None, turns=None, root=None, manifest_sha256=None,
             )  # fmt: skip
             registry.begin(tx, release)
-        return release
+            return release, Draft.begin(tx, self._keyring, release.release_id, made)
+
+    def _compare(self, release: Release, order: Order, *, reads: bool) -> None:
+        """Sketches what became rows before the build was killed; where it reads on, a survey may come first."""
+        duplicates, last = self._curation.duplicates, self._end.place
+        if duplicates is None:
+            return
+        passes = sketching.Passes(
+            self._pool, self._keyring, self._policies, order.purpose, self._clock, self._page_bytes_max
+        )
+        survey = duplicates.survey() if reads else None
+        sketching.enter_rows(passes, duplicates, survey, release.release_id, last)
+        if survey is not None:
+            self._says("looks for duplicates before names")
+            sketching.look_ahead(passes, self._curation, duplicates, survey, last)
+            self._survey = survey
 
     # Reading
 
-    def _sealed_rows(self, release: Release, proofs: Proofs) -> Iterator[SealedRow]:
-        after = (UUID(int=0), UUID(int=0))
+    def _sealed_rows(self, release: Release, kept: Draft, proofs: Proofs) -> Iterator[SealedRow]:
         while True:
             with transaction(self._pool) as tx:
-                tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-                page = page_after(tx, after, bytes_max=self._page_bytes_max)
-                if not page:
+                tx.execute(READ_AT_ONE_MOMENT)
+                places = page_after(tx, self._end.place, bytes_max=self._page_bytes_max)
+                if not places:
                     return
-                sealed = self._page_rows(tx, release, page, self._clock(), proofs)
+                at = self._clock()
+                page = Page(tx, places, self._policies, release.purpose, at)
+                sealed, came_to = self._page_rows(tx, release, page, at, proofs)
+                self._end = End(page=self._end.page + 1, rows=self._tally.rows, place=places[-1])
+                kept.keep_page(tx, self._end, came_to)
             # Registered and committed: now it may be written.
             yield from sealed
-            after = page[-1]
 
     def _page_rows(
-        self, tx: Transaction, release: Release, page: Sequence[tuple[UUID, UUID]], at: datetime, proofs: Proofs
-    ) -> list[SealedRow]:
-        seen = view.seen(tx, page, self._policies, at)
-        candidates = _candidates(tx, page)
-        self._outcomes = {}
-        chosen: list[tuple[ConversationRow, list[tuple[Permit, Turn, datetime]]]] = []
-        for key in page:
-            here, mine = seen[key[1]], []
-            for turn in candidates.get(key[1], ()):
-                self._candidates += 1
-                decision = here.decide(turn, self._policies, release.purpose)
-                if decision.until is None:
-                    self._drop(key[1], decision.because.value)
-                    continue
-                try:
-                    permit = Permit.of(decision, here.account, here.conversation, turn)
-                except DeniedError:  # a sweep with a clock ahead of this one
-                    self._drop(key[1], ERASED)
-                else:
-                    mine.append((permit, turn, decision.until))
-            if mine:
-                chosen.append((here.conversation, mine))
-        self._progress(sum(len(turns) for turns in candidates.values()))
-        opened = iter(open_permits(tx, self._keyring, [permit for _, mine in chosen for permit, _, _ in mine]))
-        threads: list[_Thread] = []
-        for row, mine in chosen:
-            threads += self._threads(row, [(next(opened), turn, until) for _, turn, until in mine])
-        rows = list(self._rows_of(release, threads))
+        self, tx: Transaction, release: Release, page: Page, at: datetime, proofs: Proofs
+    ) -> tuple[list[SealedRow], KeptPage]:
+        """The rows of a page, registered, and what is kept of it."""
+        self._progress(page.turns)
+        first, replaced = self._tally.rows, Counter[str]()
+        rows = list(self._rows_of(release, page, page.threads(tx, self._keyring), replaced))
         registry.add_rows(tx, release.release_id, [sources for _, sources in rows])
         self._register(tx, release, [sources for _, sources in rows], at)
-        self._prove(tx, release, page, candidates, seen, rows, proofs)
-        return [sealed for sealed, _ in rows]
+        self._prove(tx, release, page, rows, proofs)
+        dropped = page.reasons()
+        self._tally.count(page.turns, dropped, replaced)
+        came_to = KeptPage(
+            candidates=page.turns, dropped=dropped, replaced=replaced, splits=self._tally.splits[first:],
+            candidate_lines=proofs.candidate_lines, row_lines=proofs.row_lines,
+        )  # fmt: skip
+        return [sealed for sealed, _ in rows], came_to
 
-    def _drop(self, conversation: UUID, because: str, turns: int = 1) -> None:
-        """Turns of a page's conversation that are left out, by the first reason against them."""
-        self._dropped[because] += turns
-        self._outcomes.setdefault(conversation, Counter())[because] += turns
+    def _keep_part(self, kept: Draft, part: Part) -> None:
+        ends = min((part.number + 1) * self._rows_per_part, self._tally.rows)
+        with transaction(self._pool) as tx:
+            kept.keep_part(tx, part, ends)
 
     def _prove(
-        self, tx: Transaction, release: Release, page: Sequence[tuple[UUID, UUID]],
-        candidates: Mapping[UUID, Sequence[Turn]], seen: Mapping[UUID, Seen],
-        rows: Sequence[tuple[SealedRow, RowSources]], proofs: Proofs,
+        self, tx: Transaction, release: Release, page: Page, rows: Sequence[tuple[SealedRow, RowSources]],
+        proofs: Proofs,
     ) -> None:  # fmt: skip
         """What the page's decisions were made from, for strangers to make them again."""
-        accounts = {account for account, _ in page}
-        proofs.page(accounts, LogKeys(self._keyring).log_keys(tx, accounts, release.begun_at.year))
-        for account, conversation in page:
-            dropped = self._outcomes.get(conversation, Counter())
-            included = len(candidates.get(conversation, ())) - dropped.total()
+        self._salted(tx, release, {account for account, _ in page.places}, proofs)
+        for account, conversation in page.places:
+            dropped = page.dropped.get(conversation, Counter())
+            included = len(page.candidates.get(conversation, ())) - dropped.total()
             if included or dropped:
                 proofs.candidate(account, conversation, included, dropped)
         for sealed, row in rows:
-            proofs.row(seen[row.conversation], self._policies, row, sealed)
+            proofs.row(page.seen[row.conversation], self._policies, row, sealed)
 
-    def _threads(self, row: ConversationRow, said: Sequence[_Said]) -> Iterator[_Thread]:
-        """What may become rows of one conversation: the conversation itself, and each side thread in it."""
-        threads: dict[str, list[_Said]] = {}
-        for item in said:
-            if item[0].content.text.strip() or item[0].content.tool_calls:
-                threads.setdefault(item[0].content.thread, []).append(item)
-            else:
-                self._drop(row.conversation_id, EMPTY)
-        surrogates = hashlib.sha256(b"licet surrogates" + said[0][0].key).digest()
-        for name, thread in threads.items():
-            contents = [opened.content for opened, _, _ in thread]
-            segments = {(turn.segment, opened.permit.place) for opened, turn, _ in thread}
-            if len(thread) > MESSAGES_MAX or len(segments) > SOURCES_MAX or _letters(contents) > ROW_BYTES_MAX:
-                self._drop(row.conversation_id, TOO_LARGE, len(thread))
-            else:
-                yield row, thread, _document(row, name, thread, surrogates)
+    def _salted(self, tx: Transaction, release: Release, accounts: set[UUID], proofs: Proofs) -> None:
+        proofs.page(accounts, LogKeys(self._keyring).log_keys(tx, accounts, release.begun_at.year))
 
-    def _rows_of(self, release: Release, threads: Sequence[_Thread]) -> Iterator[tuple[SealedRow, RowSources]]:
-        """The rows that curation leaves of a page."""
+    def _rows_of(
+        self, release: Release, page: Page, threads: Sequence[Thread], replaced: Counter[str]
+    ) -> Iterator[tuple[SealedRow, RowSources]]:
+        """The rows that curation leaves of a page; what it replaced in them is counted in ``replaced``."""
+        if self._survey is not None:
+            threads = list(self._not_lost(page, threads, self._survey))
         curated = self._curation.curate([document for _, _, document in threads])
         for (row, thread, _), made in zip(threads, curated, strict=True):
             if made.dropped:
-                self._drop(row.conversation_id, made.dropped.value, len(thread))
+                page.drop(row.conversation_id, made.dropped.value, len(thread))
                 continue
-            self._replaced.update(made.replaced)
+            replaced.update(made.replaced)
             messages = _messages(thread, made.texts)
             if sum(map(_size, messages)) > ROW_BYTES_MAX:
-                self._drop(row.conversation_id, TOO_LARGE, len(thread))
+                page.drop(row.conversation_id, TOO_LARGE, len(thread))
                 continue
             yield self._seal_row(release, row, thread, messages, made)
 
+    @staticmethod
+    def _not_lost(page: Page, threads: Sequence[Thread], survey: Survey) -> Iterator[Thread]:
+        for row, thread, document in threads:
+            if survey.is_lost(document):
+                page.drop(row.conversation_id, Left.duplicate.value, len(thread))
+            else:
+                yield row, thread, document
+
     def _seal_row(
-        self, release: Release, row: ConversationRow, thread: Sequence[_Said], messages: tuple[Message, ...],
+        self, release: Release, row: ConversationRow, thread: Sequence[Said], messages: tuple[Message, ...],
         curated: Curated,
     ) -> tuple[SealedRow, RowSources]:  # fmt: skip
         keys: dict[tuple[int, Place], bytes] = {}
@@ -322,19 +371,16 @@ class Builder:
             counts[turn.segment, turn.origin] += 1
             last[turn.segment, turn.origin] = turn.number
         made = Row(
-            row_id=self._keyring.random(16), ordinal=self._rows, until=min(until for _, _, until in thread),
+            row_id=self._keyring.random(16), ordinal=self._tally.rows, until=min(until for _, _, until in thread),
             messages=messages, kind=row.state.kind, sources=len(keys), labels=curated.labels,
         )  # fmt: skip
         key = row_key(list(keys.values()), release.release_id.bytes, made.row_id)
         sealed = seal_row(made, key, release.release_id.bytes)
-        until_us = int((sealed.until - EPOCH).total_seconds()) * 1_000_000
-        self._leaves += merkle.leaf(sealed.ordinal, sealed.row_id, until_us, sealed.sealed)
-        self._untils.append(until_us)
-        self._nearest = min(self._nearest, until_us)
-        self._curation.enter(self._rows, curated)
-        self._splits.append(curated.labels.split if curated.labels else "")
-        self._rows += 1
-        self._included += len(thread)
+        until_us = microseconds(sealed.until)
+        if self._curation.duplicates is not None:
+            self._curation.duplicates.enter(made.ordinal, curated.sketch)
+        self._tally.splits.append(curated.labels.split if curated.labels else "")
+        self._tally.add(merkle.leaf(sealed.ordinal, sealed.row_id, until_us, sealed.sealed), until_us)
         sources = tuple(Source(segment=s, origin=o, turn=last[s, o], count=count) for (s, o), count in counts.items())
         return sealed, RowSources(
             account=row.account_id, conversation=row.conversation_id, row_id=made.row_id, ordinal=made.ordinal,
@@ -354,62 +400,66 @@ class Builder:
 
     # Duplicates
 
-    def _elect(self, release: Release, folder: Path, proofs: Proofs) -> None:
+    def _elect(self, release: Release, kept: Draft, folder: Path, proofs: Proofs) -> None:
         """Takes out the rows whose content others hold. All rows were decided; what ends from here on takes no
         duplicate back in: the next release elects anew.
         """
-        lost = sorted(self._curation.lost())
+        lost = sorted(self._curation.duplicates.lost()) if self._curation.duplicates is not None else []
         for start in range(0, len(lost), ELECTED_ROWS_MAX):
             with transaction(self._pool) as tx:
                 rows = registry.rows_at(tx, release.release_id, lost[start : start + ELECTED_ROWS_MAX])
-                registry.drop_rows(tx, release.release_id, rows, self._clock())
-            for row in rows:
-                turns = {Left.duplicate.value: sum(source.count for source in row.sources)}
-                self._take_out(row, turns)
-                proofs.gone(row.ordinal, turns)
-        self._rewrite(folder, set(lost))
+                gone = [
+                    (row, {Left.duplicate.value: sum(source.count for source in row.sources)}) for row in rows
+                ]  # fmt: skip
+                self._let_go(tx, release, kept, gone, self._clock(), proofs)
+            self._count_out(gone, proofs)
+        self._rewrite(kept, folder, set(lost))
+
+    def _let_go(
+        self, tx: Transaction, release: Release, kept: Draft, gone: Sequence[tuple[RowSources, Mapping[str, int]]],
+        at: datetime, proofs: Proofs,
+    ) -> None:  # fmt: skip
+        """Takes rows out of the database, each with its turns by reason."""
+        registry.drop_rows(tx, release.release_id, [row for row, _ in gone], at)
+        kept.keep_gone(tx, [Gone(row.ordinal, row.account, reasons) for row, reasons in gone])
+        self._salted(tx, release, {row.account for row, _ in gone}, proofs)
+
+    def _count_out(self, gone: Sequence[tuple[RowSources, Mapping[str, int]]], proofs: Proofs) -> None:
+        for row, reasons in gone:
+            self._tally.take_out(row.ordinal, reasons)
+            proofs.gone(row.ordinal, row.account, reasons)
 
     # Catching up and sealing
 
-    def _catch_up(self, release: Release, folder: Path, proofs: Proofs) -> datetime:
+    def _catch_up(self, release: Release, kept: Draft, folder: Path, proofs: Proofs) -> datetime:
         """Decides again what endings since the pinned position touch and what has come to its end, until there is
         nothing new; returns the moment of the last look.
         """
         while True:
             now = self._clock()
             with transaction(self._pool) as tx:
-                ended, due = self._ended_since(tx, release), self._due(now)
+                ended, due = self._ended_since(tx, release), self._tally.due(now)
                 touched = {row.ordinal: row for row in self._touched(tx, release, ended)}
                 touched |= {row.ordinal: row for row in registry.rows_at(tx, release.release_id, due)}
                 decided = verdicts(tx, list(touched.values()), self._policies, release.purpose, now)
                 # A row past its end is never opened, even if what it was made from is kept for longer now; one whose
                 # end came nearer would promise too much in clear.
                 gone = [
-                    v for v in decided
-                    if not v.use or v.row.ordinal in due or _microseconds(v.until) < self._untils[v.row.ordinal]
+                    (v.row, _reasons(v.row, v.refused)) for v in decided
+                    if not v.use or v.row.ordinal in due or microseconds(v.until) < self._tally.until_us(v.row.ordinal)
                 ]  # fmt: skip
-                if gone:
-                    registry.drop_rows(tx, release.release_id, [v.row for v in gone], now)
-                out = {verdict.row.ordinal for verdict in gone}
-                kept = [row for ordinal, row in touched.items() if ordinal not in out]
-                seen = view.seen(tx, sorted({(r.account, r.conversation) for r in kept}), self._policies, now)
-                for row in kept:
+                out = {row.ordinal for row, _ in gone}
+                still = [row for ordinal, row in touched.items() if ordinal not in out]
+                seen = view.seen(tx, sorted({(r.account, r.conversation) for r in still}), self._policies, now)
+                for row in still:
                     proofs.again(seen[row.conversation], self._policies, row)
+                if gone:
+                    self._let_go(tx, release, kept, gone, now, proofs)
             self._examined |= {position for position, _, _ in ended}
-            for verdict in gone:
-                proofs.gone(verdict.row.ordinal, self._count_gone(verdict.row, verdict.refused))
-            self._rewrite(folder, out)
+            self._count_out(gone, proofs)
+            self._rewrite(kept, folder, out)
             if not ended:
                 return now
-
-    def _due(self, now: datetime) -> list[int]:
-        """The ordinals of rows that are past their own end."""
-        now_us = _microseconds(now)
-        if now_us < self._nearest:
-            return []
-        left = [(until, n) for n, until in enumerate(self._untils) if n not in self._gone]
-        self._nearest = min((until for until, _ in left if until > now_us), default=2**63 - 1)
-        return [n for until, n in left if until <= now_us]
 
     def _ended_since(self, tx: Transaction, release: Release) -> list[tuple[int, UUID, UUID | None]]:
         rows = tx.execute(
@@ -424,29 +474,22 @@ class Builder:
         single = sorted({conversation for _, _, conversation in ended if conversation is not None})
         return registry.rows_of(tx, release.release_id, whole, single) if ended else []
 
-    def _count_gone(self, row: RowSources, refused: Mapping[Because, int]) -> Mapping[str, int]:
-        """Counts a row out; its turns by the reason against them."""
-        turns = sum(source.count for source in row.sources)
-        reasons = Counter({because.value: count for because, count in refused.items()})
-        # A row is whole or not at all: what could still be used of it comes with the next release.
-        if turns > reasons.total():
-            reasons[INCOMPLETE] += turns - reasons.total()
-        self._take_out(row, reasons)
-        return reasons
+    def _rewrite(self, kept: Draft, folder: Path, gone: set[int]) -> None:
+        by_part: dict[int, set[int]] = {}
+        for ordinal in gone:
+            by_part.setdefault(ordinal // self._rows_per_part, set()).add(ordinal)
+        for number, mine in sorted(by_part.items()):
+            part = self._parts[number]
 
-    def _take_out(self, row: RowSources, reasons: Mapping[str, int]) -> None:
-        self._dropped.update(reasons)
-        self._included -= sum(reasons.values())
-        self._gone.add(row.ordinal)
+            def declare(becomes: Part | None, part: Part = part) -> None:
+                with transaction(self._pool) as tx:
+                    kept.declare(tx, part, becomes, self._tally.rows)
 
-    def _rewrite(self, folder: Path, gone: set[int]) -> None:
-        for number in sorted({ordinal // self._rows_per_part for ordinal in gone}):
-            mine = {ordinal for ordinal in gone if ordinal // self._rows_per_part == number}
-            part = rewrite_part(folder / self._parts[number].file, mine)
-            if part is None:
+            made = rewrite_part(folder / part.file, mine, declare)
+            if made is None:
                 del self._parts[number]
             else:
-                self._parts[number] = part
+                self._parts[number] = made
 
     def _seal(self, release: Release, order: Order, now: datetime, proofs: Proofs) -> Manifest | None:
         """Seals the build as of ``now``, or returns None where something ended that concerns its rows."""
@@ -456,9 +499,9 @@ class Builder:
             raise BusyError(
                 "a policy version became effective while the release was built", "build it again under the new one"
             )
-        if now.year != release.begun_at.year and len(self._gone) < self._rows:
+        if now.year != release.begun_at.year and len(self._tally.gone) < self._tally.rows:
             raise BusyError("a new year began while the release was built, and with it a new log", "build it again")
-        root, proof = self._tree_root(), proofs.write(self._gone, known)
+        root, proof = self._tally.root(), proofs.write(self._tally.gone, known)
         started = time.monotonic()
         with transaction(self._pool) as tx:
             position = _locked_position(tx)
@@ -480,32 +523,10 @@ class Builder:
         self._lock_seconds = time.monotonic() - started
         return promised
 
-    def _tree_root(self) -> bytes:
-        """The root over the rows that are left; computed anew only when some have gone."""
-        if self._root[0] != len(self._gone):
-            tree = merkle.Tree()
-            for ordinal in range(self._rows):
-                if ordinal not in self._gone:
-                    tree.append(bytes(self._leaves[32 * ordinal : 32 * ordinal + 32]))
-            self._root = (len(self._gone), tree.root())
-        return self._root[1]
-
-    def _pinned(self) -> CurationPin | msgspec.UnsetType:
-        if not self._curation.plan:
-            return msgspec.UNSET
-        runs: dict[str, list[tuple[int, int]]] = {}
-        before = ""
-        for ordinal, split in enumerate(self._splits):
-            if ordinal not in self._gone:
-                own = runs.setdefault(split, [])
-                first = own.pop()[0] if split == before else ordinal
-                own.append((first, ordinal))
-                before = split
-        return CurationPin(plan=self._curation.plan, splits={name: tuple(own) for name, own in sorted(runs.items())})
-
     def _manifest(
         self, release: Release, order: Order, root: bytes, position: int, now: datetime, policy: Policy, proof: Proof
     ) -> Manifest:
+        plan = self._curation.plan
         return Manifest(
             release=release.release_id.hex,
             name=order.name,
@@ -514,26 +535,34 @@ class Builder:
             policy=PolicyPin(name=policy.policy, version=policy.version, sha256=policy.sha256().hex()),
             journal=position,
             counts=Counts(
-                candidates=self._candidates, included=self._included, dropped=dict(sorted(self._dropped.items()))
+                candidates=self._tally.candidates,
+                included=self._tally.included,
+                dropped=dict(sorted(self._tally.dropped.items())),
             ),
-            rows=self._rows - len(self._gone),
+            rows=self._tally.rows - len(self._tally.gone),
             parts=tuple(self._parts[number] for number in sorted(self._parts)),
             root=root.hex(),
             deidentification=Deidentification(
                 rules=self._cleaner.rules,
                 sha256=self._cleaner.sha256,
-                counts=dict(sorted(self._replaced.items())),
+                counts=dict(sorted(self._tally.replaced.items())),
                 names=self._curation.found_by.names,
                 measured=self._curation.found_by.measured,
             ),
             licet=order.software,
-            curation=self._pinned(),
+            curation=CurationPin(plan=plan, splits=self._tally.runs()) if plan else msgspec.UNSET,
             proof=proof,
         )
 
 
-def _microseconds(at: datetime) -> int:
-    return (at - EPOCH) // timedelta(microseconds=1)
+def _reasons(row: RowSources, refused: Mapping[Because, int]) -> Mapping[str, int]:
+    """The turns of a row that goes out, by the reason against them."""
+    turns = sum(source.count for source in row.sources)
+    reasons = Counter({because.value: count for because, count in refused.items()})
+    # A row is whole or not at all: what could still be used of it comes with the next release.
+    if turns > reasons.total():
+        reasons[INCOMPLETE] += turns - reasons.total()
+    return reasons
 
 
 def _locked_position(tx: Transaction) -> int:
@@ -562,71 +591,7 @@ def _is_unfinished(folder: Path, known: Release) -> bool:
         return False
 
 
-def page_after(
-    tx: Transaction, after: tuple[UUID, UUID], *, bytes_max: int = PAGE_BYTES_MAX
-) -> list[tuple[UUID, UUID]]:
-    """The next conversations in the order of account and id: as many as fit a page, by number and by bytes.
-
-    One that is larger than a page is a page of its own.
-    """
-    weights = " + ".join(
-        f"""(SELECT coalesce(sum({size} + {TURN_BYTES}), 0) FROM {table} b
-              WHERE b.account_id = c.account_id AND b.conversation_id = c.conversation_id)"""
-        for table, size in (("bodies", cold.SIZE), ("safety_bodies", "octet_length(b.sealed)"))
-    )
-    rows = tx.execute(
-        f"""SELECT c.account_id, c.conversation_id, {weights} FROM conversations c
-             WHERE (c.account_id, c.conversation_id) > (%s, %s) ORDER BY c.account_id, c.conversation_id LIMIT %s""",
-        [*after, PAGE_CONVERSATIONS_MAX],
-    ).fetchall()
-    page: list[tuple[UUID, UUID]] = []
-    total = 0
-    for account, conversation, weight in rows:
-        total += int(weight)
-        if page and total > bytes_max:
-            break
-        page.append((account, conversation))
-    return page
-
-
-def _candidates(tx: Transaction, page: Sequence[tuple[UUID, UUID]]) -> dict[UUID, list[Turn]]:
-    """The turns of these conversations whose content is here, in order."""
-    result: dict[UUID, list[Turn]] = {}
-    for conversation, number, segment, role, origin in tx.execute(
-        """
-        SELECT t.conversation_id, t.turn, t.segment, t.role, t.origin FROM turns t
-          JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[]) AS k(account_id, conversation_id)) k
-            USING (account_id, conversation_id)
-         WHERE EXISTS (SELECT FROM bodies b WHERE b.account_id = t.account_id
-                          AND b.conversation_id = t.conversation_id AND b.turn = t.turn)
-            OR EXISTS (SELECT FROM safety_bodies b WHERE b.account_id = t.account_id
-                          AND b.conversation_id = t.conversation_id AND b.turn = t.turn)
-         ORDER BY t.account_id, t.conversation_id, t.turn
-        """,
-        {"account": [account for account, _ in page], "conversation": [conversation for _, conversation in page]},
-    ):
-        result.setdefault(conversation, []).append(Turn(number=number, segment=segment, role=Role(role), origin=origin))
-    return result
-
-
-def _document(row: ConversationRow, name: str, thread: Sequence[_Said], key: bytes) -> Document:
-    """A thread as curation takes it: of each turn its text and its tool's name, then of each call name and arguments."""
-    texts: list[str] = []
-    voices: list[Voice] = []
-    for opened, turn, _ in thread:
-        content = opened.content
-        texts += [content.text, content.tool_name]
-        voices += [Voice(turn.role.value), Voice.name]
-        for call in content.tool_calls:
-            texts += [call.name, call.arguments]
-            voices += [Voice.name, Voice.call]
-    return Document(
-        account=row.account_id.bytes, name=row.conversation_id.bytes + name.encode(), kind=row.state.kind, key=key,
-        voices=tuple(voices), texts=tuple(texts),
-    )  # fmt: skip
-
-
-def _messages(thread: Sequence[_Said], texts: Sequence[str]) -> tuple[Message, ...]:
+def _messages(thread: Sequence[Said], texts: Sequence[str]) -> tuple[Message, ...]:
     """The messages of a thread with the texts that curation gave back for it, in the order of `_document`."""
     text = iter(texts)
     messages = []
@@ -638,10 +603,6 @@ def _messages(thread: Sequence[_Said], texts: Sequence[str]) -> tuple[Message, .
             Message(role=turn.role, content=body, tool_calls=calls, tool_call_id=content.tool_call_id, name=name)
         )
     return tuple(messages)
-
-
-def _letters(contents: Sequence[Content]) -> int:
-    return sum(len(c.text) + sum(len(call.arguments) for call in c.tool_calls) for c in contents)
 
 
 def _size(message: Message) -> int:

@@ -2,7 +2,8 @@
 
 A build hands over the documents of a page that it decided and unsealed, and gets each back with what identifies
 replaced, its labels, and, where a rule refuses it, the reason. Duplicates are told when all are known: the build
-enters each document that became a row, and asks at the end which rows lost.
+enters the sketch of each document that became a row, and asks at the end which rows lost. Where curating costs much, a
+survey comes first, of sketches alone: it tells which documents are going to lose, so that they need not be curated.
 
 ``repr`` is masked: a document is content.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol
+from uuid import UUID
 
 import msgspec
 
@@ -101,14 +103,56 @@ class Curation(Protocol):
     def found_by(self) -> FoundBy:
         """What looked for names, and what de-identification as a whole is known to find."""
 
+    @property
+    def duplicates(self) -> Duplicates | None:
+        """What tells duplicates; None where nothing is compared."""
+
     def curate(self, documents: Sequence[Document]) -> Sequence[Curated]:
         """Each document curated, in order. The same documents give the same answer, in any grouping."""
 
-    def enter(self, ordinal: int, curated: Curated) -> None:
-        """Takes note that a document became the row ``ordinal``."""
+
+class Duplicates(Protocol):
+    """Tells which rows of a build hold what others hold as well. What it keeps for that dies with the build."""
+
+    def sketch(self, documents: Sequence[Document]) -> Sequence[object]:
+        """Of each document, in order, what `curate` gives as its sketch, and nothing else of what that does."""
+
+    def enter(self, ordinal: int, sketch: object) -> None:
+        """Takes note of what became the row ``ordinal``."""
 
     def lost(self) -> Sequence[int]:
         """The ordinals, of those entered, whose content other rows hold as well; called once, at the end."""
+
+    def survey(self) -> Survey | None:
+        """A survey for this build; None where curating what loses costs less than to look ahead."""
+
+
+class Survey(Protocol):
+    """Tells before the build which documents will lose. First all enter; then whom the others lose to is asked about."""
+
+    def enter(self, document: Document, sketch: object, *, stays: bool = False) -> None:
+        """Takes note of a document; ``stays``: it is a row already."""
+
+    def asked(self) -> Asked | None:
+        """Documents to which others lose, if they stay: does curation leave them in? None where that is known of all.
+
+        Those that were asked about and not judged since count as left out.
+        """
+
+    def judge(self, document: Document, *, stays: bool) -> None:
+        """The answer about one of them."""
+
+    def is_lost(self, document: Document) -> bool:
+        """Whether documents that stay hold what this one holds; asked when nobody is to be asked about any more."""
+
+
+class Asked(Protocol):
+    """Documents that a survey asks about."""
+
+    def some_of(self, conversation: UUID) -> bool:
+        """Whether any of a conversation is among them."""
+
+    def __contains__(self, document: Document, /) -> bool: ...
 
 
 class Plain:
@@ -116,6 +160,7 @@ class Plain:
 
     plan = ""
     found_by = FoundBy()
+    duplicates = None
 
     def __init__(self, cleaner: Cleaner) -> None:
         self._cleaner = cleaner
@@ -123,9 +168,3 @@ class Plain:
     def curate(self, documents: Sequence[Document]) -> Sequence[Curated]:
         cleaned = (self._cleaner.clean(document.texts, document.key) for document in documents)
         return [Curated(texts=texts, replaced=replaced) for texts, replaced in cleaned]
-
-    def enter(self, ordinal: int, curated: Curated) -> None:
-        """Nothing is compared here."""
-
-    def lost(self) -> Sequence[int]:
-        return ()

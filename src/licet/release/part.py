@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import file_digest, sha256
 from itertools import chain, islice, pairwise
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, TypeAlias
 
 import msgspec
 import pyarrow as pa
@@ -42,6 +42,7 @@ _FIELDS: list[pa.Field[Any]] = [
 ]
 SCHEMA = pa.schema(_FIELDS)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+Declare: TypeAlias = "Callable[[Part | None], None]"
 _Codec = Literal["gzip", "brotli", "lz4", "zstd", "snappy", "none"]
 _COMPRESSION: dict[str, _Codec] = {"row_id": "none", "ordinal": "zstd", "until": "zstd", "sealed": "none"}
 
@@ -75,26 +76,40 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 def write_parts(
     folder: Path, sealed_rows: Iterable[SealedRow], *, rows_per_part: int = ROWS_PER_PART_MAX
 ) -> Iterator[Part]:
-    """Write ``sealed_rows`` into numbered parts of at most ``rows_per_part`` rows, each yielded when it is durable.
+    """Write ``sealed_rows`` into parts, each yielded when it is durable: the part of a row follows from its ordinal, as
+    each has ``rows_per_part`` of them.
 
     Raises BrokenError where ordinals do not grow from row to row; parts already yielded stay.
     """
     if not 1 <= rows_per_part <= ROWS_PER_PART_MAX:
         raise BrokenError(f"a part has 1 to `{ROWS_PER_PART_MAX}` rows, not `{rows_per_part}`")
     remaining = _growing(sealed_rows)
-    for number, first in enumerate(remaining):
+    held = list(islice(remaining, 1))
+    while held:
+        number = held[0].ordinal // rows_per_part
         if number >= PARTS_MAX:
             raise BrokenError(f"a release has at most `{PARTS_MAX}` parts")
-        yield _write(folder / f"part-{number:05d}.parquet", _first_of(first, remaining, rows_per_part))
+        mine = _up_to((number + 1) * rows_per_part - 1, chain([held.pop()], remaining), held)
+        yield _write(folder / part_file(number), mine)
+        held = held or list(islice(remaining, 1))
 
 
-def rewrite_part(path: Path, drop: set[int]) -> Part | None:
-    """Write the part anew without the rows of the ordinals in ``drop``; None, and no file, where no row is left."""
+def part_file(number: int) -> str:
+    """The name of a part's file."""
+    return f"part-{number:05d}.parquet"
+
+
+def rewrite_part(path: Path, drop: set[int], declare: Declare = lambda _part: None) -> Part | None:
+    """Write the part anew without the rows of the ordinals in ``drop``; None, and no file, where no row is left.
+
+    ``declare`` is told what the part becomes, just before it does.
+    """
     with path.open("rb") as file:
-        kept = (row for group in groups(file) for row in _rows(group) if row.ordinal not in drop)
+        kept = (row for row in rows(file) if row.ordinal not in drop)
         first = next(kept, None)
         if first is not None:
-            return _write(path, chain([first], kept))
+            return _write(path, chain([first], kept), declare)
+    declare(None)
     path.unlink()
     sync(path.parent)
     return None
@@ -124,6 +139,14 @@ def groups(file: BinaryIO) -> Iterator[Group]:
         group = reader.group(number)
         if group.ordinals:
             yield group
+
+
+def rows(file: BinaryIO) -> Iterator[SealedRow]:
+    """The rows of an open part, in order; BrokenError where the file is no part."""
+    for group in groups(file):
+        columns = zip(group.row_ids, group.ordinals, group.until_us, group.sealed, strict=True)
+        for row_id, ordinal, until_us, sealed in columns:
+            yield SealedRow(row_id=row_id, ordinal=ordinal, until=moment(until_us), sealed=sealed)
 
 
 class Reader:
@@ -177,16 +200,20 @@ def moment(until_us: int) -> datetime:
     return EPOCH + timedelta(microseconds=until_us)
 
 
-def _write(path: Path, sealed_rows: Iterable[SealedRow]) -> Part:
+def _write(path: Path, sealed_rows: Iterable[SealedRow], declare: Declare = lambda _part: None) -> Part:
     first, count = -1, 0
-    with replacing(path) as file, _writer(file) as writer:
-        for batch in _batches(sealed_rows):
-            first = batch[0].ordinal if first < 0 else first
-            count += len(batch)
-            writer.write_batch(_record_batch(batch), row_group_size=len(batch))
-    with path.open("rb") as file:
-        digest = file_digest(file, sha256).hexdigest()
-    return Part(file=path.name, sha256=digest, bytes=path.stat().st_size, rows=count, first_ordinal=first)
+    with replacing(path) as file:
+        with _writer(file) as writer:
+            for batch in _batches(sealed_rows):
+                first = batch[0].ordinal if first < 0 else first
+                count += len(batch)
+                writer.write_batch(_record_batch(batch), row_group_size=len(batch))
+        file.flush()
+        with Path(file.name).open("rb") as written:
+            digest, size = file_digest(written, sha256).hexdigest(), written.tell()
+        part = Part(file=path.name, sha256=digest, bytes=size, rows=count, first_ordinal=first)
+        declare(part)
+    return part
 
 
 def _writer(file: BinaryIO) -> pq.ParquetWriter:
@@ -251,12 +278,6 @@ def _integers(buffer: pa.Buffer, code: Literal["I", "q", "i"], count: int) -> li
     return memoryview(buffer).cast("B").cast(code)[:count].tolist()
 
 
-def _rows(group: Group) -> Iterator[SealedRow]:
-    columns = zip(group.row_ids, group.ordinals, group.until_us, group.sealed, strict=True)
-    for row_id, ordinal, until_us, sealed in columns:
-        yield SealedRow(row_id=row_id, ordinal=ordinal, until=moment(until_us), sealed=sealed)
-
-
 def _growing(sealed_rows: Iterable[SealedRow]) -> Iterator[SealedRow]:
     last = -1
     for row in sealed_rows:
@@ -266,6 +287,12 @@ def _growing(sealed_rows: Iterable[SealedRow]) -> Iterator[SealedRow]:
         yield row
 
 
-def _first_of(first: SealedRow, rest: Iterator[SealedRow], count: int) -> Iterator[SealedRow]:
-    yield first
-    yield from islice(rest, count - 1)
+def _up_to(last: int, sealed_rows: Iterable[SealedRow], held: list[SealedRow]) -> Iterator[SealedRow]:
+    """The rows up to the ordinal ``last``. One that comes after it is ``held``; none is asked for after ``last`` itself."""
+    for row in sealed_rows:
+        if row.ordinal > last:
+            held.append(row)
+            return
+        yield row
+        if row.ordinal == last:
+            return

@@ -18,7 +18,9 @@ somebody wrote. A reason that tells something of a person is a commitment, HMAC-
 handle || reason): the person's salt opens it, and when the account's key is dead nobody else can. Nothing here opens
 a commitment of the log.
 
-What is gathered while a release is built lies in a file without a name: a crash leaves nothing of it.
+What is gathered while a release is built lies in a file without a name: a crash leaves nothing of it. The lines of a page
+are the same from the first on, but for rows that went out since, so a build that is taken up has them again from whoever
+kept them (`release.draft`).
 """
 
 from __future__ import annotations
@@ -107,6 +109,17 @@ class _Spool:
         self._file.close()
 
 
+class _Moved:
+    """The turns of a conversation that went out since its page, as its line tells them."""
+
+    __slots__ = ("out", "salted", "turns")
+
+    def __init__(self) -> None:
+        self.turns = 0
+        self.out: Counter[str] = Counter()
+        self.salted: Counter[str] = Counter()
+
+
 class Proofs:
     """Gathers the proofs of one build and writes them; may be written again when something ended meanwhile."""
 
@@ -115,10 +128,17 @@ class Proofs:
         self._folder, self._release, self._purpose, self._random = folder, release_id, purpose, random
         self._rows, self._candidates = _Spool(folder), _Spool(folder)
         self._salts: dict[UUID, bytes] = {}
-        self._moved: dict[bytes, Counter[str]] = {}  # by handle: turns that went out since, by reason
+        self._moved: dict[bytes, _Moved] = {}  # by handle
+        self.candidate_lines: list[bytes] = []  # of the page
+        self.row_lines: list[bytes] = []
+
+    def __len__(self) -> int:
+        """How many rows are proved, those that went out included."""
+        return len(self._rows)
 
     def page(self, accounts: Iterable[UUID], log_keys: Mapping[UUID, bytes]) -> None:
-        """The salts of the accounts of a page. One whose key is dead has a name that nobody can make again."""
+        """Begins a page, with the salts of its accounts. One whose key is dead has a name that nobody can make again."""
+        self.candidate_lines, self.row_lines = [], []
         self._salts = {
             account: entries.salt(log_keys[account]) if account in log_keys else self._random(SALT_BYTES)
             for account in accounts
@@ -128,8 +148,9 @@ class Proofs:
         """A conversation that came into question: how many of its turns are in, and the others by reason."""
         salt = self._salts[account]
         handle = entries.conversation_pseudonym(salt, conversation)
-        kept = {"handle": handle, "in": included, "out": dict(dropped), "salt": salt.hex()}
-        self._candidates.add(bytes.fromhex(handle), _encode(kept))
+        line = candidate_line(handle, included, dropped, self._release, salt)
+        self._candidates.add(bytes.fromhex(handle), line)
+        self.candidate_lines.append(line)
 
     def row(self, seen: Seen, policies: Policies, row: RowSources, sealed: SealedRow) -> None:
         """A row, as its decision was made. Rows come in the order of their ordinals."""
@@ -145,7 +166,15 @@ class Proofs:
             "until": _day(sealed.until),
         }
         decided = decided_of(seen, policies, self._purpose, row)
-        self._rows.add(bytes.fromhex(handle), _encode({**identity, **decided}))
+        line = _encode({**identity, **decided})
+        self._rows.add(bytes.fromhex(handle), line)
+        self.row_lines.append(line)
+
+    def kept(self, candidate_lines: Iterable[bytes], row_lines: Iterable[bytes]) -> None:
+        """A page once more, of a build that is taken up."""
+        for spool, lines in ((self._candidates, candidate_lines), (self._rows, row_lines)):
+            for line in lines:
+                spool.add(bytes.fromhex(_decode(line)["conversation"]), line)
 
     def again(self, seen: Seen, policies: Policies, row: RowSources) -> None:
         """A row that something ended for, and that was decided anew and is still in."""
@@ -153,9 +182,14 @@ class Proofs:
         told |= decided_of(seen, policies, self._purpose, row)
         self._rows.replace(row.ordinal, _encode(told))
 
-    def gone(self, ordinal: int, reasons: Mapping[str, int]) -> None:
-        """A row that went out before the seal, with its turns by reason."""
-        self._moved.setdefault(self._rows.key(ordinal), Counter()).update(reasons)
+    def gone(self, ordinal: int, account: UUID, reasons: Mapping[str, int]) -> None:
+        """A row that went out before the seal, with its turns by reason; `page` gave the salt of its account."""
+        handle = self._rows.key(ordinal)
+        out, salted = _told(handle.hex(), reasons, self._release, self._salts[account])
+        moved = self._moved.setdefault(handle, _Moved())
+        moved.turns += sum(reasons.values())
+        moved.out.update(out)
+        moved.salted.update(salted)
 
     def write(self, gone: set[int], policies: Policies) -> Proof:
         """Writes the three files, durably, without the rows that are gone."""
@@ -169,13 +203,16 @@ class Proofs:
         )
 
     def _candidate_lines(self) -> Iterator[bytes]:
-        for _, line in self._candidates.ordered():
-            kept: dict[str, Any] = _decode(line)
-            out = Counter(kept["out"])
-            moved = self._moved.get(bytes.fromhex(kept["handle"]), Counter())
-            out.update(moved)
-            salt = bytes.fromhex(kept["salt"])
-            yield candidate_line(kept["handle"], kept["in"] - moved.total(), out, self._release, salt)
+        for number, line in self._candidates.ordered():
+            moved = self._moved.get(self._candidates.key(number))
+            if moved is None:
+                yield line
+                continue
+            told: dict[str, Any] = _decode(line)
+            told["in"] -= moved.turns
+            told["out"] = dict(Counter(told["out"]) + moved.out)
+            told["salted"] = dict(Counter(told["salted"]) + moved.salted)
+            yield _encode(told)
 
     def __enter__(self) -> Self:
         return self
@@ -187,20 +224,22 @@ class Proofs:
 
 def candidate_line(handle: str, included: int, out: Mapping[str, int], release_id: UUID, salt: bytes) -> bytes:
     """The line of a candidate: reasons that tell nothing of a person by name, the others by commitment."""
+    named, salted = _told(handle, out, release_id, salt)
+    return _encode({"v": VERSION, "conversation": handle, "in": included, "out": named, "salted": salted})
+
+
+def _told(
+    handle: str, reasons: Mapping[str, int], release_id: UUID, salt: bytes
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Turns by reason, and by commitment to one that tells something of a person."""
     about = b"why" + release_id.bytes + bytes.fromhex(handle)
-    return _encode(
-        {
-            "v": VERSION,
-            "conversation": handle,
-            "in": included,
-            "out": {reason: count for reason, count in out.items() if reason in OPEN_REASONS},
-            "salted": {
-                hmac.digest(salt, about + reason.encode(), "sha256").hex(): count
-                for reason, count in out.items()
-                if reason not in OPEN_REASONS
-            },
-        }
-    )
+    named = {reason: count for reason, count in reasons.items() if reason in OPEN_REASONS}
+    salted = {
+        hmac.digest(salt, about + reason.encode(), "sha256").hex(): count
+        for reason, count in reasons.items()
+        if reason not in OPEN_REASONS
+    }
+    return named, salted
 
 
 def decided_of(seen: Seen, policies: Policies, purpose: str, row: RowSources) -> dict[str, Canonical]:

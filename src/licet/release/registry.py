@@ -175,6 +175,36 @@ def rows_of(
     return [_row(row) for row in found]
 
 
+def row_ids(tx: Transaction, release_id: UUID, first: int, end: int) -> dict[int, bytes]:
+    """The ids of the rows from ``first`` up to, and without, the ordinal ``end``."""
+    found = tx.execute(
+        "SELECT ordinal, row_id FROM release_rows WHERE release_id = %s AND ordinal >= %s AND ordinal < %s",
+        [release_id, first, end],
+    )
+    return {ordinal: bytes(row_id) for ordinal, row_id in found}
+
+
+def rows_from(tx: Transaction, release_id: UUID, first: int, limit: int) -> list[RowSources]:
+    """The rows from the ordinal ``first`` on."""
+    found = tx.execute(
+        f"{_SELECT_ROWS} AND ordinal >= %(first)s ORDER BY ordinal LIMIT %(limit)s",
+        {"release": release_id, "first": first, "limit": limit},
+    )
+    return [_row(row) for row in found]
+
+
+def rows_within(
+    tx: Transaction, release_id: UUID, first: tuple[UUID, UUID], last: tuple[UUID, UUID]
+) -> list[RowSources]:
+    """The rows of the conversations from ``first`` to ``last``, by account and id."""
+    found = tx.execute(
+        f"""{_SELECT_ROWS} AND (account_id, conversation_id) BETWEEN (%(a)s, %(b)s) AND (%(c)s, %(d)s)
+             ORDER BY ordinal""",
+        {"release": release_id, "a": first[0], "b": first[1], "c": last[0], "d": last[1]},
+    )
+    return [_row(row) for row in found]
+
+
 def drop_rows(tx: Transaction, release_id: UUID, rows: Sequence[RowSources], at: datetime) -> None:
     """Takes rows out of a build. The register notes that the copy of their segments has ended."""
     tx.execute(

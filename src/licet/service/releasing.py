@@ -61,20 +61,26 @@ def _counted(cleaned: deidentify.Deidentified) -> tuple[Sequence[str], Mapping[s
 
 def build_release(
     here: Installation, *, name: str, purpose: str, folder: Path | None = None,
-    progress: Callable[[int], None] = lambda _turns: None, scorers: Sequence[Scorer] = (),
+    progress: Callable[[int], None] = lambda _turns: None, says: Callable[[str], None] = lambda _line: None,
+    afresh: bool = False, scorers: Sequence[Scorer] = (),
 ) -> Built:  # fmt: skip
     """Builds and seals a release into ``folder``, by default beside the others of the installation.
 
+    A build of this name that was killed goes on, unless it was made with something else or is to start ``afresh``;
+    ``says`` is told which, and why.
     ``scorers`` (`curate.kernels.Scorer`) score what was said; a row has each score of its worst turn in its labels.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]{0,63}", name):
         raise UsageError(f"`{name}` is not a name for a release", "use lower-case letters, digits, `-`, `_` and `.`")
     order = Order(
-        name=name, purpose=purpose, folder=folder or here.config.releases / name, software=installed_version("licet")
-    )
+        name=name, purpose=purpose, folder=folder or here.config.releases / name, software=installed_version("licet"),
+        afresh=afresh,
+    )  # fmt: skip
     cleaner = RuleCleaner()
     with curating.curation(here, cleaner, scorers) as curation:
-        builder = Builder(here.pool, here.keyring, policies(here), cleaner, here.clock, progress, curation=curation)
+        builder = Builder(
+            here.pool, here.keyring, policies(here), cleaner, here.clock, progress, curation=curation, says=says
+        )
         return builder.run(order)
 
 

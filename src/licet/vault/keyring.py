@@ -87,6 +87,10 @@ class Keyring:
         """A secret of an endpoint that events are sent to; made on first use, as the others are."""
         return self._secret(tx, name)
 
+    def build_key(self, tx: Transaction, release_id: UUID) -> Key:
+        """The key of what is kept of a release while it is built; made on first use."""
+        return self._secret(tx, f"build_{release_id.hex}")
+
     def _secret(self, tx: Transaction, name: str) -> Key:
         row = tx.execute("SELECT wrapped FROM secrets WHERE name = %s", [name]).fetchone()
         if row is None:

@@ -1,0 +1,255 @@
+"""A build that is not sealed, as the database keeps it: enough for a build that was killed to go on, and no more.
+
+A page is kept in the transaction that registers its rows. What was counted and proved about it is sealed under the
+build's own secret: counts by reason may tell of the texts. Nothing that tells duplicates is kept, sealed or not
+(docs/adr/0008), and no salt: the lines are those of the proofs as they will be (`release.proofs`).
+
+Of a part its hash is kept once it is on the disk, and before it is rewritten that of what it becomes; so every file that a
+crash leaves is one of two that are known, or it is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+import zstandard
+
+from licet.errors import BrokenError
+from licet.release.pages import Place
+from licet.release.part import Part
+from licet.release.registry import Release
+from licet.store.connect import Pool, Transaction, transaction
+from licet.vault.keyring import Keyring
+from licet.vault.keys import Key, Random, seal, unseal
+
+PAGES_AT_ONCE = 64
+SEALED_BYTES_MAX = 2**30  # of one page before it is compressed
+
+
+class Stage(StrEnum):
+    """How far a build is: its pages are read, its duplicates are told, or they have gone."""
+
+    reading = "reading"
+    electing = "electing"
+    elected = "elected"
+
+
+class Made(msgspec.Struct, frozen=True, kw_only=True):
+    """What a build is made with, beside its policy and its purpose: ``plan`` is the hash of its curation."""
+
+    plan: str
+    software: str
+    rows_per_part: int
+
+
+class KeptPage(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """A page: turns asked about and left out, what was replaced, the splits of its rows, and the lines of its proofs."""
+
+    candidates: int
+    dropped: Mapping[str, int]
+    replaced: Mapping[str, int]
+    splits: Sequence[str]
+    candidate_lines: Sequence[bytes]
+    row_lines: Sequence[bytes]
+
+
+class KeptPart(msgspec.Struct, frozen=True, kw_only=True):
+    """A part: the ordinal after its last, its hash, and that of what was about to take its place: empty for no file."""
+
+    part: int
+    ends: int
+    sha256: bytes
+    becomes: bytes | None
+
+
+class Gone(msgspec.Struct, frozen=True, array_like=True):
+    """A row that went out: whose it was, and its turns by reason."""
+
+    ordinal: int
+    account: UUID
+    reasons: Mapping[str, int]
+
+
+class End(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a page ends: its number, the rows up to there, its last conversation."""
+
+    page: int
+    rows: int
+    place: Place
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_page = msgspec.msgpack.Decoder(KeptPage).decode
+_gone = msgspec.msgpack.Decoder(list[Gone]).decode
+
+
+class Draft:
+    """What is kept of one build. Verbs take part in their caller's transaction."""
+
+    def __init__(self, release_id: UUID, key: Key, random: Random) -> None:
+        self._id, self._key, self._random = release_id, key, random
+
+    @classmethod
+    def begin(cls, tx: Transaction, keyring: Keyring, release_id: UUID, made: Made) -> Draft:
+        tx.execute(
+            "INSERT INTO builds (release_id, plan, software, rows_per_part, stage) VALUES (%s, %s, %s, %s, %s)",
+            [release_id, made.plan, made.software, made.rows_per_part, Stage.reading],
+        )
+        return cls(release_id, keyring.build_key(tx, release_id), keyring.random)
+
+    @classmethod
+    def find(cls, tx: Transaction, keyring: Keyring, release_id: UUID) -> tuple[Draft, Made, Stage] | None:
+        row = tx.execute(
+            "SELECT plan, software, rows_per_part, stage FROM builds WHERE release_id = %s", [release_id]
+        ).fetchone()
+        if row is None:
+            return None
+        made = Made(plan=row[0], software=row[1], rows_per_part=row[2])
+        return cls(release_id, keyring.build_key(tx, release_id), keyring.random), made, Stage(row[3])
+
+    def enter(self, tx: Transaction, stage: Stage) -> None:
+        tx.execute("UPDATE builds SET stage = %s WHERE release_id = %s", [stage, self._id])
+
+    # Pages
+
+    def keep_page(self, tx: Transaction, end: End, kept: KeptPage) -> None:
+        tx.execute(
+            """INSERT INTO build_pages (release_id, page, rows, account_id, conversation_id, sealed)
+               VALUES (%s, %s, %s, %s, %s, %s)""",
+            [self._id, end.page, end.rows, *end.place, self._seal(f"page {end.page}", _encode(kept))],
+        )
+
+    def last_end(self, tx: Transaction, rows_max: int) -> End | None:
+        """The end of the last page up to which there are at most ``rows_max`` rows."""
+        row = tx.execute(
+            """SELECT page, rows, account_id, conversation_id FROM build_pages
+                WHERE release_id = %s AND rows <= %s ORDER BY page DESC LIMIT 1""",
+            [self._id, rows_max],
+        ).fetchone()
+        return None if row is None else End(page=row[0], rows=row[1], place=(row[2], row[3]))
+
+    def opens(self, tx: Transaction) -> bool:
+        """Whether what is kept of the pages can be read."""
+        row = tx.execute("SELECT sealed FROM build_pages WHERE release_id = %s AND page = 1", [self._id]).fetchone()
+        try:
+            return row is not None and bool(self._open("page 1", row[0]))
+        except BrokenError:
+            return False
+
+    def pages(self, pool: Pool) -> Iterator[KeptPage]:
+        """The pages, in order; BrokenError where one is missing or does not open."""
+        count = 0
+        while True:
+            with transaction(pool) as tx:
+                rows = tx.execute(
+                    "SELECT page, sealed FROM build_pages WHERE release_id = %s AND page > %s ORDER BY page LIMIT %s",
+                    [self._id, count, PAGES_AT_ONCE],
+                ).fetchall()
+            if not rows:
+                return
+            for page, sealed in rows:
+                count += 1
+                if page != count:
+                    raise BrokenError(f"page `{count}` of the unfinished build is not there")
+                yield _page(self._open(f"page {page}", sealed))
+
+    # Parts
+
+    def keep_part(self, tx: Transaction, part: Part, ends: int) -> None:
+        """A part that is on the disk, or another in its place."""
+        tx.execute(
+            """INSERT INTO build_parts (release_id, part, ends, sha256) VALUES (%s, %s, %s, %s)
+               ON CONFLICT (release_id, part) DO UPDATE SET (ends, sha256, becomes)
+                                                           = (excluded.ends, excluded.sha256, NULL)""",
+            [self._id, part.number, ends, bytes.fromhex(part.sha256)],
+        )
+
+    def declare(self, tx: Transaction, part: Part, becomes: Part | None, ends_max: int) -> None:
+        """A part that is about to be rewritten, or to go."""
+        tx.execute(
+            """UPDATE build_parts SET (ends, sha256, becomes) = (least(ends, %s), %s, %s)
+                WHERE release_id = %s AND part = %s""",
+            [
+                ends_max, bytes.fromhex(part.sha256), bytes.fromhex(becomes.sha256) if becomes else b"", self._id,
+                part.number,
+            ],
+        )  # fmt: skip
+
+    def parts(self, tx: Transaction) -> list[KeptPart]:
+        rows = tx.execute(
+            "SELECT part, ends, sha256, becomes FROM build_parts WHERE release_id = %s ORDER BY part", [self._id]
+        )
+        return [KeptPart(part=part, ends=ends, sha256=sha256, becomes=becomes) for part, ends, sha256, becomes in rows]
+
+    # Rows that went
+
+    def keep_gone(self, tx: Transaction, gone: Sequence[Gone]) -> None:
+        sealed = self._seal("gone", _encode(gone))
+        tx.execute("INSERT INTO build_gone (release_id, sealed) VALUES (%s, %s)", [self._id, sealed])
+
+    def gone(self, tx: Transaction) -> Iterator[Sequence[Gone]]:
+        for (sealed,) in tx.execute(
+            "SELECT sealed FROM build_gone WHERE release_id = %s ORDER BY number", [self._id]
+        ).fetchall():
+            yield _gone(self._open("gone", sealed))
+
+    # Less of it
+
+    def cut(self, tx: Transaction, end: End, first_part: int) -> bool:
+        """Forgets what comes after ``end``, and the parts from ``first_part`` on; whether a page was among it."""
+        cut = tx.execute("DELETE FROM build_pages WHERE release_id = %s AND page > %s", [self._id, end.page]).rowcount
+        tx.execute("DELETE FROM build_parts WHERE release_id = %s AND part >= %s", [self._id, first_part])
+        if cut:
+            kept = [one for batch in self.gone(tx) for one in batch if one.ordinal < end.rows]
+            tx.execute("DELETE FROM build_gone WHERE release_id = %s", [self._id])
+            if kept:
+                self.keep_gone(tx, kept)
+            self.enter(tx, Stage.reading)
+        return cut > 0
+
+    def _seal(self, what: str, data: bytes) -> bytes:
+        return seal(self._key, zstandard.ZstdCompressor().compress(data), self._place(what), self._random)
+
+    def _open(self, what: str, sealed: bytes) -> bytes:
+        frame = unseal(self._key, sealed, self._place(what))
+        if zstandard.frame_content_size(frame) > SEALED_BYTES_MAX:
+            raise BrokenError("what is kept of the unfinished build states more bytes than it may have")
+        return zstandard.ZstdDecompressor().decompress(frame)
+
+    def _place(self, what: str) -> bytes:
+        return b"d1" + self._id.bytes + what.encode()
+
+
+def forget(tx: Transaction, release_id: UUID) -> None:
+    """Forgets what is kept of a build, and its secret."""
+    for table in ("build_pages", "build_parts", "build_gone", "builds"):
+        tx.execute(f"DELETE FROM {table} WHERE release_id = %s", [release_id])
+    tx.execute("DELETE FROM secrets WHERE name = %s", [f"build_{release_id.hex}"])
+
+
+def forget_sealed(pool: Pool) -> None:
+    """Forgets builds that are sealed: after the seal, which is to be short, and again should that one be killed."""
+    with transaction(pool) as tx:
+        for (release_id,) in tx.execute(
+            "SELECT release_id FROM builds JOIN releases USING (release_id) WHERE state = 'sealed'"
+        ).fetchall():
+            forget(tx, release_id)
+
+
+def why_not(
+    known: Release, made: Made, *, of: Made, purpose: str, version: int, at: datetime
+) -> str:  # fmt: skip
+    """Why an unfinished build may not go on; empty where it may."""
+    reasons = {
+        "the purpose is another": known.purpose != purpose,
+        "another policy version is in force": known.version != version,
+        "a new year began, and with it a new log": known.begun_at.year != at.year,
+        "curation is another": of.plan != made.plan,
+        "the software is another": of.software != made.software,
+        "parts have another size": of.rows_per_part != made.rows_per_part,
+    }
+    return next((why for why, is_so in reasons.items() if is_so), "")

@@ -1,0 +1,200 @@
+"""Takes up a build that was killed: what lies whole on the disk stays, and the build goes on behind it.
+
+A part counts where its file is one of the two that the draft knows, and holds every row of it that is registered. The
+first that does not count ends what stays: the build goes back to the last page whose rows all lie before that. Files
+are cut first and the database after them, so no file holds a row for longer than the register names it; each step
+may be repeated, and what a second kill leaves is taken up the same way.
+
+Nothing is unsealed here: rows of a part that is begun again are copied as they are.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from datetime import datetime
+from hashlib import file_digest, sha256
+from pathlib import Path
+
+import msgspec
+
+from licet.errors import BrokenError
+from licet.release import merkle, registry
+from licet.release.draft import Draft, End, KeptPart, Stage
+from licet.release.part import Part, part_file, rewrite_part, rows, verified
+from licet.release.proofs import Proofs
+from licet.release.registry import Release
+from licet.release.sealing import SealedRow
+from licet.release.tally import Tally, microseconds
+from licet.store.connect import Pool, transaction
+from licet.store.files import make_folder, sync
+from licet.vault.keyring import Keyring
+from licet.vault.log_keys import LogKeys
+
+DROPPED_ROWS_MAX = 1_000
+
+
+class TakenUp(msgspec.Struct, frozen=True, kw_only=True):
+    """A build as it goes on: behind the page that ends at ``end``, with ``parts`` and the rows of ``tally`` up to there.
+
+    ``out`` are the ordinals of rows that went before it was killed.
+    """
+
+    release: Release
+    draft: Draft
+    stage: Stage
+    end: End
+    tally: Tally
+    parts: dict[int, Part]
+    out: set[int]
+
+    def straddling(self, folder: Path, rows_per_part: int) -> Iterator[SealedRow]:
+        """The rows of the last part, where it is to get more."""
+        part = self.parts.get(self.end.rows // rows_per_part)
+        if part is not None:
+            with verified(folder, part) as file:
+                yield from rows(file)
+
+
+class _Lying(msgspec.Struct, frozen=True, kw_only=True):
+    """A part that counts, as it lies: None for one whose last row has gone. By ordinal the leaf and the end of each row;
+    ``litter`` are those that are registered no more.
+    """
+
+    part: Part | None
+    leaves: dict[int, tuple[bytes, int]]
+    litter: set[int]
+
+
+def take_up(
+    pool: Pool, release: Release, draft: Draft, stage: Stage, folder: Path, rows_per_part: int, at: datetime
+) -> TakenUp | None:
+    """What goes on of a build, with nothing else left in ``folder``; None where nothing of it is whole."""
+    tally, parts, out, litter = _whole(pool, release, draft, folder, rows_per_part)
+    with transaction(pool) as tx:
+        end = draft.last_end(tx, tally.rows)
+    if end is None:
+        return None
+    parts = {number: part for number, part in parts.items() if number * rows_per_part < end.rows}
+    last = (end.rows - 1) // rows_per_part
+    if tally.rows > end.rows and last in parts:
+        litter[last].update(range(end.rows, (last + 1) * rows_per_part))
+    tally.cut(end.rows)
+    _cut_files(pool, draft, folder, parts, litter, end.rows)
+    with transaction(pool) as tx:
+        cut = draft.cut(tx, end, last + 1)
+    while True:
+        with transaction(pool) as tx:
+            beyond = registry.rows_from(tx, release.release_id, end.rows, DROPPED_ROWS_MAX)
+            registry.drop_rows(tx, release.release_id, beyond, at)
+        if not beyond:
+            break
+    return TakenUp(
+        release=release, draft=draft, stage=Stage.reading if cut else stage, end=end, tally=tally, parts=parts,
+        out={ordinal for ordinal in out if ordinal < end.rows},
+    )  # fmt: skip
+
+
+def restore(pool: Pool, keyring: Keyring, taken: TakenUp, proofs: Proofs) -> None:
+    """Counts and proves again what was kept of the pages and of the rows that went."""
+    tally, out = taken.tally, set(taken.out)
+    for page in taken.draft.pages(pool):
+        tally.count(page.candidates, page.dropped, page.replaced)
+        tally.splits += page.splits
+        proofs.kept(page.candidate_lines, page.row_lines)
+    year = taken.release.begun_at.year
+    with transaction(pool) as tx:
+        for batch in taken.draft.gone(tx):
+            mine = [one for one in batch if one.ordinal in out]
+            accounts = {one.account for one in mine}
+            proofs.page(accounts, LogKeys(keyring).log_keys(tx, accounts, year))
+            for one in mine:
+                tally.take_out(one.ordinal, one.reasons)
+                proofs.gone(one.ordinal, one.account, one.reasons)
+                out.discard(one.ordinal)
+    if out or len(tally.splits) != tally.rows or len(proofs) != tally.rows:
+        raise BrokenError("what is kept of the unfinished build does not reconcile", "build it with `--afresh`")
+
+
+def _whole(
+    pool: Pool, release: Release, draft: Draft, folder: Path, rows_per_part: int
+) -> tuple[Tally, dict[int, Part], set[int], dict[int, set[int]]]:
+    """The rows of the parts that count, these parts, the rows that went, and those that files have too many."""
+    tally, out = Tally(), set[int]()
+    parts: dict[int, Part] = {}
+    litter: dict[int, set[int]] = {}
+    with transaction(pool) as tx:
+        known = draft.parts(tx)
+    for kept in known:
+        first = kept.part * rows_per_part
+        if first != tally.rows:  # the one before it is not whole
+            break
+        with transaction(pool) as tx:
+            registered = registry.row_ids(tx, release.release_id, first, kept.ends)
+        lying = _lying(folder / part_file(kept.part), kept, registered)
+        if lying is None:
+            break
+        if lying.part is not None:
+            parts[kept.part] = lying.part
+            litter[kept.part] = lying.litter
+        for ordinal in range(first, kept.ends):
+            if ordinal in lying.leaves:
+                tally.add(*lying.leaves[ordinal])
+            else:
+                tally.skip()
+                out.add(ordinal)
+    return tally, parts, out, litter
+
+
+def _lying(path: Path, kept: KeptPart, registered: dict[int, bytes]) -> _Lying | None:
+    """A part as it lies on the disk; None where it does not count."""
+    leaves: dict[int, tuple[bytes, int]] = {}
+    litter: set[int] = set()
+    if kept.becomes == b"" and not path.exists():
+        return None if registered else _Lying(part=None, leaves=leaves, litter=litter)
+    try:
+        with path.open("rb") as file:
+            digest, size = file_digest(file, sha256).digest(), file.tell()
+            if digest not in (kept.sha256, kept.becomes):
+                return None
+            file.seek(0)
+            for row in rows(file):
+                if registered.get(row.ordinal) == row.row_id:
+                    until_us = microseconds(row.until)
+                    leaves[row.ordinal] = merkle.leaf(row.ordinal, row.row_id, until_us, row.sealed), until_us
+                else:
+                    litter.add(row.ordinal)
+    except (OSError, BrokenError):
+        return None
+    if len(leaves) != len(registered):
+        return None
+    every = leaves.keys() | litter
+    part = Part(file=path.name, sha256=digest.hex(), bytes=size, rows=len(every), first_ordinal=min(every))
+    return _Lying(part=part, leaves=leaves, litter=litter)
+
+
+def _cut_files(
+    pool: Pool, draft: Draft, folder: Path, parts: dict[int, Part], litter: dict[int, set[int]], end: int
+) -> None:
+    """Leaves in the folder these parts and nothing else, without their litter; ``parts`` becomes what they are then."""
+    make_folder(folder)
+    files = {part.file for part in parts.values()}
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        elif entry.name not in files:
+            entry.unlink()
+    sync(folder)
+    for number, part in list(parts.items()):
+        if not litter[number]:
+            continue
+
+        def declare(becomes: Part | None, part: Part = part) -> None:
+            with transaction(pool) as tx:
+                draft.declare(tx, part, becomes, end)
+
+        made = rewrite_part(folder / part.file, litter[number], declare)
+        if made is None:
+            del parts[number]
+        else:
+            parts[number] = made
