@@ -160,6 +160,7 @@ class Trials:
     choose: random.Random
     whole_share: float = 0.02
     again_share: float = 0.03
+    repeat_share: float = 0.25
     tried: int = 0
     crashed_again: int = 0
     fine: set[int] = field(default_factory=set)
@@ -235,6 +236,9 @@ class Trials:
                 self.verb.told(home, self.watch.root)
             if self._is_new("releases", tree, "data/releases") or whole:
                 check_releases(home.here)
+                if self.verb.repeat is not None and self.choose.random() < self.repeat_share:
+                    self.verb.repeat(home, self.watch.root)
+                    self.verb.told(home, self.watch.root)
             if whole:
                 goes_on(home, self.watch.root, fresh=self.verb.fresh)
 

@@ -73,6 +73,7 @@ Check = Callable[[Home, Path], None]
 class Verb:
     """A verb: ``day`` is when it is done, ``may_end`` the chats that it may erase, ``told`` holds once it was answered.
 
+    ``repeat`` is what somebody does who was not answered, in a share of the states; then ``told`` holds as well.
     ``states`` are how many of its states are tried, at least, where `STATES` are in all; ``drawn`` how many are drawn
     after each step: 0 where all of them are tried.
     """
@@ -80,6 +81,7 @@ class Verb:
     name: str
     act: Callable[[Home, Path], None]
     told: Check = lambda home, folder: None
+    repeat: Callable[[Home, Path], None] | None = None
     day: float = 20
     may_end: tuple[str, ...] = ()
     restores: bool = False
@@ -150,8 +152,9 @@ def apply_policy(home: Home) -> None:
 def build(home: Home, name: str) -> None:
     here = home.here
     builder = Builder(
-        here.pool, here.keyring, service.policies(here), service.RuleCleaner(), here.clock, rows_per_part=2
-    )
+        here.pool, here.keyring, service.policies(here), service.RuleCleaner(), here.clock, rows_per_part=2,
+        page_bytes_max=1,
+    )  # fmt: skip
     builder.run(Order(name=name, purpose="improve_models", folder=here.config.releases / name, software="test"))
 
 
@@ -243,6 +246,11 @@ def released(home: Home, _: Path) -> None:
     assert service.verify_release(home.here, "next") == []
 
 
+def release_again(home: Home, _: Path) -> None:
+    if home.query("SELECT 1 FROM releases WHERE name = 'next' AND state = 'sealed'") == []:
+        build(home, "next")
+
+
 def begin(home: Home, folder: Path) -> None:
     apply_policy(home)
     new_people(home, folder)
@@ -288,7 +296,8 @@ VERBS = (
     Verb(name="destroy", states=100, act=rotate_and_destroy, told=first_epoch_is_gone),
     Verb(name="sequence", states=1100, drawn=300, act=lambda home, _: void(proving.append(home.here)), told=all_told),
     Verb(name="sequence in a new year", states=800, drawn=215, day=150, act=last_year, told=all_told),
-    Verb(name="release", states=800, drawn=110, act=lambda home, _: build(home, "next"), told=released),
+    Verb(name="release", states=800, drawn=50, act=lambda home, _: build(home, "next"), told=released,
+        repeat=release_again),
     Verb(name="back up", states=500, drawn=180, act=back_up, told=backed_up),
     Verb(name="restore", states=260, drawn=62, act=restore, restores=True),
     Verb(name="begin", states=1950, drawn=120, act=begin, told=begun, fresh=True),
