@@ -296,7 +296,7 @@ VERBS = (
     Verb(name="destroy", states=100, act=rotate_and_destroy, told=first_epoch_is_gone),
     Verb(name="sequence", states=1100, drawn=300, act=lambda home, _: void(proving.append(home.here)), told=all_told),
     Verb(name="sequence in a new year", states=800, drawn=215, day=150, act=last_year, told=all_told),
-    Verb(name="release", states=800, drawn=50, act=lambda home, _: build(home, "next"), told=released,
+    Verb(name="release", states=800, drawn=62, act=lambda home, _: build(home, "next"), told=released,
         repeat=release_again),
     Verb(name="back up", states=500, drawn=180, act=back_up, told=backed_up),
     Verb(name="restore", states=260, drawn=62, act=restore, restores=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from licet import service
 from licet.config import Config, Curate
-from licet.curate.detect import Doubt, Union
+from licet.curate.detect import Cached, Detector, Doubt, Span, Union
 from licet.curate.kernels import Named
 from licet.curate.pipeline import Pipeline
 from licet.curate.plan import Plan, plan
@@ -21,13 +22,14 @@ from licet.curate.splits import PARTS, Shares
 from licet.errors import UsageError
 from licet.policy.state import Role
 from licet.release.build import Builder, Built, Order
+from licet.release.curation import Curated, Document
 from licet.service import curating
 from licet.store.connect import Pool
 from licet.vault.content import Content, ToolCall
 
 from ..curate.documents import Words
 from ..installed import House
-from .test_build import IMPROVE, check_whole
+from .test_build import IMPROVE, Stopped, check_whole
 
 
 @pytest.fixture
@@ -266,3 +268,125 @@ def test_a_split_is_loaded_without_a_row_of_another(house: House) -> None:
     assert sum(map(len, held.values())) == 12, "an account is in one split"
     with pytest.raises(UsageError, match="has no split `tset`"):
         service.open_release(house.here, "r", "tset")
+
+
+# Names, after duplicates
+
+
+class Reading:
+    """Finds these words as names; counts the texts that it reads."""
+
+    name = "words"
+
+    def __init__(self, doubtful: str = "") -> None:
+        self.sha256 = os.urandom(32).hex()  # `Cached` remembers by it
+        self.read: list[str] = []
+        self._doubtful = doubtful
+
+    def detect(self, texts: Sequence[str], kinds: Sequence[Kind]) -> list[list[Span]]:
+        self.read += texts
+        return [
+            [Span(0, 5, Kind.PERSON, 0.3, "words")] if self._doubtful and self._doubtful in text else []
+            for text in texts
+        ]
+
+
+class Unsurveyed(Pipeline):
+    """Reads all for names, and elects at the end."""
+
+    def survey(self) -> None:
+        return None
+
+
+def reading(house: House, detector: Detector, kind: type[Pipeline] = Pipeline) -> Pipeline:
+    made = plan(service.RuleCleaner(), bytes(32), names=Named(detector=detector))
+    return kind(made, Local(), house.here.config.data)
+
+
+ALIKE = (
+    "the ferry leaves from the third quay at six in the morning and comes back at ten in the evening, but on sundays "
+    "it stays where it is and nobody can say why it does so, not even the {}th man who keeps the keys of the house"
+)
+
+
+def alike(house: House, *names: str) -> None:
+    for number, name in enumerate(names):
+        house.open(name, allow=True)
+        house.talk(name, f"{name}1", ALIKE.format(number), "so it is")
+        house.talk(name, f"{name}2", f"what only {name} asks", f"what is answered to {name}")
+
+
+def test_what_loses_is_not_read_for_names_and_the_release_is_the_same(house: House) -> None:
+    alike(house, "ana", "bo", "cy", "di", "eva")
+    everything, once = Reading(), Reading()
+    without = build(house, "without", pipeline=reading(house, everything, Unsurveyed))
+    with_survey = build(house, "with", pipeline=reading(house, Cached(once)), page_bytes_max=1, rows_per_part=2)
+    check_whole(house, with_survey)
+    assert owners(house, "without") == owners(house, "with")
+    assert house.words("without") == house.words("with")
+    assert without.manifest.counts == with_survey.manifest.counts
+    assert with_survey.manifest.counts.dropped == {"duplicate": 8}
+    assert sorted(once.read) == sorted(set(house.words("with"))), "each text of what was kept, once, and no other"
+    assert len({text for text in everything.read if text.startswith("the ferry")}) == 5
+
+
+def test_where_the_one_that_would_stay_is_doubtful_the_next_in_order_is_read(house: House) -> None:
+    """What loses to nobody who stays does not lose: the survey asks about those whom others lose to."""
+    alike(house, "ana", "bo", "cy")
+    first = build(house, "first", pipeline=reading(house, Reading(), Unsurveyed))
+    (winner,) = (text for text in house.words("first") if text.startswith("the ferry"))
+    doubtful = winner[-60:]
+    without = build(house, "without", pipeline=reading(house, Reading(doubtful), Unsurveyed))
+    once = Reading(doubtful)
+    with_survey = build(house, "with", pipeline=reading(house, Cached(once)))
+    check_whole(house, with_survey)
+    assert house.words("without") == house.words("with") != house.words("first")
+    assert without.manifest.counts == with_survey.manifest.counts
+    assert with_survey.manifest.counts.dropped == {"doubtful": 2, "duplicate": 2}
+    assert first.manifest.rows == with_survey.manifest.rows
+    assert len([text for text in once.read if text.startswith("the ferry")]) == 2, "the doubtful one and the next"
+
+
+def test_what_stays_by_the_survey_and_ends_before_its_page_leaves_no_row_of_nobody(house: House) -> None:
+    """Its duplicates come with the next release, as where it ends after the election."""
+    alike(house, "ana", "bo")
+    build(house, "first")
+    (winner,) = (text for text in house.words("first") if text.startswith("the ferry"))
+    who = "ana" if winner == ALIKE.format(0) else "bo"
+
+    class Ending(Pipeline):
+        def curate(self, documents: Sequence[Document]) -> Sequence[Curated]:
+            self.calls = getattr(self, "calls", 0) + 1
+            if self.calls == 2:  # the first is the survey's
+                house.choose(who, False)
+            return super().curate(documents)
+
+    built = build(house, "r", pipeline=reading(house, Cached(Reading()), Ending))
+    check_whole(house, built)
+    assert built.manifest.rows == 1
+    build(house, "again", pipeline=reading(house, Cached(Reading())))
+    assert len(house.rows("again")) == 2
+
+
+def test_a_build_with_names_that_was_killed_surveys_anew_what_is_left(house: House) -> None:
+    alike(house, "ana", "bo", "cy", "di", "eva")
+    detector = Cached(Reading())
+    whole = build(house, "whole", pipeline=reading(house, detector), page_bytes_max=1, rows_per_part=1)
+    for nth in range(1, 9):
+
+        class Killed(Pipeline):
+            left = nth + 1
+
+            def curate(self, documents: Sequence[Document]) -> Sequence[Curated]:
+                Killed.left -= 1
+                if Killed.left == 0:
+                    raise Stopped
+                return super().curate(documents)
+
+        with pytest.raises(Stopped):
+            build(house, f"r{nth}", pipeline=reading(house, detector, Killed), page_bytes_max=1, rows_per_part=1)
+        built = build(house, f"r{nth}", pipeline=reading(house, detector), page_bytes_max=1, rows_per_part=1)
+        check_whole(house, built)
+        assert built.manifest.counts == whole.manifest.counts
+        assert house.words(f"r{nth}") == house.words("whole")
+        assert nth < 4 or built.resumed_from

@@ -105,5 +105,5 @@ def look_ahead(passes: Passes, curation: Curation, duplicates: Duplicates, surve
     while (asked := survey.asked()) is not None:
         for page in passes.documents(after, asked.some_of):
             mine = [one for one in page if one in asked]
-            for one, curated in zip(mine, curation.curate(mine), strict=True):
+            for one, curated in zip(mine, curation.curate(mine) if mine else (), strict=True):
                 survey.judge(one, stays=curated.dropped is None)
