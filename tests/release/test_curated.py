@@ -254,7 +254,7 @@ def test_the_command_curates_as_configured(house: House) -> None:
 
 def test_a_split_is_loaded_without_a_row_of_another(house: House) -> None:
     """Every row of every account is in exactly one split, and a loader of one asks no lease for another's rows."""
-    for n in range(12):
+    for n in range(40):
         house.open(f"p{n}", allow=True)
         house.talk(f"p{n}", f"a{n}", f"question number {n}", "answer")
         house.talk(f"p{n}", f"b{n}", f"another question number {n}", "answer")
@@ -263,9 +263,9 @@ def test_a_split_is_loaded_without_a_row_of_another(house: House) -> None:
     loaded = {split: list(service.open_release(house.here, "r", split)) for split in splits}
     assert {row["labels"].split for split in splits for row in loaded[split]} == set(splits) > {"train"}
     assert all(row["labels"].split == split for split in splits for row in loaded[split])
-    assert sorted(row["ordinal"] for rows in loaded.values() for row in rows) == list(range(24))
+    assert sorted(row["ordinal"] for rows in loaded.values() for row in rows) == list(range(80))
     held = {split: {owners(house, "r")[row["ordinal"]] for row in rows} for split, rows in loaded.items()}
-    assert sum(map(len, held.values())) == 12, "an account is in one split"
+    assert sum(map(len, held.values())) == 40, "an account is in one split"
     with pytest.raises(UsageError, match="has no split `tset`"):
         service.open_release(house.here, "r", "tset")
 
