@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -219,6 +220,27 @@ def test_what_was_withdrawn_is_not_exported_and_what_is_withdrawn_after_is_liste
     assert [line["ordinal"] for line in read(out, "sft") if "ana" in json.dumps(line)] == [gone]
     (seen,) = exporting.exports(house.here)
     assert (seen.recipient, seen.rows, seen.withdrawn) == (RECIPIENT, 2, 1)
+
+
+def test_an_export_that_fails_leaves_no_text_and_is_made_when_it_is_asked_for_again(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, left = tmp_path / "out", tmp_path / ".out.unfinished"
+    left.mkdir()
+    (left / "sft.jsonl").write_text("what a killed one had written")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(exporting.ready, "ready", full)
+        with pytest.raises(OSError, match="No space"):
+            exporting.export(house.here, "october", Format.trl, recipient=RECIPIENT, out=out)
+    assert not left.exists()
+    assert not out.exists()
+    assert exporting.export(house.here, "october", Format.trl, recipient=RECIPIENT, out=out).folder == out
+    assert (out / "sft.jsonl").stat().st_size > 0
+    assert not left.exists()
 
 
 def test_an_erasure_is_recalled_from_the_recipient_of_an_export(house: House, tmp_path: Path) -> None:

@@ -3,15 +3,17 @@
 Data is not sold: who is not among the `recipients` of the policy in force is refused. An export is registered before a
 line of it is written, so that a kill leaves a copy too many on record and never one too few: with the segments that its
 rows were made of, so that the certificate of each erasure lists it; and with its release handed to its recipient, so that
-every later erasure is recalled from them (`service.erasure`).
+every later erasure is recalled from them (`service.erasure`). Its folder appears when it is whole.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
 from uuid import UUID
@@ -27,8 +29,9 @@ from licet.release.reader import LoadedRow
 from licet.service import gating
 from licet.service.erasure import RECALL_DAYS, hand_out
 from licet.service.installation import Installation, policies
-from licet.service.releasing import find_release, open_release
+from licet.service.releasing import find_release, open_release, usable_rows
 from licet.store.connect import transaction
+from licet.store.files import make_folder, sync
 from licet.train import ready, withdrawals
 from licet.train.bitmap import packed
 from licet.train.exports import Format, Kind, shaped
@@ -86,52 +89,66 @@ def export(
         raise RefusedError("what serves the safety classifiers leaves in clear to nobody", because="purpose")
     if out.exists():
         raise UsageError(f"`{out}` is there already", "name a folder that is not")
-    rows = list(open_release(here, name))
+    promised = manifest.read(folder)[0]
+    usable = BitMap(chain.from_iterable(usable_rows(here, promised)))
+    rows = (row for row in open_release(here, name) if row["ordinal"] in usable)
     if dry_run:
-        written_lines, left_out = _write(None, rows, to)
-        return _exported(None, None, recipient, rows, written_lines, left_out)
-    export_id = _register(here, known.name, known.release_id, recipient, to, rows)
-    out.mkdir(parents=True, mode=0o700)
-    written_lines, left_out = _write(out, rows, to)
-    called = shown(Prefix.export, export_id)
-    files = ready.ready(to, written_lines) | {
-        README_FILE: _readme(
-            called, recipient, manifest.read(folder)[0], here.clock(), to, written_lines, left_out
-        )
-    }  # fmt: skip
-    for file, data in files.items():
-        (out / file).write_bytes(data)
-    return _exported(called, out, recipient, rows, written_lines, left_out)
+        counted, left_out = _write(None, rows, to)
+        return _exported(None, None, recipient, len(usable), counted, left_out)
+    called = shown(Prefix.export, _register(here, known.name, known.release_id, recipient, to, usable))
+    with _whole(out) as unfinished:
+        lines, left_out = _write(unfinished, rows, to)
+        readme = _readme(called, recipient, promised, here.clock(), to, lines, left_out)
+        for file, data in {**ready.ready(to, lines), README_FILE: readme}.items():
+            (unfinished / file).write_bytes(data)
+    return _exported(called, out, recipient, len(usable), lines, left_out)
+
+
+@contextmanager
+def _whole(folder: Path) -> Iterator[Path]:
+    """A folder beside ``folder`` that takes its name once it is whole and on the disk; nothing of it stays otherwise.
+
+    One that a killed export left is taken away first.
+    """
+    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    make_folder(folder.parent)
+    unfinished.mkdir(mode=0o700)
+    try:
+        yield unfinished
+        for file in unfinished.iterdir():
+            sync(file)
+        sync(unfinished)
+        unfinished.rename(folder)
+        sync(folder.parent)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
 
 
 def _exported(
-    called: str | None, out: Path | None, recipient: str, rows: Sequence[LoadedRow], lines: Mapping[Kind, int],
+    called: str | None, out: Path | None, recipient: str, rows: int, lines: Mapping[Kind, int],
     left_out: Mapping[str, int],
 ) -> Exported:  # fmt: skip
     by_kind = {kind.value: count for kind, count in lines.items() if count}
-    return Exported(
-        export=called, folder=out, recipient=recipient, rows=len(rows), lines=by_kind, left_out=dict(left_out)
-    )
+    return Exported(export=called, folder=out, recipient=recipient, rows=rows, lines=by_kind, left_out=dict(left_out))
 
 
-def _register(
-    here: Installation, name: str, release: UUID, recipient: str, to: Format, rows: Sequence[LoadedRow]
-) -> UUID:
+def _register(here: Installation, name: str, release: UUID, recipient: str, to: Format, usable: BitMap) -> UUID:
     handout = parse(Prefix.handout, hand_out(here, name, recipient))
     at = here.clock()
     export_id = uuid7(at, here.keyring.random(10))
     with transaction(here.pool) as tx:
-        ordinals = [row["ordinal"] for row in rows]
         tx.execute(
             """INSERT INTO exports (export_id, handout_id, release_id, format, rows, ordinals, made_at)
                VALUES (%s, %s, %s, %s, %s, %s, %s)""",
-            [export_id, handout, release, to.value, len(rows), packed(ordinals), at],
+            [export_id, handout, release, to.value, len(usable), packed(usable), at],
         )
-        copies.register_exported(tx, release, ordinals, export_id, at)
+        copies.register_exported(tx, release, list(usable), export_id, at)
     return export_id
 
 
-def _write(out: Path | None, rows: Sequence[LoadedRow], to: Format) -> tuple[dict[Kind, int], Counter[str]]:
+def _write(out: Path | None, rows: Iterable[LoadedRow], to: Format) -> tuple[dict[Kind, int], Counter[str]]:
     """Writes each kind's lines into its file, made with the first; counts only where there is no folder."""
     lines: Counter[Kind] = Counter()
     left_out: Counter[str] = Counter()

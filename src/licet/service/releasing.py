@@ -116,18 +116,20 @@ def show_release(here: Installation, name: str) -> ReleaseSeen:
     """A release, and how many of its rows may be used now."""
     folder, known = find_release(here, name)
     promised, _ = manifest.read(folder)
-    usable = 0
-    if known.state == "sealed":
-        leases = DatabaseLeases(here.pool, here.keyring, here.clock)
-        for part in promised.parts:
-            ordinals = range(part.first_ordinal, part.first_ordinal + _span(promised, part.first_ordinal))
-            for start in range(0, len(ordinals), LEASED_ROWS_MAX):
-                asked = ordinals[start : start + LEASED_ROWS_MAX]
-                usable += len(leases.lease(promised.release_id, part.number, asked).keys)
+    usable = sum(map(len, usable_rows(here, promised))) if known.state == "sealed" else 0
     return ReleaseSeen(folder=folder, manifest=promised, state=known.state, rows_usable_now=usable)
 
 
 LEASED_ROWS_MAX = 2_000
+
+
+def usable_rows(here: Installation, promised: manifest.Manifest) -> Iterator[list[int]]:
+    """The ordinals of the rows that may be used now, some at a time, in order."""
+    leases = DatabaseLeases(here.pool, here.keyring, here.clock)
+    for part in promised.parts:
+        ordinals = range(part.first_ordinal, part.first_ordinal + _span(promised, part.first_ordinal))
+        for start in range(0, len(ordinals), LEASED_ROWS_MAX):
+            yield sorted(leases.lease(promised.release_id, part.number, ordinals[start : start + LEASED_ROWS_MAX]).keys)
 
 
 def _span(promised: manifest.Manifest, first: int) -> int:
