@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -16,7 +15,8 @@ import msgspec
 from licet.errors import DeniedError
 from licet.policy.decide import Because, Decision
 from licet.policy.state import Conversation, Turn
-from licet.store.connect import Transaction, uuids
+from licet.store.connect import Transaction
+from licet.store.rows import arrays, unnested
 from licet.vault import cold
 from licet.vault.content import Content, Masked, decode
 from licet.vault.copies import Place
@@ -118,20 +118,24 @@ def open(tx: Transaction, keyring: Keyring, permits: Sequence[Permit]) -> list[O
 
 # Keys and what they open in one statement: the chain as it stands at one moment. The key is cut out of its page here: a
 # page is thirty-two times as long.
-_FIND = """
-    SELECT k.account_id, k.slot, k.conversation_id, k.turn, a.wrapped_key, u.bucket, u.epoch, u.wrapped,
-           EXISTS (SELECT FROM fence), {slot}, {body}
-      FROM (SELECT * FROM unnest(%(account)s::uuid[], %(conversation)s::uuid[], %(turn)b::int[], %(slot)b::int[])
-                       AS k(account_id, conversation_id, turn, slot) LIMIT %(permits)s) k
-      JOIN accounts a USING (account_id) JOIN buckets u USING (bucket)
-      LEFT JOIN key_pages p ON p.account_id = k.account_id AND p.page = k.slot / {per_page}
-      LEFT JOIN {table} b ON b.account_id = k.account_id AND b.conversation_id = k.conversation_id AND b.turn = k.turn"""
-_SLOT = f"substring(p.slots FROM k.slot %% {SLOTS_PER_PAGE} * {WRAPPED_BYTES} + 1 FOR {WRAPPED_BYTES})"
+_PERMITS = {"account_id": "uuid", "conversation_id": "uuid", "turn": "int4", "slot": "int4"}
+
+
+def _find(table: str, body: str) -> str:
+    return f"""
+        SELECT k.account_id, k.slot, k.conversation_id, k.turn, a.wrapped_key, u.bucket, u.epoch, u.wrapped,
+               EXISTS (SELECT FROM fence),
+               substring(p.slots FROM k.slot %% {SLOTS_PER_PAGE} * {WRAPPED_BYTES} + 1 FOR {WRAPPED_BYTES}), {body}
+          FROM (SELECT * FROM {unnested(_PERMITS)} AS k({", ".join(_PERMITS)}) LIMIT %(permits)s) k
+          JOIN accounts a USING (account_id) JOIN buckets u USING (bucket)
+          LEFT JOIN key_pages p ON p.account_id = k.account_id AND p.page = k.slot / {SLOTS_PER_PAGE}
+          LEFT JOIN {table} b
+            ON b.account_id = k.account_id AND b.conversation_id = k.conversation_id AND b.turn = k.turn"""
+
+
 _FOUND = {
-    Place.vault: _FIND.format(slot=_SLOT, body=cold.PLACED, per_page=SLOTS_PER_PAGE, table="bodies"),
-    Place.safety: _FIND.format(
-        slot=_SLOT, body="b.sealed, NULL, NULL, NULL", per_page=SLOTS_PER_PAGE, table="safety_bodies"
-    ),
+    Place.vault: _find("bodies", cold.PLACED),
+    Place.safety: _find("safety_bodies", "b.sealed, NULL, NULL, NULL"),
 }
 
 
@@ -139,13 +143,13 @@ def _found(
     tx: Transaction, keyring: Keyring, permits: Sequence[Permit], where: Place
 ) -> dict[tuple[Place, UUID, int], tuple[Key, bytes]]:
     """The key and the sealed bytes of each permit; DeniedError for one that has none any more."""
-    key: dict[str, Any] = {
-        "permits": len(permits),  # a limit, for the reason that `tables` gives
-        "account": uuids(p.account.account_id for p in permits),
-        "conversation": uuids(p.conversation for p in permits),
+    key = arrays(_PERMITS, {
+        "account_id": [p.account.account_id for p in permits],
+        "conversation_id": [p.conversation for p in permits],
         "turn": [p.turn for p in permits],
         "slot": [p.slot for p in permits],
-    }
+    })  # fmt: skip
+    key["permits"] = len(permits)  # a limit, for the reason that `tables` gives
     rows = tx.cursor(binary=True).execute(_FOUND[where], key).fetchall()
     keys: dict[tuple[UUID, int], Key | None] = {}
     chains: dict[UUID, AccountKeys] = {}
