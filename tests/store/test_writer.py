@@ -23,7 +23,7 @@ from licet.store import (
     opened,
     transaction,
 )
-from licet.store.connect import Pool
+from licet.store.connect import Pool, after_commit
 
 INSERT = (
     "INSERT INTO kept (number) SELECT number FROM unnest(%s::int[]) WITH ORDINALITY AS u(number, place) ORDER BY place"
@@ -244,3 +244,39 @@ def test_a_connection_lost_during_the_commit_leaves_the_outcome_unknown_and_is_n
     assert [type(future.exception()) for future in lost] == [OutcomeUnknownError, OutcomeUnknownError]
     assert calls == 1
     assert kept(rows) == ([2, 4] if committed else [])
+
+
+def test_what_follows_a_commit_is_done_before_the_answer_and_beside_the_next_batch(rows: Pool) -> None:
+    done: list[int] = []
+    may, began = threading.Event(), threading.Event()
+
+    def apply(tx: Transaction, items: Sequence[int]) -> list[int]:
+        if 4 in items:
+            began.set()
+        after_commit(tx, lambda: (may.wait(10), done.extend(items))[1])
+        return keep(tx, items)
+
+    with Writer(rows, apply, Bounds(batch_rows_max=1)) as writer:
+        first, second = writer.submit(2), writer.submit(4)
+        assert began.wait(10), "the second batch does not wait for what follows the first"
+        assert not first.done()
+        assert not second.done()
+        may.set()
+        assert (first.result(10), second.result(10)) == (20, 40)
+        assert done == [2, 4]
+
+
+def test_where_what_follows_a_commit_fails_everybody_in_it_is_told_and_nobody_is_tried_again(rows: Pool) -> None:
+    def apply(tx: Transaction, items: Sequence[int]) -> list[int]:
+        if 2 in items:
+            after_commit(tx, fails)
+        return keep(tx, items)
+
+    def fails() -> None:
+        raise OutcomeUnknownError("it could not be written", "try again")
+
+    with Writer(rows, apply, Bounds(gather_seconds=0.2)) as writer:
+        told = [writer.submit(2), writer.submit(4)]
+        assert [type(one.exception(10)) for one in told] == [OutcomeUnknownError] * 2
+        assert writer.submit(6).result(10) == 60
+    assert kept(rows) == [2, 4, 6]

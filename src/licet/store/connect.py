@@ -135,13 +135,20 @@ def opened(dsn: str | Callable[[], str], size_max: int = POOL_SIZE_MAX) -> Itera
 
 
 @contextlib.contextmanager
-def transaction(pool: Pool) -> Iterator[Transaction]:
-    """One transaction: committed when the block ends, rolled back when it raises."""
+def transaction(pool: Pool, following: list[Callable[[], None]] | None = None) -> Iterator[Transaction]:
+    """One transaction: committed when the block ends, rolled back when it raises.
+
+    What `after_commit` was given is called before this returns; with ``following`` it is added there, and the caller
+    owes calling it before anybody is answered.
+    """
     with translated(), pool.connection() as conn:
         _following.pop(conn, None)
         yield conn
         _commit(conn)
         acts = _following.pop(conn, [])
+    if following is not None:
+        following += acts
+        return
     for act in acts:
         act()
 

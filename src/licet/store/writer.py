@@ -9,6 +9,9 @@ transaction of its own, still in order. When the connection breaks during COMMIT
 `OutcomeUnknownError`: nothing is retried, because it may have been kept. When the database cannot be reached everybody
 in the batch gets `UnreachableError`, nothing was kept, and trying each item in turn would only multiply the wait.
 
+What must be durable elsewhere before anybody is answered (`connect.after_commit`) is done by a second thread, batch by
+batch in their order, while the next is on its way: both wait for a disk. Where it fails, everybody in that batch is told.
+
 Bounds: at most ``queue_rows_max`` items wait; who comes then is held back, and refused after ``wait_seconds_max``.
 """
 
@@ -19,7 +22,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Generic, Self, TypeAlias, TypeVar
 
 import msgspec
 
@@ -28,9 +31,11 @@ from licet.store.connect import OutcomeUnknownError, Pool, Transaction, Unreacha
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+_Committed: TypeAlias = tuple[list[tuple[Item, Future[Result]]], Sequence[Result], list[Callable[[], None]]]
 
 BATCH_ROWS_MAX = 500
 QUEUE_ROWS_MAX = 5_000
+FOLLOWING_BATCHES_MAX = 4  # committed and not answered yet
 GATHER_SECONDS = 0.001
 WAIT_SECONDS_MAX = 10.0
 _NOBODY = (UnreachableError, OutcomeUnknownError)  # after these nobody in the batch is tried again
@@ -63,12 +68,16 @@ class Writer(Generic[Item, Result]):
         self._apply = apply
         self._bounds = bounds or Bounds()
         self._waiting: deque[tuple[Item, Future[Result]]] = deque()
-        self._closed = False
+        self._committed: deque[_Committed[Item, Result]] = deque()
+        self._closed = self._ended = False
         lock = threading.Lock()
         self._work = threading.Condition(lock)  # there is something to do
         self._room = threading.Condition(lock)  # there is room to wait in
+        self._following = threading.Condition()  # of what is committed there is more, or less
         self._thread = threading.Thread(target=self._run, name=f"licet-{name}", daemon=True)
+        self._follower = threading.Thread(target=self._follow, name=f"licet-{name}-after", daemon=True)
         self._thread.start()
+        self._follower.start()
 
     def submit(self, item: Item) -> Future[Result]:
         """Queue ``item``; the future is answered after the commit. `BusyError` when it stays full or is closed."""
@@ -90,6 +99,10 @@ class Writer(Generic[Item, Result]):
             self._work.notify_all()
             self._room.notify_all()
         self._thread.join()
+        with self._following:
+            self._ended = True
+            self._following.notify_all()
+        self._follower.join()
 
     def __enter__(self) -> Self:
         return self
@@ -129,15 +142,39 @@ class Writer(Generic[Item, Result]):
             self._write_singly(batch)
 
     def _try(self, batch: list[tuple[Item, Future[Result]]]) -> BaseException | None:
-        """Commit and answer the batch, or return why not."""
+        """Commit the batch and have it answered, or return why not."""
         items = [item for item, _ in batch]
         try:
-            results = retrying(lambda: self._commit(items))
+            results, acts = retrying(lambda: self._commit(items))
         except BaseException as error:  # the thread must outlive whatever ``apply`` raises
             return error
-        for (_, future), result in zip(batch, results, strict=True):
-            future.set_result(result)
+        with self._following:
+            self._following.wait_for(lambda: len(self._committed) < FOLLOWING_BATCHES_MAX)
+            if acts or self._committed:
+                self._committed.append((batch, results, acts))
+                self._following.notify_all()
+                return None
+        _answer(batch, results)
         return None
+
+    def _follow(self) -> None:
+        """Does what is to follow each commit, and answers; a batch stays in the queue until it is answered."""
+        while True:
+            with self._following:
+                self._following.wait_for(lambda: self._committed or self._ended)
+                if not self._committed:
+                    return
+                batch, results, acts = self._committed[0]
+            try:
+                for act in acts:
+                    act()
+            except BaseException as error:  # it is committed: nobody is tried again
+                _fail(batch, error)
+            else:
+                _answer(batch, results)
+            with self._following:
+                self._committed.popleft()
+                self._following.notify_all()
 
     def _write_singly(self, batch: list[tuple[Item, Future[Result]]]) -> None:
         for place, (item, future) in enumerate(batch):
@@ -147,12 +184,18 @@ class Writer(Generic[Item, Result]):
                 _fail(batch[place + 1 :], UnreachableError("the connection to the database broke", "try again"))
                 return
 
-    def _commit(self, items: list[Item]) -> Sequence[Result]:
-        with transaction(self._pool) as tx:
+    def _commit(self, items: list[Item]) -> tuple[Sequence[Result], list[Callable[[], None]]]:
+        acts: list[Callable[[], None]] = []
+        with transaction(self._pool, acts) as tx:
             results = self._apply(tx, items)
             if len(results) != len(items):
                 raise BrokenError(f"`{len(items)}` items got `{len(results)}` results")
-        return results
+        return results, acts
+
+
+def _answer(batch: list[tuple[Item, Future[Result]]], results: Sequence[Result]) -> None:
+    for (_, future), result in zip(batch, results, strict=True):
+        future.set_result(result)
 
 
 def _fail(batch: list[tuple[Item, Future[Result]]], error: BaseException) -> None:
