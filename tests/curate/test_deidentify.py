@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 
 import pytest
 import yaml
@@ -336,6 +337,31 @@ def test_spans_never_overlap_and_the_prefilter_changes_nothing(texts: list[str])
     for text, spans in zip(texts, with_it, strict=True):
         assert all(a.end <= b.start for a, b in pairwise(spans))
         assert all(0 <= s.start < s.end <= len(text) for s in spans)
+
+
+LINES = (
+    "call 020 7946 0000 today", "value=0.381204", "nothing of note here", "", "x" * 300, "a@b.example.net said so",
+    "password = hunter2hunter2", "10.1.2.3 and 172.16.254.1", "4111 1111 1111 1111", "and then some words more",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_lines_that_nearly_all_have_a_trigger_are_tried_together_and_give_the_same(seed: int) -> None:
+    draw = Random(seed)
+    dense = [1 if draw.random() < 0.7 else 0.01 for _ in range(8)]
+    lines = [
+        f"{draw.choice(LINES)} {draw.random() if draw.random() < much else ''}" for much in dense for _ in range(150)
+    ]
+    text = "\n".join(lines)
+    texts = [text[:9_000], text[9_000:], "4111 1111 1111 1111"]
+    assert detect(texts) == layer._detect(texts, rules.ours(), prefilter=False)
+
+
+def test_a_long_text_of_short_lines_is_not_asked_about_line_by_line() -> None:
+    book = rules.ours()
+    data = "\n".join(f"{n} line {n * 7919} value={n / 7:.6f}" for n in range(30_000)).encode()
+    for order in book.suspects(data):
+        assert sum(1 for _ in book._compiled[order].reaches(data)) < 100, book.rules[order].name
 
 
 # --- labelled data ---------------------------------------------------------------------------------

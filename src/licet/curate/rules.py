@@ -33,6 +33,8 @@ from licet.errors import InputError
 RULES_MAX = 1_000
 SET_MEMORY_BYTES_MAX = 256 << 20  # the lazily built automaton of the prefilter; the default 8 MB is too small for it
 RULE_MEMORY_BYTES_MAX = 64 << 20
+NEAR_BYTES = 256  # triggers this near to one another are many: what comes next is tried without asking for them
+UNASKED_BYTES_MAX = 1 << 16
 
 
 class Kind(StrEnum):
@@ -150,13 +152,19 @@ class _Compiled:
             raise InputError(f"the trigger does not compile: {error!s}", file=file, key=rule.name) from None
 
     def reaches(self, data: bytes) -> Iterator[tuple[int, int]]:
-        """Where the rule is tried: the lines in which its trigger stands, with the breaks around them."""
+        """Where the rule is tried: the lines in which its trigger stands, with the breaks around them.
+
+        Where nearly every line has one, asking line by line costs more than trying all: then some lines that have none
+        are among them, twice as many bytes each time up to a bound.
+        """
         if self.rule.across or not (self.rule.trigger or self.rule.keywords):
             yield 0, len(data)
             return
-        position, size = 0, len(data)
+        position, size, unasked = 0, len(data), 0
         while (found := self._trigger.search(data, position, size)) is not None:
-            end = data.find(b"\n", found.end())
+            near = position > 0 and found.start() - position < NEAR_BYTES
+            unasked = min(max(2 * unasked, NEAR_BYTES), UNASKED_BYTES_MAX) if near else 0
+            end = data.find(b"\n", min(found.end() + unasked, size))
             position = size if end < 0 else end + 1
             yield max(0, data.rfind(b"\n", 0, found.start())), position
 
