@@ -11,7 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -189,6 +189,45 @@ def test_a_build_killed_again_while_it_is_taken_up_goes_on(house: House, dsn: st
         if not house.query("SELECT 1 FROM releases WHERE name = %s AND state = 'sealed'", name):
             check_resumed(house, build(house, name), whole)
     assert commit > 10
+
+
+def test_a_part_that_is_torn_when_rows_have_gone_already_is_made_again(house: House, dsn: str) -> None:
+    """Killed anywhere, while duplicates go too: rows that went before the part stay gone, those behind it go again."""
+    whole, torn_parts = told(house, build(house, "whole")), 0
+    for commit in range(10_000):
+        name = f"r{commit}"
+        try:
+            with closing(counted(dsn, Count(commit, lambda: None))) as pool:
+                build(house, name, pool=pool)
+        except Crash:
+            pass
+        else:
+            break
+        path = house.here.config.releases / name / f"part-{commit % 3:05d}.parquet"
+        if path.exists() and not house.query("SELECT 1 FROM releases WHERE name = %s AND state = 'sealed'", name):
+            torn_parts += 1
+            torn(path)
+            built = build(house, name)
+            check_whole(house, built)
+            assert told(house, built) == whole
+    assert torn_parts > 5
+
+
+def test_what_ends_after_a_kill_at_many_commits_is_in_no_part(house: House, dsn: str) -> None:
+    crashed = 0
+    for commit in range(8, 60, 3):
+        name, chat = f"r{commit}", f"x{commit}"
+        house.talk("p4", chat, f"something about {chat}", "indeed")
+        with closing(counted(dsn, Count(commit, lambda: None))) as pool, suppress(Crash):
+            build(house, name, pool=pool)
+        house.about(do.Delete, "p4", chat)
+        if house.query("SELECT 1 FROM releases WHERE name = %s AND state = 'sealed'", name):
+            break
+        crashed += 1
+        check_whole(house, build(house, name))
+        assert lying(house, name) == {row.row_id for row in sealed_rows(house, name)}
+        assert house.chats[chat] not in {row.conversation for row in sealed_rows(house, name)}
+    assert crashed > 8
 
 
 KILLED = """

@@ -144,7 +144,7 @@ class Election:
         lost, holds = np.zeros(len(self), bool), np.zeros(len(self), bool)
         shared = np.bincount(units)[units] > 1
         contested = np.add.reduceat(shared.astype(np.int64), starts) > 0
-        taken = array("q", [-1]) * (int(np.max(units)) + 1)  # the document that each unit stays in
+        taken = array("i", [-1]) * (int(np.max(units)) + 1)  # the document that each unit stays in
         ends = np.append(starts[1:], len(units))
         for document in order[contested[order]].tolist():
             whole, *turns = units[starts[document] : ends[document]].tolist()

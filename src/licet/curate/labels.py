@@ -108,9 +108,9 @@ def language(texts: Sequence[str]) -> str:
     scores: dict[str, float] = defaultdict(float)
     each = max(WORDS_READ_MAX // max(len(texts), 1), 1)
     said = (turn[:READ_CHARS_MAX].lower() for turn in texts[:WORDS_READ_MAX])
-    found = [match[0] for turn in said for match in islice(_WORD.finditer(turn), each)]
-    for word, count in Counter(found).items():
-        for code, weight in _WEIGHTS.get(word, {}).items():
+    found = [word for turn in said for word in _first_words(turn, each)]
+    for word, count in Counter(filter(_WEIGHTS.__contains__, found)).items():
+        for code, weight in _WEIGHTS[word].items():
             scores[code] += weight * min(count, WORD_COUNTS_MAX)
     best = sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))[:2]
     if not best or best[0][1] < SHARE_MIN * len(found) or best[0][1] < 1:
@@ -118,6 +118,12 @@ def language(texts: Sequence[str]) -> str:
     if len(best) > 1 and best[0][1] < LEAD_MIN * best[1][1]:
         return UNDETERMINED
     return best[0][0]
+
+
+def _first_words(text: str, count: int) -> list[str]:
+    if len(text) <= 16 * count:
+        return _WORD.findall(text)[:count]
+    return [match[0] for match in islice(_WORD.finditer(text), count)]
 
 
 def topic(kind: Kind, texts: Sequence[str]) -> Topic:

@@ -11,6 +11,7 @@ Invariant: a signal depends on the document's own texts. A turn is read to ``wor
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import filterfalse
 
 import msgspec
 import numpy as np
@@ -48,7 +49,8 @@ def _quality(turns: Sequence[str], count: int, repeats: int, fives: int) -> Qual
         whole = turn[:CHUNK_BYTES_MAX].split()
         spaced += len(whole)
         letters += sum(map(len, whole))
-        alphabetic += sum(word.isalpha() or any(map(str.isalpha, word)) for word in whole)
+        alphabetic += sum(map(str.isalpha, whole))
+        alphabetic += sum(any(map(str.isalpha, word)) for word in filterfalse(str.isalpha, whole))
     return Quality(
         words=count,
         word_letters=_share(letters, spaced),

@@ -192,10 +192,14 @@ class Draft:
         tx.execute("INSERT INTO build_gone (release_id, sealed) VALUES (%s, %s)", [self._id, sealed])
 
     def gone(self, tx: Transaction) -> Iterator[Sequence[Gone]]:
-        for (sealed,) in tx.execute(
-            "SELECT sealed FROM build_gone WHERE release_id = %s ORDER BY number", [self._id]
+        last = 0
+        while rows := tx.execute(
+            "SELECT number, sealed FROM build_gone WHERE release_id = %s AND number > %s ORDER BY number LIMIT %s",
+            [self._id, last, PAGES_AT_ONCE],
         ).fetchall():
-            yield _gone(self._open("gone", sealed))
+            last = rows[-1][0]
+            for _, sealed in rows:
+                yield _gone(self._open("gone", sealed))
 
     # Less of it
 
@@ -204,10 +208,10 @@ class Draft:
         cut = tx.execute("DELETE FROM build_pages WHERE release_id = %s AND page > %s", [self._id, end.page]).rowcount
         tx.execute("DELETE FROM build_parts WHERE release_id = %s AND part >= %s", [self._id, first_part])
         if cut:
-            kept = [one for batch in self.gone(tx) for one in batch if one.ordinal < end.rows]
+            kept = [[one for one in batch if one.ordinal < end.rows] for batch in self.gone(tx)]
             tx.execute("DELETE FROM build_gone WHERE release_id = %s", [self._id])
-            if kept:
-                self.keep_gone(tx, kept)
+            for batch in filter(None, kept):
+                self.keep_gone(tx, batch)
             self.enter(tx, Stage.reading)
         return cut > 0
 
