@@ -406,7 +406,7 @@ def stop() -> None:
     raise Stopped
 
 
-def test_a_build_stopped_while_it_cleans_leaves_nothing_to_lease_and_starts_over(house: House) -> None:
+def test_a_build_stopped_while_it_cleans_leaves_nothing_to_lease_and_goes_on(house: House) -> None:
     house.open("ana", allow=True)
     for n in range(4):
         house.talk("ana", f"a{n}")
@@ -432,7 +432,7 @@ def check_unfinished(house: House) -> None:
 
 
 @pytest.mark.parametrize("looks", range(1, 12))
-def test_a_build_stopped_at_any_look_at_the_clock_starts_over(house: House, looks: int) -> None:
+def test_a_build_stopped_at_any_look_at_the_clock_goes_on(house: House, looks: int) -> None:
     house.open("ana", allow=True)
     for n in range(3):
         house.talk("ana", f"a{n}")
