@@ -1,0 +1,63 @@
+"""PostgreSQL's own programs, as commands of ours run them: the embedded server's, or else those of the system.
+
+The connection's parts reach a program by its environment: a command line is for everybody to read.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import IO
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from licet.errors import BrokenError
+from licet.store import embedded
+
+OUTPUT_CHARACTERS_MAX = 400
+
+
+def run(command: list[str], dsn: str = "", hint: str = "") -> None:
+    """Runs a program to its end; BrokenError with ``hint`` where it fails."""
+    finish(begin(command, dsn), hint)
+
+
+def begin(
+    command: list[str],
+    dsn: str = "",
+    stdin: IO[bytes] | int | None = subprocess.DEVNULL,
+    stdout: int = subprocess.DEVNULL,
+) -> subprocess.Popen[bytes]:
+    """Starts a program beside this one."""
+    program = embedded.binaries() / command[0]
+    found = [str(program) if program.is_file() else command[0], *command[1:]]
+    return subprocess.Popen(  # noqa: S603 programs of PostgreSQL, with arguments of our making
+        found, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, env=_environment(dsn)
+    )
+
+
+def finish(running: subprocess.Popen[bytes], hint: str = "") -> None:
+    """Waits for a program's end; BrokenError with ``hint`` where it failed."""
+    said = running.stderr.read() if running.stderr is not None else b""
+    if running.stderr is not None:
+        running.stderr.close()
+    if running.wait() != 0:
+        # What the programs say may quote rows, in the lines that follow: the first one names the program's trouble.
+        lines = said.decode("utf-8", "replace").splitlines()
+        named = [line for line in lines if "error" in line.lower()] or lines or ["no reason given"]
+        program = Path(str(running.args[0] if isinstance(running.args, list) else running.args)).name
+        raise BrokenError(f"`{program}` failed: {named[0][:OUTPUT_CHARACTERS_MAX]}", hint)
+
+
+def _environment(dsn: str) -> dict[str, str]:
+    named = conninfo_to_dict(dsn)
+    variables = {
+        option.keyword.decode(): option.envvar.decode()
+        for option in psycopg.pq.Conninfo.get_defaults()
+        if option.envvar is not None
+    }
+    told = {variables[key]: str(value) for key, value in named.items() if key in variables and value is not None}
+    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LD_LIBRARY_PATH")}
+    return {**kept, **told, "LC_ALL": "C.UTF-8"}
