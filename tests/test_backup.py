@@ -44,7 +44,7 @@ class Place:
 
     def __init__(self, folder: Path) -> None:
         self.config = Config(data=folder / "data")
-        self.config.data.mkdir()
+        self.config.data.mkdir(exist_ok=True)
         self.backups = folder / "backups"
         self.now = BEGIN
 
@@ -323,9 +323,9 @@ def test_a_backup_is_verified_listed_and_pruned_by_its_day(place: Place) -> None
     (place.backups / "half" / backup.DUMP).write_bytes(b"PGDMP")
     with service.installation(place.config, place.clock) as here:
         assert [kept.whole for kept in backup.backups(here, place.backups)] == [True, False]
-        assert [kept.folder.name for kept in backup.prune(here, place.backups)] == ["half"]
+        assert [kept.folder.name for kept in backup.prune(here, place.backups).backups] == ["half"]
         place.now += timedelta(days=place.config.key_chain.backup_days)
-        assert [kept.folder for kept in backup.prune(here, place.backups)] == [folder]
+        assert [kept.folder for kept in backup.prune(here, place.backups).backups] == [folder]
         with transaction(here.pool) as tx:
             assert tx.execute("SELECT pruned_at FROM backups").fetchall() == [(place.now,)]
     with pytest.raises(NotFoundError):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from pathlib import Path
 
 import click
@@ -13,8 +15,9 @@ from licet.config import Config
 from licet.demo.stage import clock_of
 from licet.errors import UsageError
 from licet.policy.period import written
+from licet.service import archiving
 from licet.service import backup as backups
-from licet.service.backup import Kept, Restored
+from licet.service.backup import Form, Kept, Pruned, Restored
 
 
 class _Take(click.Group):
@@ -28,7 +31,9 @@ class _Take(click.Group):
 
 @click.group(cls=_Take)
 def backup() -> None:
-    """Backups: `licet backup DIR` makes one; list, verify and prune them. They hold no epoch keys: keep those apart.
+    """Backups: `licet backup DIR` makes one; list, verify and prune them, archive the WAL of a large database beside them.
+
+    They hold no epoch keys: keep those apart.
 
     \b
     Example:  licet backup make /srv/backups
@@ -37,17 +42,20 @@ def backup() -> None:
 
 @backup.command("make")
 @click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--base", is_flag=True, help="Copy the pages of the whole server, for a large database, not dump what lives."
+)
 @data_option
 @at_option
 @json_option
-def make(folder: Path, data: Path | None, at: str | None, as_json: bool) -> None:
+def make(folder: Path, base: bool, data: Path | None, at: str | None, as_json: bool) -> None:
     """Takes a backup into a folder of its own below FOLDER, and registers it with the day on which it expires.
 
     \b
     Example:  licet backup make /srv/backups
     """
     with opened(data, at) as here:
-        kept = backups.back_up(here, folder)
+        kept = backups.back_up(here, folder, Form.base if base else Form.dump)
         show(kept, as_json, lambda: f"{_line(kept)}\nkeys, log and restriction journal are not in it: docs/backup.md")
 
 
@@ -73,14 +81,42 @@ def listed(folder: Path, data: Path | None, at: str | None, as_json: bool) -> No
 @at_option
 @json_option
 def prune(folder: Path, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Removes the backups whose day has come, and those that were never finished.
+    """Removes the backups whose day has come, those that were never finished, and the WAL that only they needed.
 
     \b
     Example:  licet backup prune /srv/backups
     """
     with opened(data, at) as here:
         spent = backups.prune(here, folder)
-        show(spent, as_json, lambda: "\n".join(f"removed {one.folder}" for one in spent) or "nothing to remove")
+        show(spent, as_json, lambda: _pruned(spent))
+
+
+@backup.command("wal")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--end", is_flag=True, help="End the archive: the server keeps no WAL for it any more.")
+@data_option
+@json_option
+def archive(folder: Path, end: bool, data: Path | None, as_json: bool) -> None:
+    """Archives the WAL below FOLDER as it is written, until stopped: a base backup made meanwhile comes back up to then.
+
+    Runs beside the server, and removes what no base below FOLDER needs. While it is stopped, the server keeps the WAL.
+
+    \b
+    Example:  licet backup wal /srv/backups
+    """
+    with opened(data) as here:
+        if end:
+            name = archiving.end(here)
+            show({"ended": name}, as_json, lambda: f"ended {name}" if name else "no WAL was archived")
+            return
+        stop = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+        done = archiving.archive(
+            here, folder / backups.ARCHIVES, stop, lambda why: click.echo(f"interrupted, goes on: {why}", err=True),
+            lambda: backups.prune_wal(here, folder),
+        )  # fmt: skip
+        show({"archive": done}, as_json, lambda: f"archived in {done}")
 
 
 @backup.command("verify")
@@ -99,11 +135,16 @@ def verify(folder: Path, as_json: bool) -> None:
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path), required=False)
 @click.option("--here", "in_place", is_flag=True, help="The database was restored by other means: bring it forward.")
+@click.option("--until", help="Bring a base back as of this moment, by the server's clock, and not with all its WAL.")
 @data_option
 @at_option
 @json_option
-def restore(source: Path | None, in_place: bool, data: Path | None, at: str | None, as_json: bool) -> None:
+def restore(
+    source: Path | None, in_place: bool, until: str | None, data: Path | None, at: str | None, as_json: bool
+) -> None:
     """Brings a backup back, behind a fence, and applies again what was taken back since. Killed, it is begun anew.
+
+    A base backup takes the place of the embedded database, which nobody may be using meanwhile.
 
     \b
     Example:  licet restore /srv/backups/20260301T040000Z-0f3a9c21
@@ -115,7 +156,8 @@ def restore(source: Path | None, in_place: bool, data: Path | None, at: str | No
     if at is not None and simulated is None:
         raise UsageError("--at moves a simulated clock, and this installation runs on the real one")
     now = moment(at) if at is not None else simulated
-    done = backups.restore(config, source, service.utc_now if now is None else (lambda: now))
+    clock = service.utc_now if now is None else (lambda: now)
+    done = backups.restore(config, source, clock, moment(until) if until is not None else None)
     show(done, as_json, lambda: _report(done))
 
 
@@ -123,7 +165,13 @@ def _line(kept: Kept) -> str:
     if kept.made_at is None or kept.expires_at is None:
         return f"{kept.folder}: never finished"
     state = "expired" if kept.expired else f"until {written(kept.expires_at)}"
-    return f"{kept.folder}: {kept.backup}, {kept.size:,} bytes, of {written(kept.made_at)}, {state}"
+    return f"{kept.folder}: {kept.form} {kept.backup}, {kept.size:,} bytes, of {written(kept.made_at)}, {state}"
+
+
+def _pruned(spent: Pruned) -> str:
+    lines = [f"removed {one.folder}" for one in spent.backups]
+    lines += [f"removed {spent.segments:,} segments of WAL"] if spent.segments else []
+    return "\n".join(lines) or "nothing to remove"
 
 
 def _report(done: Restored) -> str:

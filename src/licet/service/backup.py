@@ -1,15 +1,17 @@
 """Backups, and a restore that brings nothing back that was taken back.
 
-A backup is a folder: a dump of the database, and a manifest that says what it is. It holds sealed content and wrapped
-keys, and neither the epoch keys (the key folder, kept apart), nor the log, nor the restriction journal, which are to
-be copied elsewhere as they grow. Each backup is registered before it is taken, in the database and in the journal, with
-the day on which it expires: a certificate of erasure names those that may still hold what was erased.
+A backup is a folder: a dump of the database or a base backup of its server, and a manifest that says what it is. With
+the WAL that was archived since (`archiving`) a base comes back as of any moment after it. A backup holds sealed content
+and wrapped keys, and neither the epoch keys (the key folder, kept apart), nor the log, nor the restriction journal,
+which are to be copied elsewhere as they grow. Each backup is registered before it is taken, in the database and in the
+journal, with the day on which it expires: a certificate of erasure names those that may still hold what was erased.
 
 A restore goes through these steps, and killed anywhere it is begun anew with the same command:
 
     1. the backup is held against its manifest; its journal, its log and its keys are those of this installation
     2. the fence goes up, in a transaction of its own, in a table that no backup holds
-    3. the database is replaced by the dump, in one transaction
+    3. the database is replaced by the dump, in one transaction; or the cluster by the base, which was recovered beside
+       it and has the fence in it before it gets the name (`store.recover`)
     4. in one transaction, behind the fence: every restriction that the backup lacks is applied again, at the moment
        at which it was told; the database is brought to where the log is, with an entry `restored`; sessions end
     5. the fence comes down
@@ -20,27 +22,32 @@ is refused wherever it is opened, until steps 2, 4 and 5 were taken (`restore` w
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from enum import StrEnum
 from itertools import groupby, islice
 from pathlib import Path
+from typing import assert_never
 from uuid import UUID
 
 import msgspec
 
 from licet.config import Config
-from licet.errors import BrokenError, NotFoundError, RefusedError, UsageError
+from licet.errors import BrokenError, BusyError, NotFoundError, RefusedError, UsageError
 from licet.ledger import forward
 from licet.ledger.storage import Durable, Folder
 from licet.policy.file import read
-from licet.service import proving
+from licet.policy.period import written
+from licet.service import archiving, proving
 from licet.service.installation import Clock, Installation, installation, utc_now
 from licet.service.keys import backup_window
-from licet.store import dump, embedded, migrate, migrations
+from licet.store import base, dump, embedded, migrate, migrations, opened, recover, wal
 from licet.store.connect import Transaction, transaction
 from licet.store.files import make_folder
 from licet.vault import apply, events, fence, restricting
@@ -52,10 +59,17 @@ from licet.vault.keyring import EPOCHS_LOCK, Keyring
 from licet.vault.log_keys import LogKeys
 from licet.vault.restrictions import Journal, Kind, Restriction
 
-MANIFEST, DUMP = "manifest.json", "database.dump"
-VERSION = 1
+MANIFEST, DUMP, BASE, ARCHIVES = "manifest.json", "database.dump", "base", "wal"
+VERSION = 2
 BACKUPS_MAX = 10_000
 RECORDS_MAX = 10_000
+
+
+class Form(StrEnum):
+    """What a backup is of: ``dump`` of what lives in the database, ``base`` of the pages of its server."""
+
+    dump = "dump"
+    base = "base"
 
 
 class LogStood(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,9 +82,15 @@ class LogStood(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a backup is. ``proof`` is a wrapped secret of the installation: whoever has the keys can open it."""
+    """What a backup is. ``proof`` is a wrapped secret of the installation: whoever has the keys can open it.
+
+    ``size`` and ``sha256`` are those of the dump, or of PostgreSQL's own manifest of a base, which has those of its files.
+    A base needs WAL from the segment ``begins`` on, and goes on in the archive ``archive``, where there was one;
+    ``ended_at``, by the clock of its server, is the first moment as of which it can be restored.
+    """
 
     v: int
+    form: Form
     backup: str
     made_at: datetime
     expires_at: datetime
@@ -82,12 +102,16 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     proof: bytes
     size: int
     sha256: str
+    begins: str = ""
+    archive: str = ""
+    ended_at: datetime | None = None
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
     """A backup in a folder; ``expired`` says that its day has come, ``whole`` that its manifest was written."""
 
     folder: Path
+    form: Form
     backup: str
     made_at: datetime | None
     expires_at: datetime | None
@@ -109,38 +133,79 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     sessions_ended: int
 
 
-def back_up(here: Installation, target: Path) -> Kept:
+def back_up(here: Installation, target: Path, form: Form = Form.dump) -> Kept:
     """Takes a backup into a folder of its own below ``target``; whole when this returns."""
     at = here.clock()
-    backup, until = uuid7(at, here.keyring.random(10)), at + backup_window(here)
-    manifest = _register(here, backup, at, until)
-    folder = target / f"{at:%Y%m%dT%H%M%SZ}-{backup.hex[-8:]}"
-    make_folder(folder, 0o700)
-    dump.take(_dsn(here.config), folder / DUMP)
-    size, digest = _digest(folder / DUMP)
-    manifest = msgspec.structs.replace(manifest, size=size, sha256=digest)
-    written = msgspec.json.format(msgspec.json.encode(manifest, order="sorted"), indent=2)
-    Durable(Folder(folder)).write({MANIFEST: written + b"\n"})
+    if form is Form.base:
+        with transaction(here.pool) as tx:
+            base.may_replicate(tx)
+    make_folder(target, 0o700)
+    with _claimed(target, fcntl.LOCK_SH):
+        backup, until = uuid7(at, here.keyring.random(10)), at + backup_window(here)
+        manifest = _register(here, form, backup, at, until)
+        folder = target / f"{at:%Y%m%dT%H%M%SZ}-{backup.hex[-8:]}"
+        make_folder(folder, 0o700)
+        match form:
+            case Form.dump:
+                dump.take(_dsn(here.config), folder / DUMP)
+            case Form.base:
+                base.take(_dsn(here.config), folder / BASE)
+                manifest = msgspec.structs.replace(
+                    manifest, begins=base.beginning(folder / BASE).segment, ended_at=_server_time(here)
+                )
+            case _:
+                assert_never(form)
+        size, digest = _digest(_held(folder, form))
+        manifest = msgspec.structs.replace(manifest, size=size, sha256=digest)
+        text = msgspec.json.format(msgspec.json.encode(manifest, order="sorted"), indent=2)
+        Durable(Folder(folder)).write({MANIFEST: text + b"\n"})
     return _kept(folder, at)
 
 
-def _register(here: Installation, backup: UUID, at: datetime, until: datetime) -> Manifest:
+def _server_time(here: Installation) -> datetime | None:
+    with transaction(here.pool) as tx:
+        row = tx.execute("SELECT clock_timestamp()").fetchone()
+    return row[0] if row is not None else None
+
+
+@contextmanager
+def _claimed(target: Path, how: int) -> Iterator[None]:
+    """Backups are taken side by side; nobody prunes meanwhile, because an unfinished one may be at work."""
+    folder = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(folder, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(folder)
+        raise BusyError(f"a backup is being taken into `{target}`, or pruned", "try again when it is done") from None
+    try:
+        yield
+    finally:
+        os.close(folder)
+
+
+def _register(here: Installation, form: Form, backup: UUID, at: datetime, until: datetime) -> Manifest:
     """The copy is registered before it is there; what it holds is what was there then, or newer."""
     journal = _journal(here)
     with transaction(here.pool) as tx:
         fence.check(tx)
         here.keyring.log_seed(tx)
-        tx.execute("INSERT INTO backups (backup_id, made_at, expires_at) VALUES (%s, %s, %s)", [backup, at, until])
+        is_base = form is Form.base
+        tx.execute(
+            "INSERT INTO backups (backup_id, made_at, expires_at, base) VALUES (%s, %s, %s, %s)",
+            [backup, at, until, is_base],
+        )
+        archive = archiving.slot(tx, journal) if is_base else None
         life = fence.life(tx)
-        record = Restriction(life=life, kind=Kind.backup, at=at, backup=backup, until=until)
+        record = Restriction(life=life, kind=Kind.backup, at=at, backup=backup, until=until, base=is_base)
         restricting.keep_records(tx, journal, [record])
         logs = tx.execute("SELECT log_year, origin, size, root FROM logs ORDER BY log_year").fetchall()
         epochs = tx.execute("SELECT DISTINCT epoch FROM buckets ORDER BY epoch").fetchall()
         proof = tx.execute("SELECT wrapped FROM secrets WHERE name = 'log'").fetchone()
     assert proof is not None
     return Manifest(
-        v=VERSION, backup=shown(Prefix.backup, backup), made_at=at, expires_at=until, schema=migrations()[-1].number,
-        life=life, journal=journal.id, epochs=tuple(row[0] for row in epochs), proof=proof[0], size=0, sha256="",
+        v=VERSION, form=form, backup=shown(Prefix.backup, backup), made_at=at, expires_at=until,
+        schema=migrations()[-1].number, life=life, journal=journal.id, epochs=tuple(row[0] for row in epochs),
+        proof=proof[0], size=0, sha256="", archive=archive or "",
         logs=tuple(LogStood(year=y, origin=o, size=s, root=bytes(r).hex()) for y, o, s, r in logs),
     )  # fmt: skip
 
@@ -149,62 +214,171 @@ def backups(here: Installation, target: Path) -> list[Kept]:
     """The backups below ``target``, oldest first, with those that were never finished."""
     if not target.is_dir():
         raise UsageError(f"`{target}` is no folder", "name the folder that backups were made into")
-    found = sorted(path for path in target.iterdir() if (path / MANIFEST).is_file() or (path / DUMP).is_file())
+    found = sorted(path for path in target.iterdir() if any((path / name).exists() for name in (MANIFEST, DUMP, BASE)))
     return [_kept(path, here.clock()) for path in found[:BACKUPS_MAX]]
 
 
-def prune(here: Installation, target: Path) -> list[Kept]:
-    """Removes the backups whose day has come, and those that were never finished; returns them."""
-    spent = [kept for kept in backups(here, target) if kept.expired or not kept.whole]
-    for kept in spent:
-        shutil.rmtree(kept.folder)
-        if kept.backup:
-            with transaction(here.pool) as tx:
-                tx.execute(
-                    "UPDATE backups SET pruned_at = %s WHERE backup_id = %s AND pruned_at IS NULL",
-                    [here.clock(), parse(Prefix.backup, kept.backup)],
-                )
-    return spent
+class Pruned(msgspec.Struct, frozen=True, kw_only=True):
+    """What was removed: backups, and so many segments of WAL that no backup needs any more."""
+
+    backups: tuple[Kept, ...]
+    segments: int
 
 
-def verify(folder: Path) -> Manifest:
-    """The manifest of a backup that is what it says; BrokenError for one that is not."""
+def prune(here: Installation, target: Path) -> Pruned:
+    """Removes the backups whose day has come, those that were never finished, and the WAL that only they needed."""
+    found = backups(here, target)
+    with _claimed(target, fcntl.LOCK_EX):
+        spent = [kept for kept in found if kept.expired or not kept.whole]
+        for kept in spent:
+            shutil.rmtree(kept.folder)
+            if kept.backup:
+                with transaction(here.pool) as tx:
+                    tx.execute(
+                        "UPDATE backups SET pruned_at = %s WHERE backup_id = %s AND pruned_at IS NULL",
+                        [here.clock(), parse(Prefix.backup, kept.backup)],
+                    )
+        return Pruned(backups=tuple(spent), segments=_prune_wal(here, target))
+
+
+def prune_wal(here: Installation, target: Path) -> int:
+    """Removes the WAL below ``target`` that no living base needs; how many segments. Nothing while a backup is taken."""
+    try:
+        with _claimed(target, fcntl.LOCK_EX):
+            return _prune_wal(here, target)
+    except BusyError:
+        return 0
+
+
+def _prune_wal(here: Installation, target: Path) -> int:
+    """A segment is needed by the bases that were begun before it, so it lies no longer than the window of backups.
+
+    It goes though an expired base still lies beside it.
+    """
+    bases = [
+        _manifest(kept.folder) for kept in backups(here, target)
+        if kept.form is Form.base and kept.whole and not kept.expired
+    ]  # fmt: skip
+    with transaction(here.pool) as tx:
+        current = archiving.slot(tx, _journal(here))
+    removed = 0
+    for archive in sorted((target / ARCHIVES).glob(f"{archiving.prefix(_journal(here))}*")):
+        oldest = min((one.begins for one in bases if one.archive == archive.name), key=lambda n: n[8:], default=None)
+        is_over = oldest is None and archive.name != current
+        gone = wal.segments(archive) if is_over else wal.spent(archive, oldest)
+        for path in gone:
+            path.unlink()
+        removed += len(gone)
+        if is_over:
+            shutil.rmtree(archive)
+    return removed
+
+
+def verify(folder: Path, until: datetime | None = None) -> Manifest:
+    """The manifest of a backup that is what it says; BrokenError for one that is not.
+
+    The WAL that was archived since a base is read to its end, but where it is to be restored ``until`` a moment only.
+    """
     manifest = _manifest(folder)
-    if not (folder / DUMP).is_file() or _digest(folder / DUMP) != (manifest.size, manifest.sha256):
-        raise BrokenError(f"the dump in `{folder}` is not the one of its manifest", "use another backup")
-    dump.check(folder / DUMP)
+    held = _held(folder, manifest.form)
+    if not held.is_file() or _digest(held) != (manifest.size, manifest.sha256):
+        raise BrokenError(f"the {manifest.form} in `{folder}` is not the one of its manifest", "use another backup")
+    match manifest.form:
+        case Form.dump:
+            dump.check(held)
+        case Form.base:
+            base.check(folder / BASE)
+            archive = _archive(folder, manifest)
+            if archive is not None and until is None:
+                wal.check(archive, base.beginning(folder / BASE))
+        case _:
+            assert_never(manifest.form)
     return manifest
 
 
-def restore(config: Config, source: Path | None, clock: Clock = utc_now) -> Restored:
+def _held(folder: Path, form: Form) -> Path:
+    """The file whose hash the manifest has."""
+    return folder / DUMP if form is Form.dump else folder / BASE / base.MANIFEST
+
+
+def _archive(folder: Path, manifest: Manifest) -> Path | None:
+    """The WAL archive that a base goes on in; NotFoundError where it is not beside the backup."""
+    if not manifest.archive:
+        return None
+    archive = folder.absolute().parent / ARCHIVES / manifest.archive
+    if not archive.is_dir():
+        raise NotFoundError(
+            f"the WAL archive `{archive}` of this base backup is not there",
+            "put it back; an empty folder in its place brings the base back without it",
+        )
+    return archive
+
+
+def restore(config: Config, source: Path | None, clock: Clock = utc_now, until: datetime | None = None) -> Restored:
     """Brings the backup in ``source`` back, or the database here forward where it is None.
 
+    A base comes back with all the WAL archived since, or as of ``until``, by the clock of the server.
     RefusedError, and nothing was changed, where the backup is of another installation, or its keys are destroyed.
     """
+    manifest = _manifest(source) if source is not None else None
+    if source is not None and manifest is not None and manifest.form is Form.base:
+        if until is not None and manifest.ended_at is not None and until < manifest.ended_at:
+            raise UsageError(
+                f"the base backup ended at {written(manifest.ended_at)}, after that moment", "use an older one"
+            )
+        return _restore_base(config, source, clock, until)
+    if until is not None:
+        raise UsageError("--until goes with a base backup", "a dump holds one moment: `licet backup list` shows both")
     with installation(config, clock, upgrade=True, behind_fence=True) as here:
         return restore_here(here, source)
 
 
 def restore_here(here: Installation, source: Path | None) -> Restored:
-    """`restore` in an installation that was opened behind its fence."""
-    manifest = None
+    """`restore` in an installation that was opened behind its fence, of a dump or of none."""
+    manifest = verify(source) if source is not None else None
+    _raise_fence(here, manifest)
     if source is not None:
-        manifest = verify(source)
-    with _fenced(here, manifest):
-        if source is not None:
-            dump.put_back(_dsn(here.config), source / DUMP)
-            with here.pool.connection() as conn:
-                migrate(conn)
-        with transaction(here.pool) as tx:
-            return _bring_forward(here, tx, manifest)
+        dump.put_back(_dsn(here.config), source / DUMP)
+        with here.pool.connection() as conn:
+            migrate(conn)
+    return _finish(here, manifest)
 
 
-@contextmanager
-def _fenced(here: Installation, manifest: Manifest | None) -> Iterator[None]:
-    """The fence up before, and down after; it stays up where anything fails, unless nothing was changed."""
+def _restore_base(config: Config, source: Path, clock: Clock, until: datetime | None) -> Restored:
+    """The fence is up in the cluster in use, then in the one recovered beside it, then that one gets its place."""
+    if config.database_url or not (source / BASE / "licet.conf").is_file():
+        raise RefusedError(
+            "a base backup of a server of your own is restored by its own means",
+            "put it back as docs/backup.md says, then run `licet restore --here`", because="own_server",
+        )  # fmt: skip
+    manifest = verify(source, until)
+    with recover.beside(config.data / "postgres") as recovery:
+        with installation(config, clock, upgrade=True, behind_fence=True) as here:
+            was_up = _raise_fence(here, manifest)
+            try:
+                recovery.recover(source / BASE, _archive(source, manifest), until, lambda dsn: _fence_in(dsn, clock()))
+            except BaseException:
+                if not was_up:  # nothing was changed
+                    with transaction(here.pool) as tx:
+                        fence.lift(tx)
+                raise
+        recovery.put_in_place()
+    with installation(config, clock, upgrade=True, behind_fence=True) as here:
+        _raise_fence(here, manifest)
+        return _finish(here, manifest)
+
+
+def _fence_in(dsn: str, at: datetime) -> None:
+    with opened(dsn, 1) as pool, transaction(pool) as tx:
+        fence.raise_(tx, at)
+
+
+def _raise_fence(here: Installation, manifest: Manifest | None) -> bool:
+    """Whether the fence stood already. It stays up where anything fails from here on, unless nothing was changed."""
     with transaction(here.pool) as tx:
         # Whoever destroys an epoch holds this and looks for the fence: the keys found here stay until it is down.
         tx.execute("SELECT pg_advisory_xact_lock(%s)", [EPOCHS_LOCK])
+        was_up = fence.stands(tx)
         fence.raise_(tx, here.clock())
         if manifest is not None:
             _refuse_foreign(here, manifest)
@@ -213,9 +387,15 @@ def _fenced(here: Installation, manifest: Manifest | None) -> Iterator[None]:
                 "the database belongs to another restriction journal", "name its folder with LICET_RESTRICTIONS",
                 because="other_journal",
             )  # fmt: skip
-    yield
+    return was_up
+
+
+def _finish(here: Installation, manifest: Manifest | None) -> Restored:
+    with transaction(here.pool) as tx:
+        restored = _bring_forward(here, tx, manifest)
     with transaction(here.pool) as tx:
         fence.lift(tx)
+    return restored
 
 
 def _refuse_foreign(here: Installation, manifest: Manifest) -> None:
@@ -316,8 +496,8 @@ def _register_again(tx: Transaction, record: Restriction) -> bool:
         return tx.execute(revoke, [record.at, record.key]).rowcount == 1
     if record.kind is Kind.backup:
         tx.execute(
-            "INSERT INTO backups (backup_id, made_at, expires_at) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
-            [record.backup, record.at, record.until],
+            "INSERT INTO backups (backup_id, made_at, expires_at, base) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
+            [record.backup, record.at, record.until, record.base],
         )
         return True
     policy, known = read(msgspec.json.decode(record.document), file="the restriction journal"), versions.load(tx)
@@ -327,14 +507,22 @@ def _register_again(tx: Transaction, record: Restriction) -> bool:
 
 
 def _kept(folder: Path, at: datetime) -> Kept:
-    size = (folder / DUMP).stat().st_size if (folder / DUMP).is_file() else 0
     if not (folder / MANIFEST).is_file():
-        return Kept(folder=folder, backup="", made_at=None, expires_at=None, size=size, whole=False, expired=False)
+        form = Form.base if (folder / BASE).exists() else Form.dump
+        return Kept(
+            folder=folder, form=form, backup="", made_at=None, expires_at=None, size=_size(folder), whole=False,
+            expired=False,
+        )  # fmt: skip
     manifest = _manifest(folder)
     return Kept(
-        folder=folder, backup=manifest.backup, made_at=manifest.made_at, expires_at=manifest.expires_at, size=size,
-        whole=True, expired=manifest.expires_at <= at,
+        folder=folder, form=manifest.form, backup=manifest.backup, made_at=manifest.made_at,
+        expires_at=manifest.expires_at, size=_size(folder), whole=True, expired=manifest.expires_at <= at,
     )  # fmt: skip
+
+
+def _size(folder: Path) -> int:
+    """The bytes that a backup has on the disk, its manifest apart."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST)
 
 
 def _manifest(folder: Path) -> Manifest:

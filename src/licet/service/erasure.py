@@ -270,10 +270,10 @@ def _hosts(tx: Transaction, erasure: Erasure, at: datetime) -> list[dict[str, Ca
 
 
 def _backups(tx: Transaction, erasure: Erasure, at: datetime) -> list[dict[str, Canonical]]:
-    """Those that were taken before the keys died and are kept still."""
+    """Those that are kept still and were taken before the keys died, or are of pages, which hold what was deleted too."""
     rows = tx.execute(
         """SELECT backup_id, made_at, expires_at FROM backups
-            WHERE made_at <= %s AND pruned_at IS NULL AND expires_at > %s ORDER BY made_at""",
+            WHERE (base OR made_at <= %s) AND pruned_at IS NULL AND expires_at > %s ORDER BY made_at""",
         [erasure.shredded_at, at],
     )
     return [

@@ -10,7 +10,8 @@ Invariants:
 - It listens on a Unix socket in a folder of mode 0700 and never on TCP; scram with a random password (mode 0600).
 - Its log holds neither statements, nor parameters, nor the values in error messages: messages of level ERROR, which
   quote values, are not logged at all, and `terse` drops DETAIL and CONTEXT from the rest.
-- A cluster appears under its name only when complete: initdb writes beside it and the folder is renamed.
+- A cluster appears under its name only when complete: initdb writes beside it and the folder is renamed. Where a swap
+  of clusters (`recover`) was killed between its two renames, the one that was in use is there again at the next start.
 - A lock file that a killed postmaster left is removed only when no process works in the cluster any more, because
   a surviving backend with a second postmaster beside it destroys data.
 
@@ -52,6 +53,7 @@ STOP_SECONDS_MAX = 30
 STALE_SECONDS_MAX = 30.0
 LOG_BYTES_MAX = 4 * 2**20
 OUTPUT_CHARACTERS_MAX = 400
+CLUSTER, REPLACED = "cluster", "cluster.old"
 FREE_BYTES_MIN = 32 * 2**20  # two segments of the write-ahead log: with less PostgreSQL cannot be relied on to start
 _POLL_SECONDS = 0.02
 _USER = "licet"
@@ -110,7 +112,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 @contextlib.contextmanager
 def running(folder: Path, options: Options | None = None) -> Iterator[str]:
     """Yield the connection string of a running server under ``folder``; stop it when its last user leaves."""
-    cluster = _Cluster(folder, options or Options())
+    cluster = Cluster(folder, options or Options())
     with cluster.locked():
         seat = cluster.take_seat()
         try:
@@ -129,7 +131,7 @@ def running(folder: Path, options: Options | None = None) -> Iterator[str]:
 
 def revive(folder: Path, options: Options | None = None) -> str:
     """The connection string of the server under ``folder``, started anew if it died under its users."""
-    cluster = _Cluster(folder, options or Options())
+    cluster = Cluster(folder, options or Options())
     if not cluster.alive():
         with cluster.locked():
             cluster.start()
@@ -138,7 +140,7 @@ def revive(folder: Path, options: Options | None = None) -> str:
 
 def start(folder: Path, options: Options | None = None) -> Status:
     """Start the server and pin it: it runs on without users until `stop`."""
-    cluster = _Cluster(folder, options or Options())
+    cluster = Cluster(folder, options or Options())
     with cluster.locked():
         cluster.start()
         cluster.pin_file.touch()
@@ -149,7 +151,7 @@ def stop(folder: Path, options: Options | None = None) -> Status:
     """Unpin the server. It stops now, or with its last user when it has users."""
     if not folder.is_dir():
         return status(folder)
-    cluster = _Cluster(folder, options or Options())
+    cluster = Cluster(folder, options or Options())
     with cluster.locked():
         cluster.pin_file.unlink(missing_ok=True)
         if not cluster.used():
@@ -161,7 +163,7 @@ def status(folder: Path) -> Status:
     """What is true now of the server under ``folder``; starts and stops nothing."""
     if not folder.is_dir():
         return Status(running=False, pinned=False, used=False, pid=0, folder=folder)
-    cluster = _Cluster(folder, Options())
+    cluster = Cluster(folder, Options())
     with cluster.locked():  # else this look at the seats could make a leaving user believe that it is not the last
         alive = cluster.alive()
         pid = cluster.postmaster() if alive else 0
@@ -228,19 +230,23 @@ def _other() -> pwd.struct_passwd:
     raise BrokenError("neither `postgres` nor `nobody` is a user here", "run licet as an ordinary user")
 
 
-class _Cluster:
+class Cluster:
     """One data folder and the server in it. Every verb but the questions wants `locked`."""
 
-    def __init__(self, folder: Path, options: Options) -> None:
-        self.folder = folder.absolute()
-        self.data = self.folder / "cluster"
+    def __init__(self, folder: Path, options: Options, name: str = CLUSTER) -> None:
+        self.folder, self.name = folder.absolute(), name
+        self.data = self.folder / name
         self.pin_file = self.folder / "pinned"
         self.pass_file = self.folder / "password"
         self.log_file = self.folder / "log"
         self.options = options
-        self.identity = options.identity or _identity()
+        self._find_identity()
+
+    def _find_identity(self) -> None:
+        self.identity = self.options.identity or _identity()
         self.other = _other() if self.identity is Identity.OTHER else None
-        owner = self.data.stat().st_uid if self.data.exists() else os.geteuid()
+        known = self.folder / CLUSTER
+        owner = known.stat().st_uid if known.exists() else os.geteuid()
         if os.geteuid() == 0 != owner:  # made by somebody else, or as somebody else: PostgreSQL runs as the owner only
             self.identity, self.other = Identity.OTHER, pwd.getpwuid(owner)
 
@@ -251,12 +257,12 @@ class _Cluster:
     @property
     def sockets(self) -> Path:
         """The socket's folder: beside the cluster, or a short name under the temporary folder."""
-        beside = self.folder / "socket"
+        beside = self.folder / ("socket" if self.name == CLUSTER else f"{self.name}.socket")
         short = len(os.fsencode(beside / SOCKET_NAME)) <= SOCKET_BYTES_MAX
         # libpq takes a comma for the end of a host's name.
         if short and "," not in str(beside) and not self.other:
             return beside
-        mark = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:16]
+        mark = hashlib.sha256(os.fsencode(self.folder if self.name == CLUSTER else self.data)).hexdigest()[:16]
         name = f"licet-{os.geteuid()}-{mark}"
         there = Path(tempfile.gettempdir()) / name
         return there if len(os.fsencode(there / SOCKET_NAME)) <= SOCKET_BYTES_MAX else Path("/tmp") / name  # noqa: S108 ours alone, checked
@@ -273,7 +279,7 @@ class _Cluster:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         file = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            if not _waited(lambda: _flock(file, fcntl.LOCK_EX), LOCK_SECONDS_MAX):
+            if not waited(lambda: flocked(file, fcntl.LOCK_EX), LOCK_SECONDS_MAX):
                 raise BusyError("another process is starting or stopping the database", "try again in a minute")
             yield
         finally:
@@ -282,7 +288,7 @@ class _Cluster:
     def take_seat(self) -> int:
         """Become a user: the seat is an open file; closing it, or dying, is leaving."""
         seat = os.open(self.folder / "users", os.O_RDWR | os.O_CREAT, 0o600)
-        if not _waited(lambda: _flock(seat, fcntl.LOCK_SH), LOCK_SECONDS_MAX):
+        if not waited(lambda: flocked(seat, fcntl.LOCK_SH), LOCK_SECONDS_MAX):
             os.close(seat)
             raise BusyError("the database's list of users is locked", "try again in a minute")
         return seat
@@ -294,7 +300,7 @@ class _Cluster:
         except FileNotFoundError:
             return False
         try:
-            return not _flock(file, fcntl.LOCK_EX)
+            return not flocked(file, fcntl.LOCK_EX)
         finally:
             os.close(file)
 
@@ -306,24 +312,24 @@ class _Cluster:
     def alive(self) -> bool:
         """Whether the server accepts connections."""
         lines = self._lock_lines()
-        return len(lines) > 7 and lines[7].strip() == "ready" and _works_in(self.postmaster(), self.data)
+        return len(lines) > 7 and lines[7].strip() == "ready" and works_in(self.postmaster(), self.data)
 
     def start(self) -> None:
         """Make sure that the server runs; makes the cluster on first use."""
         if self.alive():
             return
-        self._prepare_folders()
+        self._end_swap()
+        self.prepare_folders()
         if not (self.data / "PG_VERSION").exists():
             self._create()
-        self._check_version()
+        self.check_version()
         self._clear_stale()
-        settings = _SETTINGS + f"unix_socket_directories = '{_conf(str(self.sockets))}'\n"
-        self._write(self.data / "licet.conf", settings + ("" if self.options.durable else _UNDURABLE))
+        self.configure()
         if self.log_file.exists() and self.log_file.stat().st_size > LOG_BYTES_MAX:
             self.log_file.replace(self.folder / "log.1")
         # pg_ctl detaches the server; it must not be our child, or it would linger as a zombie when it dies. Paths
         # are relative to the folder, because pg_ctl hands them to a shell and quotes them badly.
-        self._run("pg_ctl", "start", "-w", "-t", str(START_SECONDS_MAX), "-D", "cluster", "-l", "log")
+        self._run("pg_ctl", "start", "-w", "-t", str(START_SECONDS_MAX), "-D", self.name, "-l", "log")
         try:
             self._ensure_database()
         except BaseException:
@@ -334,7 +340,7 @@ class _Cluster:
         """Stop the server; clients that are still connected are cut off."""
         if not self.alive():
             return
-        arguments = ["-w", "-t", str(STOP_SECONDS_MAX), "-D", "cluster"]
+        arguments = ["-w", "-t", str(STOP_SECONDS_MAX), "-D", self.name]
         try:
             self._run("pg_ctl", "stop", "-m", "fast", *arguments)
         except BrokenError:
@@ -343,13 +349,46 @@ class _Cluster:
         with contextlib.suppress(OSError):
             self.sockets.rmdir()
 
+    def replace_by(self, restored: Path) -> None:
+        """Puts a cluster that lies beside this one in its place; the server is stopped. BusyError while it has users.
+
+        Killed anywhere, the next start finds the one or the other, and what is left of the one that was replaced goes.
+        """
+        if self.used():
+            raise used_error()
+        self.stop()
+        self._clear_stale()
+        self._end_swap()
+        if self.data.exists():
+            self.data.rename(self.folder / REPLACED)
+            sync(self.folder)
+        restored.rename(self.data)
+        sync(self.folder)
+        self._end_swap()
+
+    def _end_swap(self) -> None:
+        """What a swap that was killed left: no cluster under the name, or two."""
+        replaced = self.folder / REPLACED
+        if not replaced.exists():
+            return
+        if self.data.exists():
+            shutil.rmtree(replaced)
+        else:
+            replaced.rename(self.data)
+            self._find_identity()
+        sync(self.folder)
+
+    def configure(self, more: str = "") -> None:
+        settings = _SETTINGS + f"unix_socket_directories = '{_conf(str(self.sockets))}'\n"
+        self.write(self.data / "licet.conf", settings + ("" if self.options.durable else _UNDURABLE) + more)
+
     def _lock_lines(self) -> list[str]:
         try:
             return (self.data / "postmaster.pid").read_text("utf-8", "replace").splitlines()
         except (FileNotFoundError, NotADirectoryError):
             return []
 
-    def _prepare_folders(self) -> None:
+    def prepare_folders(self) -> None:
         sockets = self.sockets
         sockets.mkdir(mode=0o700, exist_ok=True)
         seen = sockets.lstat()
@@ -357,10 +396,10 @@ class _Cluster:
         if sockets.is_symlink() or seen.st_uid not in owners or seen.st_mode & 0o077:
             raise BrokenError(f"the socket folder `{sockets}` is not ours alone", "remove it and try again")
         if self.other:
-            self._give(sockets)
+            self.give(sockets)
             self.folder.chmod(0o711)
             self.log_file.touch(mode=0o600)
-            self._give(self.log_file)
+            self.give(self.log_file)
 
     def _create(self) -> None:
         """Make the cluster beside its place, then rename it: an interrupted initdb leaves nothing that counts."""
@@ -370,8 +409,8 @@ class _Cluster:
         password = secrets.token_urlsafe(32)
         secret = self.folder / "password.new"
         try:
-            self._write(secret, password + "\n")
-            self._give(fresh)
+            self.write(secret, password + "\n")
+            self.give(fresh)
             durable = [] if self.options.durable else ["--no-sync"]
             arguments = [f"--username={_USER}", f"--pwfile={secret.name}", "--auth=scram-sha-256", "--data-checksums"]
             self._run("initdb", "-D", fresh.name, *arguments, "--encoding=UTF8", "--locale=C.UTF-8", *durable)
@@ -380,14 +419,14 @@ class _Cluster:
         with (fresh / "postgresql.conf").open("a", encoding="utf-8") as conf:
             conf.write("\ninclude_if_exists = 'licet.conf'\n")
         self.pass_file.unlink(missing_ok=True)
-        with open(self.pass_file, "x", encoding="utf-8", opener=_private) as file:
+        with open(self.pass_file, "x", encoding="utf-8", opener=private) as file:
             file.write(f"*:*:*:{_USER}:{password}\n")
             file.flush()
             os.fsync(file.fileno())
         fresh.rename(self.data)
         sync(self.folder)
 
-    def _check_version(self) -> None:
+    def check_version(self) -> None:
         made = (self.data / "PG_VERSION").read_text("ascii").strip()
         have = _version(self._bin())
         if made != str(have):
@@ -401,7 +440,7 @@ class _Cluster:
         locks = [self.data / "postmaster.pid", self.sockets / f"{SOCKET_NAME}.lock"]
         if not any(lock.exists() for lock in locks) or not Path("/proc/self/cwd").exists():
             return  # elsewhere init reaps at once, and PostgreSQL itself tells a stale file from a live one
-        if not _waited(lambda: not _workers(self.data), STALE_SECONDS_MAX):
+        if not waited(lambda: not workers(self.data), STALE_SECONDS_MAX):
             raise BusyError("processes of a killed database are still at work", "try again in a minute")
         for lock in locks:
             lock.unlink(missing_ok=True)
@@ -414,21 +453,22 @@ class _Cluster:
     def _bin(self) -> Path:
         return self.options.binaries or binaries()
 
-    def _run(self, program: str, *arguments: str) -> None:
+    def spawn(self, program: str, *arguments: str, output: int = subprocess.PIPE) -> subprocess.Popen[str]:
+        """Starts a program of PostgreSQL as the server's user, in the folder."""
         command = [str(self._bin() / program), *arguments]
         environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"}
         if self.identity is Identity.NAMESPACE:
             command = [*_namespace(), *command]
         other = self.other
         try:
-            done = subprocess.run(
+            return subprocess.Popen(
                 command,
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
-                capture_output=True,
+                stdout=output,
+                stderr=output,
                 text=True,
                 errors="replace",
-                check=False,
                 env=environment,
                 umask=0o077,
                 user=other.pw_uid if other else None,
@@ -438,23 +478,31 @@ class _Cluster:
         except PermissionError:
             name = other.pw_name if other else "the current user"
             raise BrokenError(f"`{name}` may not run `{program}` or enter `{self.folder}`", _ENTER_HINT) from None
-        if done.returncode != 0:
+
+    def _run(self, program: str, *arguments: str) -> None:
+        running = self.spawn(program, *arguments)
+        try:
+            told, complained = running.communicate()
+        except BaseException:
+            running.kill()
+            raise
+        if running.returncode != 0:
             if shutil.disk_usage(self.folder).free < FREE_BYTES_MIN:
                 raise BusyError(
                     f"`{program}` failed and the disk of `{self.folder}` is full", "make room, then run it again"
                 )
-            said = " ".join((done.stderr + done.stdout).split())[-OUTPUT_CHARACTERS_MAX:]
+            said = " ".join((complained + told).split())[-OUTPUT_CHARACTERS_MAX:]
             raise BrokenError(
-                f"`{program}` failed: {said}", f"see `{self.log_file}`" + (f"; {_ENTER_HINT}" if other else "")
+                f"`{program}` failed: {said}", f"see `{self.log_file}`" + (f"; {_ENTER_HINT}" if self.other else "")
             )
 
-    def _write(self, path: Path, text: str) -> None:
+    def write(self, path: Path, text: str) -> None:
         """Write a file of mode 0600 that the server's user owns."""
-        with open(path, "w", encoding="utf-8", opener=_private) as file:
+        with open(path, "w", encoding="utf-8", opener=private) as file:
             file.write(text)
-        self._give(path)
+        self.give(path)
 
-    def _give(self, path: Path) -> None:
+    def give(self, path: Path) -> None:
         if self.other:
             os.chown(path, self.other.pw_uid, self.other.pw_gid)
 
@@ -462,7 +510,14 @@ class _Cluster:
 _ENTER_HINT = "put LICET_DATA where the server's user may go, allow user namespaces, or set LICET_DATABASE_URL"
 
 
-def _private(path: str, flags: int) -> int:
+def used_error() -> BusyError:
+    return BusyError(
+        "the database is in use by other programs of licet",
+        "stop them (`licet serve`, `licet backup wal`), then try again",
+    )
+
+
+def private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
@@ -476,7 +531,7 @@ def _conf(value: str) -> str:
     return element.replace("\\", "\\\\").replace("'", "''")
 
 
-def _flock(file: int, mode: int) -> bool:
+def flocked(file: int, mode: int) -> bool:
     try:
         fcntl.flock(file, mode | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -484,7 +539,7 @@ def _flock(file: int, mode: int) -> bool:
     return True
 
 
-def _waited(ready: Callable[[], bool], seconds_max: float) -> bool:
+def waited(ready: Callable[[], bool], seconds_max: float) -> bool:
     """Whether ``ready`` came true within ``seconds_max``."""
     until = time.monotonic() + seconds_max
     while not ready():
@@ -494,7 +549,7 @@ def _waited(ready: Callable[[], bool], seconds_max: float) -> bool:
     return True
 
 
-def _works_in(pid: int, folder: Path) -> bool:
+def works_in(pid: int, folder: Path) -> bool:
     """Whether the process ``pid`` lives and, where that can be seen, works in ``folder``."""
     if pid <= 0:
         return False
@@ -513,10 +568,10 @@ def _works_in(pid: int, folder: Path) -> bool:
     return True
 
 
-def _workers(folder: Path) -> list[int]:
+def workers(folder: Path) -> list[int]:
     """The live processes whose working folder is ``folder``: every process of a PostgreSQL server stays in its own."""
     pids = (int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
-    return [pid for pid in pids if _works_in(pid, folder)]
+    return [pid for pid in pids if works_in(pid, folder)]
 
 
 def _zombie(proc: Path) -> bool:

@@ -562,12 +562,14 @@ CREATE TABLE recalls (
 );
 CREATE INDEX recalls_open ON recalls (handout_id) WHERE acknowledged_at IS NULL;
 
--- Backups hold everything that was kept when they were made, until they are pruned or their day has come.
+-- Backups hold everything that was kept when they were made, until they are pruned or their day has come. A base backup
+-- copies pages, on which what was erased before it may still lie: a certificate names it all the same.
 CREATE TABLE backups (
     backup_id  uuid PRIMARY KEY,
     made_at    timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
     pruned_at  timestamptz,
+    base       boolean NOT NULL DEFAULT false,
     CONSTRAINT a_backup_expires_after_it_was_made CHECK (expires_at > made_at)
 );
 

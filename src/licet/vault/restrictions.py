@@ -74,7 +74,7 @@ class Restriction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """One record. ``life`` and ``seq`` place it: the life of the database, and the account's number after it.
 
     ``matter`` is sealed; ``erasure`` is the id that its person was given; ``document`` is a policy version's, which is
-    public; ``until`` is when a backup expires; ``key`` is the id of a service's key.
+    public; ``until`` is when a backup expires, ``base`` whether it is of pages; ``key`` is the id of a service's key.
     """
 
     v: int = 1
@@ -92,6 +92,7 @@ class Restriction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     by: str = ""
     backup: UUID | None = None
     until: datetime | None = None
+    base: bool = False
     key: UUID | None = None
 
 

@@ -1,0 +1,190 @@
+"""A base backup brought back: recovered beside the embedded server, and then put in its place.
+
+Promise: whatever cluster lies under the name was either there before, or has been through ``prepare`` (which puts up
+the fence) and was stopped cleanly. Killed anywhere, run again.
+
+    1. the base is copied to `cluster.restoring`, beside the cluster in use
+    2. a server of its own recovers it, from its own WAL and the archive's, to the end or to a moment; ``prepare`` is
+       called with a connection to it; it gets the password of today; it is stopped
+    3. the server in use, which nobody may be using, is stopped; two renames put the recovered cluster in its place
+
+That server trusts whoever reaches its socket, because the password of a base is the one of its day. The socket lies in
+a folder of mode 0700, so it is reached only by who could write the cluster's files as well.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from licet.errors import BrokenError, BusyError, LicetError, UsageError
+from licet.store.embedded import (
+    OUTPUT_CHARACTERS_MAX,
+    SOCKET_NAME,
+    STALE_SECONDS_MAX,
+    Cluster,
+    Options,
+    flocked,
+    used_error,
+    waited,
+    workers,
+    works_in,
+)
+
+RESTORING = "cluster.restoring"
+_POLL_SECONDS = 0.02
+_ARCHIVE, _TRUST = "licet.wal", "licet_hba.conf"
+_SETTINGS = """\
+hot_standby = off
+hba_file = '{hba}'
+# A segment that the base has itself is whole there, and may be partial in the archive.
+restore_command = 'exec 2>/dev/null; cp "{archive}/%f" "%p" || {{ test ! -e "pg_wal/%f" && cp "{archive}/%f.partial" "%p"; }}'
+recovery_target_action = 'promote'
+"""
+
+
+class Recovery:
+    """One restore of a base backup; made by `beside`."""
+
+    def __init__(self, folder: Path, options: Options) -> None:
+        self._used = Cluster(folder, options)
+        self._side = Cluster(folder, options, RESTORING)
+
+    def recover(self, base: Path, archive: Path | None, until: datetime | None, prepare: Callable[[str], None]) -> None:
+        """Steps 1 and 2. UsageError where the base and its archive do not reach ``until``; nothing in use is changed."""
+        side = self._side
+        shutil.copytree(base, side.data, symlinks=True)
+        side.data.chmod(0o700)
+        if archive is not None:
+            (side.data / "recovery.signal").touch(0o600)
+            # Who runs the server may not be let into the folder of the backups: then it is given copies.
+            if side.other:
+                shutil.copytree(archive, side.data / _ARCHIVE)
+            else:
+                (side.data / _ARCHIVE).symlink_to(archive.absolute())
+        side.write(side.data / _TRUST, "local all all trust\n")
+        _give_all(side)
+        side.prepare_folders()
+        side.check_version()
+        side.configure(_recovery_settings(side, until))
+        log = side.folder / f"{RESTORING}.log"
+        running = _begin(side, log)
+        try:
+            while not side.alive():
+                if running.poll() is not None:
+                    raise _failed(log, until)
+                time.sleep(_POLL_SECONDS)
+            prepare(side.dsn)
+            _set_password(side)
+            running.send_signal(signal.SIGINT)  # a fast stop, which ends with a checkpoint
+        except BaseException:
+            running.send_signal(signal.SIGQUIT)
+            running.wait()
+            raise
+        if running.wait() != 0:
+            raise _failed(log, None)
+        for name in (_ARCHIVE, _TRUST):
+            _remove(side.data / name)
+        log.unlink()
+
+    def put_in_place(self) -> None:
+        """Step 3; BusyError while anybody uses the server."""
+        with self._used.locked():
+            self._used.replace_by(self._side.data)
+
+    def clear(self) -> None:
+        """Ends the server that a killed restore left, and removes what it made."""
+        side = self._side
+        pid = side.postmaster()
+        if works_in(pid, side.data):
+            os.kill(pid, signal.SIGQUIT)
+        has_proc = Path("/proc/self/cwd").exists()
+        if not waited(lambda: not (workers(side.data) if has_proc else works_in(pid, side.data)), STALE_SECONDS_MAX):
+            raise BusyError("processes of a killed restore are still at work", "try again in a minute")
+        for path in (side.data, side.folder / f"{RESTORING}.log"):
+            _remove(path)
+        if side.sockets.is_dir():
+            for name in (SOCKET_NAME, f"{SOCKET_NAME}.lock"):
+                (side.sockets / name).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                side.sockets.rmdir()
+
+
+@contextlib.contextmanager
+def beside(folder: Path, options: Options | None = None) -> Iterator[Recovery]:
+    """The one restore that is under way; BusyError where there is another, or anybody uses the server."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file = os.open(folder / "restoring", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if not flocked(file, fcntl.LOCK_EX):
+            raise BusyError("another restore is under way", "wait for its end")
+        used = Cluster(folder, options or Options())
+        with used.locked():
+            if used.used():
+                raise used_error()
+        recovery = Recovery(folder, options or Options())
+        recovery.clear()
+        try:
+            yield recovery
+        finally:
+            recovery.clear()
+    finally:
+        os.close(file)
+
+
+def _begin(side: Cluster, log: Path) -> subprocess.Popen[str]:
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        return side.spawn("postgres", "-D", side.name, output=output)
+    finally:
+        os.close(output)
+
+
+def _recovery_settings(side: Cluster, until: datetime | None) -> str:
+    hba = str(side.data / _TRUST).replace("\\", "\\\\").replace("'", "''")
+    moment = f"recovery_target_time = '{until.isoformat(sep=' ')}'\n" if until is not None else ""
+    # What was copied is made durable as a whole, and not file by file.
+    sync = "recovery_init_sync_method = syncfs\n" if sys.platform == "linux" else ""
+    return _SETTINGS.format(hba=hba, archive=_ARCHIVE) + moment + sync
+
+
+def _set_password(side: Cluster) -> None:
+    """A base holds the password of its day, and the file that of today."""
+    password = side.pass_file.read_text("utf-8").strip().rpartition(":")[2]
+    with psycopg.connect(side.dsn, autocommit=True) as conn:
+        role = sql.Identifier(conn.info.user)
+        conn.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(role, sql.Literal(password)))
+
+
+def _failed(log: Path, until: datetime | None) -> LicetError:
+    said = log.read_text("utf-8", "replace")
+    if until is not None and "before configured recovery target" in said:
+        return UsageError("the WAL ends before that moment", "leave --until out: all that there is comes back")
+    fatal = [line.partition("FATAL:")[2] for line in said.splitlines() if "FATAL:" in line]
+    reason = " ".join((fatal or said.splitlines() or ["no reason given"])[-1].split())
+    return BrokenError(f"the base backup could not be recovered: {reason[:OUTPUT_CHARACTERS_MAX]}")
+
+
+def _give_all(side: Cluster) -> None:
+    if side.other:
+        for path in (side.data, *side.data.rglob("*")):
+            side.give(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

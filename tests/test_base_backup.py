@@ -1,0 +1,477 @@
+"""A base backup with its WAL: what was acknowledged comes back, and what was taken back does not, as of any moment."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import psycopg
+import pytest
+
+from licet import service
+from licet.errors import BrokenError, BusyError, NotFoundError, RefusedError, UsageError
+from licet.policy.decide import Because
+from licet.service import archiving, backup, erasure, proving
+from licet.service.backup import ARCHIVES, BASE, Form
+from licet.store import base, embedded, wal
+from licet.store.connect import transaction
+from licet.vault import commands as do
+from licet.vault import erase, rotate
+from licet.vault.ids import Prefix, shown
+from licet.vault.rotate import Rotation
+
+from .erasure.search import files, found_in
+from .test_backup import DAY, NAMES, Home, Place, check_nothing_came_back, check_the_log, take_back
+
+CONTROL = "zq7controlzq in clear"
+PLANTED = "zq9plantedzq in the letter"
+
+
+@contextmanager
+def archived(here: service.Installation, place: Place) -> Iterator[None]:
+    """The WAL is archived meanwhile; at the end all that was committed is there."""
+    stop, failed = threading.Event(), []
+
+    def archive() -> None:
+        try:
+            archiving.archive(here, place.backups / backup.ARCHIVES, stop, failed.append, lambda: None)
+        except BaseException as error:  # told by the test's own thread
+            failed.append(error)
+
+    thread = threading.Thread(target=archive)
+    thread.start()
+    try:
+        waited(lambda: bool(failed) or received_by(here) is not None)
+        yield
+        with transaction(here.pool) as tx:  # the server of a test commits before it has flushed
+            tx.execute("SET LOCAL synchronous_commit = on")
+            tx.execute("SELECT pg_current_xact_id()")
+        with here.pool.connection() as conn:
+            (end,) = conn.execute("SELECT pg_current_wal_flush_lsn()").fetchone() or ("",)
+        waited(lambda: bool(failed) or has(here, end))
+    finally:
+        stop.set()
+        thread.join(20)
+    assert failed == []
+
+
+def received_by(here: service.Installation) -> int | None:
+    """The server's end of the receiver that is at work."""
+    with here.pool.connection() as conn:
+        row = conn.execute("SELECT pid FROM pg_stat_replication WHERE application_name = 'pg_receivewal'").fetchone()
+    return row[0] if row else None
+
+
+def has(here: service.Installation, end: str) -> bool:
+    with here.pool.connection() as conn:
+        row = conn.execute("SELECT bool_or(flush_lsn >= %s::pg_lsn) FROM pg_stat_replication", [end]).fetchone()
+    return bool(row and row[0])
+
+
+def waited(ready: Callable[[], bool]) -> None:
+    until = time.monotonic() + 20
+    while not ready():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def clock_of(here: service.Installation) -> datetime:
+    with here.pool.connection() as conn:
+        row = conn.execute("SELECT clock_timestamp()").fetchone()
+    assert row is not None
+    return row[0]
+
+
+@dataclass(slots=True)
+class Lived:
+    """An installation with a base backup and its WAL: ``moment`` lies between what was said and what was taken back."""
+
+    folder: Path
+    home: Home
+    base: Path
+    moment: datetime
+    now: datetime
+
+
+def in_clear(here: service.Installation, table: str) -> None:
+    """A control, in a database beside Licet's: both forms of copy hold all that the server has."""
+    with psycopg.connect(embedded.revive(here.config.data / "postgres"), dbname="postgres") as conn:
+        conn.execute(f"CREATE TABLE {table} AS SELECT '{CONTROL} {table}' AS said")
+
+
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
+    place = Place(tmp_path_factory.mktemp("lived"))
+    postgres = place.config.data / "postgres"
+    embedded.start(postgres, embedded.Options(durable=False))
+    with service.installation(place.config, place.clock) as here:
+        home = Home(here, place)
+        for name in NAMES:
+            home.open(name, allow=True)
+            home.talk(name, f"{name}-chat")
+        place.now += DAY
+        with archived(here, place):
+            home.talk("ana", "ana-letter", PLANTED)
+            in_clear(here, "before")
+            made = backup.back_up(here, place.backups, Form.base).folder
+            home.talk("ben", "ben-later", PLANTED)
+            in_clear(here, "after")
+            proving.append(here)
+            time.sleep(0.01)
+            moment = clock_of(here)
+            time.sleep(0.01)
+            place.now += DAY
+            take_back(home)
+            proving.append(here)
+        home.choose("gus", False)  # after the last WAL that was archived
+        proving.append(here)
+    embedded.stop(postgres)
+    return Lived(place.backups.parent, home, made, moment, place.now)
+
+
+@pytest.fixture
+def place(lived: Lived, tmp_path: Path) -> Iterator[Place]:
+    """A copy of it; its server is stopped."""
+    shutil.copytree(lived.folder, tmp_path, symlinks=True, dirs_exist_ok=True)
+    copy = Place(tmp_path)
+    copy.now = lived.now
+    yield copy
+    embedded.stop(copy.config.data / "postgres")
+
+
+def base_of(place: Place, lived: Lived) -> Path:
+    return place.backups / lived.base.name
+
+
+def archive_of(place: Place) -> Path:
+    (archive,) = (place.backups / ARCHIVES).iterdir()
+    return archive
+
+
+def begins(base: Path) -> str:
+    return str(json.loads((base / backup.MANIFEST).read_bytes())["begins"])
+
+
+def start(place: Place) -> str:
+    """The server, kept running between commands, as fast as a test may have it."""
+    folder = place.config.data / "postgres"
+    embedded.start(folder, embedded.Options(durable=False))
+    return embedded.revive(folder)
+
+
+def there(home: Home, chat: str) -> bool:
+    return home.query("SELECT FROM conversations WHERE conversation_id = %s", home.chats[chat]) != []
+
+
+def check_nothing_is_left_beside(place: Place) -> None:
+    left = {path.name for path in (place.config.data / "postgres").iterdir() if path.name.startswith("cluster")}
+    assert left == {"cluster"}
+    assert not (place.config.data / "postgres" / "cluster" / "licet.wal").is_symlink()
+
+
+# Restoring
+
+
+def test_what_was_acknowledged_is_back_with_the_wal_and_what_was_lost_is_still_taken_back(
+    place: Place, lived: Lived
+) -> None:
+    done = backup.restore(place.config, base_of(place, lived), place.clock)
+    assert done.applied == {"refused": 1}, "all but the last was in the WAL"
+    assert done.life == 1
+    with service.installation(place.config, place.clock) as here:
+        again = Home(here, place, lived.home)
+        check_nothing_came_back(again)
+        assert again.decided("gus-chat") is Because.withdrawn
+        assert again.read("ben", "ben-later") == PLANTED
+        check_the_log(again)
+        assert again.query("SELECT slot_name FROM pg_replication_slots") == [], "its WAL goes to another archive"
+    check_nothing_is_left_beside(place)
+
+
+def test_until_a_moment_the_writes_before_it_are_back_and_nothing_taken_back_since(place: Place, lived: Lived) -> None:
+    done = backup.restore(place.config, base_of(place, lived), place.clock, lived.moment)
+    assert done.applied == {
+        "deleted": 1, "refused": 2, "narrowed": 1, "closed": 1, "plan": 1, "held": 1, "unflagged": 1
+    }  # fmt: skip
+    with service.installation(place.config, place.clock) as here:
+        again = Home(here, place, lived.home)
+        check_nothing_came_back(again)
+        assert again.read("ben", "ben-later") == PLANTED
+        assert not there(again, "new-chat"), "said after it"
+        check_the_log(again)
+
+
+def test_a_base_alone_is_as_of_its_end_and_the_password_of_today_opens_it(place: Place, lived: Lived) -> None:
+    archive = archive_of(place)
+    shutil.rmtree(archive)
+    with pytest.raises(NotFoundError, match="is not there"):
+        backup.restore(place.config, base_of(place, lived), place.clock)
+    archive.mkdir()
+    shutil.rmtree(place.config.data / "postgres")  # the disk of the database is lost, and its password with it
+    done = backup.restore(place.config, base_of(place, lived), place.clock)
+    assert done.applied["deleted"] == 1
+    with service.installation(place.config, place.clock) as here:
+        again = Home(here, place, lived.home)
+        check_nothing_came_back(again)
+        assert not there(again, "ben-later")
+
+
+def test_a_moment_that_cannot_be_reached_changes_nothing(place: Place, lived: Lived) -> None:
+    start(place)
+    for until, why in ((lived.moment - DAY, "the base backup ended at"), (lived.moment + DAY, "ends before that")):
+        with pytest.raises(UsageError, match=why):
+            backup.restore(place.config, base_of(place, lived), place.clock, until)
+        check_nothing_is_left_beside(place)
+    with service.installation(place.config, place.clock) as here:
+        assert Home(here, place, lived.home).decided("gus-chat") is Because.withdrawn, "and no fence was left"
+        kept = backup.back_up(here, place.backups)
+    with pytest.raises(UsageError, match="--until goes with a base"):
+        backup.restore(place.config, kept.folder, place.clock, lived.moment)
+
+
+KILLED = """
+import os, signal, sys
+from datetime import datetime
+from pathlib import Path
+from licet.config import Config
+from licet.service import backup
+
+config, base, now = Config(data=Path(sys.argv[1])), Path(sys.argv[2]), datetime.fromisoformat(sys.argv[3])
+for line in sys.stdin:
+    name, caller, left = line.split()
+    left = int(left)
+
+    def step(frame, event, _):
+        global left
+        if event == "call" and frame.f_code.co_name == name and frame.f_back.f_code.co_name == caller:
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    if child := os.fork():  # nothing but this thread is at work
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+    else:
+        sys.setprofile(step)
+        backup.restore(config, base, lambda: now)
+        os._exit(0)
+"""
+STEPS = (
+    ("recover", "_restore_base", 1),  # the fence is up in the cluster in use
+    ("_fence_in", "<lambda>", 1),  # the base was recovered, and is open beside the one in use
+    ("rename", "replace_by", 1),  # the fence is up in both, and both are stopped
+    ("rename", "replace_by", 2),  # none has the name
+    ("_end_swap", "replace_by", 2),  # it has the name, and the one before lies beside it
+    ("lift", "_finish", 1),  # it was brought forward
+)
+
+
+def test_killed_at_any_step_it_leaves_a_fence_and_is_finished_by_the_same_command(place: Place, lived: Lived) -> None:
+    start(place)
+    call = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-c",
+        KILLED,
+        str(place.config.data),
+        str(base_of(place, lived)),
+        place.now.isoformat(),
+    ]
+    with subprocess.Popen(call, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as killed:
+        assert killed.stdin is not None
+        assert killed.stdout is not None
+        for step in (("raise_", "_raise_fence", 1), *STEPS):
+            killed.stdin.write(" ".join(map(str, step)) + "\n")
+            assert killed.stdout.readline() == "-9\n", step
+            if step[0] == "raise_":
+                with service.installation(place.config, place.clock) as here:
+                    assert Home(here, place, lived.home).decided("gus-chat") is Because.withdrawn
+                continue
+            with pytest.raises(RefusedError) as error, service.installation(place.config, place.clock):
+                pass
+            assert error.value.because == "fenced", step
+        killed.stdin.close()
+    assert backup.restore(place.config, base_of(place, lived), place.clock).applied == {"refused": 1}
+    check_nothing_is_left_beside(place)
+    with service.installation(place.config, place.clock) as here:
+        check_nothing_came_back(Home(here, place, lived.home))
+
+
+def test_nobody_may_be_using_the_database_that_is_replaced(place: Place, lived: Lived) -> None:
+    start(place)
+    with service.installation(place.config, place.clock) as here:
+        with pytest.raises(BusyError, match="in use by other programs"):
+            backup.restore(place.config, base_of(place, lived), place.clock)
+        assert Home(here, place, lived.home).read("ben", "ben-later") == PLANTED, "and no fence was put up"
+
+
+def test_once_the_epoch_is_destroyed_the_base_and_its_wal_open_nothing(place: Place, lived: Lived) -> None:
+    start(place)
+    with service.installation(place.config, place.clock) as here:
+        rotate.rotate(here.pool, here.keyring, Rotation.daily, place.clock)
+        place.now += 8 * DAY
+        window = timedelta(days=place.config.key_chain.backup_days)
+        assert rotate.destroy_due(here.pool, here.keyring, place.clock, window) == [1]
+    with pytest.raises(RefusedError) as error:
+        backup.restore(place.config, base_of(place, lived), place.clock)
+    assert error.value.because == "dead_epoch"
+    with service.installation(place.config, place.clock) as here:
+        assert Home(here, place, lived.home).read("ben", "ben-later") == PLANTED, "and no fence was left"
+
+
+def test_the_base_of_a_server_of_ones_own_is_not_ours_to_put_back(place: Place, lived: Lived) -> None:
+    own = msgspec.structs.replace(place.config, database_url=start(place))
+    with pytest.raises(RefusedError) as error:
+        backup.restore(own, base_of(place, lived), place.clock)
+    assert error.value.because == "own_server"
+    assert "licet restore --here" in error.value.hint
+    with service.installation(own, place.clock) as here:
+        made = backup.back_up(here, place.backups, Form.base)
+        assert backup.verify(made.folder).form is Form.base
+        with transaction(here.pool) as tx:
+            tx.execute("CREATE ROLE plain")
+            tx.execute("SET LOCAL ROLE plain")
+            with pytest.raises(RefusedError) as error:
+                base.may_replicate(tx)
+    assert error.value.because == "no_replication"
+    assert "REPLICATION" in error.value.hint
+
+
+# What it holds
+
+
+def test_a_sentence_lies_in_clear_neither_in_the_base_nor_in_the_wal(place: Place, lived: Lived) -> None:
+    found = found_in(CONTROL.split()[0], files(place.backups))
+    assert [kind for kind in (f"{BASE}/base/", f"{ARCHIVES}/") if not any(kind in name for name in found)] == []
+    assert found_in(PLANTED.split()[0], files(place.backups)) == {}
+    held = [path.read_bytes() for path in place.backups.rglob("*") if path.is_file()]
+    for key in place.config.keys.glob("*.key"):
+        assert not any(key.read_bytes() in data for data in held)
+
+
+def test_verify_finds_a_flipped_byte_and_a_segment_that_is_not_there(place: Place, lived: Lived) -> None:
+    folder, archive = base_of(place, lived), archive_of(place)
+    assert backup.verify(folder).archive == archive.name
+    whole, *_, partial = wal.segments(archive)
+    assert (whole.suffix, partial.suffix) == ("", ".partial")
+    table = max((folder / BASE / "base").rglob("*"), key=lambda path: path.stat().st_size)
+    begun = wal.segments(archive)[-2]
+    for path, at in ((table, 4000), (folder / BASE / "backup_manifest", 100), (begun, 64)):
+        with flipped(path, at), pytest.raises(BrokenError):
+            backup.verify(folder)
+    aside = begun.rename(archive.parent.parent / "aside")
+    with pytest.raises(BrokenError, match="is not there"):
+        backup.verify(folder)
+    aside.unlink()
+
+
+@contextmanager
+def flipped(path: Path, place: int) -> Iterator[None]:
+    data = path.read_bytes()
+    path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+    yield
+    path.write_bytes(data)
+
+
+# How long
+
+
+def test_wal_lies_no_longer_than_the_base_that_needs_it(place: Place, lived: Lived) -> None:
+    start(place)
+    window = timedelta(days=place.config.key_chain.backup_days)
+    first, archive = base_of(place, lived), archive_of(place)
+    with service.installation(place.config, place.clock) as here:
+        backup.prune(here, place.backups)
+        assert wal.segments(archive)[0].name == begins(first), "what is older than the oldest base is gone"
+        with archived(here, place):
+            second = backup.back_up(here, place.backups, Form.base)
+        assert backup.prune_wal(here, place.backups) == 0
+        place.now = lived.now - DAY + window  # the day of the first one
+        assert backup.prune_wal(here, place.backups) > 0, (
+            "by the archive's own program, though the base lies there still"
+        )
+        assert wal.segments(archive)[0].name[:24] == begins(second.folder)
+        assert [kept.folder for kept in backup.prune(here, place.backups).backups] == [first]
+        place.now = lived.now + window
+        assert [kept.folder for kept in backup.prune(here, place.backups).backups] == [second.folder]
+        assert all(path.suffix for path in wal.segments(archive)), "but the one that is being written"
+        archiving.end(here)
+        backup.prune(here, place.backups)
+        assert not archive.exists()
+
+
+def test_a_certificate_names_a_base_that_was_taken_after_the_erasure_too(place: Place, lived: Lived) -> None:
+    """On its pages lies what was deleted, until it is vacuumed and written over."""
+    start(place)
+    with service.installation(place.config, place.clock) as here:
+        home = Home(here, place, lived.home)
+        home.about(do.Delete, "ana", "ana-letter")
+        place.now += 40 * DAY
+        with transaction(here.pool) as tx:
+            while erase.sweep_batch(tx, place.now).more:
+                pass
+            tx.execute("UPDATE erasures SET (state, shredded_at) = ('shredded', %s)", [place.now])
+        place.now += DAY
+        dumped, paged = (backup.back_up(here, place.backups, form).backup for form in (Form.dump, Form.base))
+        erasure.run(here)
+        (name,) = [
+            shown(Prefix.erasure, row[0])
+            for row in home.query(
+                "SELECT erasure_id FROM erasures WHERE conversation_id = %s", home.chats["ana-letter"]
+            )
+        ]
+        raw = json.loads(erasure.certificate_file(here, name))["certificate"].split(".")[1]
+    named = [one["backup"] for one in json.loads(base64.urlsafe_b64decode(raw + "=="))["backups"]]
+    assert paged in named
+    assert dumped not in named
+
+
+# The command
+
+
+def licet(place: Place, *arguments: str | Path) -> list[str]:
+    return [
+        sys.executable,
+        "-c",
+        "from licet.cli import main; main()",
+        *map(str, arguments),
+        "--data",
+        str(place.config.data),
+    ]
+
+
+def test_the_archive_is_kept_by_a_command_that_stops_cleanly_and_ends_a_receiver_that_was_left(place: Place) -> None:
+    start(place)
+    archive = archive_of(place)
+    with (
+        service.installation(place.config, place.clock) as here,
+        subprocess.Popen(licet(place, "backup", "wal", place.backups), stderr=subprocess.PIPE) as first,
+    ):
+        waited(lambda: received_by(here) is not None)
+        with pytest.raises(BusyError, match="by another program"):
+            archiving.end(here)
+        first.kill()  # its receiver goes on
+    call = [*licet(place, "backup", "wal", place.backups), "--json"]
+    with (
+        service.installation(place.config, place.clock) as here,
+        subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as second,
+    ):
+        was = received_by(here)
+        waited(lambda: received_by(here) not in (None, was))
+        second.send_signal(signal.SIGTERM)
+        told, complained = second.communicate(timeout=20)
+    assert (second.returncode, json.loads(told)) == (0, {"archive": str(archive)}), complained
+    ended = subprocess.run([*licet(place, "backup", "wal", place.backups), "--end"], capture_output=True, text=True)
+    assert ended.stdout == f"ended {archive.name}\n", ended.stderr
