@@ -20,7 +20,7 @@ import msgspec
 import psycopg
 import pytest
 
-from licet import service
+from licet import doctor, service
 from licet.errors import BrokenError, BusyError, NotFoundError, RefusedError, UsageError
 from licet.policy.decide import Because
 from licet.service import archiving, backup, erasure, proving
@@ -57,7 +57,7 @@ def archived(here: service.Installation, place: Place) -> Iterator[None]:
         yield
         with transaction(here.pool) as tx:  # the server of a test commits before it has flushed
             tx.execute("SET LOCAL synchronous_commit = on")
-            tx.execute("SELECT pg_current_xact_id()")
+            tx.execute("SELECT pg_logical_emit_message(true, 'licet', '')")
         with here.pool.connection() as conn:
             (end,) = conn.execute("SELECT pg_current_wal_flush_lsn()").fetchone() or ("",)
         waited(lambda: bool(failed) or has(here, end))
@@ -472,6 +472,9 @@ def test_the_archive_is_kept_by_a_command_that_stops_cleanly_and_ends_a_receiver
         waited(lambda: received_by(here) not in (None, was))
         second.send_signal(signal.SIGTERM)
         told, complained = second.communicate(timeout=20)
-    assert (second.returncode, json.loads(told)) == (0, {"archive": str(archive)}), complained
+        assert (second.returncode, json.loads(told)) == (0, {"archive": str(archive)}), complained
+        waited(lambda: received_by(here) is None)
+        (idle,) = [one for one in doctor.examine(here) if one.what == "WAL archive"]
+        assert "nobody receives it" in idle.seen, "meanwhile the server keeps it"
     ended = subprocess.run([*licet(place, "backup", "wal", place.backups), "--end"], capture_output=True, text=True)
     assert ended.stdout == f"ended {archive.name}\n", ended.stderr
