@@ -18,7 +18,7 @@ import msgspec
 from licet import service
 from licet.errors import LicetError
 from licet.policy.period import written
-from licet.service import asking, endpoints, erasure, sweeping
+from licet.service import archiving, asking, endpoints, erasure, sweeping
 from licet.store.connect import Transaction, transaction
 from licet.vault import policies as versions
 
@@ -51,6 +51,7 @@ def examine(here: service.Installation) -> list[Finding]:
             _clock,
             _policy,
             _overdue,
+            _archive,
             _orphans,
             _bodies_without_key,
             _keys_without_body,
@@ -184,6 +185,20 @@ def _overdue(here: service.Installation, tx: Transaction) -> Iterator[Finding]:
         )
     else:
         yield _warning("retention", f"{row[0]:,} segments are due", "run `licet sweep`")
+
+
+def _archive(here: service.Installation, tx: Transaction) -> Iterator[Finding]:
+    journal = here.keyring.restrictions
+    row = tx.execute(
+        """SELECT active, coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0) FROM pg_replication_slots
+            WHERE slot_name = %s""",
+        [archiving.slot(tx, journal) if journal is not None else None],
+    ).fetchone()
+    if row is not None and not row[0]:
+        yield _warning(
+            "WAL archive", f"nobody receives it, and the server keeps {float(row[1]) / 1e6:,.0f} MB for it",
+            "keep `licet backup wal FOLDER` running, or end the archive with --end",
+        )  # fmt: skip
 
 
 def _forgetting(here: service.Installation, _tx: Transaction) -> Iterator[Finding]:
