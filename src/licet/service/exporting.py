@@ -114,15 +114,16 @@ def _whole(folder: Path) -> Iterator[Path]:
     shutil.rmtree(unfinished, ignore_errors=True)
     make_folder(folder.parent)
     unfinished.mkdir(mode=0o700)
+    lies = unfinished
     try:
         yield unfinished
         for file in unfinished.iterdir():
             sync(file)
         sync(unfinished)
-        unfinished.rename(folder)
+        lies = unfinished.rename(folder)
         sync(folder.parent)
     except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.rmtree(lies, ignore_errors=True)
         raise
 
 

@@ -201,6 +201,10 @@ def _version(folder: Path) -> int:
 
 def _output(command: list[str]) -> str:
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise BusyError(
+            f"`{command[0]}` could not say which it is", "try again; if it stays so, install PostgreSQL anew"
+        )
     return done.stdout
 
 
