@@ -18,9 +18,11 @@ import yaml
 from licet.cli.command import main
 from licet.config import Config
 
+from .commands import below
+
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
-UNITS = ["licet.service"]
+UNITS = ["licet.service", "licet-backup-wal.service"]
 INSTRUCTIONS = {
     "ARG", "FROM", "ENV", "WORKDIR", "RUN", "COPY", "USER", "VOLUME", "EXPOSE", "STOPSIGNAL", "HEALTHCHECK",
     "ENTRYPOINT", "CMD",
@@ -55,9 +57,9 @@ def composition() -> dict[str, Any]:
 def command_exists(words: list[str]) -> bool:
     command: click.Command = main
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
-        if words[0] not in command.commands:
+        if (found := below(command).get(words.pop(0))) is None:
             return False
-        command = command.commands[words.pop(0)]
+        command = found
     options = {option for parameter in command.params for option in parameter.opts}
     return all(word in options for word in words if word.startswith("-"))
 
