@@ -68,6 +68,10 @@ def measured(turns: int) -> tuple[float, float, float, float, float]:
             from_objects = timed(lambda: page(here))
             with transaction(here.pool) as tx:  # as a sweep leaves it: no row refers to the objects
                 tx.execute("DELETE FROM bodies")
+            with here.pool.connection() as conn:  # in time the server does so by itself
+                conn.autocommit = True
+                conn.execute("VACUUM bodies")
+                conn.autocommit = False
             cold.cool(here)
             at[0] += timedelta(seconds=EMPTY_SECONDS + 1)
             begun = time.perf_counter()
