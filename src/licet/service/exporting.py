@@ -93,15 +93,15 @@ def export(
     usable = BitMap(chain.from_iterable(usable_rows(here, promised)))
     rows = (row for row in open_release(here, name) if row["ordinal"] in usable)
     if dry_run:
-        counted, left_out = _write(None, rows, to)
-        return _exported(None, None, recipient, len(usable), counted, left_out)
+        count, lines, left_out = _write(None, rows, to)
+        return _exported(None, None, recipient, count, lines, left_out)
     called = shown(Prefix.export, _register(here, known.name, known.release_id, recipient, to, usable))
     with _whole(out) as unfinished:
-        lines, left_out = _write(unfinished, rows, to)
+        count, lines, left_out = _write(unfinished, rows, to)
         readme = _readme(called, recipient, promised, here.clock(), to, lines, left_out)
         for file, data in {**ready.ready(to, lines), README_FILE: readme}.items():
             (unfinished / file).write_bytes(data)
-    return _exported(called, out, recipient, len(usable), lines, left_out)
+    return _exported(called, out, recipient, count, lines, left_out)
 
 
 @contextmanager
@@ -149,13 +149,15 @@ def _register(here: Installation, name: str, release: UUID, recipient: str, to: 
     return export_id
 
 
-def _write(out: Path | None, rows: Iterable[LoadedRow], to: Format) -> tuple[dict[Kind, int], Counter[str]]:
-    """Writes each kind's lines into its file, made with the first; counts only where there is no folder."""
+def _write(out: Path | None, rows: Iterable[LoadedRow], to: Format) -> tuple[int, dict[Kind, int], Counter[str]]:
+    """Writes each kind's lines into its file, made with the first; only counts the rows and lines where there is no folder."""
     lines: Counter[Kind] = Counter()
     left_out: Counter[str] = Counter()
+    count = 0
     with ExitStack() as open_files:
         files: dict[Kind, TextIO] = {}
         for row in rows:
+            count += 1
             made = shaped(row, _thumbs(row), to)
             left_out.update(made.left_out)
             for kind, some in made.lines.items():
@@ -165,7 +167,7 @@ def _write(out: Path | None, rows: Iterable[LoadedRow], to: Format) -> tuple[dic
                 if kind not in files:
                     files[kind] = open_files.enter_context((out / f"{kind}.jsonl").open("x", encoding="utf-8"))
                 files[kind].writelines(msgspec.json.encode(line).decode() + "\n" for line in some)
-    return dict(lines), left_out
+    return count, dict(lines), left_out
 
 
 def _readme(

@@ -273,6 +273,8 @@ CREATE TABLE copies (
     ended_at        timestamptz,
     PRIMARY KEY (account_id, conversation_id, segment, place, reference)
 );
+-- An acknowledgement ends the copies of one export, whosever they are.
+CREATE INDEX copies_exported ON copies (reference) WHERE place = 'export';
 
 -- Leaves on their way to the log. A row shares the transaction of what it tells.
 CREATE TABLE outbox (

@@ -2,6 +2,8 @@
 
 ALTER TABLE copies DROP CONSTRAINT place_is_known, ADD CONSTRAINT place_is_known
     CHECK (place IN ('vault', 'safety', 'feedback', 'release', 'export'));
+-- An acknowledgement ends the copies of one export, whosever they are.
+CREATE INDEX copies_exported ON copies (reference) WHERE place = 'export';
 
 -- Which rows of its release an export of before holds lies in a bitmap that no statement reads: all of them are registered,
 -- a copy too many on record rather than one too few.
