@@ -113,6 +113,23 @@ def told(house: House, built: Built) -> dict[str, Any]:
     }
 
 
+def crashing(
+    house: House, dsn: str, before: Callable[[str], object] = lambda _name: None, **bounds: int
+) -> Iterator[str]:
+    """Builds that die at their first commit, at their second and so on, by name, until one needs no more."""
+    for commit in range(10_000):
+        name = f"r{commit}"
+        before(name)
+        try:
+            with closing(counted(dsn, Count(commit, lambda: None))) as pool:
+                build(house, name, pool=pool, **bounds)
+        except Crash:
+            yield name
+        else:
+            assert commit > 10, "it died too rarely to prove anything"
+            return
+
+
 def check_resumed(house: House, built: Built, whole: dict[str, Any]) -> None:
     check_whole(house, built)
     assert told(house, built) == whole
@@ -134,15 +151,7 @@ def test_a_build_killed_before_any_of_its_commits_goes_on(house: House, dsn: str
     whole = told(house, build(house, "whole", **size))
     assert whole["counts"].dropped.keys() >= {"declined", "deleted", "duplicate", "low_quality"}
     resumed = []
-    for commit in range(10_000):
-        name = f"r{commit}"
-        try:
-            with closing(counted(dsn, Count(commit, lambda: None))) as pool:
-                build(house, name, pool=pool, **size)
-        except Crash:
-            pass
-        else:
-            break
+    for name in crashing(house, dsn, **size):
         if house.query("SELECT 1 FROM releases WHERE name = %s AND state = 'sealed'", name):
             service.build_release(house.here, name=f"{name}-after", purpose=IMPROVE)  # clears away what the seal left
             check_nothing_is_left(house)
@@ -150,7 +159,6 @@ def test_a_build_killed_before_any_of_its_commits_goes_on(house: House, dsn: str
         built = build(house, name, **size)
         check_resumed(house, built, whole)
         resumed.append(built.resumed_from)
-    assert commit > 10
     assert len(set(resumed)) > (1 if size.get("page_bytes_max", 1) > 3_000 else 2)
 
 
@@ -176,34 +184,15 @@ def test_a_build_killed_before_any_change_of_its_files_goes_on(house: House) -> 
 
 def test_a_build_killed_again_while_it_is_taken_up_goes_on(house: House, dsn: str) -> None:
     whole = told(house, build(house, "whole"))
-    for commit in range(10_000):
-        name = f"r{commit}"
-        with pytest.raises(Stopped):
-            build(house, name, cleaner=Meddling(stop, 8))
-        try:
-            with closing(counted(dsn, Count(commit, lambda: None))) as pool:
-                build(house, name, pool=pool)
-        except Crash:
-            pass
-        else:
-            break
+    for name in crashing(house, dsn, lambda name: killed(house, 8, name)):
         if not house.query("SELECT 1 FROM releases WHERE name = %s AND state = 'sealed'", name):
             check_resumed(house, build(house, name), whole)
-    assert commit > 10
 
 
 def test_a_part_that_is_torn_when_rows_have_gone_already_is_made_again(house: House, dsn: str) -> None:
     """Killed anywhere, while duplicates go too: rows that went before the part stay gone, those behind it go again."""
     whole, torn_parts = told(house, build(house, "whole")), 0
-    for commit in range(10_000):
-        name = f"r{commit}"
-        try:
-            with closing(counted(dsn, Count(commit, lambda: None))) as pool:
-                build(house, name, pool=pool)
-        except Crash:
-            pass
-        else:
-            break
+    for commit, name in enumerate(crashing(house, dsn)):
         path = house.here.config.releases / name / f"part-{commit % 3:05d}.parquet"
         if path.exists() and not house.query("SELECT 1 FROM releases WHERE name = %s AND state = 'sealed'", name):
             torn_parts += 1
