@@ -16,10 +16,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from licet.cli.command import main
-from licet.demo.stage import Clock, save
+from licet.cli.help_lines import LINES
 from licet.policy.period import instant
+from licet.service.simulated_clock import SimulatedClock, save
 
-from .commands import every
+from .commands import below, every
 
 ROOT = Path(__file__).parent.parent
 CASES = ROOT / "tests" / "spec" / "cases.yaml"
@@ -53,9 +54,9 @@ def run(dsn: str, tmp_path: Path) -> Run:
 def simulated(run: Run, tmp_path: Path) -> Run:
     """An installation whose clock says 15 December 2025, under terms in force since the first of that month."""
     (tmp_path / "data").mkdir()
-    save(tmp_path / "data", Clock(instant("2025-12-01")))
+    save(tmp_path / "data", SimulatedClock(instant("2025-12-01")))
     run("init", "--preset", "strict")
-    save(tmp_path / "data", Clock(instant("2025-12-15")))
+    save(tmp_path / "data", SimulatedClock(instant("2025-12-15")))
     return run
 
 
@@ -91,6 +92,42 @@ def test_every_command_explains_itself_and_gives_an_example(path: Sequence[str])
         assert "Example:" in result.stdout
         assert f"licet {' '.join(path)}" in result.stdout
     assert len(result.stdout.splitlines()) > 4
+
+
+def test_the_line_of_each_command_in_the_list_is_the_first_sentence_of_its_help() -> None:
+    """The list is printed from `help_lines`, so that no command is loaded for it."""
+    said = {name: command.get_short_help_str(limit=1_000) for name, command in below(main).items()}
+    assert said == LINES
+
+
+ASKED_LOADS = """
+import sys
+from contextlib import suppress
+from licet.cli.command import main
+from licet.cli.help_lines import LINES
+with suppress(SystemExit):
+    main.main(sys.argv[1:])
+loaded = sorted(name for name in sys.modules if name.startswith("licet."))
+print(*loaded, file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], [], ["-h"]], ids=repr)
+def test_help_and_version_load_no_command(arguments: list[str]) -> None:
+    done = subprocess.run([sys.executable, "-c", ASKED_LOADS, *arguments], capture_output=True, text=True, check=True)
+    assert done.stdout
+    loaded = set(done.stderr.split())
+    assert loaded == {"licet.cli", "licet.cli.command", "licet.cli.help_lines", "licet.cli.root", "licet.errors"}
+
+
+def test_the_shell_completes_a_word_without_loading_a_command() -> None:
+    asked = {"_LICET_COMPLETE": "bash_complete", "COMP_WORDS": "licet sta", "COMP_CWORD": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", ASKED_LOADS.replace("main.main(", "main.main(prog_name='licet', args=")],
+        capture_output=True, text=True, check=True, env={**os.environ, **asked},
+    )  # fmt: skip
+    assert [line.split(",")[-1] for line in done.stdout.splitlines()] == ["staff", "status"]
+    assert "licet.service" not in done.stderr.split()
 
 
 def test_the_command_alone_explains_itself() -> None:
@@ -292,7 +329,7 @@ def test_a_dry_run_counts_and_touches_nothing(simulated: Run, tmp_path: Path) ->
 def test_a_moment_can_be_given_on_a_simulated_clock_only(run: Run, tmp_path: Path) -> None:
     run("init")
     assert "runs on the real one" in error(run("status", "--at", "2025-12-01", code=64))[0]
-    save(tmp_path / "data", Clock(instant("2030-01-01")))
+    save(tmp_path / "data", SimulatedClock(instant("2030-01-01")))
     result = run("status", "--at", "2031-01-01")
     assert "(simulated clock: 2031-01-01T00:00:00Z)" in result.stderr
     assert "simulated" not in result.stdout

@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from licet.cli.command import main
-from licet.demo.stage import Clock, save
 from licet.policy.period import instant
+from licet.service.simulated_clock import SimulatedClock, save
 
 
 class Operator:
@@ -25,7 +25,7 @@ class Operator:
         self.run("init", "--preset", "article-2025")
 
     def day(self, text: str) -> None:
-        save(self.folder, Clock(instant(text)))
+        save(self.folder, SimulatedClock(instant(text)))
 
     def run(self, *arguments: str | Path, code: int = 0, **settings: str) -> Result:
         result = CliRunner(env=self.environment | settings).invoke(main, [str(each) for each in arguments])

@@ -14,10 +14,10 @@ from click.testing import CliRunner, Result
 from jsonschema import Draft202012Validator
 
 from licet.cli.command import main
-from licet.demo.stage import Clock, save
 from licet.policy.file import PRESETS, preset, preset_text, schema_text
 from licet.policy.period import instant, parse_period
 from licet.policy.state import Role
+from licet.service.simulated_clock import SimulatedClock, save
 from licet.store.connect import Pool
 from licet.vault import commands as do
 from licet.vault.plan import PLAN_DAYS_MAX
@@ -37,7 +37,7 @@ class Counsel:
         self.environment = {"LICET_DATABASE_URL": dsn, "LICET_DATA": str(folder)}
 
     def run(self, *arguments: str | Path, code: int = 0) -> Result:
-        save(self.folder, Clock(self.house.now))
+        save(self.folder, SimulatedClock(self.house.now))
         result = CliRunner(env=self.environment).invoke(main, ["policy", *map(str, arguments)])
         assert result.exit_code == code, (result.stdout, result.stderr, result.exception)
         return result
@@ -269,7 +269,7 @@ def test_what_was_shortened_is_erased_on_the_day_that_was_announced_and_not_befo
     counsel.run("apply", file, "--shorten-stored")
     for at, left in ((FIRST_DAY - timedelta.resolution, 4), (FIRST_DAY, 1)):
         counsel.house.now = at
-        save(counsel.folder, Clock(at))
+        save(counsel.folder, SimulatedClock(at))
         swept = CliRunner(env=counsel.environment).invoke(main, ["sweep"])
         assert swept.exit_code == 0, swept.output
         assert counsel.house.query("SELECT count(*) FROM segments WHERE erased_at IS NULL")[0][0] == left

@@ -19,10 +19,11 @@ from licet.config import Config
 from licet.demo import checks, town
 from licet.demo.checks import check_all
 from licet.demo.files import play_files
-from licet.demo.stage import Promise, Report, clock_of
+from licet.demo.stage import Promise, Report
 from licet.demo.town import play_town
 from licet.errors import UsageError
 from licet.policy.period import instant
+from licet.service.simulated_clock import clock_of
 from licet.store.connect import transaction
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"

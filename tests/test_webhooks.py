@@ -31,13 +31,13 @@ from msgspec.structs import replace
 from licet import service
 from licet.cli.command import main
 from licet.config import Config, Webhooks
-from licet.demo.stage import Clock, save
 from licet.errors import BusyError, LicetError, NotFoundError, RefusedError, UsageError
 from licet.policy.file import preset
 from licet.policy.period import instant
 from licet.service import backup, delivering, endpoints, erasure, proving, reaching
 from licet.service import events as hearing
 from licet.service import keys as chain
+from licet.service.simulated_clock import SimulatedClock, save
 from licet.store import embedded
 from licet.store.connect import Pool, transaction
 from licet.vault import apply, events, fence
@@ -890,7 +890,7 @@ class Operator:
         }  # fmt: skip
         folder.mkdir()
         if at is not None:
-            save(folder, Clock(instant(at)))
+            save(folder, SimulatedClock(instant(at)))
         self.run("init", "--preset", "article-2025")
 
     def run(self, *arguments: str | Path, code: int = 0) -> Result:

@@ -22,10 +22,10 @@ import pytest
 
 from licet import service
 from licet.config import Config
-from licet.demo.stage import Clock, save
 from licet.errors import DeniedError
 from licet.policy.decide import IMPROVE
 from licet.service import Installation
+from licet.service.simulated_clock import SimulatedClock, save
 from licet.store import drift, migrate, migrations, pending
 from licet.store.connect import transaction
 from licet.vault import view
@@ -63,7 +63,7 @@ def old(databases: Callable[..., str], tmp_path: Path) -> Iterator[tuple[str, Pa
     key = data / "keys" / "epoch-000001.key"
     key.write_bytes(bytes.fromhex(RECORDED["epoch_key"]))
     key.chmod(0o600)
-    save(data, Clock(AT))
+    save(data, SimulatedClock(AT))
     yield dsn, data
 
 

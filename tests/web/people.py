@@ -17,10 +17,10 @@ from litestar import Litestar
 
 from licet import service
 from licet.config import Config, Web
-from licet.demo.stage import Clock
 from licet.policy.file import preset as policy_of
 from licet.policy.period import instant
 from licet.policy.state import Role
+from licet.service.simulated_clock import SimulatedClock
 from licet.store.connect import Pool, transaction
 from licet.vault.commands import Answer, Choose, Command, OpenAccount, Say
 from licet.vault.content import Content, encode
@@ -42,7 +42,7 @@ class Town:
     """Accounts by name, on an installation whose clock is set."""
 
     def __init__(self, pool: Pool, folder: Path, preset: str) -> None:
-        self.clock = Clock(BEFORE)
+        self.clock = SimulatedClock(BEFORE)
         self.here = service.Installation(
             config=Config(data=folder), pool=pool, keyring=Keyring(FileProvider(folder / "keys")), clock=self.clock
         )

@@ -18,10 +18,10 @@ from litestar.testing import TestClient
 
 from licet import service
 from licet.config import Config, Web
-from licet.demo.stage import Clock
 from licet.policy.file import Policy, preset
 from licet.policy.period import instant
 from licet.policy.state import Role
+from licet.service.simulated_clock import SimulatedClock
 from licet.store.connect import Pool, transaction
 from licet.vault.commands import Answer, Choose, Command, Flag, OpenAccount, Say
 from licet.vault.content import Content, encode
@@ -45,7 +45,7 @@ class World:
         folder.mkdir(exist_ok=True)
         key_file = folder / "token.key"
         key_file.write_bytes(TOKEN_KEY)
-        self.clock = Clock(BEFORE)
+        self.clock = SimulatedClock(BEFORE)
         self.web = Web(**{"token_key_file": key_file, **settings})
         self.here = service.Installation(
             config=Config(data=folder, web=self.web), pool=pool, keyring=Keyring(FileProvider(folder / "keys")),

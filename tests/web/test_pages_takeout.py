@@ -10,10 +10,10 @@ from pathlib import Path
 from licet import service
 from licet.config import Config
 from licet.consent import takeout
-from licet.demo.stage import Clock
 from licet.intake.recorded import read_accounts, read_choices
 from licet.policy.file import preset
 from licet.policy.state import Kind
+from licet.service.simulated_clock import SimulatedClock
 from licet.store.connect import Pool, opened, transaction
 from licet.vault import view
 from licet.vault.commands import Delete, Narrow, Widen
@@ -58,7 +58,7 @@ def test_a_takeout_imports_again_with_the_same_answers_and_opens_nothing_more(
     with opened(databases()) as other:
         there = service.Installation(
             config=Config(data=folder), pool=other, keyring=Keyring(FileProvider(folder / "keys")),
-            clock=Clock(town.clock.now),
+            clock=SimulatedClock(town.clock.now),
         )  # fmt: skip
         service.apply_policy(there, preset("article-2025"), by="test")
         imported = service.import_files(

@@ -12,12 +12,12 @@ import click
 from licet import service
 from licet.cli.shell import at_option, data_option, json_option, moment, opened, show
 from licet.config import Config
-from licet.demo.stage import clock_of
 from licet.errors import UsageError
 from licet.policy.period import written
 from licet.service import archiving
 from licet.service import backup as backups
 from licet.service.backup import Form, Kept, Pruned, Restored
+from licet.service.simulated_clock import clock_of
 
 
 class _Take(click.Group):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from licet.cli.help_lines import LINES
 from licet.cli.root import Root
 
 # A module a subject. Only the one that holds what was asked for is loaded: a hook runs while somebody codes.
@@ -45,7 +46,10 @@ COMMANDS = {
 
 
 @click.group(
-    cls=Root, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+    cls=Root,
+    table=COMMANDS,
+    lines=LINES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.version_option(package_name="licet", message="licet %(version)s")
 def main() -> None:

@@ -12,20 +12,24 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from licet.errors import LicetError
 
+HELP_CHARACTERS_MAX = 80
 EXIT_NO, EXIT_CHANGES, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 64, 130
 
 
 class Root(click.Group):
     """Maps our errors to their exit codes, once; loads the module of a command when it is asked for.
 
-    ``table`` has the modules of `licet.cli`, or below it, by the names of the commands that each holds.
+    ``table`` has the modules of `licet.cli`, or below it, by the names of the commands that each holds; ``lines`` what
+    each command says of itself in a list, so that a list loads none of them.
     """
 
-    def __init__(self, *args: Any, table: Mapping[str, tuple[str, ...]], **kwargs: Any) -> None:  # noqa: ANN401 click's own signature
-        super().__init__(*args, **kwargs)
+    def __init__(self, *, table: Mapping[str, tuple[str, ...]], lines: Mapping[str, str], **kwargs: Any) -> None:  # noqa: ANN401 click's own
+        super().__init__(**kwargs)
+        self._lines = lines
         self._module = {name: module for module, names in table.items() for name in names}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -36,6 +40,24 @@ class Root(click.Group):
             found = vars(import_module(f"licet.cli.{module}")).values()
             self.add_command(next(one for one in found if isinstance(one, click.Command) and one.name == cmd_name))
         return self.commands.get(cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """As click does it, of the lines; a command without one is loaded and asked."""
+        names = self.list_commands(ctx)
+        limit = formatter.width - 6 - max(map(len, names))
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self._line(ctx, name, limit)) for name in names])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands that begin so, with their lines, and none of them loaded."""
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [CompletionItem(name, help=self._line(ctx, name, HELP_CHARACTERS_MAX)) for name in names] + options
+
+    def _line(self, ctx: click.Context, name: str, limit: int) -> str:
+        line = self._lines.get(name)
+        command = click.Command(name, help=line) if line is not None else self.get_command(ctx, name)
+        return command.get_short_help_str(limit) if command is not None else ""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 click's own signature
         """As a program: once the answer is given, an interrupt on the way out changes nothing of it."""

@@ -17,10 +17,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from licet import service
 from licet.config import Config
-from licet.demo.stage import clock_of
 from licet.errors import UsageError
 from licet.policy.period import instant, written
 from licet.service.hardening import harden
+from licet.service.simulated_clock import clock_of
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
 data_option = click.option(

@@ -10,13 +10,14 @@ from pathlib import Path
 import yaml
 
 from licet import service
-from licet.demo.stage import Clock, Promise, Report, Say, show_promises, stage
+from licet.demo.stage import Promise, Report, Say, show_promises, stage
 from licet.intake import formats
 from licet.intake.reading import ReadTurn
 from licet.intake.replay import Imported, Recorded, RecordedChoice
 from licet.policy.decide import IMPROVE, MEANING, Because
 from licet.policy.file import preset, read
 from licet.policy.period import instant, written
+from licet.service.simulated_clock import SimulatedClock
 
 ACCOUNT = "you"
 UNTIMED = instant("2025-09-01")
@@ -31,7 +32,7 @@ def play_files(
     times = [item.at for path in paths for item in formats.read(path) if isinstance(item, ReadTurn) and item.at]
     first, last = (min(times), max(times)) if times else (UNTIMED, UNTIMED)
     begin = min(first, allow_from or first) - timedelta(days=1)
-    clock = Clock(begin)
+    clock = SimulatedClock(begin)
     with stage(folder, clock, say) as here:
         document = preset("article-2025").document()
         document |= {"effective": begin.date().isoformat(), "version": begin.date().isoformat(), "decide_by": None}
@@ -100,7 +101,7 @@ def _show_answers(here: service.Installation, say: Say) -> None:
         say(f"  {because.value}: {MEANING[because]}")
 
 
-def _finish(folder: Path, here: service.Installation, clock: Clock, imported: Imported, say: Say) -> Report:
+def _finish(folder: Path, here: service.Installation, clock: SimulatedClock, imported: Imported, say: Say) -> Report:
     built = service.build_release(here, name=NAME, purpose=IMPROVE)
     counts = built.manifest.counts
     say(f"\nthe release that follows: {built.manifest.rows:,} rows of {counts.included:,} turns, in {built.folder}")

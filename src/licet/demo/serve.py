@@ -23,9 +23,10 @@ from litestar.response import Redirect
 
 from licet import service
 from licet.config import PORT, Config, Web
-from licet.demo.stage import Clock, Say, save
+from licet.demo.stage import Say
 from licet.errors import NotFoundError
 from licet.policy.state import Standing
+from licet.service.simulated_clock import SimulatedClock, save
 from licet.store.connect import Transaction, transaction
 from licet.vault.commands import OpenAccount
 from licet.vault.ids import host_hmac, uuid7
@@ -70,7 +71,7 @@ def serve(folder: Path, began: datetime, say: Say) -> None:
                 say(f"  http://localhost:{port}{link:<22}  {what}")
             with contextlib.suppress(KeyboardInterrupt):  # uvicorn has ended in order, and raises it again
                 server(app, HOST, port).run()
-            save(folder, Clock(clock()))
+            save(folder, SimulatedClock(clock()))
     finally:
         key_file.unlink(missing_ok=True)
 

@@ -14,9 +14,9 @@ from licet import service
 from licet.config import Config, Curate
 from licet.errors import UsageError
 from licet.policy.period import written
+from licet.service.simulated_clock import CLOCK_FILE, SimulatedClock, save
 from licet.store import embedded
 
-CLOCK_FILE = "simulated-clock.json"
 Say = Callable[[str], object]
 
 
@@ -40,36 +40,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return all(promise.kept for promise in self.promises)
 
 
-class _Saved(msgspec.Struct, frozen=True):
-    now: datetime
-
-
-class Clock:
-    """A clock that is set, not read."""
-
-    def __init__(self, now: datetime) -> None:
-        self.now = now
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def set(self, now: datetime) -> None:
-        """Moves the clock forward, never back."""
-        self.now = max(self.now, now)
-
-
-def clock_of(folder: Path) -> datetime | None:
-    """The simulated moment at which a demonstration left ``folder``; None for a real installation."""
-    try:
-        return msgspec.json.decode((folder / CLOCK_FILE).read_bytes(), type=_Saved).now
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
-        raise UsageError(f"`{folder / CLOCK_FILE}` is not a clock: {error}") from None
-
-
 @contextmanager
-def stage(folder: Path, clock: Clock, say: Say) -> Iterator[service.Installation]:
+def stage(folder: Path, clock: SimulatedClock, say: Say) -> Iterator[service.Installation]:
     """A fresh installation in ``folder`` on ``clock``; an earlier demonstration there is cleared away first."""
     if folder.exists():
         if not (folder / CLOCK_FILE).exists() and any(folder.iterdir()):
@@ -83,10 +55,6 @@ def stage(folder: Path, clock: Clock, say: Say) -> Iterator[service.Installation
     with service.installation(Config(data=folder, curate=Curate(names=("off",))), clock) as here:
         yield here
         save(folder, clock)
-
-
-def save(folder: Path, clock: Clock) -> None:
-    (folder / CLOCK_FILE).write_bytes(msgspec.json.encode(_Saved(clock.now)))
 
 
 def show_promises(promises: list[Promise], say: Say) -> None:

@@ -19,12 +19,13 @@ from licet import service
 from licet.demo import text
 from licet.demo.checks import check_all
 from licet.demo.people import Person, Town, populate
-from licet.demo.stage import Clock, Promise, Report, Say, plot, show_promises, stage
+from licet.demo.stage import Promise, Report, Say, plot, show_promises, stage
 from licet.policy import events
 from licet.policy.file import Policies, preset, preset_text
 from licet.policy.period import instant
 from licet.policy.state import Kind, Role, Share
 from licet.release.build import Built
+from licet.service.simulated_clock import SimulatedClock
 from licet.store.connect import transaction
 from licet.vault import commands
 from licet.vault.commands import Answer, Outcome
@@ -43,7 +44,7 @@ def play_town(
     folder: Path, *, population: int = 2_000, seed: int = 1, say: Say, check: Callable[..., list[Promise]] = check_all
 ) -> Report:
     """Plays the town and returns what was promised and seen; leaves ``folder`` for the other commands."""
-    clock = Clock(BEGIN)
+    clock = SimulatedClock(BEGIN)
     with stage(folder, clock, say) as here:
         policy = preset("article-2025")
         (folder / "policy.yaml").write_text(preset_text("article-2025"), encoding="utf-8")
@@ -80,7 +81,7 @@ def play_town(
 class _Play:
     """The town's days."""
 
-    def __init__(self, here: service.Installation, clock: Clock, town: Town, random: Random, say: Say) -> None:
+    def __init__(self, here: service.Installation, clock: SimulatedClock, town: Town, random: Random, say: Say) -> None:
         self.here, self.clock, self.town, self.random, self.say = here, clock, town, random, say
         self.day = BEGIN
         self.queue: list[tuple[events.Event, commands.Command]] = []

@@ -1,0 +1,49 @@
+"""The simulated clock of an installation: a file in its folder that says which moment it is there.
+
+A setting of an installation, made by whoever plays years in seconds: a demonstration, a test. The edge reads it when it
+opens the folder and runs on that moment; a folder without the file runs on the system's clock, and no command makes one.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from licet.errors import UsageError
+
+CLOCK_FILE = "simulated-clock.json"
+
+
+class _Saved(msgspec.Struct, frozen=True):
+    now: datetime
+
+
+class SimulatedClock:
+    """A clock that is set, not read."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def set(self, now: datetime) -> None:
+        """Moves the clock forward, never back."""
+        self.now = max(self.now, now)
+
+
+def clock_of(folder: Path) -> datetime | None:
+    """The simulated moment of ``folder``; None for an installation on the system's clock."""
+    try:
+        return msgspec.json.decode((folder / CLOCK_FILE).read_bytes(), type=_Saved).now
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise UsageError(f"`{folder / CLOCK_FILE}` is not a clock: {error}") from None
+
+
+def save(folder: Path, clock: SimulatedClock) -> None:
+    """Keeps the moment of ``clock`` as that of ``folder``."""
+    (folder / CLOCK_FILE).write_bytes(msgspec.json.encode(_Saved(clock.now)))
