@@ -173,7 +173,7 @@ def test_a_log_of_a_stranger_does_not_pass_for_ours(house: House) -> None:
 
 
 def test_what_the_operator_states_of_itself_is_in_the_receipt(house: House) -> None:
-    file = house.here.config.data / proving.CONTROLLER_FILE
+    file = house.here.config.controller
     file.write_text("name: Example Ltd\njurisdictions: [IE]\n")
     (_, last) = proving.receipts(house.here, house.accounts["ana"])
     assert last.payload["record"]["parties"][0]["party_name"] == "Example Ltd"

@@ -275,6 +275,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return self.data / "releases"
 
     @property
+    def controller(self) -> Path:
+        """Who is responsible: `licet.consent.controller` reads it."""
+        return self.data / "controller.yaml"
+
+    @property
     def journal(self) -> Path:
         return self.restrictions or self.data / "restrictions"
 

@@ -16,6 +16,7 @@ from importlib.metadata import version
 import msgspec
 
 from licet import service
+from licet.consent import controller
 from licet.errors import LicetError
 from licet.policy.period import written
 from licet.service import archiving, asking, endpoints, erasure, sweeping
@@ -44,7 +45,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 def examine(here: service.Installation) -> list[Finding]:
     """Every finding, in the order in which one would look."""
-    findings = [_software(), _disk(here), *_keys(here)]
+    findings = [_software(), _disk(here), *_keys(here), _controller(here)]
     with transaction(here.pool) as tx:
         for look in (
             _server,
@@ -106,6 +107,18 @@ def _keys(here: service.Installation) -> Iterator[Finding]:
         "a file provider cannot promise destruction on flash, copy-on-write or snapshotted media",
         "keep the key folder on a disk that is not snapshotted or backed up",
     )
+
+
+def _controller(here: service.Installation) -> Finding:
+    file = here.config.controller
+    try:
+        missing = controller.read(file).missing
+    except LicetError as error:
+        return _broken("controller", error.message, error.hint)
+    if missing:
+        seen = f"receipts do not say who is responsible: {', '.join(missing)} not stated"
+        return _broken("controller", seen, f"fill in {file}: docs/install.md")
+    return _well("controller", f"stated in {file}")
 
 
 def _server(here: service.Installation, tx: Transaction) -> Iterator[Finding]:

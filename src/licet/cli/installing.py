@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -13,36 +16,95 @@ from licet import service
 from licet.cli.root import EXIT_NO
 from licet.cli.shell import at_option, data_option, json_option, opened, show
 from licet.config import Config
-from licet.errors import UsageError
+from licet.consent import controller
+from licet.errors import InputError, UsageError
 from licet.policy.file import PRESETS
 from licet.policy.period import written
 from licet.store import embedded, migrations
+
+SEVERAL = {"jurisdictions": "jurisdiction", "storage_locations": "storage"}
+
+
+def _controller_options(command: Callable[..., object]) -> Callable[..., object]:
+    """An option for each thing that the operator states of itself."""
+    for key, meaning in reversed(controller.MEANING.items()):
+        name = SEVERAL.get(key, key).replace("_", "-")
+        command = click.option(
+            f"--controller-{name}", key, multiple=key in SEVERAL, help=f"{meaning[0].upper()}{meaning[1:]}."
+        )(command)
+    return command
 
 
 @click.command()
 @click.option("--preset", type=click.Choice(PRESETS), default="strict", show_default=True, help="What to begin with.")
 @click.option("--policy", "file", type=click.Path(path_type=Path), help="A policy file of your own, instead.")
+@_controller_options
 @data_option
 @json_option
-def init(preset: str, file: Path | None, data: Path | None, as_json: bool) -> None:
-    """Makes an installation: its database, its keys, and its first policy.
+def init(preset: str, file: Path | None, data: Path | None, as_json: bool, **stated: Any) -> None:  # noqa: ANN401 click gives what it has
+    """Makes an installation: its database, its keys, its first policy, and who is responsible for it.
+
+    Who is responsible stands in every receipt. A terminal is asked for it; without one, give the options, or fill in
+    controller.yaml in the data folder. Until then `licet doctor` says so, and `licet serve` takes callers of this
+    machine only.
 
     \b
     Example:  licet init --preset strict
+              licet init --controller-name "Example Ltd" --controller-address "1 Example Street, Dublin" \\
+                --controller-contact privacy@example.org --controller-jurisdiction IE --controller-storage IE
     """
+    by_hand = not any(stated.values())
+    responsible = None if by_hand else _whole(stated)
     with opened(data, make=True) as here:
-        begun = service.init(here, preset=preset, file=file)
-        show(begun, as_json, lambda: _begun(begun, here.config.data))
+        service.unused(here)
+        if by_hand and not as_json and sys.stdin.isatty() and sys.stdout.isatty():
+            responsible = _asked()
+        begun = service.init(here, preset=preset, file=file, responsible=responsible)
+        show(begun, as_json, lambda: _begun(begun, here.config))
 
 
-def _begun(begun: service.Begun, data: Path) -> str:
+def _whole(stated: Mapping[str, Any]) -> controller.Controller:
+    """What the options say; UsageError for one that is needed and was not given."""
+    made = controller.checked(controller.Controller(**{key: value for key, value in stated.items() if value}))
+    if made.missing:
+        wanted = ", ".join(made.missing)
+        raise UsageError(
+            f"of who is responsible this is not stated: {wanted}", "give all of it, or none and fill in the file"
+        )
+    return made
+
+
+def _asked() -> controller.Controller:
+    """Asks at the terminal; an empty answer leaves its line in the file empty, a wrong one is asked for again."""
+    click.echo("Who is responsible? It stands in every receipt. Leave empty what you do not know yet.", err=True)
+    stated = controller.Controller()
+    for key, meaning in controller.MEANING.items():
+        stated = click.prompt(
+            f"{meaning[0].upper()}{meaning[1:]}", default="", show_default=False, err=True,
+            value_proc=partial(_answered, stated, key),
+        )  # fmt: skip
+    return stated
+
+
+def _answered(stated: controller.Controller, key: str, answer: str) -> controller.Controller:
+    several = key in SEVERAL
+    value = tuple(answer.replace(",", " ").split()) if several else answer.strip()
+    try:
+        return controller.checked(msgspec.structs.replace(stated, **{key: value or (() if several else None)}))
+    except InputError as error:
+        raise click.BadParameter(f"{error.message} ({error.hint})") from None
+
+
+def _begun(begun: service.Begun, config: Config) -> str:
     lines = [
         f"policy     {begun.policy}, version {begun.version}: {begun.file}",
         f"effective  {written(begun.effective)}",
         f"decide by  {begun.decide_by or 'no last day: the notice can be put off without end'}",
-        f"data       {data}",
-        "",
+        f"data       {config.data}",
     ]
+    if missing := controller.read(config.controller).missing:
+        lines.append(f"missing    who is responsible: fill in {', '.join(missing)} in {config.controller}")
+    lines.append("")
     if begun.decide_by is not None:
         lines += [
             f"Until the end of {begun.decide_by} (UTC) an existing account may put the notice off and go on writing.",

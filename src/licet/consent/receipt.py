@@ -12,7 +12,8 @@ copy opens the leaf for ever. The operator's database keeps no nonce; it is deri
 after erasure nobody but the holder can open it, and no receipt can be issued any more.
 
 What the policy and the choice do not say (who the controller is, where data lies) comes from the operator's
-`Controller`; what nobody stated is null, never guessed.
+`Controller`; of what nobody stated a receipt says so in words, and never guesses. That a text may tell of health, beliefs
+and the like is stated of every conversation: nobody looked.
 
     file = {"entry":"<the leaf>","proof":"<c2sp.org/tlog-proof@v1>","receipt":"<JWS>","v":1}      entry, proof: or null
 """
@@ -31,6 +32,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from licet.consent.answering import Evidence, read_evidence
+from licet.consent.controller import Controller
 from licet.errors import NotFoundError, RefusedError
 from licet.ledger import entries
 from licet.ledger.entries import Canonical, LogKeys, canonical
@@ -53,21 +55,16 @@ PURPOSES = {
     "safety_classifiers": DPV + "MisusePreventionAndDetection",
 }
 PROCESSING = "https://w3id.org/dpv/ai#ModelTraining"
+# The General Data Protection Regulation's, in DPV's terms: withdrawal, access, rectification, erasure, restriction,
+# portability, objection, complaint.
+RIGHTS = ("A7-3", "A15", "A16", "A17", "A18", "A20", "A21", "A77")
+MAY_OCCUR = "may occur"
+NOT_STATED = "not stated by the operator"
+WITHDRAWAL = "the privacy settings of the service, at any time: one step, as for giving it"
 STATES = {
     "began": "ConsentGiven", "affirmed": "RenewedConsentGiven", "withdrew": "ConsentWithdrawn",
     "declined": "ConsentRefused",
 }  # fmt: skip
-
-
-class Controller(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who is responsible and where data lies, as the operator states it. Countries as ISO 3166-1 codes."""
-
-    name: str | None = None
-    address: str | None = None
-    contact: str | None = None
-    withdrawal_url: str | None = None
-    jurisdictions: tuple[str, ...] = ()
-    storage_locations: tuple[str, ...] = ()
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -225,8 +222,8 @@ def document(
             "pii_principal_id": principal,
             "privacy_notice": _notice(choice, policy),
             "processes": [_terms(choice, policy, controller, purpose) for purpose in sorted(policy.covers)],
-            "jurisdiction": list(controller.jurisdictions),
-            "privacy_rights": ["eu-gdpr:A7-3", "eu-gdpr:A15", "eu-gdpr:A17"],
+            "jurisdiction": list(controller.jurisdictions) or [NOT_STATED],
+            "privacy_rights": [f"eu-gdpr:{right}" for right in RIGHTS],
             "parties": [_party(controller)],
             "events": [_event(choice, principal)],
             "policy": {"policy": policy.policy, "version": policy.version, "sha256": policy.sha256().hex()},
@@ -262,14 +259,17 @@ def _terms(choice: Choice, policy: Policy, controller: Controller, purpose: str)
         "processing_method": [PROCESSING],
         "lawful_basis": "eu-gdpr:A6-1-a",
         "pii_information": [
-            {"pii_type": "conversation_content", "pii_optional": True, "special_pii_category": False}
+            {
+                "pii_type": "conversation_content", "pii_optional": True, "sensitive_pii_category": MAY_OCCUR,
+                "special_pii_category": MAY_OCCUR,
+            }
         ],
         "scope": "conversations begun or resumed after the choice, under the plans and surfaces of the policy",
         "pii_controllers": ["party:controller"],
         "recipient_third_parties": sorted(policy.recipients),
-        "storage_locations": list(controller.storage_locations),
+        "storage_locations": list(controller.storage_locations) or [NOT_STATED],
         "retention_period": str(policy.keep.opted_in if given else policy.keep.opted_out),
-        "withdrawal_method": controller.withdrawal_url,
+        "withdrawal_method": controller.withdrawal_url or WITHDRAWAL,
     }  # fmt: skip
 
 
@@ -278,9 +278,9 @@ def _party(controller: Controller) -> dict[str, Canonical]:
         "party_id": "party:controller",
         "party_type": "dpv:DataController",
         "party_role": "dpv:DataController",
-        "party_name": controller.name,
-        "party_address": controller.address,
-        "party_contact": controller.contact,
+        "party_name": controller.name or NOT_STATED,
+        "party_address": controller.address or NOT_STATED,
+        "party_contact": controller.contact or NOT_STATED,
     }
 
 

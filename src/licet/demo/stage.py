@@ -12,12 +12,18 @@ import msgspec
 
 from licet import service
 from licet.config import Config, Curate
+from licet.consent import controller
+from licet.consent.controller import Controller
 from licet.errors import UsageError
 from licet.policy.period import written
 from licet.service.simulated_clock import CLOCK_FILE, SimulatedClock, save
 from licet.store import embedded
 
 Say = Callable[[str], object]
+RESPONSIBLE = Controller(
+    name="Example Assistant Ltd, of a demonstration", address="1 Example Street, Dublin, Ireland",
+    contact="privacy@assistant.example", jurisdictions=("IE",), storage_locations=("IE",),
+)  # fmt: skip
 
 
 class Promise(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +56,7 @@ def stage(folder: Path, clock: SimulatedClock, say: Say) -> Iterator[service.Ins
         embedded.stop(folder / "postgres")
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
+    controller.write(Config(data=folder).controller, RESPONSIBLE)
     save(folder, clock)
     # Models of names, where some are installed, would take a hundred times as long as all that is shown.
     with service.installation(Config(data=folder, curate=Curate(names=("off",))), clock) as here:

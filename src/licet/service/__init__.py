@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from licet.service.policy import init as init
     from licet.service.policy import plan_policy as plan_policy
     from licet.service.policy import publish_notices as publish_notices
+    from licet.service.policy import unused as unused
     from licet.service.releasing import Loading as Loading
     from licet.service.releasing import RuleCleaner as RuleCleaner
     from licet.service.releasing import build_release as build_release
@@ -49,7 +50,7 @@ __all__ = ["Clock", "Installation", "host_key", "installation", "policies", "utc
 _VERBS = {
     "asking": "AccountSeen ChoiceSeen ConversationSeen Forecast Status explain forecast status turns_kept",
     "importing": "import_files import_size",
-    "policy": "Applied Begun Planned apply_planned apply_policy init plan_policy publish_notices",
+    "policy": "Applied Begun Planned apply_planned apply_policy init plan_policy publish_notices unused",
     "releasing": "Loading RuleCleaner build_release find_release load open_release releases show_release verify_release",
     "sweeping": "sweep",
     "telling": "advance conversations_of tell",

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from licet.consent import notice
+from licet.consent import controller, notice
+from licet.consent.controller import Controller
 from licet.errors import RefusedError, UsageError
 from licet.policy.file import Policy, preset_text
 from licet.policy.file import load as load_policy
@@ -43,12 +44,24 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True):
     number: int
 
 
-def init(here: Installation, *, preset: str = "strict", file: Path | None = None, by: str = "init") -> Begun:
-    """Writes and applies the first policy; RefusedError where there is one already."""
-    now = here.clock()
+def unused(here: Installation) -> None:
+    """RefusedError where the installation has a policy already."""
     with transaction(here.pool) as tx:
         if versions.load(tx) is not None:
             raise RefusedError("a policy has been applied already", "see `licet policy apply`", because="exists")
+
+
+def init(
+    here: Installation, *, preset: str = "strict", file: Path | None = None, by: str = "init",
+    responsible: Controller | None = None,
+) -> Begun:  # fmt: skip
+    """Writes and applies the first policy; RefusedError where there is one already.
+
+    Beside it goes ``controller.yaml``: what is stated of who is ``responsible``, or its keys, to be filled in. One that is
+    there already stays, unless another is stated.
+    """
+    now = here.clock()
+    unused(here)
     target = here.config.data / "policy.yaml"
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # with a database of one's own nothing made it yet
     if file is None:
@@ -57,6 +70,8 @@ def init(here: Installation, *, preset: str = "strict", file: Path | None = None
     else:
         policy = load_policy(file)
         target.write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
+    if responsible is not None or not here.config.controller.exists():
+        controller.write(here.config.controller, responsible or Controller())
     return _begun(target, policy, apply_policy(here, policy, by=by))
 
 

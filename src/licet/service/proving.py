@@ -14,10 +14,11 @@ from pathlib import Path
 from uuid import UUID
 
 import msgspec
-import yaml
 
-from licet.consent.receipt import Controller, Issuer, Receipt, page
-from licet.errors import BusyError, InputError, LicetError, NotFoundError, RefusedError, UsageError
+from licet.consent import controller as controllers
+from licet.consent.controller import Controller
+from licet.consent.receipt import Issuer, Receipt, page
+from licet.errors import BusyError, LicetError, NotFoundError, RefusedError, UsageError
 from licet.ledger import checkpoint as checkpoints
 from licet.ledger import note, quorum, sequence, verifier
 from licet.ledger.log import CHECKPOINT
@@ -35,7 +36,6 @@ from licet.vault.ids import Prefix, host_hmac, parse
 from licet.vault.log_keys import LogKeys
 from licet.vault.view import account_by_host
 
-CONTROLLER_FILE = "controller.yaml"
 KEYS_FILE = "vkeys.txt"
 WITNESSES_FILE = "witnesses.txt"
 RETENTION_FILE = "retention.txt"
@@ -255,12 +255,20 @@ def account_named(here: Installation, name: str) -> UUID:
     return found
 
 
+def controller(here: Installation) -> Controller:
+    """What the operator states of itself; a permission is taken back on the settings page unless it says elsewhere."""
+    stated, url = controllers.read(here.config.controller), here.config.web.url
+    if stated.withdrawal_url or not url:
+        return stated
+    return msgspec.structs.replace(stated, withdrawal_url=f"{url.rstrip('/')}/settings")
+
+
 def receipts(here: Installation, account: UUID) -> list[Receipt]:
     """The receipt of each choice of an account, oldest first; with its proof where the choice stands in the log."""
     known = policies(here)
-    controller = _controller(here.config.data / CONTROLLER_FILE)
+    stated = controller(here)
     with transaction(here.pool) as tx:
-        issuer = Issuer(tx, here.keyring, LogKeys(here.keyring), place(here), known, controller, here.clock())
+        issuer = Issuer(tx, here.keyring, LogKeys(here.keyring), place(here), known, stated, here.clock())
         return issuer.receipts(account)
 
 
@@ -279,17 +287,6 @@ def _year_of(receipt: Receipt) -> int | None:
         return None
     origin = note.parse(receipt.proof.encode().partition(b"\n\n")[2]).text.partition("\n")[0]
     return int(origin.rpartition("/")[2])
-
-
-def _controller(file: Path) -> Controller:
-    """What the operator states of itself in ``controller.yaml``, if it does."""
-    if not file.is_file():
-        return Controller()
-    try:
-        return msgspec.convert(yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader), Controller)
-    except (yaml.YAMLError, msgspec.ValidationError, UnicodeDecodeError) as error:
-        keys = ", ".join(Controller.__struct_fields__)
-        raise InputError(f"does not read: {error}", f"its keys are {keys}", file=str(file)) from None
 
 
 # Verifying

@@ -14,13 +14,17 @@ import logging
 import signal
 import sys
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import IO
+from urllib.parse import urlsplit
 
 import msgspec
 import structlog
 import uvicorn
 from litestar import Litestar
 
+from licet.consent import controller
+from licet.errors import RefusedError
 from licet.service import Installation
 from licet.web.app import create_app
 
@@ -84,8 +88,32 @@ def server(app: Litestar, host: str, port: int) -> uvicorn.Server:
     )  # fmt: skip
 
 
+def stated(here: Installation, host: str) -> None:
+    """RefusedError where others than this machine reach ``host`` or the set URL, and nobody stated who is responsible."""
+    reached = [host, urlsplit(here.config.web.url).hostname or "" if here.config.web.url else ""]
+    elsewhere = [name for name in reached if name and not _is_this_machine(name)]
+    missing = controller.read(here.config.controller).missing
+    if elsewhere and missing:
+        raise RefusedError(
+            f"`{elsewhere[0]}` is reached by others, and receipts do not say who is responsible: "
+            f"{', '.join(missing)} not stated",
+            f"fill in `{here.config.controller}`: docs/install.md shows how", because="controller",
+        )  # fmt: skip
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
 def serve(here: Installation, host: str, port: int, say: Callable[[str], object]) -> None:
-    """Serves until it is interrupted; what was taken is answered before it ends."""
+    """Serves until it is interrupted; what was taken is answered before it ends.
+
+    RefusedError where others than this machine would reach it and nobody has stated who is responsible.
+    """
+    stated(here, host)
     log_as_json()
     app = create_app(here, here.config.web, sequencer=True)
     say(f"serving on http://{host}:{port}")
