@@ -2,8 +2,8 @@
 
     python -m bench [NAME [ARGUMENT ...]]
 
-Without a name every bench runs, each in a process of its own so that none finds the memory of another. With one, its
-part of the results is written anew and the others stay.
+Without a name every bench runs but the mutants, which take an hour or more; each in a process of its own, so that none
+finds the memory of another. With one, its part of the results is written anew and the others stay.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 from bench import Row, measured
 
 FOLDER = Path(__file__).parent
+BY_NAME_ALONE = {"mutants"}
 RESULTS = FOLDER / "RESULTS.md"
 HEAD = """# Results
 
@@ -67,7 +68,7 @@ def main(arguments: list[str]) -> int:
     if arguments and arguments[0] not in known:
         print(f"error: there is no bench `{arguments[0]}`\nhint: there are {', '.join(known)}", file=sys.stderr)
         return 64
-    for name in arguments[:1] or known:
+    for name in arguments[:1] or [name for name in known if name not in BY_NAME_ALONE]:
         rows = run(name, arguments[1:])
         for row in rows:
             print(" | ".join(row), flush=True)

@@ -32,7 +32,17 @@ PRINTS = {"cli", "demo.py", "verifier.py"}
 # Words that name nothing. Standard names of others (`handle` of a framework, say) are not definitions of ours.
 EMPTY_WORDS = {"user_data", "manager", "util", "utils", "helper", "helpers", "process", "handle", "info"}
 
-SKIPPED_FOLDERS = {".git", ".venv", ".venv-litellm", "__pycache__", "licet-data", "build", "dist", "node_modules"}
+SKIPPED_FOLDERS = {
+    ".git",
+    ".mutants",
+    ".venv",
+    ".venv-litellm",
+    "__pycache__",
+    "licet-data",
+    "build",
+    "dist",
+    "node_modules",
+}
 
 
 @cache

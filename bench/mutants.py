@@ -1,0 +1,484 @@
+"""Would the tests notice? Small wrong changes of the source, room by room, and the share that no test fails on.
+
+Mutants are drawn by a seed from every mutation of a room's files (`bench/_mutations.py`). One run of the tests tells
+which of them execute which lines; of those the fastest run first, and the first failure ends the matter. A mutant whose
+lines no test executes has survived. Each runs in a fork of a process that has imported all but the source, in a copy of
+the repository, against one PostgreSQL. Up to a minute of processor time is spent on a mutant.
+
+`bench/mutants_equivalent.csv` lists mutants that no test can tell from the source, each with why. What a test executes
+is kept in `.mutants/` and asked again only when the test's file changes; so is the verdict on a mutant whose file, and
+the file of the test that failed on it, are as they were. Needs Python 3.12.
+
+    python -m bench mutants [ROOM ...]           names of rooms; all of them without
+    MUTANTS_SEED=8 MUTANTS_SHARE=0.5 ...         another draw, or half as many
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import difflib
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from bench import Row, _mutant_lines
+from bench._mutations import Mutant, compiles, mutants
+
+ROOT = Path(__file__).parent.parent
+KEPT = ROOT / ".mutants"
+EQUIVALENT = Path(__file__).parent / "mutants_equivalent.csv"
+SEED = int(os.environ.get("MUTANTS_SEED", "7"))
+SHARE = float(os.environ.get("MUTANTS_SHARE", "1"))
+CPU_SECONDS_MAX = 60.0  # of tests for one mutant
+FIRST_SECONDS_MAX = 2.0  # of tests in the first try, which mostly suffices
+
+ERASURE = ("vault/erase.py", "service/erasure.py", "service/sweeping.py")
+ROOMS = {  # files, how many mutants
+    "policy": (("policy/*.py",), 90),
+    "vault": (("vault/*.py",), 120),
+    "erasure": (ERASURE, 70),
+    "release": (("release/*.py",), 90),
+    "consent": (("consent/*.py",), 70),
+    "web": (("web/*.py",), 110),
+    "train": (("train/*.py",), 80),
+    "store": (("store/*.py",), 60),
+}
+NOT_MUTATED = {
+    "policy/cases.py", "vault/provider_bao.py", "vault/provider_pkcs11.py", "train/on_ray.py", "train/encoder.py",
+}  # fmt: skip
+TESTS = {  # what is run for a room's lines; every test that executes a line counts for it, whatever its room
+    "policy": ["tests/policy"],
+    "vault": ["tests/vault"],
+    "erasure": [
+        "tests/test_sweeping.py",
+        "tests/test_pruning.py",
+        "tests/erasure/test_other_stores.py",
+        "tests/erasure/test_dumps.py",
+    ],
+    "release": ["tests/release"],
+    "consent": ["tests/consent"],
+    "web": ["tests/web"],
+    "train": ["tests/train"],
+    "store": ["tests/store", "tests/test_backup.py", "tests/test_base_backup.py"],
+}
+# Longer than what they would tell: they kill, race or start whole clusters, models and programs.
+PASSED_OVER = {
+    "test_build_races.py", "test_schema.py", "test_trainers.py", "test_order.py", "test_killed_writer.py", "ray_alone.py",
+    "test_providers.py", "test_browser_safety.py", "test_pages_demo.py", "test_safety.py", "test_upgrade.py",
+}  # fmt: skip
+
+
+def main(arguments: list[str]) -> list[Row]:
+    """How many survived, by room."""
+    if sys.version_info < (3, 12):
+        raise SystemExit("error: counting lines needs Python 3.12\nhint: make the environment with a newer one")
+    rooms = arguments or list(ROOMS)
+    if wrong := set(rooms) - set(ROOMS):
+        raise SystemExit(f"error: there is no room `{min(wrong)}`\nhint: there are {', '.join(ROOMS)}")
+    rows = []
+    with Copy.made() as copy:
+        for room in rooms:
+            covered = Covered(copy.lines(TESTS[room]))
+        covered = Covered(copy.lines([path for room in ROOMS for path in TESTS[room]], known_only=True))
+        for room in rooms:
+            verdicts = judge(copy, covered, drawn(room))
+            rows.append(_row(room, verdicts))
+    return rows
+
+
+def _row(room: str, verdicts: dict[Mutant, dict[str, Any]]) -> Row:
+    explained = equivalents()
+    left = [one for one, verdict in verdicts.items() if verdict["outcome"] in {"survived", "not executed"}]
+    same = [one for one in left if (one.file, one.text, one.what) in explained]
+    there = len(left) - len(same)
+    figure = f"{there} of {len(verdicts) - len(same)}, {100 * there / (len(verdicts) - len(same)):.1f} %"
+    return Row(f"mutants of {room} that survive ({len(same)} more are equivalent)", figure)
+
+
+@cache
+def equivalents() -> set[tuple[str, str, str]]:
+    if not EQUIVALENT.exists():
+        return set()
+    with EQUIVALENT.open(encoding="utf-8", newline="") as file:
+        return {(row["file"], row["line"], row["mutation"]) for row in csv.DictReader(file)}
+
+
+# Drawing
+
+
+def files(room: str) -> list[str]:
+    source = ROOT / "src" / "licet"
+    found = sorted(path.relative_to(source).as_posix() for pattern in ROOMS[room][0] for path in source.glob(pattern))
+    apart = set(ERASURE) if room != "erasure" else set()
+    return [file for file in found if file not in NOT_MUTATED | apart]
+
+
+def drawn(room: str) -> list[Mutant]:
+    """The room's mutants: those whose keys come first under the seed, so that an edit moves few of them."""
+    every = [one for file in files(room) for one in mutants(file, _source(file))]
+    every.sort(key=lambda one: hashlib.sha256(f"{SEED}{one.key}".encode()).digest())
+    wanted, chosen = round(ROOMS[room][1] * SHARE), []
+    for one in every:
+        if len(chosen) == wanted:
+            break
+        if compiles(one.applied(_source(one.file))):
+            chosen.append(one)
+    return chosen
+
+
+def _source(file: str) -> bytes:
+    return (ROOT / "src" / "licet" / file).read_bytes()
+
+
+# What is executed by whom
+
+
+class Covered:
+    """Which tests execute a line, and how long each takes."""
+
+    def __init__(self, told: dict[str, dict[str, Any]]) -> None:
+        self.seconds: dict[str, float] = {}
+        self.by_line: dict[tuple[str, int], set[str]] = {}
+        for test, one in told.items():
+            self.seconds[test] = one["seconds"]
+            for file, lines in one["lines"].items():
+                for line in lines:
+                    self.by_line.setdefault((file, line), set()).add(test)
+
+    def tests(self, mutant: Mutant) -> list[str]:
+        """Those that execute the mutant, the fastest first; a test file of the module's name counts as faster."""
+        found = self._of(mutant.file, mutant.line) or self._span(mutant.file, *mutant.lines)
+        if mutant.function == "" or not found or mutant.function.rpartition(".")[2][:1].isupper():
+            found = found | self._by_name(mutant)
+        stem = Path(mutant.file).stem
+
+        def weight(test: str) -> tuple[float, str]:
+            return self.seconds[test] * (0.3 if stem in test.split("::")[0] else 1), test
+
+        return sorted(found, key=weight)
+
+    def _of(self, file: str, line: int) -> set[str]:
+        return self.by_line.get((file, line), set())
+
+    def _span(self, file: str, first: int, last: int) -> set[str]:
+        return set().union(*(self._of(file, line) for line in range(first, last + 1)))
+
+    def _by_name(self, mutant: Mutant) -> set[str]:
+        """For what is executed at import: the tests that execute a line with its name, or with a name made of it."""
+        lines = _source(mutant.file).decode().split("\n")
+        if mutant.function and not mutant.function[0].isupper() and "." not in mutant.function:
+            return self._function(mutant)
+        named = re.match(r"\s*(\w+)\s*(?::.*)?=", lines[mutant.lines[0] - 1])
+        names, found = {named[1]} if named else set(), set()
+        if not named:
+            return self._function(mutant)
+        for _ in range(4):
+            pattern = re.compile(r"\b(" + "|".join(sorted(names)) + r")\b")
+            for file in sorted((ROOT / "src" / "licet").rglob("*.py")):
+                name, text = file.relative_to(ROOT / "src" / "licet").as_posix(), file.read_text("utf-8")
+                if not pattern.search(text):
+                    continue
+                assigned = None
+                for number, line in enumerate(text.split("\n"), start=1):
+                    if start := re.match(r"([A-Z_]\w+)\s*(?::.*)?= ", line):
+                        assigned = start[1]
+                    elif re.match(r"\S", line) and not re.match(r"[\"')\]}]", line):
+                        assigned = None
+                    if pattern.search(line):
+                        found |= self._of(name, number)
+                        if assigned:
+                            names.add(assigned)
+        return found
+
+    def _function(self, mutant: Mutant) -> set[str]:
+        """The tests that execute any line around it: for lines that are newer than the count."""
+        return self._span(mutant.file, mutant.lines[0] - 6, mutant.lines[1] + 6)
+
+
+# A copy to break
+
+
+class Copy:
+    """A copy of the repository, a server in it, and the lines that its tests execute."""
+
+    def __init__(self, folder: Path, server: subprocess.Popen[str]) -> None:
+        self.folder, self.tree, self.holder = folder, folder / "tree", server
+        self.forks: subprocess.Popen[str] | None = None
+        self.runs = 0
+
+    @classmethod
+    @contextlib.contextmanager
+    def made(cls) -> Iterator[Copy]:
+        with tempfile.TemporaryDirectory(prefix="licet-mutants-", ignore_cleanup_errors=True) as name:
+            folder = Path(name)
+            skipped = shutil.ignore_patterns(
+                ".git", ".venv*", ".mutants", "__pycache__", ".hypothesis", ".*_cache", "*.egg-info"
+            )
+            shutil.copytree(ROOT, folder / "tree", ignore=skipped, symlinks=True)
+            (folder / "tree" / ".venv").symlink_to(ROOT / ".venv")
+            (folder / "tree" / "src" / "sitecustomize.py").write_text(_mutant_lines.SITE, encoding="utf-8")
+            with holding(folder / "postgres") as server:
+                copy = cls(folder, server)
+                try:
+                    yield copy
+                finally:
+                    if copy.forks:
+                        copy.forks.kill()
+                        copy.forks.wait()
+
+    def environment(self, **more: str) -> dict[str, str]:
+        clean = {
+            key: value for key, value in os.environ.items() if not key.startswith(("LICET_", "PYTEST_", "MUTANTS_"))
+        }
+        source = str(self.tree / "src")
+        return {**clean, "PYTHONPATH": source, "MUTANTS_SOURCE": f"{source}/licet/", "OMP_NUM_THREADS": "1", **more}
+
+    def lines(self, paths: list[str], *, known_only: bool = False) -> dict[str, dict[str, Any]]:
+        """Test by test, its seconds and its lines."""
+        found: dict[str, dict[str, Any]] = {}
+        for path in paths:
+            whole = self.tree / path
+            for file in sorted(whole.rglob("test_*.py")) if whole.is_dir() else [whole]:
+                if file.name not in PASSED_OVER:
+                    found |= self._lines_of(file.relative_to(self.tree).as_posix(), known_only=known_only)
+        return found
+
+    def _lines_of(self, test: str, *, known_only: bool) -> dict[str, dict[str, Any]]:
+        kept = KEPT / "lines" / f"{test.replace('/', '.')}.json"
+        sha = _sha((self.tree / test).read_bytes())
+        told = json.loads(kept.read_text("utf-8")) if kept.exists() else None
+        if told is None or told["sha"] != sha:
+            if known_only:
+                return {}
+            told = self._counted(test, sha)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_text(json.dumps(told), encoding="utf-8")
+        moved = {file: _moved(sha, file) for file, sha in told["sources"].items()}
+        for one in told["tests"].values():
+            for file, lines in told["shared"].items():
+                one["lines"][file] = sorted(set(one["lines"].get(file, [])) | set(lines))
+            one["lines"] = {
+                file: [moved[file].get(line, 0) for line in lines] if moved[file] else lines
+                for file, lines in one["lines"].items()
+                if file in moved
+            }
+        return dict(told["tests"])
+
+    def _counted(self, test: str, sha: str) -> dict[str, Any]:
+        print(f"counting {test}", file=sys.stderr, flush=True)
+        lines = self.folder / "lines.json"
+        lines.unlink(missing_ok=True)
+        quiet = [
+            "-q",
+            "--no-header",
+            "--tb=no",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:xdist",
+            "-W",
+            "ignore::pytest.PytestAssertRewriteWarning",
+        ]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            *quiet,
+            "-p",
+            "licet_mutant_lines",
+            f"--basetemp={self.folder / 'count'}",
+            test,
+        ]
+        (self.tree / "src" / "licet_mutant_lines.py").write_bytes(Path(_mutant_lines.__file__).read_bytes())
+        environment = self.environment(MUTANTS_LINES=str(lines), PYTEST_XDIST_WORKER=self._name())
+        with (self.folder / "counting").open("w") as output:
+            subprocess.run(command, cwd=self.tree, env=environment, stdout=output, stderr=output, check=False)
+        if not lines.exists():
+            print((self.folder / "counting").read_text("utf-8")[-2000:], file=sys.stderr)
+            return {"sha": sha, "tests": {}, "shared": {}, "sources": {}}
+        told = json.loads(lines.read_text("utf-8"))
+        if told["failed"]:
+            print(f"  not counted, because they failed or were skipped: {', '.join(told['failed'])}", file=sys.stderr)
+        modules = KEPT / "modules.json"
+        before = json.loads(modules.read_text("utf-8")) if modules.exists() else []
+        modules.parent.mkdir(parents=True, exist_ok=True)
+        modules.write_text(
+            json.dumps([*before, *(name for name in told["modules"] if name not in before)]), encoding="utf-8"
+        )
+        sources = {}
+        touched = {file for one in told["tests"].values() for file in one["lines"]}
+        for file in sorted(touched | {file for lines in told["shared"].values() for file in lines}):
+            content = (self.tree / "src" / "licet" / file).read_bytes()
+            sources[file] = _sha(content)
+            store = KEPT / "sources" / sources[file]
+            store.parent.mkdir(parents=True, exist_ok=True)
+            store.write_bytes(content)
+        shared: dict[str, list[int]] = told["shared"].get(test, {})
+        return {"sha": sha, "tests": told["tests"], "shared": shared, "sources": sources}
+
+    def _name(self) -> str:
+        self.runs += 1
+        return f"m{os.getpid()}x{self.runs}"
+
+    def tried(self, mutant: Mutant, tests: list[str], seconds: float) -> dict[str, Any]:
+        """The verdict of ``tests`` on the mutant."""
+        path = self.tree / "src" / "licet" / mutant.file
+        source = path.read_bytes()
+        stamp = path.stat()
+        try:
+            path.write_bytes(mutant.applied(source))
+            return self._ask({"tests": tests, "name": self._name(), "cpu": 60 + 10 * seconds})
+        finally:
+            path.write_bytes(source)
+            os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+
+    def _ask(self, order: dict[str, Any]) -> dict[str, Any]:
+        if self.forks is None or self.forks.poll() is not None:
+            command = [
+                sys.executable,
+                str(self.tree / "bench" / "_mutant_server.py"),
+                str(self.folder),
+                str(KEPT / "modules.json"),
+            ]
+            with (self.folder / "server").open("a") as said:
+                self.forks = subprocess.Popen(
+                    command,
+                    cwd=self.tree,
+                    env=self.environment(),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=said,
+                    text=True,
+                )
+        assert self.forks.stdin and self.forks.stdout
+        self.forks.stdin.write(json.dumps(order) + "\n")
+        self.forks.stdin.flush()
+        line = self.forks.stdout.readline()
+        shutil.rmtree(self.folder / order["name"], ignore_errors=True)
+        if not line:
+            raise SystemExit(
+                "error: the process that runs mutants died\n" + (self.folder / "server").read_text("utf-8")[-2000:]
+            )
+        return dict(json.loads(line))
+
+
+@contextlib.contextmanager
+def holding(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that keeps the tests' PostgreSQL up, from the source as it is."""
+    folder.mkdir(parents=True)
+    code = (
+        "import sys; from pathlib import Path; from licet.store import embedded\n"
+        "with embedded.running(Path(sys.argv[1]), embedded.Options(durable=False)):\n"
+        "    print('up', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(folder)]
+    server = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+    )
+    assert server.stdin and server.stdout
+    try:
+        assert server.stdout.readline() == "up\n"
+        yield server
+    finally:
+        server.stdin.close()
+        server.wait()
+
+
+def _sha(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+@cache
+def _moved(sha: str, file: str) -> dict[int, int]:
+    """Where the lines of the counted source are now; empty where nothing changed."""
+    path = ROOT / "src" / "licet" / file
+    if not path.exists():
+        return {0: 0}
+    if _sha(path.read_bytes()) == sha:
+        return {}
+    old, new = ((one.read_text("utf-8")).split("\n") for one in (KEPT / "sources" / sha, path))
+    blocks = difflib.SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks()
+    return {0: 0} | {block.a + i + 1: block.b + i + 1 for block in blocks for i in range(block.size)}
+
+
+# Judging
+
+
+def judge(copy: Copy, covered: Covered, chosen: list[Mutant]) -> dict[Mutant, dict[str, Any]]:
+    """What became of each."""
+    verdicts = {}
+    for number, mutant in enumerate(chosen, start=1):
+        verdicts[mutant] = verdict = _kept(mutant) or _judged(copy, covered, mutant)
+        _keep(mutant, verdict)
+        where = f"{number}/{len(chosen)} {verdict['outcome']} {mutant.file}:{mutant.line}"
+        print(f"{where} {mutant.what} | {mutant.text} | {verdict['test']}", file=sys.stderr, flush=True)
+    return verdicts
+
+
+def _judged(copy: Copy, covered: Covered, mutant: Mutant) -> dict[str, Any]:
+    tests = covered.tests(mutant)
+    if not tests:
+        return {"outcome": "not executed", "test": ""}
+    verdict: dict[str, Any] = {"outcome": "survived", "test": ""}
+    first = _within(covered, tests, FIRST_SECONDS_MAX, 40)
+    for some in (first, _within(covered, tests, CPU_SECONDS_MAX, 400)[len(first) :]):
+        if some:
+            verdict = copy.tried(mutant, some, sum(covered.seconds[test] for test in some))
+        if verdict["outcome"] != "survived":
+            break
+    return {**verdict, "tried": len(tests)}
+
+
+def _within(covered: Covered, tests: list[str], seconds: float, count: int) -> list[str]:
+    chosen, spent = tests[:1], covered.seconds[tests[0]]
+    for test in tests[1:count]:
+        spent += covered.seconds[test]
+        if spent > seconds:
+            break
+        chosen.append(test)
+    return chosen
+
+
+def _kept(mutant: Mutant) -> dict[str, Any] | None:
+    path = KEPT / "verdicts" / f"{mutant.key}.json"
+    if not path.exists():
+        return None
+    told = json.loads(path.read_text("utf-8"))
+    same = (
+        told["outcome"] in {"killed", "hung"}
+        and told["source"] == _sha(_source(mutant.file))
+        and told["proof"] == _proof(told)
+    )
+    return dict(told) if same else None
+
+
+def _keep(mutant: Mutant, verdict: dict[str, Any]) -> None:
+    path = KEPT / "verdicts" / f"{mutant.key}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    told = {
+        **verdict,
+        "source": _sha(_source(mutant.file)),
+        "proof": _proof(verdict),
+        "mutant": f"{mutant.file}:{mutant.line} {mutant.what} {mutant.text}",
+    }
+    path.write_text(json.dumps(told), encoding="utf-8")
+
+
+def _proof(verdict: dict[str, Any]) -> str:
+    """The test file that failed on it, as it was then."""
+    test = ROOT / verdict["test"].split("::")[0]
+    return _sha(test.read_bytes()) if verdict["test"] and test.is_file() else ""
