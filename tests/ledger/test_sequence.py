@@ -337,7 +337,8 @@ def test_a_loop_whose_connection_is_cut_goes_on(office: Office) -> None:
             assert everything_told(office, within=3)
             with transaction(office.pool) as tx:
                 cut = tx.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
+                    "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database d ON d.oid = database"
+                    " WHERE locktype = 'advisory' AND datname = current_database()"
                 ).fetchall()
             assert cut == [(True,)]
             office.account("ana")

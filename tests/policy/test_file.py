@@ -130,6 +130,7 @@ QUOTES, PERIOD = "write it in quotes", "is not a period: write P30D"
         ("effective: 2025-08-28", "effective: 2025-08-28 09:00:00", 3, "effective", "has no offset", DAY),
         ("effective: 2025-08-28", "effective:", 3, "effective", "`None` is not a time", DAY),
         ("decide_by: 2025-09-28", "decide_by: 2025-09-31", 4, "decide_by", "`2025-09-31` is not a day", DAY),
+        ("decide_by: 2025-09-28", "decide_by: 28", 4, "decide_by", "`28` is not a day", "without a time"),
         ("decide_by: 2025-09-28", "decide_by: 2025-09-28T09:00:00Z", 4, "decide_by", "is not a day", "without a time"),
         (
             "decide_by: 2025-09-28",
@@ -305,6 +306,20 @@ def test_a_year_is_twelve_months_and_a_week_seven_days() -> None:
     for one, other in (("P5Y", "P60M"), ("P2W", "P14D")):
         assert not parse_period(one).may_exceed(parse_period(other))
         assert not parse_period(other).may_exceed(parse_period(one))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "exceeds"),
+    [
+        ("P366D", "P1Y", True), ("P365D", "P1Y", False), ("P1Y", "P366D", False), ("P1Y", "P365D", True),
+        ("P29D", "P1M", True), ("P28D", "P1M", False), ("P1M", "P31D", False), ("P1M", "P30D", True),
+        ("P8D", "P1W", True), ("P7D", "P1W", False), ("P1W", "P7D", False), ("P1W", "P6D", True),
+    ],
+)  # fmt: skip
+def test_periods_of_two_units_are_compared_by_the_longest_and_shortest_they_can_be(
+    one: str, other: str, exceeds: bool
+) -> None:
+    assert parse_period(one).may_exceed(parse_period(other)) is exceeds
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from licet.policy import events as ev
-from licet.policy.decide import Because
+from licet.policy.decide import Because, decide
 from licet.policy.diff import diff, widens
 from licet.policy.file import Policies, Policy, Reach, preset
 from licet.policy.state import Account, Role
@@ -254,6 +254,25 @@ def test_a_turn_is_stamped_once_and_for_all() -> None:
                 assert stamps.setdefault(name, stamp) == stamp
 
 
+def test_the_turns_of_a_conversation_are_numbered_from_one_without_a_gap() -> None:
+    for drawn in histories(100):
+        world, _ = at_the_end(drawn)
+        numbers: dict[str, list[int]] = {name: [] for name in world.conversations}
+        for conversation, turn in world.turns.values():
+            numbers[conversation].append(turn.number)
+        for name, owned in world.conversations.items():
+            assert sorted(numbers[name]) == list(range(1, owned.conversation.turns + 1))
+
+
+def test_a_conversation_counts_how_often_it_was_let_in_again() -> None:
+    world = granted()
+    for times in (1, 2, 3):
+        world.apply(ev.Narrow(at=NOW, account="ana", conversation="c"))
+        world.apply(ev.Widen(at=NOW, account="ana", conversation="c"))
+        world.apply(ev.Widen(at=NOW, account="ana", conversation="c"))  # it is in already
+        assert world.conversations["c"].conversation.widenings == times
+
+
 def test_deciding_is_pure() -> None:
     for drawn in histories(100):
         world, at = at_the_end(drawn)
@@ -283,6 +302,9 @@ def granted(reach: str = "article-2025") -> World:
 def test_an_unknown_turn_is_denied() -> None:
     decision = granted().decide("no such turn", IMPROVE, NOW)
     assert (decision.use, decision.because, decision.until) == (False, Because.unknown, None)
+    world = granted()
+    known = world.accounts["ana"], world.conversations["c"].conversation
+    assert decide(*known, None, world.policies, IMPROVE, NOW) == decision
     feedback = granted().decide_feedback("no such feedback", NOW)
     assert (feedback.use, feedback.because) == (False, Because.unknown)
 

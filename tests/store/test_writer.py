@@ -217,6 +217,25 @@ def test_a_connection_lost_before_the_commit_keeps_nothing_and_says_so(rows: Poo
     assert kept(rows) == [6]
 
 
+def test_after_a_lost_connection_the_rest_of_a_bad_batch_is_not_tried_and_is_told_so(rows: Pool) -> None:
+    tried: list[list[int]] = []
+
+    def cut(tx: Transaction, items: Sequence[int]) -> list[int]:
+        tried.append(list(items))
+        if list(items) == [4]:
+            with transaction(rows) as other:
+                other.execute("SELECT pg_terminate_backend(%s, 1000)", (tx.info.backend_pid,))
+        return keep(tx, items)
+
+    with Writer(rows, cut, Bounds(gather_seconds=0.2)) as writer:
+        told = [writer.submit(number) for number in (3, 4, 6, 8)]
+        wait(told)
+        assert writer.submit(10).result(60) == 100, "the writer works on"
+    assert tried == [[3, 4, 6, 8], [3], [4], [10]]
+    assert [type(future.exception()) for future in told] == [StatementError, *[UnreachableError] * 3]
+    assert kept(rows) == [10]
+
+
 @pytest.mark.parametrize("committed", [True, False])
 def test_a_connection_lost_during_the_commit_leaves_the_outcome_unknown_and_is_not_retried(
     rows: Pool, committed: bool
@@ -264,6 +283,26 @@ def test_what_follows_a_commit_is_done_before_the_answer_and_beside_the_next_bat
         may.set()
         assert (first.result(10), second.result(10)) == (20, 40)
         assert done == [2, 4]
+
+
+def test_a_batch_that_nothing_follows_is_answered_after_the_one_before_it(rows: Pool) -> None:
+    may, third, order = threading.Event(), threading.Event(), list[int]()
+
+    def apply(tx: Transaction, items: Sequence[int]) -> list[int]:
+        if 2 in items:
+            after_commit(tx, lambda: (may.wait(10), None)[1])
+        if 6 in items:
+            third.set()  # the writer is done with the second batch
+        return keep(tx, items)
+
+    with Writer(rows, apply, Bounds(batch_rows_max=1)) as writer:
+        told = [writer.submit(number) for number in (2, 4, 6)]
+        for future in told:
+            future.add_done_callback(lambda done: order.append(done.result()))
+        assert third.wait(10)
+        assert not told[1].done(), "what was submitted later is answered first"
+        may.set()
+    assert order == [20, 40, 60]
 
 
 def test_where_what_follows_a_commit_fails_everybody_in_it_is_told_and_nobody_is_tried_again(rows: Pool) -> None:

@@ -185,6 +185,16 @@ def test_a_clock_that_is_set_back_lengthens_no_lease(office: Office) -> None:
         asked.check([1])
 
 
+def test_a_clock_that_jumps_forward_ends_the_lease_although_little_time_went_by(office: Office) -> None:
+    asked = office.gate()
+    asked.check([1])
+    office.clock.now += office.seconds - 1
+    asked.check([1])
+    office.clock.now += 1
+    with pytest.raises(DeniedError, match="it ran out at"):
+        asked.check([1])
+
+
 def test_a_lease_is_renewed_without_anything_new(office: Office) -> None:
     asked = office.gate()
     for _ in range(20):
