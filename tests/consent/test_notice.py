@@ -56,9 +56,10 @@ class Desk:
         return asking.ask(self.tx, account, self.known, at, gpc=gpc)
 
     def show(self, account, at=NOW, place: Where = Where.notice):
-        found = asking.asked_notice(self.ask(account, at))
+        asked = self.ask(account, at)
         return shown.record(
-            self.tx, account, found, place=place, surface="app", gpc=False, at=at, random=os.urandom
+            self.tx, account, asking.asked_notice(asked), place=place, surface="app", gpc=False, at=at,
+            after=asked.newest_choice, random=os.urandom,
         )  # fmt: skip
 
 
@@ -301,9 +302,9 @@ def test_every_reason_of_the_rule_has_its_words() -> None:
     english: Catalogue = catalogue("en")
     assert all(english.say(f"because.{reason.value}") for reason in Because)
     assert all(english.say(f"effect.{effect.value}") for effect in Effect)
-    for reason in Reason:
-        if reason not in (Reason.first, Reason.must_decide):
-            assert english.say(f"notice.nothing.{reason.value}")
+    for why in asking.Uncovered:
+        assert english.say(f"uncovered.{why.value}", age=18)
+        assert english.say(f"done.none.{why.value}", age=18)
 
 
 @pytest.mark.parametrize("header", ["", "et, en;q=0.5", "xx;q=high", "en-GB", ",,,;q="])

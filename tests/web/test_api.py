@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 import psycopg
 import pytest
+from litestar.testing import TestClient
 from structlog.testing import capture_logs
 
 from licet import service
@@ -21,6 +22,7 @@ from licet.policy.state import Role
 from licet.store import opened, transaction
 from licet.vault import policies as versions
 from licet.vault.commands import Delete
+from licet.vault.restrictions import Journal, Kind
 from licet.web.limits import BODY_BYTES_MAX
 from licet.web.problems import TYPES
 from licet.web.roles import Scope, StaffRole
@@ -400,3 +402,28 @@ def test_a_persons_browser_reaches_the_pages_with_its_session_and_changes_with_i
     )
     assert refused.status_code == 403
     assert world.rows("SELECT count(*) FROM choices") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("known", "given", "begins", "becomes"), [(13, 40, False, 13), (30, 40, True, 30), (30, 15, False, 15), (None, 40, True, 40)]
+)  # fmt: skip
+def test_a_person_never_raises_the_age_that_the_host_told(
+    pool, tmp_path, known: int | None, given: int, begins: bool, becomes: int
+) -> None:
+    world = World(pool, tmp_path / "data", preset("strict"))
+    journal = world.here.keyring.restrictions = Journal(tmp_path / "restrictions")
+    world.open("ana", age=known)
+    world.clock.set(NOTICE)
+    with TestClient(world.app) as api:
+        for headers in (world.person("ana"), world.browser("ana")):
+            made = api.post("/v1/accounts/me/choices", json={"allow": True, "age": given}, headers=headers)
+            assert (made.json()["effect"] != "none") == begins
+            assert world.rows("SELECT age FROM accounts") == [(becomes,)]
+        kept = {record.age for record in journal.records() if record.kind is Kind.age}
+        assert kept <= {known, becomes}, "nor does a restore apply an age that was not taken"
+        told = api.put("/v1/accounts/host:ana/age", json={"age": 41}, headers=world.service())
+        assert told.status_code == 200
+        assert world.rows("SELECT age FROM accounts") == [(41,)], "the host's word always holds"
+        made = api.post("/v1/accounts/host:ana/choices", json={"allow": True, "age": 42}, headers=world.service())
+        assert made.json()["effect"] != "none"
+        assert world.rows("SELECT age FROM accounts") == [(42,)]

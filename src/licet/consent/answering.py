@@ -14,11 +14,13 @@ import msgspec
 
 from licet.consent import shown
 from licet.consent.shown import DEFAULT_STATE, Shown
+from licet.errors import RefusedError
 from licet.ledger import outbox
 from licet.policy.file import Policies
 from licet.store.connect import Transaction
 from licet.vault import apply
-from licet.vault.commands import Answer, Choose
+from licet.vault.apply import STALE
+from licet.vault.commands import Answer, Choose, Outcome
 from licet.vault.keyring import Keyring
 
 EVIDENCE_V1: Literal[1] = 1
@@ -64,21 +66,34 @@ def choose(
     tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, at: datetime, *, allow: bool, via: str,
     surface: str = "app", showing: UUID | None = None, age: int | None = None, gpc: bool = False,
 ) -> Answer:  # fmt: skip
-    """Makes a choice; NotFoundError where ``showing`` is not one of the account's own."""
+    """Makes a choice of the person's own; NotFoundError where ``showing`` is not one of the account's own.
+
+    A yes to a question that is older than the newest choice, or than the terms in force, is refused as `stale`. An age
+    that is known is only ever lowered.
+    """
     answered = shown.get(tx, account, showing) if showing is not None else None
     command = Choose(
-        account=account, at=at, allow=allow, age=age, via=via, evidence=evidence(answered, surface=surface, gpc=gpc)
-    )
-    return apply.apply(tx, keyring, policies, [command])[0]
+        account=account, at=at, allow=allow, age=age, via=via, evidence=evidence(answered, surface=surface, gpc=gpc),
+        answers=answered.question if answered is not None else None, own=True,
+    )  # fmt: skip
+    answer = apply.apply(tx, keyring, policies, [command])[0]
+    if answer.outcome is Outcome.refused and answer.because == STALE:
+        raise RefusedError("the question is older than the newest answer", "show the question again", because=STALE)
+    return answer
 
 
 def accept_terms(tx: Transaction, account: UUID, policies: Policies, at: datetime, *, showing: UUID | None) -> bool:
-    """Records that the terms in force were accepted; False where they had been already."""
+    """Records that the terms in force were accepted; False where they had been already.
+
+    RefusedError (`stale`) where ``showing`` showed other terms than those in force.
+    """
     number = policies.newest_material(at)
     if number is None:
         return False
-    if showing is not None:
-        shown.get(tx, account, showing)
+    if showing is not None and shown.get(tx, account, showing).number != number:
+        raise RefusedError(
+            "other terms are in force than those that were shown", "show the notice again", because=STALE
+        )
     added = tx.execute(
         """INSERT INTO terms (account_id, version, accepted_at, shown_id) VALUES (%s, %s, %s, %s)
            ON CONFLICT DO NOTHING RETURNING version""",

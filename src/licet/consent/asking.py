@@ -40,10 +40,20 @@ class Reason(StrEnum):
     must_decide = "must_decide"
 
 
+class Uncovered(StrEnum):
+    """Why no yes of an account can have an effect now."""
+
+    closed = "closed"
+    terms = "terms"
+    plan = "plan"
+    age = "age"
+
+
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
     """What to ask. ``number`` is the version asked about; ``ends`` the first instant without `later`, if any.
 
-    ``terms_waiting``: a page of ours asked both things, and only the choice was answered.
+    ``terms_waiting``: a page of ours asked both things, and only the choice was answered. ``newest_choice`` is the number of
+    the newest choice that this takes account of, 0 for none.
     """
 
     account: UUID
@@ -59,12 +69,25 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     asks_age: bool
     terms_accepted_at: datetime | None
     terms_waiting: bool
+    newest_choice: int
+    put_off_at: datetime | None
+    uncovered: Uncovered | None
+    min_age: int | None
+
+    @property
+    def asks_again(self) -> datetime | None:
+        """When a notice that was put off may be shown again: after its rest, or once it can be put off no longer."""
+        if self.put_off_at is None:
+            return None
+        rested = self.put_off_at + timedelta(days=REST_DAYS)
+        return rested if self.ends is None else min(rested, self.ends)
 
 
 def ask(
     tx: Transaction, account: UUID, policies: Policies, at: datetime, *, language: str = ENGLISH, gpc: bool = False
 ) -> Ask:
     """What ``account`` is to be asked at ``at``; NotFoundError for one that does not exist."""
+    newest_choice = shown.newest_choice(tx, account)  # before the rest: what is answered meanwhile is newer than this
     row = view.accounts(tx, [account]).get(account)
     if row is None:
         raise NotFoundError("no such account")
@@ -91,7 +114,23 @@ def ask(
         asks_age=now.min_age is not None and state.age is None,
         terms_accepted_at=accepted_at,
         terms_waiting=waiting,
+        newest_choice=newest_choice,
+        put_off_at=put_off_at,
+        uncovered=_uncovered(state, policies, at),
+        min_age=now.min_age,
     )
+
+
+def _uncovered(account: Account, policies: Policies, at: datetime) -> Uncovered | None:
+    """Why a yes would have no effect; an age that is not known is asked for, and is no reason."""
+    now = policies.in_force(at)
+    if account.closed_at is not None:
+        return Uncovered.closed
+    if policies.newest_material(at) is None:
+        return Uncovered.terms
+    if account.plan not in now.plans:
+        return Uncovered.plan
+    return Uncovered.age if account.age is not None and now.refuses_age(account.age) else None
 
 
 def _reason(answer: Gate, put_off_at: datetime | None, gpc: bool, at: datetime) -> Reason:

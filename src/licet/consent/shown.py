@@ -18,6 +18,7 @@ from licet.consent.notice import Notice, Variant
 from licet.errors import NotFoundError
 from licet.ledger import outbox
 from licet.store.connect import Transaction
+from licet.vault.commands import ShownQuestion
 from licet.vault.ids import uuid7
 
 DEFAULT_STATE = "none"
@@ -34,7 +35,10 @@ class Where(StrEnum):
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """One showing. ``markup`` is the SHA-256 of the question as it was marked up, where Licet's own pages asked."""
+    """One showing. ``markup`` is the SHA-256 of the question as it was marked up, where Licet's own pages asked.
+
+    ``number`` is the policy version it asks about, ``after_seq`` the account's newest choice at that moment, 0 for none.
+    """
 
     shown_id: UUID
     notice_id: UUID
@@ -48,28 +52,44 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     markup: bytes | None
     shown_at: datetime
     put_off_at: datetime | None
+    number: int
+    after_seq: int
+
+    @property
+    def question(self) -> ShownQuestion:
+        """What a choice says that it answers."""
+        return ShownQuestion(showing=self.shown_id, after=self.after_seq, version=self.number)
+
+
+def newest_choice(tx: Transaction, account: UUID) -> int:
+    """The number of the account's newest choice, 0 before the first."""
+    row = tx.execute("SELECT max(seq) FROM choices WHERE account_id = %s", [account]).fetchone()
+    return (row[0] if row else None) or 0
 
 
 def record(
     tx: Transaction, account: UUID, notice: Notice, *, place: Where, surface: str, gpc: bool, at: datetime,
-    random: Callable[[int], bytes], markup: bytes | None = None,
+    after: int, random: Callable[[int], bytes], markup: bytes | None = None,
 ) -> UUID:  # fmt: skip
-    """Records that ``notice`` was shown, and returns the showing's id; a page loaded again within minutes is one."""
+    """Records that ``notice`` was shown, and returns the showing's id; a page loaded again within minutes is one.
+
+    ``after`` is the newest choice that the page takes account of, read before anything else that it shows.
+    """
     known = tx.execute(
         """SELECT shown_id FROM shown
             WHERE account_id = %s AND notice_id = %s AND place = %s AND surface = %s AND gpc = %s
-              AND markup_sha256 IS NOT DISTINCT FROM %s AND put_off_at IS NULL AND shown_at > %s
+              AND markup_sha256 IS NOT DISTINCT FROM %s AND put_off_at IS NULL AND shown_at > %s AND after_seq = %s
             ORDER BY shown_at DESC LIMIT 1""",
-        [account, notice.notice_id, place.value, surface, gpc, markup, at - timedelta(minutes=SAME_MINUTES)],
+        [account, notice.notice_id, place.value, surface, gpc, markup, at - timedelta(minutes=SAME_MINUTES), after],
     ).fetchone()
     if known is not None:
         return UUID(bytes=known[0].bytes)
     shown_id = uuid7(at, random(10))
     tx.execute(
         """INSERT INTO shown (account_id, shown_id, notice_id, place, surface, default_state, gpc, markup_sha256,
-                              shown_at)
-           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)""",
-        [account, shown_id, notice.notice_id, place.value, surface, DEFAULT_STATE, gpc, markup, at],
+                              shown_at, after_seq)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
+        [account, shown_id, notice.notice_id, place.value, surface, DEFAULT_STATE, gpc, markup, at, after],
     )
     facts: dict[str, str | int | bool | None] = {
         "showing": shown_id.hex, "number": notice.number, "sha256": notice.sha256.hex(), "place": place.value,
@@ -119,7 +139,7 @@ def last_put_off(tx: Transaction, account: UUID, number: int) -> datetime | None
 def _select(tx: Transaction, rest: str, params: Sequence[object]) -> list[Shown]:
     rows = tx.execute(
         f"""SELECT s.shown_id, s.notice_id, n.sha256, n.language, n.variant, s.default_state, s.place, s.surface, s.gpc,
-                   s.markup_sha256, s.shown_at, s.put_off_at
+                   s.markup_sha256, s.shown_at, s.put_off_at, n.version, s.after_seq
               FROM shown s JOIN notices n USING (notice_id) {rest}""",
         params,
     ).fetchall()

@@ -10,6 +10,7 @@ import msgspec
 from licet.consent import shown
 from licet.consent.answering import Evidence, read_evidence
 from licet.consent.shown import Shown
+from licet.policy.fold import Effect
 from licet.store.connect import Transaction
 from licet.vault.keyring import Keyring
 from licet.vault.keys import account_place, unseal
@@ -58,6 +59,28 @@ def recorded(tx: Transaction, keyring: Keyring, account: UUID) -> Recorded:
         terms=tuple(_terms(tx, account)),
         holdings=tuple(holdings(tx, account)),
     )
+
+
+class NewestAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest choice of an account, and what it did."""
+
+    seq: int
+    at: datetime
+    allow: bool
+    effect: Effect
+    via: str
+
+
+def newest(tx: Transaction, account: UUID) -> NewestAnswer | None:
+    """The newest choice; None before the first."""
+    row = tx.execute(
+        "SELECT seq, occurred_at, allow, effect, via FROM choices WHERE account_id = %s ORDER BY seq DESC LIMIT 1",
+        [account],
+    ).fetchone()
+    if row is None:
+        return None
+    seq, at, allow, effect, via = row
+    return NewestAnswer(seq=seq, at=at, allow=allow, effect=Effect(effect), via=via)
 
 
 def _choices(tx: Transaction, keyring: Keyring, account: UUID) -> list[Made]:

@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 
 from licet.consent.standing import holding_of
-from licet.errors import NotFoundError
+from licet.errors import NotFoundError, RefusedError
 from licet.policy.decide import Because
 from licet.policy.file import Policies
 from licet.policy.state import Kind, Role, Turn
@@ -60,7 +60,10 @@ class Badge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Mine(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """One conversation as its person sees it. ``keep_until`` is None while a legal hold stands."""
+    """One conversation as its person sees it. ``keep_until`` is None while a legal hold stands.
+
+    ``widenings`` is how often it was let in again after it had been kept out.
+    """
 
     conversation: UUID
     title: str
@@ -70,6 +73,7 @@ class Mine(Masked, msgspec.Struct, frozen=True, kw_only=True):
     turns: int
     incognito: bool
     kept_out: bool
+    widenings: int
     deleted_at: datetime | None
     held: bool
     keep_until: datetime | None
@@ -140,6 +144,7 @@ def _one(policies: Policies, seen: view.Seen, title: str, releases: Sequence[str
         turns=len(seen.said),
         incognito=state.incognito,
         kept_out=state.narrowed,
+        widenings=state.widenings,
         deleted_at=state.deleted_at,
         held=bool(state.holds),
         keep_until=state.keep_until,
@@ -203,8 +208,13 @@ def _cut(title: str) -> str:
 
 
 def tell(tx: Transaction, keyring: Keyring, policies: Policies, command: Narrow | Widen | Delete) -> Answer:
-    """Keeps a conversation out, lets it in, or deletes it; NotFoundError for one that is not the account's own."""
+    """Keeps a conversation out, lets it in, or deletes it; NotFoundError for one that is not the account's own.
+
+    RefusedError (`stale`) for letting in what was let in, and kept out again, since the person looked at it.
+    """
     answer = apply.apply(tx, keyring, policies, [command])[0]
+    if answer.outcome is Outcome.refused:
+        raise RefusedError("the conversation was kept out again since", "look at it again", because=answer.because)
     if answer.outcome is Outcome.unknown:
         raise NotFoundError(f"no conversation `{shown(Prefix.conversation, command.conversation)}`")
     return answer

@@ -89,6 +89,7 @@ CREATE TABLE choices (
     grant_no    integer,
     via         text NOT NULL CONSTRAINT via_is_a_name CHECK (via ~ '^[a-z][a-z0-9_.-]{0,31}$'),
     evidence    bytea,
+    shown_id    uuid,
     PRIMARY KEY (account_id, seq),
     CONSTRAINT a_grant_begins_with_a_yes CHECK (effect NOT IN ('began', 'affirmed') OR (allow AND grant_no IS NOT NULL))
 );
@@ -454,6 +455,7 @@ CREATE TABLE shown (
     markup_sha256 bytea CONSTRAINT markup_hash_is_sha256 CHECK (length(markup_sha256) = 32),
     shown_at      timestamptz NOT NULL,
     put_off_at    timestamptz CONSTRAINT put_off_after_it_was_shown CHECK (put_off_at >= shown_at),
+    after_seq     bigint NOT NULL,
     PRIMARY KEY (account_id, shown_id)
 );
 CREATE INDEX shown_by_time ON shown (account_id, shown_at);

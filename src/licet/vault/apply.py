@@ -58,6 +58,7 @@ from licet.vault.writes import Page, Writes
 
 BATCH_COMMANDS_MAX = 10_000
 BEFORE_THE_YES = "before_the_yes"
+STALE = "stale"
 
 
 def apply(
@@ -79,7 +80,7 @@ def apply(
         batch.place = place
         answers.append(batch.take(command))
         holder = batch.accounts.get(answers[-1].account)
-        told.append((command, answers[-1], holder.last_seq if holder is not None else 0))
+        told.append((batch.heard(command), answers[-1], holder.last_seq if holder is not None else 0))
     with batch.writes.together():
         batch.flush()
         begun = certificate.request(tx, keyring, told)
@@ -142,6 +143,8 @@ class _Batch:
         self.by_host: dict[tuple[UUID, bytes], ConversationRow] = {}
         self.turns_by_host: dict[tuple[UUID, bytes], int] = {}
         self.opened: dict[bytes, UUID] = {}
+        self.choices: dict[UUID, tables.NewestChoice] = {}
+        self.unaged: set[int] = set()  # places of choices whose age was not taken
         self.writes = Writes(tx, keyring)
         self.place = -1  # of the command that is folded
         self.happened: list[tuple[int, Happened]] = []
@@ -174,6 +177,9 @@ class _Batch:
             if row.host_hmac is not None:
                 self.by_host[row.account_id, row.host_hmac] = row
         self._load_known_turns(says)
+        answering = [c.account for c in commands if isinstance(c, Choose) and c.answers is not None]
+        if answering:
+            self.choices = tables.newest_choices(self.tx, answering)
         self.writes.prepare(buckets(), self._pages({c.account for c in says}))
 
     def _pages(self, saying: set[UUID]) -> set[Page]:
@@ -202,6 +208,10 @@ class _Batch:
             },
         )
         self.turns_by_host = {(conversation, bytes(host)): turn for conversation, host, turn in rows}
+
+    def heard(self, command: Command) -> Command:
+        """The command that was just folded, without what was not taken of it: a restore applies no more than that."""
+        return replace(command, age=None) if isinstance(command, Choose) and self.place in self.unaged else command
 
     def take(self, command: Command) -> Answer:
         """Folds one command into the batch's state."""
@@ -286,6 +296,13 @@ class _Batch:
         return Answer(outcome=outcome, at=at, account=command.account)
 
     def _choose(self, account: AccountRow, command: Choose, at: datetime) -> Answer:
+        answered = self._answered(account, command, at)
+        if answered is not None:
+            return answered
+        known = account.state.age
+        if command.own and command.age is not None and known is not None and command.age >= known:
+            self.unaged.add(self.place)
+            command = replace(command, age=None)
         chosen = fold.choose(account.state, self.policies, at, command.allow, command.age)
         aged = command.age is not None and command.age != account.state.age
         self._journal(account, at, "choice", None, ends=not command.allow or aged)
@@ -294,6 +311,10 @@ class _Batch:
         version = self.policies.number(at)
         effect, grant = chosen.effect.value, chosen.account.grant
         self.writes.choice(account, account.last_seq, at, version, command, chosen)
+        self.choices[account.account_id] = tables.NewestChoice(
+            seq=account.last_seq, allow=command.allow, effect=chosen.effect,
+            showing=command.answers.showing if command.answers is not None else None,
+        )  # fmt: skip
         # What was shown, by its hash: the leaf commits to it, so that a receipt cannot name another notice later.
         evidence = sha256(command.evidence.encode()).hexdigest() if command.evidence else None
         self._tell(account, at, Told.choice, allow=command.allow, effect=effect, version=version, evidence=evidence)
@@ -309,6 +330,21 @@ class _Batch:
             self._tell(account, at, Told.grant_affirmed, grant=grant, version=version)
         outcome = Outcome.unchanged if chosen.effect is fold.Effect.none else Outcome.done
         return Answer(outcome=outcome, at=at, account=command.account, effect=chosen.effect)
+
+    def _answered(self, account: AccountRow, command: Choose, at: datetime) -> Answer | None:
+        """The answer to a choice whose question was answered already, or is older than what is on record.
+
+        A no takes effect from any page; a yes from an old one would begin again what the person ended since.
+        """
+        asked, newest = command.answers, self.choices.get(account.account_id)
+        if asked is None:
+            return None
+        if newest is not None and (newest.showing, newest.allow) == (asked.showing, command.allow):
+            return Answer(outcome=Outcome.duplicate, at=at, account=command.account, effect=newest.effect)
+        is_older = newest is not None and newest.seq > asked.after
+        if command.allow and (is_older or self.policies.newest_material(at) != asked.version):
+            return Answer(outcome=Outcome.refused, at=at, because=STALE, account=command.account)
+        return None
 
     def _known_turn(self, command: Command) -> Answer | None:
         """The answer to a turn that is here already."""
@@ -413,6 +449,8 @@ class _Batch:
                     self._note(account, row, at, Told.narrowed, ends=True)
                     self._must_leave(row, at, Leaving.narrowed, at)
             case Widen():
+                if command.widenings is not None and before.narrowed and before.widenings != command.widenings:
+                    return Answer(outcome=Outcome.refused, at=at, because=STALE, account=account.account_id)
                 row.state = fold.widen(before)
                 if row.state is not before:
                     self._note(account, row, at, Told.widened)

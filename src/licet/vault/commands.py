@@ -45,13 +45,30 @@ class CloseAccount(_Command, frozen=True, kw_only=True):
     pass
 
 
+class ShownQuestion(msgspec.Struct, frozen=True, kw_only=True):
+    """The question that a choice answers, as the person saw it.
+
+    ``after`` is the account's newest choice when it was shown, 0 for none; ``version`` the policy version it asked about.
+    """
+
+    showing: UUID
+    after: int
+    version: int
+
+
 class Choose(_Command, frozen=True, kw_only=True):
-    """``evidence`` is sealed; ``via`` is a closed name (notice, settings, signup, cli, import)."""
+    """``evidence`` is sealed; ``via`` is a closed name (notice, settings, signup, cli, import).
+
+    A yes to a question that is older than the account's newest choice, or than the terms in force, is refused; the same
+    answer to the same showing is one choice. ``own``: the age is the person's own word, which never raises a known one.
+    """
 
     allow: bool
     age: int | None = None
     via: str = "api"
     evidence: str = ""
+    answers: ShownQuestion | None = None
+    own: bool = False
 
 
 class Say(_Command, frozen=True, kw_only=True):
@@ -88,7 +105,9 @@ class Narrow(_About, frozen=True, kw_only=True):
 
 
 class Widen(_About, frozen=True, kw_only=True):
-    pass
+    """``widenings`` is how often the conversation had been let in when the person saw it; None lets it in as it is."""
+
+    widenings: int | None = None
 
 
 class Flag(_About, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 
+from licet.policy.fold import Effect
 from licet.policy.state import Account, Conversation, Standing, Turn
 from licet.store.connect import Transaction, uuids
 from licet.store.rows import arrays, unnested
@@ -93,6 +94,28 @@ def locking(tx: Transaction, accounts: Iterable[UUID]) -> Callable[[], dict[UUID
         [sorted(accounts)],
     )
     return lambda: {row[0]: read_account(row) for row in asked.fetchall()}
+
+
+class NewestChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """An account's newest choice; ``showing`` is what it answered, if that is on record."""
+
+    seq: int
+    allow: bool
+    effect: Effect
+    showing: UUID | None
+
+
+def newest_choices(tx: Transaction, accounts: Collection[UUID]) -> dict[UUID, NewestChoice]:
+    """The newest choice of each account that made one."""
+    rows = tx.execute(
+        """SELECT DISTINCT ON (account_id) account_id, seq, allow, effect, shown_id FROM choices
+            WHERE account_id = ANY(%s) ORDER BY account_id, seq DESC""",
+        [sorted(set(accounts))],
+    )
+    return {
+        account: NewestChoice(seq=seq, allow=allow, effect=Effect(effect), showing=showing)
+        for account, seq, allow, effect, showing in rows
+    }
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):

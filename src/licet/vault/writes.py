@@ -56,7 +56,7 @@ _WRITE_JOURNAL = f"""
       FROM (SELECT * FROM {unnested(_JOURNAL)} WITH ORDINALITY AS k({", ".join(_JOURNAL)}, place) ORDER BY place) k"""
 _CHOICES = {
     "account_id": "uuid", "seq": "int8", "occurred_at": "timestamptz", "version": "int2", "allow": "bool",
-    "effect": "text", "grant_no": "int4", "via": "text", "evidence": "bytea",
+    "effect": "text", "grant_no": "int4", "via": "text", "evidence": "bytea", "shown_id": "uuid",
 }  # fmt: skip
 _FEEDBACK = {
     "account_id": "uuid", "feedback_id": "uuid", "conversation_id": "uuid", "host_hmac": "bytea", "rating": "text",
@@ -226,7 +226,7 @@ class Writes:
             "choices",
             (
                 account.account_id, seq, at, version, command.allow, chosen.effect.value, chosen.account.grant,
-                command.via, evidence,
+                command.via, evidence, command.answers.showing if command.answers is not None else None,
             ),
         )  # fmt: skip
 

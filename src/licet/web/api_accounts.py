@@ -22,7 +22,7 @@ from licet.web import api_shell as shell
 from licet.web import schema, sessions
 from licet.web.api_shell import READS, WRITES, AccountRef, AnyRequest, Cursor, IdempotencyKey, Limit
 from licet.web.refs import account_of, not_found, site_of
-from licet.web.roles import Scope, StaffRole, may
+from licet.web.roles import Person, Scope, StaffRole, may
 
 OFFICE = (StaffRole.privacy_officer, StaffRole.auditor)
 SEES = may(person=True, scope=Scope.accounts_read, staff=OFFICE)
@@ -119,7 +119,11 @@ async def get_gate(request: AnyRequest, account: AccountRef) -> schema.GateAnswe
 async def choose(
     request: AnyRequest, account: AccountRef, data: JSONBody[schema.NewChoice], idempotency_key: IdempotencyKey = None
 ) -> Response[schema.Chosen]:
-    """Allows or refuses, or withdraws: one step either way. `Sec-GPC` is kept as evidence and decides nothing."""
+    """Allows or refuses, or withdraws: one step either way. `Sec-GPC` is kept as evidence and decides nothing.
+
+    A yes to a `showing` that is older than the newest choice, or than the terms in force, is refused (409, `stale`); the same
+    answer to the same showing is one choice. A person's own `age` is taken only where none is known, or it is lower.
+    """
     site, holder = site_of(request), await account_of(request, account)
     answers: showings.Shown | None = None
     if data.showing is not None:
@@ -129,6 +133,7 @@ async def choose(
     command = Choose(
         account=holder, at=site.now(), allow=data.allow, age=data.age, via=data.via,
         evidence=answering.evidence(answers, surface=data.surface, gpc=gpc),
+        answers=answers.question if answers is not None else None, own=isinstance(request.auth, Person),
     )  # fmt: skip
     written = await shell.write(request, command, idempotency_key)
     answer = written.answer

@@ -81,7 +81,7 @@ async def record_showing(request: AnyRequest, account: AccountRef, data: JSONBod
         if published is None or published.number != asked.number:
             raise RefusedError("this notice does not ask about the terms in force", because="another_notice")
         showing = showings.record(
-            tx, holder, published, place=Where.host, surface=data.surface, gpc=gpc, at=at,
+            tx, holder, published, place=Where.host, surface=data.surface, gpc=gpc, at=at, after=asked.newest_choice,
             random=site.here.keyring.random,
         )  # fmt: skip
         return _showing(asked, showings.get(tx, holder, showing))

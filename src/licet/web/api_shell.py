@@ -87,6 +87,7 @@ _REFUSED = {
     "closed": "the account is closed",
     "deleted": "the conversation was deleted",
     "expired": "the conversation's time has passed",
+    "stale": "it answers a question that is older than the newest choice or than the terms in force: show it again",
     "closed_deleted_or_expired": "the account is closed, or the conversation was deleted or has expired",
 }
 

@@ -15,13 +15,15 @@ from litestar.response import Stream
 from licet.consent import takeout, yours
 from licet.consent.texts import Catalogue
 from licet.consent.yours import Badge, Mine, Run, Use
-from licet.policy.file import Policy
+from licet.errors import NotFoundError, RefusedError
+from licet.policy.file import Policies, Policy
 from licet.service import Installation, papers, policies
 from licet.store.connect import Transaction, transaction
+from licet.vault.apply import STALE
 from licet.vault.commands import Delete, Narrow, Widen
 from licet.vault.content import Masked
 from licet.web import pages_shell as shell
-from licet.web.pages_shell import PERSONS, AnyRequest, Sent
+from licet.web.pages_shell import PERSONS, AnyRequest, Reader, Sent
 
 READS_MAX = 1_000
 
@@ -46,6 +48,7 @@ class ChatLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
     badges: tuple[BadgeLine, ...]
     deleted: bool
     kept_out: bool | None
+    widenings: int
     act: str
     releases: tuple[str, ...]
 
@@ -59,9 +62,10 @@ def chats(request: AnyRequest) -> Response[Any]:
     start = shell.conversation_of(before) if before else None
     with transaction(here.pool) as tx:
         listed = yours.listed(tx, here.keyring, known, who.account, at, before=start)
+        acted = _acted_on(tx, here, who, known, request.query_params.get("chat", ""))
     policy = known.in_force(at)
     values = {
-        "chats": [line(words, policy, mine) for mine in listed.conversations], "saved": _saved(words, request, None),
+        "chats": [line(words, policy, mine) for mine in listed.conversations], "saved": _saved(words, request, acted),
         "older": f"conv_{listed.next.hex}" if listed.next else "", "from": before,
     }  # fmt: skip
     return shell.page("chats.html", who, at, title=words.say("chats.title"), place="chats", values=values)
@@ -85,18 +89,19 @@ def chat(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
 def keep_out(request: AnyRequest, name: FromPath[str], data: Sent) -> Response[Any]:
     """From now on the conversation is not used."""
     here, who = shell.opened(request)
-    return _told(
-        here, Narrow(account=who.account, at=here.clock(), conversation=shell.conversation_of(name)), data, "kept_out"
-    )
+    command = Narrow(account=who.account, at=here.clock(), conversation=shell.conversation_of(name))
+    return _told(here, who, command, data, "kept_out")
 
 
 @post("/chats/{name:str}/let-in", may=PERSONS, sync_to_thread=True, include_in_schema=False)
 def let_in(request: AnyRequest, name: FromPath[str], data: Sent) -> Response[Any]:
-    """What is said in it from now on follows the choice."""
+    """What is said in it from now on follows the choice; not from a page on which it had not been kept out anew."""
     here, who = shell.opened(request)
-    return _told(
-        here, Widen(account=who.account, at=here.clock(), conversation=shell.conversation_of(name)), data, "let_in"
-    )
+    seen = int(data.widenings) if data.widenings.isdecimal() else -1
+    command = Widen(
+        account=who.account, at=here.clock(), conversation=shell.conversation_of(name), widenings=seen
+    )  # fmt: skip
+    return _told(here, who, command, data, "let_in")
 
 
 @get("/chats/{name:str}/delete", may=PERSONS, sync_to_thread=True, include_in_schema=False)
@@ -127,7 +132,7 @@ def delete(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     command = Delete(account=who.account, at=here.clock(), conversation=conversation)
     with transaction(here.pool) as tx:
         yours.tell(tx, here.keyring, known, command)
-    return shell.seen_other(f"/chats/conv_{conversation.hex}?said=deleted")
+    return shell.then(who, f"/chats/conv_{conversation.hex}", said="deleted")
 
 
 @get("/takeout.zip", may=PERSONS, sync_to_thread=True, include_in_schema=False)
@@ -143,23 +148,40 @@ def take_out(request: AnyRequest) -> Stream:
     return Stream(pieces, media_type="application/zip", headers=headers)
 
 
-def _told(here: Installation, command: Narrow | Widen, sent: shell.Form, said: str) -> Response[Any]:
+def _acted_on(tx: Transaction, here: Installation, who: Reader, known: Policies, name: str) -> Mine | None:
+    """The conversation that the form before was about; None for none, and for one that is gone since."""
+    try:
+        return (
+            yours.one(tx, here.keyring, known, who.account, shell.conversation_of(name), here.clock()) if name else None
+        )
+    except NotFoundError:
+        return None
+
+
+def _told(here: Installation, who: Reader, command: Narrow | Widen, sent: shell.Form, said: str) -> Response[Any]:
     known = policies(here)
-    with transaction(here.pool) as tx:
-        yours.tell(tx, here.keyring, known, command)
+    try:
+        with transaction(here.pool) as tx:
+            yours.tell(tx, here.keyring, known, command)
+    except RefusedError as error:
+        if error.because != STALE:
+            raise
+        said = "kept_out_again"
     name = f"conv_{command.conversation.hex}"
     if sent.came_from == name:
-        return shell.seen_other(f"/chats/{name}?said={said}")
-    before = f"&before=conv_{shell.conversation_of(sent.came_from).hex}" if sent.came_from else ""
-    return shell.seen_other(f"/chats?said={said}{before}#{name}")
+        return shell.then(who, f"/chats/{name}", said=said)
+    before = {"before": f"conv_{shell.conversation_of(sent.came_from).hex}"} if sent.came_from else {}
+    return shell.then(who, "/chats", said=said, chat=name, **before, place=name)
 
 
 def _saved(words: Catalogue, request: AnyRequest, mine: Mine | None) -> str:
-    """What the last form did. The word comes from the address, so only known ones are said."""
+    """What the last form did, as far as that still holds: the word comes from the address, what is said from the state."""
     said = request.query_params.get("said", "")
-    if said in ("kept_out", "let_in"):
-        return words.say(f"done.{said}")
-    if said == "deleted" and mine is not None and mine.deleted_at is not None:
+    if mine is None:
+        return ""
+    if said in ("kept_out", "kept_out_again", "let_in") and mine.deleted_at is None:
+        return words.say(f"done.{said}") if mine.kept_out == (said != "let_in") else ""
+    if said == "deleted" and mine.deleted_at is not None:
         if mine.held or mine.keep_until is None:
             return words.say("done.deleted.held")
         return words.say("done.deleted", day=words.day(mine.keep_until))
@@ -200,6 +222,7 @@ def line(words: Catalogue, policy: Policy, mine: Mine) -> ChatLine:
         badges=tuple(badges(words, mine.badges)),
         deleted=mine.deleted_at is not None,
         kept_out=mine.kept_out if can_keep_out else None,
+        widenings=mine.widenings,
         act=words.say("chats.let_in" if mine.kept_out else "chats.keep_out"),
         releases=mine.releases,
     )

@@ -10,34 +10,40 @@ from __future__ import annotations
 import hashlib
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from litestar import Response, get, post
 from markupsafe import Markup
 
-from licet.consent import answering, asking, markdown, shown
-from licet.consent.asking import REST_DAYS, Ask
+from licet.consent import answering, asking, markdown, shown, standing
+from licet.consent.asking import Ask, Reason, Uncovered
 from licet.consent.notice import Notice, Variant
-from licet.consent.shown import Where
+from licet.consent.shown import Shown, Where
+from licet.consent.standing import NewestAnswer
+from licet.errors import RefusedError
 from licet.policy.decide import Gate
 from licet.policy.file import AGE_MAX
 from licet.policy.fold import Effect
 from licet.service import Installation, policies
-from licet.store.connect import transaction
-from licet.vault.commands import Answer
+from licet.store.connect import Transaction, transaction
+from licet.vault.apply import STALE
 from licet.web import pages_shell as shell
 from licet.web.pages_shell import NO_FAULTS, PERSONS, AnyRequest, Faults, Form, Reader, Sent
 
 
 @get("/notice", may=PERSONS, sync_to_thread=True, include_in_schema=False)
 def notice(request: AnyRequest) -> Response[Any]:
-    """The notice, where there is something to answer; else why there is nothing."""
+    """The notice, where there is something to answer; else what was answered, or why there is nothing."""
     here, who = shell.opened(request)
     asked = _asked(here, who)
+    saved, made = noted(here, who, asked, request)
     if asked.show or asked.terms_waiting:
-        return _page(here, who, asked)
+        return _page(here, who, asked, saved=saved)
     if request.query_params.get("whole") == "1" and asked.notice is not None:
         return shell.page("whole.html", who, here.clock(), title=asked.notice.text.title, values=_text(asked.notice))
-    return _nothing(here, who, asked)
+    if made is not None or (request.query_params.get("said") == "terms" and asked.terms_accepted_at is not None):
+        return _done(here, who, asked, made)
+    return _nothing(here, who, asked, has_put_off=request.query_params.get("said") == "later")
 
 
 @get("/signup", may=PERSONS, sync_to_thread=True, include_in_schema=False)
@@ -70,19 +76,74 @@ def _answer(request: AnyRequest, data: Form) -> Response[Any]:
         return _page(here, who, asked, data, faults)
     if "allow" in faults.of or "age" in faults.of:
         return _page(here, who, asked, data, faults)
-    known, at, showing = policies(here), here.clock(), shell.showing_of(data.showing)
+    showing = shell.showing_of(data.showing)
+    try:
+        number = answer(here, who, data, place=_place(asked), showing=showing, age=age)
+    except RefusedError as error:
+        if error.because != STALE:
+            raise
+        return ask_again(here, who, showing)
+    return shell.then(who, "/notice", said=str(number) if data.allow else "terms")
+
+
+def answer(
+    here: Installation, who: Reader, sent: Form, *, place: Where, showing: UUID | None, age: int | None
+) -> int:  # fmt: skip
+    """Records what a form answers, all of it or nothing; returns the number of the account's newest choice.
+
+    RefusedError (`stale`) for a yes from a page that shows the question as it was.
+    """
+    known, at, allow = policies(here), here.clock(), sent.allow == "yes"
+    if showing is None and allow:
+        raise RefusedError("a yes needs the question that it answers", because=STALE)
     with transaction(here.pool) as tx:
-        if data.terms == "yes":
+        if sent.terms == "yes":
             answering.accept_terms(tx, who.account, known, at, showing=showing)
-        said = None
-        if data.allow:
-            said = answering.choose(
-                tx, here.keyring, known, who.account, at, allow=data.allow == "yes", via=_place(asked).value,
-                surface=who.surface, showing=showing, age=age, gpc=who.gpc,
+        if sent.allow:
+            answering.choose(
+                tx, here.keyring, known, who.account, at, allow=allow, via=place.value, surface=who.surface,
+                showing=showing, age=age, gpc=who.gpc,
             )  # fmt: skip
-    if faults:
-        return _terms_left(here, who, data, said)
-    return _done(here, who, asked, data, said)
+        return shown.newest_choice(tx, who.account)
+
+
+def ask_again(here: Installation, who: Reader, showing: UUID | None) -> Response[Any]:
+    """To the page that asks now, which says why the answer from an old page did not count."""
+    asked = _asked(here, who, told=True)
+    page = "/notice" if asked.show or asked.terms_waiting else "/settings"
+    return shell.then(who, page, again=showing.hex if showing is not None else "none")
+
+
+def noted(
+    here: Installation, who: Reader, asked: Ask, request: AnyRequest
+) -> tuple[str, NewestAnswer | None]:  # fmt: skip
+    """What a page that a form led to says of it, and the choice that the form made.
+
+    The address names them; what is said of them is what is on record, and nothing where it says otherwise.
+    """
+    again, said = request.query_params.get("again", ""), request.query_params.get("said", "")
+    with transaction(here.pool) as tx:
+        newest = standing.newest(tx, who.account)
+        old = _old(tx, who, again)
+    if again:
+        return _again_text(who, asked, old, newest), None
+    if newest is None or said != str(newest.seq):
+        return "", None
+    return outcome_text(who, asked, newest), newest
+
+
+def _old(tx: Transaction, who: Reader, text: str) -> Shown | None:
+    named = shell.showing_of(text) if text not in ("", "none") else None
+    return shown.get(tx, who.account, named) if named is not None else None
+
+
+def _again_text(who: Reader, asked: Ask, old: Shown | None, newest: NewestAnswer | None) -> str:
+    """Why a yes from the page with this showing does not count; empty where it would."""
+    if old is not None and (old.number, old.after_seq) == (asked.number, asked.newest_choice):
+        return ""
+    if newest is None or (old is not None and old.number != asked.number):
+        return who.words.say("again.terms")
+    return who.words.say("again.newer", when=who.words.moment(newest.at))
 
 
 def _asked(here: Installation, who: Reader, *, told: bool = False) -> Ask:
@@ -133,9 +194,9 @@ def _page(
             "no_means": words.say("notice.no.means", period=words.period(keep.opted_out)),
         }  # fmt: skip
         blank = shell.markup("question.html", words, **made, errors_of={}, kept=Form())
-        showing = sent.showing or shown.record(
+        showing = shown.record(
             tx, who.account, found, place=place, surface=who.surface, gpc=who.gpc, at=here.clock(),
-            random=here.keyring.random, markup=hashlib.sha256(blank.encode()).digest(),
+            after=asked.newest_choice, random=here.keyring.random, markup=hashlib.sha256(blank.encode()).digest(),
         ).hex  # fmt: skip
     question = shell.markup("question.html", words, **made, errors_of=faults.of, kept=sent) if faults else blank
     signing_up = asked.variant is Variant.signup
@@ -177,50 +238,69 @@ def _later(here: Installation, who: Reader, asked: Ask, sent: Form) -> Response[
     if showing is not None:
         with transaction(here.pool) as tx:
             shown.put_off(tx, who.account, showing, here.clock())
-    left = (
-        say("notice.put_off.no_end")
+    return shell.then(who, "/notice", said="later")
+
+
+def _put_off(here: Installation, who: Reader, asked: Ask, *, sent: bool) -> Response[str]:
+    """That it was put off, until when it rests, and how long it can be put off still."""
+    words, again = who.words, asked.asks_again
+    assert again is not None
+    lines = [
+        words.say("notice.put_off" if asked.state.grant is None else "notice.put_off.granted"),
+        words.say("notice.put_off.again", day=words.day(again)),
+        words.say("notice.put_off.no_end")
         if asked.ends is None
-        else say("notice.put_off.until", day=who.words.day(asked.ends - timedelta(days=1)))
-    )
+        else words.say("notice.put_off.until", day=words.day(asked.ends - timedelta(days=1))),
+    ]
     return shell.plain(
-        who, here.clock(), title=say("notice.put_off.title"), lines=[say("notice.put_off", days=REST_DAYS), left],
-        links=[("/settings", say("site.settings"))], outcome="put_off",
+        who, here.clock(), title=words.say("notice.put_off.title"), lines=lines,
+        links=[("/settings", words.say("site.settings"))], outcome="put_off" if sent else "nothing",
     )  # fmt: skip
 
 
-def _terms_left(here: Installation, who: Reader, sent: Form, said: Answer | None) -> Response[str]:
-    """The choice is saved, whatever became of the terms: they wait on a page of their own."""
+def _done(here: Installation, who: Reader, asked: Ask, made: NewestAnswer | None) -> Response[str]:
+    """What was answered, and that writing goes on."""
     words = who.words
-    saved = outcome_text(here, who, sent.allow == "yes", said) if said is not None else ""
-    faults = Faults((("terms", "terms", words.say("notice.error.terms")),))
-    return _page(here, who, _asked(here, who, told=True), Form(showing=sent.showing), faults, saved)
-
-
-def _done(here: Installation, who: Reader, asked: Ask, sent: Form, said: Answer | None) -> Response[str]:
-    words = who.words
-    first = words.say("done.signup") if asked.variant is Variant.signup else words.say("done.goes_on")
-    lines = [outcome_text(here, who, sent.allow == "yes", said)] if said is not None else []
+    signed_up = made is not None and made.via == Where.signup.value
+    lines = [text] if made is not None and (text := outcome_text(who, asked, made)) else []
+    if asked.because is Reason.answered:
+        lines.append(words.say("notice.nothing.answered"))
+    goes_on = "done.closed" if asked.gate is Gate.closed else "done.signup" if signed_up else "done.goes_on"
     return shell.plain(
-        who, here.clock(), title=first, lines=[*lines, words.say("notice.nothing.answered")],
+        who, here.clock(), title=words.say(goes_on), lines=lines,
         links=[("/settings", words.say("site.settings")), ("/chats", words.say("site.chats"))], outcome="answered",
     )  # fmt: skip
 
 
-def outcome_text(here: Installation, who: Reader, allow: bool, said: Answer) -> str:
-    """What a choice did, in words: a yes that the terms do not take says so."""
-    now = policies(here).in_force(here.clock())
-    if allow and said.effect is Effect.none:
-        key = "done.minor" if now.min_age is not None else "done.covered"
-        return who.words.say(key, age=now.min_age)
-    return who.words.say("done.yes" if allow else "done.no")
+def outcome_text(who: Reader, asked: Ask, made: NewestAnswer) -> str:
+    """What a choice did, in words, while that holds: one that had no effect says why."""
+    if made.effect is Effect.none:
+        why = asked.uncovered.value if asked.uncovered is not None else "other"
+        return who.words.say(f"done.none.{why}", age=asked.min_age)
+    if made.allow and asked.state.grant is None:  # it lapsed since
+        return ""
+    return who.words.say("done.yes" if made.allow else "done.no")
 
 
-def _nothing(here: Installation, who: Reader, asked: Ask) -> Response[str]:
+def uncovered_text(who: Reader, asked: Ask) -> str:
+    """Why nothing is asked of an account that the terms do not cover."""
+    return who.words.say(f"uncovered.{(asked.uncovered or Uncovered.terms).value}", age=asked.min_age)
+
+
+def _nothing(here: Installation, who: Reader, asked: Ask, *, has_put_off: bool = False) -> Response[str]:
     """Why nothing is asked."""
     words = who.words
+    match asked.because:
+        case Reason.put_off:
+            return _put_off(here, who, asked, sent=has_put_off)
+        case Reason.closed | Reason.not_asked:
+            line = uncovered_text(who, asked)
+        case Reason.gpc:
+            line = words.say("notice.nothing.gpc" if asked.state.grant is None else "notice.nothing.gpc.granted")
+        case _:
+            line = words.say("notice.nothing.answered")
     return shell.plain(
-        who, here.clock(), title=words.say("notice.nothing.title"),
-        lines=[words.say(f"notice.nothing.{asked.because.value}")],
+        who, here.clock(), title=words.say("notice.nothing.title"), lines=[line],
         links=[("/settings", words.say("site.settings"))], outcome="nothing",
     )  # fmt: skip
 

@@ -14,29 +14,30 @@ import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath
 
-from licet.consent import answering, asking, receipt, shown, standing
+from licet.consent import asking, receipt, shown, standing
 from licet.consent.asking import Ask
 from licet.consent.notice import Text
 from licet.consent.receipt import Receipt
 from licet.consent.shown import Where
 from licet.consent.standing import Made, Recorded
 from licet.consent.texts import Catalogue
-from licet.errors import NotFoundError
+from licet.errors import NotFoundError, RefusedError
 from licet.policy.decide import Gate
 from licet.policy.file import AGE_MAX, Policy
 from licet.policy.period import instant, parse_period
 from licet.policy.state import Standing
 from licet.service import Installation, policies, proving
 from licet.store.connect import transaction
+from licet.vault.apply import STALE
 from licet.web import pages_shell as shell
-from licet.web.pages_notice import outcome_text
+from licet.web.pages_notice import answer, ask_again, noted, uncovered_text
 from licet.web.pages_shell import NO_FAULTS, PERSONS, AnyRequest, Faults, Form, Reader, Sent
 
 
 @get("/settings", may=PERSONS, sync_to_thread=True, include_in_schema=False)
 def settings(request: AnyRequest) -> Response[Any]:
     """The settings; that the question stood on them is on record."""
-    return _page(*shell.opened(request))
+    return _page(request)
 
 
 @post("/settings", may=PERSONS, sync_to_thread=True, include_in_schema=False)
@@ -45,21 +46,21 @@ def change(request: AnyRequest, data: Sent) -> Response[Any]:
     here, who = shell.opened(request)
     say = who.words.say
     if data.allow not in ("yes", "no"):
-        return _page(here, who, data, Faults((("allow", "change", say("notice.error.choice")),)))
-    known, at = policies(here), here.clock()
+        return _page(request, data, Faults((("allow", "change", say("notice.error.choice")),)))
     with transaction(here.pool) as tx:
-        asked = asking.ask(tx, who.account, known, at, language=who.words.language)
-        text = asking.asked_notice(asked).text
-        age = int(data.age) if asked.asks_age and data.age.isdecimal() and int(data.age) <= AGE_MAX else None
-        wrong = asked.asks_age and age is None and (data.allow == "yes" or data.age != "")
-        if not wrong:
-            said = answering.choose(
-                tx, here.keyring, known, who.account, at, allow=data.allow == "yes", via=Where.settings.value,
-                surface=who.surface, showing=shell.showing_of(data.showing), age=age, gpc=who.gpc,
-            )  # fmt: skip
-    if wrong:
-        return _page(here, who, data, Faults((("age", "age", say("notice.error.age", yes=text.yes)),)))
-    return _page(here, who, saved=outcome_text(here, who, data.allow == "yes", said))
+        asked = asking.ask(tx, who.account, policies(here), here.clock(), language=who.words.language)
+    text = asking.asked_notice(asked).text
+    age = int(data.age) if asked.asks_age and data.age.isdecimal() and int(data.age) <= AGE_MAX else None
+    if asked.asks_age and age is None and (data.allow == "yes" or data.age != ""):
+        return _page(request, data, Faults((("age", "age", say("notice.error.age", yes=text.yes)),)))
+    showing = shell.showing_of(data.showing)
+    try:
+        number = answer(here, who, Form(allow=data.allow), place=Where.settings, showing=showing, age=age)
+    except RefusedError as error:
+        if error.because != STALE:
+            raise
+        return ask_again(here, who, showing)
+    return shell.then(who, "/settings", said=str(number))
 
 
 @get("/settings/receipts/{name:str}", may=PERSONS, sync_to_thread=True, include_in_schema=False)
@@ -114,9 +115,8 @@ def _receipt(here: Installation, who: Reader, name: str) -> Receipt:
     raise NotFoundError("no such receipt")
 
 
-def _page(
-    here: Installation, who: Reader, sent: Form | None = None, faults: Faults = NO_FAULTS, saved: str = ""
-) -> Response[str]:
+def _page(request: AnyRequest, sent: Form | None = None, faults: Faults = NO_FAULTS) -> Response[str]:
+    here, who = shell.opened(request)
     at, words = here.clock(), who.words
     known = policies(here)
     policy = known.in_force(at)
@@ -129,13 +129,14 @@ def _page(
             asked_in = f"{asked.notice.text.question}\n{asked.notice.text.yes}\n{asked.notice.text.no}"
             showing = shown.record(
                 tx, who.account, asked.notice, place=Where.settings, surface=who.surface, gpc=who.gpc, at=at,
-                random=here.keyring.random, markup=hashlib.sha256(asked_in.encode()).digest(),
+                after=asked.newest_choice, random=here.keyring.random, markup=hashlib.sha256(asked_in.encode()).digest(),
             ).hex  # fmt: skip
         on_record = standing.recorded(tx, here.keyring, who.account)
+    saved, made = noted(here, who, asked, request)
     text = asked.notice.text if asked.notice is not None and can_change else None
     values = {
-        "granted": asked.state.standing is Standing.granted and asked.gate is not Gate.not_asked,
-        "now": _now(words, asked, on_record), "gpc": who.gpc, "text": text,
+        "granted": asked.state.grant is not None,
+        "now": _now(who, asked, on_record), "gpc": who.gpc, "text": text,
         "holds": _holds(asked), "showing": showing, "saved": saved,
         "waiting": words.say("settings.waiting") if asked.gate is Gate.must_decide else "",
         "asks_age": asked.asks_age, "kept": sent or Form(),
@@ -147,7 +148,7 @@ def _page(
     }  # fmt: skip
     return shell.page(
         "settings.html", who, at, title=words.say("settings.title"), place="settings", errors=faults, values=values,
-        status=422 if faults else 200, outcome="answered" if saved else "",
+        status=422 if faults else 200, outcome="answered" if made is not None else "asked" if saved else "",
     )  # fmt: skip
 
 
@@ -168,15 +169,16 @@ def _no(text: Text | None, words: Catalogue) -> str:
     return text.no if text is not None else words.say("answer.no")
 
 
-def _now(words: Catalogue, asked: Ask, on_record: Recorded) -> str:
+def _now(who: Reader, asked: Ask, on_record: Recorded) -> str:
+    words = who.words
     if asked.gate is Gate.closed or asked.gate is Gate.not_asked:
-        return words.say(f"settings.now.{asked.gate.value}")
+        return uncovered_text(who, asked)
     held = next((made for made in on_record.choices if made.effect != "none"), None)
     day = words.day(held.at) if held is not None else ""
-    now = words.say(f"settings.now.{asked.state.standing.value}", day=day)
-    if asked.state.standing is Standing.granted:
-        return f"{now} {words.say('settings.now.granted.since', day=words.day(_since(on_record)))}"
-    return now
+    if asked.state.standing is not Standing.granted:
+        return words.say(f"settings.now.{asked.state.standing.value}", day=day)
+    now = "settings.now.granted" if asked.gate is Gate.open else "settings.now.granted.stale"
+    return f"{words.say(now)} {words.say('settings.now.granted.since', day=words.day(_since(on_record)))}"
 
 
 def _since(on_record: Recorded) -> datetime:

@@ -13,6 +13,7 @@ from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from typing import Annotated, Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 import msgspec
@@ -90,13 +91,17 @@ NO_FAULTS = Faults()
 
 
 class Form(msgspec.Struct, frozen=True, kw_only=True):
-    """What a form sent, as far as a page asks for it. ``came_from`` is the conversation whose page it was sent from."""
+    """What a form sent, as far as a page asks for it. ``came_from`` is the conversation whose page it was sent from.
+
+    ``showing`` and ``widenings`` say how things stood on the page: what gives permission counts only while they do.
+    """
 
     act: Field = ""
     allow: Field = ""
     terms: Field = ""
     age: Field = ""
     showing: Field = ""
+    widenings: Field = ""
     came_from: Field = msgspec.field(default="", name="from")
 
 
@@ -180,3 +185,9 @@ def refusal(words: Catalogue, line: str, *, fragment: bool) -> str:
 def seen_other(path: str) -> Redirect:
     """After a form: the page to see now, so that loading it again sends nothing twice."""
     return Redirect(path, status_code=303)
+
+
+def then(who: Reader, path: str, *, place: str = "", **query: str) -> Redirect:
+    """`seen_other` with ``query``, on the surface that the form was on, and at a ``place`` of the page."""
+    named = query if who.surface == "app" else {**query, "surface": who.surface}
+    return seen_other(f"{path}?{urlencode(named)}{'#' if place else ''}{place}")

@@ -1,0 +1,208 @@
+"""What a page says is so: each sentence is asked for in a state in which another would be true."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from html import unescape
+from typing import Any
+
+import pytest
+
+from licet import service
+from licet.policy.file import preset, read
+from licet.policy.period import instant
+from licet.store.connect import Pool
+from licet.vault.commands import CloseAccount, Outcome, Say, SetAge, SetPlan
+from licet.vault.content import Content, encode
+from licet.vault.ids import host_hmac
+
+from .served import BEFORE, NOTICE, World, api, world
+
+__all__ = ["api", "world"]
+
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+def page(api: Any, headers: dict[str, str], path: str) -> str:
+    """The words of a page."""
+    answer = api.get(path, headers=headers)
+    assert answer.status_code == 200, (path, answer.status_code)
+    return words(answer.text)
+
+
+def words(html: str) -> str:
+    main = html[html.index("<main") :]
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", main)).split()).replace(" .", ".")
+
+
+def send(api: Any, headers: dict[str, str], path: str, **fields: str) -> str:
+    """What the page says that a form leads to."""
+    body = "&".join(f"{key}={value}" for key, value in fields.items())
+    made = api.post(path, content=body, headers={**headers, **FORM}, follow_redirects=False)
+    assert made.status_code == 303, (path, made.status_code, words(made.text))
+    return page(api, headers, made.headers["location"])
+
+
+def asked_on(api: Any, headers: dict[str, str], path: str = "/settings") -> str:
+    return re.findall(r'name="showing" value="(\w+)"', api.get(path, headers=headers).text)[0]
+
+
+def usable(world: World, name: str = "ana") -> bool:
+    seen = service.explain(world.here, f"acc_{world.accounts[name].hex}")
+    assert isinstance(seen, service.AccountSeen)
+    return any("permitted" in reasons for reasons in seen.turns.values())
+
+
+def newer_terms(world: World) -> None:
+    """A material version that nobody has answered, which can be put off until the end of 30 November."""
+    base = service.policies(world.here)[0].document()
+    changed = {**base, "version": "2025-11-01", "effective": "2025-11-01", "decide_by": "2025-11-30"}
+    service.apply_policy(world.here, read(changed), by="test")
+    world.clock.set(instant("2025-11-02"))
+
+
+def uncover(world: World, why: str) -> None:
+    about: dict[str, Any] = {"account": world.accounts["ana"], "at": world.clock.now}
+    match why:
+        case "closed":
+            world.tell(CloseAccount(**about))
+        case "plan":
+            world.tell(SetPlan(**about, plan="work"))
+        case "age":
+            world.tell(SetAge(**about, age=15))
+
+
+UNCOVERED = {
+    "closed": ("This account is closed. Nothing of it is used.", "This account is closed. Nothing of it is used."),
+    "plan": (
+        "The terms about training do not cover your plan. There is nothing to answer, and nothing of yours is used.",
+        "The terms do not cover your plan, so nothing of yours is used, whatever is picked.",
+    ),
+    "age": (
+        "You are under 18. There is nothing to answer, and nothing of yours is used.",
+        "You are under 18, so nothing of yours is used, whatever is picked.",
+    ),
+    "terms": (
+        "No terms about training are in force. There is nothing to answer, and nothing of yours is used.",
+        "No terms about training are in force, so nothing of yours is used, whatever is picked.",
+    ),
+}
+
+
+@pytest.mark.parametrize("why", UNCOVERED)
+def test_an_account_that_nothing_is_asked_of_is_told_the_reason_that_holds(pool: Pool, tmp_path: Any, why: str) -> None:
+    from litestar.testing import TestClient
+
+    world = World(pool, tmp_path / "data", preset("strict"))
+    world.open("ana")
+    with TestClient(world.app) as api:
+        world.clock.set(BEFORE if why == "terms" else NOTICE)
+        if why != "terms":
+            world.open("ben", allow=True)
+            world.say("ben", "Bees")
+            assert usable(world, "ben"), "somebody whom the terms cover is used"
+            old = asked_on(api, world.browser("ana"))
+            send(api, world.browser("ana"), "/settings", allow="yes", showing=old)
+            world.say("ana", "Bees")
+            assert usable(world)
+        uncover(world, why)
+        asked, answered = UNCOVERED[why]
+        for path in ("/notice", "/settings"):
+            said = page(api, world.browser("ana"), path)
+            assert asked in said
+            assert [one for one, _ in UNCOVERED.values() if one in said] == [asked]
+        assert not usable(world)
+        if why != "closed":  # which can sign in no more than it could answer
+            made = api.post(
+                "/v1/accounts/me/choices", json={"allow": True, "age": 40}, headers=world.person("ana")
+            ).json()
+            assert made["effect"] == "none"
+            number = world.rows("SELECT max(seq) FROM choices")[0][0]
+            assert answered in page(api, world.browser("ana"), f"/settings?said={number}")
+        assert not usable(world)
+
+
+def test_an_answer_that_had_no_effect_says_so_and_no_reason_that_is_over(world: World, api: Any) -> None:
+    world.open("ana", allow=True)  # before there were terms
+    number = world.rows("SELECT max(seq) FROM choices")[0][0]
+    world.clock.set(NOTICE)
+    said = page(api, world.browser("ana"), f"/settings?said={number}")
+    assert "Your answer had no effect when you gave it. You can answer in your privacy settings." in said
+
+
+def test_a_closed_account_has_no_filled_mark_and_a_lapsed_yes_is_said_no_more(world: World, api: Any) -> None:
+    world.open("ana")
+    world.clock.set(NOTICE)
+    ana = world.browser("ana")
+    said = send(api, ana, "/settings", allow="yes", showing=asked_on(api, ana))
+    number = world.rows("SELECT max(seq) FROM choices")[0][0]
+    assert "Saved: from now on your chats may be used" in said
+    assert "use-whole now" in api.get("/settings", headers=ana).text
+    uncover(world, "plan")
+    assert "Saved: from now on" not in page(api, ana, f"/settings?said={number}")
+    uncover(world, "closed")
+    assert "use-none now" in api.get("/settings", headers=world.browser("ana")).text
+
+
+def test_what_was_put_off_comes_back_when_the_page_says_and_after_the_last_day_at_once(world: World, api: Any) -> None:
+    world.open("ana")
+    world.clock.set(NOTICE)
+    ana = world.browser("ana")
+    said = send(api, ana, "/notice", act="later", showing=asked_on(api, ana, "/notice"))
+    assert "Nothing was decided, and nothing of yours is used." in said
+    assert "We ask again on 8 September 2025 at the earliest." in said
+    assert "You can put it off until the end of 28 September 2025 (UTC)." in said
+    assert not usable(world)
+    for moment, asks in (("2025-09-08T09:59:00Z", False), ("2025-09-08T10:00:00Z", True)):
+        world.clock.set(instant(moment))
+        assert ("Save my answer" in page(api, ana, "/notice")) == asks, moment
+    world.clock.set(instant("2025-09-28T12:00:00Z"))
+    said = send(api, ana, "/notice", act="later", showing=asked_on(api, ana, "/notice"))
+    assert "We ask again on 29 September 2025 at the earliest." in said, "it does not rest beyond the last day"
+    world.clock.set(instant("2025-09-29"))
+    said = page(api, ana, "/notice")
+    assert "Writing waits for your answer." in said
+    for path in ("/notice", "/notice?whole=1", "/settings"):
+        assert "You can put" not in page(api, ana, path), "nor does the text of the notice say it once it is over"
+
+
+def test_who_allowed_earlier_terms_and_not_the_new_is_told_what_goes_on_and_what_does_not(
+    world: World, api: Any
+) -> None:
+    world.open("ana")
+    world.clock.set(NOTICE)
+    ana = world.browser("ana")
+    send(api, ana, "/settings", allow="yes", showing=asked_on(api, ana))
+    world.say("ana", "Bees")
+    newer_terms(world)
+    assert usable(world), "what was said under the terms that were allowed"
+    stale = "What you said under the terms that you allowed may be used to improve models. What you say now is not used"
+    assert stale in page(api, ana, "/settings")
+    goes_on = "What you allowed before stays as it is, and nothing you say from now on is used until you answer."
+    assert goes_on in page(api, {**ana, "sec-gpc": "1"}, "/notice")
+    said = send(api, ana, "/notice", act="later", showing=asked_on(api, ana, "/notice"))
+    assert f"Nothing was decided. {goes_on}" in said
+    bees = world.say("ana", "More bees")
+    seen = service.explain(world.here, bees)
+    assert isinstance(seen, service.asking.ConversationSeen)
+    assert {one.because.value for one in seen.answers if not one.use} == {"stale_terms"}
+    assert not any(one.use for one in seen.answers)
+
+
+def test_writing_waits_once_the_last_day_is_over_and_either_answer_opens_it(world: World, api: Any) -> None:
+    world.open("ana")
+    world.open("ben")
+    world.clock.set(instant("2025-09-30"))
+    for name, allow in (("ana", "yes"), ("ben", "no")):
+        headers = world.browser(name)
+        turn = Say(
+            account=world.accounts[name], at=world.clock.now, content=encode(Content(text="Bees")),
+            host_conversation=host_hmac(world.site.host_key, "conversation", f"bees of {name}"),
+        )  # fmt: skip
+        assert world.tell(turn)[0].outcome is Outcome.refused
+        assert "Writing waits for your answer." in page(api, headers, "/notice")
+        showing = asked_on(api, headers, "/notice")
+        assert "You can go on writing" in send(api, headers, "/notice", terms="yes", allow=allow, showing=showing)
+        world.clock.set(world.clock.now + timedelta(seconds=1))
+        assert world.tell(turn)[0].outcome is Outcome.done
