@@ -51,7 +51,25 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
 
     ``person_requests_per_minute`` (default 300) and ``service_requests_per_minute`` (default 60,000): how many
     requests one caller may make; ``unknown_requests_per_minute`` (default 120), one address that has not said who it
-    is. A process counts for itself.
+    is. A process counts for itself. Of an address, only requests that are refused count: nobody who shares it with others
+    can keep them out.
+
+    ``proxies`` (`.._PROXIES`, default none, parted by commas): addresses, or networks as ``10.0.0.0/8``, of proxies that
+    are believed when they say whom they speak for (`X-Forwarded-For`, `X-Forwarded-Proto`). Whoever sends from one of
+    them can take any address.
+
+    ``connections_max`` (`.._CONNECTIONS_MAX`, default 1,000): how many connections are open at once. When one more comes,
+    one that waits for a request is closed, of the address that has most. Set high, each costs some memory and a file.
+
+    ``header_seconds`` (`.._HEADER_SECONDS`, default 10): how long a request's first line and headers may take to come, a
+    new connection's from its beginning. Set high, whoever sends nothing holds a connection for as long.
+
+    ``body_seconds``, ``body_bytes_per_second`` (`.._BODY_SECONDS`, default 20, `.._BODY_BYTES_PER_SECOND`, default
+    16,384): a body must have come after so many seconds and one more for each so many bytes of it. Set high and low,
+    whoever sends slowly holds a connection and what has come of a body.
+
+    ``answer_seconds`` (`.._ANSWER_SECONDS`, default 60): how long a reader may take nothing of an answer. Set high,
+    whoever does not read holds a connection and what is prepared for it.
     """
 
     url: str | None = None
@@ -67,6 +85,12 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
     person_requests_per_minute: int = 300
     service_requests_per_minute: int = 60_000
     unknown_requests_per_minute: int = 120
+    proxies: tuple[str, ...] = ()
+    connections_max: int = 1_000
+    header_seconds: int = 10
+    body_seconds: int = 20
+    body_bytes_per_second: int = 16 * 2**10
+    answer_seconds: int = 60
 
 
 class Curate(msgspec.Struct, frozen=True, kw_only=True):

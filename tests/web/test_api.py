@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import re
 from datetime import date, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -23,7 +24,7 @@ from licet.store import opened, transaction
 from licet.vault import policies as versions
 from licet.vault.commands import Delete
 from licet.vault.restrictions import Journal, Kind
-from licet.web.limits import BODY_BYTES_MAX
+from licet.web.limits import BODY_BYTES_MAX, BULK_BYTES_MAX, BULK_LINES_MAX, TURN_REQUEST_BYTES_MAX
 from licet.web.problems import TYPES
 from licet.web.roles import Scope, StaffRole
 from licet.web.serve import Lines
@@ -198,6 +199,43 @@ def test_bulk_turns_are_answered_line_by_line_and_one_broken_line_stops_nothing(
     assert items[8]["turn"].endswith("-2")
     assert PLANTED not in answer.text
     assert world.rows("SELECT count(*) FROM turns") == [(2,)]
+
+
+TOO_MUCH = {
+    "empty lines": b"\n" * 4_000_000, "lines": b"{}\n" * (BULK_LINES_MAX + 1), "a line": b"x" * (TURN_REQUEST_BYTES_MAX + 1),
+    "bytes": bytes(BULK_BYTES_MAX + 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("body", TOO_MUCH.values(), ids=TOO_MUCH)
+def test_a_bulk_request_past_a_bound_is_refused_once_and_nothing_of_it_is_taken(world, api, body) -> None:
+    world.clock.set(NOTICE)
+    world.open("ana", allow=True)
+    turn = json.dumps({"account": "host:ana", "conversation": "host:c1", "text": "hello"}).encode()
+    answer = api.post("/v1/turns:bulk", content=turn + b"\n" + body, headers=world.service(Scope.turns_write))
+    assert (answer.status_code, answer.json()["type"]) == (413, "urn:licet:problem:too_large")
+    assert world.rows("SELECT 1 FROM turns") == []
+
+
+DEEP = "[" * 200_000
+
+
+def test_json_that_is_nested_too_deeply_is_refused_by_every_route_that_takes_json(world, api) -> None:
+    headers = {**world.service(), "content-type": "application/json"}
+    taking = 0
+    for route in world.app.routes:
+        for handler in getattr(route, "route_handlers", ()):
+            if handler.parsed_data_field is None:
+                continue
+            path = re.sub(r"\{[^}]*\}", "0" * 32, route.path)
+            for body in (DEEP, '{"x":' * 50_000, f'{{"text": {DEEP}', f'{{"unknown": {DEEP}'):
+                (method,) = handler.http_methods - {"OPTIONS"}
+                answer = api.request(method, path, content=body, headers=headers)
+                assert answer.status_code in (400, 403), (path, answer.text)
+            taking += 1
+    assert taking > 8
+    answer = api.post("/v1/turns:bulk", content=f"{DEEP}\n{{}}", headers=world.service(Scope.turns_write))
+    assert [json.loads(line)["status"] for line in answer.text.splitlines()] == [400, 400]
 
 
 def test_a_bulk_request_of_many_lines_takes_them_in_order(world, api) -> None:

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
+import tracemalloc
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from google.protobuf.message import Message
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 
+from licet.errors import UsageError
+from licet.intake import otlp, wire
+from licet.intake.otlp import SPANS_MAX, Encoding, TooLargeError
 from licet.store.connect import Pool
 from licet.vault.commands import Choose, Delete, Narrow, Widen
 from licet.web.limits import OTLP_BYTES_MAX, OTLP_INFLATED_BYTES_MAX
@@ -280,6 +288,81 @@ def test_a_request_that_is_none_is_refused_without_a_word_of_it(sending: Sending
         answer = sending.post(body, kind, **({"content-encoding": encoding} if encoding else {}))
         assert answer.status_code == status, name
         assert b"plain" not in answer.content, name
+
+
+def field(number: int, content: bytes) -> bytes:
+    """A field of protobuf that holds bytes."""
+    size, rest = bytearray(), len(content)
+    while rest > 0x7F:
+        size.append(rest & 0x7F | 0x80)
+        rest >>= 7
+    return bytes([number << 3 | 2]) + bytes(size) + bytes([rest]) + content
+
+
+def in_a_span(fields: bytes) -> bytes:
+    return field(1, field(2, field(2, fields)))
+
+
+EMPTY = 2_000_000
+MANY = {
+    "spans": (field(1, field(2, b"\x12\x00" * EMPTY)), Encoding.protobuf),
+    "attributes": (in_a_span(b"\x4a\x00" * EMPTY), Encoding.protobuf),
+    "events": (in_a_span(b"\x5a\x00" * EMPTY), Encoding.protobuf),
+    "links": (in_a_span(b"\x6a\x00" * EMPTY), Encoding.protobuf),
+    "values": (in_a_span(field(9, field(2, field(5, b"\x0a\x00" * EMPTY)))), Encoding.protobuf),
+    "pairs": (in_a_span(field(9, field(2, field(6, b"\x0a\x00" * EMPTY)))), Encoding.protobuf),
+    "groups": (b"\x0a\x00" * EMPTY, Encoding.protobuf),
+    "scopes": (field(1, b"\x12\x00" * EMPTY), Encoding.protobuf),
+    "a resource's attributes": (field(1, field(1, b"\x0a\x00" * EMPTY)), Encoding.protobuf),
+    "spans of few bytes too many": (field(1, field(2, b"\x12\x00" * (SPANS_MAX + 1))), Encoding.protobuf),
+    "spans as JSON": (b'{"resourceSpans":[{"scopeSpans":[{"spans":[' + b"{}," * EMPTY + b"{}]}]}]}", Encoding.json),
+    "JSON in a value": (
+        in_a_span(field(9, field(1, b"gen_ai.input.messages") + field(2, field(1, b"[" + b"{}," * EMPTY + b"{}]")))),
+        Encoding.protobuf,
+    ),
+}
+
+
+@pytest.mark.parametrize(("body", "encoding"), MANY.values(), ids=MANY)
+def test_what_would_become_too_much_is_refused_before_anything_is_made_of_it(body: bytes, encoding: Encoding) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(TooLargeError):
+            otlp.read(body, encoding)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+BROKEN = {
+    "cut short": field(1, b"abc")[:-1], "longer than what it is in": b"\x0a\x02\x12\x05", "a group": b"\x0b\x0c",
+    "a number without an end": b"\x08" + b"\x80" * 20, "too deep": b"",
+}  # fmt: skip
+for _ in range(200):  # a value in a value in a value
+    BROKEN["too deep"] = field(5, field(1, BROKEN["too deep"]))
+BROKEN["too deep"] = in_a_span(field(9, field(2, BROKEN["too deep"])))
+
+
+@pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN)
+def test_bytes_that_are_no_message_are_refused(body: bytes) -> None:
+    with pytest.raises(UsageError, match="not an OTLP request"):
+        otlp.read(body, Encoding.protobuf)
+
+
+def test_counting_on_the_wire_finds_every_field_that_a_real_exporter_sends(sending: Sending) -> None:
+    sending.call(("user", "Hello"))
+    raw = encode_spans(sending.spans).SerializeToString()
+    request = ExportTraceServiceRequest.FromString(raw)
+    assert wire.count(raw, wire.tree(request.DESCRIPTOR), 10**6) == fields_in(request)
+
+
+def fields_in(message: Message) -> int:
+    """The fields of a decoded message and of all within it."""
+    found = 0
+    for field_of, value in message.ListFields():
+        for one in value if isinstance(value, Sequence) and not isinstance(value, str | bytes) else [value]:
+            found += 1 + (fields_in(one) if field_of.type == field_of.TYPE_MESSAGE else 0)
+    return found
 
 
 def test_only_a_service_that_may_write_turns_may_send_spans(sending: Sending) -> None:

@@ -15,6 +15,8 @@ import httpx
 import pytest
 
 from licet.client import Client, open_account
+from licet.errors import UsageError
+from licet.web.connections import bound
 
 LICET = [sys.executable, "-c", "from licet.cli import main; main()"]
 
@@ -62,6 +64,51 @@ def test_keys_and_the_first_owner_are_made_at_the_machine_and_the_server_knows_t
     routes = [json.loads(line)["route"] for line in out.splitlines()]
     assert "/sign-in/link/{secret}" in routes
     assert "/v1/accounts" in routes
+
+
+@pytest.mark.parametrize("words", [["serve"], ["status"], ["key", "list"], ["sweep"]], ids=" ".join)
+def test_a_folder_that_nobody_made_an_installation_in_is_left_as_it_is(tmp_path, words) -> None:
+    """No command but `init` makes one, so that a wrong `--data` is not a second installation."""
+    data = tmp_path / "data"
+    for there in (False, True):
+        if there:
+            data.mkdir()
+        refused = subprocess.run([*LICET, *words, "--data", str(data)], capture_output=True, text=True, timeout=120)
+        assert refused.returncode == 64, refused.stderr
+        assert "there is no installation in" in refused.stderr
+        assert "licet init" in refused.stderr
+        assert data.exists() is there
+        assert not there or list(data.iterdir()) == []
+
+
+def test_serving_before_a_policy_is_applied_is_refused(tmp_path, dsn) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    refused = licet(data, dsn, "serve", "--port", str(free_port()))
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "licet init" in refused.stderr
+
+
+def test_an_address_that_cannot_be_listened_on_is_named_before_anything_serves(tmp_path, dsn) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    assert licet(data, dsn, "init").returncode == 0
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        refused = licet(data, dsn, "serve", "--port", port)
+    assert (refused.returncode, refused.stdout) == (64, "")
+    assert f"`127.0.0.1:{port}`: another process has it" in refused.stderr
+    assert "--port" in refused.stderr.partition("hint:")[2]
+    assert "serving on" not in refused.stderr
+    assert "Errno" not in refused.stderr
+
+
+@pytest.mark.parametrize("host", ["203.0.113.9", "no.such.host.invalid"])
+def test_an_address_of_another_machine_is_refused(host: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        bound(host, 0)
+    assert host in refused.value.message
+    assert "--host" in refused.value.hint
 
 
 def answers(server: subprocess.Popen[str], url: str) -> None:

@@ -41,7 +41,7 @@ def opened(data: Path | None, at: str | None = None, *, make: bool = False) -> I
     """The installation, on the system's clock, or on the simulated one that its folder was made with."""
     harden()
     config = Config.of(os.environ, data)
-    if not make and not config.data.is_dir():
+    if not make and not _is_made(config):
         raise UsageError(
             f"there is no installation in `{config.data}`", "make one with `licet init`, or name its folder with --data"
         )
@@ -54,6 +54,11 @@ def opened(data: Path | None, at: str | None = None, *, make: bool = False) -> I
         if now is not None:
             click.echo(f"(simulated clock: {written(now)})", err=True)
         yield here
+
+
+def _is_made(config: Config) -> bool:
+    """Whether somebody made an installation here: what only opens one must not make a second one in passing."""
+    return config.data.is_dir() and (config.database_url is not None or (config.data / "postgres").is_dir())
 
 
 def user() -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import socket
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
@@ -14,11 +13,13 @@ from typing import Any
 import click
 import uvicorn
 
+from licet.config import Web
 from licet.errors import InputError, RefusedError, UsageError
 from licet.ledger.note import SignatureType, Signer, Verifier
 from licet.ledger.witness import Witness
 from licet.ledger.witness_http import WitnessApp
 from licet.service import utc_now
+from licet.web.connections import BoundedServer, Connections, bound, bounds_of, protocol, shown
 
 CONNECTIONS_MAX = 256
 GRACE_SECONDS = 10
@@ -78,20 +79,15 @@ def witness_serve(state: Path, key_file: Path, logs: tuple[str, ...], host: str,
 
 def serve(app: App, host: str, port: int) -> None:
     """Runs an application until it is interrupted, and says where once it listens."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as listening:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind((host, port))
-        except OSError as error:
-            raise UsageError(f"cannot listen on `{host}:{port}`: {error.strerror}", "name another: --port") from None
-        listening.listen()
+    bounds = bounds_of(Web(connections_max=CONNECTIONS_MAX), CONNECTIONS_MAX)
+    connections = Connections(bounds)
+    with bound(host, port) as listening:
         config = uvicorn.Config(
-            app, access_log=False, log_config=None, server_header=False, limit_concurrency=CONNECTIONS_MAX,
-            timeout_graceful_shutdown=GRACE_SECONDS,
+            app, access_log=False, log_config=None, server_header=False, http=protocol(connections), ws="none",
+            proxy_headers=False, timeout_graceful_shutdown=GRACE_SECONDS,
         )  # fmt: skip
-        click.echo(f"serving on http://{host}:{listening.getsockname()[1]}")
-        asyncio.run(uvicorn.Server(config).serve(sockets=[listening]))
+        click.echo(f"serving on http://{shown(host)}:{listening.getsockname()[1]}")
+        asyncio.run(BoundedServer(config, connections).serve(sockets=[listening]))
 
 
 def _key_in(file: Path) -> Signer:

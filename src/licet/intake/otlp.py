@@ -3,6 +3,9 @@
 The specification is OTLP 1.x: protobuf or its JSON, in which ids are hexadecimal, 64-bit numbers may be text and unknown
 keys are ignored. Bodies may be gzip. Of a span only what can tell of a conversation is kept: the attributes whose names
 begin as `KEPT` says. Nothing of a value is in an error.
+
+A body is counted before it is decoded: unpacked bytes as they are unpacked, fields and objects on the wire. A decoder
+would make gigabytes of a body of a few thousand bytes before it could say how much there is.
 """
 
 from __future__ import annotations
@@ -22,10 +25,13 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from licet.errors import UsageError
+from licet.intake import wire
 from licet.intake.records import Unreadable, decode
 from licet.vault.content import Masked
 
-SPANS_MAX = 20_000
+SPANS_MAX = 10_000
+FIELDS_MAX = 1_000_000
+BRACKETS_MAX = 500_000
 VALUE_DEPTH_MAX = 32
 KEPT = ("gen_ai.", "llm.", "openinference.", "session.", "enduser.", "user.", "licet.")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -93,13 +99,11 @@ def inflated(raw: bytes, encoding: str, bytes_max: int) -> bytes:
 
 
 def read(raw: bytes, encoding: Encoding) -> list[Span]:
-    """The spans of a request; UsageError for what is none."""
-    spans: list[Span] = []
-    for span in _read_protobuf(raw) if encoding is Encoding.protobuf else _read_json(raw):
-        spans.append(span)
-        if len(spans) > SPANS_MAX:
-            raise TooLargeError(f"more than {SPANS_MAX} spans", "send fewer at a time")
-    return spans
+    """The spans of a request; UsageError for what is none, TooLargeError past a bound, before any is made."""
+    # Those of JSON within a value are counted too, in either encoding: `spans` makes objects of them.
+    if raw.count(b"{") + raw.count(b"[") > BRACKETS_MAX:
+        raise TooLargeError(f"more than {BRACKETS_MAX} opening brackets", "send fewer spans at a time")
+    return list(_read_protobuf(raw) if encoding is Encoding.protobuf else _read_json(raw))
 
 
 def answer(encoding: Encoding, rejected: int, why: str) -> bytes:
@@ -132,9 +136,13 @@ def refusal(encoding: Encoding, why: str) -> bytes:
 def _read_protobuf(raw: bytes) -> Iterator[Span]:
     request = ExportTraceServiceRequest()
     try:
+        if wire.count(raw, wire.tree(ExportTraceServiceRequest.DESCRIPTOR), FIELDS_MAX) > FIELDS_MAX:
+            raise TooLargeError(f"more than {FIELDS_MAX} fields", "send fewer spans at a time")
         request.ParseFromString(raw)
-    except (DecodeError, RecursionError):
+    except (DecodeError, RecursionError, wire.MalformedError):
         raise UsageError("the body is not an OTLP request in protobuf") from None
+    if sum(len(scope.spans) for group in request.resource_spans for scope in group.scope_spans) > SPANS_MAX:
+        raise TooLargeError(f"more than {SPANS_MAX} spans", "send fewer at a time")
     for group in request.resource_spans:
         resource = _kept(group.resource.attributes)
         for scope in group.scope_spans:
@@ -238,6 +246,9 @@ def _read_json(raw: bytes) -> Iterator[Span]:
     request = decode(raw, _request)
     if isinstance(request, Unreadable):
         raise UsageError(f"the body is not an OTLP request in JSON: {request.message}")
+    scopes = [scope for group in request.resource_spans or () for scope in group.scope_spans or ()]
+    if sum(len(scope.spans or ()) for scope in scopes) > SPANS_MAX:
+        raise TooLargeError(f"more than {SPANS_MAX} spans", "send fewer at a time")
     for group in request.resource_spans or ():
         resource = _kept_json(group.resource.attributes if group.resource else None)
         for scope in group.scope_spans or ():

@@ -26,9 +26,14 @@ Progress: TypeAlias = Callable[[int], None]
 
 SEEN_MAX = 4_000_000
 CALLS_MAX = 10_000
+MENDED_ESCAPES_MAX = 200_000  # a record with more escapes of this kind is read as it is, or not at all
 
+# What is no escape of a surrogate is passed over in one step. Each step ends at one, at a pair of them, or at the end of
+# the text, so that nothing is looked at twice.
+_OTHER = rb"(?:[^\\]++|\\(?!u[dD][89a-fA-F][0-9a-fA-F]{2}).)*+"
+_PAIR = rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _ESCAPE = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.S
+    rb"(" + _OTHER + rb"(?:" + _PAIR + rb")?+)((?!" + _PAIR + rb")\\u[dD][89a-fA-F][0-9a-fA-F]{2}|\\?\Z|)", re.S
 )
 _REPLACEMENT = rb"\ufffd"
 
@@ -90,7 +95,7 @@ def decode(raw: bytes, decoder: msgspec.json.Decoder[T], *, in_parts: bool = Fal
     try:
         return decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        mended = mend(raw)
+        mended = mend(raw) if raw.count(b"\\u") <= MENDED_ESCAPES_MAX else raw
         if mended == raw:
             return _unreadable(error)
     try:
@@ -118,7 +123,7 @@ def decode_or(raw: bytes, decoder: msgspec.json.Decoder[T], otherwise: T) -> T:
 
 def mend(raw: bytes) -> bytes:
     """JSON text with each lone surrogate escape as U+FFFD; a pair and an escaped backslash stay as they are."""
-    return _ESCAPE.sub(lambda found: _REPLACEMENT if found[1] else found[0], raw)
+    return _ESCAPE.sub(lambda found: found[1] + (_REPLACEMENT if found[2][1:] else found[2]), raw)
 
 
 def moment(value: object) -> datetime | None:

@@ -40,6 +40,8 @@ _DETAILS = "gen_ai.client.inference.operation.details"
 _EVENT = re.compile(r"gen_ai\.(system|user|assistant|tool)\.message")
 _SURFACE = re.compile(r"[a-z][a-z0-9_.-]{0,31}")
 _NARROWING = "licet."
+LIST_CHARACTERS_MAX = 8 * 2**20
+LIST_BRACKETS_MAX = 200_000
 _ASKING = ("user", "tool", "function")
 _anything = msgspec.json.Decoder()
 
@@ -138,8 +140,10 @@ def _said(span: Span) -> tuple[list[Message], Message]:
 
 
 def _listed(value: object) -> list[Message]:
-    """Messages that are a list, or JSON text of one."""
+    """Messages that are a list, or JSON text of one; none of a text that would become too much."""
     if isinstance(value, str):
+        if len(value) > LIST_CHARACTERS_MAX or value.count("{") + value.count("[") > LIST_BRACKETS_MAX:
+            return []
         read = decode(value.encode(errors="replace"), _anything)
         value = [] if isinstance(read, Unreadable) else read
     return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
@@ -228,8 +232,8 @@ def _from_events(span: Span) -> tuple[list[Message], list[Message]]:
         if named is None and event.name != "gen_ai.choice":
             continue
         body = event.attributes
-        for one in _listed(f"[{body['gen_ai.event.content']}]" if "gen_ai.event.content" in body else None):
-            body = {**body, **one}
+        content = _listed(f"[{body['gen_ai.event.content']}]" if "gen_ai.event.content" in body else None)
+        body = {**body, **content[0]} if content else body
         if named is None:
             inner = body.get("message")
             answered.append({**body, **inner} if isinstance(inner, Mapping) else body)

@@ -95,12 +95,13 @@ async def take_spans(request: AnyRequest) -> Response[bytes]:
     """Takes an OTLP trace export: the turns that its GenAI spans add. Point `OTEL_EXPORTER_OTLP_ENDPOINT` at `/v1/otlp`."""
     site, encoding = site_of(request), otlp.encoding_of(request.headers.get("content-type", ""))
     compression = request.headers.get("content-encoding", "").strip().lower()
-    counts = await site.calling(partial(_take, site, await request.body(), encoding, compression))
+    async with site.heavy.body(request.stream()) as body, site.heavy.working():
+        counts = await site.calling(partial(_take, site, body, encoding, compression))
     request.app.state.edge.count_spans(counts)
     rejected = {reason: count for reason, count in sorted(counts.items()) if reason not in _NOT_REJECTED}
     why = ", ".join(f"{count} {reason}" for reason, count in rejected.items())
-    body = otlp.answer(encoding, sum(rejected.values()), f"{why}; {_MORE}" if why else "")
-    return Response(body, status_code=200, media_type=encoding.value)
+    said = otlp.answer(encoding, sum(rejected.values()), f"{why}; {_MORE}" if why else "")
+    return Response(said, status_code=200, media_type=encoding.value)
 
 
 def _take(site: Site, body: bytes, encoding: Encoding, compression: str) -> Counter[str]:
@@ -151,7 +152,7 @@ def _chunks(calls: Sequence[_Fitting]) -> Iterator[list[_Fitting]]:
 
 
 def _write(site: Site, calls: Sequence[_Fitting]) -> list[str]:
-    """Writes some calls in one transaction and says what became of each; where that fails, one by one."""
+    """Writes some calls in one transaction and says what became of each; where that fails, half of them and half."""
 
     def run() -> list[str]:
         with transaction(site.here.pool) as tx:
@@ -163,7 +164,8 @@ def _write(site: Site, calls: Sequence[_Fitting]) -> list[str]:
         if len(calls) == 1:
             note(error)
             return [BROKEN]
-    return [outcome for call in calls for outcome in _write(site, [call])]
+    half = len(calls) // 2
+    return _write(site, calls[:half]) + _write(site, calls[half:])
 
 
 def _write_in(tx: Transaction, site: Site, calls: Sequence[_Fitting]) -> list[str]:

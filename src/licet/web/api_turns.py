@@ -1,13 +1,13 @@
 """Turns come in: one, or many as NDJSON, each line answered by itself.
 
-A bulk request is read as it arrives and written in bounded transactions, a line's outcome as durable as that of a
-request of its own. A line that is broken, unknown or refused stops nothing. With the host's own ids for conversation
-and turn the same request twice adds nothing. An `Idempotency-Key` goes with one turn only.
+A bulk request is read whole, held to its bounds before anything is done, and written in bounded transactions, a line's
+outcome as durable as that of a request of its own. A line that is broken, unknown or refused stops nothing. With the
+host's own ids for conversation and turn the same request twice adds nothing. An `Idempotency-Key` goes with one turn only.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -75,15 +75,26 @@ class _Bulk(Operation):
     media_type=NDJSON, operation_class=_Bulk, request_max_body_size=BULK_BYTES_MAX,
 )  # fmt: skip
 async def say_in_bulk(request: AnyRequest) -> Response[bytes]:
-    """Takes turns as NDJSON, one a line as `POST /v1/turns` takes it; the answer has one line for each, in order."""
-    site, answers, line = site_of(request), bytearray(), 1
+    """Takes turns as NDJSON, one a line as `POST /v1/turns` takes it; the answer has one line for each, in order.
+
+    Of a body with too many lines, or too long a line, nothing is taken.
+    """
+    site = site_of(request)
+    async with site.heavy.body(request.stream(), BULK_LINES_MAX) as body, site.heavy.working():
+        answers = await site.calling(partial(_take_all, site, body))
+    return Response(answers, media_type=NDJSON, status_code=200)
+
+
+def _take_all(site: Site, body: bytes) -> bytes:
+    """Takes the lines of a body, some at a time, and answers each."""
+    answers, line = bytearray(), 1
     stopped: LicetError | None = None
-    async for lines in _chunks(request):
-        if line + len(lines) > BULK_LINES_MAX + 1:
-            stopped = TooLargeError(f"more than {BULK_LINES_MAX} lines", "send the rest in a request of its own")
+    if max(map(len, _lines(body)), default=0) > TURN_REQUEST_BYTES_MAX:
+        raise TooLargeError(f"a line is larger than {TURN_REQUEST_BYTES_MAX} bytes")
+    for lines in _chunks(body):
         if stopped is None:
             try:
-                answers += await site.calling(partial(_take, site, line, lines))
+                answers += _take(site, line, lines)
             except BusyError as error:  # what was answered stands; trying the rest would only wait as long again
                 if line == 1:
                     raise
@@ -91,24 +102,28 @@ async def say_in_bulk(request: AnyRequest) -> Response[bytes]:
         if stopped is not None:
             answers += b"".join(_line(_refused(line + place, stopped)) for place in range(len(lines)))
         line += len(lines)
-    return Response(bytes(answers), media_type=NDJSON, status_code=200)
+    return bytes(answers)
 
 
-async def _chunks(request: AnyRequest) -> AsyncIterator[list[bytes]]:
-    """The lines of the body, some at a time."""
-    rest, lines, size = b"", list[bytes](), 0
-    async for piece in request.stream():
-        *whole, rest = (rest + piece).split(b"\n")
-        if len(rest) > TURN_REQUEST_BYTES_MAX:
-            raise TooLargeError(f"a line is larger than {TURN_REQUEST_BYTES_MAX} bytes")
-        for line in whole:
-            lines.append(line)
-            size += len(line)
-            if len(lines) >= CHUNK_LINES_MAX or size >= CHUNK_BYTES_MAX:
-                yield lines
-                lines, size = [], 0
-    if rest.strip():
-        lines.append(rest)
+def _lines(body: bytes) -> Iterator[bytes]:
+    """The lines of a body; an empty one at its end is none."""
+    begin = 0
+    while begin < len(body):
+        end = body.find(b"\n", begin)
+        end = len(body) if end < 0 else end
+        yield body[begin:end]
+        begin = end + 1
+
+
+def _chunks(body: bytes) -> Iterator[list[bytes]]:
+    """The lines of a body, some at a time."""
+    lines, size = list[bytes](), 0
+    for line in _lines(body):
+        lines.append(line)
+        size += len(line)
+        if len(lines) >= CHUNK_LINES_MAX or size >= CHUNK_BYTES_MAX:
+            yield lines
+            lines, size = [], 0
     if lines:
         yield lines
 
@@ -120,9 +135,8 @@ def _take(site: Site, first: int, lines: Sequence[bytes]) -> bytes:
     for place, line in enumerate(lines):
         try:
             turns[place] = _turn.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            said = unquoted(str(error)) if isinstance(error, msgspec.DecodeError) else "not UTF-8 text"
-            items[place] = _refused(first + place, UsageError(said))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            items[place] = _refused(first + place, UsageError(_unread(error)))
     now = site.now()
     with transaction(site.here.pool) as tx:
         accounts = _accounts(tx, site, turns.values())
@@ -139,12 +153,23 @@ def _take(site: Site, first: int, lines: Sequence[bytes]) -> bytes:
     return b"".join(_line(item) for item in items)
 
 
+def _unread(error: Exception) -> str:
+    """Why a line does not decode, without a word of it."""
+    match error:
+        case msgspec.DecodeError():
+            return unquoted(str(error))
+        case RecursionError():
+            return "nested too deeply"
+        case _:
+            return "not UTF-8 text"
+
+
 def _line(item: schema.Item | None) -> bytes:
     return msgspec.json.encode(item) + b"\n"
 
 
 def _apply(site: Site, commands: Sequence[Say]) -> list[Answer | LicetError]:
-    """Applies commands in one transaction; where the database refuses it, one by one, so that one fails alone."""
+    """Applies commands in one transaction; where the database refuses it, half and half, so that one fails alone."""
     if not commands:
         return []
 
@@ -158,7 +183,8 @@ def _apply(site: Site, commands: Sequence[Say]) -> list[Answer | LicetError]:
         if len(commands) == 1:
             note(error)
             return [error]
-    return [answer for command in commands for answer in _apply(site, [command])]
+    half = len(commands) // 2
+    return _apply(site, commands[:half]) + _apply(site, commands[half:])
 
 
 def _accounts(tx: Transaction, site: Site, turns: Iterable[schema.NewTurn]) -> dict[str, UUID]:

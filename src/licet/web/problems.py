@@ -31,6 +31,7 @@ from licet.store.connect import OutcomeUnknownError
 URN = "urn:licet:problem:"
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 1
+_LEFT = "client disconnected prematurely"  # Litestar's words: nothing of ours is broken, and nobody hears the answer
 GONE_OR_NEVER = "there is nothing here that you may see"
 
 _log = structlog.get_logger("licet.web")
@@ -175,7 +176,7 @@ def on_ours(_: Request[Any, Any, Any], error: LicetError) -> Response[bytes]:
 
 def on_http(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """What Litestar refuses before a route of ours sees it."""
-    if error.status_code >= 500:
+    if error.status_code >= 500 and error.detail != _LEFT:
         note(error)
     name, title = _OF_STATUS.get(error.status_code, ("broken" if error.status_code >= 500 else "bad_request", ""))
     problem = Problem(

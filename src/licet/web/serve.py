@@ -2,8 +2,8 @@
 
 It also takes what commits into the log of leaves, unless another process does: see `following`.
 
-uvicorn's own access log is off: it has paths, and with them ids. Behind a proxy, only one on this machine is believed
-when it says whom it speaks for (uvicorn's default).
+uvicorn's own access log is off: it has paths, and with them ids. A proxy is believed when it says whom it speaks for only
+if `LICET_WEB__PROXIES` names it. What each connection may cost, `connections` says.
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ import structlog
 import uvicorn
 from litestar import Litestar
 
+from licet import service
 from licet.consent import controller
 from licet.errors import RefusedError
 from licet.service import Installation
 from licet.web.app import create_app
+from licet.web.connections import BACKLOG, BoundedServer, Connections, bound, bounds_of, protocol, shown
 
-CONNECTIONS_MAX = 1_000
 GRACE_SECONDS = 20
 IDLE_SECONDS = 15
-HEADER_BYTES_MAX = 64 * 2**10
+FILES_KEPT = 256  # of those that a process may open: the database's, the keys', the log's
 
 
 class Lines:
@@ -79,13 +80,15 @@ def log_as_json() -> None:
 
 def server(app: Litestar, host: str, port: int) -> uvicorn.Server:
     """A server that has not begun."""
-    return uvicorn.Server(
-        uvicorn.Config(
-            app, host=host, port=port, access_log=False, log_config=None, log_level="warning", server_header=False,
-            limit_concurrency=CONNECTIONS_MAX, timeout_keep_alive=IDLE_SECONDS, timeout_graceful_shutdown=GRACE_SECONDS,
-            h11_max_incomplete_event_size=HEADER_BYTES_MAX, lifespan="on", ws="none",
-        )
+    settings = app.state.site.settings
+    connections = Connections(bounds_of(settings, _files() - FILES_KEPT))
+    config = uvicorn.Config(
+        app, host=host, port=port, access_log=False, log_config=None, log_level="warning", server_header=False,
+        http=protocol(connections), timeout_keep_alive=IDLE_SECONDS, timeout_graceful_shutdown=GRACE_SECONDS,
+        proxy_headers=bool(settings.proxies), forwarded_allow_ips=list(settings.proxies), backlog=BACKLOG,
+        lifespan="on", ws="none",
     )  # fmt: skip
+    return BoundedServer(config, connections)
 
 
 def stated(here: Installation, host: str) -> None:
@@ -111,13 +114,30 @@ def _is_this_machine(host: str) -> bool:
 def serve(here: Installation, host: str, port: int, say: Callable[[str], object]) -> None:
     """Serves until it is interrupted; what was taken is answered before it ends.
 
-    RefusedError where others than this machine would reach it and nobody has stated who is responsible.
+    UsageError where the address cannot be listened on; RefusedError before a policy is applied (what
+    serves without one would be an installation that nobody made), and where others than this machine would reach it and
+    nobody has stated who is responsible.
     """
+    service.policies(here)
     stated(here, host)
-    log_as_json()
-    app = create_app(here, here.config.web, sequencer=True)
-    say(f"serving on http://{host}:{port}")
-    # uvicorn raises the signal again when it has ended; the installation is still to be closed then.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with contextlib.suppress(KeyboardInterrupt):
-        server(app, host, port).run()
+    with bound(host, port) as listener:
+        log_as_json()
+        made = server(create_app(here, here.config.web, sequencer=True), host, port)
+        say(f"serving on http://{shown(host)}:{listener.getsockname()[1]}")
+        # uvicorn raises the signal again when it has ended; the installation is still to be closed then.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with contextlib.suppress(KeyboardInterrupt):
+            made.run(sockets=[listener])
+
+
+def _files() -> int:
+    """How many files this process may open, after asking for as many as it may ask for."""
+    if sys.platform == "win32":
+        return 8_192
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    return soft if soft > 0 else 1_048_576

@@ -28,7 +28,7 @@ from licet.vault.ids import host_hmac
 from licet.web import idempotency, keys, problems, sessions
 from licet.web.batches import ASKING, WRITING, Asking, Batches, GateSeen, Versions, Write, Writing, Written
 from licet.web.idempotency import Once
-from licet.web.limits import Rates
+from licet.web.limits import Heavy, Rates
 from licet.web.roles import Service
 from licet.web.tokens import Tokens
 
@@ -47,7 +47,7 @@ class Site:
         self.host_key = host_key(here)
         self.signin_key = hmac.digest(self.host_key, b"sign-in", "sha256")
         self.tokens = Tokens(settings)
-        self.rates = Rates()
+        self.rates, self.heavy = Rates(), Heavy()
         self.versions = Versions()
         self.writing = Writing(here.keyring, self.versions, here.clock)
         self._asking = Asking(self.versions, here.clock)

@@ -1,0 +1,272 @@
+"""Connections held to their bounds: nobody keeps one without sending, and nobody's keep out anybody else's.
+
+- A request's headers come within `header_seconds`, its body at a pace, and an answer is read; else the connection is
+  closed. While the server itself does not read, the sender's time stands still.
+- Headers are held to `HEADER_BYTES_MAX` (431): the parser has no bound of its own.
+- When more than `connections_max` are open, one that waits for its request is closed, the oldest of the address that
+  has most. A new connection is turned away (503) only where every other one is being answered, or where its own address
+  has most and none of it waits.
+
+Connections behind one proxy share its address, and so its share: the oldest that waits among them goes first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections import OrderedDict
+from math import inf
+from typing import Any
+
+import msgspec
+from uvicorn import Config, Server
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from licet.config import Web
+from licet.errors import UsageError
+
+HEADER_BYTES_MAX = 64 * 2**10
+HEADERS_MAX = 200
+BACKLOG = 1_024
+TICKS = 5  # of a tenth of a second, between two looks at who is late
+_BUSY = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 1\r\nconnection: close\r\n\r\n"
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
+class ConnectionBounds(msgspec.Struct, frozen=True, kw_only=True):
+    """How many connections there may be, and how long each may keep the server waiting: see `config.Web`."""
+
+    connections_max: int
+    header_seconds: float
+    body_seconds: float
+    body_bytes_per_second: float
+    answer_seconds: float
+
+
+def bounds_of(settings: Web, files: int) -> ConnectionBounds:
+    """The bounds that ``settings`` ask for, and that so many open files allow."""
+    return ConnectionBounds(
+        connections_max=max(1, min(settings.connections_max, files)), header_seconds=settings.header_seconds,
+        body_seconds=settings.body_seconds, body_bytes_per_second=settings.body_bytes_per_second,
+        answer_seconds=settings.answer_seconds,
+    )  # fmt: skip
+
+
+class Connections:
+    """All connections of a server, by address; of each address, those that wait for a request, the oldest first."""
+
+    def __init__(self, bounds: ConnectionBounds) -> None:
+        self.bounds = bounds
+        self.open: set[Connection] = set()
+        self._counts: dict[str, int] = {}
+        self._waiting: dict[str, OrderedDict[Connection, None]] = {}
+
+    def add(self, one: Connection) -> bool:
+        """Takes a new connection in, and closes another one for it if it must; False where there is none to close."""
+        if len(self.open) >= self.bounds.connections_max:
+            victim = self._to_close(one.address)
+            if victim is None:
+                return False
+            self.remove(victim)
+            victim.transport.abort()
+        self.open.add(one)
+        self._counts[one.address] = self._counts.get(one.address, 0) + 1
+        self.waits(one)
+        return True
+
+    def remove(self, one: Connection) -> None:
+        if one not in self.open:
+            return
+        self.open.remove(one)
+        self.works(one)
+        self._counts[one.address] -= 1
+        if not self._counts[one.address]:
+            del self._counts[one.address]
+
+    def waits(self, one: Connection) -> None:
+        """The connection waits for what its sender has not sent."""
+        if one in self.open:
+            self._waiting.setdefault(one.address, OrderedDict())[one] = None
+
+    def works(self, one: Connection) -> None:
+        """The connection has sent a whole request, or is gone."""
+        waiting = self._waiting.get(one.address)
+        if waiting is not None:
+            waiting.pop(one, None)
+            if not waiting:
+                del self._waiting[one.address]
+
+    def _to_close(self, newcomer: str) -> Connection | None:
+        """The oldest waiting connection of the address that has most, or of the newcomer's own."""
+        own = self._counts.get(newcomer, 0)
+        most = max(self._waiting, key=lambda address: self._counts[address], default=None)
+        if most is not None and self._counts[most] > own:
+            return next(iter(self._waiting[most]))
+        return next(iter(self._waiting.get(newcomer, ())), None)
+
+    def close_late(self, now: float, passed: float) -> None:
+        """Closes who is late; ``passed`` seconds are since the last look."""
+        for one in list(self.open):
+            if one.flow.read_paused and one.due != inf:
+                one.due += passed
+            elif min(one.due, one.read_by) < now:
+                self.remove(one)
+                one.transport.abort()
+
+
+class Connection(HttpToolsProtocol):
+    """A connection of uvicorn's that knows by when its other side must have done what. Times are the loop's."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, connections: Connections, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 uvicorn's signature
+        super().__init__(*args, **kwargs)
+        self._connections = connections
+        self.address = "unknown"
+        self.due = self.read_by = inf
+        self._header_bytes = self._headers_seen = self._heads = self._unended_bytes = 0
+        self._body_from: float | None = None
+        self._body_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self.address = self.client[0] if self.client else "unknown"
+        self.due = self.loop.time() + self._connections.bounds.header_seconds
+        if not self._connections.add(self):
+            transport.write(_BUSY)
+            transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connections.remove(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self.due == inf and (self.cycle is None or self.cycle.response_complete):
+            self.due = self.loop.time() + self._connections.bounds.header_seconds
+        if self.transport.is_closing():
+            return
+        heads = self._heads
+        super().data_received(data)
+        # What the parser gathers of one header is told only when the header ends.
+        self._unended_bytes = self._unended_bytes + len(data) if heads == self._heads and self._body_from is None else 0
+        if self._unended_bytes > HEADER_BYTES_MAX:
+            self._refuse_headers()
+
+    def on_message_begin(self) -> None:
+        self._header_bytes = self._headers_seen = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        if self._fits(len(url)):
+            super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers_seen += 1
+        if self._fits(len(name) + len(value) + 4):
+            super().on_header(name, value)
+
+    def _fits(self, count: int) -> bool:
+        self._header_bytes += count
+        if self._header_bytes <= HEADER_BYTES_MAX and self._headers_seen <= HEADERS_MAX:
+            return True
+        self._refuse_headers()
+        return False
+
+    def _refuse_headers(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(_TOO_LARGE)
+            self.transport.close()
+
+    def on_headers_complete(self) -> None:
+        if self.transport.is_closing():
+            return
+        self._heads += 1
+        self._body_from, self._body_bytes = self.loop.time(), 0
+        self.due = self._body_from + self._connections.bounds.body_seconds
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if self.transport.is_closing() or self._body_from is None:
+            return
+        self._body_bytes += len(body)
+        bounds = self._connections.bounds
+        self.due = self._body_from + bounds.body_seconds + self._body_bytes / bounds.body_bytes_per_second
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self.transport.is_closing() or self._body_from is None:
+            return
+        self.due, self._body_from = inf, None
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._connections.works(self)
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self.pipeline and not self.transport.is_closing():
+            self._connections.waits(self)
+
+    def pause_writing(self) -> None:
+        self.read_by = self.loop.time() + self._connections.bounds.answer_seconds
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self.read_by = inf
+        super().resume_writing()
+
+
+class BoundedServer(Server):
+    """uvicorn's server, which looks twice a second who is late."""
+
+    def __init__(self, config: Config, connections: Connections) -> None:
+        super().__init__(config)
+        self._connections, self._looked = connections, 0.0
+
+    async def on_tick(self, counter: int) -> bool:
+        now = asyncio.get_running_loop().time()
+        if counter % TICKS == 0:
+            self._connections.close_late(now, now - self._looked if self._looked else 0.0)
+            self._looked = now
+        return await super().on_tick(counter)
+
+
+def protocol(connections: Connections) -> type[asyncio.Protocol]:
+    """The protocol of a server, as uvicorn takes one: a class that it makes instances of."""
+
+    class Bounded(Connection):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 uvicorn's signature
+            super().__init__(connections, *args, **kwargs)
+
+    return Bounded
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A socket that listens at an address; UsageError names the address, and what to do."""
+    where = f"`{shown(host)}:{port}`"
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError:
+        raise UsageError(f"`{host}` is no address of this machine", "give --host one, as 127.0.0.1") from None
+    listener = socket.socket(family, kind)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        match error.errno:
+            case errno.EADDRINUSE:
+                raise UsageError(
+                    f"cannot listen on {where}: another process has it", "end it, or name another port with --port"
+                ) from None
+            case errno.EACCES:
+                raise UsageError(f"cannot listen on {where}: this user may not", "give a --port above 1023") from None
+            case _:
+                raise UsageError(f"cannot listen on {where}", "give --host an address of this machine") from None
+    return listener
+
+
+def shown(host: str) -> str:
+    """A host as a URL has it."""
+    return f"[{host}]" if ":" in host else host
