@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import random
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
+import psycopg
 import pytest
 
 from licet import service
 from licet.config import Config
-from licet.errors import BrokenError, DeniedError, NotFoundError, RefusedError
+from licet.errors import BrokenError, ContradictedError, DeniedError, NotFoundError, RefusedError
 from licet.policy.decide import Because
 from licet.policy.file import preset
 from licet.policy.state import Turn
-from licet.service import backup, erasure, proving
-from licet.store import embedded
+from licet.service import backup, backup_manifest, erasure, proving
+from licet.store import drift, dump, embedded, programs
 from licet.store.connect import transaction
 from licet.vault import apply, fence, rotate, view
 from licet.vault import commands as do
 from licet.vault.keyring import Keyring
+from licet.vault.keys import FileProvider
 from licet.vault.open import Permit
 from licet.vault.open import open as open_content
 from licet.vault.restrictions import Kind, Restriction
@@ -244,7 +249,7 @@ def test_a_restore_that_is_killed_anywhere_leaves_the_fence_and_is_begun_anew(pl
 def test_a_database_restored_by_other_means_is_refused_until_it_was_brought_forward(place: Place) -> None:
     home, folder = talk(place)
     dsn = embedded.revive(place.config.data / "postgres")
-    backup.dump.put_back(dsn, folder / backup.DUMP)  # behind our back, without a fence
+    dump.put_back(dsn, folder / backup.DUMP)  # behind our back, without a fence
     with pytest.raises(RefusedError) as error, service.installation(place.config, place.clock):
         pass
     assert error.value.because == "restored"
@@ -318,7 +323,7 @@ def test_once_the_epoch_is_destroyed_its_backup_opens_nothing(place: Place) -> N
 
 def test_a_backup_is_verified_listed_and_pruned_by_its_day(place: Place) -> None:
     _, folder = talk(place)
-    assert backup.verify(folder).life == 0
+    assert backup.verify(place.config, folder).life == 0
     (place.backups / "half").mkdir()
     (place.backups / "half" / backup.DUMP).write_bytes(b"PGDMP")
     with service.installation(place.config, place.clock) as here:
@@ -329,14 +334,14 @@ def test_a_backup_is_verified_listed_and_pruned_by_its_day(place: Place) -> None
         with transaction(here.pool) as tx:
             assert tx.execute("SELECT pruned_at FROM backups").fetchall() == [(place.now,)]
     with pytest.raises(NotFoundError):
-        backup.verify(folder)
+        backup.verify(place.config, folder)
 
 
 def test_a_backup_that_was_changed_or_is_anothers_is_refused_and_changes_nothing(place: Place, tmp_path: Path) -> None:
     home, folder = talk(place)
     dumped = (folder / backup.DUMP).read_bytes()
     (folder / backup.DUMP).write_bytes(dumped[:-1] + bytes([dumped[-1] ^ 1]))
-    with pytest.raises(BrokenError, match="not the one of its manifest"):
+    with pytest.raises(ContradictedError, match="not the one of its manifest"):
         backup.restore(place.config, folder, place.clock)
     (folder / backup.DUMP).write_bytes(dumped)
     other = msgspec.structs.replace(place.config, restrictions=tmp_path / "another")
@@ -350,12 +355,213 @@ def test_a_backup_that_was_changed_or_is_anothers_is_refused_and_changes_nothing
         check_nothing_came_back(Home(here, place, home))
 
 
-def test_the_dump_holds_no_epoch_key(place: Place) -> None:
+COPIES = b"COPY public.accounts ("
+
+
+def with_a_program(dumped: bytes, ran: Path) -> bytes:
+    """The dump with another statement of the same length where the rows of accounts are to be copied."""
+    begin = dumped.index(COPIES)
+    end = dumped.index(b"FROM stdin;\n", begin) + len(b"FROM stdin;\n")
+    statement = b"COPY public.accounts TO PROGRAM 'touch %s'; --" % bytes(ran)
+    return dumped[:begin] + statement.ljust(end - begin - 1) + b"\n" + dumped[end:]
+
+
+def written_anew(place: Place, folder: Path, dumped: bytes) -> None:
+    """The dump replaced, and the manifest's hash of it with it, as anybody can who may write to the folder."""
+    (folder / backup.DUMP).write_bytes(dumped)
+    told = json.loads((folder / backup.MANIFEST).read_bytes())
+    told |= {"size": len(dumped), "sha256": hashlib.sha256(dumped).hexdigest()}
+    (folder / backup.MANIFEST).write_text(json.dumps(told))
+
+
+def proved_anew(place: Place, folder: Path) -> None:
+    """The manifest proved as only the installation's own key can."""
+    manifest = backup_manifest.read(folder)
+    seed = Keyring(FileProvider(place.config.keys)).unwrap_secret("log", manifest.proof)
+    (folder / backup.MANIFEST).write_bytes(backup_manifest.write(manifest, seed))
+
+
+def test_a_dump_that_was_made_to_run_a_program_is_contradicted_and_never_runs(place: Place, tmp_path: Path) -> None:
+    home, folder = talk(place)
+    ran, dumped = tmp_path / "ran", (folder / backup.DUMP).read_bytes()
+    tampered = with_a_program(dumped, ran)
+    # The control: given to PostgreSQL as it is, by its own programs and as its superuser, it does run.
+    control = tmp_path / "control.dump"
+    control.write_bytes(tampered)
+    programs.run(["createdb", "control"], dsn := embedded.revive(place.config.data / "postgres"))
+    with suppress(BrokenError):
+        programs.run(["pg_restore", "--no-owner", "--dbname=control", str(control)], dsn)
+    assert ran.exists()
+    ran.unlink()
+    written_anew(place, folder, tampered)
+    for refused in (backup.verify, lambda *of: backup.restore(*of, place.clock)):
+        with pytest.raises(ContradictedError, match="manifest"):
+            refused(place.config, folder)
+    proved_anew(place, folder)  # and were it proved: what is in it is held to what may be in it
+    for refused in (backup.verify, lambda *of: backup.restore(*of, place.clock)):
+        with pytest.raises(ContradictedError, match=r"no dump of ours holds: `COPY public\.accounts TO PROGRAM"):
+            refused(place.config, folder)
+    with pytest.raises(ContradictedError, match="TO PROGRAM"):
+        dump.put_back(dsn, folder / backup.DUMP)
+    assert not ran.exists()
+    with service.installation(place.config, place.clock) as here:  # nothing was changed, and no fence was left
+        check_nothing_came_back(Home(here, place, home))
+
+
+FOREIGN = (
+    "CREATE FUNCTION run() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "CREATE TABLE another (id int)",
+    "CREATE VIEW seen AS SELECT 1 AS one",
+    "CREATE EXTENSION citext",
+    "CREATE FUNCTION fire() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'; "
+    "CREATE EVENT TRIGGER fires ON ddl_command_end EXECUTE FUNCTION fire()",
+    "CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; "
+    "CREATE TRIGGER notes AFTER INSERT ON accounts FOR EACH ROW EXECUTE FUNCTION noted()",
+    "CREATE RULE ruled AS ON INSERT TO holds DO ALSO NOTIFY ruled",
+    "CREATE SCHEMA beside; CREATE TABLE beside.holds (id int)",
+    "ALTER TABLE accounts ENABLE ROW LEVEL SECURITY; CREATE POLICY all_of_it ON accounts USING (true)",
+)
+
+
+def test_a_dump_holds_our_tables_and_nothing_else(databases: Callable[..., str], tmp_path: Path) -> None:
+    dsn, target = databases(), tmp_path / "of.dump"
+    dump.take(dsn, target)
+    dump.check(target)
+    for statement in FOREIGN:
+        changed = databases()
+        with psycopg.connect(changed, autocommit=True) as conn:
+            conn.execute(statement)
+        dump.take(changed, target)
+        with pytest.raises(ContradictedError, match="holds what no dump of ours holds"):
+            dump.check(target)
+    with psycopg.connect(dsn) as conn:
+        conn.execute("ALTER TABLE holds ADD COLUMN more text")
+        conn.execute("DROP TABLE suggestions")
+    dump.take(dsn, target)
+    with pytest.raises(ContradictedError, match=r"holds what no dump of ours holds: `COPY public.holds"):
+        dump.put_back(databases(), target)
+    with psycopg.connect(dsn) as conn:
+        conn.execute("ALTER TABLE holds DROP COLUMN more")
+    dump.take(dsn, target)
+    with pytest.raises(ContradictedError, match="lacks the table `suggestions`"):
+        dump.put_back(databases(), target)
+
+
+def test_rows_are_put_back_by_a_role_that_has_these_tables_and_no_right_beside(
+    databases: Callable[..., str], tmp_path: Path
+) -> None:
+    """Seen from inside; outside a transaction that puts rows back there is no such role."""
+    dsn, into, target = databases(), databases(), tmp_path / "of.dump"
+    dump.take(dsn, target)
+    roles = "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'licet_restore_%'"
+    with psycopg.connect(into) as conn:
+        with dump._filling(conn):
+            asked = (
+                "SELECT rolname, rolsuper OR rolcreaterole OR rolcreatedb FROM pg_roles WHERE rolname = current_user"
+            )
+            ((who, may_more),) = conn.execute(asked).fetchall()
+            assert who.startswith("licet_restore_")
+            assert not may_more
+            for forbidden in (
+                "COPY accounts TO PROGRAM 'true'", "COPY accounts TO '/tmp/accounts'", "SELECT pg_read_file('PG_VERSION')",
+                "INSERT INTO fence (begun_at) VALUES (now())", "CREATE TABLE mine (id int)", "CREATE ROLE another",
+                "CREATE EXTENSION file_fdw",
+            ):  # fmt: skip
+                with pytest.raises(psycopg.errors.InsufficientPrivilege), conn.transaction():
+                    conn.execute(forbidden)
+        conn.commit()
+        assert conn.execute(roles).fetchone() == (0,)
+    dump.put_back(into, target)
+    with psycopg.connect(into) as ours, psycopg.connect(dsn) as theirs:
+        assert drift(ours, theirs) == "", "nothing is left of it, and indexes and references are there again"
+        assert ours.execute(roles).fetchone() == (0,)
+
+
+def test_every_field_of_a_manifest_is_proved(place: Place) -> None:
     _, folder = talk(place)
-    held = b"".join(path.read_bytes() for path in folder.iterdir())
-    for key in place.config.keys.glob("*.key"):
-        assert key.read_bytes() not in held
-        assert key.read_bytes().hex().encode() not in held
+    told = json.loads((folder / backup.MANIFEST).read_bytes())
+    lies = {
+        "backup": "bak_0190f3a4c2d87b6e9a51c3d4e5f60718", "made_at": "2025-01-01T00:00:00Z", "form": "base",
+        "expires_at": "2035-01-01T00:00:00Z", "schema": told["schema"] - 1, "life": 7, "epochs": [], "logs": [],
+        "journal": "0190f3a4-c2d8-7b6e-9a51-c3d4e5f60718", "size": told["size"] - 1, "sha256": "0" * 64,
+        "begins": "000000010000000000000002", "archive": "../elsewhere", "ended_at": "2025-01-01T00:00:00Z",
+        "mac": "0" * 64,
+    }  # fmt: skip
+    assert lies.keys() == told.keys() - {"v", "proof"}
+    for field, lie in lies.items():
+        (folder / backup.MANIFEST).write_text(json.dumps({**told, field: lie}))
+        with pytest.raises(ContradictedError, match="is not the one that was written"):
+            backup.verify(place.config, folder)
+    for field, lie in {"v": 2, "proof": base64.b64encode(bytes(64)).decode()}.items():
+        (folder / backup.MANIFEST).write_text(json.dumps({**told, field: lie}))
+        with pytest.raises(RefusedError, match="not proved"):
+            backup.verify(place.config, folder)
+    (folder / backup.MANIFEST).write_text(json.dumps(told))
+    assert backup.verify(place.config, folder).life == 0
+
+
+def test_verify_says_proved_contradicted_or_not_proved(place: Place) -> None:
+    _, folder = talk(place)
+    place.now = datetime.now(place.now.tzinfo)
+    manifest = (folder / backup.MANIFEST).read_text()
+
+    def said(code: int, *more: str) -> str:
+        call = [sys.executable, "-c", RESTORE, "backup", "verify", str(folder), "--data", str(place.config.data), *more]
+        done = subprocess.run(call, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stderr
+        return done.stdout
+
+    assert said(0).startswith("proved: ")
+    assert json.loads(said(0, "--json"))["verdict"] == "proved"
+    (folder / backup.MANIFEST).write_text(manifest.replace('"life": 0', '"life": 1'))
+    assert said(1).startswith("contradicted: ")
+    assert json.loads(said(1, "--json"))["verdict"] == "contradicted"
+    (folder / backup.MANIFEST).write_text(manifest)
+    place.config.keys.rename(place.config.data / "keys-elsewhere")
+    assert said(1).startswith("not proved: ")
+    assert json.loads(said(1, "--json"))["verdict"] == "not proved"
+
+
+def test_a_backup_of_an_older_licet_is_listed_and_pruned_by_the_day_that_was_registered(place: Place) -> None:
+    _, folder = talk(place)
+    told = json.loads((folder / backup.MANIFEST).read_bytes())
+    del told["mac"]
+    (folder / backup.MANIFEST).write_text(json.dumps({**told, "v": 2, "expires_at": "2099-01-01T00:00:00Z"}))
+    with service.installation(place.config, place.clock) as here:
+        (kept,) = backup.backups(here, place.backups)
+        assert kept.expires_at is not None
+        assert kept.expires_at == datetime.fromisoformat(told["expires_at"]), (
+            "a manifest cannot keep a backup for longer"
+        )
+        place.now = kept.expires_at
+        assert [one.folder for one in backup.prune(here, place.backups).backups] == [folder]
+
+
+def test_the_dump_holds_no_epoch_key(place: Place) -> None:
+    """In the dump as it is, and in all that PostgreSQL reads out of it: its rows are compressed."""
+    _, folder = talk(place)
+    (key,) = [path.read_bytes() for path in place.config.keys.glob("*.key")]
+    assert in_dump(folder, key) == set()
+    assert in_dump(folder, b"article-2025") == {"read"}, "what is in clear in a row is found, read and not as it lies"
+    with service.installation(place.config, place.clock) as here:
+        with transaction(here.pool) as tx:  # the control: put in on purpose, in bytes and in letters
+            tx.execute("INSERT INTO secrets (name, wrapped) VALUES ('leak', %s)", [key])
+        leaked = backup.back_up(here, place.backups).folder
+        assert in_dump(leaked, key) == {"read"}
+        with transaction(here.pool) as tx:
+            tx.execute("UPDATE secrets SET (name, wrapped) = (%s, '') WHERE name = 'leak'", [key.hex()])
+        leaked = backup.back_up(here, place.backups).folder
+        assert in_dump(leaked, key) == {"read"}
+
+
+def in_dump(folder: Path, secret: bytes) -> set[str]:
+    """Where a secret is found, in bytes, hexadecimal or base64: in the files as they lie, in what they are read as."""
+    forms = {secret, secret.hex().encode(), secret.hex().upper().encode(), base64.b64encode(secret)}
+    lies = b"".join(path.read_bytes() for path in folder.iterdir())
+    read = subprocess.run(
+        [embedded.binaries() / "pg_restore", "--file=-", str(folder / backup.DUMP)], capture_output=True, check=True
+    ).stdout
+    return {name for name, held in (("lies", lies), ("read", read)) if any(form in held for form in forms)}
 
 
 def test_a_life_is_never_begun_twice(place: Place) -> None:

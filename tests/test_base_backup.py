@@ -21,15 +21,17 @@ import psycopg
 import pytest
 
 from licet import doctor, service
-from licet.errors import BrokenError, BusyError, NotFoundError, RefusedError, UsageError
+from licet.errors import BrokenError, BusyError, ContradictedError, NotFoundError, RefusedError, UsageError
 from licet.policy.decide import Because
-from licet.service import archiving, backup, erasure, proving
+from licet.service import archiving, backup, backup_manifest, erasure, proving
 from licet.service.backup import ARCHIVES, BASE, Form
-from licet.store import base, embedded, wal
+from licet.store import base, embedded, wal, wal_seals
 from licet.store.connect import transaction
 from licet.vault import commands as do
 from licet.vault import erase, rotate
 from licet.vault.ids import Prefix, shown
+from licet.vault.keyring import Keyring
+from licet.vault.keys import FileProvider
 from licet.vault.rotate import Rotation
 
 from .erasure.search import files, found_in
@@ -339,7 +341,7 @@ def test_the_base_of_a_server_of_ones_own_is_not_ours_to_put_back(place: Place, 
     assert "licet restore --here" in error.value.hint
     with service.installation(own, place.clock) as here:
         made = backup.back_up(here, place.backups, Form.base)
-        assert backup.verify(made.folder).form is Form.base
+        assert backup.verify(place.config, made.folder).form is Form.base
         with transaction(here.pool) as tx:
             tx.execute("CREATE ROLE plain")
             tx.execute("SET LOCAL ROLE plain")
@@ -363,17 +365,17 @@ def test_a_sentence_lies_in_clear_neither_in_the_base_nor_in_the_wal(place: Plac
 
 def test_verify_finds_a_flipped_byte_and_a_segment_that_is_not_there(place: Place, lived: Lived) -> None:
     folder, archive = base_of(place, lived), archive_of(place)
-    assert backup.verify(folder).archive == archive.name
+    assert backup.verify(place.config, folder).archive == archive.name
     whole, *_, partial = wal.segments(archive)
     assert (whole.suffix, partial.suffix) == ("", ".partial")
     table = max((folder / BASE / "base").rglob("*"), key=lambda path: path.stat().st_size)
     begun = wal.segments(archive)[-2]
     for path, at in ((table, 4000), (folder / BASE / "backup_manifest", 100), (begun, 64)):
-        with flipped(path, at), pytest.raises(BrokenError):
-            backup.verify(folder)
+        with flipped(path, at), pytest.raises(ContradictedError):
+            backup.verify(place.config, folder)
     aside = begun.rename(archive.parent.parent / "aside")
     with pytest.raises(BrokenError, match="is not there"):
-        backup.verify(folder)
+        backup.verify(place.config, folder)
     aside.unlink()
 
 
@@ -383,6 +385,91 @@ def flipped(path: Path, place: int) -> Iterator[None]:
     path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
     yield
     path.write_bytes(data)
+
+
+def test_a_base_with_a_setting_that_runs_a_program_is_contradicted_and_never_started(
+    place: Place, lived: Lived, tmp_path: Path
+) -> None:
+    """PostgreSQL's own check of a base leaves this file out, and the WAL that lies in it."""
+    folder, ran = base_of(place, lived), tmp_path / "ran"
+    settings, (first, *_) = folder / BASE / "postgresql.auto.conf", sorted((folder / BASE / "pg_wal").glob("0*"))
+    before = settings.read_text()
+    settings.write_text(
+        before + f"archive_mode = on\narchive_command = 'touch {ran}'\nrestore_command = 'touch {ran}'\n"
+    )
+    base.check(folder / BASE)  # the control: PostgreSQL finds nothing amiss
+    check_contradicted(place, folder)
+    assert not ran.exists()
+    settings.write_text(before)
+    assert backup.verify(place.config, folder).form is Form.base
+    with flipped(first, first.stat().st_size - 100):  # behind the last record, where it is not read
+        base.check(folder / BASE)
+        check_contradicted(place, folder)
+    for planted in (folder / BASE / "recovery.signal", folder / BASE / "global" / "planted"):
+        planted.touch()
+        check_contradicted(place, folder)
+        planted.unlink()
+    (folder / BASE / "pg_tblspc" / "16400").symlink_to(tmp_path)
+    check_contradicted(place, folder)
+    (folder / BASE / "pg_tblspc" / "16400").unlink()
+    assert backup.restore(place.config, folder, place.clock).applied == {"refused": 1}
+
+
+def check_contradicted(place: Place, folder: Path) -> None:
+    for refused in (backup.verify, lambda *of: backup.restore(*of, place.clock)):
+        with pytest.raises(ContradictedError):
+            refused(place.config, folder)
+    check_nothing_is_left_beside(place)
+
+
+def test_wal_that_was_not_received_here_is_not_replayed(place: Place, lived: Lived) -> None:
+    folder, archive = base_of(place, lived), archive_of(place)
+    *_, whole, partial = wal.segments(archive)
+    for path, at in ((whole, whole.stat().st_size - 100), (partial, 64)):
+        with flipped(path, at):
+            check_contradicted(place, folder)
+    seal = partial.with_name(partial.name + wal_seals.SUFFIX)
+    told = json.loads(seal.read_bytes())
+    for lie in ({**told, "size": told["size"] - 1}, {**told, "mac": "0" * 64}, {**told, "more": 1}, []):
+        with replaced(seal, json.dumps(lie).encode()):
+            check_contradicted(place, folder)
+    with (
+        replaced(partial, whole.read_bytes()),
+        replaced(seal, whole.with_name(whole.name + wal_seals.SUFFIX).read_bytes()),
+    ):
+        check_contradicted(place, folder)  # the seal of another segment
+    data = partial.read_bytes()
+    size = told["size"]
+    with replaced(partial, data[:size] + b"forged" + data[size + 6 :]):  # behind what is sealed
+        assert backup.verify(place.config, folder).archive == archive.name
+        target = place.backups / "copied"
+        key = backup_manifest.prove(Keyring(FileProvider(place.config.keys)), folder)[1]
+        wal_seals.copy(archive, key, begins(folder), target)
+        assert (target / partial.name).read_bytes() == data, "is left out"
+        shutil.rmtree(target)
+    seal.unlink()  # what has no seal was not received, or not seen to be
+    done = backup.restore(place.config, folder, place.clock)
+    assert done.applied["deleted"] == 1, "and the journal has what was in it"
+
+
+@contextmanager
+def replaced(path: Path, data: bytes) -> Iterator[None]:
+    before = path.read_bytes()
+    path.write_bytes(data)
+    yield
+    path.write_bytes(before)
+
+
+def test_what_is_received_is_sealed_and_what_is_pruned_loses_its_seal(place: Place, lived: Lived) -> None:
+    archive = archive_of(place)
+    for path in wal.segments(archive):
+        assert path.with_name(path.name + wal_seals.SUFFIX).exists()
+    start(place)
+    with service.installation(place.config, place.clock) as here:
+        place.now = lived.now + timedelta(days=place.config.key_chain.backup_days)
+        assert backup.prune(here, place.backups).segments > 0
+    left = {path.name.removesuffix(wal_seals.SUFFIX) for path in archive.iterdir()}
+    assert left == {path.name for path in wal.segments(archive)}
 
 
 # How long

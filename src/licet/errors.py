@@ -9,6 +9,7 @@
     ├── DeniedError                   1   403   the content may not be opened
     ├── BusyError                    75   503   try again: the database, a lock, a provider
     └── BrokenError                  70   500   an invariant does not hold; stop
+        └── ContradictedError         1   500   ... of what was handed in: it is not what it says it is
 
 The edge (cli, web) maps an error to an exit code or a status once, from the attributes of its class.
 """
@@ -76,3 +77,9 @@ class BusyError(LicetError):
 class BrokenError(LicetError):
     exit_code = 70
     status = 500
+
+
+class ContradictedError(BrokenError):
+    """A backup or an archive is not what was made here: damaged, or somebody else's work. Nothing of it was used."""
+
+    exit_code = 1

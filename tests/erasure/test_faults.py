@@ -227,7 +227,7 @@ def check(lived: Lived, command: str) -> None:
         if command == "backup":
             for kept in backup.backups(here, lived.folder / "backups"):
                 if kept.whole:
-                    backup.verify(kept.folder)
+                    backup.verify(here.config, kept.folder)
         if command == "revoke":
             assert here.keyring.restrictions is not None
             revoked = {one.key for one in here.keyring.restrictions.records() if one.key}

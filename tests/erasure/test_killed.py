@@ -85,7 +85,7 @@ def check_all(here: service.Installation, told: list[dict[str, Any]]) -> None:
         if built["rows"]:
             assert service.verify_release(here, built["name"]) == []
     for kept in of(told, "backup"):
-        backup.verify(Path(kept["folder"]))
+        backup.verify(here.config, Path(kept["folder"]))
     erasure.run(here, at_once=True)
     proving.append(here)  # a closure waits for its leaves
     erasure.run(here)

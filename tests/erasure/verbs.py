@@ -239,7 +239,7 @@ def backed_up(home: Home, folder: Path) -> None:
     assert sum(one.whole for one in found) == 2
     for one in found:
         if one.whole:
-            backup.verify(one.folder)
+            backup.verify(home.here.config, one.folder)
 
 
 def released(home: Home, _: Path) -> None:
@@ -263,7 +263,7 @@ def begun(home: Home, folder: Path) -> None:
     assert home.query("SELECT count(*) FROM bodies") == [(2,)]
     assert service.verify_release(home.here, "first") == []
     (kept,) = backup.backups(home.here, folder / "backups")
-    backup.verify(kept.folder)
+    backup.verify(home.here.config, kept.folder)
 
 
 def restore(home: Home, folder: Path) -> None:

@@ -8,15 +8,18 @@ import threading
 from pathlib import Path
 
 import click
+import msgspec
 
 from licet import service
+from licet.cli.root import EXIT_NO
 from licet.cli.shell import at_option, data_option, json_option, moment, opened, show
 from licet.config import Config
-from licet.errors import UsageError
+from licet.errors import ContradictedError, RefusedError, UsageError
 from licet.policy.period import written
 from licet.service import archiving
 from licet.service import backup as backups
-from licet.service.backup import Form, Kept, Pruned, Restored
+from licet.service.backup import Kept, Pruned, Restored
+from licet.service.backup_manifest import ARCHIVES, Form
 from licet.service.simulated_clock import clock_of
 
 
@@ -113,7 +116,7 @@ def archive(folder: Path, end: bool, data: Path | None, as_json: bool) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
         done = archiving.archive(
-            here, folder / backups.ARCHIVES, stop, lambda why: click.echo(f"interrupted, goes on: {why}", err=True),
+            here, folder / ARCHIVES, stop, lambda why: click.echo(f"interrupted, goes on: {why}", err=True),
             lambda: backups.prune_wal(here, folder),
         )  # fmt: skip
         show({"archive": done}, as_json, lambda: f"archived in {done}")
@@ -121,15 +124,27 @@ def archive(folder: Path, end: bool, data: Path | None, as_json: bool) -> None:
 
 @backup.command("verify")
 @click.argument("folder", type=click.Path(path_type=Path))
+@data_option
 @json_option
-def verify(folder: Path, as_json: bool) -> None:
-    """Holds a backup against its manifest, and sees that it can be put back.
+def verify(folder: Path, data: Path | None, as_json: bool) -> int:
+    """Says whether a backup is proved to be ours, whole and unchanged; exits 1 if it is contradicted or not proved.
+
+    It asks the key provider, and no database.
 
     \b
     Example:  licet backup verify /srv/backups/20260301T040000Z-0f3a9c21
     """
-    manifest = backups.verify(folder)
-    show(manifest, as_json, lambda: f"ok: {manifest.backup}, {manifest.size:,} bytes, of {written(manifest.made_at)}")
+    try:
+        manifest = backups.verify(Config.of(os.environ, data), folder)
+    except (ContradictedError, RefusedError) as error:
+        verdict = "contradicted" if isinstance(error, ContradictedError) else "not proved"
+        why = error.message.removeprefix(f"{verdict}: ")
+        text = f"{verdict}: {why}\n{error.hint}"
+        show({"verdict": verdict, "why": why, "hint": error.hint}, as_json, lambda: text)
+        return EXIT_NO
+    told = {"verdict": "proved", **msgspec.to_builtins(manifest)}
+    show(told, as_json, lambda: f"proved: {manifest.backup}, {manifest.size:,} bytes, of {written(manifest.made_at)}")
+    return 0
 
 
 @click.command()

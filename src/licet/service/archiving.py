@@ -2,7 +2,7 @@
 
 An archive bears the name of its replication slot. A base backup names the archive that was there when it was begun;
 restored, it goes on through that archive. The restored server has no slot: what it writes goes to another archive,
-and wants another base backup.
+and wants another base backup. What is received is sealed (`wal_seals`): a restore takes nothing else.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from licet.errors import BrokenError, BusyError
+from licet.service import backup_manifest
 from licet.service.installation import Installation
-from licet.store import base, embedded, wal
+from licet.store import base, embedded, wal, wal_seals
 from licet.store.connect import Transaction, transaction
 from licet.store.files import make_folder
 from licet.vault.restrictions import Journal
 
 PRUNE_SECONDS = 3600.0
+SEAL_SECONDS = 1.0  # of WAL that a restore leaves out at most, where the receiver was killed
 _LOCK = 0x6C69636577  # the letters of `licew`
 
 
@@ -50,16 +52,24 @@ def archive(
     with _alone(here):
         name = _begin(here)
         make_folder(folder / name, 0o700)
-        pruned: float | None = None
+        with transaction(here.pool) as tx:
+            key = backup_manifest.key(here.keyring.log_seed(tx))
+        pruned = sealed = None
 
         def meanwhile() -> None:
-            nonlocal pruned
+            nonlocal pruned, sealed
+            if sealed is None or time.monotonic() - sealed > SEAL_SECONDS:
+                sealed = time.monotonic()
+                wal_seals.seal(folder / name, key)
             if pruned is None or time.monotonic() - pruned > PRUNE_SECONDS:
                 pruned = time.monotonic()
                 prune()
 
         url, postgres = here.config.database_url, here.config.data / "postgres"
-        wal.receive(lambda: url or embedded.revive(postgres), folder / name, name, stop, seen, meanwhile)
+        try:
+            wal.receive(lambda: url or embedded.revive(postgres), folder / name, name, stop, seen, meanwhile)
+        finally:
+            wal_seals.seal(folder / name, key)
     return folder / name
 
 

@@ -8,47 +8,52 @@ journal, with the day on which it expires: a certificate of erasure names those 
 
 A restore goes through these steps, and killed anywhere it is begun anew with the same command:
 
-    1. the backup is held against its manifest; its journal, its log and its keys are those of this installation
-    2. the fence goes up, in a transaction of its own, in a table that no backup holds
-    3. the database is replaced by the dump, in one transaction; or the cluster by the base, which was recovered beside
+    1. the backup is proved to be ours and unchanged (`backup_manifest`), and copied to where nobody else writes
+    2. every lock is taken that a server at work would hold: it is told to stop before anything was changed
+    3. the fence goes up, in a transaction of its own, in a table that no backup holds; the backup's journal, its log and
+       its keys are those of this installation
+    4. the database is replaced by the dump, in one transaction; or the cluster by the base, which was recovered beside
        it and has the fence in it before it gets the name (`store.recover`)
-    4. in one transaction, behind the fence: every restriction that the backup lacks is applied again, at the moment
+    5. in one transaction, behind the fence: every restriction that the backup lacks is applied again, at the moment
        at which it was told; the database is brought to where the log is, with an entry `restored`; sessions end
-    5. the fence comes down
+    6. the fence comes down
 
-Between 2 and 5 nothing is read, leased, built or written by anybody. A database that somebody restored by other means
-is refused wherever it is opened, until steps 2, 4 and 5 were taken (`restore` without a backup).
+Between 3 and 6 nothing is read, leased, built or written by anybody. A database that somebody restored by other means
+is refused wherever it is opened, until steps 2, 3, 5 and 6 were taken (`restore` without a backup).
 """
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import shutil
+import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
-from enum import StrEnum
 from itertools import groupby, islice
 from pathlib import Path
 from typing import assert_never
 from uuid import UUID
 
 import msgspec
+import psycopg
 
 from licet.config import Config
-from licet.errors import BrokenError, BusyError, NotFoundError, RefusedError, UsageError
+from licet.errors import BrokenError, BusyError, RefusedError, UsageError
 from licet.ledger import forward
+from licet.ledger.sequence import SEQUENCER_LOCK
 from licet.ledger.storage import Durable, Folder
 from licet.policy.file import read
 from licet.policy.period import written
-from licet.service import archiving, proving
+from licet.service import archiving, backup_manifest, proving, sweeping
+from licet.service.backup_manifest import ARCHIVES, BASE, DUMP, MANIFEST, VERSION, Form, LogStood, Manifest
 from licet.service.installation import Clock, Installation, installation, utc_now
 from licet.service.keys import backup_window
-from licet.store import base, dump, embedded, migrate, migrations, opened, recover, wal
-from licet.store.connect import Transaction, transaction
+from licet.service.provider import provider
+from licet.store import base, dump, embedded, migrate, migrations, opened, recover, wal, wal_seals
+from licet.store.connect import Transaction, transaction, translated
 from licet.store.files import make_folder
 from licet.vault import apply, events, fence, restricting
 from licet.vault import policies as versions
@@ -59,52 +64,8 @@ from licet.vault.keyring import EPOCHS_LOCK, Keyring
 from licet.vault.log_keys import LogKeys
 from licet.vault.restrictions import Journal, Kind, Restriction
 
-MANIFEST, DUMP, BASE, ARCHIVES = "manifest.json", "database.dump", "base", "wal"
-VERSION = 2
 BACKUPS_MAX = 10_000
 RECORDS_MAX = 10_000
-
-
-class Form(StrEnum):
-    """What a backup is of: ``dump`` of what lives in the database, ``base`` of the pages of its server."""
-
-    dump = "dump"
-    base = "base"
-
-
-class LogStood(msgspec.Struct, frozen=True, kw_only=True):
-    """A log as the database knew it when the backup was begun."""
-
-    year: int
-    origin: str
-    size: int
-    root: str
-
-
-class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a backup is. ``proof`` is a wrapped secret of the installation: whoever has the keys can open it.
-
-    ``size`` and ``sha256`` are those of the dump, or of PostgreSQL's own manifest of a base, which has those of its files.
-    A base needs WAL from the segment ``begins`` on, and goes on in the archive ``archive``, where there was one;
-    ``ended_at``, by the clock of its server, is the first moment as of which it can be restored.
-    """
-
-    v: int
-    form: Form
-    backup: str
-    made_at: datetime
-    expires_at: datetime
-    schema: int
-    life: int
-    journal: UUID
-    epochs: tuple[int, ...]
-    logs: tuple[LogStood, ...]
-    proof: bytes
-    size: int
-    sha256: str
-    begins: str = ""
-    archive: str = ""
-    ended_at: datetime | None = None
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,11 +116,12 @@ def back_up(here: Installation, target: Path, form: Form = Form.dump) -> Kept:
                 )
             case _:
                 assert_never(form)
-        size, digest = _digest(_held(folder, form))
+        size, digest = backup_manifest.digest_of(folder / (DUMP if form is Form.dump else BASE))
         manifest = msgspec.structs.replace(manifest, size=size, sha256=digest)
-        text = msgspec.json.format(msgspec.json.encode(manifest, order="sorted"), indent=2)
-        Durable(Folder(folder)).write({MANIFEST: text + b"\n"})
-    return _kept(folder, at)
+        with transaction(here.pool) as tx:
+            seed = here.keyring.log_seed(tx)
+        Durable(Folder(folder)).write({MANIFEST: backup_manifest.write(manifest, seed)})
+    return _kept(folder, at, {})
 
 
 def _server_time(here: Installation) -> datetime | None:
@@ -215,7 +177,9 @@ def backups(here: Installation, target: Path) -> list[Kept]:
     if not target.is_dir():
         raise UsageError(f"`{target}` is no folder", "name the folder that backups were made into")
     found = sorted(path for path in target.iterdir() if any((path / name).exists() for name in (MANIFEST, DUMP, BASE)))
-    return [_kept(path, here.clock()) for path in found[:BACKUPS_MAX]]
+    with transaction(here.pool) as tx:
+        days = {shown(Prefix.backup, one): day for one, day in tx.execute("SELECT backup_id, expires_at FROM backups")}
+    return [_kept(path, here.clock(), days) for path in found[:BACKUPS_MAX]]
 
 
 class Pruned(msgspec.Struct, frozen=True, kw_only=True):
@@ -256,7 +220,7 @@ def _prune_wal(here: Installation, target: Path) -> int:
     It goes though an expired base still lies beside it.
     """
     bases = [
-        _manifest(kept.folder) for kept in backups(here, target)
+        backup_manifest.read(kept.folder) for kept in backups(here, target)
         if kept.form is Form.base and kept.whole and not kept.expired
     ]  # fmt: skip
     with transaction(here.pool) as tx:
@@ -267,60 +231,30 @@ def _prune_wal(here: Installation, target: Path) -> int:
         is_over = oldest is None and archive.name != current
         gone = wal.segments(archive) if is_over else wal.spent(archive, oldest)
         for path in gone:
-            path.unlink()
+            wal_seals.remove(path)
         removed += len(gone)
         if is_over:
             shutil.rmtree(archive)
     return removed
 
 
-def verify(folder: Path, until: datetime | None = None) -> Manifest:
-    """The manifest of a backup that is what it says; BrokenError for one that is not.
-
-    The WAL that was archived since a base is read to its end, but where it is to be restored ``until`` a moment only.
-    """
-    manifest = _manifest(folder)
-    held = _held(folder, manifest.form)
-    if not held.is_file() or _digest(held) != (manifest.size, manifest.sha256):
-        raise BrokenError(f"the {manifest.form} in `{folder}` is not the one of its manifest", "use another backup")
-    match manifest.form:
-        case Form.dump:
-            dump.check(held)
-        case Form.base:
-            base.check(folder / BASE)
-            archive = _archive(folder, manifest)
-            if archive is not None and until is None:
-                wal.check(archive, base.beginning(folder / BASE))
-        case _:
-            assert_never(manifest.form)
-    return manifest
+def verify(config: Config, folder: Path, until: datetime | None = None) -> Manifest:
+    """The manifest of a backup that is proved, whole and readable; it asks the key provider, and no database."""
+    return backup_manifest.verify(_keyring(config), folder, until)
 
 
-def _held(folder: Path, form: Form) -> Path:
-    """The file whose hash the manifest has."""
-    return folder / DUMP if form is Form.dump else folder / BASE / base.MANIFEST
-
-
-def _archive(folder: Path, manifest: Manifest) -> Path | None:
-    """The WAL archive that a base goes on in; NotFoundError where it is not beside the backup."""
-    if not manifest.archive:
-        return None
-    archive = folder.absolute().parent / ARCHIVES / manifest.archive
-    if not archive.is_dir():
-        raise NotFoundError(
-            f"the WAL archive `{archive}` of this base backup is not there",
-            "put it back; an empty folder in its place brings the base back without it",
-        )
-    return archive
+def _keyring(config: Config) -> Keyring:
+    return Keyring(provider(config))
 
 
 def restore(config: Config, source: Path | None, clock: Clock = utc_now, until: datetime | None = None) -> Restored:
     """Brings the backup in ``source`` back, or the database here forward where it is None.
 
     A base comes back with all the WAL archived since, or as of ``until``, by the clock of the server.
-    RefusedError, and nothing was changed, where the backup is of another installation, or its keys are destroyed.
+    RefusedError, and nothing was changed, where the backup is of another installation, or its keys are destroyed;
+    ContradictedError where it is not the one that was taken; BusyError beside a server at work.
     """
-    manifest = _manifest(source) if source is not None else None
+    manifest = backup_manifest.prove(_keyring(config), source)[0] if source is not None else None
     if source is not None and manifest is not None and manifest.form is Form.base:
         if until is not None and manifest.ended_at is not None and until < manifest.ended_at:
             raise UsageError(
@@ -335,35 +269,90 @@ def restore(config: Config, source: Path | None, clock: Clock = utc_now, until: 
 
 def restore_here(here: Installation, source: Path | None) -> Restored:
     """`restore` in an installation that was opened behind its fence, of a dump or of none."""
-    manifest = verify(source) if source is not None else None
-    _raise_fence(here, manifest)
-    if source is not None:
-        dump.put_back(_dsn(here.config), source / DUMP)
+    if source is None:
+        with _alone(here):
+            _raise_fence(here, None)
+            return _finish(here, None)
+    with _copied(here, source) as (manifest, dumped), _alone(here):
+        _raise_fence(here, manifest)
+        dump.put_back(_dsn(here.config), dumped, manifest.schema)
         with here.pool.connection() as conn:
             migrate(conn)
-    return _finish(here, manifest)
+        return _finish(here, manifest)
+
+
+@contextmanager
+def _copied(here: Installation, source: Path) -> Iterator[tuple[Manifest, Path]]:
+    """A dump copied to where nobody else writes, and proved there: that copy is put back, whatever comes of ``source``."""
+    manifest, _ = backup_manifest.prove(here.keyring, source)
+    make_folder(here.config.data, 0o700)
+    with tempfile.TemporaryDirectory(prefix="restoring-", dir=here.config.data) as folder:
+        dumped = Path(folder) / DUMP
+        with suppress(FileNotFoundError):
+            shutil.copyfile(source / DUMP, dumped)
+        backup_manifest.hold(manifest, dumped)
+        dump.check(dumped)
+        yield manifest, dumped
+
+
+@contextmanager
+def _alone(here: Installation) -> Iterator[None]:
+    """Every lock that a restore needs, before it changes anything; BusyError where somebody takes the log or sweeps.
+
+    They belong to a connection of its own until the end, so that no server tells, sweeps or rotates meanwhile.
+    """
+    with translated(), here.pool.connection() as conn:
+        try:
+            for lock, who in ((SEQUENCER_LOCK, "takes what commits into the log"), (sweeping.SWEEPS_LOCK, "sweeps")):
+                row = conn.execute("SELECT pg_try_advisory_lock(%s)", [lock]).fetchone()
+                conn.commit()
+                if row != (True,):
+                    raise BusyError(
+                        f"another program {who}: nothing was changed", "stop `licet serve` and its like, then try again"
+                    )
+            yield
+        finally:
+            with suppress(psycopg.Error):  # a connection that broke took its locks with it
+                conn.rollback()
+                conn.execute("SELECT pg_advisory_unlock_all()")
+                conn.commit()
 
 
 def _restore_base(config: Config, source: Path, clock: Clock, until: datetime | None) -> Restored:
     """The fence is up in the cluster in use, then in the one recovered beside it, then that one gets its place."""
+    manifest, made = backup_manifest.prove(_keyring(config), source)
     if config.database_url or not (source / BASE / "licet.conf").is_file():
         raise RefusedError(
             "a base backup of a server of your own is restored by its own means",
             "put it back as docs/backup.md says, then run `licet restore --here`", because="own_server",
         )  # fmt: skip
-    manifest = verify(source, until)
+    archive = backup_manifest.archive_of(source, manifest)
+
+    def hold(copied: Path) -> None:
+        backup_manifest.hold(manifest, copied)
+        base.check(copied)
+
+    def bring(target: Path) -> None:
+        if archive is not None:
+            wal_seals.copy(archive, made, manifest.begins, target)
+            if until is None:
+                wal.check(target, base.beginning(source / BASE))
+
     with recover.beside(config.data / "postgres") as recovery:
-        with installation(config, clock, upgrade=True, behind_fence=True) as here:
+        with installation(config, clock, upgrade=True, behind_fence=True) as here, _alone(here):
             was_up = _raise_fence(here, manifest)
             try:
-                recovery.recover(source / BASE, _archive(source, manifest), until, lambda dsn: _fence_in(dsn, clock()))
+                recovery.recover(
+                    source / BASE, hold, bring if archive is not None else None, until,
+                    lambda dsn: _fence_in(dsn, clock()),
+                )  # fmt: skip
             except BaseException:
                 if not was_up:  # nothing was changed
                     with transaction(here.pool) as tx:
                         fence.lift(tx)
                 raise
         recovery.put_in_place()
-    with installation(config, clock, upgrade=True, behind_fence=True) as here:
+    with installation(config, clock, upgrade=True, behind_fence=True) as here, _alone(here):
         _raise_fence(here, manifest)
         return _finish(here, manifest)
 
@@ -387,6 +376,14 @@ def _raise_fence(here: Installation, manifest: Manifest | None) -> bool:
                 "the database belongs to another restriction journal", "name its folder with LICET_RESTRICTIONS",
                 because="other_journal",
             )  # fmt: skip
+    try:
+        with transaction(here.pool) as tx:
+            fence.wait_for_readers(tx)
+    except BusyError:
+        if not was_up:
+            with transaction(here.pool) as tx:
+                fence.lift(tx)
+        raise
     return was_up
 
 
@@ -407,13 +404,6 @@ def _refuse_foreign(here: Installation, manifest: Manifest) -> None:
         )  # fmt: skip
     if manifest.schema > migrations()[-1].number:
         raise RefusedError("the backup was made by a newer version of licet", "install that version", because="newer")
-    try:
-        here.keyring.unwrap_secret("log", manifest.proof)
-    except BrokenError:
-        raise RefusedError(
-            "the keys of this backup's epochs are destroyed or not here: nothing in it can be opened",
-            "use a backup that has not expired, with the key provider that it was made under", because="dead_epoch",
-        ) from None  # fmt: skip
 
 
 def _bring_forward(here: Installation, tx: Transaction, manifest: Manifest | None) -> Restored:
@@ -506,43 +496,25 @@ def _register_again(tx: Transaction, record: Restriction) -> bool:
     return True
 
 
-def _kept(folder: Path, at: datetime) -> Kept:
+def _kept(folder: Path, at: datetime, days: Mapping[str, datetime]) -> Kept:
+    """``days`` are those on which backups expire, as registered: a manifest that was changed keeps none for longer."""
     if not (folder / MANIFEST).is_file():
         form = Form.base if (folder / BASE).exists() else Form.dump
         return Kept(
             folder=folder, form=form, backup="", made_at=None, expires_at=None, size=_size(folder), whole=False,
             expired=False,
         )  # fmt: skip
-    manifest = _manifest(folder)
+    manifest = backup_manifest.read(folder)
+    day = days.get(manifest.backup, manifest.expires_at)
     return Kept(
         folder=folder, form=manifest.form, backup=manifest.backup, made_at=manifest.made_at,
-        expires_at=manifest.expires_at, size=_size(folder), whole=True, expired=manifest.expires_at <= at,
+        expires_at=day, size=_size(folder), whole=True, expired=day <= at,
     )  # fmt: skip
 
 
 def _size(folder: Path) -> int:
     """The bytes that a backup has on the disk, its manifest apart."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST)
-
-
-def _manifest(folder: Path) -> Manifest:
-    try:
-        manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
-    except FileNotFoundError:
-        raise NotFoundError(f"no backup in `{folder}`", "name the folder of one backup: `licet backup list`") from None
-    except msgspec.MsgspecError as error:
-        raise BrokenError(f"the manifest in `{folder}` does not read: {error}") from None
-    if manifest.v != VERSION:
-        raise RefusedError(
-            f"the backup is of version `{manifest.v}`", "install the licet that made it", because="newer"
-        )
-    return manifest
-
-
-def _digest(file: Path) -> tuple[int, str]:
-    with file.open("rb") as data:
-        digest = hashlib.file_digest(data, "sha256").hexdigest()
-    return file.stat().st_size, digest
 
 
 def _dsn(config: Config) -> str:

@@ -26,7 +26,7 @@ from licet.store.connect import Transaction, transaction
 from licet.vault import erase, fence
 from licet.vault.erase import Swept
 
-_LOCK = 0x6C69737765657073  # the letters of `lisweeps`
+SWEEPS_LOCK = 0x6C69737765657073  # the letters of `lisweeps`
 _log = structlog.get_logger("licet.sweep")
 
 
@@ -134,14 +134,14 @@ _WORK: dict[str, Callable[[Installation], object]] = {"sweep": sweep, "erasures"
 def _alone(here: Installation) -> Iterator[bool]:
     """Whether no other process is at it; held by a connection of its own, so that a crash lets go of it."""
     with here.pool.connection() as conn:
-        row = conn.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK]).fetchone()
+        row = conn.execute("SELECT pg_try_advisory_lock(%s)", [SWEEPS_LOCK]).fetchone()
         conn.commit()
         mine = row == (True,)
         try:
             yield mine
         finally:
             if mine:
-                conn.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+                conn.execute("SELECT pg_advisory_unlock(%s)", [SWEEPS_LOCK])
                 conn.commit()
 
 

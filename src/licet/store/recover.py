@@ -3,7 +3,8 @@
 Promise: whatever cluster lies under the name was either there before, or has been through ``prepare`` (which puts up
 the fence) and was stopped cleanly. Killed anywhere, run again.
 
-    1. the base is copied to `cluster.restoring`, beside the cluster in use
+    1. the base and the WAL are copied to `cluster.restoring`, beside the cluster in use, and the copies are held to
+       what was taken
     2. a server of its own recovers it, from its own WAL and the archive's, to the end or to a moment; ``prepare`` is
        called with a connection to it; it gets the password of today; it is stopped
     3. the server in use, which nobody may be using, is stopped; two renames put the recovered cluster in its place
@@ -62,18 +63,21 @@ class Recovery:
         self._used = Cluster(folder, options)
         self._side = Cluster(folder, options, RESTORING)
 
-    def recover(self, base: Path, archive: Path | None, until: datetime | None, prepare: Callable[[str], None]) -> None:
-        """Steps 1 and 2. UsageError where the base and its archive do not reach ``until``; nothing in use is changed."""
+    def recover(
+        self, base: Path, hold: Callable[[Path], None], bring: Callable[[Path], None] | None, until: datetime | None,
+        prepare: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        """Steps 1 and 2. UsageError where the base and its archive do not reach ``until``; nothing in use is changed.
+
+        ``hold`` raises where the copy of the base is not what was taken; ``bring`` makes a folder of the archived WAL.
+        """
         side = self._side
         shutil.copytree(base, side.data, symlinks=True)
+        hold(side.data)
         side.data.chmod(0o700)
-        if archive is not None:
+        if bring is not None:
             (side.data / "recovery.signal").touch(0o600)
-            # Who runs the server may not be let into the folder of the backups: then it is given copies.
-            if side.other:
-                shutil.copytree(archive, side.data / _ARCHIVE)
-            else:
-                (side.data / _ARCHIVE).symlink_to(archive.absolute())
+            bring(side.data / _ARCHIVE)
         side.write(side.data / _TRUST, "local all all trust\n")
         _give_all(side)
         side.prepare_folders()

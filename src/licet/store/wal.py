@@ -68,9 +68,13 @@ def spent(folder: Path, oldest: str | None) -> list[Path]:
     return [path for path in found if path.name[8:24] < oldest[8:]]
 
 
-def check(folder: Path, begins: Beginning) -> None:
-    """BrokenError where a segment is absent or damaged between the base and the archive's end."""
+def check(folder: Path, begins: Beginning, names: frozenset[str] | None = None) -> None:
+    """BrokenError where a segment is absent or damaged between the base and the archive's end.
+
+    ``names`` are the files to look at, by default all: what is not among them is not there.
+    """
     found = [path for path in segments(folder) if path.name[8:24] >= begins.segment[8:]]
+    found = [path for path in found if names is None or path.name in names]
     same = [path for path in found if path.name[:8] == begins.segment[:8]]
     if not same:
         return

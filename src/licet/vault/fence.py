@@ -26,6 +26,7 @@ from licet.store.connect import Transaction
 from licet.vault.restrictions import Journal, Kind, Restriction
 
 NEWEST_RECORDS_MAX = 1_000
+READERS_SECONDS_MAX = 20
 _TABLE = """CREATE TABLE IF NOT EXISTS fence (
     one      boolean PRIMARY KEY DEFAULT true CONSTRAINT there_is_one_fence CHECK (one),
     begun_at timestamptz NOT NULL
@@ -40,8 +41,14 @@ class Standing(StrEnum):
     foreign = "foreign"
 
 
-def fenced_error() -> RefusedError:
-    return RefusedError(
+class FencedError(RefusedError):
+    """The database is being restored: whoever asks it is to ask again when that is done."""
+
+    status = 503
+
+
+def fenced_error() -> FencedError:
+    return FencedError(
         "the database was restored, and what was taken back since has not been applied to it yet",
         "finish it: `licet restore`", because="fenced",
     )  # fmt: skip
@@ -51,6 +58,15 @@ def raise_(tx: Transaction, at: datetime) -> None:
     """Puts the fence up, in a database that may be empty; standing already, it stays."""
     tx.execute(_TABLE)
     tx.execute("INSERT INTO fence (begun_at) VALUES (%s) ON CONFLICT DO NOTHING", [at])
+
+
+def wait_for_readers(tx: Transaction) -> None:
+    """Waits until whoever looked for the fence before it went up has ended; ContentionError if they take too long.
+
+    In a transaction of its own, once the fence is up: nothing else is locked by it, so that nobody waits for each other.
+    """
+    tx.execute("SELECT set_config('lock_timeout', %s, true)", [f"{READERS_SECONDS_MAX}s"])
+    tx.execute("LOCK TABLE fence IN ACCESS EXCLUSIVE MODE")
 
 
 def lift(tx: Transaction) -> None:

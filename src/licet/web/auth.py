@@ -25,6 +25,7 @@ from licet.web.roles import ANYBODY, NOBODY, Caller, May, Nobody, Person, Servic
 from licet.web.site import Site
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_API = "/v1/"  # its routes look for the fence where they ask, in the same transaction
 _FORM = b"application/x-www-form-urlencoded"
 
 # The CSRF token of the session that is being answered, for the forms of a page; empty without one.
@@ -47,6 +48,8 @@ class Guard:
             scope["auth"] = caller
             self._count(caller)
             may.check(caller)
+            if not scope["path"].startswith(_API):
+                await self._site.unfenced()
             if secret:
                 await self._meant(scope, receive, secret)
                 csrf_token.set(sessions.csrf(secret))

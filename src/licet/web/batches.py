@@ -31,6 +31,7 @@ from licet.vault import apply, view
 from licet.vault import policies as versions
 from licet.vault.commands import Answer, Command
 from licet.vault.content import Masked
+from licet.vault.fence import fenced_error
 from licet.vault.keyring import Keyring
 from licet.web import idempotency
 from licet.web.idempotency import Once
@@ -51,9 +52,13 @@ class Versions:
         self._known: tuple[list[bytes], Policies] | None = None
 
     def current(self, tx: Transaction) -> Policies:
-        """The versions as ``tx`` sees them; RefusedError before the first is applied."""
-        row = tx.execute("SELECT array_agg(sha256 ORDER BY number) FROM policies").fetchone()
-        mark: list[bytes] | None = row[0] if row is not None else None
+        """The versions as ``tx`` sees them; RefusedError before the first is applied, FencedError behind the fence."""
+        row = tx.execute(
+            "SELECT array_agg(sha256 ORDER BY number), EXISTS (SELECT FROM fence) FROM policies"
+        ).fetchone()
+        if row is None or row[1]:
+            raise fenced_error()
+        mark: list[bytes] | None = row[0]
         if mark is None:
             raise RefusedError("no policy has been applied", "run `licet init` first", because="no_policy")
         with self._lock:

@@ -20,6 +20,7 @@ from litestar.params import FromPath
 
 from licet.consent.texts import catalogue, preferred
 from licet.errors import BusyError, LicetError, NotFoundError, RefusedError
+from licet.vault.fence import FencedError
 from licet.web import pages_chats, pages_notice, pages_settings, problems
 from licet.web import pages_shell as shell
 from licet.web.pages_shell import AnyRequest
@@ -54,12 +55,12 @@ def on_refusal(request: AnyRequest, error: Exception) -> Response[Any]:
     """A refusal as a page."""
     problem = problems.problem_of(error) if isinstance(error, LicetError) else None
     status = problem.status if problem else error.status_code if isinstance(error, HTTPException) else 500
-    if status >= 500 and not isinstance(error, BusyError):
+    if status >= 500 and not isinstance(error, BusyError | FencedError):
         problems.note(error)
     words = catalogue(preferred(request.headers.get("accept-language", "")))
     if isinstance(error, RefusedError) and error.because == "no_notice":
         line = "error.no_notice"
-    elif isinstance(error, BusyError):
+    elif isinstance(error, BusyError | FencedError):
         line = "error.busy"
     else:
         line = {401: "error.signed_out", 404: "error.unknown"}.get(status, "error.other")

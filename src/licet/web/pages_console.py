@@ -30,6 +30,7 @@ from licet.service import overseeing, proving
 from licet.service.asking import AccountSeen, ConversationSeen, Forecast, Status
 from licet.store.connect import transaction
 from licet.vault import reads, view
+from licet.vault.fence import FencedError
 from licet.vault.ids import Prefix, parse
 from licet.vault.reads import TICKET, ReadReason
 from licet.web import chart, pages_console_lists, pages_console_review, problems, schema
@@ -215,7 +216,7 @@ def on_refusal(request: AnyRequest, error: Exception) -> Response[Any]:
     """A refusal as a page of the console."""
     problem = problems.problem_of(error) if isinstance(error, LicetError) else None
     status = problem.status if problem else error.status_code if isinstance(error, HTTPException) else 500
-    if status >= 500 and not isinstance(error, BusyError):
+    if status >= 500 and not isinstance(error, BusyError | FencedError):
         problems.note(error)
     links: list[tuple[str, str]] = [("/console", "Overview")]
     match error:
@@ -226,7 +227,7 @@ def on_refusal(request: AnyRequest, error: Exception) -> Response[Any]:
             line = "Your roles do not open this page, or the form came from another session. Nothing was changed."
         case NotFoundError():
             line = "There is nothing here that you may see."
-        case BusyError():
+        case BusyError() | FencedError():
             line = "The server is busy. Nothing was changed. Try again in a moment."
         case RefusedError():
             line = f"That was refused, and nothing was changed: {error.message}."

@@ -27,6 +27,7 @@ from licet.errors import (
     UsageError,
 )
 from licet.store.connect import OutcomeUnknownError
+from licet.vault.fence import FencedError
 
 URN = "urn:licet:problem:"
 MEDIA_TYPE = "application/problem+json"
@@ -95,6 +96,7 @@ TYPES: tuple[tuple[type[LicetError], str, str], ...] = (
     (InputError, "bad_request", "The request cannot be understood"),
     (UsageError, "bad_request", "The request cannot be understood"),
     (NotFoundError, "not_found", "Not found"),
+    (FencedError, "fenced", "The database is being restored"),
     (RefusedError, "refused", "Understood and refused"),
     (DeniedError, "denied", "The content may not be opened"),
     (OutcomeUnknownError, "outcome_unknown", "The outcome is not known"),
@@ -135,7 +137,7 @@ def problem_of(error: LicetError) -> Problem:
     name, title = next((name, title) for kind, name, title in TYPES if isinstance(error, kind))
     if isinstance(error, NotFoundError):
         return Problem(type=URN + name, title=title, status=404, detail=GONE_OR_NEVER)
-    if error.status >= 500 and not isinstance(error, BusyError):
+    if error.status >= 500 and not isinstance(error, BusyError | FencedError):
         return Problem(type=URN + name, title=title, status=500)
     return Problem(
         type=URN + name,
@@ -156,7 +158,7 @@ def headers_of(error: LicetError) -> dict[str, str]:
         return {"retry-after": str(error.seconds)}
     if isinstance(error, MustDecideError):
         return {"link": f'<{error.choice}>; rel="blocked-by"'}
-    if isinstance(error, BusyError | RunningKeyError):
+    if isinstance(error, BusyError | RunningKeyError | FencedError):
         return {"retry-after": str(RETRY_SECONDS)}
     return {}
 

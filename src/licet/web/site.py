@@ -22,7 +22,7 @@ from licet.config import Web
 from licet.errors import LicetError
 from licet.service import Clock, Installation, host_key, utc_now
 from licet.store.connect import Transaction, transaction
-from licet.vault import view
+from licet.vault import fence, view
 from licet.vault.commands import Command, check
 from licet.vault.ids import host_hmac
 from licet.web import idempotency, keys, problems, sessions
@@ -86,17 +86,24 @@ class Site:
         return await self._reader.submit(account)
 
     async def reading(self, fn: Callable[[Transaction], Result]) -> Result:
-        """``fn`` in a transaction of its own, on a thread: committed when it returns."""
+        """``fn`` in a transaction of its own, on a thread: committed when it returns; FencedError behind the fence."""
 
         def run() -> Result:
             with transaction(self.here.pool) as tx:
+                fence.check(tx)
                 return fn(tx)
 
         return await sync_to_thread(run)
 
     async def calling(self, fn: Callable[[], Result]) -> Result:
-        """A verb of `service`, on a thread."""
+        """A verb of `service`, on a thread; FencedError behind the fence."""
+
+        await self.unfenced()
         return await sync_to_thread(fn)
+
+    async def unfenced(self) -> None:
+        """FencedError behind the fence."""
+        await self.reading(lambda _: None)
 
     async def account_by_host(self, name: str) -> UUID | None:
         """The account with a host's id."""

@@ -1,0 +1,142 @@
+"""Seals of archived WAL: which bytes of a segment this installation received, under a key that is not in the archive.
+
+PostgreSQL's own checksums of WAL are for damage, and whoever writes WAL writes them too. So the program that receives
+it seals what it has: a whole segment once, the one that is being written again every second, as far as it goes.
+
+    NAME.seal   {"size": the first bytes of NAME that are sealed, "mac": HMAC-SHA256 of archive, name, size and bytes}
+
+A restore copies what is sealed and nothing else: a segment whose bytes are others is refused, and what lies behind the
+last seal is left out. Whoever may write to the folder while nobody receives can have bytes of theirs sealed at the next
+start: the folder is for the receiver alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from pathlib import Path
+
+import msgspec
+
+from licet.errors import ContradictedError
+from licet.store.files import sync
+
+SUFFIX = ".seal"
+SEAL_BYTES_MAX = 1_024
+SEGMENT_BYTES_MAX = 2**30  # PostgreSQL's own bound of a segment
+_PARTIAL = ".partial"
+_FILE = re.compile(r"[0-9A-F]{24}(\.partial)?|[0-9A-F]{8}\.history")
+
+
+class Seal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The first ``size`` bytes of a file, and what proves them."""
+
+    size: int
+    mac: str
+
+
+def seal(archive: Path, key: bytes) -> int:
+    """Seals what is new in ``archive``, and removes seals of what is gone; how many files were sealed."""
+    done = 0
+    for path in _files(archive):
+        known = _read(path)
+        if known is not None and not path.name.endswith(_PARTIAL):
+            continue
+        data = _bytes(path)
+        if data is None or (known is not None and known.size == len(data)):
+            continue
+        made = Seal(size=len(data), mac=_mac(key, archive.name, path.name, data))
+        draft = archive / f"{path.name}{SUFFIX}.tmp"
+        draft.write_bytes(msgspec.json.encode(made))
+        sync(draft)
+        draft.rename(_beside(path))
+        done += 1
+    for left in archive.glob(f"*{SUFFIX}"):
+        if not left.with_suffix("").exists():
+            left.unlink(missing_ok=True)
+    if done:
+        sync(archive)
+    return done
+
+
+def proved(archive: Path, key: bytes, begins: str) -> dict[str, bytes | None]:
+    """The names of what is sealed from the segment ``begins`` on; ContradictedError where the bytes are others.
+
+    None stands for a whole segment; of one that was being written, the bytes that are proved.
+    """
+    found: dict[str, bytes | None] = {}
+    for path in _files(archive):
+        if not path.name.endswith(".history") and path.name[8:24] < begins[8:]:
+            continue
+        held = _proved(archive, path, key)
+        if held is not None:
+            found[path.name] = held if path.name.endswith(_PARTIAL) else None
+    return found
+
+
+def copy(archive: Path, key: bytes, begins: str, target: Path) -> None:
+    """Copies what is sealed to ``target``, which it makes; what is copied is what was proved."""
+    target.mkdir(mode=0o700)
+    for name in proved(archive, key, begins):
+        path = archive / name
+        held = _proved(archive, path, key)
+        if held is not None:
+            whole = held + bytes(path.stat().st_size - len(held)) if name.endswith(_PARTIAL) else held
+            (target / name).write_bytes(whole)
+
+
+def remove(segment: Path) -> None:
+    """Removes a segment and its seal."""
+    segment.unlink()
+    _beside(segment).unlink(missing_ok=True)
+
+
+def _proved(archive: Path, path: Path, key: bytes) -> bytes | None:
+    """The sealed bytes of a file; None where it has no seal."""
+    known = _read(path)
+    if known is None:
+        return None
+    with path.open("rb") as file:
+        data = file.read(SEGMENT_BYTES_MAX + 1)
+    held = data[: known.size] if path.name.endswith(_PARTIAL) else data
+    if len(held) != known.size or not hmac.compare_digest(known.mac, _mac(key, archive.name, path.name, held)):
+        raise ContradictedError(
+            f"the segment `{path.name}` of the WAL archive `{archive.name}` is not the one that was received",
+            "restore with --until a moment before it, from a copy of the archive that is whole",
+        )
+    return held
+
+
+def _files(archive: Path) -> list[Path]:
+    return sorted(path for path in archive.iterdir() if _FILE.fullmatch(path.name) and path.is_file())
+
+
+def _bytes(path: Path) -> bytes | None:
+    """What a file holds, of one that is being written as far as it goes; None where it was renamed meanwhile."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    return data.rstrip(b"\0") if path.name.endswith(_PARTIAL) else data
+
+
+def _read(path: Path) -> Seal | None:
+    try:
+        with _beside(path).open("rb") as file:
+            return msgspec.json.decode(file.read(SEAL_BYTES_MAX), type=Seal)
+    except FileNotFoundError:
+        return None
+    except msgspec.MsgspecError:
+        raise ContradictedError(f"the seal of `{path.name}` does not read", "restore it from a copy") from None
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(path.name + SUFFIX)
+
+
+def _mac(key: bytes, archive: str, name: str, data: bytes) -> str:
+    told = hmac.new(key, b"licet wal v1\n", hashlib.sha256)
+    told.update(f"{archive}\n{name}\n{len(data)}\n".encode())
+    told.update(data)
+    return told.hexdigest()

@@ -1,0 +1,171 @@
+"""While a database is being restored it answers nobody: not that it is ready, not a gate, and no page."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from litestar import Litestar
+from litestar.routes import HTTPRoute
+from litestar.testing import TestClient
+
+from licet import service
+from licet.errors import BusyError
+from licet.policy.decide import Because
+from licet.service import backup
+from licet.store import embedded
+from licet.store.connect import transaction
+from licet.vault import fence
+from licet.vault.ids import Prefix, shown
+from licet.web import keys
+from licet.web.app import create_app
+from licet.web.roles import ANYBODY, Scope, StaffRole
+
+from ..test_backup import Home, Place, check_nothing_came_back, talk
+from .served import NOTICE, World, api, listening, world
+from .test_matrix import BODIES, FORMS
+
+__all__ = ["api", "world"]
+
+# What is answered of the caller's own token or key alone.
+ASKS_NOTHING = {"/v1/me", "/sign-out"}
+
+
+def test_behind_the_fence_every_route_that_asks_the_database_answers_503(
+    world: World, api: TestClient[Litestar]
+) -> None:
+    account, chat = world.open("ana", allow=True), ""
+    world.clock.set(NOTICE)
+    chat = world.say("ana", "pears")
+    callers = [world.person("ana"), world.browser("ana"), world.service(), world.staff(*StaffRole)]
+    named = {"account:str": account, "conversation:str": chat, "turn:str": f"{chat.replace('conv', 'turn')}-1"}
+    for caller in callers:  # whoever they are is remembered now, where that may be
+        assert api.get("/v1/me", headers=caller).status_code == 200
+    with transaction(world.here.pool) as tx:
+        fence.raise_(tx, world.clock.now)
+    asked = 0
+    for route in (one for one in world.app.routes if isinstance(one, HTTPRoute)):
+        path = route.path_format
+        for parameter, value in named.items():
+            path = path.replace("{" + parameter.partition(":")[0] + "}", value)
+        for handler in route.route_handlers:
+            may = handler.opt.get("may")
+            if may is None or may == ANYBODY or route.path in ASKS_NOTHING:
+                continue
+            for method in handler.http_methods - {"OPTIONS", "HEAD"}:
+                name = f"{method} {route.path}"
+                for caller in callers:
+                    answer = api.request(
+                        method, path.replace("{", "").replace("}", ""), headers=caller, json=BODIES.get(name),
+                        data=FORMS.get(name), follow_redirects=False,
+                    )  # fmt: skip
+                    assert answer.status_code >= 400, (name, answer.status_code, answer.text)
+                    if answer.status_code == 503:
+                        asked += 1
+                        assert answer.headers["retry-after"]
+    assert asked > 60
+    ready = api.get("/readyz")
+    assert (ready.status_code, ready.json()["type"]) == (503, "urn:licet:problem:fenced")
+    assert api.get("/healthz").status_code == 200
+    with transaction(world.here.pool) as tx:
+        fence.lift(tx)
+    assert api.get("/readyz").status_code == 200
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    place = Place(tmp_path)
+    yield place
+    embedded.stop(place.config.data / "postgres")
+
+
+def test_a_restore_beside_a_server_that_takes_the_log_is_refused_before_anything_is_changed(place: Place) -> None:
+    home, folder = talk(place)
+    with service.installation(place.config, place.clock) as here:
+        with transaction(here.pool) as tx:
+            key = keys.make(tx, "host", list(Scope), place.now, here.keyring.random)
+        with listening(create_app(here, here.config.web, sequencer=True)) as address:
+            with pytest.raises(BusyError, match="takes what commits into the log: nothing was changed"):
+                backup.restore(place.config, folder, place.clock)
+            assert httpx.get(f"{address}/readyz").status_code == 200
+            ben = f"{address}/v1/accounts/{shown(Prefix.account, home.accounts['ben'])}"
+            seen = httpx.get(f"{ben}/gate", headers={"authorization": f"Bearer {key}"}).json()
+            assert seen["standing"] == "withdrawn"
+        check_nothing_came_back(Home(here, place, home))
+
+
+def test_a_server_beside_a_restore_says_nothing_that_was_taken_back(place: Place) -> None:
+    """It asks all the while; every answer is that it must wait, or what was so before and is so after."""
+    home, folder = talk(place)
+    with service.installation(place.config, place.clock) as here:
+        with transaction(here.pool) as tx:
+            key = keys.make(tx, "host", list(Scope), place.now, here.keyring.random)
+        with listening(create_app(here, here.config.web)) as address:
+            ben = f"{address}/v1/accounts/{shown(Prefix.account, home.accounts['ben'])}"
+            answers: list[tuple[int, str]] = []
+            done = threading.Event()
+
+            def ask() -> None:
+                with httpx.Client(headers={"authorization": f"Bearer {key}"}, timeout=60) as client:
+                    while not done.is_set():
+                        for path in (f"{ben}/gate", ben, f"{ben}/choices", f"{address}/readyz"):
+                            answer = client.get(path)
+                            said = answer.json()
+                            answers.append((answer.status_code, str(said.get("standing", ""))))
+                        time.sleep(0.01)
+
+            asking = threading.Thread(target=ask)
+            asking.start()
+            while not answers:
+                time.sleep(0.01)
+            try:
+                backup.restore(place.config, folder, place.clock)
+            finally:
+                done.set()
+                asking.join(60)
+        # The key was made after the backup: restored, it is not known any more, which is the safe side.
+        assert {status for status, _ in answers} <= {200, 401, 503}
+        assert {standing for status, standing in answers if status == 200} <= {"withdrawn", ""}
+        assert 503 in {status for status, _ in answers}
+        assert Home(here, place, home).decided("ben-chat") is Because.withdrawn
+
+
+def test_the_fence_waits_for_whoever_looked_before_it_went_up(place: Place) -> None:
+    talk(place)
+    with service.installation(place.config, place.clock) as here:
+        looked, go_on = threading.Event(), threading.Event()
+        ended: list[str] = []
+
+        def read() -> None:
+            with transaction(here.pool) as tx:
+                fence.check(tx)
+                looked.set()
+                go_on.wait(60)
+                ended.append("reader")
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        assert looked.wait(60)
+
+        def raise_fence() -> None:
+            with transaction(here.pool) as tx:
+                fence.raise_(tx, place.now)
+            with transaction(here.pool) as tx:
+                fence.wait_for_readers(tx)
+                ended.append("fence")
+
+        raising = threading.Thread(target=raise_fence)
+        raising.start()
+        with here.pool.connection() as conn:
+            waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'fence'::regclass"
+            while conn.execute(waits).fetchone() == (0,):
+                assert not ended
+                time.sleep(0.01)
+        go_on.set()
+        reader.join(60)
+        raising.join(60)
+        assert ended == ["reader", "fence"]
