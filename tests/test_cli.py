@@ -160,6 +160,55 @@ def test_the_first_installation_beside_a_database_of_ones_own_makes_its_folder(r
     assert (tmp_path / "data" / "policy.yaml").is_file()
 
 
+def test_an_installation_says_from_when_its_terms_hold_and_what_that_means_for_who_is_there(run: Run) -> None:
+    said = run("init", "--preset", "strict", "--effective", "2999-02-01", "--decide-by", "2999-03-15").stdout
+    assert "effective  2999-02-01T00:00:00Z" in said
+    assert "decide by  2999-03-15" in said
+    assert "Before 2999-02-01 (UTC) nobody is asked and nothing can be chosen." in said
+    assert (
+        "Until the end of 2999-03-15 (UTC) an account that was opened before 2999-02-01 may put the notice off" in said
+    )
+    assert "An account that was opened on 2999-02-01 or later must decide before it writes." in said
+    assert "A choice that was made before 2999-02-01 has no effect." in said
+
+
+def test_an_installation_whose_deadline_is_over_says_so(run: Run) -> None:
+    said = run("init", "--effective", "2025-02-01", "--decide-by", "2025-03-15").stdout
+    assert "2025-03-15 is over: who has not answered can read, export, delete and choose, but not write." in said
+    assert "may put the notice off" not in said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--effective", "2999-02-01", "--decide-by", "2999-01-31"), "`2999-01-31` is before `2999-02-01`"),
+        (("--policy", "policy.yaml", "--effective", "2999-02-01"), "a file of your own has its own days"),
+        (("--effective", "tomorrow"), "`tomorrow`"),
+    ],
+)
+def test_days_that_no_policy_can_have_make_no_installation(
+    run: Run, tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
+    what, _ = error(run("init", *words, code=64))
+    assert said in what
+    assert not (tmp_path / "data" / "policy.yaml").exists()
+    run("init")
+
+
+def test_an_import_says_what_it_opened_and_which_choices_came_too_early(run: Run, tmp_path: Path) -> None:
+    run("init", "--effective", "2026-01-12")
+    for name, text in {
+        "accounts.csv": "account,plan,age,opened\nana,pro,30,2024-05-02\ngus,free,52,2024-01-20\nivo,free,40,\n",
+        "choices.csv": "account,time,allow\nana,2025-12-24T09:00:00Z,yes\n",
+    }.items():
+        (tmp_path / name).write_text(text)
+    files = ("--accounts", tmp_path / "accounts.csv", "--choices", tmp_path / "choices.csv")
+    said = run("import", chats(tmp_path / "c.jsonl", "c1", account="ana"), *files).stdout
+    assert "3 accounts\n2 accounts of the file opened that nothing was brought in of\n" in said
+    assert "1 account of these opened as of now: the file does not say when\n" in said
+    assert "1 recorded choice made before 2026-01-12, from which day the policy is effective: without effect." in said
+
+
 def test_a_misspelt_setting_is_an_error(dsn: str, tmp_path: Path) -> None:
     run = runner({"LICET_DATABASE_URL": dsn, "LICET_DTA": str(tmp_path)})
     what, hint = error(run("status", code=64))

@@ -14,7 +14,7 @@ from .commands import below
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-OWN_WORDS = {"demo", "test", "bench"}  # words of ./run itself; `demo` is a command too
+OWN_WORDS = {"demo", "test", "bench", "setup"}  # words of ./run itself; `demo` is a command too
 
 
 def commands() -> list[tuple[str, str]]:

@@ -278,9 +278,15 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     grant: int | None = None
 
 
-def open_account(host: str, plan: str, age: int | None = None) -> Call[Changed]:
-    """Opens an account by the host's own id; a known one stays as it is."""
-    return _changing("POST", "/v1/accounts", Changed, {"host": host, "plan": plan, "age": age})
+def open_account(host: str, plan: str, age: int | None = None, *, opened: datetime | None = None) -> Call[Changed]:
+    """Opens an account by the host's own id; a known one stays as it is.
+
+    ``opened`` is when the host opened it, if not now: who was here before a policy may put its notice off.
+    """
+    body: dict[str, Any] = {"host": host, "plan": plan, "age": age}
+    if opened is not None:
+        body["opened"] = opened.isoformat()
+    return _changing("POST", "/v1/accounts", Changed, body)
 
 
 def get_account(account: str) -> Call[Account]:

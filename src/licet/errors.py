@@ -44,6 +44,16 @@ class InputError(UsageError):
         self.file, self.line, self.key = file, line, key
 
 
+class NotInstalledError(UsageError):
+    """A package of an optional part is not installed: names it, and what installs it. ``part`` is an extra of ours."""
+
+    def __init__(self, package: str, part: str, otherwise: str = "") -> None:
+        hint = (
+            f"`./run setup {part}` installs it; in an environment of your own it is the extra `{part}` of this package"
+        )
+        super().__init__(f"`{package}` is not installed", f"{hint}; {otherwise}" if otherwise else hint)
+
+
 class NotFoundError(LicetError):
     exit_code = 1
     status = 404

@@ -236,8 +236,8 @@ def test_an_engine_that_is_not_installed_is_named() -> None:
 
 def needs(engine: str) -> None:
     if importlib.util.find_spec(engine) is None:
-        assert os.environ.get("CI") != "true", f"CI installs the group `cluster`, but `{engine}` is missing"
-        pytest.skip(f"`{engine}` is not installed: install the group `cluster`")
+        assert os.environ.get("CI") != "true", f"CI installs the extra `cluster`, but `{engine}` is missing"
+        pytest.skip(f"`{engine}` is not installed: install the extra `cluster`")
 
 
 def alone(script: str, *arguments: str) -> str:

@@ -742,3 +742,39 @@ def test_turns_of_a_closed_account_are_refused_and_reported(house: House, tmp_pa
     house.tell(do.CloseAccount(account=account, at=instant("2025-12-02")))
     imported = bring(house, write(tmp_path / "two.jsonl", talk("c2", "2025-12-03T10:00Z")))
     assert (imported.stored, imported.refused) == (0, {"closed": 2})
+
+
+# People who were there before
+
+
+def test_every_account_of_the_file_is_opened_also_one_that_nothing_is_brought_in_of(
+    house: House, tmp_path: Path
+) -> None:
+    file = write(tmp_path / "c.jsonl", talk("c1", "2025-12-01T10:00Z"))
+    quiet = Recorded(host="gus", plan="free", age=52, opened_at=instant("2024-01-20"))
+    undated = Recorded(host="ivo", plan="free", age=40)
+    more = {"default": None, "host": "ana", "recorded": [ANA, quiet, undated]}
+    imported = bring(house, file, **more)
+    assert (imported.accounts, imported.opened_alone, imported.opened_now) == (3, 2, 1)
+    assert house.query("SELECT opened_at FROM accounts ORDER BY 1") == [
+        (instant("2024-01-20"),), (instant("2025-12-01T10:00Z"),), (NOW,),
+    ]  # fmt: skip
+    before = house.dump()
+    house.passes(1)
+    again = bring(house, file, **more)
+    assert (again.stored, again.accounts, again.opened_alone, again.skipped_reasons) == (0, 0, 0, {})
+    assert house.dump() == before
+
+
+def test_a_choice_of_before_the_first_version_is_counted_apart(house: House, tmp_path: Path) -> None:
+    file = write(tmp_path / "c.jsonl", talk("c1", "2025-12-01T10:00Z"))
+    imported = bring(house, file, choices=[allow("ana", "2025-07-31T23:59:59Z")])
+    assert (imported.choices, imported.effects, imported.choices_too_early) == (1, {"none": 1}, 1)
+    assert house.query("SELECT grants FROM accounts") == [(0,)]
+
+
+def test_history_can_follow_for_an_account_that_was_opened_alone(house: House, tmp_path: Path) -> None:
+    opened = Recorded(host="ana", plan="pro", age=30, opened_at=instant("2024-01-20"))
+    bring(house, write(tmp_path / "none.jsonl", talk("of bo", "2025-12-01T10:00Z", account="bo")), recorded=[opened])
+    later = bring(house, write(tmp_path / "c.jsonl", talk("c1", "2025-12-01T10:00Z")), recorded=[opened])
+    assert (later.stored, later.opened_alone) == (2, 0)

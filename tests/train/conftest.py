@@ -13,5 +13,5 @@ def _group_train() -> None:
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         if os.environ.get("CI") == "true":
-            pytest.fail(f"CI installs the group `train`, but {', '.join(missing)} is missing")
-        pytest.skip(f"the group `train` is not installed: {', '.join(missing)} is missing")
+            pytest.fail(f"CI installs the extra `train`, but {', '.join(missing)} is missing")
+        pytest.skip(f"the extra `train` is not installed: {', '.join(missing)} is missing")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 from pyroaring import BitMap
@@ -16,7 +20,7 @@ from tests.installed import House
 
 from licet import service
 from licet.cli.command import main
-from licet.errors import NotFoundError, RefusedError, UsageError
+from licet.errors import BusyError, NotFoundError, RefusedError, UsageError
 from licet.policy.period import written
 from licet.service import erasure, gating, lineage, proving, training
 from licet.store.connect import Pool
@@ -295,3 +299,50 @@ def test_a_record_that_its_own_signer_made_false_is_found_out(
     release = trained.house.here.config.releases / "october" if with_release else None
     broken = [what for _, what in proving.verify(folder, trained.keys, release=release).broken]
     assert [what for what in broken if promise in what], broken
+
+
+# A run that fails
+
+
+def test_where_torch_is_missing_the_command_names_what_installs_it_and_leaves_no_folder(
+    trained: Trained, worker_dsn: str, tmp_path: Path
+) -> None:
+    without = "import sys; sys.modules['torch'] = None; from licet.cli import main; main()"
+    ran = subprocess.run(
+        [sys.executable, "-c", without, "train", "sft", "october", "--out", str(tmp_path / "model")],
+        env={**os.environ, "LICET_DATABASE_URL": worker_dsn, "LICET_DATA": str(trained.house.here.config.data)},
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 64, ran.stderr
+    assert "error: `torch` is not installed\nhint: `./run setup train` installs it" in ran.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_fails_gives_its_place_back_and_keeps_what_it_consumed_beside(
+    trained: Trained, tmp_path: Path
+) -> None:
+    out, fails_at = tmp_path / "model", [1]
+
+    def heard(step: int, _ordinals: Sequence[int]) -> None:
+        if step >= fails_at[0]:
+            raise BusyError("the power went")
+
+    for times in (1, 2):
+        with pytest.raises(BusyError, match="the power went"):
+            training.sft(trained.house.here, "october", out, settings=SMALL, heard=heard)
+        assert not out.exists()
+        assert consumed.read(tmp_path / f"model.failed-{times}" / consumed.FILE).ordinals
+    fails_at[0] = SMALL.steps + 1
+    assert training.sft(trained.house.here, "october", out, settings=SMALL, heard=heard).folder == out
+
+
+def test_a_run_that_consumed_nothing_leaves_nothing(trained: Trained, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no row has a word"):
+        training.sft(
+            trained.house.here,
+            "october",
+            tmp_path / "model",
+            base=trained.out,
+            settings=msgspec.structs.replace(SMALL, tokens_max=8),
+        )
+    assert list(tmp_path.iterdir()) == []

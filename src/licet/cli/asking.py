@@ -70,6 +70,7 @@ def account_text(seen: service.AccountSeen) -> str:
         f"standing  {seen.standing}, gate {seen.gate.value}"
         + (f", answered version {seen.answered}" if seen.answered else ""),
         f"holds     {seen.conversations:,} conversations",
+        *(f"newest    {conversation}" for conversation in seen.newest),
     ]
     for purpose, reasons in seen.turns.items():
         lines.append(f"{purpose}: " + (", ".join(f"{count:,} {why}" for why, count in reasons.items()) or "no turns"))

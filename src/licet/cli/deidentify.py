@@ -57,7 +57,7 @@ def train(
     folder: Path, conll: tuple[Path, ...], turns: Path | None, texts: int, steps: int, seed: int, threads: int,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Trains the tagger of names and writes it into FOLDER, which must not exist. Needs the group `train`.
+    """Trains the tagger of names and writes it into FOLDER, which must not exist. Needs the extra `train`.
 
     \b
     Example:  licet deidentify train licet-data/tagger --conll wnut17train.conll

@@ -61,6 +61,12 @@ def import_(
         plans = {account.plan for account in recorded} | ({default.plan} if default else set())
         foreign = sorted(plans - {name for version in known.versions for name in version.plans})
         notes = [f"plan `{name}` is in no policy version: nothing said on it may be used" for name in foreign]
+        if imported.choices_too_early:
+            first = known.versions[0].effective.date()
+            notes.append(
+                f"{_of(imported.choices_too_early, 'recorded choice')} made before {first}, from which day the policy is "
+                "effective: without effect. `licet init --effective DAY` says from which day your terms have held"
+            )
         show(imported, as_json, lambda: "\n".join([imported_text(imported), *notes]))
     return EXIT_NO if imported.broken or imported.refused else 0
 
@@ -77,6 +83,10 @@ def imported_text(imported: Imported) -> str:
         f"{_of(imported.conversations, 'conversation')}, {imported.known:,} here already; "
         f"{_of(imported.accounts, 'account')}"
     ]
+    if imported.opened_alone:
+        lines.append(f"{_of(imported.opened_alone, 'account')} of the file opened that nothing was brought in of")
+    if imported.opened_now:
+        lines.append(f"{_of(imported.opened_now, 'account')} of these opened as of now: the file does not say when")
     if imported.choices:
         effects = ", ".join(f"{count:,} {_EFFECTS.get(what, what)}" for what, count in imported.effects.items())
         lines.append(f"{_of(imported.choices, 'recorded choice')}: {effects}")
@@ -97,7 +107,7 @@ def imported_text(imported: Imported) -> str:
 _REFUSED = {"closed": "the account is closed", "deleted": "the conversation was deleted"}
 _EFFECTS = {
     "began": "gave permission", "affirmed": "affirmed it", "withdrew": "withdrew it", "declined": "declined",
-    "none": "had no effect, as the terms did not cover the account, or not yet",
+    "none": "had no effect, as the terms did not cover the account then",
 }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from licet.policy.file import PRESETS
 from licet.policy.period import written
 from licet.store import embedded, migrations
 
+_DAY = click.DateTime(["%Y-%m-%d"])
 SEVERAL = {"jurisdictions": "jurisdiction", "storage_locations": "storage"}
 
 
@@ -38,18 +40,27 @@ def _controller_options(command: Callable[..., object]) -> Callable[..., object]
 @click.command()
 @click.option("--preset", type=click.Choice(PRESETS), default="strict", show_default=True, help="What to begin with.")
 @click.option("--policy", "file", type=click.Path(path_type=Path), help="A policy file of your own, instead.")
+@click.option("--effective", type=_DAY, help="The day from which the preset holds, UTC; today unless set.")
+@click.option("--decide-by", type=_DAY, help="The last day to put its notice off; thirty days from then on unless set.")
 @_controller_options
 @data_option
 @json_option
-def init(preset: str, file: Path | None, data: Path | None, as_json: bool, **stated: Any) -> None:  # noqa: ANN401 click gives what it has
+def init(
+    preset: str, file: Path | None, effective: datetime | None, decide_by: datetime | None, data: Path | None,
+    as_json: bool, **stated: Any,  # noqa: ANN401 click gives what it has
+) -> None:  # fmt: skip
     """Makes an installation: its database, its keys, its first policy, and who is responsible for it.
 
     Who is responsible stands in every receipt. A terminal is asked for it; without one, give the options, or fill in
     controller.yaml in the data folder. Until then `licet doctor` says so, and `licet serve` takes callers of this
     machine only.
 
+    Where you have people already, --effective is the day from which your terms hold for them: one to come, or the day in the
+    past since which you have asked them. An account that was opened before it may put the notice off until --decide-by.
+
     \b
     Example:  licet init --preset strict
+              licet init --preset strict --effective 2027-02-01 --decide-by 2027-03-15
               licet init --controller-name "Example Ltd" --controller-address "1 Example Street, Dublin" \\
                 --controller-contact privacy@example.org --controller-jurisdiction IE --controller-storage IE
     """
@@ -59,8 +70,11 @@ def init(preset: str, file: Path | None, data: Path | None, as_json: bool, **sta
         service.unused(here)
         if by_hand and not as_json and sys.stdin.isatty() and sys.stdout.isatty():
             responsible = _asked()
-        begun = service.init(here, preset=preset, file=file, responsible=responsible)
-        show(begun, as_json, lambda: _begun(begun, here.config))
+        begun = service.init(
+            here, preset=preset, file=file, effective=effective.date() if effective else None,
+            decide_by=decide_by.date() if decide_by else None, responsible=responsible,
+        )  # fmt: skip
+        show(begun, as_json, lambda: _begun(begun, here.config, here.clock()))
 
 
 def _whole(stated: Mapping[str, Any]) -> controller.Controller:
@@ -95,7 +109,7 @@ def _answered(stated: controller.Controller, key: str, answer: str) -> controlle
         raise click.BadParameter(f"{error.message} ({error.hint})") from None
 
 
-def _begun(begun: service.Begun, config: Config) -> str:
+def _begun(begun: service.Begun, config: Config, now: datetime) -> str:
     lines = [
         f"policy     {begun.policy}, version {begun.version}: {begun.file}",
         f"effective  {written(begun.effective)}",
@@ -105,13 +119,32 @@ def _begun(begun: service.Begun, config: Config) -> str:
     if missing := controller.read(config.controller).missing:
         lines.append(f"missing    who is responsible: fill in {', '.join(missing)} in {config.controller}")
     lines.append("")
-    if begun.decide_by is not None:
+    return "\n".join([*lines, *_for_people(begun, now)])
+
+
+def _for_people(begun: service.Begun, now: datetime) -> list[str]:
+    """What the first version means for who is there already, and for who comes."""
+    first = begun.effective.date()
+    lines = []
+    if now < begun.effective:
+        lines.append(f"Before {first} (UTC) nobody is asked and nothing can be chosen.")
+    if begun.decide_by is not None and now.date() > begun.decide_by:
+        lines.append(
+            f"{begun.decide_by} is over: who has not answered can read, export, delete and choose, but not write."
+        )
+    elif begun.decide_by is not None:
         lines += [
-            f"Until the end of {begun.decide_by} (UTC) an existing account may put the notice off and go on writing.",
-            f"After it, an account that has not answered can read, export, delete and choose, but not write, until it"
+            f"Until the end of {begun.decide_by} (UTC) an account that was opened before {first} may put the notice off and"
+            " go on writing.",
+            "After it, an account that has not answered can read, export, delete and choose, but not write, until it"
             f" answers; either answer opens it again. Silence is never consent: nothing becomes usable on {begun.decide_by}.",
         ]
-    return "\n".join(lines)
+    lines += [
+        f"An account that was opened on {first} or later must decide before it writes. Say when each account was opened"
+        " (`opened`, in POST /v1/accounts and in the file of `licet import --accounts`): without it, it is opened now.",
+        f"A choice that was made before {first} has no effect.",
+    ]
+    return lines
 
 
 @click.command("doctor")

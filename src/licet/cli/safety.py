@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # imported where it is used: no other command waits for it
 POINTS = ("0.001", "0.005", "0.01", "0.05")
 encoder_option = click.option(
     "--encoder", type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="A folder with `model.onnx` and `tokenizer.json`, instead of the encoder of the group `train`.",
+    help="A folder with `model.onnx` and `tokenizer.json`, instead of the encoder of the extra `train`.",
 )  # fmt: skip
 
 

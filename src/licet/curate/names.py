@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from licet.curate.detect import Span, sound
 from licet.curate.rules import Kind
-from licet.errors import InputError, UsageError
+from licet.errors import InputError, NotInstalledError, UsageError
 
 WEIGHTS_FILE, TOKENIZER_FILE, DESCRIPTION_FILE = "model.onnx", "tokenizer.json", "tagger.json"
 LABELS: tuple[Kind | str, ...] = ("none", Kind.PERSON, Kind.ADDRESS, Kind.PLACE, Kind.ORGANISATION)
@@ -152,7 +152,7 @@ class _Model:
         try:
             import onnxruntime
         except ImportError:
-            raise UsageError("`onnxruntime` is not installed", "install the group `names`") from None
+            raise NotInstalledError("onnxruntime", "names") from None
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1

@@ -1,7 +1,7 @@
 """What the tagger of names learns from: labelled texts, read from CoNLL files or written from templates of our own.
 
 Promises: a labelled text's spans slice to what is labelled; the same seed gives the same texts with the same version
-of Faker; no text of a benchmark is in here. Names, streets and companies are drawn from Faker (the group `train`), in
+of Faker; no text of a benchmark is in here. Names, streets and companies are drawn from Faker (the extra `train`), in
 the locales below, so that nothing of anybody is committed.
 
 Where real turns are given, half of the templates stand inside one. Such a turn is taken only where no word but the

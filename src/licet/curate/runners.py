@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from licet.curate.batches import whole
 from licet.curate.plan import Plan
-from licet.errors import BrokenError, BusyError, UsageError
+from licet.errors import BrokenError, BusyError, NotInstalledError, UsageError
 
 WINDOW_BATCHES_MAX = 16
 RETRIES_MAX = 3
@@ -217,6 +217,4 @@ def _imported(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise UsageError(
-            f"the engine `{name.partition('.')[0]}` is not installed", "install the group `cluster`, or use `local`"
-        ) from error
+        raise NotInstalledError(name.partition(".")[0], "cluster", "the runner `local` needs neither") from error

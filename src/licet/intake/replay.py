@@ -69,6 +69,9 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
     """What an import did, item by item. Counts are of turns, unless said otherwise.
 
     ``effects`` counts the recorded choices by what they did: a yes that the terms do not cover does nothing.
+    ``choices_too_early`` are those of before the first version is effective, which do nothing either. ``opened_alone``
+    are accounts of the file of accounts that were opened and have nothing in this import; ``opened_now``, those of them
+    of which the file does not say when they were opened.
     """
 
     turns: int
@@ -85,6 +88,9 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
     broken_places: tuple[Broken, ...]
     skipped_reasons: dict[str, int]
     feedback: int = 0
+    opened_alone: int = 0
+    opened_now: int = 0
+    choices_too_early: int = 0
 
 
 class _Turn(msgspec.Struct, frozen=True, array_like=True):
@@ -292,7 +298,7 @@ class Import:
 
     def store(self, progress: Progress = lambda _turns: None) -> Imported:
         """Folds and stores what was read; RefusedError, before anything is stored, for an account with later events."""
-        hosts = sorted(self._waiting.keys() | self._choices.keys() | self._feedback.keys())
+        hosts = sorted(self._waiting.keys() | self._choices.keys() | self._feedback.keys() | self._recorded.keys())
         self._there = self._known_accounts(hosts)
         late = [host for host in hosts if self._is_late(host)]
         if late:
@@ -325,6 +331,9 @@ class Import:
             broken_places=tuple(self._broken),
             skipped_reasons=dict(self._skipped),
             feedback=self._counts["feedback"],
+            opened_alone=self._counts["opened_alone"],
+            opened_now=self._counts["opened_now"],
+            choices_too_early=self._counts["choices_too_early"],
         )
 
     def close(self) -> None:
@@ -337,6 +346,7 @@ class Import:
             if isinstance(command, commands.Choose) and answer.effect is not None:
                 self._counts["choices"] += 1
                 self._effects[answer.effect.value] += 1
+                self._counts["choices_too_early"] += command.at < self._policies[0].effective
             if isinstance(command, commands.GiveFeedback):
                 self._counts["feedback"] += answer.outcome is Outcome.done
                 if answer.outcome is Outcome.refused:
@@ -368,7 +378,7 @@ class Import:
     def _is_late(self, host: str) -> bool:
         """Whether the account has an event later than the first new one."""
         account = self._there.get(host)
-        if account is None:
+        if account is None or not self._has_events(host):
             return False
         with transaction(self._pool) as tx:
             last_at = view.accounts(tx, [account])[account].state.last_at
@@ -378,6 +388,9 @@ class Import:
         firsts += [c.at for c in self._choices.get(host, ()) if (c.at, c.allow) not in chosen]
         firsts += [w.at for w in self._waiting.get(host, ()) if not self._is_known(w, known)]
         return any(first < last_at for first in firsts)
+
+    def _has_events(self, host: str) -> bool:
+        return host in self._waiting or host in self._choices or host in self._feedback
 
     def _chunks(self, hosts: Sequence[str]) -> Iterator[list[commands.Command]]:
         chunk: list[commands.Command] = []
@@ -419,6 +432,10 @@ class Import:
     def _history(self, host: str) -> Iterator[commands.Command | _Rated]:
         """The account's commands in the order of their times, without what is known already."""
         account, known, chosen, world = self._there.get(host), set[bytes](), set[tuple[datetime, bool]](), None
+        alone = not self._has_events(host)
+        if account is not None and alone:
+            self._named.add(account)
+            return
         if account is not None:
             with transaction(self._pool) as tx:
                 known, chosen = _known_turns(tx, account), _known_choices(tx, account)
@@ -434,11 +451,14 @@ class Import:
         rated = self._new_feedback(host, account, begins=bool(waiting))
         waiting += [_Waiting(at=f.at, rank=1, number=_AFTER + n, offset=-2, length=0) for n, f in enumerate(rated)]
         waiting.sort()
-        if not waiting:
+        if not waiting and (account is not None or host not in self._recorded):
             return
         recorded = self._recorded.get(host) or self._default
         assert recorded is not None, "a turn or a choice of no known account is refused when it is read"
-        opened_at = min(recorded.opened_at or waiting[0].at, waiting[0].at)
+        first_at = waiting[0].at if waiting else self._now
+        opened_at = min(recorded.opened_at or first_at, first_at)
+        self._counts["opened_alone"] += not waiting
+        self._counts["opened_now"] += not waiting and recorded.opened_at is None
         account_id = account or uuid7(opened_at, self._keyring.random(10))
         if account is None:
             world.apply(events.OpenAccount(at=opened_at, account="", plan=recorded.plan, age=recorded.age))
@@ -446,7 +466,7 @@ class Import:
                 account=account_id, at=opened_at, host=host_hmac(self._host_key, "account", host),
                 plan=recorded.plan, age=recorded.age,
             )  # fmt: skip
-        dead = self._dead(world, waiting, choices) if self._may_be_due(waiting[0].at) else set[int]()
+        dead = self._dead(world, waiting, choices) if waiting and self._may_be_due(first_at) else set[int]()
         for event in waiting:
             if event.offset == -2:
                 yield msgspec.structs.replace(rated[event.number - _AFTER], account=account_id)
@@ -459,6 +479,8 @@ class Import:
     def _new_feedback(self, host: str, account: UUID | None, *, begins: bool) -> list[_Rated]:
         """What the vault does not have. Of an account that is not here and does not begin, none."""
         given = self._feedback.pop(host, [])
+        if not given:
+            return []
         if account is None and not begins:
             self._skipped["a rating whose chat is not here"] += len(given)
             return []

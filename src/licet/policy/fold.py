@@ -100,8 +100,11 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     segment: int
 
 
-def open_account(policies: Policies, at: datetime, plan: str, age: int | None) -> Account:
-    return Account(plan=plan, age=age, opened_at=at, last_at=at, seen=policies.number(at))
+def open_account(
+    policies: Policies, at: datetime, plan: str, age: int | None, opened_at: datetime | None = None
+) -> Account:
+    """An account that becomes known at ``at``. ``opened_at``, which the gate asks for, is when the host had opened it."""
+    return Account(plan=plan, age=age, opened_at=min(opened_at or at, at), last_at=at, seen=policies.number(at))
 
 
 def advance(account: Account, policies: Policies, at: datetime) -> Changed:

@@ -80,6 +80,7 @@ class AccountSeen(msgspec.Struct, frozen=True, kw_only=True):
     answered: str | None
     choices: tuple[ChoiceSeen, ...]
     conversations: int
+    newest: tuple[str, ...]
     turns: dict[str, dict[str, int]]
 
 
@@ -185,6 +186,7 @@ def _releases_holding(tx: Transaction, account: UUID, conversation: UUID) -> lis
 
 
 EXPLAINED_CONVERSATIONS_MAX = 10_000
+NEWEST_CONVERSATIONS_MAX = 5
 
 
 def _explain_account(here: Installation, tx: Transaction, known: Policies, account: UUID) -> AccountSeen:
@@ -214,6 +216,7 @@ def _explain_account(here: Installation, tx: Transaction, known: Policies, accou
         answered=known[state.answered].version if state.answered is not None else None,
         choices=tuple(_choices(tx, account, "ORDER BY c.seq")),
         conversations=len(ids),
+        newest=tuple(shown(Prefix.conversation, row[0]) for row in ids[-NEWEST_CONVERSATIONS_MAX:]),
         turns={purpose: dict(counter) for purpose, counter in reasons.items()},
     )
 

@@ -23,11 +23,12 @@ from licet.vault.plan import Plan
 DECIDE_DAYS = 30
 
 
-def dated_preset(name: str, today: date) -> str:
-    """The preset's text with dates of its own: effective today, thirty days to decide."""
+def dated_preset(name: str, today: date, effective: date | None = None, decide_by: date | None = None) -> str:
+    """The preset's text with dates of its own: by default effective today, and thirty days from then on to decide."""
     text = preset_text(name)
-    decide_by = today + timedelta(days=DECIDE_DAYS)
-    for key, value in (("version", f'"{today}"'), ("effective", str(today)), ("decide_by", str(decide_by))):
+    effective = effective or today
+    decide_by = decide_by or max(effective, today) + timedelta(days=DECIDE_DAYS)
+    for key, value in (("version", f'"{effective}"'), ("effective", str(effective)), ("decide_by", str(decide_by))):
         text, count = re.subn(rf"(?m)^({key}: )(\S+)", rf"\g<1>{value}", text, count=1)
         assert count == 1, key
     return text
@@ -52,20 +53,22 @@ def unused(here: Installation) -> None:
 
 
 def init(
-    here: Installation, *, preset: str = "strict", file: Path | None = None, by: str = "init",
-    responsible: Controller | None = None,
+    here: Installation, *, preset: str = "strict", file: Path | None = None, effective: date | None = None,
+    decide_by: date | None = None, by: str = "init", responsible: Controller | None = None,
 ) -> Begun:  # fmt: skip
     """Writes and applies the first policy; RefusedError where there is one already.
 
+    A preset gets the dates: ``effective``, by default today, and ``decide_by``, by default thirty days from then on.
     Beside it goes ``controller.yaml``: what is stated of who is ``responsible``, or its keys, to be filled in. One that is
     there already stays, unless another is stated.
     """
     now = here.clock()
+    _check_days(file, effective, decide_by, now.date())
     unused(here)
     target = here.config.data / "policy.yaml"
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # with a database of one's own nothing made it yet
     if file is None:
-        target.write_text(dated_preset(preset, now.date()), encoding="utf-8")
+        target.write_text(dated_preset(preset, now.date(), effective, decide_by), encoding="utf-8")
         policy = load_policy(target)
     else:
         policy = load_policy(file)
@@ -73,6 +76,17 @@ def init(
     if responsible is not None or not here.config.controller.exists():
         controller.write(here.config.controller, responsible or Controller())
     return _begun(target, policy, apply_policy(here, policy, by=by))
+
+
+def _check_days(file: Path | None, effective: date | None, decide_by: date | None, today: date) -> None:
+    """UsageError for days that no policy can have."""
+    if file is not None and (effective or decide_by):
+        raise UsageError("a file of your own has its own days", "write `effective` and `decide_by` into it")
+    if decide_by is not None and decide_by < (effective or today):
+        raise UsageError(
+            f"`{decide_by}` is before `{effective or today}`, from which day the policy is effective",
+            "people have at least its first day to decide: give --decide-by that day or a later one",
+        )
 
 
 def apply_policy(here: Installation, policy: Policy, *, by: str) -> int:

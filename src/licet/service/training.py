@@ -1,15 +1,17 @@
 """A model trained here on a release of this installation, with the gate on, and put on record with all that it came from.
 
 What is signed is written last, so a run that stops leaves no model that looks whole; what it had consumed by then is in
-its folder, row by row.
+its folder, row by row. A run that fails moves that folder to `OUT.failed-1`, or takes it away where nothing was consumed.
 """
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -98,20 +100,28 @@ def sft(
         raise UsageError(f"`{out}` is there already", "name a folder that is not")
     rows = list(open_release(here, name))
     train, held_out, people = divided(here, known.release_id, manifest.read(folder)[0], rows)
+    recipe.check(train, base)
     started = here.clock()
     out.mkdir(parents=True, exist_ok=True)
+    took = 0
     with TemporaryDirectory(prefix="licet-gate-") as place:
         gate = Nearby(here, known.release_id, known.manifest_sha256.hex(), Path(place))
         log = consumed.Log(out / consumed.FILE, gate)
 
         def used(step: int, ordinals: Sequence[int]) -> None:
+            nonlocal took
             log.used(step, ordinals)
+            took += len(ordinals)
             heard(step, ordinals)
 
         try:
-            trained = recipe.sft(train, held_out, out, gate=gate_of(gate), used=used, base=base, settings=chosen)
-        finally:
-            log.close()
+            try:
+                trained = recipe.sft(train, held_out, out, gate=gate_of(gate), used=used, base=base, settings=chosen)
+            finally:
+                log.close()
+        except BaseException:
+            _give_way(out, took)
+            raise
     record = consumed.merge([out / consumed.FILE], out / consumed.FILE)
     model = uuid7(started, here.keyring.random(10))
     run = _run(here, model, model_name, record, trained, chosen, base, started)
@@ -125,6 +135,18 @@ def sft(
         model=shown(Prefix.model, model), name=model_name, folder=out, release=known.name,
         consumed=len(record.ordinals), held_out_people=people, trained=trained,
     )  # fmt: skip
+
+
+def _give_way(out: Path, took: int) -> None:
+    """After a run that failed: its folder is gone, or, where it consumed rows, kept beside, with the record of them.
+
+    Either way the same command can be given again.
+    """
+    if took == 0:
+        shutil.rmtree(out)
+        return
+    places = (out.with_name(f"{out.name}.failed-{number}") for number in count(1))
+    out.rename(next(place for place in places if not place.exists()))
 
 
 # Who is held out

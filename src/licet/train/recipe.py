@@ -22,7 +22,7 @@ from typing import Any
 
 import msgspec
 
-from licet.errors import BrokenError, DeniedError, UsageError
+from licet.errors import BrokenError, DeniedError, NotInstalledError, UsageError
 from licet.release.reader import LoadedRow
 from licet.release.rows import MessageShape
 from licet.train.gate import Gate, HandOff, Used
@@ -99,11 +99,11 @@ def sft(
 ) -> Trained:  # fmt: skip
     """Trains on ``rows`` and writes the model into ``out``, a folder that is there; ``held_out`` rows only measure it.
 
-    Raises UsageError where there is nothing to learn from or the group `train` is not installed, and whatever the gate
+    Raises UsageError where there is nothing to learn from or the extra `train` is not installed, and whatever the gate
     raises: then nothing is written.
     """
     chosen = settings or Settings()
-    _check(rows, base)
+    check(rows, base)
     with _quiet():
         import torch
         from transformers import set_seed
@@ -127,10 +127,11 @@ def sft(
     )  # fmt: skip
 
 
-def _check(rows: Sequence[LoadedRow], base: Path | None) -> None:
+def check(rows: Sequence[LoadedRow], base: Path | None) -> None:
+    """UsageError where a run on ``rows`` cannot begin."""
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
-        raise UsageError(f"`{missing[0]}` is not installed", "install the group `train`")
+        raise NotInstalledError(missing[0], "train")
     if not 1 <= len(rows) <= ROWS_MAX:
         raise UsageError(f"a run learns from 1 to `{ROWS_MAX}` rows, not `{len(rows)}`")
     if base is not None and not (base / "config.json").is_file():

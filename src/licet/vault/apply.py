@@ -239,7 +239,7 @@ class _Batch:
         known = self.opened.get(command.host)
         if known is not None:
             return Answer(outcome=Outcome.duplicate, at=command.at, account=known)
-        state = fold.open_account(self.policies, command.at, command.plan, command.age)
+        state = fold.open_account(self.policies, command.at, command.plan, command.age, command.opened_at)
         row = AccountRow(
             account_id=command.account, state=state, last_seq=1, next_slot=0, bucket=bucket_of(command.account),
             wrapped_key=b"", host_hmac=command.host, is_new=True,

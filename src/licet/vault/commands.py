@@ -26,11 +26,15 @@ class _Command(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OpenAccount(_Command, frozen=True, kw_only=True):
-    """``account`` is a new id, used unless the host's account is known already."""
+    """``account`` is a new id, used unless the host's account is known already.
+
+    ``opened_at`` is when the host had opened it, before it is told to us; None: now.
+    """
 
     host: bytes
     plan: str
     age: int | None
+    opened_at: datetime | None = None
 
 
 class SetPlan(_Command, frozen=True, kw_only=True):

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from licet.errors import BrokenError, BusyError, LicetError, UsageError
+from licet.errors import BrokenError, BusyError, LicetError, NotInstalledError, UsageError
 from licet.vault.keys import KEY_BYTES, Key
 
 TIMEOUT_SECONDS_MAX = 5
@@ -47,7 +47,7 @@ class BaoProvider:
         try:
             hvac: Any = import_module("hvac")  # only who uses this provider has it installed
         except ImportError:
-            raise UsageError("the key provider `bao` needs the package `hvac`", "install `licet[bao]`") from None
+            raise NotInstalledError("hvac", "bao", "the key provider `bao` needs it") from None
         self._token_file, self._mount, self._name = token_file, mount, name
         self._client: Any = hvac.Client(
             url=address, verify=str(ca_file) if ca_file else True, timeout=TIMEOUT_SECONDS_MAX

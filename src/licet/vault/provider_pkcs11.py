@@ -17,7 +17,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from licet.errors import BrokenError, BusyError, LicetError, UsageError
+from licet.errors import BrokenError, BusyError, LicetError, NotInstalledError
 from licet.vault.keys import KEY_BYTES, NONCE_BYTES, Key, Random
 
 _TAG_BITS = 128
@@ -34,9 +34,7 @@ class Pkcs11Provider:
             self._api: Any = import_module("pkcs11")  # only who uses this provider has it installed
             self._params: Any = import_module("pkcs11.mechanisms").GCMParams
         except ImportError:
-            raise UsageError(
-                "the key provider `pkcs11` needs the package `python-pkcs11`", "install `licet[pkcs11]`"
-            ) from None
+            raise NotInstalledError("python-pkcs11", "pkcs11", "the key provider `pkcs11` needs it") from None
         self._module, self._token, self._pin_file, self._name = module, token, pin_file, name
         self._random = random
 

@@ -13,6 +13,8 @@ from litestar.response import Stream
 from licet import service
 from licet.consent import answering, takeout
 from licet.consent import shown as showings
+from licet.errors import UsageError
+from licet.intake.replay import TIME_MIN
 from licet.policy.decide import Gate, gate
 from licet.store.connect import Transaction, transaction
 from licet.vault import reads, view
@@ -36,11 +38,28 @@ async def open_account(
     """Opens an account; one that is known by the host's id already stays as it is."""
     site = site_of(request)
     now = site.now()
+    _check_opened(data.opened, now)
     command = OpenAccount(
         account=uuid7(now, site.here.keyring.random(10)), at=now, plan=data.plan, age=data.age,
-        host=host_hmac(site.host_key, "account", data.host),
+        host=host_hmac(site.host_key, "account", data.host), opened_at=data.opened,
     )  # fmt: skip
     return shell.changed(await shell.write(request, command, idempotency_key), 201)
+
+
+def _check_opened(opened: datetime | None, now: datetime) -> None:
+    """UsageError for a time at which no account can have been opened."""
+    if opened is None:
+        return
+    if opened.tzinfo is None:
+        raise UsageError(
+            f"`opened`: `{opened.isoformat()}` has no offset", f"write {opened.isoformat()}Z, if that is UTC"
+        )
+    if opened > now:
+        raise UsageError(
+            f"`opened`: `{opened.isoformat()}` has not come yet", "leave it out for an account that is opened now"
+        )
+    if opened < TIME_MIN:
+        raise UsageError(f"`opened`: `{opened.isoformat()}` is before 1970", "write when it was opened")
 
 
 @get("/v1/accounts/{account:str}", may=SEES, responses=READS, tags=TAG)

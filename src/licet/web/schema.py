@@ -53,6 +53,15 @@ class NewAccount(_In, frozen=True, kw_only=True):
     host: HostId
     plan: Name
     age: Age | None = None
+    opened: Annotated[
+        datetime | None,
+        Meta(
+            description="When your application opened it, with an offset; without it, now. An account that was opened "
+            "before a version's first instant may put its notice off until the version's last day to decide; one that was "
+            "opened later must decide before it writes. It counts at the first call alone.",
+            examples=["2024-05-02T09:00:00Z"],
+        ),
+    ] = None
 
 
 class NewPlan(_In, frozen=True, kw_only=True):

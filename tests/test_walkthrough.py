@@ -1,0 +1,131 @@
+"""Every page is done as it is written, from an empty folder: its commands, its programs, its files, what it shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .conftest import Databases
+from .walkthrough import ROOT, Kind, PageError, Walk, steps
+
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs" / "quickstart").glob("*.md")),
+]
+FIXTURES = ROOT / "tests" / "intake" / "fixtures"
+EMBEDDED = {"README.md"}  # with the database that comes along; the others with one of the tests
+ELSEWHERE: dict[str, str] = {}  # done by a test of its own, which knows what stands beside the page
+NOT_YET = {page.name for page in PAGES} - {"README.md"}
+
+
+def test_the_pages_are_all_of_them() -> None:
+    assert len(PAGES) > 25
+    assert NOT_YET | ELSEWHERE.keys() <= {page.name for page in PAGES}
+
+
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES if p.name not in NOT_YET | ELSEWHERE.keys()], ids=lambda page: page.stem
+)
+def test_a_page_is_done_as_it_is_written(page: Path, tmp_path: Path, databases: Databases) -> None:
+    with Walk(tmp_path, None if page.name in EMBEDDED else databases()) as walk:
+        walk.beside(FIXTURES / "claude-code", "~/.claude/projects/-garden")
+        walk.do(page)
+
+
+def page(folder: Path, text: str) -> Path:
+    file = folder / "page.md"
+    file.write_text(text)
+    return file
+
+
+def test_a_command_that_fails_fails_its_page(tmp_path: Path) -> None:
+    broken = page(tmp_path, "```sh\ntrue\nls no-such-file | cat\ntrue\n```\n")
+    with Walk(tmp_path / "walk") as walk, pytest.raises(PageError, match=r"page.md:1: lines end with \{2: 2\}"):
+        walk.do(broken)
+
+
+def test_an_exit_that_the_page_states_must_be_the_one_that_comes(tmp_path: Path) -> None:
+    said = (
+        "Stated:\n\n    sh -c 'exit 2'   # exits 2: there are changes\n\n```sh\nsh -c \\\n  'exit 1' # exits 1\n```\n"
+    )
+    with Walk(tmp_path / "walk") as walk:
+        walk.do(page(tmp_path, said))
+        with pytest.raises(PageError, match=r"and the page says \{1: 2\}"):
+            walk.do(page(tmp_path, "    true   # exits 2\n"))
+
+
+def test_what_a_page_shows_is_what_is_printed(tmp_path: Path) -> None:
+    good = "```sh\nA=4\nprintf 'a 1\\nb 2\\nc 3\\n'\n```\n\n```text\na ...\n...\nc 3\n```\n"
+    good += "\n```sh\necho $A\n```\n\n```text\n4\n```\n"
+    with Walk(tmp_path / "walk") as walk:
+        walk.do(page(tmp_path, good))
+        with pytest.raises(PageError, match=r"page.md:16: shows"):
+            walk.do(page(tmp_path, good.replace("4\n```", "5\n```")))
+
+
+def test_an_id_stands_for_one_that_was_printed_and_for_no_other(tmp_path: Path) -> None:
+    shown = (
+        "    echo conv_"
+        + "0" * 31
+        + "1\n\nThen:\n\n    echo is conv_...-3\n\n```text\nis conv_"
+        + "0" * 31
+        + "1-3\n```\n"
+    )
+    with Walk(tmp_path / "walk") as walk:
+        walk.do(page(tmp_path, shown))
+        with pytest.raises(PageError, match=r"nothing on the page has shown a `era_\.\.\.`"):
+            walk.do(page(tmp_path, "    echo era_...\n"))
+
+
+def test_files_programs_and_servers_of_a_page_are_there_for_its_next_blocks(tmp_path: Path) -> None:
+    text = """
+`words.csv`:
+
+```csv
+a,b
+```
+
+```sh
+URL=http://127.0.0.1:8787
+python -m http.server --bind 127.0.0.1 "${URL##*:}" &
+until curl -sf $URL/words.csv; do sleep 0.2; done
+export WORD=said
+```
+
+```python
+import os
+
+print(os.environ["WORD"])
+```
+
+```text
+said
+```
+
+In outline:
+
+```sh
+no-such-program
+```
+"""
+    with Walk(tmp_path / "walk") as walk:
+        walk.do(page(tmp_path, text))
+    assert [step.kind for step in steps(page(tmp_path, text))] == [
+        Kind.file, Kind.shell, Kind.python, Kind.output, Kind.outline,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```yaml\na: 1\n```\n",  # a file without a name
+        "```text\nnothing printed this\n```\n",
+        "```html\n<b>\n```\n",
+        "```sh\nnever ends\n",
+    ],
+)
+def test_a_block_that_nobody_would_know_what_to_do_with_is_refused(text: str, tmp_path: Path) -> None:
+    with pytest.raises(PageError):
+        steps(page(tmp_path, text))
