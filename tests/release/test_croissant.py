@@ -21,7 +21,7 @@ from licet.store.connect import Pool, transaction
 from licet.vault.keyring import Keyring
 
 from ..installed import House
-from .world import PLANTED, START, build, row_of
+from .world import LOG_SEED, PLANTED, START, build, log_key, row_of
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -39,10 +39,10 @@ def described(folder: Path) -> dict[str, Any]:
 
 def purged(folder: Path, *ordinals: int) -> None:
     promised, sha256 = manifest.read(folder)
-    chain = purge.read(folder, promised, sha256)
+    chain = purge.read(folder, promised, sha256, log_key)
     made = purge.prepare(folder, promised, chain, ordinals, START + timedelta(days=9))
     assert made is not None
-    croissant.write(folder, promised, purge.apply(folder, chain, promised, made))
+    croissant.write(folder, promised, purge.apply(folder, chain, promised, purge.sign(made, LOG_SEED)))
 
 
 def test_the_official_validator_finds_no_mistake_before_and_after_a_purge_and_reads_the_rows(folder: Path) -> None:
@@ -65,7 +65,7 @@ def test_the_official_validator_finds_no_mistake_before_and_after_a_purge_and_re
 
 def _gone(folder: Path) -> set[int]:
     promised, sha256 = manifest.read(folder)
-    return set(purge.read(folder, promised, sha256).gone)
+    return set(purge.read(folder, promised, sha256, log_key).gone)
 
 
 def test_it_says_what_the_rai_vocabulary_asks_and_where_the_data_came_from(folder: Path) -> None:
@@ -91,7 +91,7 @@ def test_its_files_are_those_that_lie_there_now_and_its_citation_stays(folder: P
         path.name: _sha256(path) for path in folder.glob("part-*.parquet")
     }
     assert (said["citeAs"], said["version"]) == (cited, "1.0.1")
-    assert verify.verify(folder) == []
+    assert verify.verify(folder, key=log_key) == []
 
 
 def _sha256(path: Path) -> str:

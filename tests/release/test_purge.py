@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +19,21 @@ from click.testing import CliRunner
 from licet import service
 from licet.cli.command import main
 from licet.errors import BrokenError, LicetError
-from licet.ledger import verifier
+from licet.ledger import jws, verifier
+from licet.policy.period import written
 from licet.release import croissant, manifest, purge
 from licet.release.manifest import Manifest
-from licet.release.purge import Chain, Purge
+from licet.release.purge import Addendum, Chain
 from licet.release.reader import load
 from licet.release.verify import UNFINISHED, Promise, verify
 from licet.service import proving
 from licet.service.purging import purge_release
-from licet.store.connect import Pool
+from licet.service.releasing import log_key as log_key_of
+from licet.store.connect import Pool, transaction
 from licet.vault import commands as do
 
 from ..installed import House
-from .world import START, Town, build, row_of
+from .world import LOG_SEED, START, Town, build, log_key, row_of
 
 LATER = START + timedelta(days=40)
 ROWS = [row_of(n) for n in range(12)]  # in parts of four
@@ -51,18 +54,19 @@ def folder(honest: Path, tmp_path: Path) -> Path:
 
 def opened(folder: Path) -> tuple[Manifest, Chain]:
     promised, sha256 = manifest.read(folder)
-    return promised, purge.read(folder, promised, sha256)
+    return promised, purge.read(folder, promised, sha256, log_key)
 
 
-def purged(folder: Path, dead: Sequence[int], *, days: int = 0) -> Purge:
+def purged(folder: Path, dead: Sequence[int], *, days: int = 0) -> Addendum:
     promised, chain = opened(folder)
     made = purge.prepare(folder, promised, chain, dead, LATER + timedelta(days=days))
     assert made is not None
-    bring(folder, made)
-    return made
+    signed = purge.sign(made, LOG_SEED)
+    bring(folder, signed)
+    return signed
 
 
-def bring(folder: Path, made: Purge) -> None:
+def bring(folder: Path, made: Addendum) -> None:
     promised, chain = opened(folder)
     purge.clear(folder)
     croissant.write(folder, promised, purge.apply(folder, chain, promised, made))
@@ -87,7 +91,7 @@ def test_a_purge_takes_out_the_dead_rows_and_leaves_every_other_part_to_the_byte
     before, promised = hashes(folder), opened(folder)[0]
     made = purged(folder, [4, 5, 6, 7, 9])
     after = hashes(folder)
-    assert made.rows == 5
+    assert made.purge.rows == 5
     assert {name for name in before if after.get(name) != before[name]} == {
         "part-00001.parquet", "part-00002.parquet", "croissant.json",
     }  # fmt: skip
@@ -99,8 +103,8 @@ def test_a_purge_takes_out_the_dead_rows_and_leaves_every_other_part_to_the_byte
 def test_a_purged_folder_keeps_every_promise_and_its_rows_come_out_as_before(folder: Path) -> None:
     expected = words(folder)
     purged(folder, DEAD)
-    assert verify(folder) == []
-    assert verify(folder, living=lambda _: []) == []
+    assert verify(folder, key=log_key) == []
+    assert verify(folder, key=log_key, living=lambda _: []) == []
     assert words(folder) == expected == ([0, 2, 3, 8, 10, 11], 6)
     report = verifier.check_release(verifier.FolderFiles(folder))
     assert (report.findings, report.purged) == ([], 6)
@@ -111,7 +115,7 @@ def test_a_second_purge_follows_the_first_and_leaves_what_one_of_both_would(fold
     purged(folder, DEAD[:3])
     purged(folder, DEAD, days=1)
     purged(whole, DEAD)
-    assert verify(folder) == []
+    assert verify(folder, key=log_key) == []
     assert verifier.check_release(verifier.FolderFiles(folder)).findings == []
     parts = [
         {name: data for name, data in hashes(each).items() if name.startswith("part-")} for each in (folder, whole)
@@ -127,7 +131,7 @@ def test_a_purge_of_what_is_out_already_is_none(folder: Path) -> None:
 
 def test_every_row_may_go(folder: Path) -> None:
     purged(folder, range(12))
-    assert verify(folder) == []
+    assert verify(folder, key=log_key) == []
     assert words(folder, range(12)) == ([], 12)
     assert verifier.check_release(verifier.FolderFiles(folder)).findings == []
 
@@ -145,19 +149,23 @@ def test_an_older_copy_is_brought_forward_by_the_same_addenda(folder: Path, tmp_
 
 def test_a_row_that_lives_may_not_be_taken_out(folder: Path) -> None:
     purged(folder, DEAD)
-    assert [(c.file, c.promise) for c in verify(folder, living=lambda _: [9])] == [("purge-1.json", Promise.DEAD)]
+    assert [(c.file, c.promise) for c in verify(folder, key=log_key, living=lambda _: [9])] == [
+        ("purge-1.json", Promise.DEAD)
+    ]
     town = Town(ROWS)
     with pytest.raises(BrokenError, match="row `9` was taken out of the release, and is not dead"):
         list(load(folder, town, at=town.clock, living=lambda gone: [9] if 9 in gone else []))
 
 
 def forged(folder: Path, **changes: Any) -> None:
-    made = msgspec.structs.replace(purge.decode((folder / "purge-1.json").read_bytes(), "p"), **changes)
-    (folder / "purge-1.json").write_bytes(purge.encode(made))
+    """Another addendum, signed: what holds must not rest on the signature alone."""
+    honest = purge.decode((folder / "purge-1.json").read_bytes(), "p", log_key).purge
+    made = purge.sign(msgspec.structs.replace(honest, **changes), LOG_SEED)
+    (folder / "purge-1.json").write_bytes(made.data)
 
 
 def part_of(folder: Path, number: int, **changes: Any) -> None:
-    made = purge.decode((folder / "purge-1.json").read_bytes(), "p")
+    made = purge.decode((folder / "purge-1.json").read_bytes(), "p", log_key).purge
     parts = list(made.parts)
     parts[number] = msgspec.structs.replace(parts[number], **changes)
     forged(folder, parts=tuple(parts))
@@ -169,7 +177,7 @@ def part_of(folder: Path, number: int, **changes: Any) -> None:
         lambda folder: forged(folder, before="0" * 64),
         lambda folder: forged(folder, number=2),
         lambda folder: forged(folder, release="0" * 32),
-        lambda folder: forged(folder, purged_at=START - timedelta(days=1)),
+        lambda folder: forged(folder, purged_at=written(START - timedelta(days=1))),
         lambda folder: forged(folder, parts=()),
         lambda folder: part_of(folder, 0, gone=((1, 2),)),
         lambda folder: part_of(folder, 0, gone=((5, 5),)),
@@ -185,10 +193,70 @@ def part_of(folder: Path, number: int, **changes: Any) -> None:
 def test_no_forged_addendum_is_taken_for_one(folder: Path, lie: Callable[[Path], object]) -> None:
     purged(folder, DEAD)
     lie(folder)
-    assert verify(folder) != []
+    assert verify(folder, key=log_key) != []
     assert verifier.check_release(verifier.FolderFiles(folder)).findings != []
     with pytest.raises(LicetError):
         words(folder)
+
+
+def unsigned(folder: Path) -> None:
+    """The addendum as it was before version 2: the same words, and nobody's signature."""
+    said = purge.decode((folder / "purge-1.json").read_bytes(), "p", log_key).purge
+    (folder / "purge-1.json").write_bytes(msgspec.json.encode(said, order="sorted"))
+
+
+def resigned(folder: Path, seed: bytes, typ: str = purge.TYP) -> None:
+    said = purge.decode((folder / "purge-1.json").read_bytes(), "p", log_key).purge
+    made = Addendum(purge=said, jws=jws.sign(said.payload(), seed, typ))
+    (folder / "purge-1.json").write_bytes(made.data)
+
+
+def cut(folder: Path) -> None:
+    """The signature of another text."""
+    honest = purge.decode((folder / "purge-1.json").read_bytes(), "p", log_key)
+    other = jws.sign(msgspec.structs.replace(honest.purge, number=2).payload(), LOG_SEED, purge.TYP)
+    mixed = ".".join([*honest.jws.split(".")[:2], other.split(".")[2]])
+    (folder / "purge-1.json").write_bytes(Addendum(purge=honest.purge, jws=mixed).data)
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        unsigned,
+        lambda folder: resigned(folder, bytes(32)),
+        lambda folder: resigned(folder, LOG_SEED, "licet-review+jws"),
+        cut,
+    ],
+)
+def test_rows_that_an_addendum_drops_without_the_logs_signature_are_an_error_and_never_complete(
+    folder: Path, lie: Callable[[Path], object]
+) -> None:
+    town = Town(ROWS)
+    for ordinal in DEAD:
+        town.kill(ordinal)
+    purged(folder, DEAD)
+    lie(folder)
+    with pytest.raises(LicetError, match=r"was not signed by the log|is no signed addendum"):
+        load(folder, town, at=town.clock)
+    assert [c.promise for c in verify(folder, key=log_key) if c.file == "purge-1.json"][0] is Promise.PURGES
+    promised, sha256 = manifest.read(folder)
+    with pytest.raises(LicetError, match=r"was not signed by the log|is no signed addendum"):
+        purge.read(folder, promised, sha256, log_key)
+
+
+def test_without_a_key_to_hold_it_to_no_addendum_is_taken(folder: Path) -> None:
+    purged(folder, DEAD)
+    found = [c.found for c in verify(folder) if c.promise is Promise.PURGES]
+    assert found == ["`purge-1.json` was not signed by the log: no key of the log was named"]
+
+
+def test_a_part_that_is_gone_without_an_addendum_is_an_error_while_reading(folder: Path) -> None:
+    (folder / "part-00001.parquet").unlink()
+    town = Town(ROWS)
+    rows = load(folder, town, at=town.clock)
+    with pytest.raises(BrokenError, match=r"part-00001\.parquet` cannot be read"):
+        list(rows)
+    assert not rows.complete
 
 
 # Stopped anywhere
@@ -229,11 +297,12 @@ def test_a_purge_that_is_killed_at_any_step_can_be_read_then_and_goes_on_to_the_
         copy = shutil.copytree(folder, tmp_path / f"copy-{step}")
         died = stopped_at(step, lambda copy=copy: bring(copy, made))  # type: ignore[misc]
         assert words(copy) == expected
-        is_done = {"croissant.json", "purge-1.json"} & {c.file for c in verify(copy)} == set()
-        assert verify(copy) == [] or not is_done or {c.found for c in verify(copy)} & {UNFINISHED, "not of the release"}
+        is_done = {"croissant.json", "purge-1.json"} & {c.file for c in verify(copy, key=log_key)} == set()
+        found = verify(copy, key=log_key)
+        assert found == [] or not is_done or {c.found for c in found} & {UNFINISHED, "not of the release"}
         bring(copy, made)
         assert hashes(copy) == hashes(whole)
-        assert verify(copy) == []
+        assert verify(copy, key=log_key) == []
         assert not [path for path in copy.iterdir() if path.name.startswith(".")]
         if not died:
             break
@@ -241,6 +310,41 @@ def test_a_purge_that_is_killed_at_any_step_can_be_read_then_and_goes_on_to_the_
 
 
 # At an installation
+
+
+def test_the_leaf_of_a_purge_has_the_files_own_date_hash_and_rows(house: House) -> None:
+    lived_in(house)
+    house.about(do.Delete, "ana", "ana-1")
+    house.passes(40)
+    service.sweep(house.here)
+    purge_release(house.here, "r")
+    data = (house.here.config.releases / "r" / "purge-1.json").read_bytes()
+    said = purge.decode(data, "p", log_key_of(house.here)).purge
+    proving.append(house.here)
+    log = proving.Published(proving.place(house.here).folder / "2025", proving.key(house.here))
+    leaves = [msgspec.json.decode(entry) for entry in log.entries()]
+    (leaf,) = [leaf for leaf in leaves if leaf["t"] == "release_purged"]
+    assert leaf["at"] == said.purged_at
+    assert leaf["facts"] == {
+        "release": said.release, "number": 1, "rows": 1, "sha256": sha256(data).hexdigest()
+    }  # fmt: skip
+
+
+def test_an_installation_takes_no_addendum_that_it_did_not_sign_though_the_rows_are_dead(house: House) -> None:
+    lived_in(house)
+    house.about(do.Delete, "ana", "ana-1")
+    house.passes(40)
+    service.sweep(house.here)
+    purge_release(house.here, "r")
+    folder = house.here.config.releases / "r"
+    said = purge.decode((folder / "purge-1.json").read_bytes(), "p", log_key_of(house.here)).purge
+    for lie in (msgspec.json.encode(said, order="sorted"), purge.sign(said, bytes(32)).data):
+        (folder / "purge-1.json").write_bytes(lie)
+        found = [c.promise for c in service.verify_release(house.here, "r") if c.file == "purge-1.json"]
+        assert found[0] is Promise.PURGES
+        for act in (house.rows, lambda name: purge_release(house.here, name)):
+            with pytest.raises(LicetError, match=r"was not signed by the log|is no signed addendum"):
+                act("r")
 
 
 @pytest.fixture
@@ -315,10 +419,14 @@ def test_an_addendum_that_the_log_was_not_told_is_a_contradiction(house: House) 
     lived_in(house)
     proving.append(house.here)
     folder = house.here.config.releases / "r"
-    promised, chain = opened(folder)
+    own_key = log_key_of(house.here)
+    promised, sha256 = manifest.read(folder)
+    chain = purge.read(folder, promised, sha256, own_key)
     made = purge.prepare(folder, promised, chain, [0], house.now)
     assert made is not None
-    bring(folder, made)
+    with transaction(house.here.pool) as tx:
+        signed = purge.sign(made, house.here.keyring.log_seed(tx))
+    croissant.write(folder, promised, purge.apply(folder, chain, promised, signed))
     own = verifier.trust(proving.key(house.here).vkey)
     log = verifier.FolderFiles(proving.place(house.here).folder / "2025")
     report = verifier.check_release(verifier.FolderFiles(folder), own, log)

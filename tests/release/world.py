@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from licet.ledger import jws
 from licet.policy.file import preset
 from licet.policy.state import Kind, Role
 from licet.release import card, croissant, manifest, merkle, purge
@@ -34,6 +35,14 @@ UNTIL = datetime(2030, 9, 1, tzinfo=UTC)
 POLICY = preset("article-2025")
 START = datetime(2025, 10, 1, tzinfo=UTC)
 PLANTED = "the heron that nests behind the third lock is called Oswin"
+
+
+LOG_SEED = bytes(range(32))
+
+
+def log_key() -> bytes:
+    """The public key that signs addenda here."""
+    return jws.public_of(LOG_SEED)
 
 
 def keyed(*names: object) -> bytes:
@@ -176,6 +185,9 @@ class Town:
     def kill(self, ordinal: int) -> None:
         """Destroy the key of one of the row's sources."""
         self._sources[ordinal].pop()
+
+    def log_key(self, release_id: bytes) -> bytes:
+        return log_key()
 
     def lease(self, release_id: bytes, part: int, ordinals: Sequence[int]) -> Lease:
         if self.closed:

@@ -18,7 +18,7 @@ from licet.train.bitmap import Head
 from licet.train.gate import Gate, WhenStale
 from licet.train.loading import Rows
 
-from ..release.world import RELEASE_ID, START, key_of, row_of
+from ..release.world import RELEASE_ID, START, key_of, log_key, row_of
 
 SIGNER = Signer("licet.example/withdrawn", SignatureType.ed25519, b"s" * 32)
 OTHER = Signer("licet.example/withdrawn", SignatureType.ed25519, b"o" * 32)
@@ -103,6 +103,9 @@ class Keys:
         self.seconds, self.clock = seconds, clock
         self.refused: set[int] = set()
         self.asked: list[int] = []
+
+    def log_key(self, release_id: bytes) -> bytes:
+        return log_key()
 
     def lease(self, release_id: bytes, part: int, ordinals: Sequence[int]) -> Lease:
         self.asked.append(len(ordinals))

@@ -28,7 +28,7 @@ from licet.train.gate import WhenStale
 from licet.train.handing import HandedOff
 from licet.train.loading import Gated, GatedStream, Rows
 
-from ..release.world import START, build, row_of
+from ..release.world import LOG_SEED, START, build, log_key, row_of
 from .publishing import COUNT, ROWS, Keys, Office, World, ordinals
 
 
@@ -194,10 +194,10 @@ def test_positions_stay_when_rows_are_purged(folder: Path, tmp_path: Path) -> No
     world.office.withdraw(*gone)
     expected = ordinals(before)
     promised, sha256 = manifest.read(copy)
-    chain = purge.read(copy, promised, sha256)
+    chain = purge.read(copy, promised, sha256, log_key)
     made = purge.prepare(copy, promised, chain, gone, START)
     assert made is not None
-    purge.apply(copy, chain, promised, made)
+    purge.apply(copy, chain, promised, purge.sign(made, LOG_SEED))
     for rows in (world.rows(), before, pickle.loads(pickle.dumps(before.ordinals)) and world.rows()):
         rows.gate = world.office.gate()
         assert len(rows) == COUNT

@@ -20,8 +20,6 @@ and the like is stated of every conversation: nobody looked.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import html
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -29,12 +27,11 @@ from typing import Any, cast
 from uuid import UUID
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from licet.consent.answering import Evidence, read_evidence
 from licet.consent.controller import Controller
 from licet.errors import NotFoundError, RefusedError
-from licet.ledger import entries
+from licet.ledger import entries, jws
 from licet.ledger.entries import Canonical, LogKeys, canonical
 from licet.ledger.published import Published
 from licet.ledger.sequence import Place, read_row
@@ -304,21 +301,7 @@ def _event(choice: Choice, principal: str) -> dict[str, Canonical]:
 
 def sign(payload: dict[str, Canonical], seed: bytes, typ: str = RECEIPT) -> str:
     """The compact JWS of a payload. Its `kid` is the JWK thumbprint (RFC 7638) of the key."""
-    key = Ed25519PrivateKey.from_private_bytes(seed)
-    header: dict[str, Canonical] = {
-        "alg": "EdDSA", "kid": thumbprint(key.public_key().public_bytes_raw()), "typ": typ,
-    }  # fmt: skip
-    signed = f"{_base64url(canonical(header))}.{_base64url(canonical(payload))}"
-    return f"{signed}.{_base64url(key.sign(signed.encode()))}"
-
-
-def thumbprint(public: bytes) -> str:
-    jwk: dict[str, Canonical] = {"crv": "Ed25519", "kty": "OKP", "x": _base64url(public)}
-    return _base64url(hashlib.sha256(canonical(jwk)).digest())
-
-
-def _base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+    return jws.sign(payload, seed, typ)
 
 
 # For a person

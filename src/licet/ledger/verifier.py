@@ -1418,9 +1418,9 @@ def _read_purges(
         if path not in there:
             break
         data = _bounded(files, path, report)
-        purge = read_json(data, path)
+        purge = _unwrapped(read_json(data, path), "purge", 2, path, told, "licet-purge+jws")
         said = (purge["format"], purge["release"], natural(purge["number"]), purge["before"])
-        if set(purge) != PURGE_KEYS or said != ("licet-purge-1", manifest["release"], number, head):
+        if set(purge) != PURGE_KEYS or said != ("licet-purge-2", manifest["release"], number, head):
             raise Contradiction(path, "it follows the addendum before it, or the manifest")
         if read_time(purge["purged_at"], path, "purged_at") < read_time(at, path, "at") or not purge["parts"]:
             raise Contradiction(path, "it takes something out, after what came before it")
@@ -1432,6 +1432,21 @@ def _read_purges(
         names.append(path)
     report.purged = len(gone)
     return list(now.values()), names
+
+
+def _unwrapped(
+    file: dict[str, Any], name: str, version: int, path: str, told: Permissions | None, typ: str
+) -> dict[str, Any]:
+    """What a signed file beside the manifest says; where the log's key is known, it must have signed it."""
+    if set(file) != {name, "v"} or natural(file["v"]) != version or not isinstance(file[name], str):
+        raise Contradiction(path, f"it is signed, and of version {version}")
+    if told is not None and told.key is not None:
+        return open_jws(file[name], told.key, path, typ)
+    parts = file[name].split(".")
+    if len(parts) != 3:
+        raise Contradiction(path, "it is a compact JWS")
+    text = parts[1] + "=" * (-len(parts[1]) % 4)
+    return read_json(unbase64(text.translate({45: "+", 95: "/"}), path, "it reads"), path)
 
 
 def _purged(

@@ -88,7 +88,7 @@ def text(manifest: Manifest, chain: Chain) -> str:
         "description": _description(manifest),
         "version": f"1.0.{len(chain.purges)}",
         "datePublished": manifest.built_at.date().isoformat(),
-        "dateModified": (chain.purges[-1].purged_at if chain.purges else manifest.built_at).date().isoformat(),
+        "dateModified": (chain.purges[-1].at if chain.purges else manifest.built_at).date().isoformat(),
         "license": "urn:licet:licence:consent-of-each-person",
         "keywords": ["conversational", "sealed", "pseudonymised", manifest.purpose],
         "citeAs": f"{manifest.name}, root {manifest.root}, {manifest.rows} rows",

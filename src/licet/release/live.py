@@ -17,6 +17,7 @@ from uuid import UUID
 import msgspec
 
 from licet.errors import BrokenError, DeniedError
+from licet.ledger import jws
 from licet.policy.decide import Because
 from licet.policy.file import Policies
 from licet.policy.state import Role, Turn
@@ -188,3 +189,8 @@ class DatabaseLeases:
             expires = min([now + timedelta(seconds=self._seconds), *(row.until for row in rows)])
             rated = ratings.rated(tx, known, [row.ordinal for row in rows], policies, now, expires)
         return Lease(keys={row.ordinal: row.key for row in rows}, expires=expires, ratings=rated)
+
+    def log_key(self, release_id: bytes) -> bytes:
+        """See `Leases`."""
+        with transaction(self._pool) as tx:
+            return jws.public_of(self._keyring.log_seed(tx))

@@ -1,20 +1,28 @@
-"""A purge takes out of a release's parts the rows whose keys are dead for ever, and says so in an addendum.
+"""A purge takes out of a release's parts the rows whose keys are dead for ever, and says so in a signed addendum.
 
-    purge-1.json    {"before":hex,"format":"licet-purge-1","number":1,"parts":[{"after":{..}|null,"file":"part-00000.parquet",
-                     "gone":[[first,last],..],"was":hex},..],"purged_at":time,"release":hex}
+    purge-1.json    {"purge":JWS,"v":2}, canonical JSON; the JWS has the `kid` of the log's key and the typ of `TYP`
+    its payload     {"before":hex,"format":"licet-purge-2","number":1,"parts":[{"after":{..}|null,
+                     "file":"part-00000.parquet","gone":[[first,last],..],"was":hex},..],"purged_at":time,"release":hex}
 
-Canonical JSON (RFC 8785), beside the manifest, which stays as it was sealed: its root and its counts can be cited, and
-the row proofs still name what every row was. ``before`` is the hash of the addendum before, or of the manifest, so
+It lies beside the manifest, which stays as it was sealed: its root and its counts can be cited, and the row proofs still
+name what every row was. ``before`` is the hash of the file of the addendum before, or of the manifest, so
 that the addenda are a chain from it; ``was`` and ``after`` are a part's hash before and the part after it, null where no
 row was left; ``gone`` are the ordinals that were taken out, in runs. Only parts with dead rows are rewritten; no row
-gets another ordinal.
+gets another ordinal. The SHA-256 of the file is told to the log, in a leaf that is dated ``purged_at``.
 
-A row is dead when the key of any segment it came from is destroyed. Nothing makes that undone, so a purge takes
-nothing that anybody could ever read again.
+Invariant: an addendum is taken only if the log's key signed it. Anybody can write a file that says that rows went; what
+is not signed says nothing, and the rows that are missing then are an error (`licet-purge-1` was not signed, and is not
+read).
 
-Which crash each order survives: the addendum is recorded in the database, then written, then the parts are replaced one by
-one. A reader takes a part in any state that the chain names, so that a folder can be read at every moment in between;
-`apply` goes on where it was, and brings any other copy of the folder forward in the same way.
+A row is dead when the key of any segment it came from is destroyed. Nothing makes that undone. The installation gives
+its key to nobody any more; whoever was leased the key before and kept it can still open a copy of the row that they
+kept.
+
+Which crash each order survives: the addendum is recorded in the database, in the transaction of its leaf, then written,
+then the parts are replaced one by one. Before the commit nothing has changed anywhere. After it the next purge writes the
+file and replaces the parts, and until then the folder is whole as it was. A reader takes a part in any state that the
+chain names, so that a folder can be read at every moment in between; `apply` goes on where it was, and brings any other
+copy of the folder forward in the same way.
 """
 
 from __future__ import annotations
@@ -35,17 +43,23 @@ import msgspec
 from msgspec import Meta
 
 from licet.errors import BrokenError, InputError
+from licet.ledger import jws as signing
+from licet.ledger.entries import Canonical, canonical
+from licet.policy.period import instant, written
 from licet.release.manifest import MANIFEST_BYTES_MAX, Manifest
 from licet.release.part import Part, replacing, rewrite_part
 from licet.release.rows import ROWS_MAX
 from licet.store.files import sync
 
+TYP = "licet-purge+jws"
 PURGES_MAX = 10_000
 TEMPORARY = ".purge-"
 FILE = re.compile(r"purge-([1-9]\d{0,4})\.json", re.ASCII)
 
 Run = tuple[Annotated[int, Meta(ge=0)], Annotated[int, Meta(ge=0)]]
 Living = Callable[[Sequence[int]], Collection[int]]
+LogKey = Callable[[], bytes]
+"""Gives the log's public key; asked only where there is an addendum to hold to it."""
 
 
 class PurgedPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,13 +72,13 @@ class PurgedPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Purge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An addendum to a manifest."""
+    """What an addendum to a manifest says. ``purged_at`` is text, in the form of the log."""
 
-    format: Literal["licet-purge-1"] = "licet-purge-1"
+    format: Literal["licet-purge-2"] = "licet-purge-2"
     release: str
     number: Annotated[int, Meta(ge=1, le=PURGES_MAX)]
     before: str
-    purged_at: Annotated[datetime, Meta(tz=True)]
+    purged_at: str
     parts: tuple[PurgedPart, ...]
 
     @property
@@ -72,8 +86,38 @@ class Purge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return f"purge-{self.number}.json"
 
     @property
+    def at(self) -> datetime:
+        return instant(self.purged_at)
+
+    @property
     def rows(self) -> int:
         return sum(last - first + 1 for part in self.parts for first, last in part.gone)
+
+    def payload(self) -> dict[str, Canonical]:
+        """The addendum as it is signed."""
+        made: dict[str, Canonical] = msgspec.to_builtins(self)
+        return made
+
+
+class Addendum(msgspec.Struct, frozen=True, kw_only=True):
+    """A purge and its signed form, which `sign` made or whose signature `decode` found to be the log's."""
+
+    purge: Purge
+    jws: str
+
+    @property
+    def data(self) -> bytes:
+        """The file."""
+        return canonical({"purge": self.jws, "v": 2})
+
+    @property
+    def sha256(self) -> str:
+        return sha256(self.data).hexdigest()
+
+
+class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    purge: str
+    v: Literal[2]
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,9 +135,13 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 class Chain(msgspec.Struct, frozen=True, kw_only=True):
     """The addenda of a release in order; ``head`` is the hash of the newest, or of the manifest."""
 
-    purges: tuple[Purge, ...]
+    addenda: tuple[Addendum, ...]
     head: str
     states: Mapping[str, tuple[State, ...]]
+
+    @property
+    def purges(self) -> tuple[Purge, ...]:
+        return tuple(one.purge for one in self.addenda)
 
     def now(self, part: Part) -> State:
         """How a part of the manifest is to lie there now."""
@@ -105,38 +153,49 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
         return [ordinal for states in self.states.values() for ordinal in states[-1].ordinals]
 
 
-_encode = msgspec.json.Encoder(order="sorted").encode
-_decode = msgspec.json.Decoder(Purge).decode
+def sign(purge: Purge, seed: bytes) -> Addendum:
+    """The addendum, signed with the log's key."""
+    return Addendum(purge=purge, jws=signing.sign(purge.payload(), seed, TYP))
 
 
-def encode(purge: Purge) -> bytes:
-    """The one canonical file of an addendum."""
-    return _encode(purge)
-
-
-def decode(data: bytes, file: str) -> Purge:
-    """The addendum in ``data``; InputError where it is none."""
+def decode(data: bytes, file: str, key: LogKey) -> Addendum:
+    """The addendum in ``data``; InputError where it is none, BrokenError where the log's key did not sign it."""
     try:
-        purge = _decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise InputError("is no addendum of a purge", "take the file from the release again", file=file) from None
-    if encode(purge) != data:
+        signed = msgspec.json.decode(data, type=_File).purge
+        payload = signing.payload_of(signed)
+        purge = msgspec.json.decode(payload, type=Purge)
+        made = Addendum(purge=purge, jws=signed)
+        whole = made.data == data and canonical(purge.payload()) == payload and written(purge.at) == purge.purged_at
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError, BrokenError):
+        hint = "take the file from the release again; one without a signature is not taken"
+        raise InputError("is no signed addendum of a purge", hint, file=file) from None
+    if not whole:
         raise InputError("is not in canonical form", "take the file from the release again", file=file)
-    return purge
+    public = key()
+    try:
+        signing.opened(signed, public, TYP)
+    except BrokenError as error:
+        raise BrokenError(f"`{file}` was not signed by the log: {error.message}") from None
+    return made
 
 
 def begin(promised: Manifest, manifest_sha256: str) -> Chain:
     """The chain of a release that was never purged."""
     return Chain(
-        purges=(), head=manifest_sha256, states={part.file: (State(part=part),) for part in promised.parts}
+        addenda=(), head=manifest_sha256, states={part.file: (State(part=part),) for part in promised.parts}
     )  # fmt: skip
 
 
-def follow(chain: Chain, promised: Manifest, purge: Purge) -> Chain:
+def follow(chain: Chain, promised: Manifest, addendum: Addendum) -> Chain:
     """``chain`` with one addendum more; BrokenError where it does not follow."""
-    wanted = (promised.release, len(chain.purges) + 1, chain.head)
-    earlier = chain.purges[-1].purged_at if chain.purges else promised.built_at
-    if (purge.release, purge.number, purge.before) != wanted or purge.purged_at < earlier or not purge.parts:
+    states = _states(chain, promised, addendum.purge)
+    return Chain(addenda=(*chain.addenda, addendum), head=addendum.sha256, states=states)
+
+
+def _states(chain: Chain, promised: Manifest, purge: Purge) -> Mapping[str, tuple[State, ...]]:
+    wanted = (promised.release, len(chain.addenda) + 1, chain.head)
+    earlier = chain.addenda[-1].purge.at if chain.addenda else promised.built_at
+    if (purge.release, purge.number, purge.before) != wanted or purge.at < earlier or not purge.parts:
         raise BrokenError(f"`{purge.file}` does not follow what was there before it")
     if any(one.file >= other.file for one, other in pairwise(purge.parts)):
         raise BrokenError(f"`{purge.file}` names its parts out of order")
@@ -146,7 +205,7 @@ def follow(chain: Chain, promised: Manifest, purge: Purge) -> Chain:
     for purged in purge.parts:
         before = states.get(purged.file, ())
         states[purged.file] = (*before, _after(purge, purged, before, ends.get(purged.file, 0)))
-    return Chain(purges=(*chain.purges, purge), head=sha256(encode(purge)).hexdigest(), states=states)
+    return states
 
 
 def _after(purge: Purge, purged: PurgedPart, states: Sequence[State], end: int) -> State:
@@ -170,8 +229,10 @@ def _after(purge: Purge, purged: PurgedPart, states: Sequence[State], end: int) 
     return State(part=after, gone=tuple(gone))
 
 
-def read(folder: Path, promised: Manifest, manifest_sha256: str) -> Chain:
-    """The chain of addenda that lies beside a manifest; BrokenError or InputError where it breaks."""
+def read(folder: Path, promised: Manifest, manifest_sha256: str, key: LogKey) -> Chain:
+    """The chain of addenda that lies beside a manifest, each signed by the log; BrokenError or InputError where it
+    breaks.
+    """
     chain = begin(promised, manifest_sha256)
     for number in range(1, PURGES_MAX + 1):
         path = folder / f"purge-{number}.json"
@@ -181,7 +242,7 @@ def read(folder: Path, promised: Manifest, manifest_sha256: str) -> Chain:
             data = file.read(MANIFEST_BYTES_MAX + 1)
         if len(data) > MANIFEST_BYTES_MAX:
             raise InputError(f"has more than `{MANIFEST_BYTES_MAX}` bytes", file=str(path))
-        chain = follow(chain, promised, decode(data, str(path)))
+        chain = follow(chain, promised, decode(data, str(path), key))
     return chain
 
 
@@ -218,7 +279,7 @@ def clear(folder: Path) -> None:
 
 
 def prepare(folder: Path, promised: Manifest, chain: Chain, ordinals: Sequence[int], at: datetime) -> Purge | None:
-    """The addendum that takes ``ordinals`` out, as far as they are still in; None where nothing is. Replaces nothing."""
+    """The purge that takes ``ordinals`` out, as far as they are still in; None where nothing is. Replaces nothing."""
     left = sorted(set(ordinals) - set(chain.gone))
     if not left:
         return None
@@ -231,9 +292,10 @@ def prepare(folder: Path, promised: Manifest, chain: Chain, ordinals: Sequence[i
             after = rewrite_part(_beside(folder, part.file, beside), set(gone))
             parts.append(PurgedPart(file=part.file, was=was.sha256, after=after, gone=tuple(_runs(gone))))
     made = Purge(
-        release=promised.release, number=len(chain.purges) + 1, before=chain.head, purged_at=at, parts=tuple(parts)
-    )
-    follow(chain, promised, made)
+        release=promised.release, number=len(chain.addenda) + 1, before=chain.head, purged_at=written(at),
+        parts=tuple(parts),
+    )  # fmt: skip
+    _states(chain, promised, made)
     return made
 
 
@@ -242,16 +304,16 @@ def count(promised: Manifest, chain: Chain, ordinals: Sequence[int]) -> dict[str
     return {part.file: len(gone) for part, gone in _by_part(promised, sorted(set(ordinals) - set(chain.gone)))}
 
 
-def apply(folder: Path, chain: Chain, promised: Manifest, purge: Purge) -> Chain:
+def apply(folder: Path, chain: Chain, promised: Manifest, addendum: Addendum) -> Chain:
     """Brings a folder to the state that an addendum names; where it was begun, goes on. Returns the chain then."""
-    data = encode(purge)
-    if len(chain.purges) >= purge.number:
-        if chain.purges[purge.number - 1] != purge:
+    purge = addendum.purge
+    if len(chain.addenda) >= purge.number:
+        if chain.addenda[purge.number - 1] != addendum:
             raise BrokenError(f"the folder has another `{purge.file}` than the database")
     else:
-        chain = follow(chain, promised, purge)
+        chain = follow(chain, promised, addendum)
         with replacing(folder / purge.file) as file:
-            file.write(data)
+            file.write(addendum.data)
     for purged in purge.parts:
         _bring(folder, chain, purge, purged)
     return chain

@@ -7,12 +7,11 @@ used now (withdrawn, kept out, past its end but kept for a legal matter) is not 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import sha256
 from uuid import UUID
 
 from licet.ledger import outbox
 from licet.ledger.outbox import Entry, Told
-from licet.release.purge import Purge, decode, encode
+from licet.release.purge import Addendum, LogKey, decode
 from licet.store.connect import Transaction
 from licet.vault.copies import Place
 from licet.vault.keys import DESTROYED_KEYS, EMPTY_SLOT, SLOTS_PER_PAGE, WRAPPED_BYTES
@@ -42,10 +41,14 @@ def dead(tx: Transaction, release_id: UUID, ordinals: Sequence[int] | None = Non
     return [ordinal for (ordinal,) in tx.execute(_DEAD, values)]
 
 
-def living(tx: Transaction, release_id: UUID, ordinals: Sequence[int]) -> list[int]:
+def living(tx: Transaction, release_id: UUID, ordinals: Sequence[int], key: LogKey) -> list[int]:
     """Those of ``ordinals`` that are not dead, nor recorded as taken out when they were: what no purge may lack."""
     taken = {
-        n for purge in recorded(tx, release_id) for part in purge.parts for a, b in part.gone for n in range(a, b + 1)
+        n
+        for one in recorded(tx, release_id, key)
+        for part in one.purge.parts
+        for first, last in part.gone
+        for n in range(first, last + 1)
     }
     asked = [ordinal for ordinal in ordinals if ordinal not in taken]
     return sorted(set(asked) - set(dead(tx, release_id, asked))) if asked else []
@@ -54,26 +57,27 @@ def living(tx: Transaction, release_id: UUID, ordinals: Sequence[int]) -> list[i
 _INSERT = "INSERT INTO purges (release_id, number, document, sha256, purged_at) VALUES (%s, %s, %s, %s, %s)"
 
 
-def record(tx: Transaction, release_id: UUID, purge: Purge) -> None:
+def record(tx: Transaction, release_id: UUID, addendum: Addendum) -> None:
     """Writes an addendum down, with its leaf; the database refuses a number that is there already."""
-    data = encode(purge)
-    digest = sha256(data).digest()
-    tx.execute(_INSERT, [release_id, purge.number, data.decode(), digest, purge.purged_at])
+    tx.execute(_INSERT, _values(release_id, addendum))
     facts: dict[str, str | int | bool | None] = {
-        "release": release_id.hex, "number": purge.number, "rows": purge.rows, "sha256": digest.hex(),
+        "release": release_id.hex, "number": addendum.purge.number, "rows": addendum.purge.rows,
+        "sha256": addendum.sha256,
     }  # fmt: skip
-    outbox.append(tx, [Entry(told=Told.release_purged, occurred_at=purge.purged_at, facts=facts)])
+    outbox.append(tx, [Entry(told=Told.release_purged, occurred_at=addendum.purge.at, facts=facts)])
 
 
-def adopt(tx: Transaction, release_id: UUID, purges: Sequence[Purge]) -> None:
+def adopt(tx: Transaction, release_id: UUID, addenda: Sequence[Addendum]) -> None:
     """Writes down those that a database restored from before them lacks; the log has their leaves already."""
-    for purge in purges:
-        data = encode(purge)
-        values = [release_id, purge.number, data.decode(), sha256(data).digest(), purge.purged_at]
-        tx.execute(f"{_INSERT} ON CONFLICT DO NOTHING", values)
+    for addendum in addenda:
+        tx.execute(f"{_INSERT} ON CONFLICT DO NOTHING", _values(release_id, addendum))
 
 
-def recorded(tx: Transaction, release_id: UUID) -> list[Purge]:
-    """The addenda of a release as the database knows them, in order."""
+def _values(release_id: UUID, of: Addendum) -> list[object]:
+    return [release_id, of.purge.number, of.data.decode(), bytes.fromhex(of.sha256), of.purge.at]
+
+
+def recorded(tx: Transaction, release_id: UUID, key: LogKey) -> list[Addendum]:
+    """The addenda of a release as the database knows them, in order; BrokenError for one that the log did not sign."""
     rows = tx.execute("SELECT document, number FROM purges WHERE release_id = %s ORDER BY number", [release_id])
-    return [decode(document.encode(), f"purge-{number}.json") for document, number in rows]
+    return [decode(document.encode(), f"purge-{number}.json", key) for document, number in rows]

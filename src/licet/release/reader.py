@@ -1,7 +1,7 @@
 """Reads a release: the rows that may be used now, in order, each opened under a lease that has not run out.
 
 Invariants: the hash of a part is compared with the manifest's, or with that of a purge in the chain that begins
-at the manifest, before a byte of it is read; a row is handed out only at
+at the manifest, before a byte of it is read; a purge is taken only if the log's key signed it; a row is handed out only at
 a moment at which its lease holds and its own end has not come; a lease that has run out is renewed before the next
 row, for the rows still to come, and where it cannot be renewed reading stops with the error, now and at every further
 call. Time never runs backward here, whatever the clock does: a lease is not lengthened by setting one back.
@@ -27,7 +27,7 @@ from licet.errors import BrokenError, DeniedError, UsageError
 from licet.release import manifest, purge
 from licet.release.manifest import Manifest
 from licet.release.part import EPOCH, Group, Part, groups, moment
-from licet.release.purge import Living, State
+from licet.release.purge import Chain, Living, State
 from licet.release.rows import ROWS_MAX, Labels, MessageShape, Payload
 from licet.release.sealing import open_row
 
@@ -72,6 +72,12 @@ class Leases(Protocol):
         """
         ...
 
+    def log_key(self, release_id: bytes) -> bytes:
+        """The public key of the installation's log, to which the addenda of purges are held. Asked only where there are
+        some.
+        """
+        ...
+
 
 class LoadedRow(TypedDict):
     """``row_id`` in hexadecimal, random for this release; ``ordinal`` counts from 0, with gaps where rows left.
@@ -110,13 +116,13 @@ class Loaded(Iterator[LoadedRow]):
         if manifest_sha256 and manifest_sha256 != found_sha256:
             raise BrokenError(f"the manifest has hash `{found_sha256}`, not `{manifest_sha256}`")
         self._sha256, self._living = found_sha256, living
-        self._chain = purge.read(folder, self.manifest, found_sha256)
         self._runs = runs_of(self.manifest, split) if split else None
         self.yielded = 0
         self.withheld = 0
         self.complete = False
         self._folder, self._leases, self._at = folder, leases, at
         self._release_id = self.manifest.release_id
+        self._chain = self._purged()
         self._failure: Exception | None = None
         self._rows = self._read()
         self._now = at()
@@ -164,13 +170,16 @@ class Loaded(Iterator[LoadedRow]):
             if found is not None:
                 yield found
                 return
-        self._chain = purge.read(self._folder, self.manifest, self._sha256)
+        self._chain = self._purged()
         with purge.verified(self._folder, self._chain.states[part.file], part.file) as found:
             if found is None:
                 is_there = (self._folder / part.file).exists()
                 found_is = "is not the file that the manifest names: its hash differs" if is_there else "cannot be read"
                 raise BrokenError(f"part `{part.file}` {found_is}")
             yield found
+
+    def _purged(self) -> Chain:
+        return purge.read(self._folder, self.manifest, self._sha256, lambda: self._leases.log_key(self._release_id))
 
     def _count_purged(self, state: State) -> int:
         """Counts the rows that a purge took out as withheld; BrokenError where one of them is not dead."""

@@ -22,12 +22,12 @@ from typing import Any
 
 import msgspec
 
-from licet.errors import InputError, LicetError
-from licet.ledger import verifier
+from licet.errors import BrokenError, InputError, LicetError
+from licet.ledger import jws, verifier
 from licet.release import card, croissant, manifest, merkle, purge, review
 from licet.release.manifest import Manifest, ProofFile
 from licet.release.part import EPOCH, Part, groups
-from licet.release.purge import Chain, Living, State
+from licet.release.purge import Chain, Living, LogKey, State
 
 UNFINISHED = "as it was before its last purge, which `licet release purge` goes on with"
 
@@ -37,10 +37,12 @@ class Promise(StrEnum):
 
     MANIFEST = "the manifest is whole, in canonical form, and reconciles"
     SEALED = "the manifest is the one that was sealed"
-    PURGES = "the addenda of purges follow one another from the manifest"
+    PURGES = "the addenda of purges follow one another from the manifest, and the log's key signed them"
     FILES = "every file of the release is there, and no other"
     CARD = "the card is that of the manifest"
-    REVIEW = "the statement of a review is of the manifest, and its bound follows from its counts"
+    REVIEW = (
+        "the statement of a review is of the manifest, the log's key signed it, and its bound follows from its counts"
+    )
     CROISSANT = "the Croissant description is that of the manifest and its purges"
     HASH = "the file has the size and hash that the manifest names"
     PART = "the part reads as sealed rows in order of their ordinals"
@@ -59,12 +61,14 @@ class Contradiction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def verify(
-    folder: Path, *, manifest_sha256: str = "", proofs: bool = True, living: Living | None = None
+    folder: Path, *, manifest_sha256: str = "", proofs: bool = True, living: Living | None = None,
+    key: LogKey | None = None,
 ) -> list[Contradiction]:  # fmt: skip
     """Every contradiction between ``folder`` and its manifest; empty where there is none.
 
     ``proofs`` False leaves out the decisions: for who makes them again with the log. ``living`` says which rows of
-    those that a purge took out are not dead; without it nobody is asked.
+    those that a purge took out are not dead; without it nobody is asked. ``key`` gives the log's public key, which must
+    have signed each purge and the review; without it either is a contradiction, since anybody can write one.
     """
     if not folder.is_dir():
         raise InputError("is not a folder", "name the folder of a release", file=str(folder))
@@ -75,10 +79,10 @@ def verify(
     contradictions: list[Contradiction] = []
     if manifest_sha256 and manifest_sha256 != found_sha256:
         contradictions.append(_contradiction(manifest.FILE, Promise.SEALED, f"hash `{found_sha256}`"))
-    chain, broken = _chain(folder, promised, found_sha256)
+    chain, broken = _chain(folder, promised, found_sha256, key or _no_key)
     contradictions += broken
     contradictions += _files(folder, promised, chain)
-    contradictions += _card(folder, promised)
+    contradictions += _card(folder, promised, key or _no_key)
     contradictions += _text(folder, croissant.FILE, Promise.CROISSANT, croissant.text(promised, chain))
     for proof in promised.proof.files:
         contradictions += _proof(folder, proof)
@@ -102,10 +106,14 @@ def _names(contradictions: list[Contradiction]) -> set[str]:
     return {contradiction.file for contradiction in contradictions}
 
 
-def _chain(folder: Path, promised: Manifest, manifest_sha256: str) -> tuple[Chain, list[Contradiction]]:
+def _no_key() -> bytes:
+    raise BrokenError("the signature cannot be checked: no key of the log was named", "`licet ledger key` prints it: --key VKEY")
+
+
+def _chain(folder: Path, promised: Manifest, manifest_sha256: str, key: LogKey) -> tuple[Chain, list[Contradiction]]:
     """The chain of purges, or that of none where it breaks."""
     try:
-        return purge.read(folder, promised, manifest_sha256), []
+        return purge.read(folder, promised, manifest_sha256, key), []
     except (LicetError, OSError) as error:
         found = error.message if isinstance(error, LicetError) else "cannot be read"
         return purge.begin(promised, manifest_sha256), [_contradiction("purge-1.json", Promise.PURGES, found)]
@@ -124,10 +132,12 @@ def _files(folder: Path, promised: Manifest, chain: Chain) -> Iterator[Contradic
         yield _contradiction(name, Promise.FILES, UNFINISHED if is_part else "not of the release")
 
 
-def _card(folder: Path, promised: Manifest) -> list[Contradiction]:
+def _card(folder: Path, promised: Manifest, key: LogKey) -> list[Contradiction]:
     """What contradicts the card and the review. Until it is written anew, a card without the review is right as well."""
     try:
         stated = review.read(folder)
+        if stated is not None:
+            jws.opened(stated.jws, key(), review.TYP)
     except (LicetError, OSError) as error:
         found = error.message if isinstance(error, LicetError) else "cannot be read"
         return [_contradiction(manifest.REVIEW_FILE, Promise.REVIEW, found)]

@@ -28,6 +28,7 @@ from licet.release.live import LEASE_SECONDS, LEASE_SECONDS_MAX, DatabaseLeases
 from licet.release.part import ROWS_PER_PART_MAX
 from licet.release.reader import Lease, Leases, Rated
 from licet.release.registry import Release
+from licet.service import releasing
 from licet.service.erasure import hand_out
 from licet.service.installation import Clock, Installation, installation, policies, utc_now
 from licet.store.connect import transaction
@@ -83,7 +84,7 @@ class Publisher:
 
     def __init__(self, here: Installation, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._here, self._monotonic, self._lock = here, monotonic, Lock()
-        self._signer = signer(here)
+        self._signer, self.log_key = signer(here), releasing.log_key(here)()
         self._remembered: dict[UUID, tuple[float, Published]] = {}
 
     @property
@@ -227,12 +228,18 @@ class Here:
         return Here, (self._config, self._clock)
 
     def lease(self, release_id: bytes, part: int, ordinals: Sequence[int]) -> Lease:
+        return self._opened().lease(release_id, part, ordinals)
+
+    def log_key(self, release_id: bytes) -> bytes:
+        return self._opened().log_key(release_id)
+
+    def _opened(self) -> DatabaseLeases:
         if self._leases is None or self._pid != os.getpid():
             # Open for as long as its stack lives. One that came with a fork is its parent's, and not this one's to close.
             self._stacks.append(ExitStack())
             opened = self._stacks[-1].enter_context(installation(self._config, self._clock))
             self._pid, self._leases = os.getpid(), DatabaseLeases(opened.pool, opened.keyring, opened.clock)
-        return self._leases.lease(release_id, part, ordinals)
+        return self._leases
 
 
 def gate(

@@ -30,6 +30,7 @@ from licet.ledger.storage import TMP, Durable, Folder
 from licet.ledger.witness_http import GATHER_SECONDS_MAX, Gathered, gather
 from licet.release import manifest, purge
 from licet.release import verify as release_files
+from licet.release.purge import LogKey
 from licet.service.installation import Installation, policies
 from licet.store.connect import transaction
 from licet.vault.ids import Prefix, host_hmac, parse
@@ -334,9 +335,10 @@ def _verify_model(path: Path, vkeys: tuple[str, ...], release: Path | None) -> C
 def _verify_release(path: Path, vkeys: tuple[str, ...], log: Path | None, quorum: bytes | None) -> Checked:
     """With a log every row is decided again by what it told before the release; without one, by the folder alone."""
     checked = [f"release in {path}"]
-    found = release_files.verify(path, proofs=log is None)
+    key = _log_key(_trusted(vkeys, quorum))
+    found = release_files.verify(path, proofs=log is None, key=key)
     broken = [(c.file, f"{c.promise.value}: {c.found}") for c in found]
-    if not broken and (gone := purge.read(path, *manifest.read(path)).gone):
+    if not broken and key and (gone := purge.read(path, *manifest.read(path), key).gone):
         checked.append(f"{len(gone)} rows of it were taken out by purges; their proofs stay")
     if log is not None and not broken:
         year = str(manifest.read(path)[0].built_at.year)
@@ -348,6 +350,11 @@ def _verify_release(path: Path, vkeys: tuple[str, ...], log: Path | None, quorum
         checked.append(f"{report.size} rows decided again by the log {report.origin}")
         broken += [(finding.place, finding.promise) for finding in report.findings]
     return Checked(checked=tuple(checked), broken=tuple(broken))
+
+
+def _log_key(trusted: list[verifier.Trust]) -> LogKey | None:
+    """The key by which purges and reviews are signed: that of the log, the same under the name of every year."""
+    return (lambda: trusted[0].key.public) if trusted else None
 
 
 def _trusted(vkeys: tuple[str, ...], quorum: bytes | None) -> list[verifier.Trust]:

@@ -1,7 +1,7 @@
 """Taking dead rows out of the folders of a release.
 
-A row whose key was destroyed opens nowhere, so its sealed bytes serve nobody: `purge_release` rewrites the parts that
-hold such rows, and no other, and says so in an addendum (`release.purge`). The same command brings any copy of the
+The key of a dead row is given to nobody any more, so its sealed bytes serve nobody: `purge_release` rewrites the parts
+that hold such rows, and no other, and says so in a signed addendum (`release.purge`). The same command brings any copy of the
 folder forward, and goes on where one that was stopped had come to.
 """
 
@@ -16,10 +16,10 @@ import msgspec
 from licet.errors import BrokenError, BusyError, RefusedError
 from licet.release import croissant, manifest, purge, purging
 from licet.release.manifest import Manifest
-from licet.release.purge import Chain, Purge
+from licet.release.purge import Addendum, Chain
 from licet.release.registry import Release
 from licet.service.installation import Installation
-from licet.service.releasing import find_release
+from licet.service.releasing import find_release, log_key, log_key_in
 from licet.store.connect import transaction
 
 PURGE_LOCK = 0x11CE8
@@ -47,7 +47,7 @@ def purge_release(here: Installation, name: str, *, dry_run: bool = False) -> Pu
     if known.manifest_sha256.hex() != sha256:
         raise BrokenError(f"the manifest in `{folder}` is not the one that was sealed")
     with _alone(here, known):
-        chain = purge.read(folder, promised, sha256)
+        chain = purge.read(folder, promised, sha256, log_key(here))
         recorded = _recorded(here, known, chain)
         with transaction(here.pool) as tx:
             dead = purging.dead(tx, known.release_id)
@@ -66,23 +66,27 @@ def _alone(here: Installation, known: Release) -> Iterator[None]:
         yield
 
 
-def _recorded(here: Installation, known: Release, chain: Chain) -> list[Purge]:
+def _recorded(here: Installation, known: Release, chain: Chain) -> list[Addendum]:
     """The addenda of the database, in order; what the folder has beside them must have taken out dead rows only."""
     with transaction(here.pool) as tx:
-        found = purging.recorded(tx, known.release_id)
-        beyond = chain.purges[len(found) :]
-        gone = [n for one in beyond for part in one.parts for first, last in part.gone for n in range(first, last + 1)]
-        if gone and (alive := purging.living(tx, known.release_id, gone)):
+        key = log_key_in(here, tx)
+        found = purging.recorded(tx, known.release_id, key)
+        beyond = chain.addenda[len(found) :]
+        parts = [part for one in beyond for part in one.purge.parts]
+        gone = [n for part in parts for first, last in part.gone for n in range(first, last + 1)]
+        if gone and (alive := purging.living(tx, known.release_id, gone, key)):
             raise BrokenError(f"the row `{min(alive)}` was taken out of the release, and is not dead")
     return [*found, *beyond]  # a database restored from before a purge knows less than the folder
 
 
-def _would(folder: Path, promised: Manifest, chain: Chain, recorded: Sequence[Purge], dead: Sequence[int]) -> Purged:
-    brought = tuple(one.file for one in recorded[len(chain.purges) :])
-    for one in recorded[len(chain.purges) :]:
+def _would(
+    folder: Path, promised: Manifest, chain: Chain, recorded: Sequence[Addendum], dead: Sequence[int]
+) -> Purged:  # fmt: skip
+    brought = tuple(one.purge.file for one in recorded[len(chain.addenda) :])
+    for one in recorded[len(chain.addenda) :]:
         chain = purge.follow(chain, promised, one)
     parts = purge.count(promised, chain, dead)
-    number = len(chain.purges) + 1
+    number = len(chain.addenda) + 1
     return Purged(
         folder=folder, rows=sum(parts.values()), parts=parts, addendum=f"purge-{number}.json" if parts else None,
         brought=brought,
@@ -90,21 +94,22 @@ def _would(folder: Path, promised: Manifest, chain: Chain, recorded: Sequence[Pu
 
 
 def _purge(
-    here: Installation, known: Release, folder: Path, promised: Manifest, chain: Chain, recorded: Sequence[Purge],
+    here: Installation, known: Release, folder: Path, promised: Manifest, chain: Chain, recorded: Sequence[Addendum],
     dead: Sequence[int],
 ) -> Purged:  # fmt: skip
     purge.clear(folder)
     with transaction(here.pool) as tx:
         purging.adopt(tx, known.release_id, recorded)
-    brought = tuple(one.file for one in recorded[len(chain.purges) :])
+    brought = tuple(one.purge.file for one in recorded[len(chain.addenda) :])
     for one in recorded:
         chain = purge.apply(folder, chain, promised, one)
-    at = max(here.clock(), chain.purges[-1].purged_at if chain.purges else promised.built_at)
+    at = max(here.clock(), chain.addenda[-1].purge.at if chain.addenda else promised.built_at)
     made = purge.prepare(folder, promised, chain, dead, at)
     if made is not None:
         with transaction(here.pool) as tx:
-            purging.record(tx, known.release_id, made)
-        chain = purge.apply(folder, chain, promised, made)
+            signed = purge.sign(made, here.keyring.log_seed(tx))
+            purging.record(tx, known.release_id, signed)
+        chain = purge.apply(folder, chain, promised, signed)
     croissant.write(folder, promised, chain)
     parts = {part.file: sum(last - first + 1 for first, last in part.gone) for part in made.parts} if made else {}
     return Purged(

@@ -15,19 +15,20 @@ import msgspec
 from licet.config import Config
 from licet.curate import deidentify, rules
 from licet.errors import NotFoundError, RefusedError, UsageError
+from licet.ledger import jws
 from licet.release import diff as diffs
 from licet.release import manifest, purging, registry, review, sample
 from licet.release import verify as release_files
 from licet.release.build import Builder, Built, Order
 from licet.release.live import DatabaseLeases
-from licet.release.purge import Living
+from licet.release.purge import Living, LogKey
 from licet.release.reader import Leases, Loaded, LoadedRow
 from licet.release.reader import load as load_rows
 from licet.release.registry import Release
 from licet.release.verify import Contradiction, Promise
 from licet.service import curating
 from licet.service.installation import Clock, Installation, installation, policies, utc_now
-from licet.store.connect import transaction
+from licet.store.connect import Transaction, transaction
 
 if TYPE_CHECKING:
     from licet.curate.kernels import Scorer
@@ -144,7 +145,7 @@ def verify_release(here: Installation, name: str) -> list[release_files.Contradi
     sealed = known.manifest_sha256.hex() if known.manifest_sha256 else ""
     if known.state != "sealed":
         raise RefusedError(f"release `{known.name}` was never sealed", "build it again", because="not_sealed")
-    found = release_files.verify(folder, manifest_sha256=sealed, living=_living(here, known))
+    found = release_files.verify(folder, manifest_sha256=sealed, living=_living(here, known), key=log_key(here))
     if not any(one.promise is Promise.REVIEW for one in found) and (stated := review.read(folder)) is not None:
         with transaction(here.pool) as tx:
             if not sample.is_stated(tx, known.release_id, stated.jws):
@@ -246,9 +247,24 @@ def _living(here: Installation, known: Release) -> Living:
 
     def ask(ordinals: Sequence[int]) -> list[int]:
         with transaction(here.pool) as tx:
-            return purging.living(tx, known.release_id, ordinals)
+            return purging.living(tx, known.release_id, ordinals, log_key_in(here, tx))
 
     return ask
+
+
+def log_key(here: Installation) -> LogKey:
+    """The log's public key, which a purge's addendum is held to."""
+
+    def ask() -> bytes:
+        with transaction(here.pool) as tx:
+            return log_key_in(here, tx)()
+
+    return ask
+
+
+def log_key_in(here: Installation, tx: Transaction) -> LogKey:
+    """As `log_key`, in a transaction that is open."""
+    return lambda: jws.public_of(here.keyring.log_seed(tx))
 
 
 def diff_releases(here: Installation, old: str, new: str) -> diffs.Diff:

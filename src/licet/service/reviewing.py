@@ -21,7 +21,7 @@ from licet.release.review import Finding, Stated, Statement
 from licet.release.rows import MessageShape
 from licet.release.sample import Place, Review, Signature
 from licet.service.installation import Installation, policies
-from licet.service.releasing import find_release, verify_release
+from licet.service.releasing import find_release, log_key, verify_release
 from licet.store.connect import Transaction, transaction
 from licet.vault.reads import Reader
 
@@ -97,7 +97,9 @@ def place(here: Installation, name: str) -> Place:
         raise RefusedError(f"release `{known.name}` was never sealed", "build it again", because="not_sealed")
     if known.manifest_sha256.hex() != sha256:
         raise RefusedError(f"the manifest in `{folder}` is not the one that was sealed", because="not_sealed")
-    return Place(known=known, folder=folder, manifest=promised, chain=purge.read(folder, promised, sha256))
+    return Place(
+        known=known, folder=folder, manifest=promised, chain=purge.read(folder, promised, sha256, log_key(here))
+    )
 
 
 # Reviewing

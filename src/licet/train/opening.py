@@ -1,8 +1,8 @@
 """The sealed rows of a release by ordinal, opened under leases: what `loading.Rows` reads from.
 
-Invariants: a part is held against the manifest or its chain of purges before a row of it is opened; a row is opened only
-under a lease that holds now and before its own end. Keys live in memory, for `GROUPS_MAX` row groups at most, and never
-go into another process: each opens parts and asks for leases of its own.
+Invariants: a part is held against the manifest or its chain of purges, each signed by the log, before a row of it is
+opened; a row is opened only under a lease that holds now and before its own end. Keys live in memory, for `GROUPS_MAX`
+row groups at most, and never go into another process: each opens parts and asks for leases of its own.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import msgspec
 from licet.errors import BrokenError, DeniedError, UsageError
 from licet.release import manifest, purge
 from licet.release.part import Group, Part, Reader, moment
+from licet.release.purge import Chain
 from licet.release.reader import Lease, Leases, LoadedRow, loaded, runs_of
 from licet.release.sealing import open_row
 from licet.train.gate import Gate
@@ -54,7 +55,7 @@ class Opening:
         if gate.release != self.manifest.release or gate.manifest_sha256 != self._sha256:
             raise UsageError(f"the gate is that of another release than `{self.manifest.name}`")
         self._folder, self._gate, self._leases, self._at = folder, gate, leases, at
-        self._chain = purge.read(folder, self.manifest, self._sha256)
+        self._chain = self._purged()
         self._firsts = [part.first_ordinal for part in self.manifest.parts]
         self.close()
 
@@ -73,13 +74,20 @@ class Opening:
         self._groups: OrderedDict[tuple[str, int], _Opened] = OrderedDict()
         self._parts: OrderedDict[str, _Part] = OrderedDict()
 
+    def _purged(self) -> Chain:
+        release_id = self.manifest.release_id
+        return purge.read(
+            self._folder, self.manifest, self._sha256,
+            lambda: self._gate.asked(lambda: self._leases.log_key(release_id)),
+        )  # fmt: skip
+
     def positions(self, split: str) -> array[int]:
         """The ordinals of all rows that the manifest promises, purged ones too, in order; of one split if it is named."""
         found = array("L")
         for part in self.manifest.parts:
             ordinals = self._promised(part)
             if len(ordinals) != part.rows:  # a purge has gone on since the chain was read
-                self._chain = purge.read(self._folder, self.manifest, self._sha256)
+                self._chain = self._purged()
                 ordinals = self._promised(part)
             if len(ordinals) != part.rows:
                 raise BrokenError(f"part `{part.file}` has `{len(ordinals)}` rows, and the manifest `{part.rows}`")
@@ -173,7 +181,7 @@ class Opening:
             held = closing.enter_context(purge.verified(self._folder, self._chain.states[part.file], part.file))
             if held is None:  # a purge has gone on since the chain was read
                 closing.close()
-                self._chain = purge.read(self._folder, self.manifest, self._sha256)
+                self._chain = self._purged()
                 held = closing.enter_context(purge.verified(self._folder, self._chain.states[part.file], part.file))
             if held is None:
                 closing.close()

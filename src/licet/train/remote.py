@@ -33,7 +33,9 @@ from licet.train.gate import follows
 
 TIMEOUT_SECONDS = 30.0
 KEY_FILE_BYTES_MAX = 4_096
+LOG_KEY_BYTES = 32
 HEAD_HEADER = "licet-head"
+LOG_KEY_HEADER = "licet-log-key"
 POLL_SECONDS = 0.5
 WAIT_SECONDS_MAX = 10.0
 REFRESHED = 1 / 3  # of a lease that has gone by when its file is written anew although nothing is new
@@ -124,6 +126,17 @@ class Remote:
             expires=begun + timedelta(seconds=given.seconds),
             ratings=given.ratings,
         )
+
+    def log_key(self, release_id: bytes) -> bytes:
+        """The public key of the installation's log, as it says it is (`release.reader.Leases`)."""
+        answer = self._send("GET", f"/v1/releases/{release_id.hex()}/withdrawn")
+        try:
+            key = base64.b64decode(answer.headers.get(LOG_KEY_HEADER, ""), validate=True)
+        except binascii.Error:
+            key = b""
+        if len(key) != LOG_KEY_BYTES:
+            raise BrokenError("the installation does not say by which key its purges are signed")
+        return key
 
     def withdrawn(self, release: str, known: Withdrawn | None) -> tuple[bytes, bytes | None]:
         """See `Source`."""

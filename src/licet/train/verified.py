@@ -8,6 +8,7 @@ the rows in another way.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from hashlib import sha256 as sha256_of
 from pathlib import Path
@@ -25,6 +26,7 @@ from licet.train.bitmap import Head
 from licet.train.consumed import Examined, Record
 
 MANIFEST_FILE = "release.json"
+LOG_OF_A_YEAR = re.compile(r"/\d{4}\Z", re.ASCII)
 Broken = tuple[str, str]
 
 
@@ -57,7 +59,7 @@ def verify(folder: Path, keys: Sequence[Verifier], release: Path | None = None) 
         *((consumed.FILE, what) for what in examined.broken),
         *_of_release(content, record, promised, sha256),
         *_states(content, examined),
-        *_inside(examined.consumed, promised, sha256, release),
+        *_inside(examined.consumed, promised, sha256, release, keys),
     ]
 
 
@@ -95,13 +97,15 @@ def _shown(name: str, head: Head) -> dict[str, Any]:
     return statement.state_of(name, head).described()
 
 
-def _inside(rows: BitMap, promised: Manifest, sha256: str, release: Path | None) -> Iterator[Broken]:
+def _inside(
+    rows: BitMap, promised: Manifest, sha256: str, release: Path | None, keys: Sequence[Verifier]
+) -> Iterator[Broken]:  # fmt: skip
     if release is not None:
         other, found = manifest.read(release)
         if found != sha256:
             yield MANIFEST_FILE, f"the release in `{release}` is another one: `{other.name}`"
             return
-        known = _ordinals(release, promised, sha256)
+        known = _ordinals(release, promised, sha256, keys)
     else:
         known = BitMap()
         parts = promised.parts
@@ -112,9 +116,9 @@ def _inside(rows: BitMap, promised: Manifest, sha256: str, release: Path | None)
         yield consumed.FILE, f"row {min(outside)} was consumed, and is not of the release"
 
 
-def _ordinals(folder: Path, promised: Manifest, sha256: str) -> BitMap:
+def _ordinals(folder: Path, promised: Manifest, sha256: str, keys: Sequence[Verifier]) -> BitMap:
     """The rows of a release, those that a purge took out included."""
-    known, chain = BitMap(), purge.read(folder, promised, sha256)
+    known, chain = BitMap(), purge.read(folder, promised, sha256, lambda: log_key(keys))
     for part in promised.parts:
         with purge.verified(folder, chain.states[part.file], part.file) as found:
             if found is None:
@@ -124,3 +128,12 @@ def _ordinals(folder: Path, promised: Manifest, sha256: str) -> BitMap:
             for group in groups(file) if file is not None else ():
                 known.update(group.ordinals)
     return known
+
+
+def log_key(keys: Sequence[Verifier]) -> bytes:
+    """The log's key among those to believe: the one whose name ends in a year. It is the same key in every year."""
+    key = next((key for key in keys if LOG_OF_A_YEAR.search(key.name)), None)
+    if key is None:
+        hint = "`licet ledger key` prints it: --key VKEY"
+        raise UsageError("rows were purged from the release, and there is no key of the log to believe it by", hint)
+    return key.public

@@ -1,7 +1,8 @@
 """Row keys and withdrawn rows for training runs: services with the scope `release:lease`, and nobody else.
 
 The withdrawn rows are polled. Their `ETag` is their number: with `If-None-Match` an answer of 304 says that nothing is
-new, and its header `licet-head` says so signed and for how long, in Base64. An answer of 200 is the whole file.
+new, and its header `licet-head` says so signed and for how long, in Base64. An answer of 200 is the whole file. The
+header `licet-log-key` has the public key by which the addenda of purges are signed, in Base64.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from litestar.params import HeaderParameter, JSONBody, PathParameter
 from licet.release.reader import Rated
 from licet.service import gating
 from licet.service.gating import Asked, Publisher
-from licet.train.remote import HEAD_HEADER
+from licet.train.remote import HEAD_HEADER, LOG_KEY_HEADER
 from licet.web import api_shell as shell
 from licet.web import schema
 from licet.web.api_shell import AnyRequest
@@ -51,9 +52,13 @@ def publisher_of(request: AnyRequest) -> Publisher:
 async def get_withdrawn(request: AnyRequest, release: ReleaseRef, known: IfNoneMatch = None) -> Response[bytes]:
     """Which rows of a release were withdrawn, as one signed file; 304 and a new head where nothing is new."""
     named = shell.uuid_of(release)
-    made = await site_of(request).calling(lambda: publisher_of(request).publish(named))
+    publisher = await site_of(request).calling(lambda: publisher_of(request))
+    made = await site_of(request).calling(lambda: publisher.publish(named))
     tag = f'"{made.number}"'
-    headers = {"etag": tag, HEAD_HEADER: base64.b64encode(made.signed).decode()}
+    headers = {
+        "etag": tag, HEAD_HEADER: base64.b64encode(made.signed).decode(),
+        LOG_KEY_HEADER: base64.b64encode(publisher.log_key).decode(),
+    }  # fmt: skip
     if known == tag:
         return Response(b"", status_code=304, headers=headers, media_type=MEDIA_TYPE)
     return Response(made.file, headers=headers, media_type=MEDIA_TYPE)
