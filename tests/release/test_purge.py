@@ -238,7 +238,7 @@ def test_rows_that_an_addendum_drops_without_the_logs_signature_are_an_error_and
     lie(folder)
     with pytest.raises(LicetError, match=r"was not signed by the log|is no signed addendum"):
         load(folder, town, at=town.clock)
-    assert [c.promise for c in verify(folder, key=log_key) if c.file == "purge-1.json"][0] is Promise.PURGES
+    assert next(c.promise for c in verify(folder, key=log_key) if c.file == "purge-1.json") is Promise.PURGES
     promised, sha256 = manifest.read(folder)
     with pytest.raises(LicetError, match=r"was not signed by the log|is no signed addendum"):
         purge.read(folder, promised, sha256, log_key)

@@ -16,24 +16,27 @@ from uuid import UUID
 import pytest
 from click.testing import CliRunner
 from litestar.testing import TestClient
+from msgspec.structs import replace
 
 import licet
 from licet import service
 from licet.cli.command import main
-from licet.errors import BrokenError, BusyError, DeniedError, NotFoundError, UsageError
+from licet.errors import BrokenError, BusyError, DeniedError, NotFoundError, RefusedError, UsageError
+from licet.policy.file import preset
 from licet.policy.state import Share
-from licet.release import manifest
+from licet.release import manifest, purge
 from licet.release.live import DatabaseLeases
 from licet.release.reader import Rated
-from licet.service import gating
-from licet.store.connect import Pool
+from licet.service import gating, releasing
+from licet.service.purging import purge_release
+from licet.store.connect import Pool, transaction
 from licet.train import bitmap
 from licet.train.gate import Gate, WhenStale
 from licet.train.remote import Keeper, Remote, key_in
 from licet.vault.commands import Choose, Delete, GiveFeedback, Narrow, Say, Widen
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac
-from licet.web.roles import Scope
+from licet.web.roles import KeyBinding, Scope
 
 from ..web.served import AFTER, NOTICE, World, listening
 
@@ -263,6 +266,127 @@ def test_only_a_service_with_the_scope_gets_keys(trained: Trained, api: Any) -> 
     ):  # fmt: skip
         assert api.post(path, json=body, headers=headers).status_code == status
     assert trained.world.rows("SELECT 1 FROM leases") == []
+
+
+# Whom a key stands for
+
+
+def leasing(
+    trained: Trained, *, release: str = "autumn", recipient: str = "lab-one", own: bool = False
+) -> dict[str, str]:
+    bound = KeyBinding(recipient=recipient, own=own, releases=(release,))
+    return {"authorization": f"Bearer {trained.world.key(Scope.release_lease, bound=bound)}"}
+
+
+def named(trained: Trained, *recipients: str) -> None:
+    """A policy version whose recipients are these, in force from now on."""
+    policy = replace(
+        preset("article-2025"), version="2025-09-15", effective=trained.world.clock.now, material=True,
+        recipients=frozenset(recipients),
+    )  # fmt: skip
+    service.apply_policy(trained.here, policy, by="test")
+
+
+def lease(trained: Trained, api: Any, headers: dict[str, str], recipient: str = "lab-one") -> Any:
+    body = {"part": 0, "recipient": recipient}
+    return api.post(f"/v1/releases/{trained.release}/leases", json=body, headers=headers)
+
+
+def test_a_key_leases_for_the_recipient_that_it_is_bound_to_and_for_no_other(trained: Trained, api: Any) -> None:
+    headers = leasing(trained, recipient="training", own=True)
+    refused = lease(trained, api, headers, "somebody-else")
+    assert (refused.status_code, "keys" in refused.json()) == (403, False)
+    assert trained.world.rows("SELECT 1 FROM leases UNION ALL SELECT 1 FROM handouts") == []
+    assert lease(trained, api, headers, "training").status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("bound", "status"), [("autumn", 201), ("aut*", 201), ("*", 201), ("winter", 404), ("autum", 404)]
+)
+def test_a_key_leases_the_releases_that_it_is_bound_to_and_knows_of_no_other(
+    trained: Trained, api: Any, bound: str, status: int
+) -> None:
+    headers = leasing(trained, release=bound, recipient="training", own=True)
+    assert lease(trained, api, headers, "training").status_code == status
+    seen = api.get(f"/v1/releases/{trained.release}/withdrawn", headers=headers).status_code
+    assert seen == (200 if status == 201 else 404)
+
+
+def test_row_keys_go_to_a_recipient_that_the_policy_names_as_exports_do(trained: Trained, api: Any) -> None:
+    headers = leasing(trained)
+    refused = lease(trained, api, headers)
+    assert (refused.status_code, refused.json()["because"]) == (409, "recipient")
+    assert trained.world.rows("SELECT 1 FROM leases UNION ALL SELECT 1 FROM handouts") == []
+    named(trained, "lab-one")
+    assert lease(trained, api, headers).status_code == 201
+    trained.world.clock.set(trained.world.clock.now + timedelta(days=1))
+    policy = replace(
+        preset("article-2025"), version="2025-10-15", effective=trained.world.clock.now, recipients=frozenset()
+    )
+    service.apply_policy(trained.here, policy, by="test")
+    assert lease(trained, api, headers).json()["because"] == "recipient", "the policy decides at each lease"
+
+
+def test_row_keys_of_a_safety_release_go_to_no_recipient(trained: Trained, api: Any) -> None:
+    """What an export refuses a lease refuses too."""
+    named(trained, "lab-one")
+    with transaction(trained.here.pool) as tx:
+        tx.execute("UPDATE releases SET purpose = 'safety_classifiers'")
+    refused = lease(trained, api, leasing(trained))
+    assert (refused.status_code, refused.json()["because"]) == (409, "purpose")
+
+
+def test_a_key_of_before_that_is_bound_to_nobody_leases_nothing(trained: Trained, api: Any) -> None:
+    with transaction(trained.here.pool) as tx:
+        tx.execute("UPDATE api_keys SET recipient = NULL, releases = NULL, own = false")
+    assert lease(trained, api, {"authorization": f"Bearer {key_in(trained.key_file)}"}, "training").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("bound", "scopes"),
+    [
+        (KeyBinding(), (Scope.release_lease,)),
+        (KeyBinding(recipient="lab-one"), (Scope.release_lease,)),
+        (KeyBinding(recipient="lab-one", releases=("autumn",)), (Scope.gate_read,)),
+        (KeyBinding(recipient="Lab One", releases=("autumn",)), (Scope.release_lease,)),
+        (KeyBinding(recipient="lab-one", releases=("au*tumn",)), (Scope.release_lease,)),
+        (KeyBinding(own=True), (Scope.gate_read,)),
+        (KeyBinding(), (Scope.events_acknowledge,)),
+    ],
+)
+def test_no_key_is_made_that_stands_for_nobody(trained: Trained, bound: KeyBinding, scopes: tuple[Scope, ...]) -> None:
+    with pytest.raises(UsageError):
+        trained.world.key(*scopes, bound=bound)
+
+
+def test_a_machine_is_told_why_the_installation_refuses_it(trained: Trained) -> None:
+    trained.key_file.write_text(leasing(trained)["authorization"].removeprefix("Bearer "))
+    with listening(trained.world.app) as url:
+        with (
+            trained.remote(url, recipient="lab-one") as remote,
+            pytest.raises(RefusedError, match="names no recipient"),
+        ):
+            remote.lease(bytes.fromhex(trained.release), 0, [0])
+        with trained.remote(url, recipient="lab-two") as remote, pytest.raises(DeniedError, match="another recipient"):
+            remote.lease(bytes.fromhex(trained.release), 0, [0])
+
+
+def test_a_machine_takes_a_purge_by_the_logs_key_that_the_installation_gives_it(trained: Trained) -> None:
+    trained.world.tell(
+        Delete(account=trained.world.accounts["di"], at=trained.world.clock.now, conversation=trained.chats["di0"])
+    )
+    trained.world.clock.set(trained.world.clock.now + timedelta(days=40))
+    service.sweep(trained.here)
+    assert purge_release(trained.here, "autumn").rows == 1
+    with listening(trained.world.app) as url, trained.remote(url) as remote:
+        kept(trained.keeper(remote), 1)
+        rows = licet.load(trained.folder, gate=trained.gate(), leases=remote, clock=trained.world.clock)
+        assert not {row["ordinal"] for row in rows} & trained.of("di0")
+        file = trained.folder / "purge-1.json"
+        said = purge.decode(file.read_bytes(), file.name, releasing.log_key(trained.here)).purge
+        file.write_bytes(purge.sign(said, bytes(32)).data)
+        with pytest.raises(BrokenError, match="was not signed by the log"):
+            licet.load(trained.folder, gate=trained.gate(), leases=remote, clock=trained.world.clock)
 
 
 # A machine of the cluster, and a run on it

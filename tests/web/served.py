@@ -30,7 +30,7 @@ from licet.vault.keyring import Keyring
 from licet.vault.keys import FileProvider
 from licet.web import keys, sessions, tokens
 from licet.web.app import create_app
-from licet.web.roles import Scope, StaffRole
+from licet.web.roles import KeyBinding, Scope, StaffRole
 from licet.web.serve import server
 
 BEFORE, NOTICE, AFTER = instant("2025-08-20"), instant("2025-09-01T10:00:00Z"), instant("2025-09-30T09:00:00Z")
@@ -95,10 +95,23 @@ class World:
         """The headers of a person with a token of the host application."""
         return {"authorization": f"Bearer {self.token(name)}"}
 
-    def key(self, *scopes: Scope, name: str = "") -> str:
+    def key(self, *scopes: Scope, name: str = "", bound: KeyBinding | None = None) -> str:
+        """A key with these scopes, or with all; without ``bound`` it leases every release to our own machines, and
+        acknowledges for the endpoint that was made first, if there is one.
+        """
         with transaction(self.here.pool) as tx:
             made = name or f"key-{os.urandom(4).hex()}"
-            return keys.make(tx, made, scopes or list(Scope), self.clock.now, os.urandom)
+            granted = set(scopes or Scope)
+            if bound is None:
+                first = tx.execute("SELECT endpoint_id FROM endpoints ORDER BY made_at, endpoint_id LIMIT 1").fetchone()
+                leases = Scope.release_lease in granted
+                if first is None:
+                    granted.discard(Scope.events_acknowledge)
+                bound = KeyBinding(
+                    recipient="training" if leases else None, own=leases, releases=("*",) if leases else (),
+                    endpoint=first[0] if first and Scope.events_acknowledge in granted else None,
+                )  # fmt: skip
+            return keys.make(tx, made, granted, self.clock.now, os.urandom, bound)
 
     def service(self, *scopes: Scope) -> dict[str, str]:
         """The headers of a service with these scopes, or with all."""

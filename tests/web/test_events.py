@@ -19,10 +19,11 @@ from licet.config import Webhooks
 from licet.errors import RefusedError
 from licet.ledger import verifier
 from licet.service import endpoints, erasure, proving
+from licet.store.connect import transaction
 from licet.vault.commands import Choose
 from licet.vault.events import Because, Kind
 from licet.web.app import create_app
-from licet.web.roles import Scope, StaffRole
+from licet.web.roles import KeyBinding, Scope, StaffRole
 
 from ..test_webhooks import Receiver, receiver
 from .served import NOTICE, World, api, url, world
@@ -94,12 +95,62 @@ def test_an_answer_is_kept_and_a_second_one_changes_nothing(api: Any, world: Wor
     assert (done.json()["endpoint"], done.json()["overdue"]) == ("chat", False)
     assert done.json()["acknowledged_at"]
     assert api.post(path, json={"endpoint": "chat"}, headers=reader).json() == done.json()
-    assert api.post(path, json={"endpoint": "other"}, headers=reader).status_code == 404
+    assert api.post(path, json={"endpoint": "other"}, headers=reader).status_code == 403
     assert api.post(path, json={"endpoint": "Chat"}, headers=reader).status_code == 400
     unknown = "evt_" + "0" * 32
     assert api.post(f"/v1/events/{unknown}/acknowledge", json={"endpoint": "chat"}, headers=reader).status_code == 404
     other = api.post(f"/v1/events/{changed['id']}/acknowledge", json={"endpoint": "chat"}, headers=reader)
     assert other.status_code == 404, "a reader is told of no delivery of what asks for no answer"
+
+
+def test_a_key_that_was_made_for_one_endpoint_acknowledges_for_no_other(
+    api: Any, world: World, reader: dict[str, str]
+) -> None:
+    """One host that could answer for another would stand in the certificate of erasure as that other."""
+    endpoints.add(world.here, "archive", None)
+    world.open("ana", allow=True)
+    with transaction(world.here.pool) as tx:
+        archive = endpoints.id_of(tx, "archive")
+    scopes = (Scope.events_read, Scope.events_acknowledge)
+    key = {"authorization": f"Bearer {world.key(*scopes, bound=KeyBinding(endpoint=archive))}"}
+    choose(world, "ana", False)
+    leaving = api.get("/v1/events", headers=reader).json()["items"][-1]
+    path = f"/v1/events/{leaving['id']}/acknowledge"
+    refused = api.post(path, json={"endpoint": "chat"}, headers=key)
+    assert (refused.status_code, refused.json()["detail"]) == (403, "the key does not acknowledge for this endpoint")
+    answers = (
+        "SELECT p.name, d.acknowledged_at IS NOT NULL FROM deliveries d JOIN endpoints p USING (endpoint_id) ORDER BY 1"
+    )
+    assert world.rows(answers) == [("archive", False), ("chat", False)]
+    assert api.post(path, json={"endpoint": "archive"}, headers=key).status_code == 200
+    assert world.rows(answers) == [("archive", True), ("chat", False)]
+
+
+def test_a_key_answers_no_more_once_its_endpoint_was_removed_though_another_has_its_name(
+    api: Any, world: World, reader: dict[str, str]
+) -> None:
+    endpoints.remove(world.here, "chat")
+    endpoints.add(world.here, "chat", None)
+    world.open("ana", allow=True)
+    choose(world, "ana", False)
+    leaving = api.get("/v1/events", headers=reader).json()["items"][-1]
+    answer = api.post(f"/v1/events/{leaving['id']}/acknowledge", json={"endpoint": "chat"}, headers=reader)
+    assert answer.status_code == 403
+
+
+def test_a_key_of_before_that_is_bound_to_nothing_acknowledges_nothing(
+    api: Any, world: World, reader: dict[str, str]
+) -> None:
+    world.open("ana", allow=True)
+    choose(world, "ana", False)
+    leaving = api.get("/v1/events", headers=reader).json()["items"][-1]
+    with transaction(world.here.pool) as tx:
+        tx.execute("UPDATE api_keys SET endpoint_id = NULL")
+    key = world.service(Scope.events_read)  # another look-up than the one that is remembered for a second
+    with transaction(world.here.pool) as tx:
+        tx.execute("UPDATE api_keys SET scopes = scopes || '{events:acknowledge}'::text[]")
+    answer = api.post(f"/v1/events/{leaving['id']}/acknowledge", json={"endpoint": "chat"}, headers=key)
+    assert answer.status_code == 403
 
 
 def test_a_person_follows_their_deletion_to_its_certificate_and_nobody_elses(api: Any, world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,9 @@ from licet.errors import UsageError
 from licet.policy.period import written
 from licet.service import Installation, utc_now
 from licet.store.connect import transaction
+
+if TYPE_CHECKING:  # imported where it is used: no other command waits for it
+    from licet.web.keys import Key
 
 PORT_MAX = 65_535
 
@@ -41,23 +45,45 @@ def key() -> None:
 @key.command("create")
 @click.argument("name")
 @click.option("--scope", "scopes", multiple=True, required=True, help="What it may do, as gate:read; repeatable.")
+@click.option("--recipient", help="With release:lease: who holds the row keys, one that the policy in force names.")
+@click.option(
+    "--own", is_flag=True, help="With --recipient: it is machines of your own, so that nothing is handed over."
+)
+@click.option("--release", "releases", multiple=True, help="With release:lease: a release, or `autumn-*`; repeatable.")
+@click.option("--endpoint", help="With events:acknowledge: the endpoint that it answers for, of `licet webhooks list`.")
 @data_option
 @json_option
-def create(name: str, scopes: tuple[str, ...], data: Path | None, as_json: bool) -> None:
+def create(
+    name: str, scopes: tuple[str, ...], recipient: str | None, own: bool, releases: tuple[str, ...],
+    endpoint: str | None, data: Path | None, as_json: bool,
+) -> None:  # fmt: skip
     """Makes a key and prints it, for the only time.
+
+    A key that leases rows is bound to a recipient and to releases: no other recipient and no other release is served
+    with it. At each lease the policy in force must name the recipient, as for an export, unless it is machines of
+    your own (--own). A key that acknowledges events does so for one endpoint.
 
     \b
     Example:  licet key create assistant --scope gate:read --scope turns:write
+              licet key create cluster --scope release:lease --recipient training --own --release 'autumn-*'
+              licet key create archive --scope events:read --scope events:acknowledge --endpoint archive
     """
+    from licet.service import endpoints
     from licet.web import keys
-    from licet.web.roles import Scope
+    from licet.web.roles import KeyBinding, Scope
 
     unknown = sorted(set(scopes) - {scope.value for scope in Scope})
     if unknown:
         raise UsageError(f"no scope `{unknown[0]}`", f"scopes are {', '.join(Scope)}")
     with opened(data) as here, transaction(here.pool) as tx:
-        text = keys.make(tx, name, map(Scope, scopes), here.clock(), here.keyring.random)
-    show({"name": name, "key": text, "scopes": sorted(scopes)}, as_json, lambda: text)
+        bound = KeyBinding(
+            recipient=recipient, own=own, releases=releases,
+            endpoint=endpoints.id_of(tx, endpoint) if endpoint is not None else None,
+        )  # fmt: skip
+        text = keys.make(tx, name, map(Scope, scopes), here.clock(), here.keyring.random, bound)
+    made: dict[str, object] = {"name": name, "key": text, "scopes": sorted(scopes)}
+    made |= {"recipient": recipient, "own": own, "releases": releases, "endpoint": endpoint}
+    show(made, as_json, lambda: text)
 
 
 @key.command("list")
@@ -75,9 +101,23 @@ def list_(data: Path | None, as_json: bool) -> None:
         known = keys.every(tx)
     lines = [
         f"{k.name:<20} {'revoked' if k.revoked_at else 'valid':<8} {written(k.made_at)}  {' '.join(k.scopes)}"
+        f"{_bound(k)}"
         for k in known
     ]
     show(known, as_json, lambda: "\n".join(lines) or "no keys")
+
+
+def _bound(known: Key) -> str:
+    """What a key stands for, or that an old one stands for nothing."""
+    said = ""
+    if "release:lease" in known.scopes:
+        whose = f"own machines `{known.recipient}`" if known.own else f"`{known.recipient}`"
+        said += (
+            f"; leases {', '.join(known.releases)} to {whose}" if known.recipient else "; leases nothing: make another"
+        )
+    if "events:acknowledge" in known.scopes:
+        said += f"; answers for `{known.endpoint}`" if known.endpoint else "; answers for nobody: make another"
+    return said
 
 
 @key.command("revoke")

@@ -107,7 +107,9 @@ def _names(contradictions: list[Contradiction]) -> set[str]:
 
 
 def _no_key() -> bytes:
-    raise BrokenError("the signature cannot be checked: no key of the log was named", "`licet ledger key` prints it: --key VKEY")
+    raise BrokenError(
+        "the signature cannot be checked: no key of the log was named", "`licet ledger key` prints it: --key VKEY"
+    )
 
 
 def _chain(folder: Path, promised: Manifest, manifest_sha256: str, key: LogKey) -> tuple[Chain, list[Contradiction]]:

@@ -292,6 +292,11 @@ def _named(tx: Transaction, name: str) -> tuple[UUID, str | None]:
     return row[0], row[1]
 
 
+def id_of(tx: Transaction, name: str) -> UUID:
+    """The id of the endpoint of that name; NotFoundError where there is none."""
+    return _named(tx, name)[0]
+
+
 def _pushed(tx: Transaction, name: str) -> UUID:
     endpoint, url = _named(tx, name)
     if url is None:

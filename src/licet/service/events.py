@@ -6,9 +6,11 @@ How an event comes to be is `licet.vault.events`; who hears it `licet.service.en
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import msgspec
 
-from licet.errors import RefusedError
+from licet.errors import DeniedError, RefusedError
 from licet.service.installation import Installation
 from licet.store.connect import transaction
 from licet.vault import events
@@ -40,10 +42,19 @@ def since(here: Installation, cursor: str = "0", limit: int = EVENTS_MAX) -> Pag
     return Page(items=tuple(found), next=found[-1].cursor if found else cursor)
 
 
-def acknowledge(here: Installation, event: str, endpoint: str) -> Told:
-    """Records that what an event named has left the host behind ``endpoint``."""
+def acknowledge(here: Installation, event: str, endpoint: str, bound: UUID) -> Told:
+    """Records that what an event named has left the host behind ``endpoint``.
+
+    ``bound`` is the endpoint that whoever says so speaks for; DeniedError where that is another one.
+    """
     named = parse(Prefix.event, event)
     with transaction(here.pool) as tx:
+        row = tx.execute("SELECT name FROM endpoints WHERE endpoint_id = %s AND removed_at IS NULL", [bound]).fetchone()
+        if row is None or row[0] != endpoint:
+            raise DeniedError(
+                "the key does not acknowledge for this endpoint",
+                "`licet key create NAME --scope events:acknowledge --endpoint ENDPOINT` makes one that does",
+            )
         return events.acknowledge(tx, named, endpoint, here.clock())
 
 

@@ -22,7 +22,6 @@ import msgspec
 from pyroaring import BitMap
 
 from licet.errors import NotFoundError, RefusedError, UsageError
-from licet.policy.decide import SAFETY
 from licet.policy.period import written
 from licet.release import manifest
 from licet.release.reader import LoadedRow
@@ -78,15 +77,7 @@ def export(
     """
     folder, known = find_release(here, name)
     gating.sealed(here, known.release_id)
-    named = policies(here).in_force(here.clock()).recipients
-    if recipient not in named:
-        raise RefusedError(
-            f"the policy names no recipient `{recipient}`: data goes to nobody else",
-            f"it names {', '.join(f'`{one}`' for one in sorted(named)) or 'nobody'}; a version that names one more is material",
-            because="recipient",
-        )  # fmt: skip
-    if known.purpose == SAFETY:
-        raise RefusedError("what serves the safety classifiers leaves in clear to nobody", because="purpose")
+    gating.check_recipient(policies(here).in_force(here.clock()), known, recipient)
     if out.exists():
         raise UsageError(f"`{out}` is there already", "name a folder that is not")
     promised = manifest.read(folder)[0]

@@ -21,8 +21,10 @@ import msgspec
 import structlog
 
 from licet.config import Config
-from licet.errors import DeniedError, NotFoundError, UsageError
+from licet.errors import DeniedError, NotFoundError, RefusedError, UsageError
 from licet.ledger.note import SignatureType, Signer, Verifier
+from licet.policy.decide import SAFETY
+from licet.policy.file import Policy
 from licet.release import manifest, registry
 from licet.release.live import LEASE_SECONDS, LEASE_SECONDS_MAX, DatabaseLeases
 from licet.release.part import ROWS_PER_PART_MAX
@@ -145,13 +147,67 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     seconds: int = LEASE_SECONDS
 
 
-def lease(here: Installation, asked: Asked, key_id: UUID) -> Leased:
-    """The keys of the rows of one part that may be used now; one row in the database, before a key leaves."""
+class LeaseHolder(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom a service's key stands for: its recipient, and of which releases it has row keys, by name or by the beginning
+    of names before a `*`. ``own`` are machines of the installation's own; None as recipient is a key bound to nobody.
+    """
+
+    key_id: UUID
+    recipient: str | None
+    own: bool
+    releases: tuple[str, ...]
+
+    def holds(self, release: str) -> bool:
+        """Whether the key was made for a release of this name."""
+        return self.recipient is not None and any(
+            release.startswith(one.removesuffix("*")) if one.endswith("*") else one == release for one in self.releases
+        )
+
+
+def held_by(here: Installation, release_id: UUID, holder: LeaseHolder) -> Release:
+    """The sealed release, for whom it was made; NotFoundError for any other, as for one that never was."""
+    known = sealed(here, release_id)
+    if not holder.holds(known.name):
+        raise NotFoundError(f"no release `{release_id.hex}` that this key is bound to")
+    return known
+
+
+def _check_recipient(here: Installation, known: Release, asked: Asked, holder: LeaseHolder) -> None:
+    """As for an export: row keys go to whom the policy in force names, or stay with machines of one's own."""
+    if asked.recipient != holder.recipient:
+        raise DeniedError(
+            f"the key is bound to another recipient than `{asked.recipient}`",
+            "`licet key create NAME --scope release:lease --recipient RECIPIENT` makes one for each",
+        )
+    if not holder.own:
+        check_recipient(policies(here).in_force(here.clock()), known, asked.recipient)
+
+
+def check_recipient(policy: Policy, known: Release, recipient: str) -> None:
+    """RefusedError where ``policy`` bars a release from a recipient: data is handed to whom it names, and to nobody else."""
+    if recipient not in policy.recipients:
+        raise RefusedError(
+            f"the policy names no recipient `{recipient}`: data goes to nobody else",
+            f"it names {', '.join(f'`{one}`' for one in sorted(policy.recipients)) or 'nobody'}; a version that names "
+            "one more is material",
+            because="recipient",
+        )  # fmt: skip
+    if known.purpose == SAFETY:
+        raise RefusedError("what serves the safety classifiers is handed to nobody", because="purpose")
+
+
+def lease(here: Installation, asked: Asked, holder: LeaseHolder) -> Leased:
+    """The keys of the rows of one part that may be used now; one row in the database, before a key leaves.
+
+    NotFoundError for a release that the holder's key was not made for, DeniedError for another recipient than its own,
+    RefusedError for one that the policy in force does not name.
+    """
     if not _RECIPIENT.fullmatch(asked.recipient):
         raise UsageError("`recipient` is not a name", "use lower-case letters, digits, `-`, `_` and `.`")
     if not 1 <= asked.seconds <= LEASE_SECONDS_MAX:
         raise UsageError(f"a lease holds from 1 to {LEASE_SECONDS_MAX} seconds")
-    known = sealed(here, asked.release_id)
+    known = held_by(here, asked.release_id, holder)
+    _check_recipient(here, known, asked, holder)
     ordinals = _ordinals_of_part(here, known, asked.part) if asked.ordinals is None else _few(asked.ordinals)
     given = DatabaseLeases(here.pool, here.keyring, here.clock, asked.seconds).lease(
         known.release_id.bytes, asked.part, ordinals
@@ -164,7 +220,7 @@ def lease(here: Installation, asked: Asked, key_id: UUID) -> Leased:
             """INSERT INTO leases (lease_id, release_id, recipient, part, asked, given, key_id, given_at, expires_at)
                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)""",
             [
-                lease_id, known.release_id, asked.recipient, asked.part, len(ordinals), len(order), key_id, at,
+                lease_id, known.release_id, asked.recipient, asked.part, len(ordinals), len(order), holder.key_id, at,
                 given.expires,
             ],
         )  # fmt: skip

@@ -354,13 +354,21 @@ CREATE INDEX release_rows_by_conversation ON release_rows (account_id, conversat
 -- Secrets (keys, sessions, links, tokens) have 256 random bits or are signed, so their SHA-256 cannot be guessed back;
 -- the secrets themselves are nowhere.
 
+-- A key stands for somebody: `recipient` holds the row keys that it leases, of `releases` (names, or the beginning of names
+-- before a `*`); `own` says that it is the installation's own machines, to whom nothing is handed over. `endpoint_id` is the
+-- endpoint that it acknowledges for.
 CREATE TABLE api_keys (
     key_id        uuid PRIMARY KEY,
     name          text NOT NULL UNIQUE CONSTRAINT key_name_is_a_name CHECK (name ~ '^[a-z0-9][a-z0-9_.-]{0,63}$'),
     secret_sha256 bytea NOT NULL CONSTRAINT key_secret_is_sha256 CHECK (length(secret_sha256) = 32),
     scopes        text[] NOT NULL CONSTRAINT key_has_scopes CHECK (cardinality(scopes) > 0),
     made_at       timestamptz NOT NULL,
-    revoked_at    timestamptz
+    revoked_at    timestamptz,
+    recipient     text CONSTRAINT key_recipient_is_a_name CHECK (recipient ~ '^[a-z0-9][a-z0-9_.-]{0,63}$'),
+    own           boolean NOT NULL DEFAULT false,
+    releases      text[],
+    endpoint_id   uuid,
+    CONSTRAINT key_leases_named_releases CHECK ((recipient IS NULL) = (releases IS NULL))
 );
 
 -- Staff by their work address. `roles` are those given here, beside those that the identity provider says.
@@ -719,6 +727,7 @@ CREATE TABLE endpoints (
     CONSTRAINT a_disabled_endpoint_says_why CHECK ((disabled_at IS NULL) = (disabled_because IS NULL))
 );
 CREATE UNIQUE INDEX endpoints_by_name ON endpoints (name) WHERE removed_at IS NULL;
+ALTER TABLE api_keys ADD FOREIGN KEY (endpoint_id) REFERENCES endpoints;
 
 -- The secrets that an endpoint's messages are signed with: one, or for a while two. Each is wrapped in `secrets`, where
 -- a rotation of the key chain finds it.

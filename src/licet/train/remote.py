@@ -36,6 +36,7 @@ KEY_FILE_BYTES_MAX = 4_096
 LOG_KEY_BYTES = 32
 HEAD_HEADER = "licet-head"
 LOG_KEY_HEADER = "licet-log-key"
+REFUSAL_CHARACTERS_MAX = 300
 POLL_SECONDS = 0.5
 WAIT_SECONDS_MAX = 10.0
 REFRESHED = 1 / 3  # of a lease that has gone by when its file is written anew although nothing is new
@@ -51,6 +52,12 @@ class _Leased(msgspec.Struct, frozen=True, kw_only=True):
     ordinals: list[int]
     keys: str
     ratings: dict[int, tuple[Rated, ...]] = {}
+
+
+class _Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """A refusal, as far as it is shown."""
+
+    detail: str = ""
 
 
 class Source(Protocol):
@@ -158,15 +165,30 @@ class Remote:
             case 200 | 201 | 304:
                 return answer
             case 401 | 403:
-                raise DeniedError("the installation refuses", "the key needs the scope `release:lease`")
+                raise DeniedError(
+                    f"the installation refuses{_because(answer)}",
+                    "the key needs the scope `release:lease`, and is bound to a recipient: `licet key list` says which",
+                )
             case 404:
-                raise NotFoundError("the installation knows no such release")
+                raise NotFoundError(
+                    "the installation knows no such release, or the key is not bound to it",
+                    "`licet key list` says to which",
+                )
             case 429 | 502 | 503 | 504:
                 raise BusyError("the installation is busy")
             case 500:
                 raise BrokenError("the installation is broken")
             case status:
-                raise RefusedError(f"the installation refuses: status `{status}`")
+                raise RefusedError(f"the installation refuses: status `{status}`{_because(answer)}")
+
+
+def _because(answer: httpx2.Response) -> str:
+    """What the installation says of its refusal, as far as that reads."""
+    try:
+        said = msgspec.json.decode(answer.content, type=_Refusal).detail
+    except msgspec.MsgspecError:
+        return ""
+    return f": {said[:REFUSAL_CHARACTERS_MAX]}" if said.isprintable() and said else ""
 
 
 def key_in(file: Path) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Annotated
+from uuid import UUID
 
 from litestar import get, post
 from litestar.params import JSONBody, PathParameter, QueryParameter
@@ -20,13 +21,14 @@ from licet.web import api_shell as shell
 from licet.web import schema
 from licet.web.api_shell import AnyRequest
 from licet.web.refs import site_of
-from licet.web.roles import Scope, may
+from licet.web.roles import Scope, Service, may
 
 TAG = ["events"]
 WAIT_SECONDS_MAX = 15  # below the time that a server which is to end gives those it answers
 WAITS_MAX = 64
 LOOK_SECONDS = 0.5
 EVENTS = 100
+NOBODYS = UUID(int=0)  # the endpoint of a key that was made before keys were bound to one
 
 EventRef = Annotated[str, PathParameter(description="`evt_..`, as an event names itself.", min_length=1, max_length=64)]
 Since = Annotated[
@@ -68,9 +70,14 @@ async def list_events(request: AnyRequest, since: Since = "0", limit: HowMany = 
     responses=shell.refusals(404, 409, 413), status_code=200, tags=TAG,
 )  # fmt: skip
 async def acknowledge(request: AnyRequest, event: EventRef, data: JSONBody[schema.Acknowledged]) -> Told:
-    """Says that what a `conversation.must_leave` named has left the host: it stands in the certificate of erasure."""
-    site = site_of(request)
-    return await site.calling(lambda: hearing.acknowledge(site.here, event, data.endpoint))
+    """Says that what a `conversation.must_leave` named has left the host: it stands in the certificate of erasure.
+
+    A key says so for the endpoint that it was made for, and for no other.
+    """
+    caller, site = request.auth, site_of(request)
+    assert isinstance(caller, Service)
+    bound = caller.bound.endpoint or NOBODYS
+    return await site.calling(lambda: hearing.acknowledge(site.here, event, data.endpoint, bound))
 
 
 ROUTES = [list_events, acknowledge]

@@ -1,4 +1,5 @@
-"""Row keys and withdrawn rows for training runs: services with the scope `release:lease`, and nobody else.
+"""Row keys and withdrawn rows for training runs: services with the scope `release:lease`, and nobody else; each for
+the recipient and the releases that its key was made for.
 
 The withdrawn rows are polled. Their `ETag` is their number: with `If-None-Match` an answer of 304 says that nothing is
 new, and its header `licet-head` says so signed and for how long, in Base64. An answer of 200 is the whole file. The
@@ -15,7 +16,7 @@ from litestar.params import HeaderParameter, JSONBody, PathParameter
 
 from licet.release.reader import Rated
 from licet.service import gating
-from licet.service.gating import Asked, Publisher
+from licet.service.gating import Asked, LeaseHolder, Publisher
 from licet.train.remote import HEAD_HEADER, LOG_KEY_HEADER
 from licet.web import api_shell as shell
 from licet.web import schema
@@ -51,9 +52,10 @@ def publisher_of(request: AnyRequest) -> Publisher:
 )  # fmt: skip
 async def get_withdrawn(request: AnyRequest, release: ReleaseRef, known: IfNoneMatch = None) -> Response[bytes]:
     """Which rows of a release were withdrawn, as one signed file; 304 and a new head where nothing is new."""
-    named = shell.uuid_of(release)
-    publisher = await site_of(request).calling(lambda: publisher_of(request))
-    made = await site_of(request).calling(lambda: publisher.publish(named))
+    named, site = shell.uuid_of(release), site_of(request)
+    await site.calling(lambda: gating.held_by(site.here, named, _holder(request)))
+    publisher = await site.calling(lambda: publisher_of(request))
+    made = await site.calling(lambda: publisher.publish(named))
     tag = f'"{made.number}"'
     headers = {
         "etag": tag, HEAD_HEADER: base64.b64encode(made.signed).decode(),
@@ -64,22 +66,32 @@ async def get_withdrawn(request: AnyRequest, release: ReleaseRef, known: IfNoneM
     return Response(made.file, headers=headers, media_type=MEDIA_TYPE)
 
 
-@post("/v1/releases/{release:str}/leases", may=MAY, responses=shell.refusals(404, 413), tags=TAG)
+@post("/v1/releases/{release:str}/leases", may=MAY, responses=shell.refusals(404, 409, 413), tags=TAG)
 async def lease_rows(request: AnyRequest, release: ReleaseRef, data: JSONBody[schema.NewLease]) -> schema.Lease:
-    """The keys of the rows of one part that may be used now. Each lease is recorded, with its recipient."""
-    caller, site = request.auth, site_of(request)
-    assert isinstance(caller, Service)
+    """The keys of the rows of one part that may be used now. Each lease is recorded, with its recipient.
+
+    The key must have been made for this recipient and this release, and the policy in force must name the recipient.
+    """
+    site, holder = site_of(request), _holder(request)
     asked = Asked(
         release_id=shell.uuid_of(release), part=data.part, recipient=data.recipient, ordinals=data.ordinals,
         seconds=data.seconds,
     )  # fmt: skip
-    given = await site.calling(lambda: gating.lease(site.here, asked, caller.key_id))
+    given = await site.calling(lambda: gating.lease(site.here, asked, holder))
     return schema.Lease(
         id=given.lease_id.hex, release=asked.release_id.hex, part=asked.part, expires=given.expires,
         seconds=given.seconds, manifest_sha256=given.manifest_sha256, ordinals=given.ordinals,
         keys=base64.b64encode(given.keys).decode(),
         ratings={ordinal: tuple(map(_rated, some)) for ordinal, some in given.ratings.items()},
     )  # fmt: skip
+
+
+def _holder(request: AnyRequest) -> LeaseHolder:
+    """Whom the caller's key stands for."""
+    caller = request.auth
+    assert isinstance(caller, Service)
+    bound = caller.bound
+    return LeaseHolder(key_id=caller.key_id, recipient=bound.recipient, own=bound.own, releases=bound.releases)
 
 
 def _rated(one: Rated) -> schema.Rated:

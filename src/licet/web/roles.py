@@ -51,10 +51,25 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     session: bytes | None = None
 
 
+class KeyBinding(msgspec.Struct, frozen=True, kw_only=True):
+    """What a key stands for beside its scopes. ``recipient`` holds the row keys that it leases, of ``releases`` alone;
+    ``own`` says that those are the installation's own machines. ``endpoint`` is the one that it acknowledges for.
+    """
+
+    recipient: str | None = None
+    own: bool = False
+    releases: tuple[str, ...] = ()
+    endpoint: UUID | None = None
+
+
+UNBOUND = KeyBinding()
+
+
 class Service(msgspec.Struct, frozen=True, kw_only=True):
     key_id: UUID
     name: str
     scopes: frozenset[Scope]
+    bound: KeyBinding = UNBOUND
 
 
 class Staff(msgspec.Struct, frozen=True, kw_only=True):
