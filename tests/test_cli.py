@@ -399,9 +399,10 @@ def test_a_demonstration_clears_no_folder_but_its_own(run: Run, tmp_path: Path) 
 
 def licet(*arguments: str | Path, data: Path, **more: Any) -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("LICET_")}
-    command = [str(LICET), *map(str, arguments)]
+    command, names = [str(LICET), *map(str, arguments)], {"LICET_CURATE__NAMES": "off"}
     return subprocess.run(
-        command, env={**environment, "LICET_DATA": str(data)}, capture_output=True, text=True, check=False, timeout=120, **more
+        command, env={**environment, **names, "LICET_DATA": str(data)}, capture_output=True, text=True, check=False,
+        timeout=120, **more,
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from licet import service
 from licet.consent import controller
 from licet.errors import LicetError
 from licet.policy.period import written
-from licet.service import archiving, asking, endpoints, erasure, sweeping
+from licet.service import archiving, asking, curating, endpoints, erasure, sweeping
 from licet.store.connect import Transaction, transaction
 from licet.vault import policies as versions
 
@@ -51,6 +51,7 @@ def examine(here: service.Installation) -> list[Finding]:
             _server,
             _clock,
             _policy,
+            _notices,
             _overdue,
             _archive,
             _orphans,
@@ -175,6 +176,15 @@ def _policy(here: service.Installation, tx: Transaction) -> Iterator[Finding]:
             "policy", f"{behind[0]:,} accounts have not been brought to it; every answer does so by itself",
             "run `licet sweep`",
         )  # fmt: skip
+
+
+def _notices(here: service.Installation, tx: Transaction) -> Iterator[Finding]:
+    known = versions.load(tx)
+    if known is None:
+        return
+    curating.hold_to_notices(here, known)
+    looked_for = ", ".join(sorted(curating.looks_for(here.config))) or "no names"
+    yield _well("notices", f"they promise no more than a build does: identifiers, secrets, {looked_for}")
 
 
 def _overdue(here: service.Installation, tx: Transaction) -> Iterator[Finding]:

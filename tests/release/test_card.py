@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from importlib.resources import files
 from typing import Any
 
 import msgspec
@@ -35,6 +37,26 @@ def test_a_card_names_the_detectors_and_quotes_their_figures_by_slice_and_kind()
     assert f"looked for by `licet-tagger` (SHA-256 `{'a' * 64}`) and `spacy` (SHA-256 `{'b' * 64}`)" in text
     assert "| noisy | `person` | 0.667 | 3 |" in text
     assert "| noisy | `precision` | - | 0 |" in text
+
+
+def test_a_card_says_what_its_figures_were_measured_on_and_of_whose_ids_none_were() -> None:
+    figures = (
+        Measured(slice="presidio", kind="national_id", found=21, labelled=21),
+        Measured(slice="presidio", kind="email", found=49, labelled=49),
+        Measured(slice="our-chats", kind="email", found=4, labelled=5),
+    )
+    text = card.text(promised(measured=figures))
+    assert text.count("- `presidio`: ") == 1
+    assert "its national ids are of the United States alone: social security numbers and driving licences." in text
+    assert "- `our-chats`: a sample of the operator's own." in text
+    assert "of what the samples do not hold nothing\nwas measured." in text
+    for one in (text, card.text(promised())):
+        assert "Ids of countries that the rules have no form for are not looked for, and are all in." in one
+
+
+def test_every_sample_that_the_package_has_figures_of_is_described() -> None:
+    shipped = json.loads(files("licet.curate").joinpath("measured.json").read_bytes())
+    assert {figure["slice"] for figures in shipped.values() for figure in figures} == set(card.SAMPLES)
 
 
 def test_a_card_without_figures_says_that_nobody_measured() -> None:

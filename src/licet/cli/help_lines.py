@@ -23,7 +23,7 @@ LINES = {
     "handles": "What an ACCOUNT and its conversations are called in the log and in the proofs of releases, for its person.",
     "hook": "Answers one event of Claude Code's hooks, read from standard input.",
     "import": "Brings in recorded conversations, with their recorded times, as they would stand today.",
-    "init": "Makes an installation: its database, its keys, and its first policy.",
+    "init": "Makes an installation: its database, its keys, its first policy, and who is responsible for it.",
     "key": "Keys of services: what the assistant's servers call the API with.",
     "keys": "The keys above everything that is sealed: rotate them, and destroy what is due.",
     "ledger": "The log: what was done, for strangers to check.",

@@ -5,6 +5,10 @@ answers) and a body. Values of the policy stand in it as ``{decide_by}``; publis
 stored, hashed and shown is one and the same text, and no notice can promise another period than the policy keeps.
 A paragraph that names a value which the policy does not have (no last day, say) is left out.
 
+What is taken out of a text before it is used is written by what is installed that looks for it: ``{removes}`` is that
+sentence, ``removes`` in the front matter the kinds of names that a notice promises to look for. A notice that promises
+more, there or in words of its own, is not published, and no release is built under it.
+
 The words of the buttons belong to the notice: they are part of what a person was asked, so they are hashed with it.
 """
 
@@ -12,10 +16,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
 from importlib.resources import files
+from itertools import combinations
 from uuid import UUID
 
 import msgspec
@@ -29,6 +34,7 @@ from licet.policy.file import Policies, Policy
 from licet.store.connect import Transaction
 from licet.vault.ids import uuid7
 
+KINDS = frozenset({"person", "address", "place", "organisation"})
 NOTICE_BYTES_MAX = 64 * 2**10
 _FRONT = re.compile(r"---\n(.*?)\n---\n(.*)", re.DOTALL)
 _PLACE = re.compile(r"\{([a-z_]+)\}")
@@ -43,7 +49,9 @@ class Variant(StrEnum):
 
 
 class Text(msgspec.Struct, frozen=True, kw_only=True):
-    """What a notice says. ``later`` is empty where it cannot be put off, ``age`` where no age is asked."""
+    """What a notice says. ``later`` is empty where it cannot be put off, ``age`` where no age is asked; ``removes`` are the
+    kinds of names that it promises to look for, parted by blanks.
+    """
 
     policy: str
     version: str
@@ -58,6 +66,7 @@ class Text(msgspec.Struct, frozen=True, kw_only=True):
     later: str = ""
     age: str = ""
     terms_url: str = ""
+    removes: str = ""
 
     @property
     def html(self) -> str:
@@ -85,10 +94,16 @@ def shipped(policy: Policy) -> list[str]:
     return [source for source in sources if ("age" in _front(source)) == (policy.min_age is not None)]
 
 
-def fill(source: str, policy: Policy) -> str:
-    """The source with the policy's values in their places; InputError for a place that no value fits."""
+def fill(source: str, policy: Policy, looks_for: Collection[str] = ()) -> str:
+    """The source with the policy's values in their places; InputError for a place that no value fits.
+
+    ``looks_for`` are the kinds of names that what is installed looks for.
+    """
     words = catalogue(_front(source).get("language", ENGLISH))
-    known = _values(policy, words)
+    known = _values(policy, words) | {
+        "removes": removes(words, looks_for),
+        "removes_kinds": " ".join(sorted(looks_for)),
+    }
     kept = []
     for block in markdown.blocks(source):
         names = _PLACE.findall(block)
@@ -121,6 +136,33 @@ def _values(policy: Policy, words: Catalogue) -> dict[str, str | None]:
         "flag_score": words.period(keep.flag_score),
         "min_age": str(policy.min_age) if policy.min_age is not None else None,
     }
+
+
+def removes(words: Catalogue, looks_for: Collection[str]) -> str:
+    """What is taken out before anything is used: what rules find, and of names the kinds that something looks for."""
+    parts = [words.say("removes.rules")]
+    if looks_for:
+        parts.append(words.say("removes.model", kinds=_kinds(words, looks_for)))
+    if unsought := wording.REMOVED - set(looks_for):
+        parts.append(words.say("removes.unsought", kinds=_kinds(words, unsought)))
+    return " ".join([*parts, words.say("removes.rest")])
+
+
+def _kinds(words: Catalogue, kinds: Collection[str]) -> str:
+    names = [words.say(f"removed.{kind}") for kind in sorted(kinds, reverse=True)]  # persons before places
+    return names[0] if len(names) == 1 else words.say("and", one=", ".join(names[:-1]), other=names[-1])
+
+
+def overpromised(text: Text, looks_for: Collection[str]) -> str:
+    """What a notice promises to take out though nothing looks for it; empty where it promises no more than is done."""
+    kinds = frozenset(text.removes.split())
+    if beyond := kinds - set(looks_for):
+        return f"removes: {', '.join(sorted(beyond))}"
+    told, words = " ".join(markdown.plain(text.body).split()), catalogue(text.language)
+    for size in range(len(kinds) + 1):
+        for some in combinations(sorted(kinds), size):
+            told = told.replace(removes(words, some), " ")
+    return next((said for said, needed in wording.removals(told).items() if not needed <= set(looks_for)), "")
 
 
 def read(document: str) -> Text:
@@ -176,16 +218,17 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
 
 def publish(
     tx: Transaction, policies: Policies, sources: Sequence[str], *, version: str | None, at: datetime, by: str,
-    random: Callable[[int], bytes],
+    random: Callable[[int], bytes], looks_for: Collection[str] = (),
 ) -> list[Published]:  # fmt: skip
     """Publishes filled sources for ``version``, by default the newest one.
 
-    InputError for what does not belong to it, RefusedError for words that press. The same bytes again change
+    InputError for what does not belong to it, RefusedError for words that press or that promise to take out what nothing
+    looks for. The same bytes again change
     nothing. New words under the same version do not ask anybody again: only a material version does.
     """
     policy = numbered(policies, version)
     number = policies.versions.index(policy)
-    checked = [_checked(fill(source, policy), policy) for source in sources]
+    checked = [_checked(fill(source, policy, looks_for), policy, looks_for) for source in sources]
     return [_insert(tx, number, document, text, at, by, random) for document, text in checked]
 
 
@@ -197,7 +240,7 @@ def numbered(policies: Policies, version: str | None) -> Policy:
     return found[-1]
 
 
-def _checked(document: str, policy: Policy) -> tuple[str, Text]:
+def _checked(document: str, policy: Policy, looks_for: Collection[str]) -> tuple[str, Text]:
     text = read(document)
     if (text.policy, text.version) != (policy.policy, policy.version):
         raise InputError(
@@ -213,6 +256,12 @@ def _checked(document: str, policy: Policy) -> tuple[str, Text]:
         raise RefusedError(
             f"the notice presses: {found[0]}", "say it plainly; `licet notice lint` lists every place",
             because="notice_presses",
+        )  # fmt: skip
+    if beyond := overpromised(text, looks_for):
+        raise RefusedError(
+            f"the notice promises more than is done: `{beyond}`",
+            "write `{removes}`, which says what is done; or install what looks for names: docs/curate.md",
+            because="notice_promises",
         )  # fmt: skip
     return document, text
 
@@ -253,6 +302,16 @@ def find(tx: Transaction, number: int, language: str, variant: Variant) -> Notic
         [number, variant.value, [language, ENGLISH], language],
     ).fetchone()
     return _notice(row) if row else None
+
+
+def in_force(tx: Transaction, number: int) -> list[Notice]:
+    """Of each version up to ``number`` the newest notice in each language and variant: what permissions in force rest on."""
+    rows = tx.execute(
+        f"""SELECT DISTINCT ON (version, language, variant) {_COLUMNS} FROM notices WHERE version <= %s
+             ORDER BY version, language, variant, position DESC""",
+        [number],
+    ).fetchall()
+    return [_notice(row) for row in rows]
 
 
 def get(tx: Transaction, notice_id: UUID) -> Notice | None:

@@ -33,6 +33,28 @@ _RULES: tuple[tuple[str, re.Pattern[str]], ...] = (
 )  # fmt: skip
 
 
+# Promises to take out what identifies, by whom they are kept: detectors of names and addresses, or nobody.
+_WHAT = (
+    r"(?:personal (?:details|data|information)|(?<!user )names?|(?<!mail )(?<!IP )address(?:es)?"
+    r"|identif(?!ier)\w+|who (?:you|they) are)"
+)
+_TAKES = r"(?:remov|stripp?|replac|redact|mask|scrubb?|eras|filter|tak)(?:e|es|ed|ing|en|s)?(?: out)?"
+_REMOVALS = (
+    re.compile(rf"\b(?:we|model|rules?|software|system)\b[^.!?]{{0,60}}\b{_TAKES}\b[^.!?]{{0,80}}\b{_WHAT}\b", re.I),
+    re.compile(
+        rf"\b{_WHAT}\b[^.!?]{{0,60}}\b(?:is|are|get|gets|will be|has been|have been)\s(?:\w+\s)?{_TAKES}\b", re.I
+    ),
+)
+_ANONYMITY = re.compile(r"(?<!not )(?<!never )(?<!no longer )\banonym(?:ous(?:ly)?|i[sz]ed?|ity)\b", re.I)
+REMOVED, ANONYMITY = frozenset({"person", "address"}), "anonymity"
+
+
+def removals(text: str) -> dict[str, frozenset[str]]:
+    """Each promise of a text to take out what identifies, with what must look for it; nothing makes a text anonymous."""
+    found = {" ".join(match[0].split()): REMOVED for pattern in _REMOVALS for match in pattern.finditer(text)}
+    return found | {match[0]: frozenset({ANONYMITY}) for match in _ANONYMITY.finditer(text)}
+
+
 def faults(*texts: str) -> list[str]:
     """Each place where a text presses, with the words."""
     return [f"{reason}: `{words}`" for text in texts for reason, words in _found(text)]

@@ -7,11 +7,14 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from licet.config import Curate
-from licet.errors import UsageError
+from licet.config import Config, Curate
+from licet.consent import notice
+from licet.errors import RefusedError, UsageError
+from licet.policy.file import Policies
 from licet.release.curation import Curation, FoundBy
 from licet.release.manifest import DetectorPin, NamesPin
 from licet.service.installation import Installation
+from licet.store.connect import transaction
 
 if TYPE_CHECKING:  # their numpy would make every command start a tenth of a second later
     from licet.curate.detect import Detector
@@ -66,6 +69,38 @@ def named(chosen: Curate, data: Path) -> Named | None:
         detector=Cached(Union(tuple(found))), kinds=kinds, score_min=chosen.names_score_min, sure=chosen.names_sure,
         doubt=Doubt(chosen.doubt),
     )  # fmt: skip
+
+
+# Which kinds of names each detector is made for. spaCy's pipeline knows buildings, and finds one street address in twenty.
+_MADE_FOR = {
+    "tagger": {"person", "address", "place", "organisation"}, "spacy": {"person", "place", "organisation"},
+    "privacy-filter": {"person", "address"}, "gliner": {"person", "address", "place", "organisation"},
+}  # fmt: skip
+
+
+def looks_for(config: Config) -> frozenset[str]:
+    """The kinds of names that a build, as configured on this machine, looks for with something made for them."""
+    chosen = config.curate
+    wanted = list(dict.fromkeys(chosen.names))
+    if wanted == [WHAT_IS_THERE]:
+        wanted = _there(tagger_folder(chosen, config.data))
+    found = set().union(*(_MADE_FOR.get(name, set()) for name in wanted if name != OFF))
+    return frozenset(found & set(chosen.names_kinds))
+
+
+def hold_to_notices(here: Installation, known: Policies) -> None:
+    """RefusedError where a notice that people answered promises to take out more than a build looks for."""
+    with transaction(here.pool) as tx:
+        found = notice.in_force(tx, known.number(here.clock()))
+    looked_for = looks_for(here.config)
+    for one in found:
+        if beyond := notice.overpromised(one.text, looked_for):
+            raise RefusedError(
+                f"the notice `{one.text.variant.value}` in `{one.language}` of version `{one.text.version}` promises"
+                f" more than a build does: `{beyond}`",
+                "install what looks for names and turn it on (docs/curate.md), or publish words that promise less:"
+                f" `licet notice publish --version {one.text.version}`", because="notice_promises",
+            )  # fmt: skip
 
 
 def tagger_folder(chosen: Curate, data: Path) -> Path:

@@ -115,9 +115,14 @@ def publish_notices(
 def _publish(
     here: Installation, tx: Transaction, sources: Sequence[str], version: str | None, by: str
 ) -> list[notice.Published]:
+    from licet.service.curating import looks_for  # here, not above: it knows of everything that curates
+
     known = versions.load(tx)
     assert known is not None
-    return notice.publish(tx, known, sources, version=version, at=here.clock(), by=by, random=here.keyring.random)
+    return notice.publish(
+        tx, known, sources, version=version, at=here.clock(), by=by, random=here.keyring.random,
+        looks_for=looks_for(here.config),
+    )  # fmt: skip
 
 
 class Planned(msgspec.Struct, frozen=True, kw_only=True):

@@ -77,6 +77,7 @@ def build_release(
         name=name, purpose=purpose, folder=folder or here.config.releases / name, software=installed_version("licet"),
         afresh=afresh,
     )  # fmt: skip
+    curating.hold_to_notices(here, policies(here))
     cleaner = RuleCleaner()
     with curating.curation(here, cleaner, scorers) as curation:
         builder = Builder(

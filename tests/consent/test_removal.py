@@ -1,0 +1,212 @@
+"""A notice says of what is taken out of a text what the installed detectors do, and no release is built under another."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from licet import doctor, service
+from licet.config import Config, Curate
+from licet.consent import notice, wording
+from licet.curate import names_spacy, rules
+from licet.errors import RefusedError
+from licet.policy.file import preset
+from licet.service import Installation, curating
+from licet.store.connect import Pool, transaction
+from licet.vault.keyring import Keyring
+from licet.vault.keys import FileProvider
+
+from ..installed import BEGIN
+
+STRICT = preset("strict")
+OLD_WORDS = "We remove personal details such as addresses and numbers before anything is used."
+ALL = frozenset({"person", "address"})
+
+
+def place(pool: Pool, folder: Path, *names: str, kinds: tuple[str, ...] = ("person", "address")) -> Installation:
+    """An installation that looks for names as it is told."""
+    return Installation(
+        config=Config(data=folder, curate=Curate(names=names, names_kinds=kinds)), pool=pool,
+        keyring=Keyring(FileProvider(folder / "keys")), clock=lambda: BEGIN,
+    )  # fmt: skip
+
+
+# What a notice says
+
+
+@pytest.mark.parametrize(
+    ("looks_for", "says", "does_not_say"),
+    [
+        ((), "Nothing looks for names and street addresses.", "A model"),
+        (
+            ("person",),
+            "A model looks for names, and what it recognises is replaced too. Nothing looks for street",
+            "names and street",
+        ),
+        (("person", "address"), "A model looks for names and street addresses, and what", "Nothing looks"),
+        (("address", "person", "place"), "A model looks for places, names and street addresses", "Nothing looks"),
+    ],
+)
+def test_a_shipped_notice_says_what_is_looked_for_and_what_is_not(
+    looks_for: tuple[str, ...], says: str, does_not_say: str
+) -> None:
+    for source in notice.shipped(STRICT):
+        text = notice.read(notice.fill(source, STRICT, looks_for))
+        sentence = notice.removes(notice.catalogue("en"), looks_for)
+        assert sentence in text.body
+        assert says in text.body
+        assert does_not_say not in sentence
+        assert sentence.startswith(
+            "Before anything is used, rules replace the identifiers and secrets that they recognise"
+        )
+        assert sentence.endswith("Not everything is found, and what a text tells can still show who wrote it.")
+        assert (text.removes.split(), notice.overpromised(text, looks_for)) == (sorted(looks_for), "")
+
+
+@pytest.mark.parametrize(
+    ("words", "looks_for"),
+    [
+        (OLD_WORDS, ()),
+        (OLD_WORDS, ("person",)),
+        ("Names and addresses are replaced by others.", ()),
+        ("Our software strips out who you are first.", ("address",)),
+        ("Only anonymised chats are used.", ("person", "address")),
+        ("What is used is anonymous.", ("person", "address")),
+    ],
+)
+def test_words_of_ones_own_that_promise_more_are_not_published(
+    pool: Pool, tmp_path: Path, words: str, looks_for: tuple[str, ...]
+) -> None:
+    here = place(pool, tmp_path, "off")
+    service.apply_policy(here, STRICT, by="test")
+    known, source = (
+        service.policies(here),
+        notice.shipped(STRICT)[0].replace("We do not sell", f"{words} We do not sell"),
+    )
+    with transaction(pool) as tx:
+        before = notice.in_force(tx, 0)
+        with pytest.raises(RefusedError, match="promises more than is done") as caught:
+            notice.publish(
+                tx, known, [source], version=None, at=BEGIN, by="test", random=here.keyring.random, looks_for=looks_for
+            )
+        assert notice.in_force(tx, 0) == before
+    assert "{removes}" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Delete a chat, and its name is gone.", "We do not sell your name.", "What results is never anonymous.",
+        "Rules replace e-mail addresses and identifiers.",
+        "You can take out everything that we keep.", "Chats that you delete or keep out.",
+        "We use your name in mails.",
+    ],
+)  # fmt: skip
+def test_words_that_promise_no_removal_pass(words: str) -> None:
+    assert wording.removals(words) == {}
+
+
+def test_kinds_that_a_notice_names_itself_are_held_too() -> None:
+    source = notice.shipped(STRICT)[0].replace('"{removes_kinds}"', "person organisation")
+    text = notice.read(notice.fill(source, STRICT, ("person",)))
+    assert notice.overpromised(text, ("person",)) == "removes: organisation"
+    assert notice.overpromised(text, ("person", "organisation")) == ""
+
+
+# What is looked for
+
+
+@pytest.mark.parametrize(
+    ("names", "kinds", "found"),
+    [
+        (("off",), ("person", "address"), set()),
+        (("spacy",), ("person", "address"), {"person"}),
+        (("spacy",), ("place", "address"), {"place"}),
+        (("gliner",), ("person", "address"), {"person", "address"}),
+        (("spacy", "privacy-filter"), ("person", "address", "place"), {"person", "address", "place"}),
+    ],
+)
+def test_only_what_a_detector_is_made_for_counts_as_looked_for(
+    tmp_path: Path, names: tuple[str, ...], kinds: tuple[str, ...], found: set[str]
+) -> None:
+    assert curating.looks_for(Config(data=tmp_path, curate=Curate(names=names, names_kinds=kinds))) == found
+
+
+@pytest.mark.parametrize("names", ["off", "spacy"])
+def test_what_a_notice_says_is_looked_for_a_build_looks_for(tmp_path: Path, names: str) -> None:
+    if names == "spacy" and not names_spacy.installed():
+        if os.environ.get("CI") == "true":
+            pytest.fail("spaCy and its pipeline are not installed")
+        pytest.skip("spaCy and its pipeline are not installed")
+    config = Config(data=tmp_path, curate=Curate(names=(names,)))
+    built_with = curating.named(config.curate, config.data)
+    kinds = {kind.value for kind in built_with.kinds} if built_with is not None else set()
+    assert curating.looks_for(config) <= kinds
+    assert bool(curating.looks_for(config)) == (built_with is not None)
+    if built_with is not None:
+        (found,) = built_with.found(["My name is Maria Rossi and I work with Peter Miller."])
+        assert {span.kind.value for span in found} >= {"person"}
+
+
+# Building
+
+
+def test_no_release_is_built_under_a_notice_that_promises_more_than_the_build_does(pool: Pool, tmp_path: Path) -> None:
+    promising, without = place(pool, tmp_path, "spacy"), place(pool, tmp_path, "off")
+    service.apply_policy(promising, STRICT, by="test")
+    with pytest.raises(RefusedError, match="removes: person") as caught:
+        service.build_release(without, name="r", purpose="improve_models")
+    assert caught.value.because == "notice_promises"
+    assert "licet notice publish" in caught.value.hint
+    assert service.releases(without) == []
+    assert finding(without) is doctor.State.broken
+    service.publish_notices(without, by="test")
+    assert service.build_release(without, name="r", purpose="improve_models").manifest.rows == 0
+    assert finding(without) is doctor.State.well
+
+
+def test_a_notice_of_before_with_its_old_words_is_held_to_them(pool: Pool, tmp_path: Path) -> None:
+    here = place(pool, tmp_path, "off")
+    service.apply_policy(here, STRICT, by="test")
+    old = [
+        source.replace("{removes}", OLD_WORDS).replace('removes: "{removes_kinds}"\n', "")
+        for source in notice.shipped(STRICT)
+    ]
+    with transaction(pool) as tx:
+        notice.publish(
+            tx,
+            service.policies(here),
+            old,
+            version=None,
+            at=BEGIN,
+            by="test",
+            random=here.keyring.random,
+            looks_for=ALL,
+        )
+    with pytest.raises(RefusedError, match="We remove personal details"):
+        service.build_release(here, name="r", purpose="improve_models")
+    service.publish_notices(
+        here, [source.replace("that is yours", "of yours") for source in notice.shipped(STRICT)], by="test"
+    )
+    service.build_release(here, name="r", purpose="improve_models")
+
+
+COUNTRIES = {
+    "be_nrn": "Belgium", "br_cpf": "Brazil", "ca_sin": "Canada", "cn_resident_id": "China", "es_dni": "Spain",
+    "fi_hetu": "Finland", "fr_nir": "France", "in_aadhaar": "India", "it_codice_fiscale": "Italy",
+    "nl_bsn": "the Netherlands", "pl_pesel": "Poland", "se_personnummer": "Sweden", "uk_nino": "the United Kingdom",
+    "us_ssn": "the United States", "us_ssn_context": "the United States",
+}  # fmt: skip
+
+
+def test_the_page_lists_the_countries_whose_ids_have_a_rule_and_no_other() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "curate.md").read_text(encoding="utf-8")
+    listed = " ".join(page.partition("Rules look for national ids of ")[2].partition(", and for numbers")[0].split())
+    ruled = {rule.name for rule in rules.ours().rules if rule.kind is rules.Kind.NATIONAL_ID} - {"licence_or_passport"}
+    assert set(listed.replace(" and ", ", ").split(", ")) == {COUNTRIES[name] for name in ruled}
+
+
+def finding(here: Installation) -> doctor.State:
+    return next(one.state for one in doctor.examine(here) if one.what == "notices")
