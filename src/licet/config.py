@@ -37,7 +37,8 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
     ``token_jwks_file`` (`.._TOKEN_JWKS_FILE`, default none): a JWKS file with the host's public keys (RS256, ES256,
     Ed25519), instead of a shared key. Whoever writes it can act as any person.
 
-    ``token_audience`` (`.._TOKEN_AUDIENCE`, default ``licet``): what ``aud`` of a token must hold.
+    ``token_audience`` (`.._TOKEN_AUDIENCE`, default ``licet``): what ``aud`` of a token must hold;
+    for a link to `/enter` the same with ``-enter`` behind it.
 
     ``token_issuer`` (`.._TOKEN_ISSUER`, default none): what ``iss`` of a token must be; without it any.
 

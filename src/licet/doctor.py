@@ -45,7 +45,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 def examine(here: service.Installation) -> list[Finding]:
     """Every finding, in the order in which one would look."""
-    findings = [_software(), _disk(here), *_keys(here), _controller(here)]
+    findings = [_software(), _disk(here), *_keys(here), _people(here), _controller(here)]
     with transaction(here.pool) as tx:
         for look in (
             _server,
@@ -120,6 +120,22 @@ def _controller(here: service.Installation) -> Finding:
         seen = f"receipts do not say who is responsible: {', '.join(missing)} not stated"
         return _broken("controller", seen, f"fill in {file}: docs/install.md")
     return _well("controller", f"stated in {file}")
+
+
+def _people(here: service.Installation) -> Finding:
+    """Whether anybody can sign in to the pages, where people answer."""
+    web = here.config.web
+    named = {"a shared key": web.token_key_file, "a JWKS file": web.token_jwks_file}
+    found = {what: file for what, file in named.items() if file is not None}
+    if not found:
+        return _warning(
+            "people", "nobody can sign in to the pages: no key of the assistant's tokens is set",
+            "set LICET_WEB__TOKEN_KEY_FILE or LICET_WEB__TOKEN_JWKS_FILE: docs/api.md says what the assistant signs",
+        )  # fmt: skip
+    missing = [str(file) for file in found.values() if not file.is_file()]
+    if missing:
+        return _broken("people", f"the key of the assistant's tokens is not there: {missing[0]}", "put it there")
+    return _well("people", f"they sign in with tokens of the assistant, verified by {' and '.join(found)}")
 
 
 def _server(here: service.Installation, tx: Transaction) -> Iterator[Finding]:

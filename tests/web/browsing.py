@@ -82,7 +82,7 @@ class Site:
 
     def entrance(self, name: str, path: str) -> str:
         """The link by which the host application sends its person here, signed in."""
-        return f"{self.url}/enter?token={self.town.token(name)}&to={quote(path, safe='/')}"
+        return f"{self.url}/enter?token={self.town.link_token(name)}&to={quote(path, safe='/')}"
 
     def close(self) -> None:
         for context in self._contexts:

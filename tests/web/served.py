@@ -91,6 +91,10 @@ class World:
     def token(self, name: str, seconds: int = 600) -> str:
         return tokens.signed(TOKEN_KEY, name, "licet", self.wall.timestamp(), seconds)
 
+    def link_token(self, name: str, seconds: int = 600) -> str:
+        """A token for a link that opens a page."""
+        return tokens.signed(TOKEN_KEY, name, "licet-enter", self.wall.timestamp(), seconds)
+
     def person(self, name: str) -> dict[str, str]:
         """The headers of a person with a token of the host application."""
         return {"authorization": f"Bearer {self.token(name)}"}

@@ -79,7 +79,17 @@ CONSOLE = (
     "/console/access", "/console/releases/{release:str}",
 )  # fmt: skip
 # Routes that are no part of the API and have tests of their own: who may reach them is in the matrix all the same.
-OPEN = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/enter", "/sign-in", "/sign-in/callback")
+OPEN = (
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/openapi.json",
+    "/enter",
+    "/enter/on",
+    "/sign-in",
+    "/sign-in/callback",
+    "/signed-out",
+)
 PAGES = ("/notice", "/signup", "/settings", "/chats", "/takeout.zip", "/static", "/sign-in/link", "/sign-out")
 API_ROUTES = {*BODIES, *FORMS, *(f"GET {path}" for path in (*READS, *CONSOLE))}
 

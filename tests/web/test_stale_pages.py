@@ -144,7 +144,7 @@ def test_every_form_of_a_page_leads_to_a_page_that_can_be_loaded_again(world: Wo
     sent = [
         ("/notice", later), ("/notice", f"terms=yes&allow=no&showing={showing('/notice')}"),
         ("/settings", f"allow=yes&showing={showing('/settings')}"), (f"/chats/{kept}/keep-out", ""),
-        (f"/chats/{kept}/let-in", "widenings=0"), (f"/chats/{kept}/delete", ""),
+        (f"/chats/{kept}/let-in", "widenings=0"), (f"/chats/{kept}/delete", ""), ("/sign-out", ""),
     ]  # fmt: skip
     for path, body in sent:
         made = api.post(path, headers=ana, content=body, follow_redirects=False)

@@ -163,13 +163,20 @@ def test_a_key_is_kept_as_a_hash_and_a_changed_one_is_refused(world, api) -> Non
 
 def test_a_token_begins_one_session_and_no_second(world, api) -> None:
     world.open("ana")
-    link = f"/enter?token={world.token('ana')}&to=/v1/me"
+    link = f"/enter?token={world.link_token('ana')}&to=/v1/me"
     first, second = api.get(link), api.get(link)
-    cookie = first.headers["set-cookie"]
+    coming = first.headers["set-cookie"]
+    assert coming.startswith(f"{sessions.ENTERING}=")
+    assert 'url=/enter/on?to=%2Fv1%2Fme"' in first.text
+    on = {"cookie": coming.partition(";")[0]}
+    begun, again = (api.get("/enter/on?to=/v1/me", headers=on, follow_redirects=False) for _ in range(2))
+    assert (begun.status_code, begun.headers["location"], again.status_code) == (303, "/v1/me", 401)
+    cookie, gone = begun.headers.get_list("set-cookie")
+    assert gone.startswith(f"{sessions.ENTERING}=")
+    assert all(word in gone.lower() for word in ("max-age=0", "secure", "path=/"))
     assert cookie.startswith(f"{sessions.COOKIE}=")
     assert all(word in cookie.lower() for word in ("secure", "httponly", "samesite=strict", "path=/"))
     assert "domain" not in cookie.lower()
-    assert 'url=/v1/me"' in first.text
     assert second.status_code == 401
     secret = cookie.partition("=")[2].partition(";")[0]
     me = api.get("/v1/me", headers={"cookie": f"{sessions.COOKIE}={secret}"})
@@ -182,7 +189,7 @@ def test_a_token_begins_one_session_and_no_second(world, api) -> None:
 )
 def test_a_session_goes_on_only_to_a_path_of_this_site(world, api, target) -> None:
     world.open("ana")
-    assert api.get("/enter", params={"token": world.token("ana"), "to": target}).status_code == 400
+    assert api.get("/enter", params={"token": world.link_token("ana"), "to": target}).status_code == 400
 
 
 def test_a_session_ends_when_idle_after_its_lifetime_and_when_signed_out(world, api) -> None:
@@ -198,7 +205,7 @@ def test_a_session_ends_when_idle_after_its_lifetime_and_when_signed_out(world, 
     world.wall = ends
     assert api.get("/v1/me", headers=active).status_code == 401
     out = world.browser("ana")
-    assert api.post("/sign-out", headers=out).status_code == 200
+    assert api.post("/sign-out", headers=out, follow_redirects=False).status_code == 303
     assert api.get("/v1/me", headers=out).status_code == 401
 
 
@@ -228,7 +235,7 @@ def test_a_form_brings_the_token_in_a_field(world, api) -> None:
     headers = world.browser("ana")
     token = headers.pop("x-csrf-token")
     assert api.post("/sign-out", data={"csrf": "wrong"}, headers=headers).status_code == 403
-    assert api.post("/sign-out", data={"csrf": token}, headers=headers).status_code == 200
+    assert api.post("/sign-out", data={"csrf": token}, headers=headers, follow_redirects=False).status_code == 303
 
 
 def test_a_bearer_that_does_not_hold_is_refused_even_beside_a_good_cookie(world, api) -> None:
@@ -246,7 +253,7 @@ def test_the_first_owner_signs_in_once_with_a_link_and_nobody_becomes_a_second_o
     shown = api.get(f"/sign-in/link/{secret}")
     assert '<form method="post" action="/sign-in/link">' in shown.text
     assert api.post("/sign-in/link", data={"secret": secret}).status_code == 403  # no origin
-    took = api.post("/sign-in/link", data={"secret": secret}, headers={"origin": ORIGIN})
+    took = api.post("/sign-in/link", data={"secret": secret}, headers={"origin": ORIGIN}, follow_redirects=False)
     cookie = took.headers["set-cookie"].partition(";")[0].partition("=")[2]
     me = api.get("/v1/me", headers=browser(cookie)).json()
     assert (me["caller"], me["name"], me["roles"]) == ("staff", "ana@example.org", ["owner"])

@@ -88,7 +88,9 @@ def stand(here: service.Installation, key: bytes) -> tuple[Litestar, list[tuple[
         if word not in people:
             raise NotFoundError("nobody of that name")
         role = people[word]
-        token = tokens.signed(key, role.name, here.config.web.token_audience, service.utc_now().timestamp())
+        token = tokens.signed(
+            key, role.name, tokens.audience_of(here.config.web, tokens.TokenUse.enter), service.utc_now().timestamp()
+        )
         return Redirect(f"/enter?token={token}&to={quote(role.to, safe='/')}")
 
     app = create_app(here, here.config.web, sequencer=True)

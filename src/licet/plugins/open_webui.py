@@ -204,7 +204,7 @@ def _link(settings: Settings, key_file: str, person: str) -> str:
     except OSError:
         return settings.choice
     now = int(time())
-    claims = {"sub": person, "aud": "licet", "iat": now, "exp": now + LINK_SECONDS}
+    claims = {"sub": person, "aud": "licet-enter", "iat": now, "exp": now + LINK_SECONDS}
     signed = b".".join(_base64(msgspec.json.encode(part)) for part in ({"alg": "HS256", "typ": "JWT"}, claims))
     token = b".".join((signed, _base64(hmac.digest(key, signed, "sha256")))).decode()
     return f"{settings.choice.removesuffix('/notice')}/enter?token={token}&to=/notice"

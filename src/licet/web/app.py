@@ -36,7 +36,6 @@ from licet.web import (
     pages,
     pages_console,
     problems,
-    signin,
 )
 from licet.web.auth import guarding
 from licet.web.edge import Edge
@@ -69,7 +68,7 @@ def create_app(here: Installation, settings: Web, *, wall: Clock = utc_now, sequ
     beside += [Following(here, send_events, "licet-deliverer").running] if following else []
 
     app = Litestar(
-        route_handlers=[*API, *meta.ROUTES, *signin.ROUTES, *pages.ROUTES, *pages_console.ROUTES],
+        route_handlers=[*API, *meta.ROUTES, pages.ENTRANCE, *pages.ROUTES, *pages_console.ROUTES],
         middleware=[guarding(site)],
         before_send=[edge.before_send],
         exception_handlers={

@@ -1,5 +1,6 @@
 """The people's pages: all routes of them, as one router. No page needs a script.
 
+    /                        what this is, and how one signs in
     /notice /signup          the question, where there is one
     /settings                what holds, one step to change it, the record and its receipts
     /chats /chats/ID         every conversation and its answer; keep out, let in, delete
@@ -21,9 +22,10 @@ from litestar.params import FromPath
 from licet.consent.texts import catalogue, preferred
 from licet.errors import BusyError, LicetError, NotFoundError, RefusedError
 from licet.vault.fence import FencedError
-from licet.web import pages_chats, pages_notice, pages_settings, problems
+from licet.web import pages_chats, pages_notice, pages_settings, problems, signin
 from licet.web import pages_shell as shell
 from licet.web.pages_shell import AnyRequest
+from licet.web.refs import site_of
 from licet.web.roles import ANYBODY
 
 STATIC_TYPES = {
@@ -58,21 +60,57 @@ def on_refusal(request: AnyRequest, error: Exception) -> Response[Any]:
     if status >= 500 and not isinstance(error, BusyError | FencedError):
         problems.note(error)
     words = catalogue(preferred(request.headers.get("accept-language", "")))
-    if isinstance(error, RefusedError) and error.because == "no_notice":
-        line = "error.no_notice"
-    elif isinstance(error, BusyError | FencedError):
-        line = "error.busy"
-    else:
-        line = {401: "error.signed_out", 404: "error.unknown"}.get(status, "error.other")
-    html = shell.refusal(words, words.say(line), fragment=request.headers.get("licet-fragment") == "1")
+    lines = [words.say(line) for line in _reasons(request, error, status)]
+    html = shell.refusal(words, lines, fragment=request.headers.get("licet-fragment") == "1")
     headers = problems.headers_of(error) if isinstance(error, LicetError) else {}
     return Response(html, status_code=status, media_type="text/html", headers={**headers, "cache-control": "no-store"})
 
 
+def _reasons(request: AnyRequest, error: Exception, status: int) -> tuple[str, ...]:
+    """The sentences that say why there is no page."""
+    if isinstance(error, RefusedError) and error.because == "no_notice":
+        return ("error.no_notice",)
+    if isinstance(error, BusyError | FencedError):
+        return ("error.busy",)
+    if status == 401 and not site_of(request).tokens.configured:
+        return ("error.no_sign_in", "error.no_sign_in.operator")
+    if status == 401 and request.url.path.startswith(("/enter", "/sign-in")):
+        return ("error.link",)
+    return ({401: "error.signed_out", 404: "error.unknown"}.get(status, "error.other"),)
+
+
+def on_entrance(request: AnyRequest, error: Exception) -> Response[Any]:
+    """A refusal on the way in: a page for a browser, and problem+json for a program."""
+    if "text/html" in request.headers.get("accept", ""):
+        return on_refusal(request, error)
+    if isinstance(error, LicetError):
+        return problems.on_ours(request, error)
+    return problems.on_http(request, error) if isinstance(error, HTTPException) else problems.on_unknown(request, error)
+
+
+@get("/", may=ANYBODY, sync_to_thread=False, include_in_schema=False)
+def home(request: AnyRequest) -> Response[str]:
+    """What this is, how one signs in, and where to go on."""
+    words, site = catalogue(preferred(request.headers.get("accept-language", ""))), site_of(request)
+    lines = [words.say("home.what"), words.say("home.person")]
+    if not site.tokens.configured:
+        lines += [words.say("error.no_sign_in"), words.say("error.no_sign_in.operator")]
+    links = [("/settings", words.say("site.settings")), ("/chats", words.say("site.chats"))]
+    links += [("/sign-in", words.say("home.staff"))] if site.settings.oidc_issuer else []
+    html = shell.for_anybody(words, title=words.say("site.name"), lines=lines, links=links)
+    return Response(html, media_type="text/html", headers={"cache-control": "no-store"})
+
+
+ENTRANCE = Router(
+    path="/",
+    route_handlers=signin.ROUTES,
+    exception_handlers={LicetError: on_entrance, HTTPException: on_entrance, Exception: on_entrance},
+)
+
 ROUTES = (
     Router(
         path="/",
-        route_handlers=[*pages_notice.ROUTES, *pages_settings.ROUTES, *pages_chats.ROUTES, static],
+        route_handlers=[*pages_notice.ROUTES, *pages_settings.ROUTES, *pages_chats.ROUTES, static, home],
         exception_handlers={LicetError: on_refusal, HTTPException: on_refusal, Exception: on_refusal},
     ),
 )

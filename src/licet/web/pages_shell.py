@@ -174,12 +174,20 @@ def plain(
     return page("plain.html", who, at, title=title, nav=nav, outcome=outcome, status=status, values=values)
 
 
-def refusal(words: Catalogue, line: str, *, fragment: bool) -> str:
-    """A page that says why there is none, for whoever asks."""
+def for_anybody(
+    words: Catalogue, *, title: str, lines: Sequence[str], links: Sequence[tuple[str, str]] = (), outcome: str = "",
+    fragment: bool = False,
+) -> str:  # fmt: skip
+    """A page of a few sentences for whoever asks, signed in or not."""
     return templates().get_template("plain.html").render(
-        words=words, say=words.say, title=words.say("error.title"), place="", nav=False, outcome="refused",
-        static=static_path, fragment=fragment, csrf="", simulated=False, errors=[], errors_of={}, lines=[line], links=[],
+        words=words, say=words.say, title=title, place="", nav=False, outcome=outcome, static=static_path,
+        fragment=fragment, csrf="", simulated=False, errors=[], errors_of={}, lines=lines, links=links,
     )  # fmt: skip
+
+
+def refusal(words: Catalogue, lines: Sequence[str], *, fragment: bool) -> str:
+    """A page that says why there is none."""
+    return for_anybody(words, title=words.say("error.title"), lines=lines, outcome="refused", fragment=fragment)
 
 
 def seen_other(path: str) -> Redirect:

@@ -33,6 +33,9 @@ from licet.web.connections import BACKLOG, BoundedServer, Connections, bound, bo
 GRACE_SECONDS = 20
 IDLE_SECONDS = 15
 FILES_KEPT = 256  # of those that a process may open: the database's, the keys', the log's
+NO_SIGN_IN = (
+    "nobody can sign in to the pages, /notice among them: set LICET_WEB__TOKEN_KEY_FILE or LICET_WEB__TOKEN_JWKS_FILE"
+)
 
 
 class Lines:
@@ -122,7 +125,10 @@ def serve(here: Installation, host: str, port: int, say: Callable[[str], object]
     stated(here, host)
     with bound(host, port) as listener:
         log_as_json()
-        made = server(create_app(here, here.config.web, sequencer=True), host, port)
+        app = create_app(here, here.config.web, sequencer=True)
+        made = server(app, host, port)
+        if not app.state.site.tokens.configured:
+            say(f"warning: {NO_SIGN_IN}")
         say(f"serving on http://{shown(host)}:{listener.getsockname()[1]}")
         # uvicorn raises the signal again when it has ended; the installation is still to be closed then.
         signal.signal(signal.SIGTERM, signal.default_int_handler)

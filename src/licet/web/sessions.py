@@ -24,6 +24,7 @@ from licet.web.problems import UnauthenticatedError
 from licet.web.roles import Person, Staff, StaffRole
 
 COOKIE = "__Host-licet"
+ENTERING = "__Host-licet-entering"  # of a person who has come with a link, until it is known who was here before
 SECRET_BYTES = 32
 SECRET_CHARACTERS = 43
 IDLE_MAX = {"person": timedelta(minutes=30), "staff": timedelta(minutes=30)}

@@ -11,6 +11,7 @@ import hashlib
 import json
 import secrets
 from collections import OrderedDict
+from enum import StrEnum
 from pathlib import Path
 
 import msgspec
@@ -33,10 +34,26 @@ _PUBLIC = ["RS256", "ES256", "Ed25519", "EdDSA"]
 _TYPES = (None, "JWT", "at+jwt")  # RFC 8725 3.11: what is typed for another use, a logout or a proof, is not taken
 
 
+class TokenUse(StrEnum):
+    """What a token is for. Its audience says which, so that one that was in an address is of no use in a header."""
+
+    call = "call"
+    enter = "enter"
+
+
+ENTERING = "-enter"
+
+
+def audience_of(settings: Web, use: TokenUse) -> str:
+    """What `aud` of a token must hold for this use."""
+    return settings.token_audience + (ENTERING if use is TokenUse.enter else "")
+
+
 class Token(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A token that holds: the host's id of the person, and until when (seconds since 1970)."""
+    """A token that holds: the host's id of the person, what it is for, and until when (seconds since 1970)."""
 
     subject: str
+    use: TokenUse
     expires: int
     sha256: bytes
 
@@ -55,8 +72,13 @@ class Tokens:
                 raise UsageError("people's tokens have a shared key or a JWKS, not both", "unset one of the two")
             self._key_set(settings.token_jwks_file)
 
-    def read(self, text: str, now: float) -> Token:
-        """The token that ``text`` is; UnauthenticatedError for any other text."""
+    @property
+    def configured(self) -> bool:
+        """Whether there is a key by which a person can be told at all."""
+        return self._shared is not None or self._settings.token_jwks_file is not None
+
+    def read(self, text: str, now: float, use: TokenUse = TokenUse.call) -> Token:
+        """The token that ``text`` is; UnauthenticatedError for any other text, and for a token for another use."""
         if len(text) > TOKEN_CHARACTERS_MAX:
             raise UnauthenticatedError("the token does not hold")
         sha256 = hashlib.sha256(text.encode("utf-8", "replace")).digest()
@@ -66,6 +88,10 @@ class Tokens:
             self._known[sha256] = token
             if len(self._known) > REMEMBERED_MAX:
                 self._known.popitem(last=False)
+        if token.use is not use:
+            raise UnauthenticatedError(
+                "the token does not hold: `aud` is another", f"`aud` must be `{audience_of(self._settings, use)}` here"
+            )
         if token.expires <= now:
             raise UnauthenticatedError("the token has expired", "ask the host application for a new one")
         return token
@@ -84,18 +110,21 @@ class Tokens:
         fault = "it is of another type" if token.header.get("typ") not in _TYPES else self._fault(claims, now)
         if fault:
             raise UnauthenticatedError(f"the token does not hold: {fault}")
-        return Token(subject=claims["sub"], expires=int(claims["exp"]), sha256=sha256)
+        return Token(
+            subject=claims["sub"], use=self._use(claims.get("aud")), expires=int(claims["exp"]), sha256=sha256
+        )  # fmt: skip
 
     def _fault(self, claims: dict[str, object], now: float) -> str:
         """What is wrong with the claims, without their values; empty when nothing is."""
         expires, issued, subject = claims.get("exp"), claims.get("iat"), claims.get("sub")
-        audience = claims.get("aud")
         if not _is_time(expires) or not _is_time(issued):
             return "`exp` and `iat` are needed, in seconds"
         if not isinstance(subject, str) or not 0 < len(subject) <= HOST_ID_CHARACTERS_MAX:
             return "`sub` is needed"
-        if self._settings.token_audience not in (audience if isinstance(audience, list) else [audience]):
+        if self._uses(claims.get("aud")) == []:
             return "`aud` is another"
+        if len(self._uses(claims.get("aud"))) > 1:
+            return "`aud` names two uses: a token is for one"
         if self._settings.token_issuer is not None and claims.get("iss") != self._settings.token_issuer:
             return "`iss` is another"
         assert isinstance(expires, int | float)
@@ -106,6 +135,14 @@ class Tokens:
         if not 0 < expires - issued <= LIFETIME_SECONDS_MAX:
             return f"it lives longer than {LIFETIME_SECONDS_MAX} seconds"
         return ""
+
+    def _uses(self, audience: object) -> list[TokenUse]:
+        named = audience if isinstance(audience, list) else [audience]
+        return [use for use in TokenUse if audience_of(self._settings, use) in named]
+
+    def _use(self, audience: object) -> TokenUse:
+        (use,) = self._uses(audience)
+        return use
 
     def _key_set(self, path: Path) -> KeySet:
         """The host's public keys, read again when the file has changed."""
