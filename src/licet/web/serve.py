@@ -127,9 +127,9 @@ def serve(here: Installation, host: str, port: int, say: Callable[[str], object]
         log_as_json()
         app = create_app(here, here.config.web, sequencer=True)
         made = server(app, host, port)
+        say(f"serving on http://{shown(host)}:{listener.getsockname()[1]}")
         if not app.state.site.tokens.configured:
             say(f"warning: {NO_SIGN_IN}")
-        say(f"serving on http://{shown(host)}:{listener.getsockname()[1]}")
         # uvicorn raises the signal again when it has ended; the installation is still to be closed then.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         with contextlib.suppress(KeyboardInterrupt):
