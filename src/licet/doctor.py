@@ -19,7 +19,7 @@ from licet import service
 from licet.consent import controller
 from licet.errors import LicetError
 from licet.policy.period import written
-from licet.service import archiving, asking, curating, endpoints, erasure, sweeping
+from licet.service import archiving, asking, curating, endpoints, erasure, recipients, sweeping
 from licet.store.connect import Transaction, transaction
 from licet.vault import policies as versions
 
@@ -270,6 +270,10 @@ def _others(here: service.Installation, _: Transaction) -> Iterator[Finding]:
     overdue = sum(one.overdue for one in erasure.recalls(here))
     if overdue:
         yield _warning("recalls", f"{overdue:,} recipients have not acknowledged in time", "`licet recall list`")
+    unanswered = recipients.overdue(here)
+    if unanswered:
+        seen = f"{unanswered:,} recalls of exported rows were not acknowledged in time"
+        yield _warning("exports", seen, "`licet export list`")
 
 
 def _count(name: str, statement: str, broken: str) -> Callable[[service.Installation, Transaction], Iterator[Finding]]:

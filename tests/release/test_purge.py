@@ -22,9 +22,12 @@ from licet.errors import BrokenError, LicetError
 from licet.ledger import jws, verifier
 from licet.policy.period import written
 from licet.release import croissant, manifest, purge
+from licet.release.live import DatabaseLeases
 from licet.release.manifest import Manifest
+from licet.release.part import groups
 from licet.release.purge import Addendum, Chain
 from licet.release.reader import load
+from licet.release.sealing import open_row
 from licet.release.verify import UNFINISHED, Promise, verify
 from licet.service import proving
 from licet.service.purging import purge_release
@@ -378,6 +381,27 @@ def test_dead_are_the_rows_whose_keys_were_destroyed_and_not_those_that_were_wit
     assert len(house.rows("r")) == 3
     again = purge_release(house.here, "r")
     assert (again.rows, again.addendum) == (0, None)
+
+
+def test_a_row_key_that_was_leased_and_kept_opens_its_row_after_the_erasure_and_no_other_is_given(
+    house: House,
+) -> None:
+    """The limit that the docs, the card and the page state: a lease cannot be taken back from whoever keeps its keys."""
+    lived_in(house)
+    ((release, ordinal),) = house.query(
+        "SELECT release_id, ordinal FROM release_rows WHERE conversation_id = %s", house.chats["ana-1"]
+    )
+    leases = DatabaseLeases(house.here.pool, house.here.keyring, house.clock, 1)
+    kept = leases.lease(release.bytes, 0, [ordinal]).keys[ordinal]
+    house.about(do.Delete, "ana", "ana-1")
+    house.passes(40)
+    service.sweep(house.here)
+    assert leases.lease(release.bytes, 0, [ordinal]).keys == {}
+    with (house.here.config.releases / "r" / "part-00000.parquet").open("rb") as file:
+        (group,) = groups(file)
+    place = list(group.ordinals).index(ordinal)
+    opened_row = open_row(group.sealed[place], kept, release.bytes, group.row_ids[place])
+    assert opened_row.messages[0]["content"] == "ana asks in ana-1"
 
 
 def test_a_dry_run_touches_nothing(house: House) -> None:

@@ -58,7 +58,7 @@ READS = (
     "/v1/conversations/{conversation:str}", "/v1/conversations/{conversation:str}/turns",
     "/v1/conversations/{conversation:str}/explain", "/v1/turns/{turn:str}/explain", "/v1/me", "/v1/policy",
     "/v1/releases/{release:str}/withdrawn",
-    "/v1/events", "/v1/accounts/{account:str}/erasures", "/v1/erasures/{erasure:str}",
+    "/v1/events", "/v1/accounts/{account:str}/erasures", "/v1/accounts/{account:str}/recipients", "/v1/erasures/{erasure:str}",
     "/v1/erasures/{erasure:str}/certificate",
 )  # fmt: skip
 # The console, whose forms are sent as a browser sends them.

@@ -92,7 +92,7 @@ def test_who_never_chose_has_no_papers(world: World, api: Any) -> None:
     world.open("eve")
     assert papers.papers(world.here, world.accounts["eve"]) == []
     assert sorted(taken(world, api, "eve").namelist()) == [
-        "accounts.csv", "choices.csv", "licet.json", "messages.jsonl", "suggestions.csv",
+        "accounts.csv", "choices.csv", "licet.json", "messages.jsonl", "recipients.csv", "suggestions.csv",
     ]  # fmt: skip
 
 

@@ -142,6 +142,23 @@ def listed(recipient: str | None, data: Path | None, at: str | None, as_json: bo
     return EXIT_NO if any(one.overdue for one in found) else 0
 
 
+@recall.command("run")
+@data_option
+@at_option
+@json_option
+def run_recalls(data: Path | None, at: str | None, as_json: bool) -> None:
+    """Asks every exported row back that may no longer be used; `licet serve` does it by itself every few minutes.
+
+    \b
+    Example:  licet recall run
+    """
+    from licet.service import recipients
+
+    with opened(data, at) as here:
+        rows = recipients.recall_ended(here)
+        show({"rows": rows}, as_json, lambda: f"asked {rows:,} rows back: `licet export list`")
+
+
 @recall.command("ack")
 @click.argument("erasure")
 @click.argument("handout")

@@ -143,7 +143,7 @@ def recall(name: str, dry_run: bool, data: Path | None, at: str | None, as_json:
 @at_option
 @json_option
 def acknowledged(name: str, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Records that a recipient deleted EXPORT after it was recalled.
+    """Records that a recipient deleted what was recalled of EXPORT: the whole, or else the rows that were asked back.
 
     \b
     Example:  licet export ack exp_0190f3a4c2d87b6e9a51c3d4e5f60718
@@ -156,7 +156,11 @@ def acknowledged(name: str, data: Path | None, at: str | None, as_json: bool) ->
 
 
 def _line(one: Export) -> str:
-    if one.acknowledged_at is not None:
+    if one.acknowledged_at is None and one.due_at is None and one.rows_due_at is not None:
+        state = f", {one.rows_recalled:,} rows recalled, due {written(one.rows_due_at)}" + (
+            " OVERDUE" if one.overdue else ""
+        )
+    elif one.acknowledged_at is not None:
         state = f", deleted {written(one.acknowledged_at)}"
     elif one.due_at is not None:
         state = f", recalled, due {written(one.due_at)}" + (" OVERDUE" if one.overdue else "")

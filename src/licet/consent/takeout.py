@@ -4,6 +4,7 @@
     choices.csv      every choice, with its evidence
     accounts.csv     the account
     suggestions.csv  what a classifier, or a person of their own accord, suggested about misuse, and what was decided
+    recipients.csv   who was given rows of theirs, what was asked back, and what they answered
     licet.json       what the zip is
     receipts/ ..     the receipts of the choices and what it takes to check them, as `licet.service.papers` says
 
@@ -78,7 +79,7 @@ def takeout(
 ) -> Iterator[bytes]:  # fmt: skip
     """The zip, piece by piece; NotFoundError, before the first piece, for an account that does not exist.
 
-    ``papers`` are further files of the account's, which lie beside: its receipts.
+    ``papers`` are further files of the account's, which lie beside: its receipts, and who was given its rows.
     """
     with transactions() as tx:
         row = view.accounts(tx, [account]).get(account)

@@ -76,9 +76,10 @@ publish it, and do not try to find out who wrote it.
 
 Whoever withdraws, keeps a conversation out or deletes it need not know that this release exists. From that moment no
 new lease opens the row; a lease already given ends by itself. With a deletion, or when the time to keep it is over,
-the key is destroyed, and every copy of the row, wherever it lies, stays shut for ever; old backups of the keys follow
-after the delays that the operator publishes. Read the release through its leases each time instead of keeping what
-came out: what a training run has already consumed stays consumed.
+the key is destroyed, and none can be made for any copy of the row; old backups of the keys follow after the delays
+that the operator publishes. A row key that somebody kept from a lease still opens the copy that they kept. Read the
+release through its leases each time instead of keeping what came out: what a training run has already consumed stays
+consumed.
 
 ## How to check this folder
 

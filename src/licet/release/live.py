@@ -1,7 +1,8 @@
 """The live decision on rows: may this row be unsealed now, and with which keys.
 
 A row may be used while every source it was made from may be used, for the purpose it was released for. Its key
-derives from the keys of its segments, so that it is out of reach for ever once one of them dies.
+derives from the keys of its segments, so that nobody can make it any more once one of them dies. A row key that was
+leased before and kept opens its row for whoever kept it: no lease can be taken back.
 
 `verdicts` decides by the rule in Python and says why; a build needs the reasons. `leased` decides the same rows in one
 statement, by the rule in SQL (`vault.population`), and answers with what may be used and nothing of the rest: that is

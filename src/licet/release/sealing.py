@@ -1,4 +1,5 @@
-"""A row's key and seal: the row dies when the key of any segment it came from dies.
+"""A row's key and seal: no row key can be made once the key of any segment it came from is dead. One that was given out
+before and kept still opens its row.
 
 Key = HKDF-SHA256 (RFC 5869) with the 32-byte keys of the row's segments, one after another in the order of the row, as
 input; the release id as salt; row id and format version as info. No source key follows from it, and without

@@ -3,7 +3,8 @@
 Data is not sold: who is not among the `recipients` of the policy in force is refused. An export is registered before a
 line of it is written, so that a kill leaves a copy too many on record and never one too few: with the segments that its
 rows were made of, so that the certificate of each erasure lists it; and with its release handed to its recipient, so that
-every later erasure is recalled from them (`service.erasure`). Its folder appears when it is whole.
+every later erasure is recalled from them (`service.erasure`), as is every row that may no longer be used
+(`service.recipients`). Its folder appears when it is whole.
 """
 
 from __future__ import annotations
@@ -42,7 +43,10 @@ README_FILE = "README.md"
 
 
 class Export(msgspec.Struct, frozen=True, kw_only=True):
-    """An export as it is registered. ``withdrawn`` counts rows of it that may no longer be used."""
+    """An export as it is registered. ``withdrawn`` counts rows of it that may no longer be used, ``rows_recalled`` those that
+    were asked back for that; the recipient is to answer by ``rows_due_at``, None where they have. ``recalled_at`` is of a
+    recall of the whole.
+    """
 
     export: str
     recipient: str
@@ -54,6 +58,8 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
     due_at: datetime | None
     acknowledged_at: datetime | None
     withdrawn: int
+    rows_recalled: int
+    rows_due_at: datetime | None
     overdue: bool
 
 
@@ -187,8 +193,11 @@ def _thumbs(row: LoadedRow) -> dict[int, bool]:
 
 
 _EXPORTS = """SELECT e.export_id, h.recipient, r.name, e.format, e.rows, e.made_at, e.recalled_at, e.due_at,
-    e.acknowledged_at, e.release_id, e.ordinals FROM exports e JOIN handouts h USING (handout_id)
-    JOIN releases r ON r.release_id = e.release_id"""
+    e.acknowledged_at, e.release_id, e.ordinals, k.rows, k.due_at FROM exports e JOIN handouts h USING (handout_id)
+    JOIN releases r ON r.release_id = e.release_id CROSS JOIN LATERAL (
+         SELECT coalesce(sum(cardinality(ordinals)), 0)::int AS rows,
+                min(due_at) FILTER (WHERE acknowledged_at IS NULL AND e.acknowledged_at IS NULL) AS due_at
+           FROM export_recalls WHERE export_id = e.export_id) k"""
 
 
 def exports(here: Installation, recipient: str | None = None) -> list[Export]:
@@ -198,23 +207,26 @@ def exports(here: Installation, recipient: str | None = None) -> list[Export]:
             f"{_EXPORTS} WHERE %(to)s::text IS NULL OR h.recipient = %(to)s ORDER BY e.made_at DESC, e.export_id",
             {"to": recipient},
         ).fetchall()
-    gone = {release: _gone(here, release) for release in {row[9] for row in rows}}
+    gone = {release: gone_rows(here, release) for release in {row[9] for row in rows}}
     return [_read(here, row, gone[row[9]]) for row in rows]
 
 
-def _gone(here: Installation, release: UUID) -> BitMap:
+def gone_rows(here: Installation, release: UUID) -> BitMap:
+    """The ordinals of a sealed release that may no longer be used."""
     at = here.clock()
     known = gating.sealed(here, release)
     return BitMap.deserialize(withdrawals.brought_up(here.pool, known, policies(here), at, at).bitmap)
 
 
 def _read(here: Installation, row: Sequence[Any], gone: BitMap) -> Export:
-    export_id, recipient, release, form, rows, made_at, recalled_at, due_at, acknowledged_at, _, ordinals = row
+    export_id, recipient, release, form, rows, made_at, recalled_at, due_at, acknowledged_at, _, ordinals, *asked = row
+    now, waits = here.clock(), acknowledged_at is None
     return Export(
         export=shown(Prefix.export, export_id), recipient=recipient, release=release, format=form, rows=rows,
         made_at=made_at, recalled_at=recalled_at, due_at=due_at, acknowledged_at=acknowledged_at,
         withdrawn=len(BitMap.deserialize(bytes(ordinals)) & gone),
-        overdue=due_at is not None and acknowledged_at is None and due_at <= here.clock(),
+        rows_recalled=asked[0], rows_due_at=asked[1],
+        overdue=waits and any(due is not None and due <= now for due in (due_at, asked[1])),
     )  # fmt: skip
 
 
@@ -229,13 +241,13 @@ def _row(here: Installation, name: str) -> Sequence[Any]:
 def seen(here: Installation, name: str) -> Export:
     """One export; NotFoundError for an id that was never given."""
     row = _row(here, name)
-    return _read(here, row, _gone(here, row[9]))
+    return _read(here, row, gone_rows(here, row[9]))
 
 
 def withdrawn(here: Installation, name: str) -> list[int]:
     """The ordinals of an export's rows that may no longer be used, which its recipient is to delete."""
     row = _row(here, name)
-    return list(BitMap.deserialize(bytes(row[10])) & _gone(here, row[9]))
+    return list(BitMap.deserialize(bytes(row[10])) & gone_rows(here, row[9]))
 
 
 def recall(here: Installation, name: str) -> Export:
@@ -244,10 +256,28 @@ def recall(here: Installation, name: str) -> Export:
 
 
 def acknowledge(here: Installation, name: str) -> Export:
-    """Records that a recipient deleted what was recalled; RefusedError where nothing was."""
-    if _row(here, name)[6] is None:
+    """Records that a recipient deleted what was recalled, the whole or the rows that were; RefusedError where nothing was."""
+    row = _row(here, name)
+    if row[6] is None and row[12] is not None:
+        return _acknowledge_rows(here, name, row)
+    if row[6] is None:
         raise RefusedError(f"export `{name}` was not recalled", "`licet export recall` does so", because="not_recalled")
     return _marked(here, name, "acknowledged_at = coalesce(acknowledged_at, %(at)s)", ends=True)
+
+
+def _acknowledge_rows(here: Installation, name: str, row: Sequence[Any]) -> Export:
+    """The rows that were asked back by now are deleted; those that may still be used stay with the recipient."""
+    at, export_id, release = here.clock(), parse(Prefix.export, name), row[9]
+    with transaction(here.pool) as tx:
+        tx.execute(
+            "UPDATE export_recalls SET acknowledged_at = %s WHERE export_id = %s AND acknowledged_at IS NULL",
+            [at, export_id],
+        )
+        answered = tx.execute("SELECT ordinals FROM export_recalls WHERE export_id = %s", [export_id]).fetchall()
+        deleted = BitMap.union(BitMap(), *(BitMap(ordinals) for (ordinals,) in answered))
+        left = BitMap.deserialize(bytes(row[10])) - deleted
+        copies.end_exported_rows(tx, release, export_id, list(deleted), list(left), at)
+    return seen(here, name)
 
 
 def _marked(here: Installation, name: str, change: str, *, ends: bool = False) -> Export:
@@ -258,5 +288,9 @@ def _marked(here: Installation, name: str, change: str, *, ends: bool = False) -
             {"export": export_id, "at": at, "due": at + timedelta(days=RECALL_DAYS)},
         )
         if ends:
+            tx.execute(
+                "UPDATE export_recalls SET acknowledged_at = %s WHERE export_id = %s AND acknowledged_at IS NULL",
+                [at, export_id],
+            )
             copies.end_exported(tx, export_id, at)
     return seen(here, name)

@@ -102,7 +102,7 @@ def sweep(here: Installation, *, dry_run: bool = False, progress: Callable[[Swep
 
 
 def keep_sweeping(here: Installation, stop: threading.Event) -> None:
-    """Sweeps, certifies, rotates and destroys what is due, again and again until ``stop``; of many, one works at a time.
+    """Sweeps, certifies, recalls, rotates and destroys what is due, again and again until ``stop``; of many, one works at a time.
 
     What fails is said in the log and tried again: the database may be away, a provider too.
     """
@@ -127,7 +127,15 @@ def _rotate(here: Installation) -> None:
     keys.destroy_due(here)
 
 
-_WORK: dict[str, Callable[[Installation], object]] = {"sweep": sweep, "erasures": erasure.run, "keys": _rotate}
+def _recall(here: Installation) -> None:
+    from licet.service import recipients  # here, so that no other command waits for what reads exports
+
+    recipients.recall_ended(here)
+
+
+_WORK: dict[str, Callable[[Installation], object]] = {
+    "sweep": sweep, "erasures": erasure.run, "recalls": _recall, "keys": _rotate,
+}  # fmt: skip
 
 
 @contextmanager

@@ -80,6 +80,25 @@ def register_exported(tx: Transaction, release: UUID, ordinals: Sequence[int], e
     )
 
 
+def end_exported_rows(
+    tx: Transaction, release: UUID, export: UUID, deleted: Sequence[int], left: Sequence[int], at: datetime
+) -> None:
+    """The recipient of an export has deleted some of its rows: what no row that is ``left`` was made of has ended."""
+    tx.execute(
+        """
+        UPDATE copies c SET ended_at = %(at)s
+         WHERE c.place = 'export' AND c.reference = %(export)s AND c.ended_at IS NULL
+           AND EXISTS (SELECT FROM release_rows r WHERE r.account_id = c.account_id AND r.conversation_id = c.conversation_id
+                          AND r.release_id = %(release)s AND r.ordinal = ANY(%(deleted)b::int[])
+                          AND c.segment = ANY(r.key_segments))
+           AND NOT EXISTS (SELECT FROM release_rows r WHERE r.account_id = c.account_id
+                              AND r.conversation_id = c.conversation_id AND r.release_id = %(release)s
+                              AND r.ordinal = ANY(%(left)b::int[]) AND c.segment = ANY(r.key_segments))
+        """,
+        {"release": release, "export": export, "deleted": list(deleted), "left": list(left), "at": at},
+    )
+
+
 def end_exported(tx: Transaction, export: UUID, at: datetime) -> None:
     """The recipient of an export has deleted the whole of it."""
     tx.execute(

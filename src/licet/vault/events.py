@@ -133,6 +133,28 @@ def release_recalled(
     return Happened(account=account, kind=Kind.release_recalled, at=at, facts=facts, erasure=erasure)
 
 
+def rows_recalled(
+    account: UUID, at: datetime, *, release: UUID, name: str, recipient: str, handout: UUID, export: UUID,
+    ordinals: Sequence[int], due_at: datetime,
+) -> Happened:  # fmt: skip
+    """A recipient of a plain export is to delete rows of it, by `ordinal`, in runs of a first and a last one."""
+    facts: dict[str, Fact] = {
+        "release": release.hex, "name": name, "recipient": recipient, "handout": shown(Prefix.handout, handout),
+        "export": shown(Prefix.export, export), "rows": _runs(ordinals), "due": written(due_at),
+    }  # fmt: skip
+    return Happened(account=account, kind=Kind.release_recalled, at=at, facts=facts)
+
+
+def _runs(ordinals: Sequence[int]) -> list[list[int]]:
+    runs: list[list[int]] = []
+    for ordinal in sorted(ordinals):
+        if runs and runs[-1][1] == ordinal - 1:
+            runs[-1][1] = ordinal
+        else:
+            runs.append([ordinal, ordinal])
+    return runs
+
+
 def append(tx: Transaction, happened: Sequence[Happened]) -> None:
     """Writes ``happened`` in order, with a delivery to each endpoint that hears its kind; nothing without an endpoint.
 

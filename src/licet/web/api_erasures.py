@@ -1,4 +1,6 @@
-"""Erasures: how far one has come, whom it waits for, and its certificate, for the person whose content it was."""
+"""Erasures: how far one has come, whom it waits for, and its certificate, for the person whose content it was; and who was
+given rows of theirs.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from litestar import Response, get
 from litestar.params import PathParameter
 
 from licet.service import erasure as erasures
+from licet.service import recipients
 from licet.service.erasure import ErasureSeen
 from licet.store.connect import Transaction
 from licet.vault import certificate, view
@@ -54,6 +57,19 @@ async def list_erasures(request: AnyRequest, account: AccountRef) -> schema.Eras
     return schema.Erasures(items=tuple(await site.calling(lambda: erasures.of_account(site.here, holder))))
 
 
+@get("/v1/accounts/{account:str}/recipients", may=SEES, responses=READS, tags=TAG)
+async def list_recipients(request: AnyRequest, account: AccountRef) -> schema.Recipients:
+    """Everybody who was given rows of the account, the newest first: what was asked back from them, and what they said."""
+    site, holder = site_of(request), await account_of(request, account)
+
+    def known(tx: Transaction) -> bool:
+        return holder in view.accounts(tx, [holder])
+
+    if not await site.reading(known):
+        raise not_found()
+    return schema.Recipients(items=tuple(await site.calling(lambda: recipients.of_account(site.here, holder))))
+
+
 @get("/v1/erasures/{erasure:str}", may=SEES, responses=READS, tags=TAG)
 async def get_erasure(request: AnyRequest, erasure: ErasureRef) -> ErasureSeen:
     """How far an erasure has come: its state with its times, what it waits for, and who has not answered."""
@@ -72,4 +88,4 @@ async def get_certificate(request: AnyRequest, erasure: ErasureRef) -> Response[
     return Response(file, media_type="application/json")
 
 
-ROUTES = [list_erasures, get_erasure, get_certificate]
+ROUTES = [list_erasures, list_recipients, get_erasure, get_certificate]

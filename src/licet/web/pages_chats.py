@@ -17,7 +17,7 @@ from licet.consent.texts import Catalogue
 from licet.consent.yours import Badge, Mine, Run, Use
 from licet.errors import NotFoundError, RefusedError
 from licet.policy.file import Policies, Policy
-from licet.service import Installation, papers, policies
+from licet.service import Installation, papers, policies, recipients
 from licet.store.connect import Transaction, transaction
 from licet.vault.apply import STALE
 from licet.vault.commands import Delete, Narrow, Widen
@@ -141,7 +141,7 @@ def take_out(request: AnyRequest) -> Stream:
     here, who = shell.opened(request)
     pieces: Iterator[bytes] = takeout.takeout(
         lambda: transaction(here.pool), here.keyring, policies(here), who.account, here.clock(),
-        papers.papers(here, who.account),
+        [recipients.paper(here, who.account), *papers.papers(here, who.account)],
     )  # fmt: skip
     name = f"licet-{here.clock():%Y-%m-%d}.zip"
     headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}

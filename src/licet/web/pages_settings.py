@@ -26,7 +26,10 @@ from licet.policy.decide import Gate
 from licet.policy.file import AGE_MAX, Policy
 from licet.policy.period import instant, parse_period
 from licet.policy.state import Standing
-from licet.service import Installation, policies, proving
+from licet.release.live import LEASE_SECONDS_MAX
+from licet.service import Installation, policies, proving, recipients
+from licet.service.erasure import RECALL_DAYS
+from licet.service.recipients import RecipientSeen
 from licet.store.connect import transaction
 from licet.vault.apply import STALE
 from licet.web import pages_shell as shell
@@ -134,6 +137,7 @@ def _page(request: AnyRequest, sent: Form | None = None, faults: Faults = NO_FAU
         on_record = standing.recorded(tx, here.keyring, who.account)
     saved, made = noted(here, who, asked, request)
     text = asked.notice.text if asked.notice is not None and can_change else None
+    given = recipients.of_account(here, who.account)
     values = {
         "granted": asked.state.grant is not None,
         "now": _now(who, asked, on_record), "gpc": who.gpc, "text": text,
@@ -142,9 +146,9 @@ def _page(request: AnyRequest, sent: Form | None = None, faults: Faults = NO_FAU
         "asks_age": asked.asks_age, "kept": sent or Form(),
         "yes_means": words.say("settings.yes.means", period=words.period(policy.keep.opted_in)),
         "no_means": words.say("settings.no.means", period=words.period(policy.keep.opted_out)),
-        "means_title": words.say("settings.means", no=_no(text, words)), "means": _means(words, policy),
+        "means_title": words.say("settings.means", no=_no(text, words)), "means": _means(words, policy, given),
         "record": [_made(words, who, made) for made in on_record.choices], "facts": _facts(words, on_record),
-        "releases": _releases(words, on_record),
+        "releases": _releases(words, on_record), "recipients": [_given(words, one) for one in given],
     }  # fmt: skip
     return shell.page(
         "settings.html", who, at, title=words.say("settings.title"), place="settings", errors=faults, values=values,
@@ -186,13 +190,33 @@ def _since(on_record: Recorded) -> datetime:
     return next(made.at for made in on_record.choices if made.effect == "began")
 
 
-def _means(words: Catalogue, policy: Policy) -> list[tuple[str, str]]:
+def _means(words: Catalogue, policy: Policy, given: list[RecipientSeen]) -> list[tuple[str, str]]:
     """What a no does, part by part."""
     out, flagged = words.period(policy.keep.opted_out), words.period(policy.keep.flagged)
-    return [
+    means = [
         (words.say(f"settings.means.{part}"), words.say(f"settings.means.{part}.text", period=period))
-        for part, period in (("from_now", out), ("stored", out), ("releases", ""), ("models", ""), ("flagged", flagged))
+        for part, period in (("from_now", out), ("stored", out))
     ]
+    shut = words.say("settings.means.releases.text", minutes=LEASE_SECONDS_MAX // 60)
+    if any(one.plain for one in given):
+        shut = f"{shut} {words.say('settings.means.releases.plain', days=RECALL_DAYS)}"
+    means.append((words.say("settings.means.releases"), shut))
+    means += [
+        (words.say(f"settings.means.{part}"), words.say(f"settings.means.{part}.text", period=period))
+        for part, period in (("models", ""), ("flagged", flagged))
+    ]
+    return means
+
+
+def _given(words: Catalogue, one: RecipientSeen) -> str:
+    """A recipient of rows, and how it stands with them."""
+    day = one.due_at or one.acknowledged_at
+    state = words.say(f"settings.recipients.{one.state.value}", day=words.day(day) if day else "")
+    how = "plain" if one.plain else "sealed"
+    return words.say(
+        f"settings.recipients.{how}", recipient=one.recipient, rows=words.count("rows", one.rows), name=one.release,
+        day=words.day(one.given_at), state=state,
+    )  # fmt: skip
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):

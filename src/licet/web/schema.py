@@ -19,6 +19,7 @@ from licet.release.live import LEASE_SECONDS, LEASE_SECONDS_MAX
 from licet.release.part import ROWS_PER_PART_MAX
 from licet.release.rows import ROWS_MAX
 from licet.service.erasure import ErasureSeen
+from licet.service.recipients import RecipientSeen
 from licet.vault.commands import AGE_MAX, Outcome
 from licet.vault.content import Masked
 from licet.vault.ids import HOST_ID_CHARACTERS_MAX
@@ -331,6 +332,10 @@ class Conversation(_Out, frozen=True, kw_only=True):
 
 class Erasures(_Out, frozen=True, kw_only=True):
     items: tuple[ErasureSeen, ...]
+
+
+class Recipients(_Out, frozen=True, kw_only=True):
+    items: tuple[RecipientSeen, ...]
 
 
 class ConversationPage(_Out, frozen=True, kw_only=True):

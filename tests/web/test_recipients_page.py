@@ -1,0 +1,79 @@
+"""The settings page names everybody who was given rows, and says of each what holds; so does the API, to nobody else."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from licet import service
+from licet.policy.file import preset
+from licet.policy.state import Role
+from licet.service import exporting, recipients
+from licet.train.exports import Format
+from licet.vault.commands import Choose
+
+from .served import NOTICE, World, api, world
+
+__all__ = ["api", "world"]
+
+
+@pytest.fixture
+def lab(world: World, tmp_path: Path) -> World:
+    """Ana's rows lie with a recipient as plain text."""
+    world.clock.set(NOTICE)
+    policy = replace(
+        preset("article-2025"), version="2025-09-15", effective=world.clock.now, material=True,
+        recipients=frozenset({"lab-one"}),
+    )  # fmt: skip
+    service.apply_policy(world.here, policy, by="test")
+    for name in ("ana", "bo"):
+        world.open(name, allow=True)
+        world.say(name, f"{name}1", f"how does {name} plant a pear tree")
+        world.say(name, f"{name}1", "in November", role=Role.assistant)
+    service.build_release(world.here, name="autumn", purpose="improve_models")
+    return world
+
+
+def given(world: World, out: Path) -> None:
+    exporting.export(world.here, "autumn", Format.trl, recipient="lab-one", out=out)
+
+
+def said(api: Any, world: World, name: str) -> str:
+    text = re.sub(r"<[^>]+>", " ", api.get("/settings", headers=world.browser(name)).text)
+    return re.sub(r"\s+", " ", text)
+
+
+def test_the_page_says_of_each_recipient_what_holds_at_that_moment(api: Any, lab: World, tmp_path: Path) -> None:
+    ana = lab.accounts["ana"]
+    text = said(api, lab, "ana")
+    assert "Who was given rows of yours Nobody." in text
+    assert "plain text" not in text
+    assert "a key that was given before holds for 60 minutes at most" in text
+    given(lab, tmp_path / "out")
+    text = said(api, lab, "ana")
+    assert re.search(
+        r"lab-one: 1 row of autumn, as plain text, on [^.]+\. Some or all of them may still be used\.", text
+    )
+    assert "Whoever has them is asked to delete them, and to say so within 14 days" in text
+    lab.tell(Choose(account=ana, at=lab.clock.now, allow=False, via="settings"))
+    assert "They may not be used any more, and are about to be asked back." in said(api, lab, "ana")
+    recipients.recall_ended(lab.here)
+    assert "Asked to delete what may not be used any more" in said(api, lab, "ana")
+    assert "Some or all of them may still be used." in said(api, lab, "bo")
+    (export,) = exporting.exports(lab.here)
+    exporting.acknowledge(lab.here, export.export)
+    assert re.search(r"lab-one: .* Answered on [^.]+ that they are deleted\.", said(api, lab, "ana"))
+
+
+def test_the_api_tells_a_person_their_recipients_and_nobody_elses(api: Any, lab: World, tmp_path: Path) -> None:
+    given(lab, tmp_path / "out")
+    (one,) = api.get("/v1/accounts/me/recipients", headers=lab.person("ana")).json()["items"]
+    assert (one["recipient"], one["release"], one["plain"], one["rows"], one["state"]) == (
+        "lab-one", "autumn", True, 1, "in_use",
+    )  # fmt: skip
+    theirs = f"/v1/accounts/acc_{lab.accounts['ana'].hex}/recipients"
+    assert api.get(theirs, headers=lab.person("bo")).status_code == 404
