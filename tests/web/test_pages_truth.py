@@ -177,8 +177,8 @@ def test_who_allowed_earlier_terms_and_not_the_new_is_told_what_goes_on_and_what
     world.say("ana", "Bees")
     newer_terms(world)
     assert usable(world), "what was said under the terms that were allowed"
-    stale = "What you said under the terms that you allowed may be used to improve models. What you say now is not used"
-    assert stale in page(api, ana, "/settings")
+    stale = "What you said under the terms that you allowed may be used to improve models and recognise misuse. "
+    assert f"{stale}What you say now is not used until you answer the new terms." in page(api, ana, "/settings")
     goes_on = "What you allowed before stays as it is, and nothing you say from now on is used until you answer."
     assert goes_on in page(api, {**ana, "sec-gpc": "1"}, "/notice")
     said = send(api, ana, "/notice", act="later", showing=asked_on(api, ana, "/notice"))

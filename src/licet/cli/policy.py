@@ -116,6 +116,7 @@ def plan_text(planned: service.Planned) -> str:
         lines.append(f"  - {rows.leaving:,} stored turns leave {purpose} ({rows.before:,} -> {rows.after:,})")
     lines.append(f"  - {plan.nearer:,} segments will be erased sooner")
     lines.append(f"  ~ with --shorten-stored, {plan.shortened_on_request:,} stored segments come to the new periods")
+    lines += [f"  ~ the pages have no words for `{name}`, and say its name" for name in planned.unworded]
     lines += ["", "sealed bytes kept if nobody says anything more"]
     for horizon, before in plan.kept_before.items():
         lines.append(f"    {horizon:<8} {before:>14,} -> {plan.kept_after[horizon]:,}")

@@ -24,7 +24,7 @@ def release() -> None:
 
 @release.command("build")
 @click.argument("name")
-@click.option("--purpose", required=True, help="improve_models or safety_classifiers.")
+@click.option("--purpose", required=True, help="One that the policy covers: improve_models, ..")
 @click.option("--folder", type=click.Path(path_type=Path), help="Where to write it; by default with the installation.")
 @click.option("--misuse", "model", type=click.Path(path_type=Path), help="A classifier whose score goes with each row.")
 @click.option("--afresh", is_flag=True, help="Throw away what an interrupted build of this name left.")

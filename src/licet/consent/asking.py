@@ -20,7 +20,7 @@ from licet.consent.notice import Notice, Variant
 from licet.consent.texts import ENGLISH
 from licet.errors import NotFoundError, RefusedError
 from licet.policy.decide import Gate, gate
-from licet.policy.file import Policies
+from licet.policy.file import Policies, Policy
 from licet.policy.state import Account
 from licet.store.connect import Transaction
 from licet.vault import view
@@ -72,7 +72,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     newest_choice: int
     put_off_at: datetime | None
     uncovered: Uncovered | None
-    min_age: int | None
+    in_force: Policy
 
     @property
     def asks_again(self) -> datetime | None:
@@ -117,7 +117,7 @@ def ask(
         newest_choice=newest_choice,
         put_off_at=put_off_at,
         uncovered=_uncovered(state, policies, at),
-        min_age=now.min_age,
+        in_force=now,
     )
 
 

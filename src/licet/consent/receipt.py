@@ -35,6 +35,7 @@ from licet.ledger import entries, jws
 from licet.ledger.entries import Canonical, LogKeys, canonical
 from licet.ledger.published import Published
 from licet.ledger.sequence import Place, read_row
+from licet.policy import purposes
 from licet.policy.file import Policies, Policy
 from licet.policy.period import written
 from licet.store.connect import Transaction
@@ -47,10 +48,6 @@ RECEIPT, CERTIFICATE = "licet-receipt+jws", "licet-certificate+jws"  # one is ne
 CHOICES_MAX = 1_000
 DPV = "https://w3id.org/dpv#"
 SCHEMA = "https://w3id.org/dpv/schema/dpv-27560#"
-PURPOSES = {
-    "improve_models": DPV + "ImproveExistingProductsAndServices",
-    "safety_classifiers": DPV + "MisusePreventionAndDetection",
-}
 PROCESSING = "https://w3id.org/dpv/ai#ModelTraining"
 # The General Data Protection Regulation's, in DPV's terms: withdrawal, access, rectification, erasure, restriction,
 # portability, objection, complaint.
@@ -252,7 +249,7 @@ def _terms(choice: Choice, policy: Policy, controller: Controller, purpose: str)
     given = choice.effect in ("began", "affirmed")
     return {
         "name": purpose,
-        "purpose": PURPOSES.get(purpose, f"urn:licet:purpose:{purpose}"),
+        "purpose": purposes.address(purpose),
         "processing_method": [PROCESSING],
         "lawful_basis": "eu-gdpr:A6-1-a",
         "pii_information": [

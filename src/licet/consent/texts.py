@@ -6,6 +6,7 @@ English is whole; a language that lacks a key says it in English, so that a half
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from functools import cache
 from importlib.resources import files
@@ -13,6 +14,7 @@ from importlib.resources import files
 import msgspec
 
 from licet.errors import BrokenError
+from licet.policy import purposes
 from licet.policy.period import Period
 
 ENGLISH = "en"
@@ -38,6 +40,15 @@ class Catalogue(msgspec.Struct, frozen=True):
         """The sentence for one or for several, as ``key.one`` or ``key.other``."""
         form = "one" if number == 1 else "other"
         return self.say(f"{key}.{form}", count=f"{number:,}", **values)
+
+    def purpose(self, name: str) -> str:
+        """What a purpose is, as the end of "to ..": for one that there are no words for, a sentence with its name."""
+        return self.say(purposes.sentence(name), name=name.replace("_", " "))
+
+    def listed(self, names: Iterable[str], joined: str = "and") -> str:
+        """Several as one: `a, b and c`, or with ``joined`` as `or`."""
+        *firsts, last = names
+        return self.say(joined, one=", ".join(firsts), other=last) if firsts else last
 
     def day(self, at: date | datetime) -> str:
         """A day in words: 28 September 2025."""

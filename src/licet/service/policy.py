@@ -12,6 +12,7 @@ import msgspec
 from licet.consent import controller, notice
 from licet.consent.controller import Controller
 from licet.errors import RefusedError, UsageError
+from licet.policy import purposes
 from licet.policy.file import Policy, preset_text
 from licet.policy.file import load as load_policy
 from licet.service.installation import Installation, policies
@@ -91,6 +92,7 @@ def _check_days(file: Path | None, effective: date | None, decide_by: date | Non
 
 def apply_policy(here: Installation, policy: Policy, *, by: str) -> int:
     """Adds a policy version, and publishes the notices that ship for it; returns its number."""
+    purposes.check(policy)
     with transaction(here.pool) as tx:
         at = here.clock()
         number = versions.add(tx, policy, at, by)
@@ -126,19 +128,24 @@ def _publish(
 
 
 class Planned(msgspec.Struct, frozen=True, kw_only=True):
-    """A plan that was drawn and kept, and the hash that `apply` looks it up by."""
+    """A plan that was drawn and kept, and the hash that `apply` looks it up by.
+
+    ``unworded`` are the purposes that the pages have no words for: they say their names.
+    """
 
     plan: Plan
     sha256: str
+    unworded: tuple[str, ...] = ()
 
 
 def plan_policy(here: Installation, file: Path, *, by: str) -> Planned:
     """Draws and keeps the plan of a policy file over the real population; changes nothing else."""
     policy, known, now = load_policy(file), policies(here), here.clock()
+    unworded = purposes.check(policy)
     with transaction(here.pool) as tx:
         drawn = plan.draw(tx, known, policy, now)
         plan.keep(tx, known, policy, drawn, now, by)
-    return Planned(plan=drawn, sha256=policy.sha256().hex())
+    return Planned(plan=drawn, sha256=policy.sha256().hex(), unworded=unworded)
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,6 +162,7 @@ SHORTEN_ACCOUNTS_MAX = 500
 def apply_planned(here: Installation, file: Path, *, by: str, shorten_stored: bool = False) -> Applied:
     """Applies a policy file that was planned; shortening what is stored is an act of its own, and repeatable."""
     policy, known, now = load_policy(file), policies(here), here.clock()
+    purposes.check(policy)
     number = len(known) - 1
     if policy != known[number]:
         with transaction(here.pool) as tx:

@@ -259,8 +259,7 @@ def badges(words: Catalogue, found: Sequence[Badge]) -> Iterator[BadgeLine]:
 
 
 def _rest(words: Catalogue, badge: Badge, purposes: Sequence[str]) -> str:
-    names = [words.say(f"purpose.{purpose}") for purpose in purposes]
-    purpose = names[0] if len(names) == 1 else words.say("and", one=", ".join(names[:-1]), other=names[-1])
+    purpose = words.listed([words.purpose(name) for name in purposes])
     day = words.day(badge.until) if badge.until is not None else ""
     because = badge.because
     if badge.use is Use.part:

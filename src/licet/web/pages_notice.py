@@ -186,12 +186,16 @@ def _page(
     found, sent = asking.asked_notice(asked), sent or Form()
     words, place = who.words, _place(asked)
     terms_only = asked.terms_waiting
-    keep = policies(here).in_force(here.clock()).keep
+    policy = asked.in_force
     with transaction(here.pool) as tx:
         made = {
             **_text(found), "accepted": _accepted(who, asked), "asks_age": asked.asks_age, "terms_only": terms_only,
-            "yes_means": words.say("notice.yes.means", period=words.period(keep.opted_in)),
-            "no_means": words.say("notice.no.means", period=words.period(keep.opted_out)),
+            "yes_means": words.say(
+                "notice.yes.means", period=words.period(policy.keep.opted_in), purposes=shell.allowed(words, policy)
+            ),
+            "no_means": words.say(
+                "notice.no.means", period=words.period(policy.keep.opted_out), purposes=shell.refused(words, policy)
+            ),
         }  # fmt: skip
         blank = shell.markup("question.html", words, **made, errors_of={}, kept=Form())
         showing = shown.record(
@@ -276,15 +280,17 @@ def outcome_text(who: Reader, asked: Ask, made: NewestAnswer) -> str:
     """What a choice did, in words, while that holds: one that had no effect says why."""
     if made.effect is Effect.none:
         why = asked.uncovered.value if asked.uncovered is not None else "other"
-        return who.words.say(f"done.none.{why}", age=asked.min_age)
+        return who.words.say(f"done.none.{why}", age=asked.in_force.min_age)
     if made.allow and asked.state.grant is None:  # it lapsed since
         return ""
-    return who.words.say("done.yes" if made.allow else "done.no")
+    if made.allow:
+        return who.words.say("done.yes", purposes=shell.allowed(who.words, asked.in_force))
+    return who.words.say("done.no", purposes=shell.refused(who.words, asked.in_force))
 
 
 def uncovered_text(who: Reader, asked: Ask) -> str:
     """Why nothing is asked of an account that the terms do not cover."""
-    return who.words.say(f"uncovered.{(asked.uncovered or Uncovered.terms).value}", age=asked.min_age)
+    return who.words.say(f"uncovered.{(asked.uncovered or Uncovered.terms).value}", age=asked.in_force.min_age)
 
 
 def _nothing(here: Installation, who: Reader, asked: Ask, *, has_put_off: bool = False) -> Response[str]:

@@ -100,7 +100,7 @@ def _readable(words: Catalogue, term: str, value: str) -> tuple[str, str]:
         case "When":
             return term, words.moment(instant(value))
         case "About" if value:
-            return term, ", ".join(words.say(f"purpose.{purpose}") for purpose in value.split(", "))
+            return term, ", ".join(words.purpose(purpose) for purpose in value.split(", "))
         case "Kept for":
             return term, words.period(parse_period(value))
         case _:
@@ -144,8 +144,12 @@ def _page(request: AnyRequest, sent: Form | None = None, faults: Faults = NO_FAU
         "holds": _holds(asked), "showing": showing, "saved": saved,
         "waiting": words.say("settings.waiting") if asked.gate is Gate.must_decide else "",
         "asks_age": asked.asks_age, "kept": sent or Form(),
-        "yes_means": words.say("settings.yes.means", period=words.period(policy.keep.opted_in)),
-        "no_means": words.say("settings.no.means", period=words.period(policy.keep.opted_out)),
+        "yes_means": words.say(
+            "settings.yes.means", period=words.period(policy.keep.opted_in), purposes=shell.allowed(words, policy)
+        ),
+        "no_means": words.say(
+            "settings.no.means", period=words.period(policy.keep.opted_out), purposes=shell.refused(words, policy)
+        ),
         "means_title": words.say("settings.means", no=_no(text, words)), "means": _means(words, policy, given),
         "record": [_made(words, who, made) for made in on_record.choices], "facts": _facts(words, on_record),
         "releases": _releases(words, on_record), "recipients": [_given(words, one) for one in given],
@@ -182,7 +186,8 @@ def _now(who: Reader, asked: Ask, on_record: Recorded) -> str:
     if asked.state.standing is not Standing.granted:
         return words.say(f"settings.now.{asked.state.standing.value}", day=day)
     now = "settings.now.granted" if asked.gate is Gate.open else "settings.now.granted.stale"
-    return f"{words.say(now)} {words.say('settings.now.granted.since', day=words.day(_since(on_record)))}"
+    allowed = words.say(now, purposes=shell.allowed(words, asked.in_force))
+    return f"{allowed} {words.say('settings.now.granted.since', day=words.day(_since(on_record)))}"
 
 
 def _since(on_record: Recorded) -> datetime:
@@ -193,8 +198,9 @@ def _since(on_record: Recorded) -> datetime:
 def _means(words: Catalogue, policy: Policy, given: list[RecipientSeen]) -> list[tuple[str, str]]:
     """What a no does, part by part."""
     out, flagged = words.period(policy.keep.opted_out), words.period(policy.keep.flagged)
+    refused = shell.refused(words, policy)
     means = [
-        (words.say(f"settings.means.{part}"), words.say(f"settings.means.{part}.text", period=period))
+        (words.say(f"settings.means.{part}"), words.say(f"settings.means.{part}.text", period=period, purposes=refused))
         for part, period in (("from_now", out), ("stored", out))
     ]
     shut = words.say("settings.means.releases.text", minutes=LEASE_SECONDS_MAX // 60)
@@ -266,7 +272,7 @@ def _releases(words: Catalogue, on_record: Recorded) -> list[str]:
         words.say(
             "settings.releases.line", name=one.name, rows=words.count("rows", one.rows),
             conversations=words.count("conversations", one.conversations),
-            purpose=words.say(f"purpose.{one.purpose}"), day=words.day(one.sealed_at),
+            purpose=words.purpose(one.purpose), day=words.day(one.sealed_at),
         )
         for one in on_record.holdings
     ]  # fmt: skip

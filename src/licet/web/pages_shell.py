@@ -25,6 +25,8 @@ from markupsafe import Markup
 
 from licet.consent.texts import Catalogue, catalogue, preferred
 from licet.errors import NotFoundError
+from licet.policy.decide import SAFETY
+from licet.policy.file import Policy
 from licet.service import Installation, utc_now
 from licet.vault.commands import NAME
 from licet.vault.ids import Prefix, parse
@@ -188,6 +190,17 @@ def for_anybody(
 def refusal(words: Catalogue, lines: Sequence[str], *, fragment: bool) -> str:
     """A page that says why there is none."""
     return for_anybody(words, title=words.say("error.title"), lines=lines, outcome="refused", fragment=fragment)
+
+
+def allowed(words: Catalogue, policy: Policy) -> str:
+    """What a yes allows, as the end of "may be used to .."."""
+    return words.listed([words.purpose(name) for name in sorted(policy.covers)])
+
+
+def refused(words: Catalogue, policy: Policy) -> str:
+    """What a no refuses, as the end of "never used to .."; what the safety team flags is kept whatever the answer is."""
+    names = sorted(policy.covers - {SAFETY})
+    return words.listed([words.purpose(name) for name in names], "or") if names else words.say("purpose.unflagged")
 
 
 def seen_other(path: str) -> Redirect:

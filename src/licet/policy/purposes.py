@@ -1,0 +1,57 @@
+"""The purposes for which content may be used, and what each is called where people, programs and auditors read of it.
+
+A policy may cover any purpose whose name is one; those that have words here are `PURPOSES`. Of any other, pages and
+consoles say its name, in a sentence that fits any; a receipt gives it an address of ours. `check` says so when a
+policy is planned or applied, so that nobody finds out from a page.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from licet.errors import UsageError
+from licet.policy.decide import IMPROVE, SAFETY
+from licet.policy.file import Policy
+
+DPV = "https://w3id.org/dpv#"
+NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+
+
+class Purpose(msgspec.Struct, frozen=True, kw_only=True):
+    """A purpose that Licet has words for: ``sentence`` is its key in the catalogue, ``address`` its name in receipts."""
+
+    name: str
+    sentence: str
+    address: str
+
+
+PURPOSES = {
+    purpose.name: purpose
+    for purpose in (
+        Purpose(name=IMPROVE, sentence="purpose.improve_models", address=f"{DPV}ImproveExistingProductsAndServices"),
+        Purpose(name=SAFETY, sentence="purpose.safety_classifiers", address=f"{DPV}MisusePreventionAndDetection"),
+    )
+}
+OTHER = "purpose.other"
+
+
+def sentence(name: str) -> str:
+    """The key of the catalogue for a purpose; that of `OTHER` takes its name."""
+    return PURPOSES[name].sentence if name in PURPOSES else OTHER
+
+
+def address(name: str) -> str:
+    """What a receipt calls the purpose."""
+    return PURPOSES[name].address if name in PURPOSES else f"urn:licet:purpose:{name}"
+
+
+def check(policy: Policy) -> tuple[str, ...]:
+    """The purposes of a policy that have no words here; UsageError for what can be the name of none."""
+    for name in sorted(policy.covers):
+        if NAME.fullmatch(name) is None:
+            raise UsageError(
+                f"`choice.covers` holds `{name}`, which is no name of a purpose: it must match {NAME.pattern}"
+            )
+    return tuple(sorted(policy.covers - PURPOSES.keys()))
