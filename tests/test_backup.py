@@ -30,6 +30,7 @@ from licet.store import drift, dump, embedded, programs
 from licet.store.connect import transaction
 from licet.vault import apply, fence, rotate, view
 from licet.vault import commands as do
+from licet.vault.commands import HoldReason
 from licet.vault.keyring import Keyring
 from licet.vault.keys import FileProvider
 from licet.vault.open import Permit
@@ -562,6 +563,27 @@ def in_dump(folder: Path, secret: bytes) -> set[str]:
         [embedded.binaries() / "pg_restore", "--file=-", str(folder / backup.DUMP)], capture_output=True, check=True
     ).stdout
     return {name for name, held in (("lies", lies), ("read", read)) if any(form in held for form in forms)}
+
+
+def test_a_hold_comes_back_as_it_was_placed_and_reviewed(place: Place) -> None:
+    embedded.start(place.config.data / "postgres", embedded.Options(durable=False))
+    asked = "SELECT placed_at, reason, review_at, placed_by, is_told, matter_hmac FROM holds"
+    with service.installation(place.config, place.clock) as here:
+        home = Home(here, place)
+        home.open("ana", allow=True)
+        home.talk("ana", "ana-chat")
+        folder = backup.back_up(here, place.backups).folder
+        place.now += DAY
+        for reason, days, told in ((HoldReason.investigation, 30, True), (HoldReason.litigation, 90, False)):
+            home.about(
+                do.Hold, "ana", "ana-chat", matter="kettles", reason=reason, review_at=place.now + days * DAY,
+                is_told=told, by="staff:officer",
+            )  # fmt: skip
+        held = home.query(asked)
+        assert [row[1:5] for row in held] == [("litigation", place.now + 90 * DAY, "staff:officer", False)]
+    assert backup.restore(place.config, folder, place.clock).applied == {"held": 2}
+    with service.installation(place.config, place.clock) as here:
+        assert Home(here, place, home).query(asked) == held
 
 
 def test_a_life_is_never_begun_twice(place: Place) -> None:

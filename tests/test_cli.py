@@ -498,3 +498,29 @@ def test_a_sentence_that_was_brought_in_lies_nowhere_in_clear(installed: Path, t
     assert holding == [control]
     assert len(files) > 100
     assert list((installed / "spool").iterdir()) == []
+
+
+def test_a_hold_is_placed_listed_and_ended_by_commands(simulated: Run, tmp_path: Path) -> None:
+    simulated("import", chats(tmp_path / "chats.jsonl", "kettle"), "--account", "ana", "--plan", "pro", "--age", 30)
+    assert simulated("hold", "list").stdout == "nothing is held\n"
+    with_matter = ["--matter", PLANTED]
+    (chat,) = conversations(simulated)
+    place = ["hold", "place", chat, *with_matter, "--reason", "litigation", "--review", "2025-12-20"]
+    assert "would be held" in simulated(*place, "--dry-run").stdout
+    assert json.loads(simulated("hold", "list", "--json").stdout)["total"] == 0
+    assert f"{chat} is held, review 2025-12-20T00:00:00Z" in simulated(*place, "--untold", "--by", "counsel").stdout
+    assert "litigation since 2025-12-15T00:00:00Z by counsel, not to be told" in simulated("hold", "list").stdout
+    save(tmp_path / "data", SimulatedClock(instant("2025-12-21")))
+    late = simulated("hold", "list", code=1).stdout
+    assert "OVERDUE" in late
+    assert PLANTED not in late
+    assert "no hold of that matter" in error(simulated("hold", "end", chat, "--matter", "another", code=1))[0]
+    assert "would be free" in simulated("hold", "end", chat, *with_matter, "--dry-run").stdout
+    assert json.loads(simulated("hold", "end", chat, *with_matter, "--json").stdout)[0]["outcome"] == "done"
+    assert json.loads(simulated("hold", "list", "--json").stdout)["total"] == 0
+    simulated("hold", "place", chat, *with_matter, "--reason", "because", code=64)
+
+
+def conversations(run: Run) -> list[str]:
+    """The ids of the conversations of ana."""
+    return sorted(json.loads(run("handles", "ana").stdout)["conversations"])

@@ -53,6 +53,7 @@ def examine(here: service.Installation) -> list[Finding]:
             _policy,
             _notices,
             _overdue,
+            _holds,
             _archive,
             _orphans,
             _bodies_without_key,
@@ -201,6 +202,19 @@ def _notices(here: service.Installation, tx: Transaction) -> Iterator[Finding]:
     curating.hold_to_notices(here, known)
     looked_for = ", ".join(sorted(curating.looks_for(here.config))) or "no names"
     yield _well("notices", f"they promise no more than a build does: identifiers, secrets, {looked_for}")
+
+
+def _holds(here: service.Installation, tx: Transaction) -> Iterator[Finding]:
+    row = tx.execute(
+        "SELECT count(*), count(*) FILTER (WHERE review_at <= %(at)s), min(review_at) FROM holds", {"at": here.clock()}
+    ).fetchone()
+    assert row is not None
+    count, overdue, first = row
+    if overdue:
+        seen = f"{overdue:,} of {count:,} legal holds are past their review, the first since {written(first)}"
+        yield _warning("holds", seen, "`licet hold list`, then end them or place them again with a later day")
+    elif count:
+        yield _well("holds", f"{count:,} legal holds, the next to be reviewed on {written(first)}")
 
 
 def _overdue(here: service.Installation, tx: Transaction) -> Iterator[Finding]:

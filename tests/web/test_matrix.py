@@ -47,6 +47,8 @@ BODIES: dict[str, Any] = {
     "POST /v1/conversations/{conversation:str}/let-in": None,
     "POST /v1/conversations/{conversation:str}/feedback": {"rating": "up"},
     "POST /v1/conversations/{conversation:str}/reads": {"reason": "person_request", "ticket": "REQ-1"},
+    "POST /v1/conversations/{conversation:str}/holds": {"matter": "Smith v. Acme", "reason": "litigation"},
+    "POST /v1/conversations/{conversation:str}/holds/end": {"matter": "Smith v. Acme"},
     "DELETE /v1/conversations/{conversation:str}": None,
     "POST /v1/events/{event:str}/acknowledge": {"endpoint": "reader"},
     "POST /v1/releases/{release:str}/leases": {"part": 0, "recipient": "training", "ordinals": [0]},
@@ -59,12 +61,15 @@ READS = (
     "/v1/conversations/{conversation:str}/explain", "/v1/turns/{turn:str}/explain", "/v1/me", "/v1/policy",
     "/v1/releases/{release:str}/withdrawn",
     "/v1/events", "/v1/accounts/{account:str}/erasures", "/v1/accounts/{account:str}/recipients", "/v1/erasures/{erasure:str}",
+    "/v1/holds",
     "/v1/erasures/{erasure:str}/certificate",
 )  # fmt: skip
 # The console, whose forms are sent as a browser sends them.
 FORMS: dict[str, dict[str, str]] = {
     "POST /console/look-up": {"name": "{account}"},
     "POST /console/conversations/{conversation:str}/read": {"reason": "person_request", "ticket": "REQ-1"},
+    "POST /console/conversations/{conversation:str}/hold": {"matter": "Smith v. Acme", "reason": "litigation"},
+    "POST /console/conversations/{conversation:str}/end-hold": {"matter": "Smith v. Acme"},
     "POST /console/releases/{release:str}/sample": {},
     "POST /console/releases/{release:str}/close": {},
     "POST /console/releases/{release:str}/row": {},

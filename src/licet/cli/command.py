@@ -24,6 +24,7 @@ COMMANDS = {
     "erasure": ("erase", "recall"),
     "export": ("export",),
     "handles": ("handles",),
+    "holds": ("hold",),
     "hook": ("hook",),
     "importing": ("import",),
     "installing": ("db", "doctor", "init", "upgrade"),

@@ -21,6 +21,7 @@ LINES = {
     "export": "Rows in clear, for a recipient that the policy names; each export is a copy on record that can be recalled.",
     "flag": "Flags a CONVERSATION as misuse; without one lists what waits for somebody's decision.",
     "handles": "What an ACCOUNT and its conversations are called in the log and in the proofs of releases, for its person.",
+    "hold": "Legal holds: what must be kept for a matter is kept, and made usable for nothing.",
     "hook": "Answers one event of Claude Code's hooks, read from standard input.",
     "import": "Brings in recorded conversations, with their recorded times, as they would stand today.",
     "init": "Makes an installation: its database, its keys, its first policy, and who is responsible for it.",

@@ -21,7 +21,7 @@ from licet.policy.file import Policies
 from licet.policy.state import Kind, Role, Turn
 from licet.store.connect import Transaction
 from licet.vault import apply, view
-from licet.vault.commands import Answer, Delete, Narrow, Outcome, Widen
+from licet.vault.commands import Answer, Delete, HoldReason, Narrow, Outcome, Widen
 from licet.vault.content import Masked
 from licet.vault.ids import Prefix, shown
 from licet.vault.keyring import Keyring
@@ -59,9 +59,18 @@ class Badge(msgspec.Struct, frozen=True, kw_only=True):
     runs: tuple[Run, ...]
 
 
-class Mine(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """One conversation as its person sees it. ``keep_until`` is None while a legal hold stands.
+class HoldTold(msgspec.Struct, frozen=True, kw_only=True):
+    """A legal hold that its person may be told of. What it is about is not in it; ``review_at`` is no end."""
 
+    reason: HoldReason
+    placed_at: datetime
+    review_at: datetime
+
+
+class Mine(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """One conversation as its person sees it. ``keep_until`` is None while a legal hold stands that may be told.
+
+    A hold whose matter forbids telling is not in it, nor in its dates, which are then those that it would have without.
     ``widenings`` is how often it was let in again after it had been kept out.
     """
 
@@ -75,11 +84,15 @@ class Mine(Masked, msgspec.Struct, frozen=True, kw_only=True):
     kept_out: bool
     widenings: int
     deleted_at: datetime | None
-    held: bool
+    holds: tuple[HoldTold, ...]
     keep_until: datetime | None
     safety_until: datetime | None
     badges: tuple[Badge, ...]
     releases: tuple[str, ...]
+
+    @property
+    def held(self) -> bool:
+        return bool(self.holds)
 
     @property
     def shown_id(self) -> str:
@@ -126,14 +139,42 @@ def _mine(
     seen = view.seen(tx, [(account, conversation) for conversation in ids], policies, at, with_turns=True)
     titles = _titles(tx, keyring, seen, at)
     releases = holding_of(tx, account, list(ids))
+    holds = _holds(tx, account, [c for c, one in seen.items() if one.turns.holds])
     return [
-        _one(policies, seen[conversation], titles.get(conversation, ""), releases.get(conversation, []))
+        _one(
+            policies,
+            seen[conversation],
+            titles.get(conversation, ""),
+            releases.get(conversation, []),
+            holds.get(conversation, []),
+        )
         for conversation in ids
         if conversation in seen and seen[conversation].turns.segments
     ]
 
 
-def _one(policies: Policies, seen: view.Seen, title: str, releases: Sequence[str]) -> Mine:
+def _holds(tx: Transaction, account: UUID, ids: Sequence[UUID]) -> dict[UUID, list[HoldTold]]:
+    """The holds that may be told, oldest first."""
+    found: dict[UUID, list[HoldTold]] = {}
+    if ids:
+        for conversation, reason, placed_at, review_at in tx.execute(
+            """SELECT conversation_id, reason, placed_at, review_at FROM holds
+                WHERE account_id = %s AND conversation_id = ANY(%s) AND is_told ORDER BY placed_at, reason""",
+            [account, list(ids)],
+        ):
+            told = HoldTold(reason=HoldReason(reason), placed_at=placed_at, review_at=review_at)
+            found.setdefault(conversation, []).append(told)
+    return found
+
+
+def is_told_hold(tx: Transaction, account: UUID, conversation: UUID) -> bool:
+    """Whether a hold stands on it that its person may be told of."""
+    return bool(_holds(tx, account, [conversation]))
+
+
+def _one(
+    policies: Policies, seen: view.Seen, title: str, releases: Sequence[str], holds: Sequence[HoldTold]
+) -> Mine:  # fmt: skip
     row, state = seen.conversation, seen.turns
     return Mine(
         conversation=row.conversation_id,
@@ -146,8 +187,8 @@ def _one(policies: Policies, seen: view.Seen, title: str, releases: Sequence[str
         kept_out=state.narrowed,
         widenings=state.widenings,
         deleted_at=state.deleted_at,
-        held=bool(state.holds),
-        keep_until=state.keep_until,
+        holds=tuple(holds),
+        keep_until=None if holds else state.content_until,
         safety_until=state.safety_until,
         badges=tuple(
             badge(seen, seen.said, policies, purpose) for purpose in sorted(policies.in_force(seen.at).covers)

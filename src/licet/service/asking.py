@@ -10,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 
+from licet.consent import yours
 from licet.errors import NotFoundError
 from licet.policy.decide import MEANING, Because, Gate, gate
 from licet.policy.file import Policies
@@ -84,15 +85,18 @@ class AccountSeen(msgspec.Struct, frozen=True, kw_only=True):
     turns: dict[str, dict[str, int]]
 
 
-def explain(here: Installation, name: str) -> ConversationSeen | AccountSeen:
-    """The answer, the reason, until when, and the choice and policy version behind it; NotFoundError."""
+def explain(here: Installation, name: str, *, for_person: bool = False) -> ConversationSeen | AccountSeen:
+    """The answer, the reason, until when, and the choice and policy version behind it; NotFoundError.
+
+    ``for_person`` leaves out what its person may not be told: a hold whose matter forbids it.
+    """
     known = policies(here)
     with transaction(here.pool) as tx:
         if name.startswith("turn_"):
             conversation, number = parse_turn(name)
-            return _explain_conversation(here, tx, known, conversation, number)
+            return _explain_conversation(here, tx, known, conversation, number, for_person)
         if name.startswith("conv_"):
-            return _explain_conversation(here, tx, known, parse(Prefix.conversation, name), None)
+            return _explain_conversation(here, tx, known, parse(Prefix.conversation, name), None, for_person)
         if name.startswith("acc_"):
             return _explain_account(here, tx, known, parse(Prefix.account, name))
         account = view.account_by_host(tx, host_hmac(here.keyring.host_key(tx), "account", name))
@@ -105,7 +109,7 @@ def explain(here: Installation, name: str) -> ConversationSeen | AccountSeen:
 
 
 def _explain_conversation(
-    here: Installation, tx: Transaction, known: Policies, conversation: UUID, number: int | None
+    here: Installation, tx: Transaction, known: Policies, conversation: UUID, number: int | None, for_person: bool
 ) -> ConversationSeen:
     account = view.owner(tx, conversation)
     if account is None:
@@ -115,6 +119,7 @@ def _explain_conversation(
     if not asked:
         raise NotFoundError(f"no turn `{shown_turn(conversation, number or 0)}`")
     row = seen.conversation
+    is_held = bool(row.state.holds) and (not for_person or yours.is_told_hold(tx, account, conversation))
     return ConversationSeen(
         conversation=shown(Prefix.conversation, conversation),
         account=shown(Prefix.account, account),
@@ -122,8 +127,8 @@ def _explain_conversation(
         incognito=row.state.incognito,
         kept_out=row.state.narrowed,
         deleted_at=row.state.deleted_at,
-        held=bool(row.state.holds),
-        keep_until=seen.turns.keep_until,
+        held=is_held,
+        keep_until=None if is_held else seen.turns.content_until,
         safety_until=seen.turns.safety_until,
         erased=all(keys.erased for keys in row.keys),
         answers=tuple(_answers(seen, asked, known, conversation)),

@@ -46,7 +46,7 @@ from licet.vault.tables import lock_accounts
 
 PAGE_ERASURES_MAX = 500
 RECALL_DAYS = 14  # within which a recipient is to acknowledge
-HOLD_REVIEW_DAYS, FLAG_REVIEW_DAYS = 180, 90
+FLAG_REVIEW_DAYS = 90
 LISTED_MAX = 10_000
 
 
@@ -294,16 +294,19 @@ def _out_of_reach(here: Installation, tx: Transaction, erasure: Erasure) -> date
 # Questions
 
 
-def status(here: Installation, name: str) -> ErasureSeen:
-    """How far an erasure has come; NotFoundError for an id that was never given."""
+def status(here: Installation, name: str, *, for_person: bool = False) -> ErasureSeen:
+    """How far an erasure has come; NotFoundError for an id that was never given.
+
+    ``for_person`` leaves out what its person may not be told: a hold whose matter forbids it.
+    """
     with transaction(here.pool) as tx:
-        return _seen(here, tx, certificate.get(tx, parse(Prefix.erasure, name)))
+        return _seen(here, tx, certificate.get(tx, parse(Prefix.erasure, name)), for_person)
 
 
-def of_account(here: Installation, account: UUID) -> list[ErasureSeen]:
-    """The erasures of one account, oldest first."""
+def of_account(here: Installation, account: UUID, *, for_person: bool = False) -> list[ErasureSeen]:
+    """The erasures of one account, oldest first; ``for_person`` as in `status`."""
     with transaction(here.pool) as tx:
-        return [_seen(here, tx, erasure) for erasure in certificate.of_account(tx, account)]
+        return [_seen(here, tx, erasure, for_person) for erasure in certificate.of_account(tx, account)]
 
 
 def unfinished(here: Installation) -> list[ErasureSeen]:
@@ -353,11 +356,13 @@ def certificate_file(here: Installation, name: str) -> bytes:
     return canonical(whole) + b"\n"
 
 
-def _seen(here: Installation, tx: Transaction, erasure: Erasure) -> ErasureSeen:
+def _seen(here: Installation, tx: Transaction, erasure: Erasure, for_person: bool = False) -> ErasureSeen:
     at = here.clock()
     waits = certificate.waits(tx, erasure) if erasure.state is not State.verified else Waits(
         keys=0, bodies=0, due_at=None, held=False
     )  # fmt: skip
+    if for_person and waits.held and not certificate.is_told_hold(tx, erasure):
+        waits = msgspec.structs.replace(waits, held=False)
     recalls = tuple(_recalls(tx, at, erasure))
     hosts = tuple(events.told_of(tx, erasure.account, erasure.erasure, at))
     return ErasureSeen(
@@ -485,7 +490,8 @@ def held(here: Installation) -> list[Held]:
     at = here.clock()
     with transaction(here.pool) as tx:
         holds = tx.execute(
-            "SELECT account_id, conversation_id, placed_at FROM holds ORDER BY placed_at LIMIT %s", [LISTED_MAX]
+            "SELECT account_id, conversation_id, placed_at, review_at FROM holds ORDER BY review_at LIMIT %s",
+            [LISTED_MAX],
         ).fetchall()
         flags = tx.execute(
             """SELECT f.account_id, f.conversation_id, max(f.flagged_at), max(c.safety_until)
@@ -493,15 +499,16 @@ def held(here: Installation) -> list[Held]:
                 WHERE f.overturned_at IS NULL AND c.safety_until > %s GROUP BY 1, 2 ORDER BY 3 LIMIT %s""",
             [at, LISTED_MAX],
         ).fetchall()
-    found = [_held("hold", a, c, since, None, HOLD_REVIEW_DAYS, at) for a, c, since in holds]
-    found += [_held("flag", a, c, since, until, FLAG_REVIEW_DAYS, at) for a, c, since, until in flags]
+    days = timedelta(days=FLAG_REVIEW_DAYS)
+    found = [_held("hold", a, c, since, None, review_at, at) for a, c, since, review_at in holds]
+    found += [_held("flag", a, c, since, until, since + days, at) for a, c, since, until in flags]
     return sorted(found, key=lambda one: one.review_at)
 
 
 def _held(
-    kind: str, account: UUID, conversation: UUID, since: datetime, until: datetime | None, days: int, at: datetime
-) -> Held:
-    review_at = since + timedelta(days=days)
+    kind: str, account: UUID, conversation: UUID, since: datetime, until: datetime | None, review_at: datetime,
+    at: datetime,
+) -> Held:  # fmt: skip
     return Held(
         kind=kind, account=shown(Prefix.account, account), conversation=shown(Prefix.conversation, conversation),
         since=since, review_at=review_at, until=until, overdue=review_at <= at,

@@ -1,13 +1,13 @@
 """What staff oversee without reading a word of it: holds, flags, requests, versions, notices, readings, conversations.
 
-Every list is newest first, has a bound, and says how many there are in all. Titles, matters of holds and the text of
-turns are content, and are in none of them.
+Every list is newest first, that of holds by the day of their review; it has a bound, and says how many there are in all.
+Titles, matters of holds and the text of turns are content, and are in none of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -16,10 +16,10 @@ import msgspec
 from licet.policy.file import read as read_policy
 from licet.service.installation import Installation
 from licet.store.connect import transaction
+from licet.vault.commands import HoldReason
 from licet.vault.ids import Prefix, host_hmac, shown
 
 LISTED_MAX = 200
-HOLD_REVIEW = timedelta(days=180)
 
 One = TypeVar("One")
 
@@ -32,16 +32,20 @@ class Listed(msgspec.Struct, Generic[One], frozen=True, kw_only=True):
 
 
 class HoldSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation under legal hold. ``matters`` counts the holds, ``placed_at`` is the oldest one's.
+    """A legal hold on a conversation, without the matter that it is for. ``told``: its person may see it.
 
-    ``review_at`` is when somebody should ask whether the oldest is still needed: nothing ends a hold by itself.
+    ``review_at`` is when somebody should ask whether it is still needed, ``overdue`` from then on: nothing ends a hold by
+    itself.
     """
 
     account: str
     conversation: str
-    matters: int
+    reason: HoldReason
     placed_at: datetime
+    placed_by: str
     review_at: datetime
+    told: bool
+    overdue: bool
 
 
 class RequestSeen(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,19 +117,20 @@ class ConversationListed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def holds(here: Installation) -> Listed[HoldSeen]:
-    """The conversations under legal hold."""
+    """The legal holds, those first that are to be reviewed first."""
+    now = here.clock()
     rows, total = _rows(
         here,
-        """SELECT account_id, conversation_id, count(*), min(placed_at) FROM holds
-            GROUP BY account_id, conversation_id ORDER BY min(placed_at) DESC LIMIT %s""",
-        "SELECT count(DISTINCT (account_id, conversation_id)) FROM holds",
+        """SELECT account_id, conversation_id, reason, placed_at, placed_by, review_at, is_told FROM holds
+            ORDER BY review_at, account_id, conversation_id LIMIT %s""",
+        "SELECT count(*) FROM holds",
     )
     seen = (
         HoldSeen(
-            account=_account(a), conversation=_conversation(c), matters=matters, placed_at=at,
-            review_at=at + HOLD_REVIEW,
+            account=_account(a), conversation=_conversation(c), reason=HoldReason(reason), placed_at=at, placed_by=by,
+            review_at=review_at, told=told, overdue=review_at <= now,
         )
-        for a, c, matters, at in rows
+        for a, c, reason, at, by, review_at, told in rows
     )  # fmt: skip
     return Listed(items=tuple(seen), total=total)
 

@@ -222,9 +222,17 @@ CREATE TABLE holds (
     matter_hmac     bytea NOT NULL,
     matter          bytea NOT NULL,
     placed_at       timestamptz NOT NULL,
+    reason          text NOT NULL
+                    CONSTRAINT a_hold_has_a_known_reason
+                    CHECK (reason IN ('litigation', 'investigation', 'regulator', 'preservation_order', 'other')),
+    review_at       timestamptz NOT NULL,
+    placed_by       text NOT NULL,
+    is_told         boolean NOT NULL,
     PRIMARY KEY (account_id, conversation_id, matter_hmac),
-    FOREIGN KEY (account_id, conversation_id) REFERENCES conversations
+    FOREIGN KEY (account_id, conversation_id) REFERENCES conversations,
+    CONSTRAINT a_hold_is_reviewed_after_it_was_placed CHECK (review_at > placed_at)
 );
+CREATE INDEX holds_by_review ON holds (review_at);
 
 CREATE TABLE feedback (
     account_id      uuid NOT NULL,

@@ -492,8 +492,10 @@ class _Batch:
             row.state = fold.hold(before, at, matter.hex())
             if row.state.holds != before.holds:
                 sealed = self.writes.seal_for_account(account, command.matter.encode())
-                self.writes.hold(row, matter, sealed, at)
-                self._note(account, row, at, Told.held)
+                self.writes.hold(row, matter, sealed, at, command)
+                self._note(account, row, at, Told.held, reason=command.reason.value, person_told=command.is_told)
+            elif matter.hex() in before.holds:
+                self.writes.review_hold(row, matter, at, command)
         elif matter.hex() in before.holds:
             row.state = fold.unhold(before, matter.hex())
             self.writes.unhold(row, matter)
@@ -544,9 +546,12 @@ class _Batch:
             outcome=how, at=at, account=account.account_id, conversation=row.conversation_id, feedback=feedback
         )
 
-    def _note(self, account: AccountRow, row: ConversationRow, at: datetime, told: Told, *, ends: bool = False) -> None:
+    def _note(
+        self, account: AccountRow, row: ConversationRow, at: datetime, told: Told, *, ends: bool = False,
+        **facts: str | int | bool | None,
+    ) -> None:  # fmt: skip
         self._journal(account, at, told.value, row.conversation_id, ends=ends)
-        self._tell(account, at, told, conversation=row.conversation_id.hex)
+        self._tell(account, at, told, conversation=row.conversation_id.hex, **facts)
 
     def _journal(
         self, account: AccountRow, at: datetime, event: str, conversation: UUID | None, *, ends: bool = False

@@ -215,6 +215,14 @@ def waits(tx: Transaction, of: Erasure) -> Waits:
     return Waits(keys=row[0], bodies=row[1], due_at=row[2], held=row[3])
 
 
+def is_told_hold(tx: Transaction, of: Erasure) -> bool:
+    """Whether a hold on it stands that its person may be told of."""
+    return (
+        tx.execute(f"SELECT FROM holds h WHERE {_SCOPE.format('h')} AND is_told LIMIT 1", scope(of)).fetchone()
+        is not None
+    )
+
+
 def bring_nearer(tx: Transaction, of: Erasure, at: datetime) -> None:
     """Makes all of it due at ``at``: a deletion's period is at most, and what was asked for may go sooner."""
     params = {**scope(of), "at": at}

@@ -7,7 +7,7 @@ A command names its account by our id; strings of the host arrive as HMACs or as
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeAlias, assert_never
 from uuid import UUID
@@ -122,8 +122,32 @@ class Unflag(_About, frozen=True, kw_only=True):
     pass
 
 
+class HoldReason(StrEnum):
+    """Why a conversation must be kept, in a closed word: the matter itself is content."""
+
+    litigation = "litigation"
+    investigation = "investigation"
+    regulator = "regulator"
+    preservation_order = "preservation_order"
+    other = "other"
+
+
+HOLD_REVIEW = timedelta(days=180)
+HOLD_REVIEW_MAX = timedelta(days=731)
+
+
 class Hold(_About, frozen=True, kw_only=True):
+    """``review_at`` is when somebody is to ask whether it still must be, by default after 180 days; nothing ends by itself.
+
+    ``is_told``: whether its person may see it. ``by`` is ``staff:..`` or ``user:..``. A matter that holds the
+    conversation already takes the new reason, date and telling.
+    """
+
     matter: str
+    reason: HoldReason = HoldReason.other
+    review_at: datetime | None = None
+    is_told: bool = True
+    by: str = ""
 
 
 class Unhold(_About, frozen=True, kw_only=True):
@@ -168,8 +192,17 @@ def check(command: Command) -> None:
         case Say():
             _name("surface", command.surface)
             _name("origin", command.origin or command.role.value)
-        case Hold() | Unhold():
-            _text("matter", command.matter)
+        case Hold():
+            _matter(command.matter)
+            if command.review_at is not None:
+                _require(command.review_at.tzinfo is not None, "review_at", "has no offset from UTC")
+                days = HOLD_REVIEW_MAX.days
+                _require(
+                    command.at < command.review_at <= command.at + HOLD_REVIEW_MAX, "review_at",
+                    f"is not between now and {days} days from now",
+                )  # fmt: skip
+        case Unhold():
+            _matter(command.matter)
         case Flag():
             _require(command.score is None or 0 <= command.score <= 1, "score", "is not between 0 and 1")
         case GiveFeedback():
@@ -192,6 +225,11 @@ def _name(key: str, value: str) -> None:
 
 def _age(age: int | None) -> None:
     _require(age is None or 0 <= age <= AGE_MAX, "age", f"is not between 0 and {AGE_MAX}")
+
+
+def _matter(value: str) -> None:
+    _require(bool(value.strip()), "matter", "is empty")
+    _text("matter", value)
 
 
 def _text(key: str, value: str) -> None:

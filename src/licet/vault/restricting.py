@@ -27,6 +27,7 @@ from licet.vault.commands import (
     Command,
     Delete,
     Hold,
+    HoldReason,
     Narrow,
     Outcome,
     SetAge,
@@ -144,6 +145,10 @@ def _record(
         plan=command.plan if isinstance(command, SetPlan) else "",
         age=command.age if isinstance(command, SetAge | Choose) else None,
         matter=matter,
+        reason=command.reason.value if isinstance(command, Hold) else "",
+        untold=isinstance(command, Hold) and not command.is_told,
+        until=command.review_at if isinstance(command, Hold) else None,
+        by=command.by if isinstance(command, Hold) else "",
     )  # fmt: skip
 
 
@@ -181,8 +186,12 @@ def _about(record: Restriction, account: UUID, conversation: UUID, at: datetime,
             return Unflag(account=account, at=at, conversation=conversation)
         case Kind.held | Kind.unheld:
             matter = unseal(matter_key(host_key), record.matter, _MATTER).decode()
-            made = Hold if record.kind is Kind.held else Unhold
-            return made(account=account, at=at, conversation=conversation, matter=matter)
+            if record.kind is Kind.unheld:
+                return Unhold(account=account, at=at, conversation=conversation, matter=matter)
+            return Hold(
+                account=account, at=at, conversation=conversation, matter=matter, review_at=record.until, by=record.by,
+                reason=HoldReason(record.reason or HoldReason.other), is_told=not record.untold,
+            )  # fmt: skip
         case _:
             raise BrokenError(f"a restriction `{record.kind.value}` is of no conversation")
 

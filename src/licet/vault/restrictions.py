@@ -74,7 +74,8 @@ class Restriction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """One record. ``life`` and ``seq`` place it: the life of the database, and the account's number after it.
 
     ``matter`` is sealed; ``erasure`` is the id that its person was given; ``document`` is a policy version's, which is
-    public; ``until`` is when a backup expires, ``base`` whether it is of pages; ``key`` is the id of a service's key.
+    public; ``until`` is when a backup expires or a hold is to be reviewed, ``base`` whether a backup is of pages; ``key``
+    is the id of a service's key; ``reason`` is a hold's, which ``untold`` keeps from its person.
     """
 
     v: int = 1
@@ -94,6 +95,8 @@ class Restriction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     until: datetime | None = None
     base: bool = False
     key: UUID | None = None
+    reason: str = ""
+    untold: bool = False
 
 
 _NO_KIND = "a record is of no kind known here"

@@ -18,7 +18,7 @@ from licet.policy.state import Feedback, Role
 from licet.store.connect import Transaction
 from licet.store.rows import INSERTED_ROWS_MAX, arrays, insert, pipelined, unnested
 from licet.vault import copies, tables
-from licet.vault.commands import Choose, GiveFeedback
+from licet.vault.commands import HOLD_REVIEW, Choose, GiveFeedback, Hold
 from licet.vault.copies import Copy, Place
 from licet.vault.ids import host_hmac
 from licet.vault.keyring import Keyring
@@ -66,7 +66,7 @@ _FEEDBACK = {
 _FEEDBACK_BODIES = {"account_id": "uuid", "feedback_id": "uuid", "turn": "int4", "sealed": "bytea"}
 _HOLDS = {
     "account_id": "uuid", "conversation_id": "uuid", "matter_hmac": "bytea", "matter": "bytea",
-    "placed_at": "timestamptz",
+    "placed_at": "timestamptz", "reason": "text", "review_at": "timestamptz", "placed_by": "text", "is_told": "bool",
 }  # fmt: skip
 
 
@@ -94,6 +94,7 @@ class Writes:
         self._nearer: dict[tuple[UUID, UUID], datetime] = {}
         self._copies: dict[Copy, datetime] = {}
         self._unheld: list[tuple[UUID, UUID, bytes]] = []
+        self._reviewed: list[tuple[str, datetime, str, bool, UUID, UUID, bytes]] = []
         self._host_key: bytes | None = None
         self._is_shared = False  # whether the endings lock is held
 
@@ -230,11 +231,28 @@ class Writes:
             ),
         )  # fmt: skip
 
-    def hold(self, row: ConversationRow, matter: bytes, sealed: bytes, at: datetime) -> None:
-        self._add("holds", (row.account_id, row.conversation_id, matter, sealed, at))
+    def hold(self, row: ConversationRow, matter: bytes, sealed: bytes, at: datetime, told: Hold) -> None:
+        review_at = told.review_at or at + HOLD_REVIEW
+        self._add(
+            "holds",
+            (
+                row.account_id, row.conversation_id, matter, sealed, at, told.reason.value, review_at, told.by,
+                told.is_told,
+            ),
+        )  # fmt: skip
+
+    def review_hold(self, row: ConversationRow, matter: bytes, at: datetime, told: Hold) -> None:
+        """The matter holds it already: it takes the reason, the day of review and the telling that were given now."""
+        self._reviewed.append(
+            (
+                told.reason.value, told.review_at or at + HOLD_REVIEW, told.by, told.is_told, row.account_id,
+                row.conversation_id, matter,
+            )
+        )  # fmt: skip
 
     def unhold(self, row: ConversationRow, matter: bytes) -> None:
         self._rows["holds"] = [h for h in self._rows.get("holds", []) if (h[1], h[2]) != (row.conversation_id, matter)]
+        self._reviewed = [h for h in self._reviewed if h[-2:] != (row.conversation_id, matter)]
         self._unheld.append((row.account_id, row.conversation_id, matter))
 
     def feedback(
@@ -284,7 +302,7 @@ class Writes:
             self._write()
         self.accounts, self.conversations, self.entries = {}, {}, []
         self._dirty, self._rows, self._endings, self._nearer = set(), {}, {}, {}
-        self._journal, self._copies, self._unheld = [], {}, []
+        self._journal, self._copies, self._unheld, self._reviewed = [], {}, [], []
 
     def _write(self) -> None:
         tx = self.tx
@@ -303,6 +321,12 @@ class Writes:
             ("holds", _HOLDS), ("feedback", _FEEDBACK), ("feedback_bodies", _FEEDBACK_BODIES),
         ):  # fmt: skip
             insert(tx, table, columns, self._rows.get(table, []))
+        for reviewed in self._reviewed:  # after the holds: one that this batch placed may be among them
+            tx.execute(
+                """UPDATE holds SET (reason, review_at, placed_by, is_told) = (%s, %s, %s, %s)
+                    WHERE account_id = %s AND conversation_id = %s AND matter_hmac = %s""",
+                reviewed,
+            )
         self._write_journal()
         copies.register_each(tx, self._copies)
         outbox.append(tx, self.entries)

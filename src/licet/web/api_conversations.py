@@ -30,7 +30,7 @@ from licet.web.api_shell import (
     OfAccount,
 )
 from licet.web.refs import account_of, conversation_of, not_found, own, site_of
-from licet.web.roles import Scope, StaffRole, may
+from licet.web.roles import Person, Scope, StaffRole, may
 
 TAG = ["conversations"]
 SEES = may(
@@ -73,7 +73,7 @@ def _shown(mine: Mine, titled: bool) -> schema.Conversation:
     return schema.Conversation(
         id=mine.shown_id, title=mine.title if titled else "", kind=mine.kind, begun_at=mine.begun_at,
         last_at=mine.last_at, turns=mine.turns, incognito=mine.incognito, kept_out=mine.kept_out,
-        deleted_at=mine.deleted_at, held=mine.held, keep_until=mine.keep_until, safety_until=mine.safety_until,
+        deleted_at=mine.deleted_at, held=mine.held, holds=mine.holds, keep_until=mine.keep_until, safety_until=mine.safety_until,
         badges=badges, releases=mine.releases,
     )  # fmt: skip
 
@@ -204,7 +204,11 @@ async def explain_conversation(
     """The answer for each turn and purpose, the reason, and the choice and the version behind it."""
     site = site_of(request)
     _, named = await conversation_of(request, conversation, account)
-    seen = await site.calling(lambda: service.explain(site.here, shown(Prefix.conversation, named)))
+    seen = await site.calling(
+        lambda: service.explain(
+            site.here, shown(Prefix.conversation, named), for_person=isinstance(request.auth, Person)
+        )
+    )
     assert isinstance(seen, service.ConversationSeen)
     return seen
 
@@ -215,7 +219,9 @@ async def explain_turn(request: AnyRequest, turn: FromPath[str]) -> service.Conv
     site = site_of(request)
     conversation, number = parse_turn(turn)
     _, named = await conversation_of(request, shown(Prefix.conversation, conversation), None)
-    seen = await site.calling(lambda: service.explain(site.here, shown_turn(named, number)))
+    seen = await site.calling(
+        lambda: service.explain(site.here, shown_turn(named, number), for_person=isinstance(request.auth, Person))
+    )
     assert isinstance(seen, service.ConversationSeen)
     return seen
 

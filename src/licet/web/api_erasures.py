@@ -54,7 +54,9 @@ async def list_erasures(request: AnyRequest, account: AccountRef) -> schema.Eras
 
     if not await site.reading(known):
         raise not_found()
-    return schema.Erasures(items=tuple(await site.calling(lambda: erasures.of_account(site.here, holder))))
+    is_person = isinstance(request.auth, Person)
+    found = await site.calling(lambda: erasures.of_account(site.here, holder, for_person=is_person))
+    return schema.Erasures(items=tuple(found))
 
 
 @get("/v1/accounts/{account:str}/recipients", may=SEES, responses=READS, tags=TAG)
@@ -74,7 +76,8 @@ async def list_recipients(request: AnyRequest, account: AccountRef) -> schema.Re
 async def get_erasure(request: AnyRequest, erasure: ErasureRef) -> ErasureSeen:
     """How far an erasure has come: its state with its times, what it waits for, and who has not answered."""
     site, named = site_of(request), await erasure_of(request, erasure)
-    return await site.calling(lambda: erasures.status(site.here, named))
+    is_person = isinstance(request.auth, Person)
+    return await site.calling(lambda: erasures.status(site.here, named, for_person=is_person))
 
 
 @get(

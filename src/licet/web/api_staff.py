@@ -5,22 +5,26 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from litestar import get, post
+from litestar import Response, get, post
 from litestar.params import JSONBody
 
+from licet.service import overseeing
 from licet.store.connect import Transaction
 from licet.vault import reads, view
+from licet.vault.commands import Hold, Unhold
 from licet.vault.ids import Prefix, shown
 from licet.vault.reads import Reader, Reading
 from licet.web import api_shell as shell
 from licet.web import schema
-from licet.web.api_shell import AnyRequest, ConversationRef, OfAccount
+from licet.web.api_shell import AnyRequest, ConversationRef, IdempotencyKey, OfAccount
 from licet.web.auth import csrf_token
 from licet.web.refs import conversation_of, not_found, site_of
 from licet.web.roles import ANY_CALLER, Caller, Person, Service, Staff, StaffRole, kind, may
 from licet.web.site import Site
 
 READ_TURNS_MAX = 1_000
+LOOKS = may(staff=(StaffRole.privacy_officer, StaffRole.auditor, StaffRole.reviewer))
+HOLDS = may(staff=(StaffRole.privacy_officer,))
 
 
 @get("/v1/me", may=ANY_CALLER, responses=shell.refusals(), sync_to_thread=False, tags=["policy"])
@@ -107,4 +111,44 @@ def read_as_staff(
     )
 
 
-ROUTES = [myself, get_policy, read_conversation]
+@get("/v1/holds", may=LOOKS, responses=shell.refusals(), tags=["staff"])
+async def list_holds(request: AnyRequest) -> schema.Holds:
+    """Every legal hold, by the day of its review; what it is for is not in it."""
+    site = site_of(request)
+    found = await site.calling(lambda: overseeing.holds(site.here))
+    return schema.Holds(items=found.items, total=found.total)
+
+
+@post(
+    "/v1/conversations/{conversation:str}/holds", may=HOLDS, responses=shell.WRITES, status_code=200, tags=["staff"],
+)  # fmt: skip
+async def place_hold(
+    request: AnyRequest, conversation: ConversationRef, data: JSONBody[schema.NewHold], account: OfAccount = None,
+    key: IdempotencyKey = None,
+) -> Response[schema.Changed]:  # fmt: skip
+    """Places a legal hold: what is kept stays, and is used for nothing. For a matter that holds it, the day moves."""
+    site, caller = site_of(request), request.auth
+    assert isinstance(caller, Staff)
+    holder, named = await conversation_of(request, conversation, account)
+    command = Hold(
+        account=holder, at=site.now(), conversation=named, matter=data.matter, reason=data.reason,
+        review_at=data.review_at, is_told=data.told, by=f"staff:{caller.email}",
+    )  # fmt: skip
+    return shell.changed(await shell.write(request, command, key))
+
+
+@post(
+    "/v1/conversations/{conversation:str}/holds/end", may=HOLDS, responses=shell.WRITES, status_code=200,
+    tags=["staff"],
+)  # fmt: skip
+async def end_hold(
+    request: AnyRequest, conversation: ConversationRef, data: JSONBody[schema.EndHold], account: OfAccount = None,
+    key: IdempotencyKey = None,
+) -> Response[schema.Changed]:  # fmt: skip
+    """Ends the hold of a matter; ``unchanged`` where it holds it not. What is overdue goes with the next sweep."""
+    holder, named = await conversation_of(request, conversation, account)
+    command = Unhold(account=holder, at=site_of(request).now(), conversation=named, matter=data.matter)
+    return shell.changed(await shell.write(request, command, key))
+
+
+ROUTES = [myself, get_policy, read_conversation, list_holds, place_hold, end_hold]

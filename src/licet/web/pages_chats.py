@@ -45,6 +45,7 @@ class ChatLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
     about: str
     note: str
     safety: str
+    holds: tuple[str, ...]
     badges: tuple[BadgeLine, ...]
     deleted: bool
     kept_out: bool | None
@@ -219,6 +220,15 @@ def line(words: Catalogue, policy: Policy, mine: Mine) -> ChatLine:
         about=" · ".join(parts),
         note=_note(words, mine),
         safety=words.say("chat.safety", day=words.day(mine.safety_until)) if mine.safety_until else "",
+        holds=tuple(
+            words.say(
+                "chat.holds",
+                reason=words.say(f"hold.{one.reason.value}"),
+                day=words.day(one.placed_at),
+                review=words.day(one.review_at),
+            )
+            for one in mine.holds
+        ),
         badges=tuple(badges(words, mine.badges)),
         deleted=mine.deleted_at is not None,
         kept_out=mine.kept_out if can_keep_out else None,

@@ -4,6 +4,7 @@
     /console/look-up                     finds an account or a conversation, by our id or the host's
     /console/accounts/ID                 how an account stands, and why
     /console/conversations/ID  ../read   why it may be used, and reading it: with a reason, on record, shown to its person
+    .. /hold  /end-hold                  a legal hold, said again before it is done
     /console/holds  policy  requests  readings  releases  log
                                          lists without content
     /console/releases/ID                 one release: its sample row by row, and who signed it off
@@ -28,15 +29,17 @@ from licet.errors import BusyError, DeniedError, LicetError, NotFoundError, Refu
 from licet.policy.decide import MEANING, Because
 from licet.service import overseeing, proving
 from licet.service.asking import AccountSeen, ConversationSeen, Forecast, Status
+from licet.service.holding import MATTER_CHARACTERS_MAX
 from licet.store.connect import transaction
 from licet.vault import reads, view
 from licet.vault.fence import FencedError
 from licet.vault.ids import Prefix, parse
 from licet.vault.reads import TICKET, ReadReason
-from licet.web import chart, pages_console_lists, pages_console_review, problems, schema
+from licet.web import chart, pages_console_holds, pages_console_lists, pages_console_review, problems, schema
 from licet.web import pages_console_shell as shell
 from licet.web.api_staff import read_as_staff
-from licet.web.pages_console_shell import LOOKS, OFFICE, READS, STAFF, Visit
+from licet.web.pages_console_holds import HoldForm
+from licet.web.pages_console_shell import HOLDS, LOOKS, OFFICE, READS, STAFF, Visit
 from licet.web.pages_shell import NO_FAULTS, AnyRequest, Faults, seen_other
 from licet.web.problems import ForbiddenError, UnauthenticatedError
 from licet.web.refs import HOST, site_of
@@ -161,7 +164,11 @@ def account(request: AnyRequest, account: FromPath[str]) -> Response[Any]:
 @get("/console/conversations/{conversation:str}", may=LOOKS, sync_to_thread=True, include_in_schema=False)
 def conversation(request: AnyRequest, conversation: FromPath[str]) -> Response[Any]:
     """Why a conversation may be used or not, and until when; nothing of what was said in it."""
-    return _conversation(shell.opened(request), conversation, Why())
+    said = _SAID.get(request.query_params.get("said", ""), "")
+    return _conversation(shell.opened(request), conversation, Why(), said=said)
+
+
+_SAID = {"held": "The hold is placed, and on record.", "freed": "The hold is ended, and that is on record."}
 
 
 class Why(msgspec.Struct, frozen=True, kw_only=True):
@@ -199,12 +206,13 @@ def read(request: AnyRequest, conversation: FromPath[str], data: URLEncodedBody[
 
 
 def _conversation(
-    visit: Visit, name: str, kept: Why, faults: Faults = NO_FAULTS, *, status: int = 422
+    visit: Visit, name: str, kept: Why, faults: Faults = NO_FAULTS, *, status: int = 422, said: str = ""
 ) -> Response[Any]:  # fmt: skip
     parse(Prefix.conversation, name)
     values = {
         "seen": service.explain(visit.here, name), "by_account": visit.allows(OFFICE), "may_read": visit.allows(READS),
-        "kept": kept, "reasons": REASONS,
+        "kept": kept, "reasons": REASONS, "saved": said, "may_hold": visit.allows(HOLDS), "new_hold": HoldForm(),
+        "hold_reasons": pages_console_holds.REASONS, "matter_max": MATTER_CHARACTERS_MAX,
     }  # fmt: skip
     return shell.page(
         "console_conversation.html", visit, title="Conversation", section="/console/look-up", errors=faults,
@@ -243,6 +251,7 @@ ROUTES = (
         path="/",
         route_handlers=[
             overview, look_up, find, account, conversation, read, *pages_console_lists.ROUTES, *pages_console_review.ROUTES,
+            *pages_console_holds.ROUTES,
         ],
         exception_handlers={LicetError: on_refusal, HTTPException: on_refusal, Exception: on_refusal},
     ),

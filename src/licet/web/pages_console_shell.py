@@ -30,6 +30,7 @@ from licet.web.site import Site
 STAFF = may(staff=tuple(StaffRole))
 OFFICE = may(staff=(StaffRole.privacy_officer, StaffRole.auditor))
 LOOKS = may(staff=(StaffRole.privacy_officer, StaffRole.auditor, StaffRole.reviewer))
+HOLDS = may(staff=(StaffRole.privacy_officer,))
 READS = may(staff=(StaffRole.privacy_officer, StaffRole.reviewer))
 OWNS = may(staff=(StaffRole.owner,))
 

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from licet.consent.notice import Variant
+from licet.consent.yours import HoldTold
 from licet.policy.decide import Because, Gate
 from licet.policy.fold import Effect
 from licet.policy.state import Kind, Role, Share, Standing
@@ -19,8 +20,10 @@ from licet.release.live import LEASE_SECONDS, LEASE_SECONDS_MAX
 from licet.release.part import ROWS_PER_PART_MAX
 from licet.release.rows import ROWS_MAX
 from licet.service.erasure import ErasureSeen
+from licet.service.holding import MATTER_CHARACTERS_MAX
+from licet.service.overseeing import HoldSeen
 from licet.service.recipients import RecipientSeen
-from licet.vault.commands import AGE_MAX, Outcome
+from licet.vault.commands import AGE_MAX, HoldReason, Outcome
 from licet.vault.content import Masked
 from licet.vault.ids import HOST_ID_CHARACTERS_MAX
 from licet.vault.reads import ReadReason
@@ -37,6 +40,7 @@ Ref = Annotated[
     Meta(min_length=1, max_length=HOST_ID_CHARACTERS_MAX, description="An id of ours, or `host:` and the host's own."),
 ]
 Age = Annotated[int, Meta(ge=0, le=AGE_MAX)]
+Matter = Annotated[str, Meta(min_length=1, max_length=MATTER_CHARACTERS_MAX, description="What a hold is for.")]
 Short = Annotated[str, Meta(max_length=200)]
 
 
@@ -312,7 +316,10 @@ class Badge(_Out, frozen=True, kw_only=True):
 
 
 class Conversation(_Out, frozen=True, kw_only=True):
-    """``title`` is empty for everybody but its person; ``keep_until`` is null while a legal hold stands."""
+    """``title`` is empty for everybody but its person; ``keep_until`` is null while a legal hold stands.
+
+    ``holds`` are those that the person may be told of. A person is shown no other, nor a date that tells of one.
+    """
 
     id: str
     title: str
@@ -324,10 +331,34 @@ class Conversation(_Out, frozen=True, kw_only=True):
     kept_out: bool
     deleted_at: datetime | None
     held: bool
+    holds: tuple[HoldTold, ...]
     keep_until: datetime | None
     safety_until: datetime | None
     badges: tuple[Badge, ...]
     releases: tuple[str, ...]
+
+
+class NewHold(_In, frozen=True, kw_only=True):
+    """``matter`` is what it is for, in your own words, sealed; the same words end it. ``told``: the person may see it.
+
+    ``review_at`` is when somebody is to ask whether it still must be, by default after 180 days. It ends nothing.
+    """
+
+    matter: Matter
+    reason: HoldReason
+    review_at: datetime | None = None
+    told: bool = True
+
+
+class EndHold(_In, frozen=True, kw_only=True):
+    matter: Matter
+
+
+class Holds(_Out, frozen=True, kw_only=True):
+    """The newest; ``total`` counts those that are not in ``items`` too."""
+
+    items: tuple[HoldSeen, ...]
+    total: int
 
 
 class Erasures(_Out, frozen=True, kw_only=True):

@@ -1,0 +1,120 @@
+"""The commands of legal holds: place one, end one, list what is held and until when nobody has asked again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from licet.cli.root import EXIT_NO
+from licet.cli.shell import at_option, data_option, json_option, moment, opened, show, user
+from licet.policy.period import written
+from licet.service import holding, overseeing
+from licet.service.holding import HoldAct
+from licet.service.overseeing import HoldSeen
+from licet.vault.commands import HoldReason
+
+dry_option = click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
+matter_option = click.option(
+    "--matter", required=True, help="What it is for, in your own words; they are sealed, and the same words end it."
+)
+
+
+@click.group()
+def hold() -> None:
+    """Legal holds: what must be kept for a matter is kept, and made usable for nothing."""
+
+
+@hold.command("place")
+@click.argument("conversations", nargs=-1, required=True)
+@matter_option
+@click.option(
+    "--reason", required=True, type=click.Choice([one.value for one in HoldReason]), help="Why, in a closed word."
+)
+@click.option("--review", help="The day on which somebody is to ask whether it still must be; by default in 180 days.")
+@click.option("--untold", is_flag=True, help="The matter forbids telling the person; that it does goes on record.")
+@click.option("--by", help="Who places it; by default the user of this system.")
+@dry_option
+@data_option
+@at_option
+@json_option
+def place(
+    conversations: tuple[str, ...], matter: str, reason: str, review: str | None, untold: bool, by: str | None,
+    dry_run: bool, data: Path | None, at: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Places a legal hold on CONVERSATIONS: on all of them, or on none.
+
+    What is kept now stays, sealed, until the last hold on it ends. It brings nothing back, and makes nothing usable. Placed
+    again for the same matter, it takes the new reason and the new day of review.
+
+    \b
+    Example:  licet hold place conv_0190f3a4c2d87b6e9a51c3d4e5f60718 --matter "Smith v. Acme, 2026-17" \\
+                  --reason litigation --review 2026-06-01
+    """
+    with opened(data, at) as here:
+        done = holding.place(
+            here, conversations, matter=matter, reason=HoldReason(reason), by=by or f"user:{user()}",
+            review_at=moment(review) if review is not None else None, is_told=not untold, dry_run=dry_run,
+        )  # fmt: skip
+        show(done, as_json, lambda: "\n".join(_acts(done, "held", dry_run)))
+
+
+@hold.command("end")
+@click.argument("conversations", nargs=-1, required=True)
+@matter_option
+@dry_option
+@data_option
+@at_option
+@json_option
+def end(
+    conversations: tuple[str, ...], matter: str, dry_run: bool, data: Path | None, at: str | None, as_json: bool
+) -> None:
+    """Ends the hold of a matter on CONVERSATIONS: on all of them, or on none.
+
+    What the last hold on a conversation kept beyond its time is erased by the next sweep, with a certificate.
+
+    \b
+    Example:  licet hold end conv_0190f3a4c2d87b6e9a51c3d4e5f60718 --matter "Smith v. Acme, 2026-17"
+    """
+    with opened(data, at) as here:
+        done = holding.end(here, conversations, matter=matter, dry_run=dry_run)
+        show(done, as_json, lambda: "\n".join(_acts(done, "free", dry_run)))
+
+
+@hold.command("list")
+@data_option
+@at_option
+@json_option
+def listed(data: Path | None, at: str | None, as_json: bool) -> int:
+    """Lists the legal holds by the day of their review; exits 1 if one is past it. What a hold is for is sealed.
+
+    \b
+    Example:  licet hold list
+    """
+    with opened(data, at) as here:
+        found = overseeing.holds(here)
+        rest = [f".. {found.total - len(found.items):,} more"] if found.total > len(found.items) else []
+        show(found, as_json, lambda: "\n".join([*map(_line, found.items), *rest]) or "nothing is held")
+    return EXIT_NO if any(one.overdue for one in found.items) else 0
+
+
+def _acts(done: Sequence[HoldAct], what: str, dry_run: bool) -> list[str]:
+    lines = []
+    for one in done:
+        text = f"{'would be' if dry_run else 'is'} {what}"
+        if what == "held":
+            text += f", review {written(one.review_at)}" if one.review_at else ""
+            text += "" if one.keeps else "; nothing of it is kept that this would go on keeping"
+        elif one.keeps:
+            text = f"{'would stay' if dry_run else 'stays'} held for another matter"
+        lines.append(f"{one.conversation} {text}")
+    return lines
+
+
+def _line(one: HoldSeen) -> str:
+    told = "" if one.told else ", not to be told"
+    overdue = " OVERDUE" if one.overdue else ""
+    by = f" by {one.placed_by}" if one.placed_by else ""
+    review = f"review {written(one.review_at)}{overdue}"
+    return f"{one.conversation} {one.reason.value} since {written(one.placed_at)}{by}{told}, {review}"
