@@ -104,7 +104,10 @@ def imported_text(imported: Imported) -> str:
     return "\n".join(lines)
 
 
-_REFUSED = {"closed": "the account is closed", "deleted": "the conversation was deleted"}
+_REFUSED = {
+    "closed": "the account is closed", "deleted": "the conversation was deleted",
+    "too_many_segments": "the conversation changed its surface, plan or permission too often",
+}  # fmt: skip
 _EFFECTS = {
     "began": "gave permission", "affirmed": "affirmed it", "withdrew": "withdrew it", "declined": "declined",
     "none": "had no effect, as the terms did not cover the account then",

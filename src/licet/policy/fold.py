@@ -12,6 +12,7 @@ times that never decrease along the order, and fold an account's events one by o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
@@ -299,7 +300,7 @@ def redate(account: Account, conversation: Conversation, policies: Policies, at:
         whole = (
             current is not None
             and conversation.segments[conversation.deciding].stamp.grant == current
-            and all(_in_scope_both(s.stamp, policies, version.plans, version.surfaces) for s in conversation.segments)
+            and _in_scope_both(conversation.segments, policies, version.plans, version.surfaces)
         )
         granted = keep.opted_in.after(at)
 
@@ -311,13 +312,23 @@ def redate(account: Account, conversation: Conversation, policies: Policies, at:
             under = current is not None and segment.stamp.grant == current
             return keep.opted_in.after(segment.last_at) if under else out
 
-    dated = tuple(s if s.keep_until <= at else replace(s, keep_until=until(s)) for s in conversation.segments)
-    return replace(conversation, segments=dated)
+    def dated(segment: Segment) -> Segment:
+        if segment.keep_until <= at or segment.keep_until == (new := until(segment)):
+            return segment
+        return replace(segment, keep_until=new)
+
+    return replace(conversation, segments=tuple(map(dated, conversation.segments)))
 
 
-def _in_scope_both(mark: Stamp, policies: Policies, plans: frozenset[str], surfaces: frozenset[str]) -> bool:
-    taken = policies[mark.version]
-    return taken.in_scope(mark.plan, mark.surface) and mark.plan in plans and mark.surface in surfaces
+def _in_scope_both(
+    segments: Sequence[Segment], policies: Policies, plans: frozenset[str], surfaces: frozenset[str]
+) -> bool:
+    """Whether every segment is in scope, by the version that it was taken under and by the one in force."""
+    marks = {(s.stamp.version, s.stamp.plan, s.stamp.surface) for s in segments}  # few, of however many segments
+    return all(
+        policies[version].in_scope(plan, surface) and plan in plans and surface in surfaces
+        for version, plan, surface in marks
+    )
 
 
 def delete(conversation: Conversation, policies: Policies, at: datetime) -> Conversation:

@@ -58,6 +58,9 @@ from licet.vault.writes import Page, Writes
 
 BATCH_COMMANDS_MAX = 10_000
 BEFORE_THE_YES = "before_the_yes"
+# Each turn dates every segment anew and writes those rows: with a bound, a turn costs what any turn costs.
+SEGMENTS_MAX = 256
+TOO_MANY_SEGMENTS = "too_many_segments"
 STALE = "stale"
 
 
@@ -387,6 +390,11 @@ class _Batch:
         if row is None:
             row = self._begin(command, at)
         said = fold.say(account.state, row.state, self.policies, at, command.role, command.surface)
+        if said.segment >= SEGMENTS_MAX:
+            return Answer(
+                outcome=Outcome.refused, at=at, because=TOO_MANY_SEGMENTS, account=command.account,
+                conversation=row.conversation_id,
+            )  # fmt: skip
         row.state = said.conversation
         if said.segment == len(row.keys):
             row.keys.append(SegmentKeys())
