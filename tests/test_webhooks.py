@@ -700,12 +700,30 @@ def test_a_url_that_may_never_be_called_is_refused_when_it_is_given(house: House
     assert endpoints.every(house.here) == []
 
 
+@pytest.mark.parametrize("host", ["10.0.0.1", "127.0.0.2", "[::1]", "[fec0::1]", "169.254.169.254", "localhost"])
+def test_a_url_of_a_host_inside_is_refused_when_it_is_given_unless_it_is_named(house: House, host: str) -> None:
+    url = f"https://{host}/hook"
+    with pytest.raises(RefusedError, match="not public") as refused:
+        endpoints.add(house.here, "chat", url)
+    assert "LICET_WEBHOOKS__INSIDE" in refused.value.hint
+    assert endpoints.every(house.here) == []
+    reaching.reachable(url, (host.strip("[]"),))
+
+
+def test_a_url_whose_name_has_no_address_yet_is_taken() -> None:
+    def nothing(*_: object) -> list[str]:
+        raise OSError
+
+    reaching.reachable("https://later.example/hook", (), nothing)
+
+
 @pytest.mark.parametrize(
     "address",
     [
         "127.0.0.1", "10.1.2.3", "172.16.0.9", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
         "224.0.0.1", "255.255.255.255", "240.0.0.1", "::1", "::", "fe80::1%eth0", "fd00::1", "ff02::1",
         "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::10.0.0.1", "2002:7f00:1::", "2001:0:7f00:1::", "::127.0.0.1",
+        "fec0::1", "feff::1", "192.88.99.1", "::ffff:192.88.99.1", "64:ff9b::192.88.99.1",
     ],
 )  # fmt: skip
 def test_an_address_that_is_not_public_is_not_gone_to(address: str) -> None:

@@ -124,6 +124,17 @@ def test_a_folder_may_hold_files_of_other_kinds_and_a_pipe_does_not_stop_it(tmp_
     assert [type(item) for item in formats.read(tmp_path)] == [Skipped, ReadTurn, Skipped]
 
 
+def test_a_folder_is_read_without_what_its_links_lead_to(tmp_path):
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    for folder in (inside, outside):
+        folder.mkdir()
+        (folder / "a.jsonl").write_text(f'{{"messages": [{{"role": "user", "content": "{folder.name}"}}]}}')
+    (inside / "b.jsonl").symlink_to(outside / "a.jsonl")
+    (inside / "c").symlink_to(outside, target_is_directory=True)
+    assert [turn.content.text for turn in formats.read(inside)] == ["inside"]
+    assert [turn.content.text for turn in formats.read(inside / "b.jsonl")] == ["outside"]  # it was named itself
+
+
 def test_content_shows_nothing_of_itself_in_what_is_printed():
     for item in formats.read(FIXTURES / "messages"):
         if isinstance(item, ReadTurn):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import secrets
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -18,6 +20,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet, OctKey, RSAKey
 from litestar.testing import TestClient
 
+from licet.store.connect import transaction
 from licet.web import oidc, sessions
 
 from .served import World, browser
@@ -35,6 +38,7 @@ class Provider:
         self.signs_with: Any = self.key
         self.alg = "RS256"
         self.codes: dict[str, dict[str, str]] = {}
+        self.asked = 0
         provider = self
 
         class Answers(BaseHTTPRequestHandler):
@@ -54,6 +58,7 @@ class Provider:
     def get(self, asked: BaseHTTPRequestHandler) -> None:
         path, query = urlsplit(asked.path).path, {k: v[0] for k, v in parse_qs(urlsplit(asked.path).query).items()}
         if path == "/.well-known/openid-configuration":
+            self.asked += 1
             ends = {name: f"{self.issuer}/{name}" for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")}
             return answer(asked, 200, {"issuer": self.issuer, **ends})
         if path == "/jwks_uri":
@@ -154,6 +159,13 @@ LIES: dict[str, dict[str, Any]] = {
     "another issuer": {"iss": "https://evil.example"},
     "another audience": {"aud": "somebody"},
     "another party": {"aud": [CLIENT, "somebody"], "azp": "somebody"},
+    "another party of one audience": {"azp": "somebody"},
+    "a party that is none": {"azp": None, "aud": [CLIENT, "somebody"]},
+    "not valid yet": {"nbf": int(time.time()) + 3_600},
+    "valid from no time": {"nbf": "soon"},
+    "a Kelvin sign in the address": {"email": "\u212aelvin@example.org"},
+    "another alphabet's letter": {"email": "\u0430na@example.org"},
+    "two addresses": {"email": "ana@example.org@evil.example"},
     "another nonce": {"nonce": "x"},
     "no nonce": {"nonce": None},
     "expired": {"exp": int(time.time()) - 3_600},
@@ -182,6 +194,45 @@ def test_a_token_signed_by_another_key_or_with_a_shared_one_signs_nobody_in(api,
     assert finish(api, *begin(api)).status_code == 401
 
 
+@pytest.mark.filterwarnings("ignore:Key size")
+def test_a_key_of_rsa_that_is_too_short_signs_nobody_in(api, provider) -> None:
+    provider.key = provider.signs_with = RSAKey.generate_key(1024, {"kid": "one"})
+    refused = finish(api, *begin(api))
+    assert refused.status_code == 400, refused.text
+    assert "2048" in refused.json()["detail"]
+
+
+def test_nobody_uses_up_the_sign_ins_of_others_who_share_their_address(pool, tmp_path, provider) -> None:
+    (tmp_path / "secret").write_text(SECRET)
+    world = World(
+        pool, tmp_path / "data", oidc_issuer=provider.issuer, oidc_client_id=CLIENT, unknown_requests_per_minute=6,
+        oidc_client_secret_file=tmp_path / "secret",
+    )  # fmt: skip
+    world.open("ana")
+    with TestClient(world.app) as api:
+        api.follow_redirects = False
+        failed = [api.get(path).status_code for path in ("/enter?token=x", "/sign-in/callback?state=x") * 10]
+        assert set(failed) == {401, 429}
+        assert api.post("/sign-in/link", data={"secret": "x"}, headers={"origin": str(api.base_url)}).status_code == 429
+        for _ in range(20):
+            assert api.get("/sign-in").status_code == 303
+        assert finish(api, *begin(api)).status_code == 200
+        assert api.get(f"/enter?token={world.link_token('ana')}").status_code == 200
+        with transaction(world.here.pool) as tx:
+            secret = sessions.bootstrap(tx, "bo@example.org", world.wall, os.urandom)
+        used = api.post("/sign-in/link", data={"secret": secret}, headers={"origin": str(api.base_url)})
+        assert used.status_code == 303
+
+
+def test_beginning_a_sign_in_asks_the_provider_at_most_once_a_minute(api, provider) -> None:
+    for _ in range(5):
+        begin(api)
+    assert provider.asked == 1
+    api.world.wall += timedelta(seconds=oidc.DISCOVERY_SECONDS + 1)
+    begin(api)
+    assert provider.asked == 2
+
+
 def test_a_browser_that_did_not_begin_the_sign_in_is_not_signed_in(api, provider) -> None:
     (mine, back), (other, _) = begin(api), begin(api)
     assert finish(api, other, back).status_code == 401
@@ -199,8 +250,6 @@ def test_a_browser_that_did_not_begin_the_sign_in_is_not_signed_in(api, provider
 
 
 def test_a_sign_in_that_took_too_long_is_refused(api, provider) -> None:
-    from datetime import timedelta
-
     cookie, back = begin(api)
     api.world.wall += timedelta(seconds=oidc.SECONDS_MAX + 1)
     assert finish(api, cookie, back).status_code == 401
@@ -210,8 +259,9 @@ def test_a_provider_that_is_away_is_a_busy_answer(api, provider) -> None:
     cookie, back = begin(api)
     provider.server.shutdown()
     provider.server.server_close()
-    assert api.get("/sign-in").status_code == 503
     assert finish(api, cookie, back).status_code == 503
+    api.world.wall += timedelta(seconds=oidc.DISCOVERY_SECONDS + 1)
+    assert api.get("/sign-in").status_code == 503
 
 
 def test_without_a_provider_staff_cannot_sign_in_with_one(pool, tmp_path) -> None:

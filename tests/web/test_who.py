@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from datetime import timedelta
@@ -13,6 +14,7 @@ from joserfc.jwk import ECKey, KeySet, OctKey, OKPKey, RSAKey
 
 from licet.config import Config, Web
 from licet.errors import RefusedError, UsageError
+from licet.service import reviewing
 from licet.store import transaction
 from licet.web import keys, sessions
 from licet.web.keys import REMEMBERED_SECONDS_MAX
@@ -105,6 +107,57 @@ def test_a_jwks_file_verifies_public_keys_and_takes_a_new_one_at_once(tmp_path, 
     assert tokens.read(signed({**GOOD, "sub": "ben"}, newer, "RS256"), NOW).subject == "ben"
     with pytest.raises(UnauthenticatedError):
         tokens.read(signed({**GOOD, "sub": "cyd"}, key, alg), NOW)
+
+
+@pytest.mark.parametrize(
+    "head", ["[" * 2_900, '{"alg":' + "[" * 2_900], ids=["a header that is nested", "an algorithm that is nested"]
+)
+def test_a_token_that_is_nested_too_deeply_does_not_hold(tokens, head) -> None:
+    encoded = base64.urlsafe_b64encode(head.encode()).decode().rstrip("=")
+    with pytest.raises(UnauthenticatedError):
+        tokens.read(f"{encoded}.e30.x", NOW)
+
+
+@pytest.mark.filterwarnings("ignore:Key size")
+def test_a_key_of_rsa_that_is_too_short_is_refused(tmp_path) -> None:
+    file = tmp_path / "jwks.json"
+    file.write_text(json.dumps(KeySet([RSAKey.generate_key(1024)]).as_dict(private=False)))
+    with pytest.raises(UsageError, match="2048"):
+        Tokens(Web(token_jwks_file=file))
+
+
+@pytest.mark.parametrize(
+    "address", ["\u212aelvin@example.org", "ana", "ana@", "@x", "a@b@c", "a na@x", "a@" + "x" * 260]
+)
+def test_an_address_of_staff_that_could_be_taken_for_another_is_refused(world, address) -> None:
+    with transaction(world.here.pool) as tx, pytest.raises(UsageError):
+        sessions.bootstrap(tx, address, world.wall, os.urandom)
+    with pytest.raises(UsageError):
+        reviewing.member(world.here, address)
+
+
+def test_an_address_of_staff_is_the_same_in_capitals(world) -> None:
+    with transaction(world.here.pool) as tx:
+        sessions.add(tx, "Kelvin@Example.org", [StaffRole.reviewer], world.wall, os.urandom)
+    assert reviewing.member(world.here, "kELVIN@example.ORG").email == "kelvin@example.org"
+
+
+def test_an_id_of_the_host_costs_a_person_the_same_work_whether_it_is_known_or_not(world, api) -> None:
+    """The database is asked as often, so that time tells nobody who has an account here."""
+    for name in ("ana", "ben"):
+        world.open(name)
+    world.clock.set(NOTICE)
+    headers, asked = world.person("ana"), {}
+    assert api.get("/v1/me", headers=headers).status_code == 200  # who asks is remembered
+    for name in ("ben", "nobody", "ana"):
+        for _ in range(2):  # what is remembered of the first time may not show in the second
+            before = world.here.pool.get_stats().get("requests_num", 0)
+            assert api.get(f"/v1/accounts/host:{name}/explain", headers=headers).status_code == (
+                200 if name == "ana" else 404
+            )
+            asked.setdefault(name, []).append(world.here.pool.get_stats().get("requests_num", 0) - before)
+    assert asked["ben"] == asked["nobody"]
+    assert 0 not in asked["ben"]
 
 
 def test_settings_that_would_not_be_safe_are_refused(tmp_path) -> None:

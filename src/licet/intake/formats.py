@@ -1,7 +1,7 @@
 """The formats that can be brought in, and the reading of a file, of a zip archive or of a folder of them.
 
 A format is one module with a `name`, `recognises` and `read`, listed once in READERS; the first that recognises a
-file reads it. A folder is walked in the order of its sorted names, without following links to folders, and an
+file reads it. A folder is walked in the order of its sorted names, without following links, and an
 archive in its own order, without going into archives that lie in it; files that fit no format (pictures, indexes,
 notes) are Skipped by name. All files of a folder are one pass: what a
 resumed session copied is yielded once. The bytes that ``progress`` hears of sum up to ``size``.
@@ -140,7 +140,9 @@ def _files(path: Path) -> list[Path]:
     for folder, folders, file_names in os.walk(path):
         folders.sort()
         # Only what is a file: opening a pipe that lies in the folder would wait for ever.
-        files += [file for file in (Path(folder, name) for name in sorted(file_names)) if file.is_file()]
+        # A link could lead out of the folder, to what nobody meant to bring in.
+        named = (Path(folder, name) for name in sorted(file_names))
+        files += [file for file in named if file.is_file() and not file.is_symlink()]
         if len(files) > FILES_MAX:
             raise InputError(f"there are more than {FILES_MAX} files in it", "bring parts of it in", file=str(path))
     return files

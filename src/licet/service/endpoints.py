@@ -95,7 +95,7 @@ def add(here: Installation, name: str, url: str | None, kinds: Sequence[Kind] = 
     if _NAME.fullmatch(name) is None:
         raise UsageError(f"`{name}` is not a name for an endpoint", "use lower-case letters, digits, `-`, `_` and `.`")
     if url is not None:
-        reaching.target(url, here.config.webhooks.inside)
+        reaching.reachable(url, here.config.webhooks.inside)
     at = here.clock()
     heard = tuple(kind for kind in Kind if kind in kinds) or tuple(Kind)
     with transaction(here.pool) as tx:

@@ -13,6 +13,7 @@ An operator types an endpoint's URL, and its name is resolved by others, who may
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 import socket
@@ -30,6 +31,8 @@ URL_CHARACTERS_MAX = 2_000
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 15.0
 RETRY_AFTER_SECONDS_MAX = 86_400
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9])?|[0-9a-f:.]{2,45}")
+# Site-local addresses (RFC 3879) and the anycast of 6to4 relays (RFC 7526): retired, and some networks route them inside.
+_RETIRED = (ipaddress.ip_network("fec0::/10"), ipaddress.ip_network("192.88.99.0/24"))
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 Resolve = Callable[[str, int], Sequence[str]]
@@ -103,11 +106,23 @@ def address_of(to: Target, inside: Collection[str], resolved: Resolve = resolve)
     return str(found[0])
 
 
+def reachable(url: str, inside: Collection[str], resolved: Resolve = resolve) -> None:
+    """RefusedError for a URL whose name has an address that nothing would be sent to, UsageError for no URL.
+
+    A name without an address now may have one when something is sent, and is judged then.
+    """
+    to = target(url, inside)
+    with contextlib.suppress(OSError, ValueError):
+        address_of(to, inside, resolved)
+
+
 def is_public(address: IPv4Address | IPv6Address) -> bool:
     """Whether an address is one of the public network; one that carries others is as they are."""
     carried = _carried(address) if isinstance(address, IPv6Address) else []
     if carried:
         return all(map(is_public, carried))
+    if any(address in network for network in _RETIRED if network.version == address.version):
+        return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 

@@ -23,6 +23,7 @@ from licet.release.sample import Place, Review, Signature
 from licet.service.installation import Installation, policies
 from licet.service.releasing import find_release, log_key, verify_release
 from licet.store.connect import Transaction, transaction
+from licet.vault.ids import staff_address
 from licet.vault.reads import Reader
 
 CHANCE_ROWS, RISK_ROWS = 100, 20
@@ -83,10 +84,10 @@ class RowShown(msgspec.Struct, frozen=True, kw_only=True):
 def member(here: Installation, email: str) -> Member:
     """A member of staff by their address, with the roles given here; NotFoundError for nobody's."""
     with transaction(here.pool) as tx:
-        row = tx.execute("SELECT staff_id, roles FROM staff WHERE email = %s", [email.lower()]).fetchone()
+        row = tx.execute("SELECT staff_id, roles FROM staff WHERE email = %s", [staff_address(email)]).fetchone()
     if row is None:
         raise NotFoundError(f"no member of staff `{email}`", "`licet staff add` makes one")
-    return Member(staff_id=row[0], email=email.lower(), roles=frozenset(row[1]), via="cli")
+    return Member(staff_id=row[0], email=staff_address(email), roles=frozenset(row[1]), via="cli")
 
 
 def place(here: Installation, name: str) -> Place:

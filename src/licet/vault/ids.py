@@ -14,6 +14,7 @@ from uuid import UUID
 from licet.errors import NotFoundError, UsageError
 
 HOST_ID_CHARACTERS_MAX = 512
+ADDRESS_CHARACTERS_MAX = 254  # RFC 5321, with the brackets of a path
 
 
 class Prefix(StrEnum):
@@ -64,6 +65,18 @@ def parse_turn(text: str) -> tuple[UUID, int]:
     if head.startswith("turn_") and number.isdecimal() and len(number) < 10:
         return parse(Prefix.conversation, "conv_" + head.removeprefix("turn_")), int(number)
     raise NotFoundError(f"no turn `{text}`")
+
+
+def staff_address(text: str) -> str:
+    """A staff member's address of e-mail as it is compared: ASCII, its capitals made small; UsageError for any other.
+
+    No other letters are taken: folding them takes one address for another (the Kelvin sign becomes `k`).
+    """
+    name, _, domain = text.partition("@")
+    plain = text.isascii() and text.isprintable() and " " not in text and "@" not in domain
+    if not plain or not name or not domain or len(text) > ADDRESS_CHARACTERS_MAX:
+        raise UsageError("that is no address of e-mail of plain letters", "write it as in ana@example.org")
+    return text.lower()
 
 
 def host_hmac(key: bytes, what: str, *names: str) -> bytes:

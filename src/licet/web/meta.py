@@ -9,8 +9,6 @@ from litestar import Request, Response, get
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from licet.errors import BusyError, LicetError
-from licet.service import erasure, sweeping
-from licet.store.connect import Transaction
 from licet.web.refs import site_of
 from licet.web.roles import ANYBODY
 
@@ -25,15 +23,15 @@ def healthz() -> dict[str, str]:
 
 @get("/readyz", may=ANYBODY, include_in_schema=False)
 async def readyz(request: AnyRequest) -> dict[str, str]:
-    """The database answers, a policy has been applied and the log's sequencer stands; BusyError (503) otherwise."""
+    """The database answers, a policy has been applied and the log's sequencer stands; BusyError (503) otherwise.
+
+    Like /metrics it asks the database at most once a second, and waits for it no longer than that.
+    """
     site, following = site_of(request), request.app.state.following
     if following is not None and following.fault:
         raise BusyError(f"the log's sequencer has stopped: `{following.fault}`", "read the log of the server")
 
-    def read(tx: Transaction) -> str:
-        return site.versions.current(tx).in_force(site.now()).version
-
-    return {"status": "ready", "policy": await site.reading(read)}
+    return {"status": "ready", "policy": await site.policy_probe.answer()}
 
 
 @get("/metrics", may=ANYBODY, include_in_schema=False)
@@ -41,10 +39,10 @@ async def metrics(request: AnyRequest) -> Response[bytes]:
     """Counts for Prometheus; no label names a person. What the database tells is as it was last known if it is away."""
     edge = request.app.state.edge
     with suppress(LicetError):
-        sweep = await site_of(request).reading(sweeping.standing_in)
-        edge.sweep_waits.set(sweep.due if sweep.waits else 0)
-        edge.sweep_ended.set(sweep.ended_at.timestamp() if sweep.ended_at else 0)
-        edge.closures_wait.set((await site_of(request).reading(erasure.unlogged_in)).closures)
+        standing = await site_of(request).work_probe.answer()
+        edge.sweep_waits.set(standing.sweep.due if standing.sweep.waits else 0)
+        edge.sweep_ended.set(standing.sweep.ended_at.timestamp() if standing.sweep.ended_at else 0)
+        edge.closures_wait.set(standing.closures)
     shown = generate_latest(edge.registry)
     return Response(shown, headers={"content-type": CONTENT_TYPE_LATEST})
 

@@ -25,15 +25,18 @@ from joserfc.jwk import KeySet
 from licet.config import Web
 from licet.errors import BrokenError, BusyError, RefusedError, UsageError
 from licet.vault.content import Masked
+from licet.vault.ids import staff_address
 from licet.vault.keys import seal, unseal
 from licet.web.problems import UnauthenticatedError
 from licet.web.roles import StaffRole
+from licet.web.tokens import strong
 
 COOKIE = "__Host-licet-signin"
 SECONDS_MAX = 10 * 60
 LEEWAY_SECONDS = 60
 TIMEOUT_SECONDS = 10.0
 ANSWER_BYTES_MAX = 256 * 2**10
+DISCOVERY_SECONDS = 60.0
 _ALGORITHMS = ["RS256", "PS256", "ES256", "Ed25519", "EdDSA"]
 _PLACE = b"licet-signin-1"
 
@@ -70,15 +73,30 @@ class SignedIn(msgspec.Struct, frozen=True, kw_only=True):
     roles: frozenset[StaffRole]
 
 
+class Discovery:
+    """What the provider last said of itself, for `DISCOVERY_SECONDS`: so beginning a sign-in asks nobody anything."""
+
+    def __init__(self) -> None:
+        self._known: tuple[float, Provider] | None = None
+
+    def known(self, issuer: str, now: float) -> Provider | None:
+        known = self._known
+        return known[1] if known is not None and known[0] > now and known[1].issuer == issuer else None
+
+    def keep(self, provider: Provider, now: float) -> None:
+        self._known = (now + DISCOVERY_SECONDS, provider)
+
+
 class Oidc:
     """Sign-in with one provider. Every call talks to it, or computes; none touches the database."""
 
-    def __init__(self, settings: Web, key: bytes, redirect: str) -> None:
+    def __init__(self, settings: Web, key: bytes, redirect: str, discovery: Discovery | None = None) -> None:
         self._settings, self._key, self._redirect = settings, key, redirect
+        self._discovery = discovery or Discovery()
 
     def begin(self, now: float) -> Began:
         """Begins a sign-in; RefusedError where no provider is configured."""
-        provider = self._provider()
+        provider = self._provider(now)
         waiting = _Waiting(
             state=secrets.token_urlsafe(32), nonce=secrets.token_urlsafe(32), verifier=secrets.token_urlsafe(48),
             until=now + SECONDS_MAX,
@@ -99,7 +117,7 @@ class Oidc:
             raise UnauthenticatedError("the sign-in was begun elsewhere", "begin it again")
         if "code" not in query:
             raise UnauthenticatedError("the provider did not sign you in")
-        provider = self._provider()
+        provider = self._provider(now)
         try:
             with self._client() as client:
                 token = client.fetch_token(
@@ -123,9 +141,9 @@ class Oidc:
 
     def _signed_in(self, provider: Provider, id_token: str, nonce: str, now: float) -> SignedIn:
         try:
-            keys = KeySet.import_key_set(self._fetch(provider.jwks_uri))
+            keys = strong(KeySet.import_key_set(self._fetch(provider.jwks_uri)))
             claims = jwt.decode(id_token, keys, algorithms=_ALGORITHMS).claims
-        except (JoseError, ValueError, TypeError, KeyError):
+        except (JoseError, ValueError, TypeError, KeyError, RecursionError):
             raise UnauthenticatedError("the provider's token does not hold") from None
         fault = self._fault(claims, provider, nonce, now)
         if fault:
@@ -133,7 +151,8 @@ class Oidc:
         given = claims.get(self._settings.oidc_roles_claim)
         words = given if isinstance(given, list) else str(given or "").split()
         return SignedIn(
-            email=claims["email"].lower(), roles=frozenset(StaffRole(w) for w in words if w in StaffRole.__members__)
+            email=staff_address(claims["email"]),
+            roles=frozenset(StaffRole(w) for w in words if w in StaffRole.__members__),
         )
 
     def _fault(self, claims: dict[str, Any], provider: Provider, nonce: str, now: float) -> str:
@@ -142,23 +161,31 @@ class Oidc:
         expires, issued, email = claims.get("exp"), claims.get("iat"), claims.get("email")
         if claims.get("iss") != provider.issuer:
             return "`iss` is another"
-        if client not in audiences or (len(audiences) > 1 and claims.get("azp") != client):
-            return "`aud` is another"
+        if client not in audiences or claims.get("azp", None if len(audiences) > 1 else client) != client:
+            return "`aud` or `azp` is another"
         if not isinstance(expires, int | float) or expires <= now - LEEWAY_SECONDS:
             return "it has expired"
         if not isinstance(issued, int | float) or abs(issued - now) > SECONDS_MAX:
             return "it was made at another time"
+        begins = claims.get("nbf", issued)
+        if not isinstance(begins, int | float) or begins > now + LEEWAY_SECONDS:
+            return "it is not valid yet"
         if claims.get("nonce") != nonce:
             return "`nonce` is another"
-        if not isinstance(email, str) or email.count("@") != 1 or claims.get("email_verified") is not True:
-            return "it has no verified address of e-mail"
-        return ""
+        return (
+            ""
+            if _is_address(email) and claims.get("email_verified") is True
+            else "it has no verified address of e-mail"
+        )
 
-    def _provider(self) -> Provider:
+    def _provider(self, now: float) -> Provider:
         """What the provider publishes; BusyError while it does not answer."""
         issuer = self._settings.oidc_issuer
         if issuer is None or self._settings.oidc_client_id is None:
             raise RefusedError("no identity provider is configured", "set LICET_WEB__OIDC_ISSUER", because="no_oidc")
+        known = self._discovery.known(issuer, now)
+        if known is not None:
+            return known
         _checked(issuer)
         document = self._fetch(issuer.rstrip("/") + "/.well-known/openid-configuration")
         try:
@@ -171,6 +198,7 @@ class Oidc:
             )
         for url in (provider.authorization_endpoint, provider.token_endpoint, provider.jwks_uri):
             _checked(url)
+        self._discovery.keep(provider, now)
         return provider
 
     def _fetch(self, url: str) -> Any:  # noqa: ANN401 whatever the provider answers
@@ -180,7 +208,7 @@ class Oidc:
             if len(answer.content) > ANSWER_BYTES_MAX:
                 raise BrokenError("the provider's answer is larger than is taken")
             return answer.json()
-        except (httpx.HTTPError, ValueError):
+        except (httpx.HTTPError, ValueError, RecursionError):
             raise BusyError("the provider does not answer", "try again") from None
 
     def _client(self) -> OAuth2Client:
@@ -190,6 +218,14 @@ class Oidc:
             scope="openid email profile", code_challenge_method="S256", timeout=TIMEOUT_SECONDS,
             token_endpoint_auth_method="client_secret_basic" if secret else "none",
         )  # fmt: skip
+
+
+def _is_address(email: object) -> bool:
+    """Whether it is an address that staff can have; a provider's other words are no member of staff."""
+    try:
+        return isinstance(email, str) and bool(staff_address(email))
+    except UsageError:
+        return False
 
 
 def _secret(path: Path | None) -> str | None:

@@ -80,7 +80,8 @@ def _reasons(request: AnyRequest, error: Exception, status: int) -> tuple[str, .
 
 
 def on_entrance(request: AnyRequest, error: Exception) -> Response[Any]:
-    """A refusal on the way in: a page for a browser, and problem+json for a program."""
+    """A refusal on the way in: a page for a browser, and problem+json for a program. Failed sign-ins are counted."""
+    error = signin.counted(request, error)
     if "text/html" in request.headers.get("accept", ""):
         return on_refusal(request, error)
     if isinstance(error, LicetError):

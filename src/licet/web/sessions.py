@@ -19,7 +19,7 @@ import msgspec
 
 from licet.errors import NotFoundError, RefusedError, UsageError
 from licet.store.connect import Transaction
-from licet.vault.ids import uuid7
+from licet.vault.ids import staff_address, uuid7
 from licet.web.problems import UnauthenticatedError
 from licet.web.roles import Person, Staff, StaffRole
 
@@ -117,7 +117,7 @@ def known_staff(tx: Transaction, email: str, now: datetime, random: Random) -> U
     row = tx.execute(
         """INSERT INTO staff (staff_id, email, roles, made_at) VALUES (%s, %s, '{}', %s)
            ON CONFLICT (email) DO UPDATE SET email = excluded.email RETURNING staff_id""",
-        [uuid7(now, random(10)), email.lower(), now],
+        [uuid7(now, random(10)), staff_address(email), now],
     ).fetchone()
     assert row is not None
     found: UUID = row[0]
@@ -171,9 +171,10 @@ def revoke_staff(tx: Transaction, staff: UUID) -> None:
 
 def bootstrap(tx: Transaction, email: str, now: datetime, random: Random) -> str:
     """Makes ``email`` the owner, and a link's secret to sign in with once; RefusedError where another is it already."""
-    _check_address(email)
     tx.execute("LOCK TABLE staff IN SHARE ROW EXCLUSIVE MODE")
-    other = tx.execute("SELECT 1 FROM staff WHERE 'owner' = ANY(roles) AND email <> %s", [email.lower()]).fetchone()
+    other = tx.execute(
+        "SELECT 1 FROM staff WHERE 'owner' = ANY(roles) AND email <> %s", [staff_address(email)]
+    ).fetchone()
     if other is not None:
         raise RefusedError("there is an owner already", "the owner, or the provider, gives roles", because="exists")
     staff = known_staff(tx, email, now, random)
@@ -186,7 +187,6 @@ def add(tx: Transaction, email: str, roles: Iterable[StaffRole], now: datetime, 
     named = sorted({role.value for role in roles})
     if StaffRole.owner.value in named:
         raise UsageError("nobody is made an owner this way", "`licet staff bootstrap` makes the first one")
-    _check_address(email)
     staff = known_staff(tx, email, now, random)
     tx.execute(
         "UPDATE staff SET roles = (SELECT array_agg(DISTINCT r ORDER BY r) FROM unnest(roles || %s::text[]) r)"
@@ -194,11 +194,6 @@ def add(tx: Transaction, email: str, roles: Iterable[StaffRole], now: datetime, 
         [named, staff],
     )
     return _link(tx, staff, now, random)
-
-
-def _check_address(email: str) -> None:
-    if email.count("@") != 1 or not all(email.split("@")) or any(c.isspace() for c in email):
-        raise UsageError("that is no address of e-mail")
 
 
 def _link(tx: Transaction, staff: UUID, now: datetime, random: Random) -> str:

@@ -24,7 +24,7 @@ from licet.store.connect import Transaction
 from licet.web import oidc, sessions
 from licet.web.api_shell import AnyRequest
 from licet.web.auth import same_origin
-from licet.web.problems import ForbiddenError, UnauthenticatedError
+from licet.web.problems import ForbiddenError, RateLimitedError, UnauthenticatedError
 from licet.web.refs import site_of
 from licet.web.roles import ANY_CALLER, ANYBODY, Caller, Person, Staff
 from licet.web.site import Site
@@ -35,13 +35,27 @@ TARGET_CHARACTERS_MAX = 200
 ENTERING_SECONDS_MAX = 5 * 60
 
 
+def counted(request: AnyRequest, error: Exception) -> Exception:
+    """A refusal of a sign-in, or RateLimitedError in its place for an address of which too many failed.
+
+    Only those that fail have a rate, so nobody keeps out others who share their address.
+    """
+    site, address = site_of(request), request.client.host if request.client else "unknown"
+    if isinstance(error, UnauthenticatedError):
+        try:
+            site.rates.take(address.encode(), site.settings.unknown_requests_per_minute, monotonic())
+        except RateLimitedError as late:
+            return late
+    return error
+
+
 @get("/enter", may=ANYBODY, include_in_schema=False)
 async def enter(request: AnyRequest, token: FromQuery[str] = "", to: FromQuery[str] = "/settings") -> Response[Any]:
     """Takes a token of the host application, once, and goes on within this site to where the session begins.
 
     What a browser holds of ours does not come with a request from another site: only the next one shows whose it is.
     """
-    site = _counted(request)
+    site = site_of(request)
     target = _target(to)
     held = site.tokens.read(token, site.wall().timestamp(), TokenUse.enter)
     account = await site.account_by_host(held.subject)
@@ -60,7 +74,7 @@ async def enter(request: AnyRequest, token: FromQuery[str] = "", to: FromQuery[s
 @get("/enter/on", may=ANYBODY, include_in_schema=False)
 async def enter_on(request: AnyRequest, to: FromQuery[str] = "/settings") -> Response[Any]:
     """Begins the session, or asks first where somebody else is signed in here: nobody is swapped unseen."""
-    site, target = _counted(request), _target(to)
+    site, target = site_of(request), _target(to)
     coming, present = await _both(site, request)
     if isinstance(present, Staff) or (present is not None and present.account != coming.account):
         return _page(
@@ -77,7 +91,7 @@ async def enter_on(request: AnyRequest, to: FromQuery[str] = "/settings") -> Res
 @post("/enter/on", may=ANYBODY, include_in_schema=False)
 async def enter_as(request: AnyRequest) -> Response[Any]:
     """Goes on as the person of the link, or stays as before."""
-    site = _counted(request)
+    site = site_of(request)
     if not same_origin(site, request.scope, dict(request.scope["headers"])):
         raise ForbiddenError("the request comes from another site")
     form = await request.form()
@@ -123,7 +137,7 @@ async def _entered(site: Site, target: str, coming: Person, present: Person | St
 @get("/sign-in", may=ANYBODY, include_in_schema=False)
 async def sign_in(request: AnyRequest) -> Redirect:
     """Sends staff to the identity provider."""
-    site = _counted(request)
+    site = site_of(request)
     began = await site.calling(lambda: _oidc(site, request).begin(site.wall().timestamp()))
     # Lax: the provider sends the browser back from another site.
     waiting = _cookie(oidc.COOKIE, began.cookie, "lax", oidc.SECONDS_MAX)
@@ -133,7 +147,7 @@ async def sign_in(request: AnyRequest) -> Redirect:
 @get("/sign-in/callback", may=ANYBODY, include_in_schema=False)
 async def callback(request: AnyRequest) -> Response[Any]:
     """Takes staff back from the provider."""
-    site = _counted(request)
+    site = site_of(request)
     cookie, query = request.cookies.get(oidc.COOKIE, ""), dict(request.query_params.items())
     signed = await site.calling(lambda: _oidc(site, request).finish(cookie, query, site.wall().timestamp()))
 
@@ -153,7 +167,6 @@ async def callback(request: AnyRequest) -> Response[Any]:
 @get("/sign-in/link/{secret:str}", may=ANYBODY, include_in_schema=False, sync_to_thread=False)
 def link(request: AnyRequest, secret: FromPath[str]) -> Response[str]:
     """Shows the button of a one-time link: what only looks at links must not use it up."""
-    _counted(request)
     form = (
         '<form method="post" action="/sign-in/link"><input type="hidden" name="secret" '
         f'value="{escape(secret, quote=True)}"><button type="submit">Sign in</button></form>'
@@ -164,7 +177,7 @@ def link(request: AnyRequest, secret: FromPath[str]) -> Response[str]:
 @post("/sign-in/link", may=ANYBODY, include_in_schema=False)
 async def use_link(request: AnyRequest) -> Response[Any]:
     """Begins the session of a one-time link."""
-    site = _counted(request)
+    site = site_of(request)
     if not same_origin(site, request.scope, dict(request.scope["headers"])):
         raise ForbiddenError("the request comes from another site")
     secret = str((await request.form()).get("secret", ""))
@@ -195,22 +208,15 @@ async def sign_out(request: AnyRequest) -> Redirect:
 @get("/signed-out", may=ANYBODY, include_in_schema=False)
 async def signed_out(request: AnyRequest) -> Response[Any]:
     """Says that this browser is signed out, if it is."""
-    site, held = _counted(request), request.cookies.get(sessions.COOKIE, "")
+    site, held = site_of(request), request.cookies.get(sessions.COOKIE, "")
     if await site.reading(lambda tx: sessions.find(tx, held, site.wall())) is not None:
         return Redirect("/", status_code=303)
     return _page("Signed out", "<p>You are signed out.</p>")
 
 
-def _counted(request: AnyRequest) -> Site:
-    """The site; RateLimitedError for an address that tries too often."""
-    site, address = site_of(request), request.client.host if request.client else "unknown"
-    site.rates.take(address.encode(), site.settings.unknown_requests_per_minute, monotonic())
-    return site
-
-
 def _oidc(site: Site, request: AnyRequest) -> oidc.Oidc:
     base = site.settings.url or f"{request.scope['scheme']}://{request.headers.get('host', '')}"
-    return oidc.Oidc(site.settings, site.signin_key, f"{base}/sign-in/callback")
+    return oidc.Oidc(site.settings, site.signin_key, f"{base}/sign-in/callback", site.discovery)
 
 
 def _target(to: str) -> str:

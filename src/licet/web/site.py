@@ -16,19 +16,21 @@ from time import monotonic
 from typing import TypeVar
 from uuid import UUID
 
+import msgspec
 from litestar.concurrency import sync_to_thread
 
 from licet.config import Web
 from licet.errors import LicetError
-from licet.service import Clock, Installation, host_key, utc_now
+from licet.service import Clock, Installation, erasure, host_key, sweeping, utc_now
 from licet.store.connect import Transaction, transaction
 from licet.vault import fence, view
 from licet.vault.commands import Command, check
 from licet.vault.ids import host_hmac
-from licet.web import idempotency, keys, problems, sessions
+from licet.web import idempotency, keys, oidc, problems, sessions
 from licet.web.batches import ASKING, WRITING, Asking, Batches, GateSeen, Versions, Write, Writing, Written
 from licet.web.idempotency import Once
 from licet.web.limits import Heavy, Rates
+from licet.web.probes import Probe
 from licet.web.roles import Service
 from licet.web.tokens import Tokens
 
@@ -37,6 +39,17 @@ Result = TypeVar("Result")
 ACCOUNTS_REMEMBERED_MAX = 100_000
 KEYS_REMEMBERED_MAX = 1_000
 SWEEP_SECONDS = 60.0
+
+
+class WorkStanding(msgspec.Struct, frozen=True, kw_only=True):
+    """What the background work of an installation waits for: `/metrics`."""
+
+    sweep: sweeping.Standing
+    closures: int
+
+
+def _work(tx: Transaction) -> WorkStanding:
+    return WorkStanding(sweep=sweeping.standing_in(tx), closures=erasure.unlogged_in(tx).closures)
 
 
 class Site:
@@ -51,6 +64,9 @@ class Site:
         self.versions = Versions()
         self.writing = Writing(here.keyring, self.versions, here.clock)
         self._asking = Asking(self.versions, here.clock)
+        self.policy_probe = Probe(lambda: self.reading(self._policy))
+        self.work_probe = Probe(lambda: self.reading(_work))
+        self.discovery = oidc.Discovery()
         self._accounts: OrderedDict[bytes, UUID] = OrderedDict()
         self._keys: OrderedDict[str, tuple[float, Service | None]] = OrderedDict()
         self._looking: dict[str, asyncio.Task[Service | None]] = {}
@@ -117,6 +133,11 @@ class Site:
                     self._accounts.popitem(last=False)
         return known
 
+    async def account_looked_up(self, host: str) -> UUID | None:
+        """`account_by_host`, looked up whether it is remembered or not: a known id takes the work of an unknown one."""
+        hashed = host_hmac(self.host_key, "account", host)
+        return await self.reading(lambda tx: view.account_by_host(tx, hashed))
+
     async def service(self, key: str) -> Service | None:
         """The service with a key, as it was at most a second ago."""
         known = self._keys.get(key)
@@ -153,6 +174,9 @@ class Site:
     def _sweep(self, tx: Transaction) -> None:
         sessions.sweep(tx, self.wall())
         idempotency.sweep(tx, self.here.clock())
+
+    def _policy(self, tx: Transaction) -> str:
+        return self.versions.current(tx).in_force(self.now()).version
 
     def now(self) -> datetime:
         """The installation's moment, at which an event of this request happens."""

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import KeySet, OctKey
+from joserfc.jwk import KeySet, OctKey, RSAKey
 
 from licet.config import Web
 from licet.errors import BusyError, UsageError
@@ -29,6 +29,7 @@ LIFETIME_SECONDS_MAX = 15 * 60
 LEEWAY_SECONDS = 60
 TOKEN_CHARACTERS_MAX = 4_096
 KEY_BYTES_MIN = 32
+RSA_BITS_MIN = 2_048
 REMEMBERED_MAX = 20_000
 _PUBLIC = ["RS256", "ES256", "Ed25519", "EdDSA"]
 _TYPES = (None, "JWT", "at+jwt")  # RFC 8725 3.11: what is typed for another use, a logout or a proof, is not taken
@@ -104,7 +105,7 @@ class Tokens:
                 token = jwt.decode(text, self._key_set(self._settings.token_jwks_file), algorithms=_PUBLIC)
             else:
                 raise UnauthenticatedError("people's tokens are not configured", "set LICET_WEB__TOKEN_KEY_FILE")
-        except (JoseError, ValueError, TypeError, KeyError):
+        except (JoseError, ValueError, TypeError, KeyError, RecursionError):
             raise UnauthenticatedError("the token does not hold") from None
         claims = token.claims
         fault = "it is of another type" if token.header.get("typ") not in _TYPES else self._fault(claims, now)
@@ -173,11 +174,22 @@ def _shared_key(path: Path) -> OctKey:
 
 def _public_keys(path: Path) -> KeySet:
     try:
-        keys = KeySet.import_key_set(json.loads(path.read_bytes()))
-    except (JoseError, ValueError, TypeError, KeyError):
+        keys = strong(KeySet.import_key_set(json.loads(path.read_bytes())))
+    except (JoseError, ValueError, TypeError, KeyError, RecursionError):
         raise UsageError("the JWKS file does not hold keys", "see LICET_WEB__TOKEN_JWKS_FILE") from None
     if not keys.keys or any(key.key_type == "oct" for key in keys.keys):
         raise UsageError("the JWKS file must hold public keys, and no shared one")
+    return keys
+
+
+def strong(keys: KeySet) -> KeySet:
+    """The keys; UsageError where one is of RSA and shorter than NIST SP 800-131A takes."""
+    for key in keys.keys:
+        if isinstance(key, RSAKey) and key.raw_value.key_size < RSA_BITS_MIN:
+            raise UsageError(
+                f"a key of RSA has `{key.raw_value.key_size}` bits: at least {RSA_BITS_MIN} are needed",
+                "make a longer one, or one of P-256 or Ed25519",
+            )
     return keys
 
 

@@ -95,7 +95,8 @@ class Agent:
         counts = Counter[str]()
         with self._state.alone():
             standing, at, listed = self._way.standing(), self._now(), self._state.listed(folder)
-            paths = [path for path, _ in zip(sorted(folder.rglob("*.jsonl")), range(FILES_MAX), strict=False)]
+            found = (path for path in sorted(folder.rglob("*.jsonl")) if not path.is_symlink())  # none leads out of it
+            paths = [path for path, _ in zip(found, range(FILES_MAX), strict=False)]
             for path in paths:
                 self.observe(path, standing, listed=listed)
             self._state.list(folder, standing.token, at)

@@ -1,0 +1,83 @@
+"""Probes that anybody may call: the database is asked at most once a second, and nobody waits long for it."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+
+import httpx
+import psycopg
+import pytest
+from litestar.testing import TestClient
+
+from licet.errors import BusyError
+from licet.store import opened
+from licet.web.probes import REMEMBERED_SECONDS, WAITED_SECONDS_MAX, Probe
+
+from .served import World, listening
+
+
+@pytest.mark.parametrize("path", ["/readyz", "/metrics"])
+def test_a_hundred_probes_at_once_ask_the_database_a_few_times(pool, tmp_path, path) -> None:
+    world = World(pool, tmp_path / "data")
+    with TestClient(world.app) as api:
+        begun, before = monotonic(), pool.get_stats().get("requests_num", 0)
+        for _ in range(100):
+            assert api.get(path).status_code == 200
+        seconds = monotonic() - begun
+        assert pool.get_stats().get("requests_num", 0) - before <= 2 * (seconds / REMEMBERED_SECONDS * 2 + 1)
+
+
+def test_an_answer_is_asked_for_once_by_many_and_again_when_it_is_old() -> None:
+    asked = []
+
+    async def ask() -> int:
+        asked.append(len(asked))
+        await asyncio.sleep(0.01)
+        return asked[-1]
+
+    async def run() -> None:
+        probe = Probe(ask)
+        assert await asyncio.gather(*(probe.answer() for _ in range(50))) == [0] * 50
+        await asyncio.sleep(REMEMBERED_SECONDS)
+        assert await probe.answer() == 1
+
+    asyncio.run(run())
+
+
+def test_a_refusal_is_remembered_and_a_question_without_an_answer_is_not_waited_for() -> None:
+    async def run() -> None:
+        never = asyncio.Event()
+        probe = Probe(never.wait)
+        with pytest.raises(BusyError, match="does not answer"):
+            await probe.answer()
+        with pytest.raises(BusyError, match="does not answer"):
+            await probe.answer()
+        never.set()
+        assert await probe.answer() is True
+
+    asyncio.run(asyncio.wait_for(run(), 60 * WAITED_SECONDS_MAX))
+
+
+def test_without_the_database_readiness_is_refused_with_its_cause_and_life_is_not(databases, tmp_path) -> None:
+    """The database is there and takes no connection: what waits for one would wait ten seconds."""
+    dsn = databases()
+    with opened(dsn) as pool:
+        world = World(pool, tmp_path / "data")
+        with listening(world.app) as url:
+            assert httpx.get(f"{url}/readyz", timeout=60).status_code == 200
+            name = psycopg.conninfo.conninfo_to_dict(dsn)["dbname"]
+            with psycopg.connect(dsn, dbname="postgres", autocommit=True) as admin:
+                admin.execute(f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS false')
+                admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+                try:
+                    answers = [httpx.get(f"{url}/readyz", timeout=60) for _ in range(20)]
+                    refused = answers[-1]
+                    while refused.status_code == 200:
+                        refused = httpx.get(f"{url}/readyz", timeout=60)
+                    assert refused.status_code == 503
+                    assert "database" in refused.json()["detail"]
+                    assert httpx.get(f"{url}/healthz").status_code == 200
+                    assert httpx.get(f"{url}/metrics", timeout=60).status_code == 200
+                finally:
+                    admin.execute(f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS true')
