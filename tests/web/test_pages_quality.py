@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import subprocess
 import sys
 import threading
@@ -148,7 +149,7 @@ HOST = """<!doctype html><html lang="en"><head><title>A host</title>
 <script type="module" src="{licet}/static/licet.js"></script><script type="module" src="host.js"></script></head>
 <body><main><h1>The assistant</h1><{tag} base="{licet}" surface="app"></{tag}></main></body></html>"""
 SCRIPT = """window.heard = [];
-for (const name of ["shown", "answered", "put-off", "nothing", "refused"])
+for (const name of ["shown", "answered", "put-off", "nothing", "refused", "failed"])
   document.addEventListener(`licet-${{name}}`, () => window.heard.push(name));
 document.querySelector("{tag}").token = async () => "{token}";
 """
@@ -218,6 +219,165 @@ def test_the_settings_component_changes_the_choice_and_passes_axe_and_lint(site:
     page.get_by_text("your chats will not be used").wait_for()
     assert site.town.seen("ana").standing == "withdrawn"
     assert page.evaluate("() => window.heard") == ["answered"]
+
+
+def box(page: Any, tag: str = "licet-notice") -> dict[str, float]:
+    return dict(page.locator(tag).evaluate("(e) => e.getBoundingClientRect().toJSON()"))
+
+
+def heard(page: Any, name: str) -> None:
+    """Waits until the host has heard of something."""
+    page.wait_for_function("(name) => window.heard.includes(name)", arg=name)
+
+
+def test_a_notice_takes_no_room_where_nothing_is_to_be_decided(site: Site, embedded: Any) -> None:
+    existing(site)
+    site.town.choose("ana", False)
+    page = embedded("ana", "licet-notice")
+    heard(page, "nothing")
+    assert (box(page)["height"], page.locator("licet-notice").inner_text()) == (0, "")
+    site.town.open("ben")
+    again = embedded("ben", "licet-notice")
+    again.get_by_role("button", name="Finish signing up").wait_for()
+    assert box(again)["height"] > 100, "and all the room that it needs where there is"
+    settings = embedded("ana", "licet-settings")
+    settings.get_by_role("heading", name="Privacy settings").wait_for()
+
+
+@pytest.mark.parametrize("tag", ["licet-notice", "licet-settings"])
+def test_where_licet_is_down_a_component_says_so_and_its_button_tries_again(
+    site: Site, embedded: Any, tag: str
+) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    existing(site)
+    page = embedded("ana", tag)
+    page.get_by_role("radio").or_(page.get_by_role("button", name="Use my chats", exact=True)).first.wait_for()
+    page.route("**/notice?*", lambda route: route.abort())
+    page.route("**/settings?*", lambda route: route.fulfill(status=503, body="busy"))
+    page.evaluate("(tag) => { const e = document.querySelector(tag); const t = e.token; e.remove();"
+                  " const n = document.createElement(tag); n.setAttribute('base', e.getAttribute('base'));"
+                  " document.querySelector('main').append(n); n.token = t; }", tag)  # fmt: skip
+    page.get_by_role("alert").wait_for()
+    assert "Your privacy choices could not be reached. Nothing changes until you answer." in text_of(page, tag)
+    heard(page, "failed")
+    assert Axe().run(page).response["violations"] == []
+    page.unroute_all()
+    page.get_by_role("button", name="Try again").click()
+    page.get_by_role("button", name="Save my answer").or_(
+        page.get_by_role("heading", name="Privacy settings")
+    ).wait_for()
+    assert page.get_by_role("alert").count() == 0
+
+
+def text_of(page: Any, tag: str) -> str:
+    return str(page.locator(f"{tag} >> [role=alert]").inner_text())
+
+
+def test_an_answer_that_was_lost_on_the_way_is_kept_on_the_page_and_counts_once_when_it_is_sent_again(
+    site: Site, embedded: Any
+) -> None:
+    existing(site)
+    page = embedded("ana", "licet-notice")
+    page.get_by_label("I accept the new terms.").check()
+    page.locator("#allow-no").check()
+
+    def arrives_and_is_not_answered(route: Any) -> None:
+        if route.request.method == "POST":
+            route.fetch(max_redirects=0)
+            route.abort()
+        else:
+            route.fallback()
+
+    page.route("**/notice?*", arrives_and_is_not_answered)
+    page.get_by_role("button", name="Save my answer").click()
+    heard(page, "failed")
+    assert "We do not know whether this was saved. Try again: the same answer counts once." in text_of(
+        page, "licet-notice"
+    )
+    assert page.locator("#allow-no").is_checked()
+    page.unroute_all()
+    page.get_by_role("button", name="Try again").click()
+    page.get_by_role("heading", name="You can go on writing").wait_for()
+    assert [made.allow for made in site.town.seen("ana").choices] == [False]
+
+
+def test_a_double_click_in_a_component_writes_one_choice(site: Site, embedded: Any) -> None:
+    existing(site)
+    page = embedded("ana", "licet-settings")
+    page.get_by_role("button", name="Use my chats", exact=True).dblclick()
+    page.get_by_text("from now on your chats may be used").wait_for()
+    assert [made.allow for made in site.town.seen("ana").choices] == [True]
+    assert page.evaluate("() => window.heard") == ["answered"]
+
+
+def test_a_component_says_that_it_is_loading_when_that_takes_long(site: Site, embedded: Any) -> None:
+    existing(site)
+    page = embedded("ana", "licet-settings")
+    page.get_by_role("heading", name="Privacy settings").wait_for()
+    held: list[Any] = []
+    page.route("**/settings?*", lambda route: held.append(route))
+    page.evaluate("() => { const e = document.querySelector('licet-settings'); const n = e.cloneNode(); n.token = e.token;"
+                  " n.setAttribute('loading', 'Einen Moment'); e.replaceWith(n); }")  # fmt: skip
+    page.get_by_role("status").wait_for()
+    assert page.get_by_role("status").inner_text() == "Einen Moment"
+    assert page.locator("licet-settings").get_attribute("aria-busy") == "true"
+    held[0].continue_()
+    page.get_by_role("heading", name="Privacy settings").wait_for()
+    assert page.locator("licet-settings").get_attribute("aria-busy") is None
+
+
+@pytest.mark.parametrize("level", [2, 4])
+def test_a_component_leaves_the_first_heading_to_its_host_and_keeps_their_order(
+    site: Site, embedded: Any, level: int
+) -> None:
+    existing(site)
+    page = embedded("ana", "licet-notice")
+    page.get_by_role("button", name="Save my answer").wait_for()
+    size = "(e) => getComputedStyle(e).fontSize"
+    title = page.get_by_role("heading", name="New terms, and a choice that is yours")
+    before = title.evaluate(size)
+    page.evaluate("(n) => document.querySelector('licet-notice').setAttribute('heading-level', n)", str(level))
+    page.locator(f"licet-notice >> h{level}.h1").wait_for()
+    assert page.locator("h1").all_inner_texts() == ["The assistant"]
+    levels = page.locator("licet-notice >> :is(h2, h3, h4, h5, h6)").evaluate_all(
+        "(all) => all.map((e) => e.localName)"
+    )
+    assert levels[0] == f"h{level}"
+    assert set(levels[1:]) == {f"h{level + 1}"}, "below it one level and no other, as on the page itself"
+    assert title.evaluate(size) == before, "it looks as it did"
+
+
+def test_the_headings_of_every_page_skip_no_level(site: Site) -> None:
+    site.town.open("eve")
+    for who, path in lived_in(site).values():
+        page = site.visit(who, path)
+        levels = [
+            int(name[1])
+            for name in page.locator(":is(h1, h2, h3, h4)").evaluate_all("(all) => all.map((e) => e.localName)")
+        ]
+        assert levels[0] == 1, path
+        assert levels.count(1) == 1, path
+        assert all(after <= before + 1 for before, after in itertools.pairwise(levels)), (path, levels)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_component_is_as_dark_as_its_host_and_a_page_of_ours_as_the_system(
+    site: Site, embedded: Any, scheme: str
+) -> None:
+    existing(site)
+    page = embedded("ana", "licet-notice")
+    page.emulate_media(color_scheme=scheme)
+    page.get_by_role("button", name="Save my answer").wait_for()
+    ground = "(e) => getComputedStyle(e).backgroundColor"
+    light, dark = "rgb(253, 252, 250)", "rgb(23, 22, 27)"
+    component = page.locator("licet-notice")
+    assert component.evaluate(ground) == light, "a host that says nothing is light, whatever the system is"
+    for said, seen in (("dark", dark), ("light", light), ("light dark", dark if scheme == "dark" else light)):
+        page.evaluate("(said) => { document.documentElement.style.colorScheme = said; }", said)
+        assert component.evaluate(ground) == seen, said
+    ours = site.visit("ana", "/settings", color_scheme=scheme)
+    assert ours.locator("body").evaluate(ground) == (dark if scheme == "dark" else light)
 
 
 def test_a_component_takes_the_hosts_colours(site: Site, embedded: Any) -> None:

@@ -15,7 +15,7 @@ _ITEM = re.compile(r"[-*] +(.+)")
 _LINK = re.compile(r"\[([^\]]+)\]\((https://[^\s)<>\"']+|mailto:[^\s)<>\"']+|/[^/\s)<>\"'][^\s)<>\"']*)\)")
 _STRONG = re.compile(r"\*\*([^*\n]+)\*\*")
 _EMPHASIS = re.compile(r"\*([^*\n]+)\*")
-_SHIFT = 1  # a notice's title is the page's own first heading
+FIRST = 2  # a notice's title is the page's own first heading
 
 
 def blocks(source: str) -> Iterator[str]:
@@ -26,8 +26,9 @@ def blocks(source: str) -> Iterator[str]:
 
 
 def html(source: str) -> str:
-    """``source`` as HTML that holds only our tags."""
-    return "\n".join(_block(block) for block in blocks(source))
+    """``source`` as HTML that holds only our tags. Its highest headings are second ones: a title stands above it."""
+    marks = [len(found[1]) for block in blocks(source) if (found := _HEADING.match(block.strip())) is not None]
+    return "\n".join(_block(block, FIRST - min(marks, default=1)) for block in blocks(source))
 
 
 def plain(source: str) -> str:
@@ -37,13 +38,13 @@ def plain(source: str) -> str:
     return text.replace("**", "").replace("*", "")
 
 
-def _block(block: str) -> str:
+def _block(block: str, shift: int) -> str:
     lines = [line.strip() for line in block.split("\n") if line.strip()]
     heading = _HEADING.fullmatch(lines[0])
     if heading is not None:
-        level = min(len(heading[1]) + _SHIFT, 4)
+        level = min(len(heading[1]) + shift, 4)
         title = f"<h{level}>{inline(heading[2])}</h{level}>"
-        return "\n".join([title, *([_block("\n".join(lines[1:]))] if lines[1:] else [])])
+        return "\n".join([title, *([_block("\n".join(lines[1:]), shift)] if lines[1:] else [])])
     if _ITEM.fullmatch(lines[0]):
         return "<ul>\n" + "\n".join(f"<li>{inline(item)}</li>" for item in _items(lines)) + "\n</ul>"
     return f"<p>{inline(' '.join(lines))}</p>"

@@ -8,8 +8,12 @@
  *
  * The server makes the same markup as for a browser without script; here it is put into an open shadow root, and its
  * forms and links go through fetch with the host's token. Nothing is kept: no cookie, no storage. The look is changed
- * by custom properties (--licet-accent, --licet-ground, ...). Events: `licet-shown`, `licet-answered`, `licet-put-off`,
- * `licet-nothing` and `licet-refused`, each of which bubbles.
+ * by custom properties (--licet-accent, --licet-ground, ...), and whether it is dark by the host's `color-scheme`. Events:
+ * `licet-shown`, `licet-answered`, `licet-put-off`, `licet-nothing`, `licet-refused` and `licet-failed`, each of which bubbles.
+ *
+ * <licet-notice> takes no room where nothing is to be decided. Where Licet does not answer, either of them says so and offers to
+ * try again; nothing that was typed is lost, and what is sent twice counts once. Their first heading is of the level
+ * `heading-level` (2), and what they say before Licet has answered may be given in the host's words: `loading`, `failed`, `retry`.
  *
  * A page with a strict policy needs only script-src and connect-src for Licet's origin: no inline style, no eval.
  */
@@ -42,11 +46,32 @@ function parsed(markup) {
 /** @type {any} */
 parsed.policy = undefined;
 
+const SAYS = {
+  loading: "Loading …",
+  failed: "Your privacy choices could not be reached. Nothing changes until you answer.",
+  unsent: "We do not know whether this was saved. Try again: the same answer counts once.",
+  retry: "Try again",
+};
+const WAITS = 15_000;
+const LOADING_AFTER = 500;
+
+/** @param {HTMLElement} body @param {number} top The level that the first heading gets; the others stay as far below it. */
+function lowered(body, top) {
+  for (const old of body.querySelectorAll("h1, h2, h3, h4")) {
+    const made = document.createElement(`h${Math.min(6, Number(old.localName[1]) + top - 1)}`);
+    for (const { name, value } of old.attributes) made.setAttribute(name, value);
+    made.classList.add(old.localName);
+    made.append(...old.childNodes);
+    old.replaceWith(made);
+  }
+}
+
 class LicetPage extends HTMLElement {
-  static observedAttributes = ["base", "surface", "lang"];
+  static observedAttributes = ["base", "surface", "lang", "heading-level"];
 
   /** @type {string | (() => string | Promise<string>)} */
   #token = "";
+  #empty = false;
 
   constructor() {
     super();
@@ -63,6 +88,7 @@ class LicetPage extends HTMLElement {
   }
 
   get path() { return "/notice"; }
+  get collapses() { return true; }
   get base() { return (this.getAttribute("base") ?? "").replace(/\/$/, ""); }
 
   connectedCallback() {
@@ -75,14 +101,16 @@ class LicetPage extends HTMLElement {
     }
   }
 
-  attributeChangedCallback(/** @type {string} */ _name, /** @type {string | null} */ old) {
-    if (old !== null && this.#token && this.isConnected) this.show(this.path);
+  attributeChangedCallback(/** @type {string} */ _name, /** @type {string | null} */ old, /** @type {string | null} */ now) {
+    if (old !== now && this.#token && this.isConnected) this.show(this.path);
   }
 
   /** @param {string} path @param {RequestInit} [request] */
   async show(path, request = {}) {
     const turn = (this.turn = (this.turn ?? 0) + 1);
+    const sends = request.method === "POST";
     this.setAttribute("aria-busy", "true");
+    const slow = setTimeout(() => turn === this.turn && this.#loading(), LOADING_AFTER);
     try {
       const token = await this.#given();
       const url = new URL(this.base + path, location.href);
@@ -91,6 +119,7 @@ class LicetPage extends HTMLElement {
         fetch(url, {
           ...request,
           credentials: "omit",
+          signal: AbortSignal.timeout(WAITS),
           headers: {
             "licet-fragment": "1",
             ...(this.lang ? { "accept-language": this.lang } : {}),
@@ -99,29 +128,71 @@ class LicetPage extends HTMLElement {
         }),
         sheet(this.base),
       ]);
+      if (answer.status >= 500 || answer.status === 429) throw new Error("not now");
       const body = parsed(await answer.text());
       if (turn !== this.turn) return;
       const root = /** @type {ShadowRoot} */ (this.shadowRoot);
       root.adoptedStyleSheets = [style];
+      lowered(body, Math.min(6, Math.max(1, Number(this.getAttribute("heading-level")) || 2)));
       root.replaceChildren(...body.childNodes);
-      this.#tell(request.method === "POST");
+      this.#collapsed(false);
+      this.#tell(sends, path === this.path && !request.method);
     } catch {
-      if (turn === this.turn) this.dispatchEvent(new CustomEvent("licet-refused", { bubbles: true, composed: true }));
+      if (turn === this.turn) this.#failed(() => this.show(path, request), sends);
     } finally {
+      clearTimeout(slow);
       if (turn === this.turn) this.removeAttribute("aria-busy");
     }
+  }
+
+  /** @param {boolean} is Takes no room, or that back: a host that hid the element itself is left alone. */
+  #collapsed(is) {
+    if (is === this.#empty) return;
+    this.#empty = is;
+    this.hidden = is;
+  }
+
+  /** @param {keyof typeof SAYS} name */
+  #says(name) { return this.getAttribute(name) ?? SAYS[name]; }
+
+  #loading() {
+    const root = /** @type {ShadowRoot} */ (this.shadowRoot);
+    if (root.querySelector("#licet-content")) return;
+    root.replaceChildren(Object.assign(document.createElement("p"), { role: "status", textContent: this.#says("loading") }));
+    this.#collapsed(false);
+  }
+
+  /** @param {() => void} again @param {boolean} sent Says that Licet did not answer, above what is shown, if anything is. */
+  #failed(again, sent) {
+    const root = /** @type {ShadowRoot} */ (this.shadowRoot);
+    const box = Object.assign(document.createElement("div"), { id: "licet-failed", className: "faults", role: "alert" });
+    const text = Object.assign(document.createElement("p"), { textContent: this.#says(sent ? "unsent" : "failed") });
+    const retry = Object.assign(document.createElement("button"), { type: "button", textContent: this.#says("retry") });
+    retry.addEventListener("click", again);
+    box.append(text, retry);
+    root.querySelector("#licet-failed")?.remove();
+    const page = root.querySelector("#licet-content");
+    if (page) page.prepend(box);
+    else root.replaceChildren(box);
+    this.#collapsed(false);
+    if (sent) retry.focus();
+    this.dispatchEvent(new CustomEvent("licet-failed", { bubbles: true, composed: true }));
   }
 
   async #given() {
     return typeof this.#token === "function" ? this.#token() : this.#token;
   }
 
-  /** @param {boolean} sent */
-  #tell(sent) {
+  /** @param {boolean} sent @param {boolean} own Whether it is the page that the component begins with. */
+  #tell(sent, own) {
     const root = /** @type {ShadowRoot} */ (this.shadowRoot);
     const page = /** @type {HTMLElement | null} */ (root.querySelector("#licet-content"));
     if (sent) /** @type {HTMLElement | null} */ (root.querySelector("#faults") ?? page)?.focus();
     const name = EVENTS[/** @type {keyof typeof EVENTS} */ (page?.dataset.outcome ?? "")];
+    if (own && name === "nothing" && this.collapses) {
+      root.replaceChildren();
+      this.#collapsed(true);
+    }
     if (name) this.dispatchEvent(new CustomEvent(`licet-${name}`, { bubbles: true, composed: true }));
   }
 
@@ -129,6 +200,7 @@ class LicetPage extends HTMLElement {
   #submit(event) {
     const form = /** @type {HTMLFormElement} */ (event.target);
     event.preventDefault();
+    if (this.hasAttribute("aria-busy")) return; // a second click while the first is on its way
     const body = new URLSearchParams();
     for (const [key, value] of new FormData(form, event.submitter)) body.append(key, String(value));
     this.show(/** @type {string} */ (form.getAttribute("action")), { method: "POST", body });
@@ -166,4 +238,5 @@ class LicetPage extends HTMLElement {
 customElements.define("licet-notice", class extends LicetPage {});
 customElements.define("licet-settings", class extends LicetPage {
   get path() { return "/settings"; }
+  get collapses() { return false; }
 });
