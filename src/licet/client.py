@@ -125,6 +125,34 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
     feedback: str
 
 
+class SharedTurn(msgspec.Struct, frozen=True, kw_only=True):
+    number: int
+    text: str
+
+
+class KeptFeedback(msgspec.Struct, frozen=True, kw_only=True):
+    """A feedback that is kept; ``comment`` and ``shared`` are for its own person alone."""
+
+    id: str
+    conversation: str
+    turn: int
+    rating: str
+    share: str
+    given_at: datetime
+    taken_back_at: datetime | None
+    keep_until: datetime | None
+    use: bool
+    because: str
+    until: datetime | None
+    comment: str
+    shared: tuple[SharedTurn, ...]
+
+
+class FeedbackPage(msgspec.Struct, frozen=True, kw_only=True):
+    items: tuple[KeptFeedback, ...]
+    next: str | None
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     first: int
     last: int
@@ -378,6 +406,17 @@ def give_feedback(
 ) -> Call[Given]:  # fmt: skip
     body = {"rating": rating, "share": share, "turn": turn, "comment": comment, "id": id}
     return _changing("POST", f"{_conversation(conversation)}/feedback", Given, body, _of(account))
+
+
+def feedback(account: str = "me", cursor: str | None = None) -> Call[FeedbackPage]:
+    """The feedback that an account gave, as far as it is kept, newest first."""
+    query = (("cursor", cursor),) if cursor else ()
+    return _reading(f"{_account(account)}/feedback", FeedbackPage, query)
+
+
+def take_feedback_back(feedback: str, account: str = "me") -> Call[Given]:
+    """Takes one feedback back: nothing uses it from now on."""
+    return _changing("DELETE", f"{_account(account)}/feedback/{quote(feedback)}", Given)
 
 
 def events(since: str = "0", *, limit: int = 100, wait: int = 0) -> Call[Events]:

@@ -17,9 +17,10 @@ import pytest
 from litestar.routes import HTTPRoute
 from litestar.testing import TestClient
 
+from licet.policy.state import Share
 from licet.service import endpoints
 from licet.store.connect import transaction
-from licet.vault.commands import Delete
+from licet.vault.commands import Delete, GiveFeedback
 from licet.web import sessions
 from licet.web.roles import NOBODY, May, Scope, StaffRole
 
@@ -50,13 +51,14 @@ BODIES: dict[str, Any] = {
     "POST /v1/conversations/{conversation:str}/holds": {"matter": "Smith v. Acme", "reason": "litigation"},
     "POST /v1/conversations/{conversation:str}/holds/end": {"matter": "Smith v. Acme"},
     "DELETE /v1/conversations/{conversation:str}": None,
+    "DELETE /v1/accounts/{account:str}/feedback/{feedback_id:str}": None,
     "POST /v1/events/{event:str}/acknowledge": {"endpoint": "reader"},
     "POST /v1/releases/{release:str}/leases": {"part": 0, "recipient": "training", "ordinals": [0]},
 }
 READS = (
     "/v1/accounts/{account:str}", "/v1/accounts/{account:str}/gate", "/v1/accounts/{account:str}/notice",
     "/v1/accounts/{account:str}/choices", "/v1/accounts/{account:str}/explain", "/v1/accounts/{account:str}/reads",
-    "/v1/accounts/{account:str}/export", "/v1/accounts/{account:str}/conversations",
+    "/v1/accounts/{account:str}/export", "/v1/accounts/{account:str}/conversations", "/v1/accounts/{account:str}/feedback",
     "/v1/conversations/{conversation:str}", "/v1/conversations/{conversation:str}/turns",
     "/v1/conversations/{conversation:str}/explain", "/v1/turns/{turn:str}/explain", "/v1/me", "/v1/policy",
     "/v1/releases/{release:str}/withdrawn",
@@ -85,17 +87,12 @@ CONSOLE = (
 )  # fmt: skip
 # Routes that are no part of the API and have tests of their own: who may reach them is in the matrix all the same.
 OPEN = (
-    "/healthz",
-    "/readyz",
-    "/metrics",
-    "/openapi.json",
-    "/enter",
-    "/enter/on",
-    "/sign-in",
-    "/sign-in/callback",
+    "/healthz", "/readyz", "/metrics", "/openapi.json", "/enter", "/enter/on", "/sign-in", "/sign-in/callback",
     "/signed-out",
-)
-PAGES = ("/notice", "/signup", "/settings", "/chats", "/takeout.zip", "/static", "/sign-in/link", "/sign-out")
+)  # fmt: skip
+PAGES = (
+    "/notice", "/signup", "/settings", "/chats", "/feedback", "/takeout.zip", "/static", "/sign-in/link", "/sign-out",
+)  # fmt: skip
 API_ROUTES = {*BODIES, *FORMS, *(f"GET {path}" for path in (*READS, *CONSOLE))}
 
 
@@ -134,6 +131,20 @@ class Cell:
         self.me, other = f"me{number}", f"other{number}"
         accounts = {"own": world.open(self.me, allow=True), "other": world.open(other, allow=True)}
         mine, theirs = world.say(self.me, "a"), world.say(other, "b")
+        answers = world.tell(
+            *(
+                GiveFeedback(
+                    account=world.accounts[who],
+                    at=world.clock.now,
+                    conversation=uuid_of(chat),
+                    rating="up",
+                    share=Share.rating,
+                )
+                for who, chat in ((self.me, mine), (other, theirs))
+            )
+        )
+        given = [f"fb_{answer.feedback.hex}" for answer in answers if answer.feedback is not None]
+        self.feedback = {"own": given[0], "other": given[1], "unknown": f"fb_{UNKNOWN}"}
         deleted = world.say(self.me, "c")
         gone = [(self.me, deleted), (other, world.say(other, "d"))]
         told = world.tell(
@@ -158,6 +169,7 @@ class Cell:
             .replace("{turn:str}", conversation.replace("conv_", "turn_") + "-1")
             .replace("{showing:str}", UNKNOWN)
             .replace("{erasure:str}", self.erasures.get(what, ""))
+            .replace("{feedback_id:str}", self.feedback.get(what, ""))
             .replace("{event:str}", self.event)
             .replace("{release:str}", UNKNOWN)
             .replace("{name:str}", self.key)

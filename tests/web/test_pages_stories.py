@@ -58,6 +58,8 @@ def test_an_existing_person_refuses_is_not_asked_again_turns_it_on_and_narrows_a
     assert "May be used to improve models" in bees.inner_text().replace("\n", " ")
     bees.get_by_role("button", name="Keep out").click()
     assert "Kept out" in text(page)
+    assert "Kept out" in page.evaluate("() => document.activeElement.innerText"), "the confirmation has the focus"
+    assert "Kept out" in bees.inner_text(), "and stands at the chat that it is about"
     bees = page.locator("li", has=page.get_by_role("heading", name="Bees"))
     assert "because you kept it out" in bees.inner_text().replace("\n", " ")
     assert "permitted" not in town.seen("ana").turns["improve_models"]
@@ -121,6 +123,7 @@ def test_somebody_misses_the_last_day_exports_deletes_and_then_decides(site: Sit
     with zipfile.ZipFile(io.BytesIO(taken)) as archive:
         assert set(archive.namelist()) == {
             "licet.json", "accounts.csv", "choices.csv", "suggestions.csv", "recipients.csv", "messages.jsonl",
+            "feedback.jsonl", "safety_copies.jsonl", "learnt.csv",
         }  # fmt: skip
         assert b"Bees" in archive.read("messages.jsonl")
     page.get_by_role("link", name="Delete: Bees").click()

@@ -1,7 +1,8 @@
-"""Where an account stands, for its person: every choice with its evidence, and which releases hold what."""
+"""Where an account stands, for its person: every choice with its evidence, which releases hold what, which models learnt it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -40,6 +41,18 @@ class Holding(msgspec.Struct, frozen=True, kw_only=True):
     conversations: int
 
 
+class Consumed(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that learnt from rows of an account: what a run consumed before a withdrawal stays consumed."""
+
+    model: str
+    release: str
+    purpose: str
+    finished_at: datetime
+    retired_at: datetime | None
+    conversation: UUID
+    rows: int
+
+
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     """All that is on record about an account's choice, newest first."""
 
@@ -48,6 +61,7 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     signals: tuple[tuple[datetime, bool], ...]
     terms: tuple[tuple[datetime, str], ...]
     holdings: tuple[Holding, ...]
+    consumed: tuple[Consumed, ...]
 
 
 def recorded(tx: Transaction, keyring: Keyring, account: UUID) -> Recorded:
@@ -58,6 +72,7 @@ def recorded(tx: Transaction, keyring: Keyring, account: UUID) -> Recorded:
         signals=tuple(shown.signals(tx, account, limit=RECORDS_MAX)),
         terms=tuple(_terms(tx, account)),
         holdings=tuple(holdings(tx, account)),
+        consumed=tuple(consumed(tx, account)),
     )
 
 
@@ -119,6 +134,49 @@ def holdings(tx: Transaction, account: UUID) -> list[Holding]:
         [account],
     ).fetchall()
     return [Holding(name=n, purpose=p, sealed_at=at, rows=k, conversations=c) for n, p, at, k, c in rows]
+
+
+# A row of a release is one bit of each of its models (`service.lineage`), looked up by the release and the chunk it is in.
+CHUNK_ROWS = 2_048
+CONSUMED_MAX = 10_000
+
+
+def consumed(tx: Transaction, account: UUID, conversations: Sequence[UUID] | None = None) -> list[Consumed]:
+    """The models that learnt from the account, the newest first, conversation by conversation."""
+    rows = tx.execute(
+        """SELECT m.name, l.name, l.purpose, m.finished_at, m.retired_at, c.conversation_id, c.rows
+             FROM (SELECT b.model_id, r.conversation_id, count(*)::int AS rows
+                     FROM release_rows r
+                    CROSS JOIN LATERAL (SELECT b.model_id FROM model_rows b
+                           WHERE b.release_id = r.release_id AND b.chunk = r.ordinal / %(chunk)s::int
+                             AND get_bit(b.bits, r.ordinal %% %(chunk)s::int) = 1 OFFSET 0) b
+                    WHERE r.account_id = %(account)s
+                      AND (%(of)s::uuid[] IS NULL OR r.conversation_id = ANY(%(of)s::uuid[]))
+                    GROUP BY b.model_id, r.conversation_id) c
+             JOIN models m USING (model_id) JOIN releases l USING (release_id)
+            ORDER BY m.finished_at DESC, m.model_id, c.conversation_id LIMIT %(most)s""",
+        {
+            "account": account,
+            "chunk": CHUNK_ROWS,
+            "most": CONSUMED_MAX,
+            "of": list(conversations) if conversations is not None else None,
+        },
+    ).fetchall()
+    return [
+        Consumed(
+            model=model, release=release, purpose=purpose, finished_at=finished, retired_at=retired,
+            conversation=conversation, rows=count,
+        )
+        for model, release, purpose, finished, retired, conversation, count in rows
+    ]  # fmt: skip
+
+
+def consumed_of(tx: Transaction, account: UUID, conversations: Sequence[UUID]) -> dict[UUID, list[Consumed]]:
+    """For each conversation the models that learnt from it."""
+    found: dict[UUID, list[Consumed]] = {}
+    for one in consumed(tx, account, conversations):
+        found.setdefault(one.conversation, []).append(one)
+    return found
 
 
 def holding_of(tx: Transaction, account: UUID, conversations: list[UUID]) -> dict[UUID, list[str]]:

@@ -3,13 +3,17 @@
     messages.jsonl   one conversation a line, in the shape of OpenAI's messages, with what Licet has to know of it
     choices.csv      every choice, with its evidence
     accounts.csv     the account
+    safety_copies.jsonl  what the safety team keeps of a flagged conversation, a copy a line, also where its text is gone
+    feedback.jsonl   every feedback that is kept, with what it shares
+    learnt.csv       which models were trained on which conversations
     suggestions.csv  what a classifier, or a person of their own accord, suggested about misuse, and what was decided
     recipients.csv   who was given rows of theirs, what was asked back, and what they answered
     licet.json       what the zip is
     receipts/ ..     the receipts of the choices and what it takes to check them, as `licet.service.papers` says
 
-The zip is made as it is sent: nothing of it lies in a file. A conversation that was ever kept out, or of
-which a part was never covered by the terms, comes back kept out. What was deleted is not in it: it is no longer readable.
+The zip is made as it is sent: nothing of it lies in a file. A conversation that was ever kept out, or of which a part
+was never covered by the terms, comes back kept out. What was deleted is not in it, but for a safety copy, which a
+deletion does not shorten; such copies and feedback are there to be read, and no import brings them back.
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ from uuid import UUID
 
 import msgspec
 
-from licet.consent import standing
+from licet.consent import feedback, standing
 from licet.consent.answering import Evidence
 from licet.errors import NotFoundError
 from licet.policy.file import Policies
@@ -87,6 +91,13 @@ def takeout(
             raise NotFoundError("no such account")
         choices = standing.recorded(tx, keyring, account).choices
         suggested = _suggested(tx, account)
+        learnt = [
+            [
+                one.model, written(one.finished_at), one.release, one.purpose,
+                shown(Prefix.conversation, one.conversation), one.rows,
+            ]
+            for one in standing.consumed(tx, account)
+        ]  # fmt: skip
     name = shown(Prefix.account, account)
     about = Takeout(format=FORMAT, account=name, taken_at=written(at), policy=policies.in_force(at).version)
     accounts = [[name, row.state.plan, "" if row.state.age is None else row.state.age, written(row.state.opened_at)]]
@@ -100,9 +111,14 @@ def takeout(
             ("accounts.csv", _csv(["account", "plan", "age", "opened"], accounts)),
             ("choices.csv", _csv(["account", "time", "allow", "version", "channel", "evidence"], made)),
             ("suggestions.csv", _csv(["conversation", "time", "score", "model", "decision", "decided"], suggested)),
+            ("learnt.csv", _csv(["model", "finished", "release", "purpose", "conversation", "rows"], learnt)),
             *papers,
         ],
-        lines(transactions, keyring, policies, account, at),
+        [
+            ("messages.jsonl", lines(transactions, keyring, policies, account, at)),
+            ("safety_copies.jsonl", safety_copies(transactions, keyring, policies, account, at)),
+            ("feedback.jsonl", feedback_lines(transactions, keyring, policies, account, at)),
+        ],
     )
 
 
@@ -132,16 +148,17 @@ def _csv(header: Sequence[str], rows: Sequence[Sequence[object]]) -> bytes:
     return text.getvalue().encode()
 
 
-def _pieces(files: Sequence[tuple[str, bytes]], lines: Iterator[bytes]) -> Iterator[bytes]:
+def _pieces(files: Sequence[tuple[str, bytes]], streams: Sequence[tuple[str, Iterator[bytes]]]) -> Iterator[bytes]:
     out = _Out()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files:
             archive.writestr(name, content)
             yield out.take()
-        with archive.open("messages.jsonl", "w", force_zip64=True) as messages:
-            for line in lines:
-                messages.write(line)
-                yield out.take()
+        for name, lines in streams:
+            with archive.open(name, "w", force_zip64=True) as file:
+                for line in lines:
+                    file.write(line)
+                    yield out.take()
     yield out.take()
 
 
@@ -225,3 +242,85 @@ def _message(conversation: UUID, turn: Turn, said: datetime | None, content: Con
     if turn.role is Role.tool:
         message |= {"tool_call_id": content.tool_call_id, "name": content.tool_name}
     return message
+
+
+def safety_copies(
+    transactions: Transactions, keyring: Keyring, policies: Policies, account: UUID, at: datetime
+) -> Iterator[bytes]:
+    """One line a conversation of which the safety team keeps a copy that can be read, oldest first."""
+    after: UUID | None = None
+    while True:
+        with transactions() as tx:
+            rows = tx.execute(
+                """SELECT DISTINCT conversation_id FROM segments
+                    WHERE account_id = %s AND safety_slot IS NOT NULL AND safety_until > %s
+                      AND (%s::uuid IS NULL OR conversation_id > %s) ORDER BY conversation_id LIMIT %s""",
+                [account, at, after, after, BATCH_CONVERSATIONS_MAX],
+            ).fetchall()
+            ids = [row[0] for row in rows]
+            seen = view.seen(tx, [(account, conversation) for conversation in ids], policies, at, with_turns=True)
+            made = [_safety_copy(tx, keyring, seen[conversation], at) for conversation in ids]
+        yield from made
+        if len(ids) < BATCH_CONVERSATIONS_MAX:
+            return
+        after = ids[-1]
+
+
+def _safety_copy(tx: Transaction, keyring: Keyring, seen: view.Seen, at: datetime) -> bytes:
+    row, state = seen.conversation, seen.turns
+    copied = {
+        turn for (turn,) in tx.execute(
+            "SELECT turn FROM safety_bodies WHERE account_id = %s AND conversation_id = %s",
+            [row.account_id, row.conversation_id],
+        )
+    }  # fmt: skip
+    turns = [turn for turn in seen.said if turn.number in copied and _is_kept(seen, turn, at)]
+    said: list[dict[str, Any]] = []
+    for start in range(0, len(turns), OPENED_TURNS_MAX):
+        batch = turns[start : start + OPENED_TURNS_MAX]
+        permits = [Permit.of_safety_copy(seen.account, row, state, turn, at) for turn in batch]
+        said += [
+            {"id": shown_turn(row.conversation_id, turn.number), "role": turn.role.value, "text": opened.content.text}
+            for turn, opened in zip(batch, open_content(tx, keyring, permits), strict=True)
+        ]
+    line = {
+        "conversation": shown(Prefix.conversation, row.conversation_id),
+        "kept_until": written(state.safety_until) if state.safety_until else None,
+        "copied": said,
+    }
+    return msgspec.json.encode(line) + b"\n"
+
+
+def _is_kept(seen: view.Seen, turn: Turn, at: datetime) -> bool:
+    until = seen.turns.segments[turn.segment].safety_until
+    return seen.conversation.keys[turn.segment].safety_slot is not None and until is not None and at < until
+
+
+def feedback_lines(
+    transactions: Transactions, keyring: Keyring, policies: Policies, account: UUID, at: datetime
+) -> Iterator[bytes]:
+    """One line a feedback that is kept, newest first."""
+    before: UUID | None = None
+    while True:
+        with transactions() as tx:
+            page = feedback.listed(
+                tx, keyring, policies, account, at, before=before, limit=BATCH_CONVERSATIONS_MAX
+            )  # fmt: skip
+        for given in page.given:
+            row = given.row
+            line = {
+                "feedback": given.shown_id,
+                "conversation": shown(Prefix.conversation, row.conversation),
+                "turn": row.turn,
+                "rating": row.rating,
+                "share": row.state.share.value,
+                "given": written(row.given_at),
+                "taken_back": written(row.taken_back_at) if row.taken_back_at else None,
+                "kept_until": written(given.keep_until) if given.keep_until else None,
+                "comment": given.shared.comment,
+                "shared": [{"turn": number, "text": said.text} for number, said in given.shared.turns],
+            }
+            yield msgspec.json.encode(line) + b"\n"
+        if page.next is None:
+            return
+        before = page.next

@@ -1,7 +1,8 @@
 """A person's own conversations: for each, whether it may be used, why, until when, and who else holds it.
 
 Reading is for the person whose they are: another's id answers exactly as one that was never given. A conversation
-stays in the list until its last key is destroyed, so that what is called deleted and is still there says so.
+stays in the list until its last key is destroyed, that of its safety copy too, so that what is called deleted and is still
+there says so.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from uuid import UUID
 
 import msgspec
 
-from licet.consent.standing import holding_of
+from licet.consent.standing import Consumed, consumed_of, holding_of
 from licet.errors import NotFoundError, RefusedError
 from licet.policy.decide import Because
 from licet.policy.file import Policies
@@ -71,7 +72,8 @@ class Mine(Masked, msgspec.Struct, frozen=True, kw_only=True):
     """One conversation as its person sees it. ``keep_until`` is None while a legal hold stands that may be told.
 
     A hold whose matter forbids telling is not in it, nor in its dates, which are then those that it would have without.
-    ``widenings`` is how often it was let in again after it had been kept out.
+    ``widenings`` is how often it was let in again after it had been kept out; ``erased`` says that only a copy which the
+    safety team keeps is left of it, ``learnt`` which models were trained on it.
     """
 
     conversation: UUID
@@ -89,6 +91,8 @@ class Mine(Masked, msgspec.Struct, frozen=True, kw_only=True):
     safety_until: datetime | None
     badges: tuple[Badge, ...]
     releases: tuple[str, ...]
+    erased: bool = False
+    learnt: tuple[Consumed, ...] = ()
 
     @property
     def held(self) -> bool:
@@ -114,7 +118,8 @@ def listed(
         """SELECT c.conversation_id FROM conversations c
             WHERE c.account_id = %(account)s AND (%(before)s::uuid IS NULL OR c.conversation_id < %(before)s)
               AND EXISTS (SELECT FROM segments s WHERE s.account_id = c.account_id
-                             AND s.conversation_id = c.conversation_id AND s.erased_at IS NULL)
+                             AND s.conversation_id = c.conversation_id
+                             AND (s.erased_at IS NULL OR s.safety_slot IS NOT NULL))
             ORDER BY c.conversation_id DESC LIMIT %(limit)s""",
         {"account": account, "before": before, "limit": PAGE_CONVERSATIONS_MAX + 1},
     ).fetchall()
@@ -138,15 +143,19 @@ def _mine(
 ) -> list[Mine]:
     seen = view.seen(tx, [(account, conversation) for conversation in ids], policies, at, with_turns=True)
     titles = _titles(tx, keyring, seen, at)
-    releases = holding_of(tx, account, list(ids))
-    holds = _holds(tx, account, [c for c, one in seen.items() if one.turns.holds])
+    releases, learnt = holding_of(tx, account, list(ids)), consumed_of(tx, account, list(ids))
+    holds, kept = _holds(tx, account, [c for c, one in seen.items() if one.turns.holds]), _kept(tx, account, ids)
     return [
-        _one(
-            policies,
-            seen[conversation],
-            titles.get(conversation, ""),
-            releases.get(conversation, []),
-            holds.get(conversation, []),
+        msgspec.structs.replace(
+            _one(
+                policies,
+                seen[conversation],
+                titles.get(conversation, ""),
+                releases.get(conversation, []),
+                holds.get(conversation, []),
+            ),
+            erased=conversation not in kept,
+            learnt=tuple(learnt.get(conversation, [])),
         )
         for conversation in ids
         if conversation in seen and seen[conversation].turns.segments
@@ -170,6 +179,16 @@ def _holds(tx: Transaction, account: UUID, ids: Sequence[UUID]) -> dict[UUID, li
 def is_told_hold(tx: Transaction, account: UUID, conversation: UUID) -> bool:
     """Whether a hold stands on it that its person may be told of."""
     return bool(_holds(tx, account, [conversation]))
+
+
+def _kept(tx: Transaction, account: UUID, ids: Sequence[UUID]) -> set[UUID]:
+    """Those of which more than a safety copy is kept."""
+    rows = tx.execute(
+        """SELECT DISTINCT conversation_id FROM segments
+            WHERE account_id = %s AND conversation_id = ANY(%s) AND erased_at IS NULL""",
+        [account, list(ids)],
+    )
+    return {row[0] for row in rows}
 
 
 def _one(

@@ -69,6 +69,7 @@ PUBLISHED: Mapping[str, frozenset[str]] = {
     Told.held: frozenset(),
     Told.unheld: frozenset(),
     Told.feedback: frozenset(),
+    Told.feedback_taken_back: frozenset(),
     Told.content_read: frozenset({"reason", "role"}),
     Told.key_destroyed: frozenset({"because", "epoch", "handle", "segment"}),
     Told.release_sealed: frozenset({"release", "purpose", "version", "position", "rows", "root", "manifest_sha256"}),

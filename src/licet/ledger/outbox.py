@@ -46,6 +46,7 @@ class Told(StrEnum):
     held = "held"
     unheld = "unheld"
     feedback = "feedback"
+    feedback_taken_back = "feedback_taken_back"
     content_read = "content_read"
     key_destroyed = "key_destroyed"
     release_sealed = "release_sealed"

@@ -417,6 +417,7 @@ KINDS = {
     "release_purged": "release:word number:int rows:int sha256:hash",
     "deleted": "handle:hash?", "flagged": "handle:hash?", "unflagged": "handle:hash?", "narrowed": "handle:hash?",
     "widened": "handle:hash?", "account_opened": "", "age_found": "", "closed": "", "feedback": "", "held": "",
+    "feedback_taken_back": "",
     "notice_put_off": "", "plan_set": "", "unheld": "",
 }  # fmt: skip
 OF_NOBODY = ("certificate", "restored", "policy_applied", "policy_stands", "notice_published", "release_sealed",

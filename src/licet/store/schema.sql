@@ -251,10 +251,12 @@ CREATE TABLE feedback (
     due_on          date NOT NULL GENERATED ALWAYS AS ((keep_until AT TIME ZONE 'UTC')::date) STORED,
     key_slot        integer,
     erased_at       timestamptz,
+    taken_back_at   timestamptz,
     PRIMARY KEY (account_id, feedback_id),
     FOREIGN KEY (account_id, conversation_id) REFERENCES conversations,
     CONSTRAINT a_grant_of_feedback_is_whole CHECK ((grant_no IS NULL) = (grant_widening IS NULL)),
     CONSTRAINT no_feedback_is_granted_kept_out CHECK (grant_no IS NULL OR NOT narrowed),
+    CONSTRAINT feedback_taken_back_is_over CHECK (keep_until <= taken_back_at),
     CONSTRAINT feedback_erased_has_no_key CHECK (erased_at IS NULL OR key_slot IS NULL)
 );
 CREATE UNIQUE INDEX feedback_by_host ON feedback (account_id, host_hmac) WHERE host_hmac IS NOT NULL;

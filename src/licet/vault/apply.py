@@ -42,6 +42,7 @@ from licet.vault.commands import (
     Say,
     SetAge,
     SetPlan,
+    TakeBackFeedback,
     Unflag,
     Unhold,
     Widen,
@@ -440,6 +441,8 @@ class _Batch:
             return Answer(outcome=Outcome.unknown, at=at, account=account.account_id)
         if isinstance(command, GiveFeedback):
             return self._feedback(account, row, command, at)
+        if isinstance(command, TakeBackFeedback):
+            return self._take_back(account, row, command, at)
         before = row.state
         match command:
             case Delete():
@@ -531,6 +534,26 @@ class _Batch:
         self.writes.feedback(row, feedback, command, given, key_slot, at)
         self.flush()  # so that what ends later in this batch finds it in its table
         return self._gave(account, row, feedback, at, Outcome.done)
+
+    def _take_back(self, account: AccountRow, row: ConversationRow, command: TakeBackFeedback, at: datetime) -> Answer:
+        """A feedback's time is over when its person takes it back: nothing uses it, and the next sweep erases its copy."""
+        self.flush()  # it may have been given in this batch
+        key = [account.account_id, row.conversation_id, command.feedback]
+        taken = self.tx.execute(
+            """UPDATE feedback SET taken_back_at = %s, keep_until = least(keep_until, %s)
+                WHERE account_id = %s AND conversation_id = %s AND feedback_id = %s AND taken_back_at IS NULL
+            RETURNING feedback_id""",
+            [at, at, *key],
+        ).fetchone()
+        if taken is not None:
+            self._note(account, row, at, Told.feedback_taken_back, ends=True)
+            return self._gave(account, row, command.feedback, at, Outcome.done)
+        known = self.tx.execute(
+            "SELECT FROM feedback WHERE account_id = %s AND conversation_id = %s AND feedback_id = %s", key
+        ).fetchone()
+        if known is None:
+            return Answer(outcome=Outcome.unknown, at=at, account=account.account_id)
+        return self._gave(account, row, command.feedback, at, Outcome.unchanged)
 
     def _copy_shared(
         self, account: AccountRow, row: ConversationRow, feedback: UUID, command: GiveFeedback, given: Feedback,

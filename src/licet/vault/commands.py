@@ -164,7 +164,13 @@ class GiveFeedback(_About, frozen=True, kw_only=True):
     host: bytes | None = None
 
 
-About: TypeAlias = Delete | Narrow | Widen | Flag | Unflag | Hold | Unhold | GiveFeedback
+class TakeBackFeedback(_About, frozen=True, kw_only=True):
+    """``feedback`` is one that the account gave on the conversation."""
+
+    feedback: UUID
+
+
+About: TypeAlias = TakeBackFeedback | Delete | Narrow | Widen | Flag | Unflag | Hold | Unhold | GiveFeedback
 Command: TypeAlias = OpenAccount | SetPlan | SetAge | CloseAccount | Choose | Say | About
 
 
@@ -208,7 +214,7 @@ def check(command: Command) -> None:
         case GiveFeedback():
             _require(command.rating in RATINGS, "rating", f"is not one of {', '.join(RATINGS)}")
             _require(command.turn >= 0, "turn", "is below 0")
-        case CloseAccount() | Delete() | Narrow() | Widen() | Unflag():
+        case CloseAccount() | TakeBackFeedback() | Delete() | Narrow() | Widen() | Unflag():
             pass
         case _:
             assert_never(command)

@@ -66,7 +66,8 @@ _REASON = """(SELECT CASE WHEN a.closed_at IS NOT NULL THEN 'closed' WHEN c.dele
                           WHEN c.incognito THEN 'incognito' ELSE 'expired' END
                 FROM conversations c JOIN accounts a USING (account_id)
                WHERE c.account_id = s.account_id AND c.conversation_id = s.conversation_id)"""
-# Whether somebody asked for it: a deletion, a closure, or a date that a withdrawal or keeping out brought nearer. Such
+# Whether somebody asked for it: a deletion, a closure, or a date that a withdrawal or keeping out brought nearer; of
+# feedback also that it was taken back. Such
 # a key enters the daily rotation, any other the weekly one.
 _ASKED_FOR = """(SELECT a.closed_at IS NOT NULL OR c.deleted_at IS NOT NULL OR (c.narrowed AND NOT s.narrowed)
                      OR (s.grant_no IS NOT NULL AND s.grant_no IS DISTINCT FROM a.grant_no)
@@ -232,7 +233,8 @@ def _erase_safety(tx: Transaction, params: dict[str, Any], mine: str) -> Swept:
 
 def _erase_feedback(tx: Transaction, params: dict[str, Any]) -> Swept:
     rows = tx.execute(
-        f"""SELECT s.account_id, s.conversation_id, s.feedback_id, s.key_slot, {_ASKED_FOR} {_FEEDBACK_DUE}
+        f"""SELECT s.account_id, s.conversation_id, s.feedback_id, s.key_slot,
+                   s.taken_back_at IS NOT NULL OR {_ASKED_FOR} {_FEEDBACK_DUE}
                AND s.account_id = ANY(%(only)s::uuid[]) ORDER BY s.account_id, s.feedback_id LIMIT %(limit)s""",
         params,
     ).fetchall()

@@ -83,6 +83,21 @@ class Permit(msgspec.Struct, frozen=True, kw_only=True):
             place=Place.vault, slot=slot,
         )  # fmt: skip
 
+    @classmethod
+    def of_safety_copy(
+        cls, account: AccountRow, row: ConversationRow, state: Conversation, turn: Turn, at: datetime
+    ) -> Permit:
+        """The permit of the person whose words a safety copy holds, while it is kept: what is kept of somebody is theirs
+        to see. DeniedError for another's, or for a copy that is over.
+        """
+        slot, until = row.keys[turn.segment].safety_slot, state.segments[turn.segment].safety_until
+        if account.account_id != row.account_id or slot is None or until is None or at >= until:
+            raise DeniedError("the copy has been erased, or is not this account's to read")
+        return cls(
+            account=account, conversation=row.conversation_id, segment=turn.segment, turn=turn.number,
+            place=Place.safety, slot=slot,
+        )  # fmt: skip
+
 
 class Opened(Masked, msgspec.Struct, frozen=True, kw_only=True):
     """What a permit opened, and the key that opened it, for whoever seals it again."""

@@ -32,6 +32,7 @@ from licet.vault.commands import (
     Outcome,
     SetAge,
     SetPlan,
+    TakeBackFeedback,
     Unflag,
     Unhold,
 )
@@ -44,6 +45,7 @@ _MATTER = b"licet/matter/v1"
 _KINDS: dict[type, Kind] = {
     SetPlan: Kind.plan, SetAge: Kind.age, CloseAccount: Kind.closed, Delete: Kind.deleted, Narrow: Kind.narrowed,
     Unflag: Kind.unflagged, Hold: Kind.held, Unhold: Kind.unheld,
+    TakeBackFeedback: Kind.feedback_taken_back,
 }  # fmt: skip
 
 
@@ -142,6 +144,7 @@ def _record(
     return Restriction(
         life=life, kind=kind, at=answer.at, account=command.account, seq=seq,
         conversation=command.conversation if isinstance(command, About) else None,
+        feedback=command.feedback if isinstance(command, TakeBackFeedback) else None,
         plan=command.plan if isinstance(command, SetPlan) else "",
         age=command.age if isinstance(command, SetAge | Choose) else None,
         matter=matter,
@@ -184,6 +187,9 @@ def _about(record: Restriction, account: UUID, conversation: UUID, at: datetime,
             return Narrow(account=account, at=at, conversation=conversation)
         case Kind.unflagged:
             return Unflag(account=account, at=at, conversation=conversation)
+        case Kind.feedback_taken_back:
+            assert record.feedback is not None
+            return TakeBackFeedback(account=account, at=at, conversation=conversation, feedback=record.feedback)
         case Kind.held | Kind.unheld:
             matter = unseal(matter_key(host_key), record.matter, _MATTER).decode()
             if record.kind is Kind.unheld:
@@ -198,7 +204,7 @@ def _about(record: Restriction, account: UUID, conversation: UUID, at: datetime,
 
 _EVENTS = {
     "plan_set": Kind.plan, "age_found": Kind.age, "closed": Kind.closed, "choice": Kind.refused, "deleted": Kind.deleted,
-    "narrowed": Kind.narrowed, "unflagged": Kind.unflagged,
+    "narrowed": Kind.narrowed, "unflagged": Kind.unflagged, "feedback_taken_back": Kind.feedback_taken_back,
 }  # fmt: skip
 
 
@@ -218,8 +224,10 @@ def catch_up(tx: Transaction, journal: Journal) -> int:
         WITH kept AS (SELECT * FROM unnest(%(account)b::uuid[], %(seq)b::bigint[]) AS k(account_id, seq)),
              since AS (SELECT greatest((SELECT min(position) FROM journal JOIN kept USING (account_id, seq)),
                                    (SELECT position + 1 FROM lives ORDER BY life DESC LIMIT 1)) AS position)
-        SELECT j.account_id, j.seq, j.occurred_at, j.event, j.conversation_id, a.plan, a.age
+        SELECT j.account_id, j.seq, j.occurred_at, j.event, j.conversation_id, f.feedback_id, a.plan, a.age
           FROM journal j JOIN accounts a USING (account_id)
+          LEFT JOIN feedback f ON j.event = 'feedback_taken_back' AND f.account_id = j.account_id
+           AND f.conversation_id = j.conversation_id AND f.taken_back_at = j.occurred_at
          WHERE j.ends AND j.position >= (SELECT position FROM since) AND j.event = ANY(%(events)s)
            AND (j.event <> 'choice' OR EXISTS (SELECT FROM choices c WHERE c.account_id = j.account_id
                                                   AND c.seq = j.seq AND NOT c.allow))
@@ -230,10 +238,10 @@ def catch_up(tx: Transaction, journal: Journal) -> int:
     ).fetchall()
     records = [
         Restriction(
-            life=life, kind=_EVENTS[event], at=at, account=account, seq=seq, conversation=conversation,
+            life=life, kind=_EVENTS[event], at=at, account=account, seq=seq, conversation=conversation, feedback=feedback,
             plan=plan if event == "plan_set" else "", age=age if event in ("age_found", "choice") else None,
         )
-        for account, seq, at, event, conversation, plan, age in rows
+        for account, seq, at, event, conversation, feedback, plan, age in rows
     ]  # fmt: skip
     journal.append(records)
     return len(records)

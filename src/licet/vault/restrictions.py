@@ -1,8 +1,9 @@
 """The restriction journal: what was taken back, kept where no backup of the database reaches.
 
 Promise: every restriction (a deletion, a refusal or withdrawal, keeping out, a closure, a plan or age finding, the
-overturning of a flag, a hold or its end, the revocation of a key) that was acknowledged is in this journal, fsynced. A
-database that is restored from a backup stays fenced until they have been applied to it again.
+overturning of a flag, a hold or its end, taking a feedback back, the revocation of a key) that was acknowledged is in
+this journal, fsynced. A database that is restored from a backup stays fenced until they have been applied to it
+again.
 
 The order is: the database commits, the journal is fsynced, the caller is answered. A crash between the first two
 leaves a restriction that nobody was told of and that only a restore could lose; the next opening finds it in the
@@ -64,6 +65,7 @@ class Kind(StrEnum):
     unflagged = "unflagged"
     held = "held"
     unheld = "unheld"
+    feedback_taken_back = "feedback_taken_back"
     policy = "policy"
     backup = "backup"
     key_revoked = "key_revoked"
@@ -85,6 +87,7 @@ class Restriction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     account: UUID | None = None
     seq: int = 0
     conversation: UUID | None = None
+    feedback: UUID | None = None
     plan: str = ""
     age: int | None = None
     matter: bytes = b""

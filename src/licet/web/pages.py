@@ -22,7 +22,7 @@ from litestar.params import FromPath
 from licet.consent.texts import catalogue, preferred
 from licet.errors import BusyError, LicetError, NotFoundError, RefusedError
 from licet.vault.fence import FencedError
-from licet.web import pages_chats, pages_notice, pages_settings, problems, signin
+from licet.web import pages_chats, pages_feedback, pages_notice, pages_settings, problems, signin
 from licet.web import pages_shell as shell
 from licet.web.pages_shell import AnyRequest
 from licet.web.refs import site_of
@@ -111,7 +111,14 @@ ENTRANCE = Router(
 ROUTES = (
     Router(
         path="/",
-        route_handlers=[*pages_notice.ROUTES, *pages_settings.ROUTES, *pages_chats.ROUTES, static, home],
+        route_handlers=[
+            *pages_notice.ROUTES,
+            *pages_settings.ROUTES,
+            *pages_chats.ROUTES,
+            *pages_feedback.ROUTES,
+            static,
+            home,
+        ],
         exception_handlers={LicetError: on_refusal, HTTPException: on_refusal, Exception: on_refusal},
     ),
 )

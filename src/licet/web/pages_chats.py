@@ -13,6 +13,7 @@ from litestar.params import FromPath
 from litestar.response import Stream
 
 from licet.consent import takeout, yours
+from licet.consent.standing import Consumed
 from licet.consent.texts import Catalogue
 from licet.consent.yours import Badge, Mine, Run, Use
 from licet.errors import NotFoundError, RefusedError
@@ -46,6 +47,8 @@ class ChatLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
     note: str
     safety: str
     holds: tuple[str, ...]
+    warning: str
+    learnt: tuple[str, ...]
     badges: tuple[BadgeLine, ...]
     deleted: bool
     kept_out: bool | None
@@ -66,7 +69,8 @@ def chats(request: AnyRequest) -> Response[Any]:
         acted = _acted_on(tx, here, who, known, request.query_params.get("chat", ""))
     policy = known.in_force(at)
     values = {
-        "chats": [line(words, policy, mine) for mine in listed.conversations], "saved": _saved(words, request, acted),
+        "chats": [line(words, policy, mine, at) for mine in listed.conversations], "saved": _saved(words, request, acted),
+        "acted": acted.shown_id if acted in listed.conversations else "",
         "older": f"conv_{listed.next.hex}" if listed.next else "", "from": before,
     }  # fmt: skip
     return shell.page("chats.html", who, at, title=words.say("chats.title"), place="chats", values=values)
@@ -81,7 +85,7 @@ def chat(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     with transaction(here.pool) as tx:
         mine = yours.one(tx, here.keyring, known, who.account, shell.conversation_of(name), at)
         reads = _reads(tx, words, who.account, mine.conversation)
-    made = line(words, known.in_force(at), mine)
+    made = line(words, known.in_force(at), mine, at)
     values = {"chat": made, "reads": reads, "saved": _saved(words, request, mine)}
     return shell.page("chat.html", who, at, title=made.title, place="chats", values=values)
 
@@ -121,7 +125,7 @@ def ask_delete(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     lines += [words.say(f"delete.means.{key}", period=words.period(policy.keep.deleted)) for key in keys]
     if mine.safety_until is not None and mine.safety_until > at:
         lines.append(words.say("delete.means.flagged", day=words.day(mine.safety_until)))
-    values = {"chat": line(words, policy, mine), "lines": lines}
+    values = {"chat": line(words, policy, mine, at), "lines": lines}
     return shell.page("delete.html", who, at, title=words.say("delete.title"), place="chats", values=values)
 
 
@@ -133,7 +137,7 @@ def delete(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     command = Delete(account=who.account, at=here.clock(), conversation=conversation)
     with transaction(here.pool) as tx:
         yours.tell(tx, here.keyring, known, command)
-    return shell.then(who, f"/chats/conv_{conversation.hex}", said="deleted")
+    return shell.then(who, f"/chats/conv_{conversation.hex}", said="deleted", place="said")
 
 
 @get("/takeout.zip", may=PERSONS, sync_to_thread=True, include_in_schema=False)
@@ -170,9 +174,9 @@ def _told(here: Installation, who: Reader, command: Narrow | Widen, sent: shell.
         said = "kept_out_again"
     name = f"conv_{command.conversation.hex}"
     if sent.came_from == name:
-        return shell.then(who, f"/chats/{name}", said=said)
+        return shell.then(who, f"/chats/{name}", said=said, place="said")
     before = {"before": f"conv_{shell.conversation_of(sent.came_from).hex}"} if sent.came_from else {}
-    return shell.then(who, "/chats", said=said, chat=name, **before, place=name)
+    return shell.then(who, "/chats", said=said, chat=name, **before, place="said")
 
 
 def _saved(words: Catalogue, request: AnyRequest, mine: Mine | None) -> str:
@@ -206,14 +210,14 @@ def _reads(tx: Transaction, words: Catalogue, account: UUID, conversation: UUID)
 # A conversation in words
 
 
-def line(words: Catalogue, policy: Policy, mine: Mine) -> ChatLine:
+def line(words: Catalogue, policy: Policy, mine: Mine, at: datetime) -> ChatLine:
     """A conversation as a page shows it."""
     untitled = "chats.untitled.deleted" if mine.deleted_at else "chats.untitled"
     title = mine.title or words.say(untitled, day=words.day(mine.begun_at))
     parts = [
         words.say(f"chats.kind.{mine.kind.value}"), words.day(mine.last_at), words.count("chats.messages", mine.turns),
     ]  # fmt: skip
-    can_keep_out = mine.deleted_at is None and not mine.incognito
+    can_keep_out = mine.deleted_at is None and not mine.incognito and not mine.erased
     return ChatLine(
         id=mine.shown_id,
         title=title,
@@ -229,8 +233,10 @@ def line(words: Catalogue, policy: Policy, mine: Mine) -> ChatLine:
             )
             for one in mine.holds
         ),
+        warning=_warning(words, policy, mine, at) if can_keep_out else "",
+        learnt=tuple(learnt(words, mine.learnt)),
         badges=tuple(badges(words, mine.badges)),
-        deleted=mine.deleted_at is not None,
+        deleted=mine.deleted_at is not None or mine.erased,
         kept_out=mine.kept_out if can_keep_out else None,
         widenings=mine.widenings,
         act=words.say("chats.let_in" if mine.kept_out else "chats.keep_out"),
@@ -238,7 +244,29 @@ def line(words: Catalogue, policy: Policy, mine: Mine) -> ChatLine:
     )
 
 
+def _warning(words: Catalogue, policy: Policy, mine: Mine, at: datetime) -> str:
+    """What keeping it out does to its date, where it brings it nearer."""
+    until = policy.keep.opted_out.after(at)
+    if mine.kept_out or mine.keep_until is None or mine.keep_until <= until:
+        return ""
+    return words.say("chats.keep_out.warning", day=words.day(until))
+
+
+def learnt(words: Catalogue, found: Sequence[Consumed]) -> Iterator[str]:
+    """A line for each model that was trained on rows of a person's."""
+    models: dict[tuple[str, str, datetime], list[Consumed]] = {}
+    for one in found:
+        models.setdefault((one.model, one.release, one.finished_at), []).append(one)
+    for (model, release, finished_at), rows in models.items():
+        yield words.say(
+            "learnt.line", model=model, release=release, day=words.day(finished_at),
+            rows=words.count("rows", sum(one.rows for one in rows)), conversations=words.count("conversations", len(rows)),
+        )  # fmt: skip
+
+
 def _note(words: Catalogue, mine: Mine) -> str:
+    if mine.erased:
+        return words.say("chats.erased")
     if mine.deleted_at is not None:
         day = words.day(mine.deleted_at)
         if mine.keep_until is None:

@@ -33,6 +33,7 @@ from licet.service.recipients import RecipientSeen
 from licet.store.connect import transaction
 from licet.vault.apply import STALE
 from licet.web import pages_shell as shell
+from licet.web.pages_chats import learnt
 from licet.web.pages_notice import answer, ask_again, noted, uncovered_text
 from licet.web.pages_shell import NO_FAULTS, PERSONS, AnyRequest, Faults, Form, Reader, Sent
 
@@ -153,6 +154,7 @@ def _page(request: AnyRequest, sent: Form | None = None, faults: Faults = NO_FAU
         "means_title": words.say("settings.means", no=_no(text, words)), "means": _means(words, policy, given),
         "record": [_made(words, who, made) for made in on_record.choices], "facts": _facts(words, on_record),
         "releases": _releases(words, on_record), "recipients": [_given(words, one) for one in given],
+        "learnt": tuple(learnt(words, on_record.consumed)),
     }  # fmt: skip
     return shell.page(
         "settings.html", who, at, title=words.say("settings.title"), place="settings", errors=faults, values=values,

@@ -296,6 +296,36 @@ class GivenFeedback(_Done, frozen=True, kw_only=True):
     feedback: str
 
 
+class SharedTurn(_Out, frozen=True, kw_only=True):
+    """A turn that was shared with a feedback, as it was then."""
+
+    number: int
+    text: str
+
+
+class KeptFeedback(_Out, frozen=True, kw_only=True):
+    """A feedback that is kept, and whether it may be used to improve models. ``keep_until`` is null under a legal hold."""
+
+    id: str
+    conversation: str
+    turn: int
+    rating: str
+    share: Share
+    given_at: datetime
+    taken_back_at: datetime | None
+    keep_until: datetime | None
+    use: bool
+    because: Because
+    until: datetime | None
+    comment: str
+    shared: tuple[SharedTurn, ...]
+
+
+class FeedbackPage(_Out, frozen=True, kw_only=True):
+    items: tuple[KeptFeedback, ...]
+    next: str | None
+
+
 class Run(_Out, frozen=True, kw_only=True):
     """Consecutive turns with one answer."""
 

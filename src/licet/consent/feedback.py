@@ -1,0 +1,92 @@
+"""The feedback that a person gave: what each shared, whether it may be used, until when, and taking one back.
+
+Like `yours`, for the person whose it is: another's id answers as one that was never given. A feedback stays in the list until
+its copy is erased, so that one that was taken back and is still there says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from licet.consent import yours
+from licet.errors import NotFoundError
+from licet.policy.decide import Decision, decide_feedback
+from licet.policy.file import Policies
+from licet.store.connect import Transaction
+from licet.vault import apply, feedback, view
+from licet.vault.commands import Answer, Outcome, TakeBackFeedback
+from licet.vault.content import Masked
+from licet.vault.feedback import FeedbackRow, SharedFeedback
+from licet.vault.ids import Prefix, shown
+from licet.vault.keyring import Keyring
+
+PAGE_FEEDBACK_MAX = 25
+
+
+class GivenFeedback(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """One feedback as its person sees it. ``keep_until`` is None while a legal hold keeps it that may be told."""
+
+    row: FeedbackRow
+    decision: Decision
+    keep_until: datetime | None
+    shared: SharedFeedback
+
+    @property
+    def shown_id(self) -> str:
+        return shown(Prefix.feedback, self.row.feedback)
+
+
+class ListedFeedback(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of feedback, newest first; ``next`` begins the page after it."""
+
+    given: tuple[GivenFeedback, ...]
+    next: UUID | None
+
+
+def listed(
+    tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, at: datetime, *, before: UUID | None = None,
+    limit: int = PAGE_FEEDBACK_MAX,
+) -> ListedFeedback:  # fmt: skip
+    """The account's feedback given before the one named, of which anything is still kept."""
+    rows = feedback.kept(tx, account, before=before, limit=limit + 1)
+    return ListedFeedback(
+        given=tuple(_given(tx, keyring, policies, rows[:limit], at)),
+        next=rows[limit - 1].feedback if len(rows) > limit else None,
+    )
+
+
+def _given(
+    tx: Transaction, keyring: Keyring, policies: Policies, rows: Sequence[FeedbackRow], at: datetime
+) -> list[GivenFeedback]:
+    seen = view.seen(tx, sorted({(row.account, row.conversation) for row in rows}), policies, at)
+    shared = feedback.shared(tx, keyring, rows, at)
+    made = []
+    for row in rows:
+        about = seen[row.conversation]
+        is_held = bool(about.turns.holds) and yours.is_told_hold(tx, row.account, row.conversation)
+        decision = decide_feedback(about.state, about.turns, row.state, policies, at)
+        made.append(
+            GivenFeedback(
+                row=row, decision=decision, keep_until=None if is_held else row.state.keep_until,
+                shared=shared.get(row.feedback, SharedFeedback(comment="", turns=())),
+            )
+        )  # fmt: skip
+    return made
+
+
+def take_back(
+    tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, named: UUID, at: datetime
+) -> Answer:
+    """Takes one feedback back: nothing uses it from now on. NotFoundError for one that the account never gave."""
+    conversation = feedback.conversation_of(tx, account, named)
+    if conversation is None:
+        raise NotFoundError(f"no feedback `{shown(Prefix.feedback, named)}`")
+    command = TakeBackFeedback(account=account, at=at, conversation=conversation, feedback=named)
+    answer = apply.apply(tx, keyring, policies, [command])[0]
+    if answer.outcome is Outcome.unknown:
+        raise NotFoundError(f"no feedback `{shown(Prefix.feedback, named)}`")
+    return answer

@@ -1,0 +1,110 @@
+"""What a person gave as feedback: what is kept of it, until when, and what was shared, for that person alone.
+
+A feedback is kept until its date has come and a sweep has erased it, or longer under a legal hold of its conversation. Its
+copy has a key of its own (`vault.safety`), so it is read here and not by a permit to a turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from licet.policy.state import Feedback, Grant, Share
+from licet.store.connect import Transaction
+from licet.vault.content import Content, Masked, decode
+from licet.vault.keyring import Keyring
+from licet.vault.keys import unseal
+from licet.vault.writes import feedback_place
+
+FEEDBACK_ROWS_MAX = 1_000
+COMMENT = 0  # the turn under which the person's own comment lies
+
+
+class FeedbackRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One feedback. ``turn`` is the answer it is about, 0 for the conversation; ``key_slot`` is None where nothing was shared."""
+
+    account: UUID
+    feedback: UUID
+    conversation: UUID
+    rating: str
+    turn: int
+    given_at: datetime
+    taken_back_at: datetime | None
+    key_slot: int | None
+    state: Feedback
+
+
+class SharedFeedback(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """What a feedback's copy holds: the person's comment, and the turns that they shared by number."""
+
+    comment: str
+    turns: tuple[tuple[int, Content], ...]
+
+
+def kept(
+    tx: Transaction, account: UUID, *, before: UUID | None = None, limit: int = FEEDBACK_ROWS_MAX,
+    conversation: UUID | None = None,
+) -> list[FeedbackRow]:  # fmt: skip
+    """The account's feedback of which anything is still kept, newest first, given before the one named."""
+    rows = tx.execute(
+        """SELECT account_id, feedback_id, conversation_id, rating, share, turn, given_at, taken_back_at, key_slot, version,
+                  narrowed, grant_no, grant_widening, keep_until
+             FROM feedback
+            WHERE account_id = %(account)s AND erased_at IS NULL AND (%(before)s::uuid IS NULL OR feedback_id < %(before)s)
+              AND (%(conversation)s::uuid IS NULL OR conversation_id = %(conversation)s)
+            ORDER BY feedback_id DESC LIMIT %(limit)s""",
+        {"account": account, "before": before, "limit": limit, "conversation": conversation},
+    ).fetchall()
+    return [_row(row) for row in rows]
+
+
+def conversation_of(tx: Transaction, account: UUID, feedback: UUID) -> UUID | None:
+    """The conversation that a feedback of the account is about; None for one that the account never gave."""
+    row = tx.execute(
+        "SELECT conversation_id FROM feedback WHERE account_id = %s AND feedback_id = %s", [account, feedback]
+    ).fetchone()
+    return row[0] if row else None
+
+
+def _row(row: Sequence[Any]) -> FeedbackRow:
+    account, feedback, conversation, rating, share, turn, given_at, taken_back_at, slot, *state = row
+    version, narrowed, grant, widening, keep_until = state
+    return FeedbackRow(
+        account=account, feedback=feedback, conversation=conversation, rating=rating, turn=turn, given_at=given_at,
+        taken_back_at=taken_back_at, key_slot=slot,
+        state=Feedback(
+            share=Share(share), version=version, narrowed=narrowed, keep_until=keep_until,
+            grant=None if grant is None else Grant(grant, widening),
+        ),
+    )  # fmt: skip
+
+
+def shared(tx: Transaction, keyring: Keyring, rows: Sequence[FeedbackRow], at: datetime) -> dict[UUID, SharedFeedback]:
+    """What each feedback shares, for its own person; nothing of one whose time is over, hold or not."""
+    mine = {row.feedback: row for row in rows if row.key_slot is not None and row.state.keep_until > at}
+    wanted = [(row.account, row.key_slot) for row in mine.values() if row.key_slot is not None]
+    keys = keyring.slot_keys(tx, wanted) if wanted else {}
+    bodies = tx.execute(
+        """SELECT b.feedback_id, b.turn, b.sealed FROM feedback_bodies b
+             JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(feedback)b::uuid[]) AS k(account_id, feedback_id)) k
+            USING (account_id, feedback_id) ORDER BY b.feedback_id, b.turn""",
+        {"account": [row.account for row in mine.values()], "feedback": list(mine)},
+    ).fetchall()
+    found: dict[UUID, list[tuple[int, Content]]] = {}
+    for feedback, turn, sealed in bodies:
+        row = mine[feedback]
+        key = keys.get((row.account, row.key_slot)) if row.key_slot is not None else None
+        if key is not None:
+            content = decode(unseal(key, sealed, feedback_place(feedback, turn)))
+            found.setdefault(feedback, []).append((turn, content))
+    return {
+        feedback: SharedFeedback(
+            comment=next((content.text for turn, content in said if turn == COMMENT), ""),
+            turns=tuple((turn, content) for turn, content in said if turn != COMMENT),
+        )
+        for feedback, said in found.items()
+    }  # fmt: skip
