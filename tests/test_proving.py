@@ -130,7 +130,8 @@ def test_a_release_is_held_against_its_leaf(house: House) -> None:
     early = shutil.copytree(folder, folder.parent / "early")
     service.build_release(house.here, name="second", purpose="improve_models")
     other = house.here.config.releases / "second"
-    assert "told to the log" in str(proving.verify(other, vkeys(folder), log=early).broken)
+    untold = proving.verify(other, vkeys(folder), log=early)
+    assert (untold.answer, "told to the log" in str(untold.broken)) == ("contradicted", True)
     for file in ("manifest.json",):
         shutil.copy(other / file, built.folder / file)
     assert proving.verify(built.folder, vkeys(folder), log=folder).broken
@@ -203,8 +204,55 @@ def test_the_command_exits_1_on_a_contradiction_and_names_it(house: House) -> No
     good.write_bytes(proving.receipts(house.here, house.accounts["ben"])[0].encode())
     call = [str(good), "--key", vkeys(folder)[0]]
     honest = CliRunner().invoke(cli_proof.verify, call, standalone_mode=False)
-    assert (honest.return_value, honest.output.startswith("ok: receipt")) == (0, True)
+    assert (honest.return_value, honest.output.startswith("proved: receipt")) == (0, True)
     good.write_bytes(good.read_bytes().replace(b"declined", b"affirmed"))
     lie = CliRunner().invoke(cli_proof.verify, call, standalone_mode=False)
     assert lie.return_value == 1
-    assert lie.output.startswith("contradiction: ")
+    assert lie.output.startswith("contradicted: receipt")
+    assert "\ncontradiction: " in lie.output
+    good.write_bytes(b'{"entry":[]}')
+    unread = CliRunner().invoke(cli_proof.verify, call, standalone_mode=False)
+    assert (unread.return_value, unread.output.startswith("unreadable: receipt")) == (65, True)
+
+
+def test_a_receipt_that_is_not_in_the_log_yet_is_not_proved(house: House) -> None:
+    folder = published(house)
+    house.choose("ana", True)
+    early = folder / "receipt.json"
+    early.write_bytes(proving.receipts(house.here, house.accounts["ana"])[-1].encode())
+    call = [str(early), "--key", vkeys(folder)[0]]
+    said = CliRunner().invoke(cli_proof.verify, call, standalone_mode=False)
+    assert (said.return_value, said.output.startswith("not proved: receipt")) == (3, True)
+    assert "it is signed, and not in the log" in said.output
+    assert "0 entries" not in said.output
+    assert alone(folder, "receipt", early) == 3
+    told = json.loads(CliRunner().invoke(cli_proof.verify, [*call, "--json"], standalone_mode=False).output)
+    assert (told["answer"], [part["answer"] for part in told["parts"]]) == (
+        "not proved",
+        ["proved"] * 3 + ["not proved"],
+    )
+    proving.append(house.here)
+    early.write_bytes(proving.receipts(house.here, house.accounts["ana"])[-1].encode())
+    assert CliRunner().invoke(cli_proof.verify, call, standalone_mode=False).return_value == 0
+
+
+def test_a_release_is_proved_by_its_log_alone_and_by_no_folder_without_it(house: House) -> None:
+    house.choose("ana", True)
+    house.say("ana", "chat", "which kettle sings")
+    house.passes(1)
+    built = service.build_release(house.here, name="first", purpose="improve_models")
+    folder = published(house)
+    bare = proving.verify(built.folder, vkeys(folder))
+    assert (bare.answer, bare.broken, "proved" in [part.answer for part in bare.parts[:-1]]) == (
+        "not proved",
+        (),
+        False,
+    )
+    assert proving.verify(built.folder, vkeys(folder), log=folder).answer == "proved"
+    assert alone(folder, "release", built.folder, "--log", folder) == 0
+    assert alone(folder, "release", built.folder, "--log", folder / "2025") == 0
+    (policy,) = (folder / "policies").iterdir()
+    assert alone(folder, "text", policy, "--log", folder) == 0
+    other = folder / "other.json"
+    other.write_bytes(policy.read_bytes().replace(b"P5Y", b"P9Y"))
+    assert alone(folder, "text", other, "--log", folder) == 3

@@ -85,7 +85,11 @@ def test_a_receipt_is_signed_at_once_and_proved_once_it_is_logged(office: Office
     (early,) = issued(office, ana)
     assert (early.entry, early.proof) == (None, None)
     assert "log" not in early.payload
-    assert holds(office, early).ok
+    report = holds(office, early)
+    assert (report.answer, report.findings) == ("not proved", [])
+    assert [(lack.why, part.answer) for lack, part in zip(report.lacks, report.parts[-1:], strict=True)] == [
+        ("it is signed, and not in the log", "not proved")
+    ]
     office.sequence()
     (later,) = issued(office, ana)
     assert later.proof is not None

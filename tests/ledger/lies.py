@@ -40,6 +40,7 @@ BEGIN = instant("2026-03-01T10:00:00Z")
 ANA, BEN, EVA = (UUID(int=number) for number in (1, 2, 3))
 KEYS = {account: bytes([account.int]) * 32 for account in (ANA, BEN, EVA)}
 TRUST = verifier.trust(SIGNER.verifier.vkey)
+LATER_TRUST = verifier.trust(SIGNER.named(ORIGIN.replace("2026", "2027")).verifier.vkey)
 POLICY = preset("article-2025")
 MIDDLE, SIZE = 280, 300
 HASH = "ab" * 32
@@ -58,10 +59,22 @@ class Shown:
     proofs: tuple[tuple[bytes, bytes], ...] = ()
     pairs: tuple[tuple[bytes, bytes, tuple[bytes, ...]], ...] = ()
     releases: tuple[tuple[dict[str, bytes], dict[str, bytes]], ...] = ()
+    certificates: tuple[bytes, ...] = ()
+    since: tuple[tuple[dict[str, bytes], dict[str, bytes], dict[str, bytes]], ...] = ()
 
     def findings(self) -> list[str]:
-        """What the stand-alone verifier finds in all of it."""
+        """What the stand-alone verifier finds in all of it, or lacks for a proof; where it is empty all is proved."""
+        reports = self.reports()
+        assert all(report.ok == (not report.findings and not report.lacks) for report in reports)
+        found = [f"{found.place}: {found.promise}" for report in reports for found in report.findings]
+        return found + [f"{lack.place}: not proved: {lack.why}" for report in reports for lack in report.lacks]
+
+    def reports(self) -> list[verifier.Report]:
         reports = [verifier.check_receipt(raw, TRUST) for raw in self.receipts]
+        reports += [verifier.check_certificate(raw, TRUST) for raw in self.certificates]
+        for folder, log, later in self.since:
+            others = [(LATER_TRUST, Held(later))] if later else []
+            reports.append(verifier.check_release(Held(folder), TRUST, Held(log), others))
         reports += [verifier.check_proof(raw, entry, TRUST) for raw, entry in self.proofs]
         reports += [verifier.check_checkpoints(old, new, path, TRUST) for old, new, path in self.pairs]
         for folder, log in self.releases:
@@ -69,7 +82,7 @@ class Shown:
         if self.files is not None:
             kept = [(f"kept {number}", raw) for number, raw in enumerate(self.older)]
             reports.append(verifier.check_log(Held(self.files), TRUST, kept, verifier.story_of(ORIGIN)))
-        return [f"{found.place}: {found.promise}" for report in reports for found in report.findings]
+        return reports
 
 
 @dataclass(frozen=True)
@@ -611,6 +624,19 @@ def receipt_lies() -> Iterator[Lie]:
         ("record", "left out", "fields of a receipt", lambda payload: payload.pop("record")),
         ("events", "none", "fields of a receipt", set_in("record", "events", value=[])),
         ("events", "of another shape", "fields of a receipt", set_in("record", "events", value="yes")),
+        ("events", "one more, which says no", "fields of a receipt",
+         lambda payload: payload["record"]["events"].append(payload["record"]["events"][0] | {"allow": False})),
+        ("event.allow", "a number", "fields of a receipt", set_in(*EVENT, "allow", value=1)),
+        ("event.grant", "none after a yes", "a grant is in force", set_in(*EVENT, "grant", value=None)),
+        ("event.entity_id", "somebody else's", "its person's", set_in(*EVENT, "entity_id", value="urn:licet:account:00")),
+        ("created", "in year 1", "fields of a receipt", set_in("created", value="0001-01-01T00:00:00Z")),
+        ("created", "before the choice", "was before it", set_in("created", value="2026-02-01T00:00:00Z")),
+        ("receipt_id", "another's number", "its number", set_in("receipt_id", value=f"urn:licet:receipt:{ANA.hex}:9")),
+        ("notice.gpc", "a signal hidden", "the one of its evidence",
+         set_in("record", "privacy_notice", "presented_as", "gpc", value=True)),
+        ("log.index", "as a word", "fields of a receipt", set_in("log", "index", value="4")),
+        ("processes", "none", "for what, and by whom", set_in("record", "processes", value=[])),
+        ("all", "nothing at all", "fields of a receipt", lambda payload: payload.clear()),
     )  # fmt: skip
     for place, operation, promise, change in by_operator:
         yield Lie(
@@ -671,6 +697,7 @@ def jws_lies() -> Iterator[Lie]:
         ("JWS", "of four parts", "compact JWS", {"receipt": f"{file['receipt']}.x"}),
         ("JWS", "a number", "version 1", {"receipt": 1}),
         ("file, v", "another", "version 1", {"v": 2}),
+        ("file, v", "`true`", "version 1", {"v": True}),
         ("file, proof", "taken away", "or neither", {"proof": None}),
         ("file, entry", "taken away", "or neither", {"entry": None}),
         ("file, entry and proof", "taken away", "brings its proof", {"entry": None, "proof": None}),

@@ -251,11 +251,35 @@ def decision_lies() -> Iterator[Lie]:
         ("conversation", "deleted before", "was deleted", tell("deleted", ANA, **about["a1"])),
         ("conversation", "kept out before", "was kept out", tell("narrowed", ANA, **about["a1"])),
         ("conversation", "kept out again", "was kept out", tell("narrowed", ANA, **about["a2"])),
+        ("conversation", "said while it was kept out", "not said while", together(
+            lambda w: (w.told.pop(4), w.told.insert(2, ("narrowed", "2026-02-20", ANA, about["a2"]))),
+            put("rows", A2, "sources", 0, "last_on", value="2026-02-25"))),
         ("conversation", "let in again without a turn", "was kept out", put("rows", A2, "sources", 0, "widening", value=0)),
         ("conversation", "said before it was let in again", "said under the grant",
          put("rows", A2, "sources", 0, "said_on", value="2026-03-01")),
         ("grant", "ended before", "grant that decides it",
          together(tell("choice", ANA, allow=False, effect="withdrew", version=1), tell("grant_ended", ANA, **ended))),
+        ("grant", "ended before, and none named", "grant that decides it", together(
+            tell("choice", ANA, allow=False, effect="withdrew", version=1), tell("grant_ended", ANA, **ended),
+            *(put("rows", n, "sources", 0, "grant", value=None) for n in (A1, A1_AGAIN, A2)),
+            put("rows", A2, "sources", 1, "grant", value=None))),
+        ("grant", "ended before, and told so after the release", "grant that decides it", together(
+            tell("choice", ANA, allow=False, effect="withdrew", version=1),
+            lambda w: w.after.append(("grant_ended", "2026-03-05", ANA, ended)))),
+        ("grant", "number 0", "fields of a row", put("rows", A1, "sources", 0, "grant", value=0)),
+        ("grant", "`true` for 1", "fields of a row", put("rows", A1, "sources", 0, "grant", value=True)),
+        ("widening", "none", "names the grant", put("rows", A2, "sources", 0, "widening", value=None)),
+        ("said_on", "none", "names the grant", put("rows", A1, "sources", 0, "said_on", value=None)),
+        ("said_on", "a day that is not", "fields of a row", put("rows", A1, "sources", 0, "said_on", value="2026-02-30")),
+        ("who", "of somebody else, whose grant stands", "pseudonym of its conversation's account",
+         put("rows", A2, "who", value=leaves.who(SALTS[BEN]))),
+        ("who", "two of one conversation", "has one account", put("rows", A1_AGAIN, "who", value=leaves.who(SALTS[BEN]))),
+        ("sources", "one twice", "each of its sources once", lambda w: (
+            w.rows[A1]["sources"].append(deepcopy(w.rows[A1]["sources"][0])), w.candidates[0].update({"in": 5}),
+            w.counts.update(candidates=22, included=13))),
+        ("version", "one to come", "in force by then",
+         put("rows", B1, "marks", 0, value=["free", "app", 1])),
+        ("version", "of another day than the turn's", "version of its day", put("rows", A1, "marks", 0, value=["pro", "app", 0])),
         ("grant", "another number", "grant that decides it", put("rows", A1, "sources", 0, "grant", value=2)),
         ("grant", "none", "grant that decides it", put("rows", A1, "sources", 0, "grant", value=None)),
         ("grant", "of somebody unknown", "grant that decides it", put("rows", A1, "who", value=NOBODY)),
@@ -276,6 +300,10 @@ def decision_lies() -> Iterator[Lie]:
          tell("key_destroyed", EVA, because="safety", segment=0, **about["e1"])),
         ("flag", "overturned before", "the flag that it rests on", tell("unflagged", EVA, **about["e1"])),
         ("flag", "never raised", "the flag that it rests on", lambda w: w.told.pop(6)),
+        ("flag", "of a year before, of which nothing tells", "not proved: `1` rows rest on a flag", together(
+            lambda w: w.told.pop(6), put("rows", E1, "until", value="2027-06-01"),
+            put("rows", E1, "sources", 0, "keep_until", value="2027-06-01"),
+            lambda w: setattr(w, "root", parts_root(w.rows)))),
         ("flag", "of another conversation", "the flag that it rests on",
          lambda w: w.told.__setitem__(6, ("flagged", "2026-03-02", EVA, about["gone"]))),
         ("flag", "kept longer", "the flag that it rests on",
@@ -395,6 +423,8 @@ def tree_lies() -> Iterator[Lie]:
 
 
 MANIFEST_CHANGES: tuple[tuple[str, Any], ...] = (
+    ("policy", {"name": "another", "version": SECOND.version, "sha256": SECOND.sha256().hex()}), ("journal", True),
+    ("built_at", "0001-01-01T00:00:00Z"), ("curation", {"plan": NOBODY, "splits": {"train": [[0, 9], [3, 4]]}}),
     ("format", "licet-release-2"), ("built_at", "2026-03-06T12:00:00Z"), ("built_at", "some day"),
     ("policy", {"name": "x", "version": "x", "sha256": FIRST.sha256().hex()}), ("rows", 6), ("rows", -1),
     ("root", NOBODY), ("parts", []), ("proof", {}), ("counts", {}), ("release", "5" * 32), ("purpose", 7),

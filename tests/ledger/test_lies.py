@@ -8,15 +8,18 @@ import pytest
 
 from licet.ledger import verifier
 
-from . import release_lies
+from . import release_lies, since_lies
 from .lies import TRUST, Lie, Shown, every, honest, receipt_of
 
 KINDS_MIN = 200
-LIES = (*every(), *release_lies.every())
+LIES = (*every(), *release_lies.every(), *since_lies.every())
 
 
 def everything() -> Shown:
-    return replace(honest(), releases=release_lies.shown_honest().releases)
+    added = since_lies.shown_honest()
+    return replace(
+        honest(), releases=release_lies.shown_honest().releases, since=added.since, certificates=added.certificates
+    )
 
 
 def test_there_are_as_many_kinds_as_promised_and_none_twice() -> None:

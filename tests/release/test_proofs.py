@@ -65,11 +65,12 @@ def built(house: House, purpose: str = IMPROVE, name: str = "r") -> Built:
 
 
 def findings(house: House, one: Built, year: int = 2025) -> list[str]:
-    """What the strangers' verifier finds, with the log published now."""
+    """What the strangers' verifier finds, with the log published now; where it finds nothing, all is proved."""
     proving.append(house.here)
     log = verifier.FolderFiles(house.here.config.data / "log" / str(year))
     trusted = verifier.trust(proving.key(house.here, year).vkey)
     report = verifier.check_release(verifier.FolderFiles(one.folder), trusted, log)
+    assert report.answer == ("contradicted" if report.findings else "proved"), report.lacks
     return [f"{found.place}: {found.promise}" for found in report.findings]
 
 
@@ -139,13 +140,14 @@ def test_a_person_finds_their_conversation_or_that_it_is_not_there(house: House)
 
     kept = sought("kept")
     assert (kept.turns_in, kept.turns_out, kept.why, len(kept.rows)) == (2, 1, {"origin": 1}, 1)
-    assert sought("out").text == "out: 2 turns were left out: 2 for `narrowed`"
+    assert sought("out").text.splitlines()[0] == "out: 2 turns were left out: 2 for `narrowed`"
+    assert sought("out").answer == "not proved"
     assert sought("gone").why == {"deleted": 2}
     hidden = finding.seek(one.folder, mine.conversations[shown(Prefix.conversation, house.chats["out"])])
-    assert hidden.text == "out: 2 turns were left out: 2 for reasons that only its salt opens"
+    assert hidden.text.splitlines()[0] == "out: 2 turns were left out: 2 for reasons that only its salt opens"
     absent = finding.seek(one.folder, "5" * 64)
     assert (absent.candidate, absent.rows) == (False, ())
-    assert absent.text == "out: nothing of this conversation was there to come into question"
+    assert absent.text.splitlines()[0] == "out: nothing of this conversation was there to come into question"
 
 
 def test_a_stranger_checks_a_persons_proof_with_the_manifest_alone(house: House, tmp_path: Path) -> None:
@@ -183,11 +185,12 @@ def test_a_salt_is_the_accounts_own_and_opens_nobody_elses(house: House) -> None
 
 def test_when_the_key_is_dead_nobody_makes_the_handles_again(house: House) -> None:
     one = built(house)
+    proving.append(house.here)
     with transaction(house.here.pool) as tx:
         tx.execute("UPDATE accounts SET wrapped_key = %s WHERE account_id = %s", [bytes(60), house.accounts["ana"]])
     with pytest.raises(RefusedError, match="erased"):
         finding.handles(house.here, house.accounts["ana"])
-    assert verifier.check_release(verifier.FolderFiles(one.folder)).ok
+    assert findings(house, one) == []
 
 
 def test_two_years_of_a_conversation_have_no_name_in_common(house: House) -> None:
@@ -221,8 +224,17 @@ def test_the_command_says_in_or_out_and_exits_1_on_a_contradiction(house: House)
         assert done.exception is None, done.exception
         return done.return_value, done.output
 
-    assert run("--conversation", name, "--salt", mine.salt)[1].startswith("in: 2 turns, in row ")
-    assert run("--conversation", "5" * 64)[1].startswith("out: ")
+    proving.append(house.here)
+    told = ("--log", str(house.here.config.data / "log"), "--key", proving.key(house.here).vkey)
+    bare = run("--conversation", name, "--salt", mine.salt)
+    assert (bare[0], bare[1].startswith("in: 2 turns, in row "), "no log was given" in bare[1]) == (3, True, True)
+    code, said = run("--conversation", name, "--salt", mine.salt, *told)
+    assert (code, said.startswith("in: 2 turns, in row ")) == (0, True)
+    code, said = run("--conversation", "5" * 64, *told)
+    assert (code, said.startswith("out: ")) == (0, True)
+    kept = one.folder.parent / "kept.json"
+    kept.write_text(run("--conversation", name, "--salt", mine.salt, *told, "--json")[1])
+    assert run("--conversation", name, "--salt", mine.salt, "--proof", str(kept), *told)[0] == 0
     path = one.folder / "proof/rows.jsonl.gz"
     path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()).replace(b'"typed":1', b'"typed":2', 1)))
     code, said = run("--conversation", name, "--salt", mine.salt)

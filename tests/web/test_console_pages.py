@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -120,8 +122,18 @@ def test_a_person_reads_the_receipt_of_each_choice_and_anybody_can_check_the_fil
     assert json.loads(raw)["proof"]
     vkey = proving.key(site.town.here).vkey
     assert vkey in text(page)
-    assert list(verifier.check_receipt(raw, verifier.trust(vkey), "receipt").findings) == []
-    assert list(verifier.check_receipt(raw.replace(b'"v":1', b'"v":2'), verifier.trust(vkey), "receipt").findings) != []
+    with page.expect_download() as program:
+        page.get_by_role("link", name="Download verifier.py").click()
+    folder = Path(download.value.path()).parent
+    for name, saved in (("receipt.json", download), ("verifier.py", program)):
+        (folder / name).write_bytes(Path(saved.value.path()).read_bytes())
+    call = [sys.executable, "-I", "verifier.py", "receipt", "receipt.json", "--key", vkey]
+    done = subprocess.run(call, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout[:15]) == (0, "proved: receipt"), done.stdout + done.stderr
+    assert verifier.check_receipt(raw, verifier.trust(vkey), "receipt").findings == []
+    assert (
+        verifier.check_receipt(raw.replace(b'"v":1', b'"v":2'), verifier.trust(vkey), "receipt").answer == "unreadable"
+    )
 
 
 def test_a_receipt_of_somebody_else_answers_as_one_that_never_was(site: Site) -> None:

@@ -172,7 +172,7 @@ def test_a_person_follows_their_deletion_to_its_certificate_and_nobody_elses(api
     assert api.get(f"/v1/erasures/{named}", headers=ana).json()["state"] == "verified"
     file = api.get(f"/v1/erasures/{named}/certificate", headers=ana).content
     report = verifier.check_certificate(file, verifier.trust(proving.key(world.here).vkey))
-    assert list(report.findings) == []
+    assert report.answer == "proved", report
     assert [one["erasure"] for one in api.get("/v1/accounts/me/erasures", headers=ana).json()["items"]] == [named]
     assert api.get("/v1/accounts/me/erasures", headers=ben).json() == {"items": []}
     never = "era_" + "0" * 32

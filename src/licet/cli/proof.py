@@ -10,6 +10,7 @@ import click
 from licet.cli.shell import at_option, data_option, json_option, opened, show
 from licet.cli.witness import serve
 from licet.errors import UsageError
+from licet.ledger import verifier
 from licet.ledger.served import ServedFolder
 from licet.policy.period import written
 from licet.service import handles, papers, proving, pruning
@@ -71,24 +72,37 @@ def verify(
     what: tuple[str, ...], keys: tuple[str, ...], entry: Path | None, log: Path | None, policy: Path | None,
     conversation: str | None, salt: str | None, proof: Path | None, release: Path | None, as_json: bool,
 ) -> int:  # fmt: skip
-    """Holds a log, a published folder, a receipt, a proof, a release or a model to its promises; exits 1 if one is broken.
+    """Holds a log, a published folder, a receipt, a certificate, a proof, a release or a model to its promises.
+
+    Exits 0 where all of it is proved, 1 where something contradicts it, 3 where something that would prove it is missing,
+    and 65 where it cannot be read as what it should be.
 
     \b
     Example:  licet verify receipt.json --key "$(licet ledger key)"
               licet verify release FOLDER --log PUBLISHED --key VKEY
-              licet verify release FOLDER --conversation HANDLE --salt HEX
+              licet verify release FOLDER --conversation HANDLE --salt HEX --log PUBLISHED --key VKEY
               licet verify model FOLDER --key MODELS_VKEY --key GATE_VKEY --release RELEASE_FOLDER
     """
-    path = _named(what)
+    path, quorum = _named(what), policy.read_bytes() if policy is not None else None
     if conversation is not None:
-        sought = handles.seek(path, conversation, salt, proof)
-        show(sought if sought.broken else sought.proof, as_json, lambda: sought.text)
-        return EXIT_NO if sought.broken else 0
-    quorum = policy.read_bytes() if policy is not None else None
+        logs = proving.logs(log, keys, quorum) if log is not None else []
+        sought = handles.seek(path, conversation, salt, proof, logs)
+        show(sought, as_json, lambda: sought.text)
+        return verifier.EXITS[sought.answer]
     seen = proving.verify(path, keys, entry=entry, log=log, quorum=quorum, release=release)
-    broken = [f"contradiction: {place}: broken promise: {promise}" for place, promise in seen.broken]
-    show(seen, as_json, lambda: "\n".join(broken or [f"ok: {what}" for what in seen.checked]))
-    return EXIT_NO if broken else 0
+    show(seen, as_json, lambda: "\n".join(_told(seen)))
+    return verifier.EXITS[seen.answer]
+
+
+def _told(seen: proving.Checked) -> list[str]:
+    """The answer of the whole, why it is no better, and that of each part."""
+    return [
+        *(f"{seen.answer.value}: {what}" for what in seen.checked),
+        *(f"contradiction: {place}: broken promise: {promise}" for place, promise in seen.broken),
+        *(f"not proved: {place}: {why}" for place, why in seen.lacks),
+        *(f"  {part.what}: {part.answer.value}: {part.why}" for part in seen.parts),
+        *seen.notes,
+    ]
 
 
 def _named(words: tuple[str, ...]) -> Path:

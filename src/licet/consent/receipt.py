@@ -329,7 +329,8 @@ pre{{white-space:pre-wrap;overflow-wrap:anywhere;font-size:.75rem}}@media print{
 <table>{rows}</table>
 <h2>What this proves</h2>
 <p>{proves(receipt)}</p>
-<p>Keep the file. Anybody can check it without asking us: save it as <code>receipt.json</code> and run
+<p>Keep the file. Anybody can check it without asking us: save it as <code>receipt.json</code>, take
+<code>verifier.py</code> from beside our public log, and run
 <code>python verifier.py receipt receipt.json --key {html.escape(vkey)}</code></p>
 <pre>{html.escape(receipt.encode().decode())}</pre></main></body></html>
 """

@@ -5,19 +5,29 @@
     python verifier.py receipt FILE --key VKEY                      a person's choice, as signed and as logged
     python verifier.py certificate FILE --key VKEY                  what was erased, where, and that nothing was found
     python verifier.py release FOLDER --log FOLDER --key VKEY       every row of a release decided again, without content
-    python verifier.py conversation FOLDER HANDLE [--salt HEX]      what a release holds of one conversation
+    python verifier.py conversation FOLDER HANDLE [--salt HEX] --log FOLDER --key VKEY
+                                                                    what a release holds of one conversation
+    python verifier.py text FILE.. --log FOLDER --key VKEY          policies and notices that the log names
     python verifier.py proof FILE --entry FILE --key VKEY           one entry under one signed checkpoint
     python verifier.py checkpoint OLD NEW --key VKEY --log FOLDER   the old log is the beginning of the new one
     python verifier.py checkpoint OLD NEW --key VKEY --proof FILE   the same, by a consistency proof
 
-Each takes `--policy FILE` (a c2sp.org/tlog-policy: which witnesses must have cosigned; where it lists one log, that
-log's key too), or `--witness VKEY` (repeatable: each must have cosigned, or `--quorum N` of them), `--origin ORIGIN`
-where the log is not named as its key, and `--json`; `log` takes `--plain` where the entries are not licet's. Exit codes:
-0 no contradiction, 1 a contradiction, 64 a wrong call.
+The answer is one of three, for the whole and for each part of it; the whole is the worst of its parts:
+    proved          exit 0    signed with a key given here, and in its log
+    contradicted    exit 1    it breaks a promise: the place and the promise are named
+    not proved      exit 3    nothing contradicts it, but something that would prove it is missing: what, is said
+What cannot be read as the kind of file that it should be gets no answer: exit 65. A wrong call: 64; a log's URL that
+does not answer: 75, try again. Nothing unsigned and outside the log is ever `proved`.
+
+Each command takes `--policy FILE` (a c2sp.org/tlog-policy: which witnesses must have cosigned; where it lists one log,
+that log's key too), or `--witness VKEY` (repeatable: each must have cosigned, or `--quorum N` of them), `--origin ORIGIN`
+where the log is not named as its key, and `--json`; `log` takes `--plain` where the entries are not licet's. `--log` of a
+release is the log of its year, or the published folder with a log a year; it and `--key` may be given more than once: an
+addendum or a review of a later year is proved by that year's log, which the same public key signs.
 
 Promise: it believes the keys given to it and nothing else. It imports nothing of licet and shares no code with the
 writer: where the writer folds subtrees bit by bit, this follows the recursive definitions of RFC 6962 section 2.1,
-so that one misunderstanding does not pass both. A contradiction names the file or entry and the promise it breaks.
+so that one misunderstanding does not pass both. Every field that is compared is there, and of its type, before it is.
 It does not show that the operator logged everything, nor, without a witness, that others were shown the same log.
 
 Formats: c2sp.org/signed-note, tlog-checkpoint, tlog-cosignature (Ed25519), tlog-tiles, tlog-proof, tlog-policy;
@@ -33,6 +43,7 @@ import hashlib
 import hmac
 import io
 import json
+import math
 import os
 import re
 import sys
@@ -41,9 +52,11 @@ import urllib.request
 import zlib
 from bisect import bisect_left, bisect_right
 from calendar import monthrange
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from functools import lru_cache, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
@@ -65,23 +78,69 @@ _NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,18})\Z", re.ASCII)
 _TILE_PATH = re.compile(r"tile/(entries|[0-9]|[1-5][0-9]|6[0-3])/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?\Z")
 
 
+class Answer(StrEnum):
+    """What can be said of an artefact. ``unreadable`` is no answer: there is nothing that could be proved or not."""
+
+    proved = "proved"
+    contradicted = "contradicted"
+    unproved = "not proved"
+    unreadable = "unreadable"
+
+
+EXITS = {Answer.proved: 0, Answer.contradicted: 1, Answer.unproved: 3, Answer.unreadable: 65}
+WRONG_CALL, TRY_AGAIN = 64, 75
+
+
 class Contradiction(Exception):
     """``place`` breaks ``promise``."""
 
+    readable = True
+
     def __init__(self, place: str, promise: str) -> None:
         super().__init__(f"{place}: {promise}")
-        self.finding = Finding(place, promise)
+        self.finding = Finding(place, promise, self.readable)
+
+
+class Unreadable(Contradiction):
+    """``place`` is not of the form that ``promise`` names, so that nothing more can be said of it."""
+
+    readable = False
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
+    """A promise that is broken at a place; not ``readable``: the form alone is, and nothing was asked of what it says."""
+
     place: str
     promise: str
+    readable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """What keeps a part from being proved, and what would prove it."""
+
+    place: str
+    why: str
+    mend: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of an artefact with its own answer."""
+
+    what: str
+    answer: Answer
+    why: str
+
+
+# What a reader of a file that was made to deceive may run into; each means that the file has not the form it should.
+_MISREAD = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 @dataclass(slots=True)
 class Report:
-    """What was checked and what was found. An empty ``findings`` is a yes."""
+    """What was checked, part by part. ``findings`` are contradictions, ``lacks`` what is missing for a proof."""
 
     checked: str
     findings: list[Finding] = field(default_factory=list)
@@ -93,14 +152,71 @@ class Report:
     ahead: int = 0
     purged: int = 0
     cosigned: list[str] = field(default_factory=list)
+    lacks: list[Lack] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def answer(self) -> Answer:
+        """The worst of the parts; what has no part that is proved is not proved."""
+        answers = {part.answer for part in self.parts}
+        if any(finding.readable for finding in self.findings) or Answer.contradicted in answers:
+            return Answer.contradicted
+        if self.findings or Answer.unreadable in answers:
+            return Answer.unreadable
+        return Answer.proved if answers == {Answer.proved} and not self.lacks else Answer.unproved
 
     @property
     def ok(self) -> bool:
-        return not self.findings
+        """Whether all of it is proved."""
+        return self.answer is Answer.proved
 
     def found(self, place: str, promise: str) -> None:
         if len(self.findings) < FINDINGS_MAX:
             self.findings.append(Finding(place, promise))
+
+    def broken(self, promises: Iterable[tuple[str, str]]) -> None:
+        """Writes down contradictions that another check found, each as place and promise."""
+        for place, promise in promises:
+            self.found(place, promise)
+
+    def lacking(self, place: str, why: str, mend: str) -> None:
+        if len(self.lacks) < FINDINGS_MAX:
+            self.lacks.append(Lack(place, why, mend))
+
+    def step(self, what: str, proves: str, check: Callable[[], object]) -> bool:
+        """Makes one check, which becomes a part; answers whether it found no contradiction."""
+        found, lacks = len(self.findings), len(self.lacks)
+        try:
+            check()
+        except Contradiction as contradiction:
+            self.findings.append(contradiction.finding)
+        except _MISREAD:
+            self.findings.append(Finding(what, "it has the form that such a file has"))
+        new = self.findings[found:]
+        if new:
+            answer = Answer.contradicted if any(one.readable for one in new) else Answer.unreadable
+            why = f"{new[0].place}: broken promise: {new[0].promise}"
+        elif len(self.lacks) > lacks:
+            answer, why = Answer.unproved, f"{self.lacks[lacks].why}; {self.lacks[lacks].mend}"
+        else:
+            answer, why = Answer.proved, proves
+        self.parts.append(Part(what, answer, why))
+        return not new
+
+    def steps(self, checks: Sequence[tuple[str, str, Callable[[], object]]]) -> bool:
+        """One check after another; after a contradiction the rest is not looked at, and so not proved."""
+        for number, (what, proves, check) in enumerate(checks):
+            if not self.step(what, proves, check):
+                for other, _, _ in checks[number + 1 :]:
+                    self.parts.append(Part(other, Answer.unproved, f"not looked at: `{what}` does not hold"))
+                return False
+        return True
+
+    def joined(self, other: Report) -> None:
+        """Takes over what another report found and lacks."""
+        self.findings += other.findings[: FINDINGS_MAX - len(self.findings)]
+        self.lacks += other.lacks[: FINDINGS_MAX - len(self.lacks)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,17 +420,17 @@ def open_checkpoint(raw: bytes, place: str, trusted: Trust) -> Head:
 
 def _split_note(raw: bytes, place: str) -> tuple[str, list[str]]:
     if len(raw) > NOTE_BYTES_MAX:
-        raise Contradiction(place, f"a note has at most {NOTE_BYTES_MAX} bytes")
+        raise Unreadable(place, f"a note has at most {NOTE_BYTES_MAX} bytes")
     try:
         whole = raw.decode("utf-8")
     except UnicodeDecodeError:
-        raise Contradiction(place, "a note is UTF-8") from None
+        raise Unreadable(place, "a note is UTF-8") from None
     if any(ord(c) < 32 and c != "\n" for c in whole):
-        raise Contradiction(place, "a note holds no control character")
+        raise Unreadable(place, "a note holds no control character")
     text, blank, block = whole.rpartition("\n\n")
     lines = block.split("\n")
     if not blank or not text or lines.pop() or not lines:
-        raise Contradiction(place, "a note is a text, a blank line and signature lines")
+        raise Unreadable(place, "a note is a text, a blank line and signature lines")
     if len(lines) > SIGNATURES_MAX:
         raise Contradiction(place, f"a note has at most {SIGNATURES_MAX} signatures")
     return text + "\n", lines
@@ -392,15 +508,124 @@ def roots_of_proof(
 
 
 def _largest_power_below(size: int) -> int:
-    power = 1
-    while power * 2 < size:
-        power *= 2
-    return power
+    return 1 << ((size - 1).bit_length() - 1)
+
+
+# ---- shapes ----------------------------------------------------------------------------------------------------
+
+# What a comparison uses is there, and of its type, before it is compared: a missing field equals another missing one, and
+# `true` equals 1. A shape is the word of a kind below, with `?` where null may stand too; a set of the words that may
+# stand; a list of one shape; a tuple of one shape for each place; or a mapping of keys, where a key that ends in `?` may
+# be missing, `*` stands for every other key, and `...` for others of which nothing is asked.
+Shape = Any
+YEAR_MIN = 2000  # no statement of ours is older: a date of year 1 is no date
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z", re.ASCII)
+_HEX = re.compile(r"[0-9a-f]{64}")
+_ID = re.compile(r"[0-9a-f]{32}")
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+_DAY = re.compile(r"[2-9][0-9]{3}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_PERIOD = re.compile(r"P([1-9][0-9]{0,5})([DWMY])", re.ASCII)
+
+
+def misfit(value: object, shape: Shape, at: str = "") -> str | None:
+    """Where a value first differs from its shape; None where it fits."""
+    match shape:
+        case str():
+            fits = (value is None and shape[-1] == "?") or _fits(value, shape)
+            return None if fits else at or "."
+        case frozenset():
+            return None if isinstance(value, str) and value in shape else at or "."
+        case Null(inner):
+            return None if value is None else misfit(value, inner, at)
+        case list() | tuple():
+            if not isinstance(value, list) or (isinstance(shape, tuple) and len(value) != len(shape)):
+                return at or "."
+            inners = shape if isinstance(shape, tuple) else shape * len(value)
+            places = (misfit(one, inner, f"{at}.{n}") for n, (one, inner) in enumerate(zip(value, inners, strict=True)))
+            return next((place for place in places if place), None)
+        case _:
+            return _misfit_keys(value, shape, at)
+
+
+def _misfit_keys(value: object, shape: dict[str, Shape], at: str) -> str | None:
+    if not isinstance(value, dict):
+        return at or "."
+    wanted, other = set(), shape.get("*", shape.get("...", ""))
+    for key, inner in shape.items():
+        name = key.rstrip("?")
+        wanted.add(name)
+        if key in ("*", "...") or (name not in value and key != name):
+            continue
+        if name not in value:
+            return f"{at}.{name}"
+        if found := misfit(value[name], inner, f"{at}.{name}"):
+            return found
+    for key, one in value.items():
+        if key not in wanted and (other == "" or (other is not None and misfit(one, other))):
+            return f"{at}.{key}"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Null:
+    """A shape, or null."""
+
+    shape: Shape
+
+
+def shaped(value: object, shape: Shape, place: str, what: str, error: type[Contradiction] = Contradiction) -> None:
+    """Raises ``error`` where a value has not the fields of ``what``, each of its type."""
+    found = misfit(value, shape)
+    if found:
+        raise error(place, f"it has the fields of {what}: `{found.lstrip('.') or what}`")
+
+
+def _fits(value: object, shape: str) -> bool:
+    match shape.rstrip("?"):
+        case "int":
+            return type(value) is int and value >= 0
+        case "pos":
+            return type(value) is int and value >= 1
+        case "one":
+            return type(value) is int and value == 1
+        case "bool":
+            return isinstance(value, bool)
+        case "hash" | "word" | "id" | "time" | "day" | "period" | "text" as kind:
+            return isinstance(value, str) and _is_text(value, kind)
+        case _:
+            return False
+
+
+@lru_cache(maxsize=1 << 14)
+def _is_text(value: str, kind: str) -> bool:
+    match kind:
+        case "hash":
+            return _HEX.fullmatch(value) is not None
+        case "id":
+            return _ID.fullmatch(value) is not None
+        case "word":
+            return _WORD.fullmatch(value) is not None
+        case "period":
+            return _PERIOD.fullmatch(value) is not None
+        case "time":
+            return _TIME.fullmatch(value) is not None and _is_real(datetime, value)
+        case "day":
+            return _DAY.fullmatch(value) is not None and _is_real(date, value)
+        case _:
+            return bool(value.strip())
+
+
+def _is_real(kind: type[date], value: str) -> bool:
+    """Whether it is a day that there was, and not one before there was anything of ours."""
+    try:
+        return kind.fromisoformat(value).year >= YEAR_MIN
+    except ValueError:
+        return False
 
 
 # ---- what entries tell -----------------------------------------------------------------------------------------
 
-# The facts of each kind: a number, a yes or no, a word, or a SHA-256 in hex; `?` where it may be missing.
+# The facts of each kind: a number, one from 1 on, a yes or no, a word, or a SHA-256 in hex; `?`: it may be missing.
 KINDS = {
     "policy_applied": "number:int sha256:hash amends:hash?",
     "policy_stands": "number:int sha256:hash",
@@ -408,13 +633,13 @@ KINDS = {
     "release_sealed": "release:word purpose:word version:int position:int rows:int root:hash manifest_sha256:hash",
     "notice_shown": "number:int sha256:hash default_state:word", "terms_accepted": "number:int",
     "shortened": "version:word?", "choice": "allow:bool effect:word version:int",
-    "grant_begun": "grant:int version:int", "grant_affirmed": "grant:int version:int",
-    "grant_stands": "grant:int version:int", "grant_ended": "grant:int? cause:word",
+    "grant_begun": "grant:pos version:int", "grant_affirmed": "grant:pos version:int",
+    "grant_stands": "grant:pos version:int", "grant_ended": "grant:pos? cause:word",
     "content_read": "reason:word role:word", "key_destroyed": "because:word epoch:int? handle:hash? segment:int?",
     "carried": "from:int", "certificate": "sha256:hash", "restored": "life:int entries:int",
     "release_reviewed": "release:word manifest_sha256:hash sha256:hash rows:int findings:int bound_ppm:int",
     "release_signed": "release:word manifest_sha256:hash review_sha256:hash signature:int",
-    "release_purged": "release:word number:int rows:int sha256:hash",
+    "release_purged": "release:word number:pos rows:pos sha256:hash",
     "deleted": "handle:hash?", "flagged": "handle:hash?", "unflagged": "handle:hash?", "narrowed": "handle:hash?",
     "widened": "handle:hash?", "account_opened": "", "age_found": "", "closed": "", "feedback": "", "held": "",
     "feedback_taken_back": "",
@@ -431,20 +656,16 @@ EFFECTS = {"began": True, "affirmed": True, "withdrew": False, "declined": False
 ABOUT_A_CHAT = ("deleted", "flagged", "unflagged", "narrowed", "widened", "key_destroyed")
 OWED = {"began": "grant_begun", "affirmed": "grant_affirmed", "withdrew": "grant_ended"}
 
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z", re.ASCII)
-_HEX = re.compile(r"[0-9a-f]{64}")
-_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 
-
-def read_json(raw: bytes, place: str) -> dict[str, Any]:
+def read_json(raw: bytes, place: str, error: type[Contradiction] = Contradiction) -> dict[str, Any]:
     """An object in the one spelling of RFC 8785: sorted keys, each once, and not a byte more."""
     try:
         value = json.loads(raw, parse_float=_refuse_number, parse_constant=_refuse_number)
         again = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     except (ValueError, RecursionError):
-        raise Contradiction(place, "it is canonical JSON") from None
+        raise error(place, "it is canonical JSON") from None
     if not isinstance(value, dict) or again != raw:
-        raise Contradiction(place, "it is canonical JSON")
+        raise error(place, "it is canonical JSON")
     return value
 
 
@@ -453,19 +674,16 @@ def _refuse_number(text: str) -> NoReturn:
 
 
 def read_time(value: object, place: str, what: str) -> datetime:
-    try:
-        if isinstance(value, str) and _TIME.fullmatch(value):
-            return datetime.fromisoformat(value)
-    except ValueError:
-        pass
-    raise Contradiction(place, f"`{what}` is a time in UTC")
+    if not isinstance(value, str) or not _is_text(value, "time"):
+        raise Contradiction(place, f"`{what}` is a time in UTC")
+    return datetime.fromisoformat(value)
 
 
 def read_entry(raw: bytes, place: str) -> dict[str, Any]:
     """One entry of version 1, of a known kind, with the facts of that kind."""
     entry = read_json(raw, place)
     kind = entry.get("t")
-    if entry.get("v") != 1 or entry["v"] is True or not isinstance(kind, str) or kind not in KINDS:
+    if not _fits(entry.get("v"), "one") or not isinstance(kind, str) or kind not in KINDS:
         raise Contradiction(place, "it tells a kind of version 1")
     is_epoch = kind == "key_destroyed" and "epoch" in _dict(entry.get("facts"))  # of all accounts, so of none
     own = set() if kind in OF_NOBODY or is_epoch else {"commit"} | ({"who"} & set(entry))
@@ -499,18 +717,6 @@ def _dict(value: object, otherwise: str = "") -> dict[str, Any]:
     return value if isinstance(value, dict) else dict.fromkeys(otherwise)
 
 
-def _fits(value: object, shape: str) -> bool:
-    match shape.rstrip("?"):
-        case "int":
-            return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-        case "bool":
-            return isinstance(value, bool)
-        case "hash" | "word" as text:
-            return isinstance(value, str) and bool((_HEX if text == "hash" else _WORD).fullmatch(value))
-        case _:
-            return False
-
-
 class Story:
     """What the entries of one year tell, in order: times, pseudonyms, grants, policies."""
 
@@ -523,7 +729,10 @@ class Story:
         self.grants: dict[str, int | None] = {}  # by pseudonym: the grant in force, where the log told of one
         self.carried: set[str] = set()
         self.stands: dict[int, str] = {}  # the hash of each policy version that the log told of
+        self.of: dict[str, str] = {}  # by handle: the pseudonym whose conversation it is
         self.permissions: Permissions | None = None
+        self.texts: set[str] = set()  # the hashes of the policies and notices that were told
+        self.findings: list[Finding] = []
 
     def take(self, index: int, raw: bytes) -> list[Finding]:
         """What the next entry contradicts."""
@@ -541,6 +750,8 @@ class Story:
                 raise Contradiction(place, "what it tells is told once")
             if once:
                 self.seen.add(once)
+            if entry["t"] in ("policy_applied", "policy_stands", "notice_published"):
+                self.texts.add(entry["facts"]["sha256"])
             if self.permissions is not None:
                 self.permissions.take(entry)
         except Contradiction as contradiction:
@@ -578,6 +789,8 @@ class Story:
 
     def _account(self, entry: dict[str, Any], place: str) -> None:
         who, kind, owed = entry["who"], entry["t"], self.owed.get(entry["who"])
+        if self.of.setdefault(entry["facts"].get("handle", who), who) != who:
+            raise Contradiction(place, "a conversation has one account")
         if kind == "carried":
             if who in self.owed or entry["facts"]["from"] >= self.year:
                 raise Contradiction(place, "a pseudonym is carried over from a year before, by its first entry")
@@ -644,24 +857,39 @@ def check_log(
     reads what the entries tell, where they are licet's.
     """
     report = Report("log", origin=trusted.origin)
-    try:
+    heads: list[Head] = []
+    derived: list[tuple[bytes, dict[int, bytes]]] = []
+    pieces: Pieces = {}
+    olds: list[tuple[str, Head]] = []
+
+    def open_head() -> None:
         raw = files.read("checkpoint")
         if raw is None:
-            raise Contradiction("checkpoint", "a log has a checkpoint")
+            raise Unreadable("checkpoint", "a log has a checkpoint")
         head = open_checkpoint(raw, "checkpoint", trusted)
+        heads.append(head)
         report.size, report.root = head.size, base64.b64encode(head.root).decode()
         report.cosigned = list(head.cosigned)
-        pieces = _sort_paths(files.paths(), report)
-        olds = _open_older(older, trusted, head, report)
-        root, roots = _derive(files, pieces, head.size, [old.size for _, old in olds], report, story)
-    except Contradiction as contradiction:
-        report.findings.append(contradiction.finding)
+
+    def derive() -> None:
+        pieces.update(_sort_paths(files.paths(), report))
+        olds.extend(_open_older(older, trusted, heads[0], report))
+        derived.append(_derive(files, pieces, heads[0].size, [old.size for _, old in olds], report, story))
+        if derived[0][0] != heads[0].root:
+            report.found("checkpoint", f"the {heads[0].size} entries lead to its root")
+        for name, old in olds:
+            if derived[0][1][old.size] != old.root:
+                report.found(name, f"the first {old.size} entries of the log lead to its root")
+
+    def tell() -> None:
+        report.findings += (story.findings if story else [])[: FINDINGS_MAX - len(report.findings)]
+
+    if not report.step("checkpoint", f"the log's key `{trusted.key.name}` signed it", open_head):
         return report
-    if root != head.root:
-        report.found("checkpoint", f"the {head.size} entries lead to its root")
-    for name, old in olds:
-        if roots[old.size] != old.root:
-            report.found(name, f"the first {old.size} entries of the log lead to its root")
+    kept = f", and so do the {len(older)} checkpoints seen before" if older else ""
+    report.step("entries and tiles", f"each byte of them leads to the signed root{kept}", derive)
+    if story is not None:
+        report.step("what the entries tell", "each entry follows from those before it", tell)
     report.ahead = sum(map(len, pieces.values()))
     return report
 
@@ -737,7 +965,8 @@ def _check_bundle(
             report.found(piece.path, f"it holds the same entry {index * TILE + differing} as `{source.path}`")
     report.entry_bytes += sum(map(len, entries))
     for place, entry in enumerate(entries if story else (), index * TILE):
-        report.findings += story.take(place, entry)[: FINDINGS_MAX - len(report.findings)] if story else ()
+        if story is not None:
+            story.findings += story.take(place, entry)[: FINDINGS_MAX - len(story.findings)]
     return [leaf(entry) for entry in entries]
 
 
@@ -801,45 +1030,63 @@ def _path(kind: str, index: int, width: int) -> str:
 def check_proof(raw: bytes, entry: bytes, trusted: Trust, place: str = "proof") -> Report:
     """Hold a `.tlog-proof` file and the entry's bytes against the signed checkpoint within."""
     report = Report("proof", origin=trusted.origin, entry_bytes=len(entry), files=1)
-    try:
-        lines, checkpoint = _split_proof(raw, place)
-        if lines and lines[0].startswith("extra "):
-            unbase64(lines.pop(0)[6:], place, "its extra data is base64")
-        if not lines or not lines[0].startswith("index "):
-            raise Contradiction(place, "it names the index of its entry")
-        index = number(lines.pop(0)[6:], place, "its index is a decimal")
-        path = read_hashes(lines, place)
-        head = open_checkpoint(checkpoint, place, trusted)
-        report.size, report.root = head.size, base64.b64encode(head.root).decode()
-        report.cosigned = list(head.cosigned)
-        if index >= head.size:
-            raise Contradiction(place, f"its checkpoint of {head.size} entries holds entry {index}")
-        if root_of_path(index, head.size, leaf(entry), path) != head.root:
-            raise Contradiction(f"entry {index}", "its hashes lead to the root of the checkpoint")
-    except Contradiction as contradiction:
-        report.findings.append(contradiction.finding)
+    report.step(
+        "entry",
+        "its path leads to the root that the log's key signed",
+        lambda: _prove(raw, entry, trusted, place, report),
+    )
     return report
+
+
+def _prove(raw: bytes, entry: bytes, trusted: Trust, place: str, report: Report) -> int:
+    """Raises unless the entry stands at the index that the proof names, which is answered."""
+    lines, checkpoint = _split_proof(raw, place)
+    if lines and lines[0].startswith("extra "):
+        unbase64(lines.pop(0)[6:], place, "its extra data is base64")
+    if not lines or not lines[0].startswith("index "):
+        raise Contradiction(place, "it names the index of its entry")
+    index = number(lines.pop(0)[6:], place, "its index is a decimal")
+    path = read_hashes(lines, place)
+    head = open_checkpoint(checkpoint, place, trusted)
+    report.size, report.root = head.size, base64.b64encode(head.root).decode()
+    report.cosigned = list(head.cosigned)
+    if index >= head.size:
+        raise Contradiction(place, f"its checkpoint of {head.size} entries holds entry {index}")
+    if root_of_path(index, head.size, leaf(entry), path) != head.root:
+        raise Contradiction(f"entry {index}", "its hashes lead to the root of the checkpoint")
+    return index
 
 
 def check_checkpoints(old: bytes, new: bytes, proof: Sequence[bytes], trusted: Trust) -> Report:
     """Hold by a consistency proof that the log of the old checkpoint is the beginning of the new one's."""
     report = Report("checkpoint", origin=trusted.origin, files=2)
-    try:
-        first = open_checkpoint(old, "old checkpoint", Trust(trusted.key, trusted.origin))
-        second = open_checkpoint(new, "new checkpoint", trusted)
-        report.size, report.root = second.size, base64.b64encode(second.root).decode()
-        report.cosigned = list(second.cosigned)
-        if first.size > second.size:
-            raise Contradiction("new checkpoint", f"the log never shrinks: it had {first.size} entries")
-        if first.size == 0:
-            found = None if proof else (tree_hash([]), second.root)
-        else:
-            found = roots_of_proof(first.size, second.size, first.root, proof)
-        if found != (first.root, second.root):
-            raise Contradiction("new checkpoint", f"its first {first.size} entries are those of the old checkpoint")
-    except Contradiction as contradiction:
-        report.findings.append(contradiction.finding)
+    heads: list[Head] = []
+
+    def open_new() -> None:
+        head = open_checkpoint(new, "new checkpoint", trusted)
+        heads.append(head)
+        report.size, report.root = head.size, base64.b64encode(head.root).decode()
+        report.cosigned = list(head.cosigned)
+
+    report.steps((
+        ("old checkpoint", f"the log's key `{trusted.key.name}` signed it",
+         lambda: heads.append(open_checkpoint(old, "old checkpoint", Trust(trusted.key, trusted.origin)))),
+        ("new checkpoint", f"the log's key `{trusted.key.name}` signed it", open_new),
+        ("continuation", "the log of the old checkpoint is the beginning of the new one's",
+         lambda: _continues(heads[0], heads[1], proof)),
+    ))  # fmt: skip
     return report
+
+
+def _continues(first: Head, second: Head, proof: Sequence[bytes]) -> None:
+    if first.size > second.size:
+        raise Contradiction("new checkpoint", f"the log never shrinks: it had {first.size} entries")
+    if first.size == 0:
+        found = None if proof else (tree_hash([]), second.root)
+    else:
+        found = roots_of_proof(first.size, second.size, first.root, proof)
+    if found != (first.root, second.root):
+        raise Contradiction("new checkpoint", f"its first {first.size} entries are those of the old checkpoint")
 
 
 def read_hashes(lines: Sequence[str], place: str) -> list[bytes]:
@@ -856,9 +1103,9 @@ def _split_proof(raw: bytes, place: str) -> tuple[list[str], bytes]:
     try:
         lines = head.decode("ascii").split("\n")
     except UnicodeDecodeError:
-        raise Contradiction(place, "its lines are ASCII") from None
+        raise Unreadable(place, "its lines are ASCII") from None
     if not blank or lines.pop(0) != "c2sp.org/tlog-proof@v1":
-        raise Contradiction(place, "it is a `c2sp.org/tlog-proof@v1`")
+        raise Unreadable(place, "it is a `c2sp.org/tlog-proof@v1`")
     return lines, checkpoint
 
 
@@ -870,76 +1117,177 @@ STATES = {
 }  # fmt: skip
 
 
+RECEIPT_FILE = {"v": "one", "receipt": "text", "entry": "text?", "proof": "text?"}
+PRESENTED = {
+    "showing_id": "text?", "shown_at": "text?", "place": "text?", "surface": "text?", "default_state": "text?", "gpc": "bool?",
+}  # fmt: skip
+EVENT = {
+    "event_id": "text", "event_time": "time", "entity_id": "text", "event_state": "text", "allow": "bool", "effect": "word",
+    "grant": "pos?", "indication_method": "text", "...": None,
+}  # fmt: skip
+RECEIPT = {
+    "@type": frozenset({"dpv:ConsentReceipt"}), "receipt_id": "text", "created": "time", "replaces": "text?",
+    "record": {
+        "record_id": "text", "pii_principal_id": "text", "parties": [{"party_id": "text", "...": None}],
+        "privacy_notice": {
+            "notice_id": "text?", "version": "text", "language": "text?", "sha256": "hash?", "presented_as": PRESENTED,
+            "...": None,
+        },
+        "processes": [{"name": "text", "purpose": "text", "retention_period": "period", "...": None}],
+        "policy": {"policy": "text", "version": "text", "sha256": "hash"}, "events": (EVENT,), "...": None,
+    },
+    "log?": {
+        "origin": "text", "index": "int", "who": "hash", "salt": "hash", "nonce": "hash", "evidence": "text?",
+        "record": {"v": "one", "account": "id", "outbox": "int", "t": "word", "at": "time",
+                   "facts": {"seq": "int", "evidence?": "hash?", "...": None}},
+    },
+    "...": None,
+}  # fmt: skip
+UNLOGGED = "it is signed, and not in the log"
+
+
 def check_receipt(raw: bytes, trusted: Trust, place: str = "receipt") -> Report:
-    """Hold a person's receipt: signed by the key, and where it has a proof, the very choice that the log holds."""
+    """Hold a person's receipt: signed by the key, and with its proof the very choice that the log holds.
+
+    Without an entry and a proof it is signed and not in the log, which proves nothing that the operator cannot deny.
+    """
     report = Report("receipt", origin=trusted.origin, files=1)
-    try:
-        if raw[-1:] != b"\n" or len(raw) > NOTE_BYTES_MAX:
-            raise Contradiction(place, "it is canonical JSON and a newline")
-        file = read_json(raw[:-1], place)
-        texts = [file.get(key) for key in ("receipt", "entry", "proof")]
-        if set(file) != {"v", "receipt", "entry", "proof"} or file["v"] != 1 or not isinstance(texts[0], str):
-            raise Contradiction(place, "it is a receipt of version 1")
-        said = open_jws(texts[0], trusted.key, place)
-        if texts[1:] == [None, None]:
+    file: dict[str, Any] = {}
+    said: dict[str, Any] = {}
+
+    def stand() -> None:
+        if (file["entry"], file["proof"]) == (None, None):
             if "log" in said:
                 raise Contradiction(place, "a receipt that opens an entry brings its proof")
-            return report
-        if not isinstance(texts[1], str) or not isinstance(texts[2], str):
-            raise Contradiction(place, "it brings both an entry and its proof, or neither")
-        entry = texts[1].encode()
-        report = check_proof(texts[2].encode(), entry, trusted, f"{place}, its proof")
-        report.checked = "receipt"
-        _check_opening(said, read_entry(entry, f"{place}, its entry"), texts[2], trusted.origin, place)
-    except Contradiction as contradiction:
-        report.findings.append(contradiction.finding)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError):
-        report.found(place, "it has the fields of a receipt")
+            _check_event(said, place)
+            report.lacking(place, UNLOGGED, "fetch it again once the log has taken the choice")
+            return
+        _check_opening(said, *_logged(file, place, trusted, report), trusted.origin, place)
+        _check_event(said, place)
+
+    report.steps((
+        ("file", "a receipt of version 1", lambda: file.update(_read_file(raw, place, RECEIPT_FILE, "a receipt"))),
+        ("signature", f"the log's key `{trusted.key.name}` signed what it states",
+         lambda: said.update(open_jws(file["receipt"], trusted.key, place))),
+        ("statement", "it has the fields of a receipt, each of its type", lambda: _check_receipt(said, place)),
+        ("entry", "the log holds this very choice", stand),
+    ))  # fmt: skip
     return report
+
+
+def _read_file(raw: bytes, place: str, shape: Shape, what: str) -> dict[str, Any]:
+    if raw[-1:] != b"\n" or len(raw) > NOTE_BYTES_MAX:
+        raise Unreadable(place, "it is canonical JSON and a newline")
+    file = read_json(raw[:-1], place, Unreadable)
+    if misfit(file, shape):
+        raise Unreadable(place, f"it is {what} of version 1")
+    return file
+
+
+def _check_receipt(said: dict[str, Any], place: str) -> None:
+    shaped(said, RECEIPT, place, "a receipt")
+    record = said["record"]
+    if not record["processes"] or not record["parties"]:
+        raise Contradiction(place, "it has the fields of a receipt: for what, and by whom")
+
+
+def _check_event(said: dict[str, Any], place: str) -> None:
+    event = said["record"]["events"][0]
+    created, at = (read_time(time, place, "time") for time in (said["created"], event["event_time"]))
+    if event["entity_id"] != said["record"]["pii_principal_id"] or created < at:
+        raise Contradiction(place, "its event is its person's, and was before it")
+
+
+def _logged(file: dict[str, Any], place: str, trusted: Trust, report: Report) -> tuple[dict[str, Any], int]:
+    """The entry that a file brings, and its index, proved by the proof beside it."""
+    entry, proof = file["entry"], file["proof"]
+    if entry is None or proof is None:
+        raise Contradiction(place, "it brings both an entry and its proof, or neither")
+    report.entry_bytes = len(entry.encode())
+    index = _prove(proof.encode(), entry.encode(), trusted, f"{place}, its proof", report)
+    told = read_entry(entry.encode(), f"{place}, its entry")
+    at, logged = read_time(told["at"], place, "at"), read_time(told["logged"], place, "logged")
+    if at > logged or trusted.origin.rpartition("/")[2] not in (str(logged.year), trusted.origin):
+        raise Contradiction(place, "its entry was logged after it happened, in the log of its year")
+    return told, index
 
 
 # What the read-back of an erasure may say: the states in their order, and a count of what was found there.
 CERTIFIED = ("requested", "fenced", "shredded", "swept", "verified")
+CERTIFICATE_FILE = {"v": "one", "certificate": "text", "entry": "text?", "proof": "text?"}
+CERTIFICATE = {
+    "v": "one", "type": frozenset({"licet-erasure-certificate"}), "erasure": "text", "account": "text",
+    "conversation": "text?", "cause": frozenset({"deletion", "closure", "hold_released"}), "salt": "hash",
+    **dict.fromkeys(CERTIFIED, "time"),
+    "places": [{"place": "word", "reference": "id?", "registered": "time", "copies": "pos", "done": "text",
+                "read_back": "int", "kept_until": "time?", "...": None}],
+    "recipients": [{"recipient": "text", "...": None}], "hosts": [{"...": None}],
+    "backups": [{"backup": "text", "made": "time", "expires": "time", "...": None}], "backups_out_of_reach": "time?",
+    "...": None,
+}  # fmt: skip
 
 
 def check_certificate(raw: bytes, trusted: Trust, place: str = "certificate") -> Report:
-    """Hold a certificate of erasure: signed by the key, whole in itself, and where it has a proof, told to the log."""
+    """Hold a certificate of erasure: signed by the key, whole in itself, and with its proof told to the log."""
     report = Report("certificate", origin=trusted.origin, files=1)
-    try:
-        if raw[-1:] != b"\n" or len(raw) > NOTE_BYTES_MAX:
-            raise Contradiction(place, "it is canonical JSON and a newline")
-        file = read_json(raw[:-1], place)
-        jws, entry, proof = (file.get(key) for key in ("certificate", "entry", "proof"))
-        if set(file) != {"v", "certificate", "entry", "proof"} or file["v"] != 1 or not isinstance(jws, str):
-            raise Contradiction(place, "it is a certificate of version 1")
-        said = open_jws(jws, trusted.key, place, "licet-certificate+jws")
-        if said["v"] != 1 or said["type"] != "licet-erasure-certificate" or not _HEX.fullmatch(said["salt"]):
-            raise Contradiction(place, "it certifies an erasure, with its salt")
-        times = [read_time(said[state], place, state) for state in CERTIFIED]
-        if times != sorted(times):
-            raise Contradiction(place, "its states follow one another")
-        if any(seen["read_back"] != 0 or isinstance(seen["read_back"], bool) for seen in said["places"]):
-            raise Contradiction(place, "nothing was found in any place")
-        if (entry, proof) == (None, None):
-            return report
-        if not isinstance(entry, str) or not isinstance(proof, str):
-            raise Contradiction(place, "it brings both an entry and its proof, or neither")
-        report = check_proof(proof.encode(), entry.encode(), trusted, f"{place}, its proof")
-        report.checked = "certificate"
-        told = read_entry(entry.encode(), f"{place}, its entry")
-        if told["t"] != "certificate" or told["facts"]["sha256"] != hashlib.sha256(jws.encode()).hexdigest():
+    file: dict[str, Any] = {}
+    said: dict[str, Any] = {}
+
+    def stand() -> None:
+        if (file["entry"], file["proof"]) == (None, None):
+            report.lacking(place, UNLOGGED, "fetch it again once the log has taken it")
+            return
+        told, _ = _logged(file, place, trusted, report)
+        told_of = hashlib.sha256(file["certificate"].encode()).hexdigest()
+        if told["t"] != "certificate" or told["facts"]["sha256"] != told_of:
             raise Contradiction(place, "its entry tells this certificate")
         if told["at"] != said["verified"]:
             raise Contradiction(place, "its time is that of its entry")
-    except Contradiction as contradiction:
-        report.findings.append(contradiction.finding)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError):
-        report.found(place, "it has the fields of a certificate")
+
+    report.steps((
+        ("file", "a certificate of version 1",
+         lambda: file.update(_read_file(raw, place, CERTIFICATE_FILE, "a certificate"))),
+        ("signature", f"the log's key `{trusted.key.name}` signed what it states",
+         lambda: said.update(open_jws(file["certificate"], trusted.key, place, "licet-certificate+jws"))),
+        ("statement", "it names each place, and that nothing was found there",
+         lambda: _check_certificate(said, place, report)),
+        ("entry", "the log was told of this very certificate", stand),
+    ))  # fmt: skip
     return report
+
+
+def _check_certificate(said: dict[str, Any], place: str, report: Report) -> None:
+    shaped(said, CERTIFICATE, place, "a certificate")
+    times = [read_time(said[state], place, state) for state in CERTIFIED]
+    if times != sorted(times):
+        raise Contradiction(place, "its states follow one another")
+    if any(seen["read_back"] != 0 for seen in said["places"]):
+        raise Contradiction(place, "nothing was found in any place")
+    if any(read_time(seen["registered"], place, "registered") > times[-1] for seen in said["places"]):
+        raise Contradiction(place, "each place was known before it was read back")
+    if not said["places"] and said["conversation"] is not None:
+        raise Contradiction(place, "it names a place where the conversation was")
+    if not said["places"]:
+        report.lacking(place, "it names no place, so it says of none that nothing was found there",
+                       "nothing does, where the account had stored nothing")  # fmt: skip
 
 
 def open_jws(text: str, key: Key, place: str, typ: str = "licet-receipt+jws") -> dict[str, Any]:
     """The payload of a compact JWS whose Ed25519 signature by the key holds."""
+    header, payload, signature = _jws_parts(text, place)
+    jwk = b'{"crv":"Ed25519","kty":"OKP","x":"' + _url64(key.public) + b'"}'
+    kid = _url64(hashlib.sha256(jwk).digest()).decode()
+    if read_json(header, place) != {"alg": "EdDSA", "kid": kid, "typ": typ}:
+        raise Contradiction(place, f"its header names the key, EdDSA and `{typ}`")
+    try:
+        Ed25519PublicKey.from_public_bytes(key.public).verify(signature, text.rpartition(".")[0].encode())
+    except InvalidSignature:
+        raise Contradiction(place, f"the signature of `{key.name}` holds") from None
+    return read_json(payload, place)
+
+
+def _jws_parts(text: str, place: str) -> tuple[bytes, bytes, bytes]:
+    """Header, payload and signature, of which nothing is believed yet."""
     parts = text.split(".")
     if len(parts) != 3:
         raise Contradiction(place, "it is a compact JWS")
@@ -949,24 +1297,17 @@ def open_jws(text: str, key: Key, place: str, typ: str = "licet-receipt+jws") ->
         for part in parts
         if not set(part) & set("+/=") or _refuse(place, promise)
     ]
-    jwk = b'{"crv":"Ed25519","kty":"OKP","x":"' + _url64(key.public) + b'"}'
-    kid = _url64(hashlib.sha256(jwk).digest()).decode()
-    if read_json(header, place) != {"alg": "EdDSA", "kid": kid, "typ": typ}:
-        raise Contradiction(place, "its header names the key and EdDSA")
-    try:
-        Ed25519PublicKey.from_public_bytes(key.public).verify(signature, f"{parts[0]}.{parts[1]}".encode())
-    except InvalidSignature:
-        raise Contradiction(place, f"the signature of `{key.name}` holds") from None
-    return read_json(payload, place)
+    return header, payload, signature
 
 
-def _check_opening(said: dict[str, Any], entry: dict[str, Any], proof: str, origin: str, place: str) -> None:
+def _check_opening(said: dict[str, Any], entry: dict[str, Any], index: int, origin: str, place: str) -> None:
     """What the receipt says is what the entry tells, and what it commits to."""
+    shaped(said.get("log"), RECEIPT["log?"], place, "a receipt: `log`")
     log, record = said["log"], said["log"]["record"]
-    event = said["record"]["events"][0]
+    event, account = said["record"]["events"][0], record["account"]
     told = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     allow, effect = entry["facts"].get("allow"), entry["facts"].get("effect")
-    state = STATES.get(effect, "ConsentInvalidated" if allow else "ConsentRefused")
+    state = STATES.get(str(effect), "ConsentInvalidated" if allow else "ConsentRefused")
     for promise, holds in (
         ("its entry tells a choice", entry["t"] == "choice"),
         ("it opens the commitment of its entry",
@@ -976,15 +1317,23 @@ def _check_opening(said: dict[str, Any], entry: dict[str, Any], proof: str, orig
         ("its evidence is what its entry commits to", _is_hashed(log["evidence"], record["facts"].get("evidence"))),
         ("its notice is the one of its evidence", _is_shown(said["record"]["privacy_notice"], log["evidence"])),
         ("its log is the one that proves it", log["origin"] == origin),
-        ("its place is the one that is proved", f"\nindex {log['index']}\n" in proof),
+        ("its place is the one that is proved", log["index"] == index),
         ("its time is that of its entry", event["event_time"] == entry["at"] == record["at"]),
-        ("its account is the one committed to", said["record"]["pii_principal_id"].endswith(":" + record["account"])),
-        ("its facts are those committed to", entry["facts"].items() <= record["facts"].items() and record["t"] == "choice"),
+        ("its account is the one committed to", said["record"]["pii_principal_id"] == f"urn:licet:account:{account}"),
+        ("its number is the one committed to",
+         said["receipt_id"] == f"urn:licet:receipt:{account}:{record['facts']['seq']}"),
+        ("its facts are those committed to", record["t"] == "choice" and _has(record["facts"], entry["facts"])),
         ("its answer is that of its entry", (event["allow"], event["effect"]) == (allow, effect)),
         ("its state is what the choice did", event["event_state"] == f"dpv:{state}"),
+        ("a grant is in force after a yes that took effect", effect not in ("began", "affirmed") or event["grant"]),
     ):  # fmt: skip
         if not holds:
             raise Contradiction(place, promise)
+
+
+def _has(whole: dict[str, Any], some: dict[str, Any]) -> bool:
+    """Whether each of some facts is among them, of the same type: `true` is not 1."""
+    return all(key in whole and type(whole[key]) is type(fact) and whole[key] == fact for key, fact in some.items())
 
 
 def pseudonym_of(salt: bytes) -> str:
@@ -999,13 +1348,15 @@ def _is_shown(notice: dict[str, Any], evidence: str | None) -> bool:
     """Whether a notice is told as the evidence has it; another edge may have written its evidence as plain words."""
     try:
         found = json.loads(evidence or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         found = {}
-    found = found if isinstance(found, dict) and found.get("v") == 1 else {}
+    found = found if isinstance(found, dict) and _fits(found.get("v"), "one") else {}
+    shown = notice["presented_as"]
     told = {"sha256": notice["sha256"], "language": notice["language"], "notice": notice["notice_id"]}
-    told |= {key: notice["presented_as"][key] for key in ("default_state", "surface", "place", "shown_at")}
-    told |= {"shown": notice["presented_as"]["showing_id"]}
-    return all((found.get(key) or None) == value for key, value in told.items())
+    told |= {key: shown[key] for key in ("default_state", "surface", "place", "shown_at")}
+    told |= {"shown": shown["showing_id"]}
+    is_gpc = found.get("gpc") is shown["gpc"]
+    return is_gpc and all((found.get(key) or None) == value for key, value in told.items())
 
 
 def _url64(data: bytes) -> bytes:
@@ -1025,13 +1376,13 @@ def _refuse(place: str, promise: str) -> NoReturn:
 # one canonical JSON object a line, in order; over the lines of each file stands an RFC 6962 tree, whose root and
 # size the manifest names. So what a file holds is proved by a path, and what it does not by two neighbours.
 # Rows whose keys are dead may have been taken out of the parts since: purge-1.json, purge-2.json .. say of each part
-# what it was, what it became and which ordinals went. Their proofs stay, and so do root and counts.
+# what it was, what it became and which ordinals went, signed and told to the log of their year, as what people found in a
+# sample is in review.json. The proofs of the rows stay, and so do root and counts.
 MANIFEST, MANIFEST_BYTES_MAX = "manifest.json", 1 << 26
 PROOFS = {"policies": "proof/policies.jsonl.gz", "candidates": "proof/candidates.jsonl.gz",
           "rows": "proof/rows.jsonl.gz"}  # fmt: skip
 REVIEW, PURGES_MAX, ORDINALS_MAX = "review.json", 10_000, 1 << 32
-BESIDE = {"croissant.json", REVIEW}  # what describes a release, and decides nothing
-PURGE_KEYS = {"format", "release", "number", "before", "purged_at", "parts"}
+DESCRIBES = {"README.md", "croissant.json"}  # made from the rest; nothing signs them, and nothing is said of them here
 LINE_BYTES_MAX = 1 << 23
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 DAY_US = 86_400_000_000
@@ -1040,25 +1391,54 @@ SAFETY = "safety_classifiers"
 OPEN_REASONS = frozenset({
     "before_grant", "empty", "erased", "expired", "incomplete_row", "origin", "purpose", "stale_terms", "too_large",
 })  # fmt: skip
-MANIFEST_KEYS = {
-    "format", "release", "name", "purpose", "built_at", "policy", "journal", "counts", "rows", "parts", "root",
-    "deidentification", "licet", "proof",
+_PART = re.compile(r"part-[0-9]{5}\.parquet", re.ASCII)
+PART = {"file": "text", "sha256": "hash", "bytes": "pos", "rows": "pos", "first_ordinal": "int"}
+PROOF = {"file": "text", "sha256": "hash", "bytes": "int", "lines": "int", "root": "hash"}
+RUN = ("int", "int")
+MANIFEST_SHAPE = {
+    "format": frozenset({"licet-release-1"}), "release": "id", "name": "text", "purpose": "word", "built_at": "time",
+    "policy": {"name": "text", "version": "text", "sha256": "hash"}, "journal": "int",
+    "counts": {"candidates": "int", "included": "int", "dropped": {"*": "int"}}, "rows": "int", "parts": [PART],
+    "root": "hash", "deidentification": {"rules": "text", "sha256": "hash", "counts": {"*": "int"}, "...": None},
+    "licet": "text", "proof": dict.fromkeys(PROOFS, PROOF),
+    "curation?": {"plan": "hash", "splits": {"*": [RUN]}, "...": None},
 }  # fmt: skip
-SOURCE_KEYS = {
-    "segment", "place", "because", "turns", "mark", "last_on", "keep_until", "grant", "widening", "said_on",
+PURGE_FILE = {"v": "int", "purge": "text"}
+PURGE = {
+    "format": frozenset({"licet-purge-2"}), "release": "id", "number": "pos", "before": "hash", "purged_at": "time",
+    "parts": [{"file": "text", "was": "hash", "after": Null(PART), "gone": [RUN]}],
 }  # fmt: skip
-ROW_KEYS = {
-    "v", "conversation", "who", "ordinal", "row_id", "sealed_sha256", "until", "policy_sha256", "last_on", "marks",
-    "sources",
+REVIEW_FILE = {"v": "one", "review": "text"}
+KINDS_FOUND = ("contact", "name", "number", "other", "place", "secret")
+READ = {"drawn": "int", "read": "int", "out_of_reach": "int", "findings": {f"{kind}?": "pos" for kind in KINDS_FOUND}}
+REVIEW_SHAPE = {
+    "v": "one", "type": frozenset({"licet-release-review"}), "release": "id", "manifest_sha256": "hash", "review": "text",
+    "drawn_at": "time", "closed_at": "time", "chance": READ, "risk": READ, "readers": "int",
+    "bound": {"confidence_percent": "pos", "found": "int", "rows": "int", "ppm": "int"},
 }  # fmt: skip
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
-_PERIOD = re.compile(r"([1-9][0-9]{0,5})([DWMY])", re.ASCII)
+TERMS = {
+    "policy": "text", "version": "text", "effective": "time", "material": "bool",
+    "scope": {"plans": ["text"], "surfaces": ["text"]}, "choice": {"covers": ["text"], "...": None},
+    "reach": frozenset({"conversation", "turn"}), "origins": ["text"],
+    "keep": {"opted_in": "period", "opted_out": "period", "flagged": "period", "...": None}, "...": None,
+}  # fmt: skip
+SOURCE = {
+    "segment": "int", "place": "word", "because": "word", "turns": {"*": "pos"}, "mark": "int", "last_on": "day",
+    "keep_until": "day", "grant": "pos?", "widening": "int?", "said_on": "day?",
+}  # fmt: skip
+ROW = {
+    "v": "one", "conversation": "hash", "who": "hash", "ordinal": "int", "row_id": "id", "sealed_sha256": "hash",
+    "until": "day", "policy_sha256": "hash", "last_on": "day", "marks": [("text", "text", "int")], "sources": [SOURCE],
+}  # fmt: skip
+CANDIDATE = {"v": "one", "conversation": "hash", "in": "int", "out": {"*": "pos"}, "salted": {"*": "pos"}}
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
     """A policy version, as far as it decides."""
 
+    name: str
+    version: str
     sha256: str
     effective: datetime
     material: bool
@@ -1087,10 +1467,13 @@ class Standing:
 class Chat:
     """What the log tells of a conversation. ``destroyed``: segments, each with whether its safety copy's key died."""
 
+    who: str = ""
     deleted: bool = False
     narrowed: bool = False
     widened: int = 0
+    narrowed_on: str = ""
     widened_on: str = ""
+    out: list[tuple[str, str]] = field(default_factory=list)  # the days between which it was kept out
     unflagged: bool = False
     flagged_on: list[str] = field(default_factory=list)
     destroyed: set[tuple[int, bool]] = field(default_factory=set)
@@ -1106,14 +1489,12 @@ class Permissions:
         self.accounts: dict[str, Standing] = {}
         self.chats: dict[str, Chat] = {}
         self.policies: dict[int, str] = {}
-        self.purges: set[str] = set()  # the hashes of the addenda that were told since
-        self.reviews: set[str] = set()
-        self.key: Key | None = None
+        self.since: dict[tuple[str, str], dict[str, Any]] = {}  # addenda and reviews, by kind and hash
 
     def take(self, entry: dict[str, Any]) -> None:
         kind, facts, who = entry["t"], entry["facts"], entry.get("who")
         if kind in ("release_purged", "release_reviewed") and facts["release"] == self.release:
-            (self.purges if kind == "release_purged" else self.reviews).add(facts["sha256"])
+            self.since[kind, facts["sha256"]] = entry
         if self.sealed is not None:
             return
         if kind == "release_sealed" and facts["release"] == self.release:
@@ -1121,7 +1502,7 @@ class Permissions:
         elif kind in ("policy_applied", "policy_stands"):
             self.policies[facts["number"]] = facts["sha256"]
         elif "handle" in facts:
-            self._chat(self.chats.setdefault(facts["handle"], Chat()), kind, facts, entry["at"][:10])
+            self._chat(self.chats.setdefault(facts["handle"], Chat(str(who))), kind, facts, entry["at"][:10])
         elif who is not None and kind in _STANDINGS:
             self._account(self.accounts.setdefault(who, Standing()), kind, facts, entry["at"][:10])
 
@@ -1133,6 +1514,8 @@ class Permissions:
                 of.shortened = True
             case "grant_ended":
                 of.grant = None
+            case "choice":  # a no ends the grant at once: the leaf that says so may be told after the release's
+                of.grant = of.grant if facts["allow"] else None
             case _:
                 of.begun_on = day if kind == "grant_begun" else of.begun_on if of.grant == facts["grant"] else ""
                 of.grant = facts["grant"]
@@ -1143,8 +1526,9 @@ class Permissions:
             case "deleted":
                 of.deleted = True
             case "narrowed":
-                of.narrowed = True
+                of.narrowed, of.narrowed_on = True, day
             case "widened":
+                of.out += [(of.narrowed_on, day)] if of.narrowed else []
                 of.narrowed, of.widened, of.widened_on = False, of.widened + 1, day
             case "flagged":
                 of.flagged_on.append(day)
@@ -1155,7 +1539,7 @@ class Permissions:
                 of.destroyed.add((facts["segment"], facts["because"] == "safety"))
 
 
-_STANDINGS = {"closed", "shortened", "grant_ended", "grant_begun", "grant_affirmed", "grant_stands"}
+_STANDINGS = {"choice", "closed", "shortened", "grant_ended", "grant_begun", "grant_affirmed", "grant_stands"}
 
 
 class Policies:
@@ -1182,7 +1566,7 @@ class Policies:
         """The day on which a period from a day ends; a day that the target month lacks falls back to its last."""
         key = (day, period)
         if key not in self._after:
-            match = _PERIOD.fullmatch(period[1:])
+            match = _PERIOD.fullmatch(period)
             if match is None:
                 raise ValueError("not a period")
             self._after[key] = _days_after(date.fromisoformat(day), int(match[1]), match[2]).isoformat()
@@ -1203,8 +1587,10 @@ def _days_after(day: date, count: int, unit: str) -> date:
 def read_terms(raw: bytes, place: str) -> Terms:
     """A policy's text. Its hash is that of its canonical bytes, which are the bytes of its line."""
     said = read_json(raw, place)
+    shaped(said, TERMS, place, "a policy")
     keep = said["keep"]
     return Terms(
+        said["policy"], said["version"],
         hashlib.sha256(raw).hexdigest(), read_time(said["effective"], place, "effective"), said["material"] is True,
         frozenset(said["scope"]["plans"]), frozenset(said["scope"]["surfaces"]), frozenset(said["choice"]["covers"]),
         frozenset(said["origins"]), said["reach"] == "conversation", keep["opted_in"], keep["opted_out"],
@@ -1220,6 +1606,7 @@ class Decider:
         self.release, self.purpose, self.policies, self.log = release, purpose, policies, log
         self.number = policies.number(built_at)
         self.now = policies.versions[self.number]
+        self.untold: list[str] = []  # the rows that rest on a flag of which the log does not tell
         self.built_on = built_at.date().isoformat()
 
     def check(self, row: dict[str, Any], place: str) -> None:
@@ -1231,16 +1618,23 @@ class Decider:
             chat = self.log.chats.get(row["conversation"])
         if row["policy_sha256"] != self.now.sha256:
             raise Contradiction(place, "it was decided under the policy in force")
+        if chat is not None and chat.who != row["who"]:
+            raise Contradiction(place, "it stands under the pseudonym of its conversation's account")
         if standing is not None and standing.closed:
             raise Contradiction(place, "no account of a row is closed")
         if chat is not None and chat.deleted:
             raise Contradiction(place, "no conversation of a row was deleted")
-        if not sources or not marks:
+        versions = self.policies.on(row["last_on"])
+        if not sources or not all(source["turns"] and source["mark"] < len(marks) for source in sources):
             raise Contradiction(place, "it has the fields of a row")
+        if len({(source["segment"], source["because"]) for source in sources}) < len(sources):
+            raise Contradiction(place, "it names each of its sources once")
+        if any(mark[2] >= len(self.policies.versions) for mark in marks):
+            raise Contradiction(place, "it has the fields of a row: versions that are")
+        if max(mark[2] for mark in marks) > versions[-1]:
+            raise Contradiction(place, "its turns were taken under a version in force by then")
         scopes = [self._in_scope(*mark) for mark in marks]
         for source in sources:
-            if set(source) != SOURCE_KEYS:
-                raise Contradiction(place, "it has the fields of a row")
             self._source(row, source, scopes, standing, chat, place)
         if not self.built_on <= row["until"] <= min(source["keep_until"] for source in sources):
             raise Contradiction(place, "its use ends with that of its first source, after the release")
@@ -1251,8 +1645,11 @@ class Decider:
 
     def _source(self, row: dict[str, Any], source: dict[str, Any], scopes: list[bool], standing: Standing | None,
                 chat: Chat | None, place: str) -> None:  # fmt: skip
-        old = self.policies.versions[row["marks"][source["mark"]][2]]
+        number = row["marks"][source["mark"]][2]
+        old = self.policies.versions[number]
         whole = old.whole and self.now.whole
+        if source["last_on"] > row["last_on"] or number not in self.policies.on(source["last_on"]):
+            raise Contradiction(place, "its days are in order, and each turn was taken under the version of its day")
         if not scopes[source["mark"]] or (whole and not all(scopes)):
             raise Contradiction(place, "its plan and surface are covered by the terms")
         if chat is not None and (source["segment"], source["place"] == "safety") in chat.destroyed:
@@ -1276,21 +1673,26 @@ class Decider:
         ends = {self.policies.after(day, versions[n].flagged) for day in flags for n in self.policies.on(day)}
         if (chat is not None and chat.unflagged and not flags) or not (earlier or source["keep_until"] in ends):
             raise Contradiction(place, "the flag that it rests on stood, and gives it its end")
+        if source["keep_until"] not in ends:
+            self.untold.append(place)
 
     def _permitted(self, row: dict[str, Any], source: dict[str, Any], old: Terms, standing: Standing | None,
                    chat: Chat | None, place: str) -> None:  # fmt: skip
-        natural(source["grant"] or 0), natural(source["widening"])
+        grant, widening, said_on = source["grant"], source["widening"], source["said_on"]
+        if grant is None or widening is None or said_on is None:
+            raise Contradiction(place, "it names the grant that decides it is in force, and when it was given")
         if not self._is_dated(row, source, standing):
             raise Contradiction(place, "the policy gives it its end")
-        if chat is not None and (chat.narrowed or source["widening"] < chat.widened):
+        if chat is not None and (chat.narrowed or widening < chat.widened):
             raise Contradiction(place, "no conversation of a row was kept out, or let in again without a new turn")
-        if self.log is not None and (standing is None or standing.grant != source["grant"]):
+        if chat is not None and any(begun < source["last_on"] < ended for begun, ended in chat.out):
+            raise Contradiction(place, "it was not said while its conversation was kept out")
+        if self.log is not None and (standing is None or standing.grant is None or standing.grant != grant):
             raise Contradiction(place, "the grant that decides it is in force")
         if self.purpose not in old.covers or self.purpose not in self.now.covers:
             raise Contradiction(place, "the choice covers the purpose")
         if not source["turns"].keys() <= old.origins & self.now.origins:
             raise Contradiction(place, "the origins of its turns are listed")
-        said_on = source["said_on"]
         if not source["last_on"] <= row["last_on"] <= self.built_on or not said_on <= row["last_on"]:
             raise Contradiction(place, "its days are in order, and before the release")
         if standing is not None and self._is_stale(said_on, standing):
@@ -1319,41 +1721,255 @@ class Decider:
         return bool(answered) and max(answered) < newest
 
 
-def check_release(files: Files, trusted: Trust | None = None, log: Files | None = None) -> Report:
-    """Make the decision of every row again, without content; with a log, by what it told before the release's leaf.
+def check_release(
+    files: Files, trusted: Trust | None = None, log: Files | None = None, others: Sequence[tuple[Trust, Files]] = ()
+) -> Report:
+    """Make the decision of every row again, without content, by what the log told before the release's leaf.
 
-    Without one, what only the log knows (grants, deletions, what was kept out) is not checked.
+    ``others`` are logs of other years, in which addenda and a review may stand. Without a log nothing is proved: what only
+    the log knows (grants, deletions, what was kept out) is not checked, and nothing signed names the manifest.
     """
     report = Report("release", origin=trusted.origin if trusted else "")
-    try:
-        raw = _bounded(files, MANIFEST, report)
-        manifest = read_json(raw, MANIFEST)
-        release = manifest["release"]
-        told = _told(trusted, log, release, raw, manifest, report) if trusted and log is not None else None
-        _check_files(files, raw, manifest, told, report)
-        policies = _read_policies(files, manifest, told, report)
-        built_at = read_time(manifest["built_at"], MANIFEST, "built_at")
-        decider = Decider(release, manifest["purpose"], built_at, policies, told)
-        if decider.now.sha256 != manifest["policy"]["sha256"]:
-            raise Contradiction(MANIFEST, "its policy is the one in force when it was built")
-        _check_rows(files, manifest, decider, report)
-        report.size, report.root = manifest["rows"], manifest["root"]
-    except Contradiction as contradiction:
-        report.findings.append(contradiction.finding)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OSError, OverflowError):
-        report.found(MANIFEST, "it has the fields of a manifest")
+    held = _ReleaseCheck(files, report, trusted, log, others)
+    if not report.step(MANIFEST, "the log's leaf of the release names its hash", held.open):
+        return report
+    if not report.step("the log", "its signed entries, up to the release's leaf and since", held.tell):
+        return report
+    held.addenda()
+    later: tuple[tuple[str, str, Callable[[], object]], ...] = (
+        ("parts and proofs", "each file has the hash that the manifest or an addendum names", held.files_named),
+        ("counts", "every candidate is in, or left out for a reason", lambda: _check_sums(held.manifest)),
+        ("policies", "they are the texts that the log tells of", held.read_policies),
+        ("rows and candidates", "each was decided again, and there is no other", held.rows),
+    )  # fmt: skip
+    if report.findings:
+        report.parts += [
+            Part(what, Answer.unproved, "not looked at: what came before does not hold") for what, *_ in later
+        ]
+    else:
+        report.steps(later)
+    if held.told is None:
+        report.parts = [
+            Part(one.what, Answer.unproved, f"it agrees with `{MANIFEST}`, which no log was given for")
+            if one.answer is Answer.proved else one for one in report.parts
+        ]  # fmt: skip
+    for path in sorted(DESCRIBES & set(files.paths())):
+        report.notes.append(f"not looked at: {path}: it is made from the rest, and nothing signs it")
+    if not report.findings:
+        report.size, report.root = held.manifest["rows"], held.manifest["root"]
     return report
 
 
-def _told(trusted: Trust, log: Files, release: str, raw: bytes, manifest: dict[str, Any],
-          report: Report) -> Permissions:  # fmt: skip
-    """The log whole, as it stood before the release's leaf, which must be of this manifest."""
+class _ReleaseCheck:
+    """One release as it is checked, step by step."""
+
+    def __init__(self, files: Files, report: Report, trusted: Trust | None, log: Files | None,
+                 others: Sequence[tuple[Trust, Files]]) -> None:  # fmt: skip
+        self.files, self.report, self.trusted, self.log, self.others = files, report, trusted, log, others
+        self.raw, self.manifest = b"", dict[str, Any]()
+        self.told: Permissions | None = None
+        self.logs: list[Permissions] | None = None  # those of other years, once they were asked for
+        self.parts: dict[str, dict[str, Any] | None] = {}
+        self.gone: set[int] = set()
+        self.beside: list[str] = []
+        self.head = ("", "")  # the hash of the newest addendum, and its time
+        self.policies = Policies(())
+
+    def open(self) -> None:
+        self.raw = _bounded(self.files, MANIFEST, self.report)
+        self.manifest = read_manifest(self.raw)
+        self.parts = {part["file"]: part for part in self.manifest["parts"]}
+        if self.trusted is None or self.log is None:
+            self.report.lacking(MANIFEST, "nothing signed names it", "the log of its year and the log's key do")
+
+    def tell(self) -> None:
+        if self.trusted is None or self.log is None:
+            self.report.lacking("the log", "none was given", "give the log of the release's year and its key")
+            return
+        release = self.manifest["release"]
+        self.told = told = _read_log(self.trusted, self.log, release, self.report)
+        _check_leaf(told, self.raw, self.manifest)
+
+    def addenda(self) -> None:
+        """Each addendum that lies beside the manifest, and a review: parts of their own."""
+        there, head, at = set(self.files.paths()), hashlib.sha256(self.raw).hexdigest(), self.manifest["built_at"]
+        for number in range(1, PURGES_MAX + 1):
+            path = f"purge-{number}.json"
+            if path not in there:
+                break
+            self.beside.append(path)
+            follow = partial(self._follow, number, path, head, at)
+            if not self.report.step(
+                path, "it is signed, follows the one before it, and the log was told of it", follow
+            ):
+                return
+            head, at = self.head
+        if REVIEW in there:
+            self.report.step(REVIEW, "it is signed, follows from its counts, and the log was told of it", self._review)
+        self.report.purged = len(self.gone)
+
+    def _follow(self, number: int, path: str, head: str, at: str) -> None:
+        """Takes one addendum, which follows the one of a hash and a time: its rows go out of the parts."""
+        data = _bounded(self.files, path, self.report)
+        file = read_json(data, path)
+        if misfit(file, PURGE_FILE) or file["v"] != 2:
+            raise Contradiction(path, "it is a signed addendum of version 2")
+        purge = self._open(file["purge"], path, "licet-purge+jws")
+        shaped(purge, PURGE, path, "an addendum")
+        said = (purge["release"], purge["number"], purge["before"])
+        if said != (self.manifest["release"], number, head):
+            raise Contradiction(path, "it follows the addendum before it, or the manifest")
+        if read_time(purge["purged_at"], path, "purged_at") < read_time(at, path, "at") or not purge["parts"]:
+            raise Contradiction(path, "it takes something out, after what came before it")
+        firsts = [part["first_ordinal"] for part in self.manifest["parts"]]
+        ends = dict(zip((part["file"] for part in self.manifest["parts"]), [*firsts[1:], ORDINALS_MAX], strict=True))
+        before = len(self.gone)
+        for one in purge["parts"]:
+            self.parts[one["file"]] = _purged(
+                self.parts.get(one["file"]), ends.get(one["file"], 0), one, self.gone, path
+            )
+        self.head = hashlib.sha256(data).hexdigest(), purge["purged_at"]
+        facts = {"release": purge["release"], "number": number, "rows": len(self.gone) - before}
+        self._is_told("release_purged", self.head[0], path, purge["purged_at"], facts)
+
+    def _review(self) -> None:
+        """What people found in a sample of the rows: of this manifest, with the bound that follows from its counts."""
+        file = read_json(_bounded(self.files, REVIEW, self.report), REVIEW)
+        shaped(file, REVIEW_FILE, REVIEW, "a review of version 1")
+        said = self._open(file["review"], REVIEW, "licet-review+jws")
+        shaped(said, REVIEW_SHAPE, REVIEW, "a review")
+        if said["release"] != self.manifest["release"]:
+            raise Contradiction(REVIEW, "it is a review of this release, of version 1")
+        if said["manifest_sha256"] != hashlib.sha256(self.raw).hexdigest():
+            raise Contradiction(REVIEW, "it is of the manifest that lies beside it")
+        if not _follows(said):
+            raise Contradiction(REVIEW, "it reconciles: each row was read or out of reach, and its bound follows")
+        found = sum(sum(part["findings"].values()) for part in (said["chance"], said["risk"]))
+        facts = {"release": said["release"], "manifest_sha256": said["manifest_sha256"], "bound_ppm": said["bound"]["ppm"],
+                 "rows": said["chance"]["read"] + said["risk"]["read"], "findings": found}  # fmt: skip
+        sha256 = hashlib.sha256(file["review"].encode()).hexdigest()
+        self._is_told("release_reviewed", sha256, REVIEW, said["closed_at"], facts)
+
+    def _open(self, jws: str, path: str, typ: str) -> dict[str, Any]:
+        """The payload of a statement; without a key its signature is not held against anything, and so not proved."""
+        if self.trusted is not None:
+            return open_jws(jws, self.trusted.key, path, typ)
+        self.report.lacking(path, "its signature was not checked", "give the log's key")
+        return read_json(_jws_parts(jws, path)[1], path)
+
+    def _is_told(self, kind: str, sha256: str, path: str, at: str, facts: dict[str, Any]) -> None:
+        """Finds the leaf of a statement by its hash, in the log of any year that was given."""
+        if self.told is None:
+            self.report.lacking(path, "no log was given that tells of it", f"the log of {at[:4]} does")
+            return
+        entry = self.told.since.get((kind, sha256))
+        for other in self._others() if entry is None else ():
+            entry = entry or other.since.get((kind, sha256))
+        if entry is None:
+            asked = ", ".join(str(one.year) for one in (self.told, *self._others()))
+            self.report.lacking(
+                path,
+                f"no entry of the logs given ({asked}) tells of it",
+                f"the log of {at[:4]}, or of the year after, does",
+            )
+        elif entry["at"] != at or not _has(entry["facts"], facts):
+            raise Contradiction(path, "it says what its leaf tells of it, and when")
+
+    def _others(self) -> list[Permissions]:
+        if self.logs is None:
+            self.logs = []
+            for trusted, log in self.others:
+                self.logs.append(_read_log(trusted, log, self.manifest["release"], self.report))
+        return self.logs
+
+    def files_named(self) -> None:
+        """Every file is the one that the manifest or an addendum names, and no other lies beside it."""
+        named = [*(part for part in self.parts.values() if part is not None), *self.manifest["proof"].values()]
+        known = {MANIFEST, "README.md", *self.beside, *(one["file"] for one in named)}
+        there = set(self.files.paths())
+        for path in sorted((known - there) | (there - known - DESCRIBES - {REVIEW})):
+            self.report.found(path, "every file of the release is there, and no other")
+        for one in named:
+            data = self.files.read(one["file"])
+            self.report.files += 1
+            if data is not None and (len(data), hashlib.sha256(data).hexdigest()) != (one["bytes"], one["sha256"]):
+                by = (
+                    "a purge"
+                    if one not in self.manifest["parts"] and one["file"].startswith("part-")
+                    else "the manifest"
+                )
+                raise Contradiction(one["file"], f"it has the size and hash that {by} names")
+
+    def read_policies(self) -> None:
+        self.policies = _read_policies(self.files, self.manifest, self.told, self.report)
+
+    def rows(self) -> None:
+        built_at, pin = read_time(self.manifest["built_at"], MANIFEST, "built_at"), self.manifest["policy"]
+        decider = Decider(self.manifest["release"], self.manifest["purpose"], built_at, self.policies, self.told)
+        now = decider.now
+        if (now.sha256, now.name, now.version) != (pin["sha256"], pin["name"], pin["version"]):
+            raise Contradiction(MANIFEST, "its policy is the one in force when it was built")
+        ordinals = _check_rows(self.files, self.manifest, decider, self.report)
+        if decider.untold:
+            why = f"`{len(set(decider.untold))}` rows rest on a flag of a year before, of which this log does not tell"
+            mend = "nothing that a stranger has: nobody can link the two years' names of a conversation"
+            self.report.lacking(decider.untold[0], why, mend)
+        if not self.gone <= set(ordinals):
+            raise Contradiction(self.beside[0], "what went out was in")
+        left = [ordinal for ordinal in ordinals if ordinal not in self.gone]
+        firsts = [part["first_ordinal"] for part in self.manifest["parts"]]
+        for was, end in zip(self.manifest["parts"], [*firsts[1:], ORDINALS_MAX], strict=True):
+            held = left[bisect_left(left, was["first_ordinal"]) : bisect_left(left, end)]
+            then = self.parts[was["file"]]
+            said = (then["first_ordinal"], then["rows"]) if then else None
+            if said != ((held[0], len(held)) if held else None):
+                raise Contradiction(was["file"], "it has the rows that lie between its first and the next part's")
+
+
+def read_manifest(raw: bytes) -> dict[str, Any]:
+    """A manifest, each field of its type, whose parts and proofs lie where they do."""
+    manifest = read_json(raw, MANIFEST, Unreadable)
+    shaped(manifest, MANIFEST_SHAPE, MANIFEST, "a manifest", Unreadable)
+    if any(one["file"] != PROOFS[name] for name, one in manifest["proof"].items()):
+        raise Unreadable(MANIFEST, "its proofs lie where proofs lie")
+    parts = manifest["parts"]
+    for part in parts:
+        if not _PART.fullmatch(part["file"]):
+            raise Unreadable(MANIFEST, "its parts lie where parts lie")
+    for one, other in pairwise(parts):
+        if one["file"] >= other["file"] or one["first_ordinal"] + one["rows"] > other["first_ordinal"]:
+            raise Contradiction(MANIFEST, "its parts follow one another")
+    runs = sorted(tuple(run) for runs in manifest.get("curation", {}).get("splits", {}).values() for run in runs)
+    if any(first > last for first, last in runs) or any(a[1] >= b[0] for a, b in pairwise(runs)):
+        raise Contradiction(MANIFEST, "each row is in one split")
+    return manifest
+
+
+def _read_log(trusted: Trust, log: Files, release: str, report: Report) -> Permissions:
+    """A log whole: as it stood before the release's leaf, and what it told of the release since."""
     story = story_of(trusted.origin)
     story.permissions = told = Permissions(release)
-    told.year, told.key = story.year, trusted.key
+    told.year = story.year
     checked = check_log(log, trusted, (), story)
-    report.findings += checked.findings
-    report.cosigned, report.entry_bytes = checked.cosigned, checked.entry_bytes
+    report.joined(checked)
+    report.cosigned, report.entry_bytes = checked.cosigned, report.entry_bytes + checked.entry_bytes
+    return told
+
+
+def check_manifest(raw: bytes, trusted: Trust, log: Files) -> Report:
+    """Hold a manifest's bytes against the leaf of its release, in the log of its year."""
+    report = Report("manifest", origin=trusted.origin)
+    manifest: dict[str, Any] = {}
+    report.steps((
+        (MANIFEST, "it has the fields of a manifest", lambda: manifest.update(read_manifest(raw))),
+        ("the log", "the log's leaf of the release names the manifest's hash",
+         lambda: _check_leaf(_read_log(trusted, log, manifest["release"], report), raw, manifest)),
+    ))  # fmt: skip
+    return report
+
+
+def _check_leaf(told: Permissions, raw: bytes, manifest: dict[str, Any]) -> None:
+    """The release's leaf tells this manifest."""
     if told.sealed is None:
         raise Contradiction(MANIFEST, "the release was told to the log when it was sealed")
     facts = told.sealed["facts"]
@@ -1367,87 +1983,18 @@ def _told(trusted: Trust, log: Files, release: str, raw: bytes, manifest: dict[s
         raise Contradiction(MANIFEST, "it was built when its leaf says")
     if facts["version"] != told_number(told, manifest["policy"]["sha256"]):
         raise Contradiction(MANIFEST, "its policy is the version that its leaf names")
-    return told
 
 
 def told_number(told: Permissions, sha256: str) -> int | None:
     return next((number for number, known in told.policies.items() if known == sha256), None)
 
 
-def _check_files(files: Files, raw: bytes, manifest: dict[str, Any], told: Permissions | None, report: Report) -> None:
-    """Every file is the one that the manifest or a purge names, and no other lies beside it."""
-    if (
-        set(manifest) - {"curation"} != MANIFEST_KEYS
-        or manifest["format"] != "licet-release-1"
-        or set(manifest["proof"]) != set(PROOFS)
-    ):
-        raise Contradiction(MANIFEST, "it has the keys of a manifest")
-    if [one["file"] for one in manifest["proof"].values()] != [PROOFS[name] for name in manifest["proof"]]:
-        raise Contradiction(MANIFEST, "its proofs lie where proofs lie")
-    parts, purges = _read_purges(files, raw, manifest, told, report)
-    named = [*(part for part in parts if part is not None), *manifest["proof"].values()]
-    known, there = {MANIFEST, "README.md", *purges, *(one["file"] for one in named)}, set(files.paths())
-    for path in sorted((known - there) | (there - known - BESIDE)):
-        report.found(path, "every file of the release is there, and no other")
-    for one in named:
-        data = files.read(one["file"])
-        report.files += 1
-        if data is not None and (len(data), hashlib.sha256(data).hexdigest()) != (one["bytes"], one["sha256"]):
-            by = "a purge" if one not in manifest["parts"] and one["file"].startswith("part-") else "the manifest"
-            raise Contradiction(one["file"], f"it has the size and hash that {by} names")
-    if REVIEW in there:
-        _check_review(_bounded(files, REVIEW, report), raw, manifest, told)
+def _check_sums(manifest: dict[str, Any]) -> None:
     counts = manifest["counts"]
-    left_out = sum(map(natural, counts["dropped"].values()))
-    if natural(counts["candidates"]) != natural(counts["included"]) + left_out:
+    if counts["candidates"] != counts["included"] + sum(counts["dropped"].values()):
         raise Contradiction(MANIFEST, "it reconciles: every candidate is in, or left out for a reason")
-    if natural(manifest["rows"]) != sum(natural(part["rows"]) for part in manifest["parts"]):
+    if manifest["rows"] != sum(part["rows"] for part in manifest["parts"]):
         raise Contradiction(MANIFEST, "it reconciles: its rows are those of its parts")
-
-
-def _read_purges(
-    files: Files, raw: bytes, manifest: dict[str, Any], told: Permissions | None, report: Report
-) -> tuple[list[dict[str, Any] | None], list[str]]:
-    """Each part as it is to lie there now, None where a purge left nothing of it; and the addenda that say so."""
-    now: dict[str, dict[str, Any] | None] = {part["file"]: part for part in manifest["parts"]}
-    firsts = [natural(part["first_ordinal"]) for part in manifest["parts"]]
-    before = dict(zip(now, [*firsts[1:], ORDINALS_MAX], strict=False))  # of each part, the first ordinal of the next
-    there, head, names, at = set(files.paths()), hashlib.sha256(raw).hexdigest(), [], manifest["built_at"]
-    gone: set[int] = set()
-    for number in range(1, PURGES_MAX + 1):
-        path = f"purge-{number}.json"
-        if path not in there:
-            break
-        data = _bounded(files, path, report)
-        purge = _unwrapped(read_json(data, path), "purge", 2, path, told, "licet-purge+jws")
-        said = (purge["format"], purge["release"], natural(purge["number"]), purge["before"])
-        if set(purge) != PURGE_KEYS or said != ("licet-purge-2", manifest["release"], number, head):
-            raise Contradiction(path, "it follows the addendum before it, or the manifest")
-        if read_time(purge["purged_at"], path, "purged_at") < read_time(at, path, "at") or not purge["parts"]:
-            raise Contradiction(path, "it takes something out, after what came before it")
-        for one in purge["parts"]:
-            now[one["file"]] = _purged(now.get(one["file"]), before.get(one["file"], 0), one, gone, path)
-        head, at = hashlib.sha256(data).hexdigest(), purge["purged_at"]
-        if told is not None and int(at[:4]) == told.year and head not in told.purges:
-            raise Contradiction(path, "it was told to the log")
-        names.append(path)
-    report.purged = len(gone)
-    return list(now.values()), names
-
-
-def _unwrapped(
-    file: dict[str, Any], name: str, version: int, path: str, told: Permissions | None, typ: str
-) -> dict[str, Any]:
-    """What a signed file beside the manifest says; where the log's key is known, it must have signed it."""
-    if set(file) != {name, "v"} or natural(file["v"]) != version or not isinstance(file[name], str):
-        raise Contradiction(path, f"it is signed, and of version {version}")
-    if told is not None and told.key is not None:
-        return open_jws(file[name], told.key, path, typ)
-    parts = file[name].split(".")
-    if len(parts) != 3:
-        raise Contradiction(path, "it is a compact JWS")
-    text = parts[1] + "=" * (-len(parts[1]) % 4)
-    return read_json(unbase64(text.translate({45: "+", 95: "/"}), path, "it reads"), path)
 
 
 def _purged(
@@ -1455,49 +2002,63 @@ def _purged(
 ) -> dict[str, Any] | None:
     """A part without the rows that a purge took out of it, which join ``gone``."""
     after: dict[str, Any] | None = one["after"]
-    if was is None or set(one) != {"file", "was", "after", "gone"} or one["was"] != was["sha256"]:
+    if was is None or one["was"] != was["sha256"]:
         raise Contradiction(path, "it takes rows out of a part as it lay there")
     taken: set[int] = set()
     for first, last in one["gone"]:
-        if not natural(was["first_ordinal"]) <= natural(first) <= natural(last) < before or last - first >= was["rows"]:
+        if not was["first_ordinal"] <= first <= last < before or last - first >= was["rows"]:
             raise Contradiction(path, "the rows that it takes out are of that part")
+        if not taken.isdisjoint(range(first, last + 1)):
+            raise Contradiction(path, "it reconciles: each row goes once, and the rest stays")
         taken.update(range(first, last + 1))
     left = was["rows"] - len(taken)
-    if not taken or taken & gone or left != (natural(after["rows"]) if after else 0):
+    if not taken or taken & gone or left != (after["rows"] if after else 0):
         raise Contradiction(path, "it reconciles: each row goes once, and the rest stays")
-    if after is not None and after["file"] != one["file"]:
+    if after is not None and (after["file"] != one["file"] or after["first_ordinal"] < was["first_ordinal"]):
         raise Contradiction(path, "a part keeps its name")
     gone |= taken
     return after
 
 
-def _check_review(data: bytes, raw: bytes, manifest: dict[str, Any], told: Permissions | None) -> None:
-    """What people found in a sample: of this manifest; where it is of the year of a log, signed and told to that."""
-    file = read_json(data, REVIEW)
-    payload = file["review"].split(".")[1]
-    said = read_json(unbase64((payload + "=" * (-len(payload) % 4)).translate({45: "+", 95: "/"}), REVIEW, "it reads"),
-                     REVIEW)  # fmt: skip
-    if set(file) != {"v", "review"} or file["v"] != 1 or said["release"] != manifest["release"]:
-        raise Contradiction(REVIEW, "it is a review of this release, of version 1")
-    if said["manifest_sha256"] != hashlib.sha256(raw).hexdigest():
-        raise Contradiction(REVIEW, "it is of the manifest that lies beside it")
-    if told is None or told.key is None or int(said["closed_at"][:4]) != told.year:
-        return
-    open_jws(file["review"], told.key, REVIEW, "licet-review+jws")
-    if hashlib.sha256(file["review"].encode()).hexdigest() not in told.reviews:
-        raise Contradiction(REVIEW, "it was told to the log")
+def _follows(said: dict[str, Any]) -> bool:
+    """Whether the counts of a review add up, and its bound is the one that follows from them."""
+    for part in (said["chance"], said["risk"]):
+        if part["drawn"] != part["read"] + part["out_of_reach"] or sum(part["findings"].values()) > part["read"]:
+            return False
+    bound, found, rows = said["bound"], sum(said["chance"]["findings"].values()), said["chance"]["read"]
+    in_order = read_time(said["drawn_at"], REVIEW, "drawn_at") <= read_time(said["closed_at"], REVIEW, "closed_at")
+    told = (bound["confidence_percent"], bound["found"], bound["rows"])
+    return in_order and told == (95, found, rows) and _is_bound(found, rows, bound["ppm"])
 
 
-def natural(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError("not a count")
-    return value
+def _is_bound(found: int, rows: int, ppm: int) -> bool:
+    """Whether the share of ``ppm`` in a million is the least that makes so few findings rarer than 1 in 20.
+
+    With nothing found it is 3 / rows (the rule of three), which is a little more.
+    """
+    if found == 0 or found >= rows:
+        return ppm == (min(1_000_000, -(-3_000_000 // rows)) if rows and not found else 1_000_000)
+    here, below = (_chance(found, rows, (ppm - step) / 1_000_000) for step in (0, 1))
+    return 0 < ppm <= 1_000_000 and here <= 0.05 * (1 + 1e-9) and below > 0.05 * (1 - 1e-9)
+
+
+def _chance(found: int, rows: int, share: float) -> float:
+    """The probability of at most ``found`` findings in ``rows`` rows, where ``share`` of all have one."""
+    if not 0 < share < 1:
+        return 1.0 if share <= 0 else 0.0
+    return math.fsum(
+        math.exp(
+            math.lgamma(rows + 1) - math.lgamma(n + 1) - math.lgamma(rows - n + 1) + n * math.log(share)
+            + (rows - n) * math.log1p(-share)
+        )
+        for n in range(found + 1)
+    )  # fmt: skip
 
 
 def _bounded(files: Files, path: str, report: Report) -> bytes:
     data = _data(files, path, report) if path in set(files.paths()) else None
     if data is None or len(data) > MANIFEST_BYTES_MAX:
-        raise Contradiction(path, "a release has a manifest of a bounded size")
+        raise Unreadable(path, "a release has a manifest of a bounded size")
     return data
 
 
@@ -1536,8 +2097,8 @@ def _read_policies(files: Files, manifest: dict[str, Any], told: Permissions | N
     return Policies(versions)
 
 
-def _check_rows(files: Files, manifest: dict[str, Any], decider: Decider, report: Report) -> None:
-    """Each candidate's rows beside it: both files are in the order of the conversations' handles."""
+def _check_rows(files: Files, manifest: dict[str, Any], decider: Decider, report: Report) -> list[int]:
+    """Each candidate's rows beside it: both files are in the order of the conversations' handles. Answers the ordinals."""
     leaves: list[tuple[int, bytes]] = []
     rows = _rows(files, manifest, decider, report, leaves)
     row = next(rows, None)
@@ -1567,27 +2128,27 @@ def _check_rows(files: Files, manifest: dict[str, Any], decider: Decider, report
         raise Contradiction(f"{PROOFS['rows']} {row[2]}", "each row is of a candidate, in the order of the handles")
     _check_counts(manifest, included, left_out, hidden, reasons)
     _check_root(manifest, leaves)
+    return [ordinal for ordinal, _ in leaves]
 
 
 def _rows(files: Files, manifest: dict[str, Any], decider: Decider, report: Report,
           leaves: list[tuple[int, bytes]]) -> Iterator[tuple[str, int, str]]:  # fmt: skip
     """Each row decided again: its conversation, how many turns it holds, and its place."""
-    before = ("", -1)
+    before, of = ("", -1), ""
     for number, raw in enumerate(lines_of(files, manifest, "rows", report)):
         place = f"line {number}"
-        try:
-            row = read_row(raw, f"{PROOFS['rows']} {place}")
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError):
-            raise Contradiction(f"{PROOFS['rows']} {place}", "it has the fields of a row") from None
+        row = read_row(raw, f"{PROOFS['rows']} {place}")
         here = (row["conversation"], row["ordinal"])
         if here <= before:
             raise Contradiction(f"{PROOFS['rows']} {place}", "the lines are in order, and none comes twice")
-        before = here
+        if here[0] == before[0] and row["who"] != of:
+            report.found(f"row {row['ordinal']}", "a conversation has one account")
+        before, of = here, row["who"]
         try:
             decider.check(row, f"row {row['ordinal']}")
         except Contradiction as contradiction:
             report.found(contradiction.finding.place, contradiction.finding.promise)
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+        except _MISREAD:
             raise Contradiction(f"row {row['ordinal']}", "it has the fields of a row") from None
         leaves.append((row["ordinal"], leaf_of_row(row)))
         yield row["conversation"], sum(sum(source["turns"].values()) for source in row["sources"]), place
@@ -1595,37 +2156,20 @@ def _rows(files: Files, manifest: dict[str, Any], decider: Decider, report: Repo
 
 def read_row(raw: bytes, place: str) -> dict[str, Any]:
     row = read_json(raw, place)
-    if set(row) != ROW_KEYS or row["v"] != 1 or row["v"] is True or len(row["row_id"]) != 32:
-        raise Contradiction(place, "it has the fields of a row")
-    for key in ("conversation", "who", "sealed_sha256"):
-        if not _HEX.fullmatch(row[key]):
-            raise Contradiction(place, "its pseudonyms are 32 bytes in hex")
-    counts = [count for source in row["sources"] for count in source["turns"].values()]
-    numbers = [row["ordinal"], *(source[key] for source in row["sources"] for key in ("segment", "mark"))]
-    versions = [mark[2] for mark in row["marks"]]
-    if min(map(natural, numbers + versions)) < 0 or min(map(natural, counts)) < 1:
-        raise Contradiction(place, "its numbers are whole, and each source has turns")
-    if not all(map(_DAY.fullmatch, _days_of(row))):
-        raise Contradiction(place, "its moments are days")
+    shaped(row, ROW, place, "a row")
+    if not row["marks"] or not row["sources"]:
+        raise Contradiction(place, "it has the fields of a row: marks and sources")
     return row
-
-
-def _days_of(row: dict[str, Any]) -> Iterator[str]:
-    yield from (row["until"], row["last_on"])
-    for source in row["sources"]:
-        yield from (source["last_on"], source["keep_until"], source["said_on"] or row["until"])
 
 
 def read_candidate(raw: bytes, place: str) -> dict[str, Any]:
     one = read_json(raw, place)
-    if set(one) != {"v", "conversation", "in", "out", "salted"} or one["v"] != 1 or one["v"] is True:
-        raise Contradiction(place, "it has the fields of a candidate")
-    if not all(map(_HEX.fullmatch, (one["conversation"], *one["salted"]))):
+    shaped(one, CANDIDATE, place, "a candidate")
+    if not all(map(_HEX.fullmatch, one["salted"])):
         raise Contradiction(place, "its handle and its commitments are 32 bytes in hex")
     if not set(one["out"]) <= OPEN_REASONS:
         raise Contradiction(place, "what a reason tells of a person is committed to, not told")
-    out = [natural(count) for count in (*one["out"].values(), *one["salted"].values())]
-    if min(out, default=1) < 1 or natural(one["in"]) + sum(out) < 1:
+    if one["in"] + len(one["out"]) + len(one["salted"]) < 1:
         raise Contradiction(place, "a candidate has turns, in or left out for a reason")
     return one
 
@@ -1660,17 +2204,24 @@ def _check_root(manifest: dict[str, Any], leaves: list[tuple[int, bytes]]) -> No
 #     {"conversation":handle,"release":id,"candidates":[..],"rows":[..],"v":1}
 # A line is {"index":n,"line":text,"path":[hex,..]}. Candidates: the conversation's own line, or the two between which
 # it would stand; rows: all of the conversation's, with the lines before and after them, or the two neighbours.
+LINE = {"index": "int", "line": "text", "path": ["hash"]}
+SHOWN = {"v": "one", "release": "text", "conversation": "text", "candidates": [LINE], "rows": [LINE]}
+PROMISED = {
+    "release": "text", "counts": {"dropped": {"*": "int"}, "...": None},
+    "proof": {"candidates": {"lines": "int", "root": "hash", "...": None},
+              "rows": {"lines": "int", "root": "hash", "...": None}, "...": None}, "...": None,
+}  # fmt: skip
 
 
 def prove_conversation(files: Files, handle: str) -> dict[str, Any]:
     """What a release's folder shows of a conversation; raises Contradiction where a file is not what it should be."""
     report = Report("conversation")
-    manifest = read_json(_bounded(files, MANIFEST, report), MANIFEST)
+    manifest = _promised(_bounded(files, MANIFEST, report))
     proof: dict[str, Any] = {"v": 1, "release": manifest["release"], "conversation": handle}
     for name in ("candidates", "rows"):
         lines = list(lines_of(files, manifest, name, report))
         leaves = [leaf(line) for line in lines]
-        keys = [json.loads(line)["conversation"] for line in lines]
+        keys = [str(read_json(line, PROOFS[name]).get("conversation")) for line in lines]
         first, last = bisect_left(keys, handle) - 1, bisect_right(keys, handle)
         if name == "candidates" and last - first == 2:
             first, last = first + 1, last - 1
@@ -1678,6 +2229,25 @@ def prove_conversation(files: Files, handle: str) -> dict[str, Any]:
         proof[name] = [
             {"index": n, "line": lines[n].decode(), "path": [h.hex() for h in path_of(n, leaves)]} for n in shown
         ]
+    return proof
+
+
+def _promised(raw: bytes) -> dict[str, Any]:
+    """As much of a manifest as proves a conversation; the rest of it is held against the log, or not at all."""
+    manifest = read_json(raw, MANIFEST, Unreadable)
+    shaped(manifest, PROMISED, MANIFEST, "a manifest", Unreadable)
+    return manifest
+
+
+def read_shown(raw: bytes, place: str) -> dict[str, Any]:
+    """A conversation's proof, as a call with --json printed it: alone, or as the ``proof`` of the whole answer."""
+    try:
+        file = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise Unreadable(place, "it reads as JSON") from None
+    shown = file.get("proof", file) if isinstance(file, dict) else file
+    shaped(shown, SHOWN, place, "a conversation's proof", Unreadable)
+    proof: dict[str, Any] = shown
     return proof
 
 
@@ -1717,16 +2287,17 @@ class Found:
 def check_conversation(raw: bytes, proof: dict[str, Any], handle: str, salt: bytes | None = None) -> Found:
     """Hold such a proof against a manifest's bytes; ``salt`` opens the reasons that tell something of a person.
 
-    Raises Contradiction; the manifest itself is to be held against the log.
+    Raises Contradiction; the manifest itself is to be held against the log (`check_manifest`).
     """
     try:
-        return _check_conversation(read_json(raw, MANIFEST), proof, handle, salt)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+        shaped(proof, SHOWN, "proof", "a conversation's proof", Unreadable)
+        return _check_conversation(_promised(raw), proof, handle, salt)
+    except _MISREAD:
         raise Contradiction("proof", "it has the fields of a conversation's proof") from None
 
 
 def _check_conversation(manifest: dict[str, Any], proof: dict[str, Any], handle: str, salt: bytes | None) -> Found:
-    if (proof["v"], proof["release"], proof["conversation"]) != (1, manifest["release"], handle):
+    if (proof["release"], proof["conversation"]) != (manifest["release"], handle):
         raise Contradiction("proof", "it is of this release and this conversation")
     candidates = _proved(manifest, proof, "candidates", handle)
     rows = _proved(manifest, proof, "rows", handle)
@@ -1735,7 +2306,7 @@ def _check_conversation(manifest: dict[str, Any], proof: dict[str, Any], handle:
         if rows:
             raise Contradiction("proof", "each row is of a candidate")
         return Found(False, 0, 0, (), {}, 0)
-    one = read_candidate(json.dumps(candidates[0], sort_keys=True, separators=(",", ":")).encode(), "proof")
+    one = candidates[0]
     if turns_in != one["in"]:
         raise Contradiction("proof", "its turns that are in are those of its rows")
     if salt is not None and any(row["who"] != pseudonym_of(salt) for row in rows):
@@ -1762,11 +2333,11 @@ def _proved(manifest: dict[str, Any], proof: dict[str, Any], name: str, handle: 
     size, root = promised["lines"], bytes.fromhex(promised["root"])
     found, keys, indexes = [], [], []
     for shown in proof[name]:
-        line, index = shown["line"].encode(), natural(shown["index"])
+        line, index = shown["line"].encode(), shown["index"]
         path = [bytes.fromhex(digest) for digest in shown["path"]]
-        if index >= size or root_of_path(index, size, leaf(line), path) != root:
+        if index >= size or len(path) > PROOF_LINES_MAX or root_of_path(index, size, leaf(line), path) != root:
             raise Contradiction("proof", f"each line leads to the root of the {name}")
-        said = read_json(line, "proof")
+        said = read_candidate(line, "proof") if name == "candidates" else read_row(line, "proof")
         keys.append(said["conversation"])
         indexes.append(index)
         found += [said] if said["conversation"] == handle else []
@@ -1845,61 +2416,233 @@ class HttpFiles:
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         print(f"error: {message}\nhint: `{self.prog} --help` shows the call", file=sys.stderr)
-        raise SystemExit(64)
+        raise SystemExit(WRONG_CALL)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = _arguments()
     call = parser.parse_args(arguments)
     try:
-        if call.what == "conversation":
-            return _run_conversation(call)
         policy = call.policy.read_bytes() if call.policy is not None else None
-        report = _run(call, trust(call.key, call.origin, call.witness, call.quorum, policy))
+        is_keyless = call.what == "conversation" and policy is None
+        keys = tuple(call.key) if call.key or is_keyless else (None,)
+        trusted = [trust(key, call.origin, call.witness, call.quorum, policy) for key in keys]
+        return _run_conversation(call, trusted) if call.what == "conversation" else _shown(call, _run(call, trusted))
+    except Contradiction as contradiction:
+        return _shown(call, Report(call.what, [contradiction.finding]))
+    except urllib.error.URLError as error:
+        print(f"error: the log does not answer: {error.reason}\nhint: try again", file=sys.stderr)
+        return TRY_AGAIN
     except (OSError, ValueError) as error:
         parser.error(str(error))
+    except Exception as error:  # the last door: no file may end in a traceback, whose exit code would read as an answer
+        print(f"error: it cannot be read: {type(error).__name__}", file=sys.stderr)
+        return EXITS[Answer.unreadable]
+
+
+def _shown(call: argparse.Namespace, report: Report) -> int:
+    answer = report.answer
     if call.json:
-        print(json.dumps({"ok": report.ok, **asdict(report)}, indent=2))
-    elif report.ok:
-        print(f"ok: {report.checked} of `{report.origin}`: {report.size} entries, root {report.root}")
-        if report.purged:
-            print(f"purged: {report.purged} rows of it were taken out since, as its addenda say; their proofs stay")
-        print(f"cosigned by: {', '.join(report.cosigned) or 'nobody that you named'}")
+        told = {key: value for key, value in asdict(report).items() if key not in ("parts", "checked")}
+        head = {
+            "answer": answer,
+            "checked": report.checked,
+            "ok": report.ok,
+            "parts": [asdict(part) for part in report.parts],
+        }
+        print(json.dumps(head | told, indent=2))
     else:
-        for finding in report.findings:
-            print(f"contradiction: {finding.place}: broken promise: {finding.promise}")
-    return 0 if report.ok else 1
+        print("\n".join(lines_of_report(report)))
+    return EXITS[answer]
 
 
-def _run(call: argparse.Namespace, trusted: Trust) -> Report:
+def lines_of_report(report: Report) -> list[str]:
+    """The answer in words: of the whole, then what breaks a promise or is missing, then part by part."""
+    what = f"{report.checked} of `{report.origin}`" if report.origin else report.checked
+    size = f": {report.size} entries, root {report.root}" if report.root else ""
+    lines = [f"{report.answer}: {what}{size}"]
+    for finding in report.findings:
+        word = "contradiction" if finding.readable else "unreadable"
+        lines.append(f"{word}: {finding.place}: broken promise: {finding.promise}")
+    lines += [f"not proved: {lack.place}: {lack.why}; what would prove it: {lack.mend}" for lack in report.lacks]
+    lines += [f"  {part.what}: {part.answer}: {part.why}" for part in report.parts]
+    if report.purged:
+        lines.append(f"purged: {report.purged} rows of it were taken out since, as its addenda say; their proofs stay")
+    lines += report.notes
+    if report.ok:
+        lines.append(f"cosigned by: {', '.join(report.cosigned) or 'nobody that you named'}")
+    return lines
+
+
+def _run(call: argparse.Namespace, keys: Sequence[Trust]) -> Report:
     match call.what:
         case "log":
-            older = [(str(path), path.read_bytes()) for path in call.older]
-            return check_log(_files(call.folder), trusted, older, None if call.plain else story_of(trusted.origin))
+            older, files = [(str(path), path.read_bytes()) for path in call.older], _files(call.folder)
+            trusted = meant(files.read("checkpoint") or b"", keys)
+            return check_log(files, trusted, older, None if call.plain else story_of(trusted.origin))
         case "release":
-            return check_release(_files(call.folder), trusted, _files(call.log))
+            return _run_release(call, keys)
+        case "text":
+            logs = read_logs([_files(place) for place in call.log], keys, call.origin)
+            return check_texts([(str(path), path.read_bytes()) for path in call.files], logs)
         case "certificate":
-            return check_certificate(call.file.read_bytes(), trusted, str(call.file))
+            raw = call.file.read_bytes()
+            return check_certificate(raw, meant(raw, keys), str(call.file))
         case "receipt":
-            return check_receipt(call.file.read_bytes(), trusted, str(call.file))
+            raw = call.file.read_bytes()
+            return check_receipt(raw, meant(raw, keys), str(call.file))
         case "proof":
-            return check_proof(call.file.read_bytes(), call.entry.read_bytes(), trusted, str(call.file))
+            raw = call.file.read_bytes()
+            return check_proof(raw, call.entry.read_bytes(), meant(raw, keys), str(call.file))
         case _:
-            return _run_checkpoint(call, trusted)
+            return _run_checkpoint(call, meant(call.new.read_bytes(), keys))
 
 
-def _run_conversation(call: argparse.Namespace) -> int:
-    """It needs no key: what it is held against is the manifest, and `release` holds that against the log."""
+def meant(raw: bytes, keys: Sequence[Trust]) -> Trust:
+    """Of several keys the one whose log the bytes name; it is the check that believes it or not."""
+    return next((key for key in keys if key.origin.encode() in raw), keys[0])
+
+
+def read_logs(places: Sequence[Files], keys: Sequence[Trust], origin: str | None = None) -> list[tuple[Trust, Files]]:
+    """Each log of some folders, which hold one or one a year, with the key that is to have signed it.
+
+    A log of another year than a key names is trusted to the same public key under the year's name: a log begins anew each
+    year, under its operator's key.
+    """
+    found: list[tuple[Trust, Files]] = []
+    for files in places:
+        alone = files.read("checkpoint")
+        years = [""] if alone is not None else sorted({
+            path.partition("/")[0] for path in files.paths() if re.fullmatch(r"[0-9]{4}/checkpoint", path, re.ASCII)
+        })  # fmt: skip
+        for year in years:
+            log = _Under(files, f"{year}/") if year else files
+            named = (log.read("checkpoint") or b"").partition(b"\n")[0].decode("utf-8", "replace")
+            found.append((_trust_of(named, keys, origin), log))
+    return found
+
+
+def _trust_of(named: str, keys: Sequence[Trust], origin: str | None) -> Trust:
+    for key in keys:
+        if named == key.origin:
+            return key
+    for key in keys:
+        stem, _, year = key.key.name.rpartition("/")
+        if (
+            origin is None
+            and re.fullmatch(re.escape(stem) + "/[0-9]{4}", named, re.ASCII)
+            and re.fullmatch("[0-9]{4}", year)
+        ):
+            material = bytes([key.key.kind]) + key.key.public
+            ident = hashlib.sha256(named.encode() + b"\n" + material).digest()[:4]
+            return Trust(Key(named, ident, key.key.kind, key.key.public), named, key.witnesses, key.quorum)
+    return keys[0]
+
+
+class _Under:
+    """The files under a folder of others."""
+
+    def __init__(self, files: Files, folder: str) -> None:
+        self._files, self._folder = files, folder
+
+    def paths(self) -> Iterable[str]:
+        return [path.removeprefix(self._folder) for path in self._files.paths() if path.startswith(self._folder)]
+
+    def read(self, path: str) -> bytes | None:
+        return self._files.read(self._folder + path)
+
+
+def _run_release(call: argparse.Namespace, keys: Sequence[Trust]) -> Report:
     files = _files(call.folder)
-    try:
-        kept = call.proof.read_bytes() if call.proof is not None else None
-        proof = prove_conversation(files, call.handle) if kept is None else json.loads(kept)
-        found = check_conversation(files.read(MANIFEST) or b"", proof, call.handle, call.salt)
-    except Contradiction as contradiction:
-        print(f"contradiction: {contradiction.finding.place}: broken promise: {contradiction.finding.promise}")
-        return 1
-    print(json.dumps(proof, sort_keys=True) if call.json else found.text)
-    return 0
+    logs = read_logs([_files(place) for place in call.log], keys, call.origin)
+    return check_release_in(files, logs)
+
+
+def check_release_in(files: Files, logs: Sequence[tuple[Trust, Files]]) -> Report:
+    """`check_release`, with the log of the release's year found among those of several."""
+    report = Report("release")
+    held = report.step(MANIFEST, "it reads", lambda: read_manifest(_bounded(files, MANIFEST, report)))
+    if not held:
+        return report
+    year = read_manifest(_bounded(files, MANIFEST, report))["built_at"][:4]
+    own = next((one for one in logs if one[0].origin.endswith(f"/{year}")), logs[0] if len(logs) == 1 else None)
+    if own is None:
+        return check_release(files)
+    return check_release(files, *own, [one for one in logs if one is not own])
+
+
+def check_texts(texts: Sequence[tuple[str, bytes]], logs: Sequence[tuple[Trust, Files]]) -> Report:
+    """Hold the texts of policies and notices, as (name, bytes), against the entries that name them by their hashes."""
+    report = Report("text", origin=logs[0][0].origin if logs else "", files=len(texts))
+    named = set[str]()
+
+    def read() -> None:
+        if not logs:
+            report.lacking(
+                "the log", "none was found where one was named", "a folder with a log, or with one a year, does"
+            )
+        for trusted, log in logs:
+            story = story_of(trusted.origin)
+            report.joined(check_log(log, trusted, (), story))
+            named.update(story.texts)
+
+    def look(place: str, raw: bytes) -> None:
+        sha256 = hashlib.sha256(raw).hexdigest()
+        if sha256 not in named:
+            report.lacking(place, f"no entry of the logs given names its SHA-256 `{sha256}`", "the log of its year may")
+
+    proves = "an entry of the log names it by its hash"
+    report.steps([("the log", "its signed entries", read), *(
+        (place, proves, partial(look, place, raw)) for place, raw in texts
+    )])  # fmt: skip
+    return report
+
+
+def _run_conversation(call: argparse.Namespace, keys: Sequence[Trust]) -> int:
+    """What a manifest proves of a conversation; only a log that tells of the manifest proves that."""
+    files = _files(call.folder)
+    kept = read_shown(call.proof.read_bytes(), str(call.proof)) if call.proof is not None else None
+    logs = read_logs([_files(place) for place in call.log], keys, call.origin) if keys else []
+    report, found, proof = check_conversation_in(files, call.handle, call.salt, kept, logs)
+    if call.json:
+        told = None if found is None else asdict(found)
+        print(json.dumps({"answer": report.answer, "found": told, "parts": [asdict(part) for part in report.parts],
+                          "findings": [asdict(one) for one in report.findings],
+                          "lacks": [asdict(lack) for lack in report.lacks], "proof": proof}, sort_keys=True))  # fmt: skip
+    else:
+        print("\n".join(([found.text] if found is not None else []) + lines_of_report(report)))
+    return EXITS[report.answer]
+
+
+def check_conversation_in(
+    files: Files, handle: str, salt: bytes | None, kept: dict[str, Any] | None, logs: Sequence[tuple[Trust, Files]]
+) -> tuple[Report, Found | None, dict[str, Any] | None]:
+    """What became of a conversation, by a proof that was kept or that the release's folder gives, and how far it is proved."""
+    report, shown, found = Report("conversation"), list[dict[str, Any]](), list[Found]()
+    raw = b""
+
+    def look() -> None:
+        nonlocal raw
+        raw = _bounded(files, MANIFEST, report)
+        shown.append(prove_conversation(files, handle) if kept is None else kept)
+        found.append(check_conversation(raw, shown[0], handle, salt))
+
+    def hold() -> None:
+        year = str(_promised(raw).get("built_at"))[:4]
+        own = next((one for one in logs if one[0].origin.endswith(f"/{year}")), None)
+        if own is None:
+            report.lacking(MANIFEST, "no log was given that names it", "the log of the release's year and its key do")
+            return
+        report.origin = own[0].origin
+        report.joined(check_manifest(raw, *own))
+
+    report.steps((
+        ("conversation", "its lines lead to the roots of the manifest", look),
+        (MANIFEST, "the log's leaf of the release names its hash", hold),
+    ))  # fmt: skip
+    if report.lacks and not report.findings:
+        report.parts[0] = Part("conversation", Answer.unproved, f"it agrees with `{MANIFEST}`, which is not proved")
+    return report, found[0] if found else None, shown[0] if shown else None
 
 
 def _run_checkpoint(call: argparse.Namespace, trusted: Trust) -> Report:
@@ -1912,8 +2655,8 @@ def _run_checkpoint(call: argparse.Namespace, trusted: Trust) -> Report:
     if call.proof is not None:
         try:
             hashes = read_hashes(call.proof.read_text("ascii").split(), str(call.proof))
-        except Contradiction as contradiction:
-            return Report("checkpoint", [contradiction.finding], trusted.origin)
+        except UnicodeDecodeError:
+            raise Unreadable(str(call.proof), "its lines are ASCII") from None
     return check_checkpoints(old, new, hashes, trusted)
 
 
@@ -1934,13 +2677,21 @@ def _arguments() -> argparse.ArgumentParser:
     log.add_argument("--plain", action="store_true", help="any tlog: do not read what the entries tell")
     release = commands.add_parser("release", help="a release's folder, every row decided again")
     release.add_argument("folder")
-    release.add_argument("--log", required=True, help="the folder or URL of the log of the release's year")
+    release.add_argument(
+        "--log",
+        required=True,
+        action="append",
+        help="the log of the release's year, or the published folder; repeatable",
+    )
+    text = commands.add_parser("text", help="a policy or a notice, as an entry names it")
+    text.add_argument("files", type=Path, nargs="+")
+    text.add_argument("--log", required=True, action="append", help="the log that names it, or the published folder")
     chat = commands.add_parser("conversation", help="what a release holds of one conversation, and why")
     chat.add_argument("folder", help="the release's; with --proof, it needs no more than its manifest")
     chat.add_argument("handle")
     chat.add_argument("--salt", type=bytes.fromhex, help="in hex: opens the reasons that tell something of a person")
     chat.add_argument("--proof", type=Path, help="a file that another call printed with --json, in place of the rows")
-    chat.add_argument("--json", action="store_true", help="print the proof")
+    chat.add_argument("--log", action="append", default=[], help="the log that tells of the release")
     certificate = commands.add_parser("certificate", help="of an erasure, as signed and as logged")
     certificate.add_argument("file", type=Path)
     receipt = commands.add_parser("receipt", help="a person's choice, as signed and as logged")
@@ -1954,8 +2705,8 @@ def _arguments() -> argparse.ArgumentParser:
     by = pair.add_mutually_exclusive_group()
     by.add_argument("--log", help="the log's folder or URL")
     by.add_argument("--proof", type=Path, help="a consistency proof: one base64 hash a line")
-    for command in (log, release, receipt, certificate, proof, pair):
-        command.add_argument("--key", help="the log's vkey")
+    for command in (log, release, chat, text, receipt, certificate, proof, pair):
+        command.add_argument("--key", action="append", default=[], help="the log's vkey")
         command.add_argument("--policy", type=Path, help="a tlog-policy file: which witnesses must have cosigned")
         command.add_argument("--origin", help="the log's origin, where it is not the key's name")
         command.add_argument("--witness", action="append", default=[], help="the vkey of a witness")

@@ -6,7 +6,7 @@ pseudonym a salt belongs to anybody can see: the operator can hand out no other 
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,7 +15,7 @@ import msgspec
 
 from licet.errors import InputError, NotFoundError, RefusedError, UsageError
 from licet.ledger import entries, verifier
-from licet.release import manifest
+from licet.ledger.verifier import Answer
 from licet.service.installation import Installation
 from licet.store.connect import transaction
 from licet.vault import view
@@ -57,8 +57,12 @@ def handles(here: Installation, account: UUID, year: int | None = None) -> Handl
 
 
 class Sought(msgspec.Struct, frozen=True, kw_only=True):
-    """What a release holds of a conversation: in a sentence, and as a proof that needs nothing but its manifest."""
+    """What a release holds of a conversation: in a sentence, and as a proof that needs nothing but its manifest.
 
+    ``answer`` is `not proved` while no log was given that tells of the manifest; ``lacks`` says so.
+    """
+
+    answer: Answer
     handle: str
     candidate: bool
     turns_in: int
@@ -68,28 +72,37 @@ class Sought(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     proof: dict[str, Any]
     broken: tuple[tuple[str, str], ...] = ()
+    lacks: tuple[tuple[str, str], ...] = ()
 
 
-def seek(folder: Path, conversation: str, salt: str | None = None, kept: Path | None = None) -> Sought:
+def seek(
+    folder: Path, conversation: str, salt: str | None = None, kept: Path | None = None,
+    logs: Sequence[tuple[verifier.Trust, verifier.Files]] = (),
+) -> Sought:  # fmt: skip
     """Whether a conversation, by its handle or with ``salt`` by our id, is in a release, and why or why not.
 
-    Believes the manifest in ``folder``; ``kept`` is a proof that was printed before.
+    ``kept`` is a proof that was printed before. The manifest in ``folder`` is held against ``logs``, each with its key.
     """
     opened = _salt(salt) if salt is not None else None
     handle = _called(conversation, opened)
-    files = verifier.FolderFiles(folder)
     try:
-        proof = verifier.prove_conversation(files, handle) if kept is None else _read(kept)
-        found = verifier.check_conversation((folder / manifest.FILE).read_bytes(), proof, handle, opened)
-    except verifier.Contradiction as contradiction:
-        where, promise = contradiction.finding.place, contradiction.finding.promise
+        shown = verifier.read_shown(kept.read_bytes(), "proof") if kept is not None else None
+    except verifier.Unreadable:
+        raise InputError("is no conversation's proof", "print the proof again", file=str(kept)) from None
+    report, found, proof = verifier.check_conversation_in(verifier.FolderFiles(folder), handle, opened, shown, logs)
+    broken = tuple((one.place, one.promise) for one in report.findings)
+    lacks = tuple((one.place, f"{one.why}; what would prove it: {one.mend}") for one in report.lacks)
+    lines = [f"contradiction: {where}: broken promise: {promise}" for where, promise in broken]
+    lines += [f"not proved: {where}: {why}" for where, why in lacks]
+    if found is None:
         return Sought(
-            handle=handle, candidate=False, turns_in=0, turns_out=0, rows=(), why={}, proof={},
-            text=f"contradiction: {where}: broken promise: {promise}", broken=((where, promise),),
+            handle=handle, candidate=False, turns_in=0, turns_out=0, rows=(), why={}, proof={}, text="\n".join(lines),
+            answer=report.answer, broken=broken, lacks=lacks,
         )  # fmt: skip
     return Sought(
         handle=handle, candidate=found.candidate, turns_in=found.turns_in, turns_out=found.turns_out, rows=found.rows,
-        why=found.why, text=found.text, proof=proof,
+        why=found.why, text="\n".join([found.text, *lines]), proof=proof or {}, answer=report.answer, broken=broken,
+        lacks=lacks,
     )  # fmt: skip
 
 
@@ -109,13 +122,3 @@ def _called(conversation: str, salt: bytes | None) -> str:
     if salt is None:
         raise UsageError("the id of a conversation is not what it is called in a release", "name its salt too: --salt")
     return entries.conversation_pseudonym(salt, parse(Prefix.conversation, conversation))
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        proof = json.loads(file.read_bytes())
-    except ValueError:
-        raise InputError("does not read as JSON", "print the proof again", file=str(file)) from None
-    if not isinstance(proof, dict):
-        raise InputError("is not a proof", "print the proof again", file=str(file))
-    return proof

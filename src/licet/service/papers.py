@@ -28,7 +28,8 @@ from licet.store.connect import transaction
 _HEAD = """These are the receipts of your choices, oldest first. Anybody can check them, without asking anybody:
 
   1. Install Python 3.11 or newer, and its package cryptography:  python -m pip install cryptography
-  2. In this folder, run the line below each receipt. `ok` means: we signed this, and it stands in our public log.
+  2. In this folder, run the line below each receipt. `proved` means: we signed this, and it stands in our public log.
+     `not proved` means that it is not in the log yet: fetch it again. `contradicted` means that something is wrong.
 
 The key after --key is what you believe. It is in this file for convenience: compare it with one that you or somebody
 you trust wrote down from elsewhere, as a log's owner who wanted to deceive you would hand you another.

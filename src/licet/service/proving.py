@@ -27,8 +27,9 @@ from licet.ledger.published import Published
 from licet.ledger.quorum import Quorum
 from licet.ledger.sequence import Place, Sequencer
 from licet.ledger.storage import TMP, Durable, Folder
+from licet.ledger.verifier import Answer
 from licet.ledger.witness_http import GATHER_SECONDS_MAX, Gathered, gather
-from licet.release import manifest, purge
+from licet.release import manifest
 from licet.release import verify as release_files
 from licet.release.purge import LogKey
 from licet.service.installation import Installation, policies
@@ -293,11 +294,28 @@ def _year_of(receipt: Receipt) -> int | None:
 # Verifying
 
 
-class Checked(msgspec.Struct, frozen=True, kw_only=True):
-    """What was checked, and every promise that was found broken, by its place."""
+class CheckedPart(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of what was checked, with its own answer and the reason for it."""
 
+    what: str
+    answer: Answer
+    why: str
+
+
+class Checked(msgspec.Struct, frozen=True, kw_only=True):
+    """What was checked: the answer, which is the worst of its parts; every promise found broken, by its place; and
+    what is missing for a proof, with what would prove it."""
+
+    answer: Answer
     checked: tuple[str, ...]
+    parts: tuple[CheckedPart, ...]
     broken: tuple[tuple[str, str], ...]
+    lacks: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        return verifier.EXITS[self.answer]
 
 
 def verify(
@@ -307,17 +325,36 @@ def verify(
     """Holds a log, a published folder, a receipt, a proof, a release's or a model's folder to what it promises.
 
     Believes ``vkeys`` and nothing else: each log, receipt and proof needs the key of its year among them. A release's
-    files are held against its manifest, and its manifest against the leaf of ``log``, where one is given. ``quorum``
-    is a c2sp.org/tlog-policy: each checkpoint must be cosigned as it says.
+    files are held against its manifest, and its manifest against the leaf of ``log``, without which nothing of it is
+    proved. ``quorum`` is a c2sp.org/tlog-policy: each checkpoint must be cosigned as it says.
     """
     if path.is_dir() and (path / manifest.FILE).is_file():
         return _verify_release(path, vkeys, log, quorum)
     if path.is_dir() and (path / MODEL_STATEMENT).is_file():
         return _verify_model(path, vkeys, release)
     trusted = _trusted(vkeys, quorum)
-    reports = _reports(path, trusted, entry)
-    checked = tuple(f"{report.checked} of {report.origin}: {report.size} entries" for report in reports)
-    return Checked(checked=checked, broken=tuple((f.place, f.promise) for r in reports for f in r.findings))
+    return _checked(_reports(path, trusted, entry))
+
+
+def _checked(reports: list[verifier.Report], checked: tuple[str, ...] = ()) -> Checked:
+    """Several reports as one answer, the worst of them."""
+    order = (Answer.contradicted, Answer.unreadable, Answer.unproved, Answer.proved)
+    alone = len(reports) == 1
+    parts = [
+        CheckedPart(what=part.what if alone else f"{report.origin}: {part.what}", answer=part.answer, why=part.why)
+        for report in reports for part in report.parts
+    ]  # fmt: skip
+    return Checked(
+        answer=min((report.answer for report in reports), key=order.index),
+        checked=checked or tuple(
+            f"{report.checked} of {report.origin}" + (f": {report.size} entries" if report.root else "")
+            for report in reports
+        ),
+        parts=tuple(parts),
+        broken=tuple((found.place, found.promise) for report in reports for found in report.findings),
+        lacks=tuple((lack.place, f"{lack.why}; what would prove it: {lack.mend}") for r in reports for lack in r.lacks),
+        notes=tuple(note for report in reports for note in report.notes),
+    )  # fmt: skip
 
 
 def _verify_model(path: Path, vkeys: tuple[str, ...], release: Path | None) -> Checked:
@@ -328,28 +365,53 @@ def _verify_model(path: Path, vkeys: tuple[str, ...], release: Path | None) -> C
         keys = [Verifier.parse(vkey.strip()) for vkey in vkeys]
     except RefusedError as error:
         raise UsageError(f"a key cannot be used: {error.message}", "`licet train model-key` prints one") from None
-    broken = tuple(verified.verify(path, keys, release))
-    return Checked(checked=(f"model in {path}: its files, its statement and what it consumed",), broken=broken)
+    report = verifier.Report("model")
+    proves = "signed by the models' key, and what was consumed by the gate's"
+    report.step(
+        "files, statement and what it consumed", proves, lambda: report.broken(verified.verify(path, keys, release))
+    )
+    return _checked([report], (f"model in {path}: its files, its statement and what it consumed",))
 
 
 def _verify_release(path: Path, vkeys: tuple[str, ...], log: Path | None, quorum: bytes | None) -> Checked:
-    """With a log every row is decided again by what it told before the release; without one, by the folder alone."""
+    """With a log every row is decided again by what it told before the release; without one nothing is proved.
+
+    Beside what the stand-alone verifier holds, the parts are opened, and card and descriptions follow from the rest.
+    """
+    report, key = verifier.Report("release"), _log_key(_trusted(vkeys, quorum))
+    signed = [name for name in ("purge-1.json", manifest.REVIEW_FILE) if (path / name).exists()]
+
+    def look() -> None:
+        if key is None and signed:
+            report.lacking(signed[0], "its signature was not checked", "the log's key does: --key VKEY")
+            return
+        found = release_files.verify(path, proofs=False, key=key)
+        report.broken((one.file, f"{one.promise.value}: {one.found}") for one in found)
+
+    report.step("parts, card and descriptions", "they are as the manifest and its addenda have them", look)
     checked = [f"release in {path}"]
-    key = _log_key(_trusted(vkeys, quorum))
-    found = release_files.verify(path, proofs=log is None, key=key)
-    broken = [(c.file, f"{c.promise.value}: {c.found}") for c in found]
-    if not broken and key and (gone := purge.read(path, *manifest.read(path), key).gone):
-        checked.append(f"{len(gone)} rows of it were taken out by purges; their proofs stay")
-    if log is not None and not broken:
-        year = str(manifest.read(path)[0].built_at.year)
-        folder = log if (log / CHECKPOINT).is_file() else log / year
-        own = next((key for key in _trusted(vkeys, quorum) if key.origin.endswith(f"/{year}")), None)
-        if own is None or not folder.is_dir():
-            raise UsageError(f"the release is of `{year}`, and its log or key was not named", "name both: --log, --key")
-        report = verifier.check_release(verifier.FolderFiles(path), own, verifier.FolderFiles(folder))
-        checked.append(f"{report.size} rows decided again by the log {report.origin}")
-        broken += [(finding.place, finding.promise) for finding in report.findings]
-    return Checked(checked=tuple(checked), broken=tuple(broken))
+    if report.findings:
+        return _checked([report], tuple(checked))
+    told = logs(log, vkeys, quorum) if log is not None else []
+    held = verifier.check_release_in(verifier.FolderFiles(path), told)
+    held.parts += report.parts
+    held.joined(report)
+    held.notes = []
+    if held.purged:
+        checked.append(f"{held.purged} rows of it were taken out by purges; their proofs stay")
+    if held.origin:
+        checked.append(f"{held.size} rows decided again by the log {held.origin}")
+    return _checked([held], tuple(checked))
+
+
+def logs(
+    folder: Path, vkeys: tuple[str, ...], quorum: bytes | None = None
+) -> list[tuple[verifier.Trust, verifier.Files]]:
+    """The logs of a folder that holds one, or one a year, each with the key that is to have signed it."""
+    trusted = _trusted(vkeys, quorum)
+    if not trusted:
+        raise UsageError("no key to believe the log by", "`licet ledger key` prints the log's: --key VKEY")
+    return verifier.read_logs([verifier.FolderFiles(folder)], trusted)
 
 
 def _log_key(trusted: list[verifier.Trust]) -> LogKey | None:
@@ -383,12 +445,15 @@ def _reports(path: Path, trusted: list[verifier.Trust], entry: Path | None) -> l
 
 def _check_log(folder: Path, trusted: list[verifier.Trust]) -> verifier.Report:
     own = _for((folder / CHECKPOINT).read_bytes(), trusted)
-    return verifier.check_log(verifier.FolderFiles(folder), own, story=verifier.story_of(own.origin))
+    try:
+        story = verifier.story_of(own.origin)
+    except ValueError as error:
+        raise UsageError(f"`{folder}` is no log of ours: {error}", "name the folder of a year's log") from None
+    return verifier.check_log(verifier.FolderFiles(folder), own, story=story)
 
 
 def _for(raw: bytes, trusted: list[verifier.Trust]) -> verifier.Trust:
     """The key whose name the bytes carry, to know which one is meant; it is the check that believes it or not."""
     if not trusted:
         raise UsageError("no key to believe", "`licet ledger key` prints the log's: --key VKEY")
-    named = [key for key in trusted if key.origin.encode() in raw]
-    return named[0] if named else trusted[0]
+    return verifier.meant(raw, trusted)

@@ -1,0 +1,690 @@
+"""A structural fuzzer of everything that the stand-alone verifier reads.
+
+Every field of every artefact is dropped, doubled, retyped, nulled, moved to another year and exchanged with that of
+another honest artefact; then pairs of such changes by random draw. Two hands change them. A carrier has no key: what they
+change may never be proved. An operator has it: every hash, count, root and signature is made to fit again, and the log is
+told what fits, so that only the meaning of what is said can betray it. An accepted mutant must be equal in meaning to
+the honest one, or sound by an oracle that shares no code with the verifier (`oracle`).
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import random
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from licet.consent.receipt import sign
+from licet.ledger import note, tree, verifier
+from licet.ledger.checkpoint import Checkpoint
+from licet.ledger.entries import canonical
+from licet.ledger.note import SignatureType, Signer
+from licet.ledger.proof import Proof
+from licet.release import merkle
+
+from . import lies, release_lies
+from .oracle import certificate_faults, entry_faults, manifest_faults, release_faults, since_faults
+from .world import ORIGIN, SIGNER, STRANGER, Held, naive_root
+
+Path = tuple[Any, ...]
+Change = Callable[[Any, Path, random.Random], Any]
+LATER = Signer(ORIGIN.replace("2026", "2027"), SignatureType.ed25519, SIGNER.seed)
+TRUST, TRUST_LATER = verifier.trust(SIGNER.verifier.vkey), verifier.trust(LATER.verifier.vkey)
+MISSING = object()
+
+
+# What is done to a value in a tree of JSON
+
+
+def places(value: Any, at: Path = ()) -> Iterator[Path]:
+    """Every place in a value, the whole of it first."""
+    yield at
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, one in inner:
+        yield from places(one, (*at, key))
+
+
+def look(value: Any, at: Path) -> Any:
+    for key in at:
+        try:
+            value = value[key]
+        except (KeyError, IndexError, TypeError):
+            return MISSING
+    return value
+
+
+def put(value: Any, at: Path, new: Any) -> Any:
+    """The value with another one at a place; where the place is gone meanwhile, as it was."""
+    if not at:
+        return new
+    target = look(value, at[:-1])
+    try:
+        if new is MISSING:
+            del target[at[-1]]
+        else:
+            target[at[-1]] = new
+    except (KeyError, IndexError, TypeError):
+        pass
+    return value
+
+
+def drop(value: Any, at: Path, _draw: random.Random) -> Any:
+    return put(value, at, MISSING) if at else {}
+
+
+def null(value: Any, at: Path, _draw: random.Random) -> Any:
+    return put(value, at, None)
+
+
+def double(value: Any, at: Path, _draw: random.Random) -> Any:
+    """An element of a list twice; a key under another name too."""
+    target, one = look(value, at[:-1]), look(value, at)
+    if at and isinstance(target, list) and isinstance(at[-1], int):
+        target.insert(at[-1], deepcopy(one))
+    elif at and isinstance(target, dict) and isinstance(at[-1], str):
+        target[f"{at[-1]}2"] = deepcopy(one)
+    return value
+
+
+def retype(value: Any, at: Path, draw: random.Random) -> Any:
+    one = look(value, at)
+    ways: list[Any] = [
+        True, False, 0, 1, -1, 2**64, "", " ", "x", "0" * 64, "0001-01-01T00:00:00Z", [], {}, [deepcopy(one)],
+        {"x": deepcopy(one)}, str(one), [one, one] if not isinstance(one, dict | list) else [None],
+    ]  # fmt: skip
+    ways += [one + 1, one - 1] if isinstance(one, int) and not isinstance(one, bool) else []
+    ways += [one.upper(), one + " ", one[:-1], one[::-1]] if isinstance(one, str) and one else []
+    return put(value, at, draw.choice(ways))
+
+
+def move_year(value: Any, at: Path, draw: random.Random) -> Any:
+    """A date in another year; a number that is a year too."""
+    one = look(value, at)
+    year = draw.choice(["2025", "2027", "2024", "2031", "1999", "0001", "9999"])
+    if isinstance(one, str) and len(one) >= 10 and one[:4].isdecimal() and one[4] == "-":
+        return put(value, at, year + one[4:])
+    if isinstance(one, str) and "2026" in one:
+        return put(value, at, one.replace("2026", year))
+    return put(value, at, int(year)) if isinstance(one, int) else retype(value, at, draw)
+
+
+def exchange(value: Any, at: Path, draw: random.Random) -> Any:
+    """Two places of the same kind, one put where the other was."""
+    one = look(value, at)
+    alike = [other for other in places(value) if other != at and type(look(value, other)) is type(one)]
+    return put(value, at, deepcopy(look(value, draw.choice(alike)))) if alike else value
+
+
+CHANGES: tuple[Change, ...] = (drop, null, double, retype, move_year, exchange)
+
+
+# Artefacts
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What became of a mutant. ``wrong``: why it may not be proved; empty where it is equal or sound."""
+
+    answer: verifier.Answer
+    wrong: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """Something that is mutated: ``tree`` is its honest form, ``other`` another honest one, ``judge`` asks the verifier."""
+
+    name: str
+    tree: Any
+    other: Any
+    judge: Callable[[Any], Judged]
+    share: int = 1
+    whole: tuple[Path, ...] = field(default=())
+
+    def swapped(self, value: Any, at: Path, _draw: random.Random) -> Any:
+        """The same place of the other honest artefact."""
+        found = look(self.other, at)
+        return value if found is MISSING else put(value, at, deepcopy(found))
+
+    def every(self) -> Iterator[tuple[Path, Change]]:
+        """Each change of each field, once."""
+        for at in places(self.tree):
+            for change in (*CHANGES, self.swapped):
+                yield at, change
+
+
+def text_of(value: Any) -> bytes:
+    """Canonical JSON of anything, what no product would write included."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+def b64(value: Any) -> str:
+    return base64.urlsafe_b64encode(value if isinstance(value, bytes) else text_of(value)).rstrip(b"=").decode()
+
+
+def payload_of(jws: str) -> Any:
+    part = jws.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+
+
+def signed(payload: Any, typ: str, seed: bytes = SIGNER.seed) -> str:
+    """A JWS over whatever payload, as a signer who checks nothing makes it."""
+    header = sign({}, seed, typ).split(".")[0]
+    body = f"{header}.{b64(payload)}"
+    return f"{body}.{b64(Ed25519PrivateKey.from_private_bytes(seed).sign(body.encode()))}"
+
+
+def small_log(entries: list[bytes], signer: Signer = SIGNER) -> dict[str, bytes]:
+    """The files of a log of fewer entries than a tile takes, signed."""
+    assert 0 < len(entries) < 256
+    bundle = b"".join(len(entry).to_bytes(2, "big") + entry for entry in entries)
+    size = len(entries)
+    return {
+        "checkpoint": note.sign(Checkpoint(signer.name, size, naive_root(entries)).text, signer),
+        f"tile/entries/000.p/{size}": bundle,
+        f"tile/0/000.p/{size}": b"".join(tree.leaf_hash(entry) for entry in entries),
+    }
+
+
+def proof_in(entries: list[bytes], index: int, signer: Signer = SIGNER) -> bytes:
+    path = verifier.path_of(index, [tree.leaf_hash(entry) for entry in entries])
+    return Proof(index, tuple(path), small_log(entries, signer)["checkpoint"]).encode()
+
+
+def judged(report: verifier.Report, wrong: Callable[[], list[str]]) -> Judged:
+    return Judged(report.answer, tuple(wrong()) if report.answer is verifier.Answer.proved else ())
+
+
+# Receipts
+
+
+@cache
+def receipts() -> list[dict[str, Any]]:
+    """The files of Ana's yes and of her no, opened as far as they open: the payload stands where its JWS was."""
+    found = []
+    for index in (4, 13):
+        file = json.loads(lies.receipt_of(index))
+        found.append(file | {"receipt": payload_of(file["receipt"])})
+    return found
+
+
+def receipt_claims(payload: Any) -> Any:
+    """What an entry tells of a choice, as the receipt has it: the rest is the operator's word alone."""
+    record, log = payload["record"], payload["log"]
+    event, notice = record["events"][0], record["privacy_notice"]
+    return [
+        payload["receipt_id"], record["pii_principal_id"], log, len(record["events"]), notice["sha256"],
+        notice["language"], notice["notice_id"], notice["presented_as"],
+        [event[key] for key in ("event_time", "event_state", "allow", "effect", "entity_id")],
+    ]  # fmt: skip
+
+
+def judge_receipt(value: Any) -> Judged:
+    """Signed anew by the operator; the entry and the log are what they were."""
+    file = value
+    if isinstance(value, dict) and "receipt" in value:
+        file = value | {"receipt": signed(value["receipt"], "licet-receipt+jws")}
+    report = verifier.check_receipt(text_of(file) + b"\n", TRUST)
+
+    def wrong() -> list[str]:
+        claims = [receipt_claims(honest["receipt"]) for honest in receipts()]
+        return [] if text_of(receipt_claims(value["receipt"])) in map(text_of, claims) else ["another choice is proved"]
+
+    return judged(report, wrong)
+
+
+def judge_carried_receipt(value: Any) -> Judged:
+    """Changed by who has no key, or signed with a key of their own."""
+    file, honest = value, receipts()[0]
+    if isinstance(value, dict) and "receipt" in value:
+        jws = json.loads(lies.receipt_of(4))["receipt"]
+        if text_of(value["receipt"]) != text_of(honest["receipt"]):
+            head, _, signature = jws.split(".")
+            own = signed(value["receipt"], "licet-receipt+jws", STRANGER.seed)
+            jws = own if len(text_of(value)) % 2 else f"{head}.{b64(value['receipt'])}.{signature}"
+        file = value | {"receipt": jws}
+    report = verifier.check_receipt(text_of(file) + b"\n", TRUST)
+    return judged(report, lambda: [] if text_of(value) in map(text_of, receipts()) else ["changed without the key"])
+
+
+# Certificates
+
+
+@cache
+def certificates() -> list[dict[str, Any]]:
+    """What a certificate of a deletion states, and one of a closure."""
+    at = [f"2026-03-01T1{hour}:00:00Z" for hour in range(6)]
+    place = {"copies": 1, "done": "shredded and swept", "kept_until": None, "place": "vault", "read_back": 0,
+             "reference": None, "registered": "2026-02-01T00:00:00Z"}  # fmt: skip
+    said = {
+        "v": 1, "type": "licet-erasure-certificate", "erasure": "era_" + "1" * 32, "account": "urn:licet:account:" + "2" * 32,
+        "conversation": "urn:licet:conversation:" + "3" * 32, "cause": "deletion", "requested": at[0], "fenced": at[1],
+        "shredded": at[2], "swept": at[3], "verified": at[4],
+        "places": [place, place | {"place": "safety", "reference": "4" * 32}],
+        "recipients": [{"recipient": "uni", "release": "5" * 32}], "hosts": [], "backups_out_of_reach": None,
+        "backups": [{"backup": "bak_" + "6" * 32, "made": at[0], "expires": "2026-05-01T00:00:00Z"}], "salt": "7" * 64,
+    }  # fmt: skip
+    return [said, said | {"cause": "closure", "conversation": None, "salt": "8" * 64, "verified": at[5]}]
+
+
+def certificate_file(said: Any) -> bytes:
+    """A certificate, signed and told to a log, as an operator makes it of whatever it says."""
+    jws = signed(said, "licet-certificate+jws")
+    at = said.get("verified") if isinstance(said, dict) else None
+    entry = text_of({"v": 1, "t": "certificate", "at": at, "logged": "2026-03-02T00:00:00Z",
+                     "facts": {"sha256": hashlib.sha256(jws.encode()).hexdigest()}})  # fmt: skip
+    others = [text_of({"n": n}) for n in range(3)]
+    proof = proof_in([*others, entry], 3)
+    return text_of({"v": 1, "certificate": jws, "entry": entry.decode(), "proof": proof.decode()}) + b"\n"
+
+
+def judge_certificate(value: Any) -> Judged:
+    return judged(verifier.check_certificate(certificate_file(value), TRUST), lambda: certificate_faults(value))
+
+
+@cache
+def honest_certificate() -> bytes:
+    return certificate_file(certificates()[0])
+
+
+def judge_carried_certificate(value: Any) -> Judged:
+    file = json.loads(honest_certificate())
+    if text_of(value) != text_of(certificates()[0]):
+        head, _, signature = file["certificate"].split(".")
+        file["certificate"] = f"{head}.{b64(value)}.{signature}"
+    report = verifier.check_certificate(text_of(file) + b"\n", TRUST)
+    return judged(report, lambda: [] if text_of(value) == text_of(certificates()[0]) else ["changed without the key"])
+
+
+# Releases
+
+
+Document = dict[str, Any]
+LINES = ("policies", "candidates", "rows")
+
+
+def document(world: release_lies.World) -> Document:
+    """A release and its log as values: what an operator says, before it is hashed or signed."""
+    files, log = release_lies.sealed(world)
+    bundle = max((data for path, data in log.items() if path.startswith("tile/entries/")), key=len)
+    entries, at = [], 0
+    while at < len(bundle):
+        length = int.from_bytes(bundle[at : at + 2], "big")
+        entries.append(json.loads(bundle[at + 2 : at + 2 + length]))
+        at += 2 + length
+    sealed = next(n for n, entry in enumerate(entries) if entry["t"] == "release_sealed")
+    lines = {name: [json.loads(line) for line in gzip.decompress(files[f"proof/{name}.jsonl.gz"]).splitlines()]
+             for name in LINES}  # fmt: skip
+    return {
+        "manifest": json.loads(files["manifest.json"]),
+        "entries": entries[:sealed],
+        "leaf": entries[sealed],
+        **lines,
+    }
+
+
+@cache
+def releases() -> list[Document]:
+    """Two honest releases, of which the second lacks a row."""
+    made = [document(release_lies.honest()), document(release_lies.without_the_last_row())]
+    for one in made:
+        fit(one)
+        sealed(one)
+    return made
+
+
+def fit(made: Document) -> None:
+    """Makes counts, parts and root follow from rows and candidates, as far as these are what they should be."""
+    try:
+        manifest, rows, candidates = made["manifest"], made["rows"], made["candidates"]
+        turns: dict[str, int] = {}
+        for row in rows:
+            turns[row["conversation"]] = turns.get(row["conversation"], 0) + sum(
+                sum(source["turns"].values()) for source in row["sources"]
+            )
+        for one in candidates:
+            one["in"] = turns.get(one["conversation"], 0)
+        dropped: dict[str, int] = {}
+        for one in candidates:
+            for reason, count in one["out"].items():
+                dropped[reason] = dropped.get(reason, 0) + count
+            for count in one["salted"].values():
+                dropped["deleted"] = dropped.get("deleted", 0) + count
+        included = sum(turns.values())
+        manifest["counts"] = {"candidates": included + sum(dropped.values()), "included": included, "dropped": dropped}
+        manifest["rows"] = manifest["parts"][0]["rows"] = len(rows)
+        leaves = [(row["ordinal"], release_leaf(row)) for row in rows]
+        manifest["root"] = parts_root(leaves)
+        rows.sort(key=lambda row: (row["conversation"], row["ordinal"]))
+        candidates.sort(key=lambda one: one["conversation"])
+        made["leaf"]["facts"].update(rows=manifest["rows"], root=manifest["root"])
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        return
+
+
+def release_leaf(row: dict[str, Any]) -> bytes:
+    days = (release_lies.instant(row["until"]) - release_lies.EPOCH).days
+    return tree.leaf_hash(
+        row["ordinal"].to_bytes(4, "big") + bytes.fromhex(row["row_id"]) + (days * 86_400_000_000).to_bytes(8, "big", signed=True)
+        + bytes.fromhex(row["sealed_sha256"])
+    )  # fmt: skip
+
+
+def parts_root(leaves: list[tuple[int, bytes]]) -> str:
+    grown = merkle.Tree()
+    for _, leaf in sorted(leaves):
+        grown.append(leaf)
+    return grown.root().hex()
+
+
+PART = b"the parts"
+
+
+def sealed(made: Document) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """The folder and the log of a document: hashed, told and signed, whatever it says."""
+    files = {"README.md": b"a card", "part-00000.parquet": PART}
+    manifest = made["manifest"]
+    for name in LINES:
+        texts = [text_of(line) for line in made[name]] if isinstance(made[name], list) else []
+        data = gzip.compress(b"".join(text + b"\n" for text in texts), 1, mtime=0)
+        files[f"proof/{name}.jsonl.gz"] = data
+        if isinstance(manifest, dict) and isinstance(manifest.get("proof"), dict) and "proofs" not in made:
+            manifest["proof"][name] = {
+                "file": f"proof/{name}.jsonl.gz", "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data),
+                "lines": len(texts), "root": naive_root(texts).hex(),
+            }  # fmt: skip
+    files["manifest.json"] = text_of(manifest)
+    leaf = made["leaf"]
+    if isinstance(leaf, dict) and isinstance(leaf.get("facts"), dict) and "leaf_kept" not in made:
+        leaf["facts"]["manifest_sha256"] = hashlib.sha256(files["manifest.json"]).hexdigest()
+    told = made["entries"] if isinstance(made["entries"], list) else []
+    entries = [text_of(entry) for entry in (*told, leaf, *made.get("since", []))][:200]
+    return files, small_log(entries)
+
+
+def judge_release(value: Any) -> Judged:
+    """Rows, candidates, policies and entries changed, with all that follows from them made to fit."""
+    made = releases_copy() | value
+    fit(made)
+    files, log = sealed(made)
+    return judged(verifier.check_release(Held(files), TRUST, Held(log)), lambda: release_faults(made))
+
+
+def releases_copy() -> Document:
+    return deepcopy(releases()[0])
+
+
+def judge_manifest(value: Any) -> Judged:
+    """A manifest changed, and told to the log as it is then."""
+    made = releases_copy() | {"manifest": value, "proofs": "kept"}
+    facts = made["leaf"]["facts"]
+    if isinstance(value, dict):
+        facts |= {
+            name: value[key]
+            for name, key in (("purpose", "purpose"), ("rows", "rows"), ("root", "root"))
+            if key in value
+        }
+        facts |= {"position": value["journal"]} if "journal" in value else {}
+    files, log = sealed(made)
+    report = verifier.check_release(Held(files), TRUST, Held(log))
+    return judged(report, lambda: manifest_faults(files["manifest.json"], releases()[0]["manifest"]))
+
+
+def judge_leaf(value: Any) -> Judged:
+    """The release's leaf changed, and the log signed."""
+    files, log = sealed(releases_copy() | {"leaf": value, "leaf_kept": "as it is"})
+    report = verifier.check_release(Held(files), TRUST, Held(log))
+    honest = releases()[0]["leaf"]
+    same = isinstance(value, dict) and {k: v for k, v in value.items() if k != "logged"} == {
+        k: v for k, v in honest.items() if k != "logged"
+    }
+    return judged(report, lambda: [] if same else ["another leaf"])
+
+
+def judge_carried_release(value: Any) -> Judged:
+    """Files changed on their way, by who has no key: the manifest and the lines of the proofs."""
+    files, log = carried()
+    honest, folder = releases()[0], dict(files)
+    for name in LINES:
+        lines = value.get(name)
+        if text_of(lines) != text_of(honest[name]):
+            texts = [text_of(line) for line in lines] if isinstance(lines, list) else []
+            folder[f"proof/{name}.jsonl.gz"] = gzip.compress(b"".join(text + b"\n" for text in texts), 1, mtime=0)
+    folder["manifest.json"] = text_of(value.get("manifest"))
+    same = folder == files
+    report = verifier.check_release(Held(folder), TRUST, Held(log))
+    return judged(report, lambda: [] if same else ["changed without the key"])
+
+
+@cache
+def carried() -> tuple[dict[str, bytes], dict[str, bytes]]:
+    return sealed(releases_copy())
+
+
+# What was done since the seal
+
+
+@cache
+def since() -> Document:
+    """An addendum of the year after, which takes a row out of the part, and a review of the same year."""
+    files, _ = carried()
+    head = hashlib.sha256(files["manifest.json"]).hexdigest()
+    part = json.loads(files["manifest.json"])["parts"][0]
+    after = {
+        "file": part["file"],
+        "sha256": hashlib.sha256(b"fewer").hexdigest(),
+        "bytes": 5,
+        "rows": 4,
+        "first_ordinal": 0,
+    }
+    read = {"drawn": 3, "read": 3, "out_of_reach": 0, "findings": {}}
+    return {
+        "purge": {"format": "licet-purge-2", "release": release_lies.RELEASE.hex, "number": 1, "before": head,
+                  "purged_at": "2027-02-01T00:00:00Z",
+                  "parts": [{"file": part["file"], "was": part["sha256"], "after": after, "gone": [[3, 3]]}]},
+        "review": {"v": 1, "type": "licet-release-review", "release": release_lies.RELEASE.hex, "manifest_sha256": head,
+                   "review": "rev_1", "drawn_at": "2026-04-01T00:00:00Z", "closed_at": "2026-05-01T00:00:00Z",
+                   "chance": read, "risk": read | {"findings": {"name": 1}}, "readers": 1,
+                   "bound": {"confidence_percent": 95, "found": 0, "rows": 3, "ppm": 1_000_000}},
+    }  # fmt: skip
+
+
+def dated_since() -> Document:
+    """The same with the times that the leaves tell, which are a lie of their own."""
+    made = deepcopy(since())
+    return made | {"told_at": {"purge": made["purge"]["purged_at"], "review": made["review"]["closed_at"]}}
+
+
+def told_since(kind: str, at: Any, sha256: str, facts: dict[str, Any]) -> dict[str, Any]:
+    release = release_lies.RELEASE.hex
+    return {"v": 1, "t": kind, "at": at, "logged": at, "facts": {"release": release, "sha256": sha256} | facts}
+
+
+def with_since(value: Any, seed: bytes = SIGNER.seed) -> tuple[dict[str, bytes], dict[str, bytes], dict[str, bytes]]:
+    """The folder with an addendum and a review, the log of its year, and that of the year after."""
+    purge, review = value.get("purge"), value.get("review")
+    purge_file = text_of({"v": 2, "purge": signed(purge, "licet-purge+jws", seed)})
+    review_jws = signed(review, "licet-review+jws", seed)
+    files = dict(carried()[0])
+    files |= {
+        "purge-1.json": purge_file,
+        "review.json": text_of({"v": 1, "review": review_jws}),
+        "part-00000.parquet": b"fewer",
+    }
+    purge_facts, review_facts = {"number": 1, "rows": 1}, {"rows": 6, "findings": 1, "bound_ppm": 1_000_000}
+    try:
+        runs = [run for part in purge["parts"] for run in part["gone"]]
+        purge_facts = {"number": purge["number"], "rows": sum(last - first + 1 for first, last in runs)}
+        both = (review["chance"], review["risk"])
+        review_facts = {"rows": sum(one["read"] for one in both), "bound_ppm": review["bound"]["ppm"],
+                        "findings": sum(sum(one["findings"].values()) for one in both)}  # fmt: skip
+    except (AttributeError, LookupError, TypeError, ValueError):
+        pass
+    review_facts["manifest_sha256"] = look(review, ("manifest_sha256",))
+    if review_facts["manifest_sha256"] is MISSING:
+        review_facts["manifest_sha256"] = "0" * 64
+    told = value.get("told_at", {"purge": look(purge, ("purged_at",)), "review": look(review, ("closed_at",))})
+    at, closed = (None if one is MISSING else one for one in (look(told, ("purge",)), look(told, ("review",))))
+    by = told_since("release_reviewed", closed, hashlib.sha256(review_jws.encode()).hexdigest(), review_facts)
+    gone = told_since("release_purged", at, hashlib.sha256(purge_file).hexdigest(), purge_facts)
+    log = sealed(releases_copy() | {"since": [by]})[1]
+    return files, log, small_log([text_of(gone)], LATER)
+
+
+def judge_since(value: Any) -> Judged:
+    """An addendum and a review changed by the operator, signed and told to the log as they are then."""
+    files, log, later = with_since(value)
+    report = verifier.check_release(Held(files), TRUST, Held(log), [(TRUST_LATER, Held(later))])
+    return judged(report, lambda: since_faults(value, since()))
+
+
+def judge_carried_since(value: Any) -> Judged:
+    """The same by who has a key of their own, or none; the logs are the honest ones."""
+    honest, log, later = with_since(since())
+    files = dict(honest)
+    for name, path, typ, version in (
+        ("purge", "purge-1.json", "licet-purge+jws", 2),
+        ("review", "review.json", "licet-review+jws", 1),
+    ):
+        if text_of(value.get(name)) != text_of(since()[name]):
+            jws = json.loads(honest[path])[name]
+            head, _, signature = jws.split(".")
+            own = signed(value.get(name), typ, STRANGER.seed)
+            forged = own if len(text_of(value)) % 2 else f"{head}.{b64(value.get(name))}.{signature}"
+            files[path] = (
+                text_of(value.get(name)) if len(text_of(value)) % 3 == 0 else text_of({"v": version, name: forged})
+            )
+    report = verifier.check_release(Held(files), TRUST, Held(log), [(TRUST_LATER, Held(later))])
+    return judged(report, lambda: [] if files == honest else ["changed without the key"])
+
+
+# One conversation
+
+
+@cache
+def shown() -> list[dict[str, Any]]:
+    files = Held(carried()[0])
+    return [{"proof": verifier.prove_conversation(files, release_lies.handle(chat)), "manifest": releases_manifest()}
+            for chat in ("a1", "gone")]  # fmt: skip
+
+
+def releases_manifest() -> Any:
+    return json.loads(carried()[0]["manifest.json"])
+
+
+def judge_conversation(value: Any) -> Judged:
+    """A kept proof and the manifest beside it, changed by who has no key."""
+    files, log = carried()
+    salt, handle = release_lies.SALTS[lies.ANA], release_lies.handle("a1")
+    folder = Held({"manifest.json": text_of(value.get("manifest"))})
+    logs = [(TRUST, Held(log))]
+    try:
+        kept = verifier.read_shown(text_of(value.get("proof")), "proof")
+    except verifier.Contradiction:
+        return Judged(verifier.Answer.unreadable, ())
+    report, found, _ = verifier.check_conversation_in(folder, handle, salt, kept, logs)
+    honest = verifier.check_conversation(files["manifest.json"], shown()[0]["proof"], handle, salt)
+    return judged(report, lambda: [] if found == honest else [f"found {found}"])
+
+
+# Logs, proofs and checkpoints
+
+
+@cache
+def log_entries() -> list[dict[str, Any]]:
+    return [json.loads(entry) for entry in lies.honest_entries()[:18]]
+
+
+@cache
+def kept_checkpoint() -> bytes:
+    return small_log([canonical(entry) for entry in log_entries()])["checkpoint"]
+
+
+def judge_log(value: Any) -> Judged:
+    """Entries written otherwise and the log signed anew; somebody kept the checkpoint of before."""
+    texts = [text_of(entry) for entry in value] if isinstance(value, list) and value else [text_of(value)]
+    files = small_log(texts[:200])
+    older = [("kept", kept_checkpoint())] if len(texts) % 2 == 0 else []
+    report = verifier.check_log(Held(files), TRUST, older, verifier.story_of(ORIGIN))
+    same = texts[:18] == [canonical(entry) for entry in log_entries()]
+
+    def wrong() -> list[str]:
+        return (["another log than was kept"] if older and not same else []) + entry_faults(value)
+
+    return judged(report, wrong)
+
+
+def proof_tree() -> dict[str, Any]:
+    entries = [canonical(entry) for entry in log_entries()]
+    head, _, checkpoint = proof_in(entries, 4).decode().partition("\n\n")
+    return {"lines": head.split("\n"), "checkpoint": checkpoint.split("\n"), "entry": log_entries()[4]}
+
+
+def judge_proof(value: Any) -> Judged:
+    """A proof and its entry, changed line by line by who has no key."""
+
+    def joined(lines: Any) -> str:
+        return "\n".join(map(str, lines)) if isinstance(lines, list) else str(lines)
+
+    raw = f"{joined(value.get('lines'))}\n\n{joined(value.get('checkpoint'))}".encode("utf-8", "replace")
+    entry = text_of(value.get("entry"))
+    report = verifier.check_proof(raw, entry, TRUST)
+    return judged(report, lambda: [] if entry in lies.honest_entries()[:18] else ["an entry that no log holds"])
+
+
+def of_release(*names: str) -> tuple[Document, Document]:
+    one, other = ({name: deepcopy(made[name]) for name in names} for made in releases())
+    return one, other
+
+
+@cache
+def artefacts() -> tuple[Artefact, ...]:
+    """Everything that is mutated; ``share`` is its part of the mutants that are drawn by chance."""
+    rows, others = of_release("rows", "candidates", "policies", "entries")
+    whole, whole_other = of_release(*LINES, "manifest")
+    (manifest, manifest_other), (leaf, leaf_other) = [
+        [made[name] for made in releases()] for name in ("manifest", "leaf")
+    ]
+    moved = dated_since()
+    moved["told_at"] = {"purge": "2026-06-01T00:00:00Z", "review": "2027-01-05T00:00:00Z"}
+    moved["review"] |= {"closed_at": "2027-01-05T00:00:00Z"}
+    moved["purge"] |= {"purged_at": "2026-06-01T00:00:00Z"}
+    chats = shown()
+    return (
+        Artefact("receipt, signed anew", receipts()[0], receipts()[1], judge_receipt, 3),
+        Artefact("receipt, carried", receipts()[0], receipts()[1], judge_carried_receipt, 1),
+        Artefact("certificate, signed and told anew", certificates()[0], certificates()[1], judge_certificate, 3),
+        Artefact("certificate, carried", certificates()[0], certificates()[1], judge_carried_certificate, 1),
+        Artefact("release, told anew", rows, others, judge_release, 10),
+        Artefact("release, carried", whole, whole_other, judge_carried_release, 1),
+        Artefact("manifest, told anew", manifest, manifest_other, judge_manifest, 3),
+        Artefact("leaf of a release", leaf, leaf_other, judge_leaf, 1),
+        Artefact("addendum and review, told anew", dated_since(), moved, judge_since, 4),
+        Artefact("addendum and review, carried", since(), moved, judge_carried_since, 1),
+        Artefact("conversation", chats[0], chats[1], judge_conversation, 2),
+        Artefact("log", log_entries(), log_entries()[::-1], judge_log, 3),
+        Artefact("proof", proof_tree(), proof_tree(), judge_proof, 1),
+    )
+
+
+def mutated(of: Artefact, changes: list[tuple[Path, Change]], draw: random.Random) -> Any:
+    value = deepcopy(of.tree)
+    for at, change in changes:
+        if look(value, at) is not MISSING:  # an earlier change may have taken it away
+            value = change(value, at, draw)
+    return value if isinstance(value, type(of.tree)) else of.tree.__class__()
+
+
+def drawn(of: Artefact, seed: int) -> Any:
+    """A mutant by its seed: one change, two, or three of any fields."""
+    draw = random.Random(seed)
+    every = list(places(of.tree))
+    changes = [(draw.choice(every), draw.choice((*CHANGES, of.swapped))) for _ in range(draw.choice((1, 2, 2, 2, 3)))]
+    return mutated(of, changes, draw)

@@ -1,0 +1,345 @@
+"""What may be proved, said once more for the fuzzer: slow, plain, and without a line of the verifier's.
+
+Each function answers with the faults of something that the verifier took for proved. Types are asked of msgspec in its
+strict mode, dates of the product's calendar, a manifest and a review of the product's own readers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from licet.errors import LicetError
+from licet.ledger.entries import PUBLISHED, canonical
+from licet.policy.period import instant, parse_period
+from licet.release import manifest, review
+
+Nat, Pos = Annotated[int, Meta(ge=0)], Annotated[int, Meta(ge=1)]
+Hash, Id = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")], Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]
+Day = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")]
+Text = Annotated[str, Meta(pattern=r"\S")]
+Time = Annotated[datetime, Meta(tz=True)]
+YEARS = (2000, 9998)
+SAFETY = "safety_classifiers"
+OPEN_REASONS = {
+    "before_grant", "empty", "erased", "expired", "incomplete_row", "origin", "purpose", "stale_terms", "too_large",
+}  # fmt: skip
+
+
+class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    segment: Nat
+    place: Literal["vault", "safety"]
+    because: Literal["permitted", "flagged"]
+    turns: Annotated[dict[str, Pos], Meta(min_length=1)]
+    mark: Nat
+    last_on: Day
+    keep_until: Day
+    grant: Pos | None
+    widening: Nat | None
+    said_on: Day | None
+
+
+class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    v: Literal[1]
+    conversation: Hash
+    who: Hash
+    ordinal: Nat
+    row_id: Id
+    sealed_sha256: Hash
+    until: Day
+    policy_sha256: Hash
+    last_on: Day
+    marks: Annotated[list[tuple[Text, Text, Nat]], Meta(min_length=1)]
+    sources: Annotated[list[Source], Meta(min_length=1)]
+
+
+class Candidate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    v: Literal[1]
+    conversation: Hash
+    taken: Nat = msgspec.field(name="in")
+    out: dict[str, Pos]
+    salted: dict[Hash, Pos]
+
+
+class Place(msgspec.Struct, frozen=True):
+    place: Text
+    reference: Id | None
+    registered: Time
+    copies: Pos
+    done: Text
+    read_back: Literal[0]
+    kept_until: Time | None
+
+
+class Certificate(msgspec.Struct, frozen=True):
+    v: Literal[1]
+    type: Literal["licet-erasure-certificate"]
+    erasure: Text
+    account: Text
+    conversation: Text | None
+    cause: Literal["deletion", "closure", "hold_released"]
+    requested: Time
+    fenced: Time
+    shredded: Time
+    swept: Time
+    verified: Time
+    places: Annotated[list[Place], Meta(min_length=1)]
+    recipients: list[dict[str, Any]]
+    hosts: list[dict[str, Any]]
+    backups: list[dict[str, Any]]
+    backups_out_of_reach: Time | None
+    salt: Hash
+
+
+def typed(value: Any, kind: Any) -> list[str]:
+    try:
+        msgspec.convert(value, kind, strict=True)
+    except (msgspec.ValidationError, ValueError) as error:
+        return [f"{kind.__name__}: {error}"]
+    return []
+
+
+def certificate_faults(said: Any) -> list[str]:
+    if faults := typed(said, Certificate):
+        return faults
+    states = [instant(said[state]) for state in ("requested", "fenced", "shredded", "swept", "verified")]
+    seen = [instant(place["registered"]) for place in said["places"]]
+    faults += ["its states are out of order"] if states != sorted(states) else []
+    faults += (
+        ["a date that no certificate has"] if min(states + seen).year < YEARS[0] or states[-1].year != 2026 else []
+    )
+    faults += ["a place was registered after it was read back"] if max(seen) > states[-1] else []
+    return faults
+
+
+def entry_faults(entries: Any) -> list[str]:
+    """Of a log by itself: each entry tells what its kind may, and the log's time never goes back."""
+    before, faults = "", []
+    for entry in entries:
+        logged = entry["logged"]
+        faults += [f"`{entry['t']}` tells more than it may"] if not set(entry["facts"]) <= PUBLISHED[entry["t"]] else []
+        faults += ["time goes back"] if logged < before or entry["at"] > logged or logged[:4] != "2026" else []
+        faults += ["a version that is none"] if entry["v"] != 1 or entry["v"] is True else []
+        before = logged
+    return faults
+
+
+def manifest_faults(raw: bytes, honest: dict[str, Any]) -> list[str]:
+    """The product's own reader takes it, and all that decides is what it was."""
+    said, free = msgspec.json.decode(raw), {"name", "licet", "deidentification", "curation", "journal"}
+    try:
+        manifest.decode(canonical(said | {"deidentification": honest["deidentification"]}))
+    except LicetError as error:
+        return [error.message]
+    return [key for key in sorted(set(honest) | set(said)) if key not in free and said.get(key) != honest.get(key)]
+
+
+def since_faults(value: Any, honest: Any) -> list[str]:
+    """An addendum takes as many rows out of the same part; a review is one that the product takes, of this manifest."""
+    purge, was = value["purge"], honest["purge"]
+    told = value.get("told_at", {"purge": purge["purged_at"], "review": value["review"]["closed_at"]})
+    is_told = told == {"purge": purge["purged_at"], "review": value["review"]["closed_at"]} | {
+        key: at for key, at in told.items() if key not in ("purge", "review")
+    }
+    faults = [] if is_told else ["another time than its leaf's"]
+    part = was["parts"][0]
+    runs = [tuple(run) for run in purge["parts"][0]["gone"]]
+    gone = [n for first, last in runs for n in range(first, last + 1)]
+    same = ("format", "release", "number", "before")
+    faults += [f"an addendum of another {key}" for key in same if purge[key] is not was[key] and purge[key] != was[key]]
+    faults += (
+        ["another part, or another file left of it"]
+        if [{key: one for key, one in other.items() if key != "gone"} for other in purge["parts"]]
+        != [{key: one for key, one in part.items() if key != "gone"}]
+        else []
+    )
+    faults += ["rows that are none"] if len(gone) != 1 or gone[0] not in range(5) else []
+    faults += ["before the release"] if not "2026-03-05" <= purge["purged_at"] <= "2028" else []
+    faults += ["a number that is `true`"] if any(isinstance(one, bool) for one in [purge["number"], *gone]) else []
+    said, told = value["review"], honest["review"]
+    faults += [f"a review of another {key}" for key in ("release", "manifest_sha256", "type") if said[key] != told[key]]
+    try:
+        statement = msgspec.convert(said, review.Statement, strict=True)
+        follows = review._follows(statement)
+    except (msgspec.ValidationError, LicetError, ValueError) as error:
+        return [*faults, str(error)]
+    return faults + ([] if follows else ["a bound that does not follow"])
+
+
+# The rule, on a release's rows
+
+
+def day(text: str) -> date:
+    return date.fromisoformat(text)
+
+
+class Told:
+    """What the entries before the release's leaf say of accounts and conversations, one after another."""
+
+    def __init__(self, entries: list[dict[str, Any]]) -> None:
+        self.grant: dict[str, int | None] = {}
+        self.begun: dict[str, str] = {}
+        self.answers: dict[str, list[tuple[str, int]]] = {}
+        self.closed: set[str] = set()
+        self.shortened: set[str] = set()
+        self.policies: dict[int, str] = {}
+        self.of: dict[str, str] = {}
+        self.acts: dict[str, list[dict[str, Any]]] = {}
+        for entry in entries:
+            self.take(entry)
+
+    def take(self, entry: dict[str, Any]) -> None:
+        kind, facts, who = entry["t"], entry["facts"], entry.get("who", "")
+        if kind in ("policy_applied", "policy_stands"):
+            self.policies[facts["number"]] = facts["sha256"]
+        if "handle" in facts:
+            self.of.setdefault(facts["handle"], who)
+            self.acts.setdefault(facts["handle"], []).append(entry)
+        if kind == "closed":
+            self.closed.add(who)
+        if kind == "shortened":
+            self.shortened.add(who)
+        if kind in ("closed", "grant_ended") or (kind == "choice" and not facts["allow"]):
+            self.grant[who] = None
+        if kind in ("grant_begun", "grant_affirmed", "grant_stands"):
+            is_same = self.grant.get(who) == facts["grant"]
+            self.begun[who] = entry["at"][:10] if kind == "grant_begun" else self.begun.get(who, "") if is_same else ""
+            self.grant[who] = facts["grant"]
+            self.answers.setdefault(who, []).append((entry["at"][:10], facts["version"]))
+
+
+class Terms:
+    """The policies of a release, by the day."""
+
+    def __init__(self, documents: list[dict[str, Any]]) -> None:
+        self.all = documents
+        self.since = [instant(one["effective"]) for one in documents]
+
+    def number(self, at: datetime) -> int:
+        return max((n for n, since in enumerate(self.since) if since <= at), default=0)
+
+    def on(self, text: str) -> range:
+        first = instant(f"{text}T00:00:00Z")
+        return range(self.number(first), self.number(first + timedelta(days=1) - timedelta(microseconds=1)) + 1)
+
+    def after(self, text: str, number: int, key: str) -> str:
+        return parse_period(self.all[number]["keep"][key]).after(instant(f"{text}T00:00:00Z")).date().isoformat()
+
+    def lists(self, number: int, plan: str, surface: str) -> bool:
+        scope = self.all[number]["scope"]
+        return plan in scope["plans"] and surface in scope["surfaces"]
+
+
+def release_faults(made: dict[str, Any]) -> list[str]:
+    """Why a release may not be proved: a row that may not be used, or something that does not add up."""
+    faults = [fault for row in made["rows"] for fault in typed(row, Row)]
+    faults += [fault for one in made["candidates"] for fault in typed(one, Candidate)]
+    if faults:
+        return faults
+    told, terms, said = Told(made["entries"]), Terms(made["policies"]), made["manifest"]
+    hashes = {n: hashlib.sha256(canonical(one)).hexdigest() for n, one in enumerate(made["policies"])}
+    faults += ["a policy that was not told"] if told.policies != hashes else []
+    reasons = {reason for one in made["candidates"] for reason in one["out"]}
+    faults += ["a reason of a person, in clear"] if not reasons <= OPEN_REASONS else []
+    handles = {one["conversation"] for one in made["candidates"]}
+    faults += ["a candidate twice"] if len(handles) != len(made["candidates"]) else []
+    owner: dict[str, str] = {}
+    for row in made["rows"]:
+        faults += row_faults(row, told, terms, said["purpose"], said["built_at"])
+        faults += ["a row of no candidate"] if row["conversation"] not in handles else []
+        faults += ["a conversation of two"] if owner.setdefault(row["conversation"], row["who"]) != row["who"] else []
+    return faults
+
+
+def row_faults(row: dict[str, Any], told: Told, terms: Terms, purpose: str, built_at: str) -> list[str]:
+    now, who, built_on = terms.number(instant(built_at)), row["who"], built_at[:10]
+    acts = told.acts.get(row["conversation"], [])
+    kinds = [act["t"] for act in acts]
+    faults = ["closed"] if who in told.closed else []
+    faults += ["deleted"] if "deleted" in kinds else []
+    faults += ["another's conversation"] if told.of.get(row["conversation"], who) != who else []
+    faults += ["another policy"] if row["policy_sha256"] != told.policies.get(now) else []
+    ends = [source["keep_until"] for source in row["sources"]]
+    faults += ["ended"] if not built_on <= row["until"] <= min(ends) else []
+    for _, _, version in row["marks"]:
+        faults += ["a version that was not in force"] if version > terms.on(row["last_on"])[-1] else []
+    destroyed = {
+        (act["facts"].get("segment"), act["facts"]["because"] == "safety")
+        for act in acts
+        if act["t"] == "key_destroyed"
+    }
+    for source in row["sources"]:
+        faults += ["its key was destroyed"] if (source["segment"], source["place"] == "safety") in destroyed else []
+        plan, surface, version = row["marks"][source["mark"]]
+        faults += ["a turn of another version's day"] if version not in terms.on(source["last_on"]) else []
+        faults += ["after its conversation"] if source["last_on"] > row["last_on"] else []
+        whole = terms.all[version]["reach"] == terms.all[now]["reach"] == "conversation"
+        scoped = [terms.lists(n, *mark[:2]) for mark in row["marks"] for n in (mark[2], now)] if whole else [
+            terms.lists(n, plan, surface) for n in (version, now)
+        ]  # fmt: skip
+        faults += ["out of scope"] if not all(scoped) else []
+        if source["because"] == "flagged":
+            faults += flag_faults(source, acts, terms, purpose)
+        else:
+            faults += grant_faults(row, source, acts, told, terms, version, now, purpose, built_on)
+    return faults
+
+
+def flag_faults(source: dict[str, Any], acts: list[dict[str, Any]], terms: Terms, purpose: str) -> list[str]:
+    faults = ["flagged, and for another purpose"] if purpose != SAFETY else []
+    flags: list[str] = []
+    for act in acts:
+        flags = [] if act["t"] == "unflagged" else [*flags, act["at"][:10]] if act["t"] == "flagged" else flags
+    ends = {terms.after(on, n, "flagged") for on in flags for n in terms.on(on)}
+    earlier = source["keep_until"] < max(terms.after("2026-01-01", n, "flagged") for n in range(len(terms.all)))
+    was_undone = any(act["t"] == "unflagged" for act in acts) and not flags
+    faults += ["no flag"] if was_undone or not (earlier or source["keep_until"] in ends) else []
+    faults += (
+        ["a flag with a grant"] if any(source[key] is not None for key in ("grant", "widening", "said_on")) else []
+    )
+    return faults
+
+
+def grant_faults(
+    row: dict[str, Any], source: dict[str, Any], acts: list[dict[str, Any]], told: Told, terms: Terms, version: int, now: int,
+    purpose: str, built_on: str,
+) -> list[str]:  # fmt: skip
+    who, said_on, widening = row["who"], source["said_on"], source["widening"]
+    if said_on is None or widening is None or source["grant"] is None:
+        return ["permitted by nothing"]
+    faults = ["no grant in force"] if told.grant.get(who) is None or told.grant[who] != source["grant"] else []
+    faults += ["from a safety copy"] if source["place"] != "vault" else []
+    out, widened, on = "", 0, ""
+    said_out = False
+    for act in acts:
+        if act["t"] == "widened":
+            said_out |= bool(out) and out < source["last_on"] < act["at"][:10]
+            out, widened, on = "", widened + 1, act["at"][:10]
+        out = act["at"][:10] if act["t"] == "narrowed" else out
+    faults += ["said while kept out"] if said_out else []
+    faults += ["kept out"] if out or widening < widened or said_on < on else []
+    faults += ["said before the grant"] if said_on < told.begun.get(who, "") else []
+    faults += (
+        ["another purpose"] if not all(purpose in terms.all[n]["choice"]["covers"] for n in (version, now)) else []
+    )
+    faults += (
+        ["another origin"]
+        if not all(set(source["turns"]) <= set(terms.all[n]["origins"]) for n in (version, now))
+        else []
+    )
+    faults += ["days out of order"] if not said_on <= row["last_on"] <= built_on else []
+    ends: set[str] = set()
+    for n in terms.on(row["last_on"]):
+        dated = row["last_on"] if terms.all[n]["reach"] == "conversation" else source["last_on"]
+        ends |= {terms.after(dated, n, "opted_in"), terms.after(row["last_on"], n, "opted_out")}
+    is_shorter = who in told.shortened or row["last_on"] < "2026"
+    until = source["keep_until"]
+    faults += ["another end"] if until not in ends and not (is_shorter and until < max(ends)) else []
+    answered = [number for on, number in told.answers.get(who, []) if on <= said_on]
+    newest = min(max((n for n in range(k + 1) if terms.all[n]["material"]), default=-1) for k in terms.on(said_on))
+    faults += ["older terms"] if answered and max(answered) < newest else []
+    return faults
