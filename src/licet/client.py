@@ -6,19 +6,23 @@
         licet.send(choose("host:ana", allow=True))
         licet.send(say("host:ana", "hello", conversation="host:c1", id="t1"))
 
-`AsyncClient` sends the same values with ``await``. `check` asks the gate, never raises, and answers no when it cannot
-know. Everything that changes something carries an `Idempotency-Key`, so that trying again after a lost connection, a
-503 or a 429 does it once. Errors are those of `licet.errors`; nothing else of Licet is imported, so that this module
-can be taken alone. Keys that an answer holds and this client does not know are ignored.
+`AsyncClient` sends the same values with ``await``. `check` asks the gate once, within `CHECK_SECONDS`, never raises, and
+answers no when it cannot know: it stands before every message of a chat. Everything that changes something carries an
+`Idempotency-Key`, so that trying again after a lost connection, a 503 or a 429 does it once. Errors are those of
+`licet.errors`; nothing else of Licet is imported, so that this module can be taken alone. Keys that an answer holds and
+this client does not know are ignored.
 """
 
 from __future__ import annotations
 
 import random
+import threading
 import time
 from asyncio import sleep as async_sleep
+from asyncio import timeout
 from collections.abc import Callable, Generator, Iterable
 from datetime import date, datetime
+from queue import Empty, SimpleQueue
 from typing import Any, Generic, Self, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
@@ -44,6 +48,8 @@ ATTEMPTS_MAX = 5
 WAIT_SECONDS = 0.1
 WAIT_SECONDS_MAX = 5.0
 TIMEOUT_SECONDS = 10.0
+CHECK_SECONDS = 2.0
+BULK_BYTES_MAX = 64 * 2**20
 BULK_LINES_MAX = 10_000
 _AGAIN = frozenset({429, 502, 503, 504})
 _RUNNING = "urn:licet:problem:idempotency_key_running"
@@ -369,10 +375,13 @@ def say_all(turns: Iterable[Turn]) -> Call[list[Item]]:
     taken = list(turns)
     if len(taken) > BULK_LINES_MAX:
         raise UsageError(f"`{len(taken)}` turns in one request: at most {BULK_LINES_MAX}")
+    body = b"\n".join(map(msgspec.json.encode, taken))
+    if len(body) > BULK_BYTES_MAX:
+        raise UsageError(f"`{len(body)}` bytes in one request: at most {BULK_BYTES_MAX}", "send fewer turns at a time")
     return Call(
         method="POST",
         path="/v1/turns:bulk",
-        body=b"\n".join(map(msgspec.json.encode, taken)),
+        body=body,
         content_type="application/x-ndjson",
         read=lambda answer: [msgspec.json.decode(line, type=Item) for line in answer.splitlines() if line],
         again=all(turn.conversation is not None and turn.id is not None for turn in taken),
@@ -518,6 +527,18 @@ def _steps(call: Call[Any], attempts_max: int) -> _Steps:
     raise BrokenError("no attempt was made")
 
 
+def _read_once(call: Call[Result], came: _Reply | _Lost) -> Result:
+    """What one attempt answered; an error of `licet.errors` for anything else."""
+    steps = _steps(call, 1)
+    next(steps)
+    try:
+        steps.send(came)
+    except StopIteration as done:
+        result: Result = done.value
+        return result
+    raise BrokenError("one attempt was to be the only one")
+
+
 def _may_pass(came: _Reply | _Lost) -> bool:
     """Whether trying again may succeed."""
     if isinstance(came, _Lost):
@@ -573,7 +594,8 @@ def _headers(call: Call[Any], token: Token) -> dict[str, str]:
 
 def _unknown(error: Exception) -> Gate:
     """The gate that is answered when it cannot be known: closed."""
-    because = error.message if isinstance(error, LicetError) else type(error).__name__
+    late = isinstance(error, Empty | TimeoutError)
+    because = error.message if isinstance(error, LicetError) else "no answer in time" if late else type(error).__name__
     return Gate(gate="unknown", may_write=False, because=because)
 
 
@@ -587,6 +609,7 @@ class Client:
         self, url: str, token: Token, *, attempts_max: int = ATTEMPTS_MAX, timeout_seconds: float = TIMEOUT_SECONDS
     ) -> None:
         self._token, self._attempts_max = token, attempts_max
+        self.timeout_seconds, self._check_seconds = timeout_seconds, min(timeout_seconds, CHECK_SECONDS)
         self._http = httpx2.Client(base_url=url, timeout=timeout_seconds)
 
     def send(self, call: Call[Result]) -> Result:
@@ -604,7 +627,7 @@ class Client:
             result: Result = done.value
             return result
 
-    def _exchanged(self, call: Call[Any]) -> _Reply | _Lost:
+    def _exchanged(self, call: Call[Any], seconds: float | None = None) -> _Reply | _Lost:
         try:
             answer = self._http.request(
                 call.method,
@@ -612,15 +635,30 @@ class Client:
                 params=call.query or None,
                 content=call.body,
                 headers=_headers(call, self._token),
+                timeout=self.timeout_seconds if seconds is None else seconds,
             )
         except httpx2.TransportError as error:
             return _Lost(type(error).__name__)
         return _Reply(answer.status_code, answer.content, answer.headers.get("retry-after"))
 
     def check(self, account: str) -> Gate:
-        """Whether the account may write now. Never raises: what cannot be known is no."""
+        """Whether the account may write now. One attempt, never raises: what is not known within `CHECK_SECONDS` is no."""
+        answered: SimpleQueue[Gate] = SimpleQueue()
+
+        def ask() -> None:
+            answered.put(self._checked(account))
+
+        # On a thread, because a timeout of the connection counts each of its steps anew.
         try:
-            return self.send(gate(account))
+            threading.Thread(target=ask, name="licet-check", daemon=True).start()
+            return answered.get(timeout=self._check_seconds)
+        except Exception as error:
+            return _unknown(error)
+
+    def _checked(self, account: str) -> Gate:
+        try:
+            came = self._exchanged(gate(account), self._check_seconds)
+            return _read_once(gate(account), came)
         except Exception as error:  # a token that cannot be had, an address that is none: all the same
             return _unknown(error)
 
@@ -641,6 +679,7 @@ class AsyncClient:
         self, url: str, token: Token, *, attempts_max: int = ATTEMPTS_MAX, timeout_seconds: float = TIMEOUT_SECONDS
     ) -> None:
         self._token, self._attempts_max = token, attempts_max
+        self.timeout_seconds, self._check_seconds = timeout_seconds, min(timeout_seconds, CHECK_SECONDS)
         self._http = httpx2.AsyncClient(base_url=url, timeout=timeout_seconds)
 
     async def send(self, call: Call[Result]) -> Result:
@@ -672,9 +711,10 @@ class AsyncClient:
         return _Reply(answer.status_code, answer.content, answer.headers.get("retry-after"))
 
     async def check(self, account: str) -> Gate:
-        """Whether the account may write now. Never raises: what cannot be known is no."""
+        """Whether the account may write now. One attempt, never raises: what is not known within `CHECK_SECONDS` is no."""
         try:
-            return await self.send(gate(account))
+            async with timeout(self._check_seconds):
+                return _read_once(gate(account), await self._exchanged(gate(account)))
         except Exception as error:  # a token that cannot be had, an address that is none: all the same
             return _unknown(error)
 

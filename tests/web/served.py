@@ -150,9 +150,9 @@ def api(world: World) -> Iterator[TestClient[Litestar]]:
 
 
 @contextmanager
-def listening(app: Any) -> Iterator[str]:
+def listening(app: Any, settings: Web | None = None) -> Iterator[str]:
     """The address of a real server around ``app``."""
-    made = server(app, "127.0.0.1", 0)
+    made = server(app, "127.0.0.1", 0, settings)
     thread = threading.Thread(target=made.run, daemon=True)
     thread.start()
     until = time.monotonic() + 20

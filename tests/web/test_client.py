@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ import pytest
 from licet import client
 from licet.client import AsyncClient, Client, Turn
 from licet.errors import BusyError, DeniedError, GateError, NotFoundError, RefusedError, UsageError
+from licet.plugins.gates import Gates
 from licet.web.roles import Scope
 
 from .served import AFTER, NOTICE, World, listening, url, world
@@ -206,6 +208,77 @@ def test_the_check_never_raises_and_what_cannot_be_known_is_no(world, url) -> No
             assert gate.because
 
 
+class Hung:
+    """A server on a real socket that takes requests and never answers, or a byte at a time; it counts who comes."""
+
+    def __init__(self, drips: bool) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._drips, self._open, self.came = drips, list[socket.socket](), 0
+        threading.Thread(target=self._take, daemon=True).start()
+
+    def _take(self) -> None:
+        with suppress(OSError):
+            while True:
+                one, _ = self._listener.accept()
+                self.came += 1
+                self._open.append(one)
+                if self._drips:
+                    threading.Thread(target=self._drip, args=(one,), daemon=True).start()
+
+    def _drip(self, one: socket.socket) -> None:
+        with suppress(OSError):
+            for byte in b"HTTP/1.1 200 OK\r\n" + b"x-more: yes\r\n" * 1_000:
+                one.sendall(bytes([byte]))
+                time.sleep(0.1)
+
+    def close(self) -> None:
+        for one in (self._listener, *self._open):
+            one.close()
+
+
+@pytest.fixture(params=[False, True], ids=["silent", "a byte at a time"])
+def hung(request) -> Iterator[Hung]:
+    server = Hung(request.param)
+    yield server
+    server.close()
+
+
+def test_the_check_of_a_server_that_hangs_is_one_attempt_and_no(hung) -> None:
+    with Client(hung.url, "key") as licet:
+        gate = licet.check("host:ana")
+    assert (gate.gate, gate.may_write, hung.came) == ("unknown", False, 1)
+    assert gate.because
+
+
+def test_the_asynchronous_check_of_a_server_that_hangs_is_one_attempt_and_no(hung) -> None:
+    async def asked() -> client.Gate:
+        async with AsyncClient(hung.url, "key") as licet:
+            return await licet.check("host:ana")
+
+    gate = asyncio.run(asked())
+    assert (gate.gate, gate.may_write, hung.came) == ("unknown", False, 1)
+
+
+def test_the_gates_of_a_plugin_are_closed_while_the_server_hangs(hung) -> None:
+    async def asked() -> list[client.Gate]:
+        async with AsyncClient(hung.url, "key", attempts_max=1, timeout_seconds=1.0) as licet:
+            gates = Gates()
+            return list(await asyncio.gather(*(gates.ask(licet, "host:ana") for _ in range(10))))
+
+    assert {(gate.gate, gate.may_write) for gate in asyncio.run(asked())} == {("unknown", False)}
+    assert hung.came == 1
+
+
+def test_a_check_that_is_refused_for_now_is_not_asked_again(world) -> None:
+    """A 503 is no, at once: the chat goes on, or asks again by itself."""
+    world.open("ana")
+    busy = Busy(world.app, 1)
+    with listening(busy) as url, Client(url, world.key()) as licet:
+        assert licet.check("host:ana").may_write is False
+        assert licet.check("host:ana").gate != "unknown"
+
+
 def test_the_asynchronous_client_does_the_same(world) -> None:
     world.open("ana")
     world.clock.set(AFTER)
@@ -213,6 +286,7 @@ def test_the_asynchronous_client_does_the_same(world) -> None:
 
     async def story(url: str) -> None:
         async with AsyncClient(url, world.key()) as licet:
+            assert (await licet.send(client.gate("host:ana"))).gate == "must_decide"
             assert (await licet.check("host:ana")).gate == "must_decide"
             chosen = await asyncio.gather(*(licet.send(client.choose("host:ana", allow=True)) for _ in range(5)))
             assert [c.effect for c in chosen].count("began") == 1

@@ -194,7 +194,7 @@ def test_whom_a_proxy_speaks_for_is_believed_only_of_one_that_is_named(
     pool: Pool, tmp_path: Path, proxies: tuple[str, ...], refused: bool
 ) -> None:
     world = World(pool, tmp_path / "data", proxies=proxies, unknown_requests_per_minute=6)
-    with listening(world.app) as url:
+    with listening(world.app, world.web) as url:
         said = [{"x-forwarded-for": f"203.0.113.{n}"} for n in range(20)]
         answers = {httpx.get(f"{url}/v1/me", headers=one).status_code for one in said}
     assert (429 in answers) is refused

@@ -52,7 +52,8 @@ class Gates:
     async def _ask(self, client: AsyncClient, account: str) -> Gate:
         begun = monotonic()
         try:
-            return self._keep(account, begun, await client.send(gate(account)))
+            async with asyncio.timeout(client.timeout_seconds):  # over all; the connection's own counts each step anew
+                return self._keep(account, begun, await client.send(gate(account)))
         except Exception as error:  # whatever it is: the gate is not known
             return self._keep(account, begun, _closed(error))
         finally:

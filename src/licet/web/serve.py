@@ -21,9 +21,10 @@ from urllib.parse import urlsplit
 import msgspec
 import structlog
 import uvicorn
-from litestar import Litestar
+from litestar.types import ASGIApp
 
 from licet import service
+from licet.config import Web
 from licet.consent import controller
 from licet.errors import RefusedError
 from licet.service import Installation
@@ -81,9 +82,9 @@ def log_as_json() -> None:
     )
 
 
-def server(app: Litestar, host: str, port: int) -> uvicorn.Server:
+def server(app: ASGIApp, host: str, port: int, settings: Web | None = None) -> uvicorn.Server:
     """A server that has not begun."""
-    settings = app.state.site.settings
+    settings = settings or Web()
     connections = Connections(bounds_of(settings, _files() - FILES_KEPT))
     config = uvicorn.Config(
         app, host=host, port=port, access_log=False, log_config=None, log_level="warning", server_header=False,
@@ -126,7 +127,7 @@ def serve(here: Installation, host: str, port: int, say: Callable[[str], object]
     with bound(host, port) as listener:
         log_as_json()
         app = create_app(here, here.config.web, sequencer=True)
-        made = server(app, host, port)
+        made = server(app, host, port, here.config.web)
         say(f"serving on http://{shown(host)}:{listener.getsockname()[1]}")
         if not app.state.site.tokens.configured:
             say(f"warning: {NO_SIGN_IN}")
