@@ -161,6 +161,13 @@ def test_a_body_that_comes_at_a_pace_is_taken_whole() -> None:
         assert one.recv(12) == b"HTTP/1.1 200"
 
 
+@pytest.mark.parametrize("count", [1, 2**16, 2**18, 2**20, 5 * 2**20])
+def test_a_body_of_any_size_is_no_header(count: int) -> None:
+    with serving() as url, httpx.Client() as http:
+        for _ in range(3):
+            assert http.post(url, content=bytes(count), timeout=PATIENCE).status_code == 200
+
+
 def test_a_reader_that_takes_nothing_of_an_answer_is_left() -> None:
     with serving(answer_seconds=0.3) as url, connected(url, receive_bytes=4_096) as one:
         one.sendall(b"GET /much HTTP/1.1\r\nhost: x\r\n\r\n")

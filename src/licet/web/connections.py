@@ -146,10 +146,11 @@ class Connection(HttpToolsProtocol):
             self.due = self.loop.time() + self._connections.bounds.header_seconds
         if self.transport.is_closing():
             return
-        heads = self._heads
+        heads, in_body = self._heads, self._body_from is not None
         super().data_received(data)
         # What the parser gathers of one header is told only when the header ends.
-        self._unended_bytes = self._unended_bytes + len(data) if heads == self._heads and self._body_from is None else 0
+        ended = in_body or self._body_from is not None or heads != self._heads
+        self._unended_bytes = 0 if ended else self._unended_bytes + len(data)
         if self._unended_bytes > HEADER_BYTES_MAX:
             self._refuse_headers()
 
