@@ -6,8 +6,8 @@ holds now. Then it is counted what each has kept of the choices it saved: a row 
 
 What they save is not the same: c15t keeps a record of consent; Licet also moves the account's grant, re-dates what is
 kept, and writes a leaf of its log, in one commit. c15t is its newest release from npm, in the folder that
-LICET_BENCH_C15T names (npm install @c15t/backend kysely pg); without one its rows say so. Fides (ethyca-fides, the part
-that is open source) wants a Redis, pgcrypto and a command of its own: LICET_BENCH_FIDES names the address of one that
+BENCH_C15T names (npm install @c15t/backend kysely pg); without one its rows say so. Fides (ethyca-fides, the part
+that is open source) wants a Redis, pgcrypto and a command of its own: BENCH_FIDES names the address of one that
 runs, its identity verification off. It keeps the newest answer of each person and purpose.
 
     python -m bench consent_peers [--seconds 3] [--rounds 3]
@@ -56,11 +56,9 @@ def main(arguments: list[str]) -> list[Row]:
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--rounds", type=int, default=3)
     asked = parser.parse_args(arguments)
-    folder = Path(os.environ.get("LICET_BENCH_C15T", ""))
+    folder = Path(os.environ.get("BENCH_C15T", ""))
     if not (folder / "node_modules" / "@c15t" / "backend").is_dir() or shutil.which("node") is None:
-        return [
-            Row("c15t is not here: npm install @c15t/backend kysely pg, and LICET_BENCH_C15T names the folder", "-")
-        ]
+        return [Row("c15t is not here: npm install @c15t/backend kysely pg, and BENCH_C15T names the folder", "-")]
     with tempfile.TemporaryDirectory(prefix="licet-bench-") as place:
         data = Path(place) / "data"
         data.mkdir()
@@ -107,9 +105,9 @@ def beside(here: service.Installation, data: Path, folder: Path, seconds: float,
 
 def fides(seconds: float, rounds: int) -> list[Row]:
     """What a Fides that runs already saves and reads back a second, from the same clients; it cannot be had in one step."""
-    place = urlsplit(os.environ.get("LICET_BENCH_FIDES", ""))
+    place = urlsplit(os.environ.get("BENCH_FIDES", ""))
     if not place.port:
-        return [Row("Fides is not here: LICET_BENCH_FIDES names the address of one that runs", "-")]
+        return [Row("Fides is not here: BENCH_FIDES names the address of one that runs", "-")]
     base = f"{place.path.rstrip('/')}/api/v1/consent-request"
     names = []
     for n in range(CLIENTS):

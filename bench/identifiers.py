@@ -2,7 +2,7 @@
 
 python -m bench identifiers
 
-The text is what people wrote to assistants (LICET_BENCH_DATA, by default ../shared/data). The floor of speed is one
+The text is what people wrote to assistants (BENCH_DATA, by default ../shared/data). The floor of speed is one
 scan of the same bytes by all patterns at once that tells no place: Vectorscan where `hyperscan` is installed, otherwise
 RE2's set, which the rules use as their first step. Quality is on presidio-research's labelled texts, beside issue 7's goals;
 `presidio` where `presidio-analyzer` is installed: its pattern recognisers, without a language model.
@@ -109,7 +109,7 @@ def quality(labelled: Sequence[Labelled]) -> Iterator[Row]:
 def main(_arguments: list[str]) -> list[Row]:
     """Rows of what, figure, floor and ratio."""
     if not DATA.is_dir():
-        return [Row(f"no data at {DATA}: set LICET_BENCH_DATA", "-")]
+        return [Row(f"no data at {DATA}: set BENCH_DATA", "-")]
     return [*speed(), *quality(presidio()), *others(presidio())]
 
 

@@ -23,6 +23,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -36,6 +37,7 @@ from bench._mutations import Mutant, compiles, mutants
 
 ROOT = Path(__file__).parent.parent
 KEPT = ROOT / ".mutants"
+at = {"tree": ROOT}
 EQUIVALENT = Path(__file__).parent / "mutants_equivalent.csv"
 SEED = int(os.environ.get("MUTANTS_SEED", "7"))
 SHARE = float(os.environ.get("MUTANTS_SHARE", "1"))
@@ -71,10 +73,11 @@ TESTS = {  # what is run for a room's lines; every test that executes a line cou
     "train": ["tests/train"],
     "store": ["tests/store", "tests/test_backup.py", "tests/test_base_backup.py"],
 }
-# Longer than what they would tell: they kill, race or start whole clusters, models and programs.
+# Longer than what they would tell: they kill, race or start whole clusters, models, browsers and programs.
 PASSED_OVER = {
-    "test_build_races.py", "test_schema.py", "test_trainers.py", "test_order.py", "test_killed_writer.py", "ray_alone.py",
-    "test_providers.py", "test_browser_safety.py", "test_pages_demo.py", "test_safety.py", "test_upgrade.py",
+    "test_base_backup.py", "test_browser_safety.py", "test_build_races.py", "test_console_pages.py", "test_following.py",
+    "test_killed_writer.py", "test_order.py", "test_pages_demo.py", "test_pages_quality.py", "test_providers.py",
+    "test_safety.py", "test_safety_commands.py", "test_schema.py", "test_serve.py", "test_trainers.py", "test_upgrade.py",
 }  # fmt: skip
 
 
@@ -86,6 +89,7 @@ def main(arguments: list[str]) -> list[Row]:
     if wrong := set(rooms) - set(ROOMS):
         raise SystemExit(f"error: there is no room `{min(wrong)}`\nhint: there are {', '.join(ROOMS)}")
     rows = []
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with Copy.made() as copy:
         for room in rooms:
             covered = Covered(copy.lines(TESTS[room]))
@@ -116,8 +120,12 @@ def equivalents() -> set[tuple[str, str, str]]:
 # Drawing
 
 
+def licet() -> Path:
+    return at["tree"] / "src" / "licet"
+
+
 def files(room: str) -> list[str]:
-    source = ROOT / "src" / "licet"
+    source = licet()
     found = sorted(path.relative_to(source).as_posix() for pattern in ROOMS[room][0] for path in source.glob(pattern))
     apart = set(ERASURE) if room != "erasure" else set()
     return [file for file in found if file not in NOT_MUTATED | apart]
@@ -137,7 +145,7 @@ def drawn(room: str) -> list[Mutant]:
 
 
 def _source(file: str) -> bytes:
-    return (ROOT / "src" / "licet" / file).read_bytes()
+    return (licet() / file).read_bytes()
 
 
 # What is executed by whom
@@ -184,8 +192,8 @@ class Covered:
             return self._function(mutant)
         for _ in range(4):
             pattern = re.compile(r"\b(" + "|".join(sorted(names)) + r")\b")
-            for file in sorted((ROOT / "src" / "licet").rglob("*.py")):
-                name, text = file.relative_to(ROOT / "src" / "licet").as_posix(), file.read_text("utf-8")
+            for file in sorted(licet().rglob("*.py")):
+                name, text = file.relative_to(licet()).as_posix(), file.read_text("utf-8")
                 if not pattern.search(text):
                     continue
                 assigned = None
@@ -226,6 +234,7 @@ class Copy:
             )
             shutil.copytree(ROOT, folder / "tree", ignore=skipped, symlinks=True)
             (folder / "tree" / ".venv").symlink_to(ROOT / ".venv")
+            at["tree"] = folder / "tree"  # what is asked from now on is asked of the copy: the repository may move on
             (folder / "tree" / "src" / "sitecustomize.py").write_text(_mutant_lines.SITE, encoding="utf-8")
             with holding(folder / "postgres") as server:
                 copy = cls(folder, server)
@@ -241,7 +250,15 @@ class Copy:
             key: value for key, value in os.environ.items() if not key.startswith(("LICET_", "PYTEST_", "MUTANTS_"))
         }
         source = str(self.tree / "src")
-        return {**clean, "PYTHONPATH": source, "MUTANTS_SOURCE": f"{source}/licet/", "OMP_NUM_THREADS": "1", **more}
+        few = {"TESTS_HISTORIES": "40", "TESTS_MACHINE_RUNS": "5", "TESTS_CRASH_STATES": "500"}  # of what is drawn
+        return {
+            **clean,
+            **few,
+            "PYTHONPATH": source,
+            "MUTANTS_SOURCE": f"{source}/licet/",
+            "OMP_NUM_THREADS": "1",
+            **more,
+        }
 
     def lines(self, paths: list[str], *, known_only: bool = False) -> dict[str, dict[str, Any]]:
         """Test by test, its seconds and its lines."""
@@ -262,7 +279,8 @@ class Copy:
                 return {}
             told = self._counted(test, sha)
             kept.parent.mkdir(parents=True, exist_ok=True)
-            kept.write_text(json.dumps(told), encoding="utf-8")
+            if told["tests"]:
+                kept.write_text(json.dumps(told), encoding="utf-8")
         moved = {file: _moved(sha, file) for file, sha in told["sources"].items()}
         for one in told["tests"].values():
             for file, lines in told["shared"].items():
@@ -405,7 +423,7 @@ def _sha(content: bytes) -> str:
 @cache
 def _moved(sha: str, file: str) -> dict[int, int]:
     """Where the lines of the counted source are now; empty where nothing changed."""
-    path = ROOT / "src" / "licet" / file
+    path = licet() / file
     if not path.exists():
         return {0: 0}
     if _sha(path.read_bytes()) == sha:
@@ -480,5 +498,5 @@ def _keep(mutant: Mutant, verdict: dict[str, Any]) -> None:
 
 def _proof(verdict: dict[str, Any]) -> str:
     """The test file that failed on it, as it was then."""
-    test = ROOT / verdict["test"].split("::")[0]
+    test = at["tree"] / verdict["test"].split("::")[0]
     return _sha(test.read_bytes()) if verdict["test"] and test.is_file() else ""

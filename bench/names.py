@@ -6,7 +6,7 @@ Trains the tagger in full (some fifteen minutes of one core), or takes the one i
 four fifths by spans of any kind that is replaced, on texts that no training saw: presidio-research's synthetic data and
 the test part of WNUT17. The floors are issue 7's goals; precision is of spans of a half in any labelled value. It learns
 from templates of ours, set in turns of Taskmaster-4 and of OpenAssistant, and from the training part of WNUT17. Without
-the data (LICET_BENCH_DATA, by default ../shared/data) or without spaCy's pipeline the rows that need them are not there.
+the data (BENCH_DATA, by default ../shared/data) or without spaCy's pipeline the rows that need them are not there.
 The figures of the rules alone and of spaCy are kept in src/licet/curate/measured.json, for the cards of releases.
 """
 
@@ -30,7 +30,7 @@ from licet.curate.names_data import Labelled, conll
 from licet.curate.rules import NAMED, Kind
 from licet.service import naming
 
-DATA = Path(os.environ.get("LICET_BENCH_DATA", Path(__file__).parents[2] / "shared" / "data"))
+DATA = Path(os.environ.get("BENCH_DATA", Path(__file__).parents[2] / "shared" / "data"))
 GOALS = {
     ("presidio", "person"): 0.93, ("presidio", "address"): 0.83, ("presidio", "precision"): 0.93,
     ("wnut17", "person"): 0.68,

@@ -3,7 +3,7 @@
 Each data set is split by clusters of near-duplicates, so that no message is scored whose twin was trained on. Figures
 are areas under the precision-recall curve on the part not trained on, by slice, the out-of-domain ones included:
 trained on one set, tested on another. Rates are messages per CPU second on one thread. The data are read from
-LICET_TEST_DATA, and never leave it.
+TESTS_DATA, and never leave it.
 
     python -m bench safety [MESSAGES]        at most so many messages of each set
 """
@@ -27,7 +27,7 @@ from licet.curate.sketches import SIGNATURE_BYTES, normalised, signatures
 from licet.train.encoder import Encoder
 from licet.train.safety import Example, Model, figures, train
 
-DATA = Path(os.environ.get("LICET_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data")
+DATA = Path(os.environ.get("TESTS_DATA") or Path(__file__).parents[2] / "shared" / "data")
 MESSAGES = 6_000
 FORGOTTEN = 30
 RETRAINED = 3_000

@@ -1,7 +1,7 @@
 """One PostgreSQL a session, shared by the workers of xdist; one database a worker; clean tables for each test.
 
 The server is the product's own launcher at work: the first worker starts it, the last one to leave stops it. It runs
-without fsync; a test that is about crashes starts its own. `LICET_TEST_BINARIES` names the folder of another
+without fsync; a test that is about crashes starts its own. `TESTS_BINARIES` names the folder of another
 PostgreSQL's programs to run the suite on.
 """
 
@@ -23,6 +23,10 @@ from licet.service import curating
 from licet.store import embedded, migrate, opened
 from licet.store.connect import Pool
 
+# The settings of whoever starts the tests are not theirs; what a test sets, it sets itself.
+for setting in [name for name in os.environ if name.startswith("LICET_")]:
+    del os.environ[setting]
+
 TEMPLATE = "licet_template"
 Databases = Callable[..., str]
 
@@ -39,7 +43,7 @@ def _names_where_they_are_asked_for() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def binaries() -> Path | None:
     """The PostgreSQL to test on, when it is not the product's choice."""
-    return Path(os.environ["LICET_TEST_BINARIES"]) if os.environ.get("LICET_TEST_BINARIES") else None
+    return Path(os.environ["TESTS_BINARIES"]) if os.environ.get("TESTS_BINARIES") else None
 
 
 @pytest.fixture(scope="session")

@@ -49,7 +49,7 @@ class Evening:
         path = f"{self._python.parent}:{os.environ['PATH']}"
         return subprocess.run(
             ["sh", "-c", line], cwd=folder or self.folder, env={"PATH": path, **self._environment},
-            capture_output=True, text=True, check=False, timeout=120,
+            capture_output=True, text=True, check=False, timeout=600,
         )  # fmt: skip
 
 

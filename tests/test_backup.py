@@ -165,7 +165,7 @@ def check_the_log(home: Home) -> dict[str, int]:
     proving.publish(home.here, folder)
     vkey = (folder / proving.KEYS_FILE).read_text().split()[0]
     alone = [sys.executable, "-I", str(folder / "verifier.py"), "log", str(folder / "2025"), "--key", vkey]
-    done = subprocess.run(alone, capture_output=True, text=True, cwd="/", check=False, timeout=60)
+    done = subprocess.run(alone, capture_output=True, text=True, cwd="/", check=False, timeout=600)
     assert done.returncode == 0, done.stdout
     told: dict[str, int] = {}
     for raw in proving.Published(folder / "2025", proving.key(home.here)).entries():

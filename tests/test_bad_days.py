@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -23,10 +24,11 @@ import pytest
 
 from licet.store import embedded
 
+from .waiting import HANG_SECONDS, cpu_seconds, heeds_ctrl_c, wait_until
+
 LICET = Path(sys.executable).parent / "licet"
 DISK_MEGABYTES = 400
 BALLAST_KILOBYTES_LEFT = 6_000
-SECONDS_MAX = 180
 MESSAGE_BYTES = 200 * 2**20
 MEMORY_BYTES_MAX = 400 * 2**20
 BEGAN, NOW, LATER = "2025-12-01", "2025-12-15", "2031-12-15"
@@ -61,7 +63,7 @@ class House:
         command = [*self.inside, str(LICET), *map(str, arguments)]
         return subprocess.Popen(
             command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            start_new_session=True,
+            start_new_session=True, preexec_fn=heeds_ctrl_c,
         )  # fmt: skip
 
     def run(self, *arguments: str | Path) -> Done:
@@ -99,7 +101,7 @@ class House:
 
 def ended(running: subprocess.Popen[str]) -> Done:
     try:
-        out, said = running.communicate(timeout=SECONDS_MAX)
+        out, said = running.communicate(timeout=HANG_SECONDS)
     finally:
         with suppress(ProcessLookupError):
             os.killpg(running.pid, signal.SIGKILL)
@@ -214,17 +216,17 @@ def test_a_release_leaves_nothing_to_lease_on_a_full_disk_and_is_built_once_ther
 
 @pytest.fixture(scope="module")
 def start_seconds(kept: House) -> float:
-    """How long a command takes to get to its work."""
-    begun = time.monotonic()
+    """How much processor time a command takes to get to its work."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     kept.well("status")
-    return time.monotonic() - begun
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def interrupted(house: House, seconds: float, *arguments: str | Path) -> Done:
-    """Ctrl-C after ``seconds``: the terminal tells every process of the group."""
+    """Ctrl-C once it has worked for ``seconds`` of processor time: the terminal tells every process of the group."""
     running = house.start(*arguments)
-    with suppress(subprocess.TimeoutExpired):
-        running.wait(timeout=seconds)
+    wait_until(lambda: running.poll() is not None or cpu_seconds(running.pid) >= seconds, "it works", step=0.005)
     if running.poll() is None:
         os.killpg(running.pid, signal.SIGINT)
     done = ended(running)
@@ -292,10 +294,7 @@ def test_a_sweep_interrupted_at_any_moment_erases_whole_segments_and_goes_on(
 
 def stopped(running: subprocess.Popen[str], folder: Path, stop: Callable[[], None]) -> Done:
     """How an import ends whose database stops once it has stored something."""
-    until = time.monotonic() + SECONDS_MAX
-    while running.poll() is None and not has_stored(folder):
-        assert time.monotonic() < until, "the command did not get to its work"
-        time.sleep(0.02)
+    wait_until(lambda: running.poll() is not None or has_stored(folder), "the command gets to its work")
     assert running.poll() is None, "the command ended before its database was stopped"
     stop()
     return ended(running)

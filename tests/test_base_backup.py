@@ -36,6 +36,7 @@ from licet.vault.rotate import Rotation
 
 from .erasure.search import files, found_in
 from .test_backup import DAY, NAMES, Home, Place, check_nothing_came_back, check_the_log, take_back
+from .waiting import wait_until
 
 CONTROL = "zq7controlzq in clear"
 PLANTED = "zq9plantedzq in the letter"
@@ -65,7 +66,7 @@ def archived(here: service.Installation, place: Place) -> Iterator[None]:
         waited(lambda: bool(failed) or has(here, end))
     finally:
         stop.set()
-        thread.join(20)
+        thread.join(600)
     assert failed == []
 
 
@@ -83,10 +84,7 @@ def has(here: service.Installation, end: str) -> bool:
 
 
 def waited(ready: Callable[[], bool]) -> None:
-    until = time.monotonic() + 20
-    while not ready():
-        assert time.monotonic() < until
-        time.sleep(0.02)
+    wait_until(ready, "the log is received")
 
 
 def clock_of(here: service.Installation) -> datetime:
@@ -558,7 +556,7 @@ def test_the_archive_is_kept_by_a_command_that_stops_cleanly_and_ends_a_receiver
         was = received_by(here)
         waited(lambda: received_by(here) not in (None, was))
         second.send_signal(signal.SIGTERM)
-        told, complained = second.communicate(timeout=20)
+        told, complained = second.communicate(timeout=600)
         assert (second.returncode, json.loads(told)) == (0, {"archive": str(archive)}), complained
         waited(lambda: received_by(here) is None)
         (idle,) = [one for one in doctor.examine(here) if one.what == "WAL archive"]

@@ -21,6 +21,7 @@ from licet.policy.period import instant
 from licet.service.simulated_clock import SimulatedClock, save
 
 from .commands import below, every
+from .waiting import heeds_ctrl_c, wait_until
 
 ROOT = Path(__file__).parent.parent
 CASES = ROOT / "tests" / "spec" / "cases.yaml"
@@ -402,7 +403,7 @@ def licet(*arguments: str | Path, data: Path, **more: Any) -> subprocess.Complet
     command, names = [str(LICET), *map(str, arguments)], {"LICET_CURATE__NAMES": "off"}
     return subprocess.run(
         command, env={**environment, **names, "LICET_DATA": str(data)}, capture_output=True, text=True, check=False,
-        timeout=120, **more,
+        timeout=600, **more,
     )  # fmt: skip
 
 
@@ -441,13 +442,18 @@ def interrupted(*arguments: str | Path, data: Path, when: Callable[[], bool]) ->
     environment = {**os.environ, "LICET_DATA": str(data)}
     command = [str(LICET), *map(str, arguments)]
     with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=heeds_ctrl_c,
     ) as running:
-        while running.poll() is None and not when():
-            time.sleep(0.02)
+        wait_until(lambda: running.poll() is not None or when(), "it works")
         if running.poll() is None:
             os.killpg(running.pid, signal.SIGINT)
-        _, said = running.communicate(timeout=60)
+        _, said = running.communicate(timeout=600)
     return running.returncode, said
 
 

@@ -46,7 +46,7 @@ def house(pool: Pool, tmp_path: Path) -> House:
 
 def licet(data: Path, dsn: str, *words: str, **more: Any) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "LICET_DATABASE_URL": dsn, "LICET_DATA": str(data)}
-    return subprocess.run([*LICET, *words], env=environment, capture_output=True, text=True, timeout=120, **more)
+    return subprocess.run([*LICET, *words], env=environment, capture_output=True, text=True, timeout=600, **more)
 
 
 def receipt(house: House) -> dict[str, Any]:
@@ -202,7 +202,7 @@ def test_init_asks_at_a_terminal_and_asks_again_for_a_wrong_answer(dsn: str, tmp
         said = b""
         while chunk := _read(main):
             said += chunk
-        assert asking.wait(60) == 0, said
+        assert asking.wait(600) == 0, said
     os.close(main)
     assert said.count(b"is no country") == 2
     stated = controller.read(tmp_path / "data" / "controller.yaml")

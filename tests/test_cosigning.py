@@ -107,7 +107,7 @@ def test_the_server_asks_beside_its_sequencer(house: House, url: str) -> None:
         assert cosigned(house) == proving.status(house.here).logs[0].size
     finally:
         stop.set()
-        thread.join(20)
+        thread.join(600)
     assert caught == []
 
 

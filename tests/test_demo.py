@@ -27,7 +27,7 @@ from licet.service.simulated_clock import clock_of
 from licet.store.connect import transaction
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
-DATA = Path(os.environ.get("LICET_TEST_DATA") or SHARED)
+DATA = Path(os.environ.get("TESTS_DATA") or SHARED)
 FIXTURES = Path(__file__).parent / "intake" / "fixtures"
 ACCOUNTS = 120
 
@@ -245,7 +245,7 @@ def swe_agent(folder: Path) -> Path:
 @pytest.mark.parametrize(("name", "made"), list(samples()), ids=[name for name, _ in samples()])
 def test_real_samples_make_a_release_with_permission(tmp_path: Path, name: str, made: Callable[[Path], Path]) -> None:
     if not DATA.is_dir():
-        pytest.skip(f"the sample of {name} is not here: set LICET_TEST_DATA to the folder that holds it")
+        pytest.skip(f"the sample of {name} is not here: set TESTS_DATA to the folder that holds it")
     report, said = told(tmp_path / "demo", made(tmp_path), allow="2020-01-01")
     assert report.kept, said
     assert "(permitted)" in said
@@ -254,7 +254,7 @@ def test_real_samples_make_a_release_with_permission(tmp_path: Path, name: str, 
 
 def test_real_samples_make_an_empty_release_without_permission(tmp_path: Path) -> None:
     if not DATA.is_dir():
-        pytest.skip("the samples are not here: set LICET_TEST_DATA to the folder that holds them")
+        pytest.skip("the samples are not here: set TESTS_DATA to the folder that holds them")
     report, said = told(tmp_path / "demo", *(made(tmp_path) for _, made in samples()))
     assert report.kept, said
     assert "kept in 0 conversations" not in said

@@ -172,7 +172,7 @@ def test_a_hook_that_is_killed_before_it_hears_back_loses_and_doubles_nothing(wo
         session.exchange(hooks=False)
         with subprocess.Popen([*LICET, "hook"], env=coder.environment, stdin=subprocess.PIPE, text=True) as killed:
             running.append(killed)
-            killed.communicate(json.dumps(session.event("Stop")), timeout=60)
+            killed.communicate(json.dumps(session.event("Stop")), timeout=600)
         assert killed.returncode == -signal.SIGKILL
         assert roles(world) == EXCHANGE  # Licet has them, and the agent does not know it
         session.exchange("and its tests")

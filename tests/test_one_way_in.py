@@ -39,7 +39,7 @@ from licet.vault.commands import CloseAccount
 from licet.vault.content import Content
 
 from .commands import every
-from .plugins.beside import until
+from .waiting import wait_until
 from .web.served import AFTER, NOTICE, World, listening
 
 SRC = Path(__file__).parent.parent / "src" / "licet"
@@ -213,7 +213,7 @@ class Spooled(Way):
                 assert done is not None
                 done.wait()
                 assert all(text.encode() not in p.read_bytes() for p in self.folder.rglob("*.spool"))
-                until(lambda: recorder.spool.size == 0)
+                wait_until(lambda: recorder.spool.size == 0)
             recorder.close()
 
     async def permit(self, recorder: Recorder, name: str) -> Permit | None:

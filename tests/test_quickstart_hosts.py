@@ -47,7 +47,7 @@ class Reader:
     def shell(self, commands: str, given: str = "", **environment: str) -> str:
         done = subprocess.run(
             ["bash", "-e", "-c", commands], cwd=self.folder, env=self.environment | environment, input=given,
-            capture_output=True, text=True, timeout=120,
+            capture_output=True, text=True, timeout=600,
         )  # fmt: skip
         assert done.returncode == 0, (commands, done.stdout, done.stderr)
         return done.stdout
@@ -64,7 +64,7 @@ class Reader:
                 yield url
             finally:
                 server.terminate()
-                server.wait(30)
+                server.wait(600)
 
 
 def test_claude_code_in_a_clean_folder(tmp_path: Path, dsn: str) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,9 +19,9 @@ from licet.vault import commands as do
 from licet.vault.certificate import State
 
 from .installed import House
+from .waiting import HANG_SECONDS, wait_until
 
 YEARS = 6 * 365
-SECONDS_MAX = 30.0
 
 
 def limited(house: House, **limits: int | float) -> House:
@@ -60,17 +59,8 @@ def running(house: House) -> Iterator[None]:
         yield
     finally:
         stop.set()
-        thread.join(SECONDS_MAX)
+        thread.join(HANG_SECONDS)
         assert not thread.is_alive()
-
-
-def comes(true: Callable[[], bool]) -> bool:
-    ends = time.monotonic() + SECONDS_MAX
-    while time.monotonic() < ends:
-        if true():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def test_a_sweep_that_would_erase_more_than_the_set_share_erases_nothing_and_asks(house: House) -> None:
@@ -122,15 +112,18 @@ def test_by_itself_it_erases_what_is_due_with_a_certificate_and_waits_where_it_m
     house.about(do.Delete, "ana", "late 0")
     with running(house):
         house.passes(11)
-        assert comes(lambda: sweeping.standing(house.here).waits)
+        wait_until(lambda: sweeping.standing(house.here).waits, "the sweep waits to be asked")
         assert kept(house) == 8
         sweeping.approve(house.here, "user:kim")
-        assert comes(lambda: kept(house) == 5)
+        wait_until(lambda: kept(house) == 5, "what ended is erased")
         limited(house, share=1.0)
     with running(house):
         house.passes(20)
-        assert comes(lambda: kept(house) == 0)
-        assert comes(lambda: erasure.of_account(house.here, house.accounts["ana"])[0].state is State.verified)
+        wait_until(lambda: kept(house) == 0, "all that ended is erased")
+        wait_until(
+            lambda: erasure.of_account(house.here, house.accounts["ana"])[0].state is State.verified,
+            "the erasure is verified",
+        )
 
 
 def test_content_that_a_hold_alone_kept_goes_when_the_hold_ends_and_is_certified(house: House) -> None:
@@ -138,11 +131,12 @@ def test_content_that_a_hold_alone_kept_goes_when_the_hold_ends_and_is_certified
     house.about(do.Hold, "ana", "early 0", matter="case 7")
     house.passes(60)
     with running(house):
-        assert comes(lambda: kept(house) == 1)
+        wait_until(lambda: kept(house) == 1, "all but one are erased")
         house.about(do.Unhold, "ana", "early 0", matter="case 7")
-        assert comes(lambda: kept(house) == 0)
-        assert comes(
-            lambda: [e.state for e in erasure.of_account(house.here, house.accounts["ana"])] == [State.verified]
+        wait_until(lambda: kept(house) == 0, "the last is erased")
+        wait_until(
+            lambda: [e.state for e in erasure.of_account(house.here, house.accounts["ana"])] == [State.verified],
+            "the erasure is verified",
         )
 
 
@@ -158,9 +152,9 @@ def test_a_key_is_rotated_out_by_itself_on_the_day_after_its_deletion(house: Hou
     house.passes(11)
     before = house.query("SELECT count(*) FROM epochs")[0][0]
     with running(house):
-        assert comes(lambda: kept(house) == 5)
+        wait_until(lambda: kept(house) == 5, "the next is erased")
         house.passes(8)
-        assert comes(lambda: house.query("SELECT count(*) FROM epochs")[0][0] > before)
+        wait_until(lambda: house.query("SELECT count(*) FROM epochs")[0][0] > before, "what ended is erased")
 
 
 def test_the_doctor_says_which_host_hears_nothing_and_who_owes_an_answer(house: House) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import io
+import os
 import re
 import subprocess
+import sys
 import tokenize
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -28,6 +30,15 @@ CLOCKS = {
 }
 # The only modules that may write to standard output: the command, the demo, and the verifier that strangers run alone.
 PRINTS = {"cli", "demo.py", "verifier.py"}
+
+# The only tests that read a clock, each with its reason. None asserts on it.
+DRAWS = {
+    "tests/waiting.py": "gives up on a program that hangs",
+    "tests/web/test_probes.py": "allows as many questions as there were moments to ask in",
+    "tests/walkthrough.py": "gives up on a shell that hangs",
+    "tests/vault/test_rotate.py": "draws the moment of a kill",
+    "tests/release/test_build_races.py": "races for some seconds, under a clock that runs",
+}
 
 # Words that name nothing. Standard names of others (`handle` of a framework, say) are not definitions of ours.
 EMPTY_WORDS = {"user_data", "manager", "util", "utils", "helper", "helpers", "process", "handle", "info"}
@@ -195,6 +206,80 @@ def test_every_skip_has_its_reason() -> None:
                     yield f"{node.lineno} {ast.unparse(node)}"
 
     assert found(ROOT / "tests", rule) == []
+
+
+def calls(path: Path) -> Iterator[tuple[ast.Call, str]]:
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Call):
+            yield node, node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
+
+
+def test_no_test_asks_how_long_anything_took() -> None:
+    """A machine may be as busy as it likes: what is counted is done, statements, bytes or processor time."""
+    clocks = {"monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns"}
+
+    def rule(path: Path) -> Iterator[str]:
+        for node, called in calls(path):
+            if called in clocks and ast.unparse(node.func).startswith("time.") and name(path) not in DRAWS:
+                yield f"{node.lineno} {called}"
+        for node in ast.walk(tree(path)):
+            compared = isinstance(node, ast.Compare) and any(
+                isinstance(one, ast.Call) and ast.unparse(one.func) == "time.time" for one in ast.walk(node)
+            )
+            if compared or (isinstance(node, ast.ImportFrom) and node.module == "time" and name(path) not in DRAWS):
+                yield f"{node.lineno} {ast.unparse(node)}"
+
+    assert found(ROOT / "tests", rule) == []
+
+
+def test_no_test_gives_up_on_a_busy_machine() -> None:
+    """A pause is short, and a limit is that of a program that hangs; in between is a test that fails under load."""
+    waits = {"wait", "join", "result", "exception", "communicate", "run", "get", "post", "create_connection"}
+
+    def rule(path: Path) -> Iterator[str]:
+        for node, called in calls(path):
+            limits = [word.value for word in node.keywords if word.arg in {"timeout", "within", "seconds_max"}]
+            limits += node.args[:1] if called in waits - {"run", "get", "post"} else []
+            for limit in limits:
+                seconds = limit.value if isinstance(limit, ast.Constant) else None
+                if isinstance(seconds, int | float) and 1 < seconds < 60:
+                    yield f"{node.lineno} {called} gives up after {seconds} s"
+
+    assert found(ROOT / "tests", rule) == []
+
+
+def test_no_test_reads_the_source_of_what_it_tests() -> None:
+    def rule(path: Path) -> Iterator[str]:
+        for node, called in calls(path):
+            if called in {"getsource", "getsourcelines"}:
+                yield f"{node.lineno} {called}"
+
+    assert found(ROOT / "tests", rule) == []
+
+
+def test_no_test_is_steered_by_a_setting_of_the_product() -> None:
+    asks = re.compile(r"environ(?:\.get\(|\[)[\"']LICET_\w*")
+
+    def rule(path: Path) -> Iterator[str]:
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+            if (match := asks.search(line)) and not line.strip().startswith("asks ="):
+                yield f"{number} {match[0]}"
+
+    assert found(ROOT / "tests", rule) == []
+    assert found(ROOT / "bench", rule) == []
+
+
+def test_the_settings_of_whoever_starts_the_tests_reach_none_of_them() -> None:
+    assert {setting for setting in os.environ if setting.startswith("LICET_")} <= {"LICET_CURATE__NAMES"}
+
+
+def test_settings_that_stand_in_the_environment_make_no_test_fail() -> None:
+    one = f"{Path(__file__)}::{test_the_settings_of_whoever_starts_the_tests_reach_none_of_them.__name__}"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", one]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
+    environment |= {"LICET_DATA": "/nowhere", "LICET_MACHINE_RUNS": "3", "LICET_CURATE__NAMES": "spacy"}
+    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout
 
 
 def test_every_silenced_check_has_its_reason() -> None:

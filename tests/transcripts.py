@@ -42,7 +42,7 @@ class Coder:
             return subprocess.CompletedProcess(words, made.exit_code, made.stdout, made.stderr)
         done = subprocess.run(
             [*LICET, *map(str, words)], input=given, env=self.environment, cwd=self.project, capture_output=True,
-            text=True, timeout=120,
+            text=True, timeout=600,
         )  # fmt: skip
         assert done.returncode == code, (done.stdout, done.stderr)
         return done

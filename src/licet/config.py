@@ -16,10 +16,6 @@ import msgspec
 
 from licet.errors import UsageError
 
-_TESTS = (
-    "LICET_TEST_", "LICET_BENCH_", "LICET_HISTORIES", "LICET_CRASH_STATES", "LICET_INTERLEAVINGS", "LICET_KILLS",
-    "LICET_RACES",
-)  # fmt: skip
 LOG_NAME = "licet.localhost/log"
 PORT = 8787
 _Section = TypeVar("_Section")
@@ -319,7 +315,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             given = {name: (each, environment[name]) for name, each in names.items() if environment.get(name)}
             sections[field] = _section(of, given)
         for name in sorted(environment):
-            if name.startswith("LICET_") and name not in known and not name.startswith(_TESTS):
+            if name.startswith("LICET_") and name not in known:
                 raise UsageError(f"unknown setting `{name}`", f"settings are {', '.join(sorted(known))}")
         return msgspec.structs.replace(
             cls(

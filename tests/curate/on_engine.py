@@ -52,12 +52,12 @@ def on_native(documents: list[pa.RecordBatch]) -> list[bytes]:
 
 def on_ray(documents: list[pa.RecordBatch]) -> list[bytes]:
     os.environ.update(runners.SILENT)
-    os.environ["RAY_raylet_start_wait_time_s"] = "200"  # noqa: SIM112 its name; on a machine that has other work
+    os.environ["RAY_raylet_start_wait_time_s"] = "600"  # noqa: SIM112 its name; on a machine that has other work
     # Workers start elsewhere, and import this file and the package from where we did.
     os.environ["PYTHONPATH"] = os.pathsep.join([*map(str, Path(__file__).resolve().parents), *sys.path])
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     cluster.add_node(num_cpus=1)
     runner = runners.runner(runners.Engine.ray, cluster.address)
     import ray

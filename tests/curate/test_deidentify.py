@@ -35,7 +35,7 @@ KNOWN = (
 )
 ROOT = Path(__file__).parents[2]
 CASES = yaml.safe_load((Path(__file__).parent / "cases" / "deidentify.yaml").read_text("utf-8"))
-DATA = Path(os.environ.get("LICET_TEST_DATA", ROOT.parent / "shared" / "data"))
+DATA = Path(os.environ.get("TESTS_DATA", ROOT.parent / "shared" / "data"))
 ALPHABETS = {
     "hex": "0123456789abcdef",
     "alnum": "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789",
@@ -380,7 +380,7 @@ def covered(span: Span, label: dict[str, int]) -> int:
 def test_recall_and_precision_on_labelled_texts(name: str) -> None:
     path = DATA / "presidio-synth" / name
     if not path.exists():
-        pytest.skip(f"no labelled data at {path}: set LICET_TEST_DATA")
+        pytest.skip(f"no labelled data at {path}: set TESTS_DATA")
     total: Counter[Kind] = Counter()
     hit: Counter[Kind] = Counter()
     right: Counter[bool] = Counter()

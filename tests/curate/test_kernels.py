@@ -243,7 +243,7 @@ def needs(engine: str) -> None:
 def alone(script: str, *arguments: str) -> str:
     """What a script prints in a process of its own: engines leave threads and warnings behind."""
     made = subprocess.run(
-        [sys.executable, str(Path(__file__).parent / script), *arguments], capture_output=True, text=True, timeout=300
+        [sys.executable, str(Path(__file__).parent / script), *arguments], capture_output=True, text=True, timeout=600
     )
     assert made.returncode == 0, made.stderr[-4000:]
     return made.stdout.strip().splitlines()[-1]

@@ -81,7 +81,9 @@ def counted(dsn: str, count: Count) -> Pool:
         psycopg.Connection.commit(conn)
         conn.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
 
-    pool = ConnectionPool(dsn, connection_class=One, min_size=1, max_size=4, timeout=10, configure=configure, open=True)
+    pool = ConnectionPool(
+        dsn, connection_class=One, min_size=1, max_size=4, timeout=600, configure=configure, open=True
+    )
     return cast(Pool, pool)
 
 

@@ -95,7 +95,7 @@ def paused(dsn: str) -> Pool:
         conn.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
 
     pool = ConnectionPool(
-        dsn, connection_class=_Paused, min_size=6, max_size=16, timeout=10, configure=configure, open=True
+        dsn, connection_class=_Paused, min_size=6, max_size=16, timeout=600, configure=configure, open=True
     )
     return cast(Pool, pool)
 

@@ -1,7 +1,7 @@
 """A crash at every step of every verb: nothing acknowledged is lost, nothing erased returns, log, keys and rows agree.
 
 A state is what a crash leaves in the folder, beside what was committed in the database; equal states count once.
-LICET_CRASH_STATES sets how many are tried (10,000).
+TESTS_CRASH_STATES sets how many are tried (10,000).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .crashing import Databases, Run, Trials, runs, scaled, states
 from .disk import Step, Watch
 from .verbs import VERBS, Base, Verb, make_base
 
-STATES = int(os.environ.get("LICET_CRASH_STATES", "10000"))
+STATES = int(os.environ.get("TESTS_CRASH_STATES", "10000"))
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """A fault at every place where a command writes: a clean end that tells no lie, and the same command is right again.
 
 A first run of each command under strace finds the places: each system call on each kind of file. Then one run for each,
-with the error laid into that one call, at up to 4 places of a command, ENOSPC and EIO by turns; LICET_FAULTS=all tries both
+with the error laid into that one call, at up to 4 places of a command, ENOSPC and EIO by turns; TESTS_FAULTS=all tries both
 everywhere, and the commands that take long. The database is a process of its own and is spared: what it does with its disk
 is its own.
 """
@@ -46,7 +46,7 @@ from ..installed import House
 CALLS = ("write", "pwrite64", "writev", "fsync", "fdatasync", "rename", "renameat", "renameat2", "ftruncate", "mkdir")
 ERRORS = ("ENOSPC", "EIO")
 RECIPIENT = "lab"
-BOTH = os.environ.get("LICET_FAULTS") == "all"
+BOTH = os.environ.get("TESTS_FAULTS") == "all"
 COMMANDS = {
     "rotate": ("keys", "rotate", "--daily"),
     "append": ("ledger", "append"),
@@ -120,7 +120,7 @@ class Lived:
         assert "attached" in tracing.stderr.readline()
         os.kill(pid, signal.SIGCONT)
         code = int(self.program.stdout.readline())
-        tracing.communicate(timeout=60)
+        tracing.communicate(timeout=600)
         return Ended(code, out.read_text(), said.read_text(), trace.read_text())
 
 
@@ -139,7 +139,7 @@ def lived(databases: Callable[..., str], tmp_path_factory: pytest.TempPathFactor
     yield lived
     assert lived.program.stdin is not None
     lived.program.stdin.close()
-    lived.program.wait(10)
+    lived.program.wait(600)
 
 
 def prepare(lived: Lived, command: str) -> None:

@@ -1,6 +1,6 @@
 """Killed at any moment and begun again, hundreds of times: nothing acknowledged is lost, and nothing erased returns.
 
-LICET_KILLS sets how often Licet's programs are killed (200), LICET_TEST_POSTMASTERS how often the postmaster is (20).
+TESTS_KILLS sets how often Licet's programs are killed (200), TESTS_POSTMASTERS how often the postmaster is (20).
 """
 
 from __future__ import annotations
@@ -35,13 +35,12 @@ from licet.vault.rotate import Rotation
 
 from ..installed import House
 from ..vault.model import sound
+from ..waiting import HANG_SECONDS, wait_until
 from .killing import BEGIN
 
-KILLS = int(os.environ.get("LICET_KILLS", "200"))
-POSTMASTERS = int(os.environ.get("LICET_TEST_POSTMASTERS", "20"))
+KILLS = int(os.environ.get("TESTS_KILLS", "200"))
+POSTMASTERS = int(os.environ.get("TESTS_POSTMASTERS", "20"))
 SHARES = 2
-BACK_SECONDS_MAX, REVIVED_SECONDS_MAX = 2.0, 10.0
-SLOWER = float(os.environ.get("LICET_TEST_SLOWER", "1"))  # a machine that does other work as well
 
 
 def begin(config: Config) -> None:
@@ -61,10 +60,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_erased_returns(
     subprocess.run([*program, str(config.data), str(share), str(lives), str(acknowledged)], env=environment, check=True)
     told = [json.loads(line) for line in acknowledged.read_text().splitlines()]
     assert [line for line in told if line["did"] == "fail"] == []
-    back = [line["back"] for line in told if line["did"] == "life" and line["back"] is not None]
-    assert len(back) >= lives // 2
-    print(f"back in {sorted(back)[len(back) // 2]:.2f} s, in {max(back):.2f} s at most")
-    assert sorted(back)[len(back) * 9 // 10] < BACK_SECONDS_MAX * SLOWER
+    assert len([line for line in told if line["did"] == "life" and line["back"]]) >= lives // 2
     with service.installation(config, lambda: BEGIN + lives * timedelta(days=1)) as here:
         check_all(here, told)
 
@@ -153,7 +149,7 @@ class Worker(threading.Thread):
         super().__init__(daemon=True)
         self.house, self.stopped = house, threading.Event()
         self.told: list[dict[str, Any]] = []
-        self.done_at = time.monotonic()
+        self.steps = 0
         self.unexpected: list[BaseException] = []
 
     def run(self) -> None:
@@ -162,7 +158,7 @@ class Worker(threading.Thread):
             number += 1
             try:
                 self.step(number)
-                self.done_at = time.monotonic()
+                self.steps += 1
             except BusyError:
                 time.sleep(0.02)
             except BaseException as error:
@@ -214,37 +210,24 @@ def test_the_database_is_killed_over_and_over_and_what_was_acknowledged_is_there
         house.open("ana", allow=True)
         worker = Worker(house)
         worker.start()
-        took = []
         for number in range(POSTMASTERS):
             time.sleep(0.1 + 0.03 * (number % 5))
-            took.append(killed(own, worker))
+            kill(own, worker)
         worker.stopped.set()
-        worker.join(60)
+        worker.join(HANG_SECONDS)
         assert worker.unexpected == []
         assert len(worker.told) > POSTMASTERS
-        print(f"back in {sorted(took)[len(took) // 2]:.1f} s, in {max(took):.1f} s at most")
-        # The half of them: one may meet a moment at which this machine does something else.
-        assert sorted(took)[len(took) // 2] < REVIVED_SECONDS_MAX * SLOWER
     with service.installation(own, lambda: BEGIN) as here:
         check_all(here, worker.told)
 
 
-def killed(own: Config, worker: Worker) -> float:
-    """Kills the postmaster, and waits until another has answered; answers how long that took."""
+def kill(own: Config, worker: Worker) -> None:
+    """Kills the postmaster, and waits until another has answered."""
     pid = embedded.status(own.data / "postgres").pid
     os.kill(pid, signal.SIGKILL)
-    began = time.monotonic()
     # A statement that was under way may still be answered: a backend outlives its postmaster for a moment.
-    while (number := embedded.status(own.data / "postgres").pid) in (0, pid):
-        wait(began, worker)
-    revived = time.monotonic()
-    while worker.done_at <= revived:
-        wait(began, worker)
-    assert number != pid
-    return time.monotonic() - began
-
-
-def wait(began: float, worker: Worker) -> None:
-    assert worker.unexpected == []
-    assert time.monotonic() - began < 60, "it never came back"
-    time.sleep(0.01)
+    wait_until(
+        lambda: embedded.status(own.data / "postgres").pid not in (0, pid), "another comes", alive=worker.is_alive
+    )
+    before = worker.steps
+    wait_until(lambda: worker.steps > before + 1, "it works on", alive=worker.is_alive)

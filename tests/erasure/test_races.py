@@ -4,7 +4,7 @@ Each round takes one schedule of a seed: several connections work at one account
 every statement and on either side of every commit. What was answered is then told again to the bare rule, in the order
 of the account's own numbers, and both must say the same of everything.
 
-LICET_TEST_RACES sets how many rounds there are in all (700): each races about three pairs of an ending and something else.
+TESTS_RACES sets how many rounds there are in all (700): each races about three pairs of an ending and something else.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from ..release.test_build import check_whole, sealed_rows
 from ..vault.model import Pair, destroyed, sound
 from .racing import Actor, Scheduler, paused
 
-ROUNDS = int(os.environ.get("LICET_TEST_RACES", "700"))
+ROUNDS = int(os.environ.get("TESTS_RACES", "700"))
 SHARE = {"say": 0.35, "sweep": 0.35, "rotate": 0.2, "build": 0.1}
 TOWN_ROUNDS = {
     "say": 32,

@@ -1,6 +1,6 @@
 """Every format has a folder of fixtures, which its reader alone recognises, and a golden file of all they yield.
 
-To change a golden file on purpose: ``LICET_WRITE_GOLDEN=1 pytest tests/intake/test_fixtures.py``, then read the diff.
+To change a golden file on purpose: ``TESTS_WRITE_GOLDEN=1 pytest tests/intake/test_fixtures.py``, then read the diff.
 """
 
 import os
@@ -55,7 +55,7 @@ def told(item) -> str:
 def test_a_format_yields_what_its_golden_file_says(name):
     golden = HERE / "golden" / f"{name}.txt"
     yielded = "\n".join(map(told, formats.read(FIXTURES / name))) + "\n"
-    if os.environ.get("LICET_WRITE_GOLDEN"):
+    if os.environ.get("TESTS_WRITE_GOLDEN"):
         golden.write_text(yielded)
     assert yielded == golden.read_text()
 

@@ -1,6 +1,6 @@
 """Real transcripts and exports, counted by hand: what each author said, and what nobody did.
 
-The samples are not part of the repository. They are looked for in LICET_TEST_DATA, else beside the repository.
+The samples are not part of the repository. They are looked for in TESTS_DATA, else beside the repository.
 """
 
 import gzip
@@ -15,13 +15,13 @@ from licet.errors import InputError
 from licet.intake import formats
 from licet.intake.reading import Broken, ReadTurn
 
-DATA = Path(os.environ.get("LICET_TEST_DATA") or Path(__file__).parents[3] / "shared" / "data")
+DATA = Path(os.environ.get("TESTS_DATA") or Path(__file__).parents[3] / "shared" / "data")
 
 
 def sample(name: str) -> Path:
     path = DATA / name
     if not path.exists():
-        pytest.skip(f"the real sample `{name}` is not here; set LICET_TEST_DATA to the folder that holds it")
+        pytest.skip(f"the real sample `{name}` is not here; set TESTS_DATA to the folder that holds it")
     return path
 
 

@@ -1,6 +1,6 @@
 """Recorded history comes in once, in its order, with its times, as it would stand today; and an import never consents.
 
-LICET_HISTORIES sets how many histories are drawn for the comparison with the bare rule (40).
+TESTS_HISTORIES sets how many histories are drawn for the comparison with the bare rule (40).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from ..installed import DAY, House
 BEGIN, NOW = instant("2025-08-01"), instant("2025-12-15")
 PLANTED = "the ferry to Saaremaa carries a green piano"
 ANA = Recorded(host="ana", plan="pro", age=30)
-HISTORIES = int(os.environ.get("LICET_HISTORIES", "40"))
+HISTORIES = int(os.environ.get("TESTS_HISTORIES", "40"))
 IMPROVE, SAFETY = "improve_models", "safety_classifiers"
 
 

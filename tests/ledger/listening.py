@@ -22,4 +22,4 @@ def listening(app: Any) -> Iterator[str]:
             yield f"http://127.0.0.1:{at.getsockname()[1]}"
         finally:
             server.should_exit = True
-            thread.join(20)
+            thread.join(600)

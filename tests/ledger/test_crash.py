@@ -1,6 +1,6 @@
 """Every crash is recovered: the disk may lose, keep or tear whatever was not yet fsynced, after any step.
 
-LICET_CRASH_STATES sets how many states are tried (10,000).
+TESTS_CRASH_STATES sets how many states are tried (10,000).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from licet.ledger.log import Log, prune
 
 from .world import ORIGIN, SIGNER, Disk, Held, entry_of
 
-STATES = int(os.environ.get("LICET_CRASH_STATES", "10000"))
+STATES = int(os.environ.get("TESTS_CRASH_STATES", "10000"))
 BATCHES = (1, 252, 2, 1, 1, 3, 1, 520, 1, 2)
 TRUST = verifier.trust(SIGNER.verifier.vkey)
 MODEL = [entry_of(i) for i in range(4000)]

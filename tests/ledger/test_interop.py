@@ -36,7 +36,7 @@ def checker(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source.mkdir(parents=True)
     shutil.copy(Path(__file__).parent / "interop" / "check.go", source)
     env = os.environ | {"GO111MODULE": "off", "GOPATH": f"{base}:{GOCODE}", "GOFLAGS": ""}
-    subprocess.run(["go", "build", "-o", str(base / "check"), "check"], env=env, check=True, timeout=300)
+    subprocess.run(["go", "build", "-o", str(base / "check"), "check"], env=env, check=True, timeout=600)
     return base / "check"
 
 
@@ -56,7 +56,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 def checked(checker: Path, folder: Path, proofs: str, vkey: str = SIGNER.verifier.vkey) -> tuple[int, str]:
     call = [str(checker), str(folder), vkey]
-    done = subprocess.run(call, input=proofs, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(call, input=proofs, capture_output=True, text=True, check=False, timeout=600)
     return done.returncode, done.stdout
 
 

@@ -1,6 +1,6 @@
 """No mutant of anything that the verifier reads is proved, unless it means the same; none ends in a traceback.
 
-`LICET_MUTANTS` sets how many are drawn (20,000 by default, each field's own changes included), `LICET_SEED` where the
+`TESTS_MUTANTS` sets how many are drawn (20,000 by default, each field's own changes included), `TESTS_SEED` where the
 draw begins.
 """
 
@@ -16,8 +16,8 @@ from licet.ledger.verifier import Answer
 from . import mutants
 from .mutants import Artefact, Judged, artefacts, drawn, mutated
 
-MUTANTS = int(os.environ.get("LICET_MUTANTS", "20000"))
-SEED = int(os.environ.get("LICET_SEED", "0"))
+MUTANTS = int(os.environ.get("TESTS_MUTANTS", "20000"))
+SEED = int(os.environ.get("TESTS_SEED", "0"))
 SHARE_MIN = 0.3  # of the mutants of an artefact, at least this part is seen through; the others mean the same
 SHARES = sum(one.share for one in artefacts())
 SYSTEMATIC = sum(1 for one in artefacts() for _ in one.every())

@@ -57,7 +57,7 @@ def url(folder: Path) -> Iterator[str]:
 def fetched(url: str, path: str, method: str = "GET", **headers: str) -> tuple[int, bytes, dict[str, str]]:
     """A plain HTTP client, which sends the path as it is."""
     where = urlsplit(url)
-    with closing(http.client.HTTPConnection(where.hostname or "", where.port, timeout=10)) as connection:
+    with closing(http.client.HTTPConnection(where.hostname or "", where.port, timeout=600)) as connection:
         connection.request(method, path, headers=headers)
         answer = connection.getresponse()
         return answer.status, answer.read(), {name.lower(): value for name, value in answer.headers.items()}
@@ -123,7 +123,7 @@ def test_no_path_leaves_the_folder(url: str, tail: str) -> None:
 
 def alone(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     call = [sys.executable, "-I", str(folder / "verifier.py"), *words, "--plain", "--key", VKEY]
-    return subprocess.run(call, capture_output=True, text=True, cwd="/", check=False, timeout=60)
+    return subprocess.run(call, capture_output=True, text=True, cwd="/", check=False, timeout=600)
 
 
 def test_the_verifier_holds_the_folder_and_its_url_to_the_same_promises(url: str, folder: Path) -> None:

@@ -154,7 +154,7 @@ def laid_out(base: Path) -> dict[str, Path]:
 def command(*words: object) -> tuple[int, str, str]:
     """Run the one file alone: isolated, from elsewhere, without licet on the path."""
     call = [sys.executable, "-I", verifier.__file__, *map(str, words)]
-    done = subprocess.run(call, capture_output=True, text=True, cwd="/", check=False, timeout=60)
+    done = subprocess.run(call, capture_output=True, text=True, cwd="/", check=False, timeout=600)
     return done.returncode, done.stdout, done.stderr
 
 

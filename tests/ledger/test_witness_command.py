@@ -48,7 +48,7 @@ def running(folder: Path, file: Path, *more: str) -> Iterator[tuple[str, subproc
         yield line.strip().removeprefix("serving on "), process
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(600)
         for pipe in (process.stdout, process.stderr):
             if pipe is not None:
                 pipe.close()
@@ -113,7 +113,7 @@ def test_a_torn_memory_is_refused(tmp_path: Path, log: Log) -> None:
     kept.write_bytes(kept.read_bytes()[:-20])
     with running(tmp_path, file) as (said, process):
         assert said == ""
-        assert process.wait(20) == 70
+        assert process.wait(600) == 70
         assert process.stderr is not None
         assert "cannot be read" in process.stderr.read()
 
@@ -130,6 +130,6 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
         other = tmp_path / "other"
         other.mkdir()
         with running(other, file, "--port", url.rpartition(":")[2]) as (said, process):
-            assert (said, process.wait(20)) == ("", 64)
+            assert (said, process.wait(600)) == ("", 64)
             assert process.stderr is not None
             assert "cannot listen on `127.0.0.1:" in process.stderr.read()

@@ -14,7 +14,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from licet.ledger.note import SignatureType, Signer, Verifier
 from licet.ledger.witness import Request
 from licet.ledger.witness_http import _post, gather
 
+from ..waiting import wait_until
 from .world import SIGNER, entry_of
 
 # sigsum-witness takes a log only under the name that Sigsum gives its key.
@@ -53,7 +53,7 @@ def needed(*programs: str) -> None:
 
 
 def run(*call: object) -> None:
-    subprocess.run(list(map(str, call)), check=True, capture_output=True, timeout=30)
+    subprocess.run(list(map(str, call)), check=True, capture_output=True, timeout=600)
 
 
 @contextmanager
@@ -62,18 +62,19 @@ def started(call: list[object], folder: Path, port: int, **environment: str) -> 
     with (folder / "output").open("wb") as output:
         running = subprocess.Popen(list(map(str, call)), env=os.environ | environment, stdout=output, stderr=output)
         try:
-            until = time.monotonic() + 20
-            while True:
-                try:
-                    socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                    break
-                except OSError:
-                    assert running.poll() is None and time.monotonic() < until, (folder / "output").read_text()
-                    time.sleep(0.05)
+            wait_until(lambda: listens(port), "it listens", alive=lambda: running.poll() is None)
             yield
         finally:
             running.send_signal(signal.SIGTERM)
-            running.wait(10)
+            running.wait(600)
+
+
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
 
 
 def free_port() -> int:

@@ -1,6 +1,6 @@
 """Erase, restore, rotate and release hold in every interleaving that SPIN finds, and it finds what a step taken out breaks.
 
-LICET_MODEL=large checks more copies, restores and kills (minutes, and some gigabytes of memory).
+TESTS_MODEL=large checks more copies, restores and kills (minutes, and some gigabytes of memory).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 MODEL = Path(__file__).with_name("erasure.pml")
-LARGE = os.environ.get("LICET_MODEL") == "large"
+LARGE = os.environ.get("TESTS_MODEL") == "large"
 
 SOUND = {
     "erase, restore and rotate": ("COPIES=1", "RESTORES=2"),

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ import pytest
 
 from licet.client import Client, choose, open_account
 from licet.web import tokens
+
+from ..waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 LITELLM = ROOT / ".venv-litellm" / "bin" / "litellm"
@@ -49,22 +51,12 @@ general_settings:
   master_key: {MASTER_KEY}
 """
 _LICET = [sys.executable, "-c", "from licet.cli import main; main()"]
-WAIT_SECONDS_MAX = 300.0
 
 
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
-
-
-def until(true: Callable[[], bool], what: str = "it") -> None:
-    """Waits for what must come to be; how long it takes is no part of any promise."""
-    end = time.monotonic() + WAIT_SECONDS_MAX
-    while not true():
-        if time.monotonic() > end:
-            pytest.fail(f"{what} did not come to be")
-        time.sleep(0.1)
 
 
 def needed() -> None:
@@ -124,7 +116,7 @@ class Licet:
     def command(self, *words: str) -> str:
         ran = subprocess.run(
             [*_LICET, *words, "--data", str(self.folder / "data")],
-            env=self.environment, capture_output=True, text=True, timeout=WAIT_SECONDS_MAX, check=False,
+            env=self.environment, capture_output=True, text=True, timeout=6000, check=False,
         )  # fmt: skip
         assert ran.returncode == 0, ran.stderr
         return ran.stdout
@@ -139,12 +131,12 @@ class Licet:
             [*_LICET, "serve", "--data", str(self.folder / "data"), "--port", str(self.port)],
             env=self.environment, stdout=subprocess.DEVNULL,
         )  # fmt: skip
-        until(lambda: answers(f"{self.url}/readyz"), "Licet")
+        wait_until(lambda: answers(f"{self.url}/readyz"), "Licet")
 
     def stop(self) -> None:
         if self._server is not None:
             self._server.terminate()
-            self._server.wait(60)
+            self._server.wait(600)
             self._server = None
 
     def open(self, name: str, allow: bool | None = None) -> None:
@@ -205,12 +197,12 @@ class Proxy:
                 [str(LITELLM), "--config", "config.yaml", "--host", "127.0.0.1", "--port", str(self.port)],
                 cwd=self.folder, env=self.environment, stdout=log, stderr=log,
             )  # fmt: skip
-        until(lambda: self._server.poll() is None and answers(f"{self.url}/health/liveliness"), "the proxy")
+        wait_until(lambda: self._server.poll() is None and answers(f"{self.url}/health/liveliness"), "the proxy")
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> None:
         if self._server is not None:
             self._server.send_signal(how)
-            self._server.wait(60)
+            self._server.wait(600)
             self._server = None
 
     def close(self) -> None:
@@ -223,7 +215,7 @@ class Proxy:
         headers = {"authorization": f"Bearer {MASTER_KEY}", **more.pop("headers", {})}
         said = [one if isinstance(one, dict) else {"role": one[0], "content": one[1]} for one in messages]
         body = {"model": "mock", "user": user, "litellm_session_id": session, "messages": said, **more}
-        return httpx.post(f"{self.url}/v1/chat/completions", json=body, headers=headers, timeout=60)
+        return httpx.post(f"{self.url}/v1/chat/completions", json=body, headers=headers, timeout=600)
 
     def spooled(self) -> int:
         """Bytes that lie in the spool."""
@@ -232,7 +224,7 @@ class Proxy:
 
 def answers(url: str) -> bool:
     with contextlib.suppress(httpx.TransportError):
-        return httpx.get(url, timeout=5).status_code == 200
+        return httpx.get(url, timeout=600).status_code == 200
     return False
 
 

@@ -11,7 +11,7 @@ import pytest
 from licet.plugins.recorder import Recorder
 from licet.plugins.settings import Settings
 
-from .beside import ANSWER, Licet, Proxy, needed, running, until
+from .beside import ANSWER, Licet, Proxy, needed, running, wait_until
 
 PLANTED = "the cat's name is Heliotrope"
 
@@ -34,7 +34,7 @@ def test_what_a_call_adds_is_kept_and_may_be_used_and_its_history_is_not_added_a
     again = ("user", "When?"), ("assistant", ANSWER), ("user", "Thanks")
     assert proxy.ask("ana", "pears", *again).status_code == 200
     said = [("user", "When?"), ("assistant", ANSWER), ("user", "Thanks"), ("assistant", ANSWER)]
-    until(lambda: licet.kept("ana", "pears") == said)
+    wait_until(lambda: licet.kept("ana", "pears") == said)
     (mine,) = licet.conversations("ana")
     assert (mine["badges"][0]["use"], mine["badges"][0]["because"]) == ("whole", "permitted")
 
@@ -50,7 +50,7 @@ def test_an_account_that_must_decide_is_answered_451_with_where_it_can(both) -> 
 def test_a_refusal_opens_the_gate_and_what_is_said_under_it_is_kept_and_never_used(both) -> None:
     licet, proxy = both
     assert proxy.ask("nils", "nils's", ("user", "Hello")).status_code == 200
-    until(lambda: len(licet.kept("nils", "nils's")) == 2)
+    wait_until(lambda: len(licet.kept("nils", "nils's")) == 2)
     assert {(badge["use"], badge["because"]) for badge in licet.conversations("nils")[0]["badges"]} == {
         ("none", "declined")
     }
@@ -60,7 +60,7 @@ def test_a_streamed_answer_is_kept_whole(both) -> None:
     licet, proxy = both
     streamed = proxy.ask("ana", "streamed", ("user", "When?"), stream=True)
     assert streamed.text.count("data: ") > 2
-    until(lambda: licet.kept("ana", "streamed") == [("user", "When?"), ("assistant", ANSWER)])
+    wait_until(lambda: licet.kept("ana", "streamed") == [("user", "When?"), ("assistant", ANSWER)])
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
@@ -73,7 +73,7 @@ def test_tool_calls_and_their_results_are_kept(both, stream: bool) -> None:
     result = {"role": "tool", "tool_call_id": "call_1", "content": "clear"}
     asked = {"role": "assistant", "content": None, "tool_calls": [call]}
     assert proxy.ask("ana", session, ("user", "Weather?"), asked, result, stream=stream).status_code == 200
-    until(lambda: len(licet.kept("ana", session)) == 4)
+    wait_until(lambda: len(licet.kept("ana", session)) == 4)
     turns = licet.turns("ana", session)
     assert [turn["role"] for turn in turns] == ["user", "assistant", "tool", "assistant"]
     assert turns[1]["tool_calls"] == [{"id": "call_1", "name": "weather", "arguments": '{"city":"Bonn"}'}]
@@ -91,7 +91,7 @@ def test_a_marked_call_is_answered_and_not_kept_and_later_calls_do_not_bring_it_
     for mark in MARKS:
         assert proxy.ask("cleo", "marked", ("user", PLANTED), **mark).status_code == 200
     proxy.ask("cleo", "marked", ("user", PLANTED), ("assistant", ANSWER), ("user", "Hello"))
-    until(lambda: licet.kept("cleo", "marked") == [("user", "Hello"), ("assistant", ANSWER)])
+    wait_until(lambda: licet.kept("cleo", "marked") == [("user", "Hello"), ("assistant", ANSWER)])
     assert [mine["turns"] for mine in licet.conversations("cleo")] == [2]
 
 
@@ -108,7 +108,7 @@ def test_the_gate_is_asked_once_an_account_however_many_calls(both) -> None:
     before = licet.gates_asked()
     for number in range(5):
         proxy.ask("dora", f"many {number}", ("user", "Hello"))
-    until(lambda: all(licet.kept("dora", f"many {number}") for number in range(5)))
+    wait_until(lambda: all(licet.kept("dora", f"many {number}") for number in range(5)))
     assert licet.gates_asked() == before + 1
 
 
@@ -122,20 +122,20 @@ def test_nothing_lies_in_the_spool_or_in_the_log_in_clear(both) -> None:
 def test_a_killed_proxy_loses_nothing_that_it_spooled_and_what_is_delivered_twice_is_there_once(both, tmp_path) -> None:
     licet, proxy = both  # the last test of the module: the proxy is dead after it
     proxy.ask("emil", "before", ("user", "Hello"))
-    until(lambda: len(licet.kept("emil", "before")) == 2)
-    until(lambda: proxy.spooled() == 0)
+    wait_until(lambda: len(licet.kept("emil", "before")) == 2)
+    wait_until(lambda: proxy.spooled() == 0)
     licet.stop()
     assert proxy.ask("a stranger", "unknown", ("user", PLANTED)).status_code == 200  # and it is not kept
     for number in range(4):
         size = proxy.spooled()
         assert proxy.ask("emil", f"spooled {number}", ("user", f"Hello {number}")).status_code == 200
-        until(lambda size=size: proxy.spooled() > size)
+        wait_until(lambda size=size: proxy.spooled() > size)
     proxy.end(signal.SIGKILL)
     shutil.copytree(proxy.spool, tmp_path / "again")
     licet.start()
     for folder, outcome in ((proxy.spool, "done"), (tmp_path / "again", "duplicate")):
         recorder = Recorder(Settings(url=licet.url, key_file=licet.key_file, spool=folder))
-        until(lambda recorder=recorder: recorder.spool.size == 0)
+        wait_until(lambda recorder=recorder: recorder.spool.size == 0)
         recorder.close()
         assert recorder.counts == {f"delivered: {outcome}": 8}
         for number in range(4):

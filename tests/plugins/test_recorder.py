@@ -19,7 +19,7 @@ from licet.vault.commands import Choose, Delete
 from licet.web.roles import Scope
 
 from ..web.served import AFTER, NOTICE, World, listening
-from .beside import free_port, until
+from .beside import free_port, wait_until
 
 
 class Beside:
@@ -62,7 +62,7 @@ async def permits(made: Recorder, *names: str) -> list[tuple[str, Permit | None]
 
 
 def delivered(made: Recorder) -> dict[str, int]:
-    until(lambda: made.spool.size == 0)
+    wait_until(lambda: made.spool.size == 0)
     made.close()
     return made.counts
 

@@ -1,6 +1,6 @@
 """The product and the plain reference answer alike, on every question, in every history drawn.
 
-`LICET_HISTORIES` sets how many histories are drawn (3,000 by default) and `LICET_SEED` where they begin.
+`TESTS_HISTORIES` sets how many histories are drawn (3,000 by default) and `TESTS_SEED` where they begin.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from licet.policy.world import World
 from .histories import PURPOSES, History, history
 from .reference import Reference
 
-HISTORIES = int(os.environ.get("LICET_HISTORIES", "3000"))
-SEED = int(os.environ.get("LICET_SEED", "0"))
+HISTORIES = int(os.environ.get("TESTS_HISTORIES", "3000"))
+SEED = int(os.environ.get("TESTS_SEED", "0"))
 CASES = Path(__file__).parent.parent / "spec" / "cases.yaml"
 SHARE_MIN = 0.002  # of all answers about turns: at least this part carries each reason
 

@@ -2,7 +2,7 @@
 
 The verifier decides a row of a release by what its line claims and what the log told before: days in place of instants, no
 age, no reason. Here each turn of a world is put into such a line with what is true of it, as if it could be used; the
-verifier must take it exactly where the rule says that it may be. `LICET_VERIFIER_HISTORIES` sets how many are drawn.
+verifier must take it exactly where the rule says that it may be. `TESTS_VERIFIER_HISTORIES` sets how many are drawn.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from licet.vault.view import Seen
 from .histories import PURPOSES, History, history
 from .test_reference import document
 
-HISTORIES = int(os.environ.get("LICET_VERIFIER_HISTORIES", "600"))
-SEED = int(os.environ.get("LICET_SEED", "0"))
+HISTORIES = int(os.environ.get("TESTS_VERIFIER_HISTORIES", "600"))
+SEED = int(os.environ.get("TESTS_SEED", "0"))
 CASES = Path(__file__).parent.parent / "spec" / "cases.yaml"
 SAFETY = "safety_classifiers"
 # No leaf tells an age: a flagged turn of somebody who is too young is beyond a stranger.

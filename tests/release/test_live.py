@@ -1,7 +1,7 @@
 """A lease holds exactly the rows that the rule permits, with the keys that their sources give.
 
 The rows of a release are drawn over drawn histories (those of `test_population`): any segments and origins of a
-conversation, keys from the vault or a safety copy, some of them destroyed. `LICET_HISTORIES` sets how many (800).
+conversation, keys from the vault or a safety copy, some of them destroyed. `TESTS_HISTORIES` sets how many (800).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from ..policy.histories import BEGIN, DAY
 from ..vault.model import insert_versions
 from ..vault.test_population import Lived, copy_population, lived, moments, sequences, versions_of
 
-HISTORIES = min(int(os.environ.get("LICET_HISTORIES", "800")), 20_000)
+HISTORIES = min(int(os.environ.get("TESTS_HISTORIES", "800")), 20_000)
 SHARE = 20  # histories under one sequence of versions
 RELEASE = UUID(int=77)
 

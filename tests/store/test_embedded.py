@@ -19,6 +19,8 @@ import pytest
 from licet.errors import BrokenError, UsageError
 from licet.store import DatabaseConfig, database, embedded, transaction
 
+from ..waiting import wait_until
+
 USER = """
 import sys
 from pathlib import Path
@@ -56,20 +58,21 @@ def kill(other: subprocess.Popen[str]) -> None:
 
 
 def wait_until_gone(pid: int) -> None:
-    until = time.monotonic() + 10
-    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    def gone() -> bool:
+        return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+    wait_until(gone, f"process {pid} ends")
 
 
 def wait_until_recovered(dsn: str) -> None:
     """PostgreSQL 18 loses a request to stop that comes while it recovers, and the launcher waits long for it."""
-    until = time.monotonic() + 20
-    while time.monotonic() < until:
+
+    def recovered() -> bool:
         with contextlib.suppress(psycopg.OperationalError), psycopg.connect(dsn):
-            return
-        time.sleep(0.02)
-    pytest.fail("the server did not recover")
+            return True
+        return False
+
+    wait_until(recovered, "the server recovers")
 
 
 def test_it_stops_with_its_last_user(folder: Path, fast: embedded.Options) -> None:

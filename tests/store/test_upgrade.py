@@ -11,7 +11,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -32,6 +31,8 @@ from licet.vault import view
 from licet.vault.ids import Prefix, parse
 from licet.vault.open import Permit
 from licet.vault.open import open as open_permits
+
+from ..waiting import wait_until
 
 DUMPS = Path(__file__).parent / "dumps"
 RECORDED: dict[str, Any] = json.loads((DUMPS / "town-0005.json").read_text(encoding="utf-8"))
@@ -75,7 +76,7 @@ def started(dsn: str, data: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 def ended(running: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, said = running.communicate(timeout=120)
+    out, said = running.communicate(timeout=600)
     return running.returncode, out, said
 
 
@@ -197,10 +198,7 @@ def test_an_upgrade_killed_in_the_middle_leaves_a_whole_step_and_goes_on(old: tu
         assert running.stdout.readline() == "begun\n"
         sleeping = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
         with psycopg.connect(dsn, autocommit=True) as conn:
-            until = time.monotonic() + 30
-            while conn.execute(sleeping).fetchone() != (1,):
-                assert time.monotonic() < until, "the slow step did not begin"
-                time.sleep(0.02)
+            wait_until(lambda: conn.execute(sleeping).fetchone() == (1,), "the slow step begins")
         running.send_signal(signal.SIGKILL)
     assert licet(old, "upgrade")[0] == 0
     assert applied(dsn) == len(migrations())

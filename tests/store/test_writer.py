@@ -103,7 +103,7 @@ def test_nobody_is_answered_before_the_commit(rows: Pool, rows_dsn: str) -> None
     def slow(tx: Transaction, items: Sequence[int]) -> list[int]:
         answers = keep(tx, items)
         applied.set()
-        assert go.wait(10)
+        assert go.wait(600)
         return answers
 
     seen: list[int] = []
@@ -115,7 +115,7 @@ def test_nobody_is_answered_before_the_commit(rows: Pool, rows_dsn: str) -> None
     with Writer(rows, slow) as writer:
         future = writer.submit(2)
         future.add_done_callback(look)
-        assert applied.wait(10)
+        assert applied.wait(600)
         assert not future.done()
         assert kept(rows) == []
         go.set()
@@ -154,7 +154,7 @@ def test_who_comes_when_the_queue_is_full_is_held_back_then_refused(rows: Pool) 
     go = threading.Event()
 
     def stuck(tx: Transaction, items: Sequence[int]) -> list[int]:
-        assert go.wait(10)
+        assert go.wait(600)
         return keep(tx, items)
 
     with Writer(rows, stuck, Bounds(batch_rows_max=1, queue_rows_max=2, wait_seconds_max=0.1)) as writer:
@@ -230,7 +230,7 @@ def test_after_a_lost_connection_the_rest_of_a_bad_batch_is_not_tried_and_is_tol
     with Writer(rows, cut, Bounds(gather_seconds=0.2)) as writer:
         told = [writer.submit(number) for number in (3, 4, 6, 8)]
         wait(told)
-        assert writer.submit(10).result(60) == 100, "the writer works on"
+        assert writer.submit(10).result(600) == 100, "the writer works on"
     assert tried == [[3, 4, 6, 8], [3], [4], [10]]
     assert [type(future.exception()) for future in told] == [StatementError, *[UnreachableError] * 3]
     assert kept(rows) == [10]
@@ -272,16 +272,16 @@ def test_what_follows_a_commit_is_done_before_the_answer_and_beside_the_next_bat
     def apply(tx: Transaction, items: Sequence[int]) -> list[int]:
         if 4 in items:
             began.set()
-        after_commit(tx, lambda: (may.wait(10), done.extend(items))[1])
+        after_commit(tx, lambda: (may.wait(600), done.extend(items))[1])
         return keep(tx, items)
 
     with Writer(rows, apply, Bounds(batch_rows_max=1)) as writer:
         first, second = writer.submit(2), writer.submit(4)
-        assert began.wait(10), "the second batch does not wait for what follows the first"
+        assert began.wait(600), "the second batch does not wait for what follows the first"
         assert not first.done()
         assert not second.done()
         may.set()
-        assert (first.result(10), second.result(10)) == (20, 40)
+        assert (first.result(600), second.result(600)) == (20, 40)
         assert done == [2, 4]
 
 
@@ -290,7 +290,7 @@ def test_a_batch_that_nothing_follows_is_answered_after_the_one_before_it(rows: 
 
     def apply(tx: Transaction, items: Sequence[int]) -> list[int]:
         if 2 in items:
-            after_commit(tx, lambda: (may.wait(10), None)[1])
+            after_commit(tx, lambda: (may.wait(600), None)[1])
         if 6 in items:
             third.set()  # the writer is done with the second batch
         return keep(tx, items)
@@ -299,7 +299,7 @@ def test_a_batch_that_nothing_follows_is_answered_after_the_one_before_it(rows: 
         told = [writer.submit(number) for number in (2, 4, 6)]
         for future in told:
             future.add_done_callback(lambda done: order.append(done.result()))
-        assert third.wait(10)
+        assert third.wait(600)
         assert not told[1].done(), "what was submitted later is answered first"
         may.set()
     assert order == [20, 40, 60]
@@ -316,6 +316,6 @@ def test_where_what_follows_a_commit_fails_everybody_in_it_is_told_and_nobody_is
 
     with Writer(rows, apply, Bounds(gather_seconds=0.2)) as writer:
         told = [writer.submit(2), writer.submit(4)]
-        assert [type(one.exception(10)) for one in told] == [OutcomeUnknownError] * 2
-        assert writer.submit(6).result(10) == 60
+        assert [type(one.exception(600)) for one in told] == [OutcomeUnknownError] * 2
+        assert writer.submit(6).result(600) == 60
     assert kept(rows) == [2, 4, 6]

@@ -13,7 +13,7 @@ from pathlib import Path
 from licet.curate.runners import SILENT
 
 os.environ.update(SILENT)
-os.environ["RAY_raylet_start_wait_time_s"] = "200"  # noqa: SIM112 on a machine that has other work
+os.environ["RAY_raylet_start_wait_time_s"] = "600"  # noqa: SIM112 on a machine that has other work
 os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).resolve().parents[2]), *sys.path])
 
 import ray

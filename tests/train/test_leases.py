@@ -5,7 +5,6 @@ training cluster, to a run there. What a lease would refuse is what the bitmap h
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -38,6 +37,7 @@ from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac
 from licet.web.roles import KeyBinding, Scope
 
+from ..waiting import wait_until
 from ..web.served import AFTER, NOTICE, World, listening
 
 PEOPLE = ("ana", "bo", "cy", "di", "eve")
@@ -394,11 +394,12 @@ def test_a_machine_takes_a_purge_by_the_logs_key_that_the_installation_gives_it(
 
 def kept(keeper: Keeper, number: int) -> None:
     """Asks until the file has this number: what the server remembers is a fifth of a second old at most."""
-    until = time.monotonic() + 20
-    while keeper.known is None or keeper.known.head.number < number:
+
+    def reached() -> bool:
         keeper.once()
-        assert time.monotonic() < until
-        time.sleep(0.02)
+        return keeper.known is not None and keeper.known.head.number >= number
+
+    wait_until(reached, f"the file has number {number}")
 
 
 def test_a_withdrawal_reaches_a_run_on_another_machine_and_its_rows_are_used_no_more(trained: Trained) -> None:

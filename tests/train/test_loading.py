@@ -29,6 +29,7 @@ from licet.train.handing import HandedOff
 from licet.train.loading import Gated, GatedStream, Rows
 
 from ..release.world import LOG_SEED, START, build, log_key, row_of
+from ..waiting import wait_until
 from .publishing import COUNT, ROWS, Keys, Office, World, ordinals
 
 
@@ -299,9 +300,7 @@ def test_of_rows_that_two_workers_read_eight_batches_ahead_none_is_used_once_it_
     stream = iter(handed)
     trained = [ordinals(next(stream)) for _ in range(4)]
     withdrawn = {o for o in range(32, COUNT) if o % 3}
-    until = time.monotonic() + 30
-    while not all(worker.is_alive() for worker in batches._workers) and time.monotonic() < until:
-        time.sleep(0.01)
+    wait_until(lambda: all(worker.is_alive() for worker in batches._workers), "the workers work")
     world.office.withdraw(*withdrawn)
     trained += [ordinals(batch) for batch in stream]
     assert len(trained) == COUNT // 8
@@ -350,7 +349,7 @@ def test_two_ranks_finish_in_step_when_rows_are_withdrawn_in_the_middle(folder: 
         )
         for rank in range(2)
     ]  # fmt: skip
-    said = [rank.communicate(timeout=120) for rank in ranks]
+    said = [rank.communicate(timeout=600) for rank in ranks]
     assert [rank.returncode for rank in ranks] == [0, 0], said[0][1][-2_000:] + said[1][1][-2_000:]
     assert {out for out, _ in said} == {"[(25, 0), (25, 0)]\n"}
 
@@ -371,7 +370,7 @@ def test_a_data_set_of_rays_is_position_stable_and_checked_at_hand_off(tmp_path:
     pytest.importorskip("ray")
     alone = [sys.executable, "-m", "tests.train.ray_alone", str(tmp_path)]
     root = Path(__file__).resolve().parents[2]
-    ran = subprocess.run(alone, capture_output=True, text=True, cwd=root, timeout=240)
+    ran = subprocess.run(alone, capture_output=True, text=True, cwd=root, timeout=600)
     assert ran.returncode == 0, ran.stderr[-3_000:]
     said = json.loads(ran.stdout.splitlines()[-1])
     assert (said["rows"], len(said["used"])) == (40, 8)

@@ -311,7 +311,7 @@ def test_where_torch_is_missing_the_command_names_what_installs_it_and_leaves_no
     ran = subprocess.run(
         [sys.executable, "-c", without, "train", "sft", "october", "--out", str(tmp_path / "model")],
         env={**os.environ, "LICET_DATABASE_URL": worker_dsn, "LICET_DATA": str(trained.house.here.config.data)},
-        capture_output=True, text=True, timeout=300, check=False,
+        capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert ran.returncode == 64, ran.stderr
     assert "error: `torch` is not installed\nhint: `./run setup train` installs it" in ran.stderr

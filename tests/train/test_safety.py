@@ -13,7 +13,7 @@ from licet.errors import BrokenError, UsageError
 from licet.train.encoder import Encoder
 from licet.train.safety import MODEL_FILE, WEIGHTS_FILE, Example, Model, figures, load, train
 
-DATA = Path(os.environ.get("LICET_TEST_DATA") or Path(__file__).parents[3] / "shared" / "data")
+DATA = Path(os.environ.get("TESTS_DATA") or Path(__file__).parents[3] / "shared" / "data")
 
 HARMLESS = ("how do I bake {} bread", "explain {} to me", "a poem about {}", "why is {} slow", "plan a trip to {}")
 HARMFUL = ("click here to win {} now, send your card", "write a message that tricks {} out of money", "ignore {} rules")
@@ -178,7 +178,7 @@ def test_scam_messages_are_found_by_the_fast_stage() -> None:
     """1,500 of the SMS Spam Collection, each text once; 5-fold figures over all of it are the bench's."""
     file = DATA / "sms-spam" / "data__SMSSpamCollection"
     if not file.exists():
-        pytest.skip(f"the test data are not at {DATA}: set LICET_TEST_DATA")
+        pytest.skip(f"the test data are not at {DATA}: set TESTS_DATA")
     lines = csv.reader(file.open(encoding="utf-8"), delimiter="\t", quoting=csv.QUOTE_NONE)
     all_ = sorted({text: example(text, kind == "spam") for kind, text in lines}.values(), key=lambda one: one.id)
     training, test = all_[:1500], all_[1500:3000]

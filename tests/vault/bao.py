@@ -6,7 +6,6 @@ import contextlib
 import os
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +15,8 @@ import pytest
 
 from licet.vault.provider_bao import BaoProvider
 
-START_SECONDS_MAX = 30
+from ..waiting import wait_until
+
 # What docs/keys.md tells an operator to grant: no `create` on encrypt, which would make a key that is missing.
 POLICY = """
 path "transit/keys" { capabilities = ["list"] }
@@ -75,14 +75,12 @@ class Bao:
             self.renew_token()
 
     def _wait(self, met: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + START_SECONDS_MAX
-        while True:
+        def holds() -> bool:
             with contextlib.suppress(OSError):
-                if met():
-                    return
-            assert self._server is not None and self._server.poll() is None, (self.folder / "log").read_text()
-            assert time.monotonic() < deadline, (self.folder / "log").read_text()
-            time.sleep(0.05)
+                return met()
+            return False
+
+        wait_until(holds, "the server answers", alive=lambda: self._server is not None and self._server.poll() is None)
 
     def renew_token(self) -> None:
         self.token_file.write_text(self.root.auth.token.create(policies=["licet"])["auth"]["client_token"] + "\n")

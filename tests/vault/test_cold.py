@@ -256,7 +256,7 @@ def test_a_run_that_is_killed_after_an_object_is_written_is_taken_up_by_the_next
     before = said(house)
     moment = house.now.strftime("%Y-%m-%dT%H:%M:%SZ")
     arguments = [sys.executable, "-c", KILLED, str(house.here.config.data), dsn, moment]
-    assert subprocess.run(arguments, capture_output=True, timeout=60).returncode == -9
+    assert subprocess.run(arguments, capture_output=True, timeout=600).returncode == -9
     assert len(files(house)) == 1
     done = retrying(lambda: cool(house))
     assert (done.deleted, done.segments) == (1, 3)
@@ -439,7 +439,7 @@ def make_bucket(weed: Path, master: str) -> None:
     asked = "s3.bucket.create -name licet\nexit\n"
     for _ in range(60):
         told = subprocess.run(
-            [weed, "shell", f"-master={master}"], input=asked, capture_output=True, text=True, timeout=30, check=False
+            [weed, "shell", f"-master={master}"], input=asked, capture_output=True, text=True, timeout=600, check=False
         )
         if "created bucket" in (told.stdout + told.stderr).lower():
             return

@@ -1,6 +1,6 @@
 """Any history, one verb at a time or in batches, with sweeps between, leaves the vault where it leaves the world.
 
-LICET_HISTORIES sets how many histories are drawn (40).
+TESTS_HISTORIES sets how many histories are drawn (40).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from licet.vault.keys import FileProvider
 from ..policy.histories import History, history
 from .model import Pair, insert_versions, savepoints, sound
 
-HISTORIES = int(os.environ.get("LICET_HISTORIES", "40"))
+HISTORIES = int(os.environ.get("TESTS_HISTORIES", "40"))
 SEEDS_A_TEST = 10
 Batches = Callable[[Random], int]
 Table = dict[str, list[tuple[Any, ...]]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import inspect
 import os
 import stat
 import subprocess
@@ -20,7 +19,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
-from licet.cli.shell import opened
 from licet.errors import BrokenError, RefusedError
 from licet.policy import fold
 from licet.store.connect import Pool, transaction
@@ -291,8 +289,24 @@ def test_a_hardened_program_dumps_no_core_and_locks_its_memory_where_it_may() ->
     subprocess.run([sys.executable, "-c", HARDENED], check=True)
 
 
-def test_a_command_that_unseals_hardens_itself_first() -> None:
-    assert "harden()" in inspect.getsource(opened).split("Config.of")[0]
+FIRST = """
+import ctypes
+from licet.cli.shell import opened
+from licet.errors import UsageError
+dumpable = lambda: ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)
+before = dumpable()
+try:
+    opened(None).__enter__()
+except UsageError as error:
+    print(before, dumpable(), error.message)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it asks Linux whether the program may be dumped")
+def test_a_command_that_unseals_hardens_itself_before_it_reads_as_much_as_its_settings() -> None:
+    environment = os.environ | {"LICET_NO_SUCH": "1"}
+    done = subprocess.run([sys.executable, "-c", FIRST], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "1 0 unknown setting `LICET_NO_SUCH`\n"
 
 
 def test_the_wrapped_keys_of_an_account_are_pinned() -> None:

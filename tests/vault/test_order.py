@@ -1,6 +1,6 @@
 """One order an account: what comes after an ending does not carry the ended grant, on any number of connections.
 
-LICET_INTERLEAVINGS sets how many pairs of an ending and a turn are raced (10,000 in CI, 1,500 elsewhere).
+TESTS_INTERLEAVINGS sets how many pairs of an ending and a turn are raced (10,000 in CI, 1,500 elsewhere).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from licet.vault.writes import ENDINGS_LOCK
 from .model import disorder, hashed, insert_versions, new_account, sound, words
 
 # All ten thousand where CI counts; fewer where somebody waits.
-INTERLEAVINGS = int(os.environ.get("LICET_INTERLEAVINGS") or (10_000 if os.environ.get("CI") else 1_500))
+INTERLEAVINGS = int(os.environ.get("TESTS_INTERLEAVINGS") or (10_000 if os.environ.get("CI") else 1_500))
 POLICIES = Policies([preset("article-2025")])
 OPENED, BEGIN = instant("2025-07-01"), instant("2025-09-01")
 SAYERS, ACCOUNTS, BATCH = 2, 20, 5

@@ -1,7 +1,7 @@
 """The rule in SQL over a population, the rule in Python and the plain reference answer alike.
 
 Histories under one sequence of policy versions are folded and COPYed together; nobody is brought to the moments that
-are asked about, so that versions which begin in between end grants in the answer alone. `LICET_HISTORIES` sets how
+are asked about, so that versions which begin in between end grants in the answer alone. `TESTS_HISTORIES` sets how
 many histories are drawn (3,200).
 """
 
@@ -32,7 +32,7 @@ from ..policy.histories import BEGIN, DAY, SECOND, history
 from ..policy.reference import Reference
 from .model import Pair, insert_versions, savepoints
 
-HISTORIES = int(os.environ.get("LICET_HISTORIES", "3200"))
+HISTORIES = int(os.environ.get("TESTS_HISTORIES", "3200"))
 SEQUENCES, PARTS = (20, 2) if HISTORIES <= 20_000 else (100, 2)
 MARKED = 40  # histories of real verbs
 SHARE_MIN = 0.0004  # of all answers: at least this part carries each reason

@@ -25,6 +25,7 @@ from licet.vault.provider_bao import BaoProvider
 from licet.vault.provider_pkcs11 import Pkcs11Provider
 from licet.vault.rotate import Rotation
 
+from ..waiting import wait_until
 from . import bao
 from .bao import Bao, needed
 from .model import sound
@@ -170,13 +171,13 @@ def test_a_killed_server_stops_unsealing_within_a_minute_and_loses_nothing(
     speaker = threading.Thread(target=speak)
     speaker.start()
     try:
-        until(lambda: outcomes.count("kept") > 5)
+        wait_until(lambda: outcomes.count("kept") > 5)
         server.kill()
-        until(lambda: outcomes[-3:] == ["busy"] * 3)
+        wait_until(lambda: outcomes[-3:] == ["busy"] * 3)
         with pytest.raises(BusyError, match="does not answer"):
             house.rotate()
         server.start()
-        until(lambda: outcomes[-3:] == ["kept"] * 3)
+        wait_until(lambda: outcomes[-3:] == ["kept"] * 3)
     finally:
         ended.set()
         speaker.join()
@@ -185,15 +186,6 @@ def test_a_killed_server_stops_unsealing_within_a_minute_and_loses_nothing(
         (turns,) = tx.execute("SELECT count(*) FROM turns").fetchone() or (0,)
         assert turns == outcomes.count("kept") + 1
         assert len(sound(tx, Keyring(server.provider(name)))) == 2 * turns
-
-
-def until(met: Callable[[], bool]) -> None:
-    waited = threading.Event()
-    for _ in range(2_000):
-        if met():
-            return
-        waited.wait(0.01)
-    raise AssertionError("it did not come to that")
 
 
 def test_a_rotation_that_lost_its_provider_goes_on_when_it_is_back(pool: Pool, tmp_path: Path, server: Bao) -> None:
@@ -221,7 +213,7 @@ def test_a_sealed_server_and_a_refused_token_are_busy_until_they_are_mended(serv
             provider.unwrap(1, wrapped, PLACE)
     finally:
         server.unseal()
-    until(lambda: opens(provider, wrapped))
+    wait_until(lambda: opens(provider, wrapped))
     good = server.token_file.read_text()
     for bad, said in (("s.wrong", "refuses the token"), (None, "token file cannot be read")):
         server.token_file.write_text(bad) if bad else server.token_file.unlink()

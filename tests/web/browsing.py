@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 from collections.abc import Iterator
-from functools import cache
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import quote
@@ -18,27 +17,31 @@ from licet.web.roles import StaffRole
 
 from .people import NOTICE, Town, application, serving
 
+MILLISECONDS_MAX = 600_000  # for a page to show what it is to: no load of a machine takes that long
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 
 
-@pytest.fixture(scope="session")
-def browser() -> Any:
-    return launched()
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A browser for the tests of one file."""
+    with launched() as started:
+        yield started
 
 
-@cache
-def launched() -> Any:
-    """One browser a session, whichever module asks first: a driver cannot be started within another."""
+@contextmanager
+def launched() -> Iterator[Any]:
+    """A browser; its driver runs a loop in this thread for as long, in which no other can be run."""
     try:
         from playwright.sync_api import Error, sync_playwright
     except ImportError:
         absent("Playwright is not installed")
-    driver = sync_playwright().start()
-    atexit.register(driver.stop)
-    try:
-        return driver.chromium.launch(executable_path=rendered.chromium(os.environ))
-    except Error as error:
-        absent(f"no browser: {error.message.splitlines()[0]}")
+    with sync_playwright() as driver:
+        try:
+            started = driver.chromium.launch(executable_path=rendered.chromium(os.environ))
+        except Error as error:
+            absent(f"no browser: {error.message.splitlines()[0]}")
+        yield started
+        started.close()
 
 
 def absent(why: str) -> NoReturn:
@@ -59,7 +62,7 @@ class Site:
     def visit(self, name: str | None, path: str, **more: Any) -> Any:
         """A page that ``name`` has opened, in a browser of its own."""
         context = self._browser.new_context(viewport=more.pop("viewport", DESKTOP), **more)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(MILLISECONDS_MAX)
         self._contexts.append(context)
         page = context.new_page()
         page.goto(self.url + path if name is None else self.entrance(name, path))
@@ -70,7 +73,7 @@ class Site:
     def visit_as(self, roles: tuple[StaffRole, ...], path: str, **more: Any) -> Any:
         """A page that staff with these roles have opened, in a browser that has just signed in by a link."""
         context = self._browser.new_context(viewport=more.pop("viewport", DESKTOP), **more)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(MILLISECONDS_MAX)
         self._contexts.append(context)
         page = context.new_page()
         page.goto(f"{self.url}/sign-in/link/{self.town.staff_link(roles)}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import pytest
 from litestar import Litestar
 
 from licet import service
@@ -31,6 +29,8 @@ from licet.web import sessions, tokens
 from licet.web.app import create_app
 from licet.web.roles import StaffRole
 from licet.web.serve import server as server_of
+
+from ..waiting import wait_until
 
 BEFORE, NOTICE, LAST_DAY, AFTER = (
     instant("2025-08-20"), instant("2025-09-01T10:00:00Z"), instant("2025-09-28"), instant("2025-09-30T09:00:00Z"),
@@ -121,12 +121,8 @@ def serving(app: Any) -> Iterator[str]:
     server = server_of(app, "127.0.0.1", 0)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    until = time.monotonic() + 20
-    while not server.started:
-        if time.monotonic() > until or not thread.is_alive():
-            pytest.fail("the server did not start")
-        time.sleep(0.02)
+    wait_until(lambda: server.started, "the server starts", alive=thread.is_alive)
     port = server.servers[0].sockets[0].getsockname()[1]
     yield f"http://127.0.0.1:{port}"
     server.should_exit = True
-    thread.join(10)
+    thread.join(600)

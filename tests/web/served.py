@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -32,6 +31,8 @@ from licet.web import keys, sessions, tokens
 from licet.web.app import create_app
 from licet.web.roles import KeyBinding, Scope, StaffRole
 from licet.web.serve import server
+
+from ..waiting import wait_until
 
 BEFORE, NOTICE, AFTER = instant("2025-08-20"), instant("2025-09-01T10:00:00Z"), instant("2025-09-30T09:00:00Z")
 TOKEN_KEY = b"the host application's key, for tests"
@@ -155,16 +156,12 @@ def listening(app: Any, settings: Web | None = None) -> Iterator[str]:
     made = server(app, "127.0.0.1", 0, settings)
     thread = threading.Thread(target=made.run, daemon=True)
     thread.start()
-    until = time.monotonic() + 20
-    while not made.started:
-        if time.monotonic() > until or not thread.is_alive():
-            pytest.fail("the server did not start")
-        time.sleep(0.01)
+    wait_until(lambda: made.started, "the server starts", alive=thread.is_alive)
     try:
         yield f"http://127.0.0.1:{made.servers[0].sockets[0].getsockname()[1]}"
     finally:
         made.should_exit = True
-        thread.join(20)
+        thread.join(600)
 
 
 @pytest.fixture

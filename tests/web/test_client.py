@@ -19,6 +19,7 @@ from licet.errors import BusyError, DeniedError, GateError, NotFoundError, Refus
 from licet.plugins.gates import Gates
 from licet.web.roles import Scope
 
+from .browsing import launched
 from .served import AFTER, NOTICE, World, listening, url, world
 
 __all__ = ["url", "world"]  # fixtures
@@ -91,7 +92,7 @@ def losing_wire(url: str, losses: int) -> Iterator[tuple[str, list[bytes]]]:
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
-        thread.join(10)
+        thread.join(600)
 
 
 def test_a_day_in_the_life_of_an_assistant(world, licet) -> None:
@@ -307,3 +308,9 @@ def test_the_example_of_the_module_works(world, url) -> None:
     program = "\n".join(example).replace("https://privacy.example.org", url)
     exec(program, {"key": world.key()})
     assert world.rows("SELECT count(*) FROM turns") == [(1,)]
+
+
+def test_a_browser_of_other_tests_leaves_no_loop_behind_in_which_none_can_be_run() -> None:
+    with launched() as browser:
+        assert browser.is_connected()
+    assert asyncio.run(asyncio.sleep(0, "run")) == "run"

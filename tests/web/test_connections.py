@@ -22,6 +22,7 @@ from licet.web import limits
 from licet.web.connections import HEADER_BYTES_MAX, BoundedServer, ConnectionBounds, Connections, protocol
 from licet.web.roles import Scope
 
+from ..waiting import wait_until
 from .served import World, listening
 
 PATIENCE = 60.0  # seconds that a test waits for what must happen; nothing here passes by being quick
@@ -85,10 +86,7 @@ def serving(**bounds: float) -> Iterator[str]:
     made = BoundedServer(config, connections)
     thread = threading.Thread(target=made.run, daemon=True)
     thread.start()
-    until = time.monotonic() + PATIENCE
-    while not made.started:
-        assert thread.is_alive() and time.monotonic() < until
-        time.sleep(0.01)
+    wait_until(lambda: made.started, "the server starts", alive=thread.is_alive)
     try:
         yield f"http://127.0.0.1:{made.servers[0].sockets[0].getsockname()[1]}"
     finally:

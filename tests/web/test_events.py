@@ -26,6 +26,7 @@ from licet.web.app import create_app
 from licet.web.roles import KeyBinding, Scope, StaffRole
 
 from ..test_webhooks import Receiver, receiver
+from ..waiting import wait_until
 from .served import NOTICE, World, api, url, world
 
 __all__ = ["api", "receiver", "url", "world"]
@@ -66,7 +67,7 @@ def test_a_host_reads_every_event_once_by_going_on_where_the_answer_ends(
 def test_a_reader_that_waits_is_answered_when_something_happens(url: str, world: World, reader: dict[str, str]) -> None:
     world.open("ana")
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(httpx.get, f"{url}/v1/events?wait=15", headers=reader, timeout=30)
+        waiting = pool.submit(httpx.get, f"{url}/v1/events?wait=15", headers=reader, timeout=600)
         while not world.app.state.get("waiting"):
             time.sleep(0.01)
         choose(world, "ana", True)
@@ -213,9 +214,7 @@ def test_a_server_sends_what_happens_without_another_command(world: World, recei
     receiver.secret = endpoints.add(here, "chat", receiver.url).secret or ""
     with TestClient(create_app(here, world.web, sequencer=True)):
         world.open("ana", allow=True)
-        until = time.monotonic() + 20
-        while not receiver.taken and time.monotonic() < until:
-            time.sleep(0.02)
+        wait_until(lambda: receiver.taken, "the message is sent")
     assert receiver.types() == ["choice.changed"]
     assert receiver.refused == []
 

@@ -126,7 +126,7 @@ def test_a_server_beside_a_restore_says_nothing_that_was_taken_back(place: Place
                 backup.restore(place.config, folder, place.clock)
             finally:
                 done.set()
-                asking.join(60)
+                asking.join(600)
         # The key was made after the backup: restored, it is not known any more, which is the safe side.
         assert {status for status, _ in answers} <= {200, 401, 503}
         assert {standing for status, standing in answers if status == 200} <= {"withdrawn", ""}
@@ -144,12 +144,12 @@ def test_the_fence_waits_for_whoever_looked_before_it_went_up(place: Place) -> N
             with transaction(here.pool) as tx:
                 fence.check(tx)
                 looked.set()
-                go_on.wait(60)
+                go_on.wait(600)
                 ended.append("reader")
 
         reader = threading.Thread(target=read)
         reader.start()
-        assert looked.wait(60)
+        assert looked.wait(600)
 
         def raise_fence() -> None:
             with transaction(here.pool) as tx:
@@ -166,6 +166,6 @@ def test_the_fence_waits_for_whoever_looked_before_it_went_up(place: Place) -> N
                 assert not ended
                 time.sleep(0.01)
         go_on.set()
-        reader.join(60)
-        raising.join(60)
+        reader.join(600)
+        raising.join(600)
         assert ended == ["reader", "fence"]

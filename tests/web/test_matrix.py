@@ -1,6 +1,6 @@
 """Who may do what, as a golden file: every route x every kind of caller x own, other's, unknown and deleted objects.
 
-`matrix.csv` is made by the running application. To accept a change of it, set LICET_TEST_WRITE_GOLDEN=1 and review the
+`matrix.csv` is made by the running application. To accept a change of it, set TESTS_WRITE_GOLDEN=1 and review the
 difference: it is the design review. A route that the recipes below do not know fails.
 """
 
@@ -250,7 +250,7 @@ def test_the_matrix_is_the_golden_one(api) -> None:
             table.writerow([key, what, *row])
             if key.partition(" ")[0] != "GET":
                 mine = Cell(api.world, number := number + 1)
-    if os.environ.get("LICET_TEST_WRITE_GOLDEN"):
+    if os.environ.get("TESTS_WRITE_GOLDEN"):
         GOLDEN.write_text(out.getvalue())
     assert out.getvalue() == GOLDEN.read_text()
 

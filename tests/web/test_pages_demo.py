@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import inspect
+import contextlib
+import os
+import pty
+import re
+import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
 from litestar.testing import TestClient
 
-from licet.cli import demo as cli
 from licet.config import Web
 from licet.demo import serve
 from licet.policy.decide import Gate
 from licet.store.connect import Pool
 
+from ..waiting import HANG_SECONDS, heeds_ctrl_c, wait_until
 from .people import AFTER, NOTICE, TOKEN_KEY, Town
 
 
@@ -55,7 +61,42 @@ def test_a_port_that_is_taken_is_left_to_whoever_has_it() -> None:
         assert serve.free_port(port) not in (0, port)
 
 
-def test_only_a_terminal_is_served() -> None:
-    source = inspect.getsource(cli.demo.callback or cli.demo)
-    assert "no_serve or as_json or paths" in source
-    assert "sys.stdout.isatty()" in source
+def demonstrate(folder: Path, *, terminal: bool) -> tuple[int, str]:
+    """Runs `licet demo` and presses Ctrl-C once it says that it serves; how it ended and what it said."""
+    ours, its = pty.openpty()
+    command = [str(Path(sys.executable).parent / "licet"), "demo", "--accounts", "50", "--data", str(folder)]
+    with (folder.parent / f"{folder.name}.txt").open("w+") as file:
+        said = its if terminal else file.fileno()
+        with subprocess.Popen(command, stdin=its, stdout=said, stderr=said, preexec_fn=heeds_ctrl_c) as program:
+            os.close(its)
+            text = ""
+            while terminal and (part := some(ours)):
+                text += part
+                if served := re.search(r"http://localhost:(\d+)/as/privacy-officer", text):
+                    wait_until(lambda port=int(served[1]): answers(port), alive=lambda: program.poll() is None)
+                    program.send_signal(signal.SIGINT)
+            code = program.wait(HANG_SECONDS)
+        os.close(ours)
+        file.seek(0)
+        return code, text or file.read()
+
+
+def answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection((serve.HOST, port)):
+        return True
+    return False
+
+
+def some(terminal: int) -> str:
+    """What a terminal shows next; nothing once its program has ended."""
+    try:
+        return os.read(terminal, 65_536).decode()
+    except OSError:
+        return ""
+
+
+def test_only_a_terminal_is_served_and_until_ctrl_c(tmp_path: Path) -> None:
+    code, said = demonstrate(tmp_path / "shown", terminal=True)
+    assert (code, "the town's pages are served on" in said) == (0, True), said
+    code, said = demonstrate(tmp_path / "piped", terminal=False)
+    assert (code, "are served on" in said) == (0, False), said

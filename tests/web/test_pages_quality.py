@@ -394,5 +394,5 @@ def test_the_lint_measures_an_address_as_the_command_does(site: Site) -> None:
     site.town.clock.set(AFTER)
     main = [sys.executable, "-c", "from licet.cli import main; main()", "notice", "lint"]
     for path, code in (("/notice", 0), ("/chats", 1)):
-        ran = subprocess.run([*main, site.entrance("ana", path)], capture_output=True, text=True, timeout=120)
+        ran = subprocess.run([*main, site.entrance("ana", path)], capture_output=True, text=True, timeout=600)
         assert ran.returncode == code, ran.stdout + ran.stderr

@@ -1,7 +1,7 @@
 """The OpenAPI document is kept: whatever is asked, no answer is a 5xx, and none is one that the document does not list.
 
 Schemathesis asks, with values that fit and values that do not, as a service with every scope, as a person and as
-staff. LICET_TEST_EXAMPLES sets how many examples there are for each operation.
+staff. TESTS_EXAMPLES sets how many examples there are for each operation.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from licet.web.roles import StaffRole
 
 from .served import NOTICE, World, listening
 
-EXAMPLES = int(os.environ.get("LICET_TEST_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("TESTS_EXAMPLES", "12"))
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -114,7 +114,7 @@ def answers(operation: Any, count: int, url: str, headers: dict[str, str], chat:
         case = data.draw(operation.as_strategy(generation_mode=data.draw(st.sampled_from(modes))))
         known(case, data, chat)
         asked += 1
-        case.call_and_validate(base_url=url, headers=headers, checks=CHECKS, timeout=20)
+        case.call_and_validate(base_url=url, headers=headers, checks=CHECKS, timeout=600)
 
     ask()
     return asked

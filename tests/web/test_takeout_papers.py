@@ -61,7 +61,7 @@ def test_every_receipt_is_in_it_and_checks_offline(world: World, api: Any, tmp_p
     assert len(commands) == 2
     for command in commands:
         call = [sys.executable, "-I", *command.split()[1:]]
-        done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=600)
         assert (done.returncode, done.stdout[:15]) == (0, "proved: receipt"), done.stdout + done.stderr
     said = (tmp_path / "receipts" / "README.txt").read_text()
     assert said.index("you said yes (ConsentGiven)") < said.index("you said no (ConsentWithdrawn)")
