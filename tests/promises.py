@@ -8,6 +8,8 @@ the sentence in the catalogue; `sentence` stands in it to the letter, blanks asi
     none: question                      .. it asks
     none: request                       .. it tells the reader what to do
     none: fault                         .. it says what is wrong with what was just sent
+    none: world                         .. it tells how the world is, which no program of ours makes so
+    none: operator                      only who runs the installation can keep it: docs/notices.md tells them
     open                                nothing holds it yet: a test counts these, and there may never be more of them
 
 `shown` reads each sentence from the sources that must be in the register whole: the catalogue, the templates, the
@@ -48,7 +50,7 @@ TEXTS = (
     "src/licet/train/cards.py",
 )
 OPEN = "open"
-NOTHING = ("label", "question", "request", "fault")
+NOTHING = ("label", "question", "request", "fault", "world", "operator")
 HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6", "th", "label", "legend", "button", "option", "dt", "title", "caption"}
 WORDS_OF_A_NAME = 2
 _WORD = re.compile(r"[^\W\d_]{2}")

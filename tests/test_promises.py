@@ -14,15 +14,15 @@ from . import promises
 from .promises import NOTHING, OPEN, ROOT, Row, Shown
 
 SENTENCE = "Nothing of yours is ever used."
-OPEN_MAX = 319  # goes down only
+OPEN_MAX = 0
 
 
 def test_every_sentence_that_is_shown_stands_in_the_register() -> None:
     lacking = without_a_row(promises.shown(), promises.rows())
     assert not lacking, (
         "these sentences are shown, and no row of docs/promises.csv says what holds them. Add each line there, anywhere, "
-        "with the tests that fail where it is not so; or with `none: label`, `none: question`, `none: request` or "
-        "`none: fault` where it promises nothing:\n" + "\n".join(sorted({one.row for one in lacking}))
+        "with the tests that fail where it is not so; or with `none: label`, `none: question`, `none: request`, `none: fault` "
+        "or `none: world` where it promises nothing:\n" + "\n".join(sorted({one.row for one in lacking}))
     )
 
 

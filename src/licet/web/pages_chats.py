@@ -122,7 +122,8 @@ def ask_delete(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     policy = known.in_force(at)
     keys = ["held" if mine.held else "keys", "releases", "models"]
     lines = [words.say("delete.means.now")]
-    lines += [words.say(f"delete.means.{key}", period=words.period(policy.keep.deleted)) for key in keys]
+    window = here.config.key_chain.backup_days + 1  # a daily rotation, and then the copies of the database
+    lines += [words.say(f"delete.means.{key}", period=words.period(policy.keep.deleted), days=window) for key in keys]
     if mine.safety_until is not None and mine.safety_until > at:
         lines.append(words.say("delete.means.flagged", day=words.day(mine.safety_until)))
     values = {"chat": line(words, policy, mine, at), "lines": lines}
