@@ -13,10 +13,14 @@ import pytest
 from licet import doctor, service
 from licet.config import Sweep
 from licet.errors import RefusedError
+from licet.policy.state import Share
 from licet.service import endpoints, erasure, sweeping
-from licet.store.connect import Pool
+from licet.store.connect import ContentionError, Pool, transaction
 from licet.vault import commands as do
+from licet.vault import erase
 from licet.vault.certificate import State
+from licet.vault.content import Content, encode
+from licet.vault.writes import ENDINGS_LOCK
 
 from .installed import House
 from .waiting import HANG_SECONDS, wait_until
@@ -165,3 +169,74 @@ def test_the_doctor_says_which_host_hears_nothing_and_who_owes_an_answer(house: 
     (found,) = [f for f in doctor.examine(house.here) if f.what == "hosts"]
     assert found.state is doctor.State.warning
     assert f"endpoint `{added.endpoint}`: 1 answers overdue" in found.seen
+
+
+# What is due, and what will be kept
+
+
+def stored(house: House) -> int:
+    """The sealed bytes that lie in the tables, looked at and not asked for."""
+    tables = ("bodies", "safety_bodies", "feedback_bodies")
+    return sum(int(house.query(f"SELECT coalesce(sum(octet_length(sealed)), 0) FROM {name}")[0][0]) for name in tables)
+
+
+@pytest.fixture
+def lived_in(pool: Pool, tmp_path: Path) -> House:
+    """Chats that go and stay, one that was flagged, feedback with a comment, and one under a hold."""
+    house = limited(House(pool, tmp_path), share=1.0, unasked=10_000)
+    house.open("ana", allow=False)
+    house.open("ben", allow=True)
+    for name, chat in (("ana", "short"), ("ana", "held"), ("ana", "late"), ("ana", "flagged"), ("ben", "long")):
+        house.talk(name, chat)
+    house.about(do.Flag, "ana", "flagged", score=0.9)
+    for name, chat in (("ana", "short"), ("ben", "long")):
+        comment = encode(Content(text="that was of great help"))
+        house.about(do.GiveFeedback, name, chat, rating="up", share=Share.conversation, comment=comment)
+    house.about(do.Hold, "ana", "held", matter="kettles")
+    return house
+
+
+def test_the_forecast_says_what_sweeps_leave(lived_in: House) -> None:
+    """Held chats, copies of flagged ones and feedback are in it: each month is swept, and the bytes are counted."""
+    house = lived_in
+    coming = service.forecast(house.here)
+    assert coming.kept[0] == stored(house) == service.status(house.here).bytes_kept
+    seen = []
+    for moment, kept in zip(coming.moments[1:], coming.kept[1:], strict=True):
+        house.now = moment
+        service.sweep(house.here)
+        assert stored(house) == kept, moment
+        seen.append(kept)
+    assert len(set(seen)) >= 3, "something went at different times"
+    assert seen[-1] > 0, "a hold ends by nothing but its end"
+
+
+def test_status_doctor_and_the_sweep_say_the_same_of_what_is_due(lived_in: House) -> None:
+    house = lived_in
+    house.passes(40)
+    house.about(do.Hold, "ana", "late", matter="came when its time was over")
+    would = service.sweep(house.here, dry_run=True)
+    due = would.segments + would.feedback + would.reasons.get("safety", 0)
+    assert due >= 3
+    assert service.status(house.here).overdue == due, "a hold that came too late hides nothing"
+    assert service.status(house.here).bytes_kept == stored(house), "what is due lies there still"
+    (said,) = [finding.seen for finding in doctor.examine(house.here) if finding.what == "retention"]
+    assert said.startswith(f"{due} segments, feedback and safety copies are overdue")
+    service.sweep(house.here)
+    assert service.status(house.here).overdue == 0
+    assert service.status(house.here).bytes_kept == stored(house) > 0
+
+
+def test_the_sweep_waits_for_whoever_reads_endings_alone(lived_in: House, pool: Pool) -> None:
+    """Publishing a release holds the lock of endings alone: a sweep that erased beside it would not be in the release."""
+    house = lived_in
+    house.passes(40)
+    with pool.connection() as publishing:
+        publishing.execute("SELECT pg_advisory_xact_lock(%s)", [ENDINGS_LOCK])
+        with pytest.raises(ContentionError), transaction(pool) as tx:
+            tx.execute("SET LOCAL lock_timeout = '200ms'")
+            erase.sweep_batch(tx, house.now)
+        assert service.sweep(house.here, dry_run=True).segments > 0, "nothing was erased"
+        publishing.rollback()
+    with transaction(pool) as tx:
+        assert erase.sweep_batch(tx, house.now).segments > 0

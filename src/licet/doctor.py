@@ -21,6 +21,7 @@ from licet.errors import LicetError
 from licet.policy.period import written
 from licet.service import archiving, asking, curating, endpoints, erasure, recipients, sweeping
 from licet.store.connect import Transaction, transaction
+from licet.vault import erase
 from licet.vault import policies as versions
 
 DISK_BYTES_MIN = 1 << 30
@@ -218,26 +219,20 @@ def _holds(here: service.Installation, tx: Transaction) -> Iterator[Finding]:
 
 
 def _overdue(here: service.Installation, tx: Transaction) -> Iterator[Finding]:
-    row = tx.execute(
-        """SELECT count(*), min(keep_until) FROM segments s WHERE erased_at IS NULL AND keep_until <= %s
-              AND NOT EXISTS (SELECT FROM holds h WHERE h.account_id = s.account_id
-                                 AND h.conversation_id = s.conversation_id AND h.placed_at < s.keep_until)""",
-        [here.clock()],
-    ).fetchone()
-    assert row is not None
+    at = here.clock()
+    count, since = erase.due_count(tx, at, 2**31), erase.overdue_since(tx, at)
     sweep = sweeping.standing(here)
     if sweep.waits:
         yield _broken(
             "sweep", f"it waits: it would erase {sweep.due:,}, of {sweep.kept:,} segments kept", "`licet sweep approve`"
         )
-    if not row[0]:
+    what = f"{count:,} segments, feedback and safety copies"
+    if since is None:
         yield _well("retention", "nothing is overdue")
-    elif here.clock() - row[1] > timedelta(days=OVERDUE_DAYS_MAX):
-        yield _broken(
-            "retention", f"{row[0]:,} segments are overdue, the oldest since {written(row[1])}", "run `licet sweep`"
-        )
+    elif at - since > timedelta(days=OVERDUE_DAYS_MAX):
+        yield _broken("retention", f"{what} are overdue, the oldest since {written(since)}", "run `licet sweep`")
     else:
-        yield _warning("retention", f"{row[0]:,} segments are due", "run `licet sweep`")
+        yield _warning("retention", f"{what} are due", "run `licet sweep`")
 
 
 def _archive(here: service.Installation, tx: Transaction) -> Iterator[Finding]:

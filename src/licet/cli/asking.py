@@ -112,7 +112,7 @@ def status_text(seen: service.Status) -> str:
         f"gates      {counts(seen.gates)}",
         f"kept       {seen.turns_kept:,} turns of {seen.conversations:,} conversations, {seen.bytes_kept:,} sealed bytes",
         f"expires    {', '.join(f'{count:,} turns within {name}' for name, count in seen.expires.items()) or 'nothing'}",
-        f"overdue    {seen.overdue:,} segments; `licet sweep` erases them",
+        f"overdue    {seen.overdue:,} segments, feedback and safety copies; `licet sweep` erases them",
         f"held       {seen.held:,} conversations; flagged {seen.flagged:,}",
     ]
     for due in seen.retraining_due:

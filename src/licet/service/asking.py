@@ -19,8 +19,7 @@ from licet.release import registry
 from licet.release.registry import Release
 from licet.service.installation import Installation, policies
 from licet.store.connect import Transaction, transaction
-from licet.vault import tables, view
-from licet.vault.cold import SIZE
+from licet.vault import erase, tables, view
 from licet.vault.ids import Prefix, host_hmac, parse, parse_turn, shown, shown_turn
 
 if TYPE_CHECKING:
@@ -284,15 +283,9 @@ def status(here: Installation) -> Status:
             standings=dict(standings.most_common()),
             conversations=_count(tx, "SELECT count(*) FROM conversations"),
             turns_kept=_count(tx, _KEPT),
-            bytes_kept=_count(tx, f"SELECT coalesce(sum({SIZE}), 0) FROM bodies b"),
+            bytes_kept=sum(one.size for one in erase.kept_bytes(tx)),
             expires=_expires(tx, at),
-            overdue=_count(
-                tx,
-                """SELECT count(*) FROM segments s WHERE erased_at IS NULL AND keep_until <= %s AND NOT EXISTS (
-                       SELECT FROM holds h WHERE h.account_id = s.account_id
-                          AND h.conversation_id = s.conversation_id)""",
-                at,
-            ),
+            overdue=erase.due_count(tx, at, 2**31),
             held=_count(tx, "SELECT count(DISTINCT (account_id, conversation_id)) FROM holds"),
             flagged=_count(tx, "SELECT count(*) FROM conversations WHERE safety_until > %s", at),
             releases=tuple(registry.every(tx)),
@@ -332,7 +325,10 @@ def _expires(tx: Transaction, at: datetime) -> dict[str, int]:
 
 
 class Forecast(msgspec.Struct, frozen=True, kw_only=True):
-    """Sealed bytes still kept at each moment if nobody says anything more. ``short`` is what goes within 30 days."""
+    """Sealed bytes still kept at each moment if nobody says anything more and a sweep has just been; at first, as it is.
+
+    What a hold keeps is in it for as long as it looks. ``short`` is what is kept for a year at most.
+    """
 
     moments: tuple[datetime, ...]
     kept: tuple[int, ...]
@@ -344,11 +340,14 @@ def forecast(here: Installation, *, months: int = 63) -> Forecast:
     at = here.clock()
     moments = [at + timedelta(days=round(30.4375 * month)) for month in range(months + 1)]
     with transaction(here.pool) as tx:
-        rows = tx.execute(
-            f"""SELECT s.keep_until, sum({SIZE}), bool_or(s.keep_until > s.last_at + interval '1 year')
-                 FROM bodies b JOIN segments s USING (account_id, conversation_id, segment)
-                GROUP BY s.keep_until"""
-        ).fetchall()
-    kept = [sum(int(size) for until, size, _ in rows if until > moment) for moment in moments]
-    short = [sum(int(size) for until, size, long in rows if until > moment and not long) for moment in moments]
+        found = erase.kept_bytes(tx)
+
+    def after(place: int, *, only_short: bool) -> int:
+        return sum(
+            one.size for one in found
+            if not (only_short and one.is_long) and (place == 0 or one.until is None or one.until > moments[place])
+        )  # fmt: skip
+
+    kept = [after(place, only_short=False) for place in range(len(moments))]
+    short = [after(place, only_short=True) for place in range(len(moments))]
     return Forecast(moments=tuple(moments), kept=tuple(kept), short=tuple(short))

@@ -23,6 +23,7 @@ from licet.ledger import outbox
 from licet.ledger.outbox import Entry, Told
 from licet.store.connect import Transaction
 from licet.vault import events
+from licet.vault.cold import SIZE
 from licet.vault.tables import destroy_slots, lock_accounts
 from licet.vault.writes import ENDINGS_LOCK
 
@@ -54,11 +55,15 @@ class Swept(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-# What is due: the day by the index, the instant exactly, and no hold that was placed before it had expired.
-_IS_DUE = """s.erased_at IS NULL AND s.due_on <= (%(at)s::timestamptz AT TIME ZONE 'UTC')::date
-     AND s.keep_until <= %(at)s
-     AND NOT EXISTS (SELECT FROM holds h WHERE h.account_id = s.account_id AND h.conversation_id = s.conversation_id
-                        AND h.placed_at < s.keep_until)"""
+# What a hold keeps of a segment or of feedback `s`: one that was placed when its time was over keeps nothing of it. Who
+# says what is due, or what will be kept, says it by these.
+_HELD = """EXISTS (SELECT FROM holds h WHERE h.account_id = s.account_id AND h.conversation_id = s.conversation_id
+                     AND h.placed_at < s.keep_until)"""
+_COPY_HELD = """EXISTS (SELECT FROM holds h WHERE h.account_id = s.account_id
+                          AND h.conversation_id = s.conversation_id)"""
+# What is due: the day by the index, the instant exactly, and no hold that keeps it.
+_IS_DUE = f"""s.erased_at IS NULL AND s.due_on <= (%(at)s::timestamptz AT TIME ZONE 'UTC')::date
+     AND s.keep_until <= %(at)s AND NOT {_HELD}"""
 _DUE = f"FROM segments s WHERE {_IS_DUE}"
 _FEEDBACK_DUE = f"FROM feedback s WHERE {_IS_DUE}"
 # Looked up by primary key, not joined: where the tables have no statistics yet, a join's plan was 100 times slower.
@@ -73,10 +78,8 @@ _ASKED_FOR = """(SELECT a.closed_at IS NOT NULL OR c.deleted_at IS NOT NULL OR (
                      OR (s.grant_no IS NOT NULL AND s.grant_no IS DISTINCT FROM a.grant_no)
                    FROM conversations c JOIN accounts a USING (account_id)
                   WHERE c.account_id = s.account_id AND c.conversation_id = s.conversation_id)"""
-_SAFETY_DUE = """
-    FROM segments s
-   WHERE s.safety_slot IS NOT NULL AND s.safety_until <= %(at)s
-     AND NOT EXISTS (SELECT FROM holds h WHERE h.account_id = s.account_id AND h.conversation_id = s.conversation_id)"""
+_SAFETY_DUE = f"""
+    FROM segments s WHERE s.safety_slot IS NOT NULL AND s.safety_until <= %(at)s AND NOT {_COPY_HELD}"""
 
 
 def due(tx: Transaction, at: datetime) -> Swept:
@@ -110,6 +113,47 @@ def due_count(tx: Transaction, at: datetime, most: int) -> int:
         _count(tx, f"SELECT count(*) FROM (SELECT 1 {due} LIMIT {most:d}) d", at)
         for due in (_DUE, _FEEDBACK_DUE, _SAFETY_DUE)
     )
+
+
+def overdue_since(tx: Transaction, at: datetime) -> datetime | None:
+    """Since when the oldest of what is due at ``at`` is due; None where nothing is."""
+    row = tx.execute(
+        f"""SELECT least((SELECT min(s.keep_until) {_DUE}), (SELECT min(s.keep_until) {_FEEDBACK_DUE}),
+                         (SELECT min(s.safety_until) {_SAFETY_DUE}))""",
+        {"at": at},
+    ).fetchone()
+    return row[0] if row is not None else None
+
+
+class KeptBytes(msgspec.Struct, frozen=True, kw_only=True):
+    """Sealed bytes of one end. ``until`` is when a sweep may erase them, None while a hold keeps them.
+
+    ``is_long`` says that they are kept for more than a year.
+    """
+
+    until: datetime | None
+    size: int
+    is_long: bool
+
+
+def kept_bytes(tx: Transaction) -> list[KeptBytes]:
+    """All sealed bytes that are kept, copies and feedback included, by when a sweep may erase them."""
+    ends = f"CASE WHEN {_HELD} THEN NULL ELSE s.keep_until END"
+    rows = tx.execute(
+        f"""SELECT ends, sum(size), is_long FROM (
+               SELECT {ends} AS ends, {SIZE} AS size, s.keep_until > s.last_at + interval '1 year' AS is_long
+                 FROM bodies b JOIN segments s USING (account_id, conversation_id, segment)
+               UNION ALL
+               SELECT CASE WHEN {_COPY_HELD} THEN NULL ELSE s.safety_until END, octet_length(b.sealed), true
+                 FROM safety_bodies b JOIN segments s USING (account_id, conversation_id, segment)
+               UNION ALL
+               SELECT {ends}, octet_length(b.sealed), s.keep_until > s.given_at + interval '1 year'
+                 FROM feedback_bodies b JOIN feedback s USING (account_id, feedback_id)) k
+            GROUP BY ends, is_long"""
+    ).fetchall()
+    return [
+        KeptBytes(until=until, size=int(size), is_long=until is None or bool(is_long)) for until, size, is_long in rows
+    ]
 
 
 def kept_count(tx: Transaction) -> int:
