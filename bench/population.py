@@ -25,7 +25,7 @@ from bench import Row
 from licet.policy.file import Policies, extend
 from licet.store import embedded, migrate, opened
 from licet.store.connect import Transaction
-from licet.vault.population import DECISIONS, PERMITTED, Rank, give_memory, parameters
+from licet.vault.population import DECISIONS, PERMITTED, Rank, for_many, parameters
 
 ROUNDS = 5
 CHATS = 10  # an account's
@@ -91,9 +91,9 @@ def town(segments: int) -> Iterator[Transaction]:
 
 def compare(tx: Transaction, segments: int, rounds: int = ROUNDS) -> list[Row]:
     tx.execute("SET max_parallel_workers_per_gather = 0")  # a core each
-    give_memory(tx)
     values = parameters(POLICIES, "improve_models", NOW)
-    return [row(tx, what, statements, values, segments, rounds) for what, statements in STATEMENTS.items()]
+    with for_many(tx):
+        return [row(tx, what, statements, values, segments, rounds) for what, statements in STATEMENTS.items()]
 
 
 def row(
@@ -114,8 +114,11 @@ def row(
     )  # fmt: skip
 
 
-def build(tx: Transaction, segments: int) -> None:
-    """Fills the three tables. Foreign keys are not checked, so that buckets and versions need not be there."""
+def build(tx: Transaction, segments: int, *, gather: bool = True) -> None:
+    """Fills the three tables, and has their statistics gathered.
+
+    Foreign keys are not checked, so that buckets and versions need not be there.
+    """
     tx.execute("SET session_replication_role = replica")
     tx.execute("ALTER TABLE segments ADD COLUMN usable boolean")
     draw, number, made = Random(1), 0, 0
@@ -129,8 +132,9 @@ def build(tx: Transaction, segments: int) -> None:
                 copy.write("".join(rows))
         made += len(lines.segments)
     tx.commit()
-    tx.autocommit = True
-    tx.execute("VACUUM (ANALYZE, FREEZE)")
+    if gather:
+        tx.autocommit = True
+        tx.execute("VACUUM (ANALYZE, FREEZE)")
 
 
 def add_account(draw: Random, number: int, lines: Lines, most: int) -> None:

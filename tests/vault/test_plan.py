@@ -207,7 +207,8 @@ def place_holds(tx: Transaction, draw: Random, change: Change) -> set[UUID]:
     for account, conversation in held:
         placed = change.new.effective + draw.choice((-20, -1, 5, 40)) * DAY
         tx.execute(
-            "INSERT INTO holds VALUES (%s, %s, %s, %s, %s)", [account, conversation, b"m", b"matter", placed]
+            """INSERT INTO holds SELECT %s, %s, %s, %s, at, 'other', at + interval '180 days', 'test', true
+                 FROM (SELECT %s::timestamptz AS at) a""", [account, conversation, b"m", b"matter", placed]
         )  # fmt: skip
     return {conversation for _, conversation in held}
 

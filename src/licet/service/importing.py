@@ -10,6 +10,7 @@ from pathlib import Path
 from licet.intake import formats
 from licet.intake.replay import Import, Imported, Recorded, RecordedChoice
 from licet.service.installation import Installation, policies
+from licet.store import statistics
 
 
 def import_size(paths: Sequence[Path]) -> int:
@@ -33,4 +34,6 @@ def import_files(
     with closing(bringing):
         for path in paths:
             bringing.read(formats.read(path, read_progress))
-        return bringing.store(store_progress)
+        stored = bringing.store(store_progress)
+    statistics.gather(here.pool)
+    return stored

@@ -16,6 +16,7 @@ from licet.policy import purposes
 from licet.policy.file import Policy, preset_text
 from licet.policy.file import load as load_policy
 from licet.service.installation import Installation, policies
+from licet.store import statistics
 from licet.store.connect import Transaction, transaction
 from licet.vault import plan, restricting
 from licet.vault import policies as versions
@@ -142,6 +143,7 @@ def plan_policy(here: Installation, file: Path, *, by: str) -> Planned:
     """Draws and keeps the plan of a policy file over the real population; changes nothing else."""
     policy, known, now = load_policy(file), policies(here), here.clock()
     unworded = purposes.check(policy)
+    statistics.gather(here.pool)
     with transaction(here.pool) as tx:
         drawn = plan.draw(tx, known, policy, now)
         plan.keep(tx, known, policy, drawn, now, by)

@@ -28,6 +28,7 @@ from licet.release.registry import Release
 from licet.release.verify import Contradiction, Promise
 from licet.service import curating
 from licet.service.installation import Clock, Installation, installation, policies, utc_now
+from licet.store import statistics
 from licet.store.connect import Transaction, transaction
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def build_release(
         afresh=afresh,
     )  # fmt: skip
     curating.hold_to_notices(here, policies(here))
+    statistics.gather(here.pool)
     cleaner = RuleCleaner()
     with curating.curation(here, cleaner, scorers) as curation:
         builder = Builder(

@@ -110,8 +110,8 @@ def _advance(
         ends = _ends_of(tx, values, sorted(asked)) if asked else []
     else:
         due, horizon = {}, max(at + HORIZON, until + HORIZON)
-        population.give_memory(tx)
-        ends = tx.execute(_ENDS, values).fetchall()
+        with population.for_many(tx):
+            ends = tx.execute(_ENDS, values).fetchall()
     gone = BitMap.deserialize(known.bitmap)
     before = len(gone)
     for ordinal, end in ends:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -23,7 +23,7 @@ from licet.policy.file import Policies, Policy, Reach
 from licet.store.connect import Transaction
 from licet.vault import policies, tables, view
 from licet.vault.cold import SIZE
-from licet.vault.population import DECISIONS, USABLE_TURNS, give_memory, parameters
+from licet.vault.population import DECISIONS, USABLE_TURNS, for_many, parameters
 from licet.vault.writes import ENDINGS_LOCK
 
 PLAN_DAYS_MAX = 7
@@ -65,14 +65,18 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 def draw(tx: Transaction, known: Policies, new: Policy, now: datetime) -> Plan:
     """The plan of adding ``new`` to ``known``; RefusedError where it could not be added at all."""
+    with for_many(tx):
+        return _drawn(tx, known, new, now)
+
+
+def _drawn(tx: Transaction, known: Policies, new: Policy, now: datetime) -> Plan:
     newest = known[len(known) - 1]
     check(known, new, now)
     at = max(now, new.effective)
     stays = known.versions[:-1] if new.version == newest.version else known.versions
     after = Policies([*stays, new])
-    give_memory(tx)
     gates, asked, ended = _accounts(tx, known, after, at)
-    changed = diff.diff(newest, new)
+    changed, whole = diff.diff(newest, new), statements(known, after, new, at)
     return Plan(
         policy=new.policy,
         version=new.version,
@@ -84,11 +88,11 @@ def draw(tx: Transaction, known: Policies, new: Policy, now: datetime) -> Plan:
         asked_again=asked,
         gates=gates,
         grants_ended=ended,
-        purposes={purpose: _rows(tx, known, after, purpose, at) for purpose in sorted(newest.covers | new.covers)},
-        nearer=_nearer(tx, known, after, at),
-        kept_before=_kept(tx, known, at),
-        kept_after=_kept(tx, after, at),
-        shortened_on_request=_shortened(tx, new),
+        purposes={purpose: _counted(tx, whole[f"rows {purpose}"]) for purpose in sorted(newest.covers | new.covers)},
+        nearer=_count(tx, whole["nearer"]),
+        kept_before=_at_horizons(tx, whole["kept before"], at),
+        kept_after=_at_horizons(tx, whole["kept after"], at),
+        shortened_on_request=_count(tx, whole["shortened"]),
     )
 
 
@@ -235,11 +239,6 @@ def _bounds(new: Policy) -> dict[str, Any]:
     }
 
 
-def _shortened(tx: Transaction, new: Policy) -> int:
-    row = tx.execute(f"SELECT count(*) FROM ({_BOUNDS}) b WHERE keep_until > bound", _bounds(new)).fetchone()
-    return int(row[0]) if row else 0
-
-
 _ASKING = (Gate.notice, Gate.must_decide)
 
 
@@ -266,40 +265,69 @@ def _both(known: Policies, after: Policies, purpose: str, at: datetime) -> dict[
     return {f"b_{key}": value for key, value in before.items()} | {f"n_{key}": value for key, value in new.items()}
 
 
-def _rows(tx: Transaction, known: Policies, after: Policies, purpose: str, at: datetime) -> Rows:
+class Statement(NamedTuple):
+    """A statement over the whole population, with its values."""
+
+    sql: str
+    values: dict[str, Any]
+
+
+def statements(known: Policies, after: Policies, new: Policy, at: datetime) -> dict[str, Statement]:
+    """What a plan asks of the tables, by name. Each reads a table a few times at most: none looks at a row for each row."""
+    newest = known[len(known) - 1]
+    asked = {f"rows {purpose}": _rows(known, after, purpose, at) for purpose in sorted(newest.covers | new.covers)}
+    return {
+        **asked, "nearer": _nearer(known, after, at), "kept before": _kept(known, at), "kept after": _kept(after, at),
+        "shortened": Statement(f"SELECT count(*) FROM ({_BOUNDS}) b WHERE keep_until > bound", _bounds(new)),
+    }  # fmt: skip
+
+
+def _rows(known: Policies, after: Policies, purpose: str, at: datetime) -> Statement:
     """The turns that may be used before and after, entering and leaving."""
-    row = tx.execute(
+    return Statement(
         f"""SELECT count(b.turn), count(n.turn), count(*) FILTER (WHERE b.turn IS NULL),
                    count(*) FILTER (WHERE n.turn IS NULL)
               FROM ({USABLE_TURNS.replace("%(", "%(b_")}) b
               FULL JOIN ({USABLE_TURNS.replace("%(", "%(n_")}) n USING (account_id, conversation_id, turn)""",
         _both(known, after, purpose, at),
-    ).fetchone()
-    assert row is not None
-    return Rows(before=row[0], after=row[1], entering=row[2], leaving=row[3])
+    )
 
 
-def _nearer(tx: Transaction, known: Policies, after: Policies, at: datetime) -> int:
+def _nearer(known: Policies, after: Policies, at: datetime) -> Statement:
     """Segments whose date comes nearer, because a grant ends."""
-    row = tx.execute(
+    return Statement(
         f"""SELECT count(*) FROM ({DECISIONS.replace("%(", "%(b_")} WHERE s.erased_at IS NULL) b
               JOIN ({DECISIONS.replace("%(", "%(n_")} WHERE s.erased_at IS NULL) n
                 USING (account_id, conversation_id, segment)
              WHERE n.until < b.until""",
         _both(known, after, "", at),
-    ).fetchone()
-    return int(row[0]) if row else 0
+    )
 
 
-def _kept(tx: Transaction, known: Policies, at: datetime) -> dict[str, int]:
-    """Sealed bytes that are kept at each horizon from ``at``, if nobody says anything more."""
-    rows = tx.execute(
+def _kept(known: Policies, at: datetime) -> Statement:
+    """Sealed bytes that are kept, by the end that they would have if nobody says anything more."""
+    return Statement(
         f"""SELECT d.until, sum(b.size) FROM ({DECISIONS} WHERE s.erased_at IS NULL) d
               JOIN (SELECT account_id, conversation_id, segment, sum({SIZE}) AS size
                       FROM bodies b GROUP BY 1, 2, 3) b USING (account_id, conversation_id, segment)
              GROUP BY d.until""",
         parameters(known, "", at),
-    ).fetchall()
+    )
+
+
+def _count(tx: Transaction, asked: Statement) -> int:
+    row = tx.execute(asked.sql, asked.values).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _counted(tx: Transaction, asked: Statement) -> Rows:
+    row = tx.execute(asked.sql, asked.values).fetchone()
+    assert row is not None
+    return Rows(before=row[0], after=row[1], entering=row[2], leaving=row[3])
+
+
+def _at_horizons(tx: Transaction, asked: Statement, at: datetime) -> dict[str, int]:
+    rows = tx.execute(asked.sql, asked.values).fetchall()
     return {
         name: sum(int(size) for until, size in rows if until > at + timedelta(days=days)) for name, days in HORIZONS
     }

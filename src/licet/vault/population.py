@@ -11,6 +11,7 @@ Policies are data here too: the versions stand in the statement as values, never
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from enum import IntEnum
 from typing import Any
@@ -196,9 +197,8 @@ def decisions(
     tx: Transaction, policies: Policies, purpose: str, at: datetime, *, erased: bool = True
 ) -> Iterator[SegmentDecision]:
     """The decision on every segment, in batches, in no order. ``erased`` says whether to ask about erased ones."""
-    give_memory(tx)
     where = "" if erased else "\n     WHERE s.erased_at IS NULL"
-    with tx.cursor(name="decisions") as cursor:
+    with for_many(tx), tx.cursor(name="decisions") as cursor:
         cursor.itersize = BATCH_ROWS_MAX
         for row in cursor.execute(DECISIONS + where, parameters(policies, purpose, at)):
             account, conversation, segment, rank, standing, until, flagged_turn, safety_until, version, turns = row
@@ -208,6 +208,14 @@ def decisions(
             )  # fmt: skip
 
 
-def give_memory(tx: Transaction) -> None:
-    """Lets the statements over a population use memory, for the rest of the transaction."""
-    tx.execute("SELECT set_config('work_mem', %s, true)", [WORK_MEM])
+@contextmanager
+def for_many(tx: Transaction) -> Iterator[None]:
+    """Plans the statements over a population for many rows, until the block ends.
+
+    They may use memory, and no join may look one side up for each row of the other: the planner takes what the rule's
+    conditions leave for one row, above all the conversations that a version leaves out, and a loop over them took the
+    square of the population. A join by hash or by order is a few times slower at worst, however wrong the guess was.
+    """
+    tx.execute("SELECT set_config('work_mem', %s, true), set_config('enable_nestloop', 'off', true)", [WORK_MEM])
+    yield
+    tx.execute("SET LOCAL enable_nestloop TO DEFAULT")

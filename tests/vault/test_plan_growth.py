@@ -1,0 +1,160 @@
+"""A plan over four times as many conversations costs the database four times the work, whatever the version changes.
+
+Work is counted and not timed: the rows that every step of every statement reads, makes or throws away, as EXPLAIN ANALYZE
+counts them. With the statistics that PostgreSQL has right after an import, which are none, and with those gathered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+
+from licet.policy.file import Policies, Policy, extend
+from licet.policy.period import instant
+from licet.store import opened, statistics
+from licet.store.connect import Transaction
+from licet.vault import plan
+from licet.vault.population import for_many
+
+FEW, MANY = 1_000, 4_000
+GROWTH_MAX = 1.5 * MANY / FEW  # sorting costs a little more than its rows
+NOW = instant("2025-12-01")
+FIRST = extend({"extends": "article-2025", "min_age": 18})
+NEXT: dict[str, Any] = {
+    "extends": "article-2025", "min_age": 18, "version": "2026-02-01", "effective": "2026-02-01", "decide_by": None,
+}  # fmt: skip
+CHANGES: dict[str, dict[str, Any]] = {
+    "scope, a plan leaves": {"scope": {"plans": ["free", "max"]}},
+    "scope, a surface leaves": {"scope": {"surfaces": ["cli"]}},
+    "reach": {"reach": "turn"},
+    "age": {"min_age": 21},
+    "question": {"decide_by": "2026-03-01"},
+    "period": {"keep": {"opted_in": "P4Y"}},
+}
+TABLES = ("accounts", "conversations", "segments", "turns", "bodies")
+# Ten conversations an account, every second one resumed on another surface; two turns a segment.
+PEOPLE = (
+    """INSERT INTO accounts (account_id, host_hmac, bucket, wrapped_key, plan, age, opened_at, last_at, seen, standing,
+                              grant_no, grants, answered)
+       SELECT lpad(to_hex(n), 32, '0')::uuid, int8send(n), 0, '\\x00', 'pro', 20 + n %% 30, %(at)s, %(at)s, 0, 'granted',
+              1, 1, 0 FROM generate_series(1, %(conversations)s / 10) n""",
+    """INSERT INTO conversations (account_id, conversation_id, kind, incognito, narrowed, widenings, begun_at, deciding,
+                                   deciding_grant_no, deciding_grant_widening, deciding_stale, out_of_scope)
+       SELECT a.account_id, lpad(to_hex((a.n - 1) * 10 + c + (1::bigint << 40)), 32, '0')::uuid, 'chat', false, false, 0,
+              %(at)s, c %% 2, 1, 0, false, false
+         FROM (SELECT account_id, row_number() OVER () AS n FROM accounts) a, generate_series(0, 9) c""",
+    """INSERT INTO segments (account_id, conversation_id, segment, plan, surface, in_scope, version, narrowed, stale,
+                              grant_no, grant_widening, first_turn, last_turn, last_at, has_user, keep_until, key_slot)
+       SELECT account_id, conversation_id, s, 'pro', CASE s WHEN 0 THEN 'app' ELSE 'cli' END, true, 0, false, false, 1, 0,
+              1 + 2 * s, 2 + 2 * s, %(at)s, true, %(at)s + interval '5 years', s
+         FROM conversations, generate_series(0, deciding) s""",
+    """INSERT INTO turns (account_id, conversation_id, turn, segment, seq, role, origin, occurred_at)
+       SELECT account_id, conversation_id, turn, segment, turn, 'user', 'typed', last_at
+         FROM segments, generate_series(first_turn, last_turn) turn""",
+    """INSERT INTO bodies (account_id, conversation_id, turn, segment, sealed)
+       SELECT account_id, conversation_id, turn, segment, '\\x5a' FROM turns""",
+)
+
+
+def peopled(dsn: str, conversations: int) -> None:
+    """Fills a database. Foreign keys are not checked, and nobody gathers statistics in passing."""
+    with psycopg.connect(dsn) as conn:
+        for table in TABLES:
+            conn.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
+        conn.execute("SET LOCAL session_replication_role = replica")
+        for statement in PEOPLE:
+            conn.execute(statement, {"conversations": conversations, "at": instant("2025-09-05")})
+
+
+@pytest.fixture(scope="module")
+def towns(databases: Callable[..., str]) -> dict[int, str]:
+    made = {size: databases() for size in (FEW, MANY)}
+    for size, dsn in made.items():
+        peopled(dsn, size)
+    return made
+
+
+def version(what: str) -> Policy:
+    return extend({**NEXT, **CHANGES[what]})
+
+
+def work(tx: Transaction, new: Policy) -> dict[str, float]:
+    """The rows that each statement of the plan goes through, by its name."""
+    known = Policies([FIRST])
+    found = {}
+    for name, asked in plan.statements(known, Policies([FIRST, new]), new, new.effective).items():
+        row = tx.execute(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {asked.sql}", asked.values).fetchone()
+        assert row is not None
+        found[name] = rows_of(row[0][0]["Plan"])
+    return found
+
+
+def rows_of(node: dict[str, Any]) -> float:
+    handled = node["Actual Rows"] + sum(value for key, value in node.items() if key.startswith("Rows Removed"))
+    return float(handled * node["Actual Loops"] + sum(rows_of(inner) for inner in node.get("Plans", [])))
+
+
+def grown(towns: dict[int, str], what: str, asking: Callable[[Transaction], Any]) -> dict[str, float]:
+    """How many times the work of the few is that of the many, by statement."""
+    seen = {}
+    for size, dsn in towns.items():
+        with psycopg.connect(dsn) as tx, asking(tx):
+            seen[size] = work(tx, version(what))
+            tx.rollback()
+    assert all(rows >= FEW for rows in seen[FEW].values()), "every statement read the population"
+    return {name: seen[MANY][name] / seen[FEW][name] for name in seen[FEW]}
+
+
+@pytest.mark.parametrize("gathered", [False, True], ids=["no statistics", "gathered"])
+@pytest.mark.parametrize("what", CHANGES)
+def test_four_times_the_conversations_are_four_times_the_work(towns: dict[int, str], what: str, gathered: bool) -> None:
+    if gathered:
+        for dsn in towns.values():
+            with opened(dsn) as pool:
+                statistics.gather(pool)
+    growth = grown(towns, what, for_many)
+    assert max(growth.values()) <= GROWTH_MAX, growth
+
+
+def test_the_count_sees_a_plan_that_looks_at_each_row_for_each_row(towns: dict[int, str]) -> None:
+    """The control: with loops alone the same statements take the square."""
+
+    class Loops:
+        def __init__(self, tx: Transaction) -> None:
+            for setting in (
+                "enable_hashjoin",
+                "enable_mergejoin",
+                "enable_memoize",
+                "enable_indexscan",
+                "enable_bitmapscan",
+            ):
+                tx.execute(f"SET LOCAL {setting} = off")
+
+        def __enter__(self) -> None: ...
+
+        def __exit__(self, *_: object) -> None: ...
+
+    seen = {}
+    for size in (FEW // 10, FEW // 5):  # a square of little is enough
+        with psycopg.connect(towns[FEW]) as tx, Loops(tx):
+            few = f"(SELECT * FROM segments ORDER BY account_id, conversation_id LIMIT {size})"
+            row = tx.execute(
+                f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) SELECT count(*) FROM {few} a JOIN {few} b USING (conversation_id)"
+            ).fetchone()
+            assert row is not None
+            seen[size] = rows_of(row[0][0]["Plan"])
+    assert seen[FEW // 5] / seen[FEW // 10] > 3.5
+
+
+def test_statistics_are_gathered_of_what_has_grown_much_and_of_nothing_else(databases: Callable[..., str]) -> None:
+    dsn = databases()
+    with opened(dsn) as pool:
+        assert statistics.gather(pool) == []
+        peopled(dsn, FEW)
+        assert set(statistics.gather(pool)) >= {"segments", "turns", "bodies"}
+        with psycopg.connect(dsn) as conn:
+            assert conn.execute("SELECT reltuples FROM pg_class WHERE relname = 'segments'").fetchone() == (1.5 * FEW,)
+        assert statistics.gather(pool) == [], "nothing has grown since"
