@@ -38,6 +38,7 @@ RELEASE = UUID(int=5)
 SAID, BUILT = instant("2026-03-02T09:00:00Z"), instant("2026-03-05T12:00:00Z")
 ROWS, ENTRIES, PROOFS = 1_000_000, 1_000_000, 10_000
 ROWS_EACH = 10  # rows of one account
+PART = b"sealed rows, which are only hashed here"
 BATCH = 10_000
 
 
@@ -109,17 +110,17 @@ def release(folder: Path, count: int) -> bytes:
         for name, lines in (("policies", [document]), ("candidates", candidates), ("rows", rows))
     }
     (folder / "README.md").write_bytes(b"")
-    (folder / "part-00000.parquet").write_bytes(b"")
+    (folder / "part-00000.parquet").write_bytes(PART)
     part = {
         "file": "part-00000.parquet",
-        "sha256": hashlib.sha256(b"").hexdigest(),
-        "bytes": 0,
+        "sha256": hashlib.sha256(PART).hexdigest(),
+        "bytes": len(PART),
         "rows": count,
         "first_ordinal": 0,
     }
     manifest = {
         "format": "licet-release-1", "release": RELEASE.hex, "name": "bench", "purpose": "improve_models",
-        "built_at": written(BUILT), "policy": {"name": "x", "version": "x", "sha256": POLICY.sha256().hex()},
+        "built_at": written(BUILT), "policy": {"name": POLICY.policy, "version": POLICY.version, "sha256": POLICY.sha256().hex()},
         "journal": 1, "rows": count, "root": root.hex(), "parts": [part], "licet": "bench",
         "counts": {"candidates": 7 * count, "included": 6 * count, "dropped": {"origin": count}},
         "deidentification": {"rules": "none", "sha256": "0" * 64, "counts": {}}, "proof": proof,

@@ -120,6 +120,8 @@ def exchange(value: Any, at: Path, draw: random.Random) -> Any:
     """Two places of the same kind, one put where the other was."""
     one = look(value, at)
     alike = [other for other in places(value) if other != at and type(look(value, other)) is type(one)]
+    namesakes = [other for other in alike if at and other and other[-1] == at[-1]]
+    alike = namesakes if namesakes and draw.random() < 0.7 else alike
     return put(value, at, deepcopy(look(value, draw.choice(alike)))) if alike else value
 
 

@@ -6,15 +6,21 @@ draw begins.
 
 from __future__ import annotations
 
+import contextlib
+import io
+import json
 import os
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
-from licet.ledger.verifier import Answer
+from licet.ledger import verifier
+from licet.ledger.verifier import EXITS, Answer
 
 from . import mutants
 from .mutants import Artefact, Judged, artefacts, drawn, mutated
+from .world import SIGNER
 
 MUTANTS = int(os.environ.get("TESTS_MUTANTS", "20000"))
 SEED = int(os.environ.get("TESTS_SEED", "0"))
@@ -57,3 +63,107 @@ def test_no_changes_drawn_together_are_proved_unless_they_mean_the_same(of: Arte
 def test_there_are_as_many_mutants_as_promised() -> None:
     assert SYSTEMATIC < MUTANTS
     assert len({one.name for one in artefacts()}) == len(artefacts()) >= 12
+
+
+# The command, as strangers run it
+
+
+CALLS = max(200, MUTANTS // 50)
+DEEP = b"[" * 100_000 + b"]" * 100_000
+BYTES = (
+    b"",
+    b"\n",
+    b"{}\n",
+    b"[]\n",
+    b"null\n",
+    b"\xff\xfe\n",
+    b'{"v":1}\n',
+    DEEP + b"\n",
+    b'{"v":' + DEEP + b"}\n",
+    b"\x00" * 64,
+)
+
+
+def laid_out(folder: Path, files: dict[str, bytes]) -> Path:
+    for name, data in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return folder
+
+
+def asked(*words: object) -> tuple[int, str]:
+    """The command's exit code and what it printed; an exception of it is one of the test."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = verifier.main([str(word) for word in words])
+    assert err.getvalue() == "", err.getvalue()
+    return code, out.getvalue()
+
+
+def answered(*words: object) -> None:
+    """It gives one of the answers, the same in words as in JSON, and by its exit code."""
+    code, said = asked(*words)
+    again, told = asked(*words, "--json")
+    answer = Answer(json.loads(told)["answer"])
+    assert code == again == EXITS[answer], (words, said)
+    assert any(line.startswith(f"{answer.value}: ") for line in said.splitlines()), said
+
+
+def calls(at: Path, seed: int) -> tuple[object, ...]:
+    """A mutant on the disk, and the call that asks about it."""
+    of = artefacts()[seed % len(artefacts())]
+    key, value = ("--key", SIGNER.verifier.vkey), drawn(of, seed)
+    match of.name.split(",")[0]:
+        case "receipt":
+            file = value | {"receipt": mutants.signed(value.get("receipt"), "licet-receipt+jws")}
+            return ("receipt", *one(at, mutants.text_of(file) + b"\n"), *key)
+        case "certificate":
+            return ("certificate", *one(at, mutants.certificate_file(value)), *key)
+        case "addendum and review":
+            files, log, later = mutants.with_since(value)
+            laid_out(at / "public" / "2026", log), laid_out(at / "public" / "2027", later)
+            return ("release", laid_out(at / "release", files), "--log", at / "public", *key)
+        case "conversation":
+            folder = laid_out(at / "release", {"manifest.json": mutants.text_of(value.get("manifest"))})
+            proof, log = one(at, mutants.text_of(value.get("proof"))), laid_out(at / "log", mutants.carried()[1])
+            handle = mutants.release_lies.handle("a1")
+            return ("conversation", folder, handle, "--proof", *proof, "--log", log, *key)
+        case "log":
+            return (
+                "log",
+                laid_out(at / "log", mutants.small_log([mutants.text_of(entry) for entry in value][:200] or [b""])),
+                *key,
+            )
+        case _:
+            folder = dict(mutants.carried()[0]) | {"manifest.json": mutants.text_of(value)}
+            log = laid_out(at / "log", mutants.carried()[1])
+            return ("release", laid_out(at / "release", folder), "--log", log, *key)
+
+
+def one(at: Path, data: bytes) -> tuple[Path]:
+    (at / "file.json").write_bytes(data)
+    return (at / "file.json",)
+
+
+def test_the_command_answers_every_mutant_and_never_with_a_traceback(tmp_path: Path) -> None:
+    for seed in range(SEED, SEED + CALLS):
+        at = tmp_path / str(seed)
+        at.mkdir()
+        answered(*calls(at, seed))
+
+
+@pytest.mark.parametrize("data", BYTES, ids=range(len(BYTES)))
+def test_what_is_none_of_ours_is_unreadable_and_never_a_contradiction(tmp_path: Path, data: bytes) -> None:
+    key, (file,) = ("--key", SIGNER.verifier.vkey), one(tmp_path, data)
+    log = laid_out(tmp_path / "log", mutants.carried()[1])
+    release = laid_out(tmp_path / "release", dict(mutants.carried()[0]) | {"manifest.json": data})
+    whole = laid_out(tmp_path / "whole", mutants.carried()[0])
+    broken = laid_out(tmp_path / "broken", mutants.carried()[1] | {"checkpoint": data})
+    for words in (
+        ("receipt", file), ("certificate", file), ("proof", file, "--entry", file), ("checkpoint", file, file),
+        ("release", release, "--log", log), ("release", whole, "--log", broken), ("log", broken),
+        ("conversation", release, "5" * 64, "--log", log), ("conversation", whole, "5" * 64, "--proof", file, "--log", log),
+    ):  # fmt: skip
+        assert asked(*words, *key)[0] == EXITS[Answer.unreadable], words
+    assert asked("text", file, "--log", log, *key)[0] == EXITS[Answer.unproved]

@@ -1486,6 +1486,7 @@ class Permissions:
         self.release = release
         self.sealed: dict[str, Any] | None = None
         self.year = 0
+        self.broken = False  # whether the log does not hold
         self.accounts: dict[str, Standing] = {}
         self.chats: dict[str, Chat] = {}
         self.policies: dict[int, str] = {}
@@ -1952,6 +1953,7 @@ def _read_log(trusted: Trust, log: Files, release: str, report: Report) -> Permi
     told.year = story.year
     checked = check_log(log, trusted, (), story)
     report.joined(checked)
+    told.broken = bool(checked.findings)
     report.cosigned, report.entry_bytes = checked.cosigned, report.entry_bytes + checked.entry_bytes
     return told
 
@@ -1969,7 +1971,9 @@ def check_manifest(raw: bytes, trusted: Trust, log: Files) -> Report:
 
 
 def _check_leaf(told: Permissions, raw: bytes, manifest: dict[str, Any]) -> None:
-    """The release's leaf tells this manifest."""
+    """The release's leaf tells this manifest; a log that does not hold tells nothing."""
+    if told.broken:
+        return
     if told.sealed is None:
         raise Contradiction(MANIFEST, "the release was told to the log when it was sealed")
     facts = told.sealed["facts"]
