@@ -339,8 +339,8 @@ pre{{white-space:pre-wrap;overflow-wrap:anywhere;font-size:.75rem}}@media print{
 _PROVES = """Your choice stands in our public log, which nobody can change without its being noticed. The log shows
 neither your name nor your account; this receipt alone shows that the entry is yours. You can change your choice at
 any time; this receipt stays true for the moment it names."""
-_WAITS = """It is signed. Your choice reaches our public log within seconds; fetch the receipt again then, and it will
-hold the proof."""
+_WAITS = """It is signed. Your choice reaches our public log by itself; a receipt that you fetch once it is there holds the
+proof."""
 
 
 def said(receipt: Receipt) -> str:
