@@ -10,6 +10,7 @@ from uuid import UUID
 
 from licet import service
 from licet.config import Config
+from licet.curate import splits
 from licet.policy.file import Policy, preset
 from licet.policy.period import instant
 from licet.policy.state import Role
@@ -54,8 +55,13 @@ class House:
         with transaction(self.here.pool) as tx:
             return apply.apply(tx, self.here.keyring, known, commands)
 
-    def open(self, name: str, *, plan: str = "pro", age: int | None = 30, allow: bool | None = None) -> UUID:
+    def open(
+        self, name: str, *, plan: str = "pro", age: int | None = 30, allow: bool | None = None, split: str = ""
+    ) -> UUID:
+        """Opens an account, with an id that falls into ``split`` where one is named."""
         account = uuid7(self.now, self.here.keyring.random(10))
+        while split and splits.split(account.bytes, splits.Shares()) != split:
+            account = uuid7(self.now, self.here.keyring.random(10))
         self.accounts[name] = account
         self.tell(do.OpenAccount(account=account, at=self.now, host=self.host("account", name), plan=plan, age=age))
         if allow is not None:

@@ -138,9 +138,9 @@ def test_a_row_carries_its_labels_and_the_split_of_its_account(house: House) -> 
     house.talk("ana", "a2", "solve 3 + 4", "suppose x = 3 + 4, therefore x = 7")
     build(house, shares=Shares(test=PARTS, validation=0))
     first, second = service.open_release(house.here, "r")
-    assert (first["labels"].language, first["labels"].topic, first["labels"].split) == ("en", "other", "test")
-    assert (second["labels"].topic, second["labels"].split) == ("reasoning", "test")
-    assert first["labels"].quality.words == 20
+    assert (first["labels"]["language"], first["labels"]["topic"], first["labels"]["split"]) == ("en", "other", "test")
+    assert (second["labels"]["topic"], second["labels"]["split"]) == ("reasoning", "test")
+    assert first["labels"]["quality"]["words"] == 20
 
 
 def test_what_is_of_low_quality_is_left_out_with_its_reason(house: House) -> None:
@@ -208,7 +208,7 @@ def test_scores_of_a_scorer_that_is_handed_in_come_out_with_the_rows(house: Hous
     house.talk("ana", "a2", "hello you", "yes")
     built = service.build_release(house.here, name="r", purpose=IMPROVE, scorers=[Shouting()])
     rows = list(service.open_release(house.here, "r"))
-    assert sorted(row["labels"].scores["shouting"] for row in rows) == [0.0, 1.0]
+    assert sorted(row["labels"]["scores"]["shouting"] for row in rows) == [0.0, 1.0]
     plain = service.build_release(house.here, name="plain", purpose=IMPROVE)
     assert built.manifest.curation.plan != plain.manifest.curation.plan, "the plan says who scored"
 
@@ -261,8 +261,8 @@ def test_a_split_is_loaded_without_a_row_of_another(house: House) -> None:
     promised = build(house, shares=Shares(test=300_000, validation=300_000), rows_per_part=5).manifest
     splits = promised.curation.splits
     loaded = {split: list(service.open_release(house.here, "r", split)) for split in splits}
-    assert {row["labels"].split for split in splits for row in loaded[split]} == set(splits) > {"train"}
-    assert all(row["labels"].split == split for split in splits for row in loaded[split])
+    assert {row["labels"]["split"] for split in splits for row in loaded[split]} == set(splits) > {"train"}
+    assert all(row["labels"]["split"] == split for split in splits for row in loaded[split])
     assert sorted(row["ordinal"] for rows in loaded.values() for row in rows) == list(range(80))
     held = {split: {owners(house, "r")[row["ordinal"]] for row in rows} for split, rows in loaded.items()}
     assert sum(map(len, held.values())) == 40, "an account is in one split"

@@ -51,7 +51,7 @@ def rate(house: House, rating: str, turn: int, chat: str = "a1") -> None:
 
 
 def ratings(house: House, name: str = BUILT) -> list[Sequence[Rated]]:
-    return [row.get("ratings", ()) for row in service.open_release(house.here, name)]
+    return [tuple(Rated(**one) for one in row.get("ratings", ())) for row in service.open_release(house.here, name)]
 
 
 def rated(message: int | None, rating: str) -> Rated:
@@ -79,10 +79,10 @@ def test_a_rule_selects_by_it_when_rows_are_loaded(house: House) -> None:
     rate(house, UP, 2, "a2")
     build(house)
     liked = [
-        row["messages"][one.message]["content"]
+        row["messages"][one["message"]]["content"]
         for row in service.open_release(house.here, BUILT)
         for one in row.get("ratings", ())
-        if one.message is not None and one.rating == UP
+        if one["message"] is not None and one["rating"] == UP
     ]
     assert liked == ["the lime by the gate"]
 

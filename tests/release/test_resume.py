@@ -93,7 +93,7 @@ def told(house: House, built: Built) -> dict[str, Any]:
     """All that two builds of the same have in common: everything but ids, keys, hashes and what follows from them."""
     promised = built.manifest
     rows = [
-        (row["messages"], row["labels"].split if "labels" in row else "")
+        (row["messages"], row["labels"]["split"] if "labels" in row else "")
         for row in service.open_release(house.here, promised.name)
     ]
     candidates = lines(built, "candidates")

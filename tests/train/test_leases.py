@@ -25,7 +25,6 @@ from licet.policy.file import preset
 from licet.policy.state import Share
 from licet.release import manifest, purge
 from licet.release.live import DatabaseLeases
-from licet.release.reader import Rated
 from licet.service import gating, releasing
 from licet.service.purging import purge_release
 from licet.store.connect import Pool, transaction
@@ -435,7 +434,7 @@ def test_what_people_rated_reaches_a_machine_with_the_keys_and_goes_with_a_withd
         remote = trained.remote(url)
         rows = licet.load(trained.folder, gate=trained.gate(), leases=remote, clock=trained.world.clock)
         told = {row["ordinal"]: row["ratings"] for row in rows if "ratings" in row}
-        assert told == {mine: (Rated(message=1, rating="down"),)}
+        assert told == {mine: [{"message": 1, "rating": "down"}]}
         trained.choose("bo", False)
         assert remote.lease(bytes.fromhex(trained.release), 0, trained.ordinals).ratings == {}
 

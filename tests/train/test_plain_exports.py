@@ -49,7 +49,7 @@ def row(*messages: dict[str, Any]) -> Any:
 
 
 def lines(made: Any, kind: str) -> list[dict[str, Any]]:
-    return [{k: v for k, v in line.items() if k != "ordinal"} for line in made.lines[kind]]
+    return [{k: v for k, v in line.items() if k not in ("ordinal", "row_labels")} for line in made.lines[kind]]
 
 
 # Shapes
@@ -138,7 +138,7 @@ def test_words_that_would_end_a_message_of_chatml_make_no_prompt_of_it() -> None
 def house(pool: Pool, tmp_path: Path) -> House:
     house = House(pool, tmp_path / "data", replace(preset("article-2025"), recipients=frozenset({RECIPIENT})))
     for n, name in enumerate(("ana", "bo", "cy")):
-        house.open(name, allow=True)
+        house.open(name, allow=True, split="train")
         house.say(name, name, f"the {name} question about {n} gardens and the rain that falls on them in spring")
         house.say(name, name, f"a first answer for {name}: wait for the rain and look again", Role.assistant)
         house.say(name, name, f"a second answer for {name}: dig before the rain comes", Role.assistant)
@@ -196,6 +196,49 @@ def test_an_export_is_what_may_be_used_with_its_thumbs_and_its_pairs_and_says_wh
     assert f"`{RECIPIENT}`" in said
     for script in out.glob("*.py"):
         compile(script.read_text("utf-8"), str(script), "exec")
+
+
+def test_people_who_are_held_out_are_in_no_file_that_is_trained_on(house: House, tmp_path: Path) -> None:
+    """By default they are not written at all; where they are asked for, each split has a file of its own."""
+    for name in ("test", "validation"):
+        house.open(name, allow=True, split=name)
+        house.talk(name, name, f"what do {name} people ask about the garden in the snow", f"an answer to {name} people")
+    service.build_release(house.here, name="november", purpose="improve_models")
+    one = exporting.export(house.here, "november", Format.trl, recipient=RECIPIENT, out=tmp_path / "one")
+    assert (one.rows, one.splits) == (3, {"train": 8})
+    assert not [name for name in files(tmp_path / "one") if "test" in name or "validation" in name]
+    out = tmp_path / "all"
+    wanted = ("train", "validation", "test")
+    every = exporting.export(house.here, "november", Format.trl, recipient=RECIPIENT, out=out, splits=wanted)
+    assert (every.rows, every.splits) == (5, {"train": 8, "validation": 1, "test": 1})
+    assert read(out, "sft") == read(tmp_path / "one", "sft")
+    for split in ("test", "validation"):
+        (line,) = read(out, f"sft.{split}")
+        assert f"{split} people" in json.dumps(line)
+        assert line["row_labels"]["split"] == split
+    assert "sft.test.jsonl" not in "".join(path.read_text("utf-8") for path in out.glob("*.py"))
+    with pytest.raises(UsageError, match="no split `tset`"):
+        exporting.export(house.here, "november", Format.trl, recipient=RECIPIENT, out=tmp_path / "x", splits=("tset",))
+
+
+def test_each_line_says_what_was_found_out_about_its_row(house: House, tmp_path: Path) -> None:
+    exporting.export(house.here, "october", Format.trl, recipient=RECIPIENT, out=tmp_path / "out")
+    for kind in ("sft", "dpo", "kto"):
+        for line in read(tmp_path / "out", kind):
+            about = line["row_labels"]
+            assert (about["split"], about["language"], set(about)) == (
+                "train", "en", {"split", "language", "topic", "quality", "scores"},
+            )  # fmt: skip
+
+
+def test_the_register_holds_the_rows_that_were_written_and_no_others(house: House, tmp_path: Path) -> None:
+    house.open("held", allow=True, split="test")
+    house.talk("held", "held", "what do people who are held out ask", "an answer")
+    service.build_release(house.here, name="november", purpose="improve_models")
+    exporting.export(house.here, "november", Format.trl, recipient=RECIPIENT, out=tmp_path / "out")
+    exported = {row[0] for row in house.query("SELECT conversation_id FROM copies WHERE place = 'export'")}
+    assert house.chats["ana"] in exported
+    assert house.chats["held"] not in exported
 
 
 def test_a_dry_run_counts_the_same_and_hands_out_nothing(house: House, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def house(pool: Pool, tmp_path: Path) -> House:
     house = House(pool, tmp_path / "data", replace(preset("article-2025"), recipients=frozenset({LAB})))
     endpoints.add(house.here, "lab", None)
     for name in ("ana", "bo"):
-        house.open(name, allow=True)
+        house.open(name, allow=True, split="train")
         for chat in (f"{name}1", f"{name}2"):
             house.talk(name, chat, f"the {chat} question about gardens and rain", f"an answer to {chat} about the rain")
     house.passes(1)

@@ -295,7 +295,7 @@ def test_a_release_is_scored_as_it_is_built(town: Town, typed: Any, model: Path)
         town.say(f"p{n}", f"p{n}-a", f"and thank you for number {n}")
     typed("release", "build", "scored", "--purpose", "improve_models", "--misuse", model)
     rows = list(service.open_release(town.here, "scored"))
-    scores = {row["messages"][0]["content"].startswith("click"): row["labels"].scores["misuse"] for row in rows}
+    scores = {row["messages"][0]["content"].startswith("click"): row["labels"]["scores"]["misuse"] for row in rows}
     assert scores[True] > 0.5 > scores[False]
 
 

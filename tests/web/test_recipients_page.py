@@ -20,6 +20,8 @@ from .served import NOTICE, World, api, world
 
 __all__ = ["api", "world"]
 
+EVERY = ("train", "validation", "test")
+
 
 @pytest.fixture
 def lab(world: World, tmp_path: Path) -> World:
@@ -39,7 +41,7 @@ def lab(world: World, tmp_path: Path) -> World:
 
 
 def given(world: World, out: Path) -> None:
-    exporting.export(world.here, "autumn", Format.trl, recipient="lab-one", out=out)
+    exporting.export(world.here, "autumn", Format.trl, recipient="lab-one", out=out, splits=EVERY)
 
 
 def said(api: Any, world: World, name: str) -> str:

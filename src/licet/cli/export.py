@@ -42,6 +42,9 @@ def export() -> None:
 @click.option("--format", "form", type=click.Choice(Format), required=True, help="For whom the files are shaped.")
 @click.option("--to", "recipient", required=True, help="The recipient: one that the policy in force names.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder, which is made.")
+@click.option(
+    "--split", "splits", multiple=True, help="Which split to write, a file each; repeatable; by default `train` alone."
+)
 @click.option("--dry-run", is_flag=True, help="Count what would be written; write nothing, hand out nothing.")
 @data_option
 @at_option
@@ -51,6 +54,7 @@ def make(
     form: Format,
     recipient: str,
     out: Path,
+    splits: tuple[str, ...],
     dry_run: bool,
     data: Path | None,
     at: str | None,
@@ -58,19 +62,25 @@ def make(
 ) -> None:
     """Writes the rows of RELEASE that may be used now as plain text, with the configuration that trains on them.
 
+    Rows of people who are held out (`validation`, `test`) are written only where --split names them, into files of their
+    own.
+
     \b
     Example:  licet export release october --format axolotl --to lab-one --out /secure/october --dry-run
+              licet export release october --format trl --to lab-one --out /secure/october --split train --split test
     """
     from licet.service import exporting
 
     with opened(data, at) as here:
-        made = exporting.export(here, release, form, recipient=recipient, out=out, dry_run=dry_run)
+        made = exporting.export(here, release, form, recipient=recipient, out=out, splits=splits, dry_run=dry_run)
         show(made, as_json, lambda: _made(made))
 
 
 def _made(made: Exported) -> str:
     counts = ", ".join(f"{count:,} {kind}" for kind, count in made.lines.items()) or "nothing"
     lines = [f"{'would write' if made.folder is None else 'wrote'} {counts} from {made.rows:,} rows"]
+    if made.splits:
+        lines.append("splits     " + ", ".join(f"{count:,} lines of {split}" for split, count in made.splits.items()))
     lines += [f"left out   {count:,} rows: {why}" for why, count in made.left_out.items()]
     if made.folder is not None:
         lines += [

@@ -28,7 +28,7 @@ from licet.release import manifest, purge
 from licet.release.manifest import Manifest
 from licet.release.part import EPOCH, Group, Part, groups, moment
 from licet.release.purge import Chain, Living, State
-from licet.release.rows import ROWS_MAX, Labels, MessageShape, Payload
+from licet.release.rows import ROWS_MAX, LabelsShape, MessageShape, Payload, plain
 from licet.release.sealing import open_row
 
 Clock = Callable[[], datetime]
@@ -79,8 +79,16 @@ class Leases(Protocol):
         ...
 
 
+class RatedShape(TypedDict):
+    """`Rated` as a plain dictionary."""
+
+    message: int | None
+    rating: str
+
+
 class LoadedRow(TypedDict):
-    """``row_id`` in hexadecimal, random for this release; ``ordinal`` counts from 0, with gaps where rows left.
+    """A row of plain dictionaries and lists. ``row_id`` in hexadecimal, random for this release; ``ordinal`` counts from
+    0, with gaps where rows left.
 
     ``labels`` is there where the release was curated, ``ratings`` where the person's own may be used now.
     """
@@ -88,17 +96,17 @@ class LoadedRow(TypedDict):
     messages: list[MessageShape]
     row_id: str
     ordinal: int
-    labels: NotRequired[Labels]
-    ratings: NotRequired[Sequence[Rated]]
+    labels: NotRequired[LabelsShape]
+    ratings: NotRequired[list[RatedShape]]
 
 
 def loaded(payload: Payload, row_id: bytes, ordinal: int, lease: Lease) -> LoadedRow:
     """An opened row as it is handed out, with what may be told of its ratings for as long as the lease."""
     row: LoadedRow = {"messages": payload.messages, "row_id": row_id.hex(), "ordinal": ordinal}
     if payload.labels is not msgspec.UNSET:
-        row["labels"] = payload.labels
+        row["labels"] = plain(payload.labels)
     if ratings := lease.ratings.get(ordinal):
-        row["ratings"] = ratings
+        row["ratings"] = [{"message": one.message, "rating": one.rating} for one in ratings]
     return row
 
 

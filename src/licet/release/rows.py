@@ -77,6 +77,27 @@ class Labels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     scores: Mapping[str, float]
 
 
+class QualityShape(TypedDict):
+    words: int
+    word_letters: float
+    symbols: float
+    alphabetic: float
+    bullets: float
+    ellipses: float
+    repeated_lines: float
+    repeated_fives: float
+
+
+class LabelsShape(TypedDict):
+    """`Labels` as a plain dictionary, which any library of data sets takes."""
+
+    split: str
+    language: str
+    topic: str
+    quality: QualityShape
+    scores: dict[str, float]
+
+
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """A row before it is sealed. ``sources`` counts the segments whose keys its own key derives from."""
 
@@ -162,6 +183,12 @@ def shape(message: Message) -> MessageShape:
     if message.name:
         shaped["name"] = message.name
     return shaped
+
+
+def plain(labels: Labels) -> LabelsShape:
+    """``labels`` as a plain dictionary."""
+    made: LabelsShape = msgspec.to_builtins(labels)
+    return made
 
 
 def encode(row: Row) -> bytes:

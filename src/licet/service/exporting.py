@@ -22,10 +22,12 @@ from uuid import UUID
 import msgspec
 from pyroaring import BitMap
 
+from licet.curate.splits import Split
 from licet.errors import NotFoundError, RefusedError, UsageError
 from licet.policy.period import written
 from licet.release import manifest
-from licet.release.reader import LoadedRow
+from licet.release.reader import LoadedRow, runs_of
+from licet.release.rows import ROWS_MAX
 from licet.service import gating
 from licet.service.erasure import RECALL_DAYS, hand_out
 from licet.service.installation import Installation, policies
@@ -39,6 +41,7 @@ from licet.vault import copies
 from licet.vault.ids import Prefix, parse, shown, uuid7
 
 UP = "up"
+TRAIN = "train"
 README_FILE = "README.md"
 
 
@@ -64,7 +67,7 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):
-    """What was written, or, without a folder, would be: lines by kind, and what was left out, by reason."""
+    """What was written, or, without a folder, would be: lines by kind and by split, and what was left out, by reason."""
 
     export: str | None
     folder: Path | None
@@ -72,13 +75,21 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     lines: dict[str, int]
     left_out: dict[str, int]
+    splits: dict[str, int]
+
+
+Written = tuple[Kind, str]
+"""A file of lines: what they teach, and the split; empty where the release has none."""
 
 
 def export(
-    here: Installation, name: str, to: Format, *, recipient: str, out: Path, dry_run: bool = False
+    here: Installation, name: str, to: Format, *, recipient: str, out: Path, splits: Sequence[str] = (),
+    dry_run: bool = False,
 ) -> Exported:  # fmt: skip
     """Writes the rows of a release that may be used now into ``out``, which is made; ``dry_run`` writes and hands nothing.
 
+    ``splits`` are those that are written, a file each: by default `train` alone, since whoever trains on the people of the
+    others has nobody left to measure on. A release that was never split is written whole.
     RefusedError for a recipient that the policy in force does not name, or a release for the safety classifiers.
     """
     folder, known = find_release(here, name)
@@ -87,8 +98,9 @@ def export(
     if out.exists():
         raise UsageError(f"`{out}` is there already", "name a folder that is not")
     promised = manifest.read(folder)[0]
-    usable = BitMap(chain.from_iterable(usable_rows(here, promised)))
-    rows = (row for row in open_release(here, name) if row["ordinal"] in usable)
+    chosen = _splits(promised, splits)
+    usable = BitMap(chain.from_iterable(usable_rows(here, promised))) & _ordinals(promised, chosen)
+    rows = (row for split in chosen for row in open_release(here, name, split) if row["ordinal"] in usable)
     if dry_run:
         count, lines, left_out = _write(None, rows, to)
         return _exported(None, None, recipient, count, lines, left_out)
@@ -96,7 +108,8 @@ def export(
     with _whole(out) as unfinished:
         count, lines, left_out = _write(unfinished, rows, to)
         readme = _readme(called, recipient, promised, here.clock(), to, lines, left_out)
-        for file, data in {**ready.ready(to, lines), README_FILE: readme}.items():
+        trained = {kind: count for (kind, split), count in lines.items() if split in ("", TRAIN)}
+        for file, data in {**ready.ready(to, trained), README_FILE: readme}.items():
             (unfinished / file).write_bytes(data)
     return _exported(called, out, recipient, count, lines, left_out)
 
@@ -125,11 +138,44 @@ def _whole(folder: Path) -> Iterator[Path]:
 
 
 def _exported(
-    called: str | None, out: Path | None, recipient: str, rows: int, lines: Mapping[Kind, int],
+    called: str | None, out: Path | None, recipient: str, rows: int, lines: Mapping[Written, int],
     left_out: Mapping[str, int],
 ) -> Exported:  # fmt: skip
-    by_kind = {kind.value: count for kind, count in lines.items() if count}
-    return Exported(export=called, folder=out, recipient=recipient, rows=rows, lines=by_kind, left_out=dict(left_out))
+    by_kind: Counter[str] = Counter()
+    by_split: Counter[str] = Counter()
+    for (kind, split), count in lines.items():
+        by_kind[kind.value] += count
+        by_split[split] += count
+    return Exported(
+        export=called, folder=out, recipient=recipient, rows=rows, lines=dict(+by_kind), left_out=dict(left_out),
+        splits={split: count for split, count in by_split.items() if split},
+    )  # fmt: skip
+
+
+def _splits(promised: manifest.Manifest, wanted: Sequence[str]) -> tuple[str, ...]:
+    """The splits that are written, as `open_release` takes them, without those of which the release has no row."""
+    if promised.curation is msgspec.UNSET or not promised.curation.splits:
+        if wanted:
+            raise UsageError(f"release `{promised.name}` was not split", "leave out --split")
+        return ("",)
+    known = {*Split, *promised.curation.splits}
+    if strange := [split for split in wanted if split not in known]:
+        raise UsageError(f"there is no split `{strange[0]}`", f"splits are {', '.join(sorted(known))}")
+    return tuple(split for split in dict.fromkeys(wanted or (TRAIN,)) if split in promised.curation.splits)
+
+
+def _ordinals(promised: manifest.Manifest, splits: Sequence[str]) -> BitMap:
+    """All ordinals that the splits may have; the whole range for a release without."""
+    found = BitMap()
+    for split in splits:
+        for first, last in runs_of(promised, split) if split else [(0, ROWS_MAX - 1)]:
+            found.add_range(first, last + 1)
+    return found
+
+
+def file_of(kind: Kind, split: str) -> str:
+    """The name of a file of lines. Those to train on have the plain one, which the configurations beside them read."""
+    return f"{kind}.jsonl" if split in ("", TRAIN) else f"{kind}.{split}.jsonl"
 
 
 def _register(here: Installation, name: str, release: UUID, recipient: str, to: Format, usable: BitMap) -> UUID:
@@ -146,35 +192,37 @@ def _register(here: Installation, name: str, release: UUID, recipient: str, to: 
     return export_id
 
 
-def _write(out: Path | None, rows: Iterable[LoadedRow], to: Format) -> tuple[int, dict[Kind, int], Counter[str]]:
-    """Writes each kind's lines into its file, made with the first; only counts the rows and lines where there is no folder."""
-    lines: Counter[Kind] = Counter()
+def _write(out: Path | None, rows: Iterable[LoadedRow], to: Format) -> tuple[int, dict[Written, int], Counter[str]]:
+    """Writes each kind's lines into a file of its split, made with the first; only counts where there is no folder."""
+    lines: Counter[Written] = Counter()
     left_out: Counter[str] = Counter()
     count = 0
     with ExitStack() as open_files:
-        files: dict[Kind, TextIO] = {}
+        files: dict[Written, TextIO] = {}
         for row in rows:
             count += 1
             made = shaped(row, _thumbs(row), to)
             left_out.update(made.left_out)
+            split = row["labels"]["split"] if "labels" in row else ""
             for kind, some in made.lines.items():
-                lines[kind] += len(some)
+                lines[kind, split] += len(some)
                 if out is None or not some:
                     continue
-                if kind not in files:
-                    files[kind] = open_files.enter_context((out / f"{kind}.jsonl").open("x", encoding="utf-8"))
-                files[kind].writelines(msgspec.json.encode(line).decode() + "\n" for line in some)
+                if (kind, split) not in files:
+                    path = out / file_of(kind, split)
+                    files[kind, split] = open_files.enter_context(path.open("x", encoding="utf-8"))
+                files[kind, split].writelines(msgspec.json.encode(line).decode() + "\n" for line in some)
     return count, dict(lines), left_out
 
 
 def _readme(
-    called: str, recipient: str, promised: manifest.Manifest, at: datetime, to: Format, lines: Mapping[Kind, int],
+    called: str, recipient: str, promised: manifest.Manifest, at: datetime, to: Format, lines: Mapping[Written, int],
     left_out: Mapping[str, int],
 ) -> bytes:  # fmt: skip
     said = "; ".join(f"{count:,} rows: {why}" for why, count in sorted(left_out.items()))
     return ready.README.format(
         release=promised.name, recipient=recipient, made=written(at), export=called, purpose=promised.purpose,
-        files="\n".join(f"| `{kind}.jsonl` | {count:,} |" for kind, count in lines.items() if count),
+        files="\n".join(f"| `{file_of(*one)}` | {count:,} |" for one, count in lines.items() if count),
         left_out=f"Left out: {said}.\n" if said else "", run=ready.run(to),
     ).encode()  # fmt: skip
 
@@ -185,7 +233,7 @@ def _readme(
 def _thumbs(row: LoadedRow) -> dict[int, bool]:
     """The ratings of the row's answers, as its lease told them, by the place of the answer."""
     messages = row["messages"]
-    rated = {one.message: one.rating == UP for one in row.get("ratings", ()) if one.message is not None}
+    rated = {one["message"]: one["rating"] == UP for one in row.get("ratings", ()) if one["message"] is not None}
     return {place: up for place, up in rated.items() if messages[place]["role"] == "assistant"}
 
 

@@ -185,7 +185,7 @@ def _rows(here: Installation, named: str) -> tuple[Path, UUID, str, _Rows]:
 
 
 def _is_learnt(rows: Sequence[tuple[LoadedRow, bool]]) -> bool:
-    return all("labels" not in row or row["labels"].split == "train" for row, _ in rows)
+    return all("labels" not in row or row["labels"]["split"] == "train" for row, _ in rows)
 
 
 def _handed(
@@ -208,7 +208,7 @@ def _examples(of: _Rows) -> Iterator[Example]:
         text = "\n".join(said).strip()
         if text:
             labels = rows[0][0].get("labels")
-            slice_ = f"{labels.language} {labels.topic}" if labels is not None else ""
+            slice_ = f"{labels['language']} {labels['topic']}" if labels is not None else ""
             yield Example(id=conversation.bytes, text=text, misuse=any(flagged for _, flagged in rows), slice=slice_)
 
 

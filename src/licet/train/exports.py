@@ -25,6 +25,7 @@ from licet.release.reader import LoadedRow
 from licet.release.rows import MessageShape
 
 Line = dict[str, Any]
+LABELS = "row_labels"  # not `labels`, which trainers take for token ids
 _TURNED = "<|im_"  # what says where a message ends in Axolotl's prompts: text that holds it would end one
 
 
@@ -58,18 +59,21 @@ def shaped(row: LoadedRow, ratings: Mapping[int, bool], to: Format) -> Shaped:
     left_out: list[str] = []
     lines: dict[Kind, list[Line]] = {kind: [] for kind in Kind}
     stays = standing(messages, ratings)
+    about: Line = {"ordinal": ordinal}
+    if "labels" in row:
+        about[LABELS] = row["labels"]
     if any(_speaks(message) for message in stays):
-        lines[Kind.sft].append({**_sft(stays, to), "ordinal": ordinal})
+        lines[Kind.sft].append({**_sft(stays, to), **about})
     else:
         left_out.append("no answer of the assistant's")
     for prompt, chosen, rejected in pairs(messages, ratings):
-        lines[Kind.dpo].append({**_dpo(prompt, chosen, rejected, to), "ordinal": ordinal})
+        lines[Kind.dpo].append({**_dpo(prompt, chosen, rejected, to), **about})
     for place, is_up in sorted(ratings.items()):
         made = _kto(standing(messages[: _first_of(messages, place)], ratings), messages[place], is_up, to)
         if made is None:
             left_out.append("a rated answer has no place in this format")
         else:
-            lines[Kind.kto].append({**made, "ordinal": ordinal})
+            lines[Kind.kto].append({**made, **about})
     return Shaped(lines=lines, left_out=left_out)
 
 

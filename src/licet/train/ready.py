@@ -49,6 +49,7 @@ datasets.disable_caching()
 rows = [json.loads(line) for line in (Path(__file__).parent / "{file}").open(encoding="utf-8")]
 for row in rows:
     row.pop("ordinal")
+    row.pop("row_labels", None)
 has_gpu = torch.cuda.is_available()
 config = {trainer}Config(output_dir=out, report_to=[], save_only_model=True, bf16=has_gpu, use_cpu=not has_gpu{more})
 trainer = {trainer}Trainer(model=base, args=config, train_dataset=datasets.Dataset.from_list(rows))
