@@ -19,7 +19,7 @@ from licet import service
 from licet.consent import controller
 from licet.errors import LicetError
 from licet.policy.period import written
-from licet.service import archiving, asking, curating, endpoints, erasure, recipients, sweeping
+from licet.service import archiving, asking, curating, endpoints, erasure, recipients, releasing, sweeping
 from licet.store.connect import Transaction, transaction
 from licet.vault import erase
 from licet.vault import policies as versions
@@ -201,7 +201,19 @@ def _notices(here: service.Installation, tx: Transaction) -> Iterator[Finding]:
     if known is None:
         return
     curating.hold_to_notices(here, known)
-    looked_for = ", ".join(sorted(curating.looks_for(here.config))) or "no names"
+    kinds = curating.looks_for(here.config)
+    looked_for = ", ".join(sorted(kinds)) or "no names"
+    if not kinds:
+        yield _warning(
+            "names", "nothing looks for names: a release holds every name, street and place that was said",
+            "docs/curate.md says what to install and to turn on",
+        )  # fmt: skip
+    unseen = releasing.without_names(here)
+    if unseen:
+        yield _warning(
+            "names", f"nobody looked for names in {len(unseen)} releases: {', '.join(unseen[:5])}",
+            "build them anew, or tell those who read them",
+        )  # fmt: skip
     yield _well("notices", f"they promise no more than a build does: identifiers, secrets, {looked_for}")
 
 

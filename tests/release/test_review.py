@@ -325,10 +325,10 @@ def test_two_people_sign_a_release_off_and_one_never_does(house: House) -> None:
     lived_in(house)
     reviewed(house)
     one, other = hired(house, "cy", "curator", via="cli"), hired(house, "pam", "privacy_officer")
-    assert not reviewing.sign(house.here, "r", one).signed_off
+    assert not reviewing.sign(house.here, "r", one, names_in=True).signed_off
     with pytest.raises(RefusedError, match="has signed it"):
-        reviewing.sign(house.here, "r", one)
-    seen = reviewing.sign(house.here, "r", other)
+        reviewing.sign(house.here, "r", one, names_in=True)
+    seen = reviewing.sign(house.here, "r", other, names_in=True)
     assert seen.signed_off
     assert [(s.email, s.via) for s in seen.signatures] == [("cy@example.org", "cli"), ("pam@example.org", "console")]
     told = house.query("SELECT payload::json ->> 'signature' FROM outbox WHERE entry = 'release_signed' ORDER BY 1")
@@ -345,7 +345,7 @@ def test_a_release_that_fails_a_check_cannot_be_signed(house: House) -> None:
     part = house.here.config.releases / "r" / "part-00000.parquet"
     part.write_bytes(part.read_bytes() + b"\0")
     with pytest.raises(RefusedError, match="checks fail") as refused:
-        reviewing.sign(house.here, "r", hired(house, "cy", "curator"))
+        reviewing.sign(house.here, "r", hired(house, "cy", "curator"), names_in=True)
     assert refused.value.because == "failed_check"
     assert house.query("SELECT * FROM sign_offs") == []
 
@@ -354,32 +354,32 @@ def test_what_was_not_reviewed_or_is_being_reviewed_cannot_be_signed(house: Hous
     lived_in(house)
     signer = hired(house, "cy", "curator")
     with pytest.raises(RefusedError, match="nobody has reviewed it"):
-        reviewing.sign(house.here, "r", signer)
+        reviewing.sign(house.here, "r", signer, names_in=True)
     reviewing.draw(house.here, "r", chance=1)
     with pytest.raises(RefusedError, match="a sample of it is open"):
-        reviewing.sign(house.here, "r", signer)
+        reviewing.sign(house.here, "r", signer, names_in=True)
     with pytest.raises(DeniedError, match="may not sign"):
-        reviewing.sign(house.here, "r", hired(house, "rae", "reviewer"))
+        reviewing.sign(house.here, "r", hired(house, "rae", "reviewer"), names_in=True)
 
 
 def test_another_review_asks_for_both_signatures_again(house: House) -> None:
     lived_in(house)
     reader = reviewed(house)
     one, other = hired(house, "cy", "curator"), hired(house, "pam", "privacy_officer")
-    reviewing.sign(house.here, "r", one)
-    assert reviewing.sign(house.here, "r", other).signed_off
+    reviewing.sign(house.here, "r", one, names_in=True)
+    assert reviewing.sign(house.here, "r", other, names_in=True).signed_off
     house.passes(1)
     assert not reviewing.draw(house.here, "r", chance=1).signed_off
     read_all(house, reader)
     assert reviewing.close(house.here, "r").signatures == ()
-    assert not reviewing.sign(house.here, "r", one).signed_off
+    assert not reviewing.sign(house.here, "r", one, names_in=True).signed_off
 
 
 def test_a_purge_leaves_the_review_and_both_signatures_as_they_are(house: House) -> None:
     lived_in(house)
     reviewed(house)
     for name in ("cy", "di"):
-        reviewing.sign(house.here, "r", hired(house, name, "curator"))
+        reviewing.sign(house.here, "r", hired(house, name, "curator"), names_in=True)
     house.about(do.Delete, "p2", "c2")
     house.passes(40)
     service.sweep(house.here)
@@ -427,9 +427,9 @@ def test_the_command_reviews_from_the_draw_to_both_signatures(pool: Pool, dsn: s
     assert (code, "every row has its finding" in said) == (0, True)
     assert "found 1 name" in run("review", "r", "--close")[1]
     assert run("release", "sign", "r", "--by", "nobody@example.org")[0] == 1
-    assert run("release", "sign", "r", "--by", "cy@example.org")[0] == 0
-    assert run("release", "sign", "r", "--by", "cy@example.org")[0] == 1
-    assert run("release", "sign", "r", "--by", "di@example.org")[0] == 0
+    assert run("release", "sign", "r", "--by", "cy@example.org", "--names-in")[0] == 0
+    assert run("release", "sign", "r", "--by", "cy@example.org", "--names-in")[0] == 1
+    assert run("release", "sign", "r", "--by", "di@example.org", "--names-in")[0] == 0
     assert run("release", "status", "r", "--json")[0] == 0
     assert "at most" in run("release", "show", "r")[1]
     assert '"signed_off": true' in run("release", "show", "r", "--json")[1]
@@ -444,7 +444,7 @@ def test_of_two_that_sign_or_close_at_once_each_is_told_once(house: House) -> No
     signers = [hired(house, name, "curator") for name in ("cy", "di", "ed")]
     with ThreadPoolExecutor(3) as threads:
         list(threads.map(lambda _: reviewing.close(house.here, "r"), range(3)))
-        list(threads.map(lambda signer: reviewing.sign(house.here, "r", signer), signers))
+        list(threads.map(lambda signer: reviewing.sign(house.here, "r", signer, names_in=True), signers))
     assert house.query("SELECT count(*) FROM outbox WHERE entry = 'release_reviewed'") == [(1,)]
     told = house.query("SELECT payload::json ->> 'signature' FROM outbox WHERE entry = 'release_signed' ORDER BY 1")
     assert told == [("1",), ("2",), ("3",)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
@@ -14,6 +13,7 @@ from licet.cli import release_diff, release_purge, release_sign, safety
 from licet.cli.root import EXIT_NO
 from licet.cli.shell import at_option, data_option, json_option, opened, progress, show
 from licet.policy.period import written
+from licet.release.manifest import Manifest
 from licet.service import reviewing
 
 
@@ -34,10 +34,11 @@ def release() -> None:
 def release_build(
     name: str, purpose: str, folder: Path | None, model: Path | None, afresh: bool, data: Path | None, at: str | None,
     as_json: bool,
-) -> None:  # fmt: skip
+) -> int:  # fmt: skip
     """Decides for every turn, and seals what may be used into a release.
 
     Interrupted, it leaves nothing that can be read; the same command goes on behind the last part that is whole.
+    Exits 1 where no row may be used; the reasons are counted, turn by turn.
 
     \b
     Example:  licet release build tuesday --purpose improve_models
@@ -51,12 +52,32 @@ def release_build(
         )  # fmt: skip
         bar.stop()
         resumed = "" if built.resumed_from is None else f"\nresumed    from part {built.resumed_from}"
-        show(built, as_json, lambda: _release_text(built.folder, built.manifest) + resumed)
+        made = msgspec.structs.asdict(built) | {"warnings": _warnings(built.manifest)}
+        show(made, as_json, lambda: _release_text(built.folder, built.manifest) + resumed)
+    return 0 if built.manifest.rows else EXIT_NO
 
 
-def _release_text(folder: Path, promised: Any) -> str:  # noqa: ANN401 a Manifest, named in service
+def _warnings(promised: Manifest) -> list[str]:
+    """What a release is not to be taken for a success without."""
+    warnings = []
+    if not promised.rows:
+        asked = (
+            f"none of {promised.counts.candidates:,} turns may be used"
+            if promised.counts.candidates
+            else "no turn is kept"
+        )
+        warnings.append(
+            f"THE RELEASE IS EMPTY: {asked}; `licet explain` says of an account, a conversation or a turn why"
+        )
+    elif not promised.looked_for_names:
+        warnings.append(release_sign.NAMES_IN)
+    return warnings
+
+
+def _release_text(folder: Path, promised: Manifest) -> str:
     counts = promised.counts
-    lines = [
+    lines = [f"WARNING    {warning}" for warning in _warnings(promised)]
+    lines += [
         f"release    {promised.name}: {promised.rows:,} rows for {promised.purpose}, sealed {written(promised.built_at)}",
         f"folder     {folder}",
         f"policy     {promised.policy.name} {promised.policy.version}, journal position {promised.journal}",
@@ -89,7 +110,7 @@ def release_show(name: str, data: Path | None, at: str | None, as_json: bool) ->
         since = reviewing.standing(here, name) if seen.state == "sealed" else None
         usable = f"\nusable now {seen.rows_usable_now:,} of {seen.manifest.rows:,} rows\n"
         show(
-            {**msgspec.structs.asdict(seen), "standing": since}, as_json,
+            {**msgspec.structs.asdict(seen), "standing": since, "warnings": _warnings(seen.manifest)}, as_json,
             lambda: _release_text(seen.folder, seen.manifest) + usable + (release_sign.since_text(since) if since else ""),
         )  # fmt: skip
 

@@ -12,24 +12,32 @@ from licet.policy.period import written
 from licet.service import reviewing
 from licet.service.reviewing import ReleaseStanding
 
+NAMES_IN = (
+    "nobody looked for names: people's names, streets and places in running text are all in; docs/curate.md says how to"
+    " look for them"
+)
+
 
 @click.command("sign")
 @click.argument("name")
 @click.option("--by", required=True, help="The address of the member of staff who signs.")
+@click.option(
+    "--names-in", is_flag=True, help="Sign though nobody looked for names, so that all that were said are in."
+)
 @data_option
 @at_option
 @json_option
-def sign(name: str, by: str, data: Path | None, at: str | None, as_json: bool) -> None:
+def sign(name: str, by: str, names_in: bool, data: Path | None, at: str | None, as_json: bool) -> None:
     """Signs a reviewed release off; it takes two people. Every check is made again first, and one that fails refuses.
 
     The command believes whoever runs it that they are --by, and `status` says that it was said here; the console
-    knows who is signed in.
+    knows who is signed in. A release in which nobody looked for names is refused without --names-in.
 
     \b
     Example:  licet release sign tuesday --by ana@example.org
     """
     with opened(data, at) as here:
-        seen = reviewing.sign(here, name, reviewing.member(here, by))
+        seen = reviewing.sign(here, name, reviewing.member(here, by), names_in=names_in)
         show(seen, as_json, lambda: standing_text(seen))
 
 
@@ -52,7 +60,8 @@ def status(name: str, data: Path | None, at: str | None, as_json: bool) -> int:
 
 def standing_text(seen: ReleaseStanding) -> str:
     """A release, and what was done to it since its seal, in a few lines."""
-    return f"release    {seen.release}: {seen.state}, {seen.rows:,} rows, {seen.folder}\n{since_text(seen)}"
+    warning = "" if seen.looked_for_names else f"WARNING    {NAMES_IN}\n"
+    return f"{warning}release    {seen.release}: {seen.state}, {seen.rows:,} rows, {seen.folder}\n{since_text(seen)}"
 
 
 def since_text(seen: ReleaseStanding) -> str:

@@ -72,7 +72,7 @@ def gate(
     releases: tuple[Path, ...], into: Path, url: str | None, key_file: Path | None, public_key: str | None,
     recipient: str, once: bool, seconds: int, poll: float, data: Path | None, at: str | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Keeps the withdrawn rows of RELEASES (folders) in a folder, for every run of this machine; one such a machine.
+    """Keeps the withdrawn rows of RELEASES, names or folders, in a folder, for every run of this machine; one a machine.
 
     It asks again and again and writes a file only when something is new or its lease has worn. Where the installation
     cannot be reached it writes nothing, and the runs wait or stop when the lease has run out.
@@ -85,7 +85,7 @@ def gate(
     if url is None and (key_file or public_key):
         raise UsageError("`--key-file` and `--public-key` go with `--url`")
     with _source(url, key_file, public_key, recipient, seconds, data, at) as (source, verifier, clock):
-        keepers = [_keeper(folder, into, source, verifier, clock) for folder in releases]
+        keepers = [_keeper(_folder(release, data), into, source, verifier, clock) for release in releases]
         said = _saying(as_json)
         if once:
             for keeper in keepers:
@@ -119,6 +119,16 @@ def _source(
     verifier = key_of(given.read_text(encoding="utf-8") if given.is_file() else public_key)
     with Remote(url, key_in(key_file), recipient=recipient, at=service.utc_now) as remote:
         yield remote, verifier, service.utc_now
+
+
+def _folder(release: Path, data: Path | None) -> Path:
+    """The folder of a release that is named, or that is one."""
+    import os  # an edge: the environment says where the installation of this machine is
+
+    from licet.config import Config
+    from licet.service import gating
+
+    return gating.folder_of(release, Config.of(os.environ, data))
 
 
 def _keeper(folder: Path, into: Path, source: Source, verifier: Verifier, clock: service.Clock) -> Keeper:

@@ -162,6 +162,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def release_id(self) -> bytes:
         return bytes.fromhex(self.release)
 
+    @property
+    def looked_for_names(self) -> bool:
+        """Whether anything looked for names; where nothing did, all that were said are in."""
+        return self.deidentification.names is not msgspec.UNSET
+
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 _decode = msgspec.json.Decoder(Manifest).decode

@@ -300,15 +300,15 @@ class Here:
 
 def gate(
     release: str | Path, file: str | Path, key: str | Path, *, when_stale: WhenStale | str = WhenStale.pause,
-    held: bytes | None = None, clock: Callable[[], float] = time.time,
+    held: bytes | None = None, clock: Callable[[], float] = time.time, data: Path | None = None,
 ) -> Gate:  # fmt: skip
-    """The gate of a run on the release in folder ``release``, from the ``file`` that `licet train gate` keeps, or the
-    folder that it keeps it in.
+    """The gate of a run on ``release``, a name or a folder, from the ``file`` that `licet train gate` keeps, or the folder
+    that it keeps it in. A name is of a release of the installation of this machine (``data``, or that of the environment).
 
     ``key`` is the public key that `licet train key` prints, or a file with it. ``when_stale``: `pause`, or `stop`.
     ``held`` is the file that an earlier part of the run ended with (`Gate.held`).
     """
-    promised, sha256 = manifest.read(Path(release))
+    promised, sha256 = manifest.read(folder_of(release, Config.of(os.environ, data)))
     kept, named = Path(file), Path(key)
     is_file = len(str(key)) < KEY_PATH_CHARACTERS_MAX and named.is_file()
     return Gate(
@@ -316,6 +316,13 @@ def gate(
         manifest_sha256=sha256, verifier=bitmap.key_of(named.read_text(encoding="utf-8") if is_file else str(key)),
         clock=clock, when_stale=WhenStale(when_stale), held=held,
     )  # fmt: skip
+
+
+def folder_of(release: str | Path, config: Config) -> Path:
+    """The folder of a release: that of its name with the installation, or else ``release`` itself."""
+    own = config.releases / str(release)
+    is_name = "/" not in str(release) and (own / manifest.FILE).is_file()
+    return own if is_name else Path(release)
 
 
 def remote(url: str, key_file: str | Path, *, recipient: str) -> Remote:

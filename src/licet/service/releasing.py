@@ -93,6 +93,19 @@ def releases(here: Installation) -> list[Release]:
         return registry.every(tx)
 
 
+def without_names(here: Installation) -> list[str]:
+    """The sealed releases whose own copy here says that nobody looked for names in it, by name."""
+    found = []
+    for known in releases(here):
+        folder = here.config.releases / known.name
+        if known.state != "sealed" or not (folder / manifest.FILE).is_file():
+            continue
+        promised = manifest.read(folder)[0]
+        if promised.rows and not promised.looked_for_names:
+            found.append(known.name)
+    return found
+
+
 class ReleaseSeen(msgspec.Struct, frozen=True, kw_only=True):
     """A release as its folder says it is, and as the database knows it."""
 
@@ -217,7 +230,7 @@ def load(
     read; one that was withdrawn, deleted or has expired does not come out, from any copy of the files.
 
     With a ``gate`` (`licet.gate`) they come by position, for a training run: as many as were promised, a row that may not
-    be used replaced by another, into any worker of a data loader. ``release`` is then a folder, and ``leases`` gives the
+    be used replaced by another, into any worker of a data loader. ``leases`` gives the
     row keys where the installation is on another machine (`licet.remote`).
     """
     import os  # the environment is read here, at an edge, and nowhere below
@@ -225,9 +238,9 @@ def load(
     if gate is not None:
         from licet.service import gating  # here, so that no other command waits for it
 
-        folder = Path(release)
-        given = leases or gating.Here(config or Config.of(os.environ, data), clock)
-        return gating.rows(folder, gate, given, at=clock, split=split)
+        chosen = config or Config.of(os.environ, data)
+        given = leases or gating.Here(chosen, clock)
+        return gating.rows(gating.folder_of(release, chosen), gate, given, at=clock, split=split)
     if leases is not None:
         raise UsageError("`leases` come with a `gate`", "`licet.gate` opens one")
     with ExitStack() as stack:

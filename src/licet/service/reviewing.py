@@ -59,6 +59,7 @@ class ReleaseStanding(msgspec.Struct, frozen=True, kw_only=True):
     folder: Path
     state: str
     rows: int
+    looked_for_names: bool
     rows_purged: int
     rows_dead: int | None
     sample: SampleSeen | None
@@ -207,11 +208,20 @@ def _seen(tx: Transaction, drawn: Review) -> SampleSeen:
 # Signing off
 
 
-def sign(here: Installation, name: str, signer: Member) -> ReleaseStanding:
-    """Puts a signature under a release as it is reviewed; RefusedError where a check fails or they signed already."""
+def sign(here: Installation, name: str, signer: Member, *, names_in: bool = False) -> ReleaseStanding:
+    """Puts a signature under a release as it is reviewed; RefusedError where a check fails or they signed already.
+
+    A release in which nobody looked for names is signed by whoever says that they know it: ``names_in``.
+    """
     if not signer.roles & SIGNERS:
         raise DeniedError(f"`{signer.email}` may not sign", f"who signs is {' or '.join(sorted(SIGNERS))}")
     of = place(here, name)
+    if not of.manifest.looked_for_names and not names_in:
+        raise RefusedError(
+            "nobody looked for names in it: people's names, streets and places are all in",
+            "docs/curate.md says how to look for them; whoever knows it and signs all the same says so: --names-in",
+            because="names_in",
+        )
     broken = verify_release(here, name)
     if broken:
         first = broken[0]
@@ -248,6 +258,7 @@ def standing(here: Installation, name: str, *, count_dead: bool = False) -> Rele
     stated = review.decode(review.encode(newest.stated)) if newest and newest.stated else None
     return ReleaseStanding(
         release=of.known.name, folder=of.folder, state=of.known.state, rows=of.manifest.rows,
+        looked_for_names=of.manifest.looked_for_names,
         rows_purged=len(of.chain.gone), rows_dead=None if dead is None else len(dead), sample=seen,
         statement=stated.statement if stated else None, statement_sha256=stated.sha256 if stated else None,
         says=review.sentence(stated.statement.bound) if stated else None, signatures=tuple(signatures),

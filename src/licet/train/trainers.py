@@ -21,6 +21,10 @@ from licet.train.gate import Gate, HandOff, Used
 from licet.train.handing import NOBODYS, handed_off
 from licet.train.loading import ORDINAL
 
+PACKING = (
+    "TRL's own packing throws it away: pack with `licet.train.trainers.packed(rows, tokens)`, and without `packing`"
+)
+
 
 class Collator:
     """A collator that keeps the ordinals, which the others throw away."""
@@ -32,7 +36,9 @@ class Collator:
         import torch
 
         if any(self._ordinal not in example for example in examples):
-            raise UsageError(f"an example has no `{self._ordinal}`", "keep that column of the release's rows")
+            raise UsageError(
+                f"an example has no `{self._ordinal}`", f"keep that column of the release's rows; {PACKING}"
+            )
         found = [example[self._ordinal] for example in examples]
         batch = self.collate([{k: v for k, v in each.items() if k != self._ordinal} for each in examples])
         if not isinstance(found[0], Sequence):
@@ -57,6 +63,10 @@ class GateMixin:
     """Before a trainer's class: `class Mine(GateMixin, SFTTrainer)`. ``gate`` is asked, and ``used`` hears, at each step."""
 
     def __init__(self, *args: Any, gate: Gate, used: Used | None = None, **more: Any) -> None:  # noqa: ANN401 a batch has no one type
+        for one in (*args, *more.values()):
+            prepared = (getattr(one, "dataset_kwargs", None) or {}).get("skip_prepare_dataset")
+            if getattr(one, "packing", False) is True and not prepared:
+                raise UsageError("a packed sequence has lost the ordinals of its rows", PACKING)
         self._licet_hand_off, self._licet_watch = HandOff(gate, used), HandOff(gate)
         self._licet_left = True
         super().__init__(*args, **more)

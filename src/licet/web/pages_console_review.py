@@ -47,6 +47,12 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     risk: str = str(RISK_ROWS)
 
 
+class Signs(msgspec.Struct, frozen=True, kw_only=True):
+    """A signature; ``names_in`` is `yes` of whoever knows that nobody looked for names in the release."""
+
+    names_in: str = ""
+
+
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """What a reader found in a row; ``then`` is `stop` for whoever reads no further now."""
 
@@ -108,11 +114,11 @@ def finding(request: AnyRequest, release: FromPath[str], data: URLEncodedBody[Fo
 
 
 @post("/console/releases/{release:str}/sign", may=SIGNS, sync_to_thread=True, include_in_schema=False)
-def sign(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
+def sign(request: AnyRequest, release: FromPath[str], data: URLEncodedBody[Signs]) -> Response[Any]:
     """Puts the signature of whoever is signed in under a release, after every check."""
     visit = shell.opened(request)
     known = _known(visit, release)
-    reviewing.sign(visit.here, _folder(visit, known), _member(visit))
+    reviewing.sign(visit.here, _folder(visit, known), _member(visit), names_in=data.names_in == "yes")
     return seen_other(_path(known))
 
 
