@@ -171,6 +171,18 @@ def test_whoever_the_policy_does_not_name_is_refused_and_nothing_is_written(hous
     assert house.query("SELECT count(*) FROM handouts") == [(0,)]
 
 
+def test_a_release_for_the_safety_classifiers_is_exported_to_nobody_though_the_policy_names_them(
+    house: House, tmp_path: Path
+) -> None:
+    with house.here.pool.connection() as tx:
+        tx.execute("UPDATE releases SET purpose = 'safety_classifiers'")
+    with pytest.raises(RefusedError, match="handed to nobody") as refused:
+        exporting.export(house.here, "october", Format.trl, recipient=RECIPIENT, out=tmp_path / "out")
+    assert refused.value.because == "purpose"
+    assert not (tmp_path / "out").exists()
+    assert house.query("SELECT count(*) FROM handouts") == [(0,)]
+
+
 def test_an_export_is_what_may_be_used_with_its_thumbs_and_its_pairs_and_says_what_it_is(
     house: House, tmp_path: Path
 ) -> None:

@@ -65,8 +65,10 @@ def test_a_release_is_reviewed_row_by_row_and_signed_off_by_two(api: Any, built:
     for email in ("cora@example.org", "dan@example.org"):
         signer = world.staff(StaffRole.curator, email=email)
         assert f"Sign it off as {email}" in api.get(path, headers=signer).text
-        assert post(api, f"{path}/sign", signer).status_code == 303
-        assert post(api, f"{path}/sign", signer).status_code == 409
+        assert "Nobody looked for names in it" in api.get(path, headers=signer).text
+        assert post(api, f"{path}/sign", signer).status_code == 409, "without the box that says that names are in"
+        assert post(api, f"{path}/sign", signer, names_in="yes").status_code == 303
+        assert post(api, f"{path}/sign", signer, names_in="yes").status_code == 409
     said = api.get(path, headers=reader).text
     assert "cora@example.org, in the console" in said
     assert "<dt>Signed off</dt><dd>yes</dd>" in said
