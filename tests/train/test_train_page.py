@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -24,6 +23,7 @@ from licet.store.connect import Pool
 from licet.web.app import create_app
 
 from ..installed import House
+from ..waiting import wait_until
 from ..web.served import TOKEN_KEY, listening
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "train.md"
@@ -72,11 +72,9 @@ def test_the_page_runs_as_it_is_written(house: House, url: str, dsn: str, tmp_pa
     subprocess.run(installation, cwd=machine, env=here, check=True, timeout=SECONDS_MAX)
     gate = subprocess.Popen(["bash", "-c", f"exec {page['sh machine']}"], cwd=machine, env=clean)
     try:
-        until = time.monotonic() + SECONDS_MAX
-        while not list(run.glob("*.withdrawn")):
-            assert gate.poll() is None, "the gate of the machine ended"
-            assert time.monotonic() < until
-            time.sleep(0.1)
+        wait_until(
+            lambda: list(run.glob("*.withdrawn")), "the gate's file is there", alive=lambda: gate.poll() is None
+        )  # fmt: skip
         told = "\nprint(dataset.num_rows, sorted(dataset.column_names), dataset[0]['labels']['split'])"
         program = [sys.executable, "-c", page["python run"] + page["python datasets"] + told]
         ran = subprocess.run(
