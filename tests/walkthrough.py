@@ -11,6 +11,8 @@ Every block of code on a page is one of these, and `steps` refuses a page that h
   line of its own for any number of lines.
 * **an outline**: the paragraph before says the word. It is not run, and the page has told its reader so.
 
+A link of `/enter` that a block prints is opened by its person, in a browser, and the notice is answered.
+
 `conv_...`, and any other prefix so written, stands for the last id of that kind that an earlier block printed. Ports that
 a page names are free ones here, and `/srv`, `/run/licet` and `/dev/shm` lie in the folder, so that pages are done side by
 side; the page is otherwise run to the letter.
@@ -28,7 +30,7 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -130,11 +132,15 @@ def _code(lines: Sequence[str], indent: int) -> str:
 
 @dataclass
 class Walk:
-    """Somebody who does what a page says, in a folder of their own. ``dsn``: a database of the tests, instead of ours."""
+    """Somebody who does what a page says, in a folder of their own. ``dsn``: a database of the tests, instead of ours.
+
+    ``person`` opens each link of `/enter` that a block prints, as the person whom the host application sends there.
+    """
 
     folder: Path
     dsn: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+    person: Callable[[str], None] | None = None
     printed: str = ""
     last: str = ""
     _ports: dict[str, int] = field(default_factory=dict)
@@ -216,10 +222,12 @@ class Walk:
         match step.kind:
             case Kind.shell:
                 self.last = self.type(step.code, place)
+                self._enter()
             case Kind.python:
                 program = self._at / f"{step.line}.py"
                 program.write_text(self.filled(step.code, place))
                 self.last = self.type(f"python {program}\n", place)
+                self._enter()
             case Kind.file:
                 target = self.folder / self.mapped(step.name).lstrip("/").replace("~", "home")
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -229,6 +237,11 @@ class Walk:
                     raise PageError(f"{place}: shows\n{step.code}\nand what is printed is\n{self.last}")
             case Kind.outline:
                 pass
+
+    def _enter(self) -> None:
+        for link in re.findall(r"http://\S+/enter\?token=\S+", self.last):
+            if self.person is not None:
+                self.person(link)
 
     def type(self, code: str, place: str = "") -> str:
         """Types commands into the shell; what they print, once they are done."""

@@ -9,7 +9,7 @@ an array of conversations, each a tree of messages, or one conversation alone.
 * A conversation marked ``is_do_not_remember`` or ``is_temporary_chat`` is kept out whole: its owner asked for that.
 * Only messages of the author `user` that are visible are the person's. What the system wrote, what is hidden,
   contexts that instructions were put in, and reasoning are Skipped. What an author `tool` wrote is
-  Role.tool with origin `tool`, be it text, a quote of a page, or output of code.
+  Role.tool with origin `tool`, be it text, a quote of a page, or output of code. So is a `system_error`.
 * An assistant's message to a recipient other than `all` is a call of that tool. Its ``arguments`` are the
   message's text where that is a JSON object, else that text as one JSON string. A tool's turn answers the call
   before it on the branch.
@@ -45,6 +45,7 @@ from licet.vault.content import Content, ToolCall
 name = "chatgpt"
 
 _CONTEXT_TYPES = frozenset({"user_editable_context", "model_editable_context", "thoughts", "reasoning_recap"})
+_FAILURES = frozenset({"system_error"})  # a program's words, whoever they are filed under
 _EVERYBODY = "all"
 
 
@@ -63,6 +64,7 @@ class _Part(msgspec.Struct):
 
 class _Body(msgspec.Struct):
     content_type: str | None = None
+    name: str | None = None
     parts: list[str | _Part | None] | None = None
     text: str | None = None
     result: str | None = None
@@ -197,6 +199,8 @@ def _read_message(place: str, answered: _Branch, node_id: str, raw: bytes) -> It
         return
     host_turn = message.id or node_id
     role = Role((message.author or _Author()).role or "")
+    if (message.content or _Body()).content_type in _FAILURES:
+        role = Role.tool
     content = _content(role, answered, message, host_turn)
     if content.text or content.tool_calls or content.attachments:
         yield from answered.setting.turns(place, host_turn, moment(message.create_time), [by(role, content)])
@@ -232,7 +236,7 @@ def _content(role: Role, answered: _Branch, message: _Message, message_id: str) 
         call = ToolCall(id=message_id, name=called, arguments=_arguments(text))
         return Content(tool_calls=(call,), attachments=attachments, model=model)
     if role is Role.tool:
-        named = (message.author or _Author()).name or ""
+        named = (message.author or _Author()).name or body.name or ""
         return Content(text=text, attachments=attachments, tool_call_id=answered.call_id, tool_name=named)
     return Content(text=text, attachments=attachments, model=model if role is Role.assistant else "")
 

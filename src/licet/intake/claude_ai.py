@@ -8,7 +8,8 @@ with its ``chat_messages``, of which `human` is the person.
 * A tool's use is a call of the assistant's, and its result is a turn of its own, Role.tool with origin `tool`, be it
   a search, a connector's answer or a file: what follows in the same message is another turn of the assistant.
 * Thinking is dropped: it was not part of the answer that was shown. A block of an unknown type is Skipped.
-* Attachments and files are named, an unnamed one by its type; what was extracted from them is not taken in.
+* Attachments and files are named, an unnamed one by its type. What was extracted from one is a turn of its own behind the
+  words that it came with, an upload of whoever sent it.
 * Messages name their parents in newer exports. Then a conversation is the branch up from
   ``current_leaf_message_uuid`` or, without that, from the last message; the others are Skipped.
 * A conversation marked ``is_temporary`` is kept out whole: incognito chats are never used.
@@ -61,12 +62,15 @@ class _Block(msgspec.Struct):
     input: msgspec.Raw = msgspec.Raw()
     tool_use_id: str | None = None
     content: msgspec.Raw = msgspec.Raw()
+    title: str | None = None
+    url: str | None = None
 
 
 class _File(msgspec.Struct):
     file_name: str | None = None
     file_type: str | None = None
     file_kind: str | None = None
+    extracted_content: str | None = None
 
 
 class _Message(msgspec.Struct):
@@ -193,6 +197,10 @@ def _said(reading: _Reading, message: _Message, role: Role) -> Iterator[Said]:
         yield by(Role.tool, _answer(reading, block))
         attachments, own = (), []
     yield by(role, _content(reading, own, attachments))
+    origin = "upload" if role is Role.user else role.value
+    for file in [*(message.attachments or []), *(message.files or [])]:
+        if file.extracted_content and file.extracted_content.strip():
+            yield Said(role, origin, Content(text=file.extracted_content, attachments=(_named(file),)))
 
 
 def _content(reading: _Reading, blocks: list[_Block], attachments: tuple[str, ...]) -> Content:
@@ -213,7 +221,7 @@ def _answer(reading: _Reading, block: _Block) -> Content:
     result = decode(bytes(block.content) or b"null", _result)
     if isinstance(result, Unreadable):  # a shape of its own: what the tool gave is kept as it gave it
         result = _json_text(block.content)
-    text = result if isinstance(result, str) else _text(result or [])
+    text = result if isinstance(result, str) else _given(result or [])
     named = block.name or reading.calls.get(block.tool_use_id or "") or ""
     return Content(text=text, tool_call_id=block.tool_use_id or "", tool_name=named)
 
@@ -228,10 +236,22 @@ def _text(blocks: list[_Block]) -> str:
     return "\n".join(text for text in said if text and text.strip())
 
 
+def _given(blocks: list[_Block]) -> str:
+    """What a tool gave: the text of each block, whatever its type (`text`, `knowledge`), or else its name and address."""
+    shown = (
+        block.text if block.text and block.text.strip() else " ".join(filter(None, (block.title, block.url)))
+        for block in blocks
+    )
+    return "\n".join(text for text in shown if text)
+
+
 def _attachments(message: _Message) -> tuple[str, ...]:
     given = [*(message.attachments or []), *(message.files or [])]
-    names = (file.file_name or file.file_type or file.file_kind or "unnamed" for file in given)
-    return tuple(dict.fromkeys(names))
+    return tuple(dict.fromkeys(map(_named, given)))
+
+
+def _named(file: _File) -> str:
+    return file.file_name or file.file_type or file.file_kind or "unnamed"
 
 
 def _json_text(raw: msgspec.Raw) -> str:
