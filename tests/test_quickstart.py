@@ -1,81 +1,105 @@
-"""The quickstarts work as they are written: their commands are run, with ports and environments of this test's own."""
+"""The quickstarts beside the programs that they are about: the page as it is written, and what those programs do meanwhile."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from .conftest import Databases
-from .plugins.beside import ANSWER, LITELLM, MASTER_KEY, free_port, needed
+from .person import allows
+from .plugins.beside import ANSWER, LITELLM, MASTER_KEY, needed
+from .plugins.test_open_webui import Host, asked
+from .transcripts import Coder
+from .walkthrough import ROOT, Step, Walk, steps
 
-ROOT = Path(__file__).parent.parent
 PAGES = ROOT / "docs" / "quickstart"
-RUN = '#!/bin/sh\nexec "{python}" -c "from licet.cli import main; main()" "$@"\n'
-SECONDS_MAX = 900
 
 
-def blocks(page: str) -> dict[str, str]:
-    """The page's code by its kind: `sh licet`, `yaml`, ..."""
-    text = (PAGES / page).read_text("utf-8")
-    return dict(re.findall(r"(?ms)^```([a-z][a-z ]*)\n(.*?)^```", text))
-
-
-def typed(folder: Path, script: str, dsn: str, ports: dict[str, int]) -> str:
-    """What a shell prints that is given these commands; ``ports`` are put for those of the page."""
-    run = folder / "run"
-    run.write_text(RUN.format(python=sys.executable))
-    run.chmod(0o755)
-    for was, now in ports.items():
-        script = script.replace(f":{was}", f":{now}").replace(f"--port {was}", f"--port {now}")
-    script = script.replace("./run serve", f"./run serve --port {ports['8787']}")
-    begin = "set -eu\ntrap 'kill $(jobs -p); wait' EXIT\n"
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(("LICET_", "OTEL_", "LITELLM_"))
-    }
-    ran = subprocess.run(
-        ["bash", "-c", begin + script], cwd=folder, env={**environment, "LICET_DATABASE_URL": dsn},
-        capture_output=True, text=True, timeout=SECONDS_MAX, check=False,
-    )  # fmt: skip
-    assert ran.returncode in (0, 143), ran.stderr
-    return ran.stdout
-
-
-def usable(out: str) -> list[tuple[int, str]]:
-    """The conversations that the last answer lists: turns, and whether they may be used."""
-    listed, _ = json.JSONDecoder().raw_decode(out, out.rindex('{"items"'))
-    return [(one["turns"], one["badges"][0]["use"]) for one in listed["items"]]
-
-
-def test_opentelemetry(tmp_path: Path, databases: Databases) -> None:
-    page = blocks("opentelemetry.md")
-    (tmp_path / "ask.py").write_text(page["python"])
-    script = page["sh licet"] + page["sh exporter"] + page["sh try"].replace("app/bin/python", sys.executable)
-    assert usable(typed(tmp_path, script, databases(), {"8787": free_port()})) == [(2, "whole")]
+def walked(walk: Walk, name: str) -> Iterator[Step]:
+    """The page's steps, each done when the next one is asked for: what a program does in between is done before it."""
+    for step in steps(PAGES / name):
+        yield step
+        walk.step(step, name)
 
 
 def test_litellm(tmp_path: Path, databases: Databases) -> None:
     needed()
-    page = blocks("litellm.md")
-    assert ANSWER in page["yaml"]
-    assert MASTER_KEY in page["yaml"]
-    (tmp_path / "config.yaml").write_text(page["yaml"])
-    (tmp_path / "proxy").symlink_to(LITELLM.parents[1])
-    ports = {"8787": free_port(), "4000": free_port()}
-    wait = "".join(
-        f"until curl -sf -o /dev/null http://127.0.0.1:{ports[port]}/{path}; do sleep 0.2; done\n"
-        for port, path in (("8787", "readyz"), ("4000", "health/liveliness"))
-    )
-    script = page["sh licet"] + "export LITELLM_LOCAL_MODEL_COST_MAP=True\n" + page["sh proxy"] + wait + page["sh try"]
-    listing = page["sh try"].strip().splitlines()[-1]
-    assert "sleep 2\n" in script  # which is enough where nothing else runs
-    script = script.replace("sleep 2\n", f"until {{ {listing}; }} | grep -q turns.:2; do sleep 0.2; done\n")
-    assert usable(typed(tmp_path, script, databases(), ports)) == [(2, "whole")]
+    text = (PAGES / "litellm.md").read_text("utf-8")
+    assert ANSWER in text
+    assert MASTER_KEY in text
+    with Walk(tmp_path, databases(), person=allows) as walk:
+        walk.environment_beside(LITELLM.parents[1], "proxy")
+        walk.do(PAGES / "litellm.md")
+
+
+def test_claude_code(tmp_path: Path, databases: Databases) -> None:
+    done = []
+    with Walk(tmp_path / "walk", databases(), person=allows) as walk:
+        coder = Coder(tmp_path / "coder")
+        (walk.folder / "home" / ".claude").mkdir(parents=True)
+        (walk.folder / "home" / ".claude" / "projects").symlink_to(coder.transcripts)
+        session = coder.begin()
+
+        def settings() -> Any:
+            return json.loads((walk.folder / "home" / ".claude" / "settings.json").read_text())
+
+        def called(command: str, event: dict[str, Any]) -> str:
+            """What Claude Code gets from a command of its settings."""
+            here = settings()["env"] | {
+                "LICET_AGENT__KEY_FILE": str(walk.folder / "licet.key")
+            }  # a whole path, as is advised
+            (tmp_path / "event.json").write_text(json.dumps(event))
+            names = " ".join(f"{name}={shlex.quote(value)}" for name, value in here.items())
+            return walk.type(f"{names} {command} <{tmp_path}/event.json 2>>{tmp_path}/hook.err\n", "claude-code.md")
+
+        def hook(name: str) -> str:
+            (entry,) = settings()["hooks"][name]
+            return called(entry["hooks"][0]["command"], session.event(name, prompt="rename the parser"))
+
+        for step in walked(walk, "claude-code.md"):
+            if "examples/enter.py" in step.code:
+                hook("SessionStart")
+                assert json.loads(hook("UserPromptSubmit"))["reason"].endswith("/notice")
+                done.append("stopped")
+            if "licet watch" in step.code:
+                assert hook("UserPromptSubmit") == ""
+                session.exchange(hooks=False)
+                assert hook("Stop") == ""
+                seen = {"session_id": session.id, "cwd": str(session.folder)}
+                assert called(settings()["statusLine"]["command"], seen).startswith("Licet: may be used until 20")
+                session.exchange(hooks=False)
+                done.append("recorded")
+        assert "4 recorded\n" in walk.printed
+    assert done == ["stopped", "recorded"]
+
+
+def test_open_webui(tmp_path: Path, databases: Databases) -> None:
+    text = (PAGES / "open-webui.md").read_text("utf-8")
+    person = re.search(r'"host": "([0-9a-f-]{36})"', text)
+    assert person is not None
+    with Walk(tmp_path, databases()) as walk:
+        walk.do(PAGES / "open-webui.md")
+        url = f"http://127.0.0.1:{walk.port('8787')}"
+        valves = {
+            "url": url, "key_file": str(tmp_path / "licet.key"), "spool": str(tmp_path / "spool"),
+            "token_key_file": str(tmp_path / "token.key"),
+        }  # fmt: skip
+        pasted = next(step.code for step in steps(PAGES / "open-webui.md") if "plugins.open_webui" in step.code)
+        host = Host(pasted, valves)
+        with pytest.raises(PermissionError, match="decide how your chats may be used") as stopped:
+            host.run(person[1], "c1", asked())
+        host.loop.run(host.filter._recorder.aclose())
+        host.loop.close()
+        allows(str(stopped.value).rpartition(" ")[2])
+        assert '"standing":"granted"' in walk.type(
+            f'curl -sf -H "Authorization: Bearer $(cat licet.key)" {url}/v1/accounts/host:{person[1]}/gate\n'
+        )
 
 
 @pytest.mark.parametrize("page", ["litellm.md", "opentelemetry.md"])
@@ -86,3 +110,19 @@ def test_a_page_names_every_setting_and_every_outcome(page: str) -> None:
     text = (PAGES / page).read_text("utf-8")
     words = [name.upper() for name in Settings.__struct_fields__] if page == "litellm.md" else list(Dropped)
     assert [word for word in words if f"`{word}`" not in text] == []
+
+
+def test_every_field_of_the_valves_is_on_the_page() -> None:
+    from licet.plugins.open_webui import Filter
+
+    page = (PAGES / "open-webui.md").read_text("utf-8")
+    assert [name for name in Filter.Valves.model_fields if name != "priority" and f"| `{name}` |" not in page] == []
+
+
+def test_no_page_and_no_program_tells_anybody_to_install_a_name_that_is_not_registered() -> None:
+    """Whoever registers it would run code where it is installed."""
+    named = re.compile(r"pip3? install[^\n`]*(?<![\w./-])licet(?![\w./-])|requirements: *licet|install `licet\[")
+    tracked = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("src/licet/**/*.py"), *ROOT.glob("deploy/*")]
+    assert [path.name for path in tracked if path.is_file() and named.search(path.read_text("utf-8"))] == []
+    assert named.search("    pip install licet")
+    assert named.search("proxy/bin/pip install --quiet licet cryptography")

@@ -147,16 +147,18 @@ class Walk:
 
     def __enter__(self) -> Walk:
         self.folder.mkdir(parents=True, exist_ok=True)
-        for name in sorted(OUR_FOLDERS | {"README.md", "requirements.lock", "pyproject.toml"}):
-            if (ROOT / name).exists():
+        for name in sorted(OUR_FOLDERS) + [
+            path.name for path in sorted(ROOT.glob("[A-Zpr]*")) if path.suffix != ".egg-info"
+        ]:
+            if (ROOT / name).exists() and name != "run":
                 (self.folder / name).symlink_to(ROOT / name)
         programs = self.folder / ".venv" / "bin"
         programs.mkdir(parents=True)
         for program in (self.folder / "run", programs / "licet"):
             program.write_text(PROGRAM.format(root=ROOT, python=sys.executable, port=self.port("8787")))
             program.chmod(0o755)
-        (programs / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
-        (programs / "python").chmod(0o755)
+        self._program(programs / "python", sys.executable)
+        self._program(programs / "python3", str(getattr(sys, "_base_executable", sys.executable)))
         self._at = self.folder / ".typed"
         for new in (self._at, self.folder / "home", self.folder / "tmp", self.folder / "srv"):
             new.mkdir()
@@ -202,10 +204,33 @@ class Walk:
 
     def port(self, written: str) -> int:
         """The free port that stands here for one that the page names."""
+        if int(written) in self._ports.values():
+            return int(written)
         if written not in self._ports:
             with socket.create_server(("127.0.0.1", 0)) as listener:
                 self._ports[written] = listener.getsockname()[1]
         return self._ports[written]
+
+    def _program(self, path: Path, target: str) -> None:
+        path.write_text(f'#!/bin/sh\nexec {target} "$@"\n')
+        path.chmod(0o755)
+
+    def environment_beside(self, source: Path, name: str) -> None:
+        """Puts a copy of an environment where a block makes one, so that what it installs is there: nothing is fetched.
+
+        What is installed is linked, not copied; programs and the environment's own file are the copy's own.
+        """
+        target = self.folder / name
+        shutil.copytree(source / "lib", target / "lib", symlinks=True, copy_function=os.link)
+        shutil.copy(source / "pyvenv.cfg", target / "pyvenv.cfg")
+        (target / "bin").mkdir()
+        for program in (source / "bin").iterdir():
+            if program.is_symlink():
+                (target / "bin" / program.name).symlink_to(os.readlink(program))
+            else:
+                text = program.read_bytes().replace(f"{source}/bin/".encode(), f"{target}/bin/".encode())
+                (target / "bin" / program.name).write_bytes(text)
+                (target / "bin" / program.name).chmod(0o755)
 
     def beside(self, source: Path, name: str) -> None:
         """Puts a folder where the page's reader has one of their own; ``~`` is their home."""

@@ -37,7 +37,7 @@ def call(number: int) -> dict[str, Any]:
     return {"type": "tool_use", "id": f"t{number}", "name": "Read", "input": {}}
 
 
-def result(number: int) -> dict[str, Any]:
+def given(number: int) -> dict[str, Any]:
     return {"type": "tool_result", "tool_use_id": f"t{number}", "content": f"file {number}"}
 
 
@@ -82,7 +82,7 @@ def test_of_a_rewound_session_the_path_that_was_kept_is_read_and_the_rest_is_rep
         record("b", "a", "assistant", "planned"),
         record("c", "b", "user", "delete it"),
         record("d", "c", "assistant", [call(1)]),
-        record("e", "d", "user", [result(1)]),
+        record("e", "d", "user", [given(1)]),
         record("f", "b", "user", "archive it"),
         record("g", "f", "assistant", "archived"),
         record("h", "g", "user", "twice rewound"),
@@ -99,8 +99,8 @@ def test_calls_of_tools_in_parallel_are_no_branches_that_were_left(tmp_path: Pat
         record("a", None, "user", "read both"),
         record("b", "a", "assistant", [call(1)]),
         record("c", "b", "assistant", [call(2)]),
-        record("d", "b", "user", [result(1)]),
-        record("e", "c", "user", [result(2)]),
+        record("d", "b", "user", [given(1)]),
+        record("e", "c", "user", [given(2)]),
         record("f", "e", "assistant", "read"),
     )
     assert [item for item in items if not isinstance(item, ReadTurn)] == []
