@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from licet import service
@@ -241,6 +241,7 @@ def test_the_command_says_in_or_out_and_exits_1_on_a_contradiction(house: House)
     assert code == 1 and said.startswith("contradiction: proof/rows.jsonl.gz")
 
 
+@settings(deadline=None)
 @given(st.sets(st.integers(0, 400), max_size=40), st.integers(0, 400), st.data())
 def test_a_sorted_tree_proves_presence_and_absence_and_never_both(
     tmp_path_factory: pytest.TempPathFactory, present: set[int], asked: int, data: st.DataObject
