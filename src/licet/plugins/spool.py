@@ -70,7 +70,7 @@ class Spool:
     def __init__(
         self, folder: Path, key_file: Path, bytes_max: int, random: Callable[[int], bytes] = os.urandom
     ) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_folder(folder)
         self._cipher, self._random, self._bytes_max = AESGCM(key_of(key_file, random)), random, bytes_max
         self._place, self._held = _locked_place(folder)
         self._lock = threading.Lock()
@@ -205,6 +205,7 @@ def key_of(path: Path, random: Callable[[int], bytes] = os.urandom) -> bytes:
     """The key in a file, which is made with mode 0600 where there is none; UsageError for one that others may read."""
     if not path.exists():
         fresh = path.with_name(f".{path.name}.{os.getpid()}")
+        fresh.unlink(missing_ok=True)  # of a program with this number that a crash ended here
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(random(KEY_BYTES))
             file.flush()
@@ -225,7 +226,7 @@ def _locked_place(folder: Path) -> tuple[Path, BinaryIO]:
     """A folder of this process alone, and the file whose lock says so."""
     places = [folder / str(number) for number in range(PROCESSES_MAX)]
     for place in sorted(places, key=lambda place: not any(_files(place))):
-        place.mkdir(mode=0o700, exist_ok=True)
+        _make_folder(place)
         held = (place / "lock").open("ab")
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -267,6 +268,14 @@ def _records(path: Path) -> Iterator[bytes]:
 
 def _bound(number: int, place: int) -> bytes:
     return HEADER + number.to_bytes(8, "big") + place.to_bytes(8, "big")
+
+
+def _make_folder(folder: Path) -> None:
+    """Makes a folder and its parents; on return its name and those made with it are on the disk, as `store.files` does."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for made in missing or [folder]:
+        _fsync_folder(made.parent)
 
 
 def _fsync_folder(folder: Path) -> None:
