@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -16,6 +17,7 @@ from licet.store.connect import Pool
 from licet.vault.commands import CloseAccount, Outcome, Say, SetAge, SetPlan
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac
+from licet.web.roles import Scope, StaffRole
 
 from .served import BEFORE, NOTICE, World, api, world
 
@@ -206,3 +208,182 @@ def test_writing_waits_once_the_last_day_is_over_and_either_answer_opens_it(worl
         assert "You can go on writing" in send(api, headers, "/notice", terms="yes", allow=allow, showing=showing)
         world.clock.set(world.clock.now + timedelta(seconds=1))
         assert world.tell(turn)[0].outcome is Outcome.done
+
+
+# Dates, and what became of a conversation
+
+
+GONE = "Deleted on DAY; its keys are destroyed by DAY at the latest, and no old copy of the database opens it after DAY"
+OVER = "Its time was over on DAY; its keys are destroyed by DAY at the latest"
+
+
+def erased(world: World, name: str) -> bool:
+    rows = world.rows("SELECT count(*) FROM segments WHERE conversation_id = %s AND erased_at IS NULL", ident(name))
+    return rows == [(0,)]
+
+
+def ident(name: str) -> UUID:
+    return UUID(hex=name.removeprefix("conv_"))
+
+
+def dated(said: str, sentence: str) -> list[datetime]:
+    """The days that a sentence names, in its order."""
+    found = re.search(sentence.replace("DAY", r"(\d+ \w+ \d{4})"), said)
+    assert found is not None, (sentence, said)
+    return [datetime.strptime(day, "%d %B %Y").replace(tzinfo=UTC) for day in found.groups()]
+
+
+def test_the_dates_of_a_deletion_are_those_on_which_it_is_out_of_reach(world: World, api: Any) -> None:
+    world.open("ana")
+    bees = world.say("ana", "Bees")
+    world.clock.set(NOTICE)
+    ana = world.browser("ana")
+    asked = dated(
+        page(api, ana, f"/chats/{bees}/delete"),
+        "Its keys are destroyed by DAY at the latest. Old copies of the database may open it until DAY;",
+    )
+    said = send(api, ana, f"/chats/{bees}/delete")
+    (told,) = dated(said, "its keys are destroyed by DAY at the latest. ")
+    deleted, destroyed, gone = dated(said, GONE)
+    assert [destroyed, gone] == asked
+    assert destroyed == told
+    assert deleted < destroyed < gone
+    (due,) = world.rows("SELECT max(keep_until) FROM segments")[0]
+    world.clock.set(due)
+    service.sweep(world.here)
+    assert due <= destroyed, "and a sweep follows within a day"
+    assert erased(world, bees)
+    assert (gone - destroyed).days == keys_of(world)["daily"] == 8
+
+
+def test_a_deleted_conversation_is_used_no_more_and_can_be_taken_out_no_more(world: World, api: Any) -> None:
+    world.open("ana")
+    world.clock.set(NOTICE)
+    ana = world.browser("ana")
+    send(api, ana, "/settings", allow="yes", showing=asked_on(api, ana))
+    bees = world.say("ana", "Bees", "Where do bees go in winter?")
+    promise = "It is no longer used, and its text can no longer be taken out, from this moment."
+    assert promise in page(api, ana, f"/chats/{bees}/delete")
+    path = "/v1/accounts/me/export"
+    assert usable(world)
+    assert "Where do bees go" in api.get(path, headers=ana).text
+    send(api, ana, f"/chats/{bees}/delete")
+    assert not usable(world)
+    assert "Where do bees go" not in api.get(path, headers=ana).text
+
+
+def keys_of(world: World) -> dict[str, int]:
+    from licet.service import keys
+
+    return keys.status(world.here).out_of_reach_days
+
+
+def test_what_was_over_before_it_was_deleted_is_not_said_to_be_destroyed_before_that(world: World, api: Any) -> None:
+    world.open("ana")
+    bees = world.say("ana", "Bees")
+    (due,) = world.rows("SELECT max(keep_until) FROM segments")[0]
+    world.clock.set(due + timedelta(days=5))
+    ana = world.browser("ana")
+    over, until = dated(page(api, ana, f"/chats/{bees}"), OVER)
+    assert over.date() == due.date()
+    send(api, ana, f"/chats/{bees}/delete")
+    deleted, destroyed, _ = dated(page(api, ana, f"/chats/{bees}"), GONE)
+    assert over < until
+    assert deleted < destroyed
+
+
+def test_what_was_kept_out_and_let_in_again_is_told_by_what_the_person_did(world: World, api: Any) -> None:
+    world.open("ben")
+    early = world.say("ben", "Early")
+    world.open("ana")
+    world.clock.set(NOTICE)
+    ana = world.browser("ana")
+    send(api, ana, "/settings", allow="yes", showing=asked_on(api, ana))
+    bees = world.say("ana", "Bees")
+    send(api, ana, f"/chats/{bees}/keep-out")
+    assert "because you kept it out" in page(api, ana, f"/chats/{bees}")
+    world.say("ana", "Bees", "and in winter?")
+    send(api, ana, f"/chats/{bees}/let-in", widenings="0")
+    said = page(api, ana, f"/chats/{bees}")
+    assert "because it was said before you let it in again" in said
+    assert "because you had kept it out when it was said" in said
+    assert "before you allowed it" not in said
+    ben = world.browser("ben")
+    send(api, ben, "/settings", allow="yes", showing=asked_on(api, ben))
+    assert "because it was said before you allowed it" in page(api, ben, f"/chats/{early}")
+
+
+def test_an_answer_that_came_without_a_page_of_ours_is_told_as_what_it_is(world: World, api: Any) -> None:
+    world.open("ana")
+    world.clock.set(NOTICE)
+    host, ana = world.service(), world.browser("ana")
+    notice = api.get("/v1/accounts/host:ana/notice", headers=host).json()["notice"]["id"]
+    shown = api.post("/v1/accounts/host:ana/showings", json={"notice": notice}, headers=host).json()
+    for body in ({"allow": True, "via": "notice"}, {"allow": False, "showing": shown["id"]}):
+        assert api.post("/v1/accounts/host:ana/choices", json=body, headers=host).status_code == 201
+    said = page(api, ana, "/settings")
+    assert "What was shown is not on record; the answer came by way of “notice”" in said
+    assert f"Notice {shown['sha256'][:12]}, en, shown by the assistant" in said
+    assert "nothing pre-selected" not in said, "of a page of the host's that is the host's to say"
+    send(api, ana, "/settings", allow="no", showing=asked_on(api, ana))
+    assert "nothing pre-selected" in page(api, ana, "/settings")
+
+
+def test_after_a_no_the_training_sets_are_said_to_be_of_the_time_before(world: World, api: Any) -> None:
+    world.open("ana")
+    world.clock.set(NOTICE)
+    ana = world.browser("ana")
+    send(api, ana, "/settings", allow="yes", showing=asked_on(api, ana))
+    world.say("ana", "Bees")
+    service.build_release(world.here, name="first", purpose="improve_models")
+    ended = "They were made while you allowed it. That has ended, so what you allowed can no longer be opened from them"
+    assert ended not in page(api, ana, "/settings")
+    said = send(api, ana, "/settings", allow="no", showing=asked_on(api, ana))
+    assert ended in said
+    assert not usable(world)
+
+
+# What nobody else is shown
+
+
+def test_a_conversation_is_shown_without_its_title_to_services_and_staff(world: World, api: Any) -> None:
+    world.open("ana")
+    chat = world.say("ana", "Planting pears in heavy soil")
+    mine = api.get(f"/v1/conversations/{chat}", headers=world.person("ana"))
+    assert "Planting pears" in mine.text
+    others = [world.service(Scope.conversations_read), *(world.staff(role) for role in StaffRole)]
+    seen = [api.get(f"/v1/conversations/{chat}", headers=one) for one in others]
+    assert sum(one.status_code == 200 for one in seen) >= 2
+    assert not [one for one in seen if "Planting pears" in one.text]
+
+
+def test_a_part_is_shown_as_a_part_and_a_whole_as_a_whole(world: World, api: Any) -> None:
+    world.open("ana")
+    world.clock.set(NOTICE)
+    ana = world.browser("ana")
+    send(api, ana, "/settings", allow="yes", showing=asked_on(api, ana))
+    whole = world.say("ana", "Whole")
+    part = world.say("ana", "Part")
+    send(api, ana, f"/chats/{part}/keep-out")
+    world.say("ana", "Part", "said while it was kept out")
+    send(api, ana, f"/chats/{part}/let-in", widenings="0")
+    world.clock.set(world.clock.now + timedelta(minutes=1))
+    world.say("ana", "Part", "said after it was let in")
+    seen = {path: api.get(f"/chats/{path}", headers=ana).text for path in (whole, part)}
+    assert 'class="badge use-whole"' in seen[whole]
+    assert 'class="badge use-part"' in seen[part]
+    assert 'class="badge use-whole"' not in seen[part]
+    badges = api.get(f"/v1/conversations/{part}", headers=ana).json()["badges"]
+    assert {one["use"] for one in badges} == {"part"}
+
+
+def test_a_person_reads_until_the_end_and_not_at_it(world: World, api: Any) -> None:
+    world.open("ana")
+    chat = world.say("ana", "Bees", "Where do bees go in winter?")
+    (due,) = world.rows("SELECT max(keep_until) FROM segments")[0]
+    for moment, reads in ((due - timedelta(microseconds=1), True), (due, False)):
+        world.clock.set(moment)
+        answer = api.get(f"/v1/conversations/{chat}/turns", headers=world.person("ana"))
+        assert ("Where do bees go" in answer.text) == reads, moment
+        taken = api.get("/v1/accounts/me/export", headers=world.person("ana"))
+        assert ("Where do bees go" in taken.text) == reads, moment

@@ -42,11 +42,15 @@ class Use(StrEnum):
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """Consecutive turns with one answer; ``until`` is None where they will not be used."""
+    """Consecutive turns with one answer; ``until`` is None where they will not be used.
+
+    ``reason`` is the answer's, or closer to what the person did: said before they let it in again, or while it was kept out.
+    """
 
     first: int
     last: int
     because: Because
+    reason: str
     until: datetime | None
 
 
@@ -56,6 +60,7 @@ class Badge(msgspec.Struct, frozen=True, kw_only=True):
     purpose: str
     use: Use
     because: Because
+    reason: str
     until: datetime | None
     runs: tuple[Run, ...]
 
@@ -224,11 +229,13 @@ def badge(seen: view.Seen, turns: Sequence[Turn], policies: Policies, purpose: s
         decision = seen.decide(turn, policies, purpose)
         if decision.because is not Because.origin:
             reasons[decision.because] += 1
-        last = runs[-1] if runs else None
-        if last is not None and (last.because, last.until) == (decision.because, decision.until):
+        last, reason = runs[-1] if runs else None, _reason(seen, turn, decision.because)
+        if last is not None and (last.reason, last.until) == (reason, decision.until):
             runs[-1] = msgspec.structs.replace(last, last=turn.number)
         else:
-            run = Run(first=turn.number, last=turn.number, because=decision.because, until=decision.until)
+            run = Run(
+                first=turn.number, last=turn.number, because=decision.because, reason=reason, until=decision.until
+            )  # fmt: skip
             runs.append(run)
     used = [run for run in runs if run.until is not None]
     refused = any(run.until is None and run.because is not Because.origin for run in runs)
@@ -238,9 +245,20 @@ def badge(seen: view.Seen, turns: Sequence[Turn], policies: Policies, purpose: s
         purpose=purpose,
         use=Use.none if not used else Use.part if refused else Use.whole,
         because=most,
+        reason=next((run.reason for run in runs if run.because is most), most.value),
         until=max((run.until for run in used if run.until is not None), default=None),
         runs=tuple(runs),
     )
+
+
+def _reason(seen: view.Seen, turn: Turn, because: Because) -> str:
+    """The reason as its person knows it: what they did to this conversation, where that is behind it."""
+    stamp = seen.turns.segments[turn.segment].stamp
+    if because is Because.before_grant and stamp.grant is not None and stamp.grant.number == seen.state.grant:
+        return "before_let_in"
+    if because is Because.narrowed and not seen.turns.narrowed:
+        return "was_narrowed"
+    return because.value
 
 
 def _titles(tx: Transaction, keyring: Keyring, seen: dict[UUID, view.Seen], at: datetime) -> dict[UUID, str]:

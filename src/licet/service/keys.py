@@ -43,6 +43,11 @@ def backup_window(here: Installation) -> timedelta:
     return timedelta(days=here.config.key_chain.backup_days)
 
 
+def out_of_reach_days(here: Installation) -> dict[Rotation, int]:
+    """Within how many days after its erasure a key is out of reach of every copy of the database, by rotation."""
+    return {each: (each.every + backup_window(here)).days for each in Rotation}
+
+
 def status(here: Installation) -> KeyStatus:
     """The epochs, what waits for which rotation, when each is due, and the published delays."""
     window = backup_window(here)
@@ -63,7 +68,7 @@ def status(here: Installation) -> KeyStatus:
         unfinished=begun.number if begun else None,
         waiting={each.value: count for each, count in waiting.items()},
         due={each.value: at for each, at in due.items()},
-        out_of_reach_days={each.value: (each.every + window).days for each in Rotation},
+        out_of_reach_days={each.value: days for each, days in out_of_reach_days(here).items()},
     )  # fmt: skip
 
 

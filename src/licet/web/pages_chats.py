@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -19,14 +19,17 @@ from licet.consent.yours import Badge, Mine, Run, Use
 from licet.errors import NotFoundError, RefusedError
 from licet.policy.file import Policies, Policy
 from licet.service import Installation, papers, policies, recipients
+from licet.service.keys import out_of_reach_days
 from licet.store.connect import Transaction, transaction
 from licet.vault.apply import STALE
 from licet.vault.commands import Delete, Narrow, Widen
 from licet.vault.content import Masked
+from licet.vault.rotate import Rotation
 from licet.web import pages_shell as shell
 from licet.web.pages_shell import PERSONS, AnyRequest, Reader, Sent
 
 READS_MAX = 1_000
+SWEPT_WITHIN = timedelta(days=1)
 
 
 class BadgeLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +60,27 @@ class ChatLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
     releases: tuple[str, ...]
 
 
+class Dates(msgspec.Struct, frozen=True, kw_only=True):
+    """When what is over is out of reach: a sweep follows within a day, and old copies of the database fall behind later."""
+
+    at: datetime
+    policy: Policy
+    copies_days: int
+
+    def destroyed_by(self, mine: Mine, until: datetime) -> datetime:
+        """When the keys are destroyed at the latest: what was over before it was deleted goes no earlier than that."""
+        return max(until, mine.deleted_at or until) + SWEPT_WITHIN
+
+    def gone_by(self, mine: Mine, until: datetime) -> datetime:
+        """When no copy of the database opens it any more, with keys that are kept anywhere."""
+        return self.destroyed_by(mine, until) + timedelta(days=self.copies_days)
+
+
+def _dates(here: Installation) -> Dates:
+    at = here.clock()
+    return Dates(at=at, policy=policies(here).in_force(at), copies_days=out_of_reach_days(here)[Rotation.daily])
+
+
 @get("/chats", may=PERSONS, sync_to_thread=True, include_in_schema=False)
 def chats(request: AnyRequest) -> Response[Any]:
     """The conversations, newest first, and the way to take everything out."""
@@ -67,9 +91,9 @@ def chats(request: AnyRequest) -> Response[Any]:
     with transaction(here.pool) as tx:
         listed = yours.listed(tx, here.keyring, known, who.account, at, before=start)
         acted = _acted_on(tx, here, who, known, request.query_params.get("chat", ""))
-    policy = known.in_force(at)
+    dates = _dates(here)
     values = {
-        "chats": [line(words, policy, mine, at) for mine in listed.conversations], "saved": _saved(words, request, acted),
+        "chats": [line(words, dates, mine) for mine in listed.conversations], "saved": _saved(words, dates, request, acted),
         "acted": acted.shown_id if acted in listed.conversations else "",
         "older": f"conv_{listed.next.hex}" if listed.next else "", "from": before,
     }  # fmt: skip
@@ -85,8 +109,9 @@ def chat(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     with transaction(here.pool) as tx:
         mine = yours.one(tx, here.keyring, known, who.account, shell.conversation_of(name), at)
         reads = _reads(tx, words, who.account, mine.conversation)
-    made = line(words, known.in_force(at), mine, at)
-    values = {"chat": made, "reads": reads, "saved": _saved(words, request, mine)}
+    dates = _dates(here)
+    made = line(words, dates, mine)
+    values = {"chat": made, "reads": reads, "saved": _saved(words, dates, request, mine)}
     return shell.page("chat.html", who, at, title=made.title, place="chats", values=values)
 
 
@@ -119,14 +144,21 @@ def ask_delete(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
         mine = yours.one(tx, here.keyring, known, who.account, shell.conversation_of(name), at)
     if mine.deleted_at is not None:
         return shell.seen_other(f"/chats/{mine.shown_id}")
-    policy = known.in_force(at)
+    dates, due = _dates(here), known.in_force(at).keep.deleted.after(at)
+    until = max(min(due, mine.keep_until or due), at)
     keys = ["held" if mine.held else "keys", "releases", "models"]
     lines = [words.say("delete.means.now")]
-    window = here.config.key_chain.backup_days + 1  # a daily rotation, and then the copies of the database
-    lines += [words.say(f"delete.means.{key}", period=words.period(policy.keep.deleted), days=window) for key in keys]
+    lines += [
+        words.say(
+            f"delete.means.{key}",
+            until=words.day(dates.destroyed_by(mine, until)),
+            gone=words.day(dates.gone_by(mine, until)),
+        )
+        for key in keys
+    ]
     if mine.safety_until is not None and mine.safety_until > at:
         lines.append(words.say("delete.means.flagged", day=words.day(mine.safety_until)))
-    values = {"chat": line(words, policy, mine, at), "lines": lines}
+    values = {"chat": line(words, dates, mine), "lines": lines}
     return shell.page("delete.html", who, at, title=words.say("delete.title"), place="chats", values=values)
 
 
@@ -180,7 +212,7 @@ def _told(here: Installation, who: Reader, command: Narrow | Widen, sent: shell.
     return shell.then(who, "/chats", said=said, chat=name, **before, place="said")
 
 
-def _saved(words: Catalogue, request: AnyRequest, mine: Mine | None) -> str:
+def _saved(words: Catalogue, dates: Dates, request: AnyRequest, mine: Mine | None) -> str:
     """What the last form did, as far as that still holds: the word comes from the address, what is said from the state."""
     said = request.query_params.get("said", "")
     if mine is None:
@@ -190,7 +222,7 @@ def _saved(words: Catalogue, request: AnyRequest, mine: Mine | None) -> str:
     if said == "deleted" and mine.deleted_at is not None:
         if mine.held or mine.keep_until is None:
             return words.say("done.deleted.held")
-        return words.say("done.deleted", day=words.day(mine.keep_until))
+        return words.say("done.deleted", day=words.day(dates.destroyed_by(mine, mine.keep_until)))
     return ""
 
 
@@ -211,7 +243,7 @@ def _reads(tx: Transaction, words: Catalogue, account: UUID, conversation: UUID)
 # A conversation in words
 
 
-def line(words: Catalogue, policy: Policy, mine: Mine, at: datetime) -> ChatLine:
+def line(words: Catalogue, dates: Dates, mine: Mine) -> ChatLine:
     """A conversation as a page shows it."""
     untitled = "chats.untitled.deleted" if mine.deleted_at else "chats.untitled"
     title = mine.title or words.say(untitled, day=words.day(mine.begun_at))
@@ -223,7 +255,7 @@ def line(words: Catalogue, policy: Policy, mine: Mine, at: datetime) -> ChatLine
         id=mine.shown_id,
         title=title,
         about=" · ".join(parts),
-        note=_note(words, mine),
+        note=_note(words, dates, mine),
         safety=words.say("chat.safety", day=words.day(mine.safety_until)) if mine.safety_until else "",
         holds=tuple(
             words.say(
@@ -234,7 +266,7 @@ def line(words: Catalogue, policy: Policy, mine: Mine, at: datetime) -> ChatLine
             )
             for one in mine.holds
         ),
-        warning=_warning(words, policy, mine, at) if can_keep_out else "",
+        warning=_warning(words, dates, mine) if can_keep_out else "",
         learnt=tuple(learnt(words, mine.learnt)),
         badges=tuple(badges(words, mine.badges)),
         deleted=mine.deleted_at is not None or mine.erased,
@@ -245,9 +277,9 @@ def line(words: Catalogue, policy: Policy, mine: Mine, at: datetime) -> ChatLine
     )
 
 
-def _warning(words: Catalogue, policy: Policy, mine: Mine, at: datetime) -> str:
+def _warning(words: Catalogue, dates: Dates, mine: Mine) -> str:
     """What keeping it out does to its date, where it brings it nearer."""
-    until = policy.keep.opted_out.after(at)
+    until = dates.policy.keep.opted_out.after(dates.at)
     if mine.kept_out or mine.keep_until is None or mine.keep_until <= until:
         return ""
     return words.say("chats.keep_out.warning", day=words.day(until))
@@ -265,19 +297,21 @@ def learnt(words: Catalogue, found: Sequence[Consumed]) -> Iterator[str]:
         )  # fmt: skip
 
 
-def _note(words: Catalogue, mine: Mine) -> str:
+def _note(words: Catalogue, dates: Dates, mine: Mine) -> str:
     if mine.erased:
         return words.say("chats.erased")
+    until = mine.keep_until
     if mine.deleted_at is not None:
         day = words.day(mine.deleted_at)
-        if mine.keep_until is None:
+        if until is None:
             return words.say("chats.gone.held", day=day)
-        return words.say("chats.gone", day=day, until=words.day(mine.keep_until))
-    return (
-        words.say("chats.kept.held")
-        if mine.keep_until is None
-        else words.say("chats.kept", day=words.day(mine.keep_until))
-    )
+        destroyed, gone = dates.destroyed_by(mine, until), dates.gone_by(mine, until)
+        return words.say("chats.gone", day=day, until=words.day(destroyed), gone=words.day(gone))
+    if until is None:
+        return words.say("chats.kept.held")
+    if until <= dates.at:
+        return words.say("chats.over", day=words.day(until), until=words.day(dates.destroyed_by(mine, until)))
+    return words.say("chats.kept", day=words.day(until))
 
 
 def badges(words: Catalogue, found: Sequence[Badge]) -> Iterator[BadgeLine]:
@@ -300,12 +334,10 @@ def badges(words: Catalogue, found: Sequence[Badge]) -> Iterator[BadgeLine]:
 def _rest(words: Catalogue, badge: Badge, purposes: Sequence[str]) -> str:
     purpose = words.listed([words.purpose(name) for name in purposes])
     day = words.day(badge.until) if badge.until is not None else ""
-    because = badge.because
+    reason = badge.reason
     if badge.use is Use.part:
-        because = next(r.because for r in badge.runs if r.until is None and r.because.value != "origin")
-    return words.say(
-        f"badge.{badge.use.value}", purpose=purpose, day=day, because=words.say(f"because.{because.value}")
-    )
+        reason = next(r.reason for r in badge.runs if r.until is None and r.because.value != "origin")
+    return words.say(f"badge.{badge.use.value}", purpose=purpose, day=day, because=words.say(f"because.{reason}"))
 
 
 def _alike(words: Catalogue, runs: Sequence[Run]) -> list[Run]:
@@ -313,7 +345,7 @@ def _alike(words: Catalogue, runs: Sequence[Run]) -> list[Run]:
     merged: list[Run] = []
     for run in runs:
         last = merged[-1] if merged else None
-        if last and (last.because, _day(words, last.until)) == (run.because, _day(words, run.until)):
+        if last and (last.reason, _day(words, last.until)) == (run.reason, _day(words, run.until)):
             merged[-1] = msgspec.structs.replace(last, last=run.last)
         else:
             merged.append(run)
@@ -321,7 +353,7 @@ def _alike(words: Catalogue, runs: Sequence[Run]) -> list[Run]:
 
 
 def _run(words: Catalogue, run: Run) -> str:
-    because = words.say(f"because.{run.because.value}")
+    because = words.say(f"because.{run.reason}")
     what = words.say("chat.run.used" if run.until else "chat.run.not", day=_day(words, run.until), because=because)
     return words.say(
         "chat.run.one" if run.first == run.last else "chat.run.other", first=run.first, last=run.last, what=what

@@ -153,7 +153,8 @@ def _page(request: AnyRequest, sent: Form | None = None, faults: Faults = NO_FAU
         ),
         "means_title": words.say("settings.means", no=_no(text, words)), "means": _means(words, policy, given),
         "record": [_made(words, who, made) for made in on_record.choices], "facts": _facts(words, on_record),
-        "releases": _releases(words, on_record), "recipients": [_given(words, one) for one in given],
+        "releases": _releases(words, on_record), "ended": _ended(words, asked, on_record),
+        "recipients": [_given(words, one) for one in given],
         "learnt": tuple(learnt(words, on_record.consumed)),
     }  # fmt: skip
     return shell.page(
@@ -241,7 +242,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 def _made(words: Catalogue, who: Reader, made: Made) -> Line:
     evidence = made.evidence
     if evidence is not None and evidence.sha256:
-        seen = words.say("settings.record.notice", hash=evidence.sha256[:12], language=evidence.language)
+        by = "host" if evidence.place == Where.host.value else "notice"
+        seen = words.say(f"settings.record.{by}", hash=evidence.sha256[:12], language=evidence.language)
     else:
         seen = words.say("settings.record.no_notice", via=made.via)
     if evidence is not None and evidence.gpc:
@@ -267,6 +269,13 @@ def _facts(words: Catalogue, on_record: Recorded) -> list[str]:
         for at, gpc in on_record.signals
     ]
     return lines
+
+
+def _ended(words: Catalogue, asked: Ask, on_record: Recorded) -> str:
+    """What became of the training sets of a permission that has ended."""
+    if not on_record.holdings or asked.state.grant is not None:
+        return ""
+    return words.say("settings.releases.ended", minutes=LEASE_SECONDS_MAX // 60)
 
 
 def _releases(words: Catalogue, on_record: Recorded) -> list[str]:
