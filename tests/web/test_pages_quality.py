@@ -18,7 +18,9 @@ import pytest
 
 from licet.consent import lint, rendered
 from licet.consent.lint import Rule
-from licet.vault.commands import Delete, Narrow
+from licet.policy.state import Share
+from licet.vault.commands import Delete, GiveFeedback, Narrow
+from licet.vault.content import Content, encode
 from licet.web import pages_shell
 
 from .browsing import DESKTOP, PHONE, Site, browser, existing, site
@@ -40,13 +42,18 @@ def lived_in(site: Site) -> dict[str, tuple[str, str]]:
     kept = town.say("ana", "Bees")
     town.say("ana", "Pear trees in heavy soil, and what to do when the roots of the old one are still there")
     town.tell(Narrow(account=town.accounts["ana"], at=town.clock.now, conversation=kept))
+    rated = GiveFeedback(
+        account=town.accounts["ana"], at=town.clock.now, conversation=first, rating="down", share=Share.conversation,
+        comment=encode(Content(text="it forgot the frost")),
+    )  # fmt: skip
+    town.tell(rated)
     gone = town.say("ana", "Old plans")
     town.tell(Delete(account=town.accounts["ana"], at=town.clock.now, conversation=gone))
     return {
         "notice": ("eve", "/notice"), "signup": ("ben", "/signup"), "nothing": ("ana", "/notice"),
         "whole": ("ana", "/notice?whole=1"), "settings": ("ana", "/settings"), "chats": ("ana", "/chats"),
         "chat": ("ana", f"/chats/conv_{first.hex}"), "delete": ("ana", f"/chats/conv_{first.hex}/delete"),
-        "refused": ("ana", "/chats/conv_0"),
+        "refused": ("ana", "/chats/conv_0"), "feedback": ("ana", "/feedback"),
     }  # fmt: skip
 
 
