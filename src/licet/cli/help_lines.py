@@ -43,8 +43,7 @@ LINES = {
     "train": "Learning from releases: the gate that a run asks before each step.",
     "upgrade": "Brings the database's schema up to this version, under a lock; a newer schema than this version is refused.",
     "vault": "Where sealed content lies.",
-    "verify": "Holds a log, a published folder, a receipt, a proof, a release or a model to its promises; "
-    "exits 1 if one is broken.",
+    "verify": "Holds a log, a published folder, a receipt, a certificate, a proof, a release or a model to its promises.",
     "watch": "Records what the transcripts in FOLDER gain, until it is interrupted.",
     "webhooks": "Events to the assistants: who hears of choices, of what must leave, of what was erased, and how.",
     "which-models": "The models that learnt from a conversation or from an account, the newest first.",
