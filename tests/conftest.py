@@ -23,12 +23,31 @@ from licet.service import curating
 from licet.store import embedded, migrate, opened
 from licet.store.connect import Pool
 
+from .quarters import QUARTER, WHOLE
+
 # The settings of whoever starts the tests are not theirs; what a test sets, it sets itself.
 for setting in [name for name in os.environ if name.startswith("LICET_")]:
     del os.environ[setting]
 
 TEMPLATE = "licet_template"
+# The files that take longest begin first, so that no worker is left with one of them at the end.
+LONGEST = (
+    "test_crash_anywhere.py", "test_killed.py", "test_faults.py", "test_races.py", "test_mutants.py", "test_quickstart.py",
+    "test_trainers.py", "test_kernels.py", "test_build_races.py", "test_schema.py", "test_base_backup.py", "test_bad_days.py",
+    "test_order.py", "test_browser_safety.py", "test_crash.py",
+)  # fmt: skip
 Databases = Callable[..., str]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if terminalreporter.stats.get("failed") or terminalreporter.stats.get("error"):
+        drawn = "TESTS_WHOLE=1 tried all" if WHOLE else f"TESTS_QUARTER={QUARTER} chooses the quarter"
+        terminalreporter.write_line(f"of what is drawn at random: {drawn}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    ranks = {name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path.name, len(ranks)))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from .evidence import checks, functions_of
+
 ROOT = Path(__file__).parent.parent
 SRC = ROOT / "src" / "licet"
 MODULE_LINES_MAX = 800
@@ -38,6 +40,11 @@ DRAWS = {
     "tests/walkthrough.py": "gives up on a shell that hangs",
     "tests/vault/test_rotate.py": "draws the moment of a kill",
     "tests/release/test_build_races.py": "races for some seconds, under a clock that runs",
+}
+
+# Tests whose assertions are those of another file.
+FAILS_ELSEWHERE = {
+    "tests/test_walkthrough.py::test_a_page_is_done_as_it_is_written",  # `walkthrough.Walk.do`
 }
 
 # Words that name nothing. Standard names of others (`handle` of a framework, say) are not definitions of ours.
@@ -244,6 +251,16 @@ def test_no_test_gives_up_on_a_busy_machine() -> None:
                 seconds = limit.value if isinstance(limit, ast.Constant) else None
                 if isinstance(seconds, int | float) and 1 < seconds < 60:
                     yield f"{node.lineno} {called} gives up after {seconds} s"
+
+    assert found(ROOT / "tests", rule) == []
+
+
+def test_every_test_can_fail() -> None:
+    def rule(path: Path) -> Iterator[str]:
+        there = functions_of(path)
+        for test, node in there.items():
+            if test.startswith("test_") and not checks(node, there) and f"{name(path)}::{test}" not in FAILS_ELSEWHERE:
+                yield f"{node.lineno} {test} asserts nothing"
 
     assert found(ROOT / "tests", rule) == []
 

@@ -707,10 +707,14 @@ def test_a_url_of_a_host_inside_is_refused_when_it_is_given_unless_it_is_named(h
 
 
 def test_a_url_whose_name_has_no_address_yet_is_taken() -> None:
-    def nothing(*_: object) -> list[str]:
+    asked = []
+
+    def nothing(name: str, *_: object) -> list[str]:
+        asked.append(name)
         raise OSError
 
     reaching.reachable("https://later.example/hook", (), nothing)
+    assert asked == ["later.example"]
 
 
 @pytest.mark.parametrize(

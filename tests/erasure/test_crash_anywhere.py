@@ -1,7 +1,7 @@
 """A crash at every step of every verb: nothing acknowledged is lost, nothing erased returns, log, keys and rows agree.
 
 A state is what a crash leaves in the folder, beside what was committed in the database; equal states count once.
-TESTS_CRASH_STATES sets how many are tried (10,000).
+TESTS_CRASH_STATES sets how many are tried (10,000, of which a run tries a quarter: `tests/quarters.py`).
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import pytest
 
 from licet.errors import LicetError
 
+from ..quarters import QUARTER, share
 from . import crashing
 from .commits import Undone
 from .crashing import Databases, Run, Trials, runs, scaled, states
 from .disk import Step, Watch
 from .verbs import VERBS, Base, Verb, make_base
 
-STATES = int(os.environ.get("TESTS_CRASH_STATES", "10000"))
+STATES = int(os.environ.get("TESTS_CRASH_STATES") or share(10_000))
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def watch(tmp_path: Path) -> Iterator[Watch]:
 def test_no_crash_loses_what_was_acknowledged_or_brings_back_what_was_erased(
     verb: Verb, clones: Databases, blank: str, base: Base, watch: Watch
 ) -> None:
-    trials = Trials(watch, verb, base, random.Random(1))
+    trials = Trials(watch, verb, base, random.Random(1 + QUARTER))
     for run in runs(clones, watch, verb, base, blank, scaled(1, STATES)):
         with Undone(run.dsn) as undone:
             trials.each(run, undone, states(run, trials.choose, scaled(verb.drawn, STATES)))

@@ -1,6 +1,7 @@
 """Killed at any moment and begun again, hundreds of times: nothing acknowledged is lost, and nothing erased returns.
 
-TESTS_KILLS sets how often Licet's programs are killed (200), TESTS_POSTMASTERS how often the postmaster is (20).
+TESTS_KILLS sets how often Licet's programs are killed (200), TESTS_POSTMASTERS how often the postmaster is (20); a run
+kills a quarter as often: `tests/quarters.py`.
 """
 
 from __future__ import annotations
@@ -34,12 +35,13 @@ from licet.vault import commands as do
 from licet.vault.rotate import Rotation
 
 from ..installed import House
+from ..quarters import QUARTER, share
 from ..vault.model import sound
 from ..waiting import HANG_SECONDS, wait_until
 from .killing import BEGIN
 
-KILLS = int(os.environ.get("TESTS_KILLS", "200"))
-POSTMASTERS = int(os.environ.get("TESTS_POSTMASTERS", "20"))
+KILLS = int(os.environ.get("TESTS_KILLS") or share(200))
+POSTMASTERS = int(os.environ.get("TESTS_POSTMASTERS") or share(20))
 SHARES = 2
 
 
@@ -48,16 +50,20 @@ def begin(config: Config) -> None:
         service.apply_policy(here, preset("article-2025"), by="test")
 
 
-@pytest.mark.parametrize("share", range(SHARES))
+@pytest.mark.parametrize("number", range(SHARES))
 def test_nothing_acknowledged_is_lost_and_nothing_erased_returns(
-    databases: Callable[..., str], tmp_path: Path, share: int
+    databases: Callable[..., str], tmp_path: Path, number: int
 ) -> None:
     config = Config(data=tmp_path / "data", database_url=databases())
     begin(config)
     acknowledged, lives = tmp_path / "acknowledged", KILLS // SHARES
     program = [sys.executable, str(Path(__file__).with_name("killing.py"))]
     environment = {**os.environ, "LICET_DATABASE_URL": config.database_url or ""}
-    subprocess.run([*program, str(config.data), str(share), str(lives), str(acknowledged)], env=environment, check=True)
+    subprocess.run(
+        [*program, str(config.data), str(SHARES * QUARTER + number), str(lives), str(acknowledged)],
+        env=environment,
+        check=True,
+    )
     told = [json.loads(line) for line in acknowledged.read_text().splitlines()]
     assert [line for line in told if line["did"] == "fail"] == []
     assert len([line for line in told if line["did"] == "life" and line["back"]]) >= lives // 2

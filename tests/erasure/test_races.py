@@ -4,7 +4,8 @@ Each round takes one schedule of a seed: several connections work at one account
 every statement and on either side of every commit. What was answered is then told again to the bare rule, in the order
 of the account's own numbers, and both must say the same of everything.
 
-TESTS_RACES sets how many rounds there are in all (700): each races about three pairs of an ending and something else.
+TESTS_RACES sets how many rounds there are in all (700, of which a run
+takes a quarter: `tests/quarters.py`): each races about three pairs of an ending and something else.
 """
 
 from __future__ import annotations
@@ -38,11 +39,12 @@ from licet.vault.rotate import Rotation
 
 from ..conftest import empty_tables
 from ..installed import DAY, House
+from ..quarters import QUARTER, share
 from ..release.test_build import check_whole, sealed_rows
 from ..vault.model import Pair, destroyed, sound
 from .racing import Actor, Scheduler, paused
 
-ROUNDS = int(os.environ.get("TESTS_RACES", "700"))
+ROUNDS = int(os.environ.get("TESTS_RACES") or share(700))
 SHARE = {"say": 0.35, "sweep": 0.35, "rotate": 0.2, "build": 0.1}
 TOWN_ROUNDS = {
     "say": 32,
@@ -290,10 +292,11 @@ class Races:
         self.pool.close()
 
     def each(self) -> Iterator[Round]:
+        begin = QUARTER * self.rounds
         for first in range(0, self.rounds, TOWN_ROUNDS[self.kind]):
             empty_tables(self.dsn)
             town = Town(self.pool, self.folder / f"{self.kind}-{first}")
-            numbers = range(first, min(first + TOWN_ROUNDS[self.kind], self.rounds))
+            numbers = range(begin + first, begin + min(first + TOWN_ROUNDS[self.kind], self.rounds))
             yield from town.settled([Random(f"{self.kind} {number}") for number in numbers])
 
     def race(self, round_: Round, *more: Actor) -> None:

@@ -1,6 +1,7 @@
 """One order an account: what comes after an ending does not carry the ended grant, on any number of connections.
 
-TESTS_INTERLEAVINGS sets how many pairs of an ending and a turn are raced (10,000 in CI, 1,500 elsewhere).
+TESTS_INTERLEAVINGS sets how many pairs of an ending and a turn are raced (10,000 in CI, 6,000 elsewhere,
+of which a run races a quarter: `tests/quarters.py`).
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ from licet.vault.commands import Answer, Outcome
 from licet.vault.keyring import Keyring
 from licet.vault.writes import ENDINGS_LOCK
 
+from ..quarters import QUARTER, share
 from .model import disorder, hashed, insert_versions, new_account, sound, words
 
 # All ten thousand where CI counts; fewer where somebody waits.
-INTERLEAVINGS = int(os.environ.get("TESTS_INTERLEAVINGS") or (10_000 if os.environ.get("CI") else 1_500))
+INTERLEAVINGS = int(os.environ.get("TESTS_INTERLEAVINGS") or share(10_000 if os.environ.get("CI") else 6_000))
 POLICIES = Policies([preset("article-2025")])
 OPENED, BEGIN = instant("2025-07-01"), instant("2025-09-01")
 SAYERS, ACCOUNTS, BATCH = 2, 20, 5
@@ -91,7 +93,7 @@ def together(*work: Callable[[], None], barrier: threading.Barrier | None = None
 def test_no_turn_after_a_withdrawal_in_order_carries_the_ended_grant(
     pool: Pool, keyring: Keyring, accounts: list[UUID]
 ) -> None:
-    rounds = INTERLEAVINGS // (SAYERS * BATCH)
+    rounds, begin = INTERLEAVINGS // (SAYERS * BATCH), QUARTER * 1_000_000
     barrier = threading.Barrier(SAYERS + 1)
 
     def clock(n: int, draw: Random) -> datetime:
@@ -99,7 +101,7 @@ def test_no_turn_after_a_withdrawal_in_order_carries_the_ended_grant(
         return BEGIN + timedelta(minutes=n, seconds=draw.randint(-90, 90))
 
     def chosen(n: int) -> list[UUID]:
-        return Random(n).sample(accounts, BATCH)
+        return Random(begin + n).sample(accounts, BATCH)
 
     def ender() -> None:
         draw = Random(0)

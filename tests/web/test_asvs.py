@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from ..evidence import Function, checks, functions_of, switched_off
+
 ROOT = Path(__file__).parent.parent.parent
 COLUMNS = ["id", "level", "requirement", "status", "evidence"]
 # How many requirements of the levels 1 and 2 each chapter of ASVS 5.0.0 has: 70 of the first, 183 of the second.
@@ -28,12 +30,6 @@ def rows() -> tuple[dict[str, str], ...]:
         reader = csv.DictReader(file)
         assert reader.fieldnames == COLUMNS
         return tuple(reader)
-
-
-@cache
-def functions_of(path: Path) -> frozenset[str]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
 @cache
@@ -65,11 +61,22 @@ def test_every_requirement_has_a_status_and_words_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("row", with_status("tested"), ids=lambda row: row["id"])
-def test_a_requirement_that_is_tested_names_a_test_that_exists(row: dict[str, str]) -> None:
+def test_a_requirement_that_is_tested_names_a_test_that_runs_and_can_fail(row: dict[str, str]) -> None:
     path, _, name = row["evidence"].partition("::")
     assert (ROOT / path).is_file(), path
     assert name.startswith("test_")
-    assert name in functions_of(ROOT / path), row["evidence"]
+    there = functions_of(ROOT / path)
+    assert name in there, row["evidence"]
+    assert checks(there[name], there), f"{row['evidence']} asserts nothing"
+    assert switched_off(there[name]) == [], row["evidence"]
+
+
+def test_a_test_that_asserts_nothing_is_no_evidence() -> None:
+    """The control: a name alone, a call of something else and a test that does not run are found out."""
+    source = "@pytest.mark.skip\ndef test_a():\n    help()\ndef help():\n    return 1\ndef test_b():\n    assert 1"
+    there = {node.name: node for node in ast.parse(source).body if isinstance(node, Function)}
+    assert [checks(there[name], there) for name in ("test_a", "test_b")] == [False, True]
+    assert [bool(switched_off(there[name])) for name in ("test_a", "test_b")] == [True, False]
 
 
 @pytest.mark.parametrize("row", with_status("not_applicable") + with_status("by_design"), ids=lambda row: row["id"])
