@@ -183,6 +183,20 @@ def test_a_safety_copy_is_listed_with_its_own_end(house: House) -> None:
     assert places["vault"]["kept_until"] is None
 
 
+def test_of_two_safety_copies_the_later_end_is_listed(house: House) -> None:
+    house.about(do.Flag, "ana", "chat", score=0.9)
+    house.passes(10)
+    house.about(do.Flag, "ana", "other", score=0.9)
+    ends = house.query("SELECT safety_until FROM segments WHERE safety_until IS NOT NULL ORDER BY 1")
+    assert ends[0] < ends[1]
+    house.account(do.CloseAccount, "ana")
+    erasure.run(house.here, at_once=True)
+    proving.append(house.here)
+    erasure.run(house.here)
+    places = {place["place"]: place for place in certified(house, owed(house)[0].erasure)["places"]}
+    assert places["safety"]["kept_until"] == ends[1][0].isoformat().replace("+00:00", "Z")
+
+
 def test_a_legal_hold_survives_everything_and_its_end_erases_what_is_overdue(house: House) -> None:
     house.about(do.Hold, "ana", "chat", matter="kettles")
     house.about(do.Delete, "ana", "chat")
