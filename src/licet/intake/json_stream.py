@@ -27,6 +27,7 @@ from licet.vault.content import TURN_BYTES_MAX
 ELEMENT_BYTES_MAX = 256 * 2**20
 STRING_BYTES_MAX = TURN_BYTES_MAX
 KEYS_MAX = 64
+DEPTH_MAX = 2_000  # no decoder here goes as deep
 
 _SPACE = b" \t\r\n"
 # A run goes over everything that cannot end an element, to the next byte that matters: a bracket (or, directly in
@@ -180,6 +181,9 @@ class _Splitter:
                 begin = at
             if byte:
                 self.depth += (byte in b"[{") - (byte in b"]}")
+            if self.depth > DEPTH_MAX:
+                yield Flaw(self.index, "nested too deeply: what follows is not read")
+                self.pieces, self.stopped = [], True
             if self.bare and self.depth == 1 and byte == b"}":
                 self._keep(chunk[begin:at])
                 yield from self._end_element(comma=True)

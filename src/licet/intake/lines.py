@@ -39,6 +39,7 @@ REST_OF_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.S)
 
 OWNER_BYTES_MAX = 1024
 
+_EMPTY_LINES = re.compile(rb"\n++")
 _MARK = b"\xef\xbb\xbf"
 _DAMAGE = (EOFError, OSError, zlib.error)
 
@@ -145,6 +146,11 @@ def lines(path: Source, progress: Progress, line_bytes_max: int = LINE_BYTES_MAX
             break
         start = 0
         while (end := chunk.find(b"\n", start)) >= 0:
+            if end == start and not line.held:  # however many empty lines, one step
+                empty = _EMPTY_LINES.match(chunk, start)
+                assert empty is not None, "a line feed stands here"
+                number, start = number + len(empty[0]), empty.end()
+                continue
             line.add(chunk[start:end])
             yield from _line(path, number, line)
             number, line, start = number + 1, _Gathered(line_bytes_max), end + 1
