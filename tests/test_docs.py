@@ -1,5 +1,6 @@
 """What the documents say to type exists: every command and option in them is one that the program has."""
 
+import ast
 import re
 import shlex
 from pathlib import Path
@@ -55,3 +56,22 @@ def test_every_reason_is_explained() -> None:
         because.value for because in Because if because is not Because.unknown and f"`{because.value}`" not in text
     ]
     assert missing == []
+
+
+def test_every_bound_of_the_threat_model_names_a_test_that_is_there() -> None:
+    text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    model = text[text.index("## Threat model") : text.index("### What is not bounded")]
+    rows = [
+        line
+        for line in model.splitlines()
+        if line.startswith("| ") and not line.startswith(("| who |", "| who stands"))
+    ]
+    assert len(rows) > 15
+    for row in rows:
+        named = re.findall(r"`(tests/\S+?\.py)::(test_\w+)`", row.split(" | ")[-1])
+        assert named, row
+        for file, name in named:
+            tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+            assert name in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}, (
+                f"{file}::{name}"
+            )
