@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import json
 import re
+import time
 import types
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,13 +14,16 @@ from typing import Any
 
 import pytest
 
+from licet.config import Web
 from licet.intake import open_webui as export
 from licet.intake.reading import ReadTurn
 from licet.plugins.open_webui import Filter, added
 from licet.vault.commands import Choose
+from licet.web.problems import UnauthenticatedError
 from licet.web.roles import Scope
+from licet.web.tokens import Tokens, TokenUse
 
-from ..web.served import AFTER, NOTICE, World, url, world
+from ..web.served import AFTER, NOTICE, TOKEN_KEY, World, url, world
 
 __all__ = ["url", "world"]  # fixtures
 
@@ -135,6 +139,24 @@ def test_who_must_decide_first_reads_where_and_nothing_is_recorded(world: World,
     with pytest.raises(PermissionError, match=r"decide how your chats may be used: http://.*/notice"):
         host.run("ana", "c1", asked(said=PLANTED))
     assert stored(world) == []
+
+
+@pytest.mark.parametrize("audience", ["licet", "chats"])
+def test_the_link_signs_its_person_in_where_the_valve_says_the_audience_of_the_server(
+    world: World, host: Host, tmp_path: Path, audience: str
+) -> None:
+    (tmp_path / "token.key").write_bytes(TOKEN_KEY)
+    host.valves |= {"token_key_file": str(tmp_path / "token.key"), "token_audience": audience}
+    world.clock.set(AFTER)
+    with pytest.raises(PermissionError) as stopped:
+        host.run("ana", "c1", asked())
+    token = re.search(r"/enter\?token=([\w.-]+)", str(stopped.value))[1]
+    server, now = Tokens(Web(token_key_file=tmp_path / "token.key", token_audience=audience)), time.time()
+    assert server.read(token, now, TokenUse.enter).subject == "ana"
+    with pytest.raises(UnauthenticatedError):
+        Tokens(Web(token_key_file=tmp_path / "token.key", token_audience="other")).read(
+            token, time.time(), TokenUse.enter
+        )
 
 
 def test_a_notice_that_can_be_put_off_is_shown_once_and_the_chat_goes_on(world: World, host: Host) -> None:

@@ -277,10 +277,12 @@ def test_what_follows_a_commit_is_done_before_the_answer_and_beside_the_next_bat
 
     with Writer(rows, apply, Bounds(batch_rows_max=1)) as writer:
         first, second = writer.submit(2), writer.submit(4)
-        assert began.wait(600), "the second batch does not wait for what follows the first"
-        assert not first.done()
-        assert not second.done()
-        may.set()
+        try:
+            assert began.wait(600), "the second batch does not wait for what follows the first"
+            assert not first.done()
+            assert not second.done()
+        finally:
+            may.set()
         assert (first.result(600), second.result(600)) == (20, 40)
         assert done == [2, 4]
 
@@ -299,9 +301,11 @@ def test_a_batch_that_nothing_follows_is_answered_after_the_one_before_it(rows: 
         told = [writer.submit(number) for number in (2, 4, 6)]
         for future in told:
             future.add_done_callback(lambda done: order.append(done.result()))
-        assert third.wait(600)
-        assert not told[1].done(), "what was submitted later is answered first"
-        may.set()
+        try:
+            assert third.wait(600)
+            assert not told[1].done(), "what was submitted later is answered first"
+        finally:  # the writer ends when what follows the first has ended
+            may.set()
     assert order == [20, 40, 60]
 
 

@@ -14,14 +14,20 @@ from uuid import UUID
 
 from licet import service
 from licet.config import Config
+from licet.consent import takeout
 from licet.intake.recorded import read_accounts, read_choices
+from licet.policy.state import Role, Share
 from licet.service import papers, proving
+from licet.service.simulated_clock import SimulatedClock, save
 from licet.store.connect import Pool, opened, transaction
-from licet.vault.commands import Choose
+from licet.vault import view
+from licet.vault.commands import Choose, Delete, GiveFeedback, Narrow
+from licet.vault.ids import host_hmac
 from licet.vault.keyring import Keyring
 from licet.vault.keys import FileProvider
 
-from .served import NOTICE, World, api, url, world
+from ..test_cli import runner
+from .served import BEFORE, NOTICE, World, api, url, world
 
 __all__ = ["api", "url", "world"]  # fixtures
 
@@ -139,6 +145,59 @@ def test_the_zip_is_read_back_with_nothing_but_the_conversations(
         )  # fmt: skip
     assert (imported.broken, imported.refused) == (0, {})
     assert imported.turns == 1
+
+
+def test_the_zip_itself_comes_in_elsewhere_with_every_conversation_of_words(
+    world: World, api: Any, databases, tmp_path: Path
+) -> None:
+    """By the command that the page on importing names, for the account as the other installation knows it."""
+    lived(world)
+    said = {"Bees": "Where do bees go?", "Boots": "My boots leak.", "Gone": "Forget this."}
+    chats = {chat: world.say("ana", chat, text) for chat, text in said.items()}
+    world.say("ana", "Bees", "To the middle of the hive.", Role.assistant)
+    ana, named = world.accounts["ana"], {chat: UUID(hex=of.removeprefix("conv_")) for chat, of in chats.items()}
+    world.tell(Narrow(account=ana, at=world.clock.now, conversation=named["Boots"]))
+    world.tell(Delete(account=ana, at=world.clock.now, conversation=named["Gone"]))
+    rated = GiveFeedback(
+        account=ana, at=world.clock.now, conversation=named["Boots"], rating="up", share=Share.rating
+    )  # fmt: skip
+    world.tell(rated)
+    proving.append(world.here)
+    world.clock.set(world.clock.now + timedelta(days=1))
+    file, data = tmp_path / "takeout.zip", tmp_path / "there"
+    file.write_bytes(api.get("/takeout.zip", headers=world.browser("ana")).content)
+    with zipfile.ZipFile(file) as archive:
+        beside = [name for name in archive.namelist() if name != "messages.jsonl"]
+        assert b"my boots leak" in archive.read("messages.jsonl").lower()
+    assert len(beside) > 9
+
+    data.mkdir()
+    save(data, SimulatedClock(BEFORE))
+    run = runner({"LICET_DATABASE_URL": (there := databases()), "LICET_DATA": str(data)})
+    run("init", "--preset", "article-2025")
+    save(data, SimulatedClock(world.clock.now))
+    whose = ("--account", "zoe", "--plan", "pro", "--age", "30")
+    made = json.loads(run("import", file, *whose, "--json").stdout)
+    assert (made["turns"], made["stored"], made["conversations"], made["accounts"]) == (4, 4, 2, 1)
+    assert (made["broken"], made["refused"], made["would_be_erased"]) == (0, {}, {})
+    assert made["skipped_reasons"] == {"the file is of no known format": len(beside)}, "each is reported"
+    assert "4 turns read: 0 stored in 0 conversations, 4 here already" in run("import", file, *whose).stdout
+    with opened(there) as pool:
+        here = service.Installation(
+            config=Config(data=data), pool=pool, keyring=Keyring(FileProvider(data / "keys")), clock=world.here.clock
+        )
+        with transaction(pool) as tx:
+            zoe = view.account_by_host(tx, host_hmac(service.host_key(here), "account", "zoe"))
+        assert zoe is not None, "--account says whose they are, not the other installation's id"
+        found = b"".join(
+            takeout.lines(lambda: transaction(pool), here.keyring, service.policies(here), zoe, world.clock.now)
+        )
+    lines = [json.loads(line) for line in found.splitlines()]
+    kept = {line["title"]: [one["content"] for one in line["messages"]] for line in lines}
+    assert kept == {
+        "Bees": ["How do I plant a pear tree?", said["Bees"], "To the middle of the hive."], "Boots": [said["Boots"]],
+    }  # fmt: skip
+    assert {line["title"]: line["kept_out"] for line in lines} == {"Bees": False, "Boots": True}
 
 
 def test_the_archive_is_the_papers(pool: Pool, world: World) -> None:

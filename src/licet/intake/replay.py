@@ -12,6 +12,7 @@ without being held, and nothing of it lies in a temporary file in clear.
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -32,7 +33,7 @@ from licet.store.connect import Pool, Transaction, transaction
 from licet.vault import apply, commands, erase, tables, view
 from licet.vault.commands import Answer, Outcome
 from licet.vault.content import Content, Masked, encode
-from licet.vault.ids import HOST_ID_CHARACTERS_MAX, host_hmac, uuid7
+from licet.vault.ids import HOST_ID_CHARACTERS_MAX, Prefix, host_hmac, uuid7
 from licet.vault.keyring import Keyring
 from licet.vault.keys import KEY_BYTES, seal, unseal
 
@@ -42,6 +43,7 @@ PLACES_KEPT_MAX = 1_000
 _AFTER = 2**62  # a number behind that of any turn
 # Ids are UUIDv7, which count milliseconds from here.
 TIME_MIN = datetime(1970, 1, 1, tzinfo=UTC)
+_OWN_ID = re.compile(rf"{Prefix.account.value}_[0-9a-f]{{32}}")
 
 Progress = Callable[[int], None]
 
@@ -159,7 +161,8 @@ class _Spool:
 class Import:
     """One import. ``recorded`` are the accounts, ``default`` stands for one that is not among them.
 
-    ``host`` is whose a turn is where its source does not say; by default that of ``default``. UsageError for a
+    ``host`` is whose a turn is where its source does not say; by default that of ``default``. It is also whose a take-out
+    of another installation is: its lines bear that installation's own id, which no host knows. UsageError for a
     choice that no account is known for, or whose time is not in the past.
     """
 
@@ -173,7 +176,7 @@ class Import:
         self._recorded = {account.host: account for account in recorded}
         self._default, self._surface, self._assume_at = default, surface, assume_at
         self._chunk_commands_max = chunk_commands_max
-        self._host = host or (default.host if default else "")
+        self._host, self._is_host_named = host or (default.host if default else ""), bool(host)
         self._spool = _Spool(folder or Path(tempfile.gettempdir()), keyring.random)
         self._waiting: dict[str, list[_Waiting]] = {}
         self._choices: dict[str, list[RecordedChoice]] = {}
@@ -229,8 +232,12 @@ class Import:
         if len(self._broken) < PLACES_KEPT_MAX:
             self._broken.append(item)
 
+    def _whose(self, told: str) -> str:
+        is_taken_out = self._is_host_named and told not in self._recorded and _OWN_ID.fullmatch(told)
+        return self._host if is_taken_out or not told else told
+
     def _take(self, turn: ReadTurn) -> None:
-        host = turn.host_account or self._host
+        host = self._whose(turn.host_account)
         names = len(turn.host_conversation) + len(turn.host_turn)
         if max(names, len(host)) > HOST_ID_CHARACTERS_MAX:
             self._break(Broken(place=turn.place, message=f"an id in it is over {HOST_ID_CHARACTERS_MAX} characters"))
@@ -251,7 +258,7 @@ class Import:
             self._put(host, at, conversation, turn)
 
     def _take_feedback(self, given: ReadFeedback) -> None:
-        host = given.host_account or self._host
+        host = self._whose(given.host_account)
         names = (host, given.host_conversation + given.host_turn, given.host_feedback)
         if max(map(len, names)) > HOST_ID_CHARACTERS_MAX:
             self._break(Broken(place=given.place, message=f"an id in it is over {HOST_ID_CHARACTERS_MAX} characters"))

@@ -66,6 +66,9 @@ class Filter:
         token_key_file: str = Field(
             default="", description="The file of LICET_WEB__TOKEN_KEY_FILE: links sign the person in. Optional."
         )
+        token_audience: str = Field(
+            default="licet", description="LICET_WEB__TOKEN_AUDIENCE of `licet serve`, if it is not `licet`."
+        )
         when_unknown: Unknown = Field(
             default=Unknown.let_through,
             description="A message whose gate cannot be known is not recorded; `refuse` also stops it.",
@@ -118,7 +121,7 @@ class Filter:
         if recorder is None or not account:
             return self._unknown(body)
         gate, permit = await recorder.permit(account)
-        where = _link(recorder.settings, self.valves.token_key_file, account.removeprefix("host:"))
+        where = _link(recorder.settings, self.valves, account.removeprefix("host:"))
         if gate == MUST_DECIDE:
             raise PermissionError(f"Before you go on, please decide how your chats may be used: {where}")
         if permit is None:
@@ -195,16 +198,16 @@ def _settings(valves: Filter.Valves) -> Settings:
     )  # fmt: skip
 
 
-def _link(settings: Settings, key_file: str, person: str) -> str:
+def _link(settings: Settings, valves: Filter.Valves, person: str) -> str:
     """Where the person answers; with the host's key a link of their own, which signs them in for a short while."""
-    if not key_file:
+    if not valves.token_key_file:
         return settings.choice
     try:
-        key = Path(key_file).read_bytes().strip()
+        key = Path(valves.token_key_file).read_bytes().strip()
     except OSError:
         return settings.choice
     now = int(time())
-    claims = {"sub": person, "aud": "licet-enter", "iat": now, "exp": now + LINK_SECONDS}
+    claims = {"sub": person, "aud": f"{valves.token_audience}-enter", "iat": now, "exp": now + LINK_SECONDS}
     signed = b".".join(_base64(msgspec.json.encode(part)) for part in ({"alg": "HS256", "typ": "JWT"}, claims))
     token = b".".join((signed, _base64(hmac.digest(key, signed, "sha256")))).decode()
     return f"{settings.choice.removesuffix('/notice')}/enter?token={token}&to=/notice"
