@@ -88,42 +88,52 @@ def counted(dsn: str, count: Count) -> Pool:
 
 
 class _Inner:
-    """A connection of `Undone`: what it commits stays until the trial is undone. Without a name it cannot roll back."""
+    """A connection of `Undone`: what it commits stays until the trial is undone. Without a name it cannot roll back.
+
+    As of any connection nothing of it is open before its first statement or after a commit: a rollback then leaves
+    alone what others committed meanwhile.
+    """
 
     def __init__(self, conn: Transaction, name: str = "") -> None:
-        self._conn, self._name = conn, name
-        self._do("SAVEPOINT")
+        self._conn, self._name, self._is_open = conn, name, False
 
-    def _do(self, what: str) -> None:
-        if self._name:
-            self._conn.execute(f"{what} {self._name}")
+    def _begin(self) -> None:
+        if self._name and not self._is_open:
+            self._conn.execute(f"SAVEPOINT {self._name}")
+            self._is_open = True
+
+    def _end(self) -> None:
+        if self._is_open:
+            self._conn.execute(f"RELEASE SAVEPOINT {self._name}")
+            self._is_open = False
 
     def __getattr__(self, name: str) -> Any:
+        self._begin()
         return getattr(self._conn, name)
 
     def execute(self, query: Any, *arguments: Any, **more: Any) -> Any:
         if query == ISOLATION:  # the whole trial has it
             return None
+        self._begin()
         return self._conn.execute(query, *arguments, **more)
 
     def commit(self) -> None:
-        self._do("RELEASE SAVEPOINT")
-        self._do("SAVEPOINT")
+        self._end()
 
     def rollback(self) -> None:
-        self._do("ROLLBACK TO SAVEPOINT")
+        if self._is_open:
+            self._conn.execute(f"ROLLBACK TO SAVEPOINT {self._name}")
+        self._end()
 
     @contextmanager
     def transaction(self) -> Iterator[object]:
         if not self._name:
             yield None
             return
+        self._begin()
         with self._conn.transaction() as made:
             yield made
         self.commit()
-
-    def end(self) -> None:
-        self._do("RELEASE SAVEPOINT")
 
 
 class Undone:
@@ -168,5 +178,4 @@ class Undone:
         except BaseException:
             inner.rollback()
             raise
-        finally:
-            inner.end()
+        inner.commit()

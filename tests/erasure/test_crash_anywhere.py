@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from licet.errors import LicetError
+from licet.store.connect import transaction
 
 from ..quarters import QUARTER, share
 from . import crashing
@@ -87,6 +88,28 @@ def test_the_enumeration_finds_a_verb_that_does_not_wait_for_the_disk(
         for run in runs(clones, watch, verb, base, blank, 1):
             with Undone(run.dsn) as undone:
                 trials.each(run, undone, states(run, trials.choose, 20, does=lying(run, lie)))
+
+
+def test_a_trial_s_connection_rolls_back_what_it_has_open_and_nothing_else(blank: str) -> None:
+    """As a real one does: neither before its first statement nor after a commit is anything of it open."""
+    raised = "INSERT INTO fence (begun_at) VALUES (now())"
+    with Undone(blank) as undone:
+        with undone.trial() as pool, pool.connection() as outer:
+            outer.rollback()
+            with transaction(pool) as tx:
+                tx.execute(raised)
+            outer.rollback()
+            assert outer.execute("SELECT count(*) FROM fence").fetchone() == (1,), "another's, and committed"
+            outer.commit()
+            with transaction(pool) as tx:
+                tx.execute("DELETE FROM fence")
+            outer.rollback()
+            assert outer.execute("SELECT count(*) FROM fence").fetchone() == (0,), "another's, since its own commit"
+            outer.execute(raised)
+            outer.rollback()
+            assert outer.execute("SELECT count(*) FROM fence").fetchone() == (0,), "its own, and open"
+        with undone.trial() as pool, transaction(pool) as tx:
+            assert tx.execute("SELECT count(*) FROM fence").fetchone() == (0,), "of another trial"
 
 
 def test_the_verbs_come_to_ten_thousand_states() -> None:
