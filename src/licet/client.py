@@ -52,6 +52,7 @@ CHECK_SECONDS = 2.0
 BULK_BYTES_MAX = 64 * 2**20
 BULK_LINES_MAX = 10_000
 _AGAIN = frozenset({429, 502, 503, 504})
+_LATE = "no answer in time"
 _RUNNING = "urn:licet:problem:idempotency_key_running"
 
 
@@ -594,9 +595,32 @@ def _headers(call: Call[Any], token: Token) -> dict[str, str]:
 
 def _unknown(error: Exception) -> Gate:
     """The gate that is answered when it cannot be known: closed."""
-    late = isinstance(error, Empty | TimeoutError)
-    because = error.message if isinstance(error, LicetError) else "no answer in time" if late else type(error).__name__
+    late = isinstance(error, TimeoutError)
+    because = error.message if isinstance(error, LicetError) else _LATE if late else type(error).__name__
     return Gate(gate="unknown", may_write=False, because=because)
+
+
+def _within(seconds: float, ask: Callable[[], Result]) -> Result:
+    """What ``ask`` answers or raises; BusyError where it does neither in time.
+
+    On a thread, because a timeout of the connection counts each of its steps anew.
+    """
+    answered: SimpleQueue[Result | Exception] = SimpleQueue()
+
+    def run() -> None:
+        try:
+            answered.put(ask())
+        except Exception as error:  # it is raised where it was asked
+            answered.put(error)
+
+    threading.Thread(target=run, name="licet-within", daemon=True).start()
+    try:
+        came = answered.get(timeout=seconds)
+    except Empty:
+        raise BusyError(_LATE, "see that Licet runs") from None
+    if isinstance(came, Exception):
+        raise came
+    return came
 
 
 # The two drivers
@@ -612,8 +636,14 @@ class Client:
         self.timeout_seconds, self._check_seconds = timeout_seconds, min(timeout_seconds, CHECK_SECONDS)
         self._http = httpx2.Client(base_url=url, timeout=timeout_seconds)
 
-    def send(self, call: Call[Result]) -> Result:
-        """What the call answers; an error of `licet.errors` for anything else."""
+    def send(self, call: Call[Result], *, within: float | None = None) -> Result:
+        """What the call answers; an error of `licet.errors` for anything else.
+
+        ``within`` bounds all of it, in seconds: BusyError where no answer is there by then.
+        """
+        return self._sent(call) if within is None else _within(within, lambda: self._sent(call))
+
+    def _sent(self, call: Call[Result]) -> Result:
         steps, came = _steps(call, self._attempts_max), None
         try:
             while True:
@@ -643,15 +673,8 @@ class Client:
 
     def check(self, account: str) -> Gate:
         """Whether the account may write now. One attempt, never raises: what is not known within `CHECK_SECONDS` is no."""
-        answered: SimpleQueue[Gate] = SimpleQueue()
-
-        def ask() -> None:
-            answered.put(self._checked(account))
-
-        # On a thread, because a timeout of the connection counts each of its steps anew.
         try:
-            threading.Thread(target=ask, name="licet-check", daemon=True).start()
-            return answered.get(timeout=self._check_seconds)
+            return _within(self._check_seconds, lambda: self._checked(account))
         except Exception as error:
             return _unknown(error)
 

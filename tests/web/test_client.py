@@ -7,18 +7,20 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from licet import client
+from licet.cli.agent.ways import OverApi
 from licet.client import AsyncClient, Client, Turn
 from licet.errors import BusyError, DeniedError, GateError, NotFoundError, RefusedError, UsageError
 from licet.plugins.gates import Gates
 from licet.web.roles import Scope
 
+from ..transcripts import Coder
 from .browsing import launched
 from .served import AFTER, NOTICE, World, listening, url, world
 
@@ -269,6 +271,32 @@ def test_the_gates_of_a_plugin_are_closed_while_the_server_hangs(hung) -> None:
 
     assert {(gate.gate, gate.may_write) for gate in asyncio.run(asked())} == {("unknown", False)}
     assert hung.came == 1
+
+
+def test_the_gate_of_a_recorder_is_not_known_while_the_server_hangs(hung) -> None:
+    with Client(hung.url, "key", attempts_max=1, timeout_seconds=1.0) as licet, pytest.raises(BusyError):
+        Gates().ask_now(licet, "host:ana")
+    assert hung.came == 1
+
+
+def test_a_hook_asks_a_server_that_hangs_once_and_lets_the_session_go_on(hung, tmp_path) -> None:
+    key = tmp_path / "key"
+    key.write_text("key")
+    coder = Coder(tmp_path / "home", URL=hung.url, KEY_FILE=str(key))
+    session = coder.begin(apart=True)
+    assert session.hook("UserPromptSubmit", prompt="hello") == {}
+    assert session.said.startswith("licet: not recorded now: no answer")
+    assert hung.came == 1
+
+
+def test_every_request_of_a_coding_assistant_gives_a_server_that_hangs_up(hung, tmp_path) -> None:
+    key = tmp_path / "key"
+    key.write_text("key")
+    with closing(OverApi(hung.url, key, "ana")) as way:
+        for ask in (way.standing, lambda: way.usable("s"), lambda: way.keep_out("s", True), lambda: way.send([])):
+            with pytest.raises(BusyError):
+                ask()
+    assert hung.came == 4
 
 
 def test_a_check_that_is_refused_for_now_is_not_asked_again(world) -> None:

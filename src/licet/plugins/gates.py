@@ -60,13 +60,15 @@ class Gates:
             del self._asking[account]
 
     def ask_now(self, client: Client, account: str) -> Gate:
-        """The same on a thread. `unknown` only for an account that Licet does not know; other errors are raised."""
+        """The same on a thread, in the same time over all. `unknown` only for an account that Licet does not know; other
+        errors are raised."""
         known = self.known(account)
         if known is not None and known.gate != UNKNOWN:
             return known
         begun = monotonic()
         try:
-            return self._keep(account, begun, client.send(gate(account)))
+            seen = client.send(gate(account), within=client.timeout_seconds)
+            return self._keep(account, begun, seen)
         except NotFoundError as error:
             return self._keep(account, begun, _closed(error))
 

@@ -1,16 +1,18 @@
 """The two ways to Licet: over its API, or to the installation of this machine. Both answer and take the same.
 
-Over the API one attempt is made and soon given up: whoever codes must not wait for Licet. The installation's embedded
+Over the API one attempt is made and soon given up, by the time that it takes over all: whoever codes must not wait for
+Licet. The installation's embedded
 database is not started for a hook: while it does not run, Licet is away, and what is said is recorded later.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -19,7 +21,10 @@ from licet.config import Config
 from licet.errors import BusyError, NotFoundError, UsageError
 from licet.intake.reading import ReadTurn
 
+Result = TypeVar("Result")
+
 TIMEOUT_SECONDS = 3.0
+SEND_SECONDS_MAX = 10.0
 PURPOSE = "improve_models"
 GRANTED = "granted"
 MAY_WRITE = ("open", "notice", "not_asked")
@@ -108,15 +113,19 @@ class OverApi:
             raise BusyError(f"the key file cannot be read: `{type(error).__name__}`") from None
 
     def standing(self) -> Standing:
-        seen = self._client.send(client.gate(self._account))
-        token = self._grant() if seen.standing == GRANTED else ""
+        until = time.monotonic() + TIMEOUT_SECONDS
+        seen = self._ask(client.gate(self._account), until)
+        token = self._grant(until) if seen.standing == GRANTED else ""
         return Standing(gate=seen.gate, token=token)
 
-    def _grant(self) -> str:
+    def _ask(self, call: client.Call[Result], until: float) -> Result:
+        return self._client.send(call, within=max(until - time.monotonic(), 0.0))
+
+    def _grant(self, until: float) -> str:
         """What names the permission in force: the moment, by Licet's clock, of the choice that began it."""
         cursor: str | None = None
         for _ in range(CHOICES_PAGES_MAX):
-            page = self._client.send(_choices(self._account, cursor))
+            page = self._ask(_choices(self._account, cursor), until)
             for choice in page.items:
                 if choice.effect == "began":
                     return choice.at.isoformat()
@@ -126,7 +135,8 @@ class OverApi:
         raise BusyError("the choice that is in force was not found")
 
     def send(self, turns: Sequence[ReadTurn]) -> list[str]:
-        items = self._client.send(client.say_all(_turn(self._account, turn) for turn in turns))
+        turns_sent = client.say_all(_turn(self._account, turn) for turn in turns)
+        items = self._client.send(turns_sent, within=SEND_SECONDS_MAX)
         if len(items) != len(turns) or any(item.status >= 500 or item.status == 429 for item in items):
             raise BusyError("some turns were not taken", "see the log of Licet")
         return ["" if item.status == 201 else item.because or item.problem.rpartition(":")[2] for item in items]
@@ -134,14 +144,15 @@ class OverApi:
     def keep_out(self, session: str, out: bool) -> bool:
         verb = client.keep_out if out else client.let_in
         try:
-            self._client.send(verb(f"host:{session}", self._account))
+            self._client.send(verb(f"host:{session}", self._account), within=TIMEOUT_SECONDS)
         except NotFoundError:
             return False
         return True
 
     def usable(self, session: str) -> Usable:
         try:
-            seen = self._client.send(client.get_conversation(f"host:{session}", self._account))
+            asked = client.get_conversation(f"host:{session}", self._account)
+            seen = self._client.send(asked, within=TIMEOUT_SECONDS)
         except NotFoundError:
             return Usable()
         badge = next((one for one in seen.badges if one.purpose == PURPOSE), None)
