@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from licet.intake import formats
+
 CPU_SECONDS_MAX, MEMORY_BYTES_MAX = 2.0, 200 * 2**20
 READ = """
 import json, resource, sys, time
@@ -41,7 +43,10 @@ BEGINS = {
     "librechat": b'{"conversationId":"c","endpoint":"e","title":"t","options":{},"recursive":true,"messages":',
     "open_webui": b'[{"id":"i","user_id":"u","title":"t","chat":{"history":',
     "chatbot_ui": b'{"version":4,"history":',
+    "cline": b'{"version":1,"sessionId":"s","messages":',
     "litellm": b'{"id":"i","call_type":"acompletion","messages":',
+    "swe_agent": b'{"trajectory":[],"history":',
+    "tau_bench": b'[{"task_id":1,"reward":1.0,"info":{},"traj":',
     "messages": b'{"messages":',
 }  # fmt: skip
 DEEP = b"[" * 2_000_000
@@ -87,6 +92,15 @@ def _zipped(folder: Path, count: int, each: bytes) -> Path:
 
 
 FILES["a zip of many members"] = lambda folder: _zipped(folder, 5_000, b"[]")
+
+
+def test_every_reader_has_a_row_and_is_the_one_that_reads_it(tmp_path: Path) -> None:
+    read = dict[str, str]()
+    for name in BEGINS:
+        path = FILES[f"{name}, many empty objects"](tmp_path)
+        read[name] = formats.detect(path).name
+        path.unlink()
+    assert read == {reader.name.replace("-", "_"): reader.name for reader in formats.READERS}
 
 
 @pytest.mark.parametrize("make", FILES.values(), ids=FILES)
