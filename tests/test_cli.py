@@ -95,6 +95,50 @@ def test_every_command_explains_itself_and_gives_an_example(path: Sequence[str])
     assert len(result.stdout.splitlines()) > 4
 
 
+AS_JSON = [path for path, command in every(main) if any("--json" in one.opts for one in command.params)]
+
+
+@pytest.mark.parametrize("path", AS_JSON, ids=" ".join)
+def test_an_error_of_a_command_that_answers_as_json_is_one_line_of_json(path: Sequence[str]) -> None:
+    result = CliRunner().invoke(main, [*path, "--json", "--no-such-option"])
+    said = json.loads(result.stderr)
+    assert (result.exit_code, result.stdout) == (64, "")
+    assert said == {
+        "error": "no such option `--no-such-option`",
+        "hint": f"`main {' '.join(path)} --help` shows how",
+        "exit": 64,
+    }
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_an_error_as_json_says_what_the_text_says_and_why_for_programs(simulated: Run, tmp_path: Path) -> None:
+    simulated("import", chats(tmp_path / "c.jsonl", "c1"), "--account", "ana", "--plan", "pro")
+    for words, code in (
+        (["explain", "nobody"], 1), (["release", "show", "x"], 1), (["receipt", "ana", "--choice", "9"], 64),
+        (["import", str(tmp_path / "none.jsonl"), "--account", "ana", "--plan", "pro"], 64),
+    ):  # fmt: skip
+        message, hint = error(simulated(*words, code=code))
+        said = failed(CliRunner(env=database(simulated)).invoke(main, [*words, "--json"]))
+        assert said == {"error": message, "hint": hint, "exit": code}
+    simulated("release", "build", "e", "--purpose", "improve_models", code=1)
+    again = ["release", "build", "e", "--purpose", "improve_models", "--json"]
+    refused = failed(CliRunner(env=database(simulated)).invoke(main, again))
+    assert (refused["exit"], bool(refused["because"])) == (1, True)
+
+
+def test_a_word_behind_two_dashes_is_no_wish_for_json() -> None:
+    result = CliRunner().invoke(main, ["explain", "--no-such-option", "--", "--json"])
+    assert result.stderr.startswith("error: no such option")
+
+
+def failed(result: Result) -> dict[str, Any]:
+    """The error of an answer as JSON: the only line besides what says that the clock is simulated."""
+    (line,) = [line for line in result.stderr.splitlines() if not line.startswith("(simulated")]
+    said: dict[str, Any] = json.loads(line)
+    assert said["exit"] == result.exit_code
+    return said
+
+
 def test_the_line_of_each_command_in_the_list_is_the_first_sentence_of_its_help() -> None:
     """The list is printed from `help_lines`, so that no command is loaded for it."""
     said = {name: command.get_short_help_str(limit=1_000) for name, command in below(main).items()}
@@ -363,6 +407,21 @@ def test_an_unknown_id_is_answered_as_one_that_never_was(simulated: Run, tmp_pat
         assert error(simulated("explain", name, code=1)) == (f"no turn `{name}`", "")
     assert error(simulated("explain", "nobody", code=1))[0] == "no account, conversation or turn `nobody`"
     assert error(simulated("release", "show", "nothing", code=1))[0] == "no release `nothing`"
+
+
+@pytest.mark.parametrize("name", ["receipt.json", "receipt.html", "receipts.zip"])
+def test_a_receipt_that_goes_to_a_file_says_which(simulated: Run, tmp_path: Path, name: str) -> None:
+    choices = tmp_path / "choices.csv"
+    choices.write_text("account,time,allow\nana,2025-12-02,yes\n", encoding="utf-8")
+    simulated(
+        "import", chats(tmp_path / "c.jsonl", "c1"), "--account", "ana", "--plan", "pro", "--choices", choices,
+    )  # fmt: skip
+    out = tmp_path / name
+    assert simulated("receipt", "ana", "--out", out).stdout == f"written to {out}\n"
+    assert out.stat().st_size > 0
+    out.unlink()
+    assert json.loads(simulated("receipt", "ana", "--out", out, "--json").stdout) == {"file": str(out)}
+    assert out.stat().st_size > 0
 
 
 def test_a_dry_run_counts_and_touches_nothing(simulated: Run, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from random import Random
 
+import click
 import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from licet import service
 from licet.cli.command import main
+from licet.cli.review import ANSWERS, QUESTION, FirstLetters
 from licet.errors import DeniedError, InputError, NotFoundError, RefusedError, UsageError
 from licet.ledger import verifier
 from licet.release import card, manifest, review
@@ -406,6 +408,25 @@ def test_any_copy_gets_the_statement_and_nothing_that_was_never_sealed_is_review
 # The command
 
 
+@pytest.mark.parametrize("word", ANSWERS)
+def test_an_answer_is_a_word_or_the_first_letters_that_no_other_has(word: str) -> None:
+    kind = FirstLetters(ANSWERS)
+    assert word in QUESTION
+    for length in range(1, len(word) + 1):
+        typed = word[:length]
+        if [other for other in ANSWERS if other.startswith(typed)] == [word]:
+            assert kind.convert(f" {typed.upper()} ", None, None) == word
+        else:
+            with pytest.raises(click.BadParameter, match=rf"`{typed}`: it can be .*{word}"):
+                kind.convert(typed, None, None)
+
+
+@pytest.mark.parametrize("typed", ["", " ", "x", "nothings", "out_of_reach"])
+def test_an_answer_that_is_no_word_is_asked_for_again(typed: str) -> None:
+    with pytest.raises(click.BadParameter, match="it is none of nothing, name"):
+        FirstLetters(ANSWERS).convert(typed, None, None)
+
+
 def test_the_command_reviews_from_the_draw_to_both_signatures(pool: Pool, dsn: str, tmp_path: Path) -> None:
     house = House(pool, tmp_path / "data", at=service.utc_now())
     lived_in(house)
@@ -420,8 +441,8 @@ def test_the_command_reviews_from_the_draw_to_both_signatures(pool: Pool, dsn: s
     assert run("staff", "add", "ed@example.org", "--role", "owner")[0] == 64
     assert run("release", "status", "r")[0] == 1
     assert "0 of 6 rows" in run("review", "r", "--chance", "5", "--risk", "1")[1]
-    code, said = run("review", "r", "--by", "rae@example.org", typed="nothing\nname\nstop\n")
-    assert code == 0
+    code, said = run("review", "r", "--by", "rae@example.org", typed="no\nNA\nst\n")
+    assert (code, QUESTION in said) == (0, True)
     assert "stopped" in said
     code, said = run("review", "r", "--by", "rae@example.org", typed="\n" * 4)
     assert (code, "every row has its finding" in said) == (0, True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 
 def main() -> None:
@@ -10,6 +11,8 @@ def main() -> None:
     try:
         from licet.cli import command
     except KeyboardInterrupt:
-        os.write(2, b"error: interrupted: nothing was begun\n")
+        said = "interrupted: nothing was begun"
+        as_json = f'{{"error":"{said}","hint":"","exit":130}}\n'
+        os.write(2, (as_json if "--json" in sys.argv else f"error: {said}\n").encode())
         os._exit(130)
     command.main()

@@ -29,7 +29,10 @@ KINDS = ("release", "log", "receipt", "proof", "certificate", "model")
 )
 @data_option
 @at_option
-def receipt(account: str, number: int | None, out: Path | None, data: Path | None, at: str | None) -> None:
+@json_option
+def receipt(
+    account: str, number: int | None, out: Path | None, data: Path | None, at: str | None, as_json: bool
+) -> None:
     """The receipts of an ACCOUNT's choices: signed, and proved once they stand in the log.
 
     \b
@@ -44,13 +47,15 @@ def receipt(account: str, number: int | None, out: Path | None, data: Path | Non
         chosen = issued if number is None else issued[number - 1 : number]
         if out is None:
             show([one.payload for one in chosen], True, str)
-        elif out.suffix == ".zip" and number is None and issued:
+            return
+        if out.suffix == ".zip" and number is None and issued:
             out.write_bytes(papers.archive(here, holder))
         elif len(chosen) != 1:
             raise UsageError(f"a file takes one receipt, and the account has `{len(issued)}`", "name one: --choice N")
         else:
             is_page = out.suffix == ".html"
             out.write_bytes(proving.receipt_page(here, chosen[0]).encode() if is_page else chosen[0].encode())
+        show({"file": out}, as_json, lambda: f"written to {out}")
 
 
 @click.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -15,6 +16,27 @@ from licet.service.reviewing import CHANCE_ROWS, RISK_ROWS, Member, RowShown
 
 FINDINGS = [finding.value for finding in Finding if finding is not Finding.out_of_reach]
 STOP = "stop"
+ANSWERS = (*FINDINGS, STOP)
+QUESTION = f"what is in it: {', '.join(ANSWERS)} (or the first letters of one)"
+
+
+class FirstLetters(click.ParamType[str]):
+    """One of some words, or as many of its first letters as no other of them begins with."""
+
+    name = "word"
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self._words = words
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        typed = value.strip().lower()
+        found = [word for word in self._words if word.startswith(typed)] if typed else []
+        if typed in self._words:
+            found = [typed]
+        if len(found) != 1:
+            between = f"it can be {' or '.join(found)}" if found else f"it is none of {', '.join(self._words)}"
+            self.fail(f"`{value}`: {between}", param, ctx)
+        return found[0]
 
 
 @click.command("review")
@@ -69,7 +91,7 @@ def _read(here: Installation, release: str, reader: Member) -> None:
     while (read := reviewing.read_next(here, release, reader)) is not None:
         click.echo(row_text(read))
         try:
-            said = click.prompt("what is in it", type=click.Choice([*FINDINGS, STOP]), default=FINDINGS[0])
+            said = click.prompt(QUESTION, type=FirstLetters(ANSWERS), default=FINDINGS[0])
         except click.Abort:
             said = STOP
         if said == STOP:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
+from itertools import takewhile
 from typing import Any, NoReturn
 
 import click
 from click.shell_completion import CompletionItem
 
-from licet.errors import LicetError
+from licet.errors import LicetError, RefusedError
 
 HELP_CHARACTERS_MAX = 80
-EXIT_NO, EXIT_CHANGES, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 64, 130
+EXIT_NO, EXIT_CHANGES, EXIT_USAGE, EXIT_AGAIN, EXIT_INTERRUPTED = 1, 2, 64, 75, 130
 
 
 class Root(click.Group):
@@ -68,10 +70,12 @@ class Root(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:  # noqa: ANN401 click's own signature
         kwargs["standalone_mode"] = False
+        as_json = asks_for_json((args[0] if args else kwargs.get("args")) or sys.argv[1:])
         try:
             code = super().main(*args, **kwargs)
         except LicetError as error:
-            fail(error.message, error.hint, error.exit_code)
+            because = error.because if isinstance(error, RefusedError) else ""
+            fail(error.message, error.hint, error.exit_code, because=because, as_json=as_json)
         except click.exceptions.NoArgsIsHelpError as error:
             click.echo(error.format_message())
             sys.exit(0)
@@ -79,20 +83,30 @@ class Root(click.Group):
             message = re.sub(r"'([^']*)'", r"`\1`", error.format_message().rstrip("."))
             context = getattr(error, "ctx", None)
             hint = f"`{context.command_path} --help` shows how" if context else ""
-            fail(message[:1].lower() + message[1:], hint, EXIT_USAGE)
+            fail(message[:1].lower() + message[1:], hint, EXIT_USAGE, as_json=as_json)
         except (click.exceptions.Abort, KeyboardInterrupt):
-            fail("interrupted: what was acknowledged is kept, the same command goes on", "", EXIT_INTERRUPTED)
+            said = "interrupted: what was acknowledged is kept, the same command goes on"
+            fail(said, "", EXIT_INTERRUPTED, as_json=as_json)
         except BrokenPipeError:
             os._exit(EXIT_NO)  # nobody reads: flushing again would only raise again
         except OSError as error:
-            fail(f"{(error.strerror or 'the system refused').lower()}: `{error.filename or 'a file'}`", "", 75)
+            said = f"{(error.strerror or 'the system refused').lower()}: `{error.filename or 'a file'}`"
+            fail(said, "", EXIT_AGAIN, as_json=as_json)
         sys.exit(code if isinstance(code, int) else 0)
 
 
-def fail(message: str, hint: str, code: int) -> NoReturn:
-    """Says what is wrong and how to mend it, and ends."""
+def asks_for_json(words: Sequence[str]) -> bool:
+    """Whether `--json` is among the options. Of the words, because a call that cannot be parsed is answered too."""
+    return "--json" in takewhile(lambda word: word != "--", words)
+
+
+def fail(message: str, hint: str, code: int, *, because: str = "", as_json: bool = False) -> NoReturn:
+    """Says what is wrong and how to mend it, as text or as one line of JSON, and ends."""
+    reason = {"because": because} if because else {}
+    lines = [f"error: {message}", *([f"hint: {hint}"] if hint else [])]
+    if as_json:
+        lines = [json.dumps({"error": message, "hint": hint, **reason, "exit": code}, ensure_ascii=False)]
     with suppress(OSError):  # where nobody can be told, the exit code still tells
-        click.echo(f"error: {message}", err=True)
-        if hint:
-            click.echo(f"hint: {hint}", err=True)
+        for line in lines:
+            click.echo(line, err=True)
     sys.exit(code)

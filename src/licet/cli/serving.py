@@ -123,7 +123,8 @@ def _bound(known: Key) -> str:
 @key.command("revoke")
 @click.argument("name")
 @data_option
-def revoke(name: str, data: Path | None) -> None:
+@json_option
+def revoke(name: str, data: Path | None, as_json: bool) -> None:
     """Revokes a key; a server that runs refuses it within a second.
 
     \b
@@ -133,6 +134,7 @@ def revoke(name: str, data: Path | None) -> None:
 
     with opened(data) as here, transaction(here.pool) as tx:
         keys.revoke(tx, name, here.clock(), here.keyring.restrictions)
+    show({"revoked": name}, as_json, lambda: f"`{name}` is revoked")
 
 
 @click.group()
