@@ -89,6 +89,14 @@ def test_strangers_decide_every_row_again(house: House, purpose: str) -> None:
     assert places == ({"permitted", "flagged"} if purpose == SAFETY else {"permitted"})
 
 
+def test_a_release_of_which_nothing_may_be_used_is_proved_too(house: House) -> None:
+    house.choose("ana", False)
+    one = built(house, name="empty")
+    assert (one.manifest.rows, len(one.manifest.parts)) == (0, 0)
+    assert lines(one, "candidates") != []
+    assert findings(house, one) == []
+
+
 def test_what_happens_after_the_seal_changes_no_proof(house: House) -> None:
     one = built(house)
     house.choose("ana", False)

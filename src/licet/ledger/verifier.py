@@ -1919,7 +1919,10 @@ class _ReleaseCheck:
             raise Contradiction(self.beside[0], "what went out was in")
         left = [ordinal for ordinal in ordinals if ordinal not in self.gone]
         firsts = [part["first_ordinal"] for part in self.manifest["parts"]]
-        for was, end in zip(self.manifest["parts"], [*firsts[1:], ORDINALS_MAX], strict=True):
+        if left and (not firsts or left[0] < firsts[0]):
+            raise Contradiction(MANIFEST, "each of its rows lies in one of its parts")
+        ends = [*firsts[1:], ORDINALS_MAX]
+        for was, end in zip(self.manifest["parts"], ends, strict=False):  # of no part nothing is left to hold
             held = left[bisect_left(left, was["first_ordinal"]) : bisect_left(left, end)]
             then = self.parts[was["file"]]
             said = (then["first_ordinal"], then["rows"]) if then else None
