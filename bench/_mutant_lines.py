@@ -23,6 +23,9 @@ import pytest
 
 SOURCE = os.environ.get("MUTANTS_SOURCE", "")
 LINES = os.environ.get("MUTANTS_LINES", "")
+FILE_SECONDS_MAX = float(
+    os.environ.get("MUTANTS_COUNT_SECONDS", "inf")
+)  # of one test file; its later tests are skipped
 TOOL = 4
 SITE = """import os, sys
 folder, source = os.environ.get("MUTANTS_PROGRAMS"), os.environ.get("MUTANTS_SOURCE")
@@ -98,6 +101,7 @@ class Watching:
         self.tests: dict[str, dict[str, Any]] = {}
         self.shared: dict[str, Lines] = {}
         self.failed: set[str] = set()
+        self.began: dict[str, float] = {}
         begin()
 
     @pytest.hookimpl(wrapper=True)
@@ -112,6 +116,12 @@ class Watching:
         seconds = time.process_time() + sum(os.times()[2:4]) - began
         self.tests[item.nodeid] = {"seconds": seconds, "lines": _plain(lines)}
         return result
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        now = time.monotonic()
+        if now - self.began.setdefault(item.nodeid.split("::")[0], now) > FILE_SECONDS_MAX:
+            pytest.skip("its file was counted for long enough")
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> Iterator[None]:

@@ -4,8 +4,8 @@ Changed are comparisons, `and` and `or` and their operands, `not`, truth values 
 `min` and `max`, `any` and `all`, what is returned, whole statements (a call, a `raise`, an assignment to a field, a
 `continue`), a `with` that binds nothing (a lock, say), and within SQL comparisons, `AND`, `IS NULL`, `EXISTS`,
 `FOR UPDATE`, `DISTINCT` and `ON CONFLICT DO NOTHING`. Not changed are words for people (messages, log lines, what is
-printed), docstrings, annotations, assertions, and named numbers of a module: tests use those by their names, and the
-comparisons with them are changed.
+printed), docstrings, annotations, assertions (`assert_never` too), and named numbers of a module: tests use those by
+their names, and the comparisons with them are changed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ SWAPS = {
 }  # fmt: skip
 SUMS = {ast.Add: ("+", "-"), ast.Sub: ("-", "+"), ast.BitOr: ("|", "&"), ast.BitAnd: ("&", "|")}
 CALLS = {"min": "max", "max": "min", "any": "all", "all": "any"}
-SPOKEN = {"print", "echo", "secho", "warn", "debug", "info", "warning", "error", "exception", "critical"}
+SPOKEN = {
+    "assert_never", "print", "echo", "secho", "warn", "debug", "info", "warning", "error", "exception", "critical",
+}  # fmt: skip
 SQL = re.compile(r"\b(SELECT|UPDATE|INSERT INTO|DELETE FROM|WHERE|LEFT JOIN)\b")
 SQL_SWAPS = [
     (re.compile(pattern), put)

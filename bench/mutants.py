@@ -7,10 +7,11 @@ the repository, against one PostgreSQL. A quarter of a minute of processor time 
 
 `bench/mutants_equivalent.csv` lists mutants that no test can tell from the source, each with why. What a test executes
 is kept in `.mutants/` and asked again only when the test's file changes; so is the verdict on a mutant whose file, and
-the file of the test that failed on it, are as they were. Needs Python 3.12.
+the files of the tests that it rests on, are as they were. Needs Python 3.12.
 
     python -m bench mutants [ROOM ...]           names of rooms; all of them without
     MUTANTS_SEED=8 MUTANTS_SHARE=0.5 ...         another draw, or half as many
+    MUTANTS_SECONDS=4 MUTANTS_COUNT_SECONDS=20   less time for a mutant (15), and for counting one file (all it needs)
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ at = {"tree": ROOT}
 EQUIVALENT = Path(__file__).parent / "mutants_equivalent.csv"
 SEED = int(os.environ.get("MUTANTS_SEED", "7"))
 SHARE = float(os.environ.get("MUTANTS_SHARE", "1"))
-CPU_SECONDS_MAX = 15.0  # of tests for one mutant
+CPU_SECONDS_MAX = float(os.environ.get("MUTANTS_SECONDS", "15"))  # of tests for one mutant
+COUNT_SECONDS_MAX = os.environ.get("MUTANTS_COUNT_SECONDS", "")  # of one test file, counting; all of it without
 FIRST_SECONDS_MAX = 2.0  # of tests in the first try, which mostly suffices
 
 ERASURE = ("vault/erase.py", "service/erasure.py", "service/sweeping.py")
@@ -60,7 +62,7 @@ NOT_MUTATED = {
 }  # fmt: skip
 TESTS = {  # what is run for a room's lines; every test that executes a line counts for it, whatever its room
     "policy": ["tests/policy"],
-    "vault": ["tests/vault"],
+    "vault": ["tests/vault", "tests/test_webhooks.py"],
     "erasure": [
         "tests/test_sweeping.py",
         "tests/test_pruning.py",
@@ -104,9 +106,13 @@ def _row(room: str, verdicts: dict[Mutant, dict[str, Any]]) -> Row:
     explained = equivalents()
     left = [one for one, verdict in verdicts.items() if verdict["outcome"] in {"survived", "not executed"}]
     same = [one for one in left if (one.file, one.text, one.what) in explained]
-    there = len(left) - len(same)
-    figure = f"{there} of {len(verdicts) - len(same)}, {100 * there / (len(verdicts) - len(same)):.1f} %"
-    return Row(f"mutants of {room} that survive ({len(same)} more are equivalent)", figure)
+    return _told(room, len(verdicts), len(left) - len(same), len(same))
+
+
+def _told(room: str, judged: int, survived: int, explained: int) -> Row:
+    killed = judged - survived - explained
+    figure = f"{survived} of {judged - explained} survive, {100 * survived / max(1, judged - explained):.1f} %"
+    return Row(f"mutants of {room}: {judged} judged, {killed} killed, {explained} explained", figure, "at most 5 %")
 
 
 @cache
@@ -135,7 +141,7 @@ def drawn(room: str) -> list[Mutant]:
     """The room's mutants: those whose keys come first under the seed, so that an edit moves few of them."""
     every = [one for file in files(room) for one in mutants(file, _source(file))]
     every.sort(key=lambda one: hashlib.sha256(f"{SEED}{one.key}".encode()).digest())
-    wanted, chosen = round(ROOMS[room][1] * SHARE), []
+    wanted, chosen = round(ROOMS[room][1] * SHARE), list[Mutant]()
     for one in every:
         if len(chosen) == wanted:
             break
@@ -261,26 +267,33 @@ class Copy:
         }
 
     def lines(self, paths: list[str], *, known_only: bool = False) -> dict[str, dict[str, Any]]:
-        """Test by test, its seconds and its lines."""
-        found: dict[str, dict[str, Any]] = {}
+        """Test by test, its seconds and its lines. What is not known yet is counted in one run."""
+        tests = []
         for path in paths:
             whole = self.tree / path
             for file in sorted(whole.rglob("test_*.py")) if whole.is_dir() else [whole]:
                 if file.name not in PASSED_OVER:
-                    found |= self._lines_of(file.relative_to(self.tree).as_posix(), known_only=known_only)
+                    tests.append(file.relative_to(self.tree).as_posix())
+        unknown = [test for test in tests if self._known(test) is None]
+        if unknown and not known_only:
+            self._count(unknown)
+        found: dict[str, dict[str, Any]] = {}
+        for test in tests:
+            found |= self._placed(self._known(test) or {"tests": {}, "shared": {}, "sources": {}})
         return found
 
-    def _lines_of(self, test: str, *, known_only: bool) -> dict[str, dict[str, Any]]:
+    def _known(self, test: str) -> dict[str, Any] | None:
+        """What was counted, unless the test's file has changed or only its first tests were counted and all are asked."""
         kept = KEPT / "lines" / f"{test.replace('/', '.')}.json"
-        sha = _sha((self.tree / test).read_bytes())
-        told = json.loads(kept.read_text("utf-8")) if kept.exists() else None
-        if told is None or told["sha"] != sha:
-            if known_only:
-                return {}
-            told = self._counted(test, sha)
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            if told["tests"]:
-                kept.write_text(json.dumps(told), encoding="utf-8")
+        if not kept.exists():
+            return None
+        told: dict[str, Any] = json.loads(kept.read_text("utf-8"))
+        current = told["sha"] == _sha((self.tree / test).read_bytes()) and (COUNT_SECONDS_MAX or not told.get("cut"))
+        return told if current else None
+
+    @staticmethod
+    def _placed(told: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        """The lines where they are now."""
         moved = {file: _moved(sha, file) for file, sha in told["sources"].items()}
         for one in told["tests"].values():
             for file, lines in told["shared"].items():
@@ -292,38 +305,23 @@ class Copy:
             }
         return dict(told["tests"])
 
-    def _counted(self, test: str, sha: str) -> dict[str, Any]:
-        print(f"counting {test}", file=sys.stderr, flush=True)
+    def _count(self, tests: list[str]) -> None:
+        print(f"counting {' '.join(tests)}", file=sys.stderr, flush=True)
         lines = self.folder / "lines.json"
         lines.unlink(missing_ok=True)
-        quiet = [
-            "-q",
-            "--no-header",
-            "--tb=no",
-            "-p",
-            "no:cacheprovider",
-            "-p",
-            "no:xdist",
-            "-W",
-            "ignore::pytest.PytestAssertRewriteWarning",
-        ]
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            *quiet,
-            "-p",
-            "licet_mutant_lines",
-            f"--basetemp={self.folder / 'count'}",
-            test,
-        ]
+        quiet = ["-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist"]
+        quiet += ["-W", "ignore::pytest.PytestAssertRewriteWarning", f"--basetemp={self.folder / 'count'}"]
+        command = [sys.executable, "-m", "pytest", *quiet, "-p", "licet_mutant_lines", *tests]
         (self.tree / "src" / "licet_mutant_lines.py").write_bytes(Path(_mutant_lines.__file__).read_bytes())
-        environment = self.environment(MUTANTS_LINES=str(lines), PYTEST_XDIST_WORKER=self._name())
+        name = self._name()
+        environment = self.environment(MUTANTS_LINES=str(lines), PYTEST_XDIST_WORKER=name)
+        if COUNT_SECONDS_MAX:
+            environment["MUTANTS_COUNT_SECONDS"] = COUNT_SECONDS_MAX
         with (self.folder / "counting").open("w") as output:
             subprocess.run(command, cwd=self.tree, env=environment, stdout=output, stderr=output, check=False)
         if not lines.exists():
             print((self.folder / "counting").read_text("utf-8")[-2000:], file=sys.stderr)
-            return {"sha": sha, "tests": {}, "shared": {}, "sources": {}}
+            return
         told = json.loads(lines.read_text("utf-8"))
         if told["failed"]:
             print(f"  not counted, because they failed or were skipped: {', '.join(told['failed'])}", file=sys.stderr)
@@ -333,16 +331,27 @@ class Copy:
         modules.write_text(
             json.dumps([*before, *(name for name in told["modules"] if name not in before)]), encoding="utf-8"
         )
+        for test in tests:
+            self._keep_lines(test, told)
+
+    def _keep_lines(self, test: str, told: dict[str, Any]) -> None:
+        """Keeps what one file of a count tells, and the source that it was counted in."""
+        mine = {name: one for name, one in told["tests"].items() if name.split("::")[0] == test}
+        shared: dict[str, list[int]] = told["shared"].get(test, {})
         sources = {}
-        touched = {file for one in told["tests"].values() for file in one["lines"]}
-        for file in sorted(touched | {file for lines in told["shared"].values() for file in lines}):
+        for file in sorted({file for one in mine.values() for file in one["lines"]} | set(shared)):
             content = (self.tree / "src" / "licet" / file).read_bytes()
             sources[file] = _sha(content)
             store = KEPT / "sources" / sources[file]
             store.parent.mkdir(parents=True, exist_ok=True)
             store.write_bytes(content)
-        shared: dict[str, list[int]] = told["shared"].get(test, {})
-        return {"sha": sha, "tests": told["tests"], "shared": shared, "sources": sources}
+        kept = KEPT / "lines" / f"{test.replace('/', '.')}.json"
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        cut = bool(COUNT_SECONDS_MAX) and any(name.split("::")[0] == test for name in told["failed"])
+        sha = _sha((self.tree / test).read_bytes())
+        if mine:
+            one = {"sha": sha, "cut": cut, "tests": mine, "shared": shared, "sources": sources}
+            kept.write_text(json.dumps(one), encoding="utf-8")
 
     def _name(self) -> str:
         self.runs += 1
@@ -440,15 +449,16 @@ def judge(copy: Copy, covered: Covered, chosen: list[Mutant]) -> dict[Mutant, di
     """What became of each."""
     verdicts = {}
     for number, mutant in enumerate(chosen, start=1):
-        verdicts[mutant] = verdict = _kept(mutant) or _judged(copy, covered, mutant)
+        tests = covered.tests(mutant)
+        asked = _asked(tests)
+        verdicts[mutant] = verdict = _kept(mutant, asked) or {**_judged(copy, covered, mutant, tests), "asked": asked}
         _keep(mutant, verdict)
         where = f"{number}/{len(chosen)} {verdict['outcome']} {mutant.file}:{mutant.line}"
         print(f"{where} {mutant.what} | {mutant.text} | {verdict['test']}", file=sys.stderr, flush=True)
     return verdicts
 
 
-def _judged(copy: Copy, covered: Covered, mutant: Mutant) -> dict[str, Any]:
-    tests = covered.tests(mutant)
+def _judged(copy: Copy, covered: Covered, mutant: Mutant, tests: list[str]) -> dict[str, Any]:
     if not tests:
         return {"outcome": "not executed", "test": ""}
     verdict: dict[str, Any] = {"outcome": "survived", "test": ""}
@@ -471,17 +481,20 @@ def _within(covered: Covered, tests: list[str], seconds: float, count: int) -> l
     return chosen
 
 
-def _kept(mutant: Mutant) -> dict[str, Any] | None:
+def _kept(mutant: Mutant, asked: str) -> dict[str, Any] | None:
     path = KEPT / "verdicts" / f"{mutant.key}.json"
     if not path.exists():
         return None
     told = json.loads(path.read_text("utf-8"))
-    same = (
-        told["outcome"] in {"killed", "hung"}
-        and told["source"] == _sha(_source(mutant.file))
-        and told["proof"] == _proof(told)
-    )
-    return dict(told) if same else None
+    failed = told["outcome"] in {"killed", "hung"}
+    same = told["proof"] == _proof(told) if failed else told.get("asked") == asked
+    return dict(told) if same and told["source"] == _sha(_source(mutant.file)) else None
+
+
+def _asked(tests: list[str]) -> str:
+    """The tests that execute a mutant, their files as they are, and how long they may take: a survivor's proof."""
+    files = {file: _sha((at["tree"] / file).read_bytes()) for file in sorted({test.split("::")[0] for test in tests})}
+    return _sha(json.dumps([sorted(tests), files, CPU_SECONDS_MAX]).encode())
 
 
 def _keep(mutant: Mutant, verdict: dict[str, Any]) -> None:
