@@ -11,6 +11,7 @@ the files of the tests that it rests on, are as they were. Needs Python 3.12.
 
     python -m bench mutants [ROOM ...]           names of rooms; all of them without
     MUTANTS_SEED=8 MUTANTS_SHARE=0.5 ...         another draw, or half as many
+    MUTANTS_WITHOUT="test_x.py ..."              test files that are passed over too
     MUTANTS_SECONDS=4 MUTANTS_COUNT_SECONDS=20   less time for a mutant (15), and for counting one file (all it needs)
 """
 
@@ -77,10 +78,13 @@ TESTS = {  # what is run for a room's lines; every test that executes a line cou
 }
 # Longer than what they would tell: they kill, race or start whole clusters, models, browsers and programs.
 PASSED_OVER = {
-    "test_base_backup.py", "test_browser_safety.py", "test_build_races.py", "test_console_pages.py", "test_following.py",
-    "test_killed_writer.py", "test_order.py", "test_pages_demo.py", "test_pages_quality.py", "test_providers.py",
-    "test_safety.py", "test_safety_commands.py", "test_schema.py", "test_serve.py", "test_trainers.py", "test_upgrade.py",
+    "test_base_backup.py", "test_browser_safety.py", "test_build_races.py", "test_canaries.py", "test_console_pages.py",
+    "test_following.py", "test_killed_writer.py", "test_opened_before.py", "test_order.py", "test_pages_demo.py",
+    "test_pages_quality.py", "test_pages_stories.py", "test_pages_takeout.py", "test_pages_truth.py", "test_plan_growth.py",
+    "test_providers.py", "test_recipients_page.py", "test_safety.py", "test_safety_commands.py", "test_schema.py",
+    "test_sentences.py", "test_serve.py", "test_stale_pages.py", "test_trainers.py", "test_upgrade.py", "test_worst.py",
 }  # fmt: skip
+PASSED_OVER |= set(os.environ.get("MUTANTS_WITHOUT", "").split())
 
 
 def main(arguments: list[str]) -> list[Row]:
