@@ -9,7 +9,7 @@ the repository, against one PostgreSQL. A quarter of a minute of processor time 
 is kept in `.mutants/` and asked again only when the test's file changes; so is the verdict on a mutant whose file, and
 the files of the tests that it rests on, are as they were. Needs Python 3.12.
 
-    python -m bench mutants [ROOM ...]           names of rooms; all of them without
+    python -m bench mutants [ROOM[=COUNT] ...]   names of rooms, and how many mutants of each; all of them without
     MUTANTS_SEED=8 MUTANTS_SHARE=0.5 ...         another draw, or half as many
     MUTANTS_WITHOUT="test_x.py ..."              test files that are passed over too
     MUTANTS_SECONDS=4 MUTANTS_COUNT_SECONDS=20   less time for a mutant (15), and for counting one file (all it needs)
@@ -91,8 +91,9 @@ def main(arguments: list[str]) -> list[Row]:
     """How many survived, by room."""
     if sys.version_info < (3, 12):
         raise SystemExit("error: counting lines needs Python 3.12\nhint: make the environment with a newer one")
-    rooms = arguments or list(ROOMS)
-    if wrong := set(rooms) - set(ROOMS):
+    asked = [argument.partition("=") for argument in arguments] or [(room, "", "") for room in ROOMS]
+    rooms = {room: int(count) if count else round(ROOMS[room][1] * SHARE) for room, _, count in asked if room in ROOMS}
+    if wrong := {room for room, *_ in asked} - set(ROOMS):
         raise SystemExit(f"error: there is no room `{min(wrong)}`\nhint: there are {', '.join(ROOMS)}")
     rows = []
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -101,7 +102,7 @@ def main(arguments: list[str]) -> list[Row]:
             covered = Covered(copy.lines(TESTS[room]))
         covered = Covered(copy.lines([path for room in ROOMS for path in TESTS[room]], known_only=True))
         for room in rooms:
-            verdicts = judge(copy, covered, drawn(room))
+            verdicts = judge(copy, covered, drawn(room, rooms[room]))
             rows.append(_row(room, verdicts))
     return rows
 
@@ -141,11 +142,11 @@ def files(room: str) -> list[str]:
     return [file for file in found if file not in NOT_MUTATED | apart]
 
 
-def drawn(room: str) -> list[Mutant]:
+def drawn(room: str, wanted: int) -> list[Mutant]:
     """The room's mutants: those whose keys come first under the seed, so that an edit moves few of them."""
     every = [one for file in files(room) for one in mutants(file, _source(file))]
     every.sort(key=lambda one: hashlib.sha256(f"{SEED}{one.key}".encode()).digest())
-    wanted, chosen = round(ROOMS[room][1] * SHARE), list[Mutant]()
+    chosen: list[Mutant] = []
     for one in every:
         if len(chosen) == wanted:
             break
