@@ -27,9 +27,10 @@ from licet.vault.content import TURN_BYTES_MAX
 ELEMENT_BYTES_MAX = 256 * 2**20
 STRING_BYTES_MAX = TURN_BYTES_MAX
 KEYS_MAX = 64
-DEPTH_MAX = 2_000  # no decoder here goes as deep
+DEPTH_MAX = 50_000  # brackets: a chat of 25,000 turns where turns nest; what goes deeper is counted over and not kept
 
 _SPACE = b" \t\r\n"
+_WINDOW_BYTES = 4096
 # A run goes over everything that cannot end an element, to the next byte that matters: a bracket (or, directly in
 # the array, a comma), a string that the chunk cuts off, or the end of the chunk. Whole strings are part of a run,
 # and so are two levels of brackets that close within it, which spares most steps of the interpreter; no byte is
@@ -155,6 +156,7 @@ class _Splitter:
     string_from: int = 0
     string_held: int = 0
     held: int = 0
+    too_deep: bool = False
     pieces: list[bytes] = field(default_factory=list)
 
     def feed(self, chunk: bytes) -> Iterator[Found]:
@@ -182,8 +184,8 @@ class _Splitter:
             if byte:
                 self.depth += (byte in b"[{") - (byte in b"]}")
             if self.depth > DEPTH_MAX:
-                yield Flaw(self.index, "nested too deeply: what follows is not read")
-                self.pieces, self.stopped = [], True
+                self.too_deep, self.pieces = True, []
+                begin = at = self._over_brackets(chunk, at)
             if self.bare and self.depth == 1 and byte == b"}":
                 self._keep(chunk[begin:at])
                 yield from self._end_element(comma=True)
@@ -227,6 +229,18 @@ class _Splitter:
         assert found is not None, "a pattern that may be empty always matches"
         return found.end()
 
+    def _over_brackets(self, chunk: bytes, at: int) -> int:
+        """Behind the bytes of an element that nests too deeply, a window at a time: none of them can end it or begin a string."""
+        while at < len(chunk):
+            window = chunk[at : at + _WINDOW_BYTES]
+            opened = window.count(b"[") + window.count(b"{")
+            closed = window.count(b"]") + window.count(b"}")
+            if b'"' in window or self.depth - closed <= DEPTH_MAX:
+                break
+            self.depth += opened - closed
+            at += len(window)
+        return at
+
     def _leave_string(self, chunk: bytes, at: int) -> int:
         """Behind the string that an earlier chunk began, or at the end of this chunk, still in it."""
         if self.escaped:
@@ -252,7 +266,7 @@ class _Splitter:
 
     def _keep(self, piece: bytes) -> None:
         self.held += len(piece)
-        if self.held <= self.element_bytes_max:
+        if self.held <= self.element_bytes_max and not self.too_deep:
             self.pieces.append(piece)
         else:
             self.pieces = []
@@ -261,7 +275,10 @@ class _Splitter:
         raw, held = b"".join(self.pieces).strip(_SPACE), self.held
         self.pieces, self.held = [], 0
         absent, self.after_comma = not raw and not comma and not self.after_comma, comma
-        if held > self.element_bytes_max:
+        too_deep, self.too_deep = self.too_deep, False
+        if too_deep:
+            yield Flaw(self.index, "nested too deeply")
+        elif held > self.element_bytes_max:
             yield Flaw(self.index, f"the element is over {sized(self.element_bytes_max)}")
         elif absent:
             return
