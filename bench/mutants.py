@@ -63,7 +63,7 @@ NOT_MUTATED = {
 }  # fmt: skip
 TESTS = {  # what is run for a room's lines; every test that executes a line counts for it, whatever its room
     "policy": ["tests/policy"],
-    "vault": ["tests/vault", "tests/test_webhooks.py"],
+    "vault": ["tests/vault", "tests/test_webhooks.py", "tests/test_event_pruning.py"],
     "erasure": [
         "tests/test_sweeping.py",
         "tests/test_pruning.py",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from licet.consent import lint, notice
-from licet.consent.lint import Finding, Rule, Says
+from licet.consent.lint import Control, Finding, Kind, Looks, Page, Rule, Says
 from licet.policy.file import preset
 
 REPLICA = (Path(__file__).parent / "pages" / "popup-2025.html").read_text(encoding="utf-8")
@@ -63,6 +64,65 @@ def test_each_way_of_pressing_is_found(instead_of: str, by: str, found: Rule) ->
 )
 def test_answers_that_the_markup_styles_apart_are_unequal(yes: str, no: str) -> None:
     assert Rule.unequal in rules(yes + no)
+
+
+LOOKS = Looks(
+    left=100, top=200, width=80, height=20, font_size=14, font_weight=400, text_contrast=7, surface_contrast=3
+)  # fmt: skip
+
+
+def weighed(yes: Looks, no: Looks) -> list[str]:
+    """What a page says of two buttons that look like this."""
+    controls = (
+        Control(kind=Kind.button, label="Use my chats", looks=yes),
+        Control(kind=Kind.button, label="Don’t use my chats", looks=no),
+    )
+    return [finding.message for finding in lint.judge(Page(controls=controls, text="Use my chats?"))]
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({}, ""),
+        ({"top": 201}, ""),
+        ({"left": 101, "top": 400}, "order: one stands far below the other"),
+        ({"left": 101, "top": 201}, ""),
+        ({"left": 101.5, "top": 201}, ""),
+        ({"left": 101, "top": 201.5}, ""),
+        ({"left": 101.5, "top": 201.5}, "order: they stand neither in one row nor in one column"),
+        ({"left": 98.5, "top": 198.5}, "order: they stand neither in one row nor in one column"),
+        ({"left": 300}, ""),
+        ({"top": 200 + 2 * 20 + 48}, ""),
+        ({"top": 200 + 2 * 20 + 48.5}, "order: one stands far below the other"),
+        ({"top": 200 - 2 * 20 - 48.5}, "order: one stands far below the other"),
+        ({"top": 200 + 2 * 22 + 48, "height": 22}, ""),
+        ({"top": 200 + 2 * 22 + 48.5, "height": 22}, "order: one stands far below the other"),
+        ({"width": 91.9}, ""),
+        ({"width": 80 * lint.RATIO_MAX + 1}, "area: 1600 against 1860"),
+        ({"height": 17}, "area: 1600 against 1360"),
+        ({"font_size": 14 * 1.01}, ""),
+        ({"font_size": 15}, "type size: 14 against 15"),
+        ({"font_weight": 700}, "type weight: 400 against 700"),
+        ({"surface_contrast": 1.5}, "contrast of the surface: 3 against 1.5"),
+        ({"text_contrast": lint.CONTRAST_MIN}, "contrast of the words: 7 against 4.5"),
+    ],
+)
+def test_the_weight_of_two_answers_is_what_is_seen_to_its_bound(changes: dict[str, float], found: str) -> None:
+    assert weighed(LOOKS, msgspec.structs.replace(LOOKS, **changes)) == ([found] if found else [])
+    assert bool(weighed(msgspec.structs.replace(LOOKS, **changes), LOOKS)) == bool(found)
+
+
+def test_surfaces_that_cannot_be_told_from_the_page_weigh_alike() -> None:
+    bare = msgspec.structs.replace(LOOKS, surface_contrast=0)
+    assert weighed(bare, bare) == []
+    assert weighed(bare, msgspec.structs.replace(LOOKS, surface_contrast=0.01)) == []
+    assert weighed(bare, msgspec.structs.replace(LOOKS, surface_contrast=0.02)) != []
+
+
+def test_words_that_can_hardly_be_read_are_found_on_both_answers() -> None:
+    just, faint = (msgspec.structs.replace(LOOKS, text_contrast=ratio) for ratio in (4.5, 4.4))
+    assert weighed(just, just) == []
+    assert weighed(faint, faint) == ["its words can hardly be read: contrast 4.4"] * 2
 
 
 def test_a_withdrawal_longer_than_giving_is_found() -> None:

@@ -1,0 +1,91 @@
+"""A badge says for a whole conversation what the rule says turn by turn, and an archive is made of what is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from licet import service
+from licet.consent import takeout, yours
+from licet.consent.yours import Badge, Use
+from licet.errors import NotFoundError
+from licet.policy.decide import IMPROVE, SAFETY, Because
+from licet.policy.state import Role
+from licet.store.connect import Pool, transaction
+from licet.vault import commands as do
+from licet.vault.ids import uuid7
+
+from ..installed import House
+
+
+@pytest.fixture
+def house(pool: Pool, tmp_path: Path) -> House:
+    house = House(pool, tmp_path)
+    house.open("ana", allow=True)
+    house.talk("ana", "chat")
+    return house
+
+
+def badge_of(house: House, name: str, chat: str, purpose: str = IMPROVE) -> Badge:
+    with transaction(house.here.pool) as tx:
+        known, account = service.policies(house.here), house.accounts[name]
+        mine = yours.one(tx, house.here.keyring, known, account, house.chats[chat], house.now)
+    (found,) = [badge for badge in mine.badges if badge.purpose == purpose]
+    return found
+
+
+def test_what_a_tool_put_out_makes_no_part_of_a_whole_yes(house: House) -> None:
+    house.say("ana", "chat", "a table of prices", Role.tool)
+    seen = badge_of(house, "ana", "chat")
+    assert [run.because for run in seen.runs] == [Because.permitted, Because.origin]
+    assert (seen.use, seen.because, seen.until) == (Use.whole, Because.permitted, seen.runs[0].until)
+
+
+def test_of_what_a_tool_put_out_alone_nothing_is_used(house: House) -> None:
+    house.say("ana", "tools", "a table of prices", Role.tool)
+    seen = badge_of(house, "ana", "tools")
+    assert (seen.use, seen.because, seen.until) == (Use.none, Because.origin, None)
+
+
+def test_what_was_said_while_it_was_kept_out_makes_it_a_part(house: House) -> None:
+    house.about(do.Narrow, "ana", "chat")
+    house.say("ana", "chat", "said while it was out")
+    assert badge_of(house, "ana", "chat").use is Use.none
+    house.about(do.Widen, "ana", "chat")
+    house.passes(1)
+    house.say("ana", "chat", "said since")
+    seen = badge_of(house, "ana", "chat")
+    assert (seen.use, seen.because) == (Use.part, Because.permitted)
+    assert [run.until is None for run in seen.runs] == [False, True, False]
+
+
+def test_a_badge_ends_with_what_is_used_longest(house: House) -> None:
+    """What was flagged serves safety for as long as its copy is kept; what was said since, for as long as the yes."""
+    house.about(do.Flag, "ana", "chat", score=0.5)
+    house.say("ana", "chat", "said since")
+    seen = badge_of(house, "ana", "chat", SAFETY)
+    flagged, since = (run.until for run in seen.runs)
+    assert flagged is not None
+    assert since is not None
+    assert (flagged < since, seen.until) == (True, since)
+
+
+def test_a_badge_gives_the_reason_of_what_is_used_though_more_is_not(house: House) -> None:
+    house.about(do.Narrow, "ana", "chat")
+    for n in range(5):
+        house.say("ana", "chat", f"{n} said while it was out")
+    assert badge_of(house, "ana", "chat").reason == "narrowed"
+    house.about(do.Widen, "ana", "chat")
+    house.say("ana", "chat", "said since")
+    seen = badge_of(house, "ana", "chat")
+    assert (seen.use, seen.because, seen.reason) == (Use.part, Because.permitted, "permitted")
+    assert [run.reason for run in seen.runs] == ["permitted", "was_narrowed", "permitted"]
+
+
+def test_nobody_takes_out_what_an_account_that_was_never_opened_said(house: House) -> None:
+    stranger = uuid7(house.now, house.here.keyring.random(10))
+    with pytest.raises(NotFoundError, match="no such account"):
+        takeout.takeout(
+            lambda: transaction(house.here.pool), house.here.keyring, service.policies(house.here), stranger, house.now
+        )
