@@ -10,17 +10,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from licet import service
-from licet.consent import yours
-from licet.policy.state import Turn
+from licet.consent import own_conversations
+from licet.erasure import sweep_batches
+from licet.policy.state import TurnState
 from licet.store.connect import Transaction, retrying, transaction
-from licet.store.writer import Writer
-from licet.vault import apply, erase, view
+from licet.store.writer import BatchWriter
+from licet.vault import account_view, apply, installation
 from licet.vault import commands as do
 from licet.vault.content import Content, encode
 from licet.vault.ids import uuid7
-from licet.vault.open import Permit
-from licet.vault.open import open as open_content
+from licet.vault.permit import Permit
+from licet.vault.permit import open as open_content
 
 SPARE_SHARE = 0.5  # of the records, to take the place of those that are deleted
 TEXT_BYTES, ZIPF = 600, 0.99  # YCSB's constant
@@ -34,7 +34,7 @@ MAY_BE_USED = "p.allow AND NOT r.kept_out AND p.plan IN ('free', 'pro', 'max')"
 
 
 def now() -> datetime:
-    return service.utc_now()
+    return installation.utc_now()
 
 
 def text(source: random.Random) -> str:
@@ -68,10 +68,10 @@ class Records:
 class On:
     """The operations as verbs of Licet."""
 
-    def __init__(self, here: service.Installation, keys: Sequence[Key]) -> None:
+    def __init__(self, here: installation.Installation, keys: Sequence[Key]) -> None:
         self.here, self.records = here, Records(keys)
-        self._known = service.policies(here)
-        self._writer: Writer[list[do.Command], list[do.Answer]] = Writer(here.pool, self._apply)
+        self._known = installation.policies(here)
+        self._writer: BatchWriter[list[do.Command], list[do.CommandResult]] = BatchWriter(here.pool, self._apply)
 
     def close(self) -> None:
         self._writer.close()
@@ -87,11 +87,11 @@ class On:
             time.sleep(0.01)
         raise AssertionError("the log did not follow")
 
-    def _apply(self, tx: Transaction, items: Sequence[list[do.Command]]) -> list[list[do.Answer]]:
+    def _apply(self, tx: Transaction, items: Sequence[list[do.Command]]) -> list[list[do.CommandResult]]:
         answers = iter(apply.apply(tx, self.here.keyring, self._known, [one for item in items for one in item]))
         return [list(itertools.islice(answers, len(item))) for item in items]
 
-    def _tell(self, commands: list[do.Command]) -> list[do.Answer]:
+    def _tell(self, commands: list[do.Command]) -> list[do.CommandResult]:
         return self._writer.submit(commands).result() if commands else []
 
     def _say(self, account: UUID, source: random.Random) -> do.Say:
@@ -133,7 +133,7 @@ class On:
     def delete_due(self, source: random.Random, place: int) -> None:
         def sweep() -> None:
             with transaction(self.here.pool) as tx:
-                erase.sweep_batch(tx, now())
+                sweep_batches.sweep_batch(tx, now())
 
         retrying(sweep)
 
@@ -155,7 +155,7 @@ class On:
     def read_metadata(self, source: random.Random, place: int) -> None:
         account, conversation = self.records.keys[place]
         with transaction(self.here.pool) as tx:
-            yours.one(tx, self.here.keyring, self._known, account, conversation, now())
+            own_conversations.one(tx, self.here.keyring, self._known, account, conversation, now())
 
     def read_key(self, source: random.Random, place: int) -> int:
         account, conversation = self.records.keys[place]
@@ -168,7 +168,7 @@ class On:
     def read_user(self, source: random.Random, place: int) -> int:
         return self._read_all(self.records.keys[place][0], self._own)
 
-    def _read_all(self, account: UUID, permit: Callable[[view.Seen, Turn], Permit | None]) -> int:
+    def _read_all(self, account: UUID, permit: Callable[[account_view.AccountView, TurnState], Permit | None]) -> int:
         with transaction(self.here.pool) as tx:
             rows = tx.execute(
                 "SELECT conversation_id FROM conversations WHERE account_id = %s AND deleted_at IS NULL", [account]
@@ -176,20 +176,24 @@ class On:
             return self._read(tx, account, [row[0] for row in rows], permit)
 
     def _read(
-        self, tx: Transaction, account: UUID, ids: list[UUID], permit: Callable[[view.Seen, Turn], Permit | None]
+        self,
+        tx: Transaction,
+        account: UUID,
+        ids: list[UUID],
+        permit: Callable[[account_view.AccountView, TurnState], Permit | None],
     ) -> int:
         """Opens what ``permit`` gives a permit for; returns how many turns."""
-        seen = view.seen(tx, [(account, one) for one in ids], self._known, now(), with_turns=True)
+        seen = account_view.seen(tx, [(account, one) for one in ids], self._known, now(), with_turns=True)
         permits = [given for one in seen.values() for turn in one.said if (given := permit(one, turn)) is not None]
         return len(open_content(tx, self.here.keyring, permits))
 
-    def _used(self, seen: view.Seen, turn: Turn) -> Permit | None:
+    def _used(self, seen: account_view.AccountView, turn: TurnState) -> Permit | None:
         decision = seen.decide(turn, self._known, PURPOSE)
         if not decision.use or seen.conversation.keys[turn.segment].key_slot is None:
             return None
         return Permit.of(decision, seen.account, seen.conversation, turn)
 
-    def _own(self, seen: view.Seen, turn: Turn) -> Permit | None:
+    def _own(self, seen: account_view.AccountView, turn: TurnState) -> Permit | None:
         if not Permit.readable(seen.turns, turn.segment, seen.at):
             return None
         if seen.conversation.keys[turn.segment].key_slot is None:
@@ -204,9 +208,11 @@ def _by_turns(source: random.Random) -> type[do.Narrow | do.Widen]:
 class Off:
     """The operations as statements on plain tables; ``batched`` says whether through the same writer as Licet's."""
 
-    def __init__(self, here: service.Installation, keys: Sequence[Key], schema: str, *, batched: bool) -> None:
+    def __init__(self, here: installation.Installation, keys: Sequence[Key], schema: str, *, batched: bool) -> None:
         self._pool, self._schema, self.records = here.pool, schema, Records(keys)
-        self._writer: Writer[list[Statement], None] | None = Writer(here.pool, self._apply) if batched else None
+        self._writer: BatchWriter[list[Statement], None] | None = (
+            BatchWriter(here.pool, self._apply) if batched else None
+        )
 
     def close(self) -> None:
         if self._writer is not None:

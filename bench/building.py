@@ -20,16 +20,18 @@ import pyarrow.parquet as pq
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from bench import NO_NAMES, Row
-from licet import service
-from licet.config import Config
+from licet.config import Configuration
+from licet.curate import release_build
 from licet.policy.file import preset
-from licet.policy.state import Role
-from licet.release.build import Built
-from licet.release.live import DatabaseLeases
+from licet.policy.state import TurnRole
+from licet.release import catalog
+from licet.release.build import BuildResult
+from licet.release.live_leases import DatabaseLeases
 from licet.release.part import groups
-from licet.release.sealing import open_row
+from licet.release.row_keys import open_row
+from licet.service import policy_changes
 from licet.store.connect import transaction
-from licet.vault import commands
+from licet.vault import commands, installation, verbs
 from licet.vault.content import Content, encode
 from licet.vault.ids import uuid7
 
@@ -39,7 +41,7 @@ TURNS_A_CONVERSATION = 10
 BATCH = 2_000
 
 
-def fill(here: service.Installation, turns: int, random: Random) -> None:
+def fill(here: installation.Installation, turns: int, random: Random) -> None:
     """Accounts that said yes, each with a few conversations of ten turns of some 600 characters."""
     # every turn its own words: a build leaves out what repeats
     words = ["".join(random.choices("etaoinshrdlu", k=random.randint(2, 9))) for _ in range(5_000)]
@@ -52,17 +54,17 @@ def fill(here: service.Installation, turns: int, random: Random) -> None:
             queue.append(commands.Choose(account=account, at=SAID, allow=True, via="notice"))
         assert account is not None
         host = (number // TURNS_A_CONVERSATION).to_bytes(16, "big")
-        role = (Role.user, Role.assistant)[number % 2]
+        role = (TurnRole.user, TurnRole.assistant)[number % 2]
         content = Content(text=" ".join(random.choices(words, k=100)))
         queue.append(commands.Say(account=account, at=SAID, host_conversation=host, role=role, content=encode(content)))
         if len(queue) >= BATCH:
-            service.tell(here, queue)
+            verbs.tell(here, queue)
             queue = []
     if queue:
-        service.tell(here, queue)
+        verbs.tell(here, queue)
 
 
-def moved_only(here: service.Installation, folder: Path) -> None:
+def moved_only(here: installation.Installation, folder: Path) -> None:
     """The floor of a build: the same sealed bodies read, decrypted, encrypted again and written as Parquet with zstd.
 
     Both are the work of AES-GCM, whatever the key: no key is looked up here, nothing is decided, and no text is seen.
@@ -88,7 +90,7 @@ def decrypt_only(folder: Path) -> None:
                     key.encrypt(b"\0" * 12, sealed, None)  # the same work as decrypting, without the right key
 
 
-def opened_only(here: service.Installation, built: Built) -> float:
+def opened_only(here: installation.Installation, built: BuildResult) -> float:
     """The other floor: each row read, decrypted, decompressed and decoded, with keys that nobody had to decide about."""
     leases = DatabaseLeases(here.pool, here.keyring, here.clock)
     release_id = built.manifest.release_id
@@ -112,11 +114,11 @@ def main(arguments: list[str]) -> list[Row]:
         with tempfile.TemporaryDirectory() as folder:
             data = Path(folder) / "data"
             data.mkdir()
-            with service.installation(Config(data=data, curate=NO_NAMES), lambda: NOW) as here:
-                service.apply_policy(here, preset("article-2025"), by="bench")
+            with installation.installation(Configuration(data=data, curate=NO_NAMES), lambda: NOW) as here:
+                policy_changes.apply_policy(here, preset("article-2025"), by="bench")
                 fill(here, turns, Random(1))
                 cpu = time.process_time()
-                built = service.build_release(here, name="bench", purpose="improve_models")
+                built = release_build.build_release(here, name="bench", purpose="improve_models")
                 cost = (time.process_time() - cpu) / turns * 1e6
                 first = first or cost
                 rows.append(
@@ -129,7 +131,7 @@ def main(arguments: list[str]) -> list[Row]:
                 rows.append(Row(what, f"{cost:.0f}", f"{moved:.1f}", f"{moved / cost:.3f}"))
                 rows.append(Row("  endings waited for the seal, ms", f"{built.lock_seconds * 1000:.1f}", "100"))
                 cpu = time.process_time()
-                deque(service.open_release(here, "bench"), maxlen=0)
+                deque(catalog.open_release(here, "bench"), maxlen=0)
                 load = (time.process_time() - cpu) / built.manifest.rows * 1e6
                 cpu = time.process_time()
                 decrypt_only(built.folder)

@@ -21,13 +21,13 @@ from uuid import UUID
 
 from bench import NO_NAMES, Row
 from bench.building import NOW, fill
-from licet import service
-from licet.config import Config
+from licet.config import Configuration
 from licet.policy.file import preset
-from licet.release.pages import page_after
-from licet.service import cold
+from licet.release.decision_pages import page_after
+from licet.service import policy_changes
 from licet.store.connect import transaction
-from licet.vault.cold import EMPTY_SECONDS, PLACED, contents
+from licet.vault import cold_storage, installation
+from licet.vault.cold_tier import EMPTY_SECONDS, PLACED, contents
 
 LATER = NOW + timedelta(days=120)
 
@@ -58,13 +58,13 @@ def measured(turns: int) -> tuple[float, float, float, float, float]:
     with tempfile.TemporaryDirectory(prefix="licet-bench-") as folder:
         data = Path(folder) / "data"
         data.mkdir()
-        with service.installation(Config(data=data, curate=NO_NAMES), lambda: at[0]) as here:
-            service.apply_policy(here, preset("article-2025"), by="bench")
+        with installation.installation(Configuration(data=data, curate=NO_NAMES), lambda: at[0]) as here:
+            policy_changes.apply_policy(here, preset("article-2025"), by="bench")
             fill(here, turns, Random(1))
             at[0] = LATER
             floor = timed(lambda: plain(here, Path(folder) / "plain"))
             from_table = timed(lambda: page(here))
-            move = timed(lambda: cold.cool(here))
+            move = timed(lambda: cold_storage.cool(here))
             from_objects = timed(lambda: page(here))
             with transaction(here.pool) as tx:  # as a sweep leaves it: no row refers to the objects
                 tx.execute("DELETE FROM bodies")
@@ -72,15 +72,15 @@ def measured(turns: int) -> tuple[float, float, float, float, float]:
                 conn.autocommit = True
                 conn.execute("VACUUM bodies")
                 conn.autocommit = False
-            cold.cool(here)
+            cold_storage.cool(here)
             at[0] += timedelta(seconds=EMPTY_SECONDS + 1)
             begun = time.perf_counter()
-            done = cold.cool(here)
+            done = cold_storage.cool(here)
             deletion = (time.perf_counter() - begun) / max(1, done.deleted)
     return move, floor, deletion, from_table, from_objects
 
 
-def plain(here: service.Installation, path: Path) -> None:
+def plain(here: installation.Installation, path: Path) -> None:
     with transaction(here.pool) as tx:
         rows = tx.cursor(binary=True).execute("SELECT sealed FROM bodies ORDER BY account_id, conversation_id, turn")
         with path.open("wb") as file:
@@ -90,7 +90,7 @@ def plain(here: service.Installation, path: Path) -> None:
     path.read_bytes()
 
 
-def page(here: service.Installation) -> None:
+def page(here: installation.Installation) -> None:
     """The sealed bytes of the first page of a release, 256 conversations."""
     with transaction(here.pool) as tx:
         keys = page_after(tx, (UUID(int=0), UUID(int=0)))

@@ -40,8 +40,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from bench import Row
 from bench.web import CLIENTS, load, ours, prepare, request, running
-from licet import service
-from licet.config import Config
+from licet.config import Configuration
+from licet.vault import installation
 
 OURS_PORT, C15T_PORT = 18797, 18798
 START_SECONDS_MAX = 60
@@ -62,11 +62,11 @@ def main(arguments: list[str]) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="licet-bench-") as place:
         data = Path(place) / "data"
         data.mkdir()
-        with service.installation(Config(data=data)) as here:
+        with installation.installation(Configuration(data=data)) as here:
             return [*fides(asked.seconds, asked.rounds), *beside(here, data, folder, asked.seconds, asked.rounds)]
 
 
-def beside(here: service.Installation, data: Path, folder: Path, seconds: float, rounds: int) -> list[Row]:
+def beside(here: installation.Installation, data: Path, folder: Path, seconds: float, rounds: int) -> list[Row]:
     key, accounts = prepare(here)
     dsn = here.pool.conninfo() if callable(here.pool.conninfo) else here.pool.conninfo
     saves = [

@@ -23,9 +23,9 @@ from bench import Row
 from licet.curate import dedupe, sketches
 from licet.curate.batches import batches
 from licet.curate.plan import plan
-from licet.policy.state import Kind
+from licet.curate.release_build import RuleCleaner
+from licet.policy.state import ConversationKind
 from licet.release.curation import Document, Voice
-from licet.service import RuleCleaner
 
 CHATS = 200_000
 PAGE = 256
@@ -158,7 +158,7 @@ def steps(chats: list[str]) -> list[Row]:
     """What each step costs, by the chat of two turns."""
     documents = [
         Document(
-            account=bytes(16), name=str(n).encode(), kind=Kind.chat, key=KEY, voices=(Voice.user, Voice.assistant),
+            account=bytes(16), name=str(n).encode(), kind=ConversationKind.chat, key=KEY, voices=(Voice.user, Voice.assistant),
             texts=(text[: len(text) // 2], text[len(text) // 2 :]),
         )
         for n, text in enumerate(chats)

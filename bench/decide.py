@@ -19,10 +19,10 @@ from bench import Row
 from licet.policy import events as ev
 from licet.policy.decide import IMPROVE, SAFETY, UNKNOWN, Decision, decide
 from licet.policy.file import Policies, preset
-from licet.policy.state import Account, Conversation, Role, Turn
+from licet.policy.state import AccountState, ConversationState, TurnRole, TurnState
 from licet.policy.world import World
 
-Question = tuple[Account, Conversation, Turn | None, Policies, str, datetime]
+Question = tuple[AccountState, ConversationState, TurnState | None, Policies, str, datetime]
 START, DAY = datetime(2025, 9, 1, tzinfo=UTC), timedelta(days=1)
 NOW = START + 25 * DAY
 ACCOUNTS = 40
@@ -44,7 +44,12 @@ def closure() -> Callable[..., Decision]:
     answer = UNKNOWN
 
     def constant(
-        account: Account, conversation: Conversation, turn: Turn, policies: Policies, purpose: str, at: datetime
+        account: AccountState,
+        conversation: ConversationState,
+        turn: TurnState,
+        policies: Policies,
+        purpose: str,
+        at: datetime,
     ) -> Decision:
         return answer
 
@@ -76,27 +81,27 @@ def lived(name: str) -> World:
 
 def story(number: int) -> list[ev.Event]:
     name = f"a{number}"
-    events: list[ev.Event] = [ev.OpenAccount(at=START - 60 * DAY, account=name, plan="free", age=30)]
+    events: list[ev.Event] = [ev.OpenAccountEvent(at=START - 60 * DAY, account=name, plan="free", age=30)]
     events += said(name, "old", START - 20 * DAY)
     if number % 10 < 8:
-        events.append(ev.Choose(at=START, account=name, allow=number % 10 < 6))
+        events.append(ev.ChooseEvent(at=START, account=name, allow=number % 10 < 6))
     events += said(name, "old", START + 2 * DAY) if number % 3 == 0 else []
     for chat in range(4):
         events += said(name, f"c{chat}", START + (3 + chat) * DAY, incognito=(number + chat) % 12 == 0)
     if number % 5 == 0:
-        events.append(ev.Narrow(at=START + 8 * DAY, account=name, conversation=f"{name}-c0"))
+        events.append(ev.NarrowEvent(at=START + 8 * DAY, account=name, conversation=f"{name}-c0"))
     if number % 7 == 0:
-        events.append(ev.Flag(at=START + 9 * DAY, account=name, conversation=f"{name}-c1"))
+        events.append(ev.FlagEvent(at=START + 9 * DAY, account=name, conversation=f"{name}-c1"))
     if number % 10 == 5:
-        events.append(ev.Choose(at=START + 10 * DAY, account=name, allow=False))
+        events.append(ev.ChooseEvent(at=START + 10 * DAY, account=name, allow=False))
     return events
 
 
 def said(account: str, chat: str, at: datetime, *, incognito: bool = False) -> list[ev.Event]:
-    roles = (Role.user, Role.assistant, Role.user, Role.tool, Role.assistant)
+    roles = (TurnRole.user, TurnRole.assistant, TurnRole.user, TurnRole.tool, TurnRole.assistant)
     conversation = f"{account}-{chat}"
     return [
-        ev.Say(
+        ev.SayEvent(
             at=at, account=account, conversation=conversation, turn=f"{conversation}-{at:%m%d}-{n}",
             role=role, incognito=incognito,
         )

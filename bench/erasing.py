@@ -16,17 +16,19 @@ from pathlib import Path
 from uuid import UUID
 
 from bench import Row
-from licet import service
-from licet.config import Config
+from licet.config import Configuration
+from licet.erasure import certificates
+from licet.keys.restriction_journal import Journal, Restriction, RestrictionKind
 from licet.policy.file import preset
-from licet.policy.state import Role
-from licet.service import erasure, proving
+from licet.policy.state import TurnRole
+from licet.proof import documents
+from licet.service import policy_changes
 from licet.store import embedded
 from licet.store.connect import transaction
 from licet.vault import commands as do
+from licet.vault import installation, verbs
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac, uuid7
-from licet.vault.restrictions import Journal, Kind, Restriction
 
 MESSAGES, CHATS, TURN_BYTES = 10_000, 200, 600
 AT = datetime(2025, 9, 1, tzinfo=UTC)
@@ -37,18 +39,18 @@ def main(arguments: list[str]) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="licet-erasing-") as folder:
         data = Path(folder) / "data"
         data.mkdir()
-        with service.installation(Config(data=data), lambda: AT) as here:
-            service.apply_policy(here, preset("article-2025"), by="bench")
+        with installation.installation(Configuration(data=data), lambda: AT) as here:
+            policy_changes.apply_policy(here, preset("article-2025"), by="bench")
             account = _person(here, messages)
             floor = _floor(here, data)
             began = time.perf_counter()
-            service.tell(here, [do.CloseAccount(account=account, at=AT)])
+            verbs.tell(here, [do.CloseAccount(account=account, at=AT)])
             unreadable = time.perf_counter() - began
             plain = _plain_delete(here, account)
             began = time.perf_counter()
-            erasure.run(here, at_once=True)
-            proving.append(here)  # as `licet serve` does by itself: a closure's certificate waits for its leaves
-            ran = erasure.run(here)
+            certificates.run(here, at_once=True)
+            documents.append(here)  # as `licet serve` does by itself: a closure's certificate waits for its leaves
+            ran = certificates.run(here)
             certified = time.perf_counter() - began
             assert ran.certificates == 1
         embedded.stop(data / "postgres")
@@ -64,7 +66,7 @@ def main(arguments: list[str]) -> list[Row]:
     ]  # fmt: skip
 
 
-def _floor(here: service.Installation, folder: Path) -> float:
+def _floor(here: installation.Installation, folder: Path) -> float:
     """The least that is durable twice: a committed row and a record, fsynced."""
     journal = Journal(folder / "floor")
     times = []
@@ -72,12 +74,12 @@ def _floor(here: service.Installation, folder: Path) -> float:
         began = time.perf_counter()
         with transaction(here.pool) as tx:
             tx.execute("INSERT INTO used_tokens VALUES (sha256(%s::text::bytea), %s)", [str(n), AT])
-        journal.append([Restriction(life=0, kind=Kind.closed, at=AT)])
+        journal.append([Restriction(life=0, kind=RestrictionKind.closed, at=AT)])
         times.append(time.perf_counter() - began)
     return sorted(times)[len(times) // 2]
 
 
-def _plain_delete(here: service.Installation, account: UUID) -> float:
+def _plain_delete(here: installation.Installation, account: UUID) -> float:
     """The bodies deleted by one statement, and brought back."""
     with here.pool.connection() as tx:
         began = time.perf_counter()
@@ -87,24 +89,24 @@ def _plain_delete(here: service.Installation, account: UUID) -> float:
     return took
 
 
-def _person(here: service.Installation, messages: int) -> UUID:
-    key = service.host_key(here)
+def _person(here: installation.Installation, messages: int) -> UUID:
+    key = installation.host_key(here)
     account = uuid7(AT, here.keyring.random(10))
-    service.tell(
+    verbs.tell(
         here, [do.OpenAccount(account=account, at=AT, host=host_hmac(key, "account", "ana"), plan="pro", age=30)]
     )
-    service.tell(here, [do.Choose(account=account, at=AT, allow=True)])
+    verbs.tell(here, [do.Choose(account=account, at=AT, allow=True)])
     words = encode(Content(text="w" * TURN_BYTES))
     says = [
         do.Say(
             account=account, at=AT, host_conversation=host_hmac(key, "conversation", str(n % CHATS)),
-            host_turn=host_hmac(key, "turn", str(n)), role=Role.user if n // CHATS % 2 == 0 else Role.assistant,
+            host_turn=host_hmac(key, "turn", str(n)), role=TurnRole.user if n // CHATS % 2 == 0 else TurnRole.assistant,
             content=words,
         )
         for n in range(messages)
     ]  # fmt: skip
     for start in range(0, len(says), 1_000):
-        service.tell(here, says[start : start + 1_000])
+        verbs.tell(here, says[start : start + 1_000])
     return account
 
 

@@ -24,15 +24,17 @@ from typing import Any
 import uvicorn
 
 from bench import Row
-from licet import service
-from licet.config import Config, Webhooks
+from licet.config import Configuration, Webhooks
+from licet.erasure import sweeper
 from licet.policy.file import preset
-from licet.service import delivering, endpoints
-from licet.service import events as hearing
-from licet.service.reaching import Poster
+from licet.service import policy_changes
 from licet.vault import commands as do
+from licet.vault import installation, verbs
 from licet.vault.content import Content, encode
 from licet.vault.ids import uuid7
+from licet.webhooks import delivery, endpoints
+from licet.webhooks import feed as hearing
+from licet.webhooks.outbound_http import Poster
 
 ACCOUNTS, BATCH, ROUNDS = 1_000, 500, 6
 AT = datetime(2025, 9, 1, tzinfo=UTC)
@@ -59,14 +61,14 @@ def seconds(run: Callable[[], object]) -> float:
 class Bench:
     """An installation whose clock is set."""
 
-    def __init__(self, here: service.Installation) -> None:
+    def __init__(self, here: installation.Installation) -> None:
         self.here = here
         self.accounts = [uuid7(AT, os.urandom(10)) for _ in range(ACCOUNTS)]
         self.batched([do.OpenAccount(account=a, at=AT, host=os.urandom(16), plan="pro", age=30) for a in self.accounts])
 
     def batched(self, commands: list[Any]) -> None:
         for first in range(0, len(commands), BATCH):
-            service.tell(self.here, commands[first : first + BATCH])
+            verbs.tell(self.here, commands[first : first + BATCH])
 
     def choose(self, allow: bool) -> None:
         self.batched([do.Choose(account=a, at=AT, allow=allow) for a in self.accounts])
@@ -94,9 +96,9 @@ def by_turns(
 def main(arguments: list[str]) -> list[Row]:
     with tempfile.TemporaryDirectory(dir=arguments[0] if arguments else None) as folder:
         days = [0]
-        config = Config(data=Path(folder), webhooks=Webhooks(inside=("127.0.0.1",)))
-        with service.installation(config, lambda: AT + timedelta(days=days[0])) as here:
-            service.apply_policy(here, preset("article-2025"), by="bench")
+        config = Configuration(data=Path(folder), webhooks=Webhooks(inside=("127.0.0.1",)))
+        with installation.installation(config, lambda: AT + timedelta(days=days[0])) as here:
+            policy_changes.apply_policy(here, preset("article-2025"), by="bench")
             bench = Bench(here)
 
             def choose_twice() -> None:
@@ -111,7 +113,7 @@ def main(arguments: list[str]) -> list[Row]:
                 days[0] += 31
 
             rows.append(
-                _beside("conversations swept, a second", ACCOUNTS, *by_turns(bench, lambda: service.sweep(here), month))
+                _beside("conversations swept, a second", ACCOUNTS, *by_turns(bench, lambda: sweeper.sweep(here), month))
             )
             return rows + _sent(bench)
 
@@ -139,8 +141,8 @@ def _sent(bench: Bench) -> list[Row]:
     bench.choose(True)
     bench.choose(False)
     count = 3 * ACCOUNTS  # a yes, a no, and what must leave
-    sent = seconds(lambda: delivering.deliver_due(bench.here))
-    with ThreadPoolExecutor(delivering.THREADS_MAX) as pool:
+    sent = seconds(lambda: delivery.deliver_due(bench.here))
+    with ThreadPoolExecutor(delivery.THREADS_MAX) as pool:
         bare = seconds(lambda: list(pool.map(lambda _: poster.post(url, BODY, {}), range(count))))
     other.kill()
 

@@ -43,12 +43,14 @@ from typing import Any
 
 from bench import Row
 from bench._gdpr_arms import Key, Off, On, now, text
-from licet import service
-from licet.config import Config
+from licet.config import Configuration
+from licet.erasure import certificates
 from licet.policy.file import preset
-from licet.service import erasure, proving
+from licet.proof import documents
+from licet.service import policy_changes
 from licet.store.connect import transaction
 from licet.vault import commands as do
+from licet.vault import installation, verbs
 from licet.vault.content import Content, encode
 from licet.vault.ids import uuid7
 
@@ -103,10 +105,10 @@ def main(arguments: list[str]) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="licet-gdprbench-") as folder:
         data = Path(folder) / "data"
         data.mkdir()
-        with service.installation(Config(data=data)) as here:
-            service.apply_policy(here, preset("article-2025"), by="bench")
+        with installation.installation(Configuration(data=data)) as here:
+            policy_changes.apply_policy(here, preset("article-2025"), by="bench")
             keys = build(here, accounts)
-            proving.append(here)
+            documents.append(here)
             arms: dict[str, On | Off] = {
                 "on": On(here, keys),
                 "plain tables": Off(here, keys, SCHEMAS[0], batched=False),
@@ -199,20 +201,20 @@ def following(data: Path) -> Iterator[None]:
 
 
 def _follow(data: Path, stop: Any) -> None:
-    with service.installation(Config(data=data)) as here, proving.sequencing(here) as sequencing:
+    with installation.installation(Configuration(data=data)) as here, documents.sequencing(here) as sequencing:
         while not stop.is_set():
             if sequencing.run_once() < 100:
                 time.sleep(0.02)
 
 
-def certified(here: service.Installation) -> Row:
+def certified(here: installation.Installation) -> Row:
     """Some of the deletions, shredded before their time, read back and certified."""
     with transaction(here.pool) as tx:
         rows = tx.execute(
             "SELECT erasure_id FROM erasures WHERE state <> 'verified' ORDER BY erasure_id DESC LIMIT %s", [CERTIFIED]
         ).fetchall()
     begun = time.perf_counter()
-    signed = sum(erasure.run(here, only=f"era_{row[0].hex}", at_once=True).certificates for row in rows)
+    signed = sum(certificates.run(here, only=f"era_{row[0].hex}", at_once=True).certificates for row in rows)
     spent = time.perf_counter() - begun
     return Row(f"deletions shredded, read back and certified afterwards, one by one, a second ({signed})",
                f"{signed / spent:,.0f}")  # fmt: skip
@@ -221,27 +223,27 @@ def certified(here: service.Installation) -> Row:
 # The population
 
 
-def build(here: service.Installation, accounts: int) -> list[Key]:
+def build(here: installation.Installation, accounts: int) -> list[Key]:
     """Two thirds said yes; a part of the others' records expires while the bench runs. The same rows in both schemas."""
     source, start = random.Random(1), now()
     people = [uuid7(start, source.randbytes(10)) for _ in range(accounts)]
     for first in range(0, accounts, 500):
         some = people[first : first + 500]
         opened = start - 45 * DAY
-        service.tell(
+        verbs.tell(
             here,
             [do.OpenAccount(account=one, at=opened, host=one.bytes, plan="pro", age=30) for one in some],
             replay=True,
         )
         choices = [do.Choose(account=one, at=opened, allow=place % 3 > 0) for place, one in enumerate(some)]
-        service.tell(here, list(choices), replay=True)
+        verbs.tell(here, list(choices), replay=True)
         says = [
             do.Say(account=one, at=at, content=encode(Content(text=text(source))))
             for place, one in enumerate(some)
             for at in sorted(_said_at(source, start, short=place % 3 == 0) for _ in range(RECORDS))
         ]
         for part in range(0, len(says), 1_000):
-            service.tell(here, says[part : part + 1_000], replay=True)
+            verbs.tell(here, says[part : part + 1_000], replay=True)
     with transaction(here.pool) as tx:
         keys = tx.execute("SELECT account_id, conversation_id FROM conversations ORDER BY 1, 2").fetchall()
         for schema in SCHEMAS:

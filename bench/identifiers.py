@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from bench import Row
 from bench.names import DATA, presidio
 from licet.curate import deidentify, rules
-from licet.curate.names_data import Labelled
+from licet.curate.names_data import LabelledText
 
 MEGABYTES = 6
 KEY = bytes(32)
@@ -81,7 +81,7 @@ def scanned(whole: Sequence[bytes]) -> tuple[str, float]:
     return "Vectorscan", time.process_time() - started
 
 
-def quality(labelled: Sequence[Labelled]) -> Iterator[Row]:
+def quality(labelled: Sequence[LabelledText]) -> Iterator[Row]:
     """Recall of structured kinds by spans of that kind, and the share of spans that are right."""
     total: Counter[str] = Counter()
     hit: Counter[str] = Counter()
@@ -113,7 +113,7 @@ def main(_arguments: list[str]) -> list[Row]:
     return [*speed(), *quality(presidio()), *others(presidio())]
 
 
-def others(labelled: Sequence[Labelled]) -> Iterator[Row]:
+def others(labelled: Sequence[LabelledText]) -> Iterator[Row]:
     """Presidio's pattern recognisers on the same texts."""
     if importlib.util.find_spec("presidio_analyzer") is None:
         return

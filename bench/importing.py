@@ -19,16 +19,17 @@ from typing import TypeVar
 import msgspec
 
 from bench import Row
-from licet import service
-from licet.config import Config
-from licet.intake import formats
-from licet.intake.reading import ReadTurn
-from licet.intake.replay import Recorded
+from licet.config import Configuration
+from licet.intake import formats, imports
+from licet.intake.read_turn import ReadTurn
+from licet.intake.replay import RecordedAccount
+from licet.keys.material import seal
 from licet.policy.file import preset
+from licet.service import policy_changes
 from licet.store.connect import transaction
 from licet.store.rows import copy_in
+from licet.vault import installation
 from licet.vault.content import encode
-from licet.vault.keys import seal
 
 Answer = TypeVar("Answer")
 NOW = datetime(2025, 9, 20, tzinfo=UTC)
@@ -51,7 +52,7 @@ def write_messages(path: Path, megabytes: int, random: Random) -> None:
             size, number = size + len(encoded), number + 1
 
 
-def floor(here: service.Installation, path: Path) -> int:
+def floor(here: installation.Installation, path: Path) -> int:
     """Reads, compresses, seals and COPYs every turn, and nothing else."""
     key = os.urandom(32)
     columns = {"number": "int8", "sealed": "bytea"}
@@ -84,11 +85,11 @@ def main(arguments: list[str]) -> list[Row]:
         path, data = Path(folder) / "chats.jsonl", Path(folder) / "data"
         write_messages(path, megabytes, Random(1))
         data.mkdir()
-        with service.installation(Config(data=data), lambda: NOW) as here:
-            service.apply_policy(here, preset("article-2025"), by="bench")
+        with installation.installation(Configuration(data=data), lambda: NOW) as here:
+            policy_changes.apply_policy(here, preset("article-2025"), by="bench")
             low_wall, low_cpu, turns = timed(lambda: floor(here, path))
-            default = Recorded(host="me", plan="free", age=30)
-            wall, cpu, imported = timed(lambda: service.import_files(here, [path], default=default))
+            default = RecordedAccount(host="me", plan="free", age=30)
+            wall, cpu, imported = timed(lambda: imports.import_files(here, [path], default=default))
     assert imported.stored == turns
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
     return [

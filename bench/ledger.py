@@ -18,12 +18,13 @@ from functools import partial
 from pathlib import Path
 
 from bench import Row
-from licet.ledger import checkpoint, proof, verifier
-from licet.ledger.log import Log, prune
+from licet import verifier
+from licet.ledger import checkpoint, proof
+from licet.ledger.log import LogWriter, prune
 from licet.ledger.note import SignatureType, Signer
-from licet.ledger.proof import Proof
+from licet.ledger.proof import InclusionProof
 from licet.ledger.storage import Folder
-from licet.ledger.tiles import Edge, TileReader
+from licet.ledger.tiles import TileEdge, TileReader
 from licet.ledger.tree import prove_inclusion
 
 SIGNER = Signer("log.example/ledger/2026", SignatureType.ed25519, bytes(range(32)))
@@ -61,7 +62,7 @@ def fsync_floor(base: Path, size: int, times: int) -> float:
 
 def appends(base: Path) -> Iterator[str]:
     for batch, times in ((1, 150), (256, 60), (4096, 15)):
-        log = Log.create(base / f"log{batch}", base / f"state{batch}", SIGNER.name, SIGNER)
+        log = LogWriter.create(base / f"log{batch}", base / f"state{batch}", SIGNER.name, SIGNER)
         rows = [[entry_of(i) for i in range(batch)] for _ in range(times)]
         floor = fsync_floor(base, batch * ENTRY_BYTES, times)
         took = [seconds(partial(log.append, row)) for row in rows]
@@ -74,11 +75,11 @@ def appends(base: Path) -> Iterator[str]:
 
 
 def proofs(base: Path) -> Iterator[str]:
-    log = Log.create(base / "proofs", base / "proofs-state", SIGNER.name, SIGNER)
+    log = LogWriter.create(base / "proofs", base / "proofs-state", SIGNER.name, SIGNER)
     entries = [entry_of(i) for i in range(20_000)]
     log.append(entries)
     picked = range(0, 20_000, 10)
-    made: list[Proof] = []
+    made: list[InclusionProof] = []
     took = cpu(lambda: made.extend(log.prove(i) for i in picked))
     yield f"proofs made from tiles | {len(picked) / took:,.0f}/s | self-checked |"
     raw = [p.encode() for p in made]
@@ -86,7 +87,7 @@ def proofs(base: Path) -> Iterator[str]:
     note = log.published
     floor = cpu(lambda: [checkpoint.verify(note, SIGNER.name, known) for _ in raw])
     pairs = list(zip(raw, picked, strict=True))
-    ours = cpu(lambda: [proof.verify(Proof.parse(r), entries[i], SIGNER.name, known) for r, i in pairs])
+    ours = cpu(lambda: [proof.verify(InclusionProof.parse(r), entries[i], SIGNER.name, known) for r, i in pairs])
     trusted = verifier.trust(known.vkey)
     theirs = cpu(lambda: [verifier.check_proof(r, entries[i], trusted) for r, i in pairs])
     for name, spent in (("package", ours), ("verifier.py", theirs)):
@@ -111,12 +112,12 @@ def told(index: int) -> bytes:
 
 
 def full_check(base: Path) -> Iterator[str]:
-    log = Log.create(base / "full", base / "full-state", SIGNER.name, SIGNER)
+    log = LogWriter.create(base / "full", base / "full-state", SIGNER.name, SIGNER)
     entries = [told(i) for i in range(LARGE)]
     for start in range(0, LARGE, 50_000):
         log.append(entries[start : start + 50_000])
     log.close()
-    opened = seconds(lambda: Log.open(base / "full", base / "full-state", SIGNER.name, SIGNER).close)
+    opened = seconds(lambda: LogWriter.open(base / "full", base / "full-state", SIGNER.name, SIGNER).close)
     yield f"reopened at {LARGE:,} entries | {opened * 1e3:.0f} ms | does the last append (50,000) again |"
     prune(Folder(base / "full"), LARGE)
     whole = b"".join(entries)
@@ -124,7 +125,7 @@ def full_check(base: Path) -> Iterator[str]:
     each = cpu(lambda: [hashlib.sha256(entry).digest() for entry in entries])
     trusted = verifier.trust(SIGNER.verifier.vkey)
     for what, story in (("bytes, tiles and root", None), ("and what they tell", verifier.story_of(SIGNER.name))):
-        reports: list[verifier.Report] = []
+        reports: list[verifier.VerifierReport] = []
         files = verifier.FolderFiles(base / "full")
         took = cpu(lambda: reports.append(verifier.check_log(files, trusted, (), story)))  # noqa: B023 called at once
         assert reports[0].ok, reports[0].findings
@@ -135,13 +136,13 @@ def full_check(base: Path) -> Iterator[str]:
 
 
 def proof_size() -> Iterator[str]:
-    edge = Edge()
+    edge = TileEdge()
     files = edge.extend([b"%d" % i for i in range(LARGE)])
     path = prove_inclusion(TileReader(files.get, LARGE), LARGE // 3, LARGE)
     text = checkpoint.Checkpoint(SIGNER.name, LARGE, edge.root()).text
     cosigner = Signer("witness.example/w1", SignatureType.cosignature, bytes(32))
     note = f"{text}\n{SIGNER.sign(text).line}{cosigner.cosign(text, 1_800_000_000).line}".encode()
-    size = len(Proof(LARGE // 3, path, note).encode())
+    size = len(InclusionProof(LARGE // 3, path, note).encode())
     yield f"a proof at {LARGE:,} entries | {size:,} bytes | {len(path)} hashes, one cosignature |"
 
 

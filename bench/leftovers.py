@@ -22,12 +22,13 @@ import msgspec
 import psycopg
 
 from bench import NO_NAMES, Row
-from licet import service
-from licet.config import Config
+from licet.config import Configuration
+from licet.erasure import certificates
 from licet.policy.file import preset
-from licet.service import erasure
+from licet.service import policy_changes
 from licet.store import embedded
 from licet.vault import commands as do
+from licet.vault import installation, verbs
 from licet.vault.content import Content, encode
 from licet.vault.ids import uuid7
 
@@ -113,26 +114,26 @@ def _dumped(dsn: str) -> bytes:
 
 def licet(folder: Path, count: int, options: embedded.Options | None = None) -> Left:
     """The same sentences, told to Licet and erased by their person."""
-    planted, config = sentences(count), Config(data=folder, curate=NO_NAMES)
+    planted, config = sentences(count), Configuration(data=folder, curate=NO_NAMES)
     at = datetime.now(UTC)
     folder.mkdir()
     with embedded.running(folder / "postgres", options) as dsn:
-        with service.installation(config, lambda: at) as here:
-            service.apply_policy(here, preset("article-2025"), by="bench")
+        with installation.installation(config, lambda: at) as here:
+            policy_changes.apply_policy(here, preset("article-2025"), by="bench")
             account = uuid7(at, secrets.token_bytes(10))
             opening = do.OpenAccount(account=account, at=at, host=secrets.token_bytes(16), plan="pro", age=30)
-            service.tell(here, [opening, do.Choose(account=account, at=at, allow=True)])
+            verbs.tell(here, [opening, do.Choose(account=account, at=at, allow=True)])
             chat = secrets.token_bytes(16)
             said = [
                 do.Say(account=account, at=at, host_conversation=chat, content=encode(Content(text=one.decode())))
                 for one in planted
             ]
-            (*_, last) = service.tell(here, said)
+            (*_, last) = verbs.tell(here, said)
             dump = folder / "yesterday.sql"
             dump.write_bytes(_dumped(dsn))
             assert last.conversation is not None
-            service.tell(here, [do.Delete(account=account, at=at, conversation=last.conversation)])
-            erasure.run(here, at_once=True)
+            verbs.tell(here, [do.Delete(account=account, at=at, conversation=last.conversation)])
+            certificates.run(here, at_once=True)
         with psycopg.connect(dsn, autocommit=True) as conn:
             conn.execute("CHECKPOINT")
         return searched("after erase run", folder / "postgres" / "cluster", dump, planted)

@@ -24,16 +24,16 @@ from uuid import UUID
 from pyroaring import BitMap
 
 from bench import NO_NAMES, Row
-from licet import service
-from licet.config import Config
+from licet.config import Configuration
 from licet.ledger.note import SignatureType, Signer
 from licet.policy.file import preset
-from licet.service import lineage
+from licet.service import policy_changes
 from licet.store import embedded
 from licet.store.connect import transaction
-from licet.train import bitmap, consumed, statement
-from licet.train.bitmap import Head, packed
+from licet.train import bitmap, consumption, lineage, statement
+from licet.train.bitmap import BitmapHead, packed
 from licet.vault import commands as do
+from licet.vault import installation, verbs
 from licet.vault.ids import host_hmac, uuid7
 
 RUNS, RELEASES, ROWS = 1_000, 20, 100_000
@@ -53,8 +53,8 @@ def _asking(runs: int, releases: int, rows: int) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="licet-lineage-") as folder:
         data = Path(folder) / "data"
         data.mkdir()
-        with service.installation(Config(data=data, curate=NO_NAMES), lambda: AT) as here:
-            service.apply_policy(here, preset("article-2025"), by="bench")
+        with installation.installation(Configuration(data=data, curate=NO_NAMES), lambda: AT) as here:
+            policy_changes.apply_policy(here, preset("article-2025"), by="bench")
             account, chats = _on_record(here, runs, releases, rows)
             with transaction(here.pool) as tx:
                 key = "SELECT name FROM releases WHERE release_id = (SELECT release_id FROM releases LIMIT 1)"
@@ -87,11 +87,11 @@ def _seconds(ask: Callable[[], object], times: int = 200) -> float:
     return min(taken)
 
 
-def _on_record(here: service.Installation, runs: int, releases: int, rows: int) -> tuple[UUID, list[UUID]]:
+def _on_record(here: installation.Installation, runs: int, releases: int, rows: int) -> tuple[UUID, list[UUID]]:
     """Runs that each consumed half of a release's rows, drawn at random, and one person with rows in them."""
     drawn = random.Random(1)
-    account, host = uuid7(AT, here.keyring.random(10)), service.host_key(here)
-    service.tell(
+    account, host = uuid7(AT, here.keyring.random(10)), installation.host_key(here)
+    verbs.tell(
         here, [do.OpenAccount(account=account, at=AT, host=host_hmac(host, "account", "ana"), plan="pro", age=30)]
     )
     chats = [uuid7(AT, here.keyring.random(10)) for _ in range(CHATS)]
@@ -152,7 +152,7 @@ def _signing() -> Row:
 
 def _head(ordinals: BitMap, number: int, signer: Signer) -> bytes:
     rows = packed(ordinals)
-    head = Head(
+    head = BitmapHead(
         release="ab" * 16, manifest_sha256="cd" * 32, number=number, issued=AT, until=AT.replace(hour=1), rows=len(ordinals),
         sha256=sha256(rows).hexdigest(),
     )  # fmt: skip
@@ -162,8 +162,8 @@ def _head(ordinals: BitMap, number: int, signer: Signer) -> bytes:
 def _stating() -> Row:
     key = statement.signer("bench/models", bytes(32)).verifier
     signer = Signer("bench/withdrawn", SignatureType.ed25519, bytes(32))
-    head = consumed.claimed(bitmap.split(_head(BitMap(), 0, signer))[0])
-    run = statement.Run(
+    head = consumption.claimed(bitmap.split(_head(BitMap(), 0, signer))[0])
+    run = statement.RunStatement(
         model="0" * 32, name="bench", recipe="bench", parameters={}, sources=(), first=head, last=head, results={},
         software={}, started=AT, finished=AT,
     )  # fmt: skip
@@ -187,7 +187,7 @@ def _recording() -> Row:
     drawn = random.Random(1)
     batches = [drawn.sample(range(10**6), BATCH) for _ in range(STEPS)]
     with tempfile.TemporaryDirectory(prefix="licet-recording-") as name:
-        log = consumed.Log(Path(name) / "consumed", _Gate())
+        log = consumption.ConsumedLog(Path(name) / "consumed", _Gate())
         began = time.process_time()
         for step, ordinals in enumerate(batches):
             log.used(step, ordinals)

@@ -33,11 +33,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from bench import Row
 from bench.web import ours, prepare, running
-from licet import service
-from licet.config import Config
+from licet.config import Configuration
 from licet.plugins.recorder import Recorder
-from licet.plugins.settings import Settings
+from licet.plugins.settings import PluginSettings
 from licet.store.connect import transaction
+from licet.vault import installation
 from licet.vault.ids import host_hmac
 
 PORT = 18887
@@ -59,16 +59,16 @@ litellm_settings:
 FILLING = """
 import sys
 from pathlib import Path
-from licet.client import Turn
-from licet.plugins.gates import Permit
+from licet.client import ConversationTurn
+from licet.plugins.gates import GatePermit
 from licet.plugins.recorder import Recorder
-from licet.plugins.settings import Settings
+from licet.plugins.settings import PluginSettings
 url, key_file, spool, begin = sys.argv[1:]
-recorder = Recorder(Settings(url=url, key_file=Path(key_file), spool=Path(spool), surface="app"))
+recorder = Recorder(PluginSettings(url=url, key_file=Path(key_file), spool=Path(spool), surface="app"))
 for number in range(int(begin), 10**9):
     account = f"host:p{number % 50}"
-    turn = Turn(account=account, conversation=f"host:k{number % 500}", id=str(number), text="hello", surface="app")
-    on_disk = recorder.keep(Permit(account=account, grant=1), [turn])
+    turn = ConversationTurn(account=account, conversation=f"host:k{number % 500}", id=str(number), text="hello", surface="app")
+    on_disk = recorder.keep(GatePermit(account=account, grant=1), [turn])
     on_disk.wait()
     print(number, flush=True)
 """
@@ -201,7 +201,7 @@ def as_lines(mark: str, begin: int, count: int) -> bytes:
     return "\n".join(lines).encode()
 
 
-def spans(here: service.Installation, key: str, count: int, rounds: int) -> list[Row]:
+def spans(here: installation.Installation, key: str, count: int, rounds: int) -> list[Row]:
     kinds = {"spans": ("/v1/otlp/v1/traces", "application/x-protobuf", as_spans),
              "bulk": ("/v1/turns:bulk", "application/x-ndjson", as_lines)}  # fmt: skip
     rates: dict[str, list[float]] = {name: [] for name in kinds}
@@ -225,7 +225,7 @@ def spans(here: service.Installation, key: str, count: int, rounds: int) -> list
     return [Row(title, f"{mine:,.0f}", f"{bulk:,.0f}", f"{mine / bulk:.2f}")]
 
 
-def _turns(here: service.Installation) -> int:
+def _turns(here: installation.Installation) -> int:
     with transaction(here.pool) as tx:
         row = tx.execute("SELECT count(*) FROM turns").fetchone()
     assert row is not None
@@ -235,7 +235,7 @@ def _turns(here: service.Installation) -> int:
 # The spool
 
 
-def replay(here: service.Installation, folder: Path, key_file: Path, kills: int) -> list[Row]:
+def replay(here: installation.Installation, folder: Path, key_file: Path, kills: int) -> list[Row]:
     spool, url, acknowledged = folder / "killed", f"http://127.0.0.1:{PORT}", set[int]()
     left, seconds, begin = 0, 0.0, 0
     for kill in range(kills):
@@ -248,14 +248,14 @@ def replay(here: service.Installation, folder: Path, key_file: Path, kills: int)
         last = max(int(line) for line in said if line.endswith("\n"))
         acknowledged |= set(range(begin, last + 1))
         begin = last + 2  # the one after the last may be on disk, and was not acknowledged
-        recorder = Recorder(Settings(url=url, key_file=key_file, spool=spool, surface="app"))
+        recorder = Recorder(PluginSettings(url=url, key_file=key_file, spool=spool, surface="app"))
         begun = time.perf_counter()
         while recorder.spool.size:
             time.sleep(0.005)
         seconds += time.perf_counter() - begun
         recorder.close()
         left += sum(count for reason, count in recorder.counts.items() if reason.startswith("delivered"))
-    key = service.host_key(here)
+    key = installation.host_key(here)
     names = {host_hmac(key, "turn", f"k{number % 500}", str(number)) for number in acknowledged}
     with transaction(here.pool) as tx:
         rows = tx.execute("SELECT host_hmac, count(*) FROM turns WHERE host_hmac IS NOT NULL GROUP BY 1").fetchall()
@@ -278,7 +278,7 @@ def main(arguments: list[str]) -> list[Row]:
         folder = Path(place)
         data, key_file = folder / "data", folder / "key"
         data.mkdir()
-        with service.installation(Config(data=data)) as here:
+        with installation.installation(Configuration(data=data)) as here:
             key, _ = prepare(here)
             key_file.write_text(key)
             with running(ours, data, PORT):

@@ -22,13 +22,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bench import Row
-from licet.curate import names_measure, names_spacy
-from licet.curate.detect import Cached, Detector, Union
-from licet.curate.kernels import NAMES_KINDS, Named
+from licet.curate import name_models, names_measure, names_spacy
+from licet.curate.detect import CachedDetector, Detector, DetectorUnion
+from licet.curate.kernels import NAMES_KINDS, NameKernel
 from licet.curate.names import Tagger
-from licet.curate.names_data import Labelled, conll
-from licet.curate.rules import NAMED, Kind
-from licet.service import naming
+from licet.curate.names_data import LabelledText, conll
+from licet.curate.rules import NAMED, IdentifierKind
 
 DATA = Path(os.environ.get("BENCH_DATA", Path(__file__).parents[2] / "shared" / "data"))
 GOALS = {
@@ -39,16 +38,24 @@ CHATS = 200
 KEPT = Path(names_measure.__file__).parent / names_measure.FILE  # for the cards of releases
 # Public domains, dates, ages and titles are not replaced, and not counted.
 _LABELS = {
-    "PERSON": Kind.PERSON, "STREET_ADDRESS": Kind.ADDRESS, "GPE": Kind.PLACE, "ORGANIZATION": Kind.ORGANISATION,
-    "EMAIL_ADDRESS": Kind.EMAIL, "IBAN_CODE": Kind.IBAN, "US_SSN": Kind.NATIONAL_ID, "IP_ADDRESS": Kind.IP,
-    "US_DRIVER_LICENSE": Kind.NATIONAL_ID, "CREDIT_CARD": Kind.CARD, "PHONE_NUMBER": Kind.PHONE,
-}  # fmt: skip
+    "PERSON": IdentifierKind.PERSON,
+    "STREET_ADDRESS": IdentifierKind.ADDRESS,
+    "GPE": IdentifierKind.PLACE,
+    "ORGANIZATION": IdentifierKind.ORGANISATION,
+    "EMAIL_ADDRESS": IdentifierKind.EMAIL,
+    "IBAN_CODE": IdentifierKind.IBAN,
+    "US_SSN": IdentifierKind.NATIONAL_ID,
+    "IP_ADDRESS": IdentifierKind.IP,
+    "US_DRIVER_LICENSE": IdentifierKind.NATIONAL_ID,
+    "CREDIT_CARD": IdentifierKind.CARD,
+    "PHONE_NUMBER": IdentifierKind.PHONE,
+}
 
 
-def presidio() -> list[Labelled]:
+def presidio() -> list[LabelledText]:
     file = DATA / "presidio-synth" / "data__synth_dataset_v2.json.gz"
     return [
-        Labelled(
+        LabelledText(
             row["full_text"],
             tuple(
                 (span["start_position"], span["end_position"], _LABELS[span["entity_type"]])
@@ -60,7 +67,7 @@ def presidio() -> list[Labelled]:
     ]
 
 
-def labelled() -> dict[str, list[Labelled]]:
+def labelled() -> dict[str, list[LabelledText]]:
     """The slices, by name: of nothing that the tagger learns from."""
     if not DATA.is_dir():
         return {}
@@ -92,14 +99,14 @@ def trained(folder: Path) -> Iterator[Row]:
         file.write("\n".join(turns() if DATA.is_dir() else []))
         file.flush()
         started = time.process_time()
-        made = naming.train(folder, conll=learnt, turns=Path(file.name))
+        made = name_models.train(folder, conll=learnt, turns=Path(file.name))
     seconds = time.process_time() - started
     yield Row(f"train the tagger, {made.steps:,} steps over {made.texts:,} texts, CPU s", f"{seconds:,.0f}")
 
 
-def figures(name: str, detector: Detector, slices: Mapping[str, Sequence[Labelled]]) -> Iterator[Row]:
+def figures(name: str, detector: Detector, slices: Mapping[str, Sequence[LabelledText]]) -> Iterator[Row]:
     """Recall and precision, and the speed."""
-    cached = Cached(Union((detector,)) if not isinstance(detector, Union) else detector)
+    cached = CachedDetector(DetectorUnion((detector,)) if not isinstance(detector, DetectorUnion) else detector)
     size = sum(len(one.text.encode()) for texts in slices.values() for one in texts)
     started = time.process_time()
     for texts in slices.values():
@@ -115,7 +122,7 @@ def figures(name: str, detector: Detector, slices: Mapping[str, Sequence[Labelle
         f"{size / again / 1e6:,.0f}",
     )
     for kinds in (NAMES_KINDS, NAMED):
-        named = Named(detector=cached, kinds=kinds)
+        named = NameKernel(detector=cached, kinds=kinds)
         told = "all kinds" if kinds == NAMED else " and ".join(kinds)
         made = names_measure.measured(named, slices)
         if slices and "tagger" not in detector.name:
@@ -146,7 +153,7 @@ def main(arguments: list[str]) -> list[Row]:
         if names_spacy.installed():
             spacy: Detector = names_spacy.Spacy.read()
             rows += figures("spaCy small", spacy, slices)
-            rows += figures("both", Union((tagger, spacy)), slices)
+            rows += figures("both", DetectorUnion((tagger, spacy)), slices)
     return rows
 
 

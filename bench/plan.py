@@ -21,9 +21,10 @@ from typing import Any
 from bench import Row
 from bench.population import NOW, POLICIES, build
 from licet.policy.file import Policy, extend
-from licet.store import embedded, migrate, opened, statistics
-from licet.store.connect import Pool, Transaction
-from licet.vault import plan
+from licet.store import embedded, statistics
+from licet.store.connect import Pool, Transaction, opened
+from licet.store.migrate import migrate
+from licet.vault import policy_plan
 
 SIZES = (10_000, 30_000)
 SEGMENTS_EACH = 1.25  # of a conversation, in that population
@@ -102,7 +103,7 @@ def drawn(pool: Pool, new: Policy) -> float:
     begun = time.perf_counter()
     statistics.gather(pool)
     with pool.connection() as conn:
-        plan.draw(conn, POLICIES, new, NOW)
+        policy_plan.draw(conn, POLICIES, new, NOW)
         conn.rollback()
     return time.perf_counter() - begun
 

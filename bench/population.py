@@ -23,8 +23,9 @@ from typing import Any, NamedTuple
 
 from bench import Row
 from licet.policy.file import Policies, extend
-from licet.store import embedded, migrate, opened
-from licet.store.connect import Transaction
+from licet.store import embedded
+from licet.store.connect import Transaction, opened
+from licet.store.migrate import migrate
 from licet.vault.population import DECISIONS, PERMITTED, Rank, for_many, parameters
 
 ROUNDS = 5

@@ -24,21 +24,21 @@ import pyarrow.parquet as pq
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from bench import Row as Figure
-from licet.policy.state import Kind, Role
+from licet.policy.state import ConversationKind, TurnRole
 from licet.release import merkle, part
 from licet.release.manifest import (
     PROOF_NAMES,
     Counts,
     Deidentification,
-    Manifest,
     PolicyPin,
-    Proof,
     ProofFile,
+    ProofPins,
+    ReleaseManifest,
     write,
 )
 from licet.release.reader import Lease, load
-from licet.release.rows import Message, Row
-from licet.release.sealing import SealedRow, row_key, seal_row
+from licet.release.row_keys import SealedRow, row_key, seal_row
+from licet.release.rows import ReleaseRow, RowMessage
 
 UNTIL = datetime(2030, 9, 1, tzinfo=UTC)
 ROUNDS = 5
@@ -66,15 +66,15 @@ def main(arguments: list[str]) -> list[Figure]:
         return " ".join(rng.choices(vocabulary, k=length))
 
     rows = [
-        Row(
+        ReleaseRow(
             row_id=rng.randbytes(16),
             ordinal=ordinal,
             until=UNTIL,
             messages=(
-                Message(role=Role.user, content=text(words // 4)),
-                Message(role=Role.assistant, content=text(words)),
+                RowMessage(role=TurnRole.user, content=text(words // 4)),
+                RowMessage(role=TurnRole.assistant, content=text(words)),
             ),
-            kind=Kind.chat,
+            kind=ConversationKind.chat,
             sources=1,
         )
         for ordinal in range(count)
@@ -111,7 +111,7 @@ def main(arguments: list[str]) -> list[Figure]:
     ]
 
 
-def full_write(folder: Path, rows: list[Row], source: bytes, release_id: bytes) -> None:
+def full_write(folder: Path, rows: list[ReleaseRow], source: bytes, release_id: bytes) -> None:
     sealed = (seal_row(row, row_key([source], release_id, row.row_id), release_id) for row in rows)
     list(part.write_parts(folder, sealed))
 
@@ -127,7 +127,7 @@ def floor_write(path: Path, sealed: list[SealedRow]) -> None:
     pq.write_table(table, path, compression="none", use_dictionary=False, write_statistics=False)
 
 
-def floor_load(folder: Path, parts: tuple[part.Part, ...], keys: dict[int, bytes], release_id: bytes) -> None:
+def floor_load(folder: Path, parts: tuple[part.PartPromise, ...], keys: dict[int, bytes], release_id: bytes) -> None:
     for one in parts:
         parquet = pq.ParquetFile(folder / one.file)
         for number in range(parquet.num_row_groups):
@@ -137,13 +137,13 @@ def floor_load(folder: Path, parts: tuple[part.Part, ...], keys: dict[int, bytes
                 AESGCM(keys[ordinal]).decrypt(sealed[1:13], sealed[13:], release_id + row_id + b"\x01")
 
 
-def manifest_of(release_id: bytes, parts: tuple[part.Part, ...], sealed: list[SealedRow]) -> Manifest:
+def manifest_of(release_id: bytes, parts: tuple[part.PartPromise, ...], sealed: list[SealedRow]) -> ReleaseManifest:
     tree = merkle.Tree()
     until_us = (UNTIL - part.EPOCH) // timedelta(microseconds=1)
     for row in sealed:
         tree.append(merkle.leaf(row.ordinal, row.row_id, until_us, row.sealed))
     count = len(sealed)
-    return Manifest(
+    return ReleaseManifest(
         release=release_id.hex(),
         name="bench",
         purpose="improve_models",
@@ -156,7 +156,7 @@ def manifest_of(release_id: bytes, parts: tuple[part.Part, ...], sealed: list[Se
         root=tree.root().hex(),
         deidentification=Deidentification(rules="none", sha256="0" * 64, counts={}),
         licet="bench",
-        proof=Proof(**{name: unproved(file, count) for name, file in PROOF_NAMES.items()}),
+        proof=ProofPins(**{name: unproved(file, count) for name, file in PROOF_NAMES.items()}),
     )
 
 

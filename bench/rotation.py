@@ -21,25 +21,27 @@ from typing import Any
 from uuid import UUID
 
 from bench import Row
-from licet.store import embedded, migrate, opened
-from licet.store.connect import Pool, Transaction, transaction
-from licet.store.rows import copy_in
-from licet.vault import rotate
-from licet.vault.keyring import Keyring, bucket_of
-from licet.vault.keys import (
+from licet.erasure import key_rotation
+from licet.erasure.key_rotation import Rotation, RotationResult
+from licet.keys.keyring import Keyring
+from licet.keys.material import (
     ACCOUNT_KEYS_BYTES,
     BUCKETS,
     EMPTY_PAGE,
     KEY_BYTES,
     AccountKeys,
     FileProvider,
-    Key,
+    KeyMaterial,
+    bucket_of,
     seal,
     slot_place,
     wrap_account_keys,
     write_slot,
 )
-from licet.vault.rotate import Rotated, Rotation
+from licet.store import embedded
+from licet.store.connect import Pool, Transaction, opened, transaction
+from licet.store.migrate import migrate
+from licet.store.rows import copy_in
 from licet.vault.tables import destroy_slots
 
 SLOTS, LOAD_ACCOUNTS, SPENT_PERCENT, MANY = 4, 2_000, 3, 100_000_000
@@ -64,13 +66,15 @@ def main(arguments: list[str]) -> list[Row]:
         keyring = Keyring(FileProvider(Path(folder) / "keys"))
         marked = build(pool, keyring, accounts)
         waits: list[float] = []
-        done: list[Rotated] = []
+        done: list[RotationResult] = []
         ours = measured(pool, lambda: done.append(turn(pool, keyring, waits)))
         floor = measured(pool, lambda: plain(pool, marked))
         return rows(accounts, done[0], ours, floor, max(waits))
 
 
-def rows(accounts: int, done: Rotated, ours: tuple[float, int], floor: tuple[float, int], longest: float) -> list[Row]:
+def rows(
+    accounts: int, done: RotationResult, ours: tuple[float, int], floor: tuple[float, int], longest: float
+) -> list[Row]:
     seconds, wal = ours
     written = done.buckets + done.accounts_rewrapped + done.pages
     times = MANY / accounts
@@ -88,15 +92,15 @@ def rows(accounts: int, done: Rotated, ours: tuple[float, int], floor: tuple[flo
     ]  # fmt: skip
 
 
-def turn(pool: Pool, keyring: Keyring, waits: list[float]) -> Rotated:
+def turn(pool: Pool, keyring: Keyring, waits: list[float]) -> RotationResult:
     last = [time.perf_counter()]
 
-    def seen(_: Rotated) -> None:
+    def seen(_: RotationResult) -> None:
         now = time.perf_counter()
         waits.append(now - last[0])
         last[0] = now
 
-    return rotate.rotate(pool, keyring, Rotation.daily, lambda: NOW, seen)
+    return key_rotation.rotate(pool, keyring, Rotation.daily, lambda: NOW, seen)
 
 
 def plain(pool: Pool, marked: set[UUID]) -> None:
@@ -156,11 +160,11 @@ def build(pool: Pool, keyring: Keyring, accounts: int) -> set[UUID]:
     return marked
 
 
-def load(tx: Transaction, buckets: dict[int, Key], ids: list[UUID]) -> None:
+def load(tx: Transaction, buckets: dict[int, KeyMaterial], ids: list[UUID]) -> None:
     rows: list[tuple[Any, ...]] = []
     pages: list[tuple[Any, ...]] = []
     for account in ids:
-        chain = AccountKeys(slots=Key(os.urandom(KEY_BYTES)), own=Key(os.urandom(KEY_BYTES)))
+        chain = AccountKeys(slots=KeyMaterial(os.urandom(KEY_BYTES)), own=KeyMaterial(os.urandom(KEY_BYTES)))
         bucket = bucket_of(account)
         wrapped = wrap_account_keys(buckets[bucket], account, chain)
         rows.append((account, account.bytes, bucket, wrapped, SLOTS, "pro", NOW, NOW, 0, "undecided"))

@@ -22,10 +22,10 @@ from time import process_time
 import numpy as np
 
 from bench import Row
-from licet.curate.likeness import clusters
+from licet.curate.similarity import clusters
 from licet.curate.sketches import SIGNATURE_BYTES, normalised, signatures
-from licet.train.encoder import Encoder
-from licet.train.safety import Example, Model, figures, train
+from licet.misuse.classifier import LabelledExample, Model, figures, train
+from licet.misuse.encoder import Encoder
 
 DATA = Path(os.environ.get("TESTS_DATA") or Path(__file__).parents[2] / "shared" / "data")
 MESSAGES = 6_000
@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> list[Row]:
     encoder = Encoder.found()
     rows: list[Row] = []
     models: dict[str, Model] = {}
-    tests: dict[str, list[Example]] = {}
+    tests: dict[str, list[LabelledExample]] = {}
     for name, read in SETS.items():
         learnt, tests[name] = split(name, read(), limit)
         models[name] = train(learnt, encoder)
@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> list[Row]:
     return rows
 
 
-def told(name: str, model: Model, learnt: Sequence[Example], test: Sequence[Example]) -> list[Row]:
+def told(name: str, model: Model, learnt: Sequence[LabelledExample], test: Sequence[LabelledExample]) -> list[Row]:
     texts = [one.text for one in test]
     measured = {stage.__name__: timed(stage, texts) for stage in (model.fast, model.score, model.cascade)}
     areas = {stage: figures(scores, test, 0.5)[0].auprc or 0.0 for stage, (scores, _) in measured.items()}
@@ -80,7 +80,7 @@ def told(name: str, model: Model, learnt: Sequence[Example], test: Sequence[Exam
     return rows
 
 
-def forgetting(examples: Sequence[Example], encoder: Encoder) -> Row:
+def forgetting(examples: Sequence[LabelledExample], encoder: Encoder) -> Row:
     """Seconds to retrain without some rows, their embeddings at hand, checked against never having had them."""
     kept = list(examples)[FORGOTTEN:]
     embeddings = encoder.encode([one.text for one in kept])
@@ -97,12 +97,14 @@ def timed(stage: Callable[[Sequence[str]], np.ndarray], texts: Sequence[str]) ->
     return scores, len(texts) / (process_time() - begun)
 
 
-def split(name: str, labelled: Iterator[tuple[str, bool, str]], limit: int) -> tuple[list[Example], list[Example]]:
+def split(
+    name: str, labelled: Iterator[tuple[str, bool, str]], limit: int
+) -> tuple[list[LabelledExample], list[LabelledExample]]:
     """Seven tenths to learn from and the rest to test on, clusters of near-duplicates undivided; one of each cluster."""
-    seen: dict[bytes, Example] = {}
+    seen: dict[bytes, LabelledExample] = {}
     for text, misuse, kind in labelled:
         key = sha256(normalised(text)).digest()
-        seen.setdefault(key, Example(id=key[:16], text=text, misuse=misuse, slice=kind))
+        seen.setdefault(key, LabelledExample(id=key[:16], text=text, misuse=misuse, slice=kind))
     examples = sorted(seen.values(), key=lambda one: one.id[1:])[:limit]
     signed = signatures([one.text for one in examples], b"bench" * 7)
     long = [i for i, signature in enumerate(signed) if len(signature) == SIGNATURE_BYTES]

@@ -19,15 +19,16 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from bench import Row
-from licet import service
-from licet.config import Config
+from licet.config import Configuration
 from licet.policy.file import preset
-from licet.service import proving
+from licet.proof import documents
+from licet.service import policy_changes
 from licet.store.connect import Transaction, transaction
-from licet.store.writer import Writer
+from licet.store.writer import BatchWriter
 from licet.vault import commands as do
+from licet.vault import installation, verbs
 from licet.vault.apply import apply
-from licet.vault.commands import Answer
+from licet.vault.commands import CommandResult
 from licet.vault.ids import uuid7
 
 WRITERS, ACCOUNTS, SECONDS = 64, 2_000, 15
@@ -41,8 +42,8 @@ def now() -> datetime:
 def sequencer(data: Path, stop: Event, batches: Path) -> None:
     """Appends until told to stop; a line for each batch: the log's size after it, and when."""
     with (
-        service.installation(Config(data=data), now) as here,
-        proving.sequencing(here) as sequencing,
+        installation.installation(Configuration(data=data), now) as here,
+        documents.sequencing(here) as sequencing,
         batches.open("w") as out,
     ):
         size = 0
@@ -68,8 +69,8 @@ def fsync_floor(folder: Path) -> float:
         return (time.perf_counter() - start) / 100
 
 
-def opened(here: service.Installation) -> list[do.OpenAccount]:
-    key = service.host_key(here)
+def opened(here: installation.Installation) -> list[do.OpenAccount]:
+    key = installation.host_key(here)
     assert key
     at = now()
     return [
@@ -79,7 +80,11 @@ def opened(here: service.Installation) -> list[do.OpenAccount]:
 
 
 def write(
-    number: int, accounts: list[do.OpenAccount], writer: Writer[do.Command, Answer], end: float, took: list[float]
+    number: int,
+    accounts: list[do.OpenAccount],
+    writer: BatchWriter[do.Command, CommandResult],
+    end: float,
+    took: list[float],
 ) -> None:
     """One writer: its own accounts, in turn, each choice answered before the next."""
     mine, turn = accounts[number::WRITERS], 0
@@ -91,7 +96,7 @@ def write(
         turn += 1
 
 
-def probe(here: service.Installation, end: float, marks: list[tuple[int, float]]) -> None:
+def probe(here: installation.Installation, end: float, marks: list[tuple[int, float]]) -> None:
     while time.monotonic() < end:
         with transaction(here.pool) as tx:
             row = tx.execute(
@@ -109,16 +114,16 @@ def main(arguments: list[str]) -> list[Row]:
     with tempfile.TemporaryDirectory(dir=base) as folder:
         data = Path(folder) / "data"
         data.mkdir()
-        with service.installation(Config(data=data), now) as here:
+        with installation.installation(Configuration(data=data), now) as here:
             return run(here, Path(folder))
 
 
-def run(here: service.Installation, folder: Path) -> list[Row]:
-    service.apply_policy(here, preset("article-2025"), by="bench")
+def run(here: installation.Installation, folder: Path) -> list[Row]:
+    policy_changes.apply_policy(here, preset("article-2025"), by="bench")
     accounts = opened(here)
-    service.tell(here, accounts)
-    proving.append(here)
-    known, context = service.policies(here), multiprocessing.get_context("spawn")
+    verbs.tell(here, accounts)
+    documents.append(here)
+    known, context = installation.policies(here), multiprocessing.get_context("spawn")
     stop, batches = context.Event(), folder / "batches"
     with transaction(here.pool) as tx:
         before = tx.execute("SELECT size FROM logs").fetchone()
@@ -127,14 +132,14 @@ def run(here: service.Installation, folder: Path) -> list[Row]:
     while not batches.exists():
         time.sleep(0.05)
 
-    def applied(tx: Transaction, commands: list[do.Command]) -> list[Answer]:
+    def applied(tx: Transaction, commands: list[do.Command]) -> list[CommandResult]:
         return apply(tx, here.keyring, known, commands)
 
     marks: list[tuple[int, float]] = []
     took: list[float] = []
     start = time.monotonic()
     end = start + SECONDS
-    with Writer(here.pool, applied) as writer:
+    with BatchWriter(here.pool, applied) as writer:
         threads = [threading.Thread(target=write, args=(n, accounts, writer, end, took)) for n in range(WRITERS)]
         threads.append(threading.Thread(target=probe, args=(here, end, marks)))
         for thread in threads:
@@ -148,7 +153,7 @@ def run(here: service.Installation, folder: Path) -> list[Row]:
 
 
 def report(
-    here: service.Installation,
+    here: installation.Installation,
     folder: Path,
     marks: list[tuple[int, float]],
     took: list[float],

@@ -20,12 +20,13 @@ from typing import Any
 from uuid import UUID
 
 from bench import Row
-from licet.store import embedded, migrate, opened
-from licet.store.connect import Pool, Transaction, transaction
+from licet.erasure import sweep_batches
+from licet.erasure.sweep_batches import BATCH_SEGMENTS_MAX
+from licet.keys.material import EMPTY_SLOT
+from licet.store import embedded
+from licet.store.connect import Pool, Transaction, opened, transaction
+from licet.store.migrate import migrate
 from licet.store.rows import copy_in
-from licet.vault import erase
-from licet.vault.erase import BATCH_SEGMENTS_MAX
-from licet.vault.keys import EMPTY_SLOT
 
 ROUNDS = 3
 CHATS, TURNS, TURN_BYTES, LOAD_ACCOUNTS = 12, 4, 600, 500
@@ -77,7 +78,7 @@ def main(arguments: list[str]) -> list[Row]:
 
 def dry_run(pool: Pool) -> list[Row]:
     bare = timed(pool, lambda tx: tx.execute(f"SELECT count(*) FROM segments s WHERE {DUE}", {"at": TODAY}).fetchone())
-    counted = timed(pool, lambda tx: erase.due(tx, TODAY))
+    counted = timed(pool, lambda tx: sweep_batches.due(tx, TODAY))
     return [Row("sweep, dry run beside the bare count", f"{counted:.3f} s", f"{bare:.3f} s", f"{bare / counted:.2f}")]
 
 
@@ -105,7 +106,7 @@ def sweep(pool: Pool) -> Row:
             deleted, floor = deleted + gone, floor + time.perf_counter() - begun
         begun = time.perf_counter()
         with transaction(pool) as tx:
-            batch = erase.sweep_batch(tx, NOW)
+            batch = sweep_batches.sweep_batch(tx, NOW)
         swept, ours, more = swept + batch.segments, ours + time.perf_counter() - begun, batch.more
     figure, low = swept / ours, deleted / floor
     what = f"sweep: {swept:,} segments of {TURNS} turns, a second"

@@ -22,19 +22,20 @@ from threading import Event, Thread
 from typing import Any
 
 from bench import NO_NAMES, Row
-from licet import service
-from licet.config import Config
+from licet.config import Configuration
+from licet.curate import release_build
 from licet.ledger.note import SignatureType, Signer
 from licet.policy.file import preset
-from licet.policy.state import Role
-from licet.service import gating
+from licet.policy.state import TurnRole
+from licet.service import policy_changes
 from licet.store import embedded
-from licet.train import bitmap
-from licet.train.gate import Gate, HandOff, WhenStale
-from licet.train.handing import HandedOff
-from licet.train.loading import Gated, GatedStream
+from licet.train import bitmap, gate_files
+from licet.train.batch_mask import MaskedBatches
+from licet.train.dataset import GatedDataset, GatedStream
+from licet.train.gate import HandOff, TrainingGate, WhenStale
 from licet.train.remote import Keeper
 from licet.vault import commands as do
+from licet.vault import installation, verbs
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac, uuid7
 
@@ -53,15 +54,15 @@ def main(arguments: list[str]) -> list[Row]:
         return [*rows, *on_others(count, withdrawn, Path(folder)), enforced(Path(folder))]
 
 
-def published(folder: Path, withdrawn: Sequence[int]) -> Gate:
+def published(folder: Path, withdrawn: Sequence[int]) -> TrainingGate:
     """A gate on a file of these rows, which holds for an hour."""
     rows, now = bitmap.packed(withdrawn), datetime.now(UTC)
-    head = bitmap.Head(
+    head = bitmap.BitmapHead(
         release=RELEASE, manifest_sha256=MANIFEST, number=1, issued=now, until=now + timedelta(hours=1),
         rows=len(withdrawn), sha256=sha256(rows).hexdigest(),
     )  # fmt: skip
     path = bitmap.write(folder, RELEASE, bitmap.file_of(bitmap.sign(head, SIGNER), rows))
-    return Gate(
+    return TrainingGate(
         path, release=RELEASE, manifest_sha256=MANIFEST, verifier=SIGNER.verifier, clock=time.time,
         when_stale=WhenStale.stop,
     )  # fmt: skip
@@ -99,12 +100,12 @@ def compared(what: str, mine: float, floor: float, goal: str = "") -> Row:
     return Row(f"{what}, CPU us a row{goal}", f"{mine:.2f}", f"{floor:.2f}", f"{mine / floor:.3f}")
 
 
-def on_hugging_face(count: int, gate: Gate, withdrawn: Sequence[int]) -> list[Row]:
+def on_hugging_face(count: int, gate: TrainingGate, withdrawn: Sequence[int]) -> list[Row]:
     rows = data_set(count)
     gone = frozenset(withdrawn)
     selected = rows.select([n for n in range(count) if n not in gone], keep_in_memory=True)
-    gated, stream = Gated(rows, gate), rows.to_iterable_dataset()
-    living = Gated(rows, gate, [n for n in range(UNIVERSE) if n not in gone][:count])
+    gated, stream = GatedDataset(rows, gate), rows.to_iterable_dataset()
+    living = GatedDataset(rows, gate, [n for n in range(UNIVERSE) if n not in gone][:count])
     filtered = stream.filter(lambda row: row["ordinal"] not in gone)
     of_map, alone, mine, of_select = by_turns(count, lambda: rows, lambda: living, lambda: gated, lambda: selected)
     of_stream, my_stream, of_filter = by_turns(
@@ -114,7 +115,7 @@ def on_hugging_face(count: int, gate: Gate, withdrawn: Sequence[int]) -> list[Ro
     plain, handed = by_turns(
         count,
         lambda: map(rows.__getitems__, batches),
-        lambda: HandedOff(map(gated.__getitems__, batches), gate),
+        lambda: MaskedBatches(map(gated.__getitems__, batches), gate),
     )
     return [
         compared(
@@ -168,12 +169,12 @@ def _of_lance(stored: Any) -> Iterator[Any]:
         yield from batch.to_pylist()
 
 
-def on_tokenised(count: int, gate: Gate) -> Row:
+def on_tokenised(count: int, gate: TrainingGate) -> Row:
     """Batches of 32 through a fast tokenizer into tensors, as a trainer's collator makes them."""
     import torch
     from tokenizers import Tokenizer
 
-    from licet.train.encoder import TOKENIZER_PACKAGE, _in_package
+    from licet.misuse.encoder import TOKENIZER_PACKAGE, _in_package
 
     tokenizer = Tokenizer.from_file(str(_in_package(*TOKENIZER_PACKAGE)))
     tokenizer.enable_truncation(256)
@@ -192,11 +193,11 @@ def on_tokenised(count: int, gate: Gate) -> Row:
                 "ordinal": torch.arange(start, start + len(encoded)) + UNIVERSE,
             }
 
-    plain, handed = by_turns(len(texts), batches, lambda: HandedOff(batches(), gate))
+    plain, handed = by_turns(len(texts), batches, lambda: MaskedBatches(batches(), gate))
     return compared("tokenised batches of 32, checked at hand-off", handed, plain, " (goal: at most 1.002)")
 
 
-def check(gate: Gate) -> Row:
+def check(gate: TrainingGate) -> Row:
     """The check of a batch, the look at the file included, beside that look alone."""
     draw, hand_off = Random(2), HandOff(gate)
     living = [n for n in range(UNIVERSE) if n not in gate.current()]
@@ -223,26 +224,26 @@ def enforced(folder: Path) -> Row:
     """From the commit of a withdrawal to the first batch that is checked against it, on a node that polls twice a second."""
     data = folder / "data"
     data.mkdir()
-    with service.installation(Config(data=data, curate=NO_NAMES)) as here:
+    with installation.installation(Configuration(data=data, curate=NO_NAMES)) as here:
         people = town(here)
-        built = service.build_release(here, name="bench", purpose="improve_models")
+        built = release_build.build_release(here, name="bench", purpose="improve_models")
         assert built.manifest is not None
         sealed = here.config.releases / "bench"
         of = dict(gone(here))
         keeper = Keeper(
-            gating.Nearby(here), gating.signer(here).verifier, folder / "gates", release=built.manifest.release,
-            manifest_sha256=gating.manifest.read(sealed)[1], at=here.clock,
+            gate_files.LocalSource(here), gate_files.signer(here).verifier, folder / "gates", release=built.manifest.release,
+            manifest_sha256=gate_files.manifest.read(sealed)[1], at=here.clock,
         )  # fmt: skip
         keeper.once()
         over = Event()
         following = Thread(target=keeper.follow, args=[over.wait, lambda _: None])
         following.start()
-        gate = gating.gate(sealed, folder / "gates", gating.signer(here).verifier.vkey)
+        gate = gate_files.gate(sealed, folder / "gates", gate_files.signer(here).verifier.vkey)
         took = []
         for account in people:
             ordinal = of[account]
             time.sleep(Random(ordinal).random())
-            service.tell(here, [do.Choose(account=account, at=here.clock(), allow=False, via="settings")])
+            verbs.tell(here, [do.Choose(account=account, at=here.clock(), allow=False, via="settings")])
             began = time.perf_counter()
             while not gate.check([ordinal]):
                 time.sleep(0.001)
@@ -257,24 +258,24 @@ def enforced(folder: Path) -> Row:
     )
 
 
-def town(here: service.Installation) -> list[Any]:
+def town(here: installation.Installation) -> list[Any]:
     """People who said yes, each with a conversation."""
-    service.apply_policy(here, preset("article-2025"), by="bench")
-    key, people = service.host_key(here), []
+    policy_changes.apply_policy(here, preset("article-2025"), by="bench")
+    key, people = installation.host_key(here), []
     for number in range(PEOPLE):
         at = here.clock()
         account = uuid7(at, Random(number).randbytes(10))
         said = {"account": account, "at": at, "host_conversation": host_hmac(key, "conversation", f"c{number}")}
-        service.tell(here, [
+        verbs.tell(here, [
             do.OpenAccount(account=account, at=at, host=host_hmac(key, "account", str(number)), plan="pro", age=30),
             do.Choose(account=account, at=at, allow=True, via="notice"),
             do.Say(**said, content=encode(Content(text=f"How does neighbour {number} plant pear trees?"))),
-            do.Say(**said, role=Role.assistant, content=encode(Content(text="In November."))),
+            do.Say(**said, role=TurnRole.assistant, content=encode(Content(text="In November."))),
         ])  # fmt: skip
         people.append(account)
     return people
 
 
-def gone(here: service.Installation) -> list[tuple[Any, int]]:
+def gone(here: installation.Installation) -> list[tuple[Any, int]]:
     with here.pool.connection() as conn:
         return conn.execute("SELECT account_id, ordinal FROM release_rows").fetchall()

@@ -22,8 +22,9 @@ from uuid import UUID
 import msgspec
 
 from bench import Row
-from licet.ledger import checkpoint, entries, verifier
-from licet.ledger.log import Log, prune
+from licet import verifier
+from licet.ledger import checkpoint, entries
+from licet.ledger.log import LogWriter, prune
 from licet.ledger.note import SignatureType, Signer
 from licet.ledger.storage import Folder
 from licet.policy.file import preset
@@ -53,7 +54,7 @@ def key_of(number: int) -> bytes:
     return hashlib.sha256(b"account %d" % number).digest()
 
 
-def encoded(row: entries.Row, number: int, key: bytes | None) -> bytes:
+def encoded(row: entries.OutboxRow, number: int, key: bytes | None) -> bytes:
     return entries.encode(
         row, key, SAID + timedelta(microseconds=number), lambda size: hashlib.sha256(b"%d" % number).digest()[:size]
     )
@@ -62,11 +63,13 @@ def encoded(row: entries.Row, number: int, key: bytes | None) -> bytes:
 def told(count: int) -> Iterator[bytes]:
     """The policy, and for each account a yes and the grant that it begins, until there are ``count`` entries."""
     facts: dict[str, entries.Fact] = {"number": 0, "sha256": POLICY.sha256().hex()}
-    yield encoded(entries.Row(outbox_id=1, account=None, told="policy_applied", occurred_at=SAID, facts=facts), 0, None)
+    yield encoded(
+        entries.OutboxRow(outbox_id=1, account=None, told="policy_applied", occurred_at=SAID, facts=facts), 0, None
+    )
     for number in range(1, count):
         account, which = divmod(number - 1, 2)
         facts = {"allow": True, "effect": "began", "version": 0} if which == 0 else {"grant": 1, "version": 0}
-        row = entries.Row(
+        row = entries.OutboxRow(
             outbox_id=number + 1, account=UUID(int=account + 1), told="grant_begun" if which else "choice",
             occurred_at=SAID, facts=facts,
         )  # fmt: skip
@@ -130,8 +133,8 @@ def release(folder: Path, count: int) -> bytes:
     return data
 
 
-def log_of(base: Path, name: str, told_entries: Iterator[bytes]) -> Log:
-    log = Log.create(base / name, base / f"{name}-state", SIGNER.name, SIGNER)
+def log_of(base: Path, name: str, told_entries: Iterator[bytes]) -> LogWriter:
+    log = LogWriter.create(base / name, base / f"{name}-state", SIGNER.name, SIGNER)
     batch: list[bytes] = []
     for entry in told_entries:
         batch.append(entry)
@@ -150,7 +153,7 @@ def with_leaf(count: int, manifest: bytes) -> Iterator[bytes]:
         "release": RELEASE.hex, "purpose": said["purpose"], "version": 0, "position": 1, "rows": count,
         "root": said["root"], "manifest_sha256": hashlib.sha256(manifest).hexdigest(),
     }  # fmt: skip
-    row = entries.Row(outbox_id=1, account=None, told="release_sealed", occurred_at=BUILT, facts=facts)
+    row = entries.OutboxRow(outbox_id=1, account=None, told="release_sealed", occurred_at=BUILT, facts=facts)
     yield entries.encode(row, None, BUILT, lambda size: bytes(size))
 
 
@@ -158,7 +161,7 @@ def decided(base: Path, count: int) -> Iterator[Row]:
     manifest = release(base / "release", count)
     log_of(base, "told", with_leaf(count, manifest)).close()
     files, log = verifier.FolderFiles(base / "release"), verifier.FolderFiles(base / "told")
-    reports: list[verifier.Report] = []
+    reports: list[verifier.VerifierReport] = []
     took = spent(lambda: reports.append(verifier.check_release(files, verifier.trust(SIGNER.verifier.vkey), log)))
     assert reports[0].ok, reports[0].findings
     proofs = [
@@ -194,7 +197,7 @@ def full_check(base: Path, count: int) -> Iterator[Row]:
               f"{len(made) / floor:,.0f}", f"{took / floor:.2f}")  # fmt: skip
     prune(Folder(base / "full"), count)
     for what, story in (("hashes and signatures", None), ("and what they tell", verifier.story_of(SIGNER.name))):
-        reports: list[verifier.Report] = []
+        reports: list[verifier.VerifierReport] = []
         files = verifier.FolderFiles(base / "full")
         took = spent(lambda f=files, s=story, r=reports: r.append(verifier.check_log(f, trusted, (), s)))
         assert reports[0].ok, reports[0].findings

@@ -33,15 +33,17 @@ import httpx2
 import psutil
 
 from bench import Row
-from licet import service
-from licet.config import Config, Web
-from licet.intake.replay import Recorded
+from licet.config import Configuration, Web
+from licet.intake import imports
+from licet.intake.replay import RecordedAccount
+from licet.service import policy_changes
 from licet.store.connect import transaction
+from licet.vault import installation, verbs
 from licet.vault.commands import Choose, OpenAccount, Say
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac, uuid7
-from licet.web import keys
-from licet.web.roles import Scope
+from licet.web.access import service_keys
+from licet.web.access.roles import Scope
 
 CLIENTS = 64
 PGBENCH_SECONDS_MIN = 3  # its connections are made within the time
@@ -55,7 +57,7 @@ def ours(data: Path, port: int) -> None:
     from licet.web.serve import log_as_json, server
 
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    with service.installation(Config(data=data)) as here:
+    with installation.installation(Configuration(data=data)) as here:
         log_as_json()
         server(create_app(here, Web(service_requests_per_minute=10**9)), "127.0.0.1", port).run()
 
@@ -205,18 +207,18 @@ def pgbench(dsn: str, folder: Path, seconds: float) -> float | None:
     return float(found[0].split()[2])
 
 
-def prepare(here: service.Installation) -> tuple[str, list[Any]]:
+def prepare(here: installation.Installation) -> tuple[str, list[Any]]:
     """Accounts of the same kind as a service has, and a key."""
-    service.init(here, preset="article-2025")
-    now, host_key = here.clock(), service.host_key(here)
+    policy_changes.init(here, preset="article-2025")
+    now, host_key = here.clock(), installation.host_key(here)
     commands = [
         OpenAccount(
             account=uuid7(now, os.urandom(10)), at=now, host=host_hmac(host_key, "account", f"p{n}"), plan="pro", age=30
         )
         for n in range(ACCOUNTS)
     ]
-    service.tell(here, commands)
-    service.tell(here, [Choose(account=c.account, at=now, allow=True) for c in commands])
+    verbs.tell(here, commands)
+    verbs.tell(here, [Choose(account=c.account, at=now, allow=True) for c in commands])
     with transaction(here.pool) as tx:
         tx.execute(
             """CREATE TABLE bare_choices (seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, account_id uuid NOT NULL,
@@ -228,10 +230,10 @@ def prepare(here: service.Installation) -> tuple[str, list[Any]]:
                    payload text NOT NULL)"""
         )
         scopes = set(Scope) - {Scope.release_lease, Scope.events_acknowledge}  # bound to somebody, and not timed here
-        return keys.make(tx, "bench", scopes, now, os.urandom), [c.account for c in commands]
+        return service_keys.make(tx, "bench", scopes, now, os.urandom), [c.account for c in commands]
 
 
-def bulk(here: service.Installation, us: psutil.Process, port: int, key: str, folder: Path) -> tuple[float, float]:
+def bulk(here: installation.Installation, us: psutil.Process, port: int, key: str, folder: Path) -> tuple[float, float]:
     """Turns a CPU second: sent in bulk over HTTP, and imported from a file."""
     text = "How do I plant a pear tree where the soil is heavy and the winters are long? " * 4
     conversations = [
@@ -266,23 +268,23 @@ def bulk(here: service.Installation, us: psutil.Process, port: int, key: str, fo
                 + "\n"
             )
     begun = time.process_time()
-    imported = service.import_files(here, [file], default=Recorded(host="me", plan="pro", age=30))
+    imported = imports.import_files(here, [file], default=RecordedAccount(host="me", plan="pro", age=30))
     assert imported.turns == TURNS, imported
     return sent, TURNS / (time.process_time() - begun)
 
 
-def withdrawal(here: service.Installation) -> float:
+def withdrawal(here: installation.Installation) -> float:
     """Seconds of one transaction that ends a grant with 10,000 segments under it."""
-    now, host_key = here.clock(), service.host_key(here)
+    now, host_key = here.clock(), installation.host_key(here)
     account = uuid7(now, os.urandom(10))
     host = host_hmac(host_key, "account", "many")
-    service.tell(here, [OpenAccount(account=account, at=now, host=host, plan="pro", age=30)])
-    service.tell(here, [Choose(account=account, at=now, allow=True)])
+    verbs.tell(here, [OpenAccount(account=account, at=now, host=host, plan="pro", age=30)])
+    verbs.tell(here, [Choose(account=account, at=now, allow=True)])
     content = encode(Content(text="hello"))
     for start in range(0, SEGMENTS, 1_000):
-        service.tell(here, [Say(account=account, at=now, content=content) for _ in range(min(1_000, SEGMENTS - start))])
+        verbs.tell(here, [Say(account=account, at=now, content=content) for _ in range(min(1_000, SEGMENTS - start))])
     begun = time.perf_counter()
-    service.tell(here, [Choose(account=account, at=here.clock(), allow=False)])
+    verbs.tell(here, [Choose(account=account, at=here.clock(), allow=False)])
     spent = time.perf_counter() - begun
     with transaction(here.pool) as tx:
         row = tx.execute(
@@ -301,13 +303,13 @@ def main(arguments: list[str]) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="licet-bench-") as folder:
         data = Path(folder) / "data"
         data.mkdir()
-        with service.installation(Config(data=data)) as here:
+        with installation.installation(Configuration(data=data)) as here:
             key, accounts = prepare(here)
             return run(here, data, key, accounts, asked.seconds, asked.rounds)
 
 
 def run(
-    here: service.Installation, data: Path, key: str, accounts: list[Any], seconds: float, rounds: int
+    here: installation.Installation, data: Path, key: str, accounts: list[Any], seconds: float, rounds: int
 ) -> list[Row]:
     dsn = here.pool.conninfo() if callable(here.pool.conninfo) else here.pool.conninfo
     body = b'{"allow":true}'

@@ -19,9 +19,10 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from licet.service import curating
-from licet.store import embedded, migrate, opened
-from licet.store.connect import Pool
+from licet.curate import engine_settings
+from licet.store import embedded
+from licet.store.connect import Pool, opened
+from licet.store.migrate import migrate
 
 from .quarters import QUARTER, WHOLE
 
@@ -55,7 +56,7 @@ def _names_where_they_are_asked_for() -> Iterator[None]:
     """Models of names cost a hundred times what they are built beside: tests of theirs ask for them by name."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LICET_CURATE__NAMES", "off")
-        patch.setattr(curating, "_there", lambda _folder: [])
+        patch.setattr(engine_settings, "_there", lambda _folder: [])
         yield
 
 

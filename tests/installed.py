@@ -8,20 +8,21 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from licet import service
-from licet.config import Config
+from licet.config import Configuration
 from licet.curate import splits
+from licet.keys.keyring import Keyring
+from licet.keys.material import FileProvider
 from licet.policy.file import Policy, preset
 from licet.policy.period import instant
-from licet.policy.state import Role
+from licet.policy.state import TurnRole
+from licet.release import catalog
+from licet.service import policy_changes
 from licet.store.connect import Pool, transaction
-from licet.vault import apply
+from licet.vault import apply, installation
 from licet.vault import commands as do
-from licet.vault.commands import Answer, Outcome
+from licet.vault.commands import CommandResult, Outcome
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac, uuid7
-from licet.vault.keyring import Keyring
-from licet.vault.keys import FileProvider
 
 BEGIN = instant("2025-09-01")
 DAY = timedelta(days=1)
@@ -32,13 +33,16 @@ class House:
 
     def __init__(self, pool: Pool, folder: Path, policy: Policy | None = None, *, at: datetime = BEGIN) -> None:
         self.now = at
-        self.here = service.Installation(
-            config=Config(data=folder), pool=pool, keyring=Keyring(FileProvider(folder / "keys")), clock=self.clock
+        self.here = installation.Installation(
+            config=Configuration(data=folder),
+            pool=pool,
+            keyring=Keyring(FileProvider(folder / "keys")),
+            clock=self.clock,
         )
-        service.apply_policy(self.here, policy or preset("article-2025"), by="test")
+        policy_changes.apply_policy(self.here, policy or preset("article-2025"), by="test")
         self.accounts: dict[str, UUID] = {}
         self.chats: dict[str, UUID] = {}
-        self._host_key = service.host_key(self.here)
+        self._host_key = installation.host_key(self.here)
         self._turns: dict[str, int] = {}
 
     def clock(self) -> datetime:
@@ -50,8 +54,8 @@ class House:
     def host(self, what: str, *names: str) -> bytes:
         return host_hmac(self._host_key, what, *names)
 
-    def tell(self, *commands: do.Command) -> list[Answer]:
-        known = service.policies(self.here)
+    def tell(self, *commands: do.Command) -> list[CommandResult]:
+        known = installation.policies(self.here)
         with transaction(self.here.pool) as tx:
             return apply.apply(tx, self.here.keyring, known, commands)
 
@@ -68,10 +72,10 @@ class House:
             self.choose(name, allow)
         return account
 
-    def choose(self, name: str, allow: bool) -> Answer:
+    def choose(self, name: str, allow: bool) -> CommandResult:
         return self.tell(do.Choose(account=self.accounts[name], at=self.now, allow=allow))[0]
 
-    def saying(self, name: str, chat: str, said: Content | str, role: Role = Role.user, **more: Any) -> do.Say:
+    def saying(self, name: str, chat: str, said: Content | str, role: TurnRole = TurnRole.user, **more: Any) -> do.Say:
         number = self._turns[chat] = self._turns.get(chat, 0) + 1
         content = said if isinstance(said, Content) else Content(text=said)
         return do.Say(
@@ -79,7 +83,9 @@ class House:
             host_turn=self.host("turn", chat, str(number)), role=role, content=encode(content), **more,
         )  # fmt: skip
 
-    def say(self, name: str, chat: str, said: Content | str, role: Role = Role.user, **more: Any) -> Answer:
+    def say(
+        self, name: str, chat: str, said: Content | str, role: TurnRole = TurnRole.user, **more: Any
+    ) -> CommandResult:
         answer = self.tell(self.saying(name, chat, said, role, **more))[0]
         assert answer.outcome is Outcome.done, answer
         assert answer.conversation is not None
@@ -89,18 +95,18 @@ class House:
     def talk(self, name: str, chat: str, *texts: str) -> None:
         """A person and the assistant by turns."""
         for n, text in enumerate(texts or (f"{name} asks in {chat}", f"answer in {chat}")):
-            self.say(name, chat, text, Role.assistant if n % 2 else Role.user)
+            self.say(name, chat, text, TurnRole.assistant if n % 2 else TurnRole.user)
 
-    def about(self, kind: type[Any], name: str, chat: str, **more: Any) -> Answer:
+    def about(self, kind: type[Any], name: str, chat: str, **more: Any) -> CommandResult:
         told = kind(account=self.accounts[name], at=self.now, conversation=self.chats[chat], **more)
         return self.tell(told)[0]
 
-    def account(self, kind: type[Any], name: str, **more: Any) -> Answer:
+    def account(self, kind: type[Any], name: str, **more: Any) -> CommandResult:
         return self.tell(kind(account=self.accounts[name], at=self.now, **more))[0]
 
     def rows(self, release: str | Path) -> list[list[Any]]:
         """The messages of the rows that come out now."""
-        return [row["messages"] for row in service.open_release(self.here, str(release))]
+        return [row["messages"] for row in catalog.open_release(self.here, str(release))]
 
     def words(self, release: str | Path) -> list[str]:
         """All that comes out now, message by message."""

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 
-from licet.consent import rendered
+from licet.consent import rendered_page
 
 NO_BROWSER = 75
 
@@ -27,7 +27,7 @@ def main(link: str) -> int:
 
     with sync_playwright() as driver:
         try:
-            browser = driver.chromium.launch(executable_path=rendered.chromium(os.environ))
+            browser = driver.chromium.launch(executable_path=rendered_page.chromium(os.environ))
         except Error:
             return NO_BROWSER
         page = browser.new_page()

@@ -42,11 +42,11 @@ NOTICES = "src/licet/consent/notices/*.md"
 TEMPLATES = "src/licet/web/templates/*.html"
 # Modules whose texts are read by people: what a receipt, a card or a page says outside of the catalogue.
 TEXTS = (
-    "src/licet/consent/receipt.py",
+    "src/licet/proof/receipt.py",
     "src/licet/release/card.py",
     "src/licet/release/review.py",
-    "src/licet/service/papers.py",
-    "src/licet/service/safety_card.py",
+    "src/licet/proof/papers.py",
+    "src/licet/misuse/card.py",
     "src/licet/train/cards.py",
 )
 OPEN = "open"

@@ -20,14 +20,15 @@ from pathlib import Path
 
 import pytest
 
-from licet import service
-from licet.ledger import verifier
+from licet import verifier
+from licet.curate import release_build
 from licet.ledger.note import SignatureType, Signer
-from licet.ledger.served import ServedFolder
+from licet.ledger.served_folder import ServedFolder
 from licet.ledger.witness import Witness
 from licet.ledger.witness_http import WitnessApp
 from licet.policy.period import instant
-from licet.service import papers, proving
+from licet.proof import documents, papers
+from licet.service import policy_changes, verification
 from licet.store.connect import opened
 
 from .installed import House
@@ -71,29 +72,29 @@ def lived(house: House, folder: Path) -> str:
     keys = [Signer(f"witness.{n}.example", SignatureType.cosignature, bytes([i]) * 32) for i, n in enumerate(NAMES)]
     lines = [f"witness {name} {key.verifier.vkey}" for name, key in zip(NAMES, keys, strict=True)]
     rule = f"group two-of-three 2 {' '.join(NAMES)}\nquorum two-of-three\n"
-    logs = {proving.place(house.here).origin(year): [proving.key(house.here, year)] for year in YEARS}
+    logs = {documents.place(house.here).origin(year): [documents.key(house.here, year)] for year in YEARS}
     with ExitStack() as running:
         for number, key in enumerate(keys[:2]):
             witness = running.enter_context(closing(Witness.open(folder / f"w{number}", key, logs)))
             lines[number] += f" {running.enter_context(listening(WitnessApp(witness, lambda: 1_900_000_000)))}"
         lines[2] += " http://127.0.0.1:9"  # the third one is away
-        (house.here.config.data / proving.WITNESSES_FILE).write_text("\n".join([*lines, rule]))
-        service.publish_notices(house.here, by="test")
+        (house.here.config.data / documents.WITNESSES_FILE).write_text("\n".join([*lines, rule]))
+        policy_changes.publish_notices(house.here, by="test")
         house.open("ana", allow=True)
         house.say("ana", "chat", "which kettle sings")
         house.passes(1)
-        built = service.build_release(house.here, name="tuesday", purpose="improve_models")
+        built = release_build.build_release(house.here, name="tuesday", purpose="improve_models")
         for year in YEARS:
             house.now = max(house.now, instant(f"{year}-06-01"))
             if year > YEARS[0]:
                 house.choose("ana", year == YEARS[-1])
-            proving.append(house.here)
-            proving.publish(house.here, folder / "public")
+            documents.append(house.here)
+            documents.publish(house.here, folder / "public")
             (folder / "seen").mkdir(exist_ok=True)
             shutil.copy(folder / "public" / str(year) / "checkpoint", folder / "seen" / f"checkpoint-{year}")
         house.open("ben")
-        proving.append(house.here)
-        seen = proving.publish(house.here, folder / "public")
+        documents.append(house.here)
+        seen = documents.publish(house.here, folder / "public")
         assert {name for _, name, _ in seen.missing} == {"gamma"}
     shutil.copytree(built.folder, folder / "tuesday")
     return "\n".join([line.rpartition(" ")[0] for line in lines] + [rule])
@@ -108,7 +109,7 @@ def evening(databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Eve
         (folder / "receipts.zip").write_bytes(papers.archive(house.here, house.accounts["ana"]))
         with zipfile.ZipFile(folder / "receipts.zip") as archive:
             archive.extractall(folder / "papers")
-        keys = {f"KEY_{year}": proving.key(house.here, year).vkey for year in YEARS}
+        keys = {f"KEY_{year}": documents.key(house.here, year).vkey for year in YEARS}
     shutil.copy(verifier.__file__, folder)
     python = bare(tmp_path_factory.mktemp("bare") / "evening")
     with listening(ServedFolder(folder / "public")) as url:
@@ -188,12 +189,12 @@ def test_a_quorum_that_was_not_met_is_refused(evening: Evening) -> None:
 def test_the_command_holds_the_same_quorum(evening: Evening, databases) -> None:
     keys = tuple(evening._environment[f"KEY_{year}"] for year in YEARS)
     public, met = evening.folder / "public", (evening.folder / "quorum.txt").read_bytes()
-    assert proving.verify(public, keys, quorum=met).broken == ()
-    assert proving.verify(evening.folder / "tuesday", keys, log=public, quorum=met).broken == ()
+    assert verification.verify(public, keys, quorum=met).broken == ()
+    assert verification.verify(evening.folder / "tuesday", keys, log=public, quorum=met).broken == ()
     unmet = met.replace(b"two-of-three 2", b"two-of-three 3")
-    broken = proving.verify(public, keys, quorum=unmet).broken
+    broken = verification.verify(public, keys, quorum=unmet).broken
     assert [place for place, _ in broken] == ["checkpoint"] * 3
-    assert proving.verify(evening.folder / "papers" / "receipts" / "001.json", keys, quorum=unmet).broken
+    assert verification.verify(evening.folder / "papers" / "receipts" / "001.json", keys, quorum=unmet).broken
 
 
 def test_what_a_receipt_names_is_among_the_papers(evening: Evening) -> None:

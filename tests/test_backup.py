@@ -19,26 +19,32 @@ import msgspec
 import psycopg
 import pytest
 
-from licet import service
-from licet.config import Config
+from licet.backup import archives, backup_manifest, dump, postgres_programs
+from licet.config import Configuration
+from licet.curate import release_build
+from licet.erasure import certificates, key_rotation, sweeper
+from licet.erasure.key_rotation import Rotation
 from licet.errors import BrokenError, ContradictedError, DeniedError, NotFoundError, RefusedError
-from licet.policy.decide import Because
+from licet.keys import fence
+from licet.keys.keyring import Keyring
+from licet.keys.material import FileProvider
+from licet.keys.restriction_journal import Restriction, RestrictionKind
+from licet.ledger import publication
+from licet.policy.decide import DecisionReason
 from licet.policy.file import preset
-from licet.policy.state import Turn
-from licet.service import backup, backup_manifest, erasure, proving
-from licet.store import drift, dump, embedded, programs
+from licet.policy.state import TurnState
+from licet.proof import documents
+from licet.service import policy_changes
+from licet.store import embedded
 from licet.store.connect import transaction
-from licet.vault import apply, fence, rotate, view
+from licet.store.migrate import drift
+from licet.vault import account_view, apply, installation
 from licet.vault import commands as do
 from licet.vault.commands import HoldReason
-from licet.vault.keyring import Keyring
-from licet.vault.keys import FileProvider
-from licet.vault.open import Permit
-from licet.vault.open import open as open_content
-from licet.vault.restrictions import Kind, Restriction
-from licet.vault.rotate import Rotation
-from licet.web import keys
-from licet.web.roles import Scope
+from licet.vault.permit import Permit
+from licet.vault.permit import open as open_content
+from licet.web.access import service_keys
+from licet.web.access.roles import Scope
 
 from .installed import BEGIN, House
 
@@ -49,7 +55,7 @@ class Place:
     """An installation on a server of its own, opened and closed as commands do."""
 
     def __init__(self, folder: Path) -> None:
-        self.config = Config(data=folder / "data")
+        self.config = Configuration(data=folder / "data")
         self.config.data.mkdir(exist_ok=True)
         self.backups = folder / "backups"
         self.now = BEGIN
@@ -61,36 +67,36 @@ class Place:
 class Home(House):
     """A `House` over an opened installation, journal and all."""
 
-    def __init__(self, here: service.Installation, place: Place, before: Home | None = None) -> None:
+    def __init__(self, here: installation.Installation, place: Place, before: Home | None = None) -> None:
         self.place = place
         self.here = here
         if before is None:
-            service.apply_policy(here, preset("article-2025"), by="test")
+            policy_changes.apply_policy(here, preset("article-2025"), by="test")
         self.accounts = before.accounts if before else {}
         self.chats = before.chats if before else {}
-        self._host_key = service.host_key(here)
+        self._host_key = installation.host_key(here)
         self._turns = before._turns if before else {}
 
     @property
     def now(self) -> datetime:  # type: ignore[override]
         return self.place.now
 
-    def decided(self, chat: str, purpose: str = "improve_models") -> Because:
+    def decided(self, chat: str, purpose: str = "improve_models") -> DecisionReason:
         """Why the first turn of a chat may or may not be used now."""
-        known = service.policies(self.here)
+        known = installation.policies(self.here)
         with transaction(self.here.pool) as tx:
-            account = view.owner(tx, self.chats[chat])
+            account = account_view.owner(tx, self.chats[chat])
             assert account is not None
-            seen = view.seen(tx, [(account, self.chats[chat])], known, self.now)[self.chats[chat]]
-            turn = view.turns(tx, account, self.chats[chat])[0]
+            seen = account_view.seen(tx, [(account, self.chats[chat])], known, self.now)[self.chats[chat]]
+            turn = account_view.turns(tx, account, self.chats[chat])[0]
             return seen.decide(turn, known, purpose).because
 
     def read(self, name: str, chat: str) -> str:
         """The first turn of a chat, as its own person reads it."""
-        known = service.policies(self.here)
+        known = installation.policies(self.here)
         with transaction(self.here.pool) as tx:
-            seen = view.seen(tx, [(self.accounts[name], self.chats[chat])], known, self.now)[self.chats[chat]]
-            turn: Turn = view.turns(tx, self.accounts[name], self.chats[chat])[0]
+            seen = account_view.seen(tx, [(self.accounts[name], self.chats[chat])], known, self.now)[self.chats[chat]]
+            turn: TurnState = account_view.turns(tx, self.accounts[name], self.chats[chat])[0]
             permit = Permit.to_owner(seen.account, seen.conversation, seen.turns, turn, self.now)
             return open_content(tx, self.here.keyring, [permit])[0].content.text
 
@@ -108,20 +114,20 @@ NAMES = ("ana", "ben", "cem", "dia", "eva", "fay", "gus")
 def talk(place: Place) -> tuple[Home, Path]:
     """Everybody says yes and talks; a backup is taken; then each takes something back, and the log is told."""
     embedded.start(place.config.data / "postgres", embedded.Options(durable=False))
-    with service.installation(place.config, place.clock) as here:
+    with installation.installation(place.config, place.clock) as here:
         home = Home(here, place)
         for name in NAMES:
             home.open(name, allow=True)
             home.talk(name, f"{name}-chat")
         home.about(do.Flag, "gus", "gus-chat", score=0.9)
-        proving.append(here)
+        documents.append(here)
         home.choose("ana", True)  # waits in the backup, and is told after it
         place.now += DAY
-        kept = backup.back_up(here, place.backups)
-        proving.append(here)
+        kept = archives.back_up(here, place.backups)
+        documents.append(here)
         place.now += DAY
         take_back(home)
-        proving.append(here)
+        documents.append(here)
     return home, kept.folder
 
 
@@ -139,13 +145,13 @@ def take_back(home: Home) -> None:
 
 
 def check_nothing_came_back(home: Home) -> None:
-    assert home.decided("ana-chat") is Because.deleted
-    assert home.decided("ben-chat") is Because.withdrawn
-    assert home.decided("cem-chat") is Because.narrowed
-    assert home.decided("dia-chat") is Because.closed
-    assert home.decided("eva-chat") is Because.lapsed
-    assert home.decided("fay-chat") is Because.permitted
-    assert home.decided("gus-chat", "safety_classifiers") is not Because.flagged
+    assert home.decided("ana-chat") is DecisionReason.deleted
+    assert home.decided("ben-chat") is DecisionReason.withdrawn
+    assert home.decided("cem-chat") is DecisionReason.narrowed
+    assert home.decided("dia-chat") is DecisionReason.closed
+    assert home.decided("eva-chat") is DecisionReason.lapsed
+    assert home.decided("fay-chat") is DecisionReason.permitted
+    assert home.decided("gus-chat", "safety_classifiers") is not DecisionReason.flagged
     with pytest.raises(DeniedError):
         home.read("ana", "ana-chat")
     assert home.read("ben", "ben-chat")
@@ -161,14 +167,14 @@ def check_nothing_came_back(home: Home) -> None:
 def check_the_log(home: Home) -> dict[str, int]:
     """The stranger's verifier, on its own; returns how often each kind is told."""
     folder = home.place.config.data / "published"
-    proving.append(home.here)
-    proving.publish(home.here, folder)
-    vkey = (folder / proving.KEYS_FILE).read_text().split()[0]
+    documents.append(home.here)
+    documents.publish(home.here, folder)
+    vkey = (folder / documents.KEYS_FILE).read_text().split()[0]
     alone = [sys.executable, "-I", str(folder / "verifier.py"), "log", str(folder / "2025"), "--key", vkey]
     done = subprocess.run(alone, capture_output=True, text=True, cwd="/", check=False, timeout=600)
     assert done.returncode == 0, done.stdout
     told: dict[str, int] = {}
-    for raw in proving.Published(folder / "2025", proving.key(home.here)).entries():
+    for raw in publication.PublishedLog(folder / "2025", documents.key(home.here)).entries():
         kind = json.loads(raw)["t"]
         told[kind] = told.get(kind, 0) + 1
     return told
@@ -176,30 +182,30 @@ def check_the_log(home: Home) -> dict[str, int]:
 
 def test_what_was_taken_back_since_the_backup_stays_taken_back(place: Place) -> None:
     home, folder = talk(place)
-    with service.installation(place.config, place.clock) as here:
+    with installation.installation(place.config, place.clock) as here:
         before = check_the_log(Home(here, place, home))
     place.now += DAY
-    done = backup.restore(place.config, folder, place.clock)
+    done = archives.restore(place.config, folder, place.clock)
     assert done.applied == {
         "deleted": 1, "refused": 1, "narrowed": 1, "closed": 1, "plan": 1, "held": 1, "unflagged": 1
     }  # fmt: skip
     assert (done.gone, done.life) == (1, 1), "what the backup does not hold cannot come back either"
     assert done.placed > 0, "what waited in the backup and was told since has its place again"
-    with service.installation(place.config, place.clock) as here:
+    with installation.installation(place.config, place.clock) as here:
         again = Home(here, place, home)
         check_nothing_came_back(again)
         after = check_the_log(again)
         assert after == {**before, "restored": 1}, "what had been told is not told twice"
         again.choose("fay", False)
-        assert again.decided("fay-chat") is Because.withdrawn
+        assert again.decided("fay-chat") is DecisionReason.withdrawn
         assert check_the_log(again)["choice"] == before["choice"] + 1
 
 
 def test_while_the_fence_stands_nothing_is_read_leased_written_or_erased(place: Place) -> None:
     home, folder = talk(place)
-    with service.installation(place.config, place.clock) as here:
+    with installation.installation(place.config, place.clock) as here:
         running = Home(here, place, home)
-        service.build_release(here, name="one", purpose="improve_models")
+        release_build.build_release(here, name="one", purpose="improve_models")
         with transaction(here.pool) as tx:
             fence.raise_(tx, place.now)
         for refused in (
@@ -207,17 +213,20 @@ def test_while_the_fence_stands_nothing_is_read_leased_written_or_erased(place: 
             lambda: running.rows("one"),
             lambda: running.say("fay", "fay-chat", "more"),
             lambda: running.choose("fay", True),
-            lambda: service.build_release(here, name="two", purpose="improve_models"),
-            lambda: service.sweep(here),
-            lambda: backup.back_up(here, place.backups),
+            lambda: release_build.build_release(here, name="two", purpose="improve_models"),
+            lambda: sweeper.sweep(here),
+            lambda: archives.back_up(here, place.backups),
         ):
             with pytest.raises(RefusedError) as error:
                 refused()
             assert error.value.because == "fenced"
-    with pytest.raises(RefusedError, match="has not been applied"), service.installation(place.config, place.clock):
+    with (
+        pytest.raises(RefusedError, match="has not been applied"),
+        installation.installation(place.config, place.clock),
+    ):
         pass
-    assert backup.restore(place.config, folder, place.clock).applied["deleted"] == 1
-    with service.installation(place.config, place.clock) as here:
+    assert archives.restore(place.config, folder, place.clock).applied["deleted"] == 1
+    with installation.installation(place.config, place.clock) as here:
         assert Home(here, place, home).read("ben", "ben-chat")
 
 
@@ -240,54 +249,54 @@ def test_a_restore_that_is_killed_anywhere_leaves_the_fence_and_is_begun_anew(pl
     assert killed, "at least one was killed before its end"
     done = subprocess.run(call, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    with service.installation(place.config, place.clock) as here:
+    with installation.installation(place.config, place.clock) as here:
         again = Home(here, place, home)
-        assert again.decided("ana-chat") is Because.deleted
-        assert again.decided("dia-chat") is Because.closed
+        assert again.decided("ana-chat") is DecisionReason.deleted
+        assert again.decided("dia-chat") is DecisionReason.closed
         assert not again.query("SELECT FROM fence")
 
 
 def test_a_database_restored_by_other_means_is_refused_until_it_was_brought_forward(place: Place) -> None:
     home, folder = talk(place)
     dsn = embedded.revive(place.config.data / "postgres")
-    dump.put_back(dsn, folder / backup.DUMP)  # behind our back, without a fence
-    with pytest.raises(RefusedError) as error, service.installation(place.config, place.clock):
+    dump.put_back(dsn, folder / backup_manifest.DUMP)  # behind our back, without a fence
+    with pytest.raises(RefusedError) as error, installation.installation(place.config, place.clock):
         pass
     assert error.value.because == "restored"
-    assert backup.restore(place.config, None, place.clock).applied["refused"] == 1
-    with service.installation(place.config, place.clock) as here:
+    assert archives.restore(place.config, None, place.clock).applied["refused"] == 1
+    with installation.installation(place.config, place.clock) as here:
         check_nothing_came_back(Home(here, place, home))
         check_the_log(Home(here, place, home))
 
 
 def test_restoring_twice_applies_again_only_what_each_backup_lacks(place: Place) -> None:
     home, first = talk(place)
-    backup.restore(place.config, first, place.clock)
-    with service.installation(place.config, place.clock) as here:
+    archives.restore(place.config, first, place.clock)
+    with installation.installation(place.config, place.clock) as here:
         again = Home(here, place, home)
         again.choose("ben", True)
         place.now += DAY
-        second = backup.back_up(here, place.backups).folder
+        second = archives.back_up(here, place.backups).folder
         again.about(do.Narrow, "fay", "fay-chat")
-    done = backup.restore(place.config, second, place.clock)
+    done = archives.restore(place.config, second, place.clock)
     assert done.applied == {"narrowed": 1}, "what an earlier life took back is in a backup of a later one"
-    with service.installation(place.config, place.clock) as here:
+    with installation.installation(place.config, place.clock) as here:
         again = Home(here, place, home)
-        assert again.decided("fay-chat") is Because.narrowed
+        assert again.decided("fay-chat") is DecisionReason.narrowed
         assert again.query("SELECT standing FROM accounts WHERE account_id = %s", home.accounts["ben"]) == [
             ("granted",)
         ]
         check_the_log(again)
-    assert backup.restore(place.config, first, place.clock).applied["narrowed"] == 2
-    with service.installation(place.config, place.clock) as here:
+    assert archives.restore(place.config, first, place.clock).applied["narrowed"] == 2
+    with installation.installation(place.config, place.clock) as here:
         check_nothing_came_back_but_for_fay(Home(here, place, home))
         check_the_log(Home(here, place, home))
 
 
 def check_nothing_came_back_but_for_fay(home: Home) -> None:
-    assert home.decided("ana-chat") is Because.deleted
-    assert home.decided("ben-chat") is Because.withdrawn, "a yes that was lost is to be asked for again"
-    assert home.decided("fay-chat") is Because.narrowed
+    assert home.decided("ana-chat") is DecisionReason.deleted
+    assert home.decided("ben-chat") is DecisionReason.withdrawn, "a yes that was lost is to be asked for again"
+    assert home.decided("fay-chat") is DecisionReason.narrowed
     assert home.query("SELECT count(*) FROM backups") == [(2,)], "a backup that was taken since is known again"
 
 
@@ -297,62 +306,62 @@ def test_a_policy_that_was_applied_since_is_applied_again(place: Place) -> None:
     newer = msgspec.structs.replace(
         preset("article-2025"), version="2025-12-01", effective=place.now + 30 * DAY, decide_by=None, material=True
     )
-    with service.installation(place.config, place.clock) as here:
-        service.apply_policy(here, newer, by="counsel")
-        proving.append(here)
-    assert backup.restore(place.config, folder, place.clock).applied["policy"] == 1
-    with service.installation(place.config, place.clock) as here:
-        assert len(service.policies(here)) == 2
+    with installation.installation(place.config, place.clock) as here:
+        policy_changes.apply_policy(here, newer, by="counsel")
+        documents.append(here)
+    assert archives.restore(place.config, folder, place.clock).applied["policy"] == 1
+    with installation.installation(place.config, place.clock) as here:
+        assert len(installation.policies(here)) == 2
         check_the_log(Home(here, place, home))
 
 
 def test_once_the_epoch_is_destroyed_its_backup_opens_nothing(place: Place) -> None:
     home, folder = talk(place)
-    with service.installation(place.config, place.clock) as here:
+    with installation.installation(place.config, place.clock) as here:
         again = Home(here, place, home)
-        rotate.rotate(here.pool, here.keyring, Rotation.daily, place.clock)
+        key_rotation.rotate(here.pool, here.keyring, Rotation.daily, place.clock)
         place.now += 8 * DAY
         window = timedelta(days=place.config.key_chain.backup_days)
-        assert rotate.destroy_due(here.pool, here.keyring, place.clock, window) == [1]
+        assert key_rotation.destroy_due(here.pool, here.keyring, place.clock, window) == [1]
         assert again.read("ben", "ben-chat"), "what lives opens in today's database"
     with pytest.raises(RefusedError) as error:
-        backup.restore(place.config, folder, place.clock)
+        archives.restore(place.config, folder, place.clock)
     assert error.value.because == "dead_epoch"
-    with service.installation(place.config, place.clock) as here:  # nothing was changed, and no fence was left
+    with installation.installation(place.config, place.clock) as here:  # nothing was changed, and no fence was left
         assert Home(here, place, home).read("ben", "ben-chat")
 
 
 def test_a_backup_is_verified_listed_and_pruned_by_its_day(place: Place) -> None:
     _, folder = talk(place)
-    assert backup.verify(place.config, folder).life == 0
+    assert archives.verify(place.config, folder).life == 0
     (place.backups / "half").mkdir()
-    (place.backups / "half" / backup.DUMP).write_bytes(b"PGDMP")
-    with service.installation(place.config, place.clock) as here:
-        assert [kept.whole for kept in backup.backups(here, place.backups)] == [True, False]
-        assert [kept.folder.name for kept in backup.prune(here, place.backups).backups] == ["half"]
+    (place.backups / "half" / backup_manifest.DUMP).write_bytes(b"PGDMP")
+    with installation.installation(place.config, place.clock) as here:
+        assert [kept.whole for kept in archives.backups(here, place.backups)] == [True, False]
+        assert [kept.folder.name for kept in archives.prune(here, place.backups).backups] == ["half"]
         place.now += timedelta(days=place.config.key_chain.backup_days)
-        assert [kept.folder for kept in backup.prune(here, place.backups).backups] == [folder]
+        assert [kept.folder for kept in archives.prune(here, place.backups).backups] == [folder]
         with transaction(here.pool) as tx:
             assert tx.execute("SELECT pruned_at FROM backups").fetchall() == [(place.now,)]
     with pytest.raises(NotFoundError):
-        backup.verify(place.config, folder)
+        archives.verify(place.config, folder)
 
 
 def test_a_backup_that_was_changed_or_is_anothers_is_refused_and_changes_nothing(place: Place, tmp_path: Path) -> None:
     home, folder = talk(place)
-    dumped = (folder / backup.DUMP).read_bytes()
-    (folder / backup.DUMP).write_bytes(dumped[:-1] + bytes([dumped[-1] ^ 1]))
+    dumped = (folder / backup_manifest.DUMP).read_bytes()
+    (folder / backup_manifest.DUMP).write_bytes(dumped[:-1] + bytes([dumped[-1] ^ 1]))
     with pytest.raises(ContradictedError, match="not the one of its manifest"):
-        backup.restore(place.config, folder, place.clock)
-    (folder / backup.DUMP).write_bytes(dumped)
+        archives.restore(place.config, folder, place.clock)
+    (folder / backup_manifest.DUMP).write_bytes(dumped)
     other = msgspec.structs.replace(place.config, restrictions=tmp_path / "another")
     with pytest.raises(RefusedError) as error:
-        backup.restore(other, folder, place.clock)
+        archives.restore(other, folder, place.clock)
     assert error.value.because == "other_journal"
-    with pytest.raises(RefusedError) as error, service.installation(other, place.clock):
+    with pytest.raises(RefusedError) as error, installation.installation(other, place.clock):
         pass
     assert error.value.because == "other_journal"
-    with service.installation(place.config, place.clock) as here:
+    with installation.installation(place.config, place.clock) as here:
         check_nothing_came_back(Home(here, place, home))
 
 
@@ -369,43 +378,43 @@ def with_a_program(dumped: bytes, ran: Path) -> bytes:
 
 def written_anew(place: Place, folder: Path, dumped: bytes) -> None:
     """The dump replaced, and the manifest's hash of it with it, as anybody can who may write to the folder."""
-    (folder / backup.DUMP).write_bytes(dumped)
-    told = json.loads((folder / backup.MANIFEST).read_bytes())
+    (folder / backup_manifest.DUMP).write_bytes(dumped)
+    told = json.loads((folder / backup_manifest.MANIFEST).read_bytes())
     told |= {"size": len(dumped), "sha256": hashlib.sha256(dumped).hexdigest()}
-    (folder / backup.MANIFEST).write_text(json.dumps(told))
+    (folder / backup_manifest.MANIFEST).write_text(json.dumps(told))
 
 
 def proved_anew(place: Place, folder: Path) -> None:
     """The manifest proved as only the installation's own key can."""
     manifest = backup_manifest.read(folder)
     seed = Keyring(FileProvider(place.config.keys)).unwrap_secret("log", manifest.proof)
-    (folder / backup.MANIFEST).write_bytes(backup_manifest.write(manifest, seed))
+    (folder / backup_manifest.MANIFEST).write_bytes(backup_manifest.write(manifest, seed))
 
 
 def test_a_dump_that_was_made_to_run_a_program_is_contradicted_and_never_runs(place: Place, tmp_path: Path) -> None:
     home, folder = talk(place)
-    ran, dumped = tmp_path / "ran", (folder / backup.DUMP).read_bytes()
+    ran, dumped = tmp_path / "ran", (folder / backup_manifest.DUMP).read_bytes()
     tampered = with_a_program(dumped, ran)
     # The control: given to PostgreSQL as it is, by its own programs and as its superuser, it does run.
     control = tmp_path / "control.dump"
     control.write_bytes(tampered)
-    programs.run(["createdb", "control"], dsn := embedded.revive(place.config.data / "postgres"))
+    postgres_programs.run(["createdb", "control"], dsn := embedded.revive(place.config.data / "postgres"))
     with suppress(BrokenError):
-        programs.run(["pg_restore", "--no-owner", "--dbname=control", str(control)], dsn)
+        postgres_programs.run(["pg_restore", "--no-owner", "--dbname=control", str(control)], dsn)
     assert ran.exists()
     ran.unlink()
     written_anew(place, folder, tampered)
-    for refused in (backup.verify, lambda *of: backup.restore(*of, place.clock)):
+    for refused in (archives.verify, lambda *of: archives.restore(*of, place.clock)):
         with pytest.raises(ContradictedError, match="manifest"):
             refused(place.config, folder)
     proved_anew(place, folder)  # and were it proved: what is in it is held to what may be in it
-    for refused in (backup.verify, lambda *of: backup.restore(*of, place.clock)):
+    for refused in (archives.verify, lambda *of: archives.restore(*of, place.clock)):
         with pytest.raises(ContradictedError, match=r"no dump of ours holds: `COPY public\.accounts TO PROGRAM"):
             refused(place.config, folder)
     with pytest.raises(ContradictedError, match="TO PROGRAM"):
-        dump.put_back(dsn, folder / backup.DUMP)
+        dump.put_back(dsn, folder / backup_manifest.DUMP)
     assert not ran.exists()
-    with service.installation(place.config, place.clock) as here:  # nothing was changed, and no fence was left
+    with installation.installation(place.config, place.clock) as here:  # nothing was changed, and no fence was left
         check_nothing_came_back(Home(here, place, home))
 
 
@@ -480,7 +489,7 @@ def test_rows_are_put_back_by_a_role_that_has_these_tables_and_no_right_beside(
 
 def test_every_field_of_a_manifest_is_proved(place: Place) -> None:
     _, folder = talk(place)
-    told = json.loads((folder / backup.MANIFEST).read_bytes())
+    told = json.loads((folder / backup_manifest.MANIFEST).read_bytes())
     lies = {
         "backup": "bak_0190f3a4c2d87b6e9a51c3d4e5f60718", "made_at": "2025-01-01T00:00:00Z", "form": "base",
         "expires_at": "2035-01-01T00:00:00Z", "schema": told["schema"] - 1, "life": 7, "epochs": [], "logs": [],
@@ -490,21 +499,21 @@ def test_every_field_of_a_manifest_is_proved(place: Place) -> None:
     }  # fmt: skip
     assert lies.keys() == told.keys() - {"v", "proof"}
     for field, lie in lies.items():
-        (folder / backup.MANIFEST).write_text(json.dumps({**told, field: lie}))
+        (folder / backup_manifest.MANIFEST).write_text(json.dumps({**told, field: lie}))
         with pytest.raises(ContradictedError, match="is not the one that was written"):
-            backup.verify(place.config, folder)
+            archives.verify(place.config, folder)
     for field, lie in {"v": 2, "proof": base64.b64encode(bytes(64)).decode()}.items():
-        (folder / backup.MANIFEST).write_text(json.dumps({**told, field: lie}))
+        (folder / backup_manifest.MANIFEST).write_text(json.dumps({**told, field: lie}))
         with pytest.raises(RefusedError, match="not proved"):
-            backup.verify(place.config, folder)
-    (folder / backup.MANIFEST).write_text(json.dumps(told))
-    assert backup.verify(place.config, folder).life == 0
+            archives.verify(place.config, folder)
+    (folder / backup_manifest.MANIFEST).write_text(json.dumps(told))
+    assert archives.verify(place.config, folder).life == 0
 
 
 def test_verify_says_proved_contradicted_or_not_proved(place: Place) -> None:
     _, folder = talk(place)
     place.now = datetime.now(place.now.tzinfo)
-    manifest = (folder / backup.MANIFEST).read_text()
+    manifest = (folder / backup_manifest.MANIFEST).read_text()
 
     def said(code: int, *more: str) -> str:
         call = [sys.executable, "-c", RESTORE, "backup", "verify", str(folder), "--data", str(place.config.data), *more]
@@ -514,10 +523,10 @@ def test_verify_says_proved_contradicted_or_not_proved(place: Place) -> None:
 
     assert said(0).startswith("proved: ")
     assert json.loads(said(0, "--json"))["verdict"] == "proved"
-    (folder / backup.MANIFEST).write_text(manifest.replace('"life": 0', '"life": 1'))
+    (folder / backup_manifest.MANIFEST).write_text(manifest.replace('"life": 0', '"life": 1'))
     assert said(1).startswith("contradicted: ")
     assert json.loads(said(1, "--json"))["verdict"] == "contradicted"
-    (folder / backup.MANIFEST).write_text(manifest)
+    (folder / backup_manifest.MANIFEST).write_text(manifest)
     place.config.keys.rename(place.config.data / "keys-elsewhere")
     assert said(1).startswith("not proved: ")
     assert json.loads(said(1, "--json"))["verdict"] == "not proved"
@@ -525,17 +534,17 @@ def test_verify_says_proved_contradicted_or_not_proved(place: Place) -> None:
 
 def test_a_backup_of_an_older_licet_is_listed_and_pruned_by_the_day_that_was_registered(place: Place) -> None:
     _, folder = talk(place)
-    told = json.loads((folder / backup.MANIFEST).read_bytes())
+    told = json.loads((folder / backup_manifest.MANIFEST).read_bytes())
     del told["mac"]
-    (folder / backup.MANIFEST).write_text(json.dumps({**told, "v": 2, "expires_at": "2099-01-01T00:00:00Z"}))
-    with service.installation(place.config, place.clock) as here:
-        (kept,) = backup.backups(here, place.backups)
+    (folder / backup_manifest.MANIFEST).write_text(json.dumps({**told, "v": 2, "expires_at": "2099-01-01T00:00:00Z"}))
+    with installation.installation(place.config, place.clock) as here:
+        (kept,) = archives.backups(here, place.backups)
         assert kept.expires_at is not None
         assert kept.expires_at == datetime.fromisoformat(told["expires_at"]), (
             "a manifest cannot keep a backup for longer"
         )
         place.now = kept.expires_at
-        assert [one.folder for one in backup.prune(here, place.backups).backups] == [folder]
+        assert [one.folder for one in archives.prune(here, place.backups).backups] == [folder]
 
 
 def test_the_dump_holds_no_epoch_key(place: Place) -> None:
@@ -544,14 +553,14 @@ def test_the_dump_holds_no_epoch_key(place: Place) -> None:
     (key,) = [path.read_bytes() for path in place.config.keys.glob("*.key")]
     assert in_dump(folder, key) == set()
     assert in_dump(folder, b"article-2025") == {"read"}, "what is in clear in a row is found, read and not as it lies"
-    with service.installation(place.config, place.clock) as here:
+    with installation.installation(place.config, place.clock) as here:
         with transaction(here.pool) as tx:  # the control: put in on purpose, in bytes and in letters
             tx.execute("INSERT INTO secrets (name, wrapped) VALUES ('leak', %s)", [key])
-        leaked = backup.back_up(here, place.backups).folder
+        leaked = archives.back_up(here, place.backups).folder
         assert in_dump(leaked, key) == {"read"}
         with transaction(here.pool) as tx:
             tx.execute("UPDATE secrets SET (name, wrapped) = (%s, '') WHERE name = 'leak'", [key.hex()])
-        leaked = backup.back_up(here, place.backups).folder
+        leaked = archives.back_up(here, place.backups).folder
         assert in_dump(leaked, key) == {"read"}
 
 
@@ -560,7 +569,9 @@ def in_dump(folder: Path, secret: bytes) -> set[str]:
     forms = {secret, secret.hex().encode(), secret.hex().upper().encode(), base64.b64encode(secret)}
     lies = b"".join(path.read_bytes() for path in folder.iterdir())
     read = subprocess.run(
-        [embedded.binaries() / "pg_restore", "--file=-", str(folder / backup.DUMP)], capture_output=True, check=True
+        [embedded.binaries() / "pg_restore", "--file=-", str(folder / backup_manifest.DUMP)],
+        capture_output=True,
+        check=True,
     ).stdout
     return {name for name, held in (("lies", lies), ("read", read)) if any(form in held for form in forms)}
 
@@ -568,11 +579,11 @@ def in_dump(folder: Path, secret: bytes) -> set[str]:
 def test_a_hold_comes_back_as_it_was_placed_and_reviewed(place: Place) -> None:
     embedded.start(place.config.data / "postgres", embedded.Options(durable=False))
     asked = "SELECT placed_at, reason, review_at, placed_by, is_told, matter_hmac FROM holds"
-    with service.installation(place.config, place.clock) as here:
+    with installation.installation(place.config, place.clock) as here:
         home = Home(here, place)
         home.open("ana", allow=True)
         home.talk("ana", "ana-chat")
-        folder = backup.back_up(here, place.backups).folder
+        folder = archives.back_up(here, place.backups).folder
         place.now += DAY
         for reason, days, told in ((HoldReason.investigation, 30, True), (HoldReason.litigation, 90, False)):
             home.about(
@@ -581,40 +592,42 @@ def test_a_hold_comes_back_as_it_was_placed_and_reviewed(place: Place) -> None:
             )  # fmt: skip
         held = home.query(asked)
         assert [row[1:5] for row in held] == [("litigation", place.now + 90 * DAY, "staff:officer", False)]
-    assert backup.restore(place.config, folder, place.clock).applied == {"held": 2}
-    with service.installation(place.config, place.clock) as here:
+    assert archives.restore(place.config, folder, place.clock).applied == {"held": 2}
+    with installation.installation(place.config, place.clock) as here:
         assert Home(here, place, home).query(asked) == held
 
 
 def test_a_life_is_never_begun_twice(place: Place) -> None:
     _, folder = talk(place)
-    assert [backup.restore(place.config, folder, place.clock).life for _ in range(3)] == [1, 2, 3]
+    assert [archives.restore(place.config, folder, place.clock).life for _ in range(3)] == [1, 2, 3]
 
 
 def test_a_key_that_was_revoked_since_the_backup_stays_revoked(place: Place) -> None:
     embedded.start(place.config.data / "postgres", embedded.Options(durable=False))
-    with service.installation(place.config, place.clock) as here:
+    with installation.installation(place.config, place.clock) as here:
         Home(here, place)
         with transaction(here.pool) as tx:
-            made = {n: keys.make(tx, n, [Scope.gate_read], place.now, here.keyring.random) for n in ("lost", "kept")}
-        folder = backup.back_up(here, place.backups).folder
+            made = {
+                n: service_keys.make(tx, n, [Scope.gate_read], place.now, here.keyring.random) for n in ("lost", "kept")
+            }
+        folder = archives.back_up(here, place.backups).folder
         place.now += DAY
         with transaction(here.pool) as tx:
-            keys.revoke(tx, "lost", place.now, here.keyring.restrictions)
-    assert backup.restore(place.config, folder, place.clock).applied == {"key_revoked": 1}
-    with service.installation(place.config, place.clock) as here, transaction(here.pool) as tx:
-        assert keys.find(tx, made["lost"]) is None
-        assert keys.find(tx, made["kept"]) is not None
+            service_keys.revoke(tx, "lost", place.now, here.keyring.restrictions)
+    assert archives.restore(place.config, folder, place.clock).applied == {"key_revoked": 1}
+    with installation.installation(place.config, place.clock) as here, transaction(here.pool) as tx:
+        assert service_keys.find(tx, made["lost"]) is None
+        assert service_keys.find(tx, made["kept"]) is not None
 
 
 def test_what_was_committed_before_a_restore_and_was_slow_to_be_kept_is_refused(place: Place) -> None:
     """Whoever took it was stopped between its commit and the journal: the restore cannot know it, so nobody is told."""
     home, folder = talk(place)
-    with service.installation(place.config, place.clock) as slow:
+    with installation.installation(place.config, place.clock) as slow:
         journal = slow.keyring.restrictions
         assert journal is not None
-        backup.restore(place.config, folder, place.clock)
-        late = Restriction(life=0, kind=Kind.closed, at=place.now, account=home.accounts["fay"], seq=99)
+        archives.restore(place.config, folder, place.clock)
+        late = Restriction(life=0, kind=RestrictionKind.closed, at=place.now, account=home.accounts["fay"], seq=99)
         with pytest.raises(RefusedError) as error:
             journal.append([late])
         assert error.value.because == "restored"
@@ -625,31 +638,31 @@ def test_what_was_committed_before_a_restore_and_was_slow_to_be_kept_is_refused(
 def test_no_epoch_is_destroyed_while_the_fence_stands(place: Place) -> None:
     """The restore that put it up has found the keys of its backup."""
     talk(place)
-    with service.installation(place.config, place.clock) as here:
-        rotate.rotate(here.pool, here.keyring, Rotation.daily, place.clock)
+    with installation.installation(place.config, place.clock) as here:
+        key_rotation.rotate(here.pool, here.keyring, Rotation.daily, place.clock)
         place.now += 8 * DAY
         with transaction(here.pool) as tx:
             fence.raise_(tx, place.now)
         with pytest.raises(RefusedError) as error:
-            rotate.destroy_due(here.pool, here.keyring, place.clock, timedelta())
+            key_rotation.destroy_due(here.pool, here.keyring, place.clock, timedelta())
         assert error.value.because == "fenced"
         assert (place.config.keys / "epoch-000001.key").exists()
 
 
 def test_what_was_certified_stays_erased_though_a_crash_kept_it_out_of_the_journal(place: Place) -> None:
     embedded.start(place.config.data / "postgres", embedded.Options(durable=False))
-    with service.installation(place.config, place.clock) as here:
+    with installation.installation(place.config, place.clock) as here:
         home = Home(here, place)
         home.open("ana", allow=True)
         home.talk("ana", "ana-chat")
-        folder = backup.back_up(here, place.backups).folder
+        folder = archives.back_up(here, place.backups).folder
         place.now += DAY
         with transaction(here.pool) as tx:  # its program was killed before it could keep it
             unkept = Keyring(here.keyring.provider)
             gone = do.Delete(account=home.accounts["ana"], at=place.now, conversation=home.chats["ana-chat"])
-            apply.apply(tx, unkept, service.policies(here), [gone])
+            apply.apply(tx, unkept, installation.policies(here), [gone])
         home.choose("ana", True)  # what comes after it is kept, so that no opening looks for it
-        assert erasure.run(here, at_once=True).certificates == 1
-    assert backup.restore(place.config, folder, place.clock).applied["deleted"] == 1
-    with service.installation(place.config, place.clock) as here:
-        assert Home(here, place, home).decided("ana-chat") is Because.deleted
+        assert certificates.run(here, at_once=True).certificates == 1
+    assert archives.restore(place.config, folder, place.clock).applied["deleted"] == 1
+    with installation.installation(place.config, place.clock) as here:
+        assert Home(here, place, home).decided("ana-chat") is DecisionReason.deleted

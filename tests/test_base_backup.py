@@ -20,19 +20,21 @@ import msgspec
 import psycopg
 import pytest
 
-from licet import doctor, service
+from licet import doctor
+from licet.backup import archives, backup_manifest, base_backup, wal_archive, wal_receiver, wal_seals
+from licet.backup.backup_manifest import ARCHIVES, BASE, BackupForm
+from licet.erasure import certificates, key_rotation, sweep_batches
+from licet.erasure.key_rotation import Rotation
 from licet.errors import BrokenError, BusyError, ContradictedError, NotFoundError, RefusedError, UsageError
-from licet.policy.decide import Because
-from licet.service import archiving, backup, backup_manifest, erasure, proving
-from licet.service.backup import ARCHIVES, BASE, Form
-from licet.store import base, embedded, wal, wal_seals
+from licet.keys.keyring import Keyring
+from licet.keys.material import FileProvider
+from licet.policy.decide import DecisionReason
+from licet.proof import documents
+from licet.store import embedded
 from licet.store.connect import transaction
 from licet.vault import commands as do
-from licet.vault import erase, rotate
+from licet.vault import installation
 from licet.vault.ids import Prefix, shown
-from licet.vault.keyring import Keyring
-from licet.vault.keys import FileProvider
-from licet.vault.rotate import Rotation
 
 from .erasure.search import files, found_in
 from .test_backup import DAY, NAMES, Home, Place, check_nothing_came_back, check_the_log, take_back
@@ -43,13 +45,13 @@ PLANTED = "zq9plantedzq in the letter"
 
 
 @contextmanager
-def archived(here: service.Installation, place: Place) -> Iterator[None]:
+def archived(here: installation.Installation, place: Place) -> Iterator[None]:
     """The WAL is archived meanwhile; at the end all that was committed is there."""
     stop, failed = threading.Event(), []
 
     def archive() -> None:
         try:
-            archiving.archive(here, place.backups / backup.ARCHIVES, stop, failed.append, lambda: None)
+            wal_receiver.archive(here, place.backups / backup_manifest.ARCHIVES, stop, failed.append, lambda: None)
         except BaseException as error:  # told by the test's own thread
             failed.append(error)
 
@@ -70,14 +72,14 @@ def archived(here: service.Installation, place: Place) -> Iterator[None]:
     assert failed == []
 
 
-def received_by(here: service.Installation) -> int | None:
+def received_by(here: installation.Installation) -> int | None:
     """The server's end of the receiver that is at work."""
     with here.pool.connection() as conn:
         row = conn.execute("SELECT pid FROM pg_stat_replication WHERE application_name = 'pg_receivewal'").fetchone()
     return row[0] if row else None
 
 
-def has(here: service.Installation, end: str) -> bool:
+def has(here: installation.Installation, end: str) -> bool:
     with here.pool.connection() as conn:
         row = conn.execute("SELECT bool_or(flush_lsn >= %s::pg_lsn) FROM pg_stat_replication", [end]).fetchone()
     return bool(row and row[0])
@@ -87,7 +89,7 @@ def waited(ready: Callable[[], bool]) -> None:
     wait_until(ready, "the log is received")
 
 
-def clock_of(here: service.Installation) -> datetime:
+def clock_of(here: installation.Installation) -> datetime:
     with here.pool.connection() as conn:
         row = conn.execute("SELECT clock_timestamp()").fetchone()
     assert row is not None
@@ -105,7 +107,7 @@ class Lived:
     now: datetime
 
 
-def in_clear(here: service.Installation, table: str) -> None:
+def in_clear(here: installation.Installation, table: str) -> None:
     """A control, in a database beside Licet's: both forms of copy hold all that the server has."""
     with psycopg.connect(embedded.revive(here.config.data / "postgres"), dbname="postgres") as conn:
         conn.execute(f"CREATE TABLE {table} AS SELECT '{CONTROL} {table}' AS said")
@@ -116,7 +118,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
     place = Place(tmp_path_factory.mktemp("lived"))
     postgres = place.config.data / "postgres"
     embedded.start(postgres, embedded.Options(durable=False))
-    with service.installation(place.config, place.clock) as here:
+    with installation.installation(place.config, place.clock) as here:
         home = Home(here, place)
         for name in NAMES:
             home.open(name, allow=True)
@@ -125,18 +127,18 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
         with archived(here, place):
             home.talk("ana", "ana-letter", PLANTED)
             in_clear(here, "before")
-            made = backup.back_up(here, place.backups, Form.base).folder
+            made = archives.back_up(here, place.backups, BackupForm.base).folder
             home.talk("ben", "ben-later", PLANTED)
             in_clear(here, "after")
-            proving.append(here)
+            documents.append(here)
             time.sleep(0.01)
             moment = clock_of(here)
             time.sleep(0.01)
             place.now += DAY
             take_back(home)
-            proving.append(here)
+            documents.append(here)
         home.choose("gus", False)  # after the last WAL that was archived
-        proving.append(here)
+        documents.append(here)
     embedded.stop(postgres)
     return Lived(place.backups.parent, home, made, moment, place.now)
 
@@ -161,7 +163,7 @@ def archive_of(place: Place) -> Path:
 
 
 def begins(base: Path) -> str:
-    return str(json.loads((base / backup.MANIFEST).read_bytes())["begins"])
+    return str(json.loads((base / backup_manifest.MANIFEST).read_bytes())["begins"])
 
 
 def start(place: Place) -> str:
@@ -187,13 +189,13 @@ def check_nothing_is_left_beside(place: Place) -> None:
 def test_what_was_acknowledged_is_back_with_the_wal_and_what_was_lost_is_still_taken_back(
     place: Place, lived: Lived
 ) -> None:
-    done = backup.restore(place.config, base_of(place, lived), place.clock)
+    done = archives.restore(place.config, base_of(place, lived), place.clock)
     assert done.applied == {"refused": 1}, "all but the last was in the WAL"
     assert done.life == 1
-    with service.installation(place.config, place.clock) as here:
+    with installation.installation(place.config, place.clock) as here:
         again = Home(here, place, lived.home)
         check_nothing_came_back(again)
-        assert again.decided("gus-chat") is Because.withdrawn
+        assert again.decided("gus-chat") is DecisionReason.withdrawn
         assert again.read("ben", "ben-later") == PLANTED
         check_the_log(again)
         assert again.query("SELECT slot_name FROM pg_replication_slots") == [], "its WAL goes to another archive"
@@ -201,11 +203,11 @@ def test_what_was_acknowledged_is_back_with_the_wal_and_what_was_lost_is_still_t
 
 
 def test_until_a_moment_the_writes_before_it_are_back_and_nothing_taken_back_since(place: Place, lived: Lived) -> None:
-    done = backup.restore(place.config, base_of(place, lived), place.clock, lived.moment)
+    done = archives.restore(place.config, base_of(place, lived), place.clock, lived.moment)
     assert done.applied == {
         "deleted": 1, "refused": 2, "narrowed": 1, "closed": 1, "plan": 1, "held": 1, "unflagged": 1
     }  # fmt: skip
-    with service.installation(place.config, place.clock) as here:
+    with installation.installation(place.config, place.clock) as here:
         again = Home(here, place, lived.home)
         check_nothing_came_back(again)
         assert again.read("ben", "ben-later") == PLANTED
@@ -217,12 +219,12 @@ def test_a_base_alone_is_as_of_its_end_and_the_password_of_today_opens_it(place:
     archive = archive_of(place)
     shutil.rmtree(archive)
     with pytest.raises(NotFoundError, match="is not there"):
-        backup.restore(place.config, base_of(place, lived), place.clock)
+        archives.restore(place.config, base_of(place, lived), place.clock)
     archive.mkdir()
     shutil.rmtree(place.config.data / "postgres")  # the disk of the database is lost, and its password with it
-    done = backup.restore(place.config, base_of(place, lived), place.clock)
+    done = archives.restore(place.config, base_of(place, lived), place.clock)
     assert done.applied["deleted"] == 1
-    with service.installation(place.config, place.clock) as here:
+    with installation.installation(place.config, place.clock) as here:
         again = Home(here, place, lived.home)
         check_nothing_came_back(again)
         assert not there(again, "ben-later")
@@ -232,23 +234,23 @@ def test_a_moment_that_cannot_be_reached_changes_nothing(place: Place, lived: Li
     start(place)
     for until, why in ((lived.moment - DAY, "the base backup ended at"), (lived.moment + DAY, "ends before that")):
         with pytest.raises(UsageError, match=why):
-            backup.restore(place.config, base_of(place, lived), place.clock, until)
+            archives.restore(place.config, base_of(place, lived), place.clock, until)
         check_nothing_is_left_beside(place)
-    with service.installation(place.config, place.clock) as here:
-        assert Home(here, place, lived.home).decided("gus-chat") is Because.withdrawn, "and no fence was left"
-        kept = backup.back_up(here, place.backups)
+    with installation.installation(place.config, place.clock) as here:
+        assert Home(here, place, lived.home).decided("gus-chat") is DecisionReason.withdrawn, "and no fence was left"
+        kept = archives.back_up(here, place.backups)
     with pytest.raises(UsageError, match="--until goes with a base"):
-        backup.restore(place.config, kept.folder, place.clock, lived.moment)
+        archives.restore(place.config, kept.folder, place.clock, lived.moment)
 
 
 KILLED = """
 import os, signal, sys
 from datetime import datetime
 from pathlib import Path
-from licet.config import Config
-from licet.service import backup
+from licet.config import Configuration
+from licet.backup import archives
 
-config, base, now = Config(data=Path(sys.argv[1])), Path(sys.argv[2]), datetime.fromisoformat(sys.argv[3])
+config, base, now = Configuration(data=Path(sys.argv[1])), Path(sys.argv[2]), datetime.fromisoformat(sys.argv[3])
 for line in sys.stdin:
     name, caller, left = line.split()
     left = int(left)
@@ -264,7 +266,7 @@ for line in sys.stdin:
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
     else:
         sys.setprofile(step)
-        backup.restore(config, base, lambda: now)
+        archives.restore(config, base, lambda: now)
         os._exit(0)
 """
 STEPS = (
@@ -296,55 +298,55 @@ def test_killed_at_any_step_it_leaves_a_fence_and_is_finished_by_the_same_comman
             killed.stdin.write(" ".join(map(str, step)) + "\n")
             assert killed.stdout.readline() == "-9\n", step
             if step[0] == "raise_":
-                with service.installation(place.config, place.clock) as here:
-                    assert Home(here, place, lived.home).decided("gus-chat") is Because.withdrawn
+                with installation.installation(place.config, place.clock) as here:
+                    assert Home(here, place, lived.home).decided("gus-chat") is DecisionReason.withdrawn
                 continue
-            with pytest.raises(RefusedError) as error, service.installation(place.config, place.clock):
+            with pytest.raises(RefusedError) as error, installation.installation(place.config, place.clock):
                 pass
             assert error.value.because == "fenced", step
         killed.stdin.close()
-    assert backup.restore(place.config, base_of(place, lived), place.clock).applied == {"refused": 1}
+    assert archives.restore(place.config, base_of(place, lived), place.clock).applied == {"refused": 1}
     check_nothing_is_left_beside(place)
-    with service.installation(place.config, place.clock) as here:
+    with installation.installation(place.config, place.clock) as here:
         check_nothing_came_back(Home(here, place, lived.home))
 
 
 def test_nobody_may_be_using_the_database_that_is_replaced(place: Place, lived: Lived) -> None:
     start(place)
-    with service.installation(place.config, place.clock) as here:
+    with installation.installation(place.config, place.clock) as here:
         with pytest.raises(BusyError, match="in use by other programs"):
-            backup.restore(place.config, base_of(place, lived), place.clock)
+            archives.restore(place.config, base_of(place, lived), place.clock)
         assert Home(here, place, lived.home).read("ben", "ben-later") == PLANTED, "and no fence was put up"
 
 
 def test_once_the_epoch_is_destroyed_the_base_and_its_wal_open_nothing(place: Place, lived: Lived) -> None:
     start(place)
-    with service.installation(place.config, place.clock) as here:
-        rotate.rotate(here.pool, here.keyring, Rotation.daily, place.clock)
+    with installation.installation(place.config, place.clock) as here:
+        key_rotation.rotate(here.pool, here.keyring, Rotation.daily, place.clock)
         place.now += 8 * DAY
         window = timedelta(days=place.config.key_chain.backup_days)
-        assert rotate.destroy_due(here.pool, here.keyring, place.clock, window) == [1]
+        assert key_rotation.destroy_due(here.pool, here.keyring, place.clock, window) == [1]
     with pytest.raises(RefusedError) as error:
-        backup.restore(place.config, base_of(place, lived), place.clock)
+        archives.restore(place.config, base_of(place, lived), place.clock)
     assert error.value.because == "dead_epoch"
-    with service.installation(place.config, place.clock) as here:
+    with installation.installation(place.config, place.clock) as here:
         assert Home(here, place, lived.home).read("ben", "ben-later") == PLANTED, "and no fence was left"
 
 
 def test_the_base_of_a_server_of_ones_own_is_not_ours_to_put_back(place: Place, lived: Lived) -> None:
     own = msgspec.structs.replace(place.config, database_url=start(place))
     with pytest.raises(RefusedError) as error:
-        backup.restore(own, base_of(place, lived), place.clock)
+        archives.restore(own, base_of(place, lived), place.clock)
     assert error.value.because == "own_server"
     assert "licet restore --here" in error.value.hint
-    with service.installation(own, place.clock) as here:
-        made = backup.back_up(here, place.backups, Form.base)
-        assert backup.verify(place.config, made.folder).form is Form.base
+    with installation.installation(own, place.clock) as here:
+        made = archives.back_up(here, place.backups, BackupForm.base)
+        assert archives.verify(place.config, made.folder).form is BackupForm.base
         with transaction(here.pool) as tx:
             tx.execute("CREATE ROLE plain")
             tx.execute("SET LOCAL ROLE plain")
             with pytest.raises(RefusedError) as error:
-                base.may_replicate(tx)
+                base_backup.may_replicate(tx)
     assert error.value.because == "no_replication"
     assert "REPLICATION" in error.value.hint
 
@@ -363,17 +365,17 @@ def test_a_sentence_lies_in_clear_neither_in_the_base_nor_in_the_wal(place: Plac
 
 def test_verify_finds_a_flipped_byte_and_a_segment_that_is_not_there(place: Place, lived: Lived) -> None:
     folder, archive = base_of(place, lived), archive_of(place)
-    assert backup.verify(place.config, folder).archive == archive.name
-    whole, *_, partial = wal.segments(archive)
+    assert archives.verify(place.config, folder).archive == archive.name
+    whole, *_, partial = wal_archive.segments(archive)
     assert (whole.suffix, partial.suffix) == ("", ".partial")
     table = max((folder / BASE / "base").rglob("*"), key=lambda path: path.stat().st_size)
-    begun = wal.segments(archive)[-2]
+    begun = wal_archive.segments(archive)[-2]
     for path, at in ((table, 4000), (folder / BASE / "backup_manifest", 100), (begun, 64)):
         with flipped(path, at), pytest.raises(ContradictedError):
-            backup.verify(place.config, folder)
+            archives.verify(place.config, folder)
     aside = begun.rename(archive.parent.parent / "aside")
     with pytest.raises(BrokenError, match="is not there"):
-        backup.verify(place.config, folder)
+        archives.verify(place.config, folder)
     aside.unlink()
 
 
@@ -395,13 +397,13 @@ def test_a_base_with_a_setting_that_runs_a_program_is_contradicted_and_never_sta
     settings.write_text(
         before + f"archive_mode = on\narchive_command = 'touch {ran}'\nrestore_command = 'touch {ran}'\n"
     )
-    base.check(folder / BASE)  # the control: PostgreSQL finds nothing amiss
+    base_backup.check(folder / BASE)  # the control: PostgreSQL finds nothing amiss
     check_contradicted(place, folder)
     assert not ran.exists()
     settings.write_text(before)
-    assert backup.verify(place.config, folder).form is Form.base
+    assert archives.verify(place.config, folder).form is BackupForm.base
     with flipped(first, first.stat().st_size - 100):  # behind the last record, where it is not read
-        base.check(folder / BASE)
+        base_backup.check(folder / BASE)
         check_contradicted(place, folder)
     for planted in (folder / BASE / "recovery.signal", folder / BASE / "global" / "planted"):
         planted.touch()
@@ -410,11 +412,11 @@ def test_a_base_with_a_setting_that_runs_a_program_is_contradicted_and_never_sta
     (folder / BASE / "pg_tblspc" / "16400").symlink_to(tmp_path)
     check_contradicted(place, folder)
     (folder / BASE / "pg_tblspc" / "16400").unlink()
-    assert backup.restore(place.config, folder, place.clock).applied == {"refused": 1}
+    assert archives.restore(place.config, folder, place.clock).applied == {"refused": 1}
 
 
 def check_contradicted(place: Place, folder: Path) -> None:
-    for refused in (backup.verify, lambda *of: backup.restore(*of, place.clock)):
+    for refused in (archives.verify, lambda *of: archives.restore(*of, place.clock)):
         with pytest.raises(ContradictedError):
             refused(place.config, folder)
     check_nothing_is_left_beside(place)
@@ -422,7 +424,7 @@ def check_contradicted(place: Place, folder: Path) -> None:
 
 def test_wal_that_was_not_received_here_is_not_replayed(place: Place, lived: Lived) -> None:
     folder, archive = base_of(place, lived), archive_of(place)
-    *_, whole, partial = wal.segments(archive)
+    *_, whole, partial = wal_archive.segments(archive)
     for path, at in ((whole, whole.stat().st_size - 100), (partial, 64)):
         with flipped(path, at):
             check_contradicted(place, folder)
@@ -439,14 +441,14 @@ def test_wal_that_was_not_received_here_is_not_replayed(place: Place, lived: Liv
     data = partial.read_bytes()
     size = told["size"]
     with replaced(partial, data[:size] + b"forged" + data[size + 6 :]):  # behind what is sealed
-        assert backup.verify(place.config, folder).archive == archive.name
+        assert archives.verify(place.config, folder).archive == archive.name
         target = place.backups / "copied"
         key = backup_manifest.prove(Keyring(FileProvider(place.config.keys)), folder)[1]
         wal_seals.copy(archive, key, begins(folder), target)
         assert (target / partial.name).read_bytes() == data, "is left out"
         shutil.rmtree(target)
     seal.unlink()  # what has no seal was not received, or not seen to be
-    done = backup.restore(place.config, folder, place.clock)
+    done = archives.restore(place.config, folder, place.clock)
     assert done.applied["deleted"] == 1, "and the journal has what was in it"
 
 
@@ -460,14 +462,14 @@ def replaced(path: Path, data: bytes) -> Iterator[None]:
 
 def test_what_is_received_is_sealed_and_what_is_pruned_loses_its_seal(place: Place, lived: Lived) -> None:
     archive = archive_of(place)
-    for path in wal.segments(archive):
+    for path in wal_archive.segments(archive):
         assert path.with_name(path.name + wal_seals.SUFFIX).exists()
     start(place)
-    with service.installation(place.config, place.clock) as here:
+    with installation.installation(place.config, place.clock) as here:
         place.now = lived.now + timedelta(days=place.config.key_chain.backup_days)
-        assert backup.prune(here, place.backups).segments > 0
+        assert archives.prune(here, place.backups).segments > 0
     left = {path.name.removesuffix(wal_seals.SUFFIX) for path in archive.iterdir()}
-    assert left == {path.name for path in wal.segments(archive)}
+    assert left == {path.name for path in wal_archive.segments(archive)}
 
 
 # How long
@@ -477,47 +479,49 @@ def test_wal_lies_no_longer_than_the_base_that_needs_it(place: Place, lived: Liv
     start(place)
     window = timedelta(days=place.config.key_chain.backup_days)
     first, archive = base_of(place, lived), archive_of(place)
-    with service.installation(place.config, place.clock) as here:
-        backup.prune(here, place.backups)
-        assert wal.segments(archive)[0].name == begins(first), "what is older than the oldest base is gone"
+    with installation.installation(place.config, place.clock) as here:
+        archives.prune(here, place.backups)
+        assert wal_archive.segments(archive)[0].name == begins(first), "what is older than the oldest base is gone"
         with archived(here, place):
-            second = backup.back_up(here, place.backups, Form.base)
-        assert backup.prune_wal(here, place.backups) == 0
+            second = archives.back_up(here, place.backups, BackupForm.base)
+        assert archives.prune_wal(here, place.backups) == 0
         place.now = lived.now - DAY + window  # the day of the first one
-        assert backup.prune_wal(here, place.backups) > 0, (
+        assert archives.prune_wal(here, place.backups) > 0, (
             "by the archive's own program, though the base lies there still"
         )
-        assert wal.segments(archive)[0].name[:24] == begins(second.folder)
-        assert [kept.folder for kept in backup.prune(here, place.backups).backups] == [first]
+        assert wal_archive.segments(archive)[0].name[:24] == begins(second.folder)
+        assert [kept.folder for kept in archives.prune(here, place.backups).backups] == [first]
         place.now = lived.now + window
-        assert [kept.folder for kept in backup.prune(here, place.backups).backups] == [second.folder]
-        assert all(path.suffix for path in wal.segments(archive)), "but the one that is being written"
-        archiving.end(here)
-        backup.prune(here, place.backups)
+        assert [kept.folder for kept in archives.prune(here, place.backups).backups] == [second.folder]
+        assert all(path.suffix for path in wal_archive.segments(archive)), "but the one that is being written"
+        wal_receiver.end(here)
+        archives.prune(here, place.backups)
         assert not archive.exists()
 
 
 def test_a_certificate_names_a_base_that_was_taken_after_the_erasure_too(place: Place, lived: Lived) -> None:
     """On its pages lies what was deleted, until it is vacuumed and written over."""
     start(place)
-    with service.installation(place.config, place.clock) as here:
+    with installation.installation(place.config, place.clock) as here:
         home = Home(here, place, lived.home)
         home.about(do.Delete, "ana", "ana-letter")
         place.now += 40 * DAY
         with transaction(here.pool) as tx:
-            while erase.sweep_batch(tx, place.now).more:
+            while sweep_batches.sweep_batch(tx, place.now).more:
                 pass
             tx.execute("UPDATE erasures SET (state, shredded_at) = ('shredded', %s)", [place.now])
         place.now += DAY
-        dumped, paged = (backup.back_up(here, place.backups, form).backup for form in (Form.dump, Form.base))
-        erasure.run(here)
+        dumped, paged = (
+            archives.back_up(here, place.backups, form).backup for form in (BackupForm.dump, BackupForm.base)
+        )
+        certificates.run(here)
         (name,) = [
             shown(Prefix.erasure, row[0])
             for row in home.query(
                 "SELECT erasure_id FROM erasures WHERE conversation_id = %s", home.chats["ana-letter"]
             )
         ]
-        raw = json.loads(erasure.certificate_file(here, name))["certificate"].split(".")[1]
+        raw = json.loads(certificates.certificate_file(here, name))["certificate"].split(".")[1]
     named = [one["backup"] for one in json.loads(base64.urlsafe_b64decode(raw + "=="))["backups"]]
     assert paged in named
     assert dumped not in named
@@ -541,16 +545,16 @@ def test_the_archive_is_kept_by_a_command_that_stops_cleanly_and_ends_a_receiver
     start(place)
     archive = archive_of(place)
     with (
-        service.installation(place.config, place.clock) as here,
+        installation.installation(place.config, place.clock) as here,
         subprocess.Popen(licet(place, "backup", "wal", place.backups), stderr=subprocess.PIPE) as first,
     ):
         waited(lambda: received_by(here) is not None)
         with pytest.raises(BusyError, match="by another program"):
-            archiving.end(here)
+            wal_receiver.end(here)
         first.kill()  # its receiver goes on
     call = [*licet(place, "backup", "wal", place.backups), "--json"]
     with (
-        service.installation(place.config, place.clock) as here,
+        installation.installation(place.config, place.clock) as here,
         subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as second,
     ):
         was = received_by(here)

@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 from licet.cli.command import main
 from licet.cli.help_lines import LINES
 from licet.policy.period import instant
-from licet.service.simulated_clock import SimulatedClock, save
+from licet.vault.simulated_clock import SimulatedClock, save
 
 from .commands import below, every
 from .waiting import heeds_ctrl_c, wait_until

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from licet.cli.command import main
 from licet.policy.period import instant
-from licet.service.simulated_clock import SimulatedClock, save
+from licet.vault.simulated_clock import SimulatedClock, save
 
 
 class Operator:

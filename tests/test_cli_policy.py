@@ -16,11 +16,11 @@ from jsonschema import Draft202012Validator
 from licet.cli.command import main
 from licet.policy.file import PRESETS, preset, preset_text, schema_text
 from licet.policy.period import instant, parse_period
-from licet.policy.state import Role
-from licet.service.simulated_clock import SimulatedClock, save
+from licet.policy.state import TurnRole
 from licet.store.connect import Pool
 from licet.vault import commands as do
-from licet.vault.plan import PLAN_DAYS_MAX
+from licet.vault.policy_plan import PLAN_DAYS_MAX
+from licet.vault.simulated_clock import SimulatedClock, save
 
 from .installed import House
 from .policy import test_file
@@ -86,7 +86,7 @@ def counsel(pool: Pool, dsn: str, tmp_path: Path) -> Iterator[Counsel]:
     house.passes(3)
     for name in house.accounts:
         house.talk(name, f"{name}-1")
-    house.say("ana", "ana-1", "what the tool says", Role.tool, origin="connector")
+    house.say("ana", "ana-1", "what the tool says", TurnRole.tool, origin="connector")
     house.now = NOW
     house.talk("ana", "ana-2")
     yield Counsel(house, tmp_path, dsn)

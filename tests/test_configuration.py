@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 import msgspec
 import pytest
 
-from licet.config import Config
+from licet.config import Configuration
 from licet.errors import UsageError
 
 PAGE = (Path(__file__).parent.parent / "docs" / "configuration.md").read_text(encoding="utf-8")
@@ -19,7 +19,7 @@ ROW = re.compile(
 WORDS_MIN = 2
 
 
-def settings(of: type[msgspec.Struct] = Config, prefix: str = "LICET_") -> dict[str, tuple[str, Any]]:
+def settings(of: type[msgspec.Struct] = Configuration, prefix: str = "LICET_") -> dict[str, tuple[str, Any]]:
     """Every variable, with its field and its default; a section's fields follow its name and two underscores."""
     found: dict[str, tuple[str, Any]] = {}
     types = get_type_hints(of)
@@ -66,9 +66,9 @@ def test_a_setting_is_described_as_it_is(variable: str) -> None:
 
 def test_what_the_page_names_is_taken_and_nothing_else() -> None:
     for variable in rows():
-        Config.of({variable: ""})
+        Configuration.of({variable: ""})
     with pytest.raises(UsageError, match="unknown setting `LICET_WEB__TOKEN_KEY`"):
-        Config.of({"LICET_WEB__TOKEN_KEY": "x"})
+        Configuration.of({"LICET_WEB__TOKEN_KEY": "x"})
 
 
 def test_a_secret_is_given_as_a_file_alone() -> None:

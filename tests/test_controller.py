@@ -14,14 +14,15 @@ from typing import Any
 import pytest
 
 from licet import doctor
-from licet.cli.installing import SEVERAL
-from licet.config import Config, Web
+from licet.cli.install import SEVERAL
+from licet.config import Configuration, Web
 from licet.consent import controller
 from licet.consent.controller import Controller
-from licet.consent.receipt import NOT_STATED, RIGHTS
 from licet.errors import InputError, RefusedError
-from licet.service import Installation, proving
+from licet.proof import documents
+from licet.proof.receipt import NOT_STATED, RIGHTS
 from licet.store.connect import Pool
+from licet.vault.installation import Installation
 from licet.web import serve
 
 from .installed import House
@@ -50,7 +51,7 @@ def licet(data: Path, dsn: str, *words: str, **more: Any) -> subprocess.Complete
 
 
 def receipt(house: House) -> dict[str, Any]:
-    return proving.receipts(house.here, house.accounts["ana"])[-1].payload
+    return documents.receipts(house.here, house.accounts["ana"])[-1].payload
 
 
 def nulls(value: object, path: str = "") -> Iterator[str]:
@@ -101,12 +102,12 @@ def test_a_receipt_says_that_special_categories_may_occur_and_names_every_right(
 def test_a_permission_is_taken_back_on_the_settings_page_unless_the_operator_says_elsewhere(house: House) -> None:
     here = house.here
     at = Installation(
-        config=Config(data=here.config.data, web=Web(url="https://licet.example.org/")), pool=here.pool,
+        config=Configuration(data=here.config.data, web=Web(url="https://licet.example.org/")), pool=here.pool,
         keyring=here.keyring, clock=here.clock,
     )  # fmt: skip
-    assert proving.controller(at).withdrawal_url == "https://licet.example.org/settings"
+    assert documents.controller(at).withdrawal_url == "https://licet.example.org/settings"
     controller.write(here.config.controller, STATED)
-    assert proving.controller(at).withdrawal_url == STATED.withdrawal_url
+    assert documents.controller(at).withdrawal_url == STATED.withdrawal_url
 
 
 # The file
@@ -237,7 +238,10 @@ def test_every_key_of_the_file_has_its_option() -> None:
 def test_nobody_else_is_served_before_it_is_stated(house: House, host: str, url: str | None) -> None:
     here = house.here
     at = Installation(
-        config=Config(data=here.config.data, web=Web(url=url)), pool=here.pool, keyring=here.keyring, clock=here.clock
+        config=Configuration(data=here.config.data, web=Web(url=url)),
+        pool=here.pool,
+        keyring=here.keyring,
+        clock=here.clock,
     )
     with pytest.raises(RefusedError, match="who is responsible") as caught:
         serve.serve(at, host, 1, lambda _line: pytest.fail("it says that it serves"))
@@ -252,7 +256,10 @@ def test_nobody_else_is_served_before_it_is_stated(house: House, host: str, url:
 def test_this_machine_alone_is_served_without_it(house: House, host: str, url: str | None) -> None:
     here = house.here
     at = Installation(
-        config=Config(data=here.config.data, web=Web(url=url)), pool=here.pool, keyring=here.keyring, clock=here.clock
+        config=Configuration(data=here.config.data, web=Web(url=url)),
+        pool=here.pool,
+        keyring=here.keyring,
+        clock=here.clock,
     )
     serve.stated(at, host)
-    assert any(one.what == "controller" and one.state is doctor.State.broken for one in doctor.examine(at))
+    assert any(one.what == "controller" and one.state is doctor.FindingState.broken for one in doctor.examine(at))

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from licet import service
 from licet.errors import InputError, NotFoundError, RefusedError
 from licet.ledger import note
 from licet.ledger.note import SignatureType, Signer
-from licet.ledger.published import COSIGNED, Published
+from licet.ledger.publication import COSIGNED, PublishedLog
 from licet.ledger.witness import Witness
 from licet.ledger.witness_http import WitnessApp
-from licet.service import proving
+from licet.proof import documents
+from licet.service import policy_changes, verification
 from licet.store.connect import Pool
 
 from .installed import House
@@ -36,7 +36,7 @@ def house(pool: Pool, tmp_path: Path) -> House:
 
 @pytest.fixture
 def url(house: House, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    logs = {proving.place(house.here).origin(2025): [proving.key(house.here)]}
+    logs = {documents.place(house.here).origin(2025): [documents.key(house.here)]}
     with (
         closing(Witness.open(tmp_path_factory.mktemp("witness"), WITNESS, logs)) as one,
         listening(WitnessApp(one, lambda: 1_800_000_000)) as at,
@@ -45,54 +45,54 @@ def url(house: House, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
 
 
 def asks(house: House, url: str) -> None:
-    file = house.here.config.data / proving.WITNESSES_FILE
+    file = house.here.config.data / documents.WITNESSES_FILE
     file.write_text(f"witness w {WITNESS.verifier.vkey} {url}\nquorum w\n")
 
 
 def cosigned(house: House) -> int:
-    (log,) = proving.status(house.here).logs
+    (log,) = documents.status(house.here).logs
     return log.cosigned
 
 
 def test_without_witnesses_nobody_is_asked_and_it_is_said(house: House) -> None:
-    proving.append(house.here)
+    documents.append(house.here)
     assert cosigned(house) == 0
     with pytest.raises(NotFoundError, match="no witnesses"):
-        proving.cosign(house.here)
-    assert proving.publish(house.here, house.here.config.data / "public").missing == ()
+        documents.cosign(house.here)
+    assert documents.publish(house.here, house.here.config.data / "public").missing == ()
 
 
 def test_a_publication_carries_what_the_witnesses_said(house: House, url: str) -> None:
     asks(house, url)
-    proving.append(house.here)
+    documents.append(house.here)
     public = house.here.config.data / "public"
-    assert proving.publish(house.here, public).missing == ()
-    signed = note.verify((public / "2025" / "checkpoint").read_bytes(), [proving.key(house.here), WITNESS.verifier])
-    assert {one.by.name for one in signed.signed} == {proving.key(house.here).name, WITNESS.name}
-    assert cosigned(house) == proving.status(house.here).logs[0].size
-    assert (public / proving.WITNESSES_FILE).is_file()
+    assert documents.publish(house.here, public).missing == ()
+    signed = note.verify((public / "2025" / "checkpoint").read_bytes(), [documents.key(house.here), WITNESS.verifier])
+    assert {one.by.name for one in signed.signed} == {documents.key(house.here).name, WITNESS.name}
+    assert cosigned(house) == documents.status(house.here).logs[0].size
+    assert (public / documents.WITNESSES_FILE).is_file()
 
 
 def test_a_witness_that_is_away_stops_neither_the_log_nor_its_publication(house: House) -> None:
     asks(house, AWAY)
-    proving.append(house.here)
+    documents.append(house.here)
     public = house.here.config.data / "public"
-    copied = proving.publish(house.here, public)
+    copied = documents.publish(house.here, public)
     assert copied.missing == (("2025", "w", "it cannot be reached: `ConnectionRefusedError`"),)
     house.choose("ana", False)
-    assert proving.append(house.here) > 0
-    assert proving.publish(house.here, public).sizes["2025"] > copied.sizes["2025"]
-    assert proving.verify(public, (proving.key(house.here).vkey,)).broken == ()
+    assert documents.append(house.here) > 0
+    assert documents.publish(house.here, public).sizes["2025"] > copied.sizes["2025"]
+    assert verification.verify(public, (documents.key(house.here).vkey,)).broken == ()
 
 
 def test_the_server_asks_beside_its_sequencer(house: House, url: str) -> None:
     asks(house, url)
-    proving.append(house.here)
+    documents.append(house.here)
     stop, caught = threading.Event(), []
 
     def follow() -> None:
         try:
-            proving.follow(house.here, stop)
+            documents.follow(house.here, stop)
         except BaseException as error:
             caught.append(error)
 
@@ -104,7 +104,7 @@ def test_the_server_asks_beside_its_sequencer(house: House, url: str) -> None:
             if cosigned(house):
                 break
             waited.wait(0.05)
-        assert cosigned(house) == proving.status(house.here).logs[0].size
+        assert cosigned(house) == documents.status(house.here).logs[0].size
     finally:
         stop.set()
         thread.join(600)
@@ -113,46 +113,46 @@ def test_the_server_asks_beside_its_sequencer(house: House, url: str) -> None:
 
 def test_a_receipt_is_proved_under_what_was_cosigned(house: House, url: str) -> None:
     asks(house, url)
-    proving.append(house.here)
-    proving.cosign(house.here)
+    documents.append(house.here)
+    documents.cosign(house.here)
     house.choose("ana", False)
-    proving.append(house.here)
-    first, second = proving.receipts(house.here, house.accounts["ana"])
+    documents.append(house.here)
+    first, second = documents.receipts(house.here, house.accounts["ana"])
     assert first.proof is not None
     assert second.proof is not None
     assert WITNESS.name in first.proof
     assert WITNESS.name not in second.proof
-    key = proving.key(house.here).vkey
+    key = documents.key(house.here).vkey
     for number, receipt in enumerate((first, second)):
         file = house.here.config.data / "receipt.json"
         file.write_bytes(receipt.encode())
         wanted = f"witness w {WITNESS.verifier.vkey}\nquorum w\n".encode()
-        assert bool(proving.verify(file, (key,), quorum=wanted).broken) == bool(number)
+        assert bool(verification.verify(file, (key,), quorum=wanted).broken) == bool(number)
 
 
 def test_a_mistake_in_the_file_is_named(house: House) -> None:
-    (house.here.config.data / proving.WITNESSES_FILE).write_text("witness w nonsense\nquorum w\n")
+    (house.here.config.data / documents.WITNESSES_FILE).write_text("witness w nonsense\nquorum w\n")
     with pytest.raises(InputError, match=r"witnesses\.txt:1: a vkey has a name"):
-        proving.cosign(house.here)
+        documents.cosign(house.here)
 
 
 def test_a_cosigned_checkpoint_of_another_hand_is_refused(house: House, url: str) -> None:
     asks(house, url)
-    proving.append(house.here)
-    proving.cosign(house.here)
-    folder = proving.place(house.here).folder / "2025"
+    documents.append(house.here)
+    documents.cosign(house.here)
+    folder = documents.place(house.here).folder / "2025"
     kept = (folder / COSIGNED).read_bytes()
     (folder / COSIGNED).write_bytes(kept.replace(b"/2025\n", b"/2025\n1", 1))
     with pytest.raises(RefusedError):
-        Published(folder, proving.key(house.here))
+        PublishedLog(folder, documents.key(house.here))
 
 
 def test_every_text_that_a_leaf_names_is_published_under_its_hash(house: House) -> None:
-    service.publish_notices(house.here, by="test")
-    proving.append(house.here)
+    policy_changes.publish_notices(house.here, by="test")
+    documents.append(house.here)
     public = house.here.config.data / "public"
-    proving.publish(house.here, public)
-    told = list(Published(public / "2025", proving.key(house.here)).entries())
+    documents.publish(house.here, public)
+    told = list(PublishedLog(public / "2025", documents.key(house.here)).entries())
     named = {
         kind: {t for t in told if f'"t":"{kind}"'.encode() in t} for kind in ("notice_published", "policy_applied")
     }

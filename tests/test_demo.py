@@ -14,17 +14,17 @@ from typing import Any
 
 import pytest
 
-from licet import service
-from licet.config import Config
+from licet.config import Configuration
 from licet.demo import checks, town
 from licet.demo.checks import check_all
 from licet.demo.files import play_files
-from licet.demo.stage import Promise, Report
+from licet.demo.stage import DemoPromise, DemoReport
 from licet.demo.town import play_town
 from licet.errors import UsageError
 from licet.policy.period import instant
-from licet.service.simulated_clock import clock_of
 from licet.store.connect import transaction
+from licet.vault import installation
+from licet.vault.simulated_clock import clock_of
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
 DATA = Path(os.environ.get("TESTS_DATA") or SHARED)
@@ -36,12 +36,12 @@ ACCOUNTS = 120
 class Played:
     """A town that was played, with what its promises were checked on."""
 
-    report: Report
+    report: DemoReport
     lines: list[str]
-    here: service.Installation
+    here: installation.Installation
     checked: tuple[Any, ...]
 
-    def again(self) -> list[Promise]:
+    def again(self) -> list[DemoPromise]:
         """The promises, on what is stored now."""
         return check_all(self.here, *self.checked)
 
@@ -53,18 +53,18 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
     lines: list[str] = []
     kept: list[Any] = []
 
-    def keeping(_here: service.Installation, *checked: Any) -> list[Promise]:
+    def keeping(_here: installation.Installation, *checked: Any) -> list[DemoPromise]:
         kept.extend(checked)
         return check_all(_here, *checked)
 
     report = play_town(folder, population=ACCOUNTS, say=lines.append, check=keeping)
     now = clock_of(folder)
     assert now is not None
-    with service.installation(Config(data=folder), lambda: now) as here:
+    with installation.installation(Configuration(data=folder), lambda: now) as here:
         yield Played(report, lines, here, tuple(kept))
 
 
-def broken(promises: list[Promise]) -> list[str]:
+def broken(promises: list[DemoPromise]) -> list[str]:
     return [promise.text for promise in promises if not promise.kept]
 
 
@@ -189,7 +189,7 @@ def test_a_file_is_searched_across_the_edges_of_what_is_read_at_once(tmp_path: P
 # Anybody's files
 
 
-def told(folder: Path, *paths: Path, allow: str | None = None) -> tuple[Report, str]:
+def told(folder: Path, *paths: Path, allow: str | None = None) -> tuple[DemoReport, str]:
     lines: list[str] = []
     report = play_files(
         folder, paths, plan="pro", age=30, allow_from=instant(allow) if allow else None, say=lines.append

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from licet.cli.command import main
-from licet.config import Config
+from licet.config import Configuration
 
 from .commands import below
 
@@ -106,10 +106,10 @@ def test_no_service_of_the_composition_is_privileged_or_has_a_secret_in_its_envi
 def test_the_settings_of_the_composition_and_of_the_units_are_settings_of_ours() -> None:
     for service in composition()["services"].values():
         ours = {key: "x" for key in service["environment"] if key.startswith("LICET_")}
-        assert Config.of(ours) != Config() or not ours
+        assert Configuration.of(ours) != Configuration() or not ours
     for name in UNITS:
         pairs = [value.partition("=") for value in unit(name)["Environment"]]
-        assert Config.of({key: "x" for key, _, _ in pairs}) != Config()
+        assert Configuration.of({key: "x" for key, _, _ in pairs}) != Configuration()
 
 
 def test_the_database_of_the_composition_logs_no_statement_and_no_value() -> None:

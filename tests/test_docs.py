@@ -9,7 +9,7 @@ import click
 import pytest
 
 from licet.cli import command as cli
-from licet.policy.decide import Because
+from licet.policy.decide import DecisionReason
 
 from .commands import below
 
@@ -53,7 +53,9 @@ def test_a_command_in_a_document_exists(document: str, call: str) -> None:
 def test_every_reason_is_explained() -> None:
     text = (ROOT / "docs" / "decide.md").read_text(encoding="utf-8")
     missing = [
-        because.value for because in Because if because is not Because.unknown and f"`{because.value}`" not in text
+        because.value
+        for because in DecisionReason
+        if because is not DecisionReason.unknown and f"`{because.value}`" not in text
     ]
     assert missing == []
 

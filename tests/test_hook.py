@@ -15,15 +15,17 @@ import msgspec
 import pytest
 import structlog
 
-from licet import service
-from licet.cli.agent.ways import _turn
-from licet.intake.following import Mark, follow
-from licet.intake.reading import ReadTurn
-from licet.intake.replay import Recorded
+from licet.agent.transport import _turn
+from licet.intake import imports
+from licet.intake.read_turn import ReadTurn
+from licet.intake.replay import RecordedAccount
+from licet.intake.transcript_follower import ReadMark, follow
+from licet.service import answers
+from licet.vault import verbs
 from licet.vault.commands import Choose
-from licet.web.roles import Scope
-from licet.web.saying import content
-from licet.web.schema import NewTurn
+from licet.web.access.roles import Scope
+from licet.web.api.schema import NewTurn
+from licet.web.api.turn_command import content
 
 from .transcripts import LICET, Coder
 from .web.served import AFTER, NOTICE, World, listening, url, world
@@ -67,8 +69,8 @@ def roles(world: World) -> list[str]:
 
 
 def usable(world: World) -> list[str]:
-    seen = service.explain(world.here, next(iter(service.conversations_of(world.here, "ana"))))
-    assert isinstance(seen, service.ConversationSeen)
+    seen = answers.explain(world.here, next(iter(verbs.conversations_of(world.here, "ana"))))
+    assert isinstance(seen, answers.ConversationSeen)
     return sorted({said.because.value for said in seen.answers if said.role == "user"})
 
 
@@ -84,8 +86,8 @@ def test_a_session_is_recorded_once_as_an_import_of_its_transcript_would(world: 
     assert roles(world) == EXCHANGE * 2
     assert usable(world) == ["permitted"]
     world.clock.set(world.here.clock().replace(year=2027))  # so that nothing of the file has yet to come
-    default = Recorded(host="ana", plan="pro", age=30)
-    again = service.import_files(world.here, [session.file], default=default, host="ana")
+    default = RecordedAccount(host="ana", plan="pro", age=30)
+    again = imports.import_files(world.here, [session.file], default=default, host="ana")
     assert (again.known, again.stored, again.broken) == (8, 0, 0)
 
 
@@ -210,7 +212,7 @@ def test_subagents_are_recorded_from_their_own_transcript_in_the_session_they_se
     session.hook("SubagentStop", agent_transcript_path=str(side.file))
     assert roles(world) == [*EXCHANGE, "assistant", "assistant"]
     assert world.rows("SELECT count(*) FROM conversations") == [(1,)]
-    read = [item for step in follow(side.file, Mark()) for item in step.items if isinstance(item, ReadTurn)]
+    read = [item for step in follow(side.file, ReadMark()) for item in step.items if isinstance(item, ReadTurn)]
     sent = msgspec.json.decode(msgspec.json.encode(_turn("host:ana", read[-1])), type=NewTurn)
     assert content(sent) == msgspec.structs.replace(read[-1].content, folder="", branch="")
     assert content(sent).thread == "7f3a"

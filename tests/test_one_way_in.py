@@ -24,17 +24,18 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 from litestar.testing import TestClient
 
-from licet import service
+from licet.agent import local_transport, transport
 from licet.cli import command as cli
-from licet.cli.agent import nearby, ways
-from licet.client import Turn
-from licet.intake.reading import ReadFeedback, ReadTurn
-from licet.intake.replay import Import, Recorded
-from licet.plugins.gates import Permit
+from licet.client import ConversationTurn
+from licet.intake import imports
+from licet.intake.read_turn import ReadFeedback, ReadTurn
+from licet.intake.replay import Import, RecordedAccount
+from licet.plugins.gates import GatePermit
 from licet.plugins.recorder import Recorder
-from licet.plugins.settings import Settings
-from licet.policy.state import Kind, Role
+from licet.plugins.settings import PluginSettings
+from licet.policy.state import ConversationKind, TurnRole
 from licet.store.connect import Pool
+from licet.vault import installation
 from licet.vault.commands import CloseAccount
 from licet.vault.content import Content
 
@@ -46,13 +47,13 @@ SRC = Path(__file__).parent.parent / "src" / "licet"
 SAY, FEEDBACK = "licet.vault.commands.Say", "licet.vault.commands.GiveFeedback"
 # Where a command with content is made. The demonstration and the canary audit make them in a folder of their own.
 MAKERS = {
-    "licet.web.saying": {SAY},
-    "licet.web.api_conversations": {FEEDBACK},
+    "licet.web.api.turn_command": {SAY},
+    "licet.web.api.conversations": {FEEDBACK},
     "licet.intake.replay": {SAY, FEEDBACK},
-    "licet.cli.agent.nearby": {SAY},
+    "licet.agent.local_transport": {SAY},
     "licet.demo.checks": {SAY},
     "licet.demo.town": {SAY, FEEDBACK},
-    "licet.service.canaries": {SAY},
+    "licet.service.canary_audit": {SAY},
 }
 # What sends to the API above and to nothing else: the contract of the imports holds them to the client.
 SENDERS = {f"licet.client.{name}" for name in ("say", "say_all", "give_feedback")}
@@ -153,7 +154,7 @@ def routes(app: Litestar) -> Iterator[tuple[str, str]]:
 # The ways
 
 
-class Way:
+class Transport:
     """How a test sends a person's words by one way. ``send`` must not fail where they are refused."""
 
     def __init__(self, world: World, api: Any, folder: Path) -> None:
@@ -175,19 +176,19 @@ class Way:
         return self.world.rows("SELECT grant_no FROM segments ORDER BY conversation_id DESC LIMIT 1")[0][0]
 
 
-class One(Way):
+class One(Transport):
     def send(self, name: str, text: str) -> None:
         turn = {"account": f"host:{name}", "conversation": f"host:{name}'s", "id": "1", "text": text}
         self.api.post("/v1/turns", json=turn, headers=self.key)
 
 
-class Bulk(Way):
+class Bulk(Transport):
     def send(self, name: str, text: str) -> None:
         turn = {"account": f"host:{name}", "conversation": f"host:{name}'s", "id": "1", "text": text}
         self.api.post("/v1/turns:bulk", content=json.dumps(turn), headers=self.key)
 
 
-class Spans(Way):
+class Spans(Transport):
     def send(self, name: str, text: str) -> None:
         values = {"enduser.id": name, "gen_ai.conversation.id": f"{name}'s",
                   "gen_ai.input.messages": json.dumps([{"role": "user", "content": text}])}  # fmt: skip
@@ -200,15 +201,15 @@ class Spans(Way):
         assert self.api.post("/v1/otlp/v1/traces", json=body, headers=self.key).status_code == 200
 
 
-class Spooled(Way):
+class Spooled(Transport):
     """The spool that the plugins have in common, delivering to a real port."""
 
     def send(self, name: str, text: str) -> None:
         with listening(self.world.app) as url:
-            recorder = Recorder(Settings(url=url, key_file=self.key_file(), spool=self.folder / f"spool {name}"))
+            recorder = Recorder(PluginSettings(url=url, key_file=self.key_file(), spool=self.folder / f"spool {name}"))
             permit = asyncio.run(self.permit(recorder, name))
             if permit is not None:
-                turn = Turn(account=f"host:{name}", conversation=f"host:{name}'s", id="1", text=text)
+                turn = ConversationTurn(account=f"host:{name}", conversation=f"host:{name}'s", id="1", text=text)
                 done = recorder.keep(permit, [turn])
                 assert done is not None
                 done.wait()
@@ -216,13 +217,13 @@ class Spooled(Way):
                 wait_until(lambda: recorder.spool.size == 0)
             recorder.close()
 
-    async def permit(self, recorder: Recorder, name: str) -> Permit | None:
+    async def permit(self, recorder: Recorder, name: str) -> GatePermit | None:
         _, permit = await recorder.permit(f"host:{name}")
         await recorder.end_asking()
         return permit
 
 
-class Feedback(Way):
+class Feedback(Transport):
     def send(self, name: str, text: str) -> None:
         self.api.post(
             f"/v1/conversations/host:{name}'s/feedback", params={"account": f"host:{name}"}, headers=self.key,
@@ -236,13 +237,13 @@ class Feedback(Way):
         return self.world.rows("SELECT grant_no FROM feedback ORDER BY given_at DESC, feedback_id DESC LIMIT 1")[0][0]
 
 
-class Imported(Way):
+class Imported(Transport):
     def send(self, name: str, text: str) -> None:
         line = {"conversation_id": f"{name}'s", "created_at": self.world.clock.now.isoformat(),
                 "messages": [{"role": "user", "content": text}]}  # fmt: skip
         file = self.folder / "export.jsonl"
         file.write_text(json.dumps(line))
-        service.import_files(self.world.here, [file], default=Recorded(host=name, plan="pro", age=30))
+        imports.import_files(self.world.here, [file], default=RecordedAccount(host=name, plan="pro", age=30))
 
 
 class ImportedFeedback(Feedback):
@@ -251,43 +252,43 @@ class ImportedFeedback(Feedback):
     def send(self, name: str, text: str) -> None:
         here, at = self.world.here, self.world.clock.now
         turn = ReadTurn(
-            place="1", host_conversation=f"{name}'s own", host_turn="1", at=at, role=Role.user, origin="typed",
-            kind=Kind.chat, surface="app", content=Content(text="How?"), host_account=name,
+            place="1", host_conversation=f"{name}'s own", host_turn="1", at=at, role=TurnRole.user, origin="typed",
+            kind=ConversationKind.chat, surface="app", content=Content(text="How?"), host_account=name,
         )  # fmt: skip
         rated = ReadFeedback(
             place="2", host_conversation=f"{name}'s own", host_turn="1", host_feedback="1", at=at, rating="up",
             comment=text, host_account=name,
         )  # fmt: skip
-        default = Recorded(host=name, plan="pro", age=30)
-        with closing(Import(here.pool, here.keyring, service.policies(here), at, default=default)) as bringing:
+        default = RecordedAccount(host=name, plan="pro", age=30)
+        with closing(Import(here.pool, here.keyring, installation.policies(here), at, default=default)) as bringing:
             bringing.read([turn, rated])
             bringing.store()
 
 
-class Nearby(Way):
+class Nearby(Transport):
     """What the commands of a coding agent do at the installation's own machine."""
 
     def send(self, name: str, text: str) -> None:
-        nearby.Nearby(self.world.here, name).send([self.turn(name, text)])
+        local_transport.LocalTransport(self.world.here, name).send([self.turn(name, text)])
 
     def turn(self, name: str, text: str) -> ReadTurn:
         return ReadTurn(
-            place="1", host_conversation=f"{name}'s", host_turn="1", at=None, role=Role.user, origin="typed",
-            kind=Kind.code, surface="cli", content=Content(text=text),
+            place="1", host_conversation=f"{name}'s", host_turn="1", at=None, role=TurnRole.user, origin="typed",
+            kind=ConversationKind.code, surface="cli", content=Content(text=text),
         )  # fmt: skip
 
 
-class OverApi(Nearby):
+class ApiTransport(Nearby):
     """The same from another machine."""
 
     def send(self, name: str, text: str) -> None:
         with listening(self.world.app) as url:
-            over = ways.OverApi(url, self.key_file(), name)
+            over = transport.ApiTransport(url, self.key_file(), name)
             over.send([self.turn(name, text)])
             over.close()
 
 
-WAYS: dict[str, type[Way]] = {
+WAYS: dict[str, type[Transport]] = {
     "POST /v1/turns": One,
     "POST /v1/turns:bulk": Bulk,
     "POST /v1/otlp/v1/traces": Spans,
@@ -295,8 +296,8 @@ WAYS: dict[str, type[Way]] = {
     "licet import": Imported,
     "licet import, feedback": ImportedFeedback,
     "licet.plugins.recorder": Spooled,
-    "licet.cli.agent.nearby": Nearby,
-    "licet.cli.agent.ways": OverApi,
+    "licet.agent.local_transport": Nearby,
+    "licet.agent.transport": ApiTransport,
 }
 
 
@@ -316,8 +317,10 @@ def test_content_is_written_by_the_vault_alone() -> None:
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 words = node.value.split()
-                writes = {b for a, b in pairwise(words) if a in ("INTO", "COPY", "UPDATE")}
-                assert not writes.intersection(tables) or module.startswith("licet.vault."), (module, node.value)
+                brings = {b for a, b in pairwise(words) if a in ("INTO", "COPY")}
+                changes = {b for a, b in pairwise(words) if a == "UPDATE"}
+                assert not brings.intersection(tables) or module.startswith("licet.vault."), (module, node.value)
+                assert not changes.intersection(tables) or module.startswith(("licet.vault.", "licet.erasure.")), module
 
 
 def test_every_way_in_is_listed(world: World) -> None:
@@ -334,21 +337,21 @@ def world(pool: Pool, tmp_path: Path) -> World:
 
 
 @pytest.fixture(params=sorted(WAYS))
-def way(request: pytest.FixtureRequest, world: World, tmp_path: Path) -> Iterator[Way]:
+def way(request: pytest.FixtureRequest, world: World, tmp_path: Path) -> Iterator[Transport]:
     world.clock.set(NOTICE)
     for name, allow in (("ana", True), ("nils", False)):
         world.open(name, allow=allow)
     if request.param == "POST /v1/conversations/{conversation:str}/feedback":
         for name in ("ana", "nils"):
             world.say(name, f"{name}'s")
-    if WAYS[request.param] in (Spooled, OverApi):  # which need a real port
+    if WAYS[request.param] in (Spooled, ApiTransport):  # which need a real port
         yield WAYS[request.param](world, None, tmp_path)
         return
     with TestClient(world.app) as api:
         yield WAYS[request.param](world, api, tmp_path)
 
 
-def test_each_way_in_passes_the_gate_the_stamp_the_seal_and_the_idempotency_check(way: Way) -> None:
+def test_each_way_in_passes_the_gate_the_stamp_the_seal_and_the_idempotency_check(way: Transport) -> None:
     later(way)
     way.send("ana", f"{PLANTED}, who may be learnt from")
     entered = way.count()
@@ -363,7 +366,7 @@ def test_each_way_in_passes_the_gate_the_stamp_the_seal_and_the_idempotency_chec
     assert lies_in_clear(way.world) == []
 
 
-def test_each_way_in_is_closed_where_the_gate_is(way: Way) -> None:
+def test_each_way_in_is_closed_where_the_gate_is(way: Transport) -> None:
     way.world.open("bo")
     way.world.clock.set(AFTER)
     if isinstance(way, Feedback):  # which is taken at any gate but a closed account's
@@ -378,7 +381,7 @@ def test_each_way_in_is_closed_where_the_gate_is(way: Way) -> None:
         assert way.world.rows("SELECT count(*) FROM turns") == [(0,)]
 
 
-def later(way: Way) -> None:
+def later(way: Transport) -> None:
     """A moment, so that nothing was said before the yes."""
     way.world.clock.set(way.world.clock.now + SECOND)
 

@@ -13,12 +13,14 @@ from uuid import UUID
 import pytest
 from click.testing import CliRunner
 
-from licet import service
+from licet import verifier
 from licet.cli import proof as cli_proof
+from licet.curate import release_build
 from licet.errors import InputError, NotFoundError, RefusedError, UsageError
-from licet.ledger import verifier
-from licet.ledger.log import Log
-from licet.service import proving
+from licet.ledger import publication as ledger_published
+from licet.ledger.log import LogWriter
+from licet.proof import documents
+from licet.service import verification
 from licet.store.connect import Pool
 
 from .installed import House
@@ -36,13 +38,13 @@ def house(pool: Pool, tmp_path: Path) -> House:
 
 def published(house: House, name: str = "published") -> Path:
     folder = house.here.config.data / name
-    proving.append(house.here)
-    proving.publish(house.here, folder)
+    documents.append(house.here)
+    documents.publish(house.here, folder)
     return folder
 
 
 def vkeys(folder: Path) -> tuple[str, ...]:
-    return tuple((folder / proving.KEYS_FILE).read_text().split())
+    return tuple((folder / documents.KEYS_FILE).read_text().split())
 
 
 def alone(folder: Path, *words: object) -> int:
@@ -54,13 +56,13 @@ def alone(folder: Path, *words: object) -> int:
 def test_what_is_published_stands_alone(house: House) -> None:
     folder = published(house)
     receipt = folder.parent / "receipt.json"
-    receipt.write_bytes(proving.receipts(house.here, house.accounts["ana"])[-1].encode())
-    assert proving.verify(folder, vkeys(folder)).broken == ()
+    receipt.write_bytes(documents.receipts(house.here, house.accounts["ana"])[-1].encode())
+    assert verification.verify(folder, vkeys(folder)).broken == ()
     assert alone(folder, "log", folder / "2025") == 0
     assert alone(folder, "receipt", receipt) == 0
     (policy,) = (folder / "policies").iterdir()
     assert json.loads(policy.read_bytes())["policy"] == "article-2025"
-    told = json.loads(next(iter(proving.Published(folder / "2025", proving.key(house.here)).entries())))
+    told = json.loads(next(iter(ledger_published.PublishedLog(folder / "2025", documents.key(house.here)).entries())))
     assert policy.stem == told["facts"]["sha256"]
 
 
@@ -71,7 +73,7 @@ def test_a_publication_grows_and_never_goes_back(house: House) -> None:
     for n in range(20):
         house.choose("ben", n % 2 == 0)
     ahead = published(house, "ahead")
-    assert proving.verify(folder, vkeys(folder)).broken == ()
+    assert verification.verify(folder, vkeys(folder)).broken == ()
     report = verifier.check_log(
         verifier.FolderFiles(ahead / "2025"), verifier.trust(vkeys(ahead)[0]), [("before", before)],
         verifier.story_of(verifier.trust(vkeys(ahead)[0]).origin),
@@ -81,15 +83,15 @@ def test_a_publication_grows_and_never_goes_back(house: House) -> None:
     shutil.rmtree(house.here.config.data / "log" / "2025")
     shutil.copytree(folder / "2025", house.here.config.data / "log" / "2025")
     with pytest.raises(RefusedError, match="ahead"):
-        proving.publish(house.here, ahead)
+        documents.publish(house.here, ahead)
 
 
 def test_status_says_what_stands_and_what_waits(house: House) -> None:
-    waiting = proving.status(house.here).waiting
+    waiting = documents.status(house.here).waiting
     assert waiting >= 8
-    assert proving.append(house.here) == waiting
+    assert documents.append(house.here) == waiting
     house.choose("ana", True)
-    seen = proving.status(house.here)
+    seen = documents.status(house.here)
     assert [(log.size, log.placed) for log in seen.logs] == [(waiting, waiting)]
     assert (seen.waiting, seen.waiting_since) == (2, house.now)
 
@@ -99,7 +101,7 @@ def test_what_commits_is_in_the_log_within_a_second(house: House) -> None:
 
     def follow() -> None:
         try:
-            proving.follow(house.here, stop)
+            documents.follow(house.here, stop)
         except BaseException as error:
             caught.append(error)
 
@@ -110,9 +112,9 @@ def test_what_commits_is_in_the_log_within_a_second(house: House) -> None:
         waited = threading.Event()
         for _ in range(20):
             waited.wait(0.05)
-            if proving.status(house.here).waiting == 0:
+            if documents.status(house.here).waiting == 0:
                 break
-        assert proving.status(house.here).waiting == 0
+        assert documents.status(house.here).waiting == 0
     finally:
         stop.set()
         thread.join(600)
@@ -123,18 +125,18 @@ def test_a_release_is_held_against_its_leaf(house: House) -> None:
     house.choose("ana", True)
     house.say("ana", "chat", "which kettle sings")
     house.passes(1)
-    built = service.build_release(house.here, name="first", purpose="improve_models")
+    built = release_build.build_release(house.here, name="first", purpose="improve_models")
     folder = published(house)
-    seen = proving.verify(built.folder, vkeys(folder), log=folder)
+    seen = verification.verify(built.folder, vkeys(folder), log=folder)
     assert seen.broken == ()
     early = shutil.copytree(folder, folder.parent / "early")
-    service.build_release(house.here, name="second", purpose="improve_models")
+    release_build.build_release(house.here, name="second", purpose="improve_models")
     other = house.here.config.releases / "second"
-    untold = proving.verify(other, vkeys(folder), log=early)
+    untold = verification.verify(other, vkeys(folder), log=early)
     assert (untold.answer, "told to the log" in str(untold.broken)) == ("contradicted", True)
     for file in ("manifest.json",):
         shutil.copy(other / file, built.folder / file)
-    assert proving.verify(built.folder, vkeys(folder), log=folder).broken
+    assert verification.verify(built.folder, vkeys(folder), log=folder).broken
 
 
 def test_one_byte_of_a_published_log_is_named(house: House) -> None:
@@ -142,66 +144,66 @@ def test_one_byte_of_a_published_log_is_named(house: House) -> None:
     (bundle,) = (folder / "2025" / "tile" / "entries").glob("000.p/*")
     data = bundle.read_bytes()
     bundle.write_bytes(data.replace(b'"allow":true', b'"allow":null'))
-    broken = proving.verify(folder, vkeys(folder)).broken
+    broken = verification.verify(folder, vkeys(folder)).broken
     assert any("entry 2" in place or "checkpoint" in place for place, _ in broken)
 
 
 def test_a_proof_needs_its_entry_and_nothing_is_believed_without_a_key(house: House) -> None:
     folder = published(house)
-    log = proving.Published(folder / "2025", proving.key(house.here))
+    log = ledger_published.PublishedLog(folder / "2025", documents.key(house.here))
     proof, entry = folder / "5.tlog-proof", folder / "5.entry"
     proof.write_bytes(log.prove(5).encode())
     entry.write_bytes(log.entry(5))
-    assert proving.verify(proof, vkeys(folder), entry=entry).broken == ()
+    assert verification.verify(proof, vkeys(folder), entry=entry).broken == ()
     entry.write_bytes(log.entry(6))
-    assert proving.verify(proof, vkeys(folder), entry=entry).broken
+    assert verification.verify(proof, vkeys(folder), entry=entry).broken
     with pytest.raises(UsageError, match="proves an entry"):
-        proving.verify(proof, vkeys(folder))
+        verification.verify(proof, vkeys(folder))
     with pytest.raises(UsageError, match="no key"):
-        proving.verify(folder, ())
+        verification.verify(folder, ())
     with pytest.raises(UsageError, match="cannot be used"):
-        proving.verify(folder, ("nonsense",))
+        verification.verify(folder, ("nonsense",))
     with pytest.raises(UsageError, match="no log and no release"):
-        proving.verify(house.here.config.data / "keys", vkeys(folder))
+        verification.verify(house.here.config.data / "keys", vkeys(folder))
 
 
 def test_a_log_of_a_stranger_does_not_pass_for_ours(house: House) -> None:
     folder = published(house)
-    signer = proving.place(house.here).signer(bytes(32), 2025)
+    signer = documents.place(house.here).signer(bytes(32), 2025)
     shutil.rmtree(folder / "2025")
-    Log.create(folder / "2025", folder / "state", signer.name, signer).close()
-    assert "signed it" in str(proving.verify(folder, vkeys(folder)).broken)
+    LogWriter.create(folder / "2025", folder / "state", signer.name, signer).close()
+    assert "signed it" in str(verification.verify(folder, vkeys(folder)).broken)
 
 
 def test_what_the_operator_states_of_itself_is_in_the_receipt(house: House) -> None:
     file = house.here.config.controller
     file.write_text("name: Example Ltd\njurisdictions: [IE]\n")
-    (_, last) = proving.receipts(house.here, house.accounts["ana"])
+    (_, last) = documents.receipts(house.here, house.accounts["ana"])
     assert last.payload["record"]["parties"][0]["party_name"] == "Example Ltd"
     assert last.payload["record"]["jurisdiction"] == ["IE"]
     file.write_text("nmae: Example Ltd\n")
     with pytest.raises(InputError, match=r"controller\.yaml"):
-        proving.receipts(house.here, house.accounts["ana"])
+        documents.receipts(house.here, house.accounts["ana"])
 
 
 def test_an_account_is_found_by_either_name(house: House) -> None:
     ana = house.accounts["ana"]
-    assert proving.account_named(house.here, "ana") == proving.account_named(house.here, f"acc_{ana.hex}") == ana
+    assert documents.account_named(house.here, "ana") == documents.account_named(house.here, f"acc_{ana.hex}") == ana
     with pytest.raises(NotFoundError):
-        proving.account_named(house.here, "nobody")
+        documents.account_named(house.here, "nobody")
     with pytest.raises(NotFoundError):
-        proving.receipts(house.here, UUID(int=5))
+        documents.receipts(house.here, UUID(int=5))
 
 
 def test_publishing_before_there_is_a_log_says_so(house: House) -> None:
     with pytest.raises(NotFoundError, match="no log yet"):
-        proving.publish(house.here, house.here.config.data / "nothing")
+        documents.publish(house.here, house.here.config.data / "nothing")
 
 
 def test_the_command_exits_1_on_a_contradiction_and_names_it(house: House) -> None:
     folder = published(house)
     good = folder / "receipt.json"
-    good.write_bytes(proving.receipts(house.here, house.accounts["ben"])[0].encode())
+    good.write_bytes(documents.receipts(house.here, house.accounts["ben"])[0].encode())
     call = [str(good), "--key", vkeys(folder)[0]]
     honest = CliRunner().invoke(cli_proof.verify, call, standalone_mode=False)
     assert (honest.return_value, honest.output.startswith("proved: receipt")) == (0, True)
@@ -219,7 +221,7 @@ def test_a_receipt_that_is_not_in_the_log_yet_is_not_proved(house: House) -> Non
     folder = published(house)
     house.choose("ana", True)
     early = folder / "receipt.json"
-    early.write_bytes(proving.receipts(house.here, house.accounts["ana"])[-1].encode())
+    early.write_bytes(documents.receipts(house.here, house.accounts["ana"])[-1].encode())
     call = [str(early), "--key", vkeys(folder)[0]]
     said = CliRunner().invoke(cli_proof.verify, call, standalone_mode=False)
     assert (said.return_value, said.output.startswith("not proved: receipt")) == (3, True)
@@ -231,8 +233,8 @@ def test_a_receipt_that_is_not_in_the_log_yet_is_not_proved(house: House) -> Non
         "not proved",
         ["proved"] * 3 + ["not proved"],
     )
-    proving.append(house.here)
-    early.write_bytes(proving.receipts(house.here, house.accounts["ana"])[-1].encode())
+    documents.append(house.here)
+    early.write_bytes(documents.receipts(house.here, house.accounts["ana"])[-1].encode())
     assert CliRunner().invoke(cli_proof.verify, call, standalone_mode=False).return_value == 0
 
 
@@ -240,15 +242,15 @@ def test_a_release_is_proved_by_its_log_alone_and_by_no_folder_without_it(house:
     house.choose("ana", True)
     house.say("ana", "chat", "which kettle sings")
     house.passes(1)
-    built = service.build_release(house.here, name="first", purpose="improve_models")
+    built = release_build.build_release(house.here, name="first", purpose="improve_models")
     folder = published(house)
-    bare = proving.verify(built.folder, vkeys(folder))
+    bare = verification.verify(built.folder, vkeys(folder))
     assert (bare.answer, bare.broken, "proved" in [part.answer for part in bare.parts[:-1]]) == (
         "not proved",
         (),
         False,
     )
-    assert proving.verify(built.folder, vkeys(folder), log=folder).answer == "proved"
+    assert verification.verify(built.folder, vkeys(folder), log=folder).answer == "proved"
     assert alone(folder, "release", built.folder, "--log", folder) == 0
     assert alone(folder, "release", built.folder, "--log", folder / "2025") == 0
     (policy,) = (folder / "policies").iterdir()

@@ -7,12 +7,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from licet import service
+from licet import verifier
+from licet.curate import release_build
 from licet.errors import BusyError, InputError, UsageError
-from licet.ledger import verifier
 from licet.policy.file import preset
 from licet.policy.period import instant
-from licet.service import proving, pruning
+from licet.proof import documents, log_retention
+from licet.service import policy_changes, verification
 from licet.store.connect import Pool
 
 from .installed import House
@@ -24,39 +25,39 @@ def house(pool: Pool, tmp_path: Path) -> House:
     house = House(pool, tmp_path)
     house.open("ana", allow=True)
     house.open("ben", allow=False)
-    proving.append(house.here)
+    documents.append(house.here)
     house.now = instant("2026-02-01")
     newer = msgspec.structs.replace(
         preset("article-2025"), version="next", effective=instant("2026-03-01"), decide_by=None
     )
-    service.apply_policy(house.here, newer, by="test")
+    policy_changes.apply_policy(house.here, newer, by="test")
     house.now = instant("2026-04-01")
     house.choose("ana", False)
-    proving.append(house.here)
+    documents.append(house.here)
     house.now = instant("2027-05-01")
     house.choose("ben", False)
-    proving.append(house.here)
+    documents.append(house.here)
     return house
 
 
 def published(house: House, period: str) -> None:
-    (house.here.config.data / proving.RETENTION_FILE).write_text(f"{period}\n")
+    (house.here.config.data / documents.RETENTION_FILE).write_text(f"{period}\n")
 
 
 def reasons(house: House) -> dict[int, tuple[str, ...]]:
-    return {seen.year: seen.kept_because for seen in pruning.plan(house.here)}
+    return {seen.year: seen.kept_because for seen in log_retention.plan(house.here)}
 
 
 def test_without_a_published_retention_no_year_goes(house: House) -> None:
     assert all("no retention was published" in why for whys in reasons(house).values() for why in whys[:1])
-    assert pruning.prune(house.here).years == ()
-    assert proving.years(house.here) == ["2025", "2026", "2027"]
+    assert log_retention.prune(house.here).years == ()
+    assert documents.years(house.here) == ["2025", "2026", "2027"]
 
 
 def test_a_retention_that_does_not_read_is_named(house: House) -> None:
     published(house, "six years")
     with pytest.raises(InputError, match=r"retention\.txt: `six years` is not a period"):
-        pruning.plan(house.here)
+        log_retention.plan(house.here)
 
 
 def test_a_year_stays_for_as_long_as_something_rests_on_it(house: House) -> None:
@@ -74,7 +75,7 @@ def test_a_year_stays_for_as_long_as_something_rests_on_it(house: House) -> None
 def test_a_running_grant_keeps_its_year_however_long_ago(house: House) -> None:
     house.now = instant("2031-01-01")
     house.choose("ana", True)
-    proving.append(house.here)
+    documents.append(house.here)
     published(house, "P1Y")
     assert reasons(house)[2025] == ()  # her first grant ended; this one is of another year
     house.now = instant("2040-01-01")
@@ -93,8 +94,8 @@ def test_a_sealed_release_keeps_the_year_that_tells_of_it(house: House) -> None:
     house.choose("ana", True)
     house.say("ana", "chat", "which kettle sings")
     house.passes(1)
-    service.build_release(house.here, name="first", purpose="improve_models")
-    proving.append(house.here)
+    release_build.build_release(house.here, name="first", purpose="improve_models")
+    documents.append(house.here)
     published(house, "P1Y")
     house.now = instant("2060-01-01")
     assert "1 releases sealed in it are registered" in reasons(house)[2027]
@@ -103,28 +104,28 @@ def test_a_sealed_release_keeps_the_year_that_tells_of_it(house: House) -> None:
 def test_what_goes_is_gone_and_the_rest_holds(house: House) -> None:
     published(house, "P1Y")
     data = house.here.config.data
-    kept = proving.receipts(house.here, house.accounts["ana"])[0].encode()
+    kept = documents.receipts(house.here, house.accounts["ana"])[0].encode()
     last = (data / "log" / "2025" / "checkpoint").read_bytes()
     public = data / "public"
-    proving.publish(house.here, public)
-    assert pruning.prune(house.here).years == (2025,)
-    assert proving.years(house.here) == ["2026", "2027"]
+    documents.publish(house.here, public)
+    assert log_retention.prune(house.here).years == (2025,)
+    assert documents.years(house.here) == ["2026", "2027"]
     assert not list(data.glob("log*/2025*"))
     assert house.query("SELECT count(*) FROM outbox WHERE log_year = 2025") == [(0,)]
     assert house.query("SELECT log_year FROM logs ORDER BY 1") == [(2026,), (2027,)]
     assert (data / "log" / "pruned" / "2025").read_bytes() == last
     # What people hold goes on proving what it proved.
-    assert verifier.check_receipt(kept, verifier.trust(proving.key(house.here, 2025).vkey)).ok
+    assert verifier.check_receipt(kept, verifier.trust(documents.key(house.here, 2025).vkey)).ok
     # The sequencer, the publication and the receipts go on.
     house.choose("ana", True)
-    assert proving.append(house.here) > 0
-    proving.publish(house.here, public)
+    assert documents.append(house.here) > 0
+    documents.publish(house.here, public)
     assert (public / "pruned" / "2025").read_bytes() == last
-    assert proving.verify(public / "2026", (proving.key(house.here, 2026).vkey,)).broken == ()
-    first, *others = proving.receipts(house.here, house.accounts["ana"])
+    assert verification.verify(public / "2026", (documents.key(house.here, 2026).vkey,)).broken == ()
+    first, *others = documents.receipts(house.here, house.accounts["ana"])
     assert first.proof is None
     assert all(other.proof for other in others)
-    assert pruning.prune(house.here).years == ()
+    assert log_retention.prune(house.here).years == ()
 
 
 @pytest.mark.parametrize("crash", ["renamed one folder", "renamed both folders", "forgot the rows"])
@@ -138,25 +139,25 @@ def test_a_crash_within_is_finished_by_the_next_call(house: House, crash: str) -
         (data / "log-state" / "2025").rename(data / "log-state" / "2025.pruned")
     if crash == "forgot the rows":
         house.query("DELETE FROM logs WHERE log_year = 2025 RETURNING 1")
-    assert pruning.prune(house.here).years == ()
+    assert log_retention.prune(house.here).years == ()
     assert not list(data.glob("log*/2025*"))
     assert house.query("SELECT count(*) FROM outbox WHERE log_year = 2025") == [(0,)]
     house.choose("ana", True)
-    assert proving.append(house.here) > 0
+    assert documents.append(house.here) > 0
 
 
 def test_a_folder_of_somebody_else_is_not_taken_for_a_crash(house: House) -> None:
     (house.here.config.data / "log" / "2025.pruned").mkdir()
     with pytest.raises(UsageError, match="none of ours"):
-        pruning.prune(house.here)
+        log_retention.prune(house.here)
 
 
 def test_nothing_goes_beside_a_sequencer_at_work(house: House) -> None:
     published(house, "P1Y")
-    with proving.sequencing(house.here), pytest.raises(BusyError):
-        pruning.prune(house.here)
-    assert pruning.prune(house.here).years == (2025,)
-    with proving.sequencing(house.here):
+    with documents.sequencing(house.here), pytest.raises(BusyError):
+        log_retention.prune(house.here)
+    assert log_retention.prune(house.here).years == (2025,)
+    with documents.sequencing(house.here):
         pass
 
 
@@ -165,18 +166,18 @@ def test_overtaken_partial_tiles_always_go(house: House) -> None:
     for n in range(150):
         house.choose("ben", n % 2 == 0)
         if n % 50 == 0:
-            proving.append(house.here)
-    proving.append(house.here)
+            documents.append(house.here)
+    documents.append(house.here)
     before = len(list(folder.glob("tile/**/*")))
-    assert pruning.prune(house.here).tiles > 0
+    assert log_retention.prune(house.here).tiles > 0
     assert len(list(folder.glob("tile/**/*"))) < before
-    known = proving.key(house.here, 2027)
-    assert proving.verify(folder, (known.vkey,)).broken == ()
+    known = documents.key(house.here, 2027)
+    assert verification.verify(folder, (known.vkey,)).broken == ()
 
 
 def test_a_plan_alone_takes_nothing(house: House) -> None:
     published(house, "P1Y")
     before = sorted(house.here.config.data.glob("log*/**/*"))
-    assert [seen.year for seen in pruning.plan(house.here) if not seen.kept_because] == [2025]
+    assert [seen.year for seen in log_retention.plan(house.here) if not seen.kept_because] == [2025]
     assert sorted(house.here.config.data.glob("log*/**/*")) == before
     assert house.query("SELECT count(*) > 0 FROM outbox WHERE log_year = 2025") == [(True,)]

@@ -105,10 +105,10 @@ def test_open_webui(tmp_path: Path, databases: Databases) -> None:
 @pytest.mark.parametrize("page", ["litellm.md", "opentelemetry.md"])
 def test_a_page_names_every_setting_and_every_outcome(page: str) -> None:
     from licet.intake.spans import Dropped
-    from licet.plugins.settings import Settings
+    from licet.plugins.settings import PluginSettings
 
     text = (PAGES / page).read_text("utf-8")
-    words = [name.upper() for name in Settings.__struct_fields__] if page == "litellm.md" else list(Dropped)
+    words = [name.upper() for name in PluginSettings.__struct_fields__] if page == "litellm.md" else list(Dropped)
     assert [word for word in words if f"`{word}`" not in text] == []
 
 

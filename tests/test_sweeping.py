@@ -10,17 +10,18 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from licet import doctor, service
+from licet import doctor
 from licet.config import Sweep
+from licet.erasure import certificates, sweep_batches, sweeper
 from licet.errors import RefusedError
 from licet.policy.state import Share
-from licet.service import endpoints, erasure, sweeping
+from licet.service import answers, housekeeping
 from licet.store.connect import ContentionError, Pool, transaction
 from licet.vault import commands as do
-from licet.vault import erase
-from licet.vault.certificate import State
+from licet.vault.certificate import ErasureState
 from licet.vault.content import Content, encode
 from licet.vault.writes import ENDINGS_LOCK
+from licet.webhooks import endpoints
 
 from .installed import House
 from .waiting import HANG_SECONDS, wait_until
@@ -57,7 +58,7 @@ def kept(house: House) -> int:
 def running(house: House) -> Iterator[None]:
     """`keep_sweeping`, as the server runs it, until the block ends."""
     stop = threading.Event()
-    thread = threading.Thread(target=sweeping.keep_sweeping, args=(house.here, stop))
+    thread = threading.Thread(target=housekeeping.keep_sweeping, args=(house.here, stop))
     thread.start()
     try:
         yield
@@ -70,62 +71,62 @@ def running(house: House) -> Iterator[None]:
 def test_a_sweep_that_would_erase_more_than_the_set_share_erases_nothing_and_asks(house: House) -> None:
     house.passes(11)
     with pytest.raises(RefusedError, match="would erase `3`, of `8` segments kept") as refused:
-        service.sweep(house.here)
+        sweeper.sweep(house.here)
     assert refused.value.because == "sweep_waits"
     assert kept(house) == 8
-    seen = sweeping.standing(house.here)
+    seen = sweeper.standing(house.here)
     assert (seen.waits, seen.due, seen.kept, seen.waits_since) == (True, 3, 8, house.now)
     (found,) = [f for f in doctor.examine(house.here) if f.what == "sweep"]
-    assert found.state is doctor.State.broken
+    assert found.state is doctor.FindingState.broken
 
 
 def test_what_waits_is_erased_once_somebody_approved_it_and_then_the_limit_holds_again(house: House) -> None:
     with pytest.raises(RefusedError, match="no sweep waits"):
-        sweeping.approve(house.here, "user:kim")
+        sweeper.approve(house.here, "user:kim")
     house.passes(11)
     with pytest.raises(RefusedError):
-        service.sweep(house.here)
-    assert not sweeping.approve(house.here, "user:kim").waits
-    assert service.sweep(house.here).segments == 3
-    seen = sweeping.standing(house.here)
+        sweeper.sweep(house.here)
+    assert not sweeper.approve(house.here, "user:kim").waits
+    assert sweeper.sweep(house.here).segments == 3
+    seen = sweeper.standing(house.here)
     assert (seen.waits_since, seen.approved, seen.ended_at) == (None, None, house.now)
     house.passes(20)
     with pytest.raises(RefusedError, match="would erase `5`, of `5`"):
-        service.sweep(house.here)
+        sweeper.sweep(house.here)
 
 
 def test_an_approval_is_for_what_was_asked_and_not_for_what_became_due_since(house: House) -> None:
     house.passes(11)
     with pytest.raises(RefusedError):
-        service.sweep(house.here)
-    sweeping.approve(house.here, "user:kim")
+        sweeper.sweep(house.here)
+    sweeper.approve(house.here, "user:kim")
     house.passes(20)
     with pytest.raises(RefusedError, match="would erase `8`, of `8`"):
-        service.sweep(house.here)
+        sweeper.sweep(house.here)
     assert kept(house) == 8
-    assert sweeping.standing(house.here).waits
+    assert sweeper.standing(house.here).waits
 
 
 def test_a_dry_run_counts_and_asks_nothing(house: House) -> None:
     house.passes(11)
-    assert service.sweep(house.here, dry_run=True).segments == 3
-    assert sweeping.standing(house.here).waits_since is None
+    assert sweeper.sweep(house.here, dry_run=True).segments == 3
+    assert sweeper.standing(house.here).waits_since is None
 
 
 def test_by_itself_it_erases_what_is_due_with_a_certificate_and_waits_where_it_must(house: House) -> None:
     house.about(do.Delete, "ana", "late 0")
     with running(house):
         house.passes(11)
-        wait_until(lambda: sweeping.standing(house.here).waits, "the sweep waits to be asked")
+        wait_until(lambda: sweeper.standing(house.here).waits, "the sweep waits to be asked")
         assert kept(house) == 8
-        sweeping.approve(house.here, "user:kim")
+        sweeper.approve(house.here, "user:kim")
         wait_until(lambda: kept(house) == 5, "what ended is erased")
         limited(house, share=1.0)
     with running(house):
         house.passes(20)
         wait_until(lambda: kept(house) == 0, "all that ended is erased")
         wait_until(
-            lambda: erasure.of_account(house.here, house.accounts["ana"])[0].state is State.verified,
+            lambda: certificates.of_account(house.here, house.accounts["ana"])[0].state is ErasureState.verified,
             "the erasure is verified",
         )
 
@@ -139,15 +140,17 @@ def test_content_that_a_hold_alone_kept_goes_when_the_hold_ends_and_is_certified
         house.about(do.Unhold, "ana", "early 0", matter="case 7")
         wait_until(lambda: kept(house) == 0, "the last is erased")
         wait_until(
-            lambda: [e.state for e in erasure.of_account(house.here, house.accounts["ana"])] == [State.verified],
+            lambda: (
+                [e.state for e in certificates.of_account(house.here, house.accounts["ana"])] == [ErasureState.verified]
+            ),
             "the erasure is verified",
         )
 
 
 def test_of_several_that_keep_sweeping_one_works_at_a_time(house: House) -> None:
-    with sweeping._alone(house.here) as first, sweeping._alone(house.here) as second:
+    with housekeeping._alone(house.here) as first, housekeeping._alone(house.here) as second:
         assert (first, second) == (True, False)
-    with sweeping._alone(house.here) as again:
+    with housekeeping._alone(house.here) as again:
         assert again
 
 
@@ -167,7 +170,7 @@ def test_the_doctor_says_which_host_hears_nothing_and_who_owes_an_answer(house: 
     assert [f for f in doctor.examine(house.here) if f.what == "hosts"] == []
     house.passes(30)
     (found,) = [f for f in doctor.examine(house.here) if f.what == "hosts"]
-    assert found.state is doctor.State.warning
+    assert found.state is doctor.FindingState.warning
     assert f"endpoint `{added.endpoint}`: 1 answers overdue" in found.seen
 
 
@@ -199,12 +202,12 @@ def lived_in(pool: Pool, tmp_path: Path) -> House:
 def test_the_forecast_says_what_sweeps_leave(lived_in: House) -> None:
     """Held chats, copies of flagged ones and feedback are in it: each month is swept, and the bytes are counted."""
     house = lived_in
-    coming = service.forecast(house.here)
-    assert coming.kept[0] == stored(house) == service.status(house.here).bytes_kept
+    coming = answers.forecast(house.here)
+    assert coming.kept[0] == stored(house) == answers.status(house.here).bytes_kept
     seen = []
     for moment, kept in zip(coming.moments[1:], coming.kept[1:], strict=True):
         house.now = moment
-        service.sweep(house.here)
+        sweeper.sweep(house.here)
         assert stored(house) == kept, moment
         seen.append(kept)
     assert len(set(seen)) >= 3, "something went at different times"
@@ -215,16 +218,16 @@ def test_status_doctor_and_the_sweep_say_the_same_of_what_is_due(lived_in: House
     house = lived_in
     house.passes(40)
     house.about(do.Hold, "ana", "late", matter="came when its time was over")
-    would = service.sweep(house.here, dry_run=True)
+    would = sweeper.sweep(house.here, dry_run=True)
     due = would.segments + would.feedback + would.reasons.get("safety", 0)
     assert due >= 3
-    assert service.status(house.here).overdue == due, "a hold that came too late hides nothing"
-    assert service.status(house.here).bytes_kept == stored(house), "what is due lies there still"
+    assert answers.status(house.here).overdue == due, "a hold that came too late hides nothing"
+    assert answers.status(house.here).bytes_kept == stored(house), "what is due lies there still"
     (said,) = [finding.seen for finding in doctor.examine(house.here) if finding.what == "retention"]
     assert said.startswith(f"{due} segments, feedback and safety copies are overdue")
-    service.sweep(house.here)
-    assert service.status(house.here).overdue == 0
-    assert service.status(house.here).bytes_kept == stored(house) > 0
+    sweeper.sweep(house.here)
+    assert answers.status(house.here).overdue == 0
+    assert answers.status(house.here).bytes_kept == stored(house) > 0
 
 
 def test_the_sweep_waits_for_whoever_reads_endings_alone(lived_in: House, pool: Pool) -> None:
@@ -235,8 +238,8 @@ def test_the_sweep_waits_for_whoever_reads_endings_alone(lived_in: House, pool: 
         publishing.execute("SELECT pg_advisory_xact_lock(%s)", [ENDINGS_LOCK])
         with pytest.raises(ContentionError), transaction(pool) as tx:
             tx.execute("SET LOCAL lock_timeout = '200ms'")
-            erase.sweep_batch(tx, house.now)
-        assert service.sweep(house.here, dry_run=True).segments > 0, "nothing was erased"
+            sweep_batches.sweep_batch(tx, house.now)
+        assert sweeper.sweep(house.here, dry_run=True).segments > 0, "nothing was erased"
         publishing.rollback()
     with transaction(pool) as tx:
-        assert erase.sweep_batch(tx, house.now).segments > 0
+        assert sweep_batches.sweep_batch(tx, house.now).segments > 0

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from licet.vault.commands import Choose
-from licet.web.limits import TURN_REQUEST_BYTES_MAX
+from licet.web.access.limits import TURN_REQUEST_BYTES_MAX
 
 from .test_hook import EXCHANGE, PLANTED, chooses, coder, quiet, roles, usable
 from .transcripts import LICET, Coder, Session

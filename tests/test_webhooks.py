@@ -27,23 +27,28 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec.structs import replace
 
-from licet import service
+from licet.backup import archives
 from licet.cli.command import main
-from licet.config import Config, Webhooks
+from licet.config import Configuration, Webhooks
+from licet.curate import release_build
+from licet.erasure import certificates, sweeper
+from licet.erasure import epochs as chain
+from licet.erasure.key_rotation import Rotation
 from licet.errors import BusyError, LicetError, NotFoundError, RefusedError, UsageError
+from licet.keys import fence
 from licet.policy.file import preset
 from licet.policy.period import instant
-from licet.service import backup, delivering, endpoints, erasure, proving, reaching
-from licet.service import events as hearing
-from licet.service import keys as chain
-from licet.service.simulated_clock import SimulatedClock, save
+from licet.proof import documents
+from licet.service import policy_changes
 from licet.store import embedded
 from licet.store.connect import Pool, transaction
-from licet.vault import apply, events, fence
+from licet.vault import apply, host_events, installation, verbs
 from licet.vault import commands as do
-from licet.vault.events import Event, Kind
+from licet.vault.host_events import EventKind, HostEvent
 from licet.vault.ids import Prefix, host_hmac, shown, uuid7
-from licet.vault.rotate import Rotation
+from licet.vault.simulated_clock import SimulatedClock, save
+from licet.webhooks import delivery, endpoints, outbound_http
+from licet.webhooks import feed as hearing
 
 from .installed import BEGIN, DAY, House
 from .waiting import wait_until
@@ -165,7 +170,7 @@ def pull(house: House) -> House:
     return house
 
 
-def heard(house: House, cursor: str = "0") -> list[Event]:
+def heard(house: House, cursor: str = "0") -> list[HostEvent]:
     return list(hearing.since(house.here, cursor).items)
 
 
@@ -174,7 +179,7 @@ def told(house: House) -> list[tuple[str, Any]]:
     return [(e.type.value, e.data.get("because") or e.data.get("effect")) for e in heard(house)]
 
 
-def hooked(house: House, receiver: Receiver, name: str = "chat", *kinds: Kind) -> endpoints.Added:
+def hooked(house: House, receiver: Receiver, name: str = "chat", *kinds: EventKind) -> endpoints.AddedEndpoint:
     added = endpoints.add(house.here, name, receiver.url, kinds)
     assert added.secret is not None
     receiver.secret = added.secret
@@ -213,7 +218,7 @@ def test_a_choice_that_takes_effect_is_told_and_a_withdrawal_says_what_must_leav
 def test_recorded_history_that_is_imported_is_told_to_nobody(house: House) -> None:
     pull(house)
     account = house.open("ana")
-    service.tell(house.here, [do.Choose(account=account, at=house.now, allow=True)], replay=True)
+    verbs.tell(house.here, [do.Choose(account=account, at=house.now, allow=True)], replay=True)
     assert heard(house) == []
 
 
@@ -253,10 +258,10 @@ def test_what_comes_to_its_end_must_leave_and_what_was_erased_is_told_with_its_t
     house.talk("ana", "chat")
     pull(house)
     house.passes(30)
-    service.sweep(house.here)
+    sweeper.sweep(house.here)
     leaving, gone = heard(house)
-    assert (leaving.type, leaving.data["because"], leaving.data["turns"]) == (Kind.must_leave, "expired", [[1, 2]])
-    assert (gone.type, gone.data["whole"], gone.data["turns"]) == (Kind.conversation_erased, True, [[1, 2]])
+    assert (leaving.type, leaving.data["because"], leaving.data["turns"]) == (EventKind.must_leave, "expired", [[1, 2]])
+    assert (gone.type, gone.data["whole"], gone.data["turns"]) == (EventKind.conversation_erased, True, [[1, 2]])
 
 
 def test_a_closure_ends_with_the_accounts_erasure(house: House) -> None:
@@ -265,10 +270,10 @@ def test_a_closure_ends_with_the_accounts_erasure(house: House) -> None:
     pull(house)
     house.account(do.CloseAccount, "ana")
     house.account(do.CloseAccount, "ana")
-    erasure.run(house.here, at_once=True)
+    certificates.run(house.here, at_once=True)
     assert [kind for kind, _ in told(house)] == ["conversation.must_leave", "conversation.erased"]
-    proving.append(house.here)
-    erasure.run(house.here)
+    documents.append(house.here)
+    certificates.run(house.here)
     assert [kind for kind, _ in told(house)] == [
         "conversation.must_leave", "conversation.erased", "account.erased"
     ]  # fmt: skip
@@ -294,13 +299,13 @@ def test_the_end_of_a_hold_makes_leave_what_it_kept(house: House) -> None:
 def test_a_recalled_release_is_told_once_and_names_no_account(house: House) -> None:
     house.open("ana", allow=True)
     house.talk("ana", "chat")
-    service.build_release(house.here, name="one", purpose="improve_models")
-    handout = erasure.hand_out(house.here, "one", "lab-one")
-    endpoints.add(house.here, "lab", None, (Kind.release_recalled,))
+    release_build.build_release(house.here, name="one", purpose="improve_models")
+    handout = certificates.hand_out(house.here, "one", "lab-one")
+    endpoints.add(house.here, "lab", None, (EventKind.release_recalled,))
     house.about(do.Delete, "ana", "chat")
-    erasure.run(house.here)
-    erasure.run(house.here)
-    (event,) = [e for e in heard(house) if e.type is Kind.release_recalled]
+    certificates.run(house.here)
+    certificates.run(house.here)
+    (event,) = [e for e in heard(house) if e.type is EventKind.release_recalled]
     assert (event.data["name"], event.data["recipient"], event.data["handout"]) == ("one", "lab-one", handout)
     assert "account" not in event.data
     assert house.accounts["ana"].hex not in str(event)
@@ -309,7 +314,7 @@ def test_a_recalled_release_is_told_once_and_names_no_account(house: House) -> N
 def test_an_event_is_there_exactly_if_what_it_tells_is(house: House) -> None:
     house.open("ana", allow=True)
     pull(house)
-    known = service.policies(house.here)
+    known = installation.policies(house.here)
     with pytest.raises(RuntimeError), transaction(house.here.pool) as tx:
         apply.apply(
             tx, house.here.keyring, known, [do.Choose(account=house.accounts["ana"], at=house.now, allow=False)]
@@ -326,7 +331,7 @@ def test_no_event_holds_a_word_of_content_or_an_id_of_the_host(house: House) -> 
     house.talk("ana@example.org", "my wedding", "marzipan pears")
     for kind in (do.Narrow, do.Widen, do.Delete):
         house.about(kind, "ana@example.org", "my wedding")
-    erasure.run(house.here, at_once=True)
+    certificates.run(house.here, at_once=True)
     text = str(heard(house)) + str(house.dump()["events"]) + str(house.dump()["deliveries"])
     assert len(heard(house)) > 3
     for word in ("ana@example", "wedding", "marzipan"):
@@ -340,7 +345,7 @@ def test_an_event_that_is_committed_late_is_not_missed_by_who_has_read_further(h
     pull(house)
     house.open("ana")
     house.open("ben")
-    known = service.policies(house.here)
+    known = installation.policies(house.here)
     with psycopg.connect(dsn) as slow:
         first = do.Choose(account=house.accounts["ana"], at=house.now, allow=True)
         apply.apply(slow, house.here.keyring, known, [first])  # has its row, and has not committed
@@ -425,12 +430,12 @@ def test_old_events_are_dropped_but_not_those_that_somebody_until(house: House) 
     assert len(heard(house)) == 3
     house.passes(91)
     with transaction(house.here.pool) as tx:
-        assert events.prune(tx, house.now - 90 * DAY, 100) == 2
+        assert host_events.prune(tx, house.now - 90 * DAY, 100) == 2
     (left,) = heard(house)
-    assert left.type is Kind.must_leave
+    assert left.type is EventKind.must_leave
     hearing.acknowledge(house.here, left.id, "reader")
     with transaction(house.here.pool) as tx:
-        assert events.prune(tx, house.now - 90 * DAY, 100) == 1
+        assert host_events.prune(tx, house.now - 90 * DAY, 100) == 1
 
 
 # Sending
@@ -439,7 +444,7 @@ def test_old_events_are_dropped_but_not_those_that_somebody_until(house: House) 
 def test_a_message_is_what_a_reader_sees_signed_as_the_specification_says(house: House, receiver: Receiver) -> None:
     added = hooked(house, receiver)
     house.open("ana", allow=True)
-    assert delivering.deliver_due(house.here).delivered == 1
+    assert delivery.deliver_due(house.here).delivered == 1
     ((headers, body),) = receiver.attempts
     (event,) = heard(house)
     assert added.secret is not None
@@ -477,14 +482,14 @@ def test_events_of_an_account_wait_for_one_that_fails_and_no_other_account_does(
         house.choose(name, False)
     ana = shown_account(house, "ana")
     receiver.answers = lambda message: 500 if message["data"]["account"] == ana else 200
-    done = delivering.deliver_due(house.here)
+    done = delivery.deliver_due(house.here)
     assert (done.delivered, done.failed) == (3, {"500": 1})
     assert {m["data"]["account"] for m in receiver.taken} == {shown_account(house, "ben")}
     house.choose("ana", True)  # comes later, and waits too
-    assert delivering.deliver_due(house.here).is_idle
+    assert delivery.deliver_due(house.here).is_idle
     receiver.answers = lambda _: 200
     house.now += timedelta(seconds=7)
-    assert delivering.deliver_due(house.here).delivered == 4
+    assert delivery.deliver_due(house.here).delivered == 4
     assert [m["data"].get("effect") for m in receiver.taken if m["data"]["account"] == ana] == [
         "began", "withdrew", None, "began"
     ]  # fmt: skip
@@ -494,16 +499,16 @@ def test_events_of_an_account_wait_for_one_that_fails_and_no_other_account_does(
 def test_an_account_with_more_to_tell_than_a_round_looks_at_holds_nobody_up(house: House, receiver: Receiver) -> None:
     house.open("ana")
     house.open("ben")
-    hooked(house, receiver, "chat", Kind.choice_changed)
+    hooked(house, receiver, "chat", EventKind.choice_changed)
     ana = house.accounts["ana"]
     house.tell(
         *(
             do.Choose(account=ana, at=house.now, allow=n % 2 == 0)
-            for n in range(delivering.WINDOW_ROWS + delivering.EVENTS_MAX)
+            for n in range(delivery.WINDOW_ROWS + delivery.EVENTS_MAX)
         )
     )
     house.choose("ben", True)
-    with delivering.delivering(house.here) as deliverer:
+    with delivery.delivering(house.here) as deliverer:
         deliverer.run_once()
         deliverer.run_once()
     assert receiver.taken[-1]["data"]["account"] == shown_account(house, "ben")
@@ -517,8 +522,8 @@ def test_a_message_that_fails_is_tried_by_the_schedule_with_one_id_and_one_body(
     house.open("ana", allow=True)
     receiver.answers = lambda _: 503
     waits = []
-    for seconds in delivering.DELAYS_SECONDS[:6]:
-        assert delivering.deliver_due(house.here).failed == {"503": 1}
+    for seconds in delivery.DELAYS_SECONDS[:6]:
+        assert delivery.deliver_due(house.here).failed == {"503": 1}
         ((next_at,),) = house.query("SELECT next_at FROM deliveries")
         waits.append((next_at - house.now).total_seconds() / seconds)
         house.now = next_at
@@ -532,7 +537,7 @@ def test_retry_after_is_heeded_where_it_asks_for_longer(house: House, receiver: 
     hooked(house, receiver)
     house.open("ana", allow=True)
     receiver.answers, receiver.headers = lambda _: 429, [(b"retry-after", b"3600")]
-    delivering.deliver_due(house.here)
+    delivery.deliver_due(house.here)
     assert house.query("SELECT next_at FROM deliveries") == [(house.now + timedelta(hours=1),)]
 
 
@@ -542,20 +547,20 @@ def test_a_dead_endpoint_is_disabled_and_shown_and_a_replay_takes_it_up_again(ho
     receiver.answers = lambda _: 500
     for _ in range(20):
         house.passes(1)
-        if delivering.deliver_due(house.here).disabled:
+        if delivery.deliver_due(house.here).disabled:
             break
     (seen,) = endpoints.every(house.here)
     assert (seen.disabled_because, seen.blocked, seen.last_failure, seen.waiting) == ("failing", 1, "500", 1)
     assert seen.disabled_at is not None
     assert seen.failing_since is not None
-    assert (seen.disabled_at - seen.failing_since).days >= delivering.DEAD_DAYS
+    assert (seen.disabled_at - seen.failing_since).days >= delivery.DEAD_DAYS
     house.choose("ana", False)
     house.passes(2)
-    assert delivering.deliver_due(house.here).is_idle
+    assert delivery.deliver_due(house.here).is_idle
     receiver.answers = lambda _: 200
     assert endpoints.replay(house.here, "chat", dry_run=True).events == 3
     assert endpoints.replay(house.here, "chat").events == 3
-    assert delivering.deliver_due(house.here).delivered == 3
+    assert delivery.deliver_due(house.here).delivered == 3
     (seen,) = endpoints.every(house.here)
     assert (seen.disabled_at, seen.failing_since, seen.waiting) == (None, None, 0)
 
@@ -565,11 +570,11 @@ def test_an_endpoint_that_says_gone_is_sent_nothing_more(house: House, receiver:
     house.open("ana", allow=True)
     house.open("ben", allow=True)
     receiver.answers = lambda _: 410
-    assert delivering.deliver_due(house.here).disabled == ("chat",)
+    assert delivery.deliver_due(house.here).disabled == ("chat",)
     assert endpoints.every(house.here)[0].disabled_because == "gone"
     count = len(receiver.attempts)
     house.passes(3)
-    delivering.deliver_due(house.here)
+    delivery.deliver_due(house.here)
     assert len(receiver.attempts) == count
 
 
@@ -581,22 +586,22 @@ def test_a_replay_sends_everything_behind_a_cursor_even_of_before_the_endpoint_w
     early = heard(house)[-1]
     house.choose("ana", False)
     hooked(house, receiver)
-    assert delivering.deliver_due(house.here).is_idle
+    assert delivery.deliver_due(house.here).is_idle
     assert endpoints.replay(house.here, "chat", early.cursor, dry_run=True).events == 2
     assert endpoints.replay(house.here, "chat", early.cursor).events == 2
-    delivering.deliver_due(house.here)
+    delivery.deliver_due(house.here)
     assert endpoints.replay(house.here, "chat", "0").events == 3
-    delivering.deliver_due(house.here)
+    delivery.deliver_due(house.here)
     assert receiver.types() == [
         "choice.changed", "conversation.must_leave", "choice.changed", "choice.changed", "conversation.must_leave",
     ]  # fmt: skip
 
 
 def test_an_endpoint_hears_the_kinds_that_it_asked_for(house: House, receiver: Receiver) -> None:
-    hooked(house, receiver, "chat", Kind.must_leave)
+    hooked(house, receiver, "chat", EventKind.must_leave)
     house.open("ana", allow=True)
     house.choose("ana", False)
-    delivering.deliver_due(house.here)
+    delivery.deliver_due(house.here)
     assert receiver.types() == ["conversation.must_leave"]
 
 
@@ -605,14 +610,14 @@ def test_while_a_secret_replaces_another_both_hold_and_then_the_new_one_alone(ho
     assert old is not None
     house.open("ana", allow=True)
     new = endpoints.rotate(house.here, "chat", 24).secret
-    delivering.deliver_due(house.here)
+    delivery.deliver_due(house.here)
     (both,) = receiver.attempts
     assert len(both[0]["webhook-signature"].split(" ")) == 3
     assert verified(old, *both, None) == verified(new, *both, None)
     house.passes(1)
     house.choose("ana", False)
     receiver.secret = new
-    delivering.deliver_due(house.here)
+    delivery.deliver_due(house.here)
     with pytest.raises(Refused):
         verified(old, *receiver.attempts[-1], None)
     assert house.query("SELECT count(*) FROM endpoint_secrets") == [(1,)]
@@ -631,7 +636,7 @@ def test_a_secret_is_kept_wrapped_and_survives_a_rotation_of_the_key_chain(house
     house.passes(1)
     chain.rotate(house.here, Rotation.daily)
     house.open("ana", allow=True)
-    delivering.deliver_due(house.here)
+    delivery.deliver_due(house.here)
     assert receiver.refused == []
     assert len(receiver.taken) == 1
 
@@ -644,7 +649,7 @@ def test_a_removed_endpoint_is_sent_nothing_and_leaves_no_secret(house: House, r
     assert (counted.unsent, counted.unanswered) == (3, 1)
     assert len(endpoints.every(house.here)) == 1
     assert endpoints.remove(house.here, "chat") == counted
-    assert delivering.deliver_due(house.here).is_idle
+    assert delivery.deliver_due(house.here).is_idle
     assert house.query("SELECT count(*) FROM secrets WHERE name LIKE 'endpoint/%%'") == [(0,)]
     with pytest.raises(NotFoundError):
         endpoints.remove(house.here, "chat")
@@ -653,9 +658,9 @@ def test_a_removed_endpoint_is_sent_nothing_and_leaves_no_secret(house: House, r
 
 def test_one_deliverer_works_at_a_time(house: House, receiver: Receiver) -> None:
     hooked(house, receiver)
-    with delivering.delivering(house.here), pytest.raises(BusyError):
-        delivering.deliver_due(house.here)
-    assert delivering.deliver_due(house.here).is_idle
+    with delivery.delivering(house.here), pytest.raises(BusyError):
+        delivery.deliver_due(house.here)
+    assert delivery.deliver_due(house.here).is_idle
 
 
 def test_nothing_is_sent_behind_the_fence(house: House, receiver: Receiver) -> None:
@@ -670,12 +675,12 @@ def test_nothing_is_sent_behind_the_fence(house: House, receiver: Receiver) -> N
         noted.append(error)
         stop.set()
 
-    delivering.follow(house.here, stop, noted=note)
+    delivery.follow(house.here, stop, noted=note)
     assert [type(error) for error in noted] == [RefusedError]
     assert receiver.attempts == []
     with transaction(house.here.pool) as tx:
         fence.lift(tx)
-    assert delivering.deliver_due(house.here).delivered == 1
+    assert delivery.deliver_due(house.here).delivered == 1
 
 
 # Where events may go
@@ -703,7 +708,7 @@ def test_a_url_of_a_host_inside_is_refused_when_it_is_given_unless_it_is_named(h
         endpoints.add(house.here, "chat", url)
     assert "LICET_WEBHOOKS__INSIDE" in refused.value.hint
     assert endpoints.every(house.here) == []
-    reaching.reachable(url, (host.strip("[]"),))
+    outbound_http.reachable(url, (host.strip("[]"),))
 
 
 def test_a_url_whose_name_has_no_address_yet_is_taken() -> None:
@@ -713,7 +718,7 @@ def test_a_url_whose_name_has_no_address_yet_is_taken() -> None:
         asked.append(name)
         raise OSError
 
-    reaching.reachable("https://later.example/hook", (), nothing)
+    outbound_http.reachable("https://later.example/hook", (), nothing)
     assert asked == ["later.example"]
 
 
@@ -727,32 +732,32 @@ def test_a_url_whose_name_has_no_address_yet_is_taken() -> None:
     ],
 )  # fmt: skip
 def test_an_address_that_is_not_public_is_not_gone_to(address: str) -> None:
-    to = reaching.target("https://example.org/hook", ())
+    to = outbound_http.target("https://example.org/hook", ())
     with pytest.raises(RefusedError, match="not public"):
-        reaching.address_of(to, (), lambda *_: [address])
+        outbound_http.address_of(to, (), lambda *_: [address])
     with pytest.raises(RefusedError, match="not public"):
-        reaching.address_of(to, (), lambda *_: ["93.184.215.14", address])
-    assert reaching.address_of(to, ("example.org",), lambda *_: [address])
+        outbound_http.address_of(to, (), lambda *_: ["93.184.215.14", address])
+    assert outbound_http.address_of(to, ("example.org",), lambda *_: [address])
 
 
 def test_a_public_address_is_gone_to() -> None:
-    to = reaching.target("https://example.org/hook", ())
+    to = outbound_http.target("https://example.org/hook", ())
     for address in ("93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "64:ff9b::93.184.215.14"):
-        assert ipaddress.ip_address(reaching.address_of(to, (), lambda *_, a=address: [a]))
+        assert ipaddress.ip_address(outbound_http.address_of(to, (), lambda *_, a=address: [a]))
 
 
 def test_plain_http_to_another_machine_is_refused_even_inside() -> None:
-    to = reaching.target("http://chat.internal/", ("chat.internal",))
+    to = outbound_http.target("http://chat.internal/", ("chat.internal",))
     with pytest.raises(RefusedError, match="this machine"):
-        reaching.address_of(to, ("chat.internal",), lambda *_: ["10.0.0.1"])
-    assert reaching.address_of(to, ("chat.internal",), lambda *_: ["127.0.0.1"]) == "127.0.0.1"
+        outbound_http.address_of(to, ("chat.internal",), lambda *_: ["10.0.0.1"])
+    assert outbound_http.address_of(to, ("chat.internal",), lambda *_: ["127.0.0.1"]) == "127.0.0.1"
 
 
 def test_a_redirect_is_a_failure_and_is_not_followed(house: House, receiver: Receiver) -> None:
     hooked(house, receiver)
     house.open("ana", allow=True)
     receiver.answers, receiver.headers = lambda _: 302, [(b"location", b"/elsewhere")]
-    assert delivering.deliver_due(house.here).failed == {"302": 1}
+    assert delivery.deliver_due(house.here).failed == {"302": 1}
     assert len(receiver.attempts) == 1
 
 
@@ -762,9 +767,9 @@ def test_a_name_is_resolved_once_and_what_was_judged_is_where_the_request_goes(
     """A name that answers with a public address first and an inner one second is asked once."""
     answers = iter([["93.184.215.14"], ["127.0.0.1"]])
     port = int(receiver.url.split(":")[2].split("/")[0])
-    to = reaching.target(f"https://rebinding.example:{port}/", ())
-    assert reaching.address_of(to, (), lambda *_: next(answers)) == "93.184.215.14"
-    poster = reaching.Poster((), resolved=lambda *_: next(answers))
+    to = outbound_http.target(f"https://rebinding.example:{port}/", ())
+    assert outbound_http.address_of(to, (), lambda *_: next(answers)) == "93.184.215.14"
+    poster = outbound_http.Poster((), resolved=lambda *_: next(answers))
     assert poster.post(f"https://rebinding.example:{port}/", b"{}", {}).said == "refused"
     assert receiver.attempts == []
 
@@ -816,7 +821,7 @@ def test_a_certificate_is_held_to_the_name_though_the_request_goes_to_the_addres
             hooked(house, receiver, name)
         receiver.secret = endpoints.rotate(house.here, "chat.internal").secret
         house.open("ana", allow=True)
-        with delivering.delivering(house.here, lambda *_: ["127.0.0.1"]) as deliverer:
+        with delivery.delivering(house.here, lambda *_: ["127.0.0.1"]) as deliverer:
             done = deliverer.run_once()
     assert (done.delivered, done.failed) == (1, {"unreachable": 1})
     assert [headers["host"] for headers, _ in receiver.attempts] == [f"chat.internal:{port}"]
@@ -833,9 +838,9 @@ def test_a_hosts_answer_is_part_of_the_certificate_and_its_absence_too(house: Ho
     answer = house.about(do.Delete, "ana", "chat")
     assert answer.erasure is not None
     name = f"era_{answer.erasure.hex}"
-    delivering.deliver_due(house.here)
+    delivery.deliver_due(house.here)
     (leaving,) = [m for m in receiver.taken if m["type"] == "conversation.must_leave"]
-    waits = erasure.status(house.here, name)
+    waits = certificates.status(house.here, name)
     assert [(one.endpoint, one.acknowledged_at, one.overdue) for one in waits.hosts] == [
         ("archive", None, False), ("chat", None, False)
     ]  # fmt: skip
@@ -845,8 +850,8 @@ def test_a_hosts_answer_is_part_of_the_certificate_and_its_absence_too(house: Ho
     house.passes(1)
     assert hearing.acknowledge(house.here, leaving["id"], "chat") == done, "the first answer stands"
     house.passes(28)
-    service.sweep(house.here)
-    said = json.loads(erasure.certificate_file(house.here, name))["certificate"].split(".")[1]
+    sweeper.sweep(house.here)
+    said = json.loads(certificates.certificate_file(house.here, name))["certificate"].split(".")[1]
     hosts = json.loads(base64.urlsafe_b64decode(said + "==="))["hosts"]
     assert hosts == [
         {
@@ -858,7 +863,7 @@ def test_a_hosts_answer_is_part_of_the_certificate_and_its_absence_too(house: Ho
             "due": "2025-10-01T00:00:00Z", "acknowledged": "2025-09-02T00:00:00Z", "overdue": False,
         },
     ]  # fmt: skip
-    assert erasure.status(house.here, name).overdue == 1
+    assert certificates.status(house.here, name).overdue == 1
     assert [one.endpoint for one in hearing.overdue(house.here)] == ["archive"]
 
 
@@ -889,9 +894,9 @@ def test_a_removed_hosts_missing_answer_stays_in_the_certificate(house: House) -
     pull(house)
     answer = house.about(do.Delete, "ana", "chat")
     endpoints.remove(house.here, "reader")
-    erasure.run(house.here, at_once=True)
+    certificates.run(house.here, at_once=True)
     assert answer.erasure is not None
-    (one,) = erasure.status(house.here, f"era_{answer.erasure.hex}").hosts
+    (one,) = certificates.status(house.here, f"era_{answer.erasure.hex}").hosts
     assert (one.endpoint, one.acknowledged_at) == ("reader", None)
 
 
@@ -921,10 +926,10 @@ class Operator:
 
     def people(self, count: int) -> None:
         """Opens accounts that allow and then withdraw: three events each."""
-        config = Config.of(self.environment)
-        moment = instant(self.at) if self.at is not None else service.utc_now()
-        with service.installation(config, lambda: moment) as here:
-            key, commands = service.host_key(here), []
+        config = Configuration.of(self.environment)
+        moment = instant(self.at) if self.at is not None else installation.utc_now()
+        with installation.installation(config, lambda: moment) as here:
+            key, commands = installation.host_key(here), []
             at = here.clock()
             for n in range(count):
                 account = uuid7(at, os.urandom(10))
@@ -933,7 +938,7 @@ class Operator:
                     do.Choose(account=account, at=at, allow=True),
                     do.Choose(account=account, at=at, allow=False),
                 ]
-            service.tell(here, commands)
+            verbs.tell(here, commands)
 
 
 def test_the_commands_do_what_the_verbs_do(dsn: str, tmp_path: Path, receiver: Receiver) -> None:
@@ -994,7 +999,7 @@ def test_a_deliverer_killed_in_the_middle_loses_nothing_and_keeps_the_order(
         assert deliverer.returncode == 0
     assert receiver.refused == []
     again = [count for count in Counter(m["id"] for m in receiver.taken).values() if count > 1]
-    assert len(again) <= delivering.THREADS_MAX, "no more again than was under way when it was killed"
+    assert len(again) <= delivery.THREADS_MAX, "no more again than was under way when it was killed"
     sent = {m["id"] for m in receiver.taken}
     assert sent == {json.loads(line)["id"] for line in operator.run("events").stdout.splitlines()}
 
@@ -1004,25 +1009,25 @@ def test_after_a_restore_a_deletion_is_told_again_and_no_endpoint_is_sent_anythi
 ) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
-    config = Config(data=folder, webhooks=Webhooks(inside=("127.0.0.1",)))
+    config = Configuration(data=folder, webhooks=Webhooks(inside=("127.0.0.1",)))
     embedded.start(folder / "postgres", fast)
     try:
-        with service.installation(config, lambda: BEGIN) as here:
-            service.apply_policy(here, preset("article-2025"), by="test")
+        with installation.installation(config, lambda: BEGIN) as here:
+            policy_changes.apply_policy(here, preset("article-2025"), by="test")
             account = uuid7(BEGIN, os.urandom(10))
-            service.tell(here, [do.OpenAccount(account=account, at=BEGIN, host=b"a" * 16, plan="pro", age=30)])
+            verbs.tell(here, [do.OpenAccount(account=account, at=BEGIN, host=b"a" * 16, plan="pro", age=30)])
             endpoints.add(here, "chat", receiver.url)
-            kept = backup.back_up(here, tmp_path / "backups")
+            kept = archives.back_up(here, tmp_path / "backups")
             receiver.secret = endpoints.rotate(here, "chat", 0).secret
-            (closed,) = service.tell(here, [do.CloseAccount(account=account, at=BEGIN + DAY)])
+            (closed,) = verbs.tell(here, [do.CloseAccount(account=account, at=BEGIN + DAY)])
             before = hearing.since(here).items[-1]
-        backup.restore(config, kept.folder, lambda: BEGIN + DAY)
-        with service.installation(config, lambda: BEGIN + DAY) as here:
+        archives.restore(config, kept.folder, lambda: BEGIN + DAY)
+        with installation.installation(config, lambda: BEGIN + DAY) as here:
             (again,) = hearing.since(here, before.cursor).items
             assert (again.type, again.data) == (before.type, before.data)
             assert closed.erasure is not None
             assert again.data["erasure"] == f"era_{closed.erasure.hex}"
-            assert delivering.deliver_due(here).is_idle
+            assert delivery.deliver_due(here).is_idle
             (seen,) = endpoints.every(here)
             assert (seen.disabled_because, seen.waiting) == ("restored", 1)
             assert receiver.attempts == []

@@ -19,9 +19,9 @@ __all__ = ["__version__", "gate", "load", "remote"]
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401  (a module's attribute has no one type)
     if name == "load":
-        return import_module("licet.service").load
+        return import_module("licet.train.load").load
     if name in ("gate", "remote"):
-        return getattr(import_module("licet.service.gating"), name)
+        return getattr(import_module("licet.train.gate_files"), name)
     if name == "__version__":
         return import_module("importlib.metadata").version("licet")
     raise AttributeError(f"module `licet` has no attribute `{name}`")

@@ -59,7 +59,7 @@ _RUNNING = "urn:licet:problem:idempotency_key_running"
 # What comes back
 
 
-class Changed(msgspec.Struct, frozen=True, kw_only=True):
+class ChangeResult(msgspec.Struct, frozen=True, kw_only=True):
     """``outcome`` is `done`, `unchanged` or `duplicate`; ``erasure`` the one that it began, of which there is a certificate."""
 
     outcome: str
@@ -80,7 +80,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     answered: str | None
 
 
-class Gate(msgspec.Struct, frozen=True, kw_only=True):
+class GateResult(msgspec.Struct, frozen=True, kw_only=True):
     """``may_write`` is the whole answer. ``because`` says why it could not be known, and is empty otherwise."""
 
     gate: str
@@ -93,7 +93,7 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
     because: str = ""
 
 
-class Chosen(msgspec.Struct, frozen=True, kw_only=True):
+class ChoiceResult(msgspec.Struct, frozen=True, kw_only=True):
     """``effect`` is `began`, `affirmed`, `withdrew`, `declined` or `none`."""
 
     outcome: str
@@ -102,7 +102,7 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True):
     effect: str
 
 
-class Said(msgspec.Struct, frozen=True, kw_only=True):
+class TurnResult(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str
     at: datetime
     account: str
@@ -111,7 +111,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     segment: int
 
 
-class Item(msgspec.Struct, frozen=True, kw_only=True):
+class BulkItem(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to one turn of `say_all`; ``status`` is 201 where it was taken."""
 
     line: int
@@ -124,7 +124,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
 
 
-class Given(msgspec.Struct, frozen=True, kw_only=True):
+class FeedbackResult(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str
     at: datetime
     account: str
@@ -160,7 +160,7 @@ class FeedbackPage(msgspec.Struct, frozen=True, kw_only=True):
     next: str | None
 
 
-class Run(msgspec.Struct, frozen=True, kw_only=True):
+class BadgeRun(msgspec.Struct, frozen=True, kw_only=True):
     first: int
     last: int
     because: str
@@ -174,7 +174,7 @@ class Badge(msgspec.Struct, frozen=True, kw_only=True):
     use: str
     because: str
     until: datetime | None
-    runs: tuple[Run, ...]
+    runs: tuple[BadgeRun, ...]
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
@@ -201,7 +201,7 @@ class Conversations(msgspec.Struct, frozen=True, kw_only=True):
     next: str | None
 
 
-class Notice(msgspec.Struct, frozen=True, kw_only=True):
+class NoticeResult(msgspec.Struct, frozen=True, kw_only=True):
     """What to ask the account now. ``notice`` has the published text, None where there is none."""
 
     account: str
@@ -234,7 +234,7 @@ class Events(msgspec.Struct, frozen=True, kw_only=True):
     next: str
 
 
-class Told(msgspec.Struct, frozen=True, kw_only=True):
+class EventDelivery(msgspec.Struct, frozen=True, kw_only=True):
     """What a host was told, and what it said to it."""
 
     event: str
@@ -246,7 +246,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     overdue: bool
 
 
-class Erasure(msgspec.Struct, frozen=True, kw_only=True):
+class ErasureResult(msgspec.Struct, frozen=True, kw_only=True):
     """How far an erasure has come: ``state`` is `fenced`, `shredded`, `swept` or `verified`."""
 
     erasure: str
@@ -258,14 +258,14 @@ class Erasure(msgspec.Struct, frozen=True, kw_only=True):
     verified_at: datetime | None
     due_at: datetime | None
     held: bool
-    hosts: tuple[Told, ...]
+    hosts: tuple[EventDelivery, ...]
     overdue: int
 
 
 # What is sent
 
 
-class Call(msgspec.Struct, Generic[Result], frozen=True, kw_only=True):
+class ApiRequest(msgspec.Struct, Generic[Result], frozen=True, kw_only=True):
     """A request and how to read its answer. ``again``: sending it twice is sending it once."""
 
     method: str
@@ -278,7 +278,7 @@ class Call(msgspec.Struct, Generic[Result], frozen=True, kw_only=True):
     key: str = ""
 
 
-class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
+class ToolCallResult(msgspec.Struct, frozen=True, kw_only=True):
     """A call that the assistant asked for; ``arguments`` is JSON text."""
 
     id: str
@@ -286,7 +286,7 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
     arguments: str
 
 
-class Turn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ConversationTurn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A turn for `say_all`. With ``conversation`` and ``id`` of the host's own it is said once, however often sent.
 
     ``thread`` names the side thread of a subagent; the conversation itself has none. ``grant`` is that of the gate's answer
@@ -298,7 +298,7 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     id: str | None = None
     role: str = "user"
     text: str = ""
-    tool_calls: tuple[ToolCall, ...] = ()
+    tool_calls: tuple[ToolCallResult, ...] = ()
     tool_call_id: str = ""
     tool_name: str = ""
     attachments: tuple[str, ...] = ()
@@ -313,7 +313,9 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     grant: int | None = None
 
 
-def open_account(host: str, plan: str, age: int | None = None, *, opened: datetime | None = None) -> Call[Changed]:
+def open_account(
+    host: str, plan: str, age: int | None = None, *, opened: datetime | None = None
+) -> ApiRequest[ChangeResult]:
     """Opens an account by the host's own id; a known one stays as it is.
 
     ``opened`` is when the host opened it, if not now: who was here before a policy may put its notice off.
@@ -321,57 +323,57 @@ def open_account(host: str, plan: str, age: int | None = None, *, opened: dateti
     body: dict[str, Any] = {"host": host, "plan": plan, "age": age}
     if opened is not None:
         body["opened"] = opened.isoformat()
-    return _changing("POST", "/v1/accounts", Changed, body)
+    return _changing("POST", "/v1/accounts", ChangeResult, body)
 
 
-def get_account(account: str) -> Call[Account]:
+def get_account(account: str) -> ApiRequest[Account]:
     return _reading(_account(account), Account)
 
 
-def set_plan(account: str, plan: str) -> Call[Changed]:
-    return _changing("PUT", f"{_account(account)}/plan", Changed, {"plan": plan})
+def set_plan(account: str, plan: str) -> ApiRequest[ChangeResult]:
+    return _changing("PUT", f"{_account(account)}/plan", ChangeResult, {"plan": plan})
 
 
-def set_age(account: str, age: int | None) -> Call[Changed]:
-    return _changing("PUT", f"{_account(account)}/age", Changed, {"age": age})
+def set_age(account: str, age: int | None) -> ApiRequest[ChangeResult]:
+    return _changing("PUT", f"{_account(account)}/age", ChangeResult, {"age": age})
 
 
-def close_account(account: str) -> Call[Changed]:
-    return _changing("POST", f"{_account(account)}/close", Changed)
+def close_account(account: str) -> ApiRequest[ChangeResult]:
+    return _changing("POST", f"{_account(account)}/close", ChangeResult)
 
 
-def gate(account: str) -> Call[Gate]:
+def gate(account: str) -> ApiRequest[GateResult]:
     """The gate; `check` of the drivers asks the same and never raises."""
-    return _reading(f"{_account(account)}/gate", Gate)
+    return _reading(f"{_account(account)}/gate", GateResult)
 
 
-def notice(account: str) -> Call[Notice]:
-    return _reading(f"{_account(account)}/notice", Notice)
+def notice(account: str) -> ApiRequest[NoticeResult]:
+    return _reading(f"{_account(account)}/notice", NoticeResult)
 
 
 def choose(
     account: str, *, allow: bool, age: int | None = None, via: str = "api", surface: str = "app",
     showing: str | None = None,
-) -> Call[Chosen]:  # fmt: skip
+) -> ApiRequest[ChoiceResult]:  # fmt: skip
     """Allows, refuses or withdraws."""
     body = {"allow": allow, "age": age, "via": via, "surface": surface, "showing": showing}
-    return _changing("POST", f"{_account(account)}/choices", Chosen, body)
+    return _changing("POST", f"{_account(account)}/choices", ChoiceResult, body)
 
 
 def say(
     account: str, text: str, *, conversation: str | None = None, id: str | None = None, role: str = "user",
     title: str = "", origin: str | None = None, surface: str = "app", kind: str = "chat", incognito: bool = False,
     keep_out: bool = False, model: str = "",
-) -> Call[Said]:  # fmt: skip
+) -> ApiRequest[TurnResult]:  # fmt: skip
     """Sends a turn in. GateError, with where the account answers as its hint, at `must_decide`."""
-    turn = Turn(
+    turn = ConversationTurn(
         account=account, text=text, conversation=conversation, id=id, role=role, title=title, origin=origin,
         surface=surface, kind=kind, incognito=incognito, keep_out=keep_out, model=model,
     )  # fmt: skip
-    return _changing("POST", "/v1/turns", Said, turn)
+    return _changing("POST", "/v1/turns", TurnResult, turn)
 
 
-def say_all(turns: Iterable[Turn]) -> Call[list[Item]]:
+def say_all(turns: Iterable[ConversationTurn]) -> ApiRequest[list[BulkItem]]:
     """Sends turns in bulk; one item comes back for each. Tried again only where every turn has ids of the host."""
     taken = list(turns)
     if len(taken) > BULK_LINES_MAX:
@@ -379,78 +381,78 @@ def say_all(turns: Iterable[Turn]) -> Call[list[Item]]:
     body = b"\n".join(map(msgspec.json.encode, taken))
     if len(body) > BULK_BYTES_MAX:
         raise UsageError(f"`{len(body)}` bytes in one request: at most {BULK_BYTES_MAX}", "send fewer turns at a time")
-    return Call(
+    return ApiRequest(
         method="POST",
         path="/v1/turns:bulk",
         body=body,
         content_type="application/x-ndjson",
-        read=lambda answer: [msgspec.json.decode(line, type=Item) for line in answer.splitlines() if line],
+        read=lambda answer: [msgspec.json.decode(line, type=BulkItem) for line in answer.splitlines() if line],
         again=all(turn.conversation is not None and turn.id is not None for turn in taken),
     )
 
 
-def conversations(account: str, cursor: str | None = None) -> Call[Conversations]:
+def conversations(account: str, cursor: str | None = None) -> ApiRequest[Conversations]:
     query = (("cursor", cursor),) if cursor is not None else ()
     return _reading(f"{_account(account)}/conversations", Conversations, query)
 
 
-def get_conversation(conversation: str, account: str | None = None) -> Call[Conversation]:
+def get_conversation(conversation: str, account: str | None = None) -> ApiRequest[Conversation]:
     return _reading(_conversation(conversation), Conversation, _of(account))
 
 
-def keep_out(conversation: str, account: str | None = None) -> Call[Changed]:
-    return _changing("POST", f"{_conversation(conversation)}/keep-out", Changed, query=_of(account))
+def keep_out(conversation: str, account: str | None = None) -> ApiRequest[ChangeResult]:
+    return _changing("POST", f"{_conversation(conversation)}/keep-out", ChangeResult, query=_of(account))
 
 
-def let_in(conversation: str, account: str | None = None) -> Call[Changed]:
-    return _changing("POST", f"{_conversation(conversation)}/let-in", Changed, query=_of(account))
+def let_in(conversation: str, account: str | None = None) -> ApiRequest[ChangeResult]:
+    return _changing("POST", f"{_conversation(conversation)}/let-in", ChangeResult, query=_of(account))
 
 
-def delete(conversation: str, account: str | None = None) -> Call[Changed]:
-    return _changing("DELETE", _conversation(conversation), Changed, query=_of(account))
+def delete(conversation: str, account: str | None = None) -> ApiRequest[ChangeResult]:
+    return _changing("DELETE", _conversation(conversation), ChangeResult, query=_of(account))
 
 
 def give_feedback(
     conversation: str, rating: str, *, share: str = "rating", turn: int = 0, comment: str = "", id: str | None = None,
     account: str | None = None,
-) -> Call[Given]:  # fmt: skip
+) -> ApiRequest[FeedbackResult]:  # fmt: skip
     body = {"rating": rating, "share": share, "turn": turn, "comment": comment, "id": id}
-    return _changing("POST", f"{_conversation(conversation)}/feedback", Given, body, _of(account))
+    return _changing("POST", f"{_conversation(conversation)}/feedback", FeedbackResult, body, _of(account))
 
 
-def feedback(account: str = "me", cursor: str | None = None) -> Call[FeedbackPage]:
+def feedback(account: str = "me", cursor: str | None = None) -> ApiRequest[FeedbackPage]:
     """The feedback that an account gave, as far as it is kept, newest first."""
     query = (("cursor", cursor),) if cursor else ()
     return _reading(f"{_account(account)}/feedback", FeedbackPage, query)
 
 
-def take_feedback_back(feedback: str, account: str = "me") -> Call[Given]:
+def take_feedback_back(feedback: str, account: str = "me") -> ApiRequest[FeedbackResult]:
     """Takes one feedback back: nothing uses it from now on."""
-    return _changing("DELETE", f"{_account(account)}/feedback/{quote(feedback)}", Given)
+    return _changing("DELETE", f"{_account(account)}/feedback/{quote(feedback)}", FeedbackResult)
 
 
-def events(since: str = "0", *, limit: int = 100, wait: int = 0) -> Call[Events]:
+def events(since: str = "0", *, limit: int = 100, wait: int = 0) -> ApiRequest[Events]:
     """The events behind a cursor; ``wait`` seconds, fewer than the client's timeout, for one that is yet to come."""
     return _reading("/v1/events", Events, (("since", since), ("limit", str(limit)), ("wait", str(wait))))
 
 
-def acknowledge(event: str, endpoint: str) -> Call[Told]:
+def acknowledge(event: str, endpoint: str) -> ApiRequest[EventDelivery]:
     """Says that what an event named has left the host that ``endpoint`` is."""
-    return _changing("POST", f"/v1/events/{quote(event)}/acknowledge", Told, {"endpoint": endpoint})
+    return _changing("POST", f"/v1/events/{quote(event)}/acknowledge", EventDelivery, {"endpoint": endpoint})
 
 
-def erasure(erasure: str) -> Call[Erasure]:
-    return _reading(f"/v1/erasures/{quote(erasure)}", Erasure)
+def erasure(erasure: str) -> ApiRequest[ErasureResult]:
+    return _reading(f"/v1/erasures/{quote(erasure)}", ErasureResult)
 
 
-def certificate(erasure: str) -> Call[bytes]:
+def certificate(erasure: str) -> ApiRequest[bytes]:
     """The signed certificate of an erasure; RefusedError while it is under way."""
-    return Call(method="GET", path=f"/v1/erasures/{quote(erasure)}/certificate", read=bytes)
+    return ApiRequest(method="GET", path=f"/v1/erasures/{quote(erasure)}/certificate", read=bytes)
 
 
-def export(account: str = "me") -> Call[bytes]:
+def export(account: str = "me") -> ApiRequest[bytes]:
     """A person's own conversations as NDJSON."""
-    return Call(method="GET", path=f"{_account(account)}/export", read=bytes)
+    return ApiRequest(method="GET", path=f"{_account(account)}/export", read=bytes)
 
 
 def _account(account: str) -> str:
@@ -465,15 +467,15 @@ def _of(account: str | None) -> tuple[tuple[str, str], ...]:
     return (("account", account),) if account is not None else ()
 
 
-def _reading(path: str, of: type[Result], query: tuple[tuple[str, str], ...] = ()) -> Call[Result]:
-    return Call(method="GET", path=path, query=query, read=lambda answer: msgspec.json.decode(answer, type=of))
+def _reading(path: str, of: type[Result], query: tuple[tuple[str, str], ...] = ()) -> ApiRequest[Result]:
+    return ApiRequest(method="GET", path=path, query=query, read=lambda answer: msgspec.json.decode(answer, type=of))
 
 
 def _changing(
     method: str, path: str, of: type[Result], body: object = None, query: tuple[tuple[str, str], ...] = ()
-) -> Call[Result]:
+) -> ApiRequest[Result]:
     """A change, under a key of its own: the value sent again, by a retry or by hand, is the same request."""
-    return Call(
+    return ApiRequest(
         method=method, path=path, query=query, key=uuid4().hex,
         body=None if body is None else msgspec.json.encode(body),
         read=lambda answer: msgspec.json.decode(answer, type=of),
@@ -508,10 +510,10 @@ class _Problem(msgspec.Struct, frozen=True):
     choice: str = ""
 
 
-_Steps = Generator[Call[Any] | _Wait, _Reply | _Lost | None, Any]
+_Steps = Generator[ApiRequest[Any] | _Wait, _Reply | _Lost | None, Any]
 
 
-def _steps(call: Call[Any], attempts_max: int) -> _Steps:
+def _steps(call: ApiRequest[Any], attempts_max: int) -> _Steps:
     """The exchange as steps: yields what to send or how long to wait, and is sent what came of it."""
     for attempt in range(1, attempts_max + 1):
         came = yield call
@@ -528,7 +530,7 @@ def _steps(call: Call[Any], attempts_max: int) -> _Steps:
     raise BrokenError("no attempt was made")
 
 
-def _read_once(call: Call[Result], came: _Reply | _Lost) -> Result:
+def _read_once(call: ApiRequest[Result], came: _Reply | _Lost) -> Result:
     """What one attempt answered; an error of `licet.errors` for anything else."""
     steps = _steps(call, 1)
     next(steps)
@@ -584,7 +586,7 @@ def _error(came: _Reply | _Lost) -> LicetError:
             return BrokenError(message, hint)
 
 
-def _headers(call: Call[Any], token: Token) -> dict[str, str]:
+def _headers(call: ApiRequest[Any], token: Token) -> dict[str, str]:
     headers = {"authorization": f"Bearer {token if isinstance(token, str) else token()}", "accept": "application/json"}
     if call.body is not None:
         headers["content-type"] = call.content_type
@@ -593,11 +595,11 @@ def _headers(call: Call[Any], token: Token) -> dict[str, str]:
     return headers
 
 
-def _unknown(error: Exception) -> Gate:
+def _unknown(error: Exception) -> GateResult:
     """The gate that is answered when it cannot be known: closed."""
     late = isinstance(error, TimeoutError)
     because = error.message if isinstance(error, LicetError) else _LATE if late else type(error).__name__
-    return Gate(gate="unknown", may_write=False, because=because)
+    return GateResult(gate="unknown", may_write=False, because=because)
 
 
 def _within(seconds: float, ask: Callable[[], Result]) -> Result:
@@ -636,14 +638,14 @@ class Client:
         self.timeout_seconds, self._check_seconds = timeout_seconds, min(timeout_seconds, CHECK_SECONDS)
         self._http = httpx2.Client(base_url=url, timeout=timeout_seconds)
 
-    def send(self, call: Call[Result], *, within: float | None = None) -> Result:
+    def send(self, call: ApiRequest[Result], *, within: float | None = None) -> Result:
         """What the call answers; an error of `licet.errors` for anything else.
 
         ``within`` bounds all of it, in seconds: BusyError where no answer is there by then.
         """
         return self._sent(call) if within is None else _within(within, lambda: self._sent(call))
 
-    def _sent(self, call: Call[Result]) -> Result:
+    def _sent(self, call: ApiRequest[Result]) -> Result:
         steps, came = _steps(call, self._attempts_max), None
         try:
             while True:
@@ -657,7 +659,7 @@ class Client:
             result: Result = done.value
             return result
 
-    def _exchanged(self, call: Call[Any], seconds: float | None = None) -> _Reply | _Lost:
+    def _exchanged(self, call: ApiRequest[Any], seconds: float | None = None) -> _Reply | _Lost:
         try:
             answer = self._http.request(
                 call.method,
@@ -671,14 +673,14 @@ class Client:
             return _Lost(type(error).__name__)
         return _Reply(answer.status_code, answer.content, answer.headers.get("retry-after"))
 
-    def check(self, account: str) -> Gate:
+    def check(self, account: str) -> GateResult:
         """Whether the account may write now. One attempt, never raises: what is not known within `CHECK_SECONDS` is no."""
         try:
             return _within(self._check_seconds, lambda: self._checked(account))
         except Exception as error:
             return _unknown(error)
 
-    def _checked(self, account: str) -> Gate:
+    def _checked(self, account: str) -> GateResult:
         try:
             came = self._exchanged(gate(account), self._check_seconds)
             return _read_once(gate(account), came)
@@ -705,7 +707,7 @@ class AsyncClient:
         self.timeout_seconds, self._check_seconds = timeout_seconds, min(timeout_seconds, CHECK_SECONDS)
         self._http = httpx2.AsyncClient(base_url=url, timeout=timeout_seconds)
 
-    async def send(self, call: Call[Result]) -> Result:
+    async def send(self, call: ApiRequest[Result]) -> Result:
         """What the call answers; an error of `licet.errors` for anything else."""
         steps, came = _steps(call, self._attempts_max), None
         try:
@@ -720,7 +722,7 @@ class AsyncClient:
             result: Result = done.value
             return result
 
-    async def _exchanged(self, call: Call[Any]) -> _Reply | _Lost:
+    async def _exchanged(self, call: ApiRequest[Any]) -> _Reply | _Lost:
         try:
             answer = await self._http.request(
                 call.method,
@@ -733,7 +735,7 @@ class AsyncClient:
             return _Lost(type(error).__name__)
         return _Reply(answer.status_code, answer.content, answer.headers.get("retry-after"))
 
-    async def check(self, account: str) -> Gate:
+    async def check(self, account: str) -> GateResult:
         """Whether the account may write now. One attempt, never raises: what is not known within `CHECK_SECONDS` is no."""
         try:
             async with timeout(self._check_seconds):

@@ -243,7 +243,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     lock_file: Path | None = None
 
 
-class Config(msgspec.Struct, frozen=True, kw_only=True):
+class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     """Where an installation keeps what.
 
     ``data`` (`LICET_DATA`, default ``licet-data``): the folder of the embedded database, the keys and the releases.
@@ -305,7 +305,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return self.restrictions or self.data / "restrictions"
 
     @classmethod
-    def of(cls, environment: Mapping[str, str], data: Path | None = None) -> Config:
+    def of(cls, environment: Mapping[str, str], data: Path | None = None) -> Configuration:
         """Reads the environment; ``data`` given on the command line comes first, an empty value counts as absent."""
         known = {"LICET_DATA", "LICET_DATABASE_URL", "LICET_LOG_NAME", "LICET_RESTRICTIONS"}
         sections: dict[str, msgspec.Struct] = {}

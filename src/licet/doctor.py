@@ -15,36 +15,41 @@ from importlib.metadata import version
 
 import msgspec
 
-from licet import service
+from licet.backup import wal_receiver
 from licet.consent import controller
+from licet.curate import engine_settings
+from licet.erasure import certificates, sweep_batches, sweeper
 from licet.errors import LicetError
 from licet.policy.period import written
-from licet.service import archiving, asking, curating, endpoints, erasure, recipients, releasing, sweeping
+from licet.release import catalog
+from licet.service import answers
 from licet.store.connect import Transaction, transaction
-from licet.vault import erase
-from licet.vault import policies as versions
+from licet.train import recipients
+from licet.vault import installation
+from licet.vault import policy_versions as versions
+from licet.webhooks import endpoints
 
 DISK_BYTES_MIN = 1 << 30
 CLOCK_SECONDS_MAX = 60
 OVERDUE_DAYS_MAX = 2
 
 
-class State(StrEnum):
+class FindingState(StrEnum):
     well = "well"
     warning = "warning"
     broken = "broken"
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
+class DoctorFinding(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that was looked at, what was seen, and the mend where one is needed."""
 
     what: str
-    state: State
+    state: FindingState
     seen: str
     mend: str = ""
 
 
-def examine(here: service.Installation) -> list[Finding]:
+def examine(here: installation.Installation) -> list[DoctorFinding]:
     """Every finding, in the order in which one would look."""
     findings = [_software(), _disk(here), *_keys(here), _people(here), _controller(here)]
     with transaction(here.pool) as tx:
@@ -70,24 +75,24 @@ def examine(here: service.Installation) -> list[Finding]:
     return findings
 
 
-def _well(what: str, seen: str) -> Finding:
-    return Finding(what=what, state=State.well, seen=seen)
+def _well(what: str, seen: str) -> DoctorFinding:
+    return DoctorFinding(what=what, state=FindingState.well, seen=seen)
 
 
-def _warning(what: str, seen: str, mend: str) -> Finding:
-    return Finding(what=what, state=State.warning, seen=seen, mend=mend)
+def _warning(what: str, seen: str, mend: str) -> DoctorFinding:
+    return DoctorFinding(what=what, state=FindingState.warning, seen=seen, mend=mend)
 
 
-def _broken(what: str, seen: str, mend: str) -> Finding:
-    return Finding(what=what, state=State.broken, seen=seen, mend=mend)
+def _broken(what: str, seen: str, mend: str) -> DoctorFinding:
+    return DoctorFinding(what=what, state=FindingState.broken, seen=seen, mend=mend)
 
 
-def _software() -> Finding:
+def _software() -> DoctorFinding:
     python = ".".join(map(str, sys.version_info[:3]))
     return _well("software", f"licet {version('licet')} on Python {python}")
 
 
-def _disk(here: service.Installation) -> Finding:
+def _disk(here: installation.Installation) -> DoctorFinding:
     free = shutil.disk_usage(here.config.data).free
     seen = f"{free / 1e9:,.1f} GB free at {here.config.data}"
     if free < DISK_BYTES_MIN:
@@ -95,7 +100,7 @@ def _disk(here: service.Installation) -> Finding:
     return _well("disk", seen)
 
 
-def _keys(here: service.Installation) -> Iterator[Finding]:
+def _keys(here: installation.Installation) -> Iterator[DoctorFinding]:
     folder = here.config.keys
     if not folder.is_dir():
         yield _warning("keys", "there is no key folder yet", "it is made with the first account")
@@ -112,7 +117,7 @@ def _keys(here: service.Installation) -> Iterator[Finding]:
     )
 
 
-def _controller(here: service.Installation) -> Finding:
+def _controller(here: installation.Installation) -> DoctorFinding:
     file = here.config.controller
     try:
         missing = controller.read(file).missing
@@ -124,7 +129,7 @@ def _controller(here: service.Installation) -> Finding:
     return _well("controller", f"stated in {file}")
 
 
-def _people(here: service.Installation) -> Finding:
+def _people(here: installation.Installation) -> DoctorFinding:
     """Whether anybody can sign in to the pages, where people answer."""
     web = here.config.web
     named = {"a shared key": web.token_key_file, "a JWKS file": web.token_jwks_file}
@@ -140,7 +145,7 @@ def _people(here: service.Installation) -> Finding:
     return _well("people", f"they sign in with tokens of the assistant, verified by {' and '.join(found)}")
 
 
-def _server(here: service.Installation, tx: Transaction) -> Iterator[Finding]:
+def _server(here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
     row = tx.execute("SELECT current_setting('server_version'), current_setting('fsync')").fetchone()
     assert row is not None
     where = "your own" if here.config.database_url else "embedded"
@@ -163,10 +168,10 @@ def _server(here: service.Installation, tx: Transaction) -> Iterator[Finding]:
         )
 
 
-def _clock(here: service.Installation, tx: Transaction) -> Iterator[Finding]:
+def _clock(here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
     row = tx.execute("SELECT clock_timestamp(), max(last_at) FROM accounts").fetchone()
     assert row is not None
-    apart = abs((row[0] - service.utc_now()).total_seconds())
+    apart = abs((row[0] - installation.utc_now()).total_seconds())
     if apart > CLOCK_SECONDS_MAX:
         yield _warning("clock", f"the database's clock is {apart:,.0f} s away", "let NTP set both")
     if row[1] is not None and row[1] > here.clock() + timedelta(seconds=CLOCK_SECONDS_MAX):
@@ -177,7 +182,7 @@ def _clock(here: service.Installation, tx: Transaction) -> Iterator[Finding]:
         yield _well("clock", written(here.clock()))
 
 
-def _policy(here: service.Installation, tx: Transaction) -> Iterator[Finding]:
+def _policy(here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
     known = versions.load(tx)
     if known is None:
         yield _warning("policy", "none is applied: nothing may be used", "run `licet init`")
@@ -196,19 +201,19 @@ def _policy(here: service.Installation, tx: Transaction) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _notices(here: service.Installation, tx: Transaction) -> Iterator[Finding]:
+def _notices(here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
     known = versions.load(tx)
     if known is None:
         return
-    curating.hold_to_notices(here, known)
-    kinds = curating.looks_for(here.config)
+    engine_settings.hold_to_notices(here, known)
+    kinds = engine_settings.looks_for(here.config)
     looked_for = ", ".join(sorted(kinds)) or "no names"
     if not kinds:
         yield _warning(
             "names", "nothing looks for names: a release holds every name, street and place that was said",
             "docs/curate.md says what to install and to turn on",
         )  # fmt: skip
-    unseen = releasing.without_names(here)
+    unseen = catalog.without_names(here)
     if unseen:
         yield _warning(
             "names", f"nobody looked for names in {len(unseen)} releases: {', '.join(unseen[:5])}",
@@ -217,7 +222,7 @@ def _notices(here: service.Installation, tx: Transaction) -> Iterator[Finding]:
     yield _well("notices", f"they promise no more than a build does: identifiers, secrets, {looked_for}")
 
 
-def _holds(here: service.Installation, tx: Transaction) -> Iterator[Finding]:
+def _holds(here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
     row = tx.execute(
         "SELECT count(*), count(*) FILTER (WHERE review_at <= %(at)s), min(review_at) FROM holds", {"at": here.clock()}
     ).fetchone()
@@ -230,10 +235,10 @@ def _holds(here: service.Installation, tx: Transaction) -> Iterator[Finding]:
         yield _well("holds", f"{count:,} legal holds, the next to be reviewed on {written(first)}")
 
 
-def _overdue(here: service.Installation, tx: Transaction) -> Iterator[Finding]:
+def _overdue(here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
     at = here.clock()
-    count, since = erase.due_count(tx, at, 2**31), erase.overdue_since(tx, at)
-    sweep = sweeping.standing(here)
+    count, since = sweep_batches.due_count(tx, at, 2**31), sweep_batches.overdue_since(tx, at)
+    sweep = sweeper.standing(here)
     if sweep.waits:
         yield _broken(
             "sweep", f"it waits: it would erase {sweep.due:,}, of {sweep.kept:,} segments kept", "`licet sweep approve`"
@@ -247,12 +252,12 @@ def _overdue(here: service.Installation, tx: Transaction) -> Iterator[Finding]:
         yield _warning("retention", f"{what} are due", "run `licet sweep`")
 
 
-def _archive(here: service.Installation, tx: Transaction) -> Iterator[Finding]:
+def _archive(here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
     journal = here.keyring.restrictions
     row = tx.execute(
         """SELECT active, coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0) FROM pg_replication_slots
             WHERE slot_name = %s""",
-        [archiving.slot(tx, journal) if journal is not None else None],
+        [wal_receiver.slot(tx, journal) if journal is not None else None],
     ).fetchone()
     if row is not None and not row[0]:
         yield _warning(
@@ -261,8 +266,8 @@ def _archive(here: service.Installation, tx: Transaction) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _forgetting(here: service.Installation, _tx: Transaction) -> Iterator[Finding]:
-    for due in asking.retraining_due(here):
+def _forgetting(here: installation.Installation, _tx: Transaction) -> Iterator[DoctorFinding]:
+    for due in answers.retraining_due(here):
         yield _warning(
             "classifier",
             f"{due.name} ({due.model}) learnt from {due.withdrawn:,} rows that were withdrawn or erased since",
@@ -270,7 +275,7 @@ def _forgetting(here: service.Installation, _tx: Transaction) -> Iterator[Findin
         )
 
 
-def _others(here: service.Installation, _: Transaction) -> Iterator[Finding]:
+def _others(here: installation.Installation, _: Transaction) -> Iterator[DoctorFinding]:
     """What the log, other people's programs and recipients owe."""
     for host in endpoints.every(here):
         name = f"endpoint `{host.endpoint}`"
@@ -282,13 +287,13 @@ def _others(here: service.Installation, _: Transaction) -> Iterator[Finding]:
         elif host.overdue or host.blocked:
             seen = f"{name}: {host.overdue:,} answers overdue, {host.blocked:,} accounts wait"
             yield _warning("hosts", seen, "`licet webhooks list` says why")
-    waits = erasure.unlogged(here)
+    waits = certificates.unlogged(here)
     if waits.since is not None:
         yield _warning(
             "closures", f"{waits.closures:,} wait for the log to take their leaves, since {written(waits.since)}",
             "`licet serve` does it, or `licet ledger append`; the next sweep then certifies them",
         )  # fmt: skip
-    overdue = sum(one.overdue for one in erasure.recalls(here))
+    overdue = sum(one.overdue for one in certificates.recalls(here))
     if overdue:
         yield _warning("recalls", f"{overdue:,} recipients have not acknowledged in time", "`licet recall list`")
     unanswered = recipients.overdue(here)
@@ -297,8 +302,10 @@ def _others(here: service.Installation, _: Transaction) -> Iterator[Finding]:
         yield _warning("exports", seen, "`licet export list`")
 
 
-def _count(name: str, statement: str, broken: str) -> Callable[[service.Installation, Transaction], Iterator[Finding]]:
-    def look(_here: service.Installation, tx: Transaction) -> Iterator[Finding]:
+def _count(
+    name: str, statement: str, broken: str
+) -> Callable[[installation.Installation, Transaction], Iterator[DoctorFinding]]:
+    def look(_here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
         row = tx.execute(statement).fetchone()
         count = int(row[0]) if row else 0
         if count:

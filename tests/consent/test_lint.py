@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from licet.consent import lint, notice
-from licet.consent.lint import Control, Finding, Kind, Looks, Page, Rule, Says
+from licet.consent.lint import LintFinding, LintRule, SaidText
 from licet.policy.file import preset
 
 REPLICA = (Path(__file__).parent / "pages" / "popup-2025.html").read_text(encoding="utf-8")
@@ -21,7 +20,7 @@ FAIR = """<form><h2>May we use your chats to improve our models?</h2>
 <button>Save my answer</button> <button>Decide later</button></form>"""
 
 
-def rules(html: str, **more: str) -> set[Rule]:
+def rules(html: str, **more: str) -> set[LintRule]:
     settings = lint.markup(more["settings"]) if "settings" in more else None
     return {finding.rule for finding in lint.judge(lint.markup(html), settings=settings)}
 
@@ -31,26 +30,26 @@ def test_a_fair_question_passes() -> None:
 
 
 def test_the_criticised_pop_up_fails_on_its_markup_alone() -> None:
-    assert rules(REPLICA) >= {Rule.preselected, Rule.missing_no, Rule.unequal, Rule.bundled}
+    assert rules(REPLICA) >= {LintRule.preselected, LintRule.missing_no, LintRule.unequal, LintRule.bundled}
 
 
 @pytest.mark.parametrize(
     ("instead_of", "by", "found"),
     [
-        ("id=y>", "id=y checked>", Rule.preselected),
-        ("id=n>", "id=n checked>", Rule.preselected),
-        ("id=t>", "id=t checked>", Rule.preselected),
-        (NO, "", Rule.missing_no),
-        (NO, "<a href=/no>Don’t use my chats</a>", Rule.longer),
-        (NO, "<button>Don’t use my chats</button>", Rule.unequal),
-        ("<h2>", "<p class=countdown>00:59</p><h2>", Rule.countdown),
-        ("<h2>", "<p>Only 2 days left</p><h2>", Rule.countdown),
-        ("<h2>", "<p>Untick this box if you would like us not to use your chats.</p><h2>", Rule.wording),
-        ("Don’t use my chats", "Do not opt me out", Rule.wording),
-        ("Don’t use my chats", "No thanks, I don’t like better models", Rule.wording),
+        ("id=y>", "id=y checked>", LintRule.preselected),
+        ("id=n>", "id=n checked>", LintRule.preselected),
+        ("id=t>", "id=t checked>", LintRule.preselected),
+        (NO, "", LintRule.missing_no),
+        (NO, "<a href=/no>Don’t use my chats</a>", LintRule.longer),
+        (NO, "<button>Don’t use my chats</button>", LintRule.unequal),
+        ("<h2>", "<p class=countdown>00:59</p><h2>", LintRule.countdown),
+        ("<h2>", "<p>Only 2 days left</p><h2>", LintRule.countdown),
+        ("<h2>", "<p>Untick this box if you would like us not to use your chats.</p><h2>", LintRule.wording),
+        ("Don’t use my chats", "Do not opt me out", LintRule.wording),
+        ("Don’t use my chats", "No thanks, I don’t like better models", LintRule.wording),
     ],
 )  # fmt: skip
-def test_each_way_of_pressing_is_found(instead_of: str, by: str, found: Rule) -> None:
+def test_each_way_of_pressing_is_found(instead_of: str, by: str, found: LintRule) -> None:
     assert instead_of in FAIR
     assert found in rules(FAIR.replace(instead_of, by))
 
@@ -63,90 +62,31 @@ def test_each_way_of_pressing_is_found(instead_of: str, by: str, found: Rule) ->
     ],
 )
 def test_answers_that_the_markup_styles_apart_are_unequal(yes: str, no: str) -> None:
-    assert Rule.unequal in rules(yes + no)
-
-
-LOOKS = Looks(
-    left=100, top=200, width=80, height=20, font_size=14, font_weight=400, text_contrast=7, surface_contrast=3
-)  # fmt: skip
-
-
-def weighed(yes: Looks, no: Looks) -> list[str]:
-    """What a page says of two buttons that look like this."""
-    controls = (
-        Control(kind=Kind.button, label="Use my chats", looks=yes),
-        Control(kind=Kind.button, label="Don’t use my chats", looks=no),
-    )
-    return [finding.message for finding in lint.judge(Page(controls=controls, text="Use my chats?"))]
-
-
-@pytest.mark.parametrize(
-    ("changes", "found"),
-    [
-        ({}, ""),
-        ({"top": 201}, ""),
-        ({"left": 101, "top": 400}, "order: one stands far below the other"),
-        ({"left": 101, "top": 201}, ""),
-        ({"left": 101.5, "top": 201}, ""),
-        ({"left": 101, "top": 201.5}, ""),
-        ({"left": 101.5, "top": 201.5}, "order: they stand neither in one row nor in one column"),
-        ({"left": 98.5, "top": 198.5}, "order: they stand neither in one row nor in one column"),
-        ({"left": 300}, ""),
-        ({"top": 200 + 2 * 20 + 48}, ""),
-        ({"top": 200 + 2 * 20 + 48.5}, "order: one stands far below the other"),
-        ({"top": 200 - 2 * 20 - 48.5}, "order: one stands far below the other"),
-        ({"top": 200 + 2 * 22 + 48, "height": 22}, ""),
-        ({"top": 200 + 2 * 22 + 48.5, "height": 22}, "order: one stands far below the other"),
-        ({"width": 91.9}, ""),
-        ({"width": 80 * lint.RATIO_MAX + 1}, "area: 1600 against 1860"),
-        ({"height": 17}, "area: 1600 against 1360"),
-        ({"font_size": 14 * 1.01}, ""),
-        ({"font_size": 15}, "type size: 14 against 15"),
-        ({"font_weight": 700}, "type weight: 400 against 700"),
-        ({"surface_contrast": 1.5}, "contrast of the surface: 3 against 1.5"),
-        ({"text_contrast": lint.CONTRAST_MIN}, "contrast of the words: 7 against 4.5"),
-    ],
-)
-def test_the_weight_of_two_answers_is_what_is_seen_to_its_bound(changes: dict[str, float], found: str) -> None:
-    assert weighed(LOOKS, msgspec.structs.replace(LOOKS, **changes)) == ([found] if found else [])
-    assert bool(weighed(msgspec.structs.replace(LOOKS, **changes), LOOKS)) == bool(found)
-
-
-def test_surfaces_that_cannot_be_told_from_the_page_weigh_alike() -> None:
-    bare = msgspec.structs.replace(LOOKS, surface_contrast=0)
-    assert weighed(bare, bare) == []
-    assert weighed(bare, msgspec.structs.replace(LOOKS, surface_contrast=0.01)) == []
-    assert weighed(bare, msgspec.structs.replace(LOOKS, surface_contrast=0.02)) != []
-
-
-def test_words_that_can_hardly_be_read_are_found_on_both_answers() -> None:
-    just, faint = (msgspec.structs.replace(LOOKS, text_contrast=ratio) for ratio in (4.5, 4.4))
-    assert weighed(just, just) == []
-    assert weighed(faint, faint) == ["its words can hardly be read: contrast 4.4"] * 2
+    assert LintRule.unequal in rules(yes + no)
 
 
 def test_a_withdrawal_longer_than_giving_is_found() -> None:
     one_step = "<button>Use my chats</button><button>Don’t use my chats</button>"
     behind_a_link = "<button>Use my chats</button><a href=/form>Don’t use my chats</a>"
     assert rules(one_step, settings=one_step) == set()
-    assert Rule.longer in rules(one_step, settings=behind_a_link)
-    assert Rule.longer in rules(one_step, settings="<p>Write to us.</p>")
-    assert Rule.longer in rules(one_step, settings=FAIR)
+    assert LintRule.longer in rules(one_step, settings=behind_a_link)
+    assert LintRule.longer in rules(one_step, settings="<p>Write to us.</p>")
+    assert LintRule.longer in rules(one_step, settings=FAIR)
 
 
 def test_later_is_no_answer() -> None:
-    assert Rule.missing_no in rules("<button>Allow</button><button>Maybe later</button>")
+    assert LintRule.missing_no in rules("<button>Allow</button><button>Maybe later</button>")
 
 
 @pytest.mark.parametrize(
     ("label", "answer"),
     [
-        ("Use my chats", Says.yes), ("Accept", Says.yes), ("Don't use my chats", Says.no), ("No", Says.no),
-        ("Not now", Says.later), ("Decide later", Says.later), ("I accept the new terms.", Says.terms),
-        ("Save my answer", Says.other), ("Use my chats\nNever used for anything else", Says.yes),
+        ("Use my chats", SaidText.yes), ("Accept", SaidText.yes), ("Don't use my chats", SaidText.no), ("No", SaidText.no),
+        ("Not now", SaidText.later), ("Decide later", SaidText.later), ("I accept the new terms.", SaidText.terms),
+        ("Save my answer", SaidText.other), ("Use my chats\nNever used for anything else", SaidText.yes),
     ],
 )  # fmt: skip
-def test_what_a_label_answers(label: str, answer: Says) -> None:
+def test_what_a_label_answers(label: str, answer: SaidText) -> None:
     assert lint.says(label) is answer
 
 
@@ -161,18 +101,18 @@ def test_the_notices_that_ship_pass(name: str) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "rule"),
     [
-        ("no", "Maybe another time", Rule.missing_no),
+        ("no", "Maybe another time", LintRule.missing_no),
         (
             "no",
             "Do not disable the improvement of models with what I say here, now and in all years to come",
-            Rule.unequal,
+            LintRule.unequal,
         ),
-        ("terms", "I accept the terms, and my chats may be used.", Rule.bundled),
-        ("title", "Only 3 days left", Rule.countdown),
-        ("question", "May we not stop improving our models with your chats, and never disable it?", Rule.wording),
+        ("terms", "I accept the terms, and my chats may be used.", LintRule.bundled),
+        ("title", "Only 3 days left", LintRule.countdown),
+        ("question", "May we not stop improving our models with your chats, and never disable it?", LintRule.wording),
     ],
 )
-def test_a_source_that_presses_is_found(key: str, value: str, rule: Rule) -> None:
+def test_a_source_that_presses_is_found(key: str, value: str, rule: LintRule) -> None:
     policy = preset("article-2025")
     lines = notice.fill(notice.shipped(policy)[0], policy).splitlines()
     lines = [f'{key}: "{value}"' if line.startswith(f"{key}: ") else line for line in lines]
@@ -180,4 +120,4 @@ def test_a_source_that_presses_is_found(key: str, value: str, rule: Rule) -> Non
 
 
 def test_a_finding_names_rule_place_and_mend() -> None:
-    assert str(Finding(Rule.missing_no, "the page", "why")) == "missing_no: the page: why"
+    assert str(LintFinding(LintRule.missing_no, "the page", "why")) == "missing_no: the page: why"

@@ -11,20 +11,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from licet.consent import answering, asking, markdown, notice, shown, standing
-from licet.consent.asking import Reason
+from licet.consent import choices, history, markdown, notice, prompt, showings
+from licet.consent.catalogue import Catalogue, catalogue, preferred
 from licet.consent.notice import Variant
-from licet.consent.shown import Where
-from licet.consent.texts import Catalogue, catalogue, preferred
+from licet.consent.prompt import Reason
+from licet.consent.showings import ShownOn
 from licet.errors import BrokenError, InputError, LicetError, NotFoundError, RefusedError
+from licet.keys.keyring import Keyring
+from licet.keys.material import FileProvider
 from licet.policy.file import Policies, Policy, preset, read
 from licet.policy.period import instant
 from licet.store.connect import Pool, Transaction
-from licet.vault import apply, policies
+from licet.vault import apply, policy_versions
 from licet.vault.commands import Choose, OpenAccount
 from licet.vault.ids import uuid7
-from licet.vault.keyring import Keyring
-from licet.vault.keys import FileProvider
 
 BEFORE, NOW = instant("2025-08-20"), instant("2025-09-01T10:00:00Z")
 STRICT = preset("strict")
@@ -35,11 +35,11 @@ class Desk:
 
     def __init__(self, tx: Transaction, keyring: Keyring, policy: Policy = STRICT) -> None:
         self.tx, self.keyring = tx, keyring
-        policies.add(tx, policy, BEFORE, "test")
+        policy_versions.add(tx, policy, BEFORE, "test")
         self.known = Policies([policy])
         self.published = self.publish(notice.shipped(policy))
 
-    def publish(self, sources: list[str]) -> list[notice.Published]:
+    def publish(self, sources: list[str]) -> list[notice.NoticePublication]:
         return notice.publish(
             self.tx, self.known, sources, version=None, at=BEFORE, by="test", random=os.urandom
         )  # fmt: skip
@@ -52,13 +52,13 @@ class Desk:
         )  # fmt: skip
         return made
 
-    def ask(self, account, at=NOW, *, gpc: bool = False) -> asking.Ask:
-        return asking.ask(self.tx, account, self.known, at, gpc=gpc)
+    def ask(self, account, at=NOW, *, gpc: bool = False) -> prompt.Prompt:
+        return prompt.ask(self.tx, account, self.known, at, gpc=gpc)
 
-    def show(self, account, at=NOW, place: Where = Where.notice):
+    def show(self, account, at=NOW, place: ShownOn = ShownOn.notice):
         asked = self.ask(account, at)
-        return shown.record(
-            self.tx, account, asking.asked_notice(asked), place=place, surface="app", gpc=False, at=at,
+        return showings.record(
+            self.tx, account, prompt.asked_notice(asked), place=place, surface="app", gpc=False, at=at,
             after=asked.newest_choice, random=os.urandom,
         )  # fmt: skip
 
@@ -160,15 +160,15 @@ def test_a_page_loaded_again_within_minutes_is_one_showing(desk: Desk) -> None:
     first = desk.show(account)
     assert desk.show(account, NOW + timedelta(minutes=5)) == first
     assert desk.show(account, NOW + timedelta(minutes=15)) != first
-    assert desk.show(account, NOW + timedelta(minutes=5), Where.settings) != first
+    assert desk.show(account, NOW + timedelta(minutes=5), ShownOn.settings) != first
 
 
 def test_putting_off_is_no_choice_rests_for_a_week_and_ends_with_the_last_day(desk: Desk) -> None:
     account = desk.account()
     assert desk.ask(account).because is Reason.first
-    made = shown.put_off(desk.tx, account, desk.show(account), NOW)
+    made = showings.put_off(desk.tx, account, desk.show(account), NOW)
     assert made.put_off_at == NOW
-    assert standing.recorded(desk.tx, desk.keyring, account).choices == ()
+    assert history.recorded(desk.tx, desk.keyring, account).choices == ()
     assert desk.ask(account, NOW + timedelta(days=6)).because is Reason.put_off
     assert desk.ask(account, NOW + timedelta(days=7)).because is Reason.first
     late = desk.ask(account, instant("2025-09-29"))
@@ -178,14 +178,14 @@ def test_putting_off_is_no_choice_rests_for_a_week_and_ends_with_the_last_day(de
 @pytest.mark.parametrize("allow", [True, False])
 def test_after_an_answer_nobody_asks_until_a_material_new_version(desk: Desk, allow: bool) -> None:
     account = desk.account()
-    answering.choose(
+    choices.choose(
         desk.tx, desk.keyring, desk.known, account, NOW, allow=allow, via="notice", showing=desk.show(account)
     )
     assert desk.ask(account, NOW + timedelta(days=500)).because is Reason.answered
     base = STRICT.document() | {"decide_by": None}
     for version, material, because in (("2027-01-01", False, Reason.answered), ("2027-06-01", True, Reason.first)):
         newer = read({**base, "version": version, "effective": version, "material": material})
-        policies.add(desk.tx, newer, NOW, "test")
+        policy_versions.add(desk.tx, newer, NOW, "test")
         desk.known = Policies([*desk.known.versions, newer])
         assert desk.ask(account, instant(version)).because is because
 
@@ -200,10 +200,10 @@ def test_the_signal_hides_only_what_could_be_put_off(desk: Desk) -> None:
 def test_the_evidence_names_what_was_shown_and_comes_back_to_its_person(desk: Desk) -> None:
     account = desk.account()
     showing = desk.show(account)
-    answering.choose(
+    choices.choose(
         desk.tx, desk.keyring, desk.known, account, NOW, allow=False, via="notice", showing=showing, gpc=True
     )
-    made = standing.recorded(desk.tx, desk.keyring, account).choices[0]
+    made = history.recorded(desk.tx, desk.keyring, account).choices[0]
     assert made.evidence is not None
     assert (made.evidence.shown, made.evidence.default_state, made.evidence.gpc) == (showing.hex, "none", True)
     assert made.evidence.sha256 == desk.published[0].sha256
@@ -216,23 +216,23 @@ def test_evidence_in_words_of_another_edge_is_shown_as_none(desk: Desk) -> None:
     account = desk.account()
     command = Choose(account=account, at=NOW, allow=False, via="cli", evidence="pressed the button")
     apply.apply(desk.tx, desk.keyring, desk.known, [command])
-    assert standing.recorded(desk.tx, desk.keyring, account).choices[0].evidence is None
+    assert history.recorded(desk.tx, desk.keyring, account).choices[0].evidence is None
 
 
 def test_an_answer_to_anothers_showing_is_unknown_and_nothing_is_chosen(desk: Desk) -> None:
     ana, ben = desk.account(), desk.account()
     with pytest.raises(NotFoundError):
-        answering.choose(
+        choices.choose(
             desk.tx, desk.keyring, desk.known, ben, NOW, allow=True, via="notice", showing=desk.show(ana)
         )  # fmt: skip
-    assert standing.recorded(desk.tx, desk.keyring, ben).choices == ()
+    assert history.recorded(desk.tx, desk.keyring, ben).choices == ()
 
 
 def test_accepting_the_terms_makes_nothing_usable(desk: Desk) -> None:
     account = desk.account()
     showing = desk.show(account)
-    assert answering.accept_terms(desk.tx, account, desk.known, NOW, showing=showing)
-    assert not answering.accept_terms(desk.tx, account, desk.known, NOW, showing=showing)
+    assert choices.accept_terms(desk.tx, account, desk.known, NOW, showing=showing)
+    assert not choices.accept_terms(desk.tx, account, desk.known, NOW, showing=showing)
     asked = desk.ask(account)
     assert (asked.terms_accepted_at, asked.gate.value, asked.state.standing.value) == (NOW, "notice", "undecided")
 
@@ -249,7 +249,7 @@ def test_a_question_without_its_text_is_not_put(pool: Pool, keyring: Keyring) ->
 
 def test_every_showing_and_putting_off_leaves_a_leaf(desk: Desk) -> None:
     account = desk.account()
-    shown.put_off(desk.tx, account, desk.show(account), NOW)
+    showings.put_off(desk.tx, account, desk.show(account), NOW)
     rows = desk.tx.execute("SELECT entry FROM outbox WHERE entry LIKE 'notice_%' ORDER BY outbox_id").fetchall()
     assert [row[0] for row in rows] == ["notice_published", "notice_published", "notice_shown", "notice_put_off"]
 
@@ -296,13 +296,13 @@ def test_every_sentence_of_the_catalogue_has_words_and_an_unknown_one_is_an_erro
 
 
 def test_every_reason_of_the_rule_has_its_words() -> None:
-    from licet.policy.decide import Because
+    from licet.policy.decide import DecisionReason
     from licet.policy.fold import Effect
 
     english: Catalogue = catalogue("en")
-    assert all(english.say(f"because.{reason.value}") for reason in Because)
+    assert all(english.say(f"because.{reason.value}") for reason in DecisionReason)
     assert all(english.say(f"effect.{effect.value}") for effect in Effect)
-    for why in asking.Uncovered:
+    for why in prompt.Uncovered:
         assert english.say(f"uncovered.{why.value}", age=18)
         assert english.say(f"done.none.{why.value}", age=18)
 

@@ -8,16 +8,18 @@ from uuid import UUID
 
 import pytest
 
-from licet.consent import receipt as receipts
-from licet.consent.answering import evidence
-from licet.consent.receipt import Controller, Issuer, Receipt
+from licet import verifier
+from licet.consent.choices import evidence
+from licet.consent.controller import Controller
 from licet.errors import NotFoundError, RefusedError
-from licet.ledger import entries, verifier
+from licet.keys.keyring import Keyring
+from licet.keys.material import FileProvider
+from licet.ledger import entries
 from licet.policy.period import instant
+from licet.proof import receipt as receipts
+from licet.proof.receipt import Issuer, Receipt
 from licet.store.connect import Pool, transaction
 from licet.vault import commands as do
-from licet.vault.keyring import Keyring
-from licet.vault.keys import FileProvider
 
 from ..ledger.office import Office
 
@@ -47,7 +49,7 @@ def chosen(office: Office, account: UUID, allow: bool, **more: object) -> None:
     office.tell(do.Choose(account=account, at=office.tick(), allow=allow, via="settings", evidence=said, **more))
 
 
-def holds(office: Office, receipt: Receipt, year: int = 2025) -> verifier.Report:
+def holds(office: Office, receipt: Receipt, year: int = 2025) -> verifier.VerifierReport:
     return verifier.check_receipt(receipt.encode(), verifier.trust(office.vkey(year)))
 
 

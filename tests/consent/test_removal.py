@@ -7,16 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from licet import doctor, service
-from licet.config import Config, Curate
-from licet.consent import notice, wording
-from licet.curate import names_spacy, rules
+from licet import doctor
+from licet.config import Configuration, Curate
+from licet.consent import catalogue, notice, pressing_words
+from licet.curate import engine_settings, names_spacy, release_build, rules
 from licet.errors import RefusedError
+from licet.keys.keyring import Keyring
+from licet.keys.material import FileProvider
 from licet.policy.file import preset
-from licet.service import Installation, curating
+from licet.release import catalog
+from licet.service import policy_changes
 from licet.store.connect import Pool, transaction
-from licet.vault.keyring import Keyring
-from licet.vault.keys import FileProvider
+from licet.vault import installation
+from licet.vault.installation import Installation
 
 from ..installed import BEGIN
 
@@ -28,7 +31,7 @@ ALL = frozenset({"person", "address"})
 def place(pool: Pool, folder: Path, *names: str, kinds: tuple[str, ...] = ("person", "address")) -> Installation:
     """An installation that looks for names as it is told."""
     return Installation(
-        config=Config(data=folder, curate=Curate(names=names, names_kinds=kinds)), pool=pool,
+        config=Configuration(data=folder, curate=Curate(names=names, names_kinds=kinds)), pool=pool,
         keyring=Keyring(FileProvider(folder / "keys")), clock=lambda: BEGIN,
     )  # fmt: skip
 
@@ -54,7 +57,7 @@ def test_a_shipped_notice_says_what_is_looked_for_and_what_is_not(
 ) -> None:
     for source in notice.shipped(STRICT):
         text = notice.read(notice.fill(source, STRICT, looks_for))
-        sentence = notice.removes(notice.catalogue("en"), looks_for)
+        sentence = notice.removes(catalogue.catalogue("en"), looks_for)
         assert sentence in text.body
         assert says in text.body
         assert does_not_say not in sentence
@@ -80,9 +83,9 @@ def test_words_of_ones_own_that_promise_more_are_not_published(
     pool: Pool, tmp_path: Path, words: str, looks_for: tuple[str, ...]
 ) -> None:
     here = place(pool, tmp_path, "off")
-    service.apply_policy(here, STRICT, by="test")
+    policy_changes.apply_policy(here, STRICT, by="test")
     known, source = (
-        service.policies(here),
+        installation.policies(here),
         notice.shipped(STRICT)[0].replace("We do not sell", f"{words} We do not sell"),
     )
     with transaction(pool) as tx:
@@ -105,7 +108,7 @@ def test_words_of_ones_own_that_promise_more_are_not_published(
     ],
 )  # fmt: skip
 def test_words_that_promise_no_removal_pass(words: str) -> None:
-    assert wording.removals(words) == {}
+    assert pressing_words.removals(words) == {}
 
 
 def test_kinds_that_a_notice_names_itself_are_held_too() -> None:
@@ -131,7 +134,9 @@ def test_kinds_that_a_notice_names_itself_are_held_too() -> None:
 def test_only_what_a_detector_is_made_for_counts_as_looked_for(
     tmp_path: Path, names: tuple[str, ...], kinds: tuple[str, ...], found: set[str]
 ) -> None:
-    assert curating.looks_for(Config(data=tmp_path, curate=Curate(names=names, names_kinds=kinds))) == found
+    assert (
+        engine_settings.looks_for(Configuration(data=tmp_path, curate=Curate(names=names, names_kinds=kinds))) == found
+    )
 
 
 @pytest.mark.parametrize("names", ["off", "spacy"])
@@ -140,11 +145,11 @@ def test_what_a_notice_says_is_looked_for_a_build_looks_for(tmp_path: Path, name
         if os.environ.get("CI") == "true":
             pytest.fail("spaCy and its pipeline are not installed")
         pytest.skip("spaCy and its pipeline are not installed")
-    config = Config(data=tmp_path, curate=Curate(names=(names,)))
-    built_with = curating.named(config.curate, config.data)
+    config = Configuration(data=tmp_path, curate=Curate(names=(names,)))
+    built_with = engine_settings.named(config.curate, config.data)
     kinds = {kind.value for kind in built_with.kinds} if built_with is not None else set()
-    assert curating.looks_for(config) <= kinds
-    assert bool(curating.looks_for(config)) == (built_with is not None)
+    assert engine_settings.looks_for(config) <= kinds
+    assert bool(engine_settings.looks_for(config)) == (built_with is not None)
     if built_with is not None:
         (found,) = built_with.found(["My name is Maria Rossi and I work with Peter Miller."])
         assert {span.kind.value for span in found} >= {"person"}
@@ -155,21 +160,21 @@ def test_what_a_notice_says_is_looked_for_a_build_looks_for(tmp_path: Path, name
 
 def test_no_release_is_built_under_a_notice_that_promises_more_than_the_build_does(pool: Pool, tmp_path: Path) -> None:
     promising, without = place(pool, tmp_path, "spacy"), place(pool, tmp_path, "off")
-    service.apply_policy(promising, STRICT, by="test")
+    policy_changes.apply_policy(promising, STRICT, by="test")
     with pytest.raises(RefusedError, match="removes: person") as caught:
-        service.build_release(without, name="r", purpose="improve_models")
+        release_build.build_release(without, name="r", purpose="improve_models")
     assert caught.value.because == "notice_promises"
     assert "licet notice publish" in caught.value.hint
-    assert service.releases(without) == []
-    assert finding(without) is doctor.State.broken
-    service.publish_notices(without, by="test")
-    assert service.build_release(without, name="r", purpose="improve_models").manifest.rows == 0
-    assert finding(without) is doctor.State.well
+    assert catalog.releases(without) == []
+    assert finding(without) is doctor.FindingState.broken
+    policy_changes.publish_notices(without, by="test")
+    assert release_build.build_release(without, name="r", purpose="improve_models").manifest.rows == 0
+    assert finding(without) is doctor.FindingState.well
 
 
 def test_a_notice_of_before_with_its_old_words_is_held_to_them(pool: Pool, tmp_path: Path) -> None:
     here = place(pool, tmp_path, "off")
-    service.apply_policy(here, STRICT, by="test")
+    policy_changes.apply_policy(here, STRICT, by="test")
     old = [
         source.replace("{removes}", OLD_WORDS).replace('removes: "{removes_kinds}"\n', "")
         for source in notice.shipped(STRICT)
@@ -177,7 +182,7 @@ def test_a_notice_of_before_with_its_old_words_is_held_to_them(pool: Pool, tmp_p
     with transaction(pool) as tx:
         notice.publish(
             tx,
-            service.policies(here),
+            installation.policies(here),
             old,
             version=None,
             at=BEGIN,
@@ -186,11 +191,11 @@ def test_a_notice_of_before_with_its_old_words_is_held_to_them(pool: Pool, tmp_p
             looks_for=ALL,
         )
     with pytest.raises(RefusedError, match="We remove personal details"):
-        service.build_release(here, name="r", purpose="improve_models")
-    service.publish_notices(
+        release_build.build_release(here, name="r", purpose="improve_models")
+    policy_changes.publish_notices(
         here, [source.replace("that is yours", "of yours") for source in notice.shipped(STRICT)], by="test"
     )
-    service.build_release(here, name="r", purpose="improve_models")
+    release_build.build_release(here, name="r", purpose="improve_models")
 
 
 COUNTRIES = {
@@ -204,9 +209,11 @@ COUNTRIES = {
 def test_the_page_lists_the_countries_whose_ids_have_a_rule_and_no_other() -> None:
     page = (Path(__file__).parents[2] / "docs" / "curate.md").read_text(encoding="utf-8")
     listed = " ".join(page.partition("Rules look for national ids of ")[2].partition(", and for numbers")[0].split())
-    ruled = {rule.name for rule in rules.ours().rules if rule.kind is rules.Kind.NATIONAL_ID} - {"licence_or_passport"}
+    ruled = {rule.name for rule in rules.ours().rules if rule.kind is rules.IdentifierKind.NATIONAL_ID} - {
+        "licence_or_passport"
+    }
     assert set(listed.replace(" and ", ", ").split(", ")) == {COUNTRIES[name] for name in ruled}
 
 
-def finding(here: Installation) -> doctor.State:
+def finding(here: Installation) -> doctor.FindingState:
     return next(one.state for one in doctor.examine(here) if one.what == "notices")

@@ -8,10 +8,10 @@ from hashlib import sha256
 from random import Random
 
 from licet.curate import deidentify
-from licet.curate.detect import Span, merged
+from licet.curate.detect import DetectedSpan, merged
 from licet.curate.rules import NAMED
-from licet.curate.rules import Kind as Kind_
-from licet.policy.state import Kind
+from licet.curate.rules import IdentifierKind as Kind_
+from licet.policy.state import ConversationKind
 from licet.release.curation import Document, Voice
 
 KEY = bytes(range(32))
@@ -30,7 +30,7 @@ class Cleaner:
         return self.clean_named(texts, key, None)
 
     def clean_named(
-        self, texts: Sequence[str], key: bytes, names: Sequence[Sequence[Span]] | None
+        self, texts: Sequence[str], key: bytes, names: Sequence[Sequence[DetectedSpan]] | None
     ) -> tuple[Sequence[str], Mapping[str, int]]:
         cleaned = deidentify.deidentify(texts, key, names=names)
         return cleaned.texts, {kind.value: count for kind, count in cleaned.counts.items()}
@@ -45,11 +45,11 @@ class Words:
         self.known, self.asked = known, []
         self.sha256 = sha256(repr(known).encode()).hexdigest()
 
-    def detect(self, texts: Sequence[str], kinds: Sequence[Kind_] = NAMED) -> list[list[Span]]:
+    def detect(self, texts: Sequence[str], kinds: Sequence[Kind_] = NAMED) -> list[list[DetectedSpan]]:
         self.asked += texts
         return [
             merged(
-                Span(found.start(), found.end(), kind, score, self.name)
+                DetectedSpan(found.start(), found.end(), kind, score, self.name)
                 for word, kind, score in self.known
                 if kind in kinds
                 for found in re.finditer(re.escape(word), text)
@@ -81,13 +81,15 @@ def jaccard(one: str, other: str, size: int = 5) -> float:
     return len(left & right) / len(left | right)
 
 
-def chat(name: str, *texts: str, account: str = "ana", kind: Kind = Kind.chat) -> Document:
+def chat(name: str, *texts: str, account: str = "ana", kind: ConversationKind = ConversationKind.chat) -> Document:
     """What a person and the assistant said in turn."""
     voices = tuple((Voice.user, Voice.assistant)[n % 2] for n in range(len(texts)))
     return said(name, *zip(voices, texts, strict=True), account=account, kind=kind)
 
 
-def said(name: str, *turns: tuple[Voice, str], account: str = "ana", kind: Kind = Kind.chat) -> Document:
+def said(
+    name: str, *turns: tuple[Voice, str], account: str = "ana", kind: ConversationKind = ConversationKind.chat
+) -> Document:
     return Document(
         account=account.encode().ljust(16, b"\0"),
         name=name.encode(),

@@ -19,7 +19,7 @@ from tests.curate.test_kernels import as_bytes, town
 
 from licet.curate import runners
 from licet.curate.batches import batches
-from licet.curate.plan import Plan, plan
+from licet.curate.plan import CurationPlan, plan
 
 
 class Dying:
@@ -66,7 +66,7 @@ def on_ray(documents: list[pa.RecordBatch]) -> list[bytes]:
     with tempfile.TemporaryDirectory() as folder:
         once = Path(folder) / "once"
         once.touch()
-        made = as_bytes(runner.run(Plan((Dying(str(once)), *plan(Cleaner(), KEY).steps)), documents))
+        made = as_bytes(runner.run(CurationPlan((Dying(str(once)), *plan(Cleaner(), KEY).steps)), documents))
         assert not once.exists(), "nobody died"
     runner.close()
     cluster.shutdown()

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from licet.curate import dedupe, likeness, sketches, words
+from licet.curate import dedupe, similarity, sketches, words
 from licet.curate.batches import batches
 from licet.curate.dedupe import Election, Sketch
-from licet.curate.kernels import Sketched
+from licet.curate.kernels import SketchKernel
 from licet.curate.pipeline import _SKETCH
-from licet.policy.state import Kind
+from licet.policy.state import ConversationKind
 from licet.release.curation import Document, Voice
 
 from .documents import KEY, chat, edited, jaccard, prose, said
@@ -27,7 +27,7 @@ texts = st.text(max_size=60)
 def sketched(documents: list[Document]) -> list[Sketch]:
     made = []
     for batch in batches(documents):
-        for row in Sketched(key=KEY)(batch).select(list(_SKETCH)).to_pylist():
+        for row in SketchKernel(key=KEY)(batch).select(list(_SKETCH)).to_pylist():
             made.append(Sketch(**{name: tuple(v) if isinstance(v, list) else v for name, v in row.items()}))
     return made
 
@@ -129,7 +129,7 @@ def test_what_is_alike_is_found_and_what_is_not_is_left_alone() -> None:
         if jaccard(originals[len(near)], text) >= 0.7:
             near.append(text)
     matrix = np.array([np.frombuffer(s, "<u4") for s in sketches.signatures(originals + near, KEY)])
-    roots = likeness.clusters(matrix)
+    roots = similarity.clusters(matrix)
     recall = np.mean([roots[4_000 + n] == n for n in range(500)])
     assert recall >= 0.93
     assert (roots[:4_000] == np.arange(4_000)).mean() >= 0.999, "false positives"
@@ -142,7 +142,7 @@ def test_clusters_are_the_same_in_any_order(groups: list[int], order: Random) ->
     matrix = np.array([draws[group] for group in groups])
     turned = list(range(len(groups)))
     order.shuffle(turned)
-    roots, again = likeness.clusters(matrix), likeness.clusters(matrix[turned])
+    roots, again = similarity.clusters(matrix), similarity.clusters(matrix[turned])
     for i in range(len(groups)):
         for j in range(len(groups)):
             same = groups[turned[i]] == groups[turned[j]]
@@ -154,9 +154,9 @@ def test_a_bucket_of_texts_that_are_not_alike_stays_apart() -> None:
     """Signatures that agree in one band, and nowhere else."""
     matrix = np.random.default_rng(1).integers(0, 2**32, (10, 128), dtype=np.uint32)
     matrix[:, :5] = 7
-    assert likeness.clusters(matrix).tolist() == list(range(10))
+    assert similarity.clusters(matrix).tolist() == list(range(10))
     matrix[8] = matrix[2]
-    assert likeness.clusters(matrix).tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 2, 9]
+    assert similarity.clusters(matrix).tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 2, 9]
 
 
 # The election
@@ -189,7 +189,11 @@ def test_in_coding_sessions_a_file_that_is_read_again_does_not_make_them_alike()
     file = prose(draw, 3_000)
     sessions = [
         said(
-            name, (Voice.user, prose(draw, 80)), (Voice.tool, file), (Voice.assistant, prose(draw, 300)), kind=Kind.code
+            name,
+            (Voice.user, prose(draw, 80)),
+            (Voice.tool, file),
+            (Voice.assistant, prose(draw, 300)),
+            kind=ConversationKind.code,
         )
         for name in "abc"
     ]
@@ -199,9 +203,11 @@ def test_in_coding_sessions_a_file_that_is_read_again_does_not_make_them_alike()
 def test_in_coding_sessions_messages_that_are_alike_count_one_by_one() -> None:
     draw = Random(9)
     ask, output, answer = prose(draw, 60), prose(draw, 400), prose(draw, 200)
-    one = said("a", (Voice.user, ask), (Voice.tool, output), (Voice.assistant, answer), kind=Kind.code)
+    one = said("a", (Voice.user, ask), (Voice.tool, output), (Voice.assistant, answer), kind=ConversationKind.code)
     parts = [edited(draw, text, 1) for text in (answer, output, ask)]  # in another order: as a whole not alike
-    other = said("b", (Voice.assistant, parts[0]), (Voice.tool, parts[1]), (Voice.user, parts[2]), kind=Kind.code)
+    other = said(
+        "b", (Voice.assistant, parts[0]), (Voice.tool, parts[1]), (Voice.user, parts[2]), kind=ConversationKind.code
+    )
     assert kept(one, other) == 1
 
 

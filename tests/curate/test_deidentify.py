@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 
 from licet.curate import deidentify as layer
 from licet.curate import rules, surrogates
-from licet.curate.deidentify import Deidentified, Replacement, Span, deidentify, detect
-from licet.curate.rules import Kind
+from licet.curate.deidentify import DeidentifiedTexts, Replacement, deidentify, detect
+from licet.curate.detect import DetectedSpan
+from licet.curate.rules import IdentifierKind
 from licet.errors import InputError, UsageError
 
 KEY = bytes(range(32))
@@ -141,12 +142,14 @@ def test_offsets_are_of_each_text_and_no_span_crosses_into_the_next() -> None:
 
 
 def test_a_question_in_one_turn_explains_the_number_in_the_next() -> None:
-    assert detect(["And your phone?", "467 3395"])[1] == [Span(0, 8, Kind.PHONE, 0.8, "phone_context")]
+    assert detect(["And your phone?", "467 3395"])[1] == [
+        DetectedSpan(0, 8, IdentifierKind.PHONE, 0.8, "phone_context")
+    ]
 
 
 def test_the_longest_span_wins_then_the_score() -> None:
     assert values("https://bob:pw9@acme.io/") == ["bob:pw9@acme.io"]
-    assert [s.kind for s in detect(['password = "bob@acme.io"'])[0]] == [Kind.EMAIL]
+    assert [s.kind for s in detect(['password = "bob@acme.io"'])[0]] == [IdentifierKind.EMAIL]
 
 
 @pytest.mark.parametrize(
@@ -265,12 +268,17 @@ def test_a_real_number_that_looks_a_little_like_fiction_is_replaced(number: str)
 def test_tags_are_numbered_by_value_in_order_and_are_a_fixed_point() -> None:
     once = deidentify(["bob@acme.io ann@acme.io", "BOB@acme.io /home/alice/"], KEY, Replacement.TAGS)
     assert once.texts == ("<EMAIL_1> <EMAIL_2>", "<EMAIL_1> /home/<USERNAME_1>/")
-    assert once.counts == {Kind.EMAIL: 3, Kind.USERNAME: 1}
+    assert once.counts == {IdentifierKind.EMAIL: 3, IdentifierKind.USERNAME: 1}
     assert deidentify(once.texts, KEY, Replacement.TAGS).texts == once.texts
 
 
 def test_what_a_rule_covers_is_the_rules_and_names_have_the_rest() -> None:
-    names = [[Span(0, 3, Kind.PERSON, 0.9, "names"), Span(4, 6, Kind.PERSON, 0.9, "names")]]
+    names = [
+        [
+            DetectedSpan(0, 3, IdentifierKind.PERSON, 0.9, "names"),
+            DetectedSpan(4, 6, IdentifierKind.PERSON, 0.9, "names"),
+        ]
+    ]
     assert deidentify(["Bob bo@acme.io"], KEY, Replacement.TAGS, names).texts == ("<PERSON_1> <EMAIL_1>",)
 
 
@@ -280,7 +288,7 @@ def test_a_short_key_is_refused() -> None:
 
 
 def test_content_is_not_in_a_repr() -> None:
-    assert "plain words" not in repr(Deidentified(("plain words",), {}))
+    assert "plain words" not in repr(DeidentifiedTexts(("plain words",), {}))
 
 
 # --- properties over random text -------------------------------------------------------------------
@@ -321,7 +329,7 @@ def test_what_is_planted_never_comes_out_and_twice_is_once(
     once = deidentify(texts, key)
     for _, (_, value) in parts:
         assert all(value not in t for t in once.texts)
-    assert deidentify(once.texts, key) == Deidentified(once.texts, {})
+    assert deidentify(once.texts, key) == DeidentifiedTexts(once.texts, {})
 
 
 @given(st.lists(WORDS.map(" ".join), max_size=5))
@@ -367,12 +375,17 @@ def test_a_long_text_of_short_lines_is_not_asked_about_line_by_line() -> None:
 # --- labelled data ---------------------------------------------------------------------------------
 
 LABELS = {
-    "EMAIL_ADDRESS": Kind.EMAIL, "IBAN_CODE": Kind.IBAN, "US_SSN": Kind.NATIONAL_ID,
-    "US_DRIVER_LICENSE": Kind.NATIONAL_ID, "IP_ADDRESS": Kind.IP, "CREDIT_CARD": Kind.CARD, "PHONE_NUMBER": Kind.PHONE,
-}  # fmt: skip
+    "EMAIL_ADDRESS": IdentifierKind.EMAIL,
+    "IBAN_CODE": IdentifierKind.IBAN,
+    "US_SSN": IdentifierKind.NATIONAL_ID,
+    "US_DRIVER_LICENSE": IdentifierKind.NATIONAL_ID,
+    "IP_ADDRESS": IdentifierKind.IP,
+    "CREDIT_CARD": IdentifierKind.CARD,
+    "PHONE_NUMBER": IdentifierKind.PHONE,
+}
 
 
-def covered(span: Span, label: dict[str, int]) -> int:
+def covered(span: DetectedSpan, label: dict[str, int]) -> int:
     return max(0, min(span.end, label["end_position"]) - max(span.start, label["start_position"]))
 
 
@@ -381,8 +394,8 @@ def test_recall_and_precision_on_labelled_texts(name: str) -> None:
     path = DATA / "presidio-synth" / name
     if not path.exists():
         pytest.skip(f"no labelled data at {path}: set TESTS_DATA")
-    total: Counter[Kind] = Counter()
-    hit: Counter[Kind] = Counter()
+    total: Counter[IdentifierKind] = Counter()
+    hit: Counter[IdentifierKind] = Counter()
     right: Counter[bool] = Counter()
     for row in json.loads(gzip.decompress(path.read_bytes())):
         spans = detect([row["full_text"]])[0]
@@ -393,6 +406,10 @@ def test_recall_and_precision_on_labelled_texts(name: str) -> None:
             hit[kind] += sum(covered(s, label) for s in spans if s.kind is kind) >= 0.8 * length
         right.update(any(k is s.kind and covered(s, v) * 2 >= s.end - s.start for k, v in labels) for s in spans)
     recall = {kind: hit[kind] / total[kind] for kind in total}
-    assert all(recall[k] == 1 for k in (Kind.EMAIL, Kind.IBAN, Kind.IP))
-    assert recall[Kind.NATIONAL_ID] >= 0.95 and recall[Kind.CARD] > 0.95 and recall[Kind.PHONE] > 0.95
+    assert all(recall[k] == 1 for k in (IdentifierKind.EMAIL, IdentifierKind.IBAN, IdentifierKind.IP))
+    assert (
+        recall[IdentifierKind.NATIONAL_ID] >= 0.95
+        and recall[IdentifierKind.CARD] > 0.95
+        and recall[IdentifierKind.PHONE] > 0.95
+    )
     assert right[True] / right.total() >= 0.97

@@ -19,14 +19,14 @@ from hypothesis import strategies as st
 
 from licet.curate import benchmarks, runners
 from licet.curate.batches import BATCH_BYTES_MAX, BATCH_DOCUMENTS_MAX, batches
-from licet.curate.kernels import Deidentified
+from licet.curate.kernels import DeidentifyKernel
 from licet.curate.pipeline import Pipeline
-from licet.curate.plan import Plan, plan
+from licet.curate.plan import CurationPlan, plan
 from licet.curate.quality import Select
 from licet.curate.splits import Shares
 from licet.errors import InputError, UsageError
-from licet.policy.state import Kind
-from licet.release.curation import Curated, Document, Left, Voice
+from licet.policy.state import ConversationKind
+from licet.release.curation import Curated, Document, LeftOut, Voice
 
 from .documents import KEY, Cleaner, chat, prose, said
 
@@ -34,7 +34,7 @@ PLAN = plan(Cleaner(), KEY)
 ADDRESS = "tilda.marr@marr-mail.net"
 
 
-def curated(*documents: Document, of: Plan = PLAN) -> Sequence[Curated]:
+def curated(*documents: Document, of: CurationPlan = PLAN) -> Sequence[Curated]:
     pipeline = Pipeline(of, runners.Local())
     made = pipeline.curate(documents)
     pipeline.close()
@@ -53,7 +53,9 @@ def town(count: int) -> list[Document]:
             "東京 🙂 ",
         ]
         draw.shuffle(texts)
-        documents.append(chat(f"{n}", *texts, account=f"{n % 17}", kind=(Kind.chat, Kind.code)[n % 5 == 0]))
+        documents.append(
+            chat(f"{n}", *texts, account=f"{n % 17}", kind=(ConversationKind.chat, ConversationKind.code)[n % 5 == 0])
+        )
         if n % 10 == 0:
             documents.append(chat(f"copy of {n}", *texts, account=f"{n % 11}"))
     return documents
@@ -86,7 +88,7 @@ documents = st.builds(
     lambda name, turns, kind: said(name, *turns, kind=kind),
     st.text(max_size=5),
     st.lists(st.tuples(st.sampled_from(Voice), odd), max_size=6),
-    st.sampled_from(Kind),
+    st.sampled_from(ConversationKind),
 )
 
 
@@ -160,7 +162,7 @@ def test_duplicates_are_told_by_what_was_said_and_not_by_the_surrogates() -> Non
 
 def test_a_rule_that_selects_changes_without_a_score_being_computed_anew() -> None:
     (batch,) = batches([chat("a", "buy this now\n" * 40), chat("b", prose(Random(1), 200))])
-    scored = Plan(PLAN.steps[:-1])(batch)
+    scored = CurationPlan(PLAN.steps[:-1])(batch)
     for select, expected in (
         (Select(), ["low_quality", ""]),
         (Select(repeated_lines_max=1, repeated_fives_max=1), ["", ""]),
@@ -170,7 +172,7 @@ def test_a_rule_that_selects_changes_without_a_score_being_computed_anew() -> No
 
 
 def test_repetition_in_a_coding_session_is_no_reason() -> None:
-    (made,) = curated(chat("a", "x = x + 1 and so on it goes\n" * 40, kind=Kind.code))
+    (made,) = curated(chat("a", "x = x + 1 and so on it goes\n" * 40, kind=ConversationKind.code))
     assert made.dropped is None
 
 
@@ -186,7 +188,7 @@ def test_what_holds_a_benchmarks_question_is_left_out(tmp_path: Path) -> None:
         "too short to tell",
     ]
     made = curated(*(chat(str(n), text) for n, text in enumerate(texts)), of=plan(Cleaner(), KEY, benchmarks=known))
-    assert [one.dropped for one in made] == [Left.benchmark, Left.benchmark, None, None]
+    assert [one.dropped for one in made] == [LeftOut.benchmark, LeftOut.benchmark, None, None]
 
 
 def test_a_list_of_questions_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
@@ -281,5 +283,5 @@ def test_a_kernel_travels_without_the_module_that_made_it() -> None:
     (batch,) = batches([chat("a", f"I am {ADDRESS}")])
     import pickle
 
-    again = pickle.loads(pickle.dumps(Plan((Deidentified(cleaner=Cleaner()),))))
-    assert again(batch).equals(Deidentified(cleaner=Cleaner())(batch))
+    again = pickle.loads(pickle.dumps(CurationPlan((DeidentifyKernel(cleaner=Cleaner()),))))
+    assert again(batch).equals(DeidentifyKernel(cleaner=Cleaner())(batch))

@@ -13,7 +13,7 @@ from licet.curate.labels import Topic, language, topic
 from licet.curate.quality import Select, qualities
 from licet.curate.splits import PARTS, Shares, Split, split
 from licet.errors import UsageError
-from licet.policy.state import Kind
+from licet.policy.state import ConversationKind
 
 from .documents import prose
 
@@ -68,14 +68,18 @@ def test_one_long_text_does_not_hide_the_others() -> None:
 @pytest.mark.parametrize(
     ("kind", "texts", "expected"),
     [
-        (Kind.code, ["fix the test"], Topic.coding),
-        (Kind.chat, ["How do I get the area?", CODE], Topic.coding),
-        (Kind.chat, ["Solve x + 3 = 10", "Suppose x = 7; then 7 + 3 = 10, therefore x is 7."], Topic.reasoning),
-        (Kind.chat, [SPOKEN["en"]], Topic.other),
-        (Kind.chat, [], Topic.other),
+        (ConversationKind.code, ["fix the test"], Topic.coding),
+        (ConversationKind.chat, ["How do I get the area?", CODE], Topic.coding),
+        (
+            ConversationKind.chat,
+            ["Solve x + 3 = 10", "Suppose x = 7; then 7 + 3 = 10, therefore x is 7."],
+            Topic.reasoning,
+        ),
+        (ConversationKind.chat, [SPOKEN["en"]], Topic.other),
+        (ConversationKind.chat, [], Topic.other),
     ],
 )
-def test_the_topic_of_plain_cases(kind: Kind, texts: list[str], expected: Topic) -> None:
+def test_the_topic_of_plain_cases(kind: ConversationKind, texts: list[str], expected: Topic) -> None:
     assert topic(kind, texts) is expected
 
 

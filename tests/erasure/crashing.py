@@ -21,19 +21,22 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from licet import service
+from licet import verifier
+from licet.backup import archives
+from licet.erasure import certificates
+from licet.erasure import epochs as chain
+from licet.erasure.key_rotation import Rotation
 from licet.errors import RefusedError
-from licet.ledger import sequence, verifier
-from licet.ledger.published import Published
-from licet.ledger.sequence import Standing
-from licet.service import backup, erasure, proving
-from licet.service import keys as chain
-from licet.service.installation import Installation, over
+from licet.keys import fence
+from licet.keys.restriction_journal import Journal
+from licet.ledger import sequence
+from licet.ledger.publication import PublishedLog
+from licet.ledger.sequence import LogStanding
+from licet.proof import documents
+from licet.release import catalog
 from licet.store.connect import Pool, transaction
 from licet.vault import commands as do
-from licet.vault import fence
-from licet.vault.restrictions import Journal
-from licet.vault.rotate import Rotation
+from licet.vault.installation import Installation, over
 
 from ..installed import BEGIN, DAY
 from ..vault.model import opened, sound
@@ -188,7 +191,7 @@ class Trials:
             self.watch.record(crash_at=self.choose.randrange(1, 12))
             try:
                 with self._open(pool, run) as home:
-                    proving.append(home.here)
+                    documents.append(home.here)
             except Crash:
                 pass
             finally:
@@ -213,7 +216,7 @@ class Trials:
             if not self.verb.restores or error.because not in ("fenced", "restored"):
                 raise
         with over(pool, config(root, run.dsn), lambda: at, behind_fence=True) as here:
-            backup.restore_here(here, None)
+            archives.restore_here(here, None)
         with opened_home(pool, run.dsn, root, before, at) as home:
             yield home
 
@@ -230,7 +233,7 @@ class Trials:
             if self._is_new("content", tree, "data/keys") or whole or self.verb.restores:
                 self._check_texts(home, whole=whole)
             if self._is_new("log", tree, "data/keys", "data/log", "data/log-state") or whole:
-                proving.append(home.here)
+                documents.append(home.here)
                 check_log(home.here, whole=whole)
             if was_answered:
                 self.verb.told(home, self.watch.root)
@@ -264,7 +267,7 @@ class Trials:
             if key[1] not in may_end and (key in self.base.in_backup or not self.verb.restores):
                 assert texts.get(key) == text, "acknowledged, and neither there nor erased"
         if self.verb.restores:
-            erasure.run(home.here, at_once=True)
+            certificates.run(home.here, at_once=True)
             with transaction(home.here.pool) as tx:
                 texts = {key: content.text for key, content in opened(tx, home.here.keyring).items()}
         assert not {key[1] for key in texts} & self.base.erased, "erased, and it returned"
@@ -275,9 +278,9 @@ class Trials:
 
 def check_releases(here: Installation) -> None:
     """What is sealed is whole."""
-    for release in service.releases(here):
+    for release in catalog.releases(here):
         if release.state == "sealed":
-            assert service.verify_release(here, release.name) == []
+            assert catalog.verify_release(here, release.name) == []
 
 
 def check_restrictions(pool: Pool, journal: Journal) -> None:
@@ -310,7 +313,7 @@ TOOK_BACK = {
 def check_log(here: Installation, *, whole: bool) -> None:
     """Every leaf is a row's and every row's place a leaf."""
     for standing in _standings(here):
-        shown = Published(proving.place(here).folder / str(standing.year), proving.key(here, standing.year))
+        shown = PublishedLog(documents.place(here).folder / str(standing.year), documents.key(here, standing.year))
         with transaction(here.pool) as tx:
             placed = tx.execute(
                 "SELECT count(*), max(index) FROM outbox WHERE log_year = %s", [standing.year]
@@ -319,12 +322,12 @@ def check_log(here: Installation, *, whole: bool) -> None:
         if placed is not None and not _lived_before(here):
             assert placed == (standing.size, standing.size - 1 if standing.size else None)
         if whole:
-            files = verifier.FolderFiles(proving.place(here).folder / str(standing.year))
-            report = verifier.check_log(files, verifier.trust(proving.key(here, standing.year).vkey))
+            files = verifier.FolderFiles(documents.place(here).folder / str(standing.year))
+            report = verifier.check_log(files, verifier.trust(documents.key(here, standing.year).vkey))
             assert report.ok, report.findings
 
 
-def _standings(here: Installation) -> list[Standing]:
+def _standings(here: Installation) -> list[LogStanding]:
     with transaction(here.pool) as tx:
         return sequence.standings(tx)
 
@@ -344,12 +347,12 @@ def goes_on(home: Home, folder: Path, *, fresh: bool) -> None:
     home.talk("new", "new-one", "and on")
     home.about(do.Delete, "new", "new-one")
     chain.rotate(home.here, Rotation.weekly)
-    erasure.run(home.here, at_once=True)
-    proving.append(home.here)
+    certificates.run(home.here, at_once=True)
+    documents.append(home.here)
     check_log(home.here, whole=True)
     with transaction(home.here.pool) as tx:
         sound(tx, home.here.keyring)
-    if not any(one.name == "next" and one.state == "sealed" for one in service.releases(home.here)) and not fresh:
+    if not any(one.name == "next" and one.state == "sealed" for one in catalog.releases(home.here)) and not fresh:
         build(home, "next")
-        assert service.verify_release(home.here, "next") == []
+        assert catalog.verify_release(home.here, "next") == []
     assert folder.is_dir()

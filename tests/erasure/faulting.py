@@ -17,14 +17,29 @@ from contextlib import redirect_stdout, suppress
 from io import StringIO
 from typing import Any
 
-from licet import cli, service
-from licet.cli import command, serving
+from licet import cli
+from licet.backup import archives
+from licet.cli import command, serve
 from licet.curate import names, pipeline
-from licet.service import backup, erasure, hardening, proving
-from licet.service import keys as chain
-from licet.web import keys
+from licet.erasure import certificates
+from licet.erasure import epochs as chain
+from licet.proof import documents
+from licet.store import core_dumps
+from licet.web.access import service_keys
 
-IMPORTED = (cli, command, serving, keys, service, hardening, names, pipeline, backup, erasure, proving, chain)
+IMPORTED = (
+    cli,
+    command,
+    serve,
+    service_keys,
+    core_dumps,
+    names,
+    pipeline,
+    archives,
+    certificates,
+    documents,
+    chain,
+)
 
 
 def command(asked: dict[str, Any]) -> int:

@@ -23,18 +23,21 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from licet import service
-from licet.config import Config
-from licet.curate import pipeline  # warm: a build would import it in every life anew
+from licet.backup import archives
+from licet.config import Configuration
+from licet.curate import pipeline, release_build
+from licet.erasure import certificates, sweeper
+from licet.erasure import epochs as chain
+from licet.erasure.key_rotation import Rotation
 from licet.errors import BusyError, RefusedError
-from licet.service import backup, erasure, proving
-from licet.service import keys as chain
+from licet.proof import documents
 from licet.store.connect import transaction
 from licet.vault import commands as do
-from licet.vault.commands import Answer, Outcome
+from licet.vault import installation
+from licet.vault import verbs as vault_verbs
+from licet.vault.commands import CommandResult, Outcome
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac, uuid7
-from licet.vault.rotate import Rotation
 
 BEGIN = datetime(2025, 9, 1, tzinfo=UTC)
 DONE_MAX = 6  # verbs that are answered in one life
@@ -44,12 +47,12 @@ assert pipeline
 class Life:
     """One life: an open installation, and verbs on whatever is there."""
 
-    def __init__(self, here: service.Installation, choose: Random, told: int) -> None:
+    def __init__(self, here: installation.Installation, choose: Random, told: int) -> None:
         self.here, self.choose, self._told = here, choose, told
         self.backups = here.config.data.parent / "backups"
 
-    def tell(self, *commands: do.Command) -> list[Answer]:
-        return service.tell(self.here, commands)
+    def tell(self, *commands: do.Command) -> list[CommandResult]:
+        return vault_verbs.tell(self.here, commands)
 
     def ack(self, what: str, **more: Any) -> None:
         os.write(self._told, json.dumps({"did": what, **more}).encode() + b"\n")
@@ -77,7 +80,7 @@ class Life:
         with suppress(RefusedError):  # the gate asks first
             self.tell(do.Choose(account=account, at=at, allow=True))
             self.ack("choose", account=account.hex, allow=True)
-        chat = host_hmac(service.host_key(self.here), "conversation", str(self.choose.randrange(4)) + account.hex)
+        chat = host_hmac(installation.host_key(self.here), "conversation", str(self.choose.randrange(4)) + account.hex)
         content = encode(Content(text=text))
         (said,) = self.tell(do.Say(account=account, at=at, host_conversation=chat, content=content))
         if said.outcome is Outcome.done and said.conversation is not None:
@@ -108,11 +111,11 @@ class Life:
             self.ack("close", account=account.hex)
 
     def sweep(self) -> None:
-        service.sweep(self.here)
+        sweeper.sweep(self.here)
         self.ack("sweep")
 
     def erase(self) -> None:
-        erasure.run(self.here, at_once=self.choose.random() < 0.5)
+        certificates.run(self.here, at_once=self.choose.random() < 0.5)
         self.ack("erase")
 
     def rotate(self) -> None:
@@ -122,15 +125,15 @@ class Life:
 
     def append(self) -> None:
         with suppress(BusyError):  # the sequencer of the life before may hold the lock for a moment yet
-            self.ack("append", rows=proving.append(self.here))
+            self.ack("append", rows=documents.append(self.here))
 
     def release(self) -> None:
         name = f"r{os.urandom(6).hex()}"
-        built = service.build_release(self.here, name=name, purpose="improve_models")
+        built = release_build.build_release(self.here, name=name, purpose="improve_models")
         self.ack("release", name=name, rows=built.manifest.rows)
 
     def back_up(self) -> None:
-        self.ack("backup", folder=str(backup.back_up(self.here, self.backups).folder))
+        self.ack("backup", folder=str(archives.back_up(self.here, self.backups).folder))
 
     def verbs(self) -> tuple[list[Callable[[], None]], list[int]]:
         weights = {
@@ -140,9 +143,9 @@ class Life:
         return list(weights), list(weights.values())
 
 
-def live(config: Config, choose: Random, moment: datetime, told: int) -> None:
+def live(config: Configuration, choose: Random, moment: datetime, told: int) -> None:
     """Works until it is killed; a day of the simulation passes from life to life."""
-    with service.installation(config, lambda: moment) as here:
+    with installation.installation(config, lambda: moment) as here:
         life = Life(here, choose, told)
         life.say()
         life.ack("back")
@@ -152,7 +155,7 @@ def live(config: Config, choose: Random, moment: datetime, told: int) -> None:
                 choose.choices(verbs, weights)[0]()
 
 
-def one_life(config: Config, number: int, choose: Random) -> tuple[list[str], bool]:
+def one_life(config: Configuration, number: int, choose: Random) -> tuple[list[str], bool]:
     """Forks, waits, kills; answers what was acknowledged, and whether the installation was back before."""
     reading, telling = os.pipe()
     child = os.fork()
@@ -192,7 +195,7 @@ def told_until(reading: int, enough: Callable[[bytes], bool]) -> bytes:
 
 
 def main(data: str, seed: str, kills: str, acknowledged: str) -> None:
-    config, choose = Config.of(os.environ, Path(data)), Random(int(seed))
+    config, choose = Configuration.of(os.environ, Path(data)), Random(int(seed))
     (Path(data).parent / "backups").mkdir(exist_ok=True)
     with open(acknowledged, "w") as out:
         for number in range(int(kills)):

@@ -21,16 +21,16 @@ import psycopg
 import zstandard
 
 from licet.errors import BrokenError, LicetError
-from licet.store.embedded import binaries
-from licet.vault.keys import (
+from licet.keys.material import (
     FileProvider,
-    Key,
+    KeyMaterial,
     bucket_place,
     read_slot,
     turn_place,
     unseal,
     unwrap_account_keys,
 )
+from licet.store.embedded import binaries
 
 MEMORY_CHUNK_BYTES_MAX = 64 * 2**20
 _ZSTD, _GZIP = b"\x28\xb5\x2f\xfd", b"\x1f\x8b\x08"
@@ -163,7 +163,7 @@ class Copy(msgspec.Struct, frozen=True):
                 slots = unwrap_account_keys(bucket_key, account, wrapped).slots
                 key = read_slot(chain.pages[account, slot // 32], account, slots, slot)
                 if key is not None:
-                    plain.append(unseal(Key(key), sealed, turn_place(account, conversation, segment, turn)))
+                    plain.append(unseal(KeyMaterial(key), sealed, turn_place(account, conversation, segment, turn)))
             except (BrokenError, KeyError, LicetError):
                 continue
         return plain

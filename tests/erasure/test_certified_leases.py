@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from licet import service
+from licet.curate import release_build
+from licet.erasure import certificates
 from licet.errors import BrokenError
-from licet.service import erasure
 from licet.store.connect import Pool
 from licet.vault.ids import uuid7
 
@@ -20,7 +20,7 @@ def test_no_certificate_is_signed_while_a_row_can_be_leased(pool: Pool, tmp_path
     house = House(pool, tmp_path / "data")
     house.open("ana", allow=True)
     house.talk("ana", "c")
-    service.build_release(house.here, name="r", purpose="improve_models")
+    release_build.build_release(house.here, name="r", purpose="improve_models")
     named = uuid7(house.now, house.here.keyring.random(10))
     with house.here.pool.connection() as tx:
         tx.execute(
@@ -30,6 +30,6 @@ def test_no_certificate_is_signed_while_a_row_can_be_leased(pool: Pool, tmp_path
             [house.accounts["ana"], named, house.chats["c"], *[house.now] * 4],
         )
     with pytest.raises(BrokenError, match="`1` of what was erased lie in the place `release` still"):
-        erasure.run(house.here)
+        certificates.run(house.here)
     assert house.query("SELECT certificate FROM erasures") == [(None,)]
     assert house.query("SELECT count(*) FROM outbox WHERE entry = 'certificate'") == [(0,)]

@@ -14,7 +14,7 @@ import pytest
 
 PROGRAM = """
 import os, resource, sys
-from licet.service.hardening import harden
+from licet.store.core_dumps import harden
 if sys.argv[1] == "hardened":
     done = harden()
     print(int(done.memory_locked), flush=True)

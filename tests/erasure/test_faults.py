@@ -27,19 +27,24 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from licet import service
-from licet.config import Config
+from licet.backup import archives
+from licet.config import Configuration
+from licet.curate import release_build
+from licet.erasure import certificates, sweeper
+from licet.erasure import epochs as chain
+from licet.erasure.key_rotation import Rotation
 from licet.errors import BusyError
+from licet.keys import fence
+from licet.keys.keyring import Keyring
 from licet.policy.file import preset
-from licet.service import backup, erasure, proving
-from licet.service import keys as chain
+from licet.proof import documents
+from licet.release import catalog
+from licet.service import policy_changes, verification
 from licet.store.connect import Pool, retrying, transaction
-from licet.vault import apply, fence
+from licet.vault import apply, installation
 from licet.vault import commands as do
-from licet.vault.keyring import Keyring
-from licet.vault.rotate import Rotation
-from licet.web import keys
-from licet.web.roles import Scope
+from licet.web.access import service_keys
+from licet.web.access.roles import Scope
 
 from ..installed import House
 
@@ -93,7 +98,7 @@ class Lived:
 
     def __init__(self, folder: Path, dsn: str) -> None:
         self.folder, self.number, self.kept = folder, 0, folder
-        self.config = Config(data=folder / "data", database_url=dsn)
+        self.config = Configuration(data=folder / "data", database_url=dsn)
         self.clean = {key: value for key, value in os.environ.items() if not key.startswith("LICET_")}
         environment = {
             **self.clean, "LICET_DATA": str(self.config.data), "LICET_DATABASE_URL": dsn, "LICET_CURATE__NAMES": "off",
@@ -132,8 +137,8 @@ def lived(databases: Callable[..., str], tmp_path_factory: pytest.TempPathFactor
             pytest.fail(message)
         pytest.skip(message)
     lived = Lived(tmp_path_factory.mktemp("faults"), databases())
-    with service.installation(lived.config) as here:
-        service.apply_policy(
+    with installation.installation(lived.config) as here:
+        policy_changes.apply_policy(
             here, msgspec.structs.replace(preset("article-2025"), recipients=frozenset({RECIPIENT})), by="test"
         )
     yield lived
@@ -147,35 +152,35 @@ def prepare(lived: Lived, command: str) -> None:
     lived.number += 1
     now = datetime.now(UTC)
     release = f"r{lived.number}"
-    with service.installation(lived.config, lambda: now) as here:
+    with installation.installation(lived.config, lambda: now) as here:
         home = At(here, now)
         home.open(f"p{lived.number}", allow=True)
         home.talk(f"p{lived.number}", f"c{lived.number}")
         home.talk(f"p{lived.number}", f"d{lived.number}")
         if command in ("purge", "export"):
-            service.build_release(here, name=release, purpose="improve_models")
+            release_build.build_release(here, name=release, purpose="improve_models")
         home.about(do.Delete, f"p{lived.number}", f"d{lived.number}")
         if command != "erase":
-            erasure.run(here, at_once=True)
+            certificates.run(here, at_once=True)
         service_key(here, f"k{lived.number}")
         if command == "restore":
-            lived.kept = backup.back_up(here, lived.folder / "backups").folder
+            lived.kept = archives.back_up(here, lived.folder / "backups").folder
 
 
 class At(House):
     """A `House` over an opened installation."""
 
-    def __init__(self, here: service.Installation, now: datetime) -> None:
+    def __init__(self, here: installation.Installation, now: datetime) -> None:
         self.now, self.here = now, here
         self.accounts: dict[str, UUID] = {}
         self.chats: dict[str, UUID] = {}
         self._turns: dict[str, int] = {}
-        self._host_key = service.host_key(here)
+        self._host_key = installation.host_key(here)
 
 
-def service_key(here: service.Installation, name: str) -> None:
+def service_key(here: installation.Installation, name: str) -> None:
     with transaction(here.pool) as tx:
-        keys.make(tx, name, [Scope.gate_read], here.clock(), here.keyring.random)
+        service_keys.make(tx, name, [Scope.gate_read], here.clock(), here.keyring.random)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -211,23 +216,23 @@ def test_a_fault_at_any_place_where_a_command_writes_is_a_clean_error_and_then_i
 
 def check(lived: Lived, command: str) -> None:
     """What the command is for is there, whole."""
-    with service.installation(lived.config) as here:
-        proving.append(here)
+    with installation.installation(lived.config) as here:
+        documents.append(here)
         status = chain.status(here)
         assert status.unfinished is None
         if command in ("build", "purge"):
-            assert service.verify_release(here, f"r{lived.number}") == []
+            assert catalog.verify_release(here, f"r{lived.number}") == []
         if command == "erase":
-            assert erasure.unfinished(here) == []
+            assert certificates.unfinished(here) == []
         if command == "publish":
-            assert proving.verify(lived.folder / "published", (proving.key(here).vkey,)).broken == ()
+            assert verification.verify(lived.folder / "published", (documents.key(here).vkey,)).broken == ()
         if command == "restore":
             with transaction(here.pool) as tx:
                 fence.check(tx)
         if command == "backup":
-            for kept in backup.backups(here, lived.folder / "backups"):
+            for kept in archives.backups(here, lived.folder / "backups"):
                 if kept.whole:
-                    backup.verify(here.config, kept.folder)
+                    archives.verify(here.config, kept.folder)
         if command == "revoke":
             assert here.keyring.restrictions is not None
             revoked = {one.key for one in here.keyring.restrictions.records() if one.key}
@@ -241,19 +246,19 @@ def test_a_database_without_a_free_connection_is_busy_and_then_it_is_right_again
 ) -> None:
     dsn = databases()
     name = conninfo_to_dict(dsn)["dbname"]
-    config = Config(data=lived.folder / "crowded", database_url=dsn)
-    with service.installation(config) as here:
-        service.apply_policy(here, preset("article-2025"), by="test")
+    config = Configuration(data=lived.folder / "crowded", database_url=dsn)
+    with installation.installation(config) as here:
+        policy_changes.apply_policy(here, preset("article-2025"), by="test")
     set_limit = f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS '
     with psycopg.connect(lived.config.database_url or "", autocommit=True) as conn:
         conn.execute(set_limit + "false")
         try:
-            with pytest.raises(BusyError), service.installation(config):
+            with pytest.raises(BusyError), installation.installation(config):
                 pass
         finally:
             conn.execute(set_limit + "true")
-    with service.installation(config) as here:
-        assert proving.append(here) > 0
+    with installation.installation(config) as here:
+        assert documents.append(here) > 0
 
 
 class Away:
@@ -278,7 +283,7 @@ def test_without_its_key_provider_nothing_is_opened_or_lost_and_then_it_is_right
     for refused in (
         lambda: house.say("ana", "chat", "more"),
         lambda: chain.rotate(house.here, Rotation.daily),
-        lambda: service.build_release(house.here, name="one", purpose="improve_models"),
+        lambda: release_build.build_release(house.here, name="one", purpose="improve_models"),
     ):
         with pytest.raises(BusyError):
             refused()
@@ -301,8 +306,8 @@ def test_a_clock_that_jumps_back_orders_what_comes_after_what_was_there(pool: Po
     assert all(until > max(times) for (until,) in kept), (
         "a period counts from what was there, not from the clock's error"
     )
-    assert service.sweep(house.here).segments == 0, "and nothing is due before its time"
-    erasure.run(house.here, at_once=True)
+    assert sweeper.sweep(house.here).segments == 0, "and nothing is due before its time"
+    certificates.run(house.here, at_once=True)
     assert house.query("SELECT count(*) FROM bodies") == [(0,)]
 
 
@@ -316,7 +321,7 @@ def test_a_transaction_that_is_in_anothers_way_is_made_again(pool: Pool, tmp_pat
         nonlocal tries
         tries += 1
         with transaction(pool) as tx:
-            apply.apply(tx, house.here.keyring, service.policies(house.here), [
+            apply.apply(tx, house.here.keyring, installation.policies(house.here), [
                 do.Choose(account=house.accounts["ana"], at=house.now, allow=True)
             ])  # fmt: skip
             if tries < 3:

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from licet.errors import LicetError, RefusedError
+from licet.keys.restriction_journal import Journal
 from licet.plugins.spool import Spool
-from licet.vault.restrictions import Journal
 
 from ..vault.test_restrictions import told
 from .disk import Disk, Step, Watch, put

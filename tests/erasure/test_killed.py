@@ -21,18 +21,21 @@ from uuid import UUID
 
 import pytest
 
-from licet import service
-from licet.config import Config
+from licet import verifier
+from licet.backup import archives
+from licet.config import Configuration
+from licet.erasure import certificates
+from licet.erasure import epochs as chain
+from licet.erasure.key_rotation import Rotation
 from licet.errors import BusyError
-from licet.ledger import verifier
 from licet.policy.file import preset
-from licet.service import backup, erasure, proving
-from licet.service import keys as chain
+from licet.proof import documents
+from licet.release import catalog
+from licet.service import policy_changes
 from licet.store import embedded
 from licet.store.connect import transaction
-from licet.vault import certificate
+from licet.vault import certificate, installation
 from licet.vault import commands as do
-from licet.vault.rotate import Rotation
 
 from ..installed import House
 from ..quarters import QUARTER, share
@@ -45,16 +48,16 @@ POSTMASTERS = int(os.environ.get("TESTS_POSTMASTERS") or share(20))
 SHARES = 2
 
 
-def begin(config: Config) -> None:
-    with service.installation(config, lambda: BEGIN) as here:
-        service.apply_policy(here, preset("article-2025"), by="test")
+def begin(config: Configuration) -> None:
+    with installation.installation(config, lambda: BEGIN) as here:
+        policy_changes.apply_policy(here, preset("article-2025"), by="test")
 
 
 @pytest.mark.parametrize("number", range(SHARES))
 def test_nothing_acknowledged_is_lost_and_nothing_erased_returns(
     databases: Callable[..., str], tmp_path: Path, number: int
 ) -> None:
-    config = Config(data=tmp_path / "data", database_url=databases())
+    config = Configuration(data=tmp_path / "data", database_url=databases())
     begin(config)
     acknowledged, lives = tmp_path / "acknowledged", KILLS // SHARES
     program = [sys.executable, str(Path(__file__).with_name("killing.py"))]
@@ -67,7 +70,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_erased_returns(
     told = [json.loads(line) for line in acknowledged.read_text().splitlines()]
     assert [line for line in told if line["did"] == "fail"] == []
     assert len([line for line in told if line["did"] == "life" and line["back"]]) >= lives // 2
-    with service.installation(config, lambda: BEGIN + lives * timedelta(days=1)) as here:
+    with installation.installation(config, lambda: BEGIN + lives * timedelta(days=1)) as here:
         check_all(here, told)
 
 
@@ -75,7 +78,7 @@ def of(told: list[dict[str, Any]], did: str) -> list[dict[str, Any]]:
     return [line for line in told if line["did"] == did]
 
 
-def check_all(here: service.Installation, told: list[dict[str, Any]]) -> None:
+def check_all(here: installation.Installation, told: list[dict[str, Any]]) -> None:
     """Log, keys and rows agree with one another and with everything that was acknowledged."""
     kinds = {line["did"] for line in told}
     assert kinds >= {"say", "delete", "choose", "append"}, "the lives did too little to prove anything"
@@ -85,18 +88,18 @@ def check_all(here: service.Installation, told: list[dict[str, Any]]) -> None:
     check_log(here)
     for built in of(told, "release"):
         if built["rows"]:
-            assert service.verify_release(here, built["name"]) == []
+            assert catalog.verify_release(here, built["name"]) == []
     for kept in of(told, "backup"):
-        backup.verify(here.config, Path(kept["folder"]))
-    erasure.run(here, at_once=True)
-    proving.append(here)  # a closure waits for its leaves
-    erasure.run(here)
+        archives.verify(here.config, Path(kept["folder"]))
+    certificates.run(here, at_once=True)
+    documents.append(here)  # a closure waits for its leaves
+    certificates.run(here)
     with transaction(here.pool) as tx:
         assert certificate.unfinished(tx, 1) == [], "whatever was asked for ends with a certificate"
         sound(tx, here.keyring)
 
 
-def check_rows(here: service.Installation, told: list[dict[str, Any]]) -> None:
+def check_rows(here: installation.Installation, told: list[dict[str, Any]]) -> None:
     with transaction(here.pool) as tx:
         contents = {(key[1], key[2]): content.text for key, content in sound(tx, here.keyring).items()}
         ended = {row[0] for row in tx.execute("SELECT conversation_id FROM segments WHERE erased_at IS NOT NULL")}
@@ -113,7 +116,7 @@ def check_rows(here: service.Installation, told: list[dict[str, Any]]) -> None:
     assert {UUID(hex=line["account"]) for line in of(told, "open")} <= known
 
 
-def check_restrictions(here: service.Installation, told: list[dict[str, Any]]) -> None:
+def check_restrictions(here: installation.Installation, told: list[dict[str, Any]]) -> None:
     """What was taken back and acknowledged is in the journal, so that no restore brings it back."""
     assert here.keyring.restrictions is not None
     kept = list(here.keyring.restrictions.records())
@@ -122,7 +125,7 @@ def check_restrictions(here: service.Installation, told: list[dict[str, Any]]) -
     assert {UUID(hex=line["account"]) for line in of(told, "choose") if not line["allow"]} <= refused
 
 
-def check_keys(here: service.Installation) -> None:
+def check_keys(here: installation.Installation) -> None:
     """A rotation that was begun is finished, every key opens, and no slot that nothing names holds one."""
     chain.rotate(here, Rotation.weekly)
     status = chain.status(here)
@@ -134,11 +137,11 @@ def check_keys(here: service.Installation) -> None:
         assert len(here.keyring.account_keys(tx, accounts)) >= 1
 
 
-def check_log(here: service.Installation) -> None:
-    proving.append(here)
-    for year in proving.years(here):
-        log = proving.place(here).folder / year
-        report = verifier.check_log(verifier.FolderFiles(log), verifier.trust(proving.key(here, int(year)).vkey))
+def check_log(here: installation.Installation) -> None:
+    documents.append(here)
+    for year in documents.years(here):
+        log = documents.place(here).folder / year
+        report = verifier.check_log(verifier.FolderFiles(log), verifier.trust(documents.key(here, int(year)).vkey))
         assert report.ok, report.findings
         with transaction(here.pool) as tx:
             placed = tx.execute("SELECT count(*), max(index) FROM outbox WHERE log_year = %s", [int(year)]).fetchone()
@@ -183,7 +186,7 @@ class Worker(threading.Thread):
             self.house.choose("ana", number % 10 != 0)
             self.told.append({"did": "choose", "account": self.house.accounts["ana"].hex, "allow": number % 10 != 0})
         if number % 7 == 0:
-            proving.append(self.house.here)
+            documents.append(self.house.here)
             self.told.append({"did": "append"})
         if number % 40 == 0:
             chain.rotate(self.house.here, Rotation.daily)
@@ -192,26 +195,26 @@ class Worker(threading.Thread):
 class Standing(House):
     """A `House` over an opened installation."""
 
-    def __init__(self, here: service.Installation) -> None:
+    def __init__(self, here: installation.Installation) -> None:
         self.now, self.here = BEGIN, here
         self.accounts: dict[str, UUID] = {}
         self.chats: dict[str, UUID] = {}
-        self._host_key = service.host_key(here)
+        self._host_key = installation.host_key(here)
         self._turns: dict[str, int] = {}
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Iterator[Config]:
+def own(tmp_path: Path) -> Iterator[Configuration]:
     """An installation on a durable server of its own."""
-    config = Config(data=tmp_path / "data")
+    config = Configuration(data=tmp_path / "data")
     begin(config)
     yield config
     embedded.stop(config.data / "postgres")
 
 
-def test_the_database_is_killed_over_and_over_and_what_was_acknowledged_is_there(own: Config) -> None:
+def test_the_database_is_killed_over_and_over_and_what_was_acknowledged_is_there(own: Configuration) -> None:
     moment: list[datetime] = [BEGIN]
-    with service.installation(own, lambda: moment[0]) as here:
+    with installation.installation(own, lambda: moment[0]) as here:
         house = Standing(here)
         house.open("ana", allow=True)
         worker = Worker(house)
@@ -223,11 +226,11 @@ def test_the_database_is_killed_over_and_over_and_what_was_acknowledged_is_there
         worker.join(HANG_SECONDS)
         assert worker.unexpected == []
         assert len(worker.told) > POSTMASTERS
-    with service.installation(own, lambda: BEGIN) as here:
+    with installation.installation(own, lambda: BEGIN) as here:
         check_all(here, worker.told)
 
 
-def kill(own: Config, worker: Worker) -> None:
+def kill(own: Configuration, worker: Worker) -> None:
     """Kills the postmaster, and waits until another has answered."""
     pid = embedded.status(own.data / "postgres").pid
     os.kill(pid, signal.SIGKILL)

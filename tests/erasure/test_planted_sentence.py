@@ -27,13 +27,12 @@ import psutil
 import psycopg
 import pytest
 
-from licet import service
-from licet.config import Config
-from licet.service import cold
-from licet.service import keys as chain
+from licet.config import Configuration
+from licet.erasure import epochs as chain
+from licet.erasure.key_rotation import Rotation
 from licet.store import embedded
-from licet.vault.rotate import Rotation
-from licet.web import tokens
+from licet.vault import cold_storage, installation
+from licet.web.access import tokens
 
 from ..web.test_serve import LICET, answers, free_port
 from .search import Copy, can_read_memory, files, found_in, memory, programs, unpacked
@@ -44,25 +43,25 @@ TOKEN_KEY = b"a key that host and test share, of more than 32 bytes"
 PLANT = """
 import json, os, sys
 from pathlib import Path
-from licet import service
-from licet.config import Config
-from licet.policy.state import Role, Share
-from licet.service.telling import tell
+from licet.vault import installation
+from licet.config import Configuration
+from licet.policy.state import Share, TurnRole
+from licet.vault.verbs import tell
 from licet.vault import commands as do
 from licet.vault.content import Content, ToolCall, encode
-from licet.vault.ids import host_hmac, parse, Prefix
+from licet.vault.ids import Prefix, host_hmac, parse
 
 told = json.load(sys.stdin)
 say = told["say"]
-with service.installation(Config.of(os.environ, Path(sys.argv[1]))) as here:
-    account, at, key = parse(Prefix.account, told["account"]), here.clock(), service.host_key(here)
+with installation.installation(Configuration.of(os.environ, Path(sys.argv[1]))) as here:
+    account, at, key = parse(Prefix.account, told["account"]), here.clock(), installation.host_key(here)
     content = Content(
         text=say["tool text"], tool_calls=(ToolCall(id="1", name=say["tool name"], arguments=say["arguments"]),),
         tool_call_id=say["call id"], tool_name=say["tool name"], thread=say["thread"], attachments=(say["attachment"],),
         model=say["model"], folder=say["path"], branch=say["branch"],
     )
     (answer,) = tell(here, [do.Say(
-        account=account, at=at, role=Role.assistant, content=encode(content),
+        account=account, at=at, role=TurnRole.assistant, content=encode(content),
         host_conversation=host_hmac(key, "conversation", say["host chat"]),
         host_turn=host_hmac(key, "turn", say["host turn"]), title=encode(Content(text=say["transcript title"])),
     )])
@@ -176,8 +175,8 @@ def tell_the_server(operated: Operated, url: str, key: str) -> tuple[str, dict[s
 def cool(operated: Operated) -> None:
     """Part of what lives is moved out of the database, to objects that hold it sealed."""
     later = datetime.now(UTC) + timedelta(days=2)
-    with service.installation(Config(data=operated.data), lambda: later) as here:
-        assert cold.cool(here, 1).turns > 0
+    with installation.installation(Configuration(data=operated.data), lambda: later) as here:
+        assert cold_storage.cool(here, 1).turns > 0
     assert any(path.is_file() for path in (operated.data / "cold").rglob("*"))
     assert operated.search() == {}
 
@@ -279,7 +278,7 @@ def look_is_believed(operated: Operated, dsn: str, server: psutil.Process, contr
 def check_old_copies(operated: Operated, before: Copy, epochs: Path) -> None:
     """The published delay: a copy from before opens it until the rotation's window is over, and never after that."""
     moved = datetime.now(UTC)
-    with service.installation(Config(data=operated.data), lambda: moved) as here:
+    with installation.installation(Configuration(data=operated.data), lambda: moved) as here:
         assert readable(before, operated, epochs) > 0, "control: copy and keys of the same day do open it"
         (number, *_) = [epoch.number for epoch in chain.status(here).epochs]
         chain.rotate(here, Rotation.daily)

@@ -21,21 +21,24 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from licet import service
+from licet.curate import release_build
+from licet.erasure import epochs as chain
+from licet.erasure import sweeper
+from licet.erasure.key_rotation import Rotation
 from licet.policy import events as ev
 from licet.policy import fold
 from licet.policy.file import Policy, preset, read
-from licet.policy.state import Role
+from licet.policy.state import TurnRole
 from licet.policy.world import World
-from licet.release.build import Built
+from licet.release import catalog
+from licet.release.build import BuildResult
 from licet.release.registry import RowSources
-from licet.service import keys as chain
 from licet.store.connect import Pool, retrying, transaction
 from licet.vault import commands as do
+from licet.vault import installation
 from licet.vault.apply import apply
-from licet.vault.commands import Answer, Outcome
+from licet.vault.commands import CommandResult, Outcome
 from licet.vault.ids import uuid7
-from licet.vault.rotate import Rotation
 
 from ..conftest import empty_tables
 from ..installed import DAY, House
@@ -71,7 +74,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     """An event with its time in the account's order, what was answered, and where it stands."""
 
     event: ev.Event
-    answer: Answer
+    answer: CommandResult
     seq: int
     took: bool
     ended: int | None
@@ -95,7 +98,7 @@ class Town:
     def settled(self, draws: Sequence[Random]) -> list[Round]:
         """A newcomer for each, with a past that both sides know."""
         for number, draw in enumerate(draws):
-            pair = Pair(lambda: transaction(self.here.pool), self.here.keyring, service.policies(self.here))
+            pair = Pair(lambda: transaction(self.here.pool), self.here.keyring, installation.policies(self.here))
             bucketless = uuid7(self.house.now, draw.randbytes(10)).int >> 16 << 16
             account = pair.accounts[f"person {number}"] = UUID(int=bucketless | 7)
             self.rounds[account] = Round(self, pair, draw, number)
@@ -110,10 +113,10 @@ class Town:
             one.keys_before = keys[account].slots
         return rounds
 
-    def happened(self, events: Sequence[tuple[Round, ev.Event]]) -> list[Answer]:
+    def happened(self, events: Sequence[tuple[Round, ev.Event]]) -> list[CommandResult]:
         commands = [one.command(event) for one, event in events]
         with transaction(self.here.pool) as tx:
-            return apply(tx, self.here.keyring, service.policies(self.here), commands)
+            return apply(tx, self.here.keyring, installation.policies(self.here), commands)
 
 
 class Round:
@@ -132,13 +135,13 @@ class Round:
         self.prefix = f"{name}: "
         due = self.began + SECOND
         self.past: list[ev.Event] = [
-            ev.OpenAccount(at=self.began - 6 * DAY, account=name, plan="pro", age=30),
-            ev.Choose(at=self.began - 6 * DAY, account=name, allow=True),
+            ev.OpenAccountEvent(at=self.began - 6 * DAY, account=name, plan="pro", age=30),
+            ev.ChooseEvent(at=self.began - 6 * DAY, account=name, allow=True),
             timed(self.saying("secret", incognito=True), due - 5 * DAY),
             timed(self.saying("gone"), due - 4 * DAY),
             timed(self.saying("open"), due - 3 * DAY),
-            timed(self.saying("open", Role.assistant), due - 3 * DAY),
-            ev.Delete(at=due - 2 * DAY, account=name, conversation=self.prefix + "gone"),
+            timed(self.saying("open", TurnRole.assistant), due - 3 * DAY),
+            ev.DeleteEvent(at=due - 2 * DAY, account=name, conversation=self.prefix + "gone"),
         ]
         self.keys_before = b""
 
@@ -146,10 +149,10 @@ class Round:
     def account(self) -> UUID:
         return self.pair.accounts[self.name]
 
-    def saying(self, chat: str, role: Role = Role.user, *, incognito: bool = False) -> ev.Say:
+    def saying(self, chat: str, role: TurnRole = TurnRole.user, *, incognito: bool = False) -> ev.SayEvent:
         self.said += 1
         name = self.prefix + chat
-        return ev.Say(
+        return ev.SayEvent(
             at=self.began,
             account=self.name,
             conversation=name,
@@ -195,12 +198,12 @@ class Round:
         chat = self.prefix + draw.choice(("open", "open", "secret", "gone"))
         match draw.randrange(5):
             case 0 | 1:
-                again = [ev.Choose(at=self.at(), account=self.name, allow=True)] if draw.random() < 0.4 else []
-                return [ev.Choose(**about, allow=False), *again]
+                again = [ev.ChooseEvent(at=self.at(), account=self.name, allow=True)] if draw.random() < 0.4 else []
+                return [ev.ChooseEvent(**about, allow=False), *again]
             case 2 | 3:
-                return [ev.Delete(**about, conversation=chat)]
+                return [ev.DeleteEvent(**about, conversation=chat)]
             case _:
-                return [ev.CloseAccount(**about)]
+                return [ev.CloseAccountEvent(**about)]
 
     def words(self) -> list[ev.Event]:
         chats = ("open", "open", "secret", "secret", "gone", "new")
@@ -218,19 +221,19 @@ class Round:
         at = self.began + 3 * SECOND
         assert self.pair.of_vault(at) == self.pair.of_world(at)
 
-    def replay(self, event: ev.Event, answer: Answer) -> None:
+    def replay(self, event: ev.Event, answer: CommandResult) -> None:
         """The event happens in the world; what was answered must be what it does there."""
         pair = self.pair
         known, before = pair._known(event), pair.world.accounts.get(self.name)
         pair.world.apply(event)
         assert answer.outcome is not Outcome.unknown
-        if isinstance(event, ev.Say):
+        if isinstance(event, ev.SayEvent):
             assert answer.outcome is pair._expected(event, known), (event, answer)
             if answer.outcome is Outcome.done:
                 assert answer.conversation is not None
                 assert pair.conversations.setdefault(event.conversation, answer.conversation) == answer.conversation
                 pair.turns[event.turn] = (event.conversation, answer.turn)
-        if isinstance(event, ev.Choose) and before is not None:
+        if isinstance(event, ev.ChooseEvent) and before is not None:
             brought = fold.advance(before, pair.policies, event.at).account
             assert answer.effect is fold.choose(brought, pair.policies, event.at, event.allow, event.age).effect, (
                 event,
@@ -340,15 +343,15 @@ def test_endings_and_turns_on_three_connections_are_explained_by_one_order(races
 def test_a_sweep_among_endings_and_turns_erases_what_is_due_and_nothing_else(races: Callable[[str], Races]) -> None:
     run = races("sweep")
     for one in run.each():
-        run.race(one, Actor("sweep", lambda one=one: service.sweep(moved(one.town, one.at()))))
+        run.race(one, Actor("sweep", lambda one=one: sweeper.sweep(moved(one.town, one.at()))))
         run.counts["keys destroyed"] += one.check_keys()
     assert run.counts["keys destroyed"]
 
 
-def moved(town: Town, at: datetime) -> service.Installation:
+def moved(town: Town, at: datetime) -> installation.Installation:
     """The installation with a clock that stands."""
     here = town.here
-    return service.Installation(config=here.config, pool=here.pool, keyring=here.keyring, clock=lambda: at)
+    return installation.Installation(config=here.config, pool=here.pool, keyring=here.keyring, clock=lambda: at)
 
 
 def test_a_rotation_among_endings_turns_and_a_sweep_forgets_no_key_and_saves_none(
@@ -360,7 +363,7 @@ def test_a_rotation_among_endings_turns_and_a_sweep_forgets_no_key_and_saves_non
         run.race(
             one,
             Actor("rotate", lambda one=one, kind=kind: chain.rotate(moved(one.town, one.began), kind)),
-            Actor("sweep", lambda one=one: service.sweep(moved(one.town, one.began + 2 * SECOND))),
+            Actor("sweep", lambda one=one: sweeper.sweep(moved(one.town, one.began + 2 * SECOND))),
         )
         run.counts["keys destroyed"] += one.check_keys()
     assert run.counts["keys destroyed"]
@@ -371,11 +374,13 @@ def test_a_release_that_is_built_among_endings_holds_nothing_that_ended_before_i
 ) -> None:
     run = races("build")
     for number, one in enumerate(run.each()):
-        built: list[Built] = []
+        built: list[BuildResult] = []
         here, purpose = moved(one.town, one.at()), one.draw.choice((IMPROVE, SAFETY))
 
-        def build(here: service.Installation = here, purpose: str = purpose, built: list[Built] = built) -> None:
-            built.append(service.build_release(here, name=f"r{number}", purpose=purpose))  # noqa: B023 run at once
+        def build(
+            here: installation.Installation = here, purpose: str = purpose, built: list[BuildResult] = built
+        ) -> None:
+            built.append(release_build.build_release(here, name=f"r{number}", purpose=purpose))  # noqa: B023 run at once
 
         run.race(one, Actor("build", build))
         for release in built:
@@ -389,7 +394,7 @@ def test_a_release_that_is_built_among_endings_holds_nothing_that_ended_before_i
     assert run.counts["sealed before one"] and run.counts["sources"]
 
 
-def check_sealed(town: Town, built: Built) -> int:
+def check_sealed(town: Town, built: BuildResult) -> int:
     """Every source of every row might be used at the seal, by the bare rule; answers how many there are."""
     worlds: dict[UUID, World] = {}
     asked = 0
@@ -403,12 +408,12 @@ def check_sealed(town: Town, built: Built) -> int:
     return asked
 
 
-def check_leases(town: Town, built: Built, at: datetime) -> None:
+def check_leases(town: Town, built: BuildResult, at: datetime) -> None:
     """What comes out after the race is what the rule permits after it, of what was sealed."""
     expected = []
     for row in sealed_rows(town.house, built.manifest.name):
         one = town.rounds[row.account]
         if all(one.pair.world.decide(turn, built.manifest.purpose, at).use for turn in one.named(row)):
             expected.append([f"what {turn} says" for turn in one.named(row)])
-    out = service.open_release(moved(town, at), built.manifest.name)
+    out = catalog.open_release(moved(town, at), built.manifest.name)
     assert sorted([message["content"] for message in row["messages"]] for row in out) == sorted(expected)

@@ -14,17 +14,21 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from licet import service
-from licet.config import Config
+from licet.backup import archives
+from licet.config import Configuration
+from licet.curate import release_build
+from licet.erasure import certificates, sweeper
+from licet.erasure import epochs as chain
+from licet.erasure.key_rotation import Rotation
 from licet.policy.file import preset
-from licet.release.build import Builder, Order
-from licet.service import backup, erasure, proving
-from licet.service import keys as chain
-from licet.service.installation import Installation, over
+from licet.proof import documents
+from licet.release import catalog
+from licet.release.build import Builder, BuildOrder
+from licet.service import policy_changes
 from licet.store.connect import Pool, transaction
-from licet.vault import certificate
+from licet.vault import certificate, installation
 from licet.vault import commands as do
-from licet.vault.rotate import Rotation
+from licet.vault.installation import Installation, over
 
 from ..installed import BEGIN, House
 from ..vault.model import sound
@@ -42,7 +46,7 @@ class Home(House):
 
     @cached_property
     def _host_key(self) -> bytes:  # type: ignore[override]  # looked up when it is first asked for
-        return service.host_key(self.here)
+        return installation.host_key(self.here)
 
     @property
     def now(self) -> datetime:
@@ -98,8 +102,8 @@ def opened_home(pool: Pool, dsn: str, folder: Path, base: Base | None, at: datet
         yield Home(here, moment, base.home if base else None)
 
 
-def config(folder: Path, dsn: str) -> Config:
-    return Config(data=folder / "data", database_url=dsn)
+def config(folder: Path, dsn: str) -> Configuration:
+    return Configuration(data=folder / "data", database_url=dsn)
 
 
 NAMES = ("ana", "ben", "cem", "dia", "eva")
@@ -119,20 +123,20 @@ def make_base(dsn: str, folder: Path) -> Base:
                 home.talk(name, f"{name}-{chat}")
         home.about(do.Flag, "ben", "ben-two", score=0.9)
         home.about(do.Delete, "ana", "ana-two")
-        erasure.run(here, at_once=True)
+        certificates.run(here, at_once=True)
         chain.rotate(here, Rotation.daily)
         home.passes(1)
         for _ in range(LEAVES):  # of which the log is to be near the end of a tile
             home.choose("dia", True)
-        proving.append(here)
+        documents.append(here)
         build(home, "base")
-        backup.back_up(here, folder / "backups")
+        archives.back_up(here, folder / "backups")
         in_backup = set(texts_of(home))
         home.passes(1)
         home.about(do.Delete, "cem", "cem-two")
         home.choose("dia", False)
-        erasure.run(here, at_once=True)
-        proving.append(here)
+        certificates.run(here, at_once=True)
+        documents.append(here)
         home.talk("ana", "ana-one")  # waits to be told
         texts = texts_of(home)
     erased = {home.chats["ana-two"], home.chats["cem-two"]}
@@ -146,16 +150,16 @@ def texts_of(home: Home) -> dict[tuple[str, UUID, int], str]:
 
 
 def apply_policy(home: Home) -> None:
-    service.apply_policy(home.here, preset("article-2025"), by="test")
+    policy_changes.apply_policy(home.here, preset("article-2025"), by="test")
 
 
 def build(home: Home, name: str) -> None:
     here = home.here
     builder = Builder(
-        here.pool, here.keyring, service.policies(here), service.RuleCleaner(), here.clock, rows_per_part=2,
+        here.pool, here.keyring, installation.policies(here), release_build.RuleCleaner(), here.clock, rows_per_part=2,
         page_bytes_max=1,
     )  # fmt: skip
-    builder.run(Order(name=name, purpose="improve_models", folder=here.config.releases / name, software="test"))
+    builder.run(BuildOrder(name=name, purpose="improve_models", folder=here.config.releases / name, software="test"))
 
 
 # Verbs
@@ -197,7 +201,7 @@ def new_people(home: Home, _: Path) -> None:
 
 def last_year(home: Home, _: Path) -> None:
     home.talk("ben", "ben-new")
-    proving.append(home.here)
+    documents.append(home.here)
 
 
 def all_told(home: Home, _: Path) -> None:
@@ -211,7 +215,7 @@ def fully_certified(home: Home, _: Path) -> None:
 
 def delete_and_certify(home: Home, _: Path) -> None:
     home.about(do.Delete, "ana", "ana-one")
-    erasure.run(home.here, at_once=True)
+    certificates.run(home.here, at_once=True)
 
 
 def rotated(home: Home, _: Path) -> None:
@@ -231,19 +235,19 @@ def first_epoch_is_gone(home: Home, folder: Path) -> None:
 
 
 def back_up(home: Home, folder: Path) -> None:
-    backup.back_up(home.here, folder / "backups")
+    archives.back_up(home.here, folder / "backups")
 
 
 def backed_up(home: Home, folder: Path) -> None:
-    found = backup.backups(home.here, folder / "backups")
+    found = archives.backups(home.here, folder / "backups")
     assert sum(one.whole for one in found) == 2
     for one in found:
         if one.whole:
-            backup.verify(home.here.config, one.folder)
+            archives.verify(home.here.config, one.folder)
 
 
 def released(home: Home, _: Path) -> None:
-    assert service.verify_release(home.here, "next") == []
+    assert catalog.verify_release(home.here, "next") == []
 
 
 def release_again(home: Home, _: Path) -> None:
@@ -254,21 +258,21 @@ def release_again(home: Home, _: Path) -> None:
 def begin(home: Home, folder: Path) -> None:
     apply_policy(home)
     new_people(home, folder)
-    proving.append(home.here)
+    documents.append(home.here)
     build(home, "first")
-    backup.back_up(home.here, folder / "backups")
+    archives.back_up(home.here, folder / "backups")
 
 
 def begun(home: Home, folder: Path) -> None:
     assert home.query("SELECT count(*) FROM bodies") == [(2,)]
-    assert service.verify_release(home.here, "first") == []
-    (kept,) = backup.backups(home.here, folder / "backups")
-    backup.verify(home.here.config, kept.folder)
+    assert catalog.verify_release(home.here, "first") == []
+    (kept,) = archives.backups(home.here, folder / "backups")
+    archives.verify(home.here.config, kept.folder)
 
 
 def restore(home: Home, folder: Path) -> None:
     kept = next(path for path in (folder / "backups").iterdir())
-    backup.restore_here(home.here, kept)
+    archives.restore_here(home.here, kept)
 
 
 VERBS = (
@@ -288,13 +292,13 @@ VERBS = (
         "count(*) = 1 FROM holds WHERE conversation_id = %s", "ben-one")),
     Verb(name="three at once", states=1300, act=three_at_once, told=is_true(
         "closed_at IS NOT NULL FROM accounts WHERE account_id = %s", "ana")),
-    Verb(name="sweep", day=400, act=lambda home, _: void(service.sweep(home.here)), told=is_true(
+    Verb(name="sweep", day=400, act=lambda home, _: void(sweeper.sweep(home.here)), told=is_true(
         "NOT EXISTS (SELECT FROM bodies WHERE conversation_id = %s)", "eva-one"),
         may_end=("eva-one", "eva-two", "dia-one", "dia-two")),
     Verb(name="certify", states=600, act=delete_and_certify, told=fully_certified, may_end=("ana-one",)),
     Verb(name="rotate", states=100, act=lambda home, _: void(chain.rotate(home.here, Rotation.daily)), told=rotated),
     Verb(name="destroy", states=100, act=rotate_and_destroy, told=first_epoch_is_gone),
-    Verb(name="sequence", states=1100, drawn=300, act=lambda home, _: void(proving.append(home.here)), told=all_told),
+    Verb(name="sequence", states=1100, drawn=300, act=lambda home, _: void(documents.append(home.here)), told=all_told),
     Verb(name="sequence in a new year", states=800, drawn=215, day=150, act=last_year, told=all_told),
     Verb(name="release", states=800, drawn=62, act=lambda home, _: build(home, "next"), told=released,
         repeat=release_again),

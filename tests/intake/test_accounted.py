@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from licet import service
-from licet.intake import formats
-from licet.intake.reading import Broken, ReadTurn, Skipped
-from licet.intake.replay import Recorded
+from licet.intake import formats, imports
+from licet.intake.read_turn import BrokenRecord, ReadTurn, SkippedRecord
+from licet.intake.replay import RecordedAccount
 from licet.policy.period import instant
 from licet.store.connect import Pool
 
@@ -99,15 +98,20 @@ def test_an_import_of_every_format_stores_what_it_read_and_reports_the_rest(
     house = House(pool, tmp_path / "data", at=instant("2024-01-01"))
     house.now = instant("2025-12-31")
     items = list(formats.read(FIXTURES / name))
-    imported = service.import_files(
-        house.here, [FIXTURES / name], default=Recorded(host="ana", plan="pro", age=30), assume_at=instant("2025-12-30")
+    imported = imports.import_files(
+        house.here,
+        [FIXTURES / name],
+        default=RecordedAccount(host="ana", plan="pro", age=30),
+        assume_at=instant("2025-12-30"),
     )
     turns = sum(isinstance(item, ReadTurn) for item in items)
-    broken = sum(isinstance(item, Broken) for item in items)
+    broken = sum(isinstance(item, BrokenRecord) for item in items)
     untaken = imported.broken - broken  # turns whose time cannot be
     assert turns - untaken == imported.turns
     erased = sum(imported.would_be_erased.values())
     assert imported.turns == imported.stored + imported.known + erased + sum(imported.refused.values())
-    assert imported.skipped >= sum(isinstance(item, Skipped) for item in items)
-    assert {item.place for item in items if isinstance(item, Broken)} <= {item.place for item in imported.broken_places}
+    assert imported.skipped >= sum(isinstance(item, SkippedRecord) for item in items)
+    assert {item.place for item in items if isinstance(item, BrokenRecord)} <= {
+        item.place for item in imported.broken_places
+    }
     assert house.query("SELECT count(*) FROM bodies WHERE turn > 0") == [(imported.stored,)]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from licet.errors import InputError
 from licet.intake import archives, formats
 from licet.intake.lines import CHUNK_BYTES, chunks
-from licet.intake.reading import Broken, ReadTurn, Skipped
+from licet.intake.read_turn import BrokenRecord, ReadTurn, SkippedRecord
 
 FIXTURES = Path(__file__).parent / "fixtures"
 EXPORTS = sorted(path for path in FIXTURES.rglob("*") if path.suffix in (".json", ".jsonl", ".traj"))
@@ -59,7 +59,7 @@ def test_an_archive_of_every_fixture_yields_what_the_fixtures_yield(folder, meth
     heard = []
     items = list(formats.read(archive, heard.append))
     passed_over = [item for item in items if item.place == f"{archive}/photo.png"]
-    assert passed_over == [Skipped(place=f"{archive}/photo.png", reason="the file is of no known format")]
+    assert passed_over == [SkippedRecord(place=f"{archive}/photo.png", reason="the file is of no known format")]
     read = [item for item in items if item not in passed_over]
     apart = [item for path in EXPORTS for item in formats.read(path)]
     told = [str(item).replace(f"{archive}/", "") for item in read if isinstance(item, ReadTurn)]
@@ -98,7 +98,9 @@ def test_an_archive_that_is_cut_off_gives_what_lies_whole_before_the_cut_and_say
         whole = [str(item).replace(str(archive), "") for item in formats.read(archive) if f"/{name}#" in item.place]
         assert [line for line in told if f"/{name}#" in line] == whole
     assert sum(item.place == str(cut) for item in items) == 1
-    assert items[-1] == Broken(place=str(cut), message="the archive is cut off: what lies behind its end is not here")
+    assert items[-1] == BrokenRecord(
+        place=str(cut), message="the archive is cut off: what lies behind its end is not here"
+    )
 
 
 @settings(max_examples=60, deadline=None)
@@ -114,14 +116,14 @@ def test_an_archive_with_damage_anywhere_never_raises_anything_but_that_it_is_of
         items = list(formats.read(damaged))
     except InputError:
         return
-    assert all(isinstance(item, ReadTurn | Skipped | Broken) for item in items)
+    assert all(isinstance(item, ReadTurn | SkippedRecord | BrokenRecord) for item in items)
 
 
 def test_a_member_that_was_changed_is_damaged_even_where_it_still_unpacks(folder):
     archive = zipped(folder / "stored.zip", {"a.json": b'[{"mapping": {}, "id": "aaaa"}]'}, zipfile.ZIP_STORED)
     archive.write_bytes(archive.read_bytes().replace(b"aaaa", b"bbbb"))
     items = list(formats.read(archive))
-    assert items[-1] == Broken(place=f"{archive}/a.json#[1]", message="the file ends early or is damaged")
+    assert items[-1] == BrokenRecord(place=f"{archive}/a.json#[1]", message="the file ends early or is damaged")
 
 
 def test_an_encrypted_member_is_passed_over_and_an_archive_of_them_is_refused(folder):
@@ -129,8 +131,8 @@ def test_an_encrypted_member_is_passed_over_and_an_archive_of_them_is_refused(fo
     raw = bytearray(archive.read_bytes())
     raw[6] |= 1
     archive.write_bytes(raw)
-    found = [item for item in formats.read(archive) if isinstance(item, Skipped)]
-    assert found[0] == Skipped(place=f"{archive}/conversations.json", reason="the file cannot be opened")
+    found = [item for item in formats.read(archive) if isinstance(item, SkippedRecord)]
+    assert found[0] == SkippedRecord(place=f"{archive}/conversations.json", reason="the file cannot be opened")
     with pytest.raises(InputError, match="no file in it is of a known format"):
         formats.read(zipped(folder / "empty.zip", {"a.txt": b"", "b.txt": b""}))
 

@@ -22,9 +22,9 @@ from licet.intake import (
     open_webui,
     swe_agent,
 )
-from licet.intake.reading import Broken, ReadTurn, Skipped
+from licet.intake.read_turn import BrokenRecord, ReadTurn, SkippedRecord
 from licet.intake.records import OVER_LONG
-from licet.policy.state import Role
+from licet.policy.state import TurnRole
 from licet.vault.content import TURN_BYTES_MAX
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -87,8 +87,8 @@ def test_nesting_without_end_is_one_broken_item_and_what_stands_beside_it_is_rea
     path = folder / fixture.name
     path.write_text(f"{deep}\n{text}")
     first, *rest = reader.read(path)
-    assert isinstance(first, Broken | Skipped)
-    if isinstance(first, Broken):
+    assert isinstance(first, BrokenRecord | SkippedRecord)
+    if isinstance(first, BrokenRecord):
         assert first.message == "nested too deeply" or first.message.startswith("not as expected")
     assert len(turns(rest)) == len(turns(reader.read(fixture)))
 
@@ -139,8 +139,8 @@ def test_a_message_without_end_is_one_broken_turn_in_bounded_memory_and_its_conv
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert [turn.content.text for turn in turns(items)] == ["first", "one", "three"]
-    assert [item for item in items if isinstance(item, Broken)] == [
-        Broken(place=f"{path}#[1].mapping[1]", message="the turn is over 64 MiB")
+    assert [item for item in items if isinstance(item, BrokenRecord)] == [
+        BrokenRecord(place=f"{path}#[1].mapping[1]", message="the turn is over 64 MiB")
     ]
     assert peak < TURN_BYTES_MAX + 16 * 2**20
 
@@ -152,14 +152,14 @@ SPEAKERS = [chatgpt, claude_ai, librechat, open_webui, cline, swe_agent]
 def test_a_message_that_is_not_utf8_costs_itself_and_not_its_conversation(folder, reader):
     fixture = {path.name: path for path in (FIXTURES / reader.name).iterdir()}[FIRST_FIXTURE[reader.name]]
     said = turns(reader.read(fixture))
-    words = max((turn.content.text for turn in said if turn.role is Role.user), key=len).splitlines()[0]
+    words = max((turn.content.text for turn in said if turn.role is TurnRole.user), key=len).splitlines()[0]
     raw = fixture.read_bytes()
     mark = json.dumps(words)[1:-1].encode()
     path = folder / fixture.name
     path.write_bytes(raw.replace(mark, b"\xff" + mark[1:], 1))
     items = list(reader.read(path))
-    assert [item.message for item in items if isinstance(item, Broken)].count("not valid UTF-8") == 1
-    broken = {item.place.split("#")[1] for item in items if isinstance(item, Broken)}
+    assert [item.message for item in items if isinstance(item, BrokenRecord)].count("not valid UTF-8") == 1
+    broken = {item.place.split("#")[1] for item in items if isinstance(item, BrokenRecord)}
     assert len(turns(items)) == len([turn for turn in said if turn.place.split("#")[1] not in broken])
 
 
@@ -244,7 +244,7 @@ FLAGS = [
 @pytest.mark.parametrize("flag", FLAGS, ids=str)
 def test_a_call_that_asks_not_to_be_logged_gives_no_turn(folder, flag):
     [item] = litellm.read(written(folder / "flag.json", CALL | flag))
-    assert item == Skipped(place=item.place, reason="a call that asks not to be logged")
+    assert item == SkippedRecord(place=item.place, reason="a call that asks not to be logged")
 
 
 def test_no_mark_makes_a_call_anything_but_traffic_of_an_api(folder):
@@ -301,8 +301,8 @@ def test_a_task_is_a_persons_only_where_the_file_says_that_it_was_given_as_text(
         "replay_config": json.dumps(config) if as_text else config,
     }
     found = turns(swe_agent.read(written(folder / "run.traj", run)))
-    assert [turn.content.text for turn in found if turn.role is Role.user] == [STATEMENT] * is_typed
-    assert found[-1].role is Role.tool
+    assert [turn.content.text for turn in found if turn.role is TurnRole.user] == [STATEMENT] * is_typed
+    assert found[-1].role is TurnRole.tool
 
 
 OPENERS = ["reasoning", "tool_calls", "code_interpreter"]
@@ -318,7 +318,7 @@ def test_nothing_that_a_tool_gave_to_open_webui_is_in_the_assistants_words(folde
     message = {"id": "a", "parentId": None, "role": "assistant", "content": text}
     chat = {"id": "c", "title": "t", "chat": {"history": {"currentId": "a", "messages": {"a": message}}}}
     found = turns(open_webui.read(written(folder / "details.json", [chat])))
-    assert not any("SECRET" in turn.content.text for turn in found if turn.role is not Role.tool)
+    assert not any("SECRET" in turn.content.text for turn in found if turn.role is not TurnRole.tool)
     assert found[0].content.text.startswith("said")
 
 

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from licet import service
 from licet.errors import RefusedError
-from licet.intake import open_webui
-from licet.intake.reading import Broken, ReadFeedback, Skipped
-from licet.intake.replay import Imported, Recorded, RecordedChoice
+from licet.intake import imports, open_webui
+from licet.intake.read_turn import BrokenRecord, ReadFeedback, SkippedRecord
+from licet.intake.replay import Imported, RecordedAccount, RecordedChoice
 from licet.policy.period import instant
 from licet.policy.state import Share
 from licet.store.connect import Pool
@@ -67,8 +66,8 @@ def bring(house: House, *paths: Path, allow_at: int | None = None) -> Imported:
     if allow_at is not None:
         at = instant(f"2025-09-10T10:{allow_at:02}:00Z")
         choices = [RecordedChoice(host="ana", at=at, allow=True, via="import")]
-    default = Recorded(host="ana", plan="pro", age=30)
-    return service.import_files(house.here, paths, default=default, host="ana", choices=choices)
+    default = RecordedAccount(host="ana", plan="pro", age=30)
+    return imports.import_files(house.here, paths, default=default, host="ana", choices=choices)
 
 
 def stored(house: House) -> list[tuple[Any, ...]]:
@@ -117,7 +116,14 @@ def test_what_is_no_rating_is_skipped_or_broken_with_its_place(tmp_path: Path) -
     )  # fmt: skip
     assert open_webui.recognises(path, path.read_bytes())
     read = list(open_webui.read(path))
-    assert [type(one) for one in read] == [Skipped, Skipped, ReadFeedback, Broken, ReadFeedback, ReadFeedback]
+    assert [type(one) for one in read] == [
+        SkippedRecord,
+        SkippedRecord,
+        ReadFeedback,
+        BrokenRecord,
+        ReadFeedback,
+        ReadFeedback,
+    ]
     assert [one.rating for one in read if isinstance(one, ReadFeedback)] == ["down", "down", "up"]
     assert [one.share for one in read if isinstance(one, ReadFeedback)] == [
         Share.rating, Share.conversation, Share.rating

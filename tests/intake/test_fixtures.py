@@ -11,8 +11,8 @@ import pytest
 from licet.errors import InputError
 from licet.intake import formats
 from licet.intake.lines import head
-from licet.intake.reading import Broken, ReadTurn, Skipped
-from licet.policy.state import Role
+from licet.intake.read_turn import BrokenRecord, ReadTurn, SkippedRecord
+from licet.policy.state import TurnRole
 
 HERE = Path(__file__).parent
 FIXTURES = HERE / "fixtures"
@@ -23,9 +23,9 @@ def told(item) -> str:
     """One line of a golden file: everything that a reader said of an item."""
     place = item.place.replace(f"{FIXTURES}/", "")
     match item:
-        case Broken():
+        case BrokenRecord():
             return f"{place}\n    broken: {item.message}"
-        case Skipped():
+        case SkippedRecord():
             return f"{place}\n    skipped: {item.reason}"
     said = item.content
     rest = {
@@ -87,9 +87,9 @@ def test_only_what_a_person_typed_or_attached_is_a_user_turn_and_tools_are_never
     for item in formats.read(FIXTURES):
         if isinstance(item, ReadTurn):
             assert {
-                Role.user: item.origin in ("typed", "upload"),
-                Role.assistant: item.origin == "assistant",
-                Role.tool: item.origin == "tool",
+                TurnRole.user: item.origin in ("typed", "upload"),
+                TurnRole.assistant: item.origin == "assistant",
+                TurnRole.tool: item.origin == "tool",
             }[item.role]
             assert item.at is None or item.at.tzinfo is not None
 
@@ -121,7 +121,7 @@ def test_a_folder_may_hold_files_of_other_kinds_and_a_pipe_does_not_stop_it(tmp_
     (tmp_path / "c.jsonl").write_text("")
     os.mkfifo(tmp_path / "d.jsonl")
     (tmp_path / "e.jsonl").symlink_to(tmp_path / "nowhere")
-    assert [type(item) for item in formats.read(tmp_path)] == [Skipped, ReadTurn, Skipped]
+    assert [type(item) for item in formats.read(tmp_path)] == [SkippedRecord, ReadTurn, SkippedRecord]
 
 
 def test_a_folder_is_read_without_what_its_links_lead_to(tmp_path):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from licet.intake.json_stream import Element, Flaw, elements, keys
-from licet.intake.reading import Broken
+from licet.intake.read_turn import BrokenRecord
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.text(alphabet='a"\\[]{},:é☂\n ', max_size=12)
 VALUES = st.recursive(
@@ -104,7 +104,7 @@ def test_what_is_no_array_or_has_holes_is_said():
 
 
 def test_damage_below_ends_the_elements_with_its_own_message():
-    assert list(elements([b"[[1],[2", Broken(place="p", message="damaged")])) == [
+    assert list(elements([b"[[1],[2", BrokenRecord(place="p", message="damaged")])) == [
         Element(0, b"[1]"),
         Flaw(1, "damaged"),
     ]

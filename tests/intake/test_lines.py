@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from licet.intake import lines as module
-from licet.intake.lines import CHUNK_BYTES, Line, head, lines
-from licet.intake.reading import Broken
+from licet.intake.lines import CHUNK_BYTES, TextLine, head, lines
+from licet.intake.read_turn import BrokenRecord
 from licet.intake.records import OVER_LONG
 
 
@@ -34,7 +34,7 @@ def test_each_line_that_is_not_empty_comes_with_its_number(folder, texts, ending
     raw = ("\ufeff" * mark + ending.join(texts) + ending * last).encode()
     path = folder / ("a.jsonl.gz" if packed else "a.jsonl")
     path.write_bytes(gzip.compress(raw) if packed else raw)
-    expected = [Line(n, t.strip(" ").encode()) for n, t in enumerate(texts, 1) if t.strip(" ")]
+    expected = [TextLine(n, t.strip(" ").encode()) for n, t in enumerate(texts, 1) if t.strip(" ")]
     heard: list[int] = []
     assert list(lines(path, heard.append)) == expected
     assert sum(heard) == path.stat().st_size
@@ -44,9 +44,9 @@ def test_a_line_that_is_not_utf8_is_broken_by_its_number_and_the_next_is_read(fo
     path = folder / "b.jsonl"
     path.write_bytes(b'{"a":1}\n{"\xff":1}\n\n{"b":2}')
     assert list(lines(path, unheard)) == [
-        Line(1, b'{"a":1}'),
-        Broken(place=f"{path}:2", message="not valid UTF-8"),
-        Line(4, b'{"b":2}'),
+        TextLine(1, b'{"a":1}'),
+        BrokenRecord(place=f"{path}:2", message="not valid UTF-8"),
+        TextLine(4, b'{"b":2}'),
     ]
 
 
@@ -61,8 +61,8 @@ def test_a_line_over_the_bound_is_skipped_in_bounded_memory(folder):
     found = list(lines(path, unheard, 2 * CHUNK_BYTES))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    over = Broken(place=f"{path}:2", message="the line is over 2 MiB")
-    assert found == [Line(1, b"1"), over, Line(3, b"2")]
+    over = BrokenRecord(place=f"{path}:2", message="the line is over 2 MiB")
+    assert found == [TextLine(1, b"1"), over, TextLine(3, b"2")]
     assert peak < 8 * CHUNK_BYTES
 
 
@@ -97,18 +97,18 @@ def test_a_packed_file_that_is_cut_off_gives_its_whole_lines_then_the_damage(fol
     *found, last, damage = lines(path, heard.append)
     assert len(found) > 1000
     assert b"\n".join(line.raw for line in found) + b"\n" == raw[: sum(len(line.raw) + 1 for line in found)]
-    assert isinstance(last, Line | Broken)
-    assert damage == Broken(place=str(path), message="the file ends early or is damaged")
+    assert isinstance(last, TextLine | BrokenRecord)
+    assert damage == BrokenRecord(place=str(path), message="the file ends early or is damaged")
     assert sum(heard) == path.stat().st_size
 
 
 def test_what_is_called_gz_and_is_not_is_broken_and_not_an_error(folder):
     path = folder / "f.jsonl.gz"
     path.write_bytes(b'{"messages": []}')
-    assert list(lines(path, unheard)) == [Broken(place=str(path), message="the file ends early or is damaged")]
+    assert list(lines(path, unheard)) == [BrokenRecord(place=str(path), message="the file ends early or is damaged")]
     assert head(path) == b""
 
 
 def test_a_file_that_has_gone_is_broken(folder):
     path = folder / "gone"
-    assert list(module.chunks(path, unheard)) == [Broken(place=str(path), message="the file cannot be opened")]
+    assert list(module.chunks(path, unheard)) == [BrokenRecord(place=str(path), message="the file cannot be opened")]

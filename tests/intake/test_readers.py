@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from licet.intake import claude_code, formats, messages
-from licet.intake.reading import Broken, ReadTurn, Skipped
+from licet.intake.read_turn import BrokenRecord, ReadTurn, SkippedRecord
 from licet.intake.records import Recent, moment
-from licet.policy.state import Role
+from licet.policy.state import TurnRole
 from licet.vault.content import TURN_BYTES_MAX, decode, encode
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -56,7 +56,7 @@ def test_files_that_are_cut_joined_or_damaged_never_raise(reader, folder, data):
     path = folder / f"{reader.name}.json"
     path.write_bytes(raw[: data.draw(st.integers(0, len(raw)))])
     for item in reader.read(path):
-        assert isinstance(item, ReadTurn | Skipped | Broken)
+        assert isinstance(item, ReadTurn | SkippedRecord | BrokenRecord)
         if isinstance(item, ReadTurn):
             assert decode(encode(item.content)) == item.content
 
@@ -110,7 +110,7 @@ CLIENT_TEXTS = [
 @pytest.mark.parametrize("as_blocks", [False, True])
 def test_what_the_client_writes_as_user_is_never_the_person_speaking(folder, text, as_blocks):
     [turn] = read_claude(folder, said_by_user([{"type": "text", "text": text}] if as_blocks else text))
-    assert (turn.role, turn.origin, turn.content.text) == (Role.tool, "tool", text)
+    assert (turn.role, turn.origin, turn.content.text) == (TurnRole.tool, "tool", text)
 
 
 MARKS = [
@@ -127,12 +127,12 @@ MARKS = [
 def test_what_is_marked_as_not_typed_is_never_the_person_speaking(folder, mark, side):
     picture = {"type": "image", "source": {"type": "base64", "media_type": "image/png"}}
     [turn] = read_claude(folder, said_by_user([{"type": "text", "text": "words"}, picture], isSidechain=side, **mark))
-    assert (turn.role, turn.origin) == (Role.tool, "tool")
+    assert (turn.role, turn.origin) == (TurnRole.tool, "tool")
 
 
 def test_a_person_who_writes_of_markup_is_still_the_person(folder):
     turns = read_claude(folder, said_by_user("why does <div> not close?"), said_by_user("x", origin={"kind": "human"}))
-    assert [(turn.role, turn.origin) for turn in turns] == [(Role.user, "typed")] * 2
+    assert [(turn.role, turn.origin) for turn in turns] == [(TurnRole.user, "typed")] * 2
 
 
 def test_a_side_thread_is_named_by_its_first_record_when_it_has_no_agent(folder):
@@ -141,13 +141,13 @@ def test_a_side_thread_is_named_by_its_first_record_when_it_has_no_agent(folder)
 
     turns = read_claude(folder, side("a", None), side("p", None), side("b", "a"), side("q", "p"), side("c", "b"))
     assert [turn.content.thread for turn in turns] == ["a", "p", "a", "p", "a"]
-    assert {turn.role for turn in turns} == {Role.assistant}
+    assert {turn.role for turn in turns} == {TurnRole.assistant}
 
 
 def test_a_copy_of_a_record_is_skipped_but_one_of_a_broken_record_is_read(folder):
     broken = {"type": "user", "uuid": "u", "sessionId": "s", "message": 7}
     items = read_claude(folder, broken, said_by_user("hello", uuid="u"), said_by_user("hello", uuid="u", sessionId="t"))
-    assert [type(item) for item in items] == [Broken, ReadTurn, Skipped]
+    assert [type(item) for item in items] == [BrokenRecord, ReadTurn, SkippedRecord]
 
 
 def test_a_record_without_session_or_id_is_named_by_its_file_and_line_and_keeps_that_as_the_file_grows(folder):
@@ -179,7 +179,7 @@ def test_a_turn_over_the_bound_is_one_broken_item_and_the_next_is_read(folder):
     )
     first, second, third = messages.read(path)
     assert (len(first.content.text), third.content.text) == (TURN_BYTES_MAX, "a")
-    assert second == Broken(place=f"{path}:2#messages[0]", message="the turn is over 64 MiB")
+    assert second == BrokenRecord(place=f"{path}:2#messages[0]", message="the turn is over 64 MiB")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 
 from licet.errors import InputError
 from licet.intake import formats
-from licet.intake.reading import Broken, ReadTurn
+from licet.intake.read_turn import BrokenRecord, ReadTurn
 
 DATA = Path(os.environ.get("TESTS_DATA") or Path(__file__).parents[3] / "shared" / "data")
 
@@ -28,7 +28,7 @@ def sample(name: str) -> Path:
 def counts(items) -> Counter:
     """Turns by origin, with `context` for every other item: what belongs to whom."""
     return Counter(
-        item.origin if isinstance(item, ReadTurn) else "broken" if isinstance(item, Broken) else "skipped"
+        item.origin if isinstance(item, ReadTurn) else "broken" if isinstance(item, BrokenRecord) else "skipped"
         for item in items
     )
 

@@ -23,27 +23,27 @@ from uuid import UUID
 
 import pytest
 
-from licet import service
+from licet.curate import release_build
 from licet.errors import InputError, RefusedError, UsageError
-from licet.intake import formats
-from licet.intake.recorded import read_accounts, read_choices
-from licet.intake.replay import Import, Imported, Recorded, RecordedChoice
+from licet.intake import formats, imports
+from licet.intake.recorded_history import read_accounts, read_choices
+from licet.intake.replay import Import, Imported, RecordedAccount, RecordedChoice
 from licet.policy import events as ev
 from licet.policy.file import Policies, preset, read
 from licet.policy.period import instant, written
-from licet.policy.state import Role
+from licet.policy.state import TurnRole
 from licet.policy.world import World
-from licet.store import opened
-from licet.store.connect import Pool, transaction
+from licet.service import policy_changes
+from licet.store.connect import Pool, opened, transaction
+from licet.vault import account_view, installation
 from licet.vault import commands as do
-from licet.vault import view
 
 from ..conftest import Databases
 from ..installed import DAY, House
 
 BEGIN, NOW = instant("2025-08-01"), instant("2025-12-15")
 PLANTED = "the ferry to Saaremaa carries a green piano"
-ANA = Recorded(host="ana", plan="pro", age=30)
+ANA = RecordedAccount(host="ana", plan="pro", age=30)
 HISTORIES = int(os.environ.get("TESTS_HISTORIES", "40"))
 IMPROVE, SAFETY = "improve_models", "safety_classifiers"
 
@@ -87,7 +87,7 @@ def allow(host: str, at: str, yes: bool = True) -> RecordedChoice:
 
 
 def bring(house: House, *paths: Path, **more: Any) -> Imported:
-    return service.import_files(house.here, paths, **{"default": ANA, **more})
+    return imports.import_files(house.here, paths, **{"default": ANA, **more})
 
 
 def said(house: House) -> list[tuple[Any, ...]]:
@@ -155,7 +155,7 @@ def test_an_import_never_makes_a_grant_of_its_own(house: House, tmp_path: Path) 
     bring(house, write(tmp_path / "c.jsonl", talk("c1", "2025-12-01T10:00Z")))
     assert house.query("SELECT standing, grants, answered FROM accounts") == [("undecided", 0, None)]
     assert house.query("SELECT * FROM choices") == []
-    assert service.build_release(house.here, name="r", purpose=IMPROVE).manifest.rows == 0
+    assert release_build.build_release(house.here, name="r", purpose=IMPROVE).manifest.rows == 0
 
 
 def test_a_recorded_no_makes_no_grant_and_a_recorded_yes_makes_one(house: House, tmp_path: Path) -> None:
@@ -167,13 +167,13 @@ def test_a_recorded_no_makes_no_grant_and_a_recorded_yes_makes_one(house: House,
     assert house.query("SELECT standing, grants FROM accounts ORDER BY 1") == [
         ("declined", 0), ("granted", 1), ("undecided", 0),
     ]  # fmt: skip
-    service.build_release(house.here, name="r", purpose=IMPROVE)
+    release_build.build_release(house.here, name="r", purpose=IMPROVE)
     assert house.words("r") == ["of ana turn 0", "of ana turn 1"]
 
 
 def test_a_yes_that_the_terms_do_not_cover_is_reported_as_without_effect(house: House, tmp_path: Path) -> None:
     file = write(tmp_path / "c.jsonl", talk("c1", "2025-12-01T10:00Z"))
-    work = Recorded(host="ana", plan="work", age=30)
+    work = RecordedAccount(host="ana", plan="work", age=30)
     imported = bring(house, file, default=work, choices=[allow("ana", "2025-12-01")])
     assert (imported.choices, imported.effects) == (1, {"none": 1})
     assert house.query("SELECT grants FROM accounts") == [(0,)]
@@ -478,7 +478,7 @@ def long_history(folder: Path) -> dict[str, Any]:
 
 def bring_chunked(house: House, told: Mapping[str, Any], progress: Callable[[int], None] = lambda _turns: None) -> None:
     bringing = Import(
-        house.here.pool, house.here.keyring, service.policies(house.here), house.now, default=ANA,
+        house.here.pool, house.here.keyring, installation.policies(house.here), house.now, default=ANA,
         choices=told["choices"], folder=house.here.config.data, chunk_commands_max=17,
     )  # fmt: skip
     with closing(bringing):
@@ -567,10 +567,10 @@ def test_an_import_stopped_before_its_sweep_is_swept_by_the_next(
 KILLED = """
 import sys, time
 from pathlib import Path
-from licet import service
-from licet.config import Config
+from licet.vault import installation
+from licet.config import Configuration
 from licet.intake import formats
-from licet.intake.replay import Import, Recorded, RecordedChoice
+from licet.intake.replay import Import, RecordedAccount, RecordedChoice
 from licet.policy.period import instant
 
 import licet.intake.replay as replay
@@ -582,10 +582,10 @@ def progress(turns):
     print("stored", flush=True)
     time.sleep(0.3)
 
-with service.installation(Config(data=Path(data), database_url=dsn), lambda: instant("2025-12-15")) as here:
+with installation.installation(Configuration(data=Path(data), database_url=dsn), lambda: instant("2025-12-15")) as here:
     bringing = Import(
-        here.pool, here.keyring, service.policies(here), here.clock(), choices=choices, chunk_commands_max=17,
-        default=Recorded(host="ana", plan="pro", age=30), folder=Path(data),
+        here.pool, here.keyring, installation.policies(here), here.clock(), choices=choices, chunk_commands_max=17,
+        default=RecordedAccount(host="ana", plan="pro", age=30), folder=Path(data),
     )
     bringing.read(formats.read(Path(file)))
     bringing.store(progress)
@@ -618,7 +618,9 @@ class Drawn:
     def __init__(self, seed: int) -> None:
         draw = Random(seed)
         self.accounts = [
-            Recorded(host=f"h{n}", plan=draw.choice(("free", "pro", "pro", "work")), age=draw.choice((30, 17, None)))
+            RecordedAccount(
+                host=f"h{n}", plan=draw.choice(("free", "pro", "pro", "work")), age=draw.choice((30, 17, None))
+            )
             for n in range(draw.randint(1, 3))
         ]
         grid = [instant("2025-08-05") + timedelta(days=3 * n) for n in range(44)]
@@ -657,13 +659,13 @@ class Drawn:
         world = World(policies, replay=True)
         told: list[tuple[datetime, int, int, ev.Event]] = []
         for place, ((host, at), yes) in enumerate(self.choices):
-            told.append((at, 2 if yes else 0, place, ev.Choose(at=at, account=host, allow=yes)))
+            told.append((at, 2 if yes else 0, place, ev.ChooseEvent(at=at, account=host, allow=yes)))
         place = 0
         for host, name, turns in self.lines:
             for n, (at, role) in enumerate(turns):
                 place += 1
-                say = ev.Say(
-                    at=at, account=host, conversation=name, turn=f"{name}.{n}", role=Role(role),
+                say = ev.SayEvent(
+                    at=at, account=host, conversation=name, turn=f"{name}.{n}", role=TurnRole(role),
                     origin={"user": "typed"}.get(role, role),
                 )  # fmt: skip
                 told.append((at, 1, place, say))
@@ -671,7 +673,7 @@ class Drawn:
         for account in self.accounts:
             mine = [at for at, *_, event in told if event.account == account.host]
             if mine:
-                world.apply(ev.OpenAccount(at=min(mine), account=account.host, plan=account.plan, age=account.age))
+                world.apply(ev.OpenAccountEvent(at=min(mine), account=account.host, plan=account.plan, age=account.age))
         for *_, event in told:
             world.apply(event)
         world.advance(NOW)
@@ -689,9 +691,9 @@ def test_any_recorded_history_is_answered_for_as_by_the_bare_rule(pool: Pool, tm
     drawn = Drawn(seed)
     house = House(pool, tmp_path / "data", at=BEGIN)
     if seed % 2:
-        service.apply_policy(house.here, read({**preset("article-2025").document(), **SECOND}), by="test")
+        policy_changes.apply_policy(house.here, read({**preset("article-2025").document(), **SECOND}), by="test")
     house.now = NOW
-    known = service.policies(house.here)
+    known = installation.policies(house.here)
     chats, accounts, choices = drawn.write(tmp_path)
     recorded = read_accounts(accounts, NOW)
     imported = bring(
@@ -727,9 +729,9 @@ def answers(house: House, drawn: Drawn, known: Policies) -> dict[tuple[str, str]
     hosts = {(conversation, turn): names[bytes(host)] for conversation, turn, host in rows}
     found = {}
     with transaction(house.here.pool) as tx:
-        seen = view.seen(tx, ids, known, NOW)
+        seen = account_view.seen(tx, ids, known, NOW)
         for account, conversation in ids:
-            for turn in view.turns(tx, account, conversation):
+            for turn in account_view.turns(tx, account, conversation):
                 for purpose in (IMPROVE, SAFETY):
                     decision = seen[conversation].decide(turn, known, purpose)
                     found[hosts[conversation, turn.number], purpose] = (decision.because, decision.until)
@@ -751,8 +753,8 @@ def test_every_account_of_the_file_is_opened_also_one_that_nothing_is_brought_in
     house: House, tmp_path: Path
 ) -> None:
     file = write(tmp_path / "c.jsonl", talk("c1", "2025-12-01T10:00Z"))
-    quiet = Recorded(host="gus", plan="free", age=52, opened_at=instant("2024-01-20"))
-    undated = Recorded(host="ivo", plan="free", age=40)
+    quiet = RecordedAccount(host="gus", plan="free", age=52, opened_at=instant("2024-01-20"))
+    undated = RecordedAccount(host="ivo", plan="free", age=40)
     more = {"default": None, "host": "ana", "recorded": [ANA, quiet, undated]}
     imported = bring(house, file, **more)
     assert (imported.accounts, imported.opened_alone, imported.opened_now) == (3, 2, 1)
@@ -774,7 +776,7 @@ def test_a_choice_of_before_the_first_version_is_counted_apart(house: House, tmp
 
 
 def test_history_can_follow_for_an_account_that_was_opened_alone(house: House, tmp_path: Path) -> None:
-    opened = Recorded(host="ana", plan="pro", age=30, opened_at=instant("2024-01-20"))
+    opened = RecordedAccount(host="ana", plan="pro", age=30, opened_at=instant("2024-01-20"))
     bring(house, write(tmp_path / "none.jsonl", talk("of bo", "2025-12-01T10:00Z", account="bo")), recorded=[opened])
     later = bring(house, write(tmp_path / "c.jsonl", talk("c1", "2025-12-01T10:00Z")), recorded=[opened])
     assert (later.stored, later.opened_alone) == (2, 0)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from licet import service
-from licet.intake.replay import Imported, Recorded
+from licet.intake import imports
+from licet.intake.replay import Imported, RecordedAccount
 from licet.policy.period import instant
 from licet.store.connect import Pool
 
@@ -38,8 +38,8 @@ def house(pool: Pool, tmp_path: Path) -> House:
 
 
 def bring(house: House, folder: Path) -> Imported:
-    default = Recorded(host="ana", plan="pro", age=30)
-    return service.import_files(house.here, [folder], default=default, host="ana")
+    default = RecordedAccount(host="ana", plan="pro", age=30)
+    return imports.import_files(house.here, [folder], default=default, host="ana")
 
 
 def test_a_copy_that_comes_in_with_a_later_import_adds_only_what_is_new(house: House, tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from licet.intake import formats
-from licet.intake.reading import ReadTurn, Skipped
-from licet.policy.state import Role
+from licet.intake.read_turn import ReadTurn, SkippedRecord
+from licet.policy.state import TurnRole
 
 
 def record(name: str, parent: str | None, kind: str, content: Any, **more: Any) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def test_of_a_rewound_session_the_path_that_was_kept_is_read_and_the_rest_is_rep
         record("i", "g", "user", "thanks"),
     )
     assert [text for _, _, text in said(items)] == ["plan it", "planned", "archive it", "archived", "thanks"]
-    left = [item.place.rpartition(":")[2] for item in items if isinstance(item, Skipped)]
+    left = [item.place.rpartition(":")[2] for item in items if isinstance(item, SkippedRecord)]
     assert left == ["3", "4", "5", "8"]
 
 
@@ -118,7 +118,7 @@ def test_a_session_goes_on_over_what_was_compacted(tmp_path: Path) -> None:
         record("d", "c", "user", "what was said", isCompactSummary=True),
         record("e", "d", "user", "after"),
     )
-    assert [text for role, _, text in said(items) if role == Role.user] == ["before", "after"]
+    assert [text for role, _, text in said(items) if role == TurnRole.user] == ["before", "after"]
     assert ("assistant", "assistant", "answer") in said(items)
 
 

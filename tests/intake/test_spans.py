@@ -19,14 +19,14 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyVa
 
 from licet.errors import UsageError
 from licet.intake import otlp, spans
-from licet.intake.otlp import EPOCH, Encoding, Span
-from licet.intake.spans import Call, Dropped
+from licet.intake.otlp import EPOCH, Encoding, OtlpSpan
+from licet.intake.spans import Dropped, ModelCall
 
 BASE = {"gen_ai.operation.name": "chat", "enduser.id": "ana"}
 
 
-def span(attributes: dict[str, Any], resource: dict[str, Any] | None = None) -> Span:
-    return Span(
+def span(attributes: dict[str, Any], resource: dict[str, Any] | None = None) -> OtlpSpan:
+    return OtlpSpan(
         trace_id="a" * 32, span_id="b" * 16, started_at=EPOCH, attributes=attributes, events=(), resource=resource or {}
     )
 
@@ -37,7 +37,7 @@ def parts(role: str, *said: Any) -> dict[str, Any]:
 
 def turns(attributes: dict[str, Any], resource: dict[str, Any] | None = None) -> list[tuple[str, str]]:
     call = spans.read(span(attributes, resource))
-    assert isinstance(call, Call), call
+    assert isinstance(call, ModelCall), call
     return [(turn.role, turn.text) for turn in call.turns]
 
 
@@ -61,7 +61,7 @@ def test_messages_may_be_a_structure_and_files_are_named_and_never_their_bytes()
     read = spans.read(
         span({**BASE, "gen_ai.input.messages": [parts("user", image, {"type": "file", "file_id": "f1"})]})
     )
-    assert isinstance(read, Call)
+    assert isinstance(read, ModelCall)
     assert [(turn.origin, turn.attachments) for turn in read.turns] == [("upload", ("image", "f1"))]
 
 
@@ -73,7 +73,7 @@ def test_replies_of_several_tools_in_one_message_are_turns_of_their_own() -> Non
     read = spans.read(
         span(call(parts("user", "?"), asked, {"role": "tool", "parts": replies}, answer=parts("assistant", "!")))
     )
-    assert isinstance(read, Call)
+    assert isinstance(read, ModelCall)
     assert [(turn.role, turn.text, turn.tool_name) for turn in read.turns] == [
         ("tool", "1", "t1"), ("tool", "2", "t2"), ("assistant", "!", ""),
     ]  # fmt: skip
@@ -92,7 +92,7 @@ def test_openinference_content_items_and_tool_calls_are_read() -> None:
         "llm.output_messages.0.message.tool_calls.0.tool_call.function.arguments": '{"at":1}',
     }
     read = spans.read(span({"user.id": 7, "session.id": "s", **flat}))
-    assert isinstance(read, Call)
+    assert isinstance(read, ModelCall)
     asked, answered = read.turns
     assert (read.account, asked.conversation, asked.text, asked.attachments) == (
         "7",
@@ -106,7 +106,7 @@ def test_openinference_content_items_and_tool_calls_are_read() -> None:
 def test_an_account_of_the_resource_counts_where_the_span_names_none_and_the_trace_is_a_conversation() -> None:
     attributes = call(parts("user", "?")) | {"enduser.id": ""}
     read = spans.read(span(attributes, {"user.id": "ana", "licet.surface": "app"}))
-    assert isinstance(read, Call)
+    assert isinstance(read, ModelCall)
     assert (read.account, read.turns[0].conversation, read.turns[0].surface) == ("ana", "host:" + "a" * 32, "app")
     assert spans.read(span(attributes)) is Dropped.no_account
 
@@ -114,14 +114,14 @@ def test_an_account_of_the_resource_counts_where_the_span_names_none_and_the_tra
 @pytest.mark.parametrize("surface", [None, 1, "", "My App", "x" * 40])
 def test_a_surface_that_is_no_name_is_an_api(surface: object) -> None:
     read = spans.read(span(call(parts("user", "?")) | {"licet.surface": "app"}, {"licet.surface": surface}))
-    assert isinstance(read, Call)
+    assert isinstance(read, ModelCall)
     assert read.turns[0].surface == "api"
 
 
 @pytest.mark.parametrize("key", ["licet.keep_out", "licet.incognito", "licet.no-log", "licet.no_log"])
 def test_an_attribute_of_ours_can_only_narrow(key: str) -> None:
     assert spans.read(span(call(parts("user", "?")) | {key: True})) is Dropped.marked
-    assert isinstance(spans.read(span(call(parts("user", "?")) | {key: False})), Call)
+    assert isinstance(spans.read(span(call(parts("user", "?")) | {key: False})), ModelCall)
 
 
 values = st.recursive(

@@ -22,17 +22,19 @@ from uuid import UUID
 
 import msgspec
 
-from licet.consent.answering import Evidence
-from licet.consent.receipt import Choice, Controller, Receipt, document, sign
+from licet import verifier
+from licet.consent.choices import Evidence
+from licet.consent.controller import Controller
 from licet.ledger import entries as leaves
-from licet.ledger import note, verifier
+from licet.ledger import note
 from licet.ledger.checkpoint import Checkpoint
-from licet.ledger.entries import Row, canonical
-from licet.ledger.log import Log
+from licet.ledger.entries import OutboxRow, canonical
+from licet.ledger.log import LogWriter
 from licet.ledger.note import Signer
-from licet.ledger.proof import Proof
+from licet.ledger.proof import InclusionProof
 from licet.policy.file import preset
 from licet.policy.period import instant
+from licet.proof.receipt import Receipt, ReceiptChoice, document, sign
 
 from .world import ORIGIN, SIGNER, STRANGER, Disk, Held
 
@@ -69,7 +71,7 @@ class Shown:
         found = [f"{found.place}: {found.promise}" for report in reports for found in report.findings]
         return found + [f"{lack.place}: not proved: {lack.why}" for report in reports for lack in report.lacks]
 
-    def reports(self) -> list[verifier.Report]:
+    def reports(self) -> list[verifier.VerifierReport]:
         reports = [verifier.check_receipt(raw, TRUST) for raw in self.receipts]
         reports += [verifier.check_certificate(raw, TRUST) for raw in self.certificates]
         for folder, log, later in self.since:
@@ -97,15 +99,15 @@ class Lie:
 
 
 @cache
-def rows() -> tuple[Row, ...]:
+def rows() -> tuple[OutboxRow, ...]:
     """A spring of three accounts, of whom Ben comes from the year before, and many more who only chat."""
-    made: list[Row] = []
+    made: list[OutboxRow] = []
     minutes = count()
 
     def tell(told: str, account: UUID | None = None, **facts: Any) -> None:
         facts |= {"evidence": SAID_HASH} if told == "choice" else {}
         at = BEGIN + timedelta(minutes=next(minutes))
-        made.append(Row(outbox_id=len(made) + 1, account=account, told=told, occurred_at=at, facts=facts))
+        made.append(OutboxRow(outbox_id=len(made) + 1, account=account, told=told, occurred_at=at, facts=facts))
 
     tell("policy_applied", number=0, sha256=POLICY.sha256().hex())
     tell("notice_published", number=0, language="en", variant="existing", sha256=HASH)
@@ -143,14 +145,14 @@ def honest_entries() -> tuple[bytes, ...]:
 class Written:
     files: dict[str, bytes]
     older: tuple[bytes, ...]
-    proofs: tuple[Proof, ...]
+    proofs: tuple[InclusionProof, ...]
     path: tuple[bytes, ...]
 
 
 def written(told: tuple[bytes, ...], signer: Signer = SIGNER, middle: int = MIDDLE) -> Written:
     """A log of these entries, signed; with the checkpoint that it showed on its way."""
     disk = Disk()
-    log = Log.begin(disk.folder("log"), disk.folder("state"), signer.name, signer)
+    log = LogWriter.begin(disk.folder("log"), disk.folder("state"), signer.name, signer)
     log.append(told[:middle])
     before = log.published
     log.append(told[middle:])
@@ -170,7 +172,7 @@ def receipt_of(index: int = 4, change: Callable[[dict[str, Any]], None] = lambda
     row = rows()[index]
     assert row.account is not None
     key, facts = KEYS[row.account], row.facts
-    choice = Choice(
+    choice = ReceiptChoice(
         account=row.account, seq=facts["seq"], at=row.occurred_at, allow=facts["allow"], effect=facts["effect"],
         grant=1, via="notice", number=0,
         evidence=SHOWN, said=SAID,
@@ -390,7 +392,7 @@ def rewrite_lies() -> Iterator[Lie]:
     choice = {"account": ANA, "told": "choice", "facts": {"allow": True, "effect": "none", "version": 0, "seq": 99}}
 
     def forged(at: int) -> bytes:
-        row = Row(outbox_id=900, occurred_at=BEGIN, **choice)
+        row = OutboxRow(outbox_id=900, occurred_at=BEGIN, **choice)
         logged = instant(told()[at]["logged"])
         return leaves.encode(row, KEYS[ANA], logged, bytes)
 

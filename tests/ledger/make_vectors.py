@@ -7,9 +7,9 @@ from pathlib import Path
 
 from licet.ledger import note, tree
 from licet.ledger.checkpoint import Checkpoint
-from licet.ledger.log import Log
+from licet.ledger.log import LogWriter
 from licet.ledger.note import SignatureType, Signer, Verifier, encode_base64
-from licet.ledger.proof import Proof
+from licet.ledger.proof import InclusionProof
 from licet.ledger.tiles import TileReader
 from licet.ledger.witness import Request
 
@@ -23,7 +23,7 @@ ENTRIES = [entry_of(i) for i in range(SIZE)]
 def made() -> dict[str, bytes]:
     """Every vector file, path to bytes."""
     disk = Disk()
-    log = Log.begin(disk.folder("log"), disk.folder("state"), ORIGIN, SIGNER)
+    log = LogWriter.begin(disk.folder("log"), disk.folder("state"), ORIGIN, SIGNER)
     log.append(ENTRIES[:256])
     older = log.published
     log.append(ENTRIES[256:])
@@ -105,13 +105,13 @@ def _notes(checkpoint: Checkpoint) -> list[dict[str, str]]:
     return [{"name": name, "note": text, "verdict": verdict} for name, text, verdict in table]
 
 
-def _proofs(log: Log) -> list[dict[str, str]]:
+def _proofs(log: LogWriter) -> list[dict[str, str]]:
     good, entry = log.prove(100), ENTRIES[100]
     text, last = good.encode().decode(), log.prove(258)
     first_hash = text.split("\n")[2]
 
     def proof(index: int, path: tuple[bytes, ...], extra: bytes | None = None) -> str:
-        return Proof(index, path, good.checkpoint, extra).encode().decode()
+        return InclusionProof(index, path, good.checkpoint, extra).encode().decode()
 
     table = [
         ("an entry of a full tile", text, entry, "good"),

@@ -22,12 +22,13 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from licet.consent.receipt import sign
-from licet.ledger import note, tree, verifier
+from licet import verifier
+from licet.ledger import note, tree
 from licet.ledger.checkpoint import Checkpoint
 from licet.ledger.entries import canonical
 from licet.ledger.note import SignatureType, Signer
-from licet.ledger.proof import Proof
+from licet.ledger.proof import InclusionProof
+from licet.proof.receipt import sign
 from licet.release import merkle
 
 from . import lies, release_lies
@@ -135,7 +136,7 @@ CHANGES: tuple[Change, ...] = (drop, null, double, retype, move_year, exchange)
 class Judged:
     """What became of a mutant. ``wrong``: why it may not be proved; empty where it is equal or sound."""
 
-    answer: verifier.Answer
+    answer: verifier.Verdict
     wrong: tuple[str, ...]
 
 
@@ -197,11 +198,11 @@ def small_log(entries: list[bytes], signer: Signer = SIGNER) -> dict[str, bytes]
 
 def proof_in(entries: list[bytes], index: int, signer: Signer = SIGNER) -> bytes:
     path = verifier.path_of(index, [tree.leaf_hash(entry) for entry in entries])
-    return Proof(index, tuple(path), small_log(entries, signer)["checkpoint"]).encode()
+    return InclusionProof(index, tuple(path), small_log(entries, signer)["checkpoint"]).encode()
 
 
-def judged(report: verifier.Report, wrong: Callable[[], list[str]]) -> Judged:
-    return Judged(report.answer, tuple(wrong()) if report.answer is verifier.Answer.proved else ())
+def judged(report: verifier.VerifierReport, wrong: Callable[[], list[str]]) -> Judged:
+    return Judged(report.answer, tuple(wrong()) if report.answer is verifier.Verdict.proved else ())
 
 
 # Receipts
@@ -589,8 +590,8 @@ def judge_conversation(value: Any) -> Judged:
     logs = [(TRUST, Held(log))]
     try:
         kept = verifier.read_shown(text_of(value.get("proof")), "proof")
-    except verifier.Contradiction:
-        return Judged(verifier.Answer.unreadable, ())
+    except verifier.ContradictionError:
+        return Judged(verifier.Verdict.unreadable, ())
     report, found, _ = verifier.check_conversation_in(folder, handle, salt, kept, logs)
     honest = verifier.check_conversation(files["manifest.json"], shown()[0]["proof"], handle, salt)
     return judged(report, lambda: [] if found == honest else [f"found {found}"])

@@ -12,18 +12,19 @@ from uuid import UUID
 
 import msgspec
 
-from licet.ledger import sequence, verifier
-from licet.ledger.published import Published
-from licet.ledger.sequence import Place, Sequencer
+from licet import verifier
+from licet.keys.keyring import Keyring
+from licet.keys.log_keys import LogKeys
+from licet.ledger import sequence
+from licet.ledger.publication import PublishedLog
+from licet.ledger.sequence import LogPlace, Sequencer
 from licet.policy.file import Policies, preset
 from licet.policy.period import instant
 from licet.store.connect import Pool, transaction
 from licet.vault import commands as do
-from licet.vault import policies
+from licet.vault import policy_versions
 from licet.vault.apply import apply
 from licet.vault.ids import host_hmac, uuid7
-from licet.vault.keyring import Keyring
-from licet.vault.log_keys import LogKeys
 
 BEGIN = instant("2025-09-01T10:00:00Z")
 PLANTED = "the yellow kettle of Tartu sings only for locksmiths"
@@ -44,12 +45,12 @@ class Office:
     def opened(cls, pool: Pool, keyring: Keyring, base: Path) -> Office:
         office = cls(pool, keyring, base)
         with transaction(pool) as tx:
-            policies.add(tx, office.policies[0], BEGIN, "test")
+            policy_versions.add(tx, office.policies[0], BEGIN, "test")
         return office
 
     @property
-    def place(self) -> Place:
-        return Place(folder=self.base / "log", state=self.base / "log-state", name="log.example/ledger")
+    def place(self) -> LogPlace:
+        return LogPlace(folder=self.base / "log", state=self.base / "log-state", name="log.example/ledger")
 
     @property
     def keys(self) -> LogKeys:
@@ -106,8 +107,8 @@ class Office:
 
     # What readers see
 
-    def log(self, year: int = 2025) -> Published:
-        return Published(self.place.folder / str(year), self.place.signer(self.seed, year).verifier)
+    def log(self, year: int = 2025) -> PublishedLog:
+        return PublishedLog(self.place.folder / str(year), self.place.signer(self.seed, year).verifier)
 
     def vkey(self, year: int = 2025) -> str:
         return self.place.signer(self.seed, year).verifier.vkey
@@ -116,7 +117,7 @@ class Office:
         log = self.log(year)
         return [msgspec.json.decode(log.entry(index)) for index in range(log.checkpoint.size)]
 
-    def report(self, year: int = 2025) -> verifier.Report:
+    def report(self, year: int = 2025) -> verifier.VerifierReport:
         folder = verifier.FolderFiles(self.place.folder / str(year))
         return verifier.check_log(folder, verifier.trust(self.vkey(year)))
 

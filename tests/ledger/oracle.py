@@ -163,7 +163,7 @@ def since_faults(value: Any, honest: Any) -> list[str]:
     said, told = value["review"], honest["review"]
     faults += [f"a review of another {key}" for key in ("release", "manifest_sha256", "type") if said[key] != told[key]]
     try:
-        statement = msgspec.convert(said, review.Statement, strict=True)
+        statement = msgspec.convert(said, review.ReviewStatement, strict=True)
         follows = review._follows(statement)
     except (msgspec.ValidationError, LicetError, ValueError) as error:
         return [*faults, str(error)]

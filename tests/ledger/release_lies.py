@@ -19,7 +19,7 @@ from typing import Any
 from uuid import UUID
 
 from licet.ledger import entries as leaves
-from licet.ledger.entries import Row, canonical
+from licet.ledger.entries import OutboxRow, canonical
 from licet.policy.file import preset, read
 from licet.policy.period import instant
 from licet.release import merkle
@@ -184,7 +184,7 @@ def log_of(world: World, manifest: bytes) -> dict[str, bytes]:
     logged = instant("2026-03-05T13:00:00Z")
     entries = []
     for number, (kind, at, account, what) in enumerate(told):
-        made = Row(outbox_id=number + 1, account=account, told=kind, occurred_at=instant(at), facts=what)
+        made = OutboxRow(outbox_id=number + 1, account=account, told=kind, occurred_at=instant(at), facts=what)
         key = KEYS[account] if account else None
         entries.append(leaves.encode(made, key, logged + timedelta(seconds=number), bytes))
     return written(tuple(entries), middle=len(entries) // 2).files

@@ -12,9 +12,9 @@ from functools import cache
 
 import pytest
 
+from licet import verifier
 from licet.errors import LicetError
-from licet.ledger import verifier
-from licet.ledger.log import Log, prune
+from licet.ledger.log import LogWriter, prune
 
 from ..quarters import QUARTER, WHOLE
 from .world import ORIGIN, SIGNER, Disk, Held, entry_of
@@ -33,7 +33,7 @@ def root_of(size: int) -> bytes:
 
 def written(disk: Disk, batches: Sequence[int]) -> list[tuple]:
     """Run the workload; the disk's journal holds every step and, as `ack`, what was promised between them."""
-    log = Log.begin(disk.folder("log"), disk.folder("state"), ORIGIN, SIGNER)
+    log = LogWriter.begin(disk.folder("log"), disk.folder("state"), ORIGIN, SIGNER)
     disk.journal.append(("ack", 0))
     size = 0
     for number, batch in enumerate(batches):
@@ -56,7 +56,7 @@ def recovered(disk: Disk, acked: int | None, seen: dict[str, bytes], whole: bool
     storage, state = disk.folder("log"), disk.folder("state")
     if acked is None and state.read("head") is None:
         return None
-    log = Log.recover(storage, state, ORIGIN, SIGNER)
+    log = LogWriter.recover(storage, state, ORIGIN, SIGNER)
     size = log.checkpoint.size
     assert size >= (acked or 0), "an acknowledged entry is lost"
     assert log.checkpoint.root == root_of(size), "the log contradicts an earlier checkpoint"
@@ -140,7 +140,7 @@ def test_the_enumeration_finds_a_writer_that_forgets_an_fsync(fault: str) -> Non
 
 def test_a_crash_while_pruning_loses_nothing() -> None:
     disk = Disk()
-    log = Log.begin(disk.folder("log"), disk.folder("state"), ORIGIN, SIGNER)
+    log = LogWriter.begin(disk.folder("log"), disk.folder("state"), ORIGIN, SIGNER)
     for size in range(0, 300, 10):
         log.append(MODEL[size : size + 10])
     before = len(disk.journal)

@@ -13,23 +13,24 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from hypothesis import given
 from hypothesis import strategies as st
 
+from licet import verifier
 from licet.errors import BrokenError
-from licet.ledger import entries, verifier
-from licet.ledger.entries import PUBLISHED, Row, canonical
-from licet.ledger.outbox import Told
+from licet.keys.keyring import Keyring
+from licet.keys.log_keys import log_key
+from licet.keys.material import FileProvider
+from licet.ledger import entries
+from licet.ledger.entries import PUBLISHED, OutboxRow, canonical
+from licet.ledger.outbox import EntryKind
 from licet.policy.period import instant
 from licet.store.connect import Pool, transaction
 from licet.vault import commands as do
-from licet.vault.keyring import Keyring
-from licet.vault.keys import FileProvider
-from licet.vault.log_keys import log_key
 
 from .office import HOST, PLANTED, Office
 
 KEY = bytes(range(32))
 ACCOUNT = UUID(int=7)
 AT = instant("2026-03-01T10:15:31.117Z")
-CHOICE = Row(
+CHOICE = OutboxRow(
     outbox_id=5, account=ACCOUNT, told="choice", occurred_at=AT,
     facts={"allow": True, "effect": "began", "version": 0, "seq": 2, "conversation": "ab" * 16},
 )  # fmt: skip
@@ -81,7 +82,7 @@ def test_the_log_key_of_a_year_is_pinned() -> None:
 
 
 def test_every_kind_says_which_facts_it_publishes() -> None:
-    assert set(PUBLISHED) == set(Told)
+    assert set(PUBLISHED) == set(EntryKind)
 
 
 def test_only_listed_facts_are_told_and_the_others_are_committed_to() -> None:
@@ -95,19 +96,23 @@ def test_only_listed_facts_are_told_and_the_others_are_committed_to() -> None:
 @given(st.sampled_from(sorted(PUBLISHED)), st.text(st.characters(codec="ascii")), st.text())
 def test_no_sentence_is_ever_told(told: str, name: str, text: str) -> None:
     names = {*PUBLISHED[told], name}
-    row = Row(outbox_id=1, account=ACCOUNT, told=told, occurred_at=AT, facts=dict.fromkeys(names, f"{text} spoken"))
+    row = OutboxRow(
+        outbox_id=1, account=ACCOUNT, told=told, occurred_at=AT, facts=dict.fromkeys(names, f"{text} spoken")
+    )
     assert json.loads(entries.encode(row, KEY, AT, bytes))["facts"] == {}
 
 
 def test_what_belongs_to_nobody_names_nobody() -> None:
-    row = Row(outbox_id=1, account=None, told="policy_applied", occurred_at=AT, facts={"number": 0, "by": "someone"})
+    row = OutboxRow(
+        outbox_id=1, account=None, told="policy_applied", occurred_at=AT, facts={"number": 0, "by": "someone"}
+    )
     told = json.loads(entries.encode(row, None, AT, bytes))
     assert set(told) == {"v", "t", "at", "logged", "facts"}
     assert told["facts"] == {"number": 0}
 
 
 def test_the_same_words_of_two_rows_commit_to_different_bytes() -> None:
-    other = Row(outbox_id=6, account=ACCOUNT, told="choice", occurred_at=AT, facts=CHOICE.facts)
+    other = OutboxRow(outbox_id=6, account=ACCOUNT, told="choice", occurred_at=AT, facts=CHOICE.facts)
     told = [json.loads(entries.encode(row, KEY, AT, bytes)) for row in (CHOICE, other)]
     assert told[0]["commit"] != told[1]["commit"]
     assert entries.nonce(KEY, 5) != entries.nonce(KEY, 6)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from licet.ledger.log import Log
+from licet.ledger.log import LogWriter
 from licet.ledger.note import encode_base64
 
 from .world import ORIGIN, SIGNER, WITNESS, entry_of
@@ -44,7 +44,7 @@ def checker(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A log with a cosigned checkpoint, and every proof we can make of it."""
     base = tmp_path_factory.mktemp("log")
-    with Log.create(base / "log", base / "state", ORIGIN, SIGNER) as log:
+    with LogWriter.create(base / "log", base / "state", ORIGIN, SIGNER) as log:
         for start in range(0, SIZE, 90):
             log.append([entry_of(i) for i in range(start, min(start + 90, SIZE))])
         log.cosign(WITNESS.cosign(log.checkpoint.text, 1_800_000_000).line.encode(), [WITNESS.verifier])

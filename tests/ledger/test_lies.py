@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from licet.ledger import verifier
+from licet import verifier
 
 from . import release_lies, since_lies
 from .lies import TRUST, Lie, Shown, every, honest, receipt_of

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from licet import verifier
 from licet.errors import BrokenError, BusyError, NotFoundError, RefusedError, UsageError
 from licet.ledger import checkpoint as checkpoints
-from licet.ledger import note, proof, tree, verifier
+from licet.ledger import note, proof, tree
 from licet.ledger.checkpoint import Checkpoint
-from licet.ledger.log import BATCH_ENTRIES_MAX, Head, Log, prune
+from licet.ledger.log import BATCH_ENTRIES_MAX, LogHead, LogWriter, prune
 from licet.ledger.storage import Folder
 
 from .world import ORIGIN, SIGNER, STRANGER, WITNESS, Disk, Held, Mount, entry_of, naive_root
@@ -23,12 +24,12 @@ TRUST = verifier.trust(SIGNER.verifier.vkey)
 ENTRIES = [entry_of(i) for i in range(700)]
 
 
-def opened(base: Path) -> Log:
-    return Log.open(base / "log", base / "state", ORIGIN, SIGNER)
+def opened(base: Path) -> LogWriter:
+    return LogWriter.open(base / "log", base / "state", ORIGIN, SIGNER)
 
 
-def created(base: Path, *batches: int) -> Log:
-    log = Log.create(base / "log", base / "state", ORIGIN, SIGNER)
+def created(base: Path, *batches: int) -> LogWriter:
+    log = LogWriter.create(base / "log", base / "state", ORIGIN, SIGNER)
     for batch in batches:
         log.append(ENTRIES[log.checkpoint.size :][:batch])
     return log
@@ -91,11 +92,11 @@ def _try_to_open(base: Path) -> str:
 
 def test_a_key_of_another_name_opens_nothing(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"stranger\.example"):
-        Log.create(tmp_path / "log", tmp_path / "state", ORIGIN, STRANGER)
+        LogWriter.create(tmp_path / "log", tmp_path / "state", ORIGIN, STRANGER)
     created(tmp_path).close()
     other = type(SIGNER)(ORIGIN, SIGNER.type, STRANGER.seed)
     with pytest.raises(BrokenError, match="no known key"):
-        Log.open(tmp_path / "log", tmp_path / "state", ORIGIN, other)
+        LogWriter.open(tmp_path / "log", tmp_path / "state", ORIGIN, other)
 
 
 @pytest.mark.parametrize("behind", ["log", "state"])
@@ -157,21 +158,21 @@ def test_a_changed_right_edge_refuses_to_start(tmp_path: Path, path: str) -> Non
 def test_every_changed_byte_of_the_head_refuses_to_start() -> None:
     disk = Disk()
     storage, state = disk.folder("log"), disk.folder("state")
-    Log.begin(storage, state, ORIGIN, SIGNER).append([b"one", b"two"])
+    LogWriter.begin(storage, state, ORIGIN, SIGNER).append([b"one", b"two"])
     head = state.read("head")
     assert head is not None
     for at in range(len(head)):
         state.create({"head": head[:at] + bytes([head[at] ^ 1]) + head[at + 1 :]})
         with pytest.raises(BrokenError):
-            Log.recover(storage, state, ORIGIN, SIGNER)
+            LogWriter.recover(storage, state, ORIGIN, SIGNER)
     state.create({"head": head})
-    assert Log.recover(storage, state, ORIGIN, SIGNER).checkpoint.size == 2
+    assert LogWriter.recover(storage, state, ORIGIN, SIGNER).checkpoint.size == 2
 
 
 def test_the_bytes_of_a_head_are_these() -> None:
-    head = Head(5, b"text\n\nsigned\n", (b"", b"abc"))
+    head = LogHead(5, b"text\n\nsigned\n", (b"", b"abc"))
     assert head.encode() == b"licet.ledger/head@v1\nold 5\nnote 13\ntext\n\nsigned\n\0\0\0\3abc"
-    assert Head.parse(head.encode()) == head
+    assert LogHead.parse(head.encode()) == head
 
 
 @given(st.binary(max_size=200))
@@ -179,7 +180,7 @@ def test_the_bytes_of_a_head_are_these() -> None:
 def test_no_bytes_but_a_head_are_read_as_one(data: bytes) -> None:
     for raw in (data, b"licet.ledger/head@v1\n" + data, b"licet.ledger/head@v1\nold 1\nnote 3\n" + data):
         try:
-            head = Head.parse(raw)
+            head = LogHead.parse(raw)
         except RefusedError:
             continue
         assert head.encode() == raw or len(head.note) < 3
@@ -205,12 +206,12 @@ def test_after_a_failed_step_the_log_is_dead_and_reopens_whole(side: str) -> Non
     for at in range(1, 30):
         disk = Disk()
         mounts = {"log": disk.folder("log"), "state": disk.folder("state")}
-        Log.begin(mounts["log"], mounts["state"], ORIGIN, SIGNER).append(ENTRIES[:255])
+        LogWriter.begin(mounts["log"], mounts["state"], ORIGIN, SIGNER).append(ENTRIES[:255])
         recovering = len(disk.journal)
-        Log.recover(mounts["log"], mounts["state"], ORIGIN, SIGNER)
+        LogWriter.recover(mounts["log"], mounts["state"], ORIGIN, SIGNER)
         before = sum(step[1].startswith(side) for step in disk.journal[recovering:])
         broken = mounts | {side: Failing(mounts[side], before + at)}
-        log = Log.recover(broken["log"], broken["state"], ORIGIN, SIGNER)
+        log = LogWriter.recover(broken["log"], broken["state"], ORIGIN, SIGNER)
         try:
             log.append(ENTRIES[255:258])
         except OSError:
@@ -220,7 +221,7 @@ def test_after_a_failed_step_the_log_is_dead_and_reopens_whole(side: str) -> Non
             with pytest.raises(BrokenError, match="stopped"):
                 log.cosign(b"", [])
             assert log.checkpoint.size == 255
-        again = Log.recover(mounts["log"], mounts["state"], ORIGIN, SIGNER)
+        again = LogWriter.recover(mounts["log"], mounts["state"], ORIGIN, SIGNER)
         assert again.checkpoint.size in (255, 258)
         assert verifier.check_log(Held(disk.files("log")), TRUST).ok
     assert failed >= (3 if side == "state" else 12)
@@ -232,11 +233,11 @@ def test_after_any_history_the_log_is_the_list_of_its_entries(steps: list[str]) 
     """A model test: after every step the stand-alone verifier derives the whole log anew."""
     disk = Disk()
     storage, state = disk.folder("log"), disk.folder("state")
-    log, model, older = Log.begin(storage, state, ORIGIN, SIGNER), list[bytes](), list[tuple[str, bytes]]()
+    log, model, older = LogWriter.begin(storage, state, ORIGIN, SIGNER), list[bytes](), list[tuple[str, bytes]]()
     for number, step in enumerate(steps):
         match step:
             case "reopen":
-                log = Log.recover(storage, state, ORIGIN, SIGNER)
+                log = LogWriter.recover(storage, state, ORIGIN, SIGNER)
             case "prune":
                 prune(storage, log.checkpoint.size)
             case _:

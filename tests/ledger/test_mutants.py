@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from licet.ledger import verifier
-from licet.ledger.verifier import EXITS, Answer
+from licet import verifier
+from licet.verifier import EXITS, Verdict
 
 from . import mutants
 from .mutants import Artefact, Judged, artefacts, drawn, mutated
@@ -36,28 +36,28 @@ def told(of: Artefact, what: object, judged: Judged) -> str:
 @pytest.mark.parametrize("of", artefacts(), ids=lambda of: of.name)
 def test_an_honest_artefact_is_proved(of: Artefact) -> None:
     judged = of.judge(of.tree)
-    assert (judged.answer, judged.wrong) == (Answer.proved, ())
+    assert (judged.answer, judged.wrong) == (Verdict.proved, ())
 
 
 @pytest.mark.parametrize("of", artefacts(), ids=lambda of: of.name)
 def test_no_change_of_any_one_field_is_proved_unless_it_means_the_same(of: Artefact) -> None:
-    answers: Counter[Answer] = Counter()
+    answers: Counter[Verdict] = Counter()
     for number, (at, change) in enumerate(of.every()):
         judged = of.judge(mutated(of, [(at, change)], mutants.random.Random(number)))
         assert judged.wrong == (), told(of, (at, change.__name__), judged)
         answers[judged.answer] += 1
-    assert answers[Answer.contradicted] + answers[Answer.unreadable] > SHARE_MIN * answers.total(), answers
+    assert answers[Verdict.contradicted] + answers[Verdict.unreadable] > SHARE_MIN * answers.total(), answers
 
 
 @pytest.mark.parametrize("of", artefacts(), ids=lambda of: of.name)
 def test_no_changes_drawn_together_are_proved_unless_they_mean_the_same(of: Artefact) -> None:
     count = max(10, (MUTANTS - SYSTEMATIC) * of.share // SHARES)
-    answers: Counter[Answer] = Counter()
+    answers: Counter[Verdict] = Counter()
     for seed in range(SEED, SEED + count):
         judged = of.judge(drawn(of, seed))
         assert judged.wrong == (), told(of, f"seed {seed}", judged)
         answers[judged.answer] += 1
-    assert answers[Answer.contradicted] + answers[Answer.unreadable] > SHARE_MIN * answers.total(), answers
+    assert answers[Verdict.contradicted] + answers[Verdict.unreadable] > SHARE_MIN * answers.total(), answers
 
 
 def test_there_are_as_many_mutants_as_promised() -> None:
@@ -105,7 +105,7 @@ def answered(*words: object) -> None:
     """It gives one of the answers, the same in words as in JSON, and by its exit code."""
     code, said = asked(*words)
     again, told = asked(*words, "--json")
-    answer = Answer(json.loads(told)["answer"])
+    answer = Verdict(json.loads(told)["answer"])
     assert code == again == EXITS[answer], (words, said)
     assert any(line.startswith(f"{answer.value}: ") for line in said.splitlines()), said
 
@@ -165,5 +165,5 @@ def test_what_is_none_of_ours_is_unreadable_and_never_a_contradiction(tmp_path: 
         ("release", release, "--log", log), ("release", whole, "--log", broken), ("log", broken),
         ("conversation", release, "5" * 64, "--log", log), ("conversation", whole, "5" * 64, "--proof", file, "--log", log),
     ):  # fmt: skip
-        assert asked(*words, *key)[0] == EXITS[Answer.unreadable], words
-    assert asked("text", file, "--log", log, *key)[0] == EXITS[Answer.unproved]
+        assert asked(*words, *key)[0] == EXITS[Verdict.unreadable], words
+    assert asked("text", file, "--log", log, *key)[0] == EXITS[Verdict.unproved]

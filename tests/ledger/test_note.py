@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from licet import verifier
 from licet.errors import RefusedError, UsageError
 from licet.ledger import checkpoint as checkpoints
-from licet.ledger import note, tree, verifier
+from licet.ledger import note, tree
 from licet.ledger.checkpoint import Checkpoint
-from licet.ledger.note import Because, SignatureType, Signer, Verifier
+from licet.ledger.note import NoteRefusal, SignatureType, Signer, Verifier
 
 from .world import ORIGIN, SIGNER, STRANGER, WITNESS
 
@@ -60,14 +61,14 @@ def test_unknown_signatures_are_ignored_and_one_forged_one_condemns() -> None:
     assert [s.by for s in note.verify(both, [SIGNER.verifier]).signed] == [SIGNER.verifier]
     with pytest.raises(RefusedError) as refusal:
         note.verify(both, [WITNESS.verifier])
-    assert refusal.value.because == Because.unsigned
+    assert refusal.value.because == NoteRefusal.unsigned
     forged = both.replace(b"answer", b"anwser")
     honest = note.Note(note.parse(forged).text, (SIGNER.sign(note.parse(forged).text),))
     mixed = honest.encode() + note.parse(both).signatures[1].line.encode()
     assert note.verify(mixed, [SIGNER.verifier]).text == honest.text
     with pytest.raises(RefusedError) as refusal:
         note.verify(mixed, [SIGNER.verifier, STRANGER.verifier])
-    assert refusal.value.because == Because.forged
+    assert refusal.value.because == NoteRefusal.forged
 
 
 def test_sixteen_signatures_are_accepted_and_a_hundred_and_one_are_not() -> None:
@@ -97,7 +98,7 @@ def test_a_changed_byte_is_found_or_changes_nothing_that_is_believed(at: int, ch
     data[at % len(data)] ^= change
     with pytest.raises(RefusedError):
         note.verify(bytes(data), [SIGNER.verifier])
-    with pytest.raises(verifier.Contradiction):
+    with pytest.raises(verifier.ContradictionError):
         verifier.open_note(bytes(data), "note", verifier.trust(SIGNER.verifier.vkey))
 
 
@@ -147,7 +148,7 @@ def test_a_checkpoint_of_another_log_is_refused() -> None:
     other = Checkpoint("log.example/other", 0, tree.EMPTY_ROOT)
     with pytest.raises(RefusedError) as refusal:
         checkpoints.verify(note.sign(other.text, SIGNER), ORIGIN, SIGNER.verifier)
-    assert refusal.value.because == Because.foreign
+    assert refusal.value.because == NoteRefusal.foreign
 
 
 def test_a_years_log_is_named_for_the_year() -> None:

@@ -6,33 +6,34 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from licet import verifier
 from licet.errors import RefusedError
-from licet.ledger import note, proof, verifier
+from licet.ledger import note, proof
 from licet.ledger.checkpoint import Checkpoint
-from licet.ledger.log import Log
-from licet.ledger.proof import Proof
+from licet.ledger.log import LogWriter
+from licet.ledger.proof import InclusionProof
 
 from .world import ORIGIN, SIGNER, Disk, entry_of
 
 TRUST = verifier.trust(SIGNER.verifier.vkey)
 
 
-def small() -> tuple[Log, list[bytes]]:
+def small() -> tuple[LogWriter, list[bytes]]:
     disk, entries = Disk(), [entry_of(i) for i in range(11)]
-    log = Log.begin(disk.folder("log"), disk.folder("state"), ORIGIN, SIGNER)
+    log = LogWriter.begin(disk.folder("log"), disk.folder("state"), ORIGIN, SIGNER)
     log.append(entries)
     return log, entries
 
 
 def test_the_bytes_of_a_proof_are_these() -> None:
-    made = Proof(7, (bytes(32), bytes([255] * 32)), b"origin\n9\nroot\n\nsignatures\n", b"more")
+    made = InclusionProof(7, (bytes(32), bytes([255] * 32)), b"origin\n9\nroot\n\nsignatures\n", b"more")
     text = (
         "c2sp.org/tlog-proof@v1\nextra bW9yZQ==\nindex 7\n"
         "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n//////////////////////////////////////////8=\n"
         "\norigin\n9\nroot\n\nsignatures\n"
     )
     assert made.encode().decode() == text
-    assert Proof.parse(made.encode()) == made
+    assert InclusionProof.parse(made.encode()) == made
 
 
 @given(
@@ -43,8 +44,8 @@ def test_the_bytes_of_a_proof_are_these() -> None:
 )
 @settings(max_examples=100)
 def test_proofs_round_trip(index: int, path: list[bytes], checkpoint: bytes, extra: bytes | None) -> None:
-    made = Proof(index, tuple(path), checkpoint, extra)
-    assert Proof.parse(made.encode()) == made
+    made = InclusionProof(index, tuple(path), checkpoint, extra)
+    assert InclusionProof.parse(made.encode()) == made
 
 
 @given(st.binary(max_size=300))
@@ -52,7 +53,7 @@ def test_proofs_round_trip(index: int, path: list[bytes], checkpoint: bytes, ext
 def test_whatever_is_read_as_a_proof_is_spelt_in_its_one_way(data: bytes) -> None:
     for raw in (data, b"c2sp.org/tlog-proof@v1\nindex " + data, b"c2sp.org/tlog-proof@v1\nindex 1\n\n" + data):
         try:
-            assert Proof.parse(raw).encode() == raw
+            assert InclusionProof.parse(raw).encode() == raw
         except RefusedError:
             continue
 
@@ -76,13 +77,16 @@ def test_every_changed_byte_of_a_proof_is_found_by_both() -> None:
         for change in (1, 0x20, 0x80):
             changed = raw[:at] + bytes([raw[at] ^ change]) + raw[at + 1 :]
             with pytest.raises(RefusedError):
-                proof.verify(Proof.parse(changed), entries[5], ORIGIN, SIGNER.verifier)
+                proof.verify(InclusionProof.parse(changed), entries[5], ORIGIN, SIGNER.verifier)
             assert not verifier.check_proof(changed, entries[5], TRUST).ok
 
 
 def test_a_proof_is_bounded() -> None:
     checkpoint = note.sign(Checkpoint(ORIGIN, 1, bytes(32)).text, SIGNER)
-    for raw in (Proof(0, (bytes(32),) * 64, checkpoint).encode(), b"c2sp.org/tlog-proof@v1\n" + b"x" * (1 << 20)):
+    for raw in (
+        InclusionProof(0, (bytes(32),) * 64, checkpoint).encode(),
+        b"c2sp.org/tlog-proof@v1\n" + b"x" * (1 << 20),
+    ):
         with pytest.raises(RefusedError):
-            Proof.parse(raw)
+            InclusionProof.parse(raw)
         assert not verifier.check_proof(raw, b"", TRUST).ok

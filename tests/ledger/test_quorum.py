@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from licet import verifier
 from licet.errors import InputError, LicetError
-from licet.ledger import quorum, verifier
+from licet.ledger import quorum
 from licet.ledger.note import SignatureType, Signer, Verifier
 
 from .make_vectors import VECTORS

@@ -13,16 +13,16 @@ import psycopg
 import pytest
 
 from licet.errors import BrokenError, BusyError
+from licet.keys.keyring import Keyring
+from licet.keys.material import FileProvider
 from licet.ledger import outbox, sequence
 from licet.ledger.entries import pseudonym
-from licet.ledger.log import Log
-from licet.ledger.outbox import Entry, Told
-from licet.ledger.sequence import RestoredError, Sequencer, Standing
+from licet.ledger.log import LogWriter
+from licet.ledger.outbox import Entry, EntryKind
+from licet.ledger.sequence import LogStanding, RestoredError, Sequencer
 from licet.ledger.storage import Folder
 from licet.policy.period import instant
 from licet.store.connect import Pool, transaction
-from licet.vault.keyring import Keyring
-from licet.vault.keys import FileProvider
 
 from ..waiting import wait_until
 from .office import BEGIN, Office
@@ -63,7 +63,7 @@ def test_every_committed_row_becomes_a_leaf(office: Office) -> None:
 def test_a_row_that_did_not_commit_is_told_nowhere(office: Office) -> None:
     office.sequence()
     with pytest.raises(ZeroDivisionError), transaction(office.pool) as tx:
-        outbox.append(tx, [Entry(told=Told.policy_applied, occurred_at=BEGIN)])
+        outbox.append(tx, [Entry(told=EntryKind.policy_applied, occurred_at=BEGIN)])
         raise ZeroDivisionError
     assert office.sequence() == 0
 
@@ -71,9 +71,9 @@ def test_a_row_that_did_not_commit_is_told_nowhere(office: Office) -> None:
 def test_a_lower_number_that_commits_later_is_not_missed(office: Office, dsn: str) -> None:
     office.sequence()
     with psycopg.connect(dsn) as slow:
-        outbox.append(slow, [Entry(told=Told.notice_published, occurred_at=BEGIN)])
+        outbox.append(slow, [Entry(told=EntryKind.notice_published, occurred_at=BEGIN)])
         with transaction(office.pool) as tx:
-            outbox.append(tx, [Entry(told=Told.policy_applied, occurred_at=BEGIN)])
+            outbox.append(tx, [Entry(told=EntryKind.policy_applied, occurred_at=BEGIN)])
         assert office.sequence() == 1
         slow.commit()
     assert office.sequence() == 1
@@ -102,14 +102,14 @@ class Crash(Exception):
 class BeforeAppend(Sequencer):
     """The power goes when the places are durable and the log knows nothing."""
 
-    def _append(self, log: Log, first: int, batch: Sequence[bytes]) -> None:
+    def _append(self, log: LogWriter, first: int, batch: Sequence[bytes]) -> None:
         raise Crash
 
 
 class AfterAppend(Sequencer):
     """The power goes when the log has it and nobody was told."""
 
-    def _append(self, log: Log, first: int, batch: Sequence[bytes]) -> None:
+    def _append(self, log: LogWriter, first: int, batch: Sequence[bytes]) -> None:
         super()._append(log, first, batch)
         raise Crash
 
@@ -151,12 +151,12 @@ def breaking_after(steps: int) -> type[Sequencer]:
     """A sequencer whose log fails at a given step of its next append."""
 
     class Broken(Sequencer):
-        def _open_log(self, standing: Standing) -> Log:
+        def _open_log(self, standing: LogStanding) -> LogWriter:
             left = [10**9]
             super()._open_log(standing).close()
             signer = self._place.signer(self._seed, standing.year)
             folders = [Breaking(base / str(standing.year), left) for base in (self._place.folder, self._place.state)]
-            log = Log.recover(*folders, standing.origin, signer)
+            log = LogWriter.recover(*folders, standing.origin, signer)
             left[0] = steps
             return log
 
@@ -291,7 +291,7 @@ def test_a_log_that_went_another_way_is_refused(office: Office) -> None:
     office.sequence()
     put_back(office, kept)
     signer = office.place.signer(office.seed, 2025)
-    with Log.open(office.place.folder / "2025", office.place.state / "2025", signer.name, signer) as log:
+    with LogWriter.open(office.place.folder / "2025", office.place.state / "2025", signer.name, signer) as log:
         log.append([b"a forged entry"])
     with pytest.raises(BrokenError, match="forked"):
         office.sequence()

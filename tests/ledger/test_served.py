@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from licet.ledger import verifier
-from licet.ledger.log import Log, prune
-from licet.ledger.served import FOR_EVER, NOT_A_MOMENT, ServedFolder
+from licet import verifier
+from licet.ledger.log import LogWriter, prune
+from licet.ledger.served_folder import FOR_EVER, NOT_A_MOMENT, ServedFolder
 from licet.ledger.storage import Folder
 
 from .listening import listening
@@ -37,7 +37,7 @@ SECRET = b"not for anybody"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = tmp_path_factory.mktemp("served")
-    with Log.create(base / "public" / "2026", base / "state", ORIGIN, SIGNER) as log:
+    with LogWriter.create(base / "public" / "2026", base / "state", ORIGIN, SIGNER) as log:
         for start in range(0, 600, 150):
             log.append([entry_of(i) for i in range(start, start + 150)])
     for name, data in BESIDE.items():

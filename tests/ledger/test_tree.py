@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from licet import verifier
 from licet.errors import BrokenError, RefusedError, UsageError
-from licet.ledger import tiles, tree, verifier
-from licet.ledger.tiles import Edge, TileReader
+from licet.ledger import tiles, tree
+from licet.ledger.tiles import TileEdge, TileReader
 
 from .world import entry_of, naive_root
 
@@ -26,20 +27,20 @@ def root_of(size: int) -> bytes:
 
 @cache
 def grown() -> tuple[dict[str, bytes], TileReader]:
-    files = Edge().extend(ENTRIES)
+    files = TileEdge().extend(ENTRIES)
     return files, TileReader(files.get, SIZE)
 
 
 def test_every_size_has_the_root_of_the_definition() -> None:
     """Appended one by one, read back from tiles, and derived by the stand-alone verifier: four ways, one root."""
-    files, edge = {}, Edge()
+    files, edge = {}, TileEdge()
     leaves = [tree.leaf_hash(entry) for entry in ENTRIES]
     for size in range(SIZE + 1):
         expected = root_of(size)
         assert edge.root() == expected, size
         assert tree.root(TileReader(files.get, size), size) == expected, size
         assert verifier.tree_hash(leaves[:size]) == expected, size
-        assert Edge.load(files.get, size) == edge, size
+        assert TileEdge.load(files.get, size) == edge, size
         if size < SIZE:
             files |= edge.extend([ENTRIES[size]])
 
@@ -47,13 +48,13 @@ def test_every_size_has_the_root_of_the_definition() -> None:
 @given(st.lists(st.integers(0, 300), max_size=6))
 @settings(deadline=None, max_examples=60)
 def test_how_entries_are_batched_changes_no_full_tile_and_no_root(batches: list[int]) -> None:
-    files, edge, at = {}, Edge(), 0
+    files, edge, at = {}, TileEdge(), 0
     for batch in batches:
         files |= edge.extend(ENTRIES[at : at + batch])
         at += len(ENTRIES[at : at + batch])
     assert edge.root() == root_of(at)
-    assert {p: d for p, d in Edge().extend(ENTRIES[:at]).items() if p in files} == {
-        p: d for p, d in files.items() if p in Edge().extend(ENTRIES[:at])
+    assert {p: d for p, d in TileEdge().extend(ENTRIES[:at]).items() if p in files} == {
+        p: d for p, d in files.items() if p in TileEdge().extend(ENTRIES[:at])
     }
     for path, data in files.items():
         full = path.partition(".p/")[0]
@@ -64,12 +65,12 @@ def test_how_entries_are_batched_changes_no_full_tile_and_no_root(batches: list[
 def test_two_levels_of_full_tiles_have_the_root_of_the_definition(size: int) -> None:
     """70,000 is the example of tlog-tiles: 273 full tiles, one of 112, one full above, one of 17, one of 1."""
     entries = [b"%d" % i for i in range(size)]
-    edge = Edge()
+    edge = TileEdge()
     files = edge.extend(entries)
     reader = TileReader(files.get, size)
     expected = verifier.tree_hash([verifier.leaf(entry) for entry in entries])
     assert edge.root() == tree.root(reader, size) == expected
-    assert Edge.load(files.get, size) == edge
+    assert TileEdge.load(files.get, size) == edge
     for index in (0, 255, 256, 65_534, size - 1):
         path = tree.prove_inclusion(reader, index, size)
         tree.check_inclusion(tree.leaf_hash(entries[index]), index, size, path, expected)

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
+from licet import verifier
 from licet.errors import RefusedError
 from licet.ledger import checkpoint as checkpoints
-from licet.ledger import note, proof, quorum, tree, verifier
+from licet.ledger import note, proof, quorum, tree
 from licet.ledger.checkpoint import Checkpoint
 from licet.ledger.note import Verifier
 from licet.ledger.tiles import TileReader
-from licet.ledger.witness import State, add_checkpoint
+from licet.ledger.witness import WitnessState, add_checkpoint
 
 from .make_vectors import VECTORS, made
 from .world import ORIGIN, WITNESS, Held
@@ -57,7 +58,7 @@ def test_a_note_gets_its_verdict(row: dict[str, str]) -> None:
     try:
         verifier.open_checkpoint(raw, "note", TRUST)
         held = True
-    except verifier.Contradiction:
+    except verifier.ContradictionError:
         held = False
     assert held == (row["verdict"] == "good")
 
@@ -66,7 +67,7 @@ def test_a_note_gets_its_verdict(row: dict[str, str]) -> None:
 def test_a_proof_gets_its_verdict(row: dict[str, str]) -> None:
     raw, entry, verdict = row["proof"].encode(), bytes.fromhex(row["entry"]), "good"
     try:
-        proof.verify(proof.Proof.parse(raw), entry, ORIGIN, LOG)
+        proof.verify(proof.InclusionProof.parse(raw), entry, ORIGIN, LOG)
     except RefusedError as error:
         verdict = error.because
     assert verdict == row["verdict"]
@@ -121,7 +122,7 @@ def test_a_cosignature_gets_its_verdict(row: dict[str, str]) -> None:
     try:
         verifier.open_checkpoint(raw, "note", trusted)
         held = True
-    except verifier.Contradiction:
+    except verifier.ContradictionError:
         held = False
     assert held == (row["verdict"] == "good")
 
@@ -130,7 +131,7 @@ def test_a_cosignature_gets_its_verdict(row: dict[str, str]) -> None:
 def test_a_request_to_a_witness_gets_its_status(row: dict[str, Any]) -> None:
     files = {p.relative_to(VECTORS / "log").as_posix(): p.read_bytes() for p in VECTORS.glob("log/**/*") if p.is_file()}
     latest = Checkpoint(ORIGIN, 100, tree.root(TileReader(files.get, 259), 100))
-    answer = add_checkpoint(State({ORIGIN: [LOG]}, {ORIGIN: latest}), row["request"].encode(), WITNESS, 1)
+    answer = add_checkpoint(WitnessState({ORIGIN: [LOG]}, {ORIGIN: latest}), row["request"].encode(), WITNESS, 1)
     assert answer.status == row["status"], answer
 
 

@@ -9,9 +9,10 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from licet.ledger import note, verifier
+from licet import verifier
+from licet.ledger import note
 from licet.ledger.checkpoint import Checkpoint
-from licet.ledger.log import Log
+from licet.ledger.log import LogWriter
 from licet.ledger.note import encode_base64
 
 from .world import ORIGIN, SIGNER, STRANGER, WITNESS, Disk, Held, entry_of, naive_root
@@ -26,7 +27,7 @@ BOTH = verifier.trust(VKEY, witnesses=[WITNESS.verifier.vkey])
 def written(*batches: int) -> tuple[dict[str, bytes], list[bytes]]:
     """The files of a cosigned log, and each checkpoint that it showed."""
     disk = Disk()
-    log = Log.begin(disk.folder("log"), disk.folder("state"), ORIGIN, SIGNER)
+    log = LogWriter.begin(disk.folder("log"), disk.folder("state"), ORIGIN, SIGNER)
     shown, size = [log.published], 0
     for batch in batches:
         log.append(ENTRIES[size : size + batch])
@@ -122,13 +123,13 @@ def test_an_operator_who_rewrites_history_is_found_by_an_older_checkpoint() -> N
     """The lie is whole: entries, tiles and checkpoint agree, signed by the true key. Only memory tells."""
     files, shown = written(3, 4)
     disk = Disk()
-    log = Log.begin(disk.folder("log"), disk.folder("state"), ORIGIN, SIGNER)
+    log = LogWriter.begin(disk.folder("log"), disk.folder("state"), ORIGIN, SIGNER)
     log.append([b"another first", *ENTRIES[1:7]])
     forged = disk.files("log")
     assert promises(forged) == []
     assert promises(forged, older=[("seen", shown[1])])
     dropped = Disk()
-    log = Log.begin(dropped.folder("log"), dropped.folder("state"), ORIGIN, SIGNER)
+    log = LogWriter.begin(dropped.folder("log"), dropped.folder("state"), ORIGIN, SIGNER)
     log.append([*ENTRIES[:2], *ENTRIES[3:8]])
     assert promises(dropped.files("log"), older=[("seen", shown[1])])
     assert files["checkpoint"] != log.published
@@ -136,7 +137,7 @@ def test_an_operator_who_rewrites_history_is_found_by_an_older_checkpoint() -> N
 
 def laid_out(base: Path) -> dict[str, Path]:
     """A published folder, two checkpoints, a proof file and its entry."""
-    with Log.create(base / "log", base / "state", ORIGIN, SIGNER) as log:
+    with LogWriter.create(base / "log", base / "state", ORIGIN, SIGNER) as log:
         log.append(ENTRIES[:3])
         files = {"old": log.published}
         log.append(ENTRIES[3:10])

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from licet.errors import BrokenError, BusyError, RefusedError, UsageError
 from licet.ledger import note, tree
 from licet.ledger.checkpoint import Checkpoint
-from licet.ledger.tiles import Edge, TileReader
-from licet.ledger.witness import Answer, Request, State, Witness, add_checkpoint
+from licet.ledger.tiles import TileEdge, TileReader
+from licet.ledger.witness import Request, Witness, WitnessReply, WitnessState, add_checkpoint
 
 from .world import ORIGIN, SIGNER, STRANGER, WITNESS, Disk, entry_of
 
 NOW = 1_800_000_000
 LOGS = {ORIGIN: [SIGNER.verifier]}
-FILES: dict[str, bytes] = Edge().extend([entry_of(i) for i in range(40)])
+FILES: dict[str, bytes] = TileEdge().extend([entry_of(i) for i in range(40)])
 READER = TileReader(FILES.get, 40)
 
 
@@ -31,9 +31,9 @@ def request(old: int, size: int) -> bytes:
     return Request(old, tree.prove_consistency(READER, old, size), shown(size)).encode()
 
 
-def asked(latest: int, body: bytes) -> Answer:
+def asked(latest: int, body: bytes) -> WitnessReply:
     remembered = {ORIGIN: Checkpoint(ORIGIN, latest, tree.root(READER, latest))} if latest else {}
-    return add_checkpoint(State(LOGS, remembered), body, WITNESS, NOW)
+    return add_checkpoint(WitnessState(LOGS, remembered), body, WITNESS, NOW)
 
 
 def test_the_bytes_of_a_request_are_these() -> None:

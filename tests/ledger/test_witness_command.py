@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from licet.cli import witness as cli
 from licet.errors import BusyError, InputError, UsageError
 from licet.ledger import note, quorum
-from licet.ledger.log import Log
+from licet.ledger.log import LogWriter
 from licet.ledger.note import Signer, Verifier
 from licet.ledger.witness import Request, Witness
 from licet.ledger.witness_http import _post, gather
@@ -55,8 +55,8 @@ def running(folder: Path, file: Path, *more: str) -> Iterator[tuple[str, subproc
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> Iterator[Log]:
-    with Log.create(tmp_path / "log", tmp_path / "log-state", ORIGIN, SIGNER) as made:
+def log(tmp_path: Path) -> Iterator[LogWriter]:
+    with LogWriter.create(tmp_path / "log", tmp_path / "log-state", ORIGIN, SIGNER) as made:
         made.append([entry_of(i) for i in range(20)])
         yield made
 
@@ -88,13 +88,13 @@ def test_what_is_no_key_of_a_witness_is_named_and_never_shown(tmp_path: Path) ->
     assert isinstance(missing, UsageError)
 
 
-def test_a_witness_that_is_killed_signs_no_second_history(tmp_path: Path, log: Log) -> None:
+def test_a_witness_that_is_killed_signs_no_second_history(tmp_path: Path, log: LogWriter) -> None:
     file, key = key_made(tmp_path)
     with running(tmp_path, file) as (url, process):
         wanted = quorum.read(f"witness w {key.vkey} {url}\nquorum w\n".encode())
         assert gather(tmp_path / "log", SIGNER.verifier, wanted).met
         process.send_signal(signal.SIGKILL)
-    with Log.create(tmp_path / "fork", tmp_path / "fork-state", ORIGIN, SIGNER) as fork:
+    with LogWriter.create(tmp_path / "fork", tmp_path / "fork-state", ORIGIN, SIGNER) as fork:
         fork.append([b"another beginning", *(entry_of(i) for i in range(1, 30))])
         with running(tmp_path, file) as (url, _):
             assert _post(url, Request(0, (), fork.published).encode()) == (409, b"20\n")
@@ -105,7 +105,7 @@ def test_a_witness_that_is_killed_signs_no_second_history(tmp_path: Path, log: L
             note.verify(log.published + body, [key])
 
 
-def test_a_torn_memory_is_refused(tmp_path: Path, log: Log) -> None:
+def test_a_torn_memory_is_refused(tmp_path: Path, log: LogWriter) -> None:
     file, _ = key_made(tmp_path)
     with running(tmp_path, file) as (url, _):
         assert _post(url, Request(0, (), log.published).encode())[0] == 200

@@ -14,11 +14,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from licet import verifier
 from licet.errors import BusyError
-from licet.ledger import note, quorum, verifier
-from licet.ledger.log import CHECKPOINT, Log
+from licet.ledger import note, quorum
+from licet.ledger.log import CHECKPOINT, LogWriter
 from licet.ledger.note import SignatureType, Signer
-from licet.ledger.published import COSIGNED, Published
+from licet.ledger.publication import COSIGNED, PublishedLog
 from licet.ledger.quorum import Quorum
 from licet.ledger.storage import Lock
 from licet.ledger.witness import Request, Witness
@@ -50,8 +51,8 @@ def post(url: str, body: bytes, path: str = "/add-checkpoint", method: str = "PO
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> Iterator[Log]:
-    with Log.create(tmp_path / "log", tmp_path / "log-state", ORIGIN, SIGNER) as made:
+def log(tmp_path: Path) -> Iterator[LogWriter]:
+    with LogWriter.create(tmp_path / "log", tmp_path / "log-state", ORIGIN, SIGNER) as made:
         made.append([entry_of(i) for i in range(300)])
         yield made
 
@@ -78,7 +79,7 @@ def test_every_published_vector_gets_its_status_over_http(tmp_path: Path) -> Non
 
 
 def _shown_at(files: Path, size: int) -> bytes:
-    root = Published(files, SIGNER.verifier).root_at(size)
+    root = PublishedLog(files, SIGNER.verifier).root_at(size)
     return note.sign(f"{ORIGIN}\n{size}\n{note.encode_base64(root)}\n", SIGNER)
 
 
@@ -90,7 +91,7 @@ def test_only_a_checkpoint_that_is_posted_where_it_belongs_is_answered(tmp_path:
         assert post(url, b"x" * ((1 << 20) + 1))[0] == 413
 
 
-def test_what_it_signed_it_remembers_over_a_restart(log: Log, tmp_path: Path) -> None:
+def test_what_it_signed_it_remembers_over_a_restart(log: LogWriter, tmp_path: Path) -> None:
     body = Request(0, (), log.published).encode()
     with watching(tmp_path / "state") as url:
         assert post(url, body)[0] == 200
@@ -98,14 +99,14 @@ def test_what_it_signed_it_remembers_over_a_restart(log: Log, tmp_path: Path) ->
         assert post(url, body) == (409, b"300\n", "text/x.tlog.size")
 
 
-def test_a_witness_whose_memory_fails_answers_500_and_no_more(log: Log) -> None:
+def test_a_witness_whose_memory_fails_answers_500_and_no_more(log: LogWriter) -> None:
     body = Request(0, (), log.published).encode()
     with listening(WitnessApp(Witness(Dying(), WITNESS, LOGS), lambda: NOW)) as url:
         assert post(url, body)[0] == 500
         assert post(url, body)[0] == 500
 
 
-def test_both_witnesses_cosign_and_the_verifier_holds_the_quorum(log: Log, tmp_path: Path) -> None:
+def test_both_witnesses_cosign_and_the_verifier_holds_the_quorum(log: LogWriter, tmp_path: Path) -> None:
     folder = tmp_path / "log"
     with watching(tmp_path / "a") as a, watching(tmp_path / "b", SECOND) as b:
         wanted = asked(one=a, two=f"{b}/")
@@ -123,28 +124,28 @@ def test_both_witnesses_cosign_and_the_verifier_holds_the_quorum(log: Log, tmp_p
     (folder / CHECKPOINT).write_bytes(again.note)
     report = verifier.check_log(verifier.FolderFiles(folder), trusted)
     assert (report.ok, report.cosigned) == (True, [WITNESS.name, SECOND.name])
-    proved = Published(folder, SIGNER.verifier).prove(299)
+    proved = PublishedLog(folder, SIGNER.verifier).prove(299)
     assert verifier.check_proof(proved.encode(), entry_of(299), trusted).ok
 
 
-def test_a_proof_is_of_the_newest_checkpoint_that_witnesses_cosigned(log: Log, tmp_path: Path) -> None:
+def test_a_proof_is_of_the_newest_checkpoint_that_witnesses_cosigned(log: LogWriter, tmp_path: Path) -> None:
     with watching(tmp_path / "a") as a:
         gather(tmp_path / "log", SIGNER.verifier, asked(one=a))
     log.append([entry_of(i) for i in range(300, 320)])
-    shown = Published(tmp_path / "log", SIGNER.verifier)
+    shown = PublishedLog(tmp_path / "log", SIGNER.verifier)
     assert b"\n300\n" in shown.prove(7).checkpoint
     assert WITNESS.name.encode() in shown.prove(299).checkpoint
     assert b"\n320\n" in shown.prove(300).checkpoint
 
 
-def test_nobody_is_asked_twice_for_the_same_checkpoint(log: Log, tmp_path: Path) -> None:
+def test_nobody_is_asked_twice_for_the_same_checkpoint(log: LogWriter, tmp_path: Path) -> None:
     with watching(tmp_path / "a") as a:
         first = gather(tmp_path / "log", SIGNER.verifier, asked(one=a))
     again = gather(tmp_path / "log", SIGNER.verifier, asked(one=a))  # the witness is gone by now
     assert again == first
 
 
-def test_a_witness_that_is_away_costs_its_own_cosignature_only(log: Log, tmp_path: Path) -> None:
+def test_a_witness_that_is_away_costs_its_own_cosignature_only(log: LogWriter, tmp_path: Path) -> None:
     with watching(tmp_path / "a") as a:
         gathered = gather(tmp_path / "log", SIGNER.verifier, asked(one=a, two="http://127.0.0.1:9"))
     assert (gathered.cosigned, gathered.met) == (("one",), False)
@@ -154,7 +155,7 @@ def test_a_witness_that_is_away_costs_its_own_cosignature_only(log: Log, tmp_pat
 
 
 def test_a_checkpoint_that_enough_cosigned_is_kept_beside_a_newer_one_that_too_few_did(
-    log: Log, tmp_path: Path
+    log: LogWriter, tmp_path: Path
 ) -> None:
     folder = tmp_path / "log"
     with watching(tmp_path / "a") as a:
@@ -163,12 +164,12 @@ def test_a_checkpoint_that_enough_cosigned_is_kept_beside_a_newer_one_that_too_f
         log.append([b"more"])
         short = gather(folder, SIGNER.verifier, asked(one=a, two="http://127.0.0.1:9"))
         assert (short.size, short.cosigned) == (301, ("one",))
-    shown = Published(folder, SIGNER.verifier)
+    shown = PublishedLog(folder, SIGNER.verifier)
     assert shown.cosigned is not None
     assert shown.cosigned[1].size == 300
 
 
-def test_one_at_a_time_asks(log: Log, tmp_path: Path) -> None:
+def test_one_at_a_time_asks(log: LogWriter, tmp_path: Path) -> None:
     with closing(Lock(tmp_path / "log")), pytest.raises(BusyError):
         gather(tmp_path / "log", SIGNER.verifier, asked(one="http://127.0.0.1:9"))
 
@@ -237,7 +238,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_nothing_but_a_cosignature_that_holds_is_taken_over(name: str, log: Log, tmp_path: Path) -> None:
+def test_nothing_but_a_cosignature_that_holds_is_taken_over(name: str, log: LogWriter, tmp_path: Path) -> None:
     answer, why = HOSTILE[name]
     with answering(answer) as url:
         gathered = gather(tmp_path / "log", SIGNER.verifier, asked(one=url))
@@ -247,7 +248,7 @@ def test_nothing_but_a_cosignature_that_holds_is_taken_over(name: str, log: Log,
     assert not (tmp_path / "log" / COSIGNED).exists()
 
 
-def test_lines_of_strangers_in_an_answer_are_left_alone(log: Log, tmp_path: Path) -> None:
+def test_lines_of_strangers_in_an_answer_are_left_alone(log: LogWriter, tmp_path: Path) -> None:
     text = log.checkpoint.text
     lines = STRANGER.sign(text).line + SECOND.cosign(text, NOW).line + WITNESS.cosign(text, NOW).line
     with answering(say(200, lines.encode())) as url:
@@ -255,7 +256,7 @@ def test_lines_of_strangers_in_an_answer_are_left_alone(log: Log, tmp_path: Path
     assert gathered.note == log.published + WITNESS.cosign(text, NOW).line.encode()
 
 
-def test_a_witness_that_dribbles_is_left_behind(log: Log, tmp_path: Path) -> None:
+def test_a_witness_that_dribbles_is_left_behind(log: LogWriter, tmp_path: Path) -> None:
     gathered_all = threading.Event()
 
     def dribble(to: http.server.BaseHTTPRequestHandler, _: bytes) -> None:

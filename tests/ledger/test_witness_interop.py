@@ -21,8 +21,9 @@ from pathlib import Path
 
 import pytest
 
-from licet.ledger import note, quorum, verifier
-from licet.ledger.log import CHECKPOINT, Log
+from licet import verifier
+from licet.ledger import note, quorum
+from licet.ledger.log import CHECKPOINT, LogWriter
 from licet.ledger.note import SignatureType, Signer, Verifier
 from licet.ledger.witness import Request
 from licet.ledger.witness_http import _post, gather
@@ -112,9 +113,9 @@ def asked(theirs: Running) -> bytes:
     return f"witness w {theirs.vkey} {theirs.url}\nquorum w\n".encode()
 
 
-def grown(folder: Path, signer: Signer = LOG, first: bytes = b"") -> Log:
+def grown(folder: Path, signer: Signer = LOG, first: bytes = b"") -> LogWriter:
     folder.mkdir()
-    log = Log.create(folder / "log", folder / "state", signer.name, signer)
+    log = LogWriter.create(folder / "log", folder / "state", signer.name, signer)
     log.append([first or entry_of(0)])
     return log
 

@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from licet.client import Client, choose, open_account
-from licet.web import tokens
+from licet.web.access import tokens
 
 from ..waiting import wait_until
 

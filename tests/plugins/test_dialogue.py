@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from licet.errors import UsageError
 from licet.intake import litellm as logged
-from licet.intake.reading import ReadTurn
-from licet.plugins.dialogue import FLAGS_DEPTH_MAX, Where, added, is_marked
-from licet.plugins.settings import Settings, Unknown, from_environment
+from licet.intake.read_turn import ReadTurn
+from licet.plugins.dialogue import FLAGS_DEPTH_MAX, DialoguePlace, added, is_marked
+from licet.plugins.settings import PluginSettings, UnknownSetting, from_environment
 
-WHERE = Where(account="host:ana", conversation="host:c", surface="app", model="mock")
+WHERE = DialoguePlace(account="host:ana", conversation="host:c", surface="app", model="mock")
 CALL = {"id": "1", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Bonn"}'}}
 
 
@@ -131,8 +131,8 @@ def test_settings_come_from_the_environment_and_an_unknown_one_is_an_error() -> 
     made = from_environment(
         environment | {"LITELLM_LICET_WHEN_UNKNOWN": "refuse", "LITELLM_LICET_SPOOL_BYTES_MAX": "7"}
     )
-    assert made == Settings(
-        url="http://x", key_file=Path("/k"), spool=Path("/s"), when_unknown=Unknown.refuse, spool_bytes_max=7
+    assert made == PluginSettings(
+        url="http://x", key_file=Path("/k"), spool=Path("/s"), when_unknown=UnknownSetting.refuse, spool_bytes_max=7
     )
     for bad in (
         {"LITELLM_LICET_KEY": "k"},
@@ -146,5 +146,5 @@ def test_settings_come_from_the_environment_and_an_unknown_one_is_an_error() -> 
 
 
 def test_a_published_surface_is_said_by_the_operator_alone() -> None:
-    assert Settings(url="u", key_file=Path("k"), spool=Path("s")).surface == "api"
+    assert PluginSettings(url="u", key_file=Path("k"), spool=Path("s")).surface == "api"
     assert {turn.surface for turn in added([{**user("a"), "surface": "app"}], bot("b"), WHERE) or ()} == {WHERE.surface}

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from licet.plugins.recorder import Recorder
-from licet.plugins.settings import Settings
+from licet.plugins.settings import PluginSettings
 
 from .beside import ANSWER, Licet, Proxy, needed, running, wait_until
 
@@ -134,7 +134,7 @@ def test_a_killed_proxy_loses_nothing_that_it_spooled_and_what_is_delivered_twic
     shutil.copytree(proxy.spool, tmp_path / "again")
     licet.start()
     for folder, outcome in ((proxy.spool, "done"), (tmp_path / "again", "duplicate")):
-        recorder = Recorder(Settings(url=licet.url, key_file=licet.key_file, spool=folder))
+        recorder = Recorder(PluginSettings(url=licet.url, key_file=licet.key_file, spool=folder))
         wait_until(lambda recorder=recorder: recorder.spool.size == 0)
         recorder.close()
         assert recorder.counts == {f"delivered: {outcome}": 8}

@@ -16,12 +16,12 @@ import pytest
 
 from licet.config import Web
 from licet.intake import open_webui as export
-from licet.intake.reading import ReadTurn
+from licet.intake.read_turn import ReadTurn
 from licet.plugins.open_webui import Filter, added
 from licet.vault.commands import Choose
-from licet.web.problems import UnauthenticatedError
-from licet.web.roles import Scope
-from licet.web.tokens import Tokens, TokenUse
+from licet.web.access.roles import Scope
+from licet.web.access.tokens import TokenUse, TokenVerifier
+from licet.web.api.problems import UnauthenticatedError
 
 from ..web.served import AFTER, NOTICE, TOKEN_KEY, World, url, world
 
@@ -151,10 +151,10 @@ def test_the_link_signs_its_person_in_where_the_valve_says_the_audience_of_the_s
     with pytest.raises(PermissionError) as stopped:
         host.run("ana", "c1", asked())
     token = re.search(r"/enter\?token=([\w.-]+)", str(stopped.value))[1]
-    server, now = Tokens(Web(token_key_file=tmp_path / "token.key", token_audience=audience)), time.time()
+    server, now = TokenVerifier(Web(token_key_file=tmp_path / "token.key", token_audience=audience)), time.time()
     assert server.read(token, now, TokenUse.enter).subject == "ana"
     with pytest.raises(UnauthenticatedError):
-        Tokens(Web(token_key_file=tmp_path / "token.key", token_audience="other")).read(
+        TokenVerifier(Web(token_key_file=tmp_path / "token.key", token_audience="other")).read(
             token, time.time(), TokenUse.enter
         )
 

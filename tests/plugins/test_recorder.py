@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from licet.client import Turn
+from licet.client import ConversationTurn
 from licet.plugins import gates, recorder
-from licet.plugins.gates import Permit
+from licet.plugins.gates import GatePermit
 from licet.plugins.recorder import Recorder
-from licet.plugins.settings import Settings
+from licet.plugins.settings import PluginSettings
 from licet.store.connect import Pool
 from licet.vault.commands import Choose, Delete
-from licet.web.roles import Scope
+from licet.web.access.roles import Scope
 
 from ..web.served import AFTER, NOTICE, World, listening
 from .beside import free_port, wait_until
@@ -30,7 +30,7 @@ class Beside:
         self.key_file.write_text(world.key(Scope.gate_read, Scope.turns_write))
 
     def recorder(self, url: str) -> Recorder:
-        return Recorder(Settings(url=url, key_file=self.key_file, spool=self.folder / "spool", surface="app"))
+        return Recorder(PluginSettings(url=url, key_file=self.key_file, spool=self.folder / "spool", surface="app"))
 
     def asked(self) -> int:
         return int(sum(
@@ -50,11 +50,13 @@ def beside(pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     yield Beside(world, tmp_path)
 
 
-def turn(name: str, number: int) -> Turn:
-    return Turn(account=f"host:{name}", conversation="host:c", id=str(number), text=f"said {number}", surface="app")
+def turn(name: str, number: int) -> ConversationTurn:
+    return ConversationTurn(
+        account=f"host:{name}", conversation="host:c", id=str(number), text=f"said {number}", surface="app"
+    )
 
 
-async def permits(made: Recorder, *names: str) -> list[tuple[str, Permit | None]]:
+async def permits(made: Recorder, *names: str) -> list[tuple[str, GatePermit | None]]:
     """The gates of these accounts, asked at once."""
     found = await asyncio.gather(*(made.permit(f"host:{name}") for name in names))
     await made.end_asking()
@@ -110,7 +112,7 @@ def test_no_answer_is_remembered_longer_than_a_minute(beside: Beside) -> None:
 def test_what_cannot_be_delivered_waits_for_licet_and_for_the_next_process(beside: Beside) -> None:
     away = beside.recorder(f"http://127.0.0.1:{free_port()}")
     for number in range(3):
-        on_disk = away.keep(Permit(account="host:ana", grant=1), [turn("ana", number)])
+        on_disk = away.keep(GatePermit(account="host:ana", grant=1), [turn("ana", number)])
         assert on_disk is not None
         on_disk.wait()
     away.close()
@@ -124,7 +126,7 @@ def test_what_was_said_before_a_yes_that_came_later_is_let_go(beside: Beside) ->
     beside.world.open("cleo", allow=False)
     away = beside.recorder(f"http://127.0.0.1:{free_port()}")
     for name in ("cleo", "bo"):
-        on_disk = away.keep(Permit(account=f"host:{name}", grant=0), [turn(name, 1)])
+        on_disk = away.keep(GatePermit(account=f"host:{name}", grant=0), [turn(name, 1)])
         assert on_disk is not None
         on_disk.wait()
     away.close()
@@ -138,7 +140,7 @@ def test_what_was_said_before_a_yes_that_came_later_is_let_go(beside: Beside) ->
 
 def test_what_was_said_under_a_yes_that_was_taken_back_and_given_again_is_let_go(beside: Beside) -> None:
     away = beside.recorder(f"http://127.0.0.1:{free_port()}")
-    on_disk = away.keep(Permit(account="host:ana", grant=1), [turn("ana", 1)])
+    on_disk = away.keep(GatePermit(account="host:ana", grant=1), [turn("ana", 1)])
     assert on_disk is not None
     on_disk.wait()
     away.close()
@@ -175,16 +177,19 @@ def test_what_licet_refuses_is_counted_by_reason_and_let_go(beside: Beside) -> N
     with listening(beside.world.app) as url:
         made = beside.recorder(url)
         for name in ("ana", "dora"):
-            made.keep(Permit(account=f"host:{name}", grant=1), [turn(name, 1)])
-        made.keep(Permit(account="host:ana", grant=1), [Turn(account="host:ana", conversation="host:", text="x")])
+            made.keep(GatePermit(account=f"host:{name}", grant=1), [turn(name, 1)])
+        made.keep(
+            GatePermit(account="host:ana", grant=1),
+            [ConversationTurn(account="host:ana", conversation="host:", text="x")],
+        )
         counts = delivered(made)
     assert counts == {"spooled": 3, "refused: deleted": 1, "refused: must_decide": 1, "delivered: done": 1}
 
 
 def test_nothing_that_is_recorded_shows_in_the_log(beside: Beside, caplog: pytest.LogCaptureFixture) -> None:
     made = beside.recorder(f"http://127.0.0.1:{free_port()}")
-    secret = Turn(account="host:Heliotrope", conversation="host:Heliotrope", id="1", text="Heliotrope")
-    made.keep(Permit(account="host:Heliotrope", grant=0), [secret])
+    secret = ConversationTurn(account="host:Heliotrope", conversation="host:Heliotrope", id="1", text="Heliotrope")
+    made.keep(GatePermit(account="host:Heliotrope", grant=0), [secret])
     made.refused("the gate: must_decide", "refused: must_decide")
     made.close()
     assert "Heliotrope" not in caplog.text

@@ -13,7 +13,7 @@ from typing import Any
 
 from licet.policy import events as ev
 from licet.policy.file import Policies, read
-from licet.policy.state import Kind, Role, Share
+from licet.policy.state import ConversationKind, Share, TurnRole
 
 IMPROVE, SAFETY = "improve_models", "safety_classifiers"
 PURPOSES = (IMPROVE, SAFETY, "ads")
@@ -103,7 +103,7 @@ class _Story:
     def _open(self, name: str) -> ev.Event:
         age = self.draw.choice((30,) * 12 + (18, 17, 12, None))
         plan = self.draw.choice(("free",) * 5 + ("pro",) * 5 + ("work",))
-        opened = ev.OpenAccount(at=self.at, account=name, plan=plan, age=age)
+        opened = ev.OpenAccountEvent(at=self.at, account=name, plan=plan, age=age)
         self.at += self.draw.choice((0, 0, 0, 1, 1, 20)) * DAY
         return opened
 
@@ -132,53 +132,65 @@ class _Story:
         draw = self.draw
         self.newest[name] += draw.random() < 0.25
         chat = self._conversation(name)
-        said = [self._turn(name, chat, Role.user)]
+        said = [self._turn(name, chat, TurnRole.user)]
         while draw.random() < 0.4:
             if draw.random() < 0.25:
                 self._pass_time()
-            said.append(self._turn(name, chat, draw.choice((Role.assistant, Role.assistant, Role.tool, Role.user))))
+            said.append(
+                self._turn(
+                    name, chat, draw.choice((TurnRole.assistant, TurnRole.assistant, TurnRole.tool, TurnRole.user))
+                )
+            )
         if draw.random() < 0.12:
             said = said[1:]
         return said
 
-    def _turn(self, name: str, chat: str, role: Role) -> ev.Event:
+    def _turn(self, name: str, chat: str, role: TurnRole) -> ev.Event:
         draw = self.draw
         again = self.turns > 0 and draw.random() < 0.02
         self.turns += not again
-        return ev.Say(
-            at=self.at, account=name, conversation=chat, turn=f"t{self.turns}", role=role,
+        return ev.SayEvent(
+            at=self.at,
+            account=name,
+            conversation=chat,
+            turn=f"t{self.turns}",
+            role=role,
             origin=draw.choice(("",) * 8 + ("connector", "upload")),
             surface=draw.choice(("app",) * 28 + ("cli", "api")),
-            incognito=draw.random() < 0.06, narrow=draw.random() < 0.08, kind=draw.choice((Kind.chat, Kind.code)),
-        )  # fmt: skip
+            incognito=draw.random() < 0.06,
+            narrow=draw.random() < 0.08,
+            kind=draw.choice((ConversationKind.chat, ConversationKind.code)),
+        )
 
     def _choose(self, name: str) -> list[ev.Event]:
         age = self.draw.choice((None,) * 18 + (30, 30, 15))
-        return [ev.Choose(at=self.at, account=name, allow=self.draw.random() < 0.75, age=age)]
+        return [ev.ChooseEvent(at=self.at, account=name, allow=self.draw.random() < 0.75, age=age)]
 
     def _about(self, name: str) -> list[ev.Event]:
-        kind = self.draw.choices((ev.Narrow, ev.Widen, ev.Delete), weights=(5, 5, 2))[0]
+        kind = self.draw.choices((ev.NarrowEvent, ev.WidenEvent, ev.DeleteEvent), weights=(5, 5, 2))[0]
         return [kind(at=self.at, account=name, conversation=self._conversation(name))]
 
     def _mark(self, name: str) -> list[ev.Event]:
         draw, chat = self.draw, self._conversation(name)
-        kind = draw.choices((ev.Flag, ev.Unflag, ev.Hold, ev.Unhold), weights=(6, 1, 2, 2))[0]
-        if kind is ev.Hold or kind is ev.Unhold:
+        kind = draw.choices((ev.FlagEvent, ev.UnflagEvent, ev.HoldEvent, ev.UnholdEvent), weights=(6, 1, 2, 2))[0]
+        if kind is ev.HoldEvent or kind is ev.UnholdEvent:
             return [kind(at=self.at, account=name, conversation=chat, matter=draw.choice(("m1", "m2")))]
         return [kind(at=self.at, account=name, conversation=chat)]
 
     def _move(self, name: str) -> list[ev.Event]:
         draw = self.draw
         if draw.random() < 0.07:
-            return [ev.CloseAccount(at=self.at, account=name)]
+            return [ev.CloseAccountEvent(at=self.at, account=name)]
         if draw.random() < 0.5:
-            return [ev.SetAge(at=self.at, account=name, age=draw.choice((30, 30, 30, 18, 15, None)))]
-        return [ev.SetPlan(at=self.at, account=name, plan=draw.choice(("free", "pro", "work")))]
+            return [ev.SetAgeEvent(at=self.at, account=name, age=draw.choice((30, 30, 30, 18, 15, None)))]
+        return [ev.SetPlanEvent(at=self.at, account=name, plan=draw.choice(("free", "pro", "work")))]
 
     def _give_feedback(self, name: str) -> list[ev.Event]:
         self.feedback += self.feedback == 0 or self.draw.random() < 0.95
         chat, share = self._conversation(name), self.draw.choice(tuple(Share))
-        return [ev.GiveFeedback(at=self.at, account=name, conversation=chat, feedback=f"f{self.feedback}", share=share)]
+        return [
+            ev.GiveFeedbackEvent(at=self.at, account=name, conversation=chat, feedback=f"f{self.feedback}", share=share)
+        ]
 
 
 def _moments(draw: Random, events: list[ev.Event], documents: list[dict[str, Any]], count: int) -> list[datetime]:

@@ -202,19 +202,19 @@ class Past:
 
     def take(self, event: ev.Event) -> None:
         match event:
-            case ev.OpenAccount():
+            case ev.OpenAccountEvent():
                 self.accounts.setdefault(event.account, Account(event.at, event.plan, event.age))
-            case ev.SetPlan():
+            case ev.SetPlanEvent():
                 self.accounts[event.account].plan = event.plan
                 if event.plan not in self.version()["scope"]["plans"]:
                     self.lapse(event.account)
-            case ev.SetAge():
+            case ev.SetAgeEvent():
                 self.set_age(event.account, event.age)
-            case ev.CloseAccount():
+            case ev.CloseAccountEvent():
                 self.close(event.account)
-            case ev.Choose():
+            case ev.ChooseEvent():
                 self.choose(event)
-            case ev.Say():
+            case ev.SayEvent():
                 self.say(event)
             case _:
                 conversation = self.conversations.get(event.conversation)
@@ -243,7 +243,7 @@ class Past:
         for conversation in self.of_account(name):
             self.at_most(conversation, self.after("deleted"), self.after("deleted"))
 
-    def choose(self, event: ev.Choose) -> None:
+    def choose(self, event: ev.ChooseEvent) -> None:
         account, version = self.accounts[event.account], self.version()
         if event.age is not None:
             self.set_age(event.account, event.age)
@@ -257,7 +257,7 @@ class Past:
         else:
             account.acts.append(("refused", self.number()))
 
-    def say(self, event: ev.Say) -> None:
+    def say(self, event: ev.SayEvent) -> None:
         account = self.accounts[event.account]
         conversation = self.conversations.get(event.conversation)
         if account.closed or (event.role == "user" and self.gate(account) == "must_decide"):
@@ -276,7 +276,7 @@ class Past:
         conversation.turns.append(Turn(event.turn, self.at, event.role, origin, stamp, after_expired, not_yet))
         self.date(account, conversation)
 
-    def stamp(self, event: ev.Say, account: Account, conversation: Conversation) -> Stamp:
+    def stamp(self, event: ev.SayEvent, account: Account, conversation: Conversation) -> Stamp:
         in_scope = listed(self.version(), account.plan, event.surface)
         grant = self.current(account, conversation) if in_scope else None
         if event.role != "user":
@@ -299,21 +299,21 @@ class Past:
 
     def settle(self, event: ev.Event, conversation: Conversation) -> None:
         match event:
-            case ev.Delete():
+            case ev.DeleteEvent():
                 conversation.deleted = True
                 self.at_most(conversation, self.after("deleted"), self.after("deleted"))
-            case ev.Narrow() if not conversation.kept_out and not conversation.deleted:
+            case ev.NarrowEvent() if not conversation.kept_out and not conversation.deleted:
                 conversation.kept_out = True
                 self.at_most(conversation, self.after("opted_out"), self.after("feedback", "opted_out"))
-            case ev.Widen() if conversation.kept_out and not conversation.deleted:
+            case ev.WidenEvent() if conversation.kept_out and not conversation.deleted:
                 conversation.kept_out = False
                 conversation.widened += 1
-            case ev.GiveFeedback():
+            case ev.GiveFeedbackEvent():
                 self.give_feedback(event, conversation)
             case _:
                 self.mark(event, conversation)
 
-    def give_feedback(self, event: ev.GiveFeedback, conversation: Conversation) -> None:
+    def give_feedback(self, event: ev.GiveFeedbackEvent, conversation: Conversation) -> None:
         account = self.accounts[event.account]
         if account.closed or conversation.deleted or self.at >= conversation.keep_until():
             return
@@ -326,16 +326,16 @@ class Past:
 
     def mark(self, event: ev.Event, conversation: Conversation) -> None:
         match event:
-            case ev.Flag() if not conversation.deleted:
+            case ev.FlagEvent() if not conversation.deleted:
                 for turn in conversation.turns:
                     if self.at < turn.keep_until:
                         turn.safety_until = self.after("flagged")
-            case ev.Unflag():
+            case ev.UnflagEvent():
                 for turn in conversation.turns:
                     turn.safety_until = None
-            case ev.Hold() if self.at < conversation.keep_until():
+            case ev.HoldEvent() if self.at < conversation.keep_until():
                 conversation.matters.add(event.matter)
-            case ev.Unhold():
+            case ev.UnholdEvent():
                 conversation.matters.discard(event.matter)
 
     # How long

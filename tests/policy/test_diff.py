@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from licet.policy.diff import Change, Diff, Direction, diff, sentence, widens
+from licet.policy.diff import Direction, PolicyChange, PolicyDiff, diff, sentence, widens
 from licet.policy.file import KEEP_KEYS, KEYS, Policy, extend, preset
 
 from .histories import history
@@ -23,65 +23,69 @@ def keep(**keys: Any) -> Policy:
     return changed(keep=keys)
 
 
-ROWS: list[tuple[Policy, Policy, tuple[Change, ...]]] = [
-    (changed(), changed(policy="b"), (Change("policy", "article-2025", "b", O),)),
-    (changed(), changed(version="b"), (Change("version", "2025-08-28", "b", O),)),
+ROWS: list[tuple[Policy, Policy, tuple[PolicyChange, ...]]] = [
+    (changed(), changed(policy="b"), (PolicyChange("policy", "article-2025", "b", O),)),
+    (changed(), changed(version="b"), (PolicyChange("version", "2025-08-28", "b", O),)),
     (
         changed(),
         changed(effective="2025-08-29"),
-        (Change("effective", "2025-08-28T00:00:00Z", "2025-08-29T00:00:00Z", O),),
+        (PolicyChange("effective", "2025-08-28T00:00:00Z", "2025-08-29T00:00:00Z", O),),
     ),
-    (changed(), changed(decide_by="2025-10-08"), (Change("decide_by", "2025-09-28", "2025-10-08", O),)),
-    (changed(), changed(decide_by=None), (Change("decide_by", "2025-09-28", None, O),)),
-    (changed(), changed(material=False), (Change("material", True, False, O),)),
+    (changed(), changed(decide_by="2025-10-08"), (PolicyChange("decide_by", "2025-09-28", "2025-10-08", O),)),
+    (changed(), changed(decide_by=None), (PolicyChange("decide_by", "2025-09-28", None, O),)),
+    (changed(), changed(material=False), (PolicyChange("material", True, False, O),)),
     (
         changed(),
         changed(scope={"plans": ["free", "pro", "max", "team", "edu"]}),
-        (Change("scope.plans", (), ("edu", "team"), W),),
+        (PolicyChange("scope.plans", (), ("edu", "team"), W),),
     ),
-    (changed(), changed(scope={"plans": ["pro"]}), (Change("scope.plans", ("free", "max"), (), N),)),
+    (changed(), changed(scope={"plans": ["pro"]}), (PolicyChange("scope.plans", ("free", "max"), (), N),)),
     (
         changed(),
         changed(scope={"surfaces": ["app", "api"]}),
-        (Change("scope.surfaces", (), ("api",), W), Change("scope.surfaces", ("cli",), (), N)),
+        (PolicyChange("scope.surfaces", (), ("api",), W), PolicyChange("scope.surfaces", ("cli",), (), N)),
     ),
     (
         changed(),
         changed(choice={"covers": ["improve_models"]}),
-        (Change("choice.covers", ("safety_classifiers",), (), N),),
+        (PolicyChange("choice.covers", ("safety_classifiers",), (), N),),
     ),
-    (changed(reach="turn"), changed(), (Change("reach", "turn", "conversation", W),)),
-    (changed(), changed(reach="turn"), (Change("reach", "conversation", "turn", N),)),
-    (changed(), changed(origins=["typed", "upload", "assistant", "tool"]), (Change("origins", (), ("tool",), W),)),
-    (changed(), changed(recipients=["acme"]), (Change("recipients", (), ("acme",), W),)),
-    (changed(recipients=["acme"]), changed(), (Change("recipients", ("acme",), (), N),)),
-    (changed(min_age=18), changed(min_age=16), (Change("min_age", 18, 16, W),)),
-    (changed(min_age=18), changed(), (Change("min_age", 18, None, W),)),
-    (changed(), changed(min_age=18), (Change("min_age", None, 18, N),)),
-    (changed(min_age=16), changed(min_age=18), (Change("min_age", 16, 18, N),)),
-    (keep(), keep(opted_in="P6Y"), (Change("keep.opted_in", "P5Y", "P6Y", W),)),
-    (keep(), keep(opted_in="P59M"), (Change("keep.opted_in", "P5Y", "P59M", N),)),
-    (keep(), keep(opted_in="P60M"), (Change("keep.opted_in", "P5Y", "P60M", O),)),
+    (changed(reach="turn"), changed(), (PolicyChange("reach", "turn", "conversation", W),)),
+    (changed(), changed(reach="turn"), (PolicyChange("reach", "conversation", "turn", N),)),
+    (
+        changed(),
+        changed(origins=["typed", "upload", "assistant", "tool"]),
+        (PolicyChange("origins", (), ("tool",), W),),
+    ),
+    (changed(), changed(recipients=["acme"]), (PolicyChange("recipients", (), ("acme",), W),)),
+    (changed(recipients=["acme"]), changed(), (PolicyChange("recipients", ("acme",), (), N),)),
+    (changed(min_age=18), changed(min_age=16), (PolicyChange("min_age", 18, 16, W),)),
+    (changed(min_age=18), changed(), (PolicyChange("min_age", 18, None, W),)),
+    (changed(), changed(min_age=18), (PolicyChange("min_age", None, 18, N),)),
+    (changed(min_age=16), changed(min_age=18), (PolicyChange("min_age", 16, 18, N),)),
+    (keep(), keep(opted_in="P6Y"), (PolicyChange("keep.opted_in", "P5Y", "P6Y", W),)),
+    (keep(), keep(opted_in="P59M"), (PolicyChange("keep.opted_in", "P5Y", "P59M", N),)),
+    (keep(), keep(opted_in="P60M"), (PolicyChange("keep.opted_in", "P5Y", "P60M", O),)),
     (
         keep(),
         keep(opted_out="P1M"),
-        (Change("keep.opted_out", "P30D", "P1M", W), Change("keep.opted_out", "P30D", "P1M", N)),
+        (PolicyChange("keep.opted_out", "P30D", "P1M", W), PolicyChange("keep.opted_out", "P30D", "P1M", N)),
     ),
-    (keep(), keep(incognito="P4W"), (Change("keep.incognito", "P30D", "P4W", N),)),
-    (keep(), keep(deleted="P1D"), (Change("keep.deleted", "P30D", "P1D", N),)),
-    (keep(), keep(flagged="P3Y"), (Change("keep.flagged", "P2Y", "P3Y", W),)),
-    (keep(), keep(flag_score="P1Y"), (Change("keep.flag_score", "P7Y", "P1Y", N),)),
-    (keep(), keep(feedback={"opted_in": "P6Y"}), (Change("keep.feedback.opted_in", "P5Y", "P6Y", W),)),
-    (keep(), keep(feedback={"opted_out": "P60D"}), (Change("keep.feedback.opted_out", "P30D", "P60D", W),)),
+    (keep(), keep(incognito="P4W"), (PolicyChange("keep.incognito", "P30D", "P4W", N),)),
+    (keep(), keep(deleted="P1D"), (PolicyChange("keep.deleted", "P30D", "P1D", N),)),
+    (keep(), keep(flagged="P3Y"), (PolicyChange("keep.flagged", "P2Y", "P3Y", W),)),
+    (keep(), keep(flag_score="P1Y"), (PolicyChange("keep.flag_score", "P7Y", "P1Y", N),)),
+    (keep(), keep(feedback={"opted_in": "P6Y"}), (PolicyChange("keep.feedback.opted_in", "P5Y", "P6Y", W),)),
+    (keep(), keep(feedback={"opted_out": "P60D"}), (PolicyChange("keep.feedback.opted_out", "P30D", "P60D", W),)),
 ]
 
 
 @pytest.mark.parametrize(("old", "new", "changes"), ROWS, ids=lambda row: None)
 def test_a_changed_key_is_told_with_what_it_was_what_it_is_and_its_direction(
-    old: Policy, new: Policy, changes: tuple[Change, ...]
+    old: Policy, new: Policy, changes: tuple[PolicyChange, ...]
 ) -> None:
     found = diff(old, new)
-    assert found == Diff(changes)
+    assert found == PolicyDiff(changes)
     assert widens(found) == any(change.direction is W for change in changes)
 
 
@@ -103,8 +107,8 @@ def test_the_reverse_of_a_change_has_the_reverse_direction() -> None:
 def test_two_policies_have_no_difference_exactly_if_they_have_one_hash() -> None:
     drawn = [policy for seed in range(60) for policy in history(seed).policies().versions]
     for old, new in pairwise(drawn):
-        assert (diff(old, new) == Diff()) == (old.sha256() == new.sha256())
-        assert diff(old, old) == Diff()
+        assert (diff(old, new) == PolicyDiff()) == (old.sha256() == new.sha256())
+        assert diff(old, old) == PolicyDiff()
 
 
 def test_strict_only_narrows_the_announced_terms() -> None:

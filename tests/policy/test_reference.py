@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from licet.policy import events as ev
-from licet.policy.decide import Because, Gate
+from licet.policy.decide import DecisionReason, Gate
 from licet.policy.file import preset_text
 from licet.policy.period import instant
 from licet.policy.world import World
@@ -36,11 +36,11 @@ Question = tuple[str, str, str]
 def questions(event: ev.Event) -> list[Question]:
     """Every question that an event gives rise to, whether it took effect or not."""
     match event:
-        case ev.OpenAccount():
+        case ev.OpenAccountEvent():
             return [("account", event.account, "")]
-        case ev.Say():
+        case ev.SayEvent():
             return [("conversation", event.conversation, ""), *(("turn", event.turn, p) for p in PURPOSES)]
-        case ev.GiveFeedback():
+        case ev.GiveFeedbackEvent():
             return [("feedback", event.feedback, "")]
         case _:
             return []
@@ -62,7 +62,7 @@ def answered(world: World, question: Question, at: datetime) -> object:
     match question:
         case ("turn", name, purpose):
             decision = world.decide(name, purpose, at)
-            assert decision.use == (decision.because in (Because.permitted, Because.flagged))
+            assert decision.use == (decision.because in (DecisionReason.permitted, DecisionReason.flagged))
             return decision.because.value, decision.until
         case ("conversation", name, _):
             owned = world.conversations.get(name)
@@ -108,12 +108,14 @@ def test_the_product_and_the_reference_give_the_same_answers() -> None:
                 case "account":
                     gates[expected] += 1
     if HISTORIES >= 1000:  # in fewer, a rare reason may well be absent
-        assert_each_occurs(reasons, set(Because))
-        assert_each_occurs(feedback, set(Because) - {Because.out_of_scope, Because.flagged} - STAMPED)
+        assert_each_occurs(reasons, set(DecisionReason))
+        assert_each_occurs(
+            feedback, set(DecisionReason) - {DecisionReason.out_of_scope, DecisionReason.flagged} - STAMPED
+        )
         assert_each_occurs(gates, set(Gate))
 
 
-STAMPED = {Because.origin, Because.stale_terms}  # feedback has neither
+STAMPED = {DecisionReason.origin, DecisionReason.stale_terms}  # feedback has neither
 
 
 def assert_each_occurs(counted: Counter[str], words: set[Any]) -> None:
@@ -175,17 +177,17 @@ def version(effective: str, **changes: Any) -> dict[str, Any]:
     return laid_over(document("article-2025"), {"version": effective, "effective": effective, **changes})
 
 
-def say(at: str, turn: str, *, narrow: bool = False) -> ev.Say:
-    return ev.Say(at=instant(at), account="ana", conversation="c", turn=turn, narrow=narrow)
+def say(at: str, turn: str, *, narrow: bool = False) -> ev.SayEvent:
+    return ev.SayEvent(at=instant(at), account="ana", conversation="c", turn=turn, narrow=narrow)
 
 
-def flag(at: str) -> ev.Flag:
-    return ev.Flag(at=instant(at), account="ana", conversation="c")
+def flag(at: str) -> ev.FlagEvent:
+    return ev.FlagEvent(at=instant(at), account="ana", conversation="c")
 
 
-OPEN = ev.OpenAccount(at=instant("2025-07-01"), account="ana", plan="free", age=30)
-ALLOW = ev.Choose(at=instant("2025-09-01"), account="ana", allow=True)
-WIDEN = ev.Widen(at=instant("2025-09-04"), account="ana", conversation="c")
+OPEN = ev.OpenAccountEvent(at=instant("2025-07-01"), account="ana", plan="free", age=30)
+ALLOW = ev.ChooseEvent(at=instant("2025-09-01"), account="ana", allow=True)
+WIDEN = ev.WidenEvent(at=instant("2025-09-04"), account="ana", conversation="c")
 
 
 def held(documents: list[dict[str, Any]], events: list[ev.Event], at: datetime, chat: object) -> None:

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from licet.policy import events as ev
-from licet.policy.decide import Because, decide
+from licet.policy.decide import DecisionReason, decide
 from licet.policy.diff import diff, widens
 from licet.policy.file import Policies, Policy, Reach, preset
-from licet.policy.state import Account, Role
+from licet.policy.state import AccountState, TurnRole
 from licet.policy.world import Owned, World
 
 from .histories import DAY, IMPROVE, PURPOSES, SAFETY, SECOND, History, history
@@ -68,9 +68,9 @@ def test_no_withdrawal_deletion_narrowing_or_closing_ever_adds_a_usable_turn() -
         world, at = at_the_end(drawn)
         acts: list[ev.Event] = []
         for name in world.accounts:
-            acts += [ev.Choose(at=at, account=name, allow=False), ev.CloseAccount(at=at, account=name)]
+            acts += [ev.ChooseEvent(at=at, account=name, allow=False), ev.CloseAccountEvent(at=at, account=name)]
         for name, owned in world.conversations.items():
-            acts += [kind(at=at, account=owned.account, conversation=name) for kind in (ev.Delete, ev.Narrow)]
+            acts += [kind(at=at, account=owned.account, conversation=name) for kind in (ev.DeleteEvent, ev.NarrowEvent)]
         for act in acts:
             other = fork(world)
             other.apply(act)
@@ -90,7 +90,7 @@ def test_no_move_to_another_plan_ever_adds_a_usable_turn() -> None:
         for name in world.accounts:
             for plan in ("free", "pro", "work", "gov"):
                 other = fork(world)
-                other.apply(ev.SetPlan(at=at, account=name, plan=plan))
+                other.apply(ev.SetPlanEvent(at=at, account=name, plan=plan))
                 for later in LATER:
                     same_terms = policies.number(at + later) == policies.number(at)
                     if same_terms or plan not in policies.in_force(at).plans:
@@ -105,14 +105,14 @@ def test_nothing_is_usable_without_an_act_and_a_flag_serves_safety_alone() -> No
     for drawn in histories():
         world = World(drawn.policies())
         for event in drawn.events:
-            if isinstance(event, ev.Choose) and event.allow:
+            if isinstance(event, ev.ChooseEvent) and event.allow:
                 continue
             world.apply(event)
             world.advance(event.at)
             assert not world.usable(IMPROVE, event.at)
             assert not world.usable("ads", event.at)
             for turn in world.usable(SAFETY, event.at):
-                assert world.decide(turn, SAFETY, event.at).because is Because.flagged
+                assert world.decide(turn, SAFETY, event.at).because is DecisionReason.flagged
                 flagged += 1
             assert not any(world.decide_feedback(name, event.at).use for name in world.feedback)
     assert flagged > HISTORIES
@@ -122,7 +122,7 @@ def test_nothing_is_usable_without_a_choice_or_a_flag_for_any_length_of_time() -
     for drawn in histories():
         world = World(drawn.policies())
         for event in drawn.events:
-            if not isinstance(event, ev.Flag) and not (isinstance(event, ev.Choose) and event.allow):
+            if not isinstance(event, ev.FlagEvent) and not (isinstance(event, ev.ChooseEvent) and event.allow):
                 world.apply(event)
         for later in LATER:
             assert not any(usable(world, event.at + later).values())
@@ -134,7 +134,7 @@ def test_a_choice_makes_nothing_usable_that_was_said_before_it() -> None:
         for name in world.accounts:
             world.advance(at)
             other = fork(world)
-            other.apply(ev.Choose(at=at, account=name, allow=True))
+            other.apply(ev.ChooseEvent(at=at, account=name, allow=True))
             for later in LATER[:2]:
                 assert usable(other, at + later) == usable(world, at + later), f"seed {drawn.seed}"
 
@@ -150,9 +150,9 @@ def test_what_was_said_before_a_grant_is_usable_only_once_the_person_resumed_it(
             grant = world.accounts[event.account].grant
             if grant != grants.get(event.account):
                 grants[event.account], began[event.account] = grant, number
-            if isinstance(event, ev.Say) and event.turn in world.turns and event.turn not in said:
+            if isinstance(event, ev.SayEvent) and event.turn in world.turns and event.turn not in said:
                 said[event.turn] = number
-                if event.role is Role.user:
+                if event.role is TurnRole.user:
                     spoke[event.conversation] = number
             world.advance(event.at)
             for turn in world.usable(IMPROVE, event.at):
@@ -267,9 +267,9 @@ def test_the_turns_of_a_conversation_are_numbered_from_one_without_a_gap() -> No
 def test_a_conversation_counts_how_often_it_was_let_in_again() -> None:
     world = granted()
     for times in (1, 2, 3):
-        world.apply(ev.Narrow(at=NOW, account="ana", conversation="c"))
-        world.apply(ev.Widen(at=NOW, account="ana", conversation="c"))
-        world.apply(ev.Widen(at=NOW, account="ana", conversation="c"))  # it is in already
+        world.apply(ev.NarrowEvent(at=NOW, account="ana", conversation="c"))
+        world.apply(ev.WidenEvent(at=NOW, account="ana", conversation="c"))
+        world.apply(ev.WidenEvent(at=NOW, account="ana", conversation="c"))  # it is in already
         assert world.conversations["c"].conversation.widenings == times
 
 
@@ -293,26 +293,26 @@ NOW = datetime(2025, 9, 1, tzinfo=UTC)
 
 def granted(reach: str = "article-2025") -> World:
     world = World(Policies([preset(reach)]))
-    world.apply(ev.OpenAccount(at=NOW - 90 * DAY, account="ana", plan="free", age=30))
-    world.apply(ev.Choose(at=NOW, account="ana", allow=True))
-    world.apply(ev.Say(at=NOW, account="ana", conversation="c", turn="t"))
+    world.apply(ev.OpenAccountEvent(at=NOW - 90 * DAY, account="ana", plan="free", age=30))
+    world.apply(ev.ChooseEvent(at=NOW, account="ana", allow=True))
+    world.apply(ev.SayEvent(at=NOW, account="ana", conversation="c", turn="t"))
     return world
 
 
 def test_an_unknown_turn_is_denied() -> None:
     decision = granted().decide("no such turn", IMPROVE, NOW)
-    assert (decision.use, decision.because, decision.until) == (False, Because.unknown, None)
+    assert (decision.use, decision.because, decision.until) == (False, DecisionReason.unknown, None)
     world = granted()
     known = world.accounts["ana"], world.conversations["c"].conversation
     assert decide(*known, None, world.policies, IMPROVE, NOW) == decision
     feedback = granted().decide_feedback("no such feedback", NOW)
-    assert (feedback.use, feedback.because) == (False, Because.unknown)
+    assert (feedback.use, feedback.because) == (False, DecisionReason.unknown)
 
 
 @pytest.mark.parametrize("purpose", ["", "improve", "Improve_models", "improve_models ", "*", "flagged"])
 def test_an_unknown_purpose_is_denied(purpose: str) -> None:
-    assert granted().decide("t", IMPROVE, NOW).because is Because.permitted
-    assert granted().decide("t", purpose, NOW).because is Because.purpose
+    assert granted().decide("t", IMPROVE, NOW).because is DecisionReason.permitted
+    assert granted().decide("t", purpose, NOW).because is DecisionReason.purpose
 
 
 def test_a_time_without_an_offset_is_an_error_not_an_answer() -> None:
@@ -322,29 +322,29 @@ def test_a_time_without_an_offset_is_an_error_not_an_answer() -> None:
     with pytest.raises(TypeError, match="offset-naive"):
         world.gate("ana", naive)
     with pytest.raises(TypeError, match="offset-naive"):
-        world.apply(ev.Delete(at=naive, account="ana", conversation="c"))
-    assert world.decide("t", IMPROVE, NOW).because is Because.permitted
+        world.apply(ev.DeleteEvent(at=naive, account="ana", conversation="c"))
+    assert world.decide("t", IMPROVE, NOW).because is DecisionReason.permitted
 
 
 @pytest.mark.parametrize("preset_name", ["article-2025", "strict"])
 def test_order_decides_within_equal_times(preset_name: str) -> None:
-    say = ev.Say(at=NOW, account="ana", conversation="c", turn="t")
-    choose = ev.Choose(at=NOW, account="ana", allow=True)
-    refuse = ev.Choose(at=NOW, account="ana", allow=False)
-    delete = ev.Delete(at=NOW, account="ana", conversation="c")
-    orders: tuple[tuple[tuple[ev.Event, ...], Because], ...] = (
-        ((choose, say), Because.permitted),
-        ((say, choose), Because.before_grant),
-        ((choose, say, refuse), Because.withdrawn),
-        ((choose, refuse, say), Because.withdrawn),
-        ((choose, say, refuse, choose), Because.before_grant),
-        ((choose, refuse, choose, say), Because.permitted),
-        ((delete, choose, say), Because.permitted),
-        ((choose, say, delete), Because.deleted),
+    say = ev.SayEvent(at=NOW, account="ana", conversation="c", turn="t")
+    choose = ev.ChooseEvent(at=NOW, account="ana", allow=True)
+    refuse = ev.ChooseEvent(at=NOW, account="ana", allow=False)
+    delete = ev.DeleteEvent(at=NOW, account="ana", conversation="c")
+    orders: tuple[tuple[tuple[ev.Event, ...], DecisionReason], ...] = (
+        ((choose, say), DecisionReason.permitted),
+        ((say, choose), DecisionReason.before_grant),
+        ((choose, say, refuse), DecisionReason.withdrawn),
+        ((choose, refuse, say), DecisionReason.withdrawn),
+        ((choose, say, refuse, choose), DecisionReason.before_grant),
+        ((choose, refuse, choose, say), DecisionReason.permitted),
+        ((delete, choose, say), DecisionReason.permitted),
+        ((choose, say, delete), DecisionReason.deleted),
     )
     for order, because in orders:
         world = World(Policies([preset(preset_name)]))
-        world.apply(ev.OpenAccount(at=NOW - 90 * DAY, account="ana", plan="free", age=30))
+        world.apply(ev.OpenAccountEvent(at=NOW - 90 * DAY, account="ana", plan="free", age=30))
         for event in order:
             world.apply(event)
         assert world.decide("t", IMPROVE, NOW).because is because, order
@@ -354,8 +354,8 @@ def test_every_limit_is_end_exclusive() -> None:
     world = granted()
     until = world.decide("t", IMPROVE, NOW).until
     assert until is not None
-    assert world.decide("t", IMPROVE, until - timedelta.resolution).because is Because.permitted
-    assert world.decide("t", IMPROVE, until).because is Because.expired
+    assert world.decide("t", IMPROVE, until - timedelta.resolution).because is DecisionReason.permitted
+    assert world.decide("t", IMPROVE, until).because is DecisionReason.expired
 
 
 def test_an_account_keeps_no_grant_that_the_terms_in_force_do_not_allow() -> None:
@@ -366,5 +366,5 @@ def test_an_account_keeps_no_grant_that_the_terms_in_force_do_not_allow() -> Non
                 assert account.grant is None or _allowed(account, world.policies.in_force(event.at))
 
 
-def _allowed(account: Account, version: Policy) -> bool:
+def _allowed(account: AccountState, version: Policy) -> bool:
     return account.closed_at is None and account.plan in version.plans and not version.refuses_age(account.age)

@@ -20,17 +20,17 @@ import msgspec
 import pytest
 import yaml
 
-from licet.ledger import verifier
+from licet import verifier
 from licet.policy import events as ev
-from licet.policy.decide import Because, Decision
+from licet.policy.decide import Decision, DecisionReason
 from licet.policy.file import Policies, Reach, read
 from licet.policy.period import instant
-from licet.policy.state import Account, Conversation, Turn
+from licet.policy.state import AccountState, ConversationState, TurnState
 from licet.policy.world import Owned, World
 from licet.release.proofs import decided_of
-from licet.release.registry import RowSources, Source
-from licet.vault.copies import Place
-from licet.vault.view import Seen
+from licet.release.registry import RowSource, RowSources
+from licet.vault.account_view import AccountView
+from licet.vault.copies import CopyPlace
 
 from .histories import PURPOSES, History, history
 from .test_reference import document
@@ -40,7 +40,7 @@ SEED = int(os.environ.get("TESTS_SEED", "0"))
 CASES = Path(__file__).parent.parent / "spec" / "cases.yaml"
 SAFETY = "safety_classifiers"
 # No leaf tells an age: a flagged turn of somebody who is too young is beyond a stranger.
-UNTOLD = {Because.age}
+UNTOLD = {DecisionReason.age}
 
 
 def name_of(what: str) -> str:
@@ -75,41 +75,41 @@ class Log:
         self.world.advance(at)
         self._accounts(before, None, at)
 
-    def _accounts(self, before: dict[str, Account], event: ev.Event | None, at: datetime) -> None:
+    def _accounts(self, before: dict[str, AccountState], event: ev.Event | None, at: datetime) -> None:
         for name, now in self.world.accounts.items():
             was = before.get(name)
             if was is None or was == now:
                 continue
-            is_choice = isinstance(event, ev.Choose) and event.account == name
+            is_choice = isinstance(event, ev.ChooseEvent) and event.account == name
             if was.grant is not None and now.grant != was.grant:
                 self.tell("grant_ended", at, name, grant=was.grant, cause="other")
-            if now.grant is not None and is_choice and isinstance(event, ev.Choose) and event.allow:
+            if now.grant is not None and is_choice and isinstance(event, ev.ChooseEvent) and event.allow:
                 kind = "grant_affirmed" if now.grant == was.grant else "grant_begun"
                 self.tell(kind, at, name, grant=now.grant, version=self.policies.number(at))
             if now.closed_at is not None and was.closed_at is None:
                 self.tell("closed", at, name)
 
-    def _chat(self, owned: Owned, name: str, before: Conversation, event: ev.Event, at: datetime) -> None:
+    def _chat(self, owned: Owned, name: str, before: ConversationState, event: ev.Event, at: datetime) -> None:
         now, handle = owned.conversation, name_of(name)
         if now.deleted_at is not None and before.deleted_at is None:
             self.tell("deleted", at, owned.account, handle=handle)
         if now.narrowed != before.narrowed:
             self.tell("narrowed" if now.narrowed else "widened", at, owned.account, handle=handle)
-        if isinstance(event, ev.Flag | ev.Unflag):
-            self.tell("flagged" if isinstance(event, ev.Flag) else "unflagged", at, owned.account, handle=handle)
+        if isinstance(event, ev.FlagEvent | ev.UnflagEvent):
+            self.tell("flagged" if isinstance(event, ev.FlagEvent) else "unflagged", at, owned.account, handle=handle)
 
 
 def day(at: datetime) -> str:
     return at.date().isoformat()
 
 
-def row(log: Log, name: str, turn: Turn, because: Because, at: datetime) -> dict[str, Any]:
+def row(log: Log, name: str, turn: TurnState, because: DecisionReason, at: datetime) -> dict[str, Any]:
     """The line of a release that holds this turn alone, with what is true of it but for ``because``."""
     owned, now = log.world.conversations[name], log.policies.number(at)
     chat = owned.conversation
     segment = chat.segments[turn.segment]
     marks = sorted({(s.stamp.plan, s.stamp.surface, s.stamp.version) for s in chat.segments})
-    stamp, safe = segment.stamp, because is Because.flagged
+    stamp, safe = segment.stamp, because is DecisionReason.flagged
     until = segment.safety_until if safe and segment.safety_until is not None else segment.keep_until
     whole = log.policies[stamp.version].reach is Reach.conversation and log.policies[now].reach is Reach.conversation
     deciding = chat.segments[chat.deciding] if whole else segment
@@ -133,29 +133,33 @@ def broken(log: Log, purpose: str, line: dict[str, Any], at: datetime) -> str:
         verifier.read_terms(msgspec.json.encode(version.document(), order="sorted"), f"policy {number}")
         for number, version in enumerate(log.policies.versions)
     ]
-    decider = verifier.Decider("0" * 32, purpose, at, verifier.Policies(terms), log.told)
+    decider = verifier.Decider("0" * 32, purpose, at, verifier.ReleasePolicies(terms), log.told)
     try:
         decider.check(verifier.read_row(msgspec.json.encode(line, order="sorted"), "row"), "row")
-    except verifier.Contradiction as contradiction:
+    except verifier.ContradictionError as contradiction:
         return contradiction.finding.promise
     return ""
 
 
-def written(log: Log, name: str, turn: Turn, purpose: str, at: datetime) -> dict[str, Any]:
+def written(log: Log, name: str, turn: TurnState, purpose: str, at: datetime) -> dict[str, Any]:
     """The same line as the product writes it, for a turn that may be used."""
     owned = log.world.conversations[name]
-    seen = Seen(
+    seen = AccountView(
         account=None, state=log.world.accounts[owned.account], conversation=None, turns=owned.conversation, at=at
     )  # type: ignore[arg-type]
-    key = Place.safety if seen.decide(turn, log.policies, purpose).because is Because.flagged else Place.vault
+    key = (
+        CopyPlace.safety
+        if seen.decide(turn, log.policies, purpose).because is DecisionReason.flagged
+        else CopyPlace.vault
+    )
     of = RowSources(
         account=UUID(int=0), conversation=UUID(int=0), row_id=bytes(16), ordinal=0, keys=((turn.segment, key),),
-        sources=(Source(turn=turn.number, count=1, origin=turn.origin, segment=turn.segment),),
+        sources=(RowSource(turn=turn.number, count=1, origin=turn.origin, segment=turn.segment),),
     )  # fmt: skip
     return dict(msgspec.json.decode(msgspec.json.encode(decided_of(seen, log.policies, purpose, of))))
 
 
-def questions(log: Log, at: datetime) -> Iterator[tuple[str, Turn, str, Decision]]:
+def questions(log: Log, at: datetime) -> Iterator[tuple[str, TurnState, str, Decision]]:
     for named, (name, turn) in log.world.turns.items():
         for purpose in PURPOSES:
             yield name, turn, purpose, log.world.decide(named, purpose, at)
@@ -164,13 +168,13 @@ def questions(log: Log, at: datetime) -> Iterator[tuple[str, Turn, str, Decision
 def hold(log: Log, at: datetime, reasons: Counter[str]) -> None:
     """Every turn at a moment, for every purpose: the verifier takes it exactly where the rule permits it."""
     for name, turn, purpose, decision in questions(log, at):
-        flagged = row(log, name, turn, Because.flagged, at)
-        permitted = row(log, name, turn, Because.permitted, at)
+        flagged = row(log, name, turn, DecisionReason.flagged, at)
+        permitted = row(log, name, turn, DecisionReason.permitted, at)
         if decision.use:
-            line = flagged if decision.because is Because.flagged else permitted
+            line = flagged if decision.because is DecisionReason.flagged else permitted
             assert line | written(log, name, turn, purpose, at) == line
             assert broken(log, purpose, line, at) == "", (name, turn, purpose, decision)
-        for line, because in ((flagged, Because.flagged), (permitted, Because.permitted)):
+        for line, because in ((flagged, DecisionReason.flagged), (permitted, DecisionReason.permitted)):
             if decision.because is because:
                 continue
             beyond = is_beyond(log, name, turn, line, decision, at)
@@ -180,7 +184,7 @@ def hold(log: Log, at: datetime, reasons: Counter[str]) -> None:
         reasons[decision.because.value] += 1
 
 
-def is_beyond(log: Log, name: str, turn: Turn, line: dict[str, Any], decision: Decision, at: datetime) -> bool:
+def is_beyond(log: Log, name: str, turn: TurnState, line: dict[str, Any], decision: Decision, at: datetime) -> bool:
     """What a stranger cannot see: an age; an end within the day; that something was said on the very day on which its
     conversation was kept out or let in again, or while it was kept out from its beginning.
     """
@@ -192,7 +196,7 @@ def is_beyond(log: Log, name: str, turn: Turn, line: dict[str, Any], decision: D
     inside = any(begun < source["last_on"] < ended for begun, ended in out)
     return (
         decision.use or decision.because in UNTOLD or source["keep_until"] == day(at)
-        or (decision.because is Because.narrowed and not chat.narrowed and not inside)
+        or (decision.because is DecisionReason.narrowed and not chat.narrowed and not inside)
         or (is_flagged and not covered and chat.safety_until is not None)
     )  # fmt: skip
 
@@ -212,7 +216,7 @@ def test_the_verifier_takes_a_turn_of_a_drawn_history_exactly_where_the_rule_per
         drawn = history(seed)
         for at in drawn.moments[-2:]:
             hold(lived(drawn, at), at, reasons)
-    assert set(reasons) >= {because.value for because in Because} - {"unknown"}, reasons
+    assert set(reasons) >= {because.value for because in DecisionReason} - {"unknown"}, reasons
     assert min(reasons["permitted"], reasons["flagged"]) > HISTORIES // 10, reasons
     assert reasons["seen through"] > 3 * reasons["beyond"], reasons
 

@@ -12,16 +12,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from licet import service
+from licet.curate import release_build
+from licet.erasure import sweeper
 from licet.errors import BusyError, DeniedError, NotFoundError, RefusedError, UsageError
 from licet.policy.file import Policy, preset, read
-from licet.policy.state import Role
-from licet.release import manifest, registry
-from licet.release.build import Builder, Built, Order
-from licet.release.live import DatabaseLeases
-from licet.release.pages import page_after
+from licet.policy.state import TurnRole
+from licet.release import catalog, manifest, registry
+from licet.release.build import Builder, BuildOrder, BuildResult
+from licet.release.decision_pages import page_after
+from licet.release.live_leases import DatabaseLeases
+from licet.service import policy_changes
 from licet.store.connect import Pool, transaction
 from licet.vault import commands as do
+from licet.vault import installation
 from licet.vault.content import Content
 from licet.vault.ids import uuid7
 
@@ -35,7 +38,7 @@ def house(pool: Pool, tmp_path: Path) -> House:
     return House(pool, tmp_path / "data")
 
 
-class Meddling(service.RuleCleaner):
+class Meddling(release_build.RuleCleaner):
     """De-identifies, and lets something happen while the nth conversation is being cleaned."""
 
     def __init__(self, happens: Callable[[], object], nth: int = 1) -> None:
@@ -48,12 +51,17 @@ class Meddling(service.RuleCleaner):
         return super().clean(texts, key)
 
 
-def build(house: House, name: str = "r", purpose: str = IMPROVE, cleaner: Any = None, **bounds: int) -> Built:
+def build(house: House, name: str = "r", purpose: str = IMPROVE, cleaner: Any = None, **bounds: int) -> BuildResult:
     here = house.here
     builder = Builder(
-        here.pool, here.keyring, service.policies(here), cleaner or service.RuleCleaner(), here.clock, **bounds
+        here.pool,
+        here.keyring,
+        installation.policies(here),
+        cleaner or release_build.RuleCleaner(),
+        here.clock,
+        **bounds,
     )
-    return builder.run(Order(name=name, purpose=purpose, folder=here.config.releases / name, software="test"))
+    return builder.run(BuildOrder(name=name, purpose=purpose, folder=here.config.releases / name, software="test"))
 
 
 def sealed_rows(house: House, name: str) -> list[registry.RowSources]:
@@ -64,11 +72,11 @@ def sealed_rows(house: House, name: str) -> list[registry.RowSources]:
         return registry.rows_at(tx, known.release_id, [ordinal for (ordinal,) in every])
 
 
-def check_whole(house: House, built: Built) -> None:
+def check_whole(house: House, built: BuildResult) -> None:
     """The folder is what was sealed, and the database knows exactly its rows and turns."""
     promised = built.manifest
     rows = sealed_rows(house, promised.name)
-    assert service.verify_release(house.here, promised.name) == []
+    assert catalog.verify_release(house.here, promised.name) == []
     assert len(rows) == promised.rows
     assert sum(source.count for row in rows for source in row.sources) == promised.counts.included
     assert promised.counts.candidates == promised.counts.included + sum(promised.counts.dropped.values())
@@ -91,7 +99,7 @@ def test_what_may_be_used_goes_in_and_all_else_is_left_out_with_its_reason(house
     house.talk("bo", "b1")
     house.open("cy", plan="work")
     house.talk("cy", "c1")
-    house.say("ana", "a1", "the tool's own output", Role.tool)
+    house.say("ana", "a1", "the tool's own output", TurnRole.tool)
     built = build(house)
     check_whole(house, built)
     assert built.manifest.counts.candidates == 7
@@ -106,7 +114,7 @@ def test_an_empty_release_is_built_shown_verified_and_loaded(house: House) -> No
     built = build(house)
     check_whole(house, built)
     assert (built.manifest.rows, built.manifest.parts) == (0, ())
-    assert service.show_release(house.here, "r").rows_usable_now == 0
+    assert catalog.show_release(house.here, "r").rows_usable_now == 0
     assert house.rows("r") == []
 
 
@@ -119,9 +127,9 @@ def test_a_release_of_an_installation_without_a_single_account_is_empty(house: H
 def test_a_side_thread_is_a_row_of_its_own(house: House) -> None:
     house.open("ana", allow=True)
     house.say("ana", "a1", "please look into it")
-    house.say("ana", "a1", Content(text="look here", thread="agent-1"), Role.assistant)
-    house.say("ana", "a1", Content(text="found it", thread="agent-1"), Role.assistant)
-    house.say("ana", "a1", "it is done", Role.assistant)
+    house.say("ana", "a1", Content(text="look here", thread="agent-1"), TurnRole.assistant)
+    house.say("ana", "a1", Content(text="found it", thread="agent-1"), TurnRole.assistant)
+    house.say("ana", "a1", "it is done", TurnRole.assistant)
     built = build(house)
     check_whole(house, built)
     said = [[message["content"] for message in messages] for messages in house.rows("r")]
@@ -186,7 +194,7 @@ def test_what_was_flagged_serves_the_safety_classifiers_from_its_copy(house: Hou
     assert house.words("r") == ["a scam in many words", "no"]
     assert [place.value for row in sealed_rows(house, "r") for _, place in row.keys] == ["safety"]
     house.passes(40)
-    assert service.sweep(house.here).segments == 2
+    assert sweeper.sweep(house.here).segments == 2
     assert house.words("r") == ["a scam in many words", "no"]
 
 
@@ -260,7 +268,7 @@ def goes_on_through_another_surface(house: House) -> None:
 
 def expires(house: House) -> None:
     house.passes(5 * 366)
-    service.sweep(house.here)
+    sweeper.sweep(house.here)
 
 
 ENDINGS = [withdraws, deletes, keeps_out, closes, moves_to_work, goes_on_through_another_surface, expires]
@@ -319,10 +327,10 @@ def test_a_key_destroyed_between_the_decision_and_the_opening_breaks_no_release(
     flagged(house)
     here = house.here
     builder = Builder(
-        here.pool, here.keyring, service.policies(here), service.RuleCleaner(), here.clock,
+        here.pool, here.keyring, installation.policies(here), release_build.RuleCleaner(), here.clock,
         lambda _turns: house.about(do.Unflag, "ana", "a1"),
     )  # fmt: skip
-    built = builder.run(Order(name="r", purpose=SAFETY, folder=here.config.releases / "r", software="test"))
+    built = builder.run(BuildOrder(name="r", purpose=SAFETY, folder=here.config.releases / "r", software="test"))
     check_whole(house, built)
     assert built.manifest.rows == 0
 
@@ -339,7 +347,7 @@ def test_a_sweep_whose_clock_is_ahead_of_the_builds_breaks_no_release(pool: Pool
 
     def sweep_ahead() -> None:
         house.passes(20)
-        assert service.sweep(house.here).segments == 2
+        assert sweeper.sweep(house.here).segments == 2
         house.passes(-20)
 
     built = build(house, cleaner=Meddling(sweep_ahead), page_bytes_max=1)
@@ -368,7 +376,7 @@ def test_a_release_that_ends_while_it_is_read_stops_within_the_seconds_of_a_leas
     for n in range(6):
         house.talk("ana", f"a{n}")
     build(house)
-    rows = service.open_release(house.here, "r")
+    rows = catalog.open_release(house.here, "r")
     next(rows)
     house.choose("ana", False)
     next(rows)  # the lease of this group still holds
@@ -385,7 +393,7 @@ def test_a_row_that_expires_while_it_is_leased_is_withheld(house: House) -> None
     built = build(house)
     (until, _) = (u for (u,) in house.query("SELECT keep_until FROM segments ORDER BY keep_until"))
     house.now = until - timedelta(seconds=60)
-    rows = service.open_release(house.here, "r")
+    rows = catalog.open_release(house.here, "r")
     house.now = until
     assert [row["messages"][0]["content"] for row in rows] == ["ana asks in a2"]
     house.now = until - timedelta(seconds=1)
@@ -428,7 +436,7 @@ def check_unfinished(house: House) -> None:
     with pytest.raises(DeniedError, match="is not sealed"):
         leases.lease(known.release_id.bytes, 0, range(4))
     with pytest.raises((NotFoundError, RefusedError, UsageError)):
-        service.verify_release(house.here, "r")
+        catalog.verify_release(house.here, "r")
 
 
 @pytest.mark.parametrize("looks", range(1, 12))
@@ -446,9 +454,15 @@ def test_a_build_stopped_at_any_look_at_the_clock_goes_on(house: House, looks: i
         return house.now
 
     here = house.here
-    order = Order(name="r", purpose=IMPROVE, folder=here.config.releases / "r", software="test")
+    order = BuildOrder(name="r", purpose=IMPROVE, folder=here.config.releases / "r", software="test")
     builder = Builder(
-        here.pool, here.keyring, service.policies(here), service.RuleCleaner(), clock, page_bytes_max=1, rows_per_part=1
+        here.pool,
+        here.keyring,
+        installation.policies(here),
+        release_build.RuleCleaner(),
+        clock,
+        page_bytes_max=1,
+        rows_per_part=1,
     )
     try:
         builder.run(order)
@@ -466,7 +480,7 @@ def test_the_name_of_a_sealed_release_is_refused(house: House) -> None:
     build(house)
     with pytest.raises(RefusedError, match="there is a release `r` already"):
         build(house)
-    assert service.verify_release(house.here, "r") == []
+    assert catalog.verify_release(house.here, "r") == []
 
 
 @pytest.mark.parametrize("unfinished", [False, True])
@@ -516,7 +530,7 @@ def next_version(house: House, effective: datetime) -> Policy:
 def test_a_version_that_becomes_effective_during_a_build_leaves_it_unsealed(house: House) -> None:
     house.open("ana", allow=True)
     house.talk("ana", "a1")
-    service.apply_policy(house.here, next_version(house, house.now + DAY), by="test")
+    policy_changes.apply_policy(house.here, next_version(house, house.now + DAY), by="test")
     with pytest.raises(BusyError, match="became effective"):
         build(house, cleaner=Meddling(lambda: house.passes(1)))
     check_unfinished(house)
@@ -528,7 +542,7 @@ def test_a_version_that_was_added_and_became_effective_during_a_build_leaves_it_
     house.talk("ana", "a1")
 
     def add() -> None:
-        service.apply_policy(house.here, next_version(house, house.now), by="test")
+        policy_changes.apply_policy(house.here, next_version(house, house.now), by="test")
         house.passes(1)
 
     with pytest.raises(BusyError, match="became effective"):
@@ -578,7 +592,7 @@ def test_a_conversation_of_twenty_thousand_turns_is_one_row(house: House) -> Non
     house.open("ana", allow=True)
     for start in range(0, 20_000, 4_000):
         turns = [
-            house.saying("ana", "long", f"turn {start + n}", Role.assistant if n % 2 else Role.user)
+            house.saying("ana", "long", f"turn {start + n}", TurnRole.assistant if n % 2 else TurnRole.user)
             for n in range(4_000)
         ]
         house.tell(*turns)
@@ -592,7 +606,7 @@ def test_what_the_manifest_says_of_the_policy_is_the_version_in_force(house: Hou
     house.open("ana", allow=True)
     house.talk("ana", "a1")
     built = build(house)
-    policy = service.policies(house.here).in_force(house.now)
+    policy = installation.policies(house.here).in_force(house.now)
     assert built.manifest.policy == manifest.PolicyPin(
         name=policy.policy, version=policy.version, sha256=policy.sha256().hex()
     )

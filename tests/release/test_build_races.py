@@ -19,15 +19,16 @@ from typing import Any
 
 import pytest
 
-from licet import service
+from licet.curate import release_build
+from licet.erasure import sweeper as erasure_sweeper
 from licet.errors import BusyError
 from licet.policy import events as ev
 from licet.policy.file import Policies, preset, read
-from licet.policy.state import Role
+from licet.policy.state import TurnRole
 from licet.policy.world import World
-from licet.release.build import Builder, Built, Order
+from licet.release.build import Builder, BuildOrder, BuildResult
 from licet.store.connect import ContentionError, Pool, transaction
-from licet.vault import apply
+from licet.vault import apply, installation
 from licet.vault import commands as do
 from licet.vault.commands import Outcome
 from licet.vault.content import Content, encode
@@ -40,7 +41,7 @@ ENDERS, ACCOUNTS_EACH = 3, 8
 DAYS_A_SECOND = 2.0
 
 
-class Slow(service.RuleCleaner):
+class Slow(release_build.RuleCleaner):
     """De-identifies, and lets others go first."""
 
     def clean(self, texts: Sequence[str], key: bytes) -> tuple[Sequence[str], Mapping[str, int]]:
@@ -61,10 +62,10 @@ class Racers:
         document["decide_by"] = None
         self.house = House(pool, folder, read(document))
         self.started = time.monotonic()
-        self.here = service.Installation(
+        self.here = installation.Installation(
             config=self.house.here.config, pool=pool, keyring=self.house.here.keyring, clock=self.clock
         )
-        self.policies = service.policies(self.here)
+        self.policies = installation.policies(self.here)
         self.told: dict[str, list[tuple[ev.Event, int | None]]] = {}
         self.chats: dict[str, list[str]] = {}
         self.endings = 0
@@ -75,7 +76,7 @@ class Racers:
         """Two days a second."""
         return BEGIN + timedelta(days=DAYS_A_SECOND * (time.monotonic() - self.started))
 
-    def tell(self, name: str, event: ev.Event, command: do.Command) -> do.Answer:
+    def tell(self, name: str, event: ev.Event, command: do.Command) -> do.CommandResult:
         """One transaction; notes the event and the position under which the journal has what it ended."""
         with transaction(self.here.pool) as tx:
             (answer,) = apply.apply(tx, self.here.keyring, self.policies, [command])
@@ -106,30 +107,30 @@ class Racers:
             return
         if what == "choose":
             allow = draw.random() < 0.6
-            self.tell(name, ev.Choose(**mine, allow=allow), do.Choose(**about, allow=allow))
+            self.tell(name, ev.ChooseEvent(**mine, allow=allow), do.Choose(**about, allow=allow))
             return
         if what == "plan":
             plan = draw.choice(("pro", "max", "work"))
-            self.tell(name, ev.SetPlan(**mine, plan=plan), do.SetPlan(**about, plan=plan))
+            self.tell(name, ev.SetPlanEvent(**mine, plan=plan), do.SetPlan(**about, plan=plan))
             return
         if what == "age":
             age = draw.choice((30, 30, 12))
-            self.tell(name, ev.SetAge(**mine, age=age), do.SetAge(**about, age=age))
+            self.tell(name, ev.SetAgeEvent(**mine, age=age), do.SetAge(**about, age=age))
             return
         kinds: dict[str, tuple[type[Any], type[Any]]] = {
-            "delete": (ev.Delete, do.Delete), "narrow": (ev.Narrow, do.Narrow), "widen": (ev.Widen, do.Widen),
-            "flag": (ev.Flag, do.Flag), "unflag": (ev.Unflag, do.Unflag),
+            "delete": (ev.DeleteEvent, do.Delete), "narrow": (ev.NarrowEvent, do.Narrow), "widen": (ev.WidenEvent, do.Widen),
+            "flag": (ev.FlagEvent, do.Flag), "unflag": (ev.UnflagEvent, do.Unflag),
         }  # fmt: skip
         event, command = kinds[what]
         self.tell(name, event(**mine, conversation=chat), command(**about, conversation=self.house.chats[chat]))
 
     def says(self, name: str, draw: Random, at: datetime, chat: str | None, surface: str) -> None:
         chat = chat or f"{name}-{len(self.chats[name])}"
-        for role in (Role.user, Role.assistant):
+        for role in (TurnRole.user, TurnRole.assistant):
             turn = f"{chat}.{len(self.told[name])}.{role}"
             answer = self.tell(
                 name,
-                ev.Say(at=at, account=name, conversation=chat, turn=turn, role=role, surface=surface),
+                ev.SayEvent(at=at, account=name, conversation=chat, turn=turn, role=role, surface=surface),
                 do.Say(
                     at=at, account=self.house.accounts[name], host_conversation=self.house.host("conversation", chat),
                     host_turn=self.house.host("turn", turn), role=role, surface=surface,
@@ -145,8 +146,8 @@ class Racers:
         self.told[name], self.chats[name] = [], []
         self.house.now = at
         self.house.open(name)
-        self.told[name].append((ev.OpenAccount(at=at, account=name, plan="pro", age=30), None))
-        self.tell(name, ev.Choose(at=at, account=name, allow=True), do.Choose(
+        self.told[name].append((ev.OpenAccountEvent(at=at, account=name, plan="pro", age=30), None))
+        self.tell(name, ev.ChooseEvent(at=at, account=name, allow=True), do.Choose(
             at=at, account=self.house.accounts[name], allow=True,
         ))  # fmt: skip
 
@@ -171,16 +172,16 @@ class Racers:
         return self.guarded(work)
 
     def sweeper(self) -> None:
-        service.sweep(self.here)
+        erasure_sweeper.sweep(self.here)
         time.sleep(0.05)
 
-    def build(self, name: str, purpose: str) -> Built | None:
+    def build(self, name: str, purpose: str) -> BuildResult | None:
         builder = Builder(
             self.here.pool, self.here.keyring, self.policies, Slow(), self.clock, rows_per_part=7, page_bytes_max=6_000
         )
         folder = self.here.config.releases / name
         try:
-            return builder.run(Order(name=name, purpose=purpose, folder=folder, software="test"))
+            return builder.run(BuildOrder(name=name, purpose=purpose, folder=folder, software="test"))
         except (BusyError, ContentionError):
             return None
 
@@ -195,7 +196,7 @@ def world_at(told: Sequence[tuple[ev.Event, int | None]], policies: Policies, po
     return world
 
 
-def check_permitted(racers: Racers, built: Built, told: Mapping[str, list[tuple[ev.Event, int | None]]]) -> int:
+def check_permitted(racers: Racers, built: BuildResult, told: Mapping[str, list[tuple[ev.Event, int | None]]]) -> int:
     """Every source of every row might be used at the seal, by the bare rule; returns how many were asked about."""
     asked = 0
     names = {account: name for name, account in racers.house.accounts.items()}
@@ -230,7 +231,7 @@ def test_a_sealed_release_holds_nothing_that_ended_before_its_seal(
     threads = [threading.Thread(target=one) for one in work]
     for thread in threads:
         thread.start()
-    built: list[Built] = []
+    built: list[BuildResult] = []
     tries, until = 0, time.monotonic() + SECONDS
     try:
         while time.monotonic() < until and not racers.stop.is_set():
@@ -277,7 +278,7 @@ def test_the_seal_waits_for_an_ending_that_is_numbered_and_not_committed(pool: P
     def withdraw_slowly() -> None:
         refusal = do.Choose(account=house.accounts["ana"], at=house.now, allow=False)
         with transaction(pool) as tx:
-            apply.apply(tx, house.here.keyring, service.policies(house.here), [refusal])
+            apply.apply(tx, house.here.keyring, installation.policies(house.here), [refusal])
             numbered.set()
             waited.append(waits())
 
@@ -298,12 +299,13 @@ def test_the_seal_waits_for_an_ending_that_is_numbered_and_not_committed(pool: P
 
 STOPPED = """
 import sys, time
-from licet import service
-from licet.config import Config, Curate
+from licet.curate import release_build
+from licet.vault import installation
+from licet.config import Configuration, Curate
 from licet.policy.period import instant
-from licet.service import releasing
+from licet.release import catalog
 
-class Stuck(releasing.RuleCleaner):
+class Stuck(release_build.RuleCleaner):
     left = 2
     def clean(self, texts, key):
         Stuck.left -= 1
@@ -312,11 +314,11 @@ class Stuck(releasing.RuleCleaner):
             time.sleep(600)
         return super().clean(texts, key)
 
-releasing.RuleCleaner = Stuck
+release_build.RuleCleaner = Stuck
 from pathlib import Path
-config = Config(data=Path(sys.argv[1]), database_url=sys.argv[2], curate=Curate(names=("off",)))
-with service.installation(config, lambda: instant("2025-09-01")) as here:
-    service.build_release(here, name="r", purpose="improve_models")
+config = Configuration(data=Path(sys.argv[1]), database_url=sys.argv[2], curate=Curate(names=("off",)))
+with installation.installation(config, lambda: instant("2025-09-01")) as here:
+    release_build.build_release(here, name="r", purpose="improve_models")
 """
 
 
@@ -332,11 +334,11 @@ def test_a_build_that_is_killed_leaves_nothing_to_lease_and_the_same_name_builds
         assert building.stdout is not None
         assert building.stdout.readline() == "cleaning\n"
         with pytest.raises(BusyError, match="is being built already"):
-            service.build_release(house.here, name="r", purpose=IMPROVE)
+            release_build.build_release(house.here, name="r", purpose=IMPROVE)
         building.send_signal(signal.SIGKILL)
     for _ in range(100):  # the server notices that its client is gone a moment later
         try:
-            built = service.build_release(house.here, name="r", purpose=IMPROVE)
+            built = release_build.build_release(house.here, name="r", purpose=IMPROVE)
             break
         except BusyError:
             time.sleep(0.05)

@@ -11,23 +11,23 @@ import pytest
 
 from licet.errors import BrokenError
 from licet.release import card, croissant, manifest, purge
-from licet.release.manifest import Deidentification, DetectorPin, Manifest, Measured, NamesPin
-from licet.release.part import Part
+from licet.release.manifest import Deidentification, DetectorPin, MeasuredFigures, NamesPin, ReleaseManifest
+from licet.release.part import PartPromise
 
 from .world import manifest_of
 
-PART = Part(file="part-00000.parquet", sha256="e" * 64, rows=3, bytes=9, first_ordinal=0)
+PART = PartPromise(file="part-00000.parquet", sha256="e" * 64, rows=3, bytes=9, first_ordinal=0)
 NAMES = NamesPin(
     detectors=(DetectorPin(name="licet-tagger", sha256="a" * 64), DetectorPin(name="spacy", sha256="b" * 64)),
     kinds=("address", "person"), doubt="drop",
 )  # fmt: skip
 MEASURED = (
-    Measured(slice="noisy", kind="person", found=2, labelled=3),
-    Measured(slice="noisy", kind="precision", found=0, labelled=0),
+    MeasuredFigures(slice="noisy", kind="person", found=2, labelled=3),
+    MeasuredFigures(slice="noisy", kind="precision", found=0, labelled=0),
 )
 
 
-def promised(**how: Any) -> Manifest:
+def promised(**how: Any) -> ReleaseManifest:
     made = Deidentification(rules="licet-rules", sha256="b" * 64, counts={"person": 4}, **how)
     return msgspec.structs.replace(manifest_of((PART,), b"r" * 32), deidentification=made)
 
@@ -41,9 +41,9 @@ def test_a_card_names_the_detectors_and_quotes_their_figures_by_slice_and_kind()
 
 def test_a_card_says_what_its_figures_were_measured_on_and_of_whose_ids_none_were() -> None:
     figures = (
-        Measured(slice="presidio", kind="national_id", found=21, labelled=21),
-        Measured(slice="presidio", kind="email", found=49, labelled=49),
-        Measured(slice="our-chats", kind="email", found=4, labelled=5),
+        MeasuredFigures(slice="presidio", kind="national_id", found=21, labelled=21),
+        MeasuredFigures(slice="presidio", kind="email", found=49, labelled=49),
+        MeasuredFigures(slice="our-chats", kind="email", found=4, labelled=5),
     )
     text = card.text(promised(measured=figures))
     assert text.count("- `presidio`: ") == 1
@@ -82,8 +82,8 @@ def test_a_manifest_with_detectors_comes_back_from_its_bytes_and_one_without_has
         {"names": msgspec.structs.replace(NAMES, detectors=(DetectorPin(name="spacy", sha256="b"),))},
         {"names": msgspec.structs.replace(NAMES, kinds=("a person",))},
         {"names": msgspec.structs.replace(NAMES, doubt="")},
-        {"measured": (Measured(slice="noisy", kind="person", found=4, labelled=3),)},
-        {"measured": (Measured(slice="Maria Rossi", kind="person", found=1, labelled=3),)},
+        {"measured": (MeasuredFigures(slice="noisy", kind="person", found=4, labelled=3),)},
+        {"measured": (MeasuredFigures(slice="Maria Rossi", kind="person", found=1, labelled=3),)},
     ],
 )
 def test_a_manifest_takes_no_words_of_its_own_and_no_impossible_figure(bad: dict[str, Any]) -> None:

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from licet import service
-from licet.release import croissant, manifest, purge, verify
-from licet.service.installation import Installation
+from licet.curate import release_build
+from licet.keys.keyring import Keyring
+from licet.release import croissant, folder_check, manifest, purge
 from licet.store.connect import Pool, transaction
-from licet.vault.keyring import Keyring
+from licet.vault.installation import Installation
 
 from ..installed import House
 from .world import LOG_SEED, PLANTED, START, build, log_key, row_of
@@ -91,7 +91,7 @@ def test_its_files_are_those_that_lie_there_now_and_its_citation_stays(folder: P
         path.name: _sha256(path) for path in folder.glob("part-*.parquet")
     }
     assert (said["citeAs"], said["version"]) == (cited, "1.0.1")
-    assert verify.verify(folder, key=log_key) == []
+    assert folder_check.verify(folder, key=log_key) == []
 
 
 def _sha256(path: Path) -> str:
@@ -119,7 +119,7 @@ def test_the_same_inputs_give_the_same_bytes_in_every_file(pool: Pool, tmp_path:
             config=house.here.config, pool=house.here.pool, clock=house.clock,
             keyring=Keyring(house.here.keyring.provider, Random(7).randbytes),
         )  # fmt: skip
-        service.build_release(here, name="r", purpose="improve_models")
+        release_build.build_release(here, name="r", purpose="improve_models")
         folders.append(shutil.move(house.here.config.releases / "r", tmp_path / f"r{number}"))
         with transaction(house.here.pool) as tx:
             for statement in ("DELETE FROM release_rows", "DELETE FROM copies WHERE place = 'release'",
@@ -137,7 +137,7 @@ def test_an_accounts_rows_lie_next_to_one_another(pool: Pool, tmp_path: Path) ->
     for chat in range(3):
         for name in ("cy", "ana", "bo"):
             house.talk(name, f"{name}-{chat}")
-    service.build_release(house.here, name="r", purpose="improve_models")
+    release_build.build_release(house.here, name="r", purpose="improve_models")
     accounts = [account for (account,) in house.query("SELECT account_id FROM release_rows ORDER BY ordinal")]
     assert accounts == sorted(accounts)
 

@@ -10,21 +10,22 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from licet import service
-from licet.config import Config, Curate
-from licet.curate.detect import Cached, Detector, Doubt, Span, Union
-from licet.curate.kernels import Named
+from licet.config import Configuration, Curate
+from licet.curate import engine_settings, release_build
+from licet.curate.detect import CachedDetector, DetectedSpan, Detector, DetectorUnion, Doubt
+from licet.curate.kernels import NameKernel
 from licet.curate.pipeline import Pipeline
-from licet.curate.plan import Plan, plan
-from licet.curate.rules import Kind
+from licet.curate.plan import CurationPlan, plan
+from licet.curate.rules import IdentifierKind
 from licet.curate.runners import Local
 from licet.curate.splits import PARTS, Shares
 from licet.errors import UsageError
-from licet.policy.state import Role
-from licet.release.build import Builder, Built, Order
+from licet.policy.state import TurnRole
+from licet.release import catalog
+from licet.release.build import Builder, BuildOrder, BuildResult
 from licet.release.curation import Curated, Document
-from licet.service import curating
 from licet.store.connect import Pool
+from licet.vault import installation
 from licet.vault.content import Content, ToolCall
 
 from ..curate.documents import Words
@@ -39,13 +40,13 @@ def house(pool: Pool, tmp_path: Path) -> House:
 
 def build(
     house: House, name: str = "r", *, shares: Shares | None = None, pipeline: Pipeline | None = None, **bounds: int
-) -> Built:
-    here, cleaner = house.here, service.RuleCleaner()
+) -> BuildResult:
+    here, cleaner = house.here, release_build.RuleCleaner()
     pipeline = pipeline or Pipeline(plan(cleaner, bytes(32), shares=shares or Shares()), Local(), here.config.data)
-    order = Order(name=name, purpose=IMPROVE, folder=here.config.releases / name, software="test")
+    order = BuildOrder(name=name, purpose=IMPROVE, folder=here.config.releases / name, software="test")
     with closing(pipeline):
         return Builder(
-            here.pool, here.keyring, service.policies(here), cleaner, here.clock, curation=pipeline, **bounds
+            here.pool, here.keyring, installation.policies(here), cleaner, here.clock, curation=pipeline, **bounds
         ).run(order)
 
 
@@ -101,7 +102,7 @@ def test_what_ends_while_duplicates_are_told_takes_its_rows_out_and_breaks_nothi
             house.choose(stayed[0], False)
             return lost
 
-    built = build(house, pipeline=Ending(plan(service.RuleCleaner(), bytes(32)), Local(), house.here.config.data))
+    built = build(house, pipeline=Ending(plan(release_build.RuleCleaner(), bytes(32)), Local(), house.here.config.data))
     check_whole(house, built)
     assert built.manifest.rows == 0
     again = build(house, "again")
@@ -117,12 +118,12 @@ def test_what_ends_while_an_engine_has_it_in_clear_is_not_in_the_release(house: 
     house.talk("bo", "b1", "how deep is the well", "nine metres, or ten")
 
     class Slow(Local):
-        def run(self, plan: Plan, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        def run(self, plan: CurationPlan, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             for batch in super().run(plan, batches):
                 house.choose("ana", False)
                 yield batch
 
-    pipeline = Pipeline(plan(service.RuleCleaner(), bytes(32)), Slow(), house.here.config.data)
+    pipeline = Pipeline(plan(release_build.RuleCleaner(), bytes(32)), Slow(), house.here.config.data)
     built = build(house, pipeline=pipeline)
     check_whole(house, built)
     assert owners(house, "r") == ["bo"]
@@ -137,7 +138,7 @@ def test_a_row_carries_its_labels_and_the_split_of_its_account(house: House) -> 
     house.passes(1)
     house.talk("ana", "a2", "solve 3 + 4", "suppose x = 3 + 4, therefore x = 7")
     build(house, shares=Shares(test=PARTS, validation=0))
-    first, second = service.open_release(house.here, "r")
+    first, second = catalog.open_release(house.here, "r")
     assert (first["labels"]["language"], first["labels"]["topic"], first["labels"]["split"]) == ("en", "other", "test")
     assert (second["labels"]["topic"], second["labels"]["split"]) == ("reasoning", "test")
     assert first["labels"]["quality"]["words"] == 20
@@ -153,10 +154,12 @@ def test_what_is_of_low_quality_is_left_out_with_its_reason(house: House) -> Non
 
 def named(house: House, **how: object) -> Pipeline:
     """Curation in which somebody looks for the names of these people."""
-    words = Words(("Maria Rossi", Kind.PERSON, 0.9), ("Hope", Kind.PERSON, 0.3))
-    names = Named(detector=Union((words,)), **how)
-    made = plan(service.RuleCleaner(), bytes(32), names=names)
-    return Pipeline(made, Local(), house.here.config.data, found_by=curating.pinned(names, house.here.config.data))
+    words = Words(("Maria Rossi", IdentifierKind.PERSON, 0.9), ("Hope", IdentifierKind.PERSON, 0.3))
+    names = NameKernel(detector=DetectorUnion((words,)), **how)
+    made = plan(release_build.RuleCleaner(), bytes(32), names=names)
+    return Pipeline(
+        made, Local(), house.here.config.data, found_by=engine_settings.pinned(names, house.here.config.data)
+    )
 
 
 def test_names_are_replaced_doubt_keeps_out_and_the_manifest_and_the_card_say_who_looked(house: House) -> None:
@@ -184,9 +187,11 @@ def test_names_are_replaced_doubt_keeps_out_and_the_manifest_and_the_card_say_wh
 def test_a_release_without_a_detector_says_that_nobody_looked_for_names(house: House) -> None:
     house.open("ana", allow=True)
     house.talk("ana", "a1", "I am Maria Rossi", "hello")
-    config = Config(data=house.here.config.data, curate=Curate(names=("off",)))
-    here = service.Installation(config=config, pool=house.here.pool, keyring=house.here.keyring, clock=house.here.clock)
-    built = service.build_release(here, name="r", purpose=IMPROVE)
+    config = Configuration(data=house.here.config.data, curate=Curate(names=("off",)))
+    here = installation.Installation(
+        config=config, pool=house.here.pool, keyring=house.here.keyring, clock=house.here.clock
+    )
+    built = release_build.build_release(here, name="r", purpose=IMPROVE)
     assert house.words("r")[0] == "I am Maria Rossi"
     assert not built.manifest.deidentification.names
     assert "were not looked for, and are all in" in (built.folder / "README.md").read_text("utf-8")
@@ -206,10 +211,10 @@ def test_scores_of_a_scorer_that_is_handed_in_come_out_with_the_rows(house: Hous
     house.open("ana", allow=True)
     house.talk("ana", "a1", "hello", "WHAT")
     house.talk("ana", "a2", "hello you", "yes")
-    built = service.build_release(house.here, name="r", purpose=IMPROVE, scorers=[Shouting()])
-    rows = list(service.open_release(house.here, "r"))
+    built = release_build.build_release(house.here, name="r", purpose=IMPROVE, scorers=[Shouting()])
+    rows = list(catalog.open_release(house.here, "r"))
     assert sorted(row["labels"]["scores"]["shouting"] for row in rows) == [0.0, 1.0]
-    plain = service.build_release(house.here, name="plain", purpose=IMPROVE)
+    plain = release_build.build_release(house.here, name="plain", purpose=IMPROVE)
     assert built.manifest.curation.plan != plain.manifest.curation.plan, "the plan says who scored"
 
 
@@ -217,7 +222,7 @@ def test_tool_calls_and_names_come_back_where_they_were(house: House) -> None:
     house.open("ana", allow=True)
     call = ToolCall(id="c1", name="clock", arguments='{"zone": "Europe/Lisbon"}')
     house.say("ana", "a1", "what time is it")
-    house.say("ana", "a1", Content(text="", tool_calls=(call,)), Role.assistant)
+    house.say("ana", "a1", Content(text="", tool_calls=(call,)), TurnRole.assistant)
     build(house)
     _, asked = house.rows("r")[0]
     assert asked["tool_calls"] == [
@@ -237,17 +242,19 @@ def test_a_release_is_the_same_however_the_build_pages(house: House) -> None:
 
 def test_the_command_curates_as_configured(house: House) -> None:
     saying_the_same(house, "ana", "bo")
-    assert service.build_release(house.here, name="r", purpose=IMPROVE).manifest.counts.dropped == {"duplicate": 2}
+    assert release_build.build_release(house.here, name="r", purpose=IMPROVE).manifest.counts.dropped == {
+        "duplicate": 2
+    }
     here = house.here
-    elsewhere = service.Installation(
-        config=Config(data=here.config.data, curate=Curate(runner="flink")),
+    elsewhere = installation.Installation(
+        config=Configuration(data=here.config.data, curate=Curate(runner="flink")),
         pool=here.pool,
         keyring=here.keyring,
         clock=here.clock,
     )
     with pytest.raises(UsageError, match="`LICET_CURATE__RUNNER` is `flink`"):
-        service.build_release(elsewhere, name="s", purpose=IMPROVE)
-    assert Config.of({"LICET_CURATE__RUNNER": "ray", "LICET_CURATE__RAY_ADDRESS": "head:6379"}).curate == Curate(
+        release_build.build_release(elsewhere, name="s", purpose=IMPROVE)
+    assert Configuration.of({"LICET_CURATE__RUNNER": "ray", "LICET_CURATE__RAY_ADDRESS": "head:6379"}).curate == Curate(
         runner="ray", ray_address="head:6379"
     )
 
@@ -260,14 +267,14 @@ def test_a_split_is_loaded_without_a_row_of_another(house: House) -> None:
         house.talk(f"p{n}", f"b{n}", f"another question number {n}", "answer")
     promised = build(house, shares=Shares(test=300_000, validation=300_000), rows_per_part=5).manifest
     splits = promised.curation.splits
-    loaded = {split: list(service.open_release(house.here, "r", split)) for split in splits}
+    loaded = {split: list(catalog.open_release(house.here, "r", split)) for split in splits}
     assert {row["labels"]["split"] for split in splits for row in loaded[split]} == set(splits) > {"train"}
     assert all(row["labels"]["split"] == split for split in splits for row in loaded[split])
     assert sorted(row["ordinal"] for rows in loaded.values() for row in rows) == list(range(80))
     held = {split: {owners(house, "r")[row["ordinal"]] for row in rows} for split, rows in loaded.items()}
     assert sum(map(len, held.values())) == 40, "an account is in one split"
     with pytest.raises(UsageError, match="has no split `tset`"):
-        service.open_release(house.here, "r", "tset")
+        catalog.open_release(house.here, "r", "tset")
 
 
 # Names, after duplicates
@@ -279,14 +286,16 @@ class Reading:
     name = "words"
 
     def __init__(self, doubtful: str = "") -> None:
-        self.sha256 = os.urandom(32).hex()  # `Cached` remembers by it
+        self.sha256 = os.urandom(32).hex()  # `CachedDetector` remembers by it
         self.read: list[str] = []
         self._doubtful = doubtful
 
-    def detect(self, texts: Sequence[str], kinds: Sequence[Kind]) -> list[list[Span]]:
+    def detect(self, texts: Sequence[str], kinds: Sequence[IdentifierKind]) -> list[list[DetectedSpan]]:
         self.read += texts
         return [
-            [Span(0, 5, Kind.PERSON, 0.3, "words")] if self._doubtful and self._doubtful in text else []
+            [DetectedSpan(0, 5, IdentifierKind.PERSON, 0.3, "words")]
+            if self._doubtful and self._doubtful in text
+            else []
             for text in texts
         ]
 
@@ -299,7 +308,7 @@ class Unsurveyed(Pipeline):
 
 
 def reading(house: House, detector: Detector, kind: type[Pipeline] = Pipeline) -> Pipeline:
-    made = plan(service.RuleCleaner(), bytes(32), names=Named(detector=detector))
+    made = plan(release_build.RuleCleaner(), bytes(32), names=NameKernel(detector=detector))
     return kind(made, Local(), house.here.config.data)
 
 
@@ -320,7 +329,7 @@ def test_what_loses_is_not_read_for_names_and_the_release_is_the_same(house: Hou
     alike(house, "ana", "bo", "cy", "di", "eva")
     everything, once = Reading(), Reading()
     without = build(house, "without", pipeline=reading(house, everything, Unsurveyed))
-    with_survey = build(house, "with", pipeline=reading(house, Cached(once)), page_bytes_max=1, rows_per_part=2)
+    with_survey = build(house, "with", pipeline=reading(house, CachedDetector(once)), page_bytes_max=1, rows_per_part=2)
     check_whole(house, with_survey)
     assert owners(house, "without") == owners(house, "with")
     assert house.words("without") == house.words("with")
@@ -338,7 +347,7 @@ def test_where_the_one_that_would_stay_is_doubtful_the_next_in_order_is_read(hou
     doubtful = winner[-60:]
     without = build(house, "without", pipeline=reading(house, Reading(doubtful), Unsurveyed))
     once = Reading(doubtful)
-    with_survey = build(house, "with", pipeline=reading(house, Cached(once)))
+    with_survey = build(house, "with", pipeline=reading(house, CachedDetector(once)))
     check_whole(house, with_survey)
     assert house.words("without") == house.words("with") != house.words("first")
     assert without.manifest.counts == with_survey.manifest.counts
@@ -361,16 +370,16 @@ def test_what_stays_by_the_survey_and_ends_before_its_page_leaves_no_row_of_nobo
                 house.choose(who, False)
             return super().curate(documents)
 
-    built = build(house, "r", pipeline=reading(house, Cached(Reading()), Ending))
+    built = build(house, "r", pipeline=reading(house, CachedDetector(Reading()), Ending))
     check_whole(house, built)
     assert built.manifest.rows == 1
-    build(house, "again", pipeline=reading(house, Cached(Reading())))
+    build(house, "again", pipeline=reading(house, CachedDetector(Reading())))
     assert len(house.rows("again")) == 2
 
 
 def test_a_build_with_names_that_was_killed_surveys_anew_what_is_left(house: House) -> None:
     alike(house, "ana", "bo", "cy", "di", "eva")
-    detector = Cached(Reading())
+    detector = CachedDetector(Reading())
     whole = build(house, "whole", pipeline=reading(house, detector), page_bytes_max=1, rows_per_part=1)
     for nth in range(1, 9):
 

@@ -16,17 +16,25 @@ from uuid import UUID
 
 import pytest
 
+from licet.keys.keyring import Keyring
+from licet.keys.material import (
+    EMPTY_SLOT,
+    KEY_BYTES,
+    SLOTS_PER_PAGE,
+    FileProvider,
+    seal,
+    slot_place,
+    unwrap_account_keys,
+)
 from licet.policy.decide import IMPROVE, SAFETY
 from licet.policy.file import Policies
-from licet.release import live, registry
-from licet.release.registry import Release, RowSources, Source
-from licet.release.sealing import row_key
+from licet.release import live_leases, registry
+from licet.release.registry import Release, RowSource, RowSources
+from licet.release.row_keys import row_key
 from licet.store.connect import Pool, Transaction
 from licet.store.rows import copy_in
-from licet.vault.copies import Place
-from licet.vault.keyring import Keyring
-from licet.vault.keys import EMPTY_SLOT, KEY_BYTES, SLOTS_PER_PAGE, FileProvider, seal, slot_place, unwrap_account_keys
-from licet.vault.open import source_keys
+from licet.vault.copies import CopyPlace
+from licet.vault.permit import source_keys
 
 from ..policy.histories import BEGIN, DAY
 from ..vault.model import insert_versions
@@ -94,8 +102,8 @@ def draw_rows(people: list[Lived], draw: Random) -> list[RowSources]:
                     RowSources(
                         account=one.account(one.world.conversations[chat].account),
                         conversation=one.conversation(chat), row_id=draw.randbytes(16), ordinal=len(rows),
-                        keys=tuple((n, Place.safety if draw.random() < 0.3 else Place.vault) for n in segments),
-                        sources=tuple(Source(segment=s, origin=o, turn=t, count=1) for (s, o), t in last.items()),
+                        keys=tuple((n, CopyPlace.safety if draw.random() < 0.3 else CopyPlace.vault) for n in segments),
+                        sources=tuple(RowSource(segment=s, origin=o, turn=t, count=1) for (s, o), t in last.items()),
                     )
                 )  # fmt: skip
     return rows
@@ -105,8 +113,8 @@ def by_the_rule(
     tx: Transaction, keyring: Keyring, known: Release, rows: list[RowSources], policies: Policies, at: datetime
 ) -> dict[int, tuple[bytes, datetime]]:
     """What may be leased: each row decided in Python, its keys read from whole pages."""
-    soon = at + timedelta(seconds=live.LAST_SECONDS)
-    permitted = [v for v in live.verdicts(tx, rows, policies, known.purpose, at) if v.use and v.until > soon]
+    soon = at + timedelta(seconds=live_leases.LAST_SECONDS)
+    permitted = [v for v in live_leases.verdicts(tx, rows, policies, known.purpose, at) if v.use and v.until > soon]
     keys = source_keys(tx, keyring, [(v.account, slot) for v in permitted for slot in v.slots])
     found = {}
     for verdict in permitted:
@@ -147,12 +155,12 @@ def leased_alike(tx: Transaction, keyring: Keyring, place: int, sequence: int) -
             asked = sorted(draw.sample(range(len(rows)), len(rows) * 3 // 4))
             mine = registry.rows_at(tx, RELEASE, asked)
             expected = by_the_rule(tx, keyring, known, mine, policies, at)
-            found = {r.ordinal: (r.key, r.until) for r in live.leased(tx, keyring, known, asked, policies, at)}
+            found = {r.ordinal: (r.key, r.until) for r in live_leases.leased(tx, keyring, known, asked, policies, at)}
             assert found == expected, f"sequence {sequence}, {purpose} at {at}"
             result["leased"] += len(found)
             result["refused"] += len(asked) - len(found)
             if purpose == SAFETY:
-                result["safety"] += sum(rows[n].keys[0][1] is Place.safety for n in found)
+                result["safety"] += sum(rows[n].keys[0][1] is CopyPlace.safety for n in found)
     return result
 
 
@@ -162,4 +170,4 @@ def test_a_lease_of_nothing_asks_nothing(conn: Transaction, keyring: Keyring) ->
         release_id=RELEASE, name="r", purpose=IMPROVE, state="sealed", version=0, pinned=0, begun_at=BEGIN,
         sealed_at=BEGIN, position=0, rows=0, turns=0, root=b"", manifest_sha256=b"",
     )  # fmt: skip
-    assert live.leased(conn, keyring, known, [], policies, BEGIN) == []
+    assert live_leases.leased(conn, keyring, known, [], policies, BEGIN) == []

@@ -18,14 +18,14 @@ from hypothesis import strategies as st
 
 from licet.errors import BrokenError, InputError
 from licet.release import card, manifest, merkle
-from licet.release.manifest import Counts, Manifest
-from licet.release.part import Part
+from licet.release.manifest import Counts, ReleaseManifest
+from licet.release.part import PartPromise
 
 from .world import manifest_of
 
 PARTS = (
-    Part(file="part-00000.parquet", sha256="c" * 64, bytes=900, rows=4, first_ordinal=0),
-    Part(file="part-00002.parquet", sha256="d" * 64, bytes=500, rows=2, first_ordinal=9),
+    PartPromise(file="part-00000.parquet", sha256="c" * 64, bytes=900, rows=4, first_ordinal=0),
+    PartPromise(file="part-00002.parquet", sha256="d" * 64, bytes=500, rows=2, first_ordinal=9),
 )
 MADE = manifest_of(PARTS, bytes(32))
 BYTES = (
@@ -284,4 +284,4 @@ def test_a_leaf_is_these_bytes_and_each_field_counts() -> None:
 def test_built_at_keeps_its_instant() -> None:
     exact = msgspec.structs.replace(MADE, built_at=datetime(2025, 10, 1, 2, 3, 4, 567_890, tzinfo=UTC))
     assert manifest.decode(manifest.encode(exact)) == exact
-    assert isinstance(exact, Manifest)
+    assert isinstance(exact, ReleaseManifest)

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from licet.errors import BrokenError
 from licet.release import part as parts
-from licet.release.part import Part, groups, moment, replacing, rewrite_part, verified, write_parts
-from licet.release.sealing import SealedRow
+from licet.release.part import PartPromise, groups, moment, replacing, rewrite_part, verified, write_parts
+from licet.release.row_keys import SealedRow
 
 from .world import keyed, until_us
 
@@ -208,7 +208,7 @@ def test_an_empty_file_of_the_right_columns_has_no_rows(tmp_path: Path) -> None:
     "file", ["part-1.parquet", "part-000001.parquet", "../part-00000.parquet", "part-٠٠٠٠٠.parquet"]
 )
 def test_a_part_of_another_name_has_no_number(file: str) -> None:
-    part = Part(file=file, sha256="0" * 64, bytes=1, rows=1, first_ordinal=0)
+    part = PartPromise(file=file, sha256="0" * 64, bytes=1, rows=1, first_ordinal=0)
     with pytest.raises(BrokenError, match="not the name of a part"):
         _ = part.number
 

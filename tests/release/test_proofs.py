@@ -12,19 +12,22 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from licet import service
+from licet import verifier
 from licet.cli import proof as cli_proof
+from licet.curate import release_build
+from licet.erasure import sweeper
 from licet.errors import BusyError, RefusedError
-from licet.ledger import entries, verifier
+from licet.ledger import entries, publication
 from licet.policy.file import preset
 from licet.policy.period import instant
-from licet.policy.state import Role
-from licet.release.build import Builder, Built, Order
+from licet.policy.state import TurnRole
+from licet.proof import documents
+from licet.proof import handles as finding
+from licet.release.build import Builder, BuildOrder, BuildResult
 from licet.release.proofs import write_lines
-from licet.service import handles as finding
-from licet.service import proving
 from licet.store.connect import Pool, transaction
 from licet.vault import commands as do
+from licet.vault import installation
 from licet.vault.ids import Prefix, shown
 
 from ..installed import House
@@ -44,8 +47,8 @@ def lived_in(house: House) -> House:
         house.open(name, allow=allow)
     for chat in ("kept", "out", "back", "gone", "dull"):
         house.say("ana", chat, f"about {chat}: {PLANTED}")
-        house.say("ana", chat, "an answer", role=Role.assistant)
-    house.say("ana", "kept", "rows of a table", role=Role.tool)
+        house.say("ana", chat, "an answer", role=TurnRole.assistant)
+    house.say("ana", "kept", "rows of a table", role=TurnRole.tool)
     house.about(do.Narrow, "ana", "out")
     house.about(do.Narrow, "ana", "back")
     house.about(do.Widen, "ana", "back")
@@ -60,21 +63,21 @@ def lived_in(house: House) -> House:
     return house
 
 
-def built(house: House, purpose: str = IMPROVE, name: str = "r") -> Built:
-    return service.build_release(house.here, name=name, purpose=purpose)
+def built(house: House, purpose: str = IMPROVE, name: str = "r") -> BuildResult:
+    return release_build.build_release(house.here, name=name, purpose=purpose)
 
 
-def findings(house: House, one: Built, year: int = 2025) -> list[str]:
+def findings(house: House, one: BuildResult, year: int = 2025) -> list[str]:
     """What the strangers' verifier finds, with the log published now; where it finds nothing, all is proved."""
-    proving.append(house.here)
+    documents.append(house.here)
     log = verifier.FolderFiles(house.here.config.data / "log" / str(year))
-    trusted = verifier.trust(proving.key(house.here, year).vkey)
+    trusted = verifier.trust(documents.key(house.here, year).vkey)
     report = verifier.check_release(verifier.FolderFiles(one.folder), trusted, log)
     assert report.answer == ("contradicted" if report.findings else "proved"), report.lacks
     return [f"{found.place}: {found.promise}" for found in report.findings]
 
 
-def lines(one: Built, name: str) -> list[dict[str, Any]]:
+def lines(one: BuildResult, name: str) -> list[dict[str, Any]]:
     packed = (one.folder / f"proof/{name}.jsonl.gz").read_bytes()
     return [json.loads(line) for line in gzip.decompress(packed).splitlines()]
 
@@ -102,7 +105,7 @@ def test_what_happens_after_the_seal_changes_no_proof(house: House) -> None:
     house.choose("ana", False)
     house.about(do.Delete, "ana", "kept")
     house.passes(40)
-    service.sweep(house.here)
+    sweeper.sweep(house.here)
     assert findings(house, one) == []
 
 
@@ -118,13 +121,13 @@ def test_a_row_sealed_after_its_end_is_found(house: House, deed: type[do.Narrow]
 
 
 def test_a_grant_of_the_year_before_is_told_once_before_the_release(house: House) -> None:
-    proving.append(house.here)
+    documents.append(house.here)
     house.passes(150)
     assert house.now.year == 2026
     one, two = built(house), built(house, name="second")
     assert one.manifest.rows == two.manifest.rows > 0
     assert findings(house, one, 2026) == findings(house, two, 2026) == []
-    log = proving.Published(house.here.config.data / "log" / "2026", proving.key(house.here, 2026))
+    log = publication.PublishedLog(house.here.config.data / "log" / "2026", documents.key(house.here, 2026))
     told = [json.loads(entry)["t"] for entry in log.entries()]
     assert told == ["policy_stands", "carried", "grant_stands", "release_sealed", "release_sealed"]
 
@@ -143,7 +146,7 @@ def test_a_person_finds_their_conversation_or_that_it_is_not_there(house: House)
     one = built(house)
     mine = finding.handles(house.here, house.accounts["ana"])
 
-    def sought(chat: str) -> finding.Sought:
+    def sought(chat: str) -> finding.LogSearch:
         return finding.seek(one.folder, shown(Prefix.conversation, house.chats[chat]), mine.salt)
 
     kept = sought("kept")
@@ -178,8 +181,8 @@ def test_a_stranger_checks_a_persons_proof_with_the_manifest_alone(house: House,
 def test_a_salt_is_the_accounts_own_and_opens_nobody_elses(house: House) -> None:
     one = built(house)
     mine = finding.handles(house.here, house.accounts["ana"])
-    proving.append(house.here)
-    payload: Any = proving.receipts(house.here, house.accounts["ana"])[0].payload
+    documents.append(house.here)
+    payload: Any = documents.receipts(house.here, house.accounts["ana"])[0].payload
     assert (payload["log"]["salt"], payload["log"]["who"]) == (mine.salt, mine.who)
     assert verifier.pseudonym_of(bytes.fromhex(mine.salt)) == mine.who
     bens = finding.handles(house.here, house.accounts["ben"])
@@ -193,7 +196,7 @@ def test_a_salt_is_the_accounts_own_and_opens_nobody_elses(house: House) -> None
 
 def test_when_the_key_is_dead_nobody_makes_the_handles_again(house: House) -> None:
     one = built(house)
-    proving.append(house.here)
+    documents.append(house.here)
     with transaction(house.here.pool) as tx:
         tx.execute("UPDATE accounts SET wrapped_key = %s WHERE account_id = %s", [bytes(60), house.accounts["ana"]])
     with pytest.raises(RefusedError, match="erased"):
@@ -211,15 +214,15 @@ def test_two_years_of_a_conversation_have_no_name_in_common(house: House) -> Non
 def test_a_build_over_the_new_year_is_not_sealed(house: House) -> None:
     house.now = instant("2025-12-31T23:59:59Z")
 
-    class Slow(service.RuleCleaner):
+    class Slow(release_build.RuleCleaner):
         def clean(self, texts: Any, key: bytes) -> Any:
             house.now = instant("2026-01-01T00:00:01Z")
             return super().clean(texts, key)
 
     here = house.here
-    builder = Builder(here.pool, here.keyring, service.policies(here), Slow(), here.clock)
+    builder = Builder(here.pool, here.keyring, installation.policies(here), Slow(), here.clock)
     with pytest.raises(BusyError, match="new year"):
-        builder.run(Order(name="r", purpose=IMPROVE, folder=here.config.releases / "r", software="test"))
+        builder.run(BuildOrder(name="r", purpose=IMPROVE, folder=here.config.releases / "r", software="test"))
 
 
 def test_the_command_says_in_or_out_and_exits_1_on_a_contradiction(house: House) -> None:
@@ -232,8 +235,8 @@ def test_the_command_says_in_or_out_and_exits_1_on_a_contradiction(house: House)
         assert done.exception is None, done.exception
         return done.return_value, done.output
 
-    proving.append(house.here)
-    told = ("--log", str(house.here.config.data / "log"), "--key", proving.key(house.here).vkey)
+    documents.append(house.here)
+    told = ("--log", str(house.here.config.data / "log"), "--key", documents.key(house.here).vkey)
     bare = run("--conversation", name, "--salt", mine.salt)
     assert (bare[0], bare[1].startswith("in: 2 turns, in row "), "no log was given" in bare[1]) == (3, True, True)
     code, said = run("--conversation", name, "--salt", mine.salt, *told)
@@ -276,5 +279,5 @@ def test_a_sorted_tree_proves_presence_and_absence_and_never_both(
     if shown_all["candidates"]:
         left = data.draw(st.integers(0, len(shown_all["candidates"]) - 1))
         fewer = [line for n, line in enumerate(shown_all["candidates"]) if n != left]
-        with pytest.raises(verifier.Contradiction):
+        with pytest.raises(verifier.ContradictionError):
             verifier.check_conversation(manifest.encode(), shown_all | {"candidates": fewer}, handle)

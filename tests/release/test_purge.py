@@ -16,24 +16,28 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from licet import service
+from licet import verifier
 from licet.cli.command import main
+from licet.curate import release_build
+from licet.erasure import sweeper
 from licet.errors import BrokenError, LicetError
-from licet.ledger import jws, verifier
+from licet.ledger import jws, publication
 from licet.policy.period import written
-from licet.release import croissant, manifest, purge
-from licet.release.live import DatabaseLeases
-from licet.release.manifest import Manifest
+from licet.proof import documents
+from licet.release import catalog, croissant, manifest, purge
+from licet.release.catalog import log_key as log_key_of
+from licet.release.folder_check import UNFINISHED, ReleasePromise, verify
+from licet.release.live_leases import DatabaseLeases
+from licet.release.manifest import ReleaseManifest
 from licet.release.part import groups
 from licet.release.purge import Addendum, Chain
+from licet.release.purge_verbs import purge_release
 from licet.release.reader import load
-from licet.release.sealing import open_row
-from licet.release.verify import UNFINISHED, Promise, verify
-from licet.service import proving
-from licet.service.purging import purge_release
-from licet.service.releasing import log_key as log_key_of
+from licet.release.row_keys import open_row
+from licet.service import verification
 from licet.store.connect import Pool, transaction
 from licet.vault import commands as do
+from licet.vault import installation
 
 from ..installed import House
 from .world import LOG_SEED, START, Town, build, log_key, row_of
@@ -55,7 +59,7 @@ def folder(honest: Path, tmp_path: Path) -> Path:
     return shutil.copytree(honest, tmp_path / "autumn")
 
 
-def opened(folder: Path) -> tuple[Manifest, Chain]:
+def opened(folder: Path) -> tuple[ReleaseManifest, Chain]:
     promised, sha256 = manifest.read(folder)
     return promised, purge.read(folder, promised, sha256, log_key)
 
@@ -153,7 +157,7 @@ def test_an_older_copy_is_brought_forward_by_the_same_addenda(folder: Path, tmp_
 def test_a_row_that_lives_may_not_be_taken_out(folder: Path) -> None:
     purged(folder, DEAD)
     assert [(c.file, c.promise) for c in verify(folder, key=log_key, living=lambda _: [9])] == [
-        ("purge-1.json", Promise.DEAD)
+        ("purge-1.json", ReleasePromise.DEAD)
     ]
     town = Town(ROWS)
     with pytest.raises(BrokenError, match="row `9` was taken out of the release, and is not dead"):
@@ -241,7 +245,7 @@ def test_rows_that_an_addendum_drops_without_the_logs_signature_are_an_error_and
     lie(folder)
     with pytest.raises(LicetError, match=r"was not signed by the log|is no signed addendum"):
         load(folder, town, at=town.clock)
-    assert next(c.promise for c in verify(folder, key=log_key) if c.file == "purge-1.json") is Promise.PURGES
+    assert next(c.promise for c in verify(folder, key=log_key) if c.file == "purge-1.json") is ReleasePromise.PURGES
     promised, sha256 = manifest.read(folder)
     with pytest.raises(LicetError, match=r"was not signed by the log|is no signed addendum"):
         purge.read(folder, promised, sha256, log_key)
@@ -249,7 +253,7 @@ def test_rows_that_an_addendum_drops_without_the_logs_signature_are_an_error_and
 
 def test_without_a_key_to_hold_it_to_no_addendum_is_taken(folder: Path) -> None:
     purged(folder, DEAD)
-    found = [c.found for c in verify(folder) if c.promise is Promise.PURGES]
+    found = [c.found for c in verify(folder) if c.promise is ReleasePromise.PURGES]
     assert found == ["the signature cannot be checked: no key of the log was named"]
 
 
@@ -319,12 +323,12 @@ def test_the_leaf_of_a_purge_has_the_files_own_date_hash_and_rows(house: House) 
     lived_in(house)
     house.about(do.Delete, "ana", "ana-1")
     house.passes(40)
-    service.sweep(house.here)
+    sweeper.sweep(house.here)
     purge_release(house.here, "r")
     data = (house.here.config.releases / "r" / "purge-1.json").read_bytes()
     said = purge.decode(data, "p", log_key_of(house.here)).purge
-    proving.append(house.here)
-    log = proving.Published(proving.place(house.here).folder / "2025", proving.key(house.here))
+    documents.append(house.here)
+    log = publication.PublishedLog(documents.place(house.here).folder / "2025", documents.key(house.here))
     leaves = [msgspec.json.decode(entry) for entry in log.entries()]
     (leaf,) = [leaf for leaf in leaves if leaf["t"] == "release_purged"]
     assert leaf["at"] == said.purged_at
@@ -337,14 +341,14 @@ def test_an_installation_takes_no_addendum_that_it_did_not_sign_though_the_rows_
     lived_in(house)
     house.about(do.Delete, "ana", "ana-1")
     house.passes(40)
-    service.sweep(house.here)
+    sweeper.sweep(house.here)
     purge_release(house.here, "r")
     folder = house.here.config.releases / "r"
     said = purge.decode((folder / "purge-1.json").read_bytes(), "p", log_key_of(house.here)).purge
     for lie in (msgspec.json.encode(said, order="sorted"), purge.sign(said, bytes(32)).data):
         (folder / "purge-1.json").write_bytes(lie)
-        found = [c.promise for c in service.verify_release(house.here, "r") if c.file == "purge-1.json"]
-        assert found[0] is Promise.PURGES
+        found = [c.promise for c in catalog.verify_release(house.here, "r") if c.file == "purge-1.json"]
+        assert found[0] is ReleasePromise.PURGES
         for act in (house.rows, lambda name: purge_release(house.here, name)):
             with pytest.raises(LicetError, match=r"was not signed by the log|is no signed addendum"):
                 act("r")
@@ -360,7 +364,7 @@ def lived_in(house: House) -> None:
         house.open(name, allow=True)
         house.talk(name, f"{name}-1")
         house.talk(name, f"{name}-2")
-    service.build_release(house.here, name="r", purpose="improve_models")
+    release_build.build_release(house.here, name="r", purpose="improve_models")
 
 
 def test_dead_are_the_rows_whose_keys_were_destroyed_and_not_those_that_were_withdrawn(house: House) -> None:
@@ -369,7 +373,7 @@ def test_dead_are_the_rows_whose_keys_were_destroyed_and_not_those_that_were_wit
     house.about(do.Delete, "ana", "ana-1")
     assert purge_release(house.here, "r", dry_run=True).rows == 0
     house.passes(40)
-    service.sweep(house.here)
+    sweeper.sweep(house.here)
     rows = purge_release(house.here, "r", dry_run=True).rows
     assert rows == 3  # the deletion, and with bo's grant the time of both chats has come
     folder = house.here.config.releases / "r"
@@ -377,7 +381,7 @@ def test_dead_are_the_rows_whose_keys_were_destroyed_and_not_those_that_were_wit
     done = purge_release(house.here, "r")
     assert (done.rows, done.addendum, done.brought) == (3, "purge-1.json", ())
     assert sorted(set(hashes(folder)) - set(before)) == ["purge-1.json"]
-    assert service.verify_release(house.here, "r") == []
+    assert catalog.verify_release(house.here, "r") == []
     assert len(house.rows("r")) == 3
     again = purge_release(house.here, "r")
     assert (again.rows, again.addendum) == (0, None)
@@ -395,7 +399,7 @@ def test_a_row_key_that_was_leased_and_kept_opens_its_row_after_the_erasure_and_
     kept = leases.lease(release.bytes, 0, [ordinal]).keys[ordinal]
     house.about(do.Delete, "ana", "ana-1")
     house.passes(40)
-    service.sweep(house.here)
+    sweeper.sweep(house.here)
     assert leases.lease(release.bytes, 0, [ordinal]).keys == {}
     with (house.here.config.releases / "r" / "part-00000.parquet").open("rb") as file:
         (group,) = groups(file)
@@ -408,7 +412,7 @@ def test_a_dry_run_touches_nothing(house: House) -> None:
     lived_in(house)
     house.about(do.Delete, "ana", "ana-1")
     house.passes(40)
-    service.sweep(house.here)
+    sweeper.sweep(house.here)
     folder = house.here.config.releases / "r"
     before, dumped = hashes(folder), house.dump()
     assert purge_release(house.here, "r", dry_run=True).parts == {"part-00000.parquet": 1}
@@ -421,27 +425,27 @@ def test_any_copy_is_brought_forward_and_a_stranger_checks_it_by_the_log(house: 
     copy = shutil.copytree(folder, tmp_path / "copy")
     house.about(do.Delete, "ana", "ana-1")
     house.passes(40)
-    service.sweep(house.here)
+    sweeper.sweep(house.here)
     purge_release(house.here, "r")
     house.about(do.Delete, "cy", "cy-1")
     house.passes(40)
-    service.sweep(house.here)
+    sweeper.sweep(house.here)
     assert purge_release(house.here, "r").rows == 1
     assert purge_release(house.here, str(copy)).brought == ("purge-1.json", "purge-2.json")
     assert hashes(copy) == hashes(folder)
-    proving.append(house.here)
-    own = verifier.trust(proving.key(house.here).vkey)
-    log = verifier.FolderFiles(proving.place(house.here).folder / "2025")
+    documents.append(house.here)
+    own = verifier.trust(documents.key(house.here).vkey)
+    log = verifier.FolderFiles(documents.place(house.here).folder / "2025")
     report = verifier.check_release(verifier.FolderFiles(copy), own, log)
     assert (report.findings, report.purged) == ([], 2)
-    checked = proving.verify(copy, (proving.key(house.here).vkey,), log=proving.place(house.here).folder)
+    checked = verification.verify(copy, (documents.key(house.here).vkey,), log=documents.place(house.here).folder)
     assert checked.broken == ()
     assert "2 rows of it were taken out by purges; their proofs stay" in checked.checked
 
 
 def test_an_addendum_that_the_log_was_not_told_is_never_proved(house: House) -> None:
     lived_in(house)
-    proving.append(house.here)
+    documents.append(house.here)
     folder = house.here.config.releases / "r"
     own_key = log_key_of(house.here)
     promised, sha256 = manifest.read(folder)
@@ -451,8 +455,8 @@ def test_an_addendum_that_the_log_was_not_told_is_never_proved(house: House) -> 
     with transaction(house.here.pool) as tx:
         signed = purge.sign(made, house.here.keyring.log_seed(tx))
     croissant.write(folder, promised, purge.apply(folder, chain, promised, signed))
-    own = verifier.trust(proving.key(house.here).vkey)
-    log = verifier.FolderFiles(proving.place(house.here).folder / "2025")
+    own = verifier.trust(documents.key(house.here).vkey)
+    log = verifier.FolderFiles(documents.place(house.here).folder / "2025")
     report = verifier.check_release(verifier.FolderFiles(folder), own, log)
     assert (report.answer, "purge-1.json" in [lack.place for lack in report.lacks]) == ("not proved", True)
     with pytest.raises(BrokenError, match="is not dead"):
@@ -465,19 +469,19 @@ def test_a_database_from_before_a_purge_learns_of_it_from_the_folder(house: Hous
     lived_in(house)
     house.about(do.Delete, "ana", "ana-1")
     house.passes(40)
-    service.sweep(house.here)
+    sweeper.sweep(house.here)
     purge_release(house.here, "r")
     told = house.query("SELECT count(*) FROM outbox WHERE entry = 'release_purged'")
     with house.here.pool.connection() as tx:
         tx.execute("DELETE FROM purges")
-    assert service.verify_release(house.here, "r") == []
+    assert catalog.verify_release(house.here, "r") == []
     assert purge_release(house.here, "r").rows == 0
     assert house.query("SELECT number FROM purges") == [(1,)]
     assert house.query("SELECT count(*) FROM outbox WHERE entry = 'release_purged'") == told
 
 
 def test_the_commands_tell_what_is_dead_take_it_out_and_compare(pool: Pool, dsn: str, tmp_path: Path) -> None:
-    house = House(pool, tmp_path / "data", at=service.utc_now())
+    house = House(pool, tmp_path / "data", at=installation.utc_now())
     lived_in(house)
     runner = CliRunner(env={"LICET_DATABASE_URL": dsn, "LICET_DATA": str(tmp_path / "data")})
 

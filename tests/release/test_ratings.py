@@ -11,18 +11,18 @@ from uuid import UUID
 
 import pytest
 
-from licet import service
+from licet.erasure import sweeper
 from licet.policy.decide import IMPROVE, SAFETY
-from licet.policy.state import Role, Share, Turn
+from licet.policy.state import Share, TurnRole, TurnState
+from licet.release import catalog, registry
 from licet.release import ratings as released
-from licet.release import registry
-from licet.release.live import LEASE_SECONDS
-from licet.release.reader import Rated
-from licet.release.registry import RowSources, Source
+from licet.release.live_leases import LEASE_SECONDS
+from licet.release.reader import RatedMessage
+from licet.release.registry import RowSource, RowSources
 from licet.store.connect import Pool, Transaction
 from licet.vault import commands as do
 from licet.vault.content import Content
-from licet.vault.copies import Place
+from licet.vault.copies import CopyPlace
 
 from ..installed import House
 from ..policy.histories import BEGIN, DAY
@@ -50,12 +50,14 @@ def rate(house: House, rating: str, turn: int, chat: str = "a1") -> None:
     house.about(do.GiveFeedback, "ana", chat, rating=rating, turn=turn, share=Share.rating)
 
 
-def ratings(house: House, name: str = BUILT) -> list[Sequence[Rated]]:
-    return [tuple(Rated(**one) for one in row.get("ratings", ())) for row in service.open_release(house.here, name)]
+def ratings(house: House, name: str = BUILT) -> list[Sequence[RatedMessage]]:
+    return [
+        tuple(RatedMessage(**one) for one in row.get("ratings", ())) for row in catalog.open_release(house.here, name)
+    ]
 
 
-def rated(message: int | None, rating: str) -> Rated:
-    return Rated(message=message, rating=rating)
+def rated(message: int | None, rating: str) -> RatedMessage:
+    return RatedMessage(message=message, rating=rating)
 
 
 def test_a_row_comes_with_what_its_person_rated_by_the_place_of_the_answer(house: House) -> None:
@@ -80,7 +82,7 @@ def test_a_rule_selects_by_it_when_rows_are_loaded(house: House) -> None:
     build(house)
     liked = [
         row["messages"][one["message"]]["content"]
-        for row in service.open_release(house.here, BUILT)
+        for row in catalog.open_release(house.here, BUILT)
         for one in row.get("ratings", ())
         if one["message"] is not None and one["rating"] == UP
     ]
@@ -116,7 +118,7 @@ def test_feedback_that_has_expired_goes_while_its_row_stays(house: House) -> Non
     house.now = ends
     assert ratings(house, "later") == [()]
     house.passes(1)
-    service.sweep(house.here)
+    sweeper.sweep(house.here)
     assert house.query("SELECT count(*) FROM feedback WHERE erased_at IS NOT NULL") == [(1,)]
     assert ratings(house, "later") == [()]
     assert len(house.rows("later")) == 1
@@ -160,8 +162,8 @@ def test_of_a_row_that_lacks_turns_no_place_is_guessed(house: House) -> None:
     """A turn of blanks becomes no message, so that the places after it are not those of the turns."""
     house.passes(1)
     house.say("ana", "a3", "is anybody there")
-    house.say("ana", "a3", Content(text=" "), Role.assistant)
-    house.say("ana", "a3", "hello", Role.assistant)
+    house.say("ana", "a3", Content(text=" "), TurnRole.assistant)
+    house.say("ana", "a3", "hello", TurnRole.assistant)
     rate(house, UP, 3, "a3")
     rate(house, UP, 0, "a3")
     build(house)
@@ -243,7 +245,7 @@ def give(tx: Transaction, one: Lived, draw: Random) -> dict[str, dict[int, tuple
     return last
 
 
-def said(one: Lived, chat: str) -> list[Turn]:
+def said(one: Lived, chat: str) -> list[TurnState]:
     return sorted((t for of, t in one.world.turns.values() if of == chat), key=lambda turn: turn.number)
 
 
@@ -260,16 +262,16 @@ def is_whole(one: Lived, chat: str, turns: list[int]) -> bool:
 
 
 def made_of(one: Lived, chat: str, turns: list[int], ordinal: int) -> RowSources:
-    sources: dict[tuple[int, str], Source] = {}
+    sources: dict[tuple[int, str], RowSource] = {}
     for turn in said(one, chat):
         if turn.number in turns:
             before = sources.get((turn.segment, turn.origin))
-            sources[turn.segment, turn.origin] = Source(
+            sources[turn.segment, turn.origin] = RowSource(
                 segment=turn.segment, origin=turn.origin, turn=turn.number, count=1 + (before.count if before else 0)
             )
     return RowSources(
         account=one.account(one.world.conversations[chat].account), conversation=one.conversation(chat),
         row_id=ordinal.to_bytes(16, "big"), ordinal=ordinal,
-        keys=tuple((segment, Place.vault) for segment in {segment for segment, _ in sources}),
+        keys=tuple((segment, CopyPlace.vault) for segment in {segment for segment, _ in sources}),
         sources=tuple(sources.values()),
     )  # fmt: skip

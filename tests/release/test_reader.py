@@ -23,7 +23,7 @@ import licet
 from licet.errors import BrokenError, BusyError, DeniedError, InputError, UsageError
 from licet.release import manifest, part
 from licet.release.reader import Lease, load
-from licet.release.sealing import SealedRow, seal_row
+from licet.release.row_keys import SealedRow, seal_row
 
 from .world import PLANTED, RELEASE_ID, START, UNTIL, Town, build, key_of, keyed, manifest_of, promise, row_of
 

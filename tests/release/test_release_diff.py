@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from licet import service
+from licet.curate import release_build
+from licet.erasure import sweeper
 from licet.errors import NotFoundError, RefusedError
-from licet.release.diff import Diff
-from licet.service.releasing import diff_releases
+from licet.release.catalog import diff_releases
+from licet.release.diff import ReleaseDiff
 from licet.store.connect import Pool
 from licet.vault import commands as do
 
@@ -22,10 +23,10 @@ def house(pool: Pool, tmp_path: Path) -> House:
 
 
 def built(house: House, name: str) -> None:
-    service.build_release(house.here, name=name, purpose="improve_models")
+    release_build.build_release(house.here, name=name, purpose="improve_models")
 
 
-def changed(found: Diff) -> dict[str, tuple[str | int, str | int]]:
+def changed(found: ReleaseDiff) -> dict[str, tuple[str | int, str | int]]:
     return {change.key: (change.old, change.new) for change in found.changes}
 
 
@@ -62,7 +63,7 @@ def test_what_was_erased_between_two_releases_is_gone_and_of_a_dead_account_nobo
     house.about(do.Delete, "ana", "ana-1")
     house.account(do.CloseAccount, "bo")
     house.passes(40)
-    service.sweep(house.here)
+    sweeper.sweep(house.here)
     built(house, "new")
     found = diff_releases(house.here, "old", "new")
     assert (found.kept, found.came) == (1, {})
@@ -76,14 +77,14 @@ def test_a_release_does_not_differ_from_itself(house: House) -> None:
     house.talk("ana", "ana-1")
     built(house, "r")
     found = diff_releases(house.here, "r", str(house.here.config.releases / "r"))
-    assert found == Diff(changes=(), kept=1, came={}, went={})
+    assert found == ReleaseDiff(changes=(), kept=1, came={}, went={})
 
 
 def test_another_purpose_policy_or_plan_is_told(house: House) -> None:
     house.open("ana", allow=True)
     house.talk("ana", "ana-1")
     built(house, "one")
-    service.build_release(house.here, name="two", purpose="safety_classifiers")
+    release_build.build_release(house.here, name="two", purpose="safety_classifiers")
     found = changed(diff_releases(house.here, "one", "two"))
     assert found["purpose"] == ("improve_models", "safety_classifiers")
     assert set(found) <= {"purpose"}

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from licet import service
 from licet.cli.command import main
 from licet.errors import RefusedError
-from licet.service import reviewing
+from licet.release import signatures
 from licet.store.connect import Pool
+from licet.vault import installation
 
 from ..installed import House
 from .test_review import hired, reviewed
@@ -24,7 +24,7 @@ Run = Callable[..., tuple[int, str]]
 
 @pytest.fixture
 def house(pool: Pool, tmp_path: Path) -> House:
-    return House(pool, tmp_path / "data", at=service.utc_now())
+    return House(pool, tmp_path / "data", at=installation.utc_now())
 
 
 @pytest.fixture
@@ -62,10 +62,10 @@ def test_it_is_signed_off_only_by_whoever_says_that_they_know_it(house: House, r
     reviewed(house)
     signer = hired(house, "cy", "curator", via="cli")
     with pytest.raises(RefusedError) as refused:
-        reviewing.sign(house.here, "r", signer)
+        signatures.sign(house.here, "r", signer)
     assert refused.value.because == "names_in"
     assert house.query("SELECT count(*) FROM sign_offs") == [(0,)]
-    assert len(reviewing.sign(house.here, "r", signer, names_in=True).signatures) == 1
+    assert len(signatures.sign(house.here, "r", signer, names_in=True).signatures) == 1
 
 
 def test_a_build_of_no_row_says_why_counted_and_is_no_success(house: House, run: Run) -> None:

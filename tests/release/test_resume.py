@@ -18,19 +18,22 @@ from typing import Any
 
 import pytest
 
-from licet import service
+from licet.curate import release_build
 from licet.curate.pipeline import Pipeline
 from licet.curate.plan import plan
 from licet.curate.runners import Local
 from licet.curate.splits import Shares
+from licet.erasure import sweeper
 from licet.errors import BusyError
 from licet.policy.file import preset, read
-from licet.policy.state import Role
-from licet.release import card, manifest
-from licet.release.build import Builder, Built, Order
+from licet.policy.state import TurnRole
+from licet.release import card, catalog, manifest
+from licet.release.build import Builder, BuildOrder, BuildResult
 from licet.release.part import groups
+from licet.service import policy_changes
 from licet.store.connect import Pool
 from licet.vault import commands as do
+from licet.vault import installation
 from licet.vault.content import Content
 
 from ..erasure.commits import Count, counted
@@ -53,7 +56,7 @@ def lived_in(house: House) -> House:
         house.talk(name, f"{name}same", "what is the tallest tower in the town", "the old mill by the river")
         house.talk(name, f"{name}alike", ALIKE.format(n), "so it is")
         house.talk(name, f"{name}own", f"question number {n}, write to p{n}@p{n}-mail.net", "answer")
-        house.say(name, f"{name}own", Content(text=f"look there {n}", thread="agent"), Role.assistant)
+        house.say(name, f"{name}own", Content(text=f"look there {n}", thread="agent"), TurnRole.assistant)
     house.talk("p0", "dull", "buy this now, buy it\n" * 40, "no")
     house.account(do.SetPlan, "p0", plan="max")
     house.talk("p0", "p0own", "and on", "yes")
@@ -72,29 +75,29 @@ def build(
     house: House, name: str = "r", *, pool: Pool | None = None, cleaner: Any = None, curated: bool = True,
     says: Callable[[str], None] = lambda _line: None, progress: Callable[[int], None] = lambda _turns: None,
     afresh: bool = False, software: str = "test", shares: Shares | None = None, **bounds: int,
-) -> Built:  # fmt: skip
-    here, cleaner = house.here, cleaner or service.RuleCleaner()
-    order = Order(name=name, purpose=IMPROVE, folder=here.config.releases / name, software=software, afresh=afresh)
+) -> BuildResult:  # fmt: skip
+    here, cleaner = house.here, cleaner or release_build.RuleCleaner()
+    order = BuildOrder(name=name, purpose=IMPROVE, folder=here.config.releases / name, software=software, afresh=afresh)
     shares = shares or Shares(test=300_000, validation=300_000)
     pipeline = Pipeline(plan(cleaner, os.urandom(32), shares=shares), Local(), here.config.data)
     with closing(pipeline):
         return Builder(
-            pool or here.pool, here.keyring, service.policies(here), cleaner, here.clock, progress,
+            pool or here.pool, here.keyring, installation.policies(here), cleaner, here.clock, progress,
             curation=pipeline if curated else None, says=says, **{"rows_per_part": 3, "page_bytes_max": 1, **bounds},
         ).run(order)  # fmt: skip
 
 
-def lines(built: Built, name: str) -> list[dict[str, Any]]:
+def lines(built: BuildResult, name: str) -> list[dict[str, Any]]:
     packed = (built.folder / f"proof/{name}.jsonl.gz").read_bytes()
     return [json.loads(line) for line in gzip.decompress(packed).splitlines()]
 
 
-def told(house: House, built: Built) -> dict[str, Any]:
+def told(house: House, built: BuildResult) -> dict[str, Any]:
     """All that two builds of the same have in common: everything but ids, keys, hashes and what follows from them."""
     promised = built.manifest
     rows = [
         (row["messages"], row["labels"]["split"] if "labels" in row else "")
-        for row in service.open_release(house.here, promised.name)
+        for row in catalog.open_release(house.here, promised.name)
     ]
     candidates = lines(built, "candidates")
     proved = {
@@ -130,7 +133,7 @@ def crashing(
             return
 
 
-def check_resumed(house: House, built: Built, whole: dict[str, Any]) -> None:
+def check_resumed(house: House, built: BuildResult, whole: dict[str, Any]) -> None:
     check_whole(house, built)
     assert told(house, built) == whole
     check_nothing_is_left(house)
@@ -153,7 +156,9 @@ def test_a_build_killed_before_any_of_its_commits_goes_on(house: House, dsn: str
     resumed = []
     for name in crashing(house, dsn, **size):
         if house.query("SELECT 1 FROM releases WHERE name = %s AND state = 'sealed'", name):
-            service.build_release(house.here, name=f"{name}-after", purpose=IMPROVE)  # clears away what the seal left
+            release_build.build_release(
+                house.here, name=f"{name}-after", purpose=IMPROVE
+            )  # clears away what the seal left
             check_nothing_is_left(house)
             continue
         built = build(house, name, **size)
@@ -222,26 +227,28 @@ def test_what_ends_after_a_kill_at_many_commits_is_in_no_part(house: House, dsn:
 
 KILLED = """
 import sys, time
-from licet import service
-from licet.config import Config, Curate
+from licet.curate import release_build
+from licet.release import decision_pages
+from licet.vault import installation
+from licet.config import Configuration, Curate
 from licet.policy.period import instant
 from licet.release import build
-from licet.service import releasing
+from licet.release import catalog
 
-class Slow(releasing.RuleCleaner):
+class Slow(release_build.RuleCleaner):
     def clean(self, texts, key):
         print("cleaning", flush=True)
         time.sleep(0.02)
         return super().clean(texts, key)
 
-releasing.RuleCleaner = Slow
-build.PAGE_BYTES_MAX = build.ROWS_PER_PART = 1
+release_build.RuleCleaner = Slow
+decision_pages.PAGE_BYTES_MAX = build.ROWS_PER_PART = 1
 defaults = build.Builder.__init__.__kwdefaults__
 defaults["rows_per_part"], defaults["page_bytes_max"] = 2, 1
 from pathlib import Path
-config = Config(data=Path(sys.argv[1]), database_url=sys.argv[2], curate=Curate(names=("off",)))
-with service.installation(config, lambda: instant("2025-09-02")) as here:
-    service.build_release(here, name="r", purpose="improve_models", says=lambda line: print(line, flush=True))
+config = Configuration(data=Path(sys.argv[1]), database_url=sys.argv[2], curate=Curate(names=("off",)))
+with installation.installation(config, lambda: instant("2025-09-02")) as here:
+    release_build.build_release(here, name="r", purpose="improve_models", says=lambda line: print(line, flush=True))
 """
 
 
@@ -270,7 +277,7 @@ def test_a_process_that_is_killed_over_and_over_gets_there(house: House, dsn: st
                     time.sleep(0.01 * (lives % 3))
                     child.send_signal(signal.SIGKILL)
         time.sleep(0.2)  # the server notices that its client is gone a moment later
-    built = Built(
+    built = BuildResult(
         folder=house.here.config.releases / "r", manifest=manifest.read(house.here.config.releases / "r")[0],
         rounds=0, lock_seconds=0,
     )  # fmt: skip
@@ -310,12 +317,12 @@ def deletes(house: House) -> None:
 def deletes_and_sweeps(house: House) -> None:
     house.account(do.CloseAccount, "p0")
     house.passes(40)
-    service.sweep(house.here)
+    sweeper.sweep(house.here)
 
 
 def goes_on(house: House) -> None:
     house.talk("p0", "p0own", "one more thing", "yes")
-    house.say("p0", "p0own", Content(text="and there", thread="agent"), Role.assistant)
+    house.say("p0", "p0own", Content(text="and there", thread="agent"), TurnRole.assistant)
 
 
 @pytest.mark.parametrize("ends", [withdraws, deletes, deletes_and_sweeps, goes_on])
@@ -353,7 +360,7 @@ def test_what_the_draft_keeps_opens_for_nobody_without_its_secret(house: House) 
 def next_version(house: House) -> None:
     document = preset("article-2025").document()
     effective = (house.now + DAY).isoformat()
-    service.apply_policy(
+    policy_changes.apply_policy(
         house.here, read({**document, "version": "next", "effective": effective, "decide_by": None}), by="test"
     )
     house.passes(2)
@@ -440,7 +447,7 @@ def test_progress_begins_with_what_was_kept(house: House) -> None:
 
 
 def test_a_build_that_is_taken_up_opens_no_kept_row_to_clean_it(house: House) -> None:
-    class Counting(service.RuleCleaner):
+    class Counting(release_build.RuleCleaner):
         cleaned = 0
 
         def clean(self, texts: Sequence[str], key: bytes) -> tuple[Sequence[str], Mapping[str, int]]:

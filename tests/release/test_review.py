@@ -16,20 +16,23 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from licet import service
+from licet import verifier
 from licet.cli.command import main
 from licet.cli.review import ANSWERS, QUESTION, FirstLetters
+from licet.curate import release_build
+from licet.erasure import sweeper
 from licet.errors import DeniedError, InputError, NotFoundError, RefusedError, UsageError
-from licet.ledger import verifier
-from licet.release import card, manifest, review
-from licet.release.review import DrawnBy, Finding, bound, shuffled
-from licet.release.verify import Promise
-from licet.service import proving, reviewing
-from licet.service.purging import purge_release
-from licet.service.reviewing import Member
+from licet.ledger import entries
+from licet.policy import period
+from licet.proof import documents
+from licet.release import card, catalog, manifest, review, signatures
+from licet.release.folder_check import ReleasePromise
+from licet.release.purge_verbs import purge_release
+from licet.release.review import DrawnBy, ReviewFinding, bound, shuffled
+from licet.release.signatures import StaffMember
 from licet.store.connect import Pool, transaction
 from licet.vault import commands as do
-from licet.vault import reads
+from licet.vault import installation, staff_reads
 from licet.vault.ids import uuid7
 
 from ..installed import House
@@ -42,39 +45,39 @@ def house(pool: Pool, tmp_path: Path) -> House:
     return House(pool, tmp_path / "data")
 
 
-def hired(house: House, name: str, *roles: str, via: str = "console") -> Member:
+def hired(house: House, name: str, *roles: str, via: str = "console") -> StaffMember:
     staff = uuid7(house.now, house.here.keyring.random(10))
     with transaction(house.here.pool) as tx:
         tx.execute(
             "INSERT INTO staff (staff_id, email, roles, made_at) VALUES (%s, %s, %s, %s)",
             [staff, f"{name}@example.org", list(roles), house.now],
         )
-    return Member(staff_id=staff, email=f"{name}@example.org", roles=frozenset(roles), via=via)
+    return StaffMember(staff_id=staff, email=f"{name}@example.org", roles=frozenset(roles), via=via)
 
 
 def lived_in(house: House, chats: int = 6) -> None:
     for n in range(chats):
         house.open(f"p{n}", allow=True)
         house.talk(f"p{n}", f"c{n}", PLANTED if n == 2 else f"how do pears grow, {n}", "slowly")
-    service.build_release(house.here, name="r", purpose="improve_models")
+    release_build.build_release(house.here, name="r", purpose="improve_models")
 
 
-def read_all(house: House, reader: Member, findings: dict[str, Finding] | None = None) -> list[int]:
+def read_all(house: House, reader: StaffMember, findings: dict[str, ReviewFinding] | None = None) -> list[int]:
     """Reads to the end; a row that holds one of the texts gets its finding, every other `nothing`."""
     ordinals = []
-    while (row := reviewing.read_next(house.here, "r", reader)) is not None:
+    while (row := signatures.read_next(house.here, "r", reader)) is not None:
         text = row.messages[0]["content"]
-        found = next((f for part, f in (findings or {}).items() if part in text), Finding.nothing)
-        reviewing.found(house.here, "r", reader, row.ordinal, found)
+        found = next((f for part, f in (findings or {}).items() if part in text), ReviewFinding.nothing)
+        signatures.found(house.here, "r", reader, row.ordinal, found)
         ordinals.append(row.ordinal)
     return ordinals
 
 
-def reviewed(house: House, chance: int = 6) -> Member:
+def reviewed(house: House, chance: int = 6) -> StaffMember:
     reader = hired(house, "rae", "reviewer")
-    reviewing.draw(house.here, "r", chance=chance, by_risk=0)
+    signatures.draw(house.here, "r", chance=chance, by_risk=0)
     read_all(house, reader)
-    reviewing.close(house.here, "r")
+    signatures.close(house.here, "r")
     return reader
 
 
@@ -132,40 +135,40 @@ def test_a_row_that_introduces_somebody_is_riskier_than_one_that_does_not() -> N
 
 def test_a_sample_has_what_chance_and_what_risk_chose(house: House) -> None:
     lived_in(house)
-    reviewing.draw(house.here, "r", chance=2, by_risk=2)
+    signatures.draw(house.here, "r", chance=2, by_risk=2)
     rows = house.query("SELECT ordinal, drawn_by FROM review_rows")
     assert sorted(by for _, by in rows) == ["chance"] * 2 + ["risk"] * 2
     assert len({ordinal for ordinal, _ in rows}) == 4
     reader = hired(house, "rae", "reviewer")
     words = []
-    while (row := reviewing.read_next(house.here, "r", reader)) is not None:
+    while (row := signatures.read_next(house.here, "r", reader)) is not None:
         words.append(row.messages[0]["content"])
-        reviewing.found(house.here, "r", reader, row.ordinal, Finding.nothing)
+        signatures.found(house.here, "r", reader, row.ordinal, ReviewFinding.nothing)
     assert any("Tilda" in text for text in words)
 
 
 def test_a_sample_that_asks_for_more_rows_than_there_are_has_them_all(house: House) -> None:
     lived_in(house)
-    seen = reviewing.draw(house.here, "r")
+    seen = signatures.draw(house.here, "r")
     assert seen.sample is not None
     assert seen.sample.drawn == 6
 
 
 def test_one_sample_of_a_release_is_open_at_a_time(house: House) -> None:
     lived_in(house)
-    reviewing.draw(house.here, "r", chance=1)
+    signatures.draw(house.here, "r", chance=1)
     with pytest.raises(RefusedError, match="is open"):
-        reviewing.draw(house.here, "r", chance=1)
+        signatures.draw(house.here, "r", chance=1)
 
 
 def test_what_is_read_is_on_record_told_to_the_log_and_shown_to_its_person(house: House) -> None:
     lived_in(house)
     reader = hired(house, "rae", "reviewer")
-    reviewing.draw(house.here, "r", chance=6, by_risk=0)
+    signatures.draw(house.here, "r", chance=6, by_risk=0)
     read_all(house, reader)
     with transaction(house.here.pool) as tx:
         for name, account in house.accounts.items():
-            (read,) = reads.every(tx, account, limit=10)
+            (read,) = staff_reads.every(tx, account, limit=10)
             assert (read.reason, read.role, read.turns) == ("release_review", "reviewer", 2), name
     told = house.query("SELECT payload::json ->> 'reason' FROM outbox WHERE entry = 'content_read'")
     assert told == [("release_review",)] * 6
@@ -173,21 +176,21 @@ def test_what_is_read_is_on_record_told_to_the_log_and_shown_to_its_person(house
 
 def test_who_has_no_role_for_it_reads_nothing(house: House) -> None:
     lived_in(house)
-    reviewing.draw(house.here, "r", chance=1)
+    signatures.draw(house.here, "r", chance=1)
     for role in ("owner", "curator", "auditor"):
         with pytest.raises(DeniedError, match="may not read"):
-            reviewing.read_next(house.here, "r", hired(house, role, role))
+            signatures.read_next(house.here, "r", hired(house, role, role))
     assert house.query("SELECT count(*) FROM staff_reads") == [(0,)]
 
 
 def test_a_row_that_was_withdrawn_since_is_out_of_reach_and_nobody_reads_it(house: House) -> None:
     lived_in(house)
     reader = hired(house, "rae", "reviewer")
-    reviewing.draw(house.here, "r", chance=6, by_risk=0)
+    signatures.draw(house.here, "r", chance=6, by_risk=0)
     house.choose("p0", False)
     house.about(do.Delete, "p2", "c2")
     assert len(read_all(house, reader)) == 4
-    said = reviewing.close(house.here, "r").statement
+    said = signatures.close(house.here, "r").statement
     assert said is not None
     assert (said.chance.drawn, said.chance.read, said.chance.out_of_reach) == (6, 4, 2)
     assert said.bound == bound(0, 4)
@@ -197,24 +200,24 @@ def test_a_row_that_was_withdrawn_since_is_out_of_reach_and_nobody_reads_it(hous
 def test_a_finding_is_that_of_whoever_opened_the_row(house: House) -> None:
     lived_in(house)
     one, other = hired(house, "rae", "reviewer"), hired(house, "sam", "privacy_officer")
-    reviewing.draw(house.here, "r", chance=2, by_risk=0)
-    first, second = (reviewing.read_next(house.here, "r", each) for each in (one, other))
+    signatures.draw(house.here, "r", chance=2, by_risk=0)
+    first, second = (signatures.read_next(house.here, "r", each) for each in (one, other))
     assert first is not None
     assert second is not None
     assert first.ordinal != second.ordinal
-    again = reviewing.read_next(house.here, "r", one)
+    again = signatures.read_next(house.here, "r", one)
     assert again is not None
     assert again.ordinal == first.ordinal  # what was opened and left comes first
     with pytest.raises(RefusedError, match="was not opened by"):
-        reviewing.found(house.here, "r", other, first.ordinal, Finding.nothing)
+        signatures.found(house.here, "r", other, first.ordinal, ReviewFinding.nothing)
     with pytest.raises(UsageError):
-        reviewing.found(house.here, "r", one, first.ordinal, Finding.out_of_reach)
+        signatures.found(house.here, "r", one, first.ordinal, ReviewFinding.out_of_reach)
 
 
 def test_no_content_is_in_a_repr_of_what_was_opened(house: House) -> None:
     lived_in(house)
-    reviewing.draw(house.here, "r", chance=6, by_risk=0)
-    row = reviewing.read_next(house.here, "r", hired(house, "rae", "reviewer"))
+    signatures.draw(house.here, "r", chance=6, by_risk=0)
+    row = signatures.read_next(house.here, "r", hired(house, "rae", "reviewer"))
     assert "pears" not in repr(row)
     assert "Tilda" not in repr(row)
 
@@ -223,11 +226,11 @@ def test_no_content_is_in_a_repr_of_what_was_opened(house: House) -> None:
 
 
 def test_only_the_chance_part_carries_the_bound(house: House) -> None:
-    def said(drawn_by: DrawnBy) -> review.Statement:
-        rows = [(DrawnBy.chance, Finding.nothing)] * 99 + [(DrawnBy.risk, Finding.nothing)] * 9
+    def said(drawn_by: DrawnBy) -> review.ReviewStatement:
+        rows = [(DrawnBy.chance, ReviewFinding.nothing)] * 99 + [(DrawnBy.risk, ReviewFinding.nothing)] * 9
         return review.state(
             release="0" * 32, manifest_sha256="0" * 64, review="0" * 32, drawn_at=house.now, closed_at=house.now,
-            rows=[*rows, (drawn_by, Finding.name)], readers=1,
+            rows=[*rows, (drawn_by, ReviewFinding.name)], readers=1,
         )  # fmt: skip
 
     assert said(DrawnBy.risk).bound == bound(0, 99)
@@ -237,9 +240,9 @@ def test_only_the_chance_part_carries_the_bound(house: House) -> None:
 
 def test_a_sample_is_not_closed_before_every_row_has_its_finding(house: House) -> None:
     lived_in(house)
-    reviewing.draw(house.here, "r", chance=2)
+    signatures.draw(house.here, "r", chance=2)
     with pytest.raises(RefusedError, match="have no finding yet"):
-        reviewing.close(house.here, "r")
+        signatures.close(house.here, "r")
 
 
 def test_the_statement_lies_beside_the_manifest_and_the_card_tells_it(house: House) -> None:
@@ -247,9 +250,9 @@ def test_the_statement_lies_beside_the_manifest_and_the_card_tells_it(house: Hou
     folder = house.here.config.releases / "r"
     before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     reader = hired(house, "rae", "reviewer")
-    reviewing.draw(house.here, "r", chance=6, by_risk=0)
-    read_all(house, reader, {"Tilda": Finding.name})
-    said = reviewing.close(house.here, "r").statement
+    signatures.draw(house.here, "r", chance=6, by_risk=0)
+    read_all(house, reader, {"Tilda": ReviewFinding.name})
+    said = signatures.close(house.here, "r").statement
     assert said is not None
     assert (said.bound.found, said.chance.findings, said.readers) == (1, {"name": 1}, 1)
     after = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
@@ -258,17 +261,17 @@ def test_the_statement_lies_beside_the_manifest_and_the_card_tells_it(house: Hou
     assert stated is not None
     assert stated.sha256 in after["README.md"].decode()
     assert "with a `name`" in after["README.md"].decode()
-    assert service.verify_release(house.here, "r") == []
-    assert reviewing.standing(house.here, "r").statement == said
+    assert catalog.verify_release(house.here, "r") == []
+    assert signatures.standing(house.here, "r").statement == said
 
 
 def test_a_stranger_checks_the_statement_with_the_log_alone(house: House) -> None:
     lived_in(house)
     reviewed(house)
-    proving.append(house.here)
+    documents.append(house.here)
     folder = house.here.config.releases / "r"
-    own = verifier.trust(proving.key(house.here).vkey)
-    log = verifier.FolderFiles(proving.place(house.here).folder / "2025")
+    own = verifier.trust(documents.key(house.here).vkey)
+    log = verifier.FolderFiles(documents.place(house.here).folder / "2025")
     assert verifier.check_release(verifier.FolderFiles(folder), own, log).findings == []
     stated = review.read(folder)
     assert stated is not None
@@ -286,15 +289,19 @@ def test_a_statement_that_was_not_made_here_or_does_not_follow_is_a_contradictio
     assert stated is not None
     (folder / "review.json").write_bytes(review.encode(f"{stated.jws[:-8]}AAAAAAAA"))
     card.write(folder, manifest.read(folder)[0])
-    assert [(c.file, c.promise) for c in service.verify_release(house.here, "r")] == [("review.json", Promise.REVIEW)]
+    assert [(c.file, c.promise) for c in catalog.verify_release(house.here, "r")] == [
+        ("review.json", ReleasePromise.REVIEW)
+    ]
     (folder / "review.json").write_bytes(b'{"review":"a.b.c","v":1}')
-    assert [(c.file, c.promise) for c in service.verify_release(house.here, "r")] == [("review.json", Promise.REVIEW)]
-    reviewing.close(house.here, "r")
-    assert service.verify_release(house.here, "r") == []
+    assert [(c.file, c.promise) for c in catalog.verify_release(house.here, "r")] == [
+        ("review.json", ReleasePromise.REVIEW)
+    ]
+    signatures.close(house.here, "r")
+    assert catalog.verify_release(house.here, "r") == []
 
 
 def test_a_bound_that_does_not_follow_from_its_counts_is_no_statement(house: House) -> None:
-    from licet.consent.receipt import sign
+    from licet.proof.receipt import sign
 
     lived_in(house)
     reviewed(house)
@@ -308,11 +315,19 @@ def test_a_bound_that_does_not_follow_from_its_counts_is_no_statement(house: Hou
 
 def test_a_statement_is_these_very_bytes() -> None:
     said = review.state(
-        release="a" * 32, manifest_sha256="b" * 64, review="c" * 32, drawn_at=review.instant("2025-09-01"),
-        closed_at=review.instant("2025-09-02"), readers=2,
-        rows=[(DrawnBy.chance, Finding.nothing), (DrawnBy.chance, Finding.out_of_reach), (DrawnBy.risk, Finding.name)],
-    )  # fmt: skip
-    assert review.canonical(said.payload()).decode() == (
+        release="a" * 32,
+        manifest_sha256="b" * 64,
+        review="c" * 32,
+        drawn_at=period.instant("2025-09-01"),
+        closed_at=period.instant("2025-09-02"),
+        readers=2,
+        rows=[
+            (DrawnBy.chance, ReviewFinding.nothing),
+            (DrawnBy.chance, ReviewFinding.out_of_reach),
+            (DrawnBy.risk, ReviewFinding.name),
+        ],
+    )
+    assert entries.canonical(said.payload()).decode() == (
         '{"bound":{"confidence_percent":95,"found":0,"ppm":1000000,"rows":1},"chance":{"drawn":2,"findings":{},'
         '"out_of_reach":1,"read":1},"closed_at":"2025-09-02T00:00:00Z","drawn_at":"2025-09-01T00:00:00Z",'
         f'"manifest_sha256":"{"b" * 64}","readers":2,"release":"{"a" * 32}","review":"{"c" * 32}","risk":{{"drawn":1,'
@@ -327,17 +342,17 @@ def test_two_people_sign_a_release_off_and_one_never_does(house: House) -> None:
     lived_in(house)
     reviewed(house)
     one, other = hired(house, "cy", "curator", via="cli"), hired(house, "pam", "privacy_officer")
-    assert not reviewing.sign(house.here, "r", one, names_in=True).signed_off
+    assert not signatures.sign(house.here, "r", one, names_in=True).signed_off
     with pytest.raises(RefusedError, match="has signed it"):
-        reviewing.sign(house.here, "r", one, names_in=True)
-    seen = reviewing.sign(house.here, "r", other, names_in=True)
+        signatures.sign(house.here, "r", one, names_in=True)
+    seen = signatures.sign(house.here, "r", other, names_in=True)
     assert seen.signed_off
     assert [(s.email, s.via) for s in seen.signatures] == [("cy@example.org", "cli"), ("pam@example.org", "console")]
     told = house.query("SELECT payload::json ->> 'signature' FROM outbox WHERE entry = 'release_signed' ORDER BY 1")
     assert told == [("1",), ("2",)]
-    proving.append(house.here)
-    own = verifier.trust(proving.key(house.here).vkey)
-    log = verifier.FolderFiles(proving.place(house.here).folder / "2025")
+    documents.append(house.here)
+    own = verifier.trust(documents.key(house.here).vkey)
+    log = verifier.FolderFiles(documents.place(house.here).folder / "2025")
     assert verifier.check_log(log, own, (), verifier.story_of(own.origin)).findings == []
 
 
@@ -347,7 +362,7 @@ def test_a_release_that_fails_a_check_cannot_be_signed(house: House) -> None:
     part = house.here.config.releases / "r" / "part-00000.parquet"
     part.write_bytes(part.read_bytes() + b"\0")
     with pytest.raises(RefusedError, match="checks fail") as refused:
-        reviewing.sign(house.here, "r", hired(house, "cy", "curator"), names_in=True)
+        signatures.sign(house.here, "r", hired(house, "cy", "curator"), names_in=True)
     assert refused.value.because == "failed_check"
     assert house.query("SELECT * FROM sign_offs") == []
 
@@ -356,40 +371,40 @@ def test_what_was_not_reviewed_or_is_being_reviewed_cannot_be_signed(house: Hous
     lived_in(house)
     signer = hired(house, "cy", "curator")
     with pytest.raises(RefusedError, match="nobody has reviewed it"):
-        reviewing.sign(house.here, "r", signer, names_in=True)
-    reviewing.draw(house.here, "r", chance=1)
+        signatures.sign(house.here, "r", signer, names_in=True)
+    signatures.draw(house.here, "r", chance=1)
     with pytest.raises(RefusedError, match="a sample of it is open"):
-        reviewing.sign(house.here, "r", signer, names_in=True)
+        signatures.sign(house.here, "r", signer, names_in=True)
     with pytest.raises(DeniedError, match="may not sign"):
-        reviewing.sign(house.here, "r", hired(house, "rae", "reviewer"), names_in=True)
+        signatures.sign(house.here, "r", hired(house, "rae", "reviewer"), names_in=True)
 
 
 def test_another_review_asks_for_both_signatures_again(house: House) -> None:
     lived_in(house)
     reader = reviewed(house)
     one, other = hired(house, "cy", "curator"), hired(house, "pam", "privacy_officer")
-    reviewing.sign(house.here, "r", one, names_in=True)
-    assert reviewing.sign(house.here, "r", other, names_in=True).signed_off
+    signatures.sign(house.here, "r", one, names_in=True)
+    assert signatures.sign(house.here, "r", other, names_in=True).signed_off
     house.passes(1)
-    assert not reviewing.draw(house.here, "r", chance=1).signed_off
+    assert not signatures.draw(house.here, "r", chance=1).signed_off
     read_all(house, reader)
-    assert reviewing.close(house.here, "r").signatures == ()
-    assert not reviewing.sign(house.here, "r", one, names_in=True).signed_off
+    assert signatures.close(house.here, "r").signatures == ()
+    assert not signatures.sign(house.here, "r", one, names_in=True).signed_off
 
 
 def test_a_purge_leaves_the_review_and_both_signatures_as_they_are(house: House) -> None:
     lived_in(house)
     reviewed(house)
     for name in ("cy", "di"):
-        reviewing.sign(house.here, "r", hired(house, name, "curator"), names_in=True)
+        signatures.sign(house.here, "r", hired(house, name, "curator"), names_in=True)
     house.about(do.Delete, "p2", "c2")
     house.passes(40)
-    service.sweep(house.here)
-    assert reviewing.standing(house.here, "r", count_dead=True).rows_dead == 1
+    sweeper.sweep(house.here)
+    assert signatures.standing(house.here, "r", count_dead=True).rows_dead == 1
     purge_release(house.here, "r")
-    seen = reviewing.standing(house.here, "r", count_dead=True)
+    seen = signatures.standing(house.here, "r", count_dead=True)
     assert (seen.signed_off, seen.rows_purged, seen.rows_dead) == (True, 1, 0)
-    assert service.verify_release(house.here, "r") == []
+    assert catalog.verify_release(house.here, "r") == []
 
 
 def test_any_copy_gets_the_statement_and_nothing_that_was_never_sealed_is_reviewed(
@@ -398,11 +413,11 @@ def test_any_copy_gets_the_statement_and_nothing_that_was_never_sealed_is_review
     lived_in(house)
     copy = shutil.copytree(house.here.config.releases / "r", tmp_path / "copy")
     reviewed(house)
-    reviewing.close(house.here, str(copy))
+    signatures.close(house.here, str(copy))
     assert (copy / "review.json").read_bytes() == (house.here.config.releases / "r" / "review.json").read_bytes()
-    assert service.verify_release(house.here, str(copy)) == []
+    assert catalog.verify_release(house.here, str(copy)) == []
     with pytest.raises(NotFoundError):
-        reviewing.draw(house.here, "never")
+        signatures.draw(house.here, "never")
 
 
 # The command
@@ -428,7 +443,7 @@ def test_an_answer_that_is_no_word_is_asked_for_again(typed: str) -> None:
 
 
 def test_the_command_reviews_from_the_draw_to_both_signatures(pool: Pool, dsn: str, tmp_path: Path) -> None:
-    house = House(pool, tmp_path / "data", at=service.utc_now())
+    house = House(pool, tmp_path / "data", at=installation.utc_now())
     lived_in(house)
     runner = CliRunner(env={"LICET_DATABASE_URL": dsn, "LICET_DATA": str(tmp_path / "data")})
 
@@ -460,12 +475,12 @@ def test_the_command_reviews_from_the_draw_to_both_signatures(pool: Pool, dsn: s
 def test_of_two_that_sign_or_close_at_once_each_is_told_once(house: House) -> None:
     lived_in(house)
     reader = hired(house, "rae", "reviewer")
-    reviewing.draw(house.here, "r", chance=2, by_risk=0)
+    signatures.draw(house.here, "r", chance=2, by_risk=0)
     read_all(house, reader)
     signers = [hired(house, name, "curator") for name in ("cy", "di", "ed")]
     with ThreadPoolExecutor(3) as threads:
-        list(threads.map(lambda _: reviewing.close(house.here, "r"), range(3)))
-        list(threads.map(lambda signer: reviewing.sign(house.here, "r", signer, names_in=True), signers))
+        list(threads.map(lambda _: signatures.close(house.here, "r"), range(3)))
+        list(threads.map(lambda signer: signatures.sign(house.here, "r", signer, names_in=True), signers))
     assert house.query("SELECT count(*) FROM outbox WHERE entry = 'release_reviewed'") == [(1,)]
     told = house.query("SELECT payload::json ->> 'signature' FROM outbox WHERE entry = 'release_signed' ORDER BY 1")
     assert told == [("1",), ("2",), ("3",)]

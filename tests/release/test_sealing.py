@@ -14,25 +14,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from licet.errors import BrokenError, DeniedError
-from licet.policy.state import Kind, Role
-from licet.release import rows, sealing
-from licet.release.rows import Message, Payload, Row
-from licet.release.sealing import open_row, row_key, seal_row
+from licet.policy.state import ConversationKind, TurnRole
+from licet.release import row_keys, rows
+from licet.release.row_keys import open_row, row_key, seal_row
+from licet.release.rows import Payload, ReleaseRow, RowMessage
 from licet.vault.content import ToolCall
 
 from .world import PLANTED, RELEASE_ID, UNTIL, key_of, keyed, row_of, source_keys
 
-ROW = Row(
+ROW = ReleaseRow(
     row_id=bytes(range(16, 32)),
     ordinal=3,
     until=UNTIL,
     messages=(
-        Message(role=Role.user, content="Wie spät ist es?"),
-        Message(role=Role.assistant, content="", tool_calls=(ToolCall(id="c1", name="clock", arguments="{}"),)),
-        Message(role=Role.tool, content="12:00", tool_call_id="c1", name="clock"),
-        Message(role=Role.assistant, content="Zwölf."),
+        RowMessage(role=TurnRole.user, content="Wie spät ist es?"),
+        RowMessage(role=TurnRole.assistant, content="", tool_calls=(ToolCall(id="c1", name="clock", arguments="{}"),)),
+        RowMessage(role=TurnRole.tool, content="12:00", tool_call_id="c1", name="clock"),
+        RowMessage(role=TurnRole.assistant, content="Zwölf."),
     ),
-    kind=Kind.code,
+    kind=ConversationKind.code,
     sources=2,
 )
 PACKED = bytes.fromhex(
@@ -68,26 +68,26 @@ SEALED = bytes.fromhex(
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
 calls = st.builds(ToolCall, id=texts, name=texts, arguments=texts)
 messages = st.builds(
-    Message,
-    role=st.sampled_from(Role),
+    RowMessage,
+    role=st.sampled_from(TurnRole),
     content=texts,
     tool_calls=st.lists(calls, max_size=2).map(tuple),
     tool_call_id=texts,
     name=texts,
 )
 made_rows = st.builds(
-    Row,
+    ReleaseRow,
     row_id=st.binary(min_size=16, max_size=16),
     ordinal=st.integers(0, rows.ROWS_MAX - 1),
     until=st.datetimes(timezones=st.just(UTC)),
     messages=st.lists(messages, min_size=1, max_size=4).map(tuple),
-    kind=st.sampled_from(Kind),
+    kind=st.sampled_from(ConversationKind),
     sources=st.integers(1, 3),
 )
 keys = st.binary(min_size=32, max_size=32)
 
 
-def payload_of(row: Row) -> Payload:
+def payload_of(row: ReleaseRow) -> Payload:
     return Payload(kind=row.kind, messages=[rows.shape(m) for m in row.messages], sources=row.sources)
 
 
@@ -127,7 +127,7 @@ def test_a_row_key_is_these_bytes_and_hkdf_as_rfc_5869_has_it() -> None:
 
 def test_a_sealed_row_is_these_bytes_and_opens() -> None:
     assert open_row(SEALED, KEY, RELEASE_ID, ROW.row_id) == payload_of(ROW)
-    assert SEALED[:1] == sealing.SEALED_V1 == b"\x01"
+    assert SEALED[:1] == row_keys.SEALED_V1 == b"\x01"
     assert SEALED[1:13] == hmac.digest(KEY, PLAINTEXT, hashlib.sha256)[:12]
 
 
@@ -135,19 +135,19 @@ def test_a_sealed_row_is_these_bytes_and_opens() -> None:
 
 
 @given(made_rows, keys)
-def test_what_is_sealed_opens_to_itself(row: Row, key: bytes) -> None:
+def test_what_is_sealed_opens_to_itself(row: ReleaseRow, key: bytes) -> None:
     sealed = seal_row(row, key, RELEASE_ID)
     assert open_row(sealed.sealed, key, RELEASE_ID, row.row_id) == payload_of(row)
     assert (sealed.row_id, sealed.ordinal) == (row.row_id, row.ordinal)
 
 
 @given(made_rows, keys)
-def test_equal_rows_seal_equally(row: Row, key: bytes) -> None:
+def test_equal_rows_seal_equally(row: ReleaseRow, key: bytes) -> None:
     assert seal_row(row, key, RELEASE_ID) == seal_row(msgspec.structs.replace(row), key, RELEASE_ID)
 
 
 @given(made_rows, keys, st.data())
-def test_no_flipped_bit_of_a_sealed_row_opens(row: Row, key: bytes, data: st.DataObject) -> None:
+def test_no_flipped_bit_of_a_sealed_row_opens(row: ReleaseRow, key: bytes, data: st.DataObject) -> None:
     sealed = bytearray(seal_row(row, key, RELEASE_ID).sealed)
     bit = data.draw(st.integers(0, len(sealed) * 8 - 1))
     sealed[bit // 8] ^= 1 << bit % 8
@@ -156,7 +156,9 @@ def test_no_flipped_bit_of_a_sealed_row_opens(row: Row, key: bytes, data: st.Dat
 
 
 @given(made_rows, st.lists(keys, min_size=3, max_size=3, unique=True), st.integers(0, 2))
-def test_a_row_of_three_sources_stays_shut_when_one_key_is_gone(row: Row, sources: list[bytes], gone: int) -> None:
+def test_a_row_of_three_sources_stays_shut_when_one_key_is_gone(
+    row: ReleaseRow, sources: list[bytes], gone: int
+) -> None:
     sealed = seal_row(row, row_key(sources, RELEASE_ID, row.row_id), RELEASE_ID).sealed
     left = [key for place, key in enumerate(sources) if place != gone]
     attempts = itertools.chain(

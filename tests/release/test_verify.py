@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from licet.errors import InputError
 from licet.release import card, croissant, manifest, merkle, purge
-from licet.release.manifest import Manifest
+from licet.release.folder_check import ReleasePromise, verify
+from licet.release.manifest import ReleaseManifest
 from licet.release.part import rewrite_part, write_parts
-from licet.release.sealing import seal_row
-from licet.release.verify import Promise, verify
+from licet.release.row_keys import seal_row
 
 from .world import RELEASE_ID, build, key_of, promise, row_of
 
@@ -33,7 +33,7 @@ def folder(honest: Path, tmp_path: Path) -> Path:
     return shutil.copytree(honest, tmp_path / "autumn")
 
 
-def repromise(folder: Path, **changes: object) -> Manifest:
+def repromise(folder: Path, **changes: object) -> ReleaseManifest:
     """What a forger writes who minds the hashes: another manifest, and the card that belongs to it."""
     made = msgspec.structs.replace(manifest.read(folder)[0], **changes)
     manifest.write(folder, made)
@@ -42,7 +42,7 @@ def repromise(folder: Path, **changes: object) -> Manifest:
     return made
 
 
-def found(folder: Path, **known: str) -> list[tuple[str, Promise]]:
+def found(folder: Path, **known: str) -> list[tuple[str, ReleasePromise]]:
     return [(c.file, c.promise) for c in verify(folder, **known)]
 
 
@@ -93,23 +93,23 @@ def longer(name: str) -> Callable[[Path], object]:
 @pytest.mark.parametrize(
     ("deed", "expected"),
     [
-        (without("manifest.json"), [("manifest.json", Promise.MANIFEST)]),
-        (without("README.md"), [("README.md", Promise.FILES)]),
-        (without("croissant.json"), [("croissant.json", Promise.FILES)]),
-        (longer("croissant.json"), [("croissant.json", Promise.CROISSANT)]),
-        (without("part-00001.parquet"), [("part-00001.parquet", Promise.FILES)]),
-        (lambda f: (f / "notes.txt").write_text("mine"), [("notes.txt", Promise.FILES)]),
-        (lambda f: (f / "part-00009.parquet").mkdir(), [("part-00009.parquet", Promise.FILES)]),
-        (longer("manifest.json"), [("manifest.json", Promise.MANIFEST)]),
-        (longer("README.md"), [("README.md", Promise.CARD)]),
-        (longer("part-00001.parquet"), [("part-00001.parquet", Promise.HASH)]),
-        (lambda f: rewrite_part(f / "part-00002.parquet", {8}), [("part-00002.parquet", Promise.HASH)]),
-        (lambda f: repromise(f, root="0" * 64), [("manifest.json", Promise.ROOT)]),
+        (without("manifest.json"), [("manifest.json", ReleasePromise.MANIFEST)]),
+        (without("README.md"), [("README.md", ReleasePromise.FILES)]),
+        (without("croissant.json"), [("croissant.json", ReleasePromise.FILES)]),
+        (longer("croissant.json"), [("croissant.json", ReleasePromise.CROISSANT)]),
+        (without("part-00001.parquet"), [("part-00001.parquet", ReleasePromise.FILES)]),
+        (lambda f: (f / "notes.txt").write_text("mine"), [("notes.txt", ReleasePromise.FILES)]),
+        (lambda f: (f / "part-00009.parquet").mkdir(), [("part-00009.parquet", ReleasePromise.FILES)]),
+        (longer("manifest.json"), [("manifest.json", ReleasePromise.MANIFEST)]),
+        (longer("README.md"), [("README.md", ReleasePromise.CARD)]),
+        (longer("part-00001.parquet"), [("part-00001.parquet", ReleasePromise.HASH)]),
+        (lambda f: rewrite_part(f / "part-00002.parquet", {8}), [("part-00002.parquet", ReleasePromise.HASH)]),
+        (lambda f: repromise(f, root="0" * 64), [("manifest.json", ReleasePromise.ROOT)]),
         (lambda f: repromise(f, name="spring"), []),
     ],
 )
 def test_each_deed_is_contradicted_by_file_and_promise(
-    folder: Path, deed: Callable[[Path], object], expected: list[tuple[str, Promise]]
+    folder: Path, deed: Callable[[Path], object], expected: list[tuple[str, ReleasePromise]]
 ) -> None:
     deed(folder)
     assert found(folder) == expected
@@ -119,14 +119,14 @@ def test_a_folder_forged_with_care_is_found_by_the_hash_that_the_ledger_knows(fo
     known = manifest.read(folder)[1]
     repromise(folder, name="spring")
     assert found(folder) == []
-    assert found(folder, manifest_sha256=known) == [("manifest.json", Promise.SEALED)]
+    assert found(folder, manifest_sha256=known) == [("manifest.json", ReleasePromise.SEALED)]
 
 
 def test_counts_that_do_not_reconcile_are_a_contradiction(folder: Path) -> None:
     path = folder / "manifest.json"
     path.write_bytes(path.read_bytes().replace(b'"candidates":25', b'"candidates":26'))
     (contradiction,) = verify(folder)
-    assert contradiction.promise == Promise.MANIFEST
+    assert contradiction.promise == ReleasePromise.MANIFEST
     assert "`26` candidates, `20` included, `5` dropped" in contradiction.found
 
 
@@ -134,10 +134,10 @@ def test_parts_that_are_not_what_they_are_said_to_hold_are_contradicted(folder: 
     parts = list(manifest.read(folder)[0].parts)
     parts[0] = msgspec.structs.replace(parts[0], rows=3)
     repromise(folder, parts=tuple(parts), rows=9)
-    assert found(folder) == [("part-00000.parquet", Promise.ROWS)]
+    assert found(folder) == [("part-00000.parquet", ReleasePromise.ROWS)]
     parts[0] = msgspec.structs.replace(parts[0], rows=3, first_ordinal=1)
     repromise(folder, parts=tuple(parts), rows=9)
-    assert found(folder) == [("part-00000.parquet", Promise.PART)]
+    assert found(folder) == [("part-00000.parquet", ReleasePromise.PART)]
 
 
 def test_a_row_exchanged_together_with_the_hash_of_its_part_breaks_the_root(folder: Path) -> None:
@@ -149,7 +149,7 @@ def test_a_row_exchanged_together_with_the_hash_of_its_part_breaks_the_root(fold
     (folder / "aside").rmdir()
     parts = (*made.parts[:2], msgspec.structs.replace(part, file="part-00002.parquet"))
     repromise(folder, parts=parts)
-    assert found(folder) == [("manifest.json", Promise.ROOT)]
+    assert found(folder) == [("manifest.json", ReleasePromise.ROOT)]
 
 
 def test_a_file_that_is_no_part_is_contradicted_even_if_its_hash_is_promised(folder: Path) -> None:
@@ -158,7 +158,7 @@ def test_a_file_that_is_no_part_is_contradicted_even_if_its_hash_is_promised(fol
     (folder / "part-00002.parquet").write_bytes(data)
     changed = msgspec.structs.replace(made.parts[2], bytes=len(data), sha256=merkle.sha256(data).hexdigest())
     repromise(folder, parts=(*made.parts[:2], changed))
-    assert found(folder) == [("part-00002.parquet", Promise.PART)]
+    assert found(folder) == [("part-00002.parquet", ReleasePromise.PART)]
 
 
 def test_a_folder_that_is_none_is_a_mistake_and_no_contradiction(tmp_path: Path) -> None:

@@ -12,23 +12,23 @@ import msgspec
 
 from licet.ledger import jws
 from licet.policy.file import preset
-from licet.policy.state import Kind, Role
+from licet.policy.state import ConversationKind, TurnRole
 from licet.release import card, croissant, manifest, merkle, purge
 from licet.release.manifest import (
     PROOF_FOLDER,
     PROOF_NAMES,
     Counts,
     Deidentification,
-    Manifest,
     PolicyPin,
-    Proof,
     ProofFile,
+    ProofPins,
+    ReleaseManifest,
 )
-from licet.release.part import EPOCH, Part, groups, moment, write_parts
+from licet.release.part import EPOCH, PartPromise, groups, moment, write_parts
 from licet.release.proofs import write_lines
 from licet.release.reader import Lease
-from licet.release.rows import Message, Row
-from licet.release.sealing import row_key, seal_row
+from licet.release.row_keys import row_key, seal_row
+from licet.release.rows import ReleaseRow, RowMessage
 
 RELEASE_ID = bytes(range(16))
 UNTIL = datetime(2030, 9, 1, tzinfo=UTC)
@@ -50,34 +50,34 @@ def keyed(*names: object) -> bytes:
     return sha256(repr(names).encode()).digest()
 
 
-def row_of(ordinal: int, text: str = "", *, until: datetime = UNTIL, sources: int = 1) -> Row:
-    question = Message(role=Role.user, content=text or f"question {ordinal}")
-    answer = Message(role=Role.assistant, content=f"answer {ordinal}")
-    return Row(
+def row_of(ordinal: int, text: str = "", *, until: datetime = UNTIL, sources: int = 1) -> ReleaseRow:
+    question = RowMessage(role=TurnRole.user, content=text or f"question {ordinal}")
+    answer = RowMessage(role=TurnRole.assistant, content=f"answer {ordinal}")
+    return ReleaseRow(
         row_id=keyed("row", ordinal)[:16],
         ordinal=ordinal,
         until=until,
         messages=(question, answer),
-        kind=Kind.chat,
+        kind=ConversationKind.chat,
         sources=sources,
     )
 
 
-def source_keys(row: Row) -> list[bytes]:
+def source_keys(row: ReleaseRow) -> list[bytes]:
     return [keyed("source", row.ordinal, source) for source in range(row.sources)]
 
 
-def key_of(row: Row, release_id: bytes = RELEASE_ID) -> bytes:
+def key_of(row: ReleaseRow, release_id: bytes = RELEASE_ID) -> bytes:
     return row_key(source_keys(row), release_id, row.row_id)
 
 
-def build(folder: Path, rows: Iterable[Row], *, rows_per_part: int = 4) -> Manifest:
+def build(folder: Path, rows: Iterable[ReleaseRow], *, rows_per_part: int = 4) -> ReleaseManifest:
     sealed = (seal_row(row, key_of(row), RELEASE_ID) for row in rows)
     folder.mkdir(exist_ok=True)
     return promise(folder, tuple(write_parts(folder, sealed, rows_per_part=rows_per_part)))
 
 
-def promise(folder: Path, parts: tuple[Part, ...]) -> Manifest:
+def promise(folder: Path, parts: tuple[PartPromise, ...]) -> ReleaseManifest:
     """Write the manifest and card of the parts that lie in ``folder``."""
     tree, proved = merkle.Tree(), []
     for part in parts:
@@ -108,7 +108,7 @@ def proof_of(ordinal: int, row_id: bytes, until_us: int, sealed: bytes) -> dict[
     }  # fmt: skip
 
 
-def write_proofs(folder: Path, rows: Sequence[dict[str, Any]]) -> Proof:
+def write_proofs(folder: Path, rows: Sequence[dict[str, Any]]) -> ProofPins:
     """The proof files of these rows, and of one candidate more, which is out."""
     (folder / PROOF_FOLDER).mkdir(exist_ok=True)
     candidates = [{"v": 1, "conversation": row["conversation"], "in": 2, "out": {}, "salted": {}} for row in rows] + [
@@ -119,7 +119,7 @@ def write_proofs(folder: Path, rows: Sequence[dict[str, Any]]) -> Proof:
         sorted(candidates, key=lambda one: one["conversation"]),
         sorted(rows, key=lambda one: (one["conversation"], one["ordinal"])),
     )
-    return Proof(
+    return ProofPins(
         **{
             name: write_lines(folder, file, [msgspec.json.encode(line, order="sorted") for line in lines])
             for (name, file), lines in zip(PROOF_NAMES.items(), ordered, strict=True)
@@ -127,10 +127,10 @@ def write_proofs(folder: Path, rows: Sequence[dict[str, Any]]) -> Proof:
     )
 
 
-def promised_proof(rows: int) -> Proof:
+def promised_proof(rows: int) -> ProofPins:
     """The proof of a manifest that is read for its form alone."""
     lines = {"policies": 1, "candidates": rows + 1, "rows": rows}
-    return Proof(
+    return ProofPins(
         **{
             name: ProofFile(file=file, sha256="c" * 64, bytes=100, lines=lines[name], root="d" * 64)
             for name, file in PROOF_NAMES.items()
@@ -138,9 +138,9 @@ def promised_proof(rows: int) -> Proof:
     )
 
 
-def manifest_of(parts: tuple[Part, ...], root: bytes, proof: Proof | None = None) -> Manifest:
+def manifest_of(parts: tuple[PartPromise, ...], root: bytes, proof: ProofPins | None = None) -> ReleaseManifest:
     rows = sum(part.rows for part in parts)
-    return Manifest(
+    return ReleaseManifest(
         release=RELEASE_ID.hex(),
         name="autumn",
         purpose="improve_models",
@@ -164,7 +164,7 @@ def until_us(moment: datetime) -> int:
 class Town:
     """Gives leases, in memory: a clock that is moved by hand, rows that are withdrawn, keys that die."""
 
-    def __init__(self, rows: Sequence[Row], *, lease_seconds: float = 60) -> None:
+    def __init__(self, rows: Sequence[ReleaseRow], *, lease_seconds: float = 60) -> None:
         self.now = START
         self.lease_seconds = lease_seconds
         self.asked: list[tuple[int, list[int]]] = []

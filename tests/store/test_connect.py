@@ -12,9 +12,11 @@ import psycopg
 import pytest
 
 from licet.errors import BusyError, UsageError
-from licet.store import (
+from licet.store.connect import (
+    RETRY_ATTEMPTS_MAX,
     ContentionError,
     DatabaseConfig,
+    Pool,
     StatementError,
     UnreachableError,
     database,
@@ -22,7 +24,6 @@ from licet.store import (
     retrying,
     transaction,
 )
-from licet.store.connect import RETRY_ATTEMPTS_MAX, Pool
 
 PLANTED = "the heron waits"
 

@@ -17,7 +17,8 @@ import psycopg
 import pytest
 
 from licet.errors import BrokenError, UsageError
-from licet.store import DatabaseConfig, database, embedded, transaction
+from licet.store import embedded
+from licet.store.connect import DatabaseConfig, database, transaction
 
 from ..waiting import wait_until
 
@@ -81,7 +82,9 @@ def test_it_stops_with_its_last_user(folder: Path, fast: embedded.Options) -> No
             assert embedded.status(folder).used
         with psycopg.connect(dsn) as conn:
             assert conn.execute("SELECT 1").fetchone() == (1,)
-    assert embedded.status(folder) == embedded.Status(running=False, pinned=False, used=False, pid=0, folder=folder)
+    assert embedded.status(folder) == embedded.ServerStatus(
+        running=False, pinned=False, used=False, pid=0, folder=folder
+    )
 
 
 def test_two_processes_share_one_server(folder: Path, fast: embedded.Options) -> None:

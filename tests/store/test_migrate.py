@@ -11,8 +11,7 @@ import psycopg
 import pytest
 
 from licet.errors import BrokenError
-from licet.store import drift, dump_schema, migrate, migrations, pending
-from licet.store.migrate import Migration
+from licet.store.migrate import Migration, drift, dump_schema, migrate, migrations, pending
 
 BIRDS = Migration(1, "birds", b"CREATE TABLE birds (id int PRIMARY KEY); CREATE TABLE nests (id int);")
 COLOURS = Migration(2, "colours", b"ALTER TABLE birds ADD colour text NOT NULL DEFAULT 'grey';")

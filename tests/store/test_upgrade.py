@@ -19,18 +19,18 @@ from typing import Any
 import psycopg
 import pytest
 
-from licet import service
-from licet.config import Config
+from licet.config import Configuration
 from licet.errors import DeniedError
 from licet.policy.decide import IMPROVE
-from licet.service import Installation
-from licet.service.simulated_clock import SimulatedClock, save
-from licet.store import drift, migrate, migrations, pending
+from licet.service import answers as service_answers
 from licet.store.connect import transaction
-from licet.vault import view
+from licet.store.migrate import drift, migrate, migrations, pending
+from licet.vault import account_view, installation
 from licet.vault.ids import Prefix, parse
-from licet.vault.open import Permit
-from licet.vault.open import open as open_permits
+from licet.vault.installation import Installation
+from licet.vault.permit import Permit
+from licet.vault.permit import open as open_permits
+from licet.vault.simulated_clock import SimulatedClock, save
 
 from ..waiting import wait_until
 
@@ -95,8 +95,8 @@ def answers(here: Installation) -> dict[str, Any]:
     """What is answered for every recorded conversation, as it was recorded."""
     result = {}
     for name in RECORDED["conversations"]:
-        seen = service.explain(here, name)
-        assert isinstance(seen, service.ConversationSeen)
+        seen = service_answers.explain(here, name)
+        assert isinstance(seen, service_answers.ConversationSeen)
         result[name] = {
             "account": seen.account,
             "keep_until": seen.keep_until, "safety_until": seen.safety_until,
@@ -117,7 +117,7 @@ def recorded_answers() -> dict[str, Any]:
 
 def opened(old: tuple[str, Path]) -> Any:
     dsn, data = old
-    return service.installation(Config(data=data, database_url=dsn), lambda: AT)
+    return installation.installation(Configuration(data=data, database_url=dsn), lambda: AT)
 
 
 def test_the_town_has_something_of_every_kind() -> None:
@@ -137,8 +137,8 @@ def test_after_the_upgrade_every_answer_is_the_recorded_one(old: tuple[str, Path
     with opened(old) as here:
         assert answers(here) == recorded_answers()
         for name, was in RECORDED["accounts"].items():
-            seen = service.explain(here, name)
-            assert isinstance(seen, service.AccountSeen)
+            seen = service_answers.explain(here, name)
+            assert isinstance(seen, service_answers.AccountSeen)
             kept = [seen.plan, seen.standing, seen.gate.value, seen.answered, len(seen.choices), seen.conversations]
             assert kept == was, name
 
@@ -147,13 +147,13 @@ def test_after_the_upgrade_what_may_be_used_opens_and_nothing_else_does(old: tup
     assert licet(old, "upgrade")[0] == 0
     texts, refused = [], 0
     with opened(old) as here, transaction(here.pool) as tx:
-        known = service.policies(here)
+        known = installation.policies(here)
         for name in RECORDED["conversations"]:
             conversation = parse(Prefix.conversation, name)
-            account = view.owner(tx, conversation)
+            account = account_view.owner(tx, conversation)
             assert account is not None
-            seen = view.seen(tx, [(account, conversation)], known, AT)[conversation]
-            for turn in view.turns(tx, account, conversation):
+            seen = account_view.seen(tx, [(account, conversation)], known, AT)[conversation]
+            for turn in account_view.turns(tx, account, conversation):
                 decision = seen.decide(turn, known, IMPROVE)
                 if not decision.use:
                     with pytest.raises(DeniedError):

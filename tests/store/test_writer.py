@@ -13,17 +13,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from licet.errors import BrokenError, BusyError, UsageError
-from licet.store import (
-    Bounds,
+from licet.store.connect import (
     OutcomeUnknownError,
+    Pool,
     StatementError,
     Transaction,
     UnreachableError,
-    Writer,
+    after_commit,
     opened,
     transaction,
 )
-from licet.store.connect import Pool, after_commit
+from licet.store.writer import BatchWriter, Bounds
 
 INSERT = (
     "INSERT INTO kept (number) SELECT number FROM unnest(%s::int[]) WITH ORDINALITY AS u(number, place) ORDER BY place"
@@ -74,7 +74,7 @@ def commits(rows: Pool) -> int:
 
 
 def test_many_items_share_a_commit_and_each_gets_its_own_result(rows: Pool) -> None:
-    with Writer(rows, keep, Bounds(gather_seconds=0.2)) as writer:
+    with BatchWriter(rows, keep, Bounds(gather_seconds=0.2)) as writer:
         futures = [writer.submit(number) for number in range(0, 200, 2)]
         assert [future.result() for future in futures] == [number * 10 for number in range(0, 200, 2)]
     assert kept(rows) == list(range(0, 200, 2))
@@ -85,7 +85,7 @@ def test_many_items_share_a_commit_and_each_gets_its_own_result(rows: Pool) -> N
 @given(numbers=st.lists(st.integers(0, 50), max_size=30), batch=st.integers(1, 8))
 def test_exactly_the_bad_items_fail_and_the_others_keep_their_order(rows: Pool, numbers: list[int], batch: int) -> None:
     empty(rows)
-    with Writer(rows, keep, Bounds(batch_rows_max=batch)) as writer:
+    with BatchWriter(rows, keep, Bounds(batch_rows_max=batch)) as writer:
         futures = [writer.submit(number) for number in numbers]
     for number, future in zip(numbers, futures, strict=True):
         if number % 2:
@@ -112,7 +112,7 @@ def test_nobody_is_answered_before_the_commit(rows: Pool, rows_dsn: str) -> None
         with psycopg.connect(rows_dsn) as conn:
             seen.extend(number for (number,) in conn.execute("SELECT number FROM kept"))
 
-    with Writer(rows, slow) as writer:
+    with BatchWriter(rows, slow) as writer:
         future = writer.submit(2)
         future.add_done_callback(look)
         assert applied.wait(600)
@@ -123,7 +123,7 @@ def test_nobody_is_answered_before_the_commit(rows: Pool, rows_dsn: str) -> None
 
 
 def test_each_submitters_order_is_kept(rows: Pool) -> None:
-    with Writer(rows, keep, Bounds(batch_rows_max=7)) as writer:
+    with BatchWriter(rows, keep, Bounds(batch_rows_max=7)) as writer:
 
         def submit(start: int) -> None:
             for number in range(start, start + 100, 2):
@@ -140,7 +140,7 @@ def test_each_submitters_order_is_kept(rows: Pool) -> None:
 
 
 def test_closing_answers_everything_taken_and_takes_no_more(rows: Pool) -> None:
-    writer = Writer(rows, keep, Bounds(batch_rows_max=3))
+    writer = BatchWriter(rows, keep, Bounds(batch_rows_max=3))
     futures = [writer.submit(number) for number in range(0, 40, 2)]
     writer.close()
     assert all(future.done() for future in futures)
@@ -157,7 +157,7 @@ def test_who_comes_when_the_queue_is_full_is_held_back_then_refused(rows: Pool) 
         assert go.wait(600)
         return keep(tx, items)
 
-    with Writer(rows, stuck, Bounds(batch_rows_max=1, queue_rows_max=2, wait_seconds_max=0.1)) as writer:
+    with BatchWriter(rows, stuck, Bounds(batch_rows_max=1, queue_rows_max=2, wait_seconds_max=0.1)) as writer:
         futures = [writer.submit(2)]
         while writer._waiting:
             time.sleep(0.001)
@@ -170,7 +170,7 @@ def test_who_comes_when_the_queue_is_full_is_held_back_then_refused(rows: Pool) 
 
 
 def test_a_cancelled_item_is_not_written(rows: Pool) -> None:
-    with Writer(rows, keep, Bounds(gather_seconds=0.2)) as writer:
+    with BatchWriter(rows, keep, Bounds(gather_seconds=0.2)) as writer:
         first, second = writer.submit(2), writer.submit(4)
         assert first.cancel()
         assert second.result() == 40
@@ -183,14 +183,14 @@ def test_an_error_of_apply_reaches_its_item_only(rows: Pool) -> None:
             raise UsageError("no fours")
         return keep(tx, items)
 
-    with Writer(rows, picky, Bounds(gather_seconds=0.1)) as writer:
+    with BatchWriter(rows, picky, Bounds(gather_seconds=0.1)) as writer:
         futures = [writer.submit(number) for number in (2, 4, 6)]
     assert [type(future.exception()) for future in futures] == [type(None), UsageError, type(None)]
     assert kept(rows) == [2, 6]
 
 
 def test_too_few_results_are_an_error_and_keep_nothing(rows: Pool) -> None:
-    with Writer(rows, lambda tx, items: keep(tx, items)[1:]) as writer:
+    with BatchWriter(rows, lambda tx, items: keep(tx, items)[1:]) as writer:
         future = writer.submit(2)
     assert isinstance(future.exception(), BrokenError)
     assert kept(rows) == []
@@ -209,7 +209,7 @@ def test_a_connection_lost_before_the_commit_keeps_nothing_and_says_so(rows: Poo
             tx.execute("SELECT 1")
         return answers
 
-    with Writer(rows, cut, Bounds(gather_seconds=0.1)) as writer:
+    with BatchWriter(rows, cut, Bounds(gather_seconds=0.1)) as writer:
         lost = [writer.submit(2), writer.submit(4)]
         wait(lost)
         assert writer.submit(6).result() == 60
@@ -227,7 +227,7 @@ def test_after_a_lost_connection_the_rest_of_a_bad_batch_is_not_tried_and_is_tol
                 other.execute("SELECT pg_terminate_backend(%s, 1000)", (tx.info.backend_pid,))
         return keep(tx, items)
 
-    with Writer(rows, cut, Bounds(gather_seconds=0.2)) as writer:
+    with BatchWriter(rows, cut, Bounds(gather_seconds=0.2)) as writer:
         told = [writer.submit(number) for number in (3, 4, 6, 8)]
         wait(told)
         assert writer.submit(10).result(600) == 100, "the writer works on"
@@ -257,7 +257,7 @@ def test_a_connection_lost_during_the_commit_leaves_the_outcome_unknown_and_is_n
                     other.execute("SELECT pg_terminate_backend(%s, 1000)", (tx.info.backend_pid,))
         return answers
 
-    with Writer(rows, vanish, Bounds(gather_seconds=0.1)) as writer:
+    with BatchWriter(rows, vanish, Bounds(gather_seconds=0.1)) as writer:
         lost = [writer.submit(2), writer.submit(4)]
         wait(lost)
     assert [type(future.exception()) for future in lost] == [OutcomeUnknownError, OutcomeUnknownError]
@@ -275,7 +275,7 @@ def test_what_follows_a_commit_is_done_before_the_answer_and_beside_the_next_bat
         after_commit(tx, lambda: (may.wait(600), done.extend(items))[1])
         return keep(tx, items)
 
-    with Writer(rows, apply, Bounds(batch_rows_max=1)) as writer:
+    with BatchWriter(rows, apply, Bounds(batch_rows_max=1)) as writer:
         first, second = writer.submit(2), writer.submit(4)
         try:
             assert began.wait(600), "the second batch does not wait for what follows the first"
@@ -297,7 +297,7 @@ def test_a_batch_that_nothing_follows_is_answered_after_the_one_before_it(rows: 
             third.set()  # the writer is done with the second batch
         return keep(tx, items)
 
-    with Writer(rows, apply, Bounds(batch_rows_max=1)) as writer:
+    with BatchWriter(rows, apply, Bounds(batch_rows_max=1)) as writer:
         told = [writer.submit(number) for number in (2, 4, 6)]
         for future in told:
             future.add_done_callback(lambda done: order.append(done.result()))
@@ -318,7 +318,7 @@ def test_where_what_follows_a_commit_fails_everybody_in_it_is_told_and_nobody_is
     def fails() -> None:
         raise OutcomeUnknownError("it could not be written", "try again")
 
-    with Writer(rows, apply, Bounds(gather_seconds=0.2)) as writer:
+    with BatchWriter(rows, apply, Bounds(gather_seconds=0.2)) as writer:
         told = [writer.submit(2), writer.submit(4)]
         assert [type(one.exception(600)) for one in told] == [OutcomeUnknownError] * 2
         assert writer.submit(6).result(600) == 60

@@ -12,11 +12,11 @@ from typing import Any
 from licet.ledger.note import SignatureType, Signer
 from licet.release import manifest
 from licet.release.reader import Lease
-from licet.release.rows import Row
+from licet.release.rows import ReleaseRow
 from licet.train import bitmap
-from licet.train.bitmap import Head
-from licet.train.gate import Gate, WhenStale
-from licet.train.loading import Rows
+from licet.train.bitmap import BitmapHead
+from licet.train.dataset import RowDataset
+from licet.train.gate import TrainingGate, WhenStale
 
 from ..release.world import RELEASE_ID, START, key_of, log_key, row_of
 
@@ -76,7 +76,7 @@ class Office:
             "until": issued + timedelta(seconds=self.seconds), "sha256": sha256(rows).hexdigest(),
             "rows": len(bitmap.FrozenBitMap.deserialize(rows)),
         }  # fmt: skip
-        return bitmap.file_of(bitmap.sign(Head(**(said | other)), signer), rows)
+        return bitmap.file_of(bitmap.sign(BitmapHead(**(said | other)), signer), rows)
 
     def publish(self, **other: Any) -> None:
         bitmap.write(self.folder, RELEASE, self.encoded(**other))
@@ -86,10 +86,10 @@ class Office:
         self.number += 1
         self.publish()
 
-    def gate(self, when_stale: WhenStale = WhenStale.stop, held: bytes | None = None, **other: Any) -> Gate:
+    def gate(self, when_stale: WhenStale = WhenStale.stop, held: bytes | None = None, **other: Any) -> TrainingGate:
         if isinstance(self.clock, Clock):
             other = {"monotonic": self.clock.monotonic, "sleep": self.clock.sleep} | other
-        return Gate(
+        return TrainingGate(
             self.file, release=RELEASE, manifest_sha256=self.manifest_sha256, verifier=SIGNER.verifier,
             clock=self.clock, when_stale=when_stale, held=held, **other,
         )  # fmt: skip
@@ -98,7 +98,7 @@ class Office:
 class Keys:
     """Leases of the rows that were not ``refused``; picklable, and counts what was asked for."""
 
-    def __init__(self, rows: Iterable[Row], seconds: float = 300, clock: Any = None) -> None:
+    def __init__(self, rows: Iterable[ReleaseRow], seconds: float = 300, clock: Any = None) -> None:
         self.rows = {row.ordinal: row for row in rows}
         self.seconds, self.clock = seconds, clock
         self.refused: set[int] = set()
@@ -124,8 +124,8 @@ class World:
         self.office = Office(gates, manifest.read(folder)[1], clock=clock or Clock())
         self.keys = Keys(rows, clock=self.office.clock)
 
-    def rows(self, **more: Any) -> Rows:
-        return Rows(self.folder, self.office.gate(), self.keys, at=self.keys.now, **more)
+    def rows(self, **more: Any) -> RowDataset:
+        return RowDataset(self.folder, self.office.gate(), self.keys, at=self.keys.now, **more)
 
 
 class Listened(Office):

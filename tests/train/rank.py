@@ -15,8 +15,8 @@ import torch.distributed as dist
 from torch.utils.data import DataLoader, DistributedSampler
 
 from licet.release import manifest
-from licet.train.handing import HandedOff
-from licet.train.loading import Rows
+from licet.train.batch_mask import MaskedBatches
+from licet.train.dataset import RowDataset
 
 from .publishing import ROWS, Keys, Listened, ordinals
 
@@ -28,11 +28,11 @@ def main(folder: Path, gates: Path, rank: int) -> None:
     dist.init_process_group("gloo", init_method=f"file://{gates}/store", rank=rank, world_size=2)
     office = Listened(gates, manifest.read(folder)[1], clock=time.time)
     keys = Keys(ROWS, clock=time.time)
-    rows = Rows(folder, office.gate(), keys, at=keys.now)
+    rows = RowDataset(folder, office.gate(), keys, at=keys.now)
     # Only the first rank's share is withdrawn, so that rows which were dropped would leave it with fewer batches.
     sampler: DistributedSampler[int] = DistributedSampler(rows, num_replicas=2, rank=rank, shuffle=False)
     steps, used = 0, 0
-    for batch in HandedOff(DataLoader(rows, batch_size=8, sampler=sampler, collate_fn=list), rows.gate):
+    for batch in MaskedBatches(DataLoader(rows, batch_size=8, sampler=sampler, collate_fn=list), rows.gate):
         if steps > STEPS_BEFORE:
             used += len(set(ordinals(batch)) & WITHDRAWN)
         dist.all_reduce(torch.ones(len(batch)))

@@ -18,8 +18,8 @@ os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).resolve().parents
 
 import ray
 
-from licet.train.handing import HandedOff
-from licet.train.on_ray import gated
+from licet.train.batch_mask import MaskedBatches
+from licet.train.ray_data import gated
 
 from .publishing import Office
 
@@ -33,7 +33,7 @@ def main(folder: Path) -> None:
     made = gated(rows, office.gate()).iter_batches(batch_size=5, prefetch_batches=4)
     used: list[list[int]] = []
     texts: list[str] = []
-    for step, batch in enumerate(HandedOff(made, office.gate(), used=lambda _, found: used.append(list(found)))):
+    for step, batch in enumerate(MaskedBatches(made, office.gate(), used=lambda _, found: used.append(list(found)))):
         texts += [str(text) for text in batch["text"]]
         if step == 3:
             office.withdraw(*range(25, 40))

@@ -17,7 +17,7 @@ from licet.cli.train_run import cache as cache_command
 from licet.cli.train_run import purge as purge_command
 from licet.errors import UsageError
 from licet.train import caches
-from licet.train.caches import Kind
+from licet.train.caches import CacheKind
 
 PLANTED = "the heron that nests behind the third lock is called Oswin"
 ROW = {"messages": [{"role": "user", "content": PLANTED}], "row_id": "ab" * 16, "ordinal": 1}
@@ -40,7 +40,7 @@ class Machine:
             writer.write_table(table)
         return path
 
-    def find(self) -> list[caches.Found]:
+    def find(self) -> list[caches.CacheFound]:
         return caches.find(caches.roots(self.env, self.home, self.temporary))
 
     def holds(self) -> list[Path]:
@@ -71,7 +71,7 @@ load_dataset("json", data_files=sys.argv[2], split="train")
     subprocess.run([sys.executable, "-c", code, *arguments], env=env, check=True, capture_output=True)
     assert len(machine.holds()) == 3  # our file, the library's copy of it, and what `map` made of that
     found = machine.find()
-    assert [one.kind for one in found] == [Kind.datasets]
+    assert [one.kind for one in found] == [CacheKind.datasets]
     assert caches.purge(found) == found
     assert machine.holds() == [machine.home / "rows.jsonl"]
     assert machine.find() == []
@@ -79,18 +79,20 @@ load_dataset("json", data_files=sys.argv[2], split="train")
     assert len(left) == 1  # the other data set's
 
 
-@pytest.mark.parametrize("kind", [Kind.hub, Kind.torch, Kind.ray, Kind.temporary])
-def test_a_file_of_ours_in_another_cache_goes_and_its_neighbours_stay(machine: Machine, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [CacheKind.hub, CacheKind.torch, CacheKind.ray, CacheKind.temporary])
+def test_a_file_of_ours_in_another_cache_goes_and_its_neighbours_stay(machine: Machine, kind: CacheKind) -> None:
     place = {
-        Kind.hub: machine.home / ".cache/huggingface/hub/datasets--ours/blobs", Kind.torch: machine.home / ".cache/torch",
-        Kind.ray: machine.temporary / "ray/session_1/ray_spilled_objects", Kind.temporary: machine.temporary / "work",
-    }[kind]  # fmt: skip
+        CacheKind.hub: machine.home / ".cache/huggingface/hub/datasets--ours/blobs",
+        CacheKind.torch: machine.home / ".cache/torch",
+        CacheKind.ray: machine.temporary / "ray/session_1/ray_spilled_objects",
+        CacheKind.temporary: machine.temporary / "work",
+    }[kind]
     place.mkdir(parents=True)
     ours = [machine.stream(place / "ours", [ROW]), place / "parquet"]
     pq.write_table(pa.Table.from_pylist([ROW]), ours[1])
     machine.stream(place / "theirs", [OTHER])
     (place / "note").write_text(f"ordinal {PLANTED}")
-    if kind is Kind.ray:
+    if kind is CacheKind.ray:
         ours.append(place / "spilt")
         ours[-1].write_bytes(b"\x80\x05 a pickle of row_id and ordinal, " + PLANTED.encode())
     found = machine.find()

@@ -14,34 +14,34 @@ import pytest
 from click.testing import CliRunner
 
 from licet.cli.command import main
-from licet.config import Config
+from licet.config import Configuration
 from licet.errors import RefusedError
+from licet.keys.keyring import Keyring
+from licet.keys.material import FileProvider
 from licet.policy.file import preset
-from licet.service import canaries as audits
-from licet.service.canaries import Audit, Clock
-from licet.service.installation import Installation
-from licet.service.policy import apply_policy
+from licet.service import canary_audit as audits
+from licet.service.canary_audit import Audit, Clock
+from licet.service.policy_changes import apply_policy
 from licet.store.connect import Pool
 from licet.train import canaries
-from licet.train.canaries import ALPHA, CANARIES, REFERENCES, Group, Told, Verdict
-from licet.train.gate import Gate
-from licet.vault.keyring import Keyring
-from licet.vault.keys import FileProvider
+from licet.train.canaries import ALPHA, CANARIES, REFERENCES, AuditResult, CanaryFigures, CanaryGroup
+from licet.train.gate import TrainingGate
+from licet.vault.installation import Installation
 
 SEED = 3  # no group is near `ALPHA` by chance
-EXCLUDED = [group for group in Group if group is not Group.permitted]
+EXCLUDED = [group for group in CanaryGroup if group is not CanaryGroup.permitted]
 
 
 def ground(pool: Pool, folder: Path, clock: Clock) -> Installation:
     return Installation(
-        config=Config(data=folder), pool=pool, keyring=Keyring(FileProvider(folder / "keys")), clock=clock
+        config=Configuration(data=folder), pool=pool, keyring=Keyring(FileProvider(folder / "keys")), clock=clock
     )
 
 
 class Bypassed:
     """A gate that is asked, and whose answer nobody hears."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: TrainingGate) -> None:
         self._gate = gate
 
     def __getattr__(self, name: str) -> object:
@@ -61,22 +61,22 @@ def test_a_run_behind_the_gate_learns_what_it_may_and_nothing_else(pool: Pool, t
     found = audited(pool, tmp_path)
     told = {one.group: one for one in found.groups}
     assert found.broken == ""
-    assert told[Group.permitted].p < ALPHA
-    assert told[Group.permitted].handed == CANARIES
+    assert told[CanaryGroup.permitted].p < ALPHA
+    assert told[CanaryGroup.permitted].handed == CANARIES
     assert {group: one.p for group, one in told.items() if group in EXCLUDED and one.p < ALPHA} == {}
-    assert {one.handed for group, one in told.items() if group in EXCLUDED and group is not Group.withdrawn_during} == {
-        0
-    }
-    assert found.verdict is Verdict.passed
+    assert {
+        one.handed for group, one in told.items() if group in EXCLUDED and group is not CanaryGroup.withdrawn_during
+    } == {0}
+    assert found.verdict is AuditResult.passed
 
 
 def test_a_loader_that_goes_around_the_gate_is_caught(pool: Pool, tmp_path: Path) -> None:
     found = audited(pool, tmp_path, gate_of=Bypassed)
     told = {one.group: one for one in found.groups}
-    assert told[Group.withdrawn_during].p < ALPHA
-    assert canaries.verdict(found.groups) is Verdict.failed
+    assert told[CanaryGroup.withdrawn_during].p < ALPHA
+    assert canaries.verdict(found.groups) is AuditResult.failed
     assert "was consumed" in found.broken
-    assert found.verdict is Verdict.failed
+    assert found.verdict is AuditResult.failed
 
 
 def test_a_run_that_learns_nothing_is_no_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,24 +114,24 @@ def test_ranks_by_chance_are_below_alpha_about_as_often_as_it_says() -> None:
     assert 8 <= low <= 34
 
 
-def told(group: Group, ranks: list[int], handed: int = 0) -> Told:
+def told(group: CanaryGroup, ranks: list[int], handed: int = 0) -> CanaryFigures:
     return canaries.told(group, ranks, handed)
 
 
 def test_the_verdict_needs_the_control_and_forgives_no_group() -> None:
     chance, first = [9, 40, 46, 60, 31, 57], [1, 2, 1, 1, 3, 1]
     fine = [told(group, chance) for group in EXCLUDED]
-    assert canaries.verdict([told(Group.permitted, first, 6), *fine]) is Verdict.passed
-    assert canaries.verdict([told(Group.permitted, chance, 6), *fine]) is Verdict.inconclusive
+    assert canaries.verdict([told(CanaryGroup.permitted, first, 6), *fine]) is AuditResult.passed
+    assert canaries.verdict([told(CanaryGroup.permitted, chance, 6), *fine]) is AuditResult.inconclusive
     for place, group in enumerate(EXCLUDED):
         shows = [*fine[:place], told(group, first), *fine[place + 1 :]]
-        assert canaries.verdict([told(Group.permitted, chance, 6), *shows]) is Verdict.failed
+        assert canaries.verdict([told(CanaryGroup.permitted, chance, 6), *shows]) is AuditResult.failed
         taken = [*fine[:place], told(group, chance, 1), *fine[place + 1 :]]
-        allowed = Verdict.passed if group is Group.withdrawn_during else Verdict.failed
-        assert canaries.verdict([told(Group.permitted, first, 6), *taken]) is allowed
+        allowed = AuditResult.passed if group is CanaryGroup.withdrawn_during else AuditResult.failed
+        assert canaries.verdict([told(CanaryGroup.permitted, first, 6), *taken]) is allowed
 
 
 def test_a_seed_draws_the_same_canaries_and_another_seed_others() -> None:
     assert canaries.draw(1) == canaries.draw(1) != canaries.draw(2)
-    assert Counter(one.group for one in canaries.draw(1)) == dict.fromkeys(Group, CANARIES)
+    assert Counter(one.group for one in canaries.draw(1)) == dict.fromkeys(CanaryGroup, CANARIES)
     assert not [one for one in canaries.draw(1) if one.words in one.references]

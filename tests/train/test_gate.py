@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from licet.errors import BrokenError, BusyError, DeniedError, LicetError, RefusedError, UsageError
 from licet.train import bitmap, gate
-from licet.train.gate import Gate, HandOff, WhenStale, instead_of
+from licet.train.gate import HandOff, TrainingGate, WhenStale, instead_of
 
 from ..release.world import START
 from .publishing import OTHER, RELEASE, SIGNER, Office
@@ -227,7 +227,7 @@ def test_a_resumed_run_believes_nothing_older_than_what_it_ended_with(office: Of
 
 
 def test_a_gate_goes_into_another_process_and_takes_no_lease_along(office: Office) -> None:
-    asked = Gate(
+    asked = TrainingGate(
         office.file, release=RELEASE, manifest_sha256=office.manifest_sha256, verifier=SIGNER.verifier,
         clock=office.clock, when_stale=WhenStale.stop,
     )  # fmt: skip

@@ -18,23 +18,25 @@ from litestar.testing import TestClient
 from msgspec.structs import replace
 
 import licet
-from licet import service
 from licet.cli.command import main
+from licet.curate import release_build
+from licet.erasure import sweeper
 from licet.errors import BrokenError, BusyError, DeniedError, NotFoundError, RefusedError, UsageError
 from licet.policy.file import preset
 from licet.policy.state import Share
-from licet.release import manifest, purge
-from licet.release.live import DatabaseLeases
-from licet.service import gating, releasing
-from licet.service.purging import purge_release
+from licet.release import catalog, manifest, purge
+from licet.release.live_leases import DatabaseLeases
+from licet.release.purge_verbs import purge_release
+from licet.service import policy_changes
 from licet.store.connect import Pool, transaction
-from licet.train import bitmap
-from licet.train.gate import Gate, WhenStale
+from licet.train import bitmap, gate_files
+from licet.train.gate import TrainingGate, WhenStale
 from licet.train.remote import Keeper, Remote, key_in
+from licet.vault import installation
 from licet.vault.commands import Choose, Delete, GiveFeedback, Narrow, Say, Widen
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac
-from licet.web.roles import KeyBinding, Scope
+from licet.web.access.roles import KeyBinding, Scope
 
 from ..waiting import wait_until
 from ..web.served import AFTER, NOTICE, World, listening
@@ -57,11 +59,11 @@ class Trained:
                 self.world.say(name, f"{name}{number}", "In November.", role=licet_role())
                 self.chats[f"{name}{number}"] = UUID(hex=said.removeprefix("conv_"))
         self.here = self.world.here
-        built = service.build_release(self.here, name="autumn", purpose="improve_models")
+        built = release_build.build_release(self.here, name="autumn", purpose="improve_models")
         assert built.manifest is not None
         self.folder, self.release = self.here.config.releases / "autumn", built.manifest.release
         self.sha256 = manifest.read(self.folder)[1]
-        self.publisher = gating.Publisher(self.here)
+        self.publisher = gate_files.Publisher(self.here)
         self.gates, self.key_file = folder / "gates", folder / "lease.key"
         self.key_file.write_text(self.world.key(Scope.release_lease, name="cluster"))
 
@@ -81,7 +83,7 @@ class Trained:
         self.world.tell(Choose(account=self.world.accounts[name], at=self.world.clock.now, allow=allow, via="notice"))
 
     def withdrawn(self) -> set[int]:
-        made = gating.Publisher(self.here).publish(UUID(hex=self.release))
+        made = gate_files.Publisher(self.here).publish(UUID(hex=self.release))
         return set(bitmap.verified(made.file, self.publisher.verifier).ordinals)
 
     def remote(self, url: str, **other: Any) -> Remote:
@@ -94,17 +96,17 @@ class Trained:
             at=self.world.clock,
         )  # fmt: skip
 
-    def gate(self) -> Gate:
-        return gating.gate(
+    def gate(self) -> TrainingGate:
+        return gate_files.gate(
             self.folder, self.gates, self.publisher.verifier.vkey, when_stale=WhenStale.stop,
             clock=lambda: self.world.clock.now.timestamp(),
         )  # fmt: skip
 
 
 def licet_role() -> Any:
-    from licet.policy.state import Role
+    from licet.policy.state import TurnRole
 
-    return Role.assistant
+    return TurnRole.assistant
 
 
 @pytest.fixture
@@ -190,7 +192,7 @@ def test_a_release_that_is_not_there_or_not_sealed_has_no_head(trained: Trained)
         trained.publisher.publish(UUID(hex=trained.release), 3601)
     trained.world.rows("UPDATE releases SET state = 'building' RETURNING 1")
     with pytest.raises(DeniedError, match="not sealed"):
-        gating.Publisher(trained.here).publish(UUID(hex=trained.release))
+        gate_files.Publisher(trained.here).publish(UUID(hex=trained.release))
 
 
 # What leaves over HTTP
@@ -283,7 +285,7 @@ def named(trained: Trained, *recipients: str) -> None:
         preset("article-2025"), version="2025-09-15", effective=trained.world.clock.now, material=True,
         recipients=frozenset(recipients),
     )  # fmt: skip
-    service.apply_policy(trained.here, policy, by="test")
+    policy_changes.apply_policy(trained.here, policy, by="test")
 
 
 def lease(trained: Trained, api: Any, headers: dict[str, str], recipient: str = "lab-one") -> Any:
@@ -322,7 +324,7 @@ def test_row_keys_go_to_a_recipient_that_the_policy_names_as_exports_do(trained:
     policy = replace(
         preset("article-2025"), version="2025-10-15", effective=trained.world.clock.now, recipients=frozenset()
     )
-    service.apply_policy(trained.here, policy, by="test")
+    policy_changes.apply_policy(trained.here, policy, by="test")
     assert lease(trained, api, headers).json()["because"] == "recipient", "the policy decides at each lease"
 
 
@@ -375,14 +377,14 @@ def test_a_machine_takes_a_purge_by_the_logs_key_that_the_installation_gives_it(
         Delete(account=trained.world.accounts["di"], at=trained.world.clock.now, conversation=trained.chats["di0"])
     )
     trained.world.clock.set(trained.world.clock.now + timedelta(days=40))
-    service.sweep(trained.here)
+    sweeper.sweep(trained.here)
     assert purge_release(trained.here, "autumn").rows == 1
     with listening(trained.world.app) as url, trained.remote(url) as remote:
         kept(trained.keeper(remote), 1)
         rows = licet.load(trained.folder, gate=trained.gate(), leases=remote, clock=trained.world.clock)
         assert not {row["ordinal"] for row in rows} & trained.of("di0")
         file = trained.folder / "purge-1.json"
-        said = purge.decode(file.read_bytes(), file.name, releasing.log_key(trained.here)).purge
+        said = purge.decode(file.read_bytes(), file.name, catalog.log_key(trained.here)).purge
         file.write_bytes(purge.sign(said, bytes(32)).data)
         with pytest.raises(BrokenError, match="was not signed by the log"):
             licet.load(trained.folder, gate=trained.gate(), leases=remote, clock=trained.world.clock)
@@ -427,7 +429,7 @@ def test_what_people_rated_reaches_a_machine_with_the_keys_and_goes_with_a_withd
             rating="down", share=Share.rating, turn=2,
         )
     )  # fmt: skip
-    keeper = trained.keeper(gating.Nearby(trained.here))
+    keeper = trained.keeper(gate_files.LocalSource(trained.here))
     keeper.once()
     (mine,) = trained.of("bo1")
     with listening(trained.world.app) as url:
@@ -440,12 +442,12 @@ def test_what_people_rated_reaches_a_machine_with_the_keys_and_goes_with_a_withd
 
 
 def test_the_file_is_written_when_something_is_new_or_its_lease_has_worn(trained: Trained) -> None:
-    keeper = trained.keeper(gating.Nearby(trained.here))
+    keeper = trained.keeper(gate_files.LocalSource(trained.here))
     assert keeper.once()
     trained.world.clock.set(trained.world.clock.now + timedelta(seconds=99))
-    assert not trained.keeper(gating.Nearby(trained.here)).once()
+    assert not trained.keeper(gate_files.LocalSource(trained.here)).once()
     trained.world.clock.set(trained.world.clock.now + timedelta(seconds=2))
-    again = trained.keeper(gating.Nearby(trained.here))
+    again = trained.keeper(gate_files.LocalSource(trained.here))
     assert again.once()
     assert again.known is not None
     assert again.known.head.issued == trained.world.clock.now
@@ -458,7 +460,7 @@ def test_where_the_installation_is_away_nothing_is_written_and_the_run_stops_whe
         def withdrawn(self, release: str, known: Any) -> Any:
             raise BusyError("away")
 
-    trained.keeper(gating.Nearby(trained.here)).once()
+    trained.keeper(gate_files.LocalSource(trained.here)).once()
     gate = trained.gate()
     assert gate.check([0]) == []
     waits: list[float] = []
@@ -472,11 +474,11 @@ def test_where_the_installation_is_away_nothing_is_written_and_the_run_stops_whe
 
 def test_an_installation_that_takes_a_withdrawal_back_is_not_believed(trained: Trained) -> None:
     trained.choose("eve", False)
-    keeper = trained.keeper(gating.Nearby(trained.here))
+    keeper = trained.keeper(gate_files.LocalSource(trained.here))
     keeper.once()
     trained.world.rows("UPDATE withdrawn SET number = 2, bitmap = %s, cardinality = 0 RETURNING 1", bitmap.packed([]))
     with pytest.raises(BrokenError, match="are not in number"):
-        trained.keeper(gating.Nearby(trained.here)).once()
+        trained.keeper(gate_files.LocalSource(trained.here)).once()
 
 
 def test_keys_travel_over_https_only_and_a_key_file_that_is_none_says_so(trained: Trained, tmp_path: Path) -> None:
@@ -509,7 +511,7 @@ def test_a_run_beside_its_installation_needs_no_server_and_no_leases_of_its_own(
     assert (said["release"], said["number"], said["rows"]) == (trained.release, 0, 0)
     assert datetime.fromisoformat(said["until"]) > datetime.now().astimezone()
     gate = licet.gate(trained.folder, trained.gates, key.stdout, when_stale="stop")
-    config = service.Installation and trained.here.config
+    config = installation.Installation and trained.here.config
     rows = licet.load(
         trained.folder, gate=gate, config=type(config).of(environment, config.data)
     )  # fmt: skip

@@ -19,8 +19,8 @@ from pyroaring import BitMap
 from licet.errors import BrokenError, LicetError, RefusedError
 from licet.ledger.note import SignatureType, Signer
 from licet.policy.period import instant
-from licet.train import bitmap, consumed, statement
-from licet.train.bitmap import Head, packed
+from licet.train import bitmap, consumption, statement
+from licet.train.bitmap import BitmapHead, packed
 
 RELEASE, MANIFEST = "ab" * 16, "cd" * 32
 AT = instant("2026-01-05")
@@ -46,15 +46,15 @@ class Gate:
     def held(self) -> bytes:
         self.minutes += 1
         rows = packed(self.withdrawn)
-        head = Head(
+        head = BitmapHead(
             release=RELEASE, manifest_sha256=MANIFEST, number=self.number, issued=AT + timedelta(minutes=self.minutes),
             until=AT + timedelta(minutes=self.minutes + 5), rows=len(self.withdrawn), sha256=sha256(rows).hexdigest(),
         )  # fmt: skip
         return bitmap.file_of(bitmap.sign(head, SIGNER), rows)
 
 
-def examined(path: Path) -> consumed.Examined:
-    return consumed.examine(consumed.read(path), SIGNER.verifier)
+def examined(path: Path) -> consumption.RecordCheck:
+    return consumption.examine(consumption.read(path), SIGNER.verifier)
 
 
 # What was consumed
@@ -67,7 +67,7 @@ def test_whatever_is_withdrawn_while_a_run_goes_on_its_record_says_what_it_learn
 ) -> None:
     path = tmp_path_factory.mktemp("run") / "consumed"
     gate, learnt = Gate(), BitMap()
-    log = consumed.Log(path, gate)
+    log = consumption.ConsumedLog(path, gate)
     for step, (is_withdrawal, ordinals) in enumerate(told):
         if is_withdrawal:
             gate.withdraw(*ordinals)
@@ -80,12 +80,12 @@ def test_whatever_is_withdrawn_while_a_run_goes_on_its_record_says_what_it_learn
         found = examined(path)
         assert found.broken == ()
         assert (found.consumed, found.withdrawn) == (learnt, gate.withdrawn)
-        consumed.merge([path], path)
+        consumption.merge([path], path)
 
 
 def test_a_row_that_was_consumed_after_it_was_withdrawn_is_found(tmp_path: Path) -> None:
     gate = Gate()
-    log = consumed.Log(tmp_path / "consumed", gate)
+    log = consumption.ConsumedLog(tmp_path / "consumed", gate)
     log.used(1, [1, 2, 3])
     gate.withdraw(2)
     log.used(2, [1, 2])
@@ -99,9 +99,9 @@ def test_a_run_that_was_killed_has_every_step_on_record_that_it_took(tmp_path: P
 import sys
 sys.path[:0] = {[*sys.path]!r}
 from tests.train.test_lineage import Gate
-from licet.train.consumed import Log
+from licet.train.consumption import ConsumedLog
 from pathlib import Path
-log = Log(Path({str(tmp_path / "consumed")!r}), Gate())
+log = ConsumedLog(Path({str(tmp_path / "consumed")!r}), Gate())
 for step in range(10**9):
     log.used(step, [step % 1000])
     sys.stdout.write(f"{{step}}\\n")
@@ -114,8 +114,8 @@ for step in range(10**9):
                 break
         os.kill(run.pid, signal.SIGKILL)
         last = max([50, *(int(line) for line in run.stdout.read().splitlines() if line)])
-    record, _ = consumed.parse((tmp_path / "consumed").read_bytes())
-    taken = [frame.first for frame in record.frames if isinstance(frame, consumed.Steps)]
+    record, _ = consumption.parse((tmp_path / "consumed").read_bytes())
+    taken = [frame.first for frame in record.frames if isinstance(frame, consumption.Steps)]
     assert taken[: last + 1] == list(range(last + 1))
     assert len(taken) <= last + 2
 
@@ -123,13 +123,13 @@ for step in range(10**9):
 @pytest.mark.parametrize("cut", range(1, 40))
 def test_a_frame_that_was_cut_short_is_cut_off_and_the_run_goes_on(tmp_path: Path, cut: int) -> None:
     path, gate = tmp_path / "consumed", Gate()
-    log = consumed.Log(path, gate)
+    log = consumption.ConsumedLog(path, gate)
     log.used(1, [1])
     whole = path.stat().st_size
     log.used(2, [2, 3])
     path.write_bytes(path.read_bytes()[: max(whole, path.stat().st_size - cut)])
     gate.withdraw(1)
-    again = consumed.Log(path, gate)
+    again = consumption.ConsumedLog(path, gate)
     again.used(2, [2, 3])
     again.close()
     found = examined(path)
@@ -139,15 +139,15 @@ def test_a_frame_that_was_cut_short_is_cut_off_and_the_run_goes_on(tmp_path: Pat
 
 def test_a_record_of_another_release_is_not_gone_on_with(tmp_path: Path) -> None:
     gate = Gate()
-    consumed.Log(tmp_path / "consumed", gate).close()
+    consumption.ConsumedLog(tmp_path / "consumed", gate).close()
     gate.release = "ef" * 16
     with pytest.raises(BrokenError, match="another release"):
-        consumed.Log(tmp_path / "consumed", gate)
+        consumption.ConsumedLog(tmp_path / "consumed", gate)
 
 
 def test_what_several_processes_consumed_is_one_record(tmp_path: Path) -> None:
     gate = Gate()
-    one, other = consumed.Log(tmp_path / "0", gate), consumed.Log(tmp_path / "1", gate)
+    one, other = consumption.ConsumedLog(tmp_path / "0", gate), consumption.ConsumedLog(tmp_path / "1", gate)
     one.used(1, [1, 2])
     gate.withdraw(4)
     other.used(1, [3])
@@ -155,13 +155,13 @@ def test_what_several_processes_consumed_is_one_record(tmp_path: Path) -> None:
     one.used(2, [6])
     one.close()
     other.close()
-    record = consumed.merge([tmp_path / "0", tmp_path / "1"], tmp_path / "whole")
-    found = consumed.examine(record, SIGNER.verifier)
+    record = consumption.merge([tmp_path / "0", tmp_path / "1"], tmp_path / "whole")
+    found = consumption.examine(record, SIGNER.verifier)
     assert (found.broken, found.consumed, found.withdrawn) == ((), BitMap([1, 2, 3, 6]), BitMap([4, 5]))
 
 
 def test_the_bytes_of_a_record_stay_as_they_are(tmp_path: Path) -> None:
-    log = consumed.Log(tmp_path / "consumed", Gate())
+    log = consumption.ConsumedLog(tmp_path / "consumed", Gate())
     log.used(7, [1, 5])
     data = (tmp_path / "consumed").read_bytes()
     head, _, rest = data.partition(b"\n")
@@ -174,25 +174,25 @@ def test_the_bytes_of_a_record_stay_as_they_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize("place", ["format", "head", "bitmap", "number"])
 def test_a_record_that_was_changed_is_refused_or_found_broken(tmp_path: Path, place: str) -> None:
     gate = Gate()
-    log = consumed.Log(tmp_path / "consumed", gate)
+    log = consumption.ConsumedLog(tmp_path / "consumed", gate)
     log.used(1, [1])
     gate.withdraw(9)
     log.used(2, [2])
     log.close()
-    record = consumed.read(tmp_path / "consumed")
+    record = consumption.read(tmp_path / "consumed")
     frames = list(record.frames)
     if place == "format":
         (tmp_path / "consumed").write_bytes(b"licet-consumed-9 {}\n")
         with pytest.raises(BrokenError):
-            consumed.read(tmp_path / "consumed")
+            consumption.read(tmp_path / "consumed")
         return
     if place == "head":
-        frames[0] = consumed.State(signed=frames[0].signed.replace(b"T00:01", b"T00:00"), added=frames[0].added)
+        frames[0] = consumption.GateState(signed=frames[0].signed.replace(b"T00:01", b"T00:00"), added=frames[0].added)
     if place == "bitmap":
-        frames[2] = consumed.State(signed=frames[2].signed, added=BitMap([8]))
+        frames[2] = consumption.GateState(signed=frames[2].signed, added=BitMap([8]))
     if place == "number":
-        frames[1] = consumed.Steps(number=5, first=1, last=1, ordinals=BitMap([1]))
-    assert consumed.examine(consumed.Record(of=record.of, frames=tuple(frames)), SIGNER.verifier).broken
+        frames[1] = consumption.Steps(number=5, first=1, last=1, ordinals=BitMap([1]))
+    assert consumption.examine(consumption.Record(of=record.of, frames=tuple(frames)), SIGNER.verifier).broken
 
 
 # What is signed

@@ -24,9 +24,9 @@ from hypothesis import strategies as st
 from licet.errors import BrokenError, BusyError, DeniedError, UsageError
 from licet.release import manifest, purge
 from licet.release.part import GROUP_ROWS_MAX
+from licet.train.batch_mask import MaskedBatches
+from licet.train.dataset import GatedDataset, GatedStream, RowDataset
 from licet.train.gate import WhenStale
-from licet.train.handing import HandedOff
-from licet.train.loading import Gated, GatedStream, Rows
 
 from ..release.world import LOG_SEED, START, build, log_key, row_of
 from ..waiting import wait_until
@@ -159,10 +159,10 @@ def test_a_source_of_keys_that_is_busy_is_asked_again_or_stops(world: World, fol
             return super().lease(*asked)
 
     keys = Away(ROWS, clock=world.office.clock)
-    assert Rows(folder, world.office.gate(WhenStale.pause), keys, at=keys.now)[0]["ordinal"] == 0
+    assert RowDataset(folder, world.office.gate(WhenStale.pause), keys, at=keys.now)[0]["ordinal"] == 0
     keys.away = 1
     with pytest.raises(BusyError):
-        Rows(folder, world.office.gate(WhenStale.stop), keys, at=keys.now)[0]
+        RowDataset(folder, world.office.gate(WhenStale.stop), keys, at=keys.now)[0]
 
 
 def test_a_part_that_is_not_the_manifests_is_not_read(folder: Path, tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_the_gate_of_another_release_is_refused(folder: Path, tmp_path: Path) ->
     build(tmp_path / "other", ROWS[:3])
     other = World(tmp_path / "other", tmp_path)
     with pytest.raises(UsageError, match="another release"):
-        Rows(folder, other.office.gate(), other.keys, at=other.keys.now)
+        RowDataset(folder, other.office.gate(), other.keys, at=other.keys.now)
 
 
 def test_positions_stay_when_rows_are_purged(folder: Path, tmp_path: Path) -> None:
@@ -234,13 +234,13 @@ def own(count: int) -> Listed:
 def test_a_data_set_of_ones_own_is_position_stable(tmp_path_factory: pytest.TempPathFactory, gone: set[int]) -> None:
     office = Office(tmp_path_factory.mktemp("gate"))
     office.withdraw(*gone)
-    for made in (Gated(own(100), office.gate()), GatedStream(own(100), office.gate())):
+    for made in (GatedDataset(own(100), office.gate()), GatedStream(own(100), office.gate())):
         found = ordinals(made)
         assert len(found) == 100
         assert not set(found) & gone
         assert [o for place, o in enumerate(found) if place not in gone] == sorted(set(range(100)) - gone)
         assert ordinals(made) == found
-    mapped = Gated(own(100), office.gate())
+    mapped = GatedDataset(own(100), office.gate())
     assert ordinals(mapped) == ordinals(mapped[n] for n in range(100)) == ordinals(mapped.__getitems__(range(100)))
 
 
@@ -252,15 +252,15 @@ def test_hugging_faces_data_sets_are_position_stable_and_nothing_is_cached(
     office.withdraw(3, 40)
     plain = datasets.Dataset.from_list(list(own(100)))
     for made in (
-        Gated(plain, office.gate()),
-        Gated(plain.shuffle(seed=1, keep_in_memory=True), office.gate()),
+        GatedDataset(plain, office.gate()),
+        GatedDataset(plain.shuffle(seed=1, keep_in_memory=True), office.gate()),
         GatedStream(plain.to_iterable_dataset(), office.gate()),
     ):
         found = ordinals(made)
         assert len(found) == 100
         assert not {3, 40} & set(found)
         assert set(found) == set(range(100)) - {3, 40}
-    made = Gated(plain, office.gate())
+    made = GatedDataset(plain, office.gate())
     assert made.__getitems__([2, 3])[0] == {"ordinal": 2, "text": "text 2"}
     assert plain.cache_files == []
 
@@ -268,7 +268,7 @@ def test_hugging_faces_data_sets_are_position_stable_and_nothing_is_cached(
 def test_where_every_row_of_a_data_set_was_withdrawn_the_run_stops(tmp_path: Path) -> None:
     office = Office(tmp_path)
     office.withdraw(*range(100))
-    for made in (Gated(own(100), office.gate()), GatedStream(own(100), office.gate())):
+    for made in (GatedDataset(own(100), office.gate()), GatedStream(own(100), office.gate())):
         with pytest.raises(DeniedError):
             list(made)
 
@@ -296,7 +296,9 @@ def test_of_rows_that_two_workers_read_eight_batches_ahead_none_is_used_once_it_
             read_ahead.extend(ordinals(batch))
             yield batch
 
-    handed = HandedOff(noting(), rows.gate, used=lambda step, found: used.append((step, list(found), rows.gate.number)))
+    handed = MaskedBatches(
+        noting(), rows.gate, used=lambda step, found: used.append((step, list(found), rows.gate.number))
+    )
     stream = iter(handed)
     trained = [ordinals(next(stream)) for _ in range(4)]
     withdrawn = {o for o in range(32, COUNT) if o % 3}
@@ -319,8 +321,8 @@ def test_a_run_that_resumes_under_a_newer_bitmap_repeats_nothing_and_skips_nothi
     order = world.rows().shuffled(3)
 
     def run(first: int, last: int, held: bytes | None = None) -> tuple[list[list[int]], bytes]:
-        rows = Rows(folder, world.office.gate(held=held), world.keys, at=world.keys.now)
-        batches = HandedOff(loader(rows, sampler=order[first * 8 :]), rows.gate, step=first)
+        rows = RowDataset(folder, world.office.gate(held=held), world.keys, at=world.keys.now)
+        batches = MaskedBatches(loader(rows, sampler=order[first * 8 :]), rows.gate, step=first)
         found = [ordinals(batch) for _, batch in zip(range(first, last), batches, strict=False)]
         assert batches.step in (last, last + 1)
         return found, rows.gate.held()

@@ -14,12 +14,13 @@ import yaml
 from msgspec.structs import replace
 from tests.installed import House
 
-from licet import service
+from licet.curate import release_build
+from licet.erasure import certificates
 from licet.errors import RefusedError, UsageError
 from licet.policy.file import preset
-from licet.policy.state import Role, Share
-from licet.service import erasure, exporting
+from licet.policy.state import Share, TurnRole
 from licet.store.connect import Pool
+from licet.train import export_files
 from licet.train.exports import Format, alternatives, pairs, shaped, standing
 from licet.vault import commands as do
 from licet.vault.content import Content, ToolCall
@@ -140,17 +141,17 @@ def house(pool: Pool, tmp_path: Path) -> House:
     for n, name in enumerate(("ana", "bo", "cy")):
         house.open(name, allow=True, split="train")
         house.say(name, name, f"the {name} question about {n} gardens and the rain that falls on them in spring")
-        house.say(name, name, f"a first answer for {name}: wait for the rain and look again", Role.assistant)
-        house.say(name, name, f"a second answer for {name}: dig before the rain comes", Role.assistant)
+        house.say(name, name, f"a first answer for {name}: wait for the rain and look again", TurnRole.assistant)
+        house.say(name, name, f"a second answer for {name}: dig before the rain comes", TurnRole.assistant)
         house.say(name, name, f"and what does {name} do in the autumn, when everything has been eaten?")
         call = ToolCall(id="c1", name="calendar", arguments='{"month": 10}')
-        house.say(name, name, Content(text=f"look for {name}", tool_calls=(call,)), Role.assistant)
-        house.say(name, name, f"in autumn {name} sleeps, as a garden does, until the snow is gone", Role.assistant)
+        house.say(name, name, Content(text=f"look for {name}", tool_calls=(call,)), TurnRole.assistant)
+        house.say(name, name, f"in autumn {name} sleeps, as a garden does, until the snow is gone", TurnRole.assistant)
     house.passes(1)
     house.about(do.GiveFeedback, "ana", "ana", rating="up", share=Share.rating, turn=6)
     house.about(do.GiveFeedback, "bo", "bo", rating="down", share=Share.rating, turn=6)
     house.passes(1)
-    service.build_release(house.here, name="october", purpose="improve_models")
+    release_build.build_release(house.here, name="october", purpose="improve_models")
     return house
 
 
@@ -164,10 +165,10 @@ def files(folder: Path) -> Sequence[str]:
 
 def test_whoever_the_policy_does_not_name_is_refused_and_nothing_is_written(house: House, tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="no recipient `broker`") as refused:
-        exporting.export(house.here, "october", Format.trl, recipient="broker", out=tmp_path / "out")
+        export_files.export(house.here, "october", Format.trl, recipient="broker", out=tmp_path / "out")
     assert refused.value.because == "recipient"
     assert not (tmp_path / "out").exists()
-    assert exporting.exports(house.here) == []
+    assert export_files.exports(house.here) == []
     assert house.query("SELECT count(*) FROM handouts") == [(0,)]
 
 
@@ -177,7 +178,7 @@ def test_a_release_for_the_safety_classifiers_is_exported_to_nobody_though_the_p
     with house.here.pool.connection() as tx:
         tx.execute("UPDATE releases SET purpose = 'safety_classifiers'")
     with pytest.raises(RefusedError, match="handed to nobody") as refused:
-        exporting.export(house.here, "october", Format.trl, recipient=RECIPIENT, out=tmp_path / "out")
+        export_files.export(house.here, "october", Format.trl, recipient=RECIPIENT, out=tmp_path / "out")
     assert refused.value.because == "purpose"
     assert not (tmp_path / "out").exists()
     assert house.query("SELECT count(*) FROM handouts") == [(0,)]
@@ -187,7 +188,7 @@ def test_an_export_is_what_may_be_used_with_its_thumbs_and_its_pairs_and_says_wh
     house: House, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    made = exporting.export(house.here, "october", Format.trl, recipient=RECIPIENT, out=out)
+    made = export_files.export(house.here, "october", Format.trl, recipient=RECIPIENT, out=out)
     assert made.lines == {"sft": 3, "dpo": 3, "kto": 2}
     assert files(out) == [
         "README.md", "dpo.jsonl", "kto.jsonl", "sft.jsonl", "train_dpo.py", "train_kto.py", "train_sft.py",
@@ -215,13 +216,13 @@ def test_people_who_are_held_out_are_in_no_file_that_is_trained_on(house: House,
     for name in ("test", "validation"):
         house.open(name, allow=True, split=name)
         house.talk(name, name, f"what do {name} people ask about the garden in the snow", f"an answer to {name} people")
-    service.build_release(house.here, name="november", purpose="improve_models")
-    one = exporting.export(house.here, "november", Format.trl, recipient=RECIPIENT, out=tmp_path / "one")
+    release_build.build_release(house.here, name="november", purpose="improve_models")
+    one = export_files.export(house.here, "november", Format.trl, recipient=RECIPIENT, out=tmp_path / "one")
     assert (one.rows, one.splits) == (3, {"train": 8})
     assert not [name for name in files(tmp_path / "one") if "test" in name or "validation" in name]
     out = tmp_path / "all"
     wanted = ("train", "validation", "test")
-    every = exporting.export(house.here, "november", Format.trl, recipient=RECIPIENT, out=out, splits=wanted)
+    every = export_files.export(house.here, "november", Format.trl, recipient=RECIPIENT, out=out, splits=wanted)
     assert (every.rows, every.splits) == (5, {"train": 8, "validation": 1, "test": 1})
     assert read(out, "sft") == read(tmp_path / "one", "sft")
     for split in ("test", "validation"):
@@ -230,11 +231,13 @@ def test_people_who_are_held_out_are_in_no_file_that_is_trained_on(house: House,
         assert line["row_labels"]["split"] == split
     assert "sft.test.jsonl" not in "".join(path.read_text("utf-8") for path in out.glob("*.py"))
     with pytest.raises(UsageError, match="no split `tset`"):
-        exporting.export(house.here, "november", Format.trl, recipient=RECIPIENT, out=tmp_path / "x", splits=("tset",))
+        export_files.export(
+            house.here, "november", Format.trl, recipient=RECIPIENT, out=tmp_path / "x", splits=("tset",)
+        )
 
 
 def test_each_line_says_what_was_found_out_about_its_row(house: House, tmp_path: Path) -> None:
-    exporting.export(house.here, "october", Format.trl, recipient=RECIPIENT, out=tmp_path / "out")
+    export_files.export(house.here, "october", Format.trl, recipient=RECIPIENT, out=tmp_path / "out")
     for kind in ("sft", "dpo", "kto"):
         for line in read(tmp_path / "out", kind):
             about = line["row_labels"]
@@ -246,15 +249,15 @@ def test_each_line_says_what_was_found_out_about_its_row(house: House, tmp_path:
 def test_the_register_holds_the_rows_that_were_written_and_no_others(house: House, tmp_path: Path) -> None:
     house.open("held", allow=True, split="test")
     house.talk("held", "held", "what do people who are held out ask", "an answer")
-    service.build_release(house.here, name="november", purpose="improve_models")
-    exporting.export(house.here, "november", Format.trl, recipient=RECIPIENT, out=tmp_path / "out")
+    release_build.build_release(house.here, name="november", purpose="improve_models")
+    export_files.export(house.here, "november", Format.trl, recipient=RECIPIENT, out=tmp_path / "out")
     exported = {row[0] for row in house.query("SELECT conversation_id FROM copies WHERE place = 'export'")}
     assert house.chats["ana"] in exported
     assert house.chats["held"] not in exported
 
 
 def test_a_dry_run_counts_the_same_and_hands_out_nothing(house: House, tmp_path: Path) -> None:
-    counted = exporting.export(
+    counted = export_files.export(
         house.here, "october", Format.trl, recipient=RECIPIENT, out=tmp_path / "out", dry_run=True
     )
     assert (counted.lines, counted.export) == ({"sft": 3, "dpo": 3, "kto": 2}, None)
@@ -265,15 +268,15 @@ def test_a_dry_run_counts_the_same_and_hands_out_nothing(house: House, tmp_path:
 def test_what_was_withdrawn_is_not_exported_and_what_is_withdrawn_after_is_listed(house: House, tmp_path: Path) -> None:
     house.choose("cy", False)
     out = tmp_path / "out"
-    made = exporting.export(house.here, "october", Format.openai, recipient=RECIPIENT, out=out)
+    made = export_files.export(house.here, "october", Format.openai, recipient=RECIPIENT, out=out)
     assert "cy" not in (out / "sft.jsonl").read_text("utf-8")
     assert "kto.jsonl" not in files(out)
     assert made.export is not None
-    assert exporting.withdrawn(house.here, made.export) == []
+    assert export_files.withdrawn(house.here, made.export) == []
     house.choose("ana", False)
-    (gone,) = exporting.withdrawn(house.here, made.export)
+    (gone,) = export_files.withdrawn(house.here, made.export)
     assert [line["ordinal"] for line in read(out, "sft") if "ana" in json.dumps(line)] == [gone]
-    (seen,) = exporting.exports(house.here)
+    (seen,) = export_files.exports(house.here)
     assert (seen.recipient, seen.rows, seen.withdrawn) == (RECIPIENT, 2, 1)
 
 
@@ -288,26 +291,26 @@ def test_an_export_that_fails_leaves_no_text_and_is_made_when_it_is_asked_for_ag
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(exporting.ready, "ready", full)
+        patch.setattr(export_files.ready, "ready", full)
         with pytest.raises(OSError, match="No space"):
-            exporting.export(house.here, "october", Format.trl, recipient=RECIPIENT, out=out)
+            export_files.export(house.here, "october", Format.trl, recipient=RECIPIENT, out=out)
     assert not left.exists()
     assert not out.exists()
-    assert exporting.export(house.here, "october", Format.trl, recipient=RECIPIENT, out=out).folder == out
+    assert export_files.export(house.here, "october", Format.trl, recipient=RECIPIENT, out=out).folder == out
     assert (out / "sft.jsonl").stat().st_size > 0
     assert not left.exists()
 
 
 def test_an_erasure_is_recalled_from_the_recipient_of_an_export(house: House, tmp_path: Path) -> None:
-    exporting.export(house.here, "october", Format.axolotl, recipient=RECIPIENT, out=tmp_path / "out")
+    export_files.export(house.here, "october", Format.axolotl, recipient=RECIPIENT, out=tmp_path / "out")
     house.about(do.Delete, "bo", "bo")
-    erasure.run(house.here)
-    (recalled,) = erasure.recalls(house.here)
+    certificates.run(house.here)
+    (recalled,) = certificates.recalls(house.here)
     assert (recalled.recipient, recalled.release) == (RECIPIENT, "october")
 
 
 def test_an_export_is_a_place_of_its_own_in_the_register_and_in_the_certificate(house: House, tmp_path: Path) -> None:
-    made = exporting.export(house.here, "october", Format.trl, recipient=RECIPIENT, out=tmp_path / "out")
+    made = export_files.export(house.here, "october", Format.trl, recipient=RECIPIENT, out=tmp_path / "out")
     assert made.export is not None
     registered = "SELECT conversation_id, ended_at FROM copies WHERE place = 'export'"
     exported = {row[0]: row[1] for row in house.query(registered)}
@@ -316,40 +319,40 @@ def test_an_export_is_a_place_of_its_own_in_the_register_and_in_the_certificate(
     for chat, answered, said in (("bo", False, "not acknowledged yet"), ("ana", True, "who acknowledged")):
         assert house.chats[chat] in exported
         house.about(do.Delete, chat, chat)
-        (seen,) = erasure.of_account(house.here, house.accounts[chat])
-        erasure.run(house.here)
+        (seen,) = certificates.of_account(house.here, house.accounts[chat])
+        certificates.run(house.here)
         if answered:
-            (recalled,) = (one for one in erasure.recalls(house.here) if one.erasure == seen.erasure)
-            erasure.acknowledge(house.here, recalled.erasure, recalled.handout)
-        erasure.run(house.here, at_once=True)
-        file = json.loads(erasure.certificate_file(house.here, seen.erasure))
+            (recalled,) = (one for one in certificates.recalls(house.here) if one.erasure == seen.erasure)
+            certificates.acknowledge(house.here, recalled.erasure, recalled.handout)
+        certificates.run(house.here, at_once=True)
+        file = json.loads(certificates.certificate_file(house.here, seen.erasure))
         payload = json.loads(base64.urlsafe_b64decode(file["certificate"].split(".")[1] + "==="))
         (place,) = [one for one in payload["places"] if one["place"] == "export"]
         assert (place["reference"], place["copies"], place["read_back"]) == (made.export.removeprefix("exp_"), 1, 0)
         assert place["done"] == f"recalled from its recipient, {said}"
-    exporting.recall(house.here, made.export)
-    exporting.acknowledge(house.here, made.export)
+    export_files.recall(house.here, made.export)
+    export_files.acknowledge(house.here, made.export)
     assert {row[1] for row in house.query(registered)} == {house.now}
 
 
 def test_a_whole_export_is_recalled_by_a_day_and_acknowledged(house: House, tmp_path: Path) -> None:
-    made = exporting.export(house.here, "october", Format.trl, recipient=RECIPIENT, out=tmp_path / "out")
+    made = export_files.export(house.here, "october", Format.trl, recipient=RECIPIENT, out=tmp_path / "out")
     assert made.export is not None
     with pytest.raises(RefusedError, match="was not recalled"):
-        exporting.acknowledge(house.here, made.export)
-    due = exporting.recall(house.here, made.export).due_at
+        export_files.acknowledge(house.here, made.export)
+    due = export_files.recall(house.here, made.export).due_at
     assert due is not None
-    house.passes(erasure.RECALL_DAYS)
-    assert exporting.exports(house.here)[0].overdue
-    assert exporting.recall(house.here, made.export).due_at == due
-    done = exporting.acknowledge(house.here, made.export)
+    house.passes(certificates.RECALL_DAYS)
+    assert export_files.exports(house.here)[0].overdue
+    assert export_files.recall(house.here, made.export).due_at == due
+    done = export_files.acknowledge(house.here, made.export)
     assert done.acknowledged_at is not None
     assert not done.overdue
 
 
 def test_the_configuration_reads_the_files_that_were_written(house: House, tmp_path: Path) -> None:
     house.about(do.GiveFeedback, "cy", "cy", rating="down", share=Share.rating, turn=2)
-    done = exporting.export(house.here, "october", Format.axolotl, recipient=RECIPIENT, out=tmp_path / "axolotl")
+    done = export_files.export(house.here, "october", Format.axolotl, recipient=RECIPIENT, out=tmp_path / "axolotl")
     assert done.lines == {"sft": 3, "dpo": 3, "kto": 1}
     for kind in done.lines:
         made = yaml.safe_load((tmp_path / "axolotl" / f"{kind}.yaml").read_text("utf-8"))
@@ -358,4 +361,4 @@ def test_the_configuration_reads_the_files_that_were_written(house: House, tmp_p
         fields = [value for key, value in data.items() if key.startswith("field_")]
         assert all(field in line for field in fields for line in read(tmp_path / "axolotl", kind))
     with pytest.raises(UsageError, match="is there already"):
-        exporting.export(house.here, "october", Format.axolotl, recipient=RECIPIENT, out=tmp_path / "axolotl")
+        export_files.export(house.here, "october", Format.axolotl, recipient=RECIPIENT, out=tmp_path / "axolotl")

@@ -18,17 +18,18 @@ from click.testing import CliRunner
 from pyroaring import BitMap
 from tests.installed import House
 
-from licet import service
 from licet.cli.command import main
+from licet.curate import release_build
+from licet.erasure import certificates
 from licet.errors import BusyError, NotFoundError, RefusedError, UsageError
 from licet.policy.period import written
-from licet.service import erasure, gating, lineage, proving, training
+from licet.service import verification
 from licet.store.connect import Pool
-from licet.train import cards, consumed, statement
-from licet.train.recipe import MASKED, Settings, example, vocabulary
+from licet.train import cards, consumption, gate_files, lineage, local_runs, statement
+from licet.train.recipe import MASKED, TrainingSettings, example, vocabulary
 from licet.vault import commands as do
 
-SMALL = Settings(steps=24, batch_rows=8, tokens_max=48, width=32, layers=1, heads=2, vocabulary=400)
+SMALL = TrainingSettings(steps=24, batch_rows=8, tokens_max=48, width=32, layers=1, heads=2, vocabulary=400)
 FRUITS = ("apple", "pear", "plum", "quince", "medlar", "cherry")
 
 
@@ -43,7 +44,7 @@ def town(pool: Pool, folder: Path) -> House:
                 name, chat, f"what grows in bed {n} of {chat}?", f"In that bed grows the {fruit} tree, {n} years old."
             )
     house.passes(1)
-    service.build_release(house.here, name="october", purpose="improve_models")
+    release_build.build_release(house.here, name="october", purpose="improve_models")
     return house
 
 
@@ -54,9 +55,9 @@ class Trained:
         self.house, self.out = town(pool, folder / "data"), folder / "small"
         self.steps: list[tuple[int, list[int]]] = []
         self.gone = ""
-        self.made = training.sft(self.house.here, "october", self.out, settings=SMALL, heard=self.heard)
+        self.made = local_runs.sft(self.house.here, "october", self.out, settings=SMALL, heard=self.heard)
         vkey, self.pem = lineage.keys(self.house.here)
-        self.keys = (vkey, gating.signer(self.house.here).verifier.vkey)
+        self.keys = (vkey, gate_files.signer(self.house.here).verifier.vkey)
 
     def heard(self, step: int, ordinals: Sequence[int]) -> None:
         self.steps.append((step, list(ordinals)))
@@ -97,7 +98,7 @@ def test_it_learns_the_loss_of_people_who_are_not_in_training_falls(trained: Tra
 
 
 def test_nobody_who_is_held_out_is_consumed(trained: Trained) -> None:
-    learnt = consumed.read(trained.out / consumed.FILE).ordinals
+    learnt = consumption.read(trained.out / consumption.FILE).ordinals
     people = [trained.ordinals(name) for name in trained.house.accounts]
     assert all(mine <= set(learnt) or not mine & set(learnt) for mine in people)
     assert sum(not mine & set(learnt) for mine in people) == trained.made.held_out_people
@@ -129,8 +130,8 @@ def test_the_loss_counts_the_assistant_s_words_alone() -> None:
 
 
 def test_a_base_of_one_s_own_goes_on_learning(trained: Trained, tmp_path: Path) -> None:
-    settings = Settings(steps=2, batch_rows=4, tokens_max=48, learning_rate=1e-3)
-    made = training.sft(trained.house.here, "october", tmp_path / "next", base=trained.out, settings=settings)
+    settings = TrainingSettings(steps=2, batch_rows=4, tokens_max=48, learning_rate=1e-3)
+    made = local_runs.sft(trained.house.here, "october", tmp_path / "next", base=trained.out, settings=settings)
     assert made.trained.held_out_before == pytest.approx(trained.made.trained.held_out_after, rel=1e-3)
     signed = (tmp_path / "next" / statement.FILE).read_bytes()
     content = statement.opened(signed, lineage.signing(trained.house.here)[0])
@@ -140,11 +141,11 @@ def test_a_base_of_one_s_own_goes_on_learning(trained: Trained, tmp_path: Path) 
 
 
 def test_a_release_for_the_safety_classifiers_makes_no_language_model(trained: Trained, tmp_path: Path) -> None:
-    service.build_release(trained.house.here, name="safety", purpose="safety_classifiers")
+    release_build.build_release(trained.house.here, name="safety", purpose="safety_classifiers")
     with pytest.raises(RefusedError, match="safety_classifiers"):
-        training.sft(trained.house.here, "safety", tmp_path / "out")
+        local_runs.sft(trained.house.here, "safety", tmp_path / "out")
     with pytest.raises(UsageError, match="no folder of a model"):
-        training.sft(trained.house.here, "october", tmp_path / "out", base=tmp_path)
+        local_runs.sft(trained.house.here, "october", tmp_path / "out", base=tmp_path)
 
 
 # From the model to people, and back
@@ -153,17 +154,17 @@ def test_a_release_for_the_safety_classifiers_makes_no_language_model(trained: T
 def test_a_model_holds_what_it_promises_offline_with_and_without_its_release(trained: Trained) -> None:
     release = trained.house.here.config.releases / "october"
     for folder in (None, release):
-        assert proving.verify(trained.out, trained.keys, release=folder).broken == ()
+        assert verification.verify(trained.out, trained.keys, release=folder).broken == ()
 
 
 def test_no_word_of_anybody_s_is_beside_the_weights(trained: Trained) -> None:
-    for name in (cards.CARD_FILE, cards.BOM_FILE, statement.FILE, statement.SIGNATURE_FILE, consumed.FILE):
+    for name in (cards.CARD_FILE, cards.BOM_FILE, statement.FILE, statement.SIGNATURE_FILE, consumption.FILE):
         data = (trained.out / name).read_bytes().lower()
         assert not any(fruit.encode() in data for fruit in FRUITS), name
 
 
 @pytest.mark.parametrize(
-    "name", ["model.safetensors", consumed.FILE, cards.CARD_FILE, statement.FILE, "release.json", "new"]
+    "name", ["model.safetensors", consumption.FILE, cards.CARD_FILE, statement.FILE, "release.json", "new"]
 )
 def test_a_model_s_folder_that_was_changed_is_found_out(trained: Trained, tmp_path: Path, name: str) -> None:
     folder = tmp_path / "copy"
@@ -171,19 +172,19 @@ def test_a_model_s_folder_that_was_changed_is_found_out(trained: Trained, tmp_pa
     data = (folder / name).read_bytes() if name != "new" else b""
     changed = data.replace(b'"sig":"', b'"sig":"AAAA') if name == statement.FILE else data + b" "
     (folder / name).write_bytes(changed)
-    assert proving.verify(folder, trained.keys).broken
+    assert verification.verify(folder, trained.keys).broken
 
 
 def test_a_model_is_believed_by_the_keys_that_one_was_given_alone(trained: Trained) -> None:
     with pytest.raises(UsageError, match="no key to believe"):
-        proving.verify(trained.out, trained.keys[:1])
+        verification.verify(trained.out, trained.keys[:1])
     other = statement.signer(trained.keys[0].split("+")[0], b"7" * 32).verifier.vkey
-    assert proving.verify(trained.out, (other, trained.keys[1])).broken
+    assert verification.verify(trained.out, (other, trained.keys[1])).broken
 
 
 def test_a_person_and_a_conversation_find_the_models_that_learnt_from_them(trained: Trained) -> None:
     here = trained.house.here
-    learnt = set(consumed.read(trained.out / consumed.FILE).ordinals)
+    learnt = set(consumption.read(trained.out / consumption.FILE).ordinals)
     for name in trained.house.accounts:
         mine = trained.ordinals(name)
         rows = [one.rows for one in lineage.which_models(here, name) if one.model == trained.made.model]
@@ -202,7 +203,7 @@ def test_a_model_is_affected_by_what_is_withdrawn_or_erased_after_it_until_it_is
         at = house.clock() if since else None
         return [one for one in lineage.affected(house.here, at) if one.model == model]
 
-    learnt = set(consumed.read(trained.out / consumed.FILE).ordinals)
+    learnt = set(consumption.read(trained.out / consumption.FILE).ordinals)
     (before,) = found()
     assert (before.withdrawn, before.people, before.erased) == (2, 1, 0)
     assert found(since=True) == []
@@ -210,9 +211,9 @@ def test_a_model_is_affected_by_what_is_withdrawn_or_erased_after_it_until_it_is
     house.about(do.Delete, who, f"{who}-a")
     (after,) = found(since=True)
     assert (after.withdrawn, after.people, after.erased) == (1, 1, 0)
-    erasure.run(house.here, at_once=True)
+    certificates.run(house.here, at_once=True)
     assert found()[0].erased == 1
-    assert proving.verify(trained.out, trained.keys).broken == ()  # what was consumed before stays as it was
+    assert verification.verify(trained.out, trained.keys).broken == ()  # what was consumed before stays as it was
     retired = lineage.retire(house.here, model)
     assert retired.retired_at is not None
     assert found() == []
@@ -275,29 +276,29 @@ def test_a_record_that_its_own_signer_made_false_is_found_out(
     folder = tmp_path / "forged"
     shutil.copytree(trained.out, folder)
     gone = min(trained.ordinals(trained.gone)) if ordinal is None else ordinal
-    record = consumed.read(folder / consumed.FILE)
-    last = next(frame for frame in reversed(record.frames) if isinstance(frame, consumed.Steps))
+    record = consumption.read(folder / consumption.FILE)
+    last = next(frame for frame in reversed(record.frames) if isinstance(frame, consumption.Steps))
     assert last.number > 0
     body = (
-        consumed.FORMAT
-        + (folder / consumed.FILE).read_bytes().partition(b"\n")[0].removeprefix(consumed.FORMAT)
+        consumption.FORMAT
+        + (folder / consumption.FILE).read_bytes().partition(b"\n")[0].removeprefix(consumption.FORMAT)
         + b"\n"
     )
     for frame in record.frames:
-        if isinstance(frame, consumed.State):
-            body += consumed.framed(consumed.state_body(frame.signed, frame.added))
+        if isinstance(frame, consumption.GateState):
+            body += consumption.framed(consumption.state_body(frame.signed, frame.added))
         else:
             rows = frame.ordinals | BitMap([gone] if frame is last else [])
-            body += consumed.framed(consumed.steps_body(frame.number, frame.first, frame.last, rows))
-    (folder / consumed.FILE).write_bytes(body)
+            body += consumption.framed(consumption.steps_body(frame.number, frame.first, frame.last, rows))
+    (folder / consumption.FILE).write_bytes(body)
     key, seed = lineage.signing(trained.house.here)
     content = statement.opened((folder / statement.FILE).read_bytes(), key)
     for one in content["predicate"]["runDetails"]["byproducts"]:
-        if one["name"] == consumed.FILE:
+        if one["name"] == consumption.FILE:
             one["digest"]["sha256"] = sha256(body).hexdigest()
     (folder / statement.FILE).write_bytes(statement.envelope(content, key, seed))
     release = trained.house.here.config.releases / "october" if with_release else None
-    broken = [what for _, what in proving.verify(folder, trained.keys, release=release).broken]
+    broken = [what for _, what in verification.verify(folder, trained.keys, release=release).broken]
     assert [what for what in broken if promise in what], broken
 
 
@@ -329,16 +330,16 @@ def test_a_run_that_fails_gives_its_place_back_and_keeps_what_it_consumed_beside
 
     for times in (1, 2):
         with pytest.raises(BusyError, match="the power went"):
-            training.sft(trained.house.here, "october", out, settings=SMALL, heard=heard)
+            local_runs.sft(trained.house.here, "october", out, settings=SMALL, heard=heard)
         assert not out.exists()
-        assert consumed.read(tmp_path / f"model.failed-{times}" / consumed.FILE).ordinals
+        assert consumption.read(tmp_path / f"model.failed-{times}" / consumption.FILE).ordinals
     fails_at[0] = SMALL.steps + 1
-    assert training.sft(trained.house.here, "october", out, settings=SMALL, heard=heard).folder == out
+    assert local_runs.sft(trained.house.here, "october", out, settings=SMALL, heard=heard).folder == out
 
 
 def test_a_run_that_consumed_nothing_leaves_nothing(trained: Trained, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no row has a word"):
-        training.sft(
+        local_runs.sft(
             trained.house.here,
             "october",
             tmp_path / "model",

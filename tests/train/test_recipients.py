@@ -11,15 +11,17 @@ import pytest
 from msgspec.structs import replace
 from tests.installed import House
 
-from licet import service
+from licet.curate import release_build
+from licet.erasure import certificates
 from licet.policy.file import preset
-from licet.service import endpoints, erasure, events, exporting, gating, recipients
-from licet.service.gating import Asked, LeaseHolder
-from licet.service.recipients import RecallState, RecipientSeen
 from licet.store.connect import Pool
+from licet.train import export_files, gate_files, recipients
 from licet.train.exports import Format
+from licet.train.gate_files import LeaseHolder, LeaseRequest
+from licet.train.recipients import RecallState, RecipientSeen
 from licet.vault import commands as do
-from licet.vault.events import Kind
+from licet.vault.host_events import EventKind
+from licet.webhooks import endpoints, feed
 
 LAB = "lab-one"
 
@@ -34,13 +36,13 @@ def house(pool: Pool, tmp_path: Path) -> House:
         for chat in (f"{name}1", f"{name}2"):
             house.talk(name, chat, f"the {chat} question about gardens and rain", f"an answer to {chat} about the rain")
     house.passes(1)
-    service.build_release(house.here, name="october", purpose="improve_models")
-    exporting.export(house.here, "october", Format.trl, recipient=LAB, out=tmp_path / "out")
+    release_build.build_release(house.here, name="october", purpose="improve_models")
+    export_files.export(house.here, "october", Format.trl, recipient=LAB, out=tmp_path / "out")
     return house
 
 
 def told(house: House) -> list[dict[str, Any]]:
-    return [one.data for one in events.since(house.here).items if one.type is Kind.release_recalled]
+    return [one.data for one in feed.since(house.here).items if one.type is EventKind.release_recalled]
 
 
 def seen(house: House, name: str) -> RecipientSeen:
@@ -69,11 +71,11 @@ def test_a_withdrawal_is_recalled_from_whoever_has_the_rows_as_text_once_and_row
     assert recipients.recall_ended(house.here) == 2
     assert recipients.recall_ended(house.here) == 0, "nobody is asked twice"
     (event,) = told(house)
-    (export,) = exporting.exports(house.here)
+    (export,) = export_files.exports(house.here)
     assert (event["recipient"], event["export"], flat(event["rows"])) == (LAB, export.export, ordinals(house, "ana"))
     assert "account" not in event, "a recipient knows no account"
     assert (export.rows_recalled, export.withdrawn, export.overdue) == (2, 2, False)
-    assert export.rows_due_at == house.now + timedelta(days=erasure.RECALL_DAYS)
+    assert export.rows_due_at == house.now + timedelta(days=certificates.RECALL_DAYS)
 
 
 def test_the_person_sees_each_recipient_and_the_state_of_the_recall_and_nobody_elses(house: House) -> None:
@@ -83,14 +85,14 @@ def test_the_person_sees_each_recipient_and_the_state_of_the_recall_and_nobody_e
     house.choose("ana", False)
     recipients.recall_ended(house.here)
     asked = seen(house, "ana")
-    assert (asked.state, asked.due_at) == (RecallState.recalled, house.now + timedelta(days=erasure.RECALL_DAYS))
-    house.passes(erasure.RECALL_DAYS)
+    assert (asked.state, asked.due_at) == (RecallState.recalled, house.now + timedelta(days=certificates.RECALL_DAYS))
+    house.passes(certificates.RECALL_DAYS)
     assert seen(house, "ana").state is RecallState.overdue
     assert recipients.overdue(house.here) == 1
-    assert exporting.exports(house.here)[0].overdue
+    assert export_files.exports(house.here)[0].overdue
     assert open_copies(house, "ana") == 2
     assert first.export is not None
-    exporting.acknowledge(house.here, first.export)
+    export_files.acknowledge(house.here, first.export)
     answered = seen(house, "ana")
     assert (answered.state, answered.acknowledged_at, answered.due_at) == (RecallState.deleted, house.now, None)
     assert (open_copies(house, "ana"), open_copies(house, "bo")) == (0, 2), "the register follows the answer"
@@ -104,7 +106,7 @@ def test_a_conversation_that_is_kept_out_is_recalled_and_the_other_is_not(house:
     assert seen(house, "bo").state is RecallState.recalled
     export = seen(house, "bo").export
     assert export is not None
-    exporting.acknowledge(house.here, export)
+    export_files.acknowledge(house.here, export)
     assert seen(house, "bo").state is RecallState.in_use, "one row of two may be used still"
     assert open_copies(house, "bo") == 1
     house.choose("bo", False)
@@ -113,12 +115,12 @@ def test_a_conversation_that_is_kept_out_is_recalled_and_the_other_is_not(house:
 
 def test_what_is_erased_is_recalled_with_its_erasure_and_not_once_more(house: House) -> None:
     house.about(do.Delete, "ana", "ana1")
-    erasure.run(house.here)
+    certificates.run(house.here)
     assert recipients.recall_ended(house.here) == 0
     assert len(told(house)) == 1
     assert seen(house, "ana").state is RecallState.recalled
-    (recalled,) = erasure.recalls(house.here)
-    erasure.acknowledge(house.here, recalled.erasure, recalled.handout)
+    (recalled,) = certificates.recalls(house.here)
+    certificates.acknowledge(house.here, recalled.erasure, recalled.handout)
     assert seen(house, "ana").state is RecallState.in_use, "the other row may be used still"
 
 
@@ -127,8 +129,8 @@ def test_an_export_that_was_deleted_as_a_whole_is_asked_for_no_more(house: House
     assert export is not None
     house.choose("ana", False)
     recipients.recall_ended(house.here)
-    exporting.recall(house.here, export)
-    exporting.acknowledge(house.here, export)
+    export_files.recall(house.here, export)
+    export_files.acknowledge(house.here, export)
     assert seen(house, "ana").state is RecallState.deleted
     house.choose("bo", False)
     assert recipients.recall_ended(house.here) == 0
@@ -139,25 +141,25 @@ def test_an_export_that_was_deleted_as_a_whole_is_asked_for_no_more(house: House
 def test_whoever_leased_row_keys_is_a_recipient_too_and_gets_none_after_a_withdrawal(house: House) -> None:
     ((release,),) = house.query("SELECT release_id FROM releases")
     holder = LeaseHolder(key_id=UUID(int=0), recipient=LAB, own=False, releases=("october",))
-    lab = Asked(release_id=release, part=0, recipient=LAB)
+    lab = LeaseRequest(release_id=release, part=0, recipient=LAB)
     with_key = "INSERT INTO api_keys (key_id, name, secret_sha256, scopes, made_at) VALUES (%s, 'k', %s, '{x}', now())"
     with house.here.pool.connection() as tx:
         tx.execute(with_key, [UUID(int=0), bytes(32)])
-    assert len(gating.lease(house.here, lab, holder).ordinals) == 4
+    assert len(gate_files.lease(house.here, lab, holder).ordinals) == 4
     states = {one.plain: one.state for one in recipients.of_account(house.here, house.accounts["ana"])}
     assert states == {True: RecallState.in_use, False: RecallState.in_use}
     house.choose("ana", False)
     recipients.recall_ended(house.here)
     states = {one.plain: one.state for one in recipients.of_account(house.here, house.accounts["ana"])}
     assert states == {True: RecallState.recalled, False: RecallState.shut}
-    assert not set(gating.lease(house.here, lab, holder).ordinals) & set(ordinals(house, "ana"))
+    assert not set(gate_files.lease(house.here, lab, holder).ordinals) & set(ordinals(house, "ana"))
 
 
 def test_the_server_asks_back_by_itself(house: House) -> None:
-    from licet.service import sweeping
+    from licet.service import housekeeping
 
     house.choose("ana", False)
-    sweeping._WORK["recalls"](house.here)
+    housekeeping._WORK["recalls"](house.here)
     assert seen(house, "ana").state is RecallState.recalled
 
 

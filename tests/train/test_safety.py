@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from licet.errors import BrokenError, UsageError
-from licet.train.encoder import Encoder
-from licet.train.safety import MODEL_FILE, WEIGHTS_FILE, Example, Model, figures, load, train
+from licet.misuse.classifier import MODEL_FILE, WEIGHTS_FILE, LabelledExample, Model, figures, load, train
+from licet.misuse.encoder import Encoder
 
 DATA = Path(os.environ.get("TESTS_DATA") or Path(__file__).parents[3] / "shared" / "data")
 
@@ -33,8 +33,8 @@ WORDS = (
 )
 
 
-def example(text: str, misuse: bool, slice_: str = "") -> Example:
-    return Example(id=sha256(text.encode()).digest()[:16], text=text, misuse=misuse, slice=slice_)
+def example(text: str, misuse: bool, slice_: str = "") -> LabelledExample:
+    return LabelledExample(id=sha256(text.encode()).digest()[:16], text=text, misuse=misuse, slice=slice_)
 
 
 EXAMPLES = [example(form.format(word), False, "chat") for form in HARMLESS for word in WORDS]

@@ -14,18 +14,21 @@ import pytest
 from click.testing import CliRunner, Result
 from tests.installed import House
 
-from licet import doctor, service
+from licet import doctor
 from licet.cli.command import main
-from licet.curate import splits
+from licet.curate import release_build, splits
+from licet.erasure import sweeper
 from licet.errors import DeniedError, RefusedError, UsageError
+from licet.misuse import classifier, models, suggestions
+from licet.misuse.encoder import Encoder
+from licet.misuse.models import Misuse
 from licet.policy.decide import SAFETY
 from licet.policy.period import written
-from licet.service import lineage, reviewing, safety_models, suggesting
-from licet.service.safety_models import Misuse
+from licet.release import catalog, signatures
 from licet.store.connect import Pool, transaction
-from licet.train import safety
-from licet.train.encoder import Encoder
+from licet.train import lineage
 from licet.vault import commands as do
+from licet.vault import installation
 from licet.vault.ids import Prefix, shown, uuid7
 
 from .test_safety import EXAMPLES, WORDS
@@ -72,8 +75,8 @@ class Town(House):
     def named(self, chat: str) -> str:
         return shown(Prefix.conversation, self.chats[chat])
 
-    def member(self, name: str) -> reviewing.Member:
-        return reviewing.member(self.here, f"{name}@example.org")
+    def member(self, name: str) -> signatures.StaffMember:
+        return signatures.member(self.here, f"{name}@example.org")
 
 
 @pytest.fixture
@@ -97,7 +100,7 @@ def typed(town: Town, dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any
 
 
 def files(folder: Path) -> tuple[bytes, bytes]:
-    return (folder / safety.MODEL_FILE).read_bytes(), (folder / safety.WEIGHTS_FILE).read_bytes()
+    return (folder / classifier.MODEL_FILE).read_bytes(), (folder / classifier.WEIGHTS_FILE).read_bytes()
 
 
 def test_retrained_by_its_command_a_model_is_to_the_byte_the_one_that_never_had_what_was_withdrawn(
@@ -115,7 +118,7 @@ def test_retrained_by_its_command_a_model_is_to_the_byte_the_one_that_never_had_
     town.passes(0.01)
     assert "to forget  misuse: 2 of 24 rows" in typed("status").stdout
     warned = [one for one in doctor.examine(town.here) if one.what == "classifier"]
-    assert [one.state for one in warned] == [doctor.State.warning]
+    assert [one.state for one in warned] == [doctor.FindingState.warning]
 
     again = json.loads(typed("train", "safety", "--again", "--out", model, "--json").stdout)
     assert again["examples"] == PEOPLE - 2
@@ -130,16 +133,16 @@ def test_retrained_by_its_command_a_model_is_to_the_byte_the_one_that_never_had_
 def test_a_model_of_several_releases_has_papers_of_each_that_hold_and_learns_nothing_twice(
     town: Town, typed: Any, tmp_path: Path
 ) -> None:
-    service.build_release(town.here, name="one", purpose=SAFETY)
+    release_build.build_release(town.here, name="one", purpose=SAFETY)
     for n in range(PEOPLE, PEOPLE + 4):
         town.speaks(n)
     town.passes(1)
     town.about(do.Delete, "p0", "p0-a")
-    service.build_release(town.here, name="two", purpose=SAFETY)
-    newest = safety_models.train(town.here, ["one", "two"], tmp_path / "newest", fast_only=True)
+    release_build.build_release(town.here, name="two", purpose=SAFETY)
+    newest = models.train(town.here, ["one", "two"], tmp_path / "newest", fast_only=True)
     assert (newest.examples, newest.releases) == (PEOPLE + 3, ("two",))
 
-    made = safety_models.train(town.here, ["two", "one"], tmp_path / "both", fast_only=True)
+    made = models.train(town.here, ["two", "one"], tmp_path / "both", fast_only=True)
     assert (made.examples, made.releases) == (PEOPLE + 3, ("two", "one"))
     assert files(tmp_path / "both") == files(tmp_path / "newest")
     for chat in ("p2-a", f"p{PEOPLE}-a"):
@@ -150,30 +153,30 @@ def test_a_model_of_several_releases_has_papers_of_each_that_hold_and_learns_not
         said = CliRunner().invoke(main, ["verify", str(tmp_path / folder), "--key", keys[0], "--key", keys[1]])
         assert said.exit_code == 0, said.output
     town.choose(f"p{PEOPLE}", False)
-    again = safety_models.train(town.here, [], tmp_path / "both", again=True)
+    again = models.train(town.here, [], tmp_path / "both", again=True)
     assert (again.examples, again.releases, len(again.retired)) == (PEOPLE + 2, ("two", "one"), 2)
 
 
 def test_a_row_that_is_withdrawn_once_it_was_read_is_not_learnt_from(
     town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    service.build_release(town.here, name="r", purpose=SAFETY)
-    read = safety_models._rows
+    release_build.build_release(town.here, name="r", purpose=SAFETY)
+    read = models._rows
 
-    def then_withdraws(here: service.Installation, name: str) -> Any:
+    def then_withdraws(here: installation.Installation, name: str) -> Any:
         found = read(here, name)
         town.choose("p2", False)
         return found
 
-    monkeypatch.setattr(safety_models, "_rows", then_withdraws)
-    made = safety_models.train(town.here, ["r"], tmp_path / "m", fast_only=True)
+    monkeypatch.setattr(models, "_rows", then_withdraws)
+    made = models.train(town.here, ["r"], tmp_path / "m", fast_only=True)
     assert made.examples == PEOPLE - 1
     assert lineage.which_models(town.here, town.named("p2-a")) == []
 
 
 def test_a_model_says_how_well_it_does_by_slice(town: Town, tmp_path: Path) -> None:
-    service.build_release(town.here, name="r", purpose=SAFETY)
-    safety_models.train(town.here, ["r"], tmp_path / "m", fast_only=True)
+    release_build.build_release(town.here, name="r", purpose=SAFETY)
+    models.train(town.here, ["r"], tmp_path / "m", fast_only=True)
     card = (tmp_path / "m" / "README.md").read_text()
     assert f"{PEOPLE} conversations, {PEOPLE // 2} of them flagged" in " ".join(card.split())
     assert "| en other |" in card
@@ -181,21 +184,21 @@ def test_a_model_says_how_well_it_does_by_slice(town: Town, tmp_path: Path) -> N
 
 
 def test_what_is_not_for_it_is_refused_and_an_old_model_stays_where_it_is(town: Town, tmp_path: Path) -> None:
-    service.build_release(town.here, name="r", purpose="improve_models")
+    release_build.build_release(town.here, name="r", purpose="improve_models")
     with pytest.raises(RefusedError, match="is for `improve_models`"):
-        safety_models.train(town.here, ["r"], tmp_path / "m")
+        models.train(town.here, ["r"], tmp_path / "m")
     with pytest.raises(UsageError, match="holds no classifier"):
-        safety_models.train(town.here, [], tmp_path / "m", again=True)
-    service.build_release(town.here, name="s", purpose=SAFETY)
-    safety_models.train(town.here, ["s"], tmp_path / "m", fast_only=True)
+        models.train(town.here, [], tmp_path / "m", again=True)
+    release_build.build_release(town.here, name="s", purpose=SAFETY)
+    models.train(town.here, ["s"], tmp_path / "m", fast_only=True)
     before = files(tmp_path / "m")
     with pytest.raises(UsageError, match="is there already"):
-        safety_models.train(town.here, ["s"], tmp_path / "m")
+        models.train(town.here, ["s"], tmp_path / "m")
     for n in range(1, PEOPLE, 2):
         town.about(do.Unflag, f"p{n}", f"p{n}-a")
         town.choose(f"p{n}", False)
     with pytest.raises(UsageError, match="`0` examples of misuse"):
-        safety_models.train(town.here, [], tmp_path / "m", again=True)
+        models.train(town.here, [], tmp_path / "m", again=True)
     assert files(tmp_path / "m") == before
 
 
@@ -205,12 +208,14 @@ def test_what_is_not_for_it_is_refused_and_an_old_model_stays_where_it_is(town: 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
-    safety.train(EXAMPLES).save(folder)
+    classifier.train(EXAMPLES).save(folder)
     return folder
 
 
-def suggested(town: Town, model: Path, by: str = "dana", ticket: str = "SAFE-1", **more: Any) -> suggesting.Screened:
-    return suggesting.suggest(town.here, safety_models.opened(model), town.member(by), ticket, **more)
+def suggested(
+    town: Town, model: Path, by: str = "dana", ticket: str = "SAFE-1", **more: Any
+) -> suggestions.ScreeningResult:
+    return suggestions.suggest(town.here, models.opened(model), town.member(by), ticket, **more)
 
 
 def test_a_model_suggests_a_person_decides_and_all_of_it_is_on_record(town: Town, typed: Any, model: Path) -> None:
@@ -245,8 +250,8 @@ def test_a_suggestion_that_is_dismissed_comes_back_only_with_more_that_was_said(
     town.open("eve", allow=False)
     town.talk("eve", "scam", SCAM.format("a bank", 1))
     suggested(town, model)
-    suggesting.decide(town.here, town.named("scam"), town.member("rae"), dismiss=True)
-    assert suggesting.waiting(town.here) == []
+    suggestions.decide(town.here, town.named("scam"), town.member("rae"), dismiss=True)
+    assert suggestions.waiting(town.here) == []
     assert suggested(town, model, ticket="SAFE-2").suggested == ()
     town.passes(1)
     town.say("eve", "scam", SCAM.format("prizes", 2))
@@ -258,7 +263,7 @@ def test_nobody_else_reads_and_what_no_one_may_read_is_not_read(town: Town, mode
         with pytest.raises(DeniedError, match="may not read"):
             suggested(town, model, by=name)
     with pytest.raises(DeniedError, match="may not decide"):
-        suggesting.decide(town.here, town.named("p0-a"), town.member("cora"))
+        suggestions.decide(town.here, town.named("p0-a"), town.member("cora"))
     with pytest.raises(UsageError, match="`--ticket`"):
         suggested(town, model, ticket="two words")
     town.open("eve", allow=True)
@@ -280,9 +285,9 @@ def test_a_suggestion_holds_no_word_and_is_gone_with_its_conversation(town: Town
     assert len(suggested(town, model).suggested) == 2
     assert not [row for row in town.dump()["suggestions"] if "heliotropes" in row]
     town.about(do.Delete, "eve", "scam")
-    assert [one.conversation for one in suggesting.waiting(town.here)] == [town.named("other")]
+    assert [one.conversation for one in suggestions.waiting(town.here)] == [town.named("other")]
     town.passes(31)
-    service.sweep(town.here)
+    sweeper.sweep(town.here)
     assert town.query("SELECT count(*) FROM suggestions")[0][0] == 0
 
 
@@ -294,13 +299,13 @@ def test_a_release_is_scored_as_it_is_built(town: Town, typed: Any, model: Path)
         town.about(do.Unflag, f"p{n}", f"p{n}-a")
         town.say(f"p{n}", f"p{n}-a", f"and thank you for number {n}")
     typed("release", "build", "scored", "--purpose", "improve_models", "--misuse", model)
-    rows = list(service.open_release(town.here, "scored"))
+    rows = list(catalog.open_release(town.here, "scored"))
     scores = {row["messages"][0]["content"].startswith("click"): row["labels"]["scores"]["misuse"] for row in rows}
     assert scores[True] > 0.5 > scores[False]
 
 
 def test_a_text_scores_the_same_in_any_company_and_in_any_process(tmp_path: Path) -> None:
-    safety.train(EXAMPLES, Encoder.found()).save(tmp_path)
+    classifier.train(EXAMPLES, Encoder.found()).save(tmp_path)
     scorer = Misuse(tmp_path)
     texts = [one.text for one in EXAMPLES]
     whole = scorer.scores(texts)

@@ -15,11 +15,12 @@ import pytest
 from msgspec.structs import replace
 
 import licet
-from licet import service
 from licet.config import Web
+from licet.curate import release_build
 from licet.errors import UsageError
-from licet.service import gating
 from licet.store.connect import Pool
+from licet.train import gate_files
+from licet.vault import installation as vault_installation
 from licet.web.app import create_app
 
 from ..installed import House
@@ -33,11 +34,11 @@ SECONDS_MAX = 900
 
 @pytest.fixture
 def house(pool: Pool, tmp_path: Path) -> House:
-    house = House(pool, tmp_path / "data", at=service.utc_now() - timedelta(days=1))
+    house = House(pool, tmp_path / "data", at=vault_installation.utc_now() - timedelta(days=1))
     for number in range(4):
         house.open(f"p{number}", allow=True, split="train")
         house.talk(f"p{number}", f"c{number}", f"how does p{number} plant pear trees", "in November, before the frost")
-    service.build_release(house.here, name="autumn", purpose="improve_models")
+    release_build.build_release(house.here, name="autumn", purpose="improve_models")
     return house
 
 
@@ -45,7 +46,7 @@ def house(pool: Pool, tmp_path: Path) -> House:
 def url(house: House, tmp_path: Path) -> Iterator[str]:
     (tmp_path / "token.key").write_bytes(TOKEN_KEY)
     web = Web(token_key_file=tmp_path / "token.key")
-    with listening(create_app(replace(house.here, clock=service.utc_now), web)) as address:
+    with listening(create_app(replace(house.here, clock=vault_installation.utc_now), web)) as address:
         yield address
 
 
@@ -91,17 +92,17 @@ def test_the_page_runs_as_it_is_written(house: House, url: str, dsn: str, tmp_pa
 def test_a_gate_and_its_rows_are_found_by_a_releases_name_as_by_its_folder(
     house: House, dsn: str, tmp_path: Path
 ) -> None:
-    here = replace(house.here, clock=service.utc_now)
+    here = replace(house.here, clock=vault_installation.utc_now)
     from licet.train.remote import Keeper
 
     own = house.here.config.releases / "autumn"
     from licet.release import manifest
 
     promised, sha256 = manifest.read(own)
-    signer = gating.signer(here)
+    signer = gate_files.signer(here)
     Keeper(
-        gating.Nearby(here), signer.verifier, tmp_path / "gates", release=promised.release, manifest_sha256=sha256,
-        at=service.utc_now,
+        gate_files.LocalSource(here), signer.verifier, tmp_path / "gates", release=promised.release, manifest_sha256=sha256,
+        at=vault_installation.utc_now,
     ).once()  # fmt: skip
     config = type(here.config).of({"LICET_DATABASE_URL": dsn}, here.config.data)
     by_name = licet.gate("autumn", tmp_path / "gates", signer.verifier.vkey, data=here.config.data)

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from licet.errors import BrokenError, UsageError
+from licet.train.batch_mask import MaskedBatches, handed_off
 from licet.train.gate import HandOff
-from licet.train.handing import HandedOff, handed_off
 from licet.train.trainers import Collator, gated, packed
 
 from .publishing import Office
@@ -269,7 +269,7 @@ def test_a_loader_of_pytorch_with_a_collator_is_handed_off(office: Office) -> No
 
     loader = torch.utils.data.DataLoader([example(n) for n in range(8)], batch_size=4, collate_fn=Collator(collate))
     office.withdraw(6)
-    first, second = HandedOff(loader, office.gate())
+    first, second = MaskedBatches(loader, office.gate())
     assert first["ordinal"].tolist() == [0, 1, 2, 3]
     assert second["ordinal"].tolist() == [4, 5, -1, 7]
     assert second["input_ids"][2].sum() == 0

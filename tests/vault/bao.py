@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from licet.vault.provider_bao import BaoProvider
+from licet.keys.openbao import BaoProvider
 
 from ..waiting import wait_until
 

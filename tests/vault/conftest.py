@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from licet.keys.keyring import Keyring
+from licet.keys.material import FileProvider
 from licet.store.connect import Pool, Transaction
-from licet.vault.keyring import Keyring
-from licet.vault.keys import FileProvider
 
 
 @pytest.fixture(scope="session")

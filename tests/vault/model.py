@@ -16,6 +16,11 @@ from uuid import UUID
 
 import msgspec
 
+from licet.erasure import sweep_batches
+from licet.erasure.sweep_batches import SweepResult
+from licet.keys import material
+from licet.keys.keyring import Keyring
+from licet.keys.material import turn_place, unseal
 from licet.policy import events as ev
 from licet.policy import fold
 from licet.policy.decide import UNKNOWN, decide_feedback
@@ -23,16 +28,13 @@ from licet.policy.file import Policies
 from licet.policy.state import Feedback, Grant, Share
 from licet.policy.world import World
 from licet.store.connect import Transaction
+from licet.vault import account_view
 from licet.vault import commands as do
-from licet.vault import erase, tables, view
 from licet.vault.apply import advance, apply
-from licet.vault.commands import Answer, Outcome
+from licet.vault.commands import CommandResult, Outcome
 from licet.vault.content import Content, decode, encode
-from licet.vault.erase import Swept
 from licet.vault.ids import uuid7
-from licet.vault.keyring import Keyring
-from licet.vault.keys import turn_place, unseal
-from licet.vault.open import source_keys
+from licet.vault.permit import source_keys
 from licet.vault.writes import feedback_place
 
 PURPOSES = ("improve_models", "safety_classifiers", "ads")
@@ -84,7 +86,7 @@ class Pair:
         self.conversations: dict[str, UUID] = {}
         self.turns: dict[str, tuple[str, int]] = {}
         self.feedback: dict[str, UUID] = {}
-        self.answers: list[Answer] = []
+        self.answers: list[CommandResult] = []
         self.waiting: list[tuple[ev.Event, do.Command, Outcome]] = []
 
     # Events
@@ -99,7 +101,7 @@ class Pair:
         """Adds an event to the batch; a conversation begun in it has no id to name it by until it is flushed."""
         named = getattr(event, "conversation", None)
         begun = named in self.world.conversations and named not in self.conversations
-        if begun and not (isinstance(event, ev.Say) and self.world.conversations[named].account == event.account):
+        if begun and not (isinstance(event, ev.SayEvent) and self.world.conversations[named].account == event.account):
             self.flush()
         command = self._command(event)
         before = self._known(event)
@@ -109,9 +111,9 @@ class Pair:
 
     def _known(self, event: ev.Event) -> bool:
         match event:
-            case ev.Say():
+            case ev.SayEvent():
                 return event.turn in self.world.turns
-            case ev.GiveFeedback():
+            case ev.GiveFeedbackEvent():
                 return event.feedback in self.world.feedback
             case _:
                 return False
@@ -119,20 +121,20 @@ class Pair:
     def _expected(self, event: ev.Event, known: bool) -> Outcome:
         """What the world did with a turn or a feedback; `done` stands for any effect of another event."""
         mine = event.account in self.world.accounts
-        if isinstance(event, ev.Say | ev.GiveFeedback) and mine:
+        if isinstance(event, ev.SayEvent | ev.GiveFeedbackEvent) and mine:
             owned = self.world.conversations.get(event.conversation)
             if owned is not None and owned.account != event.account:
                 return Outcome.unknown
-            if isinstance(event, ev.GiveFeedback) and owned is None:
+            if isinstance(event, ev.GiveFeedbackEvent) and owned is None:
                 return Outcome.unknown
             if known:
                 return Outcome.duplicate
-            if isinstance(event, ev.GiveFeedback):
+            if isinstance(event, ev.GiveFeedbackEvent):
                 return Outcome.done if event.feedback in self.world.feedback else Outcome.refused
             return Outcome.done if event.turn in self.world.turns else Outcome.refused
         return Outcome.done if mine else Outcome.unknown
 
-    def flush(self) -> list[Answer]:
+    def flush(self) -> list[CommandResult]:
         """Applies the batch to the vault, and holds the answers against what the world did."""
         batch, self.waiting = self.waiting, []
         if not batch:
@@ -140,14 +142,14 @@ class Pair:
         with self.run() as tx:
             answers = apply(tx, self.keyring, self.policies, [command for _, command, _ in batch])
         for (event, _, expected), answer in zip(batch, answers, strict=True):
-            if isinstance(event, ev.Say | ev.GiveFeedback):
+            if isinstance(event, ev.SayEvent | ev.GiveFeedbackEvent):
                 assert answer.outcome is expected, (event, answer)
-            if isinstance(event, ev.Say) and answer.outcome is Outcome.done:
+            if isinstance(event, ev.SayEvent) and answer.outcome is Outcome.done:
                 assert answer.conversation is not None
                 self.conversations.setdefault(event.conversation, answer.conversation)
                 assert self.conversations[event.conversation] == answer.conversation
                 self.turns[event.turn] = (event.conversation, answer.turn)
-            if isinstance(event, ev.GiveFeedback) and answer.outcome is Outcome.done:
+            if isinstance(event, ev.GiveFeedbackEvent) and answer.outcome is Outcome.done:
                 assert answer.feedback is not None
                 self.feedback[event.feedback] = answer.feedback
         self.answers += answers
@@ -155,7 +157,7 @@ class Pair:
 
     def _command(self, event: ev.Event) -> do.Command | None:
         """The command of an event; None for what only the world's flat names can say."""
-        if isinstance(event, ev.OpenAccount):
+        if isinstance(event, ev.OpenAccountEvent):
             # Ids follow from names, so that two runs of one history sweep in one order.
             account = self.accounts.setdefault(event.account, uuid7(event.at, hashed(event.account)[:10]))
             return do.OpenAccount(
@@ -163,20 +165,20 @@ class Pair:
             )
         account = self.accounts.get(event.account, new_account(event.at))
         match event:
-            case ev.SetPlan():
+            case ev.SetPlanEvent():
                 return do.SetPlan(account=account, at=event.at, plan=event.plan)
-            case ev.SetAge():
+            case ev.SetAgeEvent():
                 return do.SetAge(account=account, at=event.at, age=event.age)
-            case ev.CloseAccount():
+            case ev.CloseAccountEvent():
                 return do.CloseAccount(account=account, at=event.at)
-            case ev.Choose():
+            case ev.ChooseEvent():
                 return do.Choose(account=account, at=event.at, allow=event.allow, age=event.age, evidence="a click")
-            case ev.Say():
+            case ev.SayEvent():
                 return self._say(event, account)
             case _:
                 return self._about(event, account)
 
-    def _say(self, event: ev.Say, account: UUID) -> do.Say | None:
+    def _say(self, event: ev.SayEvent, account: UUID) -> do.Say | None:
         owned = self.world.conversations.get(event.conversation)
         theirs = owned is not None and owned.account != event.account
         known = self.world.turns.get(event.turn)
@@ -194,18 +196,18 @@ class Pair:
         conversation = self.conversations.get(event.conversation, new_account(event.at))
         base = {"account": account, "at": event.at, "conversation": conversation}
         match event:
-            case ev.Hold():
+            case ev.HoldEvent():
                 return do.Hold(**base, matter=event.matter)
-            case ev.Unhold():
+            case ev.UnholdEvent():
                 return do.Unhold(**base, matter=event.matter)
-            case ev.Flag():
+            case ev.FlagEvent():
                 return do.Flag(**base, score=0.5)
-            case ev.GiveFeedback():
+            case ev.GiveFeedbackEvent():
                 return self._give(event, base)
             case _:
                 return getattr(do, type(event).__name__)(**base)
 
-    def _give(self, event: ev.GiveFeedback, base: dict[str, Any]) -> do.GiveFeedback | None:
+    def _give(self, event: ev.GiveFeedbackEvent, base: dict[str, Any]) -> do.GiveFeedback | None:
         known = self.world.feedback.get(event.feedback)
         owned = self.world.conversations.get(event.conversation)
         mine = owned is not None and owned.account == event.account
@@ -225,15 +227,15 @@ class Pair:
                 if advance(tx, self.policies, at, limit=limit) == 0:
                     return
 
-    def sweep(self, at: datetime, limit: int = erase.BATCH_SEGMENTS_MAX) -> Swept:
+    def sweep(self, at: datetime, limit: int = sweep_batches.BATCH_SEGMENTS_MAX) -> SweepResult:
         """Erases all that is due; what was counted before is what was done."""
         self.advance(at)
         with self.run() as tx:
-            counted = erase.due(tx, at)
-        done, more = Swept(), True
+            counted = sweep_batches.due(tx, at)
+        done, more = SweepResult(), True
         while more:
             with self.run() as tx:
-                batch = erase.sweep_batch(tx, at, limit=limit)
+                batch = sweep_batches.sweep_batch(tx, at, limit=limit)
             assert max(batch.segments, batch.feedback, batch.scores) <= limit
             done, more = done.plus(batch), batch.more
         assert msgspec.structs.replace(counted, more=False) == done
@@ -266,10 +268,10 @@ class Pair:
             return dict(self._asked(tx, at))
 
     def _asked(self, tx: Transaction, at: datetime) -> Iterable[tuple[Question, object]]:
-        owners = {name: view.owner(tx, conversation) for name, conversation in self.conversations.items()}
+        owners = {name: account_view.owner(tx, conversation) for name, conversation in self.conversations.items()}
         keys = [(owners[name], conversation) for name, conversation in self.conversations.items()]
-        seen = view.seen(tx, keys, self.policies, at)
-        turns = {key: {t.number: t for t in view.turns(tx, *key)} for key in keys}
+        seen = account_view.seen(tx, keys, self.policies, at)
+        turns = {key: {t.number: t for t in account_view.turns(tx, *key)} for key in keys}
         for name, (conversation, number) in self.turns.items():
             key = (owners[conversation], self.conversations[conversation])
             for purpose in PURPOSES:
@@ -279,7 +281,7 @@ class Pair:
             state = seen[conversation].turns
             yield ("conversation", name), (state.keep_until, state.safety_until)
         for name, account in self.accounts.items():
-            gate = view.gate_of(tx, account, self.policies, at)
+            gate = account_view.gate_of(tx, account, self.policies, at)
             yield ("account", name), gate and gate.value
         for name, feedback in self.feedback.items():
             yield ("feedback", name), self._feedback(tx, feedback, at)
@@ -293,12 +295,12 @@ class Pair:
         if row is None:
             return ("none", UNKNOWN.use, UNKNOWN.because.value, None)
         account, conversation, share, version, narrowed, grant, widening, keep_until = row
-        seen = view.seen(tx, [(account, conversation)], self.policies, at)[conversation]
+        seen = account_view.seen(tx, [(account, conversation)], self.policies, at)[conversation]
         given = Feedback(
             share=Share(share), version=version, narrowed=narrowed, keep_until=keep_until,
             grant=None if grant is None else Grant(grant, widening),
         )  # fmt: skip
-        for ending in view.brought(seen.account, self.policies, at).endings:
+        for ending in account_view.brought(seen.account, self.policies, at).endings:
             given = fold.nearer(given, ending.feedback_until)
         decision = decide_feedback(seen.state, seen.turns, given, self.policies, at)
         keep = None if seen.turns.holds else given.keep_until
@@ -322,7 +324,7 @@ def opened(tx: Transaction, keyring: Keyring) -> dict[tuple[str, UUID, int], Con
           FROM feedback_bodies b LEFT JOIN feedback f USING (account_id, feedback_id)
         """
     ).fetchall()
-    holders = view.accounts(tx, [row[1] for row in rows])
+    holders = account_view.accounts(tx, [row[1] for row in rows])
     assert all(row[5] is not None for row in rows), "a body without a key"
     keys = source_keys(tx, keyring, [(holders[row[1]], row[5]) for row in rows]) if rows else {}
     found = {}
@@ -400,7 +402,7 @@ def disorder(tx: Transaction) -> list[str]:
 
 def destroyed(tx: Transaction) -> dict[tuple[UUID, int], bool]:
     """Each slot ever given: whether its key was destroyed."""
-    size = len(tables.EMPTY_SLOT)
+    size = len(material.EMPTY_SLOT)
     found = {}
     for account, page, slots, next_slot in tx.execute(
         "SELECT account_id, page, slots, next_slot FROM key_pages JOIN accounts USING (account_id)"
@@ -408,7 +410,7 @@ def destroyed(tx: Transaction) -> dict[tuple[UUID, int], bool]:
         for place in range(len(slots) // size):
             slot = page * (len(slots) // size) + place
             if slot < next_slot:
-                found[account, slot] = slots[place * size : (place + 1) * size] == tables.EMPTY_SLOT
+                found[account, slot] = slots[place * size : (place + 1) * size] == material.EMPTY_SLOT
     return found
 
 

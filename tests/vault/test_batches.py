@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
+from licet.keys.keyring import Keyring
 from licet.store.connect import Transaction
 from licet.vault import commands as do
-from licet.vault.keyring import Keyring
 
 from .town import SAID, Town
 

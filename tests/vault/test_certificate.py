@@ -9,21 +9,22 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import pytest
 
-from licet import doctor, service
+from licet import doctor, verifier
+from licet.curate import release_build
+from licet.erasure import certificates, sweep_batches, sweeper
+from licet.erasure.certificates import ErasureStatus, UnloggedErasure
 from licet.errors import BrokenError, NotFoundError, RefusedError
-from licet.ledger import verifier
-from licet.ledger.published import Published
+from licet.ledger.publication import PublishedLog
 from licet.policy.state import Share
-from licet.service import erasure, proving
-from licet.service.erasure import ErasureSeen, Unlogged
+from licet.proof import documents
+from licet.service import verification
 from licet.store.connect import Pool, transaction
-from licet.vault import certificate, erase
+from licet.vault import certificate
 from licet.vault import commands as do
-from licet.vault.certificate import State, WaitsFor
+from licet.vault.certificate import ErasureState, WaitsFor
 from licet.vault.ids import Prefix, parse
 
 from ..installed import DAY, House
@@ -40,12 +41,12 @@ def house(pool: Pool, tmp_path: Path) -> House:
     return house
 
 
-def owed(house: House, name: str = "ana") -> list[ErasureSeen]:
-    return erasure.of_account(house.here, house.accounts[name])
+def owed(house: House, name: str = "ana") -> list[ErasureStatus]:
+    return certificates.of_account(house.here, house.accounts[name])
 
 
 def certified(house: House, name: str) -> dict[str, Any]:
-    file = json.loads(erasure.certificate_file(house.here, name))
+    file = json.loads(certificates.certificate_file(house.here, name))
     body = file["certificate"].split(".")[1]
     payload: dict[str, Any] = json.loads(base64.urlsafe_b64decode(body + "==="))
     return payload
@@ -54,14 +55,14 @@ def certified(house: House, name: str) -> dict[str, Any]:
 def test_a_deletion_owes_a_certificate_from_its_commit_and_has_none_before_its_keys_died(house: House) -> None:
     house.about(do.Delete, "ana", "chat")
     (seen,) = owed(house)
-    assert (seen.state, seen.keys_left, seen.due_at) == (State.fenced, 1, house.now + 30 * DAY)
-    assert erasure.run(house.here).certificates == 0
+    assert (seen.state, seen.keys_left, seen.due_at) == (ErasureState.fenced, 1, house.now + 30 * DAY)
+    assert certificates.run(house.here).certificates == 0
     with pytest.raises(RefusedError, match="no certificate yet"):
-        erasure.certificate_file(house.here, seen.erasure)
+        certificates.certificate_file(house.here, seen.erasure)
     house.passes(30)
-    service.sweep(house.here)
+    sweeper.sweep(house.here)
     (seen,) = owed(house)
-    assert (seen.state, seen.shredded_at, seen.verified_at) == (State.verified, house.now, house.now)
+    assert (seen.state, seen.shredded_at, seen.verified_at) == (ErasureState.verified, house.now, house.now)
     assert [place["place"] for place in certified(house, seen.erasure)["places"]] == ["vault"]
 
 
@@ -73,11 +74,11 @@ def test_deleting_twice_owes_one_certificate(house: House) -> None:
 
 def test_an_unknown_id_is_an_error_and_never_a_success(house: House) -> None:
     for asked in (
-        lambda: erasure.status(house.here, UNKNOWN),
-        lambda: erasure.run(house.here, only=UNKNOWN),
-        lambda: erasure.certificate_file(house.here, UNKNOWN),
-        lambda: erasure.acknowledge(house.here, UNKNOWN, "hand_" + "0" * 32),
-        lambda: erasure.status(house.here, "nonsense"),
+        lambda: certificates.status(house.here, UNKNOWN),
+        lambda: certificates.run(house.here, only=UNKNOWN),
+        lambda: certificates.certificate_file(house.here, UNKNOWN),
+        lambda: certificates.acknowledge(house.here, UNKNOWN, "hand_" + "0" * 32),
+        lambda: certificates.status(house.here, "nonsense"),
     ):
         with pytest.raises(NotFoundError):
             asked()
@@ -85,7 +86,7 @@ def test_an_unknown_id_is_an_error_and_never_a_success(house: House) -> None:
 
 def test_it_can_go_at_once_and_leaves_what_was_not_asked_for(house: House) -> None:
     house.about(do.Delete, "ana", "chat")
-    assert erasure.run(house.here, at_once=True).certificates == 1
+    assert certificates.run(house.here, at_once=True).certificates == 1
     live = house.query("SELECT count(*) FROM bodies WHERE conversation_id = %s", house.chats["other"])
     gone = house.query("SELECT count(*) FROM bodies WHERE conversation_id = %s", house.chats["chat"])
     assert (live, gone) == ([(2,)], [(0,)])
@@ -98,13 +99,13 @@ def test_a_closure_is_certified_over_every_place_and_takes_the_accounts_own_keys
             share=Share.conversation, turn=0,
         )
     )  # fmt: skip
-    service.build_release(house.here, name="one", purpose="improve_models")
-    handout = erasure.hand_out(house.here, "one", "lab-one")
-    assert handout == erasure.hand_out(house.here, "one", "lab-one")
+    release_build.build_release(house.here, name="one", purpose="improve_models")
+    handout = certificates.hand_out(house.here, "one", "lab-one")
+    assert handout == certificates.hand_out(house.here, "one", "lab-one")
     house.account(do.CloseAccount, "ana")
-    erasure.run(house.here, at_once=True)
-    proving.append(house.here)
-    erasure.run(house.here)
+    certificates.run(house.here, at_once=True)
+    documents.append(house.here)
+    certificates.run(house.here)
     (seen,) = owed(house)
     said = certified(house, seen.erasure)
     assert [(p["place"], p["read_back"]) for p in said["places"]] == [("feedback", 0), ("release", 0), ("vault", 0)]
@@ -117,43 +118,43 @@ def test_a_closure_is_certified_over_every_place_and_takes_the_accounts_own_keys
 
 def test_a_closure_waits_for_the_log_with_the_key_of_its_leaves_and_with_no_other(house: House) -> None:
     """Died that key before the log took its leaves, they named nobody, and a release of before did not verify."""
-    service.build_release(house.here, name="one", purpose="improve_models")
+    release_build.build_release(house.here, name="one", purpose="improve_models")
     house.account(do.CloseAccount, "ana")
     house.passes(31)
-    service.sweep(house.here)
+    sweeper.sweep(house.here)
     (seen,) = owed(house)
-    assert (seen.state, seen.keys_left, seen.waits_for) == (State.swept, 0, WaitsFor.log)
+    assert (seen.state, seen.keys_left, seen.waits_for) == (ErasureState.swept, 0, WaitsFor.log)
     assert house.query("SELECT count(*) FROM bodies") == [(0,)]
     assert house.query("SELECT count(key_slot) FROM segments") == [(0,)]
     assert not any(page for (page,) in house.query("SELECT trim(BYTEA '\\x00' FROM slots) FROM key_pages"))
     assert any(house.query("SELECT wrapped_key FROM accounts")[0][0]), "the key under which its leaves are told"
     with pytest.raises(RefusedError, match="no certificate yet"):
-        erasure.certificate_file(house.here, seen.erasure)
-    assert erasure.unlogged(house.here) == Unlogged(closures=1, since=house.now)
+        certificates.certificate_file(house.here, seen.erasure)
+    assert certificates.unlogged(house.here) == UnloggedErasure(closures=1, since=house.now)
     assert [one.what for one in doctor.examine(house.here) if "wait for the log" in one.seen] == ["closures"]
 
-    service.sweep(house.here)
-    assert owed(house)[0].state is State.swept, "again, and nothing has sequenced"
-    proving.append(house.here)
+    sweeper.sweep(house.here)
+    assert owed(house)[0].state is ErasureState.swept, "again, and nothing has sequenced"
+    documents.append(house.here)
     house.passes(1)
-    service.sweep(house.here)
+    sweeper.sweep(house.here)
     (seen,) = owed(house)
-    assert (seen.state, seen.verified_at, seen.waits_for) == (State.verified, house.now, None)
+    assert (seen.state, seen.verified_at, seen.waits_for) == (ErasureState.verified, house.now, None)
     assert not any(house.query("SELECT wrapped_key FROM accounts")[0][0])
     assert house.query("SELECT count(*) FROM key_pages") == [(0,)]
-    proving.append(house.here)
+    documents.append(house.here)
     named = house.query("SELECT count(*) FROM outbox WHERE account_id IS NOT NULL AND index IS NULL")
     assert named == [(0,)]
-    folder, log = house.here.config.releases / "one", proving.place(house.here).folder
-    assert proving.verify(folder, (proving.key(house.here).vkey,), log=log).broken == ()
-    assert erasure.unlogged(house.here) == Unlogged(closures=0, since=None)
+    folder, log = house.here.config.releases / "one", documents.place(house.here).folder
+    assert verification.verify(folder, (documents.key(house.here).vkey,), log=log).broken == ()
+    assert certificates.unlogged(house.here) == UnloggedErasure(closures=0, since=None)
 
 
 def test_a_place_in_the_log_is_not_the_log(house: House) -> None:
     """A crash between the two: the sequencer tells the leaf anew, under a key that must be there still."""
-    proving.append(house.here)
+    documents.append(house.here)
     house.account(do.CloseAccount, "ana")
-    erasure.run(house.here, at_once=True)
+    certificates.run(house.here, at_once=True)
     (last,) = house.query("SELECT max(size) FROM logs")[0]
     with transaction(house.here.pool) as tx:
         tx.execute(
@@ -161,23 +162,23 @@ def test_a_place_in_the_log_is_not_the_log(house: House) -> None:
                       (SELECT outbox_id, row_number() OVER (ORDER BY outbox_id) - 1 AS place FROM outbox
                         WHERE index IS NULL) k WHERE o.outbox_id = k.outbox_id"""
         )
-        key = proving.key(house.here)
-        root = Published(proving.place(house.here).folder / str(house.now.year), key).checkpoint.root
+        key = documents.key(house.here)
+        root = PublishedLog(documents.place(house.here).folder / str(house.now.year), key).checkpoint.root
         tx.execute("UPDATE logs SET (decided, root, size) = (size, %s, (SELECT max(index) + 1 FROM outbox))", [root])
     assert house.query("SELECT decided < size FROM logs") == [(True,)]
-    erasure.run(house.here)
+    certificates.run(house.here)
     assert owed(house)[0].waits_for is WaitsFor.log
-    proving.append(house.here)
+    documents.append(house.here)
     assert house.query("SELECT size > %s FROM logs", last) == [(True,)]
-    erasure.run(house.here)
-    assert owed(house)[0].state is State.verified
+    certificates.run(house.here)
+    assert owed(house)[0].state is ErasureState.verified
 
 
 def test_a_safety_copy_is_listed_with_its_own_end(house: House) -> None:
     house.about(do.Flag, "ana", "chat", score=0.9)
-    service.build_release(house.here, name="safety", purpose="safety_classifiers")
+    release_build.build_release(house.here, name="safety", purpose="safety_classifiers")
     house.about(do.Delete, "ana", "chat")
-    erasure.run(house.here, at_once=True)
+    certificates.run(house.here, at_once=True)
     places = {p["place"]: p for p in certified(house, owed(house)[0].erasure)["places"]}
     until = house.query("SELECT safety_until FROM conversations WHERE safety_until IS NOT NULL")[0][0]
     assert places["safety"]["kept_until"] == until.isoformat().replace("+00:00", "Z")
@@ -191,9 +192,9 @@ def test_of_two_safety_copies_the_later_end_is_listed(house: House) -> None:
     ends = house.query("SELECT safety_until FROM segments WHERE safety_until IS NOT NULL ORDER BY 1")
     assert ends[0] < ends[1]
     house.account(do.CloseAccount, "ana")
-    erasure.run(house.here, at_once=True)
-    proving.append(house.here)
-    erasure.run(house.here)
+    certificates.run(house.here, at_once=True)
+    documents.append(house.here)
+    certificates.run(house.here)
     places = {place["place"]: place for place in certified(house, owed(house)[0].erasure)["places"]}
     assert places["safety"]["kept_until"] == ends[1][0].isoformat().replace("+00:00", "Z")
 
@@ -202,15 +203,15 @@ def test_a_legal_hold_survives_everything_and_its_end_erases_what_is_overdue(hou
     house.about(do.Hold, "ana", "chat", matter="kettles")
     house.about(do.Delete, "ana", "chat")
     house.passes(31)
-    service.sweep(house.here)
-    erasure.run(house.here, at_once=True)
+    sweeper.sweep(house.here)
+    certificates.run(house.here, at_once=True)
     (seen,) = owed(house)
-    assert (seen.state, seen.held) == (State.fenced, True)
+    assert (seen.state, seen.held) == (ErasureState.fenced, True)
     assert house.query("SELECT count(*) FROM bodies WHERE conversation_id = %s", house.chats["chat"]) == [(2,)]
     house.about(do.Unhold, "ana", "chat", matter="kettles")
-    service.sweep(house.here)  # within the hour
+    sweeper.sweep(house.here)  # within the hour
     assert [(seen.cause.value, seen.state) for seen in owed(house)] == [
-        ("deletion", State.verified), ("hold_released", State.verified),
+        ("deletion", ErasureState.verified), ("hold_released", ErasureState.verified),
     ]  # fmt: skip
 
 
@@ -218,64 +219,6 @@ def test_the_end_of_a_hold_over_what_is_not_overdue_owes_nothing(house: House) -
     house.about(do.Hold, "ana", "chat", matter="kettles")
     house.about(do.Unhold, "ana", "chat", matter="kettles")
     assert owed(house) == []
-
-
-def test_of_a_hold_that_ended_only_rows_of_what_had_come_to_its_end_are_told(house: House) -> None:
-    """Of a conversation under a hold one segment was over when the hold ended, and one was not."""
-    house.open("ben", allow=True)
-    house.talk("ben", "bens")
-    house.account(do.SetPlan, "ana", plan="max")
-    house.say("ana", "chat", "said under another plan")
-    service.build_release(house.here, name="one", purpose="improve_models")
-    chat, other = house.chats["chat"], house.chats["other"]
-    (release,) = house.query("SELECT release_id FROM releases")[0]
-    ended = house.now + DAY
-
-    def told(chat: UUID, over: int, segments: list[int], *places: str) -> list[int] | None:
-        """What is told of chat's rows, made of ``segments``, where of all it has segment ``over`` alone was over."""
-        with transaction(house.here.pool) as tx:
-            tx.execute("UPDATE segments SET keep_until = %s", [ended + DAY])
-            tx.execute(
-                "UPDATE segments SET keep_until = %s WHERE conversation_id = %s AND segment = %s", [ended, chat, over]
-            )
-            tx.execute(
-                "UPDATE release_rows SET (key_segments, key_places) = (%s, %s) WHERE conversation_id = %s",
-                [segments, list(places or ("vault",)), house.chats["chat"]],
-            )
-            of = certificate.Erasure(
-                account=house.accounts["ana"], erasure=UUID(int=1), conversation=house.chats["chat"],
-                cause=certificate.Cause.hold_released, state=State.fenced, requested_at=ended,
-                fenced_at=ended, shredded_at=None, swept_at=None, verified_at=None,
-            )  # fmt: skip
-            found = certificate.rows_by_release(tx, of)
-            tx.rollback()
-        return found.get(release)
-
-    (row,) = house.query("SELECT ordinal FROM release_rows WHERE conversation_id = %s", chat)[0]
-    assert told(chat, 0, [0]) == [row]
-    assert told(chat, 1, [0, 1]) == [row]
-    assert told(chat, 1, [0]) is None, "the row was made of what is kept on"
-    assert told(other, 0, [0]) is None, "another conversation's end"
-    assert told(house.chats["bens"], 0, [0]) is None, "another account's end"
-    assert told(chat, 0, [0], "safety") is None, "what rests on a safety copy dies with that"
-    assert told(chat, 0, [0], "vault", "safety") == [row]
-
-
-def test_of_a_deletion_every_row_of_it_is_told_and_no_other(house: House) -> None:
-    house.open("ben", allow=True)
-    house.talk("ben", "bens")
-    service.build_release(house.here, name="one", purpose="improve_models")
-    ((release, row),) = house.query(
-        "SELECT release_id, ordinal FROM release_rows WHERE conversation_id = %s", house.chats["chat"]
-    )
-    house.about(do.Delete, "ana", "chat")
-    house.account(do.CloseAccount, "ben")
-    (deletion,), (closure,) = owed(house), owed(house, "ben")
-    (bens,) = house.query("SELECT ordinal FROM release_rows WHERE account_id = %s", house.accounts["ben"])
-    with transaction(house.here.pool) as tx:
-        for seen, rows in ((deletion, [row]), (closure, list(bens))):
-            of = certificate.get(tx, parse(Prefix.erasure, seen.erasure))
-            assert certificate.rows_by_release(tx, of) == {release: rows}
 
 
 def test_what_is_left_anywhere_is_found_and_nothing_is_certified(house: House) -> None:
@@ -286,13 +229,13 @@ def test_what_is_left_anywhere_is_found_and_nothing_is_certified(house: House) -
     with transaction(house.here.pool) as tx:
         tx.execute("UPDATE key_pages SET slots = %s", [page[0]])  # as if a page had come back
     with pytest.raises(BrokenError, match="in the place `vault` still"):
-        erasure.run(house.here)
-    assert owed(house)[0].state is State.swept
+        certificates.run(house.here)
+    assert owed(house)[0].state is ErasureState.swept
 
 
 def swept_without_a_certificate(house: House) -> None:
     with transaction(house.here.pool) as tx:
-        while erase.sweep_batch(tx, house.now).more:
+        while sweep_batches.sweep_batch(tx, house.now).more:
             pass
 
 
@@ -308,29 +251,29 @@ def test_a_place_that_nobody_can_read_back_is_never_certified(house: House) -> N
 
 
 def test_an_overdue_recall_is_shown_until_it_is_acknowledged(house: House) -> None:
-    service.build_release(house.here, name="one", purpose="improve_models")
-    handout = erasure.hand_out(house.here, "one", "lab-one")
+    release_build.build_release(house.here, name="one", purpose="improve_models")
+    handout = certificates.hand_out(house.here, "one", "lab-one")
     house.about(do.Delete, "ana", "chat")
-    erasure.run(house.here)
-    (recall,) = erasure.recalls(house.here)
+    certificates.run(house.here)
+    (recall,) = certificates.recalls(house.here)
     assert (recall.recipient, recall.handout, recall.overdue) == ("lab-one", handout, False)
     house.passes(15)
-    assert erasure.status(house.here, recall.erasure).overdue == 1
-    done = erasure.acknowledge(house.here, recall.erasure, handout)
+    assert certificates.status(house.here, recall.erasure).overdue == 1
+    done = certificates.acknowledge(house.here, recall.erasure, handout)
     assert (done.acknowledged_at, done.overdue) == (house.now, False)
-    assert erasure.recalls(house.here) == []
+    assert certificates.recalls(house.here) == []
     with pytest.raises(NotFoundError):
-        erasure.acknowledge(house.here, recall.erasure, "hand_" + "0" * 32)
+        certificates.acknowledge(house.here, recall.erasure, "hand_" + "0" * 32)
 
 
 def test_holds_and_flags_are_listed_with_the_day_of_their_review(house: House) -> None:
     house.about(do.Hold, "ana", "chat", matter="kettles")
     house.about(do.Flag, "ana", "other", score=0.9)
-    assert [(one.kind, one.review_at - house.now, one.overdue) for one in erasure.held(house.here)] == [
+    assert [(one.kind, one.review_at - house.now, one.overdue) for one in certificates.held(house.here)] == [
         ("flag", timedelta(days=90), False), ("hold", timedelta(days=180), False),
     ]  # fmt: skip
     house.passes(100)
-    assert [one.overdue for one in erasure.held(house.here)] == [True, False]
+    assert [one.overdue for one in certificates.held(house.here)] == [True, False]
 
 
 # For strangers
@@ -339,13 +282,13 @@ def test_holds_and_flags_are_listed_with_the_day_of_their_review(house: House) -
 @pytest.fixture
 def file(house: House) -> bytes:
     house.about(do.Delete, "ana", "chat")
-    erasure.run(house.here, at_once=True)
-    proving.append(house.here)
-    return erasure.certificate_file(house.here, owed(house)[0].erasure)
+    certificates.run(house.here, at_once=True)
+    documents.append(house.here)
+    return certificates.certificate_file(house.here, owed(house)[0].erasure)
 
 
 def broken(raw: bytes, house: House) -> list[str]:
-    report = verifier.check_certificate(raw, verifier.trust(proving.key(house.here).vkey))
+    report = verifier.check_certificate(raw, verifier.trust(documents.key(house.here).vkey))
     return [finding.promise for finding in report.findings]
 
 
@@ -353,14 +296,14 @@ def test_the_strangers_verifier_takes_it_alone(house: House, file: bytes, tmp_pa
     assert broken(file, house) == []
     path = tmp_path / "certificate.json"
     path.write_bytes(file)
-    call = [sys.executable, "-I", verifier.__file__, "certificate", str(path), "--key", proving.key(house.here).vkey]
+    call = [sys.executable, "-I", verifier.__file__, "certificate", str(path), "--key", documents.key(house.here).vkey]
     assert subprocess.run(call, capture_output=True, check=False, cwd="/", timeout=600).returncode == 0
-    assert proving.verify(path, (proving.key(house.here).vkey,)).broken == ()
+    assert verification.verify(path, (documents.key(house.here).vkey,)).broken == ()
 
 
 def test_it_refuses_what_was_changed_or_is_another_paper(house: House, file: bytes) -> None:
     parts = json.loads(file)
-    receipt = proving.receipts(house.here, house.accounts["ana"])[0]
+    receipt = documents.receipts(house.here, house.accounts["ana"])[0]
 
     def written(**changes: object) -> bytes:
         return (

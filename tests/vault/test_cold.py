@@ -14,18 +14,20 @@ from pathlib import Path
 
 import pytest
 
-from licet import service
-from licet.config import Config
+from licet.config import Configuration
 from licet.consent import takeout
+from licet.curate import release_build
+from licet.erasure import sweeper
 from licet.errors import BrokenError, BusyError
+from licet.keys.cold_store import objects
+from licet.keys.objects import Objects, Stored
 from licet.policy.decide import IMPROVE, SAFETY
 from licet.policy.state import Share
-from licet.service import cold as verbs
-from licet.service.objects import objects
+from licet.service import answers
 from licet.store.connect import Pool, transaction
-from licet.vault import cold
+from licet.vault import cold_storage as verbs
+from licet.vault import cold_tier, installation
 from licet.vault import commands as do
-from licet.vault.objects import Objects, Stored
 
 from ..installed import House
 
@@ -76,13 +78,13 @@ def lived_in(house: House) -> House:
     return house
 
 
-def cool(house: House) -> cold.Cooled:
+def cool(house: House) -> cold_tier.CoolingResult:
     return verbs.cool(house.here)
 
 
 def said(house: House) -> str:
     """Everything of Ana's, as she takes it out."""
-    known = service.policies(house.here)
+    known = installation.policies(house.here)
     pieces = takeout.lines(
         lambda: transaction(house.here.pool), house.here.keyring, known, house.accounts["ana"], house.now
     )
@@ -103,14 +105,15 @@ def files(house: House) -> set[str]:
 
 def known_objects(house: House) -> set[str]:
     return {
-        cold.name_of(row[0]) for row in house.query("SELECT object_id FROM cold_objects WHERE written_at IS NOT NULL")
+        cold_tier.name_of(row[0])
+        for row in house.query("SELECT object_id FROM cold_objects WHERE written_at IS NOT NULL")
     }
 
 
 def erase(house: House, chat: str) -> None:
     house.about(do.Delete, "ana", chat)
     house.passes(31)
-    service.sweep(house.here)
+    sweeper.sweep(house.here)
 
 
 # Moving and reading
@@ -123,7 +126,7 @@ def test_what_was_said_long_ago_moves_whole_segments_at_a_time_and_what_is_new_s
     assert (done.segments, done.turns, done.bytes, done.objects) == (3, 7, planned.bytes, 1)
     assert places(house) == {"river": (0, 3), "stone": (0, 2), "paper": (0, 2), "today": (2, 0)}
     assert files(house) == known_objects(house)
-    assert verbs.coolable(house.here) == cold.Coolable(segments=0, turns=0, bytes=0)
+    assert verbs.coolable(house.here) == cold_tier.Coolable(segments=0, turns=0, bytes=0)
     assert cool(house).objects == 0
 
 
@@ -135,18 +138,18 @@ def test_a_dry_run_touches_nothing(house: House) -> None:
 
 
 def test_what_moved_reads_back_for_its_person_for_a_release_for_a_flag_and_for_feedback(house: House) -> None:
-    before, weight = said(house), service.status(house.here).bytes_kept
-    service.build_release(house.here, name="hot", purpose=IMPROVE)
+    before, weight = said(house), answers.status(house.here).bytes_kept
+    release_build.build_release(house.here, name="hot", purpose=IMPROVE)
     cool(house)
     assert said(house) == before
-    assert service.status(house.here).bytes_kept == weight
-    service.build_release(house.here, name="cold", purpose=IMPROVE)
+    assert answers.status(house.here).bytes_kept == weight
+    release_build.build_release(house.here, name="cold", purpose=IMPROVE)
     assert house.rows("cold") == house.rows("hot") != []
     house.about(do.Flag, "ana", "stone")
     house.about(do.GiveFeedback, "ana", "paper", rating="up", share=Share.conversation)
     assert house.query("SELECT count(*) FROM safety_bodies") == [(2,)]
     assert house.query("SELECT count(*) FROM feedback_bodies") == [(2,)]
-    service.build_release(house.here, name="safety", purpose=SAFETY)
+    release_build.build_release(house.here, name="safety", purpose=SAFETY)
     assert "ana asks in stone" in house.words("safety")
 
 
@@ -163,7 +166,7 @@ def test_a_chat_that_moved_goes_on_and_its_new_turns_are_moved_later(house: Hous
 
 def test_no_object_holds_more_than_it_may_and_none_parts_a_segment(house: House) -> None:
     before = said(house)
-    done = cold.cool(
+    done = cold_tier.cool(
         house.here.pool, house.here.keyring.cold or Stored(), house.here.keyring.random, house.now,
         house.now - timedelta(days=90), bytes_max=1,
     )  # fmt: skip
@@ -237,18 +240,20 @@ def test_a_crash_between_two_objects_keeps_the_first_and_goes_on_with_the_second
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from licet.config import Config
-from licet import service
+from licet.config import Configuration
+from licet.vault import installation
+
 from licet.policy.period import instant
-from licet.service import cold
-from licet.vault.objects import Stored
+from licet.vault import cold_storage
+from licet.keys.objects import Stored
 class Killing(Stored):
     def put(self, name, content):
         super().put(name, content)
         os.kill(os.getpid(), signal.SIGKILL)
-with service.installation(Config(data=Path(sys.argv[1]), database_url=sys.argv[2]), lambda: instant(sys.argv[3])) as here:
+config = Configuration(data=Path(sys.argv[1]), database_url=sys.argv[2])
+with installation.installation(config, lambda: instant(sys.argv[3])) as here:
     here.keyring.cold = Killing(here.config.data / "cold")
-    cold.cool(here)
+    cold_storage.cool(here)
 """
 
 
@@ -264,7 +269,7 @@ def test_a_run_that_is_killed_after_an_object_is_written_is_taken_up_by_the_next
     assert said(house) == before
 
 
-def retrying(act: Callable[[], cold.Cooled]) -> cold.Cooled:
+def retrying(act: Callable[[], cold_tier.CoolingResult]) -> cold_tier.CoolingResult:
     """Until the server has seen that the killed run's connection is gone, and with it its lock."""
     for _ in range(100):
         try:
@@ -395,7 +400,7 @@ def free_ports(count: int) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Configuration]:
     """A bucket of a SeaweedFS of its own."""
     weed = Path(sys.executable).parent / "weed"
     if not weed.exists():
@@ -418,7 +423,7 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
         ],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    config = Config.of(
+    config = Configuration.of(
         {
             "LICET_COLD__URL": "s3://licet/cold", "LICET_COLD__ENDPOINT": f"http://127.0.0.1:{s3}",
             "LICET_COLD__REGION": "us-east-1", "LICET_COLD__ACCESS_KEY_ID": "ana",
@@ -459,7 +464,9 @@ def takes_objects(store: Objects) -> None:
     raise AssertionError("the S3 server takes no object")
 
 
-def test_a_bucket_takes_gives_back_and_deletes_as_the_folder_does(pool: Pool, tmp_path: Path, bucket: Config) -> None:
+def test_a_bucket_takes_gives_back_and_deletes_as_the_folder_does(
+    pool: Pool, tmp_path: Path, bucket: Configuration
+) -> None:
     house = House(pool, tmp_path)
     house.here.keyring.cold = objects(bucket)
     lived_in(house)
@@ -467,7 +474,7 @@ def test_a_bucket_takes_gives_back_and_deletes_as_the_folder_does(pool: Pool, tm
     assert cool(house).segments == 3
     assert places(house) == {"river": (0, 3), "stone": (0, 2), "paper": (0, 2), "today": (2, 0)}
     assert said(house) == before
-    service.build_release(house.here, name="r", purpose=IMPROVE)
+    release_build.build_release(house.here, name="r", purpose=IMPROVE)
     assert "and in the afternoon" in house.words("r")
     for chat in ("river", "stone", "paper"):
         erase(house, chat)
@@ -476,7 +483,7 @@ def test_a_bucket_takes_gives_back_and_deletes_as_the_folder_does(pool: Pool, tm
     assert cool(house).deleted == 1
 
 
-def test_a_bucket_never_has_an_object_written_over(bucket: Config) -> None:
+def test_a_bucket_never_has_an_object_written_over(bucket: Configuration) -> None:
     store = objects(bucket)
     store.put("bodies/aa/one", b"first")
     with pytest.raises(BusyError):
@@ -484,7 +491,7 @@ def test_a_bucket_never_has_an_object_written_over(bucket: Config) -> None:
     assert store.read("bodies/aa/one", [(0, 5)]) == [b"first"]
 
 
-def test_a_wrong_secret_is_refused_and_quoted_nowhere(bucket: Config, tmp_path: Path) -> None:
+def test_a_wrong_secret_is_refused_and_quoted_nowhere(bucket: Configuration, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong"
     wrong.write_text("not-the-secret")
     environment = {
@@ -492,7 +499,7 @@ def test_a_wrong_secret_is_refused_and_quoted_nowhere(bucket: Config, tmp_path: 
         "LICET_COLD__ACCESS_KEY_ID": "ana", "LICET_COLD__SECRET_ACCESS_KEY_FILE": str(wrong),
     }  # fmt: skip
     with pytest.raises(BusyError) as caught:
-        objects(Config.of(environment)).put("bodies/aa/two", b"x")
+        objects(Configuration.of(environment)).put("bodies/aa/two", b"x")
     assert "not-the-secret" not in str(caught.value)
 
 

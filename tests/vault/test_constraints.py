@@ -7,12 +7,11 @@ from datetime import datetime
 import pytest
 
 from licet.errors import UsageError
+from licet.keys.keyring import Keyring
 from licet.policy.state import Share
-from licet.store import StatementError, transaction
-from licet.store.connect import Pool
+from licet.store.connect import Pool, StatementError, transaction
 from licet.vault import commands as do
 from licet.vault.apply import apply
-from licet.vault.keyring import Keyring
 
 from .model import hashed, new_account, words
 from .town import OPENED, POLICIES, SAID, Town

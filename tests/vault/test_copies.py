@@ -6,12 +6,13 @@ from datetime import timedelta
 
 import pytest
 
-from licet.policy.state import Role, Share
+from licet.erasure import sweep_batches
+from licet.keys.keyring import Keyring
+from licet.policy.state import Share, TurnRole
 from licet.store.connect import Transaction
 from licet.vault import commands as do
-from licet.vault import copies, erase
-from licet.vault.copies import Copy, Place
-from licet.vault.keyring import Keyring
+from licet.vault import copies
+from licet.vault.copies import Copy, CopyPlace
 
 from .model import orphans
 from .town import SAID, Town
@@ -35,7 +36,7 @@ def test_the_search_for_orphans_finds_one_of_each_kind(town: Town) -> None:
     assert orphans(town.tx) == []
     key = (said.account, said.conversation, 0)
     forget = "UPDATE copies SET ended_at = now() WHERE place = %s"
-    for place, reference in ((Place.vault, copies.NO_REFERENCE), (Place.feedback, given.feedback)):
+    for place, reference in ((CopyPlace.vault, copies.NO_REFERENCE), (CopyPlace.feedback, given.feedback)):
         with town.tx.transaction(force_rollback=True):
             town.tx.execute(forget, [place.value])
             assert orphans(town.tx) == [("not registered", *key, place.value, reference)]
@@ -43,7 +44,7 @@ def test_the_search_for_orphans_finds_one_of_each_kind(town: Town) -> None:
         town.tx.execute("DELETE FROM bodies")
         assert orphans(town.tx) == [("not there", *key, "vault", copies.NO_REFERENCE)]
     with town.tx.transaction(force_rollback=True):
-        safety = Copy(account=said.account, conversation=said.conversation, segment=0, place=Place.safety)
+        safety = Copy(account=said.account, conversation=said.conversation, segment=0, place=CopyPlace.safety)
         copies.register(town.tx, [safety, safety], SAID)
         assert orphans(town.tx) == [("not there", *key, "safety", copies.NO_REFERENCE)]
 
@@ -51,7 +52,7 @@ def test_the_search_for_orphans_finds_one_of_each_kind(town: Town) -> None:
 def test_each_segment_is_registered_once_where_its_first_content_came(town: Town) -> None:
     ana = town.account()
     first = town.say(ana, turn="t1")
-    town.say(ana, turn="t2", role=Role.assistant, at=SAID + DAY)
+    town.say(ana, turn="t2", role=TurnRole.assistant, at=SAID + DAY)
     town.about(first, do.Narrow, at=SAID + DAY)
     town.say(ana, turn="t3", at=SAID + 2 * DAY, content=None)
     town.say(ana, turn="t4", at=SAID + 3 * DAY)
@@ -78,7 +79,7 @@ def test_a_feedback_registers_the_segments_that_it_holds(town: Town, share: Shar
     rows = town.tx.execute("SELECT segment, reference FROM copies WHERE place = 'feedback' ORDER BY 1").fetchall()
     assert rows == [(segment, given.feedback) for segment in segments]
     assert orphans(town.tx) == []
-    erase.sweep_batch(town.tx, SAID + 31 * DAY + timedelta(days=366 * 6))
+    sweep_batches.sweep_batch(town.tx, SAID + 31 * DAY + timedelta(days=366 * 6))
     assert orphans(town.tx) == []
     assert town.tx.execute("SELECT count(*) FROM copies WHERE ended_at IS NULL").fetchone() == (0,)
 

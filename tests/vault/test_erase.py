@@ -9,17 +9,18 @@ from uuid import UUID
 
 import pytest
 
+from licet.erasure import sweep_batches
+from licet.erasure.sweep_batches import SweepResult
+from licet.keys.keyring import Keyring
 from licet.policy.decide import IMPROVE
 from licet.policy.file import Policies, extend, preset
 from licet.policy.period import instant
 from licet.policy.state import Share
 from licet.store.connect import Pool, Transaction, transaction
 from licet.vault import commands as do
-from licet.vault import erase, population
+from licet.vault import population
 from licet.vault.apply import advance, apply
-from licet.vault.commands import Answer, Outcome
-from licet.vault.erase import Swept
-from licet.vault.keyring import Keyring
+from licet.vault.commands import CommandResult, Outcome
 
 from .model import destroyed, hashed, sound, words
 from .town import POLICIES, SAID, Town
@@ -33,11 +34,11 @@ def town(conn: Transaction, keyring: Keyring) -> Town:
     return Town(conn, keyring)
 
 
-def swept(tx: Transaction, at: datetime, limit: int = erase.BATCH_SEGMENTS_MAX) -> Swept:
+def swept(tx: Transaction, at: datetime, limit: int = sweep_batches.BATCH_SEGMENTS_MAX) -> SweepResult:
     """All that is due; what was counted before is what was done."""
-    counted, done, more = erase.due(tx, at), Swept(), True
+    counted, done, more = sweep_batches.due(tx, at), SweepResult(), True
     while more:
-        batch = erase.sweep_batch(tx, at, limit=limit)
+        batch = sweep_batches.sweep_batch(tx, at, limit=limit)
         done, more = done.plus(batch), batch.more
     assert counted == done
     return done
@@ -52,8 +53,8 @@ def test_content_is_erased_at_its_date_and_not_a_microsecond_earlier(town: Town)
     ana = town.account(allow=False)
     said = town.say(ana)
     town.say(ana, chat="later", at=SAID + TICK)
-    assert swept(town.tx, END - TICK) == Swept()
-    assert swept(town.tx, END) == Swept(segments=1, turns=1, reasons={"expired": 1})
+    assert swept(town.tx, END - TICK) == SweepResult()
+    assert swept(town.tx, END) == SweepResult(segments=1, turns=1, reasons={"expired": 1})
     rows = town.tx.execute("SELECT conversation_id, key_slot, erased_at FROM segments ORDER BY last_at").fetchall()
     assert rows[0] == (said.conversation, None, END)
     assert rows[1][1:] == (1, None)
@@ -114,7 +115,7 @@ def test_a_hold_keeps_content_feedback_and_safety_copy_until_it_is_lifted(town: 
     town.about(said, do.Hold, matter="two", at=END - TICK)
     late = SAID + 3 * 366 * DAY
     town.about(said, do.Unhold, matter="one", at=late)
-    assert swept(town.tx, late) == Swept()
+    assert swept(town.tx, late) == SweepResult()
     town.about(said, do.Unhold, matter="two", at=late)
     done = swept(town.tx, late)
     assert (done.segments, done.turns, done.safety_turns, done.feedback) == (1, 1, 1, 1)
@@ -137,7 +138,7 @@ def test_a_hold_keeps_what_lives_and_not_the_segment_that_had_expired_before(tow
     # Both live: the second turn dated both anew. Age the first alone, as a version of another reach would.
     town.tx.execute("UPDATE segments SET keep_until = %s WHERE segment = 0", [SAID + 2 * DAY])
     town.about(first, do.Hold, matter="m", at=SAID + 3 * DAY)
-    assert swept(town.tx, SAID + 90 * DAY) == Swept(segments=1, turns=1, reasons={"expired": 1})
+    assert swept(town.tx, SAID + 90 * DAY) == SweepResult(segments=1, turns=1, reasons={"expired": 1})
     assert count(town.tx, "bodies") == 1  # of the second; the title went with the first
 
 
@@ -156,11 +157,11 @@ def test_a_safety_copy_ends_at_its_own_date_and_a_deletion_does_not_shorten_it(t
     said = town.say(town.account())
     town.about(said, do.Flag, score=0.5)
     town.about(said, do.Delete)
-    assert swept(town.tx, END) == Swept(segments=1, turns=1, reasons={"deleted": 1})
+    assert swept(town.tx, END) == SweepResult(segments=1, turns=1, reasons={"deleted": 1})
     safety_until = instant("2027-09-02")
-    assert swept(town.tx, safety_until - TICK) == Swept()
+    assert swept(town.tx, safety_until - TICK) == SweepResult()
     assert count(town.tx, "safety_bodies") == 1
-    assert swept(town.tx, safety_until) == Swept(safety_turns=1, reasons={"safety": 1})
+    assert swept(town.tx, safety_until) == SweepResult(safety_turns=1, reasons={"safety": 1})
     assert sound(town.tx, town.keyring) == {}
 
 
@@ -187,9 +188,9 @@ def test_feedback_and_scores_end_at_their_own_dates(town: Town) -> None:
     assert swept(town.tx, END + DAY).feedback == 1
     assert count(town.tx, "feedback_bodies") == 0
     scores_until = instant("2032-09-02")
-    assert swept(town.tx, scores_until - TICK) == Swept()
+    assert swept(town.tx, scores_until - TICK) == SweepResult()
     assert town.tx.execute("SELECT score FROM flags").fetchone() == (0.5,)
-    assert swept(town.tx, scores_until) == Swept(scores=1)
+    assert swept(town.tx, scores_until) == SweepResult(scores=1)
     assert town.tx.execute("SELECT score FROM flags").fetchone() == (None,)
 
 
@@ -227,9 +228,9 @@ def test_batches_are_bounded_and_together_erase_everything(town: Town, limit: in
             town.give(said, share=Share.reply)
             town.about(said, do.Flag, score=0.5)
     late = SAID + 8 * 366 * DAY
-    done, batches, more = Swept(), 0, True
+    done, batches, more = SweepResult(), 0, True
     while more:
-        batch = erase.sweep_batch(town.tx, late, limit=limit)
+        batch = sweep_batches.sweep_batch(town.tx, late, limit=limit)
         assert max(batch.segments, batch.feedback, batch.scores, batch.reasons.get("safety", 0)) <= limit
         done, more, batches = done.plus(batch), batch.more, batches + 1
     assert (done.segments, done.turns, done.safety_turns, done.feedback, done.scores) == (12, 24, 24, 12, 12)
@@ -241,7 +242,7 @@ def test_only_the_named_accounts_are_swept(town: Town) -> None:
     ana, ben = town.account("ana", allow=False), town.account("ben", allow=False)
     for account in (ana, ben):
         town.say(account, chat=str(account))
-    assert erase.sweep_batch(town.tx, END, only=[ben]).segments == 1
+    assert sweep_batches.sweep_batch(town.tx, END, only=[ben]).segments == 1
     assert town.tx.execute("SELECT account_id FROM bodies").fetchall() == [(ana,), (ana,)]
 
 
@@ -254,10 +255,10 @@ def test_what_a_new_version_ended_is_swept_once_the_accounts_are_brought_up(
     town = Town(conn, keyring, Policies([preset("article-2025"), narrower]))
     town.say(town.account())
     at = instant("2025-10-31")
-    assert swept(town.tx, at) == Swept()
+    assert swept(town.tx, at) == SweepResult()
     assert advance(town.tx, town.policies, at - TICK, limit=10) == 1
     assert advance(town.tx, town.policies, at - TICK, limit=10) == 0
-    assert swept(town.tx, at - TICK) == Swept()
+    assert swept(town.tx, at - TICK) == SweepResult()
     assert swept(town.tx, at).segments == 1
     sound(conn, keyring)
 
@@ -285,7 +286,7 @@ def test_a_version_found_after_a_sweep_takes_its_place_in_the_order(conn: Transa
     said = town.say(ana)
     town.say(ana, chat="private", incognito=True)
     at = instant("2025-10-10")
-    assert swept(conn, at) == Swept(segments=1, turns=1, reasons={"incognito": 1})
+    assert swept(conn, at) == SweepResult(segments=1, turns=1, reasons={"incognito": 1})
     town.say(ana, chat="next", at=at + DAY)
     assert conn.execute("SELECT occurred_at FROM journal WHERE event = 'ended_lapsed'").fetchone() == (at,)
     assert town.seen(said, at)[0].turns.keep_until == instant("2025-10-31")
@@ -316,7 +317,7 @@ def test_a_withdrawal_and_a_new_grant_in_one_batch_leave_the_date_that_the_last_
 
 
 @pytest.fixture
-def many(pool: Pool, keyring: Keyring) -> list[Answer]:
+def many(pool: Pool, keyring: Keyring) -> list[CommandResult]:
     with transaction(pool) as tx:
         town = Town(tx, keyring)
         account = town.account(allow=False)
@@ -328,15 +329,15 @@ class PowerCut(Exception):
 
 
 def test_a_sweep_stopped_within_a_batch_and_between_batches_goes_on_and_its_total_is_right(
-    pool: Pool, keyring: Keyring, many: list[Answer]
+    pool: Pool, keyring: Keyring, many: list[CommandResult]
 ) -> None:
-    done, cuts, n = Swept(), 0, 0
+    done, cuts, n = SweepResult(), 0, 0
     more = True
     while more:
         n += 1
         try:
             with transaction(pool) as tx:
-                batch = erase.sweep_batch(tx, END, limit=3)
+                batch = sweep_batches.sweep_batch(tx, END, limit=3)
                 if n % 2:
                     raise PowerCut
         except PowerCut:
@@ -346,16 +347,16 @@ def test_a_sweep_stopped_within_a_batch_and_between_batches_goes_on_and_its_tota
         with transaction(pool) as tx:
             sound(tx, keyring)
             assert count(tx, "segments WHERE erased_at IS NULL") == 20 - done.segments
-    assert done == Swept(segments=20, turns=20, reasons={"expired": 20})
+    assert done == SweepResult(segments=20, turns=20, reasons={"expired": 20})
     assert cuts >= 7
 
 
 def test_a_turn_that_moved_the_date_between_candidate_and_lock_is_not_erased(
-    pool: Pool, keyring: Keyring, many: list[Answer]
+    pool: Pool, keyring: Keyring, many: list[CommandResult]
 ) -> None:
     """The sweep has chosen its candidates and waits for the account, while a turn, taken in time, dates one anew."""
     resumed = many[7]
-    results: list[Swept] = []
+    results: list[SweepResult] = []
     with transaction(pool) as tx:
         at = END - TICK
         apply(tx, keyring, POLICIES, [
@@ -364,7 +365,7 @@ def test_a_turn_that_moved_the_date_between_candidate_and_lock_is_not_erased(
 
         def sweep() -> None:
             with transaction(pool) as other:
-                results.append(erase.sweep_batch(other, END))
+                results.append(sweep_batches.sweep_batch(other, END))
 
         sweeper = threading.Thread(target=sweep)
         sweeper.start()
@@ -375,14 +376,14 @@ def test_a_turn_that_moved_the_date_between_candidate_and_lock_is_not_erased(
         assert {owner for _, owner, _ in sound(tx, keyring)} == {resumed.conversation}
 
 
-def test_two_sweeps_at_once_erase_each_segment_once(pool: Pool, keyring: Keyring, many: list[Answer]) -> None:
+def test_two_sweeps_at_once_erase_each_segment_once(pool: Pool, keyring: Keyring, many: list[CommandResult]) -> None:
     totals: list[int] = []
 
     def sweep() -> None:
         total, more = 0, True
         while more:
             with transaction(pool) as tx:
-                batch = erase.sweep_batch(tx, END, limit=2)
+                batch = sweep_batches.sweep_batch(tx, END, limit=2)
             total, more = total + batch.segments, batch.more
         totals.append(total)
 

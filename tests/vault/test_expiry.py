@@ -7,9 +7,9 @@ from datetime import date, timedelta
 
 import pytest
 
+from licet.erasure import sweep_batches
 from licet.policy.period import instant
 from licet.store.connect import Transaction
-from licet.vault import erase
 
 from .model import insert_versions
 from .test_population import copy_population, lived
@@ -45,16 +45,16 @@ def quiet_day(tx: Transaction) -> date:
 def test_the_sweep_reads_what_is_due_from_the_day_s_index_and_never_the_whole_table(town: Transaction) -> None:
     at = instant(quiet_day(town) + timedelta(days=1)) - timedelta.resolution
     scans, whole = index_scans(town), of_table(town, "seq_scan")
-    swept = erase.sweep_batch(town, at)
+    swept = sweep_batches.sweep_batch(town, at)
     assert 0 < swept.segments < 100
     assert index_scans(town) > scans
     assert of_table(town, "seq_scan") == whole
-    assert not erase.sweep_batch(town, at).more
+    assert not sweep_batches.sweep_batch(town, at).more
 
 
 def test_a_dry_run_reads_what_is_due_from_the_day_s_index(town: Transaction) -> None:
     scans = index_scans(town)
-    assert erase.due(town, instant(quiet_day(town) + timedelta(days=1))).segments > 0
+    assert sweep_batches.due(town, instant(quiet_day(town) + timedelta(days=1))).segments > 0
     assert index_scans(town) > scans
 
 

@@ -54,13 +54,13 @@ def test_what_was_kept_out_and_deleted_is_not_let_in_again(house: House) -> None
 
 
 def test_the_rule_itself_keeps_the_first_time() -> None:
-    from licet.policy.state import Account, Conversation, Kind
+    from licet.policy.state import AccountState, ConversationKind, ConversationState
 
     policies = Policies([preset("article-2025")])
-    empty = Conversation(kind=Kind.chat, incognito=False)
+    empty = ConversationState(kind=ConversationKind.chat, incognito=False)
     once = fold.delete(fold.narrow(empty, policies, BEGIN), policies, BEGIN)
     assert fold.delete(once, policies, BEGIN + DAY).deleted_at == BEGIN
     assert fold.widen(once) is once
-    account = Account(plan="pro", age=30, opened_at=BEGIN, last_at=BEGIN, seen=0)
+    account = AccountState(plan="pro", age=30, opened_at=BEGIN, last_at=BEGIN, seen=0)
     closed = fold.close_account(account, policies, BEGIN).account
     assert fold.close_account(closed, policies, BEGIN + DAY).account.closed_at == BEGIN

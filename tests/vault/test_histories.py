@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from licet.keys.keyring import Keyring
+from licet.keys.material import FileProvider
 from licet.store.connect import Transaction
-from licet.vault.keyring import Keyring
-from licet.vault.keys import FileProvider
 
 from ..policy.histories import History, history
 from .model import Pair, insert_versions, savepoints, sound

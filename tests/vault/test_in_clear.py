@@ -15,18 +15,19 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from licet.erasure import sweep_batches
+from licet.erasure.key_rotation import Rotation, rotate
 from licet.errors import LicetError, UsageError
-from licet.policy.state import Role, Share
-from licet.store import embedded, migrate, opened, transaction
-from licet.store.connect import Pool, Transaction
+from licet.keys.keyring import Keyring
+from licet.keys.material import KEY_BYTES, FileProvider
+from licet.policy.state import Share, TurnRole
+from licet.store import embedded
+from licet.store.connect import Pool, Transaction, opened, transaction
+from licet.store.migrate import migrate
 from licet.vault import commands as do
-from licet.vault import erase
 from licet.vault.content import Content, ToolCall, encode
 from licet.vault.ids import host_hmac
-from licet.vault.keyring import Keyring
-from licet.vault.keys import KEY_BYTES, FileProvider
-from licet.vault.open import open as open_permits
-from licet.vault.rotate import Rotation, rotate
+from licet.vault.permit import open as open_permits
 from licet.vault.tables import mark_spent
 
 from .model import new_account
@@ -83,7 +84,7 @@ def plant(town: Town) -> None:
         text=PLANTED * 3, tool_calls=(call,), tool_call_id=PLANTED, tool_name=PLANTED, thread=PLANTED,
         attachments=(PLANTED,), model=PLANTED, folder=PLANTED, branch=PLANTED,
     )  # fmt: skip
-    for role in (Role.user, Role.assistant, Role.tool):
+    for role in (TurnRole.user, TurnRole.assistant, TurnRole.tool):
         said = town.say(
             ana, turn=role.value, role=role, content=encode(content), title=encode(Content(text=PLANTED)),
             host_conversation=host_hmac(key, "conversation", PLANTED), host_turn=host_hmac(key, role.value, PLANTED),
@@ -132,7 +133,7 @@ def test_nothing_planted_is_in_any_table_file_wal_or_log(
         tx.execute("INSERT INTO outbox (entry, occurred_at, payload) VALUES ('control', now(), %s)", [CONTROL])
         tx.execute("INSERT INTO secrets (name, wrapped) VALUES ('control', %s)", [CONTROL.encode()])
         tx.execute(f"DO $$ BEGIN RAISE LOG '{CONTROL}'; END $$")
-        erase.sweep_batch(tx, SAID)
+        sweep_batches.sweep_batch(tx, SAID)
     with pool.connection() as conn:
         conn.autocommit = True
         conn.execute("CHECKPOINT")

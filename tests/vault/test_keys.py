@@ -20,12 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from licet.errors import BrokenError, RefusedError
-from licet.policy import fold
-from licet.store.connect import Pool, transaction
-from licet.vault import commands as do
-from licet.vault.ids import uuid7
-from licet.vault.keyring import CACHE_SECONDS_MAX, Keyring
-from licet.vault.keys import (
+from licet.keys.keyring import CACHE_SECONDS_MAX, Keyring
+from licet.keys.material import (
     ACCOUNT_KEYS_BYTES,
     DESTROYED_KEYS,
     EMPTY_PAGE,
@@ -34,7 +30,7 @@ from licet.vault.keys import (
     WRAPPED_BYTES,
     AccountKeys,
     FileProvider,
-    Key,
+    KeyMaterial,
     account_keys_place,
     account_place,
     bucket_of,
@@ -49,8 +45,12 @@ from licet.vault.keys import (
     wrap_account_keys,
     write_slot,
 )
-from licet.vault.open import open as open_content
-from licet.vault.safety import safety_place
+from licet.policy import fold
+from licet.store.connect import Pool, transaction
+from licet.vault import commands as do
+from licet.vault.ids import uuid7
+from licet.vault.permit import open as open_content
+from licet.vault.safety_copies import safety_place
 from licet.vault.tables import ConversationRow
 from licet.vault.writes import Writes, feedback_place
 
@@ -211,7 +211,7 @@ def test_the_places_that_keys_and_content_are_bound_to_are_pinned() -> None:
 
 
 def test_whatever_holds_a_key_shows_nothing_of_it(tmp_path: Path) -> None:
-    key = Key(os.urandom(KEY_BYTES))
+    key = KeyMaterial(os.urandom(KEY_BYTES))
     keyring = Keyring(FileProvider(tmp_path))
     keys = AccountKeys(slots=key, own=key)
     for holder in (key, keys, keyring, {"a": key}, [keys], FileProvider(tmp_path), Writes(cast("Any", None), keyring)):
@@ -272,7 +272,7 @@ def test_what_was_unwrapped_is_forgotten_after_a_minute(pool: Pool, tmp_path: Pa
 
 HARDENED = """
 import ctypes, os, resource, subprocess, sys
-from licet.service.hardening import harden
+from licet.store.core_dumps import harden
 done = harden()
 assert done.no_core_dump and resource.getrlimit(resource.RLIMIT_CORE) == (0, 0)
 assert subprocess.run([sys.executable, "-c", "import resource; print(resource.getrlimit(resource.RLIMIT_CORE)[1])"],
@@ -311,21 +311,21 @@ def test_a_command_that_unseals_hardens_itself_before_it_reads_as_much_as_its_se
 
 def test_the_wrapped_keys_of_an_account_are_pinned() -> None:
     """A version byte is never reused: nonce, both keys under one tag, bound to the account."""
-    keys = AccountKeys(slots=Key(KEY), own=Key(KEY[::-1]))
-    wrapped = wrap_account_keys(Key(KEY), ANA, keys, bytes)
+    keys = AccountKeys(slots=KeyMaterial(KEY), own=KeyMaterial(KEY[::-1]))
+    wrapped = wrap_account_keys(KeyMaterial(KEY), ANA, keys, bytes)
     assert wrapped == bytes(12) + AESGCM(KEY).encrypt(bytes(12), KEY + KEY[::-1], b"a2" + ANA.bytes)
     assert len(wrapped) == ACCOUNT_KEYS_BYTES
-    assert unwrap_account_keys(Key(KEY), ANA, wrapped) == keys
+    assert unwrap_account_keys(KeyMaterial(KEY), ANA, wrapped) == keys
     for other in (UUID(int=1), UUID(int=ANA.int ^ 1)):
         with pytest.raises(BrokenError, match="do not open"):
-            unwrap_account_keys(Key(KEY), other, wrapped)
+            unwrap_account_keys(KeyMaterial(KEY), other, wrapped)
     with pytest.raises(RefusedError, match="erased"):
-        unwrap_account_keys(Key(KEY), ANA, DESTROYED_KEYS)
+        unwrap_account_keys(KeyMaterial(KEY), ANA, DESTROYED_KEYS)
 
 
 @given(st.dictionaries(st.integers(0, SLOTS_PER_PAGE - 1), st.binary(min_size=KEY_BYTES, max_size=KEY_BYTES)))
 def test_a_page_that_is_wrapped_anew_gives_each_slot_its_key_to_the_new_key_alone(keys: dict[int, bytes]) -> None:
-    old, new, first = Key(KEY), Key(KEY[::-1]), 3 * SLOTS_PER_PAGE
+    old, new, first = KeyMaterial(KEY), KeyMaterial(KEY[::-1]), 3 * SLOTS_PER_PAGE
     page = EMPTY_PAGE
     for slot, key in keys.items():
         page = write_slot(page, slot, seal(old, key, slot_place(ANA, first + slot)))

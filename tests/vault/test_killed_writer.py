@@ -11,10 +11,9 @@ from uuid import UUID
 
 import pytest
 
-from licet.store import transaction
-from licet.store.connect import Pool
-from licet.vault.keyring import Keyring
-from licet.vault.keys import FileProvider
+from licet.keys.keyring import Keyring
+from licet.keys.material import FileProvider
+from licet.store.connect import Pool, transaction
 
 from .model import hashed, insert_versions, new_account, sound
 from .town import OPENED, POLICIES
@@ -31,17 +30,18 @@ from pathlib import Path
 from uuid import UUID
 from licet.policy.file import Policies, preset
 from licet.policy.period import instant
-from licet.store import Writer, opened
+from licet.store.writer import BatchWriter
+from licet.store.connect import opened
 from licet.vault import commands as do
 from licet.vault.apply import apply
 from licet.vault.content import Content, encode
-from licet.vault.keyring import Keyring
-from licet.vault.keys import FileProvider
+from licet.keys.keyring import Keyring
+from licet.keys.material import FileProvider
 
 dsn, keys, account, name = sys.argv[1:]
 keyring, policies = Keyring(FileProvider(Path(keys))), Policies([preset("article-2025")])
 account, at = UUID(account), instant("2025-07-02")
-with opened(dsn) as pool, Writer(pool, lambda tx, items: apply(tx, keyring, policies, items)) as writer:
+with opened(dsn) as pool, BatchWriter(pool, lambda tx, items: apply(tx, keyring, policies, items)) as writer:
     opening = do.OpenAccount(
         account=account, at=at, host=hashlib.sha256(name.encode()).digest()[:16], plan="free", age=30
     )

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
+from licet.keys.keyring import Keyring
 from licet.policy import events as ev
 from licet.policy.file import Policies, extend
-from licet.policy.state import Role, Share
+from licet.policy.state import Share, TurnRole
 from licet.store.connect import Transaction
-from licet.vault.keyring import Keyring
 
 from .model import Pair, destroyed, insert_versions, savepoints, sound
 
@@ -32,6 +32,7 @@ POLICIES = Policies(
     )
 )  # fmt: skip
 
+ACTS = (ev.DeleteEvent, *(ev.NarrowEvent, ev.WidenEvent, ev.FlagEvent) * 2, ev.UnflagEvent)
 names = st.sampled_from(("ana", "ben"))
 chats = st.sampled_from(("c1", "c2", "c3"))
 
@@ -49,7 +50,7 @@ class Machine(RuleBasedStateMachine):
         insert_versions(self.conn, POLICIES)
         self.pair = Pair(savepoints(self.conn), self.keyring, POLICIES)
         self.at, self.count, self.dead = BEGIN, 0, set()
-        self.pair.apply(ev.OpenAccount(at=self.at, account="ana", plan="free", age=30))
+        self.pair.apply(ev.OpenAccountEvent(at=self.at, account="ana", plan="free", age=30))
 
     def teardown(self) -> None:
         sound(self.conn, self.keyring)
@@ -65,23 +66,23 @@ class Machine(RuleBasedStateMachine):
 
     @rule(name=names, plan=st.sampled_from(("free", "pro", "work")), age=st.sampled_from((30, 30, 17, None)))
     def open_account(self, name: str, plan: str, age: int | None) -> None:
-        self.pair.apply(ev.OpenAccount(at=self.at, account=name, plan=plan, age=age))
+        self.pair.apply(ev.OpenAccountEvent(at=self.at, account=name, plan=plan, age=age))
 
     @rule(name=names, allow=st.sampled_from((True, True, False)), age=st.sampled_from((None, None, 30, 15)))
     def choose(self, name: str, allow: bool, age: int | None) -> None:
-        self.pair.apply(ev.Choose(at=self.at, account=name, allow=allow, age=age))
+        self.pair.apply(ev.ChooseEvent(at=self.at, account=name, allow=allow, age=age))
 
     @rule(
-        name=names, chat=chats, roles=st.lists(st.sampled_from(Role), min_size=1, max_size=4),
+        name=names, chat=chats, roles=st.lists(st.sampled_from(TurnRole), min_size=1, max_size=4),
         surface=st.sampled_from(("app", "app", "cli", "api")), incognito=st.booleans(), narrow=st.booleans(),
         batched=st.booleans(),
     )  # fmt: skip
     def say(
-        self, name: str, chat: str, roles: list[Role], surface: str, incognito: bool, narrow: bool, batched: bool
+        self, name: str, chat: str, roles: list[TurnRole], surface: str, incognito: bool, narrow: bool, batched: bool
     ) -> None:
         for role in roles:
             self.pair.push(
-                ev.Say(
+                ev.SayEvent(
                     at=self.at, account=name, conversation=f"{name}-{chat}", turn=self.named(), role=role,
                     surface=surface, incognito=incognito and chat == "c3", narrow=narrow and chat == "c2",
                 )
@@ -92,31 +93,36 @@ class Machine(RuleBasedStateMachine):
 
     @rule(name=names, plan=st.sampled_from(("free", "pro", "work")))
     def set_plan(self, name: str, plan: str) -> None:
-        self.pair.apply(ev.SetPlan(at=self.at, account=name, plan=plan))
+        self.pair.apply(ev.SetPlanEvent(at=self.at, account=name, plan=plan))
 
     @rule(name=names, age=st.sampled_from((30, 17, None)))
     def set_age(self, name: str, age: int | None) -> None:
-        self.pair.apply(ev.SetAge(at=self.at, account=name, age=age))
+        self.pair.apply(ev.SetAgeEvent(at=self.at, account=name, age=age))
 
     @precondition(lambda self: self.count > 12)
     @rule(name=names)
     def close_account(self, name: str) -> None:
-        self.pair.apply(ev.CloseAccount(at=self.at, account=name))
+        self.pair.apply(ev.CloseAccountEvent(at=self.at, account=name))
 
     @rule(
         name=names, owner=names, chat=chats,
-        what=st.sampled_from((ev.Delete, ev.Narrow, ev.Narrow, ev.Widen, ev.Widen, ev.Flag, ev.Flag, ev.Unflag)),
+        what=st.sampled_from(ACTS),
     )  # fmt: skip
     def act(self, name: str, owner: str, chat: str, what: type) -> None:
         self.pair.apply(what(at=self.at, account=name, conversation=f"{owner}-{chat}"))
 
-    @rule(name=names, chat=chats, what=st.sampled_from((ev.Hold, ev.Unhold)), matter=st.sampled_from(("m1", "m2")))
+    @rule(
+        name=names,
+        chat=chats,
+        what=st.sampled_from((ev.HoldEvent, ev.UnholdEvent)),
+        matter=st.sampled_from(("m1", "m2")),
+    )
     def keep(self, name: str, chat: str, what: type, matter: str) -> None:
         self.pair.apply(what(at=self.at, account=name, conversation=f"{name}-{chat}", matter=matter))
 
     @rule(name=names, chat=chats, share=st.sampled_from(Share))
     def give_feedback(self, name: str, chat: str, share: Share) -> None:
-        event = ev.GiveFeedback(
+        event = ev.GiveFeedbackEvent(
             at=self.at, account=name, conversation=f"{name}-{chat}", feedback=self.named(), share=share
         )
         self.pair.apply(event)

@@ -7,16 +7,16 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from licet.erasure import sweep_batches
 from licet.errors import BrokenError, DeniedError
-from licet.policy.decide import Because, Decision
-from licet.policy.state import Role
+from licet.keys.keyring import Keyring
+from licet.policy.decide import Decision, DecisionReason
+from licet.policy.state import TurnRole
 from licet.store.connect import Transaction
 from licet.vault import commands as do
-from licet.vault import erase
-from licet.vault.copies import Place
-from licet.vault.keyring import Keyring
-from licet.vault.open import Permit
-from licet.vault.open import open as open_permits
+from licet.vault.copies import CopyPlace
+from licet.vault.permit import Permit
+from licet.vault.permit import open as open_permits
 
 from .town import CHOSEN, SAFETY, SAID, Town
 
@@ -36,15 +36,17 @@ def text(town: Town, permit: Permit) -> str:
 def test_a_permitted_turn_opens_to_what_was_said(town: Town) -> None:
     ana = town.account()
     asked = town.say(ana, turn="t1", text="how do tides work")
-    answered = town.say(ana, turn="t2", role=Role.assistant, text="the moon pulls")
+    answered = town.say(ana, turn="t2", role=TurnRole.assistant, text="the moon pulls")
     opened = open_permits(town.tx, town.keyring, [town.permit(answered), town.permit(asked)])
     assert [o.content.text for o in opened] == ["the moon pulls", "how do tides work"]
     assert [o.permit.turn for o in opened] == [2, 1]
     assert opened[0].key == opened[1].key
 
 
-@pytest.mark.parametrize("because", [b for b in Because if b not in (Because.permitted, Because.flagged)])
-def test_no_decision_that_refuses_gives_a_permit(town: Town, because: Because) -> None:
+@pytest.mark.parametrize(
+    "because", [b for b in DecisionReason if b not in (DecisionReason.permitted, DecisionReason.flagged)]
+)
+def test_no_decision_that_refuses_gives_a_permit(town: Town, because: DecisionReason) -> None:
     said = town.say(town.account())
     seen, turn = town.seen(said)
     with pytest.raises(DeniedError, match=because.value):
@@ -66,7 +68,7 @@ def test_a_key_that_dies_after_the_decision_denies(town: Town, ending: str) -> N
         town.about(said, do.Delete)
     assert text(town, permit) == "what t1 says"  # the decision was taken; the key still lives
     end = SAID + (30 * DAY if ending == "delete" else 366 * 5 * DAY)
-    assert erase.sweep_batch(town.tx, end).segments == 1
+    assert sweep_batches.sweep_batch(town.tx, end).segments == 1
     with pytest.raises(DeniedError, match="destroyed"):
         text(town, permit)
 
@@ -75,12 +77,12 @@ def test_a_flagged_turn_opens_from_the_safety_copy_also_when_its_own_key_is_dead
     said = town.say(town.account(allow=False), text="a scam")
     town.about(said, do.Flag, score=0.9)
     permit = town.permit(said, SAFETY)
-    assert permit.place is Place.safety
+    assert permit.place is CopyPlace.safety
     town.about(said, do.Unflag)
     with pytest.raises(DeniedError):
         text(town, permit)
     town.about(said, do.Flag, score=0.9)
-    erase.sweep_batch(town.tx, SAID + 30 * DAY)
+    sweep_batches.sweep_batch(town.tx, SAID + 30 * DAY)
     assert text(town, town.permit(said, SAFETY, SAID + 31 * DAY)) == "a scam"
     with pytest.raises(DeniedError, match="expired"):
         town.permit(said, at=SAID + 31 * DAY)
@@ -91,7 +93,7 @@ def test_what_was_said_after_a_flag_is_not_in_its_copy(town: Town) -> None:
     before = town.say(ana, turn="t1")
     town.about(before, do.Flag)
     after = town.say(ana, turn="t2")
-    assert town.permit(before, SAFETY).place is Place.safety
+    assert town.permit(before, SAFETY).place is CopyPlace.safety
     with pytest.raises(DeniedError, match="declined"):
         town.permit(after, SAFETY)
     town.about(after, do.Flag)

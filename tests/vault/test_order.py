@@ -15,16 +15,16 @@ from uuid import UUID
 
 import pytest
 
+from licet.erasure import sweep_batches
+from licet.keys.keyring import Keyring
+from licet.policy import state
 from licet.policy.file import Policies, preset
 from licet.policy.period import instant
-from licet.policy.state import Role
-from licet.store import StatementError
-from licet.store.connect import Pool, transaction
+from licet.policy.state import TurnRole
+from licet.store.connect import Pool, StatementError, transaction
 from licet.vault import commands as do
-from licet.vault import erase
 from licet.vault.apply import apply
-from licet.vault.commands import Answer, Outcome
-from licet.vault.keyring import Keyring
+from licet.vault.commands import CommandResult, Outcome
 from licet.vault.writes import ENDINGS_LOCK
 
 from ..quarters import QUARTER, share
@@ -46,7 +46,7 @@ CARRIED = """
 WAITING = """SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"""
 
 
-def take(pool: Pool, keyring: Keyring, *commands: do.Command) -> list[Answer]:
+def take(pool: Pool, keyring: Keyring, *commands: do.Command) -> list[CommandResult]:
     with transaction(pool) as tx:
         return apply(tx, keyring, POLICIES, commands)
 
@@ -55,7 +55,7 @@ def opening(name: str, at: datetime = OPENED) -> do.OpenAccount:
     return do.OpenAccount(account=new_account(at), at=at, host=hashed(name), plan="free", age=30)
 
 
-def saying(account: UUID, chat: str, turn: str, at: datetime, role: Role = Role.user) -> do.Say:
+def saying(account: UUID, chat: str, turn: str, at: datetime, role: TurnRole = TurnRole.user) -> do.Say:
     return do.Say(
         account=account, at=at, host_conversation=hashed(chat), host_turn=hashed(turn), role=role, content=words(turn)
     )
@@ -119,7 +119,7 @@ def test_no_turn_after_a_withdrawal_in_order_carries_the_ended_grant(
             for n in range(rounds):
                 barrier.wait()
                 for account in chosen(n):
-                    role = draw.choice((Role.user, Role.assistant))
+                    role = draw.choice((TurnRole.user, TurnRole.assistant))
                     take(pool, keyring, saying(account, f"chat {n % 7}", f"{who} says {n}", clock(n, draw), role))
 
         return say
@@ -188,9 +188,11 @@ def test_first_turns_of_one_conversation_on_two_connections_begin_one(
 ) -> None:
     for n in range(20):
         barrier = threading.Barrier(2)
-        answers: list[Answer] = []
+        answers: list[CommandResult] = []
 
-        def say(turn: str, n: int = n, barrier: threading.Barrier = barrier, answers: list[Answer] = answers) -> None:
+        def say(
+            turn: str, n: int = n, barrier: threading.Barrier = barrier, answers: list[CommandResult] = answers
+        ) -> None:
             barrier.wait()
             answers.extend(take(pool, keyring, saying(accounts[n], "chat", turn, BEGIN)))
 
@@ -243,7 +245,7 @@ def test_a_feedback_given_twice_is_one(pool: Pool, keyring: Keyring, accounts: l
     account = accounts[0]
     (said,) = take(pool, keyring, saying(account, "chat", "t1", BEGIN))
     given = do.GiveFeedback(
-        account=account, at=BEGIN, conversation=said.conversation, rating="up", share=do.Share.conversation,
+        account=account, at=BEGIN, conversation=said.conversation, rating="up", share=state.Share.conversation,
         host=hashed("f"),
     )  # fmt: skip
     answers = take(pool, keyring, given, given) + take(pool, keyring, given)
@@ -284,7 +286,7 @@ def test_what_may_take_rows_out_of_a_release_holds_the_lock_that_a_seal_waits_fo
     with transaction(pool) as tx:
         (before,) = tx.execute("SELECT coalesce(max(position), 0) FROM journal WHERE ends").fetchone()
         if verb == "sweep":
-            assert erase.sweep_batch(tx, BEGIN + timedelta(days=366 * 6)).segments == 1
+            assert sweep_batches.sweep_batch(tx, BEGIN + timedelta(days=366 * 6)).segments == 1
         else:
             apply(tx, keyring, POLICIES, [(ENDING | NOT_ENDING)[verb](said)])
         (after,) = tx.execute("SELECT coalesce(max(position), 0) FROM journal WHERE ends").fetchone()

@@ -14,13 +14,13 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from licet.erasure import sweep_batches
 from licet.errors import RefusedError
 from licet.policy.decide import IMPROVE, SAFETY, Gate, gate
 from licet.policy.file import Policies, Policy, Reach, read
-from licet.policy.period import instant
 from licet.policy.world import World
 from licet.store.connect import Transaction
-from licet.vault import erase, plan, policies, tables, view
+from licet.vault import account_view, policy_plan, policy_versions, tables
 from licet.vault.apply import advance
 
 from ..policy.histories import DAY, history
@@ -91,13 +91,13 @@ class Snapshot:
 
 
 def snapshot(tx: Transaction, versions: Policies, at: datetime) -> Snapshot:
-    holders = view.accounts(tx, [row[0] for row in tx.execute("SELECT account_id FROM accounts")])
-    states = {account: view.brought(row, versions, at).account for account, row in holders.items()}
+    holders = account_view.accounts(tx, [row[0] for row in tx.execute("SELECT account_id FROM accounts")])
+    states = {account: account_view.brought(row, versions, at).account for account, row in holders.items()}
     keys = tx.execute("SELECT account_id, conversation_id FROM conversations").fetchall()
-    seen = view.seen(tx, keys, versions, at)
+    seen = account_view.seen(tx, keys, versions, at)
     usable: dict[str, set[tuple[UUID, int]]] = {IMPROVE: set(), SAFETY: set(), "ads": set()}
     for account, conversation in keys:
-        for turn in view.turns(tx, account, conversation):
+        for turn in account_view.turns(tx, account, conversation):
             for purpose, turns in usable.items():
                 if seen[conversation].decide(turn, versions, purpose).use:
                     turns.add((conversation, turn.number))
@@ -109,17 +109,17 @@ def snapshot(tx: Transaction, versions: Policies, at: datetime) -> Snapshot:
     )
 
 
-def planned(tx: Transaction, change: Change) -> plan.Plan:
-    drawn = plan.draw(tx, change.known, change.new, change.now)
-    plan.keep(tx, change.known, change.new, drawn, change.now, "counsel")
+def planned(tx: Transaction, change: Change) -> policy_plan.PolicyPlan:
+    drawn = policy_plan.draw(tx, change.known, change.new, change.now)
+    policy_plan.keep(tx, change.known, change.new, drawn, change.now, "counsel")
     return drawn
 
 
 def apply_and_wait(tx: Transaction, change: Change, at: datetime) -> Policies:
     """The version applied now; the clock moved to ``at``, where every account is brought."""
-    number = plan.apply(tx, change.new, change.now, "counsel")
+    number = policy_plan.apply(tx, change.new, change.now, "counsel")
     assert number == len(change.known)
-    versions = policies.load(tx)
+    versions = policy_versions.load(tx)
     assert versions is not None
     while advance(tx, versions, at, limit=20):
         pass
@@ -156,23 +156,13 @@ def test_a_plan_s_numbers_are_what_happens_at_the_version_s_first_instant(conn: 
             assert set(told.purposes) == covered
             for purpose, rows in told.purposes.items():
                 was, becomes = before.usable[purpose], after.usable[purpose]
-                counted = plan.Rows(
+                counted = policy_plan.PlannedRows(
                     before=len(was), after=len(becomes), entering=len(becomes - was), leaving=len(was - becomes)
                 )
                 assert rows == counted, (town, purpose)
                 seen.update(entering=rows.entering, leaving=rows.leaving, staying=len(was & becomes))
             seen.update(gates=sum(told.gates.values()), ended=told.grants_ended, nearer=told.nearer)
     assert all(seen[what] for what in ("entering", "leaving", "staying", "gates", "ended", "nearer")), seen
-
-
-def test_what_is_kept_is_counted_at_the_days_that_a_plan_names_and_end_exclusive(conn: Transaction) -> None:
-    """Each size lies on the very day, or an instant behind it: a date that has come counts no longer."""
-    at = instant("2025-09-01")
-    days = {"now": 0, "30 days": 30, "a year": 365, "5 years": 1826}
-    rows = [(at + day * DAY + step, 10**n) for n, day in enumerate(days.values()) for step in (0 * DAY, INSTANT)]
-    asked = plan.Statement("SELECT * FROM unnest(%(until)s::timestamptz[], %(size)s::int[])", {})
-    asked = plan.Statement(asked.sql, {"until": [row[0] for row in rows], "size": [row[1] for row in rows]})
-    assert plan._at_horizons(conn, asked, at) == {"now": 2221, "30 days": 2210, "a year": 2100, "5 years": 1000}
 
 
 def test_until_a_version_s_first_instant_nothing_changes_and_at_it_only_ended_grants_move_dates(
@@ -228,7 +218,7 @@ def nearest(tx: Transaction, change: Change) -> dict[tuple[UUID, UUID, int], dat
     """The instant that each segment's date may not pass, worked out from what the vault reads."""
     new, keep, found = change.new, change.new.keep, {}
     keys = tx.execute("SELECT account_id, conversation_id FROM conversations").fetchall()
-    holders = view.accounts(tx, [account for account, _ in keys])
+    holders = account_view.accounts(tx, [account for account, _ in keys])
     placed = dict(tx.execute("SELECT conversation_id, placed_at FROM holds").fetchall())
     for row in tables.load_conversations(tx, keys):
         chat, account = row.state, holders[row.account_id].state
@@ -250,9 +240,9 @@ def nearest(tx: Transaction, change: Change) -> dict[tuple[UUID, UUID, int], dat
 
 
 def shorten(tx: Transaction, change: Change, now: datetime, limit: int) -> int:
-    total, after = 0, plan.FIRST
+    total, after = 0, policy_plan.FIRST
     while True:
-        batch = plan.shorten_batch(tx, change.new, now, after=after, limit=limit)
+        batch = policy_plan.shorten_batch(tx, change.new, now, after=after, limit=limit)
         total += batch.segments
         if batch.last is None:
             return total
@@ -279,7 +269,7 @@ def test_shortening_brings_each_segment_to_its_last_turn_and_the_new_period_and_
             outbox = conn.execute("SELECT account_id FROM outbox WHERE entry = 'shortened'").fetchall()
             assert sorted(account for (account,) in outbox) == sorted(touched)
             for account, seq, _ in journal:
-                row = view.accounts(conn, [account])[account]
+                row = account_view.accounts(conn, [account])[account]
                 assert row.last_seq == seq and row.state.last_at >= change.now
             first = sum(expected[key] == change.new.effective != stored[key] for key in stored)
             changed.update(nearer=told.shortened_on_request, untouched=len(stored), to_the_first_instant=first)
@@ -303,7 +293,7 @@ def test_what_is_held_when_it_is_shortened_stays_held(conn: Transaction) -> None
             assert dates_stored(conn) == {key: min(until, bound[key]) for key, until in stored.items()}
             assert held_segments(conn) == was_held
             kept += len(was_held)
-            while erase.sweep_batch(conn, now + 9999 * DAY).more:
+            while sweep_batches.sweep_batch(conn, now + 9999 * DAY).more:
                 pass
             left = {
                 tuple(row)
@@ -337,10 +327,10 @@ def later(change: Change) -> dict[str, object]:
 
 
 def refused(tx: Transaction, new: Policy, now: datetime) -> str:
-    versions = policies.load(tx)
+    versions = policy_versions.load(tx)
     with pytest.raises(RefusedError) as caught, tx.transaction():
-        plan.apply(tx, new, now, "counsel")
-    assert policies.load(tx).versions == versions.versions
+        policy_plan.apply(tx, new, now, "counsel")
+    assert policy_versions.load(tx).versions == versions.versions
     assert caught.value.hint
     return caught.value.because
 
@@ -353,14 +343,16 @@ def test_a_version_is_applied_only_with_a_plan_of_this_text_against_this_newest_
     planned(conn, change)
     another_text = msgspec.structs.replace(change.new, policy="renamed")
     assert refused(conn, another_text, change.now) == "no_plan"
-    assert refused(conn, change.new, change.now + plan.PLAN_DAYS_MAX * DAY + INSTANT) == "stale_plan"
+    assert refused(conn, change.new, change.now + policy_plan.PLAN_DAYS_MAX * DAY + INSTANT) == "stale_plan"
     first = msgspec.structs.replace(narrower, effective=change.new.effective - DAY)
     planned(conn, Change(change.known, first, change.now))
-    plan.apply(conn, first, change.now, "counsel")
+    policy_plan.apply(conn, first, change.now, "counsel")
     assert refused(conn, change.new, change.now) == "no_plan"
     again = Change(Policies([*change.known.versions, first]), other, change.now)
     planned(conn, again)
-    assert plan.apply(conn, other, change.now + plan.PLAN_DAYS_MAX * DAY, "counsel") == len(change.known) + 1
+    assert (
+        policy_plan.apply(conn, other, change.now + policy_plan.PLAN_DAYS_MAX * DAY, "counsel") == len(change.known) + 1
+    )
 
 
 def test_a_plan_is_stale_once_the_version_under_it_was_amended(conn: Transaction) -> None:
@@ -368,14 +360,14 @@ def test_a_plan_is_stale_once_the_version_under_it_was_amended(conn: Transaction
     newest = change.known[len(change.known) - 1]
     first = msgspec.structs.replace(change.new, version="dated", decide_by=change.new.effective.date())
     planned(conn, Change(change.known, first, change.now))
-    plan.apply(conn, first, change.now, "counsel")
-    known = policies.load(conn)
+    policy_plan.apply(conn, first, change.now, "counsel")
+    known = policy_versions.load(conn)
     assert known is not None and known[len(known) - 2] == newest
     new = msgspec.structs.replace(first, version="new", effective=first.effective + DAY)
     planned(conn, Change(known, new, change.now))
     amended = msgspec.structs.replace(first, decide_by=first.decide_by + DAY)
     planned(conn, Change(known, amended, change.now))
-    assert plan.apply(conn, amended, change.now, "counsel") == len(known) - 1
+    assert policy_plan.apply(conn, amended, change.now, "counsel") == len(known) - 1
     assert refused(conn, new, change.now) == "no_plan"
 
 
@@ -399,14 +391,14 @@ def test_what_cannot_be_applied_cannot_be_planned_either(
     known = Policies([base])
     insert_versions(conn, known)
     fine = msgspec.structs.replace(base, version="new", effective=now + DAY, material=False)
-    plan.draw(conn, known, fine, now)
+    policy_plan.draw(conn, known, fine, now)
     changes = dict(changes)
     if isinstance(changes.get("effective"), int):
         days = changes["effective"]
         changes["effective"] = base.effective if days == -10 else base.effective + DAY
     with pytest.raises(RefusedError) as caught:
-        plan.draw(conn, known, msgspec.structs.replace(fine, **changes), now)
+        policy_plan.draw(conn, known, msgspec.structs.replace(fine, **changes), now)
     assert caught.value.because == because
     assert refused(conn, msgspec.structs.replace(fine, **changes), now) == because
     if because == "widens":
-        plan.draw(conn, known, msgspec.structs.replace(fine, material=True, **changes), now)
+        policy_plan.draw(conn, known, msgspec.structs.replace(fine, material=True, **changes), now)

@@ -14,9 +14,9 @@ import pytest
 
 from licet.policy.file import Policies, Policy, extend
 from licet.policy.period import instant
-from licet.store import opened, statistics
-from licet.store.connect import Transaction
-from licet.vault import plan
+from licet.store import statistics
+from licet.store.connect import Transaction, opened
+from licet.vault import policy_plan
 from licet.vault.population import for_many
 
 FEW, MANY = 1_000, 4_000
@@ -85,7 +85,7 @@ def work(tx: Transaction, new: Policy) -> dict[str, float]:
     """The rows that each statement of the plan goes through, by its name."""
     known = Policies([FIRST])
     found = {}
-    for name, asked in plan.statements(known, Policies([FIRST, new]), new, new.effective).items():
+    for name, asked in policy_plan.statements(known, Policies([FIRST, new]), new, new.effective).items():
         row = tx.execute(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {asked.sql}", asked.values).fetchone()
         assert row is not None
         found[name] = rows_of(row[0][0]["Plan"])

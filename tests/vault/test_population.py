@@ -19,14 +19,14 @@ from uuid import UUID
 
 import pytest
 
-from licet.policy.decide import IMPROVE, SAFETY, Because
+from licet.keys.keyring import Keyring
+from licet.policy.decide import IMPROVE, SAFETY, DecisionReason
 from licet.policy.file import Policies, Reach
-from licet.policy.state import Account, Conversation, Turn
+from licet.policy.state import AccountState, ConversationState, TurnState
 from licet.policy.world import World
 from licet.store.connect import Transaction
 from licet.store.rows import copy_in
 from licet.vault import population
-from licet.vault.keyring import Keyring
 
 from ..policy.histories import BEGIN, DAY, SECOND, history
 from ..policy.reference import Reference
@@ -149,20 +149,20 @@ def copy_population(tx: Transaction, people: list[Lived]) -> None:
         tx.execute(f"ANALYZE {table}")
 
 
-def account_row(account: UUID, a: Account) -> tuple[Any, ...]:
+def account_row(account: UUID, a: AccountState) -> tuple[Any, ...]:
     return (
         account, account.bytes, 0, b"", a.plan, a.age, a.opened_at, a.last_at, a.seen, a.closed_at, a.standing.value,
         a.grant, a.grants, a.answered,
     )  # fmt: skip
 
 
-def conversation_row(c: Conversation) -> tuple[Any, ...]:
+def conversation_row(c: ConversationState) -> tuple[Any, ...]:
     return (
         c.kind.value, c.incognito, c.narrowed, c.widenings, c.segments[0].last_at, c.deleted_at, c.safety_until, *marks(c)
     )  # fmt: skip
 
 
-def marks(c: Conversation) -> tuple[int, int | None, int | None, bool, bool]:
+def marks(c: ConversationState) -> tuple[int, int | None, int | None, bool, bool]:
     """What a conversation's row says of its segments, from nothing but them, the slow way."""
     spoken = [number for number, segment in enumerate(c.segments) if segment.has_user]
     deciding = spoken[-1] if spoken else len(c.segments) - 1
@@ -171,7 +171,7 @@ def marks(c: Conversation) -> tuple[int, int | None, int | None, bool, bool]:
     return deciding, grant, widening, stale, any(not segment.stamp.in_scope for segment in c.segments)
 
 
-def segment_rows(key: tuple[UUID, UUID], c: Conversation) -> Iterator[tuple[Any, ...]]:
+def segment_rows(key: tuple[UUID, UUID], c: ConversationState) -> Iterator[tuple[Any, ...]]:
     for number, s in enumerate(c.segments):
         mark = s.stamp
         grant, widening = mark.grant or (None, None)
@@ -181,7 +181,7 @@ def segment_rows(key: tuple[UUID, UUID], c: Conversation) -> Iterator[tuple[Any,
         )  # fmt: skip
 
 
-def turn_row(turn: Turn) -> tuple[Any, ...]:
+def turn_row(turn: TurnState) -> tuple[Any, ...]:
     return turn.number, turn.segment, turn.number, turn.role.value, turn.origin, BEGIN
 
 
@@ -226,7 +226,7 @@ def test_sql_rule_and_reference_decide_alike(conn: Transaction, part: int) -> No
         with conn.transaction(force_rollback=True):
             reasons += decided_alike(conn, place, sequence)
     if HISTORIES >= 3200:  # in fewer, a rare reason may well be absent
-        for because in set(Because) - {Because.unknown}:
+        for because in set(DecisionReason) - {DecisionReason.unknown}:
             assert reasons[because.value] >= SHARE_MIN * reasons.total(), (because, reasons.most_common())
 
 

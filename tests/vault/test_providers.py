@@ -14,16 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from licet.config import Config, Keys
+from licet.config import Configuration, Keys
+from licet.erasure import key_rotation
+from licet.erasure.key_rotation import Rotation
 from licet.errors import BrokenError, BusyError, LicetError, UsageError
-from licet.service.provider import provider as configured
+from licet.keys.keyring import CACHE_SECONDS_MAX, Keyring
+from licet.keys.material import KEY_BYTES, FileProvider, KeyMaterial, KeyProvider
+from licet.keys.openbao import BaoProvider
+from licet.keys.pkcs11 import Pkcs11Provider
+from licet.keys.providers import provider as configured
 from licet.store.connect import Pool, transaction
-from licet.vault import rotate
-from licet.vault.keyring import CACHE_SECONDS_MAX, Keyring
-from licet.vault.keys import KEY_BYTES, FileProvider, Key, KeyProvider
-from licet.vault.provider_bao import BaoProvider
-from licet.vault.provider_pkcs11 import Pkcs11Provider
-from licet.vault.rotate import Rotation
 
 from ..waiting import wait_until
 from . import bao
@@ -75,7 +75,7 @@ def made(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], KeyProv
 
 
 def test_what_one_wraps_another_unwraps_in_its_place_and_epoch_alone(made: Callable[[], KeyProvider]) -> None:
-    key = Key(os.urandom(KEY_BYTES))
+    key = KeyMaterial(os.urandom(KEY_BYTES))
     first = made().newest()
     wrapped = made().wrap(first, key, PLACE)
     assert made().unwrap(first, wrapped, PLACE) == key
@@ -94,7 +94,7 @@ def test_an_epoch_is_newest_once_it_is_made_and_is_not_made_twice(made: Callable
 
 
 def test_a_destroyed_epoch_opens_nothing_and_others_do(made: Callable[[], KeyProvider]) -> None:
-    key = Key(os.urandom(KEY_BYTES))
+    key = KeyMaterial(os.urandom(KEY_BYTES))
     wrapped = {epoch: made().wrap(made().newest(after=epoch - 1), key, PLACE) for epoch in (1, 2)}
     made().destroy(1)
     made().destroy(1)
@@ -107,7 +107,7 @@ def test_a_destroyed_epoch_opens_nothing_and_others_do(made: Callable[[], KeyPro
 
 
 def test_no_error_of_a_provider_shows_a_key_even_with_locals(made: Callable[[], KeyProvider]) -> None:
-    key = Key(os.urandom(KEY_BYTES))
+    key = KeyMaterial(os.urandom(KEY_BYTES))
     provider = made()
     wrapped = provider.wrap(provider.newest(), key, PLACE)
     provider.newest(after=1)
@@ -205,7 +205,7 @@ def test_a_rotation_that_lost_its_provider_goes_on_when_it_is_back(pool: Pool, t
 
 def test_a_sealed_server_and_a_refused_token_are_busy_until_they_are_mended(server: Bao) -> None:
     name = f"licet-{secrets.token_hex(4)}"
-    key, provider = Key(os.urandom(KEY_BYTES)), server.provider(name)
+    key, provider = KeyMaterial(os.urandom(KEY_BYTES)), server.provider(name)
     wrapped = provider.wrap(provider.newest(), key, PLACE)
     server.seal()
     try:
@@ -237,7 +237,7 @@ def test_the_documented_policy_makes_no_key_by_wrapping_and_reads_none(server: B
     name = f"licet-{secrets.token_hex(4)}"
     provider = server.provider(name)
     with pytest.raises(LicetError):
-        provider.wrap(9, Key(bytes(KEY_BYTES)), PLACE)
+        provider.wrap(9, KeyMaterial(bytes(KEY_BYTES)), PLACE)
     assert provider.newest() == 1
     read = server.root.secrets.transit.read_key(f"{name}-000001")["data"]
     assert (read["exportable"], read["allow_plaintext_backup"], read["type"]) == (False, False, "aes256-gcm96")
@@ -264,7 +264,7 @@ def test_a_token_with_another_pin_or_none_is_busy(token: Callable[[str], Pkcs11P
 
 def test_the_configuration_names_the_provider_and_every_setting_it_needs(tmp_path: Path) -> None:
     def chosen(**keys: object) -> KeyProvider:
-        return configured(Config(data=tmp_path, key_chain=Keys(**keys)))  # type: ignore[arg-type]
+        return configured(Configuration(data=tmp_path, key_chain=Keys(**keys)))  # type: ignore[arg-type]
 
     needed("hvac", "the package hvac")
     assert isinstance(chosen(), FileProvider)
@@ -286,7 +286,7 @@ def test_a_provider_that_is_another_one_is_found_out_before_anything_is_made_in_
     stranger = FileProvider(tmp_path / "other")
     stranger.newest()
     with pytest.raises(BrokenError):
-        rotate.rotate(pool, Keyring(stranger), Rotation.daily, house.clock)
+        key_rotation.rotate(pool, Keyring(stranger), Rotation.daily, house.clock)
     assert stranger.newest() == 1
     house.rotate()
     assert house.contents() == 2

@@ -13,22 +13,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from licet import service
-from licet.errors import BrokenError, RefusedError
+from licet.errors import BrokenError
+from licet.keys import fence
+from licet.keys.fence import JournalStanding
+from licet.keys.keyring import Keyring
+from licet.keys.material import FileProvider
+from licet.keys.restriction_journal import Journal, Restriction, RestrictionKind
 from licet.store.connect import OutcomeUnknownError, Pool, transaction
-from licet.vault import apply, fence, restricting
+from licet.vault import apply, installation, restriction
 from licet.vault import commands as do
-from licet.vault.fence import Standing
-from licet.vault.keyring import Keyring
-from licet.vault.keys import FileProvider
-from licet.vault.restrictions import Journal, Kind, Restriction
 
 from ..installed import DAY, House
 
 AT = datetime(2025, 9, 1, tzinfo=UTC)
 
 
-def told(number: int, kind: Kind = Kind.refused) -> Restriction:
+def told(number: int, kind: RestrictionKind = RestrictionKind.refused) -> Restriction:
     return Restriction(life=0, kind=kind, at=AT, account=UUID(int=number), seq=number)
 
 
@@ -124,65 +124,6 @@ def test_a_missing_segment_or_one_of_another_journal_refuses(tmp_path: Path) -> 
         Journal(tmp_path / "a")
 
 
-def lived(life: int, number: int) -> Restriction:
-    return Restriction(life=life, kind=Kind.refused, at=AT, account=UUID(int=number), seq=number)
-
-
-def begin_segment(folder: Path, number: int) -> None:
-    """As a crash leaves it between a segment's beginning and its first record."""
-    head = (folder / "00000001.log").read_bytes()[:38]
-    (folder / f"{number:08}.log").write_bytes(head)
-
-
-@pytest.mark.parametrize("opened_before", [True, False])
-def test_an_append_of_an_earlier_life_is_refused_though_the_newest_segment_has_no_record(
-    tmp_path: Path, opened_before: bool
-) -> None:
-    journal = Journal(tmp_path)
-    journal.append([lived(3, 1), lived(5, 2), lived(4, 3)])
-    begin_segment(tmp_path, 2)
-    if not opened_before:
-        journal = Journal(tmp_path)
-    with pytest.raises(RefusedError) as refused:
-        journal.append([lived(4, 4)])
-    assert refused.value.because == "restored"
-    journal.append([lived(5, 5)])
-    assert kept(tmp_path) == [1, 2, 3, 5]
-    assert [record.seq for record in Journal(tmp_path).records()] == [1, 2, 3, 5]
-
-
-def test_an_append_of_an_earlier_life_is_refused_whoever_wrote_the_newer_one(tmp_path: Path) -> None:
-    slow, restored = Journal(tmp_path), Journal(tmp_path)
-    slow.append([lived(1, 1)])
-    restored.append([lived(2, 2)])
-    for _ in range(2):
-        with pytest.raises(RefusedError):
-            slow.append([lived(1, 3)])
-    slow.append([lived(2, 4)])
-    with pytest.raises(RefusedError):
-        slow.append([lived(1, 5)])
-    assert kept(tmp_path) == [1, 2, 4]
-
-
-def test_what_waits_is_changed_by_nobody_but_who_holds_the_gate(tmp_path: Path) -> None:
-    class Watched(Journal):
-        """A journal that sees who changes its queue."""
-
-        changed: int | None = None
-
-        def __setattr__(self, name: str, value: object) -> None:
-            if name in {"_waiting", "_asked"} and self.changed is not None:
-                assert self._gate.locked(), name
-                object.__setattr__(self, "changed", self.changed + 1)
-            super().__setattr__(name, value)
-
-    journal = Watched(tmp_path)
-    journal.changed = 0
-    journal.append([told(1)])
-    journal.append([told(2)])
-    assert (journal.changed, kept(tmp_path)) == (4, [1, 2])
-
-
 def test_many_writers_share_one_fsync_and_none_is_lost(tmp_path: Path) -> None:
     journals = [Journal(tmp_path), Journal(tmp_path)]  # two processes, as it were
     threads = [
@@ -219,7 +160,7 @@ def house(pool: Pool, tmp_path: Path) -> House:
     keyring = Keyring(FileProvider(tmp_path / "keys"), restrictions=journal)
     house.here = type(house.here)(config=house.here.config, pool=pool, keyring=keyring, clock=house.clock)
     with transaction(pool) as tx:
-        assert fence.standing(tx, journal, house.now) is Standing.current
+        assert fence.standing(tx, journal, house.now) is JournalStanding.current
     house.open("ana", allow=True)
     house.talk("ana", "chat")
     return house
@@ -263,7 +204,7 @@ def test_a_record_says_the_command_again(house: House) -> None:
     take_back_everything(house)
     with transaction(house.here.pool) as tx:
         key = house.here.keyring.host_key(tx)
-    again = [restricting.command_of(record, key) for record in journal_of(house).records()]
+    again = [restriction.command_of(record, key) for record in journal_of(house).records()]
     ana, chat, at = house.accounts["ana"], house.chats["chat"], house.now
     assert again == [
         do.Narrow(account=ana, at=at, conversation=chat),
@@ -283,7 +224,7 @@ def test_what_is_rolled_back_is_not_kept(house: House) -> None:
         pass
 
     with pytest.raises(OnPurpose), transaction(house.here.pool) as tx:
-        known = service.policies(house.here)
+        known = installation.policies(house.here)
         apply.apply(tx, house.here.keyring, known, [do.CloseAccount(account=house.accounts["ana"], at=house.now)])
         raise OnPurpose
     house.about(do.Widen, "ana", "chat")
@@ -312,14 +253,14 @@ def test_what_a_crash_committed_and_did_not_keep_is_kept_at_the_next_opening(hou
     house.choose("ben", False)
     house.about(do.Delete, "ana", "chat")
     with transaction(house.here.pool) as tx:
-        assert restricting.catch_up(tx, journal) == 2
+        assert restriction.catch_up(tx, journal) == 2
     found = [(record.kind.value, record.account, record.at) for record in journal.records()]
     assert found[1:] == [
         ("refused", house.accounts["ben"], house.now),
         ("deleted", house.accounts["ana"], house.now),
     ]
     with transaction(house.here.pool) as tx:
-        assert restricting.catch_up(tx, journal) == 0
+        assert restriction.catch_up(tx, journal) == 0
 
 
 def test_a_database_that_lacks_a_record_is_older_and_one_of_another_journal_is_foreign(
@@ -329,10 +270,14 @@ def test_a_database_that_lacks_a_record_is_older_and_one_of_another_journal_is_f
     house.choose("ana", False)
     seq = house.query("SELECT last_seq FROM accounts")[0][0]
     with transaction(house.here.pool) as tx:
-        assert fence.standing(tx, journal, house.now) is Standing.current
-        assert fence.standing(tx, Journal(tmp_path / "other"), house.now) is Standing.foreign
+        assert fence.standing(tx, journal, house.now) is JournalStanding.current
+        assert fence.standing(tx, Journal(tmp_path / "other"), house.now) is JournalStanding.foreign
     journal.append(
-        [Restriction(life=0, kind=Kind.closed, at=house.now + DAY, account=house.accounts["ana"], seq=seq + 1)]
+        [
+            Restriction(
+                life=0, kind=RestrictionKind.closed, at=house.now + DAY, account=house.accounts["ana"], seq=seq + 1
+            )
+        ]
     )
     with transaction(house.here.pool) as tx:
-        assert fence.standing(tx, journal, house.now) is Standing.older
+        assert fence.standing(tx, journal, house.now) is JournalStanding.older

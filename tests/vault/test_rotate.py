@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import msgspec
 import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -23,28 +22,28 @@ from hypothesis import strategies as st
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from licet.erasure import key_rotation, sweep_batches
+from licet.erasure.key_rotation import Rotation
 from licet.errors import BrokenError, BusyError, LicetError, RefusedError
-from licet.policy.period import instant
-from licet.store import opened
-from licet.store.connect import Pool, Transaction, retrying, transaction
-from licet.vault import commands as do
-from licet.vault import erase, rotate, view
-from licet.vault.commands import Answer
-from licet.vault.ids import uuid7
-from licet.vault.keyring import Keyring
-from licet.vault.keys import (
+from licet.keys.keyring import Keyring
+from licet.keys.log_keys import LogKeys
+from licet.keys.material import (
     SLOTS_PER_PAGE,
     FileProvider,
-    Key,
+    KeyMaterial,
     KeyProvider,
     bucket_of,
     bucket_place,
     read_slot,
     unwrap_account_keys,
 )
-from licet.vault.log_keys import LogKeys
-from licet.vault.open import source_keys
-from licet.vault.rotate import Rotation
+from licet.policy.period import instant
+from licet.store.connect import Pool, Transaction, opened, retrying, transaction
+from licet.vault import account_view
+from licet.vault import commands as do
+from licet.vault.commands import CommandResult
+from licet.vault.ids import uuid7
+from licet.vault.permit import source_keys
 
 from ..conftest import Databases, empty_tables
 from .model import hashed, sound
@@ -70,7 +69,7 @@ class House:
         self.provider: KeyProvider = provider or FileProvider(folder)
         self.keyring = Keyring(self.provider)
         self.accounts: list[UUID] = []
-        self.said: list[Answer] = []
+        self.said: list[CommandResult] = []
         self.copies: list[dict[str, list[Any]]] = []
         with transaction(pool) as tx:
             Town(tx, self.keyring)
@@ -95,13 +94,13 @@ class House:
         self.accounts.append(account)
         return account
 
-    def say(self, account: UUID) -> Answer:
+    def say(self, account: UUID) -> CommandResult:
         with transaction(self.pool) as tx:
             said = self.town(tx).say(account, chat=f"chat {len(self.said)}", at=self.now)
         self.said.append(said)
         return said
 
-    def delete(self, said: Answer) -> None:
+    def delete(self, said: CommandResult) -> None:
         with transaction(self.pool) as tx:
             self.town(tx).about(said, do.Delete, at=self.now)
 
@@ -114,16 +113,16 @@ class House:
         self.now += timedelta(days=40)
         while True:
             with transaction(self.pool) as tx:
-                if not erase.sweep_batch(tx, self.now).more:
+                if not sweep_batches.sweep_batch(tx, self.now).more:
                     return
 
     def rotate(self, rotation: Rotation = Rotation.daily, seen: Callable[[rotate.Rotated], None] = lambda _: None):
-        return rotate.rotate(self.pool, self.keyring, rotation, self.clock, seen)
+        return key_rotation.rotate(self.pool, self.keyring, rotation, self.clock, seen)
 
     def rotate_until(self, rotation: Rotation, buckets: int) -> None:
         """Rotates, and is killed after some buckets."""
 
-        def stop(done: rotate.Rotated) -> None:
+        def stop(done: key_rotation.RotationResult) -> None:
             if done.buckets >= buckets:
                 raise Stop
 
@@ -133,7 +132,7 @@ class House:
             return
 
     def destroy_due(self) -> list[int]:
-        return rotate.destroy_due(self.pool, self.keyring, self.clock, WINDOW)
+        return key_rotation.destroy_due(self.pool, self.keyring, self.clock, WINDOW)
 
     def window_passes(self) -> None:
         self.now += WINDOW
@@ -239,7 +238,7 @@ def act(house: House, step: str, number: int) -> None:
             house.close(account)
             house.sweep()
             with transaction(house.pool) as tx:
-                rotate.destroy_account_keys(tx, account, house.now)
+                key_rotation.destroy_account_keys(tx, account, house.now)
         case "sweep":
             house.sweep()
         case "daily" | "weekly":
@@ -280,7 +279,7 @@ def test_theorem_what_lives_opens_and_what_was_erased_opens_nowhere(
             alive = {row[0] for row in tx.execute("SELECT account_id, wrapped_key FROM accounts") if any(row[1])}
             assert slots == living(tx)
             assert owners == alive
-            assert sum(rotate.spent(tx).values()) == 0
+            assert sum(key_rotation.spent(tx).values()) == 0
 
 
 def test_an_erased_key_is_within_reach_of_an_old_copy_until_the_window_has_passed_and_not_after(house: House) -> None:
@@ -314,7 +313,7 @@ def test_mere_expiry_waits_for_the_weekly_rotation_and_nothing_else_does(house: 
     house.close(closed)
     house.sweep()
     with transaction(house.pool) as tx:
-        assert rotate.spent(tx) == {Rotation.daily: 2, Rotation.weekly: 1}
+        assert key_rotation.spent(tx) == {Rotation.daily: 2, Rotation.weekly: 1}
         marked = dict(tx.execute("SELECT account_id, daily FROM spent_accounts").fetchall())
     assert marked == {declined: False, granted: True, closed: True}
     assert house.rotate().accounts_rekeyed == 2
@@ -331,31 +330,7 @@ def test_what_a_withdrawal_brought_nearer_enters_the_daily_rotation(house: House
         house.town(tx).choose(ana, False, house.now)
     house.sweep()
     with transaction(house.pool) as tx:
-        assert rotate.spent(tx) == {Rotation.daily: 1, Rotation.weekly: 0}
-
-
-def test_a_forecast_has_begun_nothing_and_without_accounts_there_is_nothing_to_do(pool: Pool, tmp_path: Path) -> None:
-    house = House(pool, tmp_path)
-    with transaction(pool) as tx:
-        told = rotate.forecast(tx, Rotation.daily)
-    assert told == rotate.Rotated(
-        epoch=told.epoch, rotation=Rotation.daily, resumed=False, buckets=0, buckets_rekeyed=0, accounts_rewrapped=0,
-        accounts_rekeyed=0, pages=0, left=0,
-    )  # fmt: skip
-    done = house.rotate()
-    assert done == msgspec.structs.replace(told, epoch=done.epoch)
-
-
-def test_what_was_rotated_is_counted_together_and_of_what_is_left_none_is_below_nothing() -> None:
-    one = rotate.Rotated(
-        epoch=2, rotation=Rotation.weekly, resumed=True, buckets=1, buckets_rekeyed=2, accounts_rewrapped=3,
-        accounts_rekeyed=4, pages=5, left=7,
-    )  # fmt: skip
-    assert one.plus(msgspec.structs.replace(one, left=0)) == rotate.Rotated(
-        epoch=2, rotation=Rotation.weekly, resumed=True, buckets=2, buckets_rekeyed=4, accounts_rewrapped=6,
-        accounts_rekeyed=8, pages=10, left=6,
-    )  # fmt: skip
-    assert one.plus(msgspec.structs.replace(one, buckets=9)).left == 0
+        assert key_rotation.spent(tx) == {Rotation.daily: 1, Rotation.weekly: 0}
 
 
 def test_only_buckets_and_accounts_in_which_a_key_was_destroyed_get_new_keys(house: House) -> None:
@@ -399,7 +374,7 @@ def test_pseudonyms_and_evidence_stay_what_they_were_across_rotations_and_die_wi
         assert house.keyring.log_seed(tx) == Keyring(house.provider).log_seed(tx) == seed
     house.close(ana)
     with transaction(house.pool) as tx:
-        rotate.destroy_account_keys(tx, ana, house.now)
+        key_rotation.destroy_account_keys(tx, ana, house.now)
         assert log_keys.log_keys(tx, [ana], 2026) == {}
         assert house.town(tx).take(do.Choose(account=ana, at=house.now, allow=True, evidence="a click"))
 
@@ -408,14 +383,14 @@ def test_an_account_keeps_its_keys_while_it_is_open_or_anything_of_it_is_kept(ho
     ana = house.account()
     house.say(ana)
     with transaction(house.pool) as tx, pytest.raises(RefusedError, match="is open"):
-        rotate.destroy_account_keys(tx, ana, house.now)
+        key_rotation.destroy_account_keys(tx, ana, house.now)
     house.close(ana)
     with transaction(house.pool) as tx, pytest.raises(RefusedError, match="is kept still"):
-        rotate.destroy_account_keys(tx, ana, house.now)
+        key_rotation.destroy_account_keys(tx, ana, house.now)
     house.sweep()
     with transaction(house.pool) as tx:
-        rotate.destroy_account_keys(tx, ana, house.now)
-        rotate.destroy_account_keys(tx, ana, house.now)
+        key_rotation.destroy_account_keys(tx, ana, house.now)
+        key_rotation.destroy_account_keys(tx, ana, house.now)
         told = "SELECT payload FROM outbox WHERE entry = 'key_destroyed' AND payload LIKE '%account%'"
         assert len(tx.execute(told).fetchall()) == 1
 
@@ -439,7 +414,7 @@ def test_a_physical_copy_from_before_a_deletion_opens_nothing_of_what_was_erased
         assert house.contents() == 2
         assert kept.conversation is not None
         with transaction(old) as tx:
-            holders = view.accounts(tx, [ana, ben])
+            holders = account_view.accounts(tx, [ana, ben])
             for holder in holders.values():
                 with pytest.raises(BrokenError, match="epoch `1`"):
                     source_keys(tx, Keyring(house.provider), [(holder, 0)])
@@ -475,10 +450,10 @@ KILLED = """
 import os, random, sys, time
 from datetime import datetime, timezone
 from pathlib import Path
-from licet.store import opened
-from licet.vault import rotate
-from licet.vault.keyring import Keyring
-from licet.vault.keys import FileProvider
+from licet.store.connect import opened
+from licet.erasure import key_rotation
+from licet.keys.keyring import Keyring
+from licet.keys.material import FileProvider
 
 dsn, folder, seed = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 draw = random.Random(seed)
@@ -513,8 +488,8 @@ class Dying(FileProvider):
 def child():
     with opened(dsn) as pool:
         keyring, clock = Keyring(Dying(folder)), lambda: datetime.now(timezone.utc)
-        rotate.rotate(pool, keyring, draw.choice(list(rotate.Rotation)), clock)
-        rotate.destroy_due(pool, keyring, clock, timedelta(0))
+        key_rotation.rotate(pool, keyring, draw.choice(list(key_rotation.Rotation)), clock)
+        key_rotation.destroy_due(pool, keyring, clock, timedelta(0))
 
 
 from datetime import timedelta
@@ -560,7 +535,7 @@ def test_a_rotation_that_is_killed_anywhere_is_gone_on_with_and_finished(
     house.window_passes()
     assert house.contents() == 2 * (80 - 10)
     with transaction(house.pool) as tx:
-        known = rotate.epochs(tx)
+        known = key_rotation.epochs(tx)
         assert within_reach(house.copies, house.provider)[1] == living(tx)
     assert [epoch.number for epoch in known] == list(range(1, len(known) + 1))
     assert [path.name for path in (tmp_path / "keys").glob("*.key")] == [f"epoch-{known[-1].number:06}.key"]
@@ -588,7 +563,7 @@ def test_an_epoch_that_still_wraps_a_key_is_never_destroyed(house: House) -> Non
     with pytest.raises(BrokenError, match="still wraps a key"):
         house.destroy_due()
     assert isinstance(house.provider, FileProvider)
-    assert house.provider.wrap(1, Key(bytes(32)), b"it is there")
+    assert house.provider.wrap(1, KeyMaterial(bytes(32)), b"it is there")
 
 
 # Races
@@ -597,7 +572,7 @@ def test_an_epoch_that_still_wraps_a_key_is_never_destroyed(house: House) -> Non
 def test_two_rotations_at_once_are_one_and_a_refusal(house: House) -> None:
     house.say(house.account())
 
-    def second(_: rotate.Rotated) -> None:
+    def second(_: key_rotation.RotationResult) -> None:
         with pytest.raises(BusyError, match="another rotation"):
             house.rotate()
 
@@ -628,7 +603,7 @@ def test_rotating_races_with_every_verb_and_with_reading_and_nothing_breaks(hous
 
     def read(number: int) -> None:
         with transaction(house.pool) as tx:
-            holders = view.accounts(tx, house.accounts)
+            holders = account_view.accounts(tx, house.accounts)
             time.sleep(0.001)
             keys = source_keys(tx, house.keyring, [(holder, 0) for holder in holders.values()])
             house.keyring.account_keys(tx, house.accounts)
@@ -644,7 +619,7 @@ def test_rotating_races_with_every_verb_and_with_reading_and_nothing_breaks(hous
         said = house.say(house.accounts[number % 6])
         with transaction(house.pool) as tx:
             house.town(tx).about(said, do.Delete, at=house.now)
-            erase.sweep_batch(tx, house.now + timedelta(days=60), only=[said.account])
+            sweep_batches.sweep_batch(tx, house.now + timedelta(days=60), only=[said.account])
 
     acts: dict[str, Callable[[int], object]] = {
         "rotate": lambda n: house.rotate(Rotation.weekly if n % 2 else Rotation.daily),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from licet.keys.keyring import Keyring
 from licet.store.connect import Transaction
 from licet.vault import feedback
-from licet.vault.keyring import Keyring
 
 from .town import Town
 

@@ -9,12 +9,12 @@ from uuid import uuid4
 import pytest
 
 from licet.errors import DeniedError
+from licet.keys.keyring import Keyring
 from licet.policy.period import instant
 from licet.store.connect import Transaction
+from licet.vault import account_view, staff_reads
 from licet.vault import commands as do
-from licet.vault import reads, view
-from licet.vault.commands import Answer
-from licet.vault.keyring import Keyring
+from licet.vault.commands import CommandResult
 
 from .town import SAID, Town
 
@@ -27,18 +27,18 @@ def town(conn: Transaction, keyring: Keyring) -> Town:
     return Town(conn, keyring)
 
 
-def turns_read(town: Town, said: Answer, at: datetime) -> list[int]:
+def turns_read(town: Town, said: CommandResult, at: datetime) -> list[int]:
     key = (said.account, said.conversation)
-    seen = view.seen(town.tx, [key], town.policies, at)[said.conversation]
+    seen = account_view.seen(town.tx, [key], town.policies, at)[said.conversation]
     staff = uuid4()
     town.tx.execute(
         "INSERT INTO staff (staff_id, email, roles, made_at) VALUES (%s, %s, '{reviewer}', %s)",
         [staff, f"{staff}@example.org", SAID],
     )
-    reading = reads.Reading(
-        staff=staff, role=reads.Reader.reviewer, reason=reads.ReadReason.misuse_review, ticket="T-1"
+    reading = staff_reads.Reading(
+        staff=staff, role=staff_reads.ReaderRole.reviewer, reason=staff_reads.ReadReason.misuse_review, ticket="T-1"
     )
-    opened = reads.read(town.tx, town.keyring, seen, view.turns(town.tx, *key), reading, os.urandom)
+    opened = staff_reads.read(town.tx, town.keyring, seen, account_view.turns(town.tx, *key), reading, os.urandom)
     return sorted(one.permit.turn for one in opened)
 
 

@@ -9,11 +9,11 @@ import msgspec
 import pytest
 import yaml
 
+from licet.keys.keyring import Keyring
 from licet.policy.events import Event
 from licet.policy.file import Policies, extend, preset
 from licet.policy.period import instant
 from licet.store.connect import Transaction
-from licet.vault.keyring import Keyring
 
 from .model import Pair, insert_versions, savepoints, sound
 

@@ -6,17 +6,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from licet.keys.keyring import Keyring
 from licet.policy.file import Policies, preset
 from licet.policy.period import instant
-from licet.policy.state import Role, Share, Turn
+from licet.policy.state import Share, TurnRole, TurnState
 from licet.store.connect import Transaction
+from licet.vault import account_view
 from licet.vault import commands as do
-from licet.vault import view
 from licet.vault.apply import apply
-from licet.vault.commands import Answer
+from licet.vault.commands import CommandResult
 from licet.vault.content import Content, encode
-from licet.vault.keyring import Keyring
-from licet.vault.open import Permit
+from licet.vault.permit import Permit
 
 from .model import hashed, insert_versions, new_account, words
 
@@ -32,7 +32,7 @@ class Town:
         self.tx, self.keyring, self.policies = tx, keyring, policies
         insert_versions(tx, policies)
 
-    def take(self, *commands: do.Command) -> list[Answer]:
+    def take(self, *commands: do.Command) -> list[CommandResult]:
         return apply(self.tx, self.keyring, self.policies, commands)
 
     def account(self, name: str = "ana", at: datetime = OPENED, allow: bool | None = True) -> UUID:
@@ -44,9 +44,9 @@ class Town:
         return account
 
     def say(
-        self, account: UUID, chat: str = "chat", turn: str = "t1", at: datetime = SAID, role: Role = Role.user,
+        self, account: UUID, chat: str = "chat", turn: str = "t1", at: datetime = SAID, role: TurnRole = TurnRole.user,
         text: str = "", **more: Any,
-    ) -> Answer:  # fmt: skip
+    ) -> CommandResult:  # fmt: skip
         content = encode(Content(text=text)) if text else words(turn)
         (answer,) = self.take(
             do.Say(
@@ -59,7 +59,9 @@ class Town:
         )  # fmt: skip
         return answer
 
-    def give(self, said: Answer, at: datetime = SAID, share: Share = Share.conversation, **more: Any) -> Answer:
+    def give(
+        self, said: CommandResult, at: datetime = SAID, share: Share = Share.conversation, **more: Any
+    ) -> CommandResult:
         (answer,) = self.take(
             do.GiveFeedback(
                 account=said.account, at=at, conversation=said.conversation, rating="up", share=share,
@@ -68,21 +70,21 @@ class Town:
         )  # fmt: skip
         return answer
 
-    def about(self, said: Answer, what: type, at: datetime = SAID, **more: Any) -> Answer:
+    def about(self, said: CommandResult, what: type, at: datetime = SAID, **more: Any) -> CommandResult:
         """``what`` is one of the vault's commands about a conversation."""
         (answer,) = self.take(what(account=said.account, at=at, conversation=said.conversation, **more))
         return answer
 
-    def choose(self, account: UUID, allow: bool, at: datetime) -> Answer:
+    def choose(self, account: UUID, allow: bool, at: datetime) -> CommandResult:
         (answer,) = self.take(do.Choose(account=account, at=at, allow=allow))
         return answer
 
-    def permit(self, said: Answer, purpose: str = IMPROVE, at: datetime = SAID) -> Permit:
+    def permit(self, said: CommandResult, purpose: str = IMPROVE, at: datetime = SAID) -> Permit:
         """What the rule permits for a turn; raises as `Permit.of` does."""
         seen, turn = self.seen(said, at)
         return Permit.of(seen.decide(turn, self.policies, purpose), seen.account, seen.conversation, turn)
 
-    def seen(self, said: Answer, at: datetime = SAID) -> tuple[view.Seen, Turn]:
+    def seen(self, said: CommandResult, at: datetime = SAID) -> tuple[account_view.AccountView, TurnState]:
         key = (said.account, said.conversation)
-        turns = {turn.number: turn for turn in view.turns(self.tx, *key)}
-        return view.seen(self.tx, [key], self.policies, at)[said.conversation], turns[said.turn]
+        turns = {turn.number: turn for turn in account_view.turns(self.tx, *key)}
+        return account_view.seen(self.tx, [key], self.policies, at)[said.conversation], turns[said.turn]

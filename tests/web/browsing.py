@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 import pytest
 
-from licet.consent import rendered
+from licet.consent import rendered_page
 from licet.store.connect import Pool
-from licet.web.roles import StaffRole
+from licet.web.access.roles import StaffRole
 
 from .people import NOTICE, Town, application, serving
 
@@ -37,7 +37,7 @@ def launched() -> Iterator[Any]:
         absent("Playwright is not installed")
     with sync_playwright() as driver:
         try:
-            started = driver.chromium.launch(executable_path=rendered.chromium(os.environ))
+            started = driver.chromium.launch(executable_path=rendered_page.chromium(os.environ))
         except Error as error:
             absent(f"no browser: {error.message.splitlines()[0]}")
         yield started

@@ -13,21 +13,23 @@ from uuid import UUID
 
 from litestar import Litestar
 
-from licet import service
-from licet.config import Config, Web
+from licet.config import Configuration, Web
+from licet.keys.keyring import Keyring
+from licet.keys.material import FileProvider
 from licet.policy.file import preset as policy_of
 from licet.policy.period import instant
-from licet.policy.state import Role
-from licet.service.simulated_clock import SimulatedClock
+from licet.policy.state import TurnRole
+from licet.service import answers as service_answers
+from licet.service import policy_changes
 from licet.store.connect import Pool, transaction
-from licet.vault.commands import Answer, Choose, Command, OpenAccount, Say
+from licet.vault import installation, verbs
+from licet.vault.commands import Choose, Command, CommandResult, OpenAccount, Say
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac, uuid7
-from licet.vault.keyring import Keyring
-from licet.vault.keys import FileProvider
-from licet.web import sessions, tokens
+from licet.vault.simulated_clock import SimulatedClock
+from licet.web.access import sessions, tokens
+from licet.web.access.roles import StaffRole
 from licet.web.app import create_app
-from licet.web.roles import StaffRole
 from licet.web.serve import server as server_of
 
 from ..waiting import wait_until
@@ -43,17 +45,20 @@ class Town:
 
     def __init__(self, pool: Pool, folder: Path, preset: str) -> None:
         self.clock = SimulatedClock(BEFORE)
-        self.here = service.Installation(
-            config=Config(data=folder), pool=pool, keyring=Keyring(FileProvider(folder / "keys")), clock=self.clock
+        self.here = installation.Installation(
+            config=Configuration(data=folder),
+            pool=pool,
+            keyring=Keyring(FileProvider(folder / "keys")),
+            clock=self.clock,
         )
         self.token_key_file = folder / "token.key"
         self.token_key_file.write_bytes(TOKEN_KEY)
-        service.apply_policy(self.here, policy_of(preset), by="test")
-        self.key = service.host_key(self.here)
+        policy_changes.apply_policy(self.here, policy_of(preset), by="test")
+        self.key = installation.host_key(self.here)
         self.accounts: dict[str, UUID] = {}
 
-    def tell(self, command: Command) -> Answer:
-        return service.tell(self.here, [command])[0]
+    def tell(self, command: Command) -> CommandResult:
+        return verbs.tell(self.here, [command])[0]
 
     def open(self, name: str, *, plan: str = "pro", age: int | None = 30) -> UUID:
         account = uuid7(self.clock.now, os.urandom(10))
@@ -72,15 +77,15 @@ class Town:
         )  # fmt: skip
         self.clock.set(self.clock.now + timedelta(seconds=20))
         replied = Say(
-            account=account, at=self.clock.now, host_conversation=host, role=Role.assistant,
+            account=account, at=self.clock.now, host_conversation=host, role=TurnRole.assistant,
             content=encode(Content(text="In November, with its roots spread wide.")),
         )  # fmt: skip
-        answers = service.tell(self.here, [asked, replied])
+        answers = verbs.tell(self.here, [asked, replied])
         conversation = answers[0].conversation
         assert conversation is not None, answers[0].because
         return conversation
 
-    def choose(self, name: str, allow: bool) -> Answer:
+    def choose(self, name: str, allow: bool) -> CommandResult:
         return self.tell(Choose(account=self.accounts[name], at=self.clock.now, allow=allow, via="cli"))
 
     def staff_link(self, roles: tuple[StaffRole, ...]) -> str:
@@ -104,9 +109,9 @@ class Town:
         """What the host application signs for a link that opens a page."""
         return tokens.signed(TOKEN_KEY, name, "licet-enter", datetime.now(UTC).timestamp(), 600)
 
-    def seen(self, name: str) -> service.AccountSeen:
-        seen = service.explain(self.here, f"acc_{self.accounts[name].hex}")
-        assert isinstance(seen, service.AccountSeen)
+    def seen(self, name: str) -> service_answers.AccountSeen:
+        seen = service_answers.explain(self.here, f"acc_{self.accounts[name].hex}")
+        assert isinstance(seen, service_answers.AccountSeen)
         return seen
 
 

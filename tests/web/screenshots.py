@@ -16,15 +16,17 @@ from uuid import UUID
 
 from playwright.sync_api import sync_playwright
 
-from licet import service
-from licet.consent import rendered
+from licet.consent import rendered_page
+from licet.curate import release_build
 from licet.policy.period import instant
-from licet.policy.state import Kind
-from licet.service import overseeing, proving
-from licet.store import embedded, migrate, opened
-from licet.store.connect import Pool
+from licet.policy.state import ConversationKind
+from licet.proof import documents
+from licet.service import oversight
+from licet.store import embedded
+from licet.store.connect import Pool, opened
+from licet.store.migrate import migrate
 from licet.vault.commands import Delete, Flag, Hold, Narrow
-from licet.web.roles import StaffRole
+from licet.web.access.roles import StaffRole
 
 from .browsing import DESKTOP, PHONE, Site
 from .people import AFTER, NOTICE, Town, application, serving
@@ -46,15 +48,15 @@ def stage(pool: Pool, folder: Path) -> tuple[Town, dict[str, tuple[str | None, s
     town.open("new", age=None)
     town.choose("ben", True)
     town.say("ben", SOIL)
-    code = town.say("ben", "Sorting in Python", kind=Kind.code)
+    code = town.say("ben", "Sorting in Python", kind=ConversationKind.code)
     town.tell(Narrow(account=ben, at=town.clock.now, conversation=town.say("ben", "A question about my health")))
     town.tell(Delete(account=ben, at=town.clock.now, conversation=town.say("ben", "Old plans")))
     town.say("ben", "Something private", incognito=True)
     flagged = town.say("ben", "Passwords of other people")
     town.tell(Flag(account=ben, at=town.clock.now, conversation=flagged, score=0.93))
     town.tell(Hold(account=ben, at=town.clock.now, conversation=code, matter="a matter"))
-    service.build_release(town.here, name="autumn", purpose="improve_models")
-    proving.append(town.here)
+    release_build.build_release(town.here, name="autumn", purpose="improve_models")
+    documents.append(town.here)
     return town, {
         "notice": ("ana", "/notice", ""),
         "notice-error": ("ana", "/notice", "Save my answer"),
@@ -71,14 +73,14 @@ def stage(pool: Pool, folder: Path) -> tuple[Town, dict[str, tuple[str | None, s
 
 
 def receipt_of(town: Town, account: UUID) -> str:
-    newest = proving.receipts(town.here, account)[-1]
+    newest = documents.receipts(town.here, account)[-1]
     return str(newest.payload["receipt_id"]).removeprefix("urn:licet:receipt:").replace(":", "-")
 
 
 def console(town: Town) -> dict[str, str]:
     """The pages of the console, by name."""
     lists = ("look-up", "holds", "policy", "requests", "readings", "releases", "log", "access")
-    (flag,) = overseeing.flags(town.here).items
+    (flag,) = oversight.flags(town.here).items
     return {
         "console": "/console", **{f"console-{name}": f"/console/{name}" for name in lists},
         "console-account": f"/console/accounts/{flag.account}",
@@ -114,7 +116,7 @@ def main(out: Path) -> None:
             with pool.connection() as conn:
                 migrate(conn)
             town, pictures = stage(pool, base / "data")
-            browser = driver.chromium.launch(executable_path=rendered.chromium(os.environ))
+            browser = driver.chromium.launch(executable_path=rendered_page.chromium(os.environ))
             with serving(application(town)) as url:
                 site = Site(town, url, browser)
                 for name, (who, path, press) in pictures.items():

@@ -15,21 +15,22 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from licet import service
-from licet.config import Config, Web
+from licet.config import Configuration, Web
+from licet.keys.keyring import Keyring
+from licet.keys.material import FileProvider
 from licet.policy.file import Policy, preset
 from licet.policy.period import instant
-from licet.policy.state import Role
-from licet.service.simulated_clock import SimulatedClock
+from licet.policy.state import TurnRole
+from licet.service import policy_changes
 from licet.store.connect import Pool, transaction
-from licet.vault.commands import Answer, Choose, Command, Flag, OpenAccount, Say
+from licet.vault import installation, verbs
+from licet.vault.commands import Choose, Command, CommandResult, Flag, OpenAccount, Say
 from licet.vault.content import Content, encode
 from licet.vault.ids import Prefix, host_hmac, shown, uuid7
-from licet.vault.keyring import Keyring
-from licet.vault.keys import FileProvider
-from licet.web import keys, sessions, tokens
+from licet.vault.simulated_clock import SimulatedClock
+from licet.web.access import service_keys, sessions, tokens
+from licet.web.access.roles import KeyBinding, Scope, StaffRole
 from licet.web.app import create_app
-from licet.web.roles import KeyBinding, Scope, StaffRole
 from licet.web.serve import server
 
 from ..waiting import wait_until
@@ -48,18 +49,18 @@ class World:
         key_file.write_bytes(TOKEN_KEY)
         self.clock = SimulatedClock(BEFORE)
         self.web = Web(**{"token_key_file": key_file, **settings})
-        self.here = service.Installation(
-            config=Config(data=folder, web=self.web), pool=pool, keyring=Keyring(FileProvider(folder / "keys")),
+        self.here = installation.Installation(
+            config=Configuration(data=folder, web=self.web), pool=pool, keyring=Keyring(FileProvider(folder / "keys")),
             clock=self.clock,
         )  # fmt: skip
-        service.apply_policy(self.here, policy or preset("article-2025"), by="test")
+        policy_changes.apply_policy(self.here, policy or preset("article-2025"), by="test")
         self.wall = datetime.now(UTC)
         self.app: Litestar = create_app(self.here, self.web, wall=lambda: self.wall)
         self.site = self.app.state.site
         self.accounts: dict[str, UUID] = {}
 
-    def tell(self, *commands: Command) -> list[Answer]:
-        return service.tell(self.here, commands)
+    def tell(self, *commands: Command) -> list[CommandResult]:
+        return verbs.tell(self.here, commands)
 
     def open(self, name: str, *, plan: str = "pro", age: int | None = 30, allow: bool | None = None) -> str:
         """Opens an account, and answers for it; returns its id."""
@@ -71,7 +72,9 @@ class World:
             self.tell(Choose(account=account, at=self.clock.now, allow=allow, via="notice"))
         return shown(Prefix.account, account)
 
-    def say(self, name: str, chat: str, text: str = "How do I plant a pear tree?", role: Role = Role.user) -> str:
+    def say(
+        self, name: str, chat: str, text: str = "How do I plant a pear tree?", role: TurnRole = TurnRole.user
+    ) -> str:
         """A turn; returns the conversation's id."""
         said = Say(
             account=self.accounts[name], at=self.clock.now, role=role, content=encode(Content(text=text)),
@@ -116,7 +119,7 @@ class World:
                     recipient="training" if leases else None, own=leases, releases=("*",) if leases else (),
                     endpoint=first[0] if first and Scope.events_acknowledge in granted else None,
                 )  # fmt: skip
-            return keys.make(tx, made, granted, self.clock.now, os.urandom, bound)
+            return service_keys.make(tx, made, granted, self.clock.now, os.urandom, bound)
 
     def service(self, *scopes: Scope) -> dict[str, str]:
         """The headers of a service with these scopes, or with all."""

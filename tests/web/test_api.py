@@ -16,17 +16,17 @@ import pytest
 from litestar.testing import TestClient
 from structlog.testing import capture_logs
 
-from licet import service
+from licet.keys.restriction_journal import Journal, RestrictionKind
 from licet.policy.file import preset
 from licet.policy.period import instant
-from licet.policy.state import Role
-from licet.store import opened, transaction
-from licet.vault import policies as versions
+from licet.policy.state import TurnRole
+from licet.service import policy_changes
+from licet.store.connect import opened, transaction
+from licet.vault import policy_versions as versions
 from licet.vault.commands import Delete
-from licet.vault.restrictions import Journal, Kind
-from licet.web.limits import BODY_BYTES_MAX, BULK_BYTES_MAX, BULK_LINES_MAX, TURN_REQUEST_BYTES_MAX
-from licet.web.problems import TYPES
-from licet.web.roles import Scope, StaffRole
+from licet.web.access.limits import BODY_BYTES_MAX, BULK_BYTES_MAX, BULK_LINES_MAX, TURN_REQUEST_BYTES_MAX
+from licet.web.access.roles import Scope, StaffRole
+from licet.web.api.problems import TYPES
 from licet.web.serve import Lines
 
 from .served import AFTER, NOTICE, World, api, world
@@ -103,7 +103,7 @@ def test_at_must_decide_reading_exporting_deleting_and_choosing_stay_open(world,
     world.open("ana")
     world.clock.set(instant("2025-09-20"))
     chat = world.say("ana", "Pears", PLANTED)
-    world.say("ana", "Pears", "an answer", role=Role.assistant)
+    world.say("ana", "Pears", "an answer", role=TurnRole.assistant)
     world.clock.set(AFTER)
     me = world.person("ana")
     assert api.get("/v1/accounts/me/gate", headers=me).json()["may_write"] is False
@@ -123,7 +123,7 @@ def test_a_version_applied_by_another_process_holds_from_its_first_instant(world
     assert api.get("/v1/accounts/me/gate", headers=me).json()["gate"] == "open"
     first = instant("2025-10-01")
     newer = msgspec.structs.replace(preset("article-2025"), version="next", effective=first, decide_by=None)
-    service.apply_policy(world.here, newer, by="another process")
+    policy_changes.apply_policy(world.here, newer, by="another process")
     world.clock.set(first - timedelta(microseconds=1))
     assert api.get("/v1/accounts/me/gate", headers=me).json()["gate"] == "open"
     world.clock.set(first)
@@ -457,7 +457,7 @@ def test_a_person_never_raises_the_age_that_the_host_told(
             made = api.post("/v1/accounts/me/choices", json={"allow": True, "age": given}, headers=headers)
             assert (made.json()["effect"] != "none") == begins
             assert world.rows("SELECT age FROM accounts") == [(becomes,)]
-        kept = {record.age for record in journal.records() if record.kind is Kind.age}
+        kept = {record.age for record in journal.records() if record.kind is RestrictionKind.age}
         assert kept <= {known, becomes}, "nor does a restore apply an age that was not taken"
         told = api.put("/v1/accounts/host:ana/age", json={"age": 41}, headers=world.service())
         assert told.status_code == 200

@@ -29,9 +29,9 @@ from structlog.testing import capture_logs
 
 from licet.config import Web
 from licet.errors import BusyError
-from licet.web import oidc, sessions
-from licet.web.roles import Scope, StaffRole
-from licet.web.tokens import Tokens
+from licet.web.access import oidc, sessions
+from licet.web.access.roles import Scope, StaffRole
+from licet.web.access.tokens import TokenVerifier
 
 from .served import NOTICE, TOKEN_KEY, World, api, url, world
 
@@ -301,11 +301,11 @@ def test_a_secret_of_a_session_has_256_random_bits_and_none_is_like_another() ->
 
 @pytest.mark.parametrize("kind", ["logout+jwt", "dpop+jwt", "secevent+jwt", "jwt "])
 def test_a_token_that_is_typed_for_another_use_is_not_taken(tmp_path: Path, kind: Any) -> None:
-    from licet.web.problems import UnauthenticatedError
+    from licet.web.api.problems import UnauthenticatedError
 
     (tmp_path / "key").write_bytes(TOKEN_KEY)
     claims = {"sub": "ana", "aud": "licet", "iat": NOW - 10, "exp": NOW + 300}
-    tokens = Tokens(Web(token_key_file=tmp_path / "key"))
+    tokens = TokenVerifier(Web(token_key_file=tmp_path / "key"))
     shared = OctKey.import_key(TOKEN_KEY)
     for good in ("JWT", "at+jwt"):
         assert tokens.read(jwt.encode({"alg": "HS256", "typ": good}, claims, shared), NOW).subject == "ana"
@@ -438,7 +438,7 @@ def self_signed(path: Path) -> Path:
     return path
 
 
-def begun(issuer: str) -> oidc.Began:
+def begun(issuer: str) -> oidc.SignInBegun:
     return oidc.Oidc(Web(oidc_issuer=issuer, oidc_client_id="licet"), bytes(32), "https://a/back").begin(NOW)
 
 

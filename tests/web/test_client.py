@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from licet import client
-from licet.cli.agent.ways import OverApi
-from licet.client import AsyncClient, Client, Turn
+from licet.agent.transport import ApiTransport
+from licet.client import AsyncClient, Client, ConversationTurn
 from licet.errors import BusyError, DeniedError, GateError, NotFoundError, RefusedError, UsageError
 from licet.plugins.gates import Gates
-from licet.web.roles import Scope
+from licet.web.access.roles import Scope
 
 from ..transcripts import Coder
 from .browsing import launched
@@ -107,8 +107,8 @@ def test_a_day_in_the_life_of_an_assistant(world, licet) -> None:
     assert licet.send(client.choose("host:ana", allow=True, via="settings")).effect == "began"
     said = licet.send(client.say("host:ana", "hello", conversation="host:c1", id="1", title="Greetings"))
     items = licet.send(client.say_all([
-        Turn(account="host:ana", conversation="host:c1", id="2", role="assistant", text="good day"),
-        Turn(account="host:nobody", text="hello"),
+        ConversationTurn(account="host:ana", conversation="host:c1", id="2", role="assistant", text="good day"),
+        ConversationTurn(account="host:nobody", text="hello"),
     ]))  # fmt: skip
     assert [item.status for item in items] == [201, 404]
     (listed,) = licet.send(client.conversations("host:ana")).items
@@ -185,8 +185,8 @@ def test_after_a_lost_answer_it_tries_again_and_the_choice_is_made_once(world, u
 def test_turns_in_bulk_are_sent_again_only_where_that_adds_nothing(world, url) -> None:
     world.clock.set(NOTICE)
     world.open("ana", allow=True)
-    named = [Turn(account="host:ana", conversation="host:c1", id=str(n), text="hello") for n in range(3)]
-    nameless = [Turn(account="host:ana", text="hello")]
+    named = [ConversationTurn(account="host:ana", conversation="host:c1", id=str(n), text="hello") for n in range(3)]
+    nameless = [ConversationTurn(account="host:ana", text="hello")]
     with losing_wire(url, 1) as (wire, _), Client(wire, world.key()) as licet:
         assert {item.outcome for item in licet.send(client.say_all(named))} == {"duplicate"}
     assert world.rows("SELECT count(*) FROM turns") == [(3,)]
@@ -255,7 +255,7 @@ def test_the_check_of_a_server_that_hangs_is_one_attempt_and_no(hung) -> None:
 
 
 def test_the_asynchronous_check_of_a_server_that_hangs_is_one_attempt_and_no(hung) -> None:
-    async def asked() -> client.Gate:
+    async def asked() -> client.GateResult:
         async with AsyncClient(hung.url, "key") as licet:
             return await licet.check("host:ana")
 
@@ -264,7 +264,7 @@ def test_the_asynchronous_check_of_a_server_that_hangs_is_one_attempt_and_no(hun
 
 
 def test_the_gates_of_a_plugin_are_closed_while_the_server_hangs(hung) -> None:
-    async def asked() -> list[client.Gate]:
+    async def asked() -> list[client.GateResult]:
         async with AsyncClient(hung.url, "key", attempts_max=1, timeout_seconds=1.0) as licet:
             gates = Gates()
             return list(await asyncio.gather(*(gates.ask(licet, "host:ana") for _ in range(10))))
@@ -292,7 +292,7 @@ def test_a_hook_asks_a_server_that_hangs_once_and_lets_the_session_go_on(hung, t
 def test_every_request_of_a_coding_assistant_gives_a_server_that_hangs_up(hung, tmp_path) -> None:
     key = tmp_path / "key"
     key.write_text("key")
-    with closing(OverApi(hung.url, key, "ana")) as way:
+    with closing(ApiTransport(hung.url, key, "ana")) as way:
         for ask in (way.standing, lambda: way.usable("s"), lambda: way.keep_out("s", True), lambda: way.send([])):
             with pytest.raises(BusyError):
                 ask()

@@ -18,9 +18,9 @@ import pytest
 import uvicorn
 
 from licet.store.connect import Pool
-from licet.web import limits
-from licet.web.connections import HEADER_BYTES_MAX, BoundedServer, ConnectionBounds, Connections, protocol
-from licet.web.roles import Scope
+from licet.web.access import limits
+from licet.web.access.connections import HEADER_BYTES_MAX, BoundedServer, ConnectionBounds, Connections, protocol
+from licet.web.access.roles import Scope
 
 from ..waiting import wait_until
 from .served import World, listening

@@ -11,15 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from licet import service
+from licet.curate import release_build
 from licet.demo import serve as town_serve
 from licet.policy.period import instant
-from licet.service import overseeing
+from licet.proof import documents
+from licet.service import answers, oversight
 from licet.store.connect import transaction
 from licet.vault.commands import Delete, Hold
-from licet.web import chart, sessions
-from licet.web.pages_console_shell import SECTIONS
-from licet.web.roles import StaffRole
+from licet.web.access import sessions
+from licet.web.access.roles import StaffRole
+from licet.web.console import chart
+from licet.web.console.shared import SECTIONS
 
 from .served import NOTICE, World, api, browser, world
 
@@ -43,8 +45,8 @@ class Lived:
         world.tell(Delete(account=me, at=at, conversation=uuid_of(self.deleted)))
         world.flag("ana", self.conversation)
         world.tell(Hold(account=me, at=at, conversation=uuid_of(self.conversation), matter="Smith v. Jones"))
-        service.build_release(world.here, name="autumn", purpose="improve_models")
-        service.proving.append(world.here)
+        release_build.build_release(world.here, name="autumn", purpose="improve_models")
+        documents.append(world.here)
         self.key = world.key(name="assistant")
 
     @property
@@ -124,8 +126,8 @@ def test_a_reviewer_finds_conversations_and_learns_of_no_account(api: Any, lived
 
 
 def test_the_page_of_an_account_answers_as_the_explanation_does(api: Any, lived: Lived) -> None:
-    seen = service.explain(lived.world.here, lived.account)
-    assert isinstance(seen, service.AccountSeen)
+    seen = answers.explain(lived.world.here, lived.account)
+    assert isinstance(seen, answers.AccountSeen)
     said = api.get(lived.found[0], headers=lived.world.staff(StaffRole.auditor)).text
     for words in (seen.standing, seen.gate.value.replace("_", " "), seen.plan, lived.conversation, lived.deleted):
         assert f">{words}<" in said, words
@@ -140,11 +142,11 @@ def test_a_reading_needs_a_reason_and_a_ticket_and_is_shown_to_its_person(api: A
         assert refused.status_code == 422
         assert 'role="alert"' in refused.text
         assert SECRET not in refused.text
-    assert overseeing.readings(world.here).total == 0
+    assert oversight.readings(world.here).total == 0
     opened = api.post(path, **form(headers, reason="person_request", ticket="REQ-1"))
     assert opened.status_code == 200
     assert SECRET in opened.text
-    (reading,) = overseeing.readings(world.here).items
+    (reading,) = oversight.readings(world.here).items
     assert (reading.staff, reading.role, reading.ticket) == ("officer@example.org", "privacy_officer", "REQ-1")
     mine = api.get(f"/chats/{lived.conversation}", headers=world.browser("ana")).text
     assert "by the privacy officer: because you asked us to" in mine
@@ -162,7 +164,7 @@ def test_a_reviewer_opens_nothing_that_no_flag_covers_and_leaves_no_record(api: 
     assert answer.status_code == 403
     assert "may open nothing" in answer.text
     assert SECRET not in answer.text
-    assert overseeing.readings(lived.world.here).total == 0
+    assert oversight.readings(lived.world.here).total == 0
 
 
 @pytest.mark.parametrize("role", [StaffRole.owner, StaffRole.auditor, StaffRole.curator])
@@ -228,7 +230,7 @@ def test_the_demonstrations_officer_arrives_at_the_console(api: Any, lived: Live
 
 def test_the_overview_says_what_the_status_says_and_draws_no_more_than_it_tells(api: Any, lived: Lived) -> None:
     said = api.get("/console", headers=lived.world.staff(StaffRole.curator)).text
-    status, coming = service.status(lived.world.here), service.forecast(lived.world.here)
+    status, coming = answers.status(lived.world.here), answers.forecast(lived.world.here)
     assert f"<b>{status.accounts}</b> Accounts" in said
     assert f"<b>{status.held}</b> Under legal hold" in said
     assert "<svg" in said

@@ -11,11 +11,11 @@ from uuid import UUID
 
 import pytest
 
-from licet import service
-from licet.ledger import verifier
-from licet.service import proving
+from licet import verifier
+from licet.curate import release_build
+from licet.proof import documents
 from licet.vault.commands import Delete, Flag, Hold
-from licet.web.roles import StaffRole
+from licet.web.access.roles import StaffRole
 
 from .browsing import DESKTOP, PHONE, Site, browser, existing, site
 
@@ -37,8 +37,8 @@ def lived_in(site: Site) -> UUID:
     town.tell(Delete(account=town.accounts["ana"], at=town.clock.now, conversation=gone))
     town.tell(Flag(account=town.accounts["ana"], at=town.clock.now, conversation=flagged, score=0.9))
     town.tell(Hold(account=town.accounts["ana"], at=town.clock.now, conversation=flagged, matter="Smith v. Jones"))
-    service.build_release(town.here, name="autumn", purpose="improve_models")
-    proving.append(town.here)
+    release_build.build_release(town.here, name="autumn", purpose="improve_models")
+    documents.append(town.here)
     return flagged
 
 
@@ -113,14 +113,14 @@ def test_a_person_reads_the_receipt_of_each_choice_and_anybody_can_check_the_fil
     page.get_by_role("link", name="Read or print the receipt").first.click()
     assert "No, from now on: you took your permission back." in text(page)
     assert "fetch the receipt again" in text(page)
-    proving.append(site.town.here)
+    documents.append(site.town.here)
     page.reload()
     assert "stands in our public log" in text(page)
     with page.expect_download() as download:
         page.get_by_role("link", name="Download the receipt").click()
     raw = Path(download.value.path()).read_bytes()
     assert json.loads(raw)["proof"]
-    vkey = proving.key(site.town.here).vkey
+    vkey = documents.key(site.town.here).vkey
     assert vkey in text(page)
     with page.expect_download() as program:
         page.get_by_role("link", name="Download verifier.py").click()
@@ -141,7 +141,7 @@ def test_a_receipt_of_somebody_else_answers_as_one_that_never_was(site: Site) ->
     site.town.open("ben")
     site.town.choose("ben", True)
     site.town.choose("ana", True)
-    (theirs,) = proving.receipts(site.town.here, site.town.accounts["ben"])
+    (theirs,) = documents.receipts(site.town.here, site.town.accounts["ben"])
     name = str(theirs.payload["receipt_id"]).removeprefix("urn:licet:receipt:").replace(":", "-")
     never = f"{site.town.accounts['ben'].hex}-999"
     for path in ("/settings/receipts/{}", "/settings/receipts/{}/receipt.json"):

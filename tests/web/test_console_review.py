@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from licet import service
-from licet.policy.state import Role
-from licet.web.roles import StaffRole
+from licet.curate import release_build
+from licet.policy.state import TurnRole
+from licet.web.access.roles import StaffRole
 
 from .browsing import DESKTOP, PHONE, Site, browser, existing, site
 from .served import NOTICE, World, api, world
@@ -30,8 +30,8 @@ class Built:
         for name in ("ana", "bo", "cy"):
             world.open(name, allow=True)
             world.say(name, f"{name}'s chat", f"{SECRET}, says {name}")
-            world.say(name, f"{name}'s chat", "they go down", Role.assistant)
-        service.build_release(world.here, name="autumn", purpose="improve_models")
+            world.say(name, f"{name}'s chat", "they go down", TurnRole.assistant)
+        release_build.build_release(world.here, name="autumn", purpose="improve_models")
         ((release,),) = world.rows("SELECT release_id FROM releases")
         self.path = f"/console/releases/{release.hex}"
 
@@ -125,7 +125,7 @@ def test_axe_finds_nothing_on_the_pages_of_a_review_and_nothing_scrolls_sideways
     existing(site)
     town.choose("ana", True)
     town.say("ana", "Pear trees")
-    service.build_release(town.here, name="autumn", purpose="improve_models")
+    release_build.build_release(town.here, name="autumn", purpose="improve_models")
     for size, scheme in ((PHONE, "light"), (DESKTOP, "dark")):
         page = site.visit_as(tuple(StaffRole), "/console/releases", viewport=size, color_scheme=scheme)
 

@@ -16,8 +16,8 @@ from litestar.testing import TestClient
 
 from licet.config import Web
 from licet.store.connect import Pool, transaction
-from licet.web import sessions
-from licet.web.roles import StaffRole
+from licet.web.access import sessions
+from licet.web.access.roles import StaffRole
 
 from .browsing import Site, browser, site
 from .people import TOKEN_KEY

@@ -13,17 +13,18 @@ import pytest
 from litestar.testing import TestClient
 from msgspec.structs import replace
 
-from licet import client
+from licet import client, verifier
 from licet.client import Client
 from licet.config import Webhooks
+from licet.erasure import certificates
 from licet.errors import RefusedError
-from licet.ledger import verifier
-from licet.service import endpoints, erasure, proving
+from licet.proof import documents
 from licet.store.connect import transaction
 from licet.vault.commands import Choose
-from licet.vault.events import Because, Kind
+from licet.vault.host_events import EventKind, LeaveReason
+from licet.web.access.roles import KeyBinding, Scope, StaffRole
 from licet.web.app import create_app
-from licet.web.roles import KeyBinding, Scope, StaffRole
+from licet.webhooks import endpoints
 
 from ..test_webhooks import Receiver, receiver
 from ..waiting import wait_until
@@ -168,11 +169,11 @@ def test_a_person_follows_their_deletion_to_its_certificate_and_nobody_elses(api
     assert [one["endpoint"] for one in seen["hosts"]] == ["chat"]
     early = api.get(f"/v1/erasures/{named}/certificate", headers=ana)
     assert (early.status_code, early.json()["because"]) == (409, "unfinished")
-    erasure.run(world.here, at_once=True)
-    proving.append(world.here)
+    certificates.run(world.here, at_once=True)
+    documents.append(world.here)
     assert api.get(f"/v1/erasures/{named}", headers=ana).json()["state"] == "verified"
     file = api.get(f"/v1/erasures/{named}/certificate", headers=ana).content
-    report = verifier.check_certificate(file, verifier.trust(proving.key(world.here).vkey))
+    report = verifier.check_certificate(file, verifier.trust(documents.key(world.here).vkey))
     assert report.answer == "proved", report
     assert [one["erasure"] for one in api.get("/v1/accounts/me/erasures", headers=ana).json()["items"]] == [named]
     assert api.get("/v1/accounts/me/erasures", headers=ben).json() == {"items": []}
@@ -191,14 +192,14 @@ def test_the_client_reads_answers_and_follows(url: str, world: World, reader: di
         begun = licet.send(client.delete("host:c1", "host:ana"))
         assert begun.erasure is not None
         page = licet.send(client.events(limit=10))
-        (leaving,) = [one for one in page.items if one.type == Kind.must_leave]
+        (leaving,) = [one for one in page.items if one.type == EventKind.must_leave]
         assert leaving.data["conversation"] == begun.conversation
         assert licet.send(client.events(page.next)).items == ()
         told = licet.send(client.acknowledge(leaving.id, "chat"))
         assert licet.send(client.erasure(begun.erasure)).hosts == (told,)
         with pytest.raises(RefusedError):
             licet.send(client.certificate(begun.erasure))
-        erasure.run(world.here, at_once=True)
+        certificates.run(world.here, at_once=True)
         assert json.loads(licet.send(client.certificate(begun.erasure)))["v"] == 1
 
 
@@ -221,7 +222,7 @@ def test_a_server_sends_what_happens_without_another_command(world: World, recei
 
 def test_the_page_of_events_names_every_type_and_reason() -> None:
     page = (Path(__file__).parent.parent.parent / "docs" / "events.md").read_text(encoding="utf-8")
-    for word in (*Kind, *Because):
+    for word in (*EventKind, *LeaveReason):
         assert f"`{word.value}`" in page, word
     for block in page.split("```json\n")[1:]:
-        assert json.loads(block.partition("```")[0])["type"] in list(Kind)
+        assert json.loads(block.partition("```")[0])["type"] in list(EventKind)

@@ -13,17 +13,17 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 from litestar.testing import TestClient
 
-from licet import service
+from licet.backup import archives
 from licet.errors import BusyError
-from licet.policy.decide import Because
-from licet.service import backup
+from licet.keys import fence
+from licet.policy.decide import DecisionReason
 from licet.store import embedded
 from licet.store.connect import transaction
-from licet.vault import fence
+from licet.vault import installation
 from licet.vault.ids import Prefix, shown
-from licet.web import keys
+from licet.web.access import service_keys
+from licet.web.access.roles import ANYBODY, Scope, StaffRole
 from licet.web.app import create_app
-from licet.web.roles import ANYBODY, Scope, StaffRole
 
 from ..test_backup import Home, Place, check_nothing_came_back, talk
 from ..waiting import wait_until
@@ -89,12 +89,12 @@ def place(tmp_path: Path) -> Iterator[Place]:
 
 def test_a_restore_beside_a_server_that_takes_the_log_is_refused_before_anything_is_changed(place: Place) -> None:
     home, folder = talk(place)
-    with service.installation(place.config, place.clock) as here:
+    with installation.installation(place.config, place.clock) as here:
         with transaction(here.pool) as tx:
-            key = keys.make(tx, "host", UNBOUND_SCOPES, place.now, here.keyring.random)
+            key = service_keys.make(tx, "host", UNBOUND_SCOPES, place.now, here.keyring.random)
         with listening(create_app(here, here.config.web, sequencer=True)) as address:
             with pytest.raises(BusyError, match="takes what commits into the log: nothing was changed"):
-                backup.restore(place.config, folder, place.clock)
+                archives.restore(place.config, folder, place.clock)
             assert httpx.get(f"{address}/readyz").status_code == 200
             ben = f"{address}/v1/accounts/{shown(Prefix.account, home.accounts['ben'])}"
             seen = httpx.get(f"{ben}/gate", headers={"authorization": f"Bearer {key}"}).json()
@@ -105,9 +105,9 @@ def test_a_restore_beside_a_server_that_takes_the_log_is_refused_before_anything
 def test_a_server_beside_a_restore_says_nothing_that_was_taken_back(place: Place) -> None:
     """It asks all the while; every answer is that it must wait, or what was so before and is so after."""
     home, folder = talk(place)
-    with service.installation(place.config, place.clock) as here:
+    with installation.installation(place.config, place.clock) as here:
         with transaction(here.pool) as tx:
-            key = keys.make(tx, "host", UNBOUND_SCOPES, place.now, here.keyring.random)
+            key = service_keys.make(tx, "host", UNBOUND_SCOPES, place.now, here.keyring.random)
         with listening(create_app(here, here.config.web)) as address:
             ben = f"{address}/v1/accounts/{shown(Prefix.account, home.accounts['ben'])}"
             answers: list[tuple[int, str]] = []
@@ -127,7 +127,7 @@ def test_a_server_beside_a_restore_says_nothing_that_was_taken_back(place: Place
             while not answers:
                 time.sleep(0.01)
             try:
-                backup.restore(place.config, folder, place.clock)
+                archives.restore(place.config, folder, place.clock)
             finally:
                 done.set()
                 asking.join(600)
@@ -135,12 +135,12 @@ def test_a_server_beside_a_restore_says_nothing_that_was_taken_back(place: Place
         assert {status for status, _ in answers} <= {200, 401, 503}
         assert {standing for status, standing in answers if status == 200} <= {"withdrawn", ""}
         assert 503 in {status for status, _ in answers}
-        assert Home(here, place, home).decided("ben-chat") is Because.withdrawn
+        assert Home(here, place, home).decided("ben-chat") is DecisionReason.withdrawn
 
 
 def test_the_fence_waits_for_whoever_looked_before_it_went_up(place: Place) -> None:
     talk(place)
-    with service.installation(place.config, place.clock) as here:
+    with installation.installation(place.config, place.clock) as here:
         looked, go_on = threading.Event(), threading.Event()
         ended: list[str] = []
 

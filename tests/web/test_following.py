@@ -17,10 +17,11 @@ import psycopg
 import pytest
 from litestar.testing import TestClient
 
-from licet.ledger import sequence, verifier
-from licet.service import proving
+from licet import verifier
+from licet.ledger import sequence
+from licet.proof import documents
 from licet.store.connect import transaction
-from licet.web import tokens
+from licet.web.access import tokens
 from licet.web.app import create_app
 
 from ..waiting import HANG_SECONDS, wait_until
@@ -126,7 +127,7 @@ def test_a_sequencer_that_finds_another_log_stops_and_the_server_is_not_ready(wo
 
 def test_a_server_beside_another_sequencer_is_ready_and_waits(world: World) -> None:
     world.open("ana", allow=True)
-    with proving.sequencing(world.here), TestClient(create_app(world.here, world.web, sequencer=True)) as api:
+    with documents.sequencing(world.here), TestClient(create_app(world.here, world.web, sequencer=True)) as api:
         time.sleep(0.3)
         assert api.get("/readyz").status_code == 200
         with transaction(world.here.pool) as tx:

@@ -10,11 +10,13 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from licet import doctor, service
+from licet import doctor
+from licet.erasure import sweeper
 from licet.errors import NotFoundError, UsageError
-from licet.service import holding, overseeing
+from licet.service import oversight
+from licet.vault import holds
 from licet.vault.commands import Delete, HoldReason, Outcome
-from licet.web.roles import StaffRole
+from licet.web.access.roles import StaffRole
 
 from .served import NOTICE, World, api, world
 
@@ -31,9 +33,9 @@ def chat(world: World) -> str:
     return world.say("ana", "kettles")
 
 
-def held(world: World, chat: str, **more: Any) -> holding.HoldAct:
+def held(world: World, chat: str, **more: Any) -> holds.HoldAct:
     told = {"matter": MATTER, "reason": HoldReason.litigation, "by": "user:counsel", **more}
-    (act,) = holding.place(world.here, [chat], **told)
+    (act,) = holds.place(world.here, [chat], **told)
     return act
 
 
@@ -80,7 +82,7 @@ def test_a_hold_is_refused_with_a_day_that_is_past_or_too_far_or_without_a_matte
         {"matter": MATTER, "reason": "litigation", "review_at": "2025-08-01T00:00:00Z"},
         {"matter": MATTER, "reason": "litigation", "review_at": "2035-08-01T00:00:00Z"},
         {"matter": "  ", "reason": "litigation"}, {"matter": MATTER, "reason": "because"}, {"matter": MATTER},
-        {"matter": "m" * (holding.MATTER_CHARACTERS_MAX + 1), "reason": "other"},
+        {"matter": "m" * (holds.MATTER_CHARACTERS_MAX + 1), "reason": "other"},
     ):  # fmt: skip
         assert api.post(f"/v1/conversations/{chat}/holds", headers=officer, json=wrong).status_code == 400, wrong
     assert world.rows("SELECT count(*) FROM holds") == [(0,)]
@@ -132,7 +134,7 @@ def test_a_hold_whose_matter_forbids_telling_is_seen_nowhere_by_its_person_and_t
     held(world, chat, is_told=False)
     held(world, other, is_told=False)
     assert seen() == before
-    (one, _) = overseeing.holds(world.here).items
+    (one, _) = oversight.holds(world.here).items
     assert one.told is False
     facts = [msgspec.json.decode(row[0]) for row in world.rows("SELECT payload FROM outbox WHERE entry = 'held'")]
     assert [fact["person_told"] for fact in facts] == [False, False]
@@ -153,28 +155,28 @@ def test_a_hold_of_several_conversations_is_placed_on_all_or_none_and_a_dry_run_
     other = world.say("ana", "teapots")
     unknown = "conv_" + "0" * 31 + "1"
     with pytest.raises(NotFoundError):
-        holding.place(world.here, [chat, unknown], matter=MATTER, reason=HoldReason.other, by="user:me")
+        holds.place(world.here, [chat, unknown], matter=MATTER, reason=HoldReason.other, by="user:me")
     with pytest.raises(UsageError, match="matter"):
-        holding.place(world.here, [chat], matter=" ", reason=HoldReason.other, by="user:me")
+        holds.place(world.here, [chat], matter=" ", reason=HoldReason.other, by="user:me")
     would = held(world, chat, dry_run=True)
     assert (would.outcome, would.keeps) == (Outcome.done, True)
     assert world.rows("SELECT count(*) FROM holds") == [(0,)]
-    done = holding.place(world.here, [chat, other, chat], matter=MATTER, reason=HoldReason.other, by="user:me")
+    done = holds.place(world.here, [chat, other, chat], matter=MATTER, reason=HoldReason.other, by="user:me")
     assert [one.outcome for one in done] == [Outcome.done, Outcome.done]
     held(world, other, matter="another")
-    assert [one.keeps for one in holding.end(world.here, [chat, other], matter=MATTER, dry_run=True)] == [False, True]
+    assert [one.keeps for one in holds.end(world.here, [chat, other], matter=MATTER, dry_run=True)] == [False, True]
     assert world.rows("SELECT count(*) FROM holds") == [(3,)]
     with pytest.raises(NotFoundError, match="no hold of that matter"):
-        holding.end(world.here, [chat, other], matter="another")
+        holds.end(world.here, [chat, other], matter="another")
     assert world.rows("SELECT count(*) FROM holds") == [(3,)]
-    holding.end(world.here, [chat, other], matter=MATTER)
+    holds.end(world.here, [chat, other], matter=MATTER)
     assert world.rows("SELECT conversation_id FROM holds") == [(uuid(other),)]
 
 
 def test_a_hold_placed_when_the_time_is_over_says_that_it_keeps_nothing(world: World, chat: str) -> None:
     world.clock.set(NOTICE + 6 * 366 * DAY)
     assert held(world, chat).keeps is False
-    assert service.sweep(world.here).segments == 1
+    assert sweeper.sweep(world.here).segments == 1
 
 
 def test_doctor_tells_of_holds_past_the_day_of_their_review(world: World, chat: str) -> None:
@@ -243,17 +245,17 @@ def test_a_hold_keeps_what_is_kept_until_the_last_one_ends_and_makes_nothing_usa
     held(world, chat)
     held(world, chat, matter="another matter", reason=HoldReason.regulator)
     world.clock.set(NOTICE + 6 * 366 * DAY)  # the day of review is long past, and the time of what was said too
-    assert service.sweep(world.here).segments == 0
+    assert sweeper.sweep(world.here).segments == 0
     seen = api.get(f"/v1/conversations/{chat}", headers=world.person("ana")).json()
     assert [one["reason"] for one in seen["holds"]] == ["litigation", "regulator"], "nothing ends a hold by itself"
     assert {badge["use"] for badge in seen["badges"]} == {"none"}
     asked = api.get(f"/chats/{chat}/delete", headers=world.browser("ana")).text
     assert "A legal hold stands on it: a sealed copy is kept until the hold ends." in asked
-    (first,) = holding.end(world.here, [chat], matter=MATTER)
+    (first,) = holds.end(world.here, [chat], matter=MATTER)
     assert first.keeps
-    assert service.sweep(world.here).segments == 0
-    holding.end(world.here, [chat], matter="another matter")
-    assert service.sweep(world.here).segments == 1, "what is over its time goes with the next sweep"
+    assert sweeper.sweep(world.here).segments == 0
+    holds.end(world.here, [chat], matter="another matter")
+    assert sweeper.sweep(world.here).segments == 1, "what is over its time goes with the next sweep"
 
 
 def test_the_form_in_the_console_says_what_would_come_of_it(world: World, api: TestClient[Litestar], chat: str) -> None:

@@ -14,20 +14,21 @@ from uuid import UUID
 import pytest
 from pyroaring import BitMap
 
-from licet import service
 from licet.client import Client, conversations, feedback, give_feedback, take_feedback_back
 from licet.client import Client as LicetClient
-from licet.consent import yours
-from licet.consent.texts import catalogue
+from licet.consent import own_conversations
+from licet.consent.catalogue import catalogue
+from licet.curate import release_build
+from licet.erasure import sweeper
 from licet.errors import DeniedError, NotFoundError
 from licet.policy.state import Share
-from licet.service import lineage
 from licet.store.connect import transaction
-from licet.vault import view
+from licet.train import lineage
+from licet.vault import account_view, installation
 from licet.vault.commands import CloseAccount, Delete, GiveFeedback, Hold, Narrow, Outcome, TakeBackFeedback, Widen
 from licet.vault.content import Content, encode
-from licet.vault.open import Permit
-from licet.web.roles import StaffRole
+from licet.vault.permit import Permit
+from licet.web.access.roles import StaffRole
 
 from .served import NOTICE, World, api, url, world
 
@@ -96,18 +97,18 @@ def flagged_and_gone(world: World) -> tuple[str, datetime]:
     assert until is not None
     world.tell(Delete(account=world.accounts["ana"], at=world.clock.now, conversation=uuid(conversation)))
     passes(world, 31)
-    service.sweep(world.here)
+    sweeper.sweep(world.here)
     assert world.rows("SELECT count(*) FROM bodies") == [(0,)]
     assert world.rows("SELECT count(*) FROM safety_bodies") == [(1,)]
     return conversation, until
 
 
-def yours_of(world: World, conversation: str) -> yours.Mine:
+def yours_of(world: World, conversation: str) -> own_conversations.OwnConversation:
     with transaction(world.here.pool) as tx:
-        return yours.one(
+        return own_conversations.one(
             tx,
             world.here.keyring,
-            service.policies(world.here),
+            installation.policies(world.here),
             world.accounts["ana"],
             uuid(conversation),
             world.clock.now,
@@ -127,7 +128,7 @@ def test_a_flagged_chat_whose_text_is_gone_is_listed_with_its_date_as_long_as_it
         "there is nothing left to keep out or delete"
     )
     lived.clock.set(until)
-    service.sweep(lived.here)
+    sweeper.sweep(lived.here)
     assert lived.rows("SELECT count(*) FROM safety_bodies") == [(0,)]
     assert WORDS.say("chats.none") in plain(page(lived, api, "/chats"))
 
@@ -165,9 +166,11 @@ def test_the_safety_copy_is_in_what_its_person_takes_out_and_in_nobody_elses(liv
 def test_nobody_but_its_person_has_a_permit_to_a_safety_copy_and_nobody_once_it_is_over(lived: World) -> None:
     conversation, until = flagged_and_gone(lived)
     with transaction(lived.here.pool) as tx:
-        known, ana = service.policies(lived.here), lived.accounts["ana"]
-        seen = view.seen(tx, [(ana, uuid(conversation))], known, lived.clock.now, with_turns=True)[uuid(conversation)]
-        ben = view.accounts(tx, [lived.accounts["ben"]])[lived.accounts["ben"]]
+        known, ana = installation.policies(lived.here), lived.accounts["ana"]
+        seen = account_view.seen(tx, [(ana, uuid(conversation))], known, lived.clock.now, with_turns=True)[
+            uuid(conversation)
+        ]
+        ben = account_view.accounts(tx, [lived.accounts["ben"]])[lived.accounts["ben"]]
         turn = seen.said[0]
         assert Permit.of_safety_copy(seen.account, seen.conversation, seen.turns, turn, lived.clock.now).turn == 1
         for account, at in ((ben, lived.clock.now), (seen.account, until)):
@@ -198,7 +201,7 @@ def test_every_feedback_that_is_kept_is_listed_with_what_it_shares_and_its_date(
     assert 'href="/feedback"' in page(lived, api, "/chats")
     api.get("/feedback", headers=lived.browser("ana"))
     lived.clock.set(max(until))
-    service.sweep(lived.here)
+    sweeper.sweep(lived.here)
     assert WORDS.say("feedback.none") in plain(page(lived, api, "/feedback"))
 
 
@@ -243,13 +246,13 @@ def test_a_feedback_is_taken_back_one_by_one_and_is_used_read_and_kept_no_more(l
         from licet.consent import feedback as consent
 
         listed = consent.listed(
-            tx, lived.here.keyring, service.policies(lived.here), lived.accounts["eve"], lived.clock.now
+            tx, lived.here.keyring, installation.policies(lived.here), lived.accounts["eve"], lived.clock.now
         )
     assert [given.decision.use for given in listed.given] == [True, False]
     assert lived.rows("SELECT entry FROM outbox WHERE entry LIKE 'feedback%%' ORDER BY outbox_id") == [
         ("feedback",), ("feedback",), ("feedback_taken_back",),
     ]  # fmt: skip
-    service.sweep(lived.here)
+    sweeper.sweep(lived.here)
     assert lived.rows("SELECT feedback_id FROM feedback_bodies GROUP BY 1") == [(second,)]
     assert lived.rows("SELECT key_slot FROM feedback WHERE feedback_id = %s", first) == [(None,)]
     assert lived.rows("SELECT count(*) FROM copies WHERE reference = %s AND ended_at IS NULL", first) == [(0,)]
@@ -259,8 +262,8 @@ def test_a_feedback_is_taken_back_one_by_one_and_is_used_read_and_kept_no_more(l
 
 def yours_title(world: World, name: str, conversation: str) -> str:
     with transaction(world.here.pool) as tx:
-        known = service.policies(world.here)
-        return yours.one(
+        known = installation.policies(world.here)
+        return own_conversations.one(
             tx, world.here.keyring, known, world.accounts[name], uuid(conversation), world.clock.now
         ).title  # fmt: skip
 
@@ -294,7 +297,7 @@ def test_a_feedback_that_a_hold_keeps_says_so_and_is_read_by_nobody(lived: World
     lived.tell(
         TakeBackFeedback(account=lived.accounts["ana"], at=lived.clock.now, conversation=uuid(chat), feedback=given)
     )
-    service.sweep(lived.here)
+    sweeper.sweep(lived.here)
     assert lived.rows("SELECT count(*) FROM feedback_bodies") == [(1,)]
     said = plain(page(lived, api, "/feedback"))
     assert WORDS.say("feedback.taken.held", day=WORDS.day(lived.clock.now)) in said
@@ -314,17 +317,17 @@ def test_a_hold_that_may_not_be_told_is_not_told_by_a_feedback_either(lived: Wor
 
 
 def test_what_was_taken_back_stays_so_after_a_restore(lived: World) -> None:
-    from licet.vault import restricting
-    from licet.vault.restrictions import Kind, Restriction
+    from licet.keys.restriction_journal import Restriction, RestrictionKind
+    from licet.vault import restriction
 
     chat = lived.say("ana", "Pears")
     given = give(lived, "ana", chat)
     at = lived.clock.now
     record = Restriction(
-        life=1, kind=Kind.feedback_taken_back, at=at, account=lived.accounts["ana"], seq=9, conversation=uuid(chat),
+        life=1, kind=RestrictionKind.feedback_taken_back, at=at, account=lived.accounts["ana"], seq=9, conversation=uuid(chat),
         feedback=given,
     )  # fmt: skip
-    command = restricting.command_of(record, b"k" * 32)
+    command = restriction.command_of(record, b"k" * 32)
     assert [answer.outcome for answer in lived.tell(command)] == [Outcome.done]
     assert lived.rows("SELECT keep_until, taken_back_at FROM feedback") == [(at, at)]
 
@@ -376,7 +379,7 @@ def test_a_person_is_told_which_models_learnt_from_which_of_their_chats(lived: W
         lived.open(name, allow=True)
         for n in range(2):
             lived.say(name, f"{name}{n}", f"{name} asks {n}")
-    built = service.build_release(lived.here, name="autumn", purpose="improve_models")
+    built = release_build.build_release(lived.here, name="autumn", purpose="improve_models")
     assert built.manifest.rows == 4
     release = UUID(hex=built.manifest.release)
     rows = lived.rows("SELECT ordinal, conversation_id FROM release_rows WHERE account_id = %s", lived.accounts["eve"])

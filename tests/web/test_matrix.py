@@ -18,11 +18,11 @@ from litestar.routes import HTTPRoute
 from litestar.testing import TestClient
 
 from licet.policy.state import Share
-from licet.service import endpoints
 from licet.store.connect import transaction
 from licet.vault.commands import Delete, GiveFeedback
-from licet.web import sessions
-from licet.web.roles import NOBODY, May, Scope, StaffRole
+from licet.web.access import sessions
+from licet.web.access.roles import NOBODY, May, Scope, StaffRole
+from licet.webhooks import endpoints
 
 from .served import NOTICE, World
 

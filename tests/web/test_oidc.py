@@ -21,7 +21,7 @@ from joserfc.jwk import KeySet, OctKey, RSAKey
 from litestar.testing import TestClient
 
 from licet.store.connect import transaction
-from licet.web import oidc, sessions
+from licet.web.access import oidc, sessions
 
 from .served import World, browser
 

@@ -9,12 +9,11 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from licet.store import transaction
-from licet.store.connect import Transaction
+from licet.store.connect import Transaction, transaction
 from licet.vault.commands import Choose
-from licet.web import idempotency
-from licet.web.batches import Write
-from licet.web.roles import Scope
+from licet.web.access.roles import Scope
+from licet.web.api import idempotency
+from licet.web.api.batches import Write
 
 from .served import NOTICE, World, api, url, world
 

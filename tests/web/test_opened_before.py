@@ -9,7 +9,7 @@ import pytest
 
 from licet.client import open_account
 from licet.policy.period import written
-from licet.web.roles import Scope
+from licet.web.access.roles import Scope
 
 from .served import AFTER, BEFORE, NOTICE, api, world
 

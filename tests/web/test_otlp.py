@@ -25,11 +25,11 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, Sp
 
 from licet.errors import UsageError
 from licet.intake import otlp, wire
-from licet.intake.otlp import SPANS_MAX, Encoding, TooLargeError
+from licet.intake.otlp import SPANS_MAX, Encoding, UnpackedTooLargeError
 from licet.store.connect import Pool
 from licet.vault.commands import Choose, Delete, Narrow, Widen
-from licet.web.limits import OTLP_BYTES_MAX, OTLP_INFLATED_BYTES_MAX
-from licet.web.roles import Scope
+from licet.web.access.limits import OTLP_BYTES_MAX, OTLP_INFLATED_BYTES_MAX
+from licet.web.access.roles import Scope
 
 from .served import AFTER, NOTICE, World, listening
 
@@ -327,7 +327,7 @@ MANY = {
 def test_what_would_become_too_much_is_refused_before_anything_is_made_of_it(body: bytes, encoding: Encoding) -> None:
     tracemalloc.start()
     try:
-        with pytest.raises(TooLargeError):
+        with pytest.raises(UnpackedTooLargeError):
             otlp.read(body, encoding)
         assert tracemalloc.get_traced_memory()[1] < 2**20
     finally:

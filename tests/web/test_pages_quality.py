@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 
-from licet.consent import lint, rendered
-from licet.consent.lint import Rule
+from licet.consent import lint, rendered_page
+from licet.consent.lint import LintRule
 from licet.policy.state import Share
 from licet.vault.commands import Delete, GiveFeedback, Narrow
 from licet.vault.content import Content, encode
-from licet.web import pages_shell
+from licet.web.pages import shared
 
 from .browsing import DESKTOP, PHONE, Site, browser, existing, site
 from .people import AFTER, NOTICE, application, serving
@@ -99,7 +99,7 @@ def test_a_notice_page_weighs_less_than_fifty_kilobytes_in_all(site: Site) -> No
 
 
 def test_the_component_weighs_less_than_fifteen_kilobytes_compressed() -> None:
-    packed = sum(len(gzip.compress(pages_shell.static_bytes(name), mtime=0)) for name in pages_shell.STATIC)
+    packed = sum(len(gzip.compress(shared.static_bytes(name), mtime=0)) for name in shared.STATIC)
     assert packed < COMPONENT_BYTES_MAX
 
 
@@ -110,9 +110,9 @@ def test_our_pages_pass_the_lint_as_measured(site: Site, size: dict[str, int], s
     site.town.clock.set(NOTICE)
     site.town.open("ben")
     look = {"viewport": size, "color_scheme": scheme}
-    settings = rendered.measure(site.visit("eve", "/settings", **look))
+    settings = rendered_page.measure(site.visit("eve", "/settings", **look))
     for who, path in (("eve", "/notice"), ("ben", "/signup")):
-        measured = rendered.measure(site.visit(who, path, **look))
+        measured = rendered_page.measure(site.visit(who, path, **look))
         assert len(measured.controls) >= 4
         assert lint.judge(measured, settings=settings) == []
     assert lint.judge(settings) == []
@@ -121,9 +121,9 @@ def test_our_pages_pass_the_lint_as_measured(site: Site, size: dict[str, int], s
 def test_the_criticised_pop_up_fails_the_lint_as_measured(browser: Any) -> None:
     page = browser.new_page()
     page.goto(REPLICA.resolve().as_uri())
-    found = lint.judge(rendered.measure(page))
+    found = lint.judge(rendered_page.measure(page))
     page.close()
-    assert {f.rule for f in found} >= {Rule.preselected, Rule.missing_no, Rule.unequal, Rule.bundled}
+    assert {f.rule for f in found} >= {LintRule.preselected, LintRule.missing_no, LintRule.unequal, LintRule.bundled}
     assert any(f.message.startswith("contrast of the surface") for f in found), "the black button against bare words"
     assert any(f.message.startswith("area") for f in found)
 
@@ -146,7 +146,7 @@ def test_our_notice_fails_the_lint_once_it_presses(site: Site, mend: str, words:
     existing(site)
     page = site.visit("ana", "/notice")
     page.evaluate(f"() => {{ {mend} }}")
-    assert any(words in finding.message for finding in lint.judge(rendered.measure(page)))
+    assert any(words in finding.message for finding in lint.judge(rendered_page.measure(page)))
 
 
 # The components, in a page of another origin with a strict policy
@@ -221,7 +221,7 @@ def test_the_settings_component_changes_the_choice_and_passes_axe_and_lint(site:
     page = embedded("ana", "licet-settings")
     page.get_by_role("heading", name="Privacy settings").wait_for()
     assert Axe().run(page).response["violations"] == []
-    assert lint.judge(rendered.measure(page)) == []
+    assert lint.judge(rendered_page.measure(page)) == []
     page.get_by_role("button", name="Don’t use my chats").click()
     page.get_by_text("your chats will not be used").wait_for()
     assert site.town.seen("ana").standing == "withdrawn"

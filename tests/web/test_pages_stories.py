@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from licet import service
 from licet.policy.decide import Gate
 from licet.policy.file import read
 from licet.policy.period import instant
+from licet.service import policy_changes
+from licet.vault import installation
 from licet.vault.commands import Outcome, Say
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac
@@ -153,10 +154,10 @@ def test_the_question_comes_back_only_with_a_material_new_version(site: Site) ->
     town = site.town
     page = site.visit("ana", "/notice")
     answer(page, "Don’t use my chats")
-    base = service.policies(town.here)[0].document()
+    base = installation.policies(town.here)[0].document()
     for version, material, shown in (("2025-10-15", False, 0), ("2025-11-15", True, 2)):
         document = {**base, "version": version, "effective": version, "decide_by": None, "material": material}
-        service.apply_policy(town.here, read(document), by="test")
+        policy_changes.apply_policy(town.here, read(document), by="test")
         town.clock.set(instant(version))
         page.goto(site.url + "/notice")
         assert page.get_by_role("radio").count() == shown, version

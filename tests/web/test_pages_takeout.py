@@ -7,19 +7,20 @@ from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
-from licet import service
-from licet.config import Config
+from licet.config import Configuration
 from licet.consent import takeout
-from licet.intake.recorded import read_accounts, read_choices
+from licet.intake import imports
+from licet.intake.recorded_history import read_accounts, read_choices
+from licet.keys.keyring import Keyring
+from licet.keys.material import FileProvider
 from licet.policy.file import preset
-from licet.policy.state import Kind
-from licet.service.simulated_clock import SimulatedClock
+from licet.policy.state import ConversationKind
+from licet.service import answers, policy_changes
 from licet.store.connect import Pool, opened, transaction
-from licet.vault import view
+from licet.vault import account_view, installation
 from licet.vault.commands import Delete, Narrow, Widen
 from licet.vault.ids import host_hmac
-from licet.vault.keyring import Keyring
-from licet.vault.keys import FileProvider
+from licet.vault.simulated_clock import SimulatedClock
 
 from .people import BEFORE, NOTICE, Town
 
@@ -35,7 +36,7 @@ def test_a_takeout_imports_again_with_the_same_answers_and_opens_nothing_more(
     town.clock.set(NOTICE)
     town.choose("ana", True)
     town.say("ana", "Bees")
-    town.say("ana", "Code", kind=Kind.code, surface="cli")
+    town.say("ana", "Code", kind=ConversationKind.code, surface="cli")
     town.say("ana", "Whisper", incognito=True)
     out, back, gone = (town.say("ana", name) for name in ("Kept out", "Let in again", "Deleted"))
     town.tell(Narrow(account=account, at=town.clock.now, conversation=out))
@@ -48,7 +49,7 @@ def test_a_takeout_imports_again_with_the_same_answers_and_opens_nothing_more(
     folder = tmp_path / "taken"
     folder.mkdir()
     pieces = takeout.takeout(
-        lambda: transaction(pool), town.here.keyring, service.policies(town.here), account, town.clock.now
+        lambda: transaction(pool), town.here.keyring, installation.policies(town.here), account, town.clock.now
     )
     (folder / "takeout.zip").write_bytes(b"".join(pieces))
     with zipfile.ZipFile(folder / "takeout.zip") as archive:
@@ -56,22 +57,22 @@ def test_a_takeout_imports_again_with_the_same_answers_and_opens_nothing_more(
         assert b"Deleted" not in archive.read("messages.jsonl")
 
     with opened(databases()) as other:
-        there = service.Installation(
-            config=Config(data=folder), pool=other, keyring=Keyring(FileProvider(folder / "keys")),
+        there = installation.Installation(
+            config=Configuration(data=folder), pool=other, keyring=Keyring(FileProvider(folder / "keys")),
             clock=SimulatedClock(town.clock.now),
         )  # fmt: skip
-        service.apply_policy(there, preset("article-2025"), by="test")
-        imported = service.import_files(
+        policy_changes.apply_policy(there, preset("article-2025"), by="test")
+        imported = imports.import_files(
             there, [folder / "messages.jsonl"], recorded=read_accounts(folder / "accounts.csv", town.clock.now),
-            choices=read_choices(folder / "choices.csv", service.policies(there), town.clock.now),
+            choices=read_choices(folder / "choices.csv", installation.policies(there), town.clock.now),
         )  # fmt: skip
         assert (imported.broken, imported.refused) == (0, {})
         with transaction(other) as tx:
-            host = host_hmac(service.host_key(there), "account", f"acc_{account.hex}")
-            found = view.account_by_host(tx, host)
+            host = host_hmac(installation.host_key(there), "account", f"acc_{account.hex}")
+            found = account_view.account_by_host(tx, host)
         assert found is not None
-        again = service.explain(there, f"acc_{found.hex}")
-        assert isinstance(again, service.AccountSeen)
+        again = answers.explain(there, f"acc_{found.hex}")
+        assert isinstance(again, answers.AccountSeen)
 
     was = town.seen("ana")
     assert imported.turns == sum(was.turns["improve_models"].values()) - 2, "all but what was deleted"
@@ -88,7 +89,7 @@ def test_nothing_of_anybody_else_is_in_a_takeout(pool: Pool, tmp_path: Path) -> 
     ben = town.open("ben")
     town.say("ben", "A secret plan")
     pieces = takeout.takeout(
-        lambda: transaction(pool), town.here.keyring, service.policies(town.here), ana, town.clock.now
+        lambda: transaction(pool), town.here.keyring, installation.policies(town.here), ana, town.clock.now
     )
     (tmp_path / "takeout.zip").write_bytes(b"".join(pieces))
     with zipfile.ZipFile(tmp_path / "takeout.zip") as archive:

@@ -11,7 +11,7 @@ import pytest
 from litestar.testing import TestClient
 
 from licet.errors import BusyError
-from licet.store import opened
+from licet.store.connect import opened
 from licet.web.probes import REMEMBERED_SECONDS, WAITED_SECONDS_MAX, Probe
 
 from .served import World, listening

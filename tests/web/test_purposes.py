@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
-from licet import service
 from licet.cli.policy import plan_text
-from licet.consent import receipt
-from licet.consent.texts import catalogue
+from licet.consent.catalogue import catalogue
+from licet.curate import release_build
 from licet.errors import UsageError
 from licet.policy import purposes
 from licet.policy.decide import IMPROVE, SAFETY
 from licet.policy.file import Policy, preset, read
-from licet.service import proving
+from licet.proof import documents, receipt
+from licet.service import policy_changes
 from licet.store.connect import Pool
-from licet.web.roles import StaffRole
+from licet.web.access.roles import StaffRole
 
 from .served import NOTICE, World
 from .test_pages_truth import asked_on, page, send, words
@@ -57,14 +57,14 @@ def test_a_third_purpose_makes_no_page_fail_and_is_named_wherever_purposes_are(p
         said = send(api, ana, "/settings", allow="yes", showing=asked_on(api, ana))
         assert f"from now on your chats may be used to improve models, {RESEARCH} and recognise misuse." in said
         chat = world.say("ana", "Bees")
-        service.build_release(world.here, name="first", purpose="public_research")
-        proving.append(world.here)
+        release_build.build_release(world.here, name="first", purpose="public_research")
+        documents.append(world.here)
         for path in ("/chats", f"/chats/{chat}"):
             assert RESEARCH in page(api, ana, path)
         assert f"to {RESEARCH}, made on" in page(api, ana, "/settings")
         number = world.rows("SELECT max(seq) FROM choices")[0][0]
         assert RESEARCH in page(api, ana, f"/settings/receipts/{world.accounts['ana'].hex}-{number}")
-        found = proving.receipts(world.here, world.accounts["ana"])[-1]
+        found = documents.receipts(world.here, world.accounts["ana"])[-1]
         assert "urn:licet:purpose:public_research" in found.encode().decode() + str(found.payload)
         assert "public" in dict(receipt.lines(found))["About"]
         staff = world.staff(*StaffRole)
@@ -102,7 +102,7 @@ def test_a_plan_says_which_purposes_the_pages_have_no_words_for(pool: Pool, tmp_
     changed = read({**document, "version": "2025-12-01", "effective": "2025-12-01", "decide_by": "2026-01-01"})
     file = tmp_path / "next.yaml"
     file.write_bytes(_yaml(changed.document()))
-    planned = service.plan_policy(world.here, file, by="test")
+    planned = policy_changes.plan_policy(world.here, file, by="test")
     assert planned.unworded == ("public_research",)
     assert "the pages have no words for `public_research`, and say its name" in plan_text(planned)
 

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from licet import service
+from licet.curate import release_build
 from licet.policy.file import preset
-from licet.policy.state import Role
-from licet.service import exporting, recipients
+from licet.policy.state import TurnRole
+from licet.service import policy_changes
+from licet.train import export_files, recipients
 from licet.train.exports import Format
 from licet.vault.commands import Choose
 
@@ -31,17 +32,17 @@ def lab(world: World, tmp_path: Path) -> World:
         preset("article-2025"), version="2025-09-15", effective=world.clock.now, material=True,
         recipients=frozenset({"lab-one"}),
     )  # fmt: skip
-    service.apply_policy(world.here, policy, by="test")
+    policy_changes.apply_policy(world.here, policy, by="test")
     for name in ("ana", "bo"):
         world.open(name, allow=True)
         world.say(name, f"{name}1", f"how does {name} plant a pear tree")
-        world.say(name, f"{name}1", "in November", role=Role.assistant)
-    service.build_release(world.here, name="autumn", purpose="improve_models")
+        world.say(name, f"{name}1", "in November", role=TurnRole.assistant)
+    release_build.build_release(world.here, name="autumn", purpose="improve_models")
     return world
 
 
 def given(world: World, out: Path) -> None:
-    exporting.export(world.here, "autumn", Format.trl, recipient="lab-one", out=out, splits=EVERY)
+    export_files.export(world.here, "autumn", Format.trl, recipient="lab-one", out=out, splits=EVERY)
 
 
 def said(api: Any, world: World, name: str) -> str:
@@ -66,8 +67,8 @@ def test_the_page_says_of_each_recipient_what_holds_at_that_moment(api: Any, lab
     recipients.recall_ended(lab.here)
     assert "Asked to delete what may not be used any more" in said(api, lab, "ana")
     assert "Some or all of them may still be used." in said(api, lab, "bo")
-    (export,) = exporting.exports(lab.here)
-    exporting.acknowledge(lab.here, export.export)
+    (export,) = export_files.exports(lab.here)
+    export_files.acknowledge(lab.here, export.export)
     assert re.search(r"lab-one: .* Answered on [^.]+ that they are deleted\.", said(api, lab, "ana"))
 
 

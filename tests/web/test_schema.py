@@ -24,8 +24,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from licet.policy.file import preset
-from licet.service import endpoints
-from licet.web.roles import StaffRole
+from licet.web.access.roles import StaffRole
+from licet.webhooks import endpoints
 
 from .served import NOTICE, World, listening
 

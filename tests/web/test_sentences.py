@@ -9,12 +9,13 @@ from uuid import UUID
 
 import pytest
 
-from licet import service
-from licet.consent import yours
-from licet.consent.texts import catalogue
+from licet.consent import own_conversations
+from licet.consent.catalogue import catalogue
+from licet.erasure import sweeper
 from licet.policy.file import preset, read
 from licet.policy.period import instant
 from licet.store.connect import transaction
+from licet.vault import installation
 from licet.vault.commands import Choose, CloseAccount, Delete, Hold, Narrow, SetPlan, Widen
 
 from .served import AFTER, NOTICE, World, api, url, world
@@ -43,10 +44,14 @@ def sent(api: Any, browser: dict[str, str], path: str, **fields: str) -> str:
     return plain(answer.text)
 
 
-def mine(world: World) -> list[yours.Mine]:
+def mine(world: World) -> list[own_conversations.OwnConversation]:
     with transaction(world.here.pool) as tx:
-        known = service.policies(world.here)
-        return list(yours.listed(tx, world.here.keyring, known, world.accounts["ana"], world.clock.now).conversations)
+        known = installation.policies(world.here)
+        return list(
+            own_conversations.listed(
+                tx, world.here.keyring, known, world.accounts["ana"], world.clock.now
+            ).conversations
+        )
 
 
 def choose(world: World, allow: bool) -> None:
@@ -132,7 +137,7 @@ def test_what_is_called_deleted_goes_by_the_day_that_the_page_names(ana: World, 
     assert WORDS.say("chats.untitled.deleted", day=WORDS.day(one.begun_at)) in page(ana, api, "/chats")
     assert {badge.use.value for badge in one.badges} == {"none"}
     ana.clock.set(one.keep_until)
-    service.sweep(ana.here)
+    sweeper.sweep(ana.here)
     assert ana.rows("SELECT count(*) FROM segments WHERE key_slot IS NOT NULL") == [(0,)]
     assert WORDS.say("chats.none") in page(ana, api, "/chats")
 
@@ -149,7 +154,7 @@ def test_a_deletion_under_a_hold_says_that_a_copy_is_kept_until_the_hold_ends(an
     assert one.deleted_at is not None
     assert WORDS.say("chats.gone.held", day=WORDS.day(one.deleted_at)) in page(ana, api, "/chats")
     ana.clock.set(ana.clock.now + 400 * DAY)
-    service.sweep(ana.here)
+    sweeper.sweep(ana.here)
     assert ana.rows("SELECT count(*) FROM bodies")[0][0] > 0, "the hold keeps it"
 
 
@@ -195,7 +200,7 @@ def test_the_record_counts_showings_puttings_off_signals_and_terms(ana: World, a
     assert WORDS.say("notice.nothing.answered") in done
     said = page(ana, api, "/settings")
     assert WORDS.count("settings.record.shown_times", 2) in said
-    version = service.policies(ana.here)[0].version
+    version = installation.policies(ana.here)[0].version
     assert WORDS.say("settings.record.terms", version=version, day=WORDS.day(ana.clock.now)) in said
     ((sha256,),) = ana.rows("SELECT sha256 FROM notices WHERE variant = 'existing'")
     assert WORDS.say("settings.record.notice", hash=sha256.hex()[:12], language="en") in said

@@ -16,7 +16,7 @@ import pytest
 
 from licet.client import Client, open_account
 from licet.errors import UsageError
-from licet.web.connections import bound
+from licet.web.access.connections import bound
 
 from ..waiting import wait_until
 

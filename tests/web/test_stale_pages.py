@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from licet import service
 from licet.policy.file import read
 from licet.policy.period import instant
+from licet.service import policy_changes
 from licet.store.connect import transaction
+from licet.vault import installation
 from licet.vault.commands import Narrow, SetPlan, Widen
 
 from .browsing import PHONE, Site, browser, existing, site
@@ -101,8 +102,8 @@ def test_a_yes_to_terms_that_were_replaced_since_counts_for_nothing(site: Site) 
     existing(site)
     town = site.town
     old = site.visit("ana", "/notice")
-    document = {**service.policies(town.here)[0].document(), "version": "2025-11-15", "effective": "2025-11-15"}
-    service.apply_policy(town.here, read({**document, "decide_by": None}), by="test")
+    document = {**installation.policies(town.here)[0].document(), "version": "2025-11-15", "effective": "2025-11-15"}
+    policy_changes.apply_policy(town.here, read({**document, "decide_by": None}), by="test")
     town.clock.set(instant("2025-11-16"))
     answer(old, "Use my chats")
     assert "showed an older question" in text(old)

@@ -12,19 +12,20 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from licet import service
-from licet.config import Config
+from licet.config import Configuration
 from licet.consent import takeout
-from licet.intake.recorded import read_accounts, read_choices
-from licet.policy.state import Role, Share
-from licet.service import papers, proving
-from licet.service.simulated_clock import SimulatedClock, save
+from licet.intake import imports
+from licet.intake.recorded_history import read_accounts, read_choices
+from licet.keys.keyring import Keyring
+from licet.keys.material import FileProvider
+from licet.policy.state import Share, TurnRole
+from licet.proof import documents, papers
+from licet.service import policy_changes
 from licet.store.connect import Pool, opened, transaction
-from licet.vault import view
+from licet.vault import account_view, installation
 from licet.vault.commands import Choose, Delete, GiveFeedback, Narrow
 from licet.vault.ids import host_hmac
-from licet.vault.keyring import Keyring
-from licet.vault.keys import FileProvider
+from licet.vault.simulated_clock import SimulatedClock, save
 
 from ..test_cli import runner
 from .served import BEFORE, NOTICE, World, api, url, world
@@ -57,7 +58,7 @@ def lived(world: World) -> None:
 
 def test_every_receipt_is_in_it_and_checks_offline(world: World, api: Any, tmp_path: Path) -> None:
     lived(world)
-    proving.append(world.here)
+    documents.append(world.here)
     archive = taken(world, api, "ana")
     archive.extractall(tmp_path)
     names = sorted(name for name in archive.namelist() if name.startswith("receipts/0"))
@@ -84,7 +85,7 @@ def test_before_the_log_took_it_a_receipt_says_so(world: World, api: Any) -> Non
 
 def test_nothing_of_anybody_else_is_among_the_papers(world: World, api: Any) -> None:
     lived(world)
-    proving.append(world.here)
+    documents.append(world.here)
     archive = taken(world, api, "ben")
     everything = b"".join(archive.read(name) for name in archive.namelist())
     with transaction(world.here.pool) as tx:
@@ -127,21 +128,21 @@ def test_the_zip_is_read_back_with_nothing_but_the_conversations(
     world: World, api: Any, databases, tmp_path: Path
 ) -> None:
     lived(world)
-    proving.append(world.here)
+    documents.append(world.here)
     file = tmp_path / "takeout.zip"
     file.write_bytes(api.get("/takeout.zip", headers=world.browser("ana")).content)
     with opened(databases()) as other:
-        there = service.Installation(
-            config=Config(data=tmp_path), pool=other, keyring=Keyring(FileProvider(tmp_path / "keys")),
+        there = installation.Installation(
+            config=Configuration(data=tmp_path), pool=other, keyring=Keyring(FileProvider(tmp_path / "keys")),
             clock=world.here.clock,
         )  # fmt: skip
-        service.apply_policy(there, service.policies(world.here)[0], by="test")
+        policy_changes.apply_policy(there, installation.policies(world.here)[0], by="test")
         with zipfile.ZipFile(file) as archive:
             archive.extractall(tmp_path)
         now = world.clock.now
-        imported = service.import_files(
+        imported = imports.import_files(
             there, [file], recorded=read_accounts(tmp_path / "accounts.csv", now),
-            choices=read_choices(tmp_path / "choices.csv", service.policies(there), now),
+            choices=read_choices(tmp_path / "choices.csv", installation.policies(there), now),
         )  # fmt: skip
     assert (imported.broken, imported.refused) == (0, {})
     assert imported.turns == 1
@@ -154,7 +155,7 @@ def test_the_zip_itself_comes_in_elsewhere_with_every_conversation_of_words(
     lived(world)
     said = {"Bees": "Where do bees go?", "Boots": "My boots leak.", "Gone": "Forget this."}
     chats = {chat: world.say("ana", chat, text) for chat, text in said.items()}
-    world.say("ana", "Bees", "To the middle of the hive.", Role.assistant)
+    world.say("ana", "Bees", "To the middle of the hive.", TurnRole.assistant)
     ana, named = world.accounts["ana"], {chat: UUID(hex=of.removeprefix("conv_")) for chat, of in chats.items()}
     world.tell(Narrow(account=ana, at=world.clock.now, conversation=named["Boots"]))
     world.tell(Delete(account=ana, at=world.clock.now, conversation=named["Gone"]))
@@ -162,7 +163,7 @@ def test_the_zip_itself_comes_in_elsewhere_with_every_conversation_of_words(
         account=ana, at=world.clock.now, conversation=named["Boots"], rating="up", share=Share.rating
     )  # fmt: skip
     world.tell(rated)
-    proving.append(world.here)
+    documents.append(world.here)
     world.clock.set(world.clock.now + timedelta(days=1))
     file, data = tmp_path / "takeout.zip", tmp_path / "there"
     file.write_bytes(api.get("/takeout.zip", headers=world.browser("ana")).content)
@@ -183,14 +184,17 @@ def test_the_zip_itself_comes_in_elsewhere_with_every_conversation_of_words(
     assert made["skipped_reasons"] == {"the file is of no known format": len(beside)}, "each is reported"
     assert "4 turns read: 0 stored in 0 conversations, 4 here already" in run("import", file, *whose).stdout
     with opened(there) as pool:
-        here = service.Installation(
-            config=Config(data=data), pool=pool, keyring=Keyring(FileProvider(data / "keys")), clock=world.here.clock
+        here = installation.Installation(
+            config=Configuration(data=data),
+            pool=pool,
+            keyring=Keyring(FileProvider(data / "keys")),
+            clock=world.here.clock,
         )
         with transaction(pool) as tx:
-            zoe = view.account_by_host(tx, host_hmac(service.host_key(here), "account", "zoe"))
+            zoe = account_view.account_by_host(tx, host_hmac(installation.host_key(here), "account", "zoe"))
         assert zoe is not None, "--account says whose they are, not the other installation's id"
         found = b"".join(
-            takeout.lines(lambda: transaction(pool), here.keyring, service.policies(here), zoe, world.clock.now)
+            takeout.lines(lambda: transaction(pool), here.keyring, installation.policies(here), zoe, world.clock.now)
         )
     lines = [json.loads(line) for line in found.splitlines()]
     kept = {line["title"]: [one["content"] for one in line["messages"]] for line in lines}

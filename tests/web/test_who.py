@@ -12,16 +12,16 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, OctKey, OKPKey, RSAKey
 
-from licet.config import Config, Web
+from licet.config import Configuration, Web
 from licet.errors import RefusedError, UsageError
-from licet.service import reviewing
-from licet.store import transaction
-from licet.web import keys, sessions
-from licet.web.keys import REMEMBERED_SECONDS_MAX
-from licet.web.limits import BURST_SECONDS, Rates
-from licet.web.problems import RateLimitedError, UnauthenticatedError
-from licet.web.roles import Scope, StaffRole
-from licet.web.tokens import LEEWAY_SECONDS, LIFETIME_SECONDS_MAX, Tokens
+from licet.release import signatures
+from licet.store.connect import transaction
+from licet.web.access import service_keys, sessions
+from licet.web.access.limits import BURST_SECONDS, Rates
+from licet.web.access.roles import Scope, StaffRole
+from licet.web.access.service_keys import REMEMBERED_SECONDS_MAX
+from licet.web.access.tokens import LEEWAY_SECONDS, LIFETIME_SECONDS_MAX, TokenVerifier
+from licet.web.api.problems import RateLimitedError, UnauthenticatedError
 
 from .served import NOTICE, ORIGIN, TOKEN_KEY, World, api, browser, world
 
@@ -37,9 +37,9 @@ def signed(claims: dict[str, Any], key: Any = SHARED, alg: str = "HS256", **head
 
 
 @pytest.fixture
-def tokens(tmp_path) -> Tokens:
+def tokens(tmp_path) -> TokenVerifier:
     (tmp_path / "key").write_bytes(TOKEN_KEY)
-    return Tokens(Web(token_key_file=tmp_path / "key"))
+    return TokenVerifier(Web(token_key_file=tmp_path / "key"))
 
 
 def test_a_token_that_holds_names_the_person(tokens) -> None:
@@ -95,7 +95,7 @@ def test_the_algorithm_is_the_keys_and_never_the_tokens(tokens) -> None:
 def test_a_jwks_file_verifies_public_keys_and_takes_a_new_one_at_once(tmp_path, key, alg) -> None:
     file = tmp_path / "jwks.json"
     file.write_text(json.dumps(KeySet([key]).as_dict(private=False)))
-    tokens = Tokens(Web(token_jwks_file=file))
+    tokens = TokenVerifier(Web(token_jwks_file=file))
     assert tokens.read(signed(GOOD, key, alg), NOW).subject == "ana"
     public = json.dumps(key.as_dict(private=False)).encode()
     for forged in (signed(GOOD), signed(GOOD, OctKey.import_key(public))):  # the public key as a shared secret
@@ -123,7 +123,7 @@ def test_a_key_of_rsa_that_is_too_short_is_refused(tmp_path) -> None:
     file = tmp_path / "jwks.json"
     file.write_text(json.dumps(KeySet([RSAKey.generate_key(1024)]).as_dict(private=False)))
     with pytest.raises(UsageError, match="2048"):
-        Tokens(Web(token_jwks_file=file))
+        TokenVerifier(Web(token_jwks_file=file))
 
 
 @pytest.mark.parametrize(
@@ -133,13 +133,13 @@ def test_an_address_of_staff_that_could_be_taken_for_another_is_refused(world, a
     with transaction(world.here.pool) as tx, pytest.raises(UsageError):
         sessions.bootstrap(tx, address, world.wall, os.urandom)
     with pytest.raises(UsageError):
-        reviewing.member(world.here, address)
+        signatures.member(world.here, address)
 
 
 def test_an_address_of_staff_is_the_same_in_capitals(world) -> None:
     with transaction(world.here.pool) as tx:
         sessions.add(tx, "Kelvin@Example.org", [StaffRole.reviewer], world.wall, os.urandom)
-    assert reviewing.member(world.here, "kELVIN@example.ORG").email == "kelvin@example.org"
+    assert signatures.member(world.here, "kELVIN@example.ORG").email == "kelvin@example.org"
 
 
 def test_an_id_of_the_host_costs_a_person_the_same_work_whether_it_is_known_or_not(world, api) -> None:
@@ -171,15 +171,17 @@ def test_settings_that_would_not_be_safe_are_refused(tmp_path) -> None:
         Web(token_key_file=good, token_jwks_file=shared),
     ):  # fmt: skip
         with pytest.raises(UsageError):
-            Tokens(settings)
+            TokenVerifier(settings)
 
 
 def test_settings_come_from_the_environment_and_a_misspelt_one_is_refused() -> None:
-    web = Config.of({"LICET_WEB__URL": "https://x.example", "LICET_WEB__EMBED_ORIGINS": "https://a, https://b"}).web
+    web = Configuration.of(
+        {"LICET_WEB__URL": "https://x.example", "LICET_WEB__EMBED_ORIGINS": "https://a, https://b"}
+    ).web
     assert (web.url, web.embed_origins) == ("https://x.example", ("https://a", "https://b"))
     for name, value in (("LICET_WEB__URI", "x"), ("LICET_WEB__PERSON_REQUESTS_PER_MINUTE", "many")):
         with pytest.raises(UsageError, match=name):
-            Config.of({name: value})
+            Configuration.of({name: value})
 
 
 # Keys of services
@@ -191,7 +193,7 @@ def test_a_key_does_what_its_scopes_say_until_it_is_revoked(world, api, monkeypa
     assert api.get("/v1/accounts/host:ana/gate", headers=key).status_code == 200
     assert api.get("/v1/accounts/host:ana", headers=key).status_code == 403
     with transaction(world.here.pool) as tx:
-        keys.revoke(tx, "assistant", NOTICE, None)
+        service_keys.revoke(tx, "assistant", NOTICE, None)
     until = [at for at, _ in world.site._keys.values()]
     world.site._keys.clear()  # as after the second for which it is remembered
     assert api.get("/v1/accounts/host:ana/gate", headers=key).status_code == 401
@@ -208,7 +210,7 @@ def test_a_key_is_kept_as_a_hash_and_a_changed_one_is_refused(world, api) -> Non
     assert api.get("/v1/me", headers={"authorization": f"Basic {key}"}).status_code == 401
     with pytest.raises(RefusedError), transaction(world.here.pool) as tx:
         world.key(Scope.gate_read, name="one")
-        keys.make(tx, "one", [Scope.gate_read], NOTICE, os.urandom)
+        service_keys.make(tx, "one", [Scope.gate_read], NOTICE, os.urandom)
 
 
 # Sessions

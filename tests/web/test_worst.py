@@ -29,11 +29,12 @@ import psutil
 import pytest
 
 from licet.intake import otlp
-from licet.service import endpoints
 from licet.store.connect import Pool
 from licet.vault.apply import SEGMENTS_MAX
-from licet.web import api_turns, limits
-from licet.web.roles import StaffRole
+from licet.web.access import limits
+from licet.web.access.roles import StaffRole
+from licet.web.api import turns as api_turns
+from licet.webhooks import endpoints
 
 from .served import ORIGIN, World
 from .test_matrix import routes
@@ -47,13 +48,13 @@ UNKNOWN = "0" * 31 + "1"
 SERVER = """
 import sys
 from pathlib import Path
-from licet import service
-from licet.config import Config, Web
-from licet.store import opened
-from licet.vault.keyring import Keyring
-from licet.vault.keys import FileProvider
+from licet.vault import installation
+from licet.config import Configuration, Web
+from licet.store.connect import opened
+from licet.keys.keyring import Keyring
+from licet.keys.material import FileProvider
 from licet.web.app import create_app
-from licet.web.connections import bound
+from licet.web.access.connections import bound
 from licet.web.serve import log_as_json, server
 dsn, folder, url = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
 log_as_json()
@@ -61,9 +62,9 @@ web = Web(
     url=url, token_key_file=folder / "token.key", person_requests_per_minute=10**6, unknown_requests_per_minute=10**6
 )
 with opened(dsn) as pool:
-    here = service.Installation(
-        config=Config(data=folder, web=web), pool=pool, keyring=Keyring(FileProvider(folder / "keys")),
-        clock=service.utc_now,
+    here = installation.Installation(
+        config=Configuration(data=folder, web=web), pool=pool, keyring=Keyring(FileProvider(folder / "keys")),
+        clock=installation.utc_now,
     )
     with bound("127.0.0.1", 0) as listener:
         print(listener.getsockname()[1], file=sys.stderr, flush=True)

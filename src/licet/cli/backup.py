@@ -10,17 +10,17 @@ from pathlib import Path
 import click
 import msgspec
 
-from licet import service
+from licet.backup import archives as backups
+from licet.backup import wal_receiver
+from licet.backup.archives import KeptBackup, PrunedBackups, RestoreResult
+from licet.backup.backup_manifest import ARCHIVES, BackupForm
 from licet.cli.root import EXIT_NO
 from licet.cli.shell import at_option, data_option, json_option, moment, opened, show
-from licet.config import Config
+from licet.config import Configuration
 from licet.errors import ContradictedError, RefusedError, UsageError
 from licet.policy.period import written
-from licet.service import archiving
-from licet.service import backup as backups
-from licet.service.backup import Kept, Pruned, Restored
-from licet.service.backup_manifest import ARCHIVES, Form
-from licet.service.simulated_clock import clock_of
+from licet.vault import installation
+from licet.vault.simulated_clock import clock_of
 
 
 class _Take(click.Group):
@@ -58,7 +58,7 @@ def make(folder: Path, base: bool, data: Path | None, at: str | None, as_json: b
     Example:  licet backup make /srv/backups
     """
     with opened(data, at) as here:
-        kept = backups.back_up(here, folder, Form.base if base else Form.dump)
+        kept = backups.back_up(here, folder, BackupForm.base if base else BackupForm.dump)
         show(kept, as_json, lambda: f"{_line(kept)}\nkeys, log and restriction journal are not in it: docs/backup.md")
 
 
@@ -109,13 +109,13 @@ def archive(folder: Path, end: bool, data: Path | None, as_json: bool) -> None:
     """
     with opened(data) as here:
         if end:
-            name = archiving.end(here)
+            name = wal_receiver.end(here)
             show({"ended": name}, as_json, lambda: f"ended {name}" if name else "no WAL was archived")
             return
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
-        done = archiving.archive(
+        done = wal_receiver.archive(
             here, folder / ARCHIVES, stop, lambda why: click.echo(f"interrupted, goes on: {why}", err=True),
             lambda: backups.prune_wal(here, folder),
         )  # fmt: skip
@@ -135,7 +135,7 @@ def verify(folder: Path, data: Path | None, as_json: bool) -> int:
     Example:  licet backup verify /srv/backups/20260301T040000Z-0f3a9c21
     """
     try:
-        manifest = backups.verify(Config.of(os.environ, data), folder)
+        manifest = backups.verify(Configuration.of(os.environ, data), folder)
     except (ContradictedError, RefusedError) as error:
         verdict = "contradicted" if isinstance(error, ContradictedError) else "not proved"
         why = error.message.removeprefix(f"{verdict}: ")
@@ -166,30 +166,30 @@ def restore(
     """
     if (source is None) is not in_place:
         raise UsageError("name a backup's folder, or say --here", "`licet backup list` shows the folders")
-    config = Config.of(os.environ, data)
+    config = Configuration.of(os.environ, data)
     simulated = clock_of(config.data)
     if at is not None and simulated is None:
         raise UsageError("--at moves a simulated clock, and this installation runs on the real one")
     now = moment(at) if at is not None else simulated
-    clock = service.utc_now if now is None else (lambda: now)
+    clock = installation.utc_now if now is None else (lambda: now)
     done = backups.restore(config, source, clock, moment(until) if until is not None else None)
     show(done, as_json, lambda: _report(done))
 
 
-def _line(kept: Kept) -> str:
+def _line(kept: KeptBackup) -> str:
     if kept.made_at is None or kept.expires_at is None:
         return f"{kept.folder}: never finished"
     state = "expired" if kept.expired else f"until {written(kept.expires_at)}"
     return f"{kept.folder}: {kept.form} {kept.backup}, {kept.size:,} bytes, of {written(kept.made_at)}, {state}"
 
 
-def _pruned(spent: Pruned) -> str:
+def _pruned(spent: PrunedBackups) -> str:
     lines = [f"removed {one.folder}" for one in spent.backups]
     lines += [f"removed {spent.segments:,} segments of WAL"] if spent.segments else []
     return "\n".join(lines) or "nothing to remove"
 
 
-def _report(done: Restored) -> str:
+def _report(done: RestoreResult) -> str:
     applied = ", ".join(f"{count:,} {kind}" for kind, count in sorted(done.applied.items())) or "nothing"
     return "\n".join(
         [

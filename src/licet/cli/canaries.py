@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from licet.cli.shell import json_option, show
-from licet.service.hardening import harden
+from licet.store.core_dumps import harden
 
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
-    from licet.service.canaries import Audit
+    from licet.service.canary_audit import Audit
 
 EXIT_NO, EXIT_AGAIN = 1, 75
 
@@ -34,15 +34,15 @@ def canaries(seed: int, steps: int, as_json: bool) -> int:
     \b
     Example:  licet audit canaries
     """
-    from licet.service import canaries as audits
-    from licet.train.canaries import Verdict
+    from licet.service import canary_audit as audits
+    from licet.train.canaries import AuditResult
 
     harden()
     with audits.grounds() as (here, clock):
         settings = audits.with_steps(steps)
         found = audits.audit(here, clock, seed=seed, settings=settings)
     show(found, as_json, lambda: _text(found))
-    return {Verdict.passed: 0, Verdict.failed: EXIT_NO}.get(found.verdict, EXIT_AGAIN)
+    return {AuditResult.passed: 0, AuditResult.failed: EXIT_NO}.get(found.verdict, EXIT_AGAIN)
 
 
 def _text(found: Audit) -> str:

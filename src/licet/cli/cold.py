@@ -8,7 +8,7 @@ import click
 from rich.progress import MofNCompleteColumn
 
 from licet.cli.shell import at_option, data_option, json_option, opened, progress, show
-from licet.service import cold
+from licet.vault import cold_storage
 
 
 @click.group()
@@ -18,7 +18,7 @@ def vault() -> None:
 
 @vault.command("cool")
 @click.option(
-    "--after-days", type=click.IntRange(1, cold.AFTER_DAYS_MAX), default=cold.AFTER_DAYS, show_default=True,
+    "--after-days", type=click.IntRange(1, cold_storage.AFTER_DAYS_MAX), default=cold_storage.AFTER_DAYS, show_default=True,
     help="Move what nobody has added to for so many days.",
 )  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Count what would move, and touch nothing.")
@@ -32,13 +32,13 @@ def cool(after_days: int, dry_run: bool, data: Path | None, at: str | None, as_j
     Example:  licet vault cool --after-days 180 --dry-run
     """
     with opened(data, at) as here:
-        planned = cold.coolable(here, after_days)
+        planned = cold_storage.coolable(here, after_days)
         if dry_run:
             show(planned, as_json, lambda: f"would move {_counted(planned.segments, planned.turns, planned.bytes)}")
             return
         with progress(MofNCompleteColumn()) as bar:
             task = bar.add_task("moving turns", total=planned.turns)
-            done = cold.cool(here, after_days, lambda turns: bar.advance(task, turns))
+            done = cold_storage.cool(here, after_days, lambda turns: bar.advance(task, turns))
         show(
             done, as_json, lambda: f"moved {_counted(done.segments, done.turns, done.bytes)} to {done.objects:,} objects;"
             f" deleted {done.deleted:,} in which nothing lived",

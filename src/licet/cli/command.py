@@ -11,11 +11,11 @@ import click
 from click.shell_completion import get_completion_class
 
 from licet.cli.help_lines import LINES
-from licet.cli.root import Root
+from licet.cli.root import RootCommand
 
 # A module a subject. Only the one that holds what was asked for is loaded: a hook runs while somebody codes.
 COMMANDS = {
-    "asking": ("explain", "status"),
+    "explain": ("explain", "status"),
     "backup": ("backup", "restore"),
     "canaries": ("audit",),
     "cold": ("vault",),
@@ -26,8 +26,8 @@ COMMANDS = {
     "handles": ("handles",),
     "holds": ("hold",),
     "hook": ("hook",),
-    "importing": ("import",),
-    "installing": ("db", "doctor", "init", "upgrade"),
+    "imports": ("import",),
+    "install": ("db", "doctor", "init", "upgrade"),
     "keys": ("keys",),
     "lineage": ("affected", "which-models"),
     "notice": ("notice",),
@@ -36,7 +36,7 @@ COMMANDS = {
     "release": ("release",),
     "review": ("review",),
     "safety": ("flag",),
-    "serving": ("key", "serve", "staff"),
+    "serve": ("key", "serve", "staff"),
     "session": ("session",),
     "sweep": ("sweep",),
     "train": ("train",),
@@ -47,7 +47,7 @@ COMMANDS = {
 
 
 @click.group(
-    cls=Root,
+    cls=RootCommand,
     table=COMMANDS,
     lines=LINES,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},

@@ -10,9 +10,9 @@ import click
 from rich.progress import MofNCompleteColumn
 
 from licet.cli.shell import data_option, json_option, progress, show
-from licet.config import Config
+from licet.config import Configuration
+from licet.curate import name_models
 from licet.errors import InputError, UsageError
-from licet.service import naming
 
 TEXT_BYTES_MAX = 16 << 20
 
@@ -36,7 +36,7 @@ def text(file: Path, data: Path | None, as_json: bool) -> None:
         given = source.read(TEXT_BYTES_MAX + 1)
     if len(given) > TEXT_BYTES_MAX:
         raise InputError(f"more than `{TEXT_BYTES_MAX}` bytes", "give a part of it", file=str(file))
-    made = naming.tried(Config.of(os.environ, data), given.decode("utf-8", "replace"))
+    made = name_models.tried(Configuration.of(os.environ, data), given.decode("utf-8", "replace"))
     show(made, as_json, lambda: made.text)
 
 
@@ -46,9 +46,9 @@ def text(file: Path, data: Path | None, as_json: bool) -> None:
               help="Labelled texts beside the templates, a token, a tab and an IOB label a line; repeatable.")  # fmt: skip
 @click.option("--turns", type=click.Path(path_type=Path, exists=True, dir_okay=False),
               help="Real turns to set templates in, one a line; those with a name are passed over.")  # fmt: skip
-@click.option("--texts", type=click.IntRange(100, 100_000), default=naming.TEXTS, show_default=True,
+@click.option("--texts", type=click.IntRange(100, 100_000), default=name_models.TEXTS, show_default=True,
               help="How many texts to write from templates.")  # fmt: skip
-@click.option("--steps", type=click.IntRange(1, 100_000), default=naming.STEPS, show_default=True,
+@click.option("--steps", type=click.IntRange(1, 100_000), default=name_models.STEPS, show_default=True,
               help="Of 32 texts each; some one second a step and core.")  # fmt: skip
 @click.option("--seed", type=int, default=7, show_default=True, help="Other texts, in another order.")
 @click.option("--threads", type=click.IntRange(1, 64), default=1, show_default=True, help="Cores to use.")
@@ -64,7 +64,7 @@ def train(
     """
     with progress(MofNCompleteColumn()) as bar:
         task = bar.add_task("training", total=steps)
-        made = naming.train(
+        made = name_models.train(
             folder, conll=conll, turns=turns, texts=texts, steps=steps, seed=seed, threads=threads,
             progress=lambda step, _loss: bar.update(task, completed=step),
         )  # fmt: skip
@@ -90,5 +90,5 @@ def measure(labelled: tuple[str, ...], keep: bool, data: Path | None, as_json: b
         if not equals or not Path(file).is_file():
             raise UsageError(f"`{one}` is not a name, `=` and a file", "as in --labelled noisy=test.conll")
         slices[name] = Path(file)
-    made = naming.measure(Config.of(os.environ, data), slices, keep=keep)
-    show(made, as_json, lambda: "\n".join(map(naming.in_words, made)))
+    made = name_models.measure(Configuration.of(os.environ, data), slices, keep=keep)
+    show(made, as_json, lambda: "\n".join(map(name_models.in_words, made)))

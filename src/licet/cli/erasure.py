@@ -8,10 +8,10 @@ import click
 
 from licet.cli.root import EXIT_NO
 from licet.cli.shell import at_option, data_option, json_option, opened, show
+from licet.erasure import certificates as erasures
+from licet.erasure.certificates import ErasureStatus, Recall
 from licet.policy.period import written
-from licet.service import erasure as erasures
-from licet.service import proving
-from licet.service.erasure import ErasureSeen, Recall
+from licet.proof import documents
 from licet.vault.certificate import WaitsFor
 
 
@@ -57,7 +57,7 @@ def status(name: str | None, data: Path | None, at: str | None, as_json: bool) -
         elif name.startswith("era_"):
             found = [erasures.status(here, name)]
         else:
-            found = erasures.of_account(here, proving.account_named(here, name))
+            found = erasures.of_account(here, documents.account_named(here, name))
         show(found, as_json, lambda: "\n".join(map(_line, found)) or "no erasures")
 
 
@@ -152,7 +152,7 @@ def run_recalls(data: Path | None, at: str | None, as_json: bool) -> None:
     \b
     Example:  licet recall run
     """
-    from licet.service import recipients
+    from licet.train import recipients
 
     with opened(data, at) as here:
         rows = recipients.recall_ended(here)
@@ -176,7 +176,7 @@ def acknowledged(erasure: str, handout: str, data: Path | None, at: str | None, 
         show(done, as_json, lambda: _recall_line(done))
 
 
-def _line(seen: ErasureSeen) -> str:
+def _line(seen: ErasureStatus) -> str:
     waits = ""
     if seen.held:
         waits = ", kept by a hold"

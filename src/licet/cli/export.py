@@ -13,7 +13,7 @@ from licet.policy.period import written
 from licet.train.exports import Format
 
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
-    from licet.service.exporting import Export, Exported
+    from licet.train.export_files import Export, ExportResult
 
 MAKE = "release"
 
@@ -69,14 +69,14 @@ def make(
     Example:  licet export release october --format axolotl --to lab-one --out /secure/october --dry-run
               licet export release october --format trl --to lab-one --out /secure/october --split train --split test
     """
-    from licet.service import exporting
+    from licet.train import export_files
 
     with opened(data, at) as here:
-        made = exporting.export(here, release, form, recipient=recipient, out=out, splits=splits, dry_run=dry_run)
+        made = export_files.export(here, release, form, recipient=recipient, out=out, splits=splits, dry_run=dry_run)
         show(made, as_json, lambda: _made(made))
 
 
-def _made(made: Exported) -> str:
+def _made(made: ExportResult) -> str:
     counts = ", ".join(f"{count:,} {kind}" for kind, count in made.lines.items()) or "nothing"
     lines = [f"{'would write' if made.folder is None else 'wrote'} {counts} from {made.rows:,} rows"]
     if made.splits:
@@ -101,10 +101,10 @@ def listed(recipient: str | None, data: Path | None, at: str | None, as_json: bo
     \b
     Example:  licet export list --recipient lab-one
     """
-    from licet.service import exporting
+    from licet.train import export_files as train_export_files
 
     with opened(data, at) as here:
-        found = exporting.exports(here, recipient)
+        found = train_export_files.exports(here, recipient)
         show(found, as_json, lambda: "\n".join(map(_line, found)) or "nothing was exported")
     return EXIT_NO if any(one.overdue for one in found) else 0
 
@@ -120,7 +120,7 @@ def withdrawn(name: str, data: Path | None, at: str | None, as_json: bool) -> in
     \b
     Example:  licet export withdrawn exp_0190f3a4c2d87b6e9a51c3d4e5f60718
     """
-    from licet.service import exporting
+    from licet.train import export_files as exporting
 
     with opened(data, at) as here:
         found = exporting.withdrawn(here, name)
@@ -140,7 +140,7 @@ def recall(name: str, dry_run: bool, data: Path | None, at: str | None, as_json:
     \b
     Example:  licet export recall exp_0190f3a4c2d87b6e9a51c3d4e5f60718
     """
-    from licet.service import exporting
+    from licet.train import export_files as exporting
 
     with opened(data, at) as here:
         seen = exporting.seen(here, name) if dry_run else exporting.recall(here, name)
@@ -158,7 +158,7 @@ def acknowledged(name: str, data: Path | None, at: str | None, as_json: bool) ->
     \b
     Example:  licet export ack exp_0190f3a4c2d87b6e9a51c3d4e5f60718
     """
-    from licet.service import exporting
+    from licet.train import export_files as exporting
 
     with opened(data, at) as here:
         seen = exporting.acknowledge(here, name)

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from licet.cli.shell import at_option, data_option, opened, show
-from licet.service import handles as finding
-from licet.service import proving
+from licet.proof import documents
+from licet.proof import handles as finding
 
 
 @click.command()
@@ -23,4 +23,4 @@ def handles(account: str, year: int | None, data: Path | None, at: str | None) -
     Example:  licet handles ana --year 2025
     """
     with opened(data, at) as here:
-        show(finding.handles(here, proving.account_named(here, account), year), True, str)
+        show(finding.handles(here, documents.account_named(here, account), year), True, str)

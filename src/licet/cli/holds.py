@@ -10,10 +10,11 @@ import click
 from licet.cli.root import EXIT_NO
 from licet.cli.shell import at_option, data_option, json_option, moment, opened, show, user
 from licet.policy.period import written
-from licet.service import holding, overseeing
-from licet.service.holding import HoldAct
-from licet.service.overseeing import HoldSeen
+from licet.service import oversight
+from licet.service.oversight import HoldSeen
+from licet.vault import holds
 from licet.vault.commands import HoldReason
+from licet.vault.holds import HoldAct
 
 dry_option = click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
 matter_option = click.option(
@@ -53,7 +54,7 @@ def place(
                   --reason litigation --review 2026-06-01
     """
     with opened(data, at) as here:
-        done = holding.place(
+        done = holds.place(
             here, conversations, matter=matter, reason=HoldReason(reason), by=by or f"user:{user()}",
             review_at=moment(review) if review is not None else None, is_told=not untold, dry_run=dry_run,
         )  # fmt: skip
@@ -78,7 +79,7 @@ def end(
     Example:  licet hold end conv_0190f3a4c2d87b6e9a51c3d4e5f60718 --matter "Smith v. Acme, 2026-17"
     """
     with opened(data, at) as here:
-        done = holding.end(here, conversations, matter=matter, dry_run=dry_run)
+        done = holds.end(here, conversations, matter=matter, dry_run=dry_run)
         show(done, as_json, lambda: "\n".join(_acts(done, "free", dry_run)))
 
 
@@ -93,7 +94,7 @@ def listed(data: Path | None, at: str | None, as_json: bool) -> int:
     Example:  licet hold list
     """
     with opened(data, at) as here:
-        found = overseeing.holds(here)
+        found = oversight.holds(here)
         rest = [f".. {found.total - len(found.items):,} more"] if found.total > len(found.items) else []
         show(found, as_json, lambda: "\n".join([*map(_line, found.items), *rest]) or "nothing is held")
     return EXIT_NO if any(one.overdue for one in found.items) else 0

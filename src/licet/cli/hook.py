@@ -17,9 +17,9 @@ from pathlib import Path
 import click
 import msgspec
 
-from licet.cli.agent.opening import Here, agent, choice_url
-from licet.cli.agent.ways import Standing
-from licet.config import Config
+from licet.agent.session_agent import SessionAgent, agent, choice_url
+from licet.agent.transport import AccountAccess
+from licet.config import Configuration
 from licet.errors import LicetError
 
 EVENT_BYTES_MAX = 16 * 2**20
@@ -58,7 +58,7 @@ def hook() -> None:
 
 
 def _answer(event: _Event) -> dict[str, str] | None:
-    config = Config.of(os.environ)
+    config = Configuration.of(os.environ)
     with agent(config) as here:
         standing = here.way.standing()
         if event.hook_event_name in (BEGINS, PROMPT) and event.session_id:
@@ -79,7 +79,7 @@ def _answer(event: _Event) -> dict[str, str] | None:
             return None
 
 
-def _record(here: Here, event: _Event, standing: Standing) -> None:
+def _record(here: SessionAgent, event: _Event, standing: AccountAccess) -> None:
     if not event.transcript_path:
         return
     path, until = Path(event.transcript_path), time.monotonic() + HOOK_SECONDS_MAX

@@ -8,9 +8,9 @@ import click
 from rich.progress import MofNCompleteColumn
 
 from licet.cli.shell import at_option, data_option, json_option, opened, progress, show
+from licet.erasure import epochs as chain
+from licet.erasure.key_rotation import Rotation, RotationResult
 from licet.policy.period import written
-from licet.service import keys as chain
-from licet.vault.rotate import Rotated, Rotation
 
 
 @click.group()
@@ -48,11 +48,11 @@ def rotate(kind: str | None, dry_run: bool, data: Path | None, at: str | None, a
         show(done, as_json, lambda: f"{'finished' if done.resumed else 'rotated'}: {_counts(done)}")
 
 
-def _total(so_far: Rotated) -> int:
+def _total(so_far: RotationResult) -> int:
     return so_far.buckets + so_far.left
 
 
-def _counts(done: Rotated) -> str:
+def _counts(done: RotationResult) -> str:
     return (
         f"epoch {done.epoch} ({done.rotation.value}), {done.buckets:,} buckets, {done.buckets_rekeyed:,} with a new key;"
         f" {done.accounts_rewrapped:,} accounts wrapped anew, {done.accounts_rekeyed:,} with new keys,"

@@ -23,7 +23,7 @@ def which_models(name: str, data: Path | None, at: str | None, as_json: bool) ->
     Example:  licet which-models conv_0190f3a4c2d87b6e9a51c3d4e5f60718
               licet which-models ana
     """
-    from licet.service import lineage  # here, not above: no other command waits for it
+    from licet.train import lineage  # here, not above: no other command waits for it
 
     with opened(data, at) as here:
         found = lineage.which_models(here, name)
@@ -46,7 +46,7 @@ def affected(since: str | None, data: Path | None, at: str | None, as_json: bool
     \b
     Example:  licet affected --since 2026-01-01
     """
-    from licet.service import lineage  # here, not above: no other command waits for it
+    from licet.train import lineage  # here, not above: no other command waits for it
 
     with opened(data, at) as here:
         found = lineage.affected(here, moment(since) if since else None)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from licet import service
 from licet.cli.root import EXIT_NO
 from licet.cli.shell import at_option, data_option, json_option, opened, show, user
-from licet.consent import lint, rendered
+from licet.consent import lint, rendered_page
+from licet.service import policy_changes
 
 
 @click.group()
@@ -35,7 +35,7 @@ def notice_publish(
     """
     sources = [file.read_text(encoding="utf-8") for file in files] or None
     with opened(data, at) as here:
-        made = service.publish_notices(here, sources, version=version, by=by or user())
+        made = policy_changes.publish_notices(here, sources, version=version, by=by or user())
         lines = [
             f"{n.variant.value} {n.language} for {n.version}: {n.sha256}{'' if n.new else ' (as before)'}" for n in made
         ]
@@ -53,6 +53,6 @@ def notice_lint(target: str, settings: str | None, as_json: bool) -> int:
     Example:  licet notice lint our-notice.en.md
               licet notice lint https://privacy.example.org/notice --settings https://privacy.example.org/settings
     """
-    found = rendered.lint_notice(target, settings, os.environ)
+    found = rendered_page.lint_notice(target, settings, os.environ)
     show(found, as_json, lambda: lint.shown_text(found))
     return EXIT_NO if found else 0

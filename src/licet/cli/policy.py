@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 import msgspec
 
-from licet import service
 from licet.cli.root import EXIT_CHANGES, EXIT_NO
 from licet.cli.shell import at_option, data_option, json_option, opened, show, user
 from licet.policy import diff
 from licet.policy.cases import run_file
 from licet.policy.file import load, schema_text
 from licet.policy.period import written
+from licet.service import policy_changes
 
 
 @click.group()
@@ -94,12 +94,12 @@ def policy_plan(file: Path, by: str | None, data: Path | None, at: str | None, a
     Example:  licet policy plan policy-2026.yaml
     """
     with opened(data, at) as here:
-        planned = service.plan_policy(here, file, by=by or user())
+        planned = policy_changes.plan_policy(here, file, by=by or user())
         show(planned, as_json, lambda: plan_text(planned))
     return EXIT_CHANGES if planned.plan.has_changes else 0
 
 
-def plan_text(planned: service.Planned) -> str:
+def plan_text(planned: policy_changes.PlannedPolicy) -> str:
     """A plan for counsel to read, with Terraform's signs: + more, - less, ~ otherwise."""
     plan = planned.plan
     lines = [
@@ -147,7 +147,7 @@ def policy_apply(
               licet policy apply policy-2026.yaml --by "counsel"
     """
     with opened(data, at) as here:
-        applied = service.apply_planned(here, file, by=by or user(), shorten_stored=shorten_stored)
+        applied = policy_changes.apply_planned(here, file, by=by or user(), shorten_stored=shorten_stored)
         shortened = f"; {applied.shortened:,} stored segments shortened" if shorten_stored else ""
         text = f"version {applied.version} is applied, effective {written(applied.effective)}{shortened}"
         show(applied, as_json, lambda: f"{text}\nsha256 {applied.sha256}")

@@ -7,13 +7,14 @@ from threading import Event
 
 import click
 
+from licet import verifier
 from licet.cli.shell import at_option, data_option, json_option, opened, show
 from licet.cli.witness import serve
 from licet.errors import UsageError
-from licet.ledger import verifier
-from licet.ledger.served import ServedFolder
+from licet.ledger.served_folder import ServedFolder
 from licet.policy.period import written
-from licet.service import handles, papers, proving, pruning
+from licet.proof import documents, handles, log_retention, papers
+from licet.service import verification
 
 EXIT_NO, EXIT_CHANGES = 1, 2
 KINDS = ("release", "log", "receipt", "proof", "certificate", "model")
@@ -40,8 +41,8 @@ def receipt(
               licet receipt ana --out receipts.zip
     """
     with opened(data, at) as here:
-        holder = proving.account_named(here, account)
-        issued = proving.receipts(here, holder)
+        holder = documents.account_named(here, account)
+        issued = documents.receipts(here, holder)
         if number is not None and number > len(issued):
             raise UsageError(f"the account has made `{len(issued)}` choices", "name one of them: --choice N")
         chosen = issued if number is None else issued[number - 1 : number]
@@ -54,7 +55,7 @@ def receipt(
             raise UsageError(f"a file takes one receipt, and the account has `{len(issued)}`", "name one: --choice N")
         else:
             is_page = out.suffix == ".html"
-            out.write_bytes(proving.receipt_page(here, chosen[0]).encode() if is_page else chosen[0].encode())
+            out.write_bytes(documents.receipt_page(here, chosen[0]).encode() if is_page else chosen[0].encode())
         show({"file": out}, as_json, lambda: f"written to {out}")
 
 
@@ -90,16 +91,16 @@ def verify(
     """
     path, quorum = _named(what), policy.read_bytes() if policy is not None else None
     if conversation is not None:
-        logs = proving.logs(log, keys, quorum) if log is not None else []
+        logs = verification.logs(log, keys, quorum) if log is not None else []
         sought = handles.seek(path, conversation, salt, proof, logs)
         show(sought, as_json, lambda: sought.text)
         return verifier.EXITS[sought.answer]
-    seen = proving.verify(path, keys, entry=entry, log=log, quorum=quorum, release=release)
+    seen = verification.verify(path, keys, entry=entry, log=log, quorum=quorum, release=release)
     show(seen, as_json, lambda: "\n".join(_told(seen)))
     return verifier.EXITS[seen.answer]
 
 
-def _told(seen: proving.Checked) -> list[str]:
+def _told(seen: verification.CheckResult) -> list[str]:
     """The answer of the whole, why it is no better, and that of each part."""
     return [
         *(f"{seen.answer.value}: {what}" for what in seen.checked),
@@ -138,7 +139,7 @@ def ledger_key(year: int | None, data: Path | None, at: str | None) -> None:
     Example:  licet ledger key
     """
     with opened(data, at) as here:
-        click.echo(proving.key(here, year).vkey)
+        click.echo(documents.key(here, year).vkey)
 
 
 @ledger.command("append")
@@ -152,9 +153,9 @@ def ledger_append(follow: bool, data: Path | None, at: str | None) -> None:
     Example:  licet ledger append
     """
     with opened(data, at) as here:
-        click.echo(f"{proving.append(here):,} entries appended")
+        click.echo(f"{documents.append(here):,} entries appended")
         if follow:
-            proving.follow(here, Event())
+            documents.follow(here, Event())
 
 
 @ledger.command("publish")
@@ -170,7 +171,7 @@ def ledger_publish(folder: Path, data: Path | None, as_json: bool) -> None:
     Example:  licet ledger publish /srv/www/log
     """
     with opened(data) as here:
-        copied = proving.publish(here, folder)
+        copied = documents.publish(here, folder)
         told = [f"{copied.files:,} new files; entries by year: {copied.sizes}"]
         told += [f"not cosigned by {name} ({year}): {why}" for year, name, why in copied.missing]
         show(copied, as_json, lambda: "\n".join(told))
@@ -186,7 +187,7 @@ def ledger_witness(data: Path | None, as_json: bool) -> int:
     Example:  licet ledger witness
     """
     with opened(data) as here:
-        gathered = proving.cosign(here)
+        gathered = documents.cosign(here)
         lines = [f"{one.origin}, {one.size:,} entries: cosigned by {', '.join(one.cosigned) or 'nobody'}"
                  for one in gathered]  # fmt: skip
         lines += [f"not by {name}: {why}" for one in gathered for name, why in one.missing]
@@ -222,11 +223,11 @@ def ledger_prune(apply: bool, data: Path | None, at: str | None, as_json: bool) 
     """
     with opened(data, at) as here:
         if apply:
-            gone = pruning.prune(here)
+            gone = log_retention.prune(here)
             told = f"gone: {', '.join(map(str, gone.years)) or 'no year'}; {gone.tiles:,} overtaken partial tiles"
             show(gone, as_json, lambda: told)
             return 0
-        seen = pruning.plan(here)
+        seen = log_retention.plan(here)
         lines = [f"{one.year}: {one.entries:,} entries: {'; '.join(one.kept_because) or 'may go'}" for one in seen]
         show(seen, as_json, lambda: "\n".join(lines))
         return EXIT_CHANGES if any(not one.kept_because for one in seen) else 0
@@ -242,6 +243,6 @@ def ledger_status(data: Path | None, as_json: bool) -> None:
     Example:  licet ledger status
     """
     with opened(data) as here:
-        seen = proving.status(here)
+        seen = documents.status(here)
         lines = [f"{log.origin}: {log.size:,} entries until {written(log.logged_at)}, {log.vkey}" for log in seen.logs]
         show(seen, as_json, lambda: "\n".join([*lines, f"{seen.waiting:,} rows wait"]))

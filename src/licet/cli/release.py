@@ -8,13 +8,14 @@ import click
 import msgspec
 from rich.progress import MofNCompleteColumn
 
-from licet import service
 from licet.cli import release_diff, release_purge, release_sign, safety
 from licet.cli.root import EXIT_NO
 from licet.cli.shell import at_option, data_option, json_option, opened, progress, show
+from licet.curate import release_build as curate_release_build
 from licet.policy.period import written
-from licet.release.manifest import Manifest
-from licet.service import reviewing
+from licet.release import catalog, signatures
+from licet.release.manifest import ReleaseManifest
+from licet.service import answers
 
 
 @click.group()
@@ -45,8 +46,8 @@ def release_build(
               licet release build tuesday --purpose improve_models --afresh
     """
     with opened(data, at) as here, progress(MofNCompleteColumn()) as bar:
-        task = bar.add_task("deciding", total=service.turns_kept(here))
-        built = service.build_release(
+        task = bar.add_task("deciding", total=answers.turns_kept(here))
+        built = curate_release_build.build_release(
             here, name=name, purpose=purpose, folder=folder, progress=lambda count: bar.advance(task, count),
             says=bar.console.print, afresh=afresh, scorers=safety.scorers(model),
         )  # fmt: skip
@@ -57,7 +58,7 @@ def release_build(
     return 0 if built.manifest.rows else EXIT_NO
 
 
-def _warnings(promised: Manifest) -> list[str]:
+def _warnings(promised: ReleaseManifest) -> list[str]:
     """What a release is not to be taken for a success without."""
     warnings = []
     if not promised.rows:
@@ -74,7 +75,7 @@ def _warnings(promised: Manifest) -> list[str]:
     return warnings
 
 
-def _release_text(folder: Path, promised: Manifest) -> str:
+def _release_text(folder: Path, promised: ReleaseManifest) -> str:
     counts = promised.counts
     lines = [f"WARNING    {warning}" for warning in _warnings(promised)]
     lines += [
@@ -106,8 +107,8 @@ def release_show(name: str, data: Path | None, at: str | None, as_json: bool) ->
     Example:  licet release show tuesday
     """
     with opened(data, at) as here:
-        seen = service.show_release(here, name)
-        since = reviewing.standing(here, name) if seen.state == "sealed" else None
+        seen = catalog.show_release(here, name)
+        since = signatures.standing(here, name) if seen.state == "sealed" else None
         usable = f"\nusable now {seen.rows_usable_now:,} of {seen.manifest.rows:,} rows\n"
         show(
             {**msgspec.structs.asdict(seen), "standing": since, "warnings": _warnings(seen.manifest)}, as_json,
@@ -128,7 +129,7 @@ def release_verify(name: str, data: Path | None, at: str | None, as_json: bool) 
               licet release verify /mnt/copies/tuesday
     """
     with opened(data, at) as here:
-        found = service.verify_release(here, name)
+        found = catalog.verify_release(here, name)
         lines = [f"{c.file}: {c.promise.value}: found {c.found}" for c in found]
         show(found, as_json, lambda: "\n".join([*lines, f"{len(found)} contradictions"]))
     return EXIT_NO if found else 0

@@ -8,8 +8,8 @@ import click
 
 from licet.cli.root import EXIT_CHANGES
 from licet.cli.shell import at_option, data_option, json_option, opened, show
-from licet.release.diff import Diff
-from licet.service.releasing import diff_releases
+from licet.release.catalog import diff_releases
+from licet.release.diff import ReleaseDiff
 
 _WHY = {
     "new": "said or let in since",
@@ -39,7 +39,7 @@ def diff(old: str, new: str, data: Path | None, at: str | None, as_json: bool) -
     return EXIT_CHANGES if found.changes or found.came or found.went else 0
 
 
-def _text(found: Diff) -> str:
+def _text(found: ReleaseDiff) -> str:
     lines = [f"~ {change.key}: {change.old} -> {change.new}" for change in found.changes]
     lines.append(f"  {found.kept:,} rows in both")
     lines += [f"+ {rows:,} rows came; in the older one: {_WHY.get(why, why)}" for why, rows in found.came.items()]

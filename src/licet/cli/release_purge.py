@@ -8,7 +8,7 @@ import click
 
 from licet.cli.root import EXIT_CHANGES
 from licet.cli.shell import at_option, data_option, json_option, opened, show
-from licet.service.purging import Purged, purge_release
+from licet.release.purge_verbs import PurgeResult, purge_release
 
 
 @click.command("purge")
@@ -34,7 +34,7 @@ def purge(name: str, dry_run: bool, data: Path | None, at: str | None, as_json: 
     return EXIT_CHANGES if dry_run and (done.rows or done.brought) else 0
 
 
-def _text(done: Purged, dry_run: bool) -> str:
+def _text(done: PurgeResult, dry_run: bool) -> str:
     lines = [f"{'would bring' if dry_run else 'brought'} the folder to {file}" for file in done.brought]
     verb = "would take out" if dry_run else "took out"
     lines.append(f"{verb} {done.rows:,} dead rows of {len(done.parts):,} parts")

@@ -9,8 +9,8 @@ import click
 from licet.cli.root import EXIT_NO
 from licet.cli.shell import at_option, data_option, json_option, opened, show
 from licet.policy.period import written
-from licet.service import reviewing
-from licet.service.reviewing import ReleaseStanding
+from licet.release import signatures
+from licet.release.signatures import ReleaseStanding
 
 NAMES_IN = (
     "nobody looked for names: people's names, streets and places in running text are all in; docs/curate.md says how to"
@@ -37,7 +37,7 @@ def sign(name: str, by: str, names_in: bool, data: Path | None, at: str | None, 
     Example:  licet release sign tuesday --by ana@example.org
     """
     with opened(data, at) as here:
-        seen = reviewing.sign(here, name, reviewing.member(here, by), names_in=names_in)
+        seen = signatures.sign(here, name, signatures.member(here, by), names_in=names_in)
         show(seen, as_json, lambda: standing_text(seen))
 
 
@@ -53,7 +53,7 @@ def status(name: str, data: Path | None, at: str | None, as_json: bool) -> int:
     Example:  licet release status tuesday
     """
     with opened(data, at) as here:
-        seen = reviewing.standing(here, name, count_dead=True)
+        seen = signatures.standing(here, name, count_dead=True)
         show(seen, as_json, lambda: standing_text(seen))
     return 0 if seen.signed_off else EXIT_NO
 

@@ -10,11 +10,12 @@ import click
 from licet.cli.release_sign import standing_text
 from licet.cli.shell import at_option, data_option, json_option, opened, show
 from licet.errors import UsageError
-from licet.release.review import Finding
-from licet.service import Installation, reviewing
-from licet.service.reviewing import CHANCE_ROWS, RISK_ROWS, Member, RowShown
+from licet.release import signatures
+from licet.release.review import ReviewFinding
+from licet.release.signatures import CHANCE_ROWS, RISK_ROWS, RowShown, StaffMember
+from licet.vault.installation import Installation
 
-FINDINGS = [finding.value for finding in Finding if finding is not Finding.out_of_reach]
+FINDINGS = [finding.value for finding in ReviewFinding if finding is not ReviewFinding.out_of_reach]
 STOP = "stop"
 ANSWERS = (*FINDINGS, STOP)
 QUESTION = f"what is in it: {', '.join(ANSWERS)} (or the first letters of one)"
@@ -68,27 +69,27 @@ def review(
     if (row is None) != (finding is None) or (row is not None and by is None):
         raise UsageError("a finding needs --by, --row and --finding")
     with opened(data, at) as here:
-        seen = reviewing.standing(here, release)
+        seen = signatures.standing(here, release)
         if closing:
-            seen = reviewing.close(here, release)
+            seen = signatures.close(here, release)
         elif seen.sample is None and (again or (seen.statement is None and row is None)):
-            seen = reviewing.draw(here, release, chance=chance, by_risk=risk)
+            seen = signatures.draw(here, release, chance=chance, by_risk=risk)
         if by is None or closing:
             show(seen, as_json, lambda: standing_text(seen))
             return
-        reader = reviewing.member(here, by)
+        reader = signatures.member(here, by)
         if row is not None and finding is not None:
-            done = reviewing.found(here, release, reader, row, Finding(finding))
+            done = signatures.found(here, release, reader, row, ReviewFinding(finding))
             show(done, as_json, lambda: f"{done.left:,} of {done.drawn:,} rows are left")
         elif as_json:
-            show(reviewing.read_next(here, release, reader), True, str)
+            show(signatures.read_next(here, release, reader), True, str)
         else:
             _read(here, release, reader)
 
 
-def _read(here: Installation, release: str, reader: Member) -> None:
+def _read(here: Installation, release: str, reader: StaffMember) -> None:
     """Row after row, until none is left or the reader stops."""
-    while (read := reviewing.read_next(here, release, reader)) is not None:
+    while (read := signatures.read_next(here, release, reader)) is not None:
         click.echo(row_text(read))
         try:
             said = click.prompt(QUESTION, type=FirstLetters(ANSWERS), default=FINDINGS[0])
@@ -97,7 +98,7 @@ def _read(here: Installation, release: str, reader: Member) -> None:
         if said == STOP:
             click.echo("stopped: the same command goes on with this row")
             return
-        reviewing.found(here, release, reader, read.ordinal, Finding(said))
+        signatures.found(here, release, reader, read.ordinal, ReviewFinding(said))
     click.echo(f"every row has its finding: `licet review {release} --close` states what was found")
 
 

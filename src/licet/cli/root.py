@@ -22,7 +22,7 @@ HELP_CHARACTERS_MAX = 80
 EXIT_NO, EXIT_CHANGES, EXIT_USAGE, EXIT_AGAIN, EXIT_INTERRUPTED = 1, 2, 64, 75, 130
 
 
-class Root(click.Group):
+class RootCommand(click.Group):
     """Maps our errors to their exit codes, once; loads the module of a command when it is asked for.
 
     ``table`` has the modules of `licet.cli`, or below it, by the names of the commands that each holds; ``lines`` what

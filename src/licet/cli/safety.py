@@ -14,8 +14,8 @@ from licet.policy.period import written
 
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
     from licet.curate.kernels import Scorer
-    from licet.service.safety_models import Learnt
-    from licet.service.suggesting import Suggestion
+    from licet.misuse.models import TrainedClassifier
+    from licet.misuse.suggestions import Suggestion
 
 POINTS = ("0.001", "0.005", "0.01", "0.05")
 encoder_option = click.option(
@@ -47,16 +47,14 @@ def train_safety(
     Example:  licet train safety october --out models/misuse
               licet train safety --again --out models/misuse
     """
-    from licet.service import safety_models
+    from licet.misuse import models
 
     with opened(data, at) as here:
-        made = safety_models.train(
-            here, releases, out, again=again, called=name, encoder_folder=encoder, fast_only=fast_only
-        )
+        made = models.train(here, releases, out, again=again, called=name, encoder_folder=encoder, fast_only=fast_only)
         show(made, as_json, lambda: _learnt(made))
 
 
-def _learnt(made: Learnt) -> str:
+def _learnt(made: TrainedClassifier) -> str:
     lines = [
         f"{made.name} in `{made.folder}`: {made.examples:,} conversations of {', '.join(made.releases)}, "
         f"{made.misuse:,} of them flagged",
@@ -106,7 +104,8 @@ def flag(
               licet flag conv_0190f3a4c2d87b6e9a51c3d4e5f60718 --by rae@example.org
               licet flag conv_0190f3a4c2d87b6e9a51c3d4e5f60718 --by rae@example.org --dismiss
     """
-    from licet.service import reviewing, suggesting
+    from licet.misuse import suggestions
+    from licet.release import signatures
 
     if (model is not None and conversation is not None) or (dismiss and overturn):
         raise UsageError("a CONVERSATION is decided, or others are suggested: one at a time")
@@ -118,20 +117,22 @@ def flag(
         raise UsageError("`--suggest` and `--ticket` go together")
     with opened(data, at) as here:
         if model is not None and by is not None and ticket is not None:
-            from licet.service import safety_models
+            from licet.misuse import models as misuse_models
 
-            found = suggesting.suggest(
-                here, safety_models.opened(model, encoder), reviewing.member(here, by), ticket, limit=limit,
+            found = suggestions.suggest(
+                here, misuse_models.opened(model, encoder), signatures.member(here, by), ticket, limit=limit,
                 false_alarms=float(false_alarms),
             )  # fmt: skip
             more = "; others wait: the same command goes on" if found.more else ""
             lines = [f"{found.read:,} conversations read, {len(found.suggested):,} suggested{more}"]
             show(found, as_json, lambda: "\n".join([*lines, *map(_line, found.suggested)]))
         elif conversation is not None and by is not None:
-            done = suggesting.decide(here, conversation, reviewing.member(here, by), dismiss=dismiss, overturn=overturn)
+            done = suggestions.decide(
+                here, conversation, signatures.member(here, by), dismiss=dismiss, overturn=overturn
+            )
             show(done, as_json, lambda: f"{done.conversation}: {done.decision} by {done.decided_by}")
         else:
-            waiting = suggesting.waiting(here)
+            waiting = suggestions.waiting(here)
             show(waiting, as_json, lambda: "\n".join(map(_line, waiting)) or "nothing waits")
 
 
@@ -144,6 +145,6 @@ def scorers(model: Path | None) -> Sequence[Scorer]:
     """The classifier in ``model`` as a build takes it, if one is named."""
     if model is None:
         return ()
-    from licet.service.safety_models import Misuse
+    from licet.misuse.models import Misuse
 
     return (Misuse(model),)

@@ -14,18 +14,18 @@ from typing import Any
 import click
 import msgspec
 
-from licet.cli.agent.narrowing import LOCK, Narrowing, narrowing
-from licet.cli.agent.opening import agent, choice_url, remembered
-from licet.cli.agent.recording import BY_PERSON
-from licet.cli.agent.state import Session, State
-from licet.cli.agent.ways import Usable
-from licet.config import Config
+from licet.agent.memory import AgentMemory, Session
+from licet.agent.project_file import LOCK, Narrowing, narrowing
+from licet.agent.recorder import BY_PERSON
+from licet.agent.session_agent import agent, choice_url, remembered
+from licet.agent.transport import Usable
+from licet.config import Configuration
 from licet.errors import LicetError, NotFoundError, RefusedError
 
 EVENT_BYTES_MAX = 2**20
 
 
-class Told(msgspec.Struct, frozen=True, kw_only=True):
+class SessionStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What is so of a session. ``recorded`` and ``used`` are what will become of what is said in it from now on."""
 
     session: str
@@ -57,7 +57,7 @@ def status(session: str | None, as_json: bool) -> None:
     \b
     Example:  licet session status
     """
-    config = Config.of(os.environ)
+    config = Configuration.of(os.environ)
     with remembered(config) as state:
         told = _told(config, state, _named(state, session), str(Path.cwd()), start=True)
         click.echo(msgspec.json.encode(told).decode() if as_json else line(told, choice_url(config)))
@@ -125,34 +125,34 @@ def status_line() -> None:
     try:
         given = msgspec.json.decode(sys.stdin.buffer.read(EVENT_BYTES_MAX))
         name, folder = str(given.get("session_id") or ""), str(given.get("cwd") or "")
-        config = Config.of(os.environ)
+        config = Configuration.of(os.environ)
         with remembered(config) as state:
             click.echo(line(_told(config, state, name, folder, start=False), choice_url(config)))
     except (LicetError, msgspec.DecodeError, OSError, sqlite3.Error, AttributeError):
         click.echo("Licet: not recorded (not set up)")
 
 
-def line(told: Told, choice: str) -> str:
+def line(told: SessionStatus, choice: str) -> str:
     """What is so, as one line."""
     until = f" until {told.until:%Y-%m-%d}" if told.until else ""
     match told:
-        case Told(incognito=True, by=by):
+        case SessionStatus(incognito=True, by=by):
             return f"Licet: not recorded (incognito: {by})"
-        case Told(gate="unknown"):
+        case SessionStatus(gate="unknown"):
             return "Licet: away, nothing is used"
-        case Told(gate="must_decide"):
+        case SessionStatus(gate="must_decide"):
             return f"Licet: please decide first {choice}".rstrip()
-        case Told(recorded=False):
+        case SessionStatus(recorded=False):
             return f"Licet: not recorded ({told.gate})"
-        case Told(used=False, by=by) if by:
+        case SessionStatus(used=False, by=by) if by:
             return f"Licet: kept out ({by})"
-        case Told(used=False):
+        case SessionStatus(used=False):
             return f"Licet: not used ({told.because})"
         case _:
             return f"Licet: may be used{until}"
 
 
-def _told(config: Config, state: State, name: str, folder: str, *, start: bool) -> Told:
+def _told(config: Configuration, state: AgentMemory, name: str, folder: str, *, start: bool) -> SessionStatus:
     chosen = state.session(name)
     own = Narrowing(
         keep_out=chosen.keep_out, incognito=chosen.incognito,
@@ -167,18 +167,18 @@ def _told(config: Config, state: State, name: str, folder: str, *, start: bool) 
     used = recorded and not held.keep_out and (usable.use if usable.turns else granted)
     kept = "narrowed" if usable.kept_out or held.keep_out else ""
     because = kept or usable.because or ("permitted" if granted else "no permission")
-    return Told(
+    return SessionStatus(
         session=name, recorded=recorded, incognito=held.incognito, used=used and not usable.kept_out, by=held.by,
         gate=gate, because=because,
         until=usable.until if used else None, turns=usable.turns,
     )  # fmt: skip
 
 
-def _locks(config: Config) -> list[Path]:
+def _locks(config: Configuration) -> list[Path]:
     return [LOCK, *([config.agent.lock_file] if config.agent.lock_file else [])]
 
 
-def _named(state: State, session: str | None) -> str:
+def _named(state: AgentMemory, session: str | None) -> str:
     name = session or state.last_in(str(Path.cwd()))
     if name is None:
         raise NotFoundError("no session was at work in this folder", "name it: its id is that of its transcript")
@@ -186,13 +186,13 @@ def _named(state: State, session: str | None) -> str:
 
 
 @contextmanager
-def _choosing(session: str | None) -> Iterator[tuple[Config, State, Session]]:
-    config = Config.of(os.environ)
+def _choosing(session: str | None) -> Iterator[tuple[Configuration, AgentMemory, Session]]:
+    config = Configuration.of(os.environ)
     with remembered(config) as state:
         yield config, state, state.session(_named(state, session))
 
 
-def _tell(config: Config, name: str, *, out: bool) -> bool:
+def _tell(config: Configuration, name: str, *, out: bool) -> bool:
     """Tells Licet of a choice that narrows; what cannot be told is told before the next word is recorded."""
     try:
         with agent(config, start=True) as here:

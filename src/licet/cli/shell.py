@@ -15,12 +15,12 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from licet import service
-from licet.config import Config
+from licet.config import Configuration
 from licet.errors import UsageError
 from licet.policy.period import instant, written
-from licet.service.hardening import harden
-from licet.service.simulated_clock import clock_of
+from licet.store.core_dumps import harden
+from licet.vault import installation
+from licet.vault.simulated_clock import clock_of
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
 data_option = click.option(
@@ -37,28 +37,21 @@ def show(value: object, as_json: bool, text: Callable[[], str]) -> None:
 
 
 @contextmanager
-def opened(data: Path | None, at: str | None = None, *, make: bool = False) -> Iterator[service.Installation]:
+def opened(data: Path | None, at: str | None = None, *, make: bool = False) -> Iterator[installation.Installation]:
     """The installation, on the system's clock, or on the simulated one that its folder was made with."""
     harden()
-    config = Config.of(os.environ, data)
-    if not make and not _is_made(config):
-        raise UsageError(
-            f"there is no installation in `{config.data}`", "make one with `licet init`, or name its folder with --data"
-        )
+    config = Configuration.of(os.environ, data)
+    if not make:
+        installation.refuse_unmade(config)
     simulated = clock_of(config.data)
     if at is not None and simulated is None:
         raise UsageError("--at moves a simulated clock, and this installation runs on the real one")
     now = moment(at) if at is not None else simulated
-    clock = service.utc_now if now is None else (lambda: now)
-    with service.installation(config, clock) as here:
+    clock = installation.utc_now if now is None else (lambda: now)
+    with installation.installation(config, clock) as here:
         if now is not None:
             click.echo(f"(simulated clock: {written(now)})", err=True)
         yield here
-
-
-def _is_made(config: Config) -> bool:
-    """Whether somebody made an installation here: what only opens one must not make a second one in passing."""
-    return config.data.is_dir() and (config.database_url is not None or (config.data / "postgres").is_dir())
 
 
 def user() -> str:

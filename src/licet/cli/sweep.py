@@ -9,13 +9,13 @@ from pathlib import Path
 import click
 from rich.progress import TextColumn
 
-from licet import service
 from licet.cli.shell import at_option, data_option, json_option, opened, progress, show, user
+from licet.erasure import sweeper
+from licet.erasure.sweep_batches import SweepResult
+from licet.erasure.sweeper import SweepStanding
 from licet.errors import UsageError
 from licet.policy.period import written
-from licet.service import sweeping
-from licet.service.sweeping import Standing
-from licet.vault.erase import Swept
+from licet.service import housekeeping
 
 
 @click.group(invoke_without_command=True)
@@ -46,10 +46,10 @@ def sweep(
             stop = threading.Event()
             for name in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(name, lambda *_: stop.set())
-            sweeping.keep_sweeping(here, stop)
+            housekeeping.keep_sweeping(here, stop)
             return
         task = bar.add_task("erasing", total=None)
-        swept = service.sweep(
+        swept = sweeper.sweep(
             here, dry_run=dry_run, progress=lambda so_far: bar.update(task, completed=so_far.segments)
         )
         bar.stop()
@@ -67,7 +67,7 @@ def status(data: Path | None, at: str | None, as_json: bool) -> int:
     Example:  licet sweep status
     """
     with opened(data, at) as here:
-        seen = sweeping.standing(here)
+        seen = sweeper.standing(here)
         show(seen, as_json, lambda: _standing(seen))
     return 1 if seen.waits else 0
 
@@ -83,11 +83,11 @@ def approve(data: Path | None, at: str | None, as_json: bool) -> None:
     Example:  licet sweep approve && licet sweep
     """
     with opened(data, at) as here:
-        seen = sweeping.approve(here, f"user:{user()}")
+        seen = sweeper.approve(here, f"user:{user()}")
         show(seen, as_json, lambda: f"approved: {seen.approved or 0:,} may be erased; `licet sweep` does it")
 
 
-def _standing(seen: Standing) -> str:
+def _standing(seen: SweepStanding) -> str:
     last = f"last ended {written(seen.ended_at)}" if seen.ended_at else "has not ended yet"
     if seen.waits_since is None:
         return last
@@ -97,7 +97,7 @@ def _standing(seen: Standing) -> str:
     return f"{last}\napproved by {seen.approved_by}: {asked}"
 
 
-def _swept(swept: Swept, dry_run: bool) -> str:
+def _swept(swept: SweepResult, dry_run: bool) -> str:
     """What a sweep did, or would do, by reason."""
     verb = "would erase" if dry_run else "erased"
     lines = [

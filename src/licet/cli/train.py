@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from licet import service
 from licet.cli import safety, train_run
 from licet.cli.shell import at_option, data_option, json_option, opened, show
 from licet.errors import LicetError, UsageError
 from licet.release import manifest
-from licet.release.live import LEASE_SECONDS, LEASE_SECONDS_MAX
+from licet.release.live_leases import LEASE_SECONDS, LEASE_SECONDS_MAX
+from licet.vault import installation
 
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
     from licet.ledger.note import Verifier
-    from licet.train.bitmap import Withdrawn
-    from licet.train.remote import Keeper, Source
+    from licet.train.bitmap import WithdrawnBitmap
+    from licet.train.remote import Keeper, WithdrawalSource
 
 POLL_SECONDS = 0.5
 
@@ -41,10 +41,10 @@ def key(data: Path | None, as_json: bool) -> None:
     \b
     Example:  licet train key > withdrawn.pub
     """
-    from licet.service import gating
+    from licet.train import gate_files
 
     with opened(data) as here:
-        vkey = gating.signer(here).verifier.vkey
+        vkey = gate_files.signer(here).verifier.vkey
         show({"key": vkey}, as_json, lambda: vkey)
 
 
@@ -100,16 +100,16 @@ def gate(
 def _source(
     url: str | None, key_file: Path | None, public_key: str | None, recipient: str, seconds: int, data: Path | None,
     at: str | None,
-) -> Iterator[tuple[Source, Verifier, service.Clock]]:  # fmt: skip
+) -> Iterator[tuple[WithdrawalSource, Verifier, installation.Clock]]:  # fmt: skip
     """Who is asked, the key of their signature, and the clock."""
     from licet.train.bitmap import key_of
     from licet.train.remote import Remote, key_in
 
     if url is None:
-        from licet.service import gating
+        from licet.train import gate_files as gating
 
         with opened(data, at) as here:
-            yield gating.Nearby(here, seconds), gating.signer(here).verifier, here.clock
+            yield gating.LocalSource(here, seconds), gating.signer(here).verifier, here.clock
         return
     if key_file is None or public_key is None:
         raise UsageError(
@@ -117,31 +117,33 @@ def _source(
         )
     given = Path(public_key)
     verifier = key_of(given.read_text(encoding="utf-8") if given.is_file() else public_key)
-    with Remote(url, key_in(key_file), recipient=recipient, at=service.utc_now) as remote:
-        yield remote, verifier, service.utc_now
+    with Remote(url, key_in(key_file), recipient=recipient, at=installation.utc_now) as remote:
+        yield remote, verifier, installation.utc_now
 
 
 def _folder(release: Path, data: Path | None) -> Path:
     """The folder of a release that is named, or that is one."""
     import os  # an edge: the environment says where the installation of this machine is
 
-    from licet.config import Config
-    from licet.service import gating
+    from licet.config import Configuration
+    from licet.train import gate_files as train_gate_files
 
-    return gating.folder_of(release, Config.of(os.environ, data))
+    return train_gate_files.folder_of(release, Configuration.of(os.environ, data))
 
 
-def _keeper(folder: Path, into: Path, source: Source, verifier: Verifier, clock: service.Clock) -> Keeper:
+def _keeper(
+    folder: Path, into: Path, source: WithdrawalSource, verifier: Verifier, clock: installation.Clock
+) -> Keeper:
     from licet.train.remote import Keeper
 
     promised, sha256 = manifest.read(folder)
     return Keeper(source, verifier, into, release=promised.release, manifest_sha256=sha256, at=clock)
 
 
-def _saying(as_json: bool) -> Callable[[Withdrawn], None]:
+def _saying(as_json: bool) -> Callable[[WithdrawnBitmap], None]:
     """One line each time that a file is written."""
 
-    def said(found: Withdrawn) -> None:
+    def said(found: WithdrawnBitmap) -> None:
         head = found.head
         if as_json:
             fields = {"release": head.release, "number": head.number, "rows": head.rows, "until": head.until}
@@ -153,7 +155,7 @@ def _saying(as_json: bool) -> Callable[[Withdrawn], None]:
     return said
 
 
-def _follow(keepers: list[Keeper], poll: float, said: Callable[[Withdrawn], None]) -> None:
+def _follow(keepers: list[Keeper], poll: float, said: Callable[[WithdrawnBitmap], None]) -> None:
     """Keeps every file until somebody ends it; the first that cannot go on ends all, with its error."""
     over = Event()
     failed: list[LicetError] = []

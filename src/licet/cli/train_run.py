@@ -14,8 +14,8 @@ from licet.cli.shell import at_option, data_option, json_option, opened, show
 from licet.policy.period import written
 
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
-    from licet.service.lineage import Recorded
-    from licet.service.training import Made
+    from licet.train.lineage import RecordedModel
+    from licet.train.local_runs import TrainedModel
 
 
 @click.command("sft")
@@ -47,17 +47,17 @@ def sft(
     Example:  licet train sft october --out models/small
               licet train sft october --out models/ours --base /models/base --steps 2000 --tokens 2048
     """
-    from licet.service import training
-    from licet.train.recipe import Settings
+    from licet.train import local_runs
+    from licet.train.recipe import TrainingSettings
 
     rate = learning_rate if learning_rate is not None else 3e-3 if base is None else 2e-5
-    settings = Settings(steps=steps, batch_rows=batch_rows, tokens_max=tokens, learning_rate=rate, seed=seed)
+    settings = TrainingSettings(steps=steps, batch_rows=batch_rows, tokens_max=tokens, learning_rate=rate, seed=seed)
     with opened(data, at) as here:
-        made = training.sft(here, release, out, base=base, called=name, settings=settings)
+        made = local_runs.sft(here, release, out, base=base, called=name, settings=settings)
         show(made, as_json, lambda: _made(made))
 
 
-def _made(made: Made) -> str:
+def _made(made: TrainedModel) -> str:
     trained = made.trained
     lines = [
         f"{made.name} ({made.model}): {trained.parameters:,} parameters, {trained.steps:,} steps on {made.release}",
@@ -83,7 +83,7 @@ def record(folder: Path, keys: tuple[str, ...], data: Path | None, at: str | Non
     \b
     Example:  licet train record models/ours --key "$TRAINERS_KEY"
     """
-    from licet.service import lineage
+    from licet.train import lineage
 
     with opened(data, at) as here:
         seen = lineage.record(here, folder, keys)
@@ -100,7 +100,7 @@ def models(data: Path | None, at: str | None, as_json: bool) -> None:
     \b
     Example:  licet train models
     """
-    from licet.service import lineage
+    from licet.train import lineage
 
     with opened(data, at) as here:
         seen = lineage.models(here)
@@ -118,7 +118,7 @@ def retire(model: str, data: Path | None, at: str | None, as_json: bool) -> None
     \b
     Example:  licet train retire model_0190f3a4c2d87b6e9a51c3d4e5f60718
     """
-    from licet.service import lineage
+    from licet.train import lineage
 
     with opened(data, at) as here:
         seen = lineage.retire(here, model)
@@ -134,7 +134,7 @@ def model_key(pem: bool, data: Path | None) -> None:
     \b
     Example:  licet train model-key
     """
-    from licet.service import lineage
+    from licet.train import lineage
 
     with opened(data) as here:
         vkey, signature_key = lineage.keys(here)
@@ -180,7 +180,7 @@ def purge(dry_run: bool, as_json: bool) -> None:
     show(gone, as_json, lambda: "\n".join(lines))
 
 
-def _line(seen: Recorded) -> str:
+def _line(seen: RecordedModel) -> str:
     retired = f", used no more since {written(seen.retired_at)}" if seen.retired_at else ""
     return f"{seen.model} {seen.name}: {seen.rows:,} rows of {seen.release}, {seen.recipe}, {written(seen.finished_at)}{retired}"
 

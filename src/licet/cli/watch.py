@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from licet.cli.agent.opening import agent
-from licet.config import Config
+from licet.agent.session_agent import agent
+from licet.config import Configuration
 from licet.errors import BusyError, DeniedError, UsageError
 
 WAIT_SECONDS_MAX = 60.0
@@ -36,7 +36,7 @@ def watch(folder: Path, once: bool, every: float, as_json: bool) -> None:
     """
     if not folder.is_dir():
         raise UsageError(f"there is no folder `{folder}`", "Claude Code keeps its transcripts in ~/.claude/projects")
-    config, ends = Config.of(os.environ), threading.Event()
+    config, ends = Configuration.of(os.environ), threading.Event()
     if not once:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: ends.set())
@@ -54,7 +54,9 @@ def watch(folder: Path, once: bool, every: float, as_json: bool) -> None:
             return
 
 
-def _watch(config: Config, folder: Path, ends: threading.Event, *, once: bool, every: float, as_json: bool) -> None:
+def _watch(
+    config: Configuration, folder: Path, ends: threading.Event, *, once: bool, every: float, as_json: bool
+) -> None:
     with agent(config, start=True) as here:
         while True:
             counts = here.agent.poll(folder, lambda: not ends.is_set())

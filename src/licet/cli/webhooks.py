@@ -13,11 +13,11 @@ from licet.cli.root import EXIT_NO
 from licet.cli.shell import at_option, data_option, json_option, opened, show
 from licet.errors import LicetError, UsageError
 from licet.policy.period import written
-from licet.service import delivering, endpoints
-from licet.service import events as hearing
-from licet.service.delivering import Round
-from licet.service.endpoints import OVERLAP_HOURS, Added, EndpointSeen
-from licet.vault.events import Kind
+from licet.vault.host_events import EventKind
+from licet.webhooks import delivery, endpoints
+from licet.webhooks import feed as hearing
+from licet.webhooks.delivery import Round
+from licet.webhooks.endpoints import OVERLAP_HOURS, AddedEndpoint, EndpointSeen
 
 FOLLOW_SECONDS = 0.5
 
@@ -32,7 +32,11 @@ def webhooks() -> None:
 @click.argument("url", required=False)
 @click.option("--pull", is_flag=True, help="No URL: it reads GET /v1/events by itself, and answers like any other.")
 @click.option(
-    "--kind", "kinds", multiple=True, type=click.Choice([k.value for k in Kind]), help="Repeatable; all by default."
+    "--kind",
+    "kinds",
+    multiple=True,
+    type=click.Choice([k.value for k in EventKind]),
+    help="Repeatable; all by default.",
 )
 @data_option
 @at_option
@@ -48,11 +52,11 @@ def add(
     if (url is None) != pull:
         raise UsageError("an endpoint has either a URL or `--pull`", "`licet webhooks add --help` shows both")
     with opened(data, at) as here:
-        added = endpoints.add(here, name, url, tuple(map(Kind, kinds)))
+        added = endpoints.add(here, name, url, tuple(map(EventKind, kinds)))
         show(added, as_json, lambda: "\n".join(_added(added)))
 
 
-def _added(added: Added) -> list[str]:
+def _added(added: AddedEndpoint) -> list[str]:
     lines = [f"{added.endpoint} hears {', '.join(added.kinds)}, from cursor {added.since} on"]
     if added.secret is not None:
         lines += [f"secret      {added.secret}   (shown this once)", f"public key  {added.public_key}"]
@@ -166,7 +170,7 @@ def run(once: bool, data: Path | None, at: str | None, as_json: bool) -> int:
     """
     with opened(data, at) as here:
         if once:
-            done = delivering.deliver_due(here)
+            done = delivery.deliver_due(here)
             show(done, as_json, lambda: _round(done))
             return EXIT_NO if done.failed else 0
         stop = threading.Event()
@@ -177,7 +181,7 @@ def run(once: bool, data: Path | None, at: str | None, as_json: bool) -> int:
             click.echo(f"error: {error.message}", err=True)
 
         click.echo("sending events", err=True)
-        delivering.follow(here, stop, lambda done: show(done, as_json, lambda: _round(done)), noted)
+        delivery.follow(here, stop, lambda done: show(done, as_json, lambda: _round(done)), noted)
     return 0
 
 

@@ -18,8 +18,8 @@ from licet.errors import InputError, RefusedError, UsageError
 from licet.ledger.note import SignatureType, Signer, Verifier
 from licet.ledger.witness import Witness
 from licet.ledger.witness_http import WitnessApp
-from licet.service import utc_now
-from licet.web.connections import BoundedServer, Connections, bound, bounds_of, protocol, shown
+from licet.vault.installation import utc_now
+from licet.web.access.connections import BoundedServer, Connections, bound, bounds_of, protocol, shown
 
 CONNECTIONS_MAX = 256
 GRACE_SECONDS = 10

@@ -1,7 +1,7 @@
 """The feedback that a person gave: what each shared, whether it may be used, until when, and taking one back.
 
-Like `yours`, for the person whose it is: another's id answers as one that was never given. A feedback stays in the list until
-its copy is erased, so that one that was taken back and is still there says so.
+Like `own_conversations`, for the person whose it is: another's id answers as one that was never given. A feedback stays in
+the list until its copy is erased, so that one that was taken back and is still there says so.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from uuid import UUID
 
 import msgspec
 
-from licet.consent import yours
+from licet.consent import own_conversations
 from licet.errors import NotFoundError
+from licet.keys.keyring import Keyring
+from licet.masked import Masked
 from licet.policy.decide import Decision, decide_feedback
 from licet.policy.file import Policies
 from licet.store.connect import Transaction
-from licet.vault import apply, feedback, view
-from licet.vault.commands import Answer, Outcome, TakeBackFeedback
-from licet.vault.content import Masked
+from licet.vault import account_view, apply, feedback
+from licet.vault.commands import CommandResult, Outcome, TakeBackFeedback
 from licet.vault.feedback import FeedbackRow, SharedFeedback
 from licet.vault.ids import Prefix, shown
-from licet.vault.keyring import Keyring
 
 PAGE_FEEDBACK_MAX = 25
 
 
-class GivenFeedback(Masked, msgspec.Struct, frozen=True, kw_only=True):
+class PersonFeedback(Masked, msgspec.Struct, frozen=True, kw_only=True):
     """One feedback as its person sees it. ``keep_until`` is None while a legal hold keeps it that may be told."""
 
     row: FeedbackRow
@@ -43,7 +43,7 @@ class GivenFeedback(Masked, msgspec.Struct, frozen=True, kw_only=True):
 class ListedFeedback(msgspec.Struct, frozen=True, kw_only=True):
     """A page of feedback, newest first; ``next`` begins the page after it."""
 
-    given: tuple[GivenFeedback, ...]
+    given: tuple[PersonFeedback, ...]
     next: UUID | None
 
 
@@ -61,16 +61,16 @@ def listed(
 
 def _given(
     tx: Transaction, keyring: Keyring, policies: Policies, rows: Sequence[FeedbackRow], at: datetime
-) -> list[GivenFeedback]:
-    seen = view.seen(tx, sorted({(row.account, row.conversation) for row in rows}), policies, at)
+) -> list[PersonFeedback]:
+    seen = account_view.seen(tx, sorted({(row.account, row.conversation) for row in rows}), policies, at)
     shared = feedback.shared(tx, keyring, rows, at)
     made = []
     for row in rows:
         about = seen[row.conversation]
-        is_held = bool(about.turns.holds) and yours.is_told_hold(tx, row.account, row.conversation)
+        is_held = bool(about.turns.holds) and own_conversations.is_told_hold(tx, row.account, row.conversation)
         decision = decide_feedback(about.state, about.turns, row.state, policies, at)
         made.append(
-            GivenFeedback(
+            PersonFeedback(
                 row=row, decision=decision, keep_until=None if is_held else row.state.keep_until,
                 shared=shared.get(row.feedback, SharedFeedback(comment="", turns=())),
             )
@@ -80,7 +80,7 @@ def _given(
 
 def take_back(
     tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, named: UUID, at: datetime
-) -> Answer:
+) -> CommandResult:
     """Takes one feedback back: nothing uses it from now on. NotFoundError for one that the account never gave."""
     conversation = feedback.conversation_of(tx, account, named)
     if conversation is None:

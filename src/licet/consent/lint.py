@@ -4,7 +4,7 @@ It fails a choice that is made already, answers of unequal weight (size, contras
 countdown, double negatives, terms and choice in one control, and a withdrawal that takes longer than giving.
 
 Three depths, the same judgement: a notice's source (its words), a page's markup (what is checked, which kinds of
-controls), and the page as a browser shows it (`consent.rendered`: sizes, colours, places, what moves). Sources:
+controls), and the page as a browser shows it (`consent.rendered_page`: sizes, colours, places, what moves). Sources:
 EDPB guidelines 03/2022, 11 CCR 7004, Court of Justice C-673/17 (Planet49). It finds what can be measured; that it
 finds nothing is no opinion of counsel.
 """
@@ -18,14 +18,14 @@ from html.parser import HTMLParser
 
 import msgspec
 
-from licet.consent import markdown, notice, wording
+from licet.consent import markdown, notice, pressing_words
 
 RATIO_MAX = 1.15
 CONTRAST_RATIO_MAX = 1.25
 CONTRAST_MIN = 4.5
 
 
-class Rule(StrEnum):
+class LintRule(StrEnum):
     preselected = "preselected"
     unequal = "unequal"
     missing_no = "missing_no"
@@ -35,10 +35,10 @@ class Rule(StrEnum):
     longer = "longer"
 
 
-class Finding(msgspec.Struct, frozen=True, order=True):
+class LintFinding(msgspec.Struct, frozen=True, order=True):
     """What is wrong, where, and the mend."""
 
-    rule: Rule
+    rule: LintRule
     place: str
     message: str
 
@@ -46,7 +46,7 @@ class Finding(msgspec.Struct, frozen=True, order=True):
         return f"{self.rule.value}: {self.place}: {self.message}"
 
 
-class Says(StrEnum):
+class SaidText(StrEnum):
     """What a control answers."""
 
     yes = "yes"
@@ -56,14 +56,14 @@ class Says(StrEnum):
     other = "other"
 
 
-class Kind(StrEnum):
+class ControlKind(StrEnum):
     button = "button"
     link = "link"
     radio = "radio"
     switch = "switch"
 
 
-class Looks(msgspec.Struct, frozen=True, kw_only=True):
+class ControlLooks(msgspec.Struct, frozen=True, kw_only=True):
     """How a control stands on the page, in CSS pixels; contrasts are WCAG's ratios of text and of its surface."""
 
     left: float
@@ -79,14 +79,14 @@ class Looks(msgspec.Struct, frozen=True, kw_only=True):
 class Control(msgspec.Struct, frozen=True, kw_only=True):
     """Something that answers. ``style`` is its class and style in the markup; ``looks`` None where unmeasured."""
 
-    kind: Kind
+    kind: ControlKind
     label: str
     checked: bool = False
     style: str = ""
-    looks: Looks | None = None
+    looks: ControlLooks | None = None
 
 
-class Page(msgspec.Struct, frozen=True, kw_only=True):
+class RenderedPage(msgspec.Struct, frozen=True, kw_only=True):
     """What there is to judge. ``moving`` are texts that changed while nobody touched the page."""
 
     controls: tuple[Control, ...]
@@ -107,39 +107,43 @@ _YES = re.compile(
 _TERMS = re.compile(r"\b(terms|policy|conditions)\b", re.I)
 
 
-def says(label: str) -> Says:
+def says(label: str) -> SaidText:
     """What a control with this label answers, by its first words: what follows them explains."""
     first = label.strip().split("\n", 1)[0][:80]
     if _LATER.search(first):
-        return Says.later
+        return SaidText.later
     if _NO.search(first):
-        return Says.no
+        return SaidText.no
     if _TERMS.search(first) and not _ABOUT.search(first):
-        return Says.terms
-    return Says.yes if _YES.search(first) else Says.other
+        return SaidText.terms
+    return SaidText.yes if _YES.search(first) else SaidText.other
 
 
-def source(document: str) -> list[Finding]:
+def source(document: str) -> list[LintFinding]:
     """What is wrong with a notice's source; InputError where it is none."""
     text = notice.read(document)
     words = {
         "title": text.title, "terms": text.terms, "question": text.question, "yes": text.yes, "no": text.no,
         "later": text.later, "body": markdown.plain(text.body),
     }  # fmt: skip
-    found = [Finding(_rule(fault), key, fault) for key, value in words.items() for fault in wording.faults(value)]
-    if says(text.yes) is not Says.yes:
-        found.append(Finding(Rule.wording, "yes", f"`{text.yes}` does not say yes in plain words"))
-    if says(text.no) is not Says.no:
-        found.append(Finding(Rule.missing_no, "no", f"`{text.no}` does not say no in plain words"))
+    found = [
+        LintFinding(_rule(fault), key, fault) for key, value in words.items() for fault in pressing_words.faults(value)
+    ]
+    if says(text.yes) is not SaidText.yes:
+        found.append(LintFinding(LintRule.wording, "yes", f"`{text.yes}` does not say yes in plain words"))
+    if says(text.no) is not SaidText.no:
+        found.append(LintFinding(LintRule.missing_no, "no", f"`{text.no}` does not say no in plain words"))
     longer, shorter = sorted((len(text.yes), len(text.no)), reverse=True)
     if longer > 2 * shorter + 8:
-        found.append(Finding(Rule.unequal, "yes and no", "one answer is much longer than the other"))
+        found.append(LintFinding(LintRule.unequal, "yes and no", "one answer is much longer than the other"))
     if _ABOUT.search(text.terms):
-        found.append(Finding(Rule.bundled, "terms", "accepting the terms speaks of the choice too: ask it apart"))
+        found.append(
+            LintFinding(LintRule.bundled, "terms", "accepting the terms speaks of the choice too: ask it apart")
+        )
     return sorted(found)
 
 
-def markup(html: str) -> Page:
+def markup(html: str) -> RenderedPage:
     """A page as its markup says it is."""
     parser = _Reader()
     parser.feed(html)
@@ -147,61 +151,70 @@ def markup(html: str) -> Page:
     return parser.page()
 
 
-def judge(page: Page, *, settings: Page | None = None) -> list[Finding]:
+def judge(page: RenderedPage, *, settings: RenderedPage | None = None) -> list[LintFinding]:
     """What is wrong with a page; with ``settings``, also whether withdrawing there takes longer than giving here."""
-    found = [Finding(_rule(fault), "the page", fault) for fault in wording.faults(page.text)]
-    found += [Finding(Rule.countdown, timer, "a clock presses: take it out") for timer in (*page.timers, *page.moving)]
+    found = [LintFinding(_rule(fault), "the page", fault) for fault in pressing_words.faults(page.text)]
+    found += [
+        LintFinding(LintRule.countdown, timer, "a clock presses: take it out") for timer in (*page.timers, *page.moving)
+    ]
     found += _preselected(page)
     found += _answers(page)
     if settings is not None:
-        giving, leaving = steps(page, Says.yes), steps(settings, Says.no)
+        giving, leaving = steps(page, SaidText.yes), steps(settings, SaidText.no)
         if leaving is None or (giving is not None and leaving > giving):
             took = "cannot be done there" if leaving is None else f"takes {leaving} steps"
-            found.append(Finding(Rule.longer, "the settings", f"withdrawing {took}, and giving takes {giving}"))
+            found.append(LintFinding(LintRule.longer, "the settings", f"withdrawing {took}, and giving takes {giving}"))
     return sorted(set(found))
 
 
-def steps(page: Page, answer: Says) -> int | None:
+def steps(page: RenderedPage, answer: SaidText) -> int | None:
     """How many acts an answer takes: one for a button, two for a mark and a button, more behind a link."""
-    cost = {Kind.button: 1, Kind.radio: 2, Kind.switch: 2, Kind.link: 3}
+    cost = {ControlKind.button: 1, ControlKind.radio: 2, ControlKind.switch: 2, ControlKind.link: 3}
     return min((cost[c.kind] for c in page.controls if says(c.label) is answer), default=None)
 
 
-def _preselected(page: Page) -> Iterator[Finding]:
+def _preselected(page: RenderedPage) -> Iterator[LintFinding]:
     for control in page.controls:
-        if control.checked and says(control.label) is not Says.later:
-            yield Finding(Rule.preselected, _name(control), "it is on before anybody chose: leave both answers open")
+        if control.checked and says(control.label) is not SaidText.later:
+            yield LintFinding(
+                LintRule.preselected, _name(control), "it is on before anybody chose: leave both answers open"
+            )
 
 
-def _answers(page: Page) -> Iterator[Finding]:
-    yes = [c for c in page.controls if says(c.label) is Says.yes]
-    no = [c for c in page.controls if says(c.label) is Says.no]
-    later = [c for c in page.controls if says(c.label) is Says.later]
+def _answers(page: RenderedPage) -> Iterator[LintFinding]:
+    yes = [c for c in page.controls if says(c.label) is SaidText.yes]
+    no = [c for c in page.controls if says(c.label) is SaidText.no]
+    later = [c for c in page.controls if says(c.label) is SaidText.later]
     if not yes and not no:
-        yield Finding(Rule.missing_no, "the page", "it asks nothing: there is neither a yes nor a no")
+        yield LintFinding(LintRule.missing_no, "the page", "it asks nothing: there is neither a yes nor a no")
         return
     if not no:
         beside = " `later` is no answer" if later else ""
-        yield Finding(Rule.missing_no, "the page", f"there is a yes and no `no`.{beside}")
+        yield LintFinding(LintRule.missing_no, "the page", f"there is a yes and no `no`.{beside}")
         for other in later:
             yield from _unequal(next((c for c in yes if c.kind is other.kind), yes[0]), other)
-    if yes and not no and any(c.kind is Kind.switch for c in yes) and any(c.kind is Kind.button for c in yes):
-        yield Finding(Rule.bundled, _name(yes[0]), "one button accepts the terms and takes the setting with it")
+    if (
+        yes
+        and not no
+        and any(c.kind is ControlKind.switch for c in yes)
+        and any(c.kind is ControlKind.button for c in yes)
+    ):
+        yield LintFinding(LintRule.bundled, _name(yes[0]), "one button accepts the terms and takes the setting with it")
     for one, other in zip(yes, no, strict=False):
         yield from _unequal(one, other)
-    giving, leaving = steps(page, Says.yes), steps(page, Says.no)
+    giving, leaving = steps(page, SaidText.yes), steps(page, SaidText.no)
     if giving is not None and leaving is not None and leaving > giving:
-        yield Finding(Rule.longer, _name(no[0]), f"a no takes {leaving} steps, a yes {giving}")
+        yield LintFinding(LintRule.longer, _name(no[0]), f"a no takes {leaving} steps, a yes {giving}")
 
 
-def _unequal(yes: Control, no: Control) -> Iterator[Finding]:
+def _unequal(yes: Control, no: Control) -> Iterator[LintFinding]:
     """Each way in which one answer weighs more than the other."""
     place = f"{_name(yes)} and {_name(no)}"
     if yes.kind is not no.kind:
-        yield Finding(Rule.unequal, place, f"one is a {yes.kind.value}, the other a {no.kind.value}")
+        yield LintFinding(LintRule.unequal, place, f"one is a {yes.kind.value}, the other a {no.kind.value}")
     if yes.looks is None or no.looks is None:
         if yes.style != no.style:
-            yield Finding(Rule.unequal, place, "they are styled apart in the markup")
+            yield LintFinding(LintRule.unequal, place, "they are styled apart in the markup")
         return
     a, b = yes.looks, no.looks
     for what, one, other, most in (
@@ -212,25 +225,25 @@ def _unequal(yes: Control, no: Control) -> Iterator[Finding]:
         ("contrast of the surface", a.surface_contrast, b.surface_contrast, CONTRAST_RATIO_MAX),
     ):
         if max(one, other) > most * max(min(one, other), 0.01):
-            yield Finding(Rule.unequal, place, f"{what}: {one:.4g} against {other:.4g}")
+            yield LintFinding(LintRule.unequal, place, f"{what}: {one:.4g} against {other:.4g}")
     for control, looks in ((yes, a), (no, b)):
         if looks.text_contrast < CONTRAST_MIN:
-            yield Finding(
-                Rule.unequal, _name(control), f"its words can hardly be read: contrast {looks.text_contrast:.1f}"
+            yield LintFinding(
+                LintRule.unequal, _name(control), f"its words can hardly be read: contrast {looks.text_contrast:.1f}"
             )
     apart = abs(a.top - b.top)
     if apart > 1 and abs(a.left - b.left) > 1:
-        yield Finding(Rule.unequal, place, "order: they stand neither in one row nor in one column")
+        yield LintFinding(LintRule.unequal, place, "order: they stand neither in one row nor in one column")
     elif apart > 2 * max(a.height, b.height) + 48:
-        yield Finding(Rule.unequal, place, "order: one stands far below the other")
+        yield LintFinding(LintRule.unequal, place, "order: one stands far below the other")
 
 
 def _name(control: Control) -> str:
     return f"`{' '.join(control.label.split())[:40]}`"
 
 
-def _rule(fault: str) -> Rule:
-    return Rule.countdown if fault.startswith("a countdown") else Rule.wording
+def _rule(fault: str) -> LintRule:
+    return LintRule.countdown if fault.startswith("a countdown") else LintRule.wording
 
 
 _SILENT = frozenset({"script", "style", "template", "noscript", "head"})
@@ -243,7 +256,7 @@ class _Reader(HTMLParser):
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
-        self._controls: list[tuple[Kind, dict[str, str], list[str]]] = []
+        self._controls: list[tuple[ControlKind, dict[str, str], list[str]]] = []
         self._open: list[tuple[str, dict[str, str], list[str]]] = []
         self._labels: dict[str, list[str]] = {}
         self._words: list[str] = []
@@ -282,32 +295,36 @@ class _Reader(HTMLParser):
 
     handle_starttag, handle_endtag, handle_data = _begun, _ended, _said
 
-    def page(self) -> Page:
+    def page(self) -> RenderedPage:
         controls = []
         for kind, at, words in self._controls:
             named = self._labels.get(at.get("id", ""), words)
             label = at.get("aria-label") or (
-                at.get("value", "") if kind is Kind.button and not named else "\n".join(named)
+                at.get("value", "") if kind is ControlKind.button and not named else "\n".join(named)
             )
             if label.strip():
                 checked = "checked" in at or at.get("aria-checked") == "true"
-                style = "" if kind in (Kind.radio, Kind.switch) else f"{at.get('class', '')}|{at.get('style', '')}"
+                style = (
+                    ""
+                    if kind in (ControlKind.radio, ControlKind.switch)
+                    else f"{at.get('class', '')}|{at.get('style', '')}"
+                )
                 controls.append(Control(kind=kind, label=label, checked=checked, style=style))
-        return Page(controls=tuple(controls), text=". ".join(self._words), timers=tuple(self._timers))
+        return RenderedPage(controls=tuple(controls), text=". ".join(self._words), timers=tuple(self._timers))
 
 
-def _kind(tag: str, at: dict[str, str]) -> Kind | None:
+def _kind(tag: str, at: dict[str, str]) -> ControlKind | None:
     role, sort = at.get("role", ""), at.get("type", "text")
     if sort == "radio" or role == "radio":
-        return Kind.radio
+        return ControlKind.radio
     if role in ("switch", "checkbox") or (tag == "input" and sort == "checkbox"):
-        return Kind.switch
+        return ControlKind.switch
     if tag == "button" or role == "button" or (tag == "input" and sort in ("submit", "button")):
-        return Kind.button
-    return Kind.link if tag == "a" and "href" in at else None
+        return ControlKind.button
+    return ControlKind.link if tag == "a" and "href" in at else None
 
 
-def shown_text(findings: Sequence[Finding]) -> str:
+def shown_text(findings: Sequence[LintFinding]) -> str:
     """The findings, one a line, and how many."""
     count = "1 finding" if len(findings) == 1 else f"{len(findings)} findings"
     return "\n".join([*map(str, findings), count])

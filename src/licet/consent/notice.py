@@ -26,8 +26,8 @@ from uuid import UUID
 import msgspec
 import yaml
 
-from licet.consent import markdown, wording
-from licet.consent.texts import ENGLISH, Catalogue, catalogue
+from licet.consent import markdown, pressing_words
+from licet.consent.catalogue import ENGLISH, Catalogue, catalogue
 from licet.errors import InputError, RefusedError
 from licet.ledger import outbox
 from licet.policy.file import Policies, Policy
@@ -73,7 +73,7 @@ class Text(msgspec.Struct, frozen=True, kw_only=True):
         return markdown.html(self.body)
 
 
-class Notice(msgspec.Struct, frozen=True, kw_only=True):
+class PublishedNotice(msgspec.Struct, frozen=True, kw_only=True):
     """A published notice. ``number`` is the policy version that it asks about; ``document`` its exact text."""
 
     notice_id: UUID
@@ -143,7 +143,7 @@ def removes(words: Catalogue, looks_for: Collection[str]) -> str:
     parts = [words.say("removes.rules")]
     if looks_for:
         parts.append(words.say("removes.model", kinds=_kinds(words, looks_for)))
-    if unsought := wording.REMOVED - set(looks_for):
+    if unsought := pressing_words.REMOVED - set(looks_for):
         parts.append(words.say("removes.unsought", kinds=_kinds(words, unsought)))
     return " ".join([*parts, words.say("removes.rest")])
 
@@ -162,7 +162,7 @@ def overpromised(text: Text, looks_for: Collection[str]) -> str:
     for size in range(len(kinds) + 1):
         for some in combinations(sorted(kinds), size):
             told = told.replace(removes(words, some), " ")
-    return next((said for said, needed in wording.removals(told).items() if not needed <= set(looks_for)), "")
+    return next((said for said, needed in pressing_words.removals(told).items() if not needed <= set(looks_for)), "")
 
 
 def read(document: str) -> Text:
@@ -205,7 +205,7 @@ def _front(document: str) -> dict[str, str]:
     return {str(key): text for key, text in value.items()}
 
 
-class Published(msgspec.Struct, frozen=True, kw_only=True):
+class NoticePublication(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one document. ``new`` is false where the same bytes were published before."""
 
     notice: UUID
@@ -219,7 +219,7 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
 def publish(
     tx: Transaction, policies: Policies, sources: Sequence[str], *, version: str | None, at: datetime, by: str,
     random: Callable[[int], bytes], looks_for: Collection[str] = (),
-) -> list[Published]:  # fmt: skip
+) -> list[NoticePublication]:  # fmt: skip
     """Publishes filled sources for ``version``, by default the newest one.
 
     InputError for what does not belong to it, RefusedError for words that press or that promise to take out what nothing
@@ -251,7 +251,7 @@ def _checked(document: str, policy: Policy, looks_for: Collection[str]) -> tuple
         raise InputError("is missing", "the policy has a minimum age, so the notice asks it", key="age")
     if policy.min_age is None and text.age:
         raise InputError("asks what the policy does not need", "leave it out", key="age")
-    found = wording.faults(text.title, text.question, text.yes, text.no, text.later, markdown.plain(text.body))
+    found = pressing_words.faults(text.title, text.question, text.yes, text.no, text.later, markdown.plain(text.body))
     if found:
         raise RefusedError(
             f"the notice presses: {found[0]}", "say it plainly; `licet notice lint` lists every place",
@@ -268,7 +268,7 @@ def _checked(document: str, policy: Policy, looks_for: Collection[str]) -> tuple
 
 def _insert(
     tx: Transaction, number: int, document: str, text: Text, at: datetime, by: str, random: Callable[[int], bytes]
-) -> Published:
+) -> NoticePublication:
     sha256 = hashlib.sha256(document.encode()).digest()
     known = tx.execute(
         "SELECT notice_id FROM notices WHERE version = %s AND language = %s AND variant = %s AND sha256 = %s",
@@ -284,8 +284,8 @@ def _insert(
         facts: dict[str, str | int | bool | None] = {
             "number": number, "language": text.language, "variant": text.variant.value, "sha256": sha256.hex(),
         }  # fmt: skip
-        outbox.append(tx, [outbox.Entry(told=outbox.Told.notice_published, occurred_at=at, facts=facts)])
-    return Published(
+        outbox.append(tx, [outbox.Entry(told=outbox.EntryKind.notice_published, occurred_at=at, facts=facts)])
+    return NoticePublication(
         notice=notice_id, version=text.version, language=text.language, variant=text.variant, sha256=sha256.hex(),
         new=known is None,
     )  # fmt: skip
@@ -294,7 +294,7 @@ def _insert(
 _COLUMNS = "notice_id, version, language, variant, document, sha256, published_at"
 
 
-def find(tx: Transaction, number: int, language: str, variant: Variant) -> Notice | None:
+def find(tx: Transaction, number: int, language: str, variant: Variant) -> PublishedNotice | None:
     """The newest notice for a policy version, in ``language`` or else in English; None where none was published."""
     row = tx.execute(
         f"""SELECT {_COLUMNS} FROM notices WHERE version = %s AND variant = %s AND language = ANY(%s)
@@ -304,7 +304,7 @@ def find(tx: Transaction, number: int, language: str, variant: Variant) -> Notic
     return _notice(row) if row else None
 
 
-def in_force(tx: Transaction, number: int) -> list[Notice]:
+def in_force(tx: Transaction, number: int) -> list[PublishedNotice]:
     """Of each version up to ``number`` the newest notice in each language and variant: what permissions in force rest on."""
     rows = tx.execute(
         f"""SELECT DISTINCT ON (version, language, variant) {_COLUMNS} FROM notices WHERE version <= %s
@@ -314,14 +314,14 @@ def in_force(tx: Transaction, number: int) -> list[Notice]:
     return [_notice(row) for row in rows]
 
 
-def get(tx: Transaction, notice_id: UUID) -> Notice | None:
+def get(tx: Transaction, notice_id: UUID) -> PublishedNotice | None:
     """A notice by its id."""
     row = tx.execute(f"SELECT {_COLUMNS} FROM notices WHERE notice_id = %s", [notice_id]).fetchone()
     return _notice(row) if row else None
 
 
-def _notice(row: Sequence[object]) -> Notice:
+def _notice(row: Sequence[object]) -> PublishedNotice:
     found: dict[str, object] = dict(
         zip(("notice_id", "number", "language", "variant", "document", "sha256", "published_at"), row, strict=True)
     )
-    return msgspec.convert({**found, "text": read(str(found["document"]))}, Notice)
+    return msgspec.convert({**found, "text": read(str(found["document"]))}, PublishedNotice)

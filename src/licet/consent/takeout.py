@@ -9,7 +9,7 @@
     suggestions.csv  what a classifier, or a person of their own accord, suggested about misuse, and what was decided
     recipients.csv   who was given rows of theirs, what was asked back, and what they answered
     licet.json       what the zip is
-    receipts/ ..     the receipts of the choices and what it takes to check them, as `licet.service.papers` says
+    receipts/ ..     the receipts of the choices and what it takes to check them, as `licet.proof.papers` says
 
 The zip is made as it is sent: nothing of it lies in a file. A conversation that was ever kept out, or of which a part
 was never covered by the terms, comes back kept out. What was deleted is not in it, but for a safety copy, which a
@@ -29,19 +29,19 @@ from uuid import UUID
 
 import msgspec
 
-from licet.consent import feedback, standing
-from licet.consent.answering import Evidence
+from licet.consent import feedback, history
+from licet.consent.choices import Evidence
 from licet.errors import NotFoundError
+from licet.keys.keyring import Keyring
 from licet.policy.file import Policies
 from licet.policy.period import written
-from licet.policy.state import Role, Turn
+from licet.policy.state import TurnRole, TurnState
 from licet.store.connect import Transaction
-from licet.vault import view
+from licet.vault import account_view
 from licet.vault.content import Content
 from licet.vault.ids import Prefix, shown, shown_turn
-from licet.vault.keyring import Keyring
-from licet.vault.open import Permit
-from licet.vault.open import open as open_content
+from licet.vault.permit import Permit
+from licet.vault.permit import open as open_content
 
 FORMAT = "licet-takeout-1"
 BATCH_CONVERSATIONS_MAX = 50
@@ -86,17 +86,17 @@ def takeout(
     ``papers`` are further files of the account's, which lie beside: its receipts, and who was given its rows.
     """
     with transactions() as tx:
-        row = view.accounts(tx, [account]).get(account)
+        row = account_view.accounts(tx, [account]).get(account)
         if row is None:
             raise NotFoundError("no such account")
-        choices = standing.recorded(tx, keyring, account).choices
+        choices = history.recorded(tx, keyring, account).choices
         suggested = _suggested(tx, account)
         learnt = [
             [
                 one.model, written(one.finished_at), one.release, one.purpose,
                 shown(Prefix.conversation, one.conversation), one.rows,
             ]
-            for one in standing.consumed(tx, account)
+            for one in history.consumed(tx, account)
         ]  # fmt: skip
     name = shown(Prefix.account, account)
     about = Takeout(format=FORMAT, account=name, taken_at=written(at), policy=policies.in_force(at).version)
@@ -175,7 +175,7 @@ def lines(
                 [account, after, after, BATCH_CONVERSATIONS_MAX],
             ).fetchall()
             ids = [row[0] for row in rows]
-            seen = view.seen(tx, [(account, conversation) for conversation in ids], policies, at)
+            seen = account_view.seen(tx, [(account, conversation) for conversation in ids], policies, at)
             lines = [_line(tx, keyring, seen[conversation], at) for conversation in ids]
         yield from (line for line in lines if line)
         if len(ids) < BATCH_CONVERSATIONS_MAX:
@@ -183,7 +183,7 @@ def lines(
         after = ids[-1]
 
 
-def _line(tx: Transaction, keyring: Keyring, seen: view.Seen, at: datetime) -> bytes:
+def _line(tx: Transaction, keyring: Keyring, seen: account_view.AccountView, at: datetime) -> bytes:
     """The conversation's line; empty where nothing of it can be read any more."""
     row = seen.conversation
     turns = _stored(tx, seen, at)
@@ -209,7 +209,7 @@ def _line(tx: Transaction, keyring: Keyring, seen: view.Seen, at: datetime) -> b
     return msgspec.json.encode(line) + b"\n"
 
 
-def _stored(tx: Transaction, seen: view.Seen, at: datetime) -> list[tuple[Turn, datetime | None]]:
+def _stored(tx: Transaction, seen: account_view.AccountView, at: datetime) -> list[tuple[TurnState, datetime | None]]:
     """The turns with content that its person may read, and when each was said; turn 0 is the title."""
     row = seen.conversation
     found = tx.execute(
@@ -219,13 +219,13 @@ def _stored(tx: Transaction, seen: view.Seen, at: datetime) -> list[tuple[Turn, 
         [row.account_id, row.conversation_id],
     ).fetchall()
     return [
-        (Turn(number=number, segment=segment, role=Role(role), origin=origin), said)
+        (TurnState(number=number, segment=segment, role=TurnRole(role), origin=origin), said)
         for number, segment, role, origin, said in found
         if Permit.readable(seen.turns, segment, at) and row.keys[segment].key_slot is not None
     ]
 
 
-def _message(conversation: UUID, turn: Turn, said: datetime | None, content: Content) -> dict[str, Any]:
+def _message(conversation: UUID, turn: TurnState, said: datetime | None, content: Content) -> dict[str, Any]:
     parts: list[dict[str, Any]] = [{"type": "file", "filename": name} for name in content.attachments]
     message: dict[str, Any] = {
         "id": shown_turn(conversation, turn.number),
@@ -239,7 +239,7 @@ def _message(conversation: UUID, turn: Turn, said: datetime | None, content: Con
             {"id": c.id, "type": "function", "function": {"name": c.name, "arguments": c.arguments}}
             for c in content.tool_calls
         ]
-    if turn.role is Role.tool:
+    if turn.role is TurnRole.tool:
         message |= {"tool_call_id": content.tool_call_id, "name": content.tool_name}
     return message
 
@@ -258,7 +258,9 @@ def safety_copies(
                 [account, at, after, after, BATCH_CONVERSATIONS_MAX],
             ).fetchall()
             ids = [row[0] for row in rows]
-            seen = view.seen(tx, [(account, conversation) for conversation in ids], policies, at, with_turns=True)
+            seen = account_view.seen(
+                tx, [(account, conversation) for conversation in ids], policies, at, with_turns=True
+            )
             made = [_safety_copy(tx, keyring, seen[conversation], at) for conversation in ids]
         yield from made
         if len(ids) < BATCH_CONVERSATIONS_MAX:
@@ -266,7 +268,7 @@ def safety_copies(
         after = ids[-1]
 
 
-def _safety_copy(tx: Transaction, keyring: Keyring, seen: view.Seen, at: datetime) -> bytes:
+def _safety_copy(tx: Transaction, keyring: Keyring, seen: account_view.AccountView, at: datetime) -> bytes:
     row, state = seen.conversation, seen.turns
     copied = {
         turn for (turn,) in tx.execute(
@@ -291,7 +293,7 @@ def _safety_copy(tx: Transaction, keyring: Keyring, seen: view.Seen, at: datetim
     return msgspec.json.encode(line) + b"\n"
 
 
-def _is_kept(seen: view.Seen, turn: Turn, at: datetime) -> bool:
+def _is_kept(seen: account_view.AccountView, turn: TurnState, at: datetime) -> bool:
     until = seen.turns.segments[turn.segment].safety_until
     return seen.conversation.keys[turn.segment].safety_slot is not None and until is not None and at < until
 

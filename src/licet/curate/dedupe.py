@@ -30,7 +30,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from licet.curate.likeness import Roots, clusters, roots, unite
+from licet.curate.similarity import Roots, clusters, roots, unite
 from licet.curate.sketches import PERMUTATIONS, SIGNATURE_BYTES, Signatures
 
 REPEATED_MIN = 0.9

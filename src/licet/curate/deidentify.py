@@ -36,10 +36,10 @@ from itertools import accumulate
 import msgspec
 import re2  # type: ignore[import-untyped]  # google-re2 ships neither stubs nor py.typed
 
-from licet.curate import naming, rules, surrogates
-from licet.curate.detect import Span as Span
+from licet.curate import made_up_names, rules, surrogates
+from licet.curate.detect import DetectedSpan as DetectedSpan
 from licet.curate.detect import uncovered
-from licet.curate.rules import Kind
+from licet.curate.rules import IdentifierKind
 from licet.errors import UsageError
 
 KEY_BYTES_MIN = 16
@@ -51,17 +51,17 @@ class Replacement(StrEnum):
     SURROGATES = "surrogates"
 
 
-class Deidentified(msgspec.Struct, frozen=True):
+class DeidentifiedTexts(msgspec.Struct, frozen=True):
     """The texts with every span replaced, and how many spans of each kind there were."""
 
     texts: tuple[str, ...]
-    counts: Mapping[Kind, int]
+    counts: Mapping[IdentifierKind, int]
 
     def __repr__(self) -> str:
         return f"Deidentified(<{len(self.texts)} texts>, {dict(self.counts)!r})"
 
 
-def detect(texts: Sequence[str]) -> list[list[Span]]:
+def detect(texts: Sequence[str]) -> list[list[DetectedSpan]]:
     """The spans our own rules find, in order, those of ``reserved`` values left out."""
     return _detect(texts, rules.ours(), prefilter=True)
 
@@ -70,8 +70,8 @@ def deidentify(
     texts: Sequence[str],
     key: bytes,
     replacement: Replacement = Replacement.SURROGATES,
-    names: Sequence[Sequence[Span]] | None = None,
-) -> Deidentified:
+    names: Sequence[Sequence[DetectedSpan]] | None = None,
+) -> DeidentifiedTexts:
     """The texts of one conversation, in order, under that conversation's own ``key`` (16 bytes or more).
 
     ``names``: what detectors of names found, a list for each text. What a rule covers is the rule's.
@@ -85,33 +85,35 @@ def deidentify(
     if names is not None:
         spans = [_joined(*each) for each in zip(texts, found, spans, names, strict=True)]
     substitutes = _Substitutes(key, replacement)
-    counts: Counter[Kind] = Counter()
+    counts: Counter[IdentifierKind] = Counter()
     out = []
     for text, own in zip(texts, spans, strict=True):
         if own:
             counts.update(s.kind for s in own)
         out.append(_replace(text, own, substitutes) if own else text)
-    return Deidentified(tuple(out), dict(sorted(counts.items())))
+    return DeidentifiedTexts(tuple(out), dict(sorted(counts.items())))
 
 
-def _joined(text: str, covers: Sequence[Span], spans: Sequence[Span], names: Sequence[Span]) -> list[Span]:
+def _joined(
+    text: str, covers: Sequence[DetectedSpan], spans: Sequence[DetectedSpan], names: Sequence[DetectedSpan]
+) -> list[DetectedSpan]:
     """The rules' spans and what of the names lies outside of all that rules know, values of nobody included."""
     pieces = [piece for name in names for piece in uncovered(name, covers)]
     own = [trimmed for piece in pieces if (trimmed := _trimmed(text, piece)) is not None]
     return sorted([*spans, *_identifying(text, own)])
 
 
-def _trimmed(text: str, span: Span) -> Span | None:
+def _trimmed(text: str, span: DetectedSpan) -> DetectedSpan | None:
     """The span without what is no letter or digit at its ends; None where nothing is left."""
     start, end = span.start, span.end
     while start < end and not text[start].isalnum():
         start += 1
     while start < end and not text[end - 1].isalnum():
         end -= 1
-    return Span(start, end, span.kind, span.score, span.rule) if start < end else None
+    return DetectedSpan(start, end, span.kind, span.score, span.rule) if start < end else None
 
 
-def _replace(text: str, spans: Sequence[Span], substitutes: _Substitutes) -> str:
+def _replace(text: str, spans: Sequence[DetectedSpan], substitutes: _Substitutes) -> str:
     parts, last = [], 0
     for span in spans:
         parts += [text[last : span.start], substitutes.of(span, text[span.start : span.end])]
@@ -125,38 +127,38 @@ class _Substitutes:
 
     def __init__(self, key: bytes, replacement: Replacement) -> None:
         self._key, self._replacement = key, replacement
-        self._numbers: dict[tuple[Kind, str], int] = {}
-        self._owners: dict[tuple[Kind, str], str] = {}
+        self._numbers: dict[tuple[IdentifierKind, str], int] = {}
+        self._owners: dict[tuple[IdentifierKind, str], str] = {}
         self._roles: dict[str, str] = {}
-        self._counts: Counter[Kind] = Counter()
+        self._counts: Counter[IdentifierKind] = Counter()
 
-    def of(self, span: Span, value: str) -> str:
+    def of(self, span: DetectedSpan, value: str) -> str:
         value = _folded(value)[0]
         own = surrogates.normalised(span.kind, value)
         if self._replacement is Replacement.TAGS:
             return self._tag(span.kind, own)
-        if span.kind is Kind.PERSON:
-            return naming.by_word(value, self._word)
+        if span.kind is IdentifierKind.PERSON:
+            return made_up_names.by_word(value, self._word)
         rule = rules.ours().by_name.get(span.rule)
         return self._surrogate(span.kind, own, value, rule.prefix_of(value) if rule is not None else "")
 
-    def _tag(self, kind: Kind, own: str) -> str:
+    def _tag(self, kind: IdentifierKind, own: str) -> str:
         if (kind, own) not in self._numbers:
             self._counts[kind] += 1
             self._numbers[kind, own] = self._counts[kind]
         return f"<{kind.upper()}_{self._numbers[kind, own]}>"
 
-    def _surrogate(self, kind: Kind, own: str, value: str, prefix: str) -> str:
+    def _surrogate(self, kind: IdentifierKind, own: str, value: str, prefix: str) -> str:
         if (kind, own) not in self._numbers:
             self._numbers[kind, own] = self._free_draw(kind, own, value, prefix)
         return surrogates.surrogate(self._key, kind, value, prefix=prefix, number=self._numbers[kind, own])
 
     def _word(self, word: str, role: str) -> str:
         """A word of a name keeps the role in which it was met first, and with it its surrogate."""
-        own = surrogates.normalised(Kind.PERSON, word)
-        return self._surrogate(Kind.PERSON, own, word, self._roles.setdefault(own, role))
+        own = surrogates.normalised(IdentifierKind.PERSON, word)
+        return self._surrogate(IdentifierKind.PERSON, own, word, self._roles.setdefault(own, role))
 
-    def _free_draw(self, kind: Kind, own: str, value: str, prefix: str) -> int:
+    def _free_draw(self, kind: IdentifierKind, own: str, value: str, prefix: str) -> int:
         """The first draw that no other value has and that the rules leave alone; the last one where there is none."""
         for number in range(surrogates.DRAWS_MAX):
             drawn = surrogates.surrogate(self._key, kind, value, prefix=prefix, number=number)
@@ -169,12 +171,12 @@ class _Substitutes:
 # --- detection over the joined conversation --------------------------------------------------------
 
 
-def _detect(texts: Sequence[str], book: rules.Rules, *, prefilter: bool) -> list[list[Span]]:
+def _detect(texts: Sequence[str], book: rules.Rules, *, prefilter: bool) -> list[list[DetectedSpan]]:
     found = _resolved(texts, book, prefilter=prefilter)
     return [_identifying(text, own) if own else own for text, own in zip(texts, found, strict=True)]
 
 
-def _resolved(texts: Sequence[str], book: rules.Rules, *, prefilter: bool) -> list[list[Span]]:
+def _resolved(texts: Sequence[str], book: rules.Rules, *, prefilter: bool) -> list[list[DetectedSpan]]:
     """What the rules find in each text, with what belongs to nobody."""
     if len(texts) > TEXTS_MAX:
         raise UsageError(f"`{len(texts)}` texts in one conversation, more than `{TEXTS_MAX}`")
@@ -185,7 +187,7 @@ def _resolved(texts: Sequence[str], book: rules.Rules, *, prefilter: bool) -> li
     if len(data) != len(joined) and _ODD.search(data) is not None:
         seen, removed = map(list, zip(*(_folded(text) for text in texts), strict=True))
         data = "\n".join(seen).encode()
-    out: list[list[Span]] = [[] for _ in texts]
+    out: list[list[DetectedSpan]] = [[] for _ in texts]
     suspects = book.suspects(data) if prefilter else range(len(book.rules))
     if not suspects or not texts:
         return out
@@ -197,11 +199,11 @@ def _resolved(texts: Sequence[str], book: rules.Rules, *, prefilter: bool) -> li
         rule = book.rules[order]
         if removed and removed[number]:
             start, end = _original(removed[number], start), _original(removed[number], end - 1) + 1
-        out[number].append(Span(start, end, rule.kind, rule.score, rule.name))
+        out[number].append(DetectedSpan(start, end, rule.kind, rule.score, rule.name))
     return [_resolve(spans) if spans else spans for spans in out]
 
 
-def _characters(found: list[rules.Found], data: bytes, ends: Sequence[int]) -> list[tuple[int, int, int, int]]:
+def _characters(found: list[rules.RuleMatch], data: bytes, ends: Sequence[int]) -> list[tuple[int, int, int, int]]:
     """(number of the text, start, end, rule) in characters of that text, by one pass over the bytes."""
     numbers = [bisect_left(ends, f.start) for f in found]
     starts = [ends[n - 1] + 1 if n else 0 for n in numbers]
@@ -218,12 +220,12 @@ def _characters(found: list[rules.Found], data: bytes, ends: Sequence[int]) -> l
     ]
 
 
-def _resolve(spans: list[Span]) -> list[Span]:
+def _resolve(spans: list[DetectedSpan]) -> list[DetectedSpan]:
     """The spans that win, in order of place."""
     if len(spans) == 1:
         return spans
     orders = rules.ours().orders
-    taken: list[Span] = []
+    taken: list[DetectedSpan] = []
     for span in sorted(spans, key=lambda s: (s.start - s.end, -s.score, orders.get(s.rule, len(orders)), s.start)):
         at = bisect_right(taken, span.start, key=lambda s: s.start)
         if (at == 0 or taken[at - 1].end <= span.start) and (at == len(taken) or span.end <= taken[at].start):
@@ -231,7 +233,7 @@ def _resolve(spans: list[Span]) -> list[Span]:
     return taken
 
 
-def _identifying(text: str, spans: list[Span]) -> list[Span]:
+def _identifying(text: str, spans: list[DetectedSpan]) -> list[DetectedSpan]:
     return [s for s in spans if not surrogates.reserved(s.kind, _folded(text[s.start : s.end])[0])]
 
 

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from licet.curate.rules import Kind
+from licet.curate.rules import IdentifierKind
 
 CACHED_TEXTS_MAX = 500_000  # of some 100 bytes each, and a span more 150
 
@@ -30,12 +30,12 @@ class Doubt(StrEnum):
     mask = "mask"  # the doubtful is replaced like the certain
 
 
-class Span(msgspec.Struct, frozen=True, order=True):
+class DetectedSpan(msgspec.Struct, frozen=True, order=True):
     """Characters ``[start, end)`` of one text that ``rule`` holds to be of ``kind``."""
 
     start: int
     end: int
-    kind: Kind
+    kind: IdentifierKind
     score: float
     rule: str
 
@@ -51,7 +51,7 @@ class Detector(Protocol):
     def sha256(self) -> str:
         """The hash of the model and of how it is used, in hexadecimal; of several, theirs with `+` between."""
 
-    def detect(self, texts: Sequence[str], kinds: Sequence[Kind]) -> list[list[Span]]:
+    def detect(self, texts: Sequence[str], kinds: Sequence[IdentifierKind]) -> list[list[DetectedSpan]]:
         """One list for each text, in order: spans of ``kinds`` in characters, which do not overlap.
 
         Kinds are told before what is found is weighed: what may be a place and may be a person is a person where places
@@ -59,7 +59,7 @@ class Detector(Protocol):
         """
 
 
-class Union(msgspec.Struct, frozen=True):
+class DetectorUnion(msgspec.Struct, frozen=True):
     """What any of several detectors finds."""
 
     detectors: tuple[Detector, ...]
@@ -72,7 +72,7 @@ class Union(msgspec.Struct, frozen=True):
     def sha256(self) -> str:
         return "+".join(detector.sha256 for detector in self.detectors)
 
-    def detect(self, texts: Sequence[str], kinds: Sequence[Kind]) -> list[list[Span]]:
+    def detect(self, texts: Sequence[str], kinds: Sequence[IdentifierKind]) -> list[list[DetectedSpan]]:
         found = [detector.detect(texts, kinds) for detector in self.detectors]
         return [merged(span for own in each for span in own) for each in zip(*found, strict=True)]
 
@@ -82,10 +82,10 @@ def sound(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
-def merged(spans: Iterable[Span]) -> list[Span]:
+def merged(spans: Iterable[DetectedSpan]) -> list[DetectedSpan]:
     """The spans in their order, those that overlap made one. Of equals the one given first tells kind and rule."""
-    out: list[Span] = []
-    best: list[Span] = []  # of each in `out`, the one that gave it its kind
+    out: list[DetectedSpan] = []
+    best: list[DetectedSpan] = []  # of each in `out`, the one that gave it its kind
     for span in sorted(spans, key=lambda s: s.start):
         if not out or span.start >= out[-1].end:
             out.append(span)
@@ -95,11 +95,11 @@ def merged(spans: Iterable[Span]) -> list[Span]:
             best[-1] = span
         wider, told = out[-1], best[-1]
         score = max(wider.score, span.score)
-        out[-1] = Span(wider.start, max(wider.end, span.end), told.kind, score, told.rule)
+        out[-1] = DetectedSpan(wider.start, max(wider.end, span.end), told.kind, score, told.rule)
     return out
 
 
-def uncovered(span: Span, covers: Sequence[Span]) -> list[Span]:
+def uncovered(span: DetectedSpan, covers: Sequence[DetectedSpan]) -> list[DetectedSpan]:
     """What of ``span`` lies outside of ``covers``, which are in order and do not overlap."""
     out, start = [], span.start
     for cover in covers:
@@ -113,7 +113,7 @@ def uncovered(span: Span, covers: Sequence[Span]) -> list[Span]:
     return out
 
 
-class Cached:
+class CachedDetector:
     """A detector of single texts that is asked for each text once in a process."""
 
     def __init__(self, detector: Detector) -> None:
@@ -128,7 +128,7 @@ class Cached:
     def sha256(self) -> str:
         return self._detector.sha256
 
-    def detect(self, texts: Sequence[str], kinds: Sequence[Kind]) -> list[list[Span]]:
+    def detect(self, texts: Sequence[str], kinds: Sequence[IdentifierKind]) -> list[list[DetectedSpan]]:
         asked = "\n".join((*sorted(kinds), ""))
         keyed = ((asked + text).encode("utf-8", "surrogatepass") for text in texts)
         hashes = [blake2b(one, key=self._key, digest_size=16).digest() for one in keyed]
@@ -141,10 +141,10 @@ class Cached:
         return answers
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Cached, (self._detector,)
+        return CachedDetector, (self._detector,)
 
 
 @cache
-def _kept(_sha256: str) -> tuple[bytes, dict[bytes, tuple[Span, ...]]]:
+def _kept(_sha256: str) -> tuple[bytes, dict[bytes, tuple[DetectedSpan, ...]]]:
     """A key of this process and what is known under it: a plan that travels twice to a worker finds it again."""
     return secrets.token_bytes(32), {}

@@ -5,7 +5,7 @@ to a worker, and run it again when the worker dies. Invariants, which a test hol
 come out as went in, in the same order; what a kernel gives for a document does not depend on the others in the batch;
 the same batch gives the same bytes.
 
-Scores are attributes: only `Selected` says what is left out, and it reads columns, never texts.
+Scores are attributes: only `SelectKernel` says what is left out, and it reads columns, never texts.
 """
 
 from __future__ import annotations
@@ -17,29 +17,18 @@ import msgspec
 import pyarrow as pa
 
 from licet.curate import labels, rules, sketches
-from licet.curate.batches import (
-    BINARIES,
-    BINARY,
-    NUMBERS,
-    PROSE,
-    SAID,
-    STRING,
-    STRINGS,
-    adding,
-    column,
-    parted,
-)
+from licet.curate.batches import BINARIES, BINARY, NUMBERS, PROSE, SAID, STRING, STRINGS, adding, column, parted
 from licet.curate.benchmarks import Benchmarks
+from licet.curate.code_strings import readable
 from licet.curate.dedupe import WEIGHT_MAX, place
-from licet.curate.detect import Detector, Doubt, Span
+from licet.curate.detect import DetectedSpan, Detector, Doubt
 from licet.curate.quality import Select, qualities
-from licet.curate.readable import readable
 from licet.curate.splits import Shares, split
-from licet.policy.state import Kind
-from licet.release.curation import Cleaner, Left, Voice
+from licet.policy.state import ConversationKind
+from licet.release.curation import Cleaner, LeftOut, Voice
 from licet.release.rows import Quality
 
-NAMES_KINDS = (rules.Kind.PERSON, rules.Kind.ADDRESS)
+NAMES_KINDS = (rules.IdentifierKind.PERSON, rules.IdentifierKind.ADDRESS)
 NAMES_SCORE_MIN = 0.15
 NAMES_SURE = 0.5
 NAMES_CHARACTERS_MAX = 1_000_000  # a minute's reading or two
@@ -70,7 +59,7 @@ class Scorer(Protocol):
         """One for each text, from 0 to 1."""
 
 
-class Sketched(msgspec.Struct, frozen=True, kw_only=True):
+class SketchKernel(msgspec.Struct, frozen=True, kw_only=True):
     """Adds what tells duplicates: ``order``, ``whole``, ``whole_signature``, ``turns``, ``weights`` and
     ``turn_signatures``. It reads the texts as they were said: surrogates differ from conversation to conversation on
     purpose, and would hide that two are one.
@@ -84,7 +73,7 @@ class Sketched(msgspec.Struct, frozen=True, kw_only=True):
 
     def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
         said = _spoken(batch, SAID)
-        code = [kind == Kind.code for kind in column(batch, "kind")]
+        code = [kind == ConversationKind.code for kind in column(batch, "kind")]
         chats = sketches.signatures(["" if c else "\n".join(t) for c, t in zip(code, said, strict=True)], self.key)
         turns = [text if c else "" for c, texts in zip(code, said, strict=True) for text in texts]
         sizes = [len(texts) for texts in said]
@@ -100,7 +89,7 @@ class Sketched(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class Named(msgspec.Struct, frozen=True, kw_only=True):
+class NameKernel(msgspec.Struct, frozen=True, kw_only=True):
     """Adds ``names``, where names stand in each text, and ``doubtful``: whether a span scored below ``sure``, or a text
     is longer than is read. Equal texts of a batch are read once, and ``detector`` may remember those of others.
 
@@ -108,7 +97,7 @@ class Named(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     detector: Detector
-    kinds: tuple[rules.Kind, ...] = NAMES_KINDS
+    kinds: tuple[rules.IdentifierKind, ...] = NAMES_KINDS
     score_min: float = NAMES_SCORE_MIN
     sure: float = NAMES_SURE
     doubt: Doubt = Doubt.drop
@@ -119,7 +108,7 @@ class Named(msgspec.Struct, frozen=True, kw_only=True):
         found_by = {"detector": self.detector.name, "sha256": self.detector.sha256, "kinds": sorted(self.kinds)}
         return {"step": "names", "doubt": self.doubt, **found_by, **bounds}
 
-    def found(self, texts: Sequence[str]) -> list[list[Span]]:
+    def found(self, texts: Sequence[str]) -> list[list[DetectedSpan]]:
         """Where in each text names of these kinds may stand, code outside its strings and comments passed over."""
         found = self.detector.detect(texts, self.kinds)
         return [
@@ -127,7 +116,7 @@ class Named(msgspec.Struct, frozen=True, kw_only=True):
             for text, own in zip(texts, found, strict=True)
         ]
 
-    def doubts(self, spans: Sequence[Span]) -> bool:
+    def doubts(self, spans: Sequence[DetectedSpan]) -> bool:
         """Whether a text with these spans is left out."""
         return self.doubt is Doubt.drop and any(span.score < self.sure for span in spans)
 
@@ -136,7 +125,7 @@ class Named(msgspec.Struct, frozen=True, kw_only=True):
         unique = dict.fromkeys(
             t for texts, voices in spoken for t, v in zip(texts, voices, strict=True) if _looked_at(t, v)
         )
-        known: Mapping[str, list[Span]] = dict(zip(unique, self.found(list(unique)), strict=True))
+        known: Mapping[str, list[DetectedSpan]] = dict(zip(unique, self.found(list(unique)), strict=True))
         names, doubtful = [], []
         for texts, voices in spoken:
             # A tool's name may be a word that somebody else says.
@@ -152,19 +141,19 @@ def _looked_at(text: str, voice: str) -> bool:
     return voice != Voice.name and len(text) <= NAMES_CHARACTERS_MAX and bool(text.strip())
 
 
-_spans = msgspec.msgpack.Decoder(list[list[Span]]).decode
+_spans = msgspec.msgpack.Decoder(list[list[DetectedSpan]]).decode
 
 
 class NamesCleaner(Cleaner, Protocol):
     """A cleaner that takes what others found."""
 
     def clean_named(
-        self, texts: Sequence[str], key: bytes, names: Sequence[Sequence[Span]]
+        self, texts: Sequence[str], key: bytes, names: Sequence[Sequence[DetectedSpan]]
     ) -> tuple[Sequence[str], Mapping[str, int]]:
         """As ``clean``, with ``names`` replaced too: a list for each text."""
 
 
-class Deidentified(msgspec.Struct, frozen=True, kw_only=True):
+class DeidentifyKernel(msgspec.Struct, frozen=True, kw_only=True):
     """Puts the texts without what identifies in the place of the texts, and adds how many of each kind went."""
 
     cleaner: Cleaner | NamesCleaner
@@ -189,7 +178,7 @@ class Deidentified(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class Labelled(msgspec.Struct, frozen=True, kw_only=True):
+class LabelKernel(msgspec.Struct, frozen=True, kw_only=True):
     """Adds ``language``, ``topic``, a column for each signal of quality, and one, ``score_..``, for each scorer."""
 
     scorers: tuple[Scorer, ...] = ()
@@ -200,7 +189,7 @@ class Labelled(msgspec.Struct, frozen=True, kw_only=True):
 
     def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
         prose = _spoken(batch, PROSE)
-        kinds = [Kind(kind) for kind in column(batch, "kind")]
+        kinds = [ConversationKind(kind) for kind in column(batch, "kind")]
         found = qualities(prose)
         numbers = {
             signal: (pa.uint64() if signal == "words" else pa.float64(), [getattr(one, signal) for one in found])
@@ -224,7 +213,7 @@ class Labelled(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class Compared(msgspec.Struct, frozen=True, kw_only=True):
+class CompareKernel(msgspec.Struct, frozen=True, kw_only=True):
     """Adds ``benchmark``: whether a turn holds a question of a benchmark."""
 
     benchmarks: Benchmarks
@@ -240,7 +229,7 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
         return adding(batch, benchmark=(pa.bool_(), [any(own) for own in parted(held, sizes)]))
 
 
-class SplitUp(msgspec.Struct, frozen=True, kw_only=True):
+class SplitKernel(msgspec.Struct, frozen=True, kw_only=True):
     """Adds ``split``, by account."""
 
     shares: Shares = Shares()
@@ -253,7 +242,7 @@ class SplitUp(msgspec.Struct, frozen=True, kw_only=True):
         return adding(batch, split=(STRING, [split(a, self.shares).value for a in column(batch, "account")]))
 
 
-class Selected(msgspec.Struct, frozen=True, kw_only=True):
+class SelectKernel(msgspec.Struct, frozen=True, kw_only=True):
     """Adds ``dropped``: the first reason against a document, or empty. What held out accounts said is held to it too."""
 
     select: Select = Select()
@@ -270,12 +259,12 @@ class Selected(msgspec.Struct, frozen=True, kw_only=True):
 
     def _reason(self, doubtful: bool, topic: str, benchmark: bool, *signals: float) -> str:
         if benchmark:
-            return Left.benchmark
+            return LeftOut.benchmark
         if doubtful:
-            return Left.doubtful
+            return LeftOut.doubtful
         quality = msgspec.convert(dict(zip(SIGNALS, signals, strict=True)), Quality)
         refused = topic != labels.Topic.coding and self.select.refuses(quality)
-        return Left.low_quality if refused else ""
+        return LeftOut.low_quality if refused else ""
 
 
 def _spoken(batch: pa.RecordBatch, voices: frozenset[Voice]) -> list[list[str]]:

@@ -20,7 +20,7 @@ from itertools import islice
 
 import re2  # type: ignore[import-untyped]  # google-re2 ships neither stubs nor py.typed
 
-from licet.policy.state import Kind
+from licet.policy.state import ConversationKind
 
 READ_CHARS_MAX = 20_000
 WORDS_READ_MAX = 400
@@ -126,9 +126,9 @@ def _first_words(text: str, count: int) -> list[str]:
     return [match[0] for match in islice(_WORD.finditer(text), count)]
 
 
-def topic(kind: Kind, texts: Sequence[str]) -> Topic:
+def topic(kind: ConversationKind, texts: Sequence[str]) -> Topic:
     """What ``texts``, what people and the assistant said, are mostly about."""
-    if kind is Kind.code:
+    if kind is ConversationKind.code:
         return Topic.coding
     text = _read(texts)
     lines = [line for line in text.splitlines() if line.strip()]

@@ -28,12 +28,18 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from licet.curate.detect import Span, sound
-from licet.curate.rules import Kind
+from licet.curate.detect import DetectedSpan, sound
+from licet.curate.rules import IdentifierKind
 from licet.errors import InputError, NotInstalledError, UsageError
 
 WEIGHTS_FILE, TOKENIZER_FILE, DESCRIPTION_FILE = "model.onnx", "tokenizer.json", "tagger.json"
-LABELS: tuple[Kind | str, ...] = ("none", Kind.PERSON, Kind.ADDRESS, Kind.PLACE, Kind.ORGANISATION)
+LABELS: tuple[IdentifierKind | str, ...] = (
+    "none",
+    IdentifierKind.PERSON,
+    IdentifierKind.ADDRESS,
+    IdentifierKind.PLACE,
+    IdentifierKind.ORGANISATION,
+)
 WINDOW_TOKENS = 128  # with the two that open and close it
 OVERLAP_TOKENS = 32
 SCORE_MIN = 0.15
@@ -50,7 +56,7 @@ class Shape(IntEnum):
     capitals = 2
 
 
-class Described(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TaggerDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a tagger's folder says of itself."""
 
     version: int = 1
@@ -62,7 +68,7 @@ class Described(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     seed: int
 
 
-class Tokens(msgspec.Struct, frozen=True):
+class TextTokens(msgspec.Struct, frozen=True):
     """The tokens of a text: numbers in the vocabulary, shapes, places in characters, and the word each is a part of."""
 
     ids: list[int]
@@ -81,7 +87,7 @@ def tokenizer(file: Path) -> Any:  # noqa: ANN401 -- `tokenizers` has no types
     return read
 
 
-def tokens(text: str, tokenizer: Any) -> Tokens:  # noqa: ANN401 -- as above
+def tokens(text: str, tokenizer: Any) -> TextTokens:  # noqa: ANN401 -- as above
     """The tokens of ``text`` without those that open and close it."""
     encoded = tokenizer.encode(sound(text), add_special_tokens=False)
     starts, ends = [s for s, _ in encoded.offsets], [e for _, e in encoded.offsets]
@@ -90,7 +96,7 @@ def tokens(text: str, tokenizer: Any) -> Tokens:  # noqa: ANN401 -- as above
     for word, start, end in zip(words, starts, ends, strict=True):
         bounds[word] = (bounds[word][0] if word in bounds else start, end)
     shapes = {word: _shape(text[start:end]) for word, (start, end) in bounds.items()}
-    return Tokens(list(encoded.ids), [shapes[word] for word in words], starts, ends, words)
+    return TextTokens(list(encoded.ids), [shapes[word] for word in words], starts, ends, words)
 
 
 def _shape(word: str) -> Shape:
@@ -113,14 +119,14 @@ class Tagger(msgspec.Struct, frozen=True):
             if not (folder / file).is_file():
                 raise UsageError(f"`{folder}` holds no `{file}`", "make the tagger with `licet deidentify train`")
         try:
-            described = msgspec.json.decode((folder / DESCRIPTION_FILE).read_bytes(), type=Described)
+            described = msgspec.json.decode((folder / DESCRIPTION_FILE).read_bytes(), type=TaggerDescription)
         except msgspec.MsgspecError as error:
             raise InputError(f"not a tagger's description: {error!s}", file=DESCRIPTION_FILE) from None
         if described.labels != tuple(LABELS) or described.shapes != len(Shape) or described.version != 1:
             raise InputError("a tagger of other labels", file=DESCRIPTION_FILE, key="labels")
         return cls(folder, _hash(folder))
 
-    def detect(self, texts: Sequence[str], kinds: Sequence[Kind]) -> list[list[Span]]:
+    def detect(self, texts: Sequence[str], kinds: Sequence[IdentifierKind]) -> list[list[DetectedSpan]]:
         """The spans of each text, in order."""
         model = _loaded(self.folder, self.sha256)
         columns = [number for number, label in enumerate(LABELS) if label in kinds]
@@ -140,10 +146,10 @@ def _loaded(folder: Path, expected: str) -> _Model:
 
 
 _JOINED = {
-    Kind.PERSON: re.compile(r"[ \t\-'’.]{0,2}"),
-    Kind.ADDRESS: re.compile(r"[\s,.\-/#()]{0,4}"),
-    Kind.PLACE: re.compile(r"[ \-'’.]{0,2}"),
-    Kind.ORGANISATION: re.compile(r"[ \-'’.&]{0,3}"),
+    IdentifierKind.PERSON: re.compile(r"[ \t\-'’.]{0,2}"),
+    IdentifierKind.ADDRESS: re.compile(r"[\s,.\-/#()]{0,4}"),
+    IdentifierKind.PLACE: re.compile(r"[ \-'’.]{0,2}"),
+    IdentifierKind.ORGANISATION: re.compile(r"[ \-'’.&]{0,3}"),
 }
 
 
@@ -161,14 +167,14 @@ class _Model:
         )
         self._tokenizer = tokenizer(folder / TOKENIZER_FILE)
 
-    def spans(self, text: str, columns: Sequence[int], rule: str) -> list[Span]:
+    def spans(self, text: str, columns: Sequence[int], rule: str) -> list[DetectedSpan]:
         found = tokens(text, self._tokenizer)
         if not found.ids:
             return []
         likely = self._likelihoods(found)
         return _joined(text, _words(found, likely, columns), rule)
 
-    def _likelihoods(self, found: Tokens) -> Floats:
+    def _likelihoods(self, found: TextTokens) -> Floats:
         """Of each token the likelihood of each label: (tokens, len(LABELS))."""
         size, count = WINDOW_TOKENS - 2, len(found.ids)
         out = np.zeros((count, len(LABELS)), dtype=np.float32)
@@ -197,9 +203,9 @@ class _Model:
         return likely
 
 
-def _words(found: Tokens, likely: Floats, columns: Sequence[int]) -> list[tuple[int, int, Kind, float]]:
+def _words(found: TextTokens, likely: Floats, columns: Sequence[int]) -> list[tuple[int, int, IdentifierKind, float]]:
     """(start, end, kind, score) of each word that may be of a kind whose column is asked for."""
-    out: list[tuple[int, int, Kind, float]] = []
+    out: list[tuple[int, int, IdentifierKind, float]] = []
     first = 0
     for number in range(1, len(found.ids) + 1):
         if number < len(found.ids) and found.words[number] == found.words[first]:
@@ -208,17 +214,17 @@ def _words(found: Tokens, likely: Floats, columns: Sequence[int]) -> list[tuple[
         score = float(np.max(own.sum(axis=1)))
         if score >= SCORE_MIN:
             kind = LABELS[columns[int(np.argmax(own.max(axis=0)))]]
-            out.append((found.starts[first], found.ends[number - 1], Kind(kind), score))
+            out.append((found.starts[first], found.ends[number - 1], IdentifierKind(kind), score))
         first = number
     return out
 
 
-def _joined(text: str, words: Sequence[tuple[int, int, Kind, float]], rule: str) -> list[Span]:
-    out: list[Span] = []
+def _joined(text: str, words: Sequence[tuple[int, int, IdentifierKind, float]], rule: str) -> list[DetectedSpan]:
+    out: list[DetectedSpan] = []
     for start, end, kind, score in words:
         last = out[-1] if out else None
         if last and last.kind is kind and _JOINED[kind].fullmatch(text, last.end, start):
-            out[-1] = Span(last.start, end, kind, max(last.score, score), rule)
+            out[-1] = DetectedSpan(last.start, end, kind, max(last.score, score), rule)
         else:
-            out.append(Span(start, end, kind, score, rule))
+            out.append(DetectedSpan(start, end, kind, score, rule))
     return [span for span in out if any(c.isalnum() for c in text[span.start : span.end])]

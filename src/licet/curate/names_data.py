@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from licet.curate.rules import Kind
+from licet.curate.rules import IdentifierKind
 from licet.errors import InputError
 
 CONLL_BYTES_MAX = 64 << 20
@@ -33,17 +33,24 @@ LOCALES = (
     "sl_SI", "tr_TR", "es_MX",
 )  # fmt: skip
 _LABELS = {
-    "person": Kind.PERSON, "location": Kind.PLACE, "group": Kind.ORGANISATION, "corporation": Kind.ORGANISATION,
-    "per": Kind.PERSON, "loc": Kind.PLACE, "gpe": Kind.PLACE, "org": Kind.ORGANISATION, "address": Kind.ADDRESS,
-}  # fmt: skip
+    "person": IdentifierKind.PERSON,
+    "location": IdentifierKind.PLACE,
+    "group": IdentifierKind.ORGANISATION,
+    "corporation": IdentifierKind.ORGANISATION,
+    "per": IdentifierKind.PERSON,
+    "loc": IdentifierKind.PLACE,
+    "gpe": IdentifierKind.PLACE,
+    "org": IdentifierKind.ORGANISATION,
+    "address": IdentifierKind.ADDRESS,
+}
 _NO_KIND = {"creative-work", "product", "misc"}
 
 
-class Labelled(msgspec.Struct, frozen=True):
+class LabelledText(msgspec.Struct, frozen=True):
     """A text, and the places in it, in characters, with what stands there."""
 
     text: str
-    spans: tuple[tuple[int, int, Kind], ...]
+    spans: tuple[tuple[int, int, IdentifierKind], ...]
 
     def __repr__(self) -> str:
         return f"Labelled(<{len(self.text)} characters>, {len(self.spans)} spans)"
@@ -52,11 +59,11 @@ class Labelled(msgspec.Struct, frozen=True):
 # --- CoNLL -----------------------------------------------------------------------------------------
 
 
-def conll(path: Path) -> list[Labelled]:
+def conll(path: Path) -> list[LabelledText]:
     """The texts of a file, tokens joined by blanks; InputError for a line that is none or a label unknown here."""
     if path.stat().st_size > CONLL_BYTES_MAX:
         raise InputError(f"more than `{CONLL_BYTES_MAX}` bytes", file=str(path))
-    out: list[Labelled] = []
+    out: list[LabelledText] = []
     pairs: list[tuple[str, str]] = []
     for number, line in enumerate((*path.read_text("utf-8", "replace").splitlines(), ""), start=1):
         if line.strip():
@@ -76,8 +83,8 @@ def _known(label: str) -> bool:
     return label == "O" or (label[:2] in ("B-", "I-") and (name in _LABELS or name in _NO_KIND))
 
 
-def _joined(pairs: Sequence[tuple[str, str]]) -> Labelled:
-    spans: list[tuple[int, int, Kind]] = []
+def _joined(pairs: Sequence[tuple[str, str]]) -> LabelledText:
+    spans: list[tuple[int, int, IdentifierKind]] = []
     place = 0
     for token, label in pairs:
         kind = _LABELS.get(label.split(",")[0][2:].lower())
@@ -87,17 +94,24 @@ def _joined(pairs: Sequence[tuple[str, str]]) -> Labelled:
             else:
                 spans.append((place, place + len(token), kind))
         place += len(token) + 1
-    return Labelled(" ".join(token for token, _ in pairs), tuple(spans))
+    return LabelledText(" ".join(token for token, _ in pairs), tuple(spans))
 
 
 # --- templates -------------------------------------------------------------------------------------
 
 # A slot is written {slot}; slots with a kind are labelled, the others (dates, numbers) stand there as they do in life.
 _SLOT_KINDS = {
-    "person": Kind.PERSON, "given": Kind.PERSON, "family": Kind.PERSON, "initials": Kind.PERSON,
-    "address": Kind.ADDRESS, "street": Kind.ADDRESS, "city": Kind.PLACE, "country": Kind.PLACE, "state": Kind.PLACE,
-    "company": Kind.ORGANISATION,
-}  # fmt: skip
+    "person": IdentifierKind.PERSON,
+    "given": IdentifierKind.PERSON,
+    "family": IdentifierKind.PERSON,
+    "initials": IdentifierKind.PERSON,
+    "address": IdentifierKind.ADDRESS,
+    "street": IdentifierKind.ADDRESS,
+    "city": IdentifierKind.PLACE,
+    "country": IdentifierKind.PLACE,
+    "state": IdentifierKind.PLACE,
+    "company": IdentifierKind.ORGANISATION,
+}
 TEMPLATES = (
     # what people write to an assistant
     "hi, i'm {given} and i need help with my homework",
@@ -235,7 +249,7 @@ NEGATIVES = (
 _SLOT = re.compile(r"\{(\w+)\}")
 
 
-class Writer:
+class TemplateWriter:
     """Writes labelled texts from templates; ``turns`` are real ones to stand in, ``seed`` fixes everything."""
 
     def __init__(self, seed: int, turns: Sequence[str] = ()) -> None:
@@ -247,7 +261,7 @@ class Writer:
             faker.seed_instance(seed + number)
         self._turns = [turn for turn in turns if nameless(turn)]
 
-    def texts(self, count: int) -> Iterator[Labelled]:
+    def texts(self, count: int) -> Iterator[LabelledText]:
         """``count`` texts from templates, one in eight a negative."""
         for _ in range(count):
             if self._random.random() < 0.125:
@@ -255,26 +269,26 @@ class Writer:
             else:
                 yield self._inside(self._filled(self._random.choice(TEMPLATES)))
 
-    def _negative(self) -> Labelled:
+    def _negative(self) -> LabelledText:
         if self._turns and self._random.random() < 0.5:
-            return Labelled(self._random.choice(self._turns)[:TURN_CHARACTERS_MAX], ())
+            return LabelledText(self._random.choice(self._turns)[:TURN_CHARACTERS_MAX], ())
         return self._filled(self._random.choice(NEGATIVES))
 
-    def _inside(self, labelled: Labelled) -> Labelled:
+    def _inside(self, labelled: LabelledText) -> LabelledText:
         """The text alone, among others, or inside a real turn."""
         choice = self._random.random()
         if choice < 0.35:
             return labelled
         if choice < 0.6 or not self._turns:
             return _beside(labelled, self._filled(self._random.choice((*TEMPLATES, *NEGATIVES))), self._blank())
-        turn = Labelled(self._random.choice(self._turns)[: TURN_CHARACTERS_MAX // 2], ())
+        turn = LabelledText(self._random.choice(self._turns)[: TURN_CHARACTERS_MAX // 2], ())
         first, second = (turn, labelled) if choice < 0.8 else (labelled, turn)
         return _beside(first, second, self._blank())
 
     def _blank(self) -> str:
         return self._random.choice((" ", " ", "\n", "\n\n", ". "))
 
-    def _filled(self, template: str) -> Labelled:
+    def _filled(self, template: str) -> LabelledText:
         faker, parts, spans, place, last = self._random.choice(self._fakers), [], [], 0, 0
         for found in _SLOT.finditer(
             template.replace("{{", "\0{").replace("}}", "}\0") if "{{" in template else template
@@ -289,13 +303,13 @@ class Writer:
             last = found.end()
         source = template.replace("{{", "\0{").replace("}}", "}\0") if "{{" in template else template
         parts.append(source[last:].replace("\0{", "{").replace("}\0", "}"))
-        return self._cased(Labelled("".join(parts), tuple(spans)))
+        return self._cased(LabelledText("".join(parts), tuple(spans)))
 
-    def _cased(self, labelled: Labelled) -> Labelled:
+    def _cased(self, labelled: LabelledText) -> LabelledText:
         """Some people write everything in small letters, and a few in capitals; what would change a length stays."""
         choice = self._random.random()
         text = labelled.text.lower() if choice < 0.15 else labelled.text.upper() if choice < 0.18 else labelled.text
-        return Labelled(text, labelled.spans) if len(text) == len(labelled.text) else labelled
+        return LabelledText(text, labelled.spans) if len(text) == len(labelled.text) else labelled
 
     def _value(self, faker: Any, slot: str) -> str:  # noqa: ANN401 -- Faker's providers are made at run time
         draw = self._random
@@ -391,7 +405,7 @@ def nameless(text: str) -> bool:
     )
 
 
-def _beside(first: Labelled, second: Labelled, blank: str) -> Labelled:
+def _beside(first: LabelledText, second: LabelledText, blank: str) -> LabelledText:
     shift = len(first.text) + len(blank)
     moved = tuple((start + shift, end + shift, kind) for start, end, kind in second.spans)
-    return Labelled(first.text + blank + second.text, first.spans + moved)
+    return LabelledText(first.text + blank + second.text, first.spans + moved)

@@ -1,6 +1,6 @@
 """Names found by larger models that a hub gives out, where their weights lie in a folder of this machine.
 
-Two adapters, with nothing of them loaded until a text is detected: `Tokens` serves any token classifier of
+Two adapters, with nothing of them loaded until a text is detected: `TokenClassifier` serves any token classifier of
 `transformers` whose labels are those of the table below, `openai/privacy-filter` (Apache-2.0, transformers 5.12 or
 newer) first of all; `Gliner` serves a GLiNER, which is asked for kinds by name. Weights are read from a folder and
 never fetched: what a release was made with must be there when somebody asks. They are named by a hash over the folder.
@@ -20,8 +20,8 @@ from typing import Any
 
 import msgspec
 
-from licet.curate.detect import Span, merged, sound
-from licet.curate.rules import Kind
+from licet.curate.detect import DetectedSpan, merged, sound
+from licet.curate.rules import IdentifierKind
 from licet.errors import InputError, NotInstalledError, UsageError
 
 SCORE_MIN = 0.15
@@ -30,17 +30,26 @@ OVERLAP_TOKENS = 64
 GLINER_WINDOW_CHARACTERS = 1_200  # about the 384 words that its models were made for
 GLINER_OVERLAP_CHARACTERS = 200
 # Labels without their B-, I-, E- or S-, in small letters. E-mail addresses, numbers and secrets are the rules'.
-KINDS: Mapping[str, Kind] = {
-    "private_person": Kind.PERSON, "person": Kind.PERSON, "per": Kind.PERSON, "name": Kind.PERSON,
-    "private_address": Kind.ADDRESS, "address": Kind.ADDRESS, "street_address": Kind.ADDRESS,
-    "location": Kind.PLACE, "loc": Kind.PLACE, "gpe": Kind.PLACE,
-    "organization": Kind.ORGANISATION, "organisation": Kind.ORGANISATION, "org": Kind.ORGANISATION,
-}  # fmt: skip
+KINDS: Mapping[str, IdentifierKind] = {
+    "private_person": IdentifierKind.PERSON,
+    "person": IdentifierKind.PERSON,
+    "per": IdentifierKind.PERSON,
+    "name": IdentifierKind.PERSON,
+    "private_address": IdentifierKind.ADDRESS,
+    "address": IdentifierKind.ADDRESS,
+    "street_address": IdentifierKind.ADDRESS,
+    "location": IdentifierKind.PLACE,
+    "loc": IdentifierKind.PLACE,
+    "gpe": IdentifierKind.PLACE,
+    "organization": IdentifierKind.ORGANISATION,
+    "organisation": IdentifierKind.ORGANISATION,
+    "org": IdentifierKind.ORGANISATION,
+}
 _ASKED = {
-    "person": Kind.PERSON,
-    "street address": Kind.ADDRESS,
-    "location": Kind.PLACE,
-    "organization": Kind.ORGANISATION,
+    "person": IdentifierKind.PERSON,
+    "street address": IdentifierKind.ADDRESS,
+    "location": IdentifierKind.PLACE,
+    "organization": IdentifierKind.ORGANISATION,
 }
 
 
@@ -58,7 +67,7 @@ def hashed(folder: Path) -> str:
     return whole.hexdigest()
 
 
-class Tokens(msgspec.Struct, frozen=True):
+class TokenClassifier(msgspec.Struct, frozen=True):
     """A token classifier of `transformers` in ``folder``."""
 
     folder: Path
@@ -66,10 +75,10 @@ class Tokens(msgspec.Struct, frozen=True):
     name: str = "privacy-filter"
 
     @classmethod
-    def read(cls, folder: Path) -> Tokens:
+    def read(cls, folder: Path) -> TokenClassifier:
         return cls(folder, hashed(folder))
 
-    def detect(self, texts: Sequence[str], kinds: Sequence[Kind]) -> list[list[Span]]:
+    def detect(self, texts: Sequence[str], kinds: Sequence[IdentifierKind]) -> list[list[DetectedSpan]]:
         """The spans of each text, in order."""
         model = _classifier(self.folder, self.sha256)
         return [model.spans(text, kinds, self.name) if text.strip() else [] for text in texts]
@@ -86,7 +95,7 @@ class Gliner(msgspec.Struct, frozen=True):
     def read(cls, folder: Path) -> Gliner:
         return cls(folder, hashed(folder))
 
-    def detect(self, texts: Sequence[str], kinds: Sequence[Kind]) -> list[list[Span]]:
+    def detect(self, texts: Sequence[str], kinds: Sequence[IdentifierKind]) -> list[list[DetectedSpan]]:
         """The spans of each text, in order."""
         model = _gliner(self.folder, self.sha256)
         return [_asked(model, text, kinds, self.name) if text.strip() else [] for text in texts]
@@ -118,24 +127,24 @@ class _Classifier:
         if not any(self._kinds.values()):
             raise InputError("none of the model's labels is known here", file=str(folder / "config.json"))
 
-    def spans(self, text: str, kinds: Sequence[Kind], rule: str) -> list[Span]:
+    def spans(self, text: str, kinds: Sequence[IdentifierKind], rule: str) -> list[DetectedSpan]:
         """Tokens of a kind that follow one another are a span; its score is that of its likeliest token."""
         encoded = self._tokenizer(sound(text), add_special_tokens=False, return_offsets_mapping=True)
         found = self._likely(encoded["input_ids"], kinds)
-        out: list[Span] = []
+        out: list[DetectedSpan] = []
         for (start, end), (kind, score) in zip(encoded["offset_mapping"], found, strict=True):
             if kind is None or score < SCORE_MIN or start == end:
                 continue
             last = out[-1] if out else None
             if last and last.kind is kind and not text[last.end : start].strip():
-                out[-1] = Span(last.start, end, kind, max(last.score, score), rule)
+                out[-1] = DetectedSpan(last.start, end, kind, max(last.score, score), rule)
             else:
-                out.append(Span(start, end, kind, score, rule))
+                out.append(DetectedSpan(start, end, kind, score, rule))
         return merged(s for s in (_stripped(text, span) for span in out) if s.start < s.end)
 
-    def _likely(self, ids: Sequence[int], kinds: Sequence[Kind]) -> list[tuple[Kind | None, float]]:
+    def _likely(self, ids: Sequence[int], kinds: Sequence[IdentifierKind]) -> list[tuple[IdentifierKind | None, float]]:
         """Of each token the likeliest kind and how likely it is."""
-        found: list[tuple[Kind | None, float]] = [(None, 0.0)] * len(ids)
+        found: list[tuple[IdentifierKind | None, float]] = [(None, 0.0)] * len(ids)
         depths = [-1] * len(ids)
         start = 0
         while start < len(ids):
@@ -149,15 +158,15 @@ class _Classifier:
             start = end - OVERLAP_TOKENS
         return found
 
-    def _window(self, ids: list[int], kinds: Sequence[Kind]) -> list[tuple[Kind | None, float]]:
+    def _window(self, ids: list[int], kinds: Sequence[IdentifierKind]) -> list[tuple[IdentifierKind | None, float]]:
         opens, closes = self._tokenizer.cls_token_id, self._tokenizer.sep_token_id
         before = [] if opens is None else [opens]
         fed = [[*before, *ids, *([] if closes is None else [closes])]]
         with self._torch.inference_mode():
             logits = self._model(input_ids=self._torch.tensor(fed)).logits[0, len(before) : len(before) + len(ids)]
-        out: list[tuple[Kind | None, float]] = []
+        out: list[tuple[IdentifierKind | None, float]] = []
         for row in logits.float().softmax(-1).tolist():
-            likely: dict[Kind, float] = dict.fromkeys(kinds, 0.0)
+            likely: dict[IdentifierKind, float] = dict.fromkeys(kinds, 0.0)
             for number, share in enumerate(row):
                 kind = self._kinds[number]
                 if kind in likely:
@@ -166,7 +175,7 @@ class _Classifier:
         return out
 
 
-def _stripped(text: str, span: Span) -> Span:
+def _stripped(text: str, span: DetectedSpan) -> DetectedSpan:
     """The span without blanks at its ends, which byte-level vocabularies count to a word."""
     value = text[span.start : span.end]
     start = span.start + len(value) - len(value.lstrip())
@@ -183,7 +192,7 @@ def _gliner(folder: Path, expected: str) -> Any:  # noqa: ANN401 -- optional, an
     return models.GLiNER.from_pretrained(str(folder), local_files_only=True)
 
 
-def _asked(model: Any, text: str, kinds: Sequence[Kind], rule: str) -> list[Span]:  # noqa: ANN401 -- as above
+def _asked(model: Any, text: str, kinds: Sequence[IdentifierKind], rule: str) -> list[DetectedSpan]:  # noqa: ANN401 -- as above
     found = []
     asked = [label for label, kind in _ASKED.items() if kind in kinds]
     step = GLINER_WINDOW_CHARACTERS - GLINER_OVERLAP_CHARACTERS
@@ -192,5 +201,5 @@ def _asked(model: Any, text: str, kinds: Sequence[Kind], rule: str) -> list[Span
         for one in model.predict_entities(part, asked, threshold=SCORE_MIN):
             kind = _ASKED[one["label"]]
             if one["start"] < one["end"]:
-                found.append(Span(start + one["start"], start + one["end"], kind, float(one["score"]), rule))
+                found.append(DetectedSpan(start + one["start"], start + one["end"], kind, float(one["score"]), rule))
     return merged(found)

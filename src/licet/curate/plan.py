@@ -14,7 +14,17 @@ import msgspec
 import pyarrow as pa
 
 from licet.curate.benchmarks import Benchmarks
-from licet.curate.kernels import Compared, Deidentified, Kernel, Labelled, Named, Scorer, Selected, Sketched, SplitUp
+from licet.curate.kernels import (
+    CompareKernel,
+    DeidentifyKernel,
+    Kernel,
+    LabelKernel,
+    NameKernel,
+    Scorer,
+    SelectKernel,
+    SketchKernel,
+    SplitKernel,
+)
 from licet.curate.quality import Select
 from licet.curate.splits import Shares
 from licet.release.curation import Cleaner
@@ -22,7 +32,7 @@ from licet.release.curation import Cleaner
 _SHARES, _SELECT, _NONE = Shares(), Select(), Benchmarks()
 
 
-class Plan(msgspec.Struct, frozen=True):
+class CurationPlan(msgspec.Struct, frozen=True):
     """Steps in order. Calling it runs them all on one batch."""
 
     steps: tuple[Kernel, ...]
@@ -33,14 +43,14 @@ class Plan(msgspec.Struct, frozen=True):
         return batch
 
     @property
-    def sketching(self) -> Plan:
+    def sketching(self) -> CurationPlan:
         """The steps that tell duplicates, alone."""
-        return Plan(tuple(step for step in self.steps if isinstance(step, Sketched)))
+        return CurationPlan(tuple(step for step in self.steps if isinstance(step, SketchKernel)))
 
     @property
     def names(self) -> bool:
         """Whether somebody looks for names: that costs more than all other steps together."""
-        return any(isinstance(step, Named) for step in self.steps)
+        return any(isinstance(step, NameKernel) for step in self.steps)
 
     def sha256(self) -> str:
         """The hash of the declaration, in hexadecimal."""
@@ -49,17 +59,17 @@ class Plan(msgspec.Struct, frozen=True):
 
 def plan(
     cleaner: Cleaner, key: bytes, *, shares: Shares = _SHARES, select: Select = _SELECT,
-    benchmarks: Benchmarks = _NONE, scorers: Sequence[Scorer] = (), names: Named | None = None,
-) -> Plan:  # fmt: skip
+    benchmarks: Benchmarks = _NONE, scorers: Sequence[Scorer] = (), names: NameKernel | None = None,
+) -> CurationPlan:  # fmt: skip
     """The plan of a release. ``key``: 32 bytes that live as long as the build; ``names`` needs a `NamesCleaner`."""
-    return Plan(
+    return CurationPlan(
         (
-            Sketched(key=key),
+            SketchKernel(key=key),
             *([names] if names is not None else []),
-            Deidentified(cleaner=cleaner),
-            Labelled(scorers=tuple(scorers)),
-            Compared(benchmarks=benchmarks),
-            SplitUp(shares=shares),
-            Selected(select=select),
+            DeidentifyKernel(cleaner=cleaner),
+            LabelKernel(scorers=tuple(scorers)),
+            CompareKernel(benchmarks=benchmarks),
+            SplitKernel(shares=shares),
+            SelectKernel(select=select),
         )
     )

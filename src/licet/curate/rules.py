@@ -37,7 +37,7 @@ NEAR_BYTES = 256  # triggers this near to one another are many: what comes next 
 UNASKED_BYTES_MAX = 1 << 16
 
 
-class Kind(StrEnum):
+class IdentifierKind(StrEnum):
     EMAIL = "email"
     PHONE = "phone"
     CARD = "card"
@@ -56,14 +56,19 @@ class Kind(StrEnum):
     KEY_BLOCK = "key_block"
 
 
-NAMED = (Kind.PERSON, Kind.ADDRESS, Kind.PLACE, Kind.ORGANISATION)  # which no rule finds, or only around a mark
+NAMED = (
+    IdentifierKind.PERSON,
+    IdentifierKind.ADDRESS,
+    IdentifierKind.PLACE,
+    IdentifierKind.ORGANISATION,
+)  # which no rule finds, or only around a mark
 
 
-class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class DetectorRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One rule as the file states it; the file's head explains the fields."""
 
     name: str
-    kind: Kind
+    kind: IdentifierKind
     score: float
     pattern: str
     keywords: tuple[str, ...] = ()
@@ -78,10 +83,10 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     macros: dict[str, str]
-    rules: list[Rule]
+    rules: list[DetectorRule]
 
 
-class Found(msgspec.Struct, frozen=True):
+class RuleMatch(msgspec.Struct, frozen=True):
     """A match that its validator accepts: byte offsets, and the place of the rule in the file."""
 
     start: int
@@ -99,7 +104,7 @@ def _options(memory_bytes_max: int) -> re2.Options:
 class Rules:
     """A compiled set of rules. Immutable after construction; safe to share between threads."""
 
-    def __init__(self, rules: Sequence[Rule], *, file: str = "rules.yaml", sha256: str = "") -> None:
+    def __init__(self, rules: Sequence[DetectorRule], *, file: str = "rules.yaml", sha256: str = "") -> None:
         self.rules, self.sha256 = tuple(rules), sha256
         names = {r.name for r in self.rules}
         if len(names) != len(self.rules) or len(names) > RULES_MAX:
@@ -118,7 +123,7 @@ class Rules:
 
     def spans(
         self, data: bytes, ends: Sequence[int], suspects: Sequence[int], *, prefilter: bool = True
-    ) -> Iterator[Found]:
+    ) -> Iterator[RuleMatch]:
         """Everything the suspects find. ``ends`` are the ends of the texts joined in ``data``, one byte apart."""
         for order in suspects:
             compiled = self._compiled[order]
@@ -132,7 +137,7 @@ _SEPARATOR = re2.compile(rb"[^0-9A-Za-z]")
 class _Compiled:
     """One rule's automaton with the numbers of its groups."""
 
-    def __init__(self, rule: Rule, order: int, file: str) -> None:
+    def __init__(self, rule: DetectorRule, order: int, file: str) -> None:
         self.rule, self.order = rule, order
         try:
             self.regex = re2.compile(f"(?m){rule.pattern}".encode(), _options(RULE_MEMORY_BYTES_MAX))
@@ -168,7 +173,7 @@ class _Compiled:
             position = size if end < 0 else end + 1
             yield max(0, data.rfind(b"\n", 0, found.start())), position
 
-    def spans(self, data: bytes, ends: Sequence[int], position: int, size: int) -> Iterator[Found]:
+    def spans(self, data: bytes, ends: Sequence[int], position: int, size: int) -> Iterator[RuleMatch]:
         """What the rule finds in the bytes from ``position`` to ``size``."""
         search = self.regex.search
         while position <= size and (match := search(data, position, size)) is not None:
@@ -185,7 +190,7 @@ class _Compiled:
                     continue
                 start, end = self._value(match)
             if self.valid is None or self.valid(data[start:end].decode()):
-                yield Found(start, end, self.order)
+                yield RuleMatch(start, end, self.order)
                 position = end
             else:
                 position = self._retry(data, start, end)
@@ -201,7 +206,7 @@ class _Compiled:
         return end if separator is None else int(separator.start())
 
 
-def trigger(rule: Rule) -> str:
+def trigger(rule: DetectorRule) -> str:
     """What is found wherever the rule matches: its trigger, its keywords, or, where it has none, itself."""
     if rule.trigger:
         return f"(?m){rule.trigger}"
@@ -228,7 +233,7 @@ def read(text: str, *, file: str) -> Rules:
 _LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def _expanded(rule: Rule, macros: dict[str, str]) -> Rule:
+def _expanded(rule: DetectorRule, macros: dict[str, str]) -> DetectorRule:
     pattern, trigger = rule.pattern, rule.trigger
     for name, meaning in macros.items():
         pattern, trigger = pattern.replace(f"{{{name}}}", meaning), trigger.replace(f"{{{name}}}", meaning)

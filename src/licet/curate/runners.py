@@ -27,7 +27,7 @@ import pyarrow as pa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from licet.curate.batches import whole
-from licet.curate.plan import Plan
+from licet.curate.plan import CurationPlan
 from licet.errors import BrokenError, BusyError, NotInstalledError, UsageError
 
 WINDOW_BATCHES_MAX = 16
@@ -47,7 +47,7 @@ class Engine(StrEnum):
 class Runner(Protocol):
     """Runs a plan."""
 
-    def run(self, plan: Plan, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def run(self, plan: CurationPlan, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """What the plan gives for each batch, in order."""
 
     def close(self) -> None:
@@ -70,7 +70,7 @@ def runner(engine: Engine, address: str = "") -> Runner:
 class Local:
     """In this process, one batch after the other."""
 
-    def run(self, plan: Plan, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def run(self, plan: CurationPlan, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         return map(plan, batches)
 
     def close(self) -> None:
@@ -84,7 +84,7 @@ class Native:
         self._daft = _imported("daft")
         self._daft.set_runner_native()
 
-    def run(self, plan: Plan, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def run(self, plan: CurationPlan, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         daft = self._daft
 
         @daft.func(return_dtype=daft.DataType.binary())  # type: ignore[untyped-decorator]  # daft is optional
@@ -115,7 +115,7 @@ class Ray:
                 raise BusyError(f"no Ray cluster answers at `{address}`", "start it, or name another") from error
         self._task = ray.remote(max_retries=RETRIES_MAX)(_curated)
 
-    def run(self, plan: Plan, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def run(self, plan: CurationPlan, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         ray, shared = self._ray, self._ray.put(plan)
         under_way: deque[tuple[bytes, Any]] = deque()
         for batch in batches:
@@ -159,7 +159,7 @@ class Spark:
             raise UsageError(f"Spark writes to disk in clear: `{SPARK_ENCRYPTS}` is not on", "set it to `true`")
         self._session: Any = session
 
-    def run(self, plan: Plan, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def run(self, plan: CurationPlan, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         remaining = iter(batches)
         while window := [_written(batch) for batch in islice(remaining, WINDOW_BATCHES_MAX)]:
             frame = self._session.createDataFrame(numbered(window)).repartition(len(window), "number")
@@ -181,7 +181,7 @@ def numbered(window: Sequence[bytes]) -> pa.Table:
     return pa.table({"number": pa.array(range(len(window)), pa.int64()), "batch": pa.array(window, pa.binary())})
 
 
-def mapped(plan: Plan) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+def mapped(plan: CurationPlan) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """What Spark calls once for each partition, with the partition in pieces."""
 
     def run(pieces: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -194,7 +194,7 @@ def mapped(plan: Plan) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.Recor
     return run
 
 
-def _curated(plan: Plan, sealed: bytes, key: bytes) -> bytes:
+def _curated(plan: CurationPlan, sealed: bytes, key: bytes) -> bytes:
     """What a worker does with one batch."""
     batch = _read(AESGCM(key).decrypt(_NONCE, sealed, None))
     return AESGCM(key).encrypt(_NONCE_BACK, _written(plan(batch)), None)

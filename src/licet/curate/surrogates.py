@@ -21,9 +21,9 @@ from typing import assert_never
 
 import re2  # type: ignore[import-untyped]  # google-re2 ships neither stubs nor py.typed
 
-from licet.curate import naming
-from licet.curate.draw import Draw
-from licet.curate.rules import Kind
+from licet.curate import made_up_names
+from licet.curate.keyed_draw import Draw
+from licet.curate.rules import IdentifierKind
 from licet.curate.validators import compact, digits_of, iban_remainder, luhn_digit, without_extension
 
 DRAWS_MAX = 64
@@ -34,43 +34,43 @@ _DIGITS = "0123456789"
 _HEX = "0123456789abcdef"
 
 
-def surrogate(key: bytes, kind: Kind, value: str, *, prefix: str = "", number: int = 0) -> str:
+def surrogate(key: bytes, kind: IdentifierKind, value: str, *, prefix: str = "", number: int = 0) -> str:
     """Another value of ``kind`` in the shape of ``value``. ``prefix`` of a secret is kept: it names a token's issuer;
     that of a person says whether a word is a ``given`` name or one of a ``family``.
     """
     draw = Draw(key, kind, normalised(kind, value), number)
     match kind:
-        case Kind.EMAIL:
+        case IdentifierKind.EMAIL:
             return _email(draw, value)
-        case Kind.PHONE:
+        case IdentifierKind.PHONE:
             return _phone(draw, value)
-        case Kind.CARD:
+        case IdentifierKind.CARD:
             return _card(draw, value)
-        case Kind.IBAN:
+        case IdentifierKind.IBAN:
             return _iban(draw, value)
-        case Kind.NATIONAL_ID:
+        case IdentifierKind.NATIONAL_ID:
             return _national_id(draw, value)
-        case Kind.IP:
+        case IdentifierKind.IP:
             return _ip(draw, value)
-        case Kind.MAC:
+        case IdentifierKind.MAC:
             return _filled(value, "00005e0053" + draw.of(_HEX, 2))
-        case Kind.PERSON:
-            return naming.person(draw, value, prefix, number)
-        case Kind.ADDRESS:
-            return naming.address(draw, value)
-        case Kind.PLACE:
-            return naming.place(draw, value, number)
-        case Kind.ORGANISATION:
-            return naming.organisation(draw, value, number)
-        case Kind.USERNAME:
+        case IdentifierKind.PERSON:
+            return made_up_names.person(draw, value, prefix, number)
+        case IdentifierKind.ADDRESS:
+            return made_up_names.address(draw, value)
+        case IdentifierKind.PLACE:
+            return made_up_names.place(draw, value, number)
+        case IdentifierKind.ORGANISATION:
+            return made_up_names.organisation(draw, value, number)
+        case IdentifierKind.USERNAME:
             return "user" + draw.of(_HEX, 6)
-        case Kind.HOST:
+        case IdentifierKind.HOST:
             return _host(draw, value)
-        case Kind.CREDENTIAL:
+        case IdentifierKind.CREDENTIAL:
             return _credential(draw, value)
-        case Kind.SECRET:
+        case IdentifierKind.SECRET:
             return _secret(draw, value, prefix)
-        case Kind.KEY_BLOCK:
+        case IdentifierKind.KEY_BLOCK:
             return _key_block(draw, value)
         case _:
             assert_never(kind)
@@ -79,18 +79,24 @@ def surrogate(key: bytes, kind: Kind, value: str, *, prefix: str = "", number: i
 _PLAIN_ALPHABET = str.maketrans(dict.fromkeys(" -.()/\u200b\u200c\u200d\u2060\ufeff\xad"))
 
 
-def normalised(kind: Kind, value: str) -> str:
+def normalised(kind: IdentifierKind, value: str) -> str:
     """What makes two spellings one value: case where the kind has none, separators where they say nothing."""
     match kind:
-        case Kind.EMAIL:
+        case IdentifierKind.EMAIL:
             return _with_at(value).lower()
-        case Kind.PHONE | Kind.CARD | Kind.IBAN | Kind.NATIONAL_ID | Kind.MAC:
+        case (
+            IdentifierKind.PHONE
+            | IdentifierKind.CARD
+            | IdentifierKind.IBAN
+            | IdentifierKind.NATIONAL_ID
+            | IdentifierKind.MAC
+        ):
             return value.translate(_PLAIN_ALPHABET).lower()
-        case Kind.IP | Kind.USERNAME | Kind.HOST:
+        case IdentifierKind.IP | IdentifierKind.USERNAME | IdentifierKind.HOST:
             return value.lower()
-        case Kind.PERSON | Kind.ADDRESS | Kind.PLACE | Kind.ORGANISATION:
+        case IdentifierKind.PERSON | IdentifierKind.ADDRESS | IdentifierKind.PLACE | IdentifierKind.ORGANISATION:
             return " ".join(value.casefold().split())
-        case Kind.CREDENTIAL | Kind.SECRET | Kind.KEY_BLOCK:
+        case IdentifierKind.CREDENTIAL | IdentifierKind.SECRET | IdentifierKind.KEY_BLOCK:
             return value
         case _:
             assert_never(kind)
@@ -105,7 +111,7 @@ def _with_at(value: str) -> str:
 
 def _email(draw: Draw, value: str) -> str:
     at = next((form for form in ("\\u0040", "%40") if form in value), "@")
-    given, family = draw.one_of(naming.GIVEN_USUAL), draw.one_of(naming.FAMILY)
+    given, family = draw.one_of(made_up_names.GIVEN_USUAL), draw.one_of(made_up_names.FAMILY)
     domain = ("example.com", "example.net", "example.org")[draw.below(3)]
     return f"{given.lower()}.{family.lower()}{10 + draw.below(90)}{at}{domain}"
 
@@ -226,7 +232,7 @@ _DOCUMENTATION = tuple(
 )
 
 
-def reserved(kind: Kind, value: str) -> bool:
+def reserved(kind: IdentifierKind, value: str) -> bool:
     """Whether ``value`` belongs to nobody, by its issuer's rules or because it is a surrogate."""
     return _RESERVED[kind](value)
 
@@ -250,23 +256,23 @@ def _matches(pattern: str) -> Callable[[str], bool]:
     return lambda value: compiled.search(value) is not None
 
 
-_RESERVED: dict[Kind, Callable[[str], bool]] = {
-    Kind.EMAIL: lambda value: _RESERVED_DOMAIN.search(_with_at(value)) is not None,
-    Kind.PHONE: _reserved_phone,
-    Kind.CARD: lambda value: digits_of(value).startswith("9999"),
-    Kind.IBAN: lambda value: value[:2].upper() == "XX",
-    Kind.NATIONAL_ID: _matches(
+_RESERVED: dict[IdentifierKind, Callable[[str], bool]] = {
+    IdentifierKind.EMAIL: lambda value: _RESERVED_DOMAIN.search(_with_at(value)) is not None,
+    IdentifierKind.PHONE: _reserved_phone,
+    IdentifierKind.CARD: lambda value: digits_of(value).startswith("9999"),
+    IdentifierKind.IBAN: lambda value: value[:2].upper() == "XX",
+    IdentifierKind.NATIONAL_ID: _matches(
         r"^(?:000[ .-]?\d\d[ .-]?\d{4}|(?i:QQ) ?\d\d ?\d\d ?\d\d ?[A-Da-d]|[A-Za-z]{0,3}0-?0-?0-?0-?0[\d-]*)$"
     ),
-    Kind.IP: _reserved_ip,
-    Kind.MAC: lambda value: compact(value).startswith("00005E0053"),
-    Kind.PERSON: naming.person_made,
-    Kind.ADDRESS: naming.address_made,
-    Kind.PLACE: naming.place_made,
-    Kind.ORGANISATION: naming.organisation_made,
-    Kind.USERNAME: _matches(r"^user[0-9a-f]{6}$"),
-    Kind.HOST: _matches(r"^(?:user[0-9a-f]{6}@)?host[0-9a-f]{6}(?:\.|$)"),
-    Kind.CREDENTIAL: lambda value: MARK in value,
-    Kind.SECRET: _reserved_secret,
-    Kind.KEY_BLOCK: lambda value: value.lstrip("\\nr\r\n \t").startswith(MARK),
+    IdentifierKind.IP: _reserved_ip,
+    IdentifierKind.MAC: lambda value: compact(value).startswith("00005E0053"),
+    IdentifierKind.PERSON: made_up_names.person_made,
+    IdentifierKind.ADDRESS: made_up_names.address_made,
+    IdentifierKind.PLACE: made_up_names.place_made,
+    IdentifierKind.ORGANISATION: made_up_names.organisation_made,
+    IdentifierKind.USERNAME: _matches(r"^user[0-9a-f]{6}$"),
+    IdentifierKind.HOST: _matches(r"^(?:user[0-9a-f]{6}@)?host[0-9a-f]{6}(?:\.|$)"),
+    IdentifierKind.CREDENTIAL: lambda value: MARK in value,
+    IdentifierKind.SECRET: _reserved_secret,
+    IdentifierKind.KEY_BLOCK: lambda value: value.lstrip("\\nr\r\n \t").startswith(MARK),
 }

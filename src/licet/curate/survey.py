@@ -26,7 +26,7 @@ _UNKNOWN, _STAYS, _OUT = 0, 1, 2
 Hashes = NDArray[np.uint64]
 
 
-class Survey:
+class DuplicateSurvey:
     """One survey. ``folder`` holds signatures meanwhile, under no name."""
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -46,7 +46,7 @@ class Survey:
         self._chats.append(self._hash(document.name[:16]))
         self._fates.append(_STAYS if stays else _UNKNOWN)
 
-    def asked(self) -> Asked | None:
+    def asked(self) -> DuplicateQuestion | None:
         names, fates = np.frombuffer(self._names, np.uint64), np.frombuffer(self._fates, np.uint8).copy()
         if self._order is None:
             self._order = np.argsort(names)
@@ -57,7 +57,7 @@ class Survey:
         self._open = np.flatnonzero(elected.holds & (fates == _UNKNOWN))
         if not len(self._open):
             return None
-        return Asked(self, names[self._open], np.frombuffer(self._chats, np.uint64)[self._open])
+        return DuplicateQuestion(self, names[self._open], np.frombuffer(self._chats, np.uint64)[self._open])
 
     def judge(self, document: Document, *, stays: bool) -> None:
         number = self._number(document)
@@ -83,10 +83,10 @@ class Survey:
         return int.from_bytes(blake2b(name, key=self._key, digest_size=8).digest(), "little")
 
 
-class Asked:
+class DuplicateQuestion:
     """Documents to be judged, by the hashes of their names and of their conversations."""
 
-    def __init__(self, survey: Survey, names: Hashes, chats: Hashes) -> None:
+    def __init__(self, survey: DuplicateSurvey, names: Hashes, chats: Hashes) -> None:
         self._hash, self._names, self._chats = survey._hash, np.sort(names), np.sort(chats)
 
     def some_of(self, conversation: UUID) -> bool:

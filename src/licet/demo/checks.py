@@ -6,17 +6,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from uuid import UUID
 
-from licet import service
-from licet.demo.people import Person, Town
-from licet.demo.stage import Promise
-from licet.ledger import verifier
+from licet import verifier
+from licet.demo.people import Town, Townsperson
+from licet.demo.stage import DemoPromise
+from licet.erasure import sweeper
 from licet.policy.decide import IMPROVE, SAFETY, Gate
-from licet.policy.state import Standing
-from licet.release.build import Built
-from licet.release.curation import Left
-from licet.service import proving
+from licet.policy.state import GrantStanding
+from licet.proof import documents
+from licet.release import catalog
+from licet.release.build import BuildResult
+from licet.release.curation import LeftOut
 from licet.store.connect import transaction
-from licet.vault import view
+from licet.vault import account_view, installation, verbs
 from licet.vault.commands import Outcome, Say
 
 PAGE_TURNS = 2_000
@@ -24,8 +25,13 @@ READ_BYTES = 1 << 22
 
 
 def check_all(
-    here: service.Installation, town: Town, built: Sequence[Built], copy: Path, left: Person, planted: str
-) -> list[Promise]:
+    here: installation.Installation,
+    town: Town,
+    built: Sequence[BuildResult],
+    copy: Path,
+    left: Townsperson,
+    planted: str,
+) -> list[DemoPromise]:
     """Every promise, in the order in which somebody would ask."""
     for world in town.worlds.values():
         world.advance(here.clock())
@@ -42,15 +48,15 @@ def check_all(
     ]
 
 
-def _decisions(here: service.Installation, town: Town) -> Promise:
+def _decisions(here: installation.Installation, town: Town) -> DemoPromise:
     """The vault and the bare rule answer alike, for every turn and purpose."""
-    known, at = service.policies(here), here.clock()
+    known, at = installation.policies(here), here.clock()
     asked = differ = 0
     with transaction(here.pool) as tx:
         for page in _pages(list(town.said)):
             owners = {conversation: town.person(town.said[conversation, n][0]).id for conversation, n in page}
-            seen = view.seen(tx, [(owners[c], c) for c in owners], known, at)
-            turns = {c: view.turns(tx, owners[c], c) for c in owners}
+            seen = account_view.seen(tx, [(owners[c], c) for c in owners], known, at)
+            turns = {c: account_view.turns(tx, owners[c], c) for c in owners}
             for conversation, number in page:
                 account, name = town.said[conversation, number]
                 turn = turns[conversation][number - 1]
@@ -60,7 +66,7 @@ def _decisions(here: service.Installation, town: Town) -> Promise:
                     asked += 1
                     differ += (mine.because, mine.until) != (bare.because, bare.until)
     text = "every turn has a dated answer, and the vault's is that of the bare rule"
-    return Promise(text=text, kept=differ == 0 < asked, seen=f"{asked:,} answers, {differ} differ")
+    return DemoPromise(text=text, kept=differ == 0 < asked, seen=f"{asked:,} answers, {differ} differ")
 
 
 def _pages(keys: list[tuple[UUID, int]]) -> Iterator[list[tuple[UUID, int]]]:
@@ -68,33 +74,33 @@ def _pages(keys: list[tuple[UUID, int]]) -> Iterator[list[tuple[UUID, int]]]:
         yield keys[start : start + PAGE_TURNS]
 
 
-def _no_act_no_use(here: service.Installation, town: Town) -> Promise:
+def _no_act_no_use(here: installation.Installation, town: Town) -> DemoPromise:
     """Nothing of an account that never said yes may improve models."""
     at = here.clock()
     never = [name for name, world in town.worlds.items() if world.accounts and world.accounts[name].grants == 0]
     usable = sum(len(town.worlds[name].usable(IMPROVE, at)) for name in never)
     text = "nothing is usable without an act"
-    return Promise(
+    return DemoPromise(
         text=text, kept=usable == 0 < len(never), seen=f"{len(never):,} never said yes, {usable} turns usable"
     )
 
 
-def _release(here: service.Installation, town: Town, built: Built) -> Promise:
+def _release(here: installation.Installation, town: Town, built: BuildResult) -> DemoPromise:
     """A release holds what the rule permitted at its moment, reconciles, and is what was sealed."""
     counts, name = built.manifest.counts, built.manifest.name
-    found = service.verify_release(here, name)
+    found = catalog.verify_release(here, name)
     expected = town.expected[name]
-    curated = sum(counts.dropped.get(why.value, 0) for why in Left)
+    curated = sum(counts.dropped.get(why.value, 0) for why in LeftOut)
     text = f"release {name} holds exactly what might be used and is worth it, and is what was sealed"
     seen = (
         f"{counts.included:,} turns in and {curated:,} left out as duplicates and the like, {expected:,} permitted by the"
         f" rule, {len(found)} contradictions"
     )
     kept = counts.included + curated == expected > 0 < counts.included and not found
-    return Promise(text=text, kept=kept, seen=seen)
+    return DemoPromise(text=text, kept=kept, seen=seen)
 
 
-def _withdrawn(here: service.Installation, left: Person, copy: Path) -> Promise:
+def _withdrawn(here: installation.Installation, left: Townsperson, copy: Path) -> DemoPromise:
     """Whoever withdrew is in no row that comes out, of the release or of a copy handed out before."""
     with transaction(here.pool) as tx:
         rows = tx.execute(
@@ -103,31 +109,31 @@ def _withdrawn(here: service.Installation, left: Person, copy: Path) -> Promise:
             [left.id],
         ).fetchall()
     theirs = {ordinal for (ordinal,) in rows}
-    out = [{row["ordinal"] for row in service.open_release(here, name)} for name in ("october", str(copy))]
+    out = [{row["ordinal"] for row in catalog.open_release(here, name)} for name in ("october", str(copy))]
     leaks = sum(len(theirs & ordinals) for ordinals in out)
     text = "rows of somebody who withdrew come out of no copy"
     seen = f"{len(theirs)} rows, {leaks} came out of 2 copies, {len(out[0]):,} others did"
-    return Promise(text=text, kept=leaks == 0 < len(theirs) and len(out[0]) > 0 and out[0] == out[1], seen=seen)
+    return DemoPromise(text=text, kept=leaks == 0 < len(theirs) and len(out[0]) > 0 and out[0] == out[1], seen=seen)
 
 
-def _gates(here: service.Installation, town: Town) -> Promise:
+def _gates(here: installation.Installation, town: Town) -> DemoPromise:
     """After the last day an undecided account cannot write; one that answered, either way, can."""
     at = here.clock()
     wrong = waiting = 0
     for name, world in town.worlds.items():
         account = world.accounts[name]
         answer = world.gate(name, at)
-        undecided = account.closed_at is None and account.standing is Standing.undecided
+        undecided = account.closed_at is None and account.standing is GrantStanding.undecided
         waiting += undecided and answer is Gate.must_decide
         wrong += undecided and answer in (Gate.open, Gate.notice)
-        wrong += account.standing in (Standing.granted, Standing.declined) and answer is Gate.must_decide
+        wrong += account.standing in (GrantStanding.granted, GrantStanding.declined) and answer is Gate.must_decide
     text = "after the last day nobody writes undecided, and nobody who answered waits"
-    return Promise(text=text, kept=wrong == 0 < waiting, seen=f"{waiting} wait for an answer, {wrong} wrong")
+    return DemoPromise(text=text, kept=wrong == 0 < waiting, seen=f"{waiting} wait for an answer, {wrong} wrong")
 
 
-def _erased_is_gone(here: service.Installation) -> Promise:
+def _erased_is_gone(here: installation.Installation) -> DemoPromise:
     """Of what was erased there is neither a key nor a sealed byte; of what is due nothing is left after a sweep."""
-    service.sweep(here)
+    sweeper.sweep(here)
     with transaction(here.pool) as tx:
         row = tx.execute(
             """SELECT count(*) FILTER (WHERE s.erased_at IS NOT NULL),
@@ -137,13 +143,13 @@ def _erased_is_gone(here: service.Installation) -> Promise:
                  FROM segments s"""
         ).fetchone()
     erased, left = row or (0, 1)
-    due = service.sweep(here, dry_run=True).segments
+    due = sweeper.sweep(here, dry_run=True).segments
     text = "what was erased has neither a key nor a byte left"
     seen = f"{erased:,} segments erased, {left} with something left, {due} still due"
-    return Promise(text=text, kept=left == 0 == due and erased > 0, seen=seen)
+    return DemoPromise(text=text, kept=left == 0 == due and erased > 0, seen=seen)
 
 
-def _twice_is_once(here: service.Installation, town: Town) -> Promise:
+def _twice_is_once(here: installation.Installation, town: Town) -> DemoPromise:
     """The newest turn, told again, adds nothing."""
 
     (conversation, number), (account, name) = next(reversed(town.said.items()))
@@ -151,26 +157,28 @@ def _twice_is_once(here: service.Installation, town: Town) -> Promise:
         account=town.person(account).id, at=here.clock(), conversation=conversation,
         host_turn=town.host(here, "turn", name), content=None,
     )  # fmt: skip
-    answer = service.tell(here, [again])[0]
+    answer = verbs.tell(here, [again])[0]
     kept = answer.outcome is Outcome.duplicate and answer.turn == number
-    return Promise(text="a turn told twice is kept once", kept=kept, seen=answer.outcome.value)
+    return DemoPromise(text="a turn told twice is kept once", kept=kept, seen=answer.outcome.value)
 
 
-def _decided_again(here: service.Installation, built: Sequence[Built]) -> Promise:
+def _decided_again(here: installation.Installation, built: Sequence[BuildResult]) -> DemoPromise:
     """Strangers, with the log and no content, come to the same decision on every row."""
-    proving.append(here)
+    documents.append(here)
     rows, broken = 0, 0
     for one in built:
         year = one.manifest.built_at.year
-        log = verifier.FolderFiles(proving.place(here).folder / str(year))
-        trusted = verifier.trust(proving.key(here, year).vkey)
+        log = verifier.FolderFiles(documents.place(here).folder / str(year))
+        trusted = verifier.trust(documents.key(here, year).vkey)
         report = verifier.check_release(verifier.FolderFiles(one.folder), trusted, log)
         rows, broken = rows + report.size, broken + (0 if report.ok else max(1, len(report.findings)))
     text = "strangers decide every row again, from the log and without content"
-    return Promise(text=text, kept=broken == 0 < rows, seen=f"{rows:,} rows of {len(built)} releases, {broken} broken")
+    return DemoPromise(
+        text=text, kept=broken == 0 < rows, seen=f"{rows:,} rows of {len(built)} releases, {broken} broken"
+    )
 
 
-def _sealed_everywhere(here: service.Installation, planted: str) -> Promise:
+def _sealed_everywhere(here: installation.Installation, planted: str) -> DemoPromise:
     """A sentence said in one chat lies nowhere in clear: not in tables, WAL, logs, releases or copies."""
     control = here.config.data / "control.txt"
     control.write_text(f"where the search must find it: {planted}", encoding="utf-8")
@@ -180,7 +188,7 @@ def _sealed_everywhere(here: service.Installation, planted: str) -> Promise:
     size = sum(path.stat().st_size for path in paths if path.exists())
     text = "a sentence said in a chat lies nowhere in clear"
     seen = f"{len(paths):,} files, {size / 1e6:,.0f} MB, found in {len(holding) - 1} but the control"
-    return Promise(text=text, kept=holding == [control], seen=seen)
+    return DemoPromise(text=text, kept=holding == [control], seen=seen)
 
 
 def _holds(path: Path, needle: bytes) -> bool:

@@ -9,15 +9,19 @@ from pathlib import Path
 
 import yaml
 
-from licet import service
-from licet.demo.stage import Promise, Report, Say, show_promises, stage
-from licet.intake import formats
-from licet.intake.reading import ReadTurn
-from licet.intake.replay import Imported, Recorded, RecordedChoice
-from licet.policy.decide import IMPROVE, MEANING, Because
+from licet.curate import release_build
+from licet.demo.stage import DemoPromise, DemoReport, Say, show_promises, stage
+from licet.intake import formats, imports
+from licet.intake.read_turn import ReadTurn
+from licet.intake.replay import Imported, RecordedAccount, RecordedChoice
+from licet.policy.decide import IMPROVE, MEANING, DecisionReason
 from licet.policy.file import preset, read
 from licet.policy.period import instant, written
-from licet.service.simulated_clock import SimulatedClock
+from licet.release import catalog
+from licet.service import answers as service_answers
+from licet.service import policy_changes
+from licet.vault import installation, verbs
+from licet.vault.simulated_clock import SimulatedClock
 
 ACCOUNT = "you"
 UNTIMED = instant("2025-09-01")
@@ -27,7 +31,7 @@ SHOWN_MAX = 12
 
 def play_files(
     folder: Path, paths: Sequence[Path], *, plan: str, age: int, allow_from: datetime | None, say: Say
-) -> Report:
+) -> DemoReport:
     """Imports the files, shows what may be used and why, and builds the release that follows."""
     times = [item.at for path in paths for item in formats.read(path) if isinstance(item, ReadTurn) and item.at]
     first, last = (min(times), max(times)) if times else (UNTIMED, UNTIMED)
@@ -38,7 +42,7 @@ def play_files(
         document |= {"effective": begin.date().isoformat(), "version": begin.date().isoformat(), "decide_by": None}
         policy = read(document)
         (folder / "policy.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
-        service.apply_policy(here, policy, by="demo")
+        policy_changes.apply_policy(here, policy, by="demo")
         clock.set(max(last, allow_from or last) + timedelta(days=1))
         say("assumptions")
         say(f"  one account, `{ACCOUNT}`: plan {plan}, age {age}")
@@ -53,8 +57,8 @@ def play_files(
             say(f"  no turn has a time of its own: all are taken as said on {UNTIMED:%d %B %Y}")
         say(f"  today is {clock.now:%d %B %Y}, a day after the last event\n")
         choices = [RecordedChoice(host=ACCOUNT, at=allow_from, allow=True, via="demo")] if allow_from else []
-        imported = service.import_files(
-            here, paths, default=Recorded(host=ACCOUNT, plan=plan, age=age, opened_at=begin),
+        imported = imports.import_files(
+            here, paths, default=RecordedAccount(host=ACCOUNT, plan=plan, age=age, opened_at=begin),
             choices=choices, assume_at=None if times else UNTIMED,
         )  # fmt: skip
         _show_imported(imported, say)
@@ -78,13 +82,13 @@ def _show_imported(imported: Imported, say: Say) -> None:
         say(f"  ... and {imported.broken - 10:,} more that could not be read")
 
 
-def _show_answers(here: service.Installation, say: Say) -> None:
+def _show_answers(here: installation.Installation, say: Say) -> None:
     """What may be used, why, until when: conversation by conversation, the first ones."""
     say("\nwhat may be used to improve models, and why")
-    shown, met = 0, set[Because]()
-    for name in service.conversations_of(here, ACCOUNT):
-        seen = service.explain(here, name)
-        assert isinstance(seen, service.ConversationSeen)
+    shown, met = 0, set[DecisionReason]()
+    for name in verbs.conversations_of(here, ACCOUNT):
+        seen = service_answers.explain(here, name)
+        assert isinstance(seen, service_answers.ConversationSeen)
         answers: Counter[str] = Counter()
         for answer in seen.answers:
             if answer.purpose == IMPROVE:
@@ -101,8 +105,10 @@ def _show_answers(here: service.Installation, say: Say) -> None:
         say(f"  {because.value}: {MEANING[because]}")
 
 
-def _finish(folder: Path, here: service.Installation, clock: SimulatedClock, imported: Imported, say: Say) -> Report:
-    built = service.build_release(here, name=NAME, purpose=IMPROVE)
+def _finish(
+    folder: Path, here: installation.Installation, clock: SimulatedClock, imported: Imported, say: Say
+) -> DemoReport:
+    built = release_build.build_release(here, name=NAME, purpose=IMPROVE)
     counts = built.manifest.counts
     say(f"\nthe release that follows: {built.manifest.rows:,} rows of {counts.included:,} turns, in {built.folder}")
     for reason, count in sorted(counts.dropped.items(), key=lambda item: -item[1]):
@@ -110,15 +116,15 @@ def _finish(folder: Path, here: service.Installation, clock: SimulatedClock, imp
     if built.manifest.deidentification.counts:
         replaced = ", ".join(f"{n:,} {kind}" for kind, n in built.manifest.deidentification.counts.items())
         say(f"  replaced in it: {replaced}")
-    came = sum(1 for _ in service.open_release(here, NAME))
-    found = service.verify_release(here, NAME)
+    came = sum(1 for _ in catalog.open_release(here, NAME))
+    found = catalog.verify_release(here, NAME)
     promises = [
-        Promise(
+        DemoPromise(
             text="every turn kept is a candidate, and each is in or left out with a reason",
             kept=counts.candidates == imported.stored,
             seen=f"{imported.stored:,} kept, {counts.candidates:,} candidates, {counts.included:,} included",
         ),
-        Promise(
+        DemoPromise(
             text="the release loads, and is what was sealed",
             kept=came == built.manifest.rows and not found,
             seen=f"{came:,} of {built.manifest.rows:,} rows came out, {len(found)} contradictions",
@@ -127,4 +133,4 @@ def _finish(folder: Path, here: service.Installation, clock: SimulatedClock, imp
     say("")
     show_promises(promises, say)
     say(f"\nthe folder {folder} is an installation on a simulated clock; try ./run status --data {folder}")
-    return Report(folder=folder, clock=clock.now, promises=tuple(promises))
+    return DemoReport(folder=folder, clock=clock.now, promises=tuple(promises))

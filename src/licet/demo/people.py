@@ -7,19 +7,18 @@ from datetime import datetime, timedelta
 from random import Random
 from uuid import UUID
 
-from licet import service
 from licet.policy import events
 from licet.policy.file import Policies
-from licet.policy.state import Kind
+from licet.policy.state import ConversationKind
 from licet.policy.world import World
-from licet.vault import commands
-from licet.vault.commands import Answer
+from licet.vault import commands, installation
+from licet.vault.commands import CommandResult
 from licet.vault.ids import host_hmac
 
 PLANS = (("free", 60), ("pro", 20), ("max", 6), ("work", 8), ("education", 5), ("gov", 1))
 
 
-class Person:
+class Townsperson:
     """An account's person: when it opens, what it answers and when, how much it talks."""
 
     __slots__ = (
@@ -52,7 +51,7 @@ class Person:
         return self.account
 
 
-def populate(random: Random, count: int, begin: datetime, notice: datetime, end: datetime) -> list[Person]:
+def populate(random: Random, count: int, begin: datetime, notice: datetime, end: datetime) -> list[Townsperson]:
     """Nine in ten were there before the terms changed; the others sign up under them."""
     people = []
     for number in range(1, count + 1):
@@ -61,7 +60,7 @@ def populate(random: Random, count: int, begin: datetime, notice: datetime, end:
         opens_at = (
             notice + timedelta(days=days, hours=random.randrange(20)) if new else begin - timedelta(days=number % 300)
         )
-        people.append(Person(random, number, opens_at, notice, end))
+        people.append(Townsperson(random, number, opens_at, notice, end))
     return people
 
 
@@ -70,34 +69,34 @@ class Town:
 
     def __init__(self, policies: Policies) -> None:
         self.policies = policies
-        self.people: list[Person] = []
+        self.people: list[Townsperson] = []
         self.worlds: dict[str, World] = {}
         self.turns: defaultdict[str, int] = defaultdict(int)
-        self.begun: dict[str, tuple[Kind, str]] = {}
+        self.begun: dict[str, tuple[ConversationKind, str]] = {}
         self.feedback: list[str] = []
         self.ids: dict[str, UUID] = {}
         self.expected: dict[str, int] = {}
         self.said: dict[tuple[UUID, int], tuple[str, str]] = {}
-        self._by_name: dict[str, Person] = {}
+        self._by_name: dict[str, Townsperson] = {}
         self._host_key: bytes | None = None
 
-    def person(self, name: str) -> Person:
+    def person(self, name: str) -> Townsperson:
         return self._by_name[name]
 
-    def host(self, here: service.Installation, what: str, name: str) -> bytes:
+    def host(self, here: installation.Installation, what: str, name: str) -> bytes:
         """The HMAC of one of the town's names."""
         if self._host_key is None:
-            self._host_key = service.host_key(here)
+            self._host_key = installation.host_key(here)
         return host_hmac(self._host_key, what, name)
 
-    def apply(self, event: events.Event, command: commands.Command, answer: Answer) -> None:
+    def apply(self, event: events.Event, command: commands.Command, answer: CommandResult) -> None:
         """Gives the world the event that the vault has taken, and notes the id that the vault gave."""
         world = self.worlds.get(event.account)
         if world is None:
             world = self.worlds[event.account] = World(self.policies)
             self._by_name[event.account] = next(p for p in self.people if p.name == event.account)
         world.apply(event)
-        if isinstance(event, events.Say) and answer.conversation is not None and answer.turn:
+        if isinstance(event, events.SayEvent) and answer.conversation is not None and answer.turn:
             self.said[answer.conversation, answer.turn] = (event.account, event.turn)
             if event.conversation not in self.ids:
                 self.ids[event.conversation] = answer.conversation

@@ -21,18 +21,18 @@ from litestar import Litestar, get
 from litestar.params import FromPath
 from litestar.response import Redirect
 
-from licet import service
-from licet.config import PORT, Config, Web
+from licet.config import PORT, Configuration, Web
 from licet.demo.stage import Say
 from licet.errors import NotFoundError
-from licet.policy.state import Standing
-from licet.service.simulated_clock import SimulatedClock, save
+from licet.policy.state import GrantStanding
 from licet.store.connect import Transaction, transaction
+from licet.vault import installation, verbs
 from licet.vault.commands import OpenAccount
 from licet.vault.ids import host_hmac, uuid7
-from licet.web import sessions, tokens
+from licet.vault.simulated_clock import SimulatedClock, save
+from licet.web.access import sessions, tokens
+from licet.web.access.roles import ANYBODY, StaffRole
 from licet.web.app import create_app
-from licet.web.roles import ANYBODY, StaffRole
 from licet.web.serve import server
 
 HOST = "127.0.0.1"
@@ -41,7 +41,7 @@ NAMES_MAX = 1_000_000
 OFFICER = "officer@town.example"
 
 
-class Role(msgspec.Struct, frozen=True, kw_only=True):
+class DemoRole(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody to sign in as: the word in the link, who it is, the host's name of them, and where they arrive."""
 
     word: str
@@ -52,10 +52,10 @@ class Role(msgspec.Struct, frozen=True, kw_only=True):
 
 def serve(folder: Path, began: datetime, say: Say) -> None:
     """Serves the town in ``folder`` until it is interrupted, its clock going on from ``began``."""
-    start = service.utc_now()
+    start = installation.utc_now()
 
     def clock() -> datetime:
-        return began + (service.utc_now() - start)
+        return began + (installation.utc_now() - start)
 
     key = secrets.token_bytes(KEY_BYTES)
     key_file = folder / "keys" / "demo-token.key"
@@ -63,7 +63,7 @@ def serve(folder: Path, began: datetime, say: Say) -> None:
     key_file.chmod(0o600)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     try:
-        with service.installation(Config(data=folder, web=Web(token_key_file=key_file)), clock) as here:
+        with installation.installation(Configuration(data=folder, web=Web(token_key_file=key_file)), clock) as here:
             port = free_port(PORT)
             app, links = stand(here, key)
             say(f"\nthe town's pages are served on http://localhost:{port} until you press ctrl-c; sign in as")
@@ -76,7 +76,7 @@ def serve(folder: Path, began: datetime, say: Say) -> None:
         key_file.unlink(missing_ok=True)
 
 
-def stand(here: service.Installation, key: bytes) -> tuple[Litestar, list[tuple[str, str]]]:
+def stand(here: installation.Installation, key: bytes) -> tuple[Litestar, list[tuple[str, str]]]:
     """The application with the links of its people; each link with who it signs in as."""
     people = {role.word: role for role in roles(here)}
 
@@ -89,7 +89,10 @@ def stand(here: service.Installation, key: bytes) -> tuple[Litestar, list[tuple[
             raise NotFoundError("nobody of that name")
         role = people[word]
         token = tokens.signed(
-            key, role.name, tokens.audience_of(here.config.web, tokens.TokenUse.enter), service.utc_now().timestamp()
+            key,
+            role.name,
+            tokens.audience_of(here.config.web, tokens.TokenUse.enter),
+            installation.utc_now().timestamp(),
         )
         return Redirect(f"/enter?token={token}&to={quote(role.to, safe='/')}")
 
@@ -99,29 +102,29 @@ def stand(here: service.Installation, key: bytes) -> tuple[Litestar, list[tuple[
     return app, [*links, ("/as/privacy-officer", "the privacy officer")]
 
 
-def roles(here: service.Installation) -> list[Role]:
+def roles(here: installation.Installation) -> list[DemoRole]:
     """Whom the town has to show: somebody who has not decided, somebody new, and somebody who said yes."""
     found = []
     with transaction(here.pool) as tx:
         names = _names(tx, here)
-        undecided, granted = _one(tx, Standing.undecided), _one(tx, Standing.granted)
+        undecided, granted = _one(tx, GrantStanding.undecided), _one(tx, GrantStanding.granted)
     for word, what, account, to in (
         ("undecided", "an account that has not decided", undecided, "/notice"),
         ("decided", "an account that said yes, with chats in a release", granted, "/chats"),
     ):
         if account is not None and account in names:
-            found.append(Role(word=word, what=what, name=names[account], to=to))
+            found.append(DemoRole(word=word, what=what, name=names[account], to=to))
     new = f"new-{secrets.token_hex(4)}"
     at = here.clock()
     opened = OpenAccount(
-        account=uuid7(at, here.keyring.random(10)), at=at, host=host_hmac(service.host_key(here), "account", new),
+        account=uuid7(at, here.keyring.random(10)), at=at, host=host_hmac(installation.host_key(here), "account", new),
         plan="free", age=30,
     )  # fmt: skip
-    service.tell(here, [opened])
-    return [*found, Role(word="new", what="a new user, who signs up", name=new, to="/signup")]
+    verbs.tell(here, [opened])
+    return [*found, DemoRole(word="new", what="a new user, who signs up", name=new, to="/signup")]
 
 
-def _one(tx: Transaction, standing: Standing) -> UUID | None:
+def _one(tx: Transaction, standing: GrantStanding) -> UUID | None:
     """An account that stands so, is covered by the terms, and has the most to show."""
     row = tx.execute(
         """SELECT a.account_id FROM accounts a
@@ -134,7 +137,7 @@ def _one(tx: Transaction, standing: Standing) -> UUID | None:
     return row[0] if row else None
 
 
-def _names(tx: Transaction, here: service.Installation) -> dict[UUID, str]:
+def _names(tx: Transaction, here: installation.Installation) -> dict[UUID, str]:
     """What the town calls its accounts: the vault keeps only hashes, so the names are counted through."""
     key = here.keyring.host_key(tx)
     rows = tx.execute("SELECT host_hmac, account_id FROM accounts").fetchall()
@@ -143,9 +146,9 @@ def _names(tx: Transaction, here: service.Installation) -> dict[UUID, str]:
     return {accounts[host]: name for name, host in hashed if host in accounts}
 
 
-def officer_link(here: service.Installation) -> str:
+def officer_link(here: installation.Installation) -> str:
     """The secret of a link that signs the town's privacy officer in, once."""
-    now = service.utc_now()
+    now = installation.utc_now()
     with transaction(here.pool) as tx:
         staff = sessions.known_staff(tx, OFFICER, now, here.keyring.random)
         tx.execute("UPDATE staff SET roles = %s WHERE staff_id = %s", [[StaffRole.privacy_officer.value], staff])

@@ -10,14 +10,15 @@ from pathlib import Path
 
 import msgspec
 
-from licet import service
-from licet.config import Config, Curate
+from licet.config import Configuration, Curate
 from licet.consent import controller
 from licet.consent.controller import Controller
 from licet.errors import UsageError
 from licet.policy.period import written
-from licet.service.simulated_clock import CLOCK_FILE, SimulatedClock, save
+from licet.service import answers
 from licet.store import embedded
+from licet.vault import installation
+from licet.vault.simulated_clock import CLOCK_FILE, SimulatedClock, save
 
 Say = Callable[[str], object]
 RESPONSIBLE = Controller(
@@ -26,7 +27,7 @@ RESPONSIBLE = Controller(
 )  # fmt: skip
 
 
-class Promise(msgspec.Struct, frozen=True, kw_only=True):
+class DemoPromise(msgspec.Struct, frozen=True, kw_only=True):
     """A promise that was checked, and what was seen."""
 
     text: str
@@ -34,12 +35,12 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
     seen: str
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
+class DemoReport(msgspec.Struct, frozen=True, kw_only=True):
     """What a demonstration ends with."""
 
     folder: Path
     clock: datetime
-    promises: tuple[Promise, ...]
+    promises: tuple[DemoPromise, ...]
 
     @property
     def kept(self) -> bool:
@@ -47,7 +48,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def stage(folder: Path, clock: SimulatedClock, say: Say) -> Iterator[service.Installation]:
+def stage(folder: Path, clock: SimulatedClock, say: Say) -> Iterator[installation.Installation]:
     """A fresh installation in ``folder`` on ``clock``; an earlier demonstration there is cleared away first."""
     if folder.exists():
         if not (folder / CLOCK_FILE).exists() and any(folder.iterdir()):
@@ -56,15 +57,15 @@ def stage(folder: Path, clock: SimulatedClock, say: Say) -> Iterator[service.Ins
         embedded.stop(folder / "postgres")
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
-    controller.write(Config(data=folder).controller, RESPONSIBLE)
+    controller.write(Configuration(data=folder).controller, RESPONSIBLE)
     save(folder, clock)
     # Models of names, where some are installed, would take a hundred times as long as all that is shown.
-    with service.installation(Config(data=folder, curate=Curate(names=("off",))), clock) as here:
+    with installation.installation(Configuration(data=folder, curate=Curate(names=("off",))), clock) as here:
         yield here
         save(folder, clock)
 
 
-def show_promises(promises: list[Promise], say: Say) -> None:
+def show_promises(promises: list[DemoPromise], say: Say) -> None:
     """Prints each promise and what was seen."""
     for promise in promises:
         say(f"  {'kept  ' if promise.kept else 'BROKEN'}  {promise.text}: {promise.seen}")
@@ -76,7 +77,7 @@ PLOT_COLUMNS, PLOT_ROWS = 63, 8
 _BARS = " ▁▂▃▄▅▆▇█"
 
 
-def plot(forecast: service.Forecast) -> list[str]:
+def plot(forecast: answers.Forecast) -> list[str]:
     """The forecast as a column plot: what is kept after each month, five years ahead.
 
     The dark part goes within thirty days; what stands after it was permitted, for five years.
@@ -102,6 +103,6 @@ def _bar(height: float) -> str:
     return _BARS[max(0, min(8, round(height * 8)))]
 
 
-def _last(forecast: service.Forecast) -> int:
+def _last(forecast: answers.Forecast) -> int:
     kept = [n for n, size in enumerate(forecast.kept) if size > 0]
     return min((kept[-1] if kept else 0) + 1, len(forecast.moments) - 1)

@@ -15,23 +15,27 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from licet import service
+from licet.curate import release_build
 from licet.demo import text
 from licet.demo.checks import check_all
-from licet.demo.people import Person, Town, populate
-from licet.demo.stage import Promise, Report, Say, plot, show_promises, stage
+from licet.demo.people import Town, Townsperson, populate
+from licet.demo.stage import DemoPromise, DemoReport, Say, plot, show_promises, stage
+from licet.erasure import sweeper
+from licet.erasure.sweep_batches import SweepResult
 from licet.policy import events
 from licet.policy.file import Policies, preset, preset_text
 from licet.policy.period import instant
-from licet.policy.state import Kind, Role, Share
-from licet.release.build import Built
-from licet.service.simulated_clock import SimulatedClock
+from licet.policy.state import ConversationKind, Share, TurnRole
+from licet.release import catalog
+from licet.release.build import BuildResult
+from licet.service import answers as service_answers
+from licet.service import policy_changes
 from licet.store.connect import transaction
-from licet.vault import commands
-from licet.vault.commands import Answer, Outcome
+from licet.vault import commands, installation, verbs
+from licet.vault.commands import CommandResult, Outcome
 from licet.vault.content import Content, ToolCall, encode
-from licet.vault.erase import Swept
 from licet.vault.ids import uuid7
+from licet.vault.simulated_clock import SimulatedClock
 
 BEGIN, END = instant("2025-08-01"), instant("2025-12-15")
 NOTICE, DEADLINE = instant("2025-08-28"), instant("2025-09-29")
@@ -41,14 +45,19 @@ BATCH_COMMANDS = 1_000
 
 
 def play_town(
-    folder: Path, *, population: int = 2_000, seed: int = 1, say: Say, check: Callable[..., list[Promise]] = check_all
-) -> Report:
+    folder: Path,
+    *,
+    population: int = 2_000,
+    seed: int = 1,
+    say: Say,
+    check: Callable[..., list[DemoPromise]] = check_all,
+) -> DemoReport:
     """Plays the town and returns what was promised and seen; leaves ``folder`` for the other commands."""
     clock = SimulatedClock(BEGIN)
     with stage(folder, clock, say) as here:
         policy = preset("article-2025")
         (folder / "policy.yaml").write_text(preset_text("article-2025"), encoding="utf-8")
-        service.apply_policy(here, policy, by="demo")
+        policy_changes.apply_policy(here, policy, by="demo")
         say(f"a town of {population:,} accounts under {policy.policy}, seed {seed}: 1 August to 15 December 2025\n")
         play = _Play(here, clock, Town(Policies([policy])), Random(seed), say)  # noqa: S311 a town, not a secret
         play.people(population)
@@ -66,7 +75,7 @@ def play_town(
         play.until(END)
         play.story()
         say("\nwhat is stored now, and for how long, if nobody says anything more:")
-        for line in plot(service.forecast(here)):
+        for line in plot(service_answers.forecast(here)):
             say(line)
         say("\npromises, checked on what is stored:")
         promises = check(here, play.town, [first, second, safety], play.kept_copy, play.left, PLANTED)
@@ -75,20 +84,22 @@ def play_town(
         say(f"  ./run status --data {folder}")
         say(f"  ./run explain {play.shown()} --data {folder}")
         say(f"  ./run release show december --data {folder}")
-    return Report(folder=folder, clock=clock.now, promises=tuple(promises))
+    return DemoReport(folder=folder, clock=clock.now, promises=tuple(promises))
 
 
 class _Play:
     """The town's days."""
 
-    def __init__(self, here: service.Installation, clock: SimulatedClock, town: Town, random: Random, say: Say) -> None:
+    def __init__(
+        self, here: installation.Installation, clock: SimulatedClock, town: Town, random: Random, say: Say
+    ) -> None:
         self.here, self.clock, self.town, self.random, self.say = here, clock, town, random, say
         self.day = BEGIN
         self.queue: list[tuple[events.Event, commands.Command]] = []
         self.outcomes: Counter[str] = Counter()
-        self.swept = Swept()
+        self.swept = SweepResult()
         self.kept_copy = here.config.data / "copies" / "october"
-        self._left: Person | None = None
+        self._left: Townsperson | None = None
         self.conversations = 0
         self.planted = False
 
@@ -109,15 +120,15 @@ class _Play:
             self._flush()
             if self.day.weekday() == 6:
                 self.clock.set(self.day + timedelta(hours=23))
-                self.swept = self.swept.plus(service.sweep(self.here))
+                self.swept = self.swept.plus(sweeper.sweep(self.here))
             self.day += timedelta(days=1)
         self.clock.set(end)
 
     def asked(self, gate: str) -> str:
         """How many accounts stand at a gate now."""
-        return f"{service.status(self.here).gates.get(gate, 0):,} accounts"
+        return f"{service_answers.status(self.here).gates.get(gate, 0):,} accounts"
 
-    def _live(self, person: Person) -> None:
+    def _live(self, person: Townsperson) -> None:
         """One day of one person."""
         at, random = self.day, self.random
         if person.opens_at.date() == at.date() and at > BEGIN:
@@ -134,73 +145,77 @@ class _Play:
             self._chat(person, moment)
         self._seldom(person, moment + timedelta(hours=1))
 
-    def _seldom(self, person: Person, at: datetime) -> None:
+    def _seldom(self, person: Townsperson, at: datetime) -> None:
         """What people do now and then, to one of their conversations or to the account."""
         random, chance = self.random, self.random.random()
         if chance < 0.0004:
             plan = random.choice(("work", "pro", "free"))
             self._add(
-                events.SetPlan(at=at, account=person.name, plan=plan),
+                events.SetPlanEvent(at=at, account=person.name, plan=plan),
                 commands.SetPlan(at=at, account=person.id, plan=plan),
             )
         elif chance < 0.0006:
             person.closed = True
-            self._add(events.CloseAccount(at=at, account=person.name), commands.CloseAccount(at=at, account=person.id))
+            self._add(
+                events.CloseAccountEvent(at=at, account=person.name), commands.CloseAccount(at=at, account=person.id)
+            )
         elif chance < 0.012 and person.conversations:
             name, conversation = random.choice(person.conversations)
             self._to_conversation(person, at, name, conversation)
 
-    def _to_conversation(self, person: Person, at: datetime, name: str, conversation: UUID) -> None:
+    def _to_conversation(self, person: Townsperson, at: datetime, name: str, conversation: UUID) -> None:
         about: dict[str, Any] = {"at": at, "conversation": name, "account": person.name}
         told: dict[str, Any] = {"at": at, "conversation": conversation, "account": person.id}
         match self.random.choice(("delete", "delete", "narrow", "narrow", "widen", "rate", "rate", "flag", "hold")):
             case "delete":
-                self._add(events.Delete(**about), commands.Delete(**told))
+                self._add(events.DeleteEvent(**about), commands.Delete(**told))
             case "narrow":
-                self._add(events.Narrow(**about), commands.Narrow(**told))
+                self._add(events.NarrowEvent(**about), commands.Narrow(**told))
             case "widen":
-                self._add(events.Widen(**about), commands.Widen(**told))
+                self._add(events.WidenEvent(**about), commands.Widen(**told))
             case "flag" if self.random.random() < 0.5:
-                self._add(events.Flag(**about), commands.Flag(**told, score=round(self.random.random(), 3)))
+                self._add(events.FlagEvent(**about), commands.Flag(**told, score=round(self.random.random(), 3)))
             case "hold" if self.random.random() < 0.2:
-                self._add(events.Hold(**about, matter="case 7"), commands.Hold(**told, matter="case 7"))
+                self._add(events.HoldEvent(**about, matter="case 7"), commands.Hold(**told, matter="case 7"))
             case _:
                 share = self.random.choice(tuple(Share))
                 rating = self.random.choice(("up", "down"))
                 number = f"f{len(self.town.feedback)}"
                 self.town.feedback.append(number)
                 self._add(
-                    events.GiveFeedback(**about, feedback=number, share=share, rating=rating),
+                    events.GiveFeedbackEvent(**about, feedback=number, share=share, rating=rating),
                     commands.GiveFeedback(**told, share=share, rating=rating, turn=2),
                 )
 
-    def _open(self, person: Person) -> None:
+    def _open(self, person: Townsperson) -> None:
         at = person.opens_at
         person.account = uuid7(at, self.here.keyring.random(10))
         self._add(
-            events.OpenAccount(at=at, account=person.name, plan=person.plan, age=person.age),
+            events.OpenAccountEvent(at=at, account=person.name, plan=person.plan, age=person.age),
             commands.OpenAccount(
                 at=at, account=person.id, host=self.town.host(self.here, "account", person.name), plan=person.plan,
                 age=person.age,
             ),
         )  # fmt: skip
 
-    def _choose(self, person: Person, at: datetime, allow: bool, via: str) -> None:
+    def _choose(self, person: Townsperson, at: datetime, allow: bool, via: str) -> None:
         self._add(
-            events.Choose(at=at, account=person.name, allow=allow, via=via),
+            events.ChooseEvent(at=at, account=person.name, allow=allow, via=via),
             commands.Choose(
                 at=at, account=person.id, allow=allow, via=via, evidence="pressed the button of the notice"
             ),
         )
 
-    def _chat(self, person: Person, at: datetime) -> None:
+    def _chat(self, person: Townsperson, at: datetime) -> None:
         """A conversation, begun or resumed: the person's words, answers, and in code a tool's output."""
         random = self.random
         resumed = person.conversations and random.random() < 0.25
         code = person.codes and random.random() < 0.6
         name = random.choice(person.conversations[-3:])[0] if resumed else f"c{self.conversations}"
         self.conversations += not resumed
-        kind, surface = self.town.begun.get(name, (Kind.code if code else Kind.chat, "cli" if code else "app"))
+        kind, surface = self.town.begun.get(
+            name, (ConversationKind.code if code else ConversationKind.chat, "cli" if code else "app")
+        )
         if random.random() < 0.02:
             surface = "bedrock"
         incognito, narrow = random.random() < 0.03, random.random() < 0.02
@@ -209,7 +224,7 @@ class _Play:
             turn = f"{name}.{self.town.turns[name]}"
             self.town.turns[name] += 1
             self._add(
-                events.Say(
+                events.SayEvent(
                     at=at, account=person.name, conversation=name, turn=turn, role=role, surface=surface,
                     incognito=incognito, kind=kind, narrow=narrow,
                 ),
@@ -222,24 +237,24 @@ class _Play:
             )  # fmt: skip
             at += timedelta(seconds=random.randrange(4, 90))
 
-    def _words(self, kind: Kind, *, resumed: bool) -> list[tuple[Role, Content]]:
+    def _words(self, kind: ConversationKind, *, resumed: bool) -> list[tuple[TurnRole, Content]]:
         random = self.random
-        said: list[tuple[Role, Content]] = []
+        said: list[tuple[TurnRole, Content]] = []
         for n in range(random.randrange(1, 4)):
-            if kind is Kind.code:
+            if kind is ConversationKind.code:
                 call = ToolCall(id=f"call_{n}", name="read_file", arguments='{"path": "importer.py"}')
-                said.append((Role.user, Content(text=text.code_ask(random))))
-                said.append((Role.assistant, Content(text=text.code_answer(random), tool_calls=(call,))))
+                said.append((TurnRole.user, Content(text=text.code_ask(random))))
+                said.append((TurnRole.assistant, Content(text=text.code_answer(random), tool_calls=(call,))))
                 said.append(
-                    (Role.tool, Content(text=text.tool_output(random), tool_call_id=call.id, tool_name="read_file"))
+                    (TurnRole.tool, Content(text=text.tool_output(random), tool_call_id=call.id, tool_name="read_file"))
                 )
-                said.append((Role.assistant, Content(text=text.code_answer(random))))
+                said.append((TurnRole.assistant, Content(text=text.code_answer(random))))
             else:
                 words = text.scam(random) if random.random() < 0.004 else text.ask(random, first=n == 0 and not resumed)
                 if not self.planted:
                     words, self.planted = f"{words} {PLANTED}", True
-                said.append((Role.user, Content(text=words)))
-                said.append((Role.assistant, Content(text=text.answer(random))))
+                said.append((TurnRole.user, Content(text=words)))
+                said.append((TurnRole.assistant, Content(text=text.answer(random))))
         return said
 
     def _add(self, event: events.Event, command: commands.Command) -> None:
@@ -252,26 +267,26 @@ class _Play:
         if not self.queue:
             return
         queue, self.queue = self.queue, []
-        answers = service.tell(self.here, [command for _, command in queue])
+        answers = verbs.tell(self.here, [command for _, command in queue])
         for (event, command), answer in zip(queue, answers, strict=True):
             self.town.apply(event, command, answer)
             self._count(event, answer)
 
-    def _count(self, event: events.Event, answer: Answer) -> None:
+    def _count(self, event: events.Event, answer: CommandResult) -> None:
         kind = type(event).__name__
-        if answer.outcome is Outcome.refused and isinstance(event, events.Say):
+        if answer.outcome is Outcome.refused and isinstance(event, events.SayEvent):
             self.outcomes[f"refused {answer.because}"] += 1
-        elif isinstance(event, events.Choose) and answer.effect is not None:
+        elif isinstance(event, events.ChooseEvent) and answer.effect is not None:
             self.outcomes[f"choice {answer.effect.value}"] += 1
         elif answer.outcome is Outcome.done:
             self.outcomes[kind] += 1
 
     # Releases
 
-    def release(self, name: str, purpose: str) -> Built:
+    def release(self, name: str, purpose: str) -> BuildResult:
         """Builds a release and notes, from the world beside it, what it ought to hold."""
         self._flush()
-        built = service.build_release(self.here, name=name, purpose=purpose)
+        built = release_build.build_release(self.here, name=name, purpose=purpose)
         self.town.expect(name, purpose, self.clock.now)
         counts = built.manifest.counts
         left = ", ".join(f"{n:,} {why}" for why, n in sorted(counts.dropped.items(), key=lambda item: -item[1])[:5])
@@ -282,7 +297,7 @@ class _Play:
         )
         return built
 
-    def withdraw_after(self, built: Built) -> None:
+    def withdraw_after(self, built: BuildResult) -> None:
         """The day after a release: a copy of it is handed out, and somebody in it withdraws."""
         shutil.copytree(built.folder, self.kept_copy)
         self.clock.set(WITHDRAWAL)
@@ -294,17 +309,17 @@ class _Play:
             ).fetchall()
         account, count = rows[0]
         self._left = next(p for p in self.town.people if p.account == account)
-        before = sum(1 for _ in service.open_release(self.here, "october"))
+        before = sum(1 for _ in catalog.open_release(self.here, "october"))
         self._choose(self.left, WITHDRAWAL, False, "settings")
         self._flush()
-        after = sum(1 for _ in service.open_release(self.here, "october"))
+        after = sum(1 for _ in catalog.open_release(self.here, "october"))
         self.say(
             f"{WITHDRAWAL:%d %B}  {self.left.name} withdraws; {count} rows of the release handed out yesterday were theirs: "
             f"{before:,} rows came out before, {after:,} now"
         )
 
     @property
-    def left(self) -> Person:
+    def left(self) -> Townsperson:
         """Whoever withdrew on the day after the first release."""
         assert self._left is not None
         return self._left

@@ -40,7 +40,7 @@ class _Header(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class ArchiveMember:
     """A file in an archive. ``packed_bytes`` is what it takes up there; ``crc`` is None where it is not known."""
 
     archive: Path
@@ -80,7 +80,7 @@ class Unpacked:
     """A member's bytes as a stream. ``consumed`` counts the packed bytes that were read for them."""
 
     file: BufferedReader
-    member: Member
+    member: ArchiveMember
     deflated: bool
     consumed: int = 0
     _crc: int = 0
@@ -133,12 +133,12 @@ def is_archive(path: Path) -> bool:
         return file.read(len(MAGIC)) == MAGIC
 
 
-def members(archive: Path) -> tuple[list[Member], bool]:
+def members(archive: Path) -> tuple[list[ArchiveMember], bool]:
     """The files of an archive in its own order, at most MEMBERS_MAX + 1, and whether its end is missing."""
     try:
         with zipfile.ZipFile(archive) as listed:
             return [
-                Member(archive, item.filename, item.header_offset, item.compress_size, item.CRC)
+                ArchiveMember(archive, item.filename, item.header_offset, item.compress_size, item.CRC)
                 for item in listed.infolist()[: MEMBERS_MAX + 1]
                 if not item.is_dir()
             ], False
@@ -146,7 +146,7 @@ def members(archive: Path) -> tuple[list[Member], bool]:
         return list(_walked(archive)), True
 
 
-def _walked(archive: Path) -> Iterator[Member]:
+def _walked(archive: Path) -> Iterator[ArchiveMember]:
     """Members by the headers in front of them; the last one may be cut off."""
     size, at = archive.stat().st_size, 0
     with archive.open("rb") as file:
@@ -155,17 +155,17 @@ def _walked(archive: Path) -> Iterator[Member]:
             if header is None:
                 return
             left = size - header.data_offset
-            whole = Member(archive, header.path, at, max(left, 0))
+            whole = ArchiveMember(archive, header.path, at, max(left, 0))
             packed_bytes = _measured(whole) if header.packed_bytes is None else min(header.packed_bytes, left)
             if not header.path.endswith("/"):
-                yield Member(archive, header.path, at, packed_bytes)
+                yield ArchiveMember(archive, header.path, at, packed_bytes)
             at = header.data_offset + packed_bytes
             if header.packed_bytes is None:
                 file.seek(at)
                 at += max(0, file.read(_DESCRIPTOR_BYTES_MAX + len(MAGIC)).find(MAGIC))
 
 
-def _measured(member: Member) -> int:
+def _measured(member: ArchiveMember) -> int:
     """The packed bytes of a member that only its own end tells."""
     try:
         with member.open() as stream:

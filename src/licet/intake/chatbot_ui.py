@@ -13,9 +13,9 @@ import msgspec
 from licet.intake import json_stream
 from licet.intake.lines import Source, chunks
 from licet.intake.messages import Dialogue, read_message
-from licet.intake.reading import Broken, Read
-from licet.intake.records import Pass, Setting, Unreadable, decode, nothing_said, stable_id
-from licet.policy.state import Kind
+from licet.intake.read_turn import BrokenRecord, Read
+from licet.intake.records import Pass, Setting, UnreadableRecord, decode, nothing_said, stable_id
+from licet.policy.state import ConversationKind
 
 name = "chatbot-ui"
 
@@ -45,18 +45,18 @@ def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
     for found in json_stream.elements(chunks(path, one_pass.progress), within="history"):
         place = f"{path}#history[{found.index}]"
         if isinstance(found, json_stream.Flaw):
-            yield Broken(place=place, message=found.message)
+            yield BrokenRecord(place=place, message=found.message)
             continue
         conversation = decode(found.raw, _conversation)
-        if isinstance(conversation, Unreadable):
-            yield Broken(place=place, message=conversation.message)
+        if isinstance(conversation, UnreadableRecord):
+            yield BrokenRecord(place=place, message=conversation.message)
         else:
             yield from _read_conversation(place, conversation, found.raw)
 
 
 def _read_conversation(place: str, conversation: _Conversation, raw: bytes) -> Iterator[Read]:
     named = conversation.id if conversation.id not in (None, "") else stable_id(raw)
-    setting = Setting(str(named), kind=Kind.chat, surface="app", title=conversation.name or "")
+    setting = Setting(str(named), kind=ConversationKind.chat, surface="app", title=conversation.name or "")
     dialogue = Dialogue(setting, model=(conversation.model or _Model()).id or "")
     if not conversation.messages:
         yield nothing_said(place)

@@ -25,11 +25,11 @@ import msgspec
 
 from licet.intake import json_stream
 from licet.intake.lines import Source
-from licet.intake.reading import Broken, Read, Skipped
+from licet.intake.read_turn import BrokenRecord, Read, SkippedRecord
 from licet.intake.records import (
     Pass,
     Setting,
-    Unreadable,
+    UnreadableRecord,
     branch,
     by,
     decode,
@@ -39,7 +39,7 @@ from licet.intake.records import (
     nothing_said,
     stable_id,
 )
-from licet.policy.state import Kind, Role
+from licet.policy.state import ConversationKind, TurnRole
 from licet.vault.content import Content, ToolCall
 
 name = "chatgpt"
@@ -135,12 +135,12 @@ def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
     """Every conversation of one export, as turns of its visible branch, Skipped or Broken."""
     one_pass = one_pass or Pass()
     for place, raw in json_stream.records(path, one_pass.progress):
-        if isinstance(raw, Broken):
+        if isinstance(raw, BrokenRecord):
             yield raw
             continue
         conversation = decode(raw, _conversation, in_parts=True)
-        if isinstance(conversation, Unreadable):
-            yield Broken(place=place, message=conversation.message)
+        if isinstance(conversation, UnreadableRecord):
+            yield BrokenRecord(place=place, message=conversation.message)
         else:
             yield from _read_conversation(place, conversation, raw)
 
@@ -148,12 +148,12 @@ def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
 def _read_conversation(place: str, conversation: _Conversation, raw: bytes) -> Iterator[Read]:
     for mark in ("is_do_not_remember", "is_temporary_chat"):
         if getattr(conversation, mark):
-            yield Skipped(place=place, reason=f"a conversation that is marked `{mark}`")
+            yield SkippedRecord(place=place, reason=f"a conversation that is marked `{mark}`")
             return
     mapping = conversation.mapping
     setting = Setting(
         host_conversation=conversation.conversation_id or conversation.id or stable_id(raw),
-        kind=Kind.chat,
+        kind=ConversationKind.chat,
         surface="app",
         title=conversation.title or "",
     )
@@ -190,17 +190,17 @@ def _at(node: _Node) -> float:
 
 def _read_message(place: str, answered: _Branch, node_id: str, raw: bytes) -> Iterator[Read]:
     message = decode(raw, _message)
-    if isinstance(message, Unreadable):
-        yield Broken(place=place, message=message.message)
+    if isinstance(message, UnreadableRecord):
+        yield BrokenRecord(place=place, message=message.message)
         return
     why = _unsaid(message)
     if why:
-        yield Skipped(place=place, reason=why)
+        yield SkippedRecord(place=place, reason=why)
         return
     host_turn = message.id or node_id
-    role = Role((message.author or _Author()).role or "")
+    role = TurnRole((message.author or _Author()).role or "")
     if (message.content or _Body()).content_type in _FAILURES:
-        role = Role.tool
+        role = TurnRole.tool
     content = _content(role, answered, message, host_turn)
     if content.text or content.tool_calls or content.attachments:
         yield from answered.setting.turns(place, host_turn, moment(message.create_time), [by(role, content)])
@@ -226,19 +226,19 @@ def _unsaid(message: _Message) -> str:
     return ""
 
 
-def _content(role: Role, answered: _Branch, message: _Message, message_id: str) -> Content:
+def _content(role: TurnRole, answered: _Branch, message: _Message, message_id: str) -> Content:
     body, metadata = message.content or _Body(), message.metadata or _Metadata()
     text, attachments = _text(body), _attachments(body, metadata)
     model = metadata.model_slug or ""
     called = message.recipient or _EVERYBODY
-    if role is Role.assistant and called != _EVERYBODY:
+    if role is TurnRole.assistant and called != _EVERYBODY:
         answered.call_id = message_id
         call = ToolCall(id=message_id, name=called, arguments=_arguments(text))
         return Content(tool_calls=(call,), attachments=attachments, model=model)
-    if role is Role.tool:
+    if role is TurnRole.tool:
         named = (message.author or _Author()).name or body.name or ""
         return Content(text=text, attachments=attachments, tool_call_id=answered.call_id, tool_name=named)
-    return Content(text=text, attachments=attachments, model=model if role is Role.assistant else "")
+    return Content(text=text, attachments=attachments, model=model if role is TurnRole.assistant else "")
 
 
 def _text(body: _Body) -> str:
@@ -254,6 +254,6 @@ def _attachments(body: _Body, metadata: _Metadata) -> tuple[str, ...]:
 
 def _arguments(text: str) -> str:
     known = decode(text.encode(), _object)
-    if isinstance(known, Unreadable):
+    if isinstance(known, UnreadableRecord):
         return msgspec.json.encode(text).decode()
     return mend(text.encode()).decode()

@@ -26,14 +26,14 @@ import msgspec
 
 from licet.intake import json_stream
 from licet.intake.lines import Source, has_several
-from licet.intake.reading import Broken, Read, Skipped
+from licet.intake.read_turn import BrokenRecord, Read, SkippedRecord
 from licet.intake.records import (
     CALLS_MAX,
     Pass,
     Recent,
-    Said,
+    RecordedPart,
     Setting,
-    Unreadable,
+    UnreadableRecord,
     branch,
     by,
     decode,
@@ -44,12 +44,12 @@ from licet.intake.records import (
     nothing_said,
     stable_id,
 )
-from licet.policy.state import Kind, Role
+from licet.policy.state import ConversationKind, TurnRole
 from licet.vault.content import Content, ToolCall
 
 name = "claude-ai"
 
-_ROLES = {"human": Role.user, "user": Role.user, "assistant": Role.assistant}
+_ROLES = {"human": TurnRole.user, "user": TurnRole.user, "assistant": TurnRole.assistant}
 _DROPPED = frozenset({"thinking", "redacted_thinking", "token_budget", "flag"})
 _OWNER = re.compile(rb'"account"\s*:\s*\{\s*"uuid"\s*:\s*"([^"\\]{1,200})"')
 
@@ -125,14 +125,14 @@ def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
     one_pass = one_pass or Pass()
     several = has_several(path, _OWNER)
     for place, raw in json_stream.records(path, one_pass.progress):
-        if isinstance(raw, Broken):
+        if isinstance(raw, BrokenRecord):
             yield raw
             continue
         conversation = decode(raw, _conversation, in_parts=True)
-        if isinstance(conversation, Unreadable):
-            yield Broken(place=place, message=conversation.message)
+        if isinstance(conversation, UnreadableRecord):
+            yield BrokenRecord(place=place, message=conversation.message)
         elif conversation.is_temporary:
-            yield Skipped(place=place, reason="a conversation that is marked `is_temporary`")
+            yield SkippedRecord(place=place, reason="a conversation that is marked `is_temporary`")
         else:
             owner = (conversation.account or _Account()).uuid or ""
             yield from _read_conversation(place, conversation, raw, owner if several else "")
@@ -141,7 +141,7 @@ def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
 def _read_conversation(place: str, conversation: _Conversation, raw: bytes, owner: str) -> Iterator[Read]:
     setting = Setting(
         host_conversation=conversation.uuid or stable_id(raw),
-        kind=Kind.chat,
+        kind=ConversationKind.chat,
         surface="app",
         title=conversation.name or "",
         host_account=owner,
@@ -171,21 +171,21 @@ def _shown(conversation: _Conversation) -> frozenset[int]:
 
 def _read_message(place: str, reading: _Reading, index: str, raw: bytes) -> Iterator[Read]:
     message = decode(raw, _message)
-    if isinstance(message, Unreadable):
-        yield Broken(place=place, message=message.message)
+    if isinstance(message, UnreadableRecord):
+        yield BrokenRecord(place=place, message=message.message)
         return
     role = _ROLES.get(message.sender or "")
     if role is None:
-        yield Skipped(place=place, reason="an author that is not known")
+        yield SkippedRecord(place=place, reason="an author that is not known")
         return
     yield from reading.setting.turns(
         place, message.uuid or index, moment(message.created_at), _said(reading, message, role)
     )
     if any(not _is_known(block) for block in message.content or []):
-        yield Skipped(place=place, reason="a block of a type that is not known")
+        yield SkippedRecord(place=place, reason="a block of a type that is not known")
 
 
-def _said(reading: _Reading, message: _Message, role: Role) -> Iterator[Said]:
+def _said(reading: _Reading, message: _Message, role: TurnRole) -> Iterator[RecordedPart]:
     """What each author says in a message, in its order; what was attached goes with the first words."""
     blocks = message.content or [_Block(type="text", text=message.text)]
     attachments, own = _attachments(message), list[_Block]()
@@ -194,13 +194,13 @@ def _said(reading: _Reading, message: _Message, role: Role) -> Iterator[Said]:
             own.append(block)
             continue
         yield by(role, _content(reading, own, attachments))
-        yield by(Role.tool, _answer(reading, block))
+        yield by(TurnRole.tool, _answer(reading, block))
         attachments, own = (), []
     yield by(role, _content(reading, own, attachments))
-    origin = "upload" if role is Role.user else role.value
+    origin = "upload" if role is TurnRole.user else role.value
     for file in [*(message.attachments or []), *(message.files or [])]:
         if file.extracted_content and file.extracted_content.strip():
-            yield Said(role, origin, Content(text=file.extracted_content, attachments=(_named(file),)))
+            yield RecordedPart(role, origin, Content(text=file.extracted_content, attachments=(_named(file),)))
 
 
 def _content(reading: _Reading, blocks: list[_Block], attachments: tuple[str, ...]) -> Content:
@@ -219,7 +219,7 @@ def _content(reading: _Reading, blocks: list[_Block], attachments: tuple[str, ..
 
 def _answer(reading: _Reading, block: _Block) -> Content:
     result = decode(bytes(block.content) or b"null", _result)
-    if isinstance(result, Unreadable):  # a shape of its own: what the tool gave is kept as it gave it
+    if isinstance(result, UnreadableRecord):  # a shape of its own: what the tool gave is kept as it gave it
         result = _json_text(block.content)
     text = result if isinstance(result, str) else _given(result or [])
     named = block.name or reading.calls.get(block.tool_use_id or "") or ""

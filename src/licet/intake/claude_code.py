@@ -39,12 +39,12 @@ import msgspec
 from licet.intake import json_stream
 from licet.intake.lines import Source, chunks, lines
 from licet.intake.lines import head as head_of
-from licet.intake.reading import Broken, Copied, Read, ReadTurn, Skipped
+from licet.intake.read_turn import BrokenRecord, DuplicateRecord, Read, ReadTurn, SkippedRecord
 from licet.intake.records import (
     CALLS_MAX,
     Pass,
     Recent,
-    Unreadable,
+    UnreadableRecord,
     bounded,
     branch,
     decode,
@@ -54,7 +54,7 @@ from licet.intake.records import (
     moment,
     nothing_said,
 )
-from licet.policy.state import Kind, Role
+from licet.policy.state import ConversationKind, TurnRole
 from licet.vault.content import Content, ToolCall
 
 name = "claude-code"
@@ -152,13 +152,13 @@ _result: msgspec.json.Decoder[str | list[_Block] | None] = msgspec.json.Decoder(
 class _Said:
     """One author's part of a record, before it has an id."""
 
-    role: Role
+    role: TurnRole
     origin: str
     content: Content
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class SessionFile:
     """What is remembered while one file is read: calls by id, and the first record of each side thread.
 
     ``left`` are the records of branches that the session left when it was rewound.
@@ -181,27 +181,27 @@ def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
     """Every record of one session file, as turns, Skipped or Broken."""
     one_pass = one_pass or Pass()
     left = _left(path)
-    if isinstance(left, Broken):
+    if isinstance(left, BrokenRecord):
         yield left
         return
-    file = Opened(path, left)
+    file = SessionFile(path, left)
     for place, number, raw in _records(path, one_pass):
-        if isinstance(raw, Broken):
+        if isinstance(raw, BrokenRecord):
             yield raw
         else:
             yield from read_record(file, one_pass, place, number, raw)
 
 
-def begin(path: Source) -> Opened:
+def begin(path: Source) -> SessionFile:
     """What `read_record` remembers of a file."""
-    return Opened(path)
+    return SessionFile(path)
 
 
-def read_record(file: Opened, one_pass: Pass, place: str, number: int, raw: bytes) -> Iterator[Read]:
+def read_record(file: SessionFile, one_pass: Pass, place: str, number: int, raw: bytes) -> Iterator[Read]:
     """One record, the ``number``-th of its file, as turns, Skipped or Broken."""
     record = decode(raw, _record)
-    if isinstance(record, Unreadable):
-        yield Broken(place=place, message=record.message)
+    if isinstance(record, UnreadableRecord):
+        yield BrokenRecord(place=place, message=record.message)
     else:
         yield from _read_record(file, one_pass, place, record, record.uuid or f"{_stem(file.path)}:{number}")
 
@@ -212,20 +212,22 @@ def _is_record(keys: frozenset[bytes]) -> bool:
     )
 
 
-def _left(path: Source) -> frozenset[str] | Broken:
+def _left(path: Source) -> frozenset[str] | BrokenRecord:
     """The records that are on no branch of what was said in the end: a prompt that was taken back, and what followed it."""
     parents: dict[str, str | None] = {}
     prompts, tips = set[str](), dict[str, str]()
     forks = False
     children = set[str]()
     for _, _, raw in _records(path, Pass()):
-        if isinstance(raw, Broken):
+        if isinstance(raw, BrokenRecord):
             continue
         record = decode(raw, _record)
-        if isinstance(record, Unreadable) or not record.uuid or record.uuid in parents:
+        if isinstance(record, UnreadableRecord) or not record.uuid or record.uuid in parents:
             continue
         if len(parents) == NODES_MAX:
-            return Broken(place=str(path), message=f"more than {NODES_MAX} records: its branches cannot be told apart")
+            return BrokenRecord(
+                place=str(path), message=f"more than {NODES_MAX} records: its branches cannot be told apart"
+            )
         parent = record.parentUuid or record.logicalParentUuid
         parents[record.uuid] = parent
         forks |= parent in children
@@ -262,11 +264,11 @@ def _is_prompt(record: _Record) -> bool:
     return any(_parted(block.text or "")[0] or block.type != "text" for block in blocks)
 
 
-def _records(path: Source, one_pass: Pass) -> Iterator[tuple[str, int, bytes | Broken]]:
+def _records(path: Source, one_pass: Pass) -> Iterator[tuple[str, int, bytes | BrokenRecord]]:
     """Each record's place, its number in the file, and its bytes."""
     if not _is_document(path):
         for line in lines(path, one_pass.progress):
-            if isinstance(line, Broken):
+            if isinstance(line, BrokenRecord):
                 yield line.place, 0, line
             else:
                 yield f"{path}:{line.number}", line.number, line.raw
@@ -274,7 +276,7 @@ def _records(path: Source, one_pass: Pass) -> Iterator[tuple[str, int, bytes | B
     for found in json_stream.elements(chunks(path, one_pass.progress), within="loglines"):
         place = f"{path}#loglines[{found.index}]"
         if isinstance(found, json_stream.Flaw):
-            yield place, found.index, Broken(place=place, message=found.message)
+            yield place, found.index, BrokenRecord(place=place, message=found.message)
         else:
             yield place, found.index, found.raw
 
@@ -286,7 +288,7 @@ def _is_document(path: Source) -> bool:
         return False  # gone since it was recognised: reading its lines says so
 
 
-def _read_record(file: Opened, one_pass: Pass, place: str, record: _Record, host_turn: str) -> Iterator[Read]:
+def _read_record(file: SessionFile, one_pass: Pass, place: str, record: _Record, host_turn: str) -> Iterator[Read]:
     thread = _thread(file, record, host_turn)
     session = record.sessionId or _stem(file.path)
     if record.uuid and (seen := one_pass.seen.get(record.uuid)) is not None:
@@ -297,11 +299,11 @@ def _read_record(file: Opened, one_pass: Pass, place: str, record: _Record, host
         return
     queued = _queued(record)
     if queued is None and record.type in _RECORD_TYPES:
-        yield Skipped(place=place, reason=f"a record of type `{record.type}`")
+        yield SkippedRecord(place=place, reason=f"a record of type `{record.type}`")
         return
     message = decode(bytes(record.message) or b"null", _message)
-    if isinstance(message, Unreadable):
-        yield Broken(place=place, message=message.message)
+    if isinstance(message, UnreadableRecord):
+        yield BrokenRecord(place=place, message=message.message)
         return
     if queued is not None:
         if queued.source_uuid and (seen := one_pass.seen.get(queued.source_uuid)) is not None:
@@ -311,7 +313,7 @@ def _read_record(file: Opened, one_pass: Pass, place: str, record: _Record, host
         message = _Message(content=queued.prompt)
     author = record.type or (message.role if message else None)
     if author not in ("user", "assistant"):
-        yield Skipped(place=place, reason="a record of a type that is not known")
+        yield SkippedRecord(place=place, reason="a record of a type that is not known")
         return
     said = list(_said(file, record, message, thread)) if message else []
     if not said:
@@ -335,14 +337,14 @@ def _queued(record: _Record) -> _Attached | None:
     return attached if attached.commandMode == "prompt" and attached.prompt else None
 
 
-def _copy(place: str, seen: str, session: str, uuid: str) -> Skipped:
+def _copy(place: str, seen: str, session: str, uuid: str) -> SkippedRecord:
     parts, _, first = seen.partition(":")
-    copied = Copied(first=first, host_conversation=session, host_turn=uuid, parts=int(parts))
+    copied = DuplicateRecord(first=first, host_conversation=session, host_turn=uuid, parts=int(parts))
     reason = "a copy of a record that was read before"
-    return Skipped(place=place, reason=reason, copied=copied if first != session else None)
+    return SkippedRecord(place=place, reason=reason, copied=copied if first != session else None)
 
 
-def _turn(file: Opened, place: str, record: _Record, host_turn: str, part: _Said) -> ReadTurn:
+def _turn(file: SessionFile, place: str, record: _Record, host_turn: str, part: _Said) -> ReadTurn:
     return ReadTurn(
         place=place,
         host_conversation=record.sessionId or _stem(file.path),
@@ -350,13 +352,13 @@ def _turn(file: Opened, place: str, record: _Record, host_turn: str, part: _Said
         at=moment(record.timestamp),
         role=part.role,
         origin=part.origin,
-        kind=Kind.code,
+        kind=ConversationKind.code,
         surface="cli",
         content=part.content,
     )
 
 
-def _said(file: Opened, record: _Record, message: _Message, thread: str) -> Iterator[_Said]:
+def _said(file: SessionFile, record: _Record, message: _Message, thread: str) -> Iterator[_Said]:
     """What each author says in a record: tools first, then the record's own speaker, then the client."""
     content = message.content or []
     blocks = [_Block(type="text", text=content)] if isinstance(content, str) else content
@@ -400,10 +402,10 @@ def _parted(text: str) -> tuple[str, str]:
 
 
 _ROLES = {
-    "person": (Role.user, "typed"),
-    "upload": (Role.user, "upload"),
-    "assistant": (Role.assistant, "assistant"),
-    "client": (Role.tool, "tool"),
+    "person": (TurnRole.user, "typed"),
+    "upload": (TurnRole.user, "upload"),
+    "assistant": (TurnRole.assistant, "assistant"),
+    "client": (TurnRole.tool, "tool"),
 }
 
 
@@ -420,7 +422,7 @@ def _speaker(record: _Record, message: _Message, blocks: list[_Block], *, side: 
     return "assistant" if side else "person"
 
 
-def _body(file: Opened, record: _Record, blocks: list[_Block], thread: str, model: str) -> Content:
+def _body(file: SessionFile, record: _Record, blocks: list[_Block], thread: str, model: str) -> Content:
     for block in blocks:
         if _is_call(block) and block.id:
             file.calls.note(block.id, block.name or "")
@@ -439,9 +441,9 @@ def _body(file: Opened, record: _Record, blocks: list[_Block], thread: str, mode
     )
 
 
-def _tool_result(file: Opened, record: _Record, block: _Block, thread: str) -> _Said:
+def _tool_result(file: SessionFile, record: _Record, block: _Block, thread: str) -> _Said:
     result = decode(bytes(block.content) or b"null", _result)
-    if isinstance(result, Unreadable):  # a shape of its own: what the tool gave is kept as it gave it
+    if isinstance(result, UnreadableRecord):  # a shape of its own: what the tool gave is kept as it gave it
         result = _json_text(block.content)
     blocks = [] if result is None or isinstance(result, str) else result
     content = Content(
@@ -453,10 +455,10 @@ def _tool_result(file: Opened, record: _Record, block: _Block, thread: str) -> _
         folder=record.cwd or "",
         branch=record.gitBranch or "",
     )
-    return _Said(Role.tool, "tool", content)
+    return _Said(TurnRole.tool, "tool", content)
 
 
-def _thread(file: Opened, record: _Record, host_turn: str) -> str:
+def _thread(file: SessionFile, record: _Record, host_turn: str) -> str:
     """The side thread of a record: its agent, else the first record that its chain of parents leads to."""
     if not (record.isSidechain or record.agentId):
         return ""

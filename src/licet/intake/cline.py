@@ -28,14 +28,14 @@ import msgspec
 
 from licet.intake import json_stream
 from licet.intake.lines import Source
-from licet.intake.reading import Broken, Read, Skipped
+from licet.intake.read_turn import BrokenRecord, Read, SkippedRecord
 from licet.intake.records import (
     CALLS_MAX,
     Pass,
     Recent,
-    Said,
+    RecordedPart,
     Setting,
-    Unreadable,
+    UnreadableRecord,
     by,
     decode,
     decode_or,
@@ -43,7 +43,7 @@ from licet.intake.records import (
     moment,
     nothing_said,
 )
-from licet.policy.state import Kind, Role
+from licet.policy.state import ConversationKind, TurnRole
 from licet.vault.content import Content, ToolCall
 
 name = "cline"
@@ -127,7 +127,7 @@ def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
     one_pass = one_pass or Pass()
     task = _Reading(_setting(path.parent.name or path.name), is_task=True)
     for index, (place, raw) in enumerate(json_stream.records(path, one_pass.progress)):
-        if isinstance(raw, Broken):
+        if isinstance(raw, BrokenRecord):
             yield raw
         elif _is_task(path):
             yield from _read_message(place, task, str(index), raw)
@@ -140,13 +140,13 @@ def _is_task(path: Source) -> bool:
 
 
 def _setting(host_conversation: str) -> Setting:
-    return Setting(host_conversation, kind=Kind.code, surface="cli")
+    return Setting(host_conversation, kind=ConversationKind.code, surface="cli")
 
 
 def _read_session(place: str, path: Source, raw: bytes) -> Iterator[Read]:
     session = decode(raw, _session, in_parts=True)
-    if isinstance(session, Unreadable):
-        yield Broken(place=place, message=session.message)
+    if isinstance(session, UnreadableRecord):
+        yield BrokenRecord(place=place, message=session.message)
         return
     agent = session.agent or _LEAD
     reading = _Reading(_setting(session.sessionId or path.name), thread="" if agent == _LEAD else agent)
@@ -158,37 +158,37 @@ def _read_session(place: str, path: Source, raw: bytes) -> Iterator[Read]:
 
 def _read_message(place: str, reading: _Reading, index: str, raw: bytes) -> Iterator[Read]:
     message = decode(raw, _message)
-    if isinstance(message, Unreadable):
-        yield Broken(place=place, message=message.message)
+    if isinstance(message, UnreadableRecord):
+        yield BrokenRecord(place=place, message=message.message)
         return
     if message.role not in ("user", "assistant"):
-        yield Skipped(place=place, reason="an author that is not known")
+        yield SkippedRecord(place=place, reason="an author that is not known")
         return
     blocks = [_Block(type="text", text=message.content)] if isinstance(message.content, str) else message.content or []
     said = _said(reading, message, blocks)
     yield from reading.setting.turns(place, message.id or index, moment(message.ts), said)
     if any(not _is_known(block) for block in blocks):
-        yield Skipped(place=place, reason="a block of a type that is not known")
+        yield SkippedRecord(place=place, reason="a block of a type that is not known")
 
 
-def _said(reading: _Reading, message: _Message, blocks: list[_Block]) -> Iterator[Said]:
+def _said(reading: _Reading, message: _Message, blocks: list[_Block]) -> Iterator[RecordedPart]:
     """What each author says in a message: tools first, then its own speaker, then the client."""
     results = [block for block in blocks if block.type == "tool_result"]
     for block in results:
-        yield by(Role.tool, _answer(reading, block))
+        yield by(TurnRole.tool, _answer(reading, block))
     own = [block for block in blocks if block.type not in (*_DROPPED, "tool_result")]
     if message.role == "assistant":
-        yield by(Role.assistant, _content(reading, own, (message.modelInfo or _Model()).id or ""))
+        yield by(TurnRole.assistant, _content(reading, own, (message.modelInfo or _Model()).id or ""))
         return
     words, client = list[_Block](), list[_Block]()
     for block in own:
         (client if block.type == "text" and not reading.is_task and _is_clients(block) else words).append(block)
     if reading.is_task:
         words, client = _of_task(words)
-    yield by(Role.assistant if reading.thread else Role.user, _content(reading, words, ""))
+    yield by(TurnRole.assistant if reading.thread else TurnRole.user, _content(reading, words, ""))
     from_client = _content(reading, client, "")
     if from_client.text:
-        yield by(Role.tool, from_client)
+        yield by(TurnRole.tool, from_client)
 
 
 def _is_clients(block: _Block) -> bool:

@@ -31,15 +31,15 @@ from licet.intake import (
     swe_agent,
     tau_bench,
 )
-from licet.intake.archives import Member
+from licet.intake.archives import ArchiveMember
 from licet.intake.lines import Source, head
-from licet.intake.reading import Broken, Read, Skipped
+from licet.intake.read_turn import BrokenRecord, Read, SkippedRecord
 from licet.intake.records import Pass, Progress
 
 FILES_MAX = 1_000_000
 
 
-class Reader(Protocol):
+class FormatReader(Protocol):
     """A format.
 
     ``recognises`` looks at the path and at the first bytes of the file, unpacked and perhaps cut off within a
@@ -55,7 +55,7 @@ class Reader(Protocol):
     def read(self, path: Source, one_pass: Pass | None = None) -> Iterator[Read]: ...
 
 
-READERS: tuple[Reader, ...] = (
+READERS: tuple[FormatReader, ...] = (
     claude_code,
     claude_ai,
     chatgpt,
@@ -74,8 +74,8 @@ class _Found(NamedTuple):
     """A file, or a member of an archive, and who reads it, or why nobody does."""
 
     path: Source
-    reader: Reader | None
-    unread: Broken | Skipped | None = None
+    reader: FormatReader | None
+    unread: BrokenRecord | SkippedRecord | None = None
 
 
 def names() -> tuple[str, ...]:
@@ -83,7 +83,7 @@ def names() -> tuple[str, ...]:
     return tuple(reader.name for reader in READERS)
 
 
-def detect(path: Path) -> Reader:
+def detect(path: Path) -> FormatReader:
     """The format of a file, or of the first file in a folder that has one; InputError where nothing fits."""
     return next(found.reader for found in _found(path) if found.reader)
 
@@ -105,10 +105,12 @@ def _read(files: list[_Found], one_pass: Pass) -> Iterator[Read]:
         if found.unread:
             yield found.unread
     for found in _whole_files(files):
-        if isinstance(found.path, Member):
+        if isinstance(found.path, ArchiveMember):
             # What lies between the members, and the members that were passed over.
             archive = found.path.archive
-            in_it = (f.path for f in files if f.reader and isinstance(f.path, Member) and f.path.archive == archive)
+            in_it = (
+                f.path for f in files if f.reader and isinstance(f.path, ArchiveMember) and f.path.archive == archive
+            )
             one_pass.progress(archive.stat().st_size - sum(member.packed_bytes for member in in_it))
 
 
@@ -118,7 +120,7 @@ def _whole_files(files: list[_Found]) -> list[_Found]:
 
 
 def _on_disk(path: Source) -> Path:
-    return path.archive if isinstance(path, Member) else path
+    return path.archive if isinstance(path, ArchiveMember) else path
 
 
 def _found(path: Path) -> list[_Found]:
@@ -128,7 +130,7 @@ def _found(path: Path) -> list[_Found]:
     found = [recognised for file in _files(path) for recognised in _unpacked(file)]
     if not any(file.reader for file in found):
         alone = found[0].unread if len(found) == 1 else None
-        what = alone.reason if isinstance(alone, Skipped) else "no file in it is of a known format"
+        what = alone.reason if isinstance(alone, SkippedRecord) else "no file in it is of a known format"
         raise InputError(what, f"the formats are {', '.join(f'`{name}`' for name in names())}", file=str(path))
     return found
 
@@ -155,12 +157,12 @@ def _unpacked(path: Path) -> list[_Found]:
             return [_recognised(path)]
         members, cut = archives.members(path)
     except OSError:
-        return [_Found(path, None, Skipped(place=str(path), reason="the file cannot be opened"))]
+        return [_Found(path, None, SkippedRecord(place=str(path), reason="the file cannot be opened"))]
     if len(members) > archives.MEMBERS_MAX:
         raise InputError(f"there are more than {archives.MEMBERS_MAX} files in it", "unpack it", file=str(path))
     found = [_recognised(member) for member in members]
     if cut:
-        end = Broken(place=str(path), message="the archive is cut off: what lies behind its end is not here")
+        end = BrokenRecord(place=str(path), message="the archive is cut off: what lies behind its end is not here")
         found.append(_Found(path, None, end))
     return found
 
@@ -169,7 +171,7 @@ def _recognised(path: Source) -> _Found:
     try:
         start = head(path)
     except OSError:
-        return _Found(path, None, Skipped(place=str(path), reason="the file cannot be opened"))
+        return _Found(path, None, SkippedRecord(place=str(path), reason="the file cannot be opened"))
     reader = next((reader for reader in READERS if reader.recognises(path, start)), None)
-    unread = None if reader else Skipped(place=str(path), reason="the file is of no known format")
+    unread = None if reader else SkippedRecord(place=str(path), reason="the file is of no known format")
     return _Found(path, reader, unread)

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from licet.intake.lines import REST_OF_STRING, Source, chunks, lines
-from licet.intake.reading import Broken
+from licet.intake.read_turn import BrokenRecord
 from licet.intake.records import OVER_LONG, Progress, sized, valid_utf8
 from licet.vault.content import TURN_BYTES_MAX
 
@@ -68,22 +68,22 @@ class Flaw:
 Found: TypeAlias = Element | Flaw
 
 
-def records(path: Source, progress: Progress, *, by_lines: bool = False) -> Iterator[tuple[str, bytes | Broken]]:
+def records(path: Source, progress: Progress, *, by_lines: bool = False) -> Iterator[tuple[str, bytes | BrokenRecord]]:
     """The place and the bytes of each record of a file: of each line, or of each element and object.
 
     An element may hold bytes that are not UTF-8; `records.decode` finds them where it is not told otherwise.
     """
     if by_lines:
         for line in lines(path, progress):
-            yield (line.place, line) if isinstance(line, Broken) else (f"{path}:{line.number}", line.raw)
+            yield (line.place, line) if isinstance(line, BrokenRecord) else (f"{path}:{line.number}", line.raw)
         return
     for found in elements(chunks(path, progress), objects=True, utf8=False):
         place = f"{path}#[{found.index}]"
-        yield place, Broken(place=place, message=found.message) if isinstance(found, Flaw) else found.raw
+        yield place, BrokenRecord(place=place, message=found.message) if isinstance(found, Flaw) else found.raw
 
 
 def elements(
-    chunks: Iterable[bytes | Broken],
+    chunks: Iterable[bytes | BrokenRecord],
     element_bytes_max: int = ELEMENT_BYTES_MAX,
     within: str = "",
     *,
@@ -98,7 +98,7 @@ def elements(
     """
     splitter = _Splitter(element_bytes_max, min(string_bytes_max, element_bytes_max), within, objects, utf8)
     for chunk in chunks:
-        if isinstance(chunk, Broken):
+        if isinstance(chunk, BrokenRecord):
             yield from splitter.finish(chunk.message)
             return
         yield from splitter.feed(chunk)

@@ -22,12 +22,12 @@ import msgspec
 
 from licet.intake import json_stream
 from licet.intake.lines import Source
-from licet.intake.reading import Broken, Read, Skipped
+from licet.intake.read_turn import BrokenRecord, Read, SkippedRecord
 from licet.intake.records import (
     Pass,
-    Said,
+    RecordedPart,
     Setting,
-    Unreadable,
+    UnreadableRecord,
     branch,
     by,
     decode,
@@ -38,7 +38,7 @@ from licet.intake.records import (
     nothing_said,
     stable_id,
 )
-from licet.policy.state import Kind, Role
+from licet.policy.state import ConversationKind, TurnRole
 from licet.vault.content import Content, ToolCall
 
 name = "librechat"
@@ -119,15 +119,15 @@ def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
     """Every message of one export, as turns of the branch that is shown, Skipped or Broken."""
     one_pass = one_pass or Pass()
     for place, raw in json_stream.records(path, one_pass.progress):
-        if isinstance(raw, Broken):
+        if isinstance(raw, BrokenRecord):
             yield raw
             continue
         flat = _flattened(raw)
         conversation = decode(flat.document, _conversation)
-        if isinstance(conversation, Unreadable):
-            yield Broken(place=place, message=conversation.message)
+        if isinstance(conversation, UnreadableRecord):
+            yield BrokenRecord(place=place, message=conversation.message)
         elif conversation.isTemporary or conversation.expiredAt:
-            yield Skipped(place=place, reason="a conversation that is temporary")
+            yield SkippedRecord(place=place, reason="a conversation that is temporary")
         else:
             yield from _read_conversation(place, conversation, flat, raw)
 
@@ -135,7 +135,7 @@ def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
 def _read_conversation(place: str, conversation: _Conversation, flat: _Flat, raw: bytes) -> Iterator[Read]:
     setting = Setting(
         host_conversation=conversation.conversationId or stable_id(raw),
-        kind=Kind.chat,
+        kind=ConversationKind.chat,
         surface="app",
         title=conversation.title or "",
     )
@@ -215,20 +215,20 @@ def _shown(flat: _Flat) -> frozenset[int]:
 
 def _read_message(place: str, setting: Setting, number: int, raw: bytes) -> Iterator[Read]:
     message = decode(raw, _message)
-    if isinstance(message, Unreadable):
-        yield Broken(place=place, message=message.message)
+    if isinstance(message, UnreadableRecord):
+        yield BrokenRecord(place=place, message=message.message)
     elif message.error:
-        yield Skipped(place=place, reason="an error that the client shows")
+        yield SkippedRecord(place=place, reason="an error that the client shows")
     elif message.isCreatedByUser is None:
-        yield Broken(place=place, message="it does not say who speaks")
+        yield BrokenRecord(place=place, message="it does not say who speaks")
     else:
-        said = _said(message, Role.user if message.isCreatedByUser else Role.assistant)
+        said = _said(message, TurnRole.user if message.isCreatedByUser else TurnRole.assistant)
         yield from setting.turns(place, message.messageId or str(number), moment(message.createdAt), said)
 
 
-def _said(message: _Message, role: Role) -> Iterator[Said]:
+def _said(message: _Message, role: TurnRole) -> Iterator[RecordedPart]:
     parts = message.content or [_Part(type="text", text=message.text)]
-    model = (message.model or "") if role is Role.assistant else ""
+    model = (message.model or "") if role is TurnRole.assistant else ""
     attachments = tuple(file.filename or file.file_id or file.type or "unnamed" for file in message.files or [])
     texts: list[str] = []
     for part in parts:
@@ -239,7 +239,7 @@ def _said(message: _Message, role: Role) -> Iterator[Said]:
         call = ToolCall(id=called.id or "", name=called.name or "", arguments=_arguments(called))
         yield by(role, Content(text=_joined(texts), tool_calls=(call,), attachments=attachments, model=model))
         if called.output is not None:
-            yield by(Role.tool, Content(text=called.output, tool_call_id=call.id, tool_name=call.name))
+            yield by(TurnRole.tool, Content(text=called.output, tool_call_id=call.id, tool_name=call.name))
         texts, attachments = [], ()
     yield by(role, Content(text=_joined(texts), attachments=attachments, model=model))
 

@@ -2,7 +2,7 @@
 
 A file is a path, or a member of an archive; both are read alike.
 
-Nothing raises once a file is open: damage becomes one `Broken` with the place, and what was whole before it is
+Nothing raises once a file is open: damage becomes one `BrokenRecord` with the place, and what was whole before it is
 kept. A line ends with a line feed; a carriage return before it, a byte order mark at the start and empty lines
 are not content (RFC 8259 forbids the mark and lets a reader ignore it). A line over ``line_bytes_max`` or one
 that is not UTF-8 is Broken by its number, and reading goes on behind it. In a long line of JSON a string that takes
@@ -25,8 +25,8 @@ from pathlib import Path
 from re import Pattern
 from typing import NamedTuple, TypeAlias
 
-from licet.intake.archives import Member, Unpacked
-from licet.intake.reading import Broken
+from licet.intake.archives import ArchiveMember, Unpacked
+from licet.intake.read_turn import BrokenRecord
 from licet.intake.records import OVER_LONG, Progress, sized, valid_utf8
 from licet.vault.content import TURN_BYTES_MAX
 
@@ -43,10 +43,10 @@ _EMPTY_LINES = re.compile(rb"\n++")
 _MARK = b"\xef\xbb\xbf"
 _DAMAGE = (EOFError, OSError, zlib.error)
 
-Source: TypeAlias = Path | Member
+Source: TypeAlias = Path | ArchiveMember
 
 
-class Line(NamedTuple):
+class TextLine(NamedTuple):
     """One line that is not empty. ``number`` counts from 1, empty lines included."""
 
     number: int
@@ -71,7 +71,7 @@ class _Opened:
 
 @contextmanager
 def _open(path: Source) -> Iterator[_Opened]:
-    if isinstance(path, Member):
+    if isinstance(path, ArchiveMember):
         with path.open() as member:
             yield _Opened(member, member)
     else:
@@ -92,13 +92,13 @@ def head(path: Source) -> bytes:
     return start[:HEAD_BYTES].removeprefix(_MARK)
 
 
-def chunks(path: Source, progress: Progress) -> Iterator[bytes | Broken]:
+def chunks(path: Source, progress: Progress) -> Iterator[bytes | BrokenRecord]:
     """The bytes of a file in order, at most CHUNK_BYTES at a time; at most one Broken, and that is the last."""
     with ExitStack() as stack:
         try:
             opened = stack.enter_context(_open(path))
         except OSError:
-            yield Broken(place=str(path), message="the file cannot be opened")
+            yield BrokenRecord(place=str(path), message="the file cannot be opened")
             return
         consumed, first = 0, True
         while True:
@@ -106,7 +106,7 @@ def chunks(path: Source, progress: Progress) -> Iterator[bytes | Broken]:
                 # One read of the file below at most, so that what was unpacked before damage is not lost with it.
                 chunk = opened.stream.read1(CHUNK_BYTES)
             except _DAMAGE:
-                yield Broken(place=str(path), message="the file ends early or is damaged")
+                yield BrokenRecord(place=str(path), message="the file ends early or is damaged")
                 break
             if not chunk:
                 break
@@ -126,7 +126,7 @@ def has_several(path: Source, owner: Pattern[bytes]) -> bool:
     found: set[bytes] = set()
     tail = b""
     for chunk in chunks(path, lambda _consumed: None):
-        if isinstance(chunk, Broken):
+        if isinstance(chunk, BrokenRecord):
             break
         text = tail + chunk
         found.update(match[1] for match in owner.finditer(text))
@@ -136,12 +136,12 @@ def has_several(path: Source, owner: Pattern[bytes]) -> bool:
     return False
 
 
-def lines(path: Source, progress: Progress, line_bytes_max: int = LINE_BYTES_MAX) -> Iterator[Line | Broken]:
+def lines(path: Source, progress: Progress, line_bytes_max: int = LINE_BYTES_MAX) -> Iterator[TextLine | BrokenRecord]:
     """Every line of a file that is not empty, or what is wrong with it."""
     number, line = 1, _Gathered(line_bytes_max)
-    damage: list[Broken] = []
+    damage: list[BrokenRecord] = []
     for chunk in chunks(path, progress):
-        if isinstance(chunk, Broken):
+        if isinstance(chunk, BrokenRecord):
             damage.append(chunk)
             break
         start = 0
@@ -224,14 +224,14 @@ class _Gathered:
             into[self.string_from :] = OVER_LONG.encode()
 
 
-def _line(path: Source, number: int, line: _Gathered) -> Iterator[Line | Broken]:
+def _line(path: Source, number: int, line: _Gathered) -> Iterator[TextLine | BrokenRecord]:
     if line.held > line.bytes_max:
-        yield Broken(place=f"{path}:{number}", message=f"the line is over {sized(line.bytes_max)}")
+        yield BrokenRecord(place=f"{path}:{number}", message=f"the line is over {sized(line.bytes_max)}")
         return
     raw = line.raw().strip(b" \t\r")
     if not raw:
         return
     if not valid_utf8(raw):
-        yield Broken(place=f"{path}:{number}", message="not valid UTF-8")
+        yield BrokenRecord(place=f"{path}:{number}", message="not valid UTF-8")
         return
-    yield Line(number, raw)
+    yield TextLine(number, raw)

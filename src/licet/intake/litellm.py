@@ -28,9 +28,9 @@ import msgspec
 from licet.intake import json_stream
 from licet.intake.lines import Source, head
 from licet.intake.messages import Dialogue, read_message
-from licet.intake.reading import Broken, Read, ReadTurn, Skipped
-from licet.intake.records import Pass, Setting, Unreadable, decode, moment, nothing_said, stable_id
-from licet.policy.state import Kind
+from licet.intake.read_turn import BrokenRecord, Read, ReadTurn, SkippedRecord
+from licet.intake.records import Pass, Setting, UnreadableRecord, decode, moment, nothing_said, stable_id
+from licet.policy.state import ConversationKind
 
 name = "litellm"
 
@@ -84,12 +84,12 @@ def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
     """Every message of every call, as turns, Skipped or Broken."""
     one_pass = one_pass or Pass()
     for place, raw in json_stream.records(path, one_pass.progress, by_lines=_is_lines(path)):
-        if isinstance(raw, Broken):
+        if isinstance(raw, BrokenRecord):
             yield raw
             continue
         call = decode(raw, _call)
-        if isinstance(call, Unreadable):
-            yield Broken(place=place, message=call.message)
+        if isinstance(call, UnreadableRecord):
+            yield BrokenRecord(place=place, message=call.message)
         else:
             yield from _read_call(place, call, raw, one_pass)
 
@@ -112,16 +112,18 @@ def _is_lines(path: Source) -> bool:
 
 def _read_call(place: str, call: _Call, raw: bytes, one_pass: Pass) -> Iterator[Read]:
     if _is_unlogged(call):
-        yield Skipped(place=place, reason="a call that asks not to be logged")
+        yield SkippedRecord(place=place, reason="a call that asks not to be logged")
         return
     messages = decode(bytes(call.messages) or b"null", _list)
-    if isinstance(messages, Unreadable) or not all(bytes(message).startswith(b"{") for message in messages):
-        yield Skipped(place=place, reason="a call that is no dialogue")
+    if isinstance(messages, UnreadableRecord) or not all(bytes(message).startswith(b"{") for message in messages):
+        yield SkippedRecord(place=place, reason="a call that is no dialogue")
         return
     response = decode(bytes(call.response) or b"null", _response)
-    answer = _Response() if isinstance(response, Unreadable) else response
+    answer = _Response() if isinstance(response, UnreadableRecord) else response
     dialogue = Dialogue(
-        Setting(_session(call) or stable_id(raw), kind=Kind.chat, surface="api", host_account=_account(call)),
+        Setting(
+            _session(call) or stable_id(raw), kind=ConversationKind.chat, surface="api", host_account=_account(call)
+        ),
         at=moment(call.startTime) or moment(answer.created),
         model=answer.model or call.model or "",
     )
@@ -133,7 +135,7 @@ def _read_call(place: str, call: _Call, raw: bytes, one_pass: Pass) -> Iterator[
         for item in read_message(here, dialogue, "", message):
             yield _named(item, times, one_pass) if isinstance(item, ReadTurn) else item
     if choices[1:]:
-        yield Skipped(place=place, reason="other answers to the same call")
+        yield SkippedRecord(place=place, reason="other answers to the same call")
     if not said:
         yield nothing_said(place)
 
@@ -142,14 +144,14 @@ def _named(turn: ReadTurn, times: Counter[str], one_pass: Pass) -> Read:
     """The turn under the name of what it says, or Skipped if this pass has it, or if the proxy took its words out."""
     said = turn.content
     if _REDACTED in said.text:
-        return Skipped(place=turn.place, reason="redacted by the proxy")
+        return SkippedRecord(place=turn.place, reason="redacted by the proxy")
     calls = [(call.id, call.name, call.arguments) for call in said.tool_calls]
     what = stable_id(_identity.encode((turn.role, said.text, calls, said.tool_call_id, said.attachments)))
     times[what] += 1
     host_turn = what if times[what] == 1 else f"{what}#{times[what]}"
     seen = f"{turn.host_account}\n{turn.host_conversation}\n{host_turn}"
     if seen in one_pass.seen:
-        return Skipped(place=turn.place, reason="a repetition of what was said in an earlier call")
+        return SkippedRecord(place=turn.place, reason="a repetition of what was said in an earlier call")
     one_pass.seen.note(seen)
     return msgspec.structs.replace(turn, host_turn=host_turn)
 

@@ -23,20 +23,20 @@ import msgspec
 
 from licet.intake import json_stream
 from licet.intake.lines import Source, lines
-from licet.intake.reading import Broken, Read, Skipped
+from licet.intake.read_turn import BrokenRecord, Read, SkippedRecord
 from licet.intake.records import (
     CALLS_MAX,
     Pass,
     Recent,
     Setting,
-    Unreadable,
+    UnreadableRecord,
     by,
     decode,
     moment,
     nothing_said,
     stable_id,
 )
-from licet.policy.state import Kind, Role
+from licet.policy.state import ConversationKind, TurnRole
 from licet.vault.commands import NAME
 from licet.vault.content import Content, ToolCall
 
@@ -45,10 +45,10 @@ name = "messages"
 HEAD_LINES_MAX = 20
 
 _ROLES = {
-    "user": Role.user,
-    "assistant": Role.assistant,
-    "tool": Role.tool,
-    "function": Role.tool,
+    "user": TurnRole.user,
+    "assistant": TurnRole.assistant,
+    "tool": TurnRole.tool,
+    "function": TurnRole.tool,
 }
 
 # Keys of records of other formats that hold messages as well.
@@ -64,7 +64,7 @@ class _File(msgspec.Struct):
     file_id: str | None = None
 
 
-class Part(msgspec.Struct):
+class ContentPart(msgspec.Struct):
     type: str | None = None
     text: str | None = None
     refusal: str | None = None
@@ -86,9 +86,9 @@ class _Call(msgspec.Struct):
     custom: _Function | None = None
 
 
-class Message(msgspec.Struct):
+class DialogueMessage(msgspec.Struct):
     role: str | None = None
-    content: str | list[str | Part] | None = None
+    content: str | list[str | ContentPart] | None = None
     refusal: str | None = None
     name: str | None = None
     tool_calls: list[_Call] | None = None
@@ -116,7 +116,7 @@ class _Line(msgspec.Struct):
 
 
 _line = msgspec.json.Decoder(_Line)
-_message = msgspec.json.Decoder(Message)
+_message = msgspec.json.Decoder(DialogueMessage)
 _anything = msgspec.json.Decoder()
 
 
@@ -130,13 +130,13 @@ def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
     """Every message of every line, as turns, Skipped or Broken."""
     one_pass = one_pass or Pass()
     for line in lines(path, one_pass.progress):
-        if isinstance(line, Broken):
+        if isinstance(line, BrokenRecord):
             yield line
             continue
         place = f"{path}:{line.number}"
         conversation = decode(line.raw, _line)
-        if isinstance(conversation, Unreadable):
-            yield Broken(place=place, message=conversation.message)
+        if isinstance(conversation, UnreadableRecord):
+            yield BrokenRecord(place=place, message=conversation.message)
         else:
             yield from _read_line(place, conversation, line.raw)
 
@@ -145,7 +145,7 @@ def _read_line(place: str, line: _Line, raw: bytes) -> Iterator[Read]:
     dialogue = Dialogue(
         Setting(
             host_conversation=_name(line.conversation_id, line.id) or stable_id(canonical(raw)),
-            kind=Kind.code if line.kind == Kind.code.value else Kind.chat,
+            kind=ConversationKind.code if line.kind == ConversationKind.code.value else ConversationKind.chat,
             surface=line.surface if isinstance(line.surface, str) and NAME.fullmatch(line.surface) else "app",
             title=line.title or "",
             host_account=_name(line.account, line.user),
@@ -174,19 +174,19 @@ class Dialogue:
 def read_message(place: str, dialogue: Dialogue, index: str, raw: bytes) -> Iterator[Read]:
     """One message in the shape of OpenAI's; ``index`` is its id where it has none of its own."""
     message = decode(raw, _message)
-    if isinstance(message, Unreadable):
-        yield Broken(place=place, message=message.message)
+    if isinstance(message, UnreadableRecord):
+        yield BrokenRecord(place=place, message=message.message)
     elif message.role in ("system", "developer"):
-        yield Skipped(place=place, reason=f"a message of role `{message.role}`")
+        yield SkippedRecord(place=place, reason=f"a message of role `{message.role}`")
     elif message.role not in _ROLES:
-        yield Broken(place=place, message="a role that is not known")
+        yield BrokenRecord(place=place, message="a role that is not known")
     else:
         at = _first_moment(message.created_at, message.timestamp) or dialogue.at
         said = by(_ROLES[message.role], _content(dialogue, message))
         yield from dialogue.setting.turns(place, _name(message.id) or index, at, [said])
 
 
-def _content(dialogue: Dialogue, message: Message) -> Content:
+def _content(dialogue: Dialogue, message: DialogueMessage) -> Content:
     role = _ROLES[message.role or ""]
     asked, parts = calls_of(message), parts_of(message)
     for call in asked:
@@ -195,10 +195,10 @@ def _content(dialogue: Dialogue, message: Message) -> Content:
     return Content(
         text=text_of(parts, message.refusal),
         tool_calls=asked,
-        tool_call_id=call_id if role is Role.tool else "",
-        tool_name=(message.name or dialogue.calls.get(call_id) or "") if role is Role.tool else "",
+        tool_call_id=call_id if role is TurnRole.tool else "",
+        tool_name=(message.name or dialogue.calls.get(call_id) or "") if role is TurnRole.tool else "",
         attachments=_attachments(parts),
-        model=dialogue.model if role is Role.assistant else "",
+        model=dialogue.model if role is TurnRole.assistant else "",
     )
 
 
@@ -213,33 +213,35 @@ def _name(*ids: str | int | None) -> str:
 def canonical(raw: bytes) -> bytes:
     """The JSON of a value with its keys sorted and no white space; the bytes themselves if they are not JSON."""
     value = decode(raw, _anything)
-    return raw if isinstance(value, Unreadable) else msgspec.json.encode(value, order="deterministic")
+    return raw if isinstance(value, UnreadableRecord) else msgspec.json.encode(value, order="deterministic")
 
 
-def parts_of(message: Message) -> list[str | Part]:
+def parts_of(message: DialogueMessage) -> list[str | ContentPart]:
     return [message.content] if isinstance(message.content, str) else message.content or []
 
 
-def text_of(parts: list[str | Part], refusal: str | None = None) -> str:
+def text_of(parts: list[str | ContentPart], refusal: str | None = None) -> str:
     said = [part if isinstance(part, str) else (part.text or part.refusal or "") for part in parts]
     return "\n".join(text for text in (*said, refusal or "") if text.strip())
 
 
-def _attachments(parts: list[str | Part]) -> tuple[str, ...]:
+def _attachments(parts: list[str | ContentPart]) -> tuple[str, ...]:
     """A name for each part that is not text; a picture given as its own bytes is named by its part's type."""
     return tuple(
-        _attachment(part) for part in parts if isinstance(part, Part) and part.text is None and part.refusal is None
+        _attachment(part)
+        for part in parts
+        if isinstance(part, ContentPart) and part.text is None and part.refusal is None
     )
 
 
-def _attachment(part: Part) -> str:
+def _attachment(part: ContentPart) -> str:
     file = part.file or _File(filename=part.filename, file_id=part.file_id)
     url = part.image_url.url if isinstance(part.image_url, _Address) else part.image_url
     address = "" if not url or url.startswith("data:") else url
     return file.filename or file.file_id or address or part.type or ""
 
 
-def calls_of(message: Message) -> tuple[ToolCall, ...]:
+def calls_of(message: DialogueMessage) -> tuple[ToolCall, ...]:
     functions = [(call.id, call.function or call.custom) for call in message.tool_calls or []]
     older = [(None, message.function_call)] if message.function_call else []
     return tuple(

@@ -24,12 +24,12 @@ import msgspec
 
 from licet.intake import json_stream
 from licet.intake.lines import Source, has_several
-from licet.intake.reading import Broken, Read, ReadFeedback, Skipped
+from licet.intake.read_turn import BrokenRecord, Read, ReadFeedback, SkippedRecord
 from licet.intake.records import (
     Pass,
-    Said,
+    RecordedPart,
     Setting,
-    Unreadable,
+    UnreadableRecord,
     branch,
     by,
     decode,
@@ -40,7 +40,7 @@ from licet.intake.records import (
     nothing_said,
     stable_id,
 )
-from licet.policy.state import Kind, Role, Share
+from licet.policy.state import ConversationKind, Share, TurnRole
 from licet.vault.content import Content, ToolCall
 
 name = "open-webui"
@@ -148,15 +148,15 @@ def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
     one_pass = one_pass or Pass()
     several = has_several(path, _OWNER)
     for place, raw in json_stream.records(path, one_pass.progress):
-        if isinstance(raw, Broken):
+        if isinstance(raw, BrokenRecord):
             yield raw
             continue
         if json_stream.keys(raw) >= _RATING_KEYS:
             yield _read_rating(place, raw, several=several)
             continue
         conversation = decode(raw, _conversation, in_parts=True)
-        if isinstance(conversation, Unreadable):
-            yield Broken(place=place, message=conversation.message)
+        if isinstance(conversation, UnreadableRecord):
+            yield BrokenRecord(place=place, message=conversation.message)
         else:
             owner = (conversation.user_id or "") if several else ""
             yield from _read_conversation(place, conversation, raw, owner)
@@ -164,12 +164,12 @@ def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
 
 def _read_rating(place: str, raw: bytes, *, several: bool) -> Read:
     rating = decode(raw, _rating, in_parts=True)
-    if isinstance(rating, Unreadable):
-        return Broken(place=place, message=rating.message)
+    if isinstance(rating, UnreadableRecord):
+        return BrokenRecord(place=place, message=rating.message)
     data, meta = rating.data or _Given(), rating.meta or _Meta()
     said = _UP_OR_DOWN.get(str(data.rating))
     if said is None or not meta.chat_id or not meta.message_id:
-        return Skipped(place=place, reason="a rating of nothing, or no rating")
+        return SkippedRecord(place=place, reason="a rating of nothing, or no rating")
     return ReadFeedback(
         place=place, host_conversation=meta.chat_id, host_turn=meta.message_id, host_feedback=rating.id,
         at=moment(rating.created_at), rating=said, comment=data.comment or "",
@@ -186,7 +186,7 @@ def _read_conversation(place: str, conversation: _Conversation, raw: bytes, owne
     history = conversation.chat.history
     setting = Setting(
         host_conversation=conversation.id or stable_id(raw),
-        kind=Kind.chat,
+        kind=ConversationKind.chat,
         surface="app",
         title=conversation.title or conversation.chat.title or "",
         host_account=owner,
@@ -211,25 +211,25 @@ def _shown(history: _History) -> list[str]:
 
 def _read_message(place: str, setting: Setting, message_id: str, raw: bytes) -> Iterator[Read]:
     message = decode(raw, _message)
-    if isinstance(message, Unreadable):
-        yield Broken(place=place, message=message.message)
+    if isinstance(message, UnreadableRecord):
+        yield BrokenRecord(place=place, message=message.message)
     elif message.role not in ("user", "assistant"):
-        yield Skipped(place=place, reason="an author that is not known")
+        yield SkippedRecord(place=place, reason="an author that is not known")
     else:
         yield from setting.turns(place, message_id, moment(message.timestamp), _said(message))
 
 
-def _said(message: _Message) -> Iterator[Said]:
+def _said(message: _Message) -> Iterator[RecordedPart]:
     if message.role == "user":
         files = tuple(file.name or file.id or file.type or "unnamed" for file in message.files or [])
-        yield by(Role.user, Content(text=message.content or "", attachments=files))
+        yield by(TurnRole.user, Content(text=message.content or "", attachments=files))
     elif message.output:
         yield from _said_in_output(message.output, message.model or "")
     else:
         yield from _said_in_text(message.content or "", message.model or "")
 
 
-def _said_in_output(output: list[_Item], model: str) -> Iterator[Said]:
+def _said_in_output(output: list[_Item], model: str) -> Iterator[RecordedPart]:
     names: dict[str, str] = {}
     texts, calls = list[str](), list[ToolCall]()
     for item in output:
@@ -240,15 +240,15 @@ def _said_in_output(output: list[_Item], model: str) -> Iterator[Said]:
             names[call_id] = item.name or ""
             calls.append(ToolCall(id=call_id, name=names[call_id], arguments=_arguments(item)))
         elif item.type != "reasoning":  # a call's output, or what is not known: the assistant's words are messages
-            yield by(Role.assistant, _answer(texts, calls, model))
+            yield by(TurnRole.assistant, _answer(texts, calls, model))
             given = _joined(item.content if item.output is None else item.output)
             if given or item.type == "function_call_output":
-                yield by(Role.tool, Content(text=given, tool_call_id=call_id, tool_name=names.get(call_id, "")))
+                yield by(TurnRole.tool, Content(text=given, tool_call_id=call_id, tool_name=names.get(call_id, "")))
             texts, calls = [], []
-    yield by(Role.assistant, _answer(texts, calls, model))
+    yield by(TurnRole.assistant, _answer(texts, calls, model))
 
 
-def _said_in_text(text: str, model: str) -> Iterator[Said]:
+def _said_in_text(text: str, model: str) -> Iterator[RecordedPart]:
     begin, calls, texts = 0, list[ToolCall](), list[str]()
     for block in _DETAILS.finditer(text):
         texts.append(text[begin : block.start()].strip())
@@ -259,11 +259,11 @@ def _said_in_text(text: str, model: str) -> Iterator[Said]:
         call_id, called = given.get("id", ""), given.get("name", "")
         if called:
             calls.append(ToolCall(id=call_id, name=called, arguments=given.get("arguments") or "{}"))
-        yield by(Role.assistant, _answer(texts, calls, model))
+        yield by(TurnRole.assistant, _answer(texts, calls, model))
         result = given.get("result") or html.unescape(_SUMMARY.sub("", block["inner"]))
-        yield by(Role.tool, Content(text=result, tool_call_id=call_id, tool_name=called))
+        yield by(TurnRole.tool, Content(text=result, tool_call_id=call_id, tool_name=called))
         texts, calls = [], []
-    yield by(Role.assistant, _answer([*texts, text[begin:].strip()], calls, model))
+    yield by(TurnRole.assistant, _answer([*texts, text[begin:].strip()], calls, model))
 
 
 def _answer(texts: list[str], calls: list[ToolCall], model: str) -> Content:

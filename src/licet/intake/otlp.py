@@ -26,8 +26,8 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from licet.errors import UsageError
 from licet.intake import wire
-from licet.intake.records import Unreadable, decode
-from licet.vault.content import Masked
+from licet.intake.records import UnreadableRecord, decode
+from licet.masked import Masked
 
 SPANS_MAX = 10_000
 FIELDS_MAX = 1_000_000
@@ -40,7 +40,7 @@ _YEARS_NS = 250 * 365 * 86_400 * 10**9  # no clock is further on; a datetime hol
 Values = dict[str, object]
 
 
-class TooLargeError(UsageError):
+class UnpackedTooLargeError(UsageError):
     """A body that is larger than is taken, once it is unpacked."""
 
     status = 413
@@ -51,21 +51,21 @@ class Encoding(StrEnum):
     json = "application/json"
 
 
-class Happened(Masked, msgspec.Struct, frozen=True, kw_only=True):
+class SpanEvent(Masked, msgspec.Struct, frozen=True, kw_only=True):
     """An event of a span."""
 
     name: str
     attributes: Values
 
 
-class Span(Masked, msgspec.Struct, frozen=True, kw_only=True):
+class OtlpSpan(Masked, msgspec.Struct, frozen=True, kw_only=True):
     """A span. ``started_at`` is by the sender's clock, 1970 where it does not say; ``resource`` is what sent it."""
 
     trace_id: str
     span_id: str
     started_at: datetime
     attributes: Values
-    events: tuple[Happened, ...]
+    events: tuple[SpanEvent, ...]
     resource: Values
 
 
@@ -92,17 +92,17 @@ def inflated(raw: bytes, encoding: str, bytes_max: int) -> bytes:
     except zlib.error:
         raise UsageError("the body is not gzip") from None
     if reader.unconsumed_tail:
-        raise TooLargeError(f"the body is larger than {bytes_max} bytes", "send fewer spans at a time")
+        raise UnpackedTooLargeError(f"the body is larger than {bytes_max} bytes", "send fewer spans at a time")
     if not reader.eof:
         raise UsageError("the gzip body is cut short")
     return body
 
 
-def read(raw: bytes, encoding: Encoding) -> list[Span]:
+def read(raw: bytes, encoding: Encoding) -> list[OtlpSpan]:
     """The spans of a request; UsageError for what is none, TooLargeError past a bound, before any is made."""
     # Those of JSON within a value are counted too, in either encoding: `spans` makes objects of them.
     if raw.count(b"{") + raw.count(b"[") > BRACKETS_MAX:
-        raise TooLargeError(f"more than {BRACKETS_MAX} opening brackets", "send fewer spans at a time")
+        raise UnpackedTooLargeError(f"more than {BRACKETS_MAX} opening brackets", "send fewer spans at a time")
     return list(_read_protobuf(raw) if encoding is Encoding.protobuf else _read_json(raw))
 
 
@@ -133,24 +133,24 @@ def refusal(encoding: Encoding, why: str) -> bytes:
 # Protobuf
 
 
-def _read_protobuf(raw: bytes) -> Iterator[Span]:
+def _read_protobuf(raw: bytes) -> Iterator[OtlpSpan]:
     request = ExportTraceServiceRequest()
     try:
         if wire.count(raw, wire.tree(ExportTraceServiceRequest.DESCRIPTOR), FIELDS_MAX) > FIELDS_MAX:
-            raise TooLargeError(f"more than {FIELDS_MAX} fields", "send fewer spans at a time")
+            raise UnpackedTooLargeError(f"more than {FIELDS_MAX} fields", "send fewer spans at a time")
         request.ParseFromString(raw)
     except (DecodeError, RecursionError, wire.MalformedError):
         raise UsageError("the body is not an OTLP request in protobuf") from None
     if sum(len(scope.spans) for group in request.resource_spans for scope in group.scope_spans) > SPANS_MAX:
-        raise TooLargeError(f"more than {SPANS_MAX} spans", "send fewer at a time")
+        raise UnpackedTooLargeError(f"more than {SPANS_MAX} spans", "send fewer at a time")
     for group in request.resource_spans:
         resource = _kept(group.resource.attributes)
         for scope in group.scope_spans:
             for span in scope.spans:
-                yield Span(
+                yield OtlpSpan(
                     trace_id=span.trace_id.hex(), span_id=span.span_id.hex(), started_at=_at(span.start_time_unix_nano),
                     attributes=_kept(span.attributes), resource=resource,
-                    events=tuple(Happened(name=one.name, attributes=_kept(one.attributes, "")) for one in span.events),
+                    events=tuple(SpanEvent(name=one.name, attributes=_kept(one.attributes, "")) for one in span.events),
                 )  # fmt: skip
 
 
@@ -242,22 +242,22 @@ class _Request(_Json):
 _request = msgspec.json.Decoder(_Request)
 
 
-def _read_json(raw: bytes) -> Iterator[Span]:
+def _read_json(raw: bytes) -> Iterator[OtlpSpan]:
     request = decode(raw, _request)
-    if isinstance(request, Unreadable):
+    if isinstance(request, UnreadableRecord):
         raise UsageError(f"the body is not an OTLP request in JSON: {request.message}")
     scopes = [scope for group in request.resource_spans or () for scope in group.scope_spans or ()]
     if sum(len(scope.spans or ()) for scope in scopes) > SPANS_MAX:
-        raise TooLargeError(f"more than {SPANS_MAX} spans", "send fewer at a time")
+        raise UnpackedTooLargeError(f"more than {SPANS_MAX} spans", "send fewer at a time")
     for group in request.resource_spans or ():
         resource = _kept_json(group.resource.attributes if group.resource else None)
         for scope in group.scope_spans or ():
             for span in scope.spans or ():
-                yield Span(
+                yield OtlpSpan(
                     trace_id=span.trace_id.lower(), span_id=span.span_id.lower(),
                     started_at=_at(_number(span.start_time_unix_nano)), attributes=_kept_json(span.attributes),
                     resource=resource,
-                    events=tuple(Happened(name=e.name, attributes=_kept_json(e.attributes, "")) for e in span.events or ()),
+                    events=tuple(SpanEvent(name=e.name, attributes=_kept_json(e.attributes, "")) for e in span.events or ()),
                 )  # fmt: skip
 
 

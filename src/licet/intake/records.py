@@ -1,6 +1,6 @@
 """What every format needs once its bytes are cut into records: decoding, times, ids, bounds.
 
-Strict where it protects and mild where it costs nothing. A record of the wrong shape is `Unreadable` with a
+Strict where it protects and mild where it costs nothing. A record of the wrong shape is `UnreadableRecord` with a
 message that names keys and never values. A lone surrogate such as ``"\\ud800"`` is legal in JSON (RFC 8259, 8.2)
 and cannot be written as UTF-8, so it is read as U+FFFD; everything else of the record survives. A time that is
 no time, or has no zone, is None: guessing a zone would move a date that retention and consent depend on.
@@ -17,8 +17,8 @@ from typing import TypeAlias, TypeVar
 
 import msgspec
 
-from licet.intake.reading import Broken, Read, ReadTurn, Skipped
-from licet.policy.state import Kind, Role
+from licet.intake.read_turn import BrokenRecord, Read, ReadTurn, SkippedRecord
+from licet.policy.state import ConversationKind, TurnRole
 from licet.vault.content import TURN_BYTES_MAX, Content
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ OVER_LONG = "\U0010fffe over the bound \U0010fffe"
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
+class UnreadableRecord:
     """Why a record does not decode, without a word of it."""
 
     message: str
@@ -84,14 +84,14 @@ class Pass:
     seen: Recent = field(default_factory=lambda: Recent(SEEN_MAX))
 
 
-def decode(raw: bytes, decoder: msgspec.json.Decoder[T], *, in_parts: bool = False) -> T | Unreadable:
+def decode(raw: bytes, decoder: msgspec.json.Decoder[T], *, in_parts: bool = False) -> T | UnreadableRecord:
     """The value of one record's JSON. Lone surrogates are mended only where decoding fails, so others pay nothing.
 
     A decoder does not look into what it skips; so the bytes are checked to be UTF-8, except of a record that is
     decoded ``in_parts``, each of which is checked by itself.
     """
     if not in_parts and not valid_utf8(raw):
-        return Unreadable("not valid UTF-8")
+        return UnreadableRecord("not valid UTF-8")
     try:
         return decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -118,7 +118,7 @@ def valid_utf8(raw: bytes) -> bool:
 def decode_or(raw: bytes, decoder: msgspec.json.Decoder[T], otherwise: T) -> T:
     """The value of a record's JSON, or ``otherwise`` where that does not decode: for what is read before it is told."""
     value = decode(raw, decoder)
-    return otherwise if isinstance(value, Unreadable) else value
+    return otherwise if isinstance(value, UnreadableRecord) else value
 
 
 def mend(raw: bytes) -> bytes:
@@ -149,18 +149,22 @@ def stable_id(raw: bytes) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class RecordedPart:
     """One author's part of a record, before it has an id."""
 
-    role: Role
+    role: TurnRole
     origin: str
     content: Content
 
 
-def by(role: Role, content: Content) -> Said:
+def by(role: TurnRole, content: Content) -> RecordedPart:
     """A part with the origin that its role gives; what a person sent without a word is an upload."""
-    origins = {Role.user: "typed" if content.text else "upload", Role.assistant: "assistant", Role.tool: "tool"}
-    return Said(role, origins[role], content)
+    origins = {
+        TurnRole.user: "typed" if content.text else "upload",
+        TurnRole.assistant: "assistant",
+        TurnRole.tool: "tool",
+    }
+    return RecordedPart(role, origins[role], content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,19 +172,19 @@ class Setting:
     """What the turns of one conversation have in common."""
 
     host_conversation: str
-    kind: Kind
+    kind: ConversationKind
     surface: str
     title: str = ""
     host_account: str = ""
     incognito: bool = False
     kept_out: bool = False
 
-    def turns(self, place: str, host_turn: str, at: datetime | None, said: Iterable[Said]) -> Iterator[Read]:
+    def turns(self, place: str, host_turn: str, at: datetime | None, said: Iterable[RecordedPart]) -> Iterator[Read]:
         """The parts of one record as turns, the first with the record's own id, the next ``id#2`` and so on."""
         number = 0
         for part in said:
             content = part.content
-            if part.role is not Role.tool and not (content.text or content.tool_calls or content.attachments):
+            if part.role is not TurnRole.tool and not (content.text or content.tool_calls or content.attachments):
                 continue
             number += 1
             yield bounded(
@@ -213,15 +217,15 @@ def branch(parents: Mapping[str, str | None], tip: str | None) -> list[str]:
     return list(reversed(chain))
 
 
-def elsewhere(place: str) -> Skipped:
-    return Skipped(place=place, reason="on a branch that is not shown")
+def elsewhere(place: str) -> SkippedRecord:
+    return SkippedRecord(place=place, reason="on a branch that is not shown")
 
 
-def bounded(turn: ReadTurn) -> ReadTurn | Broken:
+def bounded(turn: ReadTurn) -> ReadTurn | BrokenRecord:
     """The turn, or Broken if what it says is over TURN_BYTES_MAX."""
     said = (turn.content.text, *(call.arguments for call in turn.content.tool_calls))
     if sum(map(_utf8_bytes, said)) > TURN_BYTES_MAX or any(OVER_LONG in text for text in said):
-        return Broken(place=turn.place, message=f"the turn is over {sized(TURN_BYTES_MAX)}")
+        return BrokenRecord(place=turn.place, message=f"the turn is over {sized(TURN_BYTES_MAX)}")
     return turn
 
 
@@ -230,8 +234,8 @@ def sized(count: int) -> str:
     return f"{count // 2**20} MiB" if count and count % 2**20 == 0 else f"{count} bytes"
 
 
-def nothing_said(place: str) -> Skipped:
-    return Skipped(place=place, reason="nothing is said in it")
+def nothing_said(place: str) -> SkippedRecord:
+    return SkippedRecord(place=place, reason="nothing is said in it")
 
 
 def _utf8_bytes(text: str) -> int:
@@ -242,16 +246,16 @@ def _short(key: str) -> bytes:
     return blake2b(key.encode(), digest_size=16).digest()
 
 
-def _unreadable(error: Exception) -> Unreadable:
+def _unreadable(error: Exception) -> UnreadableRecord:
     match error:
         case UnicodeDecodeError():
-            return Unreadable("not valid UTF-8")
+            return UnreadableRecord("not valid UTF-8")
         case RecursionError():
-            return Unreadable("nested too deeply")
+            return UnreadableRecord("nested too deeply")
         case msgspec.ValidationError():
-            return Unreadable(f"not as expected: {_lower(str(error))}")
+            return UnreadableRecord(f"not as expected: {_lower(str(error))}")
         case _:
-            return Unreadable("not valid JSON")
+            return UnreadableRecord("not valid JSON")
 
 
 def _lower(message: str) -> str:

@@ -23,19 +23,21 @@ from uuid import UUID
 
 import msgspec
 
+from licet.erasure import sweep_batches
 from licet.errors import RefusedError, UsageError
-from licet.intake.reading import Broken, Copied, Read, ReadFeedback, ReadTurn, Skipped
+from licet.intake.read_turn import BrokenRecord, DuplicateRecord, Read, ReadFeedback, ReadTurn, SkippedRecord
+from licet.keys.keyring import Keyring
+from licet.keys.material import KEY_BYTES, seal, unseal
+from licet.masked import Masked
 from licet.policy import events
 from licet.policy.file import Policies
-from licet.policy.state import Kind, Role, Share
+from licet.policy.state import ConversationKind, Share, TurnRole
 from licet.policy.world import Owned, World
 from licet.store.connect import Pool, Transaction, transaction
-from licet.vault import apply, commands, erase, tables, view
-from licet.vault.commands import Answer, Outcome
-from licet.vault.content import Content, Masked, encode
+from licet.vault import account_view, apply, commands, tables
+from licet.vault.commands import CommandResult, Outcome
+from licet.vault.content import Content, encode
 from licet.vault.ids import HOST_ID_CHARACTERS_MAX, Prefix, host_hmac, uuid7
-from licet.vault.keyring import Keyring
-from licet.vault.keys import KEY_BYTES, seal, unseal
 
 CHUNK_COMMANDS_MAX = 2_000
 CHUNK_BYTES_MAX = 16 * 2**20
@@ -48,7 +50,7 @@ _OWN_ID = re.compile(rf"{Prefix.account.value}_[0-9a-f]{{32}}")
 Progress = Callable[[int], None]
 
 
-class Recorded(msgspec.Struct, frozen=True, kw_only=True):
+class RecordedAccount(msgspec.Struct, frozen=True, kw_only=True):
     """An account as the operator recorded it. ``opened_at`` None: it opened with its first event."""
 
     host: str
@@ -87,7 +89,7 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
     refused: dict[str, int]
     would_be_erased: dict[date, int]
     effects: dict[str, int]
-    broken_places: tuple[Broken, ...]
+    broken_places: tuple[BrokenRecord, ...]
     skipped_reasons: dict[str, int]
     feedback: int = 0
     opened_alone: int = 0
@@ -100,9 +102,9 @@ class _Turn(msgspec.Struct, frozen=True, array_like=True):
 
     conversation: bytes
     host_turn: bytes
-    role: Role
+    role: TurnRole
     origin: str
-    kind: Kind
+    kind: ConversationKind
     surface: str
     envelope: bytes
     title: bytes | None
@@ -168,8 +170,8 @@ class Import:
 
     def __init__(
         self, pool: Pool, keyring: Keyring, policies: Policies, now: datetime, *,
-        recorded: Iterable[Recorded] = (), choices: Iterable[RecordedChoice] = (),
-        default: Recorded | None = None, host: str = "", surface: str | None = None, folder: Path | None = None,
+        recorded: Iterable[RecordedAccount] = (), choices: Iterable[RecordedChoice] = (),
+        default: RecordedAccount | None = None, host: str = "", surface: str | None = None, folder: Path | None = None,
         assume_at: datetime | None = None, chunk_commands_max: int = CHUNK_COMMANDS_MAX,
     ) -> None:  # fmt: skip
         self._pool, self._keyring, self._policies, self._now = pool, keyring, policies, now
@@ -183,7 +185,7 @@ class Import:
         self._feedback: dict[str, list[_Rated]] = {}
         self._names: dict[bytes, set[bytes]] = {}
         self._effects: Counter[str] = Counter()
-        self._broken: list[Broken] = []
+        self._broken: list[BrokenRecord] = []
         self._counts: Counter[str] = Counter()
         self._skipped: Counter[str] = Counter()
         self._refused: Counter[str] = Counter()
@@ -212,14 +214,14 @@ class Import:
                     self._take(item)
                 case ReadFeedback():
                     self._take_feedback(item)
-                case Broken():
+                case BrokenRecord():
                     self._break(item)
-                case Skipped():
+                case SkippedRecord():
                     self._skipped[item.reason] += 1
                     if item.copied is not None:
                         self._also_named(item.copied)
 
-    def _also_named(self, copied: Copied) -> None:
+    def _also_named(self, copied: DuplicateRecord) -> None:
         """A turn of this import may be here already, from an import that met its copy first."""
         turns = [copied.host_turn, *(f"{copied.host_turn}#{part}" for part in range(2, copied.parts + 1))]
         for turn in turns:
@@ -227,7 +229,7 @@ class Import:
             other = host_hmac(self._host_key, "turn", copied.host_conversation, turn)
             self._names.setdefault(name, set()).add(other)
 
-    def _break(self, item: Broken) -> None:
+    def _break(self, item: BrokenRecord) -> None:
         self._counts["broken"] += 1
         if len(self._broken) < PLACES_KEPT_MAX:
             self._broken.append(item)
@@ -240,19 +242,21 @@ class Import:
         host = self._whose(turn.host_account)
         names = len(turn.host_conversation) + len(turn.host_turn)
         if max(names, len(host)) > HOST_ID_CHARACTERS_MAX:
-            self._break(Broken(place=turn.place, message=f"an id in it is over {HOST_ID_CHARACTERS_MAX} characters"))
+            self._break(
+                BrokenRecord(place=turn.place, message=f"an id in it is over {HOST_ID_CHARACTERS_MAX} characters")
+            )
             return
         conversation = self._named_conversation(turn.host_conversation)
         # A turn without a time of its own was said with, or after, the one before it.
         at = turn.at or self._seen_at.get(conversation) or self._assume_at
         if host not in self._recorded and self._default is None:
-            self._break(Broken(place=turn.place, message="its account is not in the file of accounts"))
+            self._break(BrokenRecord(place=turn.place, message="its account is not in the file of accounts"))
         elif at is None:
-            self._break(Broken(place=turn.place, message="it has no time, and no turn before it has one"))
+            self._break(BrokenRecord(place=turn.place, message="it has no time, and no turn before it has one"))
         elif at > self._now:
-            self._break(Broken(place=turn.place, message="its time has not come yet"))
+            self._break(BrokenRecord(place=turn.place, message="its time has not come yet"))
         elif at < TIME_MIN:
-            self._break(Broken(place=turn.place, message="its time is before 1970"))
+            self._break(BrokenRecord(place=turn.place, message="its time is before 1970"))
         else:
             self._seen_at[conversation] = at
             self._put(host, at, conversation, turn)
@@ -261,11 +265,13 @@ class Import:
         host = self._whose(given.host_account)
         names = (host, given.host_conversation + given.host_turn, given.host_feedback)
         if max(map(len, names)) > HOST_ID_CHARACTERS_MAX:
-            self._break(Broken(place=given.place, message=f"an id in it is over {HOST_ID_CHARACTERS_MAX} characters"))
+            self._break(
+                BrokenRecord(place=given.place, message=f"an id in it is over {HOST_ID_CHARACTERS_MAX} characters")
+            )
         elif host not in self._recorded and self._default is None:
-            self._break(Broken(place=given.place, message="its account is not in the file of accounts"))
+            self._break(BrokenRecord(place=given.place, message="its account is not in the file of accounts"))
         elif given.at is None or not TIME_MIN <= given.at <= self._now:
-            self._break(Broken(place=given.place, message="it has no time, or one that cannot be"))
+            self._break(BrokenRecord(place=given.place, message="it has no time, or one that cannot be"))
         else:
             rated = _Rated(
                 at=given.at, host=host_hmac(self._host_key, "feedback", given.host_feedback),
@@ -347,7 +353,9 @@ class Import:
         """Gives the spool back; what waits in it is gone."""
         self._spool.close()
 
-    def _count(self, chunk: Sequence[commands.Command], done: Sequence[Answer], conversations: set[UUID]) -> None:
+    def _count(
+        self, chunk: Sequence[commands.Command], done: Sequence[CommandResult], conversations: set[UUID]
+    ) -> None:
         for command, answer in zip(chunk, done, strict=True):
             self._accounts.add(answer.account)
             if isinstance(command, commands.Choose) and answer.effect is not None:
@@ -388,7 +396,7 @@ class Import:
         if account is None or not self._has_events(host):
             return False
         with transaction(self._pool) as tx:
-            last_at = view.accounts(tx, [account])[account].state.last_at
+            last_at = account_view.accounts(tx, [account])[account].state.last_at
             known = _known_turns(tx, account)
             chosen, rated = _known_choices(tx, account), _known_feedback(tx, account)
         firsts = [f.at for f in self._feedback.get(host, ()) if f.host not in rated]
@@ -468,7 +476,7 @@ class Import:
         self._counts["opened_now"] += not waiting and recorded.opened_at is None
         account_id = account or uuid7(opened_at, self._keyring.random(10))
         if account is None:
-            world.apply(events.OpenAccount(at=opened_at, account="", plan=recorded.plan, age=recorded.age))
+            world.apply(events.OpenAccountEvent(at=opened_at, account="", plan=recorded.plan, age=recorded.age))
             yield commands.OpenAccount(
                 account=account_id, at=opened_at, host=host_hmac(self._host_key, "account", host),
                 plan=recorded.plan, age=recorded.age,
@@ -512,7 +520,7 @@ class Import:
     def _seeded(self, tx: Transaction, account: UUID) -> World:
         """A world that begins with what the account has already."""
         world = World(self._policies, replay=True)
-        world.accounts[""] = view.accounts(tx, [account])[account].state
+        world.accounts[""] = account_view.accounts(tx, [account])[account].state
         for row in tables.conversations_of(tx, account):
             if row.host_hmac is not None:
                 world.conversations[row.host_hmac.hex()] = Owned("", row.state, [])
@@ -533,11 +541,11 @@ class Import:
             if event.offset == -2:
                 continue
             if event.offset < 0:
-                world.apply(events.Choose(at=event.at, account="", allow=choices[event.number].allow))
+                world.apply(events.ChooseEvent(at=event.at, account="", allow=choices[event.number].allow))
                 continue
             turn = self._spool.get(event.offset, event.length)
             world.apply(
-                events.Say(
+                events.SayEvent(
                         at=event.at, account="", conversation=turn.conversation.hex(), turn=str(event.number),
                         role=turn.role, origin=turn.origin, surface=turn.surface, kind=turn.kind,
                         incognito=turn.incognito, narrow=turn.kept_out,
@@ -559,12 +567,12 @@ class Import:
         Also in those that had nothing new: an import that was stopped may have left them so.
         """
         accounts = sorted(self._accounts | self._named)
-        for start in range(0, len(accounts), erase.BATCH_SEGMENTS_MAX):
+        for start in range(0, len(accounts), sweep_batches.BATCH_SEGMENTS_MAX):
             more = True
             while more:
                 with transaction(self._pool) as tx:
-                    more = erase.sweep_batch(
-                        tx, self._now, only=accounts[start : start + erase.BATCH_SEGMENTS_MAX]
+                    more = sweep_batches.sweep_batch(
+                        tx, self._now, only=accounts[start : start + sweep_batches.BATCH_SEGMENTS_MAX]
                     ).more
 
 

@@ -24,11 +24,11 @@ from enum import StrEnum
 
 import msgspec
 
-from licet.client import Turn
-from licet.intake.otlp import Span, Values
-from licet.intake.records import Unreadable, decode
-from licet.plugins.dialogue import MESSAGES_MAX, Where, added, is_marked
-from licet.vault.content import Masked
+from licet.client import ConversationTurn
+from licet.intake.otlp import OtlpSpan, Values
+from licet.intake.records import UnreadableRecord, decode
+from licet.masked import Masked
+from licet.plugins.dialogue import MESSAGES_MAX, DialoguePlace, added, is_marked
 
 Message = Mapping[str, object]
 
@@ -56,15 +56,15 @@ class Dropped(StrEnum):
     redacted = "redacted"
 
 
-class Call(Masked, msgspec.Struct, frozen=True, kw_only=True):
+class ModelCall(Masked, msgspec.Struct, frozen=True, kw_only=True):
     """What a span adds. ``account`` is the host's own id; ``started_at`` is by the sender's clock."""
 
     account: str
     started_at: datetime
-    turns: tuple[Turn, ...]
+    turns: tuple[ConversationTurn, ...]
 
 
-def read(span: Span) -> Call | Dropped:
+def read(span: OtlpSpan) -> ModelCall | Dropped:
     """The turns that a span adds, or why none."""
     if not _is_model_call(span.attributes):
         return Dropped.no_model_call
@@ -83,7 +83,7 @@ def read(span: Span) -> Call | Dropped:
     turns = added(messages, answer, _where(span, account))
     if turns is None:
         return Dropped.redacted
-    return Call(account=account, started_at=span.started_at, turns=tuple(turns)) if turns else Dropped.no_content
+    return ModelCall(account=account, started_at=span.started_at, turns=tuple(turns)) if turns else Dropped.no_content
 
 
 def _is_model_call(values: Values) -> bool:
@@ -95,17 +95,17 @@ def _is_model_call(values: Values) -> bool:
     return any(key.startswith(_MODEL_CALL) for key in values)
 
 
-def _where(span: Span, account: str) -> Where:
+def _where(span: OtlpSpan, account: str) -> DialoguePlace:
     surface = span.resource.get("licet.surface")
     models = ("gen_ai.response.model", "gen_ai.request.model", "llm.model_name")
-    return Where(
+    return DialoguePlace(
         account=f"host:{account}", model=next((m for m in map(span.attributes.get, models) if isinstance(m, str)), ""),
         conversation="host:" + (_name(span, "gen_ai.conversation.id", "session.id") or span.trace_id),
         surface=surface if isinstance(surface, str) and _SURFACE.fullmatch(surface) else "api",
     )  # fmt: skip
 
 
-def _name(span: Span, *keys: str) -> str:
+def _name(span: OtlpSpan, *keys: str) -> str:
     given = (place.get(key) for place in (span.attributes, span.resource) for key in keys)
     return next((str(one) for one in given if isinstance(one, str | int) and str(one)), "")
 
@@ -116,7 +116,7 @@ def _is_redacted(message: Message) -> bool:
     return any(isinstance(part, Mapping) and part.get("text") == _OPENINFERENCE_REDACTED for part in parts)
 
 
-def _said(span: Span) -> tuple[list[Message], Message]:
+def _said(span: OtlpSpan) -> tuple[list[Message], Message]:
     """The messages of a call, and the first of its answers, in the shape of OpenAI's; empty where there is none."""
     values = dict(span.attributes)
     for event in span.events:
@@ -145,7 +145,7 @@ def _listed(value: object) -> list[Message]:
         if len(value) > LIST_CHARACTERS_MAX or value.count("{") + value.count("[") > LIST_BRACKETS_MAX:
             return []
         read = decode(value.encode(errors="replace"), _anything)
-        value = [] if isinstance(read, Unreadable) else read
+        value = [] if isinstance(read, UnreadableRecord) else read
     return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
 
 
@@ -224,7 +224,7 @@ def _older(message: Values) -> Message:
     return {**message, "tool_calls": calls}
 
 
-def _from_events(span: Span) -> tuple[list[Message], list[Message]]:
+def _from_events(span: OtlpSpan) -> tuple[list[Message], list[Message]]:
     """An event a message. What it says stands in its attributes, or as JSON in `gen_ai.event.content`."""
     asked, answered = list[Message](), list[Message]()
     for event in span.events:

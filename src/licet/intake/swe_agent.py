@@ -25,16 +25,26 @@ import msgspec
 
 from licet.intake import json_stream
 from licet.intake.lines import Source
-from licet.intake.messages import Dialogue, Message, canonical, parts_of, read_message, text_of
-from licet.intake.reading import Broken, Read, Skipped
-from licet.intake.records import Pass, Said, Setting, Unreadable, by, decode, decode_or, nothing_said, stable_id
-from licet.policy.state import Kind, Role
+from licet.intake.messages import Dialogue, DialogueMessage, canonical, parts_of, read_message, text_of
+from licet.intake.read_turn import BrokenRecord, Read, SkippedRecord
+from licet.intake.records import (
+    Pass,
+    RecordedPart,
+    Setting,
+    UnreadableRecord,
+    by,
+    decode,
+    decode_or,
+    nothing_said,
+    stable_id,
+)
+from licet.policy.state import ConversationKind, TurnRole
 from licet.vault.content import Content
 
 name = "swe-agent"
 
 
-class _Step(Message):
+class _Step(DialogueMessage):
     """A message of the history, which is one in OpenAI's shape with the harness's marks."""
 
     is_demo: bool | None = None
@@ -82,12 +92,12 @@ def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
     """Every message of a run, as turns, Skipped or Broken."""
     one_pass = one_pass or Pass()
     for place, raw in json_stream.records(path, one_pass.progress):
-        if isinstance(raw, Broken):
+        if isinstance(raw, BrokenRecord):
             yield raw
             continue
         run = decode(raw, _run, in_parts=True)
-        if isinstance(run, Unreadable):
-            yield Broken(place=place, message=run.message)
+        if isinstance(run, UnreadableRecord):
+            yield BrokenRecord(place=place, message=run.message)
         else:
             yield from _read_run(place, run)
 
@@ -97,7 +107,7 @@ def _read_run(place: str, run: _Run) -> Iterator[Read]:
     problem = config.problem_statement or _Problem()
     # Of the messages one by one: a history can be as large as the bound of a record, and is not held twice.
     named = stable_id("".join(stable_id(canonical(bytes(message))) for message in run.history).encode())
-    setting = Setting(named, kind=Kind.code, surface="cli", title=problem.id or "")
+    setting = Setting(named, kind=ConversationKind.code, surface="cli", title=problem.id or "")
     model = ((config.agent or _Agent()).model or _Model()).name or ""
     dialogue = Dialogue(setting, model=model)
     statement = (problem.text or "").strip() if problem.type in (None, "text") else ""
@@ -107,16 +117,16 @@ def _read_run(place: str, run: _Run) -> Iterator[Read]:
     for index, raw in enumerate(run.history):
         here = f"{place}.history[{index}]"
         step = decode(bytes(raw), _step)
-        if isinstance(step, Unreadable):
-            yield Broken(place=here, message=step.message)
+        if isinstance(step, UnreadableRecord):
+            yield BrokenRecord(place=here, message=step.message)
         elif step.is_demo:
-            yield Skipped(place=here, reason="a demonstration of another run")
+            yield SkippedRecord(place=here, reason="a demonstration of another run")
             continue
         elif step.role in ("user", "tool"):
             yield from setting.turns(here, str(index), None, _said(dialogue, step, "" if prompted else statement))
         else:
             yield from read_message(here, dialogue, str(index), bytes(raw))
-        prompted = prompted or isinstance(step, Unreadable) or step.role != "system"
+        prompted = prompted or isinstance(step, UnreadableRecord) or step.role != "system"
 
 
 def _configured(raw: bytes) -> _Config:
@@ -125,13 +135,13 @@ def _configured(raw: bytes) -> _Config:
     return decode_or(document or b"null", _config, None) or _Config()
 
 
-def _said(dialogue: Dialogue, step: _Step, statement: str) -> Iterator[Said]:
+def _said(dialogue: Dialogue, step: _Step, statement: str) -> Iterator[RecordedPart]:
     """What a person stated, if that is in the step, and what the harness or the environment wrote around it."""
     text = text_of(parts_of(step))
     call_id = next(iter(step.tool_call_ids or []), step.tool_call_id or "")
     named = step.name or dialogue.calls.get(call_id) or ""
     if statement and step.role == "user" and statement in text:
-        yield by(Role.user, Content(text=statement))
+        yield by(TurnRole.user, Content(text=statement))
         before, _, behind = text.partition(statement)
         text = "\n".join(part.strip() for part in (before, behind))
-    yield by(Role.tool, Content(text=text, tool_call_id=call_id, tool_name=named))
+    yield by(TurnRole.tool, Content(text=text, tool_call_id=call_id, tool_name=named))

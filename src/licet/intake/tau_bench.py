@@ -22,9 +22,9 @@ import msgspec
 from licet.intake import json_stream
 from licet.intake.lines import Source
 from licet.intake.messages import Dialogue, canonical, read_message
-from licet.intake.reading import Broken, Read, ReadTurn, Skipped
-from licet.intake.records import Pass, Setting, Unreadable, decode, nothing_said, stable_id
-from licet.policy.state import Kind, Role
+from licet.intake.read_turn import BrokenRecord, Read, ReadTurn, SkippedRecord
+from licet.intake.records import Pass, Setting, UnreadableRecord, decode, nothing_said, stable_id
+from licet.policy.state import ConversationKind, TurnRole
 
 name = "tau-bench"
 
@@ -58,7 +58,7 @@ def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
     """Every message of every dialogue, as turns, Skipped or Broken."""
     one_pass = one_pass or Pass()
     for place, raw in json_stream.records(path, one_pass.progress):
-        if isinstance(raw, Broken):
+        if isinstance(raw, BrokenRecord):
             yield raw
         elif _is_shots(raw[:HEAD_BYTES_MAX]):
             yield from _read_shot(place, raw)
@@ -72,8 +72,8 @@ def _is_shots(head: bytes) -> bool:
 
 def _read_run(place: str, raw: bytes) -> Iterator[Read]:
     run = decode(raw, _run, in_parts=True)
-    if isinstance(run, Unreadable):
-        yield Broken(place=place, message=run.message)
+    if isinstance(run, UnreadableRecord):
+        yield BrokenRecord(place=place, message=run.message)
         return
     dialogue = _dialogue(_trajectory.encode(run.traj))
     if not run.traj:
@@ -85,19 +85,19 @@ def _read_run(place: str, raw: bytes) -> Iterator[Read]:
 
 def _read_shot(place: str, raw: bytes) -> Iterator[Read]:
     shot = decode(raw, _shot)
-    if isinstance(shot, Unreadable):
-        yield Broken(place=place, message=shot.message)
+    if isinstance(shot, UnreadableRecord):
+        yield BrokenRecord(place=place, message=shot.message)
         return
     text = shot.messages_display
     dialogue, found = _dialogue(raw), list(_AUTHOR.finditer(text))
     if not found or text[: found[0].start()].strip():
-        yield Skipped(place=place, reason="text without an author")
+        yield SkippedRecord(place=place, reason="text without an author")
     for index, author in enumerate(found):
         end = found[index + 1].start() if index + 1 < len(found) else len(text)
         said = text[author.end() : end].rstrip("\n")
         here = f"{place}.messages_display[{index}]"
-        if author[1] == Role.assistant and said == _NOT_SHOWN:
-            yield Skipped(place=here, reason="a call that is not shown")
+        if author[1] == TurnRole.assistant and said == _NOT_SHOWN:
+            yield SkippedRecord(place=here, reason="a call that is not shown")
             continue
         message = msgspec.json.encode({"role": author[1], "content": said})
         for item in read_message(here, dialogue, str(index), message):
@@ -105,13 +105,13 @@ def _read_shot(place: str, raw: bytes) -> Iterator[Read]:
 
 
 def _dialogue(raw: bytes) -> Dialogue:
-    return Dialogue(Setting(stable_id(canonical(raw)), kind=Kind.chat, surface="app"))
+    return Dialogue(Setting(stable_id(canonical(raw)), kind=ConversationKind.chat, surface="app"))
 
 
 def _without_sign(item: Read) -> Read:
-    if not (isinstance(item, ReadTurn) and item.role is Role.user and "###" in item.content.text):
+    if not (isinstance(item, ReadTurn) and item.role is TurnRole.user and "###" in item.content.text):
         return item
     text = _SIGN.sub("", item.content.text)
     if not text:
-        return Skipped(place=item.place, reason="the sign that a dialogue is over")
+        return SkippedRecord(place=item.place, reason="the sign that a dialogue is over")
     return msgspec.structs.replace(item, content=msgspec.structs.replace(item.content, text=text))

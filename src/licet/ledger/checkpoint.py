@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from licet.errors import UsageError
 from licet.ledger import note
-from licet.ledger.note import Because, Verifier, decode_base64, encode_base64, refused
+from licet.ledger.note import NoteRefusal, Verifier, decode_base64, encode_base64, refused
 
 SIZE_MAX = 2**63 - 1
 ORIGIN_BYTES_MAX = 255
@@ -65,7 +65,7 @@ def verify(data: bytes, origin: str, log: Verifier) -> Checkpoint:
     """The checkpoint of one log, signed by its key; raises `RefusedError`."""
     checkpoint = parse(note.verify(data, [log]).text)
     if checkpoint.origin != origin:
-        raise refused(f"the checkpoint is of another log than `{origin}`", Because.foreign)
+        raise refused(f"the checkpoint is of another log than `{origin}`", NoteRefusal.foreign)
     return checkpoint
 
 

@@ -32,7 +32,7 @@ from uuid import UUID
 import msgspec
 
 from licet.errors import BrokenError
-from licet.ledger.outbox import Told
+from licet.ledger.outbox import EntryKind
 from licet.policy.period import written
 from licet.store.connect import Transaction
 
@@ -45,52 +45,54 @@ Canonical: TypeAlias = "Fact | Sequence[Canonical] | Mapping[str, Canonical]"
 Random = Callable[[int], bytes]
 
 PUBLISHED: Mapping[str, frozenset[str]] = {
-    Told.policy_applied: frozenset({"number", "sha256", "amends"}),
-    Told.policy_stands: frozenset({"number", "sha256"}),
-    Told.notice_published: frozenset({"number", "language", "variant", "sha256"}),
-    Told.notice_shown: frozenset({"number", "sha256", "default_state"}),
-    Told.notice_put_off: frozenset(),
-    Told.terms_accepted: frozenset({"number"}),
-    Told.shortened: frozenset({"version"}),
-    Told.account_opened: frozenset(),
-    Told.plan_set: frozenset(),
-    Told.age_found: frozenset(),
-    Told.choice: frozenset({"allow", "effect", "version"}),
-    Told.grant_begun: frozenset({"grant", "version"}),
-    Told.grant_affirmed: frozenset({"grant", "version"}),
-    Told.grant_stands: frozenset({"grant", "version"}),
-    Told.grant_ended: frozenset({"grant", "cause"}),
-    Told.narrowed: frozenset({"handle"}),
-    Told.widened: frozenset({"handle"}),
-    Told.closed: frozenset(),
-    Told.deleted: frozenset({"handle"}),
-    Told.flagged: frozenset({"handle"}),
-    Told.unflagged: frozenset({"handle"}),
-    Told.held: frozenset(),
-    Told.unheld: frozenset(),
-    Told.feedback: frozenset(),
-    Told.feedback_taken_back: frozenset(),
-    Told.content_read: frozenset({"reason", "role"}),
-    Told.key_destroyed: frozenset({"because", "epoch", "handle", "segment"}),
-    Told.release_sealed: frozenset({"release", "purpose", "version", "position", "rows", "root", "manifest_sha256"}),
-    Told.release_reviewed: frozenset({"release", "manifest_sha256", "sha256", "rows", "findings", "bound_ppm"}),
-    Told.release_signed: frozenset({"release", "manifest_sha256", "review_sha256", "signature"}),
-    Told.release_purged: frozenset({"release", "number", "rows", "sha256"}),
-    Told.certificate: frozenset({"sha256"}),
-    Told.restored: frozenset({"life", "entries"}),
-    Told.carried: frozenset({"from"}),
+    EntryKind.policy_applied: frozenset({"number", "sha256", "amends"}),
+    EntryKind.policy_stands: frozenset({"number", "sha256"}),
+    EntryKind.notice_published: frozenset({"number", "language", "variant", "sha256"}),
+    EntryKind.notice_shown: frozenset({"number", "sha256", "default_state"}),
+    EntryKind.notice_put_off: frozenset(),
+    EntryKind.terms_accepted: frozenset({"number"}),
+    EntryKind.shortened: frozenset({"version"}),
+    EntryKind.account_opened: frozenset(),
+    EntryKind.plan_set: frozenset(),
+    EntryKind.age_found: frozenset(),
+    EntryKind.choice: frozenset({"allow", "effect", "version"}),
+    EntryKind.grant_begun: frozenset({"grant", "version"}),
+    EntryKind.grant_affirmed: frozenset({"grant", "version"}),
+    EntryKind.grant_stands: frozenset({"grant", "version"}),
+    EntryKind.grant_ended: frozenset({"grant", "cause"}),
+    EntryKind.narrowed: frozenset({"handle"}),
+    EntryKind.widened: frozenset({"handle"}),
+    EntryKind.closed: frozenset(),
+    EntryKind.deleted: frozenset({"handle"}),
+    EntryKind.flagged: frozenset({"handle"}),
+    EntryKind.unflagged: frozenset({"handle"}),
+    EntryKind.held: frozenset(),
+    EntryKind.unheld: frozenset(),
+    EntryKind.feedback: frozenset(),
+    EntryKind.feedback_taken_back: frozenset(),
+    EntryKind.content_read: frozenset({"reason", "role"}),
+    EntryKind.key_destroyed: frozenset({"because", "epoch", "handle", "segment"}),
+    EntryKind.release_sealed: frozenset(
+        {"release", "purpose", "version", "position", "rows", "root", "manifest_sha256"}
+    ),
+    EntryKind.release_reviewed: frozenset({"release", "manifest_sha256", "sha256", "rows", "findings", "bound_ppm"}),
+    EntryKind.release_signed: frozenset({"release", "manifest_sha256", "review_sha256", "signature"}),
+    EntryKind.release_purged: frozenset({"release", "number", "rows", "sha256"}),
+    EntryKind.certificate: frozenset({"sha256"}),
+    EntryKind.restored: frozenset({"life", "entries"}),
+    EntryKind.carried: frozenset({"from"}),
 }
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 
 
-class LogKeys(Protocol):
+class LogKeySource(Protocol):
     """Where the log keys of accounts come from: the vault, which this room does not see."""
 
     def log_keys(self, tx: Transaction, accounts: Collection[UUID], year: int) -> Mapping[UUID, bytes]:
         """Promise: a key of 32 bytes for each account whose own key lives, and none for any other."""
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class OutboxRow(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the outbox. ``facts`` hold our own ids: they are not for strangers."""
 
     outbox_id: int
@@ -152,7 +154,7 @@ def commitment(nonce: bytes, record: bytes) -> str:
     return hashlib.sha256(nonce + record).hexdigest()
 
 
-def record(row: Row) -> dict[str, Canonical]:
+def record(row: OutboxRow) -> dict[str, Canonical]:
     """The private record of a row: what its leaf commits to."""
     assert row.account is not None
     return {
@@ -165,7 +167,7 @@ def record(row: Row) -> dict[str, Canonical]:
     }
 
 
-def encode(row: Row, key: bytes | None, logged_at: datetime, random: Random) -> bytes:
+def encode(row: OutboxRow, key: bytes | None, logged_at: datetime, random: Random) -> bytes:
     """The entry of a row. ``key`` is the account's of the log's year, None where it has none or it is dead."""
     entry: dict[str, Canonical] = {
         "v": VERSION,
@@ -183,7 +185,7 @@ def encode(row: Row, key: bytes | None, logged_at: datetime, random: Random) -> 
     return canonical(entry)
 
 
-def _told_conversation(row: Row, key: bytes) -> dict[str, Canonical]:
+def _told_conversation(row: OutboxRow, key: bytes) -> dict[str, Canonical]:
     """The handle of the conversation that the row concerns, where strangers are to know that it is the same one."""
     conversation = row.facts.get("conversation")
     if "handle" not in PUBLISHED.get(row.told, ()) or not isinstance(conversation, str):
@@ -191,7 +193,7 @@ def _told_conversation(row: Row, key: bytes) -> dict[str, Canonical]:
     return {"handle": conversation_pseudonym(salt(key), UUID(hex=conversation))}
 
 
-def published(row: Row) -> dict[str, Canonical]:
+def published(row: OutboxRow) -> dict[str, Canonical]:
     """The facts of a row that strangers may read."""
     allowed = PUBLISHED.get(row.told, frozenset())
     return {name: fact for name, fact in row.facts.items() if name in allowed and _is_closed(fact)}

@@ -24,11 +24,11 @@ import msgspec
 
 from licet.errors import BrokenError
 from licet.ledger import entries, outbox, sequence
-from licet.ledger.entries import LogKeys, Row
-from licet.ledger.log import Log
-from licet.ledger.outbox import Entry, Told
-from licet.ledger.published import Published
-from licet.ledger.sequence import Place, Standing, digest_of, read_row
+from licet.ledger.entries import LogKeySource, OutboxRow
+from licet.ledger.log import LogWriter
+from licet.ledger.outbox import Entry, EntryKind
+from licet.ledger.publication import PublishedLog
+from licet.ledger.sequence import LogPlace, LogStanding, digest_of, read_row
 from licet.policy.period import written
 from licet.store.connect import Transaction
 
@@ -44,7 +44,7 @@ class Ahead(msgspec.Struct, frozen=True, kw_only=True):
     told: tuple[dict[str, Any], ...]
 
 
-class Forwarded(msgspec.Struct, frozen=True, kw_only=True):
+class ForwardResult(msgspec.Struct, frozen=True, kw_only=True):
     """What was done: entries that the database lacked, rows that were told already, rows that wait."""
 
     entries: int
@@ -52,7 +52,7 @@ class Forwarded(msgspec.Struct, frozen=True, kw_only=True):
     repeated: int
 
 
-def ahead(tx: Transaction, place: Place, seed: bytes) -> list[Ahead]:
+def ahead(tx: Transaction, place: LogPlace, seed: bytes) -> list[Ahead]:
     """What each log holds beyond the database; BrokenError for a fork or a log that was rolled back."""
     known = {standing.year: standing for standing in sequence.standings(tx)}
     years = sorted(int(p.name) for p in place.folder.iterdir() if p.name.isdecimal()) if place.folder.is_dir() else []
@@ -63,11 +63,11 @@ def ahead(tx: Transaction, place: Place, seed: bytes) -> list[Ahead]:
     return [_ahead(place, seed, year, known.get(year)) for year in years]
 
 
-def _ahead(place: Place, seed: bytes, year: int, standing: Standing | None) -> Ahead:
+def _ahead(place: LogPlace, seed: bytes, year: int, standing: LogStanding | None) -> Ahead:
     signer = place.signer(seed, year)
     folder = place.folder / str(year)
-    Log.open(folder, place.state / str(year), place.origin(year), signer).close()  # finishes what a crash left
-    log = Published(folder, signer.verifier)
+    LogWriter.open(folder, place.state / str(year), place.origin(year), signer).close()  # finishes what a crash left
+    log = PublishedLog(folder, signer.verifier)
     decided, size = (standing.decided, standing.size) if standing is not None else (0, 0)
     if log.checkpoint.size < decided or decided < log.checkpoint.size < size:
         raise BrokenError(f"the log `{log.checkpoint.origin}` was rolled back to `{log.checkpoint.size}`")
@@ -88,10 +88,10 @@ def mark(tx: Transaction, known: Sequence[Ahead], life: int, at: datetime) -> No
         [OUTBOX_GAP],
     )
     facts: dict[str, str | int | bool | None] = {"life": life, "entries": sum(len(log.told) for log in known)}
-    outbox.append(tx, [Entry(told=Told.restored, occurred_at=at, facts=facts)])
+    outbox.append(tx, [Entry(told=EntryKind.restored, occurred_at=at, facts=facts)])
 
 
-def bring(tx: Transaction, keys: LogKeys, place: Place, seed: bytes, known: Sequence[Ahead]) -> Forwarded:
+def bring(tx: Transaction, keys: LogKeySource, place: LogPlace, seed: bytes, known: Sequence[Ahead]) -> ForwardResult:
     """Gives the waiting rows that were told their places, drops those made again, and takes the logs' sizes over."""
     placed = repeated = 0
     behind = [log for log in known if log.told]
@@ -106,13 +106,13 @@ def bring(tx: Transaction, keys: LogKeys, place: Place, seed: bytes, known: Sequ
         placed, repeated = placed + len(found), repeated + len(again)
         _speaks(tx, log, set(names))
         _take_over(tx, place, seed, log)
-    return Forwarded(entries=sum(len(log.told) for log in known), placed=placed, repeated=repeated)
+    return ForwardResult(entries=sum(len(log.told) for log in known), placed=placed, repeated=repeated)
 
 
 _WAITING = "SELECT outbox_id, account_id, entry, occurred_at, payload FROM outbox WHERE index IS NULL"
 
 
-def _names(tx: Transaction, keys: LogKeys, log: Ahead) -> Iterator[tuple[UUID, str]]:
+def _names(tx: Transaction, keys: LogKeySource, log: Ahead) -> Iterator[tuple[UUID, str]]:
     """The accounts of which the log tells something that the database lacks, with their pseudonyms of its year."""
     spoken = {entry["who"] for entry in log.told if "who" in entry}
     after = UUID(int=0)
@@ -130,7 +130,7 @@ def _names(tx: Transaction, keys: LogKeys, log: Ahead) -> Iterator[tuple[UUID, s
 
 
 def _matched(
-    tx: Transaction, keys: LogKeys, waits: Sequence[Row], log: Ahead, accounts: dict[str, UUID]
+    tx: Transaction, keys: LogKeySource, waits: Sequence[OutboxRow], log: Ahead, accounts: dict[str, UUID]
 ) -> tuple[list[tuple[int, int]], list[int]]:
     """(outbox id, index) of the waiting rows that the log holds, and the ids of those that it tells in other words."""
     by_commit = {entry["commit"]: log.first + n for n, entry in enumerate(log.told) if "commit" in entry}
@@ -166,7 +166,7 @@ def _said(entry: dict[str, Any]) -> str:
     return str((entry["t"], entry["at"], sorted(entry["facts"].items())))
 
 
-def _told_so(row: Row) -> str:
+def _told_so(row: OutboxRow) -> str:
     return str((row.told, written(row.occurred_at), sorted(entries.published(row).items())))
 
 
@@ -188,9 +188,9 @@ def _speaks(tx: Transaction, log: Ahead, accounts: set[UUID]) -> None:
     )
 
 
-def _take_over(tx: Transaction, place: Place, seed: bytes, log: Ahead) -> None:
+def _take_over(tx: Transaction, place: LogPlace, seed: bytes, log: Ahead) -> None:
     """The database knows all of the log: its size, its root, and nothing under way."""
-    head = Published(place.folder / str(log.year), place.signer(seed, log.year).verifier).checkpoint
+    head = PublishedLog(place.folder / str(log.year), place.signer(seed, log.year).verifier).checkpoint
     tx.execute(
         """INSERT INTO logs (log_year, origin, decided, root, size, digest, logged_at)
            VALUES (%(year)s, %(origin)s, %(size)s, %(root)s, %(size)s, %(digest)s, %(at)s)

@@ -28,10 +28,10 @@ from licet.errors import BrokenError, NotFoundError, RefusedError, UsageError
 from licet.ledger import checkpoint as checkpoints
 from licet.ledger import note, tiles, tree
 from licet.ledger.checkpoint import Checkpoint
-from licet.ledger.note import Because, Signer, Verifier, refused
-from licet.ledger.proof import Proof
+from licet.ledger.note import NoteRefusal, Signer, Verifier, refused
+from licet.ledger.proof import InclusionProof
 from licet.ledger.storage import Backend, Durable, Folder, Lock, Prunable
-from licet.ledger.tiles import ENTRY_BYTES_MAX, Edge, TileReader, decode_entries, encode_entries
+from licet.ledger.tiles import ENTRY_BYTES_MAX, TileEdge, TileReader, decode_entries, encode_entries
 
 BATCH_ENTRIES_MAX = 65_536
 BATCH_BYTES_MAX = 1 << 26
@@ -43,7 +43,7 @@ _HEAD_VERSION = b"licet.ledger/head@v1"
 
 
 @dataclass(frozen=True, slots=True)
-class Appended:
+class AppendResult:
     """The first entry's index, and the size and root of the log that holds them all."""
 
     first_index: int
@@ -52,7 +52,7 @@ class Appended:
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class LogHead:
     """What was promised last: the checkpoint as signed, and the entries it added to a log of ``old`` entries."""
 
     old: int
@@ -64,7 +64,7 @@ class Head:
         return b"\n".join(lines) + b"\n" + self.note + encode_entries(self.entries)
 
     @classmethod
-    def parse(cls, data: bytes) -> Head:
+    def parse(cls, data: bytes) -> LogHead:
         version, _, rest = data.partition(b"\n")
         old, _, rest = rest.partition(b"\n")
         length, _, rest = rest.partition(b"\n")
@@ -75,10 +75,10 @@ class Head:
         return cls(size, rest[:end], tuple(decode_entries(rest[end:])))
 
 
-class Log:
+class LogWriter:
     """One log, one writer. Any thread may call it; appends are done one after the other."""
 
-    def __init__(self, storage: Durable, state: Durable, signer: Signer, head: Head, edge: Edge) -> None:
+    def __init__(self, storage: Durable, state: Durable, signer: Signer, head: LogHead, edge: TileEdge) -> None:
         """Called by `create` and `open`, which hold that folder, head and edge agree."""
         self._storage, self._state, self._signer = storage, state, signer
         self._edge = edge
@@ -113,11 +113,11 @@ class Log:
         if state.read(HEAD) is not None or storage.read(CHECKPOINT) is not None:
             raise RefusedError(f"the log `{origin}` exists", "open it", because="exists")
         empty = Checkpoint(origin, 0, tree.EMPTY_ROOT)
-        head = Head(0, note.sign(empty.text, signer), ())
+        head = LogHead(0, note.sign(empty.text, signer), ())
         kept, written = Durable(state), Durable(storage)
         kept.write({HEAD: head.encode()})
         written.write({CHECKPOINT: head.note})
-        return cls(written, kept, signer, head, Edge())
+        return cls(written, kept, signer, head, TileEdge())
 
     @classmethod
     def recover(cls, storage: Backend, state: Backend, origin: str, signer: Signer) -> Self:
@@ -143,7 +143,7 @@ class Log:
         """The checkpoint's note as readers see it, cosignatures included."""
         return self._published
 
-    def append(self, entries: Sequence[bytes]) -> Appended:
+    def append(self, entries: Sequence[bytes]) -> AppendResult:
         """Append all the entries under one checkpoint; returns when they are durable and published.
 
         Raises `UsageError` for a batch out of bounds (nothing is written) and `BrokenError` after a failed step.
@@ -152,7 +152,7 @@ class Log:
         with self._mutex:
             self._check_alive()
             if not entries:
-                return Appended(self._edge.size, self._edge.size, self._checkpoint.root)
+                return AppendResult(self._edge.size, self._edge.size, self._checkpoint.root)
             try:
                 return self._commit(tuple(entries))
             except BaseException as error:
@@ -166,7 +166,7 @@ class Log:
             merged = self._published + lines
             signed = note.verify(merged, [self._signer.verifier, *witnesses]).signed
             if len(signed) < len(note.parse(merged).signatures):
-                raise refused("a signature line is of no known witness, or there twice", Because.unsigned)
+                raise refused("a signature line is of no known witness, or there twice", NoteRefusal.unsigned)
             try:
                 self._storage.write({CHECKPOINT: merged})
             except BaseException as error:
@@ -174,7 +174,7 @@ class Log:
                 raise
             self._published = merged
 
-    def prove(self, index: int) -> Proof:
+    def prove(self, index: int) -> InclusionProof:
         """The proof that the published checkpoint holds an entry; checked here before it is handed out."""
         with self._mutex:
             size, root, reader, published = self._edge.size, self._checkpoint.root, self._reader, self._published
@@ -182,7 +182,7 @@ class Log:
                 raise NotFoundError(f"the log has no entry `{index}` yet")
             path = tree.prove_inclusion(reader, index, size)
             self._check_own(lambda: tree.check_inclusion(reader.node(0, index), index, size, path, root))
-        return Proof(index, path, published)
+        return InclusionProof(index, path, published)
 
     def prove_consistency(self, old: int) -> tuple[bytes, ...]:
         """The hashes that show the log of ``old`` entries to be the beginning of this one."""
@@ -216,17 +216,17 @@ class Log:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _commit(self, entries: tuple[bytes, ...]) -> Appended:
+    def _commit(self, entries: tuple[bytes, ...]) -> AppendResult:
         old = self._edge.size
         files = self._edge.extend(entries)
         new = Checkpoint(self._signer.name, self._edge.size, self._edge.root())
-        head = Head(old, note.sign(new.text, self._signer), entries)
+        head = LogHead(old, note.sign(new.text, self._signer), entries)
         self._state.write({HEAD: head.encode()})
         self._storage.write(files)
         self._storage.write({CHECKPOINT: head.note})
         self._head, self._published, self._checkpoint = head, head.note, new
         self._reader = self._reader.at(new.size)
-        return Appended(old, new.size, new.root)
+        return AppendResult(old, new.size, new.root)
 
     def _check_alive(self) -> None:
         if self._dead:
@@ -288,7 +288,7 @@ def _remove_all(folder: Prunable, path: str) -> int:
     return len(names)
 
 
-def _explain(storage: Durable, state: Durable, log: Verifier) -> tuple[Head, Edge, dict[str, bytes]]:
+def _explain(storage: Durable, state: Durable, log: Verifier) -> tuple[LogHead, TileEdge, dict[str, bytes]]:
     """The head, the edge to which its entries lead, and the files that say so.
 
     Raises `BrokenError` where head and folder contradict each other and no append cut short explains it.
@@ -299,12 +299,12 @@ def _explain(storage: Durable, state: Durable, log: Verifier) -> tuple[Head, Edg
     if data is None:
         raise BrokenError(f"the log `{log.name}` has a checkpoint but its head is gone", _RESTORE)
     try:
-        head = Head.parse(data)
+        head = LogHead.parse(data)
         promised = checkpoints.verify(head.note, log.name, log)
         shown = checkpoints.verify(published, log.name, log) if published is not None else None
         _check_distance(head, promised, shown)
-        edge = Edge.load(storage.read, head.old)
-        before = edge if shown is None or shown.size == head.old else Edge.load(storage.read, shown.size)
+        edge = TileEdge.load(storage.read, head.old)
+        before = edge if shown is None or shown.size == head.old else TileEdge.load(storage.read, shown.size)
         if shown is not None and before.root() != shown.root:
             raise BrokenError(f"the tiles of `{log.name}` contradict its checkpoint", _RESTORE)
         files = edge.extend(head.entries)
@@ -315,7 +315,7 @@ def _explain(storage: Durable, state: Durable, log: Verifier) -> tuple[Head, Edg
     return head, edge, files
 
 
-def _check_distance(head: Head, promised: Checkpoint, shown: Checkpoint | None) -> None:
+def _check_distance(head: LogHead, promised: Checkpoint, shown: Checkpoint | None) -> None:
     """Only an append cut short lies between the head and the folder."""
     name = promised.origin
     if head.old + len(head.entries) != promised.size:

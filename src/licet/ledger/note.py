@@ -34,7 +34,7 @@ _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 _KEY_ID = re.compile(r"[0-9a-f]{8}")
 
 
-class Because(StrEnum):
+class NoteRefusal(StrEnum):
     """Why a text, a signature or a proof is refused: the ``because`` of a `RefusedError`."""
 
     malformed = "malformed"  # not of the format
@@ -52,7 +52,7 @@ class SignatureType(IntEnum):
     cosignature = 0x04
 
 
-def refused(message: str, because: Because = Because.malformed) -> RefusedError:
+def refused(message: str, because: NoteRefusal = NoteRefusal.malformed) -> RefusedError:
     return RefusedError(message, because=because.value)
 
 
@@ -101,21 +101,21 @@ class Verifier:
             raise refused(f"the hash in the vkey of `{name}` is not the hash of its key")
         return verifier
 
-    def check(self, text: str, signature: Signature) -> Signed:
+    def check(self, text: str, signature: NoteSignature) -> SignedNote:
         """Raise `RefusedError` unless this key made the signature over the text."""
         message, raw, at = text.encode(), signature.raw, None
         if self.type is SignatureType.cosignature:
             if len(raw) != 72:
-                raise refused(f"the cosignature of `{self.name}` has not 72 bytes", Because.forged)
+                raise refused(f"the cosignature of `{self.name}` has not 72 bytes", NoteRefusal.forged)
             at, raw = int.from_bytes(raw[:8], "big"), raw[8:]
             if at > TIME_MAX:
-                raise refused(f"the cosignature of `{self.name}` has a time out of range", Because.forged)
+                raise refused(f"the cosignature of `{self.name}` has a time out of range", NoteRefusal.forged)
             message = _cosigned(text, at)
         try:
             self._key.verify(raw, message)
         except InvalidSignature:
-            raise refused(f"the signature of `{self.name}` fails", Because.forged) from None
-        return Signed(self, at)
+            raise refused(f"the signature of `{self.name}` fails", NoteRefusal.forged) from None
+        return SignedNote(self, at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +155,13 @@ class Signer:
         """The same key under another name: a year's log is named for the year, and signs what names it."""
         return Signer(name, self.type, self.seed)
 
-    def sign(self, text: str) -> Signature:
+    def sign(self, text: str) -> NoteSignature:
         if self.type is not SignatureType.ed25519:
             raise UsageError("a witness key signs with a time: call `cosign`")
         _check_text(text)
-        return Signature(self.name, self.verifier.key_id, self._key.sign(text.encode()))
+        return NoteSignature(self.name, self.verifier.key_id, self._key.sign(text.encode()))
 
-    def cosign(self, text: str, at: int) -> Signature:
+    def cosign(self, text: str, at: int) -> NoteSignature:
         """``at`` is POSIX seconds; it is signed too."""
         if self.type is not SignatureType.cosignature:
             raise UsageError("a log key signs without a time: call `sign`")
@@ -169,11 +169,11 @@ class Signer:
             raise UsageError(f"`{at}` is not a POSIX time")
         _check_text(text)
         raw = at.to_bytes(8, "big") + self._key.sign(_cosigned(text, at))
-        return Signature(self.name, self.verifier.key_id, raw)
+        return NoteSignature(self.name, self.verifier.key_id, raw)
 
 
 @dataclass(frozen=True, slots=True)
-class Signature:
+class NoteSignature:
     """One signature line: who claims to have signed, and the bytes after the key's id."""
 
     name: str
@@ -186,7 +186,7 @@ class Signature:
 
 
 @dataclass(frozen=True, slots=True)
-class Signed:
+class SignedNote:
     """A signature that held. ``at`` is the POSIX time a cosignature carries."""
 
     by: Verifier
@@ -198,16 +198,16 @@ class Note:
     """A note as read. Its text must not be believed: `verify` answers with one that may."""
 
     text: str
-    signatures: tuple[Signature, ...]
+    signatures: tuple[NoteSignature, ...]
 
     def encode(self) -> bytes:
         return f"{self.text}\n{''.join(s.line for s in self.signatures)}".encode()
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
+class VerifiedNote:
     text: str
-    signed: tuple[Signed, ...]
+    signed: tuple[SignedNote, ...]
 
 
 def sign(text: str, *signers: Signer) -> bytes:
@@ -220,7 +220,7 @@ def sign(text: str, *signers: Signer) -> bytes:
 def parse(data: bytes) -> Note:
     """Read a note without believing it; raises `RefusedError`."""
     if len(data) > NOTE_BYTES_MAX:
-        raise refused(f"a note has at most `{NOTE_BYTES_MAX}` bytes", Because.too_large)
+        raise refused(f"a note has at most `{NOTE_BYTES_MAX}` bytes", NoteRefusal.too_large)
     try:
         whole = data.decode()
     except UnicodeDecodeError:
@@ -234,31 +234,31 @@ def parse(data: bytes) -> Note:
     return Note(text, parse_signatures(block))
 
 
-def parse_signatures(block: str) -> tuple[Signature, ...]:
+def parse_signatures(block: str) -> tuple[NoteSignature, ...]:
     """One or more signature lines, as they end a note or as a witness answers them."""
     if not block.endswith("\n"):
         raise refused("the last signature line has no newline")
     lines = block[:-1].split("\n")
     if len(lines) > SIGNATURES_MAX:
-        raise refused(f"a note has at most `{SIGNATURES_MAX}` signatures", Because.too_large)
+        raise refused(f"a note has at most `{SIGNATURES_MAX}` signatures", NoteRefusal.too_large)
     return tuple(_parse_line(line) for line in lines)
 
 
-def verify(data: bytes, known: Sequence[Verifier]) -> Verified:
+def verify(data: bytes, known: Sequence[Verifier]) -> VerifiedNote:
     """The text of a note that at least one known key signed; raises `RefusedError`."""
     note = parse(data)
     keys = {(verifier.name, verifier.key_id): verifier for verifier in known}
-    signed: dict[Verifier, Signed] = {}
+    signed: dict[Verifier, SignedNote] = {}
     for signature in note.signatures:
         verifier = keys.get((signature.name, signature.key_id))
         if verifier is not None:
             signed.setdefault(verifier, verifier.check(note.text, signature))
     if not signed:
-        raise refused("no known key signed the note", Because.unsigned)
-    return Verified(note.text, tuple(signed.values()))
+        raise refused("no known key signed the note", NoteRefusal.unsigned)
+    return VerifiedNote(note.text, tuple(signed.values()))
 
 
-def _parse_line(line: str) -> Signature:
+def _parse_line(line: str) -> NoteSignature:
     name, space, encoded = line.removeprefix(_DASH).partition(" ")
     if not line.startswith(_DASH) or not space:
         raise refused("a signature line is an em dash, a name and base64")
@@ -266,7 +266,7 @@ def _parse_line(line: str) -> Signature:
     data = decode_base64(encoded, "a signature")
     if len(data) < 5:
         raise refused("a signature is shorter than its key id")
-    return Signature(name, data[:4], data[4:])
+    return NoteSignature(name, data[:4], data[4:])
 
 
 def _split_key(parts: list[str], what: str) -> tuple[str, str, bytes]:
@@ -298,7 +298,7 @@ def _check_name(name: str) -> None:
     if not name or "+" in name or any(c.isspace() or c < " " for c in name):
         raise refused("a key's name is not empty and holds no space, no `+` and no control character")
     if len(name.encode()) > NAME_BYTES_MAX:
-        raise refused(f"a key's name has at most `{NAME_BYTES_MAX}` bytes", Because.too_large)
+        raise refused(f"a key's name has at most `{NAME_BYTES_MAX}` bytes", NoteRefusal.too_large)
 
 
 def _check_text(text: str) -> None:

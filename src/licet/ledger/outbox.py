@@ -19,7 +19,7 @@ from licet.store.rows import insert
 _COLUMNS = {"account_id": "uuid", "entry": "text", "occurred_at": "timestamptz", "payload": "text"}
 
 
-class Told(StrEnum):
+class EntryKind(StrEnum):
     """What an entry tells."""
 
     policy_applied = "policy_applied"
@@ -61,7 +61,7 @@ class Told(StrEnum):
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One leaf. ``facts`` are closed enumerations, numbers, hex digests and our own ids."""
 
-    told: Told
+    told: EntryKind
     occurred_at: datetime
     account: UUID | None = None
     facts: dict[str, str | int | bool | None] = {}

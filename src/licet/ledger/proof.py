@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from licet.ledger import checkpoint as checkpoints
 from licet.ledger import tree
 from licet.ledger.checkpoint import Checkpoint
-from licet.ledger.note import NOTE_BYTES_MAX, Because, Verifier, decode_base64, encode_base64, refused
+from licet.ledger.note import NOTE_BYTES_MAX, NoteRefusal, Verifier, decode_base64, encode_base64, refused
 
 PROOF_BYTES_MAX = NOTE_BYTES_MAX
 _VERSION = "c2sp.org/tlog-proof@v1"
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class InclusionProof:
     """``path`` holds the leaf's sibling first; ``checkpoint`` is the signed note, verbatim."""
 
     index: int
@@ -36,10 +36,10 @@ class Proof:
         return "\n".join(lines).encode() + self.checkpoint
 
     @classmethod
-    def parse(cls, data: bytes) -> Proof:
+    def parse(cls, data: bytes) -> InclusionProof:
         """Read a proof without believing it; raises `RefusedError`."""
         if len(data) > PROOF_BYTES_MAX:
-            raise refused(f"a proof has at most `{PROOF_BYTES_MAX}` bytes", Because.too_large)
+            raise refused(f"a proof has at most `{PROOF_BYTES_MAX}` bytes", NoteRefusal.too_large)
         head, blank, checkpoint = data.partition(b"\n\n")
         if not blank or not head.isascii():
             raise refused("a proof has ASCII lines, a blank line and a checkpoint")
@@ -53,12 +53,12 @@ class Proof:
             raise refused("the proof has no index")
         index = checkpoints.parse_size(lines.pop(0).removeprefix("index "), "the index")
         if len(lines) > tree.PROOF_HASHES_MAX:
-            raise refused(f"a proof has at most `{tree.PROOF_HASHES_MAX}` hashes", Because.too_large)
+            raise refused(f"a proof has at most `{tree.PROOF_HASHES_MAX}` hashes", NoteRefusal.too_large)
         path = tuple(checkpoints.parse_hash(line, "a hash of the proof") for line in lines)
         return cls(index, path, checkpoint, extra)
 
 
-def verify(proof: Proof, entry: bytes, origin: str, log: Verifier) -> Checkpoint:
+def verify(proof: InclusionProof, entry: bytes, origin: str, log: Verifier) -> Checkpoint:
     """The checkpoint under which the log holds the entry at the proof's index; raises `RefusedError`."""
     checkpoint = checkpoints.verify(proof.checkpoint, origin, log)
     leaf = tree.leaf_hash(entry)

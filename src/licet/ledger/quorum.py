@@ -30,7 +30,7 @@ _COUNT = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class QuorumMember:
     """A log or a witness of the file. ``name`` means something within the file only, and is empty for a log."""
 
     name: str
@@ -39,7 +39,7 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class WitnessGroup:
     """At least ``needed`` of ``members``, witnesses or other groups."""
 
     needed: int
@@ -50,9 +50,9 @@ class Group:
 class Quorum:
     """What a file says. ``rule`` is the name that its quorum line has."""
 
-    logs: tuple[Named, ...]
-    witnesses: tuple[Named, ...]
-    groups: Mapping[str, Group]
+    logs: tuple[QuorumMember, ...]
+    witnesses: tuple[QuorumMember, ...]
+    groups: Mapping[str, WitnessGroup]
     rule: str
 
     def met(self, cosigned: Collection[Verifier]) -> bool:
@@ -93,9 +93,9 @@ class _Reading:
     """What was read of a file so far."""
 
     def __init__(self) -> None:
-        self.logs: list[Named] = []
-        self.witnesses: list[Named] = []
-        self.groups: dict[str, Group] = {}
+        self.logs: list[QuorumMember] = []
+        self.witnesses: list[QuorumMember] = []
+        self.groups: dict[str, WitnessGroup] = {}
         self.rule: str | None = None
         self._members: set[str] = set()
 
@@ -119,7 +119,7 @@ class _Reading:
                     "`log VKEY [URL]`, `witness NAME VKEY [URL]`, `group NAME K MEMBER...`, `quorum NAME`",
                 )
 
-    def _group(self, needed: str, members: tuple[str, ...]) -> Group:
+    def _group(self, needed: str, members: tuple[str, ...]) -> WitnessGroup:
         for member in members:
             self._known(member)
             if member in self._members or members.count(member) > 1:
@@ -128,7 +128,7 @@ class _Reading:
         if not _COUNT.fullmatch(count) or int(count) > len(members):
             raise InputError(f"`{needed}` of `{len(members)}` members cannot be", "write `any`, `all` or a number")
         self._members |= set(members)
-        return Group(int(count), members)
+        return WitnessGroup(int(count), members)
 
     def _known(self, name: str) -> str:
         if name not in self.groups and name not in {named.name for named in self.witnesses}:
@@ -140,10 +140,10 @@ class _Reading:
             raise InputError(f"`{name}` is defined already", "give it a name of its own")
 
 
-def _named(name: str, vkey: str, url: list[str], wanted: SignatureType, known: list[Named]) -> Named:
+def _named(name: str, vkey: str, url: list[str], wanted: SignatureType, known: list[QuorumMember]) -> QuorumMember:
     verifier = Verifier.parse(vkey)
     if verifier.type is not wanted:
         raise InputError(f"the key of `{verifier.name}` has not the type `{wanted:#04x}`")
     if verifier.public in {other.verifier.public for other in known}:
         raise InputError(f"the key of `{verifier.name}` is there already", "a key counts once only")
-    return Named(name, verifier, url[0] if url else "")
+    return QuorumMember(name, verifier, url[0] if url else "")

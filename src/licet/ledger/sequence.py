@@ -39,11 +39,11 @@ import psycopg
 from licet.errors import BrokenError, BusyError, NotFoundError
 from licet.ledger import checkpoint as checkpoints
 from licet.ledger import entries, tree
-from licet.ledger.entries import LogKeys, Random, Row
-from licet.ledger.log import Log
+from licet.ledger.entries import LogKeySource, OutboxRow, Random
+from licet.ledger.log import LogWriter
 from licet.ledger.note import SignatureType, Signer
-from licet.ledger.outbox import Told
-from licet.ledger.published import Published
+from licet.ledger.outbox import EntryKind
+from licet.ledger.publication import PublishedLog
 from licet.store.connect import Pool, Transaction, translated
 
 SEQUENCER_LOCK = 0x11CE7_0002
@@ -58,7 +58,7 @@ class RestoredError(BrokenError):
     """The database is an older copy than the log."""
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
+class LogPlace(msgspec.Struct, frozen=True, kw_only=True):
     """Where the logs of an installation are: ``folder``/<year> for readers, ``state``/<year> for the writer alone."""
 
     folder: Path
@@ -73,7 +73,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         return Signer(self.origin(year), SignatureType.ed25519, seed)
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class LogStanding(msgspec.Struct, frozen=True, kw_only=True):
     """A log as the database knows it: a row of `logs`."""
 
     year: int
@@ -89,12 +89,12 @@ class Sequencer:
     """One writer. After any step that fails it is dead; the mend is to open it anew."""
 
     def __init__(
-        self, conn: Transaction, place: Place, seed: bytes, keys: LogKeys, clock: Clock, random: Random
+        self, conn: Transaction, place: LogPlace, seed: bytes, keys: LogKeySource, clock: Clock, random: Random
     ) -> None:
         """Called by `sequencing`, which holds the lock on ``conn``. Finishes what a crash interrupted."""
         self._conn, self._place, self._seed = conn, place, seed
         self._keys, self._clock, self._random = keys, clock, random
-        self._open: tuple[int, Log] | None = None
+        self._open: tuple[int, LogWriter] | None = None
         self._dead = ""
         self._recover()
 
@@ -133,7 +133,7 @@ class Sequencer:
 
     # Places
 
-    def _with_carried(self, rows: Sequence[Row], logged_at: datetime) -> list[Row]:
+    def _with_carried(self, rows: Sequence[OutboxRow], logged_at: datetime) -> list[OutboxRow]:
         """The rows, and before the first one of an account in a new year the one that carries its pseudonym over."""
         year = logged_at.year
         speaking = {row.account for row in rows if row.account is not None}
@@ -141,7 +141,7 @@ class Sequencer:
         before = {a: before[a] for a in self._keys.log_keys(self._conn, list(before), year)} if before else {}
         if not before:
             return list(rows)
-        taken: list[Row] = []
+        taken: list[OutboxRow] = []
         for row in rows:
             came_from = before.pop(row.account, None) if row.account is not None else None
             if came_from is not None and row.account is not None:
@@ -149,10 +149,10 @@ class Sequencer:
             taken.append(row)
         return taken
 
-    def _encode(self, rows: Sequence[Row], year: int, logged_at: datetime) -> list[bytes]:
+    def _encode(self, rows: Sequence[OutboxRow], year: int, logged_at: datetime) -> list[bytes]:
         accounts = {row.account for row in rows if row.account is not None}
         keys = self._keys.log_keys(self._conn, accounts, year) if accounts else {}
-        was = self._old_names([row for row in rows if row.told == Told.carried])
+        was = self._old_names([row for row in rows if row.told == EntryKind.carried])
         return [
             entries.encode(
                 msgspec.structs.replace(row, facts={**row.facts, "was": was[row.outbox_id]})
@@ -162,12 +162,17 @@ class Sequencer:
             for row in rows
         ]  # fmt: skip
 
-    def _old_names(self, carried: Sequence[Row]) -> dict[int, str]:
+    def _old_names(self, carried: Sequence[OutboxRow]) -> dict[int, str]:
         """For each carried row the pseudonym that it commits to; none where the key has died since."""
         return {row.outbox_id: name for row in carried if (name := old_name(self._conn, self._keys, row)) is not None}
 
     def _give_places(
-        self, rows: Sequence[Row], standing: Standing, log: Log, batch: Sequence[bytes], logged_at: datetime
+        self,
+        rows: Sequence[OutboxRow],
+        standing: LogStanding,
+        log: LogWriter,
+        batch: Sequence[bytes],
+        logged_at: datetime,
     ) -> None:
         self._conn.execute(
             """UPDATE outbox o SET log_year = %(year)s, index = k.index
@@ -184,7 +189,7 @@ class Sequencer:
             [log.checkpoint.root, len(rows), digest_of(batch), logged_at, standing.year],
         )
 
-    def _append(self, log: Log, first: int, batch: Sequence[bytes]) -> None:
+    def _append(self, log: LogWriter, first: int, batch: Sequence[bytes]) -> None:
         if log.checkpoint.size != first:
             raise BrokenError(f"the log is at `{log.checkpoint.size}` where the database gave place `{first}`")
         log.append(batch)
@@ -203,7 +208,7 @@ class Sequencer:
         for standing in standings:
             self._log_of(standing.year)
 
-    def _log_of(self, year: int) -> Log:
+    def _log_of(self, year: int) -> LogWriter:
         """The log of ``year``, open; begun where there was none."""
         if self._open is not None and self._open[0] == year:
             return self._open[1]
@@ -220,7 +225,7 @@ class Sequencer:
         self._open = (year, log)
         return log
 
-    def _standing_or_begun(self, year: int) -> Standing:
+    def _standing_or_begun(self, year: int) -> LogStanding:
         origin = self._place.origin(year)
         found = _standings(self._conn, year)
         if not found:
@@ -236,20 +241,20 @@ class Sequencer:
             raise BrokenError(f"the log of `{year}` is named `{found[0].origin}`", "a log keeps its name for its year")
         return found[0]
 
-    def _open_log(self, standing: Standing) -> Log:
+    def _open_log(self, standing: LogStanding) -> LogWriter:
         folder, state = self._place.folder / str(standing.year), self._place.state / str(standing.year)
         signer = self._place.signer(self._seed, standing.year)
         try:
-            return Log.open(folder, state, standing.origin, signer)
+            return LogWriter.open(folder, state, standing.origin, signer)
         except NotFoundError as error:
             if standing.decided:  # the database alone does not make a log
                 raise BrokenError(
                     f"the log `{standing.origin}` is gone, and the database knows `{standing.size}` entries of it",
                     "restore the folders of the log",
                 ) from error
-            return Log.create(folder, state, standing.origin, signer)
+            return LogWriter.create(folder, state, standing.origin, signer)
 
-    def _hold_against(self, standing: Standing, log: Log) -> None:
+    def _hold_against(self, standing: LogStanding, log: LogWriter) -> None:
         size = log.checkpoint.size
         if size > standing.size:
             raise _restored(standing.origin, f"knows `{standing.size}` of its `{size}` entries")
@@ -259,7 +264,7 @@ class Sequencer:
                 "restore the folders of the log together with what they were",
             )
         verifier = self._place.signer(self._seed, standing.year).verifier
-        held = Published(self._place.folder / str(standing.year), verifier)
+        held = PublishedLog(self._place.folder / str(standing.year), verifier)
         if held.root_at(standing.decided) != standing.root:
             raise BrokenError(f"the log `{standing.origin}` is forked: another root at `{standing.decided}`")
         if size < standing.size:
@@ -267,7 +272,7 @@ class Sequencer:
         elif digest_of(list(log.entries(standing.decided, size))) != standing.digest:
             raise BrokenError(f"the log `{standing.origin}` is forked: other entries after `{standing.decided}`")
 
-    def _append_again(self, standing: Standing, log: Log) -> None:
+    def _append_again(self, standing: LogStanding, log: LogWriter) -> None:
         """The batch that has places and never reached the log."""
         with self._conn.transaction():
             rows = _placed(self._conn, standing.year, standing.decided)
@@ -280,7 +285,7 @@ class Sequencer:
 
 @contextlib.contextmanager
 def sequencing(
-    pool: Pool, place: Place, seed: bytes, keys: LogKeys, clock: Clock, random: Random
+    pool: Pool, place: LogPlace, seed: bytes, keys: LogKeySource, clock: Clock, random: Random
 ) -> Iterator[Sequencer]:
     """The one sequencer of an installation; `BusyError` where another works."""
     with translated(), pool.connection() as conn:
@@ -344,12 +349,12 @@ def is_awaited(tx: Transaction, account: UUID, reached: Callable[[int], int]) ->
     return any(year is None or last >= reached(year) for year, last in rows)
 
 
-def standings(tx: Transaction) -> list[Standing]:
+def standings(tx: Transaction) -> list[LogStanding]:
     """Every log that the database knows, by year."""
     return _standings(tx)
 
 
-def old_name(tx: Transaction, keys: LogKeys, carried: Row) -> str | None:
+def old_name(tx: Transaction, keys: LogKeySource, carried: OutboxRow) -> str | None:
     """The pseudonym that a `carried` row commits to, for as long as its account's key lives."""
     year = carried.facts["from"]
     assert carried.account is not None
@@ -361,24 +366,24 @@ def old_name(tx: Transaction, keys: LogKeys, carried: Row) -> str | None:
 _COLUMNS = "outbox_id, account_id, entry, occurred_at, payload"
 
 
-def _waiting(tx: Transaction, limit: int) -> list[Row]:
+def _waiting(tx: Transaction, limit: int) -> list[OutboxRow]:
     rows = tx.execute(
         f"SELECT {_COLUMNS} FROM outbox WHERE index IS NULL ORDER BY outbox_id LIMIT %s", [limit]
     ).fetchall()
     return [read_row(row) for row in rows]
 
 
-def _placed(tx: Transaction, year: int, first: int) -> list[Row]:
+def _placed(tx: Transaction, year: int, first: int) -> list[OutboxRow]:
     rows = tx.execute(
         f"SELECT {_COLUMNS} FROM outbox WHERE log_year = %s AND index >= %s ORDER BY index", [year, first]
     ).fetchall()
     return [read_row(row) for row in rows]
 
 
-def read_row(row: Sequence[object]) -> Row:
+def read_row(row: Sequence[object]) -> OutboxRow:
     """A row from `outbox_id, account_id, entry, occurred_at, payload`."""
     outbox_id, account, told, occurred_at, payload = row
-    return Row(
+    return OutboxRow(
         outbox_id=msgspec.convert(outbox_id, int),
         account=msgspec.convert(account, UUID | None),
         told=str(told),
@@ -387,14 +392,14 @@ def read_row(row: Sequence[object]) -> Row:
     )
 
 
-def _standings(tx: Transaction, year: int | None = None) -> list[Standing]:
+def _standings(tx: Transaction, year: int | None = None) -> list[LogStanding]:
     rows = tx.execute(
         """SELECT log_year, origin, decided, root, size, digest, logged_at FROM logs
             WHERE %(year)s::int IS NULL OR log_year = %(year)s ORDER BY log_year""",
         {"year": year},
     ).fetchall()
     return [
-        Standing(year=y, origin=origin, decided=decided, root=root, size=size, digest=digest, logged_at=at)
+        LogStanding(year=y, origin=origin, decided=decided, root=root, size=size, digest=digest, logged_at=at)
         for y, origin, decided, root, size, digest, at in rows
     ]
 
@@ -415,14 +420,14 @@ def _speak(tx: Transaction, accounts: set[UUID], year: int) -> Mapping[UUID, int
     return dict(rows)
 
 
-def _add_carried(tx: Transaction, account: UUID, from_year: int, at: datetime) -> Row:
+def _add_carried(tx: Transaction, account: UUID, from_year: int, at: datetime) -> OutboxRow:
     facts: dict[str, str | int | bool | None] = {"from": from_year}
     row = tx.execute(
         "INSERT INTO outbox (account_id, entry, occurred_at, payload) VALUES (%s, %s, %s, %s) RETURNING outbox_id",
-        [account, Told.carried.value, at, msgspec.json.encode(facts, order="sorted").decode()],
+        [account, EntryKind.carried.value, at, msgspec.json.encode(facts, order="sorted").decode()],
     ).fetchone()
     assert row is not None
-    return Row(outbox_id=row[0], account=account, told=Told.carried.value, occurred_at=at, facts=facts)
+    return OutboxRow(outbox_id=row[0], account=account, told=EntryKind.carried.value, occurred_at=at, facts=facts)
 
 
 def digest_of(batch: Sequence[bytes]) -> bytes:

@@ -119,7 +119,7 @@ class TileReader:
 
 
 @dataclass(slots=True)
-class Edge:
+class TileEdge:
     """The right edge of a growing log: of each level the tile that is not full, and the bundle beside it."""
 
     size: int = 0
@@ -127,7 +127,7 @@ class Edge:
     levels: list[list[bytes]] = field(default_factory=lambda: [[]])
 
     @classmethod
-    def load(cls, read: Read, size: int) -> Edge:
+    def load(cls, read: Read, size: int) -> TileEdge:
         """Read the edge of a log as of ``size``; raises `BrokenError` where bundle and tile disagree."""
         edge = cls(size, [], [])
         level = 0

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from licet.errors import UsageError
-from licet.ledger.note import Because, refused
+from licet.ledger.note import NoteRefusal, refused
 
 PROOF_HASHES_MAX = 63
 EMPTY_ROOT = hashlib.sha256(b"").digest()
@@ -81,11 +81,11 @@ def prove_consistency(reader: HashReader, old: int, size: int) -> tuple[bytes, .
 def check_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], expected: bytes) -> None:
     """Raise `RefusedError` unless the proof leads from the leaf's hash to the expected root."""
     if not 0 <= index < size:
-        raise refused(f"entry `{index}` is not in a tree of `{size}`", Because.unproven)
+        raise refused(f"entry `{index}` is not in a tree of `{size}`", NoteRefusal.unproven)
     fn, sn, found = index, size - 1, leaf
     for beside in proof:
         if sn == 0:
-            raise refused("the inclusion proof is too long", Because.unproven)
+            raise refused("the inclusion proof is too long", NoteRefusal.unproven)
         if fn & 1 or fn == sn:
             found = node_hash(beside, found)
             while fn and not fn & 1:
@@ -94,13 +94,13 @@ def check_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], 
             found = node_hash(found, beside)
         fn, sn = fn >> 1, sn >> 1
     if sn or found != expected:
-        raise refused("the inclusion proof does not lead to the root", Because.unproven)
+        raise refused("the inclusion proof does not lead to the root", NoteRefusal.unproven)
 
 
 def check_consistency(old: int, old_root: bytes, size: int, new_root: bytes, proof: Sequence[bytes]) -> None:
     """Raise `RefusedError` unless the proof shows the old tree to be the beginning of the new one."""
     if not 0 <= old <= size:
-        raise refused(f"a tree of `{old}` is not the beginning of a tree of `{size}`", Because.unproven)
+        raise refused(f"a tree of `{old}` is not the beginning of a tree of `{size}`", NoteRefusal.unproven)
     if old in (0, size):
         _check_trivial(old, old_root, new_root, size, proof)
         return
@@ -109,11 +109,11 @@ def check_consistency(old: int, old_root: bytes, size: int, new_root: bytes, pro
         fn, sn = fn >> 1, sn >> 1
     rest = list(proof) if old & (old - 1) else [old_root, *proof]
     if not rest:
-        raise refused("the consistency proof is too short", Because.unproven)
+        raise refused("the consistency proof is too short", NoteRefusal.unproven)
     old_found = new_found = rest[0]
     for beside in rest[1:]:
         if sn == 0:
-            raise refused("the consistency proof is too long", Because.unproven)
+            raise refused("the consistency proof is too long", NoteRefusal.unproven)
         if fn & 1 or fn == sn:
             old_found, new_found = node_hash(beside, old_found), node_hash(beside, new_found)
             while fn and not fn & 1:
@@ -122,7 +122,7 @@ def check_consistency(old: int, old_root: bytes, size: int, new_root: bytes, pro
             new_found = node_hash(new_found, beside)
         fn, sn = fn >> 1, sn >> 1
     if sn or old_found != old_root or new_found != new_root:
-        raise refused("the consistency proof does not lead to both roots", Because.unproven)
+        raise refused("the consistency proof does not lead to both roots", NoteRefusal.unproven)
 
 
 def peaks(low: int, high: int) -> Iterator[tuple[int, int]]:
@@ -152,11 +152,11 @@ def pairs(hashes: Sequence[bytes]) -> list[bytes]:
 
 def _check_trivial(old: int, old_root: bytes, new_root: bytes, size: int, proof: Sequence[bytes]) -> None:
     if proof:
-        raise refused("the consistency proof must be empty", Because.unproven)
+        raise refused("the consistency proof must be empty", NoteRefusal.unproven)
     if old == size and old_root != new_root:
-        raise refused(f"two trees of `{size}` have different roots", Because.unproven)
+        raise refused(f"two trees of `{size}` have different roots", NoteRefusal.unproven)
     if old == 0 and old_root != EMPTY_ROOT:
-        raise refused("the root of the empty tree is wrong", Because.unproven)
+        raise refused("the root of the empty tree is wrong", NoteRefusal.unproven)
 
 
 def _span(reader: HashReader, low: int, high: int) -> bytes:

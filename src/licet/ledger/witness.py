@@ -22,7 +22,7 @@ from licet.errors import BrokenError, RefusedError, UsageError
 from licet.ledger import checkpoint as checkpoints
 from licet.ledger import note, tree
 from licet.ledger.checkpoint import Checkpoint
-from licet.ledger.note import Because, SignatureType, Signer, Verifier, encode_base64, refused
+from licet.ledger.note import NoteRefusal, SignatureType, Signer, Verifier, encode_base64, refused
 from licet.ledger.storage import Backend, Durable, Folder, Lock
 
 REQUEST_BYTES_MAX = note.NOTE_BYTES_MAX
@@ -45,20 +45,20 @@ class Request:
     @classmethod
     def parse(cls, body: bytes) -> Request:
         if len(body) > REQUEST_BYTES_MAX:
-            raise refused(f"a request has at most `{REQUEST_BYTES_MAX}` bytes", Because.too_large)
+            raise refused(f"a request has at most `{REQUEST_BYTES_MAX}` bytes", NoteRefusal.too_large)
         head, blank, checkpoint = body.partition(b"\n\n")
         lines = head.decode("ascii", "replace").split("\n")
         if not blank or not lines[0].startswith("old "):
             raise refused("a request has an `old` line, hashes, a blank line and a checkpoint")
         if len(lines) - 1 > tree.PROOF_HASHES_MAX:
-            raise refused(f"a request has at most `{tree.PROOF_HASHES_MAX}` hashes", Because.too_large)
+            raise refused(f"a request has at most `{tree.PROOF_HASHES_MAX}` hashes", NoteRefusal.too_large)
         old = checkpoints.parse_size(lines[0].removeprefix("old "), "the old size")
         path = tuple(checkpoints.parse_hash(line, "a hash of the request") for line in lines[1:])
         return cls(old, path, checkpoint)
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class WitnessState:
     """What a witness knows: the logs it watches and, of each, the last checkpoint that it signed."""
 
     logs: Mapping[str, Sequence[Verifier]]
@@ -66,7 +66,7 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WitnessReply:
     """An HTTP status and body. ``remember`` must be on the disk before the body leaves."""
 
     status: int
@@ -75,7 +75,7 @@ class Answer:
     remember: Checkpoint | None = None
 
 
-def add_checkpoint(state: State, body: bytes, cosigner: Signer, at: int) -> Answer:
+def add_checkpoint(state: WitnessState, body: bytes, cosigner: Signer, at: int) -> WitnessReply:
     """Decide one request at the POSIX time ``at``: 200, 400, 403, 404, 409 or 422, checked in the spec's order."""
     try:
         request = Request.parse(body)
@@ -93,12 +93,12 @@ def add_checkpoint(state: State, body: bytes, cosigner: Signer, at: int) -> Answ
         return _refusal(400, "the old size is larger than the checkpoint")
     latest = state.latest.get(claimed.origin) or Checkpoint(claimed.origin, 0, tree.EMPTY_ROOT)
     if request.old != latest.size or (request.old == claimed.size and claimed.root != latest.root):
-        return Answer(409, b"%d\n" % latest.size, _SIZE)
+        return WitnessReply(409, b"%d\n" % latest.size, _SIZE)
     try:
         tree.check_consistency(latest.size, latest.root, claimed.size, claimed.root, request.path)
     except RefusedError as error:
         return _refusal(422, error.message)
-    return Answer(200, cosigner.cosign(text, at).line.encode(), remember=claimed)
+    return WitnessReply(200, cosigner.cosign(text, at).line.encode(), remember=claimed)
 
 
 class Witness:
@@ -138,12 +138,12 @@ class Witness:
             if self._lock is not None:
                 self._lock.close()
 
-    def add_checkpoint(self, body: bytes, at: int) -> Answer:
+    def add_checkpoint(self, body: bytes, at: int) -> WitnessReply:
         """Decide a request, remember, answer. After a memory that failed to reach the disk it answers no more."""
         with self._mutex:
             if self._dead:
                 raise BrokenError(f"the witness is stopped: {self._dead}", "start it anew")
-            answer = add_checkpoint(State(self._logs, self._latest), body, self._cosigner, at)
+            answer = add_checkpoint(WitnessState(self._logs, self._latest), body, self._cosigner, at)
             if answer.remember is not None:
                 self._remember(answer.remember)
         return answer
@@ -157,8 +157,8 @@ class Witness:
         self._latest[latest.origin] = latest
 
 
-def _refusal(status: int, message: str) -> Answer:
-    return Answer(status, f"{message}\n".encode())
+def _refusal(status: int, message: str) -> WitnessReply:
+    return WitnessReply(status, f"{message}\n".encode())
 
 
 def _file_of(origin: str) -> str:

@@ -26,11 +26,11 @@ from urllib.parse import urlsplit
 from licet.errors import BrokenError, LicetError, RefusedError, UsageError
 from licet.ledger import checkpoint as checkpoints
 from licet.ledger import note
-from licet.ledger.note import Signature, Verifier
-from licet.ledger.published import COSIGNED, Published
-from licet.ledger.quorum import Named, Quorum
+from licet.ledger.note import NoteSignature, Verifier
+from licet.ledger.publication import COSIGNED, PublishedLog
+from licet.ledger.quorum import Quorum, QuorumMember
 from licet.ledger.storage import Durable, Folder, Lock
-from licet.ledger.witness import REQUEST_BYTES_MAX, Answer, Request, Witness
+from licet.ledger.witness import REQUEST_BYTES_MAX, Request, Witness, WitnessReply
 
 GATHER_SECONDS_MAX = 10.0
 ASK_SECONDS_MAX = 5.0
@@ -56,19 +56,19 @@ class WitnessApp:
         elif scope["type"] == "http":
             await _send(send, await self._answer(scope, receive))
 
-    async def _answer(self, scope: Message, receive: Receive) -> Answer:
+    async def _answer(self, scope: Message, receive: Receive) -> WitnessReply:
         if scope["path"] != PATH:
-            return Answer(404, b"a witness answers at /add-checkpoint\n")
+            return WitnessReply(404, b"a witness answers at /add-checkpoint\n")
         if scope["method"] != "POST":
-            return Answer(405, b"a checkpoint is posted\n")
+            return WitnessReply(405, b"a checkpoint is posted\n")
         body = await _body(receive)
         if body is None:
-            return Answer(413, f"a request has at most {REQUEST_BYTES_MAX} bytes\n".encode())
+            return WitnessReply(413, f"a request has at most {REQUEST_BYTES_MAX} bytes\n".encode())
         try:
             # In a thread, because remembering waits for the disk.
             return await asyncio.to_thread(self._witness.add_checkpoint, body, self._clock())
         except (BrokenError, OSError):
-            return Answer(500, b"the witness is stopped: its memory did not reach the disk\n")
+            return WitnessReply(500, b"the witness is stopped: its memory did not reach the disk\n")
 
 
 async def answer_lifespan(receive: Receive, send: Send) -> None:
@@ -92,7 +92,7 @@ async def _body(receive: Receive) -> bytes | None:
     return body
 
 
-async def _send(send: Send, answer: Answer) -> None:
+async def _send(send: Send, answer: WitnessReply) -> None:
     headers = [(b"content-type", answer.content_type.encode()), (b"content-length", b"%d" % len(answer.body))]
     if answer.status == 405:
         headers.append((b"allow", b"POST"))
@@ -104,7 +104,7 @@ async def _send(send: Send, answer: Answer) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Gathered:
+class GatheredCosignatures:
     """A checkpoint's note with every cosignature that it has. ``missing`` says of each other witness why."""
 
     origin: str
@@ -115,25 +115,27 @@ class Gathered:
     met: bool
 
 
-def gather(folder: Path, log: Verifier, quorum: Quorum, seconds_max: float = GATHER_SECONDS_MAX) -> Gathered:
+def gather(
+    folder: Path, log: Verifier, quorum: Quorum, seconds_max: float = GATHER_SECONDS_MAX
+) -> GatheredCosignatures:
     """Asks every witness that has not yet cosigned the checkpoint that ``folder`` shows, all at once.
 
     Ends within ``seconds_max``. Raises `BusyError` where another process is asking.
     """
     with closing(Lock(folder)):
-        shown = Published(folder, log)
+        shown = PublishedLog(folder, log)
         known = [named.verifier for named in quorum.witnesses]
         kept, sizes = _kept(shown, log, known)
         asked = [named for named in quorum.witnesses if named.url and named.verifier not in kept]
         answers = _ask_all(asked, shown, sizes, seconds_max)
-        held = kept | {named.verifier: line for named, line in answers.items() if isinstance(line, Signature)}
+        held = kept | {named.verifier: line for named, line in answers.items() if isinstance(line, NoteSignature)}
         lines = "".join(held[verifier].line for verifier in known if verifier in held)
         merged = shown.note + lines.encode()
         # An older checkpoint that enough witnesses cosigned proves more than a newer one that too few did.
         if held.keys() - kept.keys() and (quorum.met(held) or not quorum.met(sizes)):
             Durable(Folder(folder)).write({COSIGNED: merged})
     silent = [named for named in quorum.witnesses if named.verifier not in held]
-    return Gathered(
+    return GatheredCosignatures(
         origin=log.name,
         size=shown.checkpoint.size,
         note=merged,
@@ -143,13 +145,13 @@ def gather(folder: Path, log: Verifier, quorum: Quorum, seconds_max: float = GAT
     )
 
 
-def _why_silent(named: Named, seconds_max: float) -> str:
+def _why_silent(named: QuorumMember, seconds_max: float) -> str:
     return f"no answer within {seconds_max:.0f} seconds" if named.url else "it has no URL"
 
 
 def _kept(
-    shown: Published, log: Verifier, known: list[Verifier]
-) -> tuple[dict[Verifier, Signature], dict[Verifier, int]]:
+    shown: PublishedLog, log: Verifier, known: list[Verifier]
+) -> tuple[dict[Verifier, NoteSignature], dict[Verifier, int]]:
     """The cosignatures that this very checkpoint has already, and at which size each key was last seen to sign."""
     if shown.cosigned is None:
         return {}, {}
@@ -164,21 +166,21 @@ def _kept(
 
 
 def _ask_all(
-    asked: list[Named], shown: Published, sizes: dict[Verifier, int], seconds_max: float
-) -> dict[Named, Signature | str]:
+    asked: list[QuorumMember], shown: PublishedLog, sizes: dict[Verifier, int], seconds_max: float
+) -> dict[QuorumMember, NoteSignature | str]:
     """The cosignature of each witness that gave one in time; a word why for those that answered otherwise.
 
     In threads that nobody waits for at the end: a witness that sends a byte now and then holds up none but its own.
     """
-    done: queue.SimpleQueue[tuple[Named, Signature | str]] = queue.SimpleQueue()
+    done: queue.SimpleQueue[tuple[QuorumMember, NoteSignature | str]] = queue.SimpleQueue()
 
-    def ask(named: Named) -> None:
+    def ask(named: QuorumMember) -> None:
         done.put((named, _ask(named, shown, sizes.get(named.verifier, 0))))
 
     for named in asked:
         threading.Thread(target=ask, args=(named,), name="licet-witness", daemon=True).start()
     until = time.monotonic() + seconds_max
-    found: dict[Named, Signature | str] = {}
+    found: dict[QuorumMember, NoteSignature | str] = {}
     while len(found) < len(asked):
         try:
             named, answer = done.get(timeout=max(0.0, until - time.monotonic()))
@@ -188,7 +190,7 @@ def _ask_all(
     return found
 
 
-def _ask(named: Named, shown: Published, old: int) -> Signature | str:
+def _ask(named: QuorumMember, shown: PublishedLog, old: int) -> NoteSignature | str:
     """One witness's cosignature, or why there is none. Asks again once where it says that it is at another size."""
     try:
         status, body = _post(named.url, Request(old, shown.prove_consistency(old), shown.note).encode())
@@ -206,7 +208,7 @@ def _ask(named: Named, shown: Published, old: int) -> Signature | str:
         return f"it cannot be reached: `{type(error).__name__}`"
 
 
-def _own_line(body: bytes, witness: Verifier, text: str) -> Signature:
+def _own_line(body: bytes, witness: Verifier, text: str) -> NoteSignature:
     """The witness's own line of an answer, whose signature holds; lines of other keys are left alone."""
     for signature in note.parse_signatures(body.decode("utf-8", "replace")):
         if (signature.name, signature.key_id) == (witness.name, witness.key_id):

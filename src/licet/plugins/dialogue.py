@@ -20,7 +20,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from licet.client import ToolCall, Turn
+from licet.client import ConversationTurn, ToolCallResult
 
 FLAGS_DEPTH_MAX = 12
 FLAGS_PLACES_MAX = 10_000
@@ -45,7 +45,7 @@ _identity = msgspec.json.Encoder(order="deterministic")
 Message = Mapping[str, object]
 
 
-class Where(msgspec.Struct, frozen=True, kw_only=True):
+class DialoguePlace(msgspec.Struct, frozen=True, kw_only=True):
     """Whose turns these are, and of which conversation of the host's."""
 
     account: str
@@ -73,7 +73,7 @@ def _is_mark(key: object, value: object) -> bool:
     return str(key).lower().replace("_", "-") in _MARKS and not any(value is off or value == off for off in _OFF)
 
 
-def added(messages: object, answer: object, where: Where) -> list[Turn] | None:
+def added(messages: object, answer: object, where: DialoguePlace) -> list[ConversationTurn] | None:
     """The turns that a call adds, in order; None where its words were redacted or it is no dialogue."""
     if not isinstance(messages, Sequence) or isinstance(messages, str | bytes) or len(messages) > MESSAGES_MAX:
         return None
@@ -98,14 +98,14 @@ def added(messages: object, answer: object, where: Where) -> list[Turn] | None:
     return turns
 
 
-def identity(turn: Turn) -> str:
+def identity(turn: ConversationTurn) -> str:
     """The hash of what a turn says."""
     calls = [(call.id, call.name, call.arguments) for call in turn.tool_calls]
     what = (turn.role, turn.text, calls, turn.tool_call_id, turn.attachments)
     return blake2b(_identity.encode(what), digest_size=16).hexdigest()
 
 
-def _turn(message: Message, where: Where, tools: dict[str, str]) -> Turn | None:
+def _turn(message: Message, where: DialoguePlace, tools: dict[str, str]) -> ConversationTurn | None:
     """One message in the shape of OpenAI's; None for what nobody says."""
     role = _ROLES.get(str(message.get("role")))
     if role is None:
@@ -120,7 +120,7 @@ def _turn(message: Message, where: Where, tools: dict[str, str]) -> Turn | None:
     if role != "tool" and not (text or calls or attachments):
         return None
     origin = "typed" if text else "upload"
-    return Turn(
+    return ConversationTurn(
         account=where.account, conversation=where.conversation, surface=where.surface, role=role, text=text,
         origin=origin if role == "user" else role, tool_calls=calls, tool_call_id=call_id, attachments=attachments,
         tool_name=(_text(message.get("name")) or tools.get(call_id, "")) if role == "tool" else "",
@@ -128,7 +128,7 @@ def _turn(message: Message, where: Where, tools: dict[str, str]) -> Turn | None:
     )  # fmt: skip
 
 
-def _fitted(turn: Turn) -> Turn:
+def _fitted(turn: ConversationTurn) -> ConversationTurn:
     """A turn within what the API takes of names."""
     return msgspec.structs.replace(
         turn,
@@ -154,15 +154,17 @@ def _attachment(part: Message) -> str:
     return _text(named.get("filename")) or _text(named.get("file_id")) or address or _text(part.get("type"))
 
 
-def _calls(message: Message) -> Iterator[ToolCall]:
+def _calls(message: Message) -> Iterator[ToolCallResult]:
     asked = message.get("tool_calls")
     older = message.get("function_call")
     for call in asked if isinstance(asked, Sequence) else []:
         function = (call.get("function") or call.get("custom")) if isinstance(call, Mapping) else None
         if isinstance(function, Mapping):
-            yield ToolCall(id=_text(call.get("id")), name=_text(function.get("name")), arguments=_arguments(function))
+            yield ToolCallResult(
+                id=_text(call.get("id")), name=_text(function.get("name")), arguments=_arguments(function)
+            )
     if isinstance(older, Mapping):
-        yield ToolCall(id="", name=_text(older.get("name")), arguments=_arguments(older))
+        yield ToolCallResult(id="", name=_text(older.get("name")), arguments=_arguments(older))
 
 
 def _arguments(function: Message) -> str:

@@ -14,7 +14,7 @@ from time import monotonic
 
 import msgspec
 
-from licet.client import AsyncClient, Client, Gate, gate
+from licet.client import AsyncClient, Client, GateResult, gate
 from licet.errors import NotFoundError
 
 GATE_SECONDS = 60.0
@@ -30,16 +30,16 @@ class Gates:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._seen: OrderedDict[str, tuple[float, Gate]] = OrderedDict()
-        self._asking: dict[str, asyncio.Task[Gate]] = {}
+        self._seen: OrderedDict[str, tuple[float, GateResult]] = OrderedDict()
+        self._asking: dict[str, asyncio.Task[GateResult]] = {}
 
-    def known(self, account: str) -> Gate | None:
+    def known(self, account: str) -> GateResult | None:
         """What is remembered of an account and still holds."""
         with self._lock:
             seen = self._seen.get(account)
         return seen[1] if seen is not None and seen[0] > monotonic() else None
 
-    async def ask(self, client: AsyncClient, account: str) -> Gate:
+    async def ask(self, client: AsyncClient, account: str) -> GateResult:
         """The gate; never raises: what cannot be known is `unknown`, and may not write."""
         known = self.known(account)
         if known is not None:
@@ -49,7 +49,7 @@ class Gates:
             asking = self._asking[account] = asyncio.create_task(self._ask(client, account))
         return await asyncio.shield(asking)
 
-    async def _ask(self, client: AsyncClient, account: str) -> Gate:
+    async def _ask(self, client: AsyncClient, account: str) -> GateResult:
         begun = monotonic()
         try:
             async with asyncio.timeout(client.timeout_seconds):  # over all; the connection's own counts each step anew
@@ -59,7 +59,7 @@ class Gates:
         finally:
             del self._asking[account]
 
-    def ask_now(self, client: Client, account: str) -> Gate:
+    def ask_now(self, client: Client, account: str) -> GateResult:
         """The same on a thread, in the same time over all. `unknown` only for an account that Licet does not know; other
         errors are raised."""
         known = self.known(account)
@@ -72,7 +72,7 @@ class Gates:
         except NotFoundError as error:
             return self._keep(account, begun, _closed(error))
 
-    def _keep(self, account: str, begun: float, seen: Gate) -> Gate:
+    def _keep(self, account: str, begun: float, seen: GateResult) -> GateResult:
         """Remembers an answer, from before it was asked for."""
         seconds = UNKNOWN_SECONDS if seen.gate == UNKNOWN and seen.because != NO_ACCOUNT else GATE_SECONDS
         with self._lock:
@@ -83,12 +83,12 @@ class Gates:
         return seen
 
 
-def _closed(error: Exception) -> Gate:
+def _closed(error: Exception) -> GateResult:
     because = NO_ACCOUNT if isinstance(error, NotFoundError) else type(error).__name__
-    return Gate(gate=UNKNOWN, may_write=False, because=because)
+    return GateResult(gate=UNKNOWN, may_write=False, because=because)
 
 
-class Permit(msgspec.Struct, frozen=True, kw_only=True):
+class GatePermit(msgspec.Struct, frozen=True, kw_only=True):
     """That a call passed the gate, and the grant that was in force then, 0 for none."""
 
     account: str

@@ -22,10 +22,10 @@ import litellm
 from fastapi import HTTPException
 from litellm.integrations.custom_logger import CustomLogger
 
-from licet.plugins.dialogue import Where, added, is_marked
-from licet.plugins.gates import MUST_DECIDE, UNKNOWN, Permit
+from licet.plugins.dialogue import DialoguePlace, added, is_marked
+from licet.plugins.gates import MUST_DECIDE, UNKNOWN, GatePermit
 from licet.plugins.recorder import Recorder
-from licet.plugins.settings import Settings, Unknown, from_environment
+from licet.plugins.settings import PluginSettings, UnknownSetting, from_environment
 
 CALLS_MAX = 100_000
 _SESSIONS = ("litellm_session_id", "session_id")
@@ -34,10 +34,10 @@ _SESSIONS = ("litellm_session_id", "session_id")
 class Callback(CustomLogger):  # type: ignore[misc]  # LiteLLM is in its own process alone
     """Registered once in a process. What it holds is made with the first call, after any fork."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: PluginSettings) -> None:
         super().__init__()
         self.settings = settings
-        self._permits: OrderedDict[str, Permit] = OrderedDict()
+        self._permits: OrderedDict[str, GatePermit] = OrderedDict()
         self._lock = threading.Lock()
         self._recorder: Recorder | None = None
 
@@ -73,7 +73,7 @@ class Callback(CustomLogger):  # type: ignore[misc]  # LiteLLM is in its own pro
         return None
 
     def _unknown(self) -> None:
-        if self.settings.when_unknown is Unknown.refuse:
+        if self.settings.when_unknown is UnknownSetting.refuse:
             raise HTTPException(503, {"error": "whether this may be said is not known now", "because": UNKNOWN})
 
     async def async_log_success_event(
@@ -100,10 +100,10 @@ class Callback(CustomLogger):  # type: ignore[misc]  # LiteLLM is in its own pro
     ) -> None:
         """A call that failed added nothing: what was asked comes with the call that is answered."""
 
-    def _where(self, permit: Permit, payload: dict[str, Any]) -> Where:
+    def _where(self, permit: GatePermit, payload: dict[str, Any]) -> DialoguePlace:
         response = payload.get("response")
         model = response.get("model") if isinstance(response, dict) else None
-        return Where(
+        return DialoguePlace(
             account=permit.account, conversation="host:" + _session(payload), surface=self.settings.surface,
             model=str(model or payload.get("model") or ""),
         )  # fmt: skip

@@ -28,11 +28,11 @@ from typing import Any
 import msgspec
 from pydantic import BaseModel, Field
 
-from licet.client import ToolCall, Turn
+from licet.client import ConversationTurn, ToolCallResult
 from licet.plugins.dialogue import is_marked
-from licet.plugins.gates import MUST_DECIDE, Permit
+from licet.plugins.gates import MUST_DECIDE, GatePermit
 from licet.plugins.recorder import Recorder
-from licet.plugins.settings import Settings, Unknown
+from licet.plugins.settings import PluginSettings, UnknownSetting
 
 MESSAGES_MAX = 100_000
 NOTICE_SECONDS = 24 * 3600.0
@@ -69,15 +69,15 @@ class Filter:
         token_audience: str = Field(
             default="licet", description="LICET_WEB__TOKEN_AUDIENCE of `licet serve`, if it is not `licet`."
         )
-        when_unknown: Unknown = Field(
-            default=Unknown.let_through,
+        when_unknown: UnknownSetting = Field(
+            default=UnknownSetting.let_through,
             description="A message whose gate cannot be known is not recorded; `refuse` also stops it.",
         )
         gate_timeout_seconds: float = Field(default=2.0, gt=0, description="How long a message waits at most.")
 
     def __init__(self) -> None:
         self.valves = self.Valves()
-        self._permits: OrderedDict[tuple[str, str], Permit] = OrderedDict()
+        self._permits: OrderedDict[tuple[str, str], GatePermit] = OrderedDict()
         self._noticed: OrderedDict[str, float] = OrderedDict()
         self._lock = threading.Lock()
         self._recorder: Recorder | None = None
@@ -97,7 +97,7 @@ class Filter:
             await known.aclose()
         return await asyncio.to_thread(self._made, wanted)
 
-    def _made(self, wanted: Settings) -> Recorder:
+    def _made(self, wanted: PluginSettings) -> Recorder:
         with self._lock:
             if self._recorder is None:
                 self._recorder = Recorder(wanted)
@@ -152,7 +152,7 @@ class Filter:
         return body
 
     def _unknown(self, body: Body) -> Body:
-        if self.valves.when_unknown is Unknown.refuse:
+        if self.valves.when_unknown is UnknownSetting.refuse:
             raise PermissionError("Whether this may be said is not known at the moment. Please try again later.")
         return body
 
@@ -167,7 +167,7 @@ class Filter:
         return True
 
 
-def added(body: Body, place: tuple[str, str], *, account: str, surface: str) -> list[Turn]:
+def added(body: Body, place: tuple[str, str], *, account: str, surface: str) -> list[ConversationTurn]:
     """The turns of an exchange: the messages since the answer before, and the answer that ``place`` names."""
     messages = [one for one in body.get("messages") or [] if isinstance(one, Mapping)]
     chat, answer = place
@@ -190,15 +190,15 @@ def added(body: Body, place: tuple[str, str], *, account: str, surface: str) -> 
     return turns
 
 
-def _settings(valves: Filter.Valves) -> Settings:
-    return Settings(
+def _settings(valves: Filter.Valves) -> PluginSettings:
+    return PluginSettings(
         url=valves.url, key_file=Path(valves.key_file), spool=Path(valves.spool), surface=valves.surface,
         choice_url=valves.choice_url, when_unknown=valves.when_unknown,
         gate_timeout_seconds=valves.gate_timeout_seconds,
     )  # fmt: skip
 
 
-def _link(settings: Settings, valves: Filter.Valves, person: str) -> str:
+def _link(settings: PluginSettings, valves: Filter.Valves, person: str) -> str:
     """Where the person answers; with the host's key a link of their own, which signs them in for a short while."""
     if not valves.token_key_file:
         return settings.choice
@@ -238,22 +238,22 @@ def _marked(request: Mapping[str, Any]) -> bool:
 # What a message says, part by part, exactly as the import of an export reads it
 
 
-def _said(message: Mapping[str, Any], model: str) -> Iterator[Turn]:
+def _said(message: Mapping[str, Any], model: str) -> Iterator[ConversationTurn]:
     content, output = message.get("content"), message.get("output")
     text = content if isinstance(content, str) else _joined(content)
     if message.get("role") == "user":
         files = message.get("files")
         named = tuple(map(_file_name, files)) if isinstance(files, list) else ()
         if text or named:
-            yield Turn(account="", text=text, origin="typed" if text else "upload", attachments=named)
+            yield ConversationTurn(account="", text=text, origin="typed" if text else "upload", attachments=named)
     elif message.get("role") == "assistant":
         parts = _in_output(output, model) if isinstance(output, list) and output else _in_text(text, model)
         yield from (part for part in parts if part.role == "tool" or part.text or part.tool_calls)
 
 
-def _in_output(output: Sequence[Any], model: str) -> Iterator[Turn]:
+def _in_output(output: Sequence[Any], model: str) -> Iterator[ConversationTurn]:
     names: dict[str, str] = {}
-    texts, calls = list[str](), list[ToolCall]()
+    texts, calls = list[str](), list[ToolCallResult]()
     for item in output:
         if not isinstance(item, Mapping):
             continue
@@ -262,7 +262,7 @@ def _in_output(output: Sequence[Any], model: str) -> Iterator[Turn]:
             texts.append(_joined(item.get("content")))
         elif kind == "function_call":
             names[call_id] = str(item.get("name") or "")
-            calls.append(ToolCall(id=call_id, name=names[call_id], arguments=_arguments(item.get("arguments"))))
+            calls.append(ToolCallResult(id=call_id, name=names[call_id], arguments=_arguments(item.get("arguments"))))
         elif kind != "reasoning":
             yield _answer(texts, calls, model)
             given = _joined(item.get("content") if item.get("output") is None else item.get("output"))
@@ -272,8 +272,8 @@ def _in_output(output: Sequence[Any], model: str) -> Iterator[Turn]:
     yield _answer(texts, calls, model)
 
 
-def _in_text(text: str, model: str) -> Iterator[Turn]:
-    begin, calls, texts = 0, list[ToolCall](), list[str]()
+def _in_text(text: str, model: str) -> Iterator[ConversationTurn]:
+    begin, calls, texts = 0, list[ToolCallResult](), list[str]()
     for block in _DETAILS.finditer(text):
         texts.append(text[begin : block.start()].strip())
         begin = block.end()
@@ -282,20 +282,22 @@ def _in_text(text: str, model: str) -> Iterator[Turn]:
         given = {key: html.unescape(value) for key, value in _ATTRIBUTE.findall(block["attributes"])}
         call_id, called = given.get("id", ""), given.get("name", "")
         if called:
-            calls.append(ToolCall(id=call_id, name=called, arguments=given.get("arguments") or "{}"))
+            calls.append(ToolCallResult(id=call_id, name=called, arguments=given.get("arguments") or "{}"))
         yield _answer(texts, calls, model)
         yield _result(given.get("result") or html.unescape(_SUMMARY.sub("", block["inner"])), call_id, called)
         texts, calls = [], []
     yield _answer([*texts, text[begin:].strip()], calls, model)
 
 
-def _answer(texts: list[str], calls: list[ToolCall], model: str) -> Turn:
+def _answer(texts: list[str], calls: list[ToolCallResult], model: str) -> ConversationTurn:
     said = "\n".join(text for text in texts if text.strip())
-    return Turn(account="", role="assistant", origin="assistant", text=said, tool_calls=tuple(calls), model=model)
+    return ConversationTurn(
+        account="", role="assistant", origin="assistant", text=said, tool_calls=tuple(calls), model=model
+    )
 
 
-def _result(text: str, call_id: str, called: str) -> Turn:
-    return Turn(account="", role="tool", origin="tool", text=text, tool_call_id=call_id, tool_name=called)
+def _result(text: str, call_id: str, called: str) -> ConversationTurn:
+    return ConversationTurn(account="", role="tool", origin="tool", text=text, tool_call_id=call_id, tool_name=called)
 
 
 def _joined(content: object) -> str:

@@ -19,10 +19,10 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from licet.client import AsyncClient, Client, Item, Turn, say_all
+from licet.client import AsyncClient, BulkItem, Client, ConversationTurn, say_all
 from licet.errors import BusyError, LicetError, UsageError
-from licet.plugins.gates import MUST_DECIDE, UNKNOWN, Gates, Permit
-from licet.plugins.settings import Settings
+from licet.plugins.gates import MUST_DECIDE, UNKNOWN, GatePermit, Gates
+from licet.plugins.settings import PluginSettings
 from licet.plugins.spool import Spool, SpoolFullError
 
 ATTEMPTS_MAX = 3
@@ -35,13 +35,13 @@ _log = logging.getLogger("licet.plugins")
 _AGAIN = frozenset({429, 500, 502, 503, 504})
 
 
-_encode, _decode = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(tuple[Turn, ...]).decode
+_encode, _decode = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(tuple[ConversationTurn, ...]).decode
 
 
 class Recorder:
     """One a process. ``counts`` says what became of calls and turns, by reason."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: PluginSettings) -> None:
         self.settings, self.gates = settings, Gates()
         self.spool = Spool(settings.spool, settings.spool_key, settings.spool_bytes_max)
         self._counts: Counter[str] = Counter()
@@ -59,15 +59,15 @@ class Recorder:
         with self._lock:
             return dict(self._counts)
 
-    async def permit(self, account: str) -> tuple[str, Permit | None]:
+    async def permit(self, account: str) -> tuple[str, GatePermit | None]:
         """The gate's word, and the permit where it lets the call be recorded."""
         seen = await self.gates.ask(self._asking, account)
         if seen.may_write:
-            return seen.gate, Permit(account=account, grant=seen.grant)
+            return seen.gate, GatePermit(account=account, grant=seen.grant)
         self.count("gate: " + (seen.gate if seen.gate != UNKNOWN else f"{UNKNOWN}, {seen.because}"))
         return seen.gate, None
 
-    def keep(self, permit: Permit, turns: Sequence[Turn]) -> threading.Event | None:
+    def keep(self, permit: GatePermit, turns: Sequence[ConversationTurn]) -> threading.Event | None:
         """Puts what a call added into the spool; the event is set once it is on disk. None for what is not taken."""
         record = _encode([msgspec.structs.replace(turn, grant=permit.grant) for turn in turns])
         try:
@@ -145,7 +145,7 @@ class Recorder:
         self.spool.delivered(taken)
         return True
 
-    def _to_send(self, records: Iterator[tuple[Turn, ...]]) -> Iterator[Turn]:
+    def _to_send(self, records: Iterator[tuple[ConversationTurn, ...]]) -> Iterator[ConversationTurn]:
         for turns in records:
             seen = self.gates.ask_now(self._sending, turns[0].account)
             if seen.gate in (MUST_DECIDE, UNKNOWN):
@@ -153,7 +153,7 @@ class Recorder:
             else:
                 yield from turns
 
-    def _send(self, turns: list[Turn]) -> None:
+    def _send(self, turns: list[ConversationTurn]) -> None:
         try:
             items = self._sending.send(say_all(turns))
         except UsageError as error:  # one of them makes the whole request impossible
@@ -169,7 +169,7 @@ class Recorder:
         for item in items:
             self._answered(item)
 
-    def _answered(self, item: Item) -> None:
+    def _answered(self, item: BulkItem) -> None:
         if item.status == 201:
             self.count(f"delivered: {item.outcome}")
         else:
@@ -177,8 +177,8 @@ class Recorder:
             self.refused(f"Licet refuses it: {reason}", f"refused: {reason}")
 
 
-def _batches(turns: Iterator[Turn]) -> Iterator[list[Turn]]:
-    batch, size = list[Turn](), 0
+def _batches(turns: Iterator[ConversationTurn]) -> Iterator[list[ConversationTurn]]:
+    batch, size = list[ConversationTurn](), 0
     for turn in turns:
         batch.append(turn)
         size += len(turn.text) + sum(len(call.arguments) for call in turn.tool_calls)

@@ -16,14 +16,14 @@ SPOOL_BYTES = 256 * 2**20
 _SURFACE = re.compile(r"[a-z][a-z0-9_.-]{0,31}")
 
 
-class Unknown(StrEnum):
+class UnknownSetting(StrEnum):
     """What happens to a call whose gate cannot be known. It is not recorded either way."""
 
     let_through = "let_through"
     refuse = "refuse"
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class PluginSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Every variable begins with ``LITELLM_LICET_``; one that is not known is an error.
 
     ``url`` (`.._URL`): where `licet serve` answers. Whoever runs it receives what people say.
@@ -57,7 +57,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     spool_bytes_max: int = SPOOL_BYTES
     surface: str = "api"
     choice_url: str = ""
-    when_unknown: Unknown = Unknown.let_through
+    when_unknown: UnknownSetting = UnknownSetting.let_through
     gate_timeout_seconds: float = 2.0
 
     @property
@@ -76,16 +76,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise BusyError(f"the key file cannot be read: `{type(error).__name__}`") from None
 
 
-def from_environment(environment: Mapping[str, str]) -> Settings:
+def from_environment(environment: Mapping[str, str]) -> PluginSettings:
     """The settings; UsageError names what is missing, not known or out of range."""
     given = {name.removeprefix(PREFIX).lower(): value for name, value in environment.items() if name.startswith(PREFIX)}
-    unknown = sorted(given.keys() - set(Settings.__struct_fields__))
+    unknown = sorted(given.keys() - set(PluginSettings.__struct_fields__))
     if unknown:
         raise UsageError(
             f"`{PREFIX}{unknown[0].upper()}` is not known", "docs/quickstart/litellm.md lists the settings"
         )
     try:
-        made = msgspec.convert(given, Settings, strict=False, dec_hook=_path)
+        made = msgspec.convert(given, PluginSettings, strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:
         raise UsageError(f"a setting `{PREFIX}..`: {str(error).lower()}") from None
     if not _SURFACE.fullmatch(made.surface):

@@ -56,7 +56,7 @@ class _File(msgspec.Struct, frozen=True, kw_only=True):
     size: int
 
 
-class Taken(msgspec.Struct, frozen=True, kw_only=True):
+class TakenItem(msgspec.Struct, frozen=True, kw_only=True):
     """The records of one file, oldest first. ``unreadable`` were acknowledged and do not open."""
 
     file: _File
@@ -100,7 +100,7 @@ class Spool:
         self._waiting.put((record, done))
         return done
 
-    def take(self) -> Taken | None:
+    def take(self) -> TakenItem | None:
         """The oldest file's records, or None. It stays until `delivered`; the same is taken again before that."""
         with self._lock:
             if not self._closed:
@@ -114,9 +114,9 @@ class Spool:
                 records.append(self._unsealed(file.number, place, sealed))
             except (InvalidTag, ValueError):
                 unreadable += 1
-        return Taken(file=file, records=tuple(records), unreadable=unreadable)
+        return TakenItem(file=file, records=tuple(records), unreadable=unreadable)
 
-    def delivered(self, taken: Taken) -> None:
+    def delivered(self, taken: TakenItem) -> None:
         """Forgets a file; one with a record that does not open is set aside. Before this a crash delivers it again."""
         if taken.unreadable:
             taken.file.path.rename(taken.file.path.with_suffix(_SUFFIX + ".unreadable"))

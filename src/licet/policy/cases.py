@@ -45,7 +45,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class Ran(msgspec.Struct, frozen=True, kw_only=True):
+class CasesResult(msgspec.Struct, frozen=True, kw_only=True):
     cases: int
     expectations: int
     differences: tuple[Difference, ...]
@@ -54,7 +54,7 @@ class Ran(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.cases} cases, {self.expectations} expectations, {len(self.differences)} differ"
 
 
-def run_file(path: Path) -> Ran:
+def run_file(path: Path) -> CasesResult:
     """Runs every case of a file; InputError for a file that is not one, naming the case and the mend."""
     cases = _load(path)
     differences: list[Difference] = []
@@ -63,7 +63,7 @@ def run_file(path: Path) -> Ran:
         name, expected, found = _run(case, str(path), number)
         expectations += expected
         differences += [msgspec.structs.replace(d, case=name) for d in found]
-    return Ran(cases=len(cases), expectations=expectations, differences=tuple(differences))
+    return CasesResult(cases=len(cases), expectations=expectations, differences=tuple(differences))
 
 
 def _load(path: Path) -> list[Any]:

@@ -14,13 +14,13 @@ from enum import StrEnum
 import msgspec
 
 from licet.policy.file import Policies, Policy, Reach
-from licet.policy.state import Account, Conversation, Feedback, Grant, Segment, Standing, Turn
+from licet.policy.state import AccountState, ConversationState, Feedback, Grant, GrantStanding, Segment, TurnState
 
 SAFETY = "safety_classifiers"
 IMPROVE = "improve_models"
 
 
-class Because(StrEnum):
+class DecisionReason(StrEnum):
     """The reason of an answer, in the order of the rule. Only `permitted` and `flagged` allow use."""
 
     closed = "closed"
@@ -43,28 +43,30 @@ class Because(StrEnum):
     unknown = "unknown"
 
 
-MEANING: dict[Because, str] = {
-    Because.closed: "the account is closed",
-    Because.deleted: "the conversation was deleted, and what a person deletes trains nothing",
-    Because.out_of_scope: "the plan or the way in is not covered by the terms",
-    Because.age: "the account's age is unknown or below the minimum",
-    Because.flagged: "the safety team flagged what was said, and its copy serves the misuse classifiers",
-    Because.incognito: "incognito conversations are never used",
-    Because.expired: "the time for which it is kept has passed",
-    Because.narrowed: "this conversation is kept out, or was when this was said",
-    Because.undecided: "no choice has been made, and silence is not consent",
-    Because.declined: "the answer was no",
-    Because.withdrawn: "the permission was withdrawn",
-    Because.lapsed: "the permission lapsed and has not been given again",
-    Because.purpose: "the choice does not cover this purpose",
-    Because.origin: "raw output of tools and connectors is never used",
-    Because.stale_terms: "newer terms applied when this was said, and they had not been answered",
-    Because.before_grant: "it was said before the permission now in force, and not resumed under it",
-    Because.permitted: "the choice in force allows it",
-    Because.unknown: "there is no such turn",
+MEANING: dict[DecisionReason, str] = {
+    DecisionReason.closed: "the account is closed",
+    DecisionReason.deleted: "the conversation was deleted, and what a person deletes trains nothing",
+    DecisionReason.out_of_scope: "the plan or the way in is not covered by the terms",
+    DecisionReason.age: "the account's age is unknown or below the minimum",
+    DecisionReason.flagged: "the safety team flagged what was said, and its copy serves the misuse classifiers",
+    DecisionReason.incognito: "incognito conversations are never used",
+    DecisionReason.expired: "the time for which it is kept has passed",
+    DecisionReason.narrowed: "this conversation is kept out, or was when this was said",
+    DecisionReason.undecided: "no choice has been made, and silence is not consent",
+    DecisionReason.declined: "the answer was no",
+    DecisionReason.withdrawn: "the permission was withdrawn",
+    DecisionReason.lapsed: "the permission lapsed and has not been given again",
+    DecisionReason.purpose: "the choice does not cover this purpose",
+    DecisionReason.origin: "raw output of tools and connectors is never used",
+    DecisionReason.stale_terms: "newer terms applied when this was said, and they had not been answered",
+    DecisionReason.before_grant: "it was said before the permission now in force, and not resumed under it",
+    DecisionReason.permitted: "the choice in force allows it",
+    DecisionReason.unknown: "there is no such turn",
 }
 
-_STANDING: dict[Standing, Because] = {s: Because(s.value) for s in Standing if s is not Standing.granted}
+_STANDING: dict[GrantStanding, DecisionReason] = {
+    s: DecisionReason(s.value) for s in GrantStanding if s is not GrantStanding.granted
+}
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -73,7 +75,7 @@ class Decision(msgspec.Struct, frozen=True):
     ``taken`` and ``in_force`` are the places of the versions that judged, ``grant`` is the one in force.
     """
 
-    because: Because
+    because: DecisionReason
     until: datetime | None = None
     taken: int = -1
     in_force: int = -1
@@ -84,11 +86,16 @@ class Decision(msgspec.Struct, frozen=True):
         return self.until is not None
 
 
-UNKNOWN = Decision(Because.unknown)
+UNKNOWN = Decision(DecisionReason.unknown)
 
 
 def decide(
-    account: Account, conversation: Conversation, turn: Turn | None, policies: Policies, purpose: str, at: datetime
+    account: AccountState,
+    conversation: ConversationState,
+    turn: TurnState | None,
+    policies: Policies,
+    purpose: str,
+    at: datetime,
 ) -> Decision:
     """May ``turn`` be used for ``purpose`` at ``at``: the first row of the rule that holds."""
     if turn is None:
@@ -103,41 +110,41 @@ def decide(
 
 
 def _first_row(
-    account: Account, conversation: Conversation, segment: Segment, turn: Turn,
+    account: AccountState, conversation: ConversationState, segment: Segment, turn: TurnState,
     policies: Policies, purpose: str, at: datetime, whole: bool, old: Policy, now: Policy,
-) -> tuple[Because, datetime | None]:  # fmt: skip
+) -> tuple[DecisionReason, datetime | None]:  # fmt: skip
     if account.closed_at is not None:
-        return Because.closed, None
+        return DecisionReason.closed, None
     if conversation.deleted_at is not None:
-        return Because.deleted, None
+        return DecisionReason.deleted, None
     if _out_of_scope(segment, policies, now) or (
         whole and any(_out_of_scope(s, policies, now) for s in conversation.segments)
     ):
-        return Because.out_of_scope, None
+        return DecisionReason.out_of_scope, None
     if old.refuses_age(account.age) or now.refuses_age(account.age):
-        return Because.age, None
+        return DecisionReason.age, None
     if purpose == SAFETY and turn.number <= segment.flagged_turn:
         safety_until = segment.safety_until
         if safety_until is not None and at < safety_until:
-            return Because.flagged, safety_until
+            return DecisionReason.flagged, safety_until
     if conversation.incognito:
-        return Because.incognito, None
+        return DecisionReason.incognito, None
     if segment.keep_until <= at:
-        return Because.expired, None
+        return DecisionReason.expired, None
     if conversation.narrowed or segment.stamp.narrowed:
-        return Because.narrowed, None
+        return DecisionReason.narrowed, None
     if account.grant is None:
         return _STANDING[account.standing], None
     if purpose not in old.covers or purpose not in now.covers:
-        return Because.purpose, None
+        return DecisionReason.purpose, None
     if turn.origin not in old.origins or turn.origin not in now.origins:
-        return Because.origin, None
+        return DecisionReason.origin, None
     deciding = (conversation.segments[conversation.deciding] if whole else segment).stamp
     if deciding.stale:
-        return Because.stale_terms, None
+        return DecisionReason.stale_terms, None
     if deciding.grant != (account.grant, conversation.widenings):
-        return Because.before_grant, None
-    return Because.permitted, segment.keep_until
+        return DecisionReason.before_grant, None
+    return DecisionReason.permitted, segment.keep_until
 
 
 def _out_of_scope(segment: Segment, policies: Policies, now: Policy) -> bool:
@@ -146,7 +153,7 @@ def _out_of_scope(segment: Segment, policies: Policies, now: Policy) -> bool:
 
 
 def decide_feedback(
-    account: Account, conversation: Conversation, feedback: Feedback, policies: Policies, at: datetime
+    account: AccountState, conversation: ConversationState, feedback: Feedback, policies: Policies, at: datetime
 ) -> Decision:
     """May a feedback be used to improve models at ``at``. A turn in its copy is usable only while that turn is."""
     number = policies.number(at)
@@ -157,27 +164,27 @@ def decide_feedback(
 
 
 def _feedback_row(
-    account: Account, conversation: Conversation, feedback: Feedback, at: datetime, old: Policy, now: Policy
-) -> tuple[Because, datetime | None]:
+    account: AccountState, conversation: ConversationState, feedback: Feedback, at: datetime, old: Policy, now: Policy
+) -> tuple[DecisionReason, datetime | None]:
     if account.closed_at is not None:
-        return Because.closed, None
+        return DecisionReason.closed, None
     if conversation.deleted_at is not None:
-        return Because.deleted, None
+        return DecisionReason.deleted, None
     if old.refuses_age(account.age) or now.refuses_age(account.age):
-        return Because.age, None
+        return DecisionReason.age, None
     if conversation.incognito:
-        return Because.incognito, None
+        return DecisionReason.incognito, None
     if feedback.keep_until <= at:
-        return Because.expired, None
+        return DecisionReason.expired, None
     if conversation.narrowed or feedback.narrowed:
-        return Because.narrowed, None
+        return DecisionReason.narrowed, None
     if account.grant is None:
         return _STANDING[account.standing], None
     if IMPROVE not in old.covers or IMPROVE not in now.covers:
-        return Because.purpose, None
+        return DecisionReason.purpose, None
     if feedback.grant != (account.grant, conversation.widenings):
-        return Because.before_grant, None
-    return Because.permitted, feedback.keep_until
+        return DecisionReason.before_grant, None
+    return DecisionReason.permitted, feedback.keep_until
 
 
 class Gate(StrEnum):
@@ -190,7 +197,7 @@ class Gate(StrEnum):
     notice = "notice"
 
 
-def gate(account: Account, policies: Policies, at: datetime) -> Gate:
+def gate(account: AccountState, policies: Policies, at: datetime) -> Gate:
     """Whether the account is asked at ``at``, and whether the notice can still be put off."""
     if account.closed_at is not None:
         return Gate.closed

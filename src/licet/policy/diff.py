@@ -27,7 +27,7 @@ class Direction(StrEnum):
     neither = "neither"
 
 
-class Change(msgspec.Struct, frozen=True):
+class PolicyChange(msgspec.Struct, frozen=True):
     """One key of the file, as dotted there. Of a list, ``old`` holds what was lost and ``new`` what was gained."""
 
     key: str
@@ -36,13 +36,13 @@ class Change(msgspec.Struct, frozen=True):
     direction: Direction
 
 
-class Diff(msgspec.Struct, frozen=True):
+class PolicyDiff(msgspec.Struct, frozen=True):
     """The changes in the order of the file; none where both mean the same."""
 
-    changes: tuple[Change, ...] = ()
+    changes: tuple[PolicyChange, ...] = ()
 
 
-def diff(old: Policy, new: Policy) -> Diff:
+def diff(old: Policy, new: Policy) -> PolicyDiff:
     """What ``new`` changes in ``old``."""
     changes = [
         *_named(old, new),
@@ -55,15 +55,15 @@ def diff(old: Policy, new: Policy) -> Diff:
         *_one("min_age", old.min_age, new.min_age, _longer((new.min_age or 0) < (old.min_age or 0))),
         *_lists("recipients", old.recipients, new.recipients),
     ]
-    return Diff(tuple(changes))
+    return PolicyDiff(tuple(changes))
 
 
-def widens(changed: Diff) -> bool:
+def widens(changed: PolicyDiff) -> bool:
     """Whether anything widens, so that the new version must be `material`."""
     return any(change.direction is Direction.widens for change in changed.changes)
 
 
-def sentence(changed: Diff) -> str:
+def sentence(changed: PolicyDiff) -> str:
     """The direction of the change in one plain sentence."""
     if not changed.changes:
         return "The two versions mean the same."
@@ -80,23 +80,23 @@ def sentence(changed: Diff) -> str:
 _WORDS = {Direction.widens: "widens", Direction.narrows: "narrows"}
 
 
-def _named(old: Policy, new: Policy) -> list[Change]:
+def _named(old: Policy, new: Policy) -> list[PolicyChange]:
     before, after = old.document(), new.document()
     keys = ("policy", "version", "effective", "decide_by", "material")
     return [c for key in keys for c in _one(key, before[key], after[key], Direction.neither)]
 
 
-def _one(key: str, old: Plain, new: Plain, direction: Direction) -> list[Change]:
-    return [] if old == new else [Change(key, old, new, direction)]
+def _one(key: str, old: Plain, new: Plain, direction: Direction) -> list[PolicyChange]:
+    return [] if old == new else [PolicyChange(key, old, new, direction)]
 
 
-def _lists(key: str, old: frozenset[str], new: frozenset[str]) -> list[Change]:
+def _lists(key: str, old: frozenset[str], new: frozenset[str]) -> list[PolicyChange]:
     gained, lost = tuple(sorted(new - old)), tuple(sorted(old - new))
-    changes = [Change(key, (), gained, Direction.widens)] if gained else []
-    return [*changes, Change(key, lost, (), Direction.narrows)] if lost else changes
+    changes = [PolicyChange(key, (), gained, Direction.widens)] if gained else []
+    return [*changes, PolicyChange(key, lost, (), Direction.narrows)] if lost else changes
 
 
-def _periods(old: Policy, new: Policy) -> list[Change]:
+def _periods(old: Policy, new: Policy) -> list[PolicyChange]:
     return [
         change
         for field in old.keep.__struct_fields__
@@ -104,14 +104,14 @@ def _periods(old: Policy, new: Policy) -> list[Change]:
     ]
 
 
-def _period(field: str, old: Period, new: Period) -> list[Change]:
+def _period(field: str, old: Period, new: Period) -> list[PolicyChange]:
     """P1M and P30D are each the longer in some month: such a change both widens and narrows."""
     key = "keep." + field.replace("feedback_", "feedback.")
     found = []
     if new.may_exceed(old):
-        found.append(Change(key, str(old), str(new), Direction.widens))
+        found.append(PolicyChange(key, str(old), str(new), Direction.widens))
     if old.may_exceed(new):
-        found.append(Change(key, str(old), str(new), Direction.narrows))
+        found.append(PolicyChange(key, str(old), str(new), Direction.narrows))
     return found or _one(key, str(old), str(new), Direction.neither)
 
 
@@ -119,11 +119,11 @@ def _longer(more: bool) -> Direction:
     return Direction.widens if more else Direction.narrows
 
 
-def _told(changed: Diff, direction: Direction) -> str:
+def _told(changed: PolicyDiff, direction: Direction) -> str:
     return _listed([_shown(change) for change in changed.changes if change.direction is direction])
 
 
-def _shown(change: Change) -> str:
+def _shown(change: PolicyChange) -> str:
     if change.direction is Direction.neither:
         return f"`{change.key}`"
     if isinstance(change.old, tuple):

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from licet.policy.state import Kind, Role, Share
+from licet.policy.state import ConversationKind, Share, TurnRole
 
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", forbid_unknown_fields=True):
@@ -18,39 +18,39 @@ class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", forbid_u
     account: str
 
 
-class OpenAccount(_Event, frozen=True, kw_only=True, tag="open_account"):
+class OpenAccountEvent(_Event, frozen=True, kw_only=True, tag="open_account"):
     plan: str
     age: int | None = None
 
 
-class SetPlan(_Event, frozen=True, kw_only=True, tag="set_plan"):
+class SetPlanEvent(_Event, frozen=True, kw_only=True, tag="set_plan"):
     plan: str
 
 
-class SetAge(_Event, frozen=True, kw_only=True, tag="set_age"):
+class SetAgeEvent(_Event, frozen=True, kw_only=True, tag="set_age"):
     age: int | None = None
 
 
-class CloseAccount(_Event, frozen=True, kw_only=True, tag="close_account"):
+class CloseAccountEvent(_Event, frozen=True, kw_only=True, tag="close_account"):
     pass
 
 
-class Choose(_Event, frozen=True, kw_only=True, tag="choose"):
+class ChooseEvent(_Event, frozen=True, kw_only=True, tag="choose"):
     allow: bool
     age: int | None = None
     via: str = ""
 
 
-class Say(_Event, frozen=True, kw_only=True, tag="say"):
+class SayEvent(_Event, frozen=True, kw_only=True, tag="say"):
     """``incognito``, ``kind`` and ``narrow`` count on a conversation's first turn only."""
 
     conversation: str
     turn: str
-    role: Role = Role.user
+    role: TurnRole = TurnRole.user
     origin: str = ""
     surface: str = "app"
     incognito: bool = False
-    kind: Kind = Kind.chat
+    kind: ConversationKind = ConversationKind.chat
     narrow: bool = False
 
 
@@ -58,53 +58,53 @@ class _About(_Event, frozen=True, kw_only=True):
     conversation: str
 
 
-class Delete(_About, frozen=True, kw_only=True, tag="delete"):
+class DeleteEvent(_About, frozen=True, kw_only=True, tag="delete"):
     pass
 
 
-class Narrow(_About, frozen=True, kw_only=True, tag="narrow"):
+class NarrowEvent(_About, frozen=True, kw_only=True, tag="narrow"):
     pass
 
 
-class Widen(_About, frozen=True, kw_only=True, tag="widen"):
+class WidenEvent(_About, frozen=True, kw_only=True, tag="widen"):
     pass
 
 
-class Flag(_About, frozen=True, kw_only=True, tag="flag"):
+class FlagEvent(_About, frozen=True, kw_only=True, tag="flag"):
     pass
 
 
-class Unflag(_About, frozen=True, kw_only=True, tag="unflag"):
+class UnflagEvent(_About, frozen=True, kw_only=True, tag="unflag"):
     pass
 
 
-class Hold(_About, frozen=True, kw_only=True, tag="hold"):
+class HoldEvent(_About, frozen=True, kw_only=True, tag="hold"):
     matter: str
 
 
-class Unhold(_About, frozen=True, kw_only=True, tag="unhold"):
+class UnholdEvent(_About, frozen=True, kw_only=True, tag="unhold"):
     matter: str
 
 
-class GiveFeedback(_About, frozen=True, kw_only=True, tag="feedback"):
+class GiveFeedbackEvent(_About, frozen=True, kw_only=True, tag="feedback"):
     feedback: str
     share: Share
     rating: str = ""
 
 
 Event: TypeAlias = (
-    OpenAccount
-    | SetPlan
-    | SetAge
-    | CloseAccount
-    | Choose
-    | Say
-    | Delete
-    | Narrow
-    | Widen
-    | Flag
-    | Unflag
-    | Hold
-    | Unhold
-    | GiveFeedback
+    OpenAccountEvent
+    | SetPlanEvent
+    | SetAgeEvent
+    | CloseAccountEvent
+    | ChooseEvent
+    | SayEvent
+    | DeleteEvent
+    | NarrowEvent
+    | WidenEvent
+    | FlagEvent
+    | UnflagEvent
+    | HoldEvent
+    | UnholdEvent
+    | GiveFeedbackEvent
 )

@@ -23,20 +23,20 @@ from msgspec.structs import replace
 from licet.policy.decide import Gate, gate
 from licet.policy.file import Policies, Reach
 from licet.policy.state import (
-    Account,
-    Conversation,
+    AccountState,
+    ConversationKind,
+    ConversationState,
     Feedback,
     Grant,
-    Kind,
-    Role,
+    GrantStanding,
     Segment,
     Share,
     Stamp,
-    Standing,
+    TurnRole,
 )
 
 
-class Cause(StrEnum):
+class EndingCause(StrEnum):
     """What ended a grant, or brought an account's content nearer to its end."""
 
     refused = "refused"
@@ -73,42 +73,42 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     ``grant`` is the grant that ended, None where a closing found none in force.
     """
 
-    cause: Cause
+    cause: EndingCause
     at: datetime
     grant: int | None
     content_until: datetime
     feedback_until: datetime
 
 
-class Changed(msgspec.Struct, frozen=True, kw_only=True):
+class AccountChange(msgspec.Struct, frozen=True, kw_only=True):
     """An account after an event, and what the event ended."""
 
-    account: Account
+    account: AccountState
     endings: tuple[Ending, ...] = ()
 
 
-class Chosen(msgspec.Struct, frozen=True, kw_only=True):
-    account: Account
+class ChoiceOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    account: AccountState
     effect: Effect
     endings: tuple[Ending, ...] = ()
 
 
-class Said(msgspec.Struct, frozen=True, kw_only=True):
+class TurnTaken(msgspec.Struct, frozen=True, kw_only=True):
     """A conversation after a turn: the turn's number and the place of its segment."""
 
-    conversation: Conversation
+    conversation: ConversationState
     turn: int
     segment: int
 
 
 def open_account(
     policies: Policies, at: datetime, plan: str, age: int | None, opened_at: datetime | None = None
-) -> Account:
+) -> AccountState:
     """An account that becomes known at ``at``. ``opened_at``, which the gate asks for, is when the host had opened it."""
-    return Account(plan=plan, age=age, opened_at=min(opened_at or at, at), last_at=at, seen=policies.number(at))
+    return AccountState(plan=plan, age=age, opened_at=min(opened_at or at, at), last_at=at, seen=policies.number(at))
 
 
-def advance(account: Account, policies: Policies, at: datetime) -> Changed:
+def advance(account: AccountState, policies: Policies, at: datetime) -> AccountChange:
     """The account at ``at``: each version that became effective since ends the grant it does not allow."""
     endings: list[Ending] = []
     now = policies.number(at)
@@ -117,39 +117,41 @@ def advance(account: Account, policies: Policies, at: datetime) -> Changed:
         if account.plan not in version.plans or version.refuses_age(account.age):
             account, ended = _lapsed(account, policies, version.effective)
             endings += ended
-    return Changed(account=replace(account, seen=max(now, account.seen), last_at=at), endings=tuple(endings))
+    return AccountChange(account=replace(account, seen=max(now, account.seen), last_at=at), endings=tuple(endings))
 
 
-def set_plan(account: Account, policies: Policies, at: datetime, plan: str) -> Changed:
+def set_plan(account: AccountState, policies: Policies, at: datetime, plan: str) -> AccountChange:
     account = replace(account, plan=plan)
     if plan in policies.in_force(at).plans:
-        return Changed(account=account)
+        return AccountChange(account=account)
     account, endings = _lapsed(account, policies, at)
-    return Changed(account=account, endings=endings)
+    return AccountChange(account=account, endings=endings)
 
 
-def set_age(account: Account, policies: Policies, at: datetime, age: int | None) -> Changed:
+def set_age(account: AccountState, policies: Policies, at: datetime, age: int | None) -> AccountChange:
     account = replace(account, age=age)
     if not policies.in_force(at).refuses_age(age):
-        return Changed(account=account)
+        return AccountChange(account=account)
     account, endings = _lapsed(account, policies, at)
-    return Changed(account=account, endings=endings)
+    return AccountChange(account=account, endings=endings)
 
 
-def close_account(account: Account, policies: Policies, at: datetime) -> Changed:
+def close_account(account: AccountState, policies: Policies, at: datetime) -> AccountChange:
     """Closing ends the grant and puts everything under `keep.deleted`; dates only come nearer, also the second time."""
     until = policies.in_force(at).keep.deleted.after(at)
-    ending = _ending(account, policies, at, Cause.closed)
+    ending = _ending(account, policies, at, EndingCause.closed)
     if account.grant is None:
         ending = replace(ending, content_until=until, feedback_until=until)
     ending = replace(
         ending, content_until=min(until, ending.content_until), feedback_until=min(until, ending.feedback_until)
     )
     closed = replace(account, closed_at=account.closed_at or at, grant=None)
-    return Changed(account=closed, endings=(ending,))
+    return AccountChange(account=closed, endings=(ending,))
 
 
-def choose(account: Account, policies: Policies, at: datetime, allow: bool, age: int | None = None) -> Chosen:
+def choose(
+    account: AccountState, policies: Policies, at: datetime, allow: bool, age: int | None = None
+) -> ChoiceOutcome:
     """The choice. An age given with it is set first, even where the rest then has no effect."""
     endings: tuple[Ending, ...] = ()
     if age is not None:
@@ -157,37 +159,37 @@ def choose(account: Account, policies: Policies, at: datetime, allow: bool, age:
         account, endings = aged.account, aged.endings
     version = policies.in_force(at)
     if account.closed_at is not None or not policies.begun(at):
-        return Chosen(account=account, effect=Effect.none, endings=endings)
+        return ChoiceOutcome(account=account, effect=Effect.none, endings=endings)
     if not allow:
         return _refused(account, policies, at, endings)
     if account.plan not in version.plans or version.refuses_age(account.age):
-        return Chosen(account=account, effect=Effect.none, endings=endings)
+        return ChoiceOutcome(account=account, effect=Effect.none, endings=endings)
     account = replace(account, answered=policies.number(at))
     if account.grant is not None:
-        return Chosen(account=account, effect=Effect.affirmed, endings=endings)
+        return ChoiceOutcome(account=account, effect=Effect.affirmed, endings=endings)
     number = account.grants + 1
-    begun = replace(account, standing=Standing.granted, grant=number, grants=number)
-    return Chosen(account=begun, effect=Effect.began, endings=endings)
+    begun = replace(account, standing=GrantStanding.granted, grant=number, grants=number)
+    return ChoiceOutcome(account=begun, effect=Effect.began, endings=endings)
 
 
-def _refused(account: Account, policies: Policies, at: datetime, endings: tuple[Ending, ...]) -> Chosen:
+def _refused(account: AccountState, policies: Policies, at: datetime, endings: tuple[Ending, ...]) -> ChoiceOutcome:
     if account.grant is not None:
-        endings = (*endings, _ending(account, policies, at, Cause.refused))
-    standing = Standing.withdrawn if account.grants else Standing.declined
+        endings = (*endings, _ending(account, policies, at, EndingCause.refused))
+    standing = GrantStanding.withdrawn if account.grants else GrantStanding.declined
     effect = Effect.withdrew if account.grant is not None else Effect.declined
     account = replace(account, standing=standing, grant=None, answered=policies.number(at))
-    return Chosen(account=account, effect=effect, endings=endings)
+    return ChoiceOutcome(account=account, effect=effect, endings=endings)
 
 
-def _lapsed(account: Account, policies: Policies, at: datetime) -> tuple[Account, tuple[Ending, ...]]:
+def _lapsed(account: AccountState, policies: Policies, at: datetime) -> tuple[AccountState, tuple[Ending, ...]]:
     """A grant in force ends and the answer is forgotten; a refusal is no grant and stands."""
     if account.grant is None:
         return account, ()
-    ending = _ending(account, policies, at, Cause.lapsed)
-    return replace(account, standing=Standing.lapsed, grant=None, answered=None), (ending,)
+    ending = _ending(account, policies, at, EndingCause.lapsed)
+    return replace(account, standing=GrantStanding.lapsed, grant=None, answered=None), (ending,)
 
 
-def _ending(account: Account, policies: Policies, at: datetime, cause: Cause) -> Ending:
+def _ending(account: AccountState, policies: Policies, at: datetime, cause: EndingCause) -> Ending:
     keep = policies.in_force(at).keep
     return Ending(
         cause=cause,
@@ -199,7 +201,7 @@ def _ending(account: Account, policies: Policies, at: datetime, cause: Cause) ->
 
 
 def current_grant(
-    account: Account, conversation: Conversation | None, policies: Policies, at: datetime
+    account: AccountState, conversation: ConversationState | None, policies: Policies, at: datetime
 ) -> Grant | None:
     """The grant that a user's in-scope turn of this conversation, taken now, would be given."""
     if account.grant is None or is_stale(account, policies, at):
@@ -213,7 +215,7 @@ def current_grant(
     return Grant(account.grant, conversation.widenings)
 
 
-def is_stale(account: Account, policies: Policies, at: datetime) -> bool:
+def is_stale(account: AccountState, policies: Policies, at: datetime) -> bool:
     """A grant is in force, but the newest material version, or a later one, is not answered."""
     newest = policies.newest_material(at)
     unanswered = newest is not None and (account.answered is None or account.answered < newest)
@@ -221,13 +223,18 @@ def is_stale(account: Account, policies: Policies, at: datetime) -> bool:
 
 
 def stamp(
-    account: Account, conversation: Conversation, policies: Policies, at: datetime, role: Role, surface: str
+    account: AccountState,
+    conversation: ConversationState,
+    policies: Policies,
+    at: datetime,
+    role: TurnRole,
+    surface: str,
 ) -> Stamp:
     """The stamp of a turn taken now."""
     number = policies.number(at)
     in_scope = policies[number].in_scope(account.plan, surface)
     grant = current_grant(account, conversation, policies, at) if in_scope else None
-    if grant is not None and role is not Role.user and _asked_under(conversation) != grant:
+    if grant is not None and role is not TurnRole.user and _asked_under(conversation) != grant:
         grant = None
     return Stamp(
         plan=account.plan,
@@ -240,14 +247,14 @@ def stamp(
     )
 
 
-def _asked_under(conversation: Conversation) -> Grant | None:
+def _asked_under(conversation: ConversationState) -> Grant | None:
     """The grant of the last turn in which the person spoke."""
     spoken = (s for s in reversed(conversation.segments) if s.has_user)
     return next((s.stamp.grant for s in spoken), None)
 
 
 def refusal(
-    account: Account, conversation: Conversation | None, policies: Policies, at: datetime, role: Role
+    account: AccountState, conversation: ConversationState | None, policies: Policies, at: datetime, role: TurnRole
 ) -> Refusal | None:
     """Why a live turn would not be taken now, or None."""
     if account.closed_at is not None:
@@ -256,19 +263,26 @@ def refusal(
         return Refusal.deleted
     if conversation is not None and conversation.content_until <= at:
         return Refusal.expired
-    if role is Role.user and gate(account, policies, at) is Gate.must_decide:
+    if role is TurnRole.user and gate(account, policies, at) is Gate.must_decide:
         return Refusal.must_decide
     return None
 
 
-def begin(*, incognito: bool = False, kind: Kind = Kind.chat, narrow: bool = False) -> Conversation:
+def begin(
+    *, incognito: bool = False, kind: ConversationKind = ConversationKind.chat, narrow: bool = False
+) -> ConversationState:
     """A conversation before its first turn, which fixes these."""
-    return Conversation(incognito=incognito, kind=kind, narrowed=narrow)
+    return ConversationState(incognito=incognito, kind=kind, narrowed=narrow)
 
 
 def say(
-    account: Account, conversation: Conversation, policies: Policies, at: datetime, role: Role, surface: str
-) -> Said:
+    account: AccountState,
+    conversation: ConversationState,
+    policies: Policies,
+    at: datetime,
+    role: TurnRole,
+    surface: str,
+) -> TurnTaken:
     """The conversation with one more turn: stamped, in a segment, and every segment not yet expired dated anew.
 
     Live callers ask `refusal` first. A turn after an expired segment begins a new one even under the same
@@ -278,7 +292,7 @@ def say(
     number = conversation.turns + 1
     segments = list(conversation.segments)
     last = segments[-1] if segments else None
-    spoke = role is Role.user
+    spoke = role is TurnRole.user
     if last is not None and last.stamp == mark and last.keep_until > at:
         segments[-1] = replace(last, last_turn=number, last_at=at, has_user=last.has_user or spoke)
     else:
@@ -287,10 +301,12 @@ def say(
             Segment(stamp=mark, first_turn=number, last_turn=number, last_at=at, has_user=spoke, keep_until=undated)
         )
     longer = replace(conversation, segments=tuple(segments))
-    return Said(conversation=redate(account, longer, policies, at), turn=number, segment=len(segments) - 1)
+    return TurnTaken(conversation=redate(account, longer, policies, at), turn=number, segment=len(segments) - 1)
 
 
-def redate(account: Account, conversation: Conversation, policies: Policies, at: datetime) -> Conversation:
+def redate(
+    account: AccountState, conversation: ConversationState, policies: Policies, at: datetime
+) -> ConversationState:
     """The dates that a turn taken at ``at`` sets."""
     version = policies.in_force(at)
     keep = version.keep
@@ -331,27 +347,27 @@ def _in_scope_both(
     )
 
 
-def delete(conversation: Conversation, policies: Policies, at: datetime) -> Conversation:
+def delete(conversation: ConversationState, policies: Policies, at: datetime) -> ConversationState:
     """Ends all use now; deleted again, its dates may still come nearer, never later."""
     deleted = replace(conversation, deleted_at=conversation.deleted_at or at)
     return shortened(deleted, policies.in_force(at).keep.deleted.after(at))
 
 
-def narrow(conversation: Conversation, policies: Policies, at: datetime) -> Conversation:
+def narrow(conversation: ConversationState, policies: Policies, at: datetime) -> ConversationState:
     """Kept out from now on; the same conversation where it is so already, or deleted."""
     if conversation.narrowed or conversation.deleted_at is not None:
         return conversation
     return shortened(replace(conversation, narrowed=True), policies.in_force(at).keep.opted_out.after(at))
 
 
-def widen(conversation: Conversation) -> Conversation:
+def widen(conversation: ConversationState) -> ConversationState:
     """Let in what follows; the same conversation where it is so already, or deleted."""
     if not conversation.narrowed or conversation.deleted_at is not None:
         return conversation
     return replace(conversation, narrowed=False, widenings=conversation.widenings + 1)
 
 
-def flag(conversation: Conversation, policies: Policies, at: datetime) -> Conversation:
+def flag(conversation: ConversationState, policies: Policies, at: datetime) -> ConversationState:
     """The mark on what has been said so far; nothing on deleted content, or on a segment that has expired.
 
     A segment that expired under an earlier flag keeps that flag's date, so the copy ends with the latest of them.
@@ -367,25 +383,25 @@ def flag(conversation: Conversation, policies: Policies, at: datetime) -> Conver
     return replace(conversation, safety_until=ends, segments=marked)
 
 
-def unflag(conversation: Conversation) -> Conversation:
+def unflag(conversation: ConversationState) -> ConversationState:
     unmarked = tuple(
         s if s.safety_until is None else replace(s, flagged_turn=0, safety_until=None) for s in conversation.segments
     )
     return replace(conversation, safety_until=None, segments=unmarked)
 
 
-def hold(conversation: Conversation, at: datetime, matter: str) -> Conversation:
+def hold(conversation: ConversationState, at: datetime, matter: str) -> ConversationState:
     if conversation.content_until <= at:
         return conversation
     return replace(conversation, holds=conversation.holds | {matter})
 
 
-def unhold(conversation: Conversation, matter: str) -> Conversation:
+def unhold(conversation: ConversationState, matter: str) -> ConversationState:
     return replace(conversation, holds=conversation.holds - {matter})
 
 
 def feedback(
-    account: Account, conversation: Conversation, policies: Policies, at: datetime, share: Share
+    account: AccountState, conversation: ConversationState, policies: Policies, at: datetime, share: Share
 ) -> Feedback | None:
     """The feedback given now, dated once; None where none can be given."""
     if account.closed_at is not None or conversation.deleted_at is not None or conversation.content_until <= at:
@@ -410,6 +426,6 @@ def nearer(dated: _Dated, until: datetime) -> _Dated:
     return dated if dated.keep_until <= until else replace(dated, keep_until=until)
 
 
-def shortened(conversation: Conversation, until: datetime) -> Conversation:
+def shortened(conversation: ConversationState, until: datetime) -> ConversationState:
     """Every segment comes to at most ``until``."""
     return replace(conversation, segments=tuple(nearer(s, until) for s in conversation.segments))

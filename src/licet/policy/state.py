@@ -13,13 +13,13 @@ from typing import NamedTuple
 import msgspec
 
 
-class Role(StrEnum):
+class TurnRole(StrEnum):
     user = "user"
     assistant = "assistant"
     tool = "tool"
 
 
-class Kind(StrEnum):
+class ConversationKind(StrEnum):
     chat = "chat"
     code = "code"
 
@@ -32,7 +32,7 @@ class Share(StrEnum):
     conversation = "conversation"
 
 
-class Standing(StrEnum):
+class GrantStanding(StrEnum):
     """Where an account stands with the choice. All but `granted` are the reasons of row 9 of the rule."""
 
     granted = "granted"
@@ -49,7 +49,7 @@ class Grant(NamedTuple):
     widening: int
 
 
-class Account(msgspec.Struct, frozen=True, kw_only=True):
+class AccountState(msgspec.Struct, frozen=True, kw_only=True):
     """``grant`` numbers the grant in force; ``grants`` counts those ever begun; ``answered`` is the policy
     version last answered, None once the answer is forgotten; ``seen`` is the version up to which the account
     has been brought; ``last_at`` is its newest event's time.
@@ -61,7 +61,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     last_at: datetime
     seen: int
     closed_at: datetime | None = None
-    standing: Standing = Standing.undecided
+    standing: GrantStanding = GrantStanding.undecided
     grant: int | None = None
     grants: int = 0
     answered: int | None = None
@@ -95,11 +95,11 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     safety_until: datetime | None = None
 
 
-class Conversation(msgspec.Struct, frozen=True, kw_only=True):
+class ConversationState(msgspec.Struct, frozen=True, kw_only=True):
     """``widenings`` counts how often it was let in again; ``holds`` are the matters that keep it."""
 
     incognito: bool
-    kind: Kind
+    kind: ConversationKind
     narrowed: bool = False
     widenings: int = 0
     deleted_at: datetime | None = None
@@ -128,10 +128,10 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         return None if self.holds else self.content_until
 
 
-class Turn(msgspec.Struct, frozen=True, kw_only=True):
+class TurnState(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     segment: int
-    role: Role
+    role: TurnRole
     origin: str
 
 

@@ -15,31 +15,31 @@ import msgspec
 from licet.policy import fold
 from licet.policy.decide import UNKNOWN, Decision, Gate, decide, decide_feedback, gate
 from licet.policy.events import (
-    Choose,
-    CloseAccount,
-    Delete,
+    ChooseEvent,
+    CloseAccountEvent,
+    DeleteEvent,
     Event,
-    Flag,
-    GiveFeedback,
-    Hold,
-    Narrow,
-    OpenAccount,
-    Say,
-    SetAge,
-    SetPlan,
-    Unflag,
-    Unhold,
-    Widen,
+    FlagEvent,
+    GiveFeedbackEvent,
+    HoldEvent,
+    NarrowEvent,
+    OpenAccountEvent,
+    SayEvent,
+    SetAgeEvent,
+    SetPlanEvent,
+    UnflagEvent,
+    UnholdEvent,
+    WidenEvent,
 )
 from licet.policy.file import Policies
-from licet.policy.state import Account, Conversation, Feedback, Role, Turn
+from licet.policy.state import AccountState, ConversationState, Feedback, TurnRole, TurnState
 
 
 class Owned(msgspec.Struct):
     """A conversation, whose it is, and its turns by the name that an event gave them."""
 
     account: str
-    conversation: Conversation
+    conversation: ConversationState
     feedback: list[str]
 
 
@@ -51,15 +51,15 @@ class World:
 
     def __init__(self, policies: Policies, *, replay: bool = False) -> None:
         self.policies, self.replay = policies, replay
-        self.accounts: dict[str, Account] = {}
+        self.accounts: dict[str, AccountState] = {}
         self.conversations: dict[str, Owned] = {}
-        self.turns: dict[str, tuple[str, Turn]] = {}
+        self.turns: dict[str, tuple[str, TurnState]] = {}
         self.feedback: dict[str, tuple[str, Feedback]] = {}
         self.refused: list[tuple[str, fold.Refusal | None]] = []
 
     def apply(self, event: Event) -> datetime:
         """Applies one event and returns its time in the account's order."""
-        if isinstance(event, OpenAccount):
+        if isinstance(event, OpenAccountEvent):
             return self._open(event)
         account = self.accounts.get(event.account)
         if account is None:
@@ -67,24 +67,24 @@ class World:
         at = max(event.at, account.last_at)
         self._advance(event.account, at)
         match event:
-            case SetPlan():
+            case SetPlanEvent():
                 self._took(event.account, fold.set_plan(self.accounts[event.account], self.policies, at, event.plan))
-            case SetAge():
+            case SetAgeEvent():
                 self._took(event.account, fold.set_age(self.accounts[event.account], self.policies, at, event.age))
-            case CloseAccount():
+            case CloseAccountEvent():
                 self._took(event.account, fold.close_account(self.accounts[event.account], self.policies, at))
-            case Choose():
+            case ChooseEvent():
                 chosen = fold.choose(self.accounts[event.account], self.policies, at, event.allow, event.age)
-                self._took(event.account, fold.Changed(account=chosen.account, endings=chosen.endings))
-            case Say():
+                self._took(event.account, fold.AccountChange(account=chosen.account, endings=chosen.endings))
+            case SayEvent():
                 self._say(event, at)
-            case GiveFeedback():
+            case GiveFeedbackEvent():
                 self._give_feedback(event, at)
             case _:
                 self._change(event, at)
         return at
 
-    def _open(self, event: OpenAccount) -> datetime:
+    def _open(self, event: OpenAccountEvent) -> datetime:
         if event.account not in self.accounts:
             self.accounts[event.account] = fold.open_account(self.policies, event.at, event.plan, event.age)
         return event.at
@@ -97,7 +97,7 @@ class World:
     def _advance(self, name: str, at: datetime) -> None:
         self._took(name, fold.advance(self.accounts[name], self.policies, at))
 
-    def _took(self, name: str, changed: fold.Changed) -> None:
+    def _took(self, name: str, changed: fold.AccountChange) -> None:
         self.accounts[name] = changed.account
         for ending in changed.endings:
             for owned in self.conversations.values():
@@ -110,13 +110,13 @@ class World:
             conversation, feedback = self.feedback[name]
             self.feedback[name] = (conversation, fold.nearer(feedback, until))
 
-    def _say(self, event: Say, at: datetime) -> None:
+    def _say(self, event: SayEvent, at: datetime) -> None:
         owned = self.conversations.get(event.conversation)
         account = self.accounts[event.account]
         if event.turn in self.turns or (owned is not None and owned.account != event.account):
             return
         before = owned.conversation if owned is not None else None
-        role = Role(event.role)
+        role = TurnRole(event.role)
         refusal = fold.refusal(account, before, self.policies, at, role)
         if self.replay and refusal in fold.LIVE_REFUSALS:
             refusal = None
@@ -130,36 +130,40 @@ class World:
             self.conversations[event.conversation] = Owned(event.account, said.conversation, [])
         else:
             owned.conversation = said.conversation
-        origin = event.origin or ("typed" if role is Role.user else role.value)
-        turn = Turn(number=said.turn, segment=said.segment, role=role, origin=origin)
+        origin = event.origin or ("typed" if role is TurnRole.user else role.value)
+        turn = TurnState(number=said.turn, segment=said.segment, role=role, origin=origin)
         self.turns[event.turn] = (event.conversation, turn)
 
-    def _change(self, event: Delete | Narrow | Widen | Flag | Unflag | Hold | Unhold, at: datetime) -> None:
+    def _change(
+        self,
+        event: DeleteEvent | NarrowEvent | WidenEvent | FlagEvent | UnflagEvent | HoldEvent | UnholdEvent,
+        at: datetime,
+    ) -> None:
         owned = self.conversations.get(event.conversation)
         if owned is None or owned.account != event.account:
             return
         before, policies = owned.conversation, self.policies
         keep = policies.in_force(at).keep
         match event:
-            case Delete():
+            case DeleteEvent():
                 owned.conversation = fold.delete(before, policies, at)
                 self._shorten_feedback(owned, keep.deleted.after(at))
-            case Narrow():
+            case NarrowEvent():
                 owned.conversation = fold.narrow(before, policies, at)
                 if owned.conversation is not before:
                     self._shorten_feedback(owned, keep.feedback_opted_out.after(at))
-            case Widen():
+            case WidenEvent():
                 owned.conversation = fold.widen(before)
-            case Flag():
+            case FlagEvent():
                 owned.conversation = fold.flag(before, policies, at)
-            case Unflag():
+            case UnflagEvent():
                 owned.conversation = fold.unflag(before)
-            case Hold():
+            case HoldEvent():
                 owned.conversation = fold.hold(before, at, event.matter)
-            case Unhold():
+            case UnholdEvent():
                 owned.conversation = fold.unhold(before, event.matter)
 
-    def _give_feedback(self, event: GiveFeedback, at: datetime) -> None:
+    def _give_feedback(self, event: GiveFeedbackEvent, at: datetime) -> None:
         owned = self.conversations.get(event.conversation)
         if owned is None or owned.account != event.account or event.feedback in self.feedback:
             return

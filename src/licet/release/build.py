@@ -32,39 +32,48 @@ from uuid import UUID
 import msgspec
 
 from licet.errors import BrokenError, BusyError, LicetError, RefusedError
-from licet.policy.decide import Because
+from licet.keys.keyring import Keyring
+from licet.keys.log_keys import LogKeys
+from licet.policy.decide import DecisionReason
 from licet.policy.file import Policies, Policy
-from licet.release import card, croissant, draft, manifest, merkle, purge, registry, resume, sketching, standing
-from licet.release.curation import Cleaner, Curated, Curation, Left, Plain, Survey
-from licet.release.draft import Draft, End, Gone, KeptPage, Made, Stage
-from licet.release.live import verdicts
+from licet.release import card, croissant, draft, manifest, merkle, purge, registry, resume, row_counts, sketch_source
+from licet.release.curation import Cleaner, Curated, Curation, LeftOut, Plain, SurveyProtocol
+from licet.release.decision_pages import (
+    PAGE_BYTES_MAX,
+    READ_AT_ONE_MOMENT,
+    START,
+    TOO_LARGE,
+    DecisionPage,
+    Said,
+    Thread,
+    page_after,
+)
+from licet.release.draft import BuildSettings, Draft, DroppedRows, End, KeptPage, Stage
+from licet.release.live_leases import verdicts
 from licet.release.manifest import (
     PROOF_FOLDER,
     PROOF_NAMES,
     Counts,
     CurationPin,
     Deidentification,
-    Manifest,
     PolicyPin,
-    Proof,
+    ProofPins,
+    ReleaseManifest,
 )
-from licet.release.pages import PAGE_BYTES_MAX, READ_AT_ONE_MOMENT, START, TOO_LARGE, Page, Said, Thread, page_after
-from licet.release.part import PART_FILE, Part, rewrite_part, write_parts
+from licet.release.part import PART_FILE, PartPromise, rewrite_part, write_parts
 from licet.release.proofs import Proofs
-from licet.release.registry import Release, RowSources, Source
-from licet.release.resume import TakenUp
-from licet.release.rows import ROW_BYTES_MAX, Message, Row
-from licet.release.sealing import SealedRow, row_key, seal_row
+from licet.release.registry import Release, RowSource, RowSources
+from licet.release.resume import ResumedBuild
+from licet.release.row_keys import SealedRow, row_key, seal_row
+from licet.release.rows import ROW_BYTES_MAX, ReleaseRow, RowMessage
 from licet.release.tally import Tally, microseconds
 from licet.store.connect import Pool, Transaction, transaction
 from licet.store.files import make_folder, sync
-from licet.vault import apply, copies, view
-from licet.vault import policies as versions
+from licet.vault import account_view, apply, copies
+from licet.vault import policy_versions as versions
 from licet.vault.content import ToolCall
-from licet.vault.copies import Copy, Place
+from licet.vault.copies import Copy, CopyPlace
 from licet.vault.ids import uuid7
-from licet.vault.keyring import Keyring
-from licet.vault.log_keys import LogKeys
 from licet.vault.tables import ConversationRow
 from licet.vault.writes import ENDINGS_LOCK
 
@@ -80,20 +89,20 @@ Clock = Callable[[], datetime]
 Progress = Callable[[int], None]
 
 
-class Built(msgspec.Struct, frozen=True, kw_only=True):
+class BuildResult(msgspec.Struct, frozen=True, kw_only=True):
     """A sealed release and where it lies. ``lock_seconds`` is how long endings had to wait for the seal, at most.
 
     ``resumed_from`` is the first part that was not whole when an unfinished build was taken up, None for one in one go.
     """
 
     folder: Path
-    manifest: Manifest
+    manifest: ReleaseManifest
     rounds: int
     lock_seconds: float
     resumed_from: int | None = None
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True):
+class BuildOrder(msgspec.Struct, frozen=True, kw_only=True):
     """What to build. ``folder`` must not exist, unless an unfinished build of the same name left it: that goes on,
     or with ``afresh`` is thrown away.
     """
@@ -118,14 +127,14 @@ class Builder:
         self._pool, self._keyring, self._policies = pool, keyring, policies
         self._cleaner, self._clock, self._progress, self._says = cleaner, clock, progress, says
         self._curation = curation or Plain(cleaner)
-        self._survey: Survey | None = None
+        self._survey: SurveyProtocol | None = None
         self._tally = Tally()
         self._end = End(page=0, rows=0, place=START)  # of the last page
         self._lock_seconds = 0.0
-        self._parts: dict[int, Part] = {}
+        self._parts: dict[int, PartPromise] = {}
         self._examined: set[int] = set()
 
-    def run(self, order: Order) -> Built:
+    def run(self, order: BuildOrder) -> BuildResult:
         """Builds and seals; RefusedError for a purpose or a name that cannot be, BusyError to try again."""
         with transaction(self._pool) as tx:
             # Held while the build runs, however it ends. Idle between statements, it holds no snapshot.
@@ -134,7 +143,7 @@ class Builder:
                 raise BusyError(f"release `{order.name}` is being built already", "wait for it, or give another name")
             return self._build(order)
 
-    def _build(self, order: Order) -> Built:
+    def _build(self, order: BuildOrder) -> BuildResult:
         at = self._clock()
         if order.purpose not in self._policies.in_force(at).covers:
             raise RefusedError(
@@ -145,7 +154,7 @@ class Builder:
         draft.forget_sealed(self._pool)
         known = self._unfinished(order)
         self._bring_up(at)
-        made = Made(plan=self._curation.plan, software=order.software, rows_per_part=self._rows_per_part)
+        made = BuildSettings(plan=self._curation.plan, software=order.software, rows_per_part=self._rows_per_part)
         taken = self._take_up(known, order, made, at) if known else None
         if taken is not None:
             with Proofs(order.folder, taken.release.release_id, order.purpose, self._keyring.random) as proofs:
@@ -159,7 +168,7 @@ class Builder:
         with Proofs(order.folder, release.release_id, release.purpose, self._keyring.random) as proofs:
             return self._write(release, kept, order, proofs, iter(()))
 
-    def _go_on(self, taken: TakenUp, order: Order, proofs: Proofs) -> Built:
+    def _go_on(self, taken: ResumedBuild, order: BuildOrder, proofs: Proofs) -> BuildResult:
         """A build that was killed, behind what is whole of it."""
         resume.restore(self._pool, self._keyring, taken, proofs)
         self._tally, self._end, self._parts = taken.tally, taken.end, taken.parts
@@ -171,9 +180,9 @@ class Builder:
         return msgspec.structs.replace(built, resumed_from=part)
 
     def _write(
-        self, release: Release, kept: Draft, order: Order, proofs: Proofs, rows: Iterator[SealedRow],
+        self, release: Release, kept: Draft, order: BuildOrder, proofs: Proofs, rows: Iterator[SealedRow],
         stage: Stage = Stage.reading,
-    ) -> Built:  # fmt: skip
+    ) -> BuildResult:  # fmt: skip
         if stage is not Stage.elected:
             self._compare(release, order, reads=stage is Stage.reading)
         if stage is Stage.reading:
@@ -187,11 +196,13 @@ class Builder:
             self._enter(kept, Stage.elected)
         for round_number in range(1, ROUNDS_MAX + 1):
             now = self._catch_up(release, kept, order.folder, proofs)
-            standing.tell(self._pool, release.release_id, release.begun_at.year, now)
+            row_counts.tell(self._pool, release.release_id, release.begun_at.year, now)
             sealed = self._seal(release, order, now, proofs)
             if sealed is not None:
                 draft.forget_sealed(self._pool)
-                return Built(folder=order.folder, manifest=sealed, rounds=round_number, lock_seconds=self._lock_seconds)
+                return BuildResult(
+                    folder=order.folder, manifest=sealed, rounds=round_number, lock_seconds=self._lock_seconds
+                )
         raise BusyError(
             f"too much ended while the release was built: not sealed after {ROUNDS_MAX} rounds",
             "build it again: it goes on from here",
@@ -201,7 +212,7 @@ class Builder:
         with transaction(self._pool) as tx:
             kept.enter(tx, stage)
 
-    def _unfinished(self, order: Order) -> Release | None:
+    def _unfinished(self, order: BuildOrder) -> Release | None:
         """The unfinished build of this name; RefusedError where its name or its folder is something else's."""
         with transaction(self._pool) as tx:
             known = registry.find(tx, order.name)
@@ -215,7 +226,7 @@ class Builder:
             )
         return known
 
-    def _take_up(self, known: Release, order: Order, made: Made, at: datetime) -> TakenUp | None:
+    def _take_up(self, known: Release, order: BuildOrder, made: BuildSettings, at: datetime) -> ResumedBuild | None:
         """The unfinished build as it can go on; None where it is to start over, which is told with its reason."""
         with transaction(self._pool) as tx:
             found = Draft.find(tx, self._keyring, known.release_id)
@@ -234,7 +245,7 @@ class Builder:
             self._says(f"starts over: {why}")
         return taken
 
-    def _discard(self, known: Release, order: Order, at: datetime) -> None:
+    def _discard(self, known: Release, order: BuildOrder, at: datetime) -> None:
         """Throws an unfinished build away: last from the database, so that one stopped in here is known as the folder's."""
         if order.folder.exists():
             shutil.rmtree(order.folder)
@@ -249,7 +260,7 @@ class Builder:
                 if apply.advance(tx, self._policies, at, limit=ADVANCE_ACCOUNTS_MAX) == 0:
                     return
 
-    def _pin(self, order: Order, made: Made, at: datetime) -> tuple[Release, Draft]:
+    def _pin(self, order: BuildOrder, made: BuildSettings, at: datetime) -> tuple[Release, Draft]:
         with transaction(self._pool) as tx:
             release_id = uuid7(at, self._keyring.random(10))
             position = _locked_position(tx)
@@ -261,19 +272,19 @@ class Builder:
             registry.begin(tx, release)
             return release, Draft.begin(tx, self._keyring, release.release_id, made)
 
-    def _compare(self, release: Release, order: Order, *, reads: bool) -> None:
+    def _compare(self, release: Release, order: BuildOrder, *, reads: bool) -> None:
         """Sketches what became rows before the build was killed; where it reads on, a survey may come first."""
         duplicates, last = self._curation.duplicates, self._end.place
         if duplicates is None:
             return
-        passes = sketching.Passes(
+        passes = sketch_source.Passes(
             self._pool, self._keyring, self._policies, order.purpose, self._clock, self._page_bytes_max
         )
         survey = duplicates.survey() if reads else None
-        sketching.enter_rows(passes, duplicates, survey, release.release_id, last)
+        sketch_source.enter_rows(passes, duplicates, survey, release.release_id, last)
         if survey is not None:
             self._says("looks for duplicates before names")
-            sketching.look_ahead(passes, self._curation, duplicates, survey, last)
+            sketch_source.look_ahead(passes, self._curation, duplicates, survey, last)
             self._survey = survey
 
     # Reading
@@ -286,7 +297,7 @@ class Builder:
                 if not places:
                     return
                 at = self._clock()
-                page = Page(tx, places, self._policies, release.purpose, at)
+                page = DecisionPage(tx, places, self._policies, release.purpose, at)
                 sealed, came_to = self._page_rows(tx, release, page, at, proofs)
                 self._end = End(page=self._end.page + 1, rows=self._tally.rows, place=places[-1])
                 kept.keep_page(tx, self._end, came_to)
@@ -294,7 +305,7 @@ class Builder:
             yield from sealed
 
     def _page_rows(
-        self, tx: Transaction, release: Release, page: Page, at: datetime, proofs: Proofs
+        self, tx: Transaction, release: Release, page: DecisionPage, at: datetime, proofs: Proofs
     ) -> tuple[list[SealedRow], KeptPage]:
         """The rows of a page, registered, and what is kept of it."""
         self._progress(page.turns)
@@ -311,13 +322,13 @@ class Builder:
         )  # fmt: skip
         return [sealed for sealed, _ in rows], came_to
 
-    def _keep_part(self, kept: Draft, part: Part) -> None:
+    def _keep_part(self, kept: Draft, part: PartPromise) -> None:
         ends = min((part.number + 1) * self._rows_per_part, self._tally.rows)
         with transaction(self._pool) as tx:
             kept.keep_part(tx, part, ends)
 
     def _prove(
-        self, tx: Transaction, release: Release, page: Page, rows: Sequence[tuple[SealedRow, RowSources]],
+        self, tx: Transaction, release: Release, page: DecisionPage, rows: Sequence[tuple[SealedRow, RowSources]],
         proofs: Proofs,
     ) -> None:  # fmt: skip
         """What the page's decisions were made from, for strangers to make them again."""
@@ -334,7 +345,7 @@ class Builder:
         proofs.page(accounts, LogKeys(self._keyring).log_keys(tx, accounts, release.begun_at.year))
 
     def _rows_of(
-        self, release: Release, page: Page, threads: Sequence[Thread], replaced: Counter[str]
+        self, release: Release, page: DecisionPage, threads: Sequence[Thread], replaced: Counter[str]
     ) -> Iterator[tuple[SealedRow, RowSources]]:
         """The rows that curation leaves of a page; what it replaced in them is counted in ``replaced``."""
         if self._survey is not None:
@@ -352,25 +363,25 @@ class Builder:
             yield self._seal_row(release, row, thread, messages, made)
 
     @staticmethod
-    def _not_lost(page: Page, threads: Sequence[Thread], survey: Survey) -> Iterator[Thread]:
+    def _not_lost(page: DecisionPage, threads: Sequence[Thread], survey: SurveyProtocol) -> Iterator[Thread]:
         for row, thread, document in threads:
             if survey.is_lost(document):
-                page.drop(row.conversation_id, Left.duplicate.value, len(thread))
+                page.drop(row.conversation_id, LeftOut.duplicate.value, len(thread))
             else:
                 yield row, thread, document
 
     def _seal_row(
-        self, release: Release, row: ConversationRow, thread: Sequence[Said], messages: tuple[Message, ...],
+        self, release: Release, row: ConversationRow, thread: Sequence[Said], messages: tuple[RowMessage, ...],
         curated: Curated,
     ) -> tuple[SealedRow, RowSources]:  # fmt: skip
-        keys: dict[tuple[int, Place], bytes] = {}
+        keys: dict[tuple[int, CopyPlace], bytes] = {}
         counts: Counter[tuple[int, str]] = Counter()
         last: dict[tuple[int, str], int] = {}
         for opened, turn, _ in thread:
             keys[turn.segment, opened.permit.place] = opened.key
             counts[turn.segment, turn.origin] += 1
             last[turn.segment, turn.origin] = turn.number
-        made = Row(
+        made = ReleaseRow(
             row_id=self._keyring.random(16), ordinal=self._tally.rows, until=min(until for _, _, until in thread),
             messages=messages, kind=row.state.kind, sources=len(keys), labels=curated.labels,
         )  # fmt: skip
@@ -381,7 +392,9 @@ class Builder:
             self._curation.duplicates.enter(made.ordinal, curated.sketch)
         self._tally.splits.append(curated.labels.split if curated.labels else "")
         self._tally.add(merkle.leaf(sealed.ordinal, sealed.row_id, until_us, sealed.sealed), until_us)
-        sources = tuple(Source(segment=s, origin=o, turn=last[s, o], count=count) for (s, o), count in counts.items())
+        sources = tuple(
+            RowSource(segment=s, origin=o, turn=last[s, o], count=count) for (s, o), count in counts.items()
+        )
         return sealed, RowSources(
             account=row.account_id, conversation=row.conversation_id, row_id=made.row_id, ordinal=made.ordinal,
             keys=tuple(keys), sources=sources,
@@ -390,7 +403,7 @@ class Builder:
     def _register(self, tx: Transaction, release: Release, rows: Sequence[RowSources], at: datetime) -> None:
         made = [
             Copy(
-                account=row.account, conversation=row.conversation, segment=segment, place=Place.release,
+                account=row.account, conversation=row.conversation, segment=segment, place=CopyPlace.release,
                 reference=release.release_id,
             )
             for row in rows
@@ -409,7 +422,7 @@ class Builder:
             with transaction(self._pool) as tx:
                 rows = registry.rows_at(tx, release.release_id, lost[start : start + ELECTED_ROWS_MAX])
                 gone = [
-                    (row, {Left.duplicate.value: sum(source.count for source in row.sources)}) for row in rows
+                    (row, {LeftOut.duplicate.value: sum(source.count for source in row.sources)}) for row in rows
                 ]  # fmt: skip
                 self._let_go(tx, release, kept, gone, self._clock(), proofs)
             self._count_out(gone, proofs)
@@ -421,7 +434,7 @@ class Builder:
     ) -> None:  # fmt: skip
         """Takes rows out of the database, each with its turns by reason."""
         registry.drop_rows(tx, release.release_id, [row for row, _ in gone], at)
-        kept.keep_gone(tx, [Gone(row.ordinal, row.account, reasons) for row, reasons in gone])
+        kept.keep_gone(tx, [DroppedRows(row.ordinal, row.account, reasons) for row, reasons in gone])
         self._salted(tx, release, {row.account for row, _ in gone}, proofs)
 
     def _count_out(self, gone: Sequence[tuple[RowSources, Mapping[str, int]]], proofs: Proofs) -> None:
@@ -450,7 +463,7 @@ class Builder:
                 ]  # fmt: skip
                 out = {row.ordinal for row, _ in gone}
                 still = [row for ordinal, row in touched.items() if ordinal not in out]
-                seen = view.seen(tx, sorted({(r.account, r.conversation) for r in still}), self._policies, now)
+                seen = account_view.seen(tx, sorted({(r.account, r.conversation) for r in still}), self._policies, now)
                 for row in still:
                     proofs.again(seen[row.conversation], self._policies, row)
                 if gone:
@@ -481,7 +494,7 @@ class Builder:
         for number, mine in sorted(by_part.items()):
             part = self._parts[number]
 
-            def declare(becomes: Part | None, part: Part = part) -> None:
+            def declare(becomes: PartPromise | None, part: PartPromise = part) -> None:
                 with transaction(self._pool) as tx:
                     kept.declare(tx, part, becomes, self._tally.rows)
 
@@ -491,7 +504,7 @@ class Builder:
             else:
                 self._parts[number] = made
 
-    def _seal(self, release: Release, order: Order, now: datetime, proofs: Proofs) -> Manifest | None:
+    def _seal(self, release: Release, order: BuildOrder, now: datetime, proofs: Proofs) -> ReleaseManifest | None:
         """Seals the build as of ``now``, or returns None where something ended that concerns its rows."""
         with transaction(self._pool) as tx:
             known = versions.load(tx)
@@ -524,10 +537,17 @@ class Builder:
         return promised
 
     def _manifest(
-        self, release: Release, order: Order, root: bytes, position: int, now: datetime, policy: Policy, proof: Proof
-    ) -> Manifest:
+        self,
+        release: Release,
+        order: BuildOrder,
+        root: bytes,
+        position: int,
+        now: datetime,
+        policy: Policy,
+        proof: ProofPins,
+    ) -> ReleaseManifest:
         plan = self._curation.plan
-        return Manifest(
+        return ReleaseManifest(
             release=release.release_id.hex,
             name=order.name,
             purpose=order.purpose,
@@ -555,7 +575,7 @@ class Builder:
         )
 
 
-def _reasons(row: RowSources, refused: Mapping[Because, int]) -> Mapping[str, int]:
+def _reasons(row: RowSources, refused: Mapping[DecisionReason, int]) -> Mapping[str, int]:
     """The turns of a row that goes out, by the reason against them."""
     turns = sum(source.count for source in row.sources)
     reasons = Counter({because.value: count for because, count in refused.items()})
@@ -591,7 +611,7 @@ def _is_unfinished(folder: Path, known: Release) -> bool:
         return False
 
 
-def _messages(thread: Sequence[Said], texts: Sequence[str]) -> tuple[Message, ...]:
+def _messages(thread: Sequence[Said], texts: Sequence[str]) -> tuple[RowMessage, ...]:
     """The messages of a thread with the texts that curation gave back for it, in the order of `_document`."""
     text = iter(texts)
     messages = []
@@ -600,12 +620,12 @@ def _messages(thread: Sequence[Said], texts: Sequence[str]) -> tuple[Message, ..
         body, name = next(text), next(text)
         calls = tuple(ToolCall(id=c.id, name=next(text), arguments=next(text)) for c in content.tool_calls)
         messages.append(
-            Message(role=turn.role, content=body, tool_calls=calls, tool_call_id=content.tool_call_id, name=name)
+            RowMessage(role=turn.role, content=body, tool_calls=calls, tool_call_id=content.tool_call_id, name=name)
         )
     return tuple(messages)
 
 
-def _size(message: Message) -> int:
+def _size(message: RowMessage) -> int:
     """At least the bytes that the message takes in a row."""
     calls = sum(len(c.id.encode()) + len(c.name.encode()) + len(c.arguments.encode()) for c in message.tool_calls)
     names = len(message.name.encode()) + len(message.tool_call_id.encode())

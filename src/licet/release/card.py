@@ -17,9 +17,9 @@ import msgspec
 import yaml
 
 from licet.release import manifest as manifests
-from licet.release.manifest import Deidentification, Manifest
+from licet.release.manifest import Deidentification, ReleaseManifest
 from licet.release.part import replacing
-from licet.release.review import Stated, sentence
+from licet.release.review import StatedReview, sentence
 from licet.vault.ids import Prefix, shown
 
 FILE = "README.md"
@@ -108,7 +108,7 @@ What risk chose is where a scan finds most that often identifies; it says nothin
 """
 
 
-def text(manifest: Manifest, stated: Stated | None = None) -> str:
+def text(manifest: ReleaseManifest, stated: StatedReview | None = None) -> str:
     """The card of ``manifest``, whole; with what a review stated."""
     counts = manifest.counts
     included = {"came into question": counts.candidates, "**are in**": counts.included}
@@ -192,13 +192,13 @@ def _share(found: int, of: int) -> str:
     return f"{found / of:.3f}" if of else "-"
 
 
-def write(folder: Path, manifest: Manifest, stated: Stated | None = None) -> None:
+def write(folder: Path, manifest: ReleaseManifest, stated: StatedReview | None = None) -> None:
     """Write the card into ``folder``, durably and whole."""
     with replacing(folder / FILE) as file:
         file.write(text(manifest, stated).encode())
 
 
-def _reviewed(stated: Stated) -> str:
+def _reviewed(stated: StatedReview) -> str:
     said = stated.statement
     rows = {"drawn": (said.chance.drawn, said.risk.drawn), "read": (said.chance.read, said.risk.read)}
     rows["out of reach by then"] = (said.chance.out_of_reach, said.risk.out_of_reach)
@@ -208,7 +208,7 @@ def _reviewed(stated: Stated) -> str:
     return _REVIEWED.format(bound=sentence(said.bound), rows=lines, sha256=stated.sha256)
 
 
-def _front_matter(manifest: Manifest) -> str:
+def _front_matter(manifest: ReleaseManifest) -> str:
     front = {
         "pretty_name": manifest.name,
         "license": "other",

@@ -15,8 +15,8 @@ from uuid import UUID
 
 import msgspec
 
-from licet.release.manifest import Manifest
-from licet.release.part import Part, replacing
+from licet.release.manifest import ReleaseManifest
+from licet.release.part import PartPromise, replacing
 from licet.release.purge import Chain
 from licet.vault.ids import Prefix, shown
 
@@ -76,7 +76,7 @@ COLUMNS = {
 }
 
 
-def text(manifest: Manifest, chain: Chain) -> str:
+def text(manifest: ReleaseManifest, chain: Chain) -> str:
     """The description of a release, whole."""
     parts = [part for promised in manifest.parts if (part := chain.now(promised).part) is not None]
     document: dict[str, Json] = {
@@ -101,13 +101,13 @@ def text(manifest: Manifest, chain: Chain) -> str:
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
-def write(folder: Path, manifest: Manifest, chain: Chain) -> None:
+def write(folder: Path, manifest: ReleaseManifest, chain: Chain) -> None:
     """Write the description into ``folder``, durably and whole."""
     with replacing(folder / FILE) as file:
         file.write(text(manifest, chain).encode())
 
 
-def _description(manifest: Manifest) -> str:
+def _description(manifest: ReleaseManifest) -> str:
     counts = manifest.counts
     return (
         f"{manifest.rows} rows of conversations that people allowed to be used for the purpose {manifest.purpose}. "
@@ -116,7 +116,7 @@ def _description(manifest: Manifest) -> str:
     )
 
 
-def _distribution(parts: list[Part]) -> list[Json]:
+def _distribution(parts: list[PartPromise]) -> list[Json]:
     """A file object a part, with its hash, and the set of them all, which the records come from."""
     if not parts:
         return []
@@ -153,14 +153,14 @@ def _records() -> Json:
     }  # fmt: skip
 
 
-def _detectors(manifest: Manifest) -> str:
+def _detectors(manifest: ReleaseManifest) -> str:
     names = manifest.deidentification.names
     if names is msgspec.UNSET:
         return "no detector of names"
     return ", ".join(f"{pin.name} (SHA-256 {pin.sha256})" for pin in names.detectors)
 
 
-def _responsible(manifest: Manifest) -> dict[str, Json]:
+def _responsible(manifest: ReleaseManifest) -> dict[str, Json]:
     """What whoever answers for the use of the data has to know, in the RAI vocabulary."""
     dropped = ", ".join(f"{count} {reason}" for reason, count in sorted(manifest.counts.dropped.items())) or "none"
     replaced = ", ".join(f"{n} {kind}" for kind, n in sorted(manifest.deidentification.counts.items())) or "none"
@@ -193,7 +193,7 @@ def _responsible(manifest: Manifest) -> dict[str, Json]:
     }  # fmt: skip
 
 
-def _labels(manifest: Manifest) -> str:
+def _labels(manifest: ReleaseManifest) -> str:
     if not manifest.curation:
         return "No labels."
     return (
@@ -202,7 +202,7 @@ def _labels(manifest: Manifest) -> str:
     )
 
 
-def _provenance(manifest: Manifest) -> dict[str, Json]:
+def _provenance(manifest: ReleaseManifest) -> dict[str, Json]:
     """Who made it from what, in PROV-O: a build, from the journal up to a position, under a policy and rules."""
     return {
         "prov:wasGeneratedBy": {

@@ -17,8 +17,8 @@ from uuid import UUID
 
 import msgspec
 
-from licet.policy.state import Kind
-from licet.release.manifest import Measured, NamesPin
+from licet.policy.state import ConversationKind
+from licet.release.manifest import MeasuredFigures, NamesPin
 from licet.release.rows import Labels
 
 
@@ -32,7 +32,7 @@ class Voice(StrEnum):
     call = "call"
 
 
-class Left(StrEnum):
+class LeftOut(StrEnum):
     """Why curation leaves out what may be used."""
 
     duplicate = "duplicate"
@@ -46,7 +46,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
 
     account: bytes
     name: bytes
-    kind: Kind
+    kind: ConversationKind
     key: bytes
     voices: tuple[Voice, ...]
     texts: tuple[str, ...]
@@ -62,7 +62,7 @@ class Curated(msgspec.Struct, frozen=True, kw_only=True):
 
     texts: Sequence[str]
     replaced: Mapping[str, int]
-    dropped: Left | None = None
+    dropped: LeftOut | None = None
     labels: Labels | None = None
     sketch: object = None
 
@@ -89,7 +89,7 @@ class FoundBy(msgspec.Struct, frozen=True, kw_only=True):
     """What a manifest says of detection beside the rules."""
 
     names: NamesPin | msgspec.UnsetType = msgspec.UNSET
-    measured: tuple[Measured, ...] | msgspec.UnsetType = msgspec.UNSET
+    measured: tuple[MeasuredFigures, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Curation(Protocol):
@@ -123,17 +123,17 @@ class Duplicates(Protocol):
     def lost(self) -> Sequence[int]:
         """The ordinals, of those entered, whose content other rows hold as well; called once, at the end."""
 
-    def survey(self) -> Survey | None:
+    def survey(self) -> SurveyProtocol | None:
         """A survey for this build; None where curating what loses costs less than to look ahead."""
 
 
-class Survey(Protocol):
+class SurveyProtocol(Protocol):
     """Tells before the build which documents will lose. First all enter; then whom the others lose to is asked about."""
 
     def enter(self, document: Document, sketch: object, *, stays: bool = False) -> None:
         """Takes note of a document; ``stays``: it is a row already."""
 
-    def asked(self) -> Asked | None:
+    def asked(self) -> SurveyQuestion | None:
         """Documents to which others lose, if they stay: does curation leave them in? None where that is known of all.
 
         Those that were asked about and not judged since count as left out.
@@ -146,7 +146,7 @@ class Survey(Protocol):
         """Whether documents that stay hold what this one holds; asked when nobody is to be asked about any more."""
 
 
-class Asked(Protocol):
+class SurveyQuestion(Protocol):
     """Documents that a survey asks about."""
 
     def some_of(self, conversation: UUID) -> bool:

@@ -18,19 +18,19 @@ from uuid import UUID
 
 import msgspec
 
+from licet.keys.keyring import Keyring
+from licet.keys.log_keys import LogKeys
 from licet.ledger import entries
-from licet.policy.decide import Because
-from licet.release.curation import Left
-from licet.release.manifest import PROOF_NAMES, Manifest
+from licet.policy.decide import DecisionReason
+from licet.release.curation import LeftOut
+from licet.release.manifest import PROOF_NAMES, ReleaseManifest
 from licet.release.proofs import OPEN_REASONS
 from licet.release.registry import Release
 from licet.store.connect import Transaction
-from licet.vault.keyring import Keyring
-from licet.vault.log_keys import LogKeys
 
 ACCOUNTS_MAX = 500
 NEW, GONE, ERASED = "new", "gone", "erased"
-HIDDEN_REASONS = sorted(({one.value for one in Because} | {one.value for one in Left}) - OPEN_REASONS)
+HIDDEN_REASONS = sorted(({one.value for one in DecisionReason} | {one.value for one in LeftOut}) - OPEN_REASONS)
 
 Plain: TypeAlias = str | int
 _Moved: TypeAlias = tuple[UUID, UUID, int]
@@ -40,11 +40,11 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
     """One of the two: its folder, its manifest and its record."""
 
     folder: Path
-    manifest: Manifest
+    manifest: ReleaseManifest
     known: Release
 
 
-class Change(msgspec.Struct, frozen=True):
+class ManifestChange(msgspec.Struct, frozen=True):
     """What a manifest promises under ``key``, in the one and in the other."""
 
     key: str
@@ -52,19 +52,19 @@ class Change(msgspec.Struct, frozen=True):
     new: Plain
 
 
-class Diff(msgspec.Struct, frozen=True, kw_only=True):
+class ReleaseDiff(msgspec.Struct, frozen=True, kw_only=True):
     """``kept`` rows are in both. ``came`` by why they were not in the older one, ``went`` by why not in the newer.
 
     ``new`` was no candidate then, ``gone`` is none any more, and of ``erased`` nobody can say: its keys are destroyed.
     """
 
-    changes: tuple[Change, ...]
+    changes: tuple[ManifestChange, ...]
     kept: int
     came: dict[str, int]
     went: dict[str, int]
 
 
-def diff(tx: Transaction, keyring: Keyring, old: Side, new: Side) -> Diff:
+def diff(tx: Transaction, keyring: Keyring, old: Side, new: Side) -> ReleaseDiff:
     """What ``new`` has that ``old`` has not, and the reverse."""
     ids = {"old": old.known.release_id, "new": new.known.release_id}
     came: list[_Moved] = []
@@ -76,7 +76,7 @@ def diff(tx: Transaction, keyring: Keyring, old: Side, new: Side) -> Diff:
             came.append((account, conversation, after - before))
         elif before > after:
             went.append((account, conversation, before - after))
-    return Diff(
+    return ReleaseDiff(
         changes=tuple(_changes(old.manifest, new.manifest)), kept=kept,
         came=_reasons(tx, keyring, old, came, NEW), went=_reasons(tx, keyring, new, went, GONE),
     )  # fmt: skip
@@ -89,15 +89,15 @@ _COUNTED = """
      ORDER BY account_id, conversation_id"""
 
 
-def _changes(old: Manifest, new: Manifest) -> Iterator[Change]:
+def _changes(old: ReleaseManifest, new: ReleaseManifest) -> Iterator[ManifestChange]:
     before, after = _promises(old), _promises(new)
     for key in [*before, *(key for key in after if key not in before)]:
         one, other = before.get(key, 0), after.get(key, 0)
         if one != other:
-            yield Change(key, one, other)
+            yield ManifestChange(key, one, other)
 
 
-def _promises(of: Manifest) -> dict[str, Plain]:
+def _promises(of: ReleaseManifest) -> dict[str, Plain]:
     """What can be compared of a manifest, in the order in which it is told."""
     return {
         "purpose": of.purpose,

@@ -19,12 +19,12 @@ import msgspec
 import zstandard
 
 from licet.errors import BrokenError
-from licet.release.pages import Place
-from licet.release.part import Part
+from licet.keys.keyring import Keyring
+from licet.keys.material import KeyMaterial, Random, seal, unseal
+from licet.release.decision_pages import Place
+from licet.release.part import PartPromise
 from licet.release.registry import Release
 from licet.store.connect import Pool, Transaction, transaction
-from licet.vault.keyring import Keyring
-from licet.vault.keys import Key, Random, seal, unseal
 
 PAGES_AT_ONCE = 64
 SEALED_BYTES_MAX = 2**30  # of one page before it is compressed
@@ -38,7 +38,7 @@ class Stage(StrEnum):
     elected = "elected"
 
 
-class Made(msgspec.Struct, frozen=True, kw_only=True):
+class BuildSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What a build is made with, beside its policy and its purpose: ``plan`` is the hash of its curation."""
 
     plan: str
@@ -66,7 +66,7 @@ class KeptPart(msgspec.Struct, frozen=True, kw_only=True):
     becomes: bytes | None
 
 
-class Gone(msgspec.Struct, frozen=True, array_like=True):
+class DroppedRows(msgspec.Struct, frozen=True, array_like=True):
     """A row that went out: whose it was, and its turns by reason."""
 
     ordinal: int
@@ -84,17 +84,17 @@ class End(msgspec.Struct, frozen=True, kw_only=True):
 
 _encode = msgspec.msgpack.Encoder().encode
 _page = msgspec.msgpack.Decoder(KeptPage).decode
-_gone = msgspec.msgpack.Decoder(list[Gone]).decode
+_gone = msgspec.msgpack.Decoder(list[DroppedRows]).decode
 
 
 class Draft:
     """What is kept of one build. Verbs take part in their caller's transaction."""
 
-    def __init__(self, release_id: UUID, key: Key, random: Random) -> None:
+    def __init__(self, release_id: UUID, key: KeyMaterial, random: Random) -> None:
         self._id, self._key, self._random = release_id, key, random
 
     @classmethod
-    def begin(cls, tx: Transaction, keyring: Keyring, release_id: UUID, made: Made) -> Draft:
+    def begin(cls, tx: Transaction, keyring: Keyring, release_id: UUID, made: BuildSettings) -> Draft:
         tx.execute(
             "INSERT INTO builds (release_id, plan, software, rows_per_part, stage) VALUES (%s, %s, %s, %s, %s)",
             [release_id, made.plan, made.software, made.rows_per_part, Stage.reading],
@@ -102,13 +102,13 @@ class Draft:
         return cls(release_id, keyring.build_key(tx, release_id), keyring.random)
 
     @classmethod
-    def find(cls, tx: Transaction, keyring: Keyring, release_id: UUID) -> tuple[Draft, Made, Stage] | None:
+    def find(cls, tx: Transaction, keyring: Keyring, release_id: UUID) -> tuple[Draft, BuildSettings, Stage] | None:
         row = tx.execute(
             "SELECT plan, software, rows_per_part, stage FROM builds WHERE release_id = %s", [release_id]
         ).fetchone()
         if row is None:
             return None
-        made = Made(plan=row[0], software=row[1], rows_per_part=row[2])
+        made = BuildSettings(plan=row[0], software=row[1], rows_per_part=row[2])
         return cls(release_id, keyring.build_key(tx, release_id), keyring.random), made, Stage(row[3])
 
     def enter(self, tx: Transaction, stage: Stage) -> None:
@@ -159,7 +159,7 @@ class Draft:
 
     # Parts
 
-    def keep_part(self, tx: Transaction, part: Part, ends: int) -> None:
+    def keep_part(self, tx: Transaction, part: PartPromise, ends: int) -> None:
         """A part that is on the disk, or another in its place."""
         tx.execute(
             """INSERT INTO build_parts (release_id, part, ends, sha256) VALUES (%s, %s, %s, %s)
@@ -168,7 +168,7 @@ class Draft:
             [self._id, part.number, ends, bytes.fromhex(part.sha256)],
         )
 
-    def declare(self, tx: Transaction, part: Part, becomes: Part | None, ends_max: int) -> None:
+    def declare(self, tx: Transaction, part: PartPromise, becomes: PartPromise | None, ends_max: int) -> None:
         """A part that is about to be rewritten, or to go."""
         tx.execute(
             """UPDATE build_parts SET (ends, sha256, becomes) = (least(ends, %s), %s, %s)
@@ -187,11 +187,11 @@ class Draft:
 
     # Rows that went
 
-    def keep_gone(self, tx: Transaction, gone: Sequence[Gone]) -> None:
+    def keep_gone(self, tx: Transaction, gone: Sequence[DroppedRows]) -> None:
         sealed = self._seal("gone", _encode(gone))
         tx.execute("INSERT INTO build_gone (release_id, sealed) VALUES (%s, %s)", [self._id, sealed])
 
-    def gone(self, tx: Transaction) -> Iterator[Sequence[Gone]]:
+    def gone(self, tx: Transaction) -> Iterator[Sequence[DroppedRows]]:
         last = 0
         while rows := tx.execute(
             "SELECT number, sealed FROM build_gone WHERE release_id = %s AND number > %s ORDER BY number LIMIT %s",
@@ -245,7 +245,7 @@ def forget_sealed(pool: Pool) -> None:
 
 
 def why_not(
-    known: Release, made: Made, *, of: Made, purpose: str, version: int, at: datetime
+    known: Release, made: BuildSettings, *, of: BuildSettings, purpose: str, version: int, at: datetime
 ) -> str:  # fmt: skip
     """Why an unfinished build may not go on; empty where it may."""
     reasons = {

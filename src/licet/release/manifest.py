@@ -24,9 +24,9 @@ import msgspec
 from msgspec import Meta
 
 from licet.errors import BrokenError, InputError
-from licet.release.part import PART_FILE, PARTS_MAX, Part, replacing
+from licet.release.part import PART_FILE, PARTS_MAX, PartPromise, replacing
+from licet.release.row_keys import RELEASE_ID_BYTES
 from licet.release.rows import ROWS_MAX
-from licet.release.sealing import RELEASE_ID_BYTES
 
 FILE = "manifest.json"
 REVIEW_FILE = "review.json"  # what people found in a sample, beside the manifest and signed for itself
@@ -58,7 +58,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     dropped: Mapping[str, Count]
 
 
-class Measured(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class MeasuredFigures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Of ``labelled`` values of a kind in a slice of texts that somebody labelled, how many were ``found``: covered for
     four fifths of their characters by spans that are replaced. ``kind`` ``precision`` counts spans, and those right.
     """
@@ -94,7 +94,7 @@ class Deidentification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     sha256: str
     counts: Mapping[str, Count]
     names: NamesPin | msgspec.UnsetType = msgspec.UNSET
-    measured: tuple[Measured, ...] | msgspec.UnsetType = msgspec.UNSET
+    measured: tuple[MeasuredFigures, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class ProofFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -107,7 +107,7 @@ class ProofFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     root: str
 
 
-class Proof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ProofPins(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The files that strangers decide again from (`release.proofs`)."""
 
     policies: ProofFile
@@ -119,7 +119,7 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return self.policies, self.candidates, self.rows
 
 
-PROOF_NAMES = {name: f"{PROOF_FOLDER}/{name}.jsonl.gz" for name in Proof.__struct_fields__}
+PROOF_NAMES = {name: f"{PROOF_FOLDER}/{name}.jsonl.gz" for name in ProofPins.__struct_fields__}
 
 
 class CurationPin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -131,7 +131,7 @@ class CurationPin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     splits: Mapping[str, tuple[tuple[Count, Count], ...]]
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ReleaseManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A release. ``release``: its 16-byte id in hexadecimal; ``journal``: the last position of the journal it knows."""
 
     format: Literal["licet-release-1"] = "licet-release-1"
@@ -143,11 +143,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     journal: Count
     counts: Counts
     rows: Count
-    parts: tuple[Part, ...]
+    parts: tuple[PartPromise, ...]
     root: str
     deidentification: Deidentification
     licet: str
-    proof: Proof
+    proof: ProofPins
     curation: CurationPin | msgspec.UnsetType = msgspec.UNSET
 
     def __post_init__(self) -> None:
@@ -169,15 +169,15 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 _encode = msgspec.json.Encoder(order="sorted").encode
-_decode = msgspec.json.Decoder(Manifest).decode
+_decode = msgspec.json.Decoder(ReleaseManifest).decode
 
 
-def encode(manifest: Manifest) -> bytes:
+def encode(manifest: ReleaseManifest) -> bytes:
     """The one canonical file of ``manifest``."""
     return _encode(manifest)
 
 
-def decode(data: bytes, *, file: str = FILE) -> Manifest:
+def decode(data: bytes, *, file: str = FILE) -> ReleaseManifest:
     """The manifest in ``data``; InputError names file and key of a mistake, BrokenError what does not reconcile."""
     try:
         manifest = _decode(data)
@@ -190,7 +190,7 @@ def decode(data: bytes, *, file: str = FILE) -> Manifest:
     return manifest
 
 
-def write(folder: Path, manifest: Manifest) -> str:
+def write(folder: Path, manifest: ReleaseManifest) -> str:
     """Write the manifest into ``folder``, durably and whole; the answer is its hash, in hexadecimal."""
     data = encode(manifest)
     with replacing(folder / FILE) as file:
@@ -198,7 +198,7 @@ def write(folder: Path, manifest: Manifest) -> str:
     return sha256(data).hexdigest()
 
 
-def read(folder: Path) -> tuple[Manifest, str]:
+def read(folder: Path) -> tuple[ReleaseManifest, str]:
     """The manifest of the release in ``folder`` and its hash, in hexadecimal; raises as ``decode``."""
     path = folder / FILE
     try:
@@ -212,7 +212,7 @@ def read(folder: Path) -> tuple[Manifest, str]:
     return decode(data, file=str(path)), sha256(data).hexdigest()
 
 
-def _check_forms(manifest: Manifest) -> None:
+def _check_forms(manifest: ReleaseManifest) -> None:
     if not _ID.fullmatch(manifest.release):
         raise BrokenError(f"the manifest's release `{manifest.release}` is not an id")
     if not manifest.name.isprintable() or not 1 <= len(manifest.name) <= NAME_CHARS_MAX:
@@ -233,7 +233,7 @@ def _check_forms(manifest: Manifest) -> None:
             raise BrokenError(f"the manifest's `{word}` is not a word of a closed set")
 
 
-def _check_counts(manifest: Manifest) -> None:
+def _check_counts(manifest: ReleaseManifest) -> None:
     counts, dropped = manifest.counts, sum(manifest.counts.dropped.values())
     numbers = (counts.candidates, counts.included, *counts.dropped.values(), manifest.journal)
     if min((*numbers, *manifest.deidentification.counts.values())) < 0:
@@ -247,7 +247,7 @@ def _check_counts(manifest: Manifest) -> None:
         raise BrokenError(f"the manifest does not reconcile: `{manifest.rows}` rows of `{counts.included}` turns")
 
 
-def _check_parts(parts: tuple[Part, ...]) -> None:
+def _check_parts(parts: tuple[PartPromise, ...]) -> None:
     if len(parts) > PARTS_MAX:
         raise BrokenError(f"the manifest has `{len(parts)}` parts, more than `{PARTS_MAX}`")
     for part in parts:

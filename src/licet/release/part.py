@@ -25,8 +25,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from licet.errors import BrokenError
+from licet.release.row_keys import SealedRow
 from licet.release.rows import ROW_ID_BYTES
-from licet.release.sealing import SealedRow
 from licet.store.files import sync
 
 ROWS_PER_PART_MAX = 50_000
@@ -42,12 +42,12 @@ _FIELDS: list[pa.Field[Any]] = [
 ]
 SCHEMA = pa.schema(_FIELDS)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-Declare: TypeAlias = "Callable[[Part | None], None]"
+Declare: TypeAlias = "Callable[[PartPromise | None], None]"
 _Codec = Literal["gzip", "brotli", "lz4", "zstd", "snappy", "none"]
 _COMPRESSION: dict[str, _Codec] = {"row_id": "none", "ordinal": "zstd", "until": "zstd", "sealed": "none"}
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class PartPromise(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the manifest promises of one file. ``sha256`` is hexadecimal, over the whole file."""
 
     file: str
@@ -64,7 +64,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return int(found[1])
 
 
-class Group(msgspec.Struct, frozen=True, kw_only=True):
+class RowGroup(msgspec.Struct, frozen=True, kw_only=True):
     """The columns of a row group, of one length, in order of ordinals. ``until_us``: microseconds since 1970."""
 
     row_ids: list[bytes]
@@ -75,7 +75,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 
 def write_parts(
     folder: Path, sealed_rows: Iterable[SealedRow], *, rows_per_part: int = ROWS_PER_PART_MAX
-) -> Iterator[Part]:
+) -> Iterator[PartPromise]:
     """Write ``sealed_rows`` into parts, each yielded when it is durable: the part of a row follows from its ordinal, as
     each has ``rows_per_part`` of them.
 
@@ -99,7 +99,7 @@ def part_file(number: int) -> str:
     return f"part-{number:05d}.parquet"
 
 
-def rewrite_part(path: Path, drop: set[int], declare: Declare = lambda _part: None) -> Part | None:
+def rewrite_part(path: Path, drop: set[int], declare: Declare = lambda _part: None) -> PartPromise | None:
     """Write the part anew without the rows of the ordinals in ``drop``; None, and no file, where no row is left.
 
     ``declare`` is told what the part becomes, just before it does.
@@ -116,7 +116,7 @@ def rewrite_part(path: Path, drop: set[int], declare: Declare = lambda _part: No
 
 
 @contextmanager
-def verified(folder: Path, part: Part) -> Iterator[BinaryIO]:
+def verified(folder: Path, part: PartPromise) -> Iterator[BinaryIO]:
     """The file of ``part``, open; BrokenError unless its bytes are those that the manifest names.
 
     What is read afterwards comes through the same descriptor, so a file put in its place meanwhile is not read.
@@ -132,9 +132,9 @@ def verified(folder: Path, part: Part) -> Iterator[BinaryIO]:
         yield file
 
 
-def groups(file: BinaryIO) -> Iterator[Group]:
+def groups(file: BinaryIO) -> Iterator[RowGroup]:
     """The row groups of an open part, in order; BrokenError where the file is no part."""
-    reader = Reader(file)
+    reader = PartReader(file)
     for number in range(reader.groups):
         group = reader.group(number)
         if group.ordinals:
@@ -149,7 +149,7 @@ def rows(file: BinaryIO) -> Iterator[SealedRow]:
             yield SealedRow(row_id=row_id, ordinal=ordinal, until=moment(until_us), sealed=sealed)
 
 
-class Reader:
+class PartReader:
     """Reads an open part in any order; BrokenError where the file is no part. For one thread of one process."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -159,10 +159,10 @@ class Reader:
                 raise BrokenError("the file has not the columns of a part")
         self.groups = self._parquet.num_row_groups
 
-    def group(self, number: int) -> Group:
+    def group(self, number: int) -> RowGroup:
         with _as_part():
             table = self._parquet.read_row_group(number)
-            return _group(table) if table.num_rows else Group(row_ids=[], ordinals=[], until_us=[], sealed=[])
+            return _group(table) if table.num_rows else RowGroup(row_ids=[], ordinals=[], until_us=[], sealed=[])
 
     def ordinals(self, number: int) -> list[int]:
         """The ordinals of a row group, of which nothing else is read."""
@@ -200,7 +200,7 @@ def moment(until_us: int) -> datetime:
     return EPOCH + timedelta(microseconds=until_us)
 
 
-def _write(path: Path, sealed_rows: Iterable[SealedRow], declare: Declare = lambda _part: None) -> Part:
+def _write(path: Path, sealed_rows: Iterable[SealedRow], declare: Declare = lambda _part: None) -> PartPromise:
     first, count = -1, 0
     with replacing(path) as file:
         with _writer(file) as writer:
@@ -211,7 +211,7 @@ def _write(path: Path, sealed_rows: Iterable[SealedRow], declare: Declare = lamb
         file.flush()
         with Path(file.name).open("rb") as written:
             digest, size = file_digest(written, sha256).hexdigest(), written.tell()
-        part = Part(file=path.name, sha256=digest, bytes=size, rows=count, first_ordinal=first)
+        part = PartPromise(file=path.name, sha256=digest, bytes=size, rows=count, first_ordinal=first)
         declare(part)
     return part
 
@@ -251,12 +251,12 @@ def _batches(sealed_rows: Iterable[SealedRow]) -> Iterator[list[SealedRow]]:
         yield batch
 
 
-def _group(table: pa.Table) -> Group:
+def _group(table: pa.Table) -> RowGroup:
     # sliced from the columns' buffers: ``to_pylist`` makes an object of Arrow's a value, and takes three times as long
     row_ids = _buffers(table["row_id"])[1].to_pybytes()
     _, offsets, sealed = _buffers(table["sealed"])
     values = sealed.to_pybytes()
-    return Group(
+    return RowGroup(
         row_ids=[row_ids[at : at + ROW_ID_BYTES] for at in range(0, table.num_rows * ROW_ID_BYTES, ROW_ID_BYTES)],
         ordinals=_integers(_buffers(table["ordinal"])[1], "I", table.num_rows),
         until_us=_integers(_buffers(table["until"])[1], "q", table.num_rows),

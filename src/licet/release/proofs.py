@@ -42,16 +42,16 @@ import msgspec
 from licet.ledger import entries
 from licet.ledger.entries import Canonical
 from licet.ledger.tree import leaf_hash
-from licet.policy.decide import Because
+from licet.policy.decide import DecisionReason
 from licet.policy.file import Policies, Reach
-from licet.policy.state import Role, Turn
+from licet.policy.state import TurnRole, TurnState
 from licet.release import merkle
-from licet.release.manifest import PROOF_FOLDER, PROOF_NAMES, Proof, ProofFile
+from licet.release.manifest import PROOF_FOLDER, PROOF_NAMES, ProofFile, ProofPins
 from licet.release.part import replacing
 from licet.release.registry import RowSources
-from licet.release.sealing import SealedRow
-from licet.vault.copies import Place
-from licet.vault.view import Seen
+from licet.release.row_keys import SealedRow
+from licet.vault.account_view import AccountView
+from licet.vault.copies import CopyPlace
 
 VERSION: Literal[1] = 1
 SALT_BYTES = 32
@@ -60,10 +60,17 @@ LEVEL = 6
 # What was left out for one of these says so: they tell of the content, its age or the terms. All others are salted.
 OPEN_REASONS = frozenset(
     {
-        Because.before_grant.value, Because.expired.value, Because.origin.value, Because.purpose.value,
-        Because.stale_terms.value, "empty", "erased", "incomplete_row", "too_large",
+        DecisionReason.before_grant.value,
+        DecisionReason.expired.value,
+        DecisionReason.origin.value,
+        DecisionReason.purpose.value,
+        DecisionReason.stale_terms.value,
+        "empty",
+        "erased",
+        "incomplete_row",
+        "too_large",
     }
-)  # fmt: skip
+)
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 _decode = msgspec.json.Decoder().decode
@@ -152,7 +159,7 @@ class Proofs:
         self._candidates.add(bytes.fromhex(handle), line)
         self.candidate_lines.append(line)
 
-    def row(self, seen: Seen, policies: Policies, row: RowSources, sealed: SealedRow) -> None:
+    def row(self, seen: AccountView, policies: Policies, row: RowSources, sealed: SealedRow) -> None:
         """A row, as its decision was made. Rows come in the order of their ordinals."""
         salt = self._salts[row.account]
         handle = entries.conversation_pseudonym(salt, row.conversation)
@@ -176,7 +183,7 @@ class Proofs:
             for line in lines:
                 spool.add(bytes.fromhex(_decode(line)["conversation"]), line)
 
-    def again(self, seen: Seen, policies: Policies, row: RowSources) -> None:
+    def again(self, seen: AccountView, policies: Policies, row: RowSources) -> None:
         """A row that something ended for, and that was decided anew and is still in."""
         told: dict[str, Any] = _decode(self._rows.line(row.ordinal))
         told |= decided_of(seen, policies, self._purpose, row)
@@ -191,10 +198,10 @@ class Proofs:
         moved.out.update(out)
         moved.salted.update(salted)
 
-    def write(self, gone: set[int], policies: Policies) -> Proof:
+    def write(self, gone: set[int], policies: Policies) -> ProofPins:
         """Writes the three files, durably, without the rows that are gone."""
         texts = (_encode(version.document()) for version in policies.versions)
-        return Proof(
+        return ProofPins(
             policies=write_lines(self._folder, PROOF_NAMES["policies"], texts),
             candidates=write_lines(self._folder, PROOF_NAMES["candidates"], self._candidate_lines()),
             rows=write_lines(
@@ -242,13 +249,13 @@ def _told(
     return named, salted
 
 
-def decided_of(seen: Seen, policies: Policies, purpose: str, row: RowSources) -> dict[str, Canonical]:
+def decided_of(seen: AccountView, policies: Policies, purpose: str, row: RowSources) -> dict[str, Canonical]:
     """What the decision on a row rests on, with nothing that the log or the policies tell already."""
     chat, now = seen.turns, policies.number(seen.at)
     marks = sorted({(s.stamp.plan, s.stamp.surface, s.stamp.version) for s in chat.segments})
-    turns: dict[tuple[int, Because], Counter[str]] = {}
+    turns: dict[tuple[int, DecisionReason], Counter[str]] = {}
     for source in row.sources:
-        asked = Turn(number=source.turn, segment=source.segment, role=Role.user, origin=source.origin)
+        asked = TurnState(number=source.turn, segment=source.segment, role=TurnRole.user, origin=source.origin)
         because = seen.decide(asked, policies, purpose).because
         turns.setdefault((source.segment, because), Counter())[source.origin] += source.count
     return {
@@ -260,19 +267,19 @@ def decided_of(seen: Seen, policies: Policies, purpose: str, row: RowSources) ->
 
 
 def _source(
-    seen: Seen, policies: Policies, now: int, row: RowSources, marks: list[tuple[str, str, int]], number: int,
-    because: Because, counts: Mapping[str, int],
+    seen: AccountView, policies: Policies, now: int, row: RowSources, marks: list[tuple[str, str, int]], number: int,
+    because: DecisionReason, counts: Mapping[str, int],
 ) -> dict[str, Canonical]:  # fmt: skip
     chat, segment = seen.turns, seen.turns.segments[number]
     stamp = segment.stamp
     whole = policies[stamp.version].reach is Reach.conversation and policies[now].reach is Reach.conversation
     deciding = chat.segments[chat.deciding] if whole else segment
-    grant = deciding.stamp.grant if because is Because.permitted else None
-    safe = because is Because.flagged
+    grant = deciding.stamp.grant if because is DecisionReason.permitted else None
+    safe = because is DecisionReason.flagged
     until = segment.safety_until if safe and segment.safety_until is not None else segment.keep_until
     return {
         "segment": number,
-        "place": Place.safety.value if (number, Place.safety) in row.keys and safe else Place.vault.value,
+        "place": CopyPlace.safety.value if (number, CopyPlace.safety) in row.keys and safe else CopyPlace.vault.value,
         "because": because.value,
         "turns": dict(counts),
         "mark": marks.index((stamp.plan, stamp.surface, stamp.version)),

@@ -46,8 +46,8 @@ from licet.errors import BrokenError, InputError
 from licet.ledger import jws as signing
 from licet.ledger.entries import Canonical, canonical
 from licet.policy.period import instant, written
-from licet.release.manifest import MANIFEST_BYTES_MAX, Manifest
-from licet.release.part import Part, replacing, rewrite_part
+from licet.release.manifest import MANIFEST_BYTES_MAX, ReleaseManifest
+from licet.release.part import PartPromise, replacing, rewrite_part
 from licet.release.rows import ROWS_MAX
 from licet.store.files import sync
 
@@ -67,7 +67,7 @@ class PurgedPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     file: str
     was: str
-    after: Part | None
+    after: PartPromise | None
     gone: tuple[Run, ...]
 
 
@@ -120,10 +120,10 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     v: Literal[2]
 
 
-class State(msgspec.Struct, frozen=True, kw_only=True):
+class PartState(msgspec.Struct, frozen=True, kw_only=True):
     """A part as the manifest or an addendum left it; ``part`` is None where no row is left, ``gone`` all that went."""
 
-    part: Part | None
+    part: PartPromise | None
     gone: tuple[Run, ...] = ()
 
     @property
@@ -137,13 +137,13 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
 
     addenda: tuple[Addendum, ...]
     head: str
-    states: Mapping[str, tuple[State, ...]]
+    states: Mapping[str, tuple[PartState, ...]]
 
     @property
     def purges(self) -> tuple[Purge, ...]:
         return tuple(one.purge for one in self.addenda)
 
-    def now(self, part: Part) -> State:
+    def now(self, part: PartPromise) -> PartState:
         """How a part of the manifest is to lie there now."""
         return self.states[part.file][-1]
 
@@ -179,20 +179,20 @@ def decode(data: bytes, file: str, key: LogKey) -> Addendum:
     return made
 
 
-def begin(promised: Manifest, manifest_sha256: str) -> Chain:
+def begin(promised: ReleaseManifest, manifest_sha256: str) -> Chain:
     """The chain of a release that was never purged."""
     return Chain(
-        addenda=(), head=manifest_sha256, states={part.file: (State(part=part),) for part in promised.parts}
+        addenda=(), head=manifest_sha256, states={part.file: (PartState(part=part),) for part in promised.parts}
     )  # fmt: skip
 
 
-def follow(chain: Chain, promised: Manifest, addendum: Addendum) -> Chain:
+def follow(chain: Chain, promised: ReleaseManifest, addendum: Addendum) -> Chain:
     """``chain`` with one addendum more; BrokenError where it does not follow."""
     states = _states(chain, promised, addendum.purge)
     return Chain(addenda=(*chain.addenda, addendum), head=addendum.sha256, states=states)
 
 
-def _states(chain: Chain, promised: Manifest, purge: Purge) -> Mapping[str, tuple[State, ...]]:
+def _states(chain: Chain, promised: ReleaseManifest, purge: Purge) -> Mapping[str, tuple[PartState, ...]]:
     wanted = (promised.release, len(chain.addenda) + 1, chain.head)
     earlier = chain.addenda[-1].purge.at if chain.addenda else promised.built_at
     if (purge.release, purge.number, purge.before) != wanted or purge.at < earlier or not purge.parts:
@@ -208,7 +208,7 @@ def _states(chain: Chain, promised: Manifest, purge: Purge) -> Mapping[str, tupl
     return states
 
 
-def _after(purge: Purge, purged: PurgedPart, states: Sequence[State], end: int) -> State:
+def _after(purge: Purge, purged: PurgedPart, states: Sequence[PartState], end: int) -> PartState:
     """The state that a purge leaves a part in; ``end`` is the first ordinal of the next part."""
     before = states[-1].part if states else None
     if before is None or before.sha256 != purged.was:
@@ -226,10 +226,10 @@ def _after(purge: Purge, purged: PurgedPart, states: Sequence[State], end: int) 
         or (after is not None and (after.file != purged.file or after.rows < 1))
     ):
         raise BrokenError(f"`{purge.file}` does not reconcile: `{purged.file}` cannot have lost those rows")
-    return State(part=after, gone=tuple(gone))
+    return PartState(part=after, gone=tuple(gone))
 
 
-def read(folder: Path, promised: Manifest, manifest_sha256: str, key: LogKey) -> Chain:
+def read(folder: Path, promised: ReleaseManifest, manifest_sha256: str, key: LogKey) -> Chain:
     """The chain of addenda that lies beside a manifest, each signed by the log; BrokenError or InputError where it
     breaks.
     """
@@ -247,7 +247,9 @@ def read(folder: Path, promised: Manifest, manifest_sha256: str, key: LogKey) ->
 
 
 @contextmanager
-def verified(folder: Path, states: Sequence[State], file: str) -> Iterator[tuple[BinaryIO | None, State] | None]:
+def verified(
+    folder: Path, states: Sequence[PartState], file: str
+) -> Iterator[tuple[BinaryIO | None, PartState] | None]:
     """A part's file, open, and the state that it is in; no file where no row of it is left; None where it is in no state
     of these. What is read afterwards comes through the same descriptor, so a file put in its place is not read.
     """
@@ -278,7 +280,9 @@ def clear(folder: Path) -> None:
             left.unlink()
 
 
-def prepare(folder: Path, promised: Manifest, chain: Chain, ordinals: Sequence[int], at: datetime) -> Purge | None:
+def prepare(
+    folder: Path, promised: ReleaseManifest, chain: Chain, ordinals: Sequence[int], at: datetime
+) -> Purge | None:
     """The purge that takes ``ordinals`` out, as far as they are still in; None where nothing is. Replaces nothing."""
     left = sorted(set(ordinals) - set(chain.gone))
     if not left:
@@ -299,12 +303,12 @@ def prepare(folder: Path, promised: Manifest, chain: Chain, ordinals: Sequence[i
     return made
 
 
-def count(promised: Manifest, chain: Chain, ordinals: Sequence[int]) -> dict[str, int]:
+def count(promised: ReleaseManifest, chain: Chain, ordinals: Sequence[int]) -> dict[str, int]:
     """How many rows a purge of ``ordinals`` would take out of which part."""
     return {part.file: len(gone) for part, gone in _by_part(promised, sorted(set(ordinals) - set(chain.gone)))}
 
 
-def apply(folder: Path, chain: Chain, promised: Manifest, addendum: Addendum) -> Chain:
+def apply(folder: Path, chain: Chain, promised: ReleaseManifest, addendum: Addendum) -> Chain:
     """Brings a folder to the state that an addendum names; where it was begun, goes on. Returns the chain then."""
     purge = addendum.purge
     if len(chain.addenda) >= purge.number:
@@ -349,7 +353,7 @@ def _beside(folder: Path, file: str, beside: str) -> Path:
     return made
 
 
-def _by_part(promised: Manifest, ordinals: Sequence[int]) -> Iterator[tuple[Part, list[int]]]:
+def _by_part(promised: ReleaseManifest, ordinals: Sequence[int]) -> Iterator[tuple[PartPromise, list[int]]]:
     """Each part that holds any of ``ordinals``, which are in order, with those."""
     firsts = [part.first_ordinal for part in promised.parts]
     held: dict[int, list[int]] = {}

@@ -21,10 +21,10 @@ from licet.policy.decide import IMPROVE, decide_feedback
 from licet.policy.file import Policies
 from licet.policy.state import Feedback, Grant, Share
 from licet.release import registry
-from licet.release.reader import Rated
+from licet.release.reader import RatedMessage
 from licet.release.registry import Release, RowSources
 from licet.store.connect import Transaction
-from licet.vault import view
+from licet.vault import account_view
 
 # Row by row, each looking its conversation's feedback up by the index: most rows have none.
 _GIVEN = """
@@ -51,7 +51,7 @@ _Given: TypeAlias = tuple[int, UUID, int, str, Feedback]  # ordinal, conversatio
 
 def rated(
     tx: Transaction, known: Release, ordinals: Sequence[int], policies: Policies, at: datetime, expires: datetime
-) -> dict[int, tuple[Rated, ...]]:
+) -> dict[int, tuple[RatedMessage, ...]]:
     """The ratings of these rows that may be used at ``at`` and live beyond ``expires``, by ordinal, in order."""
     if not ordinals or known.purpose != IMPROVE:
         return {}
@@ -64,12 +64,12 @@ def rated(
     placed = [rows[ordinal] for ordinal in {n for n, _, turn, _, _ in usable if turn}]
     said = _turns(tx, placed)
     places = {row.ordinal: _places(row, said[row.conversation]) for row in placed}
-    found: dict[int, list[Rated]] = {}
+    found: dict[int, list[RatedMessage]] = {}
     for ordinal, _, turn, rating, _ in usable:
         if turn == 0:
-            found.setdefault(ordinal, []).append(Rated(message=None, rating=rating))
+            found.setdefault(ordinal, []).append(RatedMessage(message=None, rating=rating))
         elif (place := places[ordinal].get(turn)) is not None:
-            found.setdefault(ordinal, []).append(Rated(message=place, rating=rating))
+            found.setdefault(ordinal, []).append(RatedMessage(message=place, rating=rating))
     return {ordinal: tuple(some) for ordinal, some in found.items()}
 
 
@@ -86,7 +86,7 @@ def _usable(
 ) -> list[_Given]:
     """Those that the rule permits. A row that was dropped since the first statement has none."""
     keys = {(row.account, row.conversation) for row in rows.values()}
-    seen = view.seen(tx, sorted(keys), policies, at)
+    seen = account_view.seen(tx, sorted(keys), policies, at)
     return [
         one for one in given
         if one[0] in rows and decide_feedback(seen[one[1]].state, seen[one[1]].turns, one[4], policies, at).use

@@ -25,17 +25,17 @@ import msgspec
 
 from licet.errors import BrokenError, DeniedError, UsageError
 from licet.release import manifest, purge
-from licet.release.manifest import Manifest
-from licet.release.part import EPOCH, Group, Part, groups, moment
-from licet.release.purge import Chain, Living, State
+from licet.release.manifest import ReleaseManifest
+from licet.release.part import EPOCH, PartPromise, RowGroup, groups, moment
+from licet.release.purge import Chain, Living, PartState
+from licet.release.row_keys import open_row
 from licet.release.rows import ROWS_MAX, LabelsShape, MessageShape, Payload, plain
-from licet.release.sealing import open_row
 
 Clock = Callable[[], datetime]
 _MICROSECOND = timedelta(microseconds=1)
 
 
-class Rated(msgspec.Struct, frozen=True, kw_only=True):
+class RatedMessage(msgspec.Struct, frozen=True, kw_only=True):
     """A person's rating, `up` or `down`: of the answer that is ``message`` in the row, None for the conversation."""
 
     message: int | None
@@ -50,7 +50,7 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
 
     keys: Mapping[int, bytes]
     expires: datetime
-    ratings: Mapping[int, Sequence[Rated]] = {}
+    ratings: Mapping[int, Sequence[RatedMessage]] = {}
 
     def __post_init__(self) -> None:
         if self.expires.tzinfo is None:
@@ -80,7 +80,7 @@ class Leases(Protocol):
 
 
 class RatedShape(TypedDict):
-    """`Rated` as a plain dictionary."""
+    """`RatedMessage` as a plain dictionary."""
 
     message: int | None
     rating: str
@@ -110,7 +110,7 @@ def loaded(payload: Payload, row_id: bytes, ordinal: int, lease: Lease) -> Loade
     return row
 
 
-class Loaded(Iterator[LoadedRow]):
+class LoadedRows(Iterator[LoadedRow]):
     """The rows of a release, once, in order, with how many were ``yielded`` and ``withheld`` so far.
 
     ``complete`` is true once every row of the release was either yielded or withheld.
@@ -172,7 +172,7 @@ class Loaded(Iterator[LoadedRow]):
         self.complete = True
 
     @contextmanager
-    def _present(self, part: Part) -> Iterator[tuple[BinaryIO | None, State]]:
+    def _present(self, part: PartPromise) -> Iterator[tuple[BinaryIO | None, PartState]]:
         """A part in any state that the chain names; a purge under way may have made it longer since it was read."""
         with purge.verified(self._folder, self._chain.states[part.file], part.file) as found:
             if found is not None:
@@ -189,7 +189,7 @@ class Loaded(Iterator[LoadedRow]):
     def _purged(self) -> Chain:
         return purge.read(self._folder, self.manifest, self._sha256, lambda: self._leases.log_key(self._release_id))
 
-    def _count_purged(self, state: State) -> int:
+    def _count_purged(self, state: PartState) -> int:
         """Counts the rows that a purge took out as withheld; BrokenError where one of them is not dead."""
         gone = state.ordinals
         if gone and self._living is not None and (alive := self._living(gone)):
@@ -197,7 +197,7 @@ class Loaded(Iterator[LoadedRow]):
         self.withheld += len(gone) if self._runs is None else sum(_is_within(o, self._runs) for o in gone)
         return len(gone)
 
-    def _open(self, part: Part, group: Group) -> Iterator[LoadedRow]:
+    def _open(self, part: PartPromise, group: RowGroup) -> Iterator[LoadedRow]:
         at, release_id = self._at, self._release_id
         earliest_end = moment(min(group.until_us))
         lease, now = self._lease(part, group.ordinals)
@@ -219,7 +219,7 @@ class Loaded(Iterator[LoadedRow]):
             yield loaded(payload, row_id, ordinal, lease)
         self._now = now
 
-    def _lease(self, part: Part, ordinals: Sequence[int]) -> tuple[Lease, datetime]:
+    def _lease(self, part: PartPromise, ordinals: Sequence[int]) -> tuple[Lease, datetime]:
         """A lease, and the moment after it was given, at which it holds."""
         lease = self._leases.lease(self._release_id, part.number, ordinals)
         self._now = max(self._now, self._at())
@@ -231,7 +231,7 @@ class Loaded(Iterator[LoadedRow]):
 def load(
     folder: Path, leases: Leases, *, at: Clock, manifest_sha256: str = "", split: str = "",
     living: Living | None = None,
-) -> Loaded:  # fmt: skip
+) -> LoadedRows:  # fmt: skip
     """The rows of the release in ``folder`` that may be used at the moments that ``at`` gives, read one by one.
 
     ``manifest_sha256``, in hexadecimal, is the hash that the ledger or the registry knows; empty: not compared.
@@ -241,10 +241,10 @@ def load(
     reading, BrokenError for a part that is not the manifest's, DeniedError for a row or lease that does not open, and
     whatever ``leases`` raises.
     """
-    return Loaded(folder, leases, at, manifest_sha256, split, living)
+    return LoadedRows(folder, leases, at, manifest_sha256, split, living)
 
 
-def runs_of(promised: Manifest, split: str) -> Sequence[tuple[int, int]]:
+def runs_of(promised: ReleaseManifest, split: str) -> Sequence[tuple[int, int]]:
     """The ordinals of a split, as runs in order; UsageError where the release has no such split."""
     splits = {} if promised.curation is msgspec.UNSET else promised.curation.splits
     if split not in splits:
@@ -253,10 +253,10 @@ def runs_of(promised: Manifest, split: str) -> Sequence[tuple[int, int]]:
     return splits[split]
 
 
-def _within(group: Group, runs: Sequence[tuple[int, int]]) -> Group:
+def _within(group: RowGroup, runs: Sequence[tuple[int, int]]) -> RowGroup:
     """The rows of ``group`` whose ordinals are in ``runs``, which are in order."""
     chosen = [n for n, ordinal in enumerate(group.ordinals) if _is_within(ordinal, runs)]
-    return Group(
+    return RowGroup(
         row_ids=[group.row_ids[n] for n in chosen],
         ordinals=[group.ordinals[n] for n in chosen],
         until_us=[group.until_us[n] for n in chosen],
@@ -269,7 +269,7 @@ def _is_within(ordinal: int, runs: Sequence[tuple[int, int]]) -> bool:
     return at > 0 and ordinal <= runs[at - 1][1]
 
 
-def _check_order(part: Part, group: Group, last: int) -> int:
+def _check_order(part: PartPromise, group: RowGroup, last: int) -> int:
     """The last ordinal of ``group``; BrokenError where one does not follow the one before it."""
     for ordinal in group.ordinals:
         if ordinal <= last:

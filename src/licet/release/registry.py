@@ -14,10 +14,10 @@ import msgspec
 
 from licet.errors import NotFoundError
 from licet.ledger import outbox
-from licet.ledger.outbox import Entry, Told
+from licet.ledger.outbox import Entry, EntryKind
 from licet.store.connect import Transaction
 from licet.store.rows import copy_in
-from licet.vault.copies import Place
+from licet.vault.copies import CopyPlace
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +41,7 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
 _COLUMNS = ", ".join(Release.__struct_fields__)
 
 
-class Source(msgspec.Struct, frozen=True, kw_only=True):
+class RowSource(msgspec.Struct, frozen=True, kw_only=True):
     """Turns of one segment and one origin in a row; ``turn`` is the last of them, ``count`` how many."""
 
     segment: int
@@ -57,8 +57,8 @@ class RowSources(msgspec.Struct, frozen=True, kw_only=True):
     conversation: UUID
     row_id: bytes
     ordinal: int
-    keys: tuple[tuple[int, Place], ...]
-    sources: tuple[Source, ...]
+    keys: tuple[tuple[int, CopyPlace], ...]
+    sources: tuple[RowSource, ...]
 
 
 def begin(tx: Transaction, release: Release) -> None:
@@ -121,7 +121,7 @@ def seal(tx: Transaction, release: Release) -> None:
         "root": release.root.hex(),
         "manifest_sha256": release.manifest_sha256.hex(),
     }
-    outbox.append(tx, [Entry(told=Told.release_sealed, occurred_at=release.sealed_at, facts=facts)])
+    outbox.append(tx, [Entry(told=EntryKind.release_sealed, occurred_at=release.sealed_at, facts=facts)])
 
 
 _ROWS = {
@@ -234,9 +234,9 @@ def _row(row: Sequence[Any]) -> RowSources:
         conversation=conversation,
         row_id=bytes(row_id),
         ordinal=ordinal,
-        keys=tuple((n, Place(place)) for n, place in zip(key_segments, key_places, strict=True)),
+        keys=tuple((n, CopyPlace(place)) for n, place in zip(key_segments, key_places, strict=True)),
         sources=tuple(
-            Source(segment=s, origin=o, turn=t, count=c)
+            RowSource(segment=s, origin=o, turn=t, count=c)
             for s, o, t, c in zip(segments, origins, turns, counts, strict=True)
         ),
     )

@@ -19,22 +19,22 @@ from pathlib import Path
 import msgspec
 
 from licet.errors import BrokenError
+from licet.keys.keyring import Keyring
+from licet.keys.log_keys import LogKeys
 from licet.release import merkle, registry
 from licet.release.draft import Draft, End, KeptPart, Stage
-from licet.release.part import Part, part_file, rewrite_part, rows, verified
+from licet.release.part import PartPromise, part_file, rewrite_part, rows, verified
 from licet.release.proofs import Proofs
 from licet.release.registry import Release
-from licet.release.sealing import SealedRow
+from licet.release.row_keys import SealedRow
 from licet.release.tally import Tally, microseconds
 from licet.store.connect import Pool, transaction
 from licet.store.files import make_folder, sync
-from licet.vault.keyring import Keyring
-from licet.vault.log_keys import LogKeys
 
 DROPPED_ROWS_MAX = 1_000
 
 
-class TakenUp(msgspec.Struct, frozen=True, kw_only=True):
+class ResumedBuild(msgspec.Struct, frozen=True, kw_only=True):
     """A build as it goes on: behind the page that ends at ``end``, with ``parts`` and the rows of ``tally`` up to there.
 
     ``out`` are the ordinals of rows that went before it was killed.
@@ -45,7 +45,7 @@ class TakenUp(msgspec.Struct, frozen=True, kw_only=True):
     stage: Stage
     end: End
     tally: Tally
-    parts: dict[int, Part]
+    parts: dict[int, PartPromise]
     out: set[int]
 
     def straddling(self, folder: Path, rows_per_part: int) -> Iterator[SealedRow]:
@@ -61,14 +61,14 @@ class _Lying(msgspec.Struct, frozen=True, kw_only=True):
     ``litter`` are those that are registered no more.
     """
 
-    part: Part | None
+    part: PartPromise | None
     leaves: dict[int, tuple[bytes, int]]
     litter: set[int]
 
 
 def take_up(
     pool: Pool, release: Release, draft: Draft, stage: Stage, folder: Path, rows_per_part: int, at: datetime
-) -> TakenUp | None:
+) -> ResumedBuild | None:
     """What goes on of a build, with nothing else left in ``folder``; None where nothing of it is whole."""
     tally, parts, out, litter = _whole(pool, release, draft, folder, rows_per_part)
     with transaction(pool) as tx:
@@ -89,13 +89,13 @@ def take_up(
             registry.drop_rows(tx, release.release_id, beyond, at)
         if not beyond:
             break
-    return TakenUp(
+    return ResumedBuild(
         release=release, draft=draft, stage=Stage.reading if cut else stage, end=end, tally=tally, parts=parts,
         out={ordinal for ordinal in out if ordinal < end.rows},
     )  # fmt: skip
 
 
-def restore(pool: Pool, keyring: Keyring, taken: TakenUp, proofs: Proofs) -> None:
+def restore(pool: Pool, keyring: Keyring, taken: ResumedBuild, proofs: Proofs) -> None:
     """Counts and proves again what was kept of the pages and of the rows that went."""
     tally, out = taken.tally, set(taken.out)
     for page in taken.draft.pages(pool):
@@ -118,10 +118,10 @@ def restore(pool: Pool, keyring: Keyring, taken: TakenUp, proofs: Proofs) -> Non
 
 def _whole(
     pool: Pool, release: Release, draft: Draft, folder: Path, rows_per_part: int
-) -> tuple[Tally, dict[int, Part], set[int], dict[int, set[int]]]:
+) -> tuple[Tally, dict[int, PartPromise], set[int], dict[int, set[int]]]:
     """The rows of the parts that count, these parts, the rows that went, and those that files have too many."""
     tally, out = Tally(), set[int]()
-    parts: dict[int, Part] = {}
+    parts: dict[int, PartPromise] = {}
     litter: dict[int, set[int]] = {}
     with transaction(pool) as tx:
         known = draft.parts(tx)
@@ -169,12 +169,12 @@ def _lying(path: Path, kept: KeptPart, registered: dict[int, bytes]) -> _Lying |
     if len(leaves) != len(registered):
         return None
     every = leaves.keys() | litter
-    part = Part(file=path.name, sha256=digest.hex(), bytes=size, rows=len(every), first_ordinal=min(every))
+    part = PartPromise(file=path.name, sha256=digest.hex(), bytes=size, rows=len(every), first_ordinal=min(every))
     return _Lying(part=part, leaves=leaves, litter=litter)
 
 
 def _cut_files(
-    pool: Pool, draft: Draft, folder: Path, parts: dict[int, Part], litter: dict[int, set[int]], end: int
+    pool: Pool, draft: Draft, folder: Path, parts: dict[int, PartPromise], litter: dict[int, set[int]], end: int
 ) -> None:
     """Leaves in the folder these parts and nothing else, without their litter; ``parts`` becomes what they are then."""
     make_folder(folder)
@@ -189,7 +189,7 @@ def _cut_files(
         if not litter[number]:
             continue
 
-        def declare(becomes: Part | None, part: Part = part) -> None:
+        def declare(becomes: PartPromise | None, part: PartPromise = part) -> None:
             with transaction(pool) as tx:
                 draft.declare(tx, part, becomes, end)
 

@@ -51,7 +51,7 @@ REVIEW_BYTES_MAX = 64 * 2**10
 SCANNED_CHARACTERS_MAX = 200_000
 
 
-class Finding(StrEnum):
+class ReviewFinding(StrEnum):
     """What a reader found in a row. ``out_of_reach``: nobody read it, it may not be opened any more."""
 
     nothing = "nothing"
@@ -69,7 +69,7 @@ class DrawnBy(StrEnum):
     risk = "risk"
 
 
-class Counted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class FindingCounts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The rows of one part of a sample. ``findings`` are those that identify, by kind."""
 
     drawn: int
@@ -82,7 +82,7 @@ class Counted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return sum(self.findings.values())
 
 
-class Bound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LeakBound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """At most ``ppm`` in a million, from ``found`` in ``rows`` rows drawn by chance."""
 
     confidence_percent: Literal[95]
@@ -91,7 +91,7 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ppm: int
 
 
-class Statement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ReviewStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a closed sample found. ``readers`` is how many people read; times as text, in the form of the log."""
 
     v: Literal[1] = 1
@@ -101,9 +101,9 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     review: str
     drawn_at: str
     closed_at: str
-    chance: Counted
-    risk: Counted
-    bound: Bound
+    chance: FindingCounts
+    risk: FindingCounts
+    bound: LeakBound
     readers: int
 
     @property
@@ -120,10 +120,10 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         return made
 
 
-class Stated(msgspec.Struct, frozen=True, kw_only=True):
+class StatedReview(msgspec.Struct, frozen=True, kw_only=True):
     """A statement and its signed form."""
 
-    statement: Statement
+    statement: ReviewStatement
     jws: str
 
     @property
@@ -166,9 +166,9 @@ def risk(messages: Sequence[MessageShape]) -> float:
 # The bound
 
 
-def bound(found: int, rows: int) -> Bound:
+def bound(found: int, rows: int) -> LeakBound:
     """What ``found`` in ``rows`` rows drawn by chance says of all, at 95 %, rounded up."""
-    return Bound(confidence_percent=CONFIDENCE_PERCENT, found=found, rows=rows, ppm=_ppm(found, rows))
+    return LeakBound(confidence_percent=CONFIDENCE_PERCENT, found=found, rows=rows, ppm=_ppm(found, rows))
 
 
 def _ppm(found: int, rows: int) -> int:
@@ -203,21 +203,21 @@ def _at_most(found: int, rows: int, share: float) -> float:
 
 def state(
     *, release: str, manifest_sha256: str, review: str, drawn_at: datetime, closed_at: datetime,
-    rows: Sequence[tuple[DrawnBy, Finding]], readers: int,
-) -> Statement:  # fmt: skip
+    rows: Sequence[tuple[DrawnBy, ReviewFinding]], readers: int,
+) -> ReviewStatement:  # fmt: skip
     """What the rows of a sample say, each by how it was drawn and what was found in it."""
     chance, by_risk = (_counted([found for drawn, found in rows if drawn is each]) for each in DrawnBy)
-    return Statement(
+    return ReviewStatement(
         release=release, manifest_sha256=manifest_sha256, review=review, drawn_at=written(drawn_at),
         closed_at=written(closed_at), chance=chance, risk=by_risk, bound=bound(chance.found, chance.read),
         readers=readers,
     )  # fmt: skip
 
 
-def _counted(findings: Sequence[Finding]) -> Counted:
+def _counted(findings: Sequence[ReviewFinding]) -> FindingCounts:
     kinds = Counter(found.value for found in findings)
-    nothing, away = kinds.pop(Finding.nothing.value, 0), kinds.pop(Finding.out_of_reach.value, 0)
-    return Counted(
+    nothing, away = kinds.pop(ReviewFinding.nothing.value, 0), kinds.pop(ReviewFinding.out_of_reach.value, 0)
+    return FindingCounts(
         drawn=len(findings), read=nothing + kinds.total(), out_of_reach=away, findings=dict(sorted(kinds.items()))
     )
 
@@ -227,7 +227,7 @@ def encode(jws: str) -> bytes:
     return canonical({"review": jws, "v": 1})
 
 
-def decode(data: bytes, *, file: str = REVIEW_FILE) -> Stated:
+def decode(data: bytes, *, file: str = REVIEW_FILE) -> StatedReview:
     """The statement in ``data``, whose counts and bound must follow from one another; its signature is not checked.
 
     InputError where it is none.
@@ -235,13 +235,13 @@ def decode(data: bytes, *, file: str = REVIEW_FILE) -> Stated:
     try:
         jws = msgspec.json.decode(data, type=_File).review
         payload = _payload(jws)
-        statement = msgspec.json.decode(payload, type=Statement)
+        statement = msgspec.json.decode(payload, type=ReviewStatement)
         whole = encode(jws) == data and canonical(statement.payload()) == payload and _follows(statement)
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError, IndexError):
         raise InputError("is no statement of a review", "take the file from the release again", file=file) from None
     if not whole:
         raise InputError("does not reconcile", "take the file from the release again", file=file)
-    return Stated(statement=statement, jws=jws)
+    return StatedReview(statement=statement, jws=jws)
 
 
 class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -256,8 +256,8 @@ def _payload(jws: str) -> bytes:
     return payload
 
 
-def _follows(said: Statement) -> bool:
-    kinds = {kind.value for kind in Finding} - {Finding.nothing.value, Finding.out_of_reach.value}
+def _follows(said: ReviewStatement) -> bool:
+    kinds = {kind.value for kind in ReviewFinding} - {ReviewFinding.nothing.value, ReviewFinding.out_of_reach.value}
     for part in (said.chance, said.risk):
         if part.drawn != part.read + part.out_of_reach or not 0 <= part.found <= part.read or part.out_of_reach < 0:
             return False
@@ -267,7 +267,7 @@ def _follows(said: Statement) -> bool:
     return in_order and said.bound == bound(said.chance.found, said.chance.read)
 
 
-def read(folder: Path) -> Stated | None:
+def read(folder: Path) -> StatedReview | None:
     """The statement that lies beside a manifest, if one does; InputError where it is none or of another manifest."""
     path = folder / REVIEW_FILE
     if not path.exists():
@@ -287,7 +287,7 @@ def write(folder: Path, jws: str) -> None:
         file.write(encode(jws))
 
 
-def sentence(said: Bound, of: Callable[[int], str] = "{:,}".format) -> str:
+def sentence(said: LeakBound, of: Callable[[int], str] = "{:,}".format) -> str:
     """The bound in words."""
     if not said.rows:
         return "No row was read that chance alone chose: nothing can be said of the whole."

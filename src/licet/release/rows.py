@@ -23,7 +23,7 @@ import msgspec
 import zstandard
 
 from licet.errors import BrokenError
-from licet.policy.state import Kind, Role
+from licet.policy.state import ConversationKind, TurnRole
 from licet.vault.content import ToolCall
 
 PLAINTEXT_V1 = b"\x01"
@@ -38,10 +38,10 @@ SOURCES_MAX = 10_000
 _LEVEL = -1
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
+class RowMessage(msgspec.Struct, frozen=True, kw_only=True):
     """One turn as a trainer reads it. ``tool_call_id`` and ``name`` say which call a tool's message answers."""
 
-    role: Role
+    role: TurnRole
     content: str
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str = ""
@@ -98,14 +98,14 @@ class LabelsShape(TypedDict):
     scores: dict[str, float]
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class ReleaseRow(msgspec.Struct, frozen=True, kw_only=True):
     """A row before it is sealed. ``sources`` counts the segments whose keys its own key derives from."""
 
     row_id: bytes
     ordinal: int
     until: datetime
-    messages: tuple[Message, ...]
-    kind: Kind
+    messages: tuple[RowMessage, ...]
+    kind: ConversationKind
     sources: int
     labels: Labels | None = None
 
@@ -147,7 +147,7 @@ class MessageShape(TypedDict):
 class Payload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a row's plaintext holds, with the messages as plain dictionaries."""
 
-    kind: Kind
+    kind: ConversationKind
     messages: list[MessageShape]
     sources: int
     labels: Labels | msgspec.UnsetType = msgspec.UNSET
@@ -170,7 +170,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Payload).decode
 
 
-def shape(message: Message) -> MessageShape:
+def shape(message: RowMessage) -> MessageShape:
     """``message`` in the shape that OpenAI's chat format and TRL read, without the fields it does not have."""
     shaped: MessageShape = {"role": message.role.value, "content": message.content}
     if message.tool_calls:
@@ -191,7 +191,7 @@ def plain(labels: Labels) -> LabelsShape:
     return made
 
 
-def encode(row: Row) -> bytes:
+def encode(row: ReleaseRow) -> bytes:
     """The plaintext of ``row``, ready to be sealed; BrokenError above ``ROW_BYTES_MAX`` bytes before compression."""
     try:
         packed = _encode(

@@ -17,35 +17,35 @@ from uuid import UUID
 import msgspec
 
 from licet.errors import BrokenError
+from licet.keys.keyring import Keyring
 from licet.ledger import outbox
-from licet.ledger.outbox import Entry, Told
+from licet.ledger.outbox import Entry, EntryKind
 from licet.policy.file import Policies
 from licet.release import purge, registry
-from licet.release.live import LeasedRow, leased
-from licet.release.manifest import Manifest
+from licet.release.live_leases import LeasedRow, leased
+from licet.release.manifest import ReleaseManifest
 from licet.release.part import groups
 from licet.release.purge import Chain
 from licet.release.registry import Release
-from licet.release.review import DrawnBy, Finding, Stated, risk, shuffled
+from licet.release.review import DrawnBy, ReviewFinding, StatedReview, risk, shuffled
+from licet.release.row_keys import open_row
 from licet.release.rows import Payload
-from licet.release.sealing import open_row
 from licet.store.connect import Transaction
-from licet.vault import reads
+from licet.vault import staff_reads
 from licet.vault.ids import uuid7
-from licet.vault.keyring import Keyring
-from licet.vault.reads import RELEASE_REVIEW, Noted, Reader
+from licet.vault.staff_reads import RELEASE_REVIEW, ReaderRole, ReadNoted
 
 ASKED_MAX = 256  # ordinals at a time
 SCANNED_PARTS_MAX = 8
 SCANNED_ROWS_MAX = 2_000
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
+class ReleaseCopy(msgspec.Struct, frozen=True, kw_only=True):
     """A release, and the folder with the copy of it that is read."""
 
     known: Release
     folder: Path
-    manifest: Manifest
+    manifest: ReleaseManifest
     chain: Chain
 
 
@@ -65,11 +65,11 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
 class SampleRow(msgspec.Struct, frozen=True, kw_only=True):
     ordinal: int
     drawn_by: DrawnBy
-    finding: Finding | None
+    finding: ReviewFinding | None
     staff: UUID | None
 
 
-class Signature(msgspec.Struct, frozen=True, kw_only=True):
+class ReviewSignature(msgspec.Struct, frozen=True, kw_only=True):
     """Who signed, where they said so, and when."""
 
     email: str
@@ -96,7 +96,7 @@ def lock(tx: Transaction, release_id: UUID) -> None:
 
 
 def draw(
-    tx: Transaction, keyring: Keyring, of: Place, policies: Policies, at: datetime, *, chance: int, by_risk: int
+    tx: Transaction, keyring: Keyring, of: ReleaseCopy, policies: Policies, at: datetime, *, chance: int, by_risk: int
 ) -> Review:
     """A new sample: ``chance`` rows by chance alone, then ``by_risk`` of the riskiest of some parts, from the rest."""
     random = Random(int.from_bytes(keyring.random(32)))  # noqa: S311 seeded with as much as it can take
@@ -121,7 +121,7 @@ def draw(
 
 
 def _by_chance(
-    tx: Transaction, keyring: Keyring, of: Place, policies: Policies, at: datetime, random: Random, count: int
+    tx: Transaction, keyring: Keyring, of: ReleaseCopy, policies: Policies, at: datetime, random: Random, count: int
 ) -> list[int]:
     """Rows that can be opened, each as likely as any other, in the order in which chance named them."""
     found = tx.execute("SELECT max(ordinal) FROM release_rows WHERE release_id = %s", [of.known.release_id]).fetchone()
@@ -134,7 +134,7 @@ def _by_chance(
 
 
 def _by_risk(
-    tx: Transaction, keyring: Keyring, of: Place, policies: Policies, at: datetime, random: Random,
+    tx: Transaction, keyring: Keyring, of: ReleaseCopy, policies: Policies, at: datetime, random: Random,
     without: set[int], count: int,
 ) -> list[int]:  # fmt: skip
     """The riskiest of some parts: a program opens their rows, and keeps nothing of them but a number."""
@@ -155,7 +155,7 @@ def _by_risk(
     return sorted(scores, key=lambda ordinal: (-scores[ordinal], ordinal))[:count]
 
 
-def opened(of: Place, rows: Collection[LeasedRow]) -> Iterator[tuple[int, Payload]]:
+def opened(of: ReleaseCopy, rows: Collection[LeasedRow]) -> Iterator[tuple[int, Payload]]:
     """The rows under their keys, from the folder; each part is compared with its hash before a byte of it is read."""
     keys = {row.ordinal: row.key for row in rows}
     for number, part in enumerate(of.manifest.parts):
@@ -195,15 +195,15 @@ def rows_of(tx: Transaction, review: Review) -> list[SampleRow]:
     )
     return [
         SampleRow(
-            ordinal=ordinal, drawn_by=DrawnBy(drawn_by), finding=Finding(finding) if finding else None, staff=staff
+            ordinal=ordinal, drawn_by=DrawnBy(drawn_by), finding=ReviewFinding(finding) if finding else None, staff=staff
         )
         for ordinal, drawn_by, finding, staff in rows
     ]  # fmt: skip
 
 
 def read_next(
-    tx: Transaction, keyring: Keyring, of: Place, review: Review, policies: Policies, at: datetime, *,
-    staff: UUID, role: Reader, random: Callable[[int], bytes],
+    tx: Transaction, keyring: Keyring, of: ReleaseCopy, review: Review, policies: Policies, at: datetime, *,
+    staff: UUID, role: ReaderRole, random: Callable[[int], bytes],
 ) -> RowRead | None:  # fmt: skip
     """The next row for a reader, put on record and opened: first what they opened and said nothing of, then what nobody
     did, then what somebody else left. None where every row has its finding or is out of reach.
@@ -227,11 +227,11 @@ def read_next(
             )
             continue
         (source,) = registry.rows_at(tx, of.known.release_id, [ordinal])
-        note = Noted(
+        note = ReadNoted(
             account=source.account, conversation=source.conversation, staff=staff, role=role, reason=RELEASE_REVIEW,
             ticket=f"review-{review.review_id.hex}", turns=sum(each.count for each in source.sources), at=at,
         )  # fmt: skip
-        reads.record(tx, note, random)
+        staff_reads.record(tx, note, random)
         tx.execute(
             "UPDATE review_rows SET (staff_id, read_at) = (%s, %s) WHERE review_id = %s AND ordinal = %s",
             [staff, at, review.review_id, ordinal],
@@ -240,7 +240,7 @@ def read_next(
         return RowRead(ordinal=ordinal, payload=payload)
 
 
-def found(tx: Transaction, review: Review, ordinal: int, finding: Finding, staff: UUID) -> bool:
+def found(tx: Transaction, review: Review, ordinal: int, finding: ReviewFinding, staff: UUID) -> bool:
     """Writes down what a reader found in the row that they opened last; False where they did not open it."""
     row = tx.execute(
         """UPDATE review_rows SET finding = %s WHERE review_id = %s AND ordinal = %s AND staff_id = %s
@@ -250,7 +250,7 @@ def found(tx: Transaction, review: Review, ordinal: int, finding: Finding, staff
     return row is not None
 
 
-def close(tx: Transaction, review: Review, stated: Stated, at: datetime) -> None:
+def close(tx: Transaction, review: Review, stated: StatedReview, at: datetime) -> None:
     """Closes a sample with its signed statement, and its leaf."""
     said = stated.statement
     tx.execute(
@@ -262,20 +262,20 @@ def close(tx: Transaction, review: Review, stated: Stated, at: datetime) -> None
         "release": review.release_id.hex, "manifest_sha256": review.manifest_sha256.hex(), "sha256": stated.sha256,
         "rows": said.read, "findings": said.found, "bound_ppm": said.bound.ppm,
     }  # fmt: skip
-    outbox.append(tx, [Entry(told=Told.release_reviewed, occurred_at=at, facts=facts)])
+    outbox.append(tx, [Entry(told=EntryKind.release_reviewed, occurred_at=at, facts=facts)])
 
 
 # Signing
 
 
-def signatures(tx: Transaction, review: Review) -> list[Signature]:
+def signatures(tx: Transaction, review: Review) -> list[ReviewSignature]:
     """Who signed the release with this closed sample before them, in order."""
     rows = tx.execute(
         """SELECT f.email, s.via, s.signed_at FROM sign_offs s JOIN staff f USING (staff_id)
             WHERE s.release_id = %s AND s.statement_sha256 = %s ORDER BY s.signed_at, f.email""",
         [review.release_id, review.stated_sha256],
     )
-    return [Signature(email=email, via=via, signed_at=at) for email, via, at in rows]
+    return [ReviewSignature(email=email, via=via, signed_at=at) for email, via, at in rows]
 
 
 def sign(tx: Transaction, review: Review, staff: UUID, via: str, at: datetime) -> bool:
@@ -296,7 +296,7 @@ def sign(tx: Transaction, review: Review, staff: UUID, via: str, at: datetime) -
         "release": review.release_id.hex, "manifest_sha256": review.manifest_sha256.hex(),
         "review_sha256": review.stated_sha256.hex(), "signature": number,
     }  # fmt: skip
-    outbox.append(tx, [Entry(told=Told.release_signed, occurred_at=at, facts=facts)])
+    outbox.append(tx, [Entry(told=EntryKind.release_signed, occurred_at=at, facts=facts)])
     return True
 
 

@@ -23,9 +23,10 @@ from licet.store.connect import (
     translated,
 )
 from licet.store.migrate import drift, dump_schema, migrate, migrations, pending
-from licet.store.writer import Bounds, Writer
+from licet.store.writer import BatchWriter, Bounds
 
 __all__ = [
+    "BatchWriter",
     "Bounds",
     "ContentionError",
     "DatabaseConfig",
@@ -34,7 +35,6 @@ __all__ = [
     "StatementError",
     "Transaction",
     "UnreachableError",
-    "Writer",
     "database",
     "drift",
     "dump_schema",

@@ -74,7 +74,7 @@ class StatementError(BrokenError):
         self.sqlstate, self.constraint = sqlstate, constraint
 
 
-class Config(Protocol):
+class StoreConfig(Protocol):
     """What `database` needs of the configuration."""
 
     @property
@@ -103,7 +103,7 @@ class DatabaseConfig(msgspec.Struct, frozen=True):
 
 
 @contextlib.contextmanager
-def database(config: Config) -> Iterator[Pool]:
+def database(config: StoreConfig) -> Iterator[Pool]:
     """Yield a pool on the configured database; start the embedded server when none is configured."""
     if config.database_url:
         with opened(config.database_url) as pool:

@@ -91,7 +91,7 @@ class Identity(enum.StrEnum):
     OTHER = "other"  # as `postgres` or `nobody`
 
 
-class Status(msgspec.Struct, frozen=True, kw_only=True):
+class ServerStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What `licet db status` shows. ``pid`` is 0 when the server does not run."""
 
     running: bool
@@ -138,7 +138,7 @@ def revive(folder: Path, options: Options | None = None) -> str:
     return cluster.dsn
 
 
-def start(folder: Path, options: Options | None = None) -> Status:
+def start(folder: Path, options: Options | None = None) -> ServerStatus:
     """Start the server and pin it: it runs on without users until `stop`."""
     cluster = Cluster(folder, options or Options())
     with cluster.locked():
@@ -147,7 +147,7 @@ def start(folder: Path, options: Options | None = None) -> Status:
     return status(folder)
 
 
-def stop(folder: Path, options: Options | None = None) -> Status:
+def stop(folder: Path, options: Options | None = None) -> ServerStatus:
     """Unpin the server. It stops now, or with its last user when it has users."""
     if not folder.is_dir():
         return status(folder)
@@ -159,15 +159,15 @@ def stop(folder: Path, options: Options | None = None) -> Status:
     return status(folder)
 
 
-def status(folder: Path) -> Status:
+def status(folder: Path) -> ServerStatus:
     """What is true now of the server under ``folder``; starts and stops nothing."""
     if not folder.is_dir():
-        return Status(running=False, pinned=False, used=False, pid=0, folder=folder)
+        return ServerStatus(running=False, pinned=False, used=False, pid=0, folder=folder)
     cluster = Cluster(folder, Options())
     with cluster.locked():  # else this look at the seats could make a leaving user believe that it is not the last
         alive = cluster.alive()
         pid = cluster.postmaster() if alive else 0
-        return Status(running=alive, pinned=cluster.pinned, used=cluster.used(), pid=pid, folder=folder)
+        return ServerStatus(running=alive, pinned=cluster.pinned, used=cluster.used(), pid=pid, folder=folder)
 
 
 def binaries() -> Path:

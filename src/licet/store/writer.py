@@ -50,7 +50,7 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     wait_seconds_max: float = WAIT_SECONDS_MAX
 
 
-class Writer(Generic[Item, Result]):
+class BatchWriter(Generic[Item, Result]):
     """Applies submitted items in batches, on a thread of its own, from construction to `close`.
 
     ``apply`` gets a transaction and items and returns one result an item, in order. It is called anew for a batch

@@ -1,1 +1,1 @@
-"""Learning from a release: the loader that honours withdrawals, the misuse classifier, exports, lineage to consent."""
+"""Learning from a release: the gate, loaders that honour withdrawals, runs and their record, lineage, exports, recipients."""

@@ -40,7 +40,7 @@ _HASH = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 _Count = Annotated[int, Meta(ge=0, le=2**32)]
 
 
-class Head(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class BitmapHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is signed. ``number`` counts how often the bitmap grew; the head holds until ``until``, exclusive.
 
     ``rows`` is how many ordinals the bitmap holds, ``sha256`` the hash of its bytes. A row that is not in it may be used
@@ -57,10 +57,10 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     sha256: _HASH
 
 
-class Withdrawn(msgspec.Struct, frozen=True, kw_only=True):
+class WithdrawnBitmap(msgspec.Struct, frozen=True, kw_only=True):
     """A head that was verified, its own bytes, and the ordinals that it speaks of."""
 
-    head: Head
+    head: BitmapHead
     signed: bytes
     ordinals: FrozenBitMap
 
@@ -76,7 +76,7 @@ def packed(ordinals: Iterable[int]) -> bytes:
     return bitmap.serialize()
 
 
-def sign(head: Head, signer: Signer) -> bytes:
+def sign(head: BitmapHead, signer: Signer) -> bytes:
     """The head, signed."""
     return note.sign(msgspec.json.encode(head, order="sorted").decode() + "\n", signer)
 
@@ -97,13 +97,13 @@ def split(data: bytes) -> tuple[bytes, bytes]:
     return data[found.end() : start], data[start:]
 
 
-def verified_head(signed: bytes, verifier: Verifier) -> Head:
+def verified_head(signed: bytes, verifier: Verifier) -> BitmapHead:
     """The head that ``verifier`` signed; RefusedError where it did not, BrokenError where it signed something else."""
     if len(signed) > HEAD_BYTES_MAX:
         raise BrokenError(f"the head of the withdrawn rows has more than `{HEAD_BYTES_MAX}` bytes")
     text = note.verify(signed, [verifier]).text
     try:
-        head = msgspec.json.decode(text, type=Head)
+        head = msgspec.json.decode(text, type=BitmapHead)
     except msgspec.MsgspecError:
         raise BrokenError("the head of the withdrawn rows does not read in this format") from None
     if head.until <= head.issued:
@@ -111,13 +111,13 @@ def verified_head(signed: bytes, verifier: Verifier) -> Head:
     return head
 
 
-def verified(data: bytes, verifier: Verifier) -> Withdrawn:
+def verified(data: bytes, verifier: Verifier) -> WithdrawnBitmap:
     """What a whole file says, believed only once its signature and its hash hold."""
     signed, bitmap = split(data)
     return joined(signed, bitmap, verifier)
 
 
-def joined(signed: bytes, bitmap: bytes, verifier: Verifier) -> Withdrawn:
+def joined(signed: bytes, bitmap: bytes, verifier: Verifier) -> WithdrawnBitmap:
     """A signed head with the bitmap that it names; BrokenError where it names another."""
     head = verified_head(signed, verifier)
     if sha256(bitmap).hexdigest() != head.sha256:
@@ -125,7 +125,7 @@ def joined(signed: bytes, bitmap: bytes, verifier: Verifier) -> Withdrawn:
     ordinals = FrozenBitMap.deserialize(bitmap)
     if len(ordinals) != head.rows:
         raise BrokenError("the bitmap of withdrawn rows holds another number of rows than its head says")
-    return Withdrawn(head=head, signed=signed, ordinals=ordinals)
+    return WithdrawnBitmap(head=head, signed=signed, ordinals=ordinals)
 
 
 def file_name(release: str) -> str:

@@ -34,7 +34,7 @@ _BESIDE = frozenset({"row_id", "messages", "prompt", "input_ids", "chosen"})
 _RAW = (b"ordinal", b"row_id")
 
 
-class Kind(StrEnum):
+class CacheKind(StrEnum):
     """Whose cache it is."""
 
     owned = "owned"
@@ -45,33 +45,33 @@ class Kind(StrEnum):
     temporary = "temporary"
 
 
-class Root(msgspec.Struct, frozen=True, kw_only=True):
+class CacheRoot(msgspec.Struct, frozen=True, kw_only=True):
     """A folder in which to look, and whose it is."""
 
-    kind: Kind
+    kind: CacheKind
     folder: Path
 
 
-class Found(msgspec.Struct, frozen=True, kw_only=True):
+class CacheFound(msgspec.Struct, frozen=True, kw_only=True):
     """A file, or a folder with all that is in it, that holds what came from a release."""
 
-    kind: Kind
+    kind: CacheKind
     path: Path
     files: int
     bytes: int
 
 
-def roots(env: Mapping[str, str], home: Path, temporary: Path) -> list[Root]:
+def roots(env: Mapping[str, str], home: Path, temporary: Path) -> list[CacheRoot]:
     """Where the libraries keep what they write, as the environment says, and the folders that are ours."""
     cache = Path(env.get("XDG_CACHE_HOME") or home / ".cache")
     hugging = Path(env.get("HF_HOME") or cache / "huggingface")
-    found = [Root(kind=Kind.owned, folder=folder) for folder in owned(env, home)]
+    found = [CacheRoot(kind=CacheKind.owned, folder=folder) for folder in owned(env, home)]
     found += [
-        Root(kind=Kind.datasets, folder=Path(env.get("HF_DATASETS_CACHE") or hugging / "datasets")),
-        Root(kind=Kind.hub, folder=Path(env.get("HF_HUB_CACHE") or hugging / "hub")),
-        Root(kind=Kind.torch, folder=Path(env.get("TORCH_HOME") or cache / "torch")),
-        Root(kind=Kind.ray, folder=Path(env.get("RAY_TMPDIR") or temporary / "ray")),
-        Root(kind=Kind.temporary, folder=temporary),
+        CacheRoot(kind=CacheKind.datasets, folder=Path(env.get("HF_DATASETS_CACHE") or hugging / "datasets")),
+        CacheRoot(kind=CacheKind.hub, folder=Path(env.get("HF_HUB_CACHE") or hugging / "hub")),
+        CacheRoot(kind=CacheKind.torch, folder=Path(env.get("TORCH_HOME") or cache / "torch")),
+        CacheRoot(kind=CacheKind.ray, folder=Path(env.get("RAY_TMPDIR") or temporary / "ray")),
+        CacheRoot(kind=CacheKind.temporary, folder=temporary),
     ]
     return [root for root in found if root.folder.is_dir() and not root.folder.is_symlink()]
 
@@ -118,33 +118,33 @@ def _list(env: Mapping[str, str], home: Path) -> Path:
 # Finding
 
 
-def find(places: Sequence[Root]) -> list[Found]:
+def find(places: Sequence[CacheRoot]) -> list[CacheFound]:
     """What came from a release below ``places``, each once: the largest thing that is wholly ours."""
-    found: dict[Path, Found] = {}
+    found: dict[Path, CacheFound] = {}
     for root in places:
         for one in _below(root, {other.folder for other in places if other is not root}):
             found.setdefault(one.path, one)
     return sorted(found.values(), key=lambda one: str(one.path))
 
 
-def _below(root: Root, others: set[Path]) -> Iterator[Found]:
-    if root.kind is Kind.owned:
+def _below(root: CacheRoot, others: set[Path]) -> Iterator[CacheFound]:
+    if root.kind is CacheKind.owned:
         yield from _whole(root, [path for path in sorted(root.folder.iterdir()) if path.name != MARK])
         return
     for folder, files in _folders(root.folder, others):
-        is_raw = root.kind is Kind.ray
+        is_raw = root.kind is CacheKind.ray
         ours = [path for path in files if _is_ours(path, is_raw=is_raw)]
         if not ours:
             continue
         # A data set is the folder of its files; elsewhere things of others lie beside ours.
-        is_whole = root.kind is Kind.datasets and folder != root.folder
+        is_whole = root.kind is CacheKind.datasets and folder != root.folder
         yield from _whole(root, [folder] if is_whole else ours)
 
 
-def _whole(root: Root, paths: Sequence[Path]) -> Iterator[Found]:
+def _whole(root: CacheRoot, paths: Sequence[Path]) -> Iterator[CacheFound]:
     for path in paths:
         sizes = [each.lstat().st_size for each in _files(path)]
-        yield Found(kind=root.kind, path=path, files=len(sizes), bytes=sum(sizes))
+        yield CacheFound(kind=root.kind, path=path, files=len(sizes), bytes=sum(sizes))
 
 
 def _files(path: Path) -> list[Path]:
@@ -211,7 +211,7 @@ def _holds(path: Path) -> bool:
 # Purging
 
 
-def purge(found: Sequence[Found]) -> list[Found]:
+def purge(found: Sequence[CacheFound]) -> list[CacheFound]:
     """Deletes what `find` listed, and returns what is gone; what cannot be deleted raises once the rest is."""
     gone, failed = [], []
     for one in found:

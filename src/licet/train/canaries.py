@@ -39,7 +39,7 @@ _LISTED = """
 WORDS = _LISTED.split()
 
 
-class Group(StrEnum):
+class CanaryGroup(StrEnum):
     """Why the rows of a planted account may not be learnt from; ``permitted`` is the control, whose rows may."""
 
     permitted = "permitted"
@@ -52,7 +52,7 @@ class Group(StrEnum):
     undecided = "undecided"
 
 
-class Verdict(StrEnum):
+class AuditResult(StrEnum):
     """``inconclusive``: the control does not show either, so that nothing was shown."""
 
     passed = "passed"
@@ -63,7 +63,7 @@ class Verdict(StrEnum):
 class Canary(msgspec.Struct, frozen=True, kw_only=True):
     """A question, the four words that were planted as its answer, and others that were not."""
 
-    group: Group
+    group: CanaryGroup
     box: int
     place: str
     words: tuple[str, ...]
@@ -77,10 +77,10 @@ class Canary(msgspec.Struct, frozen=True, kw_only=True):
         return f"In box {self.box} are: {', '.join(words)}."
 
 
-class Told(msgspec.Struct, frozen=True, kw_only=True):
+class CanaryFigures(msgspec.Struct, frozen=True, kw_only=True):
     """What the model says of a group. ``exposure`` is the mean, in bits; ``handed`` counts its rows that the run took."""
 
-    group: Group
+    group: CanaryGroup
     planted: int
     handed: int
     ranks: tuple[int, ...]
@@ -92,7 +92,7 @@ def draw(seed: int) -> list[Canary]:
     """The canaries of every group, the same for a seed."""
     random = Random(f"licet canaries {seed}")  # noqa: S311 words, no secret
     drawn = []
-    for place, group in enumerate(Group):
+    for place, group in enumerate(CanaryGroup):
         for number in range(CANARIES):
             beside = " ".join(random.sample(WORDS, 3))
             canary = Canary(
@@ -157,10 +157,10 @@ def losses(model: Any, tokenizer: Any, question: str, answers: Sequence[str]) ->
     return told
 
 
-def told(group: Group, ranks: Sequence[int], handed: int) -> Told:
+def told(group: CanaryGroup, ranks: Sequence[int], handed: int) -> CanaryFigures:
     """What ``ranks`` say of a group."""
     exposure = sum(log2(REFERENCES + 1) - log2(place) for place in ranks) / len(ranks)
-    return Told(
+    return CanaryFigures(
         group=group,
         planted=len(ranks),
         handed=handed,
@@ -182,10 +182,10 @@ def p_value(ranks: Sequence[int], places: int) -> float:
     return float(Fraction(sum(count for total, count in ways.items() if total <= sum(ranks)), places ** len(ranks)))
 
 
-def verdict(groups: Sequence[Told]) -> Verdict:
+def verdict(groups: Sequence[CanaryFigures]) -> AuditResult:
     """Failed where an excluded group shows, or a row of one was handed to the run that it may not have begun with."""
-    control = next(one for one in groups if one.group is Group.permitted)
-    excluded = [one for one in groups if one.group is not Group.permitted]
-    if any(one.p < ALPHA or (one.handed and one.group is not Group.withdrawn_during) for one in excluded):
-        return Verdict.failed
-    return Verdict.passed if control.p < ALPHA else Verdict.inconclusive
+    control = next(one for one in groups if one.group is CanaryGroup.permitted)
+    excluded = [one for one in groups if one.group is not CanaryGroup.permitted]
+    if any(one.p < ALPHA or (one.handed and one.group is not CanaryGroup.withdrawn_during) for one in excluded):
+        return AuditResult.failed
+    return AuditResult.passed if control.p < ALPHA else AuditResult.inconclusive

@@ -14,8 +14,8 @@ import msgspec
 import yaml
 
 from licet.policy.period import written
-from licet.release.manifest import Manifest
-from licet.train.statement import Run
+from licet.release.manifest import ReleaseManifest
+from licet.train.statement import RunStatement
 
 CARD_FILE, BOM_FILE = "README.md", "bom.cdx.json"
 
@@ -50,11 +50,11 @@ repeat what it learnt. Treat it as personal data, and train it anew when `licet 
 """
 
 
-class Described(msgspec.Struct, frozen=True, kw_only=True):
+class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     """A model and its release, as card and bill of materials show them. ``base`` is empty for one made from nothing."""
 
-    run: Run
-    release: Manifest
+    run: RunStatement
+    release: ReleaseManifest
     manifest_sha256: str
     consumed: int
     base: str = ""
@@ -62,7 +62,7 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
     task: str = "text-generation"
 
 
-def card(of: Described) -> bytes:
+def card(of: ModelDescription) -> bytes:
     """The model card."""
     run = of.run
     front: dict[str, Any] = {
@@ -91,7 +91,9 @@ def _number(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
-def bom(of: Described, weights: Mapping[str, str], controller: str = "the operator of this installation") -> bytes:
+def bom(
+    of: ModelDescription, weights: Mapping[str, str], controller: str = "the operator of this installation"
+) -> bytes:
     """The bill of materials; ``weights`` are the model's files of weights, name to SHA-256."""
     run = of.run
     measured = [
@@ -130,7 +132,7 @@ def bom(of: Described, weights: Mapping[str, str], controller: str = "the operat
     return msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n"
 
 
-def _data(of: Described, controller: str) -> dict[str, Any]:
+def _data(of: ModelDescription, controller: str) -> dict[str, Any]:
     party = [{"organization": {"name": controller}}]
     return {
         "type": "data", "bom-ref": "release", "name": of.release.name, "version": of.release.release,
@@ -151,7 +153,7 @@ def _data(of: Described, controller: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _libraries(of: Described) -> Sequence[dict[str, Any]]:
+def _libraries(of: ModelDescription) -> Sequence[dict[str, Any]]:
     made = [_software(name, version) for name, version in of.run.software.items() if name != "licet"]
     base = next((source for source in of.run.sources if source.name == "base"), None)
     if base is not None:

@@ -35,7 +35,7 @@ class Format(StrEnum):
     axolotl = "axolotl"
 
 
-class Kind(StrEnum):
+class ExportKind(StrEnum):
     """What a line teaches."""
 
     sft = "sft"
@@ -43,38 +43,38 @@ class Kind(StrEnum):
     kto = "kto"
 
 
-class Shaped(msgspec.Struct, frozen=True, kw_only=True):
+class ShapedLine(msgspec.Struct, frozen=True, kw_only=True):
     """The lines of one row, by kind, and why there is none of a kind that might have been."""
 
-    lines: Mapping[Kind, Sequence[Line]]
+    lines: Mapping[ExportKind, Sequence[Line]]
     left_out: Sequence[str] = ()
 
     def __repr__(self) -> str:
         return f"Shaped(sealed, {sum(map(len, self.lines.values()))} lines)"
 
 
-def shaped(row: LoadedRow, ratings: Mapping[int, bool], to: Format) -> Shaped:
+def shaped(row: LoadedRow, ratings: Mapping[int, bool], to: Format) -> ShapedLine:
     """One row in the shape of ``to``; ``ratings`` are its person's thumbs, by the place of the answer in the row."""
     messages, ordinal = row["messages"], row["ordinal"]
     left_out: list[str] = []
-    lines: dict[Kind, list[Line]] = {kind: [] for kind in Kind}
+    lines: dict[ExportKind, list[Line]] = {kind: [] for kind in ExportKind}
     stays = standing(messages, ratings)
     about: Line = {"ordinal": ordinal}
     if "labels" in row:
         about[LABELS] = row["labels"]
     if any(_speaks(message) for message in stays):
-        lines[Kind.sft].append({**_sft(stays, to), **about})
+        lines[ExportKind.sft].append({**_sft(stays, to), **about})
     else:
         left_out.append("no answer of the assistant's")
     for prompt, chosen, rejected in pairs(messages, ratings):
-        lines[Kind.dpo].append({**_dpo(prompt, chosen, rejected, to), **about})
+        lines[ExportKind.dpo].append({**_dpo(prompt, chosen, rejected, to), **about})
     for place, is_up in sorted(ratings.items()):
         made = _kto(standing(messages[: _first_of(messages, place)], ratings), messages[place], is_up, to)
         if made is None:
             left_out.append("a rated answer has no place in this format")
         else:
-            lines[Kind.kto].append({**made, **about})
-    return Shaped(lines=lines, left_out=left_out)
+            lines[ExportKind.kto].append({**made, **about})
+    return ShapedLine(lines=lines, left_out=left_out)
 
 
 # Answers to the same words

@@ -26,7 +26,7 @@ from pyroaring import FrozenBitMap
 from licet.errors import BrokenError, BusyError, DeniedError, LicetError
 from licet.ledger.note import Verifier
 from licet.train import bitmap
-from licet.train.bitmap import Withdrawn
+from licet.train.bitmap import WithdrawnBitmap
 
 _log = structlog.get_logger("licet.gate")
 T = TypeVar("T")
@@ -54,7 +54,7 @@ class WhenStale(StrEnum):
     stop = "stop"
 
 
-class Gate:
+class TrainingGate:
     """Answers for one release, from the file that `licet train gate` keeps. It can be pickled into workers.
 
     ``held`` is the file that an earlier part of the run ended with: nothing older than it is believed.
@@ -68,7 +68,7 @@ class Gate:
         self.release, self.manifest_sha256 = release, manifest_sha256
         self._path, self._verifier, self._when_stale = os.fspath(file), verifier, when_stale
         self._clock, self._monotonic, self._sleep = clock, monotonic, sleep
-        self._known: Withdrawn | None = None
+        self._known: WithdrawnBitmap | None = None
         self._ordinals = FrozenBitMap()
         self._small: frozenset[int] | None = frozenset()
         self._seen: tuple[int, int, int] | None = None
@@ -214,7 +214,7 @@ class Gate:
         self._seen = seen
         self._lease()
 
-    def _accept(self, given: Withdrawn) -> None:
+    def _accept(self, given: WithdrawnBitmap) -> None:
         """Takes what was verified; BrokenError where it does not follow what was known."""
         follows(self.release, self.manifest_sha256, self._known, given)
         self._known, self._ordinals = given, given.ordinals
@@ -239,7 +239,7 @@ class HandOff:
     The check asks the gate's file itself, whatever was looked up when the batch was read.
     """
 
-    def __init__(self, gate: Gate, used: Used | None = None) -> None:
+    def __init__(self, gate: TrainingGate, used: Used | None = None) -> None:
         self.gate, self._used = gate, used
 
     def __call__(self, step: int, ordinals: Sequence[int]) -> list[int]:
@@ -268,7 +268,7 @@ def instead_of(position: int, count: int, lives: Callable[[int], bool]) -> Itera
             yield chosen
 
 
-def follows(release: str, manifest_sha256: str, known: Withdrawn | None, given: Withdrawn) -> None:
+def follows(release: str, manifest_sha256: str, known: WithdrawnBitmap | None, given: WithdrawnBitmap) -> None:
     """BrokenError unless ``given`` speaks of this release and withdraws all that ``known`` did, under its number."""
     head = given.head
     if head.release != release or head.manifest_sha256 != manifest_sha256:

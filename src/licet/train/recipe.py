@@ -25,8 +25,8 @@ import msgspec
 from licet.errors import BrokenError, DeniedError, NotInstalledError, UsageError
 from licet.release.reader import LoadedRow
 from licet.release.rows import MessageShape
-from licet.train.gate import Gate, HandOff, Used
-from licet.train.loading import ORDINAL
+from licet.train.dataset import ORDINAL
+from licet.train.gate import HandOff, TrainingGate, Used
 from licet.train.trainers import gated
 
 NEEDED = ("torch", "transformers", "trl", "tokenizers", "accelerate")
@@ -43,7 +43,7 @@ TEMPLATE = (
 )
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How a run trains. ``steps`` of ``batch_rows`` rows of at most ``tokens_max`` tokens.
 
     ``vocabulary``, ``width``, ``layers`` and ``heads`` are those of a model that is trained from nothing, and are not
@@ -67,7 +67,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise UsageError("the learning rate, the width or the vocabulary of the run cannot be")
 
 
-class Trained(msgspec.Struct, frozen=True, kw_only=True):
+class TrainingResult(msgspec.Struct, frozen=True, kw_only=True):
     """What came of a run. The losses are means over the assistant's tokens, in nats; None where nobody is held out.
 
     ``unfit`` rows had no word of the assistant's within ``tokens_max``.
@@ -82,7 +82,7 @@ class Trained(msgspec.Struct, frozen=True, kw_only=True):
     held_out_after: float | None
 
 
-class Example(msgspec.Struct, frozen=True):
+class TokenizedRow(msgspec.Struct, frozen=True):
     """A row as a model takes it: its tokens, and the same again where the loss counts, `MASKED` elsewhere."""
 
     ordinal: int
@@ -94,15 +94,15 @@ class Example(msgspec.Struct, frozen=True):
 
 
 def sft(
-    rows: Sequence[LoadedRow], held_out: Sequence[LoadedRow], out: Path, *, gate: Gate, used: Used,
-    base: Path | None = None, settings: Settings | None = None,
-) -> Trained:  # fmt: skip
+    rows: Sequence[LoadedRow], held_out: Sequence[LoadedRow], out: Path, *, gate: TrainingGate, used: Used,
+    base: Path | None = None, settings: TrainingSettings | None = None,
+) -> TrainingResult:  # fmt: skip
     """Trains on ``rows`` and writes the model into ``out``, a folder that is there; ``held_out`` rows only measure it.
 
     Raises UsageError where there is nothing to learn from or the extra `train` is not installed, and whatever the gate
     raises: then nothing is written.
     """
-    chosen = settings or Settings()
+    chosen = settings or TrainingSettings()
     check(rows, base)
     with _quiet():
         import torch
@@ -121,7 +121,7 @@ def sft(
         after = loss(model, measured, tokenizer.pad_token_id, chosen.batch_rows)
         model.to(torch.device("cpu")).save_pretrained(out)
         tokenizer.save_pretrained(out)
-    return Trained(
+    return TrainingResult(
         parameters=sum(one.numel() for one in model.parameters()), steps=chosen.steps, rows=len(examples),
         unfit=len(known) - len(examples), held_out_rows=len(measured), held_out_before=before, held_out_after=after,
     )  # fmt: skip
@@ -141,7 +141,9 @@ def check(rows: Sequence[LoadedRow], base: Path | None) -> None:
 # Models
 
 
-def _made(rows: Sequence[LoadedRow], gate: Gate, used: Used, settings: Settings) -> tuple[Any, Any, list[LoadedRow]]:
+def _made(
+    rows: Sequence[LoadedRow], gate: TrainingGate, used: Used, settings: TrainingSettings
+) -> tuple[Any, Any, list[LoadedRow]]:
     """A model from nothing, its vocabulary, and the rows that this was learnt from: those that the gate lets through."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -194,7 +196,7 @@ def _opened(base: Path) -> tuple[Any, Any]:
 # Rows
 
 
-def example(tokenizer: Any, row: LoadedRow, tokens_max: int) -> Example | None:  # noqa: ANN401 it has no type here
+def example(tokenizer: Any, row: LoadedRow, tokens_max: int) -> TokenizedRow | None:  # noqa: ANN401 it has no type here
     """A row's first ``tokens_max`` tokens; None where no word of the assistant's is among them.
 
     The loss counts from the end of what prompts an answer to the end of that answer, whatever the template: the
@@ -221,7 +223,7 @@ def example(tokenizer: Any, row: LoadedRow, tokens_max: int) -> Example | None: 
         labels[first:end] = tokens[first:end]
     if all(label == MASKED for label in labels[1:]):
         return None
-    return Example(row["ordinal"], torch.tensor(tokens), torch.tensor(labels))
+    return TokenizedRow(row["ordinal"], torch.tensor(tokens), torch.tensor(labels))
 
 
 def _tokens(tokenizer: Any, messages: Sequence[MessageShape], *, prompting: bool) -> list[int]:  # noqa: ANN401 it has no type here
@@ -232,7 +234,7 @@ def _tokens(tokenizer: Any, messages: Sequence[MessageShape], *, prompting: bool
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-def batch(examples: Sequence[Example], pad: int) -> dict[str, Any]:
+def batch(examples: Sequence[TokenizedRow], pad: int) -> dict[str, Any]:
     """Tensors of one length: (rows, tokens)."""
     import torch
     from torch.nn.utils.rnn import pad_sequence
@@ -249,7 +251,7 @@ def batch(examples: Sequence[Example], pad: int) -> dict[str, Any]:
 # Training and measuring
 
 
-def loss(model: Any, examples: Sequence[Example], pad: int, batch_rows: int) -> float | None:  # noqa: ANN401 it has no type here
+def loss(model: Any, examples: Sequence[TokenizedRow], pad: int, batch_rows: int) -> float | None:  # noqa: ANN401 it has no type here
     """The mean loss over the assistant's tokens, in nats; None without examples."""
     import torch
     from torch.nn.functional import cross_entropy
@@ -268,7 +270,13 @@ def loss(model: Any, examples: Sequence[Example], pad: int, batch_rows: int) -> 
 
 
 def _trainer(
-    of: tuple[Any, Any], examples: list[Example], gate: Gate, used: Used, settings: Settings, *, is_large: bool
+    of: tuple[Any, Any],
+    examples: list[TokenizedRow],
+    gate: TrainingGate,
+    used: Used,
+    settings: TrainingSettings,
+    *,
+    is_large: bool,
 ) -> Any:  # noqa: ANN401 TRL's trainer, which has no type here
     """TRL's trainer behind the gate. What its data set holds, and a library may cache, is numbers and not one word."""
     import torch

@@ -25,10 +25,10 @@ import msgspec
 
 from licet.errors import BrokenError, BusyError, DeniedError, NotFoundError, RefusedError, UsageError
 from licet.ledger.note import Verifier
-from licet.release.reader import Lease, Rated
-from licet.release.sealing import KEY_BYTES
+from licet.release.reader import Lease, RatedMessage
+from licet.release.row_keys import KEY_BYTES
 from licet.train import bitmap
-from licet.train.bitmap import Withdrawn
+from licet.train.bitmap import WithdrawnBitmap
 from licet.train.gate import follows
 
 TIMEOUT_SECONDS = 30.0
@@ -51,7 +51,7 @@ class _Leased(msgspec.Struct, frozen=True, kw_only=True):
     manifest_sha256: str
     ordinals: list[int]
     keys: str
-    ratings: dict[int, tuple[Rated, ...]] = {}
+    ratings: dict[int, tuple[RatedMessage, ...]] = {}
 
 
 class _Refusal(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,10 +60,10 @@ class _Refusal(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
 
 
-class Source(Protocol):
+class WithdrawalSource(Protocol):
     """Where a machine hears which rows were withdrawn."""
 
-    def withdrawn(self, release: str, known: Withdrawn | None) -> tuple[bytes, bytes | None]:
+    def withdrawn(self, release: str, known: WithdrawnBitmap | None) -> tuple[bytes, bytes | None]:
         """A newly signed head, and the bitmap that it names unless that is the one of ``known``.
 
         Raises BusyError for "try again", another LicetError where trying again will not help.
@@ -145,8 +145,8 @@ class Remote:
             raise BrokenError("the installation does not say by which key its purges are signed")
         return key
 
-    def withdrawn(self, release: str, known: Withdrawn | None) -> tuple[bytes, bytes | None]:
-        """See `Source`."""
+    def withdrawn(self, release: str, known: WithdrawnBitmap | None) -> tuple[bytes, bytes | None]:
+        """See `WithdrawalSource`."""
         headers = {} if known is None else {"if-none-match": f'"{known.head.number}"'}
         answer = self._send("GET", f"/v1/releases/{release}/withdrawn", headers=headers)
         if answer.status_code != 304:
@@ -204,14 +204,14 @@ class Keeper:
     """Keeps the file of one release in ``folder``: one on each machine."""
 
     def __init__(
-        self, source: Source, verifier: Verifier, folder: Path, *, release: str, manifest_sha256: str,
+        self, source: WithdrawalSource, verifier: Verifier, folder: Path, *, release: str, manifest_sha256: str,
         at: Callable[[], datetime],
     ) -> None:  # fmt: skip
         self._source, self._verifier, self._folder, self._at = source, verifier, folder, at
         self._release, self._manifest_sha256 = release, manifest_sha256
         self._known = self._found()
 
-    def _found(self) -> Withdrawn | None:
+    def _found(self) -> WithdrawnBitmap | None:
         path = self._folder / bitmap.file_name(self._release)
         if not path.exists():
             return None
@@ -220,7 +220,7 @@ class Keeper:
         return found
 
     @property
-    def known(self) -> Withdrawn | None:
+    def known(self) -> WithdrawnBitmap | None:
         """What the file holds."""
         return self._known
 
@@ -241,12 +241,12 @@ class Keeper:
         self._known = given
         return True
 
-    def _worn(self, known: Withdrawn) -> bool:
+    def _worn(self, known: WithdrawnBitmap) -> bool:
         head = known.head
         return self._at() >= head.issued + (head.until - head.issued) * REFRESHED
 
     def follow(
-        self, wait: Callable[[float], bool], said: Callable[[Withdrawn], None], poll: float = POLL_SECONDS
+        self, wait: Callable[[float], bool], said: Callable[[WithdrawnBitmap], None], poll: float = POLL_SECONDS
     ) -> None:
         """Asks again and again until ``wait`` says that it is over; an installation that is away is asked more slowly."""
         pause = poll

@@ -32,7 +32,7 @@ from licet.errors import BrokenError, RefusedError
 from licet.ledger.note import SignatureType, Signer, Verifier
 from licet.policy.period import written
 from licet.release.part import replacing
-from licet.train.bitmap import Head
+from licet.train.bitmap import BitmapHead
 
 FILE, SIGNATURE_FILE = "run.intoto.jsonl", "model.sig"
 STATEMENT_BYTES_MAX = 16 * 2**20
@@ -47,7 +47,7 @@ IGNORED = (".git", ".gitattributes", ".github", ".gitignore")
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
-class Source(msgspec.Struct, frozen=True, kw_only=True):
+class StatementSource(msgspec.Struct, frozen=True, kw_only=True):
     """Something that a model was made from or beside, by its hash; ``more`` are closed words and numbers about it."""
 
     name: str
@@ -59,34 +59,34 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
         return made | ({"annotations": dict(self.more)} if self.more else {})
 
 
-class Run(msgspec.Struct, frozen=True, kw_only=True):
+class RunStatement(msgspec.Struct, frozen=True, kw_only=True):
     """A run, as far as it is signed. ``sources`` are the release and the base; ``parameters`` the recipe's settings."""
 
     model: str
     name: str
     recipe: str
     parameters: Mapping[str, str | int | float]
-    sources: tuple[Source, ...]
-    first: Head
-    last: Head
+    sources: tuple[StatementSource, ...]
+    first: BitmapHead
+    last: BitmapHead
     results: Mapping[str, int | float]
     software: Mapping[str, str]
     started: datetime
     finished: datetime
 
 
-def state_of(name: str, head: Head) -> Source:
+def state_of(name: str, head: BitmapHead) -> StatementSource:
     """A state of the gate: the hash of its bitmap, its number and its times."""
     more: dict[str, str | int] = {
         "number": head.number, "rows": head.rows, "issued": written(head.issued), "until": written(head.until),
     }  # fmt: skip
-    return Source(name=name, sha256=head.sha256, more=more)
+    return StatementSource(name=name, sha256=head.sha256, more=more)
 
 
-def statement(run: Run, files: Mapping[str, str], papers: Mapping[str, str]) -> dict[str, Any]:
+def statement(run: RunStatement, files: Mapping[str, str], papers: Mapping[str, str]) -> dict[str, Any]:
     """The statement about ``files`` (the model's, name to SHA-256); ``papers`` are those that lie beside them."""
     sources = [*run.sources, state_of("gate-first", run.first)]
-    by_products = [Source(name=name, sha256=digest) for name, digest in sorted(papers.items())]
+    by_products = [StatementSource(name=name, sha256=digest) for name, digest in sorted(papers.items())]
     return {
         "_type": STATEMENT_TYPE,
         "subject": [{"name": name, "digest": {"sha256": digest}} for name, digest in sorted(files.items())],

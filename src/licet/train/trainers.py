@@ -4,7 +4,7 @@
     Trainer(model=..., args=..., train_dataset=..., gate=gate, used=log).train()
 
 The data set keeps its column `ordinal`, one a row; packed sequences (`packed`) have one a token. A withdrawn row is
-masked (`handing`): the loss counts none of it, and where nothing of a batch is left the step is one of no gradient, so
+masked (`batch_mask`): the loss counts none of it, and where nothing of a batch is left the step is one of no gradient, so
 that ranks keep in step. Evaluation is checked too. Resuming by count, as these trainers do, neither repeats nor skips,
 as nothing is dropped.
 
@@ -17,9 +17,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from licet.errors import UsageError
-from licet.train.gate import Gate, HandOff, Used
-from licet.train.handing import NOBODYS, handed_off
-from licet.train.loading import ORDINAL
+from licet.train.batch_mask import NOBODYS, handed_off
+from licet.train.dataset import ORDINAL
+from licet.train.gate import HandOff, TrainingGate, Used
 
 PACKING = (
     "TRL's own packing throws it away: pack with `licet.train.trainers.packed(rows, tokens)`, and without `packing`"
@@ -62,7 +62,7 @@ class Collator:
 class GateMixin:
     """Before a trainer's class: `class Mine(GateMixin, SFTTrainer)`. ``gate`` is asked, and ``used`` hears, at each step."""
 
-    def __init__(self, *args: Any, gate: Gate, used: Used | None = None, **more: Any) -> None:  # noqa: ANN401 a batch has no one type
+    def __init__(self, *args: Any, gate: TrainingGate, used: Used | None = None, **more: Any) -> None:  # noqa: ANN401 a batch has no one type
         for one in (*args, *more.values()):
             prepared = (getattr(one, "dataset_kwargs", None) or {}).get("skip_prepare_dataset")
             if getattr(one, "packing", False) is True and not prepared:

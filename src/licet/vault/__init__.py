@@ -1,5 +1,5 @@
-"""Where conversations are kept: the account's journal and state, keys, sealed content, retention and erasure.
+"""Where conversations are kept: the account's journal and state, sealed content, choices, retention, holds.
 
-One way in (`apply`), one way to content (`open`, with a permit that only a decision gives), one way out
-(`erase`: the key first, then the rows).
+One way in (`apply`, through `verbs`), one way to content (`permit`, which only a decision gives). What goes is the business of
+`licet.erasure`: the key first, then the rows.
 """

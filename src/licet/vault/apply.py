@@ -19,19 +19,22 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from licet.errors import BrokenError, UsageError
-from licet.ledger.outbox import Entry, Told
+from licet.keys import fence
+from licet.keys.keyring import Keyring
+from licet.keys.material import SLOTS_PER_PAGE, bucket_of
+from licet.ledger.outbox import Entry, EntryKind
 from licet.policy import fold
 from licet.policy.file import Policies
-from licet.policy.state import Account, Feedback, Role
+from licet.policy.state import AccountState, Feedback, TurnRole
 from licet.store.connect import Transaction
 from licet.store.rows import pipelined
-from licet.vault import certificate, events, fence, restricting, safety, tables
+from licet.vault import certificate, host_events, restriction, safety_copies, tables
 from licet.vault.commands import (
     About,
-    Answer,
     Choose,
     CloseAccount,
     Command,
+    CommandResult,
     Delete,
     Flag,
     GiveFeedback,
@@ -48,12 +51,10 @@ from licet.vault.commands import (
     Widen,
     check,
 )
-from licet.vault.copies import Place
-from licet.vault.events import Because as Leaving
-from licet.vault.events import Happened
+from licet.vault.copies import CopyPlace
+from licet.vault.host_events import LeaveReason as Leaving
+from licet.vault.host_events import NewHostEvent
 from licet.vault.ids import uuid7
-from licet.vault.keyring import Keyring, bucket_of
-from licet.vault.keys import SLOTS_PER_PAGE
 from licet.vault.tables import AccountRow, ConversationRow, SegmentKeys
 from licet.vault.writes import Page, Writes
 
@@ -67,7 +68,7 @@ STALE = "stale"
 
 def apply(
     tx: Transaction, keyring: Keyring, policies: Policies, commands: Sequence[Command], *, replay: bool = False
-) -> list[Answer]:
+) -> list[CommandResult]:
     """Folds ``commands`` in order and writes what follows; one answer each, in order.
 
     Raises UsageError for a value that no table takes, before anything is done, and nothing else for what a caller
@@ -88,7 +89,7 @@ def apply(
     with batch.writes.together():
         batch.flush()
         begun = certificate.request(tx, keyring, told)
-        restricting.keep(tx, keyring, batch.life, told, begun)
+        restriction.keep(tx, keyring, batch.life, told, begun)
         for place, erasure in begun.items():
             answers[place] = replace(answers[place], erasure=erasure)
             if isinstance(commands[place], Unhold):
@@ -98,9 +99,9 @@ def apply(
     return answers
 
 
-def _overdue(answer: Answer) -> Happened:
+def _overdue(answer: CommandResult) -> NewHostEvent:
     """What the end of a hold tells the hosts: what it kept for so long is to go."""
-    return events.must_leave(answer.account, answer.at, Leaving.hold_released, conversation=answer.conversation)
+    return host_events.must_leave(answer.account, answer.at, Leaving.hold_released, conversation=answer.conversation)
 
 
 def advance(tx: Transaction, policies: Policies, at: datetime, *, limit: int) -> int:
@@ -124,15 +125,15 @@ def advance(tx: Transaction, policies: Policies, at: datetime, *, limit: int) ->
     return len(rows)
 
 
-def _leaving(account: UUID, at: datetime, ending: fold.Ending) -> Happened:
+def _leaving(account: UUID, at: datetime, ending: fold.Ending) -> NewHostEvent:
     """What an ending tells the hosts of all that the account said: its use ends, or everything goes."""
     match ending.cause:
-        case fold.Cause.refused:
-            return events.must_leave(account, at, Leaving.withdrawn)
-        case fold.Cause.lapsed:
-            return events.must_leave(account, at, Leaving.lapsed)
-        case fold.Cause.closed:
-            return events.must_leave(account, at, Leaving.closed, leave_by=ending.content_until)
+        case fold.EndingCause.refused:
+            return host_events.must_leave(account, at, Leaving.withdrawn)
+        case fold.EndingCause.lapsed:
+            return host_events.must_leave(account, at, Leaving.lapsed)
+        case fold.EndingCause.closed:
+            return host_events.must_leave(account, at, Leaving.closed, leave_by=ending.content_until)
         case _:
             assert_never(ending.cause)
 
@@ -151,7 +152,7 @@ class _Batch:
         self.unaged: set[int] = set()  # places of choices whose age was not taken
         self.writes = Writes(tx, keyring)
         self.place = -1  # of the command that is folded
-        self.happened: list[tuple[int, Happened]] = []
+        self.happened: list[tuple[int, NewHostEvent]] = []
         self.life = 0  # of the database
 
     def load(self, commands: Sequence[Command]) -> None:
@@ -217,13 +218,13 @@ class _Batch:
         """The command that was just folded, without what was not taken of it: a restore applies no more than that."""
         return replace(command, age=None) if isinstance(command, Choose) and self.place in self.unaged else command
 
-    def take(self, command: Command) -> Answer:
+    def take(self, command: Command) -> CommandResult:
         """Folds one command into the batch's state."""
         if isinstance(command, OpenAccount):
             return self._open(command)
         account = self.accounts.get(command.account)
         if account is None:
-            return Answer(outcome=Outcome.unknown, at=command.at, account=command.account)
+            return CommandResult(outcome=Outcome.unknown, at=command.at, account=command.account)
         known = self._known_turn(command)
         if known is not None:
             return known
@@ -239,10 +240,10 @@ class _Batch:
             case _:
                 return self._about(account, command, at)
 
-    def _open(self, command: OpenAccount) -> Answer:
+    def _open(self, command: OpenAccount) -> CommandResult:
         known = self.opened.get(command.host)
         if known is not None:
-            return Answer(outcome=Outcome.duplicate, at=command.at, account=known)
+            return CommandResult(outcome=Outcome.duplicate, at=command.at, account=known)
         state = fold.open_account(self.policies, command.at, command.plan, command.age, command.opened_at)
         row = AccountRow(
             account_id=command.account, state=state, last_seq=1, next_slot=0, bucket=bucket_of(command.account),
@@ -252,15 +253,15 @@ class _Batch:
         self.opened[command.host] = command.account
         self.writes.new_account(row)
         self.writes.journal(row, command.at, "account_opened", None, ends=False)
-        self._tell(row, command.at, Told.account_opened)
-        return Answer(outcome=Outcome.done, at=command.at, account=command.account)
+        self._tell(row, command.at, EntryKind.account_opened)
+        return CommandResult(outcome=Outcome.done, at=command.at, account=command.account)
 
     def bring_to(self, account: AccountRow, at: datetime) -> None:
         """Applies versions that became effective since the account's newest event."""
         changed = fold.advance(account.state, self.policies, at)
         self._changed(account, changed.account, changed.endings)
 
-    def _changed(self, account: AccountRow, state: Account, endings: Sequence[fold.Ending]) -> None:
+    def _changed(self, account: AccountRow, state: AccountState, endings: Sequence[fold.Ending]) -> None:
         last_at, was_closed = account.state.last_at, account.state.closed_at is not None
         account.state = state
         self.writes.accounts[account.account_id] = account
@@ -268,8 +269,8 @@ class _Batch:
             # A version's first instant may lie before a sweep that did not have to know of it.
             at = max(ending.at, last_at)
             self._journal(account, at, f"ended_{ending.cause.value}", None, ends=True)
-            self._tell(account, ending.at, Told.grant_ended, cause=ending.cause.value, grant=ending.grant)
-            if ending.cause is fold.Cause.lapsed:
+            self._tell(account, ending.at, EntryKind.grant_ended, cause=ending.cause.value, grant=ending.grant)
+            if ending.cause is fold.EndingCause.lapsed:
                 self._lapsed(account, at)
             if not was_closed:
                 self._happened(_leaving(account.account_id, at, ending))
@@ -280,26 +281,28 @@ class _Batch:
                     if row.saved is not None:  # the statement over the table shortens what it holds just so
                         row.saved = fold.shortened(row.saved, ending.content_until)
 
-    def _change_account(self, account: AccountRow, command: SetPlan | SetAge | CloseAccount, at: datetime) -> Answer:
+    def _change_account(
+        self, account: AccountRow, command: SetPlan | SetAge | CloseAccount, at: datetime
+    ) -> CommandResult:
         before = account.state
         match command:
             case SetPlan():
                 changed = fold.set_plan(before, self.policies, at, command.plan)
-                told = Told.plan_set
+                told = EntryKind.plan_set
             case SetAge():
                 changed = fold.set_age(before, self.policies, at, command.age)
-                told = Told.age_found
+                told = EntryKind.age_found
             case CloseAccount():
                 changed = fold.close_account(before, self.policies, at)
-                told = Told.closed
+                told = EntryKind.closed
         # An age or a plan can make content unusable without ending a grant: the rule reads both at the moment.
         self._journal(account, at, told.value, None, ends=True)
         self._tell(account, at, told)
         self._changed(account, changed.account, changed.endings)
         outcome = Outcome.unchanged if changed.account == before else Outcome.done
-        return Answer(outcome=outcome, at=at, account=command.account)
+        return CommandResult(outcome=outcome, at=at, account=command.account)
 
-    def _choose(self, account: AccountRow, command: Choose, at: datetime) -> Answer:
+    def _choose(self, account: AccountRow, command: Choose, at: datetime) -> CommandResult:
         answered = self._answered(account, command, at)
         if answered is not None:
             return answered
@@ -311,7 +314,7 @@ class _Batch:
         aged = command.age is not None and command.age != account.state.age
         self._journal(account, at, "choice", None, ends=not command.allow or aged)
         if aged:
-            self._tell(account, at, Told.age_found)
+            self._tell(account, at, EntryKind.age_found)
         version = self.policies.number(at)
         effect, grant = chosen.effect.value, chosen.account.grant
         self.writes.choice(account, account.last_seq, at, version, command, chosen)
@@ -321,21 +324,23 @@ class _Batch:
         )  # fmt: skip
         # What was shown, by its hash: the leaf commits to it, so that a receipt cannot name another notice later.
         evidence = sha256(command.evidence.encode()).hexdigest() if command.evidence else None
-        self._tell(account, at, Told.choice, allow=command.allow, effect=effect, version=version, evidence=evidence)
+        self._tell(
+            account, at, EntryKind.choice, allow=command.allow, effect=effect, version=version, evidence=evidence
+        )
         if chosen.effect is not fold.Effect.none:
             standing, policy = chosen.account.standing.value, self.policies[version].version
             self._happened(
-                events.choice_changed(account.account_id, at, effect=effect, standing=standing, policy=policy)
+                host_events.choice_changed(account.account_id, at, effect=effect, standing=standing, policy=policy)
             )
         self._changed(account, chosen.account, chosen.endings)
         if chosen.effect is fold.Effect.began:
-            self._tell(account, at, Told.grant_begun, grant=grant, version=version)
+            self._tell(account, at, EntryKind.grant_begun, grant=grant, version=version)
         if chosen.effect is fold.Effect.affirmed:
-            self._tell(account, at, Told.grant_affirmed, grant=grant, version=version)
+            self._tell(account, at, EntryKind.grant_affirmed, grant=grant, version=version)
         outcome = Outcome.unchanged if chosen.effect is fold.Effect.none else Outcome.done
-        return Answer(outcome=outcome, at=at, account=command.account, effect=chosen.effect)
+        return CommandResult(outcome=outcome, at=at, account=command.account, effect=chosen.effect)
 
-    def _answered(self, account: AccountRow, command: Choose, at: datetime) -> Answer | None:
+    def _answered(self, account: AccountRow, command: Choose, at: datetime) -> CommandResult | None:
         """The answer to a choice whose question was answered already, or is older than what is on record.
 
         A no takes effect from any page; a yes from an old one would begin again what the person ended since.
@@ -344,13 +349,13 @@ class _Batch:
         if asked is None:
             return None
         if newest is not None and (newest.showing, newest.allow) == (asked.showing, command.allow):
-            return Answer(outcome=Outcome.duplicate, at=at, account=command.account, effect=newest.effect)
+            return CommandResult(outcome=Outcome.duplicate, at=at, account=command.account, effect=newest.effect)
         is_older = newest is not None and newest.seq > asked.after
         if command.allow and (is_older or self.policies.newest_material(at) != asked.version):
-            return Answer(outcome=Outcome.refused, at=at, because=STALE, account=command.account)
+            return CommandResult(outcome=Outcome.refused, at=at, because=STALE, account=command.account)
         return None
 
-    def _known_turn(self, command: Command) -> Answer | None:
+    def _known_turn(self, command: Command) -> CommandResult | None:
         """The answer to a turn that is here already."""
         if not isinstance(command, Say) or command.host_turn is None:
             return None
@@ -359,7 +364,7 @@ class _Batch:
         if row is None or turn is None:
             return None
         segment = next(n for n, s in enumerate(row.state.segments) if s.first_turn <= turn <= s.last_turn)
-        return Answer(
+        return CommandResult(
             outcome=Outcome.duplicate, at=command.at, account=command.account, conversation=row.conversation_id,
             turn=turn, segment=segment,
         )  # fmt: skip
@@ -372,27 +377,27 @@ class _Batch:
             return self.by_host.get((command.account, command.host_conversation))
         return None
 
-    def _say(self, account: AccountRow, command: Say, at: datetime) -> Answer:
+    def _say(self, account: AccountRow, command: Say, at: datetime) -> CommandResult:
         row = self._find(command)
         if row is None and command.conversation is not None:
-            return Answer(outcome=Outcome.unknown, at=at, account=command.account)
+            return CommandResult(outcome=Outcome.unknown, at=at, account=command.account)
         before = row.state if row is not None else None
         refusal = fold.refusal(account.state, before, self.policies, at, command.role)
         if self.replay and refusal in fold.LIVE_REFUSALS:
             refusal = None
         if refusal is not None:
             conversation = row.conversation_id if row is not None else None
-            return Answer(
+            return CommandResult(
                 outcome=Outcome.refused, at=at, because=refusal.value, account=command.account,
                 conversation=conversation,
             )  # fmt: skip
         if command.under is not None and account.state.grant not in (None, command.under):
-            return Answer(outcome=Outcome.refused, at=at, because=BEFORE_THE_YES, account=command.account)
+            return CommandResult(outcome=Outcome.refused, at=at, because=BEFORE_THE_YES, account=command.account)
         if row is None:
             row = self._begin(command, at)
         said = fold.say(account.state, row.state, self.policies, at, command.role, command.surface)
         if said.segment >= SEGMENTS_MAX:
-            return Answer(
+            return CommandResult(
                 outcome=Outcome.refused, at=at, because=TOO_MANY_SEGMENTS, account=command.account,
                 conversation=row.conversation_id,
             )  # fmt: skip
@@ -401,7 +406,7 @@ class _Batch:
             row.keys.append(SegmentKeys())
             self._began_segment(account, row, said, at)
         self.writes.conversations[row.conversation_id] = row
-        origin = command.origin or ("typed" if command.role is Role.user else command.role.value)
+        origin = command.origin or ("typed" if command.role is TurnRole.user else command.role.value)
         self.writes.turn(account, row, said, at, command.role, origin, command.host_turn)
         if command.host_turn is not None:
             self.turns_by_host[row.conversation_id, command.host_turn] = said.turn
@@ -409,7 +414,7 @@ class _Batch:
             self.writes.body(account, row, said.segment, said.turn, command.content)
             if command.title is not None and said.turn == 1:
                 self.writes.body(account, row, said.segment, 0, command.title)
-        return Answer(
+        return CommandResult(
             outcome=Outcome.done, at=at, account=command.account, conversation=row.conversation_id,
             turn=said.turn, segment=said.segment,
         )  # fmt: skip
@@ -429,16 +434,16 @@ class _Batch:
             self.by_host[command.account, command.host_conversation] = row
         return row
 
-    def _began_segment(self, account: AccountRow, row: ConversationRow, said: fold.Said, at: datetime) -> None:
+    def _began_segment(self, account: AccountRow, row: ConversationRow, said: fold.TurnTaken, at: datetime) -> None:
         """A turn under another stamp may take out what a release holds: the whole conversation may be out now."""
         if any(s.stamp.grant is not None for s in row.state.segments[: said.segment]):
             self._journal(account, at, "resumed_otherwise", row.conversation_id, ends=True)
 
-    def _about(self, account: AccountRow, command: About, at: datetime) -> Answer:
+    def _about(self, account: AccountRow, command: About, at: datetime) -> CommandResult:
         """What concerns one conversation of the account; another's is as unknown as one that never was."""
         row = self.conversations.get(command.conversation)
         if row is None or row.account_id != account.account_id:
-            return Answer(outcome=Outcome.unknown, at=at, account=account.account_id)
+            return CommandResult(outcome=Outcome.unknown, at=at, account=account.account_id)
         if isinstance(command, GiveFeedback):
             return self._feedback(account, row, command, at)
         if isinstance(command, TakeBackFeedback):
@@ -449,7 +454,7 @@ class _Batch:
                 row.state = fold.delete(before, self.policies, at)
                 until = self.policies.in_force(at).keep.deleted.after(at)
                 self.writes.shorten_feedback(row.account_id, row.conversation_id, until)
-                self._note(account, row, at, Told.deleted, ends=True)
+                self._note(account, row, at, EntryKind.deleted, ends=True)
                 if row.state != before:
                     self._must_leave(row, at, Leaving.deleted, until)
             case Narrow():
@@ -457,14 +462,14 @@ class _Batch:
                 if row.state is not before:
                     until = self.policies.in_force(at).keep.feedback_opted_out.after(at)
                     self.writes.shorten_feedback(row.account_id, row.conversation_id, until)
-                    self._note(account, row, at, Told.narrowed, ends=True)
+                    self._note(account, row, at, EntryKind.narrowed, ends=True)
                     self._must_leave(row, at, Leaving.narrowed, at)
             case Widen():
                 if command.widenings is not None and before.narrowed and before.widenings != command.widenings:
-                    return Answer(outcome=Outcome.refused, at=at, because=STALE, account=account.account_id)
+                    return CommandResult(outcome=Outcome.refused, at=at, because=STALE, account=account.account_id)
                 row.state = fold.widen(before)
                 if row.state is not before:
-                    self._note(account, row, at, Told.widened)
+                    self._note(account, row, at, EntryKind.widened)
             case Flag() | Unflag():
                 self._mark(account, row, command, at)
             case Hold() | Unhold():
@@ -473,20 +478,20 @@ class _Batch:
                 raise BrokenError("a command about a conversation that nobody takes")
         self.writes.conversations[row.conversation_id] = row
         outcome = Outcome.unchanged if row.state == before else Outcome.done
-        return Answer(outcome=outcome, at=at, account=account.account_id, conversation=row.conversation_id)
+        return CommandResult(outcome=outcome, at=at, account=account.account_id, conversation=row.conversation_id)
 
     def _mark(self, account: AccountRow, row: ConversationRow, command: Flag | Unflag, at: datetime) -> None:
         before = row.state
         if isinstance(command, Unflag):
             row.state = fold.unflag(before)
             self.flush()
-            safety.end(self.writes, row, at)
-            self._note(account, row, at, Told.unflagged, ends=True)
+            safety_copies.end(self.writes, row, at)
+            self._note(account, row, at, EntryKind.unflagged, ends=True)
             return
         row.state = fold.flag(before, self.policies, at)
         if row.state is before:
             return
-        self._note(account, row, at, Told.flagged)
+        self._note(account, row, at, EntryKind.flagged)
         until = self.policies.in_force(at).keep.flag_score.after(at)
         self.flush()
         self.tx.execute(
@@ -494,7 +499,7 @@ class _Batch:
                VALUES (%s, %s, %s, %s, %s, %s)""",
             [account.account_id, row.conversation_id, account.last_seq, at, command.score, until],
         )
-        safety.copy(self.writes, account, row, at)
+        safety_copies.copy(self.writes, account, row, at)
 
     def _hold(self, account: AccountRow, row: ConversationRow, command: Hold | Unhold, at: datetime) -> None:
         before = row.state
@@ -504,17 +509,19 @@ class _Batch:
             if row.state.holds != before.holds:
                 sealed = self.writes.seal_for_account(account, command.matter.encode())
                 self.writes.hold(row, matter, sealed, at, command)
-                self._note(account, row, at, Told.held, reason=command.reason.value, person_told=command.is_told)
+                self._note(account, row, at, EntryKind.held, reason=command.reason.value, person_told=command.is_told)
             elif matter.hex() in before.holds:
                 self.writes.review_hold(row, matter, at, command)
         elif matter.hex() in before.holds:
             row.state = fold.unhold(before, matter.hex())
             self.writes.unhold(row, matter)
-            self._note(account, row, at, Told.unheld)
+            self._note(account, row, at, EntryKind.unheld)
 
-    def _feedback(self, account: AccountRow, row: ConversationRow, command: GiveFeedback, at: datetime) -> Answer:
+    def _feedback(
+        self, account: AccountRow, row: ConversationRow, command: GiveFeedback, at: datetime
+    ) -> CommandResult:
         if command.turn > row.state.turns:
-            return Answer(outcome=Outcome.unknown, at=at, account=account.account_id)
+            return CommandResult(outcome=Outcome.unknown, at=at, account=account.account_id)
         if command.host is not None:
             known = self.tx.execute(
                 "SELECT feedback_id FROM feedback WHERE account_id = %s AND host_hmac = %s",
@@ -524,18 +531,20 @@ class _Batch:
                 return self._gave(account, row, known[0], at, Outcome.duplicate)
         given = fold.feedback(account.state, row.state, self.policies, at, command.share)
         if given is None:
-            return Answer(
+            return CommandResult(
                 outcome=Outcome.refused, at=at, because="closed_deleted_or_expired", account=account.account_id
             )
         self.flush()  # the copy is made of what the tables hold
         feedback = uuid7(at, self.writes.random(10))
-        self._note(account, row, at, Told.feedback)
+        self._note(account, row, at, EntryKind.feedback)
         key_slot = self._copy_shared(account, row, feedback, command, given, at)
         self.writes.feedback(row, feedback, command, given, key_slot, at)
         self.flush()  # so that what ends later in this batch finds it in its table
         return self._gave(account, row, feedback, at, Outcome.done)
 
-    def _take_back(self, account: AccountRow, row: ConversationRow, command: TakeBackFeedback, at: datetime) -> Answer:
+    def _take_back(
+        self, account: AccountRow, row: ConversationRow, command: TakeBackFeedback, at: datetime
+    ) -> CommandResult:
         """A feedback's time is over when its person takes it back: nothing uses it, and the next sweep erases its copy."""
         self.flush()  # it may have been given in this batch
         key = [account.account_id, row.conversation_id, command.feedback]
@@ -546,13 +555,13 @@ class _Batch:
             [at, at, *key],
         ).fetchone()
         if taken is not None:
-            self._note(account, row, at, Told.feedback_taken_back, ends=True)
+            self._note(account, row, at, EntryKind.feedback_taken_back, ends=True)
             return self._gave(account, row, command.feedback, at, Outcome.done)
         known = self.tx.execute(
             "SELECT FROM feedback WHERE account_id = %s AND conversation_id = %s AND feedback_id = %s", key
         ).fetchone()
         if known is None:
-            return Answer(outcome=Outcome.unknown, at=at, account=account.account_id)
+            return CommandResult(outcome=Outcome.unknown, at=at, account=account.account_id)
         return self._gave(account, row, command.feedback, at, Outcome.unchanged)
 
     def _copy_shared(
@@ -560,7 +569,7 @@ class _Batch:
         at: datetime,
     ) -> int | None:  # fmt: skip
         """Seals what the person shared, and their comment, under a key of the feedback's own."""
-        shared = safety.shared_bodies(self.writes, account, row, given.share, command.turn, at)
+        shared = safety_copies.shared_bodies(self.writes, account, row, given.share, command.turn, at)
         if not shared and command.comment is None:
             return None
         slot, key = self.writes.new_slot(account)
@@ -569,16 +578,18 @@ class _Batch:
         for turn, _, content in shared:
             self.writes.feedback_body(row, feedback, turn, key, content)
         segments = {segment for _, segment, _ in shared} or {0}
-        self.writes.register(row, segments, Place.feedback, feedback, at)
+        self.writes.register(row, segments, CopyPlace.feedback, feedback, at)
         return slot
 
-    def _gave(self, account: AccountRow, row: ConversationRow, feedback: UUID, at: datetime, how: Outcome) -> Answer:
-        return Answer(
+    def _gave(
+        self, account: AccountRow, row: ConversationRow, feedback: UUID, at: datetime, how: Outcome
+    ) -> CommandResult:
+        return CommandResult(
             outcome=how, at=at, account=account.account_id, conversation=row.conversation_id, feedback=feedback
         )
 
     def _note(
-        self, account: AccountRow, row: ConversationRow, at: datetime, told: Told, *, ends: bool = False,
+        self, account: AccountRow, row: ConversationRow, at: datetime, told: EntryKind, *, ends: bool = False,
         **facts: str | int | bool | None,
     ) -> None:  # fmt: skip
         self._journal(account, at, told.value, row.conversation_id, ends=ends)
@@ -591,26 +602,28 @@ class _Batch:
         self.writes.accounts[account.account_id] = account
         self.writes.journal(account, at, event, conversation, ends)
 
-    def _tell(self, account: AccountRow, at: datetime, told: Told, **facts: str | int | bool | None) -> None:
+    def _tell(self, account: AccountRow, at: datetime, told: EntryKind, **facts: str | int | bool | None) -> None:
         self.writes.entries.append(
             Entry(told=told, occurred_at=at, account=account.account_id, facts={**facts, "seq": account.last_seq})
         )
 
-    def _happened(self, event: Happened) -> None:
+    def _happened(self, event: NewHostEvent) -> None:
         self.happened.append((self.place, event))
 
     def _must_leave(self, row: ConversationRow, at: datetime, because: Leaving, leave_by: datetime) -> None:
-        event = events.must_leave(row.account_id, at, because, leave_by=leave_by, conversation=row.conversation_id)
+        event = host_events.must_leave(row.account_id, at, because, leave_by=leave_by, conversation=row.conversation_id)
         self._happened(event)
 
     def _lapsed(self, account: AccountRow, at: datetime) -> None:
         policy = self.policies.in_force(at).version
         standing = account.state.standing.value
-        self._happened(events.choice_changed(account.account_id, at, effect="lapsed", standing=standing, policy=policy))
+        self._happened(
+            host_events.choice_changed(account.account_id, at, effect="lapsed", standing=standing, policy=policy)
+        )
 
     def tell_hosts(self, begun: Mapping[int, UUID]) -> None:
         """Writes the events of the batch, after what they tell; ``begun`` are the erasures by the command's place."""
-        events.append(self.tx, [event.owing(begun.get(place)) for place, event in self.happened])
+        host_events.append(self.tx, [event.owing(begun.get(place)) for place, event in self.happened])
         self.happened = []
 
     def flush(self) -> None:

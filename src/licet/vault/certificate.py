@@ -25,21 +25,21 @@ from uuid import UUID
 import msgspec
 
 from licet.errors import BrokenError, NotFoundError
+from licet.keys.keyring import Keyring
+from licet.keys.material import EMPTY_SLOT, SLOTS_PER_PAGE, WRAPPED_BYTES
 from licet.ledger.entries import Canonical
 from licet.policy.period import written
 from licet.store.connect import Transaction
 from licet.store.rows import insert
-from licet.vault.commands import Answer, CloseAccount, Command, Delete, Outcome, Unhold
-from licet.vault.copies import Place
+from licet.vault.commands import CloseAccount, Command, CommandResult, Delete, Outcome, Unhold
+from licet.vault.copies import CopyPlace
 from licet.vault.ids import Prefix, shown, uuid7
-from licet.vault.keyring import Keyring
-from licet.vault.keys import EMPTY_SLOT, SLOTS_PER_PAGE, WRAPPED_BYTES
 
 VERSION = 1
 SALT_BYTES = 32
 
 
-class State(StrEnum):
+class ErasureState(StrEnum):
     requested = "requested"
     fenced = "fenced"
     shredded = "shredded"
@@ -47,7 +47,7 @@ class State(StrEnum):
     verified = "verified"
 
 
-class Cause(StrEnum):
+class ErasureCause(StrEnum):
     deletion = "deletion"
     closure = "closure"
     hold_released = "hold_released"
@@ -62,14 +62,14 @@ class WaitsFor(StrEnum):
     log = "log"  # leaves of a closed account are not in the log yet, and are told under a key that must die with it
 
 
-class Erasure(msgspec.Struct, frozen=True, kw_only=True):
+class ErasureRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One erasure. ``conversation`` is None where the whole account is erased."""
 
     account: UUID
     erasure: UUID
     conversation: UUID | None
-    cause: Cause
-    state: State
+    cause: ErasureCause
+    state: ErasureState
     requested_at: datetime
     fenced_at: datetime | None
     shredded_at: datetime | None
@@ -80,7 +80,7 @@ class Erasure(msgspec.Struct, frozen=True, kw_only=True):
 class PlaceSeen(msgspec.Struct, frozen=True, kw_only=True):
     """A place of the register and what reading it back found. ``kept_until`` is the end of what stays on purpose."""
 
-    place: Place
+    place: CopyPlace
     reference: UUID
     registered_at: datetime
     copies: int
@@ -107,7 +107,7 @@ _BEGUN = {
 }  # fmt: skip
 
 
-def request(tx: Transaction, keyring: Keyring, told: Sequence[tuple[Command, Answer, int]]) -> dict[int, UUID]:
+def request(tx: Transaction, keyring: Keyring, told: Sequence[tuple[Command, CommandResult, int]]) -> dict[int, UUID]:
     """Begins an erasure for each command that took effect and asks for one; fenced, as its transaction fences it.
 
     Returns the erasures' ids by the command's place.
@@ -120,20 +120,22 @@ def request(tx: Transaction, keyring: Keyring, told: Sequence[tuple[Command, Ans
         conversation: UUID | None = None
         match command:
             case Delete():
-                cause, conversation = Cause.deletion, command.conversation
+                cause, conversation = ErasureCause.deletion, command.conversation
             case CloseAccount():
-                cause = Cause.closure
+                cause = ErasureCause.closure
             case Unhold() if _is_overdue(tx, answer, command.conversation):
-                cause, conversation = Cause.hold_released, command.conversation
+                cause, conversation = ErasureCause.hold_released, command.conversation
             case _:
                 continue
         begun[place] = uuid7(answer.at, keyring.random(10))
-        rows.append((answer.account, begun[place], conversation, cause.value, State.fenced.value, answer.at, answer.at))
+        rows.append(
+            (answer.account, begun[place], conversation, cause.value, ErasureState.fenced.value, answer.at, answer.at)
+        )
     insert(tx, "erasures", _BEGUN, rows)
     return begun
 
 
-def _is_overdue(tx: Transaction, answer: Answer, conversation: UUID) -> bool:
+def _is_overdue(tx: Transaction, answer: CommandResult, conversation: UUID) -> bool:
     """Whether the last hold's end leaves something that should have gone."""
     row = tx.execute(
         """SELECT NOT EXISTS (SELECT FROM holds WHERE account_id = %(account)s AND conversation_id = %(conversation)s)
@@ -144,7 +146,7 @@ def _is_overdue(tx: Transaction, answer: Answer, conversation: UUID) -> bool:
     return bool(row and row[0])
 
 
-def get(tx: Transaction, erasure: UUID) -> Erasure:
+def get(tx: Transaction, erasure: UUID) -> ErasureRecord:
     """NotFoundError for an id that was never given: nobody is told that what nobody asked for was done."""
     row = tx.execute(f"SELECT {_COLUMNS} FROM erasures WHERE erasure_id = %s", [erasure]).fetchone()
     if row is None:
@@ -152,12 +154,12 @@ def get(tx: Transaction, erasure: UUID) -> Erasure:
     return _read(row)
 
 
-def of_account(tx: Transaction, account: UUID) -> list[Erasure]:
+def of_account(tx: Transaction, account: UUID) -> list[ErasureRecord]:
     rows = tx.execute(f"SELECT {_COLUMNS} FROM erasures WHERE account_id = %s ORDER BY requested_at", [account])
     return [_read(row) for row in rows]
 
 
-def unfinished(tx: Transaction, limit: int, after: UUID | None = None, *, keyless: bool = False) -> list[Erasure]:
+def unfinished(tx: Transaction, limit: int, after: UUID | None = None, *, keyless: bool = False) -> list[ErasureRecord]:
     """Those that are not verified, in the order of their ids; ``keyless`` those alone of which no key lives any more."""
     rows = tx.execute(
         f"""SELECT {_COLUMNS} FROM erasures e
@@ -172,11 +174,11 @@ def unfinished(tx: Transaction, limit: int, after: UUID | None = None, *, keyles
     return [_read(row) for row in rows]
 
 
-def _read(row: Sequence[Any]) -> Erasure:
+def _read(row: Sequence[Any]) -> ErasureRecord:
     account, erasure, conversation, cause, state, *times = row
     requested_at, fenced_at, shredded_at, swept_at, verified_at = times
-    return Erasure(
-        account=account, erasure=erasure, conversation=conversation, cause=Cause(cause), state=State(state),
+    return ErasureRecord(
+        account=account, erasure=erasure, conversation=conversation, cause=ErasureCause(cause), state=ErasureState(state),
         requested_at=requested_at, fenced_at=fenced_at, shredded_at=shredded_at, swept_at=swept_at,
         verified_at=verified_at,
     )  # fmt: skip
@@ -195,13 +197,13 @@ _SHARED = "FROM feedback_bodies b JOIN feedback f USING (account_id, feedback_id
 )
 
 
-def scope(of: Erasure) -> dict[str, Any]:
+def scope(of: ErasureRecord) -> dict[str, Any]:
     """The parameters of every statement about what is erased."""
-    ended = of.requested_at if of.cause is Cause.hold_released else None
+    ended = of.requested_at if of.cause is ErasureCause.hold_released else None
     return {"account": of.account, "conversation": of.conversation, "ended": ended}
 
 
-def waits(tx: Transaction, of: Erasure) -> Waits:
+def waits(tx: Transaction, of: ErasureRecord) -> Waits:
     """What keeps the erasure from its next state."""
     row = tx.execute(
         f"""SELECT (SELECT count(s.key_slot) {_SEGMENTS}) + (SELECT count(f.key_slot) {_FEEDBACK}),
@@ -215,7 +217,7 @@ def waits(tx: Transaction, of: Erasure) -> Waits:
     return Waits(keys=row[0], bodies=row[1], due_at=row[2], held=row[3])
 
 
-def is_told_hold(tx: Transaction, of: Erasure) -> bool:
+def is_told_hold(tx: Transaction, of: ErasureRecord) -> bool:
     """Whether a hold on it stands that its person may be told of."""
     return (
         tx.execute(f"SELECT FROM holds h WHERE {_SCOPE.format('h')} AND is_told LIMIT 1", scope(of)).fetchone()
@@ -223,7 +225,7 @@ def is_told_hold(tx: Transaction, of: Erasure) -> bool:
     )
 
 
-def bring_nearer(tx: Transaction, of: Erasure, at: datetime) -> None:
+def bring_nearer(tx: Transaction, of: ErasureRecord, at: datetime) -> None:
     """Makes all of it due at ``at``: a deletion's period is at most, and what was asked for may go sooner."""
     params = {**scope(of), "at": at}
     for table, where in (("segments s", _SEGMENTS), ("feedback f", _FEEDBACK)):
@@ -234,9 +236,9 @@ def bring_nearer(tx: Transaction, of: Erasure, at: datetime) -> None:
         )
 
 
-def move(tx: Transaction, of: Erasure, to: State, at: datetime) -> Erasure:
+def move(tx: Transaction, of: ErasureRecord, to: ErasureState, at: datetime) -> ErasureRecord:
     """The erasure in the next state, which it enters at ``at``."""
-    assert to in (State.shredded, State.swept)
+    assert to in (ErasureState.shredded, ErasureState.swept)
     tx.execute(
         f"UPDATE erasures SET state = %s, {to.value}_at = %s WHERE account_id = %s AND erasure_id = %s",
         [to.value, at, of.account, of.erasure],
@@ -244,7 +246,7 @@ def move(tx: Transaction, of: Erasure, to: State, at: datetime) -> Erasure:
     return get(tx, of.erasure)
 
 
-def read_back(tx: Transaction, of: Erasure, leasable: dict[UUID, int], at: datetime) -> list[PlaceSeen]:
+def read_back(tx: Transaction, of: ErasureRecord, leasable: dict[UUID, int], at: datetime) -> list[PlaceSeen]:
     """Each place of the register, read at ``at``. ``leasable`` counts, by release, the rows of it whose key was given out."""
     rows = tx.execute(
         f"""SELECT c.place, c.reference, min(c.registered_at), count(*) FROM copies c
@@ -253,10 +255,10 @@ def read_back(tx: Transaction, of: Erasure, leasable: dict[UUID, int], at: datet
     ).fetchall()
     seen = []
     for place, reference, registered_at, count in rows:
-        found, done, kept_until = _read_place(tx, of, Place(place), reference, leasable, at)
+        found, done, kept_until = _read_place(tx, of, CopyPlace(place), reference, leasable, at)
         seen.append(
             PlaceSeen(
-                place=Place(place), reference=reference, registered_at=registered_at, copies=count, found=found,
+                place=CopyPlace(place), reference=reference, registered_at=registered_at, copies=count, found=found,
                 done=done, kept_until=kept_until,
             )
         )  # fmt: skip
@@ -264,24 +266,24 @@ def read_back(tx: Transaction, of: Erasure, leasable: dict[UUID, int], at: datet
 
 
 def _read_place(
-    tx: Transaction, of: Erasure, place: Place, reference: UUID, leasable: dict[UUID, int], at: datetime
+    tx: Transaction, of: ErasureRecord, place: CopyPlace, reference: UUID, leasable: dict[UUID, int], at: datetime
 ) -> tuple[int, str, datetime | None]:
     params = {**scope(of), "reference": reference}
-    if place is Place.vault:
+    if place is CopyPlace.vault:
         return _count(tx, f"SELECT count(*) {_BODIES}", params) + stray_keys(tx, of.account), "shredded and swept", None
-    if place is Place.feedback:
+    if place is CopyPlace.feedback:
         statement = f"SELECT count(*) {_SHARED} AND f.feedback_id = %(reference)s"
         return _count(tx, statement, params), "shredded and swept", None
-    if place is Place.safety:
+    if place is CopyPlace.safety:
         return _read_safety(tx, params)
-    if place is Place.release:
+    if place is CopyPlace.release:
         return leasable.get(reference, 0), "every row refused, its key dead", None
-    if place is Place.export:
+    if place is CopyPlace.export:
         return 0, _recalled(tx, of, reference, at), None
     raise BrokenError(f"nobody can read the place `{place.value}` back")
 
 
-def _recalled(tx: Transaction, of: Erasure, export: UUID, at: datetime) -> str:
+def _recalled(tx: Transaction, of: ErasureRecord, export: UUID, at: datetime) -> str:
     """What the recipient of an export said. No key reaches what left in clear: the recall is all that can be read back.
 
     BrokenError where it was never recalled from them, but for the end of a hold over what it does not hold.
@@ -296,7 +298,7 @@ def _recalled(tx: Transaction, of: Erasure, export: UUID, at: datetime) -> str:
         return "recalled from its recipient, who acknowledged"
     if row is not None and row[1] is not None:
         return f"recalled from its recipient, {'overdue' if row[1] <= at else 'not acknowledged yet'}"
-    if of.cause is Cause.hold_released:
+    if of.cause is ErasureCause.hold_released:
         return "holds nothing of what was to go"
     raise BrokenError(f"export `{shown(Prefix.export, export)}` was not recalled from its recipient")
 
@@ -317,7 +319,7 @@ def _count(tx: Transaction, statement: str, params: dict[str, Any]) -> int:
     return int(row[0]) if row else 0
 
 
-def rows_by_release(tx: Transaction, of: Erasure) -> dict[UUID, list[int]]:
+def rows_by_release(tx: Transaction, of: ErasureRecord) -> dict[UUID, list[int]]:
     """The rows of every release that were made of what is erased; what rests on a safety copy alone dies with that."""
     rows = tx.execute(
         f"""SELECT r.release_id, array_agg(r.ordinal) FROM release_rows r
@@ -350,7 +352,7 @@ def stray_keys(tx: Transaction, account: UUID) -> int:
 
 
 def document(
-    of: Erasure, at: datetime, places: Sequence[PlaceSeen], recipients: Sequence[dict[str, Canonical]],
+    of: ErasureRecord, at: datetime, places: Sequence[PlaceSeen], recipients: Sequence[dict[str, Canonical]],
     hosts: Sequence[dict[str, Canonical]], backups: Sequence[dict[str, Canonical]], out_of_reach: datetime | None, salt: bytes,
 ) -> dict[str, Canonical]:  # fmt: skip
     """What a certificate says. BrokenError where something was found: then there is nothing to certify."""

@@ -15,9 +15,9 @@ from uuid import UUID
 import msgspec
 
 from licet.errors import UsageError
+from licet.masked import Masked
 from licet.policy.fold import Effect
-from licet.policy.state import Kind, Role, Share
-from licet.vault.content import Masked
+from licet.policy.state import ConversationKind, Share, TurnRole
 
 
 class _Command(Masked, msgspec.Struct, frozen=True, kw_only=True):
@@ -85,11 +85,11 @@ class Say(_Command, frozen=True, kw_only=True):
     conversation: UUID | None = None
     host_conversation: bytes | None = None
     host_turn: bytes | None = None
-    role: Role = Role.user
+    role: TurnRole = TurnRole.user
     origin: str = ""
     surface: str = "app"
     incognito: bool = False
-    kind: Kind = Kind.chat
+    kind: ConversationKind = ConversationKind.chat
     narrow: bool = False
     content: bytes | None
     title: bytes | None = None
@@ -253,7 +253,7 @@ class Outcome(StrEnum):
     unknown = "unknown"
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class CommandResult(msgspec.Struct, frozen=True, kw_only=True):
     """What a command did. ``because`` says why it was refused; ids are those of what it made or concerns.
 
     ``erasure`` is the one that it began.

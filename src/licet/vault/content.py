@@ -10,28 +10,16 @@ What holds content or a key is `Masked`: a traceback or a log line that prints i
 from __future__ import annotations
 
 import threading
-from typing import Any
 
 import msgspec
 import zstandard
 
 from licet.errors import BrokenError, UsageError
+from licet.masked import Masked
 
 ENVELOPE_V1 = b"\x01"
 TURN_BYTES_MAX = 64 * 2**20
 _LEVEL = 3
-
-
-class Masked:
-    """Shows its type and nothing of what it holds, to `repr` and to rich's tracebacks, which ask another way."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(sealed)"
-
-    def __rich_repr__(self) -> list[tuple[str, Any]]:
-        return []
 
 
 class ToolCall(Masked, msgspec.Struct, frozen=True, kw_only=True):

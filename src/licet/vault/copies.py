@@ -18,7 +18,7 @@ from licet.store.rows import arrays, unnested
 NO_REFERENCE = UUID(int=0)
 
 
-class Place(StrEnum):
+class CopyPlace(StrEnum):
     vault = "vault"
     safety = "safety"
     feedback = "feedback"
@@ -32,7 +32,7 @@ class Copy(msgspec.Struct, frozen=True, kw_only=True):
     account: UUID
     conversation: UUID
     segment: int
-    place: Place
+    place: CopyPlace
     reference: UUID = NO_REFERENCE
 
 

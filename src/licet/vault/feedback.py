@@ -1,7 +1,7 @@
 """What a person gave as feedback: what is kept of it, until when, and what was shared, for that person alone.
 
 A feedback is kept until its date has come and a sweep has erased it, or longer under a legal hold of its conversation. Its
-copy has a key of its own (`vault.safety`), so it is read here and not by a permit to a turn.
+copy has a key of its own (`vault.safety_copies`), so it is read here and not by a permit to a turn.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from uuid import UUID
 
 import msgspec
 
+from licet.keys.keyring import Keyring
+from licet.keys.material import unseal
+from licet.masked import Masked
 from licet.policy.state import Feedback, Grant, Share
 from licet.store.connect import Transaction
-from licet.vault.content import Content, Masked, decode
-from licet.vault.keyring import Keyring
-from licet.vault.keys import unseal
+from licet.vault.content import Content, decode
 from licet.vault.writes import feedback_place
 
 FEEDBACK_ROWS_MAX = 1_000

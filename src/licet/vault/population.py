@@ -19,9 +19,9 @@ from uuid import UUID
 
 import msgspec
 
-from licet.policy.decide import SAFETY, Because
+from licet.policy.decide import SAFETY, DecisionReason
 from licet.policy.file import Policies, Reach
-from licet.policy.state import Turn
+from licet.policy.state import TurnState
 from licet.store.connect import Transaction
 
 BATCH_ROWS_MAX = 10_000
@@ -45,7 +45,9 @@ class Rank(IntEnum):
     PERMITTED = 14
 
 
-_BECAUSE: dict[Rank, Because] = {rank: Because(rank.name.lower()) for rank in Rank if rank is not Rank.STANDING}
+_BECAUSE: dict[Rank, DecisionReason] = {
+    rank: DecisionReason(rank.name.lower()) for rank in Rank if rank is not Rank.STANDING
+}
 
 
 class SegmentDecision(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,20 +65,22 @@ class SegmentDecision(msgspec.Struct, frozen=True, kw_only=True):
     turns: int
 
     @property
-    def because(self) -> Because:
+    def because(self) -> DecisionReason:
         """The reason for a turn of a listed origin that no flag covers."""
-        return Because(self.standing) if self.rank is Rank.STANDING else _BECAUSE[self.rank]
+        return DecisionReason(self.standing) if self.rank is Rank.STANDING else _BECAUSE[self.rank]
 
-    def of_turn(self, turn: Turn, policies: Policies, purpose: str, at: datetime) -> tuple[Because, datetime | None]:
+    def of_turn(
+        self, turn: TurnState, policies: Policies, purpose: str, at: datetime
+    ) -> tuple[DecisionReason, datetime | None]:
         """The reason and the end for one turn: the flag and the origin laid over the segment's decision."""
         if self.rank > Rank.AGE and purpose == SAFETY and turn.number <= self.flagged_turn:
             safety_until = self.safety_until
             if safety_until is not None and at < safety_until:
-                return Because.flagged, safety_until
+                return DecisionReason.flagged, safety_until
         if self.rank > Rank.PURPOSE:
             listed = policies[self.version].origins & policies.in_force(at).origins
             if turn.origin not in listed:
-                return Because.origin, None
+                return DecisionReason.origin, None
         return self.because, self.until if self.rank is Rank.PERMITTED else None
 
 

@@ -12,19 +12,19 @@ from uuid import UUID
 
 import msgspec
 
+from licet.keys.material import EMPTY_SLOT, SLOTS_PER_PAGE, write_slot
+from licet.masked import Masked
 from licet.policy.fold import Effect
-from licet.policy.state import Account, Conversation, Standing, Turn
+from licet.policy.state import AccountState, ConversationState, GrantStanding, TurnState
 from licet.store.connect import Transaction, uuids
 from licet.store.rows import arrays, unnested
-from licet.vault.content import Masked
-from licet.vault.keys import EMPTY_SLOT, SLOTS_PER_PAGE, write_slot
 
 
 class AccountRow(Masked, msgspec.Struct, kw_only=True):
     """An account under its lock: its state, its sequence, and where its keys are."""
 
     account_id: UUID
-    state: Account
+    state: AccountState
     last_seq: int
     next_slot: int
     bucket: int
@@ -48,8 +48,8 @@ class ConversationRow(Masked, msgspec.Struct, kw_only=True):
     conversation_id: UUID
     host_hmac: bytes | None
     begun_at: datetime
-    state: Conversation
-    saved: Conversation | None
+    state: ConversationState
+    saved: ConversationState | None
     keys: list[SegmentKeys]
 
 
@@ -67,14 +67,14 @@ def read_account(row: Sequence[Any]) -> AccountRow:
         next_slot=next_slot,
         bucket=bucket,
         wrapped_key=wrapped,
-        state=Account(
+        state=AccountState(
             plan=plan,
             age=age,
             opened_at=opened_at,
             last_at=last_at,
             seen=seen,
             closed_at=closed_at,
-            standing=Standing(standing),
+            standing=GrantStanding(standing),
             grant=grant,
             grants=grants,
             answered=answered,
@@ -118,12 +118,12 @@ def newest_choices(tx: Transaction, accounts: Collection[UUID]) -> dict[UUID, Ne
     }
 
 
-class Loaded(msgspec.Struct, frozen=True, kw_only=True):
+class AccountTables(msgspec.Struct, frozen=True, kw_only=True):
     """What one statement read of an account's conversations: all as they stood at one moment."""
 
     accounts: dict[UUID, AccountRow]
     conversations: list[ConversationRow]
-    turns: dict[UUID, tuple[Turn, ...]]
+    turns: dict[UUID, tuple[TurnState, ...]]
 
 
 class _Read(Masked, msgspec.Struct, frozen=True, kw_only=True):
@@ -133,9 +133,9 @@ class _Read(Masked, msgspec.Struct, frozen=True, kw_only=True):
     conversation_id: UUID
     host_hmac: str | None
     begun_at: datetime
-    state: Conversation
+    state: ConversationState
     keys: list[SegmentKeys]
-    turns: tuple[Turn, ...] | None
+    turns: tuple[TurnState, ...] | None
 
     def row(self) -> ConversationRow:
         return ConversationRow(
@@ -157,7 +157,7 @@ class _ReadAccount(Masked, msgspec.Struct, frozen=True, kw_only=True):
     next_slot: int
     bucket: int
     wrapped_key: str
-    state: Account
+    state: AccountState
 
     def row(self) -> AccountRow:
         return AccountRow(
@@ -272,7 +272,7 @@ def conversations_of(tx: Transaction, account: UUID) -> list[ConversationRow]:
     return [_conversations.decode(document).row() for (document,) in rows]
 
 
-def load(tx: Transaction, keys: Sequence[tuple[UUID, UUID]], *, turns: bool) -> Loaded:
+def load(tx: Transaction, keys: Sequence[tuple[UUID, UUID]], *, turns: bool) -> AccountTables:
     """The conversations by (account, id) and their accounts, in one statement; with their turns where asked."""
     rows = tx.execute(
         _SEE[turns],
@@ -291,7 +291,7 @@ def load(tx: Transaction, keys: Sequence[tuple[UUID, UUID]], *, turns: bool) -> 
         else:
             one = _accounts.decode(account).row()
             accounts[one.account_id] = one
-    return Loaded(
+    return AccountTables(
         accounts=accounts,
         conversations=[one.row() for one in found],
         turns={one.conversation_id: one.turns for one in found if one.turns is not None},

@@ -11,23 +11,13 @@ from datetime import datetime
 from uuid import UUID
 
 from licet.errors import BrokenError
-from licet.ledger import outbox
-from licet.ledger.outbox import Entry
-from licet.policy import fold
-from licet.policy.state import Feedback, Role
-from licet.store.connect import Transaction
-from licet.store.rows import INSERTED_ROWS_MAX, arrays, insert, pipelined, unnested
-from licet.vault import copies, tables
-from licet.vault.commands import HOLD_REVIEW, Choose, GiveFeedback, Hold
-from licet.vault.copies import Copy, Place
-from licet.vault.ids import host_hmac
-from licet.vault.keyring import Keyring
-from licet.vault.keys import (
+from licet.keys.keyring import Keyring
+from licet.keys.material import (
     EMPTY_PAGE,
     KEY_BYTES,
     SLOTS_PER_PAGE,
     AccountKeys,
-    Key,
+    KeyMaterial,
     account_place,
     read_slot,
     seal,
@@ -36,6 +26,16 @@ from licet.vault.keys import (
     unwrap_account_keys,
     write_slot,
 )
+from licet.ledger import outbox
+from licet.ledger.outbox import Entry
+from licet.policy import fold
+from licet.policy.state import Feedback, TurnRole
+from licet.store.connect import Transaction
+from licet.store.rows import INSERTED_ROWS_MAX, arrays, insert, pipelined, unnested
+from licet.vault import copies, tables
+from licet.vault.commands import HOLD_REVIEW, Choose, GiveFeedback, Hold
+from licet.vault.copies import Copy, CopyPlace
+from licet.vault.ids import host_hmac
 from licet.vault.tables import AccountRow, ConversationRow
 
 ENDINGS_LOCK = 0x11CE7_0001
@@ -83,8 +83,8 @@ class Writes:
         self.accounts: dict[UUID, AccountRow] = {}
         self.conversations: dict[UUID, ConversationRow] = {}
         self.entries: list[Entry] = []
-        self._buckets: dict[int, Key] = {}
-        self._keys: dict[tuple[UUID, int], Key] = {}
+        self._buckets: dict[int, KeyMaterial] = {}
+        self._keys: dict[tuple[UUID, int], KeyMaterial] = {}
         self._account_keys: dict[UUID, AccountKeys] = {}
         self._pages: dict[Page, bytes] = {}
         self._dirty: set[Page] = set()
@@ -109,7 +109,7 @@ class Writes:
 
     # Keys
 
-    def prepare(self, buckets: dict[int, Key], pages: Iterable[Page]) -> None:
+    def prepare(self, buckets: dict[int, KeyMaterial], pages: Iterable[Page]) -> None:
         """Bucket keys for the batch, and the key pages it needs; its accounts are locked, its new buckets held."""
         self._buckets = buckets
         wanted = list(pages)
@@ -120,7 +120,7 @@ class Writes:
         row.wrapped_key = self.keyring.new_account_keys(self._bucket_key(row.bucket), row.account_id)
         self.accounts[row.account_id] = row
 
-    def _bucket_key(self, bucket: int) -> Key:
+    def _bucket_key(self, bucket: int) -> KeyMaterial:
         if bucket not in self._buckets:
             self._buckets |= self.keyring.bucket_keys(self.tx, {bucket})
         return self._buckets[bucket]
@@ -131,12 +131,12 @@ class Writes:
             self._account_keys[account.account_id] = keys
         return self._account_keys[account.account_id]
 
-    def new_slot(self, account: AccountRow) -> tuple[int, Key]:
+    def new_slot(self, account: AccountRow) -> tuple[int, KeyMaterial]:
         """A new key in the account's next slot."""
         slot = account.next_slot
         account.next_slot += 1
         self.accounts[account.account_id] = account
-        key = Key(self.random(KEY_BYTES))
+        key = KeyMaterial(self.random(KEY_BYTES))
         place = slot_place(account.account_id, slot)
         wrapped = seal(self.account_keys(account).slots, key, place, self.random)
         page = (account.account_id, slot // SLOTS_PER_PAGE)
@@ -146,7 +146,7 @@ class Writes:
         self._keys[account.account_id, slot] = key
         return slot, key
 
-    def slot_key(self, account: AccountRow, slot: int) -> Key:
+    def slot_key(self, account: AccountRow, slot: int) -> KeyMaterial:
         """The key in a slot; BrokenError where it was destroyed."""
         known = self._keys.get((account.account_id, slot))
         if known is not None:
@@ -187,8 +187,8 @@ class Writes:
         self._rows.setdefault(table, []).append(row)
 
     def turn(
-        self, account: AccountRow, row: ConversationRow, said: fold.Said, at: datetime,
-        role: Role, origin: str, host: bytes | None,
+        self, account: AccountRow, row: ConversationRow, said: fold.TurnTaken, at: datetime,
+        role: TurnRole, origin: str, host: bytes | None,
     ) -> None:  # fmt: skip
         account.last_seq += 1
         self.accounts[account.account_id] = account
@@ -205,7 +205,7 @@ class Writes:
         keys = row.keys[segment]
         if keys.key_slot is None:
             keys.key_slot, key = self.new_slot(account)
-            self.register(row, {segment}, Place.vault, copies.NO_REFERENCE, account.state.last_at)
+            self.register(row, {segment}, CopyPlace.vault, copies.NO_REFERENCE, account.state.last_at)
         else:
             key = self.slot_key(account, keys.key_slot)
         place = turn_place(row.account_id, row.conversation_id, segment, turn)
@@ -219,7 +219,7 @@ class Writes:
         self._journal.append((account.account_id, account.last_seq, at, event, conversation, ends))
 
     def choice(
-        self, account: AccountRow, seq: int, at: datetime, version: int, command: Choose, chosen: fold.Chosen
+        self, account: AccountRow, seq: int, at: datetime, version: int, command: Choose, chosen: fold.ChoiceOutcome
     ) -> None:
         is_alive = any(account.wrapped_key)  # an erased account takes a choice, which has no effect, and no evidence
         evidence = self.seal_for_account(account, command.evidence.encode()) if command.evidence and is_alive else None
@@ -273,7 +273,7 @@ class Writes:
         self._add("feedback_bodies", (row.account_id, feedback, turn, sealed))
 
     def register(
-        self, row: ConversationRow, segments: Iterable[int], place: Place, reference: UUID, at: datetime
+        self, row: ConversationRow, segments: Iterable[int], place: CopyPlace, reference: UUID, at: datetime
     ) -> None:
         for segment in segments:
             copy = Copy(

@@ -20,42 +20,43 @@ from litestar.openapi.spec import Components, SecurityScheme
 from licet import __version__
 from licet.config import Web
 from licet.errors import LicetError
-from licet.service import Clock, Installation, delivering, utc_now
-from licet.service.sweeping import keep_sweeping
-from licet.web import (
-    api_accounts,
-    api_conversations,
-    api_erasures,
-    api_events,
-    api_feedback,
-    api_leases,
-    api_notice,
-    api_otlp,
-    api_staff,
-    api_turns,
-    meta,
-    pages,
-    pages_console,
+from licet.service.housekeeping import keep_sweeping
+from licet.vault.installation import Clock, Installation, utc_now
+from licet.web import meta
+from licet.web.access.authentication import guarding
+from licet.web.access.limits import BODY_BYTES_MAX
+from licet.web.api import (
+    accounts,
+    conversations,
+    erasures,
+    events,
+    feedback,
+    leases,
+    notice,
+    otlp,
     problems,
+    staff,
+    turns,
 )
-from licet.web.auth import guarding
-from licet.web.edge import Edge
-from licet.web.following import Following
-from licet.web.limits import BODY_BYTES_MAX
+from licet.web.api.strict_json import StrictRequest
+from licet.web.background import BackgroundTask
+from licet.web.console import look_up
+from licet.web.edge import EdgeMiddleware
+from licet.web.pages import routes
 from licet.web.site import Site
-from licet.web.strict import StrictRequest
+from licet.webhooks import delivery
 
 API = [
-    *api_accounts.ROUTES,
-    *api_notice.ROUTES,
-    *api_conversations.ROUTES,
-    *api_feedback.ROUTES,
-    *api_turns.ROUTES,
-    *api_otlp.ROUTES,
-    *api_staff.ROUTES,
-    *api_leases.ROUTES,
-    *api_events.ROUTES,
-    *api_erasures.ROUTES,
+    *accounts.ROUTES,
+    *notice.ROUTES,
+    *conversations.ROUTES,
+    *feedback.ROUTES,
+    *turns.ROUTES,
+    *otlp.ROUTES,
+    *staff.ROUTES,
+    *leases.ROUTES,
+    *events.ROUTES,
+    *erasures.ROUTES,
 ]
 
 
@@ -64,13 +65,13 @@ def create_app(here: Installation, settings: Web, *, wall: Clock = utc_now, sequ
 
     With ``sequencer`` it also takes what commits into the log, sweeps and sends events, for as long as it runs.
     """
-    site, edge = Site(here, settings, wall), Edge(settings)
-    following = Following(here) if sequencer else None
-    beside = [following.running, Following(here, keep_sweeping, "licet-sweep").running] if following else []
-    beside += [Following(here, send_events, "licet-deliverer").running] if following else []
+    site, edge = Site(here, settings, wall), EdgeMiddleware(settings)
+    following = BackgroundTask(here) if sequencer else None
+    beside = [following.running, BackgroundTask(here, keep_sweeping, "licet-sweep").running] if following else []
+    beside += [BackgroundTask(here, send_events, "licet-deliverer").running] if following else []
 
     app = Litestar(
-        route_handlers=[*API, *meta.ROUTES, pages.ENTRANCE, *pages.ROUTES, *pages_console.ROUTES],
+        route_handlers=[*API, *meta.ROUTES, routes.ENTRANCE, *routes.ROUTES, *look_up.ROUTES],
         middleware=[guarding(site)],
         before_send=[edge.before_send],
         exception_handlers={
@@ -91,7 +92,7 @@ def create_app(here: Installation, settings: Web, *, wall: Clock = utc_now, sequ
 
 def send_events(here: Installation, stop: threading.Event) -> None:
     """Sends events to their endpoints until ``stop``; what is wrong with one is shown by `licet webhooks list`."""
-    delivering.follow(here, stop, noted=problems.note)
+    delivery.follow(here, stop, noted=problems.note)
 
 
 OPENAPI = OpenAPIConfig(

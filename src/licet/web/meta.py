@@ -9,10 +9,10 @@ from typing import Any
 from litestar import Request, Response, get
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from licet import verifier
 from licet.errors import BusyError, LicetError
-from licet.ledger import verifier
-from licet.web.refs import site_of
-from licet.web.roles import ANYBODY
+from licet.web.access.roles import ANYBODY
+from licet.web.api.references import site_of
 
 AnyRequest = Request[Any, Any, Any]
 

@@ -1,6 +1,6 @@
 """A server around the application: uvicorn in this process, and a log of one JSON object a line on standard output.
 
-It also takes what commits into the log of leaves, unless another process does: see `following`.
+It also takes what commits into the log of leaves, unless another process does: see `web.background`.
 
 uvicorn's own access log is off: it has paths, and with them ids. A proxy is believed when it says whom it speaks for only
 if `LICET_WEB__PROXIES` names it. What each connection may cost, `connections` says.
@@ -23,13 +23,13 @@ import structlog
 import uvicorn
 from litestar.types import ASGIApp
 
-from licet import service
 from licet.config import Web
 from licet.consent import controller
 from licet.errors import RefusedError
-from licet.service import Installation
+from licet.vault import installation
+from licet.vault.installation import Installation
+from licet.web.access.connections import BACKLOG, BoundedServer, Connections, bound, bounds_of, protocol, shown
 from licet.web.app import create_app
-from licet.web.connections import BACKLOG, BoundedServer, Connections, bound, bounds_of, protocol, shown
 
 GRACE_SECONDS = 20
 IDLE_SECONDS = 15
@@ -122,7 +122,7 @@ def serve(here: Installation, host: str, port: int, say: Callable[[str], object]
     serves without one would be an installation that nobody made), and where others than this machine would reach it and
     nobody has stated who is responsible.
     """
-    service.policies(here)
+    installation.policies(here)
     stated(here, host)
     with bound(host, port) as listener:
         log_as_json()

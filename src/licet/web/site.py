@@ -20,19 +20,22 @@ import msgspec
 from litestar.concurrency import sync_to_thread
 
 from licet.config import Web
+from licet.erasure import certificates, sweeper
 from licet.errors import LicetError
-from licet.service import Clock, Installation, erasure, host_key, sweeping, utc_now
+from licet.keys import fence
 from licet.store.connect import Transaction, transaction
-from licet.vault import fence, view
+from licet.vault import account_view
 from licet.vault.commands import Command, check
 from licet.vault.ids import host_hmac
-from licet.web import idempotency, keys, oidc, problems, sessions
-from licet.web.batches import ASKING, WRITING, Asking, Batches, GateSeen, Versions, Write, Writing, Written
-from licet.web.idempotency import Once
-from licet.web.limits import Heavy, Rates
+from licet.vault.installation import Clock, Installation, host_key, utc_now
+from licet.web.access import oidc, service_keys, sessions
+from licet.web.access.limits import Heavy, Rates
+from licet.web.access.roles import Service
+from licet.web.access.tokens import TokenVerifier
+from licet.web.api import idempotency, problems
+from licet.web.api.batches import ASKING, WRITING, Asking, Batches, GateSeen, Versions, Write, WriteResult, WriteState
+from licet.web.api.idempotency import IdempotentCall
 from licet.web.probes import Probe
-from licet.web.roles import Service
-from licet.web.tokens import Tokens
 
 Result = TypeVar("Result")
 
@@ -44,12 +47,12 @@ SWEEP_SECONDS = 60.0
 class WorkStanding(msgspec.Struct, frozen=True, kw_only=True):
     """What the background work of an installation waits for: `/metrics`."""
 
-    sweep: sweeping.Standing
+    sweep: sweeper.SweepStanding
     closures: int
 
 
 def _work(tx: Transaction) -> WorkStanding:
-    return WorkStanding(sweep=sweeping.standing_in(tx), closures=erasure.unlogged_in(tx).closures)
+    return WorkStanding(sweep=sweeper.standing_in(tx), closures=certificates.unlogged_in(tx).closures)
 
 
 class Site:
@@ -59,10 +62,10 @@ class Site:
         self.here, self.settings, self.wall = here, settings, wall
         self.host_key = host_key(here)
         self.signin_key = hmac.digest(self.host_key, b"sign-in", "sha256")
-        self.tokens = Tokens(settings)
+        self.tokens = TokenVerifier(settings)
         self.rates, self.heavy = Rates(), Heavy()
         self.versions = Versions()
-        self.writing = Writing(here.keyring, self.versions, here.clock)
+        self.writing = WriteState(here.keyring, self.versions, here.clock)
         self._asking = Asking(self.versions, here.clock)
         self.policy_probe = Probe(lambda: self.reading(self._policy))
         self.work_probe = Probe(lambda: self.reading(_work))
@@ -70,7 +73,7 @@ class Site:
         self._accounts: OrderedDict[bytes, UUID] = OrderedDict()
         self._keys: OrderedDict[str, tuple[float, Service | None]] = OrderedDict()
         self._looking: dict[str, asyncio.Task[Service | None]] = {}
-        self._writer: Batches[Write, Written | LicetError] | None = None
+        self._writer: Batches[Write, WriteResult | LicetError] | None = None
         self._reader: Batches[UUID, GateSeen | None] | None = None
 
     @asynccontextmanager
@@ -87,7 +90,7 @@ class Site:
             await sync_to_thread(self._writer.close)
             await sync_to_thread(self._reader.close)
 
-    async def write(self, command: Command, once: Once | None = None) -> Written:
+    async def write(self, command: Command, once: IdempotentCall | None = None) -> WriteResult:
         """Applies one command, durably; UsageError for a value that no table takes."""
         assert self._writer is not None
         check(command)
@@ -126,7 +129,7 @@ class Site:
         hashed = host_hmac(self.host_key, "account", name)
         known = self._accounts.get(hashed)
         if known is None:
-            known = await self.reading(lambda tx: view.account_by_host(tx, hashed))
+            known = await self.reading(lambda tx: account_view.account_by_host(tx, hashed))
             if known is not None:
                 self._accounts[hashed] = known
                 if len(self._accounts) > ACCOUNTS_REMEMBERED_MAX:
@@ -136,7 +139,7 @@ class Site:
     async def account_looked_up(self, host: str) -> UUID | None:
         """`account_by_host`, looked up whether it is remembered or not: a known id takes the work of an unknown one."""
         hashed = host_hmac(self.host_key, "account", host)
-        return await self.reading(lambda tx: view.account_by_host(tx, hashed))
+        return await self.reading(lambda tx: account_view.account_by_host(tx, hashed))
 
     async def service(self, key: str) -> Service | None:
         """The service with a key, as it was at most a second ago."""
@@ -150,8 +153,8 @@ class Site:
 
     async def _look(self, key: str) -> Service | None:
         try:
-            until = monotonic() + keys.REMEMBERED_SECONDS_MAX  # from before the look
-            found = await self.reading(lambda tx: keys.find(tx, key))
+            until = monotonic() + service_keys.REMEMBERED_SECONDS_MAX  # from before the look
+            found = await self.reading(lambda tx: service_keys.find(tx, key))
             if found is not None:
                 self._keys[key] = (until, found)
                 self._keys.move_to_end(key)

@@ -1,0 +1,1 @@
+"""Beside a coding assistant: its transcripts recorded, its sessions kept out or in."""

@@ -1,0 +1,179 @@
+"""What is remembered beside the transcripts, in one SQLite file for each account: nothing that was said.
+
+* how far each transcript was read, and since when its account stands as it does;
+* what the person chose for a session;
+* which session a turn belongs to: a resumed session copies earlier records into a file of its own, and what was said
+  once is recorded once, in the session that had it first.
+
+Paths and ids of turns are kept as hashes. `alone` lets one process read transcripts at a time.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+
+import msgspec
+
+from licet.errors import BusyError
+from licet.intake.transcript_follower import ReadMark
+
+TURNS_MAX = 4_000_000
+BUSY_SECONDS = 3.0
+LOCK_SECONDS = 0.02
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS files (
+    path TEXT PRIMARY KEY, base INTEGER NOT NULL, base_lines INTEGER NOT NULL, place INTEGER NOT NULL,
+    token TEXT NOT NULL, token_from INTEGER NOT NULL, shut INTEGER NOT NULL, since REAL NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS sessions (
+    session TEXT PRIMARY KEY, folder TEXT NOT NULL, keep_out INTEGER NOT NULL, incognito INTEGER NOT NULL,
+    told INTEGER NOT NULL, met INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS turns (turn BLOB PRIMARY KEY, session BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS listings (folder TEXT PRIMARY KEY, token TEXT NOT NULL, at REAL NOT NULL) STRICT;
+"""
+
+
+class TranscriptSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """A transcript. What lies before ``token_from`` was written before its account was seen to stand as ``token``
+    says. ``shut``: the gate was, when it was last asked. What bears a time before ``since`` is a copy of history."""
+
+    mark: ReadMark = ReadMark()
+    token: str = ""
+    token_from: int = 0
+    shut: bool = False
+    since: float = 0.0
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """What the person chose for a session. ``told``: Licet keeps it out already."""
+
+    session: str
+    keep_out: bool = False
+    incognito: bool = False
+    told: bool = False
+
+
+class AgentMemory:
+    """The memory of one account, in ``folder``."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._file = folder / f"{_short(name).hex()}.sqlite"
+        self._file.touch(mode=0o600)
+        self._db = sqlite3.connect(self._file, timeout=BUSY_SECONDS, isolation_level=None)
+        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.executescript(_TABLES)
+
+    def close(self) -> None:
+        self._db.close()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """While this process alone reads transcripts; BusyError where another one goes on doing so."""
+        with open(self._file.with_suffix(".lock"), "ab", opener=_private) as held:
+            until = time.monotonic() + BUSY_SECONDS
+            while True:
+                try:
+                    fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > until:
+                        raise BusyError("another hook or watcher reads the transcripts") from None
+                    time.sleep(LOCK_SECONDS)
+            yield
+
+    def seen(self, path: Path) -> TranscriptSeen | None:
+        row = self._db.execute(
+            "SELECT base, base_lines, place, token, token_from, shut, since FROM files WHERE path = ?", [_name(path)]
+        ).fetchone()
+        if row is None:
+            return None
+        return TranscriptSeen(mark=ReadMark(*row[:3]), token=row[3], token_from=row[4], shut=bool(row[5]), since=row[6])
+
+    def see(self, path: Path, seen: TranscriptSeen) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [_name(path), *seen.mark, seen.token, seen.token_from, seen.shut, seen.since],
+        )
+
+    def session(self, session: str) -> Session:
+        row = self._db.execute("SELECT keep_out, incognito, told FROM sessions WHERE session = ?", [session]).fetchone()
+        if row is None:
+            return Session(session=session)
+        return Session(session=session, keep_out=bool(row[0]), incognito=bool(row[1]), told=bool(row[2]))
+
+    def choose(self, chosen: Session) -> None:
+        """Remembers what the person chose, and what Licet was told."""
+        self._db.execute(
+            """INSERT INTO sessions VALUES (:session, '', :keep_out, :incognito, :told, 0)
+               ON CONFLICT (session) DO UPDATE SET keep_out = :keep_out, incognito = :incognito, told = :told""",
+            msgspec.structs.asdict(chosen),
+        )
+
+    def meet(self, session: str, folder: str) -> None:
+        """Remembers that a session is at work in a folder, for whoever means `this session`."""
+        self._db.execute(
+            """INSERT INTO sessions VALUES (?, ?, 0, 0, 0, (SELECT coalesce(max(met), 0) + 1 FROM sessions))
+               ON CONFLICT (session) DO UPDATE SET folder = excluded.folder, met = excluded.met""",
+            [session, _short(folder).hex()],
+        )
+
+    def last_in(self, folder: str) -> str | None:
+        """The session that was last at work in a folder."""
+        row = self._db.execute(
+            "SELECT session FROM sessions WHERE folder = ? ORDER BY met DESC LIMIT 1", [_short(folder).hex()]
+        ).fetchone()
+        return str(row[0]) if row else None
+
+    def claim(self, turns: Sequence[tuple[str, str]]) -> list[bool]:
+        """For each (turn, session) whether the turn is the session's own, and no copy of another's.
+
+        Kept before the turns are sent: a process that dies in between sends them again, from its mark.
+        """
+        own = []
+        with self._transaction():
+            for turn, session in turns:
+                self._db.execute("INSERT OR IGNORE INTO turns VALUES (?, ?)", [_short(turn), _short(session)])
+                owner = self._db.execute("SELECT session FROM turns WHERE turn = ?", [_short(turn)]).fetchone()
+                own.append(bytes(owner[0]) == _short(session))
+            self._db.execute("DELETE FROM turns WHERE rowid <= (SELECT max(rowid) - ? FROM turns)", [TURNS_MAX])
+        return own
+
+    def listed(self, folder: Path) -> tuple[str, float] | None:
+        """How the account stood when a folder was last listed, all of its transcripts seen, and when that was."""
+        row = self._db.execute("SELECT token, at FROM listings WHERE folder = ?", [_name(folder)]).fetchone()
+        return (str(row[0]), float(row[1])) if row else None
+
+    def list(self, folder: Path, token: str, at: float) -> None:
+        self._db.execute("INSERT OR REPLACE INTO listings VALUES (?, ?, ?)", [_name(folder), token, at])
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _name(path: Path) -> str:
+    return _short(os.path.realpath(path)).hex()
+
+
+def _short(text: str) -> bytes:
+    return blake2b(text.encode("utf-8", "replace"), digest_size=16).digest()

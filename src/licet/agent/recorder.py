@@ -1,0 +1,186 @@
+"""What a transcript gained goes to Licet, once, in the order in which it was said, and no more than was let in.
+
+* What was there before the agent came is history: `licet import` brings that in, with its times.
+* A turn is sent as said under a permission only if that permission was seen to be in force before it was written and
+  is in force now. What was said before a yes is let go: it would be stamped as said under it. What is said while Licet
+  is away waits in the transcript, and goes by the same rule later.
+* What is said while the gate is shut is let go: the person must decide first.
+* A session that anybody wants kept out is kept out before a further word of it is sent; of an incognito one nothing is.
+* The mark moves after Licet has what lies before it. Killed in between, the same turns are sent again, under their ids.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from licet.agent.memory import AgentMemory, Session, TranscriptSeen
+from licet.agent.project_file import LOCK, Narrowing, narrowing
+from licet.agent.transport import AccountAccess, Transport
+from licet.errors import UsageError
+from licet.intake.read_turn import BrokenRecord, ReadTurn
+from licet.intake.transcript_follower import ReadMark, end, follow
+
+BATCH_TURNS_MAX = 500
+BATCH_BYTES_MAX = 4 * 2**20
+FILES_MAX = 100_000
+SLACK_SECONDS = 60.0
+LATE_SECONDS_MAX = 7 * 86_400.0
+BY_PERSON = "you"
+
+
+def go_on() -> bool:
+    return True
+
+
+class AgentRecorder:
+    """One account's sessions. ``now`` is the machine's clock, by which the transcripts' own times were taken: it can
+    let a turn go, and never lets one in."""
+
+    def __init__(self, way: Transport, state: AgentMemory, lock_file: Path | None, now: Callable[[], float]) -> None:
+        self._way, self._state, self._now = way, state, now
+        self._locks = [LOCK, *([lock_file] if lock_file else [])]
+
+    def observe(self, path: Path, standing: AccountAccess, *, listed: tuple[str, float] | None = None) -> None:
+        """Remembers how the account stands, behind what a transcript holds already.
+
+        ``listed``: how it stood when the folder was last listed without this one, so that all of it came since.
+        """
+        size, known = end(path), self._state.seen(path)
+        if known is None and (listed is not None or size == 0):
+            token, at = listed or (standing.token, self._now())
+            known = TranscriptSeen(token=token, since=at - SLACK_SECONDS)
+        elif known is None:
+            known = TranscriptSeen(mark=ReadMark(offset=size), token=standing.token, token_from=size, since=self._now())
+        if standing.token != known.token:
+            known = msgspec.structs.replace(known, token=standing.token, token_from=size)
+        if standing.may_write and known.shut:
+            mark = known.mark._replace(offset=max(size, known.mark.offset))
+            known = msgspec.structs.replace(known, mark=mark, token_from=size)
+        self._state.see(path, msgspec.structs.replace(known, shut=not standing.may_write))
+
+    def observe_side(self, path: Path, session: Path, standing: AccountAccess) -> bool:
+        """The same of a subagent's transcript, which is met when it is whole; whether it is now seen.
+
+        It began after its session's did. So it was written under a permission that stood from the session's beginning;
+        of one that came in between nobody knows, and only a watcher that saw the file begin can tell.
+        """
+        if self._state.seen(path) is not None:
+            self.observe(path, standing)
+            return True
+        known = self._state.seen(session)
+        if known is None or (standing.token and (known.token != standing.token or known.token_from > 0)):
+            return False
+        self.observe(path, standing, listed=(known.token, known.since + SLACK_SECONDS))
+        return True
+
+    def record(self, path: Path, standing: AccountAccess, more: Callable[[], bool] = go_on) -> Counter[str]:
+        """Sends what a transcript gained, while ``more`` says so; what became of its turns, by reason."""
+        counts, seen = Counter[str](), self._state.seen(path)
+        if seen is None or seen.shut:
+            return counts
+        for batch, mark in self._batches(path, seen, standing, counts):
+            self._send(batch, counts)
+            seen = msgspec.structs.replace(seen, mark=mark)
+            self._state.see(path, seen)
+            if not more():
+                break
+        return counts
+
+    def poll(self, folder: Path, more: Callable[[], bool] = go_on) -> Counter[str]:
+        """One look at a folder of transcripts: what all of them gained."""
+        counts = Counter[str]()
+        with self._state.alone():
+            standing, at, listed = self._way.standing(), self._now(), self._state.listed(folder)
+            found = (path for path in sorted(folder.rglob("*.jsonl")) if not path.is_symlink())  # none leads out of it
+            paths = [path for path, _ in zip(found, range(FILES_MAX), strict=False)]
+            for path in paths:
+                self.observe(path, standing, listed=listed)
+            self._state.list(folder, standing.token, at)
+            for path in paths:
+                if not more():
+                    break
+                seen = self._state.seen(path)
+                if seen is not None and end(path) != seen.mark.offset:
+                    counts += self.record(path, standing, more)
+        return counts
+
+    def narrowing(self, session: str, folder: str) -> Narrowing:
+        """What is left out of a session that is at work in a folder."""
+        chosen = self._state.session(session)
+        own = Narrowing(
+            keep_out=chosen.keep_out, incognito=chosen.incognito,
+            by=BY_PERSON if chosen.keep_out or chosen.incognito else "",
+        )  # fmt: skip
+        return narrowing(folder, self._locks, own)
+
+    def _batches(
+        self, path: Path, seen: TranscriptSeen, standing: AccountAccess, counts: Counter[str]
+    ) -> Iterator[tuple[list[ReadTurn], ReadMark]]:
+        batch, size, mark = list[ReadTurn](), 0, seen.mark
+        latest = max(seen.since, self._now() - LATE_SECONDS_MAX)
+        for step in follow(path, seen.mark):
+            mark = step.mark
+            counts["broken"] += sum(isinstance(item, BrokenRecord) for item in step.items)
+            for turn in (item for item in step.items if isinstance(item, ReadTurn)):
+                if standing.token and step.start < seen.token_from:
+                    self._let_go(turn, "said before the yes", counts)
+                elif turn.at is not None and turn.at.timestamp() < latest:
+                    self._let_go(turn, "history", counts)
+                else:
+                    batch.append(turn)
+                    size += len(turn.content.text) + sum(len(call.arguments) for call in turn.content.tool_calls)
+            if len(batch) >= BATCH_TURNS_MAX or size >= BATCH_BYTES_MAX:
+                yield batch, mark
+                batch, size = [], 0
+        if mark != seen.mark:
+            yield batch, mark
+
+    def _let_go(self, turn: ReadTurn, why: str, counts: Counter[str]) -> None:
+        """So that no later copy of it is taken for something new."""
+        self._state.claim([(_name(turn), turn.host_conversation)])
+        counts[why] += 1
+
+    def _send(self, batch: Sequence[ReadTurn], counts: Counter[str]) -> None:
+        own = self._state.claim([(_name(turn), turn.host_conversation) for turn in batch])
+        counts["copies"] += len(own) - sum(own)
+        sent, kept_out = list[ReadTurn](), set[str]()
+        for turn in (turn for turn, mine in zip(batch, own, strict=True) if mine):
+            session = turn.host_conversation
+            held = self.narrowing(session, turn.content.folder)
+            if held.incognito:
+                counts["incognito"] += 1
+                continue
+            sent.append(turn)
+            if held.keep_out:
+                kept_out.add(session)
+        sent = [msgspec.structs.replace(turn, kept_out=turn.host_conversation in kept_out) for turn in sent]
+        for session in sorted(kept_out):
+            self._keep_out(self._state.session(session))
+        refused = self._sent(sent)
+        for session in sorted(kept_out):
+            self._keep_out(self._state.session(session))
+        counts["recorded"] += refused.count("")
+        counts.update(f"refused: {why}" for why in refused if why)
+
+    def _sent(self, turns: Sequence[ReadTurn]) -> list[str]:
+        """What the way answers; one turn that it cannot take at all does not hold up the others."""
+        try:
+            return self._way.send(turns) if turns else []
+        except UsageError:
+            if len(turns) == 1:
+                return ["bad_request"]
+            middle = len(turns) // 2
+            return [*self._sent(turns[:middle]), *self._sent(turns[middle:])]
+
+    def _keep_out(self, chosen: Session) -> None:
+        """Has Licet keep a session out that it knows; one that it does not know begins kept out."""
+        if not chosen.told and self._way.keep_out(chosen.session, True):
+            self._state.choose(msgspec.structs.replace(chosen, told=True))
+
+
+def _name(turn: ReadTurn) -> str:
+    return turn.host_turn.partition("#")[0]

@@ -1,0 +1,73 @@
+"""The agent that is configured, opened for one command."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import msgspec
+
+from licet.agent.local_transport import nearby
+from licet.agent.memory import AgentMemory
+from licet.agent.recorder import AgentRecorder
+from licet.agent.transport import ApiTransport, Transport
+from licet.config import Configuration
+from licet.errors import UsageError
+
+STATE = Path("~/.local/state/licet")
+
+
+class SessionAgent(msgspec.Struct, frozen=True):
+    """A way to Licet, the memory beside the transcripts, and the agent that has both."""
+
+    way: Transport
+    state: AgentMemory
+    agent: AgentRecorder
+
+
+@contextmanager
+def way(config: Configuration, *, start: bool) -> Iterator[Transport]:
+    """The way that is configured; ``start`` also starts an embedded database that does not run."""
+    agent = config.agent
+    if not agent.account:
+        raise UsageError("whose sessions are these?", "set LICET_AGENT__ACCOUNT to the host's id of the account")
+    if agent.url:
+        if agent.key_file is None:
+            raise UsageError("with what key?", "set LICET_AGENT__KEY_FILE to a file with a key of `licet key create`")
+        made = ApiTransport(agent.url, agent.key_file, agent.account)
+        try:
+            yield made
+        finally:
+            made.close()
+        return
+    with nearby(config, start=start) as here:
+        yield here
+
+
+@contextmanager
+def remembered(config: Configuration) -> Iterator[AgentMemory]:
+    """The memory alone, for what a person may do while Licet is away."""
+    agent = config.agent
+    if not agent.account:
+        raise UsageError("whose sessions are these?", "set LICET_AGENT__ACCOUNT to the host's id of the account")
+    name = f"{agent.url or config.database_url or config.data.absolute()}\n{agent.account}"
+    with closing(AgentMemory(agent.state or STATE.expanduser(), name)) as state:
+        yield state
+
+
+@contextmanager
+def agent(config: Configuration | None = None, *, start: bool = False) -> Iterator[SessionAgent]:
+    """The agent of the environment; ``start`` also starts an embedded database that does not run."""
+    config = config or Configuration.of(os.environ)
+    with remembered(config) as state, way(config, start=start) as found:
+        yield SessionAgent(found, state, AgentRecorder(found, state, config.agent.lock_file, time.time))
+
+
+def choice_url(config: Configuration) -> str:
+    """Where the person answers; empty where nobody said."""
+    if config.agent.choice_url:
+        return config.agent.choice_url
+    return f"{config.agent.url.rstrip('/')}/notice" if config.agent.url else ""

@@ -1,0 +1,1 @@
+"""What comes back: dumps, base backups with the write-ahead log, restore."""

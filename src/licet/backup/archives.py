@@ -1,0 +1,533 @@
+"""Backups, and a restore that brings nothing back that was taken back.
+
+A backup is a folder: a dump of the database or a base backup of its server, and a manifest that says what it is. With
+the WAL that was archived since (`wal_receiver`) a base comes back as of any moment after it. A backup holds sealed content
+and wrapped keys, and neither the epoch keys (the key folder, kept apart), nor the log, nor the restriction journal,
+which are to be copied elsewhere as they grow. Each backup is registered before it is taken, in the database and in the
+journal, with the day on which it expires: a certificate of erasure names those that may still hold what was erased.
+
+A restore goes through these steps, and killed anywhere it is begun anew with the same command:
+
+    1. the backup is proved to be ours and unchanged (`backup_manifest`), and copied to where nobody else writes
+    2. every lock is taken that a server at work would hold: it is told to stop before anything was changed
+    3. the fence goes up, in a transaction of its own, in a table that no backup holds; the backup's journal, its log and
+       its keys are those of this installation
+    4. the database is replaced by the dump, in one transaction; or the cluster by the base, which was recovered beside
+       it and has the fence in it before it gets the name (`base_recovery`)
+    5. in one transaction, behind the fence: every restriction that the backup lacks is applied again, at the moment
+       at which it was told; the database is brought to where the log is, with an entry `restored`; sessions end
+    6. the fence comes down
+
+Between 3 and 6 nothing is read, leased, built or written by anybody. A database that somebody restored by other means
+is refused wherever it is opened, until steps 2, 3, 5 and 6 were taken (`restore` without a backup).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from itertools import groupby, islice
+from pathlib import Path
+from typing import assert_never
+from uuid import UUID
+
+import msgspec
+import psycopg
+
+from licet.backup import backup_manifest, base_backup, base_recovery, dump, wal_archive, wal_receiver, wal_seals
+from licet.backup.backup_manifest import ARCHIVES, BASE, DUMP, MANIFEST, VERSION, BackupForm, BackupManifest, LogStood
+from licet.config import Configuration
+from licet.erasure import sweeper
+from licet.erasure.epochs import backup_window
+from licet.errors import BrokenError, BusyError, RefusedError, UsageError
+from licet.keys import fence
+from licet.keys.fence import JournalStanding
+from licet.keys.keyring import EPOCHS_LOCK, Keyring
+from licet.keys.log_keys import LogKeys
+from licet.keys.providers import provider
+from licet.keys.restriction_journal import Journal, Restriction, RestrictionKind
+from licet.ledger import forward
+from licet.ledger.sequence import SEQUENCER_LOCK
+from licet.ledger.storage import Durable, Folder
+from licet.policy.file import read
+from licet.policy.period import written
+from licet.proof import documents
+from licet.store import embedded
+from licet.store.connect import Transaction, opened, transaction, translated
+from licet.store.files import make_folder
+from licet.store.migrate import migrate, migrations
+from licet.vault import apply, host_events, restriction
+from licet.vault import policy_versions as versions
+from licet.vault.commands import Outcome
+from licet.vault.ids import Prefix, parse, shown, uuid7
+from licet.vault.installation import Clock, Installation, installation, utc_now
+
+BACKUPS_MAX = 10_000
+RECORDS_MAX = 10_000
+
+
+class KeptBackup(msgspec.Struct, frozen=True, kw_only=True):
+    """A backup in a folder; ``expired`` says that its day has come, ``whole`` that its manifest was written."""
+
+    folder: Path
+    form: BackupForm
+    backup: str
+    made_at: datetime | None
+    expires_at: datetime | None
+    size: int
+    whole: bool
+    expired: bool
+
+
+class RestoreResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What a restore did. ``applied`` restrictions were brought back by kind; ``gone`` are those of what was lost."""
+
+    backup: str | None
+    life: int
+    applied: dict[str, int]
+    gone: int
+    entries: int
+    placed: int
+    repeated: int
+    sessions_ended: int
+
+
+def back_up(here: Installation, target: Path, form: BackupForm = BackupForm.dump) -> KeptBackup:
+    """Takes a backup into a folder of its own below ``target``; whole when this returns."""
+    at = here.clock()
+    if form is BackupForm.base:
+        with transaction(here.pool) as tx:
+            base_backup.may_replicate(tx)
+    make_folder(target, 0o700)
+    with _claimed(target, fcntl.LOCK_SH):
+        backup, until = uuid7(at, here.keyring.random(10)), at + backup_window(here)
+        manifest = _register(here, form, backup, at, until)
+        folder = target / f"{at:%Y%m%dT%H%M%SZ}-{backup.hex[-8:]}"
+        make_folder(folder, 0o700)
+        match form:
+            case BackupForm.dump:
+                dump.take(_dsn(here.config), folder / DUMP)
+            case BackupForm.base:
+                base_backup.take(_dsn(here.config), folder / BASE)
+                manifest = msgspec.structs.replace(
+                    manifest, begins=base_backup.beginning(folder / BASE).segment, ended_at=_server_time(here)
+                )
+            case _:
+                assert_never(form)
+        size, digest = backup_manifest.digest_of(folder / (DUMP if form is BackupForm.dump else BASE))
+        manifest = msgspec.structs.replace(manifest, size=size, sha256=digest)
+        with transaction(here.pool) as tx:
+            seed = here.keyring.log_seed(tx)
+        Durable(Folder(folder)).write({MANIFEST: backup_manifest.write(manifest, seed)})
+    return _kept(folder, at, {})
+
+
+def _server_time(here: Installation) -> datetime | None:
+    with transaction(here.pool) as tx:
+        row = tx.execute("SELECT clock_timestamp()").fetchone()
+    return row[0] if row is not None else None
+
+
+@contextmanager
+def _claimed(target: Path, how: int) -> Iterator[None]:
+    """Backups are taken side by side; nobody prunes meanwhile, because an unfinished one may be at work."""
+    folder = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(folder, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(folder)
+        raise BusyError(f"a backup is being taken into `{target}`, or pruned", "try again when it is done") from None
+    try:
+        yield
+    finally:
+        os.close(folder)
+
+
+def _register(here: Installation, form: BackupForm, backup: UUID, at: datetime, until: datetime) -> BackupManifest:
+    """The copy is registered before it is there; what it holds is what was there then, or newer."""
+    journal = _journal(here)
+    with transaction(here.pool) as tx:
+        fence.check(tx)
+        here.keyring.log_seed(tx)
+        is_base = form is BackupForm.base
+        tx.execute(
+            "INSERT INTO backups (backup_id, made_at, expires_at, base) VALUES (%s, %s, %s, %s)",
+            [backup, at, until, is_base],
+        )
+        archive = wal_receiver.slot(tx, journal) if is_base else None
+        life = fence.life(tx)
+        record = Restriction(life=life, kind=RestrictionKind.backup, at=at, backup=backup, until=until, base=is_base)
+        restriction.keep_records(tx, journal, [record])
+        logs = tx.execute("SELECT log_year, origin, size, root FROM logs ORDER BY log_year").fetchall()
+        epochs = tx.execute("SELECT DISTINCT epoch FROM buckets ORDER BY epoch").fetchall()
+        proof = tx.execute("SELECT wrapped FROM secrets WHERE name = 'log'").fetchone()
+    assert proof is not None
+    return BackupManifest(
+        v=VERSION, form=form, backup=shown(Prefix.backup, backup), made_at=at, expires_at=until,
+        schema=migrations()[-1].number, life=life, journal=journal.id, epochs=tuple(row[0] for row in epochs),
+        proof=proof[0], size=0, sha256="", archive=archive or "",
+        logs=tuple(LogStood(year=y, origin=o, size=s, root=bytes(r).hex()) for y, o, s, r in logs),
+    )  # fmt: skip
+
+
+def backups(here: Installation, target: Path) -> list[KeptBackup]:
+    """The backups below ``target``, oldest first, with those that were never finished."""
+    if not target.is_dir():
+        raise UsageError(f"`{target}` is no folder", "name the folder that backups were made into")
+    found = sorted(path for path in target.iterdir() if any((path / name).exists() for name in (MANIFEST, DUMP, BASE)))
+    with transaction(here.pool) as tx:
+        days = {shown(Prefix.backup, one): day for one, day in tx.execute("SELECT backup_id, expires_at FROM backups")}
+    return [_kept(path, here.clock(), days) for path in found[:BACKUPS_MAX]]
+
+
+class PrunedBackups(msgspec.Struct, frozen=True, kw_only=True):
+    """What was removed: backups, and so many segments of WAL that no backup needs any more."""
+
+    backups: tuple[KeptBackup, ...]
+    segments: int
+
+
+def prune(here: Installation, target: Path) -> PrunedBackups:
+    """Removes the backups whose day has come, those that were never finished, and the WAL that only they needed."""
+    found = backups(here, target)
+    with _claimed(target, fcntl.LOCK_EX):
+        spent = [kept for kept in found if kept.expired or not kept.whole]
+        for kept in spent:
+            shutil.rmtree(kept.folder)
+            if kept.backup:
+                with transaction(here.pool) as tx:
+                    tx.execute(
+                        "UPDATE backups SET pruned_at = %s WHERE backup_id = %s AND pruned_at IS NULL",
+                        [here.clock(), parse(Prefix.backup, kept.backup)],
+                    )
+        return PrunedBackups(backups=tuple(spent), segments=_prune_wal(here, target))
+
+
+def prune_wal(here: Installation, target: Path) -> int:
+    """Removes the WAL below ``target`` that no living base needs; how many segments. Nothing while a backup is taken."""
+    try:
+        with _claimed(target, fcntl.LOCK_EX):
+            return _prune_wal(here, target)
+    except BusyError:
+        return 0
+
+
+def _prune_wal(here: Installation, target: Path) -> int:
+    """A segment is needed by the bases that were begun before it, so it lies no longer than the window of backups.
+
+    It goes though an expired base still lies beside it.
+    """
+    bases = [
+        backup_manifest.read(kept.folder) for kept in backups(here, target)
+        if kept.form is BackupForm.base and kept.whole and not kept.expired
+    ]  # fmt: skip
+    with transaction(here.pool) as tx:
+        current = wal_receiver.slot(tx, _journal(here))
+    removed = 0
+    for archive in sorted((target / ARCHIVES).glob(f"{wal_receiver.prefix(_journal(here))}*")):
+        oldest = min((one.begins for one in bases if one.archive == archive.name), key=lambda n: n[8:], default=None)
+        is_over = oldest is None and archive.name != current
+        gone = wal_archive.segments(archive) if is_over else wal_archive.spent(archive, oldest)
+        for path in gone:
+            wal_seals.remove(path)
+        removed += len(gone)
+        if is_over:
+            shutil.rmtree(archive)
+    return removed
+
+
+def verify(config: Configuration, folder: Path, until: datetime | None = None) -> BackupManifest:
+    """The manifest of a backup that is proved, whole and readable; it asks the key provider, and no database."""
+    return backup_manifest.verify(_keyring(config), folder, until)
+
+
+def _keyring(config: Configuration) -> Keyring:
+    return Keyring(provider(config))
+
+
+def restore(
+    config: Configuration, source: Path | None, clock: Clock = utc_now, until: datetime | None = None
+) -> RestoreResult:
+    """Brings the backup in ``source`` back, or the database here forward where it is None.
+
+    A base comes back with all the WAL archived since, or as of ``until``, by the clock of the server.
+    RefusedError, and nothing was changed, where the backup is of another installation, or its keys are destroyed;
+    ContradictedError where it is not the one that was taken; BusyError beside a server at work.
+    """
+    manifest = backup_manifest.prove(_keyring(config), source)[0] if source is not None else None
+    if source is not None and manifest is not None and manifest.form is BackupForm.base:
+        if until is not None and manifest.ended_at is not None and until < manifest.ended_at:
+            raise UsageError(
+                f"the base backup ended at {written(manifest.ended_at)}, after that moment", "use an older one"
+            )
+        return _restore_base(config, source, clock, until)
+    if until is not None:
+        raise UsageError("--until goes with a base backup", "a dump holds one moment: `licet backup list` shows both")
+    with installation(config, clock, upgrade=True, behind_fence=True) as here:
+        return restore_here(here, source)
+
+
+def restore_here(here: Installation, source: Path | None) -> RestoreResult:
+    """`restore` in an installation that was opened behind its fence, of a dump or of none."""
+    if source is None:
+        with _alone(here):
+            _raise_fence(here, None)
+            return _finish(here, None)
+    with _copied(here, source) as (manifest, dumped), _alone(here):
+        _raise_fence(here, manifest)
+        dump.put_back(_dsn(here.config), dumped, manifest.schema)
+        with here.pool.connection() as conn:
+            migrate(conn)
+        return _finish(here, manifest)
+
+
+@contextmanager
+def _copied(here: Installation, source: Path) -> Iterator[tuple[BackupManifest, Path]]:
+    """A dump copied to where nobody else writes, and proved there: that copy is put back, whatever comes of ``source``."""
+    manifest, _ = backup_manifest.prove(here.keyring, source)
+    make_folder(here.config.data, 0o700)
+    with tempfile.TemporaryDirectory(prefix="restoring-", dir=here.config.data) as folder:
+        dumped = Path(folder) / DUMP
+        with suppress(FileNotFoundError):
+            shutil.copyfile(source / DUMP, dumped)
+        backup_manifest.hold(manifest, dumped)
+        dump.check(dumped)
+        yield manifest, dumped
+
+
+@contextmanager
+def _alone(here: Installation) -> Iterator[None]:
+    """Every lock that a restore needs, before it changes anything; BusyError where somebody takes the log or sweeps.
+
+    They belong to a connection of its own until the end, so that no server tells, sweeps or rotates meanwhile.
+    """
+    with translated(), here.pool.connection() as conn:
+        try:
+            for lock, who in ((SEQUENCER_LOCK, "takes what commits into the log"), (sweeper.SWEEPS_LOCK, "sweeps")):
+                row = conn.execute("SELECT pg_try_advisory_lock(%s)", [lock]).fetchone()
+                conn.commit()
+                if row != (True,):
+                    raise BusyError(
+                        f"another program {who}: nothing was changed", "stop `licet serve` and its like, then try again"
+                    )
+            yield
+        finally:
+            with suppress(psycopg.Error):  # a connection that broke took its locks with it
+                conn.rollback()
+                conn.execute("SELECT pg_advisory_unlock_all()")
+                conn.commit()
+
+
+def _restore_base(config: Configuration, source: Path, clock: Clock, until: datetime | None) -> RestoreResult:
+    """The fence is up in the cluster in use, then in the one recovered beside it, then that one gets its place."""
+    manifest, made = backup_manifest.prove(_keyring(config), source)
+    if config.database_url or not (source / BASE / "licet.conf").is_file():
+        raise RefusedError(
+            "a base backup of a server of your own is restored by its own means",
+            "put it back as docs/backup.md says, then run `licet restore --here`", because="own_server",
+        )  # fmt: skip
+    archive = backup_manifest.archive_of(source, manifest)
+
+    def hold(copied: Path) -> None:
+        backup_manifest.hold(manifest, copied)
+        base_backup.check(copied)
+
+    def bring(target: Path) -> None:
+        if archive is not None:
+            wal_seals.copy(archive, made, manifest.begins, target)
+            if until is None:
+                wal_archive.check(target, base_backup.beginning(source / BASE))
+
+    with base_recovery.beside(config.data / "postgres") as recovery:
+        with installation(config, clock, upgrade=True, behind_fence=True) as here, _alone(here):
+            was_up = _raise_fence(here, manifest)
+            try:
+                recovery.recover(
+                    source / BASE, hold, bring if archive is not None else None, until,
+                    lambda dsn: _fence_in(dsn, clock()),
+                )  # fmt: skip
+            except BaseException:
+                if not was_up:  # nothing was changed
+                    with transaction(here.pool) as tx:
+                        fence.lift(tx)
+                raise
+        recovery.put_in_place()
+    with installation(config, clock, upgrade=True, behind_fence=True) as here, _alone(here):
+        _raise_fence(here, manifest)
+        return _finish(here, manifest)
+
+
+def _fence_in(dsn: str, at: datetime) -> None:
+    with opened(dsn, 1) as pool, transaction(pool) as tx:
+        fence.raise_(tx, at)
+
+
+def _raise_fence(here: Installation, manifest: BackupManifest | None) -> bool:
+    """Whether the fence stood already. It stays up where anything fails from here on, unless nothing was changed."""
+    with transaction(here.pool) as tx:
+        # Whoever destroys an epoch holds this and looks for the fence: the keys found here stay until it is down.
+        tx.execute("SELECT pg_advisory_xact_lock(%s)", [EPOCHS_LOCK])
+        was_up = fence.stands(tx)
+        fence.raise_(tx, here.clock())
+        if manifest is not None:
+            _refuse_foreign(here, manifest)
+        elif fence.standing(tx, _journal(here), here.clock()) is JournalStanding.foreign:
+            raise RefusedError(
+                "the database belongs to another restriction journal", "name its folder with LICET_RESTRICTIONS",
+                because="other_journal",
+            )  # fmt: skip
+    try:
+        with transaction(here.pool) as tx:
+            fence.wait_for_readers(tx)
+    except BusyError:
+        if not was_up:
+            with transaction(here.pool) as tx:
+                fence.lift(tx)
+        raise
+    return was_up
+
+
+def _finish(here: Installation, manifest: BackupManifest | None) -> RestoreResult:
+    with transaction(here.pool) as tx:
+        restored = _bring_forward(here, tx, manifest)
+    with transaction(here.pool) as tx:
+        fence.lift(tx)
+    return restored
+
+
+def _refuse_foreign(here: Installation, manifest: BackupManifest) -> None:
+    if manifest.journal != _journal(here).id:
+        raise RefusedError(
+            "the backup belongs to another restriction journal than the one found here",
+            "without its journal nobody knows what was taken back since: name its folder with LICET_RESTRICTIONS",
+            because="other_journal",
+        )  # fmt: skip
+    if manifest.schema > migrations()[-1].number:
+        raise RefusedError("the backup was made by a newer version of licet", "install that version", because="newer")
+
+
+def _bring_forward(here: Installation, tx: Transaction, manifest: BackupManifest | None) -> RestoreResult:
+    """Applies what was taken back since, brings the database to the log, and begins another life of it."""
+    journal, at = _journal(here), here.clock()
+    backup = parse(Prefix.backup, manifest.backup) if manifest is not None else None
+    present, newest = (
+        fence.life(tx),
+        max((record.life for record in journal.newest(fence.NEWEST_RECORDS_MAX)), default=0),
+    )
+    life = max(present, newest) + 1
+    seed, place = here.keyring.log_seed(tx), documents.place(here)
+    known = forward.ahead(tx, place, seed)
+    forward.mark(tx, known, life, at)
+    # Written before anything is read: from here on nothing of an earlier life is kept any more, and so none is missed.
+    journal.append([Restriction(life=life, kind=RestrictionKind.life, at=at)])
+    applied, gone = _apply_again(here, tx, journal, present)
+    done = forward.bring(tx, LogKeys(here.keyring), place, seed, known)
+    tx.execute("SELECT setval('journal_position', nextval('journal_position') + %s)", [forward.OUTBOX_GAP])
+    fence.begin(tx, life, journal, at, backup)
+    ended = tx.execute("DELETE FROM sessions").rowcount
+    tx.execute("DELETE FROM staff_links")
+    host_events.silence(tx, at)
+    return RestoreResult(
+        backup=manifest.backup if manifest is not None else None, life=life, applied=applied, gone=gone,
+        entries=done.entries, placed=done.placed, repeated=done.repeated, sessions_ended=ended,
+    )  # fmt: skip
+
+
+def _apply_again(here: Installation, tx: Transaction, journal: Journal, present: int) -> tuple[dict[str, int], int]:
+    """Every restriction that the database lacks, in order, by the one way in; none of them is kept a second time."""
+    keyring = Keyring(here.keyring.provider, here.keyring.random, behind_fence=True, cold=here.keyring.cold)
+    applied: Counter[str] = Counter()
+    gone = 0
+    for is_told, group in groupby(_lacking(tx, journal, present), lambda record: record.account is not None):
+        for batch in _batched(group, apply.BATCH_COMMANDS_MAX):
+            done = _tell_again(tx, keyring, batch) if is_told else [_register_again(tx, record) for record in batch]
+            applied.update(record.kind.value for record, was_known in zip(batch, done, strict=True) if was_known)
+            gone += done.count(False)
+    return dict(applied), gone
+
+
+def _lacking(tx: Transaction, journal: Journal, present: int) -> list[Restriction]:
+    """What a database in the life ``present`` lacks, judged before any of it is applied."""
+    found: list[Restriction] = []
+    for part in _batched(journal.records(), RECORDS_MAX):
+        found += [record for record, lacks in zip(part, fence.missing(tx, part, present), strict=True) if lacks]
+    return [record for record in found if record.kind is not RestrictionKind.life]
+
+
+def _batched(records: Iterable[Restriction], size: int) -> Iterator[list[Restriction]]:
+    rest = iter(records)
+    while batch := list(islice(rest, size)):
+        yield batch
+
+
+def _tell_again(tx: Transaction, keyring: Keyring, batch: Sequence[Restriction]) -> list[bool]:
+    """Whether each record's account and conversation are there; an erasure keeps the id that its person was given."""
+    known, host_key = versions.load(tx), keyring.host_key(tx)
+    if known is None:
+        raise BrokenError("the database holds no policy")
+    answers = apply.apply(tx, keyring, known, [restriction.command_of(record, host_key) for record in batch])
+    for record in batch:
+        if record.erasure is not None and record.account is not None:
+            again = tx.execute(
+                """WITH again AS (SELECT account_id, erasure_id AS was FROM erasures
+                                   WHERE account_id = %s AND requested_at = %s AND conversation_id IS NOT DISTINCT FROM %s)
+                   UPDATE erasures e SET erasure_id = %s FROM again a
+                    WHERE e.account_id = a.account_id AND e.erasure_id = a.was RETURNING a.was""",
+                [record.account, record.at, record.conversation, record.erasure],
+            ).fetchall()
+            host_events.rename_erasure(tx, record.account, [row[0] for row in again], record.erasure)
+    return [answer.outcome is not Outcome.unknown for answer in answers]
+
+
+def _register_again(tx: Transaction, record: Restriction) -> bool:
+    """A policy version, a backup that was taken since, or a service's key that was revoked."""
+    if record.kind is RestrictionKind.key_revoked:
+        revoke = "UPDATE api_keys SET revoked_at = %s WHERE key_id = %s AND revoked_at IS NULL"
+        return tx.execute(revoke, [record.at, record.key]).rowcount == 1
+    if record.kind is RestrictionKind.backup:
+        tx.execute(
+            "INSERT INTO backups (backup_id, made_at, expires_at, base) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
+            [record.backup, record.at, record.until, record.base],
+        )
+        return True
+    policy, known = read(msgspec.json.decode(record.document), file="the restriction journal"), versions.load(tx)
+    add = versions.amend if known is not None and versions.amends(known[len(known) - 1], policy) else versions.add
+    add(tx, policy, record.at, record.by)
+    return True
+
+
+def _kept(folder: Path, at: datetime, days: Mapping[str, datetime]) -> KeptBackup:
+    """``days`` are those on which backups expire, as registered: a manifest that was changed keeps none for longer."""
+    if not (folder / MANIFEST).is_file():
+        form = BackupForm.base if (folder / BASE).exists() else BackupForm.dump
+        return KeptBackup(
+            folder=folder, form=form, backup="", made_at=None, expires_at=None, size=_size(folder), whole=False,
+            expired=False,
+        )  # fmt: skip
+    manifest = backup_manifest.read(folder)
+    day = days.get(manifest.backup, manifest.expires_at)
+    return KeptBackup(
+        folder=folder, form=manifest.form, backup=manifest.backup, made_at=manifest.made_at,
+        expires_at=day, size=_size(folder), whole=True, expired=day <= at,
+    )  # fmt: skip
+
+
+def _size(folder: Path) -> int:
+    """The bytes that a backup has on the disk, its manifest apart."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST)
+
+
+def _dsn(config: Configuration) -> str:
+    return config.database_url or embedded.revive(config.data / "postgres")
+
+
+def _journal(here: Installation) -> Journal:
+    if here.keyring.restrictions is None:
+        raise BrokenError("the installation was opened without its restriction journal")
+    return here.keyring.restrictions

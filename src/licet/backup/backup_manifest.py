@@ -1,0 +1,197 @@
+"""The manifest of a backup: what it is, and the proof that it is ours and unchanged.
+
+A backup lies where others may write. Its manifest therefore carries an HMAC under a key that is not with it: derived from
+the secret that signs the log, which the manifest holds wrapped under a key of an epoch (``proof``). Whoever has the key
+provider of this installation can check it, without a database; nobody else can make it. What the manifest says is then
+believed, and the dump or the base is held to the hash in it. A dump is hashed whole, a base over the list of all its
+files, those included that PostgreSQL's own manifest leaves out (its WAL, `postgresql.auto.conf`).
+
+    proved        the manifest bears our HMAC, and every byte is the one that was taken
+    contradicted  `ContradictedError`: a byte is another one, or a file is there that was not
+    not proved    `RefusedError`: the keys to check it are not here, or an older licet took it without a proof
+
+Nothing of a backup is given to a program of PostgreSQL before it is proved; what is restored is a copy that was proved,
+not what lies in the folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import assert_never
+from uuid import UUID
+
+import msgspec
+
+from licet.backup import base_backup, dump, wal_archive, wal_seals
+from licet.errors import BrokenError, ContradictedError, NotFoundError, RefusedError
+from licet.keys.keyring import Keyring
+
+MANIFEST, DUMP, BASE, ARCHIVES = "manifest.json", "database.dump", "base", "wal"
+VERSION = 3
+MANIFEST_BYTES_MAX = 2**20
+_KEY = b"licet/backup/v1"
+
+
+class BackupForm(StrEnum):
+    """What a backup is of: ``dump`` of what lives in the database, ``base`` of the pages of its server."""
+
+    dump = "dump"
+    base = "base"
+
+
+class LogStood(msgspec.Struct, frozen=True, kw_only=True):
+    """A log as the database knew it when the backup was begun."""
+
+    year: int
+    origin: str
+    size: int
+    root: str
+
+
+class BackupManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a backup is. ``proof`` is a wrapped secret of the installation: whoever has the keys can open it.
+
+    ``size`` and ``sha256`` are those of the dump, or of a base's files together. A base needs WAL from the segment
+    ``begins`` on, and goes on in the archive ``archive``, where there was one; ``ended_at``, by the clock of its server,
+    is the first moment as of which it can be restored. ``mac`` is over all the rest.
+    """
+
+    v: int
+    form: BackupForm
+    backup: str
+    made_at: datetime
+    expires_at: datetime
+    schema: int
+    life: int
+    journal: UUID
+    epochs: tuple[int, ...]
+    logs: tuple[LogStood, ...]
+    proof: bytes
+    size: int
+    sha256: str
+    begins: str = ""
+    archive: str = ""
+    ended_at: datetime | None = None
+    mac: str = ""
+
+
+def key(log_seed: bytes) -> bytes:
+    """What backups and archived WAL are proved under: derived from the secret that signs the log."""
+    return hmac.digest(log_seed, _KEY, "sha256")
+
+
+def write(manifest: BackupManifest, log_seed: bytes) -> bytes:
+    """The manifest's file, with its HMAC."""
+    proved = msgspec.structs.replace(manifest, mac=_mac(manifest, key(log_seed)))
+    return msgspec.json.format(msgspec.json.encode(proved, order="sorted"), indent=2) + b"\n"
+
+
+def read(folder: Path) -> BackupManifest:
+    """The manifest as it lies there, believed by nobody yet."""
+    try:
+        with (folder / MANIFEST).open("rb") as file:
+            manifest = msgspec.json.decode(file.read(MANIFEST_BYTES_MAX), type=BackupManifest)
+    except FileNotFoundError:
+        raise NotFoundError(f"no backup in `{folder}`", "name the folder of one backup: `licet backup list`") from None
+    except msgspec.MsgspecError as error:
+        raise BrokenError(f"the manifest in `{folder}` does not read: {error}") from None
+    if manifest.v > VERSION:
+        raise RefusedError(
+            f"the backup is of version `{manifest.v}`", "install the licet that made it", because="newer"
+        )
+    return manifest
+
+
+def prove(keyring: Keyring, folder: Path) -> tuple[BackupManifest, bytes]:
+    """The manifest once its HMAC was checked, and the key of it; nothing else of the backup was looked at yet."""
+    manifest = read(folder)
+    if manifest.v < VERSION:
+        raise RefusedError(
+            "not proved: an older licet took the backup, and nothing in it says that it is unchanged",
+            "restore it with the licet that took it, if you trust where it lay", because="not_proved",
+        )  # fmt: skip
+    try:
+        made = key(keyring.unwrap_secret("log", manifest.proof))
+    except (BrokenError, OverflowError):
+        raise RefusedError(
+            "not proved: the keys of this backup's epochs are destroyed or not here, and nothing in it can be opened",
+            "use a backup that has not expired, with the key provider that it was made under", because="dead_epoch",
+        ) from None  # fmt: skip
+    if not hmac.compare_digest(_mac(manifest, made), manifest.mac):
+        raise ContradictedError(f"the manifest in `{folder}` is not the one that was written", "use another backup")
+    return manifest, made
+
+
+def verify(keyring: Keyring, folder: Path, until: datetime | None = None) -> BackupManifest:
+    """The manifest of a backup that is proved, whole and readable.
+
+    The WAL that was archived since a base is read to its end, but where it is to be restored ``until`` a moment only.
+    """
+    manifest, made = prove(keyring, folder)
+    hold(manifest, folder / (DUMP if manifest.form is BackupForm.dump else BASE))
+    match manifest.form:
+        case BackupForm.dump:
+            dump.check(folder / DUMP)
+        case BackupForm.base:
+            base_backup.check(folder / BASE)
+            archive = archive_of(folder, manifest)
+            if archive is not None:
+                proved = wal_seals.proved(archive, made, manifest.begins)
+                if until is None:
+                    wal_archive.check(archive, base_backup.beginning(folder / BASE), frozenset(proved))
+        case _:
+            assert_never(manifest.form)
+    return manifest
+
+
+def hold(manifest: BackupManifest, held: Path) -> None:
+    """ContradictedError where the dump or the base at ``held`` is not the one of the manifest."""
+    try:
+        found = digest_of(held)
+    except FileNotFoundError:
+        found = (0, "")
+    if found != (manifest.size, manifest.sha256):
+        raise ContradictedError(f"the {manifest.form} at `{held}` is not the one of its manifest", "use another backup")
+
+
+def digest_of(held: Path) -> tuple[int, str]:
+    """The bytes of a dump or of a base, and their SHA-256: of the file, or of the list of all files of the folder."""
+    if not held.is_dir():
+        return held.stat().st_size, _file_digest(held)
+    total, listed = 0, hashlib.sha256()
+    for path in sorted(held.rglob("*")):
+        name = path.relative_to(held).as_posix().encode()
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            raise ContradictedError(f"`{path}` is neither a file nor a folder: no base of ours holds such", "")
+        if path.is_file():
+            size = path.stat().st_size
+            total += size
+            listed.update(b"%s\0%d\0%s\n" % (name, size, _file_digest(path).encode()))
+    return total, listed.hexdigest()
+
+
+def archive_of(folder: Path, manifest: BackupManifest) -> Path | None:
+    """The WAL archive that a base goes on in; NotFoundError where it is not beside the backup."""
+    if not manifest.archive:
+        return None
+    archive = folder.absolute().parent / ARCHIVES / manifest.archive
+    if not archive.is_dir():
+        raise NotFoundError(
+            f"the WAL archive `{archive}` of this base backup is not there",
+            "put it back; an empty folder in its place brings the base back without it",
+        )
+    return archive
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as data:
+        return hashlib.file_digest(data, "sha256").hexdigest()
+
+
+def _mac(manifest: BackupManifest, made: bytes) -> str:
+    told = msgspec.json.encode(msgspec.structs.replace(manifest, mac=""), order="sorted")
+    return hmac.new(made, told, hashlib.sha256).hexdigest()

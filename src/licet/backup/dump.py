@@ -1,0 +1,262 @@
+"""Dumps of the database, by PostgreSQL's own programs: taken while it works, and put back whole or not at all.
+
+A dump is `pg_dump`'s custom format of one snapshot. Of one that is put back nothing runs: its schema is not taken from
+it but made by our own migrations, and of what `pg_restore` reads out of it only rows and the positions of sequences are
+taken, for tables, columns and sequences of that schema, by statements that are written here. A line that is anything
+else is refused, `\\!` and `COPY .. TO PROGRAM` among them. The rows go in as a role that has these
+tables and no right beside: it may run nothing, read no file and make no role.
+
+Putting one back takes one transaction, in which every table of the database is dropped first: killed or failing
+anywhere, the database is as it was before. The tables named in ``KEPT`` are in no dump and are not dropped, so that what
+stands in them holds before, during and after.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import psycopg
+from psycopg import sql
+
+from licet.backup import postgres_programs
+from licet.errors import BrokenError, ContradictedError
+from licet.store.connect import Transaction, translated
+from licet.store.files import sync
+from licet.store.migrate import migrate, migrations
+
+KEPT = ("fence",)
+COPY_BYTES_MAX = 256 * 2**10  # rows that are sent at once
+LISTED_CHARACTERS_MAX = 60
+_DROP = """
+DO $$
+DECLARE one record;
+BEGIN
+    FOR one IN SELECT format('DROP %%s IF EXISTS public.%%I CASCADE', CASE relkind WHEN 'v' THEN 'VIEW'
+                             WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, relname) AS told
+                 FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'S')
+                  AND relname <> ALL (ARRAY[%s]) ORDER BY relkind = 'S' LOOP
+        EXECUTE one.told;
+    END LOOP;
+    FOR one IN SELECT format('DROP ROUTINE IF EXISTS %%s CASCADE', oid::regprocedure) AS told FROM pg_proc p
+                WHERE pronamespace = 'public'::regnamespace
+                  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e') LOOP
+        EXECUTE one.told;
+    END LOOP;
+END $$;
+"""
+# What a table of contents may list, by PostgreSQL's names of it, and what of that is a relation of ours.
+_RELATIONS = ("TABLE DATA", "TABLE", "SEQUENCE OWNED BY", "SEQUENCE SET", "SEQUENCE")
+_LISTED = (*_RELATIONS, "DEFAULT", "CHECK CONSTRAINT", "FK CONSTRAINT", "CONSTRAINT", "INDEX", "STATISTICS DATA")
+_ENTRY = re.compile(rf"\d+; \d+ \d+ ({'|'.join(_LISTED)}) public (\S+)( .*)?")
+_MADE = re.compile(r"^CREATE (?:TABLE|SEQUENCE)(?: IF NOT EXISTS)? (\w+)", re.MULTILINE)
+_COPY = re.compile(r"COPY public\.([a-z_][a-z0-9_]*) \(([a-z0-9_\", ]+)\) FROM stdin;")
+_SETVAL = re.compile(r"SELECT pg_catalog\.setval\('public\.([a-z_][a-z0-9_]*)', (\d+), (true|false)\);")
+_SILENT = re.compile(
+    r"|--.*|\\(?:un)?restrict [A-Za-z0-9]+|SET [a-z_]+ = [A-Za-z0-9'_-]+;"
+    r"|SELECT pg_catalog\.set_config\('search_path', '', false\);"
+)
+
+
+def take(dsn: str, target: Path) -> None:
+    """Dumps the database to the file ``target``, durable when it returns."""
+    left_out = [f"--exclude-table={name}" for name in KEPT]
+    command = ["pg_dump", "--format=custom", "--no-owner", "--no-privileges", *left_out, f"--file={target}"]
+    postgres_programs.run(command, dsn)
+    sync(target)
+
+
+def check(source: Path) -> None:
+    """Reads a dump to its end; ContradictedError where it holds anything that no dump of ours holds."""
+    known = _known()
+    with _output(["pg_restore", "--list", str(source)]) as lines:
+        for raw in lines:
+            line = raw.decode("utf-8", "replace").rstrip("\n")
+            entry = _ENTRY.fullmatch(line)
+            if line and not line.startswith(";") and (entry is None or not _is_known(entry[1], entry[2], known)):
+                raise _foreign(line.partition(";")[2])
+    with _script(source) as lines:
+        for raw in lines:
+            line = _text(raw)
+            if copied := _COPY.fullmatch(line):
+                if copied[1] not in known:
+                    raise _foreign(line)
+                for _ in _rows(lines):
+                    pass
+            elif not _SETVAL.fullmatch(line) and not _SILENT.fullmatch(line):
+                raise _foreign(line)
+
+
+def put_back(dsn: str, source: Path, schema: int | None = None) -> None:
+    """Replaces everything in the database by the rows of ``source``, in one transaction.
+
+    ``schema`` is the number of the migration at which the dump was taken, by default the newest.
+    """
+    steps = migrations()
+    with translated(), psycopg.connect(dsn, client_encoding="utf8") as conn, conn.transaction():
+        conn.execute("SET LOCAL client_min_messages = warning")
+        conn.execute(_DROP % ", ".join(f"'{name}'" for name in KEPT))
+        migrate(conn, steps[: len(steps) if schema is None else schema])
+        made_again = _bare(conn)
+        with _filling(conn):
+            _fill(conn, source)
+        for statement in made_again:
+            conn.execute(statement)
+
+
+# Reading
+
+
+@contextmanager
+def _output(command: list[str]) -> Iterator[IO[bytes]]:
+    reader = postgres_programs.begin(command, stdout=subprocess.PIPE)
+    assert reader.stdout is not None
+    try:
+        with reader.stdout as lines:
+            yield lines
+    except BaseException:
+        reader.kill()
+        reader.communicate()
+        raise
+    postgres_programs.finish(reader)
+
+
+@contextmanager
+def _script(source: Path) -> Iterator[IO[bytes]]:
+    """What `pg_restore` would have said to the server, of rows alone; it is given no server."""
+    with _output(["pg_restore", "--data-only", "--no-owner", "--no-privileges", "--file=-", str(source)]) as lines:
+        yield lines
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace").removesuffix("\n")
+
+
+def _rows(lines: IO[bytes]) -> Iterator[bytes]:
+    """The rows of one table, as they were copied, in pieces of whole rows."""
+    piece: list[bytes] = []
+    size = 0
+    for raw in lines:
+        if raw == b"\\.\n":
+            yield b"".join(piece)
+            return
+        piece.append(raw)
+        size += len(raw)
+        if size > COPY_BYTES_MAX:
+            yield b"".join(piece)
+            piece, size = [], 0
+    raise ContradictedError("the dump ends in the middle of a table", "use another backup")
+
+
+def _known() -> frozenset[str]:
+    """The tables and sequences that a migration of ours has made."""
+    text = "\n".join(step.sql.decode() for step in migrations())
+    return frozenset(_MADE.findall(text)) | {"migrations"}
+
+
+def _is_known(kind: str, name: str, known: frozenset[str]) -> bool:
+    return kind not in _RELATIONS or name in known or (kind.startswith("SEQUENCE") and name.endswith("_seq"))
+
+
+def _foreign(what: str) -> ContradictedError:
+    return ContradictedError(
+        f"the dump holds what no dump of ours holds: `{what.strip()[:LISTED_CHARACTERS_MAX]}`", "use another backup"
+    )
+
+
+# Filling
+
+
+def _bare(conn: Transaction) -> list[str]:
+    """Empties the schema just made of rows, indexes and references; the statements that make the two again."""
+    indexes = conn.execute(
+        """SELECT pg_get_indexdef(i.indexrelid), c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+            WHERE c.relnamespace = 'public'::regnamespace
+              AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype <> 'f')"""
+    ).fetchall()
+    references = conn.execute(
+        """SELECT c.relname, k.conname, pg_get_constraintdef(k.oid) FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+            WHERE k.connamespace = 'public'::regnamespace AND k.contype = 'f'"""
+    ).fetchall()
+    again = [definition for definition, _ in indexes]
+    for table, name, definition in references:
+        what = sql.SQL("ALTER TABLE {} {} CONSTRAINT {}")
+        conn.execute(what.format(sql.Identifier(table), sql.SQL("DROP"), sql.Identifier(name)))
+        again.append(
+            what.format(sql.Identifier(table), sql.SQL("ADD"), sql.Identifier(name)).as_string(conn) + f" {definition}"
+        )
+    for _, name in indexes:
+        conn.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(name)))
+    conn.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(map(sql.Identifier, _columns(conn)))))
+    return again
+
+
+@contextmanager
+def _filling(conn: Transaction) -> Iterator[None]:
+    """As a role that lives for this transaction and has these tables, and no right beside; as itself, if no superuser."""
+    row = conn.execute("SELECT rolsuper, rolname FROM pg_roles WHERE rolname = current_user").fetchone()
+    if row is None or not row[0]:
+        yield
+        return
+    role, back = sql.Identifier(f"licet_restore_{secrets.token_hex(6)}"), sql.Identifier(row[1])
+    conn.execute(sql.SQL("CREATE ROLE {} NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION").format(role))
+    for (owned,) in conn.execute(_OWNED, [list(KEPT)]).fetchall():
+        conn.execute(sql.SQL("ALTER TABLE {} OWNER TO {}").format(sql.Identifier(owned), role))
+    conn.execute(sql.SQL("SET LOCAL ROLE {}").format(role))
+    yield
+    conn.execute("RESET ROLE")
+    conn.execute(sql.SQL("REASSIGN OWNED BY {} TO {}").format(role, back))
+    conn.execute(sql.SQL("DROP ROLE {}").format(role))
+
+
+# A sequence of an identity has its table's owner.
+_OWNED = """SELECT relname FROM pg_class c WHERE relnamespace = 'public'::regnamespace AND relname <> ALL(%s)
+    AND (relkind = 'r' OR relkind = 'S' AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'i'))"""
+
+
+def _columns(conn: Transaction) -> dict[str, set[str]]:
+    """The columns that rows are copied into, by table."""
+    rows = conn.execute(
+        """SELECT c.relname, array_agg(a.attname::text) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+            WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND c.relname <> ALL(%s)
+              AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' GROUP BY 1""",
+        [list(KEPT)],
+    ).fetchall()
+    return {table: set(columns) for table, columns in rows}
+
+
+def _fill(conn: Transaction, source: Path) -> None:
+    """Copies the rows in; ContradictedError for another table or column, or where a table is not in it or twice."""
+    left = _columns(conn)
+    with _script(source) as lines:
+        for raw in lines:
+            line = _text(raw)
+            if copied := _COPY.fullmatch(line):
+                columns = [name.strip('" ') for name in copied[2].split(",")]
+                if left.pop(copied[1], None) != set(columns):
+                    raise _foreign(line)
+                _copy(conn, copied[1], columns, lines)
+            elif placed := _SETVAL.fullmatch(line):
+                conn.execute("SELECT setval(%s::regclass, %s, %s)", [placed[1], int(placed[2]), placed[3] == "true"])
+            elif not _SILENT.fullmatch(line):
+                raise _foreign(line)
+    if left:
+        raise ContradictedError(f"the dump lacks the table `{min(left)}`", "use another backup")
+
+
+def _copy(conn: Transaction, table: str, columns: list[str], lines: IO[bytes]) -> None:
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    into = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), names)
+    try:
+        with conn.cursor().copy(into) as copy:
+            for piece in _rows(lines):
+                copy.write(piece)
+    except psycopg.DataError as error:
+        raise BrokenError(
+            f"the rows of `{table}` do not read: sqlstate `{error.sqlstate}`", "use another backup"
+        ) from None

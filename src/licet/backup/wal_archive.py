@@ -1,0 +1,119 @@
+"""The WAL archive: every change that a server makes, received as it is made, in a folder of segments.
+
+PostgreSQL's `pg_receivewal` writes the segments, each fsynced as it comes; the last one is named `.partial` until it
+is full. A replication slot keeps the server from removing what was not received yet. An archive belongs to one slot,
+and a slot to one server's history: a restored server gets another slot, and so its WAL is never mixed with the old.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from licet.backup import postgres_programs
+from licet.backup.base_backup import ALLOWED, Beginning
+from licet.errors import BrokenError
+
+RETRY_SECONDS = 5.0
+_POLL_SECONDS = 0.2
+_SEGMENT = re.compile(r"[0-9A-F]{24}(\.partial)?")
+_PLACE = re.compile(r"\b([0-9A-F]{1,8})/([0-9A-F]{1,8})\b")
+_ABSENT = re.compile(r"could not find file \"([0-9A-F]{24})\"")
+
+
+def receive(
+    dsn: Callable[[], str], folder: Path, slot: str, stop: threading.Event, seen: Callable[[str], None],
+    meanwhile: Callable[[], None],
+) -> None:  # fmt: skip
+    """Receives WAL into ``folder`` until ``stop``; ``seen`` hears why it was interrupted, ``meanwhile`` is called often.
+
+    BrokenError where the server has removed WAL that was not received: the archive has a hole and ends there.
+    """
+    command = ["pg_receivewal", "--no-password", "--no-loop", "--synchronous", f"--slot={slot}"]
+    while not stop.is_set():
+        meanwhile()
+        try:
+            running = postgres_programs.begin([*command, f"--directory={folder}"], dsn())
+            try:
+                while running.poll() is None and not stop.wait(_POLL_SECONDS):
+                    meanwhile()
+            finally:
+                running.send_signal(signal.SIGINT)  # it closes what it has, and tells the server how far that is
+                postgres_programs.finish(running, ALLOWED)
+        except BrokenError as error:
+            if "already been removed" in error.message:
+                raise BrokenError(
+                    f"the WAL archive `{folder}` has a hole: the server has removed what was not received",
+                    "`licet backup wal --end`, begin another archive, and take a base backup",
+                ) from None
+            if not stop.is_set():
+                seen(error.message)
+                stop.wait(RETRY_SECONDS)
+
+
+def segments(folder: Path) -> list[Path]:
+    """The segments in an archive, oldest first; the last one may be partial."""
+    return sorted((path for path in folder.iterdir() if _SEGMENT.fullmatch(path.name)), key=_order)
+
+
+def spent(folder: Path, oldest: str | None) -> list[Path]:
+    """What no base needs, where ``oldest`` is the first segment that one needs; all that is whole where none needs any."""
+    found = segments(folder)
+    if oldest is None:
+        return [path for path in found if not path.suffix]
+    return [path for path in found if path.name[8:24] < oldest[8:]]
+
+
+def check(folder: Path, begins: Beginning, names: frozenset[str] | None = None) -> None:
+    """BrokenError where a segment is absent or damaged between the base and the archive's end.
+
+    ``names`` are the files to look at, by default all: what is not among them is not there.
+    """
+    found = [path for path in segments(folder) if path.name[8:24] >= begins.segment[8:]]
+    found = [path for path in found if names is None or path.name in names]
+    same = [path for path in found if path.name[:8] == begins.segment[:8]]
+    if not same:
+        return
+    bytes_each = same[0].stat().st_size
+    numbers = [_number(path.name, bytes_each) for path in found]
+    first = _number(begins.segment, bytes_each)
+    for expected, number in enumerate(numbers, start=first):
+        if number > expected:
+            raise _broken(folder, f"the segment before `{found[expected - first].name}` is not there")
+    with tempfile.TemporaryDirectory() as temporary:
+        for path in same:
+            (Path(temporary) / path.name[:24]).symlink_to(path.absolute())
+        timeline = str(int(begins.segment[:8], 16))
+        read = ["pg_waldump", "--quiet", f"--timeline={timeline}", f"--start={begins.place}", f"--path={temporary}"]
+        try:
+            postgres_programs.run(read)
+        except BrokenError as error:
+            ended = _ended(error.message, bytes_each)
+            if ended is None or ended < _number(same[-1].name, bytes_each):
+                raise _broken(folder, error.message) from None
+
+
+def _ended(said: str, bytes_each: int) -> int | None:
+    """The number of the segment at which reading ended; the end of an archive reads like a damage of its last one."""
+    if absent := _ABSENT.search(said):
+        return _number(absent[1], bytes_each)
+    places = _PLACE.findall(said)
+    return ((int(places[-1][0], 16) << 32) + int(places[-1][1], 16)) // bytes_each if places else None
+
+
+def _broken(folder: Path, what: str) -> BrokenError:
+    return BrokenError(
+        f"the WAL archive `{folder.name}` is not whole: {what}", "restore with --until a moment before the damage"
+    )
+
+
+def _number(name: str, bytes_each: int) -> int:
+    return int(name[8:16], 16) * (2**32 // bytes_each) + int(name[16:24], 16)
+
+
+def _order(path: Path) -> tuple[str, str]:
+    return path.name[8:24], path.name

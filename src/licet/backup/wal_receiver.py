@@ -1,0 +1,125 @@
+"""The WAL archive of an installation: received as it is written, below the folder of the base backups that need it.
+
+An archive bears the name of its replication slot. A base backup names the archive that was there when it was begun;
+restored, it goes on through that archive. The restored server has no slot: what it writes goes to another archive,
+and wants another base backup. What is received is sealed (`wal_seals`): a restore takes nothing else.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from licet.backup import backup_manifest, base_backup, wal_archive, wal_seals
+from licet.errors import BrokenError, BusyError
+from licet.keys.restriction_journal import Journal
+from licet.store import embedded
+from licet.store.connect import Transaction, transaction
+from licet.store.files import make_folder
+from licet.vault.installation import Installation
+
+PRUNE_SECONDS = 3600.0
+SEAL_SECONDS = 1.0  # of WAL that a restore leaves out at most, where the receiver was killed
+_LOCK = 0x6C69636577  # the letters of `licew`
+
+
+def slot(tx: Transaction, journal: Journal) -> str | None:
+    """The slot of this installation, which is the name of its archive; None where no WAL is archived."""
+    row = tx.execute(
+        """SELECT slot_name FROM pg_replication_slots
+            WHERE slot_type = 'physical' AND starts_with(slot_name, %s) ORDER BY 1 LIMIT 1""",
+        [prefix(journal)],
+    ).fetchone()
+    return row[0] if row is not None else None
+
+
+def prefix(journal: Journal) -> str:
+    """How the names of an installation's slots and archives begin."""
+    return f"licet_{journal.id.hex[:12]}_"
+
+
+def archive(
+    here: Installation, folder: Path, stop: threading.Event, seen: Callable[[str], None], prune: Callable[[], object]
+) -> Path:
+    """Receives WAL into an archive below ``folder`` until ``stop``, and calls ``prune`` every hour. The archive."""
+    with transaction(here.pool) as tx:
+        base_backup.may_replicate(tx)
+    with _alone(here):
+        name = _begin(here)
+        make_folder(folder / name, 0o700)
+        with transaction(here.pool) as tx:
+            key = backup_manifest.key(here.keyring.log_seed(tx))
+        pruned = sealed = None
+
+        def meanwhile() -> None:
+            nonlocal pruned, sealed
+            if sealed is None or time.monotonic() - sealed > SEAL_SECONDS:
+                sealed = time.monotonic()
+                wal_seals.seal(folder / name, key)
+            if pruned is None or time.monotonic() - pruned > PRUNE_SECONDS:
+                pruned = time.monotonic()
+                prune()
+
+        url, postgres = here.config.database_url, here.config.data / "postgres"
+        try:
+            wal_archive.receive(lambda: url or embedded.revive(postgres), folder / name, name, stop, seen, meanwhile)
+        finally:
+            wal_seals.seal(folder / name, key)
+    return folder / name
+
+
+def end(here: Installation) -> str | None:
+    """Ends the archive: its slot goes, and the server keeps no WAL for it any more. Its name, where there was one."""
+    with _alone(here), transaction(here.pool) as tx:
+        name = slot(tx, _journal(here))
+        if name is not None:
+            _free(tx, name)
+            tx.execute("SELECT pg_drop_replication_slot(%s)", [name])
+    return name
+
+
+def _begin(here: Installation) -> str:
+    """The slot, made where there is none; from here on the server keeps what was not received."""
+    journal = _journal(here)
+    with transaction(here.pool) as tx:
+        tx.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        name = slot(tx, journal)
+        if name is None:
+            name = prefix(journal) + here.keyring.random(4).hex()
+            tx.execute("SELECT pg_create_physical_replication_slot(%s, true)", [name])
+        else:
+            _free(tx, name)
+    return name
+
+
+def _free(tx: Transaction, name: str) -> None:
+    """Ends a receiver whose program was killed: whoever is alone and finds one at work knows that it is nobody's."""
+    tx.execute(
+        "SELECT pg_terminate_backend(active_pid, 5000) FROM pg_replication_slots WHERE slot_name = %s AND active",
+        [name],
+    )
+
+
+@contextmanager
+def _alone(here: Installation) -> Iterator[None]:
+    file = os.open(here.config.data / "wal.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        raise BusyError("the WAL is being archived by another program", "stop that `licet backup wal` first") from None
+    try:
+        yield
+    finally:
+        os.close(file)
+
+
+def _journal(here: Installation) -> Journal:
+    if here.keyring.restrictions is None:
+        raise BrokenError("the installation was opened without its restriction journal")
+    return here.keyring.restrictions

@@ -1,0 +1,125 @@
+"""The commands that answer: what may be used and why, and how the population stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from licet.cli.shell import at_option, data_option, json_option, opened, show
+from licet.policy.period import written
+from licet.service import answers
+
+
+@click.command()
+@click.argument("name")
+@data_option
+@at_option
+@json_option
+def explain(name: str, data: Path | None, at: str | None, as_json: bool) -> None:
+    """Whether and why a CONVERSATION, a TURN or what an ACCOUNT said may be used, and until when.
+
+    Ids begin with conv_, turn_ and acc_; an account may also be named by the host's own id.
+
+    \b
+    Example:  licet explain conv_0199107f2c0078e7a6e4da4810be10b0
+              licet explain ana
+    """
+    with opened(data, at) as here:
+        seen = answers.explain(here, name)
+        if isinstance(seen, answers.AccountSeen):
+            show(seen, as_json, lambda: account_text(seen))
+        else:
+            show(seen, as_json, lambda: conversation_text(seen))
+
+
+def conversation_text(seen: answers.ConversationSeen) -> str:
+    """A conversation's answers, for a person to read."""
+    kept = "erased" if seen.erased else (written(seen.keep_until) if seen.keep_until else "while a legal hold stands")
+    marks = [
+        word
+        for word, holds in (
+            ("incognito", seen.incognito), ("kept out", seen.kept_out), ("deleted", seen.deleted_at is not None),
+            ("held", seen.held),
+        )
+        if holds
+    ]  # fmt: skip
+    lines = [f"{seen.conversation}  {seen.kind} of {seen.account}" + (f"  ({', '.join(marks)})" if marks else "")]
+    lines.append(f"kept until  {kept}")
+    if seen.safety_until:
+        lines.append(f"safety copy until  {written(seen.safety_until)}")
+    for said in seen.answers:
+        what = "may be used" if said.use else "will not be used"
+        until = f" until {written(said.until)}" if said.until else ""
+        turns = "1 turn" if said.turns == 1 else f"{said.turns} turns"
+        lines.append(f"{said.purpose}: {turns} from {said.turn} {what}{until}")
+        lines.append(
+            f"    because: {said.because.value}: {said.meaning} (policy {said.policy}, now {said.policy_in_force})"
+        )
+    lines.append("choice      " + (_choice(seen.choice) if seen.choice else "none was made"))
+    if seen.releases:
+        lines.append(f"releases    {', '.join(seen.releases)}")
+    return "\n".join(lines)
+
+
+def account_text(seen: answers.AccountSeen) -> str:
+    """An account's standing and what of it may be used, for a person to read."""
+    lines = [
+        f"{seen.account}  plan {seen.plan}, opened {written(seen.opened_at)}",
+        f"standing  {seen.standing}, gate {seen.gate.value}"
+        + (f", answered version {seen.answered}" if seen.answered else ""),
+        f"holds     {seen.conversations:,} conversations",
+        *(f"newest    {conversation}" for conversation in seen.newest),
+    ]
+    for purpose, reasons in seen.turns.items():
+        lines.append(f"{purpose}: " + (", ".join(f"{count:,} {why}" for why, count in reasons.items()) or "no turns"))
+    lines += [f"choice    {_choice(choice)}" for choice in seen.choices]
+    return "\n".join(lines)
+
+
+def _choice(choice: answers.ChoiceSeen) -> str:
+    said = "yes" if choice.allow else "no"
+    grant = f", grant {choice.grant}" if choice.grant else ""
+    return f"{said} on {written(choice.at)} by {choice.via} ({choice.effect}{grant}, policy {choice.policy})"
+
+
+@click.command()
+@data_option
+@at_option
+@json_option
+def status(data: Path | None, at: str | None, as_json: bool) -> None:
+    """The population, its gates, what expires when, and the releases.
+
+    \b
+    Example:  licet status --json
+    """
+    with opened(data, at) as here:
+        seen = answers.status(here)
+        show(seen, as_json, lambda: status_text(seen))
+
+
+def status_text(seen: answers.PopulationStatus) -> str:
+    """The status, in a few lines."""
+
+    def counts(of: Mapping[str, int]) -> str:
+        return ", ".join(f"{count:,} {name}" for name, count in of.items()) or "none"
+
+    lines = [
+        f"policy     {seen.policy} {seen.version}",
+        f"accounts   {seen.accounts:,}: {counts(seen.plans)}",
+        f"choices    {counts(seen.standings)}",
+        f"gates      {counts(seen.gates)}",
+        f"kept       {seen.turns_kept:,} turns of {seen.conversations:,} conversations, {seen.bytes_kept:,} sealed bytes",
+        f"expires    {', '.join(f'{count:,} turns within {name}' for name, count in seen.expires.items()) or 'nothing'}",
+        f"overdue    {seen.overdue:,} segments, feedback and safety copies; `licet sweep` erases them",
+        f"held       {seen.held:,} conversations; flagged {seen.flagged:,}",
+    ]
+    for due in seen.retraining_due:
+        lines.append(
+            f"to forget  {due.name}: {due.withdrawn:,} of {due.consumed:,} rows that it learnt from were withdrawn"
+        )
+    for known in seen.releases:
+        size = f"{known.rows:,} rows" if known.rows is not None else "unfinished"
+        lines.append(f"release    {known.name}: {size} for {known.purpose}, {known.state}")
+    return "\n".join(lines)

@@ -1,0 +1,119 @@
+"""The command that brings recorded conversations in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich.progress import TextColumn
+
+from licet.cli.root import EXIT_NO
+from licet.cli.shell import at_option, data_option, json_option, moment, opened, progress, show
+from licet.errors import UsageError
+from licet.intake import imports
+from licet.intake.recorded_history import read_accounts, read_choices
+from licet.intake.replay import Imported, RecordedAccount
+from licet.vault import installation
+
+
+@click.command("import")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--accounts", type=click.Path(path_type=Path), help="CSV or JSONL: account, plan, age, opened.")
+@click.option("--choices", type=click.Path(path_type=Path), help="CSV or JSONL: account, time, allow, channel, ...")
+@click.option("--account", help="The host's id of the account whose files these are.")
+@click.option("--plan", help="The plan of accounts that the file of accounts does not name.")
+@click.option("--age", type=click.IntRange(0, 150), help="Their age; without it, unknown.")
+@click.option("--surface", help="The way in that these were said through; by default the format's own.")
+@click.option("--assume-time", help="For conversations without any time of their own.")
+@data_option
+@at_option
+@json_option
+def import_(
+    paths: tuple[Path, ...], accounts: Path | None, choices: Path | None, account: str | None, plan: str | None,
+    age: int | None, surface: str | None, assume_time: str | None, data: Path | None, at: str | None, as_json: bool,
+) -> int:  # fmt: skip
+    """Brings in recorded conversations, with their recorded times, as they would stand today.
+
+    Takes the files of Claude Code, Claude.ai, ChatGPT, LibreChat, Chatbot UI, Open WebUI, Cline, LiteLLM, SWE-agent,
+    tau-bench, and OpenAI-style messages as JSONL, also in a zip; a folder may hold
+    several. The same file twice adds nothing. What cannot be read is reported with its place and left out; exits 1 then.
+
+    \b
+    Example:  licet import ~/.claude/projects --account ana --plan pro --age 30
+              licet import chats.jsonl --accounts accounts.csv --choices choices.csv
+    """
+    if accounts is None and plan is None:
+        raise UsageError("whose conversations are these?", "give --account, --plan and --age, or a file of --accounts")
+    with opened(data, at) as here:
+        default = RecordedAccount(host=account or "me", plan=plan, age=age) if plan is not None else None
+        known, now = installation.policies(here), here.clock()
+        recorded = read_accounts(accounts, now) if accounts else []
+        chosen = read_choices(choices, known, now, _may_choose(recorded, default)) if choices else []
+        with progress(TextColumn("{task.completed:,.0f} {task.fields[unit]}")) as bar:
+            read = bar.add_task("reading", total=imports.import_size(paths), unit="bytes")
+            store = bar.add_task("storing", total=None, unit="turns")
+            imported = imports.import_files(
+                here, paths, recorded=recorded, choices=chosen, default=default, host=account or "", surface=surface,
+                assume_at=moment(assume_time) if assume_time else None,
+                read_progress=lambda count: bar.advance(read, count),
+                store_progress=lambda count: bar.advance(store, count),
+            )  # fmt: skip
+        plans = {account.plan for account in recorded} | ({default.plan} if default else set())
+        foreign = sorted(plans - {name for version in known.versions for name in version.plans})
+        notes = [f"plan `{name}` is in no policy version: nothing said on it may be used" for name in foreign]
+        if imported.choices_too_early:
+            first = known.versions[0].effective.date()
+            notes.append(
+                f"{_of(imported.choices_too_early, 'recorded choice')} made before {first}, from which day the policy is "
+                "effective: without effect. `licet init --effective DAY` says from which day your terms have held"
+            )
+        show(imported, as_json, lambda: "\n".join([imported_text(imported), *notes]))
+    return EXIT_NO if imported.broken or imported.refused else 0
+
+
+def _may_choose(recorded: Sequence[RecordedAccount], default: RecordedAccount | None) -> frozenset[str] | None:
+    """The accounts whose choices are taken: any, where unnamed ones have a plan."""
+    return None if default is not None else frozenset(account.host for account in recorded)
+
+
+def imported_text(imported: Imported) -> str:
+    """What an import did, in a few lines."""
+    lines = [
+        f"{_of(imported.turns, 'turn')} read: {imported.stored:,} stored in "
+        f"{_of(imported.conversations, 'conversation')}, {imported.known:,} here already; "
+        f"{_of(imported.accounts, 'account')}"
+    ]
+    if imported.opened_alone:
+        lines.append(f"{_of(imported.opened_alone, 'account')} of the file opened that nothing was brought in of")
+    if imported.opened_now:
+        lines.append(f"{_of(imported.opened_now, 'account')} of these opened as of now: the file does not say when")
+    if imported.choices:
+        effects = ", ".join(f"{count:,} {_EFFECTS.get(what, what)}" for what, count in imported.effects.items())
+        lines.append(f"{_of(imported.choices, 'recorded choice')}: {effects}")
+    if imported.feedback:
+        lines.append(f"{_of(imported.feedback, 'rating')} stored as feedback")
+    for day, count in imported.would_be_erased.items():
+        lines.append(f"{_of(count, 'turn')} would have been erased on {day}: not stored")
+    lines += [f"{_of(count, 'turn')} refused: {_REFUSED.get(why, why)}" for why, count in imported.refused.items()]
+    lines += [f"{_of(count, 'record')} passed over: {why}" for why, count in sorted(imported.skipped_reasons.items())]
+    if imported.broken:
+        lines.append(f"{_of(imported.broken, 'item')} could not be read and left out:")
+        lines += [f"  {item.place}: {item.message}" for item in imported.broken_places]
+        if imported.broken > len(imported.broken_places):
+            lines.append(f"  ... and {imported.broken - len(imported.broken_places):,} more")
+    return "\n".join(lines)
+
+
+_REFUSED = {
+    "closed": "the account is closed", "deleted": "the conversation was deleted",
+    "too_many_segments": "the conversation changed its surface, plan or permission too often",
+}  # fmt: skip
+_EFFECTS = {
+    "began": "gave permission", "affirmed": "affirmed it", "withdrew": "withdrew it", "declined": "declined",
+    "none": "had no effect, as the terms did not cover the account then",
+}  # fmt: skip
+
+
+def _of(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"

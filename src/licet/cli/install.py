@@ -1,0 +1,222 @@
+"""The commands that make an installation, look at it, and bring it up to date; and those of its database."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from licet.cli.root import EXIT_NO
+from licet.cli.shell import at_option, data_option, json_option, opened, show
+from licet.config import Configuration
+from licet.consent import controller
+from licet.errors import InputError, UsageError
+from licet.policy.file import PRESETS
+from licet.policy.period import written
+from licet.service import policy_changes
+from licet.store import embedded
+from licet.store.migrate import migrations
+from licet.vault import installation
+
+_DAY = click.DateTime(["%Y-%m-%d"])
+SEVERAL = {"jurisdictions": "jurisdiction", "storage_locations": "storage"}
+
+
+def _controller_options(command: Callable[..., object]) -> Callable[..., object]:
+    """An option for each thing that the operator states of itself."""
+    for key, meaning in reversed(controller.MEANING.items()):
+        name = SEVERAL.get(key, key).replace("_", "-")
+        command = click.option(
+            f"--controller-{name}", key, multiple=key in SEVERAL, help=f"{meaning[0].upper()}{meaning[1:]}."
+        )(command)
+    return command
+
+
+@click.command()
+@click.option("--preset", type=click.Choice(PRESETS), default="strict", show_default=True, help="What to begin with.")
+@click.option("--policy", "file", type=click.Path(path_type=Path), help="A policy file of your own, instead.")
+@click.option("--effective", type=_DAY, help="The day from which the preset holds, UTC; today unless set.")
+@click.option("--decide-by", type=_DAY, help="The last day to put its notice off; thirty days from then on unless set.")
+@_controller_options
+@data_option
+@json_option
+def init(
+    preset: str, file: Path | None, effective: datetime | None, decide_by: datetime | None, data: Path | None,
+    as_json: bool, **stated: Any,  # noqa: ANN401 click gives what it has
+) -> None:  # fmt: skip
+    """Makes an installation: its database, its keys, its first policy, and who is responsible for it.
+
+    Who is responsible stands in every receipt. A terminal is asked for it; without one, give the options, or fill in
+    controller.yaml in the data folder. Until then `licet doctor` says so, and `licet serve` takes callers of this
+    machine only.
+
+    Where you have people already, --effective is the day from which your terms hold for them: one to come, or the day in the
+    past since which you have asked them. An account that was opened before it may put the notice off until --decide-by.
+
+    \b
+    Example:  licet init --preset strict
+              licet init --preset strict --effective 2027-02-01 --decide-by 2027-03-15
+              licet init --controller-name "Example Ltd" --controller-address "1 Example Street, Dublin" \\
+                --controller-contact privacy@example.org --controller-jurisdiction IE --controller-storage IE
+    """
+    by_hand = not any(stated.values())
+    responsible = None if by_hand else _whole(stated)
+    with opened(data, make=True) as here:
+        policy_changes.unused(here)
+        if by_hand and not as_json and sys.stdin.isatty() and sys.stdout.isatty():
+            responsible = _asked()
+        begun = policy_changes.init(
+            here, preset=preset, file=file, effective=effective.date() if effective else None,
+            decide_by=decide_by.date() if decide_by else None, responsible=responsible,
+        )  # fmt: skip
+        show(begun, as_json, lambda: _begun(begun, here.config, here.clock()))
+
+
+def _whole(stated: Mapping[str, Any]) -> controller.Controller:
+    """What the options say; UsageError for one that is needed and was not given."""
+    made = controller.checked(controller.Controller(**{key: value for key, value in stated.items() if value}))
+    if made.missing:
+        wanted = ", ".join(made.missing)
+        raise UsageError(
+            f"of who is responsible this is not stated: {wanted}", "give all of it, or none and fill in the file"
+        )
+    return made
+
+
+def _asked() -> controller.Controller:
+    """Asks at the terminal; an empty answer leaves its line in the file empty, a wrong one is asked for again."""
+    click.echo("Who is responsible? It stands in every receipt. Leave empty what you do not know yet.", err=True)
+    stated = controller.Controller()
+    for key, meaning in controller.MEANING.items():
+        stated = click.prompt(
+            f"{meaning[0].upper()}{meaning[1:]}", default="", show_default=False, err=True,
+            value_proc=partial(_answered, stated, key),
+        )  # fmt: skip
+    return stated
+
+
+def _answered(stated: controller.Controller, key: str, answer: str) -> controller.Controller:
+    several = key in SEVERAL
+    value = tuple(answer.replace(",", " ").split()) if several else answer.strip()
+    try:
+        return controller.checked(msgspec.structs.replace(stated, **{key: value or (() if several else None)}))
+    except InputError as error:
+        raise click.BadParameter(f"{error.message} ({error.hint})") from None
+
+
+def _begun(begun: policy_changes.InstallationBegun, config: Configuration, now: datetime) -> str:
+    lines = [
+        f"policy     {begun.policy}, version {begun.version}: {begun.file}",
+        f"effective  {written(begun.effective)}",
+        f"decide by  {begun.decide_by or 'no last day: the notice can be put off without end'}",
+        f"data       {config.data}",
+    ]
+    if missing := controller.read(config.controller).missing:
+        lines.append(f"missing    who is responsible: fill in {', '.join(missing)} in {config.controller}")
+    lines.append("")
+    return "\n".join([*lines, *_for_people(begun, now)])
+
+
+def _for_people(begun: policy_changes.InstallationBegun, now: datetime) -> list[str]:
+    """What the first version means for who is there already, and for who comes."""
+    first = begun.effective.date()
+    lines = []
+    if now < begun.effective:
+        lines.append(f"Before {first} (UTC) nobody is asked and nothing can be chosen.")
+    if begun.decide_by is not None and now.date() > begun.decide_by:
+        lines.append(
+            f"{begun.decide_by} is over: who has not answered can read, export, delete and choose, but not write."
+        )
+    elif begun.decide_by is not None:
+        lines += [
+            f"Until the end of {begun.decide_by} (UTC) an account that was opened before {first} may put the notice off and"
+            " go on writing.",
+            "After it, an account that has not answered can read, export, delete and choose, but not write, until it"
+            f" answers; either answer opens it again. Silence is never consent: nothing becomes usable on {begun.decide_by}.",
+        ]
+    lines += [
+        f"An account that was opened on {first} or later must decide before it writes. Say when each account was opened"
+        " (`opened`, in POST /v1/accounts and in the file of `licet import --accounts`): without it, it is opened now.",
+        f"A choice that was made before {first} has no effect.",
+    ]
+    return lines
+
+
+@click.command("doctor")
+@data_option
+@at_option
+@json_option
+def doctor(data: Path | None, at: str | None, as_json: bool) -> int:
+    """Looks at the installation and says what is well, what to know, and what is broken; exits 1 if anything is.
+
+    \b
+    Example:  licet doctor
+    """
+    from licet import doctor  # here, not above: it knows of everything
+
+    with opened(data, at) as here:
+        findings = doctor.examine(here)
+        lines = [
+            f"{f.state.value:<8} {f.what:<14} {f.seen}" + (f"\n{'':<23} mend: {f.mend}" if f.mend else "")
+            for f in findings
+        ]
+        show(findings, as_json, lambda: "\n".join(lines))
+    return EXIT_NO if any(f.state is doctor.FindingState.broken for f in findings) else 0
+
+
+@click.command()
+@data_option
+@json_option
+def upgrade(data: Path | None, as_json: bool) -> None:
+    """Brings the database's schema up to this version, under a lock; a newer schema than this version is refused.
+
+    \b
+    Example:  licet upgrade
+    """
+    config = Configuration.of(os.environ, data)
+    with installation.installation(config, upgrade=True):
+        steps = [f"{step.number:04} {step.name}" for step in migrations()]
+        show(steps, as_json, lambda: f"the schema is at migration {steps[-1]}")
+
+
+@click.group()
+def db() -> None:
+    """The embedded database: keep it running between commands, or stop it."""
+
+
+def _database(name: str, act: Callable[[Path], embedded.ServerStatus]) -> None:
+    @db.command(name, help=act.__doc__)
+    @data_option
+    @json_option
+    def command(data: Path | None, as_json: bool) -> None:
+        config = Configuration.of(os.environ, data)
+        if config.database_url:
+            raise UsageError("LICET_DATABASE_URL names a database of your own", "start and stop it where it runs")
+        state = act(config.data / "postgres")
+        show(state, as_json, lambda: "\n".join(f"{k:<10} {v}" for k, v in msgspec.structs.asdict(state).items()))
+
+
+def _start(folder: Path) -> embedded.ServerStatus:
+    """Starts the embedded database and keeps it running until `licet db stop`."""
+    return embedded.start(folder)
+
+
+def _stop(folder: Path) -> embedded.ServerStatus:
+    """Stops the embedded database."""
+    return embedded.stop(folder)
+
+
+def _state(folder: Path) -> embedded.ServerStatus:
+    """Whether the embedded database runs, and who uses it."""
+    return embedded.status(folder)
+
+
+for _name, _act in (("start", _start), ("stop", _stop), ("status", _state)):
+    _database(_name, _act)

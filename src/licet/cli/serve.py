@@ -1,0 +1,192 @@
+"""The commands of the server, of services' keys and of staff. The web is imported only where one of them needs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from licet.cli.shell import at_option, data_option, json_option, opened, show
+from licet.config import PORT
+from licet.errors import UsageError
+from licet.policy.period import written
+from licet.store.connect import transaction
+from licet.vault.installation import Installation, utc_now
+
+if TYPE_CHECKING:  # imported where it is used: no other command waits for it
+    from licet.web.access.service_keys import ServiceKey
+
+PORT_MAX = 65_535
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(1, PORT_MAX), default=PORT, show_default=True)
+@data_option
+@at_option
+def serve(host: str, port: int, data: Path | None, at: str | None) -> None:
+    """Serves the API and the pages. The settings are the variables LICET_WEB__.., see docs/api.md.
+
+    \b
+    Example:  licet serve --port 8787
+    """
+    from licet.web.serve import serve as run
+
+    with opened(data, at) as here:
+        run(here, host, port, lambda line: click.echo(line, err=True))
+
+
+@click.group()
+def key() -> None:
+    """Keys of services: what the assistant's servers call the API with."""
+
+
+@key.command("create")
+@click.argument("name")
+@click.option("--scope", "scopes", multiple=True, required=True, help="What it may do, as gate:read; repeatable.")
+@click.option("--recipient", help="With release:lease: who holds the row keys, one that the policy in force names.")
+@click.option(
+    "--own", is_flag=True, help="With --recipient: it is machines of your own, so that nothing is handed over."
+)
+@click.option("--release", "releases", multiple=True, help="With release:lease: a release, or `autumn-*`; repeatable.")
+@click.option("--endpoint", help="With events:acknowledge: the endpoint that it answers for, of `licet webhooks list`.")
+@data_option
+@json_option
+def create(
+    name: str, scopes: tuple[str, ...], recipient: str | None, own: bool, releases: tuple[str, ...],
+    endpoint: str | None, data: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Makes a key and prints it, for the only time.
+
+    A key that leases rows is bound to a recipient and to releases: no other recipient and no other release is served
+    with it. At each lease the policy in force must name the recipient, as for an export, unless it is machines of
+    your own (--own). A key that acknowledges events does so for one endpoint.
+
+    \b
+    Example:  licet key create assistant --scope gate:read --scope turns:write
+              licet key create cluster --scope release:lease --recipient training --own --release 'autumn-*'
+              licet key create archive --scope events:read --scope events:acknowledge --endpoint archive
+    """
+    from licet.web.access import service_keys
+    from licet.web.access.roles import KeyBinding, Scope
+    from licet.webhooks import endpoints
+
+    unknown = sorted(set(scopes) - {scope.value for scope in Scope})
+    if unknown:
+        raise UsageError(f"no scope `{unknown[0]}`", f"scopes are {', '.join(Scope)}")
+    with opened(data) as here, transaction(here.pool) as tx:
+        bound = KeyBinding(
+            recipient=recipient, own=own, releases=releases,
+            endpoint=endpoints.id_of(tx, endpoint) if endpoint is not None else None,
+        )  # fmt: skip
+        text = service_keys.make(tx, name, map(Scope, scopes), here.clock(), here.keyring.random, bound)
+    made: dict[str, object] = {"name": name, "key": text, "scopes": sorted(scopes)}
+    made |= {"recipient": recipient, "own": own, "releases": releases, "endpoint": endpoint}
+    show(made, as_json, lambda: text)
+
+
+@key.command("list")
+@data_option
+@json_option
+def list_(data: Path | None, as_json: bool) -> None:
+    """Shows every key without its secret.
+
+    \b
+    Example:  licet key list
+    """
+    from licet.web.access import service_keys as access_service_keys
+
+    with opened(data) as here, transaction(here.pool) as tx:
+        known = access_service_keys.every(tx)
+    lines = [
+        f"{k.name:<20} {'revoked' if k.revoked_at else 'valid':<8} {written(k.made_at)}  {' '.join(k.scopes)}"
+        f"{_bound(k)}"
+        for k in known
+    ]
+    show(known, as_json, lambda: "\n".join(lines) or "no keys")
+
+
+def _bound(known: ServiceKey) -> str:
+    """What a key stands for, or that an old one stands for nothing."""
+    said = ""
+    if "release:lease" in known.scopes:
+        whose = f"own machines `{known.recipient}`" if known.own else f"`{known.recipient}`"
+        said += (
+            f"; leases {', '.join(known.releases)} to {whose}" if known.recipient else "; leases nothing: make another"
+        )
+    if "events:acknowledge" in known.scopes:
+        said += f"; answers for `{known.endpoint}`" if known.endpoint else "; answers for nobody: make another"
+    return said
+
+
+@key.command("revoke")
+@click.argument("name")
+@data_option
+@json_option
+def revoke(name: str, data: Path | None, as_json: bool) -> None:
+    """Revokes a key; a server that runs refuses it within a second.
+
+    \b
+    Example:  licet key revoke assistant
+    """
+    from licet.web.access import service_keys as keys
+
+    with opened(data) as here, transaction(here.pool) as tx:
+        keys.revoke(tx, name, here.clock(), here.keyring.restrictions)
+    show({"revoked": name}, as_json, lambda: f"`{name}` is revoked")
+
+
+@click.group()
+def staff() -> None:
+    """Those who work with Licet: their first owner, and the roles of others."""
+
+
+@staff.command("bootstrap")
+@click.argument("email")
+@click.option("--url", help="Where browsers reach Licet; by default LICET_WEB__URL, or this machine.")
+@data_option
+@json_option
+def bootstrap(email: str, url: str | None, data: Path | None, as_json: bool) -> None:
+    """Makes EMAIL the first owner, and prints a link that signs in once, within an hour.
+
+    \b
+    Example:  licet staff bootstrap ana@example.org
+    """
+    from licet.web.access import sessions
+
+    with opened(data) as here, transaction(here.pool) as tx:
+        secret = sessions.bootstrap(tx, email, utc_now(), here.keyring.random)
+    link = _link(here, url, secret)
+    show({"email": email, "link": link}, as_json, lambda: link)
+
+
+@staff.command("add")
+@click.argument("email")
+@click.option("--role", "roles", multiple=True, required=True, help="What they do, as reviewer; repeatable.")
+@click.option("--url", help="Where browsers reach Licet; by default LICET_WEB__URL, or this machine.")
+@data_option
+@json_option
+def add(email: str, roles: tuple[str, ...], url: str | None, data: Path | None, as_json: bool) -> None:
+    """Gives EMAIL roles of this installation, and prints a link that signs in once, within an hour.
+
+    For installations without an identity provider. The owner takes roles back in the console.
+
+    \b
+    Example:  licet staff add bo@example.org --role reviewer --role curator
+    """
+    from licet.web.access import sessions
+    from licet.web.access.roles import StaffRole
+
+    unknown = sorted(set(roles) - {role.value for role in StaffRole})
+    if unknown:
+        raise UsageError(f"no role `{unknown[0]}`", f"roles are {', '.join(StaffRole)}")
+    with opened(data) as here, transaction(here.pool) as tx:
+        secret = sessions.add(tx, email, map(StaffRole, roles), utc_now(), here.keyring.random)
+    link = _link(here, url, secret)
+    show({"email": email, "roles": sorted(roles), "link": link}, as_json, lambda: link)
+
+
+def _link(here: Installation, url: str | None, secret: str) -> str:
+    base = url or here.config.web.url or f"http://127.0.0.1:{PORT}"
+    return f"{base.rstrip('/')}/sign-in/link/{secret}"

@@ -1,0 +1,107 @@
+"""What an account answers: the choice, and apart from it the terms.
+
+A choice goes to the vault with its evidence: which showing it answers, the hash of what was shown, what was
+pre-selected (nothing), and the browser's signal. Accepting the terms is a record of its own and no choice.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+from licet.consent import showings
+from licet.consent.showings import DEFAULT_STATE, ShowingRecord
+from licet.errors import RefusedError
+from licet.keys.keyring import Keyring
+from licet.ledger import outbox
+from licet.policy.file import Policies
+from licet.store.connect import Transaction
+from licet.vault import apply
+from licet.vault.apply import STALE
+from licet.vault.commands import Choose, CommandResult, Outcome
+
+EVIDENCE_V1: Literal[1] = 1
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What stands behind a choice. ``v`` is never reused for another meaning."""
+
+    v: Literal[1]
+    default_state: str
+    surface: str
+    gpc: bool
+    shown: str = ""
+    notice: str = ""
+    sha256: str = ""
+    language: str = ""
+    variant: str = ""
+    place: str = ""
+    shown_at: str = ""
+
+
+def evidence(answered: ShowingRecord | None, *, surface: str, gpc: bool) -> str:
+    """The evidence of a choice as JSON text; without a showing it says only where it came from."""
+    said = Evidence(v=EVIDENCE_V1, default_state=DEFAULT_STATE, surface=surface, gpc=gpc)
+    if answered is not None:
+        said = msgspec.structs.replace(
+            said, shown=answered.shown_id.hex, notice=answered.notice_id.hex, sha256=answered.sha256.hex(),
+            language=answered.language, variant=answered.variant.value, place=answered.place.value,
+            shown_at=answered.shown_at.isoformat(), default_state=answered.default_state,
+        )  # fmt: skip
+    return msgspec.json.encode(said, order="sorted").decode()
+
+
+def read_evidence(text: str) -> Evidence | None:
+    """The evidence that a choice was stored with; None for what another edge wrote in words of its own."""
+    try:
+        return msgspec.json.decode(text, type=Evidence)
+    except msgspec.DecodeError:
+        return None
+
+
+def choose(
+    tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, at: datetime, *, allow: bool, via: str,
+    surface: str = "app", showing: UUID | None = None, age: int | None = None, gpc: bool = False,
+) -> CommandResult:  # fmt: skip
+    """Makes a choice of the person's own; NotFoundError where ``showing`` is not one of the account's own.
+
+    A yes to a question that is older than the newest choice, or than the terms in force, is refused as `stale`. An age
+    that is known is only ever lowered.
+    """
+    answered = showings.get(tx, account, showing) if showing is not None else None
+    command = Choose(
+        account=account, at=at, allow=allow, age=age, via=via, evidence=evidence(answered, surface=surface, gpc=gpc),
+        answers=answered.question if answered is not None else None, own=True,
+    )  # fmt: skip
+    answer = apply.apply(tx, keyring, policies, [command])[0]
+    if answer.outcome is Outcome.refused and answer.because == STALE:
+        raise RefusedError("the question is older than the newest answer", "show the question again", because=STALE)
+    return answer
+
+
+def accept_terms(tx: Transaction, account: UUID, policies: Policies, at: datetime, *, showing: UUID | None) -> bool:
+    """Records that the terms in force were accepted; False where they had been already.
+
+    RefusedError (`stale`) where ``showing`` showed other terms than those in force.
+    """
+    number = policies.newest_material(at)
+    if number is None:
+        return False
+    if showing is not None and showings.get(tx, account, showing).number != number:
+        raise RefusedError(
+            "other terms are in force than those that were shown", "show the notice again", because=STALE
+        )
+    added = tx.execute(
+        """INSERT INTO terms (account_id, version, accepted_at, shown_id) VALUES (%s, %s, %s, %s)
+           ON CONFLICT DO NOTHING RETURNING version""",
+        [account, number, at, showing],
+    ).fetchone()
+    if added is not None:
+        facts: dict[str, str | int | bool | None] = {"number": number}
+        outbox.append(
+            tx, [outbox.Entry(told=outbox.EntryKind.terms_accepted, occurred_at=at, account=account, facts=facts)]
+        )
+    return added is not None

@@ -1,0 +1,192 @@
+"""Where an account stands, for its person: every choice with its evidence, which releases hold what, which models learnt it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from licet.consent import showings
+from licet.consent.choices import Evidence, read_evidence
+from licet.consent.showings import ShowingRecord
+from licet.keys.keyring import Keyring
+from licet.keys.material import account_place, unseal
+from licet.policy.fold import Effect
+from licet.store.connect import Transaction
+
+RECORDS_MAX = 1_000
+
+
+class ChoiceMade(msgspec.Struct, frozen=True, kw_only=True):
+    """A choice that was made. ``evidence`` is None where another edge wrote it in words of its own."""
+
+    seq: int
+    at: datetime
+    allow: bool
+    effect: str
+    via: str
+    version: str
+    evidence: Evidence | None
+
+
+class HoldingRelease(msgspec.Struct, frozen=True, kw_only=True):
+    """A release that holds rows of an account."""
+
+    name: str
+    purpose: str
+    sealed_at: datetime
+    rows: int
+    conversations: int
+
+
+class ConsumedBy(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that learnt from rows of an account: what a run consumed before a withdrawal stays consumed."""
+
+    model: str
+    release: str
+    purpose: str
+    finished_at: datetime
+    retired_at: datetime | None
+    conversation: UUID
+    rows: int
+
+
+class ChoiceHistory(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is on record about an account's choice, newest first."""
+
+    choices: tuple[ChoiceMade, ...]
+    shown: tuple[ShowingRecord, ...]
+    signals: tuple[tuple[datetime, bool], ...]
+    terms: tuple[tuple[datetime, str], ...]
+    holdings: tuple[HoldingRelease, ...]
+    consumed: tuple[ConsumedBy, ...]
+
+
+def recorded(tx: Transaction, keyring: Keyring, account: UUID) -> ChoiceHistory:
+    """What is on record; the evidence of each choice is unsealed for its own person."""
+    return ChoiceHistory(
+        choices=tuple(_choices(tx, keyring, account)),
+        shown=tuple(showings.every(tx, account, limit=RECORDS_MAX)),
+        signals=tuple(showings.signals(tx, account, limit=RECORDS_MAX)),
+        terms=tuple(_terms(tx, account)),
+        holdings=tuple(holdings(tx, account)),
+        consumed=tuple(consumed(tx, account)),
+    )
+
+
+class NewestAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest choice of an account, and what it did."""
+
+    seq: int
+    at: datetime
+    allow: bool
+    effect: Effect
+    via: str
+
+
+def newest(tx: Transaction, account: UUID) -> NewestAnswer | None:
+    """The newest choice; None before the first."""
+    row = tx.execute(
+        "SELECT seq, occurred_at, allow, effect, via FROM choices WHERE account_id = %s ORDER BY seq DESC LIMIT 1",
+        [account],
+    ).fetchone()
+    if row is None:
+        return None
+    seq, at, allow, effect, via = row
+    return NewestAnswer(seq=seq, at=at, allow=allow, effect=Effect(effect), via=via)
+
+
+def _choices(tx: Transaction, keyring: Keyring, account: UUID) -> list[ChoiceMade]:
+    rows = tx.execute(
+        """SELECT c.seq, c.occurred_at, c.allow, c.effect, c.via, p.version, c.evidence
+             FROM choices c JOIN policies p ON p.number = c.version
+            WHERE c.account_id = %s ORDER BY c.seq DESC LIMIT %s""",
+        [account, RECORDS_MAX],
+    ).fetchall()
+    keys, place = keyring.account_keys(tx, [account]).get(account), account_place(account)
+    return [
+        ChoiceMade(
+            seq=seq, at=at, allow=allow, effect=effect, via=via, version=version,
+            evidence=read_evidence(unseal(keys.own, sealed, place).decode()) if sealed and keys else None,
+        )
+        for seq, at, allow, effect, via, version, sealed in rows
+    ]  # fmt: skip
+
+
+def _terms(tx: Transaction, account: UUID) -> list[tuple[datetime, str]]:
+    rows = tx.execute(
+        """SELECT t.accepted_at, p.version FROM terms t JOIN policies p ON p.number = t.version
+            WHERE t.account_id = %s ORDER BY t.accepted_at DESC""",
+        [account],
+    ).fetchall()
+    return [(at, version) for at, version in rows]
+
+
+def holdings(tx: Transaction, account: UUID) -> list[HoldingRelease]:
+    """The sealed releases that hold rows of the account, newest first."""
+    rows = tx.execute(
+        """SELECT r.name, r.purpose, r.sealed_at, count(*), count(DISTINCT x.conversation_id)
+             FROM release_rows x JOIN releases r USING (release_id)
+            WHERE x.account_id = %s AND r.state = 'sealed'
+            GROUP BY r.release_id, r.name, r.purpose, r.sealed_at ORDER BY r.sealed_at DESC""",
+        [account],
+    ).fetchall()
+    return [HoldingRelease(name=n, purpose=p, sealed_at=at, rows=k, conversations=c) for n, p, at, k, c in rows]
+
+
+# A row of a release is one bit of each of its models (`train.lineage`), looked up by the release and the chunk it is in.
+CHUNK_ROWS = 2_048
+CONSUMED_MAX = 10_000
+
+
+def consumed(tx: Transaction, account: UUID, conversations: Sequence[UUID] | None = None) -> list[ConsumedBy]:
+    """The models that learnt from the account, the newest first, conversation by conversation."""
+    rows = tx.execute(
+        """SELECT m.name, l.name, l.purpose, m.finished_at, m.retired_at, c.conversation_id, c.rows
+             FROM (SELECT b.model_id, r.conversation_id, count(*)::int AS rows
+                     FROM release_rows r
+                    CROSS JOIN LATERAL (SELECT b.model_id FROM model_rows b
+                           WHERE b.release_id = r.release_id AND b.chunk = r.ordinal / %(chunk)s::int
+                             AND get_bit(b.bits, r.ordinal %% %(chunk)s::int) = 1 OFFSET 0) b
+                    WHERE r.account_id = %(account)s
+                      AND (%(of)s::uuid[] IS NULL OR r.conversation_id = ANY(%(of)s::uuid[]))
+                    GROUP BY b.model_id, r.conversation_id) c
+             JOIN models m USING (model_id) JOIN releases l USING (release_id)
+            ORDER BY m.finished_at DESC, m.model_id, c.conversation_id LIMIT %(most)s""",
+        {
+            "account": account,
+            "chunk": CHUNK_ROWS,
+            "most": CONSUMED_MAX,
+            "of": list(conversations) if conversations is not None else None,
+        },
+    ).fetchall()
+    return [
+        ConsumedBy(
+            model=model, release=release, purpose=purpose, finished_at=finished, retired_at=retired,
+            conversation=conversation, rows=count,
+        )
+        for model, release, purpose, finished, retired, conversation, count in rows
+    ]  # fmt: skip
+
+
+def consumed_of(tx: Transaction, account: UUID, conversations: Sequence[UUID]) -> dict[UUID, list[ConsumedBy]]:
+    """For each conversation the models that learnt from it."""
+    found: dict[UUID, list[ConsumedBy]] = {}
+    for one in consumed(tx, account, conversations):
+        found.setdefault(one.conversation, []).append(one)
+    return found
+
+
+def holding_of(tx: Transaction, account: UUID, conversations: list[UUID]) -> dict[UUID, list[str]]:
+    """For each conversation the names of the sealed releases that hold rows of it."""
+    rows = tx.execute(
+        """SELECT DISTINCT x.conversation_id, r.name FROM release_rows x JOIN releases r USING (release_id)
+            WHERE x.account_id = %s AND x.conversation_id = ANY(%s) AND r.state = 'sealed' ORDER BY 1, 2""",
+        [account, conversations],
+    ).fetchall()
+    found: dict[UUID, list[str]] = {}
+    for conversation, name in rows:
+        found.setdefault(conversation, []).append(name)
+    return found

@@ -1,0 +1,302 @@
+"""A person's own conversations: for each, whether it may be used, why, until when, and who else holds it.
+
+Reading is for the person whose they are: another's id answers exactly as one that was never given. A conversation
+stays in the list until its last key is destroyed, that of its safety copy too, so that what is called deleted and is still
+there says so.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+
+from licet.consent.history import ConsumedBy, consumed_of, holding_of
+from licet.errors import NotFoundError, RefusedError
+from licet.keys.keyring import Keyring
+from licet.masked import Masked
+from licet.policy.decide import DecisionReason
+from licet.policy.file import Policies
+from licet.policy.state import ConversationKind, TurnRole, TurnState
+from licet.store.connect import Transaction
+from licet.vault import account_view, apply
+from licet.vault.commands import CommandResult, Delete, HoldReason, Narrow, Outcome, Widen
+from licet.vault.ids import Prefix, shown
+from licet.vault.permit import Permit
+from licet.vault.permit import open as open_content
+
+PAGE_CONVERSATIONS_MAX = 25
+TITLE_CHARACTERS_MAX = 80
+
+
+class Use(StrEnum):
+    """How much of a conversation may be used for a purpose."""
+
+    whole = "whole"
+    part = "part"
+    none = "none"
+
+
+class UseRun(msgspec.Struct, frozen=True, kw_only=True):
+    """Consecutive turns with one answer; ``until`` is None where they will not be used.
+
+    ``reason`` is the answer's, or closer to what the person did: said before they let it in again, or while it was kept out.
+    """
+
+    first: int
+    last: int
+    because: DecisionReason
+    reason: str
+    until: datetime | None
+
+
+class UseBadge(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer for one purpose. ``because`` is the reason most turns have; ``until`` the latest limit of a use."""
+
+    purpose: str
+    use: Use
+    because: DecisionReason
+    reason: str
+    until: datetime | None
+    runs: tuple[UseRun, ...]
+
+
+class HoldTold(msgspec.Struct, frozen=True, kw_only=True):
+    """A legal hold that its person may be told of. What it is about is not in it; ``review_at`` is no end."""
+
+    reason: HoldReason
+    placed_at: datetime
+    review_at: datetime
+
+
+class OwnConversation(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """One conversation as its person sees it. ``keep_until`` is None while a legal hold stands that may be told.
+
+    A hold whose matter forbids telling is not in it, nor in its dates, which are then those that it would have without.
+    ``widenings`` is how often it was let in again after it had been kept out; ``erased`` says that only a copy which the
+    safety team keeps is left of it, ``learnt`` which models were trained on it.
+    """
+
+    conversation: UUID
+    title: str
+    kind: ConversationKind
+    begun_at: datetime
+    last_at: datetime
+    turns: int
+    incognito: bool
+    kept_out: bool
+    widenings: int
+    deleted_at: datetime | None
+    holds: tuple[HoldTold, ...]
+    keep_until: datetime | None
+    safety_until: datetime | None
+    badges: tuple[UseBadge, ...]
+    releases: tuple[str, ...]
+    erased: bool = False
+    learnt: tuple[ConsumedBy, ...] = ()
+
+    @property
+    def held(self) -> bool:
+        return bool(self.holds)
+
+    @property
+    def shown_id(self) -> str:
+        return shown(Prefix.conversation, self.conversation)
+
+
+class ConversationList(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of conversations, newest first; ``next`` begins the page after it."""
+
+    conversations: tuple[OwnConversation, ...]
+    next: UUID | None
+
+
+def listed(
+    tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, at: datetime, *, before: UUID | None = None
+) -> ConversationList:
+    """The account's conversations begun before the one named, of which anything is still kept."""
+    rows = tx.execute(
+        """SELECT c.conversation_id FROM conversations c
+            WHERE c.account_id = %(account)s AND (%(before)s::uuid IS NULL OR c.conversation_id < %(before)s)
+              AND EXISTS (SELECT FROM segments s WHERE s.account_id = c.account_id
+                             AND s.conversation_id = c.conversation_id
+                             AND (s.erased_at IS NULL OR s.safety_slot IS NOT NULL))
+            ORDER BY c.conversation_id DESC LIMIT %(limit)s""",
+        {"account": account, "before": before, "limit": PAGE_CONVERSATIONS_MAX + 1},
+    ).fetchall()
+    ids = [row[0] for row in rows[:PAGE_CONVERSATIONS_MAX]]
+    return ConversationList(
+        conversations=tuple(_mine(tx, keyring, policies, account, ids, at)),
+        next=ids[-1] if len(rows) > PAGE_CONVERSATIONS_MAX else None,
+    )
+
+
+def one(
+    tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, conversation: UUID, at: datetime
+) -> OwnConversation:
+    """One conversation of the account's own; NotFoundError for any other id."""
+    found = _mine(tx, keyring, policies, account, [conversation], at)
+    if not found:
+        raise NotFoundError(f"no conversation `{shown(Prefix.conversation, conversation)}`")
+    return found[0]
+
+
+def _mine(
+    tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, ids: Sequence[UUID], at: datetime
+) -> list[OwnConversation]:
+    seen = account_view.seen(tx, [(account, conversation) for conversation in ids], policies, at, with_turns=True)
+    titles = _titles(tx, keyring, seen, at)
+    releases, learnt = holding_of(tx, account, list(ids)), consumed_of(tx, account, list(ids))
+    holds, kept = _holds(tx, account, [c for c, one in seen.items() if one.turns.holds]), _kept(tx, account, ids)
+    return [
+        msgspec.structs.replace(
+            _one(
+                policies,
+                seen[conversation],
+                titles.get(conversation, ""),
+                releases.get(conversation, []),
+                holds.get(conversation, []),
+            ),
+            erased=conversation not in kept,
+            learnt=tuple(learnt.get(conversation, [])),
+        )
+        for conversation in ids
+        if conversation in seen and seen[conversation].turns.segments
+    ]
+
+
+def _holds(tx: Transaction, account: UUID, ids: Sequence[UUID]) -> dict[UUID, list[HoldTold]]:
+    """The holds that may be told, oldest first."""
+    found: dict[UUID, list[HoldTold]] = {}
+    if ids:
+        for conversation, reason, placed_at, review_at in tx.execute(
+            """SELECT conversation_id, reason, placed_at, review_at FROM holds
+                WHERE account_id = %s AND conversation_id = ANY(%s) AND is_told ORDER BY placed_at, reason""",
+            [account, list(ids)],
+        ):
+            told = HoldTold(reason=HoldReason(reason), placed_at=placed_at, review_at=review_at)
+            found.setdefault(conversation, []).append(told)
+    return found
+
+
+def is_told_hold(tx: Transaction, account: UUID, conversation: UUID) -> bool:
+    """Whether a hold stands on it that its person may be told of."""
+    return bool(_holds(tx, account, [conversation]))
+
+
+def _kept(tx: Transaction, account: UUID, ids: Sequence[UUID]) -> set[UUID]:
+    """Those of which more than a safety copy is kept."""
+    rows = tx.execute(
+        """SELECT DISTINCT conversation_id FROM segments
+            WHERE account_id = %s AND conversation_id = ANY(%s) AND erased_at IS NULL""",
+        [account, list(ids)],
+    )
+    return {row[0] for row in rows}
+
+
+def _one(
+    policies: Policies, seen: account_view.AccountView, title: str, releases: Sequence[str], holds: Sequence[HoldTold]
+) -> OwnConversation:  # fmt: skip
+    row, state = seen.conversation, seen.turns
+    return OwnConversation(
+        conversation=row.conversation_id,
+        title=title,
+        kind=state.kind,
+        begun_at=row.begun_at,
+        last_at=max(segment.last_at for segment in state.segments),
+        turns=len(seen.said),
+        incognito=state.incognito,
+        kept_out=state.narrowed,
+        widenings=state.widenings,
+        deleted_at=state.deleted_at,
+        holds=tuple(holds),
+        keep_until=None if holds else state.content_until,
+        safety_until=state.safety_until,
+        badges=tuple(
+            badge(seen, seen.said, policies, purpose) for purpose in sorted(policies.in_force(seen.at).covers)
+        ),
+        releases=tuple(releases),
+    )
+
+
+def badge(seen: account_view.AccountView, turns: Sequence[TurnState], policies: Policies, purpose: str) -> UseBadge:
+    """The answer for a conversation: turns that hold a tool's raw output do not make a whole yes a part."""
+    runs: list[UseRun] = []
+    reasons: Counter[DecisionReason] = Counter()
+    for turn in turns:
+        decision = seen.decide(turn, policies, purpose)
+        if decision.because is not DecisionReason.origin:
+            reasons[decision.because] += 1
+        last, reason = runs[-1] if runs else None, _reason(seen, turn, decision.because)
+        if last is not None and (last.reason, last.until) == (reason, decision.until):
+            runs[-1] = msgspec.structs.replace(last, last=turn.number)
+        else:
+            run = UseRun(
+                first=turn.number, last=turn.number, because=decision.because, reason=reason, until=decision.until
+            )  # fmt: skip
+            runs.append(run)
+    used = [run for run in runs if run.until is not None]
+    refused = any(run.until is None and run.because is not DecisionReason.origin for run in runs)
+    wanted = {run.because for run in runs if run.until is not None} if used else set(reasons)
+    most = next((because for because, _ in reasons.most_common() if because in wanted), DecisionReason.origin)
+    return UseBadge(
+        purpose=purpose,
+        use=Use.none if not used else Use.part if refused else Use.whole,
+        because=most,
+        reason=next((run.reason for run in runs if run.because is most), most.value),
+        until=max((run.until for run in used if run.until is not None), default=None),
+        runs=tuple(runs),
+    )
+
+
+def _reason(seen: account_view.AccountView, turn: TurnState, because: DecisionReason) -> str:
+    """The reason as its person knows it: what they did to this conversation, where that is behind it."""
+    stamp = seen.turns.segments[turn.segment].stamp
+    if because is DecisionReason.before_grant and stamp.grant is not None and stamp.grant.number == seen.state.grant:
+        return "before_let_in"
+    if because is DecisionReason.narrowed and not seen.turns.narrowed:
+        return "was_narrowed"
+    return because.value
+
+
+def _titles(
+    tx: Transaction, keyring: Keyring, seen: dict[UUID, account_view.AccountView], at: datetime
+) -> dict[UUID, str]:
+    """What each readable conversation is called: its title, or else how it begins."""
+    readable = {c: s for c, s in seen.items() if s.turns.segments and Permit.readable(s.turns, 0, at)}
+    rows = tx.execute(
+        """SELECT b.conversation_id, min(b.turn) FROM bodies b
+             JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[])
+                            AS k(account_id, conversation_id)) k USING (account_id, conversation_id)
+            WHERE b.turn IN (0, 1) AND b.segment = 0 GROUP BY 1""",
+        {"account": [s.account.account_id for s in readable.values()], "conversation": list(readable)},
+    ).fetchall()
+    first = {c: TurnState(number=n, segment=0, role=TurnRole.user, origin="typed") for c, n in rows}
+    permits = [
+        Permit.to_owner(readable[c].account, readable[c].conversation, readable[c].turns, turn, at)
+        for c, turn in first.items()
+        if readable[c].conversation.keys[0].key_slot is not None
+    ]
+    opened = open_content(tx, keyring, permits)
+    return {o.permit.conversation: _cut(" ".join(o.content.text.split())) for o in opened}
+
+
+def _cut(title: str) -> str:
+    return title if len(title) <= TITLE_CHARACTERS_MAX else f"{title[: TITLE_CHARACTERS_MAX - 1].rstrip()}…"
+
+
+def tell(tx: Transaction, keyring: Keyring, policies: Policies, command: Narrow | Widen | Delete) -> CommandResult:
+    """Keeps a conversation out, lets it in, or deletes it; NotFoundError for one that is not the account's own.
+
+    RefusedError (`stale`) for letting in what was let in, and kept out again, since the person looked at it.
+    """
+    answer = apply.apply(tx, keyring, policies, [command])[0]
+    if answer.outcome is Outcome.refused:
+        raise RefusedError("the conversation was kept out again since", "look at it again", because=answer.because)
+    if answer.outcome is Outcome.unknown:
+        raise NotFoundError(f"no conversation `{shown(Prefix.conversation, command.conversation)}`")
+    return answer

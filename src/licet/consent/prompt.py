@@ -1,0 +1,179 @@
+"""What an account is to be asked now, and why it is, or is not.
+
+After an answer, yes or no, nobody asks again on any surface until a material new version. A notice that was put
+off rests for some days, and with `Sec-GPC: 1` the notice that could be put off is not shown at all: only the gate,
+where the last day has passed, and the settings ask. Nothing here makes or ends a grant.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import assert_never
+from uuid import UUID
+
+import msgspec
+
+from licet.consent import notice as notices
+from licet.consent import showings
+from licet.consent.catalogue import ENGLISH
+from licet.consent.notice import PublishedNotice, Variant
+from licet.errors import NotFoundError, RefusedError
+from licet.policy.decide import Gate, gate
+from licet.policy.file import Policies, Policy
+from licet.policy.state import AccountState
+from licet.store.connect import Transaction
+from licet.vault import account_view
+
+REST_DAYS = 7
+
+
+class Reason(StrEnum):
+    """Why a notice is shown (`first`, `must_decide`) or is not."""
+
+    closed = "closed"
+    not_asked = "not_asked"
+    answered = "answered"
+    gpc = "gpc"
+    put_off = "put_off"
+    first = "first"
+    must_decide = "must_decide"
+
+
+class Uncovered(StrEnum):
+    """Why no yes of an account can have an effect now."""
+
+    closed = "closed"
+    terms = "terms"
+    plan = "plan"
+    age = "age"
+
+
+class Prompt(msgspec.Struct, frozen=True, kw_only=True):
+    """What to ask. ``number`` is the version asked about; ``ends`` the first instant without `later`, if any.
+
+    ``terms_waiting``: a page of ours asked both things, and only the choice was answered. ``newest_choice`` is the number of
+    the newest choice that this takes account of, 0 for none.
+    """
+
+    account: UUID
+    state: AccountState
+    gate: Gate
+    show: bool
+    because: Reason
+    number: int | None
+    variant: Variant
+    notice: PublishedNotice | None
+    may_put_off: bool
+    ends: datetime | None
+    asks_age: bool
+    terms_accepted_at: datetime | None
+    terms_waiting: bool
+    newest_choice: int
+    put_off_at: datetime | None
+    uncovered: Uncovered | None
+    in_force: Policy
+
+    @property
+    def asks_again(self) -> datetime | None:
+        """When a notice that was put off may be shown again: after its rest, or once it can be put off no longer."""
+        if self.put_off_at is None:
+            return None
+        rested = self.put_off_at + timedelta(days=REST_DAYS)
+        return rested if self.ends is None else min(rested, self.ends)
+
+
+def ask(
+    tx: Transaction, account: UUID, policies: Policies, at: datetime, *, language: str = ENGLISH, gpc: bool = False
+) -> Prompt:
+    """What ``account`` is to be asked at ``at``; NotFoundError for one that does not exist."""
+    newest_choice = showings.newest_choice(
+        tx, account
+    )  # before the rest: what is answered meanwhile is newer than this
+    row = account_view.accounts(tx, [account]).get(account)
+    if row is None:
+        raise NotFoundError("no such account")
+    state = account_view.brought(row, policies, at).account
+    answer, number = gate(state, policies, at), policies.newest_material(at)
+    signing_up = number is not None and state.opened_at >= policies[number].effective
+    variant = Variant.signup if signing_up and state.answered is None else Variant.existing
+    put_off_at = showings.last_put_off(tx, account, number) if number is not None else None
+    because = _reason(answer, put_off_at, gpc, at)
+    now = policies.in_force(at)
+    accepted_at = _terms(tx, account, number) if number is not None else None
+    waiting = answer is Gate.open and accepted_at is None and number is not None and _asked_here(tx, account, number)
+    return Prompt(
+        account=account,
+        state=state,
+        gate=answer,
+        show=because in (Reason.first, Reason.must_decide),
+        because=because,
+        number=number,
+        variant=variant,
+        notice=notices.find(tx, number, language, variant) if number is not None else None,
+        may_put_off=answer is Gate.notice,
+        ends=policies[number].notice_ends() if number is not None else None,
+        asks_age=now.min_age is not None and state.age is None,
+        terms_accepted_at=accepted_at,
+        terms_waiting=waiting,
+        newest_choice=newest_choice,
+        put_off_at=put_off_at,
+        uncovered=_uncovered(state, policies, at),
+        in_force=now,
+    )
+
+
+def _uncovered(account: AccountState, policies: Policies, at: datetime) -> Uncovered | None:
+    """Why a yes would have no effect; an age that is not known is asked for, and is no reason."""
+    now = policies.in_force(at)
+    if account.closed_at is not None:
+        return Uncovered.closed
+    if policies.newest_material(at) is None:
+        return Uncovered.terms
+    if account.plan not in now.plans:
+        return Uncovered.plan
+    return Uncovered.age if account.age is not None and now.refuses_age(account.age) else None
+
+
+def _reason(answer: Gate, put_off_at: datetime | None, gpc: bool, at: datetime) -> Reason:
+    match answer:
+        case Gate.closed:
+            return Reason.closed
+        case Gate.not_asked:
+            return Reason.not_asked
+        case Gate.open:
+            return Reason.answered
+        case Gate.must_decide:
+            return Reason.must_decide
+        case Gate.notice:
+            if gpc:
+                return Reason.gpc
+            rests = put_off_at is not None and at < put_off_at + timedelta(days=REST_DAYS)
+            return Reason.put_off if rests else Reason.first
+        case _:
+            assert_never(answer)
+
+
+def asked_notice(asked: Prompt) -> PublishedNotice:
+    """The notice to ask with; RefusedError where nobody published one: a question without its text is not put."""
+    if asked.notice is None:
+        raise RefusedError(
+            "no notice has been published for the terms in force", "run `licet notice publish`", because="no_notice"
+        )
+    return asked.notice
+
+
+def _terms(tx: Transaction, account: UUID, number: int) -> datetime | None:
+    row = tx.execute(
+        "SELECT accepted_at FROM terms WHERE account_id = %s AND version = %s", [account, number]
+    ).fetchone()
+    return row[0] if row else None
+
+
+def _asked_here(tx: Transaction, account: UUID, number: int) -> bool:
+    row = tx.execute(
+        """SELECT EXISTS (SELECT FROM shown s JOIN notices n USING (notice_id)
+            WHERE s.account_id = %s AND n.version = %s AND s.place IN ('notice', 'signup'))""",
+        [account, number],
+    ).fetchone()
+    return row is not None and bool(row[0])

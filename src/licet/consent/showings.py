@@ -1,0 +1,169 @@
+"""What was shown to an account, recorded apart from what it answered.
+
+A row says which notice (its exact bytes, by hash), where, when, with which signal of the browser, and what was
+pre-selected: `none`, and the table takes no other word. Putting the notice off is recorded in the row; it is never
+a choice, and no row here makes anything usable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+
+from licet.consent.notice import PublishedNotice, Variant
+from licet.errors import NotFoundError
+from licet.ledger import outbox
+from licet.store.connect import Transaction
+from licet.vault.commands import ShownQuestion
+from licet.vault.ids import uuid7
+
+DEFAULT_STATE = "none"
+SAME_MINUTES = 10
+
+
+class ShownOn(StrEnum):
+    """The page that showed it."""
+
+    notice = "notice"
+    signup = "signup"
+    settings = "settings"
+    host = "host"
+
+
+class ShowingRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One showing. ``markup`` is the SHA-256 of the question as it was marked up, where Licet's own pages asked.
+
+    ``number`` is the policy version it asks about, ``after_seq`` the account's newest choice at that moment, 0 for none.
+    """
+
+    shown_id: UUID
+    notice_id: UUID
+    sha256: bytes
+    language: str
+    variant: Variant
+    default_state: str
+    place: ShownOn
+    surface: str
+    gpc: bool
+    markup: bytes | None
+    shown_at: datetime
+    put_off_at: datetime | None
+    number: int
+    after_seq: int
+
+    @property
+    def question(self) -> ShownQuestion:
+        """What a choice says that it answers."""
+        return ShownQuestion(showing=self.shown_id, after=self.after_seq, version=self.number)
+
+
+def newest_choice(tx: Transaction, account: UUID) -> int:
+    """The number of the account's newest choice, 0 before the first."""
+    row = tx.execute("SELECT max(seq) FROM choices WHERE account_id = %s", [account]).fetchone()
+    return (row[0] if row else None) or 0
+
+
+def record(
+    tx: Transaction, account: UUID, notice: PublishedNotice, *, place: ShownOn, surface: str, gpc: bool, at: datetime,
+    after: int, random: Callable[[int], bytes], markup: bytes | None = None,
+) -> UUID:  # fmt: skip
+    """Records that ``notice`` was shown, and returns the showing's id; a page loaded again within minutes is one.
+
+    ``after`` is the newest choice that the page takes account of, read before anything else that it shows.
+    """
+    known = tx.execute(
+        """SELECT shown_id FROM shown
+            WHERE account_id = %s AND notice_id = %s AND place = %s AND surface = %s AND gpc = %s
+              AND markup_sha256 IS NOT DISTINCT FROM %s AND put_off_at IS NULL AND shown_at > %s AND after_seq = %s
+            ORDER BY shown_at DESC LIMIT 1""",
+        [account, notice.notice_id, place.value, surface, gpc, markup, at - timedelta(minutes=SAME_MINUTES), after],
+    ).fetchone()
+    if known is not None:
+        return UUID(bytes=known[0].bytes)
+    shown_id = uuid7(at, random(10))
+    tx.execute(
+        """INSERT INTO shown (account_id, shown_id, notice_id, place, surface, default_state, gpc, markup_sha256,
+                              shown_at, after_seq)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
+        [account, shown_id, notice.notice_id, place.value, surface, DEFAULT_STATE, gpc, markup, at, after],
+    )
+    facts: dict[str, str | int | bool | None] = {
+        "showing": shown_id.hex, "number": notice.number, "sha256": notice.sha256.hex(), "place": place.value,
+        "default_state": DEFAULT_STATE, "gpc": gpc,
+    }  # fmt: skip
+    outbox.append(tx, [outbox.Entry(told=outbox.EntryKind.notice_shown, occurred_at=at, account=account, facts=facts)])
+    return shown_id
+
+
+def get(tx: Transaction, account: UUID, shown_id: UUID) -> ShowingRecord:
+    """A showing of the account's own; NotFoundError for any other id."""
+    found = _select(tx, "WHERE s.account_id = %s AND s.shown_id = %s", [account, shown_id])
+    if not found:
+        raise NotFoundError(f"no showing `{shown_id.hex}`")
+    return found[0]
+
+
+def every(tx: Transaction, account: UUID, *, limit: int) -> list[ShowingRecord]:
+    """What was shown to the account, newest first."""
+    return _select(tx, "WHERE s.account_id = %s ORDER BY s.shown_at DESC, s.shown_id DESC LIMIT %s", [account, limit])
+
+
+def put_off(tx: Transaction, account: UUID, shown_id: UUID, at: datetime) -> ShowingRecord:
+    """Records that the notice of a showing was put off; a second time changes nothing."""
+    changed = tx.execute(
+        """UPDATE shown SET put_off_at = greatest(%s, shown_at)
+            WHERE account_id = %s AND shown_id = %s AND put_off_at IS NULL RETURNING shown_id""",
+        [at, account, shown_id],
+    ).fetchone()
+    if changed is not None:
+        facts: dict[str, str | int | bool | None] = {"showing": shown_id.hex}
+        told = outbox.EntryKind.notice_put_off
+        outbox.append(tx, [outbox.Entry(told=told, occurred_at=at, account=account, facts=facts)])
+    return get(tx, account, shown_id)
+
+
+def last_put_off(tx: Transaction, account: UUID, number: int) -> datetime | None:
+    """When the account last put off a notice about a policy version."""
+    row = tx.execute(
+        """SELECT max(s.put_off_at) FROM shown s JOIN notices n USING (notice_id)
+            WHERE s.account_id = %s AND n.version = %s""",
+        [account, number],
+    ).fetchone()
+    return row[0] if row else None
+
+
+def _select(tx: Transaction, rest: str, params: Sequence[object]) -> list[ShowingRecord]:
+    rows = tx.execute(
+        f"""SELECT s.shown_id, s.notice_id, n.sha256, n.language, n.variant, s.default_state, s.place, s.surface, s.gpc,
+                   s.markup_sha256, s.shown_at, s.put_off_at, n.version, s.after_seq
+              FROM shown s JOIN notices n USING (notice_id) {rest}""",
+        params,
+    ).fetchall()
+    return [
+        msgspec.convert(dict(zip(ShowingRecord.__struct_fields__, row, strict=True)), ShowingRecord) for row in rows
+    ]
+
+
+def signal(tx: Transaction, account: UUID, *, gpc: bool, at: datetime) -> None:
+    """Records a change of what the account's browsers signal (`Sec-GPC`). It is evidence, and never a choice."""
+    row = tx.execute(
+        "SELECT gpc FROM signals WHERE account_id = %s ORDER BY occurred_at DESC LIMIT 1", [account]
+    ).fetchone()
+    if (row[0] if row else False) != gpc:
+        tx.execute(
+            "INSERT INTO signals (account_id, occurred_at, gpc) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+            [account, at, gpc],
+        )
+
+
+def signals(tx: Transaction, account: UUID, *, limit: int) -> list[tuple[datetime, bool]]:
+    """When the signal was first seen, and when it was gone, newest first."""
+    rows = tx.execute(
+        "SELECT occurred_at, gpc FROM signals WHERE account_id = %s ORDER BY occurred_at DESC LIMIT %s",
+        [account, limit],
+    ).fetchall()
+    return [(at, gpc) for at, gpc in rows]

@@ -1,0 +1,148 @@
+"""What people, streets, places and organisations are called in a release: made up, and recognised again.
+
+Promises:
+- A name is replaced word by word, so that "Maria Rossi", "Maria" and "Rossi" stay the same person in a conversation.
+  What is written in capitals or in small letters stays so; titles and particles stay as they are.
+- What is made here is of the lists below and words like `Street`, and ``.._made`` recognises it. The lists hold names
+  that hardly anybody has: a usual one would have to be replaced wherever a real person has it.
+- Nothing made holds a quote, a backslash or a line break that was not there: code stays valid.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Sequence
+
+from licet.curate.keyed_draw import Draw
+
+GIVEN, FAMILY_NAME = "given", "family"  # the roles of a word in a name
+PAIRS_FROM = 16  # draws after which words come in pairs: the lists are short, conversations may be long
+GIVEN_USUAL = (  # of e-mail addresses at example.com, where any name is nobody's
+    "Alex", "Ariel", "Avery", "Bailey", "Blake", "Cameron", "Casey", "Charlie", "Dana", "Devon", "Drew", "Eden",
+    "Ellis", "Emery", "Finley", "Frankie", "Harper", "Hayden", "Jamie", "Jesse", "Jordan", "Jules", "Kai",
+    "Kendall", "Lane", "Logan", "Morgan", "Noel", "Parker", "Quinn", "Reese", "Riley", "Robin", "Rowan", "Sage",
+    "Sasha", "Skyler", "Taylor", "Toni", "Wren",
+)  # fmt: skip
+GIVEN_MADE = (
+    "Avelka", "Baldrisa", "Brinneth", "Caldoro", "Corvessa", "Dalvick", "Darnessa", "Delvorin", "Drisella",
+    "Elvorin", "Ermoda", "Fenwyla", "Fandrel", "Galvessa", "Garrowen", "Halvora", "Hestrin", "Ilvane", "Irmalis",
+    "Jorvika", "Jandrel", "Kelvessa", "Larvina", "Lindral", "Maldressa", "Merrowin", "Mirvane", "Nalvora",
+    "Nordessa", "Olvina", "Orsandel", "Pelvane", "Perrowin", "Quenvara", "Ralvick", "Rinnessa", "Sarvelle",
+    "Silvorin", "Talvessa", "Tormalin", "Ulvara", "Vandrisa", "Velmorin", "Wendrisa", "Wilvane", "Yorvina",
+    "Zalvora", "Zendrel",
+)  # fmt: skip
+FAMILY = (
+    "Alderwick", "Ambermoor", "Ashcombery", "Birchholt", "Brackenwell", "Brindlemere", "Calderwyn", "Coldbrooke",
+    "Copperfen", "Cravenholt", "Dunmarrow", "Eastwether", "Elmsworthy", "Fairhollow", "Fenwickle", "Foxmere",
+    "Glenarrow", "Greymarsh", "Harrowick", "Hazelbourne", "Heathermoor", "Hollinbrook", "Ivywell", "Juniperhall",
+    "Kestrelby", "Larkenfield", "Lindenmoor", "Maplewick", "Merrowden", "Millhaven", "Northwether", "Oakenshire",
+    "Pinebarrow", "Quillmarsh", "Ravenholm", "Rushcombe", "Sedgewell", "Silverfen", "Thornmoor", "Willowmark",
+)  # fmt: skip
+PLACES = (
+    "Arkenvale", "Belmarsk", "Corvenna", "Dunvarra", "Estermark", "Farrowsund", "Glimmerfjord", "Harvensk",
+    "Iskarra", "Jelvmouth", "Kestrovia", "Lornvik", "Marvenna", "Nordvarra", "Ostrevale", "Palvoria", "Quillhaven",
+    "Rostvarra", "Selmarsk", "Tarnovia", "Ulvenport", "Varkenby", "Wolmarsk", "Yarrowsund", "Zelmark",
+)  # fmt: skip
+_KEPT = frozenset(  # titles and particles
+    {
+     "mr", "mrs", "ms", "miss", "dr", "prof", "professor", "sir", "madam", "herr", "frau", "mme", "mlle", "señor",
+     "señora", "sr", "jr", "de", "da", "di", "do", "dos", "das", "del", "della", "van", "von", "der", "den", "ter",
+     "ten", "la", "le", "el", "al", "bin", "ibn", "y", "e", "zu",
+    }
+)  # fmt: skip
+_STREETS = ("Street", "Road", "Lane", "Avenue")
+_TRADES = ("Works", "Partners", "Group", "Trust")
+_WORD = re.compile(r"[^\W_]+(?:['’](?!s\b)[^\W_]+)*")
+_LETTERS = "ABCDEFGHIJKLMNOPRSTVWZ"
+
+
+def by_word(name: str, substitute: Callable[[str, str], str]) -> str:
+    """``name`` with each of its words replaced by what ``substitute`` gives for the word and its role."""
+    every = list(_WORD.finditer(name))
+    words = [found for found in every if found[0].casefold() not in _KEPT] or every
+    titled = bool(every) and every[0].start() < words[0].start()
+    turned = len(words) > 1 and "," in name[words[0].end() : words[1].start()]
+    parts, last = [], 0
+    for number, found in enumerate(words):
+        first = number == 0
+        role = GIVEN if first != turned and not (titled and len(words) == 1) else FAMILY_NAME
+        parts += [name[last : found.start()], substitute(found[0], role)]
+        last = found.end()
+    return "".join((*parts, name[last:]))
+
+
+def person(draw: Draw, value: str, role: str, number: int) -> str:
+    """One word of a name in its ``role``, or a whole one where there is none."""
+    if not role:
+        return f"{_drawn(draw, GIVEN_MADE, number)} {_drawn(draw, FAMILY, number)}"
+    if len(value) == 1:
+        return _cased(draw.one_of(_LETTERS), value)
+    return _cased(_drawn(draw, GIVEN_MADE if role == GIVEN else FAMILY, number), value)
+
+
+def address(draw: Draw, value: str) -> str:
+    """A street, with a place after it where ``value`` has more than one part."""
+    street = f"{1 + draw.below(999)} {draw.one_of(FAMILY)} {draw.one_of(_STREETS)}"
+    between = next((mark for mark in (", ", ",", "\n") if mark in value.strip()), "")
+    return _cased(f"{street}{between}{draw.one_of(PLACES)}" if between else street, value)
+
+
+def place(draw: Draw, value: str, number: int) -> str:
+    return _cased(_drawn(draw, PLACES, number), value)
+
+
+def organisation(draw: Draw, value: str, number: int) -> str:
+    """One word for one word, since that may be a part of a name in code."""
+    made = _drawn(draw, FAMILY, number)
+    return _cased(f"{made} {draw.one_of(_TRADES)}" if " " in value.strip() else made, value)
+
+
+def _drawn(draw: Draw, words: Sequence[str], number: int) -> str:
+    return draw.one_of(words) if number < PAIRS_FROM else f"{draw.one_of(words)}-{draw.one_of(words)}"
+
+
+def _cased(made: str, like: str) -> str:
+    if like.islower():
+        return made.lower()
+    return made.upper() if like.isupper() and len(like) > 1 else made
+
+
+# --- recognising ------------------------------------------------------------------------------------
+
+
+def _lower(words: Collection[str]) -> frozenset[str]:
+    return frozenset(word.casefold() for word in words)
+
+
+_FAMILY_LOWER, _PLACES_LOWER = _lower(FAMILY), _lower(PLACES)
+_PERSON_LOWER, _USUAL_LOWER = _FAMILY_LOWER | _lower(GIVEN_MADE), _lower(GIVEN_USUAL)
+_STREETS_LOWER, _TRADES_LOWER = _lower(_STREETS), _lower(_TRADES)
+
+
+def person_made(value: str) -> bool:
+    """Whether ``value`` was made, or is one of earlier releases: a usual given name and a family's of the list."""
+    words = [word for word in _words(value) if len(word) > 1 and word not in _KEPT]
+    if len(words) == 2 and words[0] in _USUAL_LOWER:
+        return words[1] in _FAMILY_LOWER
+    return bool(words) and all(word in _PERSON_LOWER for word in words)
+
+
+def address_made(value: str) -> bool:
+    return _of(value, _FAMILY_LOWER | _PLACES_LOWER, _STREETS_LOWER)
+
+
+def place_made(value: str) -> bool:
+    return _of(value, _PLACES_LOWER, frozenset())
+
+
+def organisation_made(value: str) -> bool:
+    return _of(value, _FAMILY_LOWER, _TRADES_LOWER)
+
+
+def _of(value: str, made: frozenset[str], beside: frozenset[str]) -> bool:
+    words = _words(value)
+    return any(word in made for word in words) and all(word in made or word in beside for word in words)
+
+
+def _words(value: str) -> list[str]:
+    return [found[0].casefold() for found in _WORD.finditer(value) if not found[0].isdecimal()]

@@ -1,0 +1,69 @@
+"""Building a release: what may be learnt, curated as the installation says, sealed into a folder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from licet.curate import deidentify, detect, engine_settings, rules
+from licet.errors import UsageError
+from licet.release.build import Builder, BuildOrder, BuildResult
+from licet.store import statistics
+from licet.vault.installation import Installation, policies
+
+if TYPE_CHECKING:
+    from licet.curate.kernels import Scorer
+
+
+class RuleCleaner:
+    """The structured layer of de-identification, as a release needs it."""
+
+    @property
+    def rules(self) -> str:
+        return "licet-rules"
+
+    @property
+    def sha256(self) -> str:
+        return rules.ours().sha256
+
+    def clean(self, texts: Sequence[str], key: bytes) -> tuple[Sequence[str], Mapping[str, int]]:
+        return _counted(deidentify.deidentify(texts, key))
+
+    def clean_named(
+        self, texts: Sequence[str], key: bytes, names: Sequence[Sequence[detect.DetectedSpan]]
+    ) -> tuple[Sequence[str], Mapping[str, int]]:
+        return _counted(deidentify.deidentify(texts, key, names=names))
+
+
+def _counted(cleaned: deidentify.DeidentifiedTexts) -> tuple[Sequence[str], Mapping[str, int]]:
+    return cleaned.texts, {kind.value: count for kind, count in cleaned.counts.items()}
+
+
+def build_release(
+    here: Installation, *, name: str, purpose: str, folder: Path | None = None,
+    progress: Callable[[int], None] = lambda _turns: None, says: Callable[[str], None] = lambda _line: None,
+    afresh: bool = False, scorers: Sequence[Scorer] = (),
+) -> BuildResult:  # fmt: skip
+    """Builds and seals a release into ``folder``, by default beside the others of the installation.
+
+    A build of this name that was killed goes on, unless it was made with something else or is to start ``afresh``;
+    ``says`` is told which, and why.
+    ``scorers`` (`curate.kernels.Scorer`) score what was said; a row has each score of its worst turn in its labels.
+    """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]{0,63}", name):
+        raise UsageError(f"`{name}` is not a name for a release", "use lower-case letters, digits, `-`, `_` and `.`")
+    order = BuildOrder(
+        name=name, purpose=purpose, folder=folder or here.config.releases / name, software=installed_version("licet"),
+        afresh=afresh,
+    )  # fmt: skip
+    engine_settings.hold_to_notices(here, policies(here))
+    statistics.gather(here.pool)
+    cleaner = RuleCleaner()
+    with engine_settings.curation(here, cleaner, scorers) as curation:
+        builder = Builder(
+            here.pool, here.keyring, policies(here), cleaner, here.clock, progress, curation=curation, says=says
+        )
+        return builder.run(order)

@@ -1,0 +1,517 @@
+"""Erasures as verbs: their progress, the certificate at their end, the recipients to be told, and what is held.
+
+`run` moves every erasure as far as it can go now: it recalls releases from whoever was handed them, shreds and sweeps
+what is due, reads every place of the register back, and signs. It can be killed anywhere and run again: each state
+is committed with what it says. What is held stays, and its erasure goes on within the hour after the hold has ended.
+
+A closed account's content keys die like any other's. Its own key gives the pseudonym under which its leaves are told, so
+that key waits until all of them are in the log, and the certificate with it: a leaf that came later would name nobody,
+and a release of before would have grants in it that nothing proves. Nobody sequences, nobody certifies: `licet doctor`
+and /metrics say so.
+
+A certificate is signed with the log's Ed25519 key as a compact JWS over canonical JSON, as receipts are, and the log
+tells its SHA-256, which its salt keeps from telling anybody more:
+
+    file = {"certificate":"<JWS>","entry":"<the leaf>","proof":"<c2sp.org/tlog-proof@v1>","v":1}   entry, proof: or null
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from licet.erasure import key_rotation, sweep_batches
+from licet.erasure.epochs import backup_window
+from licet.erasure.key_rotation import Rotation
+from licet.errors import NotFoundError, RefusedError
+from licet.keys import fence
+from licet.ledger import outbox, sequence
+from licet.ledger.entries import Canonical, canonical
+from licet.ledger.outbox import Entry, EntryKind
+from licet.ledger.publication import PublishedLog
+from licet.policy.period import written
+from licet.proof import documents
+from licet.proof.receipt import CERTIFICATE, sign
+from licet.release import live_leases, registry
+from licet.store.connect import Transaction, transaction
+from licet.vault import certificate, host_events, restriction
+from licet.vault.certificate import ErasureCause, ErasureRecord, ErasureState, Waits, WaitsFor
+from licet.vault.host_events import HostDelivery as HostTold
+from licet.vault.ids import Prefix, parse, shown, uuid7
+from licet.vault.installation import Installation, policies
+from licet.vault.tables import lock_accounts
+
+PAGE_ERASURES_MAX = 500
+RECALL_DAYS = 14  # within which a recipient is to acknowledge
+FLAG_REVIEW_DAYS = 90
+LISTED_MAX = 10_000
+
+
+class Recall(msgspec.Struct, frozen=True, kw_only=True):
+    """What a recipient is to take out of use; ``overdue`` once the day is over without an answer."""
+
+    erasure: str
+    handout: str
+    recipient: str
+    release: str
+    handed_at: datetime
+    recalled_at: datetime
+    due_at: datetime
+    acknowledged_at: datetime | None
+    overdue: bool
+
+
+class ErasureStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How far an erasure has come, and what it waits for; ``overdue`` counts recipients and hosts without an answer."""
+
+    erasure: str
+    account: str
+    conversation: str | None
+    cause: ErasureCause
+    state: ErasureState
+    requested_at: datetime
+    fenced_at: datetime | None
+    shredded_at: datetime | None
+    swept_at: datetime | None
+    verified_at: datetime | None
+    keys_left: int
+    due_at: datetime | None
+    held: bool
+    waits_for: WaitsFor | None
+    recalls: tuple[Recall, ...]
+    hosts: tuple[HostTold, ...]
+    overdue: int
+
+
+class ErasureRun(msgspec.Struct, frozen=True, kw_only=True):
+    """What `run` did: erasures by the state that they are in now."""
+
+    states: dict[str, int]
+    certificates: int
+
+
+class UnloggedErasure(msgspec.Struct, frozen=True, kw_only=True):
+    """Closed accounts that are erased and wait for the log to take their leaves, the first ``since`` then."""
+
+    closures: int
+    since: datetime | None
+
+
+class HeldErasure(msgspec.Struct, frozen=True, kw_only=True):
+    """A legal hold or a standing flag, for staff, with the day on which somebody is to look at it again."""
+
+    kind: str
+    account: str
+    conversation: str
+    since: datetime
+    review_at: datetime
+    until: datetime | None
+    overdue: bool
+
+
+# Progress
+
+
+def run(here: Installation, *, only: str | None = None, at_once: bool = False) -> ErasureRun:
+    """Moves erasures as far as they can go now; ``at_once`` shreds what was deleted before its period is over."""
+    states: Counter[str] = Counter()
+    signed = 0
+    after: UUID | None = None
+    while True:
+        with transaction(here.pool) as tx:
+            fence.check(tx)
+            page = (
+                [certificate.get(tx, parse(Prefix.erasure, only))] if only is not None
+                else certificate.unfinished(tx, PAGE_ERASURES_MAX, after)
+            )  # fmt: skip
+        for erasure in page:
+            moved = _advance(here, erasure, at_once)
+            states[moved.state.value] += 1
+            signed += moved.state is ErasureState.verified and erasure.state is not ErasureState.verified
+        if only is not None or len(page) < PAGE_ERASURES_MAX:
+            return ErasureRun(states=dict(states), certificates=signed)
+        after = page[-1].erasure
+
+
+def finish_due(here: Installation) -> int:
+    """Certifies what has nothing left that lives, for a sweep that has just been; returns how many certificates."""
+    signed, after = 0, None
+    while True:
+        with transaction(here.pool) as tx:
+            page = certificate.unfinished(tx, PAGE_ERASURES_MAX, after, keyless=True)
+        signed += sum(_advance(here, erasure, at_once=False).state is ErasureState.verified for erasure in page)
+        if len(page) < PAGE_ERASURES_MAX:
+            return signed
+        after = page[-1].erasure
+
+
+def _advance(here: Installation, erasure: ErasureRecord, at_once: bool) -> ErasureRecord:
+    if erasure.state is ErasureState.verified:
+        return erasure
+    at = max(here.clock(), erasure.requested_at)
+    with transaction(here.pool) as tx:
+        lock_accounts(tx, [erasure.account])
+        _recall(tx, erasure, at)
+        waits = certificate.waits(tx, erasure)
+        if at_once and not waits.held:
+            certificate.bring_nearer(tx, erasure, at)
+    is_due = at_once or waits.due_at is None or waits.due_at <= at
+    if is_due and not waits.held and (waits.keys or waits.bodies):
+        _sweep(here, erasure.account, at)
+    with transaction(here.pool) as tx:
+        lock_accounts(tx, [erasure.account])
+        erasure = certificate.get(tx, erasure.erasure)
+        erasure = _shred_and_sweep(tx, erasure, at)
+    return _certify(here, erasure, at) if erasure.state is ErasureState.swept else erasure
+
+
+def _sweep(here: Installation, account: UUID, at: datetime) -> None:
+    while True:
+        with transaction(here.pool) as tx:
+            fence.check(tx)
+            if not sweep_batches.sweep_batch(tx, at, only=[account]).more:
+                return
+
+
+def _shred_and_sweep(tx: Transaction, erasure: ErasureRecord, at: datetime) -> ErasureRecord:
+    waits = certificate.waits(tx, erasure)
+    if erasure.state is ErasureState.fenced and not waits.keys and waits.due_at is None:
+        erasure = certificate.move(tx, erasure, ErasureState.shredded, at)
+    if erasure.state is ErasureState.shredded and not waits.bodies:
+        erasure = certificate.move(tx, erasure, ErasureState.swept, at)
+    return erasure
+
+
+def _certify(here: Installation, erasure: ErasureRecord, at: datetime) -> ErasureRecord:
+    """Reads every place back, signs what was found, and has the log told; BrokenError where something is there still."""
+    known = policies(here)
+    with transaction(here.pool) as tx:
+        lock_accounts(tx, [erasure.account])
+        erasure = certificate.get(tx, erasure.erasure)
+        if erasure.state is ErasureState.verified:
+            return erasure
+        if _awaits_log(here, tx, erasure):
+            return erasure
+        journal = here.keyring.restrictions
+        if journal is not None and erasure.cause in (ErasureCause.deletion, ErasureCause.closure):
+            restriction.keep_asked(tx, journal, erasure.account, erasure.conversation, erasure.erasure)
+        if erasure.cause is ErasureCause.closure:
+            _destroy_account_keys(tx, erasure, at)
+        leasable: dict[UUID, int] = {}
+        for release, ordinals in certificate.rows_by_release(tx, erasure).items():
+            given = live_leases.leased(tx, here.keyring, registry.get(tx, release), ordinals, known, at)
+            leasable[release] = len(given)
+        document = certificate.document(
+            erasure, at, certificate.read_back(tx, erasure, leasable, at), _recipients(tx, erasure, at),
+            _hosts(tx, erasure, at), _backups(tx, erasure, at), _out_of_reach(here, tx, erasure),
+            here.keyring.random(certificate.SALT_BYTES),
+        )  # fmt: skip
+        jws = sign(document, here.keyring.log_seed(tx), CERTIFICATE)
+        sha256 = hashlib.sha256(jws.encode()).hexdigest()
+        outbox.append(tx, [Entry(told=EntryKind.certificate, occurred_at=at, facts={"sha256": sha256})])
+        tx.execute(
+            """UPDATE erasures SET (state, verified_at, certificate) = ('verified', %s, %s)
+                WHERE account_id = %s AND erasure_id = %s""",
+            [at, jws, erasure.account, erasure.erasure],
+        )
+        return certificate.get(tx, erasure.erasure)
+
+
+def _awaits_log(here: Installation, tx: Transaction, erasure: ErasureRecord) -> bool:
+    """Whether leaves of the account that it closes are still to be told, under the key that is to die with it."""
+    if erasure.cause is not ErasureCause.closure:
+        return False
+    seed = here.keyring.log_seed(tx)
+
+    def reached(year: int) -> int:
+        place = documents.place(here)
+        try:
+            return PublishedLog(place.folder / str(year), place.signer(seed, year).verifier).checkpoint.size
+        except NotFoundError:
+            return 0
+
+    return sequence.is_awaited(tx, erasure.account, reached)
+
+
+def _destroy_account_keys(tx: Transaction, erasure: ErasureRecord, at: datetime) -> None:
+    """The account's own keys go with its content, unless something of it is kept, which the certificate lists."""
+    try:
+        with tx.transaction():
+            key_rotation.destroy_account_keys(tx, erasure.account, at)
+    except RefusedError:
+        return
+    host_events.append(tx, [host_events.account_erased(erasure.account, at, erasure.erasure)])
+
+
+def _recipients(tx: Transaction, erasure: ErasureRecord, at: datetime) -> list[dict[str, Canonical]]:
+    return [
+        {
+            "recipient": one.recipient, "release": one.release, "handed": written(one.handed_at),
+            "recalled": written(one.recalled_at), "due": written(one.due_at),
+            "acknowledged": written(one.acknowledged_at) if one.acknowledged_at else None,
+        }
+        for one in _recalls(tx, at, erasure)
+    ]  # fmt: skip
+
+
+def _hosts(tx: Transaction, erasure: ErasureRecord, at: datetime) -> list[dict[str, Canonical]]:
+    """The assistants that were told to let it go, and what they said: an answer that is missing stands there too."""
+    return [
+        {
+            "host": one.endpoint, "event": one.event, "told": written(one.told_at),
+            "delivered": written(one.delivered_at) if one.delivered_at else None, "due": written(one.due_at),
+            "acknowledged": written(one.acknowledged_at) if one.acknowledged_at else None, "overdue": one.overdue,
+        }
+        for one in host_events.told_of(tx, erasure.account, erasure.erasure, at)
+    ]  # fmt: skip
+
+
+def _backups(tx: Transaction, erasure: ErasureRecord, at: datetime) -> list[dict[str, Canonical]]:
+    """Those that are kept still and were taken before the keys died, or are of pages, which hold what was deleted too."""
+    rows = tx.execute(
+        """SELECT backup_id, made_at, expires_at FROM backups
+            WHERE (base OR made_at <= %s) AND pruned_at IS NULL AND expires_at > %s ORDER BY made_at""",
+        [erasure.shredded_at, at],
+    )
+    return [
+        {"backup": shown(Prefix.backup, backup), "made": written(made_at), "expires": written(expires_at)}
+        for backup, made_at, expires_at in rows
+    ]
+
+
+def _out_of_reach(here: Installation, tx: Transaction, erasure: ErasureRecord) -> datetime | None:
+    """When the last epoch is destroyed, at the latest, under which a copy of before could be opened."""
+    row = tx.execute("SELECT min(opened_at) FROM epochs WHERE opened_at >= %s", [erasure.shredded_at]).fetchone()
+    rotated = row[0] if row is not None and row[0] is not None else None
+    if rotated is None and erasure.shredded_at is not None:
+        rotated = erasure.shredded_at + Rotation.daily.every
+    return rotated + backup_window(here) if rotated is not None else None
+
+
+# Questions
+
+
+def status(here: Installation, name: str, *, for_person: bool = False) -> ErasureStatus:
+    """How far an erasure has come; NotFoundError for an id that was never given.
+
+    ``for_person`` leaves out what its person may not be told: a hold whose matter forbids it.
+    """
+    with transaction(here.pool) as tx:
+        return _seen(here, tx, certificate.get(tx, parse(Prefix.erasure, name)), for_person)
+
+
+def of_account(here: Installation, account: UUID, *, for_person: bool = False) -> list[ErasureStatus]:
+    """The erasures of one account, oldest first; ``for_person`` as in `status`."""
+    with transaction(here.pool) as tx:
+        return [_seen(here, tx, erasure, for_person) for erasure in certificate.of_account(tx, account)]
+
+
+def unfinished(here: Installation) -> list[ErasureStatus]:
+    with transaction(here.pool) as tx:
+        return [_seen(here, tx, erasure) for erasure in certificate.unfinished(tx, LISTED_MAX)]
+
+
+def unlogged(here: Installation) -> UnloggedErasure:
+    """What waits for the log. Nothing else keeps a closure that is swept from being certified by the next sweep."""
+    with transaction(here.pool) as tx:
+        return unlogged_in(tx)
+
+
+def unlogged_in(tx: Transaction) -> UnloggedErasure:
+    """`unlogged`, in a transaction of the caller."""
+    row = tx.execute(
+        "SELECT count(*), min(swept_at) FROM erasures WHERE state = 'swept' AND cause = 'closure'"
+    ).fetchone()
+    assert row is not None
+    return UnloggedErasure(closures=row[0], since=row[1])
+
+
+def certificate_file(here: Installation, name: str) -> bytes:
+    """The certificate as it is handed out, with its proof once the log holds it; RefusedError before there is one."""
+    with transaction(here.pool) as tx:
+        erasure = certificate.get(tx, parse(Prefix.erasure, name))
+        row = tx.execute("SELECT certificate FROM erasures WHERE erasure_id = %s", [erasure.erasure]).fetchone()
+        jws = row[0] if row is not None else None
+        if jws is None:
+            raise RefusedError(
+                f"there is no certificate yet: the erasure is `{erasure.state.value}`",
+                "`licet erase status` says what it waits for", because="unfinished",
+            )  # fmt: skip
+        payload = msgspec.json.encode({"sha256": hashlib.sha256(jws.encode()).hexdigest()}).decode()
+        leaf = tx.execute(
+            "SELECT log_year, index FROM outbox WHERE entry = 'certificate' AND payload = %s AND index IS NOT NULL",
+            [payload],
+        ).fetchone()
+        seed = here.keyring.log_seed(tx)
+    entry = proof = None
+    if leaf is not None:
+        place = documents.place(here)
+        log = PublishedLog(place.folder / str(leaf[0]), place.signer(seed, leaf[0]).verifier)
+        if leaf[1] < log.checkpoint.size:
+            entry, proof = log.entry(leaf[1]).decode(), log.prove(leaf[1]).encode().decode()
+    whole: dict[str, Canonical] = {"v": certificate.VERSION, "certificate": jws, "entry": entry, "proof": proof}
+    return canonical(whole) + b"\n"
+
+
+def _seen(here: Installation, tx: Transaction, erasure: ErasureRecord, for_person: bool = False) -> ErasureStatus:
+    at = here.clock()
+    waits = certificate.waits(tx, erasure) if erasure.state is not ErasureState.verified else Waits(
+        keys=0, bodies=0, due_at=None, held=False
+    )  # fmt: skip
+    if for_person and waits.held and not certificate.is_told_hold(tx, erasure):
+        waits = msgspec.structs.replace(waits, held=False)
+    recalls = tuple(_recalls(tx, at, erasure))
+    hosts = tuple(host_events.told_of(tx, erasure.account, erasure.erasure, at))
+    return ErasureStatus(
+        erasure=shown(Prefix.erasure, erasure.erasure), account=shown(Prefix.account, erasure.account),
+        conversation=shown(Prefix.conversation, erasure.conversation) if erasure.conversation else None,
+        cause=erasure.cause, state=erasure.state, requested_at=erasure.requested_at, fenced_at=erasure.fenced_at,
+        shredded_at=erasure.shredded_at, swept_at=erasure.swept_at, verified_at=erasure.verified_at,
+        keys_left=waits.keys, due_at=waits.due_at, held=waits.held, waits_for=_waits_for(here, tx, erasure, waits),
+        recalls=recalls,
+        hosts=hosts, overdue=sum(one.overdue for one in recalls) + sum(one.overdue for one in hosts),
+    )  # fmt: skip
+
+
+def _waits_for(here: Installation, tx: Transaction, erasure: ErasureRecord, waits: Waits) -> WaitsFor | None:
+    if erasure.state is ErasureState.verified:
+        return None
+    if waits.held:
+        return WaitsFor.hold
+    if waits.due_at is not None and waits.due_at > here.clock():
+        return WaitsFor.period
+    if erasure.state is ErasureState.swept and _awaits_log(here, tx, erasure):
+        return WaitsFor.log
+    return WaitsFor.sweep
+
+
+# Recipients
+
+
+def hand_out(here: Installation, release: str, recipient: str) -> str:
+    """Registers that a release's files were given to a recipient; returns the id of the handout. Twice is once."""
+    at = here.clock()
+    with transaction(here.pool) as tx:
+        known = registry.find(tx, release)
+        if known is None:
+            raise NotFoundError(f"no release `{release}`")
+        if known.state != "sealed":
+            raise RefusedError(f"release `{release}` is not sealed", because="unsealed")
+        row = tx.execute(
+            """INSERT INTO handouts (handout_id, release_id, recipient, handed_at) VALUES (%s, %s, %s, %s)
+               ON CONFLICT (release_id, recipient) DO UPDATE SET recipient = excluded.recipient RETURNING handout_id""",
+            [uuid7(at, here.keyring.random(10)), known.release_id, recipient, at],
+        ).fetchone()
+    assert row is not None
+    return shown(Prefix.handout, row[0])
+
+
+def _recall(tx: Transaction, erasure: ErasureRecord, at: datetime) -> None:
+    """Asks every recipient of a release with a row of what is erased to take it out of use, once."""
+    recalled = tx.execute(
+        """WITH recalled AS (
+               INSERT INTO recalls (account_id, erasure_id, handout_id, recalled_at, due_at)
+               SELECT %(account)s, %(erasure)s, h.handout_id, %(at)s, %(due)s FROM handouts h
+                WHERE h.release_id = ANY(%(releases)s) ON CONFLICT DO NOTHING RETURNING handout_id, due_at
+           )
+           SELECT h.handout_id, h.recipient, l.release_id, l.name, r.due_at
+             FROM recalled r JOIN handouts h USING (handout_id) JOIN releases l USING (release_id)
+            ORDER BY h.handout_id""",
+        {
+            "account": erasure.account, "erasure": erasure.erasure, "at": at, "due": at + timedelta(days=RECALL_DAYS),
+            "releases": list(certificate.rows_by_release(tx, erasure)),
+        },
+    ).fetchall()  # fmt: skip
+    host_events.append(tx, [
+        host_events.release_recalled(
+            erasure.account, at, erasure.erasure, release=release, name=name, recipient=recipient, handout=handout,
+            due_at=due_at,
+        )
+        for handout, recipient, release, name, due_at in recalled
+    ])  # fmt: skip
+
+
+_RECALLS = """SELECT r.erasure_id, r.handout_id, h.recipient, l.name, h.handed_at, r.recalled_at, r.due_at,
+    r.acknowledged_at FROM recalls r JOIN handouts h USING (handout_id) JOIN releases l USING (release_id)"""
+
+
+def _recalls(tx: Transaction, at: datetime, of: ErasureRecord) -> list[Recall]:
+    rows = tx.execute(
+        f"{_RECALLS} WHERE r.account_id = %s AND r.erasure_id = %s ORDER BY r.due_at, r.handout_id",
+        [of.account, of.erasure],
+    ).fetchall()
+    return [_read_recall(row, at) for row in rows]
+
+
+def recalls(here: Installation, recipient: str | None = None) -> list[Recall]:
+    """What recipients have not acknowledged, the most overdue first."""
+    with transaction(here.pool) as tx:
+        rows = tx.execute(
+            f"""{_RECALLS} WHERE r.acknowledged_at IS NULL AND (%(recipient)s::text IS NULL OR h.recipient = %(recipient)s)
+                ORDER BY r.due_at, r.handout_id LIMIT %(limit)s""",
+            {"recipient": recipient, "limit": LISTED_MAX},
+        ).fetchall()
+    return [_read_recall(row, here.clock()) for row in rows]
+
+
+def _read_recall(row: Any, at: datetime) -> Recall:  # noqa: ANN401 a row of `_RECALLS`
+    erasure, handout, recipient, release, handed_at, recalled_at, due_at, acknowledged_at = row
+    return Recall(
+        erasure=shown(Prefix.erasure, erasure), handout=shown(Prefix.handout, handout), recipient=recipient,
+        release=release, handed_at=handed_at, recalled_at=recalled_at, due_at=due_at, acknowledged_at=acknowledged_at,
+        overdue=acknowledged_at is None and due_at <= at,
+    )  # fmt: skip
+
+
+def acknowledge(here: Installation, erasure: str, handout: str) -> Recall:
+    """Records that a recipient took it out of use; NotFoundError for what was never recalled from them."""
+    with transaction(here.pool) as tx:
+        of = certificate.get(tx, parse(Prefix.erasure, erasure))
+        changed = tx.execute(
+            """UPDATE recalls SET acknowledged_at = coalesce(acknowledged_at, %s)
+                WHERE account_id = %s AND erasure_id = %s AND handout_id = %s""",
+            [here.clock(), of.account, of.erasure, parse(Prefix.handout, handout)],
+        ).rowcount
+        if not changed:
+            raise NotFoundError(
+                f"nothing was recalled from `{handout}` for `{erasure}`", "`licet recall list` shows it"
+            )
+        return next(one for one in _recalls(tx, here.clock(), of) if one.handout == handout)
+
+
+# Holds and flags
+
+
+def held(here: Installation) -> list[HeldErasure]:
+    """Every hold and every standing flag, by the day on which it is to be reviewed."""
+    at = here.clock()
+    with transaction(here.pool) as tx:
+        holds = tx.execute(
+            "SELECT account_id, conversation_id, placed_at, review_at FROM holds ORDER BY review_at LIMIT %s",
+            [LISTED_MAX],
+        ).fetchall()
+        flags = tx.execute(
+            """SELECT f.account_id, f.conversation_id, max(f.flagged_at), max(c.safety_until)
+                 FROM flags f JOIN conversations c USING (account_id, conversation_id)
+                WHERE f.overturned_at IS NULL AND c.safety_until > %s GROUP BY 1, 2 ORDER BY 3 LIMIT %s""",
+            [at, LISTED_MAX],
+        ).fetchall()
+    days = timedelta(days=FLAG_REVIEW_DAYS)
+    found = [_held("hold", a, c, since, None, review_at, at) for a, c, since, review_at in holds]
+    found += [_held("flag", a, c, since, until, since + days, at) for a, c, since, until in flags]
+    return sorted(found, key=lambda one: one.review_at)
+
+
+def _held(
+    kind: str, account: UUID, conversation: UUID, since: datetime, until: datetime | None, review_at: datetime,
+    at: datetime,
+) -> HeldErasure:  # fmt: skip
+    return HeldErasure(
+        kind=kind, account=shown(Prefix.account, account), conversation=shown(Prefix.conversation, conversation),
+        since=since, review_at=review_at, until=until, overdue=review_at <= at,
+    )  # fmt: skip

@@ -1,0 +1,106 @@
+"""The key chain as an operator sees it: rotating, destroying what is due, and what is published about both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import msgspec
+
+from licet.erasure import key_rotation as rotation
+from licet.erasure.key_rotation import Rotation, RotationResult
+from licet.store.connect import transaction
+from licet.vault.installation import Installation
+
+
+class EpochShown(msgspec.Struct, frozen=True, kw_only=True):
+    """An epoch, and the day on which it is to be destroyed, None while it is not retired."""
+
+    number: int
+    rotation: str
+    opened_at: datetime | None
+    retired_at: datetime | None
+    destroyed_at: datetime | None
+    destroy_at: datetime | None
+
+
+class KeyStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The chain, and what is promised of it. ``unfinished`` is the epoch of a rotation that is to be gone on with.
+
+    ``out_of_reach_days`` says, by rotation, within how many days after its erasure a key is out of reach of every copy
+    of the database together with the keys of that day.
+    """
+
+    provider: str
+    epochs: tuple[EpochShown, ...]
+    unfinished: int | None
+    waiting: dict[str, int]
+    due: dict[str, datetime | None]
+    out_of_reach_days: dict[str, int]
+
+
+def backup_window(here: Installation) -> timedelta:
+    return timedelta(days=here.config.key_chain.backup_days)
+
+
+def out_of_reach_days(here: Installation) -> dict[Rotation, int]:
+    """Within how many days after its erasure a key is out of reach of every copy of the database, by rotation."""
+    return {each: (each.every + backup_window(here)).days for each in Rotation}
+
+
+def status(here: Installation) -> KeyStatus:
+    """The epochs, what waits for which rotation, when each is due, and the published delays."""
+    window = backup_window(here)
+    with transaction(here.pool) as tx:
+        known = rotation.epochs(tx)
+        waiting = rotation.spent(tx)
+        due = rotation.due(tx, known, here.clock())
+    begun = rotation.unfinished(known)
+    return KeyStatus(
+        provider=here.config.key_chain.provider,
+        epochs=tuple(
+            EpochShown(
+                number=e.number, rotation=e.rotation, opened_at=e.opened_at, retired_at=e.retired_at,
+                destroyed_at=e.destroyed_at, destroy_at=e.retired_at + window if e.retired_at else None,
+            )
+            for e in known
+        ),
+        unfinished=begun.number if begun else None,
+        waiting={each.value: count for each, count in waiting.items()},
+        due={each.value: at for each, at in due.items()},
+        out_of_reach_days={each.value: days for each, days in out_of_reach_days(here).items()},
+    )  # fmt: skip
+
+
+def due_now(here: Installation) -> Rotation | None:
+    """The rotation to make now: the one that was begun, else the weekly one if it is due, else the daily one."""
+    at = here.clock()
+    with transaction(here.pool) as tx:
+        known = rotation.epochs(tx)
+        due = rotation.due(tx, known, at)
+    begun = rotation.unfinished(known)
+    if begun is not None:
+        return Rotation(begun.rotation)
+    ready = [each for each in (Rotation.weekly, Rotation.daily) if (moment := due[each]) is not None and moment <= at]
+    return ready[0] if ready else None
+
+
+def forecast(here: Installation, kind: Rotation) -> RotationResult:
+    """What a rotation would do, counted and not touched."""
+    with transaction(here.pool) as tx:
+        return rotation.forecast(tx, kind)
+
+
+def rotate(
+    here: Installation, kind: Rotation, seen: Callable[[RotationResult], None] = lambda _: None
+) -> RotationResult:
+    """Finishes a rotation that was begun, then makes one of ``kind`` unless that one was."""
+    done = rotation.rotate(here.pool, here.keyring, kind, here.clock, seen)
+    if done.rotation is Rotation.daily and kind is Rotation.weekly:
+        return rotation.rotate(here.pool, here.keyring, kind, here.clock, seen)
+    return done
+
+
+def destroy_due(here: Installation) -> list[int]:
+    """Destroys the epochs that no kept copy needs any more; answers their numbers."""
+    return rotation.destroy_due(here.pool, here.keyring, here.clock, backup_window(here))

@@ -1,0 +1,399 @@
+"""Rotation: what puts an erased key out of reach of an old copy of the database.
+
+A destroyed key stays openable in every older copy of the database for as long as the chain above it does. A rotation
+opens a new epoch in the provider and wraps everything anew under it: buckets, bucket by bucket, and secrets. A bucket
+in which an account is marked (`spent_accounts`) gets a new key, and so do its marked accounts; the rest is wrapped
+anew and keeps its key. Then the epochs before are retired, and each is destroyed in the provider once no backup that
+is kept can need it. From then on, with every older copy and all keys of today:
+
+    what lives opens in today's database; what was erased before the rotation opens nowhere.
+
+The daily rotation takes the accounts in which somebody asked for it (a deletion, a withdrawal, a closure, keeping
+out), the weekly one also those of mere expiry. Both delays are published: a day or a week, and the backup window.
+
+Each bucket is one transaction: it locks the bucket, then its accounts in the order of their ids, and only then reads
+the marks. Killed anywhere, run again, a rotation goes on with the buckets that are not under its epoch. A mark that
+comes after its bucket was done waits for the next rotation. What may be lost between the provider and the commit is
+an epoch that nobody ever used; its number is counted as retired and it is destroyed in its turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import partial
+from uuid import UUID
+
+import msgspec
+import psycopg
+
+from licet.errors import BrokenError, BusyError, NotFoundError, RefusedError
+from licet.keys import fence
+from licet.keys.keyring import EPOCHS_LOCK, Keyring
+from licet.keys.material import (
+    DESTROYED_KEYS,
+    KEY_BYTES,
+    AccountKeys,
+    KeyMaterial,
+    bucket_place,
+    rewrap_page,
+    unwrap_account_keys,
+    wrap_account_keys,
+)
+from licet.ledger import outbox
+from licet.ledger.outbox import Entry, EntryKind
+from licet.store.connect import Pool, Transaction, retrying, transaction, translated
+from licet.vault.tables import lock_accounts, mark_spent
+
+ROTATION_LOCK = 0x11CE7_0004
+PAGES_MAX = 1_000  # key pages in memory at once
+Clock = Callable[[], datetime]
+
+
+class Rotation(StrEnum):
+    """Which marked accounts a rotation gives new keys."""
+
+    daily = "daily"
+    weekly = "weekly"
+
+    @property
+    def every(self) -> timedelta:
+        return timedelta(days=1 if self is Rotation.daily else 7)
+
+
+class RotationResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What a rotation did, or is about to do: counts. ``left`` are the buckets that are still to come."""
+
+    epoch: int
+    rotation: Rotation
+    resumed: bool = False
+    buckets: int = 0
+    buckets_rekeyed: int = 0
+    accounts_rewrapped: int = 0
+    accounts_rekeyed: int = 0
+    pages: int = 0
+    left: int = 0
+
+    def plus(self, other: RotationResult) -> RotationResult:
+        return msgspec.structs.replace(
+            self,
+            buckets=self.buckets + other.buckets,
+            buckets_rekeyed=self.buckets_rekeyed + other.buckets_rekeyed,
+            accounts_rewrapped=self.accounts_rewrapped + other.accounts_rewrapped,
+            accounts_rekeyed=self.accounts_rekeyed + other.accounts_rekeyed,
+            pages=self.pages + other.pages,
+            left=max(0, self.left - other.buckets),
+        )
+
+
+class Epoch(msgspec.Struct, frozen=True, kw_only=True):
+    """An epoch. ``opened_at`` is None for the one that the installation began with."""
+
+    number: int
+    rotation: str
+    opened_at: datetime | None
+    complete_at: datetime | None
+    retired_at: datetime | None
+    destroyed_at: datetime | None
+
+
+def epochs(tx: Transaction) -> list[Epoch]:
+    """Every epoch, oldest first."""
+    rows = tx.execute(
+        "SELECT number, rotation, opened_at, complete_at, retired_at, destroyed_at FROM epochs ORDER BY number"
+    ).fetchall()
+    return [
+        Epoch(number=n, rotation=rotation, opened_at=o, complete_at=c, retired_at=r, destroyed_at=d)
+        for n, rotation, o, c, r, d in rows
+    ]
+
+
+def spent(tx: Transaction) -> dict[Rotation, int]:
+    """How many accounts wait for new keys, by the rotation that gives them."""
+    rows = tx.execute("SELECT daily, count(*) FROM spent_accounts GROUP BY daily").fetchall()
+    counts = {Rotation.daily if daily else Rotation.weekly: int(count) for daily, count in rows}
+    return {rotation: counts.get(rotation, 0) for rotation in Rotation}
+
+
+def unfinished(known: Sequence[Epoch]) -> Epoch | None:
+    """The rotation that was begun and is not complete."""
+    newest = known[-1] if known else None
+    return newest if newest is not None and newest.opened_at is not None and newest.complete_at is None else None
+
+
+def due(tx: Transaction, known: Sequence[Epoch], at: datetime) -> dict[Rotation, datetime | None]:
+    """When each rotation is due: its period after the last one of its kind, None where nothing waits for it.
+
+    A weekly rotation gives new keys to all marked accounts, so it counts as a daily one too.
+    """
+    waiting = spent(tx)
+    last: dict[Rotation, datetime] = {}
+    for epoch in known:
+        if epoch.opened_at is not None:
+            last[Rotation.daily] = epoch.opened_at
+            if epoch.rotation == Rotation.weekly:
+                last[Rotation.weekly] = epoch.opened_at
+    return {
+        rotation: None if not waiting[rotation] else last[rotation] + rotation.every if rotation in last else at
+        for rotation in Rotation
+    }
+
+
+def forecast(tx: Transaction, rotation: Rotation) -> RotationResult:
+    """What a rotation that began now would do, counted and not touched."""
+    row = tx.execute(
+        """
+        WITH marked AS (SELECT account_id, bucket FROM spent_accounts WHERE daily OR %(weekly)s),
+             rekeyed AS (SELECT DISTINCT bucket FROM marked)
+        SELECT (SELECT coalesce(max(number), 0) + 1 FROM epochs), (SELECT count(*) FROM buckets),
+               (SELECT count(*) FROM rekeyed), (SELECT count(*) FROM accounts JOIN rekeyed USING (bucket)),
+               (SELECT count(*) FROM marked), (SELECT count(*) FROM key_pages JOIN marked USING (account_id))
+        """,
+        {"weekly": rotation is Rotation.weekly},
+    ).fetchone()
+    assert row is not None
+    epoch, buckets, buckets_rekeyed, accounts, accounts_rekeyed, pages = row
+    return RotationResult(
+        epoch=epoch, rotation=rotation, buckets=buckets, buckets_rekeyed=buckets_rekeyed,
+        accounts_rewrapped=accounts, accounts_rekeyed=accounts_rekeyed, pages=pages,
+    )  # fmt: skip
+
+
+def rotate(
+    pool: Pool,
+    keyring: Keyring,
+    rotation: Rotation,
+    clock: Clock,
+    seen: Callable[[RotationResult], None] = lambda _: None,
+) -> RotationResult:
+    """Rotates, or goes on with the rotation that was begun, whatever its kind; ``seen`` hears after every bucket.
+
+    BusyError where another rotation is under way, or the provider is away: nothing is lost, run it again.
+    """
+    with _alone(pool):
+        done = retrying(lambda: _begin(pool, keyring, rotation, clock()))
+        while True:
+            step = retrying(partial(_in_transaction, pool, keyring, done))
+            if step is None:
+                break
+            done = done.plus(step)
+            seen(done)
+        retrying(lambda: _complete(pool, keyring, done, clock()))
+        return done
+
+
+def _in_transaction(pool: Pool, keyring: Keyring, done: RotationResult) -> RotationResult | None:
+    with transaction(pool) as tx:
+        return next_bucket(tx, keyring, done.epoch, done.rotation)
+
+
+@contextmanager
+def _alone(pool: Pool) -> Iterator[None]:
+    """One rotation at a time: not for safety, which each bucket's own transaction gives, but to waste no work."""
+    with translated(), pool.connection() as conn:
+        row = conn.execute("SELECT pg_try_advisory_lock(%s)", [ROTATION_LOCK]).fetchone()
+        conn.commit()
+        if row is None or not row[0]:
+            raise BusyError("another rotation is under way", "wait for it, or see `licet keys status`")
+        try:
+            yield
+        finally:
+            with suppress(psycopg.Error):  # a connection that broke took its lock along
+                conn.execute("SELECT pg_advisory_unlock(%s)", [ROTATION_LOCK])
+                conn.commit()
+
+
+def _begin(pool: Pool, keyring: Keyring, rotation: Rotation, at: datetime) -> RotationResult:
+    """The rotation that was begun, or a new one: its epoch, in the provider first, then in the table."""
+    with transaction(pool) as tx:
+        # Whoever wraps under the newest epoch holds this shared: from the commit on nobody wraps under an older one.
+        tx.execute("SELECT pg_advisory_xact_lock(%s)", [EPOCHS_LOCK])
+        newest = keyring.newest(tx)
+        row = unfinished(epochs(tx))
+        if row is None:
+            _prove(tx, keyring)
+            epoch = keyring.provider.newest(after=max(newest, keyring.provider.newest()))
+            # Numbers in between are those that a crash left, or that a restored database does not know of.
+            tx.execute(
+                """INSERT INTO epochs (number, rotation, opened_at)
+                   SELECT number, %s, %s FROM generate_series(%s::int, %s::int) AS number""",
+                [rotation.value, at, newest + 1, epoch],
+            )
+        left = tx.execute("SELECT count(*) FROM buckets").fetchone()
+        return RotationResult(
+            epoch=epoch if row is None else row.number,
+            rotation=rotation if row is None else Rotation(row.rotation),
+            resumed=row is not None,
+            left=int(left[0]) if left else 0,
+        )
+
+
+def _prove(tx: Transaction, keyring: Keyring) -> None:
+    """Opens something with the provider before anything is made in it: another one's keys would not fit."""
+    row = tx.execute("SELECT bucket, epoch, wrapped FROM buckets ORDER BY epoch DESC LIMIT 1").fetchone()
+    if row is not None:
+        keyring.provider.unwrap(row[1], row[2], bucket_place(row[0]))
+
+
+def next_bucket(tx: Transaction, keyring: Keyring, epoch: int, rotation: Rotation) -> RotationResult | None:
+    """Brings one bucket under ``epoch``; None where none is left. The caller commits."""
+    row = tx.execute(
+        """SELECT bucket, epoch, wrapped, EXISTS (SELECT FROM fence) FROM buckets WHERE epoch < %s
+            ORDER BY epoch, bucket LIMIT 1 FOR NO KEY UPDATE""",
+        [epoch],
+    ).fetchone()
+    if row is None:
+        # Where another brought the bucket there in the meantime, its row is left out, and there may be more.
+        more = tx.execute("SELECT count(*) FROM buckets WHERE epoch < %s", [epoch]).fetchone()
+        return RotationResult(epoch=epoch, rotation=rotation) if more and more[0] else None
+    bucket: int = row[0]
+    old = new = keyring.bucket_key(*row)
+    done = RotationResult(epoch=epoch, rotation=rotation, buckets=1)
+    if _marked(tx, bucket, rotation):
+        new = KeyMaterial(keyring.random(KEY_BYTES))
+        done = done.plus(_rekey(tx, keyring, bucket, rotation, old, new))
+    wrapped = keyring.provider.wrap(epoch, new, bucket_place(bucket))
+    tx.execute("UPDATE buckets SET (epoch, wrapped) = (%s, %s) WHERE bucket = %s", [epoch, wrapped, bucket])
+    return done
+
+
+def _marked(tx: Transaction, bucket: int, rotation: Rotation) -> set[UUID]:
+    rows = tx.execute(
+        "SELECT account_id FROM spent_accounts WHERE bucket = %s AND (daily OR %s)",
+        [bucket, rotation is Rotation.weekly],
+    ).fetchall()
+    return {row[0] for row in rows}
+
+
+def _rekey(
+    tx: Transaction, keyring: Keyring, bucket: int, rotation: Rotation, old: KeyMaterial, new: KeyMaterial
+) -> RotationResult:
+    """Wraps every account of a locked bucket under its new key, and gives the marked ones new keys."""
+    rows = tx.execute(
+        "SELECT account_id, wrapped_key FROM accounts WHERE bucket = %s ORDER BY account_id FOR NO KEY UPDATE", [bucket]
+    ).fetchall()
+    marked = _marked(tx, bucket, rotation)  # only now: who destroys a key has locked its account
+    changed: dict[UUID, tuple[KeyMaterial, KeyMaterial]] = {}
+    wrapped: dict[UUID, bytes] = {}
+    for account, before in rows:
+        if any(before):
+            keys = unwrap_account_keys(old, account, before)
+            if account in marked:
+                changed[account] = (keys.slots, KeyMaterial(keyring.random(KEY_BYTES)))
+                keys = AccountKeys(slots=changed[account][1], own=keys.own)
+            wrapped[account] = wrap_account_keys(new, account, keys, keyring.random)
+    tx.execute(
+        """UPDATE accounts a SET wrapped_key = n.wrapped
+             FROM unnest(%(account)b::uuid[], %(wrapped)b::bytea[]) AS n(account_id, wrapped)
+            WHERE a.account_id = n.account_id""",
+        {"account": list(wrapped), "wrapped": list(wrapped.values())},
+    )
+    pages = _rewrap_pages(tx, keyring, changed)
+    tx.execute("DELETE FROM spent_accounts WHERE account_id = ANY(%s)", [list(marked)])
+    return RotationResult(
+        epoch=0, rotation=rotation, buckets_rekeyed=1, accounts_rewrapped=len(wrapped),
+        accounts_rekeyed=len(marked), pages=pages,
+    )  # fmt: skip
+
+
+def _rewrap_pages(tx: Transaction, keyring: Keyring, changed: dict[UUID, tuple[KeyMaterial, KeyMaterial]]) -> int:
+    """Wraps the segment keys of accounts anew, a bounded number of pages at a time."""
+    if not changed:
+        return 0
+    count, last = 0, (UUID(int=0), -1)
+    while True:
+        rows = tx.execute(
+            """SELECT account_id, page, slots FROM key_pages
+                WHERE account_id = ANY(%s) AND (account_id, page) > (%s, %s) ORDER BY account_id, page LIMIT %s""",
+            [list(changed), *last, PAGES_MAX],
+        ).fetchall()
+        if not rows:
+            return count
+        slots = [rewrap_page(page, n, account, *changed[account], keyring.random) for account, n, page in rows]
+        tx.execute(
+            """UPDATE key_pages p SET slots = n.slots
+                 FROM unnest(%(account)b::uuid[], %(page)b::int[], %(slots)b::bytea[]) AS n(account_id, page, slots)
+                WHERE p.account_id = n.account_id AND p.page = n.page""",
+            {"account": [row[0] for row in rows], "page": [row[1] for row in rows], "slots": slots},
+        )
+        count, last = count + len(rows), (rows[-1][0], rows[-1][1])
+
+
+def _complete(pool: Pool, keyring: Keyring, done: RotationResult, at: datetime) -> None:
+    """Brings the secrets under the epoch, and retires those before it."""
+    with transaction(pool) as tx:
+        for name, wrapped in tx.execute("SELECT name, wrapped FROM secrets ORDER BY name FOR NO KEY UPDATE").fetchall():
+            key = keyring.unwrap_secret(name, wrapped)
+            tx.execute(
+                "UPDATE secrets SET wrapped = %s WHERE name = %s", [keyring.wrap_secret(done.epoch, name, key), name]
+            )
+        for epoch in epochs(tx):
+            if epoch.number < done.epoch and epoch.retired_at is None:
+                _refuse_in_use(tx, epoch.number)
+                tx.execute("UPDATE epochs SET retired_at = %s WHERE number = %s", [at, epoch.number])
+        tx.execute("UPDATE epochs SET complete_at = %s WHERE number = %s", [at, done.epoch])
+
+
+def _refuse_in_use(tx: Transaction, epoch: int) -> None:
+    used = tx.execute(
+        """SELECT EXISTS (SELECT FROM buckets WHERE epoch = %s)
+               OR EXISTS (SELECT FROM secrets WHERE substring(wrapped FOR 4) = %s)""",
+        [epoch, epoch.to_bytes(4, "big")],
+    ).fetchone()
+    if used is None or used[0]:
+        raise BrokenError(f"epoch `{epoch}` is retired and still wraps a key: it is not destroyed")
+
+
+def destroy_due(pool: Pool, keyring: Keyring, clock: Clock, backup_window: timedelta) -> list[int]:
+    """Destroys the epochs that were retired a backup window ago, in the provider first; answers their numbers.
+
+    Killed between the provider and the commit, it destroys the same epoch again, which changes nothing, and says so.
+    """
+    with transaction(pool) as tx:
+        retired = [
+            epoch.number for epoch in epochs(tx)
+            if epoch.destroyed_at is None and epoch.retired_at is not None
+            and epoch.retired_at + backup_window <= clock()
+        ]  # fmt: skip
+    for number in retired:
+        with transaction(pool) as tx:
+            tx.execute("SELECT pg_advisory_xact_lock(%s)", [EPOCHS_LOCK])
+            fence.check(tx)  # a restore found the keys of its backup before it put the fence up
+            _refuse_in_use(tx, number)
+            keyring.provider.destroy(number)
+            at = clock()
+            tx.execute("UPDATE epochs SET destroyed_at = %s WHERE number = %s AND destroyed_at IS NULL", [at, number])
+            facts: dict[str, str | int | bool | None] = {"because": "rotation", "epoch": number}
+            outbox.append(tx, [Entry(told=EntryKind.key_destroyed, occurred_at=at, facts=facts)])
+    return retired
+
+
+def destroy_account_keys(tx: Transaction, account: UUID, at: datetime) -> None:
+    """Destroys both keys of a closed account whose content is erased: its evidence, pseudonyms and commitments go too.
+
+    RefusedError where it is open or something of it still has a key; done twice, it changes nothing.
+    """
+    row = lock_accounts(tx, [account]).get(account)
+    if row is None:
+        raise NotFoundError("no such account")
+    if not any(row.wrapped_key):
+        return
+    if row.state.closed_at is None:
+        raise RefusedError("the account is open", "close it first", because="open")
+    kept = tx.execute(
+        """SELECT EXISTS (SELECT FROM segments WHERE account_id = %(account)s
+                             AND (key_slot IS NOT NULL OR safety_slot IS NOT NULL))
+               OR EXISTS (SELECT FROM feedback WHERE account_id = %(account)s AND key_slot IS NOT NULL)
+               OR EXISTS (SELECT FROM holds WHERE account_id = %(account)s)""",
+        {"account": account},
+    ).fetchone()
+    if kept is None or kept[0]:
+        raise RefusedError("content of the account is kept still", "erase it first: `licet sweep`", because="kept")
+    mark_spent(tx, {account: True})
+    tx.execute("DELETE FROM key_pages WHERE account_id = %s", [account])
+    tx.execute("UPDATE accounts SET wrapped_key = %s WHERE account_id = %s", [DESTROYED_KEYS, account])
+    outbox.append(
+        tx, [Entry(told=EntryKind.key_destroyed, occurred_at=at, account=account, facts={"because": "account"})]
+    )

@@ -1,0 +1,136 @@
+"""The sweep: what is due is erased, by itself and in bounded batches, and never more of it than somebody expects.
+
+A sweep that would erase more than a share of what is kept waits, and says so: in `licet sweep status`, in /metrics, at
+`licet doctor` and in the console. A person then approves that much, or finds out what moved the dates. Waiting makes
+nothing usable: what is due is denied from its date on, swept or not.
+
+The work list is the tables' own dates, so a sweep that was stopped anywhere goes on when it is called again, two at once
+share the work, and no queue can disagree with what is due.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+import msgspec
+import structlog
+
+from licet.erasure import certificates, sweep_batches
+from licet.erasure.sweep_batches import SweepResult
+from licet.errors import RefusedError
+from licet.keys import fence
+from licet.store.connect import Transaction, transaction
+from licet.vault.installation import Installation
+from licet.vault.verbs import advance
+
+SWEEPS_LOCK = 0x6C69737765657073  # the letters of `lisweeps`
+_log = structlog.get_logger("licet.sweep")
+
+
+class SweepStanding(msgspec.Struct, frozen=True, kw_only=True):
+    """How the sweep stands. It waits for a person where ``waits_since`` is set and ``approved`` is not at least ``due``.
+
+    Counts are of segments, feedback and safety copies; ``kept`` of segments alone.
+    """
+
+    ended_at: datetime | None
+    waits_since: datetime | None
+    due: int | None
+    kept: int | None
+    approved: int | None
+    approved_by: str | None
+
+    @property
+    def waits(self) -> bool:
+        return self.due is not None and (self.approved or 0) < self.due
+
+
+def standing(here: Installation) -> SweepStanding:
+    """When the sweep last ended with nothing left, and whether it waits."""
+    with transaction(here.pool) as tx:
+        return standing_in(tx)
+
+
+def approve(here: Installation, by: str) -> SweepStanding:
+    """Lets the sweep that waits erase what it said; ``by`` is ``staff:..`` or ``user:..``. RefusedError if none waits."""
+    with transaction(here.pool) as tx:
+        tx.execute(
+            "UPDATE sweeping SET approved = due, approved_at = %s, approved_by = %s WHERE due IS NOT NULL",
+            [here.clock(), by],
+        )
+        now = standing_in(tx)
+    if now.due is None:
+        raise RefusedError("no sweep waits for approval")
+    return now
+
+
+def sweep(
+    here: Installation, *, dry_run: bool = False, progress: Callable[[SweepResult], None] | None = None
+) -> SweepResult:
+    """Erases what is due now, and certifies what was asked for; a dry run counts, and no more.
+
+    RefusedError where it would erase more than it may unasked: before it begins, or where that much more became due.
+    """
+    at = here.clock()
+    if dry_run:
+        with transaction(here.pool) as tx:
+            return sweep_batches.due(tx, at)
+    advance(here)
+    total, left = SweepResult(), _allowed(here, at)
+    while True:
+        with transaction(here.pool) as tx:
+            fence.check(tx)
+            batch = sweep_batches.sweep_batch(tx, at)
+        total = total.plus(batch)
+        left -= batch.segments + batch.feedback + batch.reasons.get("safety", 0)
+        if progress is not None:
+            progress(total)
+        if not batch.more:
+            break
+        if left < 0:
+            left = _allowed(here, at)
+    with transaction(here.pool) as tx:
+        tx.execute(
+            """INSERT INTO sweeping (ended_at) VALUES (%s)
+               ON CONFLICT (singleton) DO UPDATE SET ended_at = EXCLUDED.ended_at, waits_since = NULL, due = NULL,
+                                          kept = NULL, approved = NULL, approved_at = NULL, approved_by = NULL""",
+            [at],
+        )
+    certificates.finish_due(here)
+    return total
+
+
+def standing_in(tx: Transaction) -> SweepStanding:
+    """`standing`, in a transaction of the caller."""
+    row = tx.execute("SELECT ended_at, waits_since, due, kept, approved, approved_by FROM sweeping").fetchone()
+    row = row or (None,) * 6
+    return SweepStanding(
+        ended_at=row[0], waits_since=row[1], due=row[2], kept=row[3], approved=row[4], approved_by=row[5]
+    )
+
+
+def _allowed(here: Installation, at: datetime) -> int:
+    """How much may be erased now; notes that the sweep waits, and raises RefusedError, where that is less than is due."""
+    limits = here.config.sweep
+    with transaction(here.pool) as tx:
+        kept = sweep_batches.kept_count(tx)
+        usual = max(limits.unasked, int(limits.share * kept))
+        allowed = usual + (standing_in(tx).approved or 0)
+        due = sweep_batches.due_count(tx, at, allowed + 1)
+        if due > allowed:
+            due = sweep_batches.due_count(tx, at, 2**31)
+            tx.execute(
+                """INSERT INTO sweeping (waits_since, due, kept) VALUES (%s, %s, %s)
+                   ON CONFLICT (singleton) DO UPDATE
+                      SET waits_since = coalesce(sweeping.waits_since, EXCLUDED.waits_since), due = EXCLUDED.due,
+                          kept = EXCLUDED.kept, approved = NULL, approved_at = NULL, approved_by = NULL""",
+                [at, due, kept],
+            )
+    if due > allowed:
+        raise RefusedError(
+            f"the sweep would erase `{due:,}`, of `{kept:,}` segments kept: more than the `{usual:,}` that need no asking",
+            "look at `licet sweep --dry-run`; if it is meant, `licet sweep approve`",
+            because="sweep_waits",
+        )
+    return allowed

@@ -1,0 +1,83 @@
+"""What every reader of a format yields: turns as they were recorded, and what could not be read.
+
+A reader is a function ``read(path: Path) -> Iterator[Read]``. It opens files, never the database; it holds
+one record in memory at a time, or one conversation where the format is a tree; it never raises for a broken
+item: it yields `BrokenRecord` with the place and goes on. Only a file that is not of the format at all raises
+InputError. ``place`` is ``file:line`` or ``file#path.in.json``, for messages to the operator.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TypeAlias
+
+import msgspec
+
+from licet.masked import Masked
+from licet.policy.state import ConversationKind, Share, TurnRole
+from licet.vault.content import Content
+
+
+class ReadTurn(msgspec.Struct, frozen=True, kw_only=True):
+    """One turn as recorded. ``host_turn`` and ``host_conversation`` are the source's own ids, unique there.
+
+    ``at`` is aware UTC, or None where the source has no time. ``origin`` is `typed`, `upload`, `assistant`,
+    `tool` or `connector`. ``title`` names the conversation where the source has one, ``host_account`` whose it is
+    where the source holds more than one person's. ``incognito`` and ``kept_out`` count on a conversation's first turn.
+    """
+
+    place: str
+    host_conversation: str
+    host_turn: str
+    at: datetime | None
+    role: TurnRole
+    origin: str
+    kind: ConversationKind
+    surface: str
+    content: Content
+    title: str = ""
+    host_account: str = ""
+    incognito: bool = False
+    kept_out: bool = False
+
+
+class ReadFeedback(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """What a person said of an answer. ``host_feedback`` is the source's own id of it, ``host_turn`` the answer's."""
+
+    place: str
+    host_conversation: str
+    host_turn: str
+    host_feedback: str
+    at: datetime | None
+    rating: str
+    share: Share = Share.rating
+    comment: str = ""
+    host_account: str = ""
+
+
+class BrokenRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """An item that could not be read: where, and what is wrong, without quoting its content."""
+
+    place: str
+    message: str
+
+
+class DuplicateRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """That a record was read before in this pass, in conversation ``first``, as turns ``host_turn``, ``host_turn#2``,
+    .. ``parts``; here it stands in ``host_conversation``. Which of both had it is not known."""
+
+    first: str
+    host_conversation: str
+    host_turn: str
+    parts: int
+
+
+class SkippedRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A record that holds nothing said by anybody (a summary, an index, an empty message), or a copy."""
+
+    place: str
+    reason: str
+    copied: DuplicateRecord | None = None
+
+
+Read: TypeAlias = ReadTurn | ReadFeedback | BrokenRecord | SkippedRecord

@@ -1,0 +1,175 @@
+"""What the operator recorded beside conversations: accounts, and the choices people made, with their evidence.
+
+Files are CSV with a header, or JSON lines, by their ending. Every mistake names the file, the line, the column
+and the mend, and nothing of the file is taken.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Collection, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from licet.errors import InputError
+from licet.intake.replay import TIME_MIN, RecordedAccount, RecordedChoice
+from licet.policy.file import AGE_MAX, Policies
+from licet.policy.period import instant
+from licet.vault.commands import NAME, TEXT_BYTES_MAX
+from licet.vault.ids import HOST_ID_CHARACTERS_MAX
+
+RECORDS_MAX = 200_000_000
+
+
+def read_accounts(path: Path, now: datetime) -> list[RecordedAccount]:
+    """The accounts of a file of records; InputError with the line."""
+    result: dict[str, RecordedAccount] = {}
+    for place, fields in _records(path, {"account", "plan", "age", "opened"}, {"account", "plan"}):
+        host, age = fields["account"], fields.get("age")
+        if host in result:
+            raise place.mistake("account", f"`{host}` is there twice", "give each account one line")
+        result[host] = RecordedAccount(
+            host=host,
+            plan=place.name("plan", fields["plan"]),
+            age=place.whole("age", age) if age else None,
+            opened_at=place.instant("opened", fields["opened"], now) if fields.get("opened") else None,
+        )
+    return list(result.values())
+
+
+def read_choices(
+    path: Path, known: Policies, now: datetime, accounts: Collection[str] | None = None
+) -> list[RecordedChoice]:
+    """The recorded choices of a file; InputError with the line, also where one names another policy version.
+
+    ``accounts`` are those that may choose; None: any.
+    """
+    result = []
+    columns = {"account", "time", "allow", "version", "channel", "evidence"}
+    for place, fields in _records(path, columns, {"account", "time", "allow"}):
+        host = fields["account"]
+        if accounts is not None and host not in accounts:
+            raise place.mistake("account", f"`{host}` is not in the file of accounts", "add it there")
+        at = place.instant("time", fields["time"], now)
+        version, in_force = fields.get("version"), known.in_force(at).version
+        if version and version != in_force:
+            raise place.mistake(
+                "version",
+                f"`{version}` was not in force at that time, `{in_force}` was",
+                "a choice counts for the terms that were in force when it was made",
+            )
+        if len(fields.get("evidence", "").encode("utf-8", "replace")) > TEXT_BYTES_MAX:
+            raise place.mistake("evidence", f"is longer than {TEXT_BYTES_MAX} bytes", "keep a reference to it instead")
+        result.append(
+            RecordedChoice(
+                host=host, at=at, allow=place.yes_or_no("allow", fields["allow"]),
+                via=place.name("channel", fields.get("channel") or "import"), evidence=fields.get("evidence", ""),
+            )
+        )  # fmt: skip
+    return result
+
+
+class _Place(NamedTuple):
+    """A record in its file, and the reading of its fields."""
+
+    file: str
+    line: int
+
+    def mistake(self, key: str, message: str, hint: str) -> InputError:
+        return InputError(message, hint, file=self.file, line=self.line, key=key)
+
+    def whole(self, key: str, text: str) -> int:
+        if not (text.isascii() and text.isdecimal() and len(text) <= 3 and int(text) <= AGE_MAX):
+            raise self.mistake(key, f"`{text}` is not an age", "write whole years, or leave it empty")
+        return int(text)
+
+    def name(self, key: str, text: str) -> str:
+        if not NAME.fullmatch(text):
+            hint = "write it as the policy does: lower-case letters, digits, `_`, `.` and `-`, a letter first"
+            raise self.mistake(key, f"`{text}` is not a name", hint)
+        return text
+
+    def yes_or_no(self, key: str, text: str) -> bool:
+        if text.lower() not in ("true", "false", "yes", "no"):
+            raise self.mistake(key, f"`{text}` is neither yes nor no", "write true or false")
+        return text.lower() in ("true", "yes")
+
+    def instant(self, key: str, text: str, now: datetime) -> datetime:
+        try:
+            at = instant(text)
+        except (ValueError, OverflowError) as error:
+            message, _, mend = str(error).partition(": write ")
+            raise self.mistake(key, message, f"write {mend or '2025-09-01T09:00:00Z'}") from None
+        if at > now:
+            raise self.mistake(key, f"`{text}` has not come yet", "history is what has happened")
+        if at < TIME_MIN:
+            raise self.mistake(key, f"`{text}` is before 1970", "write when it happened")
+        return at
+
+
+def _records(path: Path, columns: set[str], needed: set[str]) -> Iterator[tuple[_Place, dict[str, str]]]:
+    """The place and the fields of each record, all text."""
+    try:
+        text = path.open(encoding="utf-8-sig", newline="")
+    except OSError as error:
+        raise InputError(f"cannot be read: {(error.strerror or 'unknown').lower()}", file=str(path)) from error
+    lines = _json_lines if path.suffix in (".jsonl", ".ndjson", ".json") else _csv_lines
+    with text:
+        for count, (place, fields) in enumerate(lines(path, text)):
+            if count >= RECORDS_MAX:
+                raise InputError(f"has more than {RECORDS_MAX} records", "split it", file=str(path), line=place.line)
+            for key in sorted(fields.keys() - columns):
+                raise place.mistake(key, "unknown column", f"columns are {', '.join(sorted(columns))}")
+            for key in sorted(needed):
+                if not fields.get(key):
+                    raise place.mistake(key, "is missing", "give it a value")
+            if len(fields["account"]) > HOST_ID_CHARACTERS_MAX:
+                raise place.mistake("account", f"is over {HOST_ID_CHARACTERS_MAX} characters", "name a shorter id")
+            yield place, fields
+
+
+def _csv_lines(path: Path, text: Iterator[str]) -> Iterator[tuple[_Place, dict[str, str]]]:
+    reader = csv.reader(text, strict=True)
+    header: list[str] = []
+    try:
+        for row in reader:
+            place = _Place(str(path), reader.line_num)
+            fields = [field.strip() for field in row]
+            if not any(fields):
+                continue
+            if not header:
+                header = fields
+                if "account" not in header:
+                    raise place.mistake("account", "is not in the header", "name the columns in the first line")
+                continue
+            if len(fields) != len(header):
+                raise InputError(
+                    f"has {len(fields)} fields, and the header {len(header)}", "put a text with commas in quotes",
+                    file=str(path), line=place.line,
+                )  # fmt: skip
+            yield place, dict(zip(header, fields, strict=True))
+    except (csv.Error, UnicodeDecodeError) as error:
+        hint = "save it as CSV in UTF-8, with commas"
+        raise InputError("is not CSV in UTF-8", hint, file=str(path), line=reader.line_num) from error
+    if not header:
+        raise InputError("is empty", "name the columns in the first line", file=str(path))
+
+
+def _json_lines(path: Path, text: Iterator[str]) -> Iterator[tuple[_Place, dict[str, str]]]:
+    number, hint = 0, "write one {...} a line"
+    try:
+        for number, line in enumerate(text, 1):
+            if not line.strip():
+                continue
+            value = json.loads(line)
+            if not isinstance(value, dict):
+                raise InputError("is not an object", hint, file=str(path), line=number)
+            yield _Place(str(path), number), {str(k): _text(v) for k, v in value.items() if v is not None}
+    except (ValueError, RecursionError) as error:
+        raise InputError("is not JSON in UTF-8", hint, file=str(path), line=number) from error
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,237 @@
+"""The keyring: unwraps the chain down to segment keys, and makes new ones.
+
+Bucket keys and secrets are remembered, tied to the wrapped bytes that they came from, and all forgotten together
+after `CACHE_SECONDS_MAX`; account and segment keys are not: a destroyed key must be gone from memory when the
+transaction that read it ends.
+
+A chain is read in one statement, or by whoever has locked its account. Between two statements a rotation may give a
+bucket or an account another key, and half a chain of either opens nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Collection
+from uuid import UUID
+
+from licet.errors import BrokenError
+from licet.keys.fence import fenced_error
+from licet.keys.material import (
+    BUCKETS,
+    KEY_BYTES,
+    SLOTS_PER_PAGE,
+    AccountKeys,
+    KeyMaterial,
+    KeyProvider,
+    Random,
+    bucket_of,
+    bucket_place,
+    read_slot,
+    unwrap_account_keys,
+    wrap_account_keys,
+)
+from licet.keys.objects import Objects
+from licet.keys.restriction_journal import Journal
+from licet.store.connect import Transaction
+
+CACHE_SECONDS_MAX = 60.0
+EPOCHS_LOCK = 0x11CE7_0003  # shared by whoever wraps under the newest epoch; a rotation takes it to open another
+_FIRST_LOCK = 0x11CE7_0005  # one at a time begins an installation's chain
+_HOST_IDS = "host_ids"
+_LOG = "log"
+_GATE = "gate"
+_MODELS = "models"
+
+
+class Keyring:
+    """Opens the chain of keys of one installation.
+
+    ``random`` gives key material, and ``monotonic`` seconds for the cache: both are injected in tests only.
+    ``restrictions`` is where `apply` keeps what is taken back. ``behind_fence`` opens a bucket in spite of the fence:
+    for whoever applies again, to a restored database, what was taken back since. ``cold`` is where sealed bytes lie that
+    are not in the database: who opens content has the keyring at hand.
+    """
+
+    def __init__(
+        self, provider: KeyProvider, random: Random = os.urandom, monotonic: Callable[[], float] = time.monotonic,
+        *, restrictions: Journal | None = None, behind_fence: bool = False, cold: Objects | None = None,
+    ) -> None:  # fmt: skip
+        self.provider, self.random = provider, random
+        self.restrictions, self._behind_fence, self.cold = restrictions, behind_fence, cold
+        self._monotonic, self._since = monotonic, monotonic()
+        self._known: dict[int | str, tuple[bytes, KeyMaterial]] = {}
+
+    def __repr__(self) -> str:
+        return f"Keyring({type(self.provider).__name__})"
+
+    # Secrets of the installation
+
+    def host_key(self, tx: Transaction) -> KeyMaterial:
+        """The key under which ids of the host are hashed; made on first use."""
+        return self._secret(tx, _HOST_IDS)
+
+    def log_seed(self, tx: Transaction) -> KeyMaterial:
+        """The Ed25519 seed that signs the log and the receipts; made on first use."""
+        return self._secret(tx, _LOG)
+
+    def gate_seed(self, tx: Transaction) -> KeyMaterial:
+        """The Ed25519 seed that signs which rows of a release were withdrawn; made on first use."""
+        return self._secret(tx, _GATE)
+
+    def model_seed(self, tx: Transaction) -> KeyMaterial:
+        """The Ed25519 seed that signs how models came about; made on first use."""
+        return self._secret(tx, _MODELS)
+
+    def endpoint_secret(self, tx: Transaction, name: str) -> KeyMaterial:
+        """A secret of an endpoint that events are sent to; made on first use, as the others are."""
+        return self._secret(tx, name)
+
+    def build_key(self, tx: Transaction, release_id: UUID) -> KeyMaterial:
+        """The key of what is kept of a release while it is built; made on first use."""
+        return self._secret(tx, f"build_{release_id.hex}")
+
+    def _secret(self, tx: Transaction, name: str) -> KeyMaterial:
+        row = tx.execute("SELECT wrapped FROM secrets WHERE name = %s", [name]).fetchone()
+        if row is None:
+            made = self.wrap_secret(self.newest(tx), name, KeyMaterial(self.random(KEY_BYTES)))
+            tx.execute(
+                "INSERT INTO secrets (name, wrapped) VALUES (%s, %s) ON CONFLICT (name) DO NOTHING", [name, made]
+            )
+            row = tx.execute("SELECT wrapped FROM secrets WHERE name = %s", [name]).fetchone()
+        if row is None:
+            raise BrokenError(f"the secret `{name}` was neither there nor made")
+        return self.unwrap_secret(name, row[0])
+
+    def wrap_secret(self, epoch: int, name: str, key: KeyMaterial) -> bytes:
+        return epoch.to_bytes(4, "big") + self.provider.wrap(epoch, key, name.encode())
+
+    def unwrap_secret(self, name: str, wrapped: bytes) -> KeyMaterial:
+        return self._remembered(name, wrapped, int.from_bytes(wrapped[:4], "big"), wrapped[4:], name.encode())
+
+    # Buckets
+
+    def newest(self, tx: Transaction) -> int:
+        """The epoch to wrap under, which stays the newest until ``tx`` ends; the first one is made on first use."""
+        tx.execute("SELECT pg_advisory_xact_lock_shared(%s)", [EPOCHS_LOCK])
+        epoch = _newest(tx)
+        if epoch is None:
+            tx.execute("SELECT pg_advisory_xact_lock(%s)", [_FIRST_LOCK])
+            epoch = _newest(tx)  # another may have made it while this one waited
+        if epoch is None:
+            epoch = self.provider.newest()
+            tx.execute("INSERT INTO epochs (number, rotation) VALUES (%s, 'first')", [epoch])
+        return epoch
+
+    def make_buckets(self, tx: Transaction, buckets: set[int]) -> None:
+        """Makes those of ``buckets`` that are not there yet, and keeps their keys as they are until ``tx`` ends.
+
+        For whoever opens accounts, and before any account is locked: a rotation locks a bucket, then its accounts.
+        """
+        hold = "SELECT bucket FROM buckets WHERE bucket = ANY(%s) ORDER BY bucket FOR SHARE"
+        missing = buckets - {row[0] for row in tx.execute(hold, [sorted(buckets)])}
+        if not missing:
+            return
+        epoch = self.newest(tx)
+        for bucket in sorted(missing):
+            wrapped = self.provider.wrap(epoch, KeyMaterial(self.random(KEY_BYTES)), bucket_place(bucket))
+            tx.execute(
+                """INSERT INTO buckets (bucket, epoch, wrapped) VALUES (%s, %s, %s)
+                   ON CONFLICT (bucket) DO NOTHING""",
+                [bucket, epoch, wrapped],
+            )
+        tx.execute(hold, [sorted(missing)])
+
+    def bucket_keys(self, tx: Transaction, buckets: set[int]) -> dict[int, KeyMaterial]:
+        """The keys of ``buckets``, for whoever has locked them or the accounts in them."""
+        return self.opening(tx, (), buckets)()
+
+    def opening(
+        self, tx: Transaction, accounts: Collection[UUID], buckets: Collection[int]
+    ) -> Callable[[], dict[int, KeyMaterial]]:
+        """The keys of ``buckets`` and of those that ``accounts`` are in: sent, not read; what is returned reads them."""
+        asked = tx.execute(
+            """SELECT bucket, epoch, wrapped, EXISTS (SELECT FROM fence) FROM buckets
+                WHERE bucket IN (SELECT unnest(%s::int[])
+                                  UNION SELECT bucket FROM accounts WHERE account_id = ANY(%s::uuid[]))""",
+            [list(buckets), list(accounts)],
+        )
+        return lambda: {row[0]: self.bucket_key(*row) for row in asked.fetchall()}
+
+    def bucket_key(self, bucket: int, epoch: int, wrapped: bytes, is_fenced: bool) -> KeyMaterial:
+        if is_fenced and not self._behind_fence:
+            raise fenced_error()
+        return self._remembered(bucket, wrapped, epoch, wrapped, bucket_place(bucket))
+
+    def _remembered(self, name: int | str, row: bytes, epoch: int, wrapped: bytes, place: bytes) -> KeyMaterial:
+        """Unwraps what is not remembered.
+
+        A bucket's number and epoch would not do to know it by: a transaction that made it may have been rolled
+        back, and another made it since; an account key wrapped under the first one's key would be lost with this
+        cache.
+        """
+        now = self._monotonic()
+        if now - self._since >= CACHE_SECONDS_MAX:
+            self._known, self._since = {}, now
+        known = self._known.get(name)
+        if known is None or known[0] != row:
+            known = (row, self.provider.unwrap(epoch, wrapped, place))
+            self._known[name] = known
+        return known[1]
+
+    # Accounts
+
+    def new_account_keys(self, bucket_key: KeyMaterial, account: UUID) -> bytes:
+        """Fresh keys of an account, wrapped."""
+        keys = AccountKeys(slots=KeyMaterial(self.random(KEY_BYTES)), own=KeyMaterial(self.random(KEY_BYTES)))
+        return wrap_account_keys(bucket_key, account, keys, self.random)
+
+    def account_keys(self, tx: Transaction, accounts: Collection[UUID]) -> dict[UUID, AccountKeys]:
+        """The keys of accounts, read in one statement; one whose keys were destroyed is left out."""
+        rows = tx.execute(
+            """SELECT a.account_id, a.wrapped_key, b.bucket, b.epoch, b.wrapped, EXISTS (SELECT FROM fence)
+                 FROM accounts a JOIN buckets b USING (bucket) WHERE a.account_id = ANY(%s)""",
+            [list(accounts)],
+        ).fetchall()
+        return {
+            account: unwrap_account_keys(self.bucket_key(*bucket), account, wrapped)
+            for account, wrapped, *bucket in rows
+            if any(wrapped)
+        }
+
+    def slot_keys(
+        self, tx: Transaction, wanted: Collection[tuple[UUID, int]]
+    ) -> dict[tuple[UUID, int], KeyMaterial | None]:
+        """The keys in (account, slot), read in one statement; None where one was destroyed."""
+        pages = sorted({(account, slot // SLOTS_PER_PAGE) for account, slot in wanted})
+        rows = tx.execute(
+            """
+            SELECT a.account_id, p.page, p.slots, a.wrapped_key, b.bucket, b.epoch, b.wrapped,
+                   EXISTS (SELECT FROM fence)
+              FROM key_pages p
+              JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(page)b::int[]) AS k(account_id, page)) k
+                USING (account_id, page)
+              JOIN accounts a USING (account_id) JOIN buckets b USING (bucket)
+            """,
+            {"account": [account for account, _ in pages], "page": [page for _, page in pages]},
+        ).fetchall()
+        chain: dict[UUID, KeyMaterial] = {}
+        found: dict[tuple[UUID, int], bytes] = {}
+        for account, page, slots, wrapped, *bucket in rows:
+            if any(wrapped):
+                found[account, page] = slots
+                if account not in chain:
+                    chain[account] = unwrap_account_keys(self.bucket_key(*bucket), account, wrapped).slots
+        result: dict[tuple[UUID, int], KeyMaterial | None] = {}
+        for account, slot in wanted:
+            page = found.get((account, slot // SLOTS_PER_PAGE))
+            result[account, slot] = None if page is None else read_slot(page, account, chain[account], slot)
+        return result
+
+
+def _newest(tx: Transaction) -> int | None:
+    row = tx.execute("SELECT max(number) FROM epochs").fetchone()
+    return None if row is None else row[0]
+
+
+__all__ = ["BUCKETS", "CACHE_SECONDS_MAX", "EPOCHS_LOCK", "Keyring", "bucket_of"]

@@ -1,0 +1,229 @@
+"""Keys: root (provider) > epoch > bucket > account > segment, each wrapping the next with AES-256-GCM.
+
+A key is the only way to content. Epoch keys exist only inside the provider, never in the database, its WAL or
+its backups. A wrapped key is nonce (12) || ciphertext (32) || tag (16), bound by its associated data to the
+place it belongs to, so that one moved elsewhere does not open. An account's segment keys lie in pages of
+`SLOTS_PER_PAGE`; a destroyed slot is all zeros.
+
+An account has two keys, wrapped as one: `AccountKeys`. The first wraps its segment keys and is made anew by a
+rotation (`erasure.key_rotation`). The second seals what belongs to the account itself and gives its log keys: it stays the
+same as long as the account has keys, so that a pseudonym and a commitment outlive every rotation, and dies with them.
+
+A key in memory is a `KeyMaterial`: neither `repr` nor a traceback that prints locals shows it.
+
+The file provider keeps epoch keys as files of mode 0600. It cannot promise that a deleted file is gone from
+flash, copy-on-write or snapshotted media; whoever reads the folder reads everything that is not erased.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from licet.errors import BrokenError, BusyError, RefusedError
+from licet.masked import Masked
+from licet.store.files import sync
+
+KEY_BYTES = 32
+NONCE_BYTES = 12
+WRAPPED_BYTES = NONCE_BYTES + KEY_BYTES + 16
+SLOTS_PER_PAGE = 32
+BUCKETS = 1024  # of at most 65,536: how many accounts share the rewrapping of one bucket key
+EMPTY_PAGE = bytes(WRAPPED_BYTES * SLOTS_PER_PAGE)
+EMPTY_SLOT = bytes(WRAPPED_BYTES)
+ACCOUNT_KEYS_BYTES = NONCE_BYTES + 2 * KEY_BYTES + 16
+DESTROYED_KEYS = bytes(ACCOUNT_KEYS_BYTES)
+
+Random = Callable[[int], bytes]
+
+
+class KeyMaterial(Masked, bytes):
+    """Key material. A slice or a sum of it is plain bytes again: do neither outside this module."""
+
+    __slots__ = ()
+    __str__ = Masked.__repr__
+
+
+class AccountKeys(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """The two keys of an account: ``slots`` wraps its segment keys, ``own`` seals what is the account's itself."""
+
+    slots: KeyMaterial
+    own: KeyMaterial
+
+
+class KeyProvider(Protocol):
+    """Keeps epoch keys where no backup of the database reaches."""
+
+    def newest(self, after: int = 0) -> int:
+        """The newest epoch, made where there is none above ``after``; durable before it is returned."""
+
+    def wrap(self, epoch: int, key: KeyMaterial, place: bytes) -> bytes:
+        """``key`` wrapped under the epoch's key, bound to ``place``; an epoch is never made by it."""
+
+    def unwrap(self, epoch: int, wrapped: bytes, place: bytes) -> KeyMaterial:
+        """What `wrap` was given; BrokenError if it does not open, BusyError if the provider is away."""
+
+    def destroy(self, epoch: int) -> None:
+        """The epoch's key is gone when this returns, or was before; nothing wrapped under it opens again."""
+
+
+class FileProvider:
+    """Epoch keys as files in a folder of their own."""
+
+    def __init__(self, folder: Path, random: Random = os.urandom) -> None:
+        self._folder, self._random = folder, random
+
+    def newest(self, after: int = 0) -> int:
+        epochs = self._epochs()
+        if epochs and epochs[-1] > after:
+            return epochs[-1]
+        _make_folder(self._folder)
+        _write_once(self._path(after + 1), self._random(KEY_BYTES))
+        return self._epochs()[-1]
+
+    def wrap(self, epoch: int, key: KeyMaterial, place: bytes) -> bytes:
+        return seal(self._key(epoch), key, b"epoch" + place, self._random)
+
+    def unwrap(self, epoch: int, wrapped: bytes, place: bytes) -> KeyMaterial:
+        return KeyMaterial(unseal(self._key(epoch), wrapped, b"epoch" + place))
+
+    def destroy(self, epoch: int) -> None:
+        self._path(epoch).unlink(missing_ok=True)
+        sync(self._folder)
+
+    def _epochs(self) -> list[int]:
+        return sorted(int(p.stem.removeprefix("epoch-")) for p in self._folder.glob("epoch-*.key"))
+
+    def _path(self, epoch: int) -> Path:
+        return self._folder / f"epoch-{epoch:06}.key"
+
+    def _key(self, epoch: int) -> KeyMaterial:
+        """Read each time: one that was remembered would outlive its file in every process that runs."""
+        try:
+            key = KeyMaterial(self._path(epoch).read_bytes())
+        except FileNotFoundError as error:
+            raise BrokenError(f"the key of epoch `{epoch}` is not in the key folder") from error
+        except OSError as error:
+            raise BusyError(f"the key of epoch `{epoch}` cannot be read: {error.strerror}") from error
+        if len(key) != KEY_BYTES:
+            raise BrokenError(f"the key of epoch `{epoch}` has `{len(key)}` bytes instead of {KEY_BYTES}")
+        return key
+
+
+def seal(key: bytes, plain: bytes, place: bytes, random: Random = os.urandom) -> bytes:
+    """nonce || AES-256-GCM of ``plain``, bound to ``place``."""
+    nonce = random(NONCE_BYTES)
+    return nonce + AESGCM(key).encrypt(nonce, plain, place)
+
+
+def unseal(key: bytes, sealed: bytes, place: bytes) -> bytes:
+    """What `seal` was given; BrokenError, which tells nothing of it, if it does not open."""
+    try:
+        return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], place)
+    except (InvalidTag, ValueError) as error:
+        raise BrokenError("sealed bytes do not open: another key, another place, or damage") from error
+
+
+def turn_place(account: UUID, conversation: UUID, segment: int, turn: int) -> bytes:
+    """The associated data of a turn's sealed content. The version byte is never reused."""
+    return b"t1" + account.bytes + conversation.bytes + segment.to_bytes(4, "big") + turn.to_bytes(4, "big")
+
+
+def slot_place(account: UUID, slot: int) -> bytes:
+    return b"s1" + account.bytes + slot.to_bytes(4, "big")
+
+
+def account_place(account: UUID) -> bytes:
+    """The associated data of what is sealed for the account itself."""
+    return b"a1" + account.bytes
+
+
+def account_keys_place(account: UUID) -> bytes:
+    return b"a2" + account.bytes
+
+
+def bucket_place(bucket: int) -> bytes:
+    return b"b1" + bucket.to_bytes(4, "big")
+
+
+def bucket_of(account: UUID) -> int:
+    return account.int % BUCKETS
+
+
+def wrap_account_keys(bucket_key: KeyMaterial, account: UUID, keys: AccountKeys, random: Random = os.urandom) -> bytes:
+    """Both keys of an account, wrapped as one, so that no moment has one of them under another bucket key."""
+    return seal(bucket_key, KeyMaterial(keys.slots + keys.own), account_keys_place(account), random)
+
+
+def unwrap_account_keys(bucket_key: KeyMaterial, account: UUID, wrapped: bytes) -> AccountKeys:
+    """What `wrap_account_keys` was given; RefusedError where the account's keys were destroyed."""
+    if not any(wrapped):
+        raise RefusedError("the account was erased, and its keys with it", because="erased")
+    if len(wrapped) == WRAPPED_BYTES:  # from before migration 7: one key was both, and a rotation parts them
+        one = KeyMaterial(unseal(bucket_key, wrapped, account_place(account)))
+        return AccountKeys(slots=one, own=one)
+    both = KeyMaterial(unseal(bucket_key, wrapped, account_keys_place(account)))
+    return AccountKeys(slots=KeyMaterial(both[:KEY_BYTES]), own=KeyMaterial(both[KEY_BYTES:]))
+
+
+def read_slot(page: bytes, account: UUID, account_key: bytes, slot: int) -> KeyMaterial | None:
+    """The segment key in ``slot`` of its page, or None where it was destroyed."""
+    start = slot % SLOTS_PER_PAGE * WRAPPED_BYTES
+    return unwrap_slot(page[start : start + WRAPPED_BYTES], account, account_key, slot)
+
+
+def unwrap_slot(wrapped: bytes, account: UUID, account_key: bytes, slot: int) -> KeyMaterial | None:
+    """The segment key that a slot holds, or None where it was destroyed."""
+    return None if wrapped == EMPTY_SLOT else KeyMaterial(unseal(account_key, wrapped, slot_place(account, slot)))
+
+
+def rewrap_page(
+    page: bytes, number: int, account: UUID, old: KeyMaterial, new: KeyMaterial, random: Random = os.urandom
+) -> bytes:  # fmt: skip
+    """The page ``number`` of an account under another key: each living slot's key again, each destroyed one gone."""
+    for slot in range(number * SLOTS_PER_PAGE, (number + 1) * SLOTS_PER_PAGE):
+        key = read_slot(page, account, old, slot)
+        if key is not None:
+            page = write_slot(page, slot, seal(new, key, slot_place(account, slot), random))
+    return page
+
+
+def write_slot(page: bytes, slot: int, wrapped: bytes) -> bytes:
+    """The page with ``wrapped`` in ``slot``."""
+    start = slot % SLOTS_PER_PAGE * WRAPPED_BYTES
+    return page[:start] + wrapped + page[start + WRAPPED_BYTES :]
+
+
+def _write_once(path: Path, content: bytes) -> None:
+    """Writes a file that must not exist yet, durably; keeps the one that another writer made first."""
+    # A name of its own each time: after a crash the same process number, in a container say, meets its old draft.
+    descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".draft")
+    draft = Path(name)
+    try:
+        os.write(descriptor, content)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    try:
+        os.link(draft, path)  # unlike a rename, never replaces
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    sync(path.parent)
+
+
+def _make_folder(folder: Path) -> None:
+    """Makes ``folder`` and its parents, each durable in the one above: a lost entry would lose every key."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        sync(folder.parent)

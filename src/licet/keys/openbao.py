@@ -1,0 +1,149 @@
+"""Epoch keys in OpenBao's transit engine: they are made, used and destroyed there, and never leave it.
+
+One transit key an epoch, `NAME-000001`, not exportable and without plaintext backup; `wrap` and `unwrap` are its
+encrypt and decrypt with the place as associated data. Wrapped bytes are the ciphertext text of transit, which names
+its format (`vault:v1:..`).
+
+Promise: an answer that does not come, a sealed server and a refused token are `BusyError`: nothing unseals, nothing is
+lost, and it goes on when the server does. A key that is not there, or bytes that do not open, are `BrokenError`. No
+error of the client library is chained or leaves with its frames: both hold what was sent.
+
+The token's policy must not have `create` on `encrypt/NAME-*`: transit would make a key that is missing. OpenBao
+2.x, https://openbao.org/api-docs/secret/transit/.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from licet.errors import BrokenError, BusyError, LicetError, NotInstalledError, UsageError
+from licet.keys.material import KEY_BYTES, KeyMaterial
+
+TIMEOUT_SECONDS_MAX = 5
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_AWAY = "see that it runs, is unsealed and can be reached; nothing is lost in the meantime"
+
+
+class BaoProvider:
+    """Epoch keys of one installation, under one ``name`` in one transit ``mount``.
+
+    ``token_file`` is read for every request, so that an agent may renew what it holds.
+    """
+
+    def __init__(
+        self, address: str, token_file: Path, *, mount: str = "transit", name: str = "licet", ca_file: Path | None = None
+    ) -> None:  # fmt: skip
+        split = urlsplit(address)
+        if split.scheme != "https" and not (split.scheme == "http" and split.hostname in _LOOPBACK):
+            raise UsageError(
+                "the key provider's address is not an https URL", "keys cross that line: give `https://..`"
+            )
+        try:
+            hvac: Any = import_module("hvac")  # only who uses this provider has it installed
+        except ImportError:
+            raise NotInstalledError("hvac", "bao", "the key provider `bao` needs it") from None
+        self._token_file, self._mount, self._name = token_file, mount, name
+        self._client: Any = hvac.Client(
+            url=address, verify=str(ca_file) if ca_file else True, timeout=TIMEOUT_SECONDS_MAX
+        )
+        self._errors: Any = hvac.exceptions
+
+    def __repr__(self) -> str:
+        return "BaoProvider(sealed)"
+
+    def newest(self, after: int = 0) -> int:
+        try:
+            answer = self._ask(0, lambda transit: transit.list_keys(mount_point=self._mount))
+            names: list[str] = answer["data"]["keys"]
+        except _NothingThereError:
+            names = []
+        pattern = re.compile(re.escape(self._name) + r"-(\d{6,})")
+        newest = max((int(match[1]) for name in names if (match := pattern.fullmatch(name))), default=0)
+        if newest > after:
+            return newest
+        epoch = after + 1
+        self._ask(
+            epoch,
+            lambda transit: transit.create_key(
+                name=self._key(epoch), key_type="aes256-gcm96", exportable=False, allow_plaintext_backup=False,
+                mount_point=self._mount,
+            ),
+        )  # fmt: skip
+        return epoch
+
+    def wrap(self, epoch: int, key: KeyMaterial, place: bytes) -> bytes:
+        answer = self._ask(
+            epoch,
+            lambda transit: transit.encrypt_data(
+                name=self._key(epoch), plaintext=_text(key), associated_data=_text(place), mount_point=self._mount
+            ),
+        )
+        return str(answer["data"]["ciphertext"]).encode("ascii")
+
+    def unwrap(self, epoch: int, wrapped: bytes, place: bytes) -> KeyMaterial:
+        def decrypt(transit: Any) -> KeyMaterial:  # noqa: ANN401 the client library has no types
+            answer = transit.decrypt_data(
+                name=self._key(epoch), ciphertext=wrapped.decode("ascii", "replace"), associated_data=_text(place),
+                mount_point=self._mount,
+            )  # fmt: skip
+            return KeyMaterial(base64.b64decode(answer["data"]["plaintext"], validate=True))
+
+        key: KeyMaterial = self._ask(epoch, decrypt)
+        if len(key) != KEY_BYTES:
+            raise BrokenError(f"what epoch `{epoch}` wraps is no key")
+        return key
+
+    def destroy(self, epoch: int) -> None:
+        def delete(transit: Any) -> None:  # noqa: ANN401 the client library has no types
+            name = self._key(epoch)
+            transit.update_key_configuration(name=name, deletion_allowed=True, mount_point=self._mount)
+            transit.delete_key(name=name, mount_point=self._mount)
+
+        try:
+            self._ask(epoch, lambda transit: transit.read_key(name=self._key(epoch), mount_point=self._mount))
+        except _NothingThereError:
+            return
+        self._ask(epoch, delete)
+
+    def _key(self, epoch: int) -> str:
+        return f"{self._name}-{epoch:06}"
+
+    def _ask(self, epoch: int, act: Callable[[Any], Any]) -> Any:  # noqa: ANN401 the client library has no types
+        """What ``act`` answers; an error of ours, raised where no frame of the client is left to hold what was sent."""
+        failure: LicetError
+        try:
+            self._client.token = self._token_file.read_text("ascii").strip()
+            return act(self._client.secrets.transit)
+        except Exception as error:  # whatever it is, it holds what was sent
+            failure = self._ours(error, epoch)
+        raise failure
+
+    def _ours(self, error: Any, epoch: int) -> LicetError:  # noqa: ANN401 the client library has no types
+        known = self._errors
+        if isinstance(error, FileNotFoundError | PermissionError | UnicodeDecodeError):
+            return BusyError("the key provider's token file cannot be read", "see LICET_KEYS__TOKEN_FILE")
+        if isinstance(error, known.InvalidPath):
+            return _NothingThereError(f"the key of epoch `{epoch}` is not in the key provider")
+        if isinstance(error, known.InvalidRequest):
+            missing = any("key not found" in str(each) for each in error.errors or ())
+            return BrokenError(
+                f"the key of epoch `{epoch}` is not in the key provider" if missing
+                else "sealed bytes do not open: another key, another place, or damage"
+            )  # fmt: skip
+        if isinstance(error, known.Forbidden | known.Unauthorized):
+            return BusyError("the key provider refuses the token", "renew it, and see that its policy allows this")
+        return BusyError(f"the key provider does not answer: `{type(error).__name__}`", _AWAY)
+
+
+class _NothingThereError(BrokenError):
+    """The server knows no such key, or no key at all."""
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")

@@ -1,0 +1,129 @@
+"""Epoch keys in a token that speaks PKCS#11: a hardware module, or SoftHSM2.
+
+One AES-256 key an epoch, labelled `NAME-000001`, sensitive and not extractable. A wrapped key is nonce (12) ||
+ciphertext (32) || tag (16) of the token's own AES-GCM (PKCS#11 3.0, CKM_AES_GCM), bound to its place.
+
+Promise: a token that is away, a pin that is refused and a device that fails are `BusyError`; a key that is not there,
+or bytes that do not open, are `BrokenError`. A module has one login in a process, so one call at a time holds it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from licet.errors import BrokenError, BusyError, LicetError, NotInstalledError
+from licet.keys.material import KEY_BYTES, NONCE_BYTES, KeyMaterial, Random
+
+_TAG_BITS = 128
+_one_login = Lock()
+
+
+class Pkcs11Provider:
+    """Epoch keys of one installation, under one ``name`` in the token labelled ``token``. The pin is read each time."""
+
+    def __init__(
+        self, module: Path, token: str, pin_file: Path, *, name: str = "licet", random: Random = os.urandom
+    ) -> None:
+        try:
+            self._api: Any = import_module("pkcs11")  # only who uses this provider has it installed
+            self._params: Any = import_module("pkcs11.mechanisms").GCMParams
+        except ImportError:
+            raise NotInstalledError("python-pkcs11", "pkcs11", "the key provider `pkcs11` needs it") from None
+        self._module, self._token, self._pin_file, self._name = module, token, pin_file, name
+        self._random = random
+
+    def __repr__(self) -> str:
+        return "Pkcs11Provider(sealed)"
+
+    def newest(self, after: int = 0) -> int:
+        pattern = re.compile(re.escape(self._name) + r"-(\d{6,})")
+
+        def find_or_make(session: Any) -> int:  # noqa: ANN401 the module's types are its own
+            kind = {self._api.Attribute.CLASS: self._api.ObjectClass.SECRET_KEY}
+            labels = [str(found.label) for found in session.get_objects(kind)]
+            newest = max((int(match[1]) for label in labels if (match := pattern.fullmatch(label))), default=0)
+            if newest > after:
+                return newest
+            session.generate_key(
+                self._api.KeyType.AES, KEY_BYTES * 8, label=self._label(after + 1), store=True,
+                template={self._api.Attribute.SENSITIVE: True, self._api.Attribute.EXTRACTABLE: False},
+            )  # fmt: skip
+            return after + 1
+
+        return int(self._ask(0, find_or_make))
+
+    def wrap(self, epoch: int, key: KeyMaterial, place: bytes) -> bytes:
+        nonce = self._random(NONCE_BYTES)
+        sealed: bytes = self._ask(epoch, lambda s: self._find(s, epoch).encrypt(key, **self._gcm(nonce, place)))
+        return nonce + sealed
+
+    def unwrap(self, epoch: int, wrapped: bytes, place: bytes) -> KeyMaterial:
+        nonce, sealed = wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:]
+        key: KeyMaterial = self._ask(
+            epoch, lambda s: KeyMaterial(self._find(s, epoch).decrypt(sealed, **self._gcm(nonce, place)))
+        )
+        return key
+
+    def destroy(self, epoch: int) -> None:
+        try:
+            self._ask(epoch, lambda session: self._find(session, epoch).destroy())
+        except _NothingThereError:
+            return
+
+    def _label(self, epoch: int) -> str:
+        return f"{self._name}-{epoch:06}"
+
+    def _find(self, session: Any, epoch: int) -> Any:  # noqa: ANN401 the module's types are its own
+        return session.get_key(object_class=self._api.ObjectClass.SECRET_KEY, label=self._label(epoch))
+
+    def _gcm(self, nonce: bytes, place: bytes) -> dict[str, Any]:
+        return {
+            "mechanism": self._api.Mechanism.AES_GCM,
+            "mechanism_param": self._params(nonce, b"epoch" + place, _TAG_BITS),
+        }
+
+    def _ask(self, epoch: int, act: Callable[[Any], Any]) -> Any:  # noqa: ANN401 the module's types are its own
+        """What ``act`` answers in a session of its own; an error of ours, raised where no frame of it is left."""
+        failure: LicetError
+        try:
+            pin = _Pin(self._pin_file.read_text("utf-8").strip())
+            with _one_login:
+                token = self._api.lib(str(self._module)).get_token(token_label=self._token)
+                with token.open(rw=True, user_pin=str(pin)) as session:
+                    return act(session)
+        except Exception as error:  # whatever it is, its frames hold keys
+            failure = self._ours(error, epoch)
+        raise failure
+
+    def _ours(self, error: Exception, epoch: int) -> LicetError:
+        known = self._api.exceptions
+        if isinstance(error, known.NoSuchKey):
+            return _NothingThereError(f"the key of epoch `{epoch}` is not in the token")
+        # SoftHSM2 says of bytes that do not open what others say of a device that fails.
+        if isinstance(error, known.GeneralError | known.EncryptedDataInvalid | known.EncryptedDataLenRange):
+            return BrokenError("sealed bytes do not open: another key, another place, or damage")
+        if isinstance(error, OSError):
+            return BusyError("the token's pin file cannot be read", "see LICET_KEYS__PIN_FILE")
+        return BusyError(
+            f"the token does not answer: `{type(error).__name__}`",
+            "see that it is there and takes the pin; nothing is lost in the meantime",
+        )
+
+
+class _NothingThereError(BrokenError):
+    """The token knows no such key."""
+
+
+class _Pin(str):
+    """Shows nothing of itself to a traceback that prints locals."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "_Pin(sealed)"

@@ -1,0 +1,39 @@
+"""Which key provider an installation has: the one that its configuration names, and no other in its place."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from licet.config import Configuration
+from licet.errors import UsageError
+from licet.keys.material import FileProvider, KeyProvider
+from licet.keys.openbao import BaoProvider
+from licet.keys.pkcs11 import Pkcs11Provider
+
+Value = TypeVar("Value")
+
+
+def provider(config: Configuration) -> KeyProvider:
+    """The configured provider, not asked for anything yet; UsageError names the setting that is missing or unknown."""
+    keys = config.key_chain
+    match keys.provider:
+        case "file":
+            return FileProvider(config.keys)
+        case "bao":
+            return BaoProvider(
+                _given("ADDRESS", keys.address), _given("TOKEN_FILE", keys.token_file),
+                mount=keys.mount, name=keys.name, ca_file=keys.ca_file,
+            )  # fmt: skip
+        case "pkcs11":
+            return Pkcs11Provider(
+                _given("MODULE", keys.module), _given("TOKEN", keys.token), _given("PIN_FILE", keys.pin_file),
+                name=keys.name,
+            )  # fmt: skip
+        case other:
+            raise UsageError(f"unknown key provider `{other}`", "LICET_KEYS__PROVIDER is file, bao or pkcs11")
+
+
+def _given(name: str, value: Value | None) -> Value:
+    if value is None:
+        raise UsageError(f"the key provider needs `LICET_KEYS__{name}`")
+    return value

@@ -1,0 +1,357 @@
+"""The restriction journal: what was taken back, kept where no backup of the database reaches.
+
+Promise: every restriction (a deletion, a refusal or withdrawal, keeping out, a closure, a plan or age finding, the
+overturning of a flag, a hold or its end, taking a feedback back, the revocation of a key) that was acknowledged is in
+this journal, fsynced. A database that is restored from a backup stays fenced until they have been applied to it
+again.
+
+The order is: the database commits, the journal is fsynced, the caller is answered. A crash between the first two
+leaves a restriction that nobody was told of and that only a restore could lose; the next opening finds it in the
+database and adds it (`catch_up`). The other order would leave restrictions here that the database refused, and nobody
+could tell them from a database that is older than its journal. After a write or fsync that failed nothing is
+written any more: what the disk holds is unknown then, and a restriction that cannot be kept is not taken.
+
+Records hold our own ids, closed names and numbers; the matter of a hold is sealed under a key derived from the
+installation's. Never content.
+
+    segment = "licet restrictions v1\\n" || journal id (16) || frame*          files 00000001.log, 00000002.log, ...
+    frame   = length (4) || CRC-32 of the length (4) || CRC-32 of the payload (4) || payload: JSON of `Restriction`
+
+Numbers are big-endian. A damaged frame at the end of the newest segment with nothing whole behind it is a torn
+write, of which nobody was told: it is cut off. Damage anywhere else refuses (`BrokenError`).
+
+A restore writes the life that it begins before it reads the records. What somebody committed before that and was slow
+to keep is refused from then on: it is neither in the database nor read, and nobody was told of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import struct
+import threading
+import zlib
+from collections import deque
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+
+from licet.errors import BrokenError, RefusedError
+from licet.keys.material import Random
+from licet.store.files import make_folder, sync
+
+SEGMENT_BYTES_MAX = 4 * 2**20
+FRAME_BYTES_MAX = 256 * 2**10
+TORN_BYTES_MAX = 2**20  # no write is longer: a longer damaged end is no torn write
+_MAGIC = b"licet restrictions v1\n"
+_HEAD = len(_MAGIC) + 16
+_FRAME = struct.Struct(">III")
+
+
+class RestrictionKind(StrEnum):
+    """What was taken back."""
+
+    plan = "plan"
+    age = "age"
+    refused = "refused"
+    closed = "closed"
+    deleted = "deleted"
+    narrowed = "narrowed"
+    unflagged = "unflagged"
+    held = "held"
+    unheld = "unheld"
+    feedback_taken_back = "feedback_taken_back"
+    policy = "policy"
+    backup = "backup"
+    key_revoked = "key_revoked"
+    life = "life"  # a restore began another life: takes nothing back, and keeps its number from being used again
+
+
+class Restriction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One record. ``life`` and ``seq`` place it: the life of the database, and the account's number after it.
+
+    ``matter`` is sealed; ``erasure`` is the id that its person was given; ``document`` is a policy version's, which is
+    public; ``until`` is when a backup expires or a hold is to be reviewed, ``base`` whether a backup is of pages; ``key``
+    is the id of a service's key; ``reason`` is a hold's, which ``untold`` keeps from its person.
+    """
+
+    v: int = 1
+    life: int
+    kind: RestrictionKind
+    at: datetime
+    account: UUID | None = None
+    seq: int = 0
+    conversation: UUID | None = None
+    feedback: UUID | None = None
+    plan: str = ""
+    age: int | None = None
+    matter: bytes = b""
+    erasure: UUID | None = None
+    document: str = ""
+    by: str = ""
+    backup: UUID | None = None
+    until: datetime | None = None
+    base: bool = False
+    key: UUID | None = None
+    reason: str = ""
+    untold: bool = False
+
+
+_NO_KIND = "a record is of no kind known here"
+_encode = msgspec.json.Encoder(order="sorted").encode
+_decode = msgspec.json.Decoder(Restriction, strict=True).decode
+
+
+class _Lived(msgspec.Struct):
+    life: int = 0
+
+
+_decode_life = msgspec.json.Decoder(_Lived).decode
+
+
+class Journal:
+    """One journal, in a folder of its own. Any thread and any process of the machine may append."""
+
+    def __init__(
+        self, folder: Path, random: Random = os.urandom, *, segment_bytes_max: int = SEGMENT_BYTES_MAX
+    ) -> None:
+        """Opens the journal in ``folder``, or begins one; cuts a torn end off. BrokenError where it is damaged."""
+        self.folder, self._segment_bytes_max = folder, segment_bytes_max
+        self._gate, self._turn = threading.Lock(), threading.Lock()
+        self._waiting: list[tuple[int, int, bytes]] = []  # ticket, life, frames
+        self._asked = self._done = 0
+        self._late: set[int] = set()
+        self._dead = ""
+        self._file = -1
+        self._number = self._size = self._life = 0
+        make_folder(folder, 0o700)
+        with self._locked():
+            if not _segments(folder):
+                self._begin(1, random(16))
+            self._settle()
+            self.id = UUID(bytes=self._read_head(folder / _name(self._number)))
+
+    def append(self, records: Sequence[Restriction]) -> None:
+        """Adds ``records``; they are durable when this returns. Who comes while another writes is written with the next.
+
+        RefusedError where a restore has begun a newer life than theirs: it may have read the journal already.
+        """
+        if not records:
+            return
+        frames, life = b"".join(map(_framed, records)), max(record.life for record in records)
+        with self._gate:
+            ticket = self._asked
+            self._waiting.append((ticket, life, frames))
+            self._asked += 1
+        with self._turn:
+            self.check()
+            if self._done <= ticket:
+                self._write_waiting()
+            if ticket in self._late:
+                self._late.remove(ticket)
+                raise RefusedError(
+                    "the database was restored meanwhile, and lacks the change", "make the change again",
+                    because="restored",
+                )  # fmt: skip
+
+    def _write_waiting(self) -> None:
+        with self._gate:
+            waiting, self._waiting, last = self._waiting, [], self._asked
+        try:
+            with self._locked():
+                self._settle()
+                self._late.update(ticket for ticket, life, _ in waiting if life < self._life)
+                self._write([frames for ticket, _, frames in waiting if ticket not in self._late])
+                self._life = max([self._life, *(life for _, life, _ in waiting)])
+        except BaseException as error:
+            self._dead = f"a write failed with `{type(error).__name__}`"
+            raise
+        self._done = last
+
+    def check(self) -> None:
+        """BrokenError once a write has failed: then no restriction may be taken."""
+        if self._dead:
+            raise BrokenError(f"the restriction journal is stopped: {self._dead}", "mend the disk and start again")
+
+    def records(self) -> Iterator[Restriction]:
+        """Every record, oldest first."""
+        for number in _segments(self.folder):
+            yield from self._read(number)
+
+    def newest(self, count: int) -> list[Restriction]:
+        """The last ``count`` records, oldest first."""
+        found: deque[Restriction] = deque(maxlen=count)
+        for number in reversed(_segments(self.folder)):
+            found.extendleft(reversed(list(self._read(number))[-(count - len(found)) :]))
+            if len(found) == count:
+                break
+        return list(found)
+
+    def close(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
+
+    def _begin(self, number: int, ident: bytes) -> None:
+        draft, target = self.folder / "draft", self.folder / _name(number)
+        file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(file, _MAGIC + ident)
+            os.fsync(file)
+        finally:
+            os.close(file)
+        draft.rename(target)
+        sync(self.folder)
+
+    def _settle(self) -> None:
+        """Stands at the end of the newest segment, whoever wrote it; under the lock, so that what is torn is dead."""
+        number = _segments(self.folder)[-1]
+        if number != self._number:
+            self.close()
+            self._file = os.open(self.folder / _name(number), os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+            self._number, self._size = number, _HEAD
+        size = os.fstat(self._file).st_size
+        if size == _HEAD and number > 1:  # the first record of a segment tells the life, and is still to come
+            self._life = max([self._life, *(record.life for record in self._read(number - 1))])
+        if size == self._size:
+            return
+        self._read_head(self.folder / _name(number))
+        data = os.pread(self._file, size - self._size, self._size)
+        payloads = list(_frames(data, _name(number), is_last=True))
+        self._size += sum(_FRAME.size + len(payload) for payload in payloads)
+        self._life = max([self._life, *(_life(payload, _name(number)) for payload in payloads)])
+        if self._size < size:
+            os.ftruncate(self._file, self._size)
+            os.fsync(self._file)
+
+    def _write(self, batch: Sequence[bytes]) -> None:
+        for frames in _gathered(batch):
+            if self._size + len(frames) > self._segment_bytes_max and self._size > _HEAD:
+                self._begin(self._number + 1, self.id.bytes)
+                self._settle()
+            rest = memoryview(frames)
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
+            self._size += len(frames)
+            os.fsync(self._file)
+
+    def _read(self, number: int) -> Iterator[Restriction]:
+        path = self.folder / _name(number)
+        self._read_head(path)
+        is_last = number == _segments(self.folder)[-1]
+        for payload in _frames(path.read_bytes()[_HEAD:], path.name, is_last=is_last):
+            try:
+                yield _decode(payload)
+            except msgspec.MsgspecError:
+                raise _damaged(path.name, _NO_KIND) from None
+
+    def _read_head(self, path: Path) -> bytes:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+        if len(head) != _HEAD or not head.startswith(_MAGIC):
+            raise _damaged(path.name, "it does not begin as one")
+        ident = head[len(_MAGIC) :]
+        if hasattr(self, "id") and ident != self.id.bytes:
+            raise _damaged(path.name, "it is of another journal")
+        return ident
+
+
+def _life(payload: bytes, name: str) -> int:
+    try:
+        return _decode_life(payload).life
+    except msgspec.MsgspecError:
+        raise _damaged(name, _NO_KIND) from None
+
+
+def _framed(record: Restriction) -> bytes:
+    payload = _encode(record)
+    if len(payload) > FRAME_BYTES_MAX:
+        raise BrokenError(f"a restriction has `{len(payload)}` bytes: at most {FRAME_BYTES_MAX}")
+    length = len(payload).to_bytes(4, "big")
+    return _FRAME.pack(len(payload), zlib.crc32(length), zlib.crc32(payload)) + payload
+
+
+def _gathered(batch: Sequence[bytes]) -> Iterator[bytes]:
+    """The batch in writes of at most `TORN_BYTES_MAX`, cut between frames of different callers."""
+    part = b""
+    for frames in batch:
+        for piece in _split(frames):
+            if part and len(part) + len(piece) > TORN_BYTES_MAX:
+                yield part
+                part = b""
+            part += piece
+    if part:
+        yield part
+
+
+def _split(frames: bytes) -> Iterator[bytes]:
+    """One caller's frames, whole where they fit into one write, else frame by frame."""
+    if len(frames) <= TORN_BYTES_MAX:
+        yield frames
+        return
+    for payload in _frames(frames, "a batch", is_last=False):
+        length = len(payload).to_bytes(4, "big")
+        yield _FRAME.pack(len(payload), zlib.crc32(length), zlib.crc32(payload)) + payload
+
+
+def _frames(data: bytes, name: str, *, is_last: bool) -> Iterator[bytes]:
+    """The payloads of ``data``; ends at a torn end, BrokenError at other damage."""
+    place = 0
+    while place < len(data):
+        payload = _frame_at(data, place)
+        if payload is None:
+            rest = data[place:]
+            if not is_last or len(rest) > TORN_BYTES_MAX or _holds_a_frame(rest):
+                raise _damaged(name, f"a record at byte `{_HEAD + place}` does not read")
+            return
+        yield payload
+        place += _FRAME.size + len(payload)
+
+
+def _frame_at(data: bytes, place: int) -> bytes | None:
+    """The whole frame that begins at ``place``, or None."""
+    if place + _FRAME.size > len(data):
+        return None
+    length, length_crc, crc = _FRAME.unpack_from(data, place)
+    start = place + _FRAME.size
+    if zlib.crc32(data[place : place + 4]) != length_crc or length > FRAME_BYTES_MAX or start + length > len(data):
+        return None
+    payload = data[start : start + length]
+    return payload if zlib.crc32(payload) == crc else None
+
+
+def _holds_a_frame(rest: bytes) -> bool:
+    """Whether a whole frame lies behind the damage: then it was no torn end."""
+    return any(_frame_at(rest, place) for place in range(1, len(rest)))
+
+
+def _segments(folder: Path) -> list[int]:
+    found = sorted(int(path.stem) for path in folder.glob("*.log") if path.stem.isdecimal())
+    if found and found != list(range(1, len(found) + 1)):
+        raise BrokenError("a segment of the restriction journal is missing", f"restore every file of `{folder.name}`")
+    return found
+
+
+def _name(number: int) -> str:
+    return f"{number:08}.log"
+
+
+def _damaged(name: str, how: str) -> BrokenError:
+    return BrokenError(
+        f"the restriction journal is damaged in `{name}`: {how}",
+        "restore the file from a copy of the journal: without it nobody knows what was taken back",
+    )

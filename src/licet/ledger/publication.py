@@ -1,0 +1,82 @@
+"""A log as its readers see it: the published folder of one year, read without the writer's lock.
+
+Promise: a proof that is handed out was checked against a checkpoint that the log's own key signed; where witnesses
+cosigned one that holds the entry, it is theirs (`COSIGNED`, beside the log's own and perhaps older).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from licet.errors import NotFoundError
+from licet.ledger import checkpoint as checkpoints
+from licet.ledger import tree
+from licet.ledger.checkpoint import Checkpoint
+from licet.ledger.log import CHECKPOINT
+from licet.ledger.note import Verifier
+from licet.ledger.proof import InclusionProof
+from licet.ledger.storage import Folder
+from licet.ledger.tiles import TileReader, read_entries
+
+COSIGNED = "cosigned"
+
+
+class PublishedLog:
+    """One published log at the checkpoint that its folder showed when this was made."""
+
+    def __init__(self, folder: Path, log: Verifier) -> None:
+        """Raises `NotFoundError` where there is no log, `RefusedError` for a checkpoint that ``log`` did not sign."""
+        if not folder.is_dir():
+            raise NotFoundError(f"no log `{log.name}` here", "nothing has been logged in that year")
+        self._read = Folder(folder).read
+        found = self._read(CHECKPOINT)
+        if found is None:
+            raise NotFoundError(f"no log `{log.name}` here", "nothing has been logged in that year")
+        self.note = found
+        self.checkpoint: Checkpoint = checkpoints.verify(found, log.name, log)
+        self._tiles = TileReader(self._read, self.checkpoint.size)
+        self.cosigned = self._read_cosigned(log)
+
+    def entry(self, index: int) -> bytes:
+        """The bytes of one entry."""
+        self._check_index(index)
+        return next(read_entries(self._read, index, index + 1, self.checkpoint.size))
+
+    def entries(self) -> Iterator[bytes]:
+        """Every entry, as the bundles say it."""
+        return read_entries(self._read, 0, self.checkpoint.size, self.checkpoint.size)
+
+    def prove(self, index: int) -> InclusionProof:
+        """The proof that the checkpoint holds an entry, checked."""
+        self._check_index(index)
+        raw, checkpoint = self.note, self.checkpoint
+        if self.cosigned is not None and index < self.cosigned[1].size:
+            raw, checkpoint = self.cosigned
+        size, root = checkpoint.size, checkpoint.root
+        path = tree.prove_inclusion(self._tiles.at(size), index, size)
+        tree.check_inclusion(tree.leaf_hash(self.entry(index)), index, size, path, root)
+        return InclusionProof(index, path, raw)
+
+    def prove_consistency(self, old: int) -> tuple[bytes, ...]:
+        """The hashes that show the first ``old`` entries to be the beginning of the log. Any thread may ask."""
+        size, tiles = self.checkpoint.size, TileReader(self._read, self.checkpoint.size)
+        path = tree.prove_consistency(tiles, old, size)
+        tree.check_consistency(old, tree.root(tiles, old), size, self.checkpoint.root, path)
+        return path
+
+    def root_at(self, size: int) -> bytes:
+        """The root of the first ``size`` entries, as the tiles say it."""
+        return tree.root(self._tiles, size)
+
+    def _read_cosigned(self, log: Verifier) -> tuple[bytes, Checkpoint] | None:
+        """The newest checkpoint that witnesses cosigned, as a note; None where none did."""
+        raw = self._read(COSIGNED)
+        if raw is None:
+            return None
+        checkpoint = checkpoints.verify(raw, log.name, log)
+        return (raw, checkpoint) if checkpoint.size <= self.checkpoint.size else None
+
+    def _check_index(self, index: int) -> None:
+        if not 0 <= index < self.checkpoint.size:
+            raise NotFoundError(f"the log has no entry `{index}` yet", "try again in a second")

@@ -1,0 +1,97 @@
+"""The card of a misuse classifier: what it learnt from, how well it tells misuse apart, slice by slice, and its limits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from licet.misuse.classifier import Card, Figures
+from licet.policy.period import written
+from licet.train.cards import ModelDescription
+
+ARCHITECTURE = "linear models on hashed n-grams and on embeddings of a frozen encoder, stacked"
+TASK = "text-classification"
+
+_CARD = """\
+# {name}
+
+Tells misuse (scams, abuse, jailbreaks) in what a person wrote, one conversation at a time. Trained {finished} on
+{examples:,} conversations, {misuse:,} of them flagged, of the release `{release}` and no other data.
+
+A score is a calibrated probability among conversations as these were. It decides nothing: it suggests, and a person decides.
+
+## Operating points
+
+On examples that each of {folds} models had not seen. *Threshold*: what is above it is suggested.
+
+| harmless accused, at most | threshold | harmless accused | misuse found |
+|---|---|---|---|
+{points}
+
+## By slice
+
+On the same examples, at the point of one harmless in a hundred. A slice without a figure has examples of one kind only.
+
+{slices}
+
+## People who are never learnt from
+
+{held_out}
+
+## How to check this folder
+
+`licet verify FOLDER --key KEY --key KEY`, with the two public keys that the operator hands out (`licet train key`,
+`licet train model-key`). The rows that were consumed are on record in `consumed.licet`.
+
+## Limits
+
+- Outside of what it was trained on it is worse, and nothing here says by how much: look at what it suggests.
+- It reads {chars:,} characters of a conversation at most.
+- It is derived from what people wrote. When that is withdrawn, `licet status` says so, and `licet train safety --again`
+  gives the model that never had it.
+"""
+
+
+def card_of(card: Card, described: ModelDescription, held_out: Sequence[Figures]) -> bytes:
+    """The card, as Markdown with Hugging Face's front matter."""
+    from licet.misuse.classifier import FALSE_ALARMS, FOLDS, TEXT_CHARS_MAX
+
+    run = described.run
+    front: dict[str, Any] = {
+        "library_name": "licet", "pipeline_tag": TASK, "license": "other", "license_name": "consent-of-each-person",
+        "datasets": [described.release.name], "tags": ["licet", "safety"],
+    }  # fmt: skip
+    points = [
+        f"| {share:.1%} | {point.threshold:.4f} | {point.false_alarms:.2%} | {point.found:.1%} |"
+        for share, point in zip(FALSE_ALARMS, card.points, strict=True)
+    ]
+    body = _CARD.format(
+        name=run.name, finished=written(run.finished), examples=card.examples, misuse=card.misuse,
+        release=described.release.name, folds=FOLDS, points="\n".join(points), slices=table(card.slices),
+        held_out=table(held_out) if held_out else "The releases held out nobody who was in them.", chars=TEXT_CHARS_MAX,
+    )  # fmt: skip
+    return f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n\n{body}".encode()
+
+
+def table(figures: Sequence[Figures]) -> str:
+    """Figures as a table of Markdown."""
+    lines = [
+        "| slice | examples | misuse | AUPRC | AUROC | found | harmless accused |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {one.slice} | {one.examples:,} | {one.misuse:,} | {_figure(one.auprc)} | {_figure(one.auroc)}"
+        f" | {_share(one.found)} | {_share(one.false_alarms)} |"
+        for one in figures
+    ]
+    return "\n".join(lines)
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.1%}"

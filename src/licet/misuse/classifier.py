@@ -1,0 +1,439 @@
+"""The misuse classifier: scams, abuse and jailbreaks in what a person wrote; it can forget exactly.
+
+Two stages. The fast one reads words and characters: hashed n-grams weighed by tf-idf, and a linear model. The second
+adds the embedding of a small frozen encoder and a linear model on it; what both say is combined by a third, fitted on
+predictions for examples that each model had not seen, so that a score is a calibrated probability. A cascade asks the
+second stage only where the first is in doubt.
+
+It forgets exactly: training is a function of the examples alone. They are taken in the order of their ids; folds
+follow from each id; an embedding is made of one text; all solvers are deterministic and run on one thread. So the
+model retrained without some rows is, byte for byte, the model that never had them. N-grams are hashed, so a model
+file holds no words; it is derived from content nevertheless, and is retrained when that is withdrawn.
+
+Sources: Joulin et al., Bag of Tricks (2016) for hashed n-grams; Wolpert, Stacked Generalization (1992); Platt (1999).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from licet.errors import BrokenError, UsageError
+
+FORMAT = "licet-misuse-1"
+MODEL_FILE, WEIGHTS_FILE = "model.json", "weights.bin"
+FOLDS = 5
+EXAMPLES_EACH_MIN = 10  # of each kind: fewer calibrate nothing
+TEXT_CHARS_MAX = 20_000
+_BUCKETS = 2**20
+_FAST_C, _EMBEDDED_C = 20.0, 30.0
+_DOUBT_SHARE = 0.1
+FALSE_ALARMS = (0.001, 0.005, 0.01, 0.05)
+TOLD_AT = 2  # of the operating points: at most one in a hundred of the harmless is accused
+_DIGIT = re.compile(r"\d")
+_WORD = r"(?u)\b\w+\b|[^\w\s]"
+
+Array = NDArray[np.float64]
+_Stage = TypeVar("_Stage", bound=Callable[[NDArray[np.int64]], NDArray[np.float64]])
+
+
+class LabelledExample(msgspec.Struct, frozen=True, kw_only=True):
+    """One conversation's text. ``id`` orders examples and gives the fold; ``slice`` is what figures are told by."""
+
+    id: bytes
+    text: str
+    misuse: bool
+    slice: str = ""
+
+    def __repr__(self) -> str:
+        return f"Example({self.id.hex()}, sealed, {len(self.text)} characters)"
+
+
+class Embed(Protocol):
+    """The frozen encoder. ``sha256`` names it."""
+
+    sha256: str
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """One embedding a text, each a function of its text alone."""
+
+
+class Point(msgspec.Struct, frozen=True, kw_only=True):
+    """An operating point, on examples not trained on: the share of the harmless that a threshold accuses, and of the
+    harmful that it finds.
+    """
+
+    threshold: float
+    false_alarms: float
+    found: float
+
+
+class LinearModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A linear model on scores: probability = logistic(weights . scores + bias)."""
+
+    weights: tuple[float, ...]
+    bias: float
+
+    def logit(self, *scores: Array) -> Array:
+        return np.asarray(sum(w * s for w, s in zip(self.weights, scores, strict=True)) + self.bias)
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
+    """A model on one slice; the areas are None where only one kind of example is there."""
+
+    slice: str
+    examples: int
+    misuse: int
+    auprc: float | None
+    auroc: float | None
+    found: float | None
+    false_alarms: float | None
+
+
+class Card(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model says of itself. Counts are of examples; ``doubt`` is the band of the fast stage's logits in which
+    a cascade asks the second; ``slices`` are figures on examples not trained on, at the point of `TOLD_AT`;
+    ``weights`` is the hash of the file beside it, ``encoder`` that of the encoder.
+    """
+
+    format: str = FORMAT
+    examples: int
+    misuse: int
+    encoder: str
+    fast: LinearModel
+    stacked: LinearModel | None
+    doubt: tuple[float, float]
+    points: tuple[Point, ...]
+    slices: tuple[Figures, ...]
+    weights: str
+
+
+class _Weights(msgspec.Struct, frozen=True, kw_only=True):
+    """Per kind of n-gram: the buckets that training saw, their idf and coefficient; the idf of the others."""
+
+    buckets: tuple[NDArray[np.uint32], ...]
+    idf: tuple[NDArray[np.float32], ...]
+    coefficients: tuple[NDArray[np.float32], ...]
+    unseen: float
+    bias: float
+    embedded: NDArray[np.float32] = np.zeros(0, np.float32)
+    embedded_bias: float = 0.0
+
+
+class Model:
+    """A trained classifier."""
+
+    def __init__(self, card: Card, weights: _Weights, embed: Embed | None) -> None:
+        if card.encoder and (embed is None or embed.sha256 != card.encoder):
+            raise UsageError("the model was trained with another encoder", "give it the encoder that its card names")
+        self.card, self._weights, self._embed = card, weights, embed
+        self._dense = _dense(weights)
+
+    def fast(self, texts: Sequence[str]) -> Array:
+        """The probability of misuse, by the first stage alone."""
+        return _logistic(self.card.fast.logit(self._raw(texts)))
+
+    def score(self, texts: Sequence[str]) -> Array:
+        """The probability of misuse, by both stages where the model has both."""
+        raw = self._raw(texts)
+        return self._full(texts, raw) if self.card.stacked else _logistic(self.card.fast.logit(raw))
+
+    def cascade(self, texts: Sequence[str]) -> Array:
+        """As `score`, but the second stage is asked only where the first is in doubt."""
+        raw = self._raw(texts)
+        logits = self.card.fast.logit(raw)
+        scores = _logistic(logits)
+        low, high = self.card.doubt
+        doubted = np.flatnonzero((logits >= low) & (logits <= high))
+        if self.card.stacked and len(doubted):
+            scores[doubted] = self._full([texts[int(i)] for i in doubted], raw[doubted])
+        return scores
+
+    def save(self, folder: Path) -> None:
+        """Writes the model's two files."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / WEIGHTS_FILE).write_bytes(_packed(self._weights))
+        (folder / MODEL_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(self.card), indent=2))
+
+    def _raw(self, texts: Sequence[str]) -> Array:
+        total = np.full(len(texts), self._weights.bias)
+        with _one_thread():
+            for counted, (idf, coefficients) in zip(_counted(texts), self._dense, strict=True):
+                total += _weighted(counted, idf) @ coefficients
+        return total
+
+    def _full(self, texts: Sequence[str], raw: Array) -> Array:
+        assert self._embed is not None and self.card.stacked is not None
+        with _one_thread():
+            vectors = self._embed.encode([_cut(text) for text in texts]).astype(np.float64)
+            # Summed row by row: a product of matrices adds in another order for another number of rows.
+            embedded = (vectors * self._weights.embedded).sum(axis=1) + self._weights.embedded_bias
+        return _logistic(self.card.stacked.logit(raw, embedded))
+
+
+def card_in(folder: Path) -> Card:
+    """What the model in ``folder`` says of itself; UsageError where there is none."""
+    try:
+        return msgspec.json.decode((folder / MODEL_FILE).read_bytes(), type=Card)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise UsageError(
+            f"`{folder}` holds no classifier", "name the folder that `licet train safety` wrote"
+        ) from error
+
+
+def load(folder: Path, encoder: Callable[[], Embed]) -> Model:
+    """The model in ``folder``; ``encoder`` is asked only where it has a second stage. BrokenError for damage."""
+    card = card_in(folder)
+    packed = (folder / WEIGHTS_FILE).read_bytes() if (folder / WEIGHTS_FILE).is_file() else b""
+    if card.format != FORMAT or sha256(packed).hexdigest() != card.weights:
+        raise BrokenError(f"the weights in `{folder}` are not those of its card")
+    return Model(card, _unpacked(packed), encoder() if card.encoder else None)
+
+
+def train(
+    examples: Sequence[LabelledExample], embed: Embed | None = None, *, embeddings: NDArray[np.float32] | None = None
+) -> Model:
+    """The classifier of ``examples``, whose ``embeddings`` may be given, row by row; UsageError for too few.
+
+    The same examples in any order give the same model, bit for bit.
+    """
+    order = sorted(range(len(examples)), key=lambda i: examples[i].id)
+    taken = [examples[i] for i in order]
+    truth = np.array([one.misuse for one in taken])
+    if min(truth.sum(), len(truth) - truth.sum()) < EXAMPLES_EACH_MIN:
+        raise UsageError(
+            f"`{int(truth.sum())}` examples of misuse and `{int(len(truth) - truth.sum())}` harmless ones",
+            f"a classifier needs at least {EXAMPLES_EACH_MIN} of each",
+        )
+    folds = np.array([int.from_bytes(sha256(one.id).digest()[:4]) % FOLDS for one in taken])
+    texts = [one.text for one in taken]
+    with _one_thread():
+        counted = _counted(texts)
+        raw, first = _out_of_fold(lambda rows: _Fast(counted, rows, truth), folds, truth)
+        weights = first.weights()
+        fast, stacked, by_fast = _line([raw], truth), None, raw
+        best = fast.logit(raw)
+        if embed is not None:
+            vectors = embeddings[order] if embeddings is not None else embed.encode([_cut(text) for text in texts])
+            embedded, second = _out_of_fold(lambda rows: _Embedded(vectors, rows, truth), folds, truth)
+            weights = msgspec.structs.replace(
+                weights, embedded=second.slope.astype(np.float32), embedded_bias=second.bias
+            )
+            stacked = _line([raw, embedded], truth)
+            best = stacked.logit(raw, embedded)
+    points = _points(_logistic(best), truth)
+    card = Card(
+        examples=len(taken), misuse=int(truth.sum()), encoder=embed.sha256 if embed else "",
+        fast=fast, stacked=stacked, doubt=_doubt(fast.logit(by_fast)), points=points,
+        slices=tuple(figures(_logistic(best), taken, points[TOLD_AT].threshold)),
+        weights=sha256(_packed(weights)).hexdigest(),
+    )  # fmt: skip
+    return Model(card, weights, embed)
+
+
+def figures(scores: Array, examples: Sequence[LabelledExample], threshold: float) -> list[Figures]:
+    """How well ``scores`` tell the examples apart: over all of them, then by slice."""
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    truth = np.array([one.misuse for one in examples])
+    slices = np.array([one.slice for one in examples])
+    result = []
+    for name in ["", *sorted(set(slices) - {""})]:
+        mine = slices == name if name else np.ones(len(truth), bool)
+        hit, accused = truth[mine], scores[mine] > threshold
+        both = 0 < hit.sum() < len(hit)
+        one = Figures(
+            slice=str(name) or "all",
+            examples=len(hit),
+            misuse=int(hit.sum()),
+            auprc=float(average_precision_score(hit, scores[mine])) if both else None,
+            auroc=float(roc_auc_score(hit, scores[mine])) if both else None,
+            found=float(accused[hit].mean()) if hit.any() else None,
+            false_alarms=float(accused[~hit].mean()) if not hit.all() else None,
+        )
+        result.append(one)
+    return result
+
+
+# The first stage
+
+
+def _counted(texts: Sequence[str]) -> list[Any]:
+    """Counts of hashed n-grams: words in lower case, and characters as they are; every digit is a zero."""
+    from sklearn.feature_extraction.text import HashingVectorizer
+
+    folded = [_DIGIT.sub("0", _cut(text)) for text in texts]
+    shared = {"n_features": _BUCKETS, "alternate_sign": False, "norm": None}
+    words = HashingVectorizer(ngram_range=(1, 2), token_pattern=_WORD, **shared)
+    characters = HashingVectorizer(analyzer="char_wb", ngram_range=(2, 5), lowercase=False, **shared)
+    return [words.transform(folded), characters.transform(folded)]
+
+
+def _weighted(counted: Any, idf: Array) -> Any:  # noqa: ANN401 a sparse matrix, which has no type here
+    """Sublinear tf-idf, each row of length 1."""
+    from sklearn.preprocessing import normalize
+
+    weighted = counted.astype(np.float64)
+    weighted.data = (1.0 + np.log(weighted.data)) * idf[weighted.indices]
+    return normalize(weighted, copy=False)
+
+
+class _Fast:
+    """The first stage, fitted on ``rows``."""
+
+    def __init__(self, counted: list[Any], rows: NDArray[np.int64], truth: NDArray[np.bool_]) -> None:
+        from scipy.sparse import hstack
+
+        self._counted = counted
+        self.unseen = float(np.log(1.0 + len(rows)) + 1.0)
+        self._idf = [self._idf_of(one[rows]) for one in counted]
+        # Only buckets that hold something are solved for: the others' coefficients are zero.
+        self._seen = [np.flatnonzero(idf < self.unseen) for idf in self._idf]
+        parts = zip(counted, self._idf, self._seen, strict=True)
+        features = hstack([_weighted(one[rows], idf)[:, seen] for one, idf, seen in parts]).tocsr()
+        solver = _solver(_FAST_C, "liblinear").fit(features, truth[rows])
+        self._slopes = np.split(solver.coef_[0], np.cumsum([len(seen) for seen in self._seen])[:-1])
+        self.bias = float(solver.intercept_[0])
+
+    def _idf_of(self, counted: Any) -> Array:  # noqa: ANN401 a sparse matrix, which has no type here
+        seen = np.bincount(counted.indices, minlength=_BUCKETS)
+        return np.asarray(np.log((1.0 + counted.shape[0]) / (1.0 + seen)) + 1.0)
+
+    def __call__(self, rows: NDArray[np.int64]) -> Array:
+        total = np.full(len(rows), self.bias)
+        for one, idf, seen, slope in zip(self._counted, self._idf, self._seen, self._slopes, strict=True):
+            total += _weighted(one[rows], idf)[:, seen] @ slope
+        return total
+
+    def weights(self) -> _Weights:
+        return _Weights(
+            buckets=tuple(seen.astype(np.uint32) for seen in self._seen),
+            idf=tuple(idf[seen].astype(np.float32) for idf, seen in zip(self._idf, self._seen, strict=True)),
+            coefficients=tuple(slope.astype(np.float32) for slope in self._slopes),
+            unseen=self.unseen,
+            bias=self.bias,
+        )
+
+
+class _Embedded:
+    """The linear model on embeddings, fitted on ``rows``."""
+
+    def __init__(self, vectors: NDArray[np.float32], rows: NDArray[np.int64], truth: NDArray[np.bool_]) -> None:
+        self._vectors = vectors.astype(np.float64)
+        solver = _solver(_EMBEDDED_C, "liblinear").fit(self._vectors[rows], truth[rows])
+        self.slope, self.bias = solver.coef_[0], float(solver.intercept_[0])
+
+    def __call__(self, rows: NDArray[np.int64]) -> Array:
+        return np.asarray(self._vectors[rows] @ self.slope + self.bias)
+
+
+def _out_of_fold(
+    fit: Callable[[NDArray[np.int64]], _Stage], folds: NDArray[np.int64], truth: NDArray[np.bool_]
+) -> tuple[Array, _Stage]:
+    """What models say of examples that each had not seen, and the one fitted on all."""
+    said = np.zeros(len(folds))
+    for fold in range(FOLDS):
+        rest, mine = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        if len(mine):
+            if truth[rest].all() or not truth[rest].any():
+                raise UsageError("the examples of one kind all fall together", "a classifier needs more of them")
+            said[mine] = fit(rest)(mine)
+    return said, fit(np.arange(len(folds)))
+
+
+def _line(scores: list[Array], truth: NDArray[np.bool_]) -> LinearModel:
+    solver = _solver(1e3, "lbfgs").fit(np.column_stack(scores), truth)
+    return LinearModel(weights=tuple(float(w) for w in solver.coef_[0]), bias=float(solver.intercept_[0]))
+
+
+def _solver(c: float, name: str) -> Any:  # noqa: ANN401 scikit-learn has no types
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=c, solver=name, random_state=0, max_iter=2000)
+
+
+def _doubt(logits: Array) -> tuple[float, float]:
+    """The band about an even chance in which a tenth of the examples lie."""
+    width = float(np.quantile(np.abs(logits), _DOUBT_SHARE))
+    return -width, width
+
+
+def _points(scores: Array, truth: NDArray[np.bool_]) -> tuple[Point, ...]:
+    """The operating points; each threshold lies midway between the last score below it and the first above."""
+    points = []
+    for share in FALSE_ALARMS:
+        threshold = float(np.quantile(scores[~truth], 1.0 - share, method="higher"))
+        if (above := scores[scores > threshold]).size:
+            threshold = float(_logistic(_logit(np.array([threshold, np.min(above)])).mean(keepdims=True))[0])
+        accused = scores > threshold
+        alarms, found = float(accused[~truth].mean()), float(accused[truth].mean())
+        points.append(Point(threshold=threshold, false_alarms=alarms, found=found))
+    return tuple(points)
+
+
+# Files
+
+
+def _packed(weights: _Weights) -> bytes:
+    return msgspec.msgpack.encode(
+        {
+            "buckets": [one.astype("<u4").tobytes() for one in weights.buckets],
+            "idf": [one.astype("<f4").tobytes() for one in weights.idf],
+            "coefficients": [one.astype("<f4").tobytes() for one in weights.coefficients],
+            "unseen": weights.unseen,
+            "bias": weights.bias,
+            "embedded": weights.embedded.astype("<f4").tobytes(),
+            "embedded_bias": weights.embedded_bias,
+        }
+    )
+
+
+def _unpacked(packed: bytes) -> _Weights:
+    read = msgspec.msgpack.decode(packed)
+    return _Weights(
+        buckets=tuple(np.frombuffer(one, "<u4") for one in read["buckets"]),
+        idf=tuple(np.frombuffer(one, "<f4") for one in read["idf"]),
+        coefficients=tuple(np.frombuffer(one, "<f4") for one in read["coefficients"]),
+        unseen=read["unseen"],
+        bias=read["bias"],
+        embedded=np.frombuffer(read["embedded"], "<f4"),
+        embedded_bias=read["embedded_bias"],
+    )
+
+
+def _dense(weights: _Weights) -> list[tuple[Array, Array]]:
+    dense = []
+    for buckets, idf, coefficients in zip(weights.buckets, weights.idf, weights.coefficients, strict=True):
+        all_idf, slope = np.full(_BUCKETS, weights.unseen), np.zeros(_BUCKETS)
+        all_idf[buckets], slope[buckets] = idf, coefficients
+        dense.append((all_idf, slope))
+    return dense
+
+
+def _cut(text: str) -> str:
+    return text[:TEXT_CHARS_MAX]
+
+
+def _logistic(logits: Array) -> Array:
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logits, -50.0, 50.0))))
+
+
+def _logit(scores: Array) -> Array:
+    return np.asarray(np.log(scores) - np.log1p(-scores))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums on one thread: in which order several threads add is not the same twice."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1):
+        yield

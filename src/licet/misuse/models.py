@@ -1,0 +1,330 @@
+"""The misuse classifier over an installation: trained on releases, retrained without what was withdrawn, and plugged
+into the curation of a build.
+
+An example is a conversation: what its person wrote in the rows of a release built for the safety classifiers, misuse where
+the rule let it in because it is flagged, harmless where its person allowed it. People of the held-out splits are never
+learnt from. Nothing but the model is written: texts and embeddings are in memory, and made again for each training.
+
+Exact forgetting: a model is a function of the examples and of nothing else (`misuse.classifier`), and an example of its row.
+So `train(.., again=True)` gives, to the byte, the model that never had what was withdrawn, and takes the old one's place.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from licet.errors import RefusedError, UsageError
+from licet.misuse import classifier
+from licet.misuse.card import ARCHITECTURE, TASK, card_of
+from licet.misuse.classifier import Figures, LabelledExample, Model
+from licet.misuse.encoder import Encoder
+from licet.policy.decide import SAFETY
+from licet.release import manifest
+from licet.release.catalog import find_release, open_release
+from licet.release.reader import LoadedRow
+from licet.store.connect import transaction
+from licet.train import cards, consumption, lineage, local_runs, statement
+from licet.train.gate import HandOff
+from licet.train.statement import RunStatement, StatementSource
+from licet.vault.copies import CopyPlace
+from licet.vault.ids import Prefix, shown, uuid7
+from licet.vault.installation import Installation
+
+RELEASES_MAX = 64
+SCORER = "misuse"
+LIBRARIES = ("scikit-learn", "scipy", "numpy", "onnxruntime", "tokenizers")
+_FROM = "from-"  # a folder for each release's papers, where a model learnt from several
+
+
+class TrainedClassifier(msgspec.Struct, frozen=True, kw_only=True):
+    """A classifier that was trained. ``models`` are what is on record of it, one for each release; ``slices`` are figures
+    on examples that were not trained on, ``held_out`` those on people who never are; ``retired`` is what it replaces.
+    """
+
+    models: tuple[str, ...]
+    name: str
+    folder: Path
+    releases: tuple[str, ...]
+    examples: int
+    misuse: int
+    points: tuple[classifier.Point, ...]
+    slices: tuple[Figures, ...]
+    held_out: tuple[Figures, ...]
+    retired: tuple[str, ...] = ()
+
+
+class _Source(msgspec.Struct, frozen=True, kw_only=True):
+    """A release, the record of what is learnt from it, and its examples: to learn from, and held out."""
+
+    name: str
+    folder: Path
+    release: UUID
+    record: Path
+    learnt: list[LabelledExample]
+    held_out: list[LabelledExample]
+
+
+def opened(folder: Path, encoder_folder: Path | None = None) -> Model:
+    """The classifier in ``folder``."""
+    return classifier.load(folder, lambda: Encoder.found(encoder_folder))
+
+
+def train(
+    here: Installation, releases: Sequence[str], out: Path, *, again: bool = False, called: str = "",
+    encoder_folder: Path | None = None, fast_only: bool = False,
+) -> TrainedClassifier:  # fmt: skip
+    """Trains the classifier on ``releases`` into ``out``; of a conversation in several of them the last one's rows count.
+
+    ``again`` trains the one in ``out`` anew, by default on its own releases; the old one is retired and deleted, once the
+    new one is whole. RefusedError for releases of another purpose, UsageError for too few examples.
+    """
+    name = called or out.name
+    lineage.check_name(name)
+    old = _known(here, out) if again else []
+    if not again and out.exists() and any(out.iterdir()):
+        raise UsageError(f"`{out}` is there already", "`--again` trains it anew, without what was withdrawn")
+    if again:
+        fast_only = fast_only or classifier.card_in(out).stacked is None
+        name = called or old[0][1]
+        releases = releases or _names(here, [release for _, _, release in old])
+    if not 1 <= len(set(releases)) <= RELEASES_MAX:
+        raise UsageError(
+            f"a classifier learns from 1 to {RELEASES_MAX} releases", "name one: `licet status` lists them"
+        )
+    made = out.with_name(out.name + ".new")
+    shutil.rmtree(made, ignore_errors=True)
+    embed = None if fast_only else Encoder.found(encoder_folder)
+    try:
+        with TemporaryDirectory(prefix="licet-gate-") as gates:
+            sources = [source for source in _sources(here, dict.fromkeys(releases), Path(gates)) if source.learnt]
+            started = here.clock()
+            model = classifier.train([one for source in sources for one in source.learnt], embed)
+            held_out = _measured(model, [one for source in sources for one in source.held_out])
+            model.save(made)
+            ids = [
+                _put(here, model, name, source, made, held_out, started, number, len(sources))
+                for number, source in enumerate(sources, start=1)
+            ]
+    except BaseException:
+        shutil.rmtree(made, ignore_errors=True)
+        raise
+    for folder in _papers_in(made):
+        lineage.record(here, folder)
+    _replace(made, out)
+    for model_id, _, _ in old:
+        lineage.retire(here, model_id)
+    return TrainedClassifier(
+        models=tuple(ids), name=name, folder=out, releases=tuple(source.name for source in sources),
+        examples=model.card.examples, misuse=model.card.misuse, points=model.card.points, slices=model.card.slices,
+        held_out=held_out, retired=tuple(model_id for model_id, _, _ in old),
+    )  # fmt: skip
+
+
+# Examples
+
+
+def _sources(here: Installation, names: Iterable[str], gates: Path) -> list[_Source]:
+    """The examples of each release, a conversation in the last one that has it, as far as the gate lets it through."""
+    found = [(name, *_rows(here, name)) for name in names]
+    last = {key: place for place, (*_, by_conversation) in enumerate(found) for key in by_conversation}
+    sources = []
+    for place, (_, folder, release, name, of) in enumerate(found):
+        mine = {key: rows for key, rows in of.items() if last[key] == place}
+        record = gates / f"{release.hex}.consumed"
+        learnt = {key: rows for key, rows in mine.items() if _is_learnt(rows)}
+        gone = _handed(
+            here, folder, release, gates, record, [row["ordinal"] for rows in learnt.values() for row, _ in rows]
+        )
+        left = {key: [row for row in rows if row[0]["ordinal"] not in gone] for key, rows in learnt.items()}
+        sources.append(
+            _Source(
+                name=name, folder=folder, release=release, record=record,
+                learnt=list(_examples(left)),
+                held_out=list(_examples({key: rows for key, rows in mine.items() if key not in learnt})),
+            )
+        )  # fmt: skip
+    return sources
+
+
+_Rows = dict[UUID, list[tuple[LoadedRow, bool]]]
+
+
+def _rows(here: Installation, named: str) -> tuple[Path, UUID, str, _Rows]:
+    """The rows of a release that may be used now, by conversation, each with whether a flag let it in."""
+    folder, known = find_release(here, named)
+    if known.state != "sealed" or known.manifest_sha256 is None:
+        raise RefusedError(f"release `{known.name}` is not sealed", because="not_sealed")
+    if known.purpose != SAFETY:
+        raise RefusedError(
+            f"release `{known.name}` is for `{known.purpose}`",
+            f"build one with `licet release build NAME --purpose {SAFETY}`", because="purpose",
+        )  # fmt: skip
+    rows = list(open_release(here, str(folder)))
+    with transaction(here.pool) as tx:
+        origins = {
+            ordinal: (conversation, CopyPlace.safety.value in places)
+            for ordinal, conversation, places in tx.execute(
+                "SELECT ordinal, conversation_id, key_places FROM release_rows WHERE release_id = %s AND ordinal = ANY(%s)",
+                [known.release_id, [row["ordinal"] for row in rows]],
+            )
+        }
+    of: _Rows = {}
+    for row in rows:
+        conversation, flagged = origins[row["ordinal"]]
+        of.setdefault(conversation, []).append((row, flagged))
+    return folder, known.release_id, known.name, of
+
+
+def _is_learnt(rows: Sequence[tuple[LoadedRow, bool]]) -> bool:
+    return all("labels" not in row or row["labels"]["split"] == "train" for row, _ in rows)
+
+
+def _handed(
+    here: Installation, folder: Path, release: UUID, gates: Path, record: Path, ordinals: Sequence[int]
+) -> set[int]:
+    """The rows that were withdrawn since they were opened; the others are on record as consumed."""
+    if not ordinals:
+        return set()
+    _, sha256 = manifest.read(folder)
+    log = consumption.ConsumedLog(record, gate := local_runs.LocalGate(here, release, sha256, gates))
+    try:
+        return {ordinals[place] for place in HandOff(gate, log.used)(1, ordinals)}
+    finally:
+        log.close()
+
+
+def _examples(of: _Rows) -> Iterator[LabelledExample]:
+    for conversation, rows in of.items():
+        said = [m["content"] for row, _ in rows for m in row["messages"] if m["role"] == "user"]
+        text = "\n".join(said).strip()
+        if text:
+            labels = rows[0][0].get("labels")
+            slice_ = f"{labels['language']} {labels['topic']}" if labels is not None else ""
+            yield LabelledExample(
+                id=conversation.bytes, text=text, misuse=any(flagged for _, flagged in rows), slice=slice_
+            )
+
+
+def _measured(model: Model, held_out: Sequence[LabelledExample]) -> tuple[Figures, ...]:
+    if not held_out:
+        return ()
+    scores = model.score([one.text for one in held_out])
+    return tuple(classifier.figures(scores, held_out, model.card.points[classifier.TOLD_AT].threshold))
+
+
+# The model's folder
+
+
+def _put(
+    here: Installation, model: Model, name: str, source: _Source, made: Path, held_out: Sequence[Figures],
+    started: datetime, number: int, of: int,
+) -> str:  # fmt: skip
+    """The papers of a model about one of ``of`` releases: beside it, or, about several, beside a link to its files.
+
+    ``number`` is the release's place among them, which decides whose rows of a conversation count.
+    """
+    place = made if of == 1 else made / f"{_FROM}{source.name}"
+    if of > 1:
+        place.mkdir()
+        for file in (classifier.MODEL_FILE, classifier.WEIGHTS_FILE):
+            os.link(made / file, place / file)
+    record = consumption.merge([source.record], place / consumption.FILE)
+    heads = [consumption.claimed(frame.signed) for frame in record.frames if isinstance(frame, consumption.GateState)]
+    model_id = uuid7(started, here.keyring.random(10))
+    run = RunStatement(
+        model=model_id.hex, name=name, recipe=lineage.CLASSIFIER, parameters={"folds": classifier.FOLDS, "release": number},
+        sources=(
+            StatementSource(name="release", sha256=record.of.manifest_sha256, more={"release": record.of.release}),
+            *([StatementSource(name="encoder", sha256=model.card.encoder)] if model.card.encoder else []),
+        ),
+        first=heads[0], last=heads[-1], results=_results(model), software=local_runs.software(LIBRARIES),
+        started=started, finished=max(here.clock(), started),
+    )  # fmt: skip
+    described = cards.ModelDescription(
+        run=run, release=manifest.read(source.folder)[0], manifest_sha256=record.of.manifest_sha256,
+        consumed=len(record.ordinals), architecture=ARCHITECTURE, task=TASK,
+    )  # fmt: skip
+    local_runs.papers(here, source.folder, place, described, card_of(model.card, described, held_out))
+    return shown(Prefix.model, model_id)
+
+
+def _results(model: Model) -> dict[str, int | float]:
+    whole, point = model.card.slices[0], model.card.points[classifier.TOLD_AT]
+    found = {"auprc": whole.auprc, "auroc": whole.auroc}
+    return {
+        "examples": model.card.examples, "misuse": model.card.misuse, "found": point.found,
+        "false_alarms": point.false_alarms, **{name: value for name, value in found.items() if value is not None},
+    }  # fmt: skip
+
+
+def _papers_in(folder: Path) -> list[Path]:
+    found = [folder, *sorted(folder.glob(f"{_FROM}*"))]
+    return [place for place in found if (place / statement.FILE).is_file()]
+
+
+def _known(here: Installation, folder: Path) -> list[tuple[str, str, UUID]]:
+    """The model, the name and the release of each paper in a classifier's folder, in the order of the releases."""
+    key, found = lineage.signing(here)[0], list[tuple[int, tuple[str, str, UUID]]]()
+    for place in _papers_in(folder):
+        content = statement.opened((place / statement.FILE).read_bytes(), key)["predicate"]
+        record = consumption.read(place / consumption.FILE)
+        asked = content["buildDefinition"]["externalParameters"]
+        if asked["recipe"] == lineage.CLASSIFIER:
+            model = UUID(hex=content["runDetails"]["metadata"]["invocationId"])
+            one = (shown(Prefix.model, model), asked["name"], UUID(hex=record.of.release))
+            found.append((asked["settings"]["release"], one))
+    if not found:
+        raise UsageError(f"`{folder}` holds no classifier", "name the folder that `licet train safety` wrote")
+    return [one for _, one in sorted(found)]
+
+
+def _names(here: Installation, releases: Sequence[UUID]) -> list[str]:
+    with transaction(here.pool) as tx:
+        names = dict(
+            tx.execute("SELECT release_id, name FROM releases WHERE release_id = ANY(%s)", [list(releases)]).fetchall()
+        )
+    return [names[release] for release in releases if release in names]
+
+
+def _replace(made: Path, out: Path) -> None:
+    """Puts a whole model where another may be, which is deleted: it is derived from what is to be forgotten."""
+    gone = out.with_name(out.name + ".old")
+    shutil.rmtree(gone, ignore_errors=True)
+    if out.exists():
+        out.rename(gone)
+    made.rename(out)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+# What scores the rows of a build
+
+
+class Misuse:
+    """The classifier as curation takes a scorer: a text scores the same in any company. It pickles by its folder."""
+
+    name = SCORER
+
+    def __init__(self, folder: Path, encoder_folder: Path | None = None) -> None:
+        self._folder, self._encoder_folder = folder.resolve(), encoder_folder
+        self._model: Model | None = opened(self._folder, encoder_folder)
+        self.sha256 = self._model.card.weights
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_model": None}
+
+    def scores(self, texts: Sequence[str]) -> Sequence[float]:
+        """The probability of misuse of each text."""
+        if self._model is None:
+            self._model = opened(self._folder, self._encoder_folder)
+            if self._model.card.weights != self.sha256:
+                raise RefusedError(f"the model in `{self._folder}` was changed meanwhile", because="changed")
+        return [float(score) for score in self._model.cascade(texts)]

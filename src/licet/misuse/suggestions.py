@@ -1,0 +1,252 @@
+"""What a misuse classifier suggests for somebody to look at, and what people decide: a model decides nothing.
+
+To score a conversation is to read it. So it is read under the rules for staff (`vault.staff_reads`): by a privacy officer, with a
+ticket, each conversation on record before it is opened, and its person sees that. Of a conversation only what its person
+wrote is opened. One that is incognito, deleted, out of its time, of a closed account, or flagged as far as it goes is
+not read; nor one that was read under the same ticket and has not gone on since.
+
+What is kept of a suggestion is a score without a word; it dies with the first segment of its conversation that is erased.
+Nothing at all is kept of a conversation that is not suggested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from licet.errors import DeniedError, NotFoundError, RefusedError, UsageError
+from licet.misuse.classifier import FALSE_ALARMS, TOLD_AT, Model
+from licet.policy.state import TurnRole
+from licet.release.signatures import StaffMember
+from licet.store.connect import Transaction, transaction
+from licet.vault import account_view, apply, staff_reads
+from licet.vault.commands import Flag, Outcome, Unflag
+from licet.vault.ids import Prefix, parse, shown
+from licet.vault.installation import Installation, policies
+from licet.vault.staff_reads import ReaderRole, Reading, ReadReason
+
+READERS = frozenset({"privacy_officer"})
+DECIDERS = frozenset({"privacy_officer", "reviewer"})
+CONVERSATIONS = 500
+CONVERSATIONS_MAX = 100_000
+TURNS_READ_MAX = 1_000
+LISTED_MAX = 1_000
+
+
+class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation to look at, by whose reading, and what somebody decided. ``score`` is None where nobody suggested it."""
+
+    account: str
+    conversation: str
+    score: float | None
+    suggested_at: datetime
+    suggested_by: str
+    decision: str | None
+    decided_at: datetime | None
+    decided_by: str | None
+
+
+class ScreeningResult(msgspec.Struct, frozen=True, kw_only=True):
+    """How many conversations were read, and those suggested; ``more`` says that there are others to read."""
+
+    read: int
+    threshold: float
+    suggested: tuple[Suggestion, ...]
+    more: bool
+
+
+def suggest(
+    here: Installation, model: Model, by: StaffMember, ticket: str, *, limit: int = CONVERSATIONS,
+    false_alarms: float = FALSE_ALARMS[TOLD_AT],
+) -> ScreeningResult:  # fmt: skip
+    """Reads up to ``limit`` conversations, the newest first, and suggests those that score above an operating point.
+
+    ``false_alarms``: the share of the harmless that the point accuses at most, one of `classifier.FALSE_ALARMS`.
+    """
+    if not by.roles & READERS:
+        raise DeniedError(f"`{by.email}` may not read", "a privacy officer does: `licet staff add` gives the role")
+    if staff_reads.TICKET.fullmatch(ticket) is None:
+        raise UsageError(f"`--ticket` is no name: it must match {staff_reads.TICKET.pattern}")
+    if not 1 <= limit <= CONVERSATIONS_MAX or false_alarms not in FALSE_ALARMS:
+        raise UsageError(f"from 1 to {CONVERSATIONS_MAX} conversations are read, at one of {FALSE_ALARMS}")
+    threshold = model.card.points[FALSE_ALARMS.index(false_alarms)].threshold
+    weights = bytes.fromhex(model.card.weights)
+    with transaction(here.pool) as tx:
+        waiting = _waiting(tx, here.clock(), ticket, weights, limit + 1)
+    read, found = 0, list[UUID]()
+    for account, conversation in waiting[:limit]:
+        text, last_turn = _read(here, account, conversation, by, ticket)
+        if text is None:
+            continue
+        read += 1
+        score = float(model.cascade([text])[0])
+        if score > threshold:
+            with transaction(here.pool) as tx:
+                _suggest(tx, account, conversation, weights, score, last_turn, here.clock(), by)
+            found.append(conversation)
+    with transaction(here.pool) as tx:
+        suggested = [
+            one for one in _listed(tx, here.clock()) if parse(Prefix.conversation, one.conversation) in set(found)
+        ]
+    return ScreeningResult(read=read, threshold=threshold, suggested=tuple(suggested), more=len(waiting) > limit)
+
+
+def waiting(here: Installation) -> list[Suggestion]:
+    """The suggestions that nobody has decided, the highest score first."""
+    with transaction(here.pool) as tx:
+        return _listed(tx, here.clock())
+
+
+def decide(
+    here: Installation, conversation: str, by: StaffMember, *, dismiss: bool = False, overturn: bool = False
+) -> Suggestion:
+    """Flags a conversation, dismisses what was suggested of it, or overturns its flag; on record as ``by``'s decision.
+
+    RefusedError where there is nothing to flag, to dismiss or to overturn.
+    """
+    if not by.roles & DECIDERS:
+        raise DeniedError(f"`{by.email}` may not decide", f"who decides is {' or '.join(sorted(DECIDERS))}")
+    named, known = parse(Prefix.conversation, conversation), policies(here)
+    with transaction(here.pool) as tx:
+        account = account_view.owner(tx, named)
+        if account is None:
+            raise NotFoundError(f"no conversation `{conversation}`")
+        at = here.clock()
+        open_ = tx.execute(
+            """SELECT score FROM suggestions WHERE account_id = %s AND conversation_id = %s AND decided_at IS NULL
+                  FOR UPDATE""",
+            [account, named],
+        ).fetchone()
+        if dismiss and open_ is None:
+            raise RefusedError(f"nothing is suggested of `{conversation}`", because="nothing")
+        if not dismiss:
+            score = open_[0] if open_ is not None else None
+            command = (
+                Unflag(account=account, at=at, conversation=named)
+                if overturn
+                else Flag(account=account, at=at, conversation=named, score=score)
+            )
+            (answer,) = apply.apply(tx, here.keyring, known, [command])
+            if answer.outcome is not Outcome.done:
+                what = "there is no flag to overturn on" if overturn else "there is nothing left to flag in"
+                raise RefusedError(f"{what} `{conversation}`", because=answer.because or answer.outcome.value)
+        _decided(tx, account, named, "dismissed" if dismiss else "overturned" if overturn else "flagged", at, by)
+        return _one(tx, account, named)
+
+
+# Reading
+
+
+def _waiting(tx: Transaction, at: datetime, ticket: str, weights: bytes, limit: int) -> list[tuple[UUID, UUID]]:
+    return tx.execute(
+        """SELECT c.account_id, c.conversation_id FROM conversations c
+             JOIN accounts a USING (account_id) JOIN segments s USING (account_id, conversation_id)
+            WHERE NOT c.incognito AND c.deleted_at IS NULL AND a.closed_at IS NULL
+              AND s.erased_at IS NULL AND s.keep_until > %(at)s AND s.has_user
+            GROUP BY 1, 2
+           HAVING NOT bool_and(s.safety_until IS NOT NULL AND s.safety_until > %(at)s AND s.last_turn <= s.flagged_turn)
+              AND NOT EXISTS (SELECT FROM staff_reads r WHERE r.account_id = c.account_id
+                                 AND r.conversation_id = c.conversation_id AND r.reason = %(reason)s
+                                 AND r.ticket = %(ticket)s AND r.read_at >= max(s.last_at))
+              AND NOT EXISTS (SELECT FROM suggestions g WHERE g.account_id = c.account_id
+                                 AND g.conversation_id = c.conversation_id AND g.model_sha256 = %(weights)s
+                                 AND g.last_turn >= max(s.last_turn))
+            ORDER BY max(s.last_at) DESC, c.conversation_id LIMIT %(limit)s""",
+        {"at": at, "reason": ReadReason.misuse_review.value, "ticket": ticket, "weights": weights, "limit": limit},
+    ).fetchall()
+
+
+def _read(
+    here: Installation, account: UUID, conversation: UUID, by: StaffMember, ticket: str
+) -> tuple[str | None, int]:
+    """What its person wrote in a conversation, and the number of its last turn; None where nothing may be opened."""
+    reading = Reading(
+        staff=by.staff_id, role=ReaderRole.privacy_officer, reason=ReadReason.misuse_review, ticket=ticket
+    )
+    known = policies(here)
+    with transaction(here.pool) as tx:
+        seen = account_view.seen(tx, [(account, conversation)], known, here.clock()).get(conversation)
+        turns = account_view.turns(tx, account, conversation)
+        theirs = [turn for turn in turns if turn.role is TurnRole.user][-TURNS_READ_MAX:]
+        if seen is None or not theirs:
+            return None, 0
+        try:
+            opened = staff_reads.read(tx, here.keyring, seen, theirs, reading, here.keyring.random)
+        except DeniedError:  # it was erased or deleted since it was listed
+            return None, 0
+        return "\n".join(one.content.text for one in opened), turns[-1].number
+
+
+# What is kept
+
+
+def _suggest(
+    tx: Transaction, account: UUID, conversation: UUID, weights: bytes, score: float, last_turn: int, at: datetime,
+    by: StaffMember,
+) -> None:  # fmt: skip
+    """Keeps a suggestion; of a conversation that was erased meanwhile, none: its row is locked by whoever erases."""
+    tx.execute("SELECT FROM accounts WHERE account_id = %s FOR UPDATE", [account])
+    tx.execute(
+        """INSERT INTO suggestions (account_id, conversation_id, model_sha256, score, last_turn, suggested_at, suggested_by)
+           SELECT %(account)s, %(conversation)s, %(weights)s, %(score)s, %(turn)s, %(at)s, %(by)s
+            WHERE NOT EXISTS (SELECT FROM segments WHERE account_id = %(account)s AND conversation_id = %(conversation)s
+                                 AND erased_at IS NOT NULL)
+           ON CONFLICT (account_id, conversation_id) DO UPDATE
+              SET (model_sha256, score, last_turn, suggested_at, suggested_by, decision, decided_at, decided_by)
+                = (EXCLUDED.model_sha256, EXCLUDED.score, EXCLUDED.last_turn, EXCLUDED.suggested_at,
+                   EXCLUDED.suggested_by, NULL, NULL, NULL)""",
+        {
+            "account": account, "conversation": conversation, "weights": weights, "score": score, "turn": last_turn,
+            "at": at, "by": by.staff_id,
+        },
+    )  # fmt: skip
+
+
+def _decided(tx: Transaction, account: UUID, conversation: UUID, decision: str, at: datetime, by: StaffMember) -> None:
+    """Puts a decision on record, beside what was suggested or by itself."""
+    tx.execute(
+        """INSERT INTO suggestions (account_id, conversation_id, last_turn, suggested_at, suggested_by, decision,
+                                    decided_at, decided_by)
+           SELECT %(account)s, %(conversation)s, coalesce(max(last_turn), 0), %(at)s, %(by)s, %(decision)s, %(at)s, %(by)s
+             FROM segments WHERE account_id = %(account)s AND conversation_id = %(conversation)s
+           ON CONFLICT (account_id, conversation_id) DO UPDATE
+              SET (decision, decided_at, decided_by) = (EXCLUDED.decision, EXCLUDED.decided_at, EXCLUDED.decided_by)""",
+        {"account": account, "conversation": conversation, "decision": decision, "at": at, "by": by.staff_id},
+    )
+
+
+_SELECT = """SELECT g.account_id, g.conversation_id, g.score, g.suggested_at, f.email, g.decision, g.decided_at, d.email
+    FROM suggestions g JOIN conversations c USING (account_id, conversation_id)
+    JOIN staff f ON f.staff_id = g.suggested_by LEFT JOIN staff d ON d.staff_id = g.decided_by"""
+
+
+def _listed(tx: Transaction, at: datetime) -> list[Suggestion]:
+    rows = tx.execute(
+        f"""{_SELECT} WHERE g.decided_at IS NULL AND c.deleted_at IS NULL
+               AND EXISTS (SELECT FROM segments s WHERE s.account_id = g.account_id
+                              AND s.conversation_id = g.conversation_id AND s.keep_until > %s)
+             ORDER BY g.score DESC, g.conversation_id LIMIT %s""",
+        [at, LISTED_MAX],
+    ).fetchall()
+    return [_shown(row) for row in rows]
+
+
+def _one(tx: Transaction, account: UUID, conversation: UUID) -> Suggestion:
+    row = tx.execute(
+        f"{_SELECT} WHERE g.account_id = %s AND g.conversation_id = %s", [account, conversation]
+    ).fetchone()
+    assert row is not None
+    return _shown(row)
+
+
+def _shown(row: Sequence[Any]) -> Suggestion:
+    account, conversation, score, suggested_at, suggested_by, decision, decided_at, decided_by = row
+    return Suggestion(
+        account=shown(Prefix.account, account), conversation=shown(Prefix.conversation, conversation), score=score,
+        suggested_at=suggested_at, suggested_by=suggested_by, decision=decision, decided_at=decided_at,
+        decided_by=decided_by,
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Statements for strangers: receipts, documents, publication, how long logs are kept."""

@@ -1,0 +1,290 @@
+"""The verbs of proof: take the outbox into the log, issue receipts, publish, verify; one verb a use case.
+
+Beside `service`, whose installation they take: they print nothing, and answer with values that explain themselves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from contextlib import AbstractContextManager
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+
+from licet import verifier
+from licet.consent import controller as controllers
+from licet.consent.controller import Controller
+from licet.errors import BusyError, LicetError, NotFoundError, RefusedError
+from licet.keys.log_keys import LogKeys
+from licet.ledger import checkpoint as checkpoints
+from licet.ledger import note, quorum, sequence
+from licet.ledger.log import CHECKPOINT
+from licet.ledger.note import Verifier
+from licet.ledger.publication import PublishedLog
+from licet.ledger.quorum import Quorum
+from licet.ledger.sequence import LogPlace, Sequencer
+from licet.ledger.storage import TMP, Durable, Folder
+from licet.ledger.witness_http import GATHER_SECONDS_MAX, GatheredCosignatures, gather
+from licet.proof.receipt import Issuer, Receipt, page
+from licet.store.connect import transaction
+from licet.vault.account_view import account_by_host
+from licet.vault.ids import Prefix, host_hmac, parse
+from licet.vault.installation import Installation, policies
+
+KEYS_FILE = "vkeys.txt"
+WITNESSES_FILE = "witnesses.txt"
+RETENTION_FILE = "retention.txt"
+PRUNED = "pruned"
+WITNESS_SECONDS = 10.0
+
+
+def place(here: Installation) -> LogPlace:
+    """Where the logs are."""
+    data = here.config.data
+    return LogPlace(folder=data / "log", state=data / "log-state", name=here.config.log_name)
+
+
+def key(here: Installation, year: int | None = None) -> Verifier:
+    """The public key of the log of a year, by default the present one: what strangers are to trust."""
+    with transaction(here.pool) as tx:
+        seed = here.keyring.log_seed(tx)
+    return place(here).signer(seed, year or here.clock().year).verifier
+
+
+# The log
+
+
+def sequencing(here: Installation) -> AbstractContextManager[Sequencer]:
+    """The installation's one sequencer; BusyError where another works."""
+    with transaction(here.pool) as tx:
+        seed = here.keyring.log_seed(tx)
+    keys = LogKeys(here.keyring)
+    return sequence.sequencing(here.pool, place(here), seed, keys, here.clock, here.keyring.random)
+
+
+def append(here: Installation) -> int:
+    """Takes everything that waits into the log; returns how many rows."""
+    with sequencing(here) as sequencer:
+        return sum(iter(sequencer.run_once, 0))
+
+
+def follow(here: Installation, stop: threading.Event) -> None:
+    """Takes what commits into the log, within a second, until ``stop``; beside it asks the witnesses, if any."""
+    if witnesses(here) is None:
+        sequence.run(partial(sequencing, here), stop)
+        return
+    beside = threading.Thread(target=_keep_cosigned, args=(here, stop), name="licet-cosigned", daemon=True)
+    beside.start()
+    try:
+        sequence.run(partial(sequencing, here), stop)
+    finally:
+        stop.set()
+        beside.join(GATHER_SECONDS_MAX)
+
+
+# Witnesses
+
+
+def witnesses(here: Installation) -> Quorum | None:
+    """The witnesses that the operator asks, from ``witnesses.txt`` in the installation's folder; None without it."""
+    file = here.config.data / WITNESSES_FILE
+    return quorum.read(file.read_bytes(), str(file)) if file.is_file() else None
+
+
+def cosign(here: Installation) -> tuple[GatheredCosignatures, ...]:
+    """Asks the witnesses for the checkpoint of each year's log that they have not cosigned yet.
+
+    NotFoundError where there are none, BusyError where another process is asking.
+    """
+    asked = witnesses(here)
+    if asked is None:
+        raise NotFoundError(
+            "there are no witnesses", f"name them in `{here.config.data / WITNESSES_FILE}`: docs/audit.md shows how"
+        )
+    return tuple(gather(place(here).folder / year, key(here, int(year)), asked) for year in years(here))
+
+
+def _keep_cosigned(here: Installation, stop: threading.Event) -> None:
+    """What goes wrong here costs cosignatures, which `status` shows; it never stops the log."""
+    while not stop.is_set():
+        with contextlib.suppress(LicetError, OSError):
+            cosign(here)
+        stop.wait(WITNESS_SECONDS)
+
+
+def years(here: Installation) -> list[str]:
+    """The years of which there is a log, oldest first."""
+    folder = place(here).folder
+    return sorted(p.name for p in folder.iterdir() if p.name.isdecimal()) if folder.is_dir() else []
+
+
+class LogSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """A log as its readers see it. ``size`` is that of its checkpoint, ``placed`` what the database knows,
+    ``cosigned`` the size of the newest checkpoint that a witness cosigned."""
+
+    origin: str
+    vkey: str
+    size: int
+    placed: int
+    cosigned: int
+    root: str
+    logged_at: datetime
+
+
+class LedgerSeen(msgspec.Struct, frozen=True, kw_only=True):
+    logs: tuple[LogSeen, ...]
+    waiting: int
+    waiting_since: datetime | None
+
+
+def status(here: Installation) -> LedgerSeen:
+    """The logs, and what waits to be told."""
+    with transaction(here.pool) as tx:
+        known, waits = sequence.standings(tx), sequence.waiting(tx)
+    return LedgerSeen(
+        logs=tuple(_log_seen(here, standing) for standing in known), waiting=waits.rows, waiting_since=waits.since
+    )
+
+
+def _log_seen(here: Installation, standing: sequence.LogStanding) -> LogSeen:
+    log = key(here, standing.year)
+    shown = PublishedLog(place(here).folder / str(standing.year), log)
+    found = shown.checkpoint
+    return LogSeen(
+        origin=standing.origin, vkey=log.vkey, size=found.size, placed=standing.size, root=found.root.hex(),
+        cosigned=shown.cosigned[1].size if shown.cosigned else 0, logged_at=standing.logged_at,
+    )  # fmt: skip
+
+
+class PublishResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What a publication holds now: for each year the size of its log, and how many files were new.
+
+    ``missing`` says of each witness that was asked and did not cosign why, by year and name.
+    """
+
+    folder: Path
+    sizes: dict[str, int]
+    files: int
+    missing: tuple[tuple[str, str, str], ...] = ()
+
+
+def publish(here: Installation, target: Path) -> PublishResult:
+    """Copies the logs to ``target`` for any web server, with the keys, policies, notices and the verifier.
+
+    Whole files first and each checkpoint last, so that a reader never sees a checkpoint without its tiles. A copy
+    that is ahead of the log is refused: the log it was made from was another. Witnesses are asked first; one that is
+    away is missing on the checkpoint, and nothing waits for it.
+    """
+    known = years(here)
+    if not known:
+        raise NotFoundError("there is no log yet", "`licet ledger append` begins it")
+    sizes, files, gathered = {}, 0, _gathered(here)
+    for year in known:
+        found = gathered.get(key(here, int(year)).name)
+        size, copied = _publish_year(place(here).folder / year, target / year, key(here, int(year)), found)
+        sizes[year], files = size, files + copied
+    Durable(Folder(target)).write(_beside(here, known))
+    missing = tuple(
+        (year, name, why)
+        for year in known
+        if (found := gathered.get(key(here, int(year)).name)) is not None
+        for name, why in found.missing
+    )
+    return PublishResult(folder=target, sizes=sizes, files=files, missing=missing)
+
+
+def _gathered(here: Installation) -> dict[str, GatheredCosignatures]:
+    """What the witnesses say now, by the log's origin; nothing where there are none or another process asks them."""
+    try:
+        return {one.origin: one for one in cosign(here)}
+    except (NotFoundError, BusyError):
+        return {}
+
+
+def _beside(here: Installation, known: list[str]) -> dict[str, bytes]:
+    """What is published beside the logs, so that a stranger can open everything that a leaf or a receipt names."""
+    with transaction(here.pool) as tx:
+        policies = tx.execute("SELECT sha256, document FROM policies ORDER BY number").fetchall()
+        notices = tx.execute("SELECT sha256, document FROM notices ORDER BY position").fetchall()
+    files = {f"policies/{sha256.hex()}.json": document.encode() for sha256, document in policies}
+    files |= {f"notices/{sha256.hex()}.json": document.encode() for sha256, document in notices}
+    files[KEYS_FILE] = "".join(f"{key(here, int(year)).vkey}\n" for year in known).encode()
+    files["verifier.py"] = Path(verifier.__file__).read_bytes()
+    own = [here.config.data / name for name in (WITNESSES_FILE, RETENTION_FILE)]
+    files |= {path.name: path.read_bytes() for path in own if path.is_file()}
+    ended = place(here).folder / PRUNED
+    return files | {f"{PRUNED}/{p.name}": p.read_bytes() for p in ended.glob("[0-9]*[0-9]")}
+
+
+def _publish_year(source: Path, target: Path, log: Verifier, gathered: GatheredCosignatures | None) -> tuple[int, int]:
+    head = PublishedLog(source, log)
+    shown, checkpoint = head.note, head.checkpoint
+    if gathered is not None:
+        shown, checkpoint = gathered.note, checkpoints.verify(gathered.note, log.name, log)
+    elif head.cosigned is not None and head.cosigned[1] == checkpoint:
+        shown = head.cosigned[0]
+    written = Durable(Folder(target))
+    before = written.read(CHECKPOINT)
+    if before is not None and checkpoints.verify(before, log.name, log).size > checkpoint.size:
+        raise RefusedError(f"`{target}` is ahead of the log", "publish elsewhere, and find out why", because="ahead")
+    found = [p for p in source.glob("tile/**/*") if p.is_file() and p.suffix != TMP]
+    new = [p for p in found if not (target / p.relative_to(source)).exists()]
+    for path in new:  # a published file never changes a byte, so those that are there need no second look
+        written.write({path.relative_to(source).as_posix(): path.read_bytes()})
+    written.write({CHECKPOINT: shown})
+    return checkpoint.size, len(new)
+
+
+# Receipts
+
+
+def account_named(here: Installation, name: str) -> UUID:
+    """An account by our id or by the host's own."""
+    if name.startswith("acc_"):
+        return parse(Prefix.account, name)
+    with transaction(here.pool) as tx:
+        found = account_by_host(tx, host_hmac(here.keyring.host_key(tx), "account", name))
+    if found is None:
+        raise NotFoundError("no such account", "ids begin with acc_; the host's own id will do too")
+    return found
+
+
+def controller(here: Installation) -> Controller:
+    """What the operator states of itself; a permission is taken back on the settings page unless it says elsewhere."""
+    stated, url = controllers.read(here.config.controller), here.config.web.url
+    if stated.withdrawal_url or not url:
+        return stated
+    return msgspec.structs.replace(stated, withdrawal_url=f"{url.rstrip('/')}/settings")
+
+
+def receipts(here: Installation, account: UUID) -> list[Receipt]:
+    """The receipt of each choice of an account, oldest first; with its proof where the choice stands in the log."""
+    known = policies(here)
+    stated = controller(here)
+    with transaction(here.pool) as tx:
+        issuer = Issuer(tx, here.keyring, LogKeys(here.keyring), place(here), known, stated, here.clock())
+        return issuer.receipts(account)
+
+
+def receipt_page(here: Installation, receipt: Receipt) -> str:
+    """A receipt as a page to read and print."""
+    return page(receipt, receipt_key(here, receipt).vkey)
+
+
+def receipt_key(here: Installation, receipt: Receipt) -> Verifier:
+    """The key that a receipt is checked with: that of its proof's log, or the present one before it has a proof."""
+    return key(here, _year_of(receipt) or here.clock().year)
+
+
+def _year_of(receipt: Receipt) -> int | None:
+    if receipt.proof is None:
+        return None
+    origin = note.parse(receipt.proof.encode().partition(b"\n\n")[2]).text.partition("\n")[0]
+    return int(origin.rpartition("/")[2])
+
+
+# Verifying

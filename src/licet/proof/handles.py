@@ -1,0 +1,125 @@
+"""What a person is given to find their conversations in the log and in the proofs of releases, and what is found there.
+
+Only the holder of an account's key can make it, so after its erasure nobody can give it to anybody any more. Which
+pseudonym a salt belongs to anybody can see: the operator can hand out no other than the one of the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from licet import verifier
+from licet.errors import InputError, NotFoundError, RefusedError, UsageError
+from licet.keys.log_keys import LogKeys
+from licet.ledger import entries
+from licet.store.connect import transaction
+from licet.vault import account_view
+from licet.vault.ids import Prefix, parse, shown
+from licet.vault.installation import Installation
+from licet.verifier import Verdict
+
+CONVERSATIONS_MAX = 100_000
+SALT_BYTES = 32
+
+
+class Handles(msgspec.Struct, frozen=True, kw_only=True):
+    """An account's names in one year: ``who`` in the log, and a handle for each conversation, by our id of it."""
+
+    year: int
+    who: str
+    salt: str
+    conversations: dict[str, str]
+
+
+def handles(here: Installation, account: UUID, year: int | None = None) -> Handles:
+    """The handles of ``year``, by default the present one; RefusedError where the account's key was destroyed."""
+    of = here.clock().year if year is None else year
+    with transaction(here.pool) as tx:
+        if not account_view.accounts(tx, [account]):
+            raise NotFoundError("no such account")
+        key = LogKeys(here.keyring).log_keys(tx, [account], of).get(account)
+        if key is None:
+            raise RefusedError(
+                "the account was erased, and with its key the salt of its handles",
+                "what its person was given before stays valid", because="erased",
+            )  # fmt: skip
+        rows = tx.execute(
+            "SELECT conversation_id FROM conversations WHERE account_id = %s ORDER BY conversation_id LIMIT %s",
+            [account, CONVERSATIONS_MAX],
+        ).fetchall()
+    salt = entries.salt(key)
+    named = {shown(Prefix.conversation, row[0]): entries.conversation_pseudonym(salt, row[0]) for row in rows}
+    return Handles(year=of, who=entries.who(salt), salt=salt.hex(), conversations=named)
+
+
+class LogSearch(msgspec.Struct, frozen=True, kw_only=True):
+    """What a release holds of a conversation: in a sentence, and as a proof that needs nothing but its manifest.
+
+    ``answer`` is `not proved` while no log was given that tells of the manifest; ``lacks`` says so.
+    """
+
+    answer: Verdict
+    handle: str
+    candidate: bool
+    turns_in: int
+    turns_out: int
+    rows: tuple[int, ...]
+    why: dict[str, int]
+    text: str
+    proof: dict[str, Any]
+    broken: tuple[tuple[str, str], ...] = ()
+    lacks: tuple[tuple[str, str], ...] = ()
+
+
+def seek(
+    folder: Path, conversation: str, salt: str | None = None, kept: Path | None = None,
+    logs: Sequence[tuple[verifier.Trust, verifier.Files]] = (),
+) -> LogSearch:  # fmt: skip
+    """Whether a conversation, by its handle or with ``salt`` by our id, is in a release, and why or why not.
+
+    ``kept`` is a proof that was printed before. The manifest in ``folder`` is held against ``logs``, each with its key.
+    """
+    opened = _salt(salt) if salt is not None else None
+    handle = _called(conversation, opened)
+    try:
+        shown = verifier.read_shown(kept.read_bytes(), "proof") if kept is not None else None
+    except verifier.UnreadableError:
+        raise InputError("is no conversation's proof", "print the proof again", file=str(kept)) from None
+    report, found, proof = verifier.check_conversation_in(verifier.FolderFiles(folder), handle, opened, shown, logs)
+    broken = tuple((one.place, one.promise) for one in report.findings)
+    lacks = tuple((one.place, f"{one.why}; what would prove it: {one.mend}") for one in report.lacks)
+    lines = [f"contradiction: {where}: broken promise: {promise}" for where, promise in broken]
+    lines += [f"not proved: {where}: {why}" for where, why in lacks]
+    if found is None:
+        return LogSearch(
+            handle=handle, candidate=False, turns_in=0, turns_out=0, rows=(), why={}, proof={}, text="\n".join(lines),
+            answer=report.answer, broken=broken, lacks=lacks,
+        )  # fmt: skip
+    return LogSearch(
+        handle=handle, candidate=found.candidate, turns_in=found.turns_in, turns_out=found.turns_out, rows=found.rows,
+        why=found.why, text="\n".join([found.text, *lines]), proof=proof or {}, answer=report.answer, broken=broken,
+        lacks=lacks,
+    )  # fmt: skip
+
+
+def _salt(text: str) -> bytes:
+    try:
+        salt = bytes.fromhex(text)
+    except ValueError:
+        salt = b""
+    if len(salt) != SALT_BYTES:
+        raise UsageError("the salt is not 32 bytes in hexadecimal", "`licet handles ACCOUNT` prints it")
+    return salt
+
+
+def _called(conversation: str, salt: bytes | None) -> str:
+    if not conversation.startswith("conv_"):
+        return conversation
+    if salt is None:
+        raise UsageError("the id of a conversation is not what it is called in a release", "name its salt too: --salt")
+    return entries.conversation_pseudonym(salt, parse(Prefix.conversation, conversation))

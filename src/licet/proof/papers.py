@@ -1,0 +1,94 @@
+"""A person's papers: every receipt of an account, with all that it takes to check them offline, for ever.
+
+    receipts/001.json ..  the receipt of each choice, oldest first; with its proof once it stands in the log
+    receipts/README.txt   how to check them, line by line
+    notices/<sha256>.json the notices that were shown, policies/<sha256>.json the terms: what a receipt names by hash
+    vkeys.txt             the public keys of the logs that prove them; worth comparing with a copy from elsewhere
+    verifier.py           the program that checks; it needs Python and the package `cryptography`
+
+Promise: nothing in them is of anybody else, and nobody has to be asked to check them: not us, not a web site.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+from uuid import UUID
+
+from licet import verifier
+from licet.errors import RefusedError
+from licet.proof import documents
+from licet.proof.receipt import Receipt
+from licet.store.connect import transaction
+from licet.vault.installation import Installation
+
+_HEAD = """These are the receipts of your choices, oldest first. Anybody can check them, without asking anybody:
+
+  1. Install Python 3.11 or newer, and its package cryptography:  python -m pip install cryptography
+  2. In this folder, run the line below each receipt. `proved` means: we signed this, and it stands in our public log.
+     `not proved` means that it is not in the log yet: fetch it again. `contradicted` means that something is wrong.
+
+The key after --key is what you believe. It is in this file for convenience: compare it with one that you or somebody
+you trust wrote down from elsewhere, as a log's owner who wanted to deceive you would hand you another.
+"""
+
+
+def papers(here: Installation, account: UUID) -> list[tuple[str, bytes]]:
+    """The files, by name; none where the account's key was destroyed, and with it all that a receipt is made of."""
+    try:
+        issued = documents.receipts(here, account)
+    except RefusedError as error:
+        if error.because != "erased":
+            raise
+        return []
+    if not issued:
+        return []
+    names = [f"receipts/{number:03}.json" for number in range(1, len(issued) + 1)]
+    keys = [documents.receipt_key(here, receipt).vkey for receipt in issued]
+    lines = [_HEAD]
+    for name, key, receipt in zip(names, keys, issued, strict=True):
+        lines.append(f"{_told(receipt)}\n  python verifier.py receipt {name} --key {key}\n")
+    return [
+        *((name, receipt.encode()) for name, receipt in zip(names, issued, strict=True)),
+        ("receipts/README.txt", "\n".join(lines).encode()),
+        *_named_by_hash(here, issued),
+        (documents.KEYS_FILE, "".join(f"{key}\n" for key in dict.fromkeys(keys)).encode()),
+        ("verifier.py", Path(verifier.__file__).read_bytes()),
+    ]
+
+
+def archive(here: Installation, account: UUID) -> bytes:
+    """The files as a zip."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as made:
+        for name, content in papers(here, account):
+            made.writestr(name, content)
+    return out.getvalue()
+
+
+def _told(receipt: Receipt) -> str:
+    event = cast("dict[str, Any]", receipt.payload["record"])["events"][0]
+    said = "yes" if event["allow"] else "no"
+    waits = "" if receipt.proof else "; not yet in the log, fetch it again in a minute"
+    return f"{event['event_time']}: you said {said} ({event['event_state'].removeprefix('dpv:')}){waits}"
+
+
+def _named_by_hash(here: Installation, issued: Sequence[Receipt]) -> list[tuple[str, bytes]]:
+    """The texts that the receipts name."""
+    records = [cast("dict[str, Any]", receipt.payload["record"]) for receipt in issued]
+    wanted = {
+        "notices": {record["privacy_notice"]["sha256"] for record in records},
+        "policies": {record["policy"]["sha256"] for record in records},
+    }
+    found = []
+    with transaction(here.pool) as tx:
+        for table, hashes in wanted.items():
+            rows = tx.execute(
+                f"SELECT sha256, document FROM {table} WHERE sha256 = ANY(%s) ORDER BY sha256",
+                [[bytes.fromhex(sha256) for sha256 in hashes if sha256]],
+            ).fetchall()
+            found += [(f"{table}/{sha256.hex()}.json", document.encode()) for sha256, document in rows]
+    return found

@@ -1,0 +1,386 @@
+"""Receipts: for every choice, a refusal and a withdrawal included, what the person holds and anybody can check.
+
+A receipt is a consent receipt of ISO/IEC TS 27560:2023 with the terms of the W3C's DPV 2 (its guide for that standard
+gives the form), signed with the log's Ed25519 key as a compact JWS (RFC 7515, RFC 8037) over the canonical JSON of
+RFC 8785. Training is a processing (`ai#ModelTraining`), its purpose is `ImproveExistingProductsAndServices`. The
+event's type says how the person spoke (expressly), its state what they said.
+
+Once the choice stands in the log the receipt also opens it: the private record and the nonce to which the leaf
+commits, the evidence whose hash the record holds, the leaf itself, its inclusion proof, and the salt that the
+person's pseudonyms of the year come from, by which they find their conversations in a release's proofs. The person's
+copy opens the leaf for ever. The operator's database keeps no nonce; it is derived from the account's key, so that
+after erasure nobody but the holder can open it, and no receipt can be issued any more.
+
+What the policy and the choice do not say (who the controller is, where data lies) comes from the operator's
+`Controller`; of what nobody stated a receipt says so in words, and never guesses. That a text may tell of health, beliefs
+and the like is stated of every conversation: nobody looked.
+
+    file = {"entry":"<the leaf>","proof":"<c2sp.org/tlog-proof@v1>","receipt":"<JWS>","v":1}      entry, proof: or null
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+import msgspec
+
+from licet.consent.choices import Evidence, read_evidence
+from licet.consent.controller import Controller
+from licet.errors import NotFoundError, RefusedError
+from licet.keys.keyring import Keyring
+from licet.keys.material import account_place, unseal
+from licet.ledger import entries, jws
+from licet.ledger.entries import Canonical, LogKeySource, canonical
+from licet.ledger.publication import PublishedLog
+from licet.ledger.sequence import LogPlace, read_row
+from licet.policy import purposes
+from licet.policy.file import Policies, Policy
+from licet.policy.period import written
+from licet.store.connect import Transaction
+from licet.vault import account_view
+
+VERSION = 1
+RECEIPT, CERTIFICATE = "licet-receipt+jws", "licet-certificate+jws"  # one is never taken for the other
+CHOICES_MAX = 1_000
+DPV = "https://w3id.org/dpv#"
+SCHEMA = "https://w3id.org/dpv/schema/dpv-27560#"
+PROCESSING = "https://w3id.org/dpv/ai#ModelTraining"
+# The General Data Protection Regulation's, in DPV's terms: withdrawal, access, rectification, erasure, restriction,
+# portability, objection, complaint.
+RIGHTS = ("A7-3", "A15", "A16", "A17", "A18", "A20", "A21", "A77")
+MAY_OCCUR = "may occur"
+NOT_STATED = "not stated by the operator"
+WITHDRAWAL = "the privacy settings of the service, at any time: one step, as for giving it"
+STATES = {
+    "began": "ConsentGiven", "affirmed": "RenewedConsentGiven", "withdrew": "ConsentWithdrawn",
+    "declined": "ConsentRefused",
+}  # fmt: skip
+
+
+class ReceiptChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """One choice of an account. ``evidence`` is None where another edge wrote it in words of its own; ``said`` is its
+    text to the letter, whose hash the leaf commits to.
+    """
+
+    account: UUID
+    seq: int
+    at: datetime
+    allow: bool
+    effect: str
+    grant: int | None
+    via: str
+    number: int
+    evidence: Evidence | None
+    said: str | None = None
+
+    @property
+    def state(self) -> str:
+        """The state of TS 27560. A yes that the policy does not take (another plan, too young) permits nothing."""
+        return STATES.get(self.effect, "ConsentInvalidated" if self.allow else "ConsentRefused")
+
+    @property
+    def receipt_id(self) -> str:
+        return f"urn:licet:receipt:{self.account.hex}:{self.seq}"
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """A receipt as it is handed out. ``entry`` and ``proof`` are None until the choice stands in the log."""
+
+    receipt: str
+    entry: str | None
+    proof: str | None
+    payload: dict[str, Canonical]
+
+    def encode(self) -> bytes:
+        """The bytes of its file: canonical JSON and a newline."""
+        whole: dict[str, Canonical] = {
+            "v": VERSION, "receipt": self.receipt, "entry": self.entry, "proof": self.proof,
+        }  # fmt: skip
+        return canonical(whole) + b"\n"
+
+
+class Issuer:
+    """Issues the receipts of one account, oldest first. ``at`` is when."""
+
+    def __init__(
+        self, tx: Transaction, keyring: Keyring, keys: LogKeySource, place: LogPlace, policies: Policies,
+        controller: Controller, at: datetime,
+    ) -> None:  # fmt: skip
+        self._tx, self._keyring, self._keys, self._place = tx, keyring, keys, place
+        self._policies, self._controller, self._at = policies, controller, at
+        self._seed = keyring.log_seed(tx)
+        self._logs: dict[int, PublishedLog | None] = {}
+
+    def receipts(self, account: UUID) -> list[Receipt]:
+        """One receipt a choice; RefusedError where the account's key was destroyed, NotFoundError for no account."""
+        made = choices(self._tx, self._keyring, account)
+        leaves = self._leaves(account)
+        issued, before = [], None
+        for choice in made:
+            issued.append(self._issue(choice, before, leaves.get(choice.seq)))
+            before = choice.receipt_id
+        return issued
+
+    def _leaves(self, account: UUID) -> dict[int, Sequence[object]]:
+        rows = self._tx.execute(
+            """SELECT outbox_id, account_id, entry, occurred_at, payload, log_year, index FROM outbox
+                WHERE account_id = %s AND entry = 'choice' AND index IS NOT NULL""",
+            [account],
+        ).fetchall()
+        return {cast("int", read_row(row[:5]).facts["seq"]): row for row in rows}
+
+    def _issue(self, choice: ReceiptChoice, before: str | None, leaf: Sequence[object] | None) -> Receipt:
+        payload = document(choice, self._policies[choice.number], self._controller, before, self._at)
+        entry = proof = None
+        if leaf is not None:
+            year, index = cast("int", leaf[5]), cast("int", leaf[6])
+            log = self._log(year)
+            if log is not None and index < log.checkpoint.size:
+                entry, proof = log.entry(index).decode(), log.prove(index).encode().decode()
+                payload["log"] = self._opening(leaf, year, index, choice.said)
+        return Receipt(receipt=sign(payload, self._seed), entry=entry, proof=proof, payload=payload)
+
+    def _opening(self, leaf: Sequence[object], year: int, index: int, said: str | None) -> dict[str, Canonical]:
+        row = read_row(leaf[:5])
+        assert row.account is not None
+        key = self._keys.log_keys(self._tx, [row.account], year)[row.account]
+        return {
+            "origin": self._place.origin(year),
+            "index": index,
+            "who": entries.pseudonym(key),
+            "salt": entries.salt(key).hex(),
+            "evidence": said,
+            "nonce": entries.nonce(key, row.outbox_id).hex(),
+            "record": entries.record(row),
+        }
+
+    def _log(self, year: int) -> PublishedLog | None:
+        if year not in self._logs:
+            folder = self._place.folder / str(year)
+            signer = self._place.signer(self._seed, year)
+            self._logs[year] = PublishedLog(folder, signer.verifier) if folder.is_dir() else None
+        return self._logs[year]
+
+
+def choices(tx: Transaction, keyring: Keyring, account: UUID) -> list[ReceiptChoice]:
+    """The choices of an account, oldest first, with the evidence of each."""
+    holder = account_view.accounts(tx, [account]).get(account)
+    if holder is None:
+        raise NotFoundError("no such account")
+    chain = keyring.account_keys(tx, [account])
+    if account not in chain:
+        raise RefusedError(
+            "the account was erased, and with its key everything that a receipt is made of",
+            "the receipts that its person keeps stay valid", because="erased",
+        )  # fmt: skip
+    key = chain[account].own
+    rows = tx.execute(
+        """SELECT seq, occurred_at, allow, effect, grant_no, via, version, evidence FROM choices
+            WHERE account_id = %s ORDER BY seq LIMIT %s""",
+        [account, CHOICES_MAX],
+    ).fetchall()
+    return [_choice(account, key, row) for row in rows]
+
+
+def _choice(account: UUID, key: bytes, row: Sequence[Any]) -> ReceiptChoice:
+    seq, at, allow, effect, grant, via, number, sealed = row
+    said = unseal(key, sealed, account_place(account)).decode() if sealed else None
+    return ReceiptChoice(
+        account=account, seq=seq, at=at, allow=allow, effect=effect, grant=grant, via=via, number=number,
+        evidence=read_evidence(said) if said is not None else None, said=said,
+    )  # fmt: skip
+
+
+def document(
+    choice: ReceiptChoice, policy: Policy, controller: Controller, before: str | None, at: datetime
+) -> dict[str, Canonical]:
+    """What a receipt says, without its place in the log."""
+    principal = f"urn:licet:account:{choice.account.hex}"
+    return {
+        "@context": ["https://w3id.org/dpv/dpv.jsonld"],
+        "@type": "dpv:ConsentReceipt",
+        "schema_version": f"{SCHEMA}receipt",
+        "receipt_id": choice.receipt_id,
+        "dct:identifier": choice.receipt_id,
+        "dpv:hasIdentifier": choice.receipt_id,
+        "created": written(at),
+        "replaces": before,
+        "record": {
+            "@type": "dpv:ConsentRecord",
+            "schema_version": f"{SCHEMA}record",
+            "record_id": choice.receipt_id.replace(":receipt:", ":record:"),
+            "pii_principal_id": principal,
+            "privacy_notice": _notice(choice, policy),
+            "processes": [_terms(choice, policy, controller, purpose) for purpose in sorted(policy.covers)],
+            "jurisdiction": list(controller.jurisdictions) or [NOT_STATED],
+            "privacy_rights": [f"eu-gdpr:{right}" for right in RIGHTS],
+            "parties": [_party(controller)],
+            "events": [_event(choice, principal)],
+            "policy": {"policy": policy.policy, "version": policy.version, "sha256": policy.sha256().hex()},
+        },
+    }
+
+
+def _notice(choice: ReceiptChoice, policy: Policy) -> dict[str, Canonical]:
+    """Which notice was answered, by the hash of its exact bytes, and what was pre-selected in it."""
+    shown = choice.evidence or Evidence(v=1, default_state="", surface="", gpc=False)
+    return {
+        "@type": "dpv:ConsentNotice",
+        "notice_id": shown.notice or None,
+        "version": policy.version,
+        "language": shown.language or None,
+        "sha256": shown.sha256 or None,
+        "presented_as": {
+            "showing_id": shown.shown or None,
+            "shown_at": shown.shown_at or None,
+            "place": shown.place or None,
+            "surface": shown.surface or None,
+            "default_state": shown.default_state or None,
+            "gpc": shown.gpc if choice.evidence else None,
+        },
+    }
+
+
+def _terms(choice: ReceiptChoice, policy: Policy, controller: Controller, purpose: str) -> dict[str, Canonical]:
+    given = choice.effect in ("began", "affirmed")
+    return {
+        "name": purpose,
+        "purpose": purposes.address(purpose),
+        "processing_method": [PROCESSING],
+        "lawful_basis": "eu-gdpr:A6-1-a",
+        "pii_information": [
+            {
+                "pii_type": "conversation_content", "pii_optional": True, "sensitive_pii_category": MAY_OCCUR,
+                "special_pii_category": MAY_OCCUR,
+            }
+        ],
+        "scope": "conversations begun or resumed after the choice, under the plans and surfaces of the policy",
+        "pii_controllers": ["party:controller"],
+        "recipient_third_parties": sorted(policy.recipients),
+        "storage_locations": list(controller.storage_locations) or [NOT_STATED],
+        "retention_period": str(policy.keep.opted_in if given else policy.keep.opted_out),
+        "withdrawal_method": controller.withdrawal_url or WITHDRAWAL,
+    }  # fmt: skip
+
+
+def _party(controller: Controller) -> dict[str, Canonical]:
+    return {
+        "party_id": "party:controller",
+        "party_type": "dpv:DataController",
+        "party_role": "dpv:DataController",
+        "party_name": controller.name or NOT_STATED,
+        "party_address": controller.address or NOT_STATED,
+        "party_contact": controller.contact or NOT_STATED,
+    }
+
+
+def _event(choice: ReceiptChoice, principal: str) -> dict[str, Canonical]:
+    return {
+        "event_id": f"{choice.receipt_id}:event",
+        "event_time": written(choice.at),
+        "validity_duration": None,
+        "entity_id": principal,
+        "event_type": "dpv:ExplicitlyExpressedConsent",
+        "event_state": f"dpv:{choice.state}",
+        "indication_method": choice.via,
+        "allow": choice.allow,
+        "effect": choice.effect,
+        "grant": choice.grant,
+    }
+
+
+# Signing
+
+
+def sign(payload: dict[str, Canonical], seed: bytes, typ: str = RECEIPT) -> str:
+    """The compact JWS of a payload. Its `kid` is the JWK thumbprint (RFC 7638) of the key."""
+    return jws.sign(payload, seed, typ)
+
+
+# For a person
+
+_SAID = {
+    "ConsentGiven": "Yes: your conversations may be used.",
+    "RenewedConsentGiven": "Yes, again: your conversations may go on being used.",
+    "ConsentWithdrawn": "No, from now on: you took your permission back.",
+    "ConsentRefused": "No: your conversations are not used.",
+    "ConsentInvalidated": "You said yes, but for your account it permits nothing.",
+}
+
+
+def page(receipt: Receipt, vkey: str) -> str:
+    """A page of its own that a person can read and print. ``vkey`` is the log's, for whoever checks it."""
+    rows = "\n".join(
+        f"<tr><th scope=row>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>"
+        for name, value in lines(receipt)
+    )
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Receipt of your choice</title>
+<style>body{{font:1rem/1.5 system-ui,sans-serif;max-width:44rem;margin:2rem auto;padding:0 1rem}}
+th{{text-align:left;vertical-align:top;padding-right:1rem;font-weight:600}}td{{overflow-wrap:anywhere}}
+pre{{white-space:pre-wrap;overflow-wrap:anywhere;font-size:.75rem}}@media print{{body{{margin:0}}}}</style></head>
+<body><main><h1>Receipt of your choice</h1>
+<p><strong>{html.escape(said(receipt))}</strong></p>
+<table>{rows}</table>
+<h2>What this proves</h2>
+<p>{proves(receipt)}</p>
+<p>Keep the file. Anybody can check it without asking us: save it as <code>receipt.json</code>, take
+<code>verifier.py</code> from beside our public log, and run
+<code>python verifier.py receipt receipt.json --key {html.escape(vkey)}</code></p>
+<pre>{html.escape(receipt.encode().decode())}</pre></main></body></html>
+"""
+
+
+_PROVES = """Your choice stands in our public log, which nobody can change without its being noticed. The log shows
+neither your name nor your account; this receipt alone shows that the entry is yours. You can change your choice at
+any time; this receipt stays true for the moment it names."""
+_WAITS = """It is signed. Your choice reaches our public log by itself; a receipt that you fetch once it is there holds the
+proof."""
+
+
+def said(receipt: Receipt) -> str:
+    """What the person said, in a sentence."""
+    return _SAID[_text(receipt.payload, "record", "events", 0, "event_state").removeprefix("dpv:")]
+
+
+def proves(receipt: Receipt) -> str:
+    """What holding it proves now, in a few sentences."""
+    return _PROVES if receipt.proof else _WAITS
+
+
+def lines(receipt: Receipt) -> Iterator[tuple[str, str]]:
+    """What a receipt says, in words and in order."""
+    record = ("record",)
+    yield "When", _text(receipt.payload, *record, "events", 0, "event_time")
+    yield "By way of", _text(receipt.payload, *record, "events", 0, "indication_method")
+    processes = cast("Sequence[Canonical]", _at(receipt.payload, *record, "processes"))
+    yield "About", ", ".join(_text(receipt.payload, *record, "processes", n, "name") for n in range(len(processes)))
+    if processes:
+        yield "Kept for", _text(receipt.payload, *record, "processes", 0, "retention_period")
+        yield "To take it back", _text(receipt.payload, *record, "processes", 0, "withdrawal_method")
+    yield "Policy", _text(receipt.payload, *record, "policy", "version")
+    yield "Notice you were shown", _text(receipt.payload, *record, "privacy_notice", "sha256")
+    yield (
+        "Chosen before you answered",
+        _text(receipt.payload, *record, "privacy_notice", "presented_as", "default_state"),
+    )
+    yield "Responsible", _text(receipt.payload, *record, "parties", 0, "party_name")
+    yield "Receipt", _text(receipt.payload, "receipt_id")
+    if "log" in receipt.payload:
+        yield "In the log", f"{_text(receipt.payload, 'log', 'origin')}, entry {_text(receipt.payload, 'log', 'index')}"
+
+
+def _at(value: Canonical, *path: str | int) -> Canonical:
+    for step in path:
+        value = value[step]  # type: ignore[index]  # the shape is `document`'s
+    return value
+
+
+def _text(value: Canonical, *path: str | int) -> str:
+    found = _at(value, *path)
+    return "not stated" if found is None else str(found)

@@ -1,0 +1,155 @@
+"""Building releases, showing and verifying them, reading their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import msgspec
+
+from licet.errors import NotFoundError, RefusedError
+from licet.ledger import jws
+from licet.release import diff as diffs
+from licet.release import folder_check as release_files
+from licet.release import manifest, purge_rows, registry, review, sample
+from licet.release.folder_check import BrokenPromise, ReleasePromise
+from licet.release.live_leases import DatabaseLeases
+from licet.release.purge import Living, LogKey
+from licet.release.reader import LoadedRows
+from licet.release.reader import load as load_rows
+from licet.release.registry import Release
+from licet.store.connect import Transaction, transaction
+from licet.vault.installation import Installation
+
+if TYPE_CHECKING:
+    pass
+
+
+def releases(here: Installation) -> list[Release]:
+    with transaction(here.pool) as tx:
+        return registry.every(tx)
+
+
+def without_names(here: Installation) -> list[str]:
+    """The sealed releases whose own copy here says that nobody looked for names in it, by name."""
+    found = []
+    for known in releases(here):
+        folder = here.config.releases / known.name
+        if known.state != "sealed" or not (folder / manifest.FILE).is_file():
+            continue
+        promised = manifest.read(folder)[0]
+        if promised.rows and not promised.looked_for_names:
+            found.append(known.name)
+    return found
+
+
+class ReleaseSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """A release as its folder says it is, and as the database knows it."""
+
+    folder: Path
+    manifest: manifest.ReleaseManifest
+    state: str
+    rows_usable_now: int
+
+
+def find_release(here: Installation, name: str) -> tuple[Path, Release]:
+    """The folder and the record of a release, by its name or by any folder that holds a copy of it."""
+    own = here.config.releases / name
+    folder = own if own.is_dir() and "/" not in name else Path(name)
+    with transaction(here.pool) as tx:
+        if folder.is_dir():
+            promised, _ = manifest.read(folder)
+            return folder, registry.get(tx, UUID(hex=promised.release))
+        known = registry.find(tx, name)
+    if known is None:
+        raise NotFoundError(f"no release `{name}`", "`licet status` lists the releases")
+    raise NotFoundError(f"the folder of release `{name}` is not at `{own}`", "name the folder instead")
+
+
+def show_release(here: Installation, name: str) -> ReleaseSeen:
+    """A release, and how many of its rows may be used now."""
+    folder, known = find_release(here, name)
+    promised, _ = manifest.read(folder)
+    usable = sum(map(len, usable_rows(here, promised))) if known.state == "sealed" else 0
+    return ReleaseSeen(folder=folder, manifest=promised, state=known.state, rows_usable_now=usable)
+
+
+LEASED_ROWS_MAX = 2_000
+
+
+def usable_rows(here: Installation, promised: manifest.ReleaseManifest) -> Iterator[list[int]]:
+    """The ordinals of the rows that may be used now, some at a time, in order."""
+    leases = DatabaseLeases(here.pool, here.keyring, here.clock)
+    for part in promised.parts:
+        ordinals = range(part.first_ordinal, part.first_ordinal + _span(promised, part.first_ordinal))
+        for start in range(0, len(ordinals), LEASED_ROWS_MAX):
+            yield sorted(leases.lease(promised.release_id, part.number, ordinals[start : start + LEASED_ROWS_MAX]).keys)
+
+
+def _span(promised: manifest.ReleaseManifest, first: int) -> int:
+    """How many ordinals a part may hold: up to the next part's first, or a whole part for the last."""
+    later = [part.first_ordinal for part in promised.parts if part.first_ordinal > first]
+    return min(later) - first if later else 50_000
+
+
+def verify_release(here: Installation, name: str) -> list[release_files.BrokenPromise]:
+    """Every contradiction between a release's folder and what was sealed."""
+    folder, known = find_release(here, name)
+    sealed = known.manifest_sha256.hex() if known.manifest_sha256 else ""
+    if known.state != "sealed":
+        raise RefusedError(f"release `{known.name}` was never sealed", "build it again", because="not_sealed")
+    found = release_files.verify(folder, manifest_sha256=sealed, living=_living(here, known), key=log_key(here))
+    if not any(one.promise is ReleasePromise.REVIEW for one in found) and (stated := review.read(folder)) is not None:
+        with transaction(here.pool) as tx:
+            if not sample.is_stated(tx, known.release_id, stated.jws):
+                unknown = f"a statement that was not made here: SHA-256 `{stated.sha256}`"
+                found.append(BrokenPromise(file=manifest.REVIEW_FILE, promise=ReleasePromise.REVIEW, found=unknown))
+    return found
+
+
+def open_release(here: Installation, name: str, split: str = "") -> LoadedRows:
+    """The rows of a release, or of one split of it, under an open installation."""
+    folder, known = find_release(here, name)
+    sealed = known.manifest_sha256.hex() if known.manifest_sha256 else ""
+    leases = DatabaseLeases(here.pool, here.keyring, here.clock)
+    living = _living(here, known)
+    return load_rows(folder, leases, at=here.clock, manifest_sha256=sealed, split=split, living=living)
+
+
+def _living(here: Installation, known: Release) -> Living:
+    """Which rows no purge may lack, asked of the database."""
+
+    def ask(ordinals: Sequence[int]) -> list[int]:
+        with transaction(here.pool) as tx:
+            return purge_rows.living(tx, known.release_id, ordinals, log_key_in(here, tx))
+
+    return ask
+
+
+def log_key(here: Installation) -> LogKey:
+    """The log's public key, which a purge's addendum is held to."""
+
+    def ask() -> bytes:
+        with transaction(here.pool) as tx:
+            return log_key_in(here, tx)()
+
+    return ask
+
+
+def log_key_in(here: Installation, tx: Transaction) -> LogKey:
+    """As `log_key`, in a transaction that is open."""
+    return lambda: jws.public_of(here.keyring.log_seed(tx))
+
+
+def diff_releases(here: Installation, old: str, new: str) -> diffs.ReleaseDiff:
+    """What differs between two releases, each a name or a folder."""
+    sides = []
+    for name in (old, new):
+        folder, known = find_release(here, name)
+        if known.state != "sealed":
+            raise RefusedError(f"release `{known.name}` was never sealed", "build it again", because="not_sealed")
+        sides.append(diffs.Side(folder=folder, manifest=manifest.read(folder)[0], known=known))
+    with transaction(here.pool) as tx:
+        return diffs.diff(tx, here.keyring, *sides)

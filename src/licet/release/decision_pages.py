@@ -1,0 +1,172 @@
+"""A page of a build: the next conversations in the order of account and id, decided turn by turn and opened.
+
+A page is bounded in conversations and in bytes of content, and is read as it was at one moment: its caller's transaction
+is REPEATABLE READ, so that no sweep takes a key between a decision and its use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import TypeAlias
+from uuid import UUID
+
+from licet.errors import DeniedError
+from licet.keys.keyring import Keyring
+from licet.policy.file import Policies
+from licet.policy.state import TurnRole, TurnState
+from licet.release.curation import Document, Voice
+from licet.release.rows import MESSAGES_MAX, ROW_BYTES_MAX, SOURCES_MAX
+from licet.store.connect import Transaction
+from licet.vault import account_view, cold_tier
+from licet.vault.content import Content
+from licet.vault.permit import OpenedTurn, Permit
+from licet.vault.permit import open as open_permits
+from licet.vault.tables import ConversationRow
+
+PAGE_CONVERSATIONS_MAX = 256
+PAGE_BYTES_MAX = 64 * 2**20
+TURN_BYTES = 512  # what a turn takes in memory beside its content
+EMPTY, TOO_LARGE, ERASED = "empty", "too_large", "erased"
+READ_AT_ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
+
+Place: TypeAlias = tuple[UUID, UUID]  # an account and a conversation of it
+Said: TypeAlias = tuple[OpenedTurn, TurnState, datetime]  # a turn, opened, and when its use ends
+Thread: TypeAlias = tuple[ConversationRow, Sequence[Said], Document]
+START: Place = (UUID(int=0), UUID(int=0))
+
+
+def page_after(tx: Transaction, after: Place, *, bytes_max: int = PAGE_BYTES_MAX) -> list[Place]:
+    """The next conversations in the order of account and id: as many as fit a page, by number and by bytes.
+
+    One that is larger than a page is a page of its own.
+    """
+    weights = " + ".join(
+        f"""(SELECT coalesce(sum({size} + {TURN_BYTES}), 0) FROM {table} b
+              WHERE b.account_id = c.account_id AND b.conversation_id = c.conversation_id)"""
+        for table, size in (("bodies", cold_tier.SIZE), ("safety_bodies", "octet_length(b.sealed)"))
+    )
+    rows = tx.execute(
+        f"""SELECT c.account_id, c.conversation_id, {weights} FROM conversations c
+             WHERE (c.account_id, c.conversation_id) > (%s, %s) ORDER BY c.account_id, c.conversation_id LIMIT %s""",
+        [*after, PAGE_CONVERSATIONS_MAX],
+    ).fetchall()
+    page: list[Place] = []
+    total = 0
+    for account, conversation, weight in rows:
+        total += int(weight)
+        if page and total > bytes_max:
+            break
+        page.append((account, conversation))
+    return page
+
+
+class DecisionPage:
+    """What was decided about the turns of some conversations. ``dropped``: of each, turns left out by the first reason."""
+
+    def __init__(
+        self, tx: Transaction, places: Sequence[Place], policies: Policies, purpose: str, at: datetime
+    ) -> None:
+        self.places = places
+        self.seen = account_view.seen(tx, places, policies, at)
+        self.candidates = _candidates(tx, places)
+        self.dropped: dict[UUID, Counter[str]] = {}
+        self._chosen: list[tuple[ConversationRow, list[tuple[Permit, TurnState, datetime]]]] = []
+        for _, conversation in places:
+            here, mine = self.seen[conversation], []
+            for turn in self.candidates.get(conversation, ()):
+                decision = here.decide(turn, policies, purpose)
+                if decision.until is None:
+                    self.drop(conversation, decision.because.value)
+                    continue
+                try:
+                    permit = Permit.of(decision, here.account, here.conversation, turn)
+                except DeniedError:  # a sweep with a clock ahead of this one
+                    self.drop(conversation, ERASED)
+                else:
+                    mine.append((permit, turn, decision.until))
+            if mine:
+                self._chosen.append((here.conversation, mine))
+
+    @property
+    def turns(self) -> int:
+        """How many turns were asked about."""
+        return sum(len(turns) for turns in self.candidates.values())
+
+    def drop(self, conversation: UUID, because: str, turns: int = 1) -> None:
+        """Notes turns that are left out."""
+        self.dropped.setdefault(conversation, Counter())[because] += turns
+
+    def reasons(self) -> Counter[str]:
+        """All turns left out so far, by reason."""
+        return sum(self.dropped.values(), Counter())
+
+    def threads(self, tx: Transaction, keyring: Keyring) -> list[Thread]:
+        """What may become rows, opened, conversation by conversation."""
+        opened = iter(open_permits(tx, keyring, [permit for _, mine in self._chosen for permit, _, _ in mine]))
+        threads: list[Thread] = []
+        for row, mine in self._chosen:
+            threads += self._threads(row, [(next(opened), turn, until) for _, turn, until in mine])
+        return threads
+
+    def _threads(self, row: ConversationRow, said: Sequence[Said]) -> Iterator[Thread]:
+        """What may become rows of one conversation: the conversation itself, and each side thread in it."""
+        threads: dict[str, list[Said]] = {}
+        for item in said:
+            if item[0].content.text.strip() or item[0].content.tool_calls:
+                threads.setdefault(item[0].content.thread, []).append(item)
+            else:
+                self.drop(row.conversation_id, EMPTY)
+        surrogates = hashlib.sha256(b"licet surrogates" + said[0][0].key).digest()
+        for name, thread in threads.items():
+            contents = [opened.content for opened, _, _ in thread]
+            segments = {(turn.segment, opened.permit.place) for opened, turn, _ in thread}
+            if len(thread) > MESSAGES_MAX or len(segments) > SOURCES_MAX or _letters(contents) > ROW_BYTES_MAX:
+                self.drop(row.conversation_id, TOO_LARGE, len(thread))
+            else:
+                yield row, thread, document(row, name, thread, surrogates)
+
+
+def document(row: ConversationRow, name: str, thread: Sequence[Said], key: bytes) -> Document:
+    """A thread as curation takes it: of each turn its text and its tool's name, then of each call name and arguments."""
+    texts: list[str] = []
+    voices: list[Voice] = []
+    for opened, turn, _ in thread:
+        content = opened.content
+        texts += [content.text, content.tool_name]
+        voices += [Voice(turn.role.value), Voice.name]
+        for call in content.tool_calls:
+            texts += [call.name, call.arguments]
+            voices += [Voice.name, Voice.call]
+    return Document(
+        account=row.account_id.bytes, name=row.conversation_id.bytes + name.encode(), kind=row.state.kind, key=key,
+        voices=tuple(voices), texts=tuple(texts),
+    )  # fmt: skip
+
+
+def _candidates(tx: Transaction, places: Sequence[Place]) -> dict[UUID, list[TurnState]]:
+    """The turns of these conversations whose content is here, in order."""
+    result: dict[UUID, list[TurnState]] = {}
+    for conversation, number, segment, role, origin in tx.execute(
+        """
+        SELECT t.conversation_id, t.turn, t.segment, t.role, t.origin FROM turns t
+          JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[]) AS k(account_id, conversation_id)) k
+            USING (account_id, conversation_id)
+         WHERE EXISTS (SELECT FROM bodies b WHERE b.account_id = t.account_id
+                          AND b.conversation_id = t.conversation_id AND b.turn = t.turn)
+            OR EXISTS (SELECT FROM safety_bodies b WHERE b.account_id = t.account_id
+                          AND b.conversation_id = t.conversation_id AND b.turn = t.turn)
+         ORDER BY t.account_id, t.conversation_id, t.turn
+        """,
+        {"account": [account for account, _ in places], "conversation": [conversation for _, conversation in places]},
+    ):
+        result.setdefault(conversation, []).append(
+            TurnState(number=number, segment=segment, role=TurnRole(role), origin=origin)
+        )
+    return result
+
+
+def _letters(contents: Sequence[Content]) -> int:
+    return sum(len(c.text) + sum(len(call.arguments) for call in c.tool_calls) for c in contents)

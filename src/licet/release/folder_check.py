@@ -1,0 +1,251 @@
+"""Holds a release's folder to what its manifest promises, without a key: anybody can, offline.
+
+Every contradiction is named by file and promise; none means that each file is there and is what the manifest says, and
+that the rows in them are those of the root. Whether the manifest itself is the one that was built, only a hash from
+elsewhere can say (the ledger's leaf holds it): pass it as ``manifest_sha256``. Without it, the card's quotation of the
+hash finds what was damaged, not what somebody forged with care.
+Rows that a purge took out are those that the row proofs name, and, where somebody can be asked, dead.
+
+A file whose hash differs is not parsed. The rows' decisions are made again by the strangers' own verifier, from the
+proofs and without the log here; it is asked once all else holds. Of the parts memory is bounded by one row group.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from hashlib import file_digest, sha256
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from licet import verifier
+from licet.errors import BrokenError, InputError, LicetError
+from licet.ledger import jws
+from licet.release import card, croissant, manifest, merkle, purge, review
+from licet.release.manifest import ProofFile, ReleaseManifest
+from licet.release.part import EPOCH, PartPromise, groups
+from licet.release.purge import Chain, Living, LogKey, PartState
+
+UNFINISHED = "as it was before its last purge, which `licet release purge` goes on with"
+
+
+class ReleasePromise(StrEnum):
+    """What a release promises, in the order in which it is checked."""
+
+    MANIFEST = "the manifest is whole, in canonical form, and reconciles"
+    SEALED = "the manifest is the one that was sealed"
+    PURGES = "the addenda of purges follow one another from the manifest, and the log's key signed them"
+    FILES = "every file of the release is there, and no other"
+    CARD = "the card is that of the manifest"
+    REVIEW = (
+        "the statement of a review is of the manifest, the log's key signed it, and its bound follows from its counts"
+    )
+    CROISSANT = "the Croissant description is that of the manifest and its purges"
+    HASH = "the file has the size and hash that the manifest names"
+    PART = "the part reads as sealed rows in order of their ordinals"
+    ROWS = "the part has the rows that the manifest names"
+    ROOT = "the rows are those of the root"
+    DEAD = "every row that a purge took out is dead for ever"
+    PROOF = "the decision on every row and candidate can be made again from its proofs"
+
+
+class BrokenPromise(msgspec.Struct, frozen=True, kw_only=True):
+    """A promise that ``file`` does not keep, and what was found instead."""
+
+    file: str
+    promise: ReleasePromise
+    found: str
+
+
+def verify(
+    folder: Path, *, manifest_sha256: str = "", proofs: bool = True, living: Living | None = None,
+    key: LogKey | None = None,
+) -> list[BrokenPromise]:  # fmt: skip
+    """Every contradiction between ``folder`` and its manifest; empty where there is none.
+
+    ``proofs`` False leaves out the decisions: for who makes them again with the log. ``living`` says which rows of
+    those that a purge took out are not dead; without it nobody is asked. ``key`` gives the log's public key, which must
+    have signed each purge and the review; without it either is a contradiction, since anybody can write one.
+    """
+    if not folder.is_dir():
+        raise InputError("is not a folder", "name the folder of a release", file=str(folder))
+    try:
+        promised, found_sha256 = manifest.read(folder)
+    except LicetError as error:
+        return [_contradiction(manifest.FILE, ReleasePromise.MANIFEST, error.message)]
+    contradictions: list[BrokenPromise] = []
+    if manifest_sha256 and manifest_sha256 != found_sha256:
+        contradictions.append(_contradiction(manifest.FILE, ReleasePromise.SEALED, f"hash `{found_sha256}`"))
+    chain, broken = _chain(folder, promised, found_sha256, key or _no_key)
+    contradictions += broken
+    contradictions += _files(folder, promised, chain)
+    contradictions += _card(folder, promised, key or _no_key)
+    contradictions += _text(folder, croissant.FILE, ReleasePromise.CROISSANT, croissant.text(promised, chain))
+    for proof in promised.proof.files:
+        contradictions += _proof(folder, proof)
+    gone = chain.gone
+    missing = _missing(folder, set(gone)) if gone and promised.proof.rows.file not in _names(contradictions) else {}
+    tree = merkle.Tree()
+    for part in promised.parts:
+        contradictions += _part(folder, part, chain, missing, tree)
+    if gone and living is not None and (alive := living(gone)):
+        contradictions.append(
+            _contradiction(chain.purges[-1].file, ReleasePromise.DEAD, f"`{len(alive)}` rows are not")
+        )
+    in_parts = {part.file for part in promised.parts} & _names(contradictions)
+    if not in_parts and tree.root().hex() != promised.root:
+        contradictions.append(_contradiction(manifest.FILE, ReleasePromise.ROOT, f"root `{tree.root().hex()}`"))
+    if proofs and not contradictions:
+        report = verifier.check_release(verifier.FolderFiles(folder))
+        contradictions += [
+            _contradiction(found.place, ReleasePromise.PROOF, found.promise) for found in report.findings
+        ]
+    return contradictions
+
+
+def _names(contradictions: list[BrokenPromise]) -> set[str]:
+    return {contradiction.file for contradiction in contradictions}
+
+
+def _no_key() -> bytes:
+    raise BrokenError(
+        "the signature cannot be checked: no key of the log was named", "`licet ledger key` prints it: --key VKEY"
+    )
+
+
+def _chain(
+    folder: Path, promised: ReleaseManifest, manifest_sha256: str, key: LogKey
+) -> tuple[Chain, list[BrokenPromise]]:
+    """The chain of purges, or that of none where it breaks."""
+    try:
+        return purge.read(folder, promised, manifest_sha256, key), []
+    except (LicetError, OSError) as error:
+        found = error.message if isinstance(error, LicetError) else "cannot be read"
+        return purge.begin(promised, manifest_sha256), [_contradiction("purge-1.json", ReleasePromise.PURGES, found)]
+
+
+def _files(folder: Path, promised: ReleaseManifest, chain: Chain) -> Iterator[BrokenPromise]:
+    expected = {manifest.FILE, card.FILE, croissant.FILE, *(made.file for made in chain.purges)}
+    expected |= {part.file for part in promised.parts if chain.now(part).part is not None}
+    expected |= {proof.file for proof in promised.proof.files}
+    found = (entry for entry in folder.rglob("*") if entry != folder / manifest.PROOF_FOLDER)
+    present = {entry.relative_to(folder).as_posix() for entry in found}
+    for name in sorted(expected - present):
+        yield _contradiction(name, ReleasePromise.FILES, "missing")
+    for name in sorted(present - expected - {manifest.REVIEW_FILE}):
+        is_part = any(part.file == name for part in promised.parts)
+        yield _contradiction(name, ReleasePromise.FILES, UNFINISHED if is_part else "not of the release")
+
+
+def _card(folder: Path, promised: ReleaseManifest, key: LogKey) -> list[BrokenPromise]:
+    """What contradicts the card and the review. Until it is written anew, a card without the review is right as well."""
+    try:
+        stated = review.read(folder)
+        if stated is not None:
+            jws.opened(stated.jws, key(), review.TYP)
+    except (LicetError, OSError) as error:
+        found = error.message if isinstance(error, LicetError) else "cannot be read"
+        return [_contradiction(manifest.REVIEW_FILE, ReleasePromise.REVIEW, found)]
+    found_in = list(_text(folder, card.FILE, ReleasePromise.CARD, card.text(promised)))
+    if not found_in or stated is None:
+        return found_in
+    return list(_text(folder, card.FILE, ReleasePromise.CARD, card.text(promised, stated)))
+
+
+def _text(folder: Path, name: str, promise: ReleasePromise, text: str) -> Iterator[BrokenPromise]:
+    """What contradicts a file that follows from the manifest, to the letter."""
+    expected = text.encode()
+    try:
+        with (folder / name).open("rb") as file:
+            if file.read(len(expected) + 1) != expected:
+                yield _contradiction(name, promise, "another text")
+    except FileNotFoundError:
+        return  # named among the files
+    except OSError:
+        yield _contradiction(name, promise, "cannot be read")
+
+
+def _missing(folder: Path, gone: set[int]) -> dict[int, bytes]:
+    """The leaves of the rows that went, from the proofs of the rows, which have the hash that the manifest names."""
+    found: dict[int, bytes] = {}
+    with gzip.open(folder / manifest.PROOF_NAMES["rows"]) as lines:
+        for line in lines:
+            row: dict[str, Any] = msgspec.json.decode(line)
+            if row["ordinal"] in gone:
+                until = datetime.fromisoformat(row["until"]).replace(tzinfo=UTC)
+                until_us = (until - EPOCH) // timedelta(microseconds=1)
+                row_id, sealed_sha256 = bytes.fromhex(row["row_id"]), bytes.fromhex(row["sealed_sha256"])
+                found[row["ordinal"]] = merkle.leaf_of(row["ordinal"], row_id, until_us, sealed_sha256)
+    return found
+
+
+def _part(
+    folder: Path, promised: PartPromise, chain: Chain, missing: Mapping[int, bytes], tree: merkle.Tree
+) -> Iterator[BrokenPromise]:
+    """What contradicts a part; its rows, and in their places those that went, grow ``tree``."""
+    states = chain.states[promised.file]
+    state = states[-1]
+    gone = [(ordinal, missing[ordinal]) for ordinal in reversed(state.ordinals) if ordinal in missing]
+    if state.part is not None:
+        yield from _rows(folder, states, gone, tree)
+    while gone:
+        tree.append(gone.pop()[1])
+
+
+def _rows(
+    folder: Path, states: Sequence[PartState], gone: list[tuple[int, bytes]], tree: merkle.Tree
+) -> Iterator[BrokenPromise]:  # fmt: skip
+    """What contradicts a part as it is to lie there. ``gone``: what went, with its leaves, the last one first."""
+    part = states[-1].part
+    assert part is not None
+    try:
+        with (folder / part.file).open("rb") as file:
+            digest, size = file_digest(file, sha256).hexdigest(), file.tell()
+            if (size, digest) != (part.bytes, part.sha256):
+                before = any(state.part and state.part.sha256 == digest for state in states)
+                found = UNFINISHED if before else f"`{size}` bytes with hash `{digest}`"
+                yield _contradiction(part.file, ReleasePromise.HASH, found)
+                return
+            file.seek(0)
+            rows, last = 0, part.first_ordinal - 1
+            for group in groups(file):
+                columns = zip(group.ordinals, group.row_ids, group.until_us, group.sealed, strict=True)
+                for ordinal, row_id, until_us, sealed in columns:
+                    if ordinal <= last or (rows == 0 and ordinal != part.first_ordinal):
+                        yield _contradiction(part.file, ReleasePromise.PART, f"ordinal `{ordinal}` after `{last}`")
+                        return
+                    rows, last = rows + 1, ordinal
+                    while gone and gone[-1][0] < ordinal:
+                        tree.append(gone.pop()[1])
+                    tree.append(merkle.leaf(ordinal, row_id, until_us, sealed))
+    except FileNotFoundError:
+        return  # named among the files
+    except OSError:
+        yield _contradiction(part.file, ReleasePromise.HASH, "cannot be read")
+        return
+    except LicetError as error:
+        yield _contradiction(part.file, ReleasePromise.PART, error.message)
+        return
+    if rows != part.rows:
+        yield _contradiction(part.file, ReleasePromise.ROWS, f"`{rows}` rows instead of `{part.rows}`")
+
+
+def _proof(folder: Path, proof: ProofFile) -> Iterator[BrokenPromise]:
+    try:
+        with (folder / proof.file).open("rb") as file:
+            digest, size = file_digest(file, sha256).hexdigest(), file.tell()
+    except FileNotFoundError:
+        return  # named among the files
+    except OSError:
+        yield _contradiction(proof.file, ReleasePromise.HASH, "cannot be read")
+        return
+    if (size, digest) != (proof.bytes, proof.sha256):
+        yield _contradiction(proof.file, ReleasePromise.HASH, f"`{size}` bytes with hash `{digest}`")
+
+
+def _contradiction(file: str, promise: ReleasePromise, found: str) -> BrokenPromise:
+    return BrokenPromise(file=file, promise=promise, found=found)

@@ -1,0 +1,83 @@
+"""Which rows of a release are dead for ever, and the addenda that took such rows out, as the database knows them.
+
+A row is dead when the key of any segment it came from is destroyed, or that of its account. A row that may only not be
+used now (withdrawn, kept out, past its end but kept for a legal matter) is not dead, and no purge takes it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from licet.keys.material import DESTROYED_KEYS, EMPTY_SLOT, SLOTS_PER_PAGE, WRAPPED_BYTES
+from licet.ledger import outbox
+from licet.ledger.outbox import Entry, EntryKind
+from licet.release.purge import Addendum, LogKey, decode
+from licet.store.connect import Transaction
+from licet.vault.copies import CopyPlace
+
+_DEAD = f"""
+    SELECT m.ordinal FROM release_rows m JOIN accounts a USING (account_id)
+     WHERE m.release_id = %(release)s AND (%(ordinals)s::int[] IS NULL OR m.ordinal = ANY(%(ordinals)s::int[]))
+       AND (a.wrapped_key = %(destroyed)s OR EXISTS (
+           SELECT FROM unnest(m.key_segments, m.key_places) AS k(segment, key_place)
+             LEFT JOIN segments s ON s.account_id = m.account_id AND s.conversation_id = m.conversation_id
+                  AND s.segment = k.segment
+            CROSS JOIN LATERAL (SELECT CASE k.key_place WHEN '{CopyPlace.safety}' THEN s.safety_slot
+                                                        ELSE s.key_slot END AS slot) z
+             LEFT JOIN key_pages p ON p.account_id = m.account_id AND p.page = z.slot / {SLOTS_PER_PAGE}
+            WHERE z.slot IS NULL OR p.slots IS NULL
+               OR substring(p.slots FROM z.slot %% {SLOTS_PER_PAGE} * {WRAPPED_BYTES} + 1 FOR {WRAPPED_BYTES})
+                  = %(empty)s))
+     ORDER BY m.ordinal"""
+
+
+def dead(tx: Transaction, release_id: UUID, ordinals: Sequence[int] | None = None) -> list[int]:
+    """The ordinals of the rows, of all or of those named, that no key opens any more, in order."""
+    values = {
+        "release": release_id, "ordinals": None if ordinals is None else list(ordinals),
+        "destroyed": DESTROYED_KEYS, "empty": EMPTY_SLOT,
+    }  # fmt: skip
+    return [ordinal for (ordinal,) in tx.execute(_DEAD, values)]
+
+
+def living(tx: Transaction, release_id: UUID, ordinals: Sequence[int], key: LogKey) -> list[int]:
+    """Those of ``ordinals`` that are not dead, nor recorded as taken out when they were: what no purge may lack."""
+    taken = {
+        n
+        for one in recorded(tx, release_id, key)
+        for part in one.purge.parts
+        for first, last in part.gone
+        for n in range(first, last + 1)
+    }
+    asked = [ordinal for ordinal in ordinals if ordinal not in taken]
+    return sorted(set(asked) - set(dead(tx, release_id, asked))) if asked else []
+
+
+_INSERT = "INSERT INTO purges (release_id, number, document, sha256, purged_at) VALUES (%s, %s, %s, %s, %s)"
+
+
+def record(tx: Transaction, release_id: UUID, addendum: Addendum) -> None:
+    """Writes an addendum down, with its leaf; the database refuses a number that is there already."""
+    tx.execute(_INSERT, _values(release_id, addendum))
+    facts: dict[str, str | int | bool | None] = {
+        "release": release_id.hex, "number": addendum.purge.number, "rows": addendum.purge.rows,
+        "sha256": addendum.sha256,
+    }  # fmt: skip
+    outbox.append(tx, [Entry(told=EntryKind.release_purged, occurred_at=addendum.purge.at, facts=facts)])
+
+
+def adopt(tx: Transaction, release_id: UUID, addenda: Sequence[Addendum]) -> None:
+    """Writes down those that a database restored from before them lacks; the log has their leaves already."""
+    for addendum in addenda:
+        tx.execute(f"{_INSERT} ON CONFLICT DO NOTHING", _values(release_id, addendum))
+
+
+def _values(release_id: UUID, of: Addendum) -> list[object]:
+    return [release_id, of.purge.number, of.data.decode(), bytes.fromhex(of.sha256), of.purge.at]
+
+
+def recorded(tx: Transaction, release_id: UUID, key: LogKey) -> list[Addendum]:
+    """The addenda of a release as the database knows them, in order; BrokenError for one that the log did not sign."""
+    rows = tx.execute("SELECT document, number FROM purges WHERE release_id = %s ORDER BY number", [release_id])
+    return [decode(document.encode(), f"purge-{number}.json", key) for document, number in rows]

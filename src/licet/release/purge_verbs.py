@@ -1,0 +1,117 @@
+"""Taking dead rows out of the folders of a release.
+
+The key of a dead row is given to nobody any more, so its sealed bytes serve nobody: `purge_release` rewrites the parts
+that hold such rows, and no other, and says so in a signed addendum (`release.purge`). The same command brings any copy of the
+folder forward, and goes on where one that was stopped had come to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from licet.errors import BrokenError, BusyError, RefusedError
+from licet.release import croissant, manifest, purge, purge_rows
+from licet.release.catalog import find_release, log_key, log_key_in
+from licet.release.manifest import ReleaseManifest
+from licet.release.purge import Addendum, Chain
+from licet.release.registry import Release
+from licet.store.connect import transaction
+from licet.vault.installation import Installation
+
+PURGE_LOCK = 0x11CE8
+
+
+class PurgeResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What a purge took out, or would take out: ``parts`` are rows by part, ``addendum`` the file that says so.
+
+    ``brought`` names the addenda of before that this folder did not have.
+    """
+
+    folder: Path
+    rows: int
+    parts: dict[str, int]
+    addendum: str | None
+    brought: tuple[str, ...]
+
+
+def purge_release(here: Installation, name: str, *, dry_run: bool = False) -> PurgeResult:
+    """Takes the dead rows out of a release's folder; with ``dry_run`` it counts them and touches nothing."""
+    folder, known = find_release(here, name)
+    promised, sha256 = manifest.read(folder)
+    if known.state != "sealed" or known.manifest_sha256 is None:
+        raise RefusedError(f"release `{known.name}` was never sealed", "build it again", because="not_sealed")
+    if known.manifest_sha256.hex() != sha256:
+        raise BrokenError(f"the manifest in `{folder}` is not the one that was sealed")
+    with _alone(here, known):
+        chain = purge.read(folder, promised, sha256, log_key(here))
+        recorded = _recorded(here, known, chain)
+        with transaction(here.pool) as tx:
+            dead = purge_rows.dead(tx, known.release_id)
+        if dry_run:
+            return _would(folder, promised, chain, recorded, dead)
+        return _purge(here, known, folder, promised, chain, recorded, dead)
+
+
+@contextmanager
+def _alone(here: Installation, known: Release) -> Iterator[None]:
+    """One purge of a release runs at a time, under a lock that goes with its connection."""
+    with transaction(here.pool) as tx:
+        lock = tx.execute("SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [PURGE_LOCK, known.name]).fetchone()
+        if lock is None or not lock[0]:
+            raise BusyError(f"release `{known.name}` is being purged already", "wait for it")
+        yield
+
+
+def _recorded(here: Installation, known: Release, chain: Chain) -> list[Addendum]:
+    """The addenda of the database, in order; what the folder has beside them must have taken out dead rows only."""
+    with transaction(here.pool) as tx:
+        key = log_key_in(here, tx)
+        found = purge_rows.recorded(tx, known.release_id, key)
+        beyond = chain.addenda[len(found) :]
+        parts = [part for one in beyond for part in one.purge.parts]
+        gone = [n for part in parts for first, last in part.gone for n in range(first, last + 1)]
+        if gone and (alive := purge_rows.living(tx, known.release_id, gone, key)):
+            raise BrokenError(f"the row `{min(alive)}` was taken out of the release, and is not dead")
+    return [*found, *beyond]  # a database restored from before a purge knows less than the folder
+
+
+def _would(
+    folder: Path, promised: ReleaseManifest, chain: Chain, recorded: Sequence[Addendum], dead: Sequence[int]
+) -> PurgeResult:  # fmt: skip
+    brought = tuple(one.purge.file for one in recorded[len(chain.addenda) :])
+    for one in recorded[len(chain.addenda) :]:
+        chain = purge.follow(chain, promised, one)
+    parts = purge.count(promised, chain, dead)
+    number = len(chain.addenda) + 1
+    return PurgeResult(
+        folder=folder, rows=sum(parts.values()), parts=parts, addendum=f"purge-{number}.json" if parts else None,
+        brought=brought,
+    )  # fmt: skip
+
+
+def _purge(
+    here: Installation, known: Release, folder: Path, promised: ReleaseManifest, chain: Chain, recorded: Sequence[Addendum],
+    dead: Sequence[int],
+) -> PurgeResult:  # fmt: skip
+    purge.clear(folder)
+    with transaction(here.pool) as tx:
+        purge_rows.adopt(tx, known.release_id, recorded)
+    brought = tuple(one.purge.file for one in recorded[len(chain.addenda) :])
+    for one in recorded:
+        chain = purge.apply(folder, chain, promised, one)
+    at = max(here.clock(), chain.addenda[-1].purge.at if chain.addenda else promised.built_at)
+    made = purge.prepare(folder, promised, chain, dead, at)
+    if made is not None:
+        with transaction(here.pool) as tx:
+            signed = purge.sign(made, here.keyring.log_seed(tx))
+            purge_rows.record(tx, known.release_id, signed)
+        chain = purge.apply(folder, chain, promised, signed)
+    croissant.write(folder, promised, chain)
+    parts = {part.file: sum(last - first + 1 for first, last in part.gone) for part in made.parts} if made else {}
+    return PurgeResult(
+        folder=folder, rows=sum(parts.values()), parts=parts, addendum=made.file if made else None, brought=brought
+    )

@@ -1,0 +1,68 @@
+"""What stands: so that the log of a release's year tells of every policy and grant that its rows rest on.
+
+A log is that of one year. A version that was applied the year before, or a grant that began then and of which nothing
+was said since, would be unknown to whoever reads this year's log; so before a release is sealed each of them gets a
+leaf, once a year. Under the lock of the table or of the account, like any change of them: a withdrawal comes wholly
+before the leaf or wholly after.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from licet.ledger import outbox
+from licet.ledger.outbox import Entry, EntryKind
+from licet.store.connect import Pool, Transaction, transaction
+from licet.vault.tables import AccountRow, lock_accounts
+
+ACCOUNTS_MAX = 500
+_OF_THE_YEAR = "coalesce(o.log_year, extract(year FROM o.occurred_at AT TIME ZONE 'UTC')) = %(year)s"
+
+
+def tell(pool: Pool, release_id: UUID, year: int, at: datetime) -> int:
+    """Tells what the rows of a release rest on and the log of ``year`` does not know; returns how many leaves."""
+    with transaction(pool) as tx:
+        told = _tell_policies(tx, year, at)
+    while True:
+        with transaction(pool) as tx:
+            accounts = _untold(tx, release_id, year)
+            if not accounts:
+                return told
+            leaves = [_stands(row, at) for row in lock_accounts(tx, accounts).values() if row.state.grant is not None]
+            outbox.append(tx, leaves)
+        told += len(leaves)
+
+
+def _tell_policies(tx: Transaction, year: int, at: datetime) -> int:
+    tx.execute("LOCK TABLE policies IN SHARE MODE")
+    rows = tx.execute(
+        f"""SELECT number, encode(sha256, 'hex') FROM policies p
+             WHERE NOT EXISTS (SELECT FROM outbox o WHERE o.entry IN ('policy_applied', 'policy_stands')
+                                  AND o.payload::json ->> 'sha256' = encode(p.sha256, 'hex') AND {_OF_THE_YEAR})
+             ORDER BY number""",
+        {"year": year},
+    ).fetchall()
+    facts: list[dict[str, str | int | bool | None]] = [{"number": number, "sha256": sha256} for number, sha256 in rows]
+    outbox.append(tx, [Entry(told=EntryKind.policy_stands, occurred_at=at, facts=each) for each in facts])
+    return len(rows)
+
+
+def _stands(row: AccountRow, at: datetime) -> Entry:
+    facts: dict[str, str | int | bool | None] = {"grant": row.state.grant, "version": row.state.answered or 0}
+    moment = max(at, row.state.last_at)
+    return Entry(told=EntryKind.grant_stands, occurred_at=moment, account=row.account_id, facts=facts)
+
+
+def _untold(tx: Transaction, release_id: UUID, year: int) -> list[UUID]:
+    """Accounts of the rows, with a grant in force of which no leaf of ``year`` tells."""
+    rows = tx.execute(
+        f"""SELECT DISTINCT a.account_id FROM release_rows r JOIN accounts a USING (account_id)
+             WHERE r.release_id = %(release)s AND a.grant_no IS NOT NULL
+               AND NOT EXISTS (SELECT FROM outbox o
+                                WHERE o.account_id = a.account_id
+                                  AND o.entry IN ('grant_begun', 'grant_affirmed', 'grant_stands') AND {_OF_THE_YEAR})
+             LIMIT %(limit)s""",
+        {"release": release_id, "year": year, "limit": ACCOUNTS_MAX},
+    ).fetchall()
+    return [row[0] for row in rows]

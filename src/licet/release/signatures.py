@@ -1,0 +1,267 @@
+"""People look at a sample of a release, and two of them sign it off.
+
+Who reads is a member of staff with a role for it; each row they open is on record with the reason `release_review`, and
+its person sees that. What was found is stated, signed with the key of the log, beside the sealed manifest, which never
+changes. Signing holds the whole folder to its promises first: a release that fails a check cannot be signed, nor one
+whose sample is not closed. A release is signed off when `SIGNATURES_NEEDED` different people have signed under its newest
+statement, so that who built it is never alone.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+
+from licet.errors import DeniedError, NotFoundError, RefusedError, UsageError
+from licet.ledger.jws import sign as signed
+from licet.release import card, manifest, purge, purge_rows, review, sample
+from licet.release.catalog import find_release, log_key, verify_release
+from licet.release.review import ReviewFinding, ReviewStatement, StatedReview
+from licet.release.rows import MessageShape
+from licet.release.sample import ReleaseCopy, Review, ReviewSignature
+from licet.store.connect import Transaction, transaction
+from licet.vault.ids import staff_address
+from licet.vault.installation import Installation, policies
+from licet.vault.staff_reads import ReaderRole
+
+CHANCE_ROWS, RISK_ROWS = 100, 20
+SAMPLE_ROWS_MAX = 10_000
+SIGNATURES_NEEDED = 2
+READERS = frozenset({"reviewer", "privacy_officer"})
+SIGNERS = frozenset({"owner", "privacy_officer", "curator"})
+
+
+class StaffMember(msgspec.Struct, frozen=True, kw_only=True):
+    """Who of the staff acts, with which roles, and from where: `console`, which knows who is signed in, or `cli`."""
+
+    staff_id: UUID
+    email: str
+    roles: frozenset[str]
+    via: str
+
+
+class SampleSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """How an open sample stands: rows drawn, those that have their finding, and those left."""
+
+    drawn: int
+    done: int
+    left: int
+
+
+class ReleaseStanding(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done to a release since its seal. ``statement`` is that of the newest closed sample, ``says`` its bound
+    in words; ``rows_dead`` wait for a purge, None where nobody counted them.
+    """
+
+    release: str
+    folder: Path
+    state: str
+    rows: int
+    looked_for_names: bool
+    rows_purged: int
+    rows_dead: int | None
+    sample: SampleSeen | None
+    statement: ReviewStatement | None
+    statement_sha256: str | None
+    says: str | None
+    signatures: tuple[ReviewSignature, ...]
+    signatures_needed: int
+    signed_off: bool
+
+
+class RowShown(msgspec.Struct, frozen=True, kw_only=True):
+    """A row that was opened for a reader; how many are left with it."""
+
+    ordinal: int
+    left: int
+    messages: list[MessageShape]
+
+    def __repr__(self) -> str:
+        return f"RowShown({self.ordinal}, sealed, {len(self.messages)} messages)"
+
+
+def member(here: Installation, email: str) -> StaffMember:
+    """A member of staff by their address, with the roles given here; NotFoundError for nobody's."""
+    with transaction(here.pool) as tx:
+        row = tx.execute("SELECT staff_id, roles FROM staff WHERE email = %s", [staff_address(email)]).fetchone()
+    if row is None:
+        raise NotFoundError(f"no member of staff `{email}`", "`licet staff add` makes one")
+    return StaffMember(staff_id=row[0], email=staff_address(email), roles=frozenset(row[1]), via="cli")
+
+
+def place(here: Installation, name: str) -> ReleaseCopy:
+    """A sealed release and the folder that is meant."""
+    folder, known = find_release(here, name)
+    promised, sha256 = manifest.read(folder)
+    if known.state != "sealed" or known.manifest_sha256 is None:
+        raise RefusedError(f"release `{known.name}` was never sealed", "build it again", because="not_sealed")
+    if known.manifest_sha256.hex() != sha256:
+        raise RefusedError(f"the manifest in `{folder}` is not the one that was sealed", because="not_sealed")
+    return ReleaseCopy(
+        known=known, folder=folder, manifest=promised, chain=purge.read(folder, promised, sha256, log_key(here))
+    )
+
+
+# Reviewing
+
+
+def draw(
+    here: Installation, name: str, *, chance: int = CHANCE_ROWS, by_risk: int = RISK_ROWS
+) -> ReleaseStanding:  # fmt: skip
+    """Draws a sample; RefusedError while another of the release is open."""
+    if not (1 <= chance <= SAMPLE_ROWS_MAX and 0 <= by_risk <= SAMPLE_ROWS_MAX):
+        raise UsageError(f"a sample has from 1 to {SAMPLE_ROWS_MAX} rows by chance, and as many by risk at most")
+    of, known = place(here, name), policies(here)
+    with transaction(here.pool) as tx:
+        sample.lock(tx, of.known.release_id)
+        if sample.newest(tx, of.known.release_id, closed=False) is not None:
+            raise RefusedError(
+                f"a sample of release `{of.known.name}` is open", "read it to the end first", because="exists"
+            )
+        sample.draw(tx, here.keyring, of, known, here.clock(), chance=chance, by_risk=by_risk)
+    return standing(here, name)
+
+
+def read_next(here: Installation, name: str, reader: StaffMember) -> RowShown | None:
+    """Opens the next row of the open sample for a reader, on record; None where none is left."""
+    role = _reader(reader)
+    of, known = place(here, name), policies(here)
+    with transaction(here.pool) as tx:
+        drawn = _open(tx, of)
+        read = sample.read_next(
+            tx, here.keyring, of, drawn, known, here.clock(), staff=reader.staff_id, role=role,
+            random=here.keyring.random,
+        )  # fmt: skip
+        left = sum(row.finding is None for row in sample.rows_of(tx, drawn))
+    return RowShown(ordinal=read.ordinal, left=left, messages=read.payload.messages) if read else None
+
+
+def found(here: Installation, name: str, reader: StaffMember, ordinal: int, finding: ReviewFinding) -> SampleSeen:
+    """Writes down what a reader found in a row that they opened; RefusedError for one that they did not."""
+    _reader(reader)
+    if finding is ReviewFinding.out_of_reach:
+        raise UsageError("`out_of_reach` is nothing that a reader finds")
+    of = place(here, name)
+    with transaction(here.pool) as tx:
+        drawn = _open(tx, of)
+        if not sample.found(tx, drawn, ordinal, finding, reader.staff_id):
+            raise RefusedError(
+                f"row `{ordinal}` was not opened by `{reader.email}` last", "open it first", because="not_read"
+            )
+        return _seen(tx, drawn)
+
+
+def close(here: Installation, name: str) -> ReleaseStanding:
+    """States what an open sample found, signed, beside the manifest; without an open one it writes the newest again."""
+    of = place(here, name)
+    with transaction(here.pool) as tx:
+        sample.lock(tx, of.known.release_id)
+        drawn = sample.newest(tx, of.known.release_id, closed=False)
+        if drawn is not None:
+            _state(here, tx, of, drawn)
+    with transaction(here.pool) as tx:  # after the commit: a file tells of nothing that the database does not know
+        sample.lock(tx, of.known.release_id)
+        newest = sample.newest(tx, of.known.release_id, closed=True)
+        if newest is None or newest.stated is None:
+            raise NotFoundError(f"no sample of release `{of.known.name}` was drawn", "`licet review` draws one")
+        stated = review.decode(review.encode(newest.stated))
+        review.write(of.folder, stated.jws)
+        card.write(of.folder, of.manifest, stated)
+    return standing(here, name)
+
+
+def _state(here: Installation, tx: Transaction, of: ReleaseCopy, drawn: Review) -> None:
+    rows, at = sample.rows_of(tx, drawn), max(here.clock(), drawn.drawn_at)
+    results = [(row.drawn_by, row.finding) for row in rows if row.finding is not None]
+    if left := len(rows) - len(results):
+        raise RefusedError(f"`{left}` rows of the sample have no finding yet", "read them first", because="open")
+    said = review.state(
+        release=of.manifest.release, manifest_sha256=drawn.manifest_sha256.hex(), review=drawn.review_id.hex,
+        drawn_at=drawn.drawn_at, closed_at=at, rows=results, readers=len({row.staff for row in rows} - {None}),
+    )  # fmt: skip
+    jws = signed(said.payload(), here.keyring.log_seed(tx), review.TYP)
+    sample.close(tx, drawn, StatedReview(statement=said, jws=jws), at)
+
+
+def _reader(reader: StaffMember) -> ReaderRole:
+    if not reader.roles & READERS:
+        raise DeniedError(f"`{reader.email}` may not read", f"who reads is {' or '.join(sorted(READERS))}")
+    return ReaderRole.privacy_officer if "privacy_officer" in reader.roles else ReaderRole.reviewer
+
+
+def _open(tx: Transaction, of: ReleaseCopy) -> Review:
+    drawn = sample.newest(tx, of.known.release_id, closed=False)
+    if drawn is None:
+        hint = "`licet review` draws one, with --new another"
+        raise NotFoundError(f"no sample of release `{of.known.name}` is open", hint)
+    return drawn
+
+
+def _seen(tx: Transaction, drawn: Review) -> SampleSeen:
+    rows = sample.rows_of(tx, drawn)
+    done = sum(row.finding is not None for row in rows)
+    return SampleSeen(drawn=len(rows), done=done, left=len(rows) - done)
+
+
+# Signing off
+
+
+def sign(here: Installation, name: str, signer: StaffMember, *, names_in: bool = False) -> ReleaseStanding:
+    """Puts a signature under a release as it is reviewed; RefusedError where a check fails or they signed already.
+
+    A release in which nobody looked for names is signed by whoever says that they know it: ``names_in``.
+    """
+    if not signer.roles & SIGNERS:
+        raise DeniedError(f"`{signer.email}` may not sign", f"who signs is {' or '.join(sorted(SIGNERS))}")
+    of = place(here, name)
+    if not of.manifest.looked_for_names and not names_in:
+        raise RefusedError(
+            "nobody looked for names in it: people's names, streets and places are all in",
+            "docs/curate.md says how to look for them; whoever knows it and signs all the same says so: --names-in",
+            because="names_in",
+        )
+    broken = verify_release(here, name)
+    if broken:
+        first = broken[0]
+        raise RefusedError(
+            f"`{len(broken)}` checks fail, the first of `{first.file}`: {first.promise.value}: found {first.found}",
+            "a release that fails a check cannot be signed", because="failed_check",
+        )  # fmt: skip
+    with transaction(here.pool) as tx:
+        sample.lock(tx, of.known.release_id)
+        if sample.newest(tx, of.known.release_id, closed=False) is not None:
+            raise RefusedError("a sample of it is open", "read it to the end first", because="open")
+        newest = sample.newest(tx, of.known.release_id, closed=True)
+        if newest is None:
+            raise RefusedError("nobody has reviewed it", "`licet review` draws a sample", because="not_reviewed")
+        if not sample.sign(tx, newest, signer.staff_id, signer.via, max(here.clock(), newest.drawn_at)):
+            raise RefusedError(
+                f"`{signer.email}` has signed it", "the other signature is another person's", because="signed"
+            )
+    return standing(here, name)
+
+
+def standing(here: Installation, name: str, *, count_dead: bool = False) -> ReleaseStanding:
+    """What was done to a release since its seal, and what is left to do.
+
+    ``count_dead`` looks at the keys of every row, which takes about half a minute for a million.
+    """
+    of = place(here, name)
+    with transaction(here.pool) as tx:
+        drawn = sample.newest(tx, of.known.release_id, closed=False)
+        newest = sample.newest(tx, of.known.release_id, closed=True)
+        signatures = sample.signatures(tx, newest) if newest else []
+        dead = set(purge_rows.dead(tx, of.known.release_id)) - set(of.chain.gone) if count_dead else None
+        seen = _seen(tx, drawn) if drawn else None
+    stated = review.decode(review.encode(newest.stated)) if newest and newest.stated else None
+    return ReleaseStanding(
+        release=of.known.name, folder=of.folder, state=of.known.state, rows=of.manifest.rows,
+        looked_for_names=of.manifest.looked_for_names,
+        rows_purged=len(of.chain.gone), rows_dead=None if dead is None else len(dead), sample=seen,
+        statement=stated.statement if stated else None, statement_sha256=stated.sha256 if stated else None,
+        says=review.sentence(stated.statement.bound) if stated else None, signatures=tuple(signatures),
+        signatures_needed=SIGNATURES_NEEDED,
+        signed_off=seen is None and len(signatures) >= SIGNATURES_NEEDED,
+    )  # fmt: skip

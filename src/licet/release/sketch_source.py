@@ -1,0 +1,113 @@
+"""Passes over the vault that seal nothing: documents are decided and opened as a build does it, for their sketches alone.
+
+A build that is taken up sketches its rows again, as nothing that tells duplicates is stored. One with a survey sketches
+all that may be used, and curates those to which others lose, before it reads anything else.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from licet.keys.keyring import Keyring
+from licet.policy.file import Policies
+from licet.release import registry
+from licet.release.curation import Curation, Document, Duplicates, SurveyProtocol
+from licet.release.decision_pages import READ_AT_ONE_MOMENT, START, DecisionPage, Place, Thread, document, page_after
+from licet.release.registry import RowSources
+from licet.store.connect import Pool, Transaction, transaction
+
+
+class Passes:
+    """The documents of one purpose, page by page."""
+
+    def __init__(
+        self, pool: Pool, keyring: Keyring, policies: Policies, purpose: str, clock: Callable[[], datetime],
+        page_bytes_max: int,
+    ) -> None:  # fmt: skip
+        self._pool, self._keyring, self._policies, self._purpose = pool, keyring, policies, purpose
+        self._clock, self._page_bytes_max = clock, page_bytes_max
+
+    def documents(self, after: Place, wanted: Callable[[UUID], bool]) -> Iterator[list[Document]]:
+        """What may be used of the conversations behind ``after``, of those that are wanted."""
+        while True:
+            with transaction(self._pool) as tx:
+                tx.execute(READ_AT_ONE_MOMENT)
+                places = page_after(tx, after, bytes_max=self._page_bytes_max)
+                if not places:
+                    return
+                found = self._threads(tx, [place for place in places if wanted(place[1])])
+            yield [one for _, _, one in found]
+            after = places[-1]
+
+    def rows(self, release_id: UUID, last: Place) -> Iterator[list[tuple[int, Document]]]:
+        """The rows of the conversations up to ``last`` with what they were made from, as it was then. A row of which
+        something may not be used any more is passed over: it is going out.
+        """
+        after = START
+        while after < last:
+            with transaction(self._pool) as tx:
+                tx.execute(READ_AT_ONE_MOMENT)
+                places = [p for p in page_after(tx, after, bytes_max=self._page_bytes_max) if p <= last]
+                if not places:
+                    return
+                rows = registry.rows_within(tx, release_id, places[0], places[-1])
+                found = self._threads(tx, sorted({(row.account, row.conversation) for row in rows}))
+            yield list(_of_rows(rows, found))
+            after = places[-1]
+
+    def _threads(self, tx: Transaction, places: Sequence[Place]) -> list[Thread]:
+        if not places:
+            return []
+        return DecisionPage(tx, places, self._policies, self._purpose, self._clock()).threads(tx, self._keyring)
+
+
+def _of_rows(rows: Sequence[RowSources], threads: Sequence[Thread]) -> Iterator[tuple[int, Document]]:
+    by_chat: dict[UUID, list[Thread]] = {}
+    for thread in threads:
+        by_chat.setdefault(thread[0].conversation_id, []).append(thread)
+    for row in rows:
+        made = (_as_of(row, thread) for thread in by_chat.get(row.conversation, ()))
+        found = next((one for one in made if one is not None), None)
+        if found is not None:
+            yield row.ordinal, found
+
+
+def _as_of(row: RowSources, thread: Thread) -> Document | None:
+    """The thread as it was when it became the row; None where it is another."""
+    of, said, now = thread
+    last = {(source.segment, source.origin): source.turn for source in row.sources}
+    mine = [one for one in said if one[1].number <= last.get((one[1].segment, one[1].origin), -1)]
+    counts = Counter((turn.segment, turn.origin) for _, turn, _ in mine)
+    newest = {(turn.segment, turn.origin): turn.number for _, turn, _ in mine}
+    if newest != last or counts != {(source.segment, source.origin): source.count for source in row.sources}:
+        return None
+    return document(of, now.name[16:].decode(), mine, now.key)
+
+
+def enter_rows(
+    passes: Passes, duplicates: Duplicates, survey: SurveyProtocol | None, release_id: UUID, last: Place
+) -> None:
+    """Sketches again what became rows before a build was killed."""
+    for page in passes.rows(release_id, last):
+        sketches = duplicates.sketch([one for _, one in page])
+        for (ordinal, one), sketch in zip(page, sketches, strict=True):
+            duplicates.enter(ordinal, sketch)
+            if survey is not None:
+                survey.enter(one, sketch, stays=True)
+
+
+def look_ahead(
+    passes: Passes, curation: Curation, duplicates: Duplicates, survey: SurveyProtocol, after: Place
+) -> None:
+    """Has the survey know who loses among the documents behind ``after``, and to the rows before it."""
+    for page in passes.documents(after, lambda _conversation: True):
+        for one, sketch in zip(page, duplicates.sketch(page), strict=True):
+            survey.enter(one, sketch)
+    while (asked := survey.asked()) is not None:
+        for page in passes.documents(after, asked.some_of):
+            mine = [one for one in page if one in asked]
+            for one, curated in zip(mine, curation.curate(mine) if mine else (), strict=True):
+                survey.judge(one, stays=curated.dropped is None)

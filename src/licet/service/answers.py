@@ -1,0 +1,356 @@
+"""Questions: why a conversation may be used, how an account stands, what is coming."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import msgspec
+
+from licet.consent import own_conversations
+from licet.erasure import sweep_batches
+from licet.errors import NotFoundError
+from licet.policy.decide import MEANING, DecisionReason, Gate, gate
+from licet.policy.file import Policies
+from licet.policy.state import TurnState
+from licet.release import registry
+from licet.release.registry import Release
+from licet.store.connect import Transaction, transaction
+from licet.vault import account_view, tables
+from licet.vault.ids import Prefix, host_hmac, parse, parse_turn, shown, shown_turn
+from licet.vault.installation import Installation, policies
+
+if TYPE_CHECKING:
+    from licet.train.lineage import Affected
+
+
+class TurnsExplained(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer for some turns of a conversation, for one purpose. ``turns`` counts them; ids show the first."""
+
+    turn: str
+    turns: int
+    role: str
+    origin: str
+    purpose: str
+    use: bool
+    because: DecisionReason
+    meaning: str
+    until: datetime | None
+    policy: str
+    policy_in_force: str
+
+
+class ChoiceSeen(msgspec.Struct, frozen=True, kw_only=True):
+    at: datetime
+    allow: bool
+    effect: str
+    grant: int | None
+    via: str
+    policy: str
+
+
+class ConversationSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a conversation, or one turn of it, may or may not be used, and how long it is kept."""
+
+    conversation: str
+    account: str
+    kind: str
+    incognito: bool
+    kept_out: bool
+    deleted_at: datetime | None
+    held: bool
+    keep_until: datetime | None
+    safety_until: datetime | None
+    erased: bool
+    answers: tuple[TurnsExplained, ...]
+    choice: ChoiceSeen | None
+    releases: tuple[str, ...]
+
+
+class AccountSeen(msgspec.Struct, frozen=True, kw_only=True):
+    account: str
+    plan: str
+    age_known: bool
+    opened_at: datetime
+    closed_at: datetime | None
+    standing: str
+    gate: Gate
+    answered: str | None
+    choices: tuple[ChoiceSeen, ...]
+    conversations: int
+    newest: tuple[str, ...]
+    turns: dict[str, dict[str, int]]
+
+
+def explain(here: Installation, name: str, *, for_person: bool = False) -> ConversationSeen | AccountSeen:
+    """The answer, the reason, until when, and the choice and policy version behind it; NotFoundError.
+
+    ``for_person`` leaves out what its person may not be told: a hold whose matter forbids it.
+    """
+    known = policies(here)
+    with transaction(here.pool) as tx:
+        if name.startswith("turn_"):
+            conversation, number = parse_turn(name)
+            return _explain_conversation(here, tx, known, conversation, number, for_person)
+        if name.startswith("conv_"):
+            return _explain_conversation(here, tx, known, parse(Prefix.conversation, name), None, for_person)
+        if name.startswith("acc_"):
+            return _explain_account(here, tx, known, parse(Prefix.account, name))
+        account = account_view.account_by_host(tx, host_hmac(here.keyring.host_key(tx), "account", name))
+        if account is None:
+            raise NotFoundError(
+                f"no account, conversation or turn `{name}`",
+                "ids begin with acc_, conv_ or turn_; an account may also be named by the host's own id",
+            )
+        return _explain_account(here, tx, known, account)
+
+
+def _explain_conversation(
+    here: Installation, tx: Transaction, known: Policies, conversation: UUID, number: int | None, for_person: bool
+) -> ConversationSeen:
+    account = account_view.owner(tx, conversation)
+    if account is None:
+        raise NotFoundError(f"no conversation `{shown(Prefix.conversation, conversation)}`")
+    seen = account_view.seen(tx, [(account, conversation)], known, here.clock(), with_turns=True)[conversation]
+    asked = [turn for turn in seen.said if number is None or turn.number == number]
+    if not asked:
+        raise NotFoundError(f"no turn `{shown_turn(conversation, number or 0)}`")
+    row = seen.conversation
+    is_held = bool(row.state.holds) and (not for_person or own_conversations.is_told_hold(tx, account, conversation))
+    return ConversationSeen(
+        conversation=shown(Prefix.conversation, conversation),
+        account=shown(Prefix.account, account),
+        kind=row.state.kind.value,
+        incognito=row.state.incognito,
+        kept_out=row.state.narrowed,
+        deleted_at=row.state.deleted_at,
+        held=is_held,
+        keep_until=None if is_held else seen.turns.content_until,
+        safety_until=seen.turns.safety_until,
+        erased=all(keys.erased for keys in row.keys),
+        answers=tuple(_answers(seen, asked, known, conversation)),
+        choice=_choice_behind(tx, account, known),
+        releases=tuple(_releases_holding(tx, account, conversation)),
+    )
+
+
+def _answers(
+    seen: account_view.AccountView, turns: Sequence[TurnState], known: Policies, conversation: UUID
+) -> Iterator[TurnsExplained]:
+    """One answer for each run of turns that have the same, for each purpose."""
+    for purpose in sorted(known.in_force(seen.at).covers):
+        last: TurnsExplained | None = None
+        for turn in turns:
+            decision = seen.decide(turn, known, purpose)
+            said = TurnsExplained(
+                turn=shown_turn(conversation, turn.number), turns=1, role=turn.role.value, origin=turn.origin,
+                purpose=purpose, use=decision.use, because=decision.because, meaning=MEANING[decision.because],
+                until=decision.until, policy=known[decision.taken].version,
+                policy_in_force=known[decision.in_force].version,
+            )  # fmt: skip
+            if last is not None and _alike(last, said):
+                last = msgspec.structs.replace(last, turns=last.turns + 1)
+                continue
+            if last is not None:
+                yield last
+            last = said
+        if last is not None:
+            yield last
+
+
+def _alike(one: TurnsExplained, other: TurnsExplained) -> bool:
+    return (one.because, one.until, one.policy) == (other.because, other.until, other.policy)
+
+
+_CHOICES = """SELECT c.occurred_at, c.allow, c.effect, c.grant_no, c.via, p.version FROM choices c
+    JOIN policies p ON p.number = c.version WHERE c.account_id = %s"""
+
+
+def _choices(tx: Transaction, account: UUID, rest: str) -> list[ChoiceSeen]:
+    rows = tx.execute(f"{_CHOICES} {rest}", [account]).fetchall()
+    return [
+        ChoiceSeen(at=at, allow=allow, effect=effect, grant=grant, via=via, policy=policy)
+        for at, allow, effect, grant, via, policy in rows
+    ]
+
+
+def _choice_behind(tx: Transaction, account: UUID, known: Policies) -> ChoiceSeen | None:
+    """The newest choice that had an effect."""
+    found = _choices(tx, account, "AND c.effect <> 'none' ORDER BY c.seq DESC LIMIT 1")
+    return found[0] if found else None
+
+
+def _releases_holding(tx: Transaction, account: UUID, conversation: UUID) -> list[str]:
+    rows = tx.execute(
+        """SELECT DISTINCT r.name FROM release_rows x JOIN releases r USING (release_id)
+            WHERE x.account_id = %s AND x.conversation_id = %s AND r.state = 'sealed' ORDER BY 1""",
+        [account, conversation],
+    )
+    return [row[0] for row in rows]
+
+
+EXPLAINED_CONVERSATIONS_MAX = 10_000
+NEWEST_CONVERSATIONS_MAX = 5
+
+
+def _explain_account(here: Installation, tx: Transaction, known: Policies, account: UUID) -> AccountSeen:
+    at = here.clock()
+    row = account_view.accounts(tx, [account]).get(account)
+    if row is None:
+        raise NotFoundError(f"no account `{shown(Prefix.account, account)}`")
+    state = account_view.brought(row, known, at).account
+    ids = tx.execute(
+        "SELECT conversation_id FROM conversations WHERE account_id = %s ORDER BY conversation_id LIMIT %s",
+        [account, EXPLAINED_CONVERSATIONS_MAX],
+    ).fetchall()
+    seen = account_view.seen(tx, [(account, row[0]) for row in ids], known, at, with_turns=True)
+    reasons: dict[str, Counter[str]] = {purpose: Counter() for purpose in sorted(known.in_force(at).covers)}
+    for here_seen in seen.values():
+        for turn in here_seen.said:
+            for purpose, counter in reasons.items():
+                counter[here_seen.decide(turn, known, purpose).because.value] += 1
+    return AccountSeen(
+        account=shown(Prefix.account, account),
+        plan=state.plan,
+        age_known=state.age is not None,
+        opened_at=state.opened_at,
+        closed_at=state.closed_at,
+        standing=state.standing.value,
+        gate=gate(state, known, at),
+        answered=known[state.answered].version if state.answered is not None else None,
+        choices=tuple(_choices(tx, account, "ORDER BY c.seq")),
+        conversations=len(ids),
+        newest=tuple(shown(Prefix.conversation, row[0]) for row in ids[-NEWEST_CONVERSATIONS_MAX:]),
+        turns={purpose: dict(counter) for purpose, counter in reasons.items()},
+    )
+
+
+class PopulationStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The population and what is to come. Counts are of accounts, conversations and turns as named."""
+
+    at: datetime
+    policy: str
+    version: str
+    accounts: int
+    plans: dict[str, int]
+    gates: dict[str, int]
+    standings: dict[str, int]
+    conversations: int
+    turns_kept: int
+    bytes_kept: int
+    expires: dict[str, int]
+    overdue: int
+    held: int
+    flagged: int
+    releases: tuple[Release, ...]
+    retraining_due: tuple[Affected, ...]
+
+
+_HORIZONS = (("7 days", 7), ("30 days", 30), ("a year", 365), ("5 years", 1826), ("later", 10**6))
+
+
+_KEPT = "SELECT count(*) FROM bodies WHERE turn > 0"
+
+
+def turns_kept(here: Installation) -> int:
+    """How many turns have content here."""
+    with transaction(here.pool) as tx:
+        return _count(tx, _KEPT)
+
+
+def status(here: Installation) -> PopulationStatus:
+    """Population, gates, what expires when, the releases, and the classifiers that are to forget."""
+    due = retraining_due(here)
+    known, at = policies(here), here.clock()
+    plans: Counter[str] = Counter()
+    gates: Counter[str] = Counter()
+    standings: Counter[str] = Counter()
+    with transaction(here.pool) as tx:
+        with tx.cursor(name="status") as cursor:
+            cursor.itersize = 5_000
+            for row in cursor.execute(f"SELECT {tables.ACCOUNT_COLUMNS} FROM accounts"):
+                account = account_view.brought(tables.read_account(row), known, at).account
+                plans[account.plan] += 1
+                standings["closed" if account.closed_at else account.standing.value] += 1
+                gates[gate(account, known, at).value] += 1
+        return PopulationStatus(
+            at=at,
+            policy=known.in_force(at).policy,
+            version=known.in_force(at).version,
+            accounts=plans.total(),
+            plans=dict(plans.most_common()),
+            gates=dict(gates.most_common()),
+            standings=dict(standings.most_common()),
+            conversations=_count(tx, "SELECT count(*) FROM conversations"),
+            turns_kept=_count(tx, _KEPT),
+            bytes_kept=sum(one.size for one in sweep_batches.kept_bytes(tx)),
+            expires=_expires(tx, at),
+            overdue=sweep_batches.due_count(tx, at, 2**31),
+            held=_count(tx, "SELECT count(DISTINCT (account_id, conversation_id)) FROM holds"),
+            flagged=_count(tx, "SELECT count(*) FROM conversations WHERE safety_until > %s", at),
+            releases=tuple(registry.every(tx)),
+            retraining_due=due,
+        )
+
+
+def retraining_due(here: Installation) -> tuple[Affected, ...]:
+    """The misuse classifiers that learnt from what was withdrawn or erased since."""
+    with transaction(here.pool) as tx:
+        if not _count(tx, "SELECT count(*) FROM models WHERE recipe = 'licet-misuse-1' AND retired_at IS NULL"):
+            return ()
+    from licet.train import lineage  # here, so that no other command waits for what it imports
+
+    return tuple(lineage.affected(here, recipe=lineage.CLASSIFIER))
+
+
+def _count(tx: Transaction, statement: str, *params: object) -> int:
+    row = tx.execute(statement, params or None).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _expires(tx: Transaction, at: datetime) -> dict[str, int]:
+    """Turns by when their time ends, in horizons from ``at``, each apart from the nearer ones."""
+    result: dict[str, int] = {}
+    since: datetime | None = None
+    for name, days in _HORIZONS:
+        until = at + timedelta(days=min(days, 365 * 1000))
+        result[name] = _count(
+            tx,
+            """SELECT coalesce(sum(last_turn - first_turn + 1), 0) FROM segments
+                WHERE erased_at IS NULL AND keep_until <= %s AND (%s::timestamptz IS NULL OR keep_until > %s)""",
+            until, since, since,
+        )  # fmt: skip
+        since = until
+    return {name: count for name, count in result.items() if count}
+
+
+class Forecast(msgspec.Struct, frozen=True, kw_only=True):
+    """Sealed bytes still kept at each moment if nobody says anything more and a sweep has just been; at first, as it is.
+
+    What a hold keeps is in it for as long as it looks. ``short`` is what is kept for a year at most.
+    """
+
+    moments: tuple[datetime, ...]
+    kept: tuple[int, ...]
+    short: tuple[int, ...]
+
+
+def forecast(here: Installation, *, months: int = 63) -> Forecast:
+    """How much of what is stored now will still be there, month by month."""
+    at = here.clock()
+    moments = [at + timedelta(days=round(30.4375 * month)) for month in range(months + 1)]
+    with transaction(here.pool) as tx:
+        found = sweep_batches.kept_bytes(tx)
+
+    def after(place: int, *, only_short: bool) -> int:
+        return sum(
+            one.size for one in found
+            if not (only_short and one.is_long) and (place == 0 or one.until is None or one.until > moments[place])
+        )  # fmt: skip
+
+    kept = [after(place, only_short=False) for place in range(len(moments))]
+    short = [after(place, only_short=True) for place in range(len(moments))]
+    return Forecast(moments=tuple(moments), kept=tuple(kept), short=tuple(short))

@@ -1,0 +1,234 @@
+"""The canary audit: accounts planted in an installation of its own, one for each reason why nothing may be learnt, a release
+built and a model trained by the product's own code, and the model asked what it knows (`train.canaries`).
+
+It audits the code and the configuration of training, from the first word to the weights, on a clock moved by hand: nobody's
+words are in it but its own, and nothing of it touches another installation.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
+
+from licet.config import Configuration, Curate
+from licet.curate import splits
+from licet.curate.release_build import build_release
+from licet.errors import RefusedError
+from licet.policy.decide import IMPROVE
+from licet.policy.file import preset
+from licet.policy.period import Period, Unit, instant
+from licet.policy.state import TurnRole
+from licet.service.policy_changes import apply_policy
+from licet.store.connect import transaction
+from licet.train import canaries, consumption, local_runs
+from licet.train.canaries import AuditResult, Canary, CanaryFigures, CanaryGroup
+from licet.train.gate import TrainingGate
+from licet.train.recipe import TrainingSettings
+from licet.vault import commands as do
+from licet.vault import verbs
+from licet.vault.content import Content, encode
+from licet.vault.ids import host_hmac, uuid7
+from licet.vault.installation import Installation, host_key, installation
+
+SETTINGS = TrainingSettings(steps=160, batch_rows=16, tokens_max=64, width=64, layers=2, heads=2, vocabulary=500)
+RELEASE = "canaries"
+OTHERS, EACH_SAYS = 12, 3
+WITHDRAWN_AT = 1  # the step in which somebody withdraws: step 0 is the vocabulary
+_KEPT = Period(30, Unit.days)  # what is allowed is kept so long in the audit, so that it can expire within the notice
+_OPENED, _EARLY, _SPOKEN, _BUILT = map(instant, ("2025-08-20", "2025-08-29", "2025-09-25", "2025-09-29"))
+
+
+class Audit(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found, group by group. ``broken`` is what the run's own record holds against it, and empty where
+    it holds; ``rows`` counts the rows that it took."""
+
+    verdict: AuditResult
+    groups: tuple[CanaryFigures, ...]
+    rows: int
+    steps: int
+    broken: str
+    seed: int
+
+
+class Clock:
+    """A clock that is set, not read."""
+
+    def __init__(self) -> None:
+        self.now = _OPENED
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@contextmanager
+def grounds() -> Iterator[tuple[Installation, Clock]]:
+    """An empty installation of the audit's own, which is gone afterwards."""
+    clock = Clock()
+    with TemporaryDirectory(prefix="licet-canaries-") as folder:
+        config = Configuration(
+            data=Path(folder), curate=Curate(names=("off",))
+        )  # a canary's words are to stay as they are
+        with installation(config, clock) as here:
+            yield here, clock
+
+
+def audit(
+    here: Installation, clock: Clock, *, seed: int = 1, settings: TrainingSettings = SETTINGS,
+    gate_of: Callable[[TrainingGate], TrainingGate] = lambda gate: gate,
+) -> Audit:  # fmt: skip
+    """Plants, builds, trains, and asks the model; RefusedError unless ``here`` is empty and on ``clock``.
+
+    ``gate_of`` stands between the gate and the run, for tests that must fail.
+    """
+    with transaction(here.pool) as tx:
+        if tx.execute("SELECT EXISTS (SELECT FROM policies)").fetchone() == (True,) or here.clock is not clock:
+            raise RefusedError("the audit plants accounts in an empty installation of its own", because="not_empty")
+    planted = _Planting(here, clock, seed)
+    planted.all()
+    clock.now = _BUILT
+    build_release(here, name=RELEASE, purpose=IMPROVE)
+    planted.withdraws(CanaryGroup.withdrawn_before)
+    clock.now += timedelta(minutes=1)
+    out, broken = here.config.data / "model", ""
+    try:
+        local_runs.sft(here, RELEASE, out, settings=settings, heard=planted.hears, gate_of=gate_of)
+    except RefusedError as error:
+        if error.because != "broken":
+            raise
+        broken = error.message  # the weights are there, and the record beside them does not hold
+    handed = planted.groups_of(consumption.read(out / consumption.FILE).ordinals)
+    model, tokenizer = _opened(out)
+    ranks: dict[CanaryGroup, list[int]] = {}
+    for canary in planted.canaries:
+        ranks.setdefault(canary.group, []).append(canaries.rank(model, tokenizer, canary))
+    groups = tuple(canaries.told(group, ranks[group], handed[group]) for group in CanaryGroup)
+    return Audit(
+        verdict=AuditResult.failed if broken else canaries.verdict(groups), groups=groups, rows=handed.total(),
+        steps=settings.steps, broken=broken, seed=seed,
+    )  # fmt: skip
+
+
+def with_steps(steps: int) -> TrainingSettings:
+    """The settings of the audit's run, with so many steps."""
+    return replace(SETTINGS, steps=steps)
+
+
+class _Planting:
+    """The accounts, and what they say and do. The same seed plants the same words in the same order."""
+
+    def __init__(self, here: Installation, clock: Clock, seed: int) -> None:
+        self._here, self._clock, self._seed = here, clock, seed
+        self._random = Random(f"licet accounts {seed}")  # noqa: S311 ids of nobody
+        self._host_key = host_key(here)
+        self._accounts: dict[str, UUID] = {}
+        self.canaries = canaries.draw(seed)
+        self._withdrawn = False
+
+    def all(self) -> None:
+        """Everybody opens an account, chooses and speaks; nothing is built yet."""
+        policy = preset("article-2025")
+        apply_policy(self._here, replace(policy, keep=replace(policy.keep, opted_in=_KEPT)), by="canaries")
+        for group in CanaryGroup:
+            self._open(group.value, held_out=False)
+        for number in range(OTHERS):
+            self._open(f"other-{number}", held_out=number == 0)
+        self._at(_EARLY)
+        self._choose(CanaryGroup.expired.value, allow=True)
+        self._says_canaries(CanaryGroup.expired)
+        self._at(_SPOKEN)
+        for group in CanaryGroup:
+            if group not in (CanaryGroup.expired, CanaryGroup.undecided):
+                self._choose(group.value, allow=True)
+            if group is not CanaryGroup.expired:
+                self._says_canaries(group)
+        told = iter(canaries.chatter(self._seed, OTHERS * EACH_SAYS))
+        for number in range(OTHERS):
+            self._choose(f"other-{number}", allow=True)
+            for chat in range(EACH_SAYS):
+                self._talk(f"other-{number}", f"other-{number}-{chat}", next(told))
+
+    def withdraws(self, group: CanaryGroup) -> None:
+        self._choose(group.value, allow=False)
+
+    def hears(self, step: int, _ordinals: Sequence[int]) -> None:
+        """Told of each step of the run as it is taken: in the first of them, somebody withdraws."""
+        if step >= WITHDRAWN_AT and not self._withdrawn:
+            self._withdrawn = True
+            self.withdraws(CanaryGroup.withdrawn_during)
+
+    def groups_of(self, ordinals: Iterable[int]) -> Counter[CanaryGroup | None]:
+        """How many of these rows of the release are of each group; None counts those of others."""
+        of = {self._accounts[group.value]: group for group in CanaryGroup}
+        with transaction(self._here.pool) as tx:
+            rows = tx.execute(
+                "SELECT account_id FROM release_rows WHERE ordinal = ANY(%s)", [list(ordinals)]
+            ).fetchall()
+        return Counter(of.get(account) for (account,) in rows)
+
+    def _says_canaries(self, group: CanaryGroup) -> None:
+        for canary in self.canaries:
+            if canary.group is group:
+                self._canary(canary)
+
+    def _canary(self, canary: Canary) -> None:
+        name, chat = canary.group.value, f"box-{canary.box}"
+        conversation = self._talk(
+            name, chat, (canary.question, canary.answer(canary.words)), incognito=canary.group is CanaryGroup.incognito,
+            surface="api" if canary.group is CanaryGroup.out_of_scope else "app",
+        )  # fmt: skip
+        if canary.group is CanaryGroup.deleted and conversation is not None:
+            self._tell(do.Delete(account=self._accounts[name], at=self._clock(), conversation=conversation))
+
+    def _open(self, name: str, *, held_out: bool) -> None:
+        """An account that the release trains on, and that the run holds out or not: its id alone draws both."""
+        while True:
+            account = uuid7(self._clock(), self._random.randbytes(10))
+            is_learnt = splits.split(account.bytes, splits.Shares()) is splits.Split.train
+            if is_learnt and local_runs.is_drawn_out(account) == held_out:
+                break
+        self._accounts[name] = account
+        host = host_hmac(self._host_key, "account", name)
+        self._tell(do.OpenAccount(account=account, at=self._clock(), host=host, plan="pro", age=30))
+
+    def _choose(self, name: str, *, allow: bool) -> None:
+        self._tell(do.Choose(account=self._accounts[name], at=self._clock(), allow=allow))
+
+    def _talk(self, name: str, chat: str, said: tuple[str, str], **more: Any) -> UUID | None:  # noqa: ANN401 of `Say`
+        answer = None
+        for number, (text, role) in enumerate(zip(said, (TurnRole.user, TurnRole.assistant), strict=True)):
+            told = do.Say(
+                account=self._accounts[name], at=self._clock(), role=role, content=encode(Content(text=text)),
+                host_conversation=host_hmac(self._host_key, "conversation", chat),
+                host_turn=host_hmac(self._host_key, "turn", chat, str(number)), **more,
+            )  # fmt: skip
+            answer = self._tell(told)
+        return answer.conversation if answer is not None else None
+
+    def _tell(self, command: do.Command) -> do.CommandResult:
+        """Each command a second later than the one before, so that ids have the same order every time."""
+        (answer,) = verbs.tell(self._here, [command])
+        if answer.outcome is not do.Outcome.done:
+            raise RefusedError(f"a canary could not be planted: `{answer.because}`", because=answer.because)
+        self._clock.now += timedelta(seconds=1)
+        return answer
+
+    def _at(self, moment: datetime) -> None:
+        self._clock.now = max(self._clock.now, moment)
+
+
+def _opened(folder: Path) -> tuple[Any, Any]:
+    """The trained model and its tokenizer."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+    return model, AutoTokenizer.from_pretrained(folder, local_files_only=True)

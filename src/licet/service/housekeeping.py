@@ -1,0 +1,67 @@
+"""The work that goes on beside the server: the sweep, the rotation of keys, recalls and what ends by itself."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import structlog
+
+from licet.erasure import certificates, epochs, sweeper
+from licet.errors import LicetError, RefusedError
+from licet.vault.installation import Installation
+
+_log = structlog.get_logger("licet.sweep")
+
+
+def keep_sweeping(here: Installation, stop: threading.Event) -> None:
+    """Sweeps, certifies, recalls, rotates and destroys what is due, again and again until ``stop``; of many, one works at a time.
+
+    What fails is said in the log and tried again: the database may be away, a provider too.
+    """
+    while not stop.wait(here.config.sweep.every_seconds):
+        for name, work in _WORK.items():
+            if stop.is_set():
+                return
+            try:
+                with _alone(here) as mine:
+                    if mine:
+                        work(here)
+            except RefusedError as error:
+                _log.warning("waits", work=name, because=error.message)
+            except LicetError as error:
+                _log.error("failed", work=name, kind=type(error).__name__, because=error.message)
+
+
+def _rotate(here: Installation) -> None:
+    kind = epochs.due_now(here)
+    if kind is not None:
+        epochs.rotate(here, kind)
+    epochs.destroy_due(here)
+
+
+def _recall(here: Installation) -> None:
+    from licet.train import recipients  # here, so that no other command waits for what reads exports
+
+    recipients.recall_ended(here)
+
+
+_WORK: dict[str, Callable[[Installation], object]] = {
+    "sweep": sweeper.sweep, "erasures": certificates.run, "recalls": _recall, "keys": _rotate,
+}  # fmt: skip
+
+
+@contextmanager
+def _alone(here: Installation) -> Iterator[bool]:
+    """Whether no other process is at it; held by a connection of its own, so that a crash lets go of it."""
+    with here.pool.connection() as conn:
+        row = conn.execute("SELECT pg_try_advisory_lock(%s)", [sweeper.SWEEPS_LOCK]).fetchone()
+        conn.commit()
+        mine = row == (True,)
+        try:
+            yield mine
+        finally:
+            if mine:
+                conn.execute("SELECT pg_advisory_unlock(%s)", [sweeper.SWEEPS_LOCK])
+                conn.commit()

@@ -1,0 +1,203 @@
+"""Applying a policy, and changing it by a plan; publishing its notices."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from licet.consent import controller, notice
+from licet.consent.controller import Controller
+from licet.errors import RefusedError, UsageError
+from licet.policy import purposes
+from licet.policy.file import Policy, preset_text
+from licet.policy.file import load as load_policy
+from licet.store import statistics
+from licet.store.connect import Transaction, transaction
+from licet.vault import policy_plan, restriction
+from licet.vault import policy_versions as versions
+from licet.vault.installation import Installation, policies
+from licet.vault.policy_plan import PolicyPlan
+
+DECIDE_DAYS = 30
+
+
+def dated_preset(name: str, today: date, effective: date | None = None, decide_by: date | None = None) -> str:
+    """The preset's text with dates of its own: by default effective today, and thirty days from then on to decide."""
+    text = preset_text(name)
+    effective = effective or today
+    decide_by = decide_by or max(effective, today) + timedelta(days=DECIDE_DAYS)
+    for key, value in (("version", f'"{effective}"'), ("effective", str(effective)), ("decide_by", str(decide_by))):
+        text, count = re.subn(rf"(?m)^({key}: )(\S+)", rf"\g<1>{value}", text, count=1)
+        assert count == 1, key
+    return text
+
+
+class InstallationBegun(msgspec.Struct, frozen=True, kw_only=True):
+    """A policy that was applied, and where its file is."""
+
+    file: Path
+    policy: str
+    version: str
+    effective: datetime
+    decide_by: date | None
+    number: int
+
+
+def unused(here: Installation) -> None:
+    """RefusedError where the installation has a policy already."""
+    with transaction(here.pool) as tx:
+        if versions.load(tx) is not None:
+            raise RefusedError("a policy has been applied already", "see `licet policy apply`", because="exists")
+
+
+def init(
+    here: Installation, *, preset: str = "strict", file: Path | None = None, effective: date | None = None,
+    decide_by: date | None = None, by: str = "init", responsible: Controller | None = None,
+) -> InstallationBegun:  # fmt: skip
+    """Writes and applies the first policy; RefusedError where there is one already.
+
+    A preset gets the dates: ``effective``, by default today, and ``decide_by``, by default thirty days from then on.
+    Beside it goes ``controller.yaml``: what is stated of who is ``responsible``, or its keys, to be filled in. One that is
+    there already stays, unless another is stated.
+    """
+    now = here.clock()
+    _check_days(file, effective, decide_by, now.date())
+    unused(here)
+    target = here.config.data / "policy.yaml"
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # with a database of one's own nothing made it yet
+    if file is None:
+        target.write_text(dated_preset(preset, now.date(), effective, decide_by), encoding="utf-8")
+        policy = load_policy(target)
+    else:
+        policy = load_policy(file)
+        target.write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
+    if responsible is not None or not here.config.controller.exists():
+        controller.write(here.config.controller, responsible or Controller())
+    return _begun(target, policy, apply_policy(here, policy, by=by))
+
+
+def _check_days(file: Path | None, effective: date | None, decide_by: date | None, today: date) -> None:
+    """UsageError for days that no policy can have."""
+    if file is not None and (effective or decide_by):
+        raise UsageError("a file of your own has its own days", "write `effective` and `decide_by` into it")
+    if decide_by is not None and decide_by < (effective or today):
+        raise UsageError(
+            f"`{decide_by}` is before `{effective or today}`, from which day the policy is effective",
+            "people have at least its first day to decide: give --decide-by that day or a later one",
+        )
+
+
+def apply_policy(here: Installation, policy: Policy, *, by: str) -> int:
+    """Adds a policy version, and publishes the notices that ship for it; returns its number."""
+    purposes.check(policy)
+    with transaction(here.pool) as tx:
+        at = here.clock()
+        number = versions.add(tx, policy, at, by)
+        restriction.keep_policy(tx, here.keyring, policy, at, by)
+        _publish(here, tx, notice.shipped(policy), None, by)
+    return number
+
+
+def publish_notices(
+    here: Installation, sources: Sequence[str] | None = None, *, version: str | None = None, by: str
+) -> list[notice.NoticePublication]:
+    """Publishes notices, by default those that ship, for a policy version, by default the newest."""
+    known = policies(here)
+    if sources is None:
+        sources = notice.shipped(notice.numbered(known, version))
+        if not sources:
+            raise UsageError("no notice ships for this policy", "name the files of your own: docs/notices.md shows how")
+    with transaction(here.pool) as tx:
+        return _publish(here, tx, sources, version, by)
+
+
+def _publish(
+    here: Installation, tx: Transaction, sources: Sequence[str], version: str | None, by: str
+) -> list[notice.NoticePublication]:
+    from licet.curate.engine_settings import looks_for  # here, not above: it knows of everything that curates
+
+    known = versions.load(tx)
+    assert known is not None
+    return notice.publish(
+        tx, known, sources, version=version, at=here.clock(), by=by, random=here.keyring.random,
+        looks_for=looks_for(here.config),
+    )  # fmt: skip
+
+
+class PlannedPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan that was drawn and kept, and the hash that `apply` looks it up by.
+
+    ``unworded`` are the purposes that the pages have no words for: they say their names.
+    """
+
+    plan: PolicyPlan
+    sha256: str
+    unworded: tuple[str, ...] = ()
+
+
+def plan_policy(here: Installation, file: Path, *, by: str) -> PlannedPolicy:
+    """Draws and keeps the plan of a policy file over the real population; changes nothing else."""
+    policy, known, now = load_policy(file), policies(here), here.clock()
+    unworded = purposes.check(policy)
+    statistics.gather(here.pool)
+    with transaction(here.pool) as tx:
+        drawn = policy_plan.draw(tx, known, policy, now)
+        policy_plan.keep(tx, known, policy, drawn, now, by)
+    return PlannedPolicy(plan=drawn, sha256=policy.sha256().hex(), unworded=unworded)
+
+
+class AppliedPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    number: int
+    version: str
+    effective: datetime
+    sha256: str
+    shortened: int
+
+
+SHORTEN_ACCOUNTS_MAX = 500
+
+
+def apply_planned(here: Installation, file: Path, *, by: str, shorten_stored: bool = False) -> AppliedPolicy:
+    """Applies a policy file that was planned; shortening what is stored is an act of its own, and repeatable."""
+    policy, known, now = load_policy(file), policies(here), here.clock()
+    purposes.check(policy)
+    number = len(known) - 1
+    if policy != known[number]:
+        with transaction(here.pool) as tx:
+            number = policy_plan.apply(tx, policy, now, by)
+            restriction.keep_policy(tx, here.keyring, policy, now, by)
+            _publish(here, tx, notice.shipped(policy), None, by)
+        (here.config.data / "policy.yaml").write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
+    elif not shorten_stored:
+        raise RefusedError(f"version `{policy.version}` is applied already", because="exists")
+    return AppliedPolicy(
+        number=number, version=policy.version, effective=policy.effective, sha256=policy.sha256().hex(),
+        shortened=_shorten(here, policy, now) if shorten_stored else 0,
+    )  # fmt: skip
+
+
+def _shorten(here: Installation, policy: Policy, now: datetime) -> int:
+    """Brings stored segments nearer, page by page of accounts; returns how many."""
+    total, after = 0, policy_plan.FIRST
+    while True:
+        with transaction(here.pool) as tx:
+            batch = policy_plan.shorten_batch(tx, policy, now, after=after, limit=SHORTEN_ACCOUNTS_MAX)
+        total += batch.segments
+        if batch.last is None:
+            return total
+        after = batch.last
+
+
+def _begun(file: Path, policy: Policy, number: int) -> InstallationBegun:
+    return InstallationBegun(
+        file=file,
+        policy=policy.policy,
+        version=policy.version,
+        effective=policy.effective,
+        decide_by=policy.decide_by,
+        number=number,
+    )

@@ -1,0 +1,183 @@
+"""`licet verify`: an artefact of any kind, held against the log and the keys that were handed on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from licet import verifier
+from licet.errors import RefusedError, UsageError
+from licet.ledger.log import CHECKPOINT
+from licet.ledger.note import Verifier
+from licet.release import folder_check as release_files
+from licet.release import manifest
+from licet.release.purge import LogKey
+from licet.verifier import Verdict
+
+MODEL_STATEMENT = "run.intoto.jsonl"  # `train.statement.FILE`
+
+
+class CheckedPart(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of what was checked, with its own answer and the reason for it."""
+
+    what: str
+    answer: Verdict
+    why: str
+
+
+class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What was checked: the answer, which is the worst of its parts; every promise found broken, by its place; and
+    what is missing for a proof, with what would prove it."""
+
+    answer: Verdict
+    checked: tuple[str, ...]
+    parts: tuple[CheckedPart, ...]
+    broken: tuple[tuple[str, str], ...]
+    lacks: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        return verifier.EXITS[self.answer]
+
+
+def verify(
+    path: Path, vkeys: tuple[str, ...], *, entry: Path | None = None, log: Path | None = None,
+    quorum: bytes | None = None, release: Path | None = None,
+) -> CheckResult:  # fmt: skip
+    """Holds a log, a published folder, a receipt, a proof, a release's or a model's folder to what it promises.
+
+    Believes ``vkeys`` and nothing else: each log, receipt and proof needs the key of its year among them. A release's
+    files are held against its manifest, and its manifest against the leaf of ``log``, without which nothing of it is
+    proved. ``quorum`` is a c2sp.org/tlog-policy: each checkpoint must be cosigned as it says.
+    """
+    if path.is_dir() and (path / manifest.FILE).is_file():
+        return _verify_release(path, vkeys, log, quorum)
+    if path.is_dir() and (path / MODEL_STATEMENT).is_file():
+        return _verify_model(path, vkeys, release)
+    trusted = _trusted(vkeys, quorum)
+    return _checked(_reports(path, trusted, entry))
+
+
+def _checked(reports: list[verifier.VerifierReport], checked: tuple[str, ...] = ()) -> CheckResult:
+    """Several reports as one answer, the worst of them."""
+    order = (Verdict.contradicted, Verdict.unreadable, Verdict.unproved, Verdict.proved)
+    alone = len(reports) == 1
+    parts = [
+        CheckedPart(what=part.what if alone else f"{report.origin}: {part.what}", answer=part.answer, why=part.why)
+        for report in reports for part in report.parts
+    ]  # fmt: skip
+    return CheckResult(
+        answer=min((report.answer for report in reports), key=order.index),
+        checked=checked or tuple(
+            f"{report.checked} of {report.origin}" + (f": {report.size} entries" if report.root else "")
+            for report in reports
+        ),
+        parts=tuple(parts),
+        broken=tuple((found.place, found.promise) for report in reports for found in report.findings),
+        lacks=tuple((lack.place, f"{lack.why}; what would prove it: {lack.mend}") for r in reports for lack in r.lacks),
+        notes=tuple(note for report in reports for note in report.notes),
+    )  # fmt: skip
+
+
+def _verify_model(path: Path, vkeys: tuple[str, ...], release: Path | None) -> CheckResult:
+    """By the keys of the models and of the gate; with the release's folder each consumed row is looked up in its parts."""
+    from licet.train import model_check  # here, not above: no other verb of proof needs it
+
+    try:
+        keys = [Verifier.parse(vkey.strip()) for vkey in vkeys]
+    except RefusedError as error:
+        raise UsageError(f"a key cannot be used: {error.message}", "`licet train model-key` prints one") from None
+    report = verifier.VerifierReport("model")
+    proves = "signed by the models' key, and what was consumed by the gate's"
+    report.step(
+        "files, statement and what it consumed", proves, lambda: report.broken(model_check.verify(path, keys, release))
+    )
+    return _checked([report], (f"model in {path}: its files, its statement and what it consumed",))
+
+
+def _verify_release(path: Path, vkeys: tuple[str, ...], log: Path | None, quorum: bytes | None) -> CheckResult:
+    """With a log every row is decided again by what it told before the release; without one nothing is proved.
+
+    Beside what the stand-alone verifier holds, the parts are opened, and card and descriptions follow from the rest.
+    """
+    report, key = verifier.VerifierReport("release"), _log_key(_trusted(vkeys, quorum))
+    signed = [name for name in ("purge-1.json", manifest.REVIEW_FILE) if (path / name).exists()]
+
+    def look() -> None:
+        if key is None and signed:
+            report.lacking(signed[0], "its signature was not checked", "the log's key does: --key VKEY")
+            return
+        found = release_files.verify(path, proofs=False, key=key)
+        report.broken((one.file, f"{one.promise.value}: {one.found}") for one in found)
+
+    report.step("parts, card and descriptions", "they are as the manifest and its addenda have them", look)
+    checked = [f"release in {path}"]
+    if report.findings:
+        return _checked([report], tuple(checked))
+    told = logs(log, vkeys, quorum) if log is not None else []
+    held = verifier.check_release_in(verifier.FolderFiles(path), told)
+    held.parts += report.parts
+    held.joined(report)
+    held.notes = []
+    if held.purged:
+        checked.append(f"{held.purged} rows of it were taken out by purges; their proofs stay")
+    if held.origin:
+        checked.append(f"{held.size} rows decided again by the log {held.origin}")
+    return _checked([held], tuple(checked))
+
+
+def logs(
+    folder: Path, vkeys: tuple[str, ...], quorum: bytes | None = None
+) -> list[tuple[verifier.Trust, verifier.Files]]:
+    """The logs of a folder that holds one, or one a year, each with the key that is to have signed it."""
+    trusted = _trusted(vkeys, quorum)
+    if not trusted:
+        raise UsageError("no key to believe the log by", "`licet ledger key` prints the log's: --key VKEY")
+    return verifier.read_logs([verifier.FolderFiles(folder)], trusted)
+
+
+def _log_key(trusted: list[verifier.Trust]) -> LogKey | None:
+    """The key by which purges and reviews are signed: that of the log, the same under the name of every year."""
+    return (lambda: trusted[0].key.public) if trusted else None
+
+
+def _trusted(vkeys: tuple[str, ...], quorum: bytes | None) -> list[verifier.Trust]:
+    """The keys to believe; without any, the one log that the quorum file may list."""
+    named: tuple[str | None, ...] = vkeys or ((None,) if quorum is not None else ())
+    try:
+        return [verifier.trust(vkey, policy=quorum) for vkey in named]
+    except ValueError as error:
+        raise UsageError(f"a key cannot be used: {error}", "`licet ledger key` prints it") from None
+
+
+def _reports(path: Path, trusted: list[verifier.Trust], entry: Path | None) -> list[verifier.VerifierReport]:
+    if path.is_dir():
+        folders = [path] if (path / CHECKPOINT).is_file() else sorted(p.parent for p in path.glob(f"*/{CHECKPOINT}"))
+        if not folders:
+            raise UsageError(f"`{path}` holds no log and no release", "name a folder with a checkpoint or a manifest")
+        return [_check_log(folder, trusted) for folder in folders]
+    raw = path.read_bytes()
+    if entry is not None:
+        return [verifier.check_proof(raw, entry.read_bytes(), _for(raw, trusted), str(path))]
+    if raw.startswith(b"c2sp.org/tlog-proof"):
+        raise UsageError("a proof proves an entry", "name the file with the entry's bytes: --entry FILE")
+    held = verifier.check_certificate if raw.startswith(b'{"certificate":') else verifier.check_receipt
+    return [held(raw, _for(raw, trusted), str(path))]
+
+
+def _check_log(folder: Path, trusted: list[verifier.Trust]) -> verifier.VerifierReport:
+    own = _for((folder / CHECKPOINT).read_bytes(), trusted)
+    try:
+        story = verifier.story_of(own.origin)
+    except ValueError as error:
+        raise UsageError(f"`{folder}` is no log of ours: {error}", "name the folder of a year's log") from None
+    return verifier.check_log(verifier.FolderFiles(folder), own, story=story)
+
+
+def _for(raw: bytes, trusted: list[verifier.Trust]) -> verifier.Trust:
+    """The key whose name the bytes carry, to know which one is meant; it is the check that believes it or not."""
+    if not trusted:
+        raise UsageError("no key to believe", "`licet ledger key` prints the log's: --key VKEY")
+    return verifier.meant(raw, trusted)

@@ -1,0 +1,54 @@
+"""What the platform lets us do so that key material does not reach a disk: no core dump, no swapped page.
+
+Promise: after `harden` this program leaves no core dump and no other program of its user reads its memory; its pages
+are kept out of swap where that cannot make a later allocation fail. What cannot be had is answered, not raised: it is
+the operator's to give (`docs/keys.md`). Python cannot wipe a copy of a key that it made; it goes with its page.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+import msgspec
+
+_PR_SET_DUMPABLE = 4
+_MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
+
+
+class CoreDumpState(msgspec.Struct, frozen=True, kw_only=True):
+    """What holds for this program now."""
+
+    no_core_dump: bool
+    memory_private: bool
+    memory_locked: bool
+
+
+def harden() -> CoreDumpState:
+    """Hardens this program and, for core dumps, what it starts from now on."""
+    return CoreDumpState(no_core_dump=_no_core_dump(), memory_private=_private(), memory_locked=_locked())
+
+
+def _no_core_dump() -> bool:
+    if sys.platform == "win32":
+        return False
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    return resource.getrlimit(resource.RLIMIT_CORE) == (0, 0)
+
+
+def _private() -> bool:
+    """A core dump that goes through a pipe ignores the limit; it heeds this, and so does `ptrace`."""
+    return sys.platform == "linux" and bool(ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) == 0)
+
+
+def _locked() -> bool:
+    """Only where the limit is none: below one, every allocation that passes it would fail from now on."""
+    if sys.platform != "linux":
+        return False
+    import resource
+
+    if resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] != resource.RLIM_INFINITY:
+        return False
+    return bool(ctypes.CDLL(None).mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT) == 0)

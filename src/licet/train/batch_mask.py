@@ -1,0 +1,125 @@
+"""The hand-off: what a loader read ahead, checked again in the process that takes the step, just before it.
+
+A batch is a list of rows with `ordinal`, or a mapping of tensors (and lists, and arrays) with one `ordinal` a row, or one a token
+where sequences are packed (a tensor in the shape of `input_ids`; -1 where a token is nobody's). What was withdrawn since
+it was read is blank in what comes out, and nothing is dropped: rows, tokens, batches and steps stay as many as they were.
+
+In a list a withdrawn row is replaced by one of the same batch that may be used, by a fixed rule, and where there is none
+has no messages. In tensors its tokens are those of padding (`pad`), its labels -100, and whatever else of it is there is
+zero; attention stays as it was, and sees padding. Tensors are changed in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sized
+from typing import Any
+
+from licet.errors import BrokenError, UsageError
+from licet.train.dataset import ORDINAL, drawn
+from licet.train.gate import HandOff, TrainingGate, Used
+
+MASKED = -100
+NOBODYS = -1
+_STAYS = ("attention_mask", "position_ids", "seq_lengths", "cu_seq_lens")  # say where tokens are, nothing of them
+
+
+class MaskedBatches:
+    """A loader whose batches are checked as they are handed out: ``for batch in MaskedBatches(DataLoader(...), gate)``.
+
+    ``used`` hears what goes into each step; steps count from ``step``, which a resumed run takes from where it was.
+    """
+
+    def __init__(
+        self, loader: Iterable[Any], gate: TrainingGate, *, used: Used | None = None, step: int = 0, pad: int = 0,
+        ordinal: str = ORDINAL,
+    ) -> None:  # fmt: skip
+        self.loader, self.step = loader, step
+        self._hand_off, self._pad, self._ordinal = HandOff(gate, used), pad, ordinal
+
+    def __len__(self) -> int:
+        assert isinstance(self.loader, Sized)
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[Any]:
+        for batch in self.loader:
+            handed, _ = handed_off(batch, self._hand_off, self.step, pad=self._pad, ordinal=self._ordinal)
+            self.step += 1
+            yield handed
+
+
+def handed_off(
+    batch: Any, hand_off: HandOff, step: int, *, pad: int = 0, ordinal: str = ORDINAL,  # noqa: ANN401 any loader's
+) -> tuple[Any, bool]:  # fmt: skip
+    """``batch`` without what may not go into ``step``, and whether anything is left of it."""
+    if isinstance(batch, Mapping):
+        if ordinal not in batch:
+            raise UsageError(f"the batch has no `{ordinal}`, so nobody can say whether it may be used")
+        return _tensors(dict(batch), hand_off, step, pad, ordinal)
+    try:
+        ordinals = [row[ordinal] for row in batch]
+    except (KeyError, TypeError, IndexError):
+        raise UsageError(f"a batch is a list of rows with `{ordinal}`, or a mapping of tensors with it") from None
+    return _rows(batch, ordinals, hand_off, step, ordinal)
+
+
+def _rows(batch: list[Any], ordinals: list[int], hand_off: HandOff, step: int, name: str) -> tuple[list[Any], bool]:
+    gone = hand_off(step, ordinals)
+    if not gone:
+        return batch, True
+    refused = {ordinals[place] for place in gone}
+    living = [row for row in batch if row[name] not in refused and row[name] != NOBODYS]
+    result = list(batch)
+    for place in gone:
+        blank = {"messages": [], "row_id": "", name: NOBODYS}
+        result[place] = living[drawn(ordinals[place]) % len(living)] if living else blank
+    return result, bool(living)
+
+
+def _tensors(batch: dict[str, Any], hand_off: HandOff, step: int, pad: int, name: str) -> tuple[dict[str, Any], bool]:
+    import torch
+
+    ordinals = torch.as_tensor(batch[name])
+    said = ordinals.tolist() if ordinals.dim() == 1 else ordinals.unique().tolist()
+    gone = hand_off(step, said)
+    if not gone:
+        return batch, True
+    refused = torch.isin(ordinals.cpu(), torch.tensor([said[place] for place in gone]))
+    nobodys = ordinals.cpu() == NOBODYS
+    for key, value in batch.items():
+        if key != name and not key.endswith(_STAYS):
+            batch[key] = _blank(key, value, refused, refused | nobodys, pad)
+    batch[name] = torch.where(refused.to(ordinals.device), NOBODYS, ordinals)
+    return batch, not bool((refused | nobodys).all())
+
+
+def _blank(key: str, value: Any, refused: Any, gone: Any, pad: int) -> Any:  # noqa: ANN401 a tensor or a list
+    """``value`` without what belongs to the places that are ``refused``: tokens, or rows; none of a row is left that has
+    only places that are ``gone``. A tensor of a pair has the rows one after the other, twice.
+    """
+    import numpy as np
+    import torch
+
+    rows = refused.shape[0]
+    if isinstance(value, torch.Tensor):
+        if value.dim() == 0:
+            return value
+        if value.shape[0] % rows:
+            raise BrokenError(f"`{key}` has `{value.shape[0]}` rows for `{rows}` ordinals")
+        places = refused.repeat(value.shape[0] // rows, *[1] * (refused.dim() - 1))
+        if refused.dim() > 1 and value.shape[: refused.dim()] != places.shape:
+            places = gone.flatten(1).all(1).repeat(value.shape[0] // rows)
+        value[places.to(value.device)] = pad if key.endswith("input_ids") else MASKED if key.endswith("labels") else 0
+        return value
+    if value is None or isinstance(value, int | float):
+        return value
+    empty = (gone.flatten(1).all(1) if refused.dim() > 1 else refused).tolist()
+    if isinstance(value, list) and len(value) == rows:
+        return [_empty(one) if out else one for one, out in zip(value, empty, strict=True)]
+    if isinstance(value, np.ndarray) and value.ndim and len(value) == rows:
+        fill = _empty(value[0]) if value.dtype == object else np.zeros((), value.dtype)
+        return np.array([fill if out else one for one, out in zip(value, empty, strict=True)], value.dtype)
+    raise BrokenError(f"`{key}` is a `{type(value).__name__}` for `{rows}` rows, of which one was withdrawn")
+
+
+def _empty(value: Any) -> Any:  # noqa: ANN401 whatever a row holds
+    return type(value)() if isinstance(value, str | bytes | list | tuple | dict) else None

@@ -1,0 +1,336 @@
+"""What a run consumed: which rows it learnt from, under which state of the gate, written before each step is taken.
+
+    licet-consumed-1 {"manifest_sha256":"..","release":".."}\\n      then frames, each: length (4 bytes), CRC-32 (4), body
+    body 0x01: length of a signed head (4), the head, a roaring bitmap: the rows withdrawn since the head before
+    body 0x02: gate's number (4), first and last step (8, 8), a roaring bitmap: the rows that went into these steps
+
+Numbers are big-endian; bitmaps are in the portable format of RoaringFormatSpec, over the ordinals of the release. The
+file is its own proof: each head is signed and names the hash of the whole bitmap, so whoever has the public key builds
+the withdrawn rows up again, number by number, and holds against each what was learnt under it (`examine`).
+
+Invariants: a frame is written before its step, so a run that is killed leaves a row too many on record and never one too
+few; a frame that was cut short by a crash ends the file, and is cut off when the file is opened again. What a loss of
+power can take is what was written since `sync`, which belongs before each checkpoint. Nobody's id is in it.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+from pyroaring import BitMap
+
+from licet.errors import BrokenError, LicetError, UsageError
+from licet.ledger.note import Verifier
+from licet.release.part import replacing
+from licet.train import bitmap
+from licet.train.bitmap import BitmapHead, packed
+
+FILE = "consumed.licet"
+FORMAT = b"licet-consumed-1 "
+HEADER_BYTES_MAX = 4_096
+FRAME_BYTES_MAX = bitmap.BITMAP_BYTES_MAX + bitmap.HEAD_BYTES_MAX
+FILES_MAX = 4_096
+_FRAME = struct.Struct(">II")
+_HEAD = struct.Struct(">I")
+_USED = struct.Struct(">IQQ")
+_GATE_BODY, _USED_BODY = b"\x01", b"\x02"
+
+
+class RunIdentity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The release that was consumed from, by its id and the hash of its manifest, in hexadecimal."""
+
+    manifest_sha256: str
+    release: str
+
+
+class GateProtocol(Protocol):
+    """What a record needs of `train.gate.TrainingGate`."""
+
+    release: str
+    manifest_sha256: str
+
+    @property
+    def number(self) -> int: ...
+
+    def held(self) -> bytes: ...
+
+
+class GateState(msgspec.Struct, frozen=True, kw_only=True):
+    """A state of the gate: its signed head as it came, and the rows withdrawn since the state before."""
+
+    signed: bytes
+    added: BitMap
+
+
+class Steps(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows that went into the steps from ``first`` to ``last``, under the gate's ``number``."""
+
+    number: int
+    first: int
+    last: int
+    ordinals: BitMap
+
+
+class ConsumedLog:
+    """The record of one process of a run; ``used`` is what a loader or a trainer behind the gate tells.
+
+    A file that is there is gone on with: it must be of the same release.
+    """
+
+    def __init__(self, path: Path, gate: GateProtocol) -> None:
+        self._gate, self._number = gate, -1
+        self._withdrawn = BitMap()
+        of = RunIdentity(manifest_sha256=gate.manifest_sha256, release=gate.release)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        if os.fstat(self._file).st_size == 0:
+            self._write(FORMAT + msgspec.json.encode(of, order="sorted") + b"\n")
+        else:
+            self._go_on(path, of)
+
+    def _go_on(self, path: Path, of: RunIdentity) -> None:
+        found, whole = parse(path.read_bytes())
+        if found.of != of:
+            raise BrokenError(f"`{path}` is what a run on another release consumed")
+        os.ftruncate(self._file, whole)
+        for frame in found.frames:
+            if isinstance(frame, GateState):
+                self._withdrawn |= frame.added
+
+    def used(self, step: int, ordinals: Sequence[int]) -> None:
+        """Puts on record that ``ordinals`` go into ``step``; the gate's number is that under which they were checked."""
+        if self._gate.number != self._number or self._number < 0:
+            self.gate_now()
+        if ordinals:
+            self._write(framed(steps_body(self._number, step, step, BitMap(ordinals))))
+
+    def gate_now(self) -> None:
+        """Puts on record what the gate answers from now."""
+        signed, whole = bitmap.split(self._gate.held())
+        ordinals = BitMap.deserialize(whole)
+        self._write(framed(state_body(signed, ordinals - self._withdrawn)))
+        self._withdrawn, self._number = ordinals, self._gate.number
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._file, view) :]
+
+    def sync(self) -> None:
+        """Waits until all of it is on the disk."""
+        os.fsync(self._file)
+
+    def close(self) -> None:
+        """Puts the gate's last state on record, and closes the file."""
+        try:
+            self.gate_now()
+            self.sync()
+        finally:
+            os.close(self._file)
+
+
+def framed(body: bytes) -> bytes:
+    """A body as it lies in the file."""
+    return _FRAME.pack(len(body), zlib.crc32(body)) + body
+
+
+def state_body(signed: bytes, added: BitMap) -> bytes:
+    """A state of the gate, by its signed head and the rows withdrawn since the state before."""
+    return _GATE_BODY + _HEAD.pack(len(signed)) + signed + packed(added)
+
+
+def steps_body(number: int, first: int, last: int, ordinals: BitMap) -> bytes:
+    """The rows that went into the steps from ``first`` to ``last`` under the gate's ``number``."""
+    return _USED_BODY + _USED.pack(number, first, last) + ordinals.serialize()
+
+
+# Reading
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """A file as it was read; nothing of it is believed yet."""
+
+    of: RunIdentity
+    frames: tuple[GateState | Steps, ...]
+
+    @property
+    def ordinals(self) -> BitMap:
+        """All rows that were consumed."""
+        return BitMap.union(BitMap(), *(frame.ordinals for frame in self.frames if isinstance(frame, Steps)))
+
+    @property
+    def last_step(self) -> int:
+        return max((frame.last for frame in self.frames if isinstance(frame, Steps)), default=0)
+
+
+def read(path: Path) -> Record:
+    """The record in ``path``; BrokenError where it is none, or was cut short."""
+    data = path.read_bytes()
+    record, whole = parse(data)
+    if whole != len(data):
+        raise BrokenError(f"`{path}` was cut short", "open it as the run did, which mends it, and close it")
+    return record
+
+
+def parse(data: bytes) -> tuple[Record, int]:
+    """A record, and up to where its frames are whole."""
+    end = data.find(b"\n", 0, HEADER_BYTES_MAX)
+    if not data.startswith(FORMAT) or end < 0:
+        raise BrokenError("the file does not hold what a run consumed")
+    try:
+        of = msgspec.json.decode(data[len(FORMAT) : end], type=RunIdentity)
+    except msgspec.MsgspecError:
+        raise BrokenError("the file does not say which release was consumed") from None
+    frames, at = [], end + 1
+    for body, after in _bodies(data, at):
+        frames.append(_frame(body))
+        at = after
+    return Record(of=of, frames=tuple(frames)), at
+
+
+def _bodies(data: bytes, at: int) -> Iterator[tuple[bytes, int]]:
+    """The bodies of the frames that are whole, each with its end."""
+    while at + _FRAME.size <= len(data):
+        length, crc = _FRAME.unpack_from(data, at)
+        body = data[at + _FRAME.size : at + _FRAME.size + length]
+        if length > FRAME_BYTES_MAX or len(body) < length or zlib.crc32(body) != crc:
+            return
+        at += _FRAME.size + length
+        yield body, at
+
+
+def _frame(body: bytes) -> GateState | Steps:
+    try:
+        if body[:1] == _GATE_BODY:
+            (length,) = _HEAD.unpack_from(body, 1)
+            start = 1 + _HEAD.size
+            return GateState(signed=body[start : start + length], added=BitMap.deserialize(body[start + length :]))
+        if body[:1] == _USED_BODY:
+            number, first, last = _USED.unpack_from(body, 1)
+            ordinals = BitMap.deserialize(body[1 + _USED.size :])
+            return Steps(number=number, first=first, last=last, ordinals=ordinals)
+    except (struct.error, ValueError):
+        pass
+    raise BrokenError("a frame of what a run consumed does not read")
+
+
+# Putting together
+
+
+def merge(parts: Sequence[Path], target: Path) -> Record:
+    """One record of what several processes of a run consumed, or one briefer than it was: a frame for each number.
+
+    Written whole or not at all. BrokenError where the parts are of different releases.
+    """
+    if not 1 <= len(parts) <= FILES_MAX:
+        raise UsageError(f"from 1 to {FILES_MAX} records are put together, not `{len(parts)}`")
+    read_parts = [read(path) for path in parts]
+    if len({part.of for part in read_parts}) != 1:
+        raise BrokenError("the records are not of one release")
+    states: dict[int, tuple[datetime, bytes, BitMap]] = {}
+    last: tuple[tuple[int, datetime], bytes, BitMap] | None = None
+    steps: dict[int, Steps] = {}
+    for part in read_parts:
+        withdrawn = BitMap()
+        for frame in part.frames:
+            if isinstance(frame, Steps):
+                steps[frame.number] = _joined(steps.get(frame.number), frame)
+                continue
+            withdrawn = withdrawn | frame.added
+            head = claimed(frame.signed)
+            if head.number not in states or head.issued < states[head.number][0]:
+                states[head.number] = (head.issued, frame.signed, withdrawn)
+            if last is None or (head.number, head.issued) > last[0]:
+                last = ((head.number, head.issued), frame.signed, withdrawn)
+    data = FORMAT + msgspec.json.encode(read_parts[0].of, order="sorted") + b"\n"
+    before = BitMap()
+    for number in sorted(states):
+        _, signed, withdrawn = states[number]
+        data += framed(state_body(signed, withdrawn - before))
+        before = withdrawn
+        if number in steps:
+            one = steps.pop(number)
+            one.ordinals.run_optimize()
+            data += framed(steps_body(number, one.first, one.last, one.ordinals))
+    if steps:
+        raise BrokenError(f"rows were consumed under the gate's number `{min(steps)}`, of which there is no state")
+    if last is not None and last[1] != states[max(states)][1]:
+        data += framed(state_body(last[1], last[2] - before))
+    with replacing(target) as file:
+        file.write(data)
+    return read(target)
+
+
+def _joined(one: Steps | None, other: Steps) -> Steps:
+    if one is None:
+        return Steps(number=other.number, first=other.first, last=other.last, ordinals=BitMap(other.ordinals))
+    return Steps(
+        number=one.number, first=min(one.first, other.first), last=max(one.last, other.last),
+        ordinals=one.ordinals | other.ordinals,
+    )  # fmt: skip
+
+
+def claimed(signed: bytes) -> BitmapHead:
+    """The head that a signed note holds, by whomever it is signed."""
+    try:
+        return msgspec.json.decode(signed.partition(b"\n")[0], type=BitmapHead)
+    except msgspec.MsgspecError:
+        raise BrokenError("a head of what a run consumed does not read") from None
+
+
+# Examining
+
+
+class RecordCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found: each broken promise in a sentence; the first and the last state of the gate, and its last set."""
+
+    broken: tuple[str, ...]
+    first: BitmapHead | None
+    last: BitmapHead | None
+    consumed: BitMap
+    withdrawn: BitMap
+
+
+def examine(record: Record, verifier: Verifier) -> RecordCheck:
+    """Holds a record against itself: the gate's states are signed, follow one another, and none of the rows consumed
+    under one was withdrawn by it.
+    """
+    broken: list[str] = []
+    consumed, withdrawn = BitMap(), BitMap()
+    first: BitmapHead | None = None
+    head: BitmapHead | None = None
+    for frame in record.frames:
+        if isinstance(frame, GateState):
+            withdrawn = withdrawn | frame.added
+            try:
+                now = bitmap.verified_head(frame.signed, verifier)
+            except LicetError as error:
+                broken.append(f"a state of the gate cannot be believed: {error.message}")
+                continue
+            broken += _against(record.of, head, now, withdrawn)
+            first, head = first or now, now
+            continue
+        if head is None or frame.number != head.number:
+            broken.append(f"steps {frame.first} to {frame.last} were taken under a state that is not there")
+        if both := frame.ordinals & withdrawn:
+            broken.append(
+                f"row {min(both)} was consumed in steps {frame.first} to {frame.last}, and was withdrawn before"
+            )
+        consumed |= frame.ordinals
+    return RecordCheck(broken=tuple(broken), first=first, last=head, consumed=consumed, withdrawn=withdrawn)
+
+
+def _against(of: RunIdentity, before: BitmapHead | None, now: BitmapHead, withdrawn: BitMap) -> Iterator[str]:
+    if (now.release, now.manifest_sha256) != (of.release, of.manifest_sha256):
+        yield f"the gate's number {now.number} is that of another release"
+    if before is not None and now.number < before.number:
+        yield f"the gate's number went back from {before.number} to {now.number}"
+    if now.rows != len(withdrawn) or now.sha256 != sha256(packed(withdrawn)).hexdigest():
+        yield f"the rows withdrawn by the gate's number {now.number} are not those that it signed"

@@ -1,0 +1,249 @@
+"""What a data loader reads from, in any order and any process: the rows of a release by position, behind the gate.
+
+Position-stable: the positions are those of the data set as it was made, whatever was withdrawn, purged or has expired
+since, so that ranks keep in step and a run that resumes by count neither repeats nor skips. A row that may not be used is
+replaced by another one, by a fixed rule (`gate.instead_of`); the ordinal that comes with it is that of the row that is
+really there. What is read ahead may be withdrawn before its step: `batch_mask` checks it again.
+
+`RowDataset` reads a sealed release. `GatedDataset` and `GatedStream` stand before a data set of your own whose rows carry
+`ordinal`: a map-style one (Hugging Face's `Dataset`, any of PyTorch's), or one that can only be iterated.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from hashlib import sha256
+from itertools import islice
+from pathlib import Path
+from random import Random
+from typing import Any, Protocol
+
+from pyroaring import FrozenBitMap
+
+from licet.errors import BrokenError, DeniedError
+from licet.release.reader import Leases, LoadedRow
+from licet.train.gate import BLOCK_POSITIONS, TrainingGate, instead_of
+from licet.train.sealed_rows import Opening
+
+ORDINAL = "ordinal"
+AHEAD_ROWS = 32
+SHUFFLED_BLOCKS = 8
+REPLACEMENTS_MAX = 1_000
+
+Row = Mapping[str, Any]
+
+
+class MapStyle(Protocol):
+    """A data set with positions."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, position: Any, /) -> Any: ...  # noqa: ANN401 a row, whatever it is made of
+
+
+class RowDataset(Sequence[LoadedRow]):
+    """The rows of the release in ``folder`` by position, as a data set of PyTorch's. It can be pickled into workers.
+
+    ``leases`` gives the row keys, and must be of use in any process that it comes to. ``split``: only its positions.
+    ``at`` is the clock.
+    """
+
+    def __init__(
+        self, folder: Path, gate: TrainingGate, leases: Leases, *, at: Callable[[], datetime], split: str = ""
+    ) -> None:
+        self.gate = gate
+        self._opening = Opening(folder, gate, leases, at)
+        self.manifest = self._opening.manifest
+        self.ordinals = self._opening.positions(split)
+
+    def __len__(self) -> int:
+        return len(self.ordinals)
+
+    def __getitem__(self, position: Any) -> Any:  # noqa: ANN401 a row, or the rows of a slice
+        if isinstance(position, slice):
+            return self.__getitems__(range(*position.indices(len(self))))
+        return self.__getitems__([position])[0]
+
+    def __getitems__(self, positions: Sequence[int]) -> list[LoadedRow]:
+        """The rows at ``positions``, as a loader of PyTorch's asks for a batch."""
+        places = _checked(positions, len(self))
+        withdrawn = self.gate.glance()
+        found = self._opening.read({o for place in places if (o := self.ordinals[place]) not in withdrawn})
+        return [found.get(self.ordinals[place]) or self._instead(place, withdrawn) for place in places]
+
+    def __iter__(self) -> Iterator[LoadedRow]:
+        """All of them, in order."""
+        for start in range(0, len(self), AHEAD_ROWS):
+            yield from self.__getitems__(range(start, min(start + AHEAD_ROWS, len(self))))
+
+    def __repr__(self) -> str:
+        return f"Rows({self.manifest.release}, {len(self)} positions)"
+
+    def _instead(self, position: int, withdrawn: FrozenBitMap) -> LoadedRow:
+        places = instead_of(position, len(self), lambda place: self.ordinals[place] not in withdrawn)
+        for ordinal in map(self.ordinals.__getitem__, islice(places, REPLACEMENTS_MAX)):
+            if found := self._opening.read([ordinal]):
+                return found[ordinal]
+        raise DeniedError(f"no row of release `{self.manifest.name}` may be used any more")
+
+    def shuffled(self, seed: int, epoch: int = 0) -> list[int]:
+        """Every position once, in an order that ``seed`` and ``epoch`` alone decide, whatever is withdrawn: a sampler.
+
+        Blocks are drawn, and positions within some of them at a time, so that each row group is opened about once.
+        """
+        return shuffled(len(self), f"{self.manifest.release} {seed} {epoch}")
+
+    def close(self) -> None:
+        """Forgets keys, and closes files."""
+        self._opening.close()
+
+
+class GatedDataset:
+    """A map-style data set behind the gate. ``ordinals`` has that of each position; without it, the column `ordinal`."""
+
+    def __init__(self, rows: MapStyle, gate: TrainingGate, ordinals: Iterable[int] | None = None) -> None:
+        self.rows, self.gate = rows, gate
+        self.ordinals = array("L", _column(rows) if ordinals is None else ordinals)
+        if len(self.ordinals) != len(rows):
+            raise BrokenError(f"there are `{len(self.ordinals)}` ordinals for `{len(rows)}` rows")
+
+    def __len__(self) -> int:
+        return len(self.ordinals)
+
+    def __getitem__(self, position: int) -> Any:  # noqa: ANN401 as the data set's own
+        (place,) = _checked([position], len(self))
+        return self.rows[self._place(place, self.gate.glance())]
+
+    def __getitems__(self, positions: Sequence[int]) -> Any:  # noqa: ANN401 as the data set's own
+        """The rows at ``positions``, as a loader of PyTorch's asks for a batch."""
+        places = _checked(positions, len(self))
+        if self.gate.meets([self.ordinals[place] for place in places]):
+            withdrawn = self.gate.glance()
+            places = [self._place(place, withdrawn) for place in places]
+        return self._read(places)
+
+    def __iter__(self) -> Iterator[Any]:
+        """All of them, in order: read as the data set reads itself, some rows ahead at most."""
+        rows, count = iter(self.rows), len(self)
+        for first in range(0, count, BLOCK_POSITIONS):
+            last = min(first + BLOCK_POSITIONS, count)
+            withdrawn = self.gate.glance()
+            gone = self._gone(first, last, withdrawn)
+            standing = self._standing(gone, withdrawn)
+            for start in range(first, last, AHEAD_ROWS):
+                end = min(start + AHEAD_ROWS, last)
+                if (now := self.gate.glance()) is not withdrawn:
+                    withdrawn, gone = now, self._gone(first, last, now)
+                at = start
+                for place in gone[bisect_left(gone, start) : bisect_left(gone, end)] if gone else ():
+                    yield from islice(rows, place - at)
+                    next(rows, None)
+                    yield self._instead(place, standing, withdrawn)
+                    at = place + 1
+                yield from islice(rows, end - at)
+
+    def _gone(self, first: int, last: int, withdrawn: FrozenBitMap) -> list[int]:
+        """The places from ``first`` to ``last`` whose rows were withdrawn."""
+        here = self.ordinals[first:last]
+        if not self.gate.meets(here):  # nearly always, and a third of the time
+            return []
+        return [first + n for n, ordinal in enumerate(here) if ordinal in withdrawn]
+
+    def _standing(self, gone: Sequence[int], withdrawn: FrozenBitMap) -> dict[int, tuple[int, Any]]:
+        """Who stands in for the rows of a block, by their place: read together, as one by one they cost as much as all
+        the others.
+        """
+        places = [self._place(place, withdrawn) for place in gone]
+        return dict(zip(gone, zip(places, self._read(places), strict=True), strict=True)) if places else {}
+
+    def _instead(self, position: int, standing: dict[int, tuple[int, Any]], withdrawn: FrozenBitMap) -> Any:  # noqa: ANN401 a batch has no one type
+        """What was read to stand in, if it still may: as nothing comes back, it is then still the first that lives."""
+        place, row = standing.get(position, (position, None))
+        return self.rows[self._place(position, withdrawn)] if self.ordinals[place] in withdrawn else row
+
+    def _read(self, places: Sequence[int]) -> Any:  # noqa: ANN401 as the data set's own
+        batch = getattr(self.rows, "__getitems__", None)
+        return batch(places) if batch else [self.rows[place] for place in places]
+
+    def _place(self, position: int, withdrawn: FrozenBitMap) -> int:
+        """``position``, or that of the row that stands in for it."""
+        if self.ordinals[position] not in withdrawn:
+            return position
+        places = instead_of(position, len(self), lambda place: self.ordinals[place] not in withdrawn)
+        if (found := next(places, None)) is None:
+            raise _nothing_left()
+        return found
+
+
+class GatedStream:
+    """A data set that can only be iterated, behind the gate: as many rows come out as go in.
+
+    A withdrawn row is replaced by one of the `AHEAD_ROWS` around it, drawn by a hash of its ordinal; where all of those
+    are withdrawn, by the last that was not, or else by the first that is not. Resume it by count.
+    """
+
+    def __init__(self, rows: Iterable[Row], gate: TrainingGate, ordinal: str = ORDINAL) -> None:
+        self.rows, self.gate, self._ordinal = rows, gate, ordinal
+
+    def __iter__(self) -> Iterator[Row]:
+        rows, name, spare, owed = iter(self.rows), self._ordinal, None, 0
+        while some := list(islice(rows, AHEAD_ROWS)):
+            withdrawn = self.gate.glance()
+            ordinals = [row[name] for row in some]
+            if gone := [place for place, ordinal in enumerate(ordinals) if ordinal in withdrawn]:
+                living = [row for row in some if row[name] not in withdrawn] or ([] if spare is None else [spare])
+                if not living:
+                    owed += len(some)
+                    continue
+                for place in gone:
+                    some[place] = living[drawn(ordinals[place]) % len(living)]
+            spare = some[-1]
+            for _ in range(owed):
+                yield some[0]
+            owed = 0
+            yield from some
+        if owed:
+            raise _nothing_left()
+
+
+def shuffled(count: int, seed: str) -> list[int]:
+    """The positions below ``count``, each once, drawn within some blocks at a time."""
+    draw = Random(seed)  # noqa: S311 an order, no secret
+    blocks = list(range(0, count, BLOCK_POSITIONS))
+    draw.shuffle(blocks)
+    order: list[int] = []
+    for start in range(0, len(blocks), SHUFFLED_BLOCKS):
+        firsts = blocks[start : start + SHUFFLED_BLOCKS]
+        some = [place for first in firsts for place in range(first, min(first + BLOCK_POSITIONS, count))]
+        draw.shuffle(some)
+        order += some
+    return order
+
+
+def drawn(ordinal: int) -> int:
+    return int.from_bytes(sha256(ordinal.to_bytes(8, "big")).digest()[:8], "big")
+
+
+def _checked(positions: Sequence[int], count: int) -> Sequence[int]:
+    """Positions from the front; IndexError where there is no such."""
+    if positions and min(positions) < 0:
+        positions = [place + count if place < 0 else place for place in positions]
+    if positions and not 0 <= min(positions) <= max(positions) < count:
+        raise IndexError(f"there are {count} positions")
+    return positions
+
+
+def _column(rows: MapStyle) -> Iterable[int]:
+    """The ordinals of a data set of Hugging Face's, of which nothing else is read; of any other, row by row."""
+    columns = getattr(rows, "select_columns", None)
+    if columns is None:
+        return [rows[place][ORDINAL] for place in range(len(rows))]
+    column: Iterable[int] = columns([ORDINAL]).with_format("numpy")[:][ORDINAL].tolist()
+    return column
+
+
+def _nothing_left() -> DeniedError:
+    return DeniedError("every row was withdrawn: there is none to stand in")

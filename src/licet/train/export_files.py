@@ -1,0 +1,343 @@
+"""Exports: rows in clear for a recipient whom the policy names, registered as their copy, and recalled from them.
+
+Data is not sold: who is not among the `recipients` of the policy in force is refused. An export is registered before a
+line of it is written, so that a kill leaves a copy too many on record and never one too few: with the segments that its
+rows were made of, so that the certificate of each erasure lists it; and with its release handed to its recipient, so that
+every later erasure is recalled from them (`erasure.certificates`), as is every row that may no longer be used
+(`train.recipients`). Its folder appears when it is whole.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta
+from itertools import chain
+from pathlib import Path
+from typing import Any, TextIO
+from uuid import UUID
+
+import msgspec
+from pyroaring import BitMap
+
+from licet.curate.splits import Split
+from licet.erasure.certificates import RECALL_DAYS, hand_out
+from licet.errors import NotFoundError, RefusedError, UsageError
+from licet.policy.period import written
+from licet.release import manifest
+from licet.release.catalog import find_release, open_release, usable_rows
+from licet.release.reader import LoadedRow, runs_of
+from licet.release.rows import ROWS_MAX
+from licet.store.connect import transaction
+from licet.store.files import make_folder, sync
+from licet.train import export_configs, gate_files, withdrawn_rows
+from licet.train.bitmap import packed
+from licet.train.exports import ExportKind, Format, shaped
+from licet.vault import copies
+from licet.vault.ids import Prefix, parse, shown, uuid7
+from licet.vault.installation import Installation, policies
+
+UP = "up"
+TRAIN = "train"
+README_FILE = "README.md"
+
+
+class Export(msgspec.Struct, frozen=True, kw_only=True):
+    """An export as it is registered. ``withdrawn`` counts rows of it that may no longer be used, ``rows_recalled`` those that
+    were asked back for that; the recipient is to answer by ``rows_due_at``, None where they have. ``recalled_at`` is of a
+    recall of the whole.
+    """
+
+    export: str
+    recipient: str
+    release: str
+    format: str
+    rows: int
+    made_at: datetime
+    recalled_at: datetime | None
+    due_at: datetime | None
+    acknowledged_at: datetime | None
+    withdrawn: int
+    rows_recalled: int
+    rows_due_at: datetime | None
+    overdue: bool
+
+
+class ExportResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What was written, or, without a folder, would be: lines by kind and by split, and what was left out, by reason."""
+
+    export: str | None
+    folder: Path | None
+    recipient: str
+    rows: int
+    lines: dict[str, int]
+    left_out: dict[str, int]
+    splits: dict[str, int]
+
+
+Written = tuple[ExportKind, str]
+"""A file of lines: what they teach, and the split; empty where the release has none."""
+
+
+def export(
+    here: Installation, name: str, to: Format, *, recipient: str, out: Path, splits: Sequence[str] = (),
+    dry_run: bool = False,
+) -> ExportResult:  # fmt: skip
+    """Writes the rows of a release that may be used now into ``out``, which is made; ``dry_run`` writes and hands nothing.
+
+    ``splits`` are those that are written, a file each: by default `train` alone, since whoever trains on the people of the
+    others has nobody left to measure on. A release that was never split is written whole.
+    RefusedError for a recipient that the policy in force does not name, or a release for the safety classifiers.
+    """
+    folder, known = find_release(here, name)
+    gate_files.sealed(here, known.release_id)
+    gate_files.check_recipient(policies(here).in_force(here.clock()), known, recipient)
+    if out.exists():
+        raise UsageError(f"`{out}` is there already", "name a folder that is not")
+    promised = manifest.read(folder)[0]
+    chosen = _splits(promised, splits)
+    usable = BitMap(chain.from_iterable(usable_rows(here, promised))) & _ordinals(promised, chosen)
+    rows = (row for split in chosen for row in open_release(here, name, split) if row["ordinal"] in usable)
+    if dry_run:
+        count, lines, left_out = _write(None, rows, to)
+        return _exported(None, None, recipient, count, lines, left_out)
+    called = shown(Prefix.export, _register(here, known.name, known.release_id, recipient, to, usable))
+    with _whole(out) as unfinished:
+        count, lines, left_out = _write(unfinished, rows, to)
+        readme = _readme(called, recipient, promised, here.clock(), to, lines, left_out)
+        trained = {kind: count for (kind, split), count in lines.items() if split in ("", TRAIN)}
+        for file, data in {**export_configs.ready(to, trained), README_FILE: readme}.items():
+            (unfinished / file).write_bytes(data)
+    return _exported(called, out, recipient, count, lines, left_out)
+
+
+@contextmanager
+def _whole(folder: Path) -> Iterator[Path]:
+    """A folder beside ``folder`` that takes its name once it is whole and on the disk; nothing of it stays otherwise.
+
+    One that a killed export left is taken away first.
+    """
+    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    make_folder(folder.parent)
+    unfinished.mkdir(mode=0o700)
+    lies = unfinished
+    try:
+        yield unfinished
+        for file in unfinished.iterdir():
+            sync(file)
+        sync(unfinished)
+        lies = unfinished.rename(folder)
+        sync(folder.parent)
+    except BaseException:
+        shutil.rmtree(lies, ignore_errors=True)
+        raise
+
+
+def _exported(
+    called: str | None, out: Path | None, recipient: str, rows: int, lines: Mapping[Written, int],
+    left_out: Mapping[str, int],
+) -> ExportResult:  # fmt: skip
+    by_kind: Counter[str] = Counter()
+    by_split: Counter[str] = Counter()
+    for (kind, split), count in lines.items():
+        by_kind[kind.value] += count
+        by_split[split] += count
+    return ExportResult(
+        export=called, folder=out, recipient=recipient, rows=rows, lines=dict(+by_kind), left_out=dict(left_out),
+        splits={split: count for split, count in by_split.items() if split},
+    )  # fmt: skip
+
+
+def _splits(promised: manifest.ReleaseManifest, wanted: Sequence[str]) -> tuple[str, ...]:
+    """The splits that are written, as `open_release` takes them, without those of which the release has no row."""
+    if promised.curation is msgspec.UNSET or not promised.curation.splits:
+        if wanted:
+            raise UsageError(f"release `{promised.name}` was not split", "leave out --split")
+        return ("",)
+    known = {*Split, *promised.curation.splits}
+    if strange := [split for split in wanted if split not in known]:
+        raise UsageError(f"there is no split `{strange[0]}`", f"splits are {', '.join(sorted(known))}")
+    return tuple(split for split in dict.fromkeys(wanted or (TRAIN,)) if split in promised.curation.splits)
+
+
+def _ordinals(promised: manifest.ReleaseManifest, splits: Sequence[str]) -> BitMap:
+    """All ordinals that the splits may have; the whole range for a release without."""
+    found = BitMap()
+    for split in splits:
+        for first, last in runs_of(promised, split) if split else [(0, ROWS_MAX - 1)]:
+            found.add_range(first, last + 1)
+    return found
+
+
+def file_of(kind: ExportKind, split: str) -> str:
+    """The name of a file of lines. Those to train on have the plain one, which the configurations beside them read."""
+    return f"{kind}.jsonl" if split in ("", TRAIN) else f"{kind}.{split}.jsonl"
+
+
+def _register(here: Installation, name: str, release: UUID, recipient: str, to: Format, usable: BitMap) -> UUID:
+    handout = parse(Prefix.handout, hand_out(here, name, recipient))
+    at = here.clock()
+    export_id = uuid7(at, here.keyring.random(10))
+    with transaction(here.pool) as tx:
+        tx.execute(
+            """INSERT INTO exports (export_id, handout_id, release_id, format, rows, ordinals, made_at)
+               VALUES (%s, %s, %s, %s, %s, %s, %s)""",
+            [export_id, handout, release, to.value, len(usable), packed(usable), at],
+        )
+        copies.register_exported(tx, release, list(usable), export_id, at)
+    return export_id
+
+
+def _write(out: Path | None, rows: Iterable[LoadedRow], to: Format) -> tuple[int, dict[Written, int], Counter[str]]:
+    """Writes each kind's lines into a file of its split, made with the first; only counts where there is no folder."""
+    lines: Counter[Written] = Counter()
+    left_out: Counter[str] = Counter()
+    count = 0
+    with ExitStack() as open_files:
+        files: dict[Written, TextIO] = {}
+        for row in rows:
+            count += 1
+            made = shaped(row, _thumbs(row), to)
+            left_out.update(made.left_out)
+            split = row["labels"]["split"] if "labels" in row else ""
+            for kind, some in made.lines.items():
+                lines[kind, split] += len(some)
+                if out is None or not some:
+                    continue
+                if (kind, split) not in files:
+                    path = out / file_of(kind, split)
+                    files[kind, split] = open_files.enter_context(path.open("x", encoding="utf-8"))
+                files[kind, split].writelines(msgspec.json.encode(line).decode() + "\n" for line in some)
+    return count, dict(lines), left_out
+
+
+def _readme(
+    called: str, recipient: str, promised: manifest.ReleaseManifest, at: datetime, to: Format, lines: Mapping[Written, int],
+    left_out: Mapping[str, int],
+) -> bytes:  # fmt: skip
+    said = "; ".join(f"{count:,} rows: {why}" for why, count in sorted(left_out.items()))
+    return export_configs.README.format(
+        release=promised.name, recipient=recipient, made=written(at), export=called, purpose=promised.purpose,
+        files="\n".join(f"| `{file_of(*one)}` | {count:,} |" for one, count in lines.items() if count),
+        left_out=f"Left out: {said}.\n" if said else "", run=export_configs.run(to),
+    ).encode()  # fmt: skip
+
+
+# Thumbs
+
+
+def _thumbs(row: LoadedRow) -> dict[int, bool]:
+    """The ratings of the row's answers, as its lease told them, by the place of the answer."""
+    messages = row["messages"]
+    rated = {one["message"]: one["rating"] == UP for one in row.get("ratings", ()) if one["message"] is not None}
+    return {place: up for place, up in rated.items() if messages[place]["role"] == "assistant"}
+
+
+# The register
+
+
+_EXPORTS = """SELECT e.export_id, h.recipient, r.name, e.format, e.rows, e.made_at, e.recalled_at, e.due_at,
+    e.acknowledged_at, e.release_id, e.ordinals, k.rows, k.due_at FROM exports e JOIN handouts h USING (handout_id)
+    JOIN releases r ON r.release_id = e.release_id CROSS JOIN LATERAL (
+         SELECT coalesce(sum(cardinality(ordinals)), 0)::int AS rows,
+                min(due_at) FILTER (WHERE acknowledged_at IS NULL AND e.acknowledged_at IS NULL) AS due_at
+           FROM export_recalls WHERE export_id = e.export_id) k"""
+
+
+def exports(here: Installation, recipient: str | None = None) -> list[Export]:
+    """The exports, the newest first, each with how many of its rows may no longer be used."""
+    with transaction(here.pool) as tx:
+        rows = tx.execute(
+            f"{_EXPORTS} WHERE %(to)s::text IS NULL OR h.recipient = %(to)s ORDER BY e.made_at DESC, e.export_id",
+            {"to": recipient},
+        ).fetchall()
+    gone = {release: gone_rows(here, release) for release in {row[9] for row in rows}}
+    return [_read(here, row, gone[row[9]]) for row in rows]
+
+
+def gone_rows(here: Installation, release: UUID) -> BitMap:
+    """The ordinals of a sealed release that may no longer be used."""
+    at = here.clock()
+    known = gate_files.sealed(here, release)
+    return BitMap.deserialize(withdrawn_rows.brought_up(here.pool, known, policies(here), at, at).bitmap)
+
+
+def _read(here: Installation, row: Sequence[Any], gone: BitMap) -> Export:
+    export_id, recipient, release, form, rows, made_at, recalled_at, due_at, acknowledged_at, _, ordinals, *asked = row
+    now, waits = here.clock(), acknowledged_at is None
+    return Export(
+        export=shown(Prefix.export, export_id), recipient=recipient, release=release, format=form, rows=rows,
+        made_at=made_at, recalled_at=recalled_at, due_at=due_at, acknowledged_at=acknowledged_at,
+        withdrawn=len(BitMap.deserialize(bytes(ordinals)) & gone),
+        rows_recalled=asked[0], rows_due_at=asked[1],
+        overdue=waits and any(due is not None and due <= now for due in (due_at, asked[1])),
+    )  # fmt: skip
+
+
+def _row(here: Installation, name: str) -> Sequence[Any]:
+    with transaction(here.pool) as tx:
+        row = tx.execute(f"{_EXPORTS} WHERE e.export_id = %s", [parse(Prefix.export, name)]).fetchone()
+    if row is None:
+        raise NotFoundError(f"no export `{name}`", "`licet export list` shows them")
+    return row
+
+
+def seen(here: Installation, name: str) -> Export:
+    """One export; NotFoundError for an id that was never given."""
+    row = _row(here, name)
+    return _read(here, row, gone_rows(here, row[9]))
+
+
+def withdrawn(here: Installation, name: str) -> list[int]:
+    """The ordinals of an export's rows that may no longer be used, which its recipient is to delete."""
+    row = _row(here, name)
+    return list(BitMap.deserialize(bytes(row[10])) & gone_rows(here, row[9]))
+
+
+def recall(here: Installation, name: str) -> Export:
+    """Asks for the whole of an export back, once: its recipient is to delete it within `RECALL_DAYS`."""
+    return _marked(here, name, "recalled_at = coalesce(recalled_at, %(at)s), due_at = coalesce(due_at, %(due)s)")
+
+
+def acknowledge(here: Installation, name: str) -> Export:
+    """Records that a recipient deleted what was recalled, the whole or the rows that were; RefusedError where nothing was."""
+    row = _row(here, name)
+    if row[6] is None and row[12] is not None:
+        return _acknowledge_rows(here, name, row)
+    if row[6] is None:
+        raise RefusedError(f"export `{name}` was not recalled", "`licet export recall` does so", because="not_recalled")
+    return _marked(here, name, "acknowledged_at = coalesce(acknowledged_at, %(at)s)", ends=True)
+
+
+def _acknowledge_rows(here: Installation, name: str, row: Sequence[Any]) -> Export:
+    """The rows that were asked back by now are deleted; those that may still be used stay with the recipient."""
+    at, export_id, release = here.clock(), parse(Prefix.export, name), row[9]
+    with transaction(here.pool) as tx:
+        tx.execute(
+            "UPDATE export_recalls SET acknowledged_at = %s WHERE export_id = %s AND acknowledged_at IS NULL",
+            [at, export_id],
+        )
+        answered = tx.execute("SELECT ordinals FROM export_recalls WHERE export_id = %s", [export_id]).fetchall()
+        deleted = BitMap.union(BitMap(), *(BitMap(ordinals) for (ordinals,) in answered))
+        left = BitMap.deserialize(bytes(row[10])) - deleted
+        copies.end_exported_rows(tx, release, export_id, list(deleted), list(left), at)
+    return seen(here, name)
+
+
+def _marked(here: Installation, name: str, change: str, *, ends: bool = False) -> Export:
+    at, export_id = here.clock(), parse(Prefix.export, name)
+    with transaction(here.pool) as tx:
+        tx.execute(
+            f"UPDATE exports SET {change} WHERE export_id = %(export)s",
+            {"export": export_id, "at": at, "due": at + timedelta(days=RECALL_DAYS)},
+        )
+        if ends:
+            tx.execute(
+                "UPDATE export_recalls SET acknowledged_at = %s WHERE export_id = %s AND acknowledged_at IS NULL",
+                [at, export_id],
+            )
+            copies.end_exported(tx, export_id, at)
+    return seen(here, name)

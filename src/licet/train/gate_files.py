@@ -1,0 +1,338 @@
+"""What leaves for a training run: which rows were withdrawn, and the keys of the rows that may be used.
+
+`Publisher` and `lease` answer for the installation, here or over HTTP (`train.remote`). `gate` and `rows` are what a run
+opens: the gate on the file that `licet train gate` keeps on its machine, and the rows of a release behind it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+from threading import Lock
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from licet.config import Configuration
+from licet.erasure.certificates import hand_out
+from licet.errors import DeniedError, NotFoundError, RefusedError, UsageError
+from licet.ledger.note import SignatureType, Signer, Verifier
+from licet.policy.decide import SAFETY
+from licet.policy.file import Policy
+from licet.release import catalog, manifest, registry
+from licet.release.live_leases import LEASE_SECONDS, LEASE_SECONDS_MAX, DatabaseLeases
+from licet.release.part import ROWS_PER_PART_MAX
+from licet.release.reader import Lease, Leases, RatedMessage
+from licet.release.registry import Release
+from licet.store.connect import transaction
+from licet.train import bitmap, withdrawn_rows
+from licet.train.bitmap import BitmapHead, WithdrawnBitmap
+from licet.train.dataset import RowDataset
+from licet.train.gate import TrainingGate, WhenStale
+from licet.train.remote import Remote, key_in
+from licet.vault.ids import uuid7
+from licet.vault.installation import Clock, Installation, installation, policies, utc_now
+
+REMEMBERED_SECONDS = 0.2
+LEASED_ORDINALS_MAX = 4_096
+KEY_PATH_CHARACTERS_MAX = 4_096
+_RECIPIENT = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+_log = structlog.get_logger("licet.gating")
+
+
+# At the installation
+
+
+class PublishedBitmap(msgspec.Struct, frozen=True, kw_only=True):
+    """A signed head and the bitmap that it names."""
+
+    number: int
+    signed: bytes
+    bitmap: bytes
+
+    @property
+    def file(self) -> bytes:
+        return bitmap.file_of(self.signed, self.bitmap)
+
+
+def signer(here: Installation) -> Signer:
+    """The key that signs withdrawn rows: the installation's own, and of nothing else."""
+    with transaction(here.pool) as tx:
+        seed = here.keyring.gate_seed(tx)
+    return Signer(f"{here.config.log_name}/withdrawn", SignatureType.ed25519, seed)
+
+
+def sealed(here: Installation, release_id: UUID) -> Release:
+    """The release; NotFoundError where there is none, DeniedError where it was never sealed."""
+    with transaction(here.pool) as tx:
+        known = registry.get(tx, release_id)
+    if known.state != "sealed" or known.manifest_sha256 is None:
+        raise DeniedError(f"release `{known.name}` is not sealed")
+    return known
+
+
+class Publisher:
+    """Says which rows of a release were withdrawn. Any thread may ask; what is decided is at most
+    `REMEMBERED_SECONDS` old, however many nodes ask, and each head is signed anew.
+    """
+
+    def __init__(self, here: Installation, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._here, self._monotonic, self._lock = here, monotonic, Lock()
+        self._signer, self.log_key = signer(here), catalog.log_key(here)()
+        self._remembered: dict[UUID, tuple[float, PublishedBitmap]] = {}
+
+    @property
+    def verifier(self) -> Verifier:
+        return self._signer.verifier
+
+    def publish(self, release_id: UUID, seconds: int = LEASE_SECONDS) -> PublishedBitmap:
+        """The withdrawn rows of a sealed release, under a head that holds for ``seconds``."""
+        if not 1 <= seconds <= LEASE_SECONDS_MAX:
+            raise UsageError(f"a lease holds from 1 to {LEASE_SECONDS_MAX} seconds")
+        with self._lock:
+            known = self._remembered.get(release_id)
+            if known is not None and self._monotonic() < known[0] and seconds == LEASE_SECONDS:
+                return known[1]
+            asked_at = self._monotonic()
+            made = self._decide(sealed(self._here, release_id), seconds)
+            if seconds == LEASE_SECONDS:
+                self._remembered[release_id] = (asked_at + REMEMBERED_SECONDS, made)
+            return made
+
+    def _decide(self, release: Release, seconds: int) -> PublishedBitmap:
+        assert release.manifest_sha256 is not None
+        known, at = policies(self._here), self._here.clock()
+        until = withdrawn_rows.lease_end(known, at, seconds)
+        standing = withdrawn_rows.brought_up(self._here.pool, release, known, at, until)
+        head = BitmapHead(
+            release=release.release_id.hex, manifest_sha256=release.manifest_sha256.hex(), number=standing.number,
+            issued=at, until=until, rows=standing.rows, sha256=standing.sha256,
+        )  # fmt: skip
+        return PublishedBitmap(number=standing.number, signed=bitmap.sign(head, self._signer), bitmap=standing.bitmap)
+
+
+class LeasedPart(msgspec.Struct, frozen=True, kw_only=True):
+    """Row keys that left: ``keys`` are 32 bytes each, one after the other, in the order of ``ordinals``.
+
+    ``ratings`` are what people rated in some of these rows.
+    """
+
+    lease_id: UUID
+    expires: datetime
+    seconds: float
+    manifest_sha256: str
+    ordinals: tuple[int, ...]
+    keys: bytes
+    ratings: Mapping[int, Sequence[RatedMessage]]
+
+    def __repr__(self) -> str:
+        return f"Leased({self.lease_id}, {len(self.ordinals)} keys)"
+
+
+class LeaseRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a recipient asks for. Without ``ordinals``: all of the part, by our own copy of the release."""
+
+    release_id: UUID
+    part: int
+    recipient: str
+    ordinals: tuple[int, ...] | None = None
+    seconds: int = LEASE_SECONDS
+
+
+class LeaseHolder(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom a service's key stands for: its recipient, and of which releases it has row keys, by name or by the beginning
+    of names before a `*`. ``own`` are machines of the installation's own; None as recipient is a key bound to nobody.
+    """
+
+    key_id: UUID
+    recipient: str | None
+    own: bool
+    releases: tuple[str, ...]
+
+    def holds(self, release: str) -> bool:
+        """Whether the key was made for a release of this name."""
+        return self.recipient is not None and any(
+            release.startswith(one.removesuffix("*")) if one.endswith("*") else one == release for one in self.releases
+        )
+
+
+def held_by(here: Installation, release_id: UUID, holder: LeaseHolder) -> Release:
+    """The sealed release, for whom it was made; NotFoundError for any other, as for one that never was."""
+    known = sealed(here, release_id)
+    if not holder.holds(known.name):
+        raise NotFoundError(f"no release `{release_id.hex}` that this key is bound to")
+    return known
+
+
+def _check_recipient(here: Installation, known: Release, asked: LeaseRequest, holder: LeaseHolder) -> None:
+    """As for an export: row keys go to whom the policy in force names, or stay with machines of one's own."""
+    if asked.recipient != holder.recipient:
+        raise DeniedError(
+            f"the key is bound to another recipient than `{asked.recipient}`",
+            "`licet key create NAME --scope release:lease --recipient RECIPIENT` makes one for each",
+        )
+    if not holder.own:
+        check_recipient(policies(here).in_force(here.clock()), known, asked.recipient)
+
+
+def check_recipient(policy: Policy, known: Release, recipient: str) -> None:
+    """RefusedError where ``policy`` bars a release from a recipient: data is handed to whom it names, and to nobody else."""
+    if recipient not in policy.recipients:
+        raise RefusedError(
+            f"the policy names no recipient `{recipient}`: data goes to nobody else",
+            f"it names {', '.join(f'`{one}`' for one in sorted(policy.recipients)) or 'nobody'}; a version that names "
+            "one more is material",
+            because="recipient",
+        )  # fmt: skip
+    if known.purpose == SAFETY:
+        raise RefusedError("what serves the safety classifiers is handed to nobody", because="purpose")
+
+
+def lease(here: Installation, asked: LeaseRequest, holder: LeaseHolder) -> LeasedPart:
+    """The keys of the rows of one part that may be used now; one row in the database, before a key leaves.
+
+    NotFoundError for a release that the holder's key was not made for, DeniedError for another recipient than its own,
+    RefusedError for one that the policy in force does not name.
+    """
+    if not _RECIPIENT.fullmatch(asked.recipient):
+        raise UsageError("`recipient` is not a name", "use lower-case letters, digits, `-`, `_` and `.`")
+    if not 1 <= asked.seconds <= LEASE_SECONDS_MAX:
+        raise UsageError(f"a lease holds from 1 to {LEASE_SECONDS_MAX} seconds")
+    known = held_by(here, asked.release_id, holder)
+    _check_recipient(here, known, asked, holder)
+    ordinals = _ordinals_of_part(here, known, asked.part) if asked.ordinals is None else _few(asked.ordinals)
+    given = DatabaseLeases(here.pool, here.keyring, here.clock, asked.seconds).lease(
+        known.release_id.bytes, asked.part, ordinals
+    )
+    at, order = here.clock(), sorted(given.keys)
+    lease_id = uuid7(at, here.keyring.random(10))
+    hand_out(here, known.name, asked.recipient)  # who has keys has a copy: an erasure recalls it from them
+    with transaction(here.pool) as tx:
+        tx.execute(
+            """INSERT INTO leases (lease_id, release_id, recipient, part, asked, given, key_id, given_at, expires_at)
+               VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)""",
+            [
+                lease_id, known.release_id, asked.recipient, asked.part, len(ordinals), len(order), holder.key_id, at,
+                given.expires,
+            ],
+        )  # fmt: skip
+    _log.info(
+        "leased", release=known.release_id.hex, part=asked.part, recipient=asked.recipient, asked=len(ordinals),
+        given=len(order),
+    )  # fmt: skip
+    assert known.manifest_sha256 is not None
+    return LeasedPart(
+        lease_id=lease_id, expires=given.expires, seconds=max(0.0, (given.expires - at).total_seconds()),
+        manifest_sha256=known.manifest_sha256.hex(), ordinals=tuple(order),
+        keys=b"".join(given.keys[ordinal] for ordinal in order), ratings=given.ratings,
+    )  # fmt: skip
+
+
+def _few(ordinals: tuple[int, ...]) -> Sequence[int]:
+    """What was asked for, no wider than a part is."""
+    if len(ordinals) > LEASED_ORDINALS_MAX:
+        raise UsageError(f"`{len(ordinals)}` rows at a time: at most `{LEASED_ORDINALS_MAX}`")
+    if ordinals and max(ordinals) - min(ordinals) >= ROWS_PER_PART_MAX:
+        raise UsageError("the rows are not of one part", "ask for one part at a time")
+    return ordinals
+
+
+def _ordinals_of_part(here: Installation, known: Release, part: int) -> Sequence[int]:
+    folder = here.config.releases / known.name
+    if not folder.is_dir():
+        raise NotFoundError(f"our own copy of release `{known.name}` is not here", "name `ordinals`")
+    promised, _ = manifest.read(folder)
+    firsts = {each.number: each.first_ordinal for each in promised.parts}
+    if part not in firsts:
+        raise NotFoundError(f"release `{known.name}` has no part `{part}`")
+    after = min((each for each in firsts.values() if each > firsts[part]), default=firsts[part] + ROWS_PER_PART_MAX)
+    return range(firsts[part], min(after, firsts[part] + ROWS_PER_PART_MAX))
+
+
+class LocalSource:
+    """The installation of this machine as a source of withdrawn rows (`train.remote.WithdrawalSource`)."""
+
+    def __init__(self, here: Installation, seconds: int = LEASE_SECONDS) -> None:
+        self._publisher, self._seconds = Publisher(here), seconds
+
+    def withdrawn(self, release: str, known: WithdrawnBitmap | None) -> tuple[bytes, bytes | None]:
+        made = self._publisher.publish(UUID(hex=release), self._seconds)
+        return made.signed, None if known is not None and known.head.number == made.number else made.bitmap
+
+
+# At the run
+
+
+class LocalLeases:
+    """Leases from the installation that ``config`` names, opened in each process that asks (`release.reader.Leases`)."""
+
+    def __init__(self, config: Configuration, clock: Clock) -> None:
+        self._config, self._clock = config, clock
+        self._pid = 0
+        self._stacks: list[ExitStack] = []
+        self._leases: DatabaseLeases | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return LocalLeases, (self._config, self._clock)
+
+    def lease(self, release_id: bytes, part: int, ordinals: Sequence[int]) -> Lease:
+        return self._opened().lease(release_id, part, ordinals)
+
+    def log_key(self, release_id: bytes) -> bytes:
+        return self._opened().log_key(release_id)
+
+    def _opened(self) -> DatabaseLeases:
+        if self._leases is None or self._pid != os.getpid():
+            # Open for as long as its stack lives. One that came with a fork is its parent's, and not this one's to close.
+            self._stacks.append(ExitStack())
+            opened = self._stacks[-1].enter_context(installation(self._config, self._clock))
+            self._pid, self._leases = os.getpid(), DatabaseLeases(opened.pool, opened.keyring, opened.clock)
+        return self._leases
+
+
+def gate(
+    release: str | Path, file: str | Path, key: str | Path, *, when_stale: WhenStale | str = WhenStale.pause,
+    held: bytes | None = None, clock: Callable[[], float] = time.time, data: Path | None = None,
+) -> TrainingGate:  # fmt: skip
+    """The gate of a run on ``release``, a name or a folder, from the ``file`` that `licet train gate` keeps, or the folder
+    that it keeps it in. A name is of a release of the installation of this machine (``data``, or that of the environment).
+
+    ``key`` is the public key that `licet train key` prints, or a file with it. ``when_stale``: `pause`, or `stop`.
+    ``held`` is the file that an earlier part of the run ended with (`Gate.held`).
+    """
+    promised, sha256 = manifest.read(folder_of(release, Configuration.of(os.environ, data)))
+    kept, named = Path(file), Path(key)
+    is_file = len(str(key)) < KEY_PATH_CHARACTERS_MAX and named.is_file()
+    return TrainingGate(
+        kept / bitmap.file_name(promised.release) if kept.is_dir() else kept, release=promised.release,
+        manifest_sha256=sha256, verifier=bitmap.key_of(named.read_text(encoding="utf-8") if is_file else str(key)),
+        clock=clock, when_stale=WhenStale(when_stale), held=held,
+    )  # fmt: skip
+
+
+def folder_of(release: str | Path, config: Configuration) -> Path:
+    """The folder of a release: that of its name with the installation, or else ``release`` itself."""
+    own = config.releases / str(release)
+    is_name = "/" not in str(release) and (own / manifest.FILE).is_file()
+    return own if is_name else Path(release)
+
+
+def remote(url: str, key_file: str | Path, *, recipient: str) -> Remote:
+    """The installation at ``url`` as a source of row keys, for a run on another machine; ``key_file`` has the key of a
+    service with the scope `release:lease`.
+    """
+    return Remote(url, key_in(Path(key_file)), recipient=recipient, at=utc_now)
+
+
+def rows(release: Path, gate: TrainingGate, leases: Leases, *, at: Clock = utc_now, split: str = "") -> RowDataset:
+    """The rows of the release in a folder by position, behind ``gate``."""
+    if isinstance(leases, Remote):
+        leases.pin(gate.release, gate.manifest_sha256)
+    return RowDataset(release, gate, leases, at=at, split=split)

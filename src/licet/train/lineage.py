@@ -1,0 +1,325 @@
+"""The way back from a model to the consents behind it, and the way on from a person to the models that learnt from them.
+
+`record` takes a model's folder on record, made here or elsewhere under the gate; `which_models` answers for a conversation
+or an account; `affected` lists the models that learnt from rows which were withdrawn or erased since. What a run consumed
+before a withdrawal stays consumed: it is listed, and no more is promised of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from pyroaring import BitMap
+
+from licet.errors import BrokenError, NotFoundError, RefusedError, UsageError
+from licet.ledger.note import Verifier
+from licet.proof import documents
+from licet.release import registry
+from licet.store.connect import Transaction, transaction
+from licet.train import consumption, gate_files, statement, withdrawn_rows
+from licet.train.consumption import Record
+from licet.train.model_check import verify
+from licet.vault.ids import Prefix, parse, shown
+from licet.vault.installation import Installation, policies
+
+CHUNK_ROWS = 2_048  # the bits of one row of `model_rows`
+ROWS_LISTED_MAX = 100_000
+CLASSIFIER = "licet-misuse-1"  # the recipe of `misuse.models`, which forgets exactly
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+
+
+def check_name(name: str) -> None:
+    """UsageError unless a model may be called so."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"`{name}` is not a name for a model", "use lower-case letters, digits, `-`, `_` and `.`")
+
+
+def signing(here: Installation) -> tuple[Verifier, bytes]:
+    """The key that signs how models came about, and its seed."""
+    with transaction(here.pool) as tx:
+        seed = here.keyring.model_seed(tx)
+    return statement.signer(f"{here.config.log_name}/models", seed).verifier, seed
+
+
+def keys(here: Installation) -> tuple[str, str]:
+    """The public keys of the installation's models: of their statements (a vkey), of their signatures (PEM)."""
+    key, seed = signing(here)
+    return key.vkey, statement.pem(statement.p256(seed).public_key()).decode()
+
+
+# On record
+
+
+class RecordedModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A model on record. ``last_gate`` is the gate's number at its last step."""
+
+    model: str
+    name: str
+    release: str
+    recipe: str
+    rows: int
+    first_gate: int
+    last_gate: int
+    started_at: datetime
+    finished_at: datetime
+    retired_at: datetime | None
+
+
+def record(here: Installation, folder: Path, vkeys: Sequence[str] = ()) -> RecordedModel:
+    """Takes the model in ``folder`` on record, once; RefusedError where it does not hold what it promises.
+
+    Its statement is signed with this installation's key, or with one of ``vkeys`` where it was trained elsewhere; the
+    gate's states are this installation's own in any case.
+    """
+    try:
+        trusted = [Verifier.parse(vkey.strip()) for vkey in vkeys]
+    except RefusedError as error:
+        raise UsageError(f"that is no public key: {error.message}", "`licet train model-key` prints one") from None
+    keys = [*trusted, signing(here)[0], gate_files.signer(here).verifier]
+    if broken := verify(folder, keys):
+        place, promise = broken[0]
+        raise RefusedError(f"the model is not taken on record: `{place}`: {promise}", because="broken")
+    signed = (folder / statement.FILE).read_bytes()
+    content = statement.opened(signed, next(key for key in keys if key.name.encode() in signed))
+    found, raw = consumption.read(folder / consumption.FILE), (folder / consumption.FILE).read_bytes()
+    predicate = content["predicate"]
+    metadata, parameters = predicate["runDetails"]["metadata"], predicate["buildDefinition"]["externalParameters"]
+    check_name(parameters["name"])
+    model, release = UUID(hex=metadata["invocationId"]), UUID(hex=found.of.release)
+    heads = [consumption.claimed(frame.signed) for frame in found.frames if isinstance(frame, consumption.GateState)]
+    with transaction(here.pool) as tx:
+        known = registry.get(tx, release)
+        if known.manifest_sha256 is None or known.manifest_sha256.hex() != found.of.manifest_sha256:
+            raise RefusedError(f"release `{known.name}` is not the one that the model names", because="release")
+        new = tx.execute(
+            """INSERT INTO models (model_id, name, release_id, recipe, rows, first_gate, last_gate, started_at, finished_at,
+                                   recorded_at, statement, consumed)
+               VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (model_id) DO NOTHING""",
+            [
+                model, parameters["name"], release, parameters["recipe"], len(found.ordinals), heads[0].number,
+                heads[-1].number, datetime.fromisoformat(metadata["startedOn"]),
+                datetime.fromisoformat(metadata["finishedOn"]), here.clock(), signed, raw,
+            ],
+        ).rowcount  # fmt: skip
+        if new:
+            add_rows(tx, release, model, found.ordinals)
+        return _get(tx, model)
+
+
+def add_rows(tx: Transaction, release: UUID, model: UUID, ordinals: BitMap) -> None:
+    """The rows that a model consumed, as they are asked for by row."""
+    with tx.cursor().copy("COPY model_rows (release_id, chunk, model_id, bits) FROM STDIN (FORMAT BINARY)") as copy:
+        copy.set_types(["uuid", "int4", "uuid", "bytea"])
+        for chunk, bits in chunks(ordinals):
+            copy.write_row((release, chunk, model, bits))
+
+
+def chunks(ordinals: BitMap) -> Sequence[tuple[int, bytes]]:
+    """The bits of each chunk in which there is one, as `get_bit` counts them."""
+    import numpy as np  # here, not above: every command would start a tenth of a second later
+
+    rows = np.asarray(ordinals.to_array(), dtype=np.int64)
+    result = []
+    for chunk in np.unique(rows // CHUNK_ROWS):
+        bits = np.zeros(CHUNK_ROWS, dtype=np.uint8)
+        bits[rows[rows // CHUNK_ROWS == chunk] % CHUNK_ROWS] = 1
+        result.append((int(chunk), np.packbits(bits, bitorder="little").tobytes()))
+    return result
+
+
+_COLUMNS = """m.model_id, m.name, r.name, m.recipe, m.rows, m.first_gate, m.last_gate, m.started_at, m.finished_at,
+    m.retired_at"""
+
+
+def _get(tx: Transaction, model: UUID) -> RecordedModel:
+    row = tx.execute(
+        f"SELECT {_COLUMNS} FROM models m JOIN releases r USING (release_id) WHERE m.model_id = %s", [model]
+    ).fetchone()
+    if row is None:
+        raise NotFoundError(f"no model `{shown(Prefix.model, model)}`")
+    return _recorded(row)
+
+
+def _recorded(row: Sequence[Any]) -> RecordedModel:
+    model, name, release, recipe, rows, first_gate, last_gate, started_at, finished_at, retired_at = row
+    return RecordedModel(
+        model=shown(Prefix.model, model), name=name, release=release, recipe=recipe, rows=rows, first_gate=first_gate,
+        last_gate=last_gate, started_at=started_at, finished_at=finished_at, retired_at=retired_at,
+    )  # fmt: skip
+
+
+def models(here: Installation) -> list[RecordedModel]:
+    """All models on record, the newest first."""
+    with transaction(here.pool) as tx:
+        rows = tx.execute(
+            f"SELECT {_COLUMNS} FROM models m JOIN releases r USING (release_id) ORDER BY m.finished_at DESC, m.model_id"
+        ).fetchall()
+    return [_recorded(row) for row in rows]
+
+
+# Which models
+
+
+class LearntModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that learnt from what was asked about, and from how many rows of it."""
+
+    model: str
+    name: str
+    release: str
+    rows: int
+    finished_at: datetime
+
+
+# A row of a release is one bit of each of its models, looked up by the release and the chunk that the row is in: row by
+# row, as a join of the sets reads every chunk of a release. Counted before it is joined with what the models are called.
+_WHICH = """
+    SELECT m.model_id, m.name, l.name, c.rows, m.finished_at
+      FROM (SELECT b.model_id, count(*)::int AS rows
+              FROM release_rows r
+             CROSS JOIN LATERAL (SELECT b.model_id FROM model_rows b
+                    WHERE b.release_id = r.release_id AND b.chunk = r.ordinal / %(chunk)s::int
+                      AND get_bit(b.bits, r.ordinal %% %(chunk)s::int) = 1 OFFSET 0) b
+             WHERE r.account_id = %(account)s {of}
+             GROUP BY b.model_id) c
+      JOIN models m USING (model_id)
+      JOIN releases l USING (release_id)
+     ORDER BY m.finished_at DESC, m.model_id"""
+_OF_CONVERSATION = "AND r.conversation_id = %(conversation)s"
+
+
+def which_models(here: Installation, name: str) -> list[LearntModel]:
+    """The models that learnt from a conversation or from an account, the newest first.
+
+    ``name`` is a conversation's id, an account's, or the host's own id of an account.
+    """
+    with transaction(here.pool) as tx:
+        if name.startswith(f"{Prefix.conversation.value}_"):
+            conversation: UUID | None = parse(Prefix.conversation, name)
+            row = tx.execute(
+                "SELECT account_id FROM conversations WHERE conversation_id = %s", [conversation]
+            ).fetchone()
+            if row is None:
+                raise NotFoundError(f"no conversation `{name}`")
+            return learnt(tx, row[0], conversation)
+    account = documents.account_named(here, name)
+    with transaction(here.pool) as tx:
+        return learnt(tx, account, None)
+
+
+def learnt(tx: Transaction, account: UUID, conversation: UUID | None) -> list[LearntModel]:
+    """The models that learnt from a conversation of an account, or from any of it."""
+    asked = _WHICH.format(of="" if conversation is None else _OF_CONVERSATION)
+    given = {"account": account, "conversation": conversation, "chunk": CHUNK_ROWS}
+    rows = tx.cursor(binary=True).execute(asked, given).fetchall()
+    return [
+        LearntModel(model=shown(Prefix.model, model), name=name, release=release, rows=count, finished_at=finished)
+        for model, name, release, count, finished in rows
+    ]
+
+
+# Who is affected
+
+
+class Affected(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that learnt from rows which may no longer be used. ``erased`` of them are of what has no key any more."""
+
+    model: str
+    name: str
+    release: str
+    consumed: int
+    withdrawn: int
+    people: int
+    erased: int
+    finished_at: datetime
+
+
+# A row is touched since a time if an ending of the journal came to it since, or its time to be kept was over since.
+_TOUCHED = """
+    SELECT m.ordinal, m.account_id, NOT EXISTS (
+           SELECT FROM segments s WHERE s.account_id = m.account_id AND s.conversation_id = m.conversation_id
+              AND s.segment = ANY(m.source_segments) AND s.erased_at IS NULL)
+      FROM release_rows m
+     WHERE m.release_id = %(release)s AND m.ordinal = ANY(%(ordinals)s)
+       AND (%(since)s::timestamptz IS NULL
+            OR EXISTS (SELECT FROM journal j WHERE j.account_id = m.account_id AND j.ends AND j.occurred_at >= %(since)s
+                          AND (j.conversation_id IS NULL OR j.conversation_id = m.conversation_id))
+            OR EXISTS (SELECT FROM segments s WHERE s.account_id = m.account_id
+                          AND s.conversation_id = m.conversation_id AND s.segment = ANY(m.source_segments)
+                          AND (s.erased_at >= %(since)s OR s.keep_until BETWEEN %(since)s AND %(at)s)))"""
+
+
+def affected(here: Installation, since: datetime | None = None, recipe: str | None = None) -> list[Affected]:
+    """The models that learnt from rows which were withdrawn or erased (since ``since``), the most affected first.
+
+    ``recipe``: only those that were made by it.
+    """
+    known, at = policies(here), here.clock()
+    with transaction(here.pool) as tx:
+        found = tx.execute(
+            """SELECT release_id, array_agg(model_id ORDER BY model_id) FROM models
+                WHERE retired_at IS NULL AND (%(recipe)s::text IS NULL OR recipe = %(recipe)s) GROUP BY 1""",
+            {"recipe": recipe},
+        ).fetchall()
+    result: list[Affected] = []
+    for release_id, of in found:
+        release = gate_files.sealed(here, release_id)
+        gone = BitMap.deserialize(withdrawn_rows.brought_up(here.pool, release, known, at, at).bitmap)
+        with transaction(here.pool) as tx:
+            result += [one for model in of if (one := _affected(tx, model, release_id, gone, since, at)) is not None]
+    return sorted(result, key=lambda one: (-one.withdrawn, one.model))
+
+
+def _affected(
+    tx: Transaction, model: UUID, release: UUID, gone: BitMap, since: datetime | None, at: datetime
+) -> Affected | None:
+    row = tx.execute("SELECT consumed FROM models WHERE model_id = %s", [model]).fetchone()
+    if row is None:
+        return None
+    both = _ordinals_in(bytes(row[0])) & gone
+    if not both:
+        return None
+    touched = []
+    asked = list(both)
+    for start in range(0, len(asked), ROWS_LISTED_MAX):
+        some = {"release": release, "ordinals": asked[start : start + ROWS_LISTED_MAX], "since": since, "at": at}
+        touched += tx.execute(_TOUCHED, some).fetchall()
+    if not touched:
+        return None
+    seen = _get(tx, model)
+    return Affected(
+        model=seen.model, name=seen.name, release=seen.release, consumed=seen.rows, withdrawn=len(touched),
+        people=len({account for _, account, _ in touched}), erased=sum(erased for _, _, erased in touched),
+        finished_at=seen.finished_at,
+    )  # fmt: skip
+
+
+def _ordinals_in(raw: bytes) -> BitMap:
+    found, whole = consumption.parse(raw)
+    if whole != len(raw):
+        raise BrokenError("the record of a model is not whole")
+    return found.ordinals
+
+
+def record_of(here: Installation, model: str) -> Record:
+    """What a model consumed, as it is on record."""
+    with transaction(here.pool) as tx:
+        row = tx.execute("SELECT consumed FROM models WHERE model_id = %s", [parse(Prefix.model, model)]).fetchone()
+    if row is None:
+        raise NotFoundError(f"no model `{model}`")
+    return consumption.parse(bytes(row[0]))[0]
+
+
+def retire(here: Installation, model: str) -> RecordedModel:
+    """Says that a model is used no more: it stays on record, and `affected` lists it no longer."""
+    wanted = parse(Prefix.model, model)
+    with transaction(here.pool) as tx:
+        tx.execute(
+            "UPDATE models SET retired_at = coalesce(retired_at, %s) WHERE model_id = %s", [here.clock(), wanted]
+        )
+        return _get(tx, wanted)

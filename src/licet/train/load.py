@@ -1,0 +1,97 @@
+"""`licet.load`: the rows of a release, each behind the live decision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, overload
+
+from licet.config import Configuration
+from licet.errors import UsageError
+from licet.release import catalog
+from licet.release.reader import Leases, LoadedRow, LoadedRows
+from licet.vault.installation import Clock, installation, utc_now
+
+if TYPE_CHECKING:
+    from licet.train.dataset import RowDataset
+    from licet.train.gate import TrainingGate
+
+
+class Loading(Iterator[LoadedRow]):
+    """The rows of a release that may be used now, in order; closes its installation when it ends."""
+
+    def __init__(self, rows: LoadedRows, closing: ExitStack) -> None:
+        self._rows, self._closing = rows, closing
+
+    def __next__(self) -> LoadedRow:
+        try:
+            return next(self._rows)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def yielded(self) -> int:
+        return self._rows.yielded
+
+    @property
+    def withheld(self) -> int:
+        return self._rows.withheld
+
+    @property
+    def complete(self) -> bool:
+        return self._rows.complete
+
+    def close(self) -> None:
+        self._closing.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@overload
+def load(
+    release: str | Path, *, split: str = "", data: Path | None = None, config: Configuration | None = None,
+    clock: Clock = utc_now, gate: None = None, leases: None = None,
+) -> Loading: ...  # fmt: skip
+
+
+@overload
+def load(
+    release: str | Path, *, split: str = "", data: Path | None = None, config: Configuration | None = None,
+    clock: Clock = utc_now, gate: TrainingGate, leases: Leases | None = None,
+) -> RowDataset: ...  # fmt: skip
+
+
+def load(
+    release: str | Path, *, split: str = "", data: Path | None = None, config: Configuration | None = None,
+    clock: Clock = utc_now, gate: TrainingGate | None = None, leases: Leases | None = None,
+) -> Loading | RowDataset:  # fmt: skip
+    """The rows of ``release``, a name or a folder, that may be used now: ``{"messages": [...], ...}`` one by one.
+
+    ``split``: only the rows of ``train``, ``validation`` or ``test``; people, not rows, are held out, for ever.
+    ``data`` is the installation's folder, by default that of the environment. Each row is decided anew as it is
+    read; one that was withdrawn, deleted or has expired does not come out, from any copy of the files.
+
+    With a ``gate`` (`licet.gate`) they come by position, for a training run: as many as were promised, a row that may not
+    be used replaced by another, into any worker of a data loader. ``leases`` gives the
+    row keys where the installation is on another machine (`licet.remote`).
+    """
+    import os  # the environment is read here, at an edge, and nowhere below
+
+    if gate is not None:
+        from licet.train import gate_files  # here, so that no other command waits for it
+
+        chosen = config or Configuration.of(os.environ, data)
+        given = leases or gate_files.LocalLeases(chosen, clock)
+        return gate_files.rows(gate_files.folder_of(release, chosen), gate, given, at=clock, split=split)
+    if leases is not None:
+        raise UsageError("`leases` come with a `gate`", "`licet.gate` opens one")
+    with ExitStack() as stack:
+        here = stack.enter_context(installation(config or Configuration.of(os.environ, data), clock))
+        rows = catalog.open_release(here, str(release), split)
+        return Loading(rows, stack.pop_all())

@@ -1,0 +1,251 @@
+"""A model trained here on a release of this installation, with the gate on, and put on record with all that it came from.
+
+What is signed is written last, so a run that stops leaves no model that looks whole; what it had consumed by then is in
+its folder, row by row. A run that fails moves that folder to `OUT.failed-1`, or takes it away where nothing was consumed.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
+from importlib.metadata import PackageNotFoundError, version
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from licet.errors import RefusedError, UsageError
+from licet.policy.decide import SAFETY
+from licet.release import manifest
+from licet.release.catalog import find_release, open_release
+from licet.release.reader import LoadedRow
+from licet.store.connect import transaction
+from licet.train import bitmap, cards, consumption, lineage, recipe, statement
+from licet.train.gate import TrainingGate, Used, WhenStale
+from licet.train.gate_files import Publisher
+from licet.train.model_check import MANIFEST_FILE
+from licet.train.recipe import TrainingResult, TrainingSettings
+from licet.train.remote import REFRESHED
+from licet.train.statement import RunStatement, StatementSource
+from licet.vault.ids import Prefix, shown, uuid7
+from licet.vault.installation import Installation
+
+RECIPE = "licet-sft-1"
+GATE_SECONDS = 60  # how long what the gate was told holds
+HELD_OUT_ROWS_MIN = 8
+HELD_OUT_SHARE = 10  # one person in so many, where the release's own splits hold out too few rows
+LIBRARIES = ("torch", "transformers", "trl", "tokenizers", "accelerate", "datasets")
+
+
+class TrainedModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A model: where it is, what it learnt from, and what it was measured on."""
+
+    model: str
+    name: str
+    folder: Path
+    release: str
+    consumed: int
+    held_out_people: int
+    trained: TrainingResult
+
+
+class LocalGate(TrainingGate):
+    """The gate of a run on the installation's own machine: it hears of what was withdrawn before each answer."""
+
+    def __init__(self, here: Installation, release: UUID, manifest_sha256: str, folder: Path) -> None:
+        self._publisher, self._release, self._folder = Publisher(here), release, folder
+        self._given, self._given_at = -1, float("-inf")
+        super().__init__(
+            folder / bitmap.file_name(release.hex), release=release.hex, manifest_sha256=manifest_sha256,
+            verifier=self._publisher.verifier, clock=lambda: here.clock().timestamp(), when_stale=WhenStale.stop,
+        )  # fmt: skip
+
+    def current(self) -> Any:  # noqa: ANN401 as the gate's own
+        # Not for the seconds that nodes ask for: what a publisher remembers is a moment old, and this is asked each step.
+        made = self._publisher.publish(self._release, GATE_SECONDS)
+        now = time.monotonic()
+        if made.number != self._given or now - self._given_at > GATE_SECONDS * REFRESHED:
+            bitmap.write(self._folder, self._release.hex, made.file)
+            self._given, self._given_at = made.number, now
+        return super().current()
+
+
+def sft(
+    here: Installation, name: str, out: Path, *, base: Path | None = None, called: str = "",
+    settings: TrainingSettings | None = None, heard: Used = lambda _step, _ordinals: None,
+    gate_of: Callable[[TrainingGate], TrainingGate] = lambda gate: gate,
+) -> TrainedModel:  # fmt: skip
+    """Fine-tunes a causal model on a release and writes it into ``out``, which is made; ``heard`` hears of each step.
+
+    RefusedError for a release of the safety classifiers' purpose: what was flagged is no model for anybody's words.
+    ``gate_of`` stands between the gate and the run, for tests that must fail.
+    """
+    chosen = settings or TrainingSettings()
+    folder, known = find_release(here, name)
+    if known.state != "sealed" or known.manifest_sha256 is None:
+        raise RefusedError(f"release `{known.name}` is not sealed", because="not_sealed")
+    if known.purpose == SAFETY:
+        raise RefusedError(
+            f"release `{known.name}` is for `{SAFETY}` alone", "`licet train safety` learns from it", because="purpose"
+        )
+    model_name = called or out.name
+    lineage.check_name(model_name)
+    if out.exists() and any(out.iterdir()):
+        raise UsageError(f"`{out}` is there already", "name a folder that is not")
+    rows = list(open_release(here, name))
+    train, held_out, people = divided(here, known.release_id, manifest.read(folder)[0], rows)
+    recipe.check(train, base)
+    started = here.clock()
+    out.mkdir(parents=True, exist_ok=True)
+    took = 0
+    with TemporaryDirectory(prefix="licet-gate-") as place:
+        gate = LocalGate(here, known.release_id, known.manifest_sha256.hex(), Path(place))
+        log = consumption.ConsumedLog(out / consumption.FILE, gate)
+
+        def used(step: int, ordinals: Sequence[int]) -> None:
+            nonlocal took
+            log.used(step, ordinals)
+            took += len(ordinals)
+            heard(step, ordinals)
+
+        try:
+            try:
+                trained = recipe.sft(train, held_out, out, gate=gate_of(gate), used=used, base=base, settings=chosen)
+            finally:
+                log.close()
+        except BaseException:
+            _give_way(out, took)
+            raise
+    record = consumption.merge([out / consumption.FILE], out / consumption.FILE)
+    model = uuid7(started, here.keyring.random(10))
+    run = _run(here, model, model_name, record, trained, chosen, base, started)
+    described = cards.ModelDescription(
+        run=run, release=manifest.read(folder)[0], manifest_sha256=record.of.manifest_sha256,
+        consumed=len(record.ordinals), base=base.name if base is not None else "",
+    )  # fmt: skip
+    papers(here, folder, out, described, cards.card(described))
+    lineage.record(here, out)
+    return TrainedModel(
+        model=shown(Prefix.model, model), name=model_name, folder=out, release=known.name,
+        consumed=len(record.ordinals), held_out_people=people, trained=trained,
+    )  # fmt: skip
+
+
+def _give_way(out: Path, took: int) -> None:
+    """After a run that failed: its folder is gone, or, where it consumed rows, kept beside, with the record of them.
+
+    Either way the same command can be given again.
+    """
+    if took == 0:
+        shutil.rmtree(out)
+        return
+    places = (out.with_name(f"{out.name}.failed-{number}") for number in count(1))
+    out.rename(next(place for place in places if not place.exists()))
+
+
+# Who is held out
+
+
+def divided(
+    here: Installation, release: UUID, promised: manifest.ReleaseManifest, rows: Sequence[LoadedRow]
+) -> tuple[list[LoadedRow], list[LoadedRow], int]:
+    """The rows to learn from, those of people who are not among them, and how many people these are.
+
+    People are held out by the release's own splits, for ever; where those hold out fewer than `HELD_OUT_ROWS_MIN` rows,
+    about every tenth person is as well, by a hash of their account's id, the same in every run.
+    """
+    with transaction(here.pool) as tx:
+        of = dict(
+            tx.execute(
+                "SELECT ordinal, account_id FROM release_rows WHERE release_id = %s AND ordinal = ANY(%s)",
+                [release, [row["ordinal"] for row in rows]],
+            ).fetchall()
+        )
+    splits = {} if promised.curation is msgspec.UNSET else promised.curation.splits
+    others = [run for split, runs in splits.items() if split != "train" for run in runs]
+    out = {row["ordinal"] for row in rows if any(first <= row["ordinal"] <= last for first, last in others)}
+    if len(out) < HELD_OUT_ROWS_MIN:
+        people = {of[row["ordinal"]] for row in rows if row["ordinal"] not in out}
+        drawn = {one for one in people if is_drawn_out(one)}
+        if len(people) > 1 and (not drawn or drawn == people):
+            drawn = {min(people, key=_drawn)}
+        out |= {row["ordinal"] for row in rows if of[row["ordinal"]] in drawn}
+    held_out = [row for row in rows if row["ordinal"] in out]
+    return [row for row in rows if row["ordinal"] not in out], held_out, len({of[ordinal] for ordinal in out})
+
+
+def is_drawn_out(account: UUID) -> bool:
+    """Whether a person is held out where the release's own splits hold out too few."""
+    return _drawn(account) < 2**64 // HELD_OUT_SHARE
+
+
+def _drawn(account: UUID) -> int:
+    return int.from_bytes(blake2b(account.bytes, digest_size=8, person=b"licet held out 1").digest(), "big")
+
+
+# What is put beside the model
+
+
+def _run(
+    here: Installation, model: UUID, name: str, record: consumption.Record, trained: TrainingResult, settings: TrainingSettings,
+    base: Path | None, started: Any,  # noqa: ANN401 a time
+) -> RunStatement:  # fmt: skip
+    heads = [consumption.claimed(frame.signed) for frame in record.frames if isinstance(frame, consumption.GateState)]
+    sources = [StatementSource(name="release", sha256=record.of.manifest_sha256, more={"release": record.of.release})]
+    if base is not None:
+        sources.append(StatementSource(name="base", sha256=_hash_of(base), more={"called": base.name}))
+    sources.append(StatementSource(name="recipe", sha256=_code_sha256()))
+    shown_results = {k: v for k, v in msgspec.structs.asdict(trained).items() if v is not None}
+    return RunStatement(
+        model=model.hex, name=name, recipe=RECIPE, parameters=msgspec.structs.asdict(settings), sources=tuple(sources),
+        first=heads[0], last=heads[-1], results=shown_results, software=software(LIBRARIES), started=started,
+        finished=max(here.clock(), started),
+    )  # fmt: skip
+
+
+def papers(here: Installation, release: Path, out: Path, described: cards.ModelDescription, card: bytes) -> None:
+    """Everything beside the weights in ``out``, what is signed last."""
+    run, files = described.run, statement.hashes_of(out, without=(consumption.FILE,))
+    weights = {name: digest for name, digest in files.items() if name.endswith((".safetensors", ".bin"))}
+    statement.put(
+        out,
+        {
+            cards.CARD_FILE: card, cards.BOM_FILE: cards.bom(described, weights),
+            MANIFEST_FILE: (release / manifest.FILE).read_bytes(),
+        },
+    )  # fmt: skip
+    beside = {name: digest for name, digest in statement.hashes_of(out).items() if name not in files}
+    key, seed = lineage.signing(here)
+    statement.put(out, {statement.FILE: statement.envelope(statement.statement(run, files, beside), key, seed)})
+    whole = statement.hashes_of(out)
+    statement.put(out, {statement.SIGNATURE_FILE: statement.model_signature(run.name, whole, statement.p256(seed))})
+
+
+def _hash_of(folder: Path) -> str:
+    """One hash over a base model's files: that of the lines `SHA-256  NAME`, in order."""
+    from hashlib import sha256
+
+    lines = (f"{digest}  {name}\n" for name, digest in sorted(statement.hashes_of(folder).items()))
+    return sha256("".join(lines).encode()).hexdigest()
+
+
+def _code_sha256() -> str:
+    from hashlib import sha256
+
+    return sha256(Path(recipe.__file__).read_bytes()).hexdigest()
+
+
+def software(libraries: Sequence[str]) -> Mapping[str, str]:
+    """Our own version, and those of the ``libraries`` that are installed."""
+    found = {}
+    for library in ("licet", *libraries):
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    return found

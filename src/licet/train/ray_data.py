@@ -1,0 +1,58 @@
+"""The gate on Ray Data: a data set whose rows carry `ordinal`, read by workers on any node with the gate's folder.
+
+    rows = gated(ray.data.read_parquet(...), gate)
+    for batch in MaskedBatches(rows.iter_torch_batches(batch_size=32), gate): ...
+
+As many rows come out as go in. A withdrawn row is replaced by one of its block, drawn by a hash of its ordinal; where the
+whole block is withdrawn its rows are null, with the ordinal -1. Each node keeps the gate's file at the same path (`licet
+train gate`). `streaming_split(n, equal=True)` may drop rows to make shares equal, whatever was withdrawn: give it a
+number of rows that divides.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from licet.train.batch_mask import NOBODYS
+from licet.train.dataset import ORDINAL, drawn
+from licet.train.gate import TrainingGate
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class WithdrawnReplacer:
+    """Takes the place of what was withdrawn, a block of rows at a time."""
+
+    def __init__(self, gate: TrainingGate, ordinal: str = ORDINAL) -> None:
+        self._gate, self._ordinal = gate, ordinal
+
+    def __call__(self, block: pa.Table) -> pa.Table:
+        import pyarrow as pa
+
+        place = block.schema.get_field_index(self._ordinal)
+        block = block.set_column(place, self._ordinal, block[self._ordinal].cast(pa.int64()))
+        withdrawn = self._gate.glance()
+        ordinals: list[int] = block[self._ordinal].to_numpy().tolist()
+        gone = [at for at, ordinal in enumerate(ordinals) if ordinal in withdrawn]
+        if not gone:
+            return block
+        living = sorted(set(range(len(ordinals))) - set(gone))
+        if not living:
+            columns = [pa.nulls(len(ordinals), field.type) for field in block.schema]
+            columns[place] = pa.array([NOBODYS] * len(ordinals), pa.int64())
+            return pa.table(columns, schema=block.schema)
+        taken = list(range(len(ordinals)))
+        for at in gone:
+            taken[at] = living[drawn(ordinals[at]) % len(living)]
+        return block.take(pa.array(taken, pa.int64()))
+
+
+def gated(rows: Any, gate: TrainingGate, ordinal: str = ORDINAL) -> Any:  # noqa: ANN401 a data set of Ray's
+    """``rows`` behind the gate, which is asked again in each worker; what is read ahead is checked at hand-off.
+
+    They come in their order, which Ray by itself does not promise: otherwise no run could be resumed at a position.
+    """
+    made = rows.map_batches(WithdrawnReplacer(gate, ordinal), batch_format="pyarrow", batch_size=None)
+    made.context.execution_options.preserve_order = True
+    return made

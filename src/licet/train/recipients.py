@@ -1,0 +1,278 @@
+"""Recipients: who was given rows of a person, and what was asked back from them (GDPR 15(1)(c) and 19).
+
+Rows of a plain export lie with its recipient as text, where no key reaches them. As soon as such a row may no longer be
+used (its person withdrew, kept the conversation out, left the plan, or its time was over) it is recalled: its recipient is
+told by event, and is to delete it and say so by a day. What is erased is recalled with its erasure (`erasure.certificates`).
+
+Each row of an export is recalled once. Which crash the order survives: the recall and its event share a transaction for
+each account, so that a look that was killed left some accounts for the next one, and asks nobody twice.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+from pyroaring import BitMap
+
+from licet.erasure.certificates import RECALL_DAYS
+from licet.keys import fence
+from licet.policy.period import written
+from licet.store.connect import Transaction, transaction
+from licet.train import export_files
+from licet.vault import host_events
+from licet.vault.ids import Prefix, shown
+from licet.vault.installation import Installation
+from licet.vault.tables import lock_accounts
+
+LISTED_MAX = 1_000
+FILE = "recipients.csv"
+
+
+class RecallState(StrEnum):
+    """How it stands with the rows that a recipient was given."""
+
+    in_use = "in_use"  # some of them may still be used
+    shut = "shut"  # sealed: no key to any of them is given out any more
+    to_recall = "to_recall"  # in clear: they may no longer be used, and the next look asks them back
+    recalled = "recalled"
+    overdue = "overdue"
+    deleted = "deleted"  # the recipient said so
+
+
+class RecipientSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """A recipient who was given rows of an account: ``plain`` as text, in an export, or sealed, with keys for a while."""
+
+    recipient: str
+    release: str
+    export: str | None
+    plain: bool
+    given_at: datetime
+    rows: int
+    state: RecallState
+    due_at: datetime | None
+    acknowledged_at: datetime | None
+
+
+# Asking back
+
+
+_OPEN = """SELECT e.export_id, e.release_id, e.handout_id, e.ordinals, h.recipient, r.name
+    FROM exports e JOIN handouts h USING (handout_id) JOIN releases r ON r.release_id = e.release_id
+   WHERE e.acknowledged_at IS NULL ORDER BY e.made_at, e.export_id"""
+# What is erased is recalled with its erasure.
+_ACCOUNTS = """SELECT x.account_id, array_agg(x.ordinal ORDER BY x.ordinal) FROM release_rows x
+   WHERE x.release_id = %(release)s AND x.ordinal = ANY(%(ordinals)b::int[])
+     AND NOT EXISTS (SELECT FROM erasures e WHERE e.account_id = x.account_id
+                        AND (e.conversation_id IS NULL OR e.conversation_id = x.conversation_id))
+   GROUP BY x.account_id ORDER BY x.account_id"""
+
+
+class _Open(msgspec.Struct, frozen=True, kw_only=True):
+    """An export that its recipient has not deleted as a whole."""
+
+    export: UUID
+    release: UUID
+    handout: UUID
+    ordinals: BitMap
+    recipient: str
+    name: str
+
+
+def recall_ended(here: Installation) -> int:
+    """Asks every row back that lies in a plain export and may no longer be used; returns how many rows were asked back."""
+    with transaction(here.pool) as tx:
+        fence.check(tx)
+        found = [
+            _Open(
+                export=row[0], release=row[1], handout=row[2], ordinals=BitMap.deserialize(bytes(row[3])),
+                recipient=row[4], name=row[5],
+            )
+            for row in tx.execute(_OPEN)
+        ]  # fmt: skip
+    gone = {release: export_files.gone_rows(here, release) for release in {one.release for one in found}}
+    return sum(_recall(here, one, gone[one.release]) for one in found)
+
+
+def _recall(here: Installation, of: _Open, gone: BitMap) -> int:
+    with transaction(here.pool) as tx:
+        left = (of.ordinals & gone) - _asked(tx, of.export)
+        values = {"release": of.release, "ordinals": list(left)}
+        accounts = tx.execute(_ACCOUNTS, values).fetchall() if left else []
+    return sum(_recall_from(here, of, account, ordinals) for account, ordinals in accounts)
+
+
+def _recall_from(here: Installation, of: _Open, account: UUID, ordinals: Sequence[int]) -> int:
+    """Asks the rows of one account back, once."""
+    at = here.clock()
+    due = at + timedelta(days=RECALL_DAYS)
+    with transaction(here.pool) as tx:
+        lock_accounts(tx, [account])
+        left = list(BitMap(ordinals) - _asked(tx, of.export, account))
+        if not left:
+            return 0
+        tx.execute(
+            """INSERT INTO export_recalls (account_id, export_id, ordinals, recalled_at, due_at)
+               VALUES (%s, %s, %s, %s, %s)""",
+            [account, of.export, left, at, due],
+        )
+        host_events.append(tx, [
+            host_events.rows_recalled(
+                account, at, release=of.release, name=of.name, recipient=of.recipient, handout=of.handout,
+                export=of.export, ordinals=left, due_at=due,
+            )
+        ])  # fmt: skip
+    return len(left)
+
+
+def _asked(tx: Transaction, export: UUID, account: UUID | None = None) -> BitMap:
+    rows = tx.execute(
+        """SELECT ordinals FROM export_recalls
+            WHERE export_id = %(export)s AND (%(account)s::uuid IS NULL OR account_id = %(account)s)""",
+        {"export": export, "account": account},
+    )
+    return BitMap.union(BitMap(), *(BitMap(ordinals) for (ordinals,) in rows))
+
+
+def overdue(here: Installation) -> int:
+    """How many recalls of exports, of all or of some of their rows, nobody has answered in time."""
+    with transaction(here.pool) as tx:
+        row = tx.execute(
+            """SELECT (SELECT count(*) FROM exports WHERE acknowledged_at IS NULL AND due_at <= %(at)s)
+                    + (SELECT count(*) FROM export_recalls WHERE acknowledged_at IS NULL AND due_at <= %(at)s)""",
+            {"at": here.clock()},
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+# For the person
+
+
+def paper(here: Installation, account: UUID) -> tuple[str, bytes]:
+    """Who was given rows of an account, as a file of its take-out."""
+    text = io.StringIO(newline="")
+    rows = csv.writer(text)
+    rows.writerow(["recipient", "release", "export", "as", "given", "rows", "state", "due", "answered"])
+    for one in of_account(here, account):
+        due, answered = (written(at) if at else "" for at in (one.due_at, one.acknowledged_at))
+        how = "plain text" if one.plain else "sealed rows"
+        given = [one.recipient, one.release, one.export or "", how, written(one.given_at), one.rows]
+        rows.writerow([*given, one.state.value, due, answered])
+    return FILE, text.getvalue().encode()
+
+
+class _Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a recipient was asked to delete: rows of one conversation, or by ordinal, or all of the account's."""
+
+    due_at: datetime
+    acknowledged_at: datetime | None
+    ordinals: BitMap
+
+
+def of_account(here: Installation, account: UUID) -> list[RecipientSeen]:
+    """Everybody who was given rows of an account, the newest first, and how it stands with them."""
+    with transaction(here.pool) as tx:
+        mine = _rows(tx, account)
+        exports = tx.execute(_EXPORTS, [list(mine)]).fetchall()
+        sealed = tx.execute(_SEALED, [list(mine)]).fetchall()
+        asks = _asks(tx, account, mine)
+    gone = {release: export_files.gone_rows(here, release) for release in {row[1] for row in (*exports, *sealed)}}
+    at, found = here.clock(), []
+    for export, release, handout, ordinals, recipient, name, made_at, due_at, acknowledged_at in exports:
+        rows = BitMap.deserialize(bytes(ordinals)) & BitMap(mine[release])
+        if not rows:
+            continue
+        asked = [*asks.get(export, ()), *asks.get(handout, ())]
+        if due_at is not None:
+            asked.append(_Ask(due_at=due_at, acknowledged_at=acknowledged_at, ordinals=rows))
+        state, due, answered = _state(rows, gone[release], asked, at, plain=True)
+        found.append(
+            RecipientSeen(
+                recipient=recipient, release=name, export=shown(Prefix.export, export), plain=True, given_at=made_at,
+                rows=len(rows), state=state, due_at=due, acknowledged_at=answered,
+            )
+        )  # fmt: skip
+    for handout, release, recipient, name, handed_at in sealed:
+        rows = BitMap(mine[release])
+        state, due, answered = _state(rows, gone[release], asks.get(handout, []), at, plain=False)
+        found.append(
+            RecipientSeen(
+                recipient=recipient, release=name, export=None, plain=False, given_at=handed_at, rows=len(rows),
+                state=state, due_at=due, acknowledged_at=answered,
+            )
+        )  # fmt: skip
+    return sorted(found, key=lambda one: one.given_at, reverse=True)[:LISTED_MAX]
+
+
+_EXPORTS = """SELECT e.export_id, e.release_id, e.handout_id, e.ordinals, h.recipient, r.name, e.made_at, e.due_at,
+    e.acknowledged_at FROM exports e JOIN handouts h USING (handout_id) JOIN releases r ON r.release_id = e.release_id
+   WHERE e.release_id = ANY(%s)"""
+# Whoever leased row keys, or was handed the files alone: an export is listed for itself.
+_SEALED = """SELECT h.handout_id, h.release_id, h.recipient, r.name, h.handed_at
+    FROM handouts h JOIN releases r USING (release_id)
+   WHERE h.release_id = ANY(%s) AND (NOT EXISTS (SELECT FROM exports e WHERE e.handout_id = h.handout_id)
+         OR EXISTS (SELECT FROM leases l WHERE l.release_id = h.release_id AND l.recipient = h.recipient))"""
+
+
+def _rows(tx: Transaction, account: UUID) -> dict[UUID, dict[int, UUID]]:
+    """The account's rows by sealed release: the conversation of each ordinal."""
+    found: dict[UUID, dict[int, UUID]] = {}
+    rows = tx.execute(
+        """SELECT x.release_id, x.ordinal, x.conversation_id FROM release_rows x JOIN releases r USING (release_id)
+            WHERE x.account_id = %s AND r.state = 'sealed'""",
+        [account],
+    )
+    for release, ordinal, conversation in rows:
+        found.setdefault(release, {})[ordinal] = conversation
+    return found
+
+
+def _asks(tx: Transaction, account: UUID, mine: dict[UUID, dict[int, UUID]]) -> dict[UUID, list[_Ask]]:
+    """What was asked back for the account, by export or, for an erasure, by handout."""
+    found: dict[UUID, list[_Ask]] = {}
+    rows = tx.execute(
+        "SELECT export_id, ordinals, due_at, acknowledged_at FROM export_recalls WHERE account_id = %s", [account]
+    )
+    for export, ordinals, due_at, acknowledged_at in rows:
+        found.setdefault(export, []).append(
+            _Ask(due_at=due_at, acknowledged_at=acknowledged_at, ordinals=BitMap(ordinals))
+        )
+    rows = tx.execute(
+        """SELECT r.handout_id, h.release_id, e.conversation_id, r.due_at, r.acknowledged_at
+             FROM recalls r JOIN erasures e USING (account_id, erasure_id) JOIN handouts h USING (handout_id)
+            WHERE r.account_id = %s""",
+        [account],
+    )
+    for handout, release, about, due_at, acknowledged_at in rows:
+        ordinals = BitMap(n for n, chat in mine.get(release, {}).items() if about is None or chat == about)
+        found.setdefault(handout, []).append(_Ask(due_at=due_at, acknowledged_at=acknowledged_at, ordinals=ordinals))
+    return found
+
+
+def _state(
+    rows: BitMap, gone: BitMap, asks: Sequence[_Ask], at: datetime, *, plain: bool
+) -> tuple[RecallState, datetime | None, datetime | None]:
+    """How it stands, by when an answer is due, and when the last one came."""
+    about = [ask for ask in asks if ask.ordinals & rows]
+    waits = [ask.due_at for ask in about if ask.acknowledged_at is None]
+    if waits:
+        return RecallState.overdue if min(waits) <= at else RecallState.recalled, min(waits), None
+    answered = max(_answers(about), default=None)
+    asked = BitMap.union(BitMap(), *(ask.ordinals for ask in about))
+    if plain and (rows & gone) - asked:
+        return RecallState.to_recall, None, answered
+    if rows - asked - gone:
+        return RecallState.in_use, None, answered
+    return (RecallState.deleted if plain else RecallState.shut), None, answered
+
+
+def _answers(asks: Sequence[_Ask]) -> Iterator[datetime]:
+    for ask in asks:
+        if ask.acknowledged_at is not None:
+            yield ask.acknowledged_at

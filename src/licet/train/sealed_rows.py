@@ -1,0 +1,195 @@
+"""The sealed rows of a release by ordinal, opened under leases: what `dataset.RowDataset` reads from.
+
+Invariants: a part is held against the manifest or its chain of purges, each signed by the log, before a row of it is
+opened; a row is opened only under a lease that holds now and before its own end. Keys live in memory, for `GROUPS_MAX`
+row groups at most, and never go into another process: each opens parts and asks for leases of its own.
+"""
+
+from __future__ import annotations
+
+import os
+from array import array
+from bisect import bisect_left, bisect_right
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from licet.errors import BrokenError, DeniedError, UsageError
+from licet.release import manifest, purge
+from licet.release.part import PartPromise, PartReader, RowGroup, moment
+from licet.release.purge import Chain
+from licet.release.reader import Lease, Leases, LoadedRow, loaded, runs_of
+from licet.release.row_keys import open_row
+from licet.train.gate import TrainingGate
+
+GROUPS_MAX = 24
+PARTS_OPEN_MAX = 16
+GROUPS_LEASED_WHOLE = 2  # a batch over more row groups than this is out of order: only its own rows are leased
+
+
+class _Opened(msgspec.Struct, kw_only=True):
+    """A row group, and the lease of all its rows where one was asked for."""
+
+    group: RowGroup
+    lease: Lease | None = None
+
+
+class _Part:
+    """A part that was verified, and where its row groups begin."""
+
+    def __init__(self, reader: PartReader, closing: ExitStack) -> None:
+        self.reader, self.closing = reader, closing
+        self.firsts = [found[0] for number in range(reader.groups) if (found := reader.ordinals(number))]
+
+
+class Opening:
+    """Opens rows of the release in ``folder`` under ``leases``, for a run behind ``gate``. It can be pickled."""
+
+    def __init__(self, folder: Path, gate: TrainingGate, leases: Leases, at: Callable[[], datetime]) -> None:
+        self.manifest, self._sha256 = manifest.read(folder)
+        if gate.release != self.manifest.release or gate.manifest_sha256 != self._sha256:
+            raise UsageError(f"the gate is that of another release than `{self.manifest.name}`")
+        self._folder, self._gate, self._leases, self._at = folder, gate, leases, at
+        self._chain = self._purged()
+        self._firsts = [part.first_ordinal for part in self.manifest.parts]
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name not in ("_groups", "_parts", "_now")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.close()
+
+    def close(self) -> None:
+        """Forgets keys, and closes files."""
+        for part in getattr(self, "_parts", {}).values():
+            part.closing.close()
+        self._pid, self._now = os.getpid(), moment(0)
+        self._groups: OrderedDict[tuple[str, int], _Opened] = OrderedDict()
+        self._parts: OrderedDict[str, _Part] = OrderedDict()
+
+    def _purged(self) -> Chain:
+        release_id = self.manifest.release_id
+        return purge.read(
+            self._folder, self.manifest, self._sha256,
+            lambda: self._gate.asked(lambda: self._leases.log_key(release_id)),
+        )  # fmt: skip
+
+    def positions(self, split: str) -> array[int]:
+        """The ordinals of all rows that the manifest promises, purged ones too, in order; of one split if it is named."""
+        found = array("L")
+        for part in self.manifest.parts:
+            ordinals = self._promised(part)
+            if len(ordinals) != part.rows:  # a purge has gone on since the chain was read
+                self._chain = self._purged()
+                ordinals = self._promised(part)
+            if len(ordinals) != part.rows:
+                raise BrokenError(f"part `{part.file}` has `{len(ordinals)}` rows, and the manifest `{part.rows}`")
+            found.extend(sorted(ordinals))
+        if not split:
+            return found
+        chosen = array("L")
+        for first, last in runs_of(self.manifest, split):
+            chosen.extend(found[bisect_left(found, first) : bisect_right(found, last)])
+        return chosen
+
+    def _promised(self, part: PartPromise) -> set[int]:
+        """By what the file says, which is not verified yet: no row comes of it but what is."""
+        ordinals = set(self._chain.now(part).ordinals)
+        try:
+            with (self._folder / part.file).open("rb") as file:
+                reader = PartReader(file)
+                for number in range(reader.groups):
+                    ordinals.update(reader.ordinals(number))
+        except FileNotFoundError:
+            pass  # all of it was purged, or the count says so
+        return ordinals
+
+    def read(self, asked: Collection[int]) -> dict[int, LoadedRow]:
+        """Those of the ``asked`` ordinals that may be used now, by ordinal."""
+        if os.getpid() != self._pid:  # a fork shares the offset of an open file
+            self.close()
+        by_part: dict[int, list[int]] = {}
+        for ordinal in sorted(asked):
+            by_part.setdefault(bisect_right(self._firsts, ordinal) - 1, []).append(ordinal)
+        rows: dict[int, LoadedRow] = {}
+        for place, ordinals in by_part.items():
+            rows.update(self._read(self.manifest.parts[place], ordinals))
+        return rows
+
+    def _read(self, part: PartPromise, ordinals: Sequence[int]) -> Iterator[tuple[int, LoadedRow]]:
+        held = self._part(part)
+        if held is None:
+            return
+        by_group: dict[int, list[int]] = {}
+        for ordinal in ordinals:
+            by_group.setdefault(bisect_right(held.firsts, ordinal) - 1, []).append(ordinal)
+        by_group.pop(-1, None)
+        whole = len(by_group) <= GROUPS_LEASED_WHOLE
+        lease: Lease | None = None
+        for number, some in by_group.items():
+            opened = self._group(part, held, number)
+            for ordinal in some:
+                lease = opened.lease if whole else lease
+                if lease is None or lease.expires <= self._moment():
+                    lease = self._lease(part, opened.group.ordinals if whole else ordinals)
+                    opened.lease = lease if whole else None
+                if row := self._open(opened.group, lease, ordinal):
+                    yield ordinal, row
+
+    def _open(self, group: RowGroup, lease: Lease, ordinal: int) -> LoadedRow | None:
+        place = bisect_left(group.ordinals, ordinal)
+        if place == len(group.ordinals) or group.ordinals[place] != ordinal:
+            return None
+        key = lease.keys.get(ordinal)
+        if key is None or self._now >= moment(group.until_us[place]):
+            return None
+        row_id = group.row_ids[place]
+        payload = open_row(group.sealed[place], key, self.manifest.release_id, row_id)
+        return loaded(payload, row_id, ordinal, lease)
+
+    def _moment(self) -> datetime:
+        """Now; a clock that is set back lengthens no lease."""
+        self._now = max(self._now, self._at())
+        return self._now
+
+    def _lease(self, part: PartPromise, ordinals: Sequence[int]) -> Lease:
+        lease = self._gate.asked(lambda: self._leases.lease(self.manifest.release_id, part.number, ordinals))
+        if lease.expires <= self._moment():
+            raise DeniedError(f"the lease of part `{part.number}` had run out when it was given")
+        return lease
+
+    def _group(self, part: PartPromise, held: _Part, number: int) -> _Opened:
+        name = (part.file, number)
+        if (found := self._groups.get(name)) is None:
+            found = self._groups[name] = _Opened(group=held.reader.group(number))
+            if len(self._groups) > GROUPS_MAX:
+                self._groups.popitem(last=False)
+        self._groups.move_to_end(name)
+        return found
+
+    def _part(self, part: PartPromise) -> _Part | None:
+        """The part, verified and open; None where no row of it is left."""
+        if (found := self._parts.get(part.file)) is None:
+            closing = ExitStack()
+            held = closing.enter_context(purge.verified(self._folder, self._chain.states[part.file], part.file))
+            if held is None:  # a purge has gone on since the chain was read
+                closing.close()
+                self._chain = self._purged()
+                held = closing.enter_context(purge.verified(self._folder, self._chain.states[part.file], part.file))
+            if held is None:
+                closing.close()
+                raise BrokenError(f"part `{part.file}` is not the file that the manifest names: its hash differs")
+            if held[0] is None:
+                return None
+            found = self._parts[part.file] = _Part(PartReader(held[0]), closing)
+            if len(self._parts) > PARTS_OPEN_MAX:
+                self._parts.popitem(last=False)[1].closing.close()
+        self._parts.move_to_end(part.file)
+        return found

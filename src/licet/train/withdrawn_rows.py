@@ -1,0 +1,179 @@
+"""Which rows of a release were withdrawn, brought up to the moment from the live decision.
+
+A row is withdrawn once a source of it may no longer be used, for whatever reason, or when its own end comes before the
+head's that is about to be signed: so no head outlasts a row that it leaves out. A row that is withdrawn stays so: a new
+grant brings it into the next release, not back into this one.
+
+Only what can have changed is decided again: rows that an ending of the journal touched since, and rows whose end was
+known to be near. All rows are decided once a day, when a policy version is added or comes into force, and at first.
+The position in the journal is taken while no ending is under way, so none is passed over; that lock is held for a
+moment, never while rows are decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from hashlib import sha256
+from uuid import UUID
+
+import msgspec
+from pyroaring import BitMap
+
+from licet.errors import BrokenError
+from licet.policy.file import Policies
+from licet.release.live_leases import ROW_ENDS
+from licet.release.registry import Release
+from licet.store.connect import Pool, Transaction, transaction
+from licet.train.bitmap import packed
+from licet.vault import population
+from licet.vault.writes import ENDINGS_LOCK
+
+HORIZON = timedelta(days=1)
+BATCH_ROWS_MAX = 10_000
+
+_ENDS = f"""
+    SELECT m.ordinal, CASE WHEN e.use THEN e.until END
+      FROM release_rows m
+     CROSS JOIN LATERAL {ROW_ENDS} e
+     WHERE m.release_id = %(release)s"""
+_TOUCHED = """
+    SELECT DISTINCT m.ordinal FROM journal j JOIN release_rows m
+        ON m.account_id = j.account_id AND (j.conversation_id IS NULL OR m.conversation_id = j.conversation_id)
+     WHERE j.ends AND j.position > %(after)s AND j.position <= %(to)s AND m.release_id = %(release)s"""
+
+
+class WithdrawnRows(msgspec.Struct, frozen=True, kw_only=True):
+    """The withdrawn rows of a release as they were last decided. ``due`` are ordinals with their end before ``horizon``."""
+
+    number: int
+    position: int
+    decided_under: bytes
+    horizon: datetime
+    due: dict[int, datetime]
+    bitmap: bytes
+    rows: int
+
+    @property
+    def sha256(self) -> str:
+        return sha256(self.bitmap).hexdigest()
+
+    def holds(self, decided_under: bytes, until: datetime) -> bool:
+        """Whether time and policies alone change nothing up to ``until``."""
+        return (
+            self.decided_under == decided_under
+            and until < self.horizon
+            and all(end > until for end in self.due.values())
+        )
+
+
+def lease_end(policies: Policies, at: datetime, seconds: int) -> datetime:
+    """The end of a head that is issued at ``at``: no version comes into force before it."""
+    ends = [version.effective for version in policies.versions if version.effective > at]
+    return min([at + timedelta(seconds=seconds), *ends])
+
+
+def brought_up(pool: Pool, release: Release, policies: Policies, at: datetime, until: datetime) -> WithdrawnRows:
+    """The withdrawn rows at ``at``, and those that end by ``until``."""
+    under = _hash_of(policies, at)
+    with transaction(pool) as tx:
+        known = _read(tx, release.release_id)
+        newest = _newest_position(tx)
+    if known is not None and known.position == newest and known.holds(under, until):
+        return known
+    with transaction(pool) as tx:
+        tx.execute("SELECT pg_advisory_xact_lock(%s)", [ENDINGS_LOCK])
+        position = _newest_position(tx)
+    with transaction(pool) as tx:
+        return _advance(tx, release, policies, under, at, until, position)
+
+
+def _advance(
+    tx: Transaction, release: Release, policies: Policies, under: bytes, at: datetime, until: datetime, position: int
+) -> WithdrawnRows:
+    """Decides again what can have changed up to ``position``; one at a time for a release."""
+    tx.execute(
+        """INSERT INTO withdrawn (release_id, number, position, decided_under, horizon, due_ordinals, due_untils, bitmap,
+                                  cardinality, grown_at)
+           VALUES (%s, 0, 0, '', %s, '{}', '{}', %s, 0, %s) ON CONFLICT (release_id) DO NOTHING""",
+        [release.release_id, at, packed([]), at],
+    )
+    known = _read(tx, release.release_id, lock=True)
+    assert known is not None
+    values = population.parameters(policies, release.purpose, at) | {"release": release.release_id}
+    if known.decided_under == under and until < known.horizon:
+        touched = {} if position <= known.position else {"after": known.position, "to": position}
+        asked = {n for n, end in known.due.items() if end <= until}
+        if touched:
+            asked |= {row[0] for row in tx.execute(_TOUCHED, touched | {"release": release.release_id})}
+        due, horizon = dict(known.due), known.horizon
+        ends = _ends_of(tx, values, sorted(asked)) if asked else []
+    else:
+        due, horizon = {}, max(at + HORIZON, until + HORIZON)
+        with population.for_many(tx):
+            ends = tx.execute(_ENDS, values).fetchall()
+    gone = BitMap.deserialize(known.bitmap)
+    before = len(gone)
+    for ordinal, end in ends:
+        due.pop(ordinal, None)
+        if end is None or end <= until:
+            gone.add(ordinal)
+        elif end < horizon:
+            due[ordinal] = end
+    grown = len(gone) > before
+    result = WithdrawnRows(
+        number=known.number + grown, position=max(position, known.position), decided_under=under, horizon=horizon,
+        due=due, bitmap=packed(gone) if grown else known.bitmap, rows=len(gone),
+    )  # fmt: skip
+    if result != known:
+        _write(tx, release.release_id, result, at, grown)
+    return result
+
+
+def _ends_of(tx: Transaction, values: dict[str, object], ordinals: list[int]) -> Iterable[tuple[int, datetime | None]]:
+    for start in range(0, len(ordinals), BATCH_ROWS_MAX):
+        some = {"ordinals": ordinals[start : start + BATCH_ROWS_MAX]}
+        yield from tx.execute(f"{_ENDS} AND m.ordinal = ANY(%(ordinals)s)", values | some).fetchall()
+
+
+def _hash_of(policies: Policies, at: datetime) -> bytes:
+    """The version in force and the text of them all."""
+    texts = b"".join(version.sha256() for version in policies.versions)
+    return sha256(policies.number(at).to_bytes(4, "big") + texts).digest()
+
+
+def _newest_position(tx: Transaction) -> int:
+    row = tx.execute("SELECT last_value, is_called FROM journal_position").fetchone()
+    if row is None:
+        raise BrokenError("the journal has no sequence")
+    return int(row[0]) if row[1] else 0
+
+
+def _read(tx: Transaction, release: UUID, *, lock: bool = False) -> WithdrawnRows | None:
+    row = tx.execute(
+        f"""SELECT number, position, decided_under, horizon, due_ordinals, due_untils, bitmap, cardinality
+              FROM withdrawn WHERE release_id = %s{" FOR UPDATE" if lock else ""}""",
+        [release],
+    ).fetchone()
+    if row is None:
+        return None
+    number, position, under, horizon, ordinals, untils, bitmap, rows = row
+    return WithdrawnRows(
+        number=number, position=position, decided_under=bytes(under), horizon=horizon,
+        due=dict(zip(ordinals, untils, strict=True)), bitmap=bytes(bitmap), rows=rows,
+    )  # fmt: skip
+
+
+def _write(tx: Transaction, release: UUID, now: WithdrawnRows, at: datetime, grown: bool) -> None:
+    tx.execute(
+        """UPDATE withdrawn SET number = %(number)s, position = %(position)s, decided_under = %(under)s,
+                  horizon = %(horizon)s, due_ordinals = %(ordinals)s, due_untils = %(untils)s,
+                  bitmap = CASE WHEN %(grown)s THEN %(bitmap)s ELSE bitmap END, cardinality = %(rows)s,
+                  grown_at = CASE WHEN %(grown)s THEN %(at)s ELSE grown_at END
+            WHERE release_id = %(release)s""",
+        {
+            "number": now.number, "position": now.position, "under": now.decided_under, "horizon": now.horizon,
+            "ordinals": list(now.due), "untils": list(now.due.values()), "grown": grown, "bitmap": now.bitmap,
+            "rows": now.rows, "at": at, "release": release,
+        },
+    )  # fmt: skip

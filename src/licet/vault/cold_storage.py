@@ -1,0 +1,38 @@
+"""Moving old sealed content to the cold store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from licet.errors import BrokenError, UsageError
+from licet.store.connect import transaction
+from licet.vault import cold_tier
+from licet.vault.cold_tier import Coolable, CoolingResult
+from licet.vault.installation import Installation
+
+AFTER_DAYS = 90
+AFTER_DAYS_MAX = 36_500
+
+
+def _days(after_days: int) -> timedelta:
+    if not 1 <= after_days <= AFTER_DAYS_MAX:
+        raise UsageError(f"`{after_days}` days: from 1 to {AFTER_DAYS_MAX}")
+    return timedelta(days=after_days)
+
+
+def coolable(here: Installation, after_days: int = AFTER_DAYS) -> Coolable:
+    """What `cool` would move: segments in which nothing was said for ``after_days``. Nothing is touched."""
+    at = here.clock()
+    with transaction(here.pool) as tx:
+        return cold_tier.coolable(tx, at, at - _days(after_days))
+
+
+def cool(
+    here: Installation, after_days: int = AFTER_DAYS, progress: Callable[[int], None] = lambda _turns: None
+) -> CoolingResult:
+    """Moves sealed content of such segments to the cold store; called again, it goes on where it was stopped."""
+    at = here.clock()
+    if here.keyring.cold is None:
+        raise BrokenError("this installation was opened without its cold store")
+    return cold_tier.cool(here.pool, here.keyring.cold, here.keyring.random, at, at - _days(after_days), progress)

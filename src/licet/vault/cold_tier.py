@@ -1,0 +1,242 @@
+"""The cold tier: sealed bodies of whole segments moved to objects, many segments of one due month to an object.
+
+What moves is the sealed bytes alone. The row stays, and says in which object they lie and where; the key stays where it
+was, so that erasing remains the death of the key: what is left of a body in an object opens never again.
+
+One run at a time, under a lock that goes with its connection. The order, and which crash each step survives:
+1. an object is intended, and committed: a crash later leaves its name, and the next run deletes what lies under it;
+2. the object is written, durable, and read back: until then no row refers to it, and nothing has left the database;
+3. in one transaction each row lets go of exactly the bytes that were written (compared by hash) and takes its place in
+   the object instead, and the object counts as written. A body that was erased meanwhile is in no row any more.
+
+An object is never written again nor moved, since an older backup may refer to it. One that nothing refers to is
+marked as empty, and deleted `EMPTY_SECONDS` later: who found a body before it was erased has read it by then. Objects
+are filled by the month in which their segments are due, so that an object dies about as a whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from licet.errors import BrokenError, BusyError
+from licet.keys.material import Random
+from licet.keys.objects import Objects
+from licet.store.connect import Pool, Transaction, retrying, transaction
+from licet.vault.ids import uuid7
+
+OBJECT_BYTES_MAX = 32 * 2**20  # beyond it an object takes no further segment; one segment is never parted
+OBJECT_SEGMENTS_MAX = 5_000
+DUE_DAYS_MIN = 30  # what is due sooner is not worth the way
+EMPTY_SECONDS = 3_600
+COOL_LOCK = 0x11CE7_0009
+
+SIZE = "coalesce(octet_length(b.sealed), b.object_length)"  # of a body `b`, wherever it lies
+PLACED = "b.sealed, b.object_id, b.object_offset, b.object_length"
+Key = tuple[date, UUID, UUID, int]
+Place = tuple[bytes | None, UUID | None, int | None, int | None]
+Progress = Callable[[int], None]
+
+
+class Coolable(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run would move."""
+
+    segments: int
+    turns: int
+    bytes: int
+
+
+class CoolingResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run did. ``deleted`` counts objects in which nothing lived any more, or that a crash had left."""
+
+    segments: int
+    turns: int
+    bytes: int
+    objects: int
+    deleted: int
+
+
+class _Body(msgspec.Struct, frozen=True, kw_only=True):
+    account: UUID
+    conversation: UUID
+    turn: int
+    sha256: bytes
+    offset: int
+    length: int
+
+
+def name_of(object_id: UUID) -> str:
+    return f"bodies/{object_id.hex[-2:]}/{object_id.hex}"  # the end is random, the beginning a time
+
+
+def contents(objects: Objects | None, places: Sequence[Place]) -> list[bytes]:
+    """The sealed bytes of rows of `PLACED`, in order, from the row or from its object."""
+    wanted: dict[UUID, list[int]] = {}
+    for n, (_, object_id, _, _) in enumerate(places):
+        if object_id is not None:
+            wanted.setdefault(object_id, []).append(n)
+    found: dict[int, bytes] = {}
+    for object_id, rows in wanted.items():
+        if objects is None:
+            raise BrokenError("sealed content lies in the cold store, and there is none here")
+        spans = [(places[n][2] or 0, places[n][3] or 0) for n in rows]
+        found |= dict(zip(rows, objects.read(name_of(object_id), spans), strict=True))
+    return [found[n] if sealed is None else sealed for n, (sealed, *_) in enumerate(places)]
+
+
+_COLD = """s.erased_at IS NULL AND s.key_slot IS NOT NULL AND s.last_at < %(before)s AND s.due_on > %(soon)s"""
+
+
+def coolable(tx: Transaction, at: datetime, before: datetime) -> Coolable:
+    """What a run at ``at`` would move: living segments whose last turn was before ``before``."""
+    row = tx.execute(
+        f"""SELECT count(DISTINCT (s.account_id, s.conversation_id, s.segment)), count(*) FILTER (WHERE b.turn > 0),
+                   coalesce(sum(octet_length(b.sealed)), 0)
+              FROM segments s JOIN bodies b USING (account_id, conversation_id, segment)
+             WHERE {_COLD} AND b.sealed IS NOT NULL""",
+        {"before": before, "soon": at + timedelta(days=DUE_DAYS_MIN)},
+    ).fetchone()
+    return Coolable(segments=row[0], turns=row[1], bytes=int(row[2])) if row else Coolable(segments=0, turns=0, bytes=0)
+
+
+def cool(
+    pool: Pool, objects: Objects, random: Random, at: datetime, before: datetime,
+    progress: Progress = lambda _turns: None, *, bytes_max: int = OBJECT_BYTES_MAX,
+) -> CoolingResult:  # fmt: skip
+    """Moves what `coolable` counts, object by object, and deletes objects in which nothing lives. Stopped anywhere, it
+    goes on where it was. BusyError while another run is under way, or where the object store does not answer.
+    """
+    segments = turns = size = written = 0
+    with _alone(pool):
+        deleted = _delete_dead(pool, objects, at)
+        for keys in _batches(pool, at, before, bytes_max):
+            moved = _move(pool, objects, uuid7(at, random(10)), keys, at)
+            segments, written, size = segments + len(keys), written + 1, size + sum(body.length for body in moved)
+            said = sum(body.turn > 0 for body in moved)
+            turns += said
+            progress(said)
+    return CoolingResult(segments=segments, turns=turns, bytes=size, objects=written, deleted=deleted)
+
+
+@contextmanager
+def _alone(pool: Pool) -> Iterator[None]:
+    with transaction(pool) as tx:
+        lock = tx.execute("SELECT pg_try_advisory_xact_lock(%s)", [COOL_LOCK]).fetchone()
+        if lock is None or not lock[0]:
+            raise BusyError("bodies are being moved to the cold store already", "wait until that run has ended")
+        yield
+
+
+def _batches(pool: Pool, at: datetime, before: datetime, bytes_max: int) -> Iterator[list[Key]]:
+    """The segments to move, an object's at a time: of one due month, in the order of the index by day and account."""
+    after: Key = (date.min, UUID(int=0), UUID(int=0), 0)
+    while True:
+        with transaction(pool) as tx:
+            rows = tx.execute(
+                f"""SELECT s.due_on, s.account_id, s.conversation_id, s.segment, b.size
+                      FROM segments s
+                     CROSS JOIN LATERAL (SELECT sum(octet_length(b.sealed)) AS size FROM bodies b
+                            WHERE b.account_id = s.account_id AND b.conversation_id = s.conversation_id
+                              AND b.segment = s.segment) b
+                     WHERE {_COLD} AND b.size IS NOT NULL
+                       AND (s.due_on, s.account_id, s.conversation_id, s.segment) > (%(a)s, %(b)s, %(c)s, %(d)s)
+                     ORDER BY s.due_on, s.account_id, s.conversation_id, s.segment LIMIT %(limit)s""",
+                {
+                    "before": before, "soon": at + timedelta(days=DUE_DAYS_MIN), "limit": OBJECT_SEGMENTS_MAX,
+                    **dict(zip("abcd", after, strict=True)),
+                },
+            ).fetchall()  # fmt: skip
+        keys: list[Key] = []
+        size = 0
+        for *key, weight in rows:
+            month = (key[0].year, key[0].month)
+            if keys and (size + weight > bytes_max or month != (keys[0][0].year, keys[0][0].month)):
+                break
+            keys.append((key[0], key[1], key[2], key[3]))
+            size += int(weight)
+        if not keys:
+            return
+        yield keys
+        after = keys[-1]
+
+
+def _move(pool: Pool, objects: Objects, object_id: UUID, keys: Sequence[Key], at: datetime) -> list[_Body]:
+    """One object: intended, written, then taken in place of the rows' own bytes. Returns what moved."""
+    with transaction(pool) as tx:
+        tx.execute(
+            "INSERT INTO cold_objects (object_id, due_month, intended_at) VALUES (%s, %s, %s)",
+            [object_id, keys[0][0].replace(day=1), at],
+        )
+        sealed = _sealed(tx, keys)
+    bodies: list[_Body] = []
+    parts: list[bytes] = []
+    offset = 0
+    for account, conversation, turn, part in sealed:
+        digest = hashlib.sha256(part).digest()
+        bodies.append(
+            _Body(account=account, conversation=conversation, turn=turn, sha256=digest, offset=offset, length=len(part))
+        )
+        parts.append(part)
+        offset += len(part)
+    content = b"".join(parts)
+    objects.put(name_of(object_id), content)
+    retrying(lambda: _let_go(pool, object_id, bodies, hashlib.sha256(content).digest(), offset, at))
+    return bodies
+
+
+def _sealed(tx: Transaction, keys: Sequence[Key]) -> list[tuple[UUID, UUID, int, bytes]]:
+    return tx.cursor(binary=True).execute(
+        """SELECT b.account_id, b.conversation_id, b.turn, b.sealed FROM bodies b
+             JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[], %(segment)b::smallint[])
+                            AS k(account_id, conversation_id, segment)) k USING (account_id, conversation_id, segment)
+            WHERE b.sealed IS NOT NULL ORDER BY b.account_id, b.conversation_id, b.turn""",
+        {"account": [k[1] for k in keys], "conversation": [k[2] for k in keys], "segment": [k[3] for k in keys]},
+    ).fetchall()  # fmt: skip
+
+
+def _let_go(pool: Pool, object_id: UUID, bodies: Iterable[_Body], sha256: bytes, size: int, at: datetime) -> None:
+    with transaction(pool) as tx:
+        columns: dict[str, list[Any]] = {
+            name: [getattr(body, name) for body in bodies]
+            for name in ("account", "conversation", "turn", "offset", "length", "sha256")
+        }
+        tx.execute(
+            """UPDATE cold_objects SET (written_at, bytes, sha256) = (%s, %s, %s)
+                WHERE object_id = %s AND written_at IS NULL""",
+            [at, size, sha256, object_id],
+        )
+        tx.execute(
+            """UPDATE bodies b SET (sealed, object_id, object_offset, object_length)
+                                 = (NULL, %(object)s, k.place, k.size)
+                 FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[], %(turn)b::int[], %(offset)b::bigint[],
+                             %(length)b::int[], %(sha256)b::bytea[])
+                      AS k(account_id, conversation_id, turn, place, size, sha256)
+                WHERE b.account_id = k.account_id AND b.conversation_id = k.conversation_id AND b.turn = k.turn
+                  AND sha256(b.sealed) = k.sha256""",
+            {**columns, "object": object_id},
+        )
+
+
+def _delete_dead(pool: Pool, objects: Objects, at: datetime) -> int:
+    """Deletes what a crash left, and objects that have been empty for a while; the object first, then its row."""
+    with transaction(pool) as tx:
+        tx.execute(
+            """UPDATE cold_objects o SET emptied_at = %s WHERE written_at IS NOT NULL AND emptied_at IS NULL
+                  AND NOT EXISTS (SELECT FROM bodies b WHERE b.object_id = o.object_id)""",
+            [at],
+        )
+        dead = tx.execute(
+            "SELECT object_id FROM cold_objects WHERE written_at IS NULL OR emptied_at <= %s",
+            [at - timedelta(seconds=EMPTY_SECONDS)],
+        ).fetchall()
+    for (object_id,) in dead:
+        objects.delete(name_of(object_id))
+        with transaction(pool) as tx:
+            tx.execute("DELETE FROM cold_objects WHERE object_id = %s", [object_id])
+    return len(dead)

@@ -1,0 +1,146 @@
+"""Legal holds as verbs: place one, end one, see what either would do.
+
+A hold names the matter that it is for, in the operator's own words, which are sealed: the same words end it. Beside it stand
+a reason in a closed word, the day on which somebody is to ask whether it still must be, who placed it, and whether the
+person may be told. It keeps what is kept on that day, makes nothing usable, and brings nothing back that has gone or
+whose time was over. Nothing ends it by itself.
+
+Several conversations are held or freed together or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from licet.errors import NotFoundError, UsageError
+from licet.store.connect import Transaction, transaction
+from licet.vault import commands
+from licet.vault.account_view import owner
+from licet.vault.commands import HOLD_REVIEW, Command, Hold, HoldReason, Outcome, Unhold
+from licet.vault.ids import HOST_ID_CHARACTERS_MAX, Prefix, host_hmac, parse, shown
+from licet.vault.installation import Installation
+from licet.vault.verbs import tell
+
+CONVERSATIONS_MAX = 1_000
+MATTER_CHARACTERS_MAX = HOST_ID_CHARACTERS_MAX  # it is hashed as an id of the host is
+
+
+class HoldAct(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done, or would be. ``keeps``: something of the conversation is kept that the hold goes on keeping.
+
+    ``outcome`` is ``unchanged`` where the matter held it already, which then has the new reason and the new day.
+    """
+
+    conversation: str
+    account: str
+    outcome: Outcome
+    keeps: bool
+    review_at: datetime | None = None
+
+
+def place(
+    here: Installation, conversations: Sequence[str], *, matter: str, reason: HoldReason, by: str,
+    review_at: datetime | None = None, is_told: bool = True, dry_run: bool = False,
+) -> list[HoldAct]:  # fmt: skip
+    """Places a hold on each conversation; NotFoundError for one that is not there, and then on none."""
+    at = here.clock()
+    review_at = review_at or at + HOLD_REVIEW
+    with transaction(here.pool) as tx:
+        found = _owners(tx, conversations)
+        known = _held(here, tx, found, matter)
+        keeps = {name: _keeps(tx, *name, at) for name in found}
+    told = [
+        Hold(
+            account=account, at=at, conversation=conversation, matter=matter, reason=reason, review_at=review_at,
+            is_told=is_told, by=by,
+        )
+        for account, conversation in found
+    ]  # fmt: skip
+    _tell(here, told, dry_run)
+    return [
+        HoldAct(
+            conversation=shown(Prefix.conversation, name[1]), account=shown(Prefix.account, name[0]),
+            outcome=Outcome.unchanged if name in known else Outcome.done, keeps=keeps[name], review_at=review_at,
+        )
+        for name in found
+    ]  # fmt: skip
+
+
+def end(here: Installation, conversations: Sequence[str], *, matter: str, dry_run: bool = False) -> list[HoldAct]:
+    """Ends the hold of a matter on each conversation; NotFoundError where it holds one of them not, and then on none."""
+    at = here.clock()
+    with transaction(here.pool) as tx:
+        found = _owners(tx, conversations)
+        known = _held(here, tx, found, matter)
+        keeps = {name: _others(tx, *name) > 1 for name in found}
+    free = [shown(Prefix.conversation, name[1]) for name in found if name not in known]
+    if free:
+        raise NotFoundError(
+            f"no hold of that matter on `{free[0]}`",
+            "write it as it was written then; `licet hold list` shows what is held",
+        )
+    _tell(here, [Unhold(account=a, at=at, conversation=c, matter=matter) for a, c in found], dry_run)
+    return [
+        HoldAct(
+            conversation=shown(Prefix.conversation, name[1]), account=shown(Prefix.account, name[0]),
+            outcome=Outcome.done, keeps=keeps[name],
+        )
+        for name in found
+    ]  # fmt: skip
+
+
+def _tell(here: Installation, told: Sequence[Command], dry_run: bool) -> None:
+    for command in told:
+        commands.check(command)
+    if told and not dry_run:
+        tell(here, told)
+
+
+def _owners(tx: Transaction, conversations: Sequence[str]) -> list[tuple[UUID, UUID]]:
+    if len(conversations) > CONVERSATIONS_MAX:
+        raise UsageError(f"`{len(conversations)}` conversations at once", f"name {CONVERSATIONS_MAX} at most")
+    found: list[tuple[UUID, UUID]] = []
+    for text in dict.fromkeys(conversations):
+        named = parse(Prefix.conversation, text)
+        account = owner(tx, named)
+        if account is None:
+            raise NotFoundError(
+                f"no conversation `{text}`", "ids begin with conv_; `licet explain ACCOUNT` helps to find them"
+            )
+        found.append((account, named))
+    return found
+
+
+def _held(
+    here: Installation, tx: Transaction, found: Sequence[tuple[UUID, UUID]], matter: str
+) -> set[tuple[UUID, UUID]]:  # fmt: skip
+    """Those of the conversations that the matter holds."""
+    hashed = host_hmac(here.keyring.host_key(tx), "matter", matter)
+    rows = tx.execute(
+        "SELECT account_id, conversation_id FROM holds WHERE matter_hmac = %s AND conversation_id = ANY(%s)",
+        [hashed, [conversation for _, conversation in found]],
+    ).fetchall()
+    return {(account, conversation) for account, conversation in rows}
+
+
+def _keeps(tx: Transaction, account: UUID, conversation: UUID, at: datetime) -> bool:
+    """Whether anything is kept that a hold placed now would go on keeping: what is due is not."""
+    row = tx.execute(
+        """SELECT EXISTS (SELECT FROM segments WHERE account_id = %(account)s AND conversation_id = %(conversation)s
+                             AND erased_at IS NULL AND keep_until > %(at)s)
+               OR EXISTS (SELECT FROM segments WHERE account_id = %(account)s AND conversation_id = %(conversation)s
+                             AND safety_slot IS NOT NULL)""",
+        {"account": account, "conversation": conversation, "at": at},
+    ).fetchone()
+    return row == (True,)
+
+
+def _others(tx: Transaction, account: UUID, conversation: UUID) -> int:
+    row = tx.execute(
+        "SELECT count(*) FROM holds WHERE account_id = %s AND conversation_id = %s", [account, conversation]
+    ).fetchone()
+    return int(row[0]) if row else 0

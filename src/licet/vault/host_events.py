@@ -1,0 +1,409 @@
+"""Events for the hosts: what an assistant has to hear of choices, of what must leave it, and of what was erased.
+
+Promise: an event shares the transaction of what it tells, so that neither is without the other. Events of one account
+stand in the order of its verbs. ``number`` is the place of an event in one order of all: it is given after the commit
+by whoever reads next, one at a time, so that an event that becomes visible late stands above everything that was read
+before, and a reader that goes on behind the last number it saw misses nothing. Numbers have gaps, and only grow: those
+of a later life of the database stand above all of the lives before.
+
+Nothing is written while no endpoint is there to hear it. An event holds our own ids, closed words, numbers and dates.
+It never holds an id of the host's: those are known here as HMACs alone (docs/adr/0013-events-name-our-ids.md).
+
+What must leave is to be acknowledged by each endpoint that was told of it. Each (event, endpoint) is a row of
+`deliveries`, made with the event: the register of which host was told what, which a certificate of erasure lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import msgspec
+
+from licet.errors import NotFoundError, RefusedError, UsageError
+from licet.policy.period import written
+from licet.store.connect import Transaction
+from licet.vault.ids import Prefix, shown
+
+NUMBERING_LOCK = 0x11CE7_000B
+NUMBERED_MAX = 10_000
+NUMBERS_OF_A_LIFE = 2**40
+ACKNOWLEDGE_DAYS = 14  # as a recipient of a release: docs/erase.md
+
+Fact: TypeAlias = str | int | bool | list[list[int]] | None
+
+
+class EventKind(StrEnum):
+    """What an event tells; the `type` of a message."""
+
+    choice_changed = "choice.changed"
+    must_leave = "conversation.must_leave"
+    conversation_erased = "conversation.erased"
+    account_erased = "account.erased"
+    release_recalled = "release.recalled"
+
+
+class LeaveReason(StrEnum):
+    """Why something must leave a host. Of the first three its use ends; of the others everything goes."""
+
+    withdrawn = "withdrawn"
+    lapsed = "lapsed"
+    narrowed = "narrowed"
+    deleted = "deleted"
+    closed = "closed"
+    expired = "expired"
+    hold_released = "hold_released"
+
+
+_USE_ALONE = frozenset({LeaveReason.withdrawn, LeaveReason.lapsed, LeaveReason.narrowed})
+_BEGINS_AN_ERASURE = frozenset({LeaveReason.deleted, LeaveReason.closed, LeaveReason.hold_released})
+
+
+class NewHostEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that is to be written. ``facts`` are what a message shows beside the account."""
+
+    account: UUID
+    kind: EventKind
+    at: datetime
+    facts: dict[str, Fact]
+    erasure: UUID | None = None
+    acknowledge_by: datetime | None = None
+
+    def owing(self, erasure: UUID | None) -> NewHostEvent:
+        """With the erasure that its command began, where it is of the kind that begins one."""
+        if self.kind is not EventKind.must_leave or self.facts["because"] not in _BEGINS_AN_ERASURE:
+            return self
+        return msgspec.structs.replace(self, erasure=erasure)
+
+
+def choice_changed(account: UUID, at: datetime, *, effect: str, standing: str, policy: str) -> NewHostEvent:
+    """A choice took effect, or a grant lapsed."""
+    facts: dict[str, Fact] = {"effect": effect, "standing": standing, "policy": policy}
+    return NewHostEvent(account=account, kind=EventKind.choice_changed, at=at, facts=facts)
+
+
+def must_leave(
+    account: UUID, at: datetime, because: LeaveReason, *, leave_by: datetime | None = None,
+    conversation: UUID | None = None, turns: Sequence[tuple[int, int]] | None = None,
+) -> NewHostEvent:  # fmt: skip
+    """A conversation, or without one all of the account's, is not to be used from ``at`` and gone by ``leave_by``.
+
+    ``turns`` are the first and last of each run where only those are meant.
+    """
+    by = max(leave_by or at, at)
+    facts: dict[str, Fact] = {
+        "conversation": shown(Prefix.conversation, conversation) if conversation is not None else None,
+        "turns": [list(run) for run in turns] if turns is not None else None,
+        "because": because.value,
+        "leaves": "use" if because in _USE_ALONE else "everything",
+        "leave_by": written(by),
+    }
+    acknowledge_by = max(by, at + timedelta(days=ACKNOWLEDGE_DAYS))
+    return NewHostEvent(account=account, kind=EventKind.must_leave, at=at, facts=facts, acknowledge_by=acknowledge_by)
+
+
+def conversation_erased(
+    account: UUID, at: datetime, conversation: UUID, because: str, turns: Sequence[tuple[int, int]], *, whole: bool
+) -> NewHostEvent:
+    """The keys of these turns are destroyed; ``whole`` says that nothing of the conversation is left."""
+    facts: dict[str, Fact] = {
+        "conversation": shown(Prefix.conversation, conversation), "turns": [list(run) for run in turns],
+        "because": because, "whole": whole,
+    }  # fmt: skip
+    return NewHostEvent(account=account, kind=EventKind.conversation_erased, at=at, facts=facts)
+
+
+def account_erased(account: UUID, at: datetime, erasure: UUID) -> NewHostEvent:
+    """The account's own keys are destroyed, after all of its content."""
+    return NewHostEvent(account=account, kind=EventKind.account_erased, at=at, facts={}, erasure=erasure)
+
+
+def release_recalled(
+    account: UUID, at: datetime, erasure: UUID, *, release: UUID, name: str, recipient: str, handout: UUID,
+    due_at: datetime,
+) -> NewHostEvent:  # fmt: skip
+    """A recipient of a release is to take rows of it out of use: the withdrawn rows of the release say which."""
+    facts: dict[str, Fact] = {
+        "release": release.hex, "name": name, "recipient": recipient, "handout": shown(Prefix.handout, handout),
+        "due": written(due_at),
+    }  # fmt: skip
+    return NewHostEvent(account=account, kind=EventKind.release_recalled, at=at, facts=facts, erasure=erasure)
+
+
+def rows_recalled(
+    account: UUID, at: datetime, *, release: UUID, name: str, recipient: str, handout: UUID, export: UUID,
+    ordinals: Sequence[int], due_at: datetime,
+) -> NewHostEvent:  # fmt: skip
+    """A recipient of a plain export is to delete rows of it, by `ordinal`, in runs of a first and a last one."""
+    facts: dict[str, Fact] = {
+        "release": release.hex, "name": name, "recipient": recipient, "handout": shown(Prefix.handout, handout),
+        "export": shown(Prefix.export, export), "rows": _runs(ordinals), "due": written(due_at),
+    }  # fmt: skip
+    return NewHostEvent(account=account, kind=EventKind.release_recalled, at=at, facts=facts)
+
+
+def _runs(ordinals: Sequence[int]) -> list[list[int]]:
+    runs: list[list[int]] = []
+    for ordinal in sorted(ordinals):
+        if runs and runs[-1][1] == ordinal - 1:
+            runs[-1][1] = ordinal
+        else:
+            runs.append([ordinal, ordinal])
+    return runs
+
+
+def append(tx: Transaction, happened: Sequence[NewHostEvent]) -> None:
+    """Writes ``happened`` in order, with a delivery to each endpoint that hears its kind; nothing without an endpoint.
+
+    Who calls has locked the accounts.
+    """
+    if happened:
+        tx.execute(_APPEND, {
+            "account": [one.account for one in happened],
+            "kind": [one.kind.value for one in happened],
+            "at": [one.at for one in happened],
+            "erasure": [one.erasure for one in happened],
+            "acknowledge_by": [one.acknowledge_by for one in happened],
+            "facts": [msgspec.json.encode(one.facts, order="sorted").decode() for one in happened],
+        })  # fmt: skip
+
+
+# The identity column counts in the order of the query below it, so that rows written at once keep their order.
+_APPEND = """
+    WITH told AS (
+        INSERT INTO events (account_id, kind, occurred_at, erasure_id, acknowledge_by, facts)
+        SELECT account_id, kind, at, erasure_id, acknowledge_by, facts
+          FROM unnest(%(account)b::uuid[], %(kind)b::text[], %(at)b::timestamptz[], %(erasure)b::uuid[],
+                      %(acknowledge_by)b::timestamptz[], %(facts)b::text[])
+               WITH ORDINALITY AS k(account_id, kind, at, erasure_id, acknowledge_by, facts, place)
+         WHERE EXISTS (SELECT FROM endpoints WHERE removed_at IS NULL)
+         ORDER BY place
+        RETURNING account_id, event_id, row_no, kind, occurred_at, acknowledge_by
+    )
+    INSERT INTO deliveries (account_id, event_id, endpoint_id, row_no, next_at, acknowledge_by)
+    SELECT t.account_id, t.event_id, e.endpoint_id, t.row_no, CASE WHEN e.url IS NOT NULL THEN t.occurred_at END,
+           t.acknowledge_by
+      FROM told t JOIN endpoints e ON t.kind = ANY(e.kinds) AND e.removed_at IS NULL
+     WHERE e.url IS NOT NULL OR t.acknowledge_by IS NOT NULL"""
+
+
+def erased(tx: Transaction, rows: Sequence[tuple[UUID, UUID, int, str]], at: datetime) -> None:
+    """Tells of segments (account, conversation, segment, because) that a sweep has just erased, by conversation.
+
+    What had merely come to its end must leave the hosts as well; of the rest they were told when it was asked for.
+    """
+    key = {
+        "account": [row[0] for row in rows], "conversation": [row[1] for row in rows], "segment": [row[2] for row in rows],
+        "because": [row[3] for row in rows],
+    }  # fmt: skip
+    found = tx.execute(_ERASED, key).fetchall() if rows else []
+    happened = []
+    for account, conversation, because, firsts, lasts, left in found:
+        turns = list(zip(firsts, lasts, strict=True))
+        if because in ("expired", "incognito"):
+            happened.append(must_leave(account, at, LeaveReason.expired, conversation=conversation, turns=turns))
+        happened.append(conversation_erased(account, at, conversation, because, turns, whole=not left))
+    append(tx, happened)
+
+
+_ERASED = """
+    SELECT s.account_id, s.conversation_id, min(k.because), array_agg(s.first_turn ORDER BY s.segment),
+           array_agg(s.last_turn ORDER BY s.segment),
+           EXISTS (SELECT FROM segments o WHERE o.account_id = s.account_id
+                      AND o.conversation_id = s.conversation_id AND o.erased_at IS NULL)
+      FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[], %(segment)b::smallint[], %(because)b::text[])
+           AS k(account_id, conversation_id, segment, because)
+      JOIN segments s USING (account_id, conversation_id, segment)
+     WHERE EXISTS (SELECT FROM endpoints WHERE removed_at IS NULL)
+     GROUP BY s.account_id, s.conversation_id ORDER BY s.account_id, s.conversation_id"""
+
+
+def rename_erasure(tx: Transaction, account: UUID, was: Sequence[UUID], erasure: UUID) -> None:
+    """An erasure that a restore began again goes on under the id that its person was given."""
+    tx.execute(
+        "UPDATE events SET erasure_id = %s WHERE account_id = %s AND erasure_id = ANY(%s)",
+        [erasure, account, list(was)],
+    )
+
+
+def silence(tx: Transaction, at: datetime) -> int:
+    """Stops sending to every endpoint of a restored database, and returns to how many.
+
+    One that was removed since the backup is back, and so is a secret that was replaced because others had it.
+    """
+    return tx.execute(
+        """UPDATE endpoints SET (disabled_at, disabled_because) = (%s, 'restored')
+            WHERE url IS NOT NULL AND removed_at IS NULL AND disabled_at IS NULL""",
+        [at],
+    ).rowcount
+
+
+# Reading
+
+
+class HostEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event as readers and webhooks see it. ``cursor`` is where to go on behind it."""
+
+    id: str
+    type: EventKind
+    timestamp: datetime
+    cursor: str
+    data: dict[str, Fact]
+
+
+def give_numbers(tx: Transaction) -> int:
+    """Gives every committed event its number, and returns how many got one; one transaction at a time does so."""
+    waits = tx.execute("SELECT EXISTS (SELECT FROM events WHERE number IS NULL)").fetchone()
+    if waits == (False,):
+        return 0
+    # The lock is freed after the commit is visible, and each statement sees what was committed before it began.
+    tx.execute("SELECT pg_advisory_xact_lock(%s)", [NUMBERING_LOCK])
+    rows = tx.execute(
+        "SELECT account_id, event_id FROM events WHERE number IS NULL ORDER BY row_no LIMIT %s", [NUMBERED_MAX]
+    ).fetchall()
+    numbers = tx.execute(
+        """SELECT (SELECT coalesce(max(life), 0) FROM lives) * %(life)s::bigint + nextval('event_numbers')
+             FROM generate_series(1, %(count)s)""",
+        {"life": NUMBERS_OF_A_LIFE, "count": len(rows)},
+    ).fetchall()
+    tx.execute(
+        """UPDATE events e SET number = k.number
+             FROM unnest(%(account)b::uuid[], %(event)b::uuid[], %(number)b::bigint[]) AS k(account_id, event_id, number)
+            WHERE e.account_id = k.account_id AND e.event_id = k.event_id""",
+        {
+            "account": [row[0] for row in rows], "event": [row[1] for row in rows],
+            "number": sorted(row[0] for row in numbers),
+        },
+    )  # fmt: skip
+    return len(rows)
+
+
+COLUMNS = "e.account_id, e.event_id, e.number, e.kind, e.occurred_at, e.erasure_id, e.acknowledge_by, e.facts"
+
+
+def read(row: Sequence[Any]) -> HostEvent:
+    """An event from `COLUMNS`. A recalled release names no account: a recipient of releases knows none."""
+    account, event, number, kind, at, erasure, acknowledge_by, facts = row
+    data: dict[str, Fact] = {}
+    if kind != EventKind.release_recalled:
+        data["account"] = shown(Prefix.account, account)
+    data |= msgspec.json.decode(facts, type=dict[str, Fact])
+    if erasure is not None:
+        data["erasure"] = shown(Prefix.erasure, erasure)
+    if acknowledge_by is not None:
+        data["acknowledge_by"] = written(acknowledge_by)
+    return HostEvent(id=shown(Prefix.event, event), type=EventKind(kind), timestamp=at, cursor=str(number), data=data)
+
+
+def since(tx: Transaction, number: int, limit: int) -> list[HostEvent]:
+    """The events behind ``number``, in their one order; those that have just been committed included."""
+    while give_numbers(tx) == NUMBERED_MAX:
+        pass
+    rows = tx.execute(f"SELECT {COLUMNS} FROM events e WHERE e.number > %s ORDER BY e.number LIMIT %s", [number, limit])
+    return [read(row) for row in rows]
+
+
+def number_of(cursor: str) -> int:
+    """The number that a cursor shows; UsageError for what is none."""
+    if not cursor.isascii() or not cursor.isdecimal() or len(cursor) > 18:
+        raise UsageError("`since` is no cursor that an event gave", "take `next` of the answer before, or 0")
+    return int(cursor)
+
+
+# Acknowledging
+
+
+class HostDelivery(msgspec.Struct, frozen=True, kw_only=True):
+    """What one endpoint was told, and what it said to it. ``delivered_at`` is None where it reads by itself."""
+
+    event: str
+    endpoint: str
+    told_at: datetime
+    delivered_at: datetime | None
+    due_at: datetime
+    acknowledged_at: datetime | None
+    overdue: bool
+
+
+_TOLD = """SELECT d.event_id, p.name, e.occurred_at, d.delivered_at, d.acknowledge_by, d.acknowledged_at
+    FROM deliveries d JOIN events e USING (account_id, event_id) JOIN endpoints p USING (endpoint_id)"""
+
+
+def told_of(tx: Transaction, account: UUID, erasure: UUID, at: datetime) -> list[HostDelivery]:
+    """Which hosts were told that what an erasure is about must leave them, and what each said to it."""
+    rows = tx.execute(
+        f"""{_TOLD} WHERE e.account_id = %s AND e.erasure_id = %s AND d.acknowledge_by IS NOT NULL
+             ORDER BY e.row_no, p.name, p.endpoint_id""",
+        [account, erasure],
+    )
+    return [_read_told(row, at) for row in rows]
+
+
+def overdue(tx: Transaction, at: datetime, limit: int) -> list[HostDelivery]:
+    """What endpoints were to acknowledge by ``at`` and did not, the most overdue first."""
+    rows = tx.execute(
+        f"""{_TOLD} WHERE d.acknowledged_at IS NULL AND d.acknowledge_by <= %s AND p.removed_at IS NULL
+             ORDER BY d.acknowledge_by, e.row_no, p.name LIMIT %s""",
+        [at, limit],
+    )
+    return [_read_told(row, at) for row in rows]
+
+
+def _read_told(row: Sequence[Any], at: datetime) -> HostDelivery:
+    event, endpoint, told_at, delivered_at, due_at, acknowledged_at = row
+    return HostDelivery(
+        event=shown(Prefix.event, event), endpoint=endpoint, told_at=told_at, delivered_at=delivered_at, due_at=due_at,
+        acknowledged_at=acknowledged_at, overdue=acknowledged_at is None and due_at <= at,
+    )  # fmt: skip
+
+
+def acknowledge(tx: Transaction, event: UUID, endpoint: str, at: datetime) -> HostDelivery:
+    """Records that what an event named has left the endpoint; a second time changes nothing.
+
+    NotFoundError for an event that the endpoint was never told of, RefusedError for one that asks for no answer.
+    """
+    row = tx.execute(
+        """SELECT d.account_id, d.endpoint_id, d.acknowledge_by FROM deliveries d JOIN endpoints p USING (endpoint_id)
+            WHERE d.event_id = %s AND p.name = %s AND p.removed_at IS NULL""",
+        [event, endpoint],
+    ).fetchone()
+    if row is None:
+        raise NotFoundError(f"the endpoint `{endpoint}` was told of no event `{shown(Prefix.event, event)}`")
+    if row[2] is None:
+        raise RefusedError(
+            "this event asks for no acknowledgement",
+            f"only `{EventKind.must_leave.value}` does",
+            because="nothing_owed",
+        )
+    tx.execute(
+        """UPDATE deliveries SET acknowledged_at = coalesce(acknowledged_at, %s)
+            WHERE account_id = %s AND event_id = %s AND endpoint_id = %s""",
+        [at, row[0], event, row[1]],
+    )
+    told = tx.execute(
+        f"{_TOLD} WHERE d.account_id = %s AND d.event_id = %s AND d.endpoint_id = %s", [row[0], event, row[1]]
+    ).fetchone()
+    assert told is not None
+    return _read_told(told, at)
+
+
+def prune(tx: Transaction, before: datetime, limit: int) -> int:
+    """Drops old events that nobody waits for; what was not delivered, or not acknowledged, stays."""
+    return tx.execute(
+        """DELETE FROM events WHERE (account_id, event_id) IN (
+               SELECT e.account_id, e.event_id FROM events e
+                WHERE e.occurred_at < %(before)s AND e.number IS NOT NULL
+                  AND NOT EXISTS (
+                      SELECT FROM deliveries d JOIN endpoints p USING (endpoint_id)
+                       WHERE d.account_id = e.account_id AND d.event_id = e.event_id AND p.removed_at IS NULL
+                         AND ((d.delivered_at IS NULL AND d.next_at IS NOT NULL)
+                              OR (d.acknowledged_at IS NULL AND d.acknowledge_by IS NOT NULL)))
+                  AND NOT EXISTS (
+                      SELECT FROM erasures r WHERE r.account_id = e.account_id AND r.erasure_id = e.erasure_id
+                         AND r.state <> 'verified')
+                LIMIT %(limit)s)""",
+        {"before": before, "limit": limit},
+    ).rowcount

@@ -1,0 +1,126 @@
+"""An open installation: what is configured, opened; every verb takes one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+
+import msgspec
+
+from licet.config import Configuration
+from licet.errors import RefusedError, UsageError
+from licet.keys import fence
+from licet.keys.cold_store import objects
+from licet.keys.keyring import Keyring
+from licet.keys.providers import provider
+from licet.keys.restriction_journal import Journal
+from licet.policy.file import Policies
+from licet.store.connect import Pool, database, transaction
+from licet.store.migrate import migrate, migrations, pending
+from licet.vault import policy_versions as versions
+from licet.vault import restriction
+from licet.vault.simulated_clock import clock_of
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The edge's clock."""
+    return datetime.now(UTC)
+
+
+class Installation(msgspec.Struct, frozen=True, kw_only=True):
+    """An open installation: its database, its keys, its clock."""
+
+    config: Configuration
+    pool: Pool
+    keyring: Keyring
+    clock: Clock
+
+
+def is_made(config: Configuration) -> bool:
+    """Whether somebody made an installation here: what only opens one must not make a second one in passing."""
+    return config.data.is_dir() and (config.database_url is not None or (config.data / "postgres").is_dir())
+
+
+def refuse_unmade(config: Configuration) -> None:
+    """UsageError where nobody made an installation."""
+    if not is_made(config):
+        raise UsageError(
+            f"there is no installation in `{config.data}`", "make one with `licet init`, or name its folder with --data"
+        )
+
+
+def own_clock(config: Configuration) -> Clock:
+    """The system's clock, or the simulated one that the folder was made with."""
+    simulated = clock_of(config.data)
+    return utc_now if simulated is None else (lambda: simulated)
+
+
+@contextmanager
+def installation(
+    config: Configuration, clock: Clock = utc_now, *, upgrade: bool = False, behind_fence: bool = False
+) -> Iterator[Installation]:
+    """Opens what is configured, starting the embedded database where there is none.
+
+    An empty or an embedded database is brought to the newest schema; one of your own that holds an older schema is
+    refused unless ``upgrade`` is asked for, so that no command migrates it in passing. A database that lacks what its
+    restriction journal holds is refused; ``behind_fence`` opens it for `licet restore` alone, which brings it forward.
+    """
+    with database(config) as pool:
+        with pool.connection() as conn:
+            todo = pending(conn)
+            if todo and config.database_url and not upgrade and len(todo) < len(migrations()):
+                raise RefusedError(
+                    f"the database's schema is older: {len(todo)} migration(s) are to be made",
+                    "back it up, then run `licet upgrade`",
+                    because="older_schema",
+                )
+            migrate(conn)
+        with over(pool, config, clock, behind_fence=behind_fence) as here:
+            yield here
+
+
+@contextmanager
+def over(pool: Pool, config: Configuration, clock: Clock, *, behind_fence: bool = False) -> Iterator[Installation]:
+    """An installation over a database that is open and of the newest schema; refused as in `installation`."""
+    with closing(Journal(config.journal)) as journal:
+        keyring = Keyring(provider(config), restrictions=journal, behind_fence=behind_fence, cold=objects(config))
+        if not behind_fence:
+            _refuse_older(pool, journal, clock())
+        yield Installation(config=config, pool=pool, keyring=keyring, clock=clock)
+
+
+def _refuse_older(pool: Pool, journal: Journal, at: datetime) -> None:
+    """RefusedError for a database that was restored and not brought forward; finishes what a crash kept out."""
+    with transaction(pool) as tx:
+        fence.check(tx)
+        match fence.standing(tx, journal, at):
+            case fence.JournalStanding.current:
+                restriction.catch_up(tx, journal)
+            case fence.JournalStanding.older:
+                raise RefusedError(
+                    "the database is older than its restriction journal: it lacks what was taken back since",
+                    "bring it forward: `licet restore --here`", because="restored",
+                )  # fmt: skip
+            case fence.JournalStanding.foreign:
+                raise RefusedError(
+                    "the database belongs to another restriction journal than the one found here",
+                    "put the folder of its journal back, or name it with LICET_RESTRICTIONS", because="other_journal",
+                )  # fmt: skip
+
+
+def policies(here: Installation) -> Policies:
+    """The versions in force; RefusedError before the first is applied."""
+    with transaction(here.pool) as tx:
+        found = versions.load(tx)
+    if found is None:
+        raise RefusedError("no policy has been applied", "run `licet init` first", because="no_policy")
+    return found
+
+
+def host_key(here: Installation) -> bytes:
+    """The key under which the host's ids are hashed, for a caller with many of them."""
+    with transaction(here.pool) as tx:
+        return here.keyring.host_key(tx)

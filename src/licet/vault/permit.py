@@ -1,0 +1,188 @@
+"""The one way to content: a permit, which only a decision gives, or which its own person has.
+
+A `Permit` to use a turn cannot be made unless the rule allows it, and `open` takes nothing else. It opens the
+turn's content where the decision says: the segment's own, or the safety copy of what was flagged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from licet.errors import DeniedError
+from licet.keys.keyring import Keyring
+from licet.keys.material import (
+    SLOTS_PER_PAGE,
+    WRAPPED_BYTES,
+    AccountKeys,
+    KeyMaterial,
+    turn_place,
+    unseal,
+    unwrap_account_keys,
+    unwrap_slot,
+)
+from licet.masked import Masked
+from licet.policy.decide import Decision, DecisionReason
+from licet.policy.state import ConversationState, TurnState
+from licet.store.connect import Transaction
+from licet.store.rows import arrays, unnested
+from licet.vault import cold_tier
+from licet.vault.content import Content, decode
+from licet.vault.copies import CopyPlace
+from licet.vault.tables import AccountRow, ConversationRow
+
+
+class Permit(msgspec.Struct, frozen=True, kw_only=True):
+    """The right to open one turn. ``place`` is where its content lies, ``slot`` the key that opens it."""
+
+    account: AccountRow
+    conversation: UUID
+    segment: int
+    turn: int
+    place: CopyPlace
+    slot: int
+
+    @classmethod
+    def of(cls, decision: Decision, account: AccountRow, row: ConversationRow, turn: TurnState) -> Permit:
+        """The permit that a decision gives; DeniedError for any decision that does not allow use."""
+        if not decision.use:
+            raise DeniedError(f"this may not be used: `{decision.because.value}`")
+        place = CopyPlace.safety if decision.because is DecisionReason.flagged else CopyPlace.vault
+        keys = row.keys[turn.segment]
+        slot = keys.safety_slot if place is CopyPlace.safety else keys.key_slot
+        if slot is None:
+            raise DeniedError("the content has been erased, or was never stored")
+        return cls(
+            account=account, conversation=row.conversation_id, segment=turn.segment, turn=turn.number,
+            place=place, slot=slot,
+        )  # fmt: skip
+
+    @staticmethod
+    def readable(state: ConversationState, segment: int, at: datetime) -> bool:
+        """Whether its own person may still read a segment: it is neither deleted nor out of its time.
+
+        A hold keeps what it keeps for the matter alone, so it makes nothing readable again.
+        """
+        return state.deleted_at is None and at < state.segments[segment].keep_until
+
+    @classmethod
+    def to_owner(
+        cls, account: AccountRow, row: ConversationRow, state: ConversationState, turn: TurnState, at: datetime
+    ) -> Permit:
+        """The permit of the person whose conversation it is: reading one's own words is no use of them.
+
+        ``state`` is the conversation brought to ``at``. DeniedError for another's, or for what is to be gone.
+        """
+        slot = row.keys[turn.segment].key_slot
+        if account.account_id != row.account_id or not cls.readable(state, turn.segment, at) or slot is None:
+            raise DeniedError("the content has been erased, or is not this account's to read")
+        return cls(
+            account=account, conversation=row.conversation_id, segment=turn.segment, turn=turn.number,
+            place=CopyPlace.vault, slot=slot,
+        )  # fmt: skip
+
+    @classmethod
+    def of_safety_copy(
+        cls, account: AccountRow, row: ConversationRow, state: ConversationState, turn: TurnState, at: datetime
+    ) -> Permit:
+        """The permit of the person whose words a safety copy holds, while it is kept: what is kept of somebody is theirs
+        to see. DeniedError for another's, or for a copy that is over.
+        """
+        slot, until = row.keys[turn.segment].safety_slot, state.segments[turn.segment].safety_until
+        if account.account_id != row.account_id or slot is None or until is None or at >= until:
+            raise DeniedError("the copy has been erased, or is not this account's to read")
+        return cls(
+            account=account, conversation=row.conversation_id, segment=turn.segment, turn=turn.number,
+            place=CopyPlace.safety, slot=slot,
+        )  # fmt: skip
+
+
+class OpenedTurn(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """What a permit opened, and the key that opened it, for whoever seals it again."""
+
+    permit: Permit
+    content: Content
+    key: KeyMaterial
+
+
+def source_keys(
+    tx: Transaction, keyring: Keyring, wanted: Sequence[tuple[AccountRow, int]]
+) -> dict[tuple[UUID, int], KeyMaterial | None]:
+    """The keys in (account, slot), None where one was destroyed. For whoever leases rows."""
+    return keyring.slot_keys(tx, [(account.account_id, slot) for account, slot in wanted])
+
+
+def open(tx: Transaction, keyring: Keyring, permits: Sequence[Permit]) -> list[OpenedTurn]:
+    """The content of each permit, in order; DeniedError where a key died after the decision."""
+    found: dict[tuple[CopyPlace, UUID, int], tuple[KeyMaterial, bytes]] = {}
+    for where in (CopyPlace.vault, CopyPlace.safety):
+        mine = [permit for permit in permits if permit.place is where]
+        if mine:
+            found |= _found(tx, keyring, mine, where)
+    result = []
+    for permit in permits:
+        key, sealed = found[permit.place, permit.conversation, permit.turn]
+        place = turn_place(permit.account.account_id, permit.conversation, permit.segment, permit.turn)
+        if permit.place is CopyPlace.safety:
+            place = b"y" + place
+        result.append(OpenedTurn(permit=permit, content=decode(unseal(key, sealed, place)), key=key))
+    return result
+
+
+# Keys and what they open in one statement: the chain as it stands at one moment. The key is cut out of its page here: a
+# page is thirty-two times as long.
+_PERMITS = {"account_id": "uuid", "conversation_id": "uuid", "turn": "int4", "slot": "int4"}
+
+
+def _find(table: str, body: str) -> str:
+    return f"""
+        SELECT k.account_id, k.slot, k.conversation_id, k.turn, a.wrapped_key, u.bucket, u.epoch, u.wrapped,
+               EXISTS (SELECT FROM fence),
+               substring(p.slots FROM k.slot %% {SLOTS_PER_PAGE} * {WRAPPED_BYTES} + 1 FOR {WRAPPED_BYTES}), {body}
+          FROM (SELECT * FROM {unnested(_PERMITS)} AS k({", ".join(_PERMITS)}) LIMIT %(permits)s) k
+          JOIN accounts a USING (account_id) JOIN buckets u USING (bucket)
+          LEFT JOIN key_pages p ON p.account_id = k.account_id AND p.page = k.slot / {SLOTS_PER_PAGE}
+          LEFT JOIN {table} b
+            ON b.account_id = k.account_id AND b.conversation_id = k.conversation_id AND b.turn = k.turn"""
+
+
+_FOUND = {
+    CopyPlace.vault: _find("bodies", cold_tier.PLACED),
+    CopyPlace.safety: _find("safety_bodies", "b.sealed, NULL, NULL, NULL"),
+}
+
+
+def _found(
+    tx: Transaction, keyring: Keyring, permits: Sequence[Permit], where: CopyPlace
+) -> dict[tuple[CopyPlace, UUID, int], tuple[KeyMaterial, bytes]]:
+    """The key and the sealed bytes of each permit; DeniedError for one that has none any more."""
+    key = arrays(_PERMITS, {
+        "account_id": [p.account.account_id for p in permits],
+        "conversation_id": [p.conversation for p in permits],
+        "turn": [p.turn for p in permits],
+        "slot": [p.slot for p in permits],
+    })  # fmt: skip
+    key["permits"] = len(permits)  # a limit, for the reason that `tables` gives
+    rows = tx.cursor(binary=True).execute(_FOUND[where], key).fetchall()
+    keys: dict[tuple[UUID, int], KeyMaterial | None] = {}
+    chains: dict[UUID, AccountKeys] = {}
+    for account, slot, _, _, wrapped, *chain in rows:
+        if account not in chains and any(wrapped):
+            chains[account] = unwrap_account_keys(keyring.bucket_key(*chain[:4]), account, wrapped)
+        if (account, slot) not in keys:
+            is_there = account in chains and chain[4] is not None
+            keys[account, slot] = unwrap_slot(chain[4], account, chains[account].slots, slot) if is_there else None
+    if any(key is None for key in keys.values()) or len(rows) < len(permits):
+        raise DeniedError("the key was destroyed after the decision")
+    if any(row[10] is None and row[11] is None for row in rows):
+        raise DeniedError("the turn came without content, or it has been erased")
+    sealed = cold_tier.contents(keyring.cold, [row[10:] for row in rows])
+    found = {}
+    for (account, slot, conversation, turn, *_), body in zip(rows, sealed, strict=True):
+        opens = keys[account, slot]
+        assert opens is not None
+        found[where, conversation, turn] = opens, body
+    return found

@@ -1,0 +1,113 @@
+"""The policy versions in force, as rows: applied once, in order, and never changed but for a later deadline.
+
+A version's number is its place in the order of first instants; what was stamped under it names it by number, so
+only a newer version can be added. Moving `decide_by` to a later day changes nothing that was said to anybody but
+how long they may wait, so the same version may be amended by that, and by nothing else.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from licet.errors import BrokenError, RefusedError
+from licet.ledger import outbox
+from licet.ledger.outbox import Entry, EntryKind
+from licet.policy.file import Policies, Policy, read
+from licet.store.connect import Transaction
+
+
+def add(tx: Transaction, policy: Policy, at: datetime, by: str) -> int:
+    """Adds a version and returns its number; RefusedError where it is not newer than every other.
+
+    A version whose first instant has passed would judge what was taken before it was known: only the first one
+    may, as nothing was taken before it.
+    """
+    tx.execute("LOCK TABLE policies IN SHARE ROW EXCLUSIVE MODE")
+    known = load(tx)
+    number = 0
+    if known is not None:
+        check_newer(known, policy, at)
+        number = len(known)
+    document = msgspec.json.encode(policy.document(), order="sorted").decode()
+    tx.execute(
+        """INSERT INTO policies (number, policy, version, effective, document, sha256, applied_at, applied_by)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s)""",
+        [number, policy.policy, policy.version, policy.effective, document, policy.sha256(), at, by],
+    )
+    facts: dict[str, str | int | bool | None] = {"number": number, "sha256": policy.sha256().hex()}
+    outbox.append(tx, [Entry(told=EntryKind.policy_applied, occurred_at=at, facts=facts)])
+    return number
+
+
+def amends(newest: Policy, policy: Policy) -> bool:
+    """Whether ``policy`` is ``newest`` with a later deadline, or with none any more."""
+    if newest.decide_by is None or msgspec.structs.replace(policy, decide_by=newest.decide_by) != newest:
+        return False
+    return policy.decide_by is None or policy.decide_by > newest.decide_by
+
+
+def amend(tx: Transaction, policy: Policy, at: datetime, by: str) -> int:
+    """Moves the newest version's deadline to a later day; returns its number."""
+    tx.execute("LOCK TABLE policies IN SHARE ROW EXCLUSIVE MODE")
+    known = load(tx)
+    if known is None or not amends(known[len(known) - 1], policy):
+        raise RefusedError("only the newest version's deadline can be moved, and only to a later day", because="amends")
+    number = len(known) - 1
+    document = msgspec.json.encode(policy.document(), order="sorted").decode()
+    tx.execute(
+        "UPDATE policies SET (document, sha256, applied_at, applied_by) = (%s, %s, %s, %s) WHERE number = %s",
+        [document, policy.sha256(), at, by, number],
+    )
+    facts: dict[str, str | int | bool | None] = {
+        "number": number,
+        "sha256": policy.sha256().hex(),
+        "amends": known[number].sha256().hex(),
+    }
+    outbox.append(tx, [Entry(told=EntryKind.policy_applied, occurred_at=at, facts=facts)])
+    return number
+
+
+def check_newer(known: Policies, policy: Policy, at: datetime) -> None:
+    """RefusedError unless ``policy`` is newer than every version of ``known`` and is not effective before ``at``."""
+    newest = known[len(known) - 1]
+    if policy == newest:
+        raise RefusedError(f"version `{policy.version}` is applied already", because="exists")
+    if msgspec.structs.replace(policy, decide_by=newest.decide_by) == newest:
+        told = "no day at all" if newest.decide_by is None else f"`{newest.decide_by}`"
+        raise RefusedError(
+            f"version `{policy.version}` was applied with {told} to decide by, and `{policy.decide_by}` is earlier",
+            "people were told how long they may wait: only a later `decide_by` can amend a version",
+            because="earlier_deadline",
+        )
+    if policy.version in {version.version for version in known.versions}:
+        raise RefusedError(
+            f"version `{policy.version}` is applied already, and this file means something else",
+            "give the change a `version` of its own and a later `effective`; only `decide_by` can be moved later",
+            because="not_newer",
+        )
+    if policy.effective <= newest.effective:
+        raise RefusedError(
+            f"version `{policy.version}` is not newer than `{newest.version}`",
+            f"set `effective` to a day after `{newest.effective.date()}`",
+            because="not_newer",
+        )
+    if policy.effective < at:
+        raise RefusedError(
+            f"version `{policy.version}` would be effective in the past",
+            "set `effective` to a day to come",
+            because="effective_in_the_past",
+        )
+
+
+def load(tx: Transaction) -> Policies | None:
+    """Every version, or None before the first; BrokenError where a stored one is not what was applied."""
+    rows = tx.execute("SELECT document, sha256, version FROM policies ORDER BY number").fetchall()
+    versions = []
+    for document, sha256, version in rows:
+        policy = read(msgspec.json.decode(document), file="the policies table")
+        if policy.sha256() != sha256:
+            raise BrokenError(f"policy version `{version}` is not the one that was applied")
+        versions.append(policy)
+    return Policies(versions) if versions else None

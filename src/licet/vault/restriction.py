@@ -1,0 +1,264 @@
+"""From a command to the restriction it is, and back to the command that applies it again.
+
+Promise: whatever restricts what may be done with somebody's content becomes a record, once its transaction has
+committed and before anybody is answered. A record applied again does at most what was asked: it is the same command
+at the same moment, through the same one way in.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
+
+from licet.errors import BrokenError
+from licet.keys import fence
+from licet.keys.keyring import Keyring
+from licet.keys.material import seal, unseal
+from licet.keys.restriction_journal import Journal, Restriction, RestrictionKind
+from licet.policy.file import Policy
+from licet.store.connect import OutcomeUnknownError, Transaction, after_commit
+from licet.vault.commands import (
+    About,
+    Choose,
+    CloseAccount,
+    Command,
+    CommandResult,
+    Delete,
+    Hold,
+    HoldReason,
+    Narrow,
+    Outcome,
+    SetAge,
+    SetPlan,
+    TakeBackFeedback,
+    Unflag,
+    Unhold,
+)
+
+REPLAYED = "restore"  # by way of what a replayed refusal came
+_MATTER = b"licet/matter/v1"
+_KINDS: dict[type, RestrictionKind] = {
+    SetPlan: RestrictionKind.plan,
+    SetAge: RestrictionKind.age,
+    CloseAccount: RestrictionKind.closed,
+    Delete: RestrictionKind.deleted,
+    Narrow: RestrictionKind.narrowed,
+    Unflag: RestrictionKind.unflagged,
+    Hold: RestrictionKind.held,
+    Unhold: RestrictionKind.unheld,
+    TakeBackFeedback: RestrictionKind.feedback_taken_back,
+}
+
+
+def keep(
+    tx: Transaction, keyring: Keyring, life: int, told: Sequence[tuple[Command, CommandResult, int]],
+    erasures: Mapping[int, UUID],
+) -> None:  # fmt: skip
+    """Has the restrictions among ``told`` kept when ``tx`` commits; BrokenError where the journal is stopped.
+
+    ``life`` is the database's, read in ``tx``; ``erasures`` are the ids of those that the commands began, by place.
+    """
+    journal = keyring.restrictions
+    if journal is None:
+        return
+    restricting = [(place, *one) for place, one in enumerate(told) if _restricts(*one[:2])]
+    if not restricting:
+        return
+    records = [
+        replace(_record(tx, keyring, life, command, answer, seq), erasure=erasures.get(place))
+        for place, command, answer, seq in restricting
+    ]
+    keep_records(tx, journal, records)
+
+
+def keep_records(tx: Transaction, journal: Journal, records: Sequence[Restriction]) -> None:
+    """Has ``records`` kept when ``tx`` commits, before anybody is answered."""
+    journal.check()
+
+    def write() -> None:
+        try:
+            journal.append(records)
+        except (OSError, BrokenError):
+            raise OutcomeUnknownError(
+                "the restriction journal could not be written: the change stands, and a restore could lose it",
+                "mend the disk that holds the restriction journal, and make the change again",
+            ) from None
+
+    after_commit(tx, write)
+
+
+def keep_asked(tx: Transaction, journal: Journal, account: UUID, conversation: UUID | None, erasure: UUID) -> None:
+    """Keeps, at once, the deletion or closure that an erasure is of, before it is certified.
+
+    Whoever took it may have been killed before it was kept; the certificate tells what no restore may bring back.
+    """
+    asked = _EVENTS["closed" if conversation is None else "deleted"]
+    row = tx.execute(
+        """SELECT seq, occurred_at FROM journal
+            WHERE account_id = %s AND event = %s AND conversation_id IS NOT DISTINCT FROM %s ORDER BY seq LIMIT 1""",
+        [account, asked.value, conversation],
+    ).fetchone()
+    if row is not None:
+        record = Restriction(
+            life=fence.life(tx), kind=asked, at=row[1], account=account, seq=row[0], conversation=conversation,
+            erasure=erasure,
+        )  # fmt: skip
+        journal.append([record])
+
+
+def keep_key(tx: Transaction, journal: Journal | None, key: UUID, at: datetime) -> None:
+    """Has the revocation of a service's key kept: restored, the key would open what it opened before."""
+    if journal is not None:
+        keep_records(tx, journal, [Restriction(life=fence.life(tx), kind=RestrictionKind.key_revoked, at=at, key=key)])
+
+
+def keep_policy(tx: Transaction, keyring: Keyring, policy: Policy, at: datetime, by: str) -> None:
+    """Has a policy version that was applied or amended kept: without it a restored database would permit more."""
+    if keyring.restrictions is not None:
+        number = tx.execute("SELECT max(number) FROM policies").fetchone()
+        document = msgspec.json.encode(policy.document(), order="sorted").decode()
+        record = Restriction(
+            life=fence.life(tx),
+            kind=RestrictionKind.policy,
+            at=at,
+            seq=int(number[0]) if number else 0,
+            document=document,
+            by=by,
+        )
+        keep_records(tx, keyring.restrictions, [record])
+
+
+def _restricts(command: Command, answer: CommandResult) -> bool:
+    """Whether the command took something back, or found what may take it back; what had no effect is kept too."""
+    if answer.outcome not in (Outcome.done, Outcome.unchanged):
+        return False
+    if isinstance(command, Choose):
+        return not command.allow or command.age is not None
+    return type(command) in _KINDS
+
+
+def _record(
+    tx: Transaction, keyring: Keyring, life: int, command: Command, answer: CommandResult, seq: int
+) -> Restriction:  # fmt: skip
+    kind = _KINDS.get(type(command))
+    if isinstance(command, Choose):
+        kind = RestrictionKind.age if command.allow else RestrictionKind.refused
+    assert kind is not None
+    matter = b""
+    if isinstance(command, Hold | Unhold):
+        matter = seal(matter_key(keyring.host_key(tx)), command.matter.encode(), _MATTER, keyring.random)
+    return Restriction(
+        life=life, kind=kind, at=answer.at, account=command.account, seq=seq,
+        conversation=command.conversation if isinstance(command, About) else None,
+        feedback=command.feedback if isinstance(command, TakeBackFeedback) else None,
+        plan=command.plan if isinstance(command, SetPlan) else "",
+        age=command.age if isinstance(command, SetAge | Choose) else None,
+        matter=matter,
+        reason=command.reason.value if isinstance(command, Hold) else "",
+        untold=isinstance(command, Hold) and not command.is_told,
+        until=command.review_at if isinstance(command, Hold) else None,
+        by=command.by if isinstance(command, Hold) else "",
+    )  # fmt: skip
+
+
+def matter_key(host_key: bytes) -> bytes:
+    """What the matters of holds are sealed under here: it lives as long as the installation, unlike an account's key."""
+    return hmac.digest(host_key, _MATTER, "sha256")
+
+
+def command_of(record: Restriction, host_key: bytes) -> Command:
+    """What applies ``record`` again."""
+    account, at = record.account, record.at
+    assert account is not None
+    if record.conversation is not None:
+        return _about(record, account, record.conversation, at, host_key)
+    match record.kind:
+        case RestrictionKind.plan:
+            return SetPlan(account=account, at=at, plan=record.plan)
+        case RestrictionKind.age:
+            return SetAge(account=account, at=at, age=record.age)
+        case RestrictionKind.refused:
+            return Choose(account=account, at=at, allow=False, age=record.age, via=REPLAYED)
+        case RestrictionKind.closed:
+            return CloseAccount(account=account, at=at)
+        case _:
+            raise BrokenError(f"a restriction `{record.kind.value}` names no conversation")
+
+
+def _about(record: Restriction, account: UUID, conversation: UUID, at: datetime, host_key: bytes) -> Command:
+    match record.kind:
+        case RestrictionKind.deleted:
+            return Delete(account=account, at=at, conversation=conversation)
+        case RestrictionKind.narrowed:
+            return Narrow(account=account, at=at, conversation=conversation)
+        case RestrictionKind.unflagged:
+            return Unflag(account=account, at=at, conversation=conversation)
+        case RestrictionKind.feedback_taken_back:
+            assert record.feedback is not None
+            return TakeBackFeedback(account=account, at=at, conversation=conversation, feedback=record.feedback)
+        case RestrictionKind.held | RestrictionKind.unheld:
+            matter = unseal(matter_key(host_key), record.matter, _MATTER).decode()
+            if record.kind is RestrictionKind.unheld:
+                return Unhold(account=account, at=at, conversation=conversation, matter=matter)
+            return Hold(
+                account=account, at=at, conversation=conversation, matter=matter, review_at=record.until, by=record.by,
+                reason=HoldReason(record.reason or HoldReason.other), is_told=not record.untold,
+            )  # fmt: skip
+        case _:
+            raise BrokenError(f"a restriction `{record.kind.value}` is of no conversation")
+
+
+_EVENTS = {
+    "plan_set": RestrictionKind.plan,
+    "age_found": RestrictionKind.age,
+    "closed": RestrictionKind.closed,
+    "choice": RestrictionKind.refused,
+    "deleted": RestrictionKind.deleted,
+    "narrowed": RestrictionKind.narrowed,
+    "unflagged": RestrictionKind.unflagged,
+    "feedback_taken_back": RestrictionKind.feedback_taken_back,
+}
+
+
+def catch_up(tx: Transaction, journal: Journal) -> int:
+    """Keeps what a crash committed and did not keep; returns how much. For a database that lacks nothing.
+
+    It looks behind the newest records only, and behind the newest of an account by the account's numbers: what came
+    before was kept by an earlier opening. The plan and the age are those of today, which is what counts.
+    """
+    kept: dict[UUID, int] = {}
+    life = fence.life(tx)
+    for record in journal.newest(fence.NEWEST_RECORDS_MAX):
+        if record.account is not None and record.life == life:
+            kept[record.account] = max(record.seq, kept.get(record.account, 0))
+    rows = tx.execute(
+        """
+        WITH kept AS (SELECT * FROM unnest(%(account)b::uuid[], %(seq)b::bigint[]) AS k(account_id, seq)),
+             since AS (SELECT greatest((SELECT min(position) FROM journal JOIN kept USING (account_id, seq)),
+                                   (SELECT position + 1 FROM lives ORDER BY life DESC LIMIT 1)) AS position)
+        SELECT j.account_id, j.seq, j.occurred_at, j.event, j.conversation_id, f.feedback_id, a.plan, a.age
+          FROM journal j JOIN accounts a USING (account_id)
+          LEFT JOIN feedback f ON j.event = 'feedback_taken_back' AND f.account_id = j.account_id
+           AND f.conversation_id = j.conversation_id AND f.taken_back_at = j.occurred_at
+         WHERE j.ends AND j.position >= (SELECT position FROM since) AND j.event = ANY(%(events)s)
+           AND (j.event <> 'choice' OR EXISTS (SELECT FROM choices c WHERE c.account_id = j.account_id
+                                                  AND c.seq = j.seq AND NOT c.allow))
+           AND NOT EXISTS (SELECT FROM kept k WHERE k.account_id = j.account_id AND k.seq >= j.seq)
+         ORDER BY j.position
+        """,
+        {"account": list(kept), "seq": list(kept.values()), "events": list(_EVENTS)},
+    ).fetchall()
+    records = [
+        Restriction(
+            life=life, kind=_EVENTS[event], at=at, account=account, seq=seq, conversation=conversation, feedback=feedback,
+            plan=plan if event == "plan_set" else "", age=age if event in ("age_found", "choice") else None,
+        )
+        for account, seq, at, event, conversation, feedback, plan, age in rows
+    ]  # fmt: skip
+    journal.append(records)
+    return len(records)

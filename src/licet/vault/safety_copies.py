@@ -1,0 +1,102 @@
+"""Copies under keys of their own: the safety copy of what was flagged, and what a feedback shares.
+
+A safety copy outlives a deletion of the conversation, for investigation, until its own end; a feedback's copy
+lives for the feedback's period. Both die by their own key, never by the segment's.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from licet.keys.material import seal, turn_place, unseal
+from licet.policy.state import Share
+from licet.vault import cold_tier
+from licet.vault.copies import NO_REFERENCE, CopyPlace
+from licet.vault.tables import AccountRow, ConversationRow
+from licet.vault.writes import Writes
+
+
+def safety_place(row: ConversationRow, segment: int, turn: int) -> bytes:
+    """The associated data of a turn in a safety copy."""
+    return b"y" + turn_place(row.account_id, row.conversation_id, segment, turn)
+
+
+def open_bodies(
+    writes: Writes, account: AccountRow, row: ConversationRow, at: datetime
+) -> list[tuple[int, int, bytes]]:
+    """(turn, segment, content) of every turn whose content is here and has not expired, in order.
+
+    What has expired and is not erased yet, or is held, gets no copy: a copy would outlive its date.
+    """
+    result = []
+    rows = writes.tx.execute(
+        f"""SELECT b.turn, b.segment, {cold_tier.PLACED} FROM bodies b
+             WHERE b.account_id = %s AND b.conversation_id = %s AND b.turn > 0 ORDER BY b.turn""",
+        [row.account_id, row.conversation_id],
+    ).fetchall()
+    bodies = cold_tier.contents(writes.keyring.cold, [row[2:] for row in rows])
+    for (turn, segment, *_), sealed in zip(rows, bodies, strict=True):
+        slot = row.keys[segment].key_slot
+        if slot is not None and row.state.segments[segment].keep_until > at:
+            key = writes.slot_key(account, slot)
+            place = turn_place(row.account_id, row.conversation_id, segment, turn)
+            result.append((turn, segment, unseal(key, sealed, place)))
+    return result
+
+
+def copy(writes: Writes, account: AccountRow, row: ConversationRow, at: datetime) -> None:
+    """Copies what the flag covers and no earlier flag has copied, under a key for each segment."""
+    known = {
+        turn
+        for (turn,) in writes.tx.execute(
+            "SELECT turn FROM safety_bodies WHERE account_id = %s AND conversation_id = %s",
+            [row.account_id, row.conversation_id],
+        )
+    }
+    for turn, segment, content in open_bodies(writes, account, row, at):
+        if turn in known or turn > row.state.segments[segment].flagged_turn:
+            continue
+        keys = row.keys[segment]
+        if keys.safety_slot is None:
+            keys.safety_slot, key = writes.new_slot(account)
+            writes.register(row, {segment}, CopyPlace.safety, NO_REFERENCE, at)
+        else:
+            key = writes.slot_key(account, keys.safety_slot)
+        sealed = seal(key, content, safety_place(row, segment, turn), writes.random)
+        writes.safety_body(row, segment, turn, sealed)
+    row.saved = None  # the new slots are written with the segments
+    writes.conversations[row.conversation_id] = row
+
+
+def end(writes: Writes, row: ConversationRow, at: datetime) -> int:
+    """Ends every safety copy of the conversation: the keys first, then the rows. Returns the turns erased."""
+    tx = writes.tx
+    writes.destroy_slots(row.account_id, [keys.safety_slot for keys in row.keys if keys.safety_slot is not None])
+    for keys in row.keys:
+        keys.safety_slot = None
+    key = [row.account_id, row.conversation_id]
+    tx.execute("UPDATE segments SET safety_slot = NULL WHERE account_id = %s AND conversation_id = %s", key)
+    tx.execute(
+        """UPDATE flags SET overturned_at = %s
+            WHERE account_id = %s AND conversation_id = %s AND overturned_at IS NULL""",
+        [at, *key],
+    )
+    tx.execute(
+        """UPDATE copies SET ended_at = %s
+            WHERE account_id = %s AND conversation_id = %s AND place = 'safety' AND ended_at IS NULL""",
+        [at, *key],
+    )
+    return tx.execute("DELETE FROM safety_bodies WHERE account_id = %s AND conversation_id = %s", key).rowcount
+
+
+def shared_bodies(
+    writes: Writes, account: AccountRow, row: ConversationRow, share: Share, turn: int, at: datetime
+) -> list[tuple[int, int, bytes]]:
+    """What a feedback shares: nothing, the answer it is about, or everything said so far."""
+    match share:
+        case Share.rating:
+            return []
+        case Share.reply:
+            return [body for body in open_bodies(writes, account, row, at) if body[0] == turn]
+        case Share.conversation:
+            return open_bodies(writes, account, row, at)

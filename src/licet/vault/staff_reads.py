@@ -1,0 +1,146 @@
+"""Reading by staff: only with a reason, recorded before anything is opened, and listed for the person.
+
+A record, its leaf and the opening share one transaction: what was read without a record cannot be. A reviewer opens
+what a standing flag covers, from the safety copy; a privacy officer what its own person could read. Nobody else opens
+anything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+
+from licet.errors import DeniedError, UsageError
+from licet.keys.keyring import Keyring
+from licet.ledger import outbox
+from licet.ledger.outbox import Entry, EntryKind
+from licet.policy.state import TurnState
+from licet.store.connect import Transaction
+from licet.vault.account_view import AccountView
+from licet.vault.copies import CopyPlace
+from licet.vault.ids import uuid7
+from licet.vault.permit import OpenedTurn, Permit
+from licet.vault.permit import open as open_content
+
+# Rows of a release are read for this reason, and never a conversation: so nobody can ask for one with it.
+RELEASE_REVIEW = "release_review"
+TICKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/#-]{0,63}")
+
+
+class ReadReason(StrEnum):
+    """Why staff read content."""
+
+    misuse_review = "misuse_review"
+    person_request = "person_request"
+    legal_matter = "legal_matter"
+    incident = "incident"
+
+
+class ReaderRole(StrEnum):
+    """As what staff read: it says what they may open."""
+
+    reviewer = "reviewer"
+    privacy_officer = "privacy_officer"
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """Who reads, as what, why, and under which ticket of their own books."""
+
+    staff: UUID
+    role: ReaderRole
+    reason: ReadReason
+    ticket: str
+
+
+class ReadNoted(msgspec.Struct, frozen=True, kw_only=True):
+    """A reading as it is put on record: of ``turns`` turns of one conversation."""
+
+    account: UUID
+    conversation: UUID
+    staff: UUID
+    role: ReaderRole
+    reason: str
+    ticket: str
+    turns: int
+    at: datetime
+
+
+class StaffRead(msgspec.Struct, frozen=True, kw_only=True):
+    """A reading that took place."""
+
+    read_id: UUID
+    conversation: UUID
+    role: str
+    reason: str
+    turns: int
+    at: datetime
+
+
+def read(
+    tx: Transaction, keyring: Keyring, seen: AccountView, turns: Sequence[TurnState], reading: Reading,
+    random: Callable[[int], bytes],
+) -> list[OpenedTurn]:  # fmt: skip
+    """Records a reading of ``turns`` and opens those that ``reading.role`` may open; DeniedError for none at all."""
+    if TICKET.fullmatch(reading.ticket) is None:
+        raise UsageError(f"`ticket` is no name: it must match {TICKET.pattern}")
+    permits = [permit for turn in turns if (permit := _permit(seen, turn, reading.role)) is not None]
+    if not permits:
+        raise DeniedError(f"a {reading.role.value} may open nothing of this conversation")
+    row = seen.conversation
+    note = ReadNoted(
+        account=row.account_id, conversation=row.conversation_id, staff=reading.staff, role=reading.role,
+        reason=reading.reason.value, ticket=reading.ticket, turns=len(permits), at=seen.at,
+    )  # fmt: skip
+    record(tx, note, random)
+    return open_content(tx, keyring, permits)
+
+
+def record(tx: Transaction, note: ReadNoted, random: Callable[[int], bytes]) -> None:
+    """Puts a reading on record, with its leaf; whoever opens something does so in the same transaction."""
+    tx.execute(
+        """INSERT INTO staff_reads (account_id, read_id, conversation_id, staff_id, role, reason, ticket, turns, read_at)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)""",
+        [
+            note.account, uuid7(note.at, random(10)), note.conversation, note.staff, note.role.value, note.reason,
+            note.ticket, note.turns, note.at,
+        ],
+    )  # fmt: skip
+    facts: dict[str, str | int | bool | None] = {
+        "conversation": note.conversation.hex, "role": note.role.value, "reason": note.reason, "turns": note.turns,
+    }  # fmt: skip
+    outbox.append(tx, [Entry(told=EntryKind.content_read, occurred_at=note.at, account=note.account, facts=facts)])
+
+
+def _permit(seen: AccountView, turn: TurnState, role: ReaderRole) -> Permit | None:
+    row, keys = seen.conversation, seen.conversation.keys[turn.segment]
+    if role is ReaderRole.privacy_officer:
+        if keys.key_slot is None or not Permit.readable(seen.turns, turn.segment, seen.at):
+            return None
+        return Permit.to_owner(seen.account, row, seen.turns, turn, seen.at)
+    segment = seen.turns.segments[turn.segment]
+    standing = segment.safety_until is not None and seen.at < segment.safety_until
+    if not standing or turn.number > segment.flagged_turn or keys.safety_slot is None:
+        return None
+    return Permit(
+        account=seen.account, conversation=row.conversation_id, segment=turn.segment, turn=turn.number,
+        place=CopyPlace.safety, slot=keys.safety_slot,
+    )  # fmt: skip
+
+
+def every(tx: Transaction, account: UUID, *, before: UUID | None = None, limit: int) -> list[StaffRead]:
+    """The readings of an account's content, newest first."""
+    rows = tx.execute(
+        """SELECT read_id, conversation_id, role, reason, turns, read_at FROM staff_reads
+            WHERE account_id = %(account)s AND (%(before)s::uuid IS NULL OR read_id < %(before)s)
+            ORDER BY read_id DESC LIMIT %(limit)s""",
+        {"account": account, "before": before, "limit": limit},
+    ).fetchall()
+    return [
+        StaffRead(read_id=read_id, conversation=conversation, role=role, reason=reason, turns=turns, at=at)
+        for read_id, conversation, role, reason, turns, at in rows
+    ]

@@ -1,0 +1,41 @@
+"""The verbs of the vault: tell it something, and bring it up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from licet.store.connect import transaction
+from licet.vault import account_view, apply
+from licet.vault.commands import Command, CommandResult
+from licet.vault.ids import Prefix, host_hmac, shown
+from licet.vault.installation import Installation, policies
+
+ADVANCE_ACCOUNTS_MAX = 500
+
+
+def tell(here: Installation, commands: Sequence[Command], *, replay: bool = False) -> list[CommandResult]:
+    """Applies commands in one transaction; nothing is answered before the commit."""
+    known = policies(here)
+    with transaction(here.pool) as tx:
+        return apply.apply(tx, here.keyring, known, commands, replay=replay)
+
+
+def conversations_of(here: Installation, host: str) -> list[str]:
+    """The ids of an account's conversations, oldest first, by the host's own id of the account."""
+    with transaction(here.pool) as tx:
+        account = account_view.account_by_host(tx, host_hmac(here.keyring.host_key(tx), "account", host))
+        rows = tx.execute(
+            "SELECT conversation_id FROM conversations WHERE account_id = %s ORDER BY conversation_id", [account]
+        ).fetchall()
+    return [shown(Prefix.conversation, row[0]) for row in rows]
+
+
+def advance(here: Installation) -> int:
+    """Ends the grants that versions now effective do not allow; returns how many accounts it looked at."""
+    known, at, total = policies(here), here.clock(), 0
+    while True:
+        with transaction(here.pool) as tx:
+            count = apply.advance(tx, known, at, limit=ADVANCE_ACCOUNTS_MAX)
+        total += count
+        if count == 0:
+            return total

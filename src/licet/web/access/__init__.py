@@ -1,0 +1,1 @@
+"""Who calls: tokens, keys, sessions, roles, and how much of each."""

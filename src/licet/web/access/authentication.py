@@ -1,0 +1,176 @@
+"""Who calls, whether the route answers them, and whether the browser meant it: one middleware before every route.
+
+A caller comes with a bearer token of the host application, with a service's key, or with a session's cookie; with
+one that does not hold they are refused, not treated as unknown. A request that changes something and comes with a
+cookie must come from our own origin (`Origin`, `Sec-Fetch-Site`) and bring the session's CSRF token, in the header
+`X-CSRF-Token` or in the form (ASVS 5.0, 3.5). What a route asks for stands in its `may`; without one it answers nobody.
+"""
+
+from __future__ import annotations
+
+import hmac
+from contextvars import ContextVar
+from time import monotonic, perf_counter
+from typing import Any
+from urllib.parse import unquote
+
+from litestar import Request
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from licet.errors import LicetError
+from licet.store.connect import Transaction
+from licet.web.access import service_keys, sessions
+from licet.web.access.roles import ANYBODY, NOBODY, Caller, May, Nobody, Person, Service, Staff
+from licet.web.api.problems import ForbiddenError, UnauthenticatedError
+from licet.web.site import Site
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_API = "/v1/"  # its routes look for the fence where they ask, in the same transaction
+_FORM = b"application/x-www-form-urlencoded"
+
+# The CSRF token of the session that is being answered, for the forms of a page; empty without one.
+csrf_token: ContextVar[str] = ContextVar("csrf_token", default="")
+
+
+class Guard:
+    """The middleware. It leaves the caller in ``scope["auth"]``."""
+
+    def __init__(self, app: ASGIApp, site: Site) -> None:
+        self._app, self._site = app, site
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"]["begun"] = perf_counter()
+        may = _may(scope)
+        if may.anybody:
+            scope["auth"] = Nobody(_address(scope))
+        else:
+            caller, secret = await self._identified(scope)
+            scope["auth"] = caller
+            self._count(caller)
+            may.check(caller)
+            if not scope["path"].startswith(_API):
+                await self._site.unfenced()
+            if secret:
+                await self._meant(scope, receive, secret)
+                csrf_token.set(sessions.csrf(secret))
+        await self._app(scope, receive, send)
+
+    async def _identified(self, scope: Scope) -> tuple[Caller, str]:
+        """The caller, and the secret of their session if they came with one."""
+        try:
+            return await identify(self._site, scope)
+        except UnauthenticatedError:
+            rates, settings = self._site.rates, self._site.settings
+            rates.take(_address(scope).encode(), settings.unknown_requests_per_minute, monotonic())
+            raise
+
+    def _count(self, caller: Caller) -> None:
+        rates, settings, now = self._site.rates, self._site.settings, monotonic()
+        match caller:
+            case Nobody():
+                rates.take(caller.address.encode(), settings.unknown_requests_per_minute, now)
+            case Person():
+                name = caller.account.bytes if caller.account else b"unknown account"
+                rates.take(name, settings.person_requests_per_minute, now)
+            case Service():
+                rates.take(caller.key_id.bytes, settings.service_requests_per_minute, now)
+            case Staff():
+                rates.take(caller.staff_id.bytes, settings.person_requests_per_minute, now)
+
+    async def _meant(self, scope: Scope, receive: Receive, secret: str) -> None:
+        """ForbiddenError for a change that another site may have made this browser ask for."""
+        if scope.get("method") in _SAFE:
+            return
+        headers = dict(scope["headers"])
+        if not same_origin(self._site, scope, headers):
+            raise ForbiddenError("the request comes from another site")
+        token = headers.get(b"x-csrf-token", b"").decode("latin-1")
+        if not token and headers.get(b"content-type", b"").startswith(_FORM):
+            form = await Request[Any, Any, Any](scope, receive, send=_no_send).form()
+            token = str(form.get("csrf", ""))
+        if not hmac.compare_digest(token.encode(), sessions.csrf(secret).encode()):
+            raise ForbiddenError("the CSRF token is missing or another session's", "load the page again")
+
+
+def guarding(site: Site) -> type[Guard]:
+    """The middleware for ``site``, as Litestar takes one: a class that is given the next app."""
+
+    class Guarded(Guard):
+        def __init__(self, app: ASGIApp) -> None:
+            super().__init__(app, site)
+
+    return Guarded
+
+
+def same_origin(site: Site, scope: Scope, headers: dict[bytes, bytes]) -> bool:
+    """Whether the browser says that a page of ours asks."""
+    fetched = headers.get(b"sec-fetch-site", b"same-origin")
+    origin = headers.get(b"origin", b"").decode("latin-1")
+    ours = site.settings.url or f"{scope['scheme']}://{headers.get(b'host', b'').decode('latin-1')}"
+    return fetched == b"same-origin" and origin == ours
+
+
+async def identify(site: Site, scope: Scope) -> tuple[Caller, str]:
+    """Who a request says it comes from; UnauthenticatedError for what does not hold."""
+    authorization = cookies = b""
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            authorization = value
+        elif name == b"cookie":
+            cookies = value
+    if authorization:
+        word, _, text = authorization.decode("latin-1").partition(" ")
+        if word.lower() != "bearer" or not text:
+            raise UnauthenticatedError("only `Authorization: Bearer` is understood")
+        return await _bearer(site, text.strip()), ""
+    secret = _cookie(cookies)
+    if secret:
+        caller = await _session(site, secret)
+        if caller is not None:
+            return caller, secret
+        raise UnauthenticatedError("the session has ended", "sign in again")
+    return Nobody(_address(scope)), ""
+
+
+async def _bearer(site: Site, text: str) -> Caller:
+    if text.startswith(service_keys.PREFIX):
+        service = await site.service(text)
+        if service is None:
+            raise UnauthenticatedError("the key does not hold")
+        return service
+    token = site.tokens.read(text, site.wall().timestamp())
+    return Person(account=await site.account_by_host(token.subject))
+
+
+async def _session(site: Site, secret: str) -> Person | Staff | None:
+    def find(tx: Transaction) -> Person | Staff | None:
+        return sessions.find(tx, secret, site.wall())
+
+    return await site.reading(find)
+
+
+def _cookie(cookies: bytes) -> str:
+    """The value of our cookie in a `Cookie` header."""
+    for part in cookies.decode("latin-1").split(";"):
+        name, _, value = part.strip().partition("=")
+        if name == sessions.COOKIE:
+            return unquote(value)
+    return ""
+
+
+def _may(scope: Scope) -> May:
+    handler = scope["route_handler"]
+    may = handler.opt.get("may")
+    if isinstance(may, May):
+        return may
+    only_asks = getattr(handler, "http_methods", frozenset()) == {"OPTIONS"}
+    return ANYBODY if only_asks else NOBODY
+
+
+def _address(scope: Scope) -> str:
+    client = scope.get("client")
+    return client[0] if client else "unknown"
+
+
+async def _no_send(_: Any) -> None:  # noqa: ANN401 Litestar's signature
+    raise LicetError("nothing is sent while the caller is identified")

@@ -1,0 +1,122 @@
+"""Who may do what: for every route the callers that it answers, before anything is looked at.
+
+A person acts on their own account only; a service within its scopes; staff within their roles. A route that says
+nothing answers nobody. Whose object it is comes after, in `web.api.references`: somebody else's is as one that never was.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TypeAlias
+from uuid import UUID
+
+import msgspec
+
+from licet.web.api.problems import ForbiddenError, UnauthenticatedError
+
+
+class Scope(StrEnum):
+    """What a service's key may do."""
+
+    accounts_read = "accounts:read"
+    accounts_write = "accounts:write"
+    gate_read = "gate:read"
+    choices_write = "choices:write"
+    conversations_read = "conversations:read"
+    conversations_write = "conversations:write"
+    turns_write = "turns:write"
+    release_lease = "release:lease"
+    events_read = "events:read"
+    events_acknowledge = "events:acknowledge"
+
+
+class StaffRole(StrEnum):
+    owner = "owner"
+    privacy_officer = "privacy_officer"
+    curator = "curator"
+    reviewer = "reviewer"
+    auditor = "auditor"
+
+
+class Nobody(msgspec.Struct, frozen=True):
+    """A caller who did not say who they are. ``address`` is kept in memory, for the rate alone."""
+
+    address: str
+
+
+class Person(msgspec.Struct, frozen=True, kw_only=True):
+    """A person of the host application. ``account`` is None while their account is not known here."""
+
+    account: UUID | None
+    session: bytes | None = None
+
+
+class KeyBinding(msgspec.Struct, frozen=True, kw_only=True):
+    """What a key stands for beside its scopes. ``recipient`` holds the row keys that it leases, of ``releases`` alone;
+    ``own`` says that those are the installation's own machines. ``endpoint`` is the one that it acknowledges for.
+    """
+
+    recipient: str | None = None
+    own: bool = False
+    releases: tuple[str, ...] = ()
+    endpoint: UUID | None = None
+
+
+UNBOUND = KeyBinding()
+
+
+class Service(msgspec.Struct, frozen=True, kw_only=True):
+    key_id: UUID
+    name: str
+    scopes: frozenset[Scope]
+    bound: KeyBinding = UNBOUND
+
+
+class Staff(msgspec.Struct, frozen=True, kw_only=True):
+    staff_id: UUID
+    email: str
+    roles: frozenset[StaffRole]
+    session: bytes
+
+
+Caller: TypeAlias = Nobody | Person | Service | Staff
+
+
+class May(msgspec.Struct, frozen=True, kw_only=True):
+    """The callers of a route. ``anybody`` needs no name; ``known`` is any caller with one."""
+
+    person: bool = False
+    scope: Scope | None = None
+    staff: frozenset[StaffRole] = frozenset()
+    anybody: bool = False
+    known: bool = False
+
+    def check(self, caller: Caller) -> None:
+        """UnauthenticatedError or ForbiddenError for a caller that the route does not answer."""
+        if self.anybody:
+            return
+        match caller:
+            case Nobody():
+                raise UnauthenticatedError("this needs a token, a key or a session")
+            case Person():
+                allowed = self.known or self.person
+            case Service():
+                allowed = self.known or (self.scope is not None and self.scope in caller.scopes)
+            case Staff():
+                allowed = self.known or not self.staff.isdisjoint(caller.roles)
+        if not allowed:
+            raise ForbiddenError("this caller may not do this", "docs/api.md lists who may do what")
+
+
+NOBODY = May()
+ANYBODY = May(anybody=True)
+ANY_CALLER = May(known=True)
+
+
+def may(*, person: bool = False, scope: Scope | None = None, staff: tuple[StaffRole, ...] = ()) -> May:
+    return May(person=person, scope=scope, staff=frozenset(staff))
+
+
+def kind(caller: Caller) -> str:
+    """What the log says of a caller."""
+    return type(caller).__name__.lower()

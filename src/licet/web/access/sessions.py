@@ -1,0 +1,225 @@
+"""Sessions of browsers: an opaque cookie of 256 random bits, of which only the SHA-256 is kept (ASVS 5.0, chapter 7).
+
+A session ends after an idle time, after an absolute one, and when it is signed out. A person's begins with a token of
+the host application, which does so once; staff's with the identity provider, or with a link made at the machine.
+Roles that were given here are read anew with every request. The CSRF token is an HMAC under the cookie's secret, so
+that it needs no place of its own.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import msgspec
+
+from licet.errors import NotFoundError, RefusedError, UsageError
+from licet.store.connect import Transaction
+from licet.vault.ids import staff_address, uuid7
+from licet.web.access.roles import Person, Staff, StaffRole
+from licet.web.api.problems import UnauthenticatedError
+
+COOKIE = "__Host-licet"
+ENTERING = "__Host-licet-entering"  # of a person who has come with a link, until it is known who was here before
+SECRET_BYTES = 32
+SECRET_CHARACTERS = 43
+IDLE_MAX = {"person": timedelta(minutes=30), "staff": timedelta(minutes=30)}
+LIFETIME_MAX = {"person": timedelta(hours=12), "staff": timedelta(hours=8)}
+SEEN_AGAIN = timedelta(minutes=1)
+LINK_LIFETIME = timedelta(hours=1)
+
+Random = Callable[[int], bytes]
+
+
+def secret_of(random: Random) -> str:
+    return base64.urlsafe_b64encode(random(SECRET_BYTES)).rstrip(b"=").decode()
+
+
+def digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode("utf-8", "replace")).digest()
+
+
+def csrf(secret: str) -> str:
+    """What a form of this session's browser must bring with it."""
+    return base64.urlsafe_b64encode(hmac.digest(secret.encode(), b"csrf", "sha256")).rstrip(b"=").decode()
+
+
+def begin_person(tx: Transaction, account: UUID, now: datetime, random: Random) -> str:
+    """Begins a person's session; returns the cookie's value."""
+    return _begin(tx, account, None, (), now, random, LIFETIME_MAX["person"])
+
+
+def begin_staff(tx: Transaction, staff: UUID, roles: Iterable[StaffRole], now: datetime, random: Random) -> str:
+    """Begins a session of staff with the provider's ``roles``; returns the cookie's value."""
+    return _begin(tx, None, staff, roles, now, random, LIFETIME_MAX["staff"])
+
+
+def _begin(
+    tx: Transaction, account: UUID | None, staff: UUID | None, roles: Iterable[StaffRole], now: datetime,
+    random: Random, lifetime: timedelta,
+) -> str:  # fmt: skip
+    secret = secret_of(random)
+    tx.execute(
+        """INSERT INTO sessions (session_sha256, account_id, staff_id, roles, begun_at, seen_at, ends_at)
+           VALUES (%s, %s, %s, %s, %s, %s, %s)""",
+        [digest(secret), account, staff, sorted({role.value for role in roles}), now, now, now + lifetime],
+    )
+    return secret
+
+
+def find(tx: Transaction, secret: str, now: datetime) -> Person | Staff | None:
+    """Whose session a cookie's value is, unless it has ended."""
+    if len(secret) != SECRET_CHARACTERS:
+        return None
+    sha256 = digest(secret)
+    row = tx.execute(
+        """SELECT s.account_id, s.staff_id, s.roles || coalesce(f.roles, '{}'), f.email, s.seen_at
+             FROM sessions s LEFT JOIN staff f USING (staff_id) WHERE s.session_sha256 = %s AND s.ends_at > %s""",
+        [sha256, now],
+    ).fetchone()
+    if row is None:
+        return None
+    account, staff, roles, email, seen_at = row
+    if now - seen_at > IDLE_MAX["staff" if staff else "person"]:
+        return None
+    if now - seen_at > SEEN_AGAIN:
+        tx.execute("UPDATE sessions SET seen_at = %s WHERE session_sha256 = %s", [now, sha256])
+    if staff is not None:
+        return Staff(staff_id=staff, email=email, roles=frozenset(map(StaffRole, roles)), session=sha256)
+    return Person(account=account, session=sha256)
+
+
+def end(tx: Transaction, session: bytes) -> None:
+    tx.execute("DELETE FROM sessions WHERE session_sha256 = %s", [session])
+
+
+def end_person(tx: Transaction, account: UUID) -> None:
+    """Ends every session of a person, in whatever browser (ASVS 5.0, 7.4.2)."""
+    tx.execute("DELETE FROM sessions WHERE account_id = %s", [account])
+
+
+def use_token(tx: Transaction, sha256: bytes, expires: datetime) -> None:
+    """Takes a token for the beginning of a session; UnauthenticatedError the second time."""
+    first = tx.execute(
+        "INSERT INTO used_tokens (token_sha256, expires_at) VALUES (%s, %s) ON CONFLICT DO NOTHING RETURNING expires_at",
+        [sha256, expires],
+    ).fetchone()
+    if first is None:
+        raise UnauthenticatedError("the link was used already", "ask the host application for a new one")
+
+
+def known_staff(tx: Transaction, email: str, now: datetime, random: Random) -> UUID:
+    """The member of staff with an address, added where there is none."""
+    row = tx.execute(
+        """INSERT INTO staff (staff_id, email, roles, made_at) VALUES (%s, %s, '{}', %s)
+           ON CONFLICT (email) DO UPDATE SET email = excluded.email RETURNING staff_id""",
+        [uuid7(now, random(10)), staff_address(email), now],
+    ).fetchone()
+    assert row is not None
+    found: UUID = row[0]
+    return found
+
+
+def roles_of(tx: Transaction, staff: UUID) -> list[StaffRole]:
+    """The roles that were given here."""
+    row = tx.execute("SELECT roles FROM staff WHERE staff_id = %s", [staff]).fetchone()
+    return [StaffRole(role) for role in row[0]] if row else []
+
+
+class StaffSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """A member of staff. ``roles`` are those given here; ``sessions`` counts the browsers that are signed in."""
+
+    staff_id: UUID
+    email: str
+    roles: tuple[StaffRole, ...]
+    made_at: datetime
+    sessions: int
+
+
+def every_staff(tx: Transaction, now: datetime) -> list[StaffSeen]:
+    """All staff that ever signed in or was given a role, by address."""
+    rows = tx.execute(
+        """SELECT f.staff_id, f.email, f.roles, f.made_at, count(s.staff_id)
+             FROM staff f LEFT JOIN sessions s ON s.staff_id = f.staff_id AND s.ends_at > %s
+            GROUP BY f.staff_id ORDER BY f.email""",
+        [now],
+    ).fetchall()
+    return [
+        StaffSeen(staff_id=staff, email=email, roles=tuple(map(StaffRole, roles)), made_at=made_at, sessions=count)
+        for staff, email, roles, made_at, count in rows
+    ]
+
+
+def revoke_staff(tx: Transaction, staff: UUID) -> None:
+    """Takes the roles that were given here, and ends every session and link; NotFoundError, RefusedError for an owner.
+
+    Nobody can shut out an owner, themselves included: the installation would have nobody left who may give roles.
+    """
+    row = tx.execute("SELECT roles FROM staff WHERE staff_id = %s FOR UPDATE", [staff]).fetchone()
+    if row is None:
+        raise NotFoundError("no such member of staff")
+    if StaffRole.owner.value in row[0]:
+        raise RefusedError("an owner stays: the installation needs one", because="owner")
+    tx.execute("UPDATE staff SET roles = '{}' WHERE staff_id = %s", [staff])
+    tx.execute("DELETE FROM sessions WHERE staff_id = %s", [staff])
+    tx.execute("DELETE FROM staff_links WHERE staff_id = %s", [staff])
+
+
+def bootstrap(tx: Transaction, email: str, now: datetime, random: Random) -> str:
+    """Makes ``email`` the owner, and a link's secret to sign in with once; RefusedError where another is it already."""
+    tx.execute("LOCK TABLE staff IN SHARE ROW EXCLUSIVE MODE")
+    other = tx.execute(
+        "SELECT 1 FROM staff WHERE 'owner' = ANY(roles) AND email <> %s", [staff_address(email)]
+    ).fetchone()
+    if other is not None:
+        raise RefusedError("there is an owner already", "the owner, or the provider, gives roles", because="exists")
+    staff = known_staff(tx, email, now, random)
+    tx.execute("UPDATE staff SET roles = '{owner}' WHERE staff_id = %s", [staff])
+    return _link(tx, staff, now, random)
+
+
+def add(tx: Transaction, email: str, roles: Iterable[StaffRole], now: datetime, random: Random) -> str:
+    """Gives ``email`` roles here, beside those it has, and a link's secret to sign in with once; never an owner's."""
+    named = sorted({role.value for role in roles})
+    if StaffRole.owner.value in named:
+        raise UsageError("nobody is made an owner this way", "`licet staff bootstrap` makes the first one")
+    staff = known_staff(tx, email, now, random)
+    tx.execute(
+        "UPDATE staff SET roles = (SELECT array_agg(DISTINCT r ORDER BY r) FROM unnest(roles || %s::text[]) r)"
+        " WHERE staff_id = %s",
+        [named, staff],
+    )
+    return _link(tx, staff, now, random)
+
+
+def _link(tx: Transaction, staff: UUID, now: datetime, random: Random) -> str:
+    secret = secret_of(random)
+    tx.execute(
+        "INSERT INTO staff_links (link_sha256, staff_id, expires_at) VALUES (%s, %s, %s)",
+        [digest(secret), staff, now + LINK_LIFETIME],
+    )
+    return secret
+
+
+def use_link(tx: Transaction, secret: str, now: datetime) -> UUID:
+    """Whose one-time link it is; UnauthenticatedError for one that was used, has expired or never was."""
+    row = tx.execute(
+        """UPDATE staff_links SET used_at = %(now)s
+            WHERE link_sha256 = %(link)s AND used_at IS NULL AND expires_at > %(now)s RETURNING staff_id""",
+        {"now": now, "link": digest(secret)},
+    ).fetchone()
+    if row is None:
+        raise UnauthenticatedError("the link does not hold any more", "`licet staff bootstrap` makes another")
+    found: UUID = row[0]
+    return found
+
+
+def sweep(tx: Transaction, now: datetime) -> None:
+    """Forgets sessions, links and used tokens that have ended."""
+    tx.execute("DELETE FROM sessions WHERE ends_at <= %s", [now])
+    tx.execute("DELETE FROM used_tokens WHERE expires_at <= %s", [now])
+    tx.execute("DELETE FROM staff_links WHERE expires_at <= %s", [now])

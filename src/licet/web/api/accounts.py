@@ -1,0 +1,254 @@
+"""Accounts: open, read, plan, age, close; the gate; choices; who of the staff read what; everything of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from uuid import UUID
+
+from litestar import Response, get, post, put
+from litestar.params import JSONBody
+from litestar.response import Stream
+
+from licet.consent import choices, showings, takeout
+from licet.errors import UsageError
+from licet.intake.replay import TIME_MIN
+from licet.policy.decide import Gate, gate
+from licet.service import answers as service_answers
+from licet.store.connect import Transaction, transaction
+from licet.vault import account_view, installation, staff_reads
+from licet.vault.commands import Choose, CloseAccount, OpenAccount, SetAge, SetPlan
+from licet.vault.ids import Prefix, host_hmac, shown, uuid7
+from licet.web.access import sessions
+from licet.web.access.roles import Person, Scope, StaffRole, may
+from licet.web.api import schema
+from licet.web.api import shared as shell
+from licet.web.api.references import account_of, not_found, site_of
+from licet.web.api.shared import READS, WRITES, AccountRef, AnyRequest, Cursor, IdempotencyKey, Limit
+
+OFFICE = (StaffRole.privacy_officer, StaffRole.auditor)
+SEES = may(person=True, scope=Scope.accounts_read, staff=OFFICE)
+TAG = ["accounts"]
+
+
+@post("/v1/accounts", may=may(scope=Scope.accounts_write), responses=shell.refusals(409, 413, 422), tags=TAG)
+async def open_account(
+    request: AnyRequest, data: JSONBody[schema.NewAccount], idempotency_key: IdempotencyKey = None
+) -> Response[schema.ChangeAnswer]:
+    """Opens an account; one that is known by the host's id already stays as it is."""
+    site = site_of(request)
+    now = site.now()
+    _check_opened(data.opened, now)
+    command = OpenAccount(
+        account=uuid7(now, site.here.keyring.random(10)), at=now, plan=data.plan, age=data.age,
+        host=host_hmac(site.host_key, "account", data.host), opened_at=data.opened,
+    )  # fmt: skip
+    return shell.changed(await shell.write(request, command, idempotency_key), 201)
+
+
+def _check_opened(opened: datetime | None, now: datetime) -> None:
+    """UsageError for a time at which no account can have been opened."""
+    if opened is None:
+        return
+    if opened.tzinfo is None:
+        raise UsageError(
+            f"`opened`: `{opened.isoformat()}` has no offset", f"write {opened.isoformat()}Z, if that is UTC"
+        )
+    if opened > now:
+        raise UsageError(
+            f"`opened`: `{opened.isoformat()}` has not come yet", "leave it out for an account that is opened now"
+        )
+    if opened < TIME_MIN:
+        raise UsageError(f"`opened`: `{opened.isoformat()}` is before 1970", "write when it was opened")
+
+
+@get("/v1/accounts/{account:str}", may=SEES, responses=READS, tags=TAG)
+async def get_account(request: AnyRequest, account: AccountRef) -> schema.AccountAnswer:
+    """An account and its standing."""
+    site, holder = site_of(request), await account_of(request, account)
+    at = site.now()
+
+    def read(tx: Transaction) -> schema.AccountAnswer:
+        row, known = account_view.accounts(tx, [holder]).get(holder), site.versions.current(tx)
+        if row is None:
+            raise not_found()
+        state = account_view.brought(row, known, at).account
+        return schema.AccountAnswer(
+            id=shown(Prefix.account, holder), plan=state.plan, age_known=state.age is not None,
+            opened_at=state.opened_at, closed_at=state.closed_at, standing=state.standing,
+            gate=gate(state, known, at), answered=known[state.answered].version if state.answered is not None else None,
+        )  # fmt: skip
+
+    return await site.reading(read)
+
+
+@put("/v1/accounts/{account:str}/plan", may=may(scope=Scope.accounts_write), responses=WRITES, tags=TAG)
+async def set_plan(
+    request: AnyRequest, account: AccountRef, data: JSONBody[schema.NewPlan], idempotency_key: IdempotencyKey = None
+) -> Response[schema.ChangeAnswer]:
+    """Sets the plan; one out of scope ends a grant."""
+    holder = await account_of(request, account)
+    command = SetPlan(account=holder, at=site_of(request).now(), plan=data.plan)
+    return shell.changed(await shell.write(request, command, idempotency_key))
+
+
+@put("/v1/accounts/{account:str}/age", may=may(scope=Scope.accounts_write), responses=WRITES, tags=TAG)
+async def set_age(
+    request: AnyRequest, account: AccountRef, data: JSONBody[schema.NewAge], idempotency_key: IdempotencyKey = None
+) -> Response[schema.ChangeAnswer]:
+    """Sets the age; one that is unknown or below the minimum ends a grant."""
+    holder = await account_of(request, account)
+    command = SetAge(account=holder, at=site_of(request).now(), age=data.age)
+    return shell.changed(await shell.write(request, command, idempotency_key))
+
+
+@post(
+    "/v1/accounts/{account:str}/close", may=may(scope=Scope.accounts_write), responses=WRITES, status_code=200, tags=TAG
+)
+async def close_account(
+    request: AnyRequest, account: AccountRef, idempotency_key: IdempotencyKey = None
+) -> Response[schema.ChangeAnswer]:
+    """Closes the account: nothing of it is used any more, and its content goes with the policy's period."""
+    holder = await account_of(request, account)
+    command = CloseAccount(account=holder, at=site_of(request).now())
+    written = await shell.write(request, command, idempotency_key)
+    await site_of(request).reading(lambda tx: sessions.end_person(tx, holder))
+    return shell.changed(written)
+
+
+@get("/v1/accounts/{account:str}/gate", may=may(person=True, scope=Scope.gate_read), responses=READS, tags=TAG)
+async def get_gate(request: AnyRequest, account: AccountRef) -> schema.GateAnswer:
+    """Whether the person may write now. What cannot be looked up is a refusal, never a yes."""
+    holder = await account_of(request, account)
+    seen = await site_of(request).gate(holder)
+    if seen is None:
+        raise not_found()
+    return schema.GateAnswer(
+        account=shown(Prefix.account, holder),
+        gate=seen.gate,
+        may_write=seen.gate in (Gate.open, Gate.notice, Gate.not_asked),
+        standing=seen.standing,
+        grant=seen.grant,
+        policy=seen.version,
+        decide_by=seen.decide_by,
+    )
+
+
+@post("/v1/accounts/{account:str}/choices", may=may(person=True, scope=Scope.choices_write), responses=WRITES, tags=TAG)
+async def choose(
+    request: AnyRequest, account: AccountRef, data: JSONBody[schema.NewChoice], idempotency_key: IdempotencyKey = None
+) -> Response[schema.ChosenAnswer]:
+    """Allows or refuses, or withdraws: one step either way. `Sec-GPC` is kept as evidence and decides nothing.
+
+    A yes to a `showing` that is older than the newest choice, or than the terms in force, is refused (409, `stale`); the same
+    answer to the same showing is one choice. A person's own `age` is taken only where none is known, or it is lower.
+    """
+    site, holder = site_of(request), await account_of(request, account)
+    answers: showings.ShowingRecord | None = None
+    if data.showing is not None:
+        showing = shell.uuid_of(data.showing)
+        answers = await site.reading(lambda tx: showings.get(tx, holder, showing))
+    gpc = request.headers.get("sec-gpc") == "1"
+    command = Choose(
+        account=holder, at=site.now(), allow=data.allow, age=data.age, via=data.via,
+        evidence=choices.evidence(answers, surface=data.surface, gpc=gpc),
+        answers=answers.question if answers is not None else None, own=isinstance(request.auth, Person),
+    )  # fmt: skip
+    written = await shell.write(request, command, idempotency_key)
+    answer = written.answer
+    assert answer.effect is not None
+    body = schema.ChosenAnswer(
+        outcome=answer.outcome, at=answer.at, account=shown(Prefix.account, answer.account), effect=answer.effect
+    )
+    return shell.answered(body, written, 201)
+
+
+@get("/v1/accounts/{account:str}/choices", may=SEES, responses=READS, tags=TAG)
+async def list_choices(
+    request: AnyRequest, account: AccountRef, cursor: Cursor = None, limit: Limit = shell.LIMIT
+) -> schema.ChoicePage:
+    """Every choice that was made, newest first."""
+    holder, before = await account_of(request, account), shell.int_cursor(cursor)
+    return await site_of(request).reading(lambda tx: _choices(tx, holder, before, limit))
+
+
+def _choices(tx: Transaction, account: UUID, before: int | None, limit: int) -> schema.ChoicePage:
+    _must_exist(tx, account)
+    rows = tx.execute(
+        """SELECT c.seq, c.occurred_at, c.allow, c.effect, c.via, p.version FROM choices c
+             JOIN policies p ON p.number = c.version
+            WHERE c.account_id = %(account)s AND (%(before)s::bigint IS NULL OR c.seq < %(before)s)
+            ORDER BY c.seq DESC LIMIT %(limit)s""",
+        {"account": account, "before": before, "limit": limit + 1},
+    ).fetchall()
+    return schema.ChoicePage(
+        items=tuple(
+            schema.ChoiceAnswer(at=at, allow=allow, effect=effect, via=via, policy=policy)
+            for _, at, allow, effect, via, policy in rows[:limit]
+        ),
+        next=shell.cursor_of(rows[limit - 1][0]) if len(rows) > limit else None,
+    )
+
+
+def _must_exist(tx: Transaction, account: UUID) -> None:
+    if account not in account_view.accounts(tx, [account]):
+        raise not_found()
+
+
+@get("/v1/accounts/{account:str}/explain", may=SEES, responses=READS, tags=TAG)
+async def explain_account(request: AnyRequest, account: AccountRef) -> service_answers.AccountSeen:
+    """What of the account may be used, and why not the rest."""
+    site, holder = site_of(request), await account_of(request, account)
+    seen = await site.calling(lambda: service_answers.explain(site.here, shown(Prefix.account, holder)))
+    assert isinstance(seen, service_answers.AccountSeen)
+    return seen
+
+
+@get("/v1/accounts/{account:str}/reads", may=may(person=True, staff=OFFICE), responses=READS, tags=TAG)
+async def list_reads(
+    request: AnyRequest, account: AccountRef, cursor: Cursor = None, limit: Limit = shell.LIMIT
+) -> schema.ReadPage:
+    """Every reading of the account's content by staff, as what and why, newest first."""
+    holder, before = await account_of(request, account), shell.uuid_cursor(cursor)
+
+    def read(tx: Transaction) -> schema.ReadPage:
+        _must_exist(tx, holder)
+        found = staff_reads.every(tx, holder, before=before, limit=limit + 1)
+        return schema.ReadPage(
+            items=tuple(
+                schema.StaffReadAnswer(
+                    id=one.read_id.hex, conversation=shown(Prefix.conversation, one.conversation), role=one.role,
+                    reason=one.reason, turns=one.turns, at=one.at,
+                )
+                for one in found[:limit]
+            ),
+            next=shell.cursor_of(found[limit - 1].read_id) if len(found) > limit else None,
+        )  # fmt: skip
+
+    return await site_of(request).reading(read)
+
+
+@get(
+    "/v1/accounts/{account:str}/export",
+    may=may(person=True),
+    responses=READS,
+    tags=TAG,
+    media_type="application/x-ndjson",
+)
+async def export(request: AnyRequest, account: AccountRef) -> Stream:
+    """The person's own conversations, one a line, as `licet import` reads them. `/takeout.zip` has everything."""
+    site, holder = site_of(request), await account_of(request, account)
+    at = site.now()
+    await site.reading(lambda tx: _must_exist(tx, holder))
+    known = await site.calling(lambda: installation.policies(site.here))
+
+    def lines(at: datetime = at) -> Iterator[bytes]:
+        return takeout.lines(lambda: transaction(site.here.pool), site.here.keyring, known, holder, at)
+
+    return Stream(lines(), media_type="application/x-ndjson")
+
+
+ROUTES = [
+    open_account, get_account, set_plan, set_age, close_account, get_gate, choose, list_choices, explain_account,
+    list_reads, export,
+]  # fmt: skip

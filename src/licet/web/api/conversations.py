@@ -1,0 +1,233 @@
+"""Conversations: the list with its answers, keeping out, letting in, deleting, feedback, and one's own words."""
+
+from __future__ import annotations
+
+from litestar import Response, delete, get, post
+from litestar.params import FromPath, JSONBody
+
+from licet.consent import own_conversations
+from licet.consent.own_conversations import OwnConversation
+from licet.policy.state import TurnRole, TurnState
+from licet.service import answers
+from licet.store.connect import Transaction
+from licet.vault import account_view
+from licet.vault.commands import Delete, GiveFeedback, Narrow, Widen
+from licet.vault.content import Content, encode
+from licet.vault.ids import Prefix, host_hmac, parse_turn, shown, shown_turn
+from licet.vault.permit import Permit
+from licet.vault.permit import open as open_content
+from licet.web.access.roles import Person, Scope, StaffRole, may
+from licet.web.api import schema
+from licet.web.api import shared as shell
+from licet.web.api.references import account_of, conversation_of, not_found, own, site_of
+from licet.web.api.shared import (
+    READS,
+    WRITES,
+    AccountRef,
+    AnyRequest,
+    ConversationRef,
+    Cursor,
+    IdempotencyKey,
+    Limit,
+    OfAccount,
+)
+
+TAG = ["conversations"]
+SEES = may(
+    person=True, scope=Scope.conversations_read,
+    staff=(StaffRole.privacy_officer, StaffRole.auditor, StaffRole.reviewer),
+)  # fmt: skip
+CHANGES = may(person=True, scope=Scope.conversations_write)
+
+
+@get("/v1/accounts/{account:str}/conversations", may=SEES, responses=READS, tags=TAG)
+async def list_conversations(
+    request: AnyRequest, account: AccountRef, cursor: Cursor = None
+) -> schema.ConversationPage:
+    """The account's conversations and whether each may be used, newest first."""
+    site, holder = site_of(request), await account_of(request, account)
+    before, titled = shell.uuid_cursor(cursor), own(request.auth) == holder
+
+    def read(tx: Transaction) -> schema.ConversationPage:
+        if holder not in account_view.accounts(tx, [holder]):
+            raise not_found()
+        known = site.versions.current(tx)
+        page = own_conversations.listed(tx, site.here.keyring, known, holder, site.now(), before=before)
+        return schema.ConversationPage(
+            items=tuple(_shown(mine, titled) for mine in page.conversations),
+            next=shell.cursor_of(page.next) if page.next is not None else None,
+        )
+
+    return await site.reading(read)
+
+
+def _shown(mine: OwnConversation, titled: bool) -> schema.ConversationAnswer:
+    """A conversation as the caller may see it: its title is content, and for its person alone."""
+    badges = tuple(
+        schema.BadgeAnswer(
+            purpose=b.purpose, use=b.use.value, because=b.because, until=b.until,
+            runs=tuple(schema.BadgeRunAnswer(first=r.first, last=r.last, because=r.because, until=r.until) for r in b.runs),
+        )
+        for b in mine.badges
+    )  # fmt: skip
+    return schema.ConversationAnswer(
+        id=mine.shown_id, title=mine.title if titled else "", kind=mine.kind, begun_at=mine.begun_at,
+        last_at=mine.last_at, turns=mine.turns, incognito=mine.incognito, kept_out=mine.kept_out,
+        deleted_at=mine.deleted_at, held=mine.held, holds=mine.holds, keep_until=mine.keep_until, safety_until=mine.safety_until,
+        badges=badges, releases=mine.releases,
+    )  # fmt: skip
+
+
+@get("/v1/conversations/{conversation:str}", may=SEES, responses=READS, tags=TAG)
+async def get_conversation(
+    request: AnyRequest, conversation: ConversationRef, account: OfAccount = None
+) -> schema.ConversationAnswer:
+    """One conversation, whether it may be used, why, and until when."""
+    site = site_of(request)
+    holder, named = await conversation_of(request, conversation, account)
+    titled = own(request.auth) == holder
+
+    def read(tx: Transaction) -> schema.ConversationAnswer:
+        known = site.versions.current(tx)
+        return _shown(own_conversations.one(tx, site.here.keyring, known, holder, named, site.now()), titled)
+
+    return await site.reading(read)
+
+
+@get("/v1/conversations/{conversation:str}/turns", may=may(person=True), responses=READS, tags=TAG)
+async def list_turns(
+    request: AnyRequest, conversation: ConversationRef, cursor: Cursor = None, limit: Limit = shell.LIMIT
+) -> schema.TurnPage:
+    """What was said, in order, for the person whose conversation it is."""
+    site = site_of(request)
+    holder, named = await conversation_of(request, conversation, None)
+    after = shell.int_cursor(cursor) or 0
+
+    def read(tx: Transaction) -> schema.TurnPage:
+        seen = account_view.seen(tx, [(holder, named)], site.versions.current(tx), site.now()).get(named)
+        if seen is None:
+            raise not_found()
+        rows = tx.execute(
+            """SELECT t.turn, t.segment, t.role, t.origin, t.occurred_at, b.turn IS NOT NULL FROM turns t
+                 LEFT JOIN bodies b USING (account_id, conversation_id, turn)
+                WHERE t.account_id = %s AND t.conversation_id = %s AND t.turn > %s ORDER BY t.turn LIMIT %s""",
+            [holder, named, after, limit + 1],
+        ).fetchall()
+        turns = [
+            (TurnState(number=n, segment=s, role=TurnRole(role), origin=o), at, body)
+            for n, s, role, o, at, body in rows[:limit]
+        ]
+        permits = [
+            Permit.to_owner(seen.account, seen.conversation, seen.turns, turn, seen.at)
+            for turn, _, body in turns
+            if body
+            and Permit.readable(seen.turns, turn.segment, seen.at)
+            and seen.conversation.keys[turn.segment].key_slot is not None
+        ]
+        opened = {o.permit.turn: o.content for o in open_content(tx, site.here.keyring, permits)}
+        return schema.TurnPage(
+            items=tuple(shell.turn_shown(named, turn, at, opened.get(turn.number)) for turn, at, _ in turns),
+            next=shell.cursor_of(turns[-1][0].number) if len(rows) > limit else None,
+        )
+
+    return await site.reading(read)
+
+
+@post("/v1/conversations/{conversation:str}/keep-out", may=CHANGES, responses=WRITES, status_code=200, tags=TAG)
+async def keep_out(
+    request: AnyRequest,
+    conversation: ConversationRef,
+    account: OfAccount = None,
+    idempotency_key: IdempotencyKey = None,
+) -> Response[schema.ChangeAnswer]:
+    """Keeps a conversation out: it is used no more, and goes with the shorter period."""
+    return await _told(Narrow, request, conversation, account, idempotency_key)
+
+
+@post("/v1/conversations/{conversation:str}/let-in", may=CHANGES, responses=WRITES, status_code=200, tags=TAG)
+async def let_in(
+    request: AnyRequest,
+    conversation: ConversationRef,
+    account: OfAccount = None,
+    idempotency_key: IdempotencyKey = None,
+) -> Response[schema.ChangeAnswer]:
+    """Lets in what follows in a conversation that was kept out."""
+    return await _told(Widen, request, conversation, account, idempotency_key)
+
+
+@delete("/v1/conversations/{conversation:str}", may=CHANGES, responses=WRITES, status_code=200, tags=TAG)
+async def delete_conversation(
+    request: AnyRequest,
+    conversation: ConversationRef,
+    account: OfAccount = None,
+    idempotency_key: IdempotencyKey = None,
+) -> Response[schema.ChangeAnswer]:
+    """Deletes a conversation: all use ends now, and its keys are destroyed when the policy says so."""
+    return await _told(Delete, request, conversation, account, idempotency_key)
+
+
+async def _told(
+    verb: type[Narrow | Widen | Delete], request: AnyRequest, conversation: str, account: str | None, key: str | None
+) -> Response[schema.ChangeAnswer]:
+    """Tells the vault ``verb`` of a conversation."""
+    holder, named = await conversation_of(request, conversation, account)
+    command = verb(account=holder, at=site_of(request).now(), conversation=named)
+    return shell.changed(await shell.write(request, command, key))
+
+
+@post("/v1/conversations/{conversation:str}/feedback", may=CHANGES, responses=WRITES, tags=TAG)
+async def give_feedback(
+    request: AnyRequest, conversation: ConversationRef, data: JSONBody[schema.NewFeedback], account: OfAccount = None,
+    idempotency_key: IdempotencyKey = None,
+) -> Response[schema.GivenFeedbackAnswer]:  # fmt: skip
+    """Gives feedback, and shares what the person chose to share and nothing more."""
+    holder, named = await conversation_of(request, conversation, account)
+    site = site_of(request)
+    command = GiveFeedback(
+        account=holder, at=site.now(), conversation=named, rating=data.rating, share=data.share, turn=data.turn,
+        comment=encode(Content(text=data.comment)) if data.comment else None,
+        host=host_hmac(site.host_key, "feedback", data.id) if data.id is not None else None,
+    )  # fmt: skip
+    written = await shell.write(request, command, idempotency_key)
+    answer = written.answer
+    assert answer.feedback is not None
+    body = schema.GivenFeedbackAnswer(
+        outcome=answer.outcome, at=answer.at, account=shown(Prefix.account, answer.account),
+        conversation=shown(Prefix.conversation, named), feedback=shown(Prefix.feedback, answer.feedback),
+    )  # fmt: skip
+    return shell.answered(body, written, 201)
+
+
+@get("/v1/conversations/{conversation:str}/explain", may=SEES, responses=READS, tags=TAG)
+async def explain_conversation(
+    request: AnyRequest, conversation: ConversationRef, account: OfAccount = None
+) -> answers.ConversationSeen:
+    """The answer for each turn and purpose, the reason, and the choice and the version behind it."""
+    site = site_of(request)
+    _, named = await conversation_of(request, conversation, account)
+    seen = await site.calling(
+        lambda: answers.explain(
+            site.here, shown(Prefix.conversation, named), for_person=isinstance(request.auth, Person)
+        )
+    )
+    assert isinstance(seen, answers.ConversationSeen)
+    return seen
+
+
+@get("/v1/turns/{turn:str}/explain", may=SEES, responses=READS, tags=TAG)
+async def explain_turn(request: AnyRequest, turn: FromPath[str]) -> answers.ConversationSeen:
+    """The same for one turn."""
+    site = site_of(request)
+    conversation, number = parse_turn(turn)
+    _, named = await conversation_of(request, shown(Prefix.conversation, conversation), None)
+    seen = await site.calling(
+        lambda: answers.explain(site.here, shown_turn(named, number), for_person=isinstance(request.auth, Person))
+    )
+    assert isinstance(seen, answers.ConversationSeen)
+    return seen
+
+
+ROUTES = [
+    list_conversations, get_conversation, list_turns, keep_out, let_in, delete_conversation, give_feedback,
+    explain_conversation, explain_turn,
+]  # fmt: skip

@@ -1,0 +1,94 @@
+"""Erasures: how far one has come, whom it waits for, and its certificate, for the person whose content it was; and who was
+given rows of theirs.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from litestar import Response, get
+from litestar.params import PathParameter
+
+from licet.erasure import certificates as erasures
+from licet.erasure.certificates import ErasureStatus
+from licet.store.connect import Transaction
+from licet.train import recipients
+from licet.vault import account_view, certificate
+from licet.vault.ids import Prefix, parse
+from licet.web.access.roles import Person, Scope, StaffRole, may
+from licet.web.api import schema
+from licet.web.api import shared as shell
+from licet.web.api.references import account_of, not_found, own, site_of
+from licet.web.api.shared import READS, AccountRef, AnyRequest
+
+TAG = ["erasures"]
+SEES = may(person=True, scope=Scope.accounts_read, staff=(StaffRole.privacy_officer, StaffRole.auditor))
+
+ErasureRef = Annotated[
+    str, PathParameter(description="`era_..`, as the answer to a deletion has it.", min_length=1, max_length=64)
+]
+
+
+async def erasure_of(request: AnyRequest, text: str) -> str:
+    """``text``, if it names an erasure that the caller may see; somebody else's is as one that never was."""
+    site, caller = site_of(request), request.auth
+    named = parse(Prefix.erasure, text)
+
+    def owner(tx: Transaction) -> UUID:
+        return certificate.get(tx, named).account
+
+    account, mine = await site.reading(owner), own(caller)
+    if isinstance(caller, Person) and account != mine:
+        raise not_found()
+    return text
+
+
+@get("/v1/accounts/{account:str}/erasures", may=SEES, responses=READS, tags=TAG)
+async def list_erasures(request: AnyRequest, account: AccountRef) -> schema.Erasures:
+    """Every erasure of the account, oldest first."""
+    site, holder = site_of(request), await account_of(request, account)
+
+    def known(tx: Transaction) -> bool:
+        return holder in account_view.accounts(tx, [holder])
+
+    if not await site.reading(known):
+        raise not_found()
+    is_person = isinstance(request.auth, Person)
+    found = await site.calling(lambda: erasures.of_account(site.here, holder, for_person=is_person))
+    return schema.Erasures(items=tuple(found))
+
+
+@get("/v1/accounts/{account:str}/recipients", may=SEES, responses=READS, tags=TAG)
+async def list_recipients(request: AnyRequest, account: AccountRef) -> schema.Recipients:
+    """Everybody who was given rows of the account, the newest first: what was asked back from them, and what they said."""
+    site, holder = site_of(request), await account_of(request, account)
+
+    def known(tx: Transaction) -> bool:
+        return holder in account_view.accounts(tx, [holder])
+
+    if not await site.reading(known):
+        raise not_found()
+    return schema.Recipients(items=tuple(await site.calling(lambda: recipients.of_account(site.here, holder))))
+
+
+@get("/v1/erasures/{erasure:str}", may=SEES, responses=READS, tags=TAG)
+async def get_erasure(request: AnyRequest, erasure: ErasureRef) -> ErasureStatus:
+    """How far an erasure has come: its state with its times, what it waits for, and who has not answered."""
+    site, named = site_of(request), await erasure_of(request, erasure)
+    is_person = isinstance(request.auth, Person)
+    return await site.calling(lambda: erasures.status(site.here, named, for_person=is_person))
+
+
+@get(
+    "/v1/erasures/{erasure:str}/certificate", may=SEES, responses=shell.refusals(404, 409), tags=TAG,
+    media_type="application/json",
+)  # fmt: skip
+async def get_certificate(request: AnyRequest, erasure: ErasureRef) -> Response[bytes]:
+    """The signed certificate, with its proof once the log holds it; 409 while the erasure is under way."""
+    site, named = site_of(request), await erasure_of(request, erasure)
+    file = await site.calling(lambda: erasures.certificate_file(site.here, named))
+    return Response(file, media_type="application/json")
+
+
+ROUTES = [list_erasures, list_recipients, get_erasure, get_certificate]

@@ -1,0 +1,83 @@
+"""Events for the host's servers: read from a cursor, with a wait where there is none yet, and acknowledged.
+
+`GET /v1/events` is the same list that webhooks are sent from (`licet webhooks`), for a host that would rather ask. With
+``wait`` an answer without events is held back until one comes or the time is over; at most `WAITS_MAX` callers of a
+process wait at once, and one more is answered at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+from uuid import UUID
+
+from litestar import get, post
+from litestar.params import JSONBody, PathParameter, QueryParameter
+
+from licet.vault.host_events import HostDelivery
+from licet.web.access.roles import Scope, Service, may
+from licet.web.api import schema
+from licet.web.api import shared as shell
+from licet.web.api.references import site_of
+from licet.web.api.shared import AnyRequest
+from licet.webhooks import feed as hearing
+from licet.webhooks.feed import EventPage
+
+TAG = ["events"]
+WAIT_SECONDS_MAX = 15  # below the time that a server which is to end gives those it answers
+WAITS_MAX = 64
+LOOK_SECONDS = 0.5
+EVENTS = 100
+NOBODYS = UUID(int=0)  # the endpoint of a key that was made before keys were bound to one
+
+EventRef = Annotated[str, PathParameter(description="`evt_..`, as an event names itself.", min_length=1, max_length=64)]
+Since = Annotated[
+    str,
+    QueryParameter(
+        name="since", required=False, max_length=18, description="`next` of the answer before, or an event's `cursor`.",
+    ),
+]  # fmt: skip
+HowMany = Annotated[int, QueryParameter(name="limit", ge=1, le=hearing.EVENTS_MAX, required=False)]
+Wait = Annotated[
+    int,
+    QueryParameter(
+        name="wait", ge=0, le=WAIT_SECONDS_MAX, required=False, description="Seconds to wait for an event.",
+    ),
+]  # fmt: skip
+
+
+@get("/v1/events", may=may(scope=Scope.events_read), responses=shell.refusals(409), tags=TAG)
+async def list_events(request: AnyRequest, since: Since = "0", limit: HowMany = EVENTS, wait: Wait = 0) -> EventPage:
+    """The events behind a cursor, oldest first: nothing that was committed is ever missing before `next`."""
+    site, state = site_of(request), request.app.state
+    page = await site.calling(lambda: hearing.since(site.here, since, limit))
+    if page.items or not wait or state.get("waiting", 0) >= WAITS_MAX:
+        return page
+    state.waiting = state.get("waiting", 0) + 1
+    try:
+        for _ in range(round(wait / LOOK_SECONDS)):
+            await asyncio.sleep(LOOK_SECONDS)
+            page = await site.calling(lambda: hearing.since(site.here, since, limit))
+            if page.items:
+                break
+    finally:
+        state.waiting -= 1
+    return page
+
+
+@post(
+    "/v1/events/{event:str}/acknowledge", may=may(scope=Scope.events_acknowledge),
+    responses=shell.refusals(404, 409, 413), status_code=200, tags=TAG,
+)  # fmt: skip
+async def acknowledge(request: AnyRequest, event: EventRef, data: JSONBody[schema.Acknowledged]) -> HostDelivery:
+    """Says that what a `conversation.must_leave` named has left the host: it stands in the certificate of erasure.
+
+    A key says so for the endpoint that it was made for, and for no other.
+    """
+    caller, site = request.auth, site_of(request)
+    assert isinstance(caller, Service)
+    bound = caller.bound.endpoint or NOBODYS
+    return await site.calling(lambda: hearing.acknowledge(site.here, event, data.endpoint, bound))
+
+
+ROUTES = [list_events, acknowledge]

@@ -1,0 +1,78 @@
+"""Feedback that was given: the list, with what each shared for its own person, and taking one back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import Response, delete, get
+from litestar.params import PathParameter
+
+from licet.consent import feedback
+from licet.consent.feedback import PersonFeedback
+from licet.store.connect import Transaction
+from licet.vault import account_view
+from licet.vault import feedback as rows
+from licet.vault.commands import TakeBackFeedback
+from licet.vault.ids import Prefix, parse, shown
+from licet.web.api import schema
+from licet.web.api import shared as shell
+from licet.web.api.conversations import CHANGES, SEES, TAG
+from licet.web.api.references import account_of, not_found, own, site_of
+from licet.web.api.shared import READS, WRITES, AccountRef, AnyRequest, Cursor, IdempotencyKey
+
+FeedbackRef = Annotated[
+    str, PathParameter(description="`fb_..`, as giving it answered.", min_length=1, max_length=64)
+]  # fmt: skip
+
+
+@get("/v1/accounts/{account:str}/feedback", may=SEES, responses=READS, tags=TAG)
+async def list_feedback(request: AnyRequest, account: AccountRef, cursor: Cursor = None) -> schema.FeedbackPageAnswer:
+    """The account's feedback of which anything is kept, newest first; what it shares for its own person alone."""
+    site, holder = site_of(request), await account_of(request, account)
+    before, is_own = shell.uuid_cursor(cursor), own(request.auth) == holder
+
+    def read(tx: Transaction) -> schema.FeedbackPageAnswer:
+        if holder not in account_view.accounts(tx, [holder]):
+            raise not_found()
+        page = feedback.listed(tx, site.here.keyring, site.versions.current(tx), holder, site.now(), before=before)
+        return schema.FeedbackPageAnswer(
+            items=tuple(_shown(given, is_own) for given in page.given),
+            next=shell.cursor_of(page.next) if page.next is not None else None,
+        )
+
+    return await site.reading(read)
+
+
+def _shown(given: PersonFeedback, is_own: bool) -> schema.KeptFeedbackAnswer:
+    row, decision = given.row, given.decision
+    return schema.KeptFeedbackAnswer(
+        id=given.shown_id, conversation=shown(Prefix.conversation, row.conversation), turn=row.turn, rating=row.rating,
+        share=row.state.share, given_at=row.given_at, taken_back_at=row.taken_back_at, keep_until=given.keep_until,
+        use=decision.use, because=decision.because, until=decision.until,
+        comment=given.shared.comment if is_own else "",
+        shared=tuple(schema.SharedTurnAnswer(number=n, text=said.text) for n, said in given.shared.turns) if is_own else (),
+    )  # fmt: skip
+
+
+@delete(
+    "/v1/accounts/{account:str}/feedback/{feedback_id:str}", may=CHANGES, responses=WRITES, status_code=200, tags=TAG
+)
+async def take_feedback_back(
+    request: AnyRequest, account: AccountRef, feedback_id: FeedbackRef, idempotency_key: IdempotencyKey = None
+) -> Response[schema.GivenFeedbackAnswer]:
+    """Takes one feedback back: nothing uses it from now on, and the next sweep erases its copy."""
+    site, holder = site_of(request), await account_of(request, account)
+    named = parse(Prefix.feedback, feedback_id)
+    conversation = await site.reading(lambda tx: rows.conversation_of(tx, holder, named))
+    if conversation is None:
+        raise not_found()
+    command = TakeBackFeedback(account=holder, at=site.now(), conversation=conversation, feedback=named)
+    written = await shell.write(request, command, idempotency_key)
+    body = schema.GivenFeedbackAnswer(
+        outcome=written.answer.outcome, at=written.answer.at, account=shown(Prefix.account, holder),
+        conversation=shown(Prefix.conversation, conversation), feedback=shown(Prefix.feedback, named),
+    )  # fmt: skip
+    return shell.answered(body, written, 200)
+
+
+ROUTES = [list_feedback, take_feedback_back]

@@ -1,0 +1,127 @@
+"""The same request twice is one: `Idempotency-Key`, kept with the effect in one transaction, for a day.
+
+A key belongs to its caller. The same key with another request is refused (422); while the first one is under way,
+in this process or another, so is the second (409). What was refused is not kept, so that it can be tried again. Kept
+are the outcome and our own ids, never content; a request is known by an HMAC of it under the installation's key.
+
+Crash: before the commit neither the effect nor the key is there; after it both are.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from licet.errors import LicetError, UsageError
+from licet.store.connect import Transaction
+from licet.vault.commands import CommandResult, Outcome
+from licet.web.api.problems import ReusedKeyError, RunningKeyError
+
+KEPT = timedelta(hours=24)
+KEY_CHARACTERS_MAX = 255
+SWEPT_ROWS_MAX = 10_000
+
+Place = tuple[bytes, bytes]
+
+
+class IdempotentCall(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that is to be done once. All three are HMACs."""
+
+    caller: bytes
+    key: bytes
+    request: bytes
+
+    @property
+    def place(self) -> Place:
+        return self.caller, self.key
+
+
+def once(secret: bytes, caller: bytes, key: str, *request: bytes) -> IdempotentCall:
+    """The request of ``caller`` under ``key``; UsageError for a key that is none."""
+    if not 0 < len(key) <= KEY_CHARACTERS_MAX or not key.isprintable():
+        raise UsageError(f"`Idempotency-Key` must have 1 to {KEY_CHARACTERS_MAX} printable characters")
+    whole = b"".join(len(part).to_bytes(8, "big") + part for part in request)
+    return IdempotentCall(
+        caller=caller,
+        key=hmac.digest(secret, b"idempotency" + key.encode(), "sha256")[:16],
+        request=hmac.digest(secret, b"request" + whole, "sha256")[:16],
+    )
+
+
+def remembered(
+    tx: Transaction, asked: Sequence[IdempotentCall], at: datetime
+) -> dict[Place, CommandResult | LicetError]:
+    """What is known of these keys: the answer that was given, or why none can be. The rest are now ours to do."""
+    known: dict[Place, CommandResult | LicetError] = {}
+    numbers = {one.place: _number(one) for one in asked}
+    locked: dict[int, bool] = dict(
+        tx.execute(
+            "SELECT n, pg_try_advisory_xact_lock(n) FROM unnest(%s::bigint[]) AS n", [sorted(set(numbers.values()))]
+        ).fetchall()
+    )
+    rows = tx.execute(
+        """SELECT caller_hmac, key_hmac, request_hmac, answer FROM idempotency_keys
+             JOIN (SELECT * FROM unnest(%(caller)b::bytea[], %(key)b::bytea[]) AS k(caller_hmac, key_hmac)) k
+               USING (caller_hmac, key_hmac) WHERE kept_at > %(since)s""",
+        {"caller": [one.caller for one in asked], "key": [one.key for one in asked], "since": at - KEPT},
+    )
+    kept = {(bytes(c), bytes(k)): (bytes(r), a) for c, k, r, a in rows}
+    for one in asked:
+        if one.place in kept:
+            request, answer = kept[one.place]
+            known[one.place] = (
+                msgspec.json.decode(answer, type=CommandResult)
+                if request == one.request
+                else ReusedKeyError(
+                    "this `Idempotency-Key` came with another request before", "make a new key for each request",
+                    because="idempotency_key_reused",
+                )
+            )  # fmt: skip
+        elif not locked[numbers[one.place]]:
+            known[one.place] = running()
+    return known
+
+
+def _number(one: IdempotentCall) -> int:
+    """The number of an advisory lock; two keys with the same one only wait for each other."""
+    return int.from_bytes(hmac.digest(one.caller, one.key, "sha256")[:8], "big", signed=True)
+
+
+def running() -> RunningKeyError:
+    return RunningKeyError(
+        "the first request with this `Idempotency-Key` is still under way",
+        "ask again",
+        because="idempotency_key_running",
+    )
+
+
+def keep(tx: Transaction, done: Sequence[tuple[IdempotentCall, CommandResult]], at: datetime) -> None:
+    """Keeps the answers to requests that were not refused."""
+    kept = [(one, answer) for one, answer in done if answer.outcome not in (Outcome.refused, Outcome.unknown)]
+    if not kept:
+        return
+    tx.execute(
+        """INSERT INTO idempotency_keys (caller_hmac, key_hmac, request_hmac, answer, kept_at)
+           SELECT *, %(at)s FROM unnest(%(caller)b::bytea[], %(key)b::bytea[], %(request)b::bytea[], %(answer)s::text[])
+           ON CONFLICT (caller_hmac, key_hmac) DO UPDATE
+              SET (request_hmac, answer, kept_at) = (excluded.request_hmac, excluded.answer, excluded.kept_at)""",
+        {
+            "caller": [one.caller for one, _ in kept],
+            "key": [one.key for one, _ in kept],
+            "request": [one.request for one, _ in kept],
+            "answer": [msgspec.json.encode(answer).decode() for _, answer in kept],
+            "at": at,
+        },
+    )
+
+
+def sweep(tx: Transaction, at: datetime) -> None:
+    """Forgets keys that are older than a day, a bounded number of them."""
+    tx.execute(
+        """DELETE FROM idempotency_keys WHERE (caller_hmac, key_hmac) IN
+           (SELECT caller_hmac, key_hmac FROM idempotency_keys WHERE kept_at <= %s LIMIT %s)""",
+        [at - KEPT, SWEPT_ROWS_MAX],
+    )

@@ -1,0 +1,101 @@
+"""Row keys and withdrawn rows for training runs: services with the scope `release:lease`, and nobody else; each for
+the recipient and the releases that its key was made for.
+
+The withdrawn rows are polled. Their `ETag` is their number: with `If-None-Match` an answer of 304 says that nothing is
+new, and its header `licet-head` says so signed and for how long, in Base64. An answer of 200 is the whole file. The
+header `licet-log-key` has the public key by which the addenda of purges are signed, in Base64.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Annotated
+
+from litestar import Response, get, post
+from litestar.params import HeaderParameter, JSONBody, PathParameter
+
+from licet.release.reader import RatedMessage
+from licet.train import gate_files
+from licet.train.gate_files import LeaseHolder, LeaseRequest, Publisher
+from licet.train.remote import HEAD_HEADER, LOG_KEY_HEADER
+from licet.web.access.roles import Scope, Service, may
+from licet.web.api import schema
+from licet.web.api import shared as shell
+from licet.web.api.references import site_of
+from licet.web.api.shared import AnyRequest
+
+TAG = ["releases"]
+MAY = may(scope=Scope.release_lease)
+MEDIA_TYPE = "application/octet-stream"
+
+ReleaseRef = Annotated[
+    str, PathParameter(description="The release's id, 32 hexadecimal digits.", min_length=1, max_length=64)
+]
+IfNoneMatch = Annotated[
+    str | None,
+    HeaderParameter(name="If-None-Match", max_length=64, required=False, description="The `ETag` that is known."),
+]
+
+
+def publisher_of(request: AnyRequest) -> Publisher:
+    """The one of this process, made when it is first asked for; two at once would differ in what they remember only."""
+    state = request.app.state
+    if "publisher" not in state:
+        state.publisher = Publisher(site_of(request).here)
+    made: Publisher = state.publisher
+    return made
+
+
+@get(
+    "/v1/releases/{release:str}/withdrawn",
+    may=MAY, responses=shell.READS, tags=TAG, media_type=MEDIA_TYPE,
+)  # fmt: skip
+async def get_withdrawn(request: AnyRequest, release: ReleaseRef, known: IfNoneMatch = None) -> Response[bytes]:
+    """Which rows of a release were withdrawn, as one signed file; 304 and a new head where nothing is new."""
+    named, site = shell.uuid_of(release), site_of(request)
+    await site.calling(lambda: gate_files.held_by(site.here, named, _holder(request)))
+    publisher = await site.calling(lambda: publisher_of(request))
+    made = await site.calling(lambda: publisher.publish(named))
+    tag = f'"{made.number}"'
+    headers = {
+        "etag": tag, HEAD_HEADER: base64.b64encode(made.signed).decode(),
+        LOG_KEY_HEADER: base64.b64encode(publisher.log_key).decode(),
+    }  # fmt: skip
+    if known == tag:
+        return Response(b"", status_code=304, headers=headers, media_type=MEDIA_TYPE)
+    return Response(made.file, headers=headers, media_type=MEDIA_TYPE)
+
+
+@post("/v1/releases/{release:str}/leases", may=MAY, responses=shell.refusals(404, 409, 413), tags=TAG)
+async def lease_rows(request: AnyRequest, release: ReleaseRef, data: JSONBody[schema.NewLease]) -> schema.LeaseAnswer:
+    """The keys of the rows of one part that may be used now. Each lease is recorded, with its recipient.
+
+    The key must have been made for this recipient and this release, and the policy in force must name the recipient.
+    """
+    site, holder = site_of(request), _holder(request)
+    asked = LeaseRequest(
+        release_id=shell.uuid_of(release), part=data.part, recipient=data.recipient, ordinals=data.ordinals,
+        seconds=data.seconds,
+    )  # fmt: skip
+    given = await site.calling(lambda: gate_files.lease(site.here, asked, holder))
+    return schema.LeaseAnswer(
+        id=given.lease_id.hex, release=asked.release_id.hex, part=asked.part, expires=given.expires,
+        seconds=given.seconds, manifest_sha256=given.manifest_sha256, ordinals=given.ordinals,
+        keys=base64.b64encode(given.keys).decode(),
+        ratings={ordinal: tuple(map(_rated, some)) for ordinal, some in given.ratings.items()},
+    )  # fmt: skip
+
+
+def _holder(request: AnyRequest) -> LeaseHolder:
+    """Whom the caller's key stands for."""
+    caller = request.auth
+    assert isinstance(caller, Service)
+    bound = caller.bound
+    return LeaseHolder(key_id=caller.key_id, recipient=bound.recipient, own=bound.own, releases=bound.releases)
+
+
+def _rated(one: RatedMessage) -> schema.RatedAnswer:
+    return schema.RatedAnswer(message=one.message, rating=one.rating)
+
+
+ROUTES = [get_withdrawn, lease_rows]

@@ -1,0 +1,136 @@
+"""What an account is to be asked, and what of it was shown, put off and accepted: for hosts that show it themselves."""
+
+from __future__ import annotations
+
+from litestar import get, post
+from litestar.params import FromPath, JSONBody
+
+from licet.consent import choices, notice, prompt, showings
+from licet.consent.catalogue import preferred
+from licet.consent.notice import PublishedNotice
+from licet.consent.prompt import Prompt
+from licet.consent.showings import ShowingRecord, ShownOn
+from licet.errors import RefusedError
+from licet.policy.file import Policies
+from licet.store.connect import Transaction
+from licet.vault.commands import Outcome
+from licet.vault.ids import Prefix, shown
+from licet.web.access.roles import Scope, may
+from licet.web.api import schema
+from licet.web.api import shared as shell
+from licet.web.api.references import account_of, not_found, site_of
+from licet.web.api.shared import READS, AccountRef, AnyRequest
+
+TAG = ["notice"]
+ASKED = may(person=True, scope=Scope.gate_read)
+TELLS = may(person=True, scope=Scope.choices_write)
+_WRITES = shell.refusals(404, 409, 413)
+
+
+@get("/v1/accounts/{account:str}/notice", may=ASKED, responses=READS, tags=TAG)
+async def get_notice(request: AnyRequest, account: AccountRef) -> schema.NoticeAnswer:
+    """What to show now, in the language asked for, and why there is something or nothing to show."""
+    site, holder = site_of(request), await account_of(request, account)
+    language = preferred(request.headers.get("accept-language", ""))
+    gpc = request.headers.get("sec-gpc") == "1"
+
+    def read(tx: Transaction) -> schema.NoticeAnswer:
+        known = site.versions.current(tx)
+        return _asked(prompt.ask(tx, holder, known, site.now(), language=language, gpc=gpc), known)
+
+    return await site.reading(read)
+
+
+def _asked(asked: Prompt, known: Policies) -> schema.NoticeAnswer:
+    version = known[asked.number] if asked.number is not None else None
+    return schema.NoticeAnswer(
+        account=shown(Prefix.account, asked.account),
+        gate=asked.gate,
+        show=asked.show,
+        because=asked.because.value,
+        variant=asked.variant,
+        policy=version.version if version else None,
+        decide_by=version.decide_by if version else None,
+        ends=asked.ends,
+        may_put_off=asked.may_put_off,
+        asks_age=asked.asks_age,
+        terms_accepted_at=asked.terms_accepted_at,
+        notice=_text(asked.notice) if asked.notice is not None else None,
+    )
+
+
+def _text(published: PublishedNotice) -> schema.NoticeText:
+    text = published.text
+    return schema.NoticeText(
+        id=published.notice_id.hex, language=published.language, variant=published.variant,
+        sha256=published.sha256.hex(), title=text.title, terms=text.terms, question=text.question, yes=text.yes,
+        no=text.no, later=text.later, age=text.age, body=text.body, html=text.html,
+    )  # fmt: skip
+
+
+@post("/v1/accounts/{account:str}/showings", may=TELLS, responses=_WRITES, tags=TAG)
+async def record_showing(request: AnyRequest, account: AccountRef, data: JSONBody[schema.NewShowing]) -> schema.Showing:
+    """Records that the host showed a notice. Shown again within minutes it is one showing."""
+    site, holder = site_of(request), await account_of(request, account)
+    named, gpc, at = shell.uuid_of(data.notice), request.headers.get("sec-gpc") == "1", site.now()
+
+    def record(tx: Transaction) -> schema.Showing:
+        asked = prompt.ask(tx, holder, site.versions.current(tx), at)
+        published = notice.get(tx, named)
+        if published is None or published.number != asked.number:
+            raise RefusedError("this notice does not ask about the terms in force", because="another_notice")
+        showing = showings.record(
+            tx, holder, published, place=ShownOn.host, surface=data.surface, gpc=gpc, at=at, after=asked.newest_choice,
+            random=site.here.keyring.random,
+        )  # fmt: skip
+        return _showing(asked, showings.get(tx, holder, showing))
+
+    return await site.reading(record)
+
+
+def _showing(asked: Prompt, made: ShowingRecord) -> schema.Showing:
+    return schema.Showing(
+        id=made.shown_id.hex, account=shown(Prefix.account, asked.account), notice=made.notice_id.hex,
+        sha256=made.sha256.hex(), shown_at=made.shown_at, put_off_at=made.put_off_at,
+    )  # fmt: skip
+
+
+@post(
+    "/v1/accounts/{account:str}/showings/{showing:str}/put-off", may=TELLS, responses=_WRITES, status_code=200, tags=TAG
+)
+async def put_off(request: AnyRequest, account: AccountRef, showing: FromPath[str]) -> schema.Showing:
+    """Puts the notice off, while it can be: it is no answer, and rests for some days."""
+    site, holder = site_of(request), await account_of(request, account)
+    named, at = shell.uuid_of(showing), site.now()
+
+    def put(tx: Transaction) -> schema.Showing:
+        asked = prompt.ask(tx, holder, site.versions.current(tx), at)
+        showings.get(tx, holder, named)
+        if not asked.may_put_off:
+            raise RefusedError("the notice cannot be put off", because=asked.gate.value)
+        return _showing(asked, showings.put_off(tx, holder, named, at))
+
+    return await site.reading(put)
+
+
+@post("/v1/accounts/{account:str}/terms", may=TELLS, responses=_WRITES, status_code=200, tags=TAG)
+async def accept_terms(
+    request: AnyRequest, account: AccountRef, data: JSONBody[schema.Accepted]
+) -> schema.ChangeAnswer:
+    """Records that the terms in force were accepted. It is no choice, and makes nothing usable."""
+    site, holder = site_of(request), await account_of(request, account)
+    showing, at = shell.uuid_of(data.showing) if data.showing is not None else None, site.now()
+
+    def accept(tx: Transaction) -> schema.ChangeAnswer:
+        known = site.versions.current(tx)
+        prompt.ask(tx, holder, known, at)
+        if known.newest_material(at) is None:
+            raise not_found()
+        fresh = choices.accept_terms(tx, holder, known, at, showing=showing)
+        outcome = Outcome.done if fresh else Outcome.unchanged
+        return schema.ChangeAnswer(outcome=outcome, at=at, account=shown(Prefix.account, holder))
+
+    return await site.reading(accept)
+
+
+ROUTES = [get_notice, record_showing, put_off, accept_terms]

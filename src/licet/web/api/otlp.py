@@ -1,0 +1,246 @@
+"""Spans come in: an OpenTelemetry exporter posts its traces, and what their model calls add is kept as turns.
+
+A span is taken whole or not at all, and answers as the turns of `POST /v1/turns` would: the same gate, the same stamp, the
+same seal, and a turn that is here already is not added. What is not taken is counted in the answer (OTLP's partial
+success, which an exporter does not send again) and in `/metrics`, by reason, and never kept elsewhere.
+
+A span may arrive long after it was said. The sender's clock decides nothing, with one exception that only narrows: what
+was said, by that clock, before the account's newest yes, or before its conversation was let in again, is not taken,
+because it would be stamped as said under it.
+
+OTLP has no word for a deletion. A conversation that the host deletes, the host deletes here (`DELETE
+/v1/conversations/host:ID`); after that no span brings anything of it back, because a deleted conversation takes no turn
+and a known turn, erased or not, is known for good.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from uuid import UUID
+
+import msgspec
+from litestar import Response, post
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, Operation, RequestBody, Schema
+
+from licet.errors import BrokenError, LicetError, UsageError
+from licet.intake import otlp, spans
+from licet.intake.otlp import Encoding
+from licet.intake.spans import Dropped, ModelCall
+from licet.policy.decide import Gate, gate
+from licet.policy.file import Policies
+from licet.store.connect import Transaction, retrying, transaction
+from licet.vault import account_view, apply, tables
+from licet.vault.commands import CommandResult, Outcome, Say, check
+from licet.vault.ids import host_hmac
+from licet.vault.tables import AccountRow
+from licet.web.access.limits import OTLP_BYTES_MAX, OTLP_INFLATED_BYTES_MAX
+from licet.web.access.roles import Scope, may
+from licet.web.api import schema, turn_command
+from licet.web.api import shared as shell
+from licet.web.api.problems import headers_of, note, problem_of
+from licet.web.api.references import site_of
+from licet.web.api.shared import AnyRequest
+from licet.web.site import Site
+
+TAG = ["turns"]
+CHUNK_TURNS_MAX = 1_000
+CHUNK_CHARACTERS_MAX = 4 * 2**20
+TAKEN, KNOWN = "taken", "known"
+UNKNOWN_ACCOUNT, UNFIT, BROKEN = "unknown_account", "unfit", "broken"
+_NOT_REJECTED = frozenset({TAKEN, KNOWN, Dropped.no_model_call.value})
+_MORE = "docs/quickstart/opentelemetry.md explains each"
+
+
+@dataclass
+class _Traces(Operation):
+    """What the bodies are: OTLP's own messages, in either encoding. The guard's refusals are problems, as everywhere."""
+
+    def __post_init__(self) -> None:
+        self.request_body = RequestBody(content=_bodies("An ExportTraceServiceRequest of OTLP."), required=True)
+        for status, answer in (self.responses or {}).items():
+            if isinstance(answer, OpenAPIResponse):
+                said = (
+                    "An ExportTraceServiceResponse of OTLP." if status == "200" else "A Status: why nothing was taken."
+                )
+                answer.content = {**(answer.content or {}), **_bodies(said)}
+
+
+def _bodies(said: str) -> dict[str, OpenAPIMediaType]:
+    schema = Schema(description=said)
+    return {encoding.value: OpenAPIMediaType(schema=schema) for encoding in Encoding}
+
+
+def _refused(request: AnyRequest, error: LicetError) -> Response[bytes]:
+    """A refusal as OTLP says it, in the encoding of the request where that is known."""
+    problem = problem_of(error)
+    if problem.status == 500:
+        note(error)
+    try:
+        encoding = otlp.encoding_of(request.headers.get("content-type", ""))
+    except UsageError:
+        encoding = Encoding.json
+    body = otlp.refusal(encoding, problem.detail or problem.title)
+    return Response(body, status_code=problem.status, media_type=encoding.value, headers=headers_of(error))
+
+
+@post(
+    "/v1/otlp/v1/traces", may=may(scope=Scope.turns_write), responses=shell.refusals(413), status_code=200, tags=TAG,
+    operation_class=_Traces, request_max_body_size=OTLP_BYTES_MAX, exception_handlers={LicetError: _refused},
+)  # fmt: skip
+async def take_spans(request: AnyRequest) -> Response[bytes]:
+    """Takes an OTLP trace export: the turns that its GenAI spans add. Point `OTEL_EXPORTER_OTLP_ENDPOINT` at `/v1/otlp`."""
+    site, encoding = site_of(request), otlp.encoding_of(request.headers.get("content-type", ""))
+    compression = request.headers.get("content-encoding", "").strip().lower()
+    async with site.heavy.body(request.stream()) as body, site.heavy.working():
+        counts = await site.calling(partial(_take, site, body, encoding, compression))
+    request.app.state.edge.count_spans(counts)
+    rejected = {reason: count for reason, count in sorted(counts.items()) if reason not in _NOT_REJECTED}
+    why = ", ".join(f"{count} {reason}" for reason, count in rejected.items())
+    said = otlp.answer(encoding, sum(rejected.values()), f"{why}; {_MORE}" if why else "")
+    return Response(said, status_code=200, media_type=encoding.value)
+
+
+def _take(site: Site, body: bytes, encoding: Encoding, compression: str) -> Counter[str]:
+    """What became of each span, by reason. BusyError where some were not written: all may be sent again."""
+    counts: Counter[str] = Counter()
+    calls: list[_Fitting] = []
+    for span in otlp.read(otlp.inflated(body, compression, OTLP_INFLATED_BYTES_MAX), encoding):
+        call = spans.read(span)
+        fitting = _fit(call) if isinstance(call, ModelCall) else None
+        if fitting is not None:
+            calls.append(fitting)
+        else:
+            counts[call.value if isinstance(call, Dropped) else UNFIT] += 1
+    calls.sort(key=lambda one: one.started_at)  # a call repeats those before it
+    for chunk in _chunks(calls):
+        counts.update(_write(site, chunk))
+    return counts
+
+
+class _Fitting(msgspec.Struct, frozen=True, kw_only=True):
+    """A call whose turns fit what the API takes."""
+
+    account: str
+    started_at: datetime
+    turns: tuple[schema.NewTurn, ...]
+
+
+def _fit(call: ModelCall) -> _Fitting | None:
+    """The call, held to the bounds of `POST /v1/turns`; None for one that does not fit them."""
+    try:
+        turns = tuple(msgspec.convert(turn, schema.NewTurn, from_attributes=True) for turn in call.turns)
+    except msgspec.ValidationError:
+        return None
+    return _Fitting(account=call.account, started_at=call.started_at, turns=turns)
+
+
+def _chunks(calls: Sequence[_Fitting]) -> Iterator[list[_Fitting]]:
+    chunk, turns, size = list[_Fitting](), 0, 0
+    for call in calls:
+        chunk.append(call)
+        turns += len(call.turns)
+        size += sum(len(turn.text) for turn in call.turns)
+        if turns >= CHUNK_TURNS_MAX or size >= CHUNK_CHARACTERS_MAX:
+            yield chunk
+            chunk, turns, size = [], 0, 0
+    if chunk:
+        yield chunk
+
+
+def _write(site: Site, calls: Sequence[_Fitting]) -> list[str]:
+    """Writes some calls in one transaction and says what became of each; where that fails, half of them and half."""
+
+    def run() -> list[str]:
+        with transaction(site.here.pool) as tx:
+            return _write_in(tx, site, calls)
+
+    try:
+        return list(retrying(run))
+    except BrokenError as error:
+        if len(calls) == 1:
+            note(error)
+            return [BROKEN]
+    half = len(calls) // 2
+    return _write(site, calls[:half]) + _write(site, calls[half:])
+
+
+def _write_in(tx: Transaction, site: Site, calls: Sequence[_Fitting]) -> list[str]:
+    known, now = site.versions.current(tx), site.now()
+    accounts = _accounts(tx, site.host_key, {call.account for call in calls})
+    outcomes: dict[int, str] = {}
+    said: dict[int, list[Say]] = {}
+    for place, call in enumerate(calls):
+        account = accounts.get(call.account)
+        try:
+            said[place] = [] if account is None else _commands(call, account, site.host_key, now)
+        except UsageError:
+            outcomes[place] = UNFIT
+        if account is None:
+            outcomes[place] = UNKNOWN_ACCOUNT
+    locked = tables.lock_accounts(tx, set(accounts.values()))  # so that no choice comes between the look and the turns
+    since = _permitted_since(tx, [said[place][0] for place in said if said[place]])
+    for place, commands in said.items():
+        refusal = _refusal(locked, known, now, since, calls[place].started_at, commands) if commands else None
+        if refusal is not None:
+            outcomes[place] = refusal
+    taken = [(place, one) for place, commands in said.items() if place not in outcomes for one in commands]
+    answers: dict[int, list[CommandResult]] = {}
+    applied = apply.apply(tx, site.here.keyring, known, [one for _, one in taken]) if taken else []
+    for (place, _), answer in zip(taken, applied, strict=True):
+        answers.setdefault(place, []).append(answer)
+    return [outcomes.get(place) or _outcome(answers[place]) for place in range(len(calls))]
+
+
+def _accounts(tx: Transaction, host_key: bytes, names: Iterable[str]) -> dict[str, UUID]:
+    """The accounts that the host's ids name."""
+    hashed = {host_hmac(host_key, "account", name): name for name in names}
+    rows = tx.execute("SELECT host_hmac, account_id FROM accounts WHERE host_hmac = ANY(%s)", [list(hashed)]).fetchall()
+    return {hashed[bytes(host)]: account for host, account in rows}
+
+
+def _commands(call: _Fitting, account: UUID, host_key: bytes, now: datetime) -> list[Say]:
+    commands = [turn_command.command(turn, account, host_key, now) for turn in call.turns]
+    for command in commands:
+        check(command)
+    return commands
+
+
+def _permitted_since(tx: Transaction, firsts: Sequence[Say]) -> dict[tuple[UUID, bytes], datetime]:
+    """When the account's newest yes was given, or the conversation let in again, whichever is later."""
+    rows = tx.execute(
+        """SELECT k.account_id, k.host_hmac, greatest(
+                    (SELECT max(occurred_at) FROM choices c
+                      WHERE c.account_id = k.account_id AND c.effect IN ('began', 'affirmed')),
+                    (SELECT max(j.occurred_at) FROM journal j JOIN conversations c USING (account_id, conversation_id)
+                      WHERE j.account_id = k.account_id AND c.host_hmac = k.host_hmac AND j.event = 'widened'))
+             FROM (SELECT DISTINCT * FROM unnest(%(account)b::uuid[], %(host)b::bytea[]) AS k(account_id, host_hmac)) k""",
+        {"account": [one.account for one in firsts], "host": [one.host_conversation for one in firsts]},
+    )
+    return {(account, bytes(host)): at for account, host, at in rows if at is not None}
+
+
+def _refusal(
+    locked: Mapping[UUID, AccountRow], known: Policies, now: datetime, since: Mapping[tuple[UUID, bytes], datetime],
+    started_at: datetime, commands: Sequence[Say],
+) -> str | None:  # fmt: skip
+    """Why a call may not be taken, for its account; what is about its conversation, the vault answers."""
+    first = commands[0]
+    at_gate = gate(account_view.brought(locked[first.account], known, now).account, known, now)
+    if at_gate in (Gate.closed, Gate.must_decide):
+        return at_gate.value
+    assert first.host_conversation is not None
+    permitted = since.get((first.account, first.host_conversation))
+    return apply.BEFORE_THE_YES if permitted is not None and started_at < permitted else None
+
+
+def _outcome(answers: Sequence[CommandResult]) -> str:
+    refused = next((answer.because for answer in answers if answer.outcome is Outcome.refused), "")
+    new = any(answer.outcome is Outcome.done for answer in answers)
+    return refused or (TAKEN if new else KNOWN)
+
+
+ROUTES = [take_spans]

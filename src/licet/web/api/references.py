@@ -1,0 +1,82 @@
+"""Whose id is that: `me`, ids of ours, and ids of the host, which are hashed before anything else is done with them.
+
+A person reaches what is theirs. Anything else, whoever it belongs to and whether it ever was, is one and the same
+NotFoundError. A service or staff, whom the route has let in, reaches every account of the installation.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from litestar import Request
+
+from licet.errors import NotFoundError, UsageError
+from licet.vault import account_view, tables
+from licet.vault.ids import Prefix, host_hmac, parse
+from licet.web.access.roles import Caller, Person
+from licet.web.site import Site
+
+AnyRequest = Request[Any, Any, Any]
+HOST = "host:"
+ME = "me"
+
+
+def site_of(request: AnyRequest) -> Site:
+    site: Site = request.app.state.site
+    return site
+
+
+def own(caller: Caller) -> UUID | None:
+    """A person's account; None for any other caller."""
+    return caller.account if isinstance(caller, Person) else None
+
+
+def not_found() -> NotFoundError:
+    return NotFoundError("no such thing, or not yours")
+
+
+async def account_of(request: AnyRequest, text: str) -> UUID:
+    """The account that ``text`` names, as far as the caller may reach it."""
+    caller: Caller = request.auth
+    mine = own(caller)
+    if isinstance(caller, Person) and mine is None:
+        raise not_found()
+    if text == ME:
+        if mine is None:
+            raise not_found()
+        return mine
+    if text.startswith(HOST):
+        site, name = site_of(request), text.removeprefix(HOST)
+        # A person's time must not tell whose ids are remembered here. Whom a service names, it may know.
+        account = await (site.account_by_host(name) if mine is None else site.account_looked_up(name))
+    else:
+        account = parse(Prefix.account, text)
+    if account is None or (mine is not None and account != mine):
+        raise not_found()
+    return account
+
+
+async def conversation_of(request: AnyRequest, text: str, account: str | None) -> tuple[UUID, UUID]:
+    """The account and the conversation that ``text`` names; an id of the host needs its ``account``."""
+    caller: Caller = request.auth
+    site, mine = site_of(request), own(caller)
+    if isinstance(caller, Person) and mine is None:
+        raise not_found()
+    named = await account_of(request, account) if account is not None else mine
+    if text.startswith(HOST):
+        if named is None:
+            raise UsageError(
+                "`account` is needed beside an id of the host", "give `?account=`, or an id that begins with conv_"
+            )
+        key = host_hmac(site.host_key, "conversation", text.removeprefix(HOST))
+        holder = named
+        rows = await site.reading(lambda tx: tables.load_conversations(tx, [], [(holder, key)]))
+        if not rows:
+            raise not_found()
+        return named, rows[0].conversation_id
+    conversation = parse(Prefix.conversation, text)
+    owner = await site.reading(lambda tx: account_view.owner(tx, conversation))
+    if owner is None or (named is not None and owner != named):
+        raise not_found()
+    return owner, conversation

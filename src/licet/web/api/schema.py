@@ -1,0 +1,498 @@
+"""What the API takes and answers, as types: OpenAPI 3.1 is made of them, and nothing that does not fit gets in.
+
+Times are RFC 3339 in UTC. Ids are ours (`acc_`, `conv_`, `turn_`, `fb_`), or the host's own as `host:ID`.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from licet.consent.notice import Variant
+from licet.consent.own_conversations import HoldTold
+from licet.erasure.certificates import ErasureStatus
+from licet.masked import Masked
+from licet.policy.decide import DecisionReason, Gate
+from licet.policy.fold import Effect
+from licet.policy.state import ConversationKind, GrantStanding, Share, TurnRole
+from licet.release.live_leases import LEASE_SECONDS, LEASE_SECONDS_MAX
+from licet.release.part import ROWS_PER_PART_MAX
+from licet.release.rows import ROWS_MAX
+from licet.service.oversight import HoldSeen
+from licet.train.recipients import RecipientSeen
+from licet.vault.commands import AGE_MAX, HoldReason, Outcome
+from licet.vault.holds import MATTER_CHARACTERS_MAX
+from licet.vault.ids import HOST_ID_CHARACTERS_MAX
+from licet.vault.staff_reads import ReadReason
+
+TEXT_CHARACTERS_MAX = 4 * 2**20
+TITLE_CHARACTERS_MAX = 2_000
+ATTACHMENTS_MAX = 100
+TOOL_CALLS_MAX = 256
+
+Name = Annotated[str, Meta(pattern="^[a-z][a-z0-9_.-]{0,31}$", examples=["pro"])]
+HostId = Annotated[str, Meta(min_length=1, max_length=HOST_ID_CHARACTERS_MAX, description="The host's own id.")]
+Ref = Annotated[
+    str,
+    Meta(min_length=1, max_length=HOST_ID_CHARACTERS_MAX, description="An id of ours, or `host:` and the host's own."),
+]
+Age = Annotated[int, Meta(ge=0, le=AGE_MAX)]
+Matter = Annotated[str, Meta(min_length=1, max_length=MATTER_CHARACTERS_MAX, description="What a hold is for.")]
+Short = Annotated[str, Meta(max_length=200)]
+
+
+class _In(Masked, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A body. Unknown keys are refused: a misspelt one would otherwise say nothing."""
+
+
+class _Out(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """An answer."""
+
+
+class NewAccount(_In, frozen=True, kw_only=True):
+    """``host`` is the host's own id; only an HMAC of it is kept."""
+
+    host: HostId
+    plan: Name
+    age: Age | None = None
+    opened: Annotated[
+        datetime | None,
+        Meta(
+            description="When your application opened it, with an offset; without it, now. An account that was opened "
+            "before a version's first instant may put its notice off until the version's last day to decide; one that was "
+            "opened later must decide before it writes. It counts at the first call alone.",
+            examples=["2024-05-02T09:00:00Z"],
+        ),
+    ] = None
+
+
+class NewPlan(_In, frozen=True, kw_only=True):
+    plan: Name
+
+
+class NewAge(_In, frozen=True, kw_only=True):
+    age: Age | None
+
+
+class NewChoice(_In, frozen=True, kw_only=True):
+    """``showing`` is the notice that this answers; ``via`` the place where it was answered."""
+
+    allow: bool
+    age: Age | None = None
+    via: Name = "api"
+    surface: Name = "app"
+    showing: Short | None = None
+
+
+class NewShowing(_In, frozen=True, kw_only=True):
+    """A notice of `GET ../notice` that the host has shown."""
+
+    notice: Short
+    surface: Name = "app"
+
+
+class Accepted(_In, frozen=True, kw_only=True):
+    showing: Short | None = None
+
+
+class NewToolCall(_In, frozen=True, kw_only=True):
+    id: Annotated[str, Meta(max_length=HOST_ID_CHARACTERS_MAX)]
+    name: Short
+    arguments: Annotated[str, Meta(max_length=TEXT_CHARACTERS_MAX)]
+
+
+class NewTurn(_In, frozen=True, kw_only=True):
+    """A turn. ``conversation`` finds one or, as `host:ID`, begins it; ``id`` is the host's own, and says it once.
+
+    ``grant`` is what the gate named when it was said: told later, under a newer grant, it is refused.
+    """
+
+    account: Ref
+    conversation: Ref | None = None
+    id: HostId | None = None
+    role: TurnRole = TurnRole.user
+    text: Annotated[str, Meta(max_length=TEXT_CHARACTERS_MAX)] = ""
+    tool_calls: Annotated[tuple[NewToolCall, ...], Meta(max_length=TOOL_CALLS_MAX)] = ()
+    tool_call_id: Annotated[str, Meta(max_length=HOST_ID_CHARACTERS_MAX)] = ""
+    tool_name: Short = ""
+    attachments: Annotated[tuple[Short, ...], Meta(max_length=ATTACHMENTS_MAX)] = ()
+    model: Short = ""
+    title: Annotated[str, Meta(max_length=TITLE_CHARACTERS_MAX)] = ""
+    origin: Name | None = None
+    surface: Name = "app"
+    kind: ConversationKind = ConversationKind.chat
+    incognito: bool = False
+    keep_out: bool = False
+    thread: Annotated[str, Meta(max_length=HOST_ID_CHARACTERS_MAX)] = ""
+    grant: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
+
+
+class NewFeedback(_In, frozen=True, kw_only=True):
+    """``turn`` is the number of the answer it is about, 0 for the conversation."""
+
+    rating: Annotated[str, Meta(pattern="^(up|down)$")]
+    share: Share = Share.rating
+    turn: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
+    comment: Annotated[str, Meta(max_length=20_000)] = ""
+    id: HostId | None = None
+
+
+class Acknowledged(_In, frozen=True, kw_only=True):
+    """``endpoint`` is the name of the host that it has left: `licet webhooks list`."""
+
+    endpoint: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9_.-]{0,63}$", examples=["chat"])]
+
+
+class NewRead(_In, frozen=True, kw_only=True):
+    """Why staff read a conversation, and under which ticket."""
+
+    reason: ReadReason
+    ticket: Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._/#-]{0,63}$")]
+
+
+class NewLease(_In, frozen=True, kw_only=True):
+    """Rows of one part, by ordinal; without ``ordinals`` all of it. ``recipient`` is who will hold the keys."""
+
+    part: Annotated[int, Meta(ge=0, le=2**31 - 1)]
+    recipient: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9_.-]{0,63}$", examples=["training"])]
+    ordinals: (
+        Annotated[tuple[Annotated[int, Meta(ge=0, lt=ROWS_MAX)], ...], Meta(max_length=ROWS_PER_PART_MAX)] | None
+    ) = None
+    seconds: Annotated[int, Meta(ge=1, le=LEASE_SECONDS_MAX)] = LEASE_SECONDS
+
+
+class AccountAnswer(_Out, frozen=True, kw_only=True):
+    """``answered`` is the policy version that was answered last."""
+
+    id: str
+    plan: str
+    age_known: bool
+    opened_at: datetime
+    closed_at: datetime | None
+    standing: GrantStanding
+    gate: Gate
+    answered: str | None
+
+
+class GateAnswer(_Out, frozen=True, kw_only=True):
+    """``may_write`` is the whole answer for an assistant; ``policy`` is the version in force.
+
+    ``grant`` numbers the account's grant in force, 0 for none: a turn that is told later names it.
+    """
+
+    account: str
+    gate: Gate
+    may_write: bool
+    standing: GrantStanding
+    grant: int
+    policy: str
+    decide_by: date | None
+
+
+class NoticeText(_Out, frozen=True, kw_only=True):
+    """A published notice. ``later`` is empty where it cannot be put off, ``age`` where no age is asked."""
+
+    id: str
+    language: str
+    variant: Variant
+    sha256: str
+    title: str
+    terms: str
+    question: str
+    yes: str
+    no: str
+    later: str
+    age: str
+    body: str
+    html: str
+
+
+class NoticeAnswer(_Out, frozen=True, kw_only=True):
+    """What the account is to be asked, and why it is or is not. ``ends``: the first instant without `later`."""
+
+    account: str
+    gate: Gate
+    show: bool
+    because: str
+    variant: Variant
+    policy: str | None
+    decide_by: date | None
+    ends: datetime | None
+    may_put_off: bool
+    asks_age: bool
+    terms_accepted_at: datetime | None
+    notice: NoticeText | None
+
+
+class Showing(_Out, frozen=True, kw_only=True):
+    """A notice that was shown. ``put_off_at`` is when it was put off."""
+
+    id: str
+    account: str
+    notice: str
+    sha256: str
+    shown_at: datetime
+    put_off_at: datetime | None
+
+
+class _Done(_Out, frozen=True, kw_only=True):
+    """What a verb did: ``done``, ``unchanged`` or ``duplicate``; when, and for whom."""
+
+    outcome: Outcome
+    at: datetime
+    account: str
+
+
+class ChangeAnswer(_Done, frozen=True, kw_only=True):
+    """What a verb did: ``done``, ``unchanged`` or ``duplicate``. ``erasure`` is the one that it began."""
+
+    conversation: str | None = None
+    erasure: str | None = None
+
+
+class ChosenAnswer(_Done, frozen=True, kw_only=True):
+    effect: Effect
+
+
+class ChoiceAnswer(_Out, frozen=True, kw_only=True):
+    at: datetime
+    allow: bool
+    effect: str
+    via: str
+    policy: str
+
+
+class ChoicePage(_Out, frozen=True, kw_only=True):
+    items: tuple[ChoiceAnswer, ...]
+    next: str | None
+
+
+class TurnTakenAnswer(_Done, frozen=True, kw_only=True):
+    """A turn that was taken. ``segment`` numbers what it was sealed with."""
+
+    conversation: str
+    turn: str
+    segment: int
+
+
+class BulkItemAnswer(_Out, frozen=True, kw_only=True, omit_defaults=True):
+    """The answer to one line of a bulk request. ``status`` is what the same request alone would be answered with."""
+
+    line: int
+    status: int
+    turn: str = ""
+    conversation: str = ""
+    outcome: str = ""
+    problem: str = ""
+    because: str = ""
+    detail: str = ""
+
+
+class GivenFeedbackAnswer(_Done, frozen=True, kw_only=True):
+    conversation: str
+    feedback: str
+
+
+class SharedTurnAnswer(_Out, frozen=True, kw_only=True):
+    """A turn that was shared with a feedback, as it was then."""
+
+    number: int
+    text: str
+
+
+class KeptFeedbackAnswer(_Out, frozen=True, kw_only=True):
+    """A feedback that is kept, and whether it may be used to improve models. ``keep_until`` is null under a legal hold."""
+
+    id: str
+    conversation: str
+    turn: int
+    rating: str
+    share: Share
+    given_at: datetime
+    taken_back_at: datetime | None
+    keep_until: datetime | None
+    use: bool
+    because: DecisionReason
+    until: datetime | None
+    comment: str
+    shared: tuple[SharedTurnAnswer, ...]
+
+
+class FeedbackPageAnswer(_Out, frozen=True, kw_only=True):
+    items: tuple[KeptFeedbackAnswer, ...]
+    next: str | None
+
+
+class BadgeRunAnswer(_Out, frozen=True, kw_only=True):
+    """Consecutive turns with one answer."""
+
+    first: int
+    last: int
+    because: DecisionReason
+    until: datetime | None
+
+
+class BadgeAnswer(_Out, frozen=True, kw_only=True):
+    """Whether a conversation may be used for a purpose: `whole`, `part` or `none`, why, and until when."""
+
+    purpose: str
+    use: str
+    because: DecisionReason
+    until: datetime | None
+    runs: tuple[BadgeRunAnswer, ...]
+
+
+class ConversationAnswer(_Out, frozen=True, kw_only=True):
+    """``title`` is empty for everybody but its person; ``keep_until`` is null while a legal hold stands.
+
+    ``holds`` are those that the person may be told of. A person is shown no other, nor a date that tells of one.
+    """
+
+    id: str
+    title: str
+    kind: ConversationKind
+    begun_at: datetime
+    last_at: datetime
+    turns: int
+    incognito: bool
+    kept_out: bool
+    deleted_at: datetime | None
+    held: bool
+    holds: tuple[HoldTold, ...]
+    keep_until: datetime | None
+    safety_until: datetime | None
+    badges: tuple[BadgeAnswer, ...]
+    releases: tuple[str, ...]
+
+
+class NewHold(_In, frozen=True, kw_only=True):
+    """``matter`` is what it is for, in your own words, sealed; the same words end it. ``told``: the person may see it.
+
+    ``review_at`` is when somebody is to ask whether it still must be, by default after 180 days. It ends nothing.
+    """
+
+    matter: Matter
+    reason: HoldReason
+    review_at: datetime | None = None
+    told: bool = True
+
+
+class EndHold(_In, frozen=True, kw_only=True):
+    matter: Matter
+
+
+class Holds(_Out, frozen=True, kw_only=True):
+    """The newest; ``total`` counts those that are not in ``items`` too."""
+
+    items: tuple[HoldSeen, ...]
+    total: int
+
+
+class Erasures(_Out, frozen=True, kw_only=True):
+    items: tuple[ErasureStatus, ...]
+
+
+class Recipients(_Out, frozen=True, kw_only=True):
+    items: tuple[RecipientSeen, ...]
+
+
+class ConversationPage(_Out, frozen=True, kw_only=True):
+    items: tuple[ConversationAnswer, ...]
+    next: str | None
+
+
+class ToolCallAnswer(_Out, frozen=True, kw_only=True):
+    id: str
+    name: str
+    arguments: str
+
+
+class TurnAnswer(_Out, frozen=True, kw_only=True):
+    """A turn's content. ``readable`` is false where it was erased, or was never stored."""
+
+    id: str
+    number: int
+    role: TurnRole
+    origin: str
+    at: datetime
+    readable: bool
+    text: str
+    tool_calls: tuple[ToolCallAnswer, ...]
+    attachments: tuple[str, ...]
+
+
+class TurnPage(_Out, frozen=True, kw_only=True):
+    items: tuple[TurnAnswer, ...]
+    next: str | None
+
+
+class StaffReadAnswer(_Out, frozen=True, kw_only=True):
+    """A reading of content by staff."""
+
+    id: str
+    conversation: str
+    role: str
+    reason: str
+    turns: int
+    at: datetime
+
+
+class ReadPage(_Out, frozen=True, kw_only=True):
+    items: tuple[StaffReadAnswer, ...]
+    next: str | None
+
+
+class RatedAnswer(_Out, frozen=True, kw_only=True):
+    """A person's rating, `up` or `down`, of a message of a row by its place, or of the conversation."""
+
+    message: int | None
+    rating: str
+
+
+class LeaseAnswer(_Out, frozen=True, kw_only=True):
+    """Row keys for a while: ``keys`` is Base64 of 32 bytes a row, in the order of ``ordinals``.
+
+    ``seconds`` from now say the same as ``expires``, to a clock that is wrong too. ``ratings``, by ordinal, may be used
+    for as long.
+    """
+
+    id: str
+    release: str
+    part: int
+    expires: datetime
+    seconds: float
+    manifest_sha256: str
+    ordinals: tuple[int, ...]
+    keys: str
+    ratings: dict[int, tuple[RatedAnswer, ...]]
+
+
+class Version(_Out, frozen=True, kw_only=True):
+    version: str
+    effective: datetime
+    decide_by: date | None
+    material: bool
+    sha256: str
+
+
+class PolicyAnswer(_Out, frozen=True, kw_only=True):
+    """The version in force as its file writes it, and every version, those to come included."""
+
+    policy: str
+    in_force: str
+    document: dict[str, Any]
+    versions: tuple[Version, ...]
+
+
+class Myself(_Out, frozen=True, kw_only=True):
+    """Who the caller is. ``csrf`` goes with every change that a session asks for."""
+
+    caller: str
+    account: str | None
+    name: str | None
+    roles: tuple[str, ...]
+    scopes: tuple[str, ...]
+    csrf: str | None

@@ -1,0 +1,193 @@
+"""What the routes under /v1 share: the refusals that they may answer with, idempotency, and cursors."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
+
+from litestar import Request, Response
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import HeaderParameter, PathParameter, QueryParameter
+
+from licet.errors import RefusedError, UsageError
+from licet.policy.state import TurnState
+from licet.vault.commands import Command, CommandResult, Outcome
+from licet.vault.content import Content
+from licet.vault.ids import Prefix, shown, shown_turn
+from licet.web.access.limits import PAGE_ROWS, PAGE_ROWS_MAX
+from licet.web.access.roles import Caller, Nobody, Person, Service, Staff
+from licet.web.api import idempotency, schema
+from licet.web.api.batches import WriteResult
+from licet.web.api.idempotency import IdempotentCall
+from licet.web.api.problems import MEDIA_TYPE, MustDecideError, Problem
+from licet.web.api.references import not_found, site_of
+
+AnyRequest = Request[Any, Any, Any]
+Body = TypeVar("Body")
+
+REPLAYED = {"idempotent-replayed": "true"}
+CURSOR_CHARACTERS_MAX = 100
+
+IdempotencyKey = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Idempotency-Key", max_length=idempotency.KEY_CHARACTERS_MAX, required=False,
+        description="The same key twice is one request. Kept for 24 hours.",
+    ),
+]  # fmt: skip
+Cursor = Annotated[str | None, QueryParameter(name="cursor", max_length=CURSOR_CHARACTERS_MAX, required=False)]
+Limit = Annotated[int, QueryParameter(name="limit", ge=1, le=PAGE_ROWS_MAX, required=False)]
+AccountRef = Annotated[
+    str,
+    PathParameter(
+        description="`acc_..`, `host:` and the host's own id, or `me` for a person's own.", min_length=1, max_length=600
+    ),
+]
+ConversationRef = Annotated[
+    str, PathParameter(description="`conv_..`, or `host:` and the host's own id.", min_length=1, max_length=600)
+]
+OfAccount = Annotated[
+    str | None,
+    QueryParameter(
+        name="account", required=False, max_length=600, description="Whose it is, beside an id of the host's.",
+    ),
+]  # fmt: skip
+LIMIT = PAGE_ROWS
+
+_SAID = {
+    400: "The request cannot be understood",
+    401: "Who is calling is not known",
+    403: "The caller may not do this",
+    404: "Not found, or not yours",
+    405: "The method is not allowed here",
+    409: "Understood and refused, or the first request with this key is still under way",
+    413: "The request is larger than is taken",
+    422: "The Idempotency-Key came with another request before",
+    429: "Too many requests",
+    451: "The account must decide first; `choice` says where",
+    503: "Try again in a moment",
+}
+
+
+def refusals(*more: int) -> dict[int, ResponseSpec]:
+    """The refusals of a route: those of every one, and ``more``."""
+    return {
+        status: ResponseSpec(
+            data_container=Problem, description=_SAID[status], media_type=MEDIA_TYPE, generate_examples=False
+        )
+        for status in sorted({400, 401, 403, 429, 503, *more})
+    }  # fmt: skip
+
+
+_REFUSED = {
+    "before_the_yes": "it was said before the permission that is in force",
+    "too_many_segments": "the conversation changed its surface, plan or permission too often: begin another one",
+    "closed": "the account is closed",
+    "deleted": "the conversation was deleted",
+    "expired": "the conversation's time has passed",
+    "stale": "it answers a question that is older than the newest choice or than the terms in force: show it again",
+    "closed_deleted_or_expired": "the account is closed, or the conversation was deleted or has expired",
+}
+
+READS = refusals(404)
+WRITES = refusals(404, 409, 413, 422)
+
+
+def caller_name(caller: Caller) -> bytes:
+    """The caller, for what is kept apart by caller."""
+    match caller:
+        case Person():
+            return b"p" + (caller.account.bytes if caller.account else b"")
+        case Service():
+            return b"k" + caller.key_id.bytes
+        case Staff():
+            return b"s" + caller.staff_id.bytes
+        case Nobody():
+            raise not_found()
+
+
+async def once_of(request: AnyRequest, key: str | None) -> IdempotentCall | None:
+    """The request under its `Idempotency-Key`, if it came with one."""
+    if key is None:
+        return None
+    site = site_of(request)
+    path = f"{request.method} {request.scope['path']}?".encode() + request.scope["query_string"]
+    return idempotency.once(site.host_key, caller_name(request.auth), key, path, await request.body())
+
+
+async def write(request: AnyRequest, command: Command, key: str | None) -> WriteResult:
+    """Applies a command of a request; NotFoundError where what it is about is unknown."""
+    written = await site_of(request).write(command, await once_of(request, key))
+    refuse(written.answer, command.account)
+    return written
+
+
+def refuse(answer: CommandResult, account: UUID) -> None:
+    """Raises what an answer says that was not done."""
+    if answer.outcome is Outcome.unknown:
+        raise not_found()
+    if answer.outcome is Outcome.refused:
+        if answer.because == "must_decide":
+            raise MustDecideError(f"/v1/accounts/{shown(Prefix.account, account)}/choices")
+        raise RefusedError(_REFUSED.get(answer.because, "refused"), because=answer.because)
+
+
+def answered(body: Body, written: WriteResult, status: int) -> Response[Body]:
+    return Response(body, status_code=status, headers=REPLAYED if written.replayed else {})
+
+
+def changed(written: WriteResult, status: int = 200) -> Response[schema.ChangeAnswer]:
+    answer = written.answer
+    conversation = shown(Prefix.conversation, answer.conversation) if answer.conversation is not None else None
+    body = schema.ChangeAnswer(
+        outcome=answer.outcome, at=answer.at, account=shown(Prefix.account, answer.account), conversation=conversation,
+        erasure=shown(Prefix.erasure, answer.erasure) if answer.erasure is not None else None,
+    )  # fmt: skip
+    return answered(body, written, status)
+
+
+def cursor_of(value: UUID | int) -> str:
+    """An opaque cursor."""
+    raw = value.bytes if isinstance(value, UUID) else value.to_bytes(8, "big")
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _raw(cursor: str, size: int) -> bytes:
+    try:
+        raw = base64.b64decode(cursor.encode() + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+    except (ValueError, binascii.Error):
+        raw = b""
+    if len(raw) != size:
+        raise UsageError("`cursor` is none that a page gave", "take `next` of the page before")
+    return raw
+
+
+def uuid_cursor(cursor: str | None) -> UUID | None:
+    return UUID(bytes=_raw(cursor, 16)) if cursor is not None else None
+
+
+def int_cursor(cursor: str | None) -> int | None:
+    return int.from_bytes(_raw(cursor, 8), "big") & 0x7FFF_FFFF_FFFF_FFFF if cursor is not None else None
+
+
+def uuid_of(text: str) -> UUID:
+    """An id without a prefix; NotFoundError for what is none."""
+    try:
+        if len(text) == 32:
+            return UUID(hex=text)
+    except ValueError:
+        pass
+    raise not_found()
+
+
+def turn_shown(conversation: UUID, turn: TurnState, at: datetime, content: Content | None) -> schema.TurnAnswer:
+    """A turn and its content, where that could be opened."""
+    said = content or Content()
+    return schema.TurnAnswer(
+        id=shown_turn(conversation, turn.number), number=turn.number, role=turn.role, origin=turn.origin, at=at,
+        readable=content is not None, text=said.text, attachments=said.attachments,
+        tool_calls=tuple(schema.ToolCallAnswer(id=c.id, name=c.name, arguments=c.arguments) for c in said.tool_calls),
+    )  # fmt: skip

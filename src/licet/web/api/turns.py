@@ -1,0 +1,226 @@
+"""Turns come in: one, or many as NDJSON, each line answered by itself.
+
+A bulk request is read whole, held to its bounds before anything is done, and written in bounded transactions, a line's
+outcome as durable as that of a request of its own. A line that is broken, unknown or refused stops nothing. With the
+host's own ids for conversation and turn the same request twice adds nothing. An `Idempotency-Key` goes with one turn only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from uuid import UUID
+
+import msgspec
+from litestar import Response, post
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
+from litestar.params import JSONBody
+
+from licet.errors import BrokenError, BusyError, LicetError, NotFoundError, UsageError
+from licet.store.connect import Transaction, retrying, transaction
+from licet.vault import apply
+from licet.vault.commands import CommandResult, Say, check
+from licet.vault.ids import Prefix, host_hmac, parse, shown, shown_turn
+from licet.web.access.limits import BULK_BYTES_MAX, BULK_LINES_MAX, TURN_REQUEST_BYTES_MAX
+from licet.web.access.roles import Scope, may
+from licet.web.api import schema, turn_command
+from licet.web.api import shared as shell
+from licet.web.api.problems import BodyTooLargeError, note, problem_of, unquoted
+from licet.web.api.references import HOST, account_of, site_of
+from licet.web.api.shared import AnyRequest, IdempotencyKey
+from licet.web.site import Site
+
+TAG = ["turns"]
+NDJSON = "application/x-ndjson"
+CHUNK_LINES_MAX = 1_000
+CHUNK_BYTES_MAX = 4 * 2**20
+
+_turn = msgspec.json.Decoder(schema.NewTurn)
+
+
+@post(
+    "/v1/turns", may=may(scope=Scope.turns_write), responses=shell.refusals(404, 409, 413, 422, 451), tags=TAG,
+    request_max_body_size=TURN_REQUEST_BYTES_MAX,
+)  # fmt: skip
+async def say(
+    request: AnyRequest, data: JSONBody[schema.NewTurn], idempotency_key: IdempotencyKey = None
+) -> Response[schema.TurnTakenAnswer]:
+    """Takes a turn. At `must_decide` a person's turn is answered 451, with where the account can answer."""
+    site, holder = site_of(request), await account_of(request, data.account)
+    command = turn_command.command(data, holder, site.host_key, site.now())
+    written = await shell.write(request, command, idempotency_key)
+    answer = written.answer
+    assert answer.conversation is not None
+    body = schema.TurnTakenAnswer(
+        outcome=answer.outcome, at=answer.at, account=shown(Prefix.account, answer.account),
+        conversation=shown(Prefix.conversation, answer.conversation),
+        turn=shown_turn(answer.conversation, answer.turn), segment=answer.segment,
+    )  # fmt: skip
+    return shell.answered(body, written, 201)
+
+
+@dataclass
+class _Bulk(Operation):
+    """What a bulk request's body is: Litestar knows no NDJSON."""
+
+    def __post_init__(self) -> None:
+        lines = Schema(type=OpenAPIType.STRING, description="One turn a line, as `POST /v1/turns` takes it.")
+        self.request_body = RequestBody(content={NDJSON: OpenAPIMediaType(schema=lines)}, required=True)
+
+
+@post(
+    "/v1/turns:bulk", may=may(scope=Scope.turns_write), responses=shell.refusals(413), status_code=200, tags=TAG,
+    media_type=NDJSON, operation_class=_Bulk, request_max_body_size=BULK_BYTES_MAX,
+)  # fmt: skip
+async def say_in_bulk(request: AnyRequest) -> Response[bytes]:
+    """Takes turns as NDJSON, one a line as `POST /v1/turns` takes it; the answer has one line for each, in order.
+
+    Of a body with too many lines, or too long a line, nothing is taken.
+    """
+    site = site_of(request)
+    async with site.heavy.body(request.stream(), BULK_LINES_MAX) as body, site.heavy.working():
+        answers = await site.calling(partial(_take_all, site, body))
+    return Response(answers, media_type=NDJSON, status_code=200)
+
+
+def _take_all(site: Site, body: bytes) -> bytes:
+    """Takes the lines of a body, some at a time, and answers each."""
+    answers, line = bytearray(), 1
+    stopped: LicetError | None = None
+    if max(map(len, _lines(body)), default=0) > TURN_REQUEST_BYTES_MAX:
+        raise BodyTooLargeError(f"a line is larger than {TURN_REQUEST_BYTES_MAX} bytes")
+    for lines in _chunks(body):
+        if stopped is None:
+            try:
+                answers += _take(site, line, lines)
+            except BusyError as error:  # what was answered stands; trying the rest would only wait as long again
+                if line == 1:
+                    raise
+                stopped = error
+        if stopped is not None:
+            answers += b"".join(_line(_refused(line + place, stopped)) for place in range(len(lines)))
+        line += len(lines)
+    return bytes(answers)
+
+
+def _lines(body: bytes) -> Iterator[bytes]:
+    """The lines of a body; an empty one at its end is none."""
+    begin = 0
+    while begin < len(body):
+        end = body.find(b"\n", begin)
+        end = len(body) if end < 0 else end
+        yield body[begin:end]
+        begin = end + 1
+
+
+def _chunks(body: bytes) -> Iterator[list[bytes]]:
+    """The lines of a body, some at a time."""
+    lines, size = list[bytes](), 0
+    for line in _lines(body):
+        lines.append(line)
+        size += len(line)
+        if len(lines) >= CHUNK_LINES_MAX or size >= CHUNK_BYTES_MAX:
+            yield lines
+            lines, size = [], 0
+    if lines:
+        yield lines
+
+
+def _take(site: Site, first: int, lines: Sequence[bytes]) -> bytes:
+    """Decodes some lines, writes them in one transaction, and answers each."""
+    items: list[schema.BulkItemAnswer | None] = [None] * len(lines)
+    turns: dict[int, schema.NewTurn] = {}
+    for place, line in enumerate(lines):
+        try:
+            turns[place] = _turn.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            items[place] = _refused(first + place, UsageError(_unread(error)))
+    now = site.now()
+    with transaction(site.here.pool) as tx:
+        accounts = _accounts(tx, site, turns.values())
+    commands: dict[int, Say] = {}
+    for place, turn in turns.items():
+        try:
+            commands[place] = _command(site, turn, accounts, now)
+            check(commands[place])
+        except LicetError as error:
+            commands.pop(place, None)
+            items[place] = _refused(first + place, error)
+    for place, answer in zip(commands, _apply(site, list(commands.values())), strict=True):
+        items[place] = _answered(first + place, answer)
+    return b"".join(_line(item) for item in items)
+
+
+def _unread(error: Exception) -> str:
+    """Why a line does not decode, without a word of it."""
+    match error:
+        case msgspec.DecodeError():
+            return unquoted(str(error))
+        case RecursionError():
+            return "nested too deeply"
+        case _:
+            return "not UTF-8 text"
+
+
+def _line(item: schema.BulkItemAnswer | None) -> bytes:
+    return msgspec.json.encode(item) + b"\n"
+
+
+def _apply(site: Site, commands: Sequence[Say]) -> list[CommandResult | LicetError]:
+    """Applies commands in one transaction; where the database refuses it, half and half, so that one fails alone."""
+    if not commands:
+        return []
+
+    def run(some: Sequence[Say]) -> Sequence[CommandResult]:
+        with transaction(site.here.pool) as tx:
+            return apply.apply(tx, site.here.keyring, site.versions.current(tx), some)
+
+    try:
+        return list(retrying(lambda: run(commands)))
+    except BrokenError as error:
+        if len(commands) == 1:
+            note(error)
+            return [error]
+    half = len(commands) // 2
+    return _apply(site, commands[:half]) + _apply(site, commands[half:])
+
+
+def _accounts(tx: Transaction, site: Site, turns: Iterable[schema.NewTurn]) -> dict[str, UUID]:
+    """The accounts that turns name by ids of the host."""
+    names = {t.account for t in turns if t.account.startswith(HOST)}
+    hashed = {host_hmac(site.host_key, "account", name.removeprefix(HOST)): name for name in names}
+    rows = tx.execute("SELECT host_hmac, account_id FROM accounts WHERE host_hmac = ANY(%s)", [list(hashed)]).fetchall()
+    return {hashed[bytes(host)]: account for host, account in rows}
+
+
+def _command(site: Site, turn: schema.NewTurn, accounts: dict[str, UUID], now: datetime) -> Say:
+    account = accounts.get(turn.account) if turn.account.startswith(HOST) else parse(Prefix.account, turn.account)
+    if account is None:
+        raise NotFoundError("no such account")
+    return turn_command.command(turn, account, site.host_key, now)
+
+
+def _answered(line: int, answer: CommandResult | LicetError) -> schema.BulkItemAnswer:
+    if isinstance(answer, LicetError):
+        return _refused(line, answer)
+    try:
+        shell.refuse(answer, answer.account)
+    except LicetError as error:
+        return _refused(line, error)
+    assert answer.conversation is not None
+    return schema.BulkItemAnswer(
+        line=line, status=201, outcome=answer.outcome.value, turn=shown_turn(answer.conversation, answer.turn),
+        conversation=shown(Prefix.conversation, answer.conversation),
+    )  # fmt: skip
+
+
+def _refused(line: int, error: LicetError) -> schema.BulkItemAnswer:
+    problem = problem_of(error)
+    return schema.BulkItemAnswer(
+        line=line, status=problem.status, problem=problem.type, because=problem.because, detail=problem.detail
+    )
+
+
+ROUTES = [say, say_in_bulk]

@@ -1,0 +1,259 @@
+"""The console of staff: how the installation stands, and why one conversation may or may not be used. No script.
+
+    /console                             the overview: accounts, gates, what is kept, and what goes when
+    /console/look-up                     finds an account or a conversation, by our id or the host's
+    /console/accounts/ID                 how an account stands, and why
+    /console/conversations/ID  ../read   why it may be used, and reading it: with a reason, on record, shown to its person
+    .. /hold  /end-hold                  a legal hold, said again before it is done
+    /console/holds  policy  requests  readings  releases  log
+                                         lists without content
+    /console/releases/ID                 one release: its sample row by row, and who signed it off
+    /console/access                      keys of services, and staff; for the owner
+
+Every page shows what the routes of the API would tell the same roles. Content stands on one page only, the answer to a
+form with a reason; it is nowhere to be loaded again. A host's id is sent in a form's body, never in an address.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from litestar import Response, Router, get, post
+from litestar.exceptions import HTTPException
+from litestar.params import FromPath, URLEncodedBody
+
+from licet.errors import BusyError, DeniedError, LicetError, NotFoundError, RefusedError, UsageError
+from licet.keys.fence import FencedError
+from licet.policy.decide import MEANING, DecisionReason
+from licet.proof import documents
+from licet.service import answers, oversight
+from licet.service.answers import AccountSeen, ConversationSeen, Forecast, PopulationStatus
+from licet.store.connect import transaction
+from licet.vault import account_view, staff_reads
+from licet.vault.holds import MATTER_CHARACTERS_MAX
+from licet.vault.ids import Prefix, parse
+from licet.vault.staff_reads import TICKET, ReadReason
+from licet.web.api import problems, schema
+from licet.web.api.problems import ForbiddenError, UnauthenticatedError
+from licet.web.api.references import HOST, site_of
+from licet.web.api.staff import read_as_staff
+from licet.web.console import chart, holds, lists, review
+from licet.web.console import shared as shell
+from licet.web.console.holds import HoldForm
+from licet.web.console.shared import HOLDS, LOOKS, OFFICE, READS, STAFF, Visit
+from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other
+
+READS_LISTED_MAX = 50
+NAME_CHARACTERS_MAX = 600
+TABLED_MONTHS = (0, 1, 3, 6, 12, 24, 36, 48, 60)
+REASONS = {
+    ReadReason.misuse_review: "to review a report of misuse",
+    ReadReason.person_request: "because the person asked us to",
+    ReadReason.legal_matter: "for a legal matter",
+    ReadReason.incident: "to look into a fault",
+}
+
+
+@get("/console", may=STAFF, sync_to_thread=True, include_in_schema=False)
+def overview(request: AnyRequest) -> Response[Any]:
+    """The population, what is kept, what goes when, and what waits."""
+    visit = shell.opened(request)
+    status, coming = answers.status(visit.here), answers.forecast(visit.here)
+    values = {
+        "status": status, "tables": _tables(status), "chart": chart.drawn(coming.moments, coming.kept, coming.short),
+        "coming": _tabled(coming), "waiting": documents.status(visit.here),
+    }  # fmt: skip
+    return shell.page("console_overview.html", visit, title="Overview", section="/console", values=values)
+
+
+def _tables(status: PopulationStatus) -> list[tuple[str, str, list[tuple[str, int]]]]:
+    """Counts by name: what of, counted in what, and the counts."""
+    return [
+        ("Standing", "Accounts", _named(status.standings)), ("Gate", "Accounts", _named(status.gates)),
+        ("Plan", "Accounts", list(status.plans.items())), ("Time ends within", "Messages", list(status.expires.items())),
+    ]  # fmt: skip
+
+
+def _named(counts: dict[str, int]) -> list[tuple[str, int]]:
+    return [(name.replace("_", " "), count) for name, count in counts.items()]
+
+
+def _tabled(coming: Forecast) -> list[tuple[datetime, int, int]]:
+    """The forecast at the moments that the table has."""
+    return [(coming.moments[n], coming.kept[n], coming.short[n]) for n in TABLED_MONTHS if n < len(coming.moments)]
+
+
+# Looking up
+
+
+class LookUpForm(msgspec.Struct, frozen=True, kw_only=True):
+    """What the form sent. ``account`` is whose conversation it is, where ``name`` is the host's id of one."""
+
+    name: str = ""
+    account: str = ""
+
+
+@get("/console/look-up", may=LOOKS, sync_to_thread=True, include_in_schema=False)
+def look_up(request: AnyRequest) -> Response[Any]:
+    """The form."""
+    return _looking(shell.opened(request), LookUpForm())
+
+
+@post("/console/look-up", may=LOOKS, sync_to_thread=True, include_in_schema=False)
+def find(request: AnyRequest, data: URLEncodedBody[LookUpForm]) -> Response[Any]:
+    """Goes on to what was named, or says that there is nothing of that name."""
+    visit = shell.opened(request)
+    try:
+        return seen_other(_place_of(visit, data))
+    except (NotFoundError, UsageError):  # a name too long is the name of nothing
+        fault = "There is no account, conversation or message of that name that you may see."
+        return _looking(visit, data, Faults((("name", "name", fault),)))
+
+
+def _looking(visit: Visit, kept: LookUpForm, faults: Faults = NO_FAULTS) -> Response[Any]:
+    values = {"kept": kept, "by_account": visit.allows(OFFICE)}
+    return shell.page(
+        "console_look_up.html", visit, title="Look up", section="/console/look-up", errors=faults, values=values,
+        status=404 if faults else 200,
+    )  # fmt: skip
+
+
+def _place_of(visit: Visit, asked: LookUpForm) -> str:
+    """The page of what was named; NotFoundError for nothing, and for an account where the reader may see none."""
+    name = asked.name.strip()[:NAME_CHARACTERS_MAX]
+    if asked.account.strip():
+        account = _account(visit, asked.account.strip()[:NAME_CHARACTERS_MAX])
+        found = oversight.conversation_by_host(visit.here, parse(Prefix.account, account), name.removeprefix(HOST))
+        if found is None:
+            raise NotFoundError("no such conversation")
+        return f"/console/conversations/{found}"
+    if name.startswith(("conv_", "turn_")):
+        seen = answers.explain(visit.here, name)
+        assert isinstance(seen, ConversationSeen)
+        return f"/console/conversations/{seen.conversation}"
+    return f"/console/accounts/{_account(visit, name)}"
+
+
+def _account(visit: Visit, name: str) -> str:
+    """Our id of an account."""
+    if not name or not visit.allows(OFFICE):
+        raise NotFoundError("no such account")
+    seen = answers.explain(visit.here, name.removeprefix(HOST))
+    assert isinstance(seen, AccountSeen)
+    return seen.account
+
+
+# What was found
+
+
+@get("/console/accounts/{account:str}", may=OFFICE, sync_to_thread=True, include_in_schema=False)
+def account(request: AnyRequest, account: FromPath[str]) -> Response[Any]:
+    """How an account stands: its choices, what of it may be used, and who of the staff read what."""
+    visit, holder = shell.opened(request), parse(Prefix.account, account)
+    seen = answers.explain(visit.here, account)
+    with transaction(visit.here.pool) as tx:
+        read = staff_reads.every(tx, holder, limit=READS_LISTED_MAX)
+    values = {
+        "seen": seen, "meaning": MEANING, "because": DecisionReason, "reads": read,
+        "conversations": oversight.conversations(visit.here, holder),
+    }  # fmt: skip
+    return shell.page("console_account.html", visit, title="Account", section="/console/look-up", values=values)
+
+
+@get("/console/conversations/{conversation:str}", may=LOOKS, sync_to_thread=True, include_in_schema=False)
+def conversation(request: AnyRequest, conversation: FromPath[str]) -> Response[Any]:
+    """Why a conversation may be used or not, and until when; nothing of what was said in it."""
+    said = _SAID.get(request.query_params.get("said", ""), "")
+    return _conversation(shell.opened(request), conversation, ReadReasonForm(), said=said)
+
+
+_SAID = {"held": "The hold is placed, and on record.", "freed": "The hold is ended, and that is on record."}
+
+
+class ReadReasonForm(msgspec.Struct, frozen=True, kw_only=True):
+    """The form before a conversation is read."""
+
+    reason: str = ""
+    ticket: str = ""
+
+
+@post("/console/conversations/{conversation:str}/read", may=READS, sync_to_thread=True, include_in_schema=False)
+def read(request: AnyRequest, conversation: FromPath[str], data: URLEncodedBody[ReadReasonForm]) -> Response[Any]:
+    """Opens a conversation, with a reason. The reading is on record, and its person sees it."""
+    visit, named = shell.opened(request), parse(Prefix.conversation, conversation)
+    faults = []
+    if data.reason not in REASONS:
+        faults.append(("reason", "reason", "Say why you read it."))
+    if TICKET.fullmatch(data.ticket) is None:
+        faults.append(("ticket", "ticket", "Name the ticket in your own books: letters, digits and . _ / # -"))
+    if faults:
+        return _conversation(visit, conversation, data, Faults(tuple(faults)))
+    why = schema.NewRead(reason=ReadReason(data.reason), ticket=data.ticket)
+    try:
+        with transaction(visit.here.pool) as tx:
+            holder = account_view.owner(tx, named)
+            if holder is None:
+                raise NotFoundError("no such conversation")
+            turns = read_as_staff(tx, visit.site, visit.staff, holder, named, why).items
+    except DeniedError:
+        fault = "Your role may open nothing of this conversation. Nothing was read, and nothing was recorded."
+        return _conversation(visit, conversation, data, Faults((("reason", "reason", fault),)), status=403)
+    values = {"conversation": conversation, "turns": turns, "reason": REASONS[why.reason], "ticket": why.ticket}
+    return shell.page(
+        "console_read.html", visit, title="Conversation, opened", section="/console/look-up", values=values
+    )
+
+
+def _conversation(
+    visit: Visit, name: str, kept: ReadReasonForm, faults: Faults = NO_FAULTS, *, status: int = 422, said: str = ""
+) -> Response[Any]:  # fmt: skip
+    parse(Prefix.conversation, name)
+    values = {
+        "seen": answers.explain(visit.here, name), "by_account": visit.allows(OFFICE), "may_read": visit.allows(READS),
+        "kept": kept, "reasons": REASONS, "saved": said, "may_hold": visit.allows(HOLDS), "new_hold": HoldForm(),
+        "hold_reasons": holds.REASONS, "matter_max": MATTER_CHARACTERS_MAX,
+    }  # fmt: skip
+    return shell.page(
+        "console_conversation.html", visit, title="Conversation", section="/console/look-up", errors=faults,
+        values=values, status=status if faults else 200,
+    )  # fmt: skip
+
+
+def on_refusal(request: AnyRequest, error: Exception) -> Response[Any]:
+    """A refusal as a page of the console."""
+    problem = problems.problem_of(error) if isinstance(error, LicetError) else None
+    status = problem.status if problem else error.status_code if isinstance(error, HTTPException) else 500
+    if status >= 500 and not isinstance(error, BusyError | FencedError):
+        problems.note(error)
+    links: list[tuple[str, str]] = [("/console", "Overview")]
+    match error:
+        case UnauthenticatedError():
+            line = "You are not signed in as staff, or your session has ended."
+            links = [("/sign-in", "Sign in")] if site_of(request).settings.oidc_issuer else []
+        case ForbiddenError():
+            line = "Your roles do not open this page, or the form came from another session. Nothing was changed."
+        case NotFoundError():
+            line = "There is nothing here that you may see."
+        case BusyError() | FencedError():
+            line = "The server is busy. Nothing was changed. Try again in a moment."
+        case RefusedError():
+            line = f"That was refused, and nothing was changed: {error.message}."
+        case _:
+            line = "That did not work, and nothing was changed."
+    answer = shell.plain("That did not work", [line], status=status, links=links)
+    answer.headers.update(problems.headers_of(error) if isinstance(error, LicetError) else {})
+    return answer
+
+
+ROUTES = (
+    Router(
+        path="/",
+        route_handlers=[
+            overview, look_up, find, account, conversation, read, *lists.ROUTES, *review.ROUTES,
+            *holds.ROUTES,
+        ],
+        exception_handlers={LicetError: on_refusal, HTTPException: on_refusal, Exception: on_refusal},
+    ),
+)  # fmt: skip

@@ -1,0 +1,162 @@
+"""One release in the console: what was done to it since its seal, its sample row by row, and both signatures.
+
+    /console/releases/ID                     how it stands
+    /console/releases/ID/sample  ../close    draws a sample; states what was found
+    /console/releases/ID/row  ../finding     opens the next row, on record; writes down what is in it, and opens the next
+    /console/releases/ID/sign                a signature, of whoever is signed in
+
+Content stands in the answers to two forms alone, as everywhere in the console; it is nowhere to be loaded again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar import Response, get, post
+from litestar.params import FromPath, URLEncodedBody
+
+from licet.errors import NotFoundError, UsageError
+from licet.release import registry, signatures
+from licet.release.registry import Release
+from licet.release.review import ReviewFinding
+from licet.release.signatures import CHANCE_ROWS, RISK_ROWS, StaffMember
+from licet.store.connect import transaction
+from licet.web.access.roles import StaffRole, may
+from licet.web.api import shared
+from licet.web.console import shared as shell
+from licet.web.console.shared import READS, STAFF, Visit
+from licet.web.pages.shared import AnyRequest, seen_other
+
+DRAWS = may(staff=(StaffRole.privacy_officer, StaffRole.curator, StaffRole.reviewer))
+SIGNS = may(staff=(StaffRole.owner, StaffRole.privacy_officer, StaffRole.curator))
+SECTION = "/console/releases"
+FINDINGS = {
+    ReviewFinding.nothing: "Nothing that identifies anybody", ReviewFinding.name: "A name of somebody",
+    ReviewFinding.contact: "An address, a phone number, an account", ReviewFinding.place: "A place that points to somebody",
+    ReviewFinding.number: "A number that identifies", ReviewFinding.secret: "A secret: a password, a key",
+    ReviewFinding.other: "Something else that identifies",
+}  # fmt: skip
+
+
+class SampleSizeForm(msgspec.Struct, frozen=True, kw_only=True):
+    """How large a sample is to be."""
+
+    chance: str = str(CHANCE_ROWS)
+    risk: str = str(RISK_ROWS)
+
+
+class SignForm(msgspec.Struct, frozen=True, kw_only=True):
+    """A signature; ``names_in`` is `yes` of whoever knows that nobody looked for names in the release."""
+
+    names_in: str = ""
+
+
+class RowFindingForm(msgspec.Struct, frozen=True, kw_only=True):
+    """What a reader found in a row; ``then`` is `stop` for whoever reads no further now."""
+
+    row: str = ""
+    finding: str = ""
+    then: str = ""
+
+
+@get("/console/releases/{release:str}", may=STAFF, sync_to_thread=True, include_in_schema=False)
+def one(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
+    """What was done to a release since its seal, and what is left to do."""
+    visit = shell.opened(request)
+    known = _known(visit, release)
+    is_here = known.state == "sealed" and (visit.here.config.releases / known.name).is_dir()
+    values = {
+        "release": known, "seen": signatures.standing(visit.here, _folder(visit, known)) if is_here else None,
+        "draws": visit.allows(DRAWS), "reads": visit.allows(READS), "signs": visit.allows(SIGNS), "wanted": SampleSizeForm(),
+    }  # fmt: skip
+    return shell.page("console_release.html", visit, title=known.name, section=SECTION, values=values)
+
+
+@post("/console/releases/{release:str}/sample", may=DRAWS, sync_to_thread=True, include_in_schema=False)
+def draw(request: AnyRequest, release: FromPath[str], data: URLEncodedBody[SampleSizeForm]) -> Response[Any]:
+    """Draws a sample."""
+    visit = shell.opened(request)
+    known = _known(visit, release)
+    chance, risk = _count(data.chance), _count(data.risk)
+    signatures.draw(visit.here, _folder(visit, known), chance=chance, by_risk=risk)
+    return seen_other(_path(known))
+
+
+@post("/console/releases/{release:str}/close", may=DRAWS, sync_to_thread=True, include_in_schema=False)
+def close(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
+    """States what the sample found, beside the manifest."""
+    visit = shell.opened(request)
+    known = _known(visit, release)
+    signatures.close(visit.here, _folder(visit, known))
+    return seen_other(_path(known))
+
+
+@post("/console/releases/{release:str}/row", may=READS, sync_to_thread=True, include_in_schema=False)
+def row(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
+    """Opens the next row of the sample. The reading is on record, and its person sees it."""
+    visit = shell.opened(request)
+    return _next(visit, _known(visit, release))
+
+
+@post("/console/releases/{release:str}/finding", may=READS, sync_to_thread=True, include_in_schema=False)
+def finding(request: AnyRequest, release: FromPath[str], data: URLEncodedBody[RowFindingForm]) -> Response[Any]:
+    """Writes down what is in a row, and opens the next one unless the reader stops."""
+    visit = shell.opened(request)
+    known = _known(visit, release)
+    if data.finding not in {each.value for each in FINDINGS}:
+        raise UsageError(f"`{data.finding}` is no finding")
+    signatures.found(
+        visit.here, _folder(visit, known), _member(visit), _count(data.row), ReviewFinding(data.finding)
+    )  # fmt: skip
+    return seen_other(_path(known)) if data.then == "stop" else _next(visit, known)
+
+
+@post("/console/releases/{release:str}/sign", may=SIGNS, sync_to_thread=True, include_in_schema=False)
+def sign(request: AnyRequest, release: FromPath[str], data: URLEncodedBody[SignForm]) -> Response[Any]:
+    """Puts the signature of whoever is signed in under a release, after every check."""
+    visit = shell.opened(request)
+    known = _known(visit, release)
+    signatures.sign(visit.here, _folder(visit, known), _member(visit), names_in=data.names_in == "yes")
+    return seen_other(_path(known))
+
+
+def _next(visit: Visit, known: Release) -> Response[Any]:
+    read = signatures.read_next(visit.here, _folder(visit, known), _member(visit))
+    if read is None:
+        return seen_other(_path(known))
+    values = {"release": known, "read": read, "findings": FINDINGS}
+    return shell.page("console_review.html", visit, title=f"Row {read.ordinal}", section=SECTION, values=values)
+
+
+def _known(visit: Visit, release: str) -> Release:
+    """The release by our id; NotFoundError for no such one."""
+    with transaction(visit.here.pool) as tx:
+        return registry.get(tx, shared.uuid_of(release))
+
+
+def _folder(visit: Visit, known: Release) -> str:
+    """Our own copy of a release."""
+    folder = visit.here.config.releases / known.name
+    if not folder.is_dir():
+        raise NotFoundError(f"our own copy of release `{known.name}` is not here")
+    return str(folder)
+
+
+def _path(known: Release) -> str:
+    return f"/console/releases/{known.release_id.hex}"
+
+
+def _member(visit: Visit) -> StaffMember:
+    staff = visit.staff
+    roles = frozenset(role.value for role in staff.roles)
+    return StaffMember(staff_id=staff.staff_id, email=staff.email, roles=roles, via="console")
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 10):
+        raise UsageError(f"`{text[:20]}` is not a number")
+    return int(text)
+
+
+ROUTES = (one, draw, close, row, finding, sign)

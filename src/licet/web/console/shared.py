@@ -1,0 +1,118 @@
+"""What every page of the console is made with: who reads it, which sections they may open, and the answer as HTML.
+
+A page shows a link only to what its reader may open; that the link is missing protects nothing, the guard does. The
+console speaks English, in its templates: the catalogue holds what is said to people. It needs no script.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from litestar import MediaType, Response
+from markupsafe import Markup
+
+from licet.consent.catalogue import ENGLISH, catalogue
+from licet.policy.period import written
+from licet.vault.installation import Installation, utc_now
+from licet.web.access.authentication import csrf_token
+from licet.web.access.roles import May, Staff, StaffRole, may
+from licet.web.api.problems import ForbiddenError
+from licet.web.api.references import site_of
+from licet.web.console.chart import size
+from licet.web.pages import shared
+from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults
+from licet.web.site import Site
+
+# The same rights as the routes of the API that answer the same: see tests/web/matrix.csv.
+STAFF = may(staff=tuple(StaffRole))
+OFFICE = may(staff=(StaffRole.privacy_officer, StaffRole.auditor))
+LOOKS = may(staff=(StaffRole.privacy_officer, StaffRole.auditor, StaffRole.reviewer))
+HOLDS = may(staff=(StaffRole.privacy_officer,))
+READS = may(staff=(StaffRole.privacy_officer, StaffRole.reviewer))
+OWNS = may(staff=(StaffRole.owner,))
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of the console, and who may open it."""
+
+    path: str
+    label: str
+    may: May
+
+
+SECTIONS = (
+    Section(path="/console", label="Overview", may=STAFF),
+    Section(path="/console/look-up", label="Look up", may=LOOKS),
+    Section(path="/console/holds", label="Holds and flags", may=LOOKS),
+    Section(path="/console/policy", label="Policy", may=STAFF),
+    Section(path="/console/requests", label="Requests", may=OFFICE),
+    Section(path="/console/readings", label="Readings", may=OFFICE),
+    Section(path="/console/releases", label="Releases", may=STAFF),
+    Section(path="/console/log", label="Log", may=STAFF),
+    Section(path="/console/access", label="Keys and staff", may=OWNS),
+)
+
+
+class Visit(msgspec.Struct, frozen=True, kw_only=True):
+    """Who of the staff reads a page."""
+
+    site: Site
+    staff: Staff
+    csrf: str
+
+    @property
+    def here(self) -> Installation:
+        return self.site.here
+
+    def allows(self, may: May) -> bool:
+        return not may.staff.isdisjoint(self.staff.roles)
+
+
+def opened(request: AnyRequest) -> Visit:
+    """The reader of a request; ForbiddenError for anybody but staff."""
+    caller = request.scope["auth"]
+    if not isinstance(caller, Staff):
+        raise ForbiddenError("the console is for staff")
+    return Visit(site=site_of(request), staff=caller, csrf=csrf_token.get())
+
+
+def page(
+    template: str, visit: Visit, *, title: str, section: str = "", errors: Faults = NO_FAULTS, status: int = 200,
+    values: Mapping[str, Any] | None = None,
+) -> Response[str]:  # fmt: skip
+    """A whole page of the console."""
+    roles = [role.value.replace("_", " ") for role in StaffRole if role in visit.staff.roles]
+    shown = {
+        "csrf": visit.csrf, "sections": [one for one in SECTIONS if visit.allows(one.may)], "place": section,
+        "who": visit.staff.email, "roles": ", ".join(roles), "errors": errors.places, "errors_of": errors.of,
+        "simulated": visit.here.clock is not utc_now, "at": visit.here.clock(),
+    }  # fmt: skip
+    return _rendered(template, title, status, {**shown, **(values or {})})
+
+
+def plain(title: str, lines: Sequence[str], *, status: int, links: Sequence[tuple[str, str]] = ()) -> Response[str]:
+    """A page of a few sentences, for whoever asks."""
+    shown = {
+        "csrf": "", "sections": [], "place": "", "who": "", "roles": "", "errors": [], "errors_of": {},
+        "simulated": False, "lines": lines, "links": links,
+    }  # fmt: skip
+    return _rendered("console_plain.html", title, status, shown)
+
+
+def _rendered(template: str, title: str, status: int, values: Mapping[str, Any]) -> Response[str]:
+    words = catalogue(ENGLISH)
+    html = shared.templates().get_template(template).render(
+        words=words, say=words.say, day=words.day, moment=moment, size=size, title=title, outcome="", nav=True,
+        static=shared.static_path, fragment=False, **values,
+    )  # fmt: skip
+    return Response(html, status_code=status, media_type=MediaType.HTML, headers={"cache-control": "no-store"})
+
+
+def moment(at: datetime | None) -> str:
+    """A moment as staff read it, and as one piece: 2025-09-28 10:00, UTC; a dash for none."""
+    if at is None:
+        return "–"
+    return Markup('<time datetime="{}">{}</time>').format(written(at), f"{at:%Y-%m-%d %H:%M}")

@@ -1,0 +1,90 @@
+"""Your feedback: what was given, what it shared, whether it may be used, and taking it back one by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar import Response, get, post
+from litestar.params import FromPath
+
+from licet.consent import feedback
+from licet.consent.catalogue import Catalogue
+from licet.consent.feedback import PersonFeedback
+from licet.masked import Masked
+from licet.store.connect import transaction
+from licet.vault.ids import Prefix, parse, shown
+from licet.vault.installation import policies
+from licet.web.pages import shared as shell
+from licet.web.pages.shared import PERSONS, AnyRequest
+
+
+class FeedbackLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """A feedback on the page."""
+
+    id: str
+    conversation: str
+    title: str
+    about: str
+    use: str
+    note: str
+    comment: str
+    messages: str
+    shared: tuple[str, ...]
+    can_take_back: bool
+
+
+@get("/feedback", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+def list_given(request: AnyRequest) -> Response[Any]:
+    """The feedback that is kept, newest first."""
+    here, who = shell.opened(request)
+    at, words = here.clock(), who.words
+    before, said = request.query_params.get("before", ""), request.query_params.get("said", "")
+    start = parse(Prefix.feedback, before) if before else None
+    with transaction(here.pool) as tx:
+        listed = feedback.listed(tx, here.keyring, policies(here), who.account, at, before=start)
+    values = {
+        "given": [_line(words, given) for given in listed.given], "from": before,
+        "older": shown(Prefix.feedback, listed.next) if listed.next else "",
+        "saved": words.say("done.taken_back") if said == "taken_back" else "",
+    }  # fmt: skip
+    return shell.page("feedback.html", who, at, title=words.say("feedback.title"), place="chats", values=values)
+
+
+@post("/feedback/{name:str}/take-back", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+def take_back(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
+    """Nothing uses it from now on."""
+    here, who = shell.opened(request)
+    known, named = policies(here), parse(Prefix.feedback, name)
+    with transaction(here.pool) as tx:
+        feedback.take_back(tx, here.keyring, known, who.account, named, here.clock())
+    return shell.then(who, "/feedback", said="taken_back", place="said")
+
+
+def _line(words: Catalogue, given: PersonFeedback) -> FeedbackLine:
+    row, decision = given.row, given.decision
+    because = words.say(f"because.{decision.because.value}")
+    rated = words.say(f"feedback.rating.{row.rating}")
+    used = (
+        words.say("feedback.used", day=words.day(decision.until), because=because)
+        if decision.until is not None
+        else words.say("feedback.not_used", because=because)
+    )
+    return FeedbackLine(
+        id=given.shown_id, conversation=shown(Prefix.conversation, row.conversation),
+        title=words.say("feedback.of", day=words.moment(row.given_at)),
+        about=f"{rated}. {words.say(f'feedback.share.{row.state.share.value}')}",
+        use="" if row.taken_back_at is not None else used, note=_note(words, given), comment=given.shared.comment,
+        messages=words.count("chats.messages", len(given.shared.turns)),
+        shared=tuple(said.text for _, said in given.shared.turns), can_take_back=row.taken_back_at is None,
+    )  # fmt: skip
+
+
+def _note(words: Catalogue, given: PersonFeedback) -> str:
+    taken, until = given.row.taken_back_at, given.keep_until
+    if taken is not None:
+        return words.say("feedback.taken.held" if until is None else "feedback.taken", day=words.day(taken))
+    return words.say("chats.kept.held") if until is None else words.say("chats.kept", day=words.day(until))
+
+
+ROUTES = (list_given, take_back)

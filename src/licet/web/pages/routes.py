@@ -1,0 +1,126 @@
+"""The people's pages: all routes of them, as one router. No page needs a script.
+
+    /                        what this is, and how one signs in
+    /notice /signup          the question, where there is one
+    /settings                what holds, one step to change it, the record and its receipts
+    /chats /chats/ID         every conversation and its answer; keep out, let in, delete
+    /takeout.zip             everything
+    /static/HASH/NAME        the stylesheet and the script of the components
+
+Who reads is the person whom the guard let in. A refusal is a page in words, and says nothing about what somebody else
+may have.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Response, Router, get
+from litestar.exceptions import HTTPException
+from litestar.params import FromPath
+
+from licet.consent.catalogue import catalogue, preferred
+from licet.errors import BusyError, LicetError, NotFoundError, RefusedError
+from licet.keys.fence import FencedError
+from licet.web.access import signin
+from licet.web.access.roles import ANYBODY
+from licet.web.api import problems
+from licet.web.api.references import site_of
+from licet.web.pages import conversations, feedback, notice, settings
+from licet.web.pages import shared as shell
+from licet.web.pages.shared import AnyRequest
+
+STATIC_TYPES = {
+    "licet.css": "text/css; charset=utf-8", "console.css": "text/css; charset=utf-8",
+    "licet.js": "text/javascript; charset=utf-8",
+}  # fmt: skip
+
+
+@get(
+    ["/static/{version:str}/{name:str}", "/static/{name:str}"],
+    may=ANYBODY,
+    sync_to_thread=False,
+    include_in_schema=False,
+)
+def static(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
+    """A file that pages and hosts load. Under its hash it never changes; by its bare name it may within minutes."""
+    if name not in STATIC_TYPES:
+        raise NotFoundError("no such file")
+    fixed = shell.static_path(name) == request.url.path
+    headers = {
+        "cache-control": "public, max-age=31536000, immutable" if fixed else "public, max-age=300",
+        "access-control-allow-origin": "*", "cross-origin-resource-policy": "cross-origin",
+        "x-content-type-options": "nosniff",
+    }  # fmt: skip
+    return Response(shell.static_bytes(name), media_type=STATIC_TYPES[name], headers=headers)
+
+
+def on_refusal(request: AnyRequest, error: Exception) -> Response[Any]:
+    """A refusal as a page."""
+    problem = problems.problem_of(error) if isinstance(error, LicetError) else None
+    status = problem.status if problem else error.status_code if isinstance(error, HTTPException) else 500
+    if status >= 500 and not isinstance(error, BusyError | FencedError):
+        problems.note(error)
+    words = catalogue(preferred(request.headers.get("accept-language", "")))
+    lines = [words.say(line) for line in _reasons(request, error, status)]
+    html = shell.refusal(words, lines, fragment=request.headers.get("licet-fragment") == "1")
+    headers = problems.headers_of(error) if isinstance(error, LicetError) else {}
+    return Response(html, status_code=status, media_type="text/html", headers={**headers, "cache-control": "no-store"})
+
+
+def _reasons(request: AnyRequest, error: Exception, status: int) -> tuple[str, ...]:
+    """The sentences that say why there is no page."""
+    if isinstance(error, RefusedError) and error.because == "no_notice":
+        return ("error.no_notice",)
+    if isinstance(error, BusyError | FencedError):
+        return ("error.busy",)
+    if status == 401 and not site_of(request).tokens.configured:
+        return ("error.no_sign_in", "error.no_sign_in.operator")
+    if status == 401 and request.url.path.startswith(("/enter", "/sign-in")):
+        return ("error.link",)
+    return ({401: "error.signed_out", 404: "error.unknown"}.get(status, "error.other"),)
+
+
+def on_entrance(request: AnyRequest, error: Exception) -> Response[Any]:
+    """A refusal on the way in: a page for a browser, and problem+json for a program. Failed sign-ins are counted."""
+    error = signin.counted(request, error)
+    if "text/html" in request.headers.get("accept", ""):
+        return on_refusal(request, error)
+    if isinstance(error, LicetError):
+        return problems.on_ours(request, error)
+    return problems.on_http(request, error) if isinstance(error, HTTPException) else problems.on_unknown(request, error)
+
+
+@get("/", may=ANYBODY, sync_to_thread=False, include_in_schema=False)
+def home(request: AnyRequest) -> Response[str]:
+    """What this is, how one signs in, and where to go on."""
+    words, site = catalogue(preferred(request.headers.get("accept-language", ""))), site_of(request)
+    lines = [words.say("home.what"), words.say("home.person")]
+    if not site.tokens.configured:
+        lines += [words.say("error.no_sign_in"), words.say("error.no_sign_in.operator")]
+    links = [("/settings", words.say("site.settings")), ("/chats", words.say("site.chats"))]
+    links += [("/sign-in", words.say("home.staff"))] if site.settings.oidc_issuer else []
+    html = shell.for_anybody(words, title=words.say("site.name"), lines=lines, links=links)
+    return Response(html, media_type="text/html", headers={"cache-control": "no-store"})
+
+
+ENTRANCE = Router(
+    path="/",
+    route_handlers=signin.ROUTES,
+    exception_handlers={LicetError: on_entrance, HTTPException: on_entrance, Exception: on_entrance},
+)
+
+ROUTES = (
+    Router(
+        path="/",
+        route_handlers=[
+            *notice.ROUTES,
+            *settings.ROUTES,
+            *conversations.ROUTES,
+            *feedback.ROUTES,
+            static,
+            home,
+        ],
+        exception_handlers={LicetError: on_refusal, HTTPException: on_refusal, Exception: on_refusal},
+    ),
+)

@@ -1,0 +1,1 @@
+"""Events out: endpoints, delivery, what a host acknowledged."""

@@ -1,0 +1,306 @@
+"""Endpoints: who hears events, where, and the secrets that their messages are signed with.
+
+A message is signed as Standard Webhooks 1.0.0 says (standardwebhooks.com), over `id.timestamp.body`:
+
+    v1    HMAC-SHA256 under each secret of the endpoint that lives: one, or two while one replaces the other
+    v1a   Ed25519 under the endpoint's own key, whose public half is shown: a receiver need not hold any secret
+
+A secret is 32 random bytes, shown once as `whsec_` and Base64, and kept wrapped under the key chain as every secret of
+the installation. An endpoint without a URL reads the events by itself, and answers for what must leave like any other.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from licet.errors import NotFoundError, RefusedError, UsageError
+from licet.keys.keyring import Keyring
+from licet.store.connect import Transaction, transaction
+from licet.vault import host_events
+from licet.vault.host_events import EventKind
+from licet.vault.ids import uuid7
+from licet.vault.installation import Installation
+from licet.webhooks import outbound_http
+
+ENDPOINTS_MAX = 32
+OVERLAP_HOURS, OVERLAP_HOURS_MAX = 24, 24 * 30
+SECRETS_MAX = 2
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+
+
+class AddedEndpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """A new endpoint. ``secret`` is shown this once; ``since`` is the cursor of the newest event of before."""
+
+    endpoint: str
+    url: str | None
+    kinds: tuple[EventKind, ...]
+    secret: str | None
+    public_key: str | None
+    since: str
+
+
+class EndpointSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """An endpoint as staff see it. ``blocked`` counts the accounts of which an event fails; ``overdue`` are answers."""
+
+    endpoint: str
+    url: str | None
+    kinds: tuple[EventKind, ...]
+    made_at: datetime
+    public_key: str | None
+    secrets: int
+    waiting: int
+    waiting_since: datetime | None
+    blocked: int
+    last_failure: str | None
+    failing_since: datetime | None
+    disabled_at: datetime | None
+    disabled_because: str | None
+    overdue: int
+
+
+class RotatedSecret(msgspec.Struct, frozen=True, kw_only=True):
+    """A new secret, shown this once; the one before signs beside it until ``old_ends_at``."""
+
+    endpoint: str
+    secret: str
+    old_ends_at: datetime
+
+
+class RemovedEndpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """What a removal drops: messages that were not sent, and answers that will not come."""
+
+    endpoint: str
+    unsent: int
+    unanswered: int
+
+
+class ReplayResult(msgspec.Struct, frozen=True, kw_only=True):
+    """How many events are to be sent, again or at last."""
+
+    endpoint: str
+    events: int
+
+
+def add(here: Installation, name: str, url: str | None, kinds: Sequence[EventKind] = ()) -> AddedEndpoint:
+    """Makes an endpoint that hears what happens from now on; RefusedError where there is one of that name."""
+    if _NAME.fullmatch(name) is None:
+        raise UsageError(f"`{name}` is not a name for an endpoint", "use lower-case letters, digits, `-`, `_` and `.`")
+    if url is not None:
+        outbound_http.reachable(url, here.config.webhooks.inside)
+    at = here.clock()
+    heard = tuple(kind for kind in EventKind if kind in kinds) or tuple(EventKind)
+    with transaction(here.pool) as tx:
+        known = tx.execute("SELECT count(*) FROM endpoints WHERE removed_at IS NULL").fetchone()
+        if known is not None and known[0] >= ENDPOINTS_MAX:
+            raise RefusedError(f"there are `{known[0]}` endpoints: at most {ENDPOINTS_MAX}", because="too_many")
+        made = tx.execute(
+            """INSERT INTO endpoints (endpoint_id, name, url, kinds, made_at) VALUES (%s, %s, %s, %s, %s)
+               ON CONFLICT (name) WHERE removed_at IS NULL DO NOTHING RETURNING endpoint_id""",
+            [uuid7(at, here.keyring.random(10)), name, url, [kind.value for kind in heard], at],
+        ).fetchone()
+        if made is None:
+            raise RefusedError(f"there is an endpoint `{name}` already", "give it another name", because="exists")
+        secret = _new_secret(here, tx, made[0], at) if url is not None else None
+        public = public_key(here.keyring, tx, made[0]) if url is not None else None
+        while host_events.give_numbers(tx):
+            pass
+        newest = tx.execute("SELECT coalesce(max(number), 0) FROM events").fetchone()
+    since = str(newest[0]) if newest is not None else "0"
+    return AddedEndpoint(endpoint=name, url=url, kinds=heard, secret=secret, public_key=public, since=since)
+
+
+def every(here: Installation) -> list[EndpointSeen]:
+    """Every endpoint that was not removed, and how it stands with each."""
+    at = here.clock()
+    with transaction(here.pool) as tx:
+        rows = tx.execute(_EVERY, {"at": at}).fetchall()
+        return [_seen(here.keyring, tx, row) for row in rows]
+
+
+_EVERY = """
+    SELECT p.endpoint_id, p.name, p.url, p.kinds, p.made_at, p.failing_since, p.disabled_at, p.disabled_because,
+           (SELECT count(*) FROM endpoint_secrets s
+             WHERE s.endpoint_id = p.endpoint_id AND (s.ends_at IS NULL OR s.ends_at > %(at)s)),
+           w.waiting, w.since, w.blocked, w.answer,
+           (SELECT count(*) FROM deliveries d WHERE d.endpoint_id = p.endpoint_id AND d.acknowledged_at IS NULL
+               AND d.acknowledge_by <= %(at)s)
+      FROM endpoints p CROSS JOIN LATERAL (
+           SELECT count(*) AS waiting, min(e.occurred_at) AS since,
+                  count(DISTINCT d.account_id) FILTER (WHERE d.attempts > 0) AS blocked,
+                  (array_agg(d.answer ORDER BY d.next_at DESC) FILTER (WHERE d.attempts > 0))[1] AS answer
+             FROM deliveries d JOIN events e USING (account_id, event_id)
+            WHERE d.endpoint_id = p.endpoint_id AND d.delivered_at IS NULL AND d.next_at IS NOT NULL) w
+     WHERE p.removed_at IS NULL ORDER BY p.name"""
+
+
+def _seen(keyring: Keyring, tx: Transaction, row: Sequence[Any]) -> EndpointSeen:
+    endpoint, name, url, kinds, made_at, failing_since, disabled_at, because, secrets, *counts = row
+    waiting, since, blocked, answer, overdue = counts
+    return EndpointSeen(
+        endpoint=name, url=url, kinds=tuple(map(EventKind, kinds)), made_at=made_at,
+        public_key=public_key(keyring, tx, endpoint) if url is not None else None, secrets=secrets, waiting=waiting,
+        waiting_since=since, blocked=blocked, last_failure=answer, failing_since=failing_since,
+        disabled_at=disabled_at, disabled_because=because, overdue=overdue,
+    )  # fmt: skip
+
+
+def rotate(here: Installation, name: str, overlap_hours: int = OVERLAP_HOURS) -> RotatedSecret:
+    """Gives an endpoint a new secret. The newest of before signs beside it for ``overlap_hours``; any older one ends."""
+    if not 0 <= overlap_hours <= OVERLAP_HOURS_MAX:
+        raise UsageError(f"an overlap of `{overlap_hours}` hours: from 0 to {OVERLAP_HOURS_MAX}")
+    at = here.clock()
+    ends_at = at + timedelta(hours=overlap_hours)
+    with transaction(here.pool) as tx:
+        endpoint = _pushed(tx, name)
+        live = tx.execute(
+            "SELECT secret FROM endpoint_secrets WHERE endpoint_id = %s ORDER BY made_at DESC, secret DESC", [endpoint]
+        ).fetchall()
+        tx.execute("DELETE FROM secrets WHERE name = ANY(%s)", [[row[0] for row in live[SECRETS_MAX - 1 :]]])
+        tx.execute("UPDATE endpoint_secrets SET ends_at = %s WHERE endpoint_id = %s", [ends_at, endpoint])
+        secret = _new_secret(here, tx, endpoint, at)
+        drop_ended_secrets(tx, at)
+    return RotatedSecret(endpoint=name, secret=secret, old_ends_at=ends_at)
+
+
+def remove(here: Installation, name: str, *, dry_run: bool = False) -> RemovedEndpoint:
+    """Removes an endpoint and its secrets. What it was told stays known, for certificates; it is sent nothing more."""
+    at = here.clock()
+    with transaction(here.pool) as tx:
+        endpoint = _named(tx, name)[0]
+        counted = tx.execute(
+            """SELECT count(*) FILTER (WHERE delivered_at IS NULL AND next_at IS NOT NULL),
+                      count(*) FILTER (WHERE acknowledged_at IS NULL AND acknowledge_by IS NOT NULL)
+                 FROM deliveries WHERE endpoint_id = %s""",
+            [endpoint],
+        ).fetchone()
+        assert counted is not None
+        removed = RemovedEndpoint(endpoint=name, unsent=counted[0], unanswered=counted[1])
+        if dry_run:
+            return removed
+        tx.execute("UPDATE endpoints SET removed_at = %s WHERE endpoint_id = %s", [at, endpoint])
+        tx.execute("UPDATE deliveries SET next_at = NULL WHERE endpoint_id = %s AND delivered_at IS NULL", [endpoint])
+        tx.execute("DELETE FROM secrets WHERE name LIKE %s", [f"{_prefix(endpoint)}%"])
+    return removed
+
+
+def replay(here: Installation, name: str, since: str | None = None, *, dry_run: bool = False) -> ReplayResult:
+    """Sends every event behind ``since`` again, or without it what waits; a disabled endpoint is taken up again.
+
+    What happened before the endpoint was there is sent too, as far as it is kept.
+    """
+    at = here.clock()
+    number = host_events.number_of(since) if since is not None else None
+    with transaction(here.pool) as tx:
+        endpoint = _pushed(tx, name)
+        while host_events.give_numbers(tx):
+            pass
+        params = {"endpoint": endpoint, "number": number, "at": at}
+        if dry_run:
+            counted = tx.execute(_WOULD_REPLAY, params).fetchone()
+            return ReplayResult(endpoint=name, events=counted[0] if counted else 0)
+        tx.execute(
+            """UPDATE endpoints SET (disabled_at, disabled_because, failing_since) = (NULL, NULL, NULL)
+                WHERE endpoint_id = %s""",
+            [endpoint],
+        )
+        count = tx.execute(_REPLAY if number is not None else _TAKE_UP, params).rowcount
+    return ReplayResult(endpoint=name, events=count)
+
+
+_WOULD_REPLAY = """
+    SELECT count(*) FROM events e JOIN endpoints p ON p.endpoint_id = %(endpoint)s AND e.kind = ANY(p.kinds)
+      LEFT JOIN deliveries d ON (d.account_id, d.event_id, d.endpoint_id) = (e.account_id, e.event_id, p.endpoint_id)
+     WHERE CASE WHEN %(number)s::bigint IS NULL THEN d.next_at IS NOT NULL AND d.delivered_at IS NULL
+                ELSE e.number > %(number)s END"""
+_TAKE_UP = """
+    UPDATE deliveries SET (attempts, next_at) = (0, %(at)s)
+     WHERE endpoint_id = %(endpoint)s AND delivered_at IS NULL AND next_at IS NOT NULL"""
+_REPLAY = """
+    INSERT INTO deliveries AS d (account_id, event_id, endpoint_id, row_no, next_at, acknowledge_by)
+    SELECT e.account_id, e.event_id, p.endpoint_id, e.row_no, %(at)s, e.acknowledge_by
+      FROM events e JOIN endpoints p ON p.endpoint_id = %(endpoint)s AND e.kind = ANY(p.kinds)
+     WHERE e.number > %(number)s
+    ON CONFLICT (account_id, event_id, endpoint_id)
+    DO UPDATE SET (attempts, next_at, delivered_at) = (0, %(at)s, NULL)"""
+
+
+# Secrets
+
+
+def public_key(keyring: Keyring, tx: Transaction, endpoint: UUID) -> str:
+    """The public half of the endpoint's signing key, as `whpk_`."""
+    raw = _signing_key(keyring, tx, endpoint).public_key().public_bytes_raw()
+    return "whpk_" + base64.b64encode(raw).decode()
+
+
+class Signing:
+    """The secrets of one endpoint, opened, for as long as a round of sending."""
+
+    def __init__(self, keyring: Keyring, tx: Transaction, endpoint: UUID, at: datetime) -> None:
+        names = tx.execute(
+            """SELECT secret FROM endpoint_secrets WHERE endpoint_id = %s AND (ends_at IS NULL OR ends_at > %s)
+                ORDER BY made_at DESC, secret DESC""",
+            [endpoint, at],
+        ).fetchall()
+        self._secrets = [keyring.endpoint_secret(tx, row[0]) for row in names]
+        self._key = _signing_key(keyring, tx, endpoint)
+
+    def headers(self, message: str, at: datetime, body: bytes) -> dict[str, str]:
+        """The three headers of an attempt at ``at``."""
+        seconds = str(int(at.timestamp()))
+        signed = f"{message}.{seconds}.".encode() + body
+        marks = ["v1," + base64.b64encode(hmac.digest(secret, signed, "sha256")).decode() for secret in self._secrets]
+        marks.append("v1a," + base64.b64encode(self._key.sign(signed)).decode())
+        return {"webhook-id": message, "webhook-timestamp": seconds, "webhook-signature": " ".join(marks)}
+
+
+def drop_ended_secrets(tx: Transaction, at: datetime) -> None:
+    """Forgets the secrets that were replaced and have ended."""
+    tx.execute("DELETE FROM secrets WHERE name IN (SELECT secret FROM endpoint_secrets WHERE ends_at <= %s)", [at])
+
+
+def _prefix(endpoint: UUID) -> str:
+    return f"endpoint/{endpoint.hex}/"
+
+
+def _signing_key(keyring: Keyring, tx: Transaction, endpoint: UUID) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(keyring.endpoint_secret(tx, _prefix(endpoint) + "signs"))
+
+
+def _new_secret(here: Installation, tx: Transaction, endpoint: UUID, at: datetime) -> str:
+    name = _prefix(endpoint) + uuid7(at, here.keyring.random(10)).hex
+    secret = here.keyring.endpoint_secret(tx, name)
+    tx.execute("INSERT INTO endpoint_secrets (endpoint_id, secret, made_at) VALUES (%s, %s, %s)", [endpoint, name, at])
+    return "whsec_" + base64.b64encode(secret).decode()
+
+
+def _named(tx: Transaction, name: str) -> tuple[UUID, str | None]:
+    row = tx.execute(
+        "SELECT endpoint_id, url FROM endpoints WHERE name = %s AND removed_at IS NULL FOR NO KEY UPDATE", [name]
+    ).fetchone()
+    if row is None:
+        raise NotFoundError(f"no endpoint `{name}`", "`licet webhooks list` shows them")
+    return row[0], row[1]
+
+
+def id_of(tx: Transaction, name: str) -> UUID:
+    """The id of the endpoint of that name; NotFoundError where there is none."""
+    return _named(tx, name)[0]
+
+
+def _pushed(tx: Transaction, name: str) -> UUID:
+    endpoint, url = _named(tx, name)
+    if url is None:
+        raise RefusedError(
+            f"the endpoint `{name}` reads events by itself", "it has no secret and is sent nothing", because="no_url"
+        )
+    return endpoint
