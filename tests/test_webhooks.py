@@ -34,8 +34,9 @@ from licet.curate import release_build
 from licet.erasure import certificates, sweeper
 from licet.erasure import epochs as chain
 from licet.erasure.key_rotation import Rotation
-from licet.errors import BusyError, LicetError, NotFoundError, RefusedError, UsageError
+from licet.errors import BusyError, DeniedError, LicetError, NotFoundError, RefusedError, UsageError
 from licet.keys import fence
+from licet.keys.fence import FencedError
 from licet.policy.file import preset
 from licet.policy.period import instant
 from licet.proof import documents
@@ -44,7 +45,7 @@ from licet.store import embedded
 from licet.store.connect import Pool, transaction
 from licet.vault import apply, host_events, installation, verbs
 from licet.vault import commands as do
-from licet.vault.host_events import EventKind, HostEvent
+from licet.vault.host_events import EventKind, HostDelivery, HostEvent
 from licet.vault.ids import Prefix, host_hmac, shown, uuid7
 from licet.vault.simulated_clock import SimulatedClock, save
 from licet.webhooks import delivery, endpoints, outbound_http
@@ -172,6 +173,12 @@ def pull(house: House) -> House:
 
 def heard(house: House, cursor: str = "0") -> list[HostEvent]:
     return list(hearing.since(house.here, cursor).items)
+
+
+def acknowledge(house: House, event: str, endpoint: str) -> HostDelivery:
+    """As the holder of a key that is bound to ``endpoint`` does it."""
+    ((bound,),) = house.query("SELECT endpoint_id FROM endpoints WHERE name = %s AND removed_at IS NULL", endpoint)
+    return hearing.acknowledge(house.here, event, endpoint, bound)
 
 
 def told(house: House) -> list[tuple[str, Any]]:
@@ -433,7 +440,7 @@ def test_old_events_are_dropped_but_not_those_that_somebody_until(house: House) 
         assert host_events.prune(tx, house.now - 90 * DAY, 100) == 2
     (left,) = heard(house)
     assert left.type is EventKind.must_leave
-    hearing.acknowledge(house.here, left.id, "reader")
+    acknowledge(house, left.id, "reader")
     with transaction(house.here.pool) as tx:
         assert host_events.prune(tx, house.now - 90 * DAY, 100) == 1
 
@@ -676,7 +683,7 @@ def test_nothing_is_sent_behind_the_fence(house: House, receiver: Receiver) -> N
         stop.set()
 
     delivery.follow(house.here, stop, noted=note)
-    assert [type(error) for error in noted] == [RefusedError]
+    assert [type(error) for error in noted] == [FencedError]
     assert receiver.attempts == []
     with transaction(house.here.pool) as tx:
         fence.lift(tx)
@@ -845,10 +852,10 @@ def test_a_hosts_answer_is_part_of_the_certificate_and_its_absence_too(house: Ho
         ("archive", None, False), ("chat", None, False)
     ]  # fmt: skip
     house.passes(1)
-    done = hearing.acknowledge(house.here, leaving["id"], "chat")
+    done = acknowledge(house, leaving["id"], "chat")
     assert (done.acknowledged_at, done.overdue) == (house.now, False)
     house.passes(1)
-    assert hearing.acknowledge(house.here, leaving["id"], "chat") == done, "the first answer stands"
+    assert acknowledge(house, leaving["id"], "chat") == done, "the first answer stands"
     house.passes(28)
     sweeper.sweep(house.here)
     said = json.loads(certificates.certificate_file(house.here, name))["certificate"].split(".")[1]
@@ -872,19 +879,23 @@ def test_only_what_was_asked_can_be_answered_and_only_by_who_was_told(house: Hou
     house.open("ana", allow=True)
     house.choose("ana", False)
     leaving = heard(house)[-1]
-    for event, endpoint in ((leaving.id, "other"), ("evt_" + "0" * 32, "reader"), ("nonsense", "reader")):
+    for event in ("evt_" + "0" * 32, "nonsense"):
         with pytest.raises(NotFoundError):
-            hearing.acknowledge(house.here, event, endpoint)
+            acknowledge(house, event, "reader")
     endpoints.add(house.here, "later", None)
+    ((later,),) = house.query("SELECT endpoint_id FROM endpoints WHERE name = 'later'")
+    for endpoint in ("reader", "other"):
+        with pytest.raises(DeniedError):
+            hearing.acknowledge(house.here, leaving.id, endpoint, later)
     with pytest.raises(NotFoundError):
-        hearing.acknowledge(house.here, leaving.id, "later")
+        acknowledge(house, leaving.id, "later")
 
 
 def test_an_event_that_asks_for_nothing_takes_no_answer(house: House, receiver: Receiver) -> None:
     hooked(house, receiver)
     house.open("ana", allow=True)
     with pytest.raises(RefusedError) as refused:
-        hearing.acknowledge(house.here, heard(house)[0].id, "chat")
+        acknowledge(house, heard(house)[0].id, "chat")
     assert refused.value.because == "nothing_owed"
 
 

@@ -58,6 +58,9 @@ BROKEN = {
         "INSERT INTO releases (release_id, name, purpose, state, version, pinned, begun_at)"
         " VALUES (gen_random_uuid(), 'For Ana', 'p', 'building', 0, 0, now())"
     ],
+    "feedback_taken_back_is_over": [
+        "UPDATE feedback SET taken_back_at = given_at, keep_until = given_at + interval '1 day'"
+    ],
     "sealed_is_whole": [
         "INSERT INTO releases (release_id, name, purpose, state, version, pinned, begun_at)"
         " VALUES (gen_random_uuid(), 'r', 'p', 'sealed', 0, 0, now())"

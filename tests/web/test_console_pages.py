@@ -112,7 +112,7 @@ def test_a_person_reads_the_receipt_of_each_choice_and_anybody_can_check_the_fil
     assert page.get_by_role("link", name="Read or print the receipt").count() == 2
     page.get_by_role("link", name="Read or print the receipt").first.click()
     assert "No, from now on: you took your permission back." in text(page)
-    assert "fetch the receipt again" in text(page)
+    assert "reaches our public log by itself" in text(page)
     documents.append(site.town.here)
     page.reload()
     assert "stands in our public log" in text(page)
