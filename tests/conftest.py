@@ -2,7 +2,7 @@
 
 The server is the product's own launcher at work: the first worker starts it, the last one to leave stops it. It runs
 without fsync; a test that is about crashes starts its own. `TESTS_BINARIES` names the folder of another
-PostgreSQL's programs to run the suite on.
+PostgreSQL's programs to run the suite on. `TESTS_ORDER` is a seed: files, and the tests of each, run in an order drawn from it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import itertools
 import os
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -47,6 +48,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if seed := os.environ.get("TESTS_ORDER"):
+        drawn = random.Random(seed)
+        # By file, so that what the tests of a file share is made once.
+        place = {path: drawn.random() for path in sorted({item.path for item in items})}
+        items.sort(key=lambda item: (place[item.path], drawn.random()))
+        return
     ranks = {name: rank for rank, name in enumerate(LONGEST)}
     items.sort(key=lambda item: ranks.get(item.path.name, len(ranks)))
 
