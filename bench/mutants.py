@@ -62,7 +62,7 @@ NOT_MUTATED = {
 }  # fmt: skip
 TESTS = {  # what is run for a room's lines; every test that executes a line counts for it, whatever its room
     "policy": ["tests/policy"],
-    "vault": ["tests/vault", "tests/test_webhooks.py"],
+    "vault": ["tests/vault", "tests/test_webhooks.py", "tests/test_event_pruning.py"],
     "erasure": [
         "tests/test_sweeping.py",
         "tests/test_pruning.py",
@@ -70,7 +70,7 @@ TESTS = {  # what is run for a room's lines; every test that executes a line cou
         "tests/erasure/test_dumps.py",
     ],
     "release": ["tests/release"],
-    "consent": ["tests/consent"],
+    "consent": ["tests/consent", "tests/test_controller.py"],
     "web": ["tests/web"],
     "train": ["tests/train"],
     "store": ["tests/store", "tests/test_backup.py", "tests/test_base_backup.py"],
@@ -109,7 +109,7 @@ def main(arguments: list[str]) -> list[Row]:
 def _row(room: str, verdicts: dict[Mutant, dict[str, Any]]) -> Row:
     explained = equivalents()
     left = [one for one, verdict in verdicts.items() if verdict["outcome"] in {"survived", "not executed"}]
-    same = [one for one in left if (one.file, one.text, one.what) in explained]
+    same = [one for one in left if (one.file, one.text, one.what, one.put, one.nth) in explained]
     return _told(room, len(verdicts), len(left) - len(same), len(same))
 
 
@@ -120,11 +120,14 @@ def _told(room: str, judged: int, survived: int, explained: int) -> Row:
 
 
 @cache
-def equivalents() -> set[tuple[str, str, str]]:
+def equivalents() -> set[tuple[str, str, str, str, int]]:
+    """File, line, mutation, what is put there, and which of several alike within the function."""
     if not EQUIVALENT.exists():
         return set()
     with EQUIVALENT.open(encoding="utf-8", newline="") as file:
-        return {(row["file"], row["line"], row["mutation"]) for row in csv.DictReader(file)}
+        return {
+            (row["file"], row["line"], row["mutation"], row["put"], int(row["nth"])) for row in csv.DictReader(file)
+        }
 
 
 # Drawing
@@ -457,7 +460,8 @@ def judge(copy: Copy, covered: Covered, chosen: list[Mutant]) -> dict[Mutant, di
         verdicts[mutant] = verdict = _kept(mutant, asked) or {**_judged(copy, covered, mutant, tests), "asked": asked}
         _keep(mutant, verdict)
         where = f"{number}/{len(chosen)} {verdict['outcome']} {mutant.file}:{mutant.line}"
-        print(f"{where} {mutant.what} | {mutant.text} | {verdict['test']}", file=sys.stderr, flush=True)
+        what = f"{mutant.what} -> {mutant.put!r} #{mutant.nth}"
+        print(f"{where} {what} | {mutant.text} | {verdict['test']}", file=sys.stderr, flush=True)
     return verdicts
 
 

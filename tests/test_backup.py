@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
+import psutil
 import psycopg
 import pytest
 
@@ -455,6 +456,31 @@ def test_a_dump_holds_our_tables_and_nothing_else(databases: Callable[..., str],
     dump.take(dsn, target)
     with pytest.raises(ContradictedError, match="lacks the table `suggestions`"):
         dump.put_back(databases(), target)
+
+
+def test_what_stands_beside_our_tables_is_gone_after_putting_back_and_what_an_extension_brought_stays(
+    databases: Callable[..., str], tmp_path: Path
+) -> None:
+    dsn = databases()
+    dump.take(dsn, tmp_path / "dump")
+    with psycopg.connect(dsn, autocommit=True) as conn:
+        conn.execute("CREATE FUNCTION brought() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+        conn.execute("ALTER EXTENSION plpgsql ADD FUNCTION brought()")  # as one of its own
+        conn.execute("CREATE FUNCTION noted() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+        conn.execute("CREATE PROCEDURE done() LANGUAGE sql AS 'SELECT 1'")
+        dump.put_back(dsn, tmp_path / "dump")
+        left = conn.execute("SELECT proname FROM pg_proc WHERE proname IN ('noted', 'done', 'brought')").fetchall()
+        assert left == [("brought",)]
+
+
+def test_a_reader_of_a_dump_that_is_given_up_leaves_no_process(tmp_path: Path) -> None:
+    class OnPurpose(Exception):
+        pass
+
+    before = {child.pid for child in psutil.Process().children()}
+    with pytest.raises(OnPurpose), dump._output(["sleep", "600"]):
+        raise OnPurpose
+    assert {child.pid for child in psutil.Process().children()} <= before
 
 
 def test_rows_are_put_back_by_a_role_that_has_these_tables_and_no_right_beside(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from licet.consent import lint, notice
-from licet.consent.lint import LintFinding, LintRule, SaidText
+from licet.consent.lint import Control, ControlKind, ControlLooks, LintFinding, LintRule, RenderedPage, SaidText
 from licet.policy.file import preset
 
 REPLICA = (Path(__file__).parent / "pages" / "popup-2025.html").read_text(encoding="utf-8")
@@ -65,6 +66,65 @@ def test_answers_that_the_markup_styles_apart_are_unequal(yes: str, no: str) -> 
     assert LintRule.unequal in rules(yes + no)
 
 
+LOOKS = ControlLooks(
+    left=100, top=200, width=80, height=20, font_size=14, font_weight=400, text_contrast=7, surface_contrast=3
+)  # fmt: skip
+
+
+def weighed(yes: ControlLooks, no: ControlLooks) -> list[str]:
+    """What a page says of two buttons that look like this."""
+    controls = (
+        Control(kind=ControlKind.button, label="Use my chats", looks=yes),
+        Control(kind=ControlKind.button, label="Don’t use my chats", looks=no),
+    )
+    return [finding.message for finding in lint.judge(RenderedPage(controls=controls, text="Use my chats?"))]
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({}, ""),
+        ({"top": 201}, ""),
+        ({"left": 101, "top": 400}, "order: one stands far below the other"),
+        ({"left": 101, "top": 201}, ""),
+        ({"left": 101.5, "top": 201}, ""),
+        ({"left": 101, "top": 201.5}, ""),
+        ({"left": 101.5, "top": 201.5}, "order: they stand neither in one row nor in one column"),
+        ({"left": 98.5, "top": 198.5}, "order: they stand neither in one row nor in one column"),
+        ({"left": 300}, ""),
+        ({"top": 200 + 2 * 20 + 48}, ""),
+        ({"top": 200 + 2 * 20 + 48.5}, "order: one stands far below the other"),
+        ({"top": 200 - 2 * 20 - 48.5}, "order: one stands far below the other"),
+        ({"top": 200 + 2 * 22 + 48, "height": 22}, ""),
+        ({"top": 200 + 2 * 22 + 48.5, "height": 22}, "order: one stands far below the other"),
+        ({"width": 91.9}, ""),
+        ({"width": 80 * lint.RATIO_MAX + 1}, "area: 1600 against 1860"),
+        ({"height": 17}, "area: 1600 against 1360"),
+        ({"font_size": 14 * 1.01}, ""),
+        ({"font_size": 15}, "type size: 14 against 15"),
+        ({"font_weight": 700}, "type weight: 400 against 700"),
+        ({"surface_contrast": 1.5}, "contrast of the surface: 3 against 1.5"),
+        ({"text_contrast": lint.CONTRAST_MIN}, "contrast of the words: 7 against 4.5"),
+    ],
+)
+def test_the_weight_of_two_answers_is_what_is_seen_to_its_bound(changes: dict[str, float], found: str) -> None:
+    assert weighed(LOOKS, msgspec.structs.replace(LOOKS, **changes)) == ([found] if found else [])
+    assert bool(weighed(msgspec.structs.replace(LOOKS, **changes), LOOKS)) == bool(found)
+
+
+def test_surfaces_that_cannot_be_told_from_the_page_weigh_alike() -> None:
+    bare = msgspec.structs.replace(LOOKS, surface_contrast=0)
+    assert weighed(bare, bare) == []
+    assert weighed(bare, msgspec.structs.replace(LOOKS, surface_contrast=0.01)) == []
+    assert weighed(bare, msgspec.structs.replace(LOOKS, surface_contrast=0.02)) != []
+
+
+def test_words_that_can_hardly_be_read_are_found_on_both_answers() -> None:
+    just, faint = (msgspec.structs.replace(LOOKS, text_contrast=ratio) for ratio in (4.5, 4.4))
+    assert weighed(just, just) == []
+    assert weighed(faint, faint) == ["its words can hardly be read: contrast 4.4"] * 2
+
+
 def test_a_withdrawal_longer_than_giving_is_found() -> None:
     one_step = "<button>Use my chats</button><button>Don’t use my chats</button>"
     behind_a_link = "<button>Use my chats</button><a href=/form>Don’t use my chats</a>"
@@ -83,11 +143,40 @@ def test_later_is_no_answer() -> None:
     [
         ("Use my chats", SaidText.yes), ("Accept", SaidText.yes), ("Don't use my chats", SaidText.no), ("No", SaidText.no),
         ("Not now", SaidText.later), ("Decide later", SaidText.later), ("I accept the new terms.", SaidText.terms),
-        ("Save my answer", SaidText.other), ("Use my chats\nNever used for anything else", SaidText.yes),
+        ("Accept the terms and share my chats", SaidText.yes), ("Save my answer", SaidText.other),
+        ("Use my chats\nNever used for anything else", SaidText.yes),
     ],
 )  # fmt: skip
 def test_what_a_label_answers(label: str, answer: SaidText) -> None:
     assert lint.says(label) is answer
+
+
+@pytest.mark.parametrize(
+    ("html", "kind", "label"),
+    [
+        ("<button value=1>Use my chats</button>", ControlKind.button, "Use my chats"),
+        ('<input type=submit value="Use my chats">', ControlKind.button, "Use my chats"),
+        ('<button aria-label="Use my chats">X</button>', ControlKind.button, "Use my chats"),
+        ("<label>Use my chats <input type=radio value=1></label>", ControlKind.radio, "Use my chats"),
+        ("<label for=y>Use my chats</label><input type=radio id=y value=1>", ControlKind.radio, "Use my chats"),
+        (
+            "<label for=y>Use my chats</label><label><input type=checkbox id=y> or</label>",
+            ControlKind.switch,
+            "Use my chats",
+        ),
+        ("<a href=/yes>Use <b>my</b> chats</a>", ControlKind.link, "Use\nmy\nchats"),
+        ("<div role=switch>Use my chats</div>", ControlKind.switch, "Use my chats"),
+        ("<div role=button><script>no()</script>Use my chats</div>", ControlKind.button, "Use my chats"),
+    ],
+)
+def test_what_a_control_is_called_in_its_markup(html: str, kind: ControlKind, label: str) -> None:
+    (found,) = lint.markup(html).controls
+    assert (found.kind, found.label) == (kind, label)
+
+
+@pytest.mark.parametrize("html", ["<input type=radio value=1>", "<input value=yes>", "<a>Use my chats</a>", "<p>Yes"])
+def test_what_answers_nothing_is_no_control(html: str) -> None:
+    assert lint.markup(html).controls == ()
 
 
 @pytest.mark.parametrize("name", ["strict", "article-2025"])

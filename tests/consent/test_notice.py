@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -23,7 +23,7 @@ from licet.policy.file import Policies, Policy, preset, read
 from licet.policy.period import instant
 from licet.store.connect import Pool, Transaction
 from licet.vault import apply, policy_versions
-from licet.vault.commands import Choose, OpenAccount
+from licet.vault.commands import Choose, CloseAccount, OpenAccount, SetPlan
 from licet.vault.ids import uuid7
 
 BEFORE, NOW = instant("2025-08-20"), instant("2025-09-01T10:00:00Z")
@@ -228,6 +228,88 @@ def test_an_answer_to_anothers_showing_is_unknown_and_nothing_is_chosen(desk: De
     assert history.recorded(desk.tx, desk.keyring, ben).choices == ()
 
 
+def test_a_yes_to_a_question_that_is_older_than_the_newest_answer_is_refused(desk: Desk) -> None:
+    account = desk.account()
+    showing = desk.show(account)
+
+    def choose(allow: bool, at: datetime) -> None:
+        choices.choose(desk.tx, desk.keyring, desk.known, account, at, allow=allow, via="notice", showing=showing)
+
+    choose(False, NOW)
+    with pytest.raises(RefusedError) as refused:
+        choose(True, NOW + timedelta(minutes=1))
+    assert refused.value.because == "stale"
+    choose(False, NOW + timedelta(minutes=2))
+    assert desk.ask(account, NOW + timedelta(minutes=2)).state.grant is None
+
+
+def test_nobody_is_asked_who_has_no_account(desk: Desk) -> None:
+    with pytest.raises(NotFoundError, match="no such account"):
+        desk.ask(uuid7(NOW, os.urandom(10)))
+
+
+def test_who_opens_an_account_at_the_versions_first_instant_is_asked_as_at_sign_up(desk: Desk) -> None:
+    begins = STRICT.effective
+    tick = timedelta.resolution
+    assert desk.ask(desk.account(begins)).variant is Variant.signup
+    assert desk.ask(desk.account(begins + tick)).variant is Variant.signup
+    assert desk.ask(desk.account(begins - tick)).variant is Variant.existing
+    answered = desk.account(begins)
+    choices.choose(
+        desk.tx, desk.keyring, desk.known, answered, NOW, allow=False, via="notice", showing=desk.show(answered)
+    )
+    assert desk.ask(answered).variant is Variant.existing
+
+
+def test_terms_wait_for_who_was_asked_here_and_has_answered_and_for_nobody_else(desk: Desk) -> None:
+    asked, elsewhere, silent = desk.account(), desk.account(), desk.account()
+    showing = desk.show(asked)
+    desk.show(silent)
+    desk.show(elsewhere, place=ShownOn.settings)
+    for account in (asked, elsewhere):
+        choices.choose(desk.tx, desk.keyring, desk.known, account, NOW, allow=True, via="host")
+    assert [desk.ask(one).terms_waiting for one in (asked, elsewhere, silent)] == [True, False, False]
+    choices.accept_terms(desk.tx, asked, desk.known, NOW, showing=showing)
+    assert not desk.ask(asked).terms_waiting
+
+
+def test_why_a_yes_would_have_no_effect_is_told(desk: Desk) -> None:
+    closed, plan, young, unknown = (desk.account(age=age) for age in (30, 30, 17, None))
+    apply.apply(
+        desk.tx, desk.keyring, desk.known,
+        [CloseAccount(account=closed, at=NOW), SetPlan(account=plan, at=NOW, plan="work")],
+    )  # fmt: skip
+    found = [desk.ask(account).uncovered for account in (closed, plan, young, unknown)]
+    assert found == [prompt.Uncovered.closed, prompt.Uncovered.plan, prompt.Uncovered.age, None]
+    assert desk.ask(unknown).asks_age
+    assert desk.ask(desk.account(BEFORE), instant("2025-08-27")).uncovered is prompt.Uncovered.terms
+
+
+def test_a_browsers_signal_is_kept_when_it_changes_and_at_no_other_time(desk: Desk) -> None:
+    account, other = desk.account(), desk.account()
+
+    def seen(gpc: bool, minutes: int) -> list[bool]:
+        showings.signal(desk.tx, account, gpc=gpc, at=NOW + timedelta(minutes=minutes))
+        return [kept for _, kept in showings.signals(desk.tx, account, limit=10)]
+
+    assert seen(False, 0) == []
+    assert seen(True, 1) == [True]
+    assert seen(True, 2) == [True]
+    assert seen(False, 3) == [False, True]
+    assert seen(True, 3) == [False, True], "of one instant the first is kept"
+    assert seen(True, 4) == [True, False, True]
+    assert showings.signals(desk.tx, account, limit=1) == [(NOW + timedelta(minutes=4), True)]
+    assert showings.signals(desk.tx, other, limit=10) == []
+
+
+def test_what_permissions_rest_on_is_the_newest_notice_of_each_kind(desk: Desk) -> None:
+    newer = desk.publish([notice.shipped(STRICT)[0].replace("New terms", "Newer terms")])
+    found = {one.variant: one for one in notice.in_force(desk.tx, 0)}
+    assert len(found) == len(notice.in_force(desk.tx, 0)) == 2
+    assert found[Variant.existing].sha256.hex() == newer[0].sha256
+    assert found[Variant.signup].sha256.hex() == desk.published[1].sha256
+
+
 def test_accepting_the_terms_makes_nothing_usable(desk: Desk) -> None:
     account = desk.account()
     showing = desk.show(account)
@@ -269,6 +351,9 @@ def test_markdown_lets_no_markup_of_its_source_through(text: str) -> None:
     ("source", "made"),
     [
         ("# One\n\ntwo **three** *four*", "<h2>One</h2>\n<p>two <strong>three</strong> <em>four</em></p>"),
+        ("# One\ntwo\nthree", "<h2>One</h2>\n<p>two three</p>"),
+        ("## One\n### Two\ntwo", "<h2>One</h2>\n<h3>Two</h3>\n<p>two</p>"),
+        ("# One", "<h2>One</h2>"),
         ("- a\n- b\n  c", "<ul>\n<li>a</li>\n<li>b c</li>\n</ul>"),
         ("[here](/settings)", '<p><a href="/settings">here</a></p>'),
         ("[out](https://example.org/?a=1&b=2)", '<p><a href="https://example.org/?a=1&amp;b=2">out</a></p>'),

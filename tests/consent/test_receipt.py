@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -125,6 +126,41 @@ def test_a_receipt_has_every_field_that_the_standard_asks_for(office: Office) ->
     assert {"event_time", "validity_duration", "entity_id", "event_type", "event_state"} <= set(event)
     assert record["privacy_notice"]["presented_as"]["default_state"] == "none"
     assert record["policy"]["sha256"] == office.policies[0].sha256().hex()
+
+
+def test_a_receipt_states_what_the_controller_stated_and_says_of_the_rest_that_it_was_not(office: Office) -> None:
+    ana = office.account("ana")
+    chosen(office, ana, True)
+    whole = Controller(
+        name="Example", address="1 Street", contact="a@example.org", jurisdictions=("IE",),
+        storage_locations=("IE", "DE"), withdrawal_url="https://example.org/privacy",
+    )  # fmt: skip
+    none = receipts.NOT_STATED
+    expected = {
+        whole: (["IE", "DE"], "https://example.org/privacy", "Example", "1 Street", "a@example.org"),
+        Controller(): ([none], receipts.WITHDRAWAL, none, none, none),
+    }
+    for controller, stated in expected.items():
+        with transaction(office.pool) as tx:
+            issuer = Issuer(tx, office.keyring, office.keys, office.place, office.policies, controller, office.now)
+            (receipt,) = issuer.receipts(ana)
+        record = receipt.payload["record"]
+        terms, party = found_in(record, "storage_locations"), found_in(record, "party_name")
+        assert stated == (
+            terms["storage_locations"], terms["withdrawal_method"],
+            party["party_name"], party["party_address"], party["party_contact"],
+        )  # fmt: skip
+
+
+def found_in(record: Any, key: str) -> dict[str, Any]:
+    """The first object within ``record`` that has the key."""
+    waiting = [record]
+    while waiting:
+        one = waiting.pop(0)
+        if isinstance(one, dict) and key in one:
+            return one
+        waiting += one.values() if isinstance(one, dict) else one if isinstance(one, list) else []
+    raise AssertionError(key)
 
 
 def test_the_holder_opens_the_leaf_for_ever_and_the_operator_cannot_after_erasure(office: Office) -> None:

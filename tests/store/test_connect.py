@@ -103,6 +103,21 @@ def test_a_deadlock_is_contention_and_is_retried_until_both_are_done(words: Pool
         assert tx.execute("SELECT word, n FROM words ORDER BY word").fetchall() == [("a", 1), ("b", 1)]
 
 
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("53100", "the disk of the database is full: nothing was changed"),
+        ("53300", "the database is not available: sqlstate `53300`"),
+        ("57P03", "the database is not available: sqlstate `57P03`"),
+        ("08006", "the database is not available: sqlstate `08006`"),
+    ],
+)
+def test_what_the_server_says_of_its_own_trouble_is_passed_on(words: Pool, state: str, said: str) -> None:
+    with pytest.raises(UnreachableError) as caught, transaction(words) as tx:
+        tx.execute(f"DO $$ BEGIN RAISE EXCEPTION 'planted' USING ERRCODE = '{state}'; END $$")
+    assert caught.value.message == said
+
+
 def raise_deadlock(words: Pool) -> None:
     """Wait for a lock that the caller's transaction holds, for no time: contention as the server tells it."""
     with transaction(words) as tx:

@@ -187,7 +187,8 @@ def test_its_folders_and_secrets_are_closed_to_others(folder: Path, fast: embedd
         password = (folder / "password").read_text().strip().rpartition(":")[2]
         assert len(password) >= 32
         assert password not in dsn
-        assert (folder / "password").stat().st_mode & 0o777 == 0o600
+        for name in ("password", "users"):
+            assert (folder / name).stat().st_mode & 0o777 == 0o600, name
         socket = Path(psycopg.conninfo.conninfo_to_dict(dsn)["host"])
         assert socket.stat().st_mode & 0o777 == 0o700
         with psycopg.connect(dsn) as conn:

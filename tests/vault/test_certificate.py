@@ -9,6 +9,7 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -219,6 +220,64 @@ def test_the_end_of_a_hold_over_what_is_not_overdue_owes_nothing(house: House) -
     house.about(do.Hold, "ana", "chat", matter="kettles")
     house.about(do.Unhold, "ana", "chat", matter="kettles")
     assert owed(house) == []
+
+
+def test_of_a_hold_that_ended_only_rows_of_what_had_come_to_its_end_are_told(house: House) -> None:
+    """Of a conversation under a hold one segment was over when the hold ended, and one was not."""
+    house.open("ben", allow=True)
+    house.talk("ben", "bens")
+    house.account(do.SetPlan, "ana", plan="max")
+    house.say("ana", "chat", "said under another plan")
+    release_build.build_release(house.here, name="one", purpose="improve_models")
+    chat, other = house.chats["chat"], house.chats["other"]
+    (release,) = house.query("SELECT release_id FROM releases")[0]
+    ended = house.now + DAY
+
+    def told(chat: UUID, over: int, segments: list[int], *places: str) -> list[int] | None:
+        """What is told of chat's rows, made of ``segments``, where of all it has segment ``over`` alone was over."""
+        with transaction(house.here.pool) as tx:
+            tx.execute("UPDATE segments SET keep_until = %s", [ended + DAY])
+            tx.execute(
+                "UPDATE segments SET keep_until = %s WHERE conversation_id = %s AND segment = %s", [ended, chat, over]
+            )
+            tx.execute(
+                "UPDATE release_rows SET (key_segments, key_places) = (%s, %s) WHERE conversation_id = %s",
+                [segments, list(places or ("vault",)), house.chats["chat"]],
+            )
+            of = certificate.ErasureRecord(
+                account=house.accounts["ana"], erasure=UUID(int=1), conversation=house.chats["chat"],
+                cause=certificate.ErasureCause.hold_released, state=ErasureState.fenced, requested_at=ended,
+                fenced_at=ended, shredded_at=None, swept_at=None, verified_at=None,
+            )  # fmt: skip
+            found = certificate.rows_by_release(tx, of)
+            tx.rollback()
+        return found.get(release)
+
+    (row,) = house.query("SELECT ordinal FROM release_rows WHERE conversation_id = %s", chat)[0]
+    assert told(chat, 0, [0]) == [row]
+    assert told(chat, 1, [0, 1]) == [row]
+    assert told(chat, 1, [0]) is None, "the row was made of what is kept on"
+    assert told(other, 0, [0]) is None, "another conversation's end"
+    assert told(house.chats["bens"], 0, [0]) is None, "another account's end"
+    assert told(chat, 0, [0], "safety") is None, "what rests on a safety copy dies with that"
+    assert told(chat, 0, [0], "vault", "safety") == [row]
+
+
+def test_of_a_deletion_every_row_of_it_is_told_and_no_other(house: House) -> None:
+    house.open("ben", allow=True)
+    house.talk("ben", "bens")
+    release_build.build_release(house.here, name="one", purpose="improve_models")
+    ((release, row),) = house.query(
+        "SELECT release_id, ordinal FROM release_rows WHERE conversation_id = %s", house.chats["chat"]
+    )
+    house.about(do.Delete, "ana", "chat")
+    house.account(do.CloseAccount, "ben")
+    (deletion,), (closure,) = owed(house), owed(house, "ben")
+    (bens,) = house.query("SELECT ordinal FROM release_rows WHERE account_id = %s", house.accounts["ben"])
+    with transaction(house.here.pool) as tx:
+        for seen, rows in ((deletion, [row]), (closure, list(bens))):
+            of = certificate.get(tx, parse(Prefix.erasure, seen.erasure))
+            assert certificate.rows_by_release(tx, of) == {release: rows}
 
 
 def test_what_is_left_anywhere_is_found_and_nothing_is_certified(house: House) -> None:

@@ -18,6 +18,7 @@ from licet.erasure import sweep_batches
 from licet.errors import RefusedError
 from licet.policy.decide import IMPROVE, SAFETY, Gate, gate
 from licet.policy.file import Policies, Policy, Reach, read
+from licet.policy.period import instant
 from licet.policy.world import World
 from licet.store.connect import Transaction
 from licet.vault import account_view, policy_plan, policy_versions, tables
@@ -163,6 +164,16 @@ def test_a_plan_s_numbers_are_what_happens_at_the_version_s_first_instant(conn: 
                 seen.update(entering=rows.entering, leaving=rows.leaving, staying=len(was & becomes))
             seen.update(gates=sum(told.gates.values()), ended=told.grants_ended, nearer=told.nearer)
     assert all(seen[what] for what in ("entering", "leaving", "staying", "gates", "ended", "nearer")), seen
+
+
+def test_what_is_kept_is_counted_at_the_days_that_a_plan_names_and_end_exclusive(conn: Transaction) -> None:
+    """Each size lies on the very day, or an instant behind it: a date that has come counts no longer."""
+    at = instant("2025-09-01")
+    days = {"now": 0, "30 days": 30, "a year": 365, "5 years": 1826}
+    rows = [(at + day * DAY + step, 10**n) for n, day in enumerate(days.values()) for step in (0 * DAY, INSTANT)]
+    asked = policy_plan.SqlStatement("SELECT * FROM unnest(%(until)s::timestamptz[], %(size)s::int[])", {})
+    asked = policy_plan.SqlStatement(asked.sql, {"until": [row[0] for row in rows], "size": [row[1] for row in rows]})
+    assert policy_plan._at_horizons(conn, asked, at) == {"now": 2221, "30 days": 2210, "a year": 2100, "5 years": 1000}
 
 
 def test_until_a_version_s_first_instant_nothing_changes_and_at_it_only_ended_grants_move_dates(

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from licet.errors import BrokenError
+from licet.errors import BrokenError, RefusedError
 from licet.keys import fence
 from licet.keys.fence import JournalStanding
 from licet.keys.keyring import Keyring
@@ -122,6 +122,65 @@ def test_a_missing_segment_or_one_of_another_journal_refuses(tmp_path: Path) -> 
     second.rename(tmp_path / "a" / "aside")
     with pytest.raises(BrokenError, match="missing"):
         Journal(tmp_path / "a")
+
+
+def lived(life: int, number: int) -> Restriction:
+    return Restriction(life=life, kind=RestrictionKind.refused, at=AT, account=UUID(int=number), seq=number)
+
+
+def begin_segment(folder: Path, number: int) -> None:
+    """As a crash leaves it between a segment's beginning and its first record."""
+    head = (folder / "00000001.log").read_bytes()[:38]
+    (folder / f"{number:08}.log").write_bytes(head)
+
+
+@pytest.mark.parametrize("opened_before", [True, False])
+def test_an_append_of_an_earlier_life_is_refused_though_the_newest_segment_has_no_record(
+    tmp_path: Path, opened_before: bool
+) -> None:
+    journal = Journal(tmp_path)
+    journal.append([lived(3, 1), lived(5, 2), lived(4, 3)])
+    begin_segment(tmp_path, 2)
+    if not opened_before:
+        journal = Journal(tmp_path)
+    with pytest.raises(RefusedError) as refused:
+        journal.append([lived(4, 4)])
+    assert refused.value.because == "restored"
+    journal.append([lived(5, 5)])
+    assert kept(tmp_path) == [1, 2, 3, 5]
+    assert [record.seq for record in Journal(tmp_path).records()] == [1, 2, 3, 5]
+
+
+def test_an_append_of_an_earlier_life_is_refused_whoever_wrote_the_newer_one(tmp_path: Path) -> None:
+    slow, restored = Journal(tmp_path), Journal(tmp_path)
+    slow.append([lived(1, 1)])
+    restored.append([lived(2, 2)])
+    for _ in range(2):
+        with pytest.raises(RefusedError):
+            slow.append([lived(1, 3)])
+    slow.append([lived(3, 4)])
+    with pytest.raises(RefusedError):
+        slow.append([lived(2, 5)])
+    assert kept(tmp_path) == [1, 2, 4]
+
+
+def test_what_waits_is_changed_by_nobody_but_who_holds_the_gate(tmp_path: Path) -> None:
+    class Watched(Journal):
+        """A journal that sees who changes its queue."""
+
+        changed: int | None = None
+
+        def __setattr__(self, name: str, value: object) -> None:
+            if name in {"_waiting", "_asked"} and self.changed is not None:
+                assert self._gate.locked(), name
+                object.__setattr__(self, "changed", self.changed + 1)
+            super().__setattr__(name, value)
+
+    journal = Watched(tmp_path)
+    journal.changed = 0
+    journal.append([told(1)])
+    journal.append([told(2)])
+    assert (journal.changed, kept(tmp_path)) == (4, [1, 2])
 
 
 def test_many_writers_share_one_fsync_and_none_is_lost(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -331,6 +332,30 @@ def test_what_a_withdrawal_brought_nearer_enters_the_daily_rotation(house: House
     house.sweep()
     with transaction(house.pool) as tx:
         assert key_rotation.spent(tx) == {Rotation.daily: 1, Rotation.weekly: 0}
+
+
+def test_a_forecast_has_begun_nothing_and_without_accounts_there_is_nothing_to_do(pool: Pool, tmp_path: Path) -> None:
+    house = House(pool, tmp_path)
+    with transaction(pool) as tx:
+        told = key_rotation.forecast(tx, Rotation.daily)
+    assert told == key_rotation.RotationResult(
+        epoch=told.epoch, rotation=Rotation.daily, resumed=False, buckets=0, buckets_rekeyed=0, accounts_rewrapped=0,
+        accounts_rekeyed=0, pages=0, left=0,
+    )  # fmt: skip
+    done = house.rotate()
+    assert done == msgspec.structs.replace(told, epoch=done.epoch)
+
+
+def test_what_was_rotated_is_counted_together_and_of_what_is_left_none_is_below_nothing() -> None:
+    one = key_rotation.RotationResult(
+        epoch=2, rotation=Rotation.weekly, resumed=True, buckets=1, buckets_rekeyed=2, accounts_rewrapped=3,
+        accounts_rekeyed=4, pages=5, left=7,
+    )  # fmt: skip
+    assert one.plus(msgspec.structs.replace(one, left=0)) == key_rotation.RotationResult(
+        epoch=2, rotation=Rotation.weekly, resumed=True, buckets=2, buckets_rekeyed=4, accounts_rewrapped=6,
+        accounts_rekeyed=8, pages=10, left=6,
+    )  # fmt: skip
+    assert one.plus(msgspec.structs.replace(one, buckets=9)).left == 0
 
 
 def test_only_buckets_and_accounts_in_which_a_key_was_destroyed_get_new_keys(house: House) -> None:

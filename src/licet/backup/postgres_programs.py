@@ -58,6 +58,6 @@ def _environment(dsn: str) -> dict[str, str]:
         for option in psycopg.pq.Conninfo.get_defaults()
         if option.envvar is not None
     }
-    told = {variables[key]: str(value) for key, value in named.items() if key in variables and value is not None}
+    told = {variables[key]: str(value) for key, value in named.items() if key in variables}
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LD_LIBRARY_PATH")}
     return {**kept, **told, "LC_ALL": "C.UTF-8"}

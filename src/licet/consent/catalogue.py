@@ -74,7 +74,7 @@ def languages() -> tuple[str, ...]:
 def catalogue(language: str = ENGLISH) -> Catalogue:
     """The catalogue of ``language``, its gaps filled from English; English for a language there is none for."""
     english = _read(ENGLISH)
-    if language not in languages() or language == ENGLISH:
+    if language not in languages():
         return Catalogue(ENGLISH, english)
     return Catalogue(language, english | _read(language))
 

@@ -563,6 +563,11 @@ def works_in(pid: int, folder: Path) -> bool:
             return (proc / "cwd").samefile(folder) and not _zombie(proc)
         except OSError:
             return False
+    return lives(pid)
+
+
+def lives(pid: int) -> bool:
+    """Whether there is a process ``pid``, whoever's it is; one that has ended and was not waited for counts."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,0 +1,135 @@
+"""A badge says for a whole conversation what the rule says turn by turn, and an archive is made of what is there."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from licet.consent import own_conversations, takeout
+from licet.consent.own_conversations import Use, UseBadge
+from licet.errors import NotFoundError
+from licet.policy.decide import IMPROVE, SAFETY, DecisionReason
+from licet.policy.state import TurnRole
+from licet.store.connect import Pool, transaction
+from licet.vault import commands as do
+from licet.vault import installation
+from licet.vault.ids import uuid7
+
+from ..installed import DAY, House
+
+
+@pytest.fixture
+def house(pool: Pool, tmp_path: Path) -> House:
+    house = House(pool, tmp_path)
+    house.open("ana", allow=True)
+    house.talk("ana", "chat")
+    return house
+
+
+def badge_of(house: House, name: str, chat: str, purpose: str = IMPROVE) -> UseBadge:
+    with transaction(house.here.pool) as tx:
+        known, account = installation.policies(house.here), house.accounts[name]
+        mine = own_conversations.one(tx, house.here.keyring, known, account, house.chats[chat], house.now)
+    (found,) = [badge for badge in mine.badges if badge.purpose == purpose]
+    return found
+
+
+def test_what_a_tool_put_out_makes_no_part_of_a_whole_yes(house: House) -> None:
+    house.say("ana", "chat", "a table of prices", TurnRole.tool)
+    seen = badge_of(house, "ana", "chat")
+    assert [run.because for run in seen.runs] == [DecisionReason.permitted, DecisionReason.origin]
+    assert (seen.use, seen.because, seen.until) == (Use.whole, DecisionReason.permitted, seen.runs[0].until)
+
+
+def test_of_what_a_tool_put_out_alone_nothing_is_used(house: House) -> None:
+    house.say("ana", "tools", "a table of prices", TurnRole.tool)
+    seen = badge_of(house, "ana", "tools")
+    assert (seen.use, seen.because, seen.until) == (Use.none, DecisionReason.origin, None)
+
+
+def test_what_was_said_while_it_was_kept_out_makes_it_a_part(house: House) -> None:
+    house.about(do.Narrow, "ana", "chat")
+    house.say("ana", "chat", "said while it was out")
+    assert badge_of(house, "ana", "chat").use is Use.none
+    house.about(do.Widen, "ana", "chat")
+    house.passes(1)
+    house.say("ana", "chat", "said since")
+    seen = badge_of(house, "ana", "chat")
+    assert (seen.use, seen.because) == (Use.part, DecisionReason.permitted)
+    assert [run.until is None for run in seen.runs] == [False, True, False]
+
+
+def test_a_badge_ends_with_what_is_used_longest(house: House) -> None:
+    """What was flagged serves safety for as long as its copy is kept; what was said since, for as long as the yes."""
+    house.about(do.Flag, "ana", "chat", score=0.5)
+    house.say("ana", "chat", "said since")
+    seen = badge_of(house, "ana", "chat", SAFETY)
+    flagged, since = (run.until for run in seen.runs)
+    assert flagged is not None
+    assert since is not None
+    assert (flagged < since, seen.until) == (True, since)
+
+
+def test_a_badge_gives_the_reason_of_what_is_used_though_more_is_not(house: House) -> None:
+    house.about(do.Narrow, "ana", "chat")
+    for n in range(5):
+        house.say("ana", "chat", f"{n} said while it was out")
+    assert badge_of(house, "ana", "chat").reason == "narrowed"
+    house.about(do.Widen, "ana", "chat")
+    house.say("ana", "chat", "said since")
+    seen = badge_of(house, "ana", "chat")
+    assert (seen.use, seen.because, seen.reason) == (Use.part, DecisionReason.permitted, "permitted")
+    assert [run.reason for run in seen.runs] == ["permitted", "was_narrowed", "permitted"]
+
+
+def test_a_person_is_told_the_holds_on_a_conversation_of_theirs_that_may_be_told(house: House) -> None:
+    house.open("ben", allow=True)
+    house.talk("ben", "bens")
+    house.talk("ana", "other")
+    reason, later = do.HoldReason.litigation, house.now + DAY
+    house.about(do.Hold, "ana", "chat", matter="a", reason=reason)
+    house.about(do.Hold, "ana", "other", matter="b", reason=reason, is_told=False)
+    house.passes(1)
+    house.about(do.Hold, "ana", "chat", matter="c", reason=reason)
+    house.about(do.Hold, "ben", "bens", matter="d", reason=reason)
+
+    def told(name: str, chat: str) -> list[datetime]:
+        with transaction(house.here.pool) as tx:
+            mine = own_conversations.one(
+                tx,
+                house.here.keyring,
+                installation.policies(house.here),
+                house.accounts[name],
+                house.chats[chat],
+                house.now,
+            )
+        assert (mine.keep_until is None) == bool(mine.holds)
+        assert {hold.reason for hold in mine.holds} <= {reason}
+        return [hold.placed_at for hold in mine.holds]
+
+    assert told("ana", "chat") == [later - DAY, later]
+    assert told("ana", "other") == []
+    assert told("ben", "bens") == [later]
+
+
+def test_anothers_conversation_and_one_that_never_was_are_answered_alike(house: House) -> None:
+    house.open("ben", allow=True)
+    house.talk("ben", "bens")
+    house.chats["none"] = uuid7(house.now, house.here.keyring.random(10))
+    for chat in ("bens", "none"):
+        with pytest.raises(NotFoundError, match="no conversation"):
+            badge_of(house, "ana", chat)
+
+
+def test_nobody_takes_out_what_an_account_that_was_never_opened_said(house: House) -> None:
+    stranger = uuid7(house.now, house.here.keyring.random(10))
+    with pytest.raises(NotFoundError, match="no such account"):
+        takeout.takeout(
+            lambda: transaction(house.here.pool),
+            house.here.keyring,
+            installation.policies(house.here),
+            stranger,
+            house.now,
+        )

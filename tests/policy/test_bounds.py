@@ -1,0 +1,119 @@
+"""The rule at its bounds: the instant at which something ends, the version under which it was given, the closed account."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import product
+
+import msgspec
+import pytest
+
+from licet.policy import fold
+from licet.policy.decide import IMPROVE, SAFETY, DecisionReason, decide, decide_feedback
+from licet.policy.file import Policies, Policy, preset, read
+from licet.policy.period import instant
+from licet.policy.state import AccountState, ConversationState, Feedback, Share, TurnRole, TurnState
+
+TICK = timedelta.resolution
+OPENED, SAID = instant("2025-09-01"), instant("2025-09-02")
+STRICT = preset("strict")
+TURN = TurnState(number=1, segment=0, role=TurnRole.user, origin="typed")
+
+
+def version(name: str, **changes: object) -> Policy:
+    base = {**STRICT.document(), "version": name, "effective": name, "decide_by": None, "material": True}
+    return read({**base, **changes})
+
+
+def allowed(policies: Policies, age: int = 30) -> AccountState:
+    account = fold.open_account(policies, OPENED, "free", age)
+    return fold.choose(account, policies, OPENED, True).account
+
+
+def talk(account: AccountState, policies: Policies) -> ConversationState:
+    return fold.say(account, fold.begin(), policies, SAID, TurnRole.user, "app").conversation
+
+
+def given(account: AccountState, policies: Policies) -> tuple[ConversationState, Feedback]:
+    conversation = talk(account, policies)
+    feedback = fold.feedback(account, conversation, policies, SAID, Share.conversation)
+    assert feedback is not None
+    return conversation, feedback
+
+
+def test_the_deciding_segment_is_the_last_one_in_which_the_person_spoke() -> None:
+    one = talk(allowed(Policies([STRICT])), Policies([STRICT]))
+    for length in range(1, 5):
+        for spoke in product((False, True), repeat=length):
+            segments = tuple(msgspec.structs.replace(one.segments[0], has_user=each) for each in spoke)
+            last = max((n for n, each in enumerate(spoke) if each), default=length - 1)
+            assert msgspec.structs.replace(one, segments=segments).deciding == last, spoke
+
+
+def test_a_feedback_serves_until_its_last_instant_and_not_at_it() -> None:
+    policies = Policies([STRICT])
+    account = allowed(policies)
+    conversation, feedback = given(account, policies)
+    end = feedback.keep_until
+    assert decide_feedback(account, conversation, feedback, policies, end - TICK).because is DecisionReason.permitted
+    assert decide_feedback(account, conversation, feedback, policies, end).because is DecisionReason.expired
+
+
+@pytest.mark.parametrize(("was", "becomes"), [(IMPROVE, SAFETY), (SAFETY, IMPROVE)])
+def test_a_feedback_serves_improving_only_where_both_versions_cover_it(was: str, becomes: str) -> None:
+    """The grant goes on across the versions: what it was given for, and what it is for now, must both name it."""
+    policies = Policies(
+        [version("2025-08-28", choice={"covers": [was]}), version("2025-12-01", choice={"covers": [becomes]})]
+    )
+    account = allowed(policies)
+    conversation, feedback = given(account, policies)
+    at = instant("2025-12-02")
+    account = fold.advance(account, policies, at).account
+    assert decide_feedback(account, conversation, feedback, policies, at).because is DecisionReason.purpose
+
+
+def test_an_age_that_the_terms_in_force_refuse_ends_every_use_that_of_a_flag_too() -> None:
+    policies = Policies([version("2025-08-28"), version("2025-12-01", min_age=21)])
+    account = allowed(policies, age=19)
+    conversation = fold.flag(talk(account, policies), policies, SAID)
+    before, after = instant("2025-12-01") - TICK, instant("2025-12-01")
+    assert decide(account, conversation, TURN, policies, SAFETY, before).because is DecisionReason.flagged
+    assert decide(account, conversation, TURN, policies, SAFETY, after).because is DecisionReason.age
+    assert decide(account, conversation, TURN, policies, IMPROVE, after).because is DecisionReason.age
+
+
+def test_an_age_that_the_terms_of_then_refused_is_refused_under_later_ones() -> None:
+    policies = Policies([version("2025-08-28", min_age=21), version("2025-12-01", min_age=18)])
+    account = msgspec.structs.replace(allowed(Policies([STRICT])), age=19)
+    conversation = fold.flag(talk(account, policies), policies, SAID)
+    after = instant("2025-12-01")
+    assert decide(account, conversation, TURN, policies, SAFETY, after).because is DecisionReason.age
+
+
+def test_no_feedback_is_given_by_a_closed_account_on_what_was_deleted_or_is_over() -> None:
+    policies = Policies([STRICT])
+    account = allowed(policies)
+    conversation = talk(account, policies)
+    closed = fold.close_account(account, policies, SAID).account
+    deleted = msgspec.structs.replace(conversation, deleted_at=SAID)
+    end = conversation.content_until
+    assert fold.feedback(closed, conversation, policies, SAID, Share.reply) is None
+    assert fold.feedback(account, deleted, policies, SAID, Share.reply) is None
+    assert fold.feedback(account, conversation, policies, end, Share.reply) is None
+    assert fold.feedback(account, conversation, policies, end - TICK, Share.reply) is not None
+
+
+def test_nothing_is_held_that_is_over() -> None:
+    policies = Policies([STRICT])
+    conversation = talk(allowed(policies), policies)
+    end = conversation.content_until
+    assert fold.hold(conversation, end - TICK, "kettles").holds == {"kettles"}
+    assert fold.hold(conversation, end, "kettles").holds == frozenset()
+    assert fold.hold(conversation, end - TICK, "kettles").keep_until is None
+
+
+def test_an_account_was_opened_when_its_host_had_opened_it_and_never_later_than_it_is_known() -> None:
+    policies = Policies([STRICT])
+    for told, opened in ((None, SAID), (OPENED, OPENED), (SAID, SAID), (SAID + TICK, SAID)):
+        account = fold.open_account(policies, SAID, "free", 30, told)
+        assert (account.opened_at, account.last_at) == (opened, SAID)
