@@ -18,7 +18,7 @@ from licet.intake.lines import CHUNK_BYTES, chunks
 from licet.intake.read_turn import BrokenRecord, ReadTurn, SkippedRecord
 
 FIXTURES = Path(__file__).parent / "fixtures"
-EXPORTS = sorted(path for path in FIXTURES.rglob("*") if path.suffix in (".json", ".jsonl", ".traj"))
+EXPORTS = sorted(path for path in FIXTURES.rglob("*") if path.suffix in (".json", ".jsonl"))
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,6 @@ from licet.intake import (
     librechat,
     litellm,
     open_webui,
-    swe_agent,
 )
 from licet.intake.read_turn import BrokenRecord, ReadTurn, SkippedRecord
 from licet.intake.records import OVER_LONG
@@ -79,9 +78,9 @@ def _one_owner_left(reader, items) -> bool:
     return reader in (claude_ai, open_webui) and not any(turn.host_account for turn in turns(items))
 
 
-@pytest.mark.parametrize("reader", [chatgpt, claude_ai, librechat, open_webui, cline, litellm, swe_agent])
+@pytest.mark.parametrize("reader", [chatgpt, claude_ai, librechat, open_webui, cline, litellm])
 def test_nesting_without_end_is_one_broken_item_and_what_stands_beside_it_is_read(folder, reader):
-    fixture = next(path for path in sorted((FIXTURES / reader.name).rglob("*")) if path.suffix in (".json", ".traj"))
+    fixture = next(path for path in sorted((FIXTURES / reader.name).rglob("*")) if path.suffix == ".json")
     text = fixture.read_text().strip()
     deep = '{"mapping": ' + "[" * 100_000 + "]" * 100_000 + "}"
     path = folder / fixture.name
@@ -145,7 +144,7 @@ def test_a_message_without_end_is_one_broken_turn_in_bounded_memory_and_its_conv
     assert peak < TURN_BYTES_MAX + 16 * 2**20
 
 
-SPEAKERS = [chatgpt, claude_ai, librechat, open_webui, cline, swe_agent]
+SPEAKERS = [chatgpt, claude_ai, librechat, open_webui, cline]
 
 
 @pytest.mark.parametrize("reader", SPEAKERS, ids=lambda reader: reader.name)
@@ -169,7 +168,6 @@ FIRST_FIXTURE = {
     "librechat": "recursive.json",
     "open-webui": "chats.json",
     "cline": "1784094124598_rruoq.messages.json",
-    "swe-agent": "stated.traj",
 }
 
 
@@ -271,38 +269,6 @@ def test_calls_that_repeat_a_session_give_every_message_once_in_however_wide_a_w
         words for n, text in enumerate(said) for words in (f"{n}{text}", f"re {n}{text}")
     )
     assert {turn.host_turn for turn in turns(litellm.read(path))} == {turn.host_turn for turn in found}
-
-
-STATEMENT = "the shed does not open"
-
-
-@pytest.mark.parametrize(
-    ("problem", "is_typed"),
-    [
-        ({"type": "text", "text": STATEMENT}, True),
-        ({"text": STATEMENT + "\n"}, True),
-        ({"type": "text", "text": "another statement"}, False),
-        ({"type": "github", "text": STATEMENT}, False),
-        ({"type": "swe_bench", "text": STATEMENT}, False),
-        ({}, False),
-        (None, False),
-    ],
-    ids=str,
-)
-@pytest.mark.parametrize("as_text", [False, True])
-def test_a_task_is_a_persons_only_where_the_file_says_that_it_was_given_as_text(folder, problem, is_typed, as_text):
-    config = {"problem_statement": problem}
-    run = {
-        "trajectory": [],
-        "history": [
-            {"role": "user", "content": f"ISSUE:\n{STATEMENT}\nbash-$"},
-            {"role": "user", "content": STATEMENT},
-        ],
-        "replay_config": json.dumps(config) if as_text else config,
-    }
-    found = turns(swe_agent.read(written(folder / "run.traj", run)))
-    assert [turn.content.text for turn in found if turn.role is TurnRole.user] == [STATEMENT] * is_typed
-    assert found[-1].role is TurnRole.tool
 
 
 OPENERS = ["reasoning", "tool_calls", "code_interpreter"]

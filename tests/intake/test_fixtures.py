@@ -11,50 +11,20 @@ import pytest
 from licet.errors import InputError
 from licet.intake import formats
 from licet.intake.lines import head
-from licet.intake.read_turn import BrokenRecord, ReadTurn, SkippedRecord
+from licet.intake.read_turn import ReadTurn, SkippedRecord
 from licet.policy.state import TurnRole
+
+from ..reads import told
 
 HERE = Path(__file__).parent
 FIXTURES = HERE / "fixtures"
 FORMATS = formats.names()
 
 
-def told(item) -> str:
-    """One line of a golden file: everything that a reader said of an item."""
-    place = item.place.replace(f"{FIXTURES}/", "")
-    match item:
-        case BrokenRecord():
-            return f"{place}\n    broken: {item.message}"
-        case SkippedRecord():
-            return f"{place}\n    skipped: {item.reason}"
-    said = item.content
-    rest = {
-        "text": said.text,
-        "calls": [(call.id, call.name, call.arguments) for call in said.tool_calls],
-        "answers": (said.tool_call_id, said.tool_name),
-        "thread": said.thread,
-        "attachments": said.attachments,
-        "context": (said.model, said.folder, said.branch),
-    }
-    when = item.at.isoformat() if item.at else "no time"
-    lines = [
-        f"{key}: {value!r}" for key, value in rest.items() if value and value != ("", "") and value != ("", "", "")
-    ]
-    return "\n    ".join(
-        [
-            place,
-            f"{item.role} {item.origin} {item.kind} {item.surface} {when}",
-            f"{item.host_conversation} {item.host_turn} {item.title!r}"
-            + (f" of {item.host_account}" if item.host_account else ""),
-            *lines,
-        ]
-    )
-
-
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_format_yields_what_its_golden_file_says(name):
     golden = HERE / "golden" / f"{name}.txt"
-    yielded = "\n".join(map(told, formats.read(FIXTURES / name))) + "\n"
+    yielded = "\n".join(told(item, FIXTURES) for item in formats.read(FIXTURES / name)) + "\n"
     if os.environ.get("TESTS_WRITE_GOLDEN"):
         golden.write_text(yielded)
     assert yielded == golden.read_text()

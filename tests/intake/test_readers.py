@@ -15,7 +15,7 @@ from licet.policy.state import TurnRole
 from licet.vault.content import TURN_BYTES_MAX, decode, encode
 
 FIXTURES = Path(__file__).parent / "fixtures"
-FILES = sorted(file for file in FIXTURES.rglob("*") if file.suffix in (".json", ".jsonl", ".traj"))
+FILES = sorted(file for file in FIXTURES.rglob("*") if file.suffix in (".json", ".jsonl"))
 RECORDS = [line for file in FILES for line in file.read_bytes().splitlines()]
 JUNK = [
     b"",

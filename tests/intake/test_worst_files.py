@@ -45,8 +45,6 @@ BEGINS = {
     "chatbot_ui": b'{"version":4,"history":',
     "cline": b'{"version":1,"sessionId":"s","messages":',
     "litellm": b'{"id":"i","call_type":"acompletion","messages":',
-    "swe_agent": b'{"trajectory":[],"history":',
-    "tau_bench": b'[{"task_id":1,"reward":1.0,"info":{},"traj":',
     "messages": b'{"messages":',
 }  # fmt: skip
 DEEP = b"[" * 2_000_000

@@ -35,9 +35,9 @@ def import_(
 ) -> int:  # fmt: skip
     """Brings in recorded conversations, with their recorded times, as they would stand today.
 
-    Takes the files of Claude Code, Claude.ai, ChatGPT, LibreChat, Chatbot UI, Open WebUI, Cline, LiteLLM, SWE-agent,
-    tau-bench, and OpenAI-style messages as JSONL, also in a zip; a folder may hold
-    several. The same file twice adds nothing. What cannot be read is reported with its place and left out; exits 1 then.
+    Takes the files of Claude Code, Claude.ai, ChatGPT, LibreChat, Chatbot UI, Open WebUI, Cline, LiteLLM, and
+    OpenAI-style messages as JSONL, also in a zip; a folder may hold several. The same file twice adds nothing.
+    What cannot be read is reported with its place and left out; exits 1 then.
 
     \b
     Example:  licet import ~/.claude/projects --account ana --plan pro --age 30

@@ -28,8 +28,6 @@ from licet.intake import (
     litellm,
     messages,
     open_webui,
-    swe_agent,
-    tau_bench,
 )
 from licet.intake.archives import ArchiveMember
 from licet.intake.lines import Source, head
@@ -64,8 +62,6 @@ READERS: tuple[FormatReader, ...] = (
     chatbot_ui,
     cline,
     litellm,
-    swe_agent,
-    tau_bench,
     messages,
 )
 
