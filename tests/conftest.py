@@ -39,6 +39,7 @@ LONGEST = (
     "test_order.py", "test_browser_safety.py", "test_crash.py",
 )  # fmt: skip
 Databases = Callable[..., str]
+FILE_BYTES_MAX = 256 * 1024  # of a table that is emptied row by row
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -153,23 +154,35 @@ def pool(worker_pool: Pool, dsn: str) -> Pool:
 
 
 def empty_tables(dsn: str) -> None:
-    """Empty every table but `migrations`. Only those that hold rows are truncated, because that makes files."""
+    """Empty every table but `migrations`, and begin the sequences anew.
+
+    Rows are deleted, which takes a twentieth of the time of TRUNCATE: that makes a file anew for each table and each of
+    its indexes. A table whose file has grown is truncated, so that dead rows never gather.
+    """
     with psycopg.connect(dsn) as conn:
-        # Triggers that forbid TRUNCATE are part of what is tested, not of the tests' own cleaning.
-        conn.execute("SET session_replication_role = replica")
-        tables = [
-            sql.Identifier(*row)
-            for row in conn.execute(
-                "SELECT schemaname, tablename FROM pg_tables WHERE schemaname !~ '^(pg_|information_schema)'"
-                " AND tablename <> 'migrations' ORDER BY 1, 2"
-            )
-        ]
-        if not tables:
-            return
-        asked = sql.SQL(" UNION ALL ").join(
-            sql.SQL("SELECT {} WHERE EXISTS (SELECT FROM {})").format(place, table)
-            for place, table in enumerate(tables)
-        )
-        full = [tables[place] for (place,) in conn.execute(asked)]
-        if full:
-            conn.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(sql.SQL(", ").join(full)))
+        conn.execute(EMPTY_TABLES)
+
+
+# Triggers that forbid deletion are part of what is tested, not of the tests' own cleaning.
+EMPTY_TABLES = f"""
+DO $$
+DECLARE
+  full_table regclass;
+BEGIN
+  SET LOCAL session_replication_role = replica;
+  FOR full_table IN
+    SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind = 'r' AND n.nspname !~ '^(pg_|information_schema)' AND c.relname <> 'migrations'
+      AND pg_relation_size(c.oid) > 0
+    ORDER BY pg_relation_size(c.oid) DESC
+  LOOP
+    IF pg_relation_size(full_table) > {FILE_BYTES_MAX} THEN
+      EXECUTE format('TRUNCATE %s CASCADE', full_table);
+    ELSE
+      EXECUTE format('DELETE FROM %s', full_table);
+    END IF;
+  END LOOP;
+  PERFORM setval(format('%I.%I', schemaname, sequencename), start_value, false)
+  FROM pg_sequences WHERE last_value IS NOT NULL;
+END $$
+"""

@@ -205,7 +205,7 @@ class Pair:
             case ev.GiveFeedbackEvent():
                 return self._give(event, base)
             case _:
-                return getattr(do, type(event).__name__)(**base)
+                return getattr(do, type(event).__name__.removesuffix("Event"))(**base)
 
     def _give(self, event: ev.GiveFeedbackEvent, base: dict[str, Any]) -> do.GiveFeedback | None:
         known = self.world.feedback.get(event.feedback)
