@@ -42,7 +42,7 @@ from licet.store import embedded
 from licet.store.connect import Pool, Transaction, opened, transaction
 from licet.store.migrate import migrate
 from licet.store.rows import copy_in
-from licet.vault.tables import destroy_slots
+from licet.vault.account_keys import destroy_slots
 
 SLOTS, LOAD_ACCOUNTS, SPENT_PERCENT, MANY = 4, 2_000, 3, 100_000_000
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

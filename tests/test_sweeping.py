@@ -18,9 +18,9 @@ from licet.policy.state import Share
 from licet.service import answers, housekeeping
 from licet.store.connect import ContentionError, Pool, transaction
 from licet.vault import commands as do
+from licet.vault.account_journal import ENDINGS_LOCK
 from licet.vault.certificate import ErasureState
 from licet.vault.content import Content, encode
-from licet.vault.writes import ENDINGS_LOCK
 from licet.webhooks import endpoints
 
 from .installed import House

@@ -18,14 +18,14 @@ import msgspec
 from licet.backup import wal_receiver
 from licet.consent import controller
 from licet.curate import engine_settings
-from licet.erasure import certificates, sweep_batches, sweeper
+from licet.erasure import certificates, sweeper
 from licet.errors import LicetError
 from licet.policy.period import written
 from licet.release import catalog
 from licet.service import answers
 from licet.store.connect import Transaction, transaction
 from licet.train import recipients
-from licet.vault import installation
+from licet.vault import expiry, installation
 from licet.vault import policy_versions as versions
 from licet.webhooks import endpoints
 
@@ -237,7 +237,7 @@ def _holds(here: installation.Installation, tx: Transaction) -> Iterator[DoctorF
 
 def _overdue(here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
     at = here.clock()
-    count, since = sweep_batches.due_count(tx, at, 2**31), sweep_batches.overdue_since(tx, at)
+    count, since = expiry.due_count(tx, at, 2**31), expiry.overdue_since(tx, at)
     sweep = sweeper.standing(here)
     if sweep.waits:
         yield _broken(

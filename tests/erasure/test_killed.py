@@ -34,7 +34,7 @@ from licet.release import catalog
 from licet.service import policy_changes
 from licet.store import embedded
 from licet.store.connect import transaction
-from licet.vault import certificate, installation
+from licet.vault import account_keys, certificate, installation
 from licet.vault import commands as do
 
 from ..installed import House
@@ -133,7 +133,7 @@ def check_keys(here: installation.Installation) -> None:
     assert sum(status.waiting.values()) == 0
     with transaction(here.pool) as tx:
         accounts = [row[0] for row in tx.execute("SELECT account_id FROM accounts")]
-        assert sum(certificate.stray_keys(tx, account) for account in accounts) == 0
+        assert sum(account_keys.stray_keys(tx, account) for account in accounts) == 0
         assert len(here.keyring.account_keys(tx, accounts)) >= 1
 
 

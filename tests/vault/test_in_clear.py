@@ -25,10 +25,10 @@ from licet.store import embedded
 from licet.store.connect import Pool, Transaction, opened, transaction
 from licet.store.migrate import migrate
 from licet.vault import commands as do
+from licet.vault.account_keys import mark_spent
 from licet.vault.content import Content, ToolCall, encode
 from licet.vault.ids import host_hmac
 from licet.vault.permit import open as open_permits
-from licet.vault.tables import mark_spent
 
 from .model import new_account
 from .town import OPENED, SAID, Town

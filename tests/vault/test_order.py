@@ -23,9 +23,9 @@ from licet.policy.period import instant
 from licet.policy.state import TurnRole
 from licet.store.connect import Pool, StatementError, transaction
 from licet.vault import commands as do
+from licet.vault.account_journal import ENDINGS_LOCK
 from licet.vault.apply import apply
 from licet.vault.commands import CommandResult, Outcome
-from licet.vault.writes import ENDINGS_LOCK
 
 from ..quarters import QUARTER, share
 from .model import disorder, hashed, insert_versions, new_account, sound, words

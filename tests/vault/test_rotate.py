@@ -26,6 +26,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from licet.erasure import key_rotation, sweep_batches
 from licet.erasure.key_rotation import Rotation
 from licet.errors import BrokenError, BusyError, LicetError, RefusedError
+from licet.keys.chain import epochs
 from licet.keys.keyring import Keyring
 from licet.keys.log_keys import LogKeys
 from licet.keys.material import (
@@ -477,6 +478,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from licet.store.connect import opened
 from licet.erasure import key_rotation
+from licet.keys.chain import epochs
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
 
@@ -560,7 +562,7 @@ def test_a_rotation_that_is_killed_anywhere_is_gone_on_with_and_finished(
     house.window_passes()
     assert house.contents() == 2 * (80 - 10)
     with transaction(house.pool) as tx:
-        known = key_rotation.epochs(tx)
+        known = epochs(tx)
         assert within_reach(house.copies, house.provider)[1] == living(tx)
     assert [epoch.number for epoch in known] == list(range(1, len(known) + 1))
     assert [path.name for path in (tmp_path / "keys").glob("*.key")] == [f"epoch-{known[-1].number:06}.key"]

@@ -47,6 +47,7 @@ from licet.erasure import sweeper
 from licet.erasure.epochs import backup_window
 from licet.errors import BrokenError, BusyError, RefusedError, UsageError
 from licet.keys import fence
+from licet.keys.chain import bucket_epochs
 from licet.keys.fence import JournalStanding
 from licet.keys.keyring import EPOCHS_LOCK, Keyring
 from licet.keys.log_keys import LogKeys
@@ -62,7 +63,7 @@ from licet.store import embedded
 from licet.store.connect import Transaction, opened, transaction, translated
 from licet.store.files import make_folder
 from licet.store.migrate import migrate, migrations
-from licet.vault import apply, host_events, restriction
+from licet.vault import account_journal, apply, host_events, restriction
 from licet.vault import policy_versions as versions
 from licet.vault.commands import Outcome
 from licet.vault.ids import Prefix, parse, shown, uuid7
@@ -154,7 +155,6 @@ def _register(here: Installation, form: BackupForm, backup: UUID, at: datetime, 
     journal = _journal(here)
     with transaction(here.pool) as tx:
         fence.check(tx)
-        here.keyring.log_seed(tx)
         is_base = form is BackupForm.base
         tx.execute(
             "INSERT INTO backups (backup_id, made_at, expires_at, base) VALUES (%s, %s, %s, %s)",
@@ -165,13 +165,11 @@ def _register(here: Installation, form: BackupForm, backup: UUID, at: datetime, 
         record = Restriction(life=life, kind=RestrictionKind.backup, at=at, backup=backup, until=until, base=is_base)
         restriction.keep_records(tx, journal, [record])
         logs = tx.execute("SELECT log_year, origin, size, root FROM logs ORDER BY log_year").fetchall()
-        epochs = tx.execute("SELECT DISTINCT epoch FROM buckets ORDER BY epoch").fetchall()
-        proof = tx.execute("SELECT wrapped FROM secrets WHERE name = 'log'").fetchone()
-    assert proof is not None
+        epochs, proof = bucket_epochs(tx), here.keyring.wrapped_log_seed(tx)
     return BackupManifest(
         v=VERSION, form=form, backup=shown(Prefix.backup, backup), made_at=at, expires_at=until,
-        schema=migrations()[-1].number, life=life, journal=journal.id, epochs=tuple(row[0] for row in epochs),
-        proof=proof[0], size=0, sha256="", archive=archive or "",
+        schema=migrations()[-1].number, life=life, journal=journal.id, epochs=epochs,
+        proof=proof, size=0, sha256="", archive=archive or "",
         logs=tuple(LogStood(year=y, origin=o, size=s, root=bytes(r).hex()) for y, o, s, r in logs),
     )  # fmt: skip
 
@@ -428,7 +426,7 @@ def _bring_forward(here: Installation, tx: Transaction, manifest: BackupManifest
     journal.append([Restriction(life=life, kind=RestrictionKind.life, at=at)])
     applied, gone = _apply_again(here, tx, journal, present)
     done = forward.bring(tx, LogKeys(here.keyring), place, seed, known)
-    tx.execute("SELECT setval('journal_position', nextval('journal_position') + %s)", [forward.OUTBOX_GAP])
+    account_journal.skip_positions(tx, forward.OUTBOX_GAP)
     fence.begin(tx, life, journal, at, backup)
     ended = tx.execute("DELETE FROM sessions").rowcount
     tx.execute("DELETE FROM staff_links")

@@ -29,7 +29,7 @@ from licet.erasure import key_rotation, sweep_batches
 from licet.erasure.epochs import backup_window
 from licet.erasure.key_rotation import Rotation
 from licet.errors import NotFoundError, RefusedError
-from licet.keys import fence
+from licet.keys import chain, fence
 from licet.ledger import outbox, sequence
 from licet.ledger.entries import Canonical, canonical
 from licet.ledger.outbox import Entry, EntryKind
@@ -286,8 +286,7 @@ def _backups(tx: Transaction, erasure: ErasureRecord, at: datetime) -> list[dict
 
 def _out_of_reach(here: Installation, tx: Transaction, erasure: ErasureRecord) -> datetime | None:
     """When the last epoch is destroyed, at the latest, under which a copy of before could be opened."""
-    row = tx.execute("SELECT min(opened_at) FROM epochs WHERE opened_at >= %s", [erasure.shredded_at]).fetchone()
-    rotated = row[0] if row is not None and row[0] is not None else None
+    rotated = chain.epoch_opened_since(tx, erasure.shredded_at)
     if rotated is None and erasure.shredded_at is not None:
         rotated = erasure.shredded_at + Rotation.daily.every
     return rotated + backup_window(here) if rotated is not None else None

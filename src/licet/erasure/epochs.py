@@ -9,6 +9,7 @@ import msgspec
 
 from licet.erasure import key_rotation as rotation
 from licet.erasure.key_rotation import Rotation, RotationResult
+from licet.keys import chain
 from licet.store.connect import transaction
 from licet.vault.installation import Installation
 
@@ -52,7 +53,7 @@ def status(here: Installation) -> KeyStatus:
     """The epochs, what waits for which rotation, when each is due, and the published delays."""
     window = backup_window(here)
     with transaction(here.pool) as tx:
-        known = rotation.epochs(tx)
+        known = chain.epochs(tx)
         waiting = rotation.spent(tx)
         due = rotation.due(tx, known, here.clock())
     begun = rotation.unfinished(known)
@@ -76,7 +77,7 @@ def due_now(here: Installation) -> Rotation | None:
     """The rotation to make now: the one that was begun, else the weekly one if it is due, else the daily one."""
     at = here.clock()
     with transaction(here.pool) as tx:
-        known = rotation.epochs(tx)
+        known = chain.epochs(tx)
         due = rotation.due(tx, known, at)
     begun = rotation.unfinished(known)
     if begun is not None:

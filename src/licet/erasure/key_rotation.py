@@ -30,10 +30,10 @@ import msgspec
 import psycopg
 
 from licet.errors import BrokenError, BusyError, NotFoundError, RefusedError
-from licet.keys import fence
+from licet.keys import chain, fence
+from licet.keys.chain import Epoch
 from licet.keys.keyring import EPOCHS_LOCK, Keyring
 from licet.keys.material import (
-    DESTROYED_KEYS,
     KEY_BYTES,
     AccountKeys,
     KeyMaterial,
@@ -45,7 +45,8 @@ from licet.keys.material import (
 from licet.ledger import outbox
 from licet.ledger.outbox import Entry, EntryKind
 from licet.store.connect import Pool, Transaction, retrying, transaction, translated
-from licet.vault.tables import lock_accounts, mark_spent
+from licet.vault import account_keys
+from licet.vault.tables import lock_accounts
 
 ROTATION_LOCK = 0x11CE7_0004
 PAGES_MAX = 1_000  # key pages in memory at once
@@ -88,33 +89,10 @@ class RotationResult(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class Epoch(msgspec.Struct, frozen=True, kw_only=True):
-    """An epoch. ``opened_at`` is None for the one that the installation began with."""
-
-    number: int
-    rotation: str
-    opened_at: datetime | None
-    complete_at: datetime | None
-    retired_at: datetime | None
-    destroyed_at: datetime | None
-
-
-def epochs(tx: Transaction) -> list[Epoch]:
-    """Every epoch, oldest first."""
-    rows = tx.execute(
-        "SELECT number, rotation, opened_at, complete_at, retired_at, destroyed_at FROM epochs ORDER BY number"
-    ).fetchall()
-    return [
-        Epoch(number=n, rotation=rotation, opened_at=o, complete_at=c, retired_at=r, destroyed_at=d)
-        for n, rotation, o, c, r, d in rows
-    ]
-
-
 def spent(tx: Transaction) -> dict[Rotation, int]:
     """How many accounts wait for new keys, by the rotation that gives them."""
-    rows = tx.execute("SELECT daily, count(*) FROM spent_accounts GROUP BY daily").fetchall()
-    counts = {Rotation.daily if daily else Rotation.weekly: int(count) for daily, count in rows}
-    return {rotation: counts.get(rotation, 0) for rotation in Rotation}
+    counts = account_keys.spent_counts(tx)
+    return {rotation: counts.get(rotation is Rotation.daily, 0) for rotation in Rotation}
 
 
 def unfinished(known: Sequence[Epoch]) -> Epoch | None:
@@ -143,21 +121,11 @@ def due(tx: Transaction, known: Sequence[Epoch], at: datetime) -> dict[Rotation,
 
 def forecast(tx: Transaction, rotation: Rotation) -> RotationResult:
     """What a rotation that began now would do, counted and not touched."""
-    row = tx.execute(
-        """
-        WITH marked AS (SELECT account_id, bucket FROM spent_accounts WHERE daily OR %(weekly)s),
-             rekeyed AS (SELECT DISTINCT bucket FROM marked)
-        SELECT (SELECT coalesce(max(number), 0) + 1 FROM epochs), (SELECT count(*) FROM buckets),
-               (SELECT count(*) FROM rekeyed), (SELECT count(*) FROM accounts JOIN rekeyed USING (bucket)),
-               (SELECT count(*) FROM marked), (SELECT count(*) FROM key_pages JOIN marked USING (account_id))
-        """,
-        {"weekly": rotation is Rotation.weekly},
-    ).fetchone()
-    assert row is not None
-    epoch, buckets, buckets_rekeyed, accounts, accounts_rekeyed, pages = row
+    marked = account_keys.marked_counts(tx, weekly=rotation is Rotation.weekly)
     return RotationResult(
-        epoch=epoch, rotation=rotation, buckets=buckets, buckets_rekeyed=buckets_rekeyed,
-        accounts_rewrapped=accounts, accounts_rekeyed=accounts_rekeyed, pages=pages,
+        epoch=(chain.newest_epoch(tx) or 0) + 1, rotation=rotation, buckets=chain.bucket_count(tx),
+        buckets_rekeyed=marked.buckets, accounts_rewrapped=marked.rewrapped, accounts_rekeyed=marked.marked,
+        pages=marked.pages,
     )  # fmt: skip
 
 
@@ -211,70 +179,50 @@ def _begin(pool: Pool, keyring: Keyring, rotation: Rotation, at: datetime) -> Ro
         # Whoever wraps under the newest epoch holds this shared: from the commit on nobody wraps under an older one.
         tx.execute("SELECT pg_advisory_xact_lock(%s)", [EPOCHS_LOCK])
         newest = keyring.newest(tx)
-        row = unfinished(epochs(tx))
+        row = unfinished(chain.epochs(tx))
         if row is None:
             _prove(tx, keyring)
             epoch = keyring.provider.newest(after=max(newest, keyring.provider.newest()))
             # Numbers in between are those that a crash left, or that a restored database does not know of.
-            tx.execute(
-                """INSERT INTO epochs (number, rotation, opened_at)
-                   SELECT number, %s, %s FROM generate_series(%s::int, %s::int) AS number""",
-                [rotation.value, at, newest + 1, epoch],
-            )
-        left = tx.execute("SELECT count(*) FROM buckets").fetchone()
+            chain.open_epochs(tx, newest + 1, epoch, rotation.value, at)
         return RotationResult(
             epoch=epoch if row is None else row.number,
             rotation=rotation if row is None else Rotation(row.rotation),
             resumed=row is not None,
-            left=int(left[0]) if left else 0,
+            left=chain.bucket_count(tx),
         )
 
 
 def _prove(tx: Transaction, keyring: Keyring) -> None:
     """Opens something with the provider before anything is made in it: another one's keys would not fit."""
-    row = tx.execute("SELECT bucket, epoch, wrapped FROM buckets ORDER BY epoch DESC LIMIT 1").fetchone()
+    row = chain.newest_bucket(tx)
     if row is not None:
-        keyring.provider.unwrap(row[1], row[2], bucket_place(row[0]))
+        bucket, epoch, wrapped = row
+        keyring.provider.unwrap(epoch, wrapped, bucket_place(bucket))
 
 
 def next_bucket(tx: Transaction, keyring: Keyring, epoch: int, rotation: Rotation) -> RotationResult | None:
     """Brings one bucket under ``epoch``; None where none is left. The caller commits."""
-    row = tx.execute(
-        """SELECT bucket, epoch, wrapped, EXISTS (SELECT FROM fence) FROM buckets WHERE epoch < %s
-            ORDER BY epoch, bucket LIMIT 1 FOR NO KEY UPDATE""",
-        [epoch],
-    ).fetchone()
-    if row is None:
-        # Where another brought the bucket there in the meantime, its row is left out, and there may be more.
-        more = tx.execute("SELECT count(*) FROM buckets WHERE epoch < %s", [epoch]).fetchone()
-        return RotationResult(epoch=epoch, rotation=rotation) if more and more[0] else None
-    bucket: int = row[0]
-    old = new = keyring.bucket_key(*row)
+    locked = chain.lock_bucket_below(tx, epoch)
+    if locked is None:
+        return RotationResult(epoch=epoch, rotation=rotation) if chain.has_bucket_below(tx, epoch) else None
+    bucket = locked.bucket
+    old = new = keyring.bucket_key(bucket, locked.epoch, locked.wrapped, locked.is_fenced)
     done = RotationResult(epoch=epoch, rotation=rotation, buckets=1)
-    if _marked(tx, bucket, rotation):
+    if account_keys.marked_in(tx, bucket, weekly=rotation is Rotation.weekly):
         new = KeyMaterial(keyring.random(KEY_BYTES))
         done = done.plus(_rekey(tx, keyring, bucket, rotation, old, new))
-    wrapped = keyring.provider.wrap(epoch, new, bucket_place(bucket))
-    tx.execute("UPDATE buckets SET (epoch, wrapped) = (%s, %s) WHERE bucket = %s", [epoch, wrapped, bucket])
+    chain.rewrap_bucket(tx, bucket, epoch, keyring.provider.wrap(epoch, new, bucket_place(bucket)))
     return done
-
-
-def _marked(tx: Transaction, bucket: int, rotation: Rotation) -> set[UUID]:
-    rows = tx.execute(
-        "SELECT account_id FROM spent_accounts WHERE bucket = %s AND (daily OR %s)",
-        [bucket, rotation is Rotation.weekly],
-    ).fetchall()
-    return {row[0] for row in rows}
 
 
 def _rekey(
     tx: Transaction, keyring: Keyring, bucket: int, rotation: Rotation, old: KeyMaterial, new: KeyMaterial
 ) -> RotationResult:
     """Wraps every account of a locked bucket under its new key, and gives the marked ones new keys."""
-    rows = tx.execute(
-        "SELECT account_id, wrapped_key FROM accounts WHERE bucket = %s ORDER BY account_id FOR NO KEY UPDATE", [bucket]
-    ).fetchall()
-    marked = _marked(tx, bucket, rotation)  # only now: who destroys a key has locked its account
+    rows = account_keys.lock_wrapped_keys(tx, bucket)
+    # Only now: who destroys a key has locked its account.
+    marked = account_keys.marked_in(tx, bucket, weekly=rotation is Rotation.weekly)
     changed: dict[UUID, tuple[KeyMaterial, KeyMaterial]] = {}
     wrapped: dict[UUID, bytes] = {}
     for account, before in rows:
@@ -284,14 +232,9 @@ def _rekey(
                 changed[account] = (keys.slots, KeyMaterial(keyring.random(KEY_BYTES)))
                 keys = AccountKeys(slots=changed[account][1], own=keys.own)
             wrapped[account] = wrap_account_keys(new, account, keys, keyring.random)
-    tx.execute(
-        """UPDATE accounts a SET wrapped_key = n.wrapped
-             FROM unnest(%(account)b::uuid[], %(wrapped)b::bytea[]) AS n(account_id, wrapped)
-            WHERE a.account_id = n.account_id""",
-        {"account": list(wrapped), "wrapped": list(wrapped.values())},
-    )
+    account_keys.rewrap_accounts(tx, wrapped)
     pages = _rewrap_pages(tx, keyring, changed)
-    tx.execute("DELETE FROM spent_accounts WHERE account_id = ANY(%s)", [list(marked)])
+    account_keys.unmark(tx, marked)
     return RotationResult(
         epoch=0, rotation=rotation, buckets_rekeyed=1, accounts_rewrapped=len(wrapped),
         accounts_rekeyed=len(marked), pages=pages,
@@ -304,45 +247,30 @@ def _rewrap_pages(tx: Transaction, keyring: Keyring, changed: dict[UUID, tuple[K
         return 0
     count, last = 0, (UUID(int=0), -1)
     while True:
-        rows = tx.execute(
-            """SELECT account_id, page, slots FROM key_pages
-                WHERE account_id = ANY(%s) AND (account_id, page) > (%s, %s) ORDER BY account_id, page LIMIT %s""",
-            [list(changed), *last, PAGES_MAX],
-        ).fetchall()
+        rows = account_keys.pages_after(tx, changed, last, PAGES_MAX)
         if not rows:
             return count
-        slots = [rewrap_page(page, n, account, *changed[account], keyring.random) for account, n, page in rows]
-        tx.execute(
-            """UPDATE key_pages p SET slots = n.slots
-                 FROM unnest(%(account)b::uuid[], %(page)b::int[], %(slots)b::bytea[]) AS n(account_id, page, slots)
-                WHERE p.account_id = n.account_id AND p.page = n.page""",
-            {"account": [row[0] for row in rows], "page": [row[1] for row in rows], "slots": slots},
-        )
+        account_keys.rewrap_pages(tx, {
+            (account, n): rewrap_page(page, n, account, *changed[account], keyring.random) for account, n, page in rows
+        })  # fmt: skip
         count, last = count + len(rows), (rows[-1][0], rows[-1][1])
 
 
 def _complete(pool: Pool, keyring: Keyring, done: RotationResult, at: datetime) -> None:
     """Brings the secrets under the epoch, and retires those before it."""
     with transaction(pool) as tx:
-        for name, wrapped in tx.execute("SELECT name, wrapped FROM secrets ORDER BY name FOR NO KEY UPDATE").fetchall():
+        for name, wrapped in chain.lock_secrets(tx):
             key = keyring.unwrap_secret(name, wrapped)
-            tx.execute(
-                "UPDATE secrets SET wrapped = %s WHERE name = %s", [keyring.wrap_secret(done.epoch, name, key), name]
-            )
-        for epoch in epochs(tx):
+            chain.rewrap_secret(tx, name, keyring.wrap_secret(done.epoch, name, key))
+        for epoch in chain.epochs(tx):
             if epoch.number < done.epoch and epoch.retired_at is None:
                 _refuse_in_use(tx, epoch.number)
-                tx.execute("UPDATE epochs SET retired_at = %s WHERE number = %s", [at, epoch.number])
-        tx.execute("UPDATE epochs SET complete_at = %s WHERE number = %s", [at, done.epoch])
+                chain.retire_epoch(tx, epoch.number, at)
+        chain.complete_epoch(tx, done.epoch, at)
 
 
 def _refuse_in_use(tx: Transaction, epoch: int) -> None:
-    used = tx.execute(
-        """SELECT EXISTS (SELECT FROM buckets WHERE epoch = %s)
-               OR EXISTS (SELECT FROM secrets WHERE substring(wrapped FOR 4) = %s)""",
-        [epoch, epoch.to_bytes(4, "big")],
-    ).fetchone()
-    if used is None or used[0]:
+    if chain.epoch_wraps_something(tx, epoch):
         raise BrokenError(f"epoch `{epoch}` is retired and still wraps a key: it is not destroyed")
 
 
@@ -353,7 +281,7 @@ def destroy_due(pool: Pool, keyring: Keyring, clock: Clock, backup_window: timed
     """
     with transaction(pool) as tx:
         retired = [
-            epoch.number for epoch in epochs(tx)
+            epoch.number for epoch in chain.epochs(tx)
             if epoch.destroyed_at is None and epoch.retired_at is not None
             and epoch.retired_at + backup_window <= clock()
         ]  # fmt: skip
@@ -364,7 +292,7 @@ def destroy_due(pool: Pool, keyring: Keyring, clock: Clock, backup_window: timed
             _refuse_in_use(tx, number)
             keyring.provider.destroy(number)
             at = clock()
-            tx.execute("UPDATE epochs SET destroyed_at = %s WHERE number = %s AND destroyed_at IS NULL", [at, number])
+            chain.record_destroyed_epoch(tx, number, at)
             facts: dict[str, str | int | bool | None] = {"because": "rotation", "epoch": number}
             outbox.append(tx, [Entry(told=EntryKind.key_destroyed, occurred_at=at, facts=facts)])
     return retired
@@ -382,18 +310,9 @@ def destroy_account_keys(tx: Transaction, account: UUID, at: datetime) -> None:
         return
     if row.state.closed_at is None:
         raise RefusedError("the account is open", "close it first", because="open")
-    kept = tx.execute(
-        """SELECT EXISTS (SELECT FROM segments WHERE account_id = %(account)s
-                             AND (key_slot IS NOT NULL OR safety_slot IS NOT NULL))
-               OR EXISTS (SELECT FROM feedback WHERE account_id = %(account)s AND key_slot IS NOT NULL)
-               OR EXISTS (SELECT FROM holds WHERE account_id = %(account)s)""",
-        {"account": account},
-    ).fetchone()
-    if kept is None or kept[0]:
+    if account_keys.has_live_key(tx, account):
         raise RefusedError("content of the account is kept still", "erase it first: `licet sweep`", because="kept")
-    mark_spent(tx, {account: True})
-    tx.execute("DELETE FROM key_pages WHERE account_id = %s", [account])
-    tx.execute("UPDATE accounts SET wrapped_key = %s WHERE account_id = %s", [DESTROYED_KEYS, account])
+    account_keys.destroy_keys(tx, account)
     outbox.append(
         tx, [Entry(told=EntryKind.key_destroyed, occurred_at=at, account=account, facts={"because": "account"})]
     )

@@ -21,6 +21,7 @@ from licet.erasure.sweep_batches import SweepResult
 from licet.errors import RefusedError
 from licet.keys import fence
 from licet.store.connect import Transaction, transaction
+from licet.vault import expiry
 from licet.vault.installation import Installation
 from licet.vault.verbs import advance
 
@@ -114,12 +115,12 @@ def _allowed(here: Installation, at: datetime) -> int:
     """How much may be erased now; notes that the sweep waits, and raises RefusedError, where that is less than is due."""
     limits = here.config.sweep
     with transaction(here.pool) as tx:
-        kept = sweep_batches.kept_count(tx)
+        kept = expiry.kept_count(tx)
         usual = max(limits.unasked, int(limits.share * kept))
         allowed = usual + (standing_in(tx).approved or 0)
-        due = sweep_batches.due_count(tx, at, allowed + 1)
+        due = expiry.due_count(tx, at, allowed + 1)
         if due > allowed:
-            due = sweep_batches.due_count(tx, at, 2**31)
+            due = expiry.due_count(tx, at, 2**31)
             tx.execute(
                 """INSERT INTO sweeping (waits_since, due, kept) VALUES (%s, %s, %s)
                    ON CONFLICT (singleton) DO UPDATE

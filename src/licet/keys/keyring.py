@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection
 from uuid import UUID
 
 from licet.errors import BrokenError
+from licet.keys import chain
 from licet.keys.fence import fenced_error
 from licet.keys.material import (
     BUCKETS,
@@ -89,19 +90,23 @@ class Keyring:
 
     def build_key(self, tx: Transaction, release_id: UUID) -> KeyMaterial:
         """The key of what is kept of a release while it is built; made on first use."""
-        return self._secret(tx, f"build_{release_id.hex}")
+        return self._secret(tx, _build_key(release_id))
+
+    def wrapped_log_seed(self, tx: Transaction) -> bytes:
+        """The seed that signs the log, as it is stored: what a backup proves its provider by."""
+        self.log_seed(tx)
+        wrapped = chain.wrapped_secret(tx, _LOG)
+        assert wrapped is not None
+        return wrapped
 
     def _secret(self, tx: Transaction, name: str) -> KeyMaterial:
-        row = tx.execute("SELECT wrapped FROM secrets WHERE name = %s", [name]).fetchone()
-        if row is None:
-            made = self.wrap_secret(self.newest(tx), name, KeyMaterial(self.random(KEY_BYTES)))
-            tx.execute(
-                "INSERT INTO secrets (name, wrapped) VALUES (%s, %s) ON CONFLICT (name) DO NOTHING", [name, made]
-            )
-            row = tx.execute("SELECT wrapped FROM secrets WHERE name = %s", [name]).fetchone()
-        if row is None:
+        wrapped = chain.wrapped_secret(tx, name)
+        if wrapped is None:
+            chain.add_secret(tx, name, self.wrap_secret(self.newest(tx), name, KeyMaterial(self.random(KEY_BYTES))))
+            wrapped = chain.wrapped_secret(tx, name)
+        if wrapped is None:
             raise BrokenError(f"the secret `{name}` was neither there nor made")
-        return self.unwrap_secret(name, row[0])
+        return self.unwrap_secret(name, wrapped)
 
     def wrap_secret(self, epoch: int, name: str, key: KeyMaterial) -> bytes:
         return epoch.to_bytes(4, "big") + self.provider.wrap(epoch, key, name.encode())
@@ -114,13 +119,13 @@ class Keyring:
     def newest(self, tx: Transaction) -> int:
         """The epoch to wrap under, which stays the newest until ``tx`` ends; the first one is made on first use."""
         tx.execute("SELECT pg_advisory_xact_lock_shared(%s)", [EPOCHS_LOCK])
-        epoch = _newest(tx)
+        epoch = chain.newest_epoch(tx)
         if epoch is None:
             tx.execute("SELECT pg_advisory_xact_lock(%s)", [_FIRST_LOCK])
-            epoch = _newest(tx)  # another may have made it while this one waited
+            epoch = chain.newest_epoch(tx)  # another may have made it while this one waited
         if epoch is None:
             epoch = self.provider.newest()
-            tx.execute("INSERT INTO epochs (number, rotation) VALUES (%s, 'first')", [epoch])
+            chain.begin_epochs(tx, epoch)
         return epoch
 
     def make_buckets(self, tx: Transaction, buckets: set[int]) -> None:
@@ -128,19 +133,14 @@ class Keyring:
 
         For whoever opens accounts, and before any account is locked: a rotation locks a bucket, then its accounts.
         """
-        hold = "SELECT bucket FROM buckets WHERE bucket = ANY(%s) ORDER BY bucket FOR SHARE"
-        missing = buckets - {row[0] for row in tx.execute(hold, [sorted(buckets)])}
+        missing = buckets - chain.hold_buckets(tx, sorted(buckets))
         if not missing:
             return
         epoch = self.newest(tx)
         for bucket in sorted(missing):
             wrapped = self.provider.wrap(epoch, KeyMaterial(self.random(KEY_BYTES)), bucket_place(bucket))
-            tx.execute(
-                """INSERT INTO buckets (bucket, epoch, wrapped) VALUES (%s, %s, %s)
-                   ON CONFLICT (bucket) DO NOTHING""",
-                [bucket, epoch, wrapped],
-            )
-        tx.execute(hold, [sorted(missing)])
+            chain.add_bucket(tx, bucket, epoch, wrapped)
+        chain.hold_buckets(tx, sorted(missing))
 
     def bucket_keys(self, tx: Transaction, buckets: set[int]) -> dict[int, KeyMaterial]:
         """The keys of ``buckets``, for whoever has locked them or the accounts in them."""
@@ -215,23 +215,27 @@ class Keyring:
             """,
             {"account": [account for account, _ in pages], "page": [page for _, page in pages]},
         ).fetchall()
-        chain: dict[UUID, KeyMaterial] = {}
+        opened: dict[UUID, KeyMaterial] = {}
         found: dict[tuple[UUID, int], bytes] = {}
         for account, page, slots, wrapped, *bucket in rows:
             if any(wrapped):
                 found[account, page] = slots
-                if account not in chain:
-                    chain[account] = unwrap_account_keys(self.bucket_key(*bucket), account, wrapped).slots
+                if account not in opened:
+                    opened[account] = unwrap_account_keys(self.bucket_key(*bucket), account, wrapped).slots
         result: dict[tuple[UUID, int], KeyMaterial | None] = {}
         for account, slot in wanted:
             page = found.get((account, slot // SLOTS_PER_PAGE))
-            result[account, slot] = None if page is None else read_slot(page, account, chain[account], slot)
+            result[account, slot] = None if page is None else read_slot(page, account, opened[account], slot)
         return result
 
 
-def _newest(tx: Transaction) -> int | None:
-    row = tx.execute("SELECT max(number) FROM epochs").fetchone()
-    return None if row is None else row[0]
+def forget_build_key(tx: Transaction, release_id: UUID) -> None:
+    """Forgets what `Keyring.build_key` made."""
+    chain.forget_secrets(tx, [_build_key(release_id)])
 
 
-__all__ = ["BUCKETS", "CACHE_SECONDS_MAX", "EPOCHS_LOCK", "Keyring", "bucket_of"]
+def _build_key(release_id: UUID) -> str:
+    return f"build_{release_id.hex}"
+
+
+__all__ = ["BUCKETS", "CACHE_SECONDS_MAX", "EPOCHS_LOCK", "Keyring", "bucket_of", "forget_build_key"]

@@ -31,7 +31,7 @@ from uuid import UUID
 
 import msgspec
 
-from licet.errors import BrokenError, BusyError, LicetError, RefusedError
+from licet.errors import BusyError, LicetError, RefusedError
 from licet.keys.keyring import Keyring
 from licet.keys.log_keys import LogKeys
 from licet.policy.decide import DecisionReason
@@ -69,13 +69,13 @@ from licet.release.rows import ROW_BYTES_MAX, ReleaseRow, RowMessage
 from licet.release.tally import Tally, microseconds
 from licet.store.connect import Pool, Transaction, transaction
 from licet.store.files import make_folder, sync
-from licet.vault import account_view, apply, copies
+from licet.vault import account_journal, account_view, apply, copies
 from licet.vault import policy_versions as versions
+from licet.vault.account_journal import JournalEnding
 from licet.vault.content import ToolCall
 from licet.vault.copies import Copy, CopyPlace
 from licet.vault.ids import uuid7
 from licet.vault.tables import ConversationRow
-from licet.vault.writes import ENDINGS_LOCK
 
 ROWS_PER_PART = 10_000
 ROUNDS_MAX = 50
@@ -474,15 +474,11 @@ class Builder:
             if not ended:
                 return now
 
-    def _ended_since(self, tx: Transaction, release: Release) -> list[tuple[int, UUID, UUID | None]]:
-        rows = tx.execute(
-            "SELECT position, account_id, conversation_id FROM journal WHERE ends AND position > %s", [release.pinned]
-        ).fetchall()
-        return [(position, a, c) for position, a, c in rows if position not in self._examined]
+    def _ended_since(self, tx: Transaction, release: Release) -> list[JournalEnding]:
+        ended = account_journal.endings_after(tx, release.pinned)
+        return [one for one in ended if one.position not in self._examined]
 
-    def _touched(
-        self, tx: Transaction, release: Release, ended: Sequence[tuple[int, UUID, UUID | None]]
-    ) -> list[RowSources]:
+    def _touched(self, tx: Transaction, release: Release, ended: Sequence[JournalEnding]) -> list[RowSources]:
         whole = sorted({account for _, account, conversation in ended if conversation is None})
         single = sorted({conversation for _, _, conversation in ended if conversation is not None})
         return registry.rows_of(tx, release.release_id, whole, single) if ended else []
@@ -587,11 +583,8 @@ def _reasons(row: RowSources, refused: Mapping[DecisionReason, int]) -> Mapping[
 
 def _locked_position(tx: Transaction) -> int:
     """The journal's last position, while no ending is under way: the lock is held until ``tx`` ends."""
-    tx.execute("SELECT pg_advisory_xact_lock(%s)", [ENDINGS_LOCK])
-    row = tx.execute("SELECT last_value, is_called FROM journal_position").fetchone()
-    if row is None:
-        raise BrokenError("the journal has no sequence")
-    return int(row[0]) if row[1] else 0
+    account_journal.stop_endings(tx)
+    return account_journal.last_position(tx)
 
 
 def _is_unfinished(folder: Path, known: Release) -> bool:

@@ -19,7 +19,7 @@ import msgspec
 import zstandard
 
 from licet.errors import BrokenError
-from licet.keys.keyring import Keyring
+from licet.keys.keyring import Keyring, forget_build_key
 from licet.keys.material import KeyMaterial, Random, seal, unseal
 from licet.release.decision_pages import Place
 from licet.release.part import PartPromise
@@ -230,9 +230,11 @@ class Draft:
 
 def forget(tx: Transaction, release_id: UUID) -> None:
     """Forgets what is kept of a build, and its secret."""
-    for table in ("build_pages", "build_parts", "build_gone", "builds"):
-        tx.execute(f"DELETE FROM {table} WHERE release_id = %s", [release_id])
-    tx.execute("DELETE FROM secrets WHERE name = %s", [f"build_{release_id.hex}"])
+    tx.execute("DELETE FROM build_pages WHERE release_id = %s", [release_id])
+    tx.execute("DELETE FROM build_parts WHERE release_id = %s", [release_id])
+    tx.execute("DELETE FROM build_gone WHERE release_id = %s", [release_id])
+    tx.execute("DELETE FROM builds WHERE release_id = %s", [release_id])
+    forget_build_key(tx, release_id)
 
 
 def forget_sealed(pool: Pool) -> None:

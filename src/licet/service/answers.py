@@ -11,7 +11,6 @@ from uuid import UUID
 import msgspec
 
 from licet.consent import own_conversations
-from licet.erasure import sweep_batches
 from licet.errors import NotFoundError
 from licet.policy.decide import MEANING, DecisionReason, Gate, gate
 from licet.policy.file import Policies
@@ -19,7 +18,7 @@ from licet.policy.state import TurnState
 from licet.release import registry
 from licet.release.registry import Release
 from licet.store.connect import Transaction, transaction
-from licet.vault import account_view, tables
+from licet.vault import account_view, expiry, tables
 from licet.vault.ids import Prefix, host_hmac, parse, parse_turn, shown, shown_turn
 from licet.vault.installation import Installation, policies
 
@@ -286,9 +285,9 @@ def status(here: Installation) -> PopulationStatus:
             standings=dict(standings.most_common()),
             conversations=_count(tx, "SELECT count(*) FROM conversations"),
             turns_kept=_count(tx, _KEPT),
-            bytes_kept=sum(one.size for one in sweep_batches.kept_bytes(tx)),
+            bytes_kept=sum(one.size for one in expiry.kept_bytes(tx)),
             expires=_expires(tx, at),
-            overdue=sweep_batches.due_count(tx, at, 2**31),
+            overdue=expiry.due_count(tx, at, 2**31),
             held=_count(tx, "SELECT count(DISTINCT (account_id, conversation_id)) FROM holds"),
             flagged=_count(tx, "SELECT count(*) FROM conversations WHERE safety_until > %s", at),
             releases=tuple(registry.every(tx)),
@@ -343,7 +342,7 @@ def forecast(here: Installation, *, months: int = 63) -> Forecast:
     at = here.clock()
     moments = [at + timedelta(days=round(30.4375 * month)) for month in range(months + 1)]
     with transaction(here.pool) as tx:
-        found = sweep_batches.kept_bytes(tx)
+        found = expiry.kept_bytes(tx)
 
     def after(place: int, *, only_short: bool) -> int:
         return sum(

@@ -20,14 +20,12 @@ from uuid import UUID
 import msgspec
 from pyroaring import BitMap
 
-from licet.errors import BrokenError
 from licet.policy.file import Policies
 from licet.release.live_leases import ROW_ENDS
 from licet.release.registry import Release
 from licet.store.connect import Pool, Transaction, transaction
 from licet.train.bitmap import packed
-from licet.vault import population
-from licet.vault.writes import ENDINGS_LOCK
+from licet.vault import account_journal, population
 
 HORIZON = timedelta(days=1)
 BATCH_ROWS_MAX = 10_000
@@ -78,12 +76,12 @@ def brought_up(pool: Pool, release: Release, policies: Policies, at: datetime, u
     under = _hash_of(policies, at)
     with transaction(pool) as tx:
         known = _read(tx, release.release_id)
-        newest = _newest_position(tx)
+        newest = account_journal.last_position(tx)
     if known is not None and known.position == newest and known.holds(under, until):
         return known
     with transaction(pool) as tx:
-        tx.execute("SELECT pg_advisory_xact_lock(%s)", [ENDINGS_LOCK])
-        position = _newest_position(tx)
+        account_journal.stop_endings(tx)
+        position = account_journal.last_position(tx)
     with transaction(pool) as tx:
         return _advance(tx, release, policies, under, at, until, position)
 
@@ -140,13 +138,6 @@ def _hash_of(policies: Policies, at: datetime) -> bytes:
     """The version in force and the text of them all."""
     texts = b"".join(version.sha256() for version in policies.versions)
     return sha256(policies.number(at).to_bytes(4, "big") + texts).digest()
-
-
-def _newest_position(tx: Transaction) -> int:
-    row = tx.execute("SELECT last_value, is_called FROM journal_position").fetchone()
-    if row is None:
-        raise BrokenError("the journal has no sequence")
-    return int(row[0]) if row[1] else 0
 
 
 def _read(tx: Transaction, release: UUID, *, lock: bool = False) -> WithdrawnRows | None:

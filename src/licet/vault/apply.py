@@ -4,7 +4,7 @@ For each account the order is: lock its row, bring its time up, take its next nu
 `policy.fold`. A batch locks accounts in the order of their ids. A live turn passes the gate; a replay of
 recorded history applies stamps and dates, but not the gate nor the refusal of expired conversations.
 
-A verb that can take rows out of a release takes `writes.ENDINGS_LOCK` shared before it numbers its journal row: whoever
+A verb that can take rows out of a release takes `account_journal.ENDINGS_LOCK` shared before it numbers its journal row: whoever
 holds it exclusively sees every ending up to a position, and none is on its way.
 """
 

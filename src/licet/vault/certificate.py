@@ -26,11 +26,11 @@ import msgspec
 
 from licet.errors import BrokenError, NotFoundError
 from licet.keys.keyring import Keyring
-from licet.keys.material import EMPTY_SLOT, SLOTS_PER_PAGE, WRAPPED_BYTES
 from licet.ledger.entries import Canonical
 from licet.policy.period import written
 from licet.store.connect import Transaction
 from licet.store.rows import insert
+from licet.vault import account_keys
 from licet.vault.commands import CloseAccount, Command, CommandResult, Delete, Outcome, Unhold
 from licet.vault.copies import CopyPlace
 from licet.vault.ids import Prefix, shown, uuid7
@@ -270,7 +270,8 @@ def _read_place(
 ) -> tuple[int, str, datetime | None]:
     params = {**scope(of), "reference": reference}
     if place is CopyPlace.vault:
-        return _count(tx, f"SELECT count(*) {_BODIES}", params) + stray_keys(tx, of.account), "shredded and swept", None
+        left = _count(tx, f"SELECT count(*) {_BODIES}", params) + account_keys.stray_keys(tx, of.account)
+        return left, "shredded and swept", None
     if place is CopyPlace.feedback:
         statement = f"SELECT count(*) {_SHARED} AND f.feedback_id = %(reference)s"
         return _count(tx, statement, params), "shredded and swept", None
@@ -331,24 +332,6 @@ def rows_by_release(tx: Transaction, of: ErasureRecord) -> dict[UUID, list[int]]
         scope(of),
     )
     return dict(rows.fetchall())
-
-
-def stray_keys(tx: Transaction, account: UUID) -> int:
-    """How many wrapped keys of the account lie in a slot that nothing kept names: after an erasure, none."""
-    named = {
-        row[0]
-        for row in tx.execute(
-            """SELECT unnest(ARRAY[key_slot, safety_slot]) FROM segments WHERE account_id = %(account)s
-               UNION SELECT key_slot FROM feedback WHERE account_id = %(account)s""",
-            {"account": account},
-        )
-    }
-    pages = tx.cursor(binary=True).execute("SELECT page, slots FROM key_pages WHERE account_id = %s", [account])
-    return sum(
-        slots[n * WRAPPED_BYTES : (n + 1) * WRAPPED_BYTES] != EMPTY_SLOT and page * SLOTS_PER_PAGE + n not in named
-        for page, slots in pages
-        for n in range(SLOTS_PER_PAGE)
-    )
 
 
 def document(

@@ -21,10 +21,9 @@ from licet.policy import diff
 from licet.policy.decide import Gate, gate
 from licet.policy.file import Policies, Policy, Reach
 from licet.store.connect import Transaction
-from licet.vault import account_view, policy_versions, tables
+from licet.vault import account_journal, account_view, policy_versions, tables
 from licet.vault.cold_tier import SIZE
 from licet.vault.population import DECISIONS, USABLE_TURNS, for_many, parameters
-from licet.vault.writes import ENDINGS_LOCK
 
 PLAN_DAYS_MAX = 7
 HORIZONS = (("now", 0), ("30 days", 30), ("a year", 365), ("5 years", 1826))
@@ -177,7 +176,7 @@ def shorten_batch(tx: Transaction, new: Policy, now: datetime, *, after: UUID = 
     if not found:
         return Shortened(segments=0, last=last)
     params["accounts"] = list(tables.lock_accounts(tx, [row[0] for row in found]))
-    tx.execute("SELECT pg_advisory_xact_lock_shared(%s)", [ENDINGS_LOCK])
+    account_journal.share_endings(tx)
     # A turn that was taken before the lock has moved the bound: it is worked out anew.
     changed = tx.execute(
         f"""UPDATE segments s SET keep_until = b.bound FROM ({_BOUNDS}) b
@@ -191,14 +190,7 @@ def shorten_batch(tx: Transaction, new: Policy, now: datetime, *, after: UUID = 
 
 
 def _tell(tx: Transaction, accounts: list[UUID], new: Policy, now: datetime) -> None:
-    tx.execute(
-        """WITH moved AS (UPDATE accounts SET last_seq = last_seq + 1, last_at = greatest(last_at, %(at)s)
-                           WHERE account_id = ANY(%(accounts)s) RETURNING account_id, last_seq, last_at),
-                numbered AS (SELECT * FROM moved ORDER BY account_id)
-           INSERT INTO journal (account_id, seq, position, occurred_at, event, conversation_id, ends)
-           SELECT account_id, last_seq, nextval('journal_position'), last_at, 'shortened', NULL, true FROM numbered""",
-        {"accounts": accounts, "at": now},
-    )
+    account_journal.append_endings(tx, "shortened", now, [(account, None) for account in accounts])
     told = {"version": new.version}
     outbox.append(
         tx,

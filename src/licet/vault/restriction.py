@@ -22,6 +22,7 @@ from licet.keys.material import seal, unseal
 from licet.keys.restriction_journal import Journal, Restriction, RestrictionKind
 from licet.policy.file import Policy
 from licet.store.connect import OutcomeUnknownError, Transaction, after_commit
+from licet.vault import account_journal
 from licet.vault.commands import (
     About,
     Choose,
@@ -98,11 +99,7 @@ def keep_asked(tx: Transaction, journal: Journal, account: UUID, conversation: U
     Whoever took it may have been killed before it was kept; the certificate tells what no restore may bring back.
     """
     asked = _EVENTS["closed" if conversation is None else "deleted"]
-    row = tx.execute(
-        """SELECT seq, occurred_at FROM journal
-            WHERE account_id = %s AND event = %s AND conversation_id IS NOT DISTINCT FROM %s ORDER BY seq LIMIT 1""",
-        [account, asked.value, conversation],
-    ).fetchone()
+    row = account_journal.first(tx, account, asked.value, conversation)
     if row is not None:
         record = Restriction(
             life=fence.life(tx), kind=asked, at=row[1], account=account, seq=row[0], conversation=conversation,

@@ -12,7 +12,6 @@ from uuid import UUID
 
 import msgspec
 
-from licet.keys.material import EMPTY_SLOT, SLOTS_PER_PAGE, write_slot
 from licet.masked import Masked
 from licet.policy.fold import Effect
 from licet.policy.state import AccountState, ConversationState, GrantStanding, TurnState
@@ -490,66 +489,3 @@ def shorten_feedback(tx: Transaction, nearer: Mapping[tuple[UUID, UUID], datetim
                 "until": list(nearer.values()),
             },
         )
-
-
-def load_pages(tx: Transaction, pages: Sequence[tuple[UUID, int]]) -> dict[tuple[UUID, int], bytes]:
-    """Key pages by (account, page)."""
-    rows = tx.execute(
-        """
-        SELECT account_id, page, slots FROM key_pages
-          JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(page)b::int[]) AS k(account_id, page)) k
-            USING (account_id, page)
-        """,
-        {"account": [a for a, _ in pages], "page": [p for _, p in pages]},
-    ).fetchall()
-    return {(account, page): slots for account, page, slots in rows}
-
-
-def save_pages(tx: Transaction, pages: Mapping[tuple[UUID, int], bytes]) -> None:
-    if not pages:
-        return
-    tx.execute(
-        """
-        INSERT INTO key_pages (account_id, page, slots)
-        SELECT * FROM unnest(%(account)b::uuid[], %(page)b::int[], %(slots)b::bytea[])
-        ON CONFLICT (account_id, page) DO UPDATE SET slots = excluded.slots
-        """,
-        {
-            "account": [account for account, _ in pages],
-            "page": [page for _, page in pages],
-            "slots": list(pages.values()),
-        },
-    )
-
-
-def destroy_slots(
-    tx: Transaction, slots: Sequence[tuple[UUID, int]], *, daily: Collection[UUID] | None = None
-) -> None:  # fmt: skip
-    """Overwrites (account, slot) keys with zeros. The accounts are locked.
-
-    ``daily`` are the accounts of which more than what had merely expired is destroyed; by default all of them.
-    """
-    mark_spent(tx, {account: daily is None or account in daily for account, _ in slots})
-    pages = load_pages(tx, sorted({(account, slot // SLOTS_PER_PAGE) for account, slot in slots}))
-    for account, slot in slots:
-        page = (account, slot // SLOTS_PER_PAGE)
-        pages[page] = write_slot(pages[page], slot, EMPTY_SLOT)
-    save_pages(tx, pages)
-
-
-def mark_spent(tx: Transaction, accounts: Mapping[UUID, bool]) -> None:
-    """Marks accounts for new keys: by the daily rotation where the value is true, else by the weekly one.
-
-    In the transaction that destroys a key of theirs: without the mark an old backup would open it for ever.
-    """
-    if not accounts:
-        return
-    tx.execute(
-        """
-        INSERT INTO spent_accounts (account_id, bucket, daily)
-        SELECT account_id, bucket, k.daily
-          FROM unnest(%(account)b::uuid[], %(daily)b::bool[]) AS k(account_id, daily) JOIN accounts USING (account_id)
-        ON CONFLICT (account_id) DO UPDATE SET daily = true WHERE excluded.daily AND NOT spent_accounts.daily
-        """,
-        {"account": list(accounts), "daily": list(accounts.values())},
-    )

@@ -31,14 +31,14 @@ from licet.ledger.outbox import Entry
 from licet.policy import fold
 from licet.policy.state import Feedback, TurnRole
 from licet.store.connect import Transaction
-from licet.store.rows import INSERTED_ROWS_MAX, arrays, insert, pipelined, unnested
-from licet.vault import copies, tables
+from licet.store.rows import INSERTED_ROWS_MAX, insert, pipelined
+from licet.vault import account_journal, account_keys, copies, tables
+from licet.vault.account_journal import JournalRow
 from licet.vault.commands import HOLD_REVIEW, Choose, GiveFeedback, Hold
 from licet.vault.copies import Copy, CopyPlace
 from licet.vault.ids import host_hmac
 from licet.vault.tables import AccountRow, ConversationRow
 
-ENDINGS_LOCK = 0x11CE7_0001
 Page = tuple[UUID, int]
 
 _TURNS = {
@@ -46,14 +46,6 @@ _TURNS = {
     "role": "text", "origin": "text", "occurred_at": "timestamptz", "host_hmac": "bytea",
 }  # fmt: skip
 _BODIES = {"account_id": "uuid", "conversation_id": "uuid", "turn": "int4", "segment": "int2", "sealed": "bytea"}
-_JOURNAL = {
-    "account_id": "uuid", "seq": "int8", "occurred_at": "timestamptz", "event": "text", "conversation_id": "uuid",
-    "ends": "bool",
-}  # fmt: skip
-_WRITE_JOURNAL = f"""
-    INSERT INTO journal ({", ".join(_JOURNAL)}, position)
-    SELECT {", ".join(_JOURNAL)}, nextval('journal_position')
-      FROM (SELECT * FROM {unnested(_JOURNAL)} WITH ORDINALITY AS k({", ".join(_JOURNAL)}, place) ORDER BY place) k"""
 _CHOICES = {
     "account_id": "uuid", "seq": "int8", "occurred_at": "timestamptz", "version": "int2", "allow": "bool",
     "effect": "text", "grant_no": "int4", "via": "text", "evidence": "bytea", "shown_id": "uuid",
@@ -89,7 +81,7 @@ class Writes:
         self._pages: dict[Page, bytes] = {}
         self._dirty: set[Page] = set()
         self._rows: dict[str, list[Sequence[object]]] = {}
-        self._journal: list[tuple[UUID, int, datetime, str, UUID | None, bool]] = []
+        self._journal: list[JournalRow] = []
         self._endings: dict[UUID, tuple[datetime, datetime]] = {}
         self._nearer: dict[tuple[UUID, UUID], datetime] = {}
         self._copies: dict[Copy, datetime] = {}
@@ -114,7 +106,7 @@ class Writes:
         self._buckets = buckets
         wanted = list(pages)
         if wanted:
-            self._pages |= tables.load_pages(self.tx, wanted)
+            self._pages |= account_keys.load_pages(self.tx, wanted)
 
     def new_account(self, row: AccountRow) -> None:
         row.wrapped_key = self.keyring.new_account_keys(self._bucket_key(row.bucket), row.account_id)
@@ -160,14 +152,14 @@ class Writes:
 
     def destroy_slots(self, account: UUID, slots: Sequence[int]) -> None:
         """Overwrites keys of a locked account, after a flush, and forgets them: a page kept here would revive them."""
-        tables.destroy_slots(self.tx, [(account, slot) for slot in slots])
+        account_keys.destroy_slots(self.tx, [(account, slot) for slot in slots])
         for slot in slots:
             self._pages.pop((account, slot // SLOTS_PER_PAGE), None)
             self._keys.pop((account, slot), None)
 
     def _page(self, page: Page) -> bytes:
         if page not in self._pages:
-            self._pages |= tables.load_pages(self.tx, [page])
+            self._pages |= account_keys.load_pages(self.tx, [page])
         if page not in self._pages:
             raise BrokenError(f"key page `{page[1]}` of an account is missing")
         return self._pages[page]
@@ -216,7 +208,7 @@ class Writes:
         self._add("safety_bodies", (row.account_id, row.conversation_id, turn, segment, sealed))
 
     def journal(self, account: AccountRow, at: datetime, event: str, conversation: UUID | None, ends: bool) -> None:
-        self._journal.append((account.account_id, account.last_seq, at, event, conversation, ends))
+        self._journal.append(JournalRow(account.account_id, account.last_seq, at, event, conversation, ends))
 
     def choice(
         self, account: AccountRow, seq: int, at: datetime, version: int, command: Choose, chosen: fold.ChoiceOutcome
@@ -307,13 +299,13 @@ class Writes:
     def _write(self) -> None:
         tx = self.tx
         if not self._is_shared and any(ends for *_, ends in self._journal):
-            tx.execute("SELECT pg_advisory_xact_lock_shared(%s)", [ENDINGS_LOCK])
+            account_journal.share_endings(tx)
             self._is_shared = True
         tables.save_accounts(tx, list(self.accounts.values()))
         tables.shorten_accounts(tx, self._endings)
         tables.shorten_feedback(tx, self._nearer)
         tables.save_conversations(tx, self.conversations.values())
-        tables.save_pages(tx, {page: self._pages[page] for page in sorted(self._dirty)})
+        account_keys.save_pages(tx, {page: self._pages[page] for page in sorted(self._dirty)})
         for unheld in self._unheld:  # before the holds: the same matter may have been placed again since
             tx.execute("DELETE FROM holds WHERE account_id = %s AND conversation_id = %s AND matter_hmac = %s", unheld)
         for table, columns in (
@@ -334,5 +326,4 @@ class Writes:
     def _write_journal(self) -> None:
         """Numbered only now: under the endings lock when one of them ends something, and in this order."""
         if self._journal:
-            columns = zip(*self._journal, strict=True)
-            self.tx.execute(_WRITE_JOURNAL, arrays(_JOURNAL, dict(zip(_JOURNAL, columns, strict=True))))
+            account_journal.append(self.tx, self._journal)

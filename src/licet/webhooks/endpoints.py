@@ -23,6 +23,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from licet.errors import NotFoundError, RefusedError, UsageError
+from licet.keys import chain
 from licet.keys.keyring import Keyring
 from licet.store.connect import Transaction, transaction
 from licet.vault import host_events
@@ -164,7 +165,7 @@ def rotate(here: Installation, name: str, overlap_hours: int = OVERLAP_HOURS) ->
         live = tx.execute(
             "SELECT secret FROM endpoint_secrets WHERE endpoint_id = %s ORDER BY made_at DESC, secret DESC", [endpoint]
         ).fetchall()
-        tx.execute("DELETE FROM secrets WHERE name = ANY(%s)", [[row[0] for row in live[SECRETS_MAX - 1 :]]])
+        chain.forget_secrets(tx, [row[0] for row in live[SECRETS_MAX - 1 :]])
         tx.execute("UPDATE endpoint_secrets SET ends_at = %s WHERE endpoint_id = %s", [ends_at, endpoint])
         secret = _new_secret(here, tx, endpoint, at)
         drop_ended_secrets(tx, at)
@@ -188,7 +189,7 @@ def remove(here: Installation, name: str, *, dry_run: bool = False) -> RemovedEn
             return removed
         tx.execute("UPDATE endpoints SET removed_at = %s WHERE endpoint_id = %s", [at, endpoint])
         tx.execute("UPDATE deliveries SET next_at = NULL WHERE endpoint_id = %s AND delivered_at IS NULL", [endpoint])
-        tx.execute("DELETE FROM secrets WHERE name LIKE %s", [f"{_prefix(endpoint)}%"])
+        chain.forget_secrets_below(tx, _prefix(endpoint))
     return removed
 
 
@@ -265,7 +266,8 @@ class Signing:
 
 def drop_ended_secrets(tx: Transaction, at: datetime) -> None:
     """Forgets the secrets that were replaced and have ended."""
-    tx.execute("DELETE FROM secrets WHERE name IN (SELECT secret FROM endpoint_secrets WHERE ends_at <= %s)", [at])
+    ended = tx.execute("SELECT secret FROM endpoint_secrets WHERE ends_at <= %s", [at]).fetchall()
+    chain.forget_secrets(tx, [row[0] for row in ended])
 
 
 def _prefix(endpoint: UUID) -> str:

@@ -1,0 +1,182 @@
+"""The rows of the key chain above the accounts: epochs, the bucket keys wrapped under them, and secrets.
+
+Statements only. Who wraps under the newest epoch, or opens another, holds `keyring.EPOCHS_LOCK`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from licet.store.connect import Transaction
+
+
+class Epoch(msgspec.Struct, frozen=True, kw_only=True):
+    """An epoch. ``opened_at`` is None for the one that the installation began with."""
+
+    number: int
+    rotation: str
+    opened_at: datetime | None
+    complete_at: datetime | None
+    retired_at: datetime | None
+    destroyed_at: datetime | None
+
+
+class WrappedBucket(msgspec.Struct, frozen=True, kw_only=True):
+    """A bucket's key as it is stored. ``is_fenced`` says whether the fence stood in the statement that read it."""
+
+    bucket: int
+    epoch: int
+    wrapped: bytes
+    is_fenced: bool
+
+
+# Epochs
+
+
+def epochs(tx: Transaction) -> list[Epoch]:
+    """Every epoch, oldest first."""
+    rows = tx.execute(
+        "SELECT number, rotation, opened_at, complete_at, retired_at, destroyed_at FROM epochs ORDER BY number"
+    ).fetchall()
+    return [
+        Epoch(number=n, rotation=rotation, opened_at=o, complete_at=c, retired_at=r, destroyed_at=d)
+        for n, rotation, o, c, r, d in rows
+    ]
+
+
+def newest_epoch(tx: Transaction) -> int | None:
+    row = tx.execute("SELECT max(number) FROM epochs").fetchone()
+    return None if row is None else row[0]
+
+
+def epoch_opened_since(tx: Transaction, at: datetime | None) -> datetime | None:
+    """When the first epoch was opened that is not older than ``at``."""
+    row = tx.execute("SELECT min(opened_at) FROM epochs WHERE opened_at >= %s", [at]).fetchone()
+    return None if row is None else row[0]
+
+
+def begin_epochs(tx: Transaction, number: int) -> None:
+    """The epoch that an installation begins with."""
+    tx.execute("INSERT INTO epochs (number, rotation) VALUES (%s, 'first')", [number])
+
+
+def open_epochs(tx: Transaction, first: int, last: int, rotation: str, at: datetime) -> None:
+    """Opens the epochs ``first`` to ``last``, both included."""
+    tx.execute(
+        """INSERT INTO epochs (number, rotation, opened_at)
+           SELECT number, %s, %s FROM generate_series(%s::int, %s::int) AS number""",
+        [rotation, at, first, last],
+    )
+
+
+def complete_epoch(tx: Transaction, number: int, at: datetime) -> None:
+    tx.execute("UPDATE epochs SET complete_at = %s WHERE number = %s", [at, number])
+
+
+def retire_epoch(tx: Transaction, number: int, at: datetime) -> None:
+    tx.execute("UPDATE epochs SET retired_at = %s WHERE number = %s", [at, number])
+
+
+def record_destroyed_epoch(tx: Transaction, number: int, at: datetime) -> None:
+    """The provider has destroyed the epoch's key; the first time that it is said stands."""
+    tx.execute("UPDATE epochs SET destroyed_at = %s WHERE number = %s AND destroyed_at IS NULL", [at, number])
+
+
+def epoch_wraps_something(tx: Transaction, number: int) -> bool:
+    row = tx.execute(
+        """SELECT EXISTS (SELECT FROM buckets WHERE epoch = %s)
+               OR EXISTS (SELECT FROM secrets WHERE substring(wrapped FOR 4) = %s)""",
+        [number, number.to_bytes(4, "big")],
+    ).fetchone()
+    return row is None or bool(row[0])
+
+
+# Buckets
+
+
+def hold_buckets(tx: Transaction, buckets: Sequence[int]) -> set[int]:
+    """Those of ``buckets`` that are there, which keep their keys until ``tx`` ends."""
+    rows = tx.execute(
+        "SELECT bucket FROM buckets WHERE bucket = ANY(%s) ORDER BY bucket FOR SHARE", [sorted(buckets)]
+    ).fetchall()
+    return {row[0] for row in rows}
+
+
+def add_bucket(tx: Transaction, bucket: int, epoch: int, wrapped: bytes) -> None:
+    """Adds a bucket; one that another has added in the meantime stays."""
+    tx.execute(
+        "INSERT INTO buckets (bucket, epoch, wrapped) VALUES (%s, %s, %s) ON CONFLICT (bucket) DO NOTHING",
+        [bucket, epoch, wrapped],
+    )
+
+
+def rewrap_bucket(tx: Transaction, bucket: int, epoch: int, wrapped: bytes) -> None:
+    tx.execute("UPDATE buckets SET (epoch, wrapped) = (%s, %s) WHERE bucket = %s", [epoch, wrapped, bucket])
+
+
+def lock_bucket_below(tx: Transaction, epoch: int) -> WrappedBucket | None:
+    """Locks the first bucket that lies under an epoch older than ``epoch``.
+
+    Where another transaction brought that bucket to ``epoch`` while this one waited, it is left out and the answer is
+    None, though there may be more: ask `has_bucket_below`.
+    """
+    row = tx.execute(
+        """SELECT bucket, epoch, wrapped, EXISTS (SELECT FROM fence) FROM buckets WHERE epoch < %s
+            ORDER BY epoch, bucket LIMIT 1 FOR NO KEY UPDATE""",
+        [epoch],
+    ).fetchone()
+    return None if row is None else WrappedBucket(bucket=row[0], epoch=row[1], wrapped=row[2], is_fenced=row[3])
+
+
+def has_bucket_below(tx: Transaction, epoch: int) -> bool:
+    row = tx.execute("SELECT EXISTS (SELECT FROM buckets WHERE epoch < %s)", [epoch]).fetchone()
+    return row is not None and bool(row[0])
+
+
+def newest_bucket(tx: Transaction) -> tuple[int, int, bytes] | None:
+    """`(bucket, epoch, wrapped)` of a bucket under the newest epoch that wraps any."""
+    return tx.execute("SELECT bucket, epoch, wrapped FROM buckets ORDER BY epoch DESC LIMIT 1").fetchone()
+
+
+def bucket_count(tx: Transaction) -> int:
+    row = tx.execute("SELECT count(*) FROM buckets").fetchone()
+    return int(row[0]) if row else 0
+
+
+def bucket_epochs(tx: Transaction) -> tuple[int, ...]:
+    """The epochs that wrap a bucket, oldest first."""
+    return tuple(row[0] for row in tx.execute("SELECT DISTINCT epoch FROM buckets ORDER BY epoch"))
+
+
+# Secrets: the epoch's number in four bytes, then what the provider wrapped
+
+
+def wrapped_secret(tx: Transaction, name: str) -> bytes | None:
+    row = tx.execute("SELECT wrapped FROM secrets WHERE name = %s", [name]).fetchone()
+    return None if row is None else row[0]
+
+
+def add_secret(tx: Transaction, name: str, wrapped: bytes) -> None:
+    """Adds a secret; one that another has made in the meantime stays."""
+    tx.execute("INSERT INTO secrets (name, wrapped) VALUES (%s, %s) ON CONFLICT (name) DO NOTHING", [name, wrapped])
+
+
+def lock_secrets(tx: Transaction) -> list[tuple[str, bytes]]:
+    """Every secret, locked, by name."""
+    return tx.execute("SELECT name, wrapped FROM secrets ORDER BY name FOR NO KEY UPDATE").fetchall()
+
+
+def rewrap_secret(tx: Transaction, name: str, wrapped: bytes) -> None:
+    tx.execute("UPDATE secrets SET wrapped = %s WHERE name = %s", [wrapped, name])
+
+
+def forget_secrets(tx: Transaction, names: Sequence[str]) -> None:
+    tx.execute("DELETE FROM secrets WHERE name = ANY(%s)", [list(names)])
+
+
+def forget_secrets_below(tx: Transaction, prefix: str) -> None:
+    """Forgets every secret whose name begins with ``prefix``, which holds no wildcard."""
+    tx.execute("DELETE FROM secrets WHERE name LIKE %s", [f"{prefix}%"])

@@ -1,0 +1,123 @@
+"""The accounts' journal: what happened to each account, numbered by account, and numbered again over all of them.
+
+Promise: under the endings lock taken exclusively, every ending up to `last_position` is committed and visible. Who
+appends one that takes rows out of a release (`ends`) holds that lock shared until it commits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from licet.errors import BrokenError
+from licet.store.connect import Transaction
+from licet.store.rows import arrays, unnested
+
+ENDINGS_LOCK = 0x11CE7_0001
+
+
+class JournalRow(NamedTuple):
+    """One event of an account. ``conversation`` is None for what concerns the whole account."""
+
+    account: UUID
+    seq: int
+    occurred_at: datetime
+    event: str
+    conversation: UUID | None
+    ends: bool
+
+
+class JournalEnding(NamedTuple):
+    """What took rows out: of a conversation, or, where that is None, of the whole account."""
+
+    position: int
+    account: UUID
+    conversation: UUID | None
+
+
+_COLUMNS = {
+    "account_id": "uuid", "seq": "int8", "occurred_at": "timestamptz", "event": "text", "conversation_id": "uuid",
+    "ends": "bool",
+}  # fmt: skip
+_PLACES = {"account": "uuid", "conversation": "uuid"}
+_APPEND = f"""
+    INSERT INTO journal ({", ".join(_COLUMNS)}, position)
+    SELECT {", ".join(_COLUMNS)}, nextval('journal_position')
+      FROM (SELECT * FROM {unnested(_COLUMNS)} WITH ORDINALITY AS k({", ".join(_COLUMNS)}, place) ORDER BY place) k"""
+
+
+def share_endings(tx: Transaction) -> None:
+    """For who is about to append an ending, before it is numbered."""
+    tx.execute("SELECT pg_advisory_xact_lock_shared(%s)", [ENDINGS_LOCK])
+
+
+def stop_endings(tx: Transaction) -> None:
+    """No ending is under way from here on until ``tx`` ends."""
+    tx.execute("SELECT pg_advisory_xact_lock(%s)", [ENDINGS_LOCK])
+
+
+def append(tx: Transaction, rows: Sequence[JournalRow]) -> None:
+    """Appends ``rows`` in their order; their accounts are locked and have these numbers already."""
+    columns = zip(*rows, strict=True)
+    tx.execute(_APPEND, arrays(_COLUMNS, dict(zip(_COLUMNS, columns, strict=True))))
+
+
+def append_endings(tx: Transaction, event: str, at: datetime, places: Sequence[tuple[UUID, UUID | None]]) -> None:
+    """Takes the next numbers of locked accounts, and appends an ending for each `(account, conversation)`.
+
+    ``at`` is one of the account's moments from now on: no later event may come before it.
+    """
+    if not places:
+        return
+    columns = zip(*places, strict=True)
+    tx.execute(
+        """
+        WITH told AS (
+            SELECT account_id, conversation_id, row_number() OVER (PARTITION BY account_id) AS place
+              FROM unnest(%(account)s::uuid[], %(conversation)s::uuid[]) AS k(account_id, conversation_id)
+        ), moved AS (
+            UPDATE accounts a SET last_seq = a.last_seq + c.count, last_at = greatest(a.last_at, %(at)s)
+              FROM (SELECT account_id, count(*) FROM told GROUP BY account_id) c
+             WHERE a.account_id = c.account_id
+            RETURNING a.account_id, a.last_seq - c.count AS base, a.last_at
+        ), numbered AS (
+            SELECT account_id, base + place AS seq, last_at, conversation_id FROM told JOIN moved USING (account_id)
+             ORDER BY account_id, place
+        )
+        INSERT INTO journal (account_id, seq, position, occurred_at, event, conversation_id, ends)
+        SELECT account_id, seq, nextval('journal_position'), last_at, %(event)s, conversation_id, true FROM numbered
+        """,
+        {**arrays(_PLACES, dict(zip(_PLACES, columns, strict=True))), "at": at, "event": event},
+    )
+
+
+def last_position(tx: Transaction) -> int:
+    """The newest position that was given out, 0 before the first."""
+    row = tx.execute("SELECT last_value, is_called FROM journal_position").fetchone()
+    if row is None:
+        raise BrokenError("the journal has no sequence")
+    return int(row[0]) if row[1] else 0
+
+
+def skip_positions(tx: Transaction, count: int) -> None:
+    """Leaves ``count`` positions out, for a database that may be older than what was given out."""
+    tx.execute("SELECT setval('journal_position', nextval('journal_position') + %s)", [count])
+
+
+def endings_after(tx: Transaction, position: int) -> list[JournalEnding]:
+    """What took rows out behind ``position``, in no order."""
+    rows = tx.execute(
+        "SELECT position, account_id, conversation_id FROM journal WHERE ends AND position > %s", [position]
+    ).fetchall()
+    return [JournalEnding(*row) for row in rows]
+
+
+def first(tx: Transaction, account: UUID, event: str, conversation: UUID | None) -> tuple[int, datetime] | None:
+    """`(seq, time)` of the first ``event`` of the account, or of its conversation where one is given."""
+    return tx.execute(
+        """SELECT seq, occurred_at FROM journal
+            WHERE account_id = %s AND event = %s AND conversation_id IS NOT DISTINCT FROM %s ORDER BY seq LIMIT 1""",
+        [account, event, conversation],
+    ).fetchone()

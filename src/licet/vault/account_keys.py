@@ -1,0 +1,204 @@
+"""The wrapped keys of accounts: each account's own, the pages of its segment keys, and which accounts wait for new ones.
+
+A key is destroyed by overwriting its slot with zeros, in a transaction that also marks its account (`spent_accounts`):
+without the mark a rotation would leave the account the key under which an older copy of the slot still opens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from uuid import UUID
+
+import msgspec
+
+from licet.keys.material import DESTROYED_KEYS, EMPTY_SLOT, SLOTS_PER_PAGE, WRAPPED_BYTES, write_slot
+from licet.store.connect import Transaction
+
+Page = tuple[UUID, int]  # account, number
+
+
+# Pages
+
+
+def load_pages(tx: Transaction, pages: Sequence[Page]) -> dict[Page, bytes]:
+    """Key pages by (account, page)."""
+    rows = tx.execute(
+        """
+        SELECT account_id, page, slots FROM key_pages
+          JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(page)b::int[]) AS k(account_id, page)) k
+            USING (account_id, page)
+        """,
+        {"account": [a for a, _ in pages], "page": [p for _, p in pages]},
+    ).fetchall()
+    return {(account, page): slots for account, page, slots in rows}
+
+
+def save_pages(tx: Transaction, pages: Mapping[Page, bytes]) -> None:
+    """Writes key pages, new ones among them."""
+    if not pages:
+        return
+    tx.execute(
+        """
+        INSERT INTO key_pages (account_id, page, slots)
+        SELECT * FROM unnest(%(account)b::uuid[], %(page)b::int[], %(slots)b::bytea[])
+        ON CONFLICT (account_id, page) DO UPDATE SET slots = excluded.slots
+        """,
+        {
+            "account": [account for account, _ in pages],
+            "page": [page for _, page in pages],
+            "slots": list(pages.values()),
+        },
+    )
+
+
+def destroy_slots(
+    tx: Transaction, slots: Sequence[tuple[UUID, int]], *, daily: Collection[UUID] | None = None
+) -> None:  # fmt: skip
+    """Overwrites (account, slot) keys with zeros. The accounts are locked.
+
+    ``daily`` are the accounts of which more than what had merely expired is destroyed; by default all of them.
+    """
+    mark_spent(tx, {account: daily is None or account in daily for account, _ in slots})
+    pages = load_pages(tx, sorted({(account, slot // SLOTS_PER_PAGE) for account, slot in slots}))
+    for account, slot in slots:
+        page = (account, slot // SLOTS_PER_PAGE)
+        pages[page] = write_slot(pages[page], slot, EMPTY_SLOT)
+    save_pages(tx, pages)
+
+
+def mark_spent(tx: Transaction, accounts: Mapping[UUID, bool]) -> None:
+    """Marks accounts for new keys: by the daily rotation where the value is true, else by the weekly one.
+
+    In the transaction that destroys a key of theirs: without the mark an old backup would open it for ever.
+    """
+    if not accounts:
+        return
+    tx.execute(
+        """
+        INSERT INTO spent_accounts (account_id, bucket, daily)
+        SELECT account_id, bucket, k.daily
+          FROM unnest(%(account)b::uuid[], %(daily)b::bool[]) AS k(account_id, daily) JOIN accounts USING (account_id)
+        ON CONFLICT (account_id) DO UPDATE SET daily = true WHERE excluded.daily AND NOT spent_accounts.daily
+        """,
+        {"account": list(accounts), "daily": list(accounts.values())},
+    )
+
+
+# Rotation: the caller has locked the bucket
+
+
+class MarkedCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a rotation that began now would take up: ``rewrapped`` accounts lie in the buckets of the marked ones."""
+
+    buckets: int
+    rewrapped: int
+    marked: int
+    pages: int
+
+
+def spent_counts(tx: Transaction) -> dict[bool, int]:
+    """How many accounts are marked for the daily rotation (true) and for the weekly one."""
+    rows = tx.execute("SELECT daily, count(*) FROM spent_accounts GROUP BY daily").fetchall()
+    return {daily: int(count) for daily, count in rows}
+
+
+def marked_counts(tx: Transaction, *, weekly: bool) -> MarkedCounts:
+    """Counts what is marked for the daily rotation; with ``weekly`` all that is marked."""
+    row = tx.execute(
+        """
+        WITH marked AS (SELECT account_id, bucket FROM spent_accounts WHERE daily OR %(weekly)s),
+             rekeyed AS (SELECT DISTINCT bucket FROM marked)
+        SELECT (SELECT count(*) FROM rekeyed), (SELECT count(*) FROM accounts JOIN rekeyed USING (bucket)),
+               (SELECT count(*) FROM marked), (SELECT count(*) FROM key_pages JOIN marked USING (account_id))
+        """,
+        {"weekly": weekly},
+    ).fetchone()
+    assert row is not None
+    return MarkedCounts(buckets=row[0], rewrapped=row[1], marked=row[2], pages=row[3])
+
+
+def marked_in(tx: Transaction, bucket: int, *, weekly: bool) -> set[UUID]:
+    """The accounts of a bucket that are marked for the daily rotation; with ``weekly`` all that are marked."""
+    rows = tx.execute(
+        "SELECT account_id FROM spent_accounts WHERE bucket = %s AND (daily OR %s)", [bucket, weekly]
+    ).fetchall()
+    return {row[0] for row in rows}
+
+
+def unmark(tx: Transaction, accounts: Collection[UUID]) -> None:
+    tx.execute("DELETE FROM spent_accounts WHERE account_id = ANY(%s)", [list(accounts)])
+
+
+def lock_wrapped_keys(tx: Transaction, bucket: int) -> list[tuple[UUID, bytes]]:
+    """Locks every account of a bucket in the order of the ids; `(account, wrapped keys)`."""
+    return tx.execute(
+        "SELECT account_id, wrapped_key FROM accounts WHERE bucket = %s ORDER BY account_id FOR NO KEY UPDATE", [bucket]
+    ).fetchall()
+
+
+def rewrap_accounts(tx: Transaction, wrapped: Mapping[UUID, bytes]) -> None:
+    tx.execute(
+        """UPDATE accounts a SET wrapped_key = n.wrapped
+             FROM unnest(%(account)b::uuid[], %(wrapped)b::bytea[]) AS n(account_id, wrapped)
+            WHERE a.account_id = n.account_id""",
+        {"account": list(wrapped), "wrapped": list(wrapped.values())},
+    )
+
+
+def pages_after(tx: Transaction, accounts: Collection[UUID], last: Page, limit: int) -> list[tuple[UUID, int, bytes]]:
+    """Up to ``limit`` key pages of ``accounts`` behind the page ``last``, in order: `(account, page, slots)`."""
+    return tx.execute(
+        """SELECT account_id, page, slots FROM key_pages
+            WHERE account_id = ANY(%s) AND (account_id, page) > (%s, %s) ORDER BY account_id, page LIMIT %s""",
+        [list(accounts), *last, limit],
+    ).fetchall()
+
+
+def rewrap_pages(tx: Transaction, pages: Mapping[Page, bytes]) -> None:
+    """Writes key pages that are there."""
+    tx.execute(
+        """UPDATE key_pages p SET slots = n.slots
+             FROM unnest(%(account)b::uuid[], %(page)b::int[], %(slots)b::bytea[]) AS n(account_id, page, slots)
+            WHERE p.account_id = n.account_id AND p.page = n.page""",
+        {"account": [a for a, _ in pages], "page": [page for _, page in pages], "slots": list(pages.values())},
+    )
+
+
+# Ends
+
+
+def has_live_key(tx: Transaction, account: UUID) -> bool:
+    """Whether a segment, a safety copy or feedback of the account still has its key, or a hold keeps something of it."""
+    row = tx.execute(
+        """SELECT EXISTS (SELECT FROM segments WHERE account_id = %(account)s
+                             AND (key_slot IS NOT NULL OR safety_slot IS NOT NULL))
+               OR EXISTS (SELECT FROM feedback WHERE account_id = %(account)s AND key_slot IS NOT NULL)
+               OR EXISTS (SELECT FROM holds WHERE account_id = %(account)s)""",
+        {"account": account},
+    ).fetchone()
+    return row is None or bool(row[0])
+
+
+def destroy_keys(tx: Transaction, account: UUID) -> None:
+    """Destroys the account's own keys and the pages under them. The account is locked."""
+    mark_spent(tx, {account: True})
+    tx.execute("DELETE FROM key_pages WHERE account_id = %s", [account])
+    tx.execute("UPDATE accounts SET wrapped_key = %s WHERE account_id = %s", [DESTROYED_KEYS, account])
+
+
+def stray_keys(tx: Transaction, account: UUID) -> int:
+    """How many wrapped keys of the account lie in a slot that nothing kept names: after an erasure, none."""
+    named = {
+        row[0]
+        for row in tx.execute(
+            """SELECT unnest(ARRAY[key_slot, safety_slot]) FROM segments WHERE account_id = %(account)s
+               UNION SELECT key_slot FROM feedback WHERE account_id = %(account)s""",
+            {"account": account},
+        )
+    }
+    pages = tx.cursor(binary=True).execute("SELECT page, slots FROM key_pages WHERE account_id = %s", [account])
+    return sum(
+        slots[n * WRAPPED_BYTES : (n + 1) * WRAPPED_BYTES] != EMPTY_SLOT and page * SLOTS_PER_PAGE + n not in named
+        for page, slots in pages
+        for n in range(SLOTS_PER_PAGE)
+    )

@@ -1,0 +1,298 @@
+"""What is due to be erased, and its rows' erasure: one meaning of `due` for the sweep, its forecast and its alarms.
+
+Due at an instant is what is kept still although its `keep_until` has come and no hold keeps it; a safety copy has an end
+of its own. A hold that was placed when the time of something was over keeps nothing of it, but for a safety copy.
+What stays of an erased segment is its stamp and its dates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from licet.store.connect import Transaction
+from licet.vault import account_keys
+from licet.vault.cold_tier import SIZE
+
+KEPT_COUNTED_MAX = 100_000
+
+
+class DueSegment(NamedTuple):
+    """A segment that is due. ``is_asked`` says that somebody asked for it, so that it enters the daily rotation."""
+
+    account: UUID
+    conversation: UUID
+    segment: int
+    key_slot: int | None
+    because: str
+    turns: int
+    is_asked: bool
+
+
+class DueSafetyCopy(NamedTuple):
+    """A segment's safety copy that is due."""
+
+    account: UUID
+    conversation: UUID
+    segment: int
+    key_slot: int
+    is_asked: bool
+
+
+class DueFeedback(NamedTuple):
+    """Feedback that is due."""
+
+    account: UUID
+    conversation: UUID
+    feedback: UUID
+    key_slot: int | None
+    is_asked: bool
+
+
+class KeptBytes(msgspec.Struct, frozen=True, kw_only=True):
+    """Sealed bytes of one end. ``until`` is when a sweep may erase them, None while a hold keeps them.
+
+    ``is_long`` says that they are kept for more than a year.
+    """
+
+    until: datetime | None
+    size: int
+    is_long: bool
+
+
+# What a hold keeps of a segment or of feedback `s`: one that was placed when its time was over keeps nothing of it. Who
+# says what is due, or what will be kept, says it by these.
+_HELD = """EXISTS (SELECT FROM holds h WHERE h.account_id = s.account_id AND h.conversation_id = s.conversation_id
+                     AND h.placed_at < s.keep_until)"""
+_COPY_HELD = """EXISTS (SELECT FROM holds h WHERE h.account_id = s.account_id
+                          AND h.conversation_id = s.conversation_id)"""
+# What is due: the day by the index, the instant exactly, and no hold that keeps it.
+_IS_DUE = f"""s.erased_at IS NULL AND s.due_on <= (%(at)s::timestamptz AT TIME ZONE 'UTC')::date
+     AND s.keep_until <= %(at)s AND NOT {_HELD}"""
+_DUE = f"FROM segments s WHERE {_IS_DUE}"
+_FEEDBACK_DUE = f"FROM feedback s WHERE {_IS_DUE}"
+# Looked up by primary key, not joined: where the tables have no statistics yet, a join's plan was 100 times slower.
+_REASON = """(SELECT CASE WHEN a.closed_at IS NOT NULL THEN 'closed' WHEN c.deleted_at IS NOT NULL THEN 'deleted'
+                          WHEN c.incognito THEN 'incognito' ELSE 'expired' END
+                FROM conversations c JOIN accounts a USING (account_id)
+               WHERE c.account_id = s.account_id AND c.conversation_id = s.conversation_id)"""
+# Whether somebody asked for it: a deletion, a closure, or a date that a withdrawal or keeping out brought nearer; of
+# feedback also that it was taken back. Such
+# a key enters the daily rotation, any other the weekly one.
+_ASKED_FOR = """(SELECT a.closed_at IS NOT NULL OR c.deleted_at IS NOT NULL OR (c.narrowed AND NOT s.narrowed)
+                     OR (s.grant_no IS NOT NULL AND s.grant_no IS DISTINCT FROM a.grant_no)
+                   FROM conversations c JOIN accounts a USING (account_id)
+                  WHERE c.account_id = s.account_id AND c.conversation_id = s.conversation_id)"""
+_SAFETY_DUE = f"""
+    FROM segments s WHERE s.safety_slot IS NOT NULL AND s.safety_until <= %(at)s AND NOT {_COPY_HELD}"""
+_MINE = "s.account_id = ANY(%(accounts)s::uuid[])"
+
+
+# Counting
+
+
+def segment_counts(tx: Transaction, at: datetime) -> list[tuple[str, int, int]]:
+    """`(reason, segments, turns)` of what is due at ``at``."""
+    rows = tx.execute(
+        f"SELECT {_REASON}, count(*), sum(s.last_turn - s.first_turn + 1) {_DUE} GROUP BY 1", {"at": at}
+    ).fetchall()
+    return [(reason, int(count), int(turns)) for reason, count, turns in rows]
+
+
+def feedback_count(tx: Transaction, at: datetime) -> int:
+    return _count(tx, f"SELECT count(*) {_FEEDBACK_DUE}", at)
+
+
+def safety_counts(tx: Transaction, at: datetime) -> tuple[int, int]:
+    """The safety copies that are due, and the turns in them."""
+    turns = f"""SELECT count(*) FROM safety_bodies b
+                 WHERE EXISTS (SELECT {_SAFETY_DUE} AND s.account_id = b.account_id
+                                  AND s.conversation_id = b.conversation_id AND s.segment = b.segment)"""
+    return _count(tx, f"SELECT count(*) {_SAFETY_DUE}", at), _count(tx, turns, at)
+
+
+def score_count(tx: Transaction, at: datetime) -> int:
+    """How many scores of flags are due."""
+    return _count(tx, "SELECT count(*) FROM flags WHERE score IS NOT NULL AND score_until <= %(at)s", at)
+
+
+def due_count(tx: Transaction, at: datetime, most: int) -> int:
+    """How many segments, feedback and safety copies are due at ``at``; it stops counting at ``most`` of each."""
+    return sum(
+        _count(tx, f"SELECT count(*) FROM (SELECT 1 {due} LIMIT {most:d}) d", at)
+        for due in (_DUE, _FEEDBACK_DUE, _SAFETY_DUE)
+    )
+
+
+def overdue_since(tx: Transaction, at: datetime) -> datetime | None:
+    """Since when the oldest of what is due at ``at`` is due; None where nothing is."""
+    row = tx.execute(
+        f"""SELECT least((SELECT min(s.keep_until) {_DUE}), (SELECT min(s.keep_until) {_FEEDBACK_DUE}),
+                         (SELECT min(s.safety_until) {_SAFETY_DUE}))""",
+        {"at": at},
+    ).fetchone()
+    return row[0] if row is not None else None
+
+
+def kept_bytes(tx: Transaction) -> list[KeptBytes]:
+    """All sealed bytes that are kept, copies and feedback included, by when a sweep may erase them."""
+    ends = f"CASE WHEN {_HELD} THEN NULL ELSE s.keep_until END"
+    rows = tx.execute(
+        f"""SELECT ends, sum(size), is_long FROM (
+               SELECT {ends} AS ends, {SIZE} AS size, s.keep_until > s.last_at + interval '1 year' AS is_long
+                 FROM bodies b JOIN segments s USING (account_id, conversation_id, segment)
+               UNION ALL
+               SELECT CASE WHEN {_COPY_HELD} THEN NULL ELSE s.safety_until END, octet_length(b.sealed), true
+                 FROM safety_bodies b JOIN segments s USING (account_id, conversation_id, segment)
+               UNION ALL
+               SELECT {ends}, octet_length(b.sealed), s.keep_until > s.given_at + interval '1 year'
+                 FROM feedback_bodies b JOIN feedback s USING (account_id, feedback_id)) k
+            GROUP BY ends, is_long"""
+    ).fetchall()
+    return [
+        KeptBytes(until=until, size=int(size), is_long=until is None or bool(is_long)) for until, size, is_long in rows
+    ]
+
+
+def kept_count(tx: Transaction) -> int:
+    """How many segments are kept: exact up to KEPT_COUNTED_MAX, beyond it what the index was last seen to hold."""
+    row = tx.execute(
+        """SELECT (SELECT count(*) FROM (SELECT FROM segments WHERE erased_at IS NULL LIMIT %(most)s) s),
+                  (SELECT reltuples::bigint FROM pg_class WHERE oid = 'segments_due'::regclass)""",
+        {"most": KEPT_COUNTED_MAX},
+    ).fetchone()
+    assert row is not None
+    counted, seen = row
+    return max(counted, seen) if counted == KEPT_COUNTED_MAX else int(counted)
+
+
+def _count(tx: Transaction, statement: str, at: datetime) -> int:
+    row = tx.execute(statement, {"at": at}).fetchone()
+    return int(row[0]) if row else 0
+
+
+# What a batch takes up
+
+
+def due_accounts(tx: Transaction, at: datetime, limit: int, accounts: Collection[UUID] | None = None) -> list[UUID]:
+    """The accounts with the longest due, from up to ``limit`` of each kind; of ``accounts`` alone where given."""
+    mine = f" AND (%(accounts)s::uuid[] IS NULL OR {_MINE})"
+    rows = tx.execute(
+        f"""
+        (SELECT s.account_id {_DUE}{mine} ORDER BY s.due_on, s.account_id LIMIT %(limit)s)
+        UNION
+        (SELECT s.account_id {_FEEDBACK_DUE}{mine} ORDER BY s.due_on, s.account_id LIMIT %(limit)s)
+        UNION
+        (SELECT s.account_id {_SAFETY_DUE}{mine} ORDER BY s.safety_until, s.account_id LIMIT %(limit)s)
+        """,
+        {"at": at, "limit": limit, "accounts": None if accounts is None else list(accounts)},
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def due_segments(tx: Transaction, at: datetime, accounts: Collection[UUID], limit: int) -> list[DueSegment]:
+    """Up to ``limit`` segments of ``accounts`` that are due, in order."""
+    rows = tx.execute(
+        f"""SELECT s.account_id, s.conversation_id, s.segment, s.key_slot, {_REASON}, s.last_turn - s.first_turn + 1,
+                   {_ASKED_FOR}
+              {_DUE} AND {_MINE} ORDER BY s.account_id, s.conversation_id, s.segment LIMIT %(limit)s""",
+        {"at": at, "limit": limit, "accounts": list(accounts)},
+    ).fetchall()
+    return [DueSegment(*row) for row in rows]
+
+
+def due_safety_copies(tx: Transaction, at: datetime, accounts: Collection[UUID], limit: int) -> list[DueSafetyCopy]:
+    """Up to ``limit`` safety copies of ``accounts`` that are due, in order."""
+    rows = tx.execute(
+        f"""SELECT s.account_id, s.conversation_id, s.segment, s.safety_slot, {_ASKED_FOR}
+              {_SAFETY_DUE} AND {_MINE} ORDER BY s.account_id, s.conversation_id, s.segment LIMIT %(limit)s""",
+        {"at": at, "limit": limit, "accounts": list(accounts)},
+    ).fetchall()
+    return [DueSafetyCopy(*row) for row in rows]
+
+
+def due_feedback(tx: Transaction, at: datetime, accounts: Collection[UUID], limit: int) -> list[DueFeedback]:
+    """Up to ``limit`` feedback of ``accounts`` that is due, in order."""
+    rows = tx.execute(
+        f"""SELECT s.account_id, s.conversation_id, s.feedback_id, s.key_slot,
+                   s.taken_back_at IS NOT NULL OR {_ASKED_FOR}
+              {_FEEDBACK_DUE} AND {_MINE} ORDER BY s.account_id, s.feedback_id LIMIT %(limit)s""",
+        {"at": at, "limit": limit, "accounts": list(accounts)},
+    ).fetchall()
+    return [DueFeedback(*row) for row in rows]
+
+
+# Erasing: the keys first, then the rows. The accounts are locked
+
+
+_SEGMENT_KEYS = """(SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[], %(segment)b::smallint[])
+                      AS k(account_id, conversation_id, segment)) k"""
+_SAME_SEGMENT = """s.account_id = k.account_id AND s.conversation_id = k.conversation_id
+                   AND s.segment = k.segment"""
+# One statement, so that the keys of the rows are sent and sorted out once.
+_ERASE = f"""
+    WITH k AS (SELECT * FROM {_SEGMENT_KEYS}),
+         erased AS (UPDATE segments s SET key_slot = NULL, erased_at = %(at)s FROM k WHERE {_SAME_SEGMENT}),
+         ended AS (UPDATE copies s SET ended_at = %(at)s FROM k WHERE {_SAME_SEGMENT} AND s.place = 'vault'),
+         unsaid AS (DELETE FROM suggestions s USING k
+                     WHERE s.account_id = k.account_id AND s.conversation_id = k.conversation_id)
+    DELETE FROM bodies s USING k WHERE {_SAME_SEGMENT}"""
+
+
+def erase_segments(tx: Transaction, rows: Sequence[DueSegment], at: datetime) -> None:
+    _destroy(tx, rows)
+    tx.execute(_ERASE, _segment_keys(rows, at))
+
+
+def erase_safety_copies(tx: Transaction, rows: Sequence[DueSafetyCopy], at: datetime) -> int:
+    """Erases the copies; returns the turns that were in them."""
+    _destroy(tx, rows)
+    key = _segment_keys(rows, at)
+    tx.execute(f"UPDATE segments s SET safety_slot = NULL FROM {_SEGMENT_KEYS} WHERE {_SAME_SEGMENT}", key)
+    turns = tx.execute(f"DELETE FROM safety_bodies s USING {_SEGMENT_KEYS} WHERE {_SAME_SEGMENT}", key).rowcount
+    tx.execute(
+        f"UPDATE copies s SET ended_at = %(at)s FROM {_SEGMENT_KEYS} WHERE {_SAME_SEGMENT} AND s.place = 'safety'", key
+    )
+    return turns
+
+
+def erase_feedback(tx: Transaction, rows: Sequence[DueFeedback], at: datetime) -> None:
+    _destroy(tx, rows)
+    key = {"account": [row.account for row in rows], "feedback": [row.feedback for row in rows], "at": at}
+    keys = """(SELECT * FROM unnest(%(account)b::uuid[], %(feedback)b::uuid[]) AS k(account_id, feedback_id)) k"""
+    same = "s.account_id = k.account_id AND s.feedback_id = k.feedback_id"
+    tx.execute(f"UPDATE feedback s SET key_slot = NULL, erased_at = %(at)s FROM {keys} WHERE {same}", key)
+    tx.execute(f"DELETE FROM feedback_bodies s USING {keys} WHERE {same}", key)
+    tx.execute(
+        f"""UPDATE copies s SET ended_at = %(at)s FROM {keys}
+             WHERE s.account_id = k.account_id AND s.reference = k.feedback_id AND s.place = 'feedback'""",
+        key,
+    )
+
+
+def erase_scores(tx: Transaction, at: datetime, limit: int) -> int:
+    """Erases up to ``limit`` scores of flags that are due; returns how many."""
+    return tx.execute(
+        """UPDATE flags SET score = NULL WHERE (account_id, conversation_id, seq) IN (
+               SELECT account_id, conversation_id, seq FROM flags
+                WHERE score IS NOT NULL AND score_until <= %(at)s LIMIT %(limit)s)""",
+        {"at": at, "limit": limit},
+    ).rowcount
+
+
+def _destroy(tx: Transaction, rows: Sequence[DueSegment | DueSafetyCopy | DueFeedback]) -> None:
+    slots = [(row.account, row.key_slot) for row in rows if row.key_slot is not None]
+    account_keys.destroy_slots(tx, slots, daily={row.account for row in rows if row.is_asked})
+
+
+def _segment_keys(rows: Sequence[DueSegment | DueSafetyCopy], at: datetime) -> dict[str, Any]:
+    return {
+        "account": [row.account for row in rows],
+        "conversation": [row.conversation for row in rows],
+        "segment": [row.segment for row in rows],
+        "at": at,
+    }
