@@ -17,6 +17,7 @@ import httpx
 import pytest
 import uvicorn
 
+from licet.config import Web
 from licet.store.connect import Pool
 from licet.web.access import limits
 from licet.web.access.connections import HEADER_BYTES_MAX, BoundedServer, ConnectionBounds, Connections, protocol
@@ -208,7 +209,10 @@ def test_whom_a_proxy_speaks_for_is_believed_only_of_one_that_is_named(
 def test_bodies_of_many_callers_are_held_to_a_sum(pool: Pool, tmp_path: Path) -> None:
     world = World(pool, tmp_path / "data")
     key, each = world.service(Scope.turns_write), limits.BULK_BYTES_MAX
-    with listening(world.app) as url, ExitStack() as open_ones:
+    patient = Web(
+        body_seconds=PATIENCE, body_bytes_per_second=1
+    )  # a machine with much to do takes long over so many bytes
+    with listening(world.app, patient) as url, ExitStack() as open_ones:
         parts = urlsplit(url)
         head = f"POST /v1/turns:bulk HTTP/1.1\r\nhost: {parts.netloc}\r\nauthorization: {key['authorization']}\r\n"
         held = []
