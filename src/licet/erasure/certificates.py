@@ -2,7 +2,8 @@
 
 `run` moves every erasure as far as it can go now: it recalls releases from whoever was handed them, shreds and sweeps
 what is due, reads every place of the register back, and signs. It can be killed anywhere and run again: each state
-is committed with what it says. What is held stays, and its erasure goes on within the hour after the hold has ended.
+is committed with what it says. Where a place cannot be read back as empty, the states before the certificate stay.
+What is held stays, and its erasure goes on within the hour after the hold has ended.
 
 A closed account's content keys die like any other's. Its own key gives the pseudonym under which its leaves are told, so
 that key waits until all of them are in the log, and the certificate with it: a leaf that came later would name nobody,
@@ -28,7 +29,7 @@ import msgspec
 from licet.erasure import key_rotation, sweep_batches
 from licet.erasure.epochs import backup_window
 from licet.erasure.key_rotation import Rotation
-from licet.errors import NotFoundError, RefusedError
+from licet.errors import BrokenError, NotFoundError, RefusedError
 from licet.keys import chain, fence
 from licet.ledger import outbox, sequence
 from licet.ledger.entries import Canonical, canonical
@@ -39,11 +40,11 @@ from licet.proof import documents
 from licet.proof.receipt import CERTIFICATE, sign
 from licet.release import live_leases, registry
 from licet.store.connect import Transaction, transaction
-from licet.vault import certificate, host_events, restriction
+from licet.vault import certificate, host_events, policy_versions, restriction
 from licet.vault.certificate import ErasureCause, ErasureRecord, ErasureState, Waits, WaitsFor
 from licet.vault.host_events import HostDelivery as HostTold
 from licet.vault.ids import Prefix, parse, shown, uuid7
-from licet.vault.installation import Installation, policies
+from licet.vault.installation import Installation
 from licet.vault.tables import lock_accounts
 
 PAGE_ERASURES_MAX = 500
@@ -151,6 +152,7 @@ def finish_due(here: Installation) -> int:
 
 
 def _advance(here: Installation, erasure: ErasureRecord, at_once: bool) -> ErasureRecord:
+    """The erasure as far as it can go: two transactions, and one more for every further batch of a large sweep."""
     if erasure.state is ErasureState.verified:
         return erasure
     at = max(here.clock(), erasure.requested_at)
@@ -160,22 +162,34 @@ def _advance(here: Installation, erasure: ErasureRecord, at_once: bool) -> Erasu
         waits = certificate.waits(tx, erasure)
         if at_once and not waits.held:
             certificate.bring_nearer(tx, erasure, at)
-    is_due = at_once or waits.due_at is None or waits.due_at <= at
-    if is_due and not waits.held and (waits.keys or waits.bodies):
-        _sweep(here, erasure.account, at)
-    with transaction(here.pool) as tx:
-        lock_accounts(tx, [erasure.account])
-        erasure = certificate.get(tx, erasure.erasure)
-        erasure = _shred_and_sweep(tx, erasure, at)
-    return _certify(here, erasure, at) if erasure.state is ErasureState.swept else erasure
+        is_due = at_once or waits.due_at is None or waits.due_at <= at
+        sweeps = is_due and not waits.held and bool(waits.keys or waits.bodies)
+        if sweeps:
+            _sweep(tx, erasure, at)
+    try:
+        return _finish(here, erasure, at, sweeps)
+    except BrokenError:
+        with transaction(here.pool) as tx:  # what it cannot certify has come as far as that all the same
+            lock_accounts(tx, [erasure.account])
+            _shred_and_sweep(tx, certificate.get(tx, erasure.erasure), at)
+        raise
 
 
-def _sweep(here: Installation, account: UUID, at: datetime) -> None:
+def _finish(here: Installation, erasure: ErasureRecord, at: datetime, sweeps: bool) -> ErasureRecord:
+    """Sweeps the rest, then moves the erasure on and certifies it, in one transaction."""
     while True:
         with transaction(here.pool) as tx:
-            fence.check(tx)
-            if not sweep_batches.sweep_batch(tx, at, only=[account]).more:
-                return
+            lock_accounts(tx, [erasure.account])
+            if sweeps and _sweep(tx, erasure, at):
+                continue
+            moved = _shred_and_sweep(tx, certificate.get(tx, erasure.erasure), at)
+            return _certify(here, tx, moved, at) if moved.state is ErasureState.swept else moved
+
+
+def _sweep(tx: Transaction, erasure: ErasureRecord, at: datetime) -> bool:
+    """Erases a batch of what is due; whether there may be another."""
+    fence.check(tx)
+    return sweep_batches.sweep_batch(tx, at, only=[erasure.account]).more
 
 
 def _shred_and_sweep(tx: Transaction, erasure: ErasureRecord, at: datetime) -> ErasureRecord:
@@ -187,39 +201,37 @@ def _shred_and_sweep(tx: Transaction, erasure: ErasureRecord, at: datetime) -> E
     return erasure
 
 
-def _certify(here: Installation, erasure: ErasureRecord, at: datetime) -> ErasureRecord:
-    """Reads every place back, signs what was found, and has the log told; BrokenError where something is there still."""
-    known = policies(here)
-    with transaction(here.pool) as tx:
-        lock_accounts(tx, [erasure.account])
-        erasure = certificate.get(tx, erasure.erasure)
-        if erasure.state is ErasureState.verified:
-            return erasure
-        if _awaits_log(here, tx, erasure):
-            return erasure
-        journal = here.keyring.restrictions
-        if journal is not None and erasure.cause in (ErasureCause.deletion, ErasureCause.closure):
-            restriction.keep_asked(tx, journal, erasure.account, erasure.conversation, erasure.erasure)
-        if erasure.cause is ErasureCause.closure:
-            _destroy_account_keys(tx, erasure, at)
-        leasable: dict[UUID, int] = {}
-        for release, ordinals in certificate.rows_by_release(tx, erasure).items():
-            given = live_leases.leased(tx, here.keyring, registry.get(tx, release), ordinals, known, at)
-            leasable[release] = len(given)
-        document = certificate.document(
-            erasure, at, certificate.read_back(tx, erasure, leasable, at), _recipients(tx, erasure, at),
-            _hosts(tx, erasure, at), _backups(tx, erasure, at), _out_of_reach(here, tx, erasure),
-            here.keyring.random(certificate.SALT_BYTES),
-        )  # fmt: skip
-        jws = sign(document, here.keyring.log_seed(tx), CERTIFICATE)
-        sha256 = hashlib.sha256(jws.encode()).hexdigest()
-        outbox.append(tx, [Entry(told=EntryKind.certificate, occurred_at=at, facts={"sha256": sha256})])
-        tx.execute(
-            """UPDATE erasures SET (state, verified_at, certificate) = ('verified', %s, %s)
-                WHERE account_id = %s AND erasure_id = %s""",
-            [at, jws, erasure.account, erasure.erasure],
-        )
-        return certificate.get(tx, erasure.erasure)
+def _certify(here: Installation, tx: Transaction, erasure: ErasureRecord, at: datetime) -> ErasureRecord:
+    """Reads every place back, signs what was found, and has the log told; BrokenError where something is there still.
+
+    The account is locked, and the erasure was read under that lock.
+    """
+    if _awaits_log(here, tx, erasure):
+        return erasure
+    known = policy_versions.applied(tx)
+    journal = here.keyring.restrictions
+    if journal is not None and erasure.cause in (ErasureCause.deletion, ErasureCause.closure):
+        restriction.keep_asked(tx, journal, erasure.account, erasure.conversation, erasure.erasure)
+    if erasure.cause is ErasureCause.closure:
+        _destroy_account_keys(tx, erasure, at)
+    leasable: dict[UUID, int] = {}
+    for release, ordinals in certificate.rows_by_release(tx, erasure).items():
+        given = live_leases.leased(tx, here.keyring, registry.get(tx, release), ordinals, known, at)
+        leasable[release] = len(given)
+    document = certificate.document(
+        erasure, at, certificate.read_back(tx, erasure, leasable, at), _recipients(tx, erasure, at),
+        _hosts(tx, erasure, at), _backups(tx, erasure, at), _out_of_reach(here, tx, erasure),
+        here.keyring.random(certificate.SALT_BYTES),
+    )  # fmt: skip
+    jws = sign(document, here.keyring.log_seed(tx), CERTIFICATE)
+    sha256 = hashlib.sha256(jws.encode()).hexdigest()
+    outbox.append(tx, [Entry(told=EntryKind.certificate, occurred_at=at, facts={"sha256": sha256})])
+    tx.execute(
+        """UPDATE erasures SET (state, verified_at, certificate) = ('verified', %s, %s)
+            WHERE account_id = %s AND erasure_id = %s""",
+        [at, jws, erasure.account, erasure.erasure],
+    )
+    return certificate.get(tx, erasure.erasure)
 
 
 def _awaits_log(here: Installation, tx: Transaction, erasure: ErasureRecord) -> bool:

@@ -18,8 +18,7 @@ from licet.keys.restriction_journal import Journal
 from licet.policy.file import Policies
 from licet.store.connect import Pool, database, transaction
 from licet.store.migrate import migrate, migrations, pending
-from licet.vault import policy_versions as versions
-from licet.vault import restriction
+from licet.vault import policy_versions, restriction
 from licet.vault.simulated_clock import clock_of
 
 Clock = Callable[[], datetime]
@@ -114,10 +113,7 @@ def _refuse_older(pool: Pool, journal: Journal, at: datetime) -> None:
 def policies(here: Installation) -> Policies:
     """The versions in force; RefusedError before the first is applied."""
     with transaction(here.pool) as tx:
-        found = versions.load(tx)
-    if found is None:
-        raise RefusedError("no policy has been applied", "run `licet init` first", because="no_policy")
-    return found
+        return policy_versions.applied(tx)
 
 
 def host_key(here: Installation) -> bytes:

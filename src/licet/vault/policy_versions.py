@@ -8,6 +8,7 @@ how long they may wait, so the same version may be amended by that, and by nothi
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 
@@ -16,6 +17,8 @@ from licet.ledger import outbox
 from licet.ledger.outbox import Entry, EntryKind
 from licet.policy.file import Policies, Policy, read
 from licet.store.connect import Transaction
+
+PARSED_VERSIONS_MAX = 1_000
 
 
 def add(tx: Transaction, policy: Policy, at: datetime, by: str) -> int:
@@ -106,8 +109,23 @@ def load(tx: Transaction) -> Policies | None:
     rows = tx.execute("SELECT document, sha256, version FROM policies ORDER BY number").fetchall()
     versions = []
     for document, sha256, version in rows:
-        policy = read(msgspec.json.decode(document), file="the policies table")
-        if policy.sha256() != sha256:
+        policy, digest = _parsed(document)
+        if digest != sha256:
             raise BrokenError(f"policy version `{version}` is not the one that was applied")
         versions.append(policy)
     return Policies(versions) if versions else None
+
+
+def applied(tx: Transaction) -> Policies:
+    """Every version; RefusedError before the first is applied."""
+    found = load(tx)
+    if found is None:
+        raise RefusedError("no policy has been applied", "run `licet init` first", because="no_policy")
+    return found
+
+
+@lru_cache(maxsize=PARSED_VERSIONS_MAX)
+def _parsed(document: str) -> tuple[Policy, bytes]:
+    """The policy that a stored document writes, and its SHA-256: parsed once a document and process."""
+    policy = read(msgspec.json.decode(document), file="the policies table")
+    return policy, policy.sha256()

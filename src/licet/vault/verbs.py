@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from licet.store.connect import transaction
-from licet.vault import account_view, apply
+from licet.store.connect import retrying, transaction
+from licet.vault import account_view, apply, policy_versions
 from licet.vault.commands import Command, CommandResult
 from licet.vault.ids import Prefix, host_hmac, shown
 from licet.vault.installation import Installation, policies
@@ -14,10 +14,13 @@ ADVANCE_ACCOUNTS_MAX = 500
 
 
 def tell(here: Installation, commands: Sequence[Command], *, replay: bool = False) -> list[CommandResult]:
-    """Applies commands in one transaction; nothing is answered before the commit."""
-    known = policies(here)
-    with transaction(here.pool) as tx:
-        return apply.apply(tx, here.keyring, known, commands, replay=replay)
+    """Applies commands in one transaction, tried again while another is in its way; answered after the commit."""
+
+    def once() -> list[CommandResult]:
+        with transaction(here.pool) as tx:
+            return apply.apply(tx, here.keyring, policy_versions.applied(tx), commands, replay=replay)
+
+    return retrying(once)
 
 
 def conversations_of(here: Installation, host: str) -> list[str]:
