@@ -62,18 +62,18 @@ NOT_MUTATED = {
 }  # fmt: skip
 TESTS = {  # what is run for a room's lines; every test that executes a line counts for it, whatever its room
     "policy": ["tests/policy"],
-    "vault": ["tests/vault", "tests/test_webhooks.py", "tests/test_event_pruning.py"],
+    "vault": ["tests/vault", "tests/webhooks/test_webhooks.py", "tests/webhooks/test_event_pruning.py"],
     "erasure": [
-        "tests/test_sweeping.py",
-        "tests/test_pruning.py",
+        "tests/erasure/test_sweeping.py",
+        "tests/proof/test_pruning.py",
         "tests/erasure/test_other_stores.py",
         "tests/erasure/test_dumps.py",
     ],
     "release": ["tests/release"],
-    "consent": ["tests/consent", "tests/test_controller.py"],
+    "consent": ["tests/consent", "tests/consent/test_controller.py"],
     "web": ["tests/web"],
     "train": ["tests/train"],
-    "store": ["tests/store", "tests/test_backup.py", "tests/test_base_backup.py"],
+    "store": ["tests/store", "tests/backup/test_backup.py", "tests/backup/test_base_backup.py"],
 }
 # Longer than what they would tell: they kill, race or start whole clusters, models, browsers and programs.
 PASSED_OVER = {

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from .agent.transcripts import Coder
 from .conftest import Databases
 from .person import allows
 from .plugins.beside import ANSWER, LITELLM, MASTER_KEY, needed
 from .plugins.test_open_webui import Host, asked
-from .transcripts import Coder
 from .walkthrough import ROOT, Step, Walk, steps
 
 PAGES = ROOT / "docs" / "quickstart"

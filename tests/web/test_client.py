@@ -20,7 +20,7 @@ from licet.errors import BusyError, DeniedError, GateError, NotFoundError, Refus
 from licet.plugins.gates import Gates
 from licet.web.access.roles import Scope
 
-from ..transcripts import Coder
+from ..agent.transcripts import Coder
 from .browsing import launched
 from .served import AFTER, NOTICE, World, listening, url, world
 

@@ -26,8 +26,8 @@ from licet.web.access.roles import KeyBinding, Scope, StaffRole
 from licet.web.app import create_app
 from licet.webhooks import endpoints
 
-from ..test_webhooks import Receiver, receiver
 from ..waiting import wait_until
+from ..webhooks.test_webhooks import Receiver, receiver
 from .served import NOTICE, World, api, url, world
 
 __all__ = ["api", "receiver", "url", "world"]

@@ -25,7 +25,7 @@ from licet.web.access import service_keys
 from licet.web.access.roles import ANYBODY, Scope, StaffRole
 from licet.web.app import create_app
 
-from ..test_backup import Home, Place, check_nothing_came_back, talk
+from ..backup.test_backup import Home, Place, check_nothing_came_back, talk
 from ..waiting import wait_until
 from .served import NOTICE, World, api, listening, world
 from .test_matrix import BODIES, FORMS

@@ -36,9 +36,9 @@ from licet.vault import commands as do
 from licet.vault import installation
 from licet.vault.ids import Prefix, shown
 
-from .erasure.search import files, found_in
+from ..erasure.search import files, found_in
+from ..waiting import wait_until
 from .test_backup import DAY, NAMES, Home, Place, check_nothing_came_back, check_the_log, take_back
-from .waiting import wait_until
 
 CONTROL = "zq7controlzq in clear"
 PLANTED = "zq9plantedzq in the letter"

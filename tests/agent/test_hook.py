@@ -27,8 +27,8 @@ from licet.web.access.roles import Scope
 from licet.web.api.schema import NewTurn
 from licet.web.api.turn_command import content
 
+from ..web.served import AFTER, NOTICE, World, listening, url, world
 from .transcripts import LICET, Coder
-from .web.served import AFTER, NOTICE, World, listening, url, world
 
 __all__ = ["url", "world"]  # fixtures
 

@@ -14,9 +14,9 @@ import pytest
 from licet.vault.commands import Choose
 from licet.web.access.limits import TURN_REQUEST_BYTES_MAX
 
+from ..web.served import AFTER, World, url, world
 from .test_hook import EXCHANGE, PLANTED, chooses, coder, quiet, roles, usable
 from .transcripts import LICET, Coder, Session
-from .web.served import AFTER, World, url, world
 
 __all__ = ["coder", "quiet", "url", "world"]  # fixtures
 

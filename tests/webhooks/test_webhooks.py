@@ -51,8 +51,8 @@ from licet.vault.simulated_clock import SimulatedClock, save
 from licet.webhooks import delivery, endpoints, outbound_http
 from licet.webhooks import feed as hearing
 
-from .installed import BEGIN, DAY, House
-from .waiting import wait_until
+from ..installed import BEGIN, DAY, House
+from ..waiting import wait_until
 
 TOLERANCE_SECONDS = 5 * 60
 

@@ -25,7 +25,7 @@ from licet.store.connect import Pool
 from licet.vault.installation import Installation
 from licet.web import serve
 
-from .installed import House
+from ..installed import House
 
 LICET = [sys.executable, "-c", "from licet.cli import main; main()"]
 STATED = Controller(

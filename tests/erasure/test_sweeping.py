@@ -23,8 +23,8 @@ from licet.vault.certificate import ErasureState
 from licet.vault.content import Content, encode
 from licet.webhooks import endpoints
 
-from .installed import House
-from .waiting import HANG_SECONDS, wait_until
+from ..installed import House
+from ..waiting import HANG_SECONDS, wait_until
 
 YEARS = 6 * 365
 

@@ -16,7 +16,7 @@ from licet.proof import documents, log_retention
 from licet.service import policy_changes, verification
 from licet.store.connect import Pool
 
-from .installed import House
+from ..installed import House
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from licet.proof import documents
 from licet.service import policy_changes, verification
 from licet.store.connect import Pool
 
-from .installed import House
-from .ledger.listening import listening
+from ..installed import House
+from .listening import listening
 
 WITNESS = Signer("witness.example/w1", SignatureType.cosignature, bytes(range(32)))
 AWAY = "http://127.0.0.1:9"

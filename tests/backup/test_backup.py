@@ -47,7 +47,7 @@ from licet.vault.permit import open as open_content
 from licet.web.access import service_keys
 from licet.web.access.roles import Scope
 
-from .installed import BEGIN, House
+from ..installed import BEGIN, House
 
 DAY = timedelta(days=1)
 

@@ -23,7 +23,7 @@ from licet.proof import documents
 from licet.service import verification
 from licet.store.connect import Pool
 
-from .installed import House
+from ..installed import House
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from licet.vault.ids import Prefix, shown
 from licet.webhooks import delivery, endpoints
 from licet.webhooks import feed as hearing
 
-from .installed import DAY, House
+from ..installed import DAY, House
 from .test_webhooks import Receiver, heard, hooked, house, pull, receiver
 
 __all__ = ["house", "receiver"]  # fixtures
