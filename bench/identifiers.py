@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from bench import Row
 from bench.names import DATA, presidio
 from licet.curate import deidentify, rules
-from licet.curate.names_data import LabelledText
+from licet.curate.names_labelled import LabelledText
 
 MEGABYTES = 6
 KEY = bytes(32)

@@ -21,12 +21,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from tools.name_tagger.__main__ import train
+
 from bench import Row
-from licet.curate import name_models, names_measure, names_spacy
+from licet.curate import names_measure, names_spacy
 from licet.curate.detect import CachedDetector, Detector, DetectorUnion
 from licet.curate.kernels import NAMES_KINDS, NameKernel
 from licet.curate.names import Tagger
-from licet.curate.names_data import LabelledText, conll
+from licet.curate.names_labelled import LabelledText, conll
 from licet.curate.rules import NAMED, IdentifierKind
 
 DATA = Path(os.environ.get("BENCH_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -93,13 +95,13 @@ def chats() -> list[str]:
 
 
 def trained(folder: Path) -> Iterator[Row]:
-    """Trains into ``folder``, as `licet deidentify train` does."""
+    """Trains into ``folder``, as `python -m tools.name_tagger` does."""
     with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as file:
         learnt = [DATA / "wnut17" / "wnut17train.conll"] if DATA.is_dir() else []
         file.write("\n".join(turns() if DATA.is_dir() else []))
         file.flush()
         started = time.process_time()
-        made = name_models.train(folder, conll=learnt, turns=Path(file.name))
+        made = train(folder, conll=learnt, turns=Path(file.name))
     seconds = time.process_time() - started
     yield Row(f"train the tagger, {made.steps:,} steps over {made.texts:,} texts, CPU s", f"{seconds:,.0f}")
 

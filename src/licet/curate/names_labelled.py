@@ -1,0 +1,77 @@
+"""Texts in which somebody labelled the names: what a tagger learns from, and what it is measured with.
+
+Promise: a labelled text's spans slice to what is labelled. CoNLL: one token and its IOB label a line, a tab between, an
+empty line after each text (WNUT17, Derczynski et al. 2017).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from licet.curate.rules import IdentifierKind
+from licet.errors import InputError
+
+CONLL_BYTES_MAX = 64 << 20
+_LABELS = {
+    "person": IdentifierKind.PERSON,
+    "location": IdentifierKind.PLACE,
+    "group": IdentifierKind.ORGANISATION,
+    "corporation": IdentifierKind.ORGANISATION,
+    "per": IdentifierKind.PERSON,
+    "loc": IdentifierKind.PLACE,
+    "gpe": IdentifierKind.PLACE,
+    "org": IdentifierKind.ORGANISATION,
+    "address": IdentifierKind.ADDRESS,
+}
+_NO_KIND = {"creative-work", "product", "misc"}
+
+
+class LabelledText(msgspec.Struct, frozen=True):
+    """A text, and the places in it, in characters, with what stands there."""
+
+    text: str
+    spans: tuple[tuple[int, int, IdentifierKind], ...]
+
+    def __repr__(self) -> str:
+        return f"Labelled(<{len(self.text)} characters>, {len(self.spans)} spans)"
+
+
+def conll(path: Path) -> list[LabelledText]:
+    """The texts of a file, tokens joined by blanks; InputError for a line that is none or a label unknown here."""
+    if path.stat().st_size > CONLL_BYTES_MAX:
+        raise InputError(f"more than `{CONLL_BYTES_MAX}` bytes", file=str(path))
+    out: list[LabelledText] = []
+    pairs: list[tuple[str, str]] = []
+    for number, line in enumerate((*path.read_text("utf-8", "replace").splitlines(), ""), start=1):
+        if line.strip():
+            token, tab, label = line.partition("\t")
+            label = label.split("\t")[0].strip()
+            if not tab or not _known(label):
+                raise InputError("not a token, a tab and a label known here", file=str(path), line=number)
+            pairs.append((token, label))
+        elif pairs:
+            out.append(_joined(pairs))
+            pairs = []
+    return out
+
+
+def _known(label: str) -> bool:
+    name = label.split(",")[0][2:].lower()
+    return label == "O" or (label[:2] in ("B-", "I-") and (name in _LABELS or name in _NO_KIND))
+
+
+def _joined(pairs: Sequence[tuple[str, str]]) -> LabelledText:
+    spans: list[tuple[int, int, IdentifierKind]] = []
+    place = 0
+    for token, label in pairs:
+        kind = _LABELS.get(label.split(",")[0][2:].lower())
+        if kind is not None:
+            if label.startswith("I-") and spans and spans[-1][2] is kind and spans[-1][1] == place - 1:
+                spans[-1] = (spans[-1][0], place + len(token), kind)
+            else:
+                spans.append((place, place + len(token), kind))
+        place += len(token) + 1
+    return LabelledText(" ".join(token for token, _ in pairs), tuple(spans))

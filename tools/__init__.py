@@ -1,0 +1,1 @@
+"""Programs for a checkout of the repository. No package of Licet holds them."""
