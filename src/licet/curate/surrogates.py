@@ -20,11 +20,13 @@ from collections.abc import Callable
 from typing import assert_never
 
 import re2  # type: ignore[import-untyped]  # google-re2 ships neither stubs nor py.typed
+from stdnum import luhn
+from stdnum.iso7064 import mod_97_10
 
 from licet.curate import made_up_names
 from licet.curate.keyed_draw import Draw
 from licet.curate.rules import IdentifierKind
-from licet.curate.validators import compact, digits_of, iban_remainder, luhn_digit, without_extension
+from licet.curate.validators import compact, digits_of, without_extension
 
 DRAWS_MAX = 64
 MARK = "EXAMPLE"  # upper case inside a secret says that it opens nothing; AWS writes its own examples so
@@ -145,14 +147,13 @@ def _phone(draw: Draw, value: str) -> str:
 
 def _card(draw: Draw, value: str) -> str:
     body = "9999" + draw.of(_DIGITS, len(digits_of(value)) - 5)
-    return _digits_filled(value, body + luhn_digit(body))
+    return _digits_filled(value, body + luhn.calc_check_digit(body))
 
 
 def _iban(draw: Draw, value: str) -> str:
     own = compact(value)
     rest = "".join(draw.of(_DIGITS if c.isdigit() else _LOWER.upper(), 1) for c in own[4:])
-    check = 98 - iban_remainder(f"XX00{rest}")
-    filled = f"XX{check:02d}{rest}"
+    filled = f"XX{mod_97_10.calc_check_digits(f'{rest}XX')}{rest}"
     return _filled(value, filled.lower() if value[0].islower() else filled)
 
 
