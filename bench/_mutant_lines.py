@@ -87,6 +87,11 @@ def _merge(into: Lines, lines: Lines) -> None:
         into.setdefault(file, set()).update(numbers)
 
 
+def _spent() -> float:
+    """Seconds of processor time of this process and of the programs that it waited for: a busy machine changes nothing."""
+    return time.process_time() + sum(os.times()[2:4])
+
+
 def _of_others(module: object) -> bool:
     """Whether it is a module that no mutation changes: of the standard library or an installed package."""
     origin = getattr(getattr(module, "__spec__", None), "origin", None) or ""
@@ -107,19 +112,19 @@ class Watching:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         taken()
-        began = time.process_time() + sum(os.times()[2:4])
+        began = _spent()
         result = yield
         lines = taken()
         for path in self.programs.glob("*.json"):
             _merge(lines, {file: set(numbers) for file, numbers in json.loads(path.read_text("utf-8")).items()})
             path.unlink()
-        seconds = time.process_time() + sum(os.times()[2:4]) - began
+        seconds = _spent() - began
         self.tests[item.nodeid] = {"seconds": seconds, "lines": _plain(lines)}
         return result
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        now = time.monotonic()
+        now = _spent()
         if now - self.began.setdefault(item.nodeid.split("::")[0], now) > FILE_SECONDS_MAX:
             pytest.skip("its file was counted for long enough")
 
