@@ -241,9 +241,8 @@ class Copy:
     def made(cls) -> Iterator[Copy]:
         with tempfile.TemporaryDirectory(prefix="licet-mutants-", ignore_cleanup_errors=True) as name:
             folder = Path(name)
-            skipped = shutil.ignore_patterns(
-                ".git", ".venv*", ".mutants", "__pycache__", ".hypothesis", ".*_cache", "*.egg-info"
-            )
+            # What was compiled comes along, by its source's time: nothing is compiled anew for each mutant but its file.
+            skipped = shutil.ignore_patterns(".git", ".venv*", ".mutants", ".hypothesis", ".*_cache", "*.egg-info")
             shutil.copytree(ROOT, folder / "tree", ignore=skipped, symlinks=True)
             (folder / "tree" / ".venv").symlink_to(ROOT / ".venv")
             at["tree"] = folder / "tree"  # what is asked from now on is asked of the copy: the repository may move on

@@ -12,7 +12,7 @@ from licet.policy import fold
 from licet.policy.decide import IMPROVE, SAFETY, DecisionReason, decide, decide_feedback
 from licet.policy.file import Policies, Policy, preset, read
 from licet.policy.period import instant
-from licet.policy.state import AccountState, ConversationState, Feedback, Share, TurnRole, TurnState
+from licet.policy.state import AccountState, ConversationState, Feedback, Grant, Share, TurnRole, TurnState
 
 TICK = timedelta.resolution
 OPENED, SAID = instant("2025-09-01"), instant("2025-09-02")
@@ -117,3 +117,29 @@ def test_an_account_was_opened_when_its_host_had_opened_it_and_never_later_than_
     for told, opened in ((None, SAID), (OPENED, OPENED), (SAID, SAID), (SAID + TICK, SAID)):
         account = fold.open_account(policies, SAID, "free", 30, told)
         assert (account.opened_at, account.last_at) == (opened, SAID)
+
+
+def test_a_turn_lies_in_the_segment_that_ends_with_it() -> None:
+    policies = Policies([STRICT])
+    account, conversation = allowed(policies), fold.begin()
+    for number, surface in enumerate(("app", "app", "cli", "cli", "app"), start=1):
+        said = fold.say(account, conversation, policies, SAID, TurnRole.user, surface)
+        conversation = said.conversation
+        assert (said.turn, said.segment) == (number, len(conversation.segments) - 1)
+        assert conversation.segments[said.segment].last_turn == number
+        assert conversation.segments[said.segment].stamp.surface == surface
+    assert [segment.first_turn for segment in conversation.segments] == [1, 3, 5]
+
+
+def test_an_answer_counts_under_the_grant_of_its_question_and_under_no_other() -> None:
+    policies = Policies([STRICT])
+    account = fold.open_account(policies, OPENED, "free", 30)
+    asked = talk(account, policies)
+    granted = fold.choose(account, policies, SAID, True).account
+
+    def answered(conversation: ConversationState) -> Grant | None:
+        said = fold.say(granted, conversation, policies, SAID, TurnRole.assistant, "app")
+        return said.conversation.segments[said.segment].stamp.grant
+
+    assert answered(asked) is None, "the question was put before the grant"
+    assert answered(talk(granted, policies)) == Grant(1, 0)
