@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from licet.errors import BrokenError, RefusedError
-from licet.keys import fence
+from licet.keys import fence, restriction_journal
 from licet.keys.fence import JournalStanding
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
@@ -82,6 +82,32 @@ def test_zeros_that_a_crash_left_are_cut(tmp_path: Path) -> None:
     with (tmp_path / "00000001.log").open("ab") as file:
         file.write(bytes(5_000))
     assert kept(tmp_path) == [1]
+
+
+def test_a_damaged_end_is_torn_up_to_the_length_of_a_write_and_damage_beyond(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restriction_journal, "TORN_BYTES_MAX", 400)
+    Journal(tmp_path).append([told(1)])
+    file = tmp_path / "00000001.log"
+    whole = file.read_bytes()
+    file.write_bytes(whole + bytes(400))
+    assert kept(tmp_path) == [1]
+    file.write_bytes(whole + bytes(401))
+    with pytest.raises(BrokenError, match="does not read"):
+        kept(tmp_path)
+
+
+def test_a_journal_that_is_closed_or_goes_on_in_another_segment_holds_no_file(tmp_path: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    journal = Journal(tmp_path, segment_bytes_max=200)
+    for number in range(9):
+        journal.append([told(number)])
+    assert len(list(tmp_path.glob("*.log"))) > 3
+    assert len(os.listdir("/proc/self/fd")) == before + 1
+    journal.close()
+    journal.close()
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 @settings(max_examples=60, deadline=None)

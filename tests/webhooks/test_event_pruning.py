@@ -11,19 +11,11 @@ from licet.vault import host_events
 from licet.vault.host_events import EventKind
 from licet.vault.ids import Prefix, shown
 from licet.webhooks import delivery, endpoints
-from licet.webhooks import feed as hearing
 
 from ..installed import DAY, House
-from .test_webhooks import Receiver, heard, hooked, house, pull, receiver
+from .test_webhooks import Receiver, acknowledge, heard, hooked, house, pull, receiver
 
 __all__ = ["house", "receiver"]  # fixtures
-
-
-def acknowledged(house: House, event: str, endpoint: str) -> host_events.HostDelivery:
-    """What the key of ``endpoint`` says has left."""
-    with transaction(house.here.pool) as tx:
-        bound = endpoints.id_of(tx, endpoint)
-    return hearing.acknowledge(house.here, event, endpoint, bound)
 
 
 def pruned(house: House) -> list[str]:
@@ -83,7 +75,7 @@ def test_a_removed_endpoint_is_waited_for_no_longer(house: House) -> None:
     house.passes(91)
     (leaving,) = [event.id for event in heard(house) if event.type is EventKind.must_leave]
     assert Counter(pruned(house)) == {"choice.changed": 2}
-    acknowledged(house, leaving, "reader")
+    acknowledge(house, leaving, "reader")
     assert pruned(house) == [], "the other has not answered"
     endpoints.remove(house.here, "other")
     assert pruned(house) == ["conversation.must_leave"]
@@ -100,7 +92,7 @@ def test_the_events_of_an_erasure_stay_until_it_is_certified_and_no_others_for_i
     assert second is not None
     for event in heard(house):
         if event.type is EventKind.must_leave:
-            acknowledged(house, event.id, "reader")
+            acknowledge(house, event.id, "reader")
     house.passes(91)
     assert pruned(house) == ["choice.changed"]
     sweeper.sweep(house.here)

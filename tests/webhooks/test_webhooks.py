@@ -891,6 +891,21 @@ def test_only_what_was_asked_can_be_answered_and_only_by_who_was_told(house: Hou
         acknowledge(house, leaving.id, "later")
 
 
+def test_an_acknowledgement_is_of_one_event_by_one_endpoint_and_of_nothing_beside(house: House) -> None:
+    for name in ("reader", "other"):
+        endpoints.add(house.here, name, None)
+    house.open("ana", allow=True)
+    for chat in ("first", "second"):
+        house.talk("ana", chat)
+        house.about(do.Delete, "ana", chat)
+    first, second = (event.id for event in heard(house) if event.type is EventKind.must_leave)
+    house.passes(40)
+    told = acknowledge(house, second, "other")
+    assert (told.event, told.endpoint, told.acknowledged_at) == (second, "other", house.now)
+    left = {(one.event, one.endpoint) for one in hearing.overdue(house.here)}
+    assert left == {(first, "reader"), (first, "other"), (second, "reader")}
+
+
 def test_an_event_that_asks_for_nothing_takes_no_answer(house: House, receiver: Receiver) -> None:
     hooked(house, receiver)
     house.open("ana", allow=True)
