@@ -74,7 +74,7 @@ TESTS = {  # what is run for a room's lines; every test that executes a line cou
         "tests/vault/test_rotate.py",
     ],
     "release": ["tests/release"],
-    "consent": ["tests/consent", "tests/consent/test_controller.py"],
+    "consent": ["tests/consent"],
     "web": ["tests/web"],
     "train": ["tests/train"],
     "store": ["tests/store", "tests/backup/test_backup.py", "tests/backup/test_base_backup.py"],
