@@ -29,7 +29,6 @@ KEYS = (
     "policy", "version", "effective", "decide_by", "material", "scope", "choice", "reach", "keep", "origins",
     "min_age", "recipients",
 )  # fmt: skip
-KEEP_KEYS = ("opted_in", "opted_out", "incognito", "deleted", "flagged", "flag_score", "feedback")
 
 
 class Reach(StrEnum):
@@ -48,6 +47,11 @@ class Keep(msgspec.Struct, frozen=True, kw_only=True):
     flag_score: Period
     feedback_opted_in: Period
     feedback_opted_out: Period
+
+
+_FEEDBACK = ("opted_in", "opted_out")
+_PERIODS = tuple(key for key in Keep.__struct_fields__ if not key.startswith("feedback_"))
+KEEP_KEYS = (*_PERIODS, "feedback")
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,16 +95,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             "choice": {"covers": sorted(self.covers)},
             "reach": self.reach.value,
             "keep": {
-                "opted_in": str(keep.opted_in),
-                "opted_out": str(keep.opted_out),
-                "incognito": str(keep.incognito),
-                "deleted": str(keep.deleted),
-                "flagged": str(keep.flagged),
-                "flag_score": str(keep.flag_score),
-                "feedback": {
-                    "opted_in": str(keep.feedback_opted_in),
-                    "opted_out": str(keep.feedback_opted_out),
-                },
+                **{key: str(getattr(keep, key)) for key in _PERIODS},
+                "feedback": {key: str(getattr(keep, f"feedback_{key}")) for key in _FEEDBACK},
             },
             "origins": sorted(self.origins),
             "min_age": self.min_age,
@@ -220,7 +216,7 @@ def read(value: object, *, file: str = "", lines: Mapping[str, int] | None = Non
     scope = fields.inner("scope", ("plans", "surfaces"))
     choice = fields.inner("choice", ("covers",))
     keep = fields.inner("keep", KEEP_KEYS)
-    feedback = keep.inner("feedback", ("opted_in", "opted_out"))
+    feedback = keep.inner("feedback", _FEEDBACK)
     return Policy(
         policy=policy,
         version=version,
@@ -232,14 +228,8 @@ def read(value: object, *, file: str = "", lines: Mapping[str, int] | None = Non
         covers=choice.names("covers"),
         reach=Reach(fields.one_of("reach", tuple(Reach))),
         keep=Keep(
-            opted_in=keep.period("opted_in"),
-            opted_out=keep.period("opted_out"),
-            incognito=keep.period("incognito"),
-            deleted=keep.period("deleted"),
-            flagged=keep.period("flagged"),
-            flag_score=keep.period("flag_score"),
-            feedback_opted_in=feedback.period("opted_in"),
-            feedback_opted_out=feedback.period("opted_out"),
+            **{key: keep.period(key) for key in _PERIODS},
+            **{f"feedback_{key}": feedback.period(key) for key in _FEEDBACK},
         ),
         origins=fields.names("origins"),
         min_age=fields.age("min_age"),

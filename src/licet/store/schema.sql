@@ -837,7 +837,7 @@ CREATE TABLE exports (
     export_id       uuid PRIMARY KEY,
     handout_id      uuid NOT NULL REFERENCES handouts,
     release_id      uuid NOT NULL REFERENCES releases,
-    format          text NOT NULL CONSTRAINT export_format_is_known CHECK (format IN ('trl', 'openai', 'axolotl')),
+    format          text NOT NULL CONSTRAINT export_format_is_a_name CHECK (format ~ '^[a-z][a-z0-9_-]{0,31}$'),
     rows            integer NOT NULL,
     ordinals        bytea NOT NULL,
     made_at         timestamptz NOT NULL,

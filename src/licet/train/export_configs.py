@@ -58,24 +58,17 @@ trainer.save_model(out)
 '''
 
 
-def ready(to: Format, lines: Mapping[ExportKind, int]) -> dict[str, bytes]:
-    """The files that make ``to`` read what was written; of kinds that have a line."""
+def ready(to: Format, lines: Mapping[ExportKind, int]) -> tuple[dict[str, bytes], str]:
+    """The files that make ``to`` read what was written, of kinds that have a line; and what somebody types."""
     found = [kind for kind in ExportKind if lines.get(kind)]
     match to:
         case Format.trl:
-            return {f"train_{kind}.py": _script(kind).encode() for kind in found}
+            return {f"train_{kind}.py": _script(kind).encode() for kind in found}, "python train_sft.py BASE_MODEL OUT"
         case Format.axolotl:
-            return {f"{kind}.yaml": _axolotl(kind) for kind in found}
+            return {f"{kind}.yaml": _axolotl(kind) for kind in found}, "axolotl train sft.yaml"
         case Format.openai:
-            return {f"job_{kind}.json": _job(kind) for kind in found}
-
-
-def run(to: Format) -> str:
-    """What somebody types."""
-    return {
-        Format.trl: "python train_sft.py BASE_MODEL OUT", Format.axolotl: "axolotl train sft.yaml",
-        Format.openai: "a job with `job_sft.json`, after its file was uploaded",
-    }[to]  # fmt: skip
+            jobs = {f"job_{kind}.json": _job(kind) for kind in found}
+            return jobs, "a job with `job_sft.json`, after its file was uploaded"
 
 
 def _script(kind: ExportKind) -> str:

@@ -106,9 +106,9 @@ def export(
     called = shown(Prefix.export, _register(here, known.name, known.release_id, recipient, to, usable))
     with _whole(out) as unfinished:
         count, lines, left_out = _write(unfinished, rows, to)
-        readme = _readme(called, recipient, promised, here.clock(), to, lines, left_out)
-        trained = {kind: count for (kind, split), count in lines.items() if split in ("", TRAIN)}
-        for file, data in {**export_configs.ready(to, trained), README_FILE: readme}.items():
+        made, run = export_configs.ready(to, {kind: n for (kind, split), n in lines.items() if split in ("", TRAIN)})
+        readme = _readme(called, recipient, promised, here.clock(), run, lines, left_out)
+        for file, data in {**made, README_FILE: readme}.items():
             (unfinished / file).write_bytes(data)
     return _exported(called, out, recipient, count, lines, left_out)
 
@@ -215,14 +215,14 @@ def _write(out: Path | None, rows: Iterable[LoadedRow], to: Format) -> tuple[int
 
 
 def _readme(
-    called: str, recipient: str, promised: manifest.ReleaseManifest, at: datetime, to: Format, lines: Mapping[Written, int],
+    called: str, recipient: str, promised: manifest.ReleaseManifest, at: datetime, run: str, lines: Mapping[Written, int],
     left_out: Mapping[str, int],
 ) -> bytes:  # fmt: skip
     said = "; ".join(f"{count:,} rows: {why}" for why, count in sorted(left_out.items()))
     return export_configs.README.format(
         release=promised.name, recipient=recipient, made=written(at), export=called, purpose=promised.purpose,
         files="\n".join(f"| `{file_of(*one)}` | {count:,} |" for one, count in lines.items() if count),
-        left_out=f"Left out: {said}.\n" if said else "", run=export_configs.run(to),
+        left_out=f"Left out: {said}.\n" if said else "", run=run,
     ).encode()  # fmt: skip
 
 
