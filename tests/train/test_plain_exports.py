@@ -25,6 +25,7 @@ from licet.train.exports import Format, alternatives, pairs, shaped, standing
 from licet.vault import commands as do
 from licet.vault.content import Content, ToolCall
 
+ROOT = Path(__file__).parents[2]
 RECIPIENT = "lab-one"
 
 
@@ -85,32 +86,38 @@ def test_every_line_of_sft_has_an_answer() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("to", "dpo", "kto"),
-    [
-        (
-            Format.trl,
-            {"prompt": [user("q")], "chosen": [answer("second")], "rejected": [answer("first")]},
-            {"prompt": [user("q"), answer("second"), user("more")], "completion": [answer("end")], "label": True},
-        ),
-        (
-            Format.openai,
-            {
-                "input": {"messages": [user("q")], "tools": [], "parallel_tool_calls": True},
-                "preferred_output": [answer("second")], "non_preferred_output": [answer("first")],
-            },
-            None,
-        ),
-        (
-            Format.axolotl,
-            {"messages": [user("q")], "chosen": answer("second"), "rejected": answer("first")},
-            {
-                "prompt": "q<|im_end|>\n<|im_start|>assistant\nsecond<|im_end|>\n<|im_start|>user\nmore",
-                "completion": "end", "label": True,
-            },
-        ),
-    ],
-)  # fmt: skip
+SHAPES: list[tuple[Format, dict[str, Any], dict[str, Any] | None]] = [
+    (
+        Format.trl,
+        {"prompt": [user("q")], "chosen": [answer("second")], "rejected": [answer("first")]},
+        {"prompt": [user("q"), answer("second"), user("more")], "completion": [answer("end")], "label": True},
+    ),
+    (
+        Format.openai,
+        {
+            "input": {"messages": [user("q")], "tools": [], "parallel_tool_calls": True},
+            "preferred_output": [answer("second")], "non_preferred_output": [answer("first")],
+        },
+        None,
+    ),
+    (
+        Format.axolotl,
+        {"messages": [user("q")], "chosen": answer("second"), "rejected": answer("first")},
+        {
+            "prompt": "q<|im_end|>\n<|im_start|>assistant\nsecond<|im_end|>\n<|im_start|>user\nmore",
+            "completion": "end", "label": True,
+        },
+    ),
+]  # fmt: skip
+
+
+def test_every_format_has_a_shape_here_and_a_row_in_its_page() -> None:
+    assert {to for to, *_ in SHAPES} == set(Format)
+    page = (ROOT / "docs" / "export.md").read_text("utf-8")
+    assert [to for to in Format if f"\n| `{to}` |" not in page] == []
+
+
+@pytest.mark.parametrize(("to", "dpo", "kto"), SHAPES)
 def test_each_format_has_its_own_shape(to: Format, dpo: dict[str, Any], kto: dict[str, Any] | None) -> None:
     made = shaped(row(*AGAIN), {4: True}, to)
     assert lines(made, "sft") == [{"messages": [user("q"), answer("second"), user("more"), answer("end")]}]
