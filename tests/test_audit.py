@@ -6,13 +6,11 @@ thing it reads must be able to make it say no.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shutil
 import subprocess
 import sys
-import venv
 import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -33,6 +31,7 @@ from licet.store.connect import opened
 
 from .installed import House
 from .ledger.listening import listening
+from .verifier.shipped import bare, saved
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "audit.md"
 LINES = re.findall(r"(?m)^    (python -I .*|\(cd .*)$", DOCUMENT.read_text())
@@ -52,19 +51,6 @@ class Evening:
             ["sh", "-c", line], cwd=folder or self.folder, env={"PATH": path, **self._environment},
             capture_output=True, text=True, check=False, timeout=600,
         )  # fmt: skip
-
-
-def bare(folder: Path) -> Path:
-    """A Python with `cryptography` and what that needs, and no package of ours or anybody else's."""
-    venv.create(folder, with_pip=False, symlinks=True)
-    (site,) = folder.glob("lib/python*/site-packages")
-    for name in ("cryptography", "cffi", "_cffi_backend", "pycparser"):
-        found = importlib.util.find_spec(name)
-        if found is not None and found.origin is not None:
-            origin = Path(found.origin)
-            source = origin.parent if origin.name == "__init__.py" else origin
-            (site / source.name).symlink_to(source)
-    return folder / "bin" / "python"
 
 
 def lived(house: House, folder: Path) -> str:
@@ -110,7 +96,7 @@ def evening(databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Eve
         with zipfile.ZipFile(folder / "receipts.zip") as archive:
             archive.extractall(folder / "papers")
         keys = {f"KEY_{year}": documents.key(house.here, year).vkey for year in YEARS}
-    shutil.copy(verifier.__file__, folder)
+    saved(folder)
     python = bare(tmp_path_factory.mktemp("bare") / "evening")
     with listening(ServedFolder(folder / "public")) as url:
         yield Evening(folder, python, {**keys, "URL": url})

@@ -19,6 +19,7 @@ from licet import verifier
 from licet.ledger.log import LogWriter, prune
 from licet.ledger.served_folder import FOR_EVER, NOT_A_MOMENT, ServedFolder
 from licet.ledger.storage import Folder
+from licet.verifier import bundle
 
 from .listening import listening
 from .world import ORIGIN, SIGNER, entry_of
@@ -29,7 +30,7 @@ BESIDE = {
     f"policies/{HASH}.json": b"{}",
     f"notices/{HASH}.json": b'{"title":"..."}',
     "vkeys.txt": VKEY.encode(),
-    "verifier.py": Path(verifier.__file__).read_bytes(),
+    "verifier.py": bundle.source(),
 }
 SECRET = b"not for anybody"
 

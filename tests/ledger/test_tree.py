@@ -177,7 +177,7 @@ def _changed(data: st.DataObject, hashes: list[bytes]) -> list[bytes]:
     ],
 )
 def test_tiles_lie_where_tlog_tiles_says(index: int, path: str) -> None:
-    assert tiles.tile_path(0, index) == path == verifier._path("0", index, 256)
+    assert tiles.tile_path(0, index) == path == verifier.tile_path("0", index, 256)
     assert tiles.entries_path(index, 5) == path.replace("/0/", "/entries/", 1) + ".p/5"
 
 

@@ -15,7 +15,6 @@ from uuid import UUID
 
 import msgspec
 
-from licet import verifier
 from licet.consent import controller as controllers
 from licet.consent.controller import Controller
 from licet.errors import BusyError, LicetError, NotFoundError, RefusedError
@@ -34,6 +33,7 @@ from licet.store.connect import transaction
 from licet.vault.account_view import account_by_host
 from licet.vault.ids import Prefix, host_hmac, parse
 from licet.vault.installation import Installation, policies
+from licet.verifier import bundle
 
 KEYS_FILE = "vkeys.txt"
 WITNESSES_FILE = "witnesses.txt"
@@ -213,7 +213,7 @@ def _beside(here: Installation, known: list[str]) -> dict[str, bytes]:
     files = {f"policies/{sha256.hex()}.json": document.encode() for sha256, document in policies}
     files |= {f"notices/{sha256.hex()}.json": document.encode() for sha256, document in notices}
     files[KEYS_FILE] = "".join(f"{key(here, int(year)).vkey}\n" for year in known).encode()
-    files["verifier.py"] = Path(verifier.__file__).read_bytes()
+    files["verifier.py"] = bundle.source()
     own = [here.config.data / name for name in (WITNESSES_FILE, RETENTION_FILE)]
     files |= {path.name: path.read_bytes() for path in own if path.is_file()}
     ended = place(here).folder / PRUNED

@@ -14,16 +14,15 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
 
-from licet import verifier
 from licet.errors import RefusedError
 from licet.proof import documents
 from licet.proof.receipt import Receipt
 from licet.store.connect import transaction
 from licet.vault.installation import Installation
+from licet.verifier import bundle
 
 _HEAD = """These are the receipts of your choices, oldest first. Anybody can check them, without asking anybody:
 
@@ -56,7 +55,7 @@ def papers(here: Installation, account: UUID) -> list[tuple[str, bytes]]:
         ("receipts/README.txt", "\n".join(lines).encode()),
         *_named_by_hash(here, issued),
         (documents.KEYS_FILE, "".join(f"{key}\n" for key in dict.fromkeys(keys)).encode()),
-        ("verifier.py", Path(verifier.__file__).read_bytes()),
+        ("verifier.py", bundle.source()),
     ]
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from litestar import Request, Response, get
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from licet import verifier
 from licet.errors import BusyError, LicetError
+from licet.verifier import bundle
 from licet.web.access.roles import ANYBODY
 from licet.web.api.references import site_of
 
@@ -55,14 +54,11 @@ def openapi(request: AnyRequest) -> Response[bytes]:
     return Response(request.app.state.openapi(), media_type="application/json")
 
 
-_VERIFIER = Path(verifier.__file__).read_bytes()
-
-
 @get("/verifier.py", may=ANYBODY, include_in_schema=False, sync_to_thread=False)
 def verifier_file() -> Response[bytes]:
     """The stand-alone verifier, to save: what a receipt's page tells its reader to run."""
     headers = {"content-disposition": 'attachment; filename="verifier.py"', "cache-control": "no-store"}
-    return Response(_VERIFIER, media_type="text/x-python; charset=utf-8", headers=headers)
+    return Response(bundle.source(), media_type="text/x-python; charset=utf-8", headers=headers)
 
 
 ROUTES = [healthz, readyz, metrics, openapi, verifier_file]

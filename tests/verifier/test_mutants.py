@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from licet import verifier
 from licet.verifier import EXITS, Verdict
 
+from ..ledger.world import SIGNER
 from . import mutants
 from .mutants import Artefact, Judged, artefacts, drawn, mutated
-from .world import SIGNER
+from .shipped import shipped
 
 MUTANTS = int(os.environ.get("TESTS_MUTANTS", "20000"))
 SEED = int(os.environ.get("TESTS_SEED", "0"))
@@ -96,7 +96,7 @@ def asked(*words: object) -> tuple[int, str]:
     """The command's exit code and what it printed; an exception of it is one of the test."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = verifier.main([str(word) for word in words])
+        code = shipped().main([str(word) for word in words])
     assert err.getvalue() == "", err.getvalue()
     return code, out.getvalue()
 

@@ -31,9 +31,9 @@ from licet.ledger.proof import InclusionProof
 from licet.proof.receipt import sign
 from licet.release import merkle
 
+from ..ledger.world import ORIGIN, SIGNER, STRANGER, Held, naive_root
 from . import lies, release_lies
 from .oracle import certificate_faults, entry_faults, manifest_faults, release_faults, since_faults
-from .world import ORIGIN, SIGNER, STRANGER, Held, naive_root
 
 Path = tuple[Any, ...]
 Change = Callable[[Any, Path, random.Random], Any]

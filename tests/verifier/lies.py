@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import count
+from types import ModuleType
 from typing import Any
 from uuid import UUID
 
@@ -36,7 +37,7 @@ from licet.policy.file import preset
 from licet.policy.period import instant
 from licet.proof.receipt import Receipt, ReceiptChoice, document, sign
 
-from .world import ORIGIN, SIGNER, STRANGER, Disk, Held
+from ..ledger.world import ORIGIN, SIGNER, STRANGER, Disk, Held
 
 BEGIN = instant("2026-03-01T10:00:00Z")
 ANA, BEN, EVA = (UUID(int=number) for number in (1, 2, 3))
@@ -64,26 +65,26 @@ class Shown:
     certificates: tuple[bytes, ...] = ()
     since: tuple[tuple[dict[str, bytes], dict[str, bytes], dict[str, bytes]], ...] = ()
 
-    def findings(self) -> list[str]:
-        """What the stand-alone verifier finds in all of it, or lacks for a proof; where it is empty all is proved."""
-        reports = self.reports()
+    def findings(self, by: ModuleType = verifier) -> list[str]:
+        """What a verifier finds in all of it, or lacks for a proof; where it is empty all is proved."""
+        reports = self.reports(by)
         assert all(report.ok == (not report.findings and not report.lacks) for report in reports)
         found = [f"{found.place}: {found.promise}" for report in reports for found in report.findings]
         return found + [f"{lack.place}: not proved: {lack.why}" for report in reports for lack in report.lacks]
 
-    def reports(self) -> list[verifier.VerifierReport]:
-        reports = [verifier.check_receipt(raw, TRUST) for raw in self.receipts]
-        reports += [verifier.check_certificate(raw, TRUST) for raw in self.certificates]
+    def reports(self, by: ModuleType) -> list[verifier.VerifierReport]:
+        reports = [by.check_receipt(raw, TRUST) for raw in self.receipts]
+        reports += [by.check_certificate(raw, TRUST) for raw in self.certificates]
         for folder, log, later in self.since:
             others = [(LATER_TRUST, Held(later))] if later else []
-            reports.append(verifier.check_release(Held(folder), TRUST, Held(log), others))
-        reports += [verifier.check_proof(raw, entry, TRUST) for raw, entry in self.proofs]
-        reports += [verifier.check_checkpoints(old, new, path, TRUST) for old, new, path in self.pairs]
+            reports.append(by.check_release(Held(folder), TRUST, Held(log), others))
+        reports += [by.check_proof(raw, entry, TRUST) for raw, entry in self.proofs]
+        reports += [by.check_checkpoints(old, new, path, TRUST) for old, new, path in self.pairs]
         for folder, log in self.releases:
-            reports.append(verifier.check_release(Held(folder), TRUST, Held(log)))
+            reports.append(by.check_release(Held(folder), TRUST, Held(log)))
         if self.files is not None:
             kept = [(f"kept {number}", raw) for number, raw in enumerate(self.older)]
-            reports.append(verifier.check_log(Held(self.files), TRUST, kept, verifier.story_of(ORIGIN)))
+            reports.append(by.check_log(Held(self.files), TRUST, kept, by.story_of(ORIGIN)))
         return reports
 
 

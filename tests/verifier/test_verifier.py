@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import ast
 import json
-import subprocess
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+
+import pytest
 
 from licet import verifier
 from licet.ledger import note
 from licet.ledger.checkpoint import Checkpoint
 from licet.ledger.log import LogWriter
 from licet.ledger.note import encode_base64
+from licet.verifier import bundle
 
-from .world import ORIGIN, SIGNER, STRANGER, WITNESS, Disk, Held, entry_of, naive_root
+from ..ledger.world import ORIGIN, SIGNER, STRANGER, WITNESS, Disk, Held, entry_of, naive_root
+from .shipped import run, saved
 
 ENTRIES = [entry_of(i) for i in range(262)]
 VKEY = SIGNER.verifier.vkey
@@ -42,9 +46,8 @@ def promises(files: dict[str, bytes], trusted: verifier.Trust = TRUST, **more: l
 
 
 def test_it_imports_nothing_of_ours_and_only_cryptography_of_others() -> None:
-    source = Path(verifier.__file__).read_text()
     roots = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(ast.parse(bundle.source())):
         if isinstance(node, ast.Import):
             roots |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -152,14 +155,22 @@ def laid_out(base: Path) -> dict[str, Path]:
     return {name: base / name for name in (*files, "log")}
 
 
-def command(*words: object) -> tuple[int, str, str]:
-    """Run the one file alone: isolated, from elsewhere, without licet on the path."""
-    call = [sys.executable, "-I", verifier.__file__, *map(str, words)]
-    done = subprocess.run(call, capture_output=True, text=True, cwd="/", check=False, timeout=600)
-    return done.returncode, done.stdout, done.stderr
+Command = Callable[..., tuple[int, str, str]]
 
 
-def test_the_command_answers_with_exit_codes_and_json(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def command(tmp_path_factory: pytest.TempPathFactory) -> Command:
+    """Runs the one file alone; answers its exit code and what it printed."""
+    file = saved(tmp_path_factory.mktemp("file"))
+
+    def call(*words: object) -> tuple[int, str, str]:
+        done = run(file, *words)
+        return done.returncode, done.stdout, done.stderr
+
+    return call
+
+
+def test_the_command_answers_with_exit_codes_and_json(tmp_path: Path, command: Command) -> None:
     at = laid_out(tmp_path)
     key = ("--key", VKEY)
     honest = [
@@ -190,7 +201,7 @@ def test_the_command_answers_with_exit_codes_and_json(tmp_path: Path) -> None:
     assert json.loads(command(*honest[0], "--json")[1])["size"] == 10
 
 
-def test_a_wrong_call_is_64_and_says_why(tmp_path: Path) -> None:
+def test_a_wrong_call_is_64_and_says_why(tmp_path: Path, command: Command) -> None:
     for words in (
         (),
         ("log",),

@@ -12,9 +12,9 @@ from copy import deepcopy
 from functools import cache
 from typing import Any
 
+from ..ledger.world import SIGNER, STRANGER
 from .lies import Lie, Shown
 from .mutants import certificate_file, certificates, signed, since, text_of, with_since
-from .world import SIGNER, STRANGER
 
 JUNK = b"junk"
 

@@ -25,8 +25,8 @@ from licet.policy.period import instant
 from licet.release import merkle
 from licet.release.part import EPOCH
 
+from ..ledger.world import naive_root
 from .lies import ANA, BEN, EVA, KEYS, Lie, Shown, written
-from .world import naive_root
 
 PURPOSE = "safety_classifiers"
 RELEASE = UUID(int=77)

@@ -1,0 +1,98 @@
+"""The stranger's verifier: it needs only Python 3.11 and the package `cryptography`, and is handed on as one file.
+
+    python verifier.py log FOLDER|URL --key VKEY [--older FILE]...  every entry, tile byte and root of a log
+    python verifier.py receipt FILE --key VKEY                      a person's choice, as signed and as logged
+    python verifier.py certificate FILE --key VKEY                  what was erased, where, and that nothing was found
+    python verifier.py release FOLDER --log FOLDER --key VKEY       every row of a release decided again, without content
+    python verifier.py conversation FOLDER HANDLE [--salt HEX] --log FOLDER --key VKEY
+                                                                    what a release holds of one conversation
+    python verifier.py text FILE.. --log FOLDER --key VKEY          policies and notices that the log names
+    python verifier.py proof FILE --entry FILE --key VKEY           one entry under one signed checkpoint
+    python verifier.py checkpoint OLD NEW --key VKEY --log FOLDER   the old log is the beginning of the new one
+    python verifier.py checkpoint OLD NEW --key VKEY --proof FILE   the same, by a consistency proof
+
+The answer is one of three, for the whole and for each part of it; the whole is the worst of its parts:
+    proved          exit 0    signed with a key given here, and in its log
+    contradicted    exit 1    it breaks a promise: the place and the promise are named
+    not proved      exit 3    nothing contradicts it, but something that would prove it is missing: what, is said
+What cannot be read as the kind of file that it should be gets no answer: exit 65. A wrong call: 64; a log's URL that
+does not answer: 75, try again. Nothing unsigned and outside the log is ever `proved`.
+
+Each command takes `--policy FILE` (a c2sp.org/tlog-policy: which witnesses must have cosigned; where it lists one log,
+that log's key too), or `--witness VKEY` (repeatable: each must have cosigned, or `--quorum N` of them), `--origin ORIGIN`
+where the log is not named as its key, and `--json`; `log` takes `--plain` where the entries are not licet's. `--log` of a
+release is the log of its year, or the published folder with a log a year; it and `--key` may be given more than once: an
+addendum or a review of a later year is proved by that year's log, which the same public key signs.
+
+Promise: it believes the keys given to it and nothing else. It imports nothing of licet and shares no code with the
+writer: where the writer folds subtrees bit by bit, this follows the recursive definitions of RFC 6962 section 2.1,
+so that one misunderstanding does not pass both. Every field that is compared is there, and of its type, before it is.
+It does not show that the operator logged everything, nor, without a witness, that others were shown the same log.
+
+Formats: c2sp.org/signed-note, tlog-checkpoint, tlog-cosignature (Ed25519), tlog-tiles, tlog-proof, tlog-policy;
+RFC 8785, RFC 7515.
+"""
+
+from licet.verifier.answer import EXITS, ContradictionError, UnreadableError, Verdict, VerifierReport
+from licet.verifier.certificate import check_certificate
+from licet.verifier.command import main
+from licet.verifier.conversation import check_conversation, check_conversation_in, prove_conversation, read_shown
+from licet.verifier.decision import Decider
+from licet.verifier.entries import KINDS, pseudonym_of, story_of
+from licet.verifier.files import Files, FolderFiles, HttpFiles, tile_path
+from licet.verifier.keys import Trust, read_key, read_policy, trust
+from licet.verifier.log import check_log
+from licet.verifier.note import open_checkpoint, open_note
+from licet.verifier.permissions import Permissions
+from licet.verifier.proof import check_checkpoints, check_proof
+from licet.verifier.receipt import check_receipt
+from licet.verifier.release import check_release, check_release_in
+from licet.verifier.rows import read_row
+from licet.verifier.terms import ReleasePolicies, read_terms
+from licet.verifier.tree import leaf, path_of, root_of_path, roots_of_proof, tree_hash
+from licet.verifier.year_logs import meant, read_logs
+
+__all__ = [
+    "EXITS",
+    "KINDS",
+    "ContradictionError",
+    "Decider",
+    "Files",
+    "FolderFiles",
+    "HttpFiles",
+    "Permissions",
+    "ReleasePolicies",
+    "Trust",
+    "UnreadableError",
+    "Verdict",
+    "VerifierReport",
+    "check_certificate",
+    "check_checkpoints",
+    "check_conversation",
+    "check_conversation_in",
+    "check_log",
+    "check_proof",
+    "check_receipt",
+    "check_release",
+    "check_release_in",
+    "leaf",
+    "main",
+    "meant",
+    "open_checkpoint",
+    "open_note",
+    "path_of",
+    "prove_conversation",
+    "pseudonym_of",
+    "read_key",
+    "read_logs",
+    "read_policy",
+    "read_row",
+    "read_shown",
+    "read_terms",
+    "root_of_path",
+    "roots_of_proof",
+    "story_of",
+    "tile_path",
+    "tree_hash",
+    "trust",
+]

@@ -1,0 +1,87 @@
+"""What was added to a release after it was sealed: purges of rows and a review of a sample.
+
+Rows whose keys are dead may be taken out of the parts: purge-1.json, purge-2.json and on say of each part what it was,
+what it became and which ordinals went. What people found in a sample of the rows is in review.json. Each is signed and
+told to the log of its year. The proofs of the rows stay, and so do the manifest's root and counts.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from licet.verifier.answer import ContradictionError
+from licet.verifier.forms import Null, read_time
+from licet.verifier.manifest import PART, REVIEW, RUN
+
+PURGE_FILE = {"v": "int", "purge": "text"}
+PURGE = {
+    "format": frozenset({"licet-purge-2"}), "release": "id", "number": "pos", "before": "hash", "purged_at": "time",
+    "parts": [{"file": "text", "was": "hash", "after": Null(PART), "gone": [RUN]}],
+}  # fmt: skip
+REVIEW_FILE = {"v": "one", "review": "text"}
+KINDS_FOUND = ("contact", "name", "number", "other", "place", "secret")
+READ = {"drawn": "int", "read": "int", "out_of_reach": "int", "findings": {f"{kind}?": "pos" for kind in KINDS_FOUND}}
+REVIEW_SHAPE = {
+    "v": "one", "type": frozenset({"licet-release-review"}), "release": "id", "manifest_sha256": "hash", "review": "text",
+    "drawn_at": "time", "closed_at": "time", "chance": READ, "risk": READ, "readers": "int",
+    "bound": {"confidence_percent": "pos", "found": "int", "rows": "int", "ppm": "int"},
+}  # fmt: skip
+
+
+def purged_part(
+    was: dict[str, Any] | None, before: int, one: dict[str, Any], gone: set[int], path: str
+) -> dict[str, Any] | None:
+    """A part without the rows that a purge took out of it, which join ``gone``."""
+    after: dict[str, Any] | None = one["after"]
+    if was is None or one["was"] != was["sha256"]:
+        raise ContradictionError(path, "it takes rows out of a part as it lay there")
+    taken: set[int] = set()
+    for first, last in one["gone"]:
+        if not was["first_ordinal"] <= first <= last < before or last - first >= was["rows"]:
+            raise ContradictionError(path, "the rows that it takes out are of that part")
+        if not taken.isdisjoint(range(first, last + 1)):
+            raise ContradictionError(path, "it reconciles: each row goes once, and the rest stays")
+        taken.update(range(first, last + 1))
+    left = was["rows"] - len(taken)
+    if not taken or taken & gone or left != (after["rows"] if after else 0):
+        raise ContradictionError(path, "it reconciles: each row goes once, and the rest stays")
+    if after is not None and (after["file"] != one["file"] or after["first_ordinal"] < was["first_ordinal"]):
+        raise ContradictionError(path, "a part keeps its name")
+    gone |= taken
+    return after
+
+
+def review_follows(said: dict[str, Any]) -> bool:
+    """Whether the counts of a review add up, and its bound is the one that follows from them."""
+    for part in (said["chance"], said["risk"]):
+        if part["drawn"] != part["read"] + part["out_of_reach"] or sum(part["findings"].values()) > part["read"]:
+            return False
+    bound, found, rows = said["bound"], sum(said["chance"]["findings"].values()), said["chance"]["read"]
+    in_order = read_time(said["drawn_at"], REVIEW, "drawn_at") <= read_time(said["closed_at"], REVIEW, "closed_at")
+    told = (bound["confidence_percent"], bound["found"], bound["rows"])
+    return in_order and told == (95, found, rows) and _is_bound(found, rows, bound["ppm"])
+
+
+def _is_bound(found: int, rows: int, ppm: int) -> bool:
+    """Whether the share of ``ppm`` in a million is the least that makes so few findings rarer than 1 in 20.
+
+    With nothing found it is 3 / rows (the rule of three), which is a little more.
+    """
+    if found == 0 or found >= rows:
+        return ppm == (min(1_000_000, -(-3_000_000 // rows)) if rows and not found else 1_000_000)
+    here, below = (_chance(found, rows, (ppm - step) / 1_000_000) for step in (0, 1))
+    return 0 < ppm <= 1_000_000 and here <= 0.05 * (1 + 1e-9) and below > 0.05 * (1 - 1e-9)
+
+
+def _chance(found: int, rows: int, share: float) -> float:
+    """The probability of at most ``found`` findings in ``rows`` rows, where ``share`` of all have one."""
+    if not 0 < share < 1:
+        return 1.0 if share <= 0 else 0.0
+    return math.fsum(
+        math.exp(
+            math.lgamma(rows + 1) - math.lgamma(n + 1) - math.lgamma(rows - n + 1) + n * math.log(share)
+            + (rows - n) * math.log1p(-share)
+        )
+        for n in range(found + 1)
+    )  # fmt: skip

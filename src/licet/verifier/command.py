@@ -1,0 +1,208 @@
+"""The command line: calls, answers in words or JSON, and exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import NoReturn
+
+from licet.verifier.answer import EXITS, ContradictionError, UnreadableError, Verdict, VerifierReport
+from licet.verifier.certificate import check_certificate
+from licet.verifier.conversation import check_conversation_in, read_shown
+from licet.verifier.entries import story_of
+from licet.verifier.files import Files, FolderFiles, HttpFiles
+from licet.verifier.keys import Trust, trust
+from licet.verifier.log import check_log, check_texts
+from licet.verifier.proof import check_checkpoints, check_proof, read_hashes
+from licet.verifier.receipt import check_receipt
+from licet.verifier.release import check_release_in
+from licet.verifier.year_logs import meant, read_logs
+
+WRONG_CALL, TRY_AGAIN = 64, 75
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = _arguments()
+    call = parser.parse_args(arguments)
+    try:
+        policy = call.policy.read_bytes() if call.policy is not None else None
+        is_keyless = call.what == "conversation" and policy is None
+        keys = tuple(call.key) if call.key or is_keyless else (None,)
+        trusted = [trust(key, call.origin, call.witness, call.quorum, policy) for key in keys]
+        return _run_conversation(call, trusted) if call.what == "conversation" else _shown(call, _run(call, trusted))
+    except ContradictionError as contradiction:
+        return _shown(call, VerifierReport(call.what, [contradiction.finding]))
+    except urllib.error.URLError as error:
+        print(f"error: the log does not answer: {error.reason}\nhint: try again", file=sys.stderr)
+        return TRY_AGAIN
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    except Exception as error:  # the last door: no file may end in a traceback, whose exit code would read as an answer
+        print(f"error: it cannot be read: {type(error).__name__}", file=sys.stderr)
+        return EXITS[Verdict.unreadable]
+
+
+def _shown(call: argparse.Namespace, report: VerifierReport) -> int:
+    answer = report.answer
+    if call.json:
+        told = {key: value for key, value in asdict(report).items() if key not in ("parts", "checked")}
+        head = {
+            "answer": answer,
+            "checked": report.checked,
+            "ok": report.ok,
+            "parts": [asdict(part) for part in report.parts],
+        }
+        print(json.dumps(head | told, indent=2))
+    else:
+        print("\n".join(lines_of_report(report)))
+    return EXITS[answer]
+
+
+def lines_of_report(report: VerifierReport) -> list[str]:
+    """The answer in words: of the whole, then what breaks a promise or is missing, then part by part."""
+    what = f"{report.checked} of `{report.origin}`" if report.origin else report.checked
+    size = f": {report.size} entries, root {report.root}" if report.root else ""
+    lines = [f"{report.answer}: {what}{size}"]
+    for finding in report.findings:
+        word = "contradiction" if finding.readable else "unreadable"
+        lines.append(f"{word}: {finding.place}: broken promise: {finding.promise}")
+    lines += [f"not proved: {lack.place}: {lack.why}; what would prove it: {lack.mend}" for lack in report.lacks]
+    lines += [f"  {part.what}: {part.answer}: {part.why}" for part in report.parts]
+    if report.purged:
+        lines.append(f"purged: {report.purged} rows of it were taken out since, as its addenda say; their proofs stay")
+    lines += report.notes
+    if report.ok:
+        lines.append(f"cosigned by: {', '.join(report.cosigned) or 'nobody that you named'}")
+    return lines
+
+
+def _run(call: argparse.Namespace, keys: Sequence[Trust]) -> VerifierReport:
+    match call.what:
+        case "log":
+            older, files = [(str(path), path.read_bytes()) for path in call.older], _files(call.folder)
+            trusted = meant(files.read("checkpoint") or b"", keys)
+            return check_log(files, trusted, older, None if call.plain else story_of(trusted.origin))
+        case "release":
+            return _run_release(call, keys)
+        case "text":
+            logs = read_logs([_files(place) for place in call.log], keys, call.origin)
+            return check_texts([(str(path), path.read_bytes()) for path in call.files], logs)
+        case "certificate":
+            raw = call.file.read_bytes()
+            return check_certificate(raw, meant(raw, keys), str(call.file))
+        case "receipt":
+            raw = call.file.read_bytes()
+            return check_receipt(raw, meant(raw, keys), str(call.file))
+        case "proof":
+            raw = call.file.read_bytes()
+            return check_proof(raw, call.entry.read_bytes(), meant(raw, keys), str(call.file))
+        case _:
+            return _run_checkpoint(call, meant(call.new.read_bytes(), keys))
+
+
+def _run_release(call: argparse.Namespace, keys: Sequence[Trust]) -> VerifierReport:
+    files = _files(call.folder)
+    logs = read_logs([_files(place) for place in call.log], keys, call.origin)
+    return check_release_in(files, logs)
+
+
+def _run_conversation(call: argparse.Namespace, keys: Sequence[Trust]) -> int:
+    """What a manifest proves of a conversation; only a log that tells of the manifest proves that."""
+    files = _files(call.folder)
+    kept = read_shown(call.proof.read_bytes(), str(call.proof)) if call.proof is not None else None
+    logs = read_logs([_files(place) for place in call.log], keys, call.origin) if keys else []
+    report, found, proof = check_conversation_in(files, call.handle, call.salt, kept, logs)
+    if call.json:
+        told = None if found is None else asdict(found)
+        print(json.dumps({"answer": report.answer, "found": told, "parts": [asdict(part) for part in report.parts],
+                          "findings": [asdict(one) for one in report.findings],
+                          "lacks": [asdict(lack) for lack in report.lacks], "proof": proof}, sort_keys=True))  # fmt: skip
+    else:
+        print("\n".join(([found.text] if found is not None else []) + lines_of_report(report)))
+    return EXITS[report.answer]
+
+
+def _run_checkpoint(call: argparse.Namespace, trusted: Trust) -> VerifierReport:
+    old, new = call.old.read_bytes(), call.new.read_bytes()
+    if call.log is not None:
+        pair = check_log(_files(call.log), trusted, [(str(call.old), old), (str(call.new), new)])
+        pair.checked = "checkpoint"
+        return pair
+    hashes: list[bytes] = []
+    if call.proof is not None:
+        try:
+            hashes = read_hashes(call.proof.read_text("ascii").split(), str(call.proof))
+        except UnicodeDecodeError:
+            raise UnreadableError(str(call.proof), "its lines are ASCII") from None
+    return check_checkpoints(old, new, hashes, trusted)
+
+
+def _files(place: str) -> Files:
+    if place.startswith(("https://", "http://")):
+        return HttpFiles(place)
+    if not Path(place).is_dir():
+        raise ValueError(f"`{place}` is not a folder")
+    return FolderFiles(Path(place))
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        print(f"error: {message}\nhint: `{self.prog} --help` shows the call", file=sys.stderr)
+        raise SystemExit(WRONG_CALL)
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = _Parser(prog="verifier", description="check a licet log from outside")
+    commands = parser.add_subparsers(dest="what", required=True, parser_class=_Parser)
+    log = commands.add_parser("log", help="a published folder, from its entries to its root")
+    log.add_argument("folder", help="or the URL of one")
+    log.add_argument("--older", type=Path, action="append", default=[], help="a checkpoint seen before")
+    log.add_argument("--plain", action="store_true", help="any tlog: do not read what the entries tell")
+    release = commands.add_parser("release", help="a release's folder, every row decided again")
+    release.add_argument("folder")
+    release.add_argument(
+        "--log",
+        required=True,
+        action="append",
+        help="the log of the release's year, or the published folder; repeatable",
+    )
+    text = commands.add_parser("text", help="a policy or a notice, as an entry names it")
+    text.add_argument("files", type=Path, nargs="+")
+    text.add_argument("--log", required=True, action="append", help="the log that names it, or the published folder")
+    chat = commands.add_parser("conversation", help="what a release holds of one conversation, and why")
+    chat.add_argument("folder", help="the release's; with --proof, it needs no more than its manifest")
+    chat.add_argument("handle")
+    chat.add_argument("--salt", type=bytes.fromhex, help="in hex: opens the reasons that tell something of a person")
+    chat.add_argument("--proof", type=Path, help="a file that another call printed with --json, in place of the rows")
+    chat.add_argument("--log", action="append", default=[], help="the log that tells of the release")
+    certificate = commands.add_parser("certificate", help="of an erasure, as signed and as logged")
+    certificate.add_argument("file", type=Path)
+    receipt = commands.add_parser("receipt", help="a person's choice, as signed and as logged")
+    receipt.add_argument("file", type=Path)
+    proof = commands.add_parser("proof", help="one entry under one checkpoint")
+    proof.add_argument("file", type=Path)
+    proof.add_argument("--entry", type=Path, required=True, help="the entry's bytes")
+    pair = commands.add_parser("checkpoint", help="an old checkpoint is the beginning of a new one")
+    pair.add_argument("old", type=Path)
+    pair.add_argument("new", type=Path)
+    by = pair.add_mutually_exclusive_group()
+    by.add_argument("--log", help="the log's folder or URL")
+    by.add_argument("--proof", type=Path, help="a consistency proof: one base64 hash a line")
+    for command in (log, release, chat, text, receipt, certificate, proof, pair):
+        command.add_argument("--key", action="append", default=[], help="the log's vkey")
+        command.add_argument("--policy", type=Path, help="a tlog-policy file: which witnesses must have cosigned")
+        command.add_argument("--origin", help="the log's origin, where it is not the key's name")
+        command.add_argument("--witness", action="append", default=[], help="the vkey of a witness")
+        command.add_argument("--quorum", type=int, help="how many of the witnesses must have cosigned")
+        command.add_argument("--json", action="store_true")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

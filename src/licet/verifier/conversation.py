@@ -1,0 +1,197 @@
+"""What a release holds of one conversation, proved by lines with paths to the manifest's roots.
+
+A proof is {"conversation":handle,"release":id,"candidates":[..],"rows":[..],"v":1}, and each of its lines is
+{"index":n,"line":text,"path":[hex,..]}. Candidates: the conversation's own line, or the two between which it would
+stand. Rows: all of the conversation's, with the lines before and after them, or the two neighbours.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from licet.verifier.answer import MISREAD, ArtefactPart, ContradictionError, UnreadableError, Verdict, VerifierReport
+from licet.verifier.entries import pseudonym_of
+from licet.verifier.files import Files
+from licet.verifier.forms import read_json, shaped
+from licet.verifier.keys import Trust
+from licet.verifier.manifest import MANIFEST, OPEN_REASONS, PROOFS, lines_of, read_bounded
+from licet.verifier.proof import PROOF_LINES_MAX
+from licet.verifier.release import check_manifest
+from licet.verifier.rows import read_candidate, read_row
+from licet.verifier.tree import leaf, path_of, root_of_path
+
+LINE = {"index": "int", "line": "text", "path": ["hash"]}
+SHOWN = {"v": "one", "release": "text", "conversation": "text", "candidates": [LINE], "rows": [LINE]}
+PROMISED = {
+    "release": "text", "counts": {"dropped": {"*": "int"}, "...": None},
+    "proof": {"candidates": {"lines": "int", "root": "hash", "...": None},
+              "rows": {"lines": "int", "root": "hash", "...": None}, "...": None}, "...": None,
+}  # fmt: skip
+
+
+def prove_conversation(files: Files, handle: str) -> dict[str, Any]:
+    """What a release's folder shows of a conversation; raises `ContradictionError` where a file is not what it should be."""
+    report = VerifierReport("conversation")
+    manifest = _promised(read_bounded(files, MANIFEST, report))
+    proof: dict[str, Any] = {"v": 1, "release": manifest["release"], "conversation": handle}
+    for name in ("candidates", "rows"):
+        lines = list(lines_of(files, manifest, name, report))
+        leaves = [leaf(line) for line in lines]
+        keys = [str(read_json(line, PROOFS[name]).get("conversation")) for line in lines]
+        first, last = bisect_left(keys, handle) - 1, bisect_right(keys, handle)
+        if name == "candidates" and last - first == 2:
+            first, last = first + 1, last - 1
+        shown = range(max(0, first), min(len(lines), last + 1))
+        proof[name] = [
+            {"index": n, "line": lines[n].decode(), "path": [h.hex() for h in path_of(n, leaves)]} for n in shown
+        ]
+    return proof
+
+
+def _promised(raw: bytes) -> dict[str, Any]:
+    """As much of a manifest as proves a conversation; the rest of it is held against the log, or not at all."""
+    manifest = read_json(raw, MANIFEST, UnreadableError)
+    shaped(manifest, PROMISED, MANIFEST, "a manifest", UnreadableError)
+    return manifest
+
+
+def read_shown(raw: bytes, place: str) -> dict[str, Any]:
+    """A conversation's proof, as a call with --json printed it: alone, or as the ``proof`` of the whole answer."""
+    try:
+        file = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise UnreadableError(place, "it reads as JSON") from None
+    shown = file.get("proof", file) if isinstance(file, dict) else file
+    shaped(shown, SHOWN, place, "a conversation's proof", UnreadableError)
+    proof: dict[str, Any] = shown
+    return proof
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationFound:
+    """What a release holds of a conversation. ``why`` is empty where nothing was salted, or no salt was given."""
+
+    candidate: bool
+    turns_in: int
+    turns_out: int
+    rows: tuple[int, ...]
+    why: dict[str, int]
+    hidden: int
+
+    @property
+    def text(self) -> str:
+        if not self.candidate:
+            return "out: nothing of this conversation was there to come into question"
+        left = ", ".join(f"{count} for `{word}`" for word, count in sorted(self.why.items()))
+        left += f", {self.hidden} for reasons that only its salt opens" * bool(self.hidden)
+        if not self.turns_in:
+            return f"out: {self.turns_out} turns were left out: {left.removeprefix(', ')}"
+        rows = ", ".join(map(str, self.rows))
+        return f"in: {self.turns_in} turns, in row {rows}; {self.turns_out} were left out{': ' * bool(left)}{left}"
+
+
+def check_conversation(raw: bytes, proof: dict[str, Any], handle: str, salt: bytes | None = None) -> ConversationFound:
+    """Hold such a proof against a manifest's bytes; ``salt`` opens the reasons that tell something of a person.
+
+    Raises `ContradictionError`; the manifest itself is to be held against the log (`check_manifest`).
+    """
+    try:
+        shaped(proof, SHOWN, "proof", "a conversation's proof", UnreadableError)
+        return _check_conversation(_promised(raw), proof, handle, salt)
+    except MISREAD:
+        raise ContradictionError("proof", "it has the fields of a conversation's proof") from None
+
+
+def _check_conversation(
+    manifest: dict[str, Any], proof: dict[str, Any], handle: str, salt: bytes | None
+) -> ConversationFound:
+    if (proof["release"], proof["conversation"]) != (manifest["release"], handle):
+        raise ContradictionError("proof", "it is of this release and this conversation")
+    candidates = _proved(manifest, proof, "candidates", handle)
+    rows = _proved(manifest, proof, "rows", handle)
+    turns_in = sum(sum(source["turns"].values()) for row in rows for source in row["sources"])
+    if not candidates:
+        if rows:
+            raise ContradictionError("proof", "each row is of a candidate")
+        return ConversationFound(False, 0, 0, (), {}, 0)
+    one = candidates[0]
+    if turns_in != one["in"]:
+        raise ContradictionError("proof", "its turns that are in are those of its rows")
+    if salt is not None and any(row["who"] != pseudonym_of(salt) for row in rows):
+        raise ContradictionError("proof", "its rows stand under the pseudonym of its person")
+    turns_out = sum(one["out"].values()) + sum(one["salted"].values())
+    why = one["out"] | (_opened(one, manifest, salt) if salt is not None else {})
+    ordinals = tuple(row["ordinal"] for row in rows)
+    return ConversationFound(True, turns_in, turns_out, ordinals, why, turns_out - sum(why.values()))
+
+
+def _opened(one: dict[str, Any], manifest: dict[str, Any], salt: bytes) -> dict[str, int]:
+    """The reasons that the salt shows to be those committed to: it makes each word's commitment anew."""
+    about = b"why" + bytes.fromhex(manifest["release"]) + bytes.fromhex(one["conversation"])
+    words = set(manifest["counts"]["dropped"]) - OPEN_REASONS
+    made = {hmac.digest(salt, about + word.encode(), "sha256").hex(): word for word in words}
+    if not set(one["salted"]) <= set(made):
+        raise ContradictionError("proof", "the salt opens the reasons that were committed to")
+    return {made[commitment]: count for commitment, count in one["salted"].items()}
+
+
+def _proved(manifest: dict[str, Any], proof: dict[str, Any], name: str, handle: str) -> list[dict[str, Any]]:
+    """The lines of the conversation; what is shown beside them leaves no room for another."""
+    promised = manifest["proof"][name]
+    size, root = promised["lines"], bytes.fromhex(promised["root"])
+    found, keys, indexes = [], [], []
+    for shown in proof[name]:
+        line, index = shown["line"].encode(), shown["index"]
+        path = [bytes.fromhex(digest) for digest in shown["path"]]
+        if index >= size or len(path) > PROOF_LINES_MAX or root_of_path(index, size, leaf(line), path) != root:
+            raise ContradictionError("proof", f"each line leads to the root of the {name}")
+        said = read_candidate(line, "proof") if name == "candidates" else read_row(line, "proof")
+        keys.append(said["conversation"])
+        indexes.append(index)
+        found += [said] if said["conversation"] == handle else []
+    if keys != sorted(keys) or indexes != list(range(indexes[0] if indexes else 0, size)[: len(indexes)]):
+        raise ContradictionError("proof", "its lines are neighbours, in order")
+    alone = name == "candidates" and len(keys) == 1 and bool(found)  # no handle comes twice among the candidates
+    before = not indexes or indexes[0] == 0 or keys[0] < handle
+    after = not indexes or indexes[-1] == size - 1 or keys[-1] > handle
+    if not alone and not (before and after and (indexes or size == 0)):
+        raise ContradictionError("proof", "its neighbours leave no room for a line that is not shown")
+    return found
+
+
+def check_conversation_in(
+    files: Files, handle: str, salt: bytes | None, kept: dict[str, Any] | None, logs: Sequence[tuple[Trust, Files]]
+) -> tuple[VerifierReport, ConversationFound | None, dict[str, Any] | None]:
+    """What became of a conversation, by a proof that was kept or that the release's folder gives, and how far it is proved."""
+    report, shown, found = VerifierReport("conversation"), list[dict[str, Any]](), list[ConversationFound]()
+    raw = b""
+
+    def look() -> None:
+        nonlocal raw
+        raw = read_bounded(files, MANIFEST, report)
+        shown.append(prove_conversation(files, handle) if kept is None else kept)
+        found.append(check_conversation(raw, shown[0], handle, salt))
+
+    def hold() -> None:
+        year = str(_promised(raw).get("built_at"))[:4]
+        own = next((one for one in logs if one[0].origin.endswith(f"/{year}")), None)
+        if own is None:
+            report.lacking(MANIFEST, "no log was given that names it", "the log of the release's year and its key do")
+            return
+        report.origin = own[0].origin
+        report.joined(check_manifest(raw, *own))
+
+    report.steps((
+        ("conversation", "its lines lead to the roots of the manifest", look),
+        (MANIFEST, "the log's leaf of the release names its hash", hold),
+    ))  # fmt: skip
+    if report.lacks and not report.findings:
+        report.parts[0] = ArtefactPart(
+            "conversation", Verdict.unproved, f"it agrees with `{MANIFEST}`, which is not proved"
+        )
+    return report, found[0] if found else None, shown[0] if shown else None

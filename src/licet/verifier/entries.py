@@ -1,0 +1,204 @@
+"""The entries of a log: their kinds and facts, and the story that they tell in order.
+
+`read_entry` holds one entry to the form of its kind. `Story` holds each entry against those before it: times never go
+back, a grant begins with a yes and ends with a no, a policy follows the one before, nothing is told twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any
+
+from licet.verifier.answer import ContradictionError, VerifierFinding
+from licet.verifier.forms import HEX, fits_kind, read_json, read_time
+from licet.verifier.permissions import Permissions
+
+# The facts of each kind of entry, as `name:type` (the types of `forms`); one whose type ends in `?` may be missing.
+KINDS = {
+    "policy_applied": "number:int sha256:hash amends:hash?",
+    "policy_stands": "number:int sha256:hash",
+    "notice_published": "number:int language:word variant:word sha256:hash",
+    "release_sealed": "release:word purpose:word version:int position:int rows:int root:hash manifest_sha256:hash",
+    "notice_shown": "number:int sha256:hash default_state:word", "terms_accepted": "number:int",
+    "shortened": "version:word?", "choice": "allow:bool effect:word version:int",
+    "grant_begun": "grant:pos version:int", "grant_affirmed": "grant:pos version:int",
+    "grant_stands": "grant:pos version:int", "grant_ended": "grant:pos? cause:word",
+    "content_read": "reason:word role:word", "key_destroyed": "because:word epoch:int? handle:hash? segment:int?",
+    "carried": "from:int", "certificate": "sha256:hash", "restored": "life:int entries:int",
+    "release_reviewed": "release:word manifest_sha256:hash sha256:hash rows:int findings:int bound_ppm:int",
+    "release_signed": "release:word manifest_sha256:hash review_sha256:hash signature:int",
+    "release_purged": "release:word number:pos rows:pos sha256:hash",
+    "deleted": "handle:hash?", "flagged": "handle:hash?", "unflagged": "handle:hash?", "narrowed": "handle:hash?",
+    "widened": "handle:hash?", "account_opened": "", "age_found": "", "closed": "", "feedback": "", "held": "",
+    "feedback_taken_back": "",
+    "notice_put_off": "", "plan_set": "", "unheld": "",
+}  # fmt: skip
+OF_NOBODY = ("certificate", "restored", "policy_applied", "policy_stands", "notice_published", "release_sealed",
+             "release_reviewed", "release_signed", "release_purged")  # fmt: skip
+# Entries about a release that may come once only: the facts that, beside the release, tell one from another of its kind.
+ONCE = {"release_sealed": (), "release_reviewed": ("sha256",), "release_signed": ("review_sha256", "signature"),
+        "release_purged": ("number", "sha256")}  # fmt: skip
+# Kinds whose `at` is the account's own clock, which never goes back.
+OWN_TIME = ("plan_set", "age_found", "choice", "narrowed", "widened", "closed", "deleted", "flagged", "held")
+EFFECTS = {"began": True, "affirmed": True, "withdrew": False, "declined": False, "none": None}
+ABOUT_A_CHAT = ("deleted", "flagged", "unflagged", "narrowed", "widened", "key_destroyed")
+OWED = {"began": "grant_begun", "affirmed": "grant_affirmed", "withdrew": "grant_ended"}
+
+
+def read_entry(raw: bytes, place: str) -> dict[str, Any]:
+    """One entry of version 1, of a known kind, with the facts of that kind."""
+    entry = read_json(raw, place)
+    kind = entry.get("t")
+    if not fits_kind(entry.get("v"), "one") or not isinstance(kind, str) or kind not in KINDS:
+        raise ContradictionError(place, "it tells a kind of version 1")
+    is_epoch = kind == "key_destroyed" and "epoch" in _dict(entry.get("facts"))  # of all accounts, so of none
+    own = set() if kind in OF_NOBODY or is_epoch else {"commit"} | ({"who"} & set(entry))
+    if set(entry) != {"v", "t", "at", "logged", "facts"} | own:
+        raise ContradictionError(place, f"a `{kind}` has the keys of its kind")
+    if not all(isinstance(entry[key], str) and HEX.fullmatch(entry[key]) for key in own):
+        raise ContradictionError(place, "its pseudonym and its commitment are 32 bytes in hex")
+    facts = entry["facts"]
+    wanted = dict(field.split(":") for field in KINDS[kind].split())
+    missing = [name for name, shape in wanted.items() if not shape.endswith("?") and name not in _dict(facts)]
+    if missing or not all(fits_kind(value, wanted.get(name, "")) for name, value in _dict(facts, "?").items()):
+        raise ContradictionError(place, f"a `{kind}` has the facts of its kind")
+    if kind == "choice" and EFFECTS.get(facts["effect"], not facts["allow"]) not in (facts["allow"], None):
+        raise ContradictionError(place, "a grant begins with a yes and ends with a no")
+    if kind in ABOUT_A_CHAT:
+        _check_conversation_told(entry, place)
+    return entry
+
+
+def _check_conversation_told(entry: dict[str, Any], place: str) -> None:
+    """What an account does to a conversation says to which, for as long as the account has a pseudonym."""
+    facts = entry["facts"]
+    if ("handle" in facts) != ("who" in entry):
+        raise ContradictionError(place, "a pseudonym brings the handle of the conversation")
+    is_segment = "handle" in facts and entry["t"] == "key_destroyed" and facts["because"] != "feedback"
+    if is_segment and "segment" not in facts:
+        raise ContradictionError(place, "a key that was destroyed is named by its segment")
+
+
+def _dict(value: object, otherwise: str = "") -> dict[str, Any]:
+    return value if isinstance(value, dict) else dict.fromkeys(otherwise)
+
+
+class Story:
+    """What the entries of one year tell, in order: times, pseudonyms, grants, policies."""
+
+    def __init__(self, year: int) -> None:
+        self.year, self.logged = year, datetime.min.replace(tzinfo=UTC)
+        self.seen: set[str] = set()
+        self.own: dict[str, datetime] = {}
+        self.owed: dict[str, str | None] = {}  # by pseudonym: the leaf that its last choice owes, `?` once carried
+        self.policy: tuple[int, str] | None = None
+        self.grants: dict[str, int | None] = {}  # by pseudonym: the grant in force, where the log told of one
+        self.carried: set[str] = set()
+        self.stands: dict[int, str] = {}  # the hash of each policy version that the log told of
+        self.of: dict[str, str] = {}  # by handle: the pseudonym whose conversation it is
+        self.permissions: Permissions | None = None
+        self.texts: set[str] = set()  # the hashes of the policies and notices that were told
+        self.findings: list[VerifierFinding] = []
+
+    def take(self, index: int, raw: bytes) -> list[VerifierFinding]:
+        """What the next entry contradicts."""
+        place = f"entry {index}"
+        try:
+            entry = read_entry(raw, place)
+            self._times(entry, place)
+            self._policies(entry, place)
+            if entry["t"] == "restored":  # what was under way then may go on otherwise
+                self.owed = dict.fromkeys(self.owed, "?")
+            if "who" in entry:
+                self._account(entry, place)
+            once = entry.get("commit") or _told_of_release(entry)
+            if once in self.seen:
+                raise ContradictionError(place, "what it tells is told once")
+            if once:
+                self.seen.add(once)
+            if entry["t"] in ("policy_applied", "policy_stands", "notice_published"):
+                self.texts.add(entry["facts"]["sha256"])
+            if self.permissions is not None:
+                self.permissions.take(entry)
+        except ContradictionError as contradiction:
+            return [contradiction.finding]
+        return []
+
+    def _times(self, entry: dict[str, Any], place: str) -> None:
+        at, logged = read_time(entry["at"], place, "at"), read_time(entry["logged"], place, "logged")
+        if logged < self.logged:
+            raise ContradictionError(place, "the time of the log never goes back")
+        if at > logged or logged.year != self.year:
+            raise ContradictionError(place, f"it was logged after it happened, and in {self.year}")
+        self.logged = logged
+        who = entry.get("who")
+        if who and entry["t"] in OWN_TIME:
+            if at < self.own.get(who, at):
+                raise ContradictionError(place, "the time of an account never goes back")
+            self.own[who] = at
+
+    def _policies(self, entry: dict[str, Any], place: str) -> None:
+        facts, last = entry["facts"], self.policy
+        if entry["t"] == "policy_applied":
+            same = last is not None and facts["number"] == last[0] and facts.get("amends") == last[1]
+            if last is not None and not same and (facts["number"] != last[0] + 1 or "amends" in facts):
+                raise ContradictionError(place, "a policy follows the one before, or amends it")
+            self.policy = facts["number"], facts["sha256"]
+            self.stands[facts["number"]] = facts["sha256"]
+        elif entry["t"] == "policy_stands":
+            if self.stands.setdefault(facts["number"], facts["sha256"]) != facts["sha256"]:
+                raise ContradictionError(place, "a policy that stands is the one that was applied")
+            if last is None or facts["number"] > last[0]:
+                self.policy = facts["number"], facts["sha256"]
+        elif entry["t"] == "choice" and last is not None and facts["version"] > last[0]:
+            raise ContradictionError(place, "a choice is made under a policy that was applied before")
+
+    def _account(self, entry: dict[str, Any], place: str) -> None:
+        who, kind, owed = entry["who"], entry["t"], self.owed.get(entry["who"])
+        if self.of.setdefault(entry["facts"].get("handle", who), who) != who:
+            raise ContradictionError(place, "a conversation has one account")
+        if kind == "carried":
+            if who in self.owed or entry["facts"]["from"] >= self.year:
+                raise ContradictionError(place, "a pseudonym is carried over from a year before, by its first entry")
+            self.owed[who] = "?"
+            self.carried.add(who)
+            return
+        if kind == "choice":
+            if owed not in (None, "?"):
+                raise ContradictionError(place, f"the choice before it was followed by a `{owed}`")
+            self.owed[who] = OWED.get(entry["facts"]["effect"])
+            return
+        if kind in ("grant_begun", "grant_affirmed") and owed not in (kind, "?"):
+            raise ContradictionError(place, f"a `{kind}` follows a choice that says so")
+        self.owed[who] = None if kind == owed or owed == "?" else owed
+        if kind.startswith("grant_"):
+            self._grants(who, kind, entry["facts"], place)
+
+    def _grants(self, who: str, kind: str, facts: dict[str, Any], place: str) -> None:
+        """A grant has its number from its beginning to its end; of one that was carried over, its first entry tells it."""
+        known, grant = self.grants.get(who), facts.get("grant")
+        is_new = who not in self.grants
+        if kind == "grant_stands" and is_new and who not in self.carried:
+            raise ContradictionError(place, "a grant that stands was begun, or carried over")
+        if not is_new and known != (None if kind == "grant_begun" else grant) and "grant" in facts:
+            raise ContradictionError(place, f"a `{kind}` follows from the grant in force")
+        self.grants[who] = None if kind == "grant_ended" else grant
+
+
+def _told_of_release(entry: dict[str, Any]) -> str:
+    """What an entry of a release tells, to know it again; empty for every other."""
+    kind, facts = entry["t"], entry["facts"]
+    return " ".join(str(part) for part in (kind, facts["release"], *map(facts.get, ONCE[kind]))) if kind in ONCE else ""
+
+
+def story_of(origin: str) -> Story:
+    """For a log whose origin ends in its year."""
+    year = origin.rpartition("/")[2]
+    if len(year) != 4 or not year.isdecimal():
+        raise ValueError("the origin of a licet log ends in its year; `--plain` is for other logs")
+    return Story(int(year))
+
+
+def pseudonym_of(salt: bytes) -> str:
+    return hashlib.sha256(b"licet/who/v1" + salt).hexdigest()

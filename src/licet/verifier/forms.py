@@ -1,0 +1,172 @@
+"""Strict reading of text, numbers and JSON, and the types of fields.
+
+One spelling only: canonical base64, decimals without leading zeros, RFC 8785 JSON, times in UTC. Promise: a field that
+a later comparison uses is present and of its type, because a missing field equals another missing one and `true`
+equals 1.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import lru_cache
+from typing import Any, NoReturn
+
+from licet.verifier.answer import ContradictionError
+
+SIZE_MAX = 2**63 - 1
+_NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,18})\Z", re.ASCII)
+
+
+def unbase64(text: str, place: str, promise: str) -> bytes:
+    """Only the one spelling that encoding would give is accepted."""
+    try:
+        data = base64.b64decode(text.encode(), validate=True)
+    except ValueError:
+        raise ContradictionError(place, promise) from None
+    if base64.b64encode(data) != text.encode():
+        raise ContradictionError(place, promise)
+    return data
+
+
+def number(text: str, place: str, promise: str) -> int:
+    if not _NUMBER.match(text) or int(text) > SIZE_MAX:
+        raise ContradictionError(place, promise)
+    return int(text)
+
+
+def read_json(raw: bytes, place: str, error: type[ContradictionError] = ContradictionError) -> dict[str, Any]:
+    """An object in the one spelling of RFC 8785: sorted keys, each once, and not a byte more."""
+    try:
+        value = json.loads(raw, parse_float=_refuse_number, parse_constant=_refuse_number)
+        again = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise error(place, "it is canonical JSON") from None
+    if not isinstance(value, dict) or again != raw:
+        raise error(place, "it is canonical JSON")
+    return value
+
+
+def _refuse_number(text: str) -> NoReturn:
+    raise ValueError(f"`{text}` is not a whole number")
+
+
+# What a comparison uses is there, and of its type, before it is compared: a missing field equals another missing one, and
+# `true` equals 1. A shape is the word of a kind below, with `?` where null may stand too; a set of the words that may
+# stand; a list of one shape; a tuple of one shape for each place; or a mapping of keys, where a key that ends in `?` may
+# be missing, `*` stands for every other key, and `...` for others of which nothing is asked.
+Shape = Any
+YEAR_MIN = 2000  # no statement of ours is older: a date of year 1 is no date
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z", re.ASCII)
+HEX = re.compile(r"[0-9a-f]{64}")
+_ID = re.compile(r"[0-9a-f]{32}")
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+_DAY = re.compile(r"[2-9][0-9]{3}-[0-9]{2}-[0-9]{2}", re.ASCII)
+PERIOD = re.compile(r"P([1-9][0-9]{0,5})([DWMY])", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Null:
+    """A shape, or null."""
+
+    shape: Shape
+
+
+def misfit(value: object, shape: Shape, at: str = "") -> str | None:
+    """Where a value first differs from its shape; None where it fits."""
+    match shape:
+        case str():
+            fits = (value is None and shape[-1] == "?") or fits_kind(value, shape)
+            return None if fits else at or "."
+        case frozenset():
+            return None if isinstance(value, str) and value in shape else at or "."
+        case Null(inner):
+            return None if value is None else misfit(value, inner, at)
+        case list() | tuple():
+            if not isinstance(value, list) or (isinstance(shape, tuple) and len(value) != len(shape)):
+                return at or "."
+            inners = shape if isinstance(shape, tuple) else shape * len(value)
+            places = (misfit(one, inner, f"{at}.{n}") for n, (one, inner) in enumerate(zip(value, inners, strict=True)))
+            return next((place for place in places if place), None)
+        case _:
+            return _misfit_keys(value, shape, at)
+
+
+def _misfit_keys(value: object, shape: dict[str, Shape], at: str) -> str | None:
+    if not isinstance(value, dict):
+        return at or "."
+    wanted, other = set(), shape.get("*", shape.get("...", ""))
+    for key, inner in shape.items():
+        name = key.rstrip("?")
+        wanted.add(name)
+        if key in ("*", "...") or (name not in value and key != name):
+            continue
+        if name not in value:
+            return f"{at}.{name}"
+        if found := misfit(value[name], inner, f"{at}.{name}"):
+            return found
+    for key, one in value.items():
+        if key not in wanted and (other == "" or (other is not None and misfit(one, other))):
+            return f"{at}.{key}"
+    return None
+
+
+def shaped(
+    value: object, shape: Shape, place: str, what: str, error: type[ContradictionError] = ContradictionError
+) -> None:
+    """Raises ``error`` where a value has not the fields of ``what``, each of its type."""
+    found = misfit(value, shape)
+    if found:
+        raise error(place, f"it has the fields of {what}: `{found.lstrip('.') or what}`")
+
+
+def fits_kind(value: object, shape: str) -> bool:
+    match shape.rstrip("?"):
+        case "int":
+            return type(value) is int and value >= 0
+        case "pos":
+            return type(value) is int and value >= 1
+        case "one":
+            return type(value) is int and value == 1
+        case "bool":
+            return isinstance(value, bool)
+        case "hash" | "word" | "id" | "time" | "day" | "period" | "text" as kind:
+            return isinstance(value, str) and _is_text(value, kind)
+        case _:
+            return False
+
+
+@lru_cache(maxsize=1 << 14)
+def _is_text(value: str, kind: str) -> bool:
+    match kind:
+        case "hash":
+            return HEX.fullmatch(value) is not None
+        case "id":
+            return _ID.fullmatch(value) is not None
+        case "word":
+            return _WORD.fullmatch(value) is not None
+        case "period":
+            return PERIOD.fullmatch(value) is not None
+        case "time":
+            return _TIME.fullmatch(value) is not None and _is_real(datetime, value)
+        case "day":
+            return _DAY.fullmatch(value) is not None and _is_real(date, value)
+        case _:
+            return bool(value.strip())
+
+
+def _is_real(kind: type[date], value: str) -> bool:
+    """Whether it is a day that there was, and not one before there was anything of ours."""
+    try:
+        return kind.fromisoformat(value).year >= YEAR_MIN
+    except ValueError:
+        return False
+
+
+def read_time(value: object, place: str, what: str) -> datetime:
+    if not isinstance(value, str) or not _is_text(value, "time"):
+        raise ContradictionError(place, f"`{what}` is a time in UTC")
+    return datetime.fromisoformat(value)

@@ -1,0 +1,225 @@
+"""A log's folder: every entry, tile byte and root derived anew from the entries (c2sp.org/tlog-tiles).
+
+Nothing that the log states about itself is believed but the checkpoint's signature: each hash in each tile, the root,
+and the roots of older checkpoints are computed from the entries and compared. `check_texts` finds the texts of policies
+and notices by the hashes that entries name.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from licet.verifier.answer import FINDINGS_MAX, ContradictionError, UnreadableError, VerifierReport
+from licet.verifier.entries import Story, story_of
+from licet.verifier.files import TILE, Files, read_listed, tile_path
+from licet.verifier.keys import Trust
+from licet.verifier.note import CheckpointHead, open_checkpoint
+from licet.verifier.tree import leaf, tree_hash
+
+_TILE_PATH = re.compile(r"tile/(entries|[0-9]|[1-5][0-9]|6[0-3])/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One file of a tile or bundle: how many hashes or entries its name promises."""
+
+    width: int
+    path: str
+
+
+Pieces = dict[tuple[int, int], list[Piece]]
+BUNDLES = -1
+
+
+def check_log(
+    files: Files, trusted: Trust, older: Sequence[tuple[str, bytes]] = (), story: Story | None = None
+) -> VerifierReport:
+    """Derive everything anew from the entries, and hold every file and checkpoint against it.
+
+    ``older`` are checkpoints, as (name, bytes), that the log showed before: each must be of its beginning. ``story``
+    reads what the entries tell, where they are licet's.
+    """
+    report = VerifierReport("log", origin=trusted.origin)
+    heads: list[CheckpointHead] = []
+    derived: list[tuple[bytes, dict[int, bytes]]] = []
+    pieces: Pieces = {}
+    olds: list[tuple[str, CheckpointHead]] = []
+
+    def open_head() -> None:
+        raw = files.read("checkpoint")
+        if raw is None:
+            raise UnreadableError("checkpoint", "a log has a checkpoint")
+        head = open_checkpoint(raw, "checkpoint", trusted)
+        heads.append(head)
+        report.size, report.root = head.size, base64.b64encode(head.root).decode()
+        report.cosigned = list(head.cosigned)
+
+    def derive() -> None:
+        pieces.update(_sort_paths(files.paths(), report))
+        olds.extend(_open_older(older, trusted, heads[0], report))
+        derived.append(_derive(files, pieces, heads[0].size, [old.size for _, old in olds], report, story))
+        if derived[0][0] != heads[0].root:
+            report.found("checkpoint", f"the {heads[0].size} entries lead to its root")
+        for name, old in olds:
+            if derived[0][1][old.size] != old.root:
+                report.found(name, f"the first {old.size} entries of the log lead to its root")
+
+    def tell() -> None:
+        report.findings += (story.findings if story else [])[: FINDINGS_MAX - len(report.findings)]
+
+    if not report.step("checkpoint", f"the log's key `{trusted.key.name}` signed it", open_head):
+        return report
+    kept = f", and so do the {len(older)} checkpoints seen before" if older else ""
+    report.step("entries and tiles", f"each byte of them leads to the signed root{kept}", derive)
+    if story is not None:
+        report.step("what the entries tell", "each entry follows from those before it", tell)
+    report.ahead = sum(map(len, pieces.values()))
+    return report
+
+
+def _sort_paths(paths: Iterable[str], report: VerifierReport) -> Pieces:
+    pieces: Pieces = {}
+    for path in sorted(paths):
+        if not path.startswith("tile/") or path.endswith(".tmp"):
+            continue
+        match = _TILE_PATH.match(path)
+        index = int(match[2].replace("/", "").replace("x", "")) if match else 0
+        if match is None or int(match[3] or TILE) > TILE or tile_path(match[1], index, int(match[3] or TILE)) != path:
+            report.found(path, "each file under `tile` has the name of a tile or an entry bundle")
+            continue
+        level = BUNDLES if match[1] == "entries" else int(match[1])
+        pieces.setdefault((level, index), []).append(Piece(int(match[3] or TILE), path))
+    return pieces
+
+
+def _open_older(
+    older: Sequence[tuple[str, bytes]], trusted: Trust, head: CheckpointHead, report: VerifierReport
+) -> list[tuple[str, CheckpointHead]]:
+    opened = []
+    for name, raw in older:
+        try:
+            old = open_checkpoint(raw, name, Trust(trusted.key, trusted.origin))
+            if old.size > head.size:
+                raise ContradictionError("checkpoint", f"the log is not shorter than `{name}` says: {old.size} entries")
+            opened.append((name, old))
+        except ContradictionError as contradiction:
+            report.findings.append(contradiction.finding)
+    return opened
+
+
+def _derive(
+    files: Files, pieces: Pieces, size: int, sizes: Sequence[int], report: VerifierReport, story: Story | None
+) -> tuple[bytes, dict[int, bytes]]:
+    """The root of all entries, and of the first n for each n in ``sizes``; takes what it checked out of ``pieces``."""
+    wanted = {n: tree_hash([]) for n in sizes}
+    row: list[bytes] = []
+    for index in range(-(-size // TILE)):
+        first = index * TILE
+        width = min(TILE, size - first)
+        leaves = _check_bundle(files, pieces.pop((BUNDLES, index), []), index, width, report, story)
+        _check_tile(files, pieces.pop((0, index), []), (0, index), leaves, report)
+        for n in sizes:
+            if first < n <= first + width:
+                wanted[n] = tree_hash([*row, tree_hash(leaves[: n - first])])
+        row.append(tree_hash(leaves))
+    root = tree_hash(row)
+    level, full = 1, row[: size // TILE]
+    while full:
+        above = []
+        for index in range(-(-len(full) // TILE)):
+            hashes = full[index * TILE : (index + 1) * TILE]
+            _check_tile(files, pieces.pop((level, index), []), (level, index), hashes, report)
+            if len(hashes) == TILE:
+                above.append(tree_hash(hashes))
+        level, full = level + 1, above
+    return root, wanted
+
+
+def _check_bundle(
+    files: Files, found: list[Piece], index: int, width: int, report: VerifierReport, story: Story | None
+) -> list[bytes]:
+    """The leaf hashes of one bundle, every file of which must tell the same entries."""
+    source = _source(found, width, tile_path("entries", index, width))
+    entries = _entries(files, source, report)[:width]
+    for piece in found:
+        others = entries if piece is source else _entries(files, piece, report)[:width]
+        differing = next((i for i, (a, b) in enumerate(zip(entries, others, strict=False)) if a != b), None)
+        if differing is not None:
+            report.found(piece.path, f"it holds the same entry {index * TILE + differing} as `{source.path}`")
+    report.entry_bytes += sum(map(len, entries))
+    for place, entry in enumerate(entries if story else (), index * TILE):
+        if story is not None:
+            story.findings += story.take(place, entry)[: FINDINGS_MAX - len(story.findings)]
+    return [leaf(entry) for entry in entries]
+
+
+def _entries(files: Files, piece: Piece, report: VerifierReport) -> list[bytes]:
+    entries: list[bytes] = []
+    data, at = read_listed(files, piece.path, report), 0
+    while at < len(data):
+        length = int.from_bytes(data[at : at + 2], "big")
+        entry = data[at + 2 : at + 2 + length]
+        if at + 2 > len(data) or len(entry) != length:
+            raise ContradictionError(piece.path, f"its entry number {len(entries)} is whole")
+        entries.append(entry)
+        at += 2 + length
+    if len(entries) != piece.width:
+        raise ContradictionError(piece.path, f"it holds {piece.width} entries")
+    return entries
+
+
+def _check_tile(
+    files: Files, found: list[Piece], tile: tuple[int, int], hashes: list[bytes], report: VerifierReport
+) -> None:
+    level, index = tile
+    _source(found, len(hashes), tile_path(str(level), index, len(hashes)))
+    for piece in found:
+        data = read_listed(files, piece.path, report)
+        if len(data) != 32 * piece.width:
+            report.found(piece.path, f"it holds {piece.width} hashes of 32 bytes")
+        for offset, digest in enumerate(hashes[: piece.width]):
+            if data[32 * offset : 32 * offset + 32] != digest:
+                what = "entry" if level == 0 else f"subtree of level {8 * level}, number"
+                report.found(piece.path, f"its hash {offset} is that of {what} {index * TILE + offset}")
+                break
+
+
+def _source(found: list[Piece], width: int, path: str) -> Piece:
+    """The file that the checkpoint's size requires, or the full one that may stand for it."""
+    for wanted in (width, TILE):
+        for piece in found:
+            if piece.width == wanted:
+                return piece
+    raise ContradictionError(path, "the log publishes the file that its checkpoint requires")
+
+
+def check_texts(texts: Sequence[tuple[str, bytes]], logs: Sequence[tuple[Trust, Files]]) -> VerifierReport:
+    """Hold the texts of policies and notices, as (name, bytes), against the entries that name them by their hashes."""
+    report = VerifierReport("text", origin=logs[0][0].origin if logs else "", files=len(texts))
+    named = set[str]()
+
+    def read() -> None:
+        if not logs:
+            report.lacking(
+                "the log", "none was found where one was named", "a folder with a log, or with one a year, does"
+            )
+        for trusted, log in logs:
+            story = story_of(trusted.origin)
+            report.joined(check_log(log, trusted, (), story))
+            named.update(story.texts)
+
+    def look(place: str, raw: bytes) -> None:
+        sha256 = hashlib.sha256(raw).hexdigest()
+        if sha256 not in named:
+            report.lacking(place, f"no entry of the logs given names its SHA-256 `{sha256}`", "the log of its year may")
+
+    proves = "an entry of the log names it by its hash"
+    report.steps([("the log", "its signed entries", read), *(
+        (place, proves, partial(look, place, raw)) for place, raw in texts
+    )])  # fmt: skip
+    return report

@@ -1,0 +1,104 @@
+"""The manifest of a release, and the proof files that it names.
+
+A release is a folder: manifest.json, a card, parts of sealed rows (which are only hashed here), and its proofs:
+    proof/policies.jsonl.gz     each policy version, by its number
+    proof/candidates.jsonl.gz   each conversation that came into question, by handle: turns in, turns out and why
+    proof/rows.jsonl.gz         each row, by handle and ordinal: what its decision was made from
+Each holds one canonical JSON object a line, in order. Over the lines of each file stands an RFC 6962 tree, whose root and
+size the manifest names: a path proves that a line is in the file, and two neighbours prove that none lies between.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import zlib
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+from licet.verifier.answer import ContradictionError, UnreadableError, VerifierReport
+from licet.verifier.files import Files, read_listed
+from licet.verifier.forms import read_json, shaped
+from licet.verifier.tree import leaf, tree_hash
+
+MANIFEST, MANIFEST_BYTES_MAX = "manifest.json", 1 << 26
+PROOFS = {"policies": "proof/policies.jsonl.gz", "candidates": "proof/candidates.jsonl.gz",
+          "rows": "proof/rows.jsonl.gz"}  # fmt: skip
+REVIEW, PURGES_MAX, ORDINALS_MAX = "review.json", 10_000, 1 << 32
+DESCRIBES = {"README.md", "croissant.json"}  # made from the rest; nothing signs them, and nothing is said of them here
+LINE_BYTES_MAX = 1 << 23
+
+# Reasons that tell nothing of a person stand in clear; every other reason stands as a commitment.
+OPEN_REASONS = frozenset({
+    "before_grant", "empty", "erased", "expired", "incomplete_row", "origin", "purpose", "stale_terms", "too_large",
+})  # fmt: skip
+_PART = re.compile(r"part-[0-9]{5}\.parquet", re.ASCII)
+PART = {"file": "text", "sha256": "hash", "bytes": "pos", "rows": "pos", "first_ordinal": "int"}
+PROOF = {"file": "text", "sha256": "hash", "bytes": "int", "lines": "int", "root": "hash"}
+RUN = ("int", "int")
+MANIFEST_SHAPE = {
+    "format": frozenset({"licet-release-1"}), "release": "id", "name": "text", "purpose": "word", "built_at": "time",
+    "policy": {"name": "text", "version": "text", "sha256": "hash"}, "journal": "int",
+    "counts": {"candidates": "int", "included": "int", "dropped": {"*": "int"}}, "rows": "int", "parts": [PART],
+    "root": "hash", "deidentification": {"rules": "text", "sha256": "hash", "counts": {"*": "int"}, "...": None},
+    "licet": "text", "proof": dict.fromkeys(PROOFS, PROOF),
+    "curation?": {"plan": "hash", "splits": {"*": [RUN]}, "...": None},
+}  # fmt: skip
+
+
+def read_manifest(raw: bytes) -> dict[str, Any]:
+    """A manifest, each field of its type, whose parts and proofs lie where they do."""
+    manifest = read_json(raw, MANIFEST, UnreadableError)
+    shaped(manifest, MANIFEST_SHAPE, MANIFEST, "a manifest", UnreadableError)
+    if any(one["file"] != PROOFS[name] for name, one in manifest["proof"].items()):
+        raise UnreadableError(MANIFEST, "its proofs lie where proofs lie")
+    parts = manifest["parts"]
+    for part in parts:
+        if not _PART.fullmatch(part["file"]):
+            raise UnreadableError(MANIFEST, "its parts lie where parts lie")
+    for one, other in pairwise(parts):
+        if one["file"] >= other["file"] or one["first_ordinal"] + one["rows"] > other["first_ordinal"]:
+            raise ContradictionError(MANIFEST, "its parts follow one another")
+    runs = sorted(tuple(run) for runs in manifest.get("curation", {}).get("splits", {}).values() for run in runs)
+    if any(first > last for first, last in runs) or any(a[1] >= b[0] for a, b in pairwise(runs)):
+        raise ContradictionError(MANIFEST, "each row is in one split")
+    return manifest
+
+
+def check_sums(manifest: dict[str, Any]) -> None:
+    counts = manifest["counts"]
+    if counts["candidates"] != counts["included"] + sum(counts["dropped"].values()):
+        raise ContradictionError(MANIFEST, "it reconciles: every candidate is in, or left out for a reason")
+    if manifest["rows"] != sum(part["rows"] for part in manifest["parts"]):
+        raise ContradictionError(MANIFEST, "it reconciles: its rows are those of its parts")
+
+
+def read_bounded(files: Files, path: str, report: VerifierReport) -> bytes:
+    data = read_listed(files, path, report) if path in set(files.paths()) else None
+    if data is None or len(data) > MANIFEST_BYTES_MAX:
+        raise UnreadableError(path, "a release has a manifest of a bounded size")
+    return data
+
+
+def lines_of(files: Files, manifest: dict[str, Any], name: str, report: VerifierReport) -> Iterator[bytes]:
+    """The lines of a proof file, one by one; after the last, they must be as many as promised and lead to the root."""
+    path, promised = PROOFS[name], manifest["proof"][name]
+    report.files += 1
+    leaves: list[bytes] = []
+    try:
+        with gzip.open(io.BytesIO(files.read(path) or b"")) as lines:
+            while line := lines.readline(LINE_BYTES_MAX + 1):
+                if line[-1:] != b"\n" or len(line) > LINE_BYTES_MAX:
+                    raise ContradictionError(f"{path} line {len(leaves)}", "it is a whole line of a bounded length")
+                if len(leaves) >= promised["lines"]:
+                    break
+                leaves.append(leaf(line[:-1]))
+                yield line[:-1]
+    except (OSError, EOFError, zlib.error):
+        raise ContradictionError(path, "it is a gzip file") from None
+    if line or len(leaves) != promised["lines"]:
+        raise ContradictionError(path, f"it holds `{promised['lines']}` lines")
+    if tree_hash(leaves).hex() != promised["root"]:
+        raise ContradictionError(path, "its lines lead to its root")

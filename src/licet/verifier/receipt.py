@@ -1,0 +1,141 @@
+"""A person's receipt (ISO/IEC TS 27560 in the W3C DPV form): signed, and the very choice that the log holds.
+
+The receipt opens its entry: salt, nonce and record in it give the pseudonym and the commitment that the entry states.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from licet.verifier.answer import ContradictionError, VerifierReport
+from licet.verifier.entries import pseudonym_of
+from licet.verifier.forms import fits_kind, read_time, shaped
+from licet.verifier.keys import Trust
+from licet.verifier.statement import UNLOGGED, has_facts, logged_entry, open_jws, read_statement
+
+STATES = {
+    "began": "ConsentGiven", "affirmed": "RenewedConsentGiven", "withdrew": "ConsentWithdrawn",
+    "declined": "ConsentRefused",
+}  # fmt: skip
+
+RECEIPT_FILE = {"v": "one", "receipt": "text", "entry": "text?", "proof": "text?"}
+PRESENTED = {
+    "showing_id": "text?", "shown_at": "text?", "place": "text?", "surface": "text?", "default_state": "text?", "gpc": "bool?",
+}  # fmt: skip
+EVENT = {
+    "event_id": "text", "event_time": "time", "entity_id": "text", "event_state": "text", "allow": "bool", "effect": "word",
+    "grant": "pos?", "indication_method": "text", "...": None,
+}  # fmt: skip
+RECEIPT = {
+    "@type": frozenset({"dpv:ConsentReceipt"}), "receipt_id": "text", "created": "time", "replaces": "text?",
+    "record": {
+        "record_id": "text", "pii_principal_id": "text", "parties": [{"party_id": "text", "...": None}],
+        "privacy_notice": {
+            "notice_id": "text?", "version": "text", "language": "text?", "sha256": "hash?", "presented_as": PRESENTED,
+            "...": None,
+        },
+        "processes": [{"name": "text", "purpose": "text", "retention_period": "period", "...": None}],
+        "policy": {"policy": "text", "version": "text", "sha256": "hash"}, "events": (EVENT,), "...": None,
+    },
+    "log?": {
+        "origin": "text", "index": "int", "who": "hash", "salt": "hash", "nonce": "hash", "evidence": "text?",
+        "record": {"v": "one", "account": "id", "outbox": "int", "t": "word", "at": "time",
+                   "facts": {"seq": "int", "evidence?": "hash?", "...": None}},
+    },
+    "...": None,
+}  # fmt: skip
+
+
+def check_receipt(raw: bytes, trusted: Trust, place: str = "receipt") -> VerifierReport:
+    """Hold a person's receipt: signed by the key, and with its proof the very choice that the log holds.
+
+    Without an entry and a proof it is signed and not in the log, which proves nothing that the operator cannot deny.
+    """
+    report = VerifierReport("receipt", origin=trusted.origin, files=1)
+    file: dict[str, Any] = {}
+    said: dict[str, Any] = {}
+
+    def stand() -> None:
+        if (file["entry"], file["proof"]) == (None, None):
+            if "log" in said:
+                raise ContradictionError(place, "a receipt that opens an entry brings its proof")
+            _check_event(said, place)
+            report.lacking(place, UNLOGGED, "fetch it again once the log has taken the choice")
+            return
+        _check_opening(said, *logged_entry(file, place, trusted, report), trusted.origin, place)
+        _check_event(said, place)
+
+    report.steps((
+        ("file", "a receipt of version 1", lambda: file.update(read_statement(raw, place, RECEIPT_FILE, "a receipt"))),
+        ("signature", f"the log's key `{trusted.key.name}` signed what it states",
+         lambda: said.update(open_jws(file["receipt"], trusted.key, place))),
+        ("statement", "it has the fields of a receipt, each of its type", lambda: _check_receipt(said, place)),
+        ("entry", "the log holds this very choice", stand),
+    ))  # fmt: skip
+    return report
+
+
+def _check_receipt(said: dict[str, Any], place: str) -> None:
+    shaped(said, RECEIPT, place, "a receipt")
+    record = said["record"]
+    if not record["processes"] or not record["parties"]:
+        raise ContradictionError(place, "it has the fields of a receipt: for what, and by whom")
+
+
+def _check_event(said: dict[str, Any], place: str) -> None:
+    event = said["record"]["events"][0]
+    created, at = (read_time(time, place, "time") for time in (said["created"], event["event_time"]))
+    if event["entity_id"] != said["record"]["pii_principal_id"] or created < at:
+        raise ContradictionError(place, "its event is its person's, and was before it")
+
+
+def _check_opening(said: dict[str, Any], entry: dict[str, Any], index: int, origin: str, place: str) -> None:
+    """What the receipt says is what the entry tells, and what it commits to."""
+    shaped(said.get("log"), RECEIPT["log?"], place, "a receipt: `log`")
+    log, record = said["log"], said["log"]["record"]
+    event, account = said["record"]["events"][0], record["account"]
+    told = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    allow, effect = entry["facts"].get("allow"), entry["facts"].get("effect")
+    state = STATES.get(str(effect), "ConsentInvalidated" if allow else "ConsentRefused")
+    for promise, holds in (
+        ("its entry tells a choice", entry["t"] == "choice"),
+        ("it opens the commitment of its entry",
+         hashlib.sha256(bytes.fromhex(log["nonce"]) + told).hexdigest() == entry["commit"]),
+        ("its pseudonym is that of its entry", log["who"] == entry.get("who")),
+        ("its salt gives its pseudonym", pseudonym_of(bytes.fromhex(log["salt"])) == log["who"]),
+        ("its evidence is what its entry commits to", _is_hashed(log["evidence"], record["facts"].get("evidence"))),
+        ("its notice is the one of its evidence", _is_shown(said["record"]["privacy_notice"], log["evidence"])),
+        ("its log is the one that proves it", log["origin"] == origin),
+        ("its place is the one that is proved", log["index"] == index),
+        ("its time is that of its entry", event["event_time"] == entry["at"] == record["at"]),
+        ("its account is the one committed to", said["record"]["pii_principal_id"] == f"urn:licet:account:{account}"),
+        ("its number is the one committed to",
+         said["receipt_id"] == f"urn:licet:receipt:{account}:{record['facts']['seq']}"),
+        ("its facts are those committed to", record["t"] == "choice" and has_facts(record["facts"], entry["facts"])),
+        ("its answer is that of its entry", (event["allow"], event["effect"]) == (allow, effect)),
+        ("its state is what the choice did", event["event_state"] == f"dpv:{state}"),
+        ("a grant is in force after a yes that took effect", effect not in ("began", "affirmed") or event["grant"]),
+    ):  # fmt: skip
+        if not holds:
+            raise ContradictionError(place, promise)
+
+
+def _is_hashed(text: str | None, sha256: str | None) -> bool:
+    return text is sha256 is None or (text is not None and hashlib.sha256(text.encode()).hexdigest() == sha256)
+
+
+def _is_shown(notice: dict[str, Any], evidence: str | None) -> bool:
+    """Whether a notice is told as the evidence has it; another edge may have written its evidence as plain words."""
+    try:
+        found = json.loads(evidence or "{}")
+    except (ValueError, RecursionError):
+        found = {}
+    found = found if isinstance(found, dict) and fits_kind(found.get("v"), "one") else {}
+    shown = notice["presented_as"]
+    told = {"sha256": notice["sha256"], "language": notice["language"], "notice": notice["notice_id"]}
+    told |= {key: shown[key] for key in ("default_state", "surface", "place", "shown_at")}
+    told |= {"shown": shown["showing_id"]}
+    is_gpc = found.get("gpc") is shown["gpc"]
+    return is_gpc and all((found.get(key) or None) == value for key, value in told.items())

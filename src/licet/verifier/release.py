@@ -1,0 +1,304 @@
+"""A release: its manifest in the log, its files, its counts, and every row decided again, without content.
+
+The parts are checked in an order in which each rests on those before it; after a contradiction the rest is not looked
+at and so not proved.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from licet.verifier.addenda import PURGE, PURGE_FILE, REVIEW_FILE, REVIEW_SHAPE, purged_part, review_follows
+from licet.verifier.answer import ArtefactPart, ContradictionError, Verdict, VerifierReport
+from licet.verifier.decision import Decider
+from licet.verifier.entries import story_of
+from licet.verifier.files import Files
+from licet.verifier.forms import misfit, read_json, read_time, shaped
+from licet.verifier.keys import Trust
+from licet.verifier.log import check_log
+from licet.verifier.manifest import (
+    DESCRIBES,
+    MANIFEST,
+    ORDINALS_MAX,
+    PURGES_MAX,
+    REVIEW,
+    check_sums,
+    read_bounded,
+    read_manifest,
+)
+from licet.verifier.permissions import Permissions
+from licet.verifier.rows import check_rows
+from licet.verifier.statement import has_facts, jws_parts, open_jws
+from licet.verifier.terms import ReleasePolicies, read_policies
+
+
+def check_release(
+    files: Files, trusted: Trust | None = None, log: Files | None = None, others: Sequence[tuple[Trust, Files]] = ()
+) -> VerifierReport:
+    """Make the decision of every row again, without content, by what the log told before the release's leaf.
+
+    ``others`` are logs of other years, in which addenda and a review may stand. Without a log nothing is proved: what only
+    the log knows (grants, deletions, what was kept out) is not checked, and nothing signed names the manifest.
+    """
+    report = VerifierReport("release", origin=trusted.origin if trusted else "")
+    held = _ReleaseCheck(files, report, trusted, log, others)
+    if not report.step(MANIFEST, "the log's leaf of the release names its hash", held.open):
+        return report
+    if not report.step("the log", "its signed entries, up to the release's leaf and since", held.tell):
+        return report
+    held.addenda()
+    later: tuple[tuple[str, str, Callable[[], object]], ...] = (
+        ("parts and proofs", "each file has the hash that the manifest or an addendum names", held.files_named),
+        ("counts", "every candidate is in, or left out for a reason", lambda: check_sums(held.manifest)),
+        ("policies", "they are the texts that the log tells of", held.read_policies),
+        ("rows and candidates", "each was decided again, and there is no other", held.rows),
+    )  # fmt: skip
+    if report.findings:
+        report.parts += [
+            ArtefactPart(what, Verdict.unproved, "not looked at: what came before does not hold") for what, *_ in later
+        ]
+    else:
+        report.steps(later)
+    if held.told is None:
+        report.parts = [
+            ArtefactPart(one.what, Verdict.unproved, f"it agrees with `{MANIFEST}`, which no log was given for")
+            if one.answer is Verdict.proved else one for one in report.parts
+        ]  # fmt: skip
+    for path in sorted(DESCRIBES & set(files.paths())):
+        report.notes.append(f"not looked at: {path}: it is made from the rest, and nothing signs it")
+    if not report.findings:
+        report.size, report.root = held.manifest["rows"], held.manifest["root"]
+    return report
+
+
+def check_release_in(files: Files, logs: Sequence[tuple[Trust, Files]]) -> VerifierReport:
+    """`check_release`, with the log of the release's year found among those of several."""
+    report = VerifierReport("release")
+    held = report.step(MANIFEST, "it reads", lambda: read_manifest(read_bounded(files, MANIFEST, report)))
+    if not held:
+        return report
+    year = read_manifest(read_bounded(files, MANIFEST, report))["built_at"][:4]
+    own = next((one for one in logs if one[0].origin.endswith(f"/{year}")), logs[0] if len(logs) == 1 else None)
+    if own is None:
+        return check_release(files)
+    return check_release(files, *own, [one for one in logs if one is not own])
+
+
+class _ReleaseCheck:
+    """One release as it is checked, step by step."""
+
+    def __init__(self, files: Files, report: VerifierReport, trusted: Trust | None, log: Files | None,
+                 others: Sequence[tuple[Trust, Files]]) -> None:  # fmt: skip
+        self.files, self.report, self.trusted, self.log, self.others = files, report, trusted, log, others
+        self.raw, self.manifest = b"", dict[str, Any]()
+        self.told: Permissions | None = None
+        self.logs: list[Permissions] | None = None  # those of other years, once they were asked for
+        self.parts: dict[str, dict[str, Any] | None] = {}
+        self.gone: set[int] = set()
+        self.beside: list[str] = []
+        self.head = ("", "")  # the hash of the newest addendum, and its time
+        self.policies = ReleasePolicies(())
+
+    def open(self) -> None:
+        self.raw = read_bounded(self.files, MANIFEST, self.report)
+        self.manifest = read_manifest(self.raw)
+        self.parts = {part["file"]: part for part in self.manifest["parts"]}
+        if self.trusted is None or self.log is None:
+            self.report.lacking(MANIFEST, "nothing signed names it", "the log of its year and the log's key do")
+
+    def tell(self) -> None:
+        if self.trusted is None or self.log is None:
+            self.report.lacking("the log", "none was given", "give the log of the release's year and its key")
+            return
+        release = self.manifest["release"]
+        self.told = told = _read_log(self.trusted, self.log, release, self.report)
+        _check_leaf(told, self.raw, self.manifest)
+
+    def addenda(self) -> None:
+        """Each addendum that lies beside the manifest, and a review: parts of their own."""
+        there, head, at = set(self.files.paths()), hashlib.sha256(self.raw).hexdigest(), self.manifest["built_at"]
+        for number in range(1, PURGES_MAX + 1):
+            path = f"purge-{number}.json"
+            if path not in there:
+                break
+            self.beside.append(path)
+            follow = partial(self._follow, number, path, head, at)
+            if not self.report.step(
+                path, "it is signed, follows the one before it, and the log was told of it", follow
+            ):
+                return
+            head, at = self.head
+        if REVIEW in there:
+            self.report.step(REVIEW, "it is signed, follows from its counts, and the log was told of it", self._review)
+        self.report.purged = len(self.gone)
+
+    def _follow(self, number: int, path: str, head: str, at: str) -> None:
+        """Takes one addendum, which follows the one of a hash and a time: its rows go out of the parts."""
+        data = read_bounded(self.files, path, self.report)
+        file = read_json(data, path)
+        if misfit(file, PURGE_FILE) or file["v"] != 2:
+            raise ContradictionError(path, "it is a signed addendum of version 2")
+        purge = self._open(file["purge"], path, "licet-purge+jws")
+        shaped(purge, PURGE, path, "an addendum")
+        said = (purge["release"], purge["number"], purge["before"])
+        if said != (self.manifest["release"], number, head):
+            raise ContradictionError(path, "it follows the addendum before it, or the manifest")
+        if read_time(purge["purged_at"], path, "purged_at") < read_time(at, path, "at") or not purge["parts"]:
+            raise ContradictionError(path, "it takes something out, after what came before it")
+        firsts = [part["first_ordinal"] for part in self.manifest["parts"]]
+        ends = dict(zip((part["file"] for part in self.manifest["parts"]), [*firsts[1:], ORDINALS_MAX], strict=True))
+        before = len(self.gone)
+        for one in purge["parts"]:
+            self.parts[one["file"]] = purged_part(
+                self.parts.get(one["file"]), ends.get(one["file"], 0), one, self.gone, path
+            )
+        self.head = hashlib.sha256(data).hexdigest(), purge["purged_at"]
+        facts = {"release": purge["release"], "number": number, "rows": len(self.gone) - before}
+        self._is_told("release_purged", self.head[0], path, purge["purged_at"], facts)
+
+    def _review(self) -> None:
+        """What people found in a sample of the rows: of this manifest, with the bound that follows from its counts."""
+        file = read_json(read_bounded(self.files, REVIEW, self.report), REVIEW)
+        shaped(file, REVIEW_FILE, REVIEW, "a review of version 1")
+        said = self._open(file["review"], REVIEW, "licet-review+jws")
+        shaped(said, REVIEW_SHAPE, REVIEW, "a review")
+        if said["release"] != self.manifest["release"]:
+            raise ContradictionError(REVIEW, "it is a review of this release, of version 1")
+        if said["manifest_sha256"] != hashlib.sha256(self.raw).hexdigest():
+            raise ContradictionError(REVIEW, "it is of the manifest that lies beside it")
+        if not review_follows(said):
+            raise ContradictionError(REVIEW, "it reconciles: each row was read or out of reach, and its bound follows")
+        found = sum(sum(part["findings"].values()) for part in (said["chance"], said["risk"]))
+        facts = {"release": said["release"], "manifest_sha256": said["manifest_sha256"], "bound_ppm": said["bound"]["ppm"],
+                 "rows": said["chance"]["read"] + said["risk"]["read"], "findings": found}  # fmt: skip
+        sha256 = hashlib.sha256(file["review"].encode()).hexdigest()
+        self._is_told("release_reviewed", sha256, REVIEW, said["closed_at"], facts)
+
+    def _open(self, jws: str, path: str, typ: str) -> dict[str, Any]:
+        """The payload of a statement; without a key its signature is not held against anything, and so not proved."""
+        if self.trusted is not None:
+            return open_jws(jws, self.trusted.key, path, typ)
+        self.report.lacking(path, "its signature was not checked", "give the log's key")
+        return read_json(jws_parts(jws, path)[1], path)
+
+    def _is_told(self, kind: str, sha256: str, path: str, at: str, facts: dict[str, Any]) -> None:
+        """Finds the leaf of a statement by its hash, in the log of any year that was given."""
+        if self.told is None:
+            self.report.lacking(path, "no log was given that tells of it", f"the log of {at[:4]} does")
+            return
+        entry = self.told.since.get((kind, sha256))
+        for other in self._others() if entry is None else ():
+            entry = entry or other.since.get((kind, sha256))
+        if entry is None:
+            asked = ", ".join(str(one.year) for one in (self.told, *self._others()))
+            self.report.lacking(
+                path,
+                f"no entry of the logs given ({asked}) tells of it",
+                f"the log of {at[:4]}, or of the year after, does",
+            )
+        elif entry["at"] != at or not has_facts(entry["facts"], facts):
+            raise ContradictionError(path, "it says what its leaf tells of it, and when")
+
+    def _others(self) -> list[Permissions]:
+        if self.logs is None:
+            self.logs = []
+            for trusted, log in self.others:
+                self.logs.append(_read_log(trusted, log, self.manifest["release"], self.report))
+        return self.logs
+
+    def files_named(self) -> None:
+        """Every file is the one that the manifest or an addendum names, and no other lies beside it."""
+        named = [*(part for part in self.parts.values() if part is not None), *self.manifest["proof"].values()]
+        known = {MANIFEST, "README.md", *self.beside, *(one["file"] for one in named)}
+        there = set(self.files.paths())
+        for path in sorted((known - there) | (there - known - DESCRIBES - {REVIEW})):
+            self.report.found(path, "every file of the release is there, and no other")
+        for one in named:
+            data = self.files.read(one["file"])
+            self.report.files += 1
+            if data is not None and (len(data), hashlib.sha256(data).hexdigest()) != (one["bytes"], one["sha256"]):
+                by = (
+                    "a purge"
+                    if one not in self.manifest["parts"] and one["file"].startswith("part-")
+                    else "the manifest"
+                )
+                raise ContradictionError(one["file"], f"it has the size and hash that {by} names")
+
+    def read_policies(self) -> None:
+        self.policies = read_policies(self.files, self.manifest, self.told, self.report)
+
+    def rows(self) -> None:
+        built_at, pin = read_time(self.manifest["built_at"], MANIFEST, "built_at"), self.manifest["policy"]
+        decider = Decider(self.manifest["release"], self.manifest["purpose"], built_at, self.policies, self.told)
+        now = decider.now
+        if (now.sha256, now.name, now.version) != (pin["sha256"], pin["name"], pin["version"]):
+            raise ContradictionError(MANIFEST, "its policy is the one in force when it was built")
+        ordinals = check_rows(self.files, self.manifest, decider, self.report)
+        if decider.untold:
+            why = f"`{len(set(decider.untold))}` rows rest on a flag of a year before, of which this log does not tell"
+            mend = "nothing that a stranger has: nobody can link the two years' names of a conversation"
+            self.report.lacking(decider.untold[0], why, mend)
+        if not self.gone <= set(ordinals):
+            raise ContradictionError(self.beside[0], "what went out was in")
+        left = [ordinal for ordinal in ordinals if ordinal not in self.gone]
+        firsts = [part["first_ordinal"] for part in self.manifest["parts"]]
+        if left and (not firsts or left[0] < firsts[0]):
+            raise ContradictionError(MANIFEST, "each of its rows lies in one of its parts")
+        ends = [*firsts[1:], ORDINALS_MAX]
+        for was, end in zip(self.manifest["parts"], ends, strict=False):  # of no part nothing is left to hold
+            held = left[bisect_left(left, was["first_ordinal"]) : bisect_left(left, end)]
+            then = self.parts[was["file"]]
+            said = (then["first_ordinal"], then["rows"]) if then else None
+            if said != ((held[0], len(held)) if held else None):
+                raise ContradictionError(was["file"], "it has the rows that lie between its first and the next part's")
+
+
+def _read_log(trusted: Trust, log: Files, release: str, report: VerifierReport) -> Permissions:
+    """A log whole: as it stood before the release's leaf, and what it told of the release since."""
+    story = story_of(trusted.origin)
+    story.permissions = told = Permissions(release)
+    told.year = story.year
+    checked = check_log(log, trusted, (), story)
+    report.joined(checked)
+    told.broken = bool(checked.findings)
+    report.cosigned, report.entry_bytes = checked.cosigned, report.entry_bytes + checked.entry_bytes
+    return told
+
+
+def check_manifest(raw: bytes, trusted: Trust, log: Files) -> VerifierReport:
+    """Hold a manifest's bytes against the leaf of its release, in the log of its year."""
+    report = VerifierReport("manifest", origin=trusted.origin)
+    manifest: dict[str, Any] = {}
+    report.steps((
+        (MANIFEST, "it has the fields of a manifest", lambda: manifest.update(read_manifest(raw))),
+        ("the log", "the log's leaf of the release names the manifest's hash",
+         lambda: _check_leaf(_read_log(trusted, log, manifest["release"], report), raw, manifest)),
+    ))  # fmt: skip
+    return report
+
+
+def _check_leaf(told: Permissions, raw: bytes, manifest: dict[str, Any]) -> None:
+    """The release's leaf tells this manifest; a log that does not hold tells nothing."""
+    if told.broken:
+        return
+    if told.sealed is None:
+        raise ContradictionError(MANIFEST, "the release was told to the log when it was sealed")
+    facts = told.sealed["facts"]
+    for key, value in (
+        ("manifest_sha256", hashlib.sha256(raw).hexdigest()), ("root", manifest["root"]), ("rows", manifest["rows"]),
+        ("purpose", manifest["purpose"]), ("position", manifest["journal"]),
+    ):  # fmt: skip
+        if facts[key] != value:
+            raise ContradictionError(MANIFEST, f"it is the manifest that was sealed: its leaf tells its `{key}`")
+    if read_time(told.sealed["at"], MANIFEST, "at") != read_time(manifest["built_at"], MANIFEST, "built_at"):
+        raise ContradictionError(MANIFEST, "it was built when its leaf says")
+    if facts["version"] != told_number(told, manifest["policy"]["sha256"]):
+        raise ContradictionError(MANIFEST, "its policy is the version that its leaf names")
+
+
+def told_number(told: Permissions, sha256: str) -> int | None:
+    return next((number for number, known in told.policies.items() if known == sha256), None)

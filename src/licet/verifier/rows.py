@@ -1,0 +1,134 @@
+"""The rows and candidates of a release: each row decided again, and every candidate accounted for.
+
+Both proof files are in the order of the conversations' handles and are read side by side, so memory holds the hash of
+each row and nothing else of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+from licet.verifier.answer import MISREAD, ContradictionError, VerifierReport
+from licet.verifier.decision import Decider
+from licet.verifier.files import Files
+from licet.verifier.forms import HEX, read_json, shaped
+from licet.verifier.manifest import OPEN_REASONS, PROOFS, lines_of
+from licet.verifier.tree import leaf, tree_hash
+
+EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
+DAY_US = 86_400_000_000
+
+SOURCE = {
+    "segment": "int", "place": "word", "because": "word", "turns": {"*": "pos"}, "mark": "int", "last_on": "day",
+    "keep_until": "day", "grant": "pos?", "widening": "int?", "said_on": "day?",
+}  # fmt: skip
+ROW = {
+    "v": "one", "conversation": "hash", "who": "hash", "ordinal": "int", "row_id": "id", "sealed_sha256": "hash",
+    "until": "day", "policy_sha256": "hash", "last_on": "day", "marks": [("text", "text", "int")], "sources": [SOURCE],
+}  # fmt: skip
+CANDIDATE = {"v": "one", "conversation": "hash", "in": "int", "out": {"*": "pos"}, "salted": {"*": "pos"}}
+
+
+def check_rows(files: Files, manifest: dict[str, Any], decider: Decider, report: VerifierReport) -> list[int]:
+    """Each candidate's rows beside it: both files are in the order of the conversations' handles. Answers the ordinals."""
+    leaves: list[tuple[int, bytes]] = []
+    rows = _rows(files, manifest, decider, report, leaves)
+    row = next(rows, None)
+    included = left_out = hidden = 0
+    reasons: dict[str, int] = {}
+    before = ""
+    for number, raw in enumerate(lines_of(files, manifest, "candidates", report)):
+        place = f"{PROOFS['candidates']} line {number}"
+        one = read_candidate(raw, place)
+        if one["conversation"] <= before:
+            raise ContradictionError(place, "the lines are in order, and none comes twice")
+        before, turns = one["conversation"], 0
+        while row is not None and row[0] == before:
+            turns += row[1]
+            row = next(rows, None)
+        if turns != one["in"]:
+            raise ContradictionError(place, "its turns that are in are those of its rows")
+        included += turns
+        salted = sum(one["salted"].values())
+        hidden += salted
+        for because, count in one["out"].items():
+            reasons[because] = reasons.get(because, 0) + count
+        left_out += salted + sum(one["out"].values())
+        if row is not None and row[0] < before:
+            break
+    if row is not None:
+        raise ContradictionError(
+            f"{PROOFS['rows']} {row[2]}", "each row is of a candidate, in the order of the handles"
+        )
+    _check_counts(manifest, included, left_out, hidden, reasons)
+    _check_root(manifest, leaves)
+    return [ordinal for ordinal, _ in leaves]
+
+
+def _rows(files: Files, manifest: dict[str, Any], decider: Decider, report: VerifierReport,
+          leaves: list[tuple[int, bytes]]) -> Iterator[tuple[str, int, str]]:  # fmt: skip
+    """Each row decided again: its conversation, how many turns it holds, and its place."""
+    before, of = ("", -1), ""
+    for number, raw in enumerate(lines_of(files, manifest, "rows", report)):
+        place = f"line {number}"
+        row = read_row(raw, f"{PROOFS['rows']} {place}")
+        here = (row["conversation"], row["ordinal"])
+        if here <= before:
+            raise ContradictionError(f"{PROOFS['rows']} {place}", "the lines are in order, and none comes twice")
+        if here[0] == before[0] and row["who"] != of:
+            report.found(f"row {row['ordinal']}", "a conversation has one account")
+        before, of = here, row["who"]
+        try:
+            decider.check(row, f"row {row['ordinal']}")
+        except ContradictionError as contradiction:
+            report.found(contradiction.finding.place, contradiction.finding.promise)
+        except MISREAD:
+            raise ContradictionError(f"row {row['ordinal']}", "it has the fields of a row") from None
+        leaves.append((row["ordinal"], leaf_of_row(row)))
+        yield row["conversation"], sum(sum(source["turns"].values()) for source in row["sources"]), place
+
+
+def read_row(raw: bytes, place: str) -> dict[str, Any]:
+    row = read_json(raw, place)
+    shaped(row, ROW, place, "a row")
+    if not row["marks"] or not row["sources"]:
+        raise ContradictionError(place, "it has the fields of a row: marks and sources")
+    return row
+
+
+def read_candidate(raw: bytes, place: str) -> dict[str, Any]:
+    one = read_json(raw, place)
+    shaped(one, CANDIDATE, place, "a candidate")
+    if not all(map(HEX.fullmatch, one["salted"])):
+        raise ContradictionError(place, "its handle and its commitments are 32 bytes in hex")
+    if not set(one["out"]) <= OPEN_REASONS:
+        raise ContradictionError(place, "what a reason tells of a person is committed to, not told")
+    if one["in"] + len(one["out"]) + len(one["salted"]) < 1:
+        raise ContradictionError(place, "a candidate has turns, in or left out for a reason")
+    return one
+
+
+def leaf_of_row(row: dict[str, Any]) -> bytes:
+    """The leaf of the row in the tree over the parts: ordinal, row id, until, and the hash of the sealed bytes."""
+    until_us = (date.fromisoformat(row["until"]).toordinal() - EPOCH_ORDINAL) * DAY_US
+    data = row["ordinal"].to_bytes(4, "big") + bytes.fromhex(row["row_id"]) + until_us.to_bytes(8, "big", signed=True)
+    return leaf(data + bytes.fromhex(row["sealed_sha256"]))
+
+
+def _check_counts(manifest: dict[str, Any], included: int, left_out: int, hidden: int, reasons: dict[str, int]) -> None:
+    counts, place = manifest["counts"], PROOFS["candidates"]
+    if (included, left_out) != (counts["included"], counts["candidates"] - counts["included"]):
+        raise ContradictionError(place, "its turns, in and out, are as many as the manifest says")
+    told = {because: count for because, count in counts["dropped"].items() if because in OPEN_REASONS and count}
+    if reasons != told or hidden != sum(n for because, n in counts["dropped"].items() if because not in OPEN_REASONS):
+        raise ContradictionError(place, "the reasons it gives are counted in the manifest")
+
+
+def _check_root(manifest: dict[str, Any], leaves: list[tuple[int, bytes]]) -> None:
+    leaves.sort()
+    if len({ordinal for ordinal, _ in leaves}) != len(leaves) or len(leaves) != manifest["rows"]:
+        raise ContradictionError(PROOFS["rows"], "each row of the parts is there once, and no other")
+    if tree_hash([digest for _, digest in leaves]).hex() != manifest["root"]:
+        raise ContradictionError(PROOFS["rows"], "its rows are those of the parts, as the manifest's root has them")

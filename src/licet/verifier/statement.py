@@ -1,0 +1,90 @@
+"""A signed statement (compact JWS, RFC 7515, Ed25519) in a file with the log entry that tells of it.
+
+Receipts and certificates are such files; purges and reviews of a release are statements beside its manifest. The entry
+and its proof come together, or neither does: then the statement is signed and not in the log, which proves nothing that
+the operator cannot deny.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Any, NoReturn
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from licet.verifier.answer import ContradictionError, UnreadableError, VerifierReport
+from licet.verifier.entries import read_entry
+from licet.verifier.forms import Shape, misfit, read_json, read_time, unbase64
+from licet.verifier.keys import Trust, VerifierKey
+from licet.verifier.note import NOTE_BYTES_MAX
+from licet.verifier.proof import prove_entry
+
+UNLOGGED = "it is signed, and not in the log"
+
+
+def read_statement(raw: bytes, place: str, shape: Shape, what: str) -> dict[str, Any]:
+    if raw[-1:] != b"\n" or len(raw) > NOTE_BYTES_MAX:
+        raise UnreadableError(place, "it is canonical JSON and a newline")
+    file = read_json(raw[:-1], place, UnreadableError)
+    if misfit(file, shape):
+        raise UnreadableError(place, f"it is {what} of version 1")
+    return file
+
+
+def logged_entry(
+    file: dict[str, Any], place: str, trusted: Trust, report: VerifierReport
+) -> tuple[dict[str, Any], int]:
+    """The entry that a file brings, and its index, proved by the proof beside it."""
+    entry, proof = file["entry"], file["proof"]
+    if entry is None or proof is None:
+        raise ContradictionError(place, "it brings both an entry and its proof, or neither")
+    report.entry_bytes = len(entry.encode())
+    index = prove_entry(proof.encode(), entry.encode(), trusted, f"{place}, its proof", report)
+    told = read_entry(entry.encode(), f"{place}, its entry")
+    at, logged = read_time(told["at"], place, "at"), read_time(told["logged"], place, "logged")
+    if at > logged or trusted.origin.rpartition("/")[2] not in (str(logged.year), trusted.origin):
+        raise ContradictionError(place, "its entry was logged after it happened, in the log of its year")
+    return told, index
+
+
+def open_jws(text: str, key: VerifierKey, place: str, typ: str = "licet-receipt+jws") -> dict[str, Any]:
+    """The payload of a compact JWS whose Ed25519 signature by the key holds."""
+    header, payload, signature = jws_parts(text, place)
+    jwk = b'{"crv":"Ed25519","kty":"OKP","x":"' + _url64(key.public) + b'"}'
+    kid = _url64(hashlib.sha256(jwk).digest()).decode()
+    if read_json(header, place) != {"alg": "EdDSA", "kid": kid, "typ": typ}:
+        raise ContradictionError(place, f"its header names the key, EdDSA and `{typ}`")
+    try:
+        Ed25519PublicKey.from_public_bytes(key.public).verify(signature, text.rpartition(".")[0].encode())
+    except InvalidSignature:
+        raise ContradictionError(place, f"the signature of `{key.name}` holds") from None
+    return read_json(payload, place)
+
+
+def jws_parts(text: str, place: str) -> tuple[bytes, bytes, bytes]:
+    """Header, payload and signature, of which nothing is believed yet."""
+    parts = text.split(".")
+    if len(parts) != 3:
+        raise ContradictionError(place, "it is a compact JWS")
+    promise = "each part of its JWS is base64url"
+    header, payload, signature = [
+        unbase64((part + "=" * (-len(part) % 4)).translate({45: "+", 95: "/"}), place, promise)
+        for part in parts
+        if not set(part) & set("+/=") or _refuse(place, promise)
+    ]
+    return header, payload, signature
+
+
+def _url64(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+def _refuse(place: str, promise: str) -> NoReturn:
+    raise ContradictionError(place, promise)
+
+
+def has_facts(whole: dict[str, Any], some: dict[str, Any]) -> bool:
+    """Whether each of some facts is among them, of the same type: `true` is not 1."""
+    return all(key in whole and type(whole[key]) is type(fact) and whole[key] == fact for key, fact in some.items())

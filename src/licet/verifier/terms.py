@@ -1,0 +1,118 @@
+"""The versions of a policy, as far as they decide rows, and the days that follow from them.
+
+The log tells days of what happened, not instants, so a question about a day has every version in force on it as answer.
+This and `decision` are a second implementation of the rule in `licet.policy`; they share no code with the first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from calendar import monthrange
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+from licet.verifier.answer import ContradictionError, VerifierReport
+from licet.verifier.files import Files
+from licet.verifier.forms import PERIOD, read_json, read_time, shaped
+from licet.verifier.manifest import PROOFS, lines_of
+from licet.verifier.permissions import Permissions
+
+TERMS = {
+    "policy": "text", "version": "text", "effective": "time", "material": "bool",
+    "scope": {"plans": ["text"], "surfaces": ["text"]}, "choice": {"covers": ["text"], "...": None},
+    "reach": frozenset({"conversation", "turn"}), "origins": ["text"],
+    "keep": {"opted_in": "period", "opted_out": "period", "flagged": "period", "...": None}, "...": None,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """A policy version, as far as it decides."""
+
+    name: str
+    version: str
+    sha256: str
+    effective: datetime
+    material: bool
+    plans: frozenset[str]
+    surfaces: frozenset[str]
+    covers: frozenset[str]
+    origins: frozenset[str]
+    whole: bool
+    opted_in: str
+    opted_out: str
+    flagged: str
+
+
+class ReleasePolicies:
+    """The versions of a release, and what follows from them by the day."""
+
+    def __init__(self, versions: Sequence[Terms]) -> None:
+        self.versions = versions
+        self._on: dict[str, tuple[int, ...]] = {}
+        self._after: dict[tuple[str, str], str] = {}
+
+    def number(self, at: datetime) -> int:
+        """The version in force at an instant: the newest effective one, or the first before any is."""
+        return max([0, *(n for n, version in enumerate(self.versions) if version.effective <= at)])
+
+    def on(self, day: str) -> tuple[int, ...]:
+        """Every version that was in force at some instant of a day."""
+        if day not in self._on:
+            first = datetime.fromisoformat(day).replace(tzinfo=UTC)
+            last = first.replace(hour=23, minute=59, second=59, microsecond=999_999)
+            self._on[day] = tuple(range(self.number(first), self.number(last) + 1))
+        return self._on[day]
+
+    def after(self, day: str, period: str) -> str:
+        """The day on which a period from a day ends; a day that the target month lacks falls back to its last."""
+        key = (day, period)
+        if key not in self._after:
+            match = PERIOD.fullmatch(period)
+            if match is None:
+                raise ValueError("not a period")
+            self._after[key] = _days_after(date.fromisoformat(day), int(match[1]), match[2]).isoformat()
+        return self._after[key]
+
+    def newest_material(self, number: int) -> int:
+        return max([-1, *(n for n in range(number + 1) if self.versions[n].material)])
+
+
+def _days_after(day: date, count: int, unit: str) -> date:
+    if unit in "DW":
+        return day + timedelta(days=count * (7 if unit == "W" else 1))
+    years, month = divmod(day.month - 1 + count * (12 if unit == "Y" else 1), 12)
+    last = monthrange(day.year + years, month + 1)[1]
+    return date(day.year + years, month + 1, min(day.day, last))
+
+
+def read_terms(raw: bytes, place: str) -> Terms:
+    """A policy's text. Its hash is that of its canonical bytes, which are the bytes of its line."""
+    said = read_json(raw, place)
+    shaped(said, TERMS, place, "a policy")
+    keep = said["keep"]
+    return Terms(
+        said["policy"], said["version"],
+        hashlib.sha256(raw).hexdigest(), read_time(said["effective"], place, "effective"), said["material"] is True,
+        frozenset(said["scope"]["plans"]), frozenset(said["scope"]["surfaces"]), frozenset(said["choice"]["covers"]),
+        frozenset(said["origins"]), said["reach"] == "conversation", keep["opted_in"], keep["opted_out"],
+        keep["flagged"],
+    )  # fmt: skip
+
+
+def read_policies(
+    files: Files, manifest: dict[str, Any], told: Permissions | None, report: VerifierReport
+) -> ReleasePolicies:
+    """The versions; with a log, exactly those that it told of before."""
+    path = PROOFS["policies"]
+    versions = [
+        read_terms(raw, f"{path} line {n}") for n, raw in enumerate(lines_of(files, manifest, "policies", report))
+    ]
+    if not versions or any(a.effective >= b.effective for a, b in pairwise(versions)):
+        raise ContradictionError(path, "it holds the versions in the order of their first instants")
+    if told is not None and {n: version.sha256 for n, version in enumerate(versions)} != told.policies:
+        raise ContradictionError(path, "its policies are those that the log tells of")
+    return ReleasePolicies(versions)

@@ -1,0 +1,54 @@
+"""The logs of several years: which log and key an artefact means.
+
+A log begins anew each year under the same public key; the key's name carries the year.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+
+from licet.verifier.files import Files, FilesUnder
+from licet.verifier.keys import Trust, VerifierKey
+
+
+def meant(raw: bytes, keys: Sequence[Trust]) -> Trust:
+    """Of several keys the one whose log the bytes name; it is the check that believes it or not."""
+    return next((key for key in keys if key.origin.encode() in raw), keys[0])
+
+
+def read_logs(places: Sequence[Files], keys: Sequence[Trust], origin: str | None = None) -> list[tuple[Trust, Files]]:
+    """Each log of some folders, which hold one or one a year, with the key that is to have signed it.
+
+    A log of another year than a key names is trusted to the same public key under the year's name: a log begins anew each
+    year, under its operator's key.
+    """
+    found: list[tuple[Trust, Files]] = []
+    for files in places:
+        alone = files.read("checkpoint")
+        years = [""] if alone is not None else sorted({
+            path.partition("/")[0] for path in files.paths() if re.fullmatch(r"[0-9]{4}/checkpoint", path, re.ASCII)
+        })  # fmt: skip
+        for year in years:
+            log = FilesUnder(files, f"{year}/") if year else files
+            named = (log.read("checkpoint") or b"").partition(b"\n")[0].decode("utf-8", "replace")
+            found.append((_trust_of(named, keys, origin), log))
+    return found
+
+
+def _trust_of(named: str, keys: Sequence[Trust], origin: str | None) -> Trust:
+    for key in keys:
+        if named == key.origin:
+            return key
+    for key in keys:
+        stem, _, year = key.key.name.rpartition("/")
+        if (
+            origin is None
+            and re.fullmatch(re.escape(stem) + "/[0-9]{4}", named, re.ASCII)
+            and re.fullmatch("[0-9]{4}", year)
+        ):
+            material = bytes([key.key.kind]) + key.key.public
+            ident = hashlib.sha256(named.encode() + b"\n" + material).digest()[:4]
+            return Trust(VerifierKey(named, ident, key.key.kind, key.key.public), named, key.witnesses, key.quorum)
+    return keys[0]
