@@ -21,3 +21,11 @@ def every(group: click.Group, *path: str) -> Iterator[tuple[tuple[str, ...], cli
             yield from every(command, *path, name)
         else:
             yield (*path, name), command
+
+
+def groups(group: click.Group, *path: str) -> Iterator[tuple[tuple[str, ...], click.Group]]:
+    """Each group below a group, with the words that call it."""
+    for name, command in below(group).items():
+        if isinstance(command, click.Group):
+            yield (*path, name), command
+            yield from groups(command, *path, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,11 +17,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from licet.cli.command import main
-from licet.cli.help_lines import LINES
+from licet.cli.help_lines import GROUPS, LINES
+from licet.cli.root import first_sentence
 from licet.policy.period import instant
 from licet.vault.simulated_clock import SimulatedClock, save
 
-from .commands import below, every
+from .commands import below, every, groups
 from .waiting import heeds_ctrl_c, wait_until
 
 ROOT = Path(__file__).parent.parent
@@ -141,15 +143,32 @@ def failed(result: Result) -> dict[str, Any]:
 
 def test_the_line_of_each_command_in_the_list_is_the_first_sentence_of_its_help() -> None:
     """The list is printed from `help_lines`, so that no command is loaded for it."""
-    said = {name: command.get_short_help_str(limit=1_000) for name, command in below(main).items()}
-    assert said == LINES
+    assert {name: first_sentence(command) for name, command in below(main).items()} == LINES
+    assert sum(map(len, GROUPS.values())) == len(LINES)
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+@pytest.mark.parametrize("path", [(), *(path for path, _ in groups(main))], ids=" ".join)
+def test_a_list_of_commands_has_a_line_for_each_and_cuts_none(path: Sequence[str], columns: int) -> None:
+    """A first sentence that is too long for its line would be wrapped, and make two lines of it."""
+    result = CliRunner().invoke(main, [*path, "--help"], terminal_width=columns)
+    group = dict(groups(main)).get(tuple(path), main)
+    lines = [line for line in result.stdout.splitlines() if re.match(r"  (?=\S)", line)]
+    for name, command in below(group).items():
+        (line,) = [line for line in lines if line.split()[0] == name]
+        assert re.fullmatch(rf"  {name} {{2,}}{re.escape(first_sentence(command))}", line)
+        assert line.endswith(".")
+        assert len(line) <= columns
+    listed = result.stdout[result.stdout.rindex("Options:") :]
+    assert "..." not in listed
 
 
 ASKED_LOADS = """
 import sys
 from contextlib import suppress
 from licet.cli.command import main
-from licet.cli.help_lines import LINES
+from licet.cli.help_lines import GROUPS, LINES
+from licet.cli.root import first_sentence
 with suppress(SystemExit):
     main.main(sys.argv[1:])
 loaded = sorted(name for name in sys.modules if name.startswith("licet."))
@@ -185,6 +204,7 @@ def test_the_command_alone_explains_itself() -> None:
     ("arguments", "said"),
     [
         (["polcy"], "no such command `polcy`"),
+        (["backup", "prun"], "no such command `prun`"),
         (["status", "--jsn"], "no such option `--jsn`"),
         (["policy", "test"], "missing argument `FILES...`"),
         (["release", "build", "x"], "missing option `--purpose`"),
@@ -197,6 +217,27 @@ def test_a_wrong_call_says_what_is_wrong_and_where_help_is(run: Run, arguments: 
     what, hint = error(run(*arguments, code=64))
     assert said in what
     assert "--help" in hint
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["polcy"], "did you mean `policy`? `main --help` shows how"),
+        (["key", "create", "app"], "did you mean `keys` or `api-key`? `main --help` shows how"),
+        (["backup", "prun", "x"], "did you mean `prune`? `main backup --help` shows how"),
+        (["status", "--jsn"], "did you mean `--json`? `main status --help` shows how"),
+        (["xyzzy"], "`main --help` shows how"),
+        (["status", "--xyzzy"], "`main status --help` shows how"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistyped_word_is_answered_with_the_words_that_are_near(
+    run: Run, tmp_path: Path, words: list[str], hint: str
+) -> None:
+    assert error(run(*words, code=64))[1] == hint
+    as_json = CliRunner().invoke(main, [*words, "--json"])
+    assert (as_json.exit_code, json.loads(as_json.stderr)["hint"]) == (64, hint)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_first_installation_beside_a_database_of_ones_own_makes_its_folder(run: Run, tmp_path: Path) -> None:
@@ -588,4 +629,4 @@ def test_a_hold_is_placed_listed_and_ended_by_commands(simulated: Run, tmp_path:
 
 def conversations(run: Run) -> list[str]:
     """The ids of the conversations of ana."""
-    return sorted(json.loads(run("handles", "ana").stdout)["conversations"])
+    return sorted(json.loads(run("ledger", "handles", "ana").stdout)["conversations"])

@@ -57,7 +57,7 @@ MAKERS = {
 }
 # What sends to the API above and to nothing else: the contract of the imports holds them to the client.
 SENDERS = {f"licet.client.{name}" for name in ("say", "say_all", "give_feedback")}
-DEMO = {"licet demo", "licet audit canaries"}
+DEMO = {"licet demo", "licet train canaries"}
 PLANTED, SECOND = "Heliotrope", timedelta(seconds=1)
 
 
@@ -327,7 +327,7 @@ def test_every_way_in_is_listed(world: World) -> None:
     everywhere = [*routes(world.app), *commands()]
     found = {way for way, start in everywhere if leads_to(start, {SAY, FEEDBACK} | SENDERS)} - DEMO
     found |= {module for module, tree in modules().items() if made(module, tree) & SENDERS}
-    found |= {module for module in MAKERS if module.startswith("licet.cli.")}
+    found |= {module for module in MAKERS if module.startswith("licet.agent.")}
     assert found == {way.partition(", ")[0] for way in WAYS}
 
 

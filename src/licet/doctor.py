@@ -271,7 +271,7 @@ def _forgetting(here: installation.Installation, _tx: Transaction) -> Iterator[D
         yield _warning(
             "classifier",
             f"{due.name} ({due.model}) learnt from {due.withdrawn:,} rows that were withdrawn or erased since",
-            "run `licet train safety --again --out FOLDER`, or `licet train retire` it",
+            "run `licet train safety --again --out FOLDER`, or `licet models retire` it",
         )
 
 

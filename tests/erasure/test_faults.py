@@ -56,7 +56,7 @@ COMMANDS = {
     "rotate": ("keys", "rotate", "--daily"),
     "append": ("ledger", "append"),
     "backup": ("backup", "make", "{folder}/backups"),
-    "revoke": ("key", "revoke", "k{n}"),
+    "revoke": ("api-key", "revoke", "k{n}"),
     "erase": ("erase", "run", "--now"),
     "publish": ("ledger", "publish", "{folder}/published"),
 }

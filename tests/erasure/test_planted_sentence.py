@@ -208,7 +208,7 @@ def test_the_sentence_is_nowhere_and_opens_nowhere_once_its_account_was_erased(o
     epochs = operated.data / "keys"
     operated.run("init", "--preset", "article-2025")
     scopes = ["--scope=accounts:write", "--scope=turns:write", "--scope=choices:write"]
-    key = json.loads(operated.run("key", "create", "host", *scopes, "--json"))["key"]
+    key = json.loads(operated.run("api-key", "create", "host", *scopes, "--json"))["key"]
     with operated.serving(operated.folder / "tmp" / "server.log", control) as (server, url):
         account, person = tell_the_server(operated, url, key)
         planted = {field: operated.sentence(field) for field in FIELDS}

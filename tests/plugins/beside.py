@@ -123,7 +123,7 @@ class Licet:
 
     def key(self, name: str, *scopes: str) -> str:
         asked = [word for scope in scopes for word in ("--scope", scope)]
-        made: str = json.loads(self.command("key", "create", name, *asked, "--json"))["key"]
+        made: str = json.loads(self.command("api-key", "create", name, *asked, "--json"))["key"]
         return made
 
     def start(self) -> None:

@@ -82,7 +82,7 @@ def test_a_loader_that_goes_around_the_gate_is_caught(pool: Pool, tmp_path: Path
 def test_a_run_that_learns_nothing_is_no_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the command, which makes an installation of its own and leaves none of it."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    ran = CliRunner().invoke(main, ["audit", "canaries", "--steps", "1"])
+    ran = CliRunner().invoke(main, ["train", "canaries", "--steps", "1"])
     assert ran.exit_code == 75, ran.output
     assert ran.stdout.splitlines()[-1].startswith("inconclusive: 1 steps on ")
     assert list(tmp_path.glob("licet-canaries-*")) == []

@@ -501,7 +501,7 @@ def test_a_run_beside_its_installation_needs_no_server_and_no_leases_of_its_own(
     environment = {"LICET_DATABASE_URL": dsn, "LICET_DATA": str(trained.here.config.data)}
     trained.world.clock.set(AFTER)
     runner = CliRunner(env=environment)
-    key = runner.invoke(main, ["train", "key"])
+    key = runner.invoke(main, ["train", "gate-key"])
     assert key.exit_code == 0, key.stderr
     wrote = runner.invoke(
         main, ["train", "gate", str(trained.folder), "--into", str(trained.gates), "--once", "--json"]

@@ -248,17 +248,17 @@ def test_the_commands_answer_as_the_verbs_do(trained: Trained, worker_dsn: str) 
         return done.exit_code, done.stdout
 
     data = ("--data", str(trained.house.here.config.data))
-    code, models = told("train", "models", *data, "--json")
+    code, models = told("models", "list", *data, "--json")
     assert (code, trained.made.model in [one["model"] for one in json.loads(models)]) == (0, True)
-    code, found = told("which-models", trained.gone, *data, "--json")
+    code, found = told("models", "trace", trained.gone, *data, "--json")
     assert (code, trained.made.model in [one["model"] for one in json.loads(found)]) == (0, True)
-    assert told("affected", *data, "--json")[0] in (0, 1)
-    assert told("train", "model-key", *data) == (0, trained.keys[0] + "\n")
-    assert told("train", "model-key", "--pem", *data) == (0, trained.pem)
+    assert told("models", "affected", *data, "--json")[0] in (0, 1)
+    assert told("models", "key", *data) == (0, trained.keys[0] + "\n")
+    assert told("models", "key", "--pem", *data) == (0, trained.pem)
     keys = ("--key", trained.keys[0], "--key", trained.keys[1])
     code, checked = told("verify", "model", str(trained.out), *keys, "--json")
     assert (code, json.loads(checked)["broken"]) == (0, [])
-    assert told("export", "october", "--format", "trl", "--to", "broker", "--out", "nowhere", *data)[0] == 1
+    assert told("export", "release", "october", "--format", "trl", "--to", "broker", "--out", "nowhere", *data)[0] == 1
     assert told("export", "list", *data) == (0, "nothing was exported\n")
 
 

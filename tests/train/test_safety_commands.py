@@ -148,7 +148,7 @@ def test_a_model_of_several_releases_has_papers_of_each_that_hold_and_learns_not
     for chat in ("p2-a", f"p{PEOPLE}-a"):
         assert [one.rows for one in lineage.which_models(town.here, town.named(chat)) if one.name == "both"] == [1]
     assert lineage.which_models(town.here, town.named("p0-a")) == []
-    keys = [typed("train", "key").stdout.strip(), typed("train", "model-key").stdout.strip()]
+    keys = [typed("train", "gate-key").stdout.strip(), typed("models", "key").stdout.strip()]
     for folder in ("newest", "both/from-one", "both/from-two"):
         said = CliRunner().invoke(main, ["verify", str(tmp_path / folder), "--key", keys[0], "--key", keys[1]])
         assert said.exit_code == 0, said.output

@@ -41,7 +41,7 @@ class Servers:
         key_file.write_bytes(TOKEN_KEY)
         self.environment = {**os.environ, "LICET_DATABASE_URL": dsn, "LICET_WEB__TOKEN_KEY_FILE": str(key_file)}
         assert licet(data, dsn, "init", "--preset", "article-2025").returncode == 0
-        made = licet(data, dsn, "key", "create", "host", "--scope", "accounts:write", "--json")
+        made = licet(data, dsn, "api-key", "create", "host", "--scope", "accounts:write", "--json")
         self.key = json.loads(made.stdout)["key"]
 
     @contextmanager

@@ -39,10 +39,10 @@ def test_keys_and_the_first_owner_are_made_at_the_machine_and_the_server_knows_t
     data = tmp_path / "data"
     data.mkdir()
     assert licet(data, dsn, "init").returncode == 0
-    assert licet(data, dsn, "key", "create", "assistant", "--scope", "nonsense").returncode == 64
-    made = licet(data, dsn, "key", "create", "assistant", "--scope", "accounts:write", "--json")
+    assert licet(data, dsn, "api-key", "create", "assistant", "--scope", "nonsense").returncode == 64
+    made = licet(data, dsn, "api-key", "create", "assistant", "--scope", "accounts:write", "--json")
     key = json.loads(made.stdout)["key"]
-    listed = licet(data, dsn, "key", "list").stdout
+    listed = licet(data, dsn, "api-key", "list").stdout
     assert "assistant" in listed
     assert key not in listed
     link = licet(data, dsn, "staff", "bootstrap", "ana@example.org").stdout.strip()
@@ -56,7 +56,7 @@ def test_keys_and_the_first_owner_are_made_at_the_machine_and_the_server_knows_t
         with Client(url, key) as client:
             assert client.send(open_account("ana", "pro")).outcome == "done"
         assert httpx.get(link.replace("http://127.0.0.1:8787", url)).status_code == 200
-        assert licet(data, dsn, "key", "revoke", "assistant").returncode == 0
+        assert licet(data, dsn, "api-key", "revoke", "assistant").returncode == 0
         time.sleep(1.1)  # for as long a key that was looked up is remembered
         refused = httpx.get(f"{url}/v1/me", headers={"authorization": f"Bearer {key}"})
         assert refused.status_code == 401
@@ -68,7 +68,7 @@ def test_keys_and_the_first_owner_are_made_at_the_machine_and_the_server_knows_t
     assert "/v1/accounts" in routes
 
 
-@pytest.mark.parametrize("words", [["serve"], ["status"], ["key", "list"], ["sweep"]], ids=" ".join)
+@pytest.mark.parametrize("words", [["serve"], ["status"], ["api-key", "list"], ["sweep"]], ids=" ".join)
 def test_a_folder_that_nobody_made_an_installation_in_is_left_as_it_is(tmp_path, words) -> None:
     """No command but `init` makes one, so that a wrong `--data` is not a second installation."""
     data = tmp_path / "data"

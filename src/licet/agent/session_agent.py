@@ -36,7 +36,9 @@ def way(config: Configuration, *, start: bool) -> Iterator[Transport]:
         raise UsageError("whose sessions are these?", "set LICET_AGENT__ACCOUNT to the host's id of the account")
     if agent.url:
         if agent.key_file is None:
-            raise UsageError("with what key?", "set LICET_AGENT__KEY_FILE to a file with a key of `licet key create`")
+            raise UsageError(
+                "with what key?", "set LICET_AGENT__KEY_FILE to a file with a key of `licet api-key create`"
+            )
         made = ApiTransport(agent.url, agent.key_file, agent.account)
         try:
             yield made

@@ -14,7 +14,7 @@ from licet.backup import archives as backups
 from licet.backup import wal_receiver
 from licet.backup.archives import KeptBackup, PrunedBackups, RestoreResult
 from licet.backup.backup_manifest import ARCHIVES, BackupForm
-from licet.cli.root import EXIT_NO
+from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import at_option, data_option, json_option, moment, opened, show
 from licet.config import Configuration
 from licet.errors import ContradictedError, RefusedError, UsageError
@@ -23,18 +23,9 @@ from licet.vault import installation
 from licet.vault.simulated_clock import clock_of
 
 
-class _Take(click.Group):
-    """A word that is no command of the group is the folder to back up into."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        return super().resolve_command(ctx, args if args[0] in self.commands else ["make", *args])
-
-
-@click.group(cls=_Take)
+@click.group(cls=CommandGroup)
 def backup() -> None:
-    """Backups: `licet backup DIR` makes one; list, verify and prune them, archive the WAL of a large database beside them.
+    """Makes, lists, verifies and prunes backups. A large database also archives its WAL beside them.
 
     They hold no epoch keys: keep those apart.
 
@@ -52,7 +43,7 @@ def backup() -> None:
 @at_option
 @json_option
 def make(folder: Path, base: bool, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Takes a backup into a folder of its own below FOLDER, and registers it with the day on which it expires.
+    """Makes a backup in a new folder below FOLDER. It is registered with the day on which it expires.
 
     \b
     Example:  licet backup make /srv/backups
@@ -84,7 +75,8 @@ def listed(folder: Path, data: Path | None, at: str | None, as_json: bool) -> No
 @at_option
 @json_option
 def prune(folder: Path, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Removes the backups whose day has come, those that were never finished, and the WAL that only they needed.
+    """Removes expired and unfinished backups and unneeded WAL. WAL is unneeded when only removed backups could use
+    it.
 
     \b
     Example:  licet backup prune /srv/backups
@@ -100,7 +92,8 @@ def prune(folder: Path, data: Path | None, at: str | None, as_json: bool) -> Non
 @data_option
 @json_option
 def archive(folder: Path, end: bool, data: Path | None, as_json: bool) -> None:
-    """Archives the WAL below FOLDER as it is written, until stopped: a base backup made meanwhile comes back up to then.
+    """Archives the WAL below FOLDER as it is written, until stopped. A base backup made meanwhile can be restored to any
+    moment of it.
 
     Runs beside the server, and removes what no base below FOLDER needs. While it is stopped, the server keeps the WAL.
 
@@ -127,7 +120,7 @@ def archive(folder: Path, end: bool, data: Path | None, as_json: bool) -> None:
 @data_option
 @json_option
 def verify(folder: Path, data: Path | None, as_json: bool) -> int:
-    """Says whether a backup is proved to be ours, whole and unchanged; exits 1 if it is contradicted or not proved.
+    """Checks that a backup is ours, whole and unchanged. Exits 1 if it is contradicted or not proved.
 
     It asks the key provider, and no database.
 
@@ -157,7 +150,8 @@ def verify(folder: Path, data: Path | None, as_json: bool) -> int:
 def restore(
     source: Path | None, in_place: bool, until: str | None, data: Path | None, at: str | None, as_json: bool
 ) -> None:
-    """Brings a backup back, behind a fence, and applies again what was taken back since. Killed, it is begun anew.
+    """Restores a backup, then reapplies withdrawals and deletions. Nothing is served until both are done. A restore
+    that was interrupted starts over.
 
     A base backup takes the place of the embedded database, which nobody may be using meanwhile.
 

@@ -15,24 +15,20 @@ if TYPE_CHECKING:  # imported where it is used: no other command waits for it
 EXIT_NO, EXIT_AGAIN = 1, 75
 
 
-@click.group()
-def audit() -> None:
-    """Audits of what was promised, by trying it."""
-
-
-@audit.command("canaries")
+@click.command("canaries")
 @click.option("--seed", type=int, default=1, show_default=True, help="Other words in other places.")
 @click.option("--steps", type=click.IntRange(1, 100_000), default=160, show_default=True, help="Of the run.")
 @json_option
 def canaries(seed: int, steps: int, as_json: bool) -> int:
-    """Plants sentences where nothing may be learnt from, trains a small model, and looks for them in it.
+    """Tests that a model learns nothing from what it may not use. Plants sentences in conversations, trains a small
+    model, and measures whether it knows them.
 
     In an installation of its own, which is gone afterwards: accounts that are incognito, deleted, expired, out of scope,
     undecided, or withdraw before and during the run, and one that permits. Exits 1 if the model knows what it may not, 75
     if it does not know what it may either: then nothing was shown, and more --steps may show it.
 
     \b
-    Example:  licet audit canaries
+    Example:  licet train canaries
     """
     from licet.service import canary_audit as audits
     from licet.train.canaries import AuditResult

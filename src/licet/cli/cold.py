@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 from rich.progress import MofNCompleteColumn
 
+from licet.cli.root import CommandGroup
 from licet.cli.shell import at_option, data_option, json_option, opened, progress, show
 from licet.vault import cold_storage
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def vault() -> None:
-    """Where sealed content lies."""
+    """Moves old sealed content to cold storage."""
 
 
 @vault.command("cool")
@@ -26,7 +27,8 @@ def vault() -> None:
 @at_option
 @json_option
 def cool(after_days: int, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Moves old sealed content out of the database, to a folder or a bucket. Stopped, it goes on when called again.
+    """Moves old sealed content out of the database. It goes to a folder or a bucket. An interrupted run continues
+    when it is called again.
 
     \b
     Example:  licet vault cool --after-days 180 --dry-run

@@ -10,33 +10,31 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-from licet.cli.help_lines import LINES
+from licet.cli.help_lines import GROUPS
 from licet.cli.root import RootCommand
 
 # A module a subject. Only the one that holds what was asked for is loaded: a hook runs while somebody codes.
 COMMANDS = {
     "explain": ("explain", "status"),
     "backup": ("backup", "restore"),
-    "canaries": ("audit",),
     "cold": ("vault",),
     "deidentify": ("deidentify",),
     "demo": ("demo",),
     "erasure": ("erase", "recall"),
     "export": ("export",),
-    "handles": ("handles",),
     "holds": ("hold",),
     "hook": ("hook",),
     "imports": ("import",),
     "install": ("db", "doctor", "init", "upgrade"),
     "keys": ("keys",),
-    "lineage": ("affected", "which-models"),
+    "lineage": ("models",),
     "notice": ("notice",),
     "policy": ("policy",),
     "proof": ("ledger", "receipt", "verify"),
     "release": ("release",),
     "review": ("review",),
     "safety": ("flag",),
-    "serve": ("key", "serve", "staff"),
+    "serve": ("api-key", "serve", "staff"),
     "session": ("session",),
     "sweep": ("sweep",),
     "train": ("train",),
@@ -49,7 +47,7 @@ COMMANDS = {
 @click.group(
     cls=RootCommand,
     table=COMMANDS,
-    lines=LINES,
+    groups=GROUPS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.version_option(package_name="licet", message="licet %(version)s")
@@ -66,7 +64,7 @@ def main() -> None:
 @main.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Prints what makes SHELL complete the words of this command.
+    """Prints the completion script of a shell.
 
     \b
     Example:  eval "$(licet completion bash)"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from licet.cli.root import CommandGroup
 from licet.cli.shell import data_option, json_option, show
 from licet.config import Configuration
 from licet.curate import name_models
@@ -16,9 +17,9 @@ from licet.errors import InputError, UsageError
 TEXT_BYTES_MAX = 16 << 20
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def deidentify() -> None:
-    """What identifies in texts: see what is found, measure what is missed."""
+    """Shows and measures the removal of identifying data."""
 
 
 @deidentify.command("text")
@@ -26,7 +27,8 @@ def deidentify() -> None:
 @data_option
 @json_option
 def text(file: Path, data: Path | None, as_json: bool) -> None:
-    """Prints the text of FILE (`-` for standard input) as a release would have it, under a key that is thrown away.
+    """Prints a text as a release would contain it. FILE may be `-` for standard input. The surrogates come from a
+    key that is thrown away.
 
     \b
     Example:  echo "call Maria Rossi on 415-267-1234" | licet deidentify text -
@@ -46,7 +48,7 @@ def text(file: Path, data: Path | None, as_json: bool) -> None:
 @data_option
 @json_option
 def measure(labelled: tuple[str, ...], keep: bool, data: Path | None, as_json: bool) -> None:
-    """Measures what of labelled names would be replaced, as this installation is configured.
+    """Measures how many labelled names would be replaced. The settings of this installation apply.
 
     \b
     Example:  licet deidentify measure --labelled noisy=emerging.test.conll --keep

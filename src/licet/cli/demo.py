@@ -30,7 +30,8 @@ def demo(
     paths: tuple[Path, ...], allow_from: str | None, plan: str, age: int, population: int, seed: int, data: Path,
     no_serve: bool, as_json: bool,
 ) -> int:  # fmt: skip
-    """Plays a small town through the real code, from August to December 2025; or does the same job on your own files.
+    """Plays a simulated town, or runs Licet on your own files. The town runs from August to December 2025, through
+    the real code.
 
     The folder that it leaves is an installation on a simulated clock: the other commands work on it.
 

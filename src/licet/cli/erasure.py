@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from licet.cli.root import EXIT_NO
+from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import at_option, data_option, json_option, opened, show
 from licet.erasure import certificates as erasures
 from licet.erasure.certificates import ErasureStatus, Recall
@@ -15,9 +15,11 @@ from licet.proof import documents
 from licet.vault.certificate import WaitsFor
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def erase() -> None:
-    """Erasures: from a deletion, a closure or the end of a hold to the signed certificate."""
+    """Follows erasures from the request to the signed certificate. An erasure begins with a deletion, a closure or
+    the end of a hold.
+    """
 
 
 @erase.command("run")
@@ -27,7 +29,8 @@ def erase() -> None:
 @at_option
 @json_option
 def run(erasure: str | None, at_once: bool, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Moves every erasure, or one, as far as it can go now; `licet sweep` does so too. Killed, it is run again.
+    """Moves every erasure, or one, as far as it can go now. `licet sweep` does so too. An interrupted run continues
+    when it is called again.
 
     \b
     Example:  licet erase run
@@ -46,7 +49,8 @@ def run(erasure: str | None, at_once: bool, data: Path | None, at: str | None, a
 @at_option
 @json_option
 def status(name: str | None, data: Path | None, at: str | None, as_json: bool) -> None:
-    """How far an erasure has come; those of an account by its name; without a name all that are unfinished.
+    """Shows how far erasures have come. NAME is an erasure or an account; without it, all unfinished ones are
+    shown.
 
     \b
     Example:  licet erase status era_0190f3a4c2d87b6e9a51c3d4e5f60718
@@ -68,7 +72,8 @@ def status(name: str | None, data: Path | None, at: str | None, as_json: bool) -
 @at_option
 @json_option
 def certificate(erasure: str, out: Path | None, data: Path | None, at: str | None, as_json: bool) -> None:
-    """The certificate of an ERASURE, signed, and proved once it stands in the log: `licet verify` holds it to that.
+    """Prints or writes the signed certificate of an ERASURE. It is proved once its entry is in the log; `licet
+    verify` checks both.
 
     \b
     Example:  licet erase certificate era_0190f3a4c2d87b6e9a51c3d4e5f60718 --out certificate.json
@@ -87,7 +92,7 @@ def certificate(erasure: str, out: Path | None, data: Path | None, at: str | Non
 @at_option
 @json_option
 def held(data: Path | None, at: str | None, as_json: bool) -> int:
-    """Lists legal holds and standing flags by the day on which they are to be reviewed; exits 1 if one is overdue.
+    """Lists legal holds and standing flags by day of review. Exits 1 if a review is overdue.
 
     \b
     Example:  licet erase held
@@ -103,9 +108,9 @@ def held(data: Path | None, at: str | None, as_json: bool) -> int:
     return EXIT_NO if any(one.overdue for one in found) else 0
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def recall() -> None:
-    """Recipients of releases: who was handed what, and what they are to take out of use."""
+    """Tracks who received a release and what they must delete."""
 
 
 @recall.command("handed")
@@ -115,7 +120,7 @@ def recall() -> None:
 @at_option
 @json_option
 def handed(release: str, recipient: str, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Registers that RELEASE was given to RECIPIENT, who is then told of every erasure in it.
+    """Registers that RELEASE was given to RECIPIENT. The recipient is then told of every erasure in it.
 
     \b
     Example:  licet recall handed october lab-one
@@ -131,7 +136,7 @@ def handed(release: str, recipient: str, data: Path | None, at: str | None, as_j
 @at_option
 @json_option
 def listed(recipient: str | None, data: Path | None, at: str | None, as_json: bool) -> int:
-    """Lists what recipients have not acknowledged, the most overdue first; exits 1 if anything is overdue.
+    """Lists what recipients have not acknowledged. The most overdue comes first. Exits 1 if anything is overdue.
 
     \b
     Example:  licet recall list
@@ -147,7 +152,7 @@ def listed(recipient: str | None, data: Path | None, at: str | None, as_json: bo
 @at_option
 @json_option
 def run_recalls(data: Path | None, at: str | None, as_json: bool) -> None:
-    """Asks every exported row back that may no longer be used; `licet serve` does it by itself every few minutes.
+    """Recalls every exported row that may no longer be used. `licet serve` does so every few minutes.
 
     \b
     Example:  licet recall run
@@ -166,7 +171,7 @@ def run_recalls(data: Path | None, at: str | None, as_json: bool) -> None:
 @at_option
 @json_option
 def acknowledged(erasure: str, handout: str, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Records that a recipient took out of use what was recalled for an ERASURE.
+    """Records that a recipient stopped using what was recalled.
 
     \b
     Example:  licet recall ack era_0190f3a4c2d87b6e9a51c3d4e5f60718 hand_0190f3a5d1e27c8f8b62d4e5f6071829

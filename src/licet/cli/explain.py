@@ -18,7 +18,7 @@ from licet.service import answers
 @at_option
 @json_option
 def explain(name: str, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Whether and why a CONVERSATION, a TURN or what an ACCOUNT said may be used, and until when.
+    """Says whether and why content may be used, and until when. NAME is a conversation, a turn or an account.
 
     Ids begin with conv_, turn_ and acc_; an account may also be named by the host's own id.
 
@@ -89,7 +89,7 @@ def _choice(choice: answers.ChoiceSeen) -> str:
 @at_option
 @json_option
 def status(data: Path | None, at: str | None, as_json: bool) -> None:
-    """The population, its gates, what expires when, and the releases.
+    """Shows the accounts, gates, coming expiries and releases.
 
     \b
     Example:  licet status --json

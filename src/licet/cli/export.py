@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from licet.cli.root import EXIT_NO
+from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import at_option, data_option, json_option, opened, show
 from licet.policy.period import written
 from licet.train.exports import Format
@@ -15,29 +15,19 @@ from licet.train.exports import Format
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
     from licet.train.export_files import Export, ExportResult
 
-MAKE = "release"
 
-
-class _Group(click.Group):
-    """What is no command of exports is a release: `licet export october ...` is `licet export release october ...`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args and not args[0].startswith("-") and args[0] not in self.commands:
-            args = [MAKE, *args]
-        return super().parse_args(ctx, args)
-
-
-@click.group(cls=_Group)
+@click.group(cls=CommandGroup)
 def export() -> None:
-    """Rows in clear, for a recipient that the policy names; each export is a copy on record that can be recalled.
+    """Exports rows in clear to a recipient, and recalls them. The policy must name the recipient. Each export is a
+    registered copy.
 
     \b
-    Example:  licet export october --format trl --to lab-one --out /secure/october
+    Example:  licet export release october --format trl --to lab-one --out /secure/october
               licet export list
     """
 
 
-@export.command(MAKE)
+@export.command("release")
 @click.argument("release")
 @click.option("--format", "form", type=click.Choice(Format), required=True, help="For whom the files are shaped.")
 @click.option("--to", "recipient", required=True, help="The recipient: one that the policy in force names.")
@@ -60,7 +50,7 @@ def make(
     at: str | None,
     as_json: bool,
 ) -> None:
-    """Writes the rows of RELEASE that may be used now as plain text, with the configuration that trains on them.
+    """Writes the usable rows of RELEASE as plain text. The configuration of a trainer is written beside them.
 
     Rows of people who are held out (`validation`, `test`) are written only where --split names them, into files of their
     own.
@@ -96,7 +86,8 @@ def _made(made: ExportResult) -> str:
 @at_option
 @json_option
 def listed(recipient: str | None, data: Path | None, at: str | None, as_json: bool) -> int:
-    """Lists the exports, the newest first, with the rows that may no longer be used; exits 1 if a recall is overdue.
+    """Lists the exports, newest first. Shows how many of their rows may no longer be used. Exits 1 if a recall is
+    overdue.
 
     \b
     Example:  licet export list --recipient lab-one
@@ -115,7 +106,7 @@ def listed(recipient: str | None, data: Path | None, at: str | None, as_json: bo
 @at_option
 @json_option
 def withdrawn(name: str, data: Path | None, at: str | None, as_json: bool) -> int:
-    """Lists, by `ordinal`, the rows of EXPORT that its recipient is to delete; exits 1 if there is one.
+    """Lists, by `ordinal`, the rows that a recipient must delete. Exits 1 if there are any.
 
     \b
     Example:  licet export withdrawn exp_0190f3a4c2d87b6e9a51c3d4e5f60718
@@ -135,7 +126,7 @@ def withdrawn(name: str, data: Path | None, at: str | None, as_json: bool) -> in
 @at_option
 @json_option
 def recall(name: str, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Asks for the whole of EXPORT back: its recipient is to delete it, and to say so, by a day.
+    """Asks the recipient to delete the whole of EXPORT. The recipient is to confirm it by a day.
 
     \b
     Example:  licet export recall exp_0190f3a4c2d87b6e9a51c3d4e5f60718
@@ -153,7 +144,8 @@ def recall(name: str, dry_run: bool, data: Path | None, at: str | None, as_json:
 @at_option
 @json_option
 def acknowledged(name: str, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Records that a recipient deleted what was recalled of EXPORT: the whole, or else the rows that were asked back.
+    """Records that a recipient deleted what was recalled. That is the whole of EXPORT, or else the rows that were
+    recalled.
 
     \b
     Example:  licet export ack exp_0190f3a4c2d87b6e9a51c3d4e5f60718

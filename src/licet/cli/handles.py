@@ -11,16 +11,17 @@ from licet.proof import documents
 from licet.proof import handles as finding
 
 
-@click.command()
+@click.command("handles")
 @click.argument("account")
 @click.option("--year", type=click.IntRange(1970, 9999), help="Of the log of that year; by default the present one.")
 @data_option
 @at_option
 def handles(account: str, year: int | None, data: Path | None, at: str | None) -> None:
-    """What an ACCOUNT and its conversations are called in the log and in the proofs of releases, for its person.
+    """Prints the handles of an ACCOUNT and its conversations. They are its names in the log and in the proofs of
+    releases, for its person alone.
 
     \b
-    Example:  licet handles ana --year 2025
+    Example:  licet ledger handles ana --year 2025
     """
     with opened(data, at) as here:
         show(finding.handles(here, documents.account_named(here, account), year), True, str)

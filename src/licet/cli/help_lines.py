@@ -1,51 +1,63 @@
-"""What each command says of itself in a list of commands: so that a list loads none of them.
+"""The list of `licet --help`: the groups of commands, and the first sentence of each command's own help.
 
-The same sentence begins the command's own help, where a test holds it; a command without a line here is loaded to be asked.
+The list is printed from here, so that it loads no command. A test holds each line to the command's help, and to a
+terminal of 80 columns.
 """
 
 from __future__ import annotations
 
-LINES = {
-    "affected": "The models that learnt from rows which were withdrawn or erased since; exits 1 if there is one.",
-    "audit": "Audits of what was promised, by trying it.",
-    "backup": "Backups: `licet backup DIR` makes one; list, verify and prune them, "
-    "archive the WAL of a large database beside them.",
-    "completion": "Prints what makes SHELL complete the words of this command.",
-    "db": "The embedded database: keep it running between commands, or stop it.",
-    "deidentify": "What identifies in texts: see what is found, measure what is missed.",
-    "demo": "Plays a small town through the real code, from August to December 2025; or does the same job on your own files.",
-    "doctor": "Looks at the installation and says what is well, what to know, and what is broken; exits 1 if anything is.",
-    "erase": "Erasures: from a deletion, a closure or the end of a hold to the signed certificate.",
-    "events": "Prints events as NDJSON, oldest first; each has the cursor to go on from.",
-    "explain": "Whether and why a CONVERSATION, a TURN or what an ACCOUNT said may be used, and until when.",
-    "export": "Rows in clear, for a recipient that the policy names; each export is a copy on record that can be recalled.",
-    "flag": "Flags a CONVERSATION as misuse; without one lists what waits for somebody's decision.",
-    "handles": "What an ACCOUNT and its conversations are called in the log and in the proofs of releases, for its person.",
-    "hold": "Legal holds: what must be kept for a matter is kept, and made usable for nothing.",
-    "hook": "Answers one event of Claude Code's hooks, read from standard input.",
-    "import": "Brings in recorded conversations, with their recorded times, as they would stand today.",
-    "init": "Makes an installation: its database, its keys, its first policy, and who is responsible for it.",
-    "key": "Keys of services: what the assistant's servers call the API with.",
-    "keys": "The keys above everything that is sealed: rotate them, and destroy what is due.",
-    "ledger": "The log: what was done, for strangers to check.",
-    "notice": "What people are asked: publish a notice, hold one against what makes a choice free.",
-    "policy": "The policy file: test its meaning, check a file.",
-    "recall": "Recipients of releases: who was handed what, and what they are to take out of use.",
-    "receipt": "The receipts of an ACCOUNT's choices: signed, and proved once they stand in the log.",
-    "release": "Training sets that hold exactly what may be used.",
-    "restore": "Brings a backup back, behind a fence, and applies again what was taken back since.",
-    "review": "Looks at a sample of a release: draws it, shows row after row, and states what was found.",
-    "serve": "Serves the API and the pages.",
-    "session": "One session of a coding assistant: may it be used, keep it out, leave nothing of it.",
-    "staff": "Those who work with Licet: their first owner, and the roles of others.",
-    "status": "The population, its gates, what expires when, and the releases.",
-    "sweep": "Erases what is due: the key first, then the rows, in bounded batches.",
-    "train": "Learning from releases: the gate that a run asks before each step.",
-    "upgrade": "Brings the database's schema up to this version, under a lock; a newer schema than this version is refused.",
-    "vault": "Where sealed content lies.",
-    "verify": "Holds a log, a published folder, a receipt, a certificate, a proof, a release or a model to its promises.",
-    "watch": "Records what the transcripts in FOLDER gain, until it is interrupted.",
-    "webhooks": "Events to the assistants: who hears of choices, of what must leave, of what was erased, and how.",
-    "which-models": "The models that learnt from a conversation or from an account, the newest first.",
-    "witness": "A witness: it cosigns a log only as the continuation of what it cosigned before.",
+GROUPS = {
+    "Start": {
+        "demo": "Plays a simulated town, or runs Licet on your own files.",
+        "init": "Creates an installation: database, keys and a first policy.",
+        "import": "Imports recorded conversations, as they would stand today.",
+        "serve": "Serves the API and the pages.",
+        "status": "Shows the accounts, gates, coming expiries and releases.",
+        "doctor": "Checks the installation and says how to fix what is broken.",
+    },
+    "People and choices": {
+        "policy": "Checks, tests, plans and applies the policy file.",
+        "notice": "Checks and publishes the notices that people are asked with.",
+        "explain": "Says whether and why content may be used, and until when.",
+        "receipt": "Prints or writes the signed receipts of an account's choices.",
+    },
+    "Conversations": {
+        "flag": "Flags a conversation as misuse, or lists open suggestions.",
+        "hold": "Places, lists and ends legal holds.",
+        "erase": "Follows erasures from the request to the signed certificate.",
+        "sweep": "Erases what is due, in bounded batches.",
+        "vault": "Moves old sealed content to cold storage.",
+    },
+    "Releases and training": {
+        "release": "Builds, checks, signs and purges sealed training sets.",
+        "review": "Reviews a sample of a release, row by row.",
+        "deidentify": "Shows and measures the removal of identifying data.",
+        "train": "Trains under the gate, which keeps withdrawn rows out.",
+        "models": "Lists models, and traces which people's rows each learnt from.",
+        "export": "Exports rows in clear to a recipient, and recalls them.",
+        "recall": "Tracks who received a release and what they must delete.",
+    },
+    "Proof": {
+        "ledger": "Appends to the log, publishes it and prunes old years.",
+        "witness": "Runs a witness that cosigns the logs of others.",
+        "verify": "Verifies a receipt, certificate, proof, log, release or model.",
+    },
+    "Operation": {
+        "api-key": "Creates, lists and revokes the API keys of services.",
+        "staff": "Adds staff, and gives them roles.",
+        "webhooks": "Manages the endpoints that receive events.",
+        "events": "Prints events as NDJSON, oldest first.",
+        "keys": "Rotates encryption keys and destroys those that are due.",
+        "backup": "Makes, lists, verifies and prunes backups.",
+        "restore": "Restores a backup, then reapplies withdrawals and deletions.",
+        "upgrade": "Upgrades the database schema to this version.",
+        "db": "Starts and stops the embedded database.",
+        "completion": "Prints the completion script of a shell.",
+    },
+    "Beside coding assistants": {
+        "watch": "Records new messages of the transcripts in FOLDER.",
+        "session": "Shows and changes whether a session may be used.",
+        "hook": "Answers one hook event of Claude Code.",
+    },
 }
+LINES = {name: line for lines in GROUPS.values() for name, line in lines.items()}

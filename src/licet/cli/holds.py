@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from licet.cli.root import EXIT_NO
+from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import at_option, data_option, json_option, moment, opened, show, user
 from licet.policy.period import written
 from licet.service import oversight
@@ -22,9 +22,9 @@ matter_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def hold() -> None:
-    """Legal holds: what must be kept for a matter is kept, and made usable for nothing."""
+    """Places, lists and ends legal holds. A hold keeps content from being erased, and makes none of it usable."""
 
 
 @hold.command("place")
@@ -44,7 +44,7 @@ def place(
     conversations: tuple[str, ...], matter: str, reason: str, review: str | None, untold: bool, by: str | None,
     dry_run: bool, data: Path | None, at: str | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Places a legal hold on CONVERSATIONS: on all of them, or on none.
+    """Places a legal hold on CONVERSATIONS: on all of them or none.
 
     What is kept now stays, sealed, until the last hold on it ends. It brings nothing back, and makes nothing usable. Placed
     again for the same matter, it takes the new reason and the new day of review.
@@ -71,7 +71,7 @@ def place(
 def end(
     conversations: tuple[str, ...], matter: str, dry_run: bool, data: Path | None, at: str | None, as_json: bool
 ) -> None:
-    """Ends the hold of a matter on CONVERSATIONS: on all of them, or on none.
+    """Ends the hold of a matter on CONVERSATIONS: on all or none.
 
     What the last hold on a conversation kept beyond its time is erased by the next sweep, with a certificate.
 
@@ -88,7 +88,8 @@ def end(
 @at_option
 @json_option
 def listed(data: Path | None, at: str | None, as_json: bool) -> int:
-    """Lists the legal holds by the day of their review; exits 1 if one is past it. What a hold is for is sealed.
+    """Lists the legal holds by day of review. Exits 1 if a review is overdue. The matter of a hold is sealed and
+    not shown.
 
     \b
     Example:  licet hold list

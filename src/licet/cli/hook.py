@@ -40,7 +40,7 @@ class _Event(msgspec.Struct, frozen=True):
 
 @click.command()
 def hook() -> None:
-    """Answers one event of Claude Code's hooks, read from standard input. It never breaks a session.
+    """Answers one hook event of Claude Code. Reads it from standard input. It never breaks a session.
 
     \b
     Example:  licet hook < event.json

@@ -33,7 +33,7 @@ def import_(
     paths: tuple[Path, ...], accounts: Path | None, choices: Path | None, account: str | None, plan: str | None,
     age: int | None, surface: str | None, assume_time: str | None, data: Path | None, at: str | None, as_json: bool,
 ) -> int:  # fmt: skip
-    """Brings in recorded conversations, with their recorded times, as they would stand today.
+    """Imports recorded conversations, as they would stand today. Recorded times are kept.
 
     Takes the files of Claude Code, Claude.ai, ChatGPT, LibreChat, Chatbot UI, Open WebUI, Cline, LiteLLM, and
     OpenAI-style messages as JSONL, also in a zip; a folder may hold several. The same file twice adds nothing.

@@ -13,7 +13,7 @@ from typing import Any
 import click
 import msgspec
 
-from licet.cli.root import EXIT_NO
+from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import at_option, data_option, json_option, opened, show
 from licet.config import Configuration
 from licet.consent import controller
@@ -51,7 +51,7 @@ def init(
     preset: str, file: Path | None, effective: datetime | None, decide_by: datetime | None, data: Path | None,
     as_json: bool, **stated: Any,  # noqa: ANN401 click gives what it has
 ) -> None:  # fmt: skip
-    """Makes an installation: its database, its keys, its first policy, and who is responsible for it.
+    """Creates an installation: database, keys and a first policy. Also records who is responsible for the data.
 
     Who is responsible stands in every receipt. A terminal is asked for it; without one, give the options, or fill in
     controller.yaml in the data folder. Until then `licet doctor` says so, and `licet serve` takes callers of this
@@ -154,7 +154,7 @@ def _for_people(begun: policy_changes.InstallationBegun, now: datetime) -> list[
 @at_option
 @json_option
 def doctor(data: Path | None, at: str | None, as_json: bool) -> int:
-    """Looks at the installation and says what is well, what to know, and what is broken; exits 1 if anything is.
+    """Checks the installation and says how to fix what is broken. Exits 1 if anything is.
 
     \b
     Example:  licet doctor
@@ -175,7 +175,8 @@ def doctor(data: Path | None, at: str | None, as_json: bool) -> int:
 @data_option
 @json_option
 def upgrade(data: Path | None, as_json: bool) -> None:
-    """Brings the database's schema up to this version, under a lock; a newer schema than this version is refused.
+    """Upgrades the database schema to this version. Takes a lock. A schema that is newer than this version is
+    refused.
 
     \b
     Example:  licet upgrade
@@ -186,9 +187,9 @@ def upgrade(data: Path | None, as_json: bool) -> None:
         show(steps, as_json, lambda: f"the schema is at migration {steps[-1]}")
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def db() -> None:
-    """The embedded database: keep it running between commands, or stop it."""
+    """Starts and stops the embedded database."""
 
 
 def _database(name: str, act: Callable[[Path], embedded.ServerStatus]) -> None:
@@ -204,7 +205,7 @@ def _database(name: str, act: Callable[[Path], embedded.ServerStatus]) -> None:
 
 
 def _start(folder: Path) -> embedded.ServerStatus:
-    """Starts the embedded database and keeps it running until `licet db stop`."""
+    """Starts the embedded database and keeps it running. `licet db stop` ends it."""
     return embedded.start(folder)
 
 
@@ -214,7 +215,7 @@ def _stop(folder: Path) -> embedded.ServerStatus:
 
 
 def _state(folder: Path) -> embedded.ServerStatus:
-    """Whether the embedded database runs, and who uses it."""
+    """Shows whether the embedded database runs, and who uses it."""
     return embedded.status(folder)
 
 

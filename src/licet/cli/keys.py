@@ -7,15 +7,16 @@ from pathlib import Path
 import click
 from rich.progress import MofNCompleteColumn
 
+from licet.cli.root import CommandGroup
 from licet.cli.shell import at_option, data_option, json_option, opened, progress, show
 from licet.erasure import epochs as chain
 from licet.erasure.key_rotation import Rotation, RotationResult
 from licet.policy.period import written
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def keys() -> None:
-    """The keys above everything that is sealed: rotate them, and destroy what is due."""
+    """Rotates encryption keys and destroys those that are due."""
 
 
 @keys.command()
@@ -26,7 +27,7 @@ def keys() -> None:
 @at_option
 @json_option
 def rotate(kind: str | None, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Makes the rotation that is due, or the one that is named; a rotation that was begun is finished first.
+    """Runs the rotation that is due, or the one that is named. A rotation that was interrupted is finished first.
 
     \b
     Example:  licet keys rotate
@@ -65,7 +66,8 @@ def _counts(done: RotationResult) -> str:
 @at_option
 @json_option
 def status(data: Path | None, at: str | None, as_json: bool) -> None:
-    """The epochs, what waits for which rotation, when each is due, and within how many days erasing reaches old copies.
+    """Shows the epochs, and which rotations are due when. Also shows after how many days erased content is out of
+    reach of old copies.
 
     \b
     Example:  licet keys status
@@ -100,7 +102,7 @@ def _lines(seen: chain.KeyStatus) -> list[str]:
 @at_option
 @json_option
 def destroy_due(data: Path | None, at: str | None, as_json: bool) -> None:
-    """Destroys the epochs in the provider that no kept copy of the database needs any more.
+    """Destroys the epoch keys that no kept backup still needs.
 
     \b
     Example:  licet keys destroy-due

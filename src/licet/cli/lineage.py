@@ -1,27 +1,36 @@
-"""The commands of lineage: from a person to the models that learnt from them, and from a withdrawal to its models."""
+"""The commands of models: from a person to the models that learnt from them, and from a withdrawal to its models."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from licet.cli.root import EXIT_NO
+from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import at_option, data_option, json_option, moment, opened, show
 from licet.policy.period import written
 
+if TYPE_CHECKING:  # imported where it is used: no other command waits for it
+    from licet.train.lineage import RecordedModel
 
-@click.command("which-models")
+
+@click.group(cls=CommandGroup)
+def models() -> None:
+    """Lists models, and traces which people's rows each learnt from."""
+
+
+@models.command("trace")
 @click.argument("name", metavar="CONVERSATION|ACCOUNT")
 @data_option
 @at_option
 @json_option
-def which_models(name: str, data: Path | None, at: str | None, as_json: bool) -> None:
-    """The models that learnt from a conversation or from an account, the newest first.
+def trace(name: str, data: Path | None, at: str | None, as_json: bool) -> None:
+    """Lists the models that learnt from a conversation or account. The newest comes first.
 
     \b
-    Example:  licet which-models conv_0190f3a4c2d87b6e9a51c3d4e5f60718
-              licet which-models ana
+    Example:  licet models trace conv_0190f3a4c2d87b6e9a51c3d4e5f60718
+              licet models trace ana
     """
     from licet.train import lineage  # here, not above: no other command waits for it
 
@@ -33,18 +42,18 @@ def which_models(name: str, data: Path | None, at: str | None, as_json: bool) ->
         show(found, as_json, lambda: "\n".join(lines) or "no model learnt from it")
 
 
-@click.command()
+@models.command()
 @click.option("--since", help="Only what was withdrawn or erased from this moment on; by default ever.")
 @data_option
 @at_option
 @json_option
 def affected(since: str | None, data: Path | None, at: str | None, as_json: bool) -> int:
-    """The models that learnt from rows which were withdrawn or erased since; exits 1 if there is one.
+    """Lists the models that learnt from rows withdrawn since. Erased rows count too. Exits 1 if there is one.
 
     What a run consumed before a withdrawal stays in it until it is trained anew: this is the list of what is due.
 
     \b
-    Example:  licet affected --since 2026-01-01
+    Example:  licet models affected --since 2026-01-01
     """
     from licet.train import lineage  # here, not above: no other command waits for it
 
@@ -57,3 +66,79 @@ def affected(since: str | None, data: Path | None, at: str | None, as_json: bool
         ]
         show(found, as_json, lambda: "\n".join(lines) or "no model is affected")
     return EXIT_NO if found else 0
+
+
+@models.command("record")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--key", "keys", multiple=True, help="The public key of whoever signed it, if that is not us.")
+@data_option
+@at_option
+@json_option
+def record(folder: Path, keys: tuple[str, ...], data: Path | None, at: str | None, as_json: bool) -> None:
+    """Records a model that was trained elsewhere under the gate. FOLDER must pass every check of `licet verify`.
+
+    \b
+    Example:  licet models record models/ours --key "$TRAINERS_KEY"
+    """
+    from licet.train import lineage
+
+    with opened(data, at) as here:
+        seen = lineage.record(here, folder, keys)
+        show(seen, as_json, lambda: _line(seen))
+
+
+@models.command("list")
+@data_option
+@at_option
+@json_option
+def listed(data: Path | None, at: str | None, as_json: bool) -> None:
+    """Lists the recorded models, newest first.
+
+    \b
+    Example:  licet models list
+    """
+    from licet.train import lineage
+
+    with opened(data, at) as here:
+        seen = lineage.models(here)
+        show(seen, as_json, lambda: "\n".join(map(_line, seen)) or "no model is on record")
+
+
+@models.command("retire")
+@click.argument("model")
+@data_option
+@at_option
+@json_option
+def retire(model: str, data: Path | None, at: str | None, as_json: bool) -> None:
+    """Marks MODEL as no longer used. It stays on record, and `licet models affected` no longer lists it.
+
+    \b
+    Example:  licet models retire model_0190f3a4c2d87b6e9a51c3d4e5f60718
+    """
+    from licet.train import lineage
+
+    with opened(data, at) as here:
+        seen = lineage.retire(here, model)
+        show(seen, as_json, lambda: _line(seen))
+
+
+@models.command("key")
+@click.option("--pem", is_flag=True, help="The key of `model.sig` instead, as `model_signing` takes it.")
+@data_option
+def key(pem: bool, data: Path | None) -> None:
+    """Prints the public key that verifies models' statements. `licet verify` takes it: hand it out apart from the
+    models.
+
+    \b
+    Example:  licet models key
+    """
+    from licet.train import lineage
+
+    with opened(data) as here:
+        vkey, signature_key = lineage.keys(here)
+        click.echo(signature_key if pem else vkey, nl=not pem)
+
+
+def _line(seen: RecordedModel) -> str:
+    retired = f", used no more since {written(seen.retired_at)}" if seen.retired_at else ""
+    return f"{seen.model} {seen.name}: {seen.rows:,} rows of {seen.release}, {seen.recipe}, {written(seen.finished_at)}{retired}"

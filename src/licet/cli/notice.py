@@ -7,15 +7,15 @@ from pathlib import Path
 
 import click
 
-from licet.cli.root import EXIT_NO
+from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import at_option, data_option, json_option, opened, show, user
 from licet.consent import lint, rendered_page
 from licet.service import policy_changes
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def notice() -> None:
-    """What people are asked: publish a notice, hold one against what makes a choice free."""
+    """Checks and publishes the notices that people are asked with."""
 
 
 @notice.command("publish")
@@ -28,7 +28,8 @@ def notice() -> None:
 def notice_publish(
     files: tuple[Path, ...], version: str | None, by: str | None, data: Path | None, at: str | None, as_json: bool
 ) -> None:
-    """Publishes notices; without FILES those that ship for the policy. Their bytes never change again.
+    """Publishes notices. Without FILES, publishes those that ship for the policy. A published notice never changes
+    again.
 
     \b
     Example:  licet notice publish our-notice.en.md
@@ -47,7 +48,8 @@ def notice_publish(
 @click.option("--settings", help="The page or file of the settings: withdrawing there may not take longer than giving.")
 @json_option
 def notice_lint(target: str, settings: str | None, as_json: bool) -> int:
-    """Fails a notice (.md), a page's markup (.html) or a page (URL, measured in a browser) that presses; exits 1.
+    """Fails a notice or a page that presses people to say yes. Takes a notice (.md), a page's markup (.html) or a
+    URL, which is measured in a browser. Exits 1 on a failure.
 
     \b
     Example:  licet notice lint our-notice.en.md

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from licet.cli.root import EXIT_CHANGES, EXIT_NO
+from licet.cli.root import EXIT_CHANGES, EXIT_NO, CommandGroup
 from licet.cli.shell import at_option, data_option, json_option, opened, show, user
 from licet.policy import diff
 from licet.policy.cases import run_file
@@ -16,16 +16,16 @@ from licet.policy.period import written
 from licet.service import policy_changes
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def policy() -> None:
-    """The policy file: test its meaning, check a file."""
+    """Checks, tests, plans and applies the policy file."""
 
 
 @policy.command("test")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @json_option
 def policy_test(files: tuple[Path, ...], as_json: bool) -> int:
-    """Runs case files and prints each difference, expected against actual; exits 1 if there is any.
+    """Runs case files and prints each difference. Exits 1 if there are any.
 
     \b
     Example:  licet policy test tests/spec/cases.yaml
@@ -63,7 +63,8 @@ def policy_check(file: Path, as_json: bool) -> None:
 @click.argument("new", type=click.Path(path_type=Path))
 @json_option
 def policy_diff(old: Path, new: Path, as_json: bool) -> int:
-    """What a policy file changes in another, key by key, and in which direction; exits 2 if there are changes.
+    """Shows what one policy file changes in another. Shows each key and the direction of its change. Exits 2 if
+    there are changes.
 
     \b
     Example:  licet policy diff policy.yaml policy-2026.yaml
@@ -88,7 +89,7 @@ def _plain(value: object) -> str:
 @at_option
 @json_option
 def policy_plan(file: Path, by: str | None, data: Path | None, at: str | None, as_json: bool) -> int:
-    """What applying a policy file would do to the real population; changes nothing. Exits 2 if there are changes.
+    """Shows what a policy file would do to the accounts here. Changes nothing. Exits 2 if there are changes.
 
     \b
     Example:  licet policy plan policy-2026.yaml
@@ -137,7 +138,7 @@ def plan_text(planned: policy_changes.PlannedPolicy) -> str:
 def policy_apply(
     file: Path, by: str | None, shorten_stored: bool, data: Path | None, at: str | None, as_json: bool
 ) -> None:
-    """Applies a policy file that was planned, and records who, its hash and the day.
+    """Applies a policy file that was planned. Records who applied it, its hash and the day.
 
     Refuses a version that is not newer, that widens without being material, or whose plan is stale. The version in
     force may be amended by a later deadline, and by nothing else.

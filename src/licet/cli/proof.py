@@ -8,6 +8,8 @@ from threading import Event
 import click
 
 from licet import verifier
+from licet.cli.handles import handles as ledger_handles
+from licet.cli.root import CommandGroup
 from licet.cli.shell import at_option, data_option, json_option, opened, show
 from licet.cli.witness import serve
 from licet.errors import UsageError
@@ -34,7 +36,8 @@ KINDS = ("release", "log", "receipt", "proof", "certificate", "model")
 def receipt(
     account: str, number: int | None, out: Path | None, data: Path | None, at: str | None, as_json: bool
 ) -> None:
-    """The receipts of an ACCOUNT's choices: signed, and proved once they stand in the log.
+    """Prints or writes the signed receipts of an account's choices. A receipt is proved once its entry is in the
+    log.
 
     \b
     Example:  licet receipt ana --choice 1 --out receipt.json
@@ -78,7 +81,7 @@ def verify(
     what: tuple[str, ...], keys: tuple[str, ...], entry: Path | None, log: Path | None, policy: Path | None,
     conversation: str | None, salt: str | None, proof: Path | None, release: Path | None, as_json: bool,
 ) -> int:  # fmt: skip
-    """Holds a log, a published folder, a receipt, a certificate, a proof, a release or a model to its promises.
+    """Verifies a receipt, certificate, proof, log, release or model.
 
     Exits 0 where all of it is proved, 1 where something contradicts it, 3 where something that would prove it is missing,
     and 65 where it cannot be read as what it should be.
@@ -123,9 +126,9 @@ def _named(words: tuple[str, ...]) -> Path:
     return path
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def ledger() -> None:
-    """The log: what was done, for strangers to check."""
+    """Appends to the log, publishes it and prunes old years."""
 
 
 @ledger.command("key")
@@ -133,7 +136,7 @@ def ledger() -> None:
 @data_option
 @at_option
 def ledger_key(year: int | None, data: Path | None, at: str | None) -> None:
-    """Prints the log's public key (a vkey), which strangers are to trust: hand it out apart from the log.
+    """Prints the log's public key (a vkey). Whoever checks the log trusts it: hand it out apart from the log.
 
     \b
     Example:  licet ledger key
@@ -147,7 +150,7 @@ def ledger_key(year: int | None, data: Path | None, at: str | None) -> None:
 @data_option
 @at_option
 def ledger_append(follow: bool, data: Path | None, at: str | None) -> None:
-    """Takes what was committed and waits into the log.
+    """Appends to the log what was committed and waits.
 
     \b
     Example:  licet ledger append
@@ -163,7 +166,8 @@ def ledger_append(follow: bool, data: Path | None, at: str | None) -> None:
 @data_option
 @json_option
 def ledger_publish(folder: Path, data: Path | None, as_json: bool) -> None:
-    """Copies the log, its keys, the policies, the notices and the verifier to FOLDER, for any web server to serve.
+    """Copies the log and what verifies it to FOLDER. Any web server can serve FOLDER. It also holds the log's keys,
+    the policies, the notices and the verifier.
 
     The witnesses of `witnesses.txt`, if there are any, are asked to cosign first.
 
@@ -181,7 +185,7 @@ def ledger_publish(folder: Path, data: Path | None, as_json: bool) -> None:
 @data_option
 @json_option
 def ledger_witness(data: Path | None, as_json: bool) -> int:
-    """Asks the witnesses that `witnesses.txt` names to cosign; exits 1 where too few did for its quorum.
+    """Asks the witnesses of `witnesses.txt` to cosign the log. Exits 1 if too few did for its quorum.
 
     \b
     Example:  licet ledger witness
@@ -200,7 +204,7 @@ def ledger_witness(data: Path | None, as_json: bool) -> int:
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8401, show_default=True, type=click.IntRange(0, 65535))
 def ledger_serve(folder: Path, host: str, port: int) -> None:
-    """Serves what `licet ledger publish` wrote to FOLDER, as static files.
+    """Serves what `licet ledger publish` wrote, as static files.
 
     \b
     Example:  licet ledger serve /srv/www/log
@@ -214,7 +218,7 @@ def ledger_serve(folder: Path, host: str, port: int) -> None:
 @at_option
 @json_option
 def ledger_prune(apply: bool, data: Path | None, at: str | None, as_json: bool) -> int:
-    """Which years of the log its published retention (`retention.txt`) lets go, and why the others stay.
+    """Shows which years of the log may be removed. The retention that the log publishes (`retention.txt`) decides.
 
     Exits 2 where a year may go; with --apply it takes that away, and partial tiles that full ones have overtaken.
 
@@ -237,7 +241,7 @@ def ledger_prune(apply: bool, data: Path | None, at: str | None, as_json: bool) 
 @data_option
 @json_option
 def ledger_status(data: Path | None, as_json: bool) -> None:
-    """The logs, and what waits to be told.
+    """Shows the logs, and how many entries wait to be appended.
 
     \b
     Example:  licet ledger status
@@ -246,3 +250,6 @@ def ledger_status(data: Path | None, as_json: bool) -> None:
         seen = documents.status(here)
         lines = [f"{log.origin}: {log.size:,} entries until {written(log.logged_at)}, {log.vkey}" for log in seen.logs]
         show(seen, as_json, lambda: "\n".join([*lines, f"{seen.waiting:,} rows wait"]))
+
+
+ledger.add_command(ledger_handles)

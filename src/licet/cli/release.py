@@ -9,7 +9,7 @@ import msgspec
 from rich.progress import MofNCompleteColumn
 
 from licet.cli import release_diff, release_purge, release_sign, safety
-from licet.cli.root import EXIT_NO
+from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import at_option, data_option, json_option, opened, progress, show
 from licet.curate import release_build as curate_release_build
 from licet.policy.period import written
@@ -18,9 +18,9 @@ from licet.release.manifest import ReleaseManifest
 from licet.service import answers
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def release() -> None:
-    """Training sets that hold exactly what may be used."""
+    """Builds, checks, signs and purges sealed training sets."""
 
 
 @release.command("build")
@@ -36,7 +36,7 @@ def release_build(
     name: str, purpose: str, folder: Path | None, model: Path | None, afresh: bool, data: Path | None, at: str | None,
     as_json: bool,
 ) -> int:  # fmt: skip
-    """Decides for every turn, and seals what may be used into a release.
+    """Seals every turn that may be used into a release.
 
     Interrupted, it leaves nothing that can be read; the same command goes on behind the last part that is whole.
     Exits 1 where no row may be used; the reasons are counted, turn by turn.
@@ -101,7 +101,7 @@ def _release_text(folder: Path, promised: ReleaseManifest) -> str:
 @at_option
 @json_option
 def release_show(name: str, data: Path | None, at: str | None, as_json: bool) -> None:
-    """What a release holds, why the rest was left out, and how many of its rows may be used now.
+    """Shows what a release holds and how much is usable now. Also shows why the rest was left out.
 
     \b
     Example:  licet release show tuesday
@@ -122,7 +122,7 @@ def release_show(name: str, data: Path | None, at: str | None, as_json: bool) ->
 @at_option
 @json_option
 def release_verify(name: str, data: Path | None, at: str | None, as_json: bool) -> int:
-    """Holds every file of a release against its manifest and its seal; exits 1 on any contradiction.
+    """Checks every file of a release against its manifest and seal. Exits 1 on any contradiction.
 
     \b
     Example:  licet release verify tuesday

@@ -25,7 +25,8 @@ _WHY = {
 @at_option
 @json_option
 def diff(old: str, new: str, data: Path | None, at: str | None, as_json: bool) -> int:
-    """What differs between two releases: promises, counts, and rows in and out by reason; exits 2 if anything does.
+    """Shows what differs between two releases. Compares settings, counts, and rows in and out by reason. Exits 2 if
+    anything differs.
 
     Rows are compared by the conversation that they were made from. A row that came is told with why it was not in OLD,
     one that went with why it is not in NEW.

@@ -18,7 +18,7 @@ from licet.release.purge_verbs import PurgeResult, purge_release
 @at_option
 @json_option
 def purge(name: str, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> int:
-    """Takes dead rows out of the parts of a release, a name or any folder with a copy of it.
+    """Removes dead rows from the files of a release. RELEASE is a name, or any folder with a copy of it.
 
     A row is dead when a key that it needs was destroyed; one that was only withdrawn is not. Only parts with dead rows
     are written anew, and an addendum beside the manifest says what went: root, counts and card stay as they were.

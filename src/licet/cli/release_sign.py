@@ -28,7 +28,7 @@ NAMES_IN = (
 @at_option
 @json_option
 def sign(name: str, by: str, names_in: bool, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Signs a reviewed release off; it takes two people. Every check is made again first, and one that fails refuses.
+    """Signs off a reviewed release. It takes two people. Every check is repeated first, and one that fails refuses.
 
     The command believes whoever runs it that they are --by, and `status` says that it was said here; the console
     knows who is signed in. A release in which nobody looked for names is refused without --names-in.
@@ -47,7 +47,7 @@ def sign(name: str, by: str, names_in: bool, data: Path | None, at: str | None, 
 @at_option
 @json_option
 def status(name: str, data: Path | None, at: str | None, as_json: bool) -> int:
-    """What was done to a release since its seal: samples, signatures, purges; exits 1 while it is not signed off.
+    """Shows the samples, signatures and purges of a release. Exits 1 while it is not signed off.
 
     \b
     Example:  licet release status tuesday

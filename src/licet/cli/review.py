@@ -56,7 +56,7 @@ def review(
     release: str, by: str | None, chance: int, risk: int, again: bool, row: int | None, finding: str | None,
     closing: bool, data: Path | None, at: str | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Looks at a sample of a release: draws it, shows row after row, and states what was found.
+    """Reviews a sample of a release, row by row. Draws the sample, shows each row, and states what was found.
 
     Part of the sample is drawn by chance, which the stated bound rests on, and part by risk. Each row that is opened
     is on record, and its person sees that it was. A sample is closed once every row has its finding.

@@ -1,4 +1,4 @@
-"""The root of every command: what is asked for is loaded, and our errors become their exit codes, once."""
+"""The root of every command: it loads the command that is called, and maps our errors to their exit codes, once."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from importlib import import_module
 from itertools import takewhile
 from typing import Any, NoReturn
@@ -18,20 +19,55 @@ from click.shell_completion import CompletionItem
 
 from licet.errors import LicetError, RefusedError
 
-HELP_CHARACTERS_MAX = 80
+SENTENCE_CHARACTERS_MAX = 1_000  # longer than any first sentence: a list cuts none
 EXIT_NO, EXIT_CHANGES, EXIT_USAGE, EXIT_AGAIN, EXIT_INTERRUPTED = 1, 2, 64, 75, 130
 
 
-class RootCommand(click.Group):
+class NoSuchCommand(click.UsageError):
+    """A command that a group does not have, with the names that are nearest to it."""
+
+    def __init__(self, name: str, known: Sequence[str], ctx: click.Context) -> None:
+        super().__init__(f"no such command `{name}`", ctx)
+        self.possibilities = get_close_matches(name, known)
+
+
+class CommandGroup(click.Group):
+    """A group whose list of commands shows each first sentence whole, and which knows what a mistyped name is near to."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The lists of `listed`, with one column for all names; a sentence that is too long for a line is wrapped."""
+        groups = self.listed(ctx)
+        width = max(len(name) for lines in groups.values() for name in lines)
+        for title, lines in groups.items():
+            with formatter.section(title):
+                formatter.write_dl([(f"{name:<{width}}", line) for name, line in lines.items()])
+
+    def listed(self, ctx: click.Context) -> Mapping[str, Mapping[str, str]]:
+        """By the title of a list: the commands in it, each with its first sentence."""
+        return {"Commands": {name: first_sentence(command) for name, command in sorted(self.commands.items())}}
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if not ctx.resilient_parsing and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            raise NoSuchCommand(args[0], self.list_commands(ctx), ctx)
+        return super().resolve_command(ctx, args)
+
+
+class RootCommand(CommandGroup):
     """Maps our errors to their exit codes, once; loads the module of a command when it is asked for.
 
-    ``table`` has the modules of `licet.cli`, or below it, by the names of the commands that each holds; ``lines`` what
-    each command says of itself in a list, so that a list loads none of them.
+    ``table`` has the modules of `licet.cli`, or below it, by the names of the commands that each holds; ``groups`` the
+    lists of the help: by a title, the commands and the first sentence of each, so that a list loads none of them.
     """
 
-    def __init__(self, *, table: Mapping[str, tuple[str, ...]], lines: Mapping[str, str], **kwargs: Any) -> None:  # noqa: ANN401 click's own
+    def __init__(
+        self, *, table: Mapping[str, tuple[str, ...]], groups: Mapping[str, Mapping[str, str]],
+        **kwargs: Any,  # noqa: ANN401 click's own
+    ) -> None:  # fmt: skip
         super().__init__(**kwargs)
-        self._lines = lines
+        self._groups = groups
+        self._lines = {name: line for lines in groups.values() for name, line in lines.items()}
         self._module = {name: module for module, names in table.items() for name in names}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -43,23 +79,14 @@ class RootCommand(click.Group):
             self.add_command(next(one for one in found if isinstance(one, click.Command) and one.name == cmd_name))
         return self.commands.get(cmd_name)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """As click does it, of the lines; a command without one is loaded and asked."""
-        names = self.list_commands(ctx)
-        limit = formatter.width - 6 - max(map(len, names))
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, self._line(ctx, name, limit)) for name in names])
+    def listed(self, ctx: click.Context) -> Mapping[str, Mapping[str, str]]:
+        return self._groups
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """The commands that begin so, with their lines, and none of them loaded."""
         names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
         options = click.Command.shell_complete(self, ctx, incomplete)
-        return [CompletionItem(name, help=self._line(ctx, name, HELP_CHARACTERS_MAX)) for name in names] + options
-
-    def _line(self, ctx: click.Context, name: str, limit: int) -> str:
-        line = self._lines.get(name)
-        command = click.Command(name, help=line) if line is not None else self.get_command(ctx, name)
-        return command.get_short_help_str(limit) if command is not None else ""
+        return [CompletionItem(name, help=self._lines[name]) for name in names] + options
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 click's own signature
         """As a program: once the answer is given, an interrupt on the way out changes nothing of it."""
@@ -80,10 +107,7 @@ class RootCommand(click.Group):
             click.echo(error.format_message())
             sys.exit(0)
         except click.ClickException as error:
-            message = re.sub(r"'([^']*)'", r"`\1`", error.format_message().rstrip("."))
-            context = getattr(error, "ctx", None)
-            hint = f"`{context.command_path} --help` shows how" if context else ""
-            fail(message[:1].lower() + message[1:], hint, EXIT_USAGE, as_json=as_json)
+            fail(*usage(error), EXIT_USAGE, as_json=as_json)
         except (click.exceptions.Abort, KeyboardInterrupt):
             said = "interrupted: what was acknowledged is kept, the same command goes on"
             fail(said, "", EXIT_INTERRUPTED, as_json=as_json)
@@ -93,6 +117,22 @@ class RootCommand(click.Group):
             said = f"{(error.strerror or 'the system refused').lower()}: `{error.filename or 'a file'}`"
             fail(said, "", EXIT_AGAIN, as_json=as_json)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def first_sentence(command: click.Command) -> str:
+    """What a list says of a command: the first sentence of its help, whole."""
+    return command.get_short_help_str(limit=SENTENCE_CHARACTERS_MAX)
+
+
+def usage(error: click.ClickException) -> tuple[str, str]:
+    """What is wrong with a call, and the hint: the names that were perhaps meant, and where help is."""
+    near = getattr(error, "possibilities", None) or []
+    message = error.message if near else error.format_message()  # click's own text would repeat the names
+    message = re.sub(r"'([^']*)'", r"`\1`", message.rstrip("."))
+    hints = [f"did you mean {' or '.join(f'`{name}`' for name in near)}?"] if near else []
+    context = getattr(error, "ctx", None)
+    hints += [f"`{context.command_path} --help` shows how"] if context else []
+    return message[:1].lower() + message[1:], " ".join(hints)
 
 
 def asks_for_json(words: Sequence[str]) -> bool:

@@ -38,7 +38,8 @@ def train_safety(
     releases: tuple[str, ...], out: Path, again: bool, name: str, fast_only: bool, encoder: Path | None,
     data: Path | None, at: str | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Trains the misuse classifier on RELEASES of the purpose safety_classifiers: what is flagged against what is not.
+    """Trains the misuse classifier on RELEASES. They are of the purpose safety_classifiers; flagged turns are held
+    against unflagged ones.
 
     With --again on the releases that the model in --out learnt from. The same rows give the same model, to the byte:
     what was withdrawn since is forgotten exactly, and the old model is deleted.
@@ -94,7 +95,7 @@ def flag(
     conversation: str | None, model: Path | None, by: str | None, ticket: str | None, limit: int, false_alarms: str,
     dismiss: bool, overturn: bool, encoder: Path | None, data: Path | None, at: str | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Flags a CONVERSATION as misuse; without one lists what waits for somebody's decision.
+    """Flags a conversation as misuse, or lists open suggestions.
 
     With --suggest a model reads conversations for a privacy officer: each is on record as a reading, its person sees it,
     and what scores high is listed for a person to decide. A model flags nothing.

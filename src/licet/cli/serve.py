@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from licet.cli.root import CommandGroup
 from licet.cli.shell import at_option, data_option, json_option, opened, show
 from licet.config import PORT
 from licet.errors import UsageError
@@ -26,7 +27,7 @@ PORT_MAX = 65_535
 @data_option
 @at_option
 def serve(host: str, port: int, data: Path | None, at: str | None) -> None:
-    """Serves the API and the pages. The settings are the variables LICET_WEB__.., see docs/api.md.
+    """Serves the API and the pages. Settings are the variables LICET_WEB__..: docs/api.md.
 
     \b
     Example:  licet serve --port 8787
@@ -37,12 +38,12 @@ def serve(host: str, port: int, data: Path | None, at: str | None) -> None:
         run(here, host, port, lambda line: click.echo(line, err=True))
 
 
-@click.group()
-def key() -> None:
-    """Keys of services: what the assistant's servers call the API with."""
+@click.group("api-key", cls=CommandGroup)
+def api_key() -> None:
+    """Creates, lists and revokes the API keys of services."""
 
 
-@key.command("create")
+@api_key.command("create")
 @click.argument("name")
 @click.option("--scope", "scopes", multiple=True, required=True, help="What it may do, as gate:read; repeatable.")
 @click.option("--recipient", help="With release:lease: who holds the row keys, one that the policy in force names.")
@@ -57,16 +58,16 @@ def create(
     name: str, scopes: tuple[str, ...], recipient: str | None, own: bool, releases: tuple[str, ...],
     endpoint: str | None, data: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Makes a key and prints it, for the only time.
+    """Creates an API key and prints it, once.
 
     A key that leases rows is bound to a recipient and to releases: no other recipient and no other release is served
     with it. At each lease the policy in force must name the recipient, as for an export, unless it is machines of
     your own (--own). A key that acknowledges events does so for one endpoint.
 
     \b
-    Example:  licet key create assistant --scope gate:read --scope turns:write
-              licet key create cluster --scope release:lease --recipient training --own --release 'autumn-*'
-              licet key create archive --scope events:read --scope events:acknowledge --endpoint archive
+    Example:  licet api-key create assistant --scope gate:read --scope turns:write
+              licet api-key create cluster --scope release:lease --recipient training --own --release 'autumn-*'
+              licet api-key create archive --scope events:read --scope events:acknowledge --endpoint archive
     """
     from licet.web.access import service_keys
     from licet.web.access.roles import KeyBinding, Scope
@@ -86,14 +87,14 @@ def create(
     show(made, as_json, lambda: text)
 
 
-@key.command("list")
+@api_key.command("list")
 @data_option
 @json_option
 def list_(data: Path | None, as_json: bool) -> None:
-    """Shows every key without its secret.
+    """Lists the API keys without their secrets.
 
     \b
-    Example:  licet key list
+    Example:  licet api-key list
     """
     from licet.web.access import service_keys as access_service_keys
 
@@ -120,15 +121,15 @@ def _bound(known: ServiceKey) -> str:
     return said
 
 
-@key.command("revoke")
+@api_key.command("revoke")
 @click.argument("name")
 @data_option
 @json_option
 def revoke(name: str, data: Path | None, as_json: bool) -> None:
-    """Revokes a key; a server that runs refuses it within a second.
+    """Revokes an API key. A running server refuses it within a second.
 
     \b
-    Example:  licet key revoke assistant
+    Example:  licet api-key revoke assistant
     """
     from licet.web.access import service_keys as keys
 
@@ -137,9 +138,9 @@ def revoke(name: str, data: Path | None, as_json: bool) -> None:
     show({"revoked": name}, as_json, lambda: f"`{name}` is revoked")
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def staff() -> None:
-    """Those who work with Licet: their first owner, and the roles of others."""
+    """Adds staff, and gives them roles."""
 
 
 @staff.command("bootstrap")
@@ -148,7 +149,7 @@ def staff() -> None:
 @data_option
 @json_option
 def bootstrap(email: str, url: str | None, data: Path | None, as_json: bool) -> None:
-    """Makes EMAIL the first owner, and prints a link that signs in once, within an hour.
+    """Makes EMAIL the first owner and prints a sign-in link. The link works once, within an hour.
 
     \b
     Example:  licet staff bootstrap ana@example.org
@@ -168,7 +169,7 @@ def bootstrap(email: str, url: str | None, data: Path | None, as_json: bool) -> 
 @data_option
 @json_option
 def add(email: str, roles: tuple[str, ...], url: str | None, data: Path | None, as_json: bool) -> None:
-    """Gives EMAIL roles of this installation, and prints a link that signs in once, within an hour.
+    """Gives EMAIL roles here and prints a sign-in link. The link works once, within an hour.
 
     For installations without an identity provider. The owner takes roles back in the console.
 

@@ -19,6 +19,7 @@ from licet.agent.project_file import LOCK, Narrowing, narrowing
 from licet.agent.recorder import BY_PERSON
 from licet.agent.session_agent import agent, choice_url, remembered
 from licet.agent.transport import Usable
+from licet.cli.root import CommandGroup
 from licet.config import Configuration
 from licet.errors import LicetError, NotFoundError, RefusedError
 
@@ -39,9 +40,9 @@ class SessionStatus(msgspec.Struct, frozen=True, kw_only=True):
     turns: int = 0
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def session() -> None:
-    """One session of a coding assistant: may it be used, keep it out, leave nothing of it."""
+    """Shows and changes whether a session may be used."""
 
 
 def _json(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -52,7 +53,7 @@ def _json(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("session", required=False)
 @_json
 def status(session: str | None, as_json: bool) -> None:
-    """Whether a session may be used, until when, and who wants it left out.
+    """Shows whether a session may be used, and until when. Also shows who wants it left out.
 
     \b
     Example:  licet session status
@@ -67,7 +68,7 @@ def status(session: str | None, as_json: bool) -> None:
 @click.argument("session", required=False)
 @_json
 def keep_out(session: str | None, as_json: bool) -> None:
-    """Keeps a session out: it is recorded, and never used. It holds at once, also while Licet is away.
+    """Keeps a session out: it is recorded but never used. This holds at once, even while Licet cannot be reached.
 
     \b
     Example:  licet session keep-out
@@ -84,7 +85,8 @@ def keep_out(session: str | None, as_json: bool) -> None:
 @click.argument("session", required=False)
 @_json
 def let_in(session: str | None, as_json: bool) -> None:
-    """Lets in what follows in a session that was kept out; refused where a project or the organisation keeps it out.
+    """Lets in what follows in a session that was kept out. Refused where a project or the organisation keeps it
+    out.
 
     \b
     Example:  licet session let-in
@@ -105,7 +107,7 @@ def let_in(session: str | None, as_json: bool) -> None:
 @click.argument("session", required=False)
 @_json
 def incognito(session: str | None, as_json: bool) -> None:
-    """Records nothing more of a session, for good. What was recorded of it before stays; it can be deleted.
+    """Stops recording a session, for good. What was recorded before stays; it can be deleted.
 
     \b
     Example:  licet session incognito
@@ -117,7 +119,7 @@ def incognito(session: str | None, as_json: bool) -> None:
 
 @session.command("status-line")
 def status_line() -> None:
-    """One line for Claude Code's status line, from its JSON on standard input. It never fails.
+    """Prints a status line for Claude Code. Reads its JSON from standard input. It never fails.
 
     \b
     Example:  licet session status-line < status.json

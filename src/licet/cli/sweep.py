@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 from rich.progress import TextColumn
 
+from licet.cli.root import CommandGroup
 from licet.cli.shell import at_option, data_option, json_option, opened, progress, show, user
 from licet.erasure import sweeper
 from licet.erasure.sweep_batches import SweepResult
@@ -18,7 +19,7 @@ from licet.policy.period import written
 from licet.service import housekeeping
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=CommandGroup, invoke_without_command=True)
 @click.option("--dry-run", is_flag=True, help="Count what is due, and touch nothing.")
 @click.option("--follow", is_flag=True, help="Go on, as `licet serve` does: sweep, certify and rotate until stopped.")
 @data_option
@@ -28,7 +29,8 @@ from licet.service import housekeeping
 def sweep(
     context: click.Context, dry_run: bool, follow: bool, data: Path | None, at: str | None, as_json: bool
 ) -> None:
-    """Erases what is due: the key first, then the rows, in bounded batches. Stopped anywhere, it goes on when run again.
+    """Erases what is due, in bounded batches. The key goes first, then the rows. An interrupted sweep continues
+    when it is called again.
 
     One that would erase more than a set share of what is kept waits for `licet sweep approve`.
 
@@ -61,7 +63,7 @@ def sweep(
 @at_option
 @json_option
 def status(data: Path | None, at: str | None, as_json: bool) -> int:
-    """When the sweep last ended with nothing left, and whether it waits for somebody; exits 1 if it does.
+    """Shows when the sweep last finished, and whether it waits. Exits 1 if it waits for somebody's approval.
 
     \b
     Example:  licet sweep status
@@ -77,7 +79,7 @@ def status(data: Path | None, at: str | None, as_json: bool) -> int:
 @at_option
 @json_option
 def approve(data: Path | None, at: str | None, as_json: bool) -> None:
-    """Lets the sweep that waits erase as much as it said; if more becomes due meanwhile, it asks again.
+    """Lets a waiting sweep erase as much as it announced. If more becomes due meanwhile, it asks again.
 
     \b
     Example:  licet sweep approve && licet sweep

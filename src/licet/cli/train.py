@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from licet.cli import safety, train_run
+from licet.cli import canaries, safety, train_run
+from licet.cli.root import CommandGroup
 from licet.cli.shell import at_option, data_option, json_option, opened, show
 from licet.errors import LicetError, UsageError
 from licet.release import manifest
@@ -27,19 +28,19 @@ if TYPE_CHECKING:  # imported where it is used: no other command waits for it
 POLL_SECONDS = 0.5
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def train() -> None:
-    """Learning from releases: the gate that a run asks before each step."""
+    """Trains under the gate, which keeps withdrawn rows out. A run asks the gate before each step."""
 
 
-@train.command()
+@train.command("gate-key")
 @data_option
 @json_option
-def key(data: Path | None, as_json: bool) -> None:
-    """Prints the public key that withdrawn rows are signed with: a run is given it once, by hand.
+def gate_key(data: Path | None, as_json: bool) -> None:
+    """Prints the public key that the gate's files are signed with. A run is given it once, by hand.
 
     \b
-    Example:  licet train key > withdrawn.pub
+    Example:  licet train gate-key > withdrawn.pub
     """
     from licet.train import gate_files
 
@@ -55,7 +56,7 @@ def key(data: Path | None, as_json: bool) -> None:
 @click.option(
     "--key-file", type=click.Path(path_type=Path), help="With --url: the key of a service that may lease rows."
 )
-@click.option("--public-key", help="With --url: what `licet train key` prints there, or a file with it.")
+@click.option("--public-key", help="With --url: what `licet train gate-key` prints there, or a file with it.")
 @click.option("--recipient", default="training", show_default=True, help="With --url: who asks.")
 @click.option(
     "--once", is_flag=True, help="Write the files once and end, for a machine without a way to the installation."
@@ -72,7 +73,8 @@ def gate(
     releases: tuple[Path, ...], into: Path, url: str | None, key_file: Path | None, public_key: str | None,
     recipient: str, once: bool, seconds: int, poll: float, data: Path | None, at: str | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Keeps the withdrawn rows of RELEASES, names or folders, in a folder, for every run of this machine; one a machine.
+    """Keeps the withdrawn rows of RELEASES in a folder for runs. RELEASES are names or folders. One gate serves
+    every run of a machine.
 
     It asks again and again and writes a file only when something is new or its lease has worn. Where the installation
     cannot be reached it writes nothing, and the runs wait or stop when the lease has run out.
@@ -113,7 +115,7 @@ def _source(
         return
     if key_file is None or public_key is None:
         raise UsageError(
-            "`--url` needs `--key-file` and `--public-key`", "`licet train key` prints the latter, over there"
+            "`--url` needs `--key-file` and `--public-key`", "`licet train gate-key` prints the latter, over there"
         )
     given = Path(public_key)
     verifier = key_of(given.read_text(encoding="utf-8") if given.is_file() else public_key)
@@ -178,5 +180,5 @@ def _follow(keepers: list[Keeper], poll: float, said: Callable[[WithdrawnBitmap]
         raise failed[0]
 
 
-for _command in (*train_run.COMMANDS, safety.train_safety):
+for _command in (*train_run.COMMANDS, safety.train_safety, canaries.canaries):
     train.add_command(_command)

@@ -1,4 +1,4 @@
-"""The commands of a training run: train a model here, take one on record that was trained elsewhere, and what runs leave."""
+"""The commands of a training run: train a model here, and delete what training libraries cached."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from licet.cli.shell import at_option, data_option, json_option, opened, show
-from licet.policy.period import written
 
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
-    from licet.train.lineage import RecordedModel
     from licet.train.local_runs import TrainedModel
 
 
@@ -39,7 +37,8 @@ def sft(
     release: str, out: Path, base: Path | None, name: str, steps: int, batch_rows: int, tokens: int,
     learning_rate: float | None, seed: int, data: Path | None, at: str | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Fine-tunes a causal model on RELEASE through TRL, the gate asked before each step, and signs what it came from.
+    """Fine-tunes a causal model on RELEASE under the gate. Uses TRL, asks the gate before each step, and signs a
+    record of what the model consumed.
 
     Without a base it takes a minute on a CPU; with one it takes the GPU that is there.
 
@@ -71,81 +70,12 @@ def _made(made: TrainedModel) -> str:
     return "\n".join(lines)
 
 
-@click.command("record")
-@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--key", "keys", multiple=True, help="The public key of whoever signed it, if that is not us.")
-@data_option
-@at_option
-@json_option
-def record(folder: Path, keys: tuple[str, ...], data: Path | None, at: str | None, as_json: bool) -> None:
-    """Takes a model on record that was trained elsewhere under the gate, once its FOLDER holds what it promises.
-
-    \b
-    Example:  licet train record models/ours --key "$TRAINERS_KEY"
-    """
-    from licet.train import lineage
-
-    with opened(data, at) as here:
-        seen = lineage.record(here, folder, keys)
-        show(seen, as_json, lambda: _line(seen))
-
-
-@click.command("models")
-@data_option
-@at_option
-@json_option
-def models(data: Path | None, at: str | None, as_json: bool) -> None:
-    """Lists the models on record, the newest first.
-
-    \b
-    Example:  licet train models
-    """
-    from licet.train import lineage
-
-    with opened(data, at) as here:
-        seen = lineage.models(here)
-        show(seen, as_json, lambda: "\n".join(map(_line, seen)) or "no model is on record")
-
-
-@click.command("retire")
-@click.argument("model")
-@data_option
-@at_option
-@json_option
-def retire(model: str, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Says that MODEL is used no more: it stays on record, and `licet affected` lists it no longer.
-
-    \b
-    Example:  licet train retire model_0190f3a4c2d87b6e9a51c3d4e5f60718
-    """
-    from licet.train import lineage
-
-    with opened(data, at) as here:
-        seen = lineage.retire(here, model)
-        show(seen, as_json, lambda: _line(seen))
-
-
-@click.command("model-key")
-@click.option("--pem", is_flag=True, help="The key of `model.sig` instead, as `model_signing` takes it.")
-@data_option
-def model_key(pem: bool, data: Path | None) -> None:
-    """Prints the public key of the models' statements, which `licet verify` is given: hand it out apart from the models.
-
-    \b
-    Example:  licet train model-key
-    """
-    from licet.train import lineage
-
-    with opened(data) as here:
-        vkey, signature_key = lineage.keys(here)
-        click.echo(signature_key if pem else vkey, nl=not pem)
-
-
 @click.command("cache")
 @click.argument("folder", type=click.Path(path_type=Path))
 @json_option
 def cache(folder: Path, as_json: bool) -> None:
-    """Makes FOLDER a cache that `licet train purge` empties, and prints what points the training libraries there.
+    """Makes FOLDER a cache that `licet train purge` empties. Prints the variables that point the training libraries
+    there.
 
     Best on a file system in memory: what libraries write down of a release is plain text.
 
@@ -162,7 +92,8 @@ def cache(folder: Path, as_json: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="List what would be deleted, and delete nothing.")
 @json_option
 def purge(dry_run: bool, as_json: bool) -> None:
-    """Deletes what training libraries wrote down in clear of a release, wherever they keep such things on this machine.
+    """Deletes the plain text of releases that libraries cached. Looks wherever training libraries cache on this
+    machine.
 
     The caches of `datasets`, the hub, Torch and Ray, temporary files, and the folders of `licet train cache`. End the runs
     that use them first.
@@ -180,9 +111,4 @@ def purge(dry_run: bool, as_json: bool) -> None:
     show(gone, as_json, lambda: "\n".join(lines))
 
 
-def _line(seen: RecordedModel) -> str:
-    retired = f", used no more since {written(seen.retired_at)}" if seen.retired_at else ""
-    return f"{seen.model} {seen.name}: {seen.rows:,} rows of {seen.release}, {seen.recipe}, {written(seen.finished_at)}{retired}"
-
-
-COMMANDS = (sft, record, models, retire, model_key, cache, purge)
+COMMANDS = (sft, cache, purge)

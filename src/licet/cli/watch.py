@@ -26,7 +26,8 @@ WAIT_SECONDS_MAX = 60.0
 )
 @click.option("--json", "as_json", is_flag=True, help="Answer as JSON, one line a look.")
 def watch(folder: Path, once: bool, every: float, as_json: bool) -> None:
-    """Records what the transcripts in FOLDER gain, until it is interrupted. What is there already is history.
+    """Records new messages of the transcripts in FOLDER. Runs until interrupted. What is already there is history,
+    and is not recorded.
 
     Stopped anywhere, it goes on where it was. While Licet is away it waits; nothing is lost, and nothing is assumed.
 

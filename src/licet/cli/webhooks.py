@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from licet.cli.root import EXIT_NO
+from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import at_option, data_option, json_option, opened, show
 from licet.errors import LicetError, UsageError
 from licet.policy.period import written
@@ -22,9 +22,9 @@ from licet.webhooks.endpoints import OVERLAP_HOURS, AddedEndpoint, EndpointSeen
 FOLLOW_SECONDS = 0.5
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def webhooks() -> None:
-    """Events to the assistants: who hears of choices, of what must leave, of what was erased, and how."""
+    """Manages the endpoints that receive events."""
 
 
 @webhooks.command("add")
@@ -44,7 +44,7 @@ def webhooks() -> None:
 def add(
     name: str, url: str | None, pull: bool, kinds: tuple[str, ...], data: Path | None, at: str | None, as_json: bool
 ) -> None:
-    """Makes the endpoint NAME at URL and prints its secret, for the only time.
+    """Creates the endpoint NAME at URL and prints its secret once.
 
     \b
     Example:  licet webhooks add chat https://chat.example.org/licet --kind conversation.must_leave
@@ -68,7 +68,7 @@ def _added(added: AddedEndpoint) -> list[str]:
 @at_option
 @json_option
 def listed(data: Path | None, at: str | None, as_json: bool) -> int:
-    """Shows every endpoint and what waits for it; exits 1 if one fails, is disabled or owes an answer.
+    """Lists the endpoints and what waits for each. Exits 1 if one fails, is disabled or owes an answer.
 
     \b
     Example:  licet webhooks list
@@ -107,7 +107,7 @@ def _lines(one: EndpointSeen) -> list[str]:
 @at_option
 @json_option
 def rotate(name: str, overlap_hours: int, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Gives the endpoint NAME a new secret and prints it; for a while messages are signed with both.
+    """Gives the endpoint NAME a new secret and prints it. For a while, messages are signed with both.
 
     \b
     Example:  licet webhooks rotate chat --overlap-hours 48
@@ -124,7 +124,7 @@ def rotate(name: str, overlap_hours: int, data: Path | None, at: str | None, as_
 @at_option
 @json_option
 def remove(name: str, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Removes the endpoint NAME with its secrets; what it was told stays known, for certificates.
+    """Removes the endpoint NAME and its secrets. What it was told stays on record, for certificates.
 
     \b
     Example:  licet webhooks remove chat --dry-run
@@ -146,7 +146,7 @@ def remove(name: str, dry_run: bool, data: Path | None, at: str | None, as_json:
 @at_option
 @json_option
 def replay(name: str, since: str | None, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Sends events to the endpoint NAME again; one that was disabled is taken up again.
+    """Sends events to the endpoint NAME again. A disabled endpoint is enabled.
 
     \b
     Example:  licet webhooks replay chat --since 1041
@@ -163,7 +163,7 @@ def replay(name: str, since: str | None, dry_run: bool, data: Path | None, at: s
 @at_option
 @json_option
 def run(once: bool, data: Path | None, at: str | None, as_json: bool) -> int:
-    """Sends events until it is interrupted, as `licet serve` does too; of several one works at a time.
+    """Sends events until interrupted, as `licet serve` also does. Of several, one works at a time.
 
     \b
     Example:  licet webhooks run --once
@@ -197,7 +197,7 @@ def _round(done: Round) -> str:
 @data_option
 @at_option
 def events(since: str, follow: bool, data: Path | None, at: str | None) -> None:
-    """Prints events as NDJSON, oldest first; each has the cursor to go on from.
+    """Prints events as NDJSON, oldest first. Each has the cursor to continue from.
 
     \b
     Example:  licet events --since 1041 --follow

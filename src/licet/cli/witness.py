@@ -13,6 +13,7 @@ from typing import Any
 import click
 import uvicorn
 
+from licet.cli.root import CommandGroup
 from licet.config import Web
 from licet.errors import InputError, RefusedError, UsageError
 from licet.ledger.note import SignatureType, Signer, Verifier
@@ -29,16 +30,18 @@ SEED_BYTES = 32
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def witness() -> None:
-    """A witness: it cosigns a log only as the continuation of what it cosigned before."""
+    """Runs a witness that cosigns the logs of others. It cosigns a log only as a continuation of what it cosigned
+    before.
+    """
 
 
 @witness.command("key")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--name", help="The witness's name, where FILE is to be made: a URL without its scheme.")
 def witness_key(file: Path, name: str | None) -> None:
-    """Makes the witness's key in FILE where there is none, and prints its public key (a vkey).
+    """Creates a witness key in FILE and prints its public key. An existing key is kept.
 
     \b
     Example:  licet witness key witness.key --name witness.example.org/w1
@@ -62,7 +65,7 @@ def witness_key(file: Path, name: str | None) -> None:
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8402, show_default=True, type=click.IntRange(0, 65535))
 def witness_serve(state: Path, key_file: Path, logs: tuple[str, ...], host: str, port: int) -> None:
-    """Answers logs that ask for a cosignature (c2sp.org/tlog-witness), until interrupted.
+    """Answers logs that ask for a cosignature, until interrupted. The protocol is c2sp.org/tlog-witness.
 
     Losing the state folder loses what the witness promises: keep it on a disk that stays.
 

@@ -42,8 +42,8 @@ On the same examples, at the point of one harmless in a hundred. A slice without
 
 ## How to check this folder
 
-`licet verify FOLDER --key KEY --key KEY`, with the two public keys that the operator hands out (`licet train key`,
-`licet train model-key`). The rows that were consumed are on record in `consumed.licet`.
+`licet verify FOLDER --key KEY --key KEY`, with the two public keys that the operator hands out (`licet train gate-key`,
+`licet models key`). The rows that were consumed are on record in `consumed.licet`.
 
 ## Limits
 

@@ -113,7 +113,7 @@ def _salt(text: str) -> bytes:
     except ValueError:
         salt = b""
     if len(salt) != SALT_BYTES:
-        raise UsageError("the salt is not 32 bytes in hexadecimal", "`licet handles ACCOUNT` prints it")
+        raise UsageError("the salt is not 32 bytes in hexadecimal", "`licet ledger handles ACCOUNT` prints it")
     return salt
 
 

@@ -88,7 +88,7 @@ def _verify_model(path: Path, vkeys: tuple[str, ...], release: Path | None) -> C
     try:
         keys = [Verifier.parse(vkey.strip()) for vkey in vkeys]
     except RefusedError as error:
-        raise UsageError(f"a key cannot be used: {error.message}", "`licet train model-key` prints one") from None
+        raise UsageError(f"a key cannot be used: {error.message}", "`licet models key` prints one") from None
     report = verifier.VerifierReport("model")
     proves = "signed by the models' key, and what was consumed by the gate's"
     report.step(

@@ -146,4 +146,4 @@ def key_of(text: str) -> Verifier:
     try:
         return Verifier.parse(text.strip())
     except RefusedError as error:
-        raise UsageError(f"that is no public key: {error.message}", "`licet train key` prints it") from None
+        raise UsageError(f"that is no public key: {error.message}", "`licet train gate-key` prints it") from None

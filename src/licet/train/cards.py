@@ -37,8 +37,8 @@ before a withdrawal stays in it, and is on record row by row in `consumed.licet`
 
 ## How to check this folder
 
-`licet verify FOLDER --key KEY --key KEY`, with the two public keys that the operator hands out (`licet train key`,
-`licet train model-key`), holds the folder to its statement without a network, a database or a word of anybody's: no file
+`licet verify FOLDER --key KEY --key KEY`, with the two public keys that the operator hands out (`licet train gate-key`,
+`licet models key`), holds the folder to its statement without a network, a database or a word of anybody's: no file
 was changed, every row that was consumed is of the release, and none was consumed after it was withdrawn. It shows what
 the gated loader handed to the run, not that nobody read the data in another way.
 `model_signing verify key` checks `model.sig`, the OpenSSF signature of the files.
@@ -46,7 +46,7 @@ the gated loader handed to the run, not that nobody read the data in another way
 ## Limits
 
 Learnt from what people wrote, with structured identifiers and secrets replaced: pseudonymised, never anonymous. It can
-repeat what it learnt. Treat it as personal data, and train it anew when `licet affected` lists it.
+repeat what it learnt. Treat it as personal data, and train it anew when `licet models affected` lists it.
 """
 
 

@@ -176,7 +176,7 @@ def _check_recipient(here: Installation, known: Release, asked: LeaseRequest, ho
     if asked.recipient != holder.recipient:
         raise DeniedError(
             f"the key is bound to another recipient than `{asked.recipient}`",
-            "`licet key create NAME --scope release:lease --recipient RECIPIENT` makes one for each",
+            "`licet api-key create NAME --scope release:lease --recipient RECIPIENT` makes one for each",
         )
     if not holder.own:
         check_recipient(policies(here).in_force(here.clock()), known, asked.recipient)
@@ -304,7 +304,7 @@ def gate(
     """The gate of a run on ``release``, a name or a folder, from the ``file`` that `licet train gate` keeps, or the folder
     that it keeps it in. A name is of a release of the installation of this machine (``data``, or that of the environment).
 
-    ``key`` is the public key that `licet train key` prints, or a file with it. ``when_stale``: `pause`, or `stop`.
+    ``key`` is the public key that `licet train gate-key` prints, or a file with it. ``when_stale``: `pause`, or `stop`.
     ``held`` is the file that an earlier part of the run ended with (`Gate.held`).
     """
     promised, sha256 = manifest.read(folder_of(release, Configuration.of(os.environ, data)))

@@ -80,7 +80,7 @@ def record(here: Installation, folder: Path, vkeys: Sequence[str] = ()) -> Recor
     try:
         trusted = [Verifier.parse(vkey.strip()) for vkey in vkeys]
     except RefusedError as error:
-        raise UsageError(f"that is no public key: {error.message}", "`licet train model-key` prints one") from None
+        raise UsageError(f"that is no public key: {error.message}", "`licet models key` prints one") from None
     keys = [*trusted, signing(here)[0], gate_files.signer(here).verifier]
     if broken := verify(folder, keys):
         place, promise = broken[0]

@@ -42,7 +42,7 @@ def verify(folder: Path, keys: Sequence[Verifier], release: Path | None = None) 
     """
     signed = (folder / statement.FILE).read_bytes()
     try:
-        content = statement.opened(signed, _named(keys, signed, "the statement", "`licet train model-key` prints it"))
+        content = statement.opened(signed, _named(keys, signed, "the statement", "`licet models key` prints it"))
     except RefusedError as error:
         return [(statement.FILE, error.message)]
     found = statement.hashes_of(folder, without=(statement.FILE, statement.SIGNATURE_FILE))
@@ -53,7 +53,7 @@ def verify(folder: Path, keys: Sequence[Verifier], release: Path | None = None) 
         return broken
     record = consumption.read(folder / consumption.FILE)
     first = next((frame.signed for frame in record.frames if isinstance(frame, consumption.GateState)), b"")
-    examined = consumption.examine(record, _named(keys, first, "the gate", "`licet train key` prints it"))
+    examined = consumption.examine(record, _named(keys, first, "the gate", "`licet train gate-key` prints it"))
     promised, sha256 = _manifest(folder)
     return [
         *((consumption.FILE, what) for what in examined.broken),

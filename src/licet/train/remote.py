@@ -167,12 +167,12 @@ class Remote:
             case 401 | 403:
                 raise DeniedError(
                     f"the installation refuses{_because(answer)}",
-                    "the key needs the scope `release:lease`, and is bound to a recipient: `licet key list` says which",
+                    "the key needs the scope `release:lease`, and is bound to a recipient: `licet api-key list` says which",
                 )
             case 404:
                 raise NotFoundError(
                     "the installation knows no such release, or the key is not bound to it",
-                    "`licet key list` says to which",
+                    "`licet api-key list` says to which",
                 )
             case 429 | 502 | 503 | 504:
                 raise BusyError("the installation is busy")
@@ -196,7 +196,7 @@ def key_in(file: Path) -> str:
     with file.open("rb") as opened:
         text = opened.read(KEY_FILE_BYTES_MAX).decode("latin-1").strip()
     if not _KEY.fullmatch(text):
-        raise UsageError(f"`{file}` holds no key of a service", "`licet key make` prints one")
+        raise UsageError(f"`{file}` holds no key of a service", "`licet api-key create` prints one")
     return text
 
 

@@ -53,7 +53,7 @@ def acknowledge(here: Installation, event: str, endpoint: str, bound: UUID) -> H
         if row is None or row[0] != endpoint:
             raise DeniedError(
                 "the key does not acknowledge for this endpoint",
-                "`licet key create NAME --scope events:acknowledge --endpoint ENDPOINT` makes one that does",
+                "`licet api-key create NAME --scope events:acknowledge --endpoint ENDPOINT` makes one that does",
             )
         return host_events.acknowledge(tx, named, endpoint, here.clock())
 

@@ -118,7 +118,7 @@ def revoke(tx: Transaction, name: str, at: datetime, journal: Journal | None) ->
         "UPDATE api_keys SET revoked_at = coalesce(revoked_at, %s) WHERE name = %s RETURNING key_id", [at, name]
     ).fetchone()
     if known is None:
-        raise NotFoundError(f"no key `{name}`", "`licet key list` shows them")
+        raise NotFoundError(f"no key `{name}`", "`licet api-key list` shows them")
     restriction.keep_key(tx, journal, known[0], at)
 
 
