@@ -1,20 +1,37 @@
-"""What the documents say to type exists: every command and option in them is one that the program has."""
+"""What the documents name is there, and what is there is in the documents: commands, options, routes, settings.
+
+The other halves: tests/test_configuration.py has the settings row by row, tests/web/test_api.py the problems and scopes,
+tests/web/test_events.py the events. `docs/routes.md` is made from the application: TESTS_WRITE_GOLDEN=1 writes it anew.
+"""
 
 import ast
+import os
 import re
 import shlex
 from pathlib import Path
 
 import click
+import msgspec
 import pytest
 
 from licet.cli import command as cli
+from licet.config import Configuration
+from licet.plugins.settings import PREFIX, PluginSettings
 from licet.policy.decide import DecisionReason
+from licet.store.connect import Pool
+from licet.web.access.roles import May
 
-from .commands import below
+from .commands import below, every
+from .test_configuration import settings
+from .web.served import World
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [
+    ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "quickstart").glob("*.md")),
+]  # fmt: skip
+ROUTES = ROOT / "docs" / "routes.md"
+# LiteLLM's own, and the base that an exporter of OpenTelemetry adds to.
+NO_ROUTES = {"/v1/chat/completions", "/v1/otlp"}
 OWN_WORDS = {"demo", "test", "bench", "setup"}  # words of ./run itself; `demo` is a command too
 
 
@@ -26,7 +43,7 @@ def commands() -> list[tuple[str, str]]:
             block = re.sub(r"\\\n\s*", "", block)
             for line in block.splitlines():
                 for call in re.findall(r"(?:^|\(| {3,})(?:\./run|licet) ([a-z].*?)(?: {3,}|\)|$)", line.split(" #")[0]):
-                    found.append((document.name, call.strip()))
+                    found.append((document.name, call.split(" | ")[0].strip()))
     return found
 
 
@@ -48,6 +65,101 @@ def test_a_command_in_a_document_exists(document: str, call: str) -> None:
     for word in words:
         if word.startswith("-"):
             assert word in options | {"--help"}, f"{document}: `{call}`: {word}"
+
+
+def texts() -> dict[str, str]:
+    return {document.name: document.read_text("utf-8") for document in DOCUMENTS}
+
+
+def test_every_command_is_in_a_document() -> None:
+    text = re.sub(r"\s+", " ", "\n".join(texts().values()))
+    silent = [" ".join(p) for p, _ in every(cli.main) if not re.search(rf"(?:licet|/run) {' '.join(p)}(?![\w-])", text)]
+    assert silent == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "src" / "licet").rglob("*.py")), ids=lambda path: path.stem)
+def test_a_command_that_the_program_names_in_a_text_exists(path: Path) -> None:
+    """Of the words between backticks: those before what stands for a name, a path or an option's value."""
+    for call in re.findall(r"`licet ([a-z][^`]*)`", path.read_text("utf-8")):
+        command: click.Command = cli.main
+        words = re.sub(r"[\"']?\s+[\"']?", " ", call).split()
+        while isinstance(command, click.Group) and words and re.fullmatch(r"[a-z][a-z-]*", words[0]):
+            assert words[0] in below(command), f"`licet {call}`"
+            command = below(command)[words.pop(0)]
+        options = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+        assert {word for word in words if word.startswith("--")} <= options, f"`licet {call}`"
+
+
+@pytest.fixture
+def world(pool: Pool, tmp_path: Path) -> World:
+    return World(pool, tmp_path / "data")
+
+
+def served(world: World) -> dict[str, tuple[May, str]]:
+    """By method and path: who may call it, and the first sentence of what it says of itself."""
+    found: dict[str, tuple[May, str]] = {}
+    for route in world.app.routes:
+        for handler in getattr(route, "route_handlers", ()):
+            verb = getattr(handler.fn, "func", handler.fn)  # Litestar wraps one that is not `async`
+            said = " ".join((verb.__doc__ or "").replace("``", "`").split())
+            for method in handler.http_methods - {"OPTIONS", "HEAD"}:
+                path = re.sub(r":(?:str|path|int|uuid)\}", "}", route.path)
+                found[f"{method} {path}"] = (handler.opt.get("may", May()), re.split(r"(?<=\.)\s", said)[0])
+    return {one: who for one, who in sorted(found.items()) if not re.match(r"GET /openapi(/|$)", one)}
+
+
+def row(name: str, may: May, said: str) -> str:
+    staff = [role.value for role in sorted(may.staff)]
+    who = (
+        ["a person"] * may.person
+        + [f"`{scope.value}`" for scope in (may.scope,) if scope is not None]
+        + [f"`{one}`" for one in staff]
+    )
+    called = "anybody" if may.anybody else "any known caller" if may.known else ", ".join(who)
+    return f"| `{name}` | {called} | {said} |"
+
+
+def test_every_route_is_in_the_list_of_routes_and_none_is_invented(world: World) -> None:
+    api = [row(name, *found) for name, found in served(world).items() if " /v1/" in name]
+    pages = [row(name, *found) for name, found in served(world).items() if " /v1/" not in name]
+    head = "| route | who | what |\n|---|---|---|\n"
+    made = ROUTES.read_text("utf-8").split(head)[0] if ROUTES.exists() else "# Routes\n\n"
+    made += head + "\n".join(api) + "\n\n## Pages, the console, and what watches the server\n\n"
+    made += head + "\n".join(pages) + "\n"
+    if os.environ.get("TESTS_WRITE_GOLDEN"):
+        ROUTES.write_text(made, encoding="utf-8")
+    assert ROUTES.read_text("utf-8") == made, "TESTS_WRITE_GOLDEN=1 writes docs/routes.md anew"
+    assert len(api) > 40
+    assert [line for line in made.splitlines() if line.endswith("|  |")] == []
+
+
+def test_a_path_of_the_api_in_a_document_exists(world: World) -> None:
+    known = {name.partition(" ")[2] for name in served(world)}
+    patterns = [re.compile(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(path))) for path in known]
+    named = {
+        (name, path.rstrip(".,;"))
+        for name, text in texts().items()
+        for path in re.findall(r"(?<![\w.])(?:http://[\w.:]+)?(/v1/[^\s`'\"?|)]+)", text)
+    }
+    assert len(named) > 40
+    wrong = [one for one in sorted(named) if one[1] not in NO_ROUTES and not any(p.fullmatch(one[1]) for p in patterns)]
+    assert wrong == []
+
+
+def test_a_setting_in_a_document_exists() -> None:
+    plugins = {PREFIX + field.name.upper() for field in msgspec.structs.fields(PluginSettings)}
+    known = {*settings(Configuration), *plugins}
+    for document, text in texts().items():
+        for name, more in re.findall(r"\b((?:LITELLM_)?LICET_[A-Z0-9_]+)(\.\.)?", text):
+            begins = [one for one in known if one.startswith(name)] if more else []
+            assert name in known or begins, f"{document}: {name}"
+
+
+def test_every_setting_of_a_plugin_is_in_its_document() -> None:
+    page = (ROOT / "docs" / "quickstart" / "litellm.md").read_text("utf-8")
+    table = page[page.index(f"| `{PREFIX}..`") :].split("\n\n")[0]
+    rows = re.findall(r"(?m)^\| `([A-Z_]+)`", table)
+    assert sorted(rows) == sorted(field.name.upper() for field in msgspec.structs.fields(PluginSettings))
 
 
 def test_every_reason_is_explained() -> None:

@@ -26,7 +26,7 @@ from licet.vault import policy_versions as versions
 from licet.vault.commands import Delete
 from licet.web.access.limits import BODY_BYTES_MAX, BULK_BYTES_MAX, BULK_LINES_MAX, TURN_REQUEST_BYTES_MAX
 from licet.web.access.roles import Scope, StaffRole
-from licet.web.api.problems import TYPES
+from licet.web.api.problems import OF_STATUS, TYPES, URN
 from licet.web.serve import Lines
 
 from .served import AFTER, NOTICE, World, api, world
@@ -408,8 +408,11 @@ def test_a_deadline_that_was_moved_holds_at_once(world, api) -> None:
 
 def test_the_page_of_the_api_lists_every_problem_scope_and_role() -> None:
     page = (Path(__file__).parent.parent.parent / "docs" / "api.md").read_text("utf-8")
-    for name in [*(name for _, name, _ in TYPES), *Scope, *StaffRole]:
+    for name in [*Scope, *StaffRole]:
         assert f"`{name}`" in page, name
+    table = page[page.index(f"| `type` `{URN}`") :].split("\n\n")[0]
+    told = [name for line in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", line.split("|")[1])]
+    assert sorted(told) == sorted({name for _, name, _ in TYPES} | {name for name, _ in OF_STATUS.values()})
 
 
 def test_the_log_has_one_json_object_a_line_in_order() -> None:

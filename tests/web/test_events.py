@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -222,7 +223,9 @@ def test_a_server_sends_what_happens_without_another_command(world: World, recei
 
 def test_the_page_of_events_names_every_type_and_reason() -> None:
     page = (Path(__file__).parent.parent.parent / "docs" / "events.md").read_text(encoding="utf-8")
-    for word in (*EventKind, *LeaveReason):
-        assert f"`{word.value}`" in page, word
+    for head, words in (("| `type` |", EventKind), ("| `because` | `leaves` |", LeaveReason)):
+        table = page[page.index(head) :].split("\n\n")[0]
+        told = [word for line in table.splitlines()[2:] for word in re.findall(r"`([\w.]+)`", line.split("|")[1])]
+        assert sorted(told) == sorted(word.value for word in words)
     for block in page.split("```json\n")[1:]:
         assert json.loads(block.partition("```")[0])["type"] in list(EventKind)

@@ -104,7 +104,7 @@ TYPES: tuple[tuple[type[LicetError], str, str], ...] = (
     (BrokenError, "broken", "Something is broken"),
     (LicetError, "broken", "Something is broken"),
 )
-_OF_STATUS = {
+OF_STATUS = {
     400: ("bad_request", "The request cannot be understood"),
     404: ("not_found", "Not found"),
     405: ("method_not_allowed", "The method is not allowed here"),
@@ -180,7 +180,7 @@ def on_http(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """What Litestar refuses before a route of ours sees it."""
     if error.status_code >= 500 and error.detail != _LEFT:
         note(error)
-    name, title = _OF_STATUS.get(error.status_code, ("broken" if error.status_code >= 500 else "bad_request", ""))
+    name, title = OF_STATUS.get(error.status_code, ("broken" if error.status_code >= 500 else "bad_request", ""))
     problem = Problem(
         type=URN + name,
         title=title or "The request cannot be taken",
