@@ -37,7 +37,7 @@ def backup() -> None:
 @backup.command("make")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option(
-    "--base", is_flag=True, help="Copy the pages of the whole server, for a large database, not dump what lives."
+    "--base", is_flag=True, help="Copy the server's data files instead of dumping the live rows; for large databases."
 )
 @data_option
 @at_option
@@ -88,7 +88,7 @@ def prune(folder: Path, data: Path | None, at: str | None, as_json: bool) -> Non
 
 @backup.command("wal")
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--end", is_flag=True, help="End the archive: the server keeps no WAL for it any more.")
+@click.option("--end", is_flag=True, help="End the archive, so that the server stops keeping WAL for it.")
 @data_option
 @json_option
 def archive(folder: Path, end: bool, data: Path | None, as_json: bool) -> None:
@@ -142,8 +142,15 @@ def verify(folder: Path, data: Path | None, as_json: bool) -> int:
 
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path), required=False)
-@click.option("--here", "in_place", is_flag=True, help="The database was restored by other means: bring it forward.")
-@click.option("--until", help="Bring a base back as of this moment, by the server's clock, and not with all its WAL.")
+@click.option(
+    "--here",
+    "in_place",
+    is_flag=True,
+    help="The database was already restored by other means; only reapply what followed.",
+)
+@click.option(
+    "--until", help="Restore a base backup to this moment of the server's clock; by default to the end of its WAL."
+)
 @data_option
 @at_option
 @json_option

@@ -16,8 +16,8 @@ EXIT_NO, EXIT_AGAIN = 1, 75
 
 
 @click.command("canaries")
-@click.option("--seed", type=int, default=1, show_default=True, help="Other words in other places.")
-@click.option("--steps", type=click.IntRange(1, 100_000), default=160, show_default=True, help="Of the run.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the planted words and their places.")
+@click.option("--steps", type=click.IntRange(1, 100_000), default=160, show_default=True, help="Training steps.")
 @json_option
 def canaries(seed: int, steps: int, as_json: bool) -> int:
     """Tests that a model learns nothing from what it may not use. Plants sentences in conversations, trains a small

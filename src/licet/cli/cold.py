@@ -20,9 +20,9 @@ def vault() -> None:
 @vault.command("cool")
 @click.option(
     "--after-days", type=click.IntRange(1, cold_storage.AFTER_DAYS_MAX), default=cold_storage.AFTER_DAYS, show_default=True,
-    help="Move what nobody has added to for so many days.",
+    help="Move conversations that nobody has added to for this many days.",
 )  # fmt: skip
-@click.option("--dry-run", is_flag=True, help="Count what would move, and touch nothing.")
+@click.option("--dry-run", is_flag=True, help="Count what would move, and change nothing.")
 @data_option
 @at_option
 @json_option

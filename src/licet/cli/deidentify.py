@@ -43,8 +43,8 @@ def text(file: Path, data: Path | None, as_json: bool) -> None:
 
 @deidentify.command("measure")
 @click.option("--labelled", multiple=True, required=True, metavar="NAME=FILE",
-              help="A slice's name, and labelled texts in CoNLL that no training saw; repeatable.")  # fmt: skip
-@click.option("--keep", is_flag=True, help="Write the figures beside the tagger, for the cards of releases.")
+              help="A name, and labelled texts (CoNLL) unseen in training; repeatable.")  # fmt: skip
+@click.option("--keep", is_flag=True, help="Save the figures beside the tagger; release cards then quote them.")
 @data_option
 @json_option
 def measure(labelled: tuple[str, ...], keep: bool, data: Path | None, as_json: bool) -> None:

@@ -16,15 +16,15 @@ from licet.demo.town import play_town
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--allow-from", help="With files: the day from which the account allows use; without it, never.")
+@click.option("--allow-from", help="With files: the day on which the account gives permission; without it, never.")
 @click.option("--plan", default="pro", show_default=True, help="With files: the account's plan.")
 @click.option("--age", type=click.IntRange(0, 150), default=30, show_default=True, help="With files: its age.")
 @click.option("--accounts", "population", type=click.IntRange(50, 1_000_000), default=2_000, show_default=True)
-@click.option("--seed", type=int, default=1, show_default=True, help="Another town.")
-@click.option("--data", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Its folder.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the town.")
 @click.option(
-    "--no-serve", is_flag=True, help="End without serving the town's pages, as a run without a terminal does."
+    "--data", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="The folder of the demo."
 )
+@click.option("--no-serve", is_flag=True, help="Do not serve the town's pages; the default without a terminal.")
 @json_option
 def demo(
     paths: tuple[Path, ...], allow_from: str | None, plan: str, age: int, population: int, seed: int, data: Path,

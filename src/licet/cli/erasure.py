@@ -24,7 +24,12 @@ def erase() -> None:
 
 @erase.command("run")
 @click.argument("erasure", required=False)
-@click.option("--now", "at_once", is_flag=True, help="Shred what was deleted before its period is over.")
+@click.option(
+    "--now",
+    "at_once",
+    is_flag=True,
+    help="Destroy the keys of what was deleted without waiting for the end of its period.",
+)
 @data_option
 @at_option
 @json_option
@@ -67,7 +72,7 @@ def status(name: str | None, data: Path | None, at: str | None, as_json: bool) -
 
 @erase.command("certificate")
 @click.argument("erasure")
-@click.option("--out", type=click.Path(path_type=Path), help="Write it to a file.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write it to this file.")
 @data_option
 @at_option
 @json_option
@@ -131,7 +136,7 @@ def handed(release: str, recipient: str, data: Path | None, at: str | None, as_j
 
 
 @recall.command("list")
-@click.option("--recipient", help="Only what is recalled from this one.")
+@click.option("--recipient", help="Only this recipient's.")
 @data_option
 @at_option
 @json_option

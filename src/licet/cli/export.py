@@ -29,13 +29,15 @@ def export() -> None:
 
 @export.command("release")
 @click.argument("release")
-@click.option("--format", "form", type=click.Choice(Format), required=True, help="For whom the files are shaped.")
-@click.option("--to", "recipient", required=True, help="The recipient: one that the policy in force names.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder, which is made.")
 @click.option(
-    "--split", "splits", multiple=True, help="Which split to write, a file each; repeatable; by default `train` alone."
+    "--format", "form", type=click.Choice(Format), required=True, help="The trainer that the files are written for."
 )
-@click.option("--dry-run", is_flag=True, help="Count what would be written; write nothing, hand out nothing.")
+@click.option("--to", "recipient", required=True, help="The recipient; the policy in force must name it.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to create.")
+@click.option(
+    "--split", "splits", multiple=True, help="A split to write, each to its own file; repeatable; by default `train`."
+)
+@click.option("--dry-run", is_flag=True, help="Count what would be written, and write nothing.")
 @data_option
 @at_option
 @json_option
@@ -81,7 +83,7 @@ def _made(made: ExportResult) -> str:
 
 
 @export.command("list")
-@click.option("--recipient", help="Only what this one has.")
+@click.option("--recipient", help="Only this recipient's.")
 @data_option
 @at_option
 @json_option
@@ -121,7 +123,7 @@ def withdrawn(name: str, data: Path | None, at: str | None, as_json: bool) -> in
 
 @export.command("recall")
 @click.argument("name", metavar="EXPORT")
-@click.option("--dry-run", is_flag=True, help="Show the export, and ask nothing back.")
+@click.option("--dry-run", is_flag=True, help="Show the export, and recall nothing.")
 @data_option
 @at_option
 @json_option

@@ -13,7 +13,7 @@ from licet.proof import handles as finding
 
 @click.command("handles")
 @click.argument("account")
-@click.option("--year", type=click.IntRange(1970, 9999), help="Of the log of that year; by default the present one.")
+@click.option("--year", type=click.IntRange(1970, 9999), help="The year of the log; by default this year.")
 @data_option
 @at_option
 def handles(account: str, year: int | None, data: Path | None, at: str | None) -> None:

@@ -16,9 +16,9 @@ from licet.vault import holds
 from licet.vault.commands import HoldReason
 from licet.vault.holds import HoldAct
 
-dry_option = click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
+dry_option = click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
 matter_option = click.option(
-    "--matter", required=True, help="What it is for, in your own words; they are sealed, and the same words end it."
+    "--matter", required=True, help="What it is for, in your own words. They are sealed; the same words end the hold."
 )
 
 
@@ -30,12 +30,12 @@ def hold() -> None:
 @hold.command("place")
 @click.argument("conversations", nargs=-1, required=True)
 @matter_option
+@click.option("--reason", required=True, type=click.Choice([one.value for one in HoldReason]), help="The reason.")
+@click.option("--review", help="The day on which to review the hold; by default in 180 days.")
 @click.option(
-    "--reason", required=True, type=click.Choice([one.value for one in HoldReason]), help="Why, in a closed word."
+    "--untold", is_flag=True, help="Do not tell the person, because the matter forbids it; this goes on record."
 )
-@click.option("--review", help="The day on which somebody is to ask whether it still must be; by default in 180 days.")
-@click.option("--untold", is_flag=True, help="The matter forbids telling the person; that it does goes on record.")
-@click.option("--by", help="Who places it; by default the user of this system.")
+@click.option("--by", help="Who places it; by default the current system user.")
 @dry_option
 @data_option
 @at_option

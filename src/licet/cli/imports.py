@@ -21,11 +21,11 @@ from licet.vault import installation
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--accounts", type=click.Path(path_type=Path), help="CSV or JSONL: account, plan, age, opened.")
 @click.option("--choices", type=click.Path(path_type=Path), help="CSV or JSONL: account, time, allow, channel, ...")
-@click.option("--account", help="The host's id of the account whose files these are.")
-@click.option("--plan", help="The plan of accounts that the file of accounts does not name.")
-@click.option("--age", type=click.IntRange(0, 150), help="Their age; without it, unknown.")
-@click.option("--surface", help="The way in that these were said through; by default the format's own.")
-@click.option("--assume-time", help="For conversations without any time of their own.")
+@click.option("--account", help="The account that the files belong to, by the host's id.")
+@click.option("--plan", help="The plan of accounts that --accounts does not name.")
+@click.option("--age", type=click.IntRange(0, 150), help="The age of those accounts; by default unknown.")
+@click.option("--surface", help="The surface that was used; by default that of the format.")
+@click.option("--assume-time", help="The time of conversations that record none.")
 @data_option
 @at_option
 @json_option

@@ -40,10 +40,14 @@ def _controller_options(command: Callable[..., object]) -> Callable[..., object]
 
 
 @click.command()
-@click.option("--preset", type=click.Choice(PRESETS), default="strict", show_default=True, help="What to begin with.")
-@click.option("--policy", "file", type=click.Path(path_type=Path), help="A policy file of your own, instead.")
-@click.option("--effective", type=_DAY, help="The day from which the preset holds, UTC; today unless set.")
-@click.option("--decide-by", type=_DAY, help="The last day to put its notice off; thirty days from then on unless set.")
+@click.option(
+    "--preset", type=click.Choice(PRESETS), default="strict", show_default=True, help="The preset to begin with."
+)
+@click.option(
+    "--policy", "file", type=click.Path(path_type=Path), help="A policy file of your own instead of a preset."
+)
+@click.option("--effective", type=_DAY, help="The day from which the preset holds, in UTC; by default today.")
+@click.option("--decide-by", type=_DAY, help="The last day to put the notice off; by default thirty days later.")
 @_controller_options
 @data_option
 @json_option

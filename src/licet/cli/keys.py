@@ -20,9 +20,16 @@ def keys() -> None:
 
 
 @keys.command()
-@click.option("--daily", "kind", flag_value="daily", help="New keys where something was deleted or taken back.")
-@click.option("--weekly", "kind", flag_value="weekly", help="New keys also where something merely expired.")
-@click.option("--dry-run", is_flag=True, help="Only count what it would do.")
+@click.option(
+    "--daily",
+    "kind",
+    flag_value="daily",
+    help="Make the daily rotation: new keys where something was deleted or withdrawn.",
+)
+@click.option(
+    "--weekly", "kind", flag_value="weekly", help="Make the weekly rotation: new keys also where something expired."
+)
+@click.option("--dry-run", is_flag=True, help="Count what would be done, and change nothing.")
 @data_option
 @at_option
 @json_option

@@ -43,7 +43,7 @@ def trace(name: str, data: Path | None, at: str | None, as_json: bool) -> None:
 
 
 @models.command()
-@click.option("--since", help="Only what was withdrawn or erased from this moment on; by default ever.")
+@click.option("--since", help="Only rows withdrawn or erased since this moment; by default all.")
 @data_option
 @at_option
 @json_option
@@ -70,7 +70,9 @@ def affected(since: str | None, data: Path | None, at: str | None, as_json: bool
 
 @models.command("record")
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--key", "keys", multiple=True, help="The public key of whoever signed it, if that is not us.")
+@click.option(
+    "--key", "keys", multiple=True, help="The public key that signed it, if it was not signed here; repeatable."
+)
 @data_option
 @at_option
 @json_option
@@ -123,7 +125,9 @@ def retire(model: str, data: Path | None, at: str | None, as_json: bool) -> None
 
 
 @models.command("key")
-@click.option("--pem", is_flag=True, help="The key of `model.sig` instead, as `model_signing` takes it.")
+@click.option(
+    "--pem", is_flag=True, help="Print the key of `model.sig` instead, in the form that `model_signing` takes."
+)
 @data_option
 def key(pem: bool, data: Path | None) -> None:
     """Prints the public key that verifies models' statements. `licet verify` takes it: hand it out apart from the

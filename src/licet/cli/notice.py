@@ -20,8 +20,8 @@ def notice() -> None:
 
 @notice.command("publish")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--version", help="The policy version that it asks about; by default the newest.")
-@click.option("--by", help="Who publishes; by default the user of this system.")
+@click.option("--version", help="The policy version that the notice asks about; by default the newest.")
+@click.option("--by", help="Who publishes; by default the current system user.")
 @data_option
 @at_option
 @json_option
@@ -45,7 +45,9 @@ def notice_publish(
 
 @notice.command("lint")
 @click.argument("target")
-@click.option("--settings", help="The page or file of the settings: withdrawing there may not take longer than giving.")
+@click.option(
+    "--settings", help="The settings page or file, to check that withdrawing takes no more steps than allowing."
+)
 @json_option
 def notice_lint(target: str, settings: str | None, as_json: bool) -> int:
     """Fails a notice or a page that presses people to say yes. Takes a notice (.md), a page's markup (.html) or a

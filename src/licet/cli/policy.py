@@ -84,7 +84,7 @@ def _plain(value: object) -> str:
 
 @policy.command("plan")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--by", default=None, help="Who asks; by default the user of this system.")
+@click.option("--by", default=None, help="Who plans; by default the current system user.")
 @data_option
 @at_option
 @json_option
@@ -127,10 +127,10 @@ def plan_text(planned: policy_changes.PlannedPolicy) -> str:
 
 @policy.command("apply")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--by", default=None, help="Who applies it; by default the user of this system.")
+@click.option("--by", default=None, help="Who applies it; by default the current system user.")
 @click.option(
     "--shorten-stored", is_flag=True,
-    help="Also bring stored segments to at most their last turn and the new period, never before the version's day.",
+    help="Also shorten the dates of stored segments to the new periods, never before the version's day.",
 )  # fmt: skip
 @data_option
 @at_option

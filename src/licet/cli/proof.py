@@ -24,11 +24,11 @@ KINDS = ("release", "log", "receipt", "proof", "certificate", "model")
 
 @click.command()
 @click.argument("account")
-@click.option("--choice", "number", type=click.IntRange(min=1), help="Only this one: 1 is the first.")
+@click.option("--choice", "number", type=click.IntRange(min=1), help="Only this choice; 1 is the first.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Write it to a file: as a page where the name ends in .html, all of them to check offline where in .zip.",
+    help="Write it to a file: .html makes a page, .zip an archive of all receipts to verify offline.",
 )
 @data_option
 @at_option
@@ -64,18 +64,28 @@ def receipt(
 
 @click.command()
 @click.argument("what", nargs=-1, required=True, metavar="[release|log|receipt|proof|model] PATH")
-@click.option("--key", "keys", multiple=True, help="A log's public key, the only thing that is believed.")
+@click.option("--key", "keys", multiple=True, help="A public key to trust: a log's or a model's (a vkey); repeatable.")
 @click.option("--entry", type=click.Path(path_type=Path, exists=True), help="With a proof: the entry's bytes.")
-@click.option("--log", type=click.Path(path_type=Path, exists=True), help="With a release: the log that tells of it.")
 @click.option(
-    "--policy", type=click.Path(path_type=Path, exists=True), help="Which witnesses must have cosigned (a tlog-policy)."
+    "--log", type=click.Path(path_type=Path, exists=True), help="With a release: the published log that has its entry."
 )
 @click.option(
-    "--conversation", help="With a release: is this handle (or, with its salt, this conversation's id) in it?"
+    "--policy",
+    type=click.Path(path_type=Path, exists=True),
+    help="A file that says which witnesses must have cosigned (a tlog-policy).",
 )
-@click.option("--salt", help="In hex: opens why a conversation was left out, and shows that the handle is one's own.")
-@click.option("--proof", type=click.Path(path_type=Path, exists=True), help="A conversation's proof, printed before.")
-@click.option("--release", type=click.Path(path_type=Path, exists=True), help="With a model: its release's folder.")
+@click.option(
+    "--conversation", help="With a release: say whether this conversation is in it (a handle; an id with --salt)."
+)
+@click.option("--salt", help="The person's salt, in hex: opens the reason a conversation was left out.")
+@click.option(
+    "--proof",
+    type=click.Path(path_type=Path, exists=True),
+    help="A proof of a conversation that was printed before, to check.",
+)
+@click.option(
+    "--release", type=click.Path(path_type=Path, exists=True), help="With a model: the folder of its release."
+)
 @json_option
 def verify(
     what: tuple[str, ...], keys: tuple[str, ...], entry: Path | None, log: Path | None, policy: Path | None,
@@ -132,7 +142,7 @@ def ledger() -> None:
 
 
 @ledger.command("key")
-@click.option("--year", type=click.IntRange(1970, 9999), help="Of the log of that year; by default the present one.")
+@click.option("--year", type=click.IntRange(1970, 9999), help="The year of the log; by default this year.")
 @data_option
 @at_option
 def ledger_key(year: int | None, data: Path | None, at: str | None) -> None:
@@ -146,7 +156,7 @@ def ledger_key(year: int | None, data: Path | None, at: str | None) -> None:
 
 
 @ledger.command("append")
-@click.option("--follow", is_flag=True, help="Go on until interrupted.")
+@click.option("--follow", is_flag=True, help="Continue until interrupted.")
 @data_option
 @at_option
 def ledger_append(follow: bool, data: Path | None, at: str | None) -> None:
@@ -213,7 +223,7 @@ def ledger_serve(folder: Path, host: str, port: int) -> None:
 
 
 @ledger.command("prune")
-@click.option("--apply", is_flag=True, help="Take it away; without it, only say what would go.")
+@click.option("--apply", is_flag=True, help="Remove those years; without it, only show them.")
 @data_option
 @at_option
 @json_option

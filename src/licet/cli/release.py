@@ -25,10 +25,12 @@ def release() -> None:
 
 @release.command("build")
 @click.argument("name")
-@click.option("--purpose", required=True, help="One that the policy covers: improve_models, ..")
-@click.option("--folder", type=click.Path(path_type=Path), help="Where to write it; by default with the installation.")
-@click.option("--misuse", "model", type=click.Path(path_type=Path), help="A classifier whose score goes with each row.")
-@click.option("--afresh", is_flag=True, help="Throw away what an interrupted build of this name left.")
+@click.option("--purpose", required=True, help="A purpose that the policy covers, such as improve_models.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Where to write it; by default in the data folder.")
+@click.option(
+    "--misuse", "model", type=click.Path(path_type=Path), help="A misuse classifier whose score is added to each row."
+)
+@click.option("--afresh", is_flag=True, help="Discard what an interrupted build of this name left.")
 @data_option
 @at_option
 @json_option

@@ -13,7 +13,7 @@ from licet.release.purge_verbs import PurgeResult, purge_release
 
 @click.command("purge")
 @click.argument("name")
-@click.option("--dry-run", is_flag=True, help="Count the dead rows and touch nothing; exits 2 if there are any.")
+@click.option("--dry-run", is_flag=True, help="Count the dead rows, and change nothing; exits 2 if there are any.")
 @data_option
 @at_option
 @json_option

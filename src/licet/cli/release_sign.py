@@ -20,9 +20,9 @@ NAMES_IN = (
 
 @click.command("sign")
 @click.argument("name")
-@click.option("--by", required=True, help="The address of the member of staff who signs.")
+@click.option("--by", required=True, help="The e-mail address of the member of staff who signs.")
 @click.option(
-    "--names-in", is_flag=True, help="Sign though nobody looked for names, so that all that were said are in."
+    "--names-in", is_flag=True, help="Sign although no model looked for names, so that names are still in the text."
 )
 @data_option
 @at_option

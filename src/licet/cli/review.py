@@ -42,13 +42,17 @@ class FirstLetters(click.ParamType[str]):
 
 @click.command("review")
 @click.argument("release")
-@click.option("--by", help="Read as this member of staff, by their address; without it, nothing is opened.")
-@click.option("--chance", type=int, default=CHANCE_ROWS, show_default=True, help="Rows by chance, of a new sample.")
-@click.option("--risk", type=int, default=RISK_ROWS, show_default=True, help="Rows by risk, of a new sample.")
-@click.option("--new", "again", is_flag=True, help="Draw another sample, though one was closed.")
-@click.option("--row", type=int, help="With --by and --finding: the row, without a question.")
-@click.option("--finding", type=click.Choice(FINDINGS), help="What is in --row.")
-@click.option("--close", "closing", is_flag=True, help="State what was found, signed, beside the manifest.")
+@click.option("--by", help="The e-mail address of the member of staff who reads; without it, no row is opened.")
+@click.option(
+    "--chance", type=int, default=CHANCE_ROWS, show_default=True, help="Rows drawn at random for a new sample."
+)
+@click.option("--risk", type=int, default=RISK_ROWS, show_default=True, help="Rows drawn by risk for a new sample.")
+@click.option("--new", "again", is_flag=True, help="Draw another sample although one was closed.")
+@click.option("--row", type=int, help="With --by and --finding: the row to judge, without prompting.")
+@click.option("--finding", type=click.Choice(FINDINGS), help="What was found in --row.")
+@click.option(
+    "--close", "closing", is_flag=True, help="Close the review: write a signed statement beside the manifest."
+)
 @data_option
 @at_option
 @json_option

@@ -27,9 +27,9 @@ encoder_option = click.option(
 @click.command("safety")
 @click.argument("releases", nargs=-1)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The model's folder.")
-@click.option("--again", is_flag=True, help="Train the model in --out anew, from scratch, without what was withdrawn.")
-@click.option("--name", default="", help="What the model is called; by default as its folder.")
-@click.option("--fast-only", is_flag=True, help="Words and characters alone, without the encoder.")
+@click.option("--again", is_flag=True, help="Retrain the model in --out from scratch, without withdrawn rows.")
+@click.option("--name", default="", help="The model's name; by default that of its folder.")
+@click.option("--fast-only", is_flag=True, help="Use words and characters only, without the encoder.")
 @encoder_option
 @data_option
 @at_option
@@ -74,18 +74,18 @@ def _learnt(made: TrainedClassifier) -> str:
 @click.command()
 @click.argument("conversation", required=False)
 @click.option(
-    "--suggest", "model", type=click.Path(path_type=Path), help="Read conversations, and suggest by this model."
+    "--suggest", "model", type=click.Path(path_type=Path), help="Read conversations, and suggest flags with this model."
 )
-@click.option("--by", help="Who reads or decides: the address of a member of staff.")
-@click.option("--ticket", help="With --suggest: the ticket of your own books that this is done under.")
+@click.option("--by", help="Who reads or decides: the e-mail address of a member of staff.")
+@click.option("--ticket", help="With --suggest: the ticket in your own system that covers the reading.")
 @click.option(
-    "--limit", type=int, default=500, show_default=True, help="With --suggest: conversations to read at most."
+    "--limit", type=int, default=500, show_default=True, help="With --suggest: the most conversations to read."
 )
 @click.option(
     "--false-alarms", type=click.Choice(POINTS), default="0.01", show_default=True,
-    help="With --suggest: the share of the harmless that may be suggested.",
+    help="With --suggest: the accepted share of false alarms.",
 )  # fmt: skip
-@click.option("--dismiss", is_flag=True, help="Decide that what was suggested is no misuse.")
+@click.option("--dismiss", is_flag=True, help="Decide that a suggestion is no misuse.")
 @click.option("--overturn", is_flag=True, help="Take a flag back.")
 @encoder_option
 @data_option

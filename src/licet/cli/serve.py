@@ -45,13 +45,18 @@ def api_key() -> None:
 
 @api_key.command("create")
 @click.argument("name")
-@click.option("--scope", "scopes", multiple=True, required=True, help="What it may do, as gate:read; repeatable.")
-@click.option("--recipient", help="With release:lease: who holds the row keys, one that the policy in force names.")
 @click.option(
-    "--own", is_flag=True, help="With --recipient: it is machines of your own, so that nothing is handed over."
+    "--scope", "scopes", multiple=True, required=True, help="What the key may do, such as gate:read; repeatable."
 )
-@click.option("--release", "releases", multiple=True, help="With release:lease: a release, or `autumn-*`; repeatable.")
-@click.option("--endpoint", help="With events:acknowledge: the endpoint that it answers for, of `licet webhooks list`.")
+@click.option("--recipient", help="With release:lease: who gets the row keys; the policy in force must name it.")
+@click.option("--own", is_flag=True, help="With --recipient: these are your own machines, so nothing is handed over.")
+@click.option(
+    "--release",
+    "releases",
+    multiple=True,
+    help="With release:lease: a release, or a pattern like `autumn-*`; repeatable.",
+)
+@click.option("--endpoint", help="With events:acknowledge: the endpoint that it acknowledges for.")
 @data_option
 @json_option
 def create(
@@ -164,7 +169,7 @@ def bootstrap(email: str, url: str | None, data: Path | None, as_json: bool) -> 
 
 @staff.command("add")
 @click.argument("email")
-@click.option("--role", "roles", multiple=True, required=True, help="What they do, as reviewer; repeatable.")
+@click.option("--role", "roles", multiple=True, required=True, help="A role, such as reviewer; repeatable.")
 @click.option("--url", help="Where browsers reach Licet; by default LICET_WEB__URL, or this machine.")
 @data_option
 @json_option

@@ -24,7 +24,7 @@ from licet.vault.simulated_clock import clock_of
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
 data_option = click.option(
-    "--data", type=click.Path(path_type=Path), help="The installation's folder; by default LICET_DATA or licet-data."
+    "--data", type=click.Path(path_type=Path), help="The data folder; by default LICET_DATA, or licet-data."
 )
 at_option = click.option("--at", hidden=True, help="The moment, in a simulation: a demo folder has its own clock.")
 

@@ -20,8 +20,10 @@ from licet.service import housekeeping
 
 
 @click.group(cls=CommandGroup, invoke_without_command=True)
-@click.option("--dry-run", is_flag=True, help="Count what is due, and touch nothing.")
-@click.option("--follow", is_flag=True, help="Go on, as `licet serve` does: sweep, certify and rotate until stopped.")
+@click.option("--dry-run", is_flag=True, help="Count what is due, and change nothing.")
+@click.option(
+    "--follow", is_flag=True, help="Keep sweeping, certifying and rotating keys until stopped, as `licet serve` does."
+)
 @data_option
 @at_option
 @json_option

@@ -51,21 +51,27 @@ def gate_key(data: Path | None, as_json: bool) -> None:
 
 @train.command()
 @click.argument("releases", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--into", required=True, type=click.Path(path_type=Path), help="The folder that runs read the gate from.")
-@click.option("--url", help="The installation, where it is on another machine; by default the one of this machine.")
 @click.option(
-    "--key-file", type=click.Path(path_type=Path), help="With --url: the key of a service that may lease rows."
+    "--into", required=True, type=click.Path(path_type=Path), help="The folder from which runs read the gate."
 )
-@click.option("--public-key", help="With --url: what `licet train gate-key` prints there, or a file with it.")
-@click.option("--recipient", default="training", show_default=True, help="With --url: who asks.")
+@click.option("--url", help="The URL of an installation on another machine; by default the one on this machine.")
 @click.option(
-    "--once", is_flag=True, help="Write the files once and end, for a machine without a way to the installation."
+    "--key-file", type=click.Path(path_type=Path), help="With --url: a file with an API key that may lease rows."
+)
+@click.option("--public-key", help="With --url: the key that `licet train gate-key` prints there, or a file with it.")
+@click.option(
+    "--recipient", default="training", show_default=True, help="With --url: the recipient that the API key is bound to."
+)
+@click.option(
+    "--once", is_flag=True, help="Write the files once and exit, for machines that cannot reach the installation."
 )
 @click.option(
     "--seconds", type=click.IntRange(1, LEASE_SECONDS_MAX), default=LEASE_SECONDS, show_default=True,
-    help="Without --url: how long a file holds.",
+    help="Without --url: how many seconds a file is valid.",
 )  # fmt: skip
-@click.option("--poll", type=click.FloatRange(0.05, 60), default=POLL_SECONDS, show_default=True, help="Seconds.")
+@click.option(
+    "--poll", type=click.FloatRange(0.05, 60), default=POLL_SECONDS, show_default=True, help="Seconds between checks."
+)
 @data_option
 @at_option
 @json_option

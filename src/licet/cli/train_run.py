@@ -18,17 +18,17 @@ if TYPE_CHECKING:  # imported where it is used: no other command waits for it
 
 @click.command("sft")
 @click.argument("release")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The model's folder, which is made.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to create for the model.")
 @click.option(
     "--base",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="A folder with a causal model to begin with; by default a small one is made and trained from nothing.",
+    help="A folder with a causal model to start from; by default a small one is trained from scratch.",
 )
-@click.option("--name", default="", help="What the model is called; by default as its folder.")
+@click.option("--name", default="", help="The model's name; by default that of its folder.")
 @click.option("--steps", type=click.IntRange(1, 10_000_000), default=120, show_default=True)
-@click.option("--batch-rows", type=click.IntRange(1, 4_096), default=16, show_default=True, help="Rows of a step.")
-@click.option("--tokens", type=click.IntRange(8, 1_000_000), default=128, show_default=True, help="Tokens of a row.")
-@click.option("--learning-rate", type=float, help="By default 3e-3 from nothing, 2e-5 from a base.")
+@click.option("--batch-rows", type=click.IntRange(1, 4_096), default=16, show_default=True, help="Rows per step.")
+@click.option("--tokens", type=click.IntRange(8, 1_000_000), default=128, show_default=True, help="Tokens per row.")
+@click.option("--learning-rate", type=float, help="By default 3e-3 from scratch, 2e-5 from a base.")
 @click.option("--seed", type=int, default=1, show_default=True)
 @data_option
 @at_option

@@ -20,11 +20,11 @@ WAIT_SECONDS_MAX = 60.0
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--once", is_flag=True, help="Look once, and end.")
+@click.option("--once", is_flag=True, help="Look once, and exit.")
 @click.option(
-    "--every", type=click.FloatRange(0.1, 3600), default=5.0, show_default=True, help="Seconds between looks."
+    "--every", type=click.FloatRange(0.1, 3600), default=5.0, show_default=True, help="Seconds between two looks."
 )
-@click.option("--json", "as_json", is_flag=True, help="Answer as JSON, one line a look.")
+@click.option("--json", "as_json", is_flag=True, help="Answer as JSON, one line per look.")
 def watch(folder: Path, once: bool, every: float, as_json: bool) -> None:
     """Records new messages of the transcripts in FOLDER. Runs until interrupted. What is already there is history,
     and is not recorded.

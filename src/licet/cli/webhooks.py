@@ -30,13 +30,13 @@ def webhooks() -> None:
 @webhooks.command("add")
 @click.argument("name")
 @click.argument("url", required=False)
-@click.option("--pull", is_flag=True, help="No URL: it reads GET /v1/events by itself, and answers like any other.")
+@click.option("--pull", is_flag=True, help="An endpoint without a URL, which reads GET /v1/events itself.")
 @click.option(
     "--kind",
     "kinds",
     multiple=True,
     type=click.Choice([k.value for k in EventKind]),
-    help="Repeatable; all by default.",
+    help="A type of event to send; repeatable; by default all.",
 )
 @data_option
 @at_option
@@ -101,7 +101,11 @@ def _lines(one: EndpointSeen) -> list[str]:
 @webhooks.command("rotate")
 @click.argument("name")
 @click.option(
-    "--overlap-hours", type=int, default=OVERLAP_HOURS, show_default=True, help="How long the old one signs too."
+    "--overlap-hours",
+    type=int,
+    default=OVERLAP_HOURS,
+    show_default=True,
+    help="For how long the old secret also signs.",
 )
 @data_option
 @at_option
@@ -119,7 +123,7 @@ def rotate(name: str, overlap_hours: int, data: Path | None, at: str | None, as_
 
 @webhooks.command("remove")
 @click.argument("name")
-@click.option("--dry-run", is_flag=True, help="Only count what it would drop.")
+@click.option("--dry-run", is_flag=True, help="Count what would be dropped, and change nothing.")
 @data_option
 @at_option
 @json_option
@@ -140,8 +144,8 @@ def remove(name: str, dry_run: bool, data: Path | None, at: str | None, as_json:
 
 @webhooks.command("replay")
 @click.argument("name")
-@click.option("--since", help="Everything behind this cursor, sent before or not; by default what waits.")
-@click.option("--dry-run", is_flag=True, help="Only count what would be sent.")
+@click.option("--since", help="Send everything after this cursor again; by default what waits.")
+@click.option("--dry-run", is_flag=True, help="Count what would be sent, and send nothing.")
 @data_option
 @at_option
 @json_option
@@ -158,7 +162,9 @@ def replay(name: str, since: str | None, dry_run: bool, data: Path | None, at: s
 
 
 @webhooks.command("run")
-@click.option("--once", is_flag=True, help="Send what is due now, and end; exits 1 if anything was not taken.")
+@click.option(
+    "--once", is_flag=True, help="Send what is due now, and exit; exits 1 if an endpoint did not take an event."
+)
 @data_option
 @at_option
 @json_option
@@ -192,8 +198,8 @@ def _round(done: Round) -> str:
 
 
 @click.command()
-@click.option("--since", default="0", show_default=True, help="The cursor of an event: begin behind it.")
-@click.option("--follow", is_flag=True, help="Wait for more until it is interrupted.")
+@click.option("--since", default="0", show_default=True, help="Begin after the event with this cursor.")
+@click.option("--follow", is_flag=True, help="Wait for more until interrupted.")
 @data_option
 @at_option
 def events(since: str, follow: bool, data: Path | None, at: str | None) -> None:

@@ -39,7 +39,7 @@ def witness() -> None:
 
 @witness.command("key")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--name", help="The witness's name, where FILE is to be made: a URL without its scheme.")
+@click.option("--name", help="The witness's name if FILE is new: a URL without its scheme.")
 def witness_key(file: Path, name: str | None) -> None:
     """Creates a witness key in FILE and prints its public key. An existing key is kept.
 
@@ -59,9 +59,13 @@ def witness_key(file: Path, name: str | None) -> None:
 
 
 @witness.command("serve")
-@click.option("--state", type=click.Path(path_type=Path), required=True, help="The folder of its memory.")
-@click.option("--key", "key_file", type=click.Path(path_type=Path, exists=True), required=True, help="Its key file.")
-@click.option("--log", "logs", multiple=True, required=True, help="The vkey of a log to watch; once for each.")
+@click.option(
+    "--state", type=click.Path(path_type=Path), required=True, help="The folder that remembers what was cosigned."
+)
+@click.option(
+    "--key", "key_file", type=click.Path(path_type=Path, exists=True), required=True, help="The witness's key file."
+)
+@click.option("--log", "logs", multiple=True, required=True, help="The vkey of a log to cosign; repeatable.")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8402, show_default=True, type=click.IntRange(0, 65535))
 def witness_serve(state: Path, key_file: Path, logs: tuple[str, ...], host: str, port: int) -> None:
