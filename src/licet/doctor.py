@@ -1,4 +1,4 @@
-"""The doctor: looks at an installation and says, finding by finding, whether it is well and what would mend it.
+"""The doctor: examines an installation and reports, finding by finding, whether it is well and what would fix it.
 
 Reads only. A finding is `well`, `warning` (it works, and somebody should know) or `broken` (a promise does not hold).
 """
@@ -41,7 +41,7 @@ class FindingState(StrEnum):
 
 
 class DoctorFinding(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that was looked at, what was seen, and the mend where one is needed."""
+    """One thing that was examined, what was seen, and the fix if one is needed."""
 
     what: str
     state: FindingState
@@ -50,7 +50,7 @@ class DoctorFinding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def examine(here: installation.Installation) -> list[DoctorFinding]:
-    """Every finding, in the order in which one would look."""
+    """Every finding, in the order in which an operator would check."""
     findings = [_software(), _disk(here), *_keys(here), _people(here), _controller(here)]
     with transaction(here.pool) as tx:
         for look in (
@@ -276,7 +276,7 @@ def _forgetting(here: installation.Installation, _tx: Transaction) -> Iterator[D
 
 
 def _others(here: installation.Installation, _: Transaction) -> Iterator[DoctorFinding]:
-    """What the log, other people's programs and recipients owe."""
+    """What is outstanding in the log, at other people's programs, and at recipients."""
     for host in endpoints.every(here):
         name = f"endpoint `{host.endpoint}`"
         if host.disabled_at is not None:

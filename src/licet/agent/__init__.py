@@ -1,1 +1,1 @@
-"""Beside a coding assistant: its transcripts recorded, its sessions kept out or in."""
+"""Recording beside a coding assistant: reads its transcripts, and keeps sessions out or lets them in."""

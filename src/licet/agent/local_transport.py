@@ -1,4 +1,4 @@
-"""The way to the installation of this machine, for hooks, the watcher and the person's own commands."""
+"""The transport to the installation on this machine, for hooks, the watcher and the person's own commands."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from licet.vault.ids import Prefix, host_hmac, shown
 
 @contextmanager
 def nearby(config: Configuration, *, start: bool) -> Iterator[LocalTransport]:
-    """The installation; BusyError where its embedded database does not run and is not to be started."""
+    """The installation; BusyError if its embedded database does not run and must not be started."""
     if not start and not config.database_url and not embedded.status(config.data / "postgres").running:
         raise BusyError("the embedded database does not run", "`licet watch` or `licet db start` keeps it running")
     assert config.agent.account
@@ -34,7 +34,7 @@ def nearby(config: Configuration, *, start: bool) -> Iterator[LocalTransport]:
 
 
 class LocalTransport:
-    """What `transport.Transport` promises."""
+    """Implements `transport.Transport`."""
 
     def __init__(self, here: installation.Installation, account: str) -> None:
         self._here, self._host_key = here, installation.host_key(here)

@@ -1,9 +1,10 @@
-"""What is remembered beside the transcripts, in one SQLite file for each account: nothing that was said.
+"""What the agent remembers beside the transcripts, in one SQLite file for each account. Nothing that was said is in
+it.
 
-* how far each transcript was read, and since when its account stands as it does;
+* how far each transcript was read, and since when its account has had its present standing;
 * what the person chose for a session;
-* which session a turn belongs to: a resumed session copies earlier records into a file of its own, and what was said
-  once is recorded once, in the session that had it first.
+* which session a turn belongs to: a resumed session copies earlier records into its own file, and each turn is recorded
+  once, in the session that had it first.
 
 Paths and ids of turns are kept as hashes. `alone` lets one process read transcripts at a time.
 """
@@ -43,8 +44,10 @@ CREATE TABLE IF NOT EXISTS listings (folder TEXT PRIMARY KEY, token TEXT NOT NUL
 
 
 class TranscriptSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A transcript. What lies before ``token_from`` was written before its account was seen to stand as ``token``
-    says. ``shut``: the gate was, when it was last asked. What bears a time before ``since`` is a copy of history."""
+    """A transcript. What precedes ``token_from`` was written before the account was seen with the permission
+    ``token``. ``shut``: the gate was closed when it was last asked. Records with a time before ``since`` are copies
+    of history.
+    """
 
     mark: ReadMark = ReadMark()
     token: str = ""
@@ -54,7 +57,7 @@ class TranscriptSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """What the person chose for a session. ``told``: Licet keeps it out already."""
+    """What the person chose for a session. ``told``: Licet already keeps it out."""
 
     session: str
     keep_out: bool = False
@@ -78,7 +81,7 @@ class AgentMemory:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """While this process alone reads transcripts; BusyError where another one goes on doing so."""
+        """While this process alone reads transcripts; BusyError if another process keeps doing so."""
         with open(self._file.with_suffix(".lock"), "ab", opener=_private) as held:
             until = time.monotonic() + BUSY_SECONDS
             while True:
@@ -120,7 +123,7 @@ class AgentMemory:
         )
 
     def meet(self, session: str, folder: str) -> None:
-        """Remembers that a session is at work in a folder, for whoever means `this session`."""
+        """Remembers that a session is active in a folder, so that `this session` can be resolved."""
         self._db.execute(
             """INSERT INTO sessions VALUES (?, ?, 0, 0, 0, (SELECT coalesce(max(met), 0) + 1 FROM sessions))
                ON CONFLICT (session) DO UPDATE SET folder = excluded.folder, met = excluded.met""",
@@ -128,16 +131,16 @@ class AgentMemory:
         )
 
     def last_in(self, folder: str) -> str | None:
-        """The session that was last at work in a folder."""
+        """The session that was last active in a folder."""
         row = self._db.execute(
             "SELECT session FROM sessions WHERE folder = ? ORDER BY met DESC LIMIT 1", [_short(folder).hex()]
         ).fetchone()
         return str(row[0]) if row else None
 
     def claim(self, turns: Sequence[tuple[str, str]]) -> list[bool]:
-        """For each (turn, session) whether the turn is the session's own, and no copy of another's.
+        """For each (turn, session), whether the turn belongs to the session and is no copy from another one.
 
-        Kept before the turns are sent: a process that dies in between sends them again, from its mark.
+        Stored before the turns are sent: a process that dies in between sends them again, from its mark.
         """
         own = []
         with self._transaction():
@@ -149,7 +152,9 @@ class AgentMemory:
         return own
 
     def listed(self, folder: Path) -> tuple[str, float] | None:
-        """How the account stood when a folder was last listed, all of its transcripts seen, and when that was."""
+        """The standing of the account when a folder was last listed with all of its transcripts seen, and when that
+        was.
+        """
         row = self._db.execute("SELECT token, at FROM listings WHERE folder = ?", [_name(folder)]).fetchone()
         return (str(row[0]), float(row[1])) if row else None
 

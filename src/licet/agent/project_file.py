@@ -1,12 +1,14 @@
-"""Who wants a session left out: an organisation, a project, the person. Any of them narrows, none of them widens.
+"""Who wants a session left out: an organisation, a project, or the person. Each can narrow what is used; none can
+widen it.
 
-A file of an organisation (`/etc/licet/agent.toml`) or of a project (`.licet.toml`, in the folder or above it) says
+A file of an organisation (`/etc/licet/agent.toml`) or of a project (`.licet.toml`, in the folder or above it)
+contains only
 
     keep_out = true     # recorded, and never used
     incognito = true    # not recorded at all
 
-and nothing else. One that cannot be read, or says anything else, is taken for the narrowest that it may have meant:
-nothing is recorded, and the status line says why.
+A file that cannot be read, or contains anything else, is taken in its narrowest possible meaning: nothing is
+recorded, and the status line says why.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ FOLDERS_MAX = 100
 
 
 class Narrowing(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a session is left out, and who wants it so; ``by`` is empty where nobody does."""
+    """What of a session is left out, and who wants it so; ``by`` is empty if nobody does."""
 
     keep_out: bool = False
     incognito: bool = False
@@ -41,7 +43,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 def narrowing(folder: str, locks: Sequence[Path], own: Narrowing) -> Narrowing:
-    """What holds for a session in ``folder``, with what its person chose."""
+    """What applies to a session in ``folder``, together with its person's choice."""
     found = own
     for place in locks:
         found = found.and_also(_of(place, "the organisation"))
@@ -51,7 +53,7 @@ def narrowing(folder: str, locks: Sequence[Path], own: Narrowing) -> Narrowing:
 
 
 def _above(folder: str) -> Iterator[Path]:
-    """The folder and those that hold it."""
+    """The folder and its parents."""
     if folder:
         path = Path(folder)
         yield from [path, *path.parents][:FOLDERS_MAX]

@@ -1,12 +1,14 @@
-"""What a transcript gained goes to Licet, once, in the order in which it was said, and no more than was let in.
+"""Sends new turns of a transcript to Licet: each once, in their order, and only those that the person permitted.
 
-* What was there before the agent came is history: `licet import` brings that in, with its times.
-* A turn is sent as said under a permission only if that permission was seen to be in force before it was written and
-  is in force now. What was said before a yes is let go: it would be stamped as said under it. What is said while Licet
-  is away waits in the transcript, and goes by the same rule later.
-* What is said while the gate is shut is let go: the person must decide first.
-* A session that anybody wants kept out is kept out before a further word of it is sent; of an incognito one nothing is.
-* The mark moves after Licet has what lies before it. Killed in between, the same turns are sent again, under their ids.
+* What was there before the agent started is history: `licet import` imports it, with its times.
+* A turn is sent under a permission only if that permission was seen in force before the turn was written, and is in force
+  now. A turn from before a yes is dropped: it would be stamped as said under that yes. While Licet is unreachable, turns
+  wait in the transcript and follow the same rule later.
+* A turn that is written while the gate is closed is dropped: the person must decide first.
+* A session that anybody wants kept out is kept out before anything further of it is sent. Nothing of an incognito session
+  is sent.
+* The mark moves after Licet has stored what precedes it. After a kill in between, the same turns are sent again, under the
+  same ids.
 """
 
 from __future__ import annotations
@@ -37,17 +39,18 @@ def go_on() -> bool:
 
 
 class AgentRecorder:
-    """One account's sessions. ``now`` is the machine's clock, by which the transcripts' own times were taken: it can
-    let a turn go, and never lets one in."""
+    """The sessions of one account. ``now`` is the clock of the machine, which also set the times of the transcripts:
+    it can exclude a turn, and never includes one.
+    """
 
     def __init__(self, way: Transport, state: AgentMemory, lock_file: Path | None, now: Callable[[], float]) -> None:
         self._way, self._state, self._now = way, state, now
         self._locks = [LOCK, *([lock_file] if lock_file else [])]
 
     def observe(self, path: Path, standing: AccountAccess, *, listed: tuple[str, float] | None = None) -> None:
-        """Remembers how the account stands, behind what a transcript holds already.
+        """Remembers the standing of the account, for what follows what a transcript already contains.
 
-        ``listed``: how it stood when the folder was last listed without this one, so that all of it came since.
+        ``listed``: the standing when the folder was last listed without this transcript, so that all of it is newer.
         """
         size, known = end(path), self._state.seen(path)
         if known is None and (listed is not None or size == 0):
@@ -63,10 +66,11 @@ class AgentRecorder:
         self._state.see(path, msgspec.structs.replace(known, shut=not standing.may_write))
 
     def observe_side(self, path: Path, session: Path, standing: AccountAccess) -> bool:
-        """The same of a subagent's transcript, which is met when it is whole; whether it is now seen.
+        """The same for the transcript of a subagent, which is first seen when it is complete; whether it is now
+        known.
 
-        It began after its session's did. So it was written under a permission that stood from the session's beginning;
-        of one that came in between nobody knows, and only a watcher that saw the file begin can tell.
+        It began after its session did. So it was written under a permission that was in force when the session began.
+        Whether a permission that began in between covers it, only a watcher that saw the file begin can tell.
         """
         if self._state.seen(path) is not None:
             self.observe(path, standing)
@@ -78,7 +82,7 @@ class AgentRecorder:
         return True
 
     def record(self, path: Path, standing: AccountAccess, more: Callable[[], bool] = go_on) -> Counter[str]:
-        """Sends what a transcript gained, while ``more`` says so; what became of its turns, by reason."""
+        """Sends what was added to a transcript, while ``more`` says so; returns what became of the turns, by reason."""
         counts, seen = Counter[str](), self._state.seen(path)
         if seen is None or seen.shut:
             return counts
@@ -91,7 +95,7 @@ class AgentRecorder:
         return counts
 
     def poll(self, folder: Path, more: Callable[[], bool] = go_on) -> Counter[str]:
-        """One look at a folder of transcripts: what all of them gained."""
+        """One pass over a folder of transcripts: what was added to each."""
         counts = Counter[str]()
         with self._state.alone():
             standing, at, listed = self._way.standing(), self._now(), self._state.listed(folder)
@@ -109,7 +113,7 @@ class AgentRecorder:
         return counts
 
     def narrowing(self, session: str, folder: str) -> Narrowing:
-        """What is left out of a session that is at work in a folder."""
+        """What is left out of a session that is active in a folder."""
         chosen = self._state.session(session)
         own = Narrowing(
             keep_out=chosen.keep_out, incognito=chosen.incognito,
@@ -140,7 +144,7 @@ class AgentRecorder:
             yield batch, mark
 
     def _let_go(self, turn: ReadTurn, why: str, counts: Counter[str]) -> None:
-        """So that no later copy of it is taken for something new."""
+        """Marks a turn as dropped, so that no later copy of it is taken for a new one."""
         self._state.claim([(_name(turn), turn.host_conversation)])
         counts[why] += 1
 
@@ -167,7 +171,7 @@ class AgentRecorder:
         counts.update(f"refused: {why}" for why in refused if why)
 
     def _sent(self, turns: Sequence[ReadTurn]) -> list[str]:
-        """What the way answers; one turn that it cannot take at all does not hold up the others."""
+        """What the transport answers. A turn that it cannot take at all does not hold up the others."""
         try:
             return self._way.send(turns) if turns else []
         except UsageError:
@@ -177,7 +181,7 @@ class AgentRecorder:
             return [*self._sent(turns[:middle]), *self._sent(turns[middle:])]
 
     def _keep_out(self, chosen: Session) -> None:
-        """Has Licet keep a session out that it knows; one that it does not know begins kept out."""
+        """Has Licet keep out a session that it knows; an unknown session starts kept out."""
         if not chosen.told and self._way.keep_out(chosen.session, True):
             self._state.choose(msgspec.structs.replace(chosen, told=True))
 

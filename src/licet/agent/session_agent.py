@@ -1,4 +1,4 @@
-"""The agent that is configured, opened for one command."""
+"""The configured agent, opened for one command."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STATE = Path("~/.local/state/licet")
 
 
 class SessionAgent(msgspec.Struct, frozen=True):
-    """A way to Licet, the memory beside the transcripts, and the agent that has both."""
+    """A transport to Licet, the memory beside the transcripts, and the recorder that uses both."""
 
     way: Transport
     state: AgentMemory
@@ -30,7 +30,7 @@ class SessionAgent(msgspec.Struct, frozen=True):
 
 @contextmanager
 def way(config: Configuration, *, start: bool) -> Iterator[Transport]:
-    """The way that is configured; ``start`` also starts an embedded database that does not run."""
+    """The configured transport; ``start`` also starts an embedded database that does not run."""
     agent = config.agent
     if not agent.account:
         raise UsageError("whose sessions are these?", "set LICET_AGENT__ACCOUNT to the host's id of the account")
@@ -51,7 +51,7 @@ def way(config: Configuration, *, start: bool) -> Iterator[Transport]:
 
 @contextmanager
 def remembered(config: Configuration) -> Iterator[AgentMemory]:
-    """The memory alone, for what a person may do while Licet is away."""
+    """The memory alone, for what a person may do while Licet is unreachable."""
     agent = config.agent
     if not agent.account:
         raise UsageError("whose sessions are these?", "set LICET_AGENT__ACCOUNT to the host's id of the account")
@@ -62,14 +62,14 @@ def remembered(config: Configuration) -> Iterator[AgentMemory]:
 
 @contextmanager
 def agent(config: Configuration | None = None, *, start: bool = False) -> Iterator[SessionAgent]:
-    """The agent of the environment; ``start`` also starts an embedded database that does not run."""
+    """The agent as configured by the environment; ``start`` also starts an embedded database that does not run."""
     config = config or Configuration.of(os.environ)
     with remembered(config) as state, way(config, start=start) as found:
         yield SessionAgent(found, state, AgentRecorder(found, state, config.agent.lock_file, time.time))
 
 
 def choice_url(config: Configuration) -> str:
-    """Where the person answers; empty where nobody said."""
+    """Where the person answers; empty if it is not configured."""
     if config.agent.choice_url:
         return config.agent.choice_url
     return f"{config.agent.url.rstrip('/')}/notice" if config.agent.url else ""

@@ -1,8 +1,8 @@
-"""The two ways to Licet: over its API, or to the installation of this machine. Both answer and take the same.
+"""The two transports to Licet: its API, or the installation on this machine. Both have the same methods and answers.
 
-Over the API one attempt is made and soon given up, by the time that it takes over all: whoever codes must not wait for
-Licet. The installation's embedded
-database is not started for a hook: while it does not run, Licet is away, and what is said is recorded later.
+Over the API one attempt is made, with a short limit on its total time: a person who codes must not wait for Licet.
+The embedded database of the installation is not started for a hook: while it does not run, Licet counts as
+unreachable, and turns are recorded later.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CHOICES_PAGES_MAX = 20
 
 
 class AccountAccess(msgspec.Struct, frozen=True, kw_only=True):
-    """How the account stands now. ``token`` names the permission in force, and is empty where there is none."""
+    """The present standing of the account. ``token`` names the permission in force, and is empty if there is none."""
 
     gate: str
     token: str = ""
@@ -41,7 +41,7 @@ class AccountAccess(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Usable(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether a session may be used. ``turns`` is 0 where nothing of it is recorded."""
+    """Whether a session may be used. ``turns`` is 0 if nothing of it is recorded."""
 
     turns: int = 0
     use: bool = False
@@ -51,8 +51,9 @@ class Usable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Transport(Protocol):
-    """``standing`` raises where it cannot be known. ``send`` answers for each turn: empty where Licet has it, else
-    why it refused; it raises where it may be sent again."""
+    """``standing`` raises if it cannot be known. ``send`` answers for each turn: empty if Licet has it, else why it
+    was refused; it raises if the turns may be sent again.
+    """
 
     def standing(self) -> AccountAccess: ...
 
@@ -74,7 +75,7 @@ class _Choices(msgspec.Struct, frozen=True):
 
 
 class ApiTransport:
-    """The way over HTTP, with a service's key."""
+    """The transport over HTTP, with an API key."""
 
     def __init__(self, url: str, key_file: Path, account: str) -> None:
         self._account, self._key_file = f"host:{account}", key_file
@@ -99,7 +100,7 @@ class ApiTransport:
         return self._client.send(call, within=max(until - time.monotonic(), 0.0))
 
     def _grant(self, until: float) -> str:
-        """What names the permission in force: the moment, by Licet's clock, of the choice that began it."""
+        """The name of the permission in force: the time, by Licet's clock, of the choice that began it."""
         cursor: str | None = None
         for _ in range(CHOICES_PAGES_MAX):
             page = self._ask(_choices(self._account, cursor), until)

@@ -1,5 +1,6 @@
-"""What crosses subjects: why a turn may be used and what is to come, changes of policy, checking artefacts, the work that
-goes on beside the server. A verb of one subject stands in that subject's room.
+"""What crosses subjects: explanations and status, policy changes, verification of artefacts, and the background work
+of the server.
 
-A verb takes the installation and plain values, and returns a value that explains itself; it prints nothing.
+A verb of one subject belongs in that subject's room. A verb here takes the installation and plain values, and returns
+a value that explains itself; it prints nothing.
 """

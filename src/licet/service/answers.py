@@ -1,4 +1,4 @@
-"""Questions: why a conversation may be used, how an account stands, what is coming."""
+"""Explanations and status: why a conversation may be used, how an account stands, what expires when."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 
 class TurnsExplained(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer for some turns of a conversation, for one purpose. ``turns`` counts them; ids show the first."""
+    """The answer for a run of turns of one conversation, for one purpose. ``turns`` counts them; the ids show the
+    first ones.
+    """
 
     turn: str
     turns: int
@@ -87,7 +89,7 @@ class AccountSeen(msgspec.Struct, frozen=True, kw_only=True):
 def explain(here: Installation, name: str, *, for_person: bool = False) -> ConversationSeen | AccountSeen:
     """The answer, the reason, until when, and the choice and policy version behind it; NotFoundError.
 
-    ``for_person`` leaves out what its person may not be told: a hold whose matter forbids it.
+    ``for_person`` leaves out what the person may not be told: a hold whose matter forbids it.
     """
     known = policies(here)
     with transaction(here.pool) as tx:
@@ -139,7 +141,7 @@ def _explain_conversation(
 def _answers(
     seen: account_view.AccountView, turns: Sequence[TurnState], known: Policies, conversation: UUID
 ) -> Iterator[TurnsExplained]:
-    """One answer for each run of turns that have the same, for each purpose."""
+    """One answer for each run of turns with the same answer, for each purpose."""
     for purpose in sorted(known.in_force(seen.at).covers):
         last: TurnsExplained | None = None
         for turn in turns:
@@ -228,7 +230,9 @@ def _explain_account(here: Installation, tx: Transaction, known: Policies, accou
 
 
 class PopulationStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """The population and what is to come. Counts are of accounts, conversations and turns as named."""
+    """The accounts of the installation and what expires when. Each field counts accounts, conversations or turns, as
+    it is named.
+    """
 
     at: datetime
     policy: str
@@ -261,7 +265,7 @@ def turns_kept(here: Installation) -> int:
 
 
 def status(here: Installation) -> PopulationStatus:
-    """Population, gates, what expires when, the releases, and the classifiers that are to forget."""
+    """Accounts, gates, what expires when, the releases, and the classifiers that are due for retraining."""
     due = retraining_due(here)
     known, at = policies(here), here.clock()
     plans: Counter[str] = Counter()
@@ -296,7 +300,7 @@ def status(here: Installation) -> PopulationStatus:
 
 
 def retraining_due(here: Installation) -> tuple[Affected, ...]:
-    """The misuse classifiers that learnt from what was withdrawn or erased since."""
+    """The misuse classifiers that learnt from rows which were withdrawn or erased since."""
     with transaction(here.pool) as tx:
         if not _count(tx, "SELECT count(*) FROM models WHERE recipe = 'licet-misuse-1' AND retired_at IS NULL"):
             return ()
@@ -311,7 +315,7 @@ def _count(tx: Transaction, statement: str, *params: object) -> int:
 
 
 def _expires(tx: Transaction, at: datetime) -> dict[str, int]:
-    """Turns by when their time ends, in horizons from ``at``, each apart from the nearer ones."""
+    """The turns that expire within each horizon from ``at``, without those of the nearer horizons."""
     result: dict[str, int] = {}
     since: datetime | None = None
     for name, days in _HORIZONS:
@@ -327,9 +331,10 @@ def _expires(tx: Transaction, at: datetime) -> dict[str, int]:
 
 
 class Forecast(msgspec.Struct, frozen=True, kw_only=True):
-    """Sealed bytes still kept at each moment if nobody says anything more and a sweep has just been; at first, as it is.
+    """Sealed bytes still kept at each moment, if nothing is added and each sweep is on time; the first is the
+    present.
 
-    What a hold keeps is in it for as long as it looks. ``short`` is what is kept for a year at most.
+    Content under a hold is counted throughout. ``short`` is what is kept for a year at most.
     """
 
     moments: tuple[datetime, ...]
@@ -338,7 +343,7 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def forecast(here: Installation, *, months: int = 63) -> Forecast:
-    """How much of what is stored now will still be there, month by month."""
+    """How much of what is stored now will still be kept, month by month."""
     at = here.clock()
     moments = [at + timedelta(days=round(30.4375 * month)) for month in range(months + 1)]
     with transaction(here.pool) as tx:

@@ -1,8 +1,9 @@
-"""The canary audit: accounts planted in an installation of its own, one for each reason why nothing may be learnt, a release
-built and a model trained by the product's own code, and the model asked what it knows (`train.canaries`).
+"""The canary audit: does a trained model know what it must not have learnt (`train.canaries`)?
 
-It audits the code and the configuration of training, from the first word to the weights, on a clock moved by hand: nobody's
-words are in it but its own, and nothing of it touches another installation.
+Creates an installation of its own with one account for each reason why content is excluded, builds a release and
+trains a model with the product's own code, and measures what the model knows. It audits code and configuration of
+training, from the first word to the weights, on a simulated clock. It contains no real person's words and touches no
+other installation.
 """
 
 from __future__ import annotations
@@ -49,8 +50,9 @@ _OPENED, _EARLY, _SPOKEN, _BUILT = map(instant, ("2025-08-20", "2025-08-29", "20
 
 
 class Audit(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found, group by group. ``broken`` is what the run's own record holds against it, and empty where
-    it holds; ``rows`` counts the rows that it took."""
+    """The result, group by group. ``broken`` is what the run's own record shows against it, empty if nothing;
+    ``rows`` counts the rows that the run consumed.
+    """
 
     verdict: AuditResult
     groups: tuple[CanaryFigures, ...]
@@ -61,7 +63,7 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Clock:
-    """A clock that is set, not read."""
+    """A clock that is set by hand."""
 
     def __init__(self) -> None:
         self.now = _OPENED
@@ -72,7 +74,7 @@ class Clock:
 
 @contextmanager
 def grounds() -> Iterator[tuple[Installation, Clock]]:
-    """An empty installation of the audit's own, which is gone afterwards."""
+    """An empty installation for the audit, deleted afterwards."""
     clock = Clock()
     with TemporaryDirectory(prefix="licet-canaries-") as folder:
         config = Configuration(
@@ -86,9 +88,9 @@ def audit(
     here: Installation, clock: Clock, *, seed: int = 1, settings: TrainingSettings = SETTINGS,
     gate_of: Callable[[TrainingGate], TrainingGate] = lambda gate: gate,
 ) -> Audit:  # fmt: skip
-    """Plants, builds, trains, and asks the model; RefusedError unless ``here`` is empty and on ``clock``.
+    """Plants, builds, trains and measures; RefusedError unless ``here`` is empty and runs on ``clock``.
 
-    ``gate_of`` stands between the gate and the run, for tests that must fail.
+    ``gate_of`` wraps the gate that the run is given, for tests in which the audit must fail.
     """
     with transaction(here.pool) as tx:
         if tx.execute("SELECT EXISTS (SELECT FROM policies)").fetchone() == (True,) or here.clock is not clock:
@@ -119,7 +121,7 @@ def audit(
 
 
 def with_steps(steps: int) -> TrainingSettings:
-    """The settings of the audit's run, with so many steps."""
+    """The settings of the audit's run, with this many steps."""
     return replace(SETTINGS, steps=steps)
 
 
@@ -135,7 +137,7 @@ class _Planting:
         self._withdrawn = False
 
     def all(self) -> None:
-        """Everybody opens an account, chooses and speaks; nothing is built yet."""
+        """Opens every account, with its choice and its conversations. Nothing is built yet."""
         policy = preset("article-2025")
         apply_policy(self._here, replace(policy, keep=replace(policy.keep, opted_in=_KEPT)), by="canaries")
         for group in CanaryGroup:
@@ -161,13 +163,13 @@ class _Planting:
         self._choose(group.value, allow=False)
 
     def hears(self, step: int, _ordinals: Sequence[int]) -> None:
-        """Told of each step of the run as it is taken: in the first of them, somebody withdraws."""
+        """Called after each step of the run. After the first one, an account withdraws."""
         if step >= WITHDRAWN_AT and not self._withdrawn:
             self._withdrawn = True
             self.withdraws(CanaryGroup.withdrawn_during)
 
     def groups_of(self, ordinals: Iterable[int]) -> Counter[CanaryGroup | None]:
-        """How many of these rows of the release are of each group; None counts those of others."""
+        """How many of these rows of the release belong to each group; None counts those of other accounts."""
         of = {self._accounts[group.value]: group for group in CanaryGroup}
         with transaction(self._here.pool) as tx:
             rows = tx.execute(
@@ -190,7 +192,9 @@ class _Planting:
             self._tell(do.Delete(account=self._accounts[name], at=self._clock(), conversation=conversation))
 
     def _open(self, name: str, *, held_out: bool) -> None:
-        """An account that the release trains on, and that the run holds out or not: its id alone draws both."""
+        """Opens an account that is in training or held out, as asked: the split follows from the id, so ids are drawn
+        until one fits.
+        """
         while True:
             account = uuid7(self._clock(), self._random.randbytes(10))
             is_learnt = splits.split(account.bytes, splits.Shares()) is splits.Split.train
@@ -215,7 +219,7 @@ class _Planting:
         return answer.conversation if answer is not None else None
 
     def _tell(self, command: do.Command) -> do.CommandResult:
-        """Each command a second later than the one before, so that ids have the same order every time."""
+        """Executes the commands one second apart, so that ids have the same order in every run."""
         (answer,) = verbs.tell(self._here, [command])
         if answer.outcome is not do.Outcome.done:
             raise RefusedError(f"a canary could not be planted: `{answer.because}`", because=answer.because)

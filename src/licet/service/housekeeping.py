@@ -1,4 +1,4 @@
-"""The work that goes on beside the server: the sweep, the rotation of keys, recalls and what ends by itself."""
+"""The background work of the server: sweep, key rotation, recalls, and what ends by itself."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ _log = structlog.get_logger("licet.sweep")
 
 
 def keep_sweeping(here: Installation, stop: threading.Event) -> None:
-    """Sweeps, certifies, recalls, rotates and destroys what is due, again and again until ``stop``; of many, one works at a time.
+    """Sweeps, certifies, recalls, rotates and destroys what is due, repeatedly until ``stop``. Of several processes,
+    one works at a time.
 
-    What fails is said in the log and tried again: the database may be away, a provider too.
+    A failure is logged and retried: the database or a key provider may be unreachable for a while.
     """
     while not stop.wait(here.config.sweep.every_seconds):
         for name, work in _WORK.items():
@@ -54,7 +55,7 @@ _WORK: dict[str, Callable[[Installation], object]] = {
 
 @contextmanager
 def _alone(here: Installation) -> Iterator[bool]:
-    """Whether no other process is at it; held by a connection of its own, so that a crash lets go of it."""
+    """Whether this process holds the lock; on a connection of its own, so that a crash releases it."""
     with here.pool.connection() as conn:
         row = conn.execute("SELECT pg_try_advisory_lock(%s)", [sweeper.SWEEPS_LOCK]).fetchone()
         conn.commit()

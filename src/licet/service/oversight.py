@@ -1,7 +1,8 @@
-"""What staff oversee without reading a word of it: holds, flags, requests, versions, notices, readings, conversations.
+"""The lists that staff see without reading content: holds, flags, requests, versions, notices, readings,
+conversations.
 
-Every list is newest first, that of holds by the day of their review; it has a bound, and says how many there are in all.
-Titles, matters of holds and the text of turns are content, and are in none of them.
+Every list is newest first, except holds, which are by day of review. Each has a bound and says how many entries there
+are in all. Titles, matters of holds and texts of turns are content, and are in none of them.
 """
 
 from __future__ import annotations
@@ -25,17 +26,17 @@ One = TypeVar("One")
 
 
 class NewestList(msgspec.Struct, Generic[One], frozen=True, kw_only=True):
-    """The newest of a list; ``total`` counts those that are not in ``items`` too."""
+    """The newest entries of a list; ``total`` also counts those that are not in ``items``."""
 
     items: tuple[One, ...]
     total: int
 
 
 class HoldSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A legal hold on a conversation, without the matter that it is for. ``told``: its person may see it.
+    """A legal hold on a conversation, without its matter. ``told``: the person may see it.
 
-    ``review_at`` is when somebody should ask whether it is still needed, ``overdue`` from then on: nothing ends a hold by
-    itself.
+    ``review_at`` is when somebody should ask whether it is still needed, and ``overdue`` holds from then on: no hold
+    ends by itself.
     """
 
     account: str
@@ -49,7 +50,9 @@ class HoldSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RequestSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """What a deletion, a closure or the end of a hold owes. ``conversation`` is None for the whole account."""
+    """An erasure that a deletion, a closure or the end of a hold requested. ``conversation`` is None for a whole
+    account.
+    """
 
     account: str
     conversation: str | None
@@ -117,7 +120,7 @@ class ConversationListed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def holds(here: Installation) -> NewestList[HoldSeen]:
-    """The legal holds, those first that are to be reviewed first."""
+    """The legal holds, the next to be reviewed first."""
     now = here.clock()
     rows, total = _rows(
         here,
@@ -154,7 +157,7 @@ def requests(here: Installation) -> NewestList[RequestSeen]:
 
 
 def flags(here: Installation) -> NewestList[FlagSeen]:
-    """The flags whose scores are kept, those that were overturned included."""
+    """The flags whose scores are kept, including overturned ones."""
     rows, total = _rows(
         here,
         """SELECT account_id, conversation_id, f.flagged_at, f.score, f.score_until, f.overturned_at, c.safety_until
@@ -173,7 +176,7 @@ def flags(here: Installation) -> NewestList[FlagSeen]:
 
 
 def versions(here: Installation) -> NewestList[VersionSeen]:
-    """The versions of the policy, those to come included."""
+    """The versions of the policy, including future ones."""
     rows, total = _rows(
         here,
         "SELECT document, sha256, applied_at, applied_by FROM policies ORDER BY number DESC LIMIT %s",
@@ -209,7 +212,7 @@ def notices(here: Installation) -> NewestList[NoticeSeen]:
 
 
 def readings(here: Installation) -> NewestList[ReadingSeen]:
-    """Who of the staff read what, as what, and why."""
+    """Which staff read what, in which role, and why."""
     rows, total = _rows(
         here,
         """SELECT r.account_id, r.conversation_id, f.email, r.role, r.reason, r.ticket, r.turns, r.read_at
@@ -246,7 +249,7 @@ def conversations(here: Installation, account: UUID) -> NewestList[ConversationL
 
 
 def conversation_by_host(here: Installation, account: UUID, name: str) -> str | None:
-    """Our id of the account's conversation that the host calls ``name``."""
+    """Our id of the account's conversation which the host calls ``name``."""
     with transaction(here.pool) as tx:
         hashed = host_hmac(here.keyring.host_key(tx), "conversation", name)
         row = tx.execute(

@@ -1,4 +1,4 @@
-"""Applying a policy, and changing it by a plan; publishing its notices."""
+"""Applying a policy, changing it by a plan, and publishing its notices."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DECIDE_DAYS = 30
 
 
 def dated_preset(name: str, today: date, effective: date | None = None, decide_by: date | None = None) -> str:
-    """The preset's text with dates of its own: by default effective today, and thirty days from then on to decide."""
+    """The text of the preset with dates of its own: by default effective today, with thirty days to decide."""
     text = preset_text(name)
     effective = effective or today
     decide_by = decide_by or max(effective, today) + timedelta(days=DECIDE_DAYS)
@@ -37,7 +37,7 @@ def dated_preset(name: str, today: date, effective: date | None = None, decide_b
 
 
 class InstallationBegun(msgspec.Struct, frozen=True, kw_only=True):
-    """A policy that was applied, and where its file is."""
+    """The policy that was applied, and where its file is."""
 
     file: Path
     policy: str
@@ -48,7 +48,7 @@ class InstallationBegun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def unused(here: Installation) -> None:
-    """RefusedError where the installation has a policy already."""
+    """RefusedError if the installation has a policy already."""
     with transaction(here.pool) as tx:
         if versions.load(tx) is not None:
             raise RefusedError("a policy has been applied already", "see `licet policy apply`", because="exists")
@@ -58,11 +58,11 @@ def init(
     here: Installation, *, preset: str = "strict", file: Path | None = None, effective: date | None = None,
     decide_by: date | None = None, by: str = "init", responsible: Controller | None = None,
 ) -> InstallationBegun:  # fmt: skip
-    """Writes and applies the first policy; RefusedError where there is one already.
+    """Writes and applies the first policy; RefusedError if there is one already.
 
-    A preset gets the dates: ``effective``, by default today, and ``decide_by``, by default thirty days from then on.
-    Beside it goes ``controller.yaml``: what is stated of who is ``responsible``, or its keys, to be filled in. One that is
-    there already stays, unless another is stated.
+    A preset gets the dates: ``effective``, by default today, and ``decide_by``, by default thirty days later.
+    ``controller.yaml`` is written beside it, with ``responsible`` or with empty values to fill in. An existing file
+    is kept, unless ``responsible`` is given.
     """
     now = here.clock()
     _check_days(file, effective, decide_by, now.date())
@@ -81,7 +81,7 @@ def init(
 
 
 def _check_days(file: Path | None, effective: date | None, decide_by: date | None, today: date) -> None:
-    """UsageError for days that no policy can have."""
+    """UsageError for dates that no policy can have."""
     if file is not None and (effective or decide_by):
         raise UsageError("a file of your own has its own days", "write `effective` and `decide_by` into it")
     if decide_by is not None and decide_by < (effective or today):
@@ -105,7 +105,7 @@ def apply_policy(here: Installation, policy: Policy, *, by: str) -> int:
 def publish_notices(
     here: Installation, sources: Sequence[str] | None = None, *, version: str | None = None, by: str
 ) -> list[notice.NoticePublication]:
-    """Publishes notices, by default those that ship, for a policy version, by default the newest."""
+    """Publishes notices for a policy version: by default those that ship, for the newest version."""
     known = policies(here)
     if sources is None:
         sources = notice.shipped(notice.numbered(known, version))
@@ -129,9 +129,9 @@ def _publish(
 
 
 class PlannedPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """A plan that was drawn and kept, and the hash that `apply` looks it up by.
+    """A plan that was made and stored, and the hash by which `apply` finds it.
 
-    ``unworded`` are the purposes that the pages have no words for: they say their names.
+    ``unworded`` are the purposes for which the pages have no words: they show the name.
     """
 
     plan: PolicyPlan
@@ -140,7 +140,7 @@ class PlannedPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def plan_policy(here: Installation, file: Path, *, by: str) -> PlannedPolicy:
-    """Draws and keeps the plan of a policy file over the real population; changes nothing else."""
+    """Makes and stores the plan of a policy file over the accounts here; changes nothing else."""
     policy, known, now = load_policy(file), policies(here), here.clock()
     unworded = purposes.check(policy)
     statistics.gather(here.pool)
@@ -162,7 +162,7 @@ SHORTEN_ACCOUNTS_MAX = 500
 
 
 def apply_planned(here: Installation, file: Path, *, by: str, shorten_stored: bool = False) -> AppliedPolicy:
-    """Applies a policy file that was planned; shortening what is stored is an act of its own, and repeatable."""
+    """Applies a policy file that was planned. Shortening stored dates is a separate, repeatable act."""
     policy, known, now = load_policy(file), policies(here), here.clock()
     purposes.check(policy)
     number = len(known) - 1
@@ -181,7 +181,7 @@ def apply_planned(here: Installation, file: Path, *, by: str, shorten_stored: bo
 
 
 def _shorten(here: Installation, policy: Policy, now: datetime) -> int:
-    """Brings stored segments nearer, page by page of accounts; returns how many."""
+    """Shortens the dates of stored segments, one page of accounts at a time; returns how many."""
     total, after = 0, policy_plan.FIRST
     while True:
         with transaction(here.pool) as tx:

@@ -1,4 +1,4 @@
-"""`licet verify`: an artefact of any kind, held against the log and the keys that were handed on."""
+"""`licet verify`: checks an artefact of any kind against the log and the given keys."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ class CheckedPart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What was checked: the answer, which is the worst of its parts; every promise found broken, by its place; and
-    what is missing for a proof, with what would prove it."""
+    """What was checked: the answer, which is the worst of its parts; every broken promise, by place; and what is
+    missing for a proof, with what would prove it.
+    """
 
     answer: Verdict
     checked: tuple[str, ...]
@@ -46,11 +47,11 @@ def verify(
     path: Path, vkeys: tuple[str, ...], *, entry: Path | None = None, log: Path | None = None,
     quorum: bytes | None = None, release: Path | None = None,
 ) -> CheckResult:  # fmt: skip
-    """Holds a log, a published folder, a receipt, a proof, a release's or a model's folder to what it promises.
+    """Checks a log, a published folder, a receipt, a proof, or the folder of a release or a model.
 
-    Believes ``vkeys`` and nothing else: each log, receipt and proof needs the key of its year among them. A release's
-    files are held against its manifest, and its manifest against the leaf of ``log``, without which nothing of it is
-    proved. ``quorum`` is a c2sp.org/tlog-policy: each checkpoint must be cosigned as it says.
+    Trusts ``vkeys`` and nothing else: each log, receipt and proof needs the key of its year among them. The files of
+    a release are checked against its manifest, and the manifest against the leaf of ``log``; without a log nothing of
+    it is proved. ``quorum`` is a c2sp.org/tlog-policy: each checkpoint must be cosigned as it says.
     """
     if path.is_dir() and (path / manifest.FILE).is_file():
         return _verify_release(path, vkeys, log, quorum)
@@ -61,7 +62,7 @@ def verify(
 
 
 def _checked(reports: list[verifier.VerifierReport], checked: tuple[str, ...] = ()) -> CheckResult:
-    """Several reports as one answer, the worst of them."""
+    """Several reports as one answer: the worst of them."""
     order = (Verdict.contradicted, Verdict.unreadable, Verdict.unproved, Verdict.proved)
     alone = len(reports) == 1
     parts = [
@@ -82,7 +83,9 @@ def _checked(reports: list[verifier.VerifierReport], checked: tuple[str, ...] = 
 
 
 def _verify_model(path: Path, vkeys: tuple[str, ...], release: Path | None) -> CheckResult:
-    """By the keys of the models and of the gate; with the release's folder each consumed row is looked up in its parts."""
+    """Checks with the keys of the models and of the gate. With the folder of the release, each consumed row is looked
+    up in its parts.
+    """
     from licet.train import model_check  # here, not above: no other verb of proof needs it
 
     try:
@@ -98,9 +101,9 @@ def _verify_model(path: Path, vkeys: tuple[str, ...], release: Path | None) -> C
 
 
 def _verify_release(path: Path, vkeys: tuple[str, ...], log: Path | None, quorum: bytes | None) -> CheckResult:
-    """With a log every row is decided again by what it told before the release; without one nothing is proved.
+    """With a log, every row is decided again by what was logged before the release; without one, nothing is proved.
 
-    Beside what the stand-alone verifier holds, the parts are opened, and card and descriptions follow from the rest.
+    Beyond the checks of the stand-alone verifier, the parts are opened, and card and descriptions are derived again.
     """
     report, key = verifier.VerifierReport("release"), _log_key(_trusted(vkeys, quorum))
     signed = [name for name in ("purge-1.json", manifest.REVIEW_FILE) if (path / name).exists()]
@@ -131,7 +134,7 @@ def _verify_release(path: Path, vkeys: tuple[str, ...], log: Path | None, quorum
 def logs(
     folder: Path, vkeys: tuple[str, ...], quorum: bytes | None = None
 ) -> list[tuple[verifier.Trust, verifier.Files]]:
-    """The logs of a folder that holds one, or one a year, each with the key that is to have signed it."""
+    """The logs of a folder that contains one, or one a year, each with the key that must have signed it."""
     trusted = _trusted(vkeys, quorum)
     if not trusted:
         raise UsageError("no key to believe the log by", "`licet ledger key` prints the log's: --key VKEY")
@@ -139,12 +142,12 @@ def logs(
 
 
 def _log_key(trusted: list[verifier.Trust]) -> LogKey | None:
-    """The key by which purges and reviews are signed: that of the log, the same under the name of every year."""
+    """The key that signs purges and reviews: that of the log, the same under the name of every year."""
     return (lambda: trusted[0].key.public) if trusted else None
 
 
 def _trusted(vkeys: tuple[str, ...], quorum: bytes | None) -> list[verifier.Trust]:
-    """The keys to believe; without any, the one log that the quorum file may list."""
+    """The keys to trust; without any, the key of the only log that the quorum file lists."""
     named: tuple[str | None, ...] = vkeys or ((None,) if quorum is not None else ())
     try:
         return [verifier.trust(vkey, policy=quorum) for vkey in named]
@@ -177,7 +180,7 @@ def _check_log(folder: Path, trusted: list[verifier.Trust]) -> verifier.Verifier
 
 
 def _for(raw: bytes, trusted: list[verifier.Trust]) -> verifier.Trust:
-    """The key whose name the bytes carry, to know which one is meant; it is the check that believes it or not."""
+    """The key that the bytes name, to know which one is meant. The check decides whether to believe it."""
     if not trusted:
         raise UsageError("no key to believe", "`licet ledger key` prints the log's: --key VKEY")
     return verifier.meant(raw, trusted)
