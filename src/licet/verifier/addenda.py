@@ -32,7 +32,7 @@ REVIEW_SHAPE = {
 def purged_part(
     was: dict[str, Any] | None, before: int, one: dict[str, Any], gone: set[int], path: str
 ) -> dict[str, Any] | None:
-    """A part without the rows that a purge took out of it, which join ``gone``."""
+    """The part as a purge left it; adds the ordinals that the purge took out to ``gone``."""
     after: dict[str, Any] | None = one["after"]
     if was is None or one["was"] != was["sha256"]:
         raise ContradictionError(path, "it takes rows out of a part as it lay there")
@@ -53,7 +53,7 @@ def purged_part(
 
 
 def review_follows(said: dict[str, Any]) -> bool:
-    """Whether the counts of a review add up, and its bound is the one that follows from them."""
+    """Whether the counts of a review add up and give its bound."""
     for part in (said["chance"], said["risk"]):
         if part["drawn"] != part["read"] + part["out_of_reach"] or sum(part["findings"].values()) > part["read"]:
             return False

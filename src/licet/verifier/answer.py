@@ -15,7 +15,7 @@ FINDINGS_MAX = 100
 
 
 class Verdict(StrEnum):
-    """What can be said of an artefact. ``unreadable`` is no answer: there is nothing that could be proved or not."""
+    """What can be said of an artefact. ``unreadable``: it is not of the expected form, so the question has no answer."""
 
     proved = "proved"
     contradicted = "contradicted"
@@ -37,14 +37,14 @@ class ContradictionError(Exception):
 
 
 class UnreadableError(ContradictionError):
-    """``place`` is not of the form that ``promise`` names, so that nothing more can be said of it."""
+    """``place`` is not of the form that ``promise`` names; nothing more was checked."""
 
     readable = False
 
 
 @dataclass(frozen=True, slots=True)
 class VerifierFinding:
-    """A promise that is broken at a place; not ``readable``: the form alone is, and nothing was asked of what it says."""
+    """A promise that is broken at a place. ``readable`` is False where only the form is wrong and the content was not checked."""
 
     place: str
     promise: str
@@ -93,7 +93,7 @@ class VerifierReport:
 
     @property
     def answer(self) -> Verdict:
-        """The worst of the parts; what has no part that is proved is not proved."""
+        """The worst answer of the parts; without any part, `not proved`."""
         answers = {part.answer for part in self.parts}
         if any(finding.readable for finding in self.findings) or Verdict.contradicted in answers:
             return Verdict.contradicted
@@ -111,7 +111,7 @@ class VerifierReport:
             self.findings.append(VerifierFinding(place, promise))
 
     def broken(self, promises: Iterable[tuple[str, str]]) -> None:
-        """Writes down contradictions that another check found, each as place and promise."""
+        """Adds contradictions that another check found, as (place, promise)."""
         for place, promise in promises:
             self.found(place, promise)
 
@@ -120,7 +120,7 @@ class VerifierReport:
             self.lacks.append(Lack(place, why, mend))
 
     def step(self, what: str, proves: str, check: Callable[[], object]) -> bool:
-        """Makes one check, which becomes a part; answers whether it found no contradiction."""
+        """Makes one check and adds it as a part; True if it found no contradiction."""
         found, lacks = len(self.findings), len(self.lacks)
         try:
             check()
@@ -140,7 +140,7 @@ class VerifierReport:
         return not new
 
     def steps(self, checks: Sequence[tuple[str, str, Callable[[], object]]]) -> bool:
-        """One check after another; after a contradiction the rest is not looked at, and so not proved."""
+        """Makes the checks in order. After a contradiction the remaining ones are not made: their parts are not proved."""
         for number, (what, proves, check) in enumerate(checks):
             if not self.step(what, proves, check):
                 for other, _, _ in checks[number + 1 :]:

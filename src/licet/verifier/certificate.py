@@ -10,7 +10,7 @@ from licet.verifier.forms import read_time, shaped
 from licet.verifier.keys import Trust
 from licet.verifier.statement import UNLOGGED, logged_entry, open_jws, read_statement
 
-# What the read-back of an erasure may say: the states in their order, and a count of what was found there.
+# The states of an erasure, in their order.
 CERTIFIED = ("requested", "fenced", "shredded", "swept", "verified")
 CERTIFICATE_FILE = {"v": "one", "certificate": "text", "entry": "text?", "proof": "text?"}
 CERTIFICATE = {

@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return TRY_AGAIN
     except (OSError, ValueError) as error:
         parser.error(str(error))
-    except Exception as error:  # the last door: no file may end in a traceback, whose exit code would read as an answer
+    except Exception as error:  # a traceback exits with 1, which would read as an answer
         print(f"error: it cannot be read: {type(error).__name__}", file=sys.stderr)
         return EXITS[Verdict.unreadable]
 
@@ -65,7 +65,7 @@ def _shown(call: argparse.Namespace, report: VerifierReport) -> int:
 
 
 def lines_of_report(report: VerifierReport) -> list[str]:
-    """The answer in words: of the whole, then what breaks a promise or is missing, then part by part."""
+    """The answer in words: the whole, then broken promises and what is missing, then each part."""
     what = f"{report.checked} of `{report.origin}`" if report.origin else report.checked
     size = f": {report.size} entries, root {report.root}" if report.root else ""
     lines = [f"{report.answer}: {what}{size}"]
@@ -113,7 +113,7 @@ def _run_release(call: argparse.Namespace, keys: Sequence[Trust]) -> VerifierRep
 
 
 def _run_conversation(call: argparse.Namespace, keys: Sequence[Trust]) -> int:
-    """What a manifest proves of a conversation; only a log that tells of the manifest proves that."""
+    """What a manifest proves of a conversation. The manifest itself is proved only by a log that names it."""
     files = _files(call.folder)
     kept = read_shown(call.proof.read_bytes(), str(call.proof)) if call.proof is not None else None
     logs = read_logs([_files(place) for place in call.log], keys, call.origin) if keys else []

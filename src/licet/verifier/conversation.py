@@ -35,7 +35,7 @@ PROMISED = {
 
 
 def prove_conversation(files: Files, handle: str) -> dict[str, Any]:
-    """What a release's folder shows of a conversation; raises `ContradictionError` where a file is not what it should be."""
+    """The proof of a conversation from a release's folder; raises `ContradictionError` where a file of it is wrong."""
     report = VerifierReport("conversation")
     manifest = _promised(read_bounded(files, MANIFEST, report))
     proof: dict[str, Any] = {"v": 1, "release": manifest["release"], "conversation": handle}
@@ -54,7 +54,7 @@ def prove_conversation(files: Files, handle: str) -> dict[str, Any]:
 
 
 def _promised(raw: bytes) -> dict[str, Any]:
-    """As much of a manifest as proves a conversation; the rest of it is held against the log, or not at all."""
+    """The fields of a manifest that prove a conversation. Its other fields are checked only if a log is given."""
     manifest = read_json(raw, MANIFEST, UnreadableError)
     shaped(manifest, PROMISED, MANIFEST, "a manifest", UnreadableError)
     return manifest
@@ -131,7 +131,7 @@ def _check_conversation(
 
 
 def _opened(one: dict[str, Any], manifest: dict[str, Any], salt: bytes) -> dict[str, int]:
-    """The reasons that the salt shows to be those committed to: it makes each word's commitment anew."""
+    """The committed reasons in clear: computes each known reason's commitment with the salt and compares."""
     about = b"why" + bytes.fromhex(manifest["release"]) + bytes.fromhex(one["conversation"])
     words = set(manifest["counts"]["dropped"]) - OPEN_REASONS
     made = {hmac.digest(salt, about + word.encode(), "sha256").hex(): word for word in words}
@@ -141,7 +141,7 @@ def _opened(one: dict[str, Any], manifest: dict[str, Any], salt: bytes) -> dict[
 
 
 def _proved(manifest: dict[str, Any], proof: dict[str, Any], name: str, handle: str) -> list[dict[str, Any]]:
-    """The lines of the conversation; what is shown beside them leaves no room for another."""
+    """The lines of the conversation. Raises unless the neighbours shown prove that there is no other line of it."""
     promised = manifest["proof"][name]
     size, root = promised["lines"], bytes.fromhex(promised["root"])
     found, keys, indexes = [], [], []
@@ -156,7 +156,7 @@ def _proved(manifest: dict[str, Any], proof: dict[str, Any], name: str, handle: 
         found += [said] if said["conversation"] == handle else []
     if keys != sorted(keys) or indexes != list(range(indexes[0] if indexes else 0, size)[: len(indexes)]):
         raise ContradictionError("proof", "its lines are neighbours, in order")
-    alone = name == "candidates" and len(keys) == 1 and bool(found)  # no handle comes twice among the candidates
+    alone = name == "candidates" and len(keys) == 1 and bool(found)  # candidates have each handle once
     before = not indexes or indexes[0] == 0 or keys[0] < handle
     after = not indexes or indexes[-1] == size - 1 or keys[-1] > handle
     if not alone and not (before and after and (indexes or size == 0)):
@@ -167,7 +167,7 @@ def _proved(manifest: dict[str, Any], proof: dict[str, Any], name: str, handle: 
 def check_conversation_in(
     files: Files, handle: str, salt: bytes | None, kept: dict[str, Any] | None, logs: Sequence[tuple[Trust, Files]]
 ) -> tuple[VerifierReport, ConversationFound | None, dict[str, Any] | None]:
-    """What became of a conversation, by a proof that was kept or that the release's folder gives, and how far it is proved."""
+    """What became of a conversation and how far it is proved, by a kept proof or one made from the release's folder."""
     report, shown, found = VerifierReport("conversation"), list[dict[str, Any]](), list[ConversationFound]()
     raw = b""
 

@@ -28,7 +28,7 @@ class Decider:
         self.built_on = built_at.date().isoformat()
 
     def check(self, row: dict[str, Any], place: str) -> None:
-        """Raises the first promise that the row breaks: the rows of the rule, in their order."""
+        """Raises `ContradictionError` with the first promise that the row breaks, in the order of the rule."""
         sources, marks = row["sources"], row["marks"]
         standing = chat = None
         if self.log is not None:
@@ -82,7 +82,7 @@ class Decider:
             raise ContradictionError(place, "it is permitted, or flagged and for safety")
 
     def _flagged(self, source: dict[str, Any], chat: Chat | None, place: str) -> None:
-        """A flag of a year before has no leaf in this log, and ends before one of this year could."""
+        """A flag of an earlier year has no entry in this log; it must end before any flag of this year could."""
         if any(source[key] is not None for key in ("grant", "widening", "said_on")):
             raise ContradictionError(place, "what is flagged rests on no grant")
         if self.log is None:
@@ -122,7 +122,7 @@ class Decider:
             raise ContradictionError(place, "it was said under the grant")
 
     def _is_dated(self, row: dict[str, Any], source: dict[str, Any], standing: AccountStanding | None) -> bool:
-        """Whether a version in force at the last turn gives that end; an earlier one where dates were shortened."""
+        """Whether a version in force at the last turn gives this end. An earlier end is allowed where dates were shortened."""
         ends = set()
         for number in self.policies.on(row["last_on"]):
             terms = self.policies.versions[number]
@@ -135,7 +135,7 @@ class Decider:
         return source["keep_until"] in ends or (may_be_shorter and source["keep_until"] < max(ends))
 
     def _is_stale(self, said_on: str, standing: AccountStanding) -> bool:
-        """Whether the newest material version of that day had not been answered, where the log tells of answers."""
+        """Whether the account had not yet answered the newest material version of that day; False if the log has no answers."""
         answered = [version for day, version in standing.answers if day <= said_on]
         newest = min(map(self.policies.newest_material, self.policies.on(said_on)))
         return bool(answered) and max(answered) < newest

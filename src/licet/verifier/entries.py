@@ -52,7 +52,9 @@ def read_entry(raw: bytes, place: str) -> dict[str, Any]:
     kind = entry.get("t")
     if not fits_kind(entry.get("v"), "one") or not isinstance(kind, str) or kind not in KINDS:
         raise ContradictionError(place, "it tells a kind of version 1")
-    is_epoch = kind == "key_destroyed" and "epoch" in _dict(entry.get("facts"))  # of all accounts, so of none
+    is_epoch = kind == "key_destroyed" and "epoch" in _dict(
+        entry.get("facts")
+    )  # an epoch's key belongs to no one account
     own = set() if kind in OF_NOBODY or is_epoch else {"commit"} | ({"who"} & set(entry))
     if set(entry) != {"v", "t", "at", "logged", "facts"} | own:
         raise ContradictionError(place, f"a `{kind}` has the keys of its kind")
@@ -71,7 +73,7 @@ def read_entry(raw: bytes, place: str) -> dict[str, Any]:
 
 
 def _check_conversation_told(entry: dict[str, Any], place: str) -> None:
-    """What an account does to a conversation says to which, for as long as the account has a pseudonym."""
+    """An entry about a conversation names it by its handle exactly if it has the account's pseudonym."""
     facts = entry["facts"]
     if ("handle" in facts) != ("who" in entry):
         raise ContradictionError(place, "a pseudonym brings the handle of the conversation")
@@ -91,7 +93,9 @@ class Story:
         self.year, self.logged = year, datetime.min.replace(tzinfo=UTC)
         self.seen: set[str] = set()
         self.own: dict[str, datetime] = {}
-        self.owed: dict[str, str | None] = {}  # by pseudonym: the leaf that its last choice owes, `?` once carried
+        self.owed: dict[
+            str, str | None
+        ] = {}  # by pseudonym: the entry that must follow its last choice; `?`: not known
         self.policy: tuple[int, str] | None = None
         self.grants: dict[str, int | None] = {}  # by pseudonym: the grant in force, where the log told of one
         self.carried: set[str] = set()
@@ -108,7 +112,7 @@ class Story:
             entry = read_entry(raw, place)
             self._times(entry, place)
             self._policies(entry, place)
-            if entry["t"] == "restored":  # what was under way then may go on otherwise
+            if entry["t"] == "restored":  # a grant entry that was owed before may be missing after a restore
                 self.owed = dict.fromkeys(self.owed, "?")
             if "who" in entry:
                 self._account(entry, place)
@@ -176,7 +180,7 @@ class Story:
             self._grants(who, kind, entry["facts"], place)
 
     def _grants(self, who: str, kind: str, facts: dict[str, Any], place: str) -> None:
-        """A grant has its number from its beginning to its end; of one that was carried over, its first entry tells it."""
+        """A grant keeps its number from beginning to end. The first entry about a carried-over grant gives its number."""
         known, grant = self.grants.get(who), facts.get("grant")
         is_new = who not in self.grants
         if kind == "grant_stands" and is_new and who not in self.carried:
@@ -187,13 +191,13 @@ class Story:
 
 
 def _told_of_release(entry: dict[str, Any]) -> str:
-    """What an entry of a release tells, to know it again; empty for every other."""
+    """A key by which an entry about a release is recognised if it comes twice; empty for other entries."""
     kind, facts = entry["t"], entry["facts"]
     return " ".join(str(part) for part in (kind, facts["release"], *map(facts.get, ONCE[kind]))) if kind in ONCE else ""
 
 
 def story_of(origin: str) -> Story:
-    """For a log whose origin ends in its year."""
+    """The story of a log whose origin ends in its year; raises `ValueError` for any other origin."""
     year = origin.rpartition("/")[2]
     if len(year) != 4 or not year.isdecimal():
         raise ValueError("the origin of a licet log ends in its year; `--plain` is for other logs")

@@ -55,7 +55,7 @@ class HttpFiles:
         self._kept: dict[str, bytes | None] = {}  # the checkpoint, and of each row the last and partial file
 
     def paths(self) -> Iterable[str]:
-        """Of what is not full the partial file, or the full one once the log has outgrown it and dropped the other."""
+        """The last file of each row is the partial one, or the full one if the log has grown and removed the partial one."""
         lines = (self.read("checkpoint") or b"").split(b"\n")
         size = int(lines[1]) if len(lines) > 1 and re.fullmatch(rb"[0-9]{1,15}", lines[1]) else 0
         kinds = [("entries", size), ("0", size)]
@@ -89,7 +89,7 @@ class HttpFiles:
 
 
 class FilesUnder:
-    """The files under a folder of others."""
+    """The files in one folder of other files."""
 
     def __init__(self, files: Files, folder: str) -> None:
         self._files, self._folder = files, folder

@@ -22,7 +22,7 @@ _NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,18})\Z", re.ASCII)
 
 
 def unbase64(text: str, place: str, promise: str) -> bytes:
-    """Only the one spelling that encoding would give is accepted."""
+    """Decodes canonical base64 only: the spelling that encoding the result gives back."""
     try:
         data = base64.b64decode(text.encode(), validate=True)
     except ValueError:
@@ -39,7 +39,7 @@ def number(text: str, place: str, promise: str) -> int:
 
 
 def read_json(raw: bytes, place: str, error: type[ContradictionError] = ContradictionError) -> dict[str, Any]:
-    """An object in the one spelling of RFC 8785: sorted keys, each once, and not a byte more."""
+    """A JSON object in the canonical spelling of RFC 8785: sorted keys, no duplicates, no extra bytes."""
     try:
         value = json.loads(raw, parse_float=_refuse_number, parse_constant=_refuse_number)
         again = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
@@ -54,12 +54,11 @@ def _refuse_number(text: str) -> NoReturn:
     raise ValueError(f"`{text}` is not a whole number")
 
 
-# What a comparison uses is there, and of its type, before it is compared: a missing field equals another missing one, and
-# `true` equals 1. A shape is the word of a kind below, with `?` where null may stand too; a set of the words that may
-# stand; a list of one shape; a tuple of one shape for each place; or a mapping of keys, where a key that ends in `?` may
-# be missing, `*` stands for every other key, and `...` for others of which nothing is asked.
+# A shape is one of: the name of a type below, with a final `?` if null is allowed; a frozenset of the allowed words; a list
+# with the shape of every element; a tuple with a shape for each position; or a mapping of keys to shapes. In a mapping a key
+# that ends in `?` may be missing, `*` gives the shape of every other key, and `...` allows other keys of any shape.
 Shape = Any
-YEAR_MIN = 2000  # no statement of ours is older: a date of year 1 is no date
+YEAR_MIN = 2000  # no statement is older: earlier dates are errors
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z", re.ASCII)
 HEX = re.compile(r"[0-9a-f]{64}")
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -117,7 +116,7 @@ def _misfit_keys(value: object, shape: dict[str, Shape], at: str) -> str | None:
 def shaped(
     value: object, shape: Shape, place: str, what: str, error: type[ContradictionError] = ContradictionError
 ) -> None:
-    """Raises ``error`` where a value has not the fields of ``what``, each of its type."""
+    """Raises ``error`` unless the value has the fields of ``what``, each of its type."""
     found = misfit(value, shape)
     if found:
         raise error(place, f"it has the fields of {what}: `{found.lstrip('.') or what}`")
@@ -159,7 +158,7 @@ def _is_text(value: str, kind: str) -> bool:
 
 
 def _is_real(kind: type[date], value: str) -> bool:
-    """Whether it is a day that there was, and not one before there was anything of ours."""
+    """Whether the date exists in the calendar and is not before ``YEAR_MIN``."""
     try:
         return kind.fromisoformat(value).year >= YEAR_MIN
     except ValueError:

@@ -27,7 +27,7 @@ class VerifierKey:
 
 @dataclass(frozen=True, slots=True)
 class QuorumGroup:
-    """Of its members, witnesses and groups of them, at least ``needed`` must have cosigned."""
+    """At least ``needed`` of its members, which are witnesses or groups of them, must have cosigned."""
 
     needed: int
     members: tuple[VerifierKey | QuorumGroup, ...]
@@ -49,7 +49,7 @@ class Trust:
 
 
 def read_key(vkey: str, kind: int = 0) -> VerifierKey:
-    """Raises `ValueError` for what is no vkey of a kind spoken here, or not of the ``kind`` that is wanted."""
+    """Reads a vkey; raises `ValueError` if it is malformed, of an unknown kind, or not of ``kind`` (0: any known kind)."""
     name, _, rest = vkey.strip().partition("+")
     ident, _, encoded = rest.partition("+")
     material = base64.b64decode(encoded, validate=True)
@@ -67,7 +67,7 @@ def trust(
     key: str | None, origin: str | None = None, witnesses: Sequence[str] = (), quorum: int | None = None,
     policy: bytes | None = None,
 ) -> Trust:  # fmt: skip
-    """Raises `ValueError` for a key that cannot be used or a quorum that cannot be met."""
+    """What to believe, from the options of a call; raises `ValueError` for an unusable key or a quorum that cannot be met."""
     others = tuple(read_key(text, 4) for text in witnesses)
     needed = len(others) if quorum is None else quorum
     if not 0 <= needed <= len(others):

@@ -115,7 +115,7 @@ def _open_older(
 def _derive(
     files: Files, pieces: Pieces, size: int, sizes: Sequence[int], report: VerifierReport, story: Story | None
 ) -> tuple[bytes, dict[int, bytes]]:
-    """The root of all entries, and of the first n for each n in ``sizes``; takes what it checked out of ``pieces``."""
+    """The root of all entries, and of the first n for each n in ``sizes``. Removes the files that it checked from ``pieces``."""
     wanted = {n: tree_hash([]) for n in sizes}
     row: list[bytes] = []
     for index in range(-(-size // TILE)):
@@ -143,7 +143,7 @@ def _derive(
 def _check_bundle(
     files: Files, found: list[Piece], index: int, width: int, report: VerifierReport, story: Story | None
 ) -> list[bytes]:
-    """The leaf hashes of one bundle, every file of which must tell the same entries."""
+    """The leaf hashes of one bundle; all files of the bundle must hold the same entries."""
     source = _source(found, width, tile_path("entries", index, width))
     entries = _entries(files, source, report)[:width]
     for piece in found:
@@ -190,7 +190,7 @@ def _check_tile(
 
 
 def _source(found: list[Piece], width: int, path: str) -> Piece:
-    """The file that the checkpoint's size requires, or the full one that may stand for it."""
+    """The file that the checkpoint's size requires, or the full one, which may replace it."""
     for wanted in (width, TILE):
         for piece in found:
             if piece.width == wanted:

@@ -27,7 +27,7 @@ MANIFEST, MANIFEST_BYTES_MAX = "manifest.json", 1 << 26
 PROOFS = {"policies": "proof/policies.jsonl.gz", "candidates": "proof/candidates.jsonl.gz",
           "rows": "proof/rows.jsonl.gz"}  # fmt: skip
 REVIEW, PURGES_MAX, ORDINALS_MAX = "review.json", 10_000, 1 << 32
-DESCRIBES = {"README.md", "croissant.json"}  # made from the rest; nothing signs them, and nothing is said of them here
+DESCRIBES = {"README.md", "croissant.json"}  # derived from the rest and unsigned: not checked here
 LINE_BYTES_MAX = 1 << 23
 
 # Reasons that tell nothing of a person stand in clear; every other reason stands as a commitment.
@@ -49,7 +49,7 @@ MANIFEST_SHAPE = {
 
 
 def read_manifest(raw: bytes) -> dict[str, Any]:
-    """A manifest, each field of its type, whose parts and proofs lie where they do."""
+    """A manifest whose fields have their types and whose parts and proofs have the paths that they must have."""
     manifest = read_json(raw, MANIFEST, UnreadableError)
     shaped(manifest, MANIFEST_SHAPE, MANIFEST, "a manifest", UnreadableError)
     if any(one["file"] != PROOFS[name] for name, one in manifest["proof"].items()):
@@ -83,7 +83,7 @@ def read_bounded(files: Files, path: str, report: VerifierReport) -> bytes:
 
 
 def lines_of(files: Files, manifest: dict[str, Any], name: str, report: VerifierReport) -> Iterator[bytes]:
-    """The lines of a proof file, one by one; after the last, they must be as many as promised and lead to the root."""
+    """The lines of a proof file, one by one. Raises after the last one unless their number and their root are those promised."""
     path, promised = PROOFS[name], manifest["proof"][name]
     report.files += 1
     leaves: list[bytes] = []

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-# The kinds that tell of an account's grants.
+# Kinds of entries that change an account's standing.
 _STANDINGS = {"choice", "closed", "shortened", "grant_ended", "grant_begun", "grant_affirmed", "grant_stands"}
 
 
@@ -76,7 +76,7 @@ class Permissions:
                 of.shortened = True
             case "grant_ended":
                 of.grant = None
-            case "choice":  # a no ends the grant at once: the leaf that says so may be told after the release's
+            case "choice":  # a no ends the grant at once; `grant_ended` may come after the release's entry
                 of.grant = of.grant if facts["allow"] else None
             case _:
                 of.begun_on = day if kind == "grant_begun" else of.begun_on if of.grant == facts["grant"] else ""

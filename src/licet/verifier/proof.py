@@ -29,7 +29,7 @@ def check_proof(raw: bytes, entry: bytes, trusted: Trust, place: str = "proof") 
 
 
 def prove_entry(raw: bytes, entry: bytes, trusted: Trust, place: str, report: VerifierReport) -> int:
-    """Raises unless the entry stands at the index that the proof names, which is answered."""
+    """The index of the entry; raises `ContradictionError` unless the proof shows the entry there."""
     lines, checkpoint = _split_proof(raw, place)
     if lines and lines[0].startswith("extra "):
         unbase64(lines.pop(0)[6:], place, "its extra data is base64")

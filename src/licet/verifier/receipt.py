@@ -127,7 +127,7 @@ def _is_hashed(text: str | None, sha256: str | None) -> bool:
 
 
 def _is_shown(notice: dict[str, Any], evidence: str | None) -> bool:
-    """Whether a notice is told as the evidence has it; another edge may have written its evidence as plain words."""
+    """Whether the receipt's notice is that of the evidence. A host may write evidence as plain words: it names no notice."""
     try:
         found = json.loads(evidence or "{}")
     except (ValueError, RecursionError):

@@ -119,7 +119,7 @@ class _ReleaseCheck:
         _check_leaf(told, self.raw, self.manifest)
 
     def addenda(self) -> None:
-        """Each addendum that lies beside the manifest, and a review: parts of their own."""
+        """Checks each addendum beside the manifest, and a review, as parts of their own."""
         there, head, at = set(self.files.paths()), hashlib.sha256(self.raw).hexdigest(), self.manifest["built_at"]
         for number in range(1, PURGES_MAX + 1):
             path = f"purge-{number}.json"
@@ -137,7 +137,7 @@ class _ReleaseCheck:
         self.report.purged = len(self.gone)
 
     def _follow(self, number: int, path: str, head: str, at: str) -> None:
-        """Takes one addendum, which follows the one of a hash and a time: its rows go out of the parts."""
+        """Checks one addendum, which must follow hash ``head`` and time ``at``, and takes its rows out of the parts."""
         data = read_bounded(self.files, path, self.report)
         file = read_json(data, path)
         if misfit(file, PURGE_FILE) or file["v"] != 2:
@@ -161,7 +161,7 @@ class _ReleaseCheck:
         self._is_told("release_purged", self.head[0], path, purge["purged_at"], facts)
 
     def _review(self) -> None:
-        """What people found in a sample of the rows: of this manifest, with the bound that follows from its counts."""
+        """Checks the review of a sample: that it is of this manifest, and that its bound follows from its counts."""
         file = read_json(read_bounded(self.files, REVIEW, self.report), REVIEW)
         shaped(file, REVIEW_FILE, REVIEW, "a review of version 1")
         said = self._open(file["review"], REVIEW, "licet-review+jws")
@@ -179,7 +179,7 @@ class _ReleaseCheck:
         self._is_told("release_reviewed", sha256, REVIEW, said["closed_at"], facts)
 
     def _open(self, jws: str, path: str, typ: str) -> dict[str, Any]:
-        """The payload of a statement; without a key its signature is not held against anything, and so not proved."""
+        """The payload of a statement. Without a key its signature is not checked, and the report lacks it."""
         if self.trusted is not None:
             return open_jws(jws, self.trusted.key, path, typ)
         self.report.lacking(path, "its signature was not checked", "give the log's key")
@@ -249,7 +249,9 @@ class _ReleaseCheck:
         if left and (not firsts or left[0] < firsts[0]):
             raise ContradictionError(MANIFEST, "each of its rows lies in one of its parts")
         ends = [*firsts[1:], ORDINALS_MAX]
-        for was, end in zip(self.manifest["parts"], ends, strict=False):  # of no part nothing is left to hold
+        for was, end in zip(
+            self.manifest["parts"], ends, strict=False
+        ):  # a release without parts has nothing to compare
             held = left[bisect_left(left, was["first_ordinal"]) : bisect_left(left, end)]
             then = self.parts[was["file"]]
             said = (then["first_ordinal"], then["rows"]) if then else None
@@ -258,7 +260,7 @@ class _ReleaseCheck:
 
 
 def _read_log(trusted: Trust, log: Files, release: str, report: VerifierReport) -> Permissions:
-    """A log whole: as it stood before the release's leaf, and what it told of the release since."""
+    """Checks a whole log; returns what it told before the release's entry, and of the release since."""
     story = story_of(trusted.origin)
     story.permissions = told = Permissions(release)
     told.year = story.year
@@ -282,7 +284,7 @@ def check_manifest(raw: bytes, trusted: Trust, log: Files) -> VerifierReport:
 
 
 def _check_leaf(told: Permissions, raw: bytes, manifest: dict[str, Any]) -> None:
-    """The release's leaf tells this manifest; a log that does not hold tells nothing."""
+    """Raises unless the release's entry names this manifest. Does nothing if the log itself is contradicted."""
     if told.broken:
         return
     if told.sealed is None:

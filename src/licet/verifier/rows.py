@@ -32,7 +32,7 @@ CANDIDATE = {"v": "one", "conversation": "hash", "in": "int", "out": {"*": "pos"
 
 
 def check_rows(files: Files, manifest: dict[str, Any], decider: Decider, report: VerifierReport) -> list[int]:
-    """Each candidate's rows beside it: both files are in the order of the conversations' handles. Answers the ordinals."""
+    """Checks each candidate with its rows, as both files are in the order of the handles; returns the ordinals."""
     leaves: list[tuple[int, bytes]] = []
     rows = _rows(files, manifest, decider, report, leaves)
     row = next(rows, None)

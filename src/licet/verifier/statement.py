@@ -36,7 +36,7 @@ def read_statement(raw: bytes, place: str, shape: Shape, what: str) -> dict[str,
 def logged_entry(
     file: dict[str, Any], place: str, trusted: Trust, report: VerifierReport
 ) -> tuple[dict[str, Any], int]:
-    """The entry that a file brings, and its index, proved by the proof beside it."""
+    """The entry in a file and its index, proved by the proof in the same file."""
     entry, proof = file["entry"], file["proof"]
     if entry is None or proof is None:
         raise ContradictionError(place, "it brings both an entry and its proof, or neither")
@@ -64,7 +64,7 @@ def open_jws(text: str, key: VerifierKey, place: str, typ: str = "licet-receipt+
 
 
 def jws_parts(text: str, place: str) -> tuple[bytes, bytes, bytes]:
-    """Header, payload and signature, of which nothing is believed yet."""
+    """Header, payload and signature; nothing of them is verified yet."""
     parts = text.split(".")
     if len(parts) != 3:
         raise ContradictionError(place, "it is a compact JWS")
@@ -86,5 +86,5 @@ def _refuse(place: str, promise: str) -> NoReturn:
 
 
 def has_facts(whole: dict[str, Any], some: dict[str, Any]) -> bool:
-    """Whether each of some facts is among them, of the same type: `true` is not 1."""
+    """Whether ``whole`` has each fact of ``some``, with the same type: `true` is not 1."""
     return all(key in whole and type(whole[key]) is type(fact) and whole[key] == fact for key, fact in some.items())

@@ -30,7 +30,7 @@ TERMS = {
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """A policy version, as far as it decides."""
+    """A policy version, as far as it decides rows."""
 
     name: str
     version: str
@@ -68,7 +68,7 @@ class ReleasePolicies:
         return self._on[day]
 
     def after(self, day: str, period: str) -> str:
-        """The day on which a period from a day ends; a day that the target month lacks falls back to its last."""
+        """The day on which a period that starts on ``day`` ends; where the target month lacks that day, the month's last."""
         key = (day, period)
         if key not in self._after:
             match = PERIOD.fullmatch(period)
@@ -106,7 +106,7 @@ def read_terms(raw: bytes, place: str) -> Terms:
 def read_policies(
     files: Files, manifest: dict[str, Any], told: Permissions | None, report: VerifierReport
 ) -> ReleasePolicies:
-    """The versions; with a log, exactly those that it told of before."""
+    """The versions in the proof file; with a log, they must be exactly those that it named before the release."""
     path = PROOFS["policies"]
     versions = [
         read_terms(raw, f"{path} line {n}") for n, raw in enumerate(lines_of(files, manifest, "policies", report))

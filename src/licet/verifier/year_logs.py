@@ -14,12 +14,12 @@ from licet.verifier.keys import Trust, VerifierKey
 
 
 def meant(raw: bytes, keys: Sequence[Trust]) -> Trust:
-    """Of several keys the one whose log the bytes name; it is the check that believes it or not."""
+    """The key whose log the bytes name, or the first one. This only picks a key: the check decides whether it holds."""
     return next((key for key in keys if key.origin.encode() in raw), keys[0])
 
 
 def read_logs(places: Sequence[Files], keys: Sequence[Trust], origin: str | None = None) -> list[tuple[Trust, Files]]:
-    """Each log of some folders, which hold one or one a year, with the key that is to have signed it.
+    """Each log in some folders, which hold one log or one a year, with the key that must have signed it.
 
     A log of another year than a key names is trusted to the same public key under the year's name: a log begins anew each
     year, under its operator's key.
