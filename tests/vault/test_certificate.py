@@ -215,6 +215,18 @@ def test_a_legal_hold_survives_everything_and_its_end_erases_what_is_overdue(hou
     ]  # fmt: skip
 
 
+def test_a_hold_whose_matter_forbids_telling_is_shown_to_staff_and_not_to_its_person(house: House) -> None:
+    for chat, is_told in (("chat", True), ("other", False)):
+        house.about(do.Hold, "ana", chat, matter="kettles", is_told=is_told)
+        house.about(do.Delete, "ana", chat)
+    ana = house.accounts["ana"]
+    staff, person = (certificates.of_account(house.here, ana, for_person=one) for one in (False, True))
+    assert [seen.held for seen in staff] == [True, True]
+    assert [seen.held for seen in person] == [True, False]
+    alone = [certificates.status(house.here, seen.erasure, for_person=True).held for seen in staff]
+    assert alone == [True, False]
+
+
 def test_the_end_of_a_hold_over_what_is_not_overdue_owes_nothing(house: House) -> None:
     house.about(do.Hold, "ana", "chat", matter="kettles")
     house.about(do.Unhold, "ana", "chat", matter="kettles")
