@@ -282,6 +282,7 @@ def test_why_a_yes_would_have_no_effect_is_told(desk: Desk) -> None:
     found = [desk.ask(account).uncovered for account in (closed, plan, young, unknown)]
     assert found == [prompt.Uncovered.closed, prompt.Uncovered.plan, prompt.Uncovered.age, None]
     assert desk.ask(unknown).asks_age
+    assert desk.ask(desk.account(age=18)).uncovered is None
     assert desk.ask(desk.account(BEFORE), instant("2025-08-27")).uncovered is prompt.Uncovered.terms
 
 

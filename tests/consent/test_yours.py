@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from licet.consent import own_conversations, takeout
+from licet.consent import history, own_conversations, takeout
 from licet.consent.own_conversations import Use, UseBadge
+from licet.curate import release_build
+from licet.erasure import sweeper
 from licet.errors import NotFoundError
 from licet.policy.decide import IMPROVE, SAFETY, DecisionReason
 from licet.policy.state import TurnRole
@@ -112,6 +114,39 @@ def test_a_person_is_told_the_holds_on_a_conversation_of_theirs_that_may_be_told
     assert told("ana", "chat") == [later - DAY, later]
     assert told("ana", "other") == []
     assert told("ben", "bens") == [later]
+
+
+def test_what_is_kept_for_an_investigation_alone_is_told_apart_from_what_is_kept(house: House) -> None:
+    house.choose("ana", False)
+    house.about(do.Flag, "ana", "chat", score=0.5)
+    house.passes(31)
+    house.talk("ana", "later")
+    sweeper.sweep(house.here)
+    with transaction(house.here.pool) as tx:
+        known, account = installation.policies(house.here), house.accounts["ana"]
+        found = own_conversations.listed(tx, house.here.keyring, known, account, house.now).conversations
+    assert [(one.conversation, one.erased) for one in found] == [
+        (house.chats["later"], False), (house.chats["chat"], True),
+    ]  # fmt: skip
+    assert [one.safety_until is None for one in found] == [True, False]
+
+
+def test_a_conversation_is_in_the_releases_that_hold_a_row_of_it_and_in_no_other(house: House) -> None:
+    house.talk("ana", "other")
+    house.open("ben", allow=True)
+    house.talk("ben", "bens")
+    release_build.build_release(house.here, name="one", purpose=IMPROVE)
+    house.talk("ana", "later")
+    release_build.build_release(house.here, name="two", purpose=IMPROVE)
+    ana = house.accounts["ana"]
+    with transaction(house.here.pool) as tx:
+        for chat, releases in (("chat", ["one", "two"]), ("later", ["two"])):
+            named = house.chats[chat]
+            assert history.holding_of(tx, ana, [named]) == {named: releases}
+        assert history.holding_of(tx, house.accounts["ben"], [house.chats["chat"]]) == {}
+        tx.execute("UPDATE releases SET state = 'building' WHERE name = 'two'")
+        assert history.holding_of(tx, ana, [house.chats["chat"]]) == {house.chats["chat"]: ["one"]}
+        tx.rollback()
 
 
 def test_anothers_conversation_and_one_that_never_was_are_answered_alike(house: House) -> None:
