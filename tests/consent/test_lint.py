@@ -191,6 +191,7 @@ def test_the_notices_that_ship_pass(name: str) -> None:
     ("key", "value", "rule"),
     [
         ("no", "Maybe another time", LintRule.missing_no),
+        ("yes", "Perhaps so", LintRule.wording),
         (
             "no",
             "Do not disable the improvement of models with what I say here, now and in all years to come",

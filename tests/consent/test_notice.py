@@ -219,6 +219,13 @@ def test_evidence_in_words_of_another_edge_is_shown_as_none(desk: Desk) -> None:
     assert history.recorded(desk.tx, desk.keyring, account).choices[0].evidence is None
 
 
+def test_a_choice_that_was_made_without_evidence_is_shown_without(desk: Desk) -> None:
+    account = desk.account()
+    apply.apply(desk.tx, desk.keyring, desk.known, [Choose(account=account, at=NOW, allow=False, via="cli")])
+    (made,) = history.recorded(desk.tx, desk.keyring, account).choices
+    assert (made.allow, made.via, made.evidence) == (False, "cli", None)
+
+
 def test_an_answer_to_anothers_showing_is_unknown_and_nothing_is_chosen(desk: Desk) -> None:
     ana, ben = desk.account(), desk.account()
     with pytest.raises(NotFoundError):

@@ -87,6 +87,15 @@ def test_every_safety_copy_is_in_it_until_its_end_and_holds_what_was_said_until_
     assert taken(house, "ben", takeout.safety_copies) == []
 
 
+def test_a_safety_copy_holds_each_turn_of_its_own_conversation(house: House) -> None:
+    house.talk("ana", "short", "one")
+    house.talk("ana", "long", "two", "three", "four")
+    for chat in ("short", "long"):
+        house.about(do.Flag, "ana", chat, score=0.5)
+    found = [[turn["text"] for turn in line["copied"]] for line in taken(house, "ana", takeout.safety_copies)]
+    assert sorted(found) == [["one"], ["two", "three", "four"]]
+
+
 def test_feedback_says_its_end_unless_a_hold_that_may_be_told_keeps_it(house: House) -> None:
     for chat, is_told in (("free", None), ("told", True), ("untold", False)):
         house.talk("ana", chat)
