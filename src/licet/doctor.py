@@ -25,7 +25,7 @@ from licet.release import catalog
 from licet.service import answers
 from licet.store.connect import Transaction, transaction
 from licet.train import recipients
-from licet.vault import expiry, installation
+from licet.vault import expiry, holds, installation
 from licet.vault import policy_versions as versions
 from licet.webhooks import endpoints
 
@@ -223,15 +223,14 @@ def _notices(here: installation.Installation, tx: Transaction) -> Iterator[Docto
 
 
 def _holds(here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
-    row = tx.execute(
-        "SELECT count(*), count(*) FILTER (WHERE review_at <= %(at)s), min(review_at) FROM holds", {"at": here.clock()}
-    ).fetchone()
-    assert row is not None
-    count, overdue, first = row
-    if overdue:
-        seen = f"{overdue:,} of {count:,} legal holds are past their review, the first since {written(first)}"
+    standing = holds.counts(tx, here.clock())
+    count, first = standing.holds, standing.first_review
+    if first is None:
+        return
+    if standing.overdue:
+        seen = f"{standing.overdue:,} of {count:,} legal holds are past their review, the first since {written(first)}"
         yield _warning("holds", seen, "`licet hold list`, then end them or place them again with a later day")
-    elif count:
+    else:
         yield _well("holds", f"{count:,} legal holds, the next to be reviewed on {written(first)}")
 
 

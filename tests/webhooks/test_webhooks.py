@@ -45,11 +45,12 @@ from licet.store import embedded
 from licet.store.connect import Pool, transaction
 from licet.vault import apply, host_events, installation, verbs
 from licet.vault import commands as do
-from licet.vault.host_events import EventKind, HostDelivery, HostEvent
+from licet.vault.host_events import EventKind, HostEvent
 from licet.vault.ids import Prefix, host_hmac, shown, uuid7
 from licet.vault.simulated_clock import SimulatedClock, save
 from licet.webhooks import delivery, endpoints, outbound_http
 from licet.webhooks import feed as hearing
+from licet.webhooks.acknowledgements import HostDelivery
 
 from ..installed import BEGIN, DAY, House
 from ..waiting import wait_until

@@ -53,7 +53,7 @@ from licet.keys.keyring import EPOCHS_LOCK, Keyring
 from licet.keys.log_keys import LogKeys
 from licet.keys.providers import provider
 from licet.keys.restriction_journal import Journal, Restriction, RestrictionKind
-from licet.ledger import forward
+from licet.ledger import forward, outbox
 from licet.ledger.sequence import SEQUENCER_LOCK
 from licet.ledger.storage import Durable, Folder
 from licet.policy.file import read
@@ -63,11 +63,12 @@ from licet.store import embedded
 from licet.store.connect import Transaction, opened, transaction, translated
 from licet.store.files import make_folder
 from licet.store.migrate import migrate, migrations
-from licet.vault import account_journal, apply, host_events, restriction
+from licet.vault import account_journal, apply, certificate, host_events, restriction
 from licet.vault import policy_versions as versions
 from licet.vault.commands import Outcome
 from licet.vault.ids import Prefix, parse, shown, uuid7
 from licet.vault.installation import Clock, Installation, installation, utc_now
+from licet.webhooks import endpoints
 
 BACKUPS_MAX = 10_000
 RECORDS_MAX = 10_000
@@ -164,7 +165,7 @@ def _register(here: Installation, form: BackupForm, backup: UUID, at: datetime, 
         life = fence.life(tx)
         record = Restriction(life=life, kind=RestrictionKind.backup, at=at, backup=backup, until=until, base=is_base)
         restriction.keep_records(tx, journal, [record])
-        logs = tx.execute("SELECT log_year, origin, size, root FROM logs ORDER BY log_year").fetchall()
+        logs = outbox.logs_stood(tx)
         epochs, proof = bucket_epochs(tx), here.keyring.wrapped_log_seed(tx)
     return BackupManifest(
         v=VERSION, form=form, backup=shown(Prefix.backup, backup), made_at=at, expires_at=until,
@@ -430,7 +431,7 @@ def _bring_forward(here: Installation, tx: Transaction, manifest: BackupManifest
     fence.begin(tx, life, journal, at, backup)
     ended = tx.execute("DELETE FROM sessions").rowcount
     tx.execute("DELETE FROM staff_links")
-    host_events.silence(tx, at)
+    endpoints.silence(tx, at)
     return RestoreResult(
         backup=manifest.backup if manifest is not None else None, life=life, applied=applied, gone=gone,
         entries=done.entries, placed=done.placed, repeated=done.repeated, sessions_ended=ended,
@@ -472,14 +473,8 @@ def _tell_again(tx: Transaction, keyring: Keyring, batch: Sequence[Restriction])
     answers = apply.apply(tx, keyring, known, [restriction.command_of(record, host_key) for record in batch])
     for record in batch:
         if record.erasure is not None and record.account is not None:
-            again = tx.execute(
-                """WITH again AS (SELECT account_id, erasure_id AS was FROM erasures
-                                   WHERE account_id = %s AND requested_at = %s AND conversation_id IS NOT DISTINCT FROM %s)
-                   UPDATE erasures e SET erasure_id = %s FROM again a
-                    WHERE e.account_id = a.account_id AND e.erasure_id = a.was RETURNING a.was""",
-                [record.account, record.at, record.conversation, record.erasure],
-            ).fetchall()
-            host_events.rename_erasure(tx, record.account, [row[0] for row in again], record.erasure)
+            again = certificate.rename(tx, record.account, record.conversation, record.at, record.erasure)
+            host_events.rename_erasure(tx, record.account, again, record.erasure)
     return [answer.outcome is not Outcome.unknown for answer in answers]
 
 

@@ -13,8 +13,9 @@ from licet.consent.choices import Evidence, read_evidence
 from licet.consent.showings import ShowingRecord
 from licet.keys.keyring import Keyring
 from licet.keys.material import account_place, unseal
-from licet.policy.fold import Effect
 from licet.store.connect import Transaction
+from licet.vault import account_choices
+from licet.vault.account_choices import NewestChoice
 
 RECORDS_MAX = 1_000
 
@@ -76,42 +77,23 @@ def recorded(tx: Transaction, keyring: Keyring, account: UUID) -> ChoiceHistory:
     )
 
 
-class NewestAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest choice of an account, and what it did."""
-
-    seq: int
-    at: datetime
-    allow: bool
-    effect: Effect
-    via: str
+NewestAnswer = NewestChoice
 
 
 def newest(tx: Transaction, account: UUID) -> NewestAnswer | None:
     """The newest choice; None before the first."""
-    row = tx.execute(
-        "SELECT seq, occurred_at, allow, effect, via FROM choices WHERE account_id = %s ORDER BY seq DESC LIMIT 1",
-        [account],
-    ).fetchone()
-    if row is None:
-        return None
-    seq, at, allow, effect, via = row
-    return NewestAnswer(seq=seq, at=at, allow=allow, effect=Effect(effect), via=via)
+    return account_choices.newest(tx, [account]).get(account)
 
 
 def _choices(tx: Transaction, keyring: Keyring, account: UUID) -> list[ChoiceMade]:
-    rows = tx.execute(
-        """SELECT c.seq, c.occurred_at, c.allow, c.effect, c.via, p.version, c.evidence
-             FROM choices c JOIN policies p ON p.number = c.version
-            WHERE c.account_id = %s ORDER BY c.seq DESC LIMIT %s""",
-        [account, RECORDS_MAX],
-    ).fetchall()
+    made = account_choices.of_account(tx, account, newest_first=True, most=RECORDS_MAX)
     keys, place = keyring.account_keys(tx, [account]).get(account), account_place(account)
     return [
         ChoiceMade(
-            seq=seq, at=at, allow=allow, effect=effect, via=via, version=version,
-            evidence=read_evidence(unseal(keys.own, sealed, place).decode()) if sealed and keys else None,
+            seq=one.seq, at=one.at, allow=one.allow, effect=one.effect, via=one.via, version=one.version,
+            evidence=read_evidence(unseal(keys.own, one.evidence, place).decode()) if one.evidence and keys else None,
         )
-        for seq, at, allow, effect, via, version, sealed in rows
+        for one in made
     ]  # fmt: skip
 
 
@@ -124,35 +106,48 @@ def _terms(tx: Transaction, account: UUID) -> list[tuple[datetime, str]]:
     return [(at, version) for at, version in rows]
 
 
+# What holds something of an account is what was sealed: a build that is under way may be discarded.
+_HOLDING = """FROM release_rows x JOIN releases r USING (release_id)
+    WHERE x.account_id = %(account)s AND (%(of)s::uuid[] IS NULL OR x.conversation_id = ANY(%(of)s::uuid[]))
+      AND r.state = 'sealed'"""
+
+
 def holdings(tx: Transaction, account: UUID) -> list[HoldingRelease]:
     """The sealed releases that hold rows of the account, newest first."""
     rows = tx.execute(
-        """SELECT r.name, r.purpose, r.sealed_at, count(*), count(DISTINCT x.conversation_id)
-             FROM release_rows x JOIN releases r USING (release_id)
-            WHERE x.account_id = %s AND r.state = 'sealed'
+        f"""SELECT r.name, r.purpose, r.sealed_at, count(*), count(DISTINCT x.conversation_id) {_HOLDING}
             GROUP BY r.release_id, r.name, r.purpose, r.sealed_at ORDER BY r.sealed_at DESC""",
-        [account],
+        {"account": account, "of": None},
     ).fetchall()
     return [HoldingRelease(name=n, purpose=p, sealed_at=at, rows=k, conversations=c) for n, p, at, k, c in rows]
 
 
-# A row of a release is one bit of each of its models (`train.lineage`), looked up by the release and the chunk it is in.
-CHUNK_ROWS = 2_048
+CHUNK_ROWS = 2_048  # the bits of one row of `model_rows`
 CONSUMED_MAX = 10_000
+
+
+def learnt_rows(by: str) -> str:
+    """A query for ``by`` and `rows`: how many rows of an account, or of some of its conversations, each model learnt.
+
+    A row of a release is one bit of each of its models (`train.lineage`), looked up by the release and the chunk that
+    the row is in: row by row, as a join of the sets reads every chunk of a release. The names in it are `account`, `of`
+    and `chunk`.
+    """
+    return f"""SELECT {by}, count(*)::int AS rows
+                 FROM release_rows r
+                CROSS JOIN LATERAL (SELECT b.model_id FROM model_rows b
+                       WHERE b.release_id = r.release_id AND b.chunk = r.ordinal / %(chunk)s::int
+                         AND get_bit(b.bits, r.ordinal %% %(chunk)s::int) = 1 OFFSET 0) b
+                WHERE r.account_id = %(account)s
+                  AND (%(of)s::uuid[] IS NULL OR r.conversation_id = ANY(%(of)s::uuid[]))
+                GROUP BY {by}"""
 
 
 def consumed(tx: Transaction, account: UUID, conversations: Sequence[UUID] | None = None) -> list[ConsumedBy]:
     """The models that learnt from the account, the newest first, conversation by conversation."""
     rows = tx.execute(
-        """SELECT m.name, l.name, l.purpose, m.finished_at, m.retired_at, c.conversation_id, c.rows
-             FROM (SELECT b.model_id, r.conversation_id, count(*)::int AS rows
-                     FROM release_rows r
-                    CROSS JOIN LATERAL (SELECT b.model_id FROM model_rows b
-                           WHERE b.release_id = r.release_id AND b.chunk = r.ordinal / %(chunk)s::int
-                             AND get_bit(b.bits, r.ordinal %% %(chunk)s::int) = 1 OFFSET 0) b
-                    WHERE r.account_id = %(account)s
-                      AND (%(of)s::uuid[] IS NULL OR r.conversation_id = ANY(%(of)s::uuid[]))
-                    GROUP BY b.model_id, r.conversation_id) c
+        f"""SELECT m.name, l.name, l.purpose, m.finished_at, m.retired_at, c.conversation_id, c.rows
+             FROM ({learnt_rows("b.model_id, r.conversation_id")}) c
              JOIN models m USING (model_id) JOIN releases l USING (release_id)
             ORDER BY m.finished_at DESC, m.model_id, c.conversation_id LIMIT %(most)s""",
         {
@@ -179,12 +174,11 @@ def consumed_of(tx: Transaction, account: UUID, conversations: Sequence[UUID]) -
     return found
 
 
-def holding_of(tx: Transaction, account: UUID, conversations: list[UUID]) -> dict[UUID, list[str]]:
+def holding_of(tx: Transaction, account: UUID, conversations: Sequence[UUID]) -> dict[UUID, list[str]]:
     """For each conversation the names of the sealed releases that hold rows of it."""
     rows = tx.execute(
-        """SELECT DISTINCT x.conversation_id, r.name FROM release_rows x JOIN releases r USING (release_id)
-            WHERE x.account_id = %s AND x.conversation_id = ANY(%s) AND r.state = 'sealed' ORDER BY 1, 2""",
-        [account, conversations],
+        f"SELECT DISTINCT x.conversation_id, r.name {_HOLDING} ORDER BY 1, 2",
+        {"account": account, "of": list(conversations)},
     ).fetchall()
     found: dict[UUID, list[str]] = {}
     for conversation, name in rows:

@@ -314,6 +314,42 @@ def in_force(tx: Transaction, number: int) -> list[PublishedNotice]:
     return [_notice(row) for row in rows]
 
 
+class NoticeListed(msgspec.Struct, frozen=True, kw_only=True):
+    """A published notice without its text; ``version`` is the policy version's name."""
+
+    version: str
+    language: str
+    variant: str
+    sha256: bytes
+    published_at: datetime
+    published_by: str
+
+
+def newest_published(tx: Transaction, most: int) -> list[NoticeListed]:
+    """The newest ``most`` notices."""
+    rows = tx.execute(
+        """SELECT p.version, n.language, n.variant, n.sha256, n.published_at, n.published_by
+             FROM notices n JOIN policies p ON p.number = n.version ORDER BY n.position DESC LIMIT %s""",
+        [most],
+    )
+    return [NoticeListed(**dict(zip(NoticeListed.__struct_fields__, row, strict=True))) for row in rows]
+
+
+def published_count(tx: Transaction) -> int:
+    row = tx.execute("SELECT count(*) FROM notices").fetchone()
+    return int(row[0]) if row else 0
+
+
+def texts(tx: Transaction, hashes: Collection[bytes] | None = None) -> dict[bytes, str]:
+    """The text of every notice by its hash, in the order of publishing; of those with ``hashes`` alone where given."""
+    rows = tx.execute(
+        """SELECT sha256, document FROM notices
+            WHERE %(only)b::bytea[] IS NULL OR sha256 = ANY(%(only)b::bytea[]) ORDER BY position""",
+        {"only": None if hashes is None else list(hashes)},
+    )
+    return {bytes(sha256): document for sha256, document in rows}
+
+
 def get(tx: Transaction, notice_id: UUID) -> PublishedNotice | None:
     """A notice by its id."""
     row = tx.execute(f"SELECT {_COLUMNS} FROM notices WHERE notice_id = %s", [notice_id]).fetchone()

@@ -24,6 +24,7 @@ from licet.policy.file import Policies
 from licet.policy.state import ConversationKind, TurnRole, TurnState
 from licet.store.connect import Transaction
 from licet.vault import account_view, apply
+from licet.vault import holds as vault_holds
 from licet.vault.commands import CommandResult, Delete, HoldReason, Narrow, Outcome, Widen
 from licet.vault.ids import Prefix, shown
 from licet.vault.permit import Permit
@@ -119,19 +120,11 @@ def listed(
     tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, at: datetime, *, before: UUID | None = None
 ) -> ConversationList:
     """The account's conversations begun before the one named, of which anything is still kept."""
-    rows = tx.execute(
-        """SELECT c.conversation_id FROM conversations c
-            WHERE c.account_id = %(account)s AND (%(before)s::uuid IS NULL OR c.conversation_id < %(before)s)
-              AND EXISTS (SELECT FROM segments s WHERE s.account_id = c.account_id
-                             AND s.conversation_id = c.conversation_id
-                             AND (s.erased_at IS NULL OR s.safety_slot IS NOT NULL))
-            ORDER BY c.conversation_id DESC LIMIT %(limit)s""",
-        {"account": account, "before": before, "limit": PAGE_CONVERSATIONS_MAX + 1},
-    ).fetchall()
-    ids = [row[0] for row in rows[:PAGE_CONVERSATIONS_MAX]]
+    found = account_view.kept_conversation_ids(tx, account, PAGE_CONVERSATIONS_MAX + 1, before=before)
+    ids = found[:PAGE_CONVERSATIONS_MAX]
     return ConversationList(
         conversations=tuple(_mine(tx, keyring, policies, account, ids, at)),
-        next=ids[-1] if len(rows) > PAGE_CONVERSATIONS_MAX else None,
+        next=ids[-1] if len(found) > PAGE_CONVERSATIONS_MAX else None,
     )
 
 
@@ -151,7 +144,10 @@ def _mine(
     seen = account_view.seen(tx, [(account, conversation) for conversation in ids], policies, at, with_turns=True)
     titles = _titles(tx, keyring, seen, at)
     releases, learnt = holding_of(tx, account, list(ids)), consumed_of(tx, account, list(ids))
-    holds, kept = _holds(tx, account, [c for c, one in seen.items() if one.turns.holds]), _kept(tx, account, ids)
+    holds, kept = (
+        _holds(tx, account, [c for c, one in seen.items() if one.turns.holds]),
+        account_view.stored(tx, account, ids),
+    )
     return [
         msgspec.structs.replace(
             _one(
@@ -173,29 +169,15 @@ def _holds(tx: Transaction, account: UUID, ids: Sequence[UUID]) -> dict[UUID, li
     """The holds that may be told, oldest first."""
     found: dict[UUID, list[HoldTold]] = {}
     if ids:
-        for conversation, reason, placed_at, review_at in tx.execute(
-            """SELECT conversation_id, reason, placed_at, review_at FROM holds
-                WHERE account_id = %s AND conversation_id = ANY(%s) AND is_told ORDER BY placed_at, reason""",
-            [account, list(ids)],
-        ):
-            told = HoldTold(reason=HoldReason(reason), placed_at=placed_at, review_at=review_at)
-            found.setdefault(conversation, []).append(told)
+        for hold in vault_holds.told_of(tx, account, ids):
+            told = HoldTold(reason=hold.reason, placed_at=hold.placed_at, review_at=hold.review_at)
+            found.setdefault(hold.conversation, []).append(told)
     return found
 
 
 def is_told_hold(tx: Transaction, account: UUID, conversation: UUID) -> bool:
     """Whether a hold stands on it that its person may be told of."""
     return bool(_holds(tx, account, [conversation]))
-
-
-def _kept(tx: Transaction, account: UUID, ids: Sequence[UUID]) -> set[UUID]:
-    """Those of which more than a safety copy is kept."""
-    rows = tx.execute(
-        """SELECT DISTINCT conversation_id FROM segments
-            WHERE account_id = %s AND conversation_id = ANY(%s) AND erased_at IS NULL""",
-        [account, list(ids)],
-    )
-    return {row[0] for row in rows}
 
 
 def _one(
@@ -268,14 +250,8 @@ def _titles(
 ) -> dict[UUID, str]:
     """What each readable conversation is called: its title, or else how it begins."""
     readable = {c: s for c, s in seen.items() if s.turns.segments and Permit.readable(s.turns, 0, at)}
-    rows = tx.execute(
-        """SELECT b.conversation_id, min(b.turn) FROM bodies b
-             JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[])
-                            AS k(account_id, conversation_id)) k USING (account_id, conversation_id)
-            WHERE b.turn IN (0, 1) AND b.segment = 0 GROUP BY 1""",
-        {"account": [s.account.account_id for s in readable.values()], "conversation": list(readable)},
-    ).fetchall()
-    first = {c: TurnState(number=n, segment=0, role=TurnRole.user, origin="typed") for c, n in rows}
+    beginnings = account_view.beginnings(tx, [(s.account.account_id, c) for c, s in readable.items()])
+    first = {c: TurnState(number=n, segment=0, role=TurnRole.user, origin="typed") for c, n in beginnings.items()}
     permits = [
         Permit.to_owner(readable[c].account, readable[c].conversation, readable[c].turns, turn, at)
         for c, turn in first.items()

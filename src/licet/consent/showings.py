@@ -18,6 +18,7 @@ from licet.consent.notice import PublishedNotice, Variant
 from licet.errors import NotFoundError
 from licet.ledger import outbox
 from licet.store.connect import Transaction
+from licet.vault import account_choices
 from licet.vault.commands import ShownQuestion
 from licet.vault.ids import uuid7
 
@@ -63,8 +64,8 @@ class ShowingRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 def newest_choice(tx: Transaction, account: UUID) -> int:
     """The number of the account's newest choice, 0 before the first."""
-    row = tx.execute("SELECT max(seq) FROM choices WHERE account_id = %s", [account]).fetchone()
-    return (row[0] if row else None) or 0
+    made = account_choices.newest(tx, [account]).get(account)
+    return made.seq if made is not None else 0
 
 
 def record(

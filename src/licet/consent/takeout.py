@@ -42,6 +42,7 @@ from licet.vault.content import Content
 from licet.vault.ids import Prefix, shown, shown_turn
 from licet.vault.permit import Permit
 from licet.vault.permit import open as open_content
+from licet.vault.safety_copies import copied_turns
 
 FORMAT = "licet-takeout-1"
 BATCH_CONVERSATIONS_MAX = 50
@@ -169,12 +170,7 @@ def lines(
     after: UUID | None = None
     while True:
         with transactions() as tx:
-            rows = tx.execute(
-                """SELECT conversation_id FROM conversations WHERE account_id = %s AND deleted_at IS NULL
-                      AND (%s::uuid IS NULL OR conversation_id > %s) ORDER BY conversation_id LIMIT %s""",
-                [account, after, after, BATCH_CONVERSATIONS_MAX],
-            ).fetchall()
-            ids = [row[0] for row in rows]
+            ids = account_view.conversation_ids(tx, account, BATCH_CONVERSATIONS_MAX, after=after, deleted=False)
             seen = account_view.seen(tx, [(account, conversation) for conversation in ids], policies, at)
             lines = [_line(tx, keyring, seen[conversation], at) for conversation in ids]
         yield from (line for line in lines if line)
@@ -212,16 +208,10 @@ def _line(tx: Transaction, keyring: Keyring, seen: account_view.AccountView, at:
 def _stored(tx: Transaction, seen: account_view.AccountView, at: datetime) -> list[tuple[TurnState, datetime | None]]:
     """The turns with content that its person may read, and when each was said; turn 0 is the title."""
     row = seen.conversation
-    found = tx.execute(
-        """SELECT b.turn, b.segment, coalesce(t.role, 'user'), coalesce(t.origin, 'typed'), t.occurred_at
-             FROM bodies b LEFT JOIN turns t USING (account_id, conversation_id, turn)
-            WHERE b.account_id = %s AND b.conversation_id = %s ORDER BY b.turn""",
-        [row.account_id, row.conversation_id],
-    ).fetchall()
     return [
-        (TurnState(number=number, segment=segment, role=TurnRole(role), origin=origin), said)
-        for number, segment, role, origin, said in found
-        if Permit.readable(seen.turns, segment, at) and row.keys[segment].key_slot is not None
+        (turn, said)
+        for turn, said in account_view.stored_turns(tx, row.account_id, row.conversation_id)
+        if Permit.readable(seen.turns, turn.segment, at) and row.keys[turn.segment].key_slot is not None
     ]
 
 
@@ -251,13 +241,7 @@ def safety_copies(
     after: UUID | None = None
     while True:
         with transactions() as tx:
-            rows = tx.execute(
-                """SELECT DISTINCT conversation_id FROM segments
-                    WHERE account_id = %s AND safety_slot IS NOT NULL AND safety_until > %s
-                      AND (%s::uuid IS NULL OR conversation_id > %s) ORDER BY conversation_id LIMIT %s""",
-                [account, at, after, after, BATCH_CONVERSATIONS_MAX],
-            ).fetchall()
-            ids = [row[0] for row in rows]
+            ids = account_view.copied_conversation_ids(tx, account, at, BATCH_CONVERSATIONS_MAX, after=after)
             seen = account_view.seen(
                 tx, [(account, conversation) for conversation in ids], policies, at, with_turns=True
             )
@@ -270,12 +254,7 @@ def safety_copies(
 
 def _safety_copy(tx: Transaction, keyring: Keyring, seen: account_view.AccountView, at: datetime) -> bytes:
     row, state = seen.conversation, seen.turns
-    copied = {
-        turn for (turn,) in tx.execute(
-            "SELECT turn FROM safety_bodies WHERE account_id = %s AND conversation_id = %s",
-            [row.account_id, row.conversation_id],
-        )
-    }  # fmt: skip
+    copied = copied_turns(tx, row.account_id, row.conversation_id)
     turns = [turn for turn in seen.said if turn.number in copied and _is_kept(seen, turn, at)]
     said: list[dict[str, Any]] = []
     for start in range(0, len(turns), OPENED_TURNS_MAX):

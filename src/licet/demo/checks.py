@@ -13,7 +13,7 @@ from licet.erasure import sweeper
 from licet.policy.decide import IMPROVE, SAFETY, Gate
 from licet.policy.state import GrantStanding
 from licet.proof import documents
-from licet.release import catalog
+from licet.release import catalog, registry
 from licet.release.build import BuildResult
 from licet.release.curation import LeftOut
 from licet.store.connect import transaction
@@ -103,12 +103,9 @@ def _release(here: installation.Installation, town: Town, built: BuildResult) ->
 def _withdrawn(here: installation.Installation, left: Townsperson, copy: Path) -> DemoPromise:
     """Whoever withdrew is in no row that comes out, of the release or of a copy handed out before."""
     with transaction(here.pool) as tx:
-        rows = tx.execute(
-            """SELECT x.ordinal FROM release_rows x JOIN releases r USING (release_id)
-                WHERE r.name = 'october' AND x.account_id = %s""",
-            [left.id],
-        ).fetchall()
-    theirs = {ordinal for (ordinal,) in rows}
+        october = registry.find(tx, "october")
+        assert october is not None
+        theirs = {row.ordinal for row in registry.rows_of(tx, october.release_id, [left.id], [])}
     out = [{row["ordinal"] for row in catalog.open_release(here, name)} for name in ("october", str(copy))]
     leaks = sum(len(theirs & ordinals) for ordinals in out)
     text = "rows of somebody who withdrew come out of no copy"

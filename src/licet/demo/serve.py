@@ -150,14 +150,7 @@ def officer_link(here: installation.Installation) -> str:
     """The secret of a link that signs the town's privacy officer in, once."""
     now = installation.utc_now()
     with transaction(here.pool) as tx:
-        staff = sessions.known_staff(tx, OFFICER, now, here.keyring.random)
-        tx.execute("UPDATE staff SET roles = %s WHERE staff_id = %s", [[StaffRole.privacy_officer.value], staff])
-        secret = sessions.secret_of(here.keyring.random)
-        tx.execute(
-            "INSERT INTO staff_links (link_sha256, staff_id, expires_at) VALUES (%s, %s, %s)",
-            [sessions.digest(secret), staff, now + sessions.LINK_LIFETIME],
-        )
-    return secret
+        return sessions.add(tx, OFFICER, [StaffRole.privacy_officer], now, here.keyring.random)
 
 
 def free_port(wanted: int) -> int:

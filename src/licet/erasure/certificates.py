@@ -40,12 +40,13 @@ from licet.proof import documents
 from licet.proof.receipt import CERTIFICATE, sign
 from licet.release import live_leases, registry
 from licet.store.connect import Transaction, transaction
-from licet.vault import certificate, host_events, policy_versions, restriction
+from licet.vault import certificate, holds, host_events, policy_versions, restriction, safety_copies
 from licet.vault.certificate import ErasureCause, ErasureRecord, ErasureState, Waits, WaitsFor
-from licet.vault.host_events import HostDelivery as HostTold
 from licet.vault.ids import Prefix, parse, shown, uuid7
 from licet.vault.installation import Installation
 from licet.vault.tables import lock_accounts
+from licet.webhooks import acknowledgements
+from licet.webhooks.acknowledgements import HostDelivery
 
 PAGE_ERASURES_MAX = 500
 RECALL_DAYS = 14  # within which a recipient is to acknowledge
@@ -85,7 +86,7 @@ class ErasureStatus(msgspec.Struct, frozen=True, kw_only=True):
     held: bool
     waits_for: WaitsFor | None
     recalls: tuple[Recall, ...]
-    hosts: tuple[HostTold, ...]
+    hosts: tuple[HostDelivery, ...]
     overdue: int
 
 
@@ -226,11 +227,7 @@ def _certify(here: Installation, tx: Transaction, erasure: ErasureRecord, at: da
     jws = sign(document, here.keyring.log_seed(tx), CERTIFICATE)
     sha256 = hashlib.sha256(jws.encode()).hexdigest()
     outbox.append(tx, [Entry(told=EntryKind.certificate, occurred_at=at, facts={"sha256": sha256})])
-    tx.execute(
-        """UPDATE erasures SET (state, verified_at, certificate) = ('verified', %s, %s)
-            WHERE account_id = %s AND erasure_id = %s""",
-        [at, jws, erasure.account, erasure.erasure],
-    )
+    certificate.record_verified(tx, erasure, at, jws)
     return certificate.get(tx, erasure.erasure)
 
 
@@ -279,7 +276,7 @@ def _hosts(tx: Transaction, erasure: ErasureRecord, at: datetime) -> list[dict[s
             "delivered": written(one.delivered_at) if one.delivered_at else None, "due": written(one.due_at),
             "acknowledged": written(one.acknowledged_at) if one.acknowledged_at else None, "overdue": one.overdue,
         }
-        for one in host_events.told_of(tx, erasure.account, erasure.erasure, at)
+        for one in acknowledgements.told_of(tx, erasure.account, erasure.erasure, at)
     ]  # fmt: skip
 
 
@@ -335,29 +332,22 @@ def unlogged(here: Installation) -> UnloggedErasure:
 
 def unlogged_in(tx: Transaction) -> UnloggedErasure:
     """`unlogged`, in a transaction of the caller."""
-    row = tx.execute(
-        "SELECT count(*), min(swept_at) FROM erasures WHERE state = 'swept' AND cause = 'closure'"
-    ).fetchone()
-    assert row is not None
-    return UnloggedErasure(closures=row[0], since=row[1])
+    closures, since = certificate.unlogged_closures(tx)
+    return UnloggedErasure(closures=closures, since=since)
 
 
 def certificate_file(here: Installation, name: str) -> bytes:
     """The certificate as it is handed out, with its proof once the log holds it; RefusedError before there is one."""
     with transaction(here.pool) as tx:
         erasure = certificate.get(tx, parse(Prefix.erasure, name))
-        row = tx.execute("SELECT certificate FROM erasures WHERE erasure_id = %s", [erasure.erasure]).fetchone()
-        jws = row[0] if row is not None else None
+        jws = certificate.certificate_of(tx, erasure.erasure)
         if jws is None:
             raise RefusedError(
                 f"there is no certificate yet: the erasure is `{erasure.state.value}`",
                 "`licet erase status` says what it waits for", because="unfinished",
             )  # fmt: skip
         payload = msgspec.json.encode({"sha256": hashlib.sha256(jws.encode()).hexdigest()}).decode()
-        leaf = tx.execute(
-            "SELECT log_year, index FROM outbox WHERE entry = 'certificate' AND payload = %s AND index IS NOT NULL",
-            [payload],
-        ).fetchone()
+        leaf = outbox.leaf_of(tx, EntryKind.certificate, payload)
         seed = here.keyring.log_seed(tx)
     entry = proof = None
     if leaf is not None:
@@ -377,7 +367,7 @@ def _seen(here: Installation, tx: Transaction, erasure: ErasureRecord, for_perso
     if for_person and waits.held and not certificate.is_told_hold(tx, erasure):
         waits = msgspec.structs.replace(waits, held=False)
     recalls = tuple(_recalls(tx, at, erasure))
-    hosts = tuple(host_events.told_of(tx, erasure.account, erasure.erasure, at))
+    hosts = tuple(acknowledgements.told_of(tx, erasure.account, erasure.erasure, at))
     return ErasureStatus(
         erasure=shown(Prefix.erasure, erasure.erasure), account=shown(Prefix.account, erasure.account),
         conversation=shown(Prefix.conversation, erasure.conversation) if erasure.conversation else None,
@@ -502,18 +492,9 @@ def held(here: Installation) -> list[HeldErasure]:
     """Every hold and every standing flag, by the day on which it is to be reviewed."""
     at = here.clock()
     with transaction(here.pool) as tx:
-        holds = tx.execute(
-            "SELECT account_id, conversation_id, placed_at, review_at FROM holds ORDER BY review_at LIMIT %s",
-            [LISTED_MAX],
-        ).fetchall()
-        flags = tx.execute(
-            """SELECT f.account_id, f.conversation_id, max(f.flagged_at), max(c.safety_until)
-                 FROM flags f JOIN conversations c USING (account_id, conversation_id)
-                WHERE f.overturned_at IS NULL AND c.safety_until > %s GROUP BY 1, 2 ORDER BY 3 LIMIT %s""",
-            [at, LISTED_MAX],
-        ).fetchall()
+        kept, flags = holds.by_review(tx, LISTED_MAX), safety_copies.standing_flags(tx, at, LISTED_MAX)
     days = timedelta(days=FLAG_REVIEW_DAYS)
-    found = [_held("hold", a, c, since, None, review_at, at) for a, c, since, review_at in holds]
+    found = [_held("hold", one.account, one.conversation, one.placed_at, None, one.review_at, at) for one in kept]
     found += [_held("flag", a, c, since, until, since + days, at) for a, c, since, until in flags]
     return sorted(found, key=lambda one: one.review_at)
 

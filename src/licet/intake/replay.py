@@ -34,7 +34,7 @@ from licet.policy.file import Policies
 from licet.policy.state import ConversationKind, Share, TurnRole
 from licet.policy.world import Owned, World
 from licet.store.connect import Pool, Transaction, transaction
-from licet.vault import account_view, apply, commands, tables
+from licet.vault import account_choices, account_view, apply, commands, tables
 from licet.vault.commands import CommandResult, Outcome
 from licet.vault.content import Content, encode
 from licet.vault.ids import HOST_ID_CHARACTERS_MAX, Prefix, host_hmac, uuid7
@@ -385,10 +385,8 @@ class Import:
         """Those of ``hosts`` that the vault has, asked once for all: most imports bring new ones."""
         names = {host_hmac(self._host_key, "account", host): host for host in hosts}
         with transaction(self._pool) as tx:
-            rows = tx.execute(
-                "SELECT host_hmac, account_id FROM accounts WHERE host_hmac = ANY(%s)", [list(names)]
-            ).fetchall()
-        return {names[bytes(name)]: account for name, account in rows}
+            found = account_view.accounts_by_host(tx, list(names))
+        return {names[name]: account for name, account in found.items()}
 
     def _is_late(self, host: str) -> bool:
         """Whether the account has an event later than the first new one."""
@@ -397,8 +395,8 @@ class Import:
             return False
         with transaction(self._pool) as tx:
             last_at = account_view.accounts(tx, [account])[account].state.last_at
-            known = _known_turns(tx, account)
-            chosen, rated = _known_choices(tx, account), _known_feedback(tx, account)
+            known = account_view.turns_by_host(tx, account)
+            chosen, rated = _known_choices(tx, account), account_view.feedback_by_host(tx, account)
         firsts = [f.at for f in self._feedback.get(host, ()) if f.host not in rated]
         firsts += [c.at for c in self._choices.get(host, ()) if (c.at, c.allow) not in chosen]
         firsts += [w.at for w in self._waiting.get(host, ()) if not self._is_known(w, known)]
@@ -429,13 +427,9 @@ class Import:
     def _about(self, rated: _Rated) -> commands.GiveFeedback | None:
         """Feedback, with the conversation and the answer that it is about; None where there is no such conversation."""
         with transaction(self._pool) as tx:
-            row = tx.execute(
-                """SELECT c.conversation_id, t.turn FROM conversations c
-                     LEFT JOIN turns t ON t.account_id = c.account_id AND t.conversation_id = c.conversation_id
-                                      AND t.host_hmac = %(turn)s
-                    WHERE c.account_id = %(account)s AND c.host_hmac = %(conversation)s""",
-                {"account": rated.account, "conversation": rated.conversation, "turn": rated.host_turn},
-            ).fetchone()
+            row = None
+            if rated.account is not None and rated.conversation is not None:
+                row = account_view.turn_by_host(tx, rated.account, rated.conversation, rated.host_turn)
         if row is None or rated.account is None:
             self._skipped["a rating whose chat is not here"] += 1
             return None
@@ -453,7 +447,7 @@ class Import:
             return
         if account is not None:
             with transaction(self._pool) as tx:
-                known, chosen = _known_turns(tx, account), _known_choices(tx, account)
+                known, chosen = account_view.turns_by_host(tx, account), _known_choices(tx, account)
                 world = self._seeded(tx, account)
         world = world or World(self._policies, replay=True)
         if account is not None:
@@ -500,7 +494,7 @@ class Import:
             self._skipped["a rating whose chat is not here"] += len(given)
             return []
         with transaction(self._pool) as tx:
-            known = _known_feedback(tx, account) if account is not None else set[bytes]()
+            known = account_view.feedback_by_host(tx, account) if account is not None else set[bytes]()
         return list({one.host: one for one in given if one.host not in known}.values())
 
     def _new(self, waiting: Sequence[_Waiting], known: set[bytes]) -> list[_Waiting]:
@@ -597,16 +591,5 @@ def _say(account: UUID, at: datetime, turn: _Turn, *, stored: bool) -> commands.
     )
 
 
-def _known_turns(tx: Transaction, account: UUID) -> set[bytes]:
-    rows = tx.execute("SELECT host_hmac FROM turns WHERE account_id = %s AND host_hmac IS NOT NULL", [account])
-    return {bytes(row[0]) for row in rows}
-
-
-def _known_feedback(tx: Transaction, account: UUID) -> set[bytes]:
-    rows = tx.execute("SELECT host_hmac FROM feedback WHERE account_id = %s AND host_hmac IS NOT NULL", [account])
-    return {bytes(row[0]) for row in rows}
-
-
 def _known_choices(tx: Transaction, account: UUID) -> set[tuple[datetime, bool]]:
-    rows = tx.execute("SELECT occurred_at, allow FROM choices WHERE account_id = %s", [account])
-    return {(at, allow) for at, allow in rows}
+    return {(one.at, one.allow) for one in account_choices.of_account(tx, account)}

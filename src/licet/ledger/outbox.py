@@ -67,6 +67,52 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     facts: dict[str, str | int | bool | None] = {}
 
 
+def leaf_of(tx: Transaction, told: EntryKind, payload: str) -> tuple[int, int] | None:
+    """`(year of the log, index)` of the leaf that tells exactly this; None while no log holds it."""
+    return tx.execute(
+        "SELECT log_year, index FROM outbox WHERE entry = %s AND payload = %s AND index IS NOT NULL",
+        [told.value, payload],
+    ).fetchone()
+
+
+def logs_stood(tx: Transaction) -> list[tuple[int, str, int, bytes]]:
+    """`(year, origin, size, root)` of each year's log, oldest first."""
+    return tx.execute("SELECT log_year, origin, size, root FROM logs ORDER BY log_year").fetchall()
+
+
+def told_versions(tx: Transaction, year: int) -> list[int]:
+    """The numbers of the policy versions that the log of ``year`` tells, by themselves or by a notice of theirs."""
+    rows = tx.execute(
+        """SELECT DISTINCT (payload::jsonb ->> 'number')::int FROM outbox
+            WHERE log_year = %s AND entry IN ('policy_applied', 'notice_published')""",
+        [year],
+    )
+    return [row[0] for row in rows]
+
+
+def told_grants(tx: Transaction, year: int) -> tuple[int, datetime | None]:
+    """Of the grants that the log of ``year`` tells: how many run, and when the last of the others ended."""
+    row = tx.execute(
+        """SELECT count(*) FILTER (WHERE ended.at IS NULL), max(ended.at)
+             FROM (SELECT DISTINCT account_id, payload::jsonb ->> 'grant' AS grant_no FROM outbox
+                    WHERE log_year = %s AND entry LIKE 'grant_%%') told
+             LEFT JOIN LATERAL (
+                 SELECT max(e.occurred_at) AS at FROM outbox e
+                  WHERE e.account_id = told.account_id AND e.entry = 'grant_ended'
+                    AND e.payload::jsonb ->> 'grant' IS NOT DISTINCT FROM told.grant_no) ended ON true""",
+        [year],
+    ).fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
+def forget_year(tx: Transaction, year: int) -> None:
+    """Forgets what the database holds of a year's log; its files are the caller's."""
+    tx.execute("DELETE FROM outbox WHERE log_year = %s", [year])
+    tx.execute("DELETE FROM log_accounts WHERE log_year = %s", [year])
+    tx.execute("DELETE FROM logs WHERE log_year = %s", [year])
+
+
 def append(tx: Transaction, entries: Sequence[Entry]) -> None:
     """Adds ``entries`` to the outbox in order; they become leaves only if ``tx`` commits."""
     insert(tx, "outbox", _COLUMNS, [

@@ -28,7 +28,7 @@ from licet.misuse.card import ARCHITECTURE, TASK, card_of
 from licet.misuse.classifier import Figures, LabelledExample, Model
 from licet.misuse.encoder import Encoder
 from licet.policy.decide import SAFETY
-from licet.release import manifest
+from licet.release import manifest, registry
 from licet.release.catalog import find_release, open_release
 from licet.release.reader import LoadedRow
 from licet.store.connect import transaction
@@ -171,11 +171,8 @@ def _rows(here: Installation, named: str) -> tuple[Path, UUID, str, _Rows]:
     rows = list(open_release(here, str(folder)))
     with transaction(here.pool) as tx:
         origins = {
-            ordinal: (conversation, CopyPlace.safety.value in places)
-            for ordinal, conversation, places in tx.execute(
-                "SELECT ordinal, conversation_id, key_places FROM release_rows WHERE release_id = %s AND ordinal = ANY(%s)",
-                [known.release_id, [row["ordinal"] for row in rows]],
-            )
+            one.ordinal: (one.conversation, any(place is CopyPlace.safety for _, place in one.keys))
+            for one in registry.rows_at(tx, known.release_id, [row["ordinal"] for row in rows])
         }
     of: _Rows = {}
     for row in rows:
@@ -289,9 +286,7 @@ def _known(here: Installation, folder: Path) -> list[tuple[str, str, UUID]]:
 
 def _names(here: Installation, releases: Sequence[UUID]) -> list[str]:
     with transaction(here.pool) as tx:
-        names = dict(
-            tx.execute("SELECT release_id, name FROM releases WHERE release_id = ANY(%s)", [list(releases)]).fetchall()
-        )
+        names = registry.names(tx, releases)
     return [names[release] for release in releases if release in names]
 
 

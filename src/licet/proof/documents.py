@@ -16,6 +16,7 @@ from uuid import UUID
 import msgspec
 
 from licet.consent import controller as controllers
+from licet.consent import notice
 from licet.consent.controller import Controller
 from licet.errors import BusyError, LicetError, NotFoundError, RefusedError
 from licet.keys.log_keys import LogKeys
@@ -30,6 +31,7 @@ from licet.ledger.storage import TMP, Durable, Folder
 from licet.ledger.witness_http import GATHER_SECONDS_MAX, GatheredCosignatures, gather
 from licet.proof.receipt import Issuer, Receipt, page
 from licet.store.connect import transaction
+from licet.vault import policy_versions
 from licet.vault.account_view import account_by_host
 from licet.vault.ids import Prefix, host_hmac, parse
 from licet.vault.installation import Installation, policies
@@ -208,10 +210,9 @@ def _gathered(here: Installation) -> dict[str, GatheredCosignatures]:
 def _beside(here: Installation, known: list[str]) -> dict[str, bytes]:
     """What is published beside the logs, so that a stranger can open everything that a leaf or a receipt names."""
     with transaction(here.pool) as tx:
-        policies = tx.execute("SELECT sha256, document FROM policies ORDER BY number").fetchall()
-        notices = tx.execute("SELECT sha256, document FROM notices ORDER BY position").fetchall()
-    files = {f"policies/{sha256.hex()}.json": document.encode() for sha256, document in policies}
-    files |= {f"notices/{sha256.hex()}.json": document.encode() for sha256, document in notices}
+        applied, published = policy_versions.texts(tx), notice.texts(tx)
+    files = {f"policies/{sha256.hex()}.json": document.encode() for sha256, document in applied.items()}
+    files |= {f"notices/{sha256.hex()}.json": document.encode() for sha256, document in published.items()}
     files[KEYS_FILE] = "".join(f"{key(here, int(year)).vkey}\n" for year in known).encode()
     files["verifier.py"] = bundle.source()
     own = [here.config.data / name for name in (WITNESSES_FILE, RETENTION_FILE)]

@@ -48,12 +48,9 @@ def handles(here: Installation, account: UUID, year: int | None = None) -> Handl
                 "the account was erased, and with its key the salt of its handles",
                 "what its person was given before stays valid", because="erased",
             )  # fmt: skip
-        rows = tx.execute(
-            "SELECT conversation_id FROM conversations WHERE account_id = %s ORDER BY conversation_id LIMIT %s",
-            [account, CONVERSATIONS_MAX],
-        ).fetchall()
+        ids = account_view.conversation_ids(tx, account, CONVERSATIONS_MAX)
     salt = entries.salt(key)
-    named = {shown(Prefix.conversation, row[0]): entries.conversation_pseudonym(salt, row[0]) for row in rows}
+    named = {shown(Prefix.conversation, each): entries.conversation_pseudonym(salt, each) for each in ids}
     return Handles(year=of, who=entries.who(salt), salt=salt.hex(), conversations=named)
 
 

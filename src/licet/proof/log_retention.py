@@ -30,6 +30,7 @@ import msgspec
 from psycopg import Connection
 
 from licet.errors import BusyError, InputError, UsageError
+from licet.ledger import outbox
 from licet.ledger.log import prune as prune_overtaken
 from licet.ledger.publication import PublishedLog
 from licet.ledger.sequence import SEQUENCER_LOCK
@@ -108,17 +109,12 @@ def _kept_because(tx: Transaction, known: Policies, year: int, period: Period | 
         return
     if period.after(_end(year)) > now:
         yield "its retention has not passed"
-    running, ended_last = _grants(tx, year)
+    running, ended_last = outbox.told_grants(tx, year)
     if running:
         yield f"{running:,} grants told in it run"
     if ended_last is not None and period.after(ended_last) > now:
         yield "a grant told in it ended within the retention"
-    numbers = tx.execute(
-        """SELECT DISTINCT (payload::jsonb ->> 'number')::int FROM outbox
-            WHERE log_year = %s AND entry IN ('policy_applied', 'notice_published')""",
-        [year],
-    ).fetchall()
-    if any(_in_force(known, number, period, now) for (number,) in numbers):
+    if any(_in_force(known, number, period, now) for number in outbox.told_versions(tx, year)):
         yield "a policy version told in it is in force, or was within the retention"
     releases = tx.execute(
         """SELECT count(*) FROM outbox o JOIN releases r ON r.release_id = (o.payload::jsonb ->> 'release')::uuid
@@ -127,22 +123,6 @@ def _kept_because(tx: Transaction, known: Policies, year: int, period: Period | 
     ).fetchone()
     if releases is not None and releases[0]:
         yield f"{releases[0]:,} releases sealed in it are registered"
-
-
-def _grants(tx: Transaction, year: int) -> tuple[int, datetime | None]:
-    """Of the grants that the log of ``year`` tells: how many run, and when the last of the others ended."""
-    row = tx.execute(
-        """SELECT count(*) FILTER (WHERE ended.at IS NULL), max(ended.at)
-             FROM (SELECT DISTINCT account_id, payload::jsonb ->> 'grant' AS grant_no FROM outbox
-                    WHERE log_year = %s AND entry LIKE 'grant_%%') told
-             LEFT JOIN LATERAL (
-                 SELECT max(e.occurred_at) AS at FROM outbox e
-                  WHERE e.account_id = told.account_id AND e.entry = 'grant_ended'
-                    AND e.payload::jsonb ->> 'grant' IS NOT DISTINCT FROM told.grant_no) ended ON true""",
-        [year],
-    ).fetchone()
-    assert row is not None
-    return row[0], row[1]
 
 
 def _in_force(known: Policies, number: int, period: Period, now: datetime) -> bool:
@@ -188,9 +168,7 @@ def _take_away(here: Installation, year: int) -> None:
 
 def _forget(here: Installation, year: int) -> None:
     with transaction(here.pool) as tx:
-        tx.execute("DELETE FROM outbox WHERE log_year = %s", [year])
-        tx.execute("DELETE FROM log_accounts WHERE log_year = %s", [year])
-        tx.execute("DELETE FROM logs WHERE log_year = %s", [year])
+        outbox.forget_year(tx, year)
     for parent in (place(here).folder, place(here).state):
         shutil.rmtree(parent / f"{year}{_GONE}", ignore_errors=True)
 

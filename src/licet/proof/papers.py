@@ -17,10 +17,12 @@ from collections.abc import Sequence
 from typing import Any, cast
 from uuid import UUID
 
+from licet.consent import notice
 from licet.errors import RefusedError
 from licet.proof import documents
 from licet.proof.receipt import Receipt
 from licet.store.connect import transaction
+from licet.vault import policy_versions
 from licet.vault.installation import Installation
 from licet.verifier import bundle
 
@@ -84,10 +86,7 @@ def _named_by_hash(here: Installation, issued: Sequence[Receipt]) -> list[tuple[
     }
     found = []
     with transaction(here.pool) as tx:
-        for table, hashes in wanted.items():
-            rows = tx.execute(
-                f"SELECT sha256, document FROM {table} WHERE sha256 = ANY(%s) ORDER BY sha256",
-                [[bytes.fromhex(sha256) for sha256 in hashes if sha256]],
-            ).fetchall()
-            found += [(f"{table}/{sha256.hex()}.json", document.encode()) for sha256, document in rows]
+        for folder, texts in (("notices", notice.texts), ("policies", policy_versions.texts)):
+            named = texts(tx, [bytes.fromhex(sha256) for sha256 in wanted[folder] if sha256])
+            found += [(f"{folder}/{sha256.hex()}.json", named[sha256].encode()) for sha256 in sorted(named)]
     return found

@@ -23,7 +23,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import cast
 from uuid import UUID
 
 import msgspec
@@ -41,7 +41,8 @@ from licet.policy import purposes
 from licet.policy.file import Policies, Policy
 from licet.policy.period import written
 from licet.store.connect import Transaction
-from licet.vault import account_view
+from licet.vault import account_choices, account_view
+from licet.vault.account_choices import StoredChoice
 
 VERSION = 1
 RECEIPT, CERTIFICATE = "licet-receipt+jws", "licet-certificate+jws"  # one is never taken for the other
@@ -178,20 +179,14 @@ def choices(tx: Transaction, keyring: Keyring, account: UUID) -> list[ReceiptCho
             "the receipts that its person keeps stay valid", because="erased",
         )  # fmt: skip
     key = chain[account].own
-    rows = tx.execute(
-        """SELECT seq, occurred_at, allow, effect, grant_no, via, version, evidence FROM choices
-            WHERE account_id = %s ORDER BY seq LIMIT %s""",
-        [account, CHOICES_MAX],
-    ).fetchall()
-    return [_choice(account, key, row) for row in rows]
+    return [_choice(account, key, one) for one in account_choices.of_account(tx, account, most=CHOICES_MAX)]
 
 
-def _choice(account: UUID, key: bytes, row: Sequence[Any]) -> ReceiptChoice:
-    seq, at, allow, effect, grant, via, number, sealed = row
-    said = unseal(key, sealed, account_place(account)).decode() if sealed else None
+def _choice(account: UUID, key: bytes, one: StoredChoice) -> ReceiptChoice:
+    said = unseal(key, one.evidence, account_place(account)).decode() if one.evidence else None
     return ReceiptChoice(
-        account=account, seq=seq, at=at, allow=allow, effect=effect, grant=grant, via=via, number=number,
-        evidence=read_evidence(said) if said is not None else None, said=said,
+        account=account, seq=one.seq, at=one.at, allow=one.allow, effect=one.effect, grant=one.grant, via=one.via,
+        number=one.number, evidence=read_evidence(said) if said is not None else None, said=said,
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from licet.ledger import outbox
 from licet.ledger.outbox import Entry, EntryKind
 from licet.store.connect import Transaction
 from licet.store.rows import copy_in
+from licet.vault import copies
 from licet.vault.copies import CopyPlace
 
 
@@ -81,6 +82,13 @@ def get(tx: Transaction, release_id: UUID) -> Release:
     return _read(row)
 
 
+def names(tx: Transaction, releases: Sequence[UUID]) -> dict[UUID, str]:
+    """What the releases with these ids are called."""
+    return dict(
+        tx.execute("SELECT release_id, name FROM releases WHERE release_id = ANY(%s)", [list(releases)]).fetchall()
+    )
+
+
 def every(tx: Transaction) -> list[Release]:
     return [_read(row) for row in tx.execute(f"SELECT {_COLUMNS} FROM releases ORDER BY begun_at")]
 
@@ -92,10 +100,7 @@ def _read(row: Sequence[Any]) -> Release:
 def discard(tx: Transaction, release_id: UUID, at: datetime) -> None:
     """Forgets a build that was never sealed; nobody ever had a key of its rows."""
     tx.execute("DELETE FROM release_rows WHERE release_id = %s", [release_id])
-    tx.execute(
-        "UPDATE copies SET ended_at = %s WHERE place = 'release' AND reference = %s AND ended_at IS NULL",
-        [at, release_id],
-    )
+    copies.end_whole(tx, CopyPlace.release, release_id, at)
     tx.execute("DELETE FROM releases WHERE release_id = %s AND state = 'building'", [release_id])
 
 
@@ -164,6 +169,16 @@ def rows_at(tx: Transaction, release_id: UUID, ordinals: Sequence[int]) -> list[
     return [_row(row) for row in found]
 
 
+def accounts_at(tx: Transaction, release_id: UUID, ordinals: Sequence[int]) -> dict[int, UUID]:
+    """Whose the rows with these ordinals are."""
+    return dict(
+        tx.execute(
+            "SELECT ordinal, account_id FROM release_rows WHERE release_id = %s AND ordinal = ANY(%s)",
+            [release_id, list(ordinals)],
+        ).fetchall()
+    )
+
+
 def rows_of(
     tx: Transaction, release_id: UUID, accounts: Sequence[UUID], conversations: Sequence[UUID]
 ) -> list[RowSources]:
@@ -211,20 +226,7 @@ def drop_rows(tx: Transaction, release_id: UUID, rows: Sequence[RowSources], at:
         "DELETE FROM release_rows WHERE release_id = %s AND ordinal = ANY(%s)",
         [release_id, [row.ordinal for row in rows]],
     )
-    tx.execute(
-        """UPDATE copies c SET ended_at = %(at)s
-            WHERE c.place = 'release' AND c.reference = %(release)s
-              AND c.account_id = ANY(%(accounts)s) AND c.conversation_id = ANY(%(conversations)s)
-              AND NOT EXISTS (SELECT FROM release_rows r WHERE r.account_id = c.account_id
-                                 AND r.release_id = c.reference AND r.conversation_id = c.conversation_id
-                                 AND c.segment = ANY(r.key_segments))""",
-        {
-            "at": at,
-            "release": release_id,
-            "accounts": sorted({row.account for row in rows}),
-            "conversations": sorted({row.conversation for row in rows}),
-        },
-    )
+    copies.end_rowless(tx, release_id, {row.account for row in rows}, {row.conversation for row in rows}, at)
 
 
 def _row(row: Sequence[Any]) -> RowSources:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from licet.consent import own_conversations
+from licet.consent import history, own_conversations
 from licet.errors import NotFoundError
 from licet.policy.decide import MEANING, DecisionReason, Gate, gate
 from licet.policy.file import Policies
@@ -18,7 +18,8 @@ from licet.policy.state import TurnState
 from licet.release import registry
 from licet.release.registry import Release
 from licet.store.connect import Transaction, transaction
-from licet.vault import account_view, expiry, tables
+from licet.vault import account_choices, account_view, expiry, holds, tables
+from licet.vault.account_choices import StoredChoice
 from licet.vault.ids import Prefix, host_hmac, parse, parse_turn, shown, shown_turn
 from licet.vault.installation import Installation, policies
 
@@ -134,7 +135,7 @@ def _explain_conversation(
         erased=all(keys.erased for keys in row.keys),
         answers=tuple(_answers(seen, asked, known, conversation)),
         choice=_choice_behind(tx, account, known),
-        releases=tuple(_releases_holding(tx, account, conversation)),
+        releases=tuple(history.holding_of(tx, account, [conversation]).get(conversation, ())),
     )
 
 
@@ -166,31 +167,16 @@ def _alike(one: TurnsExplained, other: TurnsExplained) -> bool:
     return (one.because, one.until, one.policy) == (other.because, other.until, other.policy)
 
 
-_CHOICES = """SELECT c.occurred_at, c.allow, c.effect, c.grant_no, c.via, p.version FROM choices c
-    JOIN policies p ON p.number = c.version WHERE c.account_id = %s"""
-
-
-def _choices(tx: Transaction, account: UUID, rest: str) -> list[ChoiceSeen]:
-    rows = tx.execute(f"{_CHOICES} {rest}", [account]).fetchall()
-    return [
-        ChoiceSeen(at=at, allow=allow, effect=effect, grant=grant, via=via, policy=policy)
-        for at, allow, effect, grant, via, policy in rows
-    ]
+def _choice(made: StoredChoice) -> ChoiceSeen:
+    return ChoiceSeen(
+        at=made.at, allow=made.allow, effect=made.effect, grant=made.grant, via=made.via, policy=made.version
+    )
 
 
 def _choice_behind(tx: Transaction, account: UUID, known: Policies) -> ChoiceSeen | None:
     """The newest choice that had an effect."""
-    found = _choices(tx, account, "AND c.effect <> 'none' ORDER BY c.seq DESC LIMIT 1")
-    return found[0] if found else None
-
-
-def _releases_holding(tx: Transaction, account: UUID, conversation: UUID) -> list[str]:
-    rows = tx.execute(
-        """SELECT DISTINCT r.name FROM release_rows x JOIN releases r USING (release_id)
-            WHERE x.account_id = %s AND x.conversation_id = %s AND r.state = 'sealed' ORDER BY 1""",
-        [account, conversation],
-    )
-    return [row[0] for row in rows]
+    found = account_choices.of_account(tx, account, newest_first=True, most=1, effective=True)
+    return _choice(found[0]) if found else None
 
 
 EXPLAINED_CONVERSATIONS_MAX = 10_000
@@ -203,11 +189,8 @@ def _explain_account(here: Installation, tx: Transaction, known: Policies, accou
     if row is None:
         raise NotFoundError(f"no account `{shown(Prefix.account, account)}`")
     state = account_view.brought(row, known, at).account
-    ids = tx.execute(
-        "SELECT conversation_id FROM conversations WHERE account_id = %s ORDER BY conversation_id LIMIT %s",
-        [account, EXPLAINED_CONVERSATIONS_MAX],
-    ).fetchall()
-    seen = account_view.seen(tx, [(account, row[0]) for row in ids], known, at, with_turns=True)
+    ids = account_view.conversation_ids(tx, account, EXPLAINED_CONVERSATIONS_MAX)
+    seen = account_view.seen(tx, [(account, each) for each in ids], known, at, with_turns=True)
     reasons: dict[str, Counter[str]] = {purpose: Counter() for purpose in sorted(known.in_force(at).covers)}
     for here_seen in seen.values():
         for turn in here_seen.said:
@@ -222,9 +205,9 @@ def _explain_account(here: Installation, tx: Transaction, known: Policies, accou
         standing=state.standing.value,
         gate=gate(state, known, at),
         answered=known[state.answered].version if state.answered is not None else None,
-        choices=tuple(_choices(tx, account, "ORDER BY c.seq")),
+        choices=tuple(_choice(made) for made in account_choices.of_account(tx, account)),
         conversations=len(ids),
-        newest=tuple(shown(Prefix.conversation, row[0]) for row in ids[-NEWEST_CONVERSATIONS_MAX:]),
+        newest=tuple(shown(Prefix.conversation, each) for each in ids[-NEWEST_CONVERSATIONS_MAX:]),
         turns={purpose: dict(counter) for purpose, counter in reasons.items()},
     )
 
@@ -255,13 +238,10 @@ class PopulationStatus(msgspec.Struct, frozen=True, kw_only=True):
 _HORIZONS = (("7 days", 7), ("30 days", 30), ("a year", 365), ("5 years", 1826), ("later", 10**6))
 
 
-_KEPT = "SELECT count(*) FROM bodies WHERE turn > 0"
-
-
 def turns_kept(here: Installation) -> int:
     """How many turns have content here."""
     with transaction(here.pool) as tx:
-        return _count(tx, _KEPT)
+        return account_view.turns_kept(tx)
 
 
 def status(here: Installation) -> PopulationStatus:
@@ -272,13 +252,11 @@ def status(here: Installation) -> PopulationStatus:
     gates: Counter[str] = Counter()
     standings: Counter[str] = Counter()
     with transaction(here.pool) as tx:
-        with tx.cursor(name="status") as cursor:
-            cursor.itersize = 5_000
-            for row in cursor.execute(f"SELECT {tables.ACCOUNT_COLUMNS} FROM accounts"):
-                account = account_view.brought(tables.read_account(row), known, at).account
-                plans[account.plan] += 1
-                standings["closed" if account.closed_at else account.standing.value] += 1
-                gates[gate(account, known, at).value] += 1
+        for row in tables.every_account(tx):
+            account = account_view.brought(row, known, at).account
+            plans[account.plan] += 1
+            standings["closed" if account.closed_at else account.standing.value] += 1
+            gates[gate(account, known, at).value] += 1
         return PopulationStatus(
             at=at,
             policy=known.in_force(at).policy,
@@ -287,13 +265,13 @@ def status(here: Installation) -> PopulationStatus:
             plans=dict(plans.most_common()),
             gates=dict(gates.most_common()),
             standings=dict(standings.most_common()),
-            conversations=_count(tx, "SELECT count(*) FROM conversations"),
-            turns_kept=_count(tx, _KEPT),
+            conversations=account_view.conversation_count(tx),
+            turns_kept=account_view.turns_kept(tx),
             bytes_kept=sum(one.size for one in expiry.kept_bytes(tx)),
             expires=_expires(tx, at),
             overdue=expiry.due_count(tx, at, 2**31),
-            held=_count(tx, "SELECT count(DISTINCT (account_id, conversation_id)) FROM holds"),
-            flagged=_count(tx, "SELECT count(*) FROM conversations WHERE safety_until > %s", at),
+            held=holds.counts(tx, at).conversations,
+            flagged=account_view.flagged_count(tx, at),
             releases=tuple(registry.every(tx)),
             retraining_due=due,
         )
@@ -302,16 +280,12 @@ def status(here: Installation) -> PopulationStatus:
 def retraining_due(here: Installation) -> tuple[Affected, ...]:
     """The misuse classifiers that learnt from rows which were withdrawn or erased since."""
     with transaction(here.pool) as tx:
-        if not _count(tx, "SELECT count(*) FROM models WHERE recipe = 'licet-misuse-1' AND retired_at IS NULL"):
+        learnt = tx.execute("SELECT FROM models WHERE recipe = 'licet-misuse-1' AND retired_at IS NULL LIMIT 1")
+        if learnt.fetchone() is None:
             return ()
     from licet.train import lineage  # here, so that no other command waits for what it imports
 
     return tuple(lineage.affected(here, recipe=lineage.CLASSIFIER))
-
-
-def _count(tx: Transaction, statement: str, *params: object) -> int:
-    row = tx.execute(statement, params or None).fetchone()
-    return int(row[0]) if row else 0
 
 
 def _expires(tx: Transaction, at: datetime) -> dict[str, int]:
@@ -320,12 +294,7 @@ def _expires(tx: Transaction, at: datetime) -> dict[str, int]:
     since: datetime | None = None
     for name, days in _HORIZONS:
         until = at + timedelta(days=min(days, 365 * 1000))
-        result[name] = _count(
-            tx,
-            """SELECT coalesce(sum(last_turn - first_turn + 1), 0) FROM segments
-                WHERE erased_at IS NULL AND keep_until <= %s AND (%s::timestamptz IS NULL OR keep_until > %s)""",
-            until, since, since,
-        )  # fmt: skip
+        result[name] = expiry.turns_ending(tx, since, until)
         since = until
     return {name: count for name, count in result.items() if count}
 

@@ -36,7 +36,7 @@ from licet.train.canaries import AuditResult, Canary, CanaryFigures, CanaryGroup
 from licet.train.gate import TrainingGate
 from licet.train.recipe import TrainingSettings
 from licet.vault import commands as do
-from licet.vault import verbs
+from licet.vault import policy_versions, verbs
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac, uuid7
 from licet.vault.installation import Installation, host_key, installation
@@ -93,7 +93,7 @@ def audit(
     ``gate_of`` wraps the gate that the run is given, for tests in which the audit must fail.
     """
     with transaction(here.pool) as tx:
-        if tx.execute("SELECT EXISTS (SELECT FROM policies)").fetchone() == (True,) or here.clock is not clock:
+        if policy_versions.load(tx) is not None or here.clock is not clock:
             raise RefusedError("the audit plants accounts in an empty installation of its own", because="not_empty")
     planted = _Planting(here, clock, seed)
     planted.all()

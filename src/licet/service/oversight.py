@@ -7,15 +7,17 @@ are in all. Titles, matters of holds and texts of turns are content, and are in 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 from uuid import UUID
 
 import msgspec
 
+from licet.consent import notice
 from licet.policy.file import read as read_policy
 from licet.store.connect import transaction
+from licet.vault import account_view, certificate, policy_versions, safety_copies, staff_reads
+from licet.vault import holds as vault_holds
 from licet.vault.commands import HoldReason
 from licet.vault.ids import Prefix, host_hmac, shown
 from licet.vault.installation import Installation
@@ -122,73 +124,61 @@ class ConversationListed(msgspec.Struct, frozen=True, kw_only=True):
 def holds(here: Installation) -> NewestList[HoldSeen]:
     """The legal holds, the next to be reviewed first."""
     now = here.clock()
-    rows, total = _rows(
-        here,
-        """SELECT account_id, conversation_id, reason, placed_at, placed_by, review_at, is_told FROM holds
-            ORDER BY review_at, account_id, conversation_id LIMIT %s""",
-        "SELECT count(*) FROM holds",
-    )
+    with transaction(here.pool) as tx:
+        listed, total = vault_holds.by_review(tx, LISTED_MAX), vault_holds.counts(tx, now).holds
     seen = (
         HoldSeen(
-            account=_account(a), conversation=_conversation(c), reason=HoldReason(reason), placed_at=at, placed_by=by,
-            review_at=review_at, told=told, overdue=review_at <= now,
+            account=_account(one.account), conversation=_conversation(one.conversation), reason=one.reason,
+            placed_at=one.placed_at, placed_by=one.placed_by, review_at=one.review_at, told=one.is_told,
+            overdue=one.review_at <= now,
         )
-        for a, c, reason, at, by, review_at, told in rows
+        for one in listed
     )  # fmt: skip
     return NewestList(items=tuple(seen), total=total)
 
 
 def requests(here: Installation) -> NewestList[RequestSeen]:
     """What people asked to have erased, from the request to the certificate."""
-    rows, total = _rows(
-        here,
-        """SELECT account_id, conversation_id, cause, state, requested_at, fenced_at, shredded_at, swept_at, verified_at
-             FROM erasures ORDER BY requested_at DESC LIMIT %s""",
-        "SELECT count(*) FROM erasures",
-    )
+    with transaction(here.pool) as tx:
+        listed, total = certificate.newest_requests(tx, LISTED_MAX), certificate.request_count(tx)
     seen = (
         RequestSeen(
-            account=_account(a), conversation=_conversation(c) if c is not None else None, cause=cause, state=state,
-            requested_at=requested, fenced_at=fenced, shredded_at=shredded, swept_at=swept, verified_at=verified,
+            account=_account(one.account),
+            conversation=_conversation(one.conversation) if one.conversation is not None else None,
+            cause=one.cause.value, state=one.state.value, requested_at=one.requested_at, fenced_at=one.fenced_at,
+            shredded_at=one.shredded_at, swept_at=one.swept_at, verified_at=one.verified_at,
         )
-        for a, c, cause, state, requested, fenced, shredded, swept, verified in rows
+        for one in listed
     )  # fmt: skip
     return NewestList(items=tuple(seen), total=total)
 
 
 def flags(here: Installation) -> NewestList[FlagSeen]:
     """The flags whose scores are kept, including overturned ones."""
-    rows, total = _rows(
-        here,
-        """SELECT account_id, conversation_id, f.flagged_at, f.score, f.score_until, f.overturned_at, c.safety_until
-             FROM flags f JOIN conversations c USING (account_id, conversation_id)
-            ORDER BY f.flagged_at DESC LIMIT %s""",
-        "SELECT count(*) FROM flags",
-    )
+    with transaction(here.pool) as tx:
+        listed, total = safety_copies.newest_flags(tx, LISTED_MAX), safety_copies.flag_count(tx)
     seen = (
         FlagSeen(
-            account=_account(a), conversation=_conversation(c), flagged_at=at, score=score, score_until=until,
-            overturned_at=overturned, copy_until=copy_until,
+            account=_account(one.account), conversation=_conversation(one.conversation), flagged_at=one.flagged_at,
+            score=one.score, score_until=one.score_until, overturned_at=one.overturned_at, copy_until=one.copy_until,
         )
-        for a, c, at, score, until, overturned, copy_until in rows
+        for one in listed
     )  # fmt: skip
     return NewestList(items=tuple(seen), total=total)
 
 
 def versions(here: Installation) -> NewestList[VersionSeen]:
     """The versions of the policy, including future ones."""
-    rows, total = _rows(
-        here,
-        "SELECT document, sha256, applied_at, applied_by FROM policies ORDER BY number DESC LIMIT %s",
-        "SELECT count(*) FROM policies",
-    )
+    with transaction(here.pool) as tx:
+        listed, total = policy_versions.newest_applied(tx, LISTED_MAX), policy_versions.applied_count(tx)
     seen = []
-    for document, sha256, applied_at, applied_by in rows:
-        policy = read_policy(msgspec.json.decode(document))
+    for one in listed:
+        policy = read_policy(msgspec.json.decode(one.document))
         seen.append(
             VersionSeen(
                 version=policy.version, policy=policy.policy, effective=policy.effective, decide_by=policy.decide_by,
-                material=policy.material, sha256=sha256.hex(), applied_at=applied_at, applied_by=applied_by,
+                material=policy.material, sha256=one.sha256.hex(), applied_at=one.applied_at,
+                applied_by=one.applied_by,
             )
         )  # fmt: skip
     return NewestList(items=tuple(seen), total=total)
@@ -196,29 +186,27 @@ def versions(here: Installation) -> NewestList[VersionSeen]:
 
 def notices(here: Installation) -> NewestList[NoticeSeen]:
     """The notices that were published."""
-    rows, total = _rows(
-        here,
-        """SELECT p.version, n.language, n.variant, n.sha256, n.published_at, n.published_by
-             FROM notices n JOIN policies p ON p.number = n.version ORDER BY n.position DESC LIMIT %s""",
-        "SELECT count(*) FROM notices",
-    )
+    with transaction(here.pool) as tx:
+        listed, total = notice.newest_published(tx, LISTED_MAX), notice.published_count(tx)
     seen = (
         NoticeSeen(
-            version=version, language=language, variant=variant, sha256=sha256.hex(), published_at=at, published_by=by
+            version=one.version, language=one.language, variant=one.variant, sha256=one.sha256.hex(),
+            published_at=one.published_at, published_by=one.published_by,
         )
-        for version, language, variant, sha256, at, by in rows
-    )
+        for one in listed
+    )  # fmt: skip
     return NewestList(items=tuple(seen), total=total)
 
 
 def readings(here: Installation) -> NewestList[ReadingSeen]:
     """Which staff read what, in which role, and why."""
-    rows, total = _rows(
-        here,
-        """SELECT r.account_id, r.conversation_id, f.email, r.role, r.reason, r.ticket, r.turns, r.read_at
-             FROM staff_reads r JOIN staff f USING (staff_id) ORDER BY r.read_id DESC LIMIT %s""",
-        "SELECT count(*) FROM staff_reads",
-    )
+    with transaction(here.pool) as tx:
+        rows = tx.execute(
+            """SELECT r.account_id, r.conversation_id, f.email, r.role, r.reason, r.ticket, r.turns, r.read_at
+                 FROM staff_reads r JOIN staff f USING (staff_id) ORDER BY r.read_id DESC LIMIT %s""",
+            [LISTED_MAX],
+        ).fetchall()
+        total = staff_reads.read_count(tx)
     seen = (
         ReadingSeen(
             account=_account(a), conversation=_conversation(c), staff=email, role=role, reason=reason, ticket=ticket,
@@ -231,19 +219,15 @@ def readings(here: Installation) -> NewestList[ReadingSeen]:
 
 def conversations(here: Installation, account: UUID) -> NewestList[ConversationListed]:
     """The conversations of an account, without their titles."""
-    rows, total = _rows(
-        here,
-        """SELECT conversation_id, kind, begun_at, deleted_at, narrowed, incognito FROM conversations
-            WHERE account_id = %s ORDER BY conversation_id DESC LIMIT %s""",
-        "SELECT count(*) FROM conversations WHERE account_id = %s",
-        account,
-    )
+    with transaction(here.pool) as tx:
+        listed = account_view.newest_conversations(tx, account, LISTED_MAX)
+        total = account_view.conversation_count(tx, account)
     seen = (
         ConversationListed(
-            conversation=_conversation(c), kind=kind, begun_at=at, deleted_at=deleted, kept_out=narrowed,
-            incognito=incognito,
+            conversation=_conversation(one.conversation), kind=one.kind, begun_at=one.begun_at,
+            deleted_at=one.deleted_at, kept_out=one.narrowed, incognito=one.incognito,
         )
-        for c, kind, at, deleted, narrowed, incognito in rows
+        for one in listed
     )  # fmt: skip
     return NewestList(items=tuple(seen), total=total)
 
@@ -252,18 +236,8 @@ def conversation_by_host(here: Installation, account: UUID, name: str) -> str | 
     """Our id of the account's conversation which the host calls ``name``."""
     with transaction(here.pool) as tx:
         hashed = host_hmac(here.keyring.host_key(tx), "conversation", name)
-        row = tx.execute(
-            "SELECT conversation_id FROM conversations WHERE account_id = %s AND host_hmac = %s", [account, hashed]
-        ).fetchone()
-    return _conversation(row[0]) if row else None
-
-
-def _rows(here: Installation, statement: str, count: str, *params: object) -> tuple[Sequence[tuple[Any, ...]], int]:
-    with transaction(here.pool) as tx:
-        rows = tx.execute(statement, [*params, LISTED_MAX]).fetchall()
-        total = tx.execute(count, list(params) or None).fetchone()
-    assert total is not None
-    return rows, total[0]
+        found = account_view.conversation_by_host(tx, account, hashed)
+    return _conversation(found) if found is not None else None
 
 
 def _account(account: UUID) -> str:

@@ -36,6 +36,7 @@ from licet.train import export_configs, gate_files, withdrawn_rows
 from licet.train.bitmap import packed
 from licet.train.exports import ExportKind, Format, shaped
 from licet.vault import copies
+from licet.vault.copies import CopyPlace
 from licet.vault.ids import Prefix, parse, shown, uuid7
 from licet.vault.installation import Installation, policies
 
@@ -339,5 +340,5 @@ def _marked(here: Installation, name: str, change: str, *, ends: bool = False) -
                 "UPDATE export_recalls SET acknowledged_at = %s WHERE export_id = %s AND acknowledged_at IS NULL",
                 [at, export_id],
             )
-            copies.end_exported(tx, export_id, at)
+            copies.end_whole(tx, CopyPlace.export, export_id, at)
     return seen(here, name)

@@ -17,6 +17,7 @@ from uuid import UUID
 import msgspec
 from pyroaring import BitMap
 
+from licet.consent.history import CHUNK_ROWS, learnt_rows
 from licet.errors import BrokenError, NotFoundError, RefusedError, UsageError
 from licet.ledger.note import Verifier
 from licet.proof import documents
@@ -25,10 +26,10 @@ from licet.store.connect import Transaction, transaction
 from licet.train import consumption, gate_files, statement, withdrawn_rows
 from licet.train.consumption import Record
 from licet.train.model_check import verify
+from licet.vault import account_view
 from licet.vault.ids import Prefix, parse, shown
 from licet.vault.installation import Installation, policies
 
-CHUNK_ROWS = 2_048  # the bits of one row of `model_rows`
 ROWS_LISTED_MAX = 100_000
 CLASSIFIER = "licet-misuse-1"  # the recipe of `misuse.models`, which forgets exactly
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
@@ -176,21 +177,13 @@ class LearntModel(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: datetime
 
 
-# A row of a release is one bit of each of its models, looked up by the release and the chunk that the row is in: row by
-# row, as a join of the sets reads every chunk of a release. Counted before it is joined with what the models are called.
-_WHICH = """
+# Counted before it is joined with what the models are called.
+_WHICH = f"""
     SELECT m.model_id, m.name, l.name, c.rows, m.finished_at
-      FROM (SELECT b.model_id, count(*)::int AS rows
-              FROM release_rows r
-             CROSS JOIN LATERAL (SELECT b.model_id FROM model_rows b
-                    WHERE b.release_id = r.release_id AND b.chunk = r.ordinal / %(chunk)s::int
-                      AND get_bit(b.bits, r.ordinal %% %(chunk)s::int) = 1 OFFSET 0) b
-             WHERE r.account_id = %(account)s {of}
-             GROUP BY b.model_id) c
+      FROM ({learnt_rows("b.model_id")}) c
       JOIN models m USING (model_id)
       JOIN releases l USING (release_id)
      ORDER BY m.finished_at DESC, m.model_id"""
-_OF_CONVERSATION = "AND r.conversation_id = %(conversation)s"
 
 
 def which_models(here: Installation, name: str) -> list[LearntModel]:
@@ -200,13 +193,11 @@ def which_models(here: Installation, name: str) -> list[LearntModel]:
     """
     with transaction(here.pool) as tx:
         if name.startswith(f"{Prefix.conversation.value}_"):
-            conversation: UUID | None = parse(Prefix.conversation, name)
-            row = tx.execute(
-                "SELECT account_id FROM conversations WHERE conversation_id = %s", [conversation]
-            ).fetchone()
-            if row is None:
+            conversation = parse(Prefix.conversation, name)
+            holder = account_view.owner(tx, conversation)
+            if holder is None:
                 raise NotFoundError(f"no conversation `{name}`")
-            return learnt(tx, row[0], conversation)
+            return learnt(tx, holder, conversation)
     account = documents.account_named(here, name)
     with transaction(here.pool) as tx:
         return learnt(tx, account, None)
@@ -214,9 +205,8 @@ def which_models(here: Installation, name: str) -> list[LearntModel]:
 
 def learnt(tx: Transaction, account: UUID, conversation: UUID | None) -> list[LearntModel]:
     """The models that learnt from a conversation of an account, or from any of it."""
-    asked = _WHICH.format(of="" if conversation is None else _OF_CONVERSATION)
-    given = {"account": account, "conversation": conversation, "chunk": CHUNK_ROWS}
-    rows = tx.cursor(binary=True).execute(asked, given).fetchall()
+    given = {"account": account, "of": None if conversation is None else [conversation], "chunk": CHUNK_ROWS}
+    rows = tx.cursor(binary=True).execute(_WHICH, given).fetchall()
     return [
         LearntModel(model=shown(Prefix.model, model), name=name, release=release, rows=count, finished_at=finished)
         for model, name, release, count, finished in rows

@@ -21,7 +21,7 @@ import msgspec
 
 from licet.errors import RefusedError, UsageError
 from licet.policy.decide import SAFETY
-from licet.release import manifest
+from licet.release import manifest, registry
 from licet.release.catalog import find_release, open_release
 from licet.release.reader import LoadedRow
 from licet.store.connect import transaction
@@ -160,12 +160,7 @@ def divided(
     about every tenth person is as well, by a hash of their account's id, the same in every run.
     """
     with transaction(here.pool) as tx:
-        of = dict(
-            tx.execute(
-                "SELECT ordinal, account_id FROM release_rows WHERE release_id = %s AND ordinal = ANY(%s)",
-                [release, [row["ordinal"] for row in rows]],
-            ).fetchall()
-        )
+        of = registry.accounts_at(tx, release, [row["ordinal"] for row in rows])
     splits = {} if promised.curation is msgspec.UNSET else promised.curation.splits
     others = [run for split, runs in splits.items() if split != "train" for run in runs]
     out = {row["ordinal"] for row in rows if any(first <= row["ordinal"] <= last for first, last in others)}

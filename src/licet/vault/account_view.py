@@ -46,15 +46,174 @@ def accounts(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, AccountRow]:
     return {row[0]: tables.read_account(row) for row in rows}
 
 
+def accounts_by_host(tx: Transaction, hosts: Sequence[bytes]) -> dict[bytes, UUID]:
+    """The accounts that the host calls so, by the HMAC of the host's id."""
+    rows = tx.execute("SELECT host_hmac, account_id FROM accounts WHERE host_hmac = ANY(%s)", [list(hosts)])
+    return {bytes(host): account for host, account in rows}
+
+
 def account_by_host(tx: Transaction, host: bytes) -> UUID | None:
-    row = tx.execute("SELECT account_id FROM accounts WHERE host_hmac = %s", [host]).fetchone()
-    return row[0] if row else None
+    return accounts_by_host(tx, [host]).get(host)
 
 
 def owner(tx: Transaction, conversation: UUID) -> UUID | None:
     """Whose conversation it is."""
     row = tx.execute("SELECT account_id FROM conversations WHERE conversation_id = %s", [conversation]).fetchone()
     return row[0] if row else None
+
+
+def conversation_by_host(tx: Transaction, account: UUID, host: bytes) -> UUID | None:
+    """The account's conversation that the host calls so, by the HMAC of the host's id."""
+    row = tx.execute(
+        "SELECT conversation_id FROM conversations WHERE account_id = %s AND host_hmac = %s", [account, host]
+    ).fetchone()
+    return row[0] if row else None
+
+
+def conversation_ids(
+    tx: Transaction, account: UUID, most: int, *, after: UUID | None = None, deleted: bool = True
+) -> list[UUID]:
+    """The first ``most`` conversations of an account behind ``after``, in the order of their ids, which is that of time.
+
+    Without ``deleted`` those that were deleted are left out.
+    """
+    rows = tx.execute(
+        """SELECT conversation_id FROM conversations
+            WHERE account_id = %(account)s AND (%(deleted)s OR deleted_at IS NULL)
+              AND (%(after)s::uuid IS NULL OR conversation_id > %(after)s) ORDER BY conversation_id LIMIT %(most)s""",
+        {"account": account, "after": after, "deleted": deleted, "most": most},
+    )
+    return [row[0] for row in rows]
+
+
+class StoredConversation(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation without its title or turns."""
+
+    conversation: UUID
+    kind: str
+    begun_at: datetime
+    deleted_at: datetime | None
+    narrowed: bool
+    incognito: bool
+
+
+def newest_conversations(tx: Transaction, account: UUID, most: int) -> list[StoredConversation]:
+    """The newest ``most`` conversations of an account, deleted and erased ones included."""
+    rows = tx.execute(
+        """SELECT conversation_id, kind, begun_at, deleted_at, narrowed, incognito FROM conversations
+            WHERE account_id = %s ORDER BY conversation_id DESC LIMIT %s""",
+        [account, most],
+    )
+    return [StoredConversation(**dict(zip(StoredConversation.__struct_fields__, row, strict=True))) for row in rows]
+
+
+def conversation_count(tx: Transaction, account: UUID | None = None) -> int:
+    """How many conversations there are, of an account or of all."""
+    row = tx.execute(
+        "SELECT count(*) FROM conversations WHERE %(account)s::uuid IS NULL OR account_id = %(account)s::uuid",
+        {"account": account},
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def flagged_count(tx: Transaction, at: datetime) -> int:
+    """How many conversations stand flagged at ``at``."""
+    row = tx.execute("SELECT count(*) FROM conversations WHERE safety_until > %s", [at]).fetchone()
+    return int(row[0]) if row else 0
+
+
+def turns_kept(tx: Transaction) -> int:
+    """How many turns have content here."""
+    row = tx.execute("SELECT count(*) FROM bodies WHERE turn > 0").fetchone()
+    return int(row[0]) if row else 0
+
+
+def kept_conversation_ids(tx: Transaction, account: UUID, most: int, *, before: UUID | None = None) -> list[UUID]:
+    """The newest ``most`` conversations begun before ``before`` of which anything is kept, safety copies included."""
+    rows = tx.execute(
+        """SELECT c.conversation_id FROM conversations c
+            WHERE c.account_id = %(account)s AND (%(before)s::uuid IS NULL OR c.conversation_id < %(before)s)
+              AND EXISTS (SELECT FROM segments s WHERE s.account_id = c.account_id
+                             AND s.conversation_id = c.conversation_id
+                             AND (s.erased_at IS NULL OR s.safety_slot IS NOT NULL))
+            ORDER BY c.conversation_id DESC LIMIT %(most)s""",
+        {"account": account, "before": before, "most": most},
+    )
+    return [row[0] for row in rows]
+
+
+def copied_conversation_ids(
+    tx: Transaction, account: UUID, at: datetime, most: int, *, after: UUID | None = None
+) -> list[UUID]:
+    """The first ``most`` conversations behind ``after`` of which there is a safety copy that is kept at ``at``."""
+    rows = tx.execute(
+        """SELECT DISTINCT conversation_id FROM segments
+            WHERE account_id = %(account)s AND safety_slot IS NOT NULL AND safety_until > %(at)s
+              AND (%(after)s::uuid IS NULL OR conversation_id > %(after)s) ORDER BY conversation_id LIMIT %(most)s""",
+        {"account": account, "at": at, "after": after, "most": most},
+    )
+    return [row[0] for row in rows]
+
+
+def stored(tx: Transaction, account: UUID, conversations: Sequence[UUID]) -> set[UUID]:
+    """Those of which more than a safety copy is kept."""
+    rows = tx.execute(
+        """SELECT DISTINCT conversation_id FROM segments
+            WHERE account_id = %s AND conversation_id = ANY(%s) AND erased_at IS NULL""",
+        [account, list(conversations)],
+    )
+    return {row[0] for row in rows}
+
+
+def beginnings(tx: Transaction, keys: Sequence[tuple[UUID, UUID]]) -> dict[UUID, int]:
+    """What each (account, conversation) begins with, of what is stored: 0 for its title, 1 for its first turn."""
+    rows = tx.execute(
+        """SELECT b.conversation_id, min(b.turn) FROM bodies b
+             JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[])
+                            AS k(account_id, conversation_id)) k USING (account_id, conversation_id)
+            WHERE b.turn IN (0, 1) AND b.segment = 0 GROUP BY 1""",
+        {"account": [account for account, _ in keys], "conversation": [conversation for _, conversation in keys]},
+    ).fetchall()
+    return dict(rows)
+
+
+def stored_turns(tx: Transaction, account: UUID, conversation: UUID) -> list[tuple[TurnState, datetime | None]]:
+    """The turns with content, and when each was said; turn 0 is the title."""
+    rows = tx.execute(
+        """SELECT b.turn, b.segment, coalesce(t.role, 'user'), coalesce(t.origin, 'typed'), t.occurred_at
+             FROM bodies b LEFT JOIN turns t USING (account_id, conversation_id, turn)
+            WHERE b.account_id = %s AND b.conversation_id = %s ORDER BY b.turn""",
+        [account, conversation],
+    )
+    return [
+        (TurnState(number=number, segment=segment, role=TurnRole(role), origin=origin), said)
+        for number, segment, role, origin, said in rows
+    ]
+
+
+def turn_by_host(
+    tx: Transaction, account: UUID, conversation: bytes, turn: bytes | None
+) -> tuple[UUID, int | None] | None:
+    """Our conversation and turn that the host calls so, by HMACs; the turn is None where only that is not here."""
+    return tx.execute(
+        """SELECT c.conversation_id, t.turn FROM conversations c
+             LEFT JOIN turns t ON t.account_id = c.account_id AND t.conversation_id = c.conversation_id
+                              AND t.host_hmac = %(turn)s
+            WHERE c.account_id = %(account)s AND c.host_hmac = %(conversation)s""",
+        {"account": account, "conversation": conversation, "turn": turn},
+    ).fetchone()
+
+
+def turns_by_host(tx: Transaction, account: UUID) -> set[bytes]:
+    """The HMACs of the host's ids of the account's turns."""
+    rows = tx.execute("SELECT host_hmac FROM turns WHERE account_id = %s AND host_hmac IS NOT NULL", [account])
+    return {bytes(row[0]) for row in rows}
+
+
+def feedback_by_host(tx: Transaction, account: UUID) -> set[bytes]:
+    """The HMACs of the host's ids of the account's feedback."""
+    rows = tx.execute("SELECT host_hmac FROM feedback WHERE account_id = %s AND host_hmac IS NOT NULL", [account])
+    return {bytes(row[0]) for row in rows}
 
 
 def seen(

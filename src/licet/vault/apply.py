@@ -28,7 +28,8 @@ from licet.policy.file import Policies
 from licet.policy.state import AccountState, Feedback, TurnRole
 from licet.store.connect import Transaction
 from licet.store.rows import pipelined
-from licet.vault import certificate, host_events, restriction, safety_copies, tables
+from licet.vault import account_choices, certificate, host_events, restriction, safety_copies, tables
+from licet.vault.account_choices import NewestChoice
 from licet.vault.commands import (
     About,
     Choose,
@@ -148,7 +149,7 @@ class _Batch:
         self.by_host: dict[tuple[UUID, bytes], ConversationRow] = {}
         self.turns_by_host: dict[tuple[UUID, bytes], int] = {}
         self.opened: dict[bytes, UUID] = {}
-        self.choices: dict[UUID, tables.NewestChoice] = {}
+        self.choices: dict[UUID, NewestChoice] = {}
         self.unaged: set[int] = set()  # places of choices whose age was not taken
         self.writes = Writes(tx, keyring)
         self.place = -1  # of the command that is folded
@@ -184,7 +185,7 @@ class _Batch:
         self._load_known_turns(says)
         answering = [c.account for c in commands if isinstance(c, Choose) and c.answers is not None]
         if answering:
-            self.choices = tables.newest_choices(self.tx, answering)
+            self.choices = account_choices.newest(self.tx, answering)
         self.writes.prepare(buckets(), self._pages({c.account for c in says}))
 
     def _pages(self, saying: set[UUID]) -> set[Page]:
@@ -318,8 +319,8 @@ class _Batch:
         version = self.policies.number(at)
         effect, grant = chosen.effect.value, chosen.account.grant
         self.writes.choice(account, account.last_seq, at, version, command, chosen)
-        self.choices[account.account_id] = tables.NewestChoice(
-            seq=account.last_seq, allow=command.allow, effect=chosen.effect,
+        self.choices[account.account_id] = NewestChoice(
+            seq=account.last_seq, at=at, allow=command.allow, effect=chosen.effect, via=command.via,
             showing=command.answers.showing if command.answers is not None else None,
         )  # fmt: skip
         # What was shown, by its hash: the leaf commits to it, so that a receipt cannot name another notice later.

@@ -154,6 +154,53 @@ def get(tx: Transaction, erasure: UUID) -> ErasureRecord:
     return _read(row)
 
 
+def newest_requests(tx: Transaction, most: int) -> list[ErasureRecord]:
+    """The newest ``most`` erasures, by when they were asked for."""
+    rows = tx.execute(f"SELECT {_COLUMNS} FROM erasures ORDER BY requested_at DESC LIMIT %s", [most])
+    return [_read(row) for row in rows]
+
+
+def request_count(tx: Transaction) -> int:
+    row = tx.execute("SELECT count(*) FROM erasures").fetchone()
+    return int(row[0]) if row else 0
+
+
+def unlogged_closures(tx: Transaction) -> tuple[int, datetime | None]:
+    """How many closures are swept and not certified, and since when the first of them."""
+    row = tx.execute(
+        "SELECT count(*), min(swept_at) FROM erasures WHERE state = 'swept' AND cause = 'closure'"
+    ).fetchone()
+    assert row is not None
+    return int(row[0]), row[1]
+
+
+def record_verified(tx: Transaction, of: ErasureRecord, at: datetime, jws: str) -> None:
+    """The erasure is verified, and this is its certificate."""
+    tx.execute(
+        """UPDATE erasures SET (state, verified_at, certificate) = ('verified', %s, %s)
+            WHERE account_id = %s AND erasure_id = %s""",
+        [at, jws, of.account, of.erasure],
+    )
+
+
+def certificate_of(tx: Transaction, erasure: UUID) -> str | None:
+    """The certificate as it was signed; None before that."""
+    row = tx.execute("SELECT certificate FROM erasures WHERE erasure_id = %s", [erasure]).fetchone()
+    return row[0] if row is not None else None
+
+
+def rename(tx: Transaction, account: UUID, conversation: UUID | None, requested_at: datetime, new: UUID) -> list[UUID]:
+    """Gives the erasure that was asked for then the id ``new``; returns the ids that it had."""
+    rows = tx.execute(
+        """WITH again AS (SELECT account_id, erasure_id AS was FROM erasures
+                           WHERE account_id = %s AND requested_at = %s AND conversation_id IS NOT DISTINCT FROM %s)
+           UPDATE erasures e SET erasure_id = %s FROM again a
+            WHERE e.account_id = a.account_id AND e.erasure_id = a.was RETURNING a.was""",
+        [account, requested_at, conversation, new],
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
 def of_account(tx: Transaction, account: UUID) -> list[ErasureRecord]:
     rows = tx.execute(f"SELECT {_COLUMNS} FROM erasures WHERE account_id = %s ORDER BY requested_at", [account])
     return [_read(row) for row in rows]
@@ -187,14 +234,11 @@ def _read(row: Sequence[Any]) -> ErasureRecord:
 # What an erasure is about: its conversation or all of its account's; after a hold, what had come to its end by then.
 _SCOPE = "{0}.account_id = %(account)s AND (%(conversation)s::uuid IS NULL OR {0}.conversation_id = %(conversation)s)"
 _ENDED = " AND (%(ended)s::timestamptz IS NULL OR {0}.keep_until <= %(ended)s)"
-_SEGMENTS = "FROM segments s WHERE " + (_SCOPE + _ENDED).format("s")
-_FEEDBACK = "FROM feedback f WHERE " + (_SCOPE + _ENDED).format("f")
-_BODIES = "FROM bodies b JOIN segments s USING (account_id, conversation_id, segment) WHERE " + (
-    _SCOPE + _ENDED
-).format("s")
-_SHARED = "FROM feedback_bodies b JOIN feedback f USING (account_id, feedback_id) WHERE " + (_SCOPE + _ENDED).format(
-    "f"
-)
+_OF_SEGMENTS, _OF_FEEDBACK = ((_SCOPE + _ENDED).format(alias) for alias in ("s", "f"))
+_SEGMENTS = f"FROM segments s WHERE {_OF_SEGMENTS}"
+_FEEDBACK = f"FROM feedback f WHERE {_OF_FEEDBACK}"
+_BODIES = f"FROM bodies b JOIN segments s USING (account_id, conversation_id, segment) WHERE {_OF_SEGMENTS}"
+_SHARED = f"FROM feedback_bodies b JOIN feedback f USING (account_id, feedback_id) WHERE {_OF_FEEDBACK}"
 
 
 def scope(of: ErasureRecord) -> dict[str, Any]:
@@ -228,12 +272,9 @@ def is_told_hold(tx: Transaction, of: ErasureRecord) -> bool:
 def bring_nearer(tx: Transaction, of: ErasureRecord, at: datetime) -> None:
     """Makes all of it due at ``at``: a deletion's period is at most, and what was asked for may go sooner."""
     params = {**scope(of), "at": at}
-    for table, where in (("segments s", _SEGMENTS), ("feedback f", _FEEDBACK)):
-        tx.execute(
-            f"UPDATE {table} SET keep_until = %(at)s WHERE {where.partition(' WHERE ')[2]} AND keep_until > %(at)s"
-            " AND erased_at IS NULL",
-            params,
-        )
+    later = "keep_until > %(at)s AND erased_at IS NULL"
+    tx.execute(f"UPDATE segments s SET keep_until = %(at)s WHERE {_OF_SEGMENTS} AND {later}", params)
+    tx.execute(f"UPDATE feedback f SET keep_until = %(at)s WHERE {_OF_FEEDBACK} AND {later}", params)
 
 
 def move(tx: Transaction, of: ErasureRecord, to: ErasureState, at: datetime) -> ErasureRecord:

@@ -5,7 +5,7 @@ A copy is registered in the transaction that writes it, so that no place can be 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -99,8 +99,24 @@ def end_exported_rows(
     )
 
 
-def end_exported(tx: Transaction, export: UUID, at: datetime) -> None:
-    """The recipient of an export has deleted the whole of it."""
+def end_whole(tx: Transaction, place: CopyPlace, reference: UUID, at: datetime) -> None:
+    """What was copied to ``reference`` is there no longer: a build that is discarded, an export that was deleted."""
     tx.execute(
-        "UPDATE copies SET ended_at = %s WHERE place = 'export' AND reference = %s AND ended_at IS NULL", [at, export]
+        "UPDATE copies SET ended_at = %s WHERE place = %s AND reference = %s AND ended_at IS NULL",
+        [at, place.value, reference],
+    )
+
+
+def end_rowless(
+    tx: Transaction, release: UUID, accounts: Collection[UUID], conversations: Collection[UUID], at: datetime
+) -> None:
+    """Rows of these accounts and conversations left a release: what no row that is left was made of has ended."""
+    tx.execute(
+        """UPDATE copies c SET ended_at = %(at)s
+            WHERE c.place = 'release' AND c.reference = %(release)s
+              AND c.account_id = ANY(%(accounts)s) AND c.conversation_id = ANY(%(conversations)s)
+              AND NOT EXISTS (SELECT FROM release_rows r WHERE r.account_id = c.account_id
+                                 AND r.release_id = c.reference AND r.conversation_id = c.conversation_id
+                                 AND c.segment = ANY(r.key_segments))""",
+        {"at": at, "release": release, "accounts": sorted(accounts), "conversations": sorted(conversations)},
     )

@@ -158,6 +158,17 @@ def kept_bytes(tx: Transaction) -> list[KeptBytes]:
     ]
 
 
+def turns_ending(tx: Transaction, since: datetime | None, until: datetime) -> int:
+    """How many kept turns have their end after ``since`` and not after ``until``, whatever holds them."""
+    return _total(
+        tx,
+        """SELECT coalesce(sum(last_turn - first_turn + 1), 0) FROM segments
+            WHERE erased_at IS NULL AND keep_until <= %(until)s
+              AND (%(since)s::timestamptz IS NULL OR keep_until > %(since)s)""",
+        {"since": since, "until": until},
+    )
+
+
 def kept_count(tx: Transaction) -> int:
     """How many segments are kept: exact up to KEPT_COUNTED_MAX, beyond it what the index was last seen to hold."""
     row = tx.execute(
@@ -171,7 +182,11 @@ def kept_count(tx: Transaction) -> int:
 
 
 def _count(tx: Transaction, statement: str, at: datetime) -> int:
-    row = tx.execute(statement, {"at": at}).fetchone()
+    return _total(tx, statement, {"at": at})
+
+
+def _total(tx: Transaction, statement: str, params: dict[str, datetime | None]) -> int:
+    row = tx.execute(statement, params).fetchone()
     return int(row[0]) if row else 0
 
 
@@ -233,6 +248,8 @@ _SEGMENT_KEYS = """(SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::
                       AS k(account_id, conversation_id, segment)) k"""
 _SAME_SEGMENT = """s.account_id = k.account_id AND s.conversation_id = k.conversation_id
                    AND s.segment = k.segment"""
+_FEEDBACK_KEYS = """(SELECT * FROM unnest(%(account)b::uuid[], %(feedback)b::uuid[])
+                       AS k(account_id, feedback_id)) k"""
 # One statement, so that the keys of the rows are sent and sorted out once.
 _ERASE = f"""
     WITH k AS (SELECT * FROM {_SEGMENT_KEYS}),
@@ -263,12 +280,11 @@ def erase_safety_copies(tx: Transaction, rows: Sequence[DueSafetyCopy], at: date
 def erase_feedback(tx: Transaction, rows: Sequence[DueFeedback], at: datetime) -> None:
     _destroy(tx, rows)
     key = {"account": [row.account for row in rows], "feedback": [row.feedback for row in rows], "at": at}
-    keys = """(SELECT * FROM unnest(%(account)b::uuid[], %(feedback)b::uuid[]) AS k(account_id, feedback_id)) k"""
     same = "s.account_id = k.account_id AND s.feedback_id = k.feedback_id"
-    tx.execute(f"UPDATE feedback s SET key_slot = NULL, erased_at = %(at)s FROM {keys} WHERE {same}", key)
-    tx.execute(f"DELETE FROM feedback_bodies s USING {keys} WHERE {same}", key)
+    tx.execute(f"UPDATE feedback s SET key_slot = NULL, erased_at = %(at)s FROM {_FEEDBACK_KEYS} WHERE {same}", key)
+    tx.execute(f"DELETE FROM feedback_bodies s USING {_FEEDBACK_KEYS} WHERE {same}", key)
     tx.execute(
-        f"""UPDATE copies s SET ended_at = %(at)s FROM {keys}
+        f"""UPDATE copies s SET ended_at = %(at)s FROM {_FEEDBACK_KEYS}
              WHERE s.account_id = k.account_id AND s.reference = k.feedback_id AND s.place = 'feedback'""",
         key,
     )

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -91,6 +92,63 @@ def end(here: Installation, conversations: Sequence[str], *, matter: str, dry_ru
         )
         for name in found
     ]  # fmt: skip
+
+
+class StoredHold(msgspec.Struct, frozen=True, kw_only=True):
+    """A hold, without the matter that it is for."""
+
+    account: UUID
+    conversation: UUID
+    reason: HoldReason
+    placed_at: datetime
+    placed_by: str
+    review_at: datetime
+    is_told: bool
+
+
+class HoldCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """How many holds there are, on how many conversations, and which are past their review at a moment."""
+
+    holds: int
+    conversations: int
+    overdue: int
+    first_review: datetime | None
+
+
+_HOLDS = "SELECT account_id, conversation_id, reason, placed_at, placed_by, review_at, is_told FROM holds"
+
+
+def by_review(tx: Transaction, most: int) -> list[StoredHold]:
+    """The first ``most`` holds, those first that are to be reviewed first."""
+    rows = tx.execute(f"{_HOLDS} ORDER BY review_at, account_id, conversation_id LIMIT %s", [most])
+    return [_stored(row) for row in rows]
+
+
+def told_of(tx: Transaction, account: UUID, conversations: Sequence[UUID]) -> list[StoredHold]:
+    """The holds on these conversations of an account that its person may be told of, oldest first."""
+    rows = tx.execute(
+        f"{_HOLDS} WHERE account_id = %s AND conversation_id = ANY(%s) AND is_told ORDER BY placed_at, reason",
+        [account, list(conversations)],
+    )
+    return [_stored(row) for row in rows]
+
+
+def counts(tx: Transaction, at: datetime) -> HoldCounts:
+    row = tx.execute(
+        """SELECT count(*), count(DISTINCT (account_id, conversation_id)), count(*) FILTER (WHERE review_at <= %s),
+                  min(review_at) FROM holds""",
+        [at],
+    ).fetchone()
+    assert row is not None
+    return HoldCounts(holds=row[0], conversations=row[1], overdue=row[2], first_review=row[3])
+
+
+def _stored(row: Sequence[Any]) -> StoredHold:
+    account, conversation, reason, placed_at, placed_by, review_at, is_told = row
+    return StoredHold(
+        account=account, conversation=conversation, reason=HoldReason(reason), placed_at=placed_at,
+        placed_by=placed_by, review_at=review_at, is_told=is_told,
+    )  # fmt: skip
 
 
 def _tell(here: Installation, told: Sequence[Command], dry_run: bool) -> None:

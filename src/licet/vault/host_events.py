@@ -23,7 +23,7 @@ from uuid import UUID
 
 import msgspec
 
-from licet.errors import NotFoundError, RefusedError, UsageError
+from licet.errors import UsageError
 from licet.policy.period import written
 from licet.store.connect import Transaction
 from licet.vault.ids import Prefix, shown
@@ -229,18 +229,6 @@ def rename_erasure(tx: Transaction, account: UUID, was: Sequence[UUID], erasure:
     )
 
 
-def silence(tx: Transaction, at: datetime) -> int:
-    """Stops sending to every endpoint of a restored database, and returns to how many.
-
-    One that was removed since the backup is back, and so is a secret that was replaced because others had it.
-    """
-    return tx.execute(
-        """UPDATE endpoints SET (disabled_at, disabled_because) = (%s, 'restored')
-            WHERE url IS NOT NULL AND removed_at IS NULL AND disabled_at IS NULL""",
-        [at],
-    ).rowcount
-
-
 # Reading
 
 
@@ -314,80 +302,6 @@ def number_of(cursor: str) -> int:
 
 
 # Acknowledging
-
-
-class HostDelivery(msgspec.Struct, frozen=True, kw_only=True):
-    """What one endpoint was told, and what it said to it. ``delivered_at`` is None where it reads by itself."""
-
-    event: str
-    endpoint: str
-    told_at: datetime
-    delivered_at: datetime | None
-    due_at: datetime
-    acknowledged_at: datetime | None
-    overdue: bool
-
-
-_TOLD = """SELECT d.event_id, p.name, e.occurred_at, d.delivered_at, d.acknowledge_by, d.acknowledged_at
-    FROM deliveries d JOIN events e USING (account_id, event_id) JOIN endpoints p USING (endpoint_id)"""
-
-
-def told_of(tx: Transaction, account: UUID, erasure: UUID, at: datetime) -> list[HostDelivery]:
-    """Which hosts were told that what an erasure is about must leave them, and what each said to it."""
-    rows = tx.execute(
-        f"""{_TOLD} WHERE e.account_id = %s AND e.erasure_id = %s AND d.acknowledge_by IS NOT NULL
-             ORDER BY e.row_no, p.name, p.endpoint_id""",
-        [account, erasure],
-    )
-    return [_read_told(row, at) for row in rows]
-
-
-def overdue(tx: Transaction, at: datetime, limit: int) -> list[HostDelivery]:
-    """What endpoints were to acknowledge by ``at`` and did not, the most overdue first."""
-    rows = tx.execute(
-        f"""{_TOLD} WHERE d.acknowledged_at IS NULL AND d.acknowledge_by <= %s AND p.removed_at IS NULL
-             ORDER BY d.acknowledge_by, e.row_no, p.name LIMIT %s""",
-        [at, limit],
-    )
-    return [_read_told(row, at) for row in rows]
-
-
-def _read_told(row: Sequence[Any], at: datetime) -> HostDelivery:
-    event, endpoint, told_at, delivered_at, due_at, acknowledged_at = row
-    return HostDelivery(
-        event=shown(Prefix.event, event), endpoint=endpoint, told_at=told_at, delivered_at=delivered_at, due_at=due_at,
-        acknowledged_at=acknowledged_at, overdue=acknowledged_at is None and due_at <= at,
-    )  # fmt: skip
-
-
-def acknowledge(tx: Transaction, event: UUID, endpoint: str, at: datetime) -> HostDelivery:
-    """Records that what an event named has left the endpoint; a second time changes nothing.
-
-    NotFoundError for an event that the endpoint was never told of, RefusedError for one that asks for no answer.
-    """
-    row = tx.execute(
-        """SELECT d.account_id, d.endpoint_id, d.acknowledge_by FROM deliveries d JOIN endpoints p USING (endpoint_id)
-            WHERE d.event_id = %s AND p.name = %s AND p.removed_at IS NULL""",
-        [event, endpoint],
-    ).fetchone()
-    if row is None:
-        raise NotFoundError(f"the endpoint `{endpoint}` was told of no event `{shown(Prefix.event, event)}`")
-    if row[2] is None:
-        raise RefusedError(
-            "this event asks for no acknowledgement",
-            f"only `{EventKind.must_leave.value}` does",
-            because="nothing_owed",
-        )
-    tx.execute(
-        """UPDATE deliveries SET acknowledged_at = coalesce(acknowledged_at, %s)
-            WHERE account_id = %s AND event_id = %s AND endpoint_id = %s""",
-        [at, row[0], event, row[1]],
-    )
-    told = tx.execute(
-        f"{_TOLD} WHERE d.account_id = %s AND d.event_id = %s AND d.endpoint_id = %s", [row[0], event, row[1]]
-    ).fetchone()
-    assert told is not None
-    return _read_told(told, at)
 
 
 def prune(tx: Transaction, before: datetime, limit: int) -> int:

@@ -239,19 +239,13 @@ def _accounts(tx: Transaction, known: Policies, after: Policies, at: datetime) -
     """Gates that move, as `before -> after`; accounts asked again; grants ended."""
     moved: Counter[str] = Counter()
     asked = ended = 0
-    with tx.cursor(name="plan_accounts") as cursor:
-        cursor.itersize = 5_000
-        for row in cursor.execute(f"SELECT {tables.ACCOUNT_COLUMNS} FROM accounts"):
-            account = tables.read_account(row)
-            one, two = (
-                account_view.brought(account, known, at).account,
-                account_view.brought(account, after, at).account,
-            )
-            was, becomes = gate(one, known, at), gate(two, after, at)
-            if was is not becomes:
-                moved[f"{was.value} -> {becomes.value}"] += 1
-            asked += becomes in _ASKING and was not in _ASKING
-            ended += one.grant is not None and two.grant is None
+    for account in tables.every_account(tx):
+        one, two = account_view.brought(account, known, at).account, account_view.brought(account, after, at).account
+        was, becomes = gate(one, known, at), gate(two, after, at)
+        if was is not becomes:
+            moved[f"{was.value} -> {becomes.value}"] += 1
+        asked += becomes in _ASKING and was not in _ASKING
+        ended += one.grant is not None and two.grant is None
     return dict(moved.most_common()), asked, ended
 
 

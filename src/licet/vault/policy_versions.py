@@ -7,6 +7,7 @@ how long they may wait, so the same version may be amended by that, and by nothi
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from functools import lru_cache
 
@@ -102,6 +103,38 @@ def check_newer(known: Policies, policy: Policy, at: datetime) -> None:
             "set `effective` to a day to come",
             because="effective_in_the_past",
         )
+
+
+class AppliedVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """A version as it is stored. ``document`` is its text as JSON."""
+
+    document: str
+    sha256: bytes
+    applied_at: datetime
+    applied_by: str
+
+
+def newest_applied(tx: Transaction, most: int) -> list[AppliedVersion]:
+    """The newest ``most`` versions, those to come included."""
+    rows = tx.execute(
+        "SELECT document, sha256, applied_at, applied_by FROM policies ORDER BY number DESC LIMIT %s", [most]
+    )
+    return [AppliedVersion(document=d, sha256=sha256, applied_at=at, applied_by=by) for d, sha256, at, by in rows]
+
+
+def applied_count(tx: Transaction) -> int:
+    row = tx.execute("SELECT count(*) FROM policies").fetchone()
+    return int(row[0]) if row else 0
+
+
+def texts(tx: Transaction, hashes: Collection[bytes] | None = None) -> dict[bytes, str]:
+    """The text of every version by its hash, oldest first; of those with ``hashes`` alone where given."""
+    rows = tx.execute(
+        """SELECT sha256, document FROM policies
+            WHERE %(only)b::bytea[] IS NULL OR sha256 = ANY(%(only)b::bytea[]) ORDER BY number""",
+        {"only": None if hashes is None else list(hashes)},
+    )
+    return {bytes(sha256): document for sha256, document in rows}
 
 
 def load(tx: Transaction) -> Policies | None:

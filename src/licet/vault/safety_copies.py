@@ -7,9 +7,13 @@ lives for the feedback's period. Both die by their own key, never by the segment
 from __future__ import annotations
 
 from datetime import datetime
+from uuid import UUID
+
+import msgspec
 
 from licet.keys.material import seal, turn_place, unseal
 from licet.policy.state import Share
+from licet.store.connect import Transaction
 from licet.vault import cold_tier
 from licet.vault.copies import NO_REFERENCE, CopyPlace
 from licet.vault.tables import AccountRow, ConversationRow
@@ -44,15 +48,61 @@ def open_bodies(
     return result
 
 
+def copied_turns(tx: Transaction, account: UUID, conversation: UUID) -> set[int]:
+    """The turns of a conversation of which there is a safety copy."""
+    rows = tx.execute(
+        "SELECT turn FROM safety_bodies WHERE account_id = %s AND conversation_id = %s", [account, conversation]
+    )
+    return {row[0] for row in rows}
+
+
+class StoredFlag(msgspec.Struct, frozen=True, kw_only=True):
+    """A flag; ``copy_until`` is the end of its conversation's safety copy, while there is one."""
+
+    account: UUID
+    conversation: UUID
+    flagged_at: datetime
+    score: float | None
+    score_until: datetime
+    overturned_at: datetime | None
+    copy_until: datetime | None
+
+
+def newest_flags(tx: Transaction, most: int) -> list[StoredFlag]:
+    """The newest ``most`` flags, those that were overturned included."""
+    rows = tx.execute(
+        """SELECT account_id, conversation_id, f.flagged_at, f.score, f.score_until, f.overturned_at, c.safety_until
+             FROM flags f JOIN conversations c USING (account_id, conversation_id)
+            ORDER BY f.flagged_at DESC LIMIT %s""",
+        [most],
+    )
+    return [
+        StoredFlag(
+            account=account, conversation=conversation, flagged_at=at, score=score, score_until=until,
+            overturned_at=overturned, copy_until=copy_until,
+        )
+        for account, conversation, at, score, until, overturned, copy_until in rows
+    ]  # fmt: skip
+
+
+def flag_count(tx: Transaction) -> int:
+    row = tx.execute("SELECT count(*) FROM flags").fetchone()
+    return int(row[0]) if row else 0
+
+
+def standing_flags(tx: Transaction, at: datetime, most: int) -> list[tuple[UUID, UUID, datetime, datetime]]:
+    """`(account, conversation, last flagged, end of the safety copy)` of what stands flagged at ``at``, oldest first."""
+    return tx.execute(
+        """SELECT f.account_id, f.conversation_id, max(f.flagged_at), max(c.safety_until)
+             FROM flags f JOIN conversations c USING (account_id, conversation_id)
+            WHERE f.overturned_at IS NULL AND c.safety_until > %s GROUP BY 1, 2 ORDER BY 3 LIMIT %s""",
+        [at, most],
+    ).fetchall()
+
+
 def copy(writes: Writes, account: AccountRow, row: ConversationRow, at: datetime) -> None:
     """Copies what the flag covers and no earlier flag has copied, under a key for each segment."""
-    known = {
-        turn
-        for (turn,) in writes.tx.execute(
-            "SELECT turn FROM safety_bodies WHERE account_id = %s AND conversation_id = %s",
-            [row.account_id, row.conversation_id],
-        )
-    }
+    known = copied_turns(writes.tx, row.account_id, row.conversation_id)
     for turn, segment, content in open_bodies(writes, account, row, at):
         if turn in known or turn > row.state.segments[segment].flagged_turn:
             continue

@@ -144,3 +144,9 @@ def every(tx: Transaction, account: UUID, *, before: UUID | None = None, limit: 
         StaffRead(read_id=read_id, conversation=conversation, role=role, reason=reason, turns=turns, at=at)
         for read_id, conversation, role, reason, turns, at in rows
     ]
+
+
+def read_count(tx: Transaction) -> int:
+    """How many readings there are of all content."""
+    row = tx.execute("SELECT count(*) FROM staff_reads").fetchone()
+    return int(row[0]) if row else 0

@@ -5,7 +5,7 @@ Statements only, set-wise: each takes the ids of a batch. Who calls has locked t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,6 @@ from uuid import UUID
 import msgspec
 
 from licet.masked import Masked
-from licet.policy.fold import Effect
 from licet.policy.state import AccountState, ConversationState, GrantStanding, TurnState
 from licet.store.connect import Transaction, uuids
 from licet.store.rows import arrays, unnested
@@ -95,26 +94,12 @@ def locking(tx: Transaction, accounts: Iterable[UUID]) -> Callable[[], dict[UUID
     return lambda: {row[0]: read_account(row) for row in asked.fetchall()}
 
 
-class NewestChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """An account's newest choice; ``showing`` is what it answered, if that is on record."""
-
-    seq: int
-    allow: bool
-    effect: Effect
-    showing: UUID | None
-
-
-def newest_choices(tx: Transaction, accounts: Collection[UUID]) -> dict[UUID, NewestChoice]:
-    """The newest choice of each account that made one."""
-    rows = tx.execute(
-        """SELECT DISTINCT ON (account_id) account_id, seq, allow, effect, shown_id FROM choices
-            WHERE account_id = ANY(%s) ORDER BY account_id, seq DESC""",
-        [sorted(set(accounts))],
-    )
-    return {
-        account: NewestChoice(seq=seq, allow=allow, effect=Effect(effect), showing=showing)
-        for account, seq, allow, effect, showing in rows
-    }
+def every_account(tx: Transaction) -> Iterator[AccountRow]:
+    """Every account, a bounded number of them in memory; the transaction stays open until the last was taken."""
+    with tx.cursor(name="every_account") as cursor:
+        cursor.itersize = 5_000
+        for row in cursor.execute(f"SELECT {ACCOUNT_COLUMNS} FROM accounts"):
+            yield read_account(row)
 
 
 class AccountTables(msgspec.Struct, frozen=True, kw_only=True):

@@ -308,11 +308,13 @@ class Writes:
         account_keys.save_pages(tx, {page: self._pages[page] for page in sorted(self._dirty)})
         for unheld in self._unheld:  # before the holds: the same matter may have been placed again since
             tx.execute("DELETE FROM holds WHERE account_id = %s AND conversation_id = %s AND matter_hmac = %s", unheld)
-        for table, columns in (
-            ("turns", _TURNS), ("bodies", _BODIES), ("safety_bodies", _BODIES), ("choices", _CHOICES),
-            ("holds", _HOLDS), ("feedback", _FEEDBACK), ("feedback_bodies", _FEEDBACK_BODIES),
-        ):  # fmt: skip
-            insert(tx, table, columns, self._rows.get(table, []))
+        insert(tx, "turns", _TURNS, self._rows.get("turns", []))
+        insert(tx, "bodies", _BODIES, self._rows.get("bodies", []))
+        insert(tx, "safety_bodies", _BODIES, self._rows.get("safety_bodies", []))
+        insert(tx, "choices", _CHOICES, self._rows.get("choices", []))
+        insert(tx, "holds", _HOLDS, self._rows.get("holds", []))
+        insert(tx, "feedback", _FEEDBACK, self._rows.get("feedback", []))
+        insert(tx, "feedback_bodies", _FEEDBACK_BODIES, self._rows.get("feedback_bodies", []))
         for reviewed in self._reviewed:  # after the holds: one that this batch placed may be among them
             tx.execute(
                 """UPDATE holds SET (reason, review_at, placed_by, is_told) = (%s, %s, %s, %s)

@@ -193,6 +193,18 @@ def remove(here: Installation, name: str, *, dry_run: bool = False) -> RemovedEn
     return removed
 
 
+def silence(tx: Transaction, at: datetime) -> int:
+    """Stops sending to every endpoint of a restored database, and returns to how many.
+
+    One that was removed since the backup is back, and so is a secret that was replaced because others had it.
+    """
+    return tx.execute(
+        """UPDATE endpoints SET (disabled_at, disabled_because) = (%s, 'restored')
+            WHERE url IS NOT NULL AND removed_at IS NULL AND disabled_at IS NULL""",
+        [at],
+    ).rowcount
+
+
 def replay(here: Installation, name: str, since: str | None = None, *, dry_run: bool = False) -> ReplayResult:
     """Sends every event behind ``since`` again, or without it what waits; a disabled endpoint is taken up again.
 

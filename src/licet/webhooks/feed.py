@@ -13,9 +13,11 @@ import msgspec
 from licet.errors import DeniedError, RefusedError
 from licet.store.connect import transaction
 from licet.vault import host_events
-from licet.vault.host_events import HostDelivery, HostEvent
+from licet.vault.host_events import HostEvent
 from licet.vault.ids import Prefix, parse
 from licet.vault.installation import Installation
+from licet.webhooks import acknowledgements
+from licet.webhooks.acknowledgements import HostDelivery
 
 EVENTS_MAX = 1_000
 OVERDUE_MAX = 10_000
@@ -55,10 +57,10 @@ def acknowledge(here: Installation, event: str, endpoint: str, bound: UUID) -> H
                 "the key does not acknowledge for this endpoint",
                 "`licet api-key create NAME --scope events:acknowledge --endpoint ENDPOINT` makes one that does",
             )
-        return host_events.acknowledge(tx, named, endpoint, here.clock())
+        return acknowledgements.acknowledge(tx, named, endpoint, here.clock())
 
 
 def overdue(here: Installation) -> list[HostDelivery]:
     """What hosts were to acknowledge by now and did not, the most overdue first."""
     with transaction(here.pool) as tx:
-        return host_events.overdue(tx, here.clock(), OVERDUE_MAX)
+        return acknowledgements.overdue(tx, here.clock(), OVERDUE_MAX)

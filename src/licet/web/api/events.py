@@ -14,13 +14,13 @@ from uuid import UUID
 from litestar import get, post
 from litestar.params import JSONBody, PathParameter, QueryParameter
 
-from licet.vault.host_events import HostDelivery
 from licet.web.access.roles import Scope, Service, may
 from licet.web.api import schema
 from licet.web.api import shared as shell
 from licet.web.api.references import site_of
 from licet.web.api.shared import AnyRequest
 from licet.webhooks import feed as hearing
+from licet.webhooks.acknowledgements import HostDelivery
 from licet.webhooks.feed import EventPage
 
 TAG = ["events"]

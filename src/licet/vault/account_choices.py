@@ -1,0 +1,73 @@
+"""The choices that accounts made, as they are stored: the newest one, and all of them in order."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from licet.policy.fold import Effect
+from licet.store.connect import Transaction
+
+
+class NewestChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """An account's newest choice; ``showing`` is what it answered, if that is on record."""
+
+    seq: int
+    at: datetime
+    allow: bool
+    effect: Effect
+    via: str
+    showing: UUID | None
+
+
+class StoredChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """A choice. ``number`` is that of the policy version it was made under, ``version`` its name; evidence is sealed."""
+
+    seq: int
+    at: datetime
+    allow: bool
+    effect: str
+    grant: int | None
+    via: str
+    number: int
+    version: str
+    evidence: bytes | None
+
+
+def newest(tx: Transaction, accounts: Collection[UUID]) -> dict[UUID, NewestChoice]:
+    """The newest choice of each account that made one."""
+    rows = tx.execute(
+        """SELECT DISTINCT ON (account_id) account_id, seq, occurred_at, allow, effect, via, shown_id FROM choices
+            WHERE account_id = ANY(%s) ORDER BY account_id, seq DESC""",
+        [sorted(set(accounts))],
+    )
+    return {
+        account: NewestChoice(seq=seq, at=at, allow=allow, effect=Effect(effect), via=via, showing=showing)
+        for account, seq, at, allow, effect, via, showing in rows
+    }
+
+
+def of_account(
+    tx: Transaction, account: UUID, *, newest_first: bool = False, most: int | None = None, effective: bool = False
+) -> list[StoredChoice]:
+    """The choices of an account, oldest first unless ``newest_first``, the first ``most`` of that order.
+
+    ``effective`` leaves out those that changed nothing.
+    """
+    rows = tx.execute(
+        f"""SELECT c.seq, c.occurred_at, c.allow, c.effect, c.grant_no, c.via, c.version, p.version, c.evidence
+              FROM choices c JOIN policies p ON p.number = c.version
+             WHERE c.account_id = %(account)s AND NOT (%(effective)s AND c.effect = 'none')
+             ORDER BY c.seq {"DESC" if newest_first else "ASC"} LIMIT %(most)s""",
+        {"account": account, "most": most, "effective": effective},
+    )
+    return [
+        StoredChoice(
+            seq=seq, at=at, allow=allow, effect=effect, grant=grant, via=via, number=number, version=version,
+            evidence=evidence,
+        )
+        for seq, at, allow, effect, grant, via, number, version, evidence in rows
+    ]  # fmt: skip
