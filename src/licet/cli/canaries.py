@@ -1,4 +1,4 @@
-"""The canary audit: does a model know what it may not have learnt?"""
+"""The command of the canary audit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands over the vault's storage."""
+"""The commands of cold storage."""
 
 from __future__ import annotations
 

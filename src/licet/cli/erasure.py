@@ -1,4 +1,4 @@
-"""The commands of erasure: how far it has come, its certificate, what is held, and recalls from recipients."""
+"""The commands of erasures: their progress, certificates, what is held, and recalls from recipients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands that answer: what may be used and why, and how the population stands."""
+"""The commands that answer questions: what may be used and why, and the state of the installation."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def explain(name: str, data: Path | None, at: str | None, as_json: bool) -> None
 
 
 def conversation_text(seen: answers.ConversationSeen) -> str:
-    """A conversation's answers, for a person to read."""
+    """The answers for a conversation, as text."""
     kept = "erased" if seen.erased else (written(seen.keep_until) if seen.keep_until else "while a legal hold stands")
     marks = [
         word
@@ -64,7 +64,7 @@ def conversation_text(seen: answers.ConversationSeen) -> str:
 
 
 def account_text(seen: answers.AccountSeen) -> str:
-    """An account's standing and what of it may be used, for a person to read."""
+    """The standing of an account and what of it may be used, as text."""
     lines = [
         f"{seen.account}  plan {seen.plan}, opened {written(seen.opened_at)}",
         f"standing  {seen.standing}, gate {seen.gate.value}"

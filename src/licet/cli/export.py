@@ -1,4 +1,4 @@
-"""The commands of exports: rows in clear for a recipient that the policy names, and what is asked back from them."""
+"""The commands of exports: rows in clear for a recipient that the policy names, and recalls of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command that gives a person their handles."""
+"""The command that prints a person's handles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands of legal holds: place one, end one, list what is held and until when nobody has asked again."""
+"""The commands of legal holds: place one, end one, and list them by day of review."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""The command for the hooks of a coding assistant: the gate before a prompt, what the transcript gained after it.
+"""The command for the hooks of a coding assistant: asks the gate before a prompt, and records the transcript after
+it.
 
-It speaks Claude Code's protocol of hooks: an event as JSON on standard input, an answer as JSON on standard output. The
-only thing that it ever stops is a prompt of a person who must decide first. Whatever goes wrong besides is one line on
-standard error and exit 0: the session goes on, and what it says waits in its transcript for the next hook or for
-`licet watch`.
+It speaks Claude Code's protocol of hooks: an event as JSON on standard input, an answer as JSON on standard output.
+The only thing that it ever stops is a prompt of a person who must decide first. Whatever goes wrong besides is one
+line on standard error and exit 0: the session goes on, and what it says waits in its transcript for the next hook or
+for `licet watch`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The command that brings recorded conversations in."""
+"""The command that imports recorded conversations."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def import_(
 
 
 def _may_choose(recorded: Sequence[RecordedAccount], default: RecordedAccount | None) -> frozenset[str] | None:
-    """The accounts whose choices are taken: any, where unnamed ones have a plan."""
+    """The accounts whose recorded choices are imported: any, if accounts without a name in the file have a plan."""
     return None if default is not None else frozenset(account.host for account in recorded)
 
 

@@ -1,4 +1,4 @@
-"""The commands that make an installation, look at it, and bring it up to date; and those of its database."""
+"""The commands that create, check and upgrade an installation, and those of its embedded database."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SEVERAL = {"jurisdictions": "jurisdiction", "storage_locations": "storage"}
 
 
 def _controller_options(command: Callable[..., object]) -> Callable[..., object]:
-    """An option for each thing that the operator states of itself."""
+    """One option for each statement of the operator about itself."""
     for key, meaning in reversed(controller.MEANING.items()):
         name = SEVERAL.get(key, key).replace("_", "-")
         command = click.option(
@@ -84,7 +84,7 @@ def init(
 
 
 def _whole(stated: Mapping[str, Any]) -> controller.Controller:
-    """What the options say; UsageError for one that is needed and was not given."""
+    """The statements of the options; UsageError for a required one that is missing."""
     made = controller.checked(controller.Controller(**{key: value for key, value in stated.items() if value}))
     if made.missing:
         wanted = ", ".join(made.missing)
@@ -95,7 +95,7 @@ def _whole(stated: Mapping[str, Any]) -> controller.Controller:
 
 
 def _asked() -> controller.Controller:
-    """Asks at the terminal; an empty answer leaves its line in the file empty, a wrong one is asked for again."""
+    """Asks at the terminal. An empty answer leaves the line in the file empty; a wrong one is asked again."""
     click.echo("Who is responsible? It stands in every receipt. Leave empty what you do not know yet.", err=True)
     stated = controller.Controller()
     for key, meaning in controller.MEANING.items():
@@ -129,7 +129,7 @@ def _begun(begun: policy_changes.InstallationBegun, config: Configuration, now: 
 
 
 def _for_people(begun: policy_changes.InstallationBegun, now: datetime) -> list[str]:
-    """What the first version means for who is there already, and for who comes."""
+    """What the first version means for existing accounts, and for new ones."""
     first = begun.effective.date()
     lines = []
     if now < begun.effective:

@@ -1,4 +1,4 @@
-"""The commands of the key chain."""
+"""The commands of the encryption keys."""
 
 from __future__ import annotations
 

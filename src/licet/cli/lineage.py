@@ -1,4 +1,4 @@
-"""The commands of models: from a person to the models that learnt from them, and from a withdrawal to its models."""
+"""The commands of models: which models learnt from a person, and which are affected by a withdrawal."""
 
 from __future__ import annotations
 

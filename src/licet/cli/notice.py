@@ -1,4 +1,4 @@
-"""The commands of notices: publish them, and hold one against what makes a choice free."""
+"""The commands of notices: publish them, and check one for wording that presses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands of the policy file: its meaning, what a version would change, and applying one."""
+"""The commands of the policy file: test it, plan a version, and apply it."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def policy_plan(file: Path, by: str | None, data: Path | None, at: str | None, a
 
 
 def plan_text(planned: policy_changes.PlannedPolicy) -> str:
-    """A plan for counsel to read, with Terraform's signs: + more, - less, ~ otherwise."""
+    """A plan as text, with Terraform's signs: + more, - less, ~ otherwise."""
     plan = planned.plan
     lines = [
         f"{plan.policy} {plan.base} -> {plan.version}, as of {written(plan.at)} if nobody does anything until then",

@@ -1,4 +1,4 @@
-"""The commands of proof: receipts, verifying, and the log."""
+"""The commands of proof: receipts, verification, and the log."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def verify(
 
 
 def _told(seen: verification.CheckResult) -> list[str]:
-    """The answer of the whole, why it is no better, and that of each part."""
+    """The answer for the whole, its reasons, and the answer for each part."""
     return [
         *(f"{seen.answer.value}: {what}" for what in seen.checked),
         *(f"contradiction: {place}: broken promise: {promise}" for place, promise in seen.broken),
@@ -125,7 +125,7 @@ def _told(seen: verification.CheckResult) -> list[str]:
 
 
 def _named(words: tuple[str, ...]) -> Path:
-    """The path; a word before it says to the reader what it is, and the path itself says it to us."""
+    """The path. A word before it is for the reader; the kind is detected from the path itself."""
     if len(words) > 2 or (len(words) == 2 and words[0] not in KINDS):
         raise UsageError(
             "one thing is verified at a time", f"name its path, after one of {', '.join(KINDS)} if you like"

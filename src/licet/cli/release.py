@@ -61,7 +61,7 @@ def release_build(
 
 
 def _warnings(promised: ReleaseManifest) -> list[str]:
-    """What a release is not to be taken for a success without."""
+    """What is missing for a release to be a success."""
     warnings = []
     if not promised.rows:
         asked = (

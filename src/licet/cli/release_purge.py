@@ -1,4 +1,4 @@
-"""`licet release purge`: takes the rows that are dead for ever out of the files of a release."""
+"""`licet release purge`: removes rows whose keys are destroyed from the files of a release."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`licet release sign` and `licet release status`: who stands behind a release."""
+"""`licet release sign` and `licet release status`: who signed a release off."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def status(name: str, data: Path | None, at: str | None, as_json: bool) -> int:
 
 
 def standing_text(seen: ReleaseStanding) -> str:
-    """A release, and what was done to it since its seal, in a few lines."""
+    """The state of a release, and what was done to it since its seal, as text."""
     warning = "" if seen.looked_for_names else f"WARNING    {NAMES_IN}\n"
     return f"{warning}release    {seen.release}: {seen.state}, {seen.rows:,} rows, {seen.folder}\n{since_text(seen)}"
 

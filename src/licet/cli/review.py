@@ -1,4 +1,4 @@
-"""`licet review`: people look at a sample of a release, in the terminal; the console does the same."""
+"""`licet review`: people review a sample of a release in the terminal; the console does the same."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def review(
 
 
 def _read(here: Installation, release: str, reader: StaffMember) -> None:
-    """Row after row, until none is left or the reader stops."""
+    """Shows row after row, until none is left or the reader stops."""
     while (read := signatures.read_next(here, release, reader)) is not None:
         click.echo(row_text(read))
         try:
@@ -107,7 +107,7 @@ def _read(here: Installation, release: str, reader: StaffMember) -> None:
 
 
 def row_text(read: RowShown) -> str:
-    """A row for a reader. What would move a terminal's cursor is shown as what it is."""
+    """A row as text. Characters that would move the terminal's cursor are escaped."""
     lines = [f"row {read.ordinal}, {read.left:,} left; this reading is on record, and the person sees it", ""]
     for message in read.messages:
         lines += [f"[{message['role']}]", _plain(message["content"])]

@@ -83,13 +83,13 @@ class RootCommand(CommandGroup):
         return self._groups
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """The commands that begin so, with their lines, and none of them loaded."""
+        """The commands that begin with the word, with their lines; loads none of them."""
         names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
         options = click.Command.shell_complete(self, ctx, incomplete)
         return [CompletionItem(name, help=self._lines[name]) for name in names] + options
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 click's own signature
-        """As a program: once the answer is given, an interrupt on the way out changes nothing of it."""
+        """Runs as a program. Once the answer is printed, an interrupt during exit changes nothing."""
         try:
             return self.main(*args, **kwargs)
         finally:
@@ -125,7 +125,7 @@ def first_sentence(command: click.Command) -> str:
 
 
 def usage(error: click.ClickException) -> tuple[str, str]:
-    """What is wrong with a call, and the hint: the names that were perhaps meant, and where help is."""
+    """The error of a wrong call, and its hint: the nearest names, and where help is."""
     near = getattr(error, "possibilities", None) or []
     message = error.message if near else error.format_message()  # click's own text would repeat the names
     message = re.sub(r"'([^']*)'", r"`\1`", message.rstrip("."))
@@ -136,12 +136,14 @@ def usage(error: click.ClickException) -> tuple[str, str]:
 
 
 def asks_for_json(words: Sequence[str]) -> bool:
-    """Whether `--json` is among the options. Of the words, because a call that cannot be parsed is answered too."""
+    """Whether `--json` is among the options. Decided from the words, because a call that cannot be parsed is answered
+    too.
+    """
     return "--json" in takewhile(lambda word: word != "--", words)
 
 
 def fail(message: str, hint: str, code: int, *, because: str = "", as_json: bool = False) -> NoReturn:
-    """Says what is wrong and how to mend it, as text or as one line of JSON, and ends."""
+    """Prints what is wrong and how to fix it, as text or as one line of JSON, and exits."""
     reason = {"because": because} if because else {}
     lines = [f"error: {message}", *([f"hint: {hint}"] if hint else [])]
     if as_json:

@@ -1,4 +1,4 @@
-"""The commands of the misuse classifier: train it, let it suggest, and decide what it suggested."""
+"""The commands of the misuse classifier: train it, let it suggest flags, and decide on the suggestions."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def _line(one: Suggestion) -> str:
 
 
 def scorers(model: Path | None) -> Sequence[Scorer]:
-    """The classifier in ``model`` as a build takes it, if one is named."""
+    """The classifier in ``model``, in the form that a build takes; empty if none is named."""
     if model is None:
         return ()
     from licet.misuse.models import Misuse

@@ -1,4 +1,4 @@
-"""The commands of the server, of services' keys and of staff. The web is imported only where one of them needs it."""
+"""The commands of the server, of API keys and of staff. The web is imported only where one of them needs it."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def list_(data: Path | None, as_json: bool) -> None:
 
 
 def _bound(known: ServiceKey) -> str:
-    """What a key stands for, or that an old one stands for nothing."""
+    """What a key is bound to, or that an old key is bound to nothing."""
     said = ""
     if "release:lease" in known.scopes:
         whose = f"own machines `{known.recipient}`" if known.own else f"`{known.recipient}`"

@@ -1,4 +1,4 @@
-"""The commands of a person about one session of their coding assistant. SESSION is the one last at work in this folder."""
+"""The commands for one session of a coding assistant. SESSION is by default the one last active in this folder."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def status_line() -> None:
 
 
 def line(told: SessionStatus, choice: str) -> str:
-    """What is so, as one line."""
+    """The state of a session, as one line."""
     until = f" until {told.until:%Y-%m-%d}" if told.until else ""
     match told:
         case SessionStatus(incognito=True, by=by):
@@ -195,7 +195,9 @@ def _choosing(session: str | None) -> Iterator[tuple[Configuration, AgentMemory,
 
 
 def _tell(config: Configuration, name: str, *, out: bool) -> bool:
-    """Tells Licet of a choice that narrows; what cannot be told is told before the next word is recorded."""
+    """Tells Licet of a choice that narrows. If Licet cannot be reached, it is told before anything further is
+    recorded.
+    """
     try:
         with agent(config, start=True) as here:
             return here.way.keep_out(name, out)

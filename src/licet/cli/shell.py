@@ -1,4 +1,4 @@
-"""What the commands share: their common options, the installation that they open, and how they show an answer."""
+"""What the commands share: common options, opening the installation, and showing an answer."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def show(value: object, as_json: bool, text: Callable[[], str]) -> None:
 
 @contextmanager
 def opened(data: Path | None, at: str | None = None, *, make: bool = False) -> Iterator[installation.Installation]:
-    """The installation, on the system's clock, or on the simulated one that its folder was made with."""
+    """The installation, on the system's clock, or on the simulated clock that its folder was created with."""
     harden()
     config = Configuration.of(os.environ, data)
     if not make:
@@ -55,7 +55,7 @@ def opened(data: Path | None, at: str | None = None, *, make: bool = False) -> I
 
 
 def user() -> str:
-    """Who runs the command, for what is recorded of it."""
+    """The system user who runs the command, for the record."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -63,7 +63,7 @@ def user() -> str:
 
 
 def moment(text: str) -> datetime:
-    """The instant that somebody typed; UsageError with the mend."""
+    """The time that was typed; UsageError with a hint."""
     try:
         return instant(text)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""The commands of the sweep: erase what is due, see how it stands, and let it do what it did not dare."""
+"""The commands of the sweep: erase what is due, show its state, and approve a sweep that waits."""
 
 from __future__ import annotations
 

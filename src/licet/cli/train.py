@@ -109,7 +109,7 @@ def _source(
     url: str | None, key_file: Path | None, public_key: str | None, recipient: str, seconds: int, data: Path | None,
     at: str | None,
 ) -> Iterator[tuple[WithdrawalSource, Verifier, installation.Clock]]:  # fmt: skip
-    """Who is asked, the key of their signature, and the clock."""
+    """The source of withdrawals, the key that must have signed them, and the clock."""
     from licet.train.bitmap import key_of
     from licet.train.remote import Remote, key_in
 
@@ -130,7 +130,7 @@ def _source(
 
 
 def _folder(release: Path, data: Path | None) -> Path:
-    """The folder of a release that is named, or that is one."""
+    """The folder of a release, from its name or as given."""
     import os  # an edge: the environment says where the installation of this machine is
 
     from licet.config import Configuration
@@ -149,7 +149,7 @@ def _keeper(
 
 
 def _saying(as_json: bool) -> Callable[[WithdrawnBitmap], None]:
-    """One line each time that a file is written."""
+    """Prints one line each time that a file is written."""
 
     def said(found: WithdrawnBitmap) -> None:
         head = found.head
@@ -164,7 +164,7 @@ def _saying(as_json: bool) -> Callable[[WithdrawnBitmap], None]:
 
 
 def _follow(keepers: list[Keeper], poll: float, said: Callable[[WithdrawnBitmap], None]) -> None:
-    """Keeps every file until somebody ends it; the first that cannot go on ends all, with its error."""
+    """Keeps every file up to date until interrupted. The first keeper that fails ends all, with its error."""
     over = Event()
     failed: list[LicetError] = []
 

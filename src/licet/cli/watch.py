@@ -1,4 +1,4 @@
-"""The command that watches a folder of transcripts, for what hooks did not bring."""
+"""The command that watches a folder of transcripts, for what hooks did not report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands of events: who hears them, sending them, and reading them as they come."""
+"""The commands of events: endpoints, delivery, and reading events."""
 
 from __future__ import annotations
 

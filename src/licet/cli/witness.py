@@ -1,4 +1,4 @@
-"""The commands of a witness: for somebody else to run, under another roof, over the logs of whoever asks."""
+"""The commands of a witness, which somebody else runs for the logs of others."""
 
 from __future__ import annotations
 
