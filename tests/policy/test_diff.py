@@ -75,6 +75,11 @@ ROWS: list[tuple[Policy, Policy, tuple[PolicyChange, ...]]] = [
     (keep(), keep(deleted="P1D"), (PolicyChange("keep.deleted", "P30D", "P1D", N),)),
     (keep(), keep(flagged="P3Y"), (PolicyChange("keep.flagged", "P2Y", "P3Y", W),)),
     (keep(), keep(flag_score="P1Y"), (PolicyChange("keep.flag_score", "P7Y", "P1Y", N),)),
+    *[
+        (keep(**{key: "P1D"}), keep(**{key: "P50Y"}), (PolicyChange(f"keep.{key}", "P1D", "P50Y", W),))
+        for key in KEEP_KEYS
+        if key != "feedback"
+    ],
     (keep(), keep(feedback={"opted_in": "P6Y"}), (PolicyChange("keep.feedback.opted_in", "P5Y", "P6Y", W),)),
     (keep(), keep(feedback={"opted_out": "P60D"}), (PolicyChange("keep.feedback.opted_out", "P30D", "P60D", W),)),
 ]

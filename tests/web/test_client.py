@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 
 from licet import client
@@ -19,6 +20,7 @@ from licet.client import AsyncClient, Client, ConversationTurn
 from licet.errors import BusyError, DeniedError, GateError, NotFoundError, RefusedError, UsageError
 from licet.plugins.gates import Gates
 from licet.web.access.roles import Scope
+from licet.web.api import schema
 
 from ..agent.transcripts import Coder
 from .browsing import launched
@@ -342,3 +344,30 @@ def test_a_browser_of_other_tests_leaves_no_loop_behind_in_which_none_can_be_run
     with launched() as browser:
         assert browser.is_connected()
     assert asyncio.run(asyncio.sleep(0, "run")) == "run"
+
+
+ANSWERS = {
+    client.ChangeResult: schema.ChangeAnswer, client.Account: schema.AccountAnswer, client.GateResult: schema.GateAnswer,
+    client.ChoiceResult: schema.ChosenAnswer, client.TurnResult: schema.TurnTakenAnswer,
+    client.BulkItem: schema.BulkItemAnswer, client.FeedbackResult: schema.GivenFeedbackAnswer,
+    client.SharedTurn: schema.SharedTurnAnswer, client.KeptFeedback: schema.KeptFeedbackAnswer,
+    client.FeedbackPage: schema.FeedbackPageAnswer, client.BadgeRun: schema.BadgeRunAnswer,
+    client.Badge: schema.BadgeAnswer, client.Conversation: schema.ConversationAnswer,
+    client.Conversations: schema.ConversationPage, client.NoticeResult: schema.NoticeAnswer,
+}  # fmt: skip
+NOT_READ = {client.NoticeResult: {"terms_accepted_at"}, client.Conversation: {"holds"}}
+OF_THE_CLIENT = {client.GateResult: {"because"}}  # it says what the server could not
+
+
+def test_the_structs_of_the_client_are_those_of_the_api() -> None:
+    for ours, theirs in ANSWERS.items():
+        fields = set(ours.__struct_fields__) - OF_THE_CLIENT.get(ours, set())
+        assert fields == set(theirs.__struct_fields__) - NOT_READ.get(ours, set()), ours.__name__
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [(ConversationTurn, schema.NewTurn), (client.ToolCallResult, schema.NewToolCall)]
+)
+def test_what_the_client_sends_is_what_the_api_takes_with_the_same_defaults(ours: Any, theirs: Any) -> None:
+    sent = {field.name: field.default for field in msgspec.structs.fields(ours)}
+    assert sent == {field.name: field.default for field in msgspec.structs.fields(theirs)}

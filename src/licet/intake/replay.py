@@ -526,8 +526,8 @@ class Import:
         A turn's date is one of these periods after it was said or after something later, so where none of them has
         run out since the first, the fold that looks for what is due need not be made.
         """
-        keeps = [version.keep for version in self._policies.versions]
-        return any(p.after(first) <= self._now for k in keeps for p in (k.opted_in, k.opted_out, k.incognito))
+        periods = {period for version in self._policies.versions for period in version.keep.of_content()}
+        return any(period.after(first) <= self._now for period in periods)
 
     def _dead(self, world: World, waiting: Sequence[_Waiting], choices: Sequence[RecordedChoice]) -> set[int]:
         """The numbers of the turns that would have been erased by now, by the same fold, without their content."""

@@ -48,6 +48,10 @@ class Keep(msgspec.Struct, frozen=True, kw_only=True):
     feedback_opted_in: Period
     feedback_opted_out: Period
 
+    def of_content(self) -> tuple[Period, ...]:
+        """Those by which the date of a turn is set when it is said."""
+        return self.opted_in, self.opted_out, self.incognito
+
 
 _FEEDBACK = ("opted_in", "opted_out")
 _PERIODS = tuple(key for key in Keep.__struct_fields__ if not key.startswith("feedback_"))
