@@ -16,3 +16,9 @@ QUARTER = 0 if WHOLE else int(os.environ.setdefault("TESTS_QUARTER", str(datetim
 def share(count: int) -> int:
     """How many of ``count`` this run tries."""
     return count if WHOLE else max(1, count // 4)
+
+
+def seeds(count: int, begin: int = 0) -> range:
+    """The seeds of this run's part of ``count`` draws: four quarters side by side are the whole."""
+    part = share(count)
+    return range(begin + QUARTER * part, begin + QUARTER * part + part)

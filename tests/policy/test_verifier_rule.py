@@ -2,7 +2,8 @@
 
 The verifier decides a row of a release by what its line claims and what the log told before: days in place of instants, no
 age, no reason. Here each turn of a world is put into such a line with what is true of it, as if it could be used; the
-verifier must take it exactly where the rule says that it may be. `TESTS_VERIFIER_HISTORIES` sets how many are drawn.
+verifier must take it exactly where the rule says that it may be. `TESTS_VERIFIER_HISTORIES` sets how many are
+drawn (600, of which a run draws a quarter: `tests/quarters.py`).
 """
 
 from __future__ import annotations
@@ -32,11 +33,12 @@ from licet.release.registry import RowSource, RowSources
 from licet.vault.account_view import AccountView
 from licet.vault.copies import CopyPlace
 
+from ..quarters import seeds, share
 from .histories import PURPOSES, History, history
 from .test_reference import document
 
-HISTORIES = int(os.environ.get("TESTS_VERIFIER_HISTORIES", "600"))
-SEED = int(os.environ.get("TESTS_SEED", "0"))
+HISTORIES = int(os.environ.get("TESTS_VERIFIER_HISTORIES") or share(600))
+SEED = int(os.environ.get("TESTS_SEED") or seeds(600).start)
 CASES = Path(__file__).parent.parent / "spec" / "cases.yaml"
 SAFETY = "safety_classifiers"
 # No leaf tells an age: a flagged turn of somebody who is too young is beyond a stranger.
@@ -216,7 +218,8 @@ def test_the_verifier_takes_a_turn_of_a_drawn_history_exactly_where_the_rule_per
         drawn = history(seed)
         for at in drawn.moments[-2:]:
             hold(lived(drawn, at), at, reasons)
-    assert set(reasons) >= {because.value for because in DecisionReason} - {"unknown"}, reasons
+    missing = {because.value for because in DecisionReason} - {"unknown"} - set(reasons)
+    assert len(missing) <= (HISTORIES < 600), missing  # in a quarter, one rare reason may be absent
     assert min(reasons["permitted"], reasons["flagged"]) > HISTORIES // 10, reasons
     assert reasons["seen through"] > 3 * reasons["beyond"], reasons
 
