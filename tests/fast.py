@@ -1,0 +1,31 @@
+"""The tests of `./run check`: those that need no database, no browser and no server, in the room where the work is.
+
+They take some seventy seconds of processor time, on two cores half of it. `test_fast.py` holds the list to that; run as a
+program, this prints it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOMS = {
+    "consent": ("lint",),
+    "curate": ("deidentify", "labels"),
+    "intake": ("archives", "exports", "fixtures", "json_stream", "lines", "readers", "rewound", "spans"),
+    "ledger": ("log", "note", "proof", "quorum", "tree", "vectors", "verifier", "witness"),
+    "plugins": ("dialogue", "spool"),
+    "policy": ("bounds", "cases", "diff", "file", "reference", "theorems", "verifier_rule"),
+    "release": ("card", "manifest", "part", "reader", "sealing"),
+    "store": ("programs",),
+    "train": ("gate", "lineage"),
+    "vault": ("content", "ids"),
+}
+TOP = ("configuration", "docs", "fast", "promises", "tidy")
+HERE = Path(__file__).parent
+FAST = (
+    *(HERE / room / f"test_{name}.py" for room, names in ROOMS.items() for name in names),
+    *(HERE / f"test_{name}.py" for name in TOP),
+)
+
+if __name__ == "__main__":
+    print(*(path.relative_to(HERE.parent) for path in FAST))
