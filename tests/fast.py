@@ -12,13 +12,14 @@ ROOMS = {
     "consent": ("lint",),
     "curate": ("deidentify", "labels"),
     "intake": ("archives", "exports", "fixtures", "json_stream", "lines", "readers", "rewound", "spans"),
-    "ledger": ("log", "note", "proof", "quorum", "tree", "vectors", "verifier", "witness"),
+    "ledger": ("log", "note", "proof", "quorum", "tree", "vectors", "witness"),
     "plugins": ("dialogue", "spool"),
     "policy": ("bounds", "cases", "diff", "file", "reference", "theorems", "verifier_rule"),
     "release": ("card", "manifest", "part", "reader", "sealing"),
     "store": ("programs",),
     "train": ("gate", "lineage"),
     "vault": ("content", "ids"),
+    "verifier": ("verifier",),
 }
 TOP = ("configuration", "docs", "fast", "promises", "tidy")
 HERE = Path(__file__).parent

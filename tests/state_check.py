@@ -1,0 +1,168 @@
+"""The whole state, held against what must be so of it at any moment: database, log, register and restriction journal.
+
+`check_all` names everything that is broken. It reads: it costs one statement for all invariants of the tables, and a look at
+the files. What the schema says itself (references, CHECK constraints) is not said again here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from licet.keys import fence
+from licet.keys.material import EMPTY_SLOT, SLOTS_PER_PAGE
+from licet.keys.restriction_journal import Journal
+from licet.ledger import sequence
+from licet.ledger.publication import PublishedLog
+from licet.proof import documents
+from licet.release import catalog
+from licet.store.connect import Transaction, transaction
+from licet.vault.installation import Installation
+
+SLOT = len(EMPTY_SLOT)
+EVENTS = "(SELECT account_id, seq, occurred_at FROM journal UNION ALL SELECT account_id, seq, occurred_at FROM turns)"
+KEPT = """(SELECT account_id, key_slot AS slot FROM segments WHERE key_slot IS NOT NULL
+     UNION ALL SELECT account_id, safety_slot FROM segments WHERE safety_slot IS NOT NULL
+     UNION ALL SELECT account_id, key_slot FROM feedback WHERE key_slot IS NOT NULL)"""
+WRAPPED = f"""(SELECT p.account_id, p.page * {SLOTS_PER_PAGE} + n AS slot,
+         substr(p.slots, n * {SLOT} + 1, {SLOT}) = '\\x{EMPTY_SLOT.hex()}' AS destroyed
+    FROM key_pages p, generate_series(0, length(p.slots) / {SLOT} - 1) n)"""
+
+# What must find no row: each invariant by its name, and a statement of one text column that finds what breaks it.
+INVARIANTS = {
+    "an account's events are numbered without a gap": f"""
+        SELECT a.account_id::text FROM accounts a LEFT JOIN {EVENTS} e USING (account_id) GROUP BY a.account_id
+        HAVING count(e.seq) <> a.last_seq OR count(DISTINCT e.seq) <> a.last_seq
+            OR a.last_seq > 0 AND (min(e.seq), max(e.seq)) <> (1, a.last_seq)""",
+    "time never decreases along an account's order": f"""
+        SELECT account_id || ' at ' || seq FROM (SELECT *, lag(occurred_at) OVER (PARTITION BY account_id ORDER BY seq) b
+          FROM {EVENTS} e) o WHERE occurred_at < b""",
+    "positions follow an account's order": """
+        SELECT account_id || ' at ' || seq FROM (SELECT *, lag(position) OVER (PARTITION BY account_id ORDER BY seq) b
+          FROM journal) o WHERE position <= b""",
+    "a choice stands in the journal": """
+        SELECT c.account_id || ' at ' || c.seq FROM choices c WHERE NOT EXISTS (SELECT FROM journal j
+         WHERE (j.account_id, j.seq, j.event, j.occurred_at) = (c.account_id, c.seq, 'choice', c.occurred_at))""",
+    "a grant in force was begun by a choice": """
+        SELECT account_id::text FROM accounts a WHERE grant_no IS NOT NULL AND NOT EXISTS (SELECT FROM choices c
+         WHERE c.account_id = a.account_id AND c.effect = 'began' AND c.grant_no = a.grant_no)""",
+    "a segment's grant was begun by its account": """
+        SELECT s.conversation_id || ' ' || s.segment FROM segments s JOIN accounts a USING (account_id)
+         WHERE s.grant_no NOT BETWEEN 1 AND a.grants""",
+    "segments cover their turns": """
+        SELECT s.conversation_id || ' ' || s.segment FROM segments s
+          LEFT JOIN turns t USING (account_id, conversation_id, segment)
+         GROUP BY s.account_id, s.conversation_id, s.segment
+        HAVING (count(t.turn), min(t.turn), max(t.turn), max(t.occurred_at), bool_or(t.role = 'user'))
+            IS DISTINCT FROM (s.last_turn - s.first_turn + 1, s.first_turn, s.last_turn, s.last_at, s.has_user)""",
+    "a conversation knows the segment that decides": """
+        SELECT c.conversation_id::text FROM conversations c JOIN LATERAL (SELECT s.segment, s.grant_no, s.grant_widening, s.stale
+          FROM segments s WHERE (s.account_id, s.conversation_id) = (c.account_id, c.conversation_id)
+         ORDER BY s.has_user DESC, s.segment DESC LIMIT 1) d ON true
+         WHERE (d.segment, d.grant_no, d.grant_widening, d.stale) IS DISTINCT FROM
+               (c.deciding, c.deciding_grant_no, c.deciding_grant_widening, c.deciding_stale)""",
+    "content has its key": """
+        SELECT b.conversation_id || ' ' || b.turn FROM bodies b LEFT JOIN segments s USING (account_id, conversation_id, segment)
+         WHERE s.key_slot IS NULL""",
+    "a body is of a turn of its segment": """
+        SELECT b.conversation_id || ' ' || b.turn FROM bodies b WHERE b.turn > 0 AND NOT EXISTS (SELECT FROM turns t
+         WHERE (t.account_id, t.conversation_id, t.turn, t.segment) = (b.account_id, b.conversation_id, b.turn, b.segment))""",
+    "a safety copy has its key": """
+        SELECT b.conversation_id || ' ' || b.turn FROM safety_bodies b
+          LEFT JOIN segments s USING (account_id, conversation_id, segment) WHERE s.safety_slot IS NULL""",
+    "a copy of feedback has its key": """
+        SELECT b.feedback_id::text FROM feedback_bodies b LEFT JOIN feedback f USING (account_id, feedback_id)
+         WHERE f.key_slot IS NULL""",
+    "what lives has one key of its own, and it is there": f"""
+        SELECT k.account_id || ' ' || k.slot FROM {KEPT} k LEFT JOIN {WRAPPED} w USING (account_id, slot)
+         GROUP BY k.account_id, k.slot HAVING count(*) > 1 OR bool_or(w.destroyed) IS NOT FALSE""",
+    "a key that nothing names is destroyed": f"""
+        SELECT w.account_id || ' ' || w.slot FROM {WRAPPED} w JOIN accounts a USING (account_id)
+         WHERE NOT w.destroyed AND w.slot < a.next_slot
+           AND NOT EXISTS (SELECT FROM {KEPT} k WHERE (k.account_id, k.slot) = (w.account_id, w.slot))""",
+    "a deleted conversation ends with its longest period": """
+        SELECT s.conversation_id || ' ' || s.segment FROM segments s JOIN conversations c USING (account_id, conversation_id)
+         WHERE c.deleted_at IS NOT NULL AND s.keep_until > c.deleted_at + (SELECT max(
+               (document::json -> 'keep' ->> 'deleted')::interval) FROM policies)""",
+    "every copy is registered": """
+        SELECT b.conversation_id || ' ' || b.segment FROM (
+          SELECT account_id, conversation_id, segment, 'vault' AS place FROM bodies
+           UNION SELECT account_id, conversation_id, segment, 'safety' FROM safety_bodies) b
+         WHERE NOT EXISTS (SELECT FROM copies r WHERE r.ended_at IS NULL AND (r.account_id, r.conversation_id, r.segment,
+               r.place) = (b.account_id, b.conversation_id, b.segment, b.place))""",
+    "every registered copy is there": """
+        SELECT r.conversation_id || ' ' || r.place FROM copies r WHERE r.ended_at IS NULL AND (
+          r.place = 'vault' AND NOT EXISTS (SELECT FROM bodies b WHERE (b.account_id, b.conversation_id, b.segment)
+            = (r.account_id, r.conversation_id, r.segment))
+          OR r.place = 'safety' AND NOT EXISTS (SELECT FROM safety_bodies b WHERE (b.account_id, b.conversation_id, b.segment)
+            = (r.account_id, r.conversation_id, r.segment)))""",
+    "the log's leaves are numbered without a gap": """
+        SELECT l.log_year::text FROM logs l LEFT JOIN outbox o USING (log_year) GROUP BY l.log_year
+        HAVING (count(o.index), coalesce(max(o.index) + 1, 0)) <> (l.size, l.size)""",
+}
+STATEMENT = " UNION ALL ".join(
+    f"SELECT %s AS invariant, broken.it FROM ({found}) AS broken(it)" for found in INVARIANTS.values()
+)
+TOOK_BACK = {
+    "plan_set": "plan", "age_found": "age", "closed": "closed", "choice": "refused", "deleted": "deleted",
+    "narrowed": "narrowed", "unflagged": "unflagged",
+}  # fmt: skip
+
+
+def check_all(here: Installation) -> None:
+    """Asserts that the whole state is sound; the message names each invariant that is broken, and what breaks it."""
+    broken = faults(here)
+    assert broken == [], "\n".join(broken)
+
+
+def faults(here: Installation) -> list[str]:
+    """What is broken, as `invariant: what`; nothing where nobody has an account."""
+    with transaction(here.pool) as tx:
+        if tx.execute("SELECT FROM accounts LIMIT 1").fetchone() is None:
+            return []
+        broken = in_tables(tx)
+        life = fence.life(tx)
+        if here.keyring.restrictions is not None:
+            broken += in_restrictions(tx, here.keyring.restrictions, life)
+        standings = sequence.standings(tx)
+    broken += [
+        f"the log's files are as long as the database says: {standing.year}"
+        for standing in standings
+        if PublishedLog(
+            documents.place(here).folder / str(standing.year), documents.key(here, standing.year)
+        ).checkpoint.size
+        < standing.decided
+    ]
+    broken += [f"every sealed release has its folder: {name}" for name in released(here)]
+    return broken
+
+
+def in_tables(tx: Transaction) -> list[str]:
+    """What the tables break of their invariants."""
+    rows = tx.execute(STATEMENT, list(INVARIANTS)).fetchall()
+    return sorted(f"{name}: {what}" for name, what in rows)
+
+
+def in_restrictions(tx: Transaction, journal: Journal, life: int) -> list[str]:
+    """What was taken back in this life of the database, and the restriction journal does not hold."""
+    kept = Counter((r.account, r.kind.value, r.at, r.conversation) for r in journal.records() if r.life == life)
+    took = Counter(
+        (account, TOOK_BACK[event], at, conversation)
+        for account, event, at, conversation in tx.execute(
+            """SELECT j.account_id, j.event, j.occurred_at, j.conversation_id FROM journal j
+                WHERE j.position > coalesce((SELECT position FROM lives ORDER BY life DESC LIMIT 1), 0) AND j.ends
+                  AND j.event = ANY(%s) AND (j.event <> 'choice' OR EXISTS (
+                        SELECT FROM choices c WHERE c.account_id = j.account_id AND c.seq = j.seq AND NOT c.allow))""",
+            [list(TOOK_BACK)],
+        )
+    )
+    return [f"the restriction journal holds what was taken back: {account} {kind}" for account, kind, *_ in took - kept]
+
+
+def released(here: Installation) -> list[str]:
+    """The sealed releases whose folder is not there."""
+    folder = here.config.releases
+    return [
+        release.name
+        for release in catalog.releases(here)
+        if release.state == "sealed" and not (folder / release.name / "manifest.json").is_file()
+    ]

@@ -1,0 +1,101 @@
+"""The oracle sees: a lived state is sound, and each invariant that is broken on purpose is named."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from licet.keys.restriction_journal import Journal
+from licet.policy.state import Share, TurnRole
+from licet.proof import documents
+from licet.store.connect import Pool, StatementError, transaction
+from licet.vault import commands as do
+
+from .erasure.verbs import build
+from .installed import House
+from .state_check import INVARIANTS, check_all, faults, in_restrictions, in_tables
+
+# One way to break each invariant, by an operator's hand in the database: no trigger and no reference stands in its way.
+BREAKS = {
+    "an account's events are numbered without a gap": "UPDATE accounts SET last_seq = last_seq + 1",
+    "time never decreases along an account's order": "UPDATE turns SET occurred_at = occurred_at - interval '1 year'",
+    "positions follow an account's order": "UPDATE journal SET position = 7",
+    "a choice stands in the journal": "DELETE FROM journal WHERE event = 'choice'",
+    "a grant in force was begun by a choice": "DELETE FROM choices WHERE effect = 'began'",
+    "a segment's grant was begun by its account": "UPDATE segments SET grant_no = 9 WHERE grant_no IS NOT NULL",
+    "segments cover their turns": "UPDATE segments SET last_turn = last_turn + 1",
+    "a conversation knows the segment that decides": "UPDATE conversations SET deciding = deciding + 1",
+    "content has its key": "UPDATE segments SET key_slot = NULL",
+    "a body is of a turn of its segment": "DELETE FROM turns WHERE turn = 1",
+    "a safety copy has its key": "UPDATE segments SET safety_slot = NULL",
+    "a copy of feedback has its key": "UPDATE feedback SET key_slot = NULL",
+    "what lives has one key of its own, and it is there": "UPDATE segments SET key_slot = 0 WHERE key_slot IS NOT NULL",
+    "a key that nothing names is destroyed": "UPDATE feedback SET key_slot = NULL",
+    "a deleted conversation ends with its longest period": "UPDATE segments SET keep_until = '2099-01-01'",
+    "every copy is registered": "UPDATE copies SET ended_at = now()",
+    "every registered copy is there": "DELETE FROM bodies",
+    "the log's leaves are numbered without a gap": "UPDATE logs SET size = size + 1",
+}
+
+
+@pytest.fixture
+def house(pool: Pool, tmp_path: Path) -> House:
+    """Somebody who allowed, was flagged, gave feedback and deleted; somebody who withdrew; a release and a log."""
+    made = House(pool, tmp_path)
+    made.open("ana", allow=True)
+    made.open("bo", allow=True)
+    for chat in ("pears", "plums"):
+        made.talk("ana", chat)
+        made.talk("bo", f"bo's {chat}")
+    made.passes(1)
+    made.about(do.Flag, "ana", "pears", score=0.9)
+    made.about(do.GiveFeedback, "ana", "pears", rating="up", share=Share.conversation)
+    made.say("ana", "plums", "and once more", TurnRole.user)
+    documents.append(made.here)
+    build(made, "first")
+    made.about(do.Delete, "ana", "plums")
+    made.choose("bo", False)
+    documents.append(made.here)
+    return made
+
+
+def test_a_lived_state_is_sound(house: House) -> None:
+    assert faults(house.here) == []
+    check_all(house.here)
+
+
+def test_every_invariant_of_the_tables_is_broken_once() -> None:
+    assert set(BREAKS) == set(INVARIANTS)
+
+
+@pytest.mark.parametrize("invariant", BREAKS)
+def test_a_broken_invariant_is_named(house: House, invariant: str) -> None:
+    with house.here.pool.connection() as conn, conn.transaction(force_rollback=True):
+        conn.execute("SET LOCAL session_replication_role = replica")
+        assert in_tables(conn) == []
+        conn.execute(BREAKS[invariant])
+        assert invariant in {fault.partition(": ")[0] for fault in in_tables(conn)}
+
+
+def test_what_the_files_lack_is_named(house: House) -> None:
+    shutil.rmtree(house.here.config.releases / "first")
+    assert faults(house.here) == ["every sealed release has its folder: first"]
+    with transaction(house.here.pool) as tx:
+        tx.execute("UPDATE logs SET decided = decided + 5, size = size + 5")
+    assert any(fault.startswith("the log's files are as long") for fault in faults(house.here))
+
+
+def test_what_the_restriction_journal_lacks_is_named(house: House) -> None:
+    """A house of the tests has no restriction journal; one that began today holds nothing of before."""
+    with closing(Journal(house.here.config.data / "another")) as journal, transaction(house.here.pool) as tx:
+        kinds = {fault.rpartition(" ")[2] for fault in in_restrictions(tx, journal, 0)}
+    assert kinds == {"refused", "deleted"}
+
+
+def test_the_schema_lets_no_broken_reference_in(house: House) -> None:
+    """What `BREAKS` goes around: the references stand where nobody switches them off."""
+    with pytest.raises(StatementError, match="fkey"), transaction(house.here.pool) as tx:
+        tx.execute("DELETE FROM conversations")
