@@ -15,7 +15,7 @@ from licet.backup import wal_receiver
 from licet.backup.archives import KeptBackup, PrunedBackups, RestoreResult
 from licet.backup.backup_manifest import ARCHIVES, BackupForm
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import at_option, data_option, json_option, moment, opened, show
+from licet.cli.shell import answer_options, data_option, json_option, moment, opened, show
 from licet.config import Configuration
 from licet.errors import ContradictedError, RefusedError, UsageError
 from licet.policy.period import written
@@ -39,9 +39,7 @@ def backup() -> None:
 @click.option(
     "--base", is_flag=True, help="Copy the server's data files instead of dumping the live rows; for large databases."
 )
-@data_option
-@at_option
-@json_option
+@answer_options
 def make(folder: Path, base: bool, data: Path | None, at: str | None, as_json: bool) -> None:
     """Makes a backup in a new folder below FOLDER. It is registered with the day on which it expires.
 
@@ -55,9 +53,7 @@ def make(folder: Path, base: bool, data: Path | None, at: str | None, as_json: b
 
 @backup.command("list")
 @click.argument("folder", type=click.Path(path_type=Path))
-@data_option
-@at_option
-@json_option
+@answer_options
 def listed(folder: Path, data: Path | None, at: str | None, as_json: bool) -> None:
     """Lists the backups below FOLDER, and when each expires.
 
@@ -71,9 +67,7 @@ def listed(folder: Path, data: Path | None, at: str | None, as_json: bool) -> No
 
 @backup.command("prune")
 @click.argument("folder", type=click.Path(path_type=Path))
-@data_option
-@at_option
-@json_option
+@answer_options
 def prune(folder: Path, data: Path | None, at: str | None, as_json: bool) -> None:
     """Removes expired and unfinished backups and unneeded WAL. WAL is unneeded when only removed backups could use
     it.
@@ -151,9 +145,7 @@ def verify(folder: Path, data: Path | None, as_json: bool) -> int:
 @click.option(
     "--until", help="Restore a base backup to this moment of the server's clock; by default to the end of its WAL."
 )
-@data_option
-@at_option
-@json_option
+@answer_options
 def restore(
     source: Path | None, in_place: bool, until: str | None, data: Path | None, at: str | None, as_json: bool
 ) -> None:

@@ -8,7 +8,7 @@ import click
 from rich.progress import MofNCompleteColumn
 
 from licet.cli.root import CommandGroup
-from licet.cli.shell import at_option, data_option, json_option, opened, progress, show
+from licet.cli.shell import answer_options, opened, progress, show
 from licet.vault import cold_storage
 
 
@@ -23,9 +23,7 @@ def vault() -> None:
     help="Move conversations that nobody has added to for this many days.",
 )  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Count what would move, and change nothing.")
-@data_option
-@at_option
-@json_option
+@answer_options
 def cool(after_days: int, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
     """Moves old sealed content out of the database. It goes to a folder or a bucket. An interrupted run continues
     when it is called again.

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import at_option, data_option, json_option, opened, show
+from licet.cli.shell import answer_options, opened, show
 from licet.erasure import certificates as erasures
 from licet.erasure.certificates import ErasureStatus, Recall
 from licet.policy.period import written
@@ -30,9 +30,7 @@ def erase() -> None:
     is_flag=True,
     help="Destroy the keys of what was deleted without waiting for the end of its period.",
 )
-@data_option
-@at_option
-@json_option
+@answer_options
 def run(erasure: str | None, at_once: bool, data: Path | None, at: str | None, as_json: bool) -> None:
     """Moves every erasure, or one, as far as it can go now. `licet sweep` does so too. An interrupted run continues
     when it is called again.
@@ -50,9 +48,7 @@ def run(erasure: str | None, at_once: bool, data: Path | None, at: str | None, a
 
 @erase.command("status")
 @click.argument("name", required=False)
-@data_option
-@at_option
-@json_option
+@answer_options
 def status(name: str | None, data: Path | None, at: str | None, as_json: bool) -> None:
     """Shows how far erasures have come. NAME is an erasure or an account; without it, all unfinished ones are
     shown.
@@ -73,9 +69,7 @@ def status(name: str | None, data: Path | None, at: str | None, as_json: bool) -
 @erase.command("certificate")
 @click.argument("erasure")
 @click.option("--out", type=click.Path(path_type=Path), help="Write it to this file.")
-@data_option
-@at_option
-@json_option
+@answer_options
 def certificate(erasure: str, out: Path | None, data: Path | None, at: str | None, as_json: bool) -> None:
     """Prints or writes the signed certificate of an ERASURE. It is proved once its entry is in the log; `licet
     verify` checks both.
@@ -93,9 +87,7 @@ def certificate(erasure: str, out: Path | None, data: Path | None, at: str | Non
 
 
 @erase.command("held")
-@data_option
-@at_option
-@json_option
+@answer_options
 def held(data: Path | None, at: str | None, as_json: bool) -> int:
     """Lists legal holds and standing flags by day of review. Exits 1 if a review is overdue.
 
@@ -121,9 +113,7 @@ def recall() -> None:
 @recall.command("handed")
 @click.argument("release")
 @click.argument("recipient")
-@data_option
-@at_option
-@json_option
+@answer_options
 def handed(release: str, recipient: str, data: Path | None, at: str | None, as_json: bool) -> None:
     """Registers that RELEASE was given to RECIPIENT. The recipient is then told of every erasure in it.
 
@@ -137,9 +127,7 @@ def handed(release: str, recipient: str, data: Path | None, at: str | None, as_j
 
 @recall.command("list")
 @click.option("--recipient", help="Only this recipient's.")
-@data_option
-@at_option
-@json_option
+@answer_options
 def listed(recipient: str | None, data: Path | None, at: str | None, as_json: bool) -> int:
     """Lists what recipients have not acknowledged. The most overdue comes first. Exits 1 if anything is overdue.
 
@@ -153,9 +141,7 @@ def listed(recipient: str | None, data: Path | None, at: str | None, as_json: bo
 
 
 @recall.command("run")
-@data_option
-@at_option
-@json_option
+@answer_options
 def run_recalls(data: Path | None, at: str | None, as_json: bool) -> None:
     """Recalls every exported row that may no longer be used. `licet serve` does so every few minutes.
 
@@ -172,9 +158,7 @@ def run_recalls(data: Path | None, at: str | None, as_json: bool) -> None:
 @recall.command("ack")
 @click.argument("erasure")
 @click.argument("handout")
-@data_option
-@at_option
-@json_option
+@answer_options
 def acknowledged(erasure: str, handout: str, data: Path | None, at: str | None, as_json: bool) -> None:
     """Records that a recipient stopped using what was recalled.
 

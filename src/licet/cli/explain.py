@@ -7,16 +7,14 @@ from pathlib import Path
 
 import click
 
-from licet.cli.shell import at_option, data_option, json_option, opened, show
+from licet.cli.shell import answer_options, opened, show
 from licet.policy.period import written
 from licet.service import answers
 
 
 @click.command()
 @click.argument("name")
-@data_option
-@at_option
-@json_option
+@answer_options
 def explain(name: str, data: Path | None, at: str | None, as_json: bool) -> None:
     """Says whether and why content may be used, and until when. NAME is a conversation, a turn or an account.
 
@@ -85,9 +83,7 @@ def _choice(choice: answers.ChoiceSeen) -> str:
 
 
 @click.command()
-@data_option
-@at_option
-@json_option
+@answer_options
 def status(data: Path | None, at: str | None, as_json: bool) -> None:
     """Shows the accounts, gates, coming expiries and releases.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import at_option, data_option, json_option, opened, show
+from licet.cli.shell import answer_options, opened, show
 from licet.policy.period import written
 from licet.train.exports import Format
 
@@ -38,9 +38,7 @@ def export() -> None:
     "--split", "splits", multiple=True, help="A split to write, each to its own file; repeatable; by default `train`."
 )
 @click.option("--dry-run", is_flag=True, help="Count what would be written, and write nothing.")
-@data_option
-@at_option
-@json_option
+@answer_options
 def make(
     release: str,
     form: Format,
@@ -84,9 +82,7 @@ def _made(made: ExportResult) -> str:
 
 @export.command("list")
 @click.option("--recipient", help="Only this recipient's.")
-@data_option
-@at_option
-@json_option
+@answer_options
 def listed(recipient: str | None, data: Path | None, at: str | None, as_json: bool) -> int:
     """Lists the exports, newest first. Shows how many of their rows may no longer be used. Exits 1 if a recall is
     overdue.
@@ -104,9 +100,7 @@ def listed(recipient: str | None, data: Path | None, at: str | None, as_json: bo
 
 @export.command("withdrawn")
 @click.argument("name", metavar="EXPORT")
-@data_option
-@at_option
-@json_option
+@answer_options
 def withdrawn(name: str, data: Path | None, at: str | None, as_json: bool) -> int:
     """Lists, by `ordinal`, the rows that a recipient must delete. Exits 1 if there are any.
 
@@ -124,9 +118,7 @@ def withdrawn(name: str, data: Path | None, at: str | None, as_json: bool) -> in
 @export.command("recall")
 @click.argument("name", metavar="EXPORT")
 @click.option("--dry-run", is_flag=True, help="Show the export, and recall nothing.")
-@data_option
-@at_option
-@json_option
+@answer_options
 def recall(name: str, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
     """Asks the recipient to delete the whole of EXPORT. The recipient is to confirm it by a day.
 
@@ -142,9 +134,7 @@ def recall(name: str, dry_run: bool, data: Path | None, at: str | None, as_json:
 
 @export.command("ack")
 @click.argument("name", metavar="EXPORT")
-@data_option
-@at_option
-@json_option
+@answer_options
 def acknowledged(name: str, data: Path | None, at: str | None, as_json: bool) -> None:
     """Records that a recipient deleted what was recalled. That is the whole of EXPORT, or else the rows that were
     recalled.

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import at_option, data_option, json_option, moment, opened, show, user
+from licet.cli.shell import answer_options, moment, opened, show, user
 from licet.policy.period import written
 from licet.service import oversight
 from licet.service.oversight import HoldSeen
@@ -37,9 +37,7 @@ def hold() -> None:
 )
 @click.option("--by", help="Who places it; by default the current system user.")
 @dry_option
-@data_option
-@at_option
-@json_option
+@answer_options
 def place(
     conversations: tuple[str, ...], matter: str, reason: str, review: str | None, untold: bool, by: str | None,
     dry_run: bool, data: Path | None, at: str | None, as_json: bool,
@@ -65,9 +63,7 @@ def place(
 @click.argument("conversations", nargs=-1, required=True)
 @matter_option
 @dry_option
-@data_option
-@at_option
-@json_option
+@answer_options
 def end(
     conversations: tuple[str, ...], matter: str, dry_run: bool, data: Path | None, at: str | None, as_json: bool
 ) -> None:
@@ -84,9 +80,7 @@ def end(
 
 
 @hold.command("list")
-@data_option
-@at_option
-@json_option
+@answer_options
 def listed(data: Path | None, at: str | None, as_json: bool) -> int:
     """Lists the legal holds by day of review. Exits 1 if a review is overdue. The matter of a hold is sealed and
     not shown.

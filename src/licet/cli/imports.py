@@ -9,7 +9,7 @@ import click
 from rich.progress import TextColumn
 
 from licet.cli.root import EXIT_NO
-from licet.cli.shell import at_option, data_option, json_option, moment, opened, progress, show
+from licet.cli.shell import answer_options, moment, opened, progress, show
 from licet.errors import UsageError
 from licet.intake import imports
 from licet.intake.recorded_history import read_accounts, read_choices
@@ -26,9 +26,7 @@ from licet.vault import installation
 @click.option("--age", type=click.IntRange(0, 150), help="The age of those accounts; by default unknown.")
 @click.option("--surface", help="The surface that was used; by default that of the format.")
 @click.option("--assume-time", help="The time of conversations that record none.")
-@data_option
-@at_option
-@json_option
+@answer_options
 def import_(
     paths: tuple[Path, ...], accounts: Path | None, choices: Path | None, account: str | None, plan: str | None,
     age: int | None, surface: str | None, assume_time: str | None, data: Path | None, at: str | None, as_json: bool,

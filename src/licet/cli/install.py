@@ -14,7 +14,7 @@ import click
 import msgspec
 
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import at_option, data_option, json_option, opened, show
+from licet.cli.shell import answer_options, data_option, json_option, opened, show
 from licet.config import Configuration
 from licet.consent import controller
 from licet.errors import InputError, UsageError
@@ -154,9 +154,7 @@ def _for_people(begun: policy_changes.InstallationBegun, now: datetime) -> list[
 
 
 @click.command("doctor")
-@data_option
-@at_option
-@json_option
+@answer_options
 def doctor(data: Path | None, at: str | None, as_json: bool) -> int:
     """Checks the installation and says how to fix what is broken. Exits 1 if anything is.
 

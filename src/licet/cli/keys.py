@@ -8,7 +8,7 @@ import click
 from rich.progress import MofNCompleteColumn
 
 from licet.cli.root import CommandGroup
-from licet.cli.shell import at_option, data_option, json_option, opened, progress, show
+from licet.cli.shell import answer_options, opened, progress, show
 from licet.erasure import epochs as chain
 from licet.erasure.key_rotation import Rotation, RotationResult
 from licet.policy.period import written
@@ -30,9 +30,7 @@ def keys() -> None:
     "--weekly", "kind", flag_value="weekly", help="Make the weekly rotation: new keys also where something expired."
 )
 @click.option("--dry-run", is_flag=True, help="Count what would be done, and change nothing.")
-@data_option
-@at_option
-@json_option
+@answer_options
 def rotate(kind: str | None, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
     """Runs the rotation that is due, or the one that is named. A rotation that was interrupted is finished first.
 
@@ -69,9 +67,7 @@ def _counts(done: RotationResult) -> str:
 
 
 @keys.command()
-@data_option
-@at_option
-@json_option
+@answer_options
 def status(data: Path | None, at: str | None, as_json: bool) -> None:
     """Shows the epochs, and which rotations are due when. Also shows after how many days erased content is out of
     reach of old copies.
@@ -105,9 +101,7 @@ def _lines(seen: chain.KeyStatus) -> list[str]:
 
 
 @keys.command("destroy-due")
-@data_option
-@at_option
-@json_option
+@answer_options
 def destroy_due(data: Path | None, at: str | None, as_json: bool) -> None:
     """Destroys the epoch keys that no kept backup still needs.
 

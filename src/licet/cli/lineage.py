@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import at_option, data_option, json_option, moment, opened, show
+from licet.cli.shell import answer_options, data_option, moment, opened, show
 from licet.policy.period import written
 
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
@@ -22,9 +22,7 @@ def models() -> None:
 
 @models.command("trace")
 @click.argument("name", metavar="CONVERSATION|ACCOUNT")
-@data_option
-@at_option
-@json_option
+@answer_options
 def trace(name: str, data: Path | None, at: str | None, as_json: bool) -> None:
     """Lists the models that learnt from a conversation or account. The newest comes first.
 
@@ -44,9 +42,7 @@ def trace(name: str, data: Path | None, at: str | None, as_json: bool) -> None:
 
 @models.command()
 @click.option("--since", help="Only rows withdrawn or erased since this moment; by default all.")
-@data_option
-@at_option
-@json_option
+@answer_options
 def affected(since: str | None, data: Path | None, at: str | None, as_json: bool) -> int:
     """Lists the models that learnt from rows withdrawn since. Erased rows count too. Exits 1 if there is one.
 
@@ -73,9 +69,7 @@ def affected(since: str | None, data: Path | None, at: str | None, as_json: bool
 @click.option(
     "--key", "keys", multiple=True, help="The public key that signed it, if it was not signed here; repeatable."
 )
-@data_option
-@at_option
-@json_option
+@answer_options
 def record(folder: Path, keys: tuple[str, ...], data: Path | None, at: str | None, as_json: bool) -> None:
     """Records a model that was trained elsewhere under the gate. FOLDER must pass every check of `licet verify`.
 
@@ -90,9 +84,7 @@ def record(folder: Path, keys: tuple[str, ...], data: Path | None, at: str | Non
 
 
 @models.command("list")
-@data_option
-@at_option
-@json_option
+@answer_options
 def listed(data: Path | None, at: str | None, as_json: bool) -> None:
     """Lists the recorded models, newest first.
 
@@ -108,9 +100,7 @@ def listed(data: Path | None, at: str | None, as_json: bool) -> None:
 
 @models.command("retire")
 @click.argument("model")
-@data_option
-@at_option
-@json_option
+@answer_options
 def retire(model: str, data: Path | None, at: str | None, as_json: bool) -> None:
     """Marks MODEL as no longer used. It stays on record, and `licet models affected` no longer lists it.
 

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from licet.cli.root import EXIT_CHANGES, EXIT_NO, CommandGroup
-from licet.cli.shell import at_option, data_option, json_option, opened, show, user
+from licet.cli.shell import answer_options, json_option, opened, show, user
 from licet.policy import diff
 from licet.policy.cases import run_file
 from licet.policy.file import load, schema_text
@@ -85,9 +85,7 @@ def _plain(value: object) -> str:
 @policy.command("plan")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--by", default=None, help="Who plans; by default the current system user.")
-@data_option
-@at_option
-@json_option
+@answer_options
 def policy_plan(file: Path, by: str | None, data: Path | None, at: str | None, as_json: bool) -> int:
     """Shows what a policy file would do to the accounts here. Changes nothing. Exits 2 if there are changes.
 
@@ -132,9 +130,7 @@ def plan_text(planned: policy_changes.PlannedPolicy) -> str:
     "--shorten-stored", is_flag=True,
     help="Also shorten the dates of stored segments to the new periods, never before the version's day.",
 )  # fmt: skip
-@data_option
-@at_option
-@json_option
+@answer_options
 def policy_apply(
     file: Path, by: str | None, shorten_stored: bool, data: Path | None, at: str | None, as_json: bool
 ) -> None:

@@ -10,7 +10,7 @@ import click
 from licet import verifier
 from licet.cli.handles import handles as ledger_handles
 from licet.cli.root import CommandGroup
-from licet.cli.shell import at_option, data_option, json_option, opened, show
+from licet.cli.shell import answer_options, at_option, data_option, json_option, opened, show
 from licet.cli.witness import serve
 from licet.errors import UsageError
 from licet.ledger.served_folder import ServedFolder
@@ -30,9 +30,7 @@ KINDS = ("release", "log", "receipt", "proof", "certificate", "model")
     type=click.Path(path_type=Path),
     help="Write it to a file: .html makes a page, .zip an archive of all receipts to verify offline.",
 )
-@data_option
-@at_option
-@json_option
+@answer_options
 def receipt(
     account: str, number: int | None, out: Path | None, data: Path | None, at: str | None, as_json: bool
 ) -> None:
@@ -224,9 +222,7 @@ def ledger_serve(folder: Path, host: str, port: int) -> None:
 
 @ledger.command("prune")
 @click.option("--apply", is_flag=True, help="Remove those years; without it, only show them.")
-@data_option
-@at_option
-@json_option
+@answer_options
 def ledger_prune(apply: bool, data: Path | None, at: str | None, as_json: bool) -> int:
     """Shows which years of the log may be removed. The retention that the log publishes (`retention.txt`) decides.
 

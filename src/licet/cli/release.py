@@ -10,7 +10,7 @@ from rich.progress import MofNCompleteColumn
 
 from licet.cli import release_diff, release_purge, release_sign, safety
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import at_option, data_option, json_option, opened, progress, show
+from licet.cli.shell import answer_options, opened, progress, show
 from licet.curate import release_build as curate_release_build
 from licet.policy.period import written
 from licet.release import catalog, signatures
@@ -31,9 +31,7 @@ def release() -> None:
     "--misuse", "model", type=click.Path(path_type=Path), help="A misuse classifier whose score is added to each row."
 )
 @click.option("--afresh", is_flag=True, help="Discard what an interrupted build of this name left.")
-@data_option
-@at_option
-@json_option
+@answer_options
 def release_build(
     name: str, purpose: str, folder: Path | None, model: Path | None, afresh: bool, data: Path | None, at: str | None,
     as_json: bool,
@@ -99,9 +97,7 @@ def _release_text(folder: Path, promised: ReleaseManifest) -> str:
 
 @release.command("show")
 @click.argument("name")
-@data_option
-@at_option
-@json_option
+@answer_options
 def release_show(name: str, data: Path | None, at: str | None, as_json: bool) -> None:
     """Shows what a release holds and how much is usable now. Also shows why the rest was left out.
 
@@ -120,9 +116,7 @@ def release_show(name: str, data: Path | None, at: str | None, as_json: bool) ->
 
 @release.command("verify")
 @click.argument("name")
-@data_option
-@at_option
-@json_option
+@answer_options
 def release_verify(name: str, data: Path | None, at: str | None, as_json: bool) -> int:
     """Checks every file of a release against its manifest and seal. Exits 1 on any contradiction.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from licet.cli.root import EXIT_CHANGES
-from licet.cli.shell import at_option, data_option, json_option, opened, show
+from licet.cli.shell import answer_options, opened, show
 from licet.release.catalog import diff_releases
 from licet.release.diff import ReleaseDiff
 
@@ -21,9 +21,7 @@ _WHY = {
 @click.command("diff")
 @click.argument("old")
 @click.argument("new")
-@data_option
-@at_option
-@json_option
+@answer_options
 def diff(old: str, new: str, data: Path | None, at: str | None, as_json: bool) -> int:
     """Shows what differs between two releases. Compares settings, counts, and rows in and out by reason. Exits 2 if
     anything differs.

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from licet.cli.root import EXIT_NO
-from licet.cli.shell import at_option, data_option, json_option, opened, show
+from licet.cli.shell import answer_options, opened, show
 from licet.policy.period import written
 from licet.release import signatures
 from licet.release.signatures import ReleaseStanding
@@ -24,9 +24,7 @@ NAMES_IN = (
 @click.option(
     "--names-in", is_flag=True, help="Sign although no model looked for names, so that names are still in the text."
 )
-@data_option
-@at_option
-@json_option
+@answer_options
 def sign(name: str, by: str, names_in: bool, data: Path | None, at: str | None, as_json: bool) -> None:
     """Signs off a reviewed release. It takes two people. Every check is repeated first, and one that fails refuses.
 
@@ -43,9 +41,7 @@ def sign(name: str, by: str, names_in: bool, data: Path | None, at: str | None, 
 
 @click.command("status")
 @click.argument("name")
-@data_option
-@at_option
-@json_option
+@answer_options
 def status(name: str, data: Path | None, at: str | None, as_json: bool) -> int:
     """Shows the samples, signatures and purges of a release. Exits 1 while it is not signed off.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from licet.cli.release_sign import standing_text
-from licet.cli.shell import at_option, data_option, json_option, opened, show
+from licet.cli.shell import answer_options, opened, show
 from licet.errors import UsageError
 from licet.release import signatures
 from licet.release.review import ReviewFinding
@@ -53,9 +53,7 @@ class FirstLetters(click.ParamType[str]):
 @click.option(
     "--close", "closing", is_flag=True, help="Close the review: write a signed statement beside the manifest."
 )
-@data_option
-@at_option
-@json_option
+@answer_options
 def review(
     release: str, by: str | None, chance: int, risk: int, again: bool, row: int | None, finding: str | None,
     closing: bool, data: Path | None, at: str | None, as_json: bool,

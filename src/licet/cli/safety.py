@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from licet.cli.shell import at_option, data_option, json_option, opened, show
+from licet.cli.shell import answer_options, opened, show
 from licet.errors import UsageError
 from licet.policy.period import written
 
@@ -31,9 +31,7 @@ encoder_option = click.option(
 @click.option("--name", default="", help="The model's name; by default that of its folder.")
 @click.option("--fast-only", is_flag=True, help="Use words and characters only, without the encoder.")
 @encoder_option
-@data_option
-@at_option
-@json_option
+@answer_options
 def train_safety(
     releases: tuple[str, ...], out: Path, again: bool, name: str, fast_only: bool, encoder: Path | None,
     data: Path | None, at: str | None, as_json: bool,
@@ -88,9 +86,7 @@ def _learnt(made: TrainedClassifier) -> str:
 @click.option("--dismiss", is_flag=True, help="Decide that a suggestion is no misuse.")
 @click.option("--overturn", is_flag=True, help="Take a flag back.")
 @encoder_option
-@data_option
-@at_option
-@json_option
+@answer_options
 def flag(
     conversation: str | None, model: Path | None, by: str | None, ticket: str | None, limit: int, false_alarms: str,
     dismiss: bool, overturn: bool, encoder: Path | None, data: Path | None, at: str | None, as_json: bool,

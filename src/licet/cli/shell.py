@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 import msgspec
@@ -22,11 +22,18 @@ from licet.store.core_dumps import harden
 from licet.vault import installation
 from licet.vault.simulated_clock import clock_of
 
+Shown = TypeVar("Shown", bound=Callable[..., object])
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
 data_option = click.option(
     "--data", type=click.Path(path_type=Path), help="The data folder; by default LICET_DATA, or licet-data."
 )
 at_option = click.option("--at", hidden=True, help="The moment, in a simulation: a demo folder has its own clock.")
+
+
+def answer_options(command: Shown) -> Shown:
+    """The options of a command that asks an installation and shows its answer: `--data`, `--at`, `--json`."""
+    return data_option(at_option(json_option(command)))
 
 
 def show(value: object, as_json: bool, text: Callable[[], str]) -> None:

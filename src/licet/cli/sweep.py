@@ -10,7 +10,7 @@ import click
 from rich.progress import TextColumn
 
 from licet.cli.root import CommandGroup
-from licet.cli.shell import at_option, data_option, json_option, opened, progress, show, user
+from licet.cli.shell import answer_options, opened, progress, show, user
 from licet.erasure import sweeper
 from licet.erasure.sweep_batches import SweepResult
 from licet.erasure.sweeper import SweepStanding
@@ -24,9 +24,7 @@ from licet.service import housekeeping
 @click.option(
     "--follow", is_flag=True, help="Keep sweeping, certifying and rotating keys until stopped, as `licet serve` does."
 )
-@data_option
-@at_option
-@json_option
+@answer_options
 @click.pass_context
 def sweep(
     context: click.Context, dry_run: bool, follow: bool, data: Path | None, at: str | None, as_json: bool
@@ -61,9 +59,7 @@ def sweep(
 
 
 @sweep.command("status")
-@data_option
-@at_option
-@json_option
+@answer_options
 def status(data: Path | None, at: str | None, as_json: bool) -> int:
     """Shows when the sweep last finished, and whether it waits. Exits 1 if it waits for somebody's approval.
 
@@ -77,9 +73,7 @@ def status(data: Path | None, at: str | None, as_json: bool) -> int:
 
 
 @sweep.command("approve")
-@data_option
-@at_option
-@json_option
+@answer_options
 def approve(data: Path | None, at: str | None, as_json: bool) -> None:
     """Lets a waiting sweep erase as much as it announced. If more becomes due meanwhile, it asks again.
 

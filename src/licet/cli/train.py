@@ -14,7 +14,7 @@ import msgspec
 
 from licet.cli import canaries, safety, train_run
 from licet.cli.root import CommandGroup
-from licet.cli.shell import at_option, data_option, json_option, opened, show
+from licet.cli.shell import answer_options, data_option, json_option, opened, show
 from licet.errors import LicetError, UsageError
 from licet.release import manifest
 from licet.release.live_leases import LEASE_SECONDS, LEASE_SECONDS_MAX
@@ -72,9 +72,7 @@ def gate_key(data: Path | None, as_json: bool) -> None:
 @click.option(
     "--poll", type=click.FloatRange(0.05, 60), default=POLL_SECONDS, show_default=True, help="Seconds between checks."
 )
-@data_option
-@at_option
-@json_option
+@answer_options
 def gate(
     releases: tuple[Path, ...], into: Path, url: str | None, key_file: Path | None, public_key: str | None,
     recipient: str, once: bool, seconds: int, poll: float, data: Path | None, at: str | None, as_json: bool,

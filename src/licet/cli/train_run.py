@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from licet.cli.shell import at_option, data_option, json_option, opened, show
+from licet.cli.shell import answer_options, json_option, opened, show
 
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
     from licet.train.local_runs import TrainedModel
@@ -30,9 +30,7 @@ if TYPE_CHECKING:  # imported where it is used: no other command waits for it
 @click.option("--tokens", type=click.IntRange(8, 1_000_000), default=128, show_default=True, help="Tokens per row.")
 @click.option("--learning-rate", type=float, help="By default 3e-3 from scratch, 2e-5 from a base.")
 @click.option("--seed", type=int, default=1, show_default=True)
-@data_option
-@at_option
-@json_option
+@answer_options
 def sft(
     release: str, out: Path, base: Path | None, name: str, steps: int, batch_rows: int, tokens: int,
     learning_rate: float | None, seed: int, data: Path | None, at: str | None, as_json: bool,

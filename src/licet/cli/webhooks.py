@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import at_option, data_option, json_option, opened, show
+from licet.cli.shell import answer_options, at_option, data_option, opened, show
 from licet.errors import LicetError, UsageError
 from licet.policy.period import written
 from licet.vault.host_events import EventKind
@@ -38,9 +38,7 @@ def webhooks() -> None:
     type=click.Choice([k.value for k in EventKind]),
     help="A type of event to send; repeatable; by default all.",
 )
-@data_option
-@at_option
-@json_option
+@answer_options
 def add(
     name: str, url: str | None, pull: bool, kinds: tuple[str, ...], data: Path | None, at: str | None, as_json: bool
 ) -> None:
@@ -64,9 +62,7 @@ def _added(added: AddedEndpoint) -> list[str]:
 
 
 @webhooks.command("list")
-@data_option
-@at_option
-@json_option
+@answer_options
 def listed(data: Path | None, at: str | None, as_json: bool) -> int:
     """Lists the endpoints and what waits for each. Exits 1 if one fails, is disabled or owes an answer.
 
@@ -107,9 +103,7 @@ def _lines(one: EndpointSeen) -> list[str]:
     show_default=True,
     help="For how long the old secret also signs.",
 )
-@data_option
-@at_option
-@json_option
+@answer_options
 def rotate(name: str, overlap_hours: int, data: Path | None, at: str | None, as_json: bool) -> None:
     """Gives the endpoint NAME a new secret and prints it. For a while, messages are signed with both.
 
@@ -124,9 +118,7 @@ def rotate(name: str, overlap_hours: int, data: Path | None, at: str | None, as_
 @webhooks.command("remove")
 @click.argument("name")
 @click.option("--dry-run", is_flag=True, help="Count what would be dropped, and change nothing.")
-@data_option
-@at_option
-@json_option
+@answer_options
 def remove(name: str, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
     """Removes the endpoint NAME and its secrets. What it was told stays on record, for certificates.
 
@@ -146,9 +138,7 @@ def remove(name: str, dry_run: bool, data: Path | None, at: str | None, as_json:
 @click.argument("name")
 @click.option("--since", help="Send everything after this cursor again; by default what waits.")
 @click.option("--dry-run", is_flag=True, help="Count what would be sent, and send nothing.")
-@data_option
-@at_option
-@json_option
+@answer_options
 def replay(name: str, since: str | None, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
     """Sends events to the endpoint NAME again. A disabled endpoint is enabled.
 
@@ -165,9 +155,7 @@ def replay(name: str, since: str | None, dry_run: bool, data: Path | None, at: s
 @click.option(
     "--once", is_flag=True, help="Send what is due now, and exit; exits 1 if an endpoint did not take an event."
 )
-@data_option
-@at_option
-@json_option
+@answer_options
 def run(once: bool, data: Path | None, at: str | None, as_json: bool) -> int:
     """Sends events until interrupted, as `licet serve` also does. Of several, one works at a time.
 
