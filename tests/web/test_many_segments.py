@@ -9,8 +9,8 @@ from licet.vault.apply import SEGMENTS_MAX
 from licet.vault.commands import Outcome, Say
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac
+from licet.vault.requests import Write
 from licet.web.access.roles import Scope
-from licet.web.api.batches import Write
 
 from .served import NOTICE, World, api, world
 

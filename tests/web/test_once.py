@@ -10,10 +10,10 @@ import httpx
 import pytest
 
 from licet.store.connect import Transaction, transaction
+from licet.vault import idempotency
 from licet.vault.commands import Choose
+from licet.vault.requests import Write
 from licet.web.access.roles import Scope
-from licet.web.api import idempotency
-from licet.web.api.batches import Write
 
 from .served import NOTICE, World, api, url, world
 

@@ -22,6 +22,7 @@ from licet.store.connect import Transaction
 from licet.vault import apply
 from licet.vault.apply import STALE
 from licet.vault.commands import Choose, CommandResult, Outcome
+from licet.vault.requests import VerbRequest, VerbStep
 
 EVIDENCE_V1: Literal[1] = 1
 
@@ -62,24 +63,63 @@ def read_evidence(text: str) -> Evidence | None:
         return None
 
 
+class ChoiceRequest(VerbRequest, frozen=True, kw_only=True):
+    """A choice to be made. ``showing`` names the question that it answers, and is one of the account's own.
+
+    ``own``: it is the person's own word, so that a known ``age`` is only ever lowered.
+    """
+
+    allow: bool
+    via: str
+    surface: str = "app"
+    showing: UUID | None = None
+    age: int | None = None
+    gpc: bool = False
+    own: bool = True
+
+    def prepare(self, tx: Transaction, known: Policies) -> VerbStep:
+        """NotFoundError where ``showing`` is not one of the account's own."""
+        answered = showings.get(tx, self.account, self.showing) if self.showing is not None else None
+        return VerbStep(command=self.command(answered))
+
+    def command(self, answered: ShowingRecord | None) -> Choose:
+        """The command, with its evidence: what was shown, and where from."""
+        return Choose(
+            account=self.account, at=self.at, allow=self.allow, age=self.age, via=self.via,
+            evidence=evidence(answered, surface=self.surface, gpc=self.gpc),
+            answers=answered.question if answered is not None else None, own=self.own,
+        )  # fmt: skip
+
+
+def is_stale(answer: CommandResult) -> bool:
+    """Whether a yes was refused because the question is older than the newest choice, or than the terms in force."""
+    return answer.outcome is Outcome.refused and answer.because == STALE
+
+
 def choose(
     tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, at: datetime, *, allow: bool, via: str,
     surface: str = "app", showing: UUID | None = None, age: int | None = None, gpc: bool = False,
 ) -> CommandResult:  # fmt: skip
-    """Makes a choice of the person's own; NotFoundError where ``showing`` is not one of the account's own.
-
-    A yes to a question that is older than the newest choice, or than the terms in force, is refused as `stale`. An age
-    that is known is only ever lowered.
-    """
-    answered = showings.get(tx, account, showing) if showing is not None else None
-    command = Choose(
-        account=account, at=at, allow=allow, age=age, via=via, evidence=evidence(answered, surface=surface, gpc=gpc),
-        answers=answered.question if answered is not None else None, own=True,
-    )  # fmt: skip
+    """Makes a choice of the person's own in a transaction of the caller; RefusedError (`stale`) where `is_stale`."""
+    asked = ChoiceRequest(
+        account=account, at=at, allow=allow, via=via, surface=surface, showing=showing, age=age, gpc=gpc
+    )
+    command = asked.prepare(tx, policies).command
+    assert command is not None
     answer = apply.apply(tx, keyring, policies, [command])[0]
-    if answer.outcome is Outcome.refused and answer.because == STALE:
+    if is_stale(answer):
         raise RefusedError("the question is older than the newest answer", "show the question again", because=STALE)
     return answer
+
+
+def terms_to_accept(policies: Policies, at: datetime, answered: ShowingRecord | None) -> int | None:
+    """The version whose terms are in force, None before the first; RefusedError (`stale`) where others were shown."""
+    number = policies.newest_material(at)
+    if number is not None and answered is not None and answered.number != number:
+        raise RefusedError(
+            "other terms are in force than those that were shown", "show the notice again", because=STALE
+        )
+    return number
 
 
 def accept_terms(tx: Transaction, account: UUID, policies: Policies, at: datetime, *, showing: UUID | None) -> bool:
@@ -87,13 +127,13 @@ def accept_terms(tx: Transaction, account: UUID, policies: Policies, at: datetim
 
     RefusedError (`stale`) where ``showing`` showed other terms than those in force.
     """
-    number = policies.newest_material(at)
-    if number is None:
-        return False
-    if showing is not None and showings.get(tx, account, showing).number != number:
-        raise RefusedError(
-            "other terms are in force than those that were shown", "show the notice again", because=STALE
-        )
+    answered = showings.get(tx, account, showing) if showing is not None else None
+    number = terms_to_accept(policies, at, answered)
+    return number is not None and record_terms(tx, account, number, at, showing=showing)
+
+
+def record_terms(tx: Transaction, account: UUID, number: int, at: datetime, *, showing: UUID | None) -> bool:
+    """Records that the terms of a version were accepted; False where they had been already."""
     added = tx.execute(
         """INSERT INTO terms (account_id, version, accepted_at, shown_id) VALUES (%s, %s, %s, %s)
            ON CONFLICT DO NOTHING RETURNING version""",

@@ -118,17 +118,16 @@ def ask(
         terms_waiting=waiting,
         newest_choice=newest_choice,
         put_off_at=put_off_at,
-        uncovered=_uncovered(state, policies, at),
+        uncovered=_uncovered(state, now, number),
         in_force=now,
     )
 
 
-def _uncovered(account: AccountState, policies: Policies, at: datetime) -> Uncovered | None:
+def _uncovered(account: AccountState, now: Policy, number: int | None) -> Uncovered | None:
     """Why a yes would have no effect; an age that is not known is asked for, and is no reason."""
-    now = policies.in_force(at)
     if account.closed_at is not None:
         return Uncovered.closed
-    if policies.newest_material(at) is None:
+    if number is None:
         return Uncovered.terms
     if account.plan not in now.plans:
         return Uncovered.plan

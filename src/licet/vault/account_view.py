@@ -7,7 +7,7 @@ became effective ends a grant in the answer even before any verb has written so.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 import msgspec
@@ -16,9 +16,9 @@ from msgspec.structs import replace
 from licet.policy import fold
 from licet.policy.decide import Decision, Gate, decide, gate
 from licet.policy.file import Policies
-from licet.policy.state import AccountState, ConversationState, TurnRole, TurnState
+from licet.policy.state import AccountState, ConversationState, GrantStanding, TurnRole, TurnState
 from licet.store.connect import Transaction
-from licet.vault import tables
+from licet.vault import policy_versions, tables
 from licet.vault.tables import ACCOUNT_COLUMNS, AccountRow, ConversationRow
 
 
@@ -258,3 +258,29 @@ def gate_of(tx: Transaction, account: UUID, policies: Policies, at: datetime) ->
     """The gate of an account at ``at``; None for one that does not exist."""
     row = accounts(tx, [account]).get(account)
     return None if row is None else gate(brought(row, policies, at).account, policies, at)
+
+
+class GateSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """The gate of an account now. ``version`` is the one in force, ``decide_by`` the last day of the one asked about."""
+
+    gate: Gate
+    standing: GrantStanding
+    grant: int
+    version: str
+    decide_by: date | None
+
+
+def gates(tx: Transaction, ids: Sequence[UUID], at: datetime) -> list[GateSeen | None]:
+    """The gate of each account at ``at``; None for one that does not exist. FencedError behind the fence."""
+    known = policy_versions.current(tx)
+    rows = accounts(tx, list(set(ids)))
+    version, newest = known.in_force(at).version, known.newest_material(at)
+    decide_by = known[newest].decide_by if newest is not None else None
+    found: dict[UUID, GateSeen] = {}
+    for account, row in rows.items():
+        state = brought(row, known, at).account
+        found[account] = GateSeen(
+            gate=gate(state, known, at), standing=state.standing, grant=state.grant or 0, version=version,
+            decide_by=decide_by,
+        )  # fmt: skip
+    return [found.get(account) for account in ids]

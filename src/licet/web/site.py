@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from time import monotonic
@@ -24,17 +24,19 @@ from licet.erasure import certificates, sweeper
 from licet.errors import LicetError
 from licet.keys import fence
 from licet.store.connect import Transaction, transaction
-from licet.vault import account_view
+from licet.vault import account_view, idempotency, policy_versions
+from licet.vault.account_view import GateSeen
 from licet.vault.commands import Command, check
+from licet.vault.idempotency import IdempotentCall
 from licet.vault.ids import host_hmac
 from licet.vault.installation import Clock, Installation, host_key, utc_now
+from licet.vault.requests import VerbRequest, Write, WriteBatch, WriteResult
 from licet.web.access import oidc, service_keys, sessions
 from licet.web.access.limits import Heavy, Rates
 from licet.web.access.roles import Service
 from licet.web.access.tokens import TokenVerifier
-from licet.web.api import idempotency, problems
-from licet.web.api.batches import ASKING, WRITING, Asking, Batches, GateSeen, Versions, Write, WriteResult, WriteState
-from licet.web.api.idempotency import IdempotentCall
+from licet.web.api import problems
+from licet.web.api.batches import ASKING, WRITING, Batches
 from licet.web.probes import Probe
 
 Result = TypeVar("Result")
@@ -64,9 +66,7 @@ class Site:
         self.signin_key = hmac.digest(self.host_key, b"sign-in", "sha256")
         self.tokens = TokenVerifier(settings)
         self.rates, self.heavy = Rates(), Heavy()
-        self.versions = Versions()
-        self.writing = WriteState(here.keyring, self.versions, here.clock)
-        self._asking = Asking(self.versions, here.clock)
+        self.writing = WriteBatch(here.keyring, here.clock)
         self.policy_probe = Probe(lambda: self.reading(self._policy))
         self.work_probe = Probe(lambda: self.reading(_work))
         self.discovery = oidc.Discovery()
@@ -80,7 +80,7 @@ class Site:
     async def running(self, _: object = None) -> AsyncIterator[None]:
         """Runs the writer, the reader and the sweeping of what has ended; what was taken is answered before the end."""
         self._writer = Batches(self.here.pool, self.writing.apply, WRITING, "web-writer")
-        self._reader = Batches(self.here.pool, self._asking.read, ASKING, "web-reader")
+        self._reader = Batches(self.here.pool, self._gates, ASKING, "web-reader")
         sweeping = asyncio.create_task(self._sweeping())
         try:
             yield
@@ -90,14 +90,18 @@ class Site:
             await sync_to_thread(self._writer.close)
             await sync_to_thread(self._reader.close)
 
-    async def write(self, command: Command, once: IdempotentCall | None = None) -> WriteResult:
-        """Applies one command, durably; UsageError for a value that no table takes."""
+    async def write(self, command: Command | VerbRequest, once: IdempotentCall | None = None) -> WriteResult:
+        """Applies one command, durably; UsageError for a value that no table takes. It looks for the fence itself."""
         assert self._writer is not None
-        check(command)
+        if not isinstance(command, VerbRequest):
+            check(command)
         written = await self._writer.submit(Write(command=command, once=once))
         if isinstance(written, LicetError):
             raise written
         return written
+
+    def _gates(self, tx: Transaction, accounts: Sequence[UUID]) -> list[GateSeen | None]:
+        return account_view.gates(tx, accounts, self.now())
 
     async def gate(self, account: UUID) -> GateSeen | None:
         """The gate of an account; None for one that does not exist."""
@@ -179,7 +183,7 @@ class Site:
         idempotency.sweep(tx, self.here.clock())
 
     def _policy(self, tx: Transaction) -> str:
-        return self.versions.current(tx).in_force(self.now()).version
+        return policy_versions.current(tx).in_force(self.now()).version
 
     def now(self) -> datetime:
         """The installation's moment, at which an event of this request happens."""

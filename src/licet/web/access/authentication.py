@@ -25,7 +25,7 @@ from licet.web.api.problems import ForbiddenError, UnauthenticatedError
 from licet.web.site import Site
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_API = "/v1/"  # its routes look for the fence where they ask, in the same transaction
+_API = "/v1/"
 _FORM = b"application/x-www-form-urlencoded"
 
 # The CSRF token of the session that is being answered, for the forms of a page; empty without one.
@@ -48,11 +48,12 @@ class Guard:
             scope["auth"] = caller
             self._count(caller)
             may.check(caller)
-            if not scope["path"].startswith(_API):
+            if not (secret or _checks_fence(scope)):  # whose session it is was looked up behind no fence
                 await self._site.unfenced()
             if secret:
-                await self._meant(scope, receive, secret)
-                csrf_token.set(sessions.csrf(secret))
+                csrf = sessions.csrf(secret)
+                await self._meant(scope, receive, csrf)
+                csrf_token.set(csrf)
         await self._app(scope, receive, send)
 
     async def _identified(self, scope: Scope) -> tuple[Caller, str]:
@@ -77,7 +78,7 @@ class Guard:
             case Staff():
                 rates.take(caller.staff_id.bytes, settings.person_requests_per_minute, now)
 
-    async def _meant(self, scope: Scope, receive: Receive, secret: str) -> None:
+    async def _meant(self, scope: Scope, receive: Receive, csrf: str) -> None:
         """ForbiddenError for a change that another site may have made this browser ask for."""
         if scope.get("method") in _SAFE:
             return
@@ -88,7 +89,7 @@ class Guard:
         if not token and headers.get(b"content-type", b"").startswith(_FORM):
             form = await Request[Any, Any, Any](scope, receive, send=_no_send).form()
             token = str(form.get("csrf", ""))
-        if not hmac.compare_digest(token.encode(), sessions.csrf(secret).encode()):
+        if not hmac.compare_digest(token.encode(), csrf.encode()):
             raise ForbiddenError("the CSRF token is missing or another session's", "load the page again")
 
 
@@ -165,6 +166,11 @@ def _may(scope: Scope) -> May:
         return may
     only_asks = getattr(handler, "http_methods", frozenset()) == {"OPTIONS"}
     return ANYBODY if only_asks else NOBODY
+
+
+def _checks_fence(scope: Scope) -> bool:
+    """Whether a route looks for the fence where it asks, in the same transaction: the API's, and who says so."""
+    return scope["path"].startswith(_API) or bool(scope["route_handler"].opt.get("checks_fence"))
 
 
 def _address(scope: Scope) -> str:

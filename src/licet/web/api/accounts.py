@@ -10,14 +10,15 @@ from litestar import Response, get, post, put
 from litestar.params import JSONBody
 from litestar.response import Stream
 
-from licet.consent import choices, showings, takeout
+from licet.consent import takeout
+from licet.consent.choices import ChoiceRequest
 from licet.errors import UsageError
 from licet.intake.replay import TIME_MIN
 from licet.policy.decide import Gate, gate
 from licet.service import answers as service_answers
 from licet.store.connect import Transaction, transaction
-from licet.vault import account_view, installation, staff_reads
-from licet.vault.commands import Choose, CloseAccount, OpenAccount, SetAge, SetPlan
+from licet.vault import account_view, installation, policy_versions, staff_reads
+from licet.vault.commands import CloseAccount, OpenAccount, SetAge, SetPlan
 from licet.vault.ids import Prefix, host_hmac, shown, uuid7
 from licet.web.access import sessions
 from licet.web.access.roles import Person, Scope, StaffRole, may
@@ -69,7 +70,7 @@ async def get_account(request: AnyRequest, account: AccountRef) -> schema.Accoun
     at = site.now()
 
     def read(tx: Transaction) -> schema.AccountAnswer:
-        row, known = account_view.accounts(tx, [holder]).get(holder), site.versions.current(tx)
+        row, known = account_view.accounts(tx, [holder]).get(holder), policy_versions.current(tx)
         if row is None:
             raise not_found()
         state = account_view.brought(row, known, at).account
@@ -144,17 +145,12 @@ async def choose(
     answer to the same showing is one choice. A person's own `age` is taken only where none is known, or it is lower.
     """
     site, holder = site_of(request), await account_of(request, account)
-    answers: showings.ShowingRecord | None = None
-    if data.showing is not None:
-        showing = shell.uuid_of(data.showing)
-        answers = await site.reading(lambda tx: showings.get(tx, holder, showing))
-    gpc = request.headers.get("sec-gpc") == "1"
-    command = Choose(
-        account=holder, at=site.now(), allow=data.allow, age=data.age, via=data.via,
-        evidence=choices.evidence(answers, surface=data.surface, gpc=gpc),
-        answers=answers.question if answers is not None else None, own=isinstance(request.auth, Person),
+    asked = ChoiceRequest(
+        account=holder, at=site.now(), allow=data.allow, age=data.age, via=data.via, surface=data.surface,
+        showing=shell.uuid_of(data.showing) if data.showing is not None else None,
+        gpc=request.headers.get("sec-gpc") == "1", own=isinstance(request.auth, Person),
     )  # fmt: skip
-    written = await shell.write(request, command, idempotency_key)
+    written = await shell.write(request, asked, idempotency_key)
     answer = written.answer
     assert answer.effect is not None
     body = schema.ChosenAnswer(

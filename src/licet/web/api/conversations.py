@@ -10,7 +10,7 @@ from licet.consent.own_conversations import OwnConversation
 from licet.policy.state import TurnRole, TurnState
 from licet.service import answers
 from licet.store.connect import Transaction
-from licet.vault import account_view
+from licet.vault import account_view, policy_versions
 from licet.vault.commands import Delete, GiveFeedback, Narrow, Widen
 from licet.vault.content import Content, encode
 from licet.vault.ids import Prefix, host_hmac, parse_turn, shown, shown_turn
@@ -51,7 +51,7 @@ async def list_conversations(
     def read(tx: Transaction) -> schema.ConversationPage:
         if holder not in account_view.accounts(tx, [holder]):
             raise not_found()
-        known = site.versions.current(tx)
+        known = policy_versions.current(tx)
         page = own_conversations.listed(tx, site.here.keyring, known, holder, site.now(), before=before)
         return schema.ConversationPage(
             items=tuple(_shown(mine, titled) for mine in page.conversations),
@@ -88,7 +88,7 @@ async def get_conversation(
     titled = own(request.auth) == holder
 
     def read(tx: Transaction) -> schema.ConversationAnswer:
-        known = site.versions.current(tx)
+        known = policy_versions.current(tx)
         return _shown(own_conversations.one(tx, site.here.keyring, known, holder, named, site.now()), titled)
 
     return await site.reading(read)
@@ -104,7 +104,7 @@ async def list_turns(
     after = shell.int_cursor(cursor) or 0
 
     def read(tx: Transaction) -> schema.TurnPage:
-        seen = account_view.seen(tx, [(holder, named)], site.versions.current(tx), site.now()).get(named)
+        seen = account_view.seen(tx, [(holder, named)], policy_versions.current(tx), site.now()).get(named)
         if seen is None:
             raise not_found()
         rows = tx.execute(

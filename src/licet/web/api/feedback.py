@@ -10,7 +10,7 @@ from litestar.params import PathParameter
 from licet.consent import feedback
 from licet.consent.feedback import PersonFeedback
 from licet.store.connect import Transaction
-from licet.vault import account_view
+from licet.vault import account_view, policy_versions
 from licet.vault import feedback as rows
 from licet.vault.commands import TakeBackFeedback
 from licet.vault.ids import Prefix, parse, shown
@@ -34,7 +34,7 @@ async def list_feedback(request: AnyRequest, account: AccountRef, cursor: Cursor
     def read(tx: Transaction) -> schema.FeedbackPageAnswer:
         if holder not in account_view.accounts(tx, [holder]):
             raise not_found()
-        page = feedback.listed(tx, site.here.keyring, site.versions.current(tx), holder, site.now(), before=before)
+        page = feedback.listed(tx, site.here.keyring, policy_versions.current(tx), holder, site.now(), before=before)
         return schema.FeedbackPageAnswer(
             items=tuple(_shown(given, is_own) for given in page.given),
             next=shell.cursor_of(page.next) if page.next is not None else None,

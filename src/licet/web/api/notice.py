@@ -13,6 +13,7 @@ from licet.consent.showings import ShowingRecord, ShownOn
 from licet.errors import RefusedError
 from licet.policy.file import Policies
 from licet.store.connect import Transaction
+from licet.vault import policy_versions
 from licet.vault.commands import Outcome
 from licet.vault.ids import Prefix, shown
 from licet.web.access.roles import Scope, may
@@ -35,7 +36,7 @@ async def get_notice(request: AnyRequest, account: AccountRef) -> schema.NoticeA
     gpc = request.headers.get("sec-gpc") == "1"
 
     def read(tx: Transaction) -> schema.NoticeAnswer:
-        known = site.versions.current(tx)
+        known = policy_versions.current(tx)
         return _asked(prompt.ask(tx, holder, known, site.now(), language=language, gpc=gpc), known)
 
     return await site.reading(read)
@@ -75,7 +76,7 @@ async def record_showing(request: AnyRequest, account: AccountRef, data: JSONBod
     named, gpc, at = shell.uuid_of(data.notice), request.headers.get("sec-gpc") == "1", site.now()
 
     def record(tx: Transaction) -> schema.Showing:
-        asked = prompt.ask(tx, holder, site.versions.current(tx), at)
+        asked = prompt.ask(tx, holder, policy_versions.current(tx), at)
         published = notice.get(tx, named)
         if published is None or published.number != asked.number:
             raise RefusedError("this notice does not ask about the terms in force", because="another_notice")
@@ -104,7 +105,7 @@ async def put_off(request: AnyRequest, account: AccountRef, showing: FromPath[st
     named, at = shell.uuid_of(showing), site.now()
 
     def put(tx: Transaction) -> schema.Showing:
-        asked = prompt.ask(tx, holder, site.versions.current(tx), at)
+        asked = prompt.ask(tx, holder, policy_versions.current(tx), at)
         showings.get(tx, holder, named)
         if not asked.may_put_off:
             raise RefusedError("the notice cannot be put off", because=asked.gate.value)
@@ -122,7 +123,7 @@ async def accept_terms(
     showing, at = shell.uuid_of(data.showing) if data.showing is not None else None, site.now()
 
     def accept(tx: Transaction) -> schema.ChangeAnswer:
-        known = site.versions.current(tx)
+        known = policy_versions.current(tx)
         prompt.ask(tx, holder, known, at)
         if known.newest_material(at) is None:
             raise not_found()

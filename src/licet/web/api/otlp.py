@@ -33,7 +33,7 @@ from licet.intake.spans import Dropped, ModelCall
 from licet.policy.decide import Gate, gate
 from licet.policy.file import Policies
 from licet.store.connect import Transaction, retrying, transaction
-from licet.vault import account_view, apply, tables
+from licet.vault import account_view, apply, policy_versions, tables
 from licet.vault.commands import CommandResult, Outcome, Say, check
 from licet.vault.ids import host_hmac
 from licet.vault.tables import AccountRow
@@ -169,7 +169,7 @@ def _write(site: Site, calls: Sequence[_Fitting]) -> list[str]:
 
 
 def _write_in(tx: Transaction, site: Site, calls: Sequence[_Fitting]) -> list[str]:
-    known, now = site.versions.current(tx), site.now()
+    known, now = policy_versions.current(tx), site.now()
     accounts = _accounts(tx, site.host_key, {call.account for call in calls})
     outcomes: dict[int, str] = {}
     said: dict[int, list[Say]] = {}

@@ -28,6 +28,7 @@ from licet.errors import (
 )
 from licet.keys.fence import FencedError
 from licet.store.connect import OutcomeUnknownError
+from licet.vault.idempotency import ReusedKeyError, RunningKeyError
 
 URN = "urn:licet:problem:"
 MEDIA_TYPE = "application/problem+json"
@@ -62,16 +63,6 @@ class RateLimitedError(BusyError):
     def __init__(self, seconds: int) -> None:
         super().__init__("too many requests", "slow down")
         self.seconds = seconds
-
-
-class ReusedKeyError(RefusedError):
-    """An `Idempotency-Key` that came with another request before."""
-
-    status = 422
-
-
-class RunningKeyError(RefusedError):
-    """The first request with this `Idempotency-Key` is still under way."""
 
 
 class MustDecideError(GateError):

@@ -14,14 +14,15 @@ from litestar.params import HeaderParameter, PathParameter, QueryParameter
 
 from licet.errors import RefusedError, UsageError
 from licet.policy.state import TurnState
+from licet.vault import idempotency
 from licet.vault.commands import Command, CommandResult, Outcome
 from licet.vault.content import Content
+from licet.vault.idempotency import IdempotentCall
 from licet.vault.ids import Prefix, shown, shown_turn
+from licet.vault.requests import VerbRequest, WriteResult
 from licet.web.access.limits import PAGE_ROWS, PAGE_ROWS_MAX
 from licet.web.access.roles import Caller, Nobody, Person, Service, Staff
-from licet.web.api import idempotency, schema
-from licet.web.api.batches import WriteResult
-from licet.web.api.idempotency import IdempotentCall
+from licet.web.api import schema
 from licet.web.api.problems import MEDIA_TYPE, MustDecideError, Problem
 from licet.web.api.references import not_found, site_of
 
@@ -118,7 +119,7 @@ async def once_of(request: AnyRequest, key: str | None) -> IdempotentCall | None
     return idempotency.once(site.host_key, caller_name(request.auth), key, path, await request.body())
 
 
-async def write(request: AnyRequest, command: Command, key: str | None) -> WriteResult:
+async def write(request: AnyRequest, command: Command | VerbRequest, key: str | None) -> WriteResult:
     """Applies a command of a request; NotFoundError where what it is about is unknown."""
     written = await site_of(request).write(command, await once_of(request, key))
     refuse(written.answer, command.account)

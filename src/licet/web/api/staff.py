@@ -10,7 +10,7 @@ from litestar.params import JSONBody
 
 from licet.service import oversight
 from licet.store.connect import Transaction
-from licet.vault import account_view, staff_reads
+from licet.vault import account_view, policy_versions, staff_reads
 from licet.vault.commands import Hold, Unhold
 from licet.vault.ids import Prefix, shown
 from licet.vault.staff_reads import ReaderRole, Reading
@@ -52,7 +52,7 @@ async def get_policy(request: AnyRequest) -> schema.PolicyAnswer:
     site = site_of(request)
 
     def read(tx: Transaction) -> schema.PolicyAnswer:
-        known = site.versions.current(tx)
+        known = policy_versions.current(tx)
         now = known.in_force(site.now())
         return schema.PolicyAnswer(
             policy=now.policy,
@@ -95,7 +95,7 @@ def read_as_staff(
     """The turns of a conversation, opened for ``caller`` and recorded with ``why``; DeniedError where none may be."""
     role = ReaderRole.privacy_officer if StaffRole.privacy_officer in caller.roles else ReaderRole.reviewer
     reading = Reading(staff=caller.staff_id, role=role, reason=why.reason, ticket=why.ticket)
-    seen = account_view.seen(tx, [(holder, named)], site.versions.current(tx), site.now()).get(named)
+    seen = account_view.seen(tx, [(holder, named)], policy_versions.current(tx), site.now()).get(named)
     if seen is None:
         raise not_found()
     turns = account_view.turns(tx, holder, named)[:READ_TURNS_MAX]

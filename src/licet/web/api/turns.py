@@ -20,7 +20,7 @@ from litestar.params import JSONBody
 
 from licet.errors import BrokenError, BusyError, LicetError, NotFoundError, UsageError
 from licet.store.connect import Transaction, retrying, transaction
-from licet.vault import apply
+from licet.vault import apply, policy_versions
 from licet.vault.commands import CommandResult, Say, check
 from licet.vault.ids import Prefix, host_hmac, parse, shown, shown_turn
 from licet.web.access.limits import BULK_BYTES_MAX, BULK_LINES_MAX, TURN_REQUEST_BYTES_MAX
@@ -175,7 +175,7 @@ def _apply(site: Site, commands: Sequence[Say]) -> list[CommandResult | LicetErr
 
     def run(some: Sequence[Say]) -> Sequence[CommandResult]:
         with transaction(site.here.pool) as tx:
-            return apply.apply(tx, site.here.keyring, site.versions.current(tx), some)
+            return apply.apply(tx, site.here.keyring, policy_versions.current(tx), some)
 
     try:
         return list(retrying(lambda: run(commands)))

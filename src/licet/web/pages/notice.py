@@ -15,18 +15,19 @@ from uuid import UUID
 from litestar import Response, get, post
 from markupsafe import Markup
 
-from licet.consent import choices, history, markdown, prompt, showings
+from licet.consent import answer_forms, history, markdown, prompt, showings
+from licet.consent.answer_forms import AnswerForm, FormFault, FormPage, FormResult
 from licet.consent.history import NewestAnswer
 from licet.consent.notice import PublishedNotice, Variant
 from licet.consent.prompt import Prompt, Reason, Uncovered
 from licet.consent.showings import ShowingRecord, ShownOn
 from licet.errors import RefusedError
 from licet.policy.decide import Gate
-from licet.policy.file import AGE_MAX
 from licet.policy.fold import Effect
 from licet.store.connect import Transaction, transaction
 from licet.vault.apply import STALE
 from licet.vault.installation import Installation, policies
+from licet.web.api.references import site_of
 from licet.web.pages import shared as shell
 from licet.web.pages.shared import NO_FAULTS, PERSONS, AnyRequest, Faults, PageForm, PageReader, Sent
 
@@ -54,57 +55,47 @@ def signup(request: AnyRequest) -> Response[Any]:
     return _page(here, who, asked) if asked.show or asked.terms_waiting else _nothing(here, who, asked)
 
 
-@post("/notice", may=PERSONS, sync_to_thread=True, include_in_schema=False)
-def answer_notice(request: AnyRequest, data: Sent) -> Response[Any]:
+@post("/notice", may=PERSONS, checks_fence=True, include_in_schema=False)
+async def answer_notice(request: AnyRequest, data: Sent) -> Response[Any]:
     """Saves what was answered, or puts the notice off."""
-    return _answer(request, data)
+    return await _answer(request, data)
 
 
-@post("/signup", may=PERSONS, sync_to_thread=True, include_in_schema=False)
-def answer_signup(request: AnyRequest, data: Sent) -> Response[Any]:
+@post("/signup", may=PERSONS, checks_fence=True, include_in_schema=False)
+async def answer_signup(request: AnyRequest, data: Sent) -> Response[Any]:
     """Saves what was answered; without an answer to both the sign-up is not complete."""
-    return _answer(request, data)
+    return await _answer(request, data)
 
 
-def _answer(request: AnyRequest, data: PageForm) -> Response[Any]:
+async def _answer(request: AnyRequest, data: PageForm) -> Response[Any]:
     here, who = shell.opened(request)
-    asked = _asked(here, who, told=True)
+    result = await told(request, who, data, FormPage.notice)
+    if result is None:
+        return await site_of(request).calling(lambda: ask_again(here, who, shell.showing_of(data.showing)))
+    if result.faults:
+        faults = _faults(who, result)
+        return await site_of(request).calling(lambda: _page(here, who, result.asked, data, faults))
     if data.act == "later":
-        return _later(here, who, asked, data)
-    age, faults = _read(who, asked, data)
-    if asked.variant is Variant.signup and faults:
-        return _page(here, who, asked, data, faults)
-    if "allow" in faults.of or "age" in faults.of:
-        return _page(here, who, asked, data, faults)
-    showing = shell.showing_of(data.showing)
+        return shell.then(who, "/notice", said="later")
+    return shell.then(who, "/notice", said=str(result.newest_choice) if data.allow else "terms")
+
+
+async def told(request: AnyRequest, who: PageReader, sent: PageForm, page: FormPage) -> FormResult | None:
+    """What became of a form; None where it came from a page that shows the question as it was."""
+    site = site_of(request)
+    form = AnswerForm(
+        account=who.account, at=site.now(), page=page, allow=sent.allow, age=sent.age, terms=sent.terms == "yes",
+        later=page is FormPage.notice and sent.act == "later", showing=shell.showing_of(sent.showing),
+        surface=who.surface, language=who.words.language, gpc=who.gpc,
+    )  # fmt: skip
     try:
-        number = answer(here, who, data, place=_place(asked), showing=showing, age=age)
+        result = (await site.write(form)).finished
     except RefusedError as error:
         if error.because != STALE:
             raise
-        return ask_again(here, who, showing)
-    return shell.then(who, "/notice", said=str(number) if data.allow else "terms")
-
-
-def answer(
-    here: Installation, who: PageReader, sent: PageForm, *, place: ShownOn, showing: UUID | None, age: int | None
-) -> int:  # fmt: skip
-    """Records what a form answers, all of it or nothing; returns the number of the account's newest choice.
-
-    RefusedError (`stale`) for a yes from a page that shows the question as it was.
-    """
-    known, at, allow = policies(here), here.clock(), sent.allow == "yes"
-    if showing is None and allow:
-        raise RefusedError("a yes needs the question that it answers", because=STALE)
-    with transaction(here.pool) as tx:
-        if sent.terms == "yes":
-            choices.accept_terms(tx, who.account, known, at, showing=showing)
-        if sent.allow:
-            choices.choose(
-                tx, here.keyring, known, who.account, at, allow=allow, via=place.value, surface=who.surface,
-                showing=showing, age=age, gpc=who.gpc,
-            )  # fmt: skip
-        return showings.newest_choice(tx, who.account)
+        return None
+    assert isinstance(result, FormResult)
+    return None if result.is_stale else result
 
 
 def ask_again(here: Installation, who: PageReader, showing: UUID | None) -> Response[Any]:
@@ -147,7 +138,7 @@ def _again_text(who: PageReader, asked: Prompt, old: ShowingRecord | None, newes
 
 
 def _asked(here: Installation, who: PageReader, *, told: bool = False) -> Prompt:
-    """What the account is asked; a signal that came with the request is recorded. ``told``: a form answers it."""
+    """What the account is asked; a signal that came with the request is recorded. ``told``: a form answered it."""
     known, at = policies(here), here.clock()
     with transaction(here.pool) as tx:
         asked = prompt.ask(tx, who.account, known, at, language=who.words.language, gpc=who.gpc and not told)
@@ -155,23 +146,16 @@ def _asked(here: Installation, who: PageReader, *, told: bool = False) -> Prompt
     return asked
 
 
-def _read(who: PageReader, asked: Prompt, sent: PageForm) -> tuple[int | None, Faults]:
-    """The age, and what is wrong with an answer. An age is needed for a yes alone."""
-    say, text = who.words.say, prompt.asked_notice(asked).text
-    found = []
-    if asked.terms_accepted_at is None and sent.terms != "yes":
-        found.append(("terms", "terms", say("notice.error.terms")))
-    if sent.allow not in ("yes", "no") and not asked.terms_waiting:
-        found.append(("allow", "allow-yes", say("notice.error.choice")))
-    age = int(sent.age) if sent.age.strip().isdecimal() and len(sent.age.strip()) <= 3 else None
-    wrong = sent.age.strip() != "" and (age is None or age > AGE_MAX)
-    if asked.asks_age and (wrong or (sent.allow == "yes" and age is None)):
-        found.append(("age", "age", say("notice.error.age", yes=text.yes)))
-    return (None if wrong or not asked.asks_age else age), Faults(tuple(found))
-
-
-def _place(asked: Prompt) -> ShownOn:
-    return ShownOn.signup if asked.variant is Variant.signup else ShownOn.notice
+def _faults(who: PageReader, result: FormResult) -> Faults:
+    """What is wrong with a form, where and in words."""
+    say, yes = who.words.say, result.asked.notice.text.yes if result.asked.notice is not None else ""
+    lines = {
+        FormFault.terms: ("terms", "terms", say("notice.error.terms")),
+        FormFault.choice: ("allow", "allow-yes", say("notice.error.choice")),
+        FormFault.age: ("age", "age", say("notice.error.age", yes=yes)),
+        FormFault.later: ("later", "allow-yes", say("notice.error.later")),
+    }
+    return Faults(tuple(lines[fault] for fault in FormFault if fault in result.faults))
 
 
 def _text(found: PublishedNotice) -> dict[str, Any]:
@@ -184,7 +168,7 @@ def _page(
 ) -> Response[str]:  # fmt: skip
     """The question itself; that it was shown is on record before it leaves."""
     found, sent = prompt.asked_notice(asked), sent or PageForm()
-    words, place = who.words, _place(asked)
+    words, place = who.words, answer_forms.place(asked, FormPage.notice)
     terms_only = asked.terms_waiting
     policy = asked.in_force
     with transaction(here.pool) as tx:
@@ -231,18 +215,6 @@ def _until(who: PageReader, asked: Prompt) -> str:
     if asked.ends is None:
         return who.words.say("notice.no_end")
     return who.words.say("notice.until", day=who.words.day(asked.ends - timedelta(days=1)))
-
-
-def _later(here: Installation, who: PageReader, asked: Prompt, sent: PageForm) -> Response[str]:
-    """Records that it was put off; after the last day that is no answer any more."""
-    say = who.words.say
-    if not asked.may_put_off:
-        return _page(here, who, asked, sent, Faults((("later", "allow-yes", say("notice.error.later")),)))
-    showing = shell.showing_of(sent.showing)
-    if showing is not None:
-        with transaction(here.pool) as tx:
-            showings.put_off(tx, who.account, showing, here.clock())
-    return shell.then(who, "/notice", said="later")
 
 
 def _put_off(here: Installation, who: PageReader, asked: Prompt, *, sent: bool) -> Response[str]:

@@ -15,15 +15,16 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 
 from licet.consent import history, prompt, showings
+from licet.consent.answer_forms import FormPage
 from licet.consent.catalogue import Catalogue
 from licet.consent.history import ChoiceHistory, ChoiceMade
 from licet.consent.notice import Text
 from licet.consent.prompt import Prompt
 from licet.consent.showings import ShownOn
 from licet.erasure.certificates import RECALL_DAYS
-from licet.errors import NotFoundError, RefusedError
+from licet.errors import NotFoundError
 from licet.policy.decide import Gate
-from licet.policy.file import AGE_MAX, Policy
+from licet.policy.file import Policy
 from licet.policy.period import instant, parse_period
 from licet.policy.state import GrantStanding
 from licet.proof import documents, receipt
@@ -32,11 +33,11 @@ from licet.release.live_leases import LEASE_SECONDS_MAX
 from licet.store.connect import transaction
 from licet.train import recipients
 from licet.train.recipients import RecipientSeen
-from licet.vault.apply import STALE
 from licet.vault.installation import Installation, policies
+from licet.web.api.references import site_of
 from licet.web.pages import shared as shell
 from licet.web.pages.conversations import learnt
-from licet.web.pages.notice import answer, ask_again, noted, uncovered_text
+from licet.web.pages.notice import ask_again, noted, told, uncovered_text
 from licet.web.pages.shared import NO_FAULTS, PERSONS, AnyRequest, Faults, PageForm, PageReader, Sent
 
 
@@ -46,27 +47,22 @@ def settings(request: AnyRequest) -> Response[Any]:
     return _page(request)
 
 
-@post("/settings", may=PERSONS, sync_to_thread=True, include_in_schema=False)
-def change(request: AnyRequest, data: Sent) -> Response[Any]:
+@post("/settings", may=PERSONS, checks_fence=True, include_in_schema=False)
+async def change(request: AnyRequest, data: Sent) -> Response[Any]:
     """One step, either way: it holds when this answers."""
     here, who = shell.opened(request)
-    say = who.words.say
+    site, say = site_of(request), who.words.say
     if data.allow not in ("yes", "no"):
-        return _page(request, data, Faults((("allow", "change", say("notice.error.choice")),)))
-    with transaction(here.pool) as tx:
-        asked = prompt.ask(tx, who.account, policies(here), here.clock(), language=who.words.language)
-    text = prompt.asked_notice(asked).text
-    age = int(data.age) if asked.asks_age and data.age.isdecimal() and int(data.age) <= AGE_MAX else None
-    if asked.asks_age and age is None and (data.allow == "yes" or data.age != ""):
-        return _page(request, data, Faults((("age", "age", say("notice.error.age", yes=text.yes)),)))
-    showing = shell.showing_of(data.showing)
-    try:
-        number = answer(here, who, PageForm(allow=data.allow), place=ShownOn.settings, showing=showing, age=age)
-    except RefusedError as error:
-        if error.because != STALE:
-            raise
-        return ask_again(here, who, showing)
-    return shell.then(who, "/settings", said=str(number))
+        nothing = Faults((("allow", "change", say("notice.error.choice")),))
+        return await site.calling(lambda: _page(request, data, nothing))
+    result = await told(request, who, data, FormPage.settings)
+    if result is None:
+        return await site.calling(lambda: ask_again(here, who, shell.showing_of(data.showing)))
+    if result.faults:
+        text = prompt.asked_notice(result.asked).text
+        no_age = Faults((("age", "age", say("notice.error.age", yes=text.yes)),))
+        return await site.calling(lambda: _page(request, data, no_age))
+    return shell.then(who, "/settings", said=str(result.newest_choice))
 
 
 @get("/settings/receipts/{name:str}", may=PERSONS, sync_to_thread=True, include_in_schema=False)

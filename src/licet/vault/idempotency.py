@@ -15,16 +15,25 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from licet.errors import LicetError, UsageError
+from licet.errors import LicetError, RefusedError, UsageError
 from licet.store.connect import Transaction
 from licet.vault.commands import CommandResult, Outcome
-from licet.web.api.problems import ReusedKeyError, RunningKeyError
 
 KEPT = timedelta(hours=24)
 KEY_CHARACTERS_MAX = 255
 SWEPT_ROWS_MAX = 10_000
 
 Place = tuple[bytes, bytes]
+
+
+class ReusedKeyError(RefusedError):
+    """An `Idempotency-Key` that came with another request before."""
+
+    status = 422
+
+
+class RunningKeyError(RefusedError):
+    """The first request with this `Idempotency-Key` is still under way."""
 
 
 class IdempotentCall(msgspec.Struct, frozen=True, kw_only=True):

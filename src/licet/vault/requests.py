@@ -1,0 +1,138 @@
+"""Verbs as requests: what is read before a command, the command, what is written after it, and the key to do it once.
+
+Many requests share one transaction, and whoever asks (the API, a person's page) goes this way: everything that a request
+reads to decide, it reads in the transaction that writes. The policy versions are looked at in it too, so that one applied
+by another process holds from its first instant. An error that a request raises before its command is of it alone.
+
+Crash: before the commit nothing of it is there, its key neither; after it all is.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from licet.errors import LicetError
+from licet.keys.keyring import Keyring
+from licet.masked import Masked
+from licet.policy.file import Policies
+from licet.store.connect import Transaction
+from licet.vault import apply, idempotency, policy_versions
+from licet.vault.commands import Command, CommandResult, Outcome, check
+from licet.vault.idempotency import IdempotentCall
+
+
+def _nothing(_: CommandResult) -> None:
+    """After a command to which nothing is added."""
+
+
+class VerbStep(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request made of what it read. Without a ``command`` there is nothing for the vault to do.
+
+    ``finish`` is called with the command's answer, in the same transaction; what it returns is `WriteResult.finished`.
+    """
+
+    command: Command | None
+    finish: Callable[[CommandResult], object] = _nothing
+
+
+class VerbRequest(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """A verb that reads before it knows its command."""
+
+    account: UUID
+    at: datetime
+
+    @abstractmethod
+    def prepare(self, tx: Transaction, known: Policies) -> VerbStep:
+        """The command; a LicetError refuses this request alone, and it has written nothing that must not stay."""
+
+
+class Write(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """A command or a request for one, and the key under which it is to be done once."""
+
+    command: Command | VerbRequest
+    once: IdempotentCall | None = None
+
+
+class WriteResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What a command did; ``replayed``: it was done before, under the same key."""
+
+    answer: CommandResult
+    replayed: bool = False
+    finished: object = None
+
+
+class WriteBatch:
+    """Applies writes in a transaction of the caller's."""
+
+    def __init__(self, keyring: Keyring, clock: Callable[[], datetime]) -> None:
+        self._keyring, self._clock = keyring, clock
+
+    def apply(self, tx: Transaction, writes: Sequence[Write]) -> list[WriteResult | LicetError]:
+        """One result a write, in order. An error is of that write alone: nothing of it was done."""
+        known, at = policy_versions.current(tx), self._clock()
+        results: dict[int, WriteResult | LicetError] = {}
+        doing = _not_known(tx, writes, results, at)
+        steps = _prepared(tx, known, writes, doing, results)
+        commands = [(place, step.command) for place, step in steps.items() if step.command is not None]
+        answers: dict[int, CommandResult] = {}
+        if commands:
+            applied = apply.apply(tx, self._keyring, known, [command for _, command in commands])
+            answers = {place: answer for (place, _), answer in zip(commands, applied, strict=True)}
+        done = []
+        for place, step in steps.items():
+            asked, once = writes[place].command, writes[place].once
+            answer = answers.get(place) or CommandResult(outcome=Outcome.unchanged, at=asked.at, account=asked.account)
+            results[place] = WriteResult(answer=answer, finished=step.finish(answer))
+            if once is not None:
+                done.append((once, answer))
+        idempotency.keep(tx, done, at)
+        return [results[place] for place in range(len(writes))]
+
+
+def _not_known(
+    tx: Transaction, writes: Sequence[Write], results: dict[int, WriteResult | LicetError], at: datetime
+) -> list[int]:
+    """The places of what is to be done now; what was done under the same key, or is under way, goes to ``results``."""
+    asked = [write.once for write in writes if write.once is not None]
+    if not asked:
+        return list(range(len(writes)))
+    remembered = idempotency.remembered(tx, asked, at)
+    doing = []
+    for place, write in enumerate(writes):
+        found = remembered.get(write.once.place) if write.once is not None else None
+        if isinstance(found, CommandResult):
+            results[place] = WriteResult(answer=found, replayed=True)
+        elif found is not None:
+            results[place] = found
+        else:
+            doing.append(place)
+            if write.once is not None:  # the same key again in this batch waits for its first request
+                remembered[write.once.place] = idempotency.running()
+    return doing
+
+
+def _prepared(
+    tx: Transaction, known: Policies, writes: Sequence[Write], doing: Sequence[int],
+    results: dict[int, WriteResult | LicetError],
+) -> dict[int, VerbStep]:  # fmt: skip
+    """What each is to do, by place, in order; why not, in ``results``."""
+    steps: dict[int, VerbStep] = {}
+    for place in doing:
+        asked = writes[place].command
+        if not isinstance(asked, VerbRequest):
+            steps[place] = VerbStep(command=asked)
+            continue
+        try:
+            step = asked.prepare(tx, known)
+            if step.command is not None:
+                check(step.command)
+        except LicetError as error:
+            results[place] = error
+        else:
+            steps[place] = step
+    return steps

@@ -1,0 +1,129 @@
+"""A verb is done one way, whoever asks for it, and costs what that way costs: counts, no times.
+
+`pytest -s` on this file prints the table of docs/adr/0016-rooms-by-subject.md.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from litestar.testing import TestClient
+
+from licet.erasure import certificates
+from licet.policy.file import preset, read
+from licet.store.connect import Pool
+from licet.vault import installation
+
+from .journeys import Counting, JourneyCost
+from .served import NOTICE, World
+
+PAGE_TO_API_MAX = 1.3  # calls of a choice on a page, to those of the same choice by the API
+MINE = "/v1/accounts/me"
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+# The transactions of each journey. A browser's session is looked up in one of its own, before anything is done.
+TRANSACTIONS = {
+    "gate": 1, "choice, API": 1, "choice, API, of a showing": 1, "choice, API, session": 2, "choice, settings": 1,
+    "choice, notice": 1, "choice, notice, session": 2, "turn": 1, "explain": 4, "delete": 2, "certificate": 3,
+}  # fmt: skip
+
+
+class Walk:
+    """The journeys of people in one application, counted after everything that is remembered is warm."""
+
+    def __init__(self, world: World, counting: Counting, api: Any) -> None:
+        self.world, self.counting, self.api = world, counting, api
+        self.costs: dict[str, JourneyCost] = {}
+        world.clock.set(NOTICE)
+
+    def person(self, name: str) -> dict[str, str]:
+        """The headers of a new account, whose first request is past."""
+        self.world.open(name)
+        headers = self.world.person(name)
+        assert self.api.get(f"{MINE}/gate", headers=headers).status_code == 200
+        return headers
+
+    def ask(self, name: str, status: int, method: str, path: str, headers: dict[str, str], **more: Any) -> Any:
+        """Asks, and counts under ``name``."""
+        with self.counting.counted() as self.costs[name]:
+            answer = self.api.request(method, path, headers=headers, follow_redirects=False, **more)
+        assert answer.status_code == status, (path, answer.text)
+        return answer
+
+    def showing(self, path: str, headers: dict[str, str]) -> str:
+        return str(re.findall(r'name="showing" value="(\w+)"', self.api.get(path, headers=headers).text)[0])
+
+    def choices(self) -> None:
+        """A yes by every way, each of a person of its own."""
+        path, warm = f"{MINE}/choices", self.person("warm")
+        self.ask("warm", 201, "POST", path, warm, json={"allow": True})
+        self.ask("choice, API", 201, "POST", path, self.person("ana"), json={"allow": True})
+        for name, journey in (("ben", "choice, API, of a showing"), ("gil", "choice, API, session")):
+            headers = self.person(name)
+            headers = self.world.browser(name) if journey.endswith("session") else headers
+            shown = {"allow": True, "showing": self.showing("/settings", headers), "via": "settings"}
+            self.ask(journey, 201, "POST", path, headers, json=shown)
+        cy = self.person("cy")
+        form = f"allow=yes&showing={self.showing('/settings', cy)}"
+        self.ask("choice, settings", 303, "POST", "/settings", {**cy, **FORM}, content=form)
+        for name, journey in (("di", "choice, notice"), ("ed", "choice, notice, session")):
+            headers = self.person(name)
+            headers = self.world.browser(name) if journey.endswith("session") else headers
+            form = f"allow=yes&terms=yes&showing={self.showing('/notice', headers)}"
+            self.ask(journey, 303, "POST", "/notice", {**headers, **FORM}, content=form)
+        del self.costs["warm"]
+
+    def content(self) -> None:
+        """A turn, its explanation, its deletion, and the certificate of that."""
+        fi, host = self.person("fi"), self.world.service()
+        turn = {"account": "host:fi", "conversation": "host:pears", "text": "How do I plant a pear tree?"}
+        assert self.api.post(f"{MINE}/choices", headers=fi, json={"allow": True}).status_code == 201
+        assert self.api.post("/v1/turns", headers=host, json=turn).status_code == 201
+        self.ask("gate", 200, "GET", f"{MINE}/gate", fi)
+        chat = self.ask("turn", 201, "POST", "/v1/turns", host, json=turn).json()["conversation"]
+        self.ask("explain", 200, "GET", f"/v1/conversations/{chat}/explain", fi)
+        self.ask("delete", 200, "DELETE", f"/v1/conversations/{chat}", fi)
+        with self.counting.counted() as self.costs["certificate"]:
+            assert certificates.run(self.world.here, at_once=True).certificates == 1
+
+
+@pytest.fixture
+def walk(pool: Pool, tmp_path: Path) -> Iterator[Walk]:
+    counting = Counting()
+    with counting.watching():
+        world = World(pool, tmp_path / "data")
+        with TestClient(world.app) as api:
+            yield Walk(world, counting, api)
+
+
+def test_the_page_does_what_the_api_does_and_each_verb_is_one_transaction(walk: Walk) -> None:
+    walk.choices()
+    walk.content()
+    for name in TRANSACTIONS:
+        print(walk.costs[name].row(name))
+    assert {name: cost.transactions for name, cost in walk.costs.items()} == TRANSACTIONS
+    assert {name: cost.parses for name, cost in walk.costs.items()} == dict.fromkeys(TRANSACTIONS, 0)
+    of_token, of_session = walk.costs["choice, API, of a showing"], walk.costs["choice, API, session"]
+    assert walk.costs["choice, settings"].calls <= PAGE_TO_API_MAX * of_token.calls
+    assert walk.costs["choice, notice"].calls <= PAGE_TO_API_MAX * of_token.calls
+    assert walk.costs["choice, notice, session"].calls <= PAGE_TO_API_MAX * of_session.calls
+    assert walk.world.rows("SELECT via, allow, count(*) FROM choices GROUP BY via, allow ORDER BY via") == [
+        ("api", True, 3), ("settings", True, 3), ("signup", True, 2),
+    ]  # fmt: skip
+    assert walk.world.rows("SELECT count(*) FROM terms") == [(2,)]
+
+
+def test_a_version_of_the_policy_is_parsed_once_a_process(pool: Pool, tmp_path: Path) -> None:
+    counting = Counting()
+    policy = read({**preset("article-2025").document(), "version": f"v{os.urandom(4).hex()}"})
+    with counting.watching():
+        with counting.counted() as first:  # applying it reads what is stored, too
+            world = World(pool, tmp_path / "data", policy)
+            known = installation.policies(world.here)
+        with counting.counted() as later:
+            assert installation.policies(world.here)[0] == known[0] == policy
+    assert (first.parses, later.parses) == (1, 0)
