@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 
 from licet.erasure import sweep_batches
 from licet.policy.period import instant
-from licet.store.connect import Transaction
+from licet.service import answers
+from licet.store.connect import Pool, Transaction
+from licet.vault import commands as do
 
+from ..installed import House
 from .model import insert_versions
 from .test_population import copy_population, lived
 
@@ -70,3 +74,20 @@ def test_a_date_that_moves_within_its_day_is_rewritten_in_place_and_to_another_d
     assert of_table(town, "n_tup_hot_upd") == within
     wrong = "SELECT count(*) FROM segments WHERE due_on <> (keep_until AT TIME ZONE 'UTC')::date"
     assert town.execute(wrong).fetchone() == (0,)
+
+
+@pytest.fixture
+def house(pool: Pool, tmp_path: Path) -> House:
+    return House(pool, tmp_path)
+
+
+def test_what_a_hold_keeps_expires_at_no_horizon_until_the_hold_ends(house: House) -> None:
+    house.open("ana", allow=True)
+    house.say("ana", "pears", "When do I prune?")
+    ends = answers.status(house.here).expires
+    assert sum(ends.values()) == 1
+    about = {"account": house.accounts["ana"], "conversation": house.chats["pears"], "matter": "Smith v. Jones"}
+    house.tell(do.Hold(at=house.now, **about))
+    assert answers.status(house.here).expires == {}
+    house.tell(do.Unhold(at=house.now, **about))
+    assert answers.status(house.here).expires == ends

@@ -289,7 +289,7 @@ def retraining_due(here: Installation) -> tuple[Affected, ...]:
 
 
 def _expires(tx: Transaction, at: datetime) -> dict[str, int]:
-    """The turns that expire within each horizon from ``at``, without those of the nearer horizons."""
+    """The turns that expire within each horizon from ``at``, without those of the nearer horizons and what a hold keeps."""
     result: dict[str, int] = {}
     since: datetime | None = None
     for name, days in _HORIZONS:

@@ -159,12 +159,12 @@ def kept_bytes(tx: Transaction) -> list[KeptBytes]:
 
 
 def turns_ending(tx: Transaction, since: datetime | None, until: datetime) -> int:
-    """How many kept turns have their end after ``since`` and not after ``until``, whatever holds them."""
+    """How many kept turns have their end after ``since`` and not after ``until``; what a hold keeps has none."""
     return _total(
         tx,
-        """SELECT coalesce(sum(last_turn - first_turn + 1), 0) FROM segments
-            WHERE erased_at IS NULL AND keep_until <= %(until)s
-              AND (%(since)s::timestamptz IS NULL OR keep_until > %(since)s)""",
+        f"""SELECT coalesce(sum(last_turn - first_turn + 1), 0) FROM segments s
+             WHERE s.erased_at IS NULL AND s.keep_until <= %(until)s AND NOT {_HELD}
+               AND (%(since)s::timestamptz IS NULL OR s.keep_until > %(since)s)""",
         {"since": since, "until": until},
     )
 
