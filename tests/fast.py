@@ -21,7 +21,7 @@ ROOMS = {
     "vault": ("content", "ids"),
     "verifier": ("verifier",),
 }
-TOP = ("configuration", "docs", "fast", "promises", "tidy")
+TOP = ("configuration", "fast", "promises", "tidy")
 HERE = Path(__file__).parent
 FAST = (
     *(HERE / room / f"test_{name}.py" for room, names in ROOMS.items() for name in names),

@@ -336,7 +336,7 @@ def test_endings_and_turns_on_three_connections_are_explained_by_one_order(races
     run = races("say")
     for one in run.each():
         run.race(one, one.actor("other", one.draw.choice((one.words, one.ending))()))
-    assert run.counts["first Say"] and run.counts["first Choose"] and run.counts["Say refused"]
+    assert run.counts["first SayEvent"] and run.counts["first ChooseEvent"] and run.counts["SayEvent refused"]
     assert len(run.scheduler.seen) > run.rounds * 0.9
 
 
