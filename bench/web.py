@@ -33,6 +33,8 @@ import httpx2
 import psutil
 
 from bench import Row
+from licet.access import service_keys
+from licet.access.roles import Scope
 from licet.config import Configuration, Web
 from licet.intake import imports
 from licet.intake.replay import RecordedAccount
@@ -42,8 +44,6 @@ from licet.vault import installation, verbs
 from licet.vault.commands import Choose, OpenAccount, Say
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac, uuid7
-from licet.web.access import service_keys
-from licet.web.access.roles import Scope
 
 CLIENTS = 64
 PGBENCH_SECONDS_MIN = 3  # its connections are made within the time

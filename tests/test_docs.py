@@ -14,12 +14,12 @@ import click
 import msgspec
 import pytest
 
+from licet.access.roles import May
 from licet.cli import command as cli
 from licet.config import Configuration
 from licet.plugins.settings import PREFIX, PluginSettings
 from licet.policy.decide import DecisionReason
 from licet.store.connect import Pool
-from licet.web.access.roles import May
 
 from .commands import below, every
 from .test_configuration import settings

@@ -15,6 +15,7 @@ import msgspec
 import pytest
 import structlog
 
+from licet.access.roles import Scope
 from licet.agent.transport import _turn
 from licet.intake import imports
 from licet.intake.read_turn import ReadTurn
@@ -23,7 +24,6 @@ from licet.intake.transcript_follower import ReadMark, follow
 from licet.service import answers
 from licet.vault import verbs
 from licet.vault.commands import Choose
-from licet.web.access.roles import Scope
 from licet.web.api.schema import NewTurn
 from licet.web.api.turn_command import content
 

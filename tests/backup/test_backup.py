@@ -20,6 +20,8 @@ import psutil
 import psycopg
 import pytest
 
+from licet.access import service_keys
+from licet.access.roles import Scope
 from licet.backup import archives, backup_manifest, dump, postgres_programs
 from licet.config import Configuration
 from licet.curate import release_build
@@ -44,8 +46,6 @@ from licet.vault import commands as do
 from licet.vault.commands import HoldReason
 from licet.vault.permit import Permit
 from licet.vault.permit import open as open_content
-from licet.web.access import service_keys
-from licet.web.access.roles import Scope
 
 from ..installed import BEGIN, House
 

@@ -18,6 +18,7 @@ from io import StringIO
 from typing import Any
 
 from licet import cli
+from licet.access import service_keys
 from licet.backup import archives
 from licet.cli import command, serve
 from licet.curate import names, pipeline
@@ -25,7 +26,6 @@ from licet.erasure import certificates
 from licet.erasure import epochs as chain
 from licet.proof import documents
 from licet.store import core_dumps
-from licet.web.access import service_keys
 
 IMPORTED = (
     cli,

@@ -27,6 +27,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from licet.access import service_keys
+from licet.access.roles import Scope
 from licet.backup import archives
 from licet.config import Configuration
 from licet.curate import release_build
@@ -43,8 +45,6 @@ from licet.service import policy_changes, verification
 from licet.store.connect import Pool, retrying, transaction
 from licet.vault import apply, installation
 from licet.vault import commands as do
-from licet.web.access import service_keys
-from licet.web.access.roles import Scope
 
 from ..installed import House
 

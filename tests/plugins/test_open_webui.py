@@ -14,14 +14,13 @@ from typing import Any
 
 import pytest
 
+from licet.access.roles import Scope, UnauthenticatedError
 from licet.config import Web
 from licet.intake import open_webui as export
 from licet.intake.read_turn import ReadTurn
 from licet.plugins.open_webui import Filter, added
 from licet.vault.commands import Choose
-from licet.web.access.roles import Scope
 from licet.web.access.tokens import TokenUse, TokenVerifier
-from licet.web.api.problems import UnauthenticatedError
 
 from ..web.served import AFTER, NOTICE, TOKEN_KEY, World, url, world
 

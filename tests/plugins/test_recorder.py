@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from licet.access.roles import Scope
 from licet.client import ConversationTurn
 from licet.plugins import gates, recorder
 from licet.plugins.gates import GatePermit
@@ -16,7 +17,6 @@ from licet.plugins.recorder import Recorder
 from licet.plugins.settings import PluginSettings
 from licet.store.connect import Pool
 from licet.vault.commands import Choose, Delete
-from licet.web.access.roles import Scope
 
 from ..web.served import AFTER, NOTICE, World, listening
 from .beside import free_port, wait_until

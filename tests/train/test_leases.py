@@ -18,6 +18,7 @@ from litestar.testing import TestClient
 from msgspec.structs import replace
 
 import licet
+from licet.access.roles import KeyBinding, Scope
 from licet.cli.command import main
 from licet.curate import release_build
 from licet.erasure import sweeper
@@ -36,7 +37,6 @@ from licet.vault import installation
 from licet.vault.commands import Choose, Delete, GiveFeedback, Narrow, Say, Widen
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac
-from licet.web.access.roles import KeyBinding, Scope
 
 from ..waiting import wait_until
 from ..web.served import AFTER, NOTICE, World, listening

@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 import pytest
 
+from licet.access.roles import StaffRole
 from licet.consent import rendered_page
 from licet.store.connect import Pool
-from licet.web.access.roles import StaffRole
 
 from .people import NOTICE, Town, application, serving
 

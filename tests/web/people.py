@@ -13,6 +13,8 @@ from uuid import UUID
 
 from litestar import Litestar
 
+from licet.access import sessions
+from licet.access.roles import StaffRole
 from licet.config import Configuration, Web
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
@@ -27,8 +29,7 @@ from licet.vault.commands import Choose, Command, CommandResult, OpenAccount, Sa
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac, uuid7
 from licet.vault.simulated_clock import SimulatedClock
-from licet.web.access import sessions, tokens
-from licet.web.access.roles import StaffRole
+from licet.web.access import tokens
 from licet.web.app import create_app
 from licet.web.serve import server as server_of
 

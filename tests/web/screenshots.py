@@ -16,6 +16,7 @@ from uuid import UUID
 
 from playwright.sync_api import sync_playwright
 
+from licet.access.roles import StaffRole
 from licet.consent import rendered_page
 from licet.curate import release_build
 from licet.policy.period import instant
@@ -26,7 +27,6 @@ from licet.store import embedded
 from licet.store.connect import Pool, opened
 from licet.store.migrate import migrate
 from licet.vault.commands import Delete, Flag, Hold, Narrow
-from licet.web.access.roles import StaffRole
 
 from .browsing import DESKTOP, PHONE, Site
 from .people import AFTER, NOTICE, Town, application, serving

@@ -15,6 +15,8 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
+from licet.access import service_keys, sessions
+from licet.access.roles import KeyBinding, Scope, StaffRole
 from licet.config import Configuration, Web
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
@@ -28,8 +30,7 @@ from licet.vault.commands import Choose, Command, CommandResult, Flag, OpenAccou
 from licet.vault.content import Content, encode
 from licet.vault.ids import Prefix, host_hmac, shown, uuid7
 from licet.vault.simulated_clock import SimulatedClock
-from licet.web.access import service_keys, sessions, tokens
-from licet.web.access.roles import KeyBinding, Scope, StaffRole
+from licet.web.access import tokens
 from licet.web.app import create_app
 from licet.web.serve import server
 

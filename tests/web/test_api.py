@@ -16,6 +16,7 @@ import pytest
 from litestar.testing import TestClient
 from structlog.testing import capture_logs
 
+from licet.access.roles import Scope, StaffRole
 from licet.keys.restriction_journal import Journal, RestrictionKind
 from licet.policy.file import preset
 from licet.policy.period import instant
@@ -25,7 +26,6 @@ from licet.store.connect import opened, transaction
 from licet.vault import policy_versions as versions
 from licet.vault.commands import Delete
 from licet.web.access.limits import BODY_BYTES_MAX, BULK_BYTES_MAX, BULK_LINES_MAX, TURN_REQUEST_BYTES_MAX
-from licet.web.access.roles import Scope, StaffRole
 from licet.web.api.problems import OF_STATUS, TYPES, URN
 from licet.web.serve import Lines
 

@@ -28,10 +28,11 @@ from joserfc.jwk import OctKey
 from structlog.testing import capture_logs
 
 from licet import web
+from licet.access import sessions
+from licet.access.roles import Scope, StaffRole
 from licet.config import Web
 from licet.errors import BusyError
-from licet.web.access import oidc, sessions
-from licet.web.access.roles import Scope, StaffRole
+from licet.web.access import oidc
 from licet.web.access.tokens import TokenVerifier
 
 from .served import NOTICE, TOKEN_KEY, World, api, url, world
@@ -302,7 +303,7 @@ def test_a_secret_of_a_session_has_256_random_bits_and_none_is_like_another() ->
 
 @pytest.mark.parametrize("kind", ["logout+jwt", "dpop+jwt", "secevent+jwt", "jwt "])
 def test_a_token_that_is_typed_for_another_use_is_not_taken(tmp_path: Path, kind: Any) -> None:
-    from licet.web.api.problems import UnauthenticatedError
+    from licet.access.roles import UnauthenticatedError
 
     (tmp_path / "key").write_bytes(TOKEN_KEY)
     claims = {"sub": "ana", "aud": "licet", "iat": NOW - 10, "exp": NOW + 300}

@@ -15,11 +15,11 @@ import msgspec
 import pytest
 
 from licet import client
+from licet.access.roles import Scope
 from licet.agent.transport import ApiTransport
 from licet.client import AsyncClient, Client, ConversationTurn
 from licet.errors import BusyError, DeniedError, GateError, NotFoundError, RefusedError, UsageError
 from licet.plugins.gates import Gates
-from licet.web.access.roles import Scope
 from licet.web.api import schema
 
 from ..agent.transcripts import Coder

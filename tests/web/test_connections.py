@@ -17,11 +17,11 @@ import httpx
 import pytest
 import uvicorn
 
+from licet.access.roles import Scope
 from licet.config import Web
 from licet.store.connect import Pool
 from licet.web.access import limits
 from licet.web.access.connections import HEADER_BYTES_MAX, BoundedServer, ConnectionBounds, Connections, protocol
-from licet.web.access.roles import Scope
 
 from ..waiting import wait_until
 from .served import World, listening

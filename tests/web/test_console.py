@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from licet.access import sessions
+from licet.access.roles import StaffRole
 from licet.curate import release_build
 from licet.demo import serve as town_serve
 from licet.policy.period import instant
@@ -18,8 +20,6 @@ from licet.proof import documents
 from licet.service import answers, oversight
 from licet.store.connect import transaction
 from licet.vault.commands import Delete, Hold
-from licet.web.access import sessions
-from licet.web.access.roles import StaffRole
 from licet.web.console import chart
 from licet.web.console.shared import SECTIONS
 

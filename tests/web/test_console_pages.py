@@ -12,10 +12,10 @@ from uuid import UUID
 import pytest
 
 from licet import verifier
+from licet.access.roles import StaffRole
 from licet.curate import release_build
 from licet.proof import documents
 from licet.vault.commands import Delete, Flag, Hold
-from licet.web.access.roles import StaffRole
 
 from .browsing import DESKTOP, PHONE, Site, browser, existing, site
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from licet.access.roles import StaffRole
 from licet.curate import release_build
 from licet.policy.state import TurnRole
-from licet.web.access.roles import StaffRole
 
 from .browsing import DESKTOP, PHONE, Site, browser, existing, site
 from .served import NOTICE, World, api, world

@@ -14,10 +14,10 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 from litestar.testing import TestClient
 
+from licet.access import sessions
+from licet.access.roles import StaffRole
 from licet.config import Web
 from licet.store.connect import Pool, transaction
-from licet.web.access import sessions
-from licet.web.access.roles import StaffRole
 
 from .browsing import Site, browser, site
 from .people import TOKEN_KEY

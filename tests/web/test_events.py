@@ -15,6 +15,7 @@ from litestar.testing import TestClient
 from msgspec.structs import replace
 
 from licet import client, verifier
+from licet.access.roles import KeyBinding, Scope, StaffRole
 from licet.client import Client
 from licet.config import Webhooks
 from licet.erasure import certificates
@@ -23,7 +24,6 @@ from licet.proof import documents
 from licet.store.connect import transaction
 from licet.vault.commands import Choose
 from licet.vault.host_events import EventKind, LeaveReason
-from licet.web.access.roles import KeyBinding, Scope, StaffRole
 from licet.web.app import create_app
 from licet.webhooks import endpoints
 

@@ -13,6 +13,8 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 from litestar.testing import TestClient
 
+from licet.access import service_keys
+from licet.access.roles import ANYBODY, Scope, StaffRole
 from licet.backup import archives
 from licet.errors import BusyError
 from licet.keys import fence
@@ -21,8 +23,6 @@ from licet.store import embedded
 from licet.store.connect import transaction
 from licet.vault import installation
 from licet.vault.ids import Prefix, shown
-from licet.web.access import service_keys
-from licet.web.access.roles import ANYBODY, Scope, StaffRole
 from licet.web.app import create_app
 
 from ..backup.test_backup import Home, Place, check_nothing_came_back, talk

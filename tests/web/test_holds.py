@@ -11,12 +11,12 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from licet import doctor
+from licet.access.roles import StaffRole
 from licet.erasure import sweeper
 from licet.errors import NotFoundError, UsageError
 from licet.service import oversight
 from licet.vault import holds
 from licet.vault.commands import Delete, HoldReason, Outcome
-from licet.web.access.roles import StaffRole
 
 from .served import NOTICE, World, api, world
 

@@ -14,6 +14,7 @@ from uuid import UUID
 import pytest
 from pyroaring import BitMap
 
+from licet.access.roles import StaffRole
 from licet.client import Client, conversations, feedback, give_feedback, take_feedback_back
 from licet.client import Client as LicetClient
 from licet.consent import own_conversations
@@ -28,7 +29,6 @@ from licet.vault import account_view, installation
 from licet.vault.commands import CloseAccount, Delete, GiveFeedback, Hold, Narrow, Outcome, TakeBackFeedback, Widen
 from licet.vault.content import Content, encode
 from licet.vault.permit import Permit
-from licet.web.access.roles import StaffRole
 
 from .served import NOTICE, World, api, url, world
 

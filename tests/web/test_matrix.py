@@ -17,11 +17,11 @@ import pytest
 from litestar.routes import HTTPRoute
 from litestar.testing import TestClient
 
+from licet.access import sessions
+from licet.access.roles import NOBODY, May, Scope, StaffRole
 from licet.policy.state import Share
 from licet.store.connect import transaction
 from licet.vault.commands import Delete, GiveFeedback
-from licet.web.access import sessions
-from licet.web.access.roles import NOBODY, May, Scope, StaffRole
 from licet.webhooks import endpoints
 
 from .served import NOTICE, World

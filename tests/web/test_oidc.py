@@ -20,8 +20,9 @@ from joserfc import jwt
 from joserfc.jwk import KeySet, OctKey, RSAKey
 from litestar.testing import TestClient
 
+from licet.access import sessions
 from licet.store.connect import transaction
-from licet.web.access import oidc, sessions
+from licet.web.access import oidc
 
 from .served import World, browser
 

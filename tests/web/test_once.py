@@ -9,11 +9,11 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from licet.access.roles import Scope
 from licet.store.connect import Transaction, transaction
 from licet.vault import idempotency
 from licet.vault.commands import Choose
 from licet.vault.requests import Write
-from licet.web.access.roles import Scope
 
 from .served import NOTICE, World, api, url, world
 

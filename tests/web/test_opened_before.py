@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
+from licet.access.roles import Scope
 from licet.client import open_account
 from licet.policy.period import written
-from licet.web.access.roles import Scope
 
 from .served import AFTER, BEFORE, NOTICE, api, world
 

@@ -23,13 +23,13 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 
+from licet.access.roles import Scope
 from licet.errors import UsageError
 from licet.intake import otlp, wire
 from licet.intake.otlp import SPANS_MAX, Encoding, UnpackedTooLargeError
 from licet.store.connect import Pool
 from licet.vault.commands import Choose, Delete, Narrow, Widen
 from licet.web.access.limits import OTLP_BYTES_MAX, OTLP_INFLATED_BYTES_MAX
-from licet.web.access.roles import Scope
 
 from .served import AFTER, NOTICE, World, listening
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 
+from licet.access.roles import Scope, StaffRole
 from licet.curate import release_build
 from licet.erasure import sweeper
 from licet.policy.file import preset, read
@@ -20,7 +21,6 @@ from licet.vault import installation
 from licet.vault.commands import CloseAccount, Outcome, Say, SetAge, SetPlan
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac
-from licet.web.access.roles import Scope, StaffRole
 
 from .served import BEFORE, NOTICE, World, api, world
 

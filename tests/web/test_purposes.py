@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
+from licet.access.roles import StaffRole
 from licet.cli.policy import plan_text
 from licet.consent.catalogue import catalogue
 from licet.curate import release_build
@@ -18,7 +19,6 @@ from licet.policy.file import Policy, preset, read
 from licet.proof import documents, receipt
 from licet.service import policy_changes
 from licet.store.connect import Pool
-from licet.web.access.roles import StaffRole
 
 from .served import NOTICE, World
 from .test_pages_truth import asked_on, page, send, words

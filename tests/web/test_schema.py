@@ -24,8 +24,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from licet.access.roles import StaffRole
 from licet.policy.file import preset
-from licet.web.access.roles import StaffRole
 from licet.webhooks import endpoints
 
 from ..quarters import QUARTER, share

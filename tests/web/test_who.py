@@ -12,16 +12,16 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, OctKey, OKPKey, RSAKey
 
+from licet.access import service_keys, sessions
+from licet.access.roles import Scope, StaffRole, UnauthenticatedError
+from licet.access.service_keys import REMEMBERED_SECONDS_MAX
 from licet.config import Configuration, Web
 from licet.errors import RefusedError, UsageError
 from licet.release import signatures
 from licet.store.connect import transaction
-from licet.web.access import service_keys, sessions
 from licet.web.access.limits import BURST_SECONDS, Rates
-from licet.web.access.roles import Scope, StaffRole
-from licet.web.access.service_keys import REMEMBERED_SECONDS_MAX
 from licet.web.access.tokens import LEEWAY_SECONDS, LIFETIME_SECONDS_MAX, TokenVerifier
-from licet.web.api.problems import RateLimitedError, UnauthenticatedError
+from licet.web.api.problems import RateLimitedError
 
 from .served import NOTICE, ORIGIN, TOKEN_KEY, World, api, browser, world
 

@@ -28,11 +28,11 @@ import httpx
 import psutil
 import pytest
 
+from licet.access.roles import StaffRole
 from licet.intake import otlp
 from licet.store.connect import Pool
 from licet.vault.apply import SEGMENTS_MAX
 from licet.web.access import limits
-from licet.web.access.roles import StaffRole
 from licet.web.api import turns as api_turns
 from licet.webhooks import endpoints
 

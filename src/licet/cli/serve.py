@@ -16,7 +16,7 @@ from licet.store.connect import transaction
 from licet.vault.installation import Installation, utc_now
 
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
-    from licet.web.access.service_keys import ServiceKey
+    from licet.access.service_keys import ServiceKey
 
 PORT_MAX = 65_535
 
@@ -74,8 +74,8 @@ def create(
               licet api-key create cluster --scope release:lease --recipient training --own --release 'autumn-*'
               licet api-key create archive --scope events:read --scope events:acknowledge --endpoint archive
     """
-    from licet.web.access import service_keys
-    from licet.web.access.roles import KeyBinding, Scope
+    from licet.access import service_keys
+    from licet.access.roles import KeyBinding, Scope
     from licet.webhooks import endpoints
 
     unknown = sorted(set(scopes) - {scope.value for scope in Scope})
@@ -101,7 +101,7 @@ def list_(data: Path | None, as_json: bool) -> None:
     \b
     Example:  licet api-key list
     """
-    from licet.web.access import service_keys as access_service_keys
+    from licet.access import service_keys as access_service_keys
 
     with opened(data) as here, transaction(here.pool) as tx:
         known = access_service_keys.every(tx)
@@ -136,7 +136,7 @@ def revoke(name: str, data: Path | None, as_json: bool) -> None:
     \b
     Example:  licet api-key revoke assistant
     """
-    from licet.web.access import service_keys as keys
+    from licet.access import service_keys as keys
 
     with opened(data) as here, transaction(here.pool) as tx:
         keys.revoke(tx, name, here.clock(), here.keyring.restrictions)
@@ -159,7 +159,7 @@ def bootstrap(email: str, url: str | None, data: Path | None, as_json: bool) -> 
     \b
     Example:  licet staff bootstrap ana@example.org
     """
-    from licet.web.access import sessions
+    from licet.access import sessions
 
     with opened(data) as here, transaction(here.pool) as tx:
         secret = sessions.bootstrap(tx, email, utc_now(), here.keyring.random)
@@ -181,8 +181,8 @@ def add(email: str, roles: tuple[str, ...], url: str | None, data: Path | None, 
     \b
     Example:  licet staff add bo@example.org --role reviewer --role curator
     """
-    from licet.web.access import sessions
-    from licet.web.access.roles import StaffRole
+    from licet.access import sessions
+    from licet.access.roles import StaffRole
 
     unknown = sorted(set(roles) - {role.value for role in StaffRole})
     if unknown:

@@ -20,8 +20,7 @@ from licet.consent.showings import ShownOn
 from licet.errors import RefusedError
 from licet.policy.file import AGE_MAX, Policies
 from licet.store.connect import Transaction
-from licet.vault.apply import STALE
-from licet.vault.commands import CommandResult
+from licet.vault.commands import STALE, CommandResult
 from licet.vault.requests import VerbRequest, VerbStep
 
 

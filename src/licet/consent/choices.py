@@ -20,8 +20,7 @@ from licet.ledger import outbox
 from licet.policy.file import Policies
 from licet.store.connect import Transaction
 from licet.vault import apply
-from licet.vault.apply import STALE
-from licet.vault.commands import Choose, CommandResult, Outcome
+from licet.vault.commands import STALE, Choose, CommandResult, Outcome
 from licet.vault.requests import VerbRequest, VerbStep
 
 EVIDENCE_V1: Literal[1] = 1

@@ -26,6 +26,7 @@ from licet.store.connect import Transaction
 from licet.vault import account_view, apply
 from licet.vault import holds as vault_holds
 from licet.vault.commands import CommandResult, Delete, HoldReason, Narrow, Outcome, Widen
+from licet.vault.content import Content
 from licet.vault.ids import Prefix, shown
 from licet.vault.permit import Permit
 from licet.vault.permit import open as open_content
@@ -263,6 +264,34 @@ def _titles(
 
 def _cut(title: str) -> str:
     return title if len(title) <= TITLE_CHARACTERS_MAX else f"{title[: TITLE_CHARACTERS_MAX - 1].rstrip()}…"
+
+
+class TurnSaid(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """A turn as its person reads it. ``content`` is None where it is not stored, or may not be opened any more."""
+
+    turn: TurnState
+    at: datetime
+    content: Content | None
+
+
+def said(
+    tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, conversation: UUID, at: datetime, *, after: int,
+    limit: int,
+) -> list[TurnSaid] | None:  # fmt: skip
+    """Up to ``limit`` turns after the one of that number, in order; None for a conversation that is not the account's."""
+    seen = account_view.seen(tx, [(account, conversation)], policies, at).get(conversation)
+    if seen is None:
+        return None
+    turns = account_view.turns_after(tx, account, conversation, after, limit)
+    permits = [
+        Permit.to_owner(seen.account, seen.conversation, seen.turns, turn, seen.at)
+        for turn, _, is_stored in turns
+        if is_stored
+        and Permit.readable(seen.turns, turn.segment, seen.at)
+        and seen.conversation.keys[turn.segment].key_slot is not None
+    ]
+    opened = {one.permit.turn: one.content for one in open_content(tx, keyring, permits)}
+    return [TurnSaid(turn=turn, at=when, content=opened.get(turn.number)) for turn, when, _ in turns]
 
 
 def tell(tx: Transaction, keyring: Keyring, policies: Policies, command: Narrow | Widen | Delete) -> CommandResult:

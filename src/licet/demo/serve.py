@@ -21,6 +21,8 @@ from litestar import Litestar, get
 from litestar.params import FromPath
 from litestar.response import Redirect
 
+from licet.access import sessions
+from licet.access.roles import ANYBODY, StaffRole
 from licet.config import PORT, Configuration, Web
 from licet.demo.stage import Say
 from licet.errors import NotFoundError
@@ -30,8 +32,7 @@ from licet.vault import installation, verbs
 from licet.vault.commands import OpenAccount
 from licet.vault.ids import host_hmac, uuid7
 from licet.vault.simulated_clock import SimulatedClock, save
-from licet.web.access import sessions, tokens
-from licet.web.access.roles import ANYBODY, StaffRole
+from licet.web.access import tokens
 from licet.web.app import create_app
 from licet.web.serve import server
 

@@ -51,18 +51,20 @@ def newest(tx: Transaction, accounts: Collection[UUID]) -> dict[UUID, NewestChoi
 
 
 def of_account(
-    tx: Transaction, account: UUID, *, newest_first: bool = False, most: int | None = None, effective: bool = False
-) -> list[StoredChoice]:
+    tx: Transaction, account: UUID, *, newest_first: bool = False, most: int | None = None, effective: bool = False,
+    before: int | None = None,
+) -> list[StoredChoice]:  # fmt: skip
     """The choices of an account, oldest first unless ``newest_first``, the first ``most`` of that order.
 
-    ``effective`` leaves out those that changed nothing.
+    ``effective`` leaves out those that changed nothing; ``before`` all from the one of that number on.
     """
     rows = tx.execute(
         f"""SELECT c.seq, c.occurred_at, c.allow, c.effect, c.grant_no, c.via, c.version, p.version, c.evidence
               FROM choices c JOIN policies p ON p.number = c.version
              WHERE c.account_id = %(account)s AND NOT (%(effective)s AND c.effect = 'none')
+               AND (%(before)s::bigint IS NULL OR c.seq < %(before)s)
              ORDER BY c.seq {"DESC" if newest_first else "ASC"} LIMIT %(most)s""",
-        {"account": account, "most": most, "effective": effective},
+        {"account": account, "most": most, "effective": effective, "before": before},
     )
     return [
         StoredChoice(

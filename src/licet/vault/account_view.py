@@ -6,7 +6,7 @@ became effective ends a grant in the answer even before any verb has written so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from uuid import UUID
 
@@ -46,7 +46,7 @@ def accounts(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, AccountRow]:
     return {row[0]: tables.read_account(row) for row in rows}
 
 
-def accounts_by_host(tx: Transaction, hosts: Sequence[bytes]) -> dict[bytes, UUID]:
+def accounts_by_host(tx: Transaction, hosts: Collection[bytes]) -> dict[bytes, UUID]:
     """The accounts that the host calls so, by the HMAC of the host's id."""
     rows = tx.execute("SELECT host_hmac, account_id FROM accounts WHERE host_hmac = ANY(%s)", [list(hosts)])
     return {bytes(host): account for host, account in rows}
@@ -252,6 +252,52 @@ def turns(tx: Transaction, account: UUID, conversation: UUID) -> list[TurnState]
         TurnState(number=number, segment=segment, role=TurnRole(role), origin=origin)
         for number, segment, role, origin in rows
     ]
+
+
+def turn_times(tx: Transaction, account: UUID, conversation: UUID) -> dict[int, datetime]:
+    """When each turn of a conversation was said, by its number."""
+    rows = tx.execute(
+        "SELECT turn, occurred_at FROM turns WHERE account_id = %s AND conversation_id = %s", [account, conversation]
+    ).fetchall()
+    return dict(rows)
+
+
+def turns_after(
+    tx: Transaction, account: UUID, conversation: UUID, after: int, limit: int
+) -> list[tuple[TurnState, datetime, bool]]:
+    """Up to ``limit`` turns after the one of that number, when each was said, and whether its content is stored."""
+    rows = tx.execute(
+        """SELECT t.turn, t.segment, t.role, t.origin, t.occurred_at, b.turn IS NOT NULL FROM turns t
+             LEFT JOIN bodies b USING (account_id, conversation_id, turn)
+            WHERE t.account_id = %s AND t.conversation_id = %s AND t.turn > %s ORDER BY t.turn LIMIT %s""",
+        [account, conversation, after, limit],
+    ).fetchall()
+    return [
+        (TurnState(number=number, segment=segment, role=TurnRole(role), origin=origin), at, body)
+        for number, segment, role, origin, at, body in rows
+    ]
+
+
+def permitted_since(tx: Transaction, keys: Collection[tuple[UUID, bytes]]) -> dict[tuple[UUID, bytes], datetime]:
+    """By account and HMAC of the host's conversation, when the account's newest yes was given, or the conversation let
+    in again, whichever is later; none where neither was.
+    """
+    rows = tx.execute(
+        """SELECT k.account_id, k.host_hmac, greatest(
+                    (SELECT max(occurred_at) FROM choices c
+                      WHERE c.account_id = k.account_id AND c.effect IN ('began', 'affirmed')),
+                    (SELECT max(j.occurred_at) FROM journal j JOIN conversations c USING (account_id, conversation_id)
+                      WHERE j.account_id = k.account_id AND c.host_hmac = k.host_hmac AND j.event = 'widened'))
+             FROM (SELECT DISTINCT * FROM unnest(%(account)b::uuid[], %(host)b::bytea[]) AS k(account_id, host_hmac)) k""",
+        {"account": [account for account, _ in keys], "host": [host for _, host in keys]},
+    )
+    return {(account, bytes(host)): at for account, host, at in rows if at is not None}
+
+
+def locked_gates(tx: Transaction, ids: Collection[UUID], policies: Policies, at: datetime) -> dict[UUID, Gate]:
+    """The gate of each account at ``at``, whose rows stay locked until the transaction ends."""
+    rows = tables.lock_accounts(tx, ids)
+    return {account: gate(brought(row, policies, at).account, policies, at) for account, row in rows.items()}
 
 
 def gate_of(tx: Transaction, account: UUID, policies: Policies, at: datetime) -> Gate | None:

@@ -31,6 +31,8 @@ from licet.store.rows import pipelined
 from licet.vault import account_choices, certificate, host_events, restriction, safety_copies, tables
 from licet.vault.account_choices import NewestChoice
 from licet.vault.commands import (
+    BEFORE_THE_YES,
+    STALE,
     About,
     Choose,
     CloseAccount,
@@ -60,11 +62,9 @@ from licet.vault.tables import AccountRow, ConversationRow, SegmentKeys
 from licet.vault.writes import Page, Writes
 
 BATCH_COMMANDS_MAX = 10_000
-BEFORE_THE_YES = "before_the_yes"
 # Each turn dates every segment anew and writes those rows: with a bound, a turn costs what any turn costs.
 SEGMENTS_MAX = 256
 TOO_MANY_SEGMENTS = "too_many_segments"
-STALE = "stale"
 
 
 def apply(

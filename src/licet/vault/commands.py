@@ -19,6 +19,10 @@ from licet.masked import Masked
 from licet.policy.fold import Effect
 from licet.policy.state import ConversationKind, Share, TurnRole
 
+# Why a command was refused (`CommandResult.because`), where others than the vault ask by it.
+BEFORE_THE_YES = "before_the_yes"
+STALE = "stale"
+
 
 class _Command(Masked, msgspec.Struct, frozen=True, kw_only=True):
     account: UUID

@@ -150,3 +150,16 @@ def read_count(tx: Transaction) -> int:
     """How many readings there are of all content."""
     row = tx.execute("SELECT count(*) FROM staff_reads").fetchone()
     return int(row[0]) if row else 0
+
+
+def of_conversation(tx: Transaction, account: UUID, conversation: UUID, *, limit: int) -> list[StaffRead]:
+    """The readings of one conversation, newest first."""
+    rows = tx.execute(
+        """SELECT read_id, conversation_id, role, reason, turns, read_at FROM staff_reads
+            WHERE account_id = %s AND conversation_id = %s ORDER BY read_at DESC LIMIT %s""",
+        [account, conversation, limit],
+    ).fetchall()
+    return [
+        StaffRead(read_id=read_id, conversation=named, role=role, reason=reason, turns=turns, at=at)
+        for read_id, named, role, reason, turns, at in rows
+    ]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from licet.store.connect import retrying, transaction
+from licet.keys.keyring import Keyring
+from licet.policy.file import Policies
+from licet.store.connect import Transaction, retrying, transaction
 from licet.vault import account_view, apply, policy_versions
 from licet.vault.commands import Command, CommandResult
 from licet.vault.ids import Prefix, host_hmac, shown
@@ -14,13 +16,23 @@ ADVANCE_ACCOUNTS_MAX = 500
 
 
 def tell(here: Installation, commands: Sequence[Command], *, replay: bool = False) -> list[CommandResult]:
-    """Applies commands in one transaction, tried again while another is in its way; answered after the commit."""
+    """Applies commands in one transaction, tried again while another is in its way; answered after the commit.
+
+    FencedError behind the fence.
+    """
 
     def once() -> list[CommandResult]:
         with transaction(here.pool) as tx:
-            return apply.apply(tx, here.keyring, policy_versions.applied(tx), commands, replay=replay)
+            return apply.apply(tx, here.keyring, policy_versions.current(tx), commands, replay=replay)
 
     return retrying(once)
+
+
+def tell_in(
+    tx: Transaction, keyring: Keyring, known: Policies, commands: Sequence[Command]
+) -> list[CommandResult]:  # fmt: skip
+    """`tell` in a transaction of the caller's, who reads something in it first."""
+    return apply.apply(tx, keyring, known, commands) if commands else []
 
 
 def conversations_of(here: Installation, host: str) -> list[str]:

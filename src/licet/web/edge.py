@@ -14,8 +14,8 @@ import structlog
 from litestar.types import Message, Scope
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from licet.access.roles import Nobody, kind
 from licet.config import Web
-from licet.web.access.roles import Nobody, kind
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 _NOTHING = "object-src 'none'; base-uri 'none'"  # `default-src` does not reach `base-uri`

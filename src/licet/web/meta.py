@@ -8,9 +8,9 @@ from typing import Any
 from litestar import Request, Response, get
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from licet.access.roles import ANYBODY
 from licet.errors import BusyError, LicetError
 from licet.verifier import bundle
-from licet.web.access.roles import ANYBODY
 from licet.web.api.references import site_of
 
 AnyRequest = Request[Any, Any, Any]

@@ -19,6 +19,8 @@ from uuid import UUID
 import msgspec
 from litestar.concurrency import sync_to_thread
 
+from licet.access import service_keys, sessions
+from licet.access.roles import Service
 from licet.config import Web
 from licet.erasure import certificates, sweeper
 from licet.errors import LicetError
@@ -31,9 +33,8 @@ from licet.vault.idempotency import IdempotentCall
 from licet.vault.ids import host_hmac
 from licet.vault.installation import Clock, Installation, host_key, utc_now
 from licet.vault.requests import VerbRequest, Write, WriteBatch, WriteResult
-from licet.web.access import oidc, service_keys, sessions
+from licet.web.access import oidc
 from licet.web.access.limits import Heavy, Rates
-from licet.web.access.roles import Service
 from licet.web.access.tokens import TokenVerifier
 from licet.web.api import problems
 from licet.web.api.batches import ASKING, WRITING, Batches

@@ -17,11 +17,21 @@ from urllib.parse import unquote
 from litestar import Request
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from licet.access import service_keys, sessions
+from licet.access.roles import (
+    ANYBODY,
+    NOBODY,
+    Caller,
+    ForbiddenError,
+    May,
+    Nobody,
+    Person,
+    Service,
+    Staff,
+    UnauthenticatedError,
+)
 from licet.errors import LicetError
 from licet.store.connect import Transaction
-from licet.web.access import service_keys, sessions
-from licet.web.access.roles import ANYBODY, NOBODY, Caller, May, Nobody, Person, Service, Staff
-from licet.web.api.problems import ForbiddenError, UnauthenticatedError
 from licet.web.site import Site
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -22,14 +22,13 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
+from licet.access.roles import StaffRole, UnauthenticatedError
 from licet.config import Web
 from licet.errors import BrokenError, BusyError, RefusedError, UsageError
 from licet.keys.material import seal, unseal
 from licet.masked import Masked
 from licet.vault.ids import staff_address
-from licet.web.access.roles import StaffRole
 from licet.web.access.tokens import strong
-from licet.web.api.problems import UnauthenticatedError
 
 COOKIE = "__Host-licet-signin"
 SECONDS_MAX = 10 * 60

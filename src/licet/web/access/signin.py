@@ -19,13 +19,14 @@ from litestar.datastructures import Cookie
 from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
+from licet.access import sessions
+from licet.access.roles import ANY_CALLER, ANYBODY, Caller, ForbiddenError, Person, Staff, UnauthenticatedError
 from licet.errors import UsageError
 from licet.store.connect import Transaction
-from licet.web.access import oidc, sessions
+from licet.web.access import oidc
 from licet.web.access.authentication import same_origin
-from licet.web.access.roles import ANY_CALLER, ANYBODY, Caller, Person, Staff
 from licet.web.access.tokens import TokenUse
-from licet.web.api.problems import ForbiddenError, RateLimitedError, UnauthenticatedError
+from licet.web.api.problems import RateLimitedError
 from licet.web.api.references import site_of
 from licet.web.api.shared import AnyRequest
 from licet.web.site import Site

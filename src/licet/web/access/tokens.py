@@ -19,11 +19,11 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OctKey, RSAKey
 
+from licet.access.roles import UnauthenticatedError
 from licet.config import Web
 from licet.errors import BusyError, UsageError
 from licet.masked import Masked
 from licet.vault.ids import HOST_ID_CHARACTERS_MAX
-from licet.web.api.problems import UnauthenticatedError
 
 LIFETIME_SECONDS_MAX = 15 * 60
 LEEWAY_SECONDS = 60

@@ -10,6 +10,8 @@ from litestar import Response, get, post, put
 from litestar.params import JSONBody
 from litestar.response import Stream
 
+from licet.access import sessions
+from licet.access.roles import Person, Scope, StaffRole, may
 from licet.consent import takeout
 from licet.consent.choices import ChoiceRequest
 from licet.errors import UsageError
@@ -17,11 +19,9 @@ from licet.intake.replay import TIME_MIN
 from licet.policy.decide import Gate, gate
 from licet.service import answers as service_answers
 from licet.store.connect import Transaction, transaction
-from licet.vault import account_view, installation, policy_versions, staff_reads
+from licet.vault import account_choices, account_view, installation, policy_versions, staff_reads
 from licet.vault.commands import CloseAccount, OpenAccount, SetAge, SetPlan
 from licet.vault.ids import Prefix, host_hmac, shown, uuid7
-from licet.web.access import sessions
-from licet.web.access.roles import Person, Scope, StaffRole, may
 from licet.web.api import schema
 from licet.web.api import shared as shell
 from licet.web.api.references import account_of, not_found, site_of
@@ -170,19 +170,13 @@ async def list_choices(
 
 def _choices(tx: Transaction, account: UUID, before: int | None, limit: int) -> schema.ChoicePage:
     _must_exist(tx, account)
-    rows = tx.execute(
-        """SELECT c.seq, c.occurred_at, c.allow, c.effect, c.via, p.version FROM choices c
-             JOIN policies p ON p.number = c.version
-            WHERE c.account_id = %(account)s AND (%(before)s::bigint IS NULL OR c.seq < %(before)s)
-            ORDER BY c.seq DESC LIMIT %(limit)s""",
-        {"account": account, "before": before, "limit": limit + 1},
-    ).fetchall()
+    made = account_choices.of_account(tx, account, newest_first=True, most=limit + 1, before=before)
     return schema.ChoicePage(
         items=tuple(
-            schema.ChoiceAnswer(at=at, allow=allow, effect=effect, via=via, policy=policy)
-            for _, at, allow, effect, via, policy in rows[:limit]
+            schema.ChoiceAnswer(at=one.at, allow=one.allow, effect=one.effect, via=one.via, policy=one.version)
+            for one in made[:limit]
         ),
-        next=shell.cursor_of(rows[limit - 1][0]) if len(rows) > limit else None,
+        next=shell.cursor_of(made[limit - 1].seq) if len(made) > limit else None,
     )
 
 

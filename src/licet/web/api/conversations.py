@@ -5,18 +5,15 @@ from __future__ import annotations
 from litestar import Response, delete, get, post
 from litestar.params import FromPath, JSONBody
 
+from licet.access.roles import Person, Scope, StaffRole, may
 from licet.consent import own_conversations
 from licet.consent.own_conversations import OwnConversation
-from licet.policy.state import TurnRole, TurnState
 from licet.service import answers
 from licet.store.connect import Transaction
 from licet.vault import account_view, policy_versions
 from licet.vault.commands import Delete, GiveFeedback, Narrow, Widen
 from licet.vault.content import Content, encode
 from licet.vault.ids import Prefix, host_hmac, parse_turn, shown, shown_turn
-from licet.vault.permit import Permit
-from licet.vault.permit import open as open_content
-from licet.web.access.roles import Person, Scope, StaffRole, may
 from licet.web.api import schema
 from licet.web.api import shared as shell
 from licet.web.api.references import account_of, conversation_of, not_found, own, site_of
@@ -104,30 +101,15 @@ async def list_turns(
     after = shell.int_cursor(cursor) or 0
 
     def read(tx: Transaction) -> schema.TurnPage:
-        seen = account_view.seen(tx, [(holder, named)], policy_versions.current(tx), site.now()).get(named)
-        if seen is None:
+        known = policy_versions.current(tx)
+        said = own_conversations.said(
+            tx, site.here.keyring, known, holder, named, site.now(), after=after, limit=limit + 1
+        )
+        if said is None:
             raise not_found()
-        rows = tx.execute(
-            """SELECT t.turn, t.segment, t.role, t.origin, t.occurred_at, b.turn IS NOT NULL FROM turns t
-                 LEFT JOIN bodies b USING (account_id, conversation_id, turn)
-                WHERE t.account_id = %s AND t.conversation_id = %s AND t.turn > %s ORDER BY t.turn LIMIT %s""",
-            [holder, named, after, limit + 1],
-        ).fetchall()
-        turns = [
-            (TurnState(number=n, segment=s, role=TurnRole(role), origin=o), at, body)
-            for n, s, role, o, at, body in rows[:limit]
-        ]
-        permits = [
-            Permit.to_owner(seen.account, seen.conversation, seen.turns, turn, seen.at)
-            for turn, _, body in turns
-            if body
-            and Permit.readable(seen.turns, turn.segment, seen.at)
-            and seen.conversation.keys[turn.segment].key_slot is not None
-        ]
-        opened = {o.permit.turn: o.content for o in open_content(tx, site.here.keyring, permits)}
         return schema.TurnPage(
-            items=tuple(shell.turn_shown(named, turn, at, opened.get(turn.number)) for turn, at, _ in turns),
-            next=shell.cursor_of(turns[-1][0].number) if len(rows) > limit else None,
+            items=tuple(shell.turn_shown(named, one.turn, one.at, one.content) for one in said[:limit]),
+            next=shell.cursor_of(said[limit - 1].turn.number) if len(said) > limit else None,
         )
 
     return await site.reading(read)

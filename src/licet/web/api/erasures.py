@@ -10,13 +10,13 @@ from uuid import UUID
 from litestar import Response, get
 from litestar.params import PathParameter
 
+from licet.access.roles import Person, Scope, StaffRole, may
 from licet.erasure import certificates as erasures
 from licet.erasure.certificates import ErasureStatus
 from licet.store.connect import Transaction
 from licet.train import recipients
 from licet.vault import account_view, certificate
 from licet.vault.ids import Prefix, parse
-from licet.web.access.roles import Person, Scope, StaffRole, may
 from licet.web.api import schema
 from licet.web.api import shared as shell
 from licet.web.api.references import account_of, not_found, own, site_of

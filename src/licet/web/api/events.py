@@ -14,7 +14,7 @@ from uuid import UUID
 from litestar import get, post
 from litestar.params import JSONBody, PathParameter, QueryParameter
 
-from licet.web.access.roles import Scope, Service, may
+from licet.access.roles import Scope, Service, may
 from licet.web.api import schema
 from licet.web.api import shared as shell
 from licet.web.api.references import site_of

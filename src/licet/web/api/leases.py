@@ -14,11 +14,11 @@ from typing import Annotated
 from litestar import Response, get, post
 from litestar.params import HeaderParameter, JSONBody, PathParameter
 
+from licet.access.roles import Scope, Service, may
 from licet.release.reader import RatedMessage
 from licet.train import gate_files
 from licet.train.gate_files import LeaseHolder, LeaseRequest, Publisher
 from licet.train.remote import HEAD_HEADER, LOG_KEY_HEADER
-from licet.web.access.roles import Scope, Service, may
 from licet.web.api import schema
 from licet.web.api import shared as shell
 from licet.web.api.references import site_of

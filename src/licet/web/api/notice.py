@@ -5,6 +5,7 @@ from __future__ import annotations
 from litestar import get, post
 from litestar.params import FromPath, JSONBody
 
+from licet.access.roles import Scope, may
 from licet.consent import choices, notice, prompt, showings
 from licet.consent.catalogue import preferred
 from licet.consent.notice import PublishedNotice
@@ -16,7 +17,6 @@ from licet.store.connect import Transaction
 from licet.vault import policy_versions
 from licet.vault.commands import Outcome
 from licet.vault.ids import Prefix, shown
-from licet.web.access.roles import Scope, may
 from licet.web.api import schema
 from licet.web.api import shared as shell
 from licet.web.api.references import account_of, not_found, site_of

@@ -26,19 +26,17 @@ import msgspec
 from litestar import Response, post
 from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, Operation, RequestBody, Schema
 
+from licet.access.roles import Scope, may
 from licet.errors import BrokenError, LicetError, UsageError
 from licet.intake import otlp, spans
 from licet.intake.otlp import Encoding
 from licet.intake.spans import Dropped, ModelCall
-from licet.policy.decide import Gate, gate
-from licet.policy.file import Policies
+from licet.policy.decide import Gate
 from licet.store.connect import Transaction, retrying, transaction
-from licet.vault import account_view, apply, policy_versions, tables
-from licet.vault.commands import CommandResult, Outcome, Say, check
+from licet.vault import account_view, policy_versions, verbs
+from licet.vault.commands import BEFORE_THE_YES, CommandResult, Outcome, Say, check
 from licet.vault.ids import host_hmac
-from licet.vault.tables import AccountRow
 from licet.web.access.limits import OTLP_BYTES_MAX, OTLP_INFLATED_BYTES_MAX
-from licet.web.access.roles import Scope, may
 from licet.web.api import schema, turn_command
 from licet.web.api import shared as shell
 from licet.web.api.problems import headers_of, note, problem_of
@@ -181,15 +179,16 @@ def _write_in(tx: Transaction, site: Site, calls: Sequence[_Fitting]) -> list[st
             outcomes[place] = UNFIT
         if account is None:
             outcomes[place] = UNKNOWN_ACCOUNT
-    locked = tables.lock_accounts(tx, set(accounts.values()))  # so that no choice comes between the look and the turns
-    since = _permitted_since(tx, [said[place][0] for place in said if said[place]])
+    # Locked, so that no choice comes between the look and the turns.
+    gates = account_view.locked_gates(tx, set(accounts.values()), known, now)
+    since = account_view.permitted_since(tx, _firsts(said.values()))
     for place, commands in said.items():
-        refusal = _refusal(locked, known, now, since, calls[place].started_at, commands) if commands else None
+        refusal = _refusal(gates, since, calls[place].started_at, commands) if commands else None
         if refusal is not None:
             outcomes[place] = refusal
     taken = [(place, one) for place, commands in said.items() if place not in outcomes for one in commands]
     answers: dict[int, list[CommandResult]] = {}
-    applied = apply.apply(tx, site.here.keyring, known, [one for _, one in taken]) if taken else []
+    applied = verbs.tell_in(tx, site.here.keyring, known, [one for _, one in taken])
     for (place, _), answer in zip(taken, applied, strict=True):
         answers.setdefault(place, []).append(answer)
     return [outcomes.get(place) or _outcome(answers[place]) for place in range(len(calls))]
@@ -198,8 +197,7 @@ def _write_in(tx: Transaction, site: Site, calls: Sequence[_Fitting]) -> list[st
 def _accounts(tx: Transaction, host_key: bytes, names: Iterable[str]) -> dict[str, UUID]:
     """The accounts that the host's ids name."""
     hashed = {host_hmac(host_key, "account", name): name for name in names}
-    rows = tx.execute("SELECT host_hmac, account_id FROM accounts WHERE host_hmac = ANY(%s)", [list(hashed)]).fetchall()
-    return {hashed[bytes(host)]: account for host, account in rows}
+    return {hashed[host]: account for host, account in account_view.accounts_by_host(tx, hashed).items()}
 
 
 def _commands(call: _Fitting, account: UUID, host_key: bytes, now: datetime) -> list[Say]:
@@ -209,32 +207,24 @@ def _commands(call: _Fitting, account: UUID, host_key: bytes, now: datetime) -> 
     return commands
 
 
-def _permitted_since(tx: Transaction, firsts: Sequence[Say]) -> dict[tuple[UUID, bytes], datetime]:
-    """When the account's newest yes was given, or the conversation let in again, whichever is later."""
-    rows = tx.execute(
-        """SELECT k.account_id, k.host_hmac, greatest(
-                    (SELECT max(occurred_at) FROM choices c
-                      WHERE c.account_id = k.account_id AND c.effect IN ('began', 'affirmed')),
-                    (SELECT max(j.occurred_at) FROM journal j JOIN conversations c USING (account_id, conversation_id)
-                      WHERE j.account_id = k.account_id AND c.host_hmac = k.host_hmac AND j.event = 'widened'))
-             FROM (SELECT DISTINCT * FROM unnest(%(account)b::uuid[], %(host)b::bytea[]) AS k(account_id, host_hmac)) k""",
-        {"account": [one.account for one in firsts], "host": [one.host_conversation for one in firsts]},
-    )
-    return {(account, bytes(host)): at for account, host, at in rows if at is not None}
+def _firsts(said: Iterable[Sequence[Say]]) -> list[tuple[UUID, bytes]]:
+    """The account and the host's conversation of each call that says something."""
+    firsts = [commands[0] for commands in said if commands]
+    return [(one.account, one.host_conversation) for one in firsts if one.host_conversation is not None]
 
 
 def _refusal(
-    locked: Mapping[UUID, AccountRow], known: Policies, now: datetime, since: Mapping[tuple[UUID, bytes], datetime],
-    started_at: datetime, commands: Sequence[Say],
+    gates: Mapping[UUID, Gate], since: Mapping[tuple[UUID, bytes], datetime], started_at: datetime,
+    commands: Sequence[Say],
 ) -> str | None:  # fmt: skip
     """Why a call may not be taken, for its account; what is about its conversation, the vault answers."""
     first = commands[0]
-    at_gate = gate(account_view.brought(locked[first.account], known, now).account, known, now)
+    at_gate = gates[first.account]
     if at_gate in (Gate.closed, Gate.must_decide):
         return at_gate.value
     assert first.host_conversation is not None
     permitted = since.get((first.account, first.host_conversation))
-    return apply.BEFORE_THE_YES if permitted is not None and started_at < permitted else None
+    return BEFORE_THE_YES if permitted is not None and started_at < permitted else None
 
 
 def _outcome(answers: Sequence[CommandResult]) -> str:

@@ -15,6 +15,7 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
+from licet.access.roles import ForbiddenError, UnauthenticatedError
 from licet.errors import (
     BrokenError,
     BusyError,
@@ -37,18 +38,6 @@ _LEFT = "client disconnected prematurely"  # Litestar's words: nothing of ours i
 GONE_OR_NEVER = "there is nothing here that you may see"
 
 _log = structlog.get_logger("licet.web")
-
-
-class UnauthenticatedError(DeniedError):
-    """Nobody said who is calling, or what was said does not hold."""
-
-    status = 401
-
-
-class ForbiddenError(DeniedError):
-    """The caller is known, and may not do this to anybody."""
-
-    status = 403
 
 
 class BodyTooLargeError(UsageError):

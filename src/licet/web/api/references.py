@@ -11,10 +11,10 @@ from uuid import UUID
 
 from litestar import Request
 
+from licet.access.roles import Caller, Person
 from licet.errors import NotFoundError, UsageError
-from licet.vault import account_view, tables
+from licet.vault import account_view
 from licet.vault.ids import Prefix, host_hmac, parse
-from licet.web.access.roles import Caller, Person
 from licet.web.site import Site
 
 AnyRequest = Request[Any, Any, Any]
@@ -71,10 +71,10 @@ async def conversation_of(request: AnyRequest, text: str, account: str | None) -
             )
         key = host_hmac(site.host_key, "conversation", text.removeprefix(HOST))
         holder = named
-        rows = await site.reading(lambda tx: tables.load_conversations(tx, [], [(holder, key)]))
-        if not rows:
+        found = await site.reading(lambda tx: account_view.conversation_by_host(tx, holder, key))
+        if found is None:
             raise not_found()
-        return named, rows[0].conversation_id
+        return named, found
     conversation = parse(Prefix.conversation, text)
     owner = await site.reading(lambda tx: account_view.owner(tx, conversation))
     if owner is None or (named is not None and owner != named):

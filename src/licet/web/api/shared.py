@@ -12,6 +12,7 @@ from litestar import Request, Response
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import HeaderParameter, PathParameter, QueryParameter
 
+from licet.access.roles import Caller, Nobody, Person, Service, Staff
 from licet.errors import RefusedError, UsageError
 from licet.policy.state import TurnState
 from licet.vault import idempotency
@@ -21,7 +22,6 @@ from licet.vault.idempotency import IdempotentCall
 from licet.vault.ids import Prefix, shown, shown_turn
 from licet.vault.requests import VerbRequest, WriteResult
 from licet.web.access.limits import PAGE_ROWS, PAGE_ROWS_MAX
-from licet.web.access.roles import Caller, Nobody, Person, Service, Staff
 from licet.web.api import schema
 from licet.web.api.problems import MEDIA_TYPE, MustDecideError, Problem
 from licet.web.api.references import not_found, site_of

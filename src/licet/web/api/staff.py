@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from uuid import UUID
 
 from litestar import Response, get, post
 from litestar.params import JSONBody
 
+from licet.access.roles import ANY_CALLER, Caller, Person, Service, Staff, StaffRole, kind, may
 from licet.service import oversight
 from licet.store.connect import Transaction
 from licet.vault import account_view, policy_versions, staff_reads
@@ -15,7 +15,6 @@ from licet.vault.commands import Hold, Unhold
 from licet.vault.ids import Prefix, shown
 from licet.vault.staff_reads import ReaderRole, Reading
 from licet.web.access.authentication import csrf_token
-from licet.web.access.roles import ANY_CALLER, Caller, Person, Service, Staff, StaffRole, kind, may
 from licet.web.api import schema
 from licet.web.api import shared as shell
 from licet.web.api.references import conversation_of, not_found, site_of
@@ -99,11 +98,7 @@ def read_as_staff(
     if seen is None:
         raise not_found()
     turns = account_view.turns(tx, holder, named)[:READ_TURNS_MAX]
-    times: dict[int, datetime] = dict(
-        tx.execute(
-            "SELECT turn, occurred_at FROM turns WHERE account_id = %s AND conversation_id = %s", [holder, named]
-        ).fetchall()
-    )
+    times = account_view.turn_times(tx, holder, named)
     keyring = site.here.keyring
     opened = {o.permit.turn: o.content for o in staff_reads.read(tx, keyring, seen, turns, reading, keyring.random)}
     return schema.TurnPage(

@@ -18,13 +18,13 @@ from litestar import Response, post
 from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 from litestar.params import JSONBody
 
+from licet.access.roles import Scope, may
 from licet.errors import BrokenError, BusyError, LicetError, NotFoundError, UsageError
-from licet.store.connect import Transaction, retrying, transaction
-from licet.vault import apply, policy_versions
+from licet.store.connect import Transaction, transaction
+from licet.vault import account_view, verbs
 from licet.vault.commands import CommandResult, Say, check
 from licet.vault.ids import Prefix, host_hmac, parse, shown, shown_turn
 from licet.web.access.limits import BULK_BYTES_MAX, BULK_LINES_MAX, TURN_REQUEST_BYTES_MAX
-from licet.web.access.roles import Scope, may
 from licet.web.api import schema, turn_command
 from licet.web.api import shared as shell
 from licet.web.api.problems import BodyTooLargeError, note, problem_of, unquoted
@@ -173,12 +173,8 @@ def _apply(site: Site, commands: Sequence[Say]) -> list[CommandResult | LicetErr
     if not commands:
         return []
 
-    def run(some: Sequence[Say]) -> Sequence[CommandResult]:
-        with transaction(site.here.pool) as tx:
-            return apply.apply(tx, site.here.keyring, policy_versions.current(tx), some)
-
     try:
-        return list(retrying(lambda: run(commands)))
+        return list(verbs.tell(site.here, commands))
     except BrokenError as error:
         if len(commands) == 1:
             note(error)
@@ -191,8 +187,7 @@ def _accounts(tx: Transaction, site: Site, turns: Iterable[schema.NewTurn]) -> d
     """The accounts that turns name by ids of the host."""
     names = {t.account for t in turns if t.account.startswith(HOST)}
     hashed = {host_hmac(site.host_key, "account", name.removeprefix(HOST)): name for name in names}
-    rows = tx.execute("SELECT host_hmac, account_id FROM accounts WHERE host_hmac = ANY(%s)", [list(hashed)]).fetchall()
-    return {hashed[bytes(host)]: account for host, account in rows}
+    return {hashed[host]: account for host, account in account_view.accounts_by_host(tx, hashed).items()}
 
 
 def _command(site: Site, turn: schema.NewTurn, accounts: dict[str, UUID], now: datetime) -> Say:

@@ -8,13 +8,13 @@ from uuid import UUID
 from litestar import Response, get, post
 from litestar.params import FromPath
 
+from licet.access import service_keys, sessions
 from licet.errors import NotFoundError
 from licet.proof import documents
 from licet.release import catalog
 from licet.service import oversight
 from licet.store.connect import transaction
 from licet.vault import installation
-from licet.web.access import service_keys, sessions
 from licet.web.console import shared as shell
 from licet.web.console.shared import LOOKS, OFFICE, OWNS, STAFF
 from licet.web.pages.shared import AnyRequest, seen_other

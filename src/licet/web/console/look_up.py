@@ -24,6 +24,7 @@ from litestar import Response, Router, get, post
 from litestar.exceptions import HTTPException
 from litestar.params import FromPath, URLEncodedBody
 
+from licet.access.roles import ForbiddenError, UnauthenticatedError
 from licet.errors import BusyError, DeniedError, LicetError, NotFoundError, RefusedError, UsageError
 from licet.keys.fence import FencedError
 from licet.policy.decide import MEANING, DecisionReason
@@ -36,7 +37,6 @@ from licet.vault.holds import MATTER_CHARACTERS_MAX
 from licet.vault.ids import Prefix, parse
 from licet.vault.staff_reads import TICKET, ReadReason
 from licet.web.api import problems, schema
-from licet.web.api.problems import ForbiddenError, UnauthenticatedError
 from licet.web.api.references import HOST, site_of
 from licet.web.api.staff import read_as_staff
 from licet.web.console import chart, holds, lists, review

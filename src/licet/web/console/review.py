@@ -16,13 +16,13 @@ import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath, URLEncodedBody
 
+from licet.access.roles import StaffRole, may
 from licet.errors import NotFoundError, UsageError
 from licet.release import registry, signatures
 from licet.release.registry import Release
 from licet.release.review import ReviewFinding
 from licet.release.signatures import CHANCE_ROWS, RISK_ROWS, StaffMember
 from licet.store.connect import transaction
-from licet.web.access.roles import StaffRole, may
 from licet.web.api import shared
 from licet.web.console import shared as shell
 from licet.web.console.shared import READS, STAFF, Visit

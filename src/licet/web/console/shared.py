@@ -14,12 +14,11 @@ import msgspec
 from litestar import MediaType, Response
 from markupsafe import Markup
 
+from licet.access.roles import ForbiddenError, May, Staff, StaffRole, may
 from licet.consent.catalogue import ENGLISH, catalogue
 from licet.policy.period import written
 from licet.vault.installation import Installation, utc_now
 from licet.web.access.authentication import csrf_token
-from licet.web.access.roles import May, Staff, StaffRole, may
-from licet.web.api.problems import ForbiddenError
 from licet.web.api.references import site_of
 from licet.web.console.chart import size
 from licet.web.pages import shared

@@ -24,8 +24,8 @@ from licet.policy.file import Policies, Policy
 from licet.proof import papers
 from licet.store.connect import Transaction, transaction
 from licet.train import recipients
-from licet.vault.apply import STALE
-from licet.vault.commands import Delete, Narrow, Widen
+from licet.vault import staff_reads
+from licet.vault.commands import STALE, Delete, Narrow, Widen
 from licet.vault.installation import Installation, policies
 from licet.web.pages import shared as shell
 from licet.web.pages.shared import PERSONS, AnyRequest, PageReader, Sent
@@ -235,17 +235,13 @@ def _saved(words: Catalogue, dates: Dates, request: AnyRequest, mine: OwnConvers
 
 
 def _reads(tx: Transaction, words: Catalogue, account: UUID, conversation: UUID) -> list[str]:
-    rows = tx.execute(
-        """SELECT read_at, role, reason FROM staff_reads WHERE account_id = %s AND conversation_id = %s
-            ORDER BY read_at DESC LIMIT %s""",
-        [account, conversation, READS_MAX],
-    ).fetchall()
     return [
         words.say(
-            "chat.reads.line", day=words.moment(at), role=words.say(f"role.{role}"), reason=words.say(f"read.{why}")
+            "chat.reads.line", day=words.moment(one.at), role=words.say(f"role.{one.role}"),
+            reason=words.say(f"read.{one.reason}"),
         )
-        for at, role, why in rows
-    ]
+        for one in staff_reads.of_conversation(tx, account, conversation, limit=READS_MAX)
+    ]  # fmt: skip
 
 
 # A conversation in words

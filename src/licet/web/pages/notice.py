@@ -25,7 +25,7 @@ from licet.errors import RefusedError
 from licet.policy.decide import Gate
 from licet.policy.fold import Effect
 from licet.store.connect import Transaction, transaction
-from licet.vault.apply import STALE
+from licet.vault.commands import STALE
 from licet.vault.installation import Installation, policies
 from licet.web.api.references import site_of
 from licet.web.pages import shared as shell

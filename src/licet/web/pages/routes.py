@@ -19,11 +19,11 @@ from litestar import Response, Router, get
 from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 
+from licet.access.roles import ANYBODY
 from licet.consent.catalogue import catalogue, preferred
 from licet.errors import BusyError, LicetError, NotFoundError, RefusedError
 from licet.keys.fence import FencedError
 from licet.web.access import signin
-from licet.web.access.roles import ANYBODY
 from licet.web.api import problems
 from licet.web.api.references import site_of
 from licet.web.pages import conversations, feedback, notice, settings

@@ -23,6 +23,7 @@ from litestar.params import URLEncodedBody
 from litestar.response import Redirect
 from markupsafe import Markup
 
+from licet.access.roles import Person, UnauthenticatedError, may
 from licet.consent.catalogue import Catalogue, catalogue, preferred
 from licet.errors import NotFoundError
 from licet.policy.decide import SAFETY
@@ -31,8 +32,6 @@ from licet.vault.commands import NAME
 from licet.vault.ids import Prefix, parse
 from licet.vault.installation import Installation, utc_now
 from licet.web.access.authentication import csrf_token
-from licet.web.access.roles import Person, may
-from licet.web.api.problems import UnauthenticatedError
 from licet.web.api.references import site_of
 
 AnyRequest = Request[Any, Any, Any]

@@ -12,7 +12,19 @@ from uuid import UUID
 
 import msgspec
 
-from licet.web.api.problems import ForbiddenError, UnauthenticatedError
+from licet.errors import DeniedError
+
+
+class UnauthenticatedError(DeniedError):
+    """Nobody said who is calling, or what was said does not hold."""
+
+    status = 401
+
+
+class ForbiddenError(DeniedError):
+    """The caller is known, and may not do this to anybody."""
+
+    status = 403
 
 
 class Scope(StrEnum):

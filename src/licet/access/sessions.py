@@ -17,11 +17,10 @@ from uuid import UUID
 
 import msgspec
 
+from licet.access.roles import Person, Staff, StaffRole, UnauthenticatedError
 from licet.errors import NotFoundError, RefusedError, UsageError
 from licet.store.connect import Transaction
 from licet.vault.ids import staff_address, uuid7
-from licet.web.access.roles import Person, Staff, StaffRole
-from licet.web.api.problems import UnauthenticatedError
 
 COOKIE = "__Host-licet"
 ENTERING = "__Host-licet-entering"  # of a person who has come with a link, until it is known who was here before

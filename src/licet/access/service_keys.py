@@ -17,12 +17,12 @@ from uuid import UUID
 
 import msgspec
 
+from licet.access.roles import UNBOUND, KeyBinding, Scope, Service
 from licet.errors import NotFoundError, RefusedError, UsageError
 from licet.keys.restriction_journal import Journal
 from licet.store.connect import Transaction
 from licet.vault import restriction
 from licet.vault.ids import uuid7
-from licet.web.access.roles import UNBOUND, KeyBinding, Scope, Service
 
 REMEMBERED_SECONDS_MAX = 1.0
 SECRET_BYTES = 32
