@@ -192,7 +192,7 @@ class Proxy:
         self._server: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        with (self.folder / "log").open("wb") as log:
+        with (self.folder / "log").open("ab") as log:
             self._server = subprocess.Popen(
                 [str(LITELLM), "--config", "config.yaml", "--host", "127.0.0.1", "--port", str(self.port)],
                 cwd=self.folder, env=self.environment, stdout=log, stderr=log,
@@ -211,7 +211,9 @@ class Proxy:
         self._model.server_close()
 
     def ask(self, user: str, session: str, *messages: tuple[str, str] | dict[str, Any], **more: Any) -> httpx.Response:
-        """A call of the proxy, in the name of one of its users."""
+        """A call of the proxy, in the name of one of its users; a proxy that a test before killed is started again."""
+        if self._server is None:
+            self.start()
         headers = {"authorization": f"Bearer {MASTER_KEY}", **more.pop("headers", {})}
         said = [one if isinstance(one, dict) else {"role": one[0], "content": one[1]} for one in messages]
         body = {"model": "mock", "user": user, "litellm_session_id": session, "messages": said, **more}

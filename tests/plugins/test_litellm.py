@@ -21,7 +21,7 @@ def both(databases, tmp_path_factory) -> Iterator[tuple[Licet, Proxy]]:
     needed()
     with running(tmp_path_factory.mktemp("beside"), databases()) as found:
         licet, _ = found
-        for name in ("ana", "cleo", "dora", "emil"):
+        for name in ("ana", "cleo", "dora", "emil", "fay"):
             licet.open(name, allow=True)
         licet.open("bo")
         licet.open("nils", allow=False)
@@ -30,12 +30,12 @@ def both(databases, tmp_path_factory) -> Iterator[tuple[Licet, Proxy]]:
 
 def test_what_a_call_adds_is_kept_and_may_be_used_and_its_history_is_not_added_again(both) -> None:
     licet, proxy = both
-    assert proxy.ask("ana", "pears", ("system", "Be brief."), ("user", "When?")).status_code == 200
+    assert proxy.ask("fay", "pears", ("system", "Be brief."), ("user", "When?")).status_code == 200
     again = ("user", "When?"), ("assistant", ANSWER), ("user", "Thanks")
-    assert proxy.ask("ana", "pears", *again).status_code == 200
+    assert proxy.ask("fay", "pears", *again).status_code == 200
     said = [("user", "When?"), ("assistant", ANSWER), ("user", "Thanks"), ("assistant", ANSWER)]
-    wait_until(lambda: licet.kept("ana", "pears") == said)
-    (mine,) = licet.conversations("ana")
+    wait_until(lambda: licet.kept("fay", "pears") == said)
+    (mine,) = licet.conversations("fay")
     assert (mine["badges"][0]["use"], mine["badges"][0]["because"]) == ("whole", "permitted")
 
 
@@ -120,7 +120,7 @@ def test_nothing_lies_in_the_spool_or_in_the_log_in_clear(both) -> None:
 
 
 def test_a_killed_proxy_loses_nothing_that_it_spooled_and_what_is_delivered_twice_is_there_once(both, tmp_path) -> None:
-    licet, proxy = both  # the last test of the module: the proxy is dead after it
+    licet, proxy = both  # the proxy is dead after it
     proxy.ask("emil", "before", ("user", "Hello"))
     wait_until(lambda: len(licet.kept("emil", "before")) == 2)
     wait_until(lambda: proxy.spooled() == 0)
