@@ -32,6 +32,7 @@ from licet.access import sessions
 from licet.access.roles import Scope, StaffRole
 from licet.config import Web
 from licet.errors import BusyError
+from licet.vault import policy_versions
 from licet.web.access import oidc
 from licet.web.access.tokens import TokenVerifier
 
@@ -379,7 +380,9 @@ def test_a_token_and_a_key_are_in_no_line_and_no_refusal(world: World, api: Any)
         assert cookie.partition("=")[2] not in text
 
 
-def test_what_breaks_inside_is_told_to_the_log_and_to_nobody_outside(world: World) -> None:
+def test_what_breaks_inside_is_told_to_the_log_and_to_nobody_outside(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from litestar.testing import TestClient
 
     world.open("ana")
@@ -388,7 +391,7 @@ def test_what_breaks_inside_is_told_to_the_log_and_to_nobody_outside(world: Worl
     def broken(*_: object) -> object:
         raise ZeroDivisionError("the planted words of a traceback")
 
-    world.site.versions.current = broken
+    monkeypatch.setattr(policy_versions, "current", broken)
     with TestClient(world.app, raise_server_exceptions=False) as api, capture_logs() as logged:
         answer = api.get("/readyz", headers=headers)
     assert answer.status_code == 500

@@ -44,6 +44,7 @@ CPU_SECONDS_MAX, MEMORY_BYTES_MAX, SILENT_SECONDS_MAX = 2.0, 200 * 2**20, 1.0
 TRIES = 3  # what the process does by itself may fall into one of them
 PROBE_SECONDS = 0.02
 UNKNOWN = "0" * 31 + "1"
+SEGMENTS = "[segments](glossary.md#segment)"  # as the page has it, where it uses the word first
 
 SERVER = """
 import sys
@@ -160,7 +161,7 @@ WORST: dict[str, tuple[Worst, ...]] = {
             "a text of 4 Mi characters",
             body=json_of(account="host:ana", conversation="host:fat", text="x" * (4 * 2**20)), headers=JSON,
         ),
-        Worst("a turn in a conversation of as many segments as there may be", body=json_of(**ALTERNATING[0]), headers=JSON),
+        Worst(f"a turn in a conversation of as many {SEGMENTS} as there may be", body=json_of(**ALTERNATING[0]), headers=JSON),
     ),
     BULK: (
         Worst("4 MiB of newlines", body=b"\n" * 2**22),
