@@ -120,6 +120,19 @@ def test_a_bad_rule_file_is_refused_whole(bad: str) -> None:
         rules.read(bad, file="bad.yaml")
 
 
+def test_the_keywords_of_a_rule_are_text_and_no_pattern() -> None:
+    text = "macros: {}\nrules: [{name: a, kind: email, score: 1.0, pattern: '(?P<v>x)', keywords: ['a.c(', '[b']}]"
+    (rule,) = rules.read(text, file="plain.yaml").rules
+    found = re.compile(rules.trigger(rule))
+    assert [bool(found.search(one)) for one in ("a.c(", "see [b", "abc(", "b", "a.c")] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
+
+
 # --- offsets, overlap, evasion ---------------------------------------------------------------------
 
 

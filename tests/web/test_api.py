@@ -24,7 +24,7 @@ from licet.policy.state import TurnRole
 from licet.service import policy_changes
 from licet.store.connect import opened, transaction
 from licet.vault import policy_versions as versions
-from licet.vault.commands import Delete
+from licet.vault.commands import Choose, Delete
 from licet.web.access.limits import BODY_BYTES_MAX, BULK_BYTES_MAX, BULK_LINES_MAX, TURN_REQUEST_BYTES_MAX
 from licet.web.api.problems import OF_STATUS, TYPES, URN
 from licet.web.serve import Lines
@@ -151,6 +151,30 @@ def test_a_turn_is_said_once_and_read_back_by_its_person_alone(world, api) -> No
     for_service = api.get("/v1/accounts/host:ana/conversations", headers=headers).json()["items"][0]
     assert for_service["title"] == ""
     assert api.get("/v1/conversations/host:c1/turns?account=host:ana", headers=headers).status_code == 403
+
+
+HOSTILE = (
+    "x'); DELETE FROM accounts; --", "x' OR '1'='1", "%s %(at)s {0} $1", "\\'; SELECT pg_sleep(600); --",
+    'x"; DROP TABLE turns; --',
+)  # fmt: skip
+
+
+def test_every_string_of_a_caller_is_a_value_for_sql_and_comes_back_as_it_was(world, api) -> None:
+    world.clock.set(NOTICE)
+    headers = world.service()
+    for number, text in enumerate(HOSTILE):
+        begun = api.post("/v1/accounts", json={"host": text, "plan": "pro", "age": 30}, headers=headers)
+        assert begun.status_code == 201, begun.text
+        account = world.accounts[text] = UUID(begun.json()["account"].removeprefix("acc_"))
+        world.tell(Choose(account=account, at=world.clock.now, allow=True, via="notice"))
+        turn = {"account": f"host:{text}", "conversation": f"host:{text}", "id": text, "text": text, "title": text}
+        assert api.post("/v1/turns", json=turn, headers={**headers, "idempotency-key": f"{number}"}).status_code == 201
+        me = world.person(text)
+        (mine,) = api.get("/v1/accounts/me/conversations", headers=me).json()["items"]
+        (read,) = api.get(f"/v1/conversations/{mine['id']}/turns", headers=me).json()["items"]
+        assert (mine["title"], read["text"]) == (text, text)
+    with transaction(world.here.pool) as tx:
+        assert tx.execute("SELECT count(*) FROM accounts").fetchone() == (len(HOSTILE),)
 
 
 def test_keeping_out_letting_in_deleting_and_explaining(world, api) -> None:
