@@ -32,8 +32,7 @@ from licet.vault import commands as do
 from licet.vault import installation, verbs
 from licet.vault.content import Content, encode
 from licet.vault.ids import uuid7
-from licet.webhooks import delivery, endpoints
-from licet.webhooks import feed as hearing
+from licet.webhooks import delivery, endpoints, feed
 from licet.webhooks.outbound_http import Poster
 
 ACCOUNTS, BATCH, ROUNDS = 1_000, 500, 6
@@ -148,7 +147,7 @@ def _sent(bench: Bench) -> list[Row]:
 
     def read() -> int:
         cursor, found = "0", 0
-        while (page := hearing.since(bench.here, cursor)).items:
+        while (page := feed.since(bench.here, cursor)).items:
             cursor, found = page.next, found + len(page.items)
         return found
 

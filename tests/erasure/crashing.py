@@ -23,8 +23,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from licet import verifier
 from licet.backup import archives
-from licet.erasure import certificates
-from licet.erasure import epochs as chain
+from licet.erasure import certificates, epochs
 from licet.erasure.key_rotation import Rotation
 from licet.errors import RefusedError
 from licet.keys import fence
@@ -346,7 +345,7 @@ def goes_on(home: Home, folder: Path, *, fresh: bool) -> None:
     home.choose("new", True)
     home.talk("new", "new-one", "and on")
     home.about(do.Delete, "new", "new-one")
-    chain.rotate(home.here, Rotation.weekly)
+    epochs.rotate(home.here, Rotation.weekly)
     certificates.run(home.here, at_once=True)
     documents.append(home.here)
     check_log(home.here, whole=True)

@@ -22,8 +22,7 @@ from licet.access import service_keys
 from licet.backup import archives
 from licet.cli import command, serve
 from licet.curate import names, pipeline
-from licet.erasure import certificates
-from licet.erasure import epochs as chain
+from licet.erasure import certificates, epochs
 from licet.proof import documents
 from licet.store import core_dumps
 
@@ -38,7 +37,7 @@ IMPORTED = (
     archives,
     certificates,
     documents,
-    chain,
+    epochs,
 )
 
 

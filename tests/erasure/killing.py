@@ -26,8 +26,7 @@ from uuid import UUID
 from licet.backup import archives
 from licet.config import Configuration
 from licet.curate import pipeline, release_build
-from licet.erasure import certificates, sweeper
-from licet.erasure import epochs as chain
+from licet.erasure import certificates, epochs, sweeper
 from licet.erasure.key_rotation import Rotation
 from licet.errors import BusyError, RefusedError
 from licet.proof import documents
@@ -119,8 +118,8 @@ class Life:
         self.ack("erase")
 
     def rotate(self) -> None:
-        done = chain.rotate(self.here, self.choose.choice(list(Rotation)))
-        chain.destroy_due(self.here)
+        done = epochs.rotate(self.here, self.choose.choice(list(Rotation)))
+        epochs.destroy_due(self.here)
         self.ack("rotate", epoch=done.epoch)
 
     def append(self) -> None:

@@ -32,8 +32,7 @@ from licet.access.roles import Scope
 from licet.backup import archives
 from licet.config import Configuration
 from licet.curate import release_build
-from licet.erasure import certificates, sweeper
-from licet.erasure import epochs as chain
+from licet.erasure import certificates, epochs, sweeper
 from licet.erasure.key_rotation import Rotation
 from licet.errors import BusyError
 from licet.keys import fence
@@ -218,7 +217,7 @@ def check(lived: Lived, command: str) -> None:
     """What the command is for is there, whole."""
     with installation.installation(lived.config) as here:
         documents.append(here)
-        status = chain.status(here)
+        status = epochs.status(here)
         assert status.unfinished is None
         if command in ("build", "purge"):
             assert catalog.verify_release(here, f"r{lived.number}") == []
@@ -282,7 +281,7 @@ def test_without_its_key_provider_nothing_is_opened_or_lost_and_then_it_is_right
     house.here = msgspec.structs.replace(there, keyring=Keyring(away))
     for refused in (
         lambda: house.say("ana", "chat", "more"),
-        lambda: chain.rotate(house.here, Rotation.daily),
+        lambda: epochs.rotate(house.here, Rotation.daily),
         lambda: release_build.build_release(house.here, name="one", purpose="improve_models"),
     ):
         with pytest.raises(BusyError):
@@ -290,7 +289,7 @@ def test_without_its_key_provider_nothing_is_opened_or_lost_and_then_it_is_right
     assert house.query("SELECT count(*) FROM journal") == before
     house.here = there
     house.say("ana", "chat", "more")
-    assert chain.rotate(house.here, Rotation.daily).left == 0
+    assert epochs.rotate(house.here, Rotation.daily).left == 0
 
 
 def test_a_clock_that_jumps_back_orders_what_comes_after_what_was_there(pool: Pool, tmp_path: Path) -> None:

@@ -24,8 +24,7 @@ import pytest
 from licet import verifier
 from licet.backup import archives
 from licet.config import Configuration
-from licet.erasure import certificates
-from licet.erasure import epochs as chain
+from licet.erasure import certificates, epochs
 from licet.erasure.key_rotation import Rotation
 from licet.errors import BusyError
 from licet.policy.file import preset
@@ -127,8 +126,8 @@ def check_restrictions(here: installation.Installation, told: list[dict[str, Any
 
 def check_keys(here: installation.Installation) -> None:
     """A rotation that was begun is finished, every key opens, and no slot that nothing names holds one."""
-    chain.rotate(here, Rotation.weekly)
-    status = chain.status(here)
+    epochs.rotate(here, Rotation.weekly)
+    status = epochs.status(here)
     assert status.unfinished is None
     assert sum(status.waiting.values()) == 0
     with transaction(here.pool) as tx:
@@ -189,7 +188,7 @@ class Worker(threading.Thread):
             documents.append(self.house.here)
             self.told.append({"did": "append"})
         if number % 40 == 0:
-            chain.rotate(self.house.here, Rotation.daily)
+            epochs.rotate(self.house.here, Rotation.daily)
 
 
 class Standing(House):

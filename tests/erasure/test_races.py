@@ -22,8 +22,7 @@ import msgspec
 import pytest
 
 from licet.curate import release_build
-from licet.erasure import epochs as chain
-from licet.erasure import sweeper
+from licet.erasure import epochs, sweeper
 from licet.erasure.key_rotation import Rotation
 from licet.policy import events as ev
 from licet.policy import fold
@@ -362,7 +361,7 @@ def test_a_rotation_among_endings_turns_and_a_sweep_forgets_no_key_and_saves_non
         kind = one.draw.choice(list(Rotation))
         run.race(
             one,
-            Actor("rotate", lambda one=one, kind=kind: chain.rotate(moved(one.town, one.began), kind)),
+            Actor("rotate", lambda one=one, kind=kind: epochs.rotate(moved(one.town, one.began), kind)),
             Actor("sweep", lambda one=one: sweeper.sweep(moved(one.town, one.began + 2 * SECOND))),
         )
         run.counts["keys destroyed"] += one.check_keys()

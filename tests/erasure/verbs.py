@@ -17,8 +17,7 @@ from uuid import UUID
 from licet.backup import archives
 from licet.config import Configuration
 from licet.curate import release_build
-from licet.erasure import certificates, sweeper
-from licet.erasure import epochs as chain
+from licet.erasure import certificates, epochs, sweeper
 from licet.erasure.key_rotation import Rotation
 from licet.policy.file import preset
 from licet.proof import documents
@@ -124,7 +123,7 @@ def make_base(dsn: str, folder: Path) -> Base:
         home.about(do.Flag, "ben", "ben-two", score=0.9)
         home.about(do.Delete, "ana", "ana-two")
         certificates.run(here, at_once=True)
-        chain.rotate(here, Rotation.daily)
+        epochs.rotate(here, Rotation.daily)
         home.passes(1)
         for _ in range(LEAVES):  # of which the log is to be near the end of a tile
             home.choose("dia", True)
@@ -219,14 +218,14 @@ def delete_and_certify(home: Home, _: Path) -> None:
 
 
 def rotated(home: Home, _: Path) -> None:
-    status = chain.status(home.here)
+    status = epochs.status(home.here)
     assert status.unfinished is None
     assert sum(status.waiting.values()) == 0
 
 
 def rotate_and_destroy(home: Home, _: Path) -> None:
-    chain.rotate(home.here, Rotation.weekly)
-    chain.destroy_due(home.here)
+    epochs.rotate(home.here, Rotation.weekly)
+    epochs.destroy_due(home.here)
 
 
 def first_epoch_is_gone(home: Home, folder: Path) -> None:
@@ -296,7 +295,7 @@ VERBS = (
         "NOT EXISTS (SELECT FROM bodies WHERE conversation_id = %s)", "eva-one"),
         may_end=("eva-one", "eva-two", "dia-one", "dia-two")),
     Verb(name="certify", states=600, act=delete_and_certify, told=fully_certified, may_end=("ana-one",)),
-    Verb(name="rotate", states=100, act=lambda home, _: void(chain.rotate(home.here, Rotation.daily)), told=rotated),
+    Verb(name="rotate", states=100, act=lambda home, _: void(epochs.rotate(home.here, Rotation.daily)), told=rotated),
     Verb(name="destroy", states=100, act=rotate_and_destroy, told=first_epoch_is_gone),
     Verb(name="sequence", states=1100, drawn=300, act=lambda home, _: void(documents.append(home.here)), told=all_told),
     Verb(name="sequence in a new year", states=800, drawn=215, day=150, act=last_year, told=all_told),

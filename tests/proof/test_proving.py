@@ -17,7 +17,7 @@ from licet import verifier
 from licet.cli import proof as cli_proof
 from licet.curate import release_build
 from licet.errors import InputError, NotFoundError, RefusedError, UsageError
-from licet.ledger import publication as ledger_published
+from licet.ledger import publication
 from licet.ledger.log import LogWriter
 from licet.proof import documents
 from licet.service import verification
@@ -62,7 +62,7 @@ def test_what_is_published_stands_alone(house: House) -> None:
     assert alone(folder, "receipt", receipt) == 0
     (policy,) = (folder / "policies").iterdir()
     assert json.loads(policy.read_bytes())["policy"] == "article-2025"
-    told = json.loads(next(iter(ledger_published.PublishedLog(folder / "2025", documents.key(house.here)).entries())))
+    told = json.loads(next(iter(publication.PublishedLog(folder / "2025", documents.key(house.here)).entries())))
     assert policy.stem == told["facts"]["sha256"]
 
 
@@ -150,7 +150,7 @@ def test_one_byte_of_a_published_log_is_named(house: House) -> None:
 
 def test_a_proof_needs_its_entry_and_nothing_is_believed_without_a_key(house: House) -> None:
     folder = published(house)
-    log = ledger_published.PublishedLog(folder / "2025", documents.key(house.here))
+    log = publication.PublishedLog(folder / "2025", documents.key(house.here))
     proof, entry = folder / "5.tlog-proof", folder / "5.entry"
     proof.write_bytes(log.prove(5).encode())
     entry.write_bytes(log.entry(5))

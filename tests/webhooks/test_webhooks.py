@@ -48,8 +48,7 @@ from licet.vault import commands as do
 from licet.vault.host_events import EventKind, HostEvent
 from licet.vault.ids import Prefix, host_hmac, shown, uuid7
 from licet.vault.simulated_clock import SimulatedClock, save
-from licet.webhooks import delivery, endpoints, outbound_http
-from licet.webhooks import feed as hearing
+from licet.webhooks import delivery, endpoints, feed, outbound_http
 from licet.webhooks.acknowledgements import HostDelivery
 
 from ..installed import BEGIN, DAY, House
@@ -173,13 +172,13 @@ def pull(house: House) -> House:
 
 
 def heard(house: House, cursor: str = "0") -> list[HostEvent]:
-    return list(hearing.since(house.here, cursor).items)
+    return list(feed.since(house.here, cursor).items)
 
 
 def acknowledge(house: House, event: str, endpoint: str) -> HostDelivery:
     """As the holder of a key that is bound to ``endpoint`` does it."""
     ((bound,),) = house.query("SELECT endpoint_id FROM endpoints WHERE name = %s AND removed_at IS NULL", endpoint)
-    return hearing.acknowledge(house.here, event, endpoint, bound)
+    return feed.acknowledge(house.here, event, endpoint, bound)
 
 
 def told(house: House) -> list[tuple[str, Any]]:
@@ -201,7 +200,7 @@ def test_nothing_is_kept_while_nobody_hears(house: House) -> None:
     house.open("ana", allow=True)
     assert house.query("SELECT count(*) FROM events") == [(0,)]
     with pytest.raises(RefusedError, match="no endpoint hears"):
-        hearing.since(house.here)
+        feed.since(house.here)
     pull(house)
     assert heard(house) == []
 
@@ -358,10 +357,10 @@ def test_an_event_that_is_committed_late_is_not_missed_by_who_has_read_further(h
         first = do.Choose(account=house.accounts["ana"], at=house.now, allow=True)
         apply.apply(slow, house.here.keyring, known, [first])  # has its row, and has not committed
         house.choose("ben", True)
-        page = hearing.since(house.here)
+        page = feed.since(house.here)
         assert [e.data["account"] for e in page.items] == [shown_account(house, "ben")]
         slow.commit()
-    later = hearing.since(house.here, page.next)
+    later = feed.since(house.here, page.next)
     assert [e.data["account"] for e in later.items] == [shown_account(house, "ana")]
     assert [e.id for e in heard(house)] == [e.id for e in (*page.items, *later.items)]
 
@@ -381,7 +380,7 @@ def test_readers_and_writers_at_once_miss_nothing_and_keep_each_accounts_order(h
         cursor = "0"
         while True:
             last = done.is_set()
-            page = hearing.since(house.here, cursor, 7)
+            page = feed.since(house.here, cursor, 7)
             seen.extend(page.items)
             cursor = page.next
             if last and not page.items:
@@ -409,13 +408,13 @@ def test_a_page_ends_where_the_next_begins_and_a_cursor_that_is_none_is_refused(
     pull(house)
     house.open("ana", allow=True)
     house.choose("ana", False)
-    first = hearing.since(house.here, "0", 2)
-    rest = hearing.since(house.here, first.next, 2)
+    first = feed.since(house.here, "0", 2)
+    rest = feed.since(house.here, first.next, 2)
     assert [*first.items, *rest.items] == heard(house)
-    assert hearing.since(house.here, rest.next).next == rest.next
+    assert feed.since(house.here, rest.next).next == rest.next
     for cursor in ("", "-1", "x", "1" * 19, "٣"):
         with pytest.raises(UsageError, match="cursor"):
-            hearing.since(house.here, cursor)
+            feed.since(house.here, cursor)
 
 
 def test_the_numbers_of_a_restored_database_stand_above_all_of_the_lives_before(house: House) -> None:
@@ -872,7 +871,7 @@ def test_a_hosts_answer_is_part_of_the_certificate_and_its_absence_too(house: Ho
         },
     ]  # fmt: skip
     assert certificates.status(house.here, name).overdue == 1
-    assert [one.endpoint for one in hearing.overdue(house.here)] == ["archive"]
+    assert [one.endpoint for one in feed.overdue(house.here)] == ["archive"]
 
 
 def test_only_what_was_asked_can_be_answered_and_only_by_who_was_told(house: House) -> None:
@@ -887,7 +886,7 @@ def test_only_what_was_asked_can_be_answered_and_only_by_who_was_told(house: Hou
     ((later,),) = house.query("SELECT endpoint_id FROM endpoints WHERE name = 'later'")
     for endpoint in ("reader", "other"):
         with pytest.raises(DeniedError):
-            hearing.acknowledge(house.here, leaving.id, endpoint, later)
+            feed.acknowledge(house.here, leaving.id, endpoint, later)
     with pytest.raises(NotFoundError):
         acknowledge(house, leaving.id, "later")
 
@@ -903,7 +902,7 @@ def test_an_acknowledgement_is_of_one_event_by_one_endpoint_and_of_nothing_besid
     house.passes(40)
     told = acknowledge(house, second, "other")
     assert (told.event, told.endpoint, told.acknowledged_at) == (second, "other", house.now)
-    left = {(one.event, one.endpoint) for one in hearing.overdue(house.here)}
+    left = {(one.event, one.endpoint) for one in feed.overdue(house.here)}
     assert left == {(first, "reader"), (first, "other"), (second, "reader")}
 
 
@@ -1047,10 +1046,10 @@ def test_after_a_restore_a_deletion_is_told_again_and_no_endpoint_is_sent_anythi
             kept = archives.back_up(here, tmp_path / "backups")
             receiver.secret = endpoints.rotate(here, "chat", 0).secret
             (closed,) = verbs.tell(here, [do.CloseAccount(account=account, at=BEGIN + DAY)])
-            before = hearing.since(here).items[-1]
+            before = feed.since(here).items[-1]
         archives.restore(config, kept.folder, lambda: BEGIN + DAY)
         with installation.installation(config, lambda: BEGIN + DAY) as here:
-            (again,) = hearing.since(here, before.cursor).items
+            (again,) = feed.since(here, before.cursor).items
             assert (again.type, again.data) == (before.type, before.data)
             assert closed.erasure is not None
             assert again.data["erasure"] == f"era_{closed.erasure.hex}"

@@ -8,7 +8,7 @@ import click
 
 from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import answer_options, opened, show
-from licet.erasure import certificates as erasures
+from licet.erasure import certificates
 from licet.erasure.certificates import ErasureStatus, Recall
 from licet.policy.period import written
 from licet.proof import documents
@@ -39,9 +39,9 @@ def run(erasure: str | None, at_once: bool, data: Path | None, at: str | None, a
     Example:  licet erase run
     """
     with opened(data, at) as here:
-        ran = erasures.run(here, only=erasure, at_once=at_once)
+        ran = certificates.run(here, only=erasure, at_once=at_once)
         states = ", ".join(f"{count:,} {state}" for state, count in sorted(ran.states.items())) or "none waits"
-        waits = erasures.unlogged(here).closures
+        waits = certificates.unlogged(here).closures
         unlogged = f"; {waits:,} closures wait for the log: `licet serve` or `licet ledger append`" if waits else ""
         show(ran, as_json, lambda: f"{states}; {ran.certificates:,} certificates signed{unlogged}")
 
@@ -58,11 +58,11 @@ def status(name: str | None, data: Path | None, at: str | None, as_json: bool) -
     """
     with opened(data, at) as here:
         if name is None:
-            found = erasures.unfinished(here)
+            found = certificates.unfinished(here)
         elif name.startswith("era_"):
-            found = [erasures.status(here, name)]
+            found = [certificates.status(here, name)]
         else:
-            found = erasures.of_account(here, documents.account_named(here, name))
+            found = certificates.of_account(here, documents.account_named(here, name))
         show(found, as_json, lambda: "\n".join(map(_line, found)) or "no erasures")
 
 
@@ -78,7 +78,7 @@ def certificate(erasure: str, out: Path | None, data: Path | None, at: str | Non
     Example:  licet erase certificate era_0190f3a4c2d87b6e9a51c3d4e5f60718 --out certificate.json
     """
     with opened(data, at) as here:
-        raw = erasures.certificate_file(here, erasure)
+        raw = certificates.certificate_file(here, erasure)
         if out is None:
             click.echo(raw, nl=False)
         else:
@@ -95,7 +95,7 @@ def held(data: Path | None, at: str | None, as_json: bool) -> int:
     Example:  licet erase held
     """
     with opened(data, at) as here:
-        found = erasures.held(here)
+        found = certificates.held(here)
         lines = [
             f"{one.kind:<5} {one.conversation} since {written(one.since)}, review {written(one.review_at)}"
             + (" OVERDUE" if one.overdue else "")
@@ -121,7 +121,7 @@ def handed(release: str, recipient: str, data: Path | None, at: str | None, as_j
     Example:  licet recall handed october lab-one
     """
     with opened(data, at) as here:
-        handout = erasures.hand_out(here, release, recipient)
+        handout = certificates.hand_out(here, release, recipient)
         show({"handout": handout}, as_json, lambda: handout)
 
 
@@ -135,7 +135,7 @@ def listed(recipient: str | None, data: Path | None, at: str | None, as_json: bo
     Example:  licet recall list
     """
     with opened(data, at) as here:
-        found = erasures.recalls(here, recipient)
+        found = certificates.recalls(here, recipient)
         show(found, as_json, lambda: "\n".join(map(_recall_line, found)) or "every recall is acknowledged")
     return EXIT_NO if any(one.overdue for one in found) else 0
 
@@ -166,7 +166,7 @@ def acknowledged(erasure: str, handout: str, data: Path | None, at: str | None, 
     Example:  licet recall ack era_0190f3a4c2d87b6e9a51c3d4e5f60718 hand_0190f3a5d1e27c8f8b62d4e5f6071829
     """
     with opened(data, at) as here:
-        done = erasures.acknowledge(here, erasure, handout)
+        done = certificates.acknowledge(here, erasure, handout)
         show(done, as_json, lambda: _recall_line(done))
 
 

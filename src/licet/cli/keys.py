@@ -9,7 +9,7 @@ from rich.progress import MofNCompleteColumn
 
 from licet.cli.root import CommandGroup
 from licet.cli.shell import answer_options, opened, progress, show
-from licet.erasure import epochs as chain
+from licet.erasure import epochs
 from licet.erasure.key_rotation import Rotation, RotationResult
 from licet.policy.period import written
 
@@ -38,17 +38,17 @@ def rotate(kind: str | None, dry_run: bool, data: Path | None, at: str | None, a
     Example:  licet keys rotate
     """
     with opened(data, at) as here:
-        chosen = Rotation(kind) if kind else chain.due_now(here)
+        chosen = Rotation(kind) if kind else epochs.due_now(here)
         if chosen is None:
             show({"rotated": None}, as_json, lambda: "nothing is due")
             return
         if dry_run:
-            counted = chain.forecast(here, chosen)
+            counted = epochs.forecast(here, chosen)
             show(counted, as_json, lambda: f"would rotate: {_counts(counted)}")
             return
         with progress(MofNCompleteColumn()) as bar:
             task = bar.add_task("buckets", total=None)
-            done = chain.rotate(
+            done = epochs.rotate(
                 here, chosen, lambda so_far: bar.update(task, completed=so_far.buckets, total=_total(so_far))
             )
         show(done, as_json, lambda: f"{'finished' if done.resumed else 'rotated'}: {_counts(done)}")
@@ -76,11 +76,11 @@ def status(data: Path | None, at: str | None, as_json: bool) -> None:
     Example:  licet keys status
     """
     with opened(data, at) as here:
-        seen = chain.status(here)
+        seen = epochs.status(here)
         show(seen, as_json, lambda: "\n".join(_lines(seen)))
 
 
-def _lines(seen: chain.KeyStatus) -> list[str]:
+def _lines(seen: epochs.KeyStatus) -> list[str]:
     lines = [f"provider: {seen.provider}"]
     for epoch in seen.epochs:
         opened_at = written(epoch.opened_at) if epoch.opened_at else "the beginning"
@@ -109,6 +109,6 @@ def destroy_due(data: Path | None, at: str | None, as_json: bool) -> None:
     Example:  licet keys destroy-due
     """
     with opened(data, at) as here:
-        gone = chain.destroy_due(here)
+        gone = epochs.destroy_due(here)
         names = ", ".join(str(number) for number in gone)
         show({"destroyed": gone}, as_json, lambda: f"destroyed: epoch {names}" if gone else "nothing is due")

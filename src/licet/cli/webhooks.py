@@ -14,8 +14,7 @@ from licet.cli.shell import answer_options, at_option, data_option, opened, show
 from licet.errors import LicetError, UsageError
 from licet.policy.period import written
 from licet.vault.host_events import EventKind
-from licet.webhooks import delivery, endpoints
-from licet.webhooks import feed as hearing
+from licet.webhooks import delivery, endpoints, feed
 from licet.webhooks.delivery import Round
 from licet.webhooks.endpoints import OVERLAP_HOURS, AddedEndpoint, EndpointSeen
 
@@ -71,7 +70,7 @@ def listed(data: Path | None, at: str | None, as_json: bool) -> int:
     """
     with opened(data, at) as here:
         found = endpoints.every(here)
-        owed = hearing.overdue(here)
+        owed = feed.overdue(here)
         lines = [line for one in found for line in _lines(one)]
         lines += [f"overdue: {one.endpoint} has not answered {one.event}, due {written(one.due_at)}" for one in owed]
         show(
@@ -202,7 +201,7 @@ def events(since: str, follow: bool, data: Path | None, at: str | None) -> None:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: stop.set())
         while not stop.is_set():
-            page = hearing.since(here, since)
+            page = feed.since(here, since)
             for event in page.items:
                 click.echo(msgspec.json.encode(event))
             since = page.next

@@ -1,10 +1,9 @@
-"""Building releases, showing and verifying them, reading their rows."""
+"""The releases of an installation: finding, showing and verifying them, reading their rows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
@@ -12,8 +11,7 @@ import msgspec
 from licet.errors import NotFoundError, RefusedError
 from licet.ledger import jws
 from licet.release import diff as diffs
-from licet.release import folder_check as release_files
-from licet.release import manifest, purge_rows, registry, review, sample
+from licet.release import folder_check, manifest, purge_rows, registry, review, sample
 from licet.release.folder_check import BrokenPromise, ReleasePromise
 from licet.release.live_leases import DatabaseLeases
 from licet.release.purge import Living, LogKey
@@ -22,9 +20,6 @@ from licet.release.reader import load as load_rows
 from licet.release.registry import Release
 from licet.store.connect import Transaction, transaction
 from licet.vault.installation import Installation
-
-if TYPE_CHECKING:
-    pass
 
 
 def releases(here: Installation) -> list[Release]:
@@ -94,13 +89,13 @@ def _span(promised: manifest.ReleaseManifest, first: int) -> int:
     return min(later) - first if later else 50_000
 
 
-def verify_release(here: Installation, name: str) -> list[release_files.BrokenPromise]:
+def verify_release(here: Installation, name: str) -> list[folder_check.BrokenPromise]:
     """Every contradiction between a release's folder and what was sealed."""
     folder, known = find_release(here, name)
     sealed = known.manifest_sha256.hex() if known.manifest_sha256 else ""
     if known.state != "sealed":
         raise RefusedError(f"release `{known.name}` was never sealed", "build it again", because="not_sealed")
-    found = release_files.verify(folder, manifest_sha256=sealed, living=_living(here, known), key=log_key(here))
+    found = folder_check.verify(folder, manifest_sha256=sealed, living=_living(here, known), key=log_key(here))
     if not any(one.promise is ReleasePromise.REVIEW for one in found) and (stated := review.read(folder)) is not None:
         with transaction(here.pool) as tx:
             if not sample.is_stated(tx, known.release_id, stated.jws):

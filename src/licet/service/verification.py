@@ -10,8 +10,7 @@ from licet import verifier
 from licet.errors import RefusedError, UsageError
 from licet.ledger.log import CHECKPOINT
 from licet.ledger.note import Verifier
-from licet.release import folder_check as release_files
-from licet.release import manifest
+from licet.release import folder_check, manifest
 from licet.release.purge import LogKey
 from licet.verifier import Verdict
 
@@ -112,7 +111,7 @@ def _verify_release(path: Path, vkeys: tuple[str, ...], log: Path | None, quorum
         if key is None and signed:
             report.lacking(signed[0], "its signature was not checked", "the log's key does: --key VKEY")
             return
-        found = release_files.verify(path, proofs=False, key=key)
+        found = folder_check.verify(path, proofs=False, key=key)
         report.broken((one.file, f"{one.promise.value}: {one.found}") for one in found)
 
     report.step("parts, card and descriptions", "they are as the manifest and its addenda have them", look)

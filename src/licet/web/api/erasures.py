@@ -11,7 +11,7 @@ from litestar import Response, get
 from litestar.params import PathParameter
 
 from licet.access.roles import Person, Scope, StaffRole, may
-from licet.erasure import certificates as erasures
+from licet.erasure import certificates
 from licet.erasure.certificates import ErasureStatus
 from licet.store.connect import Transaction
 from licet.train import recipients
@@ -55,7 +55,7 @@ async def list_erasures(request: AnyRequest, account: AccountRef) -> schema.Eras
     if not await site.reading(known):
         raise not_found()
     is_person = isinstance(request.auth, Person)
-    found = await site.calling(lambda: erasures.of_account(site.here, holder, for_person=is_person))
+    found = await site.calling(lambda: certificates.of_account(site.here, holder, for_person=is_person))
     return schema.Erasures(items=tuple(found))
 
 
@@ -77,7 +77,7 @@ async def get_erasure(request: AnyRequest, erasure: ErasureRef) -> ErasureStatus
     """How far an erasure has come: its state with its times, what it waits for, and who has not answered."""
     site, named = site_of(request), await erasure_of(request, erasure)
     is_person = isinstance(request.auth, Person)
-    return await site.calling(lambda: erasures.status(site.here, named, for_person=is_person))
+    return await site.calling(lambda: certificates.status(site.here, named, for_person=is_person))
 
 
 @get(
@@ -87,7 +87,7 @@ async def get_erasure(request: AnyRequest, erasure: ErasureRef) -> ErasureStatus
 async def get_certificate(request: AnyRequest, erasure: ErasureRef) -> Response[bytes]:
     """The signed certificate, with its proof once the log holds it; 409 while the erasure is under way."""
     site, named = site_of(request), await erasure_of(request, erasure)
-    file = await site.calling(lambda: erasures.certificate_file(site.here, named))
+    file = await site.calling(lambda: certificates.certificate_file(site.here, named))
     return Response(file, media_type="application/json")
 
 

@@ -19,7 +19,7 @@ from licet.web.api import schema
 from licet.web.api import shared as shell
 from licet.web.api.references import site_of
 from licet.web.api.shared import AnyRequest
-from licet.webhooks import feed as hearing
+from licet.webhooks import feed
 from licet.webhooks.acknowledgements import HostDelivery
 from licet.webhooks.feed import EventPage
 
@@ -37,7 +37,7 @@ Since = Annotated[
         name="since", required=False, max_length=18, description="`next` of the answer before, or an event's `cursor`.",
     ),
 ]  # fmt: skip
-HowMany = Annotated[int, QueryParameter(name="limit", ge=1, le=hearing.EVENTS_MAX, required=False)]
+HowMany = Annotated[int, QueryParameter(name="limit", ge=1, le=feed.EVENTS_MAX, required=False)]
 Wait = Annotated[
     int,
     QueryParameter(
@@ -50,14 +50,14 @@ Wait = Annotated[
 async def list_events(request: AnyRequest, since: Since = "0", limit: HowMany = EVENTS, wait: Wait = 0) -> EventPage:
     """The events behind a cursor, oldest first: nothing that was committed is ever missing before `next`."""
     site, state = site_of(request), request.app.state
-    page = await site.calling(lambda: hearing.since(site.here, since, limit))
+    page = await site.calling(lambda: feed.since(site.here, since, limit))
     if page.items or not wait or state.get("waiting", 0) >= WAITS_MAX:
         return page
     state.waiting = state.get("waiting", 0) + 1
     try:
         for _ in range(round(wait / LOOK_SECONDS)):
             await asyncio.sleep(LOOK_SECONDS)
-            page = await site.calling(lambda: hearing.since(site.here, since, limit))
+            page = await site.calling(lambda: feed.since(site.here, since, limit))
             if page.items:
                 break
     finally:
@@ -77,7 +77,7 @@ async def acknowledge(request: AnyRequest, event: EventRef, data: JSONBody[schem
     caller, site = request.auth, site_of(request)
     assert isinstance(caller, Service)
     bound = caller.bound.endpoint or NOBODYS
-    return await site.calling(lambda: hearing.acknowledge(site.here, event, data.endpoint, bound))
+    return await site.calling(lambda: feed.acknowledge(site.here, event, data.endpoint, bound))
 
 
 ROUTES = [list_events, acknowledge]
