@@ -14,6 +14,7 @@ import msgspec
 import yaml
 
 from licet.errors import InputError
+from licet.policy.diff import check
 from licet.policy.events import Event
 from licet.policy.file import Policies, Policy, extend, preset
 from licet.policy.period import instant, written
@@ -100,6 +101,10 @@ def _run(case: object, file: str, number: int) -> tuple[str, int, list[Differenc
         if key not in _KEYS:
             raise InputError(f"case `{name}`: unknown key", f"keys are {', '.join(_KEYS)}", file=file, key=str(key))
     policies = Policies(_policies(case.get("policy"), file, name))
+    try:
+        check(policies.versions)
+    except InputError as error:
+        raise InputError(f"case `{name}`: policy: {error.message}", error.hint, file=file) from error
     events = [_event(e, file, name, n) for n, e in enumerate(_list(case, "events", file, name), 1)]
     expect = [_expectation(e, file, name, n) for n, e in enumerate(_list(case, "expect", file, name), 1)]
     found = [d for _, differences in sorted(_answers(policies, events, expect)) for d in differences]

@@ -1,9 +1,10 @@
 """The rule: may this turn be used, for this purpose, at this moment, why, and until when.
 
-The whole meaning is `decide`: the first row that holds is the answer. Scope, reach, age, purposes and origins
-are judged by the version that the turn was taken under and by the one in force: the stricter wins. Nothing is
-usable unless the grant of the deciding segment is the grant in force, so no default, import, deadline or new
-version can make anything usable. Callers bring the account to the moment first (`fold.advance`).
+The whole meaning is `decide`: the first row that holds is the answer. A turn may be used for a purpose if, and only
+if, the grant of its deciding segment, for the question that the purpose belongs to, is the grant in force for its
+conversation: so no default, import, deadline or new version can make anything usable. Scope, reach, age, purposes and
+origins are judged by every version from the one that the turn was taken under to the one in force: the strictest
+wins. Callers bring the account to the moment first (`fold.advance`).
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from enum import StrEnum
 
 import msgspec
 
-from licet.policy.file import Policies, Policy, Reach
-from licet.policy.state import AccountState, ConversationState, Feedback, Grant, GrantStanding, Segment, TurnState
+from licet.policy.file import JointTerms, Policies
+from licet.policy.state import AccountState, ConversationState, Feedback, GrantStanding, Segment, TurnState
 
 SAFETY = "safety_classifiers"
 IMPROVE = "improve_models"
@@ -56,7 +57,7 @@ MEANING: dict[DecisionReason, str] = {
     DecisionReason.declined: "the answer was no",
     DecisionReason.withdrawn: "the permission was withdrawn",
     DecisionReason.lapsed: "the permission lapsed and has not been given again",
-    DecisionReason.purpose: "the choice does not cover this purpose",
+    DecisionReason.purpose: "no question that was asked covers this purpose",
     DecisionReason.origin: "raw output of tools and connectors is never used",
     DecisionReason.stale_terms: "newer terms applied when this was said, and they had not been answered",
     DecisionReason.before_grant: "it was said before the permission now in force, and not resumed under it",
@@ -72,14 +73,16 @@ _STANDING: dict[GrantStanding, DecisionReason] = {
 class Decision(msgspec.Struct, frozen=True):
     """An answer that explains itself. ``until`` is the end-exclusive limit of a use, None where there is none.
 
-    ``taken`` and ``in_force`` are the places of the versions that judged, ``grant`` is the one in force.
+    ``taken`` and ``in_force`` are the places of the first and the last version that judged; ``question`` is the one
+    that covers the purpose, ``grant`` the number of the grant that is in force for it and the conversation.
     """
 
     because: DecisionReason
     until: datetime | None = None
     taken: int = -1
     in_force: int = -1
-    grant: Grant | None = None
+    question: str | None = None
+    grant: int | None = None
 
     @property
     def use(self) -> bool:
@@ -102,54 +105,100 @@ def decide(
         return UNKNOWN
     segment = conversation.segments[turn.segment]
     taken, number = segment.stamp.version, policies.number(at)
-    old, now = policies[taken], policies[number]
-    whole = old.reach is Reach.conversation and now.reach is Reach.conversation
-    because, until = _first_row(account, conversation, segment, turn, policies, purpose, at, whole, old, now)
-    grant = None if account.grant is None else Grant(account.grant, conversation.widenings)
-    return Decision(because, until, taken, number, grant)
-
-
-def _first_row(
-    account: AccountState, conversation: ConversationState, segment: Segment, turn: TurnState,
-    policies: Policies, purpose: str, at: datetime, whole: bool, old: Policy, now: Policy,
-) -> tuple[DecisionReason, datetime | None]:  # fmt: skip
-    if account.closed_at is not None:
-        return DecisionReason.closed, None
-    if conversation.deleted_at is not None:
-        return DecisionReason.deleted, None
-    if _out_of_scope(segment, policies, now) or (
-        whole and any(_out_of_scope(s, policies, now) for s in conversation.segments)
-    ):
-        return DecisionReason.out_of_scope, None
-    if old.refuses_age(account.age) or now.refuses_age(account.age):
-        return DecisionReason.age, None
-    if purpose == SAFETY and turn.number <= segment.flagged_turn:
+    terms = policies.terms(taken, number)
+    question = terms.asked.get(purpose)
+    grant = None if question is None else account.grant_for(question, conversation)
+    until: datetime | None = None
+    because = _rows_1_to_4(account, conversation, segment, policies, terms, number)
+    if because is None and purpose == SAFETY and turn.number <= segment.flagged_turn:
         safety_until = segment.safety_until
         if safety_until is not None and at < safety_until:
-            return DecisionReason.flagged, safety_until
+            because, until = DecisionReason.flagged, safety_until
+    if because is None:
+        because = _rows_6_to_8(conversation, segment, at)
+    if because is None:
+        because = _rows_9_to_15(account, conversation, segment, turn.origin, terms, purpose, question, grant)
+        if because is DecisionReason.permitted:
+            until = segment.keep_until
+    return Decision(because, until, taken, number, question, grant)
+
+
+def is_useful(
+    account: AccountState, conversation: ConversationState, segment: Segment, policies: Policies, at: datetime
+) -> bool:
+    """Whether the rule, row 5 apart, permits a turn of the segment for some purpose at ``at``."""
+    number = policies.number(at)
+    terms = policies.terms(segment.stamp.version, number)
+    listed = segment.origins & terms.origins
+    if not listed or not account.grants or _rows_1_to_4(account, conversation, segment, policies, terms, number):
+        return False
+    if _rows_6_to_8(conversation, segment, at):
+        return False
+    origin = next(iter(listed))  # of those that are listed, none is judged otherwise than another
+    for question, purposes in terms.covers.items():
+        grant = account.grant_for(question, conversation)
+        for purpose in purposes:
+            row = _rows_9_to_15(account, conversation, segment, origin, terms, purpose, question, grant)
+            if row is DecisionReason.permitted:
+                return True
+    return False
+
+
+def _rows_1_to_4(
+    account: AccountState, conversation: ConversationState, segment: Segment, policies: Policies, terms: JointTerms,
+    number: int,
+) -> DecisionReason | None:  # fmt: skip
+    if account.closed_at is not None:
+        return DecisionReason.closed
+    if conversation.deleted_at is not None:
+        return DecisionReason.deleted
+    if not terms.in_scope(segment.stamp.plan, segment.stamp.surface):
+        return DecisionReason.out_of_scope
+    if terms.some_whole and len(conversation.segments) > 1:
+        for other in conversation.segments:
+            mark = other.stamp
+            if not policies.terms(mark.version, number).in_scope(mark.plan, mark.surface):
+                return DecisionReason.out_of_scope
+    if terms.refuses_age(account.age):
+        return DecisionReason.age
+    return None
+
+
+def _rows_6_to_8(conversation: ConversationState, segment: Segment, at: datetime) -> DecisionReason | None:
     if conversation.incognito:
-        return DecisionReason.incognito, None
+        return DecisionReason.incognito
     if segment.keep_until <= at:
-        return DecisionReason.expired, None
+        return DecisionReason.expired
     if conversation.narrowed or segment.stamp.narrowed:
-        return DecisionReason.narrowed, None
-    if account.grant is None:
-        return _STANDING[account.standing], None
-    if purpose not in old.covers or purpose not in now.covers:
-        return DecisionReason.purpose, None
-    if turn.origin not in old.origins or turn.origin not in now.origins:
-        return DecisionReason.origin, None
-    deciding = (conversation.segments[conversation.deciding] if whole else segment).stamp
-    if deciding.stale:
-        return DecisionReason.stale_terms, None
-    if deciding.grant != (account.grant, conversation.widenings):
-        return DecisionReason.before_grant, None
-    return DecisionReason.permitted, segment.keep_until
+        return DecisionReason.narrowed
+    return None
 
 
-def _out_of_scope(segment: Segment, policies: Policies, now: Policy) -> bool:
-    mark = segment.stamp
-    return not (now.in_scope(mark.plan, mark.surface) and policies[mark.version].in_scope(mark.plan, mark.surface))
+def _rows_9_to_15(
+    account: AccountState, conversation: ConversationState, segment: Segment, origin: str, terms: JointTerms,
+    purpose: str, question: str | None, grant: int | None,
+) -> DecisionReason:  # fmt: skip
+    """Where the reaches of the versions differ, a row holds if it does under either."""
+    if question is None:
+        return DecisionReason.purpose
+    if grant is None:
+        return _STANDING[account.standing(question)]
+    if purpose not in terms.covers.get(question, _NOTHING):
+        return DecisionReason.purpose
+    if origin not in terms.origins:
+        return DecisionReason.origin
+    own = segment.stamp if terms.some_by_turn else None
+    deciding = conversation.segments[conversation.deciding].stamp if terms.some_whole else None
+    if (own is not None and question in own.stale) or (deciding is not None and question in deciding.stale):
+        return DecisionReason.stale_terms
+    if (own is not None and not own.is_under(grant, conversation)) or (
+        deciding is not None and not deciding.is_under(grant, conversation)
+    ):
+        return DecisionReason.before_grant
+    return DecisionReason.permitted
+
+
+_NOTHING: frozenset[str] = frozenset()
 
 
 def decide_feedback(
@@ -157,34 +206,39 @@ def decide_feedback(
 ) -> Decision:
     """May a feedback be used to improve models at ``at``. A turn in its copy is usable only while that turn is."""
     number = policies.number(at)
-    old, now = policies[feedback.version], policies[number]
-    because, until = _feedback_row(account, conversation, feedback, at, old, now)
-    grant = None if account.grant is None else Grant(account.grant, conversation.widenings)
-    return Decision(because, until, feedback.version, number, grant)
+    terms = policies.terms(feedback.version, number)
+    question = terms.asked.get(IMPROVE)
+    grant = None if question is None else account.grant_for(question, conversation)
+    because = _feedback_row(account, conversation, feedback, at, terms, question, grant)
+    until = feedback.keep_until if because is DecisionReason.permitted else None
+    return Decision(because, until, feedback.version, number, question, grant)
 
 
 def _feedback_row(
-    account: AccountState, conversation: ConversationState, feedback: Feedback, at: datetime, old: Policy, now: Policy
-) -> tuple[DecisionReason, datetime | None]:
+    account: AccountState, conversation: ConversationState, feedback: Feedback, at: datetime, terms: JointTerms,
+    question: str | None, grant: int | None,
+) -> DecisionReason:  # fmt: skip
     if account.closed_at is not None:
-        return DecisionReason.closed, None
+        return DecisionReason.closed
     if conversation.deleted_at is not None:
-        return DecisionReason.deleted, None
-    if old.refuses_age(account.age) or now.refuses_age(account.age):
-        return DecisionReason.age, None
+        return DecisionReason.deleted
+    if terms.refuses_age(account.age):
+        return DecisionReason.age
     if conversation.incognito:
-        return DecisionReason.incognito, None
+        return DecisionReason.incognito
     if feedback.keep_until <= at:
-        return DecisionReason.expired, None
+        return DecisionReason.expired
     if conversation.narrowed or feedback.narrowed:
-        return DecisionReason.narrowed, None
-    if account.grant is None:
-        return _STANDING[account.standing], None
-    if IMPROVE not in old.covers or IMPROVE not in now.covers:
-        return DecisionReason.purpose, None
-    if feedback.grant != (account.grant, conversation.widenings):
-        return DecisionReason.before_grant, None
-    return DecisionReason.permitted, feedback.keep_until
+        return DecisionReason.narrowed
+    if question is None:
+        return DecisionReason.purpose
+    if grant is None:
+        return _STANDING[account.standing(question)]
+    if IMPROVE not in terms.covers.get(question, _NOTHING):
+        return DecisionReason.purpose
+    if (feedback.grant, feedback.narrowing) != (grant, conversation.narrowings):
+        return DecisionReason.before_grant
+    return DecisionReason.permitted
 
 
 class Gate(StrEnum):
@@ -206,10 +260,22 @@ def gate(account: AccountState, policies: Policies, at: datetime) -> Gate:
     minor = now.min_age is not None and account.age is not None and account.age < now.min_age
     if newest is None or account.plan not in now.plans or minor:
         return Gate.not_asked
-    if account.answered is not None and account.answered >= newest:
+    if not unanswered(account, policies, at):
         return Gate.open
     asking = policies[newest]
     ends = asking.notice_ends()
     if account.opened_at >= asking.effective or (ends is not None and at >= ends):
         return Gate.must_decide
     return Gate.notice
+
+
+def unanswered(account: AccountState, policies: Policies, at: datetime) -> tuple[str, ...]:
+    """The questions of the version in force without an answer under the newest material version or a later one."""
+    newest = policies.newest_material(at)
+    return () if newest is None else tuple(q for q in policies.in_force(at).asks if not is_answered(account, q, newest))
+
+
+def is_answered(account: AccountState, question: str, newest: int) -> bool:
+    """Whether the question is answered, either way, under the material version ``newest`` or a later one."""
+    answered = account.answered(question)
+    return answered is not None and answered >= newest

@@ -1,21 +1,26 @@
 """What changed between two versions of a policy, key by key, and in which direction.
 
-A change *widens* if more may be used, by more, for longer: a purpose, plan, surface, origin or recipient more,
-a longer period, a lower or dropped `min_age`, `reach` from `turn` to `conversation`. The reverse *narrows*. A
-list that gains one name and loses another is two changes under one key, so that no gain hides behind a loss. A
-version that widens anything must be `material`.
+A change *widens* if more may be used, by more, for longer: a question more, a purpose more under a question (also one
+moved there from another), a plan, surface, origin or recipient more, a longer period, a lower or dropped `min_age`,
+`reach` from `turn` to `conversation`. The reverse *narrows*. A list that gains one name and loses another is two
+changes under one key, so that no gain hides behind a loss. A version that widens anything, or drops a question, must
+be `material`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
+from itertools import pairwise
 from typing import TypeAlias
 
 import msgspec
 
+from licet.errors import InputError
 from licet.policy.file import Policy, Reach
 from licet.policy.period import Period
 
+QUESTIONS = "choice"
 Plain: TypeAlias = str | int | bool | tuple[str, ...] | None
 
 
@@ -48,7 +53,7 @@ def diff(old: Policy, new: Policy) -> PolicyDiff:
         *_named(old, new),
         *_lists("scope.plans", old.plans, new.plans),
         *_lists("scope.surfaces", old.surfaces, new.surfaces),
-        *_lists("choice.covers", old.covers, new.covers),
+        *_questions(old, new),
         *_one("reach", old.reach.value, new.reach.value, _longer(new.reach is Reach.conversation)),
         *_periods(old, new),
         *_lists("origins", old.origins, new.origins),
@@ -58,9 +63,26 @@ def diff(old: Policy, new: Policy) -> PolicyDiff:
     return PolicyDiff(tuple(changes))
 
 
-def widens(changed: PolicyDiff) -> bool:
-    """Whether anything widens, so that the new version must be `material`."""
-    return any(change.direction is Direction.widens for change in changed.changes)
+def must_be_material(changed: PolicyDiff) -> bool:
+    """Whether anything widens or a question is dropped, so that people must be asked."""
+    return any(c.direction is Direction.widens or (c.key == QUESTIONS and c.old) for c in changed.changes)
+
+
+def check(versions: Sequence[Policy]) -> None:
+    """InputError where the first version asks nobody, or a later one widens or drops a question and asks nobody."""
+    if not versions[0].material:
+        raise InputError(
+            f"version `{versions[0].version}` is the first and not material: nobody would ever be asked",
+            "write `material: true`", key="material",
+        )  # fmt: skip
+    for old, new in pairwise(versions):
+        changed = diff(old, new)
+        if not new.material and must_be_material(changed):
+            raise InputError(
+                f"version `{new.version}` is not material. {sentence(changed)}",
+                "write `material: true`",
+                key="material",
+            )
 
 
 def sentence(changed: PolicyDiff) -> str:
@@ -94,6 +116,15 @@ def _lists(key: str, old: frozenset[str], new: frozenset[str]) -> list[PolicyCha
     gained, lost = tuple(sorted(new - old)), tuple(sorted(old - new))
     changes = [PolicyChange(key, (), gained, Direction.widens)] if gained else []
     return [*changes, PolicyChange(key, lost, (), Direction.narrows)] if lost else changes
+
+
+def _questions(old: Policy, new: Policy) -> list[PolicyChange]:
+    before = {asked.question: asked.covers for asked in old.questions}
+    after = {asked.question: asked.covers for asked in new.questions}
+    changes = _lists(QUESTIONS, frozenset(before), frozenset(after))
+    for question in (name for name in new.asks if name in before):
+        changes += _lists(f"{QUESTIONS}.{question}.covers", before[question], after[question])
+    return changes
 
 
 def _periods(old: Policy, new: Policy) -> list[PolicyChange]:

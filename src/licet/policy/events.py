@@ -10,7 +10,24 @@ from typing import TypeAlias
 
 import msgspec
 
-from licet.policy.state import ConversationKind, Share, TurnRole
+from licet.policy.state import WHOLE_ACCOUNT, ConversationKind, Scope, ScopeKind, Share, TurnRole
+
+
+class NamedScope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One project or one conversation of the account, by name."""
+
+    project: str | None = None
+    conversation: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.project is None) == (self.conversation is None):
+            raise ValueError("a scope names a project or a conversation, one of them")
+
+    @property
+    def scope(self) -> Scope:
+        if self.project is not None:
+            return Scope(ScopeKind.project, self.project)
+        return Scope(ScopeKind.conversation, self.conversation or "")
 
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", forbid_unknown_fields=True):
@@ -36,13 +53,28 @@ class CloseAccountEvent(_Event, frozen=True, kw_only=True, tag="close_account"):
 
 
 class ChooseEvent(_Event, frozen=True, kw_only=True, tag="choose"):
+    """``question`` None answers all that are asked; ``keep`` are the scopes that a no leaves as they are."""
+
     allow: bool
+    question: str | None = None
+    scope: NamedScope | None = None
+    keep: tuple[NamedScope, ...] = ()
     age: int | None = None
     via: str = ""
 
+    def __post_init__(self) -> None:
+        if self.scope is not None and not self.allow:
+            raise ValueError("a no for a scope is `narrow`")
+        if self.keep and self.allow:
+            raise ValueError("`keep` belongs to a no")
+
+    @property
+    def chosen_for(self) -> Scope:
+        return WHOLE_ACCOUNT if self.scope is None else self.scope.scope
+
 
 class SayEvent(_Event, frozen=True, kw_only=True, tag="say"):
-    """``incognito``, ``kind`` and ``narrow`` count on a conversation's first turn only."""
+    """``incognito``, ``kind``, ``narrow`` and ``project`` count on a conversation's first turn only."""
 
     conversation: str
     turn: str
@@ -52,6 +84,7 @@ class SayEvent(_Event, frozen=True, kw_only=True, tag="say"):
     incognito: bool = False
     kind: ConversationKind = ConversationKind.chat
     narrow: bool = False
+    project: str = ""
 
 
 class _About(_Event, frozen=True, kw_only=True):
@@ -62,11 +95,22 @@ class DeleteEvent(_About, frozen=True, kw_only=True, tag="delete"):
     pass
 
 
-class NarrowEvent(_About, frozen=True, kw_only=True, tag="narrow"):
+class _Within(_Event, frozen=True, kw_only=True):
+    """About one conversation, or about one project with what it holds."""
+
+    conversation: str | None = None
+    project: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.project is None) == (self.conversation is None):
+            raise ValueError("names a conversation or a project, one of them")
+
+
+class NarrowEvent(_Within, frozen=True, kw_only=True, tag="narrow"):
     pass
 
 
-class WidenEvent(_About, frozen=True, kw_only=True, tag="widen"):
+class WidenEvent(_Within, frozen=True, kw_only=True, tag="widen"):
     pass
 
 

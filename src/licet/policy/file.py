@@ -7,8 +7,9 @@ expression. `Policies` is what the rule reads: versions in order of their first 
 from __future__ import annotations
 
 import hashlib
+import re
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from functools import cache
@@ -25,6 +26,8 @@ from licet.policy.period import Period, instant, parse_period, written
 PRESETS = ("article-2025", "strict")
 POLICY_BYTES_MAX = 1 << 20
 AGE_MAX = 150
+TRAINING = "training"  # the question of a policy that asks only one and does not name it
+QUESTION = re.compile(r"[a-z][a-z0-9_]{0,31}")
 KEYS = (
     "policy", "version", "effective", "decide_by", "material", "scope", "choice", "reach", "keep", "origins",
     "min_age", "recipients",
@@ -58,8 +61,18 @@ _PERIODS = tuple(key for key in Keep.__struct_fields__ if not key.startswith("fe
 KEEP_KEYS = (*_PERIODS, "feedback")
 
 
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked, answered by itself, and the purposes that a yes to it covers."""
+
+    question: str
+    covers: frozenset[str]
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """One version. ``decide_by`` is the last day, inclusive, on which an existing account may put it off."""
+    """One version. ``decide_by`` is the last day, inclusive, on which an existing account may put it off.
+
+    ``questions`` stand in the order of the file, which is the order in which they are asked.
+    """
 
     policy: str
     version: str
@@ -68,12 +81,26 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     material: bool
     plans: frozenset[str]
     surfaces: frozenset[str]
-    covers: frozenset[str]
+    questions: tuple[Question, ...]
     reach: Reach
     keep: Keep
     origins: frozenset[str]
     min_age: int | None
     recipients: frozenset[str]
+
+    @property
+    def covers(self) -> frozenset[str]:
+        """The purposes of all questions."""
+        return frozenset().union(*(asked.covers for asked in self.questions))
+
+    @property
+    def asks(self) -> tuple[str, ...]:
+        """The names of the questions."""
+        return tuple(asked.question for asked in self.questions)
+
+    def question_of(self, purpose: str) -> str | None:
+        """The question that covers a purpose; there is one at most."""
+        return next((asked.question for asked in self.questions if purpose in asked.covers), None)
 
     def in_scope(self, plan: str, surface: str) -> bool:
         return plan in self.plans and surface in self.surfaces
@@ -96,7 +123,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             "decide_by": self.decide_by.isoformat() if self.decide_by else None,
             "material": self.material,
             "scope": {"plans": sorted(self.plans), "surfaces": sorted(self.surfaces)},
-            "choice": {"covers": sorted(self.covers)},
+            "choice": self._choice(),
             "reach": self.reach.value,
             "keep": {
                 **{key: str(getattr(keep, key)) for key in _PERIODS},
@@ -107,24 +134,74 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             "recipients": sorted(self.recipients),
         }
 
+    def _choice(self) -> dict[str, Any] | list[dict[str, Any]]:
+        """One question named `training` is written in the short form, which is the older one: so its hash stays."""
+        written_out = [{"question": asked.question, "covers": sorted(asked.covers)} for asked in self.questions]
+        return {"covers": written_out[0]["covers"]} if self.asks == (TRAINING,) else written_out
+
     def sha256(self) -> bytes:
         """The hash of its meaning: canonical JSON of `document`, so that comments and order do not count."""
         return hashlib.sha256(msgspec.json.encode(self.document(), order="sorted")).digest()
 
 
+class JointTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """What every version of a range allows: the strictest of each.
+
+    ``covers`` are the purposes by question, where all of the versions ask it; ``asked`` is the question that covers a
+    purpose in the last of them. ``some_whole`` and ``some_by_turn`` say which reaches there are among them.
+    """
+
+    plans: frozenset[str]
+    surfaces: frozenset[str]
+    origins: frozenset[str]
+    min_age: int | None
+    some_whole: bool
+    some_by_turn: bool
+    covers: dict[str, frozenset[str]]
+    asked: dict[str, str]
+
+    def in_scope(self, plan: str, surface: str) -> bool:
+        return plan in self.plans and surface in self.surfaces
+
+    def refuses_age(self, age: int | None) -> bool:
+        return self.min_age is not None and (age is None or age < self.min_age)
+
+
+def joint_terms(versions: Sequence[Policy]) -> JointTerms:
+    """What all of ``versions`` allow; the last one is in force."""
+    now = versions[-1]
+    ages = [version.min_age for version in versions if version.min_age is not None]
+    everywhere = [{asked.question: asked.covers for asked in version.questions} for version in versions]
+    return JointTerms(
+        plans=frozenset.intersection(*(version.plans for version in versions)),
+        surfaces=frozenset.intersection(*(version.surfaces for version in versions)),
+        origins=frozenset.intersection(*(version.origins for version in versions)),
+        min_age=max(ages, default=None),
+        some_whole=any(version.reach is Reach.conversation for version in versions),
+        some_by_turn=any(version.reach is Reach.turn for version in versions),
+        covers={
+            question: frozenset.intersection(*(covers[question] for covers in everywhere))
+            for question in now.asks
+            if all(question in covers for covers in everywhere)
+        },
+        asked={purpose: asked.question for asked in now.questions for purpose in asked.covers},
+    )
+
+
 class Policies:
     """The versions in order of their first instant; a place in this order names a version.
 
-    Before the first version is effective its scope and periods hold, and nobody is asked.
+    Before the first version is effective its scope, periods and questions hold, and nobody is asked.
     """
 
-    __slots__ = ("_effective", "versions")
+    __slots__ = ("_effective", "_joint", "versions")
 
     def __init__(self, versions: Iterable[Policy]) -> None:
         self.versions: tuple[Policy, ...] = tuple(sorted(versions, key=lambda v: v.effective))
         if not self.versions:
             raise ValueError("at least one policy version is needed")
         self._effective = [version.effective for version in self.versions]
+        self._joint: dict[tuple[int, int], JointTerms] = {}
 
     def __getitem__(self, number: int) -> Policy:
         return self.versions[number]
@@ -142,6 +219,14 @@ class Policies:
     def begun(self, at: datetime) -> bool:
         """Whether the first version is effective."""
         return at >= self._effective[0]
+
+    def terms(self, taken: int, number: int) -> JointTerms:
+        """What every version from ``taken`` to ``number`` allows."""
+        joint = self._joint.get((taken, number))
+        if joint is None:
+            first = min(taken, number)
+            joint = self._joint[taken, number] = joint_terms(self.versions[first : number + 1])
+        return joint
 
     def newest_material(self, at: datetime) -> int | None:
         """The newest material version effective at ``at``."""
@@ -218,7 +303,6 @@ def read(value: object, *, file: str = "", lines: Mapping[str, int] | None = Non
     decide_by = fields.day("decide_by")
     material = fields.flag("material")
     scope = fields.inner("scope", ("plans", "surfaces"))
-    choice = fields.inner("choice", ("covers",))
     keep = fields.inner("keep", KEEP_KEYS)
     feedback = keep.inner("feedback", _FEEDBACK)
     return Policy(
@@ -229,7 +313,7 @@ def read(value: object, *, file: str = "", lines: Mapping[str, int] | None = Non
         material=material,
         plans=scope.names("plans"),
         surfaces=scope.names("surfaces"),
-        covers=choice.names("covers"),
+        questions=fields.questions("choice"),
         reach=Reach(fields.one_of("reach", tuple(Reach))),
         keep=Keep(
             **{key: keep.period(key) for key in _PERIODS},
@@ -295,6 +379,29 @@ class _Fields:
         if len(set(value)) != len(value):
             raise self._wrong(key, "names something twice", "name each once")
         return frozenset(value)
+
+    def questions(self, key: str) -> tuple[Question, ...]:
+        """A list of questions; a mapping without one is the question `training`."""
+        value = self._take(key, "write a list: [{question: training, covers: [improve_models]}]")
+        if not isinstance(value, list):
+            return (Question(question=TRAINING, covers=self.inner(key, ("covers",)).names("covers")),)
+        if not value:
+            raise self._wrong(key, "asks nothing", "ask at least one question")
+        found = tuple(self._question(key, item) for item in value)
+        for name, of in (("question", [q.question for q in found]), ("purpose", [p for q in found for p in q.covers])):
+            twice = next((one for one in of if of.count(one) > 1), None)
+            if twice is not None:
+                raise self._wrong(key, f"has the {name} `{twice}` twice", "a purpose belongs to one question at most")
+        return found
+
+    def _question(self, key: str, item: object) -> Question:
+        fields = _Fields(item, self._file, self._lines, key, ("question", "covers"))
+        question = fields.text("question")
+        if QUESTION.fullmatch(question) is None:
+            raise fields._wrong(
+                "question", f"`{question}` is no name of a question", f"it must match {QUESTION.pattern}"
+            )
+        return Question(question=question, covers=fields.names("covers"))
 
     def period(self, key: str) -> Period:
         value = self._take(key, "write a period: P30D or P5Y")

@@ -1,18 +1,18 @@
 """From events to state: what each event does to an account, a conversation and its dates.
 
-Pure functions from state to state. Those that end a grant return `Ending`: the instant to which the content
-and the feedback of the whole account come nearer, so that one verb serves both a state in memory
-(`shortened`) and a statement over a table. Callers bring the account to the moment first (`advance`), give
-times that never decrease along the order, and fold an account's events one by one.
+Pure functions from state to state. Those that end grants return `Ending`s: which grants ended, and to when what they
+alone kept useful comes nearer. `after_ending` and `feedback_after` apply one to a conversation and to a feedback in
+its scope. Callers bring the account to the moment first (`advance`), give times that never decrease along the order,
+and fold an account's events one by one.
 
     advance  versions that became effective: each ends, at its first instant, the grants it does not allow
-    stamp    what held when a turn was taken, and the grant it was given under
+    stamp    what held when a turn was taken, and the grants it was given under
     redate   the dates that a turn sets; every other event only brings dates nearer
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
@@ -20,38 +20,61 @@ from typing import TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from licet.policy.decide import Gate, gate
+from licet.policy.decide import IMPROVE, Gate, decide_feedback, gate, is_answered, is_useful
 from licet.policy.file import Policies, Reach
 from licet.policy.state import (
+    WHOLE_ACCOUNT,
     AccountState,
     ConversationKind,
     ConversationState,
     Feedback,
     Grant,
     GrantStanding,
+    Scope,
+    ScopeKind,
     Segment,
     Share,
     Stamp,
+    Standing,
     TurnRole,
 )
 
 
 class EndingCause(StrEnum):
-    """What ended a grant, or brought an account's content nearer to its end."""
+    """What ended a grant."""
 
     refused = "refused"
     lapsed = "lapsed"
+    narrowed = "narrowed"
     closed = "closed"
 
 
 class Effect(StrEnum):
-    """What a choice did."""
+    """What a choice did about a question."""
 
     began = "began"
     affirmed = "affirmed"
     withdrew = "withdrew"
     declined = "declined"
     none = "none"
+
+
+class NoEffect(StrEnum):
+    """Why a choice did nothing about a question."""
+
+    closed = "closed"  # the account is closed
+    not_begun = "not_begun"  # no version is effective yet
+    not_asked = "not_asked"  # the version in force does not ask the question
+    several_questions = "several_questions"  # a yes names its question where several are asked
+    plan = "plan"  # the plan is out of scope
+    age = "age"  # the age is unknown or below the minimum
+    gate = "gate"  # a yes for a scope needs every question answered first
+    kept_out = "kept_out"  # the project or conversation is kept out: it is let in first
+    unknown = "unknown"  # there is no such conversation
+    deleted = "deleted"
+    expired = "expired"
+    incognito = "incognito"
+    covered = "covered"  # a grant that covers the scope is in force already
 
 
 class Refusal(StrEnum):
@@ -68,29 +91,62 @@ LIVE_REFUSALS = frozenset({Refusal.must_decide, Refusal.expired})
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
-    """All content of the account comes to at most ``content_until``, its feedback to at most ``feedback_until``.
+    """Grants that ended together. ``account`` is what it is right afterwards.
 
-    ``grant`` is the grant that ended, None where a closing found none in force.
+    Of the conversations in their scopes, each segment that is then not useful comes to at most ``content_until``, each
+    feedback that may then not be used to at most ``feedback_until``.
     """
 
     cause: EndingCause
     at: datetime
-    grant: int | None
+    grants: tuple[Grant, ...]
+    account: AccountState
     content_until: datetime
     feedback_until: datetime
 
+    def covers(self, conversation: ConversationState) -> bool:
+        """Whether the conversation is in the scope of a grant that ended."""
+        return any(_is_within(conversation, grant.scope) for grant in self.grants)
+
 
 class AccountChange(msgspec.Struct, frozen=True, kw_only=True):
-    """An account after an event, and what the event ended."""
+    """An account after an event, and what the event ended. ``all_until``: to when a closing brings all there is."""
 
     account: AccountState
     endings: tuple[Ending, ...] = ()
+    all_until: datetime | None = None
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a choice did about one question: ``grant`` began or was affirmed, ``kept`` were named by a no and affirmed."""
+
+    question: str
+    scope: Scope
+    effect: Effect
+    grant: int | None = None
+    kept: tuple[Grant, ...] = ()
+    because: NoEffect | None = None
 
 
 class ChoiceOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """An account after a choice: an answer for each question that it was about.
+
+    ``because`` says why it was about none; ``could_name`` are then the questions that are asked.
+    """
+
     account: AccountState
-    effect: Effect
+    answers: tuple[Answer, ...] = ()
     endings: tuple[Ending, ...] = ()
+    because: NoEffect | None = None
+    could_name: tuple[str, ...] = ()
+
+
+class KeptOut(msgspec.Struct, frozen=True, kw_only=True):
+    """An account and a conversation once it is kept out, and the grants that were given for it alone and ended."""
+
+    account: AccountState
+    conversation: ConversationState
+    ended: tuple[Grant, ...] = ()
 
 
 class TurnTaken(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,14 +165,17 @@ def open_account(
 
 
 def advance(account: AccountState, policies: Policies, at: datetime) -> AccountChange:
-    """The account at ``at``: each version that became effective since ends the grant it does not allow."""
+    """The account at ``at``: each version that became effective since ends the grants that it does not allow."""
     endings: list[Ending] = []
     now = policies.number(at)
     for number in range(account.seen + 1, now + 1):
         version = policies[number]
         if account.plan not in version.plans or version.refuses_age(account.age):
-            account, ended = _lapsed(account, policies, version.effective)
-            endings += ended
+            over = account.grants
+        else:
+            over = tuple(grant for grant in account.grants if grant.question not in version.asks)
+        account, ended = _lapsed(account, policies, version.effective, over)
+        endings += ended
     return AccountChange(account=replace(account, seen=max(now, account.seen), last_at=at), endings=tuple(endings))
 
 
@@ -124,102 +183,230 @@ def set_plan(account: AccountState, policies: Policies, at: datetime, plan: str)
     account = replace(account, plan=plan)
     if plan in policies.in_force(at).plans:
         return AccountChange(account=account)
-    account, endings = _lapsed(account, policies, at)
+    account, endings = _lapsed(account, policies, at, account.grants)
     return AccountChange(account=account, endings=endings)
 
 
 def set_age(account: AccountState, policies: Policies, at: datetime, age: int | None) -> AccountChange:
+    """The host's word, which always holds."""
     account = replace(account, age=age)
     if not policies.in_force(at).refuses_age(age):
         return AccountChange(account=account)
-    account, endings = _lapsed(account, policies, at)
+    account, endings = _lapsed(account, policies, at, account.grants)
     return AccountChange(account=account, endings=endings)
 
 
 def close_account(account: AccountState, policies: Policies, at: datetime) -> AccountChange:
-    """Closing ends the grant and puts everything under `keep.deleted`; dates only come nearer, also the second time."""
-    until = policies.in_force(at).keep.deleted.after(at)
-    ending = _ending(account, policies, at, EndingCause.closed)
-    if account.grant is None:
-        ending = replace(ending, content_until=until, feedback_until=until)
-    ending = replace(
-        ending, content_until=min(until, ending.content_until), feedback_until=min(until, ending.feedback_until)
-    )
-    closed = replace(account, closed_at=account.closed_at or at, grant=None)
-    return AccountChange(account=closed, endings=(ending,))
+    """Closing ends every grant and puts everything under `keep.deleted`; dates only come nearer, also the second time."""
+    closed = replace(account, closed_at=account.closed_at or at, grants=())
+    endings = _endings(closed, policies, at, EndingCause.closed, account.grants)
+    return AccountChange(account=closed, endings=endings, all_until=policies.in_force(at).keep.deleted.after(at))
 
 
 def choose(
-    account: AccountState, policies: Policies, at: datetime, allow: bool, age: int | None = None
-) -> ChoiceOutcome:
-    """The choice. An age given with it is set first, even where the rest then has no effect."""
+    account: AccountState, policies: Policies, at: datetime, allow: bool, *, question: str | None = None,
+    scope: Scope = WHOLE_ACCOUNT, conversation: ConversationState | None = None, keep: Collection[Scope] = (),
+    age: int | None = None,
+) -> ChoiceOutcome:  # fmt: skip
+    """The choice. An age given with it fills or lowers the known one first, even where the rest has no effect.
+
+    ``conversation`` is the one that the scope names, None where the account has none of that name.
+    """
+    if scope != WHOLE_ACCOUNT and not allow:
+        raise ValueError("a no is for the account: what is in a scope is kept out")
     endings: tuple[Ending, ...] = ()
-    if age is not None:
+    if age is not None and (account.age is None or age < account.age):
         aged = set_age(account, policies, at, age)
         account, endings = aged.account, aged.endings
+    asked = policies.in_force(at).asks
+    because = None
+    if account.closed_at is not None:
+        because = NoEffect.closed
+    elif not policies.begun(at):
+        because = NoEffect.not_begun
+    elif question is not None and question not in asked:
+        because = NoEffect.not_asked
+    elif question is None and allow and len(asked) > 1:
+        because = NoEffect.several_questions
+    if because is not None:
+        return ChoiceOutcome(account=account, endings=endings, because=because, could_name=asked)
+    answers = []
+    for name in asked if question is None else (question,):
+        if not allow:
+            account, answer, ended = _refused(account, policies, at, name, frozenset(keep))
+            endings += ended
+        elif scope == WHOLE_ACCOUNT:
+            account, answer = _allowed(account, policies, at, name)
+        else:
+            account, answer = _allowed_within(account, policies, at, name, scope, conversation)
+        answers.append(answer)
+    return ChoiceOutcome(account=account, answers=tuple(answers), endings=endings)
+
+
+def _refused(
+    account: AccountState, policies: Policies, at: datetime, question: str, keep: frozenset[Scope]
+) -> tuple[AccountState, Answer, tuple[Ending, ...]]:
+    """A no for the account ends the question's grants of every scope, but those that it names."""
+    of = [grant for grant in account.grants if grant.question == question]
+    kept = tuple(grant for grant in of if grant.scope in keep and grant.scope != WHOLE_ACCOUNT)
+    ended = tuple(grant for grant in of if grant not in kept)
+    before = account.granted_before(question)
+    standing = GrantStanding.withdrawn if before else GrantStanding.declined
+    account = _without(account, ended)
+    account = _standing(account, Standing(question, standing, policies.number(at), before))
+    effect = Effect.withdrew if ended else Effect.declined
+    answer = Answer(question=question, scope=WHOLE_ACCOUNT, effect=effect, kept=kept)
+    return account, answer, _endings(account, policies, at, EndingCause.refused, ended)
+
+
+def _allowed(account: AccountState, policies: Policies, at: datetime, question: str) -> tuple[AccountState, Answer]:
+    because = _out_of_reach(account, policies, at)
+    if because is not None:
+        return account, _nothing(question, WHOLE_ACCOUNT, because)
+    account = _standing(account, Standing(question, GrantStanding.granted, policies.number(at), True))
+    grant = account.grant(question)
+    if grant is not None:
+        return account, Answer(question=question, scope=WHOLE_ACCOUNT, effect=Effect.affirmed, grant=grant)
+    return _begun(account, question, WHOLE_ACCOUNT)
+
+
+def _allowed_within(
+    account: AccountState, policies: Policies, at: datetime, question: str, scope: Scope,
+    conversation: ConversationState | None,
+) -> tuple[AccountState, Answer]:  # fmt: skip
+    """A yes for a project or a conversation, which answers no version."""
+    because = _out_of_reach(account, policies, at)
+    if because is None and gate(account, policies, at) is not Gate.open:
+        because = NoEffect.gate
+    if because is None:
+        because = _cannot_be_given(account, at, scope, conversation)
+    if because is None:
+        covering = {scope, WHOLE_ACCOUNT}
+        if scope.kind is ScopeKind.conversation and conversation is not None and conversation.project:
+            covering.add(Scope(ScopeKind.project, conversation.project))
+        if any(grant.question == question and grant.scope in covering for grant in account.grants):
+            because = NoEffect.covered
+    if because is not None:
+        return account, _nothing(question, scope, because)
+    before = Standing(question, account.standing(question), account.answered(question), True)
+    return _begun(_standing(account, before), question, scope)
+
+
+def _out_of_reach(account: AccountState, policies: Policies, at: datetime) -> NoEffect | None:
+    """Why no yes is taken from this account at all."""
     version = policies.in_force(at)
-    if account.closed_at is not None or not policies.begun(at):
-        return ChoiceOutcome(account=account, effect=Effect.none, endings=endings)
-    if not allow:
-        return _refused(account, policies, at, endings)
-    if account.plan not in version.plans or version.refuses_age(account.age):
-        return ChoiceOutcome(account=account, effect=Effect.none, endings=endings)
-    account = replace(account, answered=policies.number(at))
-    if account.grant is not None:
-        return ChoiceOutcome(account=account, effect=Effect.affirmed, endings=endings)
-    number = account.grants + 1
-    begun = replace(account, standing=GrantStanding.granted, grant=number, grants=number)
-    return ChoiceOutcome(account=begun, effect=Effect.began, endings=endings)
+    if account.plan not in version.plans:
+        return NoEffect.plan
+    return NoEffect.age if version.refuses_age(account.age) else None
 
 
-def _refused(account: AccountState, policies: Policies, at: datetime, endings: tuple[Ending, ...]) -> ChoiceOutcome:
-    if account.grant is not None:
-        endings = (*endings, _ending(account, policies, at, EndingCause.refused))
-    standing = GrantStanding.withdrawn if account.grants else GrantStanding.declined
-    effect = Effect.withdrew if account.grant is not None else Effect.declined
-    account = replace(account, standing=standing, grant=None, answered=policies.number(at))
-    return ChoiceOutcome(account=account, effect=effect, endings=endings)
+def _cannot_be_given(
+    account: AccountState, at: datetime, scope: Scope, conversation: ConversationState | None
+) -> NoEffect | None:
+    """Why no grant can be given for the scope, whatever the question."""
+    if scope.kind is ScopeKind.project:
+        return NoEffect.kept_out if scope.name in account.kept_out else None
+    if conversation is None:
+        return NoEffect.unknown
+    if conversation.deleted_at is not None:
+        return NoEffect.deleted
+    if conversation.content_until <= at:
+        return NoEffect.expired
+    if conversation.incognito:
+        return NoEffect.incognito
+    return NoEffect.kept_out if conversation.narrowed else None
 
 
-def _lapsed(account: AccountState, policies: Policies, at: datetime) -> tuple[AccountState, tuple[Ending, ...]]:
-    """A grant in force ends and the answer is forgotten; a refusal is no grant and stands."""
-    if account.grant is None:
-        return account, ()
-    ending = _ending(account, policies, at, EndingCause.lapsed)
-    return replace(account, standing=GrantStanding.lapsed, grant=None, answered=None), (ending,)
+def _nothing(question: str, scope: Scope, because: NoEffect) -> Answer:
+    return Answer(question=question, scope=scope, effect=Effect.none, because=because)
 
 
-def _ending(account: AccountState, policies: Policies, at: datetime, cause: EndingCause) -> Ending:
+def _begun(account: AccountState, question: str, scope: Scope) -> tuple[AccountState, Answer]:
+    number = account.granted + 1
+    grants = (*account.grants, Grant(number, question, scope))
+    answer = Answer(question=question, scope=scope, effect=Effect.began, grant=number)
+    return replace(account, grants=grants, granted=number), answer
+
+
+def _standing(account: AccountState, standing: Standing) -> AccountState:
+    others = (other for other in account.standings if other.question != standing.question)
+    return replace(account, standings=tuple(sorted((*others, standing))))
+
+
+def _without(account: AccountState, ended: Collection[Grant]) -> AccountState:
+    return replace(account, grants=tuple(grant for grant in account.grants if grant not in ended)) if ended else account
+
+
+def _lapsed(
+    account: AccountState, policies: Policies, at: datetime, over: tuple[Grant, ...]
+) -> tuple[AccountState, tuple[Ending, ...]]:
+    """Grants end, and of the account's own the answer is forgotten; a refusal is no grant and stands."""
+    for grant in over:
+        if grant.scope == WHOLE_ACCOUNT:
+            account = _standing(account, Standing(grant.question, GrantStanding.lapsed, None, True))
+    account = _without(account, over)
+    return account, _endings(account, policies, at, EndingCause.lapsed, over)
+
+
+def _endings(
+    account: AccountState, policies: Policies, at: datetime, cause: EndingCause, ended: tuple[Grant, ...]
+) -> tuple[Ending, ...]:
+    if not ended:
+        return ()
     keep = policies.in_force(at).keep
-    return Ending(
+    ending = Ending(
         cause=cause,
         at=at,
-        grant=account.grant,
+        grants=ended,
+        account=account,
         content_until=keep.opted_out.after(at),
         feedback_until=keep.feedback_opted_out.after(at),
     )
+    return (ending,)
+
+
+def after_ending(ending: Ending, conversation: ConversationState, policies: Policies) -> ConversationState:
+    """The conversation, which is in the scope of a grant that ended: what is of no use any more comes nearer."""
+    account, at = ending.account, ending.at
+    segments = tuple(
+        segment if is_useful(account, conversation, segment, policies, at) else nearer(segment, ending.content_until)
+        for segment in conversation.segments
+    )
+    return replace(conversation, segments=segments)
+
+
+def feedback_after(ending: Ending, conversation: ConversationState, feedback: Feedback, policies: Policies) -> Feedback:
+    """A feedback of a conversation in the scope of a grant that ended."""
+    usable = decide_feedback(ending.account, conversation, feedback, policies, ending.at).use
+    return feedback if usable else nearer(feedback, ending.feedback_until)
+
+
+def _is_within(conversation: ConversationState, scope: Scope) -> bool:
+    match scope.kind:
+        case ScopeKind.account:
+            return True
+        case ScopeKind.project:
+            return scope.name == conversation.project
+        case ScopeKind.conversation:
+            return scope.name == conversation.name
 
 
 def current_grant(
-    account: AccountState, conversation: ConversationState | None, policies: Policies, at: datetime
-) -> Grant | None:
-    """The grant that a user's in-scope turn of this conversation, taken now, would be given."""
-    if account.grant is None or is_stale(account, policies, at):
+    account: AccountState, conversation: ConversationState, policies: Policies, at: datetime, question: str
+) -> int | None:
+    """The grant that a user's in-scope turn of this conversation, taken now, would be given for the question."""
+    grant = account.grant_for(question, conversation)
+    if grant is None or is_stale(account, policies, at, question):
         return None
-    if policies.in_force(at).refuses_age(account.age):
+    if policies.in_force(at).refuses_age(account.age) or conversation.incognito or conversation.narrowed:
         return None
-    if conversation is None:
-        return Grant(account.grant, 0)
-    if conversation.incognito or conversation.narrowed:
-        return None
-    return Grant(account.grant, conversation.widenings)
+    return grant
 
 
-def is_stale(account: AccountState, policies: Policies, at: datetime) -> bool:
-    """A grant is in force, but the newest material version, or a later one, is not answered."""
+def is_stale(account: AccountState, policies: Policies, at: datetime, question: str) -> bool:
+    """Whether the question is not answered under the newest material version or a later one."""
     newest = policies.newest_material(at)
-    unanswered = newest is not None and (account.answered is None or account.answered < newest)
-    return account.grant is not None and unanswered
+    return newest is not None and not is_answered(account, question, newest)
 
 
 def stamp(
@@ -232,25 +419,42 @@ def stamp(
 ) -> Stamp:
     """The stamp of a turn taken now."""
     number = policies.number(at)
-    in_scope = policies[number].in_scope(account.plan, surface)
-    grant = current_grant(account, conversation, policies, at) if in_scope else None
-    if grant is not None and role is not TurnRole.user and _asked_under(conversation) != grant:
-        grant = None
+    version = policies[number]
+    in_scope = version.in_scope(account.plan, surface)
+    stale: list[str] = []
+    grants: list[int] = []
+    if account.grants:
+        spoken = None if role is TurnRole.user else _asked_under(conversation)
+        for question in version.asks:
+            if account.grant_for(question, conversation) is None:
+                continue
+            if is_stale(account, policies, at, question):
+                stale.append(question)
+                continue
+            grant = current_grant(account, conversation, policies, at, question) if in_scope else None
+            if grant is None or (role is not TurnRole.user and not _is_under(spoken, grant, conversation)):
+                continue
+            grants.append(grant)
     return Stamp(
         plan=account.plan,
         surface=surface,
         in_scope=in_scope,
         version=number,
         narrowed=conversation.narrowed,
-        stale=is_stale(account, policies, at),
-        grant=grant,
+        stale=tuple(sorted(stale)),
+        grants=tuple(sorted(grants)),
+        narrowing=conversation.narrowings if grants else 0,
     )
 
 
-def _asked_under(conversation: ConversationState) -> Grant | None:
-    """The grant of the last turn in which the person spoke."""
+def _asked_under(conversation: ConversationState) -> Stamp | None:
+    """The stamp of the last turn in which the person spoke."""
     spoken = (s for s in reversed(conversation.segments) if s.has_user)
-    return next((s.stamp.grant for s in spoken), None)
+    return next((s.stamp for s in spoken), None)
+
+
+def _is_under(mark: Stamp | None, grant: int, conversation: ConversationState) -> bool:
+    return mark is not None and mark.is_under(grant, conversation)
 
 
 def refusal(
@@ -269,20 +473,18 @@ def refusal(
 
 
 def begin(
-    *, incognito: bool = False, kind: ConversationKind = ConversationKind.chat, narrow: bool = False
-) -> ConversationState:
-    """A conversation before its first turn, which fixes these."""
-    return ConversationState(incognito=incognito, kind=kind, narrowed=narrow)
+    account: AccountState, *, name: str = "", project: str = "", incognito: bool = False,
+    kind: ConversationKind = ConversationKind.chat, narrow: bool = False,
+) -> ConversationState:  # fmt: skip
+    """A conversation before its first turn, which fixes these; in a project that is kept out it begins so."""
+    narrowed = narrow or (bool(project) and project in account.kept_out)
+    return ConversationState(name=name, project=project, incognito=incognito, kind=kind, narrowed=narrowed)
 
 
 def say(
-    account: AccountState,
-    conversation: ConversationState,
-    policies: Policies,
-    at: datetime,
-    role: TurnRole,
-    surface: str,
-) -> TurnTaken:
+    account: AccountState, conversation: ConversationState, policies: Policies, at: datetime, role: TurnRole,
+    surface: str, origin: str,
+) -> TurnTaken:  # fmt: skip
     """The conversation with one more turn: stamped, in a segment, and every segment not yet expired dated anew.
 
     Live callers ask `refusal` first. A turn after an expired segment begins a new one even under the same
@@ -294,11 +496,21 @@ def say(
     last = segments[-1] if segments else None
     spoke = role is TurnRole.user
     if last is not None and last.stamp == mark and last.keep_until > at:
-        segments[-1] = replace(last, last_turn=number, last_at=at, has_user=last.has_user or spoke)
+        origins = last.origins if origin in last.origins else last.origins | {origin}
+        has_user = last.has_user or spoke
+        segments[-1] = replace(last, last_turn=number, last_at=at, has_user=has_user, origins=origins)
     else:
         undated = at + timedelta.resolution  # not yet expired; `redate` gives the date
         segments.append(
-            Segment(stamp=mark, first_turn=number, last_turn=number, last_at=at, has_user=spoke, keep_until=undated)
+            Segment(
+                stamp=mark,
+                first_turn=number,
+                last_turn=number,
+                last_at=at,
+                has_user=spoke,
+                origins=frozenset({origin}),
+                keep_until=undated,
+            )
         )
     longer = replace(conversation, segments=tuple(segments))
     return TurnTaken(conversation=redate(account, longer, policies, at), turn=number, segment=len(segments) - 1)
@@ -307,44 +519,22 @@ def say(
 def redate(
     account: AccountState, conversation: ConversationState, policies: Policies, at: datetime
 ) -> ConversationState:
-    """The dates that a turn taken at ``at`` sets."""
+    """The dates that a turn taken at ``at`` sets: long for what the rule permits then, short for all else."""
     version = policies.in_force(at)
     keep = version.keep
     out = (keep.incognito if conversation.incognito else keep.opted_out).after(at)
-    current = current_grant(account, conversation, policies, at)
-    if version.reach is Reach.conversation:
-        whole = (
-            current is not None
-            and conversation.segments[conversation.deciding].stamp.grant == current
-            and _in_scope_both(conversation.segments, policies, version.plans, version.surfaces)
-        )
-        granted = keep.opted_in.after(at)
-
-        def until(segment: Segment) -> datetime:
-            return granted if whole and not segment.stamp.narrowed else out
-    else:
-
-        def until(segment: Segment) -> datetime:
-            under = current is not None and segment.stamp.grant == current
-            return keep.opted_in.after(segment.last_at) if under else out
+    by_turn = version.reach is Reach.turn
 
     def dated(segment: Segment) -> Segment:
-        if segment.keep_until <= at or segment.keep_until == (new := until(segment)):
+        if segment.keep_until <= at:
             return segment
-        return replace(segment, keep_until=new)
+        if is_useful(account, conversation, segment, policies, at):
+            until = keep.opted_in.after(segment.last_at if by_turn else at)
+        else:
+            until = out
+        return segment if segment.keep_until == until else replace(segment, keep_until=until)
 
     return replace(conversation, segments=tuple(map(dated, conversation.segments)))
-
-
-def _in_scope_both(
-    segments: Sequence[Segment], policies: Policies, plans: frozenset[str], surfaces: frozenset[str]
-) -> bool:
-    """Whether every segment is in scope, by the version that it was taken under and by the one in force."""
-    marks = {(s.stamp.version, s.stamp.plan, s.stamp.surface) for s in segments}  # few, of however many segments
-    return all(
-        policies[version].in_scope(plan, surface) and plan in plans and surface in surfaces
-        for version, plan, surface in marks
-    )
 
 
 def delete(conversation: ConversationState, policies: Policies, at: datetime) -> ConversationState:
@@ -353,26 +543,46 @@ def delete(conversation: ConversationState, policies: Policies, at: datetime) ->
     return shortened(deleted, policies.in_force(at).keep.deleted.after(at))
 
 
-def narrow(conversation: ConversationState, policies: Policies, at: datetime) -> ConversationState:
-    """Kept out from now on; the same conversation where it is so already, or deleted."""
+def narrow(account: AccountState, conversation: ConversationState, policies: Policies, at: datetime) -> KeptOut:
+    """Kept out from now on, and the grants for it alone end; nothing changes where it is so already, or deleted."""
     if conversation.narrowed or conversation.deleted_at is not None:
-        return conversation
-    return shortened(replace(conversation, narrowed=True), policies.in_force(at).keep.opted_out.after(at))
+        return KeptOut(account=account, conversation=conversation)
+    own = Scope(ScopeKind.conversation, conversation.name)
+    ended = tuple(grant for grant in account.grants if grant.scope == own)
+    kept_out = replace(conversation, narrowed=True, narrowings=conversation.narrowings + 1)
+    return KeptOut(
+        account=_without(account, ended),
+        conversation=shortened(kept_out, policies.in_force(at).keep.opted_out.after(at)),
+        ended=ended,
+    )
 
 
 def widen(conversation: ConversationState) -> ConversationState:
     """Let in what follows; the same conversation where it is so already, or deleted."""
     if not conversation.narrowed or conversation.deleted_at is not None:
         return conversation
-    return replace(conversation, narrowed=False, widenings=conversation.widenings + 1)
+    return replace(conversation, narrowed=False)
 
 
-def flag(conversation: ConversationState, policies: Policies, at: datetime) -> ConversationState:
-    """The mark on what has been said so far; nothing on deleted content, or on a segment that has expired.
+def keep_project_out(account: AccountState, policies: Policies, at: datetime, project: str) -> AccountChange:
+    """The project's later conversations begin kept out, and its own grants end; the caller narrows each that there is."""
+    own = Scope(ScopeKind.project, project)
+    ended = tuple(grant for grant in account.grants if grant.scope == own)
+    account = replace(_without(account, ended), kept_out=account.kept_out | {project})
+    return AccountChange(account=account, endings=_endings(account, policies, at, EndingCause.narrowed, ended))
+
+
+def let_project_in(account: AccountState, project: str) -> AccountState:
+    """The project's later conversations no longer begin kept out; those that are kept out stay so."""
+    return replace(account, kept_out=account.kept_out - {project}) if project in account.kept_out else account
+
+
+def flag(account: AccountState, conversation: ConversationState, policies: Policies, at: datetime) -> ConversationState:
+    """The mark on what has been said so far; nothing on a closed account or deleted content, or where all has expired.
 
     A segment that expired under an earlier flag keeps that flag's date, so the copy ends with the latest of them.
     """
-    if conversation.deleted_at is not None or conversation.content_until <= at:
+    if account.closed_at is not None or conversation.deleted_at is not None or conversation.content_until <= at:
         return conversation
     until = policies.in_force(at).keep.flagged.after(at)
     marked = tuple(
@@ -406,16 +616,20 @@ def feedback(
     """The feedback given now, dated once; None where none can be given."""
     if account.closed_at is not None or conversation.deleted_at is not None or conversation.content_until <= at:
         return None
-    keep = policies.in_force(at).keep
-    grant = current_grant(account, conversation, policies, at)
-    period = keep.feedback_opted_in if grant is not None else keep.feedback_opted_out
-    return Feedback(
+    version = policies.in_force(at)
+    question = version.question_of(IMPROVE)
+    grant = None if question is None else current_grant(account, conversation, policies, at, question)
+    given = Feedback(
         share=Share.rating if conversation.incognito else share,
         version=policies.number(at),
         grant=grant,
+        narrowing=0 if grant is None else conversation.narrowings,
         narrowed=conversation.narrowed,
-        keep_until=period.after(at),
+        keep_until=at + timedelta.resolution,
     )
+    usable = decide_feedback(account, conversation, given, policies, at).use
+    period = version.keep.feedback_opted_in if usable else version.keep.feedback_opted_out
+    return replace(given, keep_until=period.after(at))
 
 
 _Dated = TypeVar("_Dated", Segment, Feedback)

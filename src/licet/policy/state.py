@@ -33,7 +33,7 @@ class Share(StrEnum):
 
 
 class GrantStanding(StrEnum):
-    """Where an account stands with the choice. All but `granted` are the reasons of row 9 of the rule."""
+    """Where an account stands with a question. All but `granted` are the reasons of row 10 of the rule."""
 
     granted = "granted"
     undecided = "undecided"
@@ -42,17 +42,48 @@ class GrantStanding(StrEnum):
     lapsed = "lapsed"
 
 
+class ScopeKind(StrEnum):
+    """What a grant is given for, from the narrowest to the widest."""
+
+    conversation = "conversation"
+    project = "project"
+    account = "account"
+
+
+class Scope(NamedTuple):
+    """The whole account, or one of its projects or conversations by name."""
+
+    kind: ScopeKind
+    name: str = ""
+
+
+WHOLE_ACCOUNT = Scope(ScopeKind.account)
+
+
 class Grant(NamedTuple):
-    """A grant as one conversation sees it: keeping the conversation out and in again makes it another."""
+    """A grant in force: one person's yes to one question, for a scope. Its number is never given again in the account."""
 
     number: int
-    widening: int
+    question: str
+    scope: Scope = WHOLE_ACCOUNT
+
+
+class Standing(NamedTuple):
+    """Where an account stands with a question that it once answered or had a grant for.
+
+    ``answered`` is the policy version last answered, None once the answer is forgotten; ``granted_before`` says
+    whether the account ever had a grant, of any scope, for the question.
+    """
+
+    question: str
+    standing: GrantStanding
+    answered: int | None
+    granted_before: bool
 
 
 class AccountState(msgspec.Struct, frozen=True, kw_only=True):
-    """``grant`` numbers the grant in force; ``grants`` counts those ever begun; ``answered`` is the policy
-    version last answered, None once the answer is forgotten; ``seen`` is the version up to which the account
-    has been brought; ``last_at`` is its newest event's time.
+    """``grants`` are those in force, ``granted`` counts those ever begun; ``kept_out`` are the projects kept out;
+    ``seen`` is the version up to which the account has been brought; ``last_at`` is its newest event's time.
     """
 
     plan: str
@@ -61,28 +92,69 @@ class AccountState(msgspec.Struct, frozen=True, kw_only=True):
     last_at: datetime
     seen: int
     closed_at: datetime | None = None
-    standing: GrantStanding = GrantStanding.undecided
-    grant: int | None = None
-    grants: int = 0
-    answered: int | None = None
+    standings: tuple[Standing, ...] = ()
+    grants: tuple[Grant, ...] = ()
+    granted: int = 0
+    kept_out: frozenset[str] = frozenset()
+
+    def standing(self, question: str) -> GrantStanding:
+        return next((s.standing for s in self.standings if s.question == question), GrantStanding.undecided)
+
+    def answered(self, question: str) -> int | None:
+        """The version under which the question was last answered; None: never, or the answer is forgotten."""
+        return next((s.answered for s in self.standings if s.question == question), None)
+
+    def granted_before(self, question: str) -> bool:
+        return any(s.granted_before for s in self.standings if s.question == question)
+
+    def grant(self, question: str, scope: Scope = WHOLE_ACCOUNT) -> int | None:
+        """The grant in force for exactly this scope."""
+        return next((g.number for g in self.grants if g.question == question and g.scope == scope), None)
+
+    def grant_for(self, question: str, conversation: ConversationState) -> int | None:
+        """The grant in force for a conversation: its own, else its project's, else the account's."""
+        found: int | None = None
+        for number, asked, (kind, name) in self.grants:
+            if asked != question:
+                continue
+            if kind is ScopeKind.conversation:
+                if name == conversation.name:
+                    return number
+            elif kind is ScopeKind.project:
+                if name == conversation.project:
+                    found = number
+            elif found is None:
+                found = number
+        return found
 
 
 class Stamp(msgspec.Struct, frozen=True, kw_only=True):
-    """What held when a turn was taken, once and for all."""
+    """What held when a turn was taken, once and for all.
+
+    ``stale`` are the questions for which a grant was in force and newer terms were not answered. ``grants`` are the
+    grants that it was given under, at most one a question, in the order of their numbers; ``narrowing`` is how often
+    the conversation had been kept out by then, as keeping it out makes every grant another one; 0 without a grant.
+    """
 
     plan: str
     surface: str
     in_scope: bool
     version: int
     narrowed: bool
-    stale: bool
-    grant: Grant | None
+    stale: tuple[str, ...] = ()
+    grants: tuple[int, ...] = ()
+    narrowing: int = 0
+
+    def is_under(self, grant: int, conversation: ConversationState) -> bool:
+        """Whether it was given under ``grant`` as that grant now is for the conversation."""
+        return grant in self.grants and self.narrowing == conversation.narrowings
 
 
 class Segment(msgspec.Struct, frozen=True, kw_only=True):
     """Consecutive turns with the same stamp: what is dated, sealed under a key of its own, used and erased.
 
-    ``flagged_turn`` is the last turn that a standing flag covers, 0 for none; ``safety_until`` ends its copy.
+    ``origins`` are those of its turns. ``flagged_turn`` is the last turn that a standing flag covers, 0 for none;
+    ``safety_until`` ends its copy.
     """
 
     stamp: Stamp
@@ -90,18 +162,23 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     last_turn: int
     last_at: datetime
     has_user: bool
+    origins: frozenset[str]
     keep_until: datetime
     flagged_turn: int = 0
     safety_until: datetime | None = None
 
 
 class ConversationState(msgspec.Struct, frozen=True, kw_only=True):
-    """``widenings`` counts how often it was let in again; ``holds`` are the matters that keep it."""
+    """``name`` and ``project`` are what scopes call them, the project empty where there is none; ``narrowings``
+    counts how often it was kept out; ``holds`` are the matters that keep it.
+    """
 
+    name: str
     incognito: bool
     kind: ConversationKind
+    project: str = ""
     narrowed: bool = False
-    widenings: int = 0
+    narrowings: int = 0
     deleted_at: datetime | None = None
     holds: frozenset[str] = frozenset()
     safety_until: datetime | None = None
@@ -136,10 +213,11 @@ class TurnState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Feedback(msgspec.Struct, frozen=True, kw_only=True):
-    """A copy of what a person chose to share, with the grant and the version it was given under."""
+    """A copy of what a person chose to share, with the grant, its narrowing and the version it was given under."""
 
     share: Share
     version: int
-    grant: Grant | None
+    grant: int | None
+    narrowing: int
     narrowed: bool
     keep_until: datetime

@@ -32,7 +32,7 @@ from licet.policy.events import (
     WidenEvent,
 )
 from licet.policy.file import Policies
-from licet.policy.state import AccountState, ConversationState, Feedback, TurnRole, TurnState
+from licet.policy.state import AccountState, ConversationState, Feedback, ScopeKind, TurnRole, TurnState
 
 
 class Owned(msgspec.Struct):
@@ -74,10 +74,11 @@ class World:
             case CloseAccountEvent():
                 self._took(event.account, fold.close_account(self.accounts[event.account], self.policies, at))
             case ChooseEvent():
-                chosen = fold.choose(self.accounts[event.account], self.policies, at, event.allow, event.age)
-                self._took(event.account, fold.AccountChange(account=chosen.account, endings=chosen.endings))
+                self._choose(event, at)
             case SayEvent():
                 self._say(event, at)
+            case NarrowEvent() | WidenEvent() if event.project is not None:
+                self._change_project(event, event.project, at)
             case GiveFeedbackEvent():
                 self._give_feedback(event, at)
             case _:
@@ -99,16 +100,43 @@ class World:
 
     def _took(self, name: str, changed: fold.AccountChange) -> None:
         self.accounts[name] = changed.account
-        for ending in changed.endings:
-            for owned in self.conversations.values():
-                if owned.account == name:
-                    owned.conversation = fold.shortened(owned.conversation, ending.content_until)
-                    self._shorten_feedback(owned, ending.feedback_until)
+        if not changed.endings and changed.all_until is None:
+            return
+        for owned in self.conversations.values():
+            if owned.account == name:
+                for ending in changed.endings:
+                    self._ended(owned, ending)
+                if changed.all_until is not None:
+                    owned.conversation = fold.shortened(owned.conversation, changed.all_until)
+                    self._shorten_feedback(owned, changed.all_until)
+
+    def _ended(self, owned: Owned, ending: fold.Ending) -> None:
+        if not ending.covers(owned.conversation):
+            return
+        owned.conversation = fold.after_ending(ending, owned.conversation, self.policies)
+        for name in owned.feedback:
+            conversation, feedback = self.feedback[name]
+            nearer = fold.feedback_after(ending, owned.conversation, feedback, self.policies)
+            self.feedback[name] = (conversation, nearer)
 
     def _shorten_feedback(self, owned: Owned, until: datetime) -> None:
         for name in owned.feedback:
             conversation, feedback = self.feedback[name]
             self.feedback[name] = (conversation, fold.nearer(feedback, until))
+
+    def _owned(self, account: str, conversation: str | None) -> Owned | None:
+        """The account's conversation of that name; another's is as unknown as one that never was."""
+        owned = self.conversations.get(conversation or "")
+        return owned if owned is not None and owned.account == account else None
+
+    def _choose(self, event: ChooseEvent, at: datetime) -> None:
+        scope = event.chosen_for
+        named = self._owned(event.account, scope.name) if scope.kind is ScopeKind.conversation else None
+        chosen = fold.choose(
+            self.accounts[event.account], self.policies, at, event.allow, question=event.question, scope=scope,
+            conversation=named.conversation if named else None, keep=[kept.scope for kept in event.keep], age=event.age,
+        )  # fmt: skip
+        self._took(event.account, fold.AccountChange(account=chosen.account, endings=chosen.endings))
 
     def _say(self, event: SayEvent, at: datetime) -> None:
         owned = self.conversations.get(event.conversation)
@@ -124,13 +152,16 @@ class World:
             self.refused.append((event.turn, refusal))
             return
         if before is None:
-            before = fold.begin(incognito=event.incognito, kind=event.kind, narrow=event.narrow)
-        said = fold.say(account, before, self.policies, at, role, event.surface)
+            before = fold.begin(
+                account, name=event.conversation, project=event.project, incognito=event.incognito, kind=event.kind,
+                narrow=event.narrow,
+            )  # fmt: skip
+        origin = event.origin or ("typed" if role is TurnRole.user else role.value)
+        said = fold.say(account, before, self.policies, at, role, event.surface, origin)
         if owned is None:
             self.conversations[event.conversation] = Owned(event.account, said.conversation, [])
         else:
             owned.conversation = said.conversation
-        origin = event.origin or ("typed" if role is TurnRole.user else role.value)
         turn = TurnState(number=said.turn, segment=said.segment, role=role, origin=origin)
         self.turns[event.turn] = (event.conversation, turn)
 
@@ -139,8 +170,8 @@ class World:
         event: DeleteEvent | NarrowEvent | WidenEvent | FlagEvent | UnflagEvent | HoldEvent | UnholdEvent,
         at: datetime,
     ) -> None:
-        owned = self.conversations.get(event.conversation)
-        if owned is None or owned.account != event.account:
+        owned = self._owned(event.account, event.conversation)
+        if owned is None:
             return
         before, policies = owned.conversation, self.policies
         keep = policies.in_force(at).keep
@@ -149,19 +180,34 @@ class World:
                 owned.conversation = fold.delete(before, policies, at)
                 self._shorten_feedback(owned, keep.deleted.after(at))
             case NarrowEvent():
-                owned.conversation = fold.narrow(before, policies, at)
-                if owned.conversation is not before:
-                    self._shorten_feedback(owned, keep.feedback_opted_out.after(at))
+                self._narrow(event.account, owned, at)
             case WidenEvent():
                 owned.conversation = fold.widen(before)
             case FlagEvent():
-                owned.conversation = fold.flag(before, policies, at)
+                owned.conversation = fold.flag(self.accounts[event.account], before, policies, at)
             case UnflagEvent():
                 owned.conversation = fold.unflag(before)
             case HoldEvent():
                 owned.conversation = fold.hold(before, at, event.matter)
             case UnholdEvent():
                 owned.conversation = fold.unhold(before, event.matter)
+
+    def _narrow(self, account: str, owned: Owned, at: datetime) -> None:
+        kept = fold.narrow(self.accounts[account], owned.conversation, self.policies, at)
+        if kept.conversation is owned.conversation:
+            return
+        self.accounts[account], owned.conversation = kept.account, kept.conversation
+        self._shorten_feedback(owned, self.policies.in_force(at).keep.feedback_opted_out.after(at))
+
+    def _change_project(self, event: NarrowEvent | WidenEvent, project: str, at: datetime) -> None:
+        account = self.accounts[event.account]
+        if isinstance(event, WidenEvent):
+            self.accounts[event.account] = fold.let_project_in(account, project)
+            return
+        for owned in self.conversations.values():
+            if owned.account == event.account and owned.conversation.project == project:
+                self._narrow(event.account, owned, at)
+        self._took(event.account, fold.keep_project_out(self.accounts[event.account], self.policies, at, project))
 
     def _give_feedback(self, event: GiveFeedbackEvent, at: datetime) -> None:
         owned = self.conversations.get(event.conversation)
