@@ -25,7 +25,7 @@ from licet.policy import events as ev
 from licet.policy import fold
 from licet.policy.decide import UNKNOWN, decide_feedback
 from licet.policy.file import Policies
-from licet.policy.state import Feedback, Grant, Share
+from licet.policy.state import Feedback, Share
 from licet.policy.world import World
 from licet.store.connect import Transaction
 from licet.vault import account_view
@@ -99,15 +99,30 @@ class Pair:
 
     def push(self, event: ev.Event) -> None:
         """Adds an event to the batch; a conversation begun in it has no id to name it by until it is flushed."""
-        named = getattr(event, "conversation", None)
-        begun = named in self.world.conversations and named not in self.conversations
-        if begun and not (isinstance(event, ev.SayEvent) and self.world.conversations[named].account == event.account):
-            self.flush()
+        for named in self._named(event):
+            begun = named in self.world.conversations and named not in self.conversations
+            mine = begun and self.world.conversations[named].account == event.account
+            if begun and not (isinstance(event, ev.SayEvent) and mine):
+                self.flush()
         command = self._command(event)
         before = self._known(event)
         self.world.apply(event)
         if command is not None:
             self.waiting.append((event, command, self._expected(event, before)))
+
+    @staticmethod
+    def _named(event: ev.Event) -> list[str]:
+        """The conversations that an event names."""
+        if isinstance(event, ev.ChooseEvent):
+            scopes = [*event.keep, *([event.scope] if event.scope is not None else [])]
+            return [scope.conversation for scope in scopes if scope.conversation is not None]
+        named = getattr(event, "conversation", None)
+        return [] if named is None else [named]
+
+    def _scope(self, event: ev.Event, scope: ev.NamedScope) -> do.ChosenScope:
+        if scope.project is not None:
+            return do.ChosenScope(host_project=hashed(scope.project))
+        return do.ChosenScope(conversation=self.conversations.get(scope.conversation or "", new_account(event.at)))
 
     def _known(self, event: ev.Event) -> bool:
         match event:
@@ -172,7 +187,15 @@ class Pair:
             case ev.CloseAccountEvent():
                 return do.CloseAccount(account=account, at=event.at)
             case ev.ChooseEvent():
-                return do.Choose(account=account, at=event.at, allow=event.allow, age=event.age, evidence="a click")
+                return do.Choose(
+                    account=account, at=event.at, allow=event.allow, age=event.age, evidence="a click",
+                    question=event.question, scope=None if event.scope is None else self._scope(event, event.scope),
+                    keep=tuple(self._scope(event, kept) for kept in event.keep),
+                )  # fmt: skip
+            case ev.NarrowEvent() if event.project is not None:
+                return do.KeepProjectOut(account=account, at=event.at, host_project=hashed(event.project))
+            case ev.WidenEvent() if event.project is not None:
+                return do.LetProjectIn(account=account, at=event.at, host_project=hashed(event.project))
             case ev.SayEvent():
                 return self._say(event, account)
             case _:
@@ -190,6 +213,8 @@ class Pair:
             host_conversation=hashed(event.conversation), host_turn=hashed(event.turn),
             role=event.role, origin=event.origin, surface=event.surface, incognito=event.incognito,
             kind=event.kind, narrow=event.narrow, content=words(event.turn), title=words(event.conversation),
+            host_project=hashed(event.project) if event.project else None,
+            project_title=words(event.project) if event.project else None,
         )  # fmt: skip
 
     def _about(self, event: ev.Event, account: UUID) -> do.Command | None:
@@ -288,20 +313,21 @@ class Pair:
 
     def _feedback(self, tx: Transaction, feedback: UUID, at: datetime) -> object:
         row = tx.execute(
-            """SELECT account_id, conversation_id, share, version, narrowed, grant_no, grant_widening, keep_until
+            """SELECT account_id, conversation_id, share, version, narrowed, grant_no, grant_narrowing, keep_until
                  FROM feedback WHERE feedback_id = %s""",
             [feedback],
         ).fetchone()
         if row is None:
             return ("none", UNKNOWN.use, UNKNOWN.because.value, None)
-        account, conversation, share, version, narrowed, grant, widening, keep_until = row
+        account, conversation, share, version, narrowed, grant, narrowing, keep_until = row
         seen = account_view.seen(tx, [(account, conversation)], self.policies, at)[conversation]
         given = Feedback(
             share=Share(share), version=version, narrowed=narrowed, keep_until=keep_until,
-            grant=None if grant is None else Grant(grant, widening),
+            grant=grant, narrowing=narrowing or 0,
         )  # fmt: skip
         for ending in account_view.brought(seen.account, self.policies, at).endings:
-            given = fold.nearer(given, ending.feedback_until)
+            if ending.covers(seen.turns):
+                given = fold.feedback_after(ending, seen.turns, given, self.policies)
         decision = decide_feedback(seen.state, seen.turns, given, self.policies, at)
         keep = None if seen.turns.holds else given.keep_until
         return (share, decision.use, decision.because.value, keep)

@@ -62,6 +62,7 @@ class RestrictionKind(StrEnum):
     closed = "closed"
     deleted = "deleted"
     narrowed = "narrowed"
+    project_kept_out = "project_kept_out"
     unflagged = "unflagged"
     held = "held"
     unheld = "unheld"
@@ -77,7 +78,9 @@ class Restriction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     ``matter`` is sealed; ``erasure`` is the id that its person was given; ``document`` is a policy version's, which is
     public; ``until`` is when a backup expires or a hold is to be reviewed, ``base`` whether a backup is of pages; ``key``
-    is the id of a service's key; ``reason`` is a hold's, which ``untold`` keeps from its person.
+    is the id of a service's key; ``reason`` is a hold's, which ``untold`` keeps from its person. ``question`` is what a no
+    answers, empty for all, and ``kept`` the scopes that it left, as `project:<hex>` or `conversation:<hex>`; ``host`` is
+    the HMAC by which the host's project is known.
     """
 
     v: int = 1
@@ -100,6 +103,10 @@ class Restriction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     key: UUID | None = None
     reason: str = ""
     untold: bool = False
+    question: str = ""
+    project: UUID | None = None
+    host: bytes = b""
+    kept: tuple[str, ...] = ()
 
 
 _NO_KIND = "a record is of no kind known here"

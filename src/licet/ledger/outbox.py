@@ -39,6 +39,8 @@ class EntryKind(StrEnum):
     grant_ended = "grant_ended"
     narrowed = "narrowed"
     widened = "widened"
+    project_kept_out = "project_kept_out"
+    project_let_in = "project_let_in"
     closed = "closed"
     deleted = "deleted"
     flagged = "flagged"

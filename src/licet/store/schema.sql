@@ -53,16 +53,38 @@ CREATE TABLE accounts (
     last_seq    bigint NOT NULL DEFAULT 0,
     seen        smallint NOT NULL,
     closed_at   timestamptz,
-    standing    text NOT NULL CONSTRAINT standing_is_known
-                CHECK (standing IN ('granted', 'undecided', 'declined', 'withdrawn', 'lapsed')),
-    grant_no    integer,
-    grants      integer NOT NULL DEFAULT 0,
-    answered    smallint,
-    CONSTRAINT grant_only_by_choice CHECK (grant_no IS NULL OR (standing = 'granted' AND answered IS NOT NULL)),
-    CONSTRAINT closed_ends_the_grant CHECK (closed_at IS NULL OR grant_no IS NULL),
-    CONSTRAINT grant_is_the_newest CHECK (grant_no IS NULL OR grant_no = grants)
+    granted     integer NOT NULL DEFAULT 0,
+    in_force    integer NOT NULL DEFAULT 0,
+    CONSTRAINT grants_in_force_were_given CHECK (in_force BETWEEN 0 AND granted),
+    CONSTRAINT closed_ends_the_grants CHECK (closed_at IS NULL OR in_force = 0)
 );
-CREATE INDEX accounts_granted_by_version ON accounts (seen) WHERE grant_no IS NOT NULL;
+CREATE INDEX accounts_granted_by_version ON accounts (seen) WHERE in_force > 0;
+
+-- Where an account stands with a question, and its grant for all that it says.
+CREATE TABLE standings (
+    account_id     uuid NOT NULL REFERENCES accounts,
+    question       text NOT NULL CONSTRAINT question_is_a_name CHECK (question ~ '^[a-z][a-z0-9_]{0,31}$'),
+    standing       text NOT NULL CONSTRAINT standing_is_known
+                   CHECK (standing IN ('granted', 'undecided', 'declined', 'withdrawn', 'lapsed')),
+    answered       smallint,
+    granted_before boolean NOT NULL,
+    grant_no       integer,
+    PRIMARY KEY (account_id, question),
+    CONSTRAINT grant_only_by_choice CHECK (grant_no IS NULL OR standing = 'granted'),
+    CONSTRAINT a_grant_answers CHECK (grant_no IS NULL OR (answered IS NOT NULL AND granted_before))
+);
+
+-- The projects of the host, by its id. `kept_out_at`: since when their later conversations begin kept out.
+CREATE TABLE projects (
+    account_id  uuid NOT NULL REFERENCES accounts,
+    project_id  uuid NOT NULL,
+    host_hmac   bytea NOT NULL,
+    title       bytea,
+    begun_at    timestamptz NOT NULL,
+    kept_out_at timestamptz,
+    PRIMARY KEY (account_id, project_id),
+    UNIQUE (account_id, host_hmac)
+);
 
 -- The account's journal: what happened, in order. `ends` marks what may take rows out of a release.
 CREATE SEQUENCE journal_position;
@@ -90,7 +112,16 @@ CREATE TABLE choices (
     via         text NOT NULL CONSTRAINT via_is_a_name CHECK (via ~ '^[a-z][a-z0-9_.-]{0,31}$'),
     evidence    bytea,
     shown_id    uuid,
+    -- It answers one question, for one scope; `because` says why it had no effect; `kept` are the grants that a no named, as
+    -- numbers between commas.
+    question    text,
+    project_id  uuid,
+    conversation_id uuid,
+    because     text,
+    kept        text NOT NULL DEFAULT '',
     PRIMARY KEY (account_id, seq),
+    CONSTRAINT at_most_one_scope CHECK (num_nonnulls(project_id, conversation_id) <= 1),
+    CONSTRAINT what_had_an_effect_answers CHECK (effect = 'none' OR question IS NOT NULL),
     CONSTRAINT a_grant_begins_with_a_yes CHECK (effect NOT IN ('began', 'affirmed') OR (allow AND grant_no IS NOT NULL))
 );
 
@@ -109,21 +140,42 @@ CREATE TABLE conversations (
     kind            text NOT NULL CONSTRAINT kind_is_known CHECK (kind IN ('chat', 'code')),
     incognito       boolean NOT NULL,
     narrowed        boolean NOT NULL,
-    widenings       integer NOT NULL,
+    narrowings      integer NOT NULL,
     begun_at        timestamptz NOT NULL,
     deleted_at      timestamptz,
     safety_until    timestamptz,
     -- Kept by `say`, so that a population is decided without looking at each conversation's other segments: the
     -- segment that decides for the whole, what its stamp says, and whether any segment was taken out of scope.
     deciding        smallint NOT NULL,
-    deciding_grant_no integer,
-    deciding_grant_widening integer,
-    deciding_stale  boolean NOT NULL,
+    deciding_stale  text NOT NULL,
     out_of_scope    boolean NOT NULL,
+    project_id      uuid,
+    deciding_grants integer[] NOT NULL DEFAULT '{}',
+    deciding_narrowing integer NOT NULL DEFAULT 0,
     PRIMARY KEY (account_id, conversation_id),
-    UNIQUE (account_id, host_hmac)
+    UNIQUE (account_id, host_hmac),
+    CONSTRAINT a_project_is_the_account_s FOREIGN KEY (account_id, project_id) REFERENCES projects
 );
 CREATE INDEX conversations_by_id ON conversations (conversation_id);
+CREATE INDEX conversations_by_project ON conversations (account_id, project_id) WHERE project_id IS NOT NULL;
+
+-- The grants in force for one project or one conversation. Those for the account stand in `standings`.
+CREATE TABLE scoped_grants (
+    account_id      uuid NOT NULL REFERENCES accounts,
+    grant_no        integer NOT NULL,
+    question        text NOT NULL,
+    project_id      uuid,
+    conversation_id uuid,
+    begun_at        timestamptz NOT NULL,
+    PRIMARY KEY (account_id, grant_no),
+    FOREIGN KEY (account_id, question) REFERENCES standings,
+    FOREIGN KEY (account_id, project_id) REFERENCES projects,
+    FOREIGN KEY (account_id, conversation_id) REFERENCES conversations,
+    CONSTRAINT one_scope CHECK (num_nonnulls(project_id, conversation_id) = 1)
+);
+CREATE UNIQUE INDEX one_grant_a_project ON scoped_grants (account_id, project_id, question) WHERE project_id IS NOT NULL;
+CREATE UNIQUE INDEX one_grant_a_conversation ON scoped_grants (account_id, conversation_id, question)
+    WHERE conversation_id IS NOT NULL;
 
 CREATE TABLE segments (
     account_id      uuid NOT NULL,
@@ -134,9 +186,7 @@ CREATE TABLE segments (
     in_scope        boolean NOT NULL,
     version         smallint NOT NULL REFERENCES policies,
     narrowed        boolean NOT NULL,
-    stale           boolean NOT NULL,
-    grant_no        integer,
-    grant_widening  integer,
+    stale           text NOT NULL,
     first_turn      integer NOT NULL,
     last_turn       integer NOT NULL,
     last_at         timestamptz NOT NULL,
@@ -148,10 +198,15 @@ CREATE TABLE segments (
     key_slot        integer,
     safety_slot     integer,
     erased_at       timestamptz,
+    -- `grants`: those that it was given under, one a question; `narrowing`: how often the conversation had been kept out by
+    -- then. `stale` and `origins` are names between commas.
+    grants          integer[] NOT NULL DEFAULT '{}',
+    narrowing       integer NOT NULL DEFAULT 0,
+    origins         text NOT NULL DEFAULT '',
     PRIMARY KEY (account_id, conversation_id, segment),
     FOREIGN KEY (account_id, conversation_id) REFERENCES conversations,
-    CONSTRAINT a_grant_is_whole CHECK ((grant_no IS NULL) = (grant_widening IS NULL)),
-    CONSTRAINT nothing_is_granted_out_of_scope CHECK (grant_no IS NULL OR (in_scope AND NOT narrowed AND NOT stale)),
+    CONSTRAINT nothing_is_granted_out_of_scope CHECK (grants = '{}' OR (in_scope AND NOT narrowed)),
+    CONSTRAINT narrowing_is_of_a_grant CHECK (grants <> '{}' OR narrowing = 0),
     CONSTRAINT erased_has_no_key CHECK (erased_at IS NULL OR key_slot IS NULL)
 ) WITH (fillfactor = 90);
 CREATE INDEX segments_due ON segments (due_on, account_id) WHERE erased_at IS NULL;
@@ -246,7 +301,7 @@ CREATE TABLE feedback (
     version         smallint NOT NULL REFERENCES policies,
     narrowed        boolean NOT NULL,
     grant_no        integer,
-    grant_widening  integer,
+    grant_narrowing integer,
     keep_until      timestamptz NOT NULL,
     due_on          date NOT NULL GENERATED ALWAYS AS ((keep_until AT TIME ZONE 'UTC')::date) STORED,
     key_slot        integer,
@@ -254,7 +309,7 @@ CREATE TABLE feedback (
     taken_back_at   timestamptz,
     PRIMARY KEY (account_id, feedback_id),
     FOREIGN KEY (account_id, conversation_id) REFERENCES conversations,
-    CONSTRAINT a_grant_of_feedback_is_whole CHECK ((grant_no IS NULL) = (grant_widening IS NULL)),
+    CONSTRAINT a_grant_of_feedback_is_whole CHECK ((grant_no IS NULL) = (grant_narrowing IS NULL)),
     CONSTRAINT no_feedback_is_granted_kept_out CHECK (grant_no IS NULL OR NOT narrowed),
     CONSTRAINT feedback_taken_back_is_over CHECK (keep_until <= taken_back_at),
     CONSTRAINT feedback_erased_has_no_key CHECK (erased_at IS NULL OR key_slot IS NULL)

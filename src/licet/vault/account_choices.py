@@ -13,10 +13,11 @@ from licet.store.connect import Transaction
 
 
 class NewestChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """An account's newest choice; ``showing`` is what it answered, if that is on record."""
+    """An account's newest choice about a question; ``showing`` is what it answered, if that is on record."""
 
     seq: int
     at: datetime
+    question: str
     allow: bool
     effect: Effect
     via: str
@@ -24,7 +25,12 @@ class NewestChoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """A choice. ``number`` is that of the policy version it was made under, ``version`` its name; evidence is sealed."""
+    """A choice about one question; None: it named none where several are asked.
+
+    ``number`` is that of the policy version it was made under, ``version`` its name; evidence is sealed. ``project`` or
+    ``conversation`` is the scope, neither the account. ``because`` says why it had no effect, ``kept`` are the grants
+    that a no left.
+    """
 
     seq: int
     at: datetime
@@ -35,18 +41,27 @@ class StoredChoice(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     version: str
     evidence: bytes | None
+    question: str | None
+    project: UUID | None
+    conversation: UUID | None
+    because: str | None
+    kept: tuple[int, ...]
 
 
-def newest(tx: Transaction, accounts: Collection[UUID]) -> dict[UUID, NewestChoice]:
-    """The newest choice of each account that made one."""
+def newest(tx: Transaction, accounts: Collection[UUID]) -> dict[tuple[UUID, str], NewestChoice]:
+    """The newest choice of each account about each question, for the account."""
     rows = tx.execute(
-        """SELECT DISTINCT ON (account_id) account_id, seq, occurred_at, allow, effect, via, shown_id FROM choices
-            WHERE account_id = ANY(%s) ORDER BY account_id, seq DESC""",
+        """SELECT DISTINCT ON (account_id, question) account_id, question, seq, occurred_at, allow, effect, via, shown_id
+             FROM choices WHERE account_id = ANY(%s) AND question IS NOT NULL
+                            AND project_id IS NULL AND conversation_id IS NULL
+            ORDER BY account_id, question, seq DESC""",
         [sorted(set(accounts))],
     )
     return {
-        account: NewestChoice(seq=seq, at=at, allow=allow, effect=Effect(effect), via=via, showing=showing)
-        for account, seq, at, allow, effect, via, showing in rows
+        (account, question): NewestChoice(
+            seq=seq, at=at, question=question, allow=allow, effect=Effect(effect), via=via, showing=showing
+        )
+        for account, question, seq, at, allow, effect, via, showing in rows
     }
 
 
@@ -59,7 +74,8 @@ def of_account(
     ``effective`` leaves out those that changed nothing; ``before`` all from the one of that number on.
     """
     rows = tx.execute(
-        f"""SELECT c.seq, c.occurred_at, c.allow, c.effect, c.grant_no, c.via, c.version, p.version, c.evidence
+        f"""SELECT c.seq, c.occurred_at, c.allow, c.effect, c.grant_no, c.via, c.version, p.version, c.evidence,
+                   c.question, c.project_id, c.conversation_id, c.because, c.kept
               FROM choices c JOIN policies p ON p.number = c.version
              WHERE c.account_id = %(account)s AND NOT (%(effective)s AND c.effect = 'none')
                AND (%(before)s::bigint IS NULL OR c.seq < %(before)s)
@@ -69,7 +85,10 @@ def of_account(
     return [
         StoredChoice(
             seq=seq, at=at, allow=allow, effect=effect, grant=grant, via=via, number=number, version=version,
-            evidence=evidence,
+            evidence=evidence, question=question, project=project, conversation=conversation, because=because,
+            kept=tuple(int(grant) for grant in kept.split(",") if grant),
         )
-        for seq, at, allow, effect, grant, via, number, version, evidence in rows
+        for (
+            seq, at, allow, effect, grant, via, number, version, evidence, question, project, conversation, because, kept,
+        ) in rows
     ]  # fmt: skip

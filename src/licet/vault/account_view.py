@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from licet.policy import fold
-from licet.policy.decide import Decision, Gate, decide, gate
+from licet.policy.decide import Decision, Gate, decide, gate, unanswered
 from licet.policy.file import Policies
 from licet.policy.state import AccountState, ConversationState, GrantStanding, TurnRole, TurnState
 from licet.store.connect import Transaction
@@ -42,7 +42,7 @@ def brought(account: AccountRow, policies: Policies, at: datetime) -> fold.Accou
 
 
 def accounts(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, AccountRow]:
-    rows = tx.execute(f"SELECT {ACCOUNT_COLUMNS} FROM accounts WHERE account_id = ANY(%s)", [list(ids)]).fetchall()
+    rows = tx.execute(f"SELECT {ACCOUNT_COLUMNS} FROM accounts a WHERE a.account_id = ANY(%s)", [list(ids)]).fetchall()
     return {row[0]: tables.read_account(row) for row in rows}
 
 
@@ -229,7 +229,8 @@ def seen(
         changed, holder = states[row.account_id], loaded.accounts[row.account_id]
         turns = row.state
         for ending in changed.endings:
-            turns = fold.shortened(turns, ending.content_until)
+            if ending.covers(turns):
+                turns = fold.after_ending(ending, turns, policies)
         result[row.conversation_id] = AccountView(
             account=holder,
             state=replace(changed.account, last_at=holder.state.last_at),
@@ -307,10 +308,15 @@ def gate_of(tx: Transaction, account: UUID, policies: Policies, at: datetime) ->
 
 
 class GateSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """The gate of an account now. ``version`` is the one in force, ``decide_by`` the last day of the one asked about."""
+    """The gate of an account now. ``version`` is the one in force, ``decide_by`` the last day of the one asked about.
+
+    ``standings`` are by question of that version, ``unanswered`` those that are asked now; ``grant`` is the newest grant in
+    force, of any scope, 0 for none.
+    """
 
     gate: Gate
-    standing: GrantStanding
+    standings: dict[str, GrantStanding]
+    unanswered: tuple[str, ...]
     grant: int
     version: str
     decide_by: date | None
@@ -326,7 +332,9 @@ def gates(tx: Transaction, ids: Sequence[UUID], at: datetime) -> list[GateSeen |
     for account, row in rows.items():
         state = brought(row, known, at).account
         found[account] = GateSeen(
-            gate=gate(state, known, at), standing=state.standing, grant=state.grant or 0, version=version,
-            decide_by=decide_by,
+            gate=gate(state, known, at),
+            standings={question: state.standing(question) for question in known.in_force(at).asks},
+            unanswered=unanswered(state, known, at),
+            grant=max((grant.number for grant in state.grants), default=0), version=version, decide_by=decide_by,
         )  # fmt: skip
     return [found.get(account) for account in ids]

@@ -25,7 +25,7 @@ from licet.keys.material import SLOTS_PER_PAGE, bucket_of
 from licet.ledger.outbox import Entry, EntryKind
 from licet.policy import fold
 from licet.policy.file import Policies
-from licet.policy.state import AccountState, Feedback, TurnRole
+from licet.policy.state import WHOLE_ACCOUNT, Feedback, Grant, Scope, ScopeKind, TurnRole
 from licet.store.connect import Transaction
 from licet.store.rows import pipelined
 from licet.vault import account_choices, certificate, host_events, restriction, safety_copies, tables
@@ -34,7 +34,9 @@ from licet.vault.commands import (
     BEFORE_THE_YES,
     STALE,
     About,
+    AboutProject,
     Choose,
+    ChosenScope,
     CloseAccount,
     Command,
     CommandResult,
@@ -42,6 +44,8 @@ from licet.vault.commands import (
     Flag,
     GiveFeedback,
     Hold,
+    KeepProjectOut,
+    LetProjectIn,
     Narrow,
     OpenAccount,
     Outcome,
@@ -58,7 +62,7 @@ from licet.vault.copies import CopyPlace
 from licet.vault.host_events import LeaveReason as Leaving
 from licet.vault.host_events import NewHostEvent
 from licet.vault.ids import uuid7
-from licet.vault.tables import AccountRow, ConversationRow, SegmentKeys
+from licet.vault.tables import AccountRow, ConversationRow, ProjectRow, SegmentKeys
 from licet.vault.writes import Page, Writes
 
 BATCH_COMMANDS_MAX = 10_000
@@ -86,7 +90,7 @@ def apply(
         batch.place = place
         answers.append(batch.take(command))
         holder = batch.accounts.get(answers[-1].account)
-        told.append((batch.heard(command), answers[-1], holder.last_seq if holder is not None else 0))
+        told.append((command, answers[-1], holder.last_seq if holder is not None else 0))
     with batch.writes.together():
         batch.flush()
         begun = certificate.request(tx, keyring, told)
@@ -112,7 +116,7 @@ def advance(tx: Transaction, policies: Policies, at: datetime, *, limit: int) ->
     """
     number = policies.number(at)
     rows = tx.execute(
-        "SELECT account_id FROM accounts WHERE grant_no IS NOT NULL AND seen < %s LIMIT %s", [number, limit]
+        "SELECT account_id FROM accounts WHERE in_force > 0 AND seen < %s LIMIT %s", [number, limit]
     ).fetchall()
     if not rows:
         return 0
@@ -127,16 +131,33 @@ def advance(tx: Transaction, policies: Policies, at: datetime, *, limit: int) ->
 
 
 def _leaving(account: UUID, at: datetime, ending: fold.Ending) -> NewHostEvent:
-    """What an ending tells the hosts of all that the account said: its use ends, or everything goes."""
+    """What the end of grants for the account tells the hosts of all that it said: its use for the questions ends."""
     match ending.cause:
         case fold.EndingCause.refused:
-            return host_events.must_leave(account, at, Leaving.withdrawn)
+            return host_events.must_leave(account, at, Leaving.withdrawn, questions=_questions(ending))
         case fold.EndingCause.lapsed:
-            return host_events.must_leave(account, at, Leaving.lapsed)
-        case fold.EndingCause.closed:
-            return host_events.must_leave(account, at, Leaving.closed, leave_by=ending.content_until)
+            return host_events.must_leave(account, at, Leaving.lapsed, questions=_questions(ending))
+        case fold.EndingCause.narrowed | fold.EndingCause.closed:
+            raise BrokenError("keeping out and closing tell the hosts by themselves")
         case _:
             assert_never(ending.cause)
+
+
+def _questions(ending: fold.Ending) -> list[str]:
+    return sorted({grant.question for grant in ending.grants})
+
+
+def _scopes(commands: Sequence[Command]) -> list[tuple[Choose, ChosenScope]]:
+    """The scopes that choices name."""
+    choices = [c for c in commands if isinstance(c, Choose)]
+    return [(c, scope) for c in choices for scope in (*c.keep, *([c.scope] if c.scope is not None else []))]
+
+
+def _within(scope: Scope) -> dict[str, str]:
+    """A scope as facts of an entry."""
+    if scope == WHOLE_ACCOUNT:
+        return {"scope": scope.kind.value}
+    return {"scope": scope.kind.value, scope.kind.value: scope.name}
 
 
 class _Batch:
@@ -149,8 +170,10 @@ class _Batch:
         self.by_host: dict[tuple[UUID, bytes], ConversationRow] = {}
         self.turns_by_host: dict[tuple[UUID, bytes], int] = {}
         self.opened: dict[bytes, UUID] = {}
-        self.choices: dict[UUID, NewestChoice] = {}
-        self.unaged: set[int] = set()  # places of choices whose age was not taken
+        self.projects: dict[UUID, ProjectRow] = {}
+        self.projects_by_host: dict[tuple[UUID, bytes], ProjectRow] = {}
+        self.choices: dict[tuple[UUID, str], NewestChoice] = {}
+        self.ended: list[Grant] = []  # by the command that is folded
         self.writes = Writes(tx, keyring)
         self.place = -1  # of the command that is folded
         self.happened: list[tuple[int, NewHostEvent]] = []
@@ -168,6 +191,7 @@ class _Batch:
         says = [c for c in commands if isinstance(c, Say)]
         ids = {(c.account, c.conversation) for c in commands if isinstance(c, About)}
         ids |= {(c.account, c.conversation) for c in says if c.conversation is not None}
+        ids |= {(c.account, scope.conversation) for c, scope in _scopes(commands) if scope.conversation is not None}
         hosts = {(c.account, c.host_conversation) for c in says if c.host_conversation is not None}
         wanted = {c.account for c in commands} | set(self.opened.values())
         # One round trip. Each statement sees what was committed before it began, so all but the first see what the
@@ -182,11 +206,26 @@ class _Batch:
             self.conversations[row.conversation_id] = row
             if row.host_hmac is not None:
                 self.by_host[row.account_id, row.host_hmac] = row
+        self._load_projects(commands)
         self._load_known_turns(says)
         answering = [c.account for c in commands if isinstance(c, Choose) and c.answers is not None]
         if answering:
             self.choices = account_choices.newest(self.tx, answering)
         self.writes.prepare(buckets(), self._pages({c.account for c in says}))
+
+    def _load_projects(self, commands: Sequence[Command]) -> None:
+        about = [c for c in commands if isinstance(c, AboutProject)]
+        ids = {(c.account, c.project) for c in about if c.project is not None}
+        ids |= {(c.account, scope.project) for c, scope in _scopes(commands) if scope.project is not None}
+        hosts = {(c.account, c.host_project) for c in about if c.host_project is not None}
+        hosts |= {(c.account, scope.host_project) for c, scope in _scopes(commands) if scope.host_project is not None}
+        hosts |= {(c.account, c.host_project) for c in commands if isinstance(c, Say) and c.host_project is not None}
+        for row in tables.load_projects(self.tx, sorted(ids), sorted(hosts)):
+            self._know_project(row)
+
+    def _know_project(self, row: ProjectRow) -> None:
+        self.projects[row.project_id] = row
+        self.projects_by_host[row.account_id, row.host_hmac] = row
 
     def _pages(self, saying: set[UUID]) -> set[Page]:
         """The key pages that turns of these accounts will read or fill."""
@@ -215,10 +254,6 @@ class _Batch:
         )
         self.turns_by_host = {(conversation, bytes(host)): turn for conversation, host, turn in rows}
 
-    def heard(self, command: Command) -> Command:
-        """The command that was just folded, without what was not taken of it: a restore applies no more than that."""
-        return replace(command, age=None) if isinstance(command, Choose) and self.place in self.unaged else command
-
     def take(self, command: Command) -> CommandResult:
         """Folds one command into the batch's state."""
         if isinstance(command, OpenAccount):
@@ -231,6 +266,7 @@ class _Batch:
             return known
         at = max(command.at, account.state.last_at)
         self.bring_to(account, at)
+        self.ended = []
         match command:
             case SetPlan() | SetAge() | CloseAccount():
                 return self._change_account(account, command, at)
@@ -238,6 +274,8 @@ class _Batch:
                 return self._choose(account, command, at)
             case Say():
                 return self._say(account, command, at)
+            case KeepProjectOut() | LetProjectIn():
+                return self._change_project(account, command, at)
             case _:
                 return self._about(account, command, at)
 
@@ -259,28 +297,98 @@ class _Batch:
 
     def bring_to(self, account: AccountRow, at: datetime) -> None:
         """Applies versions that became effective since the account's newest event."""
-        changed = fold.advance(account.state, self.policies, at)
-        self._changed(account, changed.account, changed.endings)
+        self._changed(account, fold.advance(account.state, self.policies, at))
 
-    def _changed(self, account: AccountRow, state: AccountState, endings: Sequence[fold.Ending]) -> None:
-        last_at, was_closed = account.state.last_at, account.state.closed_at is not None
-        account.state = state
+    def _changed(self, account: AccountRow, changed: fold.AccountChange) -> None:
+        """Takes what became of an account, and brings nearer what the end of its grants leaves without a use."""
+        last_at = account.state.last_at
+        account.state = changed.account
         self.writes.accounts[account.account_id] = account
-        for ending in endings:
+        for ending in changed.endings:
             # A version's first instant may lie before a sweep that did not have to know of it.
             at = max(ending.at, last_at)
-            self._journal(account, at, f"ended_{ending.cause.value}", None, ends=True)
-            self._tell(account, ending.at, EntryKind.grant_ended, cause=ending.cause.value, grant=ending.grant)
-            if ending.cause is fold.EndingCause.lapsed:
-                self._lapsed(account, at)
-            if not was_closed:
-                self._happened(_leaving(account.account_id, at, ending))
-            self.writes.shorten(account.account_id, ending)
-            for row in self.conversations.values():
-                if row.account_id == account.account_id:
-                    row.state = fold.shortened(row.state, ending.content_until)
-                    if row.saved is not None:  # the statement over the table shortens what it holds just so
-                        row.saved = fold.shortened(row.saved, ending.content_until)
+            self._tell_ended(account, at, ending.at, ending.cause, ending.grants)
+            whole = any(grant.scope == WHOLE_ACCOUNT for grant in ending.grants)
+            if ending.cause is fold.EndingCause.lapsed and whole:
+                self._lapsed(account, at, ending)
+            if ending.cause in (fold.EndingCause.refused, fold.EndingCause.lapsed):
+                if whole and not any(grant.question in _questions(ending) for grant in ending.account.grants):
+                    self._happened(_leaving(account.account_id, at, ending))
+                else:
+                    self._tell_leaving(account, at, ending)
+            self._after_ending(account, ending, whole=whole)
+
+    def _tell_ended(
+        self, account: AccountRow, at: datetime, ended_at: datetime, cause: fold.EndingCause, grants: Sequence[Grant]
+    ) -> None:
+        self._journal(account, at, f"ended_{cause.value}", None, ends=True)
+        for grant in grants:
+            self.ended.append(grant)
+            self._tell(account, ended_at, EntryKind.grant_ended, cause=cause.value, grant=grant.number)
+
+    def _tell_leaving(self, account: AccountRow, at: datetime, ending: fold.Ending) -> None:
+        """Grants for projects and conversations ended: each of the conversations is told of by itself."""
+        because = Leaving.withdrawn if ending.cause is fold.EndingCause.refused else Leaving.lapsed
+        for row in self._in_scope(account, ending):
+            questions = [q for q in _questions(ending) if account.state.grant_for(q, row.state) is None]
+            if questions and row.state.deleted_at is None:
+                self._must_leave(row, at, because, at, questions)
+
+    def _after_ending(self, account: AccountRow, ending: fold.Ending, *, whole: bool) -> None:
+        """Where no grant is left nothing is useful, and one statement brings it all nearer; else each is asked of the rule."""
+        if whole and not ending.account.grants:
+            self._shorten_all(account, ending.content_until, ending.feedback_until)
+            return
+        rows = self._in_scope(account, ending)
+        self.flush()  # so that the tables hold what was given in this batch
+        feedback = tables.feedback_of(self.tx, account.account_id, [row.conversation_id for row in rows])
+        for row in rows:
+            after = fold.after_ending(ending, row.state, self.policies)
+            if after != row.state:
+                row.state = after
+                self.writes.conversations[row.conversation_id] = row
+        states = {row.conversation_id: row.state for row in rows}
+        for given, (conversation, state) in feedback.items():
+            nearer = fold.feedback_after(ending, states[conversation], state, self.policies)
+            if nearer != state:
+                self.writes.shorten_one_feedback(account.account_id, given, nearer.keep_until)
+
+    def _in_scope(self, account: AccountRow, ending: fold.Ending) -> list[ConversationRow]:
+        """The conversations in the scope of what ended, those of the batch as they are in it."""
+        scopes = {grant.scope for grant in ending.grants}
+        if WHOLE_ACCOUNT in scopes:
+            self._load_all(account)
+        else:
+            for kind, name in scopes:
+                if kind is ScopeKind.project:
+                    self._load_all(account, UUID(hex=name))
+            self._load_each(account, [UUID(hex=name) for kind, name in scopes if kind is ScopeKind.conversation])
+        mine = (row for row in self.conversations.values() if row.account_id == account.account_id)
+        return [row for row in mine if ending.covers(row.state)]
+
+    def _load_all(self, account: AccountRow, project: UUID | None = None) -> None:
+        """Every conversation of an account or of a project, beside those that the batch changed."""
+        for row in tables.conversations_of(self.tx, account.account_id, project=project):
+            self._know(row)
+
+    def _load_each(self, account: AccountRow, conversations: Sequence[UUID]) -> None:
+        wanted = [(account.account_id, one) for one in conversations if one not in self.conversations]
+        for row in tables.load_conversations(self.tx, wanted) if wanted else []:
+            self._know(row)
+
+    def _know(self, row: ConversationRow) -> None:
+        if row.conversation_id not in self.conversations:
+            self.conversations[row.conversation_id] = row
+            if row.host_hmac is not None:
+                self.by_host[row.account_id, row.host_hmac] = row
+
+    def _shorten_all(self, account: AccountRow, content_until: datetime, feedback_until: datetime) -> None:
+        self.writes.shorten(account.account_id, content_until, feedback_until)
+        for row in self.conversations.values():
+            if row.account_id == account.account_id:
+                row.state = fold.shortened(row.state, content_until)
+                if row.saved is not None:  # the statement over the table shortens what it holds just so
+                    row.saved = fold.shortened(row.saved, content_until)
 
     def _change_account(
         self, account: AccountRow, command: SetPlan | SetAge | CloseAccount, at: datetime
@@ -299,60 +407,176 @@ class _Batch:
         # An age or a plan can make content unusable without ending a grant: the rule reads both at the moment.
         self._journal(account, at, told.value, None, ends=True)
         self._tell(account, at, told)
-        self._changed(account, changed.account, changed.endings)
+        self._changed(account, changed)
+        if changed.all_until is not None:
+            self._shorten_all(account, changed.all_until, changed.all_until)
+            if before.closed_at is None:
+                until = changed.all_until
+                leave_by = min([until, *(ending.content_until for ending in changed.endings)])
+                event = host_events.must_leave(account.account_id, at, Leaving.closed, leave_by=leave_by)
+                self._happened(event)
         outcome = Outcome.unchanged if changed.account == before else Outcome.done
-        return CommandResult(outcome=outcome, at=at, account=command.account)
+        return CommandResult(outcome=outcome, at=at, account=command.account, ended=tuple(self.ended))
+
+    def _change_project(self, account: AccountRow, command: AboutProject, at: datetime) -> CommandResult:
+        project = self._project(account, command.project, command.host_project, command.title, at)
+        if project is None:
+            return CommandResult(outcome=Outcome.unknown, at=at, account=command.account)
+        name, before = project.project_id.hex, account.state
+        if isinstance(command, LetProjectIn):
+            account.state = fold.let_project_in(before, name)
+            changed = account.state is not before
+            if changed:
+                self._save_project(replace(project, kept_out_at=None))
+                self._note_project(account, project, at, EntryKind.project_let_in)
+        else:
+            changed = self._keep_project_out(account, project, at)
+        return CommandResult(
+            outcome=Outcome.done if changed else Outcome.unchanged, at=at, account=command.account,
+            project=project.project_id, ended=tuple(self.ended),
+        )  # fmt: skip
+
+    def _keep_project_out(self, account: AccountRow, project: ProjectRow, at: datetime) -> bool:
+        """Keeps each of its conversations out, and later ones; whether anything changed."""
+        name, was_out = project.project_id.hex, project.kept_out_at is not None
+        if not was_out:
+            self._note_project(account, project, at, EntryKind.project_kept_out, ends=True)
+            self._save_project(replace(project, kept_out_at=at))
+        self._load_all(account, project.project_id)
+        changed = not was_out
+        for row in list(self.conversations.values()):
+            if row.account_id == account.account_id and row.state.project == name:
+                changed |= self._narrow(account, row, at)
+        self._changed(account, fold.keep_project_out(account.state, self.policies, at, name))
+        return changed
+
+    def _project(
+        self, account: AccountRow, known: UUID | None, host: bytes | None, title: bytes | None, at: datetime
+    ) -> ProjectRow | None:
+        """The account's project, begun where the host names one that is not here yet."""
+        if known is not None:
+            row = self.projects.get(known)
+            return row if row is not None and row.account_id == account.account_id else None
+        assert host is not None
+        row = self.projects_by_host.get((account.account_id, host))
+        if row is None:
+            row = ProjectRow(
+                account_id=account.account_id, project_id=uuid7(at, self.writes.random(10)), host_hmac=host,
+                title=None, begun_at=at,
+            )  # fmt: skip
+            self._save_project(row)
+        if title is not None and row.title is None and any(account.wrapped_key):
+            row = replace(row, title=self.writes.seal_for_account(account, title))
+            self._save_project(row)
+        return row
+
+    def _save_project(self, row: ProjectRow) -> None:
+        self._know_project(row)
+        self.writes.project(row)
+
+    def _note_project(
+        self, account: AccountRow, project: ProjectRow, at: datetime, told: EntryKind, *, ends: bool = False
+    ) -> None:
+        self._journal(account, at, told.value, None, ends=ends)
+        self._tell(account, at, told, project=project.project_id.hex)
 
     def _choose(self, account: AccountRow, command: Choose, at: datetime) -> CommandResult:
         answered = self._answered(account, command, at)
         if answered is not None:
             return answered
-        known = account.state.age
-        if command.own and command.age is not None and known is not None and command.age >= known:
-            self.unaged.add(self.place)
-            command = replace(command, age=None)
-        chosen = fold.choose(account.state, self.policies, at, command.allow, command.age)
-        aged = command.age is not None and command.age != account.state.age
-        self._journal(account, at, "choice", None, ends=not command.allow or aged)
-        if aged:
-            self._tell(account, at, EntryKind.age_found)
-        version = self.policies.number(at)
-        effect, grant = chosen.effect.value, chosen.account.grant
-        self.writes.choice(account, account.last_seq, at, version, command, chosen)
-        self.choices[account.account_id] = NewestChoice(
-            seq=account.last_seq, at=at, allow=command.allow, effect=chosen.effect, via=command.via,
-            showing=command.answers.showing if command.answers is not None else None,
+        scope, before = self._scope(account, command.scope, at), account.state
+        if scope is None:
+            return CommandResult(outcome=Outcome.unknown, at=at, account=command.account)
+        kept = [one for asked in command.keep if (one := self._scope(account, asked, at)) is not None]
+        named = self.conversations.get(UUID(hex=scope.name)) if scope.kind is ScopeKind.conversation else None
+        if named is not None and named.account_id != account.account_id:
+            named = None  # another's is as unknown as one that never was
+        chosen = fold.choose(
+            before, self.policies, at, command.allow, question=command.question, scope=scope,
+            conversation=named.state if named is not None else None, keep=kept, age=command.age,
         )  # fmt: skip
+        aged = chosen.account.age != before.age
+        if aged:
+            self._journal(account, at, EntryKind.age_found.value, None, ends=True)
+            self._tell(account, at, EntryKind.age_found)
+        self._changed(account, fold.AccountChange(account=chosen.account, endings=chosen.endings))
+        for answer in chosen.answers or (None,):
+            self._chose(account, command, answer, chosen.because, at)
+        effects = {answer.effect for answer in chosen.answers}
+        outcome = Outcome.done if effects - {fold.Effect.none} else Outcome.unchanged
+        because = chosen.because or next((answer.because for answer in chosen.answers if answer.because), None)
+        return CommandResult(
+            outcome=outcome, at=at, account=command.account, answers=chosen.answers, could_name=chosen.could_name,
+            because=because.value if because is not None else "", ended=tuple(self.ended), aged=aged,
+        )  # fmt: skip
+
+    def _scope(self, account: AccountRow, scope: ChosenScope | None, at: datetime) -> Scope | None:
+        """The scope as the rule names it; None for a project by an id of ours that the account does not have."""
+        if scope is None:
+            return WHOLE_ACCOUNT
+        if scope.conversation is not None:
+            return Scope(ScopeKind.conversation, scope.conversation.hex)
+        project = self._project(account, scope.project, scope.host_project, None, at)
+        return None if project is None else Scope(ScopeKind.project, project.project_id.hex)
+
+    def _chose(
+        self, account: AccountRow, command: Choose, answer: fold.Answer | None, because: fold.NoEffect | None,
+        at: datetime,
+    ) -> None:  # fmt: skip
+        """The row, the leaf and the event of one answer, and what begins or goes on by it."""
+        version = self.policies.number(at)
+        effect = fold.Effect.none if answer is None else answer.effect
+        self._journal(account, at, "choice", None, ends=not command.allow)
+        self.writes.choice(account, at, version, command, answer, because)
+        question = command.question if answer is None else answer.question
+        if question is not None and (answer is None or answer.scope == WHOLE_ACCOUNT):
+            self.choices[account.account_id, question] = NewestChoice(
+                seq=account.last_seq, at=at, question=question, allow=command.allow, effect=effect, via=command.via,
+                showing=command.answers.showing if command.answers is not None else None,
+            )  # fmt: skip
+        within = {} if answer is None else _within(answer.scope)
         # What was shown, by its hash: the leaf commits to it, so that a receipt cannot name another notice later.
         evidence = sha256(command.evidence.encode()).hexdigest() if command.evidence else None
         self._tell(
-            account, at, EntryKind.choice, allow=command.allow, effect=effect, version=version, evidence=evidence
-        )
-        if chosen.effect is not fold.Effect.none:
-            standing, policy = chosen.account.standing.value, self.policies[version].version
-            self._happened(
-                host_events.choice_changed(account.account_id, at, effect=effect, standing=standing, policy=policy)
+            account, at, EntryKind.choice, allow=command.allow, effect=effect.value, version=version,
+            evidence=evidence, question=question, **within,
+        )  # fmt: skip
+        if answer is None or effect is fold.Effect.none:
+            return
+        self._happened(
+            host_events.choice_changed(
+                account.account_id, at, effect=effect.value, standing=account.state.standing(answer.question).value,
+                policy=self.policies[version].version, question=answer.question, scope=answer.scope,
             )
-        self._changed(account, chosen.account, chosen.endings)
-        if chosen.effect is fold.Effect.began:
-            self._tell(account, at, EntryKind.grant_begun, grant=grant, version=version)
-        if chosen.effect is fold.Effect.affirmed:
-            self._tell(account, at, EntryKind.grant_affirmed, grant=grant, version=version)
-        outcome = Outcome.unchanged if chosen.effect is fold.Effect.none else Outcome.done
-        return CommandResult(outcome=outcome, at=at, account=command.account, effect=chosen.effect)
+        )  # fmt: skip
+        if answer.grant is not None:
+            kind = EntryKind.grant_begun if effect is fold.Effect.began else EntryKind.grant_affirmed
+            self._tell_grant(account, at, kind, Grant(answer.grant, answer.question, answer.scope), version)
+        for grant in answer.kept:
+            self._tell_grant(account, at, EntryKind.grant_affirmed, grant, version)
+
+    def _tell_grant(self, account: AccountRow, at: datetime, kind: EntryKind, grant: Grant, version: int) -> None:
+        within = _within(grant.scope)
+        self._tell(account, at, kind, grant=grant.number, version=version, question=grant.question, **within)
 
     def _answered(self, account: AccountRow, command: Choose, at: datetime) -> CommandResult | None:
         """The answer to a choice whose question was answered already, or is older than what is on record.
 
         A no takes effect from any page; a yes from an old one would begin again what the person ended since.
         """
-        asked, newest = command.answers, self.choices.get(account.account_id)
-        if asked is None:
+        shown = command.answers
+        if shown is None:
             return None
-        if newest is not None and (newest.showing, newest.allow) == (asked.showing, command.allow):
-            return CommandResult(outcome=Outcome.duplicate, at=at, account=command.account, effect=newest.effect)
-        is_older = newest is not None and newest.seq > asked.after
-        if command.allow and (is_older or self.policies.newest_material(at) != asked.version):
+        asked = self.policies.in_force(at).asks
+        names = asked if command.question is None else (command.question,)
+        newest = [self.choices[key] for name in names if (key := (account.account_id, name)) in self.choices]
+        if newest and all((one.showing, one.allow) == (shown.showing, command.allow) for one in newest):
+            answers = tuple(
+                fold.Answer(question=one.question, scope=WHOLE_ACCOUNT, effect=one.effect) for one in newest
+            )
+            return CommandResult(outcome=Outcome.duplicate, at=at, account=command.account, answers=answers)
+        is_older = any(one.seq > shown.after for one in newest)
+        if command.allow and (is_older or self.policies.newest_material(at) != shown.version):
             return CommandResult(outcome=Outcome.refused, at=at, because=STALE, account=command.account)
         return None
 
@@ -392,11 +616,12 @@ class _Batch:
                 outcome=Outcome.refused, at=at, because=refusal.value, account=command.account,
                 conversation=conversation,
             )  # fmt: skip
-        if command.under is not None and account.state.grant not in (None, command.under):
+        if command.under is not None and any(grant.number > command.under for grant in account.state.grants):
             return CommandResult(outcome=Outcome.refused, at=at, because=BEFORE_THE_YES, account=command.account)
         if row is None:
-            row = self._begin(command, at)
-        said = fold.say(account.state, row.state, self.policies, at, command.role, command.surface)
+            row = self._begin(account, command, at)
+        origin = command.origin or ("typed" if command.role is TurnRole.user else command.role.value)
+        said = fold.say(account.state, row.state, self.policies, at, command.role, command.surface, origin)
         if said.segment >= SEGMENTS_MAX:
             return CommandResult(
                 outcome=Outcome.refused, at=at, because=TOO_MANY_SEGMENTS, account=command.account,
@@ -407,7 +632,6 @@ class _Batch:
             row.keys.append(SegmentKeys())
             self._began_segment(account, row, said, at)
         self.writes.conversations[row.conversation_id] = row
-        origin = command.origin or ("typed" if command.role is TurnRole.user else command.role.value)
         self.writes.turn(account, row, said, at, command.role, origin, command.host_turn)
         if command.host_turn is not None:
             self.turns_by_host[row.conversation_id, command.host_turn] = said.turn
@@ -420,13 +644,24 @@ class _Batch:
             turn=said.turn, segment=said.segment,
         )  # fmt: skip
 
-    def _begin(self, command: Say, at: datetime) -> ConversationRow:
+    def _begin(self, account: AccountRow, command: Say, at: datetime) -> ConversationRow:
+        project = None
+        if command.host_project is not None:
+            project = self._project(account, None, command.host_project, command.project_title, at)
+        conversation_id = uuid7(at, self.writes.random(10))
         row = ConversationRow(
             account_id=command.account,
-            conversation_id=uuid7(at, self.writes.random(10)),
+            conversation_id=conversation_id,
             host_hmac=command.host_conversation,
             begun_at=at,
-            state=fold.begin(incognito=command.incognito, kind=command.kind, narrow=command.narrow),
+            state=fold.begin(
+                account.state,
+                name=conversation_id.hex,
+                project=project.project_id.hex if project is not None else "",
+                incognito=command.incognito,
+                kind=command.kind,
+                narrow=command.narrow,
+            ),
             saved=None,
             keys=[],
         )
@@ -437,7 +672,7 @@ class _Batch:
 
     def _began_segment(self, account: AccountRow, row: ConversationRow, said: fold.TurnTaken, at: datetime) -> None:
         """A turn under another stamp may take out what a release holds: the whole conversation may be out now."""
-        if any(s.stamp.grant is not None for s in row.state.segments[: said.segment]):
+        if any(s.stamp.grants for s in row.state.segments[: said.segment]):
             self._journal(account, at, "resumed_otherwise", row.conversation_id, ends=True)
 
     def _about(self, account: AccountRow, command: About, at: datetime) -> CommandResult:
@@ -459,14 +694,9 @@ class _Batch:
                 if row.state != before:
                     self._must_leave(row, at, Leaving.deleted, until)
             case Narrow():
-                row.state = fold.narrow(before, self.policies, at)
-                if row.state is not before:
-                    until = self.policies.in_force(at).keep.feedback_opted_out.after(at)
-                    self.writes.shorten_feedback(row.account_id, row.conversation_id, until)
-                    self._note(account, row, at, EntryKind.narrowed, ends=True)
-                    self._must_leave(row, at, Leaving.narrowed, at)
+                self._narrow(account, row, at)
             case Widen():
-                if command.widenings is not None and before.narrowed and before.widenings != command.widenings:
+                if command.narrowings is not None and before.narrowed and before.narrowings != command.narrowings:
                     return CommandResult(outcome=Outcome.refused, at=at, because=STALE, account=account.account_id)
                 row.state = fold.widen(before)
                 if row.state is not before:
@@ -479,7 +709,27 @@ class _Batch:
                 raise BrokenError("a command about a conversation that nobody takes")
         self.writes.conversations[row.conversation_id] = row
         outcome = Outcome.unchanged if row.state == before else Outcome.done
-        return CommandResult(outcome=outcome, at=at, account=account.account_id, conversation=row.conversation_id)
+        return CommandResult(
+            outcome=outcome, at=at, account=account.account_id, conversation=row.conversation_id,
+            ended=tuple(self.ended),
+        )  # fmt: skip
+
+    def _narrow(self, account: AccountRow, row: ConversationRow, at: datetime) -> bool:
+        """Keeps a conversation out; whether it was not so already."""
+        kept = fold.narrow(account.state, row.state, self.policies, at)
+        if kept.conversation is row.state:
+            return False
+        row.state, account.state = kept.conversation, kept.account
+        self.writes.conversations[row.conversation_id] = row
+        self.writes.accounts[account.account_id] = account
+        until = self.policies.in_force(at).keep.feedback_opted_out.after(at)
+        self.writes.shorten_feedback(row.account_id, row.conversation_id, until)
+        self._note(account, row, at, EntryKind.narrowed, ends=True)
+        for grant in kept.ended:
+            self.ended.append(grant)
+            self._tell(account, at, EntryKind.grant_ended, cause=fold.EndingCause.narrowed.value, grant=grant.number)
+        self._must_leave(row, at, Leaving.narrowed, at)
+        return True
 
     def _mark(self, account: AccountRow, row: ConversationRow, command: Flag | Unflag, at: datetime) -> None:
         before = row.state
@@ -489,7 +739,7 @@ class _Batch:
             safety_copies.end(self.writes, row, at)
             self._note(account, row, at, EntryKind.unflagged, ends=True)
             return
-        row.state = fold.flag(before, self.policies, at)
+        row.state = fold.flag(account.state, before, self.policies, at)
         if row.state is before:
             return
         self._note(account, row, at, EntryKind.flagged)
@@ -611,16 +861,25 @@ class _Batch:
     def _happened(self, event: NewHostEvent) -> None:
         self.happened.append((self.place, event))
 
-    def _must_leave(self, row: ConversationRow, at: datetime, because: Leaving, leave_by: datetime) -> None:
-        event = host_events.must_leave(row.account_id, at, because, leave_by=leave_by, conversation=row.conversation_id)
+    def _must_leave(
+        self, row: ConversationRow, at: datetime, because: Leaving, leave_by: datetime,
+        questions: Sequence[str] | None = None,
+    ) -> None:  # fmt: skip
+        event = host_events.must_leave(
+            row.account_id, at, because, leave_by=leave_by, conversation=row.conversation_id, questions=questions
+        )
         self._happened(event)
 
-    def _lapsed(self, account: AccountRow, at: datetime) -> None:
+    def _lapsed(self, account: AccountRow, at: datetime, ending: fold.Ending) -> None:
         policy = self.policies.in_force(at).version
-        standing = account.state.standing.value
-        self._happened(
-            host_events.choice_changed(account.account_id, at, effect="lapsed", standing=standing, policy=policy)
-        )
+        for grant in ending.grants:
+            if grant.scope == WHOLE_ACCOUNT:
+                self._happened(
+                    host_events.choice_changed(
+                        account.account_id, at, effect="lapsed", policy=policy, question=grant.question,
+                        standing=ending.account.standing(grant.question).value, scope=grant.scope,
+                    )
+                )  # fmt: skip
 
     def tell_hosts(self, begun: Mapping[int, UUID]) -> None:
         """Writes the events of the batch, after what they tell; ``begun`` are the erasures by the command's place."""

@@ -16,8 +16,9 @@ import msgspec
 
 from licet.errors import UsageError
 from licet.masked import Masked
-from licet.policy.fold import Effect
-from licet.policy.state import ConversationKind, Share, TurnRole
+from licet.policy.file import QUESTION
+from licet.policy.fold import Answer, Effect
+from licet.policy.state import ConversationKind, Grant, Share, TurnRole
 
 # Why a command was refused (`CommandResult.because`), where others than the vault ask by it.
 BEFORE_THE_YES = "before_the_yes"
@@ -64,26 +65,57 @@ class ShownQuestion(msgspec.Struct, frozen=True, kw_only=True):
     version: int
 
 
+class ChosenScope(msgspec.Struct, frozen=True, kw_only=True):
+    """A project, by our id or by the HMAC of the host's, or a conversation by our id: one of them."""
+
+    project: UUID | None = None
+    host_project: bytes | None = None
+    conversation: UUID | None = None
+
+
 class Choose(_Command, frozen=True, kw_only=True):
     """``evidence`` is sealed; ``via`` is a closed name (notice, settings, signup, cli, import).
 
-    A yes to a question that is older than the account's newest choice, or than the terms in force, is refused; the same
-    answer to the same showing is one choice. ``own``: the age is the person's own word, which never raises a known one.
+    ``question`` None answers all that are asked, which a yes can only where one is; ``scope`` None is the account, and a no
+    has no other; ``keep`` are the scopes whose grants a no leaves. A yes to a question that is older than the account's
+    newest answer to it, or than the terms in force, is refused; the same answer to the same showing is one choice.
     """
 
     allow: bool
+    question: str | None = None
+    scope: ChosenScope | None = None
+    keep: tuple[ChosenScope, ...] = ()
     age: int | None = None
     via: str = "api"
     evidence: str = ""
     answers: ShownQuestion | None = None
-    own: bool = False
+
+
+class _AboutProject(_Command, frozen=True, kw_only=True):
+    """``project`` is our id of one that there is; without it the HMAC of the host's id finds or begins one.
+
+    ``title`` is an envelope of `content.encode`, taken where the project has none yet.
+    """
+
+    project: UUID | None = None
+    host_project: bytes | None = None
+    title: bytes | None = None
+
+
+class KeepProjectOut(_AboutProject, frozen=True, kw_only=True):
+    pass
+
+
+class LetProjectIn(_AboutProject, frozen=True, kw_only=True):
+    pass
 
 
 class Say(_Command, frozen=True, kw_only=True):
     """A turn. ``conversation`` is our id of an existing one; without it the host's id finds or begins one.
 
     ``content`` is the envelope of `content.encode`, or None for a turn whose content is not to be stored. ``under`` is the
-    grant that was in force when it was said, 0 for none: told late, under another grant, it is refused.
+    newest grant that the account had been given when it was said, 0 for none: told late, with a newer one in force, it is
+    refused. ``host_project`` counts on a conversation's first turn.
     """
 
     conversation: UUID | None = None
@@ -98,6 +130,8 @@ class Say(_Command, frozen=True, kw_only=True):
     content: bytes | None
     title: bytes | None = None
     under: int | None = None
+    host_project: bytes | None = None
+    project_title: bytes | None = None
 
 
 class _About(_Command, frozen=True, kw_only=True):
@@ -113,9 +147,9 @@ class Narrow(_About, frozen=True, kw_only=True):
 
 
 class Widen(_About, frozen=True, kw_only=True):
-    """``widenings`` is how often the conversation had been let in when the person saw it; None lets it in as it is."""
+    """``narrowings`` is how often the conversation had been kept out when the person saw it; None lets it in as it is."""
 
-    widenings: int | None = None
+    narrowings: int | None = None
 
 
 class Flag(_About, frozen=True, kw_only=True):
@@ -175,13 +209,15 @@ class TakeBackFeedback(_About, frozen=True, kw_only=True):
 
 
 About: TypeAlias = TakeBackFeedback | Delete | Narrow | Widen | Flag | Unflag | Hold | Unhold | GiveFeedback
-Command: TypeAlias = OpenAccount | SetPlan | SetAge | CloseAccount | Choose | Say | About
+AboutProject: TypeAlias = KeepProjectOut | LetProjectIn
+Command: TypeAlias = OpenAccount | SetPlan | SetAge | CloseAccount | Choose | Say | About | AboutProject
 
 
 NAME = re.compile(r"[a-z][a-z0-9_.-]{0,31}")
 AGE_MAX = 150
 RATINGS = ("up", "down")
 TEXT_BYTES_MAX = 64 * 2**10
+KEPT_SCOPES_MAX = 1_000  # that one no may name
 
 
 def check(command: Command) -> None:
@@ -199,6 +235,9 @@ def check(command: Command) -> None:
             _age(command.age)
             _name("via", command.via)
             _text("evidence", command.evidence)
+            _choice(command)
+        case KeepProjectOut() | LetProjectIn():
+            _one_of(command.project, command.host_project)
         case Say():
             _name("surface", command.surface)
             _name("origin", command.origin or command.role.value)
@@ -222,6 +261,21 @@ def check(command: Command) -> None:
             pass
         case _:
             assert_never(command)
+
+
+def _choice(command: Choose) -> None:
+    if command.question is not None:
+        holds = QUESTION.fullmatch(command.question) is not None
+        _require(holds, "question", f"is no name of a question: it must match {QUESTION.pattern}")
+    _require(command.allow or command.scope is None, "scope", "belongs to a yes: what is to be left out is kept out")
+    _require(not command.allow or not command.keep, "keep", "belongs to a no")
+    _require(len(command.keep) <= KEPT_SCOPES_MAX, "keep", f"names more than {KEPT_SCOPES_MAX} scopes")
+    for scope in (*command.keep, *([command.scope] if command.scope is not None else [])):
+        _one_of(scope.project, scope.host_project, scope.conversation)
+
+
+def _one_of(*ids: UUID | bytes | None) -> None:
+    _require(sum(one is not None for one in ids) == 1, "scope", "names a project or a conversation, one of them")
 
 
 def _require(holds: bool, key: str, message: str) -> None:
@@ -258,9 +312,11 @@ class Outcome(StrEnum):
 
 
 class CommandResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a command did. ``because`` says why it was refused; ids are those of what it made or concerns.
+    """What a command did. ``because`` says why it was refused or changed nothing; ids are those of what it made or concerns.
 
-    ``erasure`` is the one that it began.
+    ``answers`` are those of a choice, one a question; ``could_name`` are the questions that a yes without one could have
+    named; ``ended`` are the grants that the command ended; ``aged`` says that a choice's age was taken. ``erasure`` is the
+    one that it began.
     """
 
     outcome: Outcome
@@ -268,8 +324,17 @@ class CommandResult(msgspec.Struct, frozen=True, kw_only=True):
     because: str = ""
     account: UUID
     conversation: UUID | None = None
+    project: UUID | None = None
     turn: int = 0
     segment: int = -1
     feedback: UUID | None = None
-    effect: Effect | None = None
+    answers: tuple[Answer, ...] = ()
+    could_name: tuple[str, ...] = ()
+    ended: tuple[Grant, ...] = ()
+    aged: bool = False
     erasure: UUID | None = None
+
+    @property
+    def effect(self) -> Effect | None:
+        """The effect of a choice that answered one question; None of any other."""
+        return self.answers[0].effect if len(self.answers) == 1 else None

@@ -84,7 +84,9 @@ _REASON = """(SELECT CASE WHEN a.closed_at IS NOT NULL THEN 'closed' WHEN c.dele
 # feedback also that it was taken back. Such
 # a key enters the daily rotation, any other the weekly one.
 _ASKED_FOR = """(SELECT a.closed_at IS NOT NULL OR c.deleted_at IS NOT NULL OR (c.narrowed AND NOT s.narrowed)
-                     OR (s.grant_no IS NOT NULL AND s.grant_no IS DISTINCT FROM a.grant_no)
+                     OR (s.grants <> '{}' AND NOT s.grants && ARRAY(
+                         SELECT t.grant_no FROM standings t WHERE t.account_id = a.account_id AND t.grant_no IS NOT NULL
+                         UNION ALL SELECT g.grant_no FROM scoped_grants g WHERE g.account_id = a.account_id))
                    FROM conversations c JOIN accounts a USING (account_id)
                   WHERE c.account_id = s.account_id AND c.conversation_id = s.conversation_id)"""
 _SAFETY_DUE = f"""

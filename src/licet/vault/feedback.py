@@ -16,7 +16,7 @@ import msgspec
 from licet.keys.keyring import Keyring
 from licet.keys.material import unseal
 from licet.masked import Masked
-from licet.policy.state import Feedback, Grant, Share
+from licet.policy.state import Feedback, Share
 from licet.store.connect import Transaction
 from licet.vault.content import Content, decode
 from licet.vault.writes import feedback_place
@@ -53,7 +53,7 @@ def kept(
     """The account's feedback of which anything is still kept, newest first, given before the one named."""
     rows = tx.execute(
         """SELECT account_id, feedback_id, conversation_id, rating, share, turn, given_at, taken_back_at, key_slot, version,
-                  narrowed, grant_no, grant_widening, keep_until
+                  narrowed, grant_no, grant_narrowing, keep_until
              FROM feedback
             WHERE account_id = %(account)s AND erased_at IS NULL AND (%(before)s::uuid IS NULL OR feedback_id < %(before)s)
               AND (%(conversation)s::uuid IS NULL OR conversation_id = %(conversation)s)
@@ -73,13 +73,13 @@ def conversation_of(tx: Transaction, account: UUID, feedback: UUID) -> UUID | No
 
 def _row(row: Sequence[Any]) -> FeedbackRow:
     account, feedback, conversation, rating, share, turn, given_at, taken_back_at, slot, *state = row
-    version, narrowed, grant, widening, keep_until = state
+    version, narrowed, grant, narrowing, keep_until = state
     return FeedbackRow(
         account=account, feedback=feedback, conversation=conversation, rating=rating, turn=turn, given_at=given_at,
         taken_back_at=taken_back_at, key_slot=slot,
         state=Feedback(
             share=Share(share), version=version, narrowed=narrowed, keep_until=keep_until,
-            grant=None if grant is None else Grant(grant, widening),
+            grant=grant, narrowing=narrowing or 0,
         ),
     )  # fmt: skip
 

@@ -25,6 +25,7 @@ import msgspec
 
 from licet.errors import UsageError
 from licet.policy.period import written
+from licet.policy.state import Scope, ScopeKind
 from licet.store.connect import Transaction
 from licet.vault.ids import Prefix, shown
 
@@ -33,7 +34,7 @@ NUMBERED_MAX = 10_000
 NUMBERS_OF_A_LIFE = 2**40
 ACKNOWLEDGE_DAYS = 14  # as a recipient of a release: docs/erase.md
 
-Fact: TypeAlias = str | int | bool | list[list[int]] | None
+Fact: TypeAlias = str | int | bool | list[list[int]] | list[str] | None
 
 
 class EventKind(StrEnum):
@@ -79,24 +80,33 @@ class NewHostEvent(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, erasure=erasure)
 
 
-def choice_changed(account: UUID, at: datetime, *, effect: str, standing: str, policy: str) -> NewHostEvent:
-    """A choice took effect, or a grant lapsed."""
-    facts: dict[str, Fact] = {"effect": effect, "standing": standing, "policy": policy}
+def choice_changed(
+    account: UUID, at: datetime, *, effect: str, standing: str, policy: str, question: str, scope: Scope
+) -> NewHostEvent:
+    """A choice about a question took effect, or a grant lapsed; ``standing`` is the account's in the question."""
+    facts: dict[str, Fact] = {
+        "question": question, "effect": effect, "standing": standing, "policy": policy, "scope": scope.kind.value,
+        "project": shown(Prefix.project, UUID(hex=scope.name)) if scope.kind is ScopeKind.project else None,
+        "conversation": shown(Prefix.conversation, UUID(hex=scope.name)) if scope.kind is ScopeKind.conversation else None,
+    }  # fmt: skip
     return NewHostEvent(account=account, kind=EventKind.choice_changed, at=at, facts=facts)
 
 
 def must_leave(
     account: UUID, at: datetime, because: LeaveReason, *, leave_by: datetime | None = None,
     conversation: UUID | None = None, turns: Sequence[tuple[int, int]] | None = None,
+    questions: Sequence[str] | None = None,
 ) -> NewHostEvent:  # fmt: skip
     """A conversation, or without one all of the account's, is not to be used from ``at`` and gone by ``leave_by``.
 
-    ``turns`` are the first and last of each run where only those are meant.
+    ``turns`` are the first and last of each run where only those are meant; ``questions`` those whose purposes it must not
+    be used for, all of them where none is named.
     """
     by = max(leave_by or at, at)
     facts: dict[str, Fact] = {
         "conversation": shown(Prefix.conversation, conversation) if conversation is not None else None,
         "turns": [list(run) for run in turns] if turns is not None else None,
+        "questions": list(questions) if questions is not None else None,
         "because": because.value,
         "leaves": "use" if because in _USE_ALONE else "everything",
         "leave_by": written(by),

@@ -20,6 +20,7 @@ ADDRESS_CHARACTERS_MAX = 254  # RFC 5321, with the brackets of a path
 class Prefix(StrEnum):
     account = "acc"
     conversation = "conv"
+    project = "proj"
     turn = "turn"
     feedback = "fb"
     release = "rel"

@@ -104,10 +104,10 @@ def check(known: Policies, new: Policy, now: datetime) -> None:
     if new == newest or policy_versions.amends(newest, new):
         return
     policy_versions.check_newer(known, new, now)
-    if not new.material and diff.widens(diff.diff(newest, new)):
+    if not new.material and diff.must_be_material(diff.diff(newest, new)):
         raise RefusedError(
-            f"version `{new.version}` widens what may be used or kept, and is not material",
-            "set `material: true`, so that everybody is asked; or take the widening out",
+            f"version `{new.version}` widens what may be used or kept, or drops a question, and is not material",
+            "set `material: true`, so that everybody is asked; or take that out",
             because="widens",
         )
 
@@ -245,7 +245,7 @@ def _accounts(tx: Transaction, known: Policies, after: Policies, at: datetime) -
         if was is not becomes:
             moved[f"{was.value} -> {becomes.value}"] += 1
         asked += becomes in _ASKING and was not in _ASKING
-        ended += one.grant is not None and two.grant is None
+        ended += len(set(one.grants) - set(two.grants))
     return dict(moved.most_common()), asked, ended
 
 

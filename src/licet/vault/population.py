@@ -2,8 +2,10 @@
 
 The same meaning as `policy.decide`, held equal to it by tests on drawn histories. A row of the answer says which
 row of the rule holds for a turn of a listed origin that no flag covers; what differs from turn to turn within a
-segment, the flag (row 5) and the origin (row 11), is laid over it by `of_turn`. Accounts need not have been brought
-to the moment: a version that became effective ends a grant in the answer, as it does in the rule.
+segment, the flag (row 5) and the origin (row 12), is laid over it by `of_turn`. Accounts need not have been brought
+to the moment: a version that became effective ends grants in the answer, as it does in the rule. What a dropped question
+brings nearer beside another's grant is dated by `apply.advance` alone: until then such a segment of no use may be shown
+with the date that is stored, and the reason that goes with it.
 
 Policies are data here too: the versions stand in the statement as values, never as generated conditions.
 """
@@ -20,7 +22,7 @@ from uuid import UUID
 import msgspec
 
 from licet.policy.decide import SAFETY, DecisionReason
-from licet.policy.file import Policies, Reach
+from licet.policy.file import Policies
 from licet.policy.state import TurnState
 from licet.store.connect import Transaction
 
@@ -29,7 +31,7 @@ WORK_MEM = "64MB"  # of each hash and sort; with PostgreSQL's default of 4 MB th
 
 
 class Rank(IntEnum):
-    """The order of the rule. Ranks up to `AGE` come before the flag, those up to `PURPOSE` before the origin."""
+    """The order of the rule. Ranks up to `AGE` come before the flag, those up to `NOT_COVERED` before the origin."""
 
     CLOSED = 1
     DELETED = 2
@@ -38,15 +40,18 @@ class Rank(IntEnum):
     INCOGNITO = 6
     EXPIRED = 7
     NARROWED = 8
-    STANDING = 9
-    PURPOSE = 10
-    STALE_TERMS = 12
-    BEFORE_GRANT = 13
-    PERMITTED = 14
+    NOT_ASKED = 9
+    STANDING = 10
+    NOT_COVERED = 11
+    STALE_TERMS = 13
+    BEFORE_GRANT = 14
+    PERMITTED = 15
 
 
 _BECAUSE: dict[Rank, DecisionReason] = {
-    rank: DecisionReason(rank.name.lower()) for rank in Rank if rank is not Rank.STANDING
+    rank: DecisionReason.purpose if rank in (Rank.NOT_ASKED, Rank.NOT_COVERED) else DecisionReason(rank.name.lower())
+    for rank in Rank
+    if rank is not Rank.STANDING
 }
 
 
@@ -77,67 +82,102 @@ class SegmentDecision(msgspec.Struct, frozen=True, kw_only=True):
             safety_until = self.safety_until
             if safety_until is not None and at < safety_until:
                 return DecisionReason.flagged, safety_until
-        if self.rank > Rank.PURPOSE:
-            listed = policies[self.version].origins & policies.in_force(at).origins
-            if turn.origin not in listed:
-                return DecisionReason.origin, None
+        if (
+            self.rank > Rank.NOT_COVERED
+            and turn.origin not in policies.terms(self.version, policies.number(at)).origins
+        ):
+            return DecisionReason.origin, None
         return self.because, self.until if self.rank is Rank.PERMITTED else None
 
 
-# The versions as rows. Where a version and the one in force both judge, the row holds what both allow; `lists_more` says
-# that it lists a plan or a surface that the one in force does not.
-VERSIONS = """unnest(%(numbers)s::smallint[], %(whole)s::boolean[], %(age_min)s::int[], %(covers)s::boolean[],
-    %(lists_more)s::boolean[], %(origins)s::text[]) AS v(number, whole, age_min, covers, lists_more, origins)"""
-_ENDINGS = """unnest(%(numbers)s::smallint[], %(plans)s::text[], %(own_age_min)s::int[], %(lapse_until)s::timestamptz[])
-    AS e(number, plans, age_min, lapse_until)"""
+# The versions as rows: what each and all that followed it to the one in force allow. `drops` says that they list less than
+# the version itself did. Names stand between commas.
+VERSIONS = """unnest(%(numbers)s::smallint[], %(some_whole)s::boolean[], %(some_by_turn)s::boolean[], %(age_min)s::int[],
+    %(covers)s::boolean[], %(drops)s::boolean[], %(joint_plans)s::text[], %(joint_surfaces)s::text[], %(origins)s::text[])
+    AS v(number, some_whole, some_by_turn, age_min, covers, drops, plans, surfaces, origins)"""
+_ENDINGS = """unnest(%(numbers)s::smallint[], %(plans)s::text[], %(own_age_min)s::int[], %(asks)s::boolean[],
+    %(lapse_until)s::timestamptz[]) AS e(number, plans, age_min, asks, lapse_until)"""
 
-# An account as it is at the moment: the first version since its newest event that does not allow it ends its grant.
+# An account as it is at the moment, and its grant for the question: the first version since its newest event that does not
+# allow it, or does not ask the question, ends it. `lapse_until` is to where a version that ends every grant brings what was
+# in their scopes.
 _ACCOUNTS = f"""
-    SELECT a.account_id, a.closed_at, a.age, l.lapse_until,
-           CASE WHEN l.number IS NULL THEN a.grant_no END AS grant_no,
-           CASE WHEN l.number IS NULL THEN a.standing ELSE 'lapsed' END AS standing
+    SELECT a.account_id, a.closed_at, a.age, l.lapse_until, l.number IS NOT NULL AS is_lapsed,
+           CASE WHEN l.number IS NULL THEN t.grant_no END AS grant_no,
+           CASE WHEN l.number IS NOT NULL AND t.grant_no IS NOT NULL THEN 'lapsed'
+                ELSE coalesce(t.standing, 'undecided') END AS standing
       FROM accounts a
+      LEFT JOIN standings t ON t.account_id = a.account_id AND t.question = %(question)s
       LEFT JOIN LATERAL (
-           SELECT e.number, e.lapse_until FROM {_ENDINGS}
-            WHERE a.grant_no IS NOT NULL AND e.number > a.seen AND e.number <= %(now)s
-              AND (position(',' || a.plan || ',' IN e.plans) = 0 OR e.age_min > coalesce(a.age, -1))
-            ORDER BY e.number LIMIT 1) l ON a.seen < %(now)s AND a.grant_no IS NOT NULL"""
+           SELECT min(e.number) AS number,
+                  (array_agg(e.lapse_until ORDER BY e.number) FILTER (WHERE e.ends_all))[1] AS lapse_until
+             FROM (SELECT e.number, e.asks, e.lapse_until,
+                          position(',' || a.plan || ',' IN e.plans) = 0 OR e.age_min > coalesce(a.age, -1) AS ends_all
+                     FROM {_ENDINGS} WHERE e.number > a.seen AND e.number <= %(now)s) e
+            WHERE e.ends_all OR NOT e.asks) l ON a.seen < %(now)s AND a.in_force > 0"""
 
-_LEFT_OUT = "({0}.plan <> ALL(%(now_plans)s) OR {0}.surface <> ALL(%(now_surfaces)s))"
-# Conversations that a segment keeps out although it was in scope when taken: empty unless the version in force lists
-# less than an earlier one.
+# The grant in force for a conversation `c` of an account `a`: its own, else its project's, else the account's.
+_GRANT = "CASE WHEN a.is_lapsed THEN NULL ELSE coalesce(g.grant_no, p.grant_no, a.grant_no) END"
+# Whether a version that ended every grant ended one that covers the conversation, for whatever question.
+_WAS_GRANTED = """EXISTS (SELECT FROM standings t WHERE t.account_id = c.account_id AND t.grant_no IS NOT NULL)
+    OR EXISTS (SELECT FROM scoped_grants o WHERE o.account_id = c.account_id
+                  AND (o.conversation_id = c.conversation_id OR o.project_id = c.project_id))"""
+_KEEP_UNTIL = (
+    f"""CASE WHEN a.lapse_until < s.keep_until AND ({_WAS_GRANTED}) THEN a.lapse_until ELSE s.keep_until END"""
+)
+_LEFT_OUT = """({1}.drops AND (position(',' || {0}.plan || ',' IN {1}.plans) = 0
+                               OR position(',' || {0}.surface || ',' IN {1}.surfaces) = 0))"""
+# Conversations that a segment keeps out although it was in scope when taken: empty unless a version lists less than an
+# earlier one.
 _LEFT_CONVERSATIONS = f"""
-    SELECT DISTINCT account_id, conversation_id, true AS is_left_out FROM segments o
-     WHERE %(any_lists_more)s AND {_LEFT_OUT.format("o")}"""
+    SELECT DISTINCT account_id, conversation_id, true AS is_left_out
+      FROM segments o JOIN {VERSIONS.replace("AS v(", "AS w(")} ON w.number = o.version
+     WHERE %(any_drops)s AND {_LEFT_OUT.format("o", "w")}"""
+
+
+def _stale(names: str) -> str:
+    """Whether the question is among the names: most have none."""
+    return f"({names} <> '' AND position(',' || %(question)s || ',' IN ',' || {names} || ',') > 0)"
+
+
+def _under(grants: str, narrowing: str) -> str:
+    return f"({_GRANT} = ANY({grants}) AND {narrowing} = c.narrowings)"
+
 
 _DECISIONS = f"""
     SELECT s.account_id, s.conversation_id, s.segment,
-           CASE WHEN a.closed_at IS NOT NULL THEN 1
-                WHEN c.deleted_at IS NOT NULL THEN 2
-                WHEN NOT s.in_scope OR (v.lists_more AND {_LEFT_OUT.format("s")})
-                  OR (v.whole AND (c.out_of_scope OR o.is_left_out)) THEN 3
-                WHEN v.age_min > coalesce(a.age, -1) THEN 4
-                WHEN c.incognito THEN 6
-                WHEN least(s.keep_until, a.lapse_until) <= %(at)s THEN 7
-                WHEN c.narrowed OR s.narrowed THEN 8
-                WHEN a.grant_no IS NULL THEN 9
-                WHEN NOT v.covers THEN 10
-                WHEN CASE WHEN v.whole THEN c.deciding_stale ELSE s.stale END THEN 12
-                WHEN CASE WHEN v.whole THEN c.deciding_grant_no ELSE s.grant_no END IS DISTINCT FROM a.grant_no
-                  OR CASE WHEN v.whole THEN c.deciding_grant_widening ELSE s.grant_widening END <> c.widenings THEN 13
-                ELSE 14 END AS rank,
-           a.standing, least(s.keep_until, a.lapse_until) AS until, s.flagged_turn, s.safety_until, s.version,
+           CASE WHEN a.closed_at IS NOT NULL THEN {Rank.CLOSED}
+                WHEN c.deleted_at IS NOT NULL THEN {Rank.DELETED}
+                WHEN NOT s.in_scope OR {_LEFT_OUT.format("s", "v")}
+                  OR (v.some_whole AND (c.out_of_scope OR o.is_left_out)) THEN {Rank.OUT_OF_SCOPE}
+                WHEN v.age_min > coalesce(a.age, -1) THEN {Rank.AGE}
+                WHEN c.incognito THEN {Rank.INCOGNITO}
+                WHEN {_KEEP_UNTIL} <= %(at)s THEN {Rank.EXPIRED}
+                WHEN c.narrowed OR s.narrowed THEN {Rank.NARROWED}
+                WHEN NOT %(is_asked)s THEN {Rank.NOT_ASKED}
+                WHEN {_GRANT} IS NULL THEN {Rank.STANDING}
+                WHEN NOT v.covers THEN {Rank.NOT_COVERED}
+                WHEN (v.some_by_turn AND {_stale("s.stale")}) OR (v.some_whole AND {_stale("c.deciding_stale")})
+                THEN {Rank.STALE_TERMS}
+                WHEN (v.some_by_turn AND NOT {_under("s.grants", "s.narrowing")})
+                  OR (v.some_whole AND NOT {_under("c.deciding_grants", "c.deciding_narrowing")}) THEN {Rank.BEFORE_GRANT}
+                ELSE {Rank.PERMITTED} END AS rank,
+           a.standing, {_KEEP_UNTIL} AS until, s.flagged_turn, s.safety_until, s.version,
            s.last_turn - s.first_turn + 1 AS turns
       FROM segments s
       JOIN conversations c USING (account_id, conversation_id)
       JOIN ({_ACCOUNTS}) a USING (account_id)
       JOIN {VERSIONS} ON v.number = s.version
+      LEFT JOIN scoped_grants g ON g.account_id = c.account_id AND g.conversation_id = c.conversation_id
+                               AND g.question = %(question)s
+      LEFT JOIN scoped_grants p ON p.account_id = c.account_id AND p.project_id = c.project_id
+                               AND p.question = %(question)s
       LEFT JOIN"""
 DECISIONS = f"""{_DECISIONS} ({_LEFT_CONVERSATIONS}) o USING (account_id, conversation_id)"""
 # The same for a few segments, which the caller's WHERE names: each conversation's others are looked up, never all.
 DECISIONS_OF_FEW = f"""{_DECISIONS} LATERAL (
-    SELECT true AS is_left_out FROM segments o
-     WHERE %(any_lists_more)s AND {_LEFT_OUT.format("o")}
+    SELECT true AS is_left_out FROM segments o JOIN {VERSIONS.replace("AS v(", "AS w(")} ON w.number = o.version
+     WHERE %(any_drops)s AND {_LEFT_OUT.format("o", "w")}
        AND o.account_id = s.account_id AND o.conversation_id = s.conversation_id LIMIT 1) o ON true"""
 
 # The permitted segments. What a permitted one must be by one table alone is said again beside the rule, so that
@@ -145,7 +185,7 @@ DECISIONS_OF_FEW = f"""{_DECISIONS} LATERAL (
 PERMITTED = f"""
     SELECT * FROM ({DECISIONS}
      WHERE s.in_scope AND NOT s.narrowed AND s.keep_until > %(at)s AND c.deleted_at IS NULL AND NOT c.incognito
-       AND NOT c.narrowed AND a.closed_at IS NULL AND a.grant_no IS NOT NULL AND v.covers) d
+       AND NOT c.narrowed AND a.closed_at IS NULL AND %(is_asked)s AND v.covers) d
      WHERE rank = {Rank.PERMITTED}"""
 
 # The end of a turn `t` of the segment `d`, under the versions `v`; NULL where it may not be used.
@@ -170,24 +210,31 @@ USABLE_TURNS = f"""
 
 def parameters(policies: Policies, purpose: str, at: datetime) -> dict[str, Any]:
     """The policy, the purpose and the moment as the statement's values."""
-    number = policies.number(at)
-    now, known = policies[number], policies.versions
-    lists_more = [not (v.plans <= now.plans and v.surfaces <= now.surfaces) for v in known]
+    number, known = policies.number(at), policies.versions
+    question = policies[number].question_of(purpose)
+    joint = [policies.terms(min(each, number), number) for each in range(len(known))]
+    drops = [
+        not (v.plans <= terms.plans and v.surfaces <= terms.surfaces) for v, terms in zip(known, joint, strict=True)
+    ]
     return {
         "at": at,
         "now": number,
-        "now_plans": sorted(now.plans),
-        "now_surfaces": sorted(now.surfaces),
+        "question": question or "",
+        "is_asked": question is not None,
         "safety": purpose == SAFETY,
-        "any_lists_more": any(lists_more[:number]),
+        "any_drops": any(drops[:number]),
         "numbers": list(range(len(known))),
-        "whole": [v.reach is Reach.conversation and now.reach is Reach.conversation for v in known],
-        "age_min": [max((age for age in (v.min_age, now.min_age) if age is not None), default=None) for v in known],
-        "covers": [purpose in v.covers and purpose in now.covers for v in known],
-        "lists_more": lists_more,
-        "origins": [_listed(v.origins & now.origins) for v in known],
+        "some_whole": [terms.some_whole for terms in joint],
+        "some_by_turn": [terms.some_by_turn for terms in joint],
+        "age_min": [terms.min_age for terms in joint],
+        "covers": [purpose in terms.covers.get(question or "", ()) for terms in joint],
+        "drops": drops,
+        "joint_plans": [_listed(terms.plans) for terms in joint],
+        "joint_surfaces": [_listed(terms.surfaces) for terms in joint],
+        "origins": [_listed(terms.origins) for terms in joint],
         "plans": [_listed(v.plans) for v in known],
         "own_age_min": [v.min_age for v in known],
+        "asks": [question is None or question in v.asks for v in known],
         "lapse_until": [v.keep.opted_out.after(v.effective) for v in known],
     }
 

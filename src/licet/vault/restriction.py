@@ -26,12 +26,14 @@ from licet.vault import account_journal
 from licet.vault.commands import (
     About,
     Choose,
+    ChosenScope,
     CloseAccount,
     Command,
     CommandResult,
     Delete,
     Hold,
     HoldReason,
+    KeepProjectOut,
     Narrow,
     Outcome,
     SetAge,
@@ -49,6 +51,7 @@ _KINDS: dict[type, RestrictionKind] = {
     CloseAccount: RestrictionKind.closed,
     Delete: RestrictionKind.deleted,
     Narrow: RestrictionKind.narrowed,
+    KeepProjectOut: RestrictionKind.project_kept_out,
     Unflag: RestrictionKind.unflagged,
     Hold: RestrictionKind.held,
     Unhold: RestrictionKind.unheld,
@@ -135,7 +138,7 @@ def _restricts(command: Command, answer: CommandResult) -> bool:
     if answer.outcome not in (Outcome.done, Outcome.unchanged):
         return False
     if isinstance(command, Choose):
-        return not command.allow or command.age is not None
+        return not command.allow or answer.aged
     return type(command) in _KINDS
 
 
@@ -146,7 +149,9 @@ def _record(
     if isinstance(command, Choose):
         kind = RestrictionKind.age if command.allow else RestrictionKind.refused
     assert kind is not None
-    matter = b""
+    matter, host = b"", b""
+    if isinstance(command, KeepProjectOut):
+        host = command.host_project or _host_of(tx, command.account, command.project)
     if isinstance(command, Hold | Unhold):
         matter = seal(matter_key(keyring.host_key(tx)), command.matter.encode(), _MATTER, keyring.random)
     return Restriction(
@@ -154,13 +159,37 @@ def _record(
         conversation=command.conversation if isinstance(command, About) else None,
         feedback=command.feedback if isinstance(command, TakeBackFeedback) else None,
         plan=command.plan if isinstance(command, SetPlan) else "",
-        age=command.age if isinstance(command, SetAge | Choose) else None,
+        age=command.age if isinstance(command, SetAge) or (isinstance(command, Choose) and answer.aged) else None,
         matter=matter,
         reason=command.reason.value if isinstance(command, Hold) else "",
         untold=isinstance(command, Hold) and not command.is_told,
         until=command.review_at if isinstance(command, Hold) else None,
         by=command.by if isinstance(command, Hold) else "",
+        question=(command.question or "") if isinstance(command, Choose) else "",
+        kept=_kept(command) if isinstance(command, Choose) else (),
+        project=answer.project, host=host,
     )  # fmt: skip
+
+
+def _kept(command: Choose) -> tuple[str, ...]:
+    """Those by our ids; what a host named by its own is in no record, and a restore ends it with the rest."""
+    ids = [
+        ("project", scope.project) if scope.project else ("conversation", scope.conversation) for scope in command.keep
+    ]
+    return tuple(f"{kind}:{one.hex}" for kind, one in ids if one is not None)
+
+
+def _host_of(tx: Transaction, account: UUID, project: UUID | None) -> bytes:
+    row = tx.execute(
+        "SELECT host_hmac FROM projects WHERE account_id = %s AND project_id = %s", [account, project]
+    ).fetchone()
+    return bytes(row[0]) if row else b""
+
+
+def _scope(written: str) -> ChosenScope:
+    kind, _, name = written.partition(":")
+    one = UUID(hex=name)
+    return ChosenScope(project=one) if kind == "project" else ChosenScope(conversation=one)
 
 
 def matter_key(host_key: bytes) -> bytes:
@@ -180,7 +209,12 @@ def command_of(record: Restriction, host_key: bytes) -> Command:
         case RestrictionKind.age:
             return SetAge(account=account, at=at, age=record.age)
         case RestrictionKind.refused:
-            return Choose(account=account, at=at, allow=False, age=record.age, via=REPLAYED)
+            return Choose(
+                account=account, at=at, allow=False, age=record.age, via=REPLAYED, question=record.question or None,
+                keep=tuple(_scope(kept) for kept in record.kept),
+            )  # fmt: skip
+        case RestrictionKind.project_kept_out:
+            return KeepProjectOut(account=account, at=at, host_project=record.host)
         case RestrictionKind.closed:
             return CloseAccount(account=account, at=at)
         case _:
@@ -217,6 +251,7 @@ _EVENTS = {
     "choice": RestrictionKind.refused,
     "deleted": RestrictionKind.deleted,
     "narrowed": RestrictionKind.narrowed,
+    "project_kept_out": RestrictionKind.project_kept_out,
     "unflagged": RestrictionKind.unflagged,
     "feedback_taken_back": RestrictionKind.feedback_taken_back,
 }
@@ -238,13 +273,21 @@ def catch_up(tx: Transaction, journal: Journal) -> int:
         WITH kept AS (SELECT * FROM unnest(%(account)b::uuid[], %(seq)b::bigint[]) AS k(account_id, seq)),
              since AS (SELECT greatest((SELECT min(position) FROM journal JOIN kept USING (account_id, seq)),
                                    (SELECT position + 1 FROM lives ORDER BY life DESC LIMIT 1)) AS position)
-        SELECT j.account_id, j.seq, j.occurred_at, j.event, j.conversation_id, f.feedback_id, a.plan, a.age
+        SELECT j.account_id, j.seq, j.occurred_at, j.event, j.conversation_id, f.feedback_id, a.plan, a.age,
+               coalesce(c.question, ''), p.project_id, coalesce(p.host_hmac, ''),
+               ARRAY(SELECT CASE WHEN g.project_id IS NULL
+                                 THEN 'conversation:' || replace(g.conversation_id::text, '-', '')
+                                 ELSE 'project:' || replace(g.project_id::text, '-', '') END
+                       FROM scoped_grants g WHERE g.account_id = c.account_id
+                                              AND g.grant_no::text = ANY(string_to_array(c.kept, ',')))
           FROM journal j JOIN accounts a USING (account_id)
+          LEFT JOIN choices c ON j.event = 'choice' AND c.account_id = j.account_id AND c.seq = j.seq
+          LEFT JOIN projects p ON j.event = 'project_kept_out' AND p.account_id = j.account_id
+           AND p.kept_out_at = j.occurred_at
           LEFT JOIN feedback f ON j.event = 'feedback_taken_back' AND f.account_id = j.account_id
            AND f.conversation_id = j.conversation_id AND f.taken_back_at = j.occurred_at
          WHERE j.ends AND j.position >= (SELECT position FROM since) AND j.event = ANY(%(events)s)
-           AND (j.event <> 'choice' OR EXISTS (SELECT FROM choices c WHERE c.account_id = j.account_id
-                                                  AND c.seq = j.seq AND NOT c.allow))
+           AND (j.event <> 'choice' OR NOT c.allow) AND (j.event <> 'project_kept_out' OR p.project_id IS NOT NULL)
            AND NOT EXISTS (SELECT FROM kept k WHERE k.account_id = j.account_id AND k.seq >= j.seq)
          ORDER BY j.position
         """,
@@ -254,8 +297,9 @@ def catch_up(tx: Transaction, journal: Journal) -> int:
         Restriction(
             life=life, kind=_EVENTS[event], at=at, account=account, seq=seq, conversation=conversation, feedback=feedback,
             plan=plan if event == "plan_set" else "", age=age if event in ("age_found", "choice") else None,
+            question=question, project=project, host=host, kept=tuple(kept),
         )
-        for account, seq, at, event, conversation, feedback, plan, age in rows
+        for account, seq, at, event, conversation, feedback, plan, age, question, project, host, kept in rows
     ]  # fmt: skip
     journal.append(records)
     return len(records)

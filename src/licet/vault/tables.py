@@ -11,15 +11,26 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from licet.masked import Masked
-from licet.policy.state import AccountState, ConversationState, GrantStanding, TurnState
+from licet.policy.state import (
+    WHOLE_ACCOUNT,
+    AccountState,
+    ConversationState,
+    Feedback,
+    Grant,
+    ScopeKind,
+    Share,
+    Standing,
+    TurnState,
+)
 from licet.store.connect import Transaction, uuids
 from licet.store.rows import arrays, unnested
 
 
 class AccountRow(Masked, msgspec.Struct, kw_only=True):
-    """An account under its lock: its state, its sequence, and where its keys are."""
+    """An account under its lock: its state, its sequence, and where its keys are. ``saved``: what the tables hold."""
 
     account_id: UUID
     state: AccountState
@@ -29,6 +40,7 @@ class AccountRow(Masked, msgspec.Struct, kw_only=True):
     wrapped_key: bytes
     host_hmac: bytes = b""
     is_new: bool = False
+    saved: AccountState | None = None
 
 
 class SegmentKeys(msgspec.Struct, kw_only=True):
@@ -51,32 +63,61 @@ class ConversationRow(Masked, msgspec.Struct, kw_only=True):
     keys: list[SegmentKeys]
 
 
-ACCOUNT_COLUMNS = """account_id, last_seq, next_slot, bucket, wrapped_key, plan, age, opened_at, last_at, seen,
-    closed_at, standing, grant_no, grants, answered"""
+class Consent(msgspec.Struct, frozen=True, kw_only=True):
+    """What an account said, as `CONSENT` writes it."""
+
+    standings: tuple[Standing, ...]
+    grants: tuple[Grant, ...]
+    kept_out: frozenset[str]
+
+
+# What an account `a` said: where it stands with each question, its grants in force, the projects that it keeps out.
+CONSENT = """json_build_object(
+    'standings', (SELECT coalesce(json_agg(json_build_array(t.question, t.standing, t.answered, t.granted_before)
+                                           ORDER BY t.question), '[]')
+                    FROM standings t WHERE t.account_id = a.account_id),
+    'grants', CASE WHEN a.in_force = 0 THEN '[]' ELSE (
+        SELECT coalesce(json_agg(json_build_array(g.grant_no, g.question, json_build_array(g.kind, g.name))
+                                 ORDER BY g.grant_no), '[]')
+          FROM (SELECT t.grant_no, t.question, 'account' AS kind, '' AS name FROM standings t
+                 WHERE t.account_id = a.account_id AND t.grant_no IS NOT NULL
+                UNION ALL
+                SELECT s.grant_no, s.question, CASE WHEN s.project_id IS NULL THEN 'conversation' ELSE 'project' END,
+                       replace(coalesce(s.project_id, s.conversation_id)::text, '-', '') FROM scoped_grants s
+                 WHERE s.account_id = a.account_id) g) END,
+    'kept_out', (SELECT coalesce(json_agg(replace(p.project_id::text, '-', '')), '[]') FROM projects p
+                  WHERE p.account_id = a.account_id AND p.kept_out_at IS NOT NULL))::text"""
+_OWN_COLUMNS = """a.account_id, a.last_seq, a.next_slot, a.bucket, a.wrapped_key, a.plan, a.age, a.opened_at, a.last_at,
+    a.seen, a.closed_at, a.granted"""
+ACCOUNT_COLUMNS = f"{_OWN_COLUMNS}, {CONSENT}"
+_consent = msgspec.json.Decoder(Consent)
 
 
 def read_account(row: Sequence[Any]) -> AccountRow:
-    """An `AccountRow` from `ACCOUNT_COLUMNS`."""
-    account_id, last_seq, next_slot, bucket, wrapped, *state = row
-    plan, age, opened_at, last_at, seen, closed_at, standing, grant, grants, answered = state
+    """An `AccountRow` from `ACCOUNT_COLUMNS` of accounts `a`."""
+    *own, said = row
+    account_id, last_seq, next_slot, bucket, wrapped, plan, age, opened_at, last_at, seen, closed_at, granted = own
+    consent = _consent.decode(said)
+    state = AccountState(
+        plan=plan,
+        age=age,
+        opened_at=opened_at,
+        last_at=last_at,
+        seen=seen,
+        closed_at=closed_at,
+        granted=granted,
+        standings=consent.standings,
+        grants=consent.grants,
+        kept_out=consent.kept_out,
+    )
     return AccountRow(
         account_id=account_id,
         last_seq=last_seq,
         next_slot=next_slot,
         bucket=bucket,
         wrapped_key=wrapped,
-        state=AccountState(
-            plan=plan,
-            age=age,
-            opened_at=opened_at,
-            last_at=last_at,
-            seen=seen,
-            closed_at=closed_at,
-            standing=GrantStanding(standing),
-            grant=grant,
-            grants=grants,
-            answered=answered,
-        ),
+        state=state,
+        saved=state,
     )
 
 
@@ -86,19 +127,26 @@ def lock_accounts(tx: Transaction, accounts: Iterable[UUID]) -> dict[UUID, Accou
 
 
 def locking(tx: Transaction, accounts: Iterable[UUID]) -> Callable[[], dict[UUID, AccountRow]]:
-    """`lock_accounts`, sent and not read yet; what is returned reads it."""
-    asked = tx.execute(
-        f"SELECT {ACCOUNT_COLUMNS} FROM accounts WHERE account_id = ANY(%s) ORDER BY account_id FOR NO KEY UPDATE",
-        [sorted(accounts)],
-    )
-    return lambda: {row[0]: read_account(row) for row in asked.fetchall()}
+    """`lock_accounts`, sent and not read yet; what is returned reads it.
+
+    Two statements: the one that waited for a lock reads other tables as they were before it waited.
+    """
+    ids = sorted(accounts)
+    locked = tx.execute("SELECT FROM accounts WHERE account_id = ANY(%s) ORDER BY account_id FOR NO KEY UPDATE", [ids])
+    asked = tx.execute(f"SELECT {ACCOUNT_COLUMNS} FROM accounts a WHERE a.account_id = ANY(%s)", [ids])
+
+    def read() -> dict[UUID, AccountRow]:
+        locked.fetchall()
+        return {row[0]: read_account(row) for row in asked.fetchall()}
+
+    return read
 
 
 def every_account(tx: Transaction) -> Iterator[AccountRow]:
     """Every account, a bounded number of them in memory; the transaction stays open until the last was taken."""
     with tx.cursor(name="every_account") as cursor:
         cursor.itersize = 5_000
-        for row in cursor.execute(f"SELECT {ACCOUNT_COLUMNS} FROM accounts"):
+        for row in cursor.execute(f"SELECT {ACCOUNT_COLUMNS} FROM accounts a"):
             yield read_account(row)
 
 
@@ -143,10 +191,12 @@ class _ReadAccount(Masked, msgspec.Struct, frozen=True, kw_only=True):
     wrapped_key: str
     state: AccountState
 
-    def row(self) -> AccountRow:
+    def row(self, consent: Consent) -> AccountRow:
+        state = replace(self.state, standings=consent.standings, grants=consent.grants, kept_out=consent.kept_out)
         return AccountRow(
             account_id=self.account_id,
-            state=self.state,
+            state=state,
+            saved=state,
             last_seq=self.last_seq,
             next_slot=self.next_slot,
             bucket=self.bucket,
@@ -163,7 +213,8 @@ _CONVERSATION = """json_build_object(
     'account_id', c.account_id, 'conversation_id', c.conversation_id, 'host_hmac', encode(c.host_hmac, 'hex'),
     'begun_at', c.begun_at,
     'state', json_build_object(
-        'incognito', c.incognito, 'kind', c.kind, 'narrowed', c.narrowed, 'widenings', c.widenings,
+        'name', replace(c.conversation_id::text, '-', ''), 'project', coalesce(replace(c.project_id::text, '-', ''), ''),
+        'incognito', c.incognito, 'kind', c.kind, 'narrowed', c.narrowed, 'narrowings', c.narrowings,
         'deleted_at', c.deleted_at, 'safety_until', c.safety_until,
         'holds', (SELECT coalesce(json_agg(encode(h.matter_hmac, 'hex')), '[]') FROM holds h
                    WHERE h.account_id = c.account_id AND h.conversation_id = c.conversation_id),
@@ -173,10 +224,10 @@ _SEGMENTS = """LEFT JOIN LATERAL (
     SELECT json_agg(json_build_object(
                'stamp', json_build_object(
                    'plan', s.plan, 'surface', s.surface, 'in_scope', s.in_scope, 'version', s.version,
-                   'narrowed', s.narrowed, 'stale', s.stale,
-                   'grant', CASE WHEN s.grant_no IS NOT NULL
-                                 THEN json_build_array(s.grant_no, s.grant_widening) END),
+                   'narrowed', s.narrowed, 'stale', string_to_array(s.stale, ','), 'grants', s.grants,
+                   'narrowing', s.narrowing),
                'first_turn', s.first_turn, 'last_turn', s.last_turn, 'last_at', s.last_at, 'has_user', s.has_user,
+               'origins', string_to_array(s.origins, ','),
                'keep_until', s.keep_until, 'flagged_turn', s.flagged_turn, 'safety_until', s.safety_until)
                ORDER BY s.segment) AS states,
            json_agg(json_build_object('key_slot', s.key_slot, 'safety_slot', s.safety_slot,
@@ -190,8 +241,7 @@ _ACCOUNT = """json_build_object(
     'wrapped_key', encode(a.wrapped_key, 'hex'),
     'state', json_build_object(
         'plan', a.plan, 'age', a.age, 'opened_at', a.opened_at, 'last_at', a.last_at, 'seen', a.seen,
-        'closed_at', a.closed_at, 'standing', a.standing, 'grant', a.grant_no, 'grants', a.grants,
-        'answered', a.answered))::text"""
+        'closed_at', a.closed_at, 'granted', a.granted))::text"""
 # `LIMIT` with a parameter: the server takes an array of unknown length for ten rows, and plans anew at each execution
 # for one, which took it five times as long as the reading did. Behind a limit it is one row for every plan.
 _BY_ID = """SELECT * FROM unnest(%(id_account)s::uuid[], %(id)s::uuid[]) AS k(account_id, conversation_id)
@@ -208,9 +258,9 @@ def _of(keys: str, turns: str = "NULL") -> str:
 
 
 def _with_accounts(conversations: str) -> str:
-    return f"""SELECT {_ACCOUNT}, NULL FROM accounts a
+    return f"""SELECT {_ACCOUNT}, {CONSENT}, NULL FROM accounts a
                  JOIN (SELECT * FROM unnest(%(accounts)s::uuid[]) AS k(account_id) LIMIT %(ids)s) k USING (account_id)
-               UNION ALL SELECT NULL, c.* FROM ({conversations}) c"""
+               UNION ALL SELECT NULL, NULL, c.* FROM ({conversations}) c"""
 
 
 _LOAD = {  # by whether ids are given, and hosts
@@ -248,12 +298,81 @@ def loading(
     return lambda: [_conversations.decode(document).row() for (document,) in asked.fetchall()]
 
 
-def conversations_of(tx: Transaction, account: UUID) -> list[ConversationRow]:
-    """Every conversation of an account, with segments and holds."""
+def conversations_of(tx: Transaction, account: UUID, *, project: UUID | None = None) -> list[ConversationRow]:
+    """Every conversation of an account, or of one of its projects, with segments and holds."""
     rows = tx.execute(
-        _of("SELECT account_id, conversation_id FROM conversations WHERE account_id = %s"), [account]
+        _of(
+            """SELECT account_id, conversation_id FROM conversations WHERE account_id = %(account)s
+                  AND (%(project)s::uuid IS NULL OR project_id = %(project)s)"""
+        ),
+        {"account": account, "project": project},
     ).fetchall()
     return [_conversations.decode(document).row() for (document,) in rows]
+
+
+def feedback_of(tx: Transaction, account: UUID, conversations: Sequence[UUID]) -> dict[UUID, tuple[UUID, Feedback]]:
+    """The feedback on an account's conversations that was not erased: by its id, the conversation and its state."""
+    rows = tx.execute(
+        """SELECT feedback_id, conversation_id, share, version, grant_no, grant_narrowing, narrowed, keep_until FROM feedback
+            WHERE account_id = %s AND conversation_id = ANY(%s) AND erased_at IS NULL""",
+        [account, list(conversations)],
+    )
+    return {
+        feedback: (
+            conversation,
+            Feedback(
+                share=Share(share), version=version, grant=grant, narrowing=narrowing or 0, narrowed=narrowed,
+                keep_until=until,
+            ),
+        )
+        for feedback, conversation, share, version, grant, narrowing, narrowed, until in rows
+    }  # fmt: skip
+
+
+class ProjectRow(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """A project of an account; ``title`` is sealed."""
+
+    account_id: UUID
+    project_id: UUID
+    host_hmac: bytes
+    title: bytes | None
+    begun_at: datetime
+    kept_out_at: datetime | None = None
+
+
+def load_projects(
+    tx: Transaction, ids: Sequence[tuple[UUID, UUID]], hosts: Sequence[tuple[UUID, bytes]]
+) -> list[ProjectRow]:
+    """The projects by (account, id) and by (account, host's HMAC)."""
+    if not ids and not hosts:
+        return []
+    rows = tx.execute(
+        """SELECT p.account_id, p.project_id, p.host_hmac, p.title, p.begun_at, p.kept_out_at FROM projects p
+             JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(id)b::uuid[]) AS k(account_id, project_id)) k
+            USING (account_id, project_id)
+            UNION
+           SELECT p.account_id, p.project_id, p.host_hmac, p.title, p.begun_at, p.kept_out_at FROM projects p
+             JOIN (SELECT * FROM unnest(%(host_account)b::uuid[], %(host)b::bytea[]) AS k(account_id, host_hmac)) k
+            USING (account_id, host_hmac)""",
+        {
+            "account": [account for account, _ in ids],
+            "id": [project for _, project in ids],
+            "host_account": [account for account, _ in hosts],
+            "host": [host for _, host in hosts],
+        },
+    ).fetchall()
+    return [ProjectRow(**dict(zip(ProjectRow.__struct_fields__, row, strict=True))) for row in rows]
+
+
+def save_projects(tx: Transaction, rows: Sequence[ProjectRow]) -> None:
+    """Inserts new projects, and writes the title and since when each is kept out."""
+    if rows:
+        tx.execute(
+            f"""INSERT INTO projects ({", ".join(_PROJECT_TYPES)}) SELECT * FROM {unnested(_PROJECT_TYPES)}
+                ON CONFLICT (account_id, project_id) DO UPDATE
+                   SET (title, kept_out_at) = (excluded.title, excluded.kept_out_at)""",
+            arrays(_PROJECT_TYPES, {name: [getattr(row, name) for row in rows] for name in _PROJECT_TYPES}),
+        )
 
 
 def load(tx: Transaction, keys: Sequence[tuple[UUID, UUID]], *, turns: bool) -> AccountTables:
@@ -269,11 +388,11 @@ def load(tx: Transaction, keys: Sequence[tuple[UUID, UUID]], *, turns: bool) -> 
     ).fetchall()
     accounts: dict[UUID, AccountRow] = {}
     found: list[_Read] = []
-    for account, conversation in rows:
+    for account, said, conversation in rows:
         if account is None:
             found.append(_conversations.decode(conversation))
         else:
-            one = _accounts.decode(account).row()
+            one = _accounts.decode(account).row(_consent.decode(said))
             accounts[one.account_id] = one
     return AccountTables(
         accounts=accounts,
@@ -283,7 +402,7 @@ def load(tx: Transaction, keys: Sequence[tuple[UUID, UUID]], *, turns: bool) -> 
 
 
 def save_accounts(tx: Transaction, rows: Sequence[AccountRow]) -> None:
-    """Inserts new accounts and writes what changed of the others."""
+    """Inserts new accounts and writes what changed of the others, with what they said."""
     if not rows:
         return
     columns: dict[str, list[Any]] = {
@@ -299,10 +418,8 @@ def save_accounts(tx: Transaction, rows: Sequence[AccountRow]) -> None:
         "last_seq": [r.last_seq for r in rows],
         "seen": [r.state.seen for r in rows],
         "closed_at": [r.state.closed_at for r in rows],
-        "standing": [r.state.standing.value for r in rows],
-        "grant_no": [r.state.grant for r in rows],
-        "grants": [r.state.grants for r in rows],
-        "answered": [r.state.answered for r in rows],
+        "granted": [r.state.granted for r in rows],
+        "in_force": [len(r.state.grants) for r in rows],
     }
     new = [n for n, row in enumerate(rows) if row.is_new]
     old = [n for n, row in enumerate(rows) if not row.is_new]
@@ -314,35 +431,108 @@ def save_accounts(tx: Transaction, rows: Sequence[AccountRow]) -> None:
     if old:
         tx.execute(
             f"""
-            UPDATE accounts a SET (next_slot, plan, age, last_at, last_seq, seen, closed_at, standing, grant_no,
-                                   grants, answered)
-                 = (n.next_slot, n.plan, n.age, n.last_at, n.last_seq, n.seen, n.closed_at, n.standing, n.grant_no,
-                    n.grants, n.answered)
+            UPDATE accounts a SET (next_slot, plan, age, last_at, last_seq, seen, closed_at, granted, in_force)
+                 = (n.next_slot, n.plan, n.age, n.last_at, n.last_seq, n.seen, n.closed_at, n.granted, n.in_force)
               FROM {unnested(_ACCOUNT_TYPES)} AS n({", ".join(_ACCOUNT_TYPES)})
              WHERE a.account_id = n.account_id
             """,
             arrays(_ACCOUNT_TYPES, {name: [values[n] for n in old] for name, values in columns.items()}),
         )
+    _save_standings(tx, rows)
     for row in rows:
-        row.is_new = False
+        row.is_new, row.saved = False, row.state
+
+
+def _save_standings(tx: Transaction, rows: Sequence[AccountRow]) -> None:
+    """Where each account stands with each question, where that differs from what the table holds."""
+    said = [row for row in rows if row.saved is None or _said(row.saved) != _said(row.state)]
+    fresh = [(row, standing) for row in said for standing in row.state.standings]
+    if fresh:
+        tx.execute(
+            f"""INSERT INTO standings ({", ".join(_STANDING_TYPES)}) SELECT * FROM {unnested(_STANDING_TYPES)}
+                ON CONFLICT (account_id, question) DO UPDATE
+                   SET (standing, answered, granted_before, grant_no)
+                     = (excluded.standing, excluded.answered, excluded.granted_before, excluded.grant_no)""",
+            arrays(_STANDING_TYPES, {
+                "account_id": [row.account_id for row, _ in fresh],
+                "question": [s.question for _, s in fresh],
+                "standing": [s.standing.value for _, s in fresh],
+                "answered": [s.answered for _, s in fresh],
+                "granted_before": [s.granted_before for _, s in fresh],
+                "grant_no": [row.state.grant(s.question) for row, s in fresh],
+            }),
+        )  # fmt: skip
+    ended = [
+        (row.account_id, grant.number) for row in said for grant in _scoped(row.saved) if grant not in row.state.grants
+    ]
+    if ended:
+        tx.execute(
+            """DELETE FROM scoped_grants s USING unnest(%(account)b::uuid[], %(grant)b::int[]) AS k(account_id, grant_no)
+                WHERE s.account_id = k.account_id AND s.grant_no = k.grant_no""",
+            {"account": [account for account, _ in ended], "grant": [grant for _, grant in ended]},
+        )
+
+
+def save_scoped_grants(tx: Transaction, rows: Sequence[AccountRow], begun: Mapping[tuple[UUID, int], datetime]) -> None:
+    """Inserts the grants that began for a project or a conversation, once these are in their tables."""
+    fresh = [
+        (row.account_id, grant, begun[row.account_id, grant.number])
+        for row in rows for grant in _scoped(row.state) if (row.account_id, grant.number) in begun
+    ]  # fmt: skip
+    if fresh:
+        tx.execute(
+            f"INSERT INTO scoped_grants ({', '.join(_GRANT_TYPES)}) SELECT * FROM {unnested(_GRANT_TYPES)}",
+            arrays(_GRANT_TYPES, {
+                "account_id": [account for account, _, _ in fresh],
+                "grant_no": [grant.number for _, grant, _ in fresh],
+                "question": [grant.question for _, grant, _ in fresh],
+                "project_id": [_id_in(grant, ScopeKind.project) for _, grant, _ in fresh],
+                "conversation_id": [_id_in(grant, ScopeKind.conversation) for _, grant, _ in fresh],
+                "begun_at": [at for _, _, at in fresh],
+            }),
+        )  # fmt: skip
+
+
+def _said(state: AccountState) -> tuple[object, ...]:
+    return state.standings, state.grants
+
+
+def _scoped(state: AccountState | None) -> list[Grant]:
+    return [] if state is None else [grant for grant in state.grants if grant.scope != WHOLE_ACCOUNT]
+
+
+def _id_in(grant: Grant, kind: ScopeKind) -> UUID | None:
+    return UUID(hex=grant.scope.name) if grant.scope.kind is kind else None
 
 
 _ACCOUNT_TYPES = {
     "account_id": "uuid", "host_hmac": "bytea", "bucket": "int4", "wrapped_key": "bytea", "next_slot": "int4",
     "plan": "text", "age": "int2", "opened_at": "timestamptz", "last_at": "timestamptz", "last_seq": "int8",
-    "seen": "int2", "closed_at": "timestamptz", "standing": "text", "grant_no": "int4", "grants": "int4",
-    "answered": "int2",
+    "seen": "int2", "closed_at": "timestamptz", "granted": "int4", "in_force": "int4",
+}  # fmt: skip
+_STANDING_TYPES = {
+    "account_id": "uuid", "question": "text", "standing": "text", "answered": "int2", "granted_before": "bool",
+    "grant_no": "int4",
+}  # fmt: skip
+_GRANT_TYPES = {
+    "account_id": "uuid", "grant_no": "int4", "question": "text", "project_id": "uuid", "conversation_id": "uuid",
+    "begun_at": "timestamptz",
+}  # fmt: skip
+_PROJECT_TYPES = {
+    "account_id": "uuid", "project_id": "uuid", "host_hmac": "bytea", "title": "bytea", "begun_at": "timestamptz",
+    "kept_out_at": "timestamptz",
 }  # fmt: skip
 _CONVERSATION_TYPES = {
     "account_id": "uuid", "conversation_id": "uuid", "host_hmac": "bytea", "begun_at": "timestamptz", "kind": "text",
-    "incognito": "bool", "narrowed": "bool", "widenings": "int4", "deleted_at": "timestamptz",
-    "safety_until": "timestamptz", "deciding": "int2", "deciding_grant_no": "int4", "deciding_grant_widening": "int4",
-    "deciding_stale": "bool", "out_of_scope": "bool",
+    "incognito": "bool", "narrowed": "bool", "narrowings": "int4", "deleted_at": "timestamptz",
+    "safety_until": "timestamptz", "deciding": "int2", "deciding_grants": "text", "deciding_narrowing": "int4",
+    "deciding_stale": "text", "out_of_scope": "bool", "project_id": "uuid",
 }  # fmt: skip
 _SEGMENT_TYPES = {
     "account_id": "uuid", "conversation_id": "uuid", "segment": "int2", "plan": "text", "surface": "text",
-    "in_scope": "bool", "version": "int2", "narrowed": "bool", "stale": "bool", "grant_no": "int4",
-    "grant_widening": "int4", "first_turn": "int4", "last_turn": "int4", "last_at": "timestamptz", "has_user": "bool",
+    "in_scope": "bool", "version": "int2", "narrowed": "bool", "stale": "text", "grants": "text",
+    "narrowing": "int4", "origins": "text", "first_turn": "int4", "last_turn": "int4", "last_at": "timestamptz",
+    "has_user": "bool",
     "keep_until": "timestamptz", "flagged_turn": "int4", "safety_until": "timestamptz", "key_slot": "int4",
     "safety_slot": "int4",
 }  # fmt: skip
@@ -357,14 +547,17 @@ def save_conversations(tx: Transaction, rows: Iterable[ConversationRow]) -> None
     tx.execute(
         f"""
         INSERT INTO conversations (account_id, conversation_id, host_hmac, begun_at, kind, incognito, narrowed,
-                                   widenings, deleted_at, safety_until, deciding, deciding_grant_no,
-                                   deciding_grant_widening, deciding_stale, out_of_scope)
-        SELECT * FROM {unnested(_CONVERSATION_TYPES)}
+                                   narrowings, deleted_at, safety_until, deciding, deciding_grants,
+                                   deciding_narrowing, deciding_stale, out_of_scope, project_id)
+        SELECT account_id, conversation_id, host_hmac, begun_at, kind, incognito, narrowed, narrowings, deleted_at,
+               safety_until, deciding, deciding_grants::int[], deciding_narrowing, deciding_stale, out_of_scope,
+               project_id
+          FROM {unnested(_CONVERSATION_TYPES)} AS n({", ".join(_CONVERSATION_TYPES)})
         ON CONFLICT (account_id, conversation_id) DO UPDATE
-           SET (narrowed, widenings, deleted_at, safety_until, deciding, deciding_grant_no, deciding_grant_widening,
+           SET (narrowed, narrowings, deleted_at, safety_until, deciding, deciding_grants, deciding_narrowing,
                 deciding_stale, out_of_scope)
-             = (excluded.narrowed, excluded.widenings, excluded.deleted_at, excluded.safety_until, excluded.deciding,
-                excluded.deciding_grant_no, excluded.deciding_grant_widening, excluded.deciding_stale,
+             = (excluded.narrowed, excluded.narrowings, excluded.deleted_at, excluded.safety_until, excluded.deciding,
+                excluded.deciding_grants, excluded.deciding_narrowing, excluded.deciding_stale,
                 excluded.out_of_scope)
         """,
         arrays(_CONVERSATION_TYPES, {
@@ -375,14 +568,15 @@ def save_conversations(tx: Transaction, rows: Iterable[ConversationRow]) -> None
             "kind": [r.state.kind.value for r in changed],
             "incognito": [r.state.incognito for r in changed],
             "narrowed": [r.state.narrowed for r in changed],
-            "widenings": [r.state.widenings for r in changed],
+            "narrowings": [r.state.narrowings for r in changed],
             "deleted_at": [r.state.deleted_at for r in changed],
             "safety_until": [r.state.safety_until for r in changed],
             "deciding": [r.state.deciding for r in changed],
-            "deciding_grant_no": [s.grant.number if s.grant else None for s in decides],
-            "deciding_grant_widening": [s.grant.widening if s.grant else None for s in decides],
-            "deciding_stale": [s.stale for s in decides],
+            "deciding_grants": [numbers(s.grants) for s in decides],
+            "deciding_narrowing": [s.narrowing for s in decides],
+            "deciding_stale": [",".join(s.stale) for s in decides],
             "out_of_scope": [any(not s.stamp.in_scope for s in r.state.segments) for r in changed],
+            "project_id": [UUID(hex=r.state.project) if r.state.project else None for r in changed],
         }),
     )  # fmt: skip
     _save_segments(tx, changed)
@@ -399,13 +593,16 @@ def _save_segments(tx: Transaction, rows: Sequence[ConversationRow]) -> None:
     tx.execute(
         f"""
         INSERT INTO segments (account_id, conversation_id, segment, plan, surface, in_scope, version, narrowed, stale,
-                              grant_no, grant_widening, first_turn, last_turn, last_at, has_user, keep_until,
+                              grants, narrowing, origins, first_turn, last_turn, last_at, has_user, keep_until,
                               flagged_turn, safety_until, key_slot, safety_slot)
-        SELECT * FROM {unnested(_SEGMENT_TYPES)}
+        SELECT account_id, conversation_id, segment, plan, surface, in_scope, version, narrowed, stale, grants::int[],
+               narrowing, origins, first_turn, last_turn, last_at, has_user, keep_until, flagged_turn, safety_until,
+               key_slot, safety_slot
+          FROM {unnested(_SEGMENT_TYPES)} AS n({", ".join(_SEGMENT_TYPES)})
         ON CONFLICT (account_id, conversation_id, segment) DO UPDATE
-           SET (last_turn, last_at, has_user, keep_until, flagged_turn, safety_until, key_slot, safety_slot)
-             = (excluded.last_turn, excluded.last_at, excluded.has_user, excluded.keep_until, excluded.flagged_turn,
-                excluded.safety_until, excluded.key_slot, excluded.safety_slot)
+           SET (last_turn, last_at, has_user, origins, keep_until, flagged_turn, safety_until, key_slot, safety_slot)
+             = (excluded.last_turn, excluded.last_at, excluded.has_user, excluded.origins, excluded.keep_until,
+                excluded.flagged_turn, excluded.safety_until, excluded.key_slot, excluded.safety_slot)
         """,
         arrays(_SEGMENT_TYPES, {
             "account_id": [row.account_id for row, _ in fresh],
@@ -416,9 +613,10 @@ def _save_segments(tx: Transaction, rows: Sequence[ConversationRow]) -> None:
             "in_scope": [s.stamp.in_scope for s in states],
             "version": [s.stamp.version for s in states],
             "narrowed": [s.stamp.narrowed for s in states],
-            "stale": [s.stamp.stale for s in states],
-            "grant_no": [s.stamp.grant.number if s.stamp.grant else None for s in states],
-            "grant_widening": [s.stamp.grant.widening if s.stamp.grant else None for s in states],
+            "stale": [",".join(s.stamp.stale) for s in states],
+            "grants": [numbers(s.stamp.grants) for s in states],
+            "narrowing": [s.stamp.narrowing for s in states],
+            "origins": [",".join(sorted(s.origins)) for s in states],
             "first_turn": [s.first_turn for s in states],
             "last_turn": [s.last_turn for s in states],
             "last_at": [s.last_at for s in states],
@@ -430,6 +628,11 @@ def _save_segments(tx: Transaction, rows: Sequence[ConversationRow]) -> None:
             "safety_slot": [k.safety_slot for k in keys],
         }),
     )  # fmt: skip
+
+
+def numbers(grants: Sequence[int]) -> str:
+    """An array of numbers as its text: an array of arrays of several lengths is none."""
+    return f"{{{','.join(map(str, grants))}}}"
 
 
 def _differs(row: ConversationRow, n: int) -> bool:
@@ -471,6 +674,24 @@ def shorten_feedback(tx: Transaction, nearer: Mapping[tuple[UUID, UUID], datetim
             {
                 "account": [account for account, _ in nearer],
                 "conversation": [conversation for _, conversation in nearer],
+                "until": list(nearer.values()),
+            },
+        )
+
+
+def shorten_each_feedback(tx: Transaction, nearer: Mapping[tuple[UUID, UUID], datetime]) -> None:
+    """Each (account, feedback) comes to at most the given instant."""
+    if nearer:
+        tx.execute(
+            """
+            UPDATE feedback f SET keep_until = k.until
+              FROM unnest(%(account)b::uuid[], %(feedback)b::uuid[], %(until)b::timestamptz[])
+                   AS k(account_id, feedback_id, until)
+             WHERE f.account_id = k.account_id AND f.feedback_id = k.feedback_id AND f.keep_until > k.until
+            """,
+            {
+                "account": [account for account, _ in nearer],
+                "feedback": [feedback for _, feedback in nearer],
                 "until": list(nearer.values()),
             },
         )

@@ -29,7 +29,7 @@ from licet.keys.material import (
 from licet.ledger import outbox
 from licet.ledger.outbox import Entry
 from licet.policy import fold
-from licet.policy.state import Feedback, TurnRole
+from licet.policy.state import WHOLE_ACCOUNT, Feedback, ScopeKind, TurnRole
 from licet.store.connect import Transaction
 from licet.store.rows import INSERTED_ROWS_MAX, insert, pipelined
 from licet.vault import account_journal, account_keys, copies, tables
@@ -37,7 +37,7 @@ from licet.vault.account_journal import JournalRow
 from licet.vault.commands import HOLD_REVIEW, Choose, GiveFeedback, Hold
 from licet.vault.copies import Copy, CopyPlace
 from licet.vault.ids import host_hmac
-from licet.vault.tables import AccountRow, ConversationRow
+from licet.vault.tables import AccountRow, ConversationRow, ProjectRow
 
 Page = tuple[UUID, int]
 
@@ -48,12 +48,13 @@ _TURNS = {
 _BODIES = {"account_id": "uuid", "conversation_id": "uuid", "turn": "int4", "segment": "int2", "sealed": "bytea"}
 _CHOICES = {
     "account_id": "uuid", "seq": "int8", "occurred_at": "timestamptz", "version": "int2", "allow": "bool",
-    "effect": "text", "grant_no": "int4", "via": "text", "evidence": "bytea", "shown_id": "uuid",
+    "effect": "text", "grant_no": "int4", "via": "text", "evidence": "bytea", "shown_id": "uuid", "question": "text",
+    "project_id": "uuid", "conversation_id": "uuid", "because": "text", "kept": "text",
 }  # fmt: skip
 _FEEDBACK = {
     "account_id": "uuid", "feedback_id": "uuid", "conversation_id": "uuid", "host_hmac": "bytea", "rating": "text",
     "share": "text", "turn": "int4", "given_at": "timestamptz", "version": "int2", "narrowed": "bool",
-    "grant_no": "int4", "grant_widening": "int4", "keep_until": "timestamptz", "key_slot": "int4",
+    "grant_no": "int4", "grant_narrowing": "int4", "keep_until": "timestamptz", "key_slot": "int4",
 }  # fmt: skip
 _FEEDBACK_BODIES = {"account_id": "uuid", "feedback_id": "uuid", "turn": "int4", "sealed": "bytea"}
 _HOLDS = {
@@ -84,6 +85,9 @@ class Writes:
         self._journal: list[JournalRow] = []
         self._endings: dict[UUID, tuple[datetime, datetime]] = {}
         self._nearer: dict[tuple[UUID, UUID], datetime] = {}
+        self._nearer_feedback: dict[tuple[UUID, UUID], datetime] = {}
+        self._projects: dict[UUID, ProjectRow] = {}
+        self._begun: dict[tuple[UUID, int], datetime] = {}
         self._copies: dict[Copy, datetime] = {}
         self._unheld: list[tuple[UUID, UUID, bytes]] = []
         self._reviewed: list[tuple[str, datetime, str, bool, UUID, UUID, bytes]] = []
@@ -211,17 +215,33 @@ class Writes:
         self._journal.append(JournalRow(account.account_id, account.last_seq, at, event, conversation, ends))
 
     def choice(
-        self, account: AccountRow, seq: int, at: datetime, version: int, command: Choose, chosen: fold.ChoiceOutcome
-    ) -> None:
+        self, account: AccountRow, at: datetime, version: int, command: Choose, answer: fold.Answer | None,
+        because: fold.NoEffect | None,
+    ) -> None:  # fmt: skip
+        """One answer of a choice, or that it answered nothing, under the account's newest number."""
         is_alive = any(account.wrapped_key)  # an erased account takes a choice, which has no effect, and no evidence
         evidence = self.seal_for_account(account, command.evidence.encode()) if command.evidence and is_alive else None
+        scope = answer.scope if answer is not None else WHOLE_ACCOUNT
+        why = answer.because if answer is not None else because
         self._add(
             "choices",
             (
-                account.account_id, seq, at, version, command.allow, chosen.effect.value, chosen.account.grant,
-                command.via, evidence, command.answers.showing if command.answers is not None else None,
+                account.account_id, account.last_seq, at, version, command.allow,
+                answer.effect.value if answer is not None else fold.Effect.none.value,
+                answer.grant if answer is not None else None, command.via, evidence,
+                command.answers.showing if command.answers is not None else None,
+                answer.question if answer is not None else command.question,
+                UUID(hex=scope.name) if scope.kind is ScopeKind.project else None,
+                UUID(hex=scope.name) if scope.kind is ScopeKind.conversation else None,
+                why.value if why is not None else None,
+                ",".join(str(grant.number) for grant in answer.kept) if answer is not None else "",
             ),
         )  # fmt: skip
+        if answer is not None and answer.effect is fold.Effect.began and answer.grant is not None:
+            self._begun[account.account_id, answer.grant] = at
+
+    def project(self, row: ProjectRow) -> None:
+        self._projects[row.project_id] = row
 
     def hold(self, row: ConversationRow, matter: bytes, sealed: bytes, at: datetime, told: Hold) -> None:
         review_at = told.review_at or at + HOLD_REVIEW
@@ -251,12 +271,12 @@ class Writes:
         self, row: ConversationRow, feedback: UUID, command: GiveFeedback, given: Feedback, key_slot: int | None,
         at: datetime,
     ) -> None:  # fmt: skip
-        grant = given.grant or (None, None)
+        narrowing = None if given.grant is None else given.narrowing
         self._add(
             "feedback",
             (
                 row.account_id, feedback, row.conversation_id, command.host, command.rating, given.share.value,
-                command.turn, at, given.version, given.narrowed, grant[0], grant[1], given.keep_until, key_slot,
+                command.turn, at, given.version, given.narrowed, given.grant, narrowing, given.keep_until, key_slot,
             ),
         )  # fmt: skip
 
@@ -274,9 +294,13 @@ class Writes:
             )  # fmt: skip
             self._copies.setdefault(copy, at)
 
-    def shorten(self, account: UUID, ending: fold.Ending) -> None:
-        content, feedback = self._endings.get(account, (ending.content_until, ending.feedback_until))
-        self._endings[account] = min(content, ending.content_until), min(feedback, ending.feedback_until)
+    def shorten(self, account: UUID, content_until: datetime, feedback_until: datetime) -> None:
+        """All content and feedback of the account."""
+        content, feedback = self._endings.get(account, (content_until, feedback_until))
+        self._endings[account] = min(content, content_until), min(feedback, feedback_until)
+
+    def shorten_one_feedback(self, account: UUID, feedback: UUID, until: datetime) -> None:
+        self._nearer_feedback[account, feedback] = min(until, self._nearer_feedback.get((account, feedback), until))
 
     def shorten_feedback(self, account: UUID, conversation: UUID, until: datetime) -> None:
         self._nearer[account, conversation] = min(until, self._nearer.get((account, conversation), until))
@@ -294,6 +318,7 @@ class Writes:
             self._write()
         self.accounts, self.conversations, self.entries = {}, {}, []
         self._dirty, self._rows, self._endings, self._nearer = set(), {}, {}, {}
+        self._nearer_feedback, self._projects, self._begun = {}, {}, {}
         self._journal, self._copies, self._unheld, self._reviewed = [], {}, [], []
 
     def _write(self) -> None:
@@ -301,10 +326,15 @@ class Writes:
         if not self._is_shared and any(ends for *_, ends in self._journal):
             account_journal.share_endings(tx)
             self._is_shared = True
-        tables.save_accounts(tx, list(self.accounts.values()))
+        accounts = list(self.accounts.values())
+        tables.save_accounts(tx, accounts)
+        tables.save_projects(tx, list(self._projects.values()))
         tables.shorten_accounts(tx, self._endings)
         tables.shorten_feedback(tx, self._nearer)
+        tables.shorten_each_feedback(tx, self._nearer_feedback)
         tables.save_conversations(tx, self.conversations.values())
+        if self._begun:  # after the projects and conversations that they are for
+            tables.save_scoped_grants(tx, accounts, self._begun)
         account_keys.save_pages(tx, {page: self._pages[page] for page in sorted(self._dirty)})
         for unheld in self._unheld:  # before the holds: the same matter may have been placed again since
             tx.execute("DELETE FROM holds WHERE account_id = %s AND conversation_id = %s AND matter_hmac = %s", unheld)
