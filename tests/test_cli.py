@@ -176,12 +176,50 @@ print(*loaded, file=sys.stderr)
 """
 
 
+ASKED_STANDS_ON = (
+    ASKED_LOADS.rpartition("loaded = ")[0]
+    + """
+print(*{name.partition(".")[0] for name in sys.modules} - sys.stdlib_module_names, file=sys.stderr)
+"""
+)
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], [], ["-h"]], ids=repr)
 def test_help_and_version_load_no_command(arguments: list[str]) -> None:
     done = subprocess.run([sys.executable, "-c", ASKED_LOADS, *arguments], capture_output=True, text=True, check=True)
     assert done.stdout
     loaded = set(done.stderr.split())
     assert loaded == {"licet.cli", "licet.cli.command", "licet.cli.help_lines", "licet.cli.root", "licet.errors"}
+
+
+# What a command stands on besides the standard library, whatever it is asked. A command is started a hundred times a day,
+# a hook at each prompt: Arrow and NumPy take a third of a second, Rich, the HTTP client and structlog a tenth each.
+FILES_ALONE = {"click", "licet", "msgspec", "typing_extensions", "yaml"}
+DATABASE = {*FILES_ALONE, "cryptography", "psycopg", "psycopg_binary", "psycopg_pool", "zstandard"}
+STANDS_ON = {
+    "policy test": FILES_ALONE,
+    "policy check": FILES_ALONE,
+    "hook": {*FILES_ALONE, "zstandard"},
+    "status": DATABASE,
+    "explain": DATABASE,
+    "import": DATABASE,
+    "sweep": DATABASE,
+    "erase": DATABASE,
+    "keys rotate": DATABASE,
+    "release show": DATABASE,
+    "serve": DATABASE,
+    "verify": DATABASE,
+}
+# What the interpreter or a compiled module loads on its own.
+COMES_ALONG = re.compile(r"_.*|sitecustomize|usercustomize|.*cython.*")
+
+
+@pytest.mark.parametrize("command", STANDS_ON)
+def test_a_command_loads_no_more_than_it_stands_on(command: str) -> None:
+    asked = [*command.split(), "--help"]
+    done = subprocess.run([sys.executable, "-c", ASKED_STANDS_ON, *asked], capture_output=True, text=True, check=True)
+    loaded = {name for name in done.stderr.split() if not COMES_ALONG.fullmatch(name)}
+    assert "licet" in loaded <= STANDS_ON[command], loaded - STANDS_ON[command]
 
 
 def test_the_shell_completes_a_word_without_loading_a_command() -> None:
@@ -515,6 +553,20 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     assert json.loads(licet("db", "start", "--json", data=data).stdout)["running"] is True
     yield data
     assert licet("db", "stop", data=data).returncode == 0
+
+
+@pytest.mark.parametrize("command", ["status", "policy test", "release show"])
+def test_a_command_at_work_loads_no_more_either(command: str, installed: Path) -> None:
+    """What it asks of the installation loads nothing besides."""
+    told = {"policy test": [str(ROOT / "tests" / "spec" / "cases.yaml")], "release show": ["of-no-name"]}.get(
+        command, []
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", ASKED_STANDS_ON, *command.split(), *told], capture_output=True, text=True, check=True,
+        env={**os.environ, "LICET_DATA": str(installed)},
+    )  # fmt: skip
+    loaded = {name for name in done.stderr.splitlines()[-1].split() if not COMES_ALONG.fullmatch(name)}
+    assert "licet" in loaded <= STANDS_ON[command], loaded - STANDS_ON[command]
 
 
 def test_a_reader_that_leaves_early_is_no_error(installed: Path) -> None:

@@ -24,7 +24,7 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 from litestar.testing import TestClient
 
-from licet.agent import local_transport, transport
+from licet.agent import api_transport, local_transport
 from licet.cli import command as cli
 from licet.client import ConversationTurn
 from licet.intake import imports
@@ -283,7 +283,7 @@ class ApiTransport(Nearby):
 
     def send(self, name: str, text: str) -> None:
         with listening(self.world.app) as url:
-            over = transport.ApiTransport(url, self.key_file(), name)
+            over = api_transport.ApiTransport(url, self.key_file(), name)
             over.send([self.turn(name, text)])
             over.close()
 
@@ -297,7 +297,7 @@ WAYS: dict[str, type[Transport]] = {
     "licet import, feedback": ImportedFeedback,
     "licet.plugins.recorder": Spooled,
     "licet.agent.local_transport": Nearby,
-    "licet.agent.transport": ApiTransport,
+    "licet.agent.api_transport": ApiTransport,
 }
 
 

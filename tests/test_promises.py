@@ -53,7 +53,7 @@ def test_no_more_promises_than_before_are_held_by_nothing() -> None:
 
 @pytest.fixture
 def row() -> Row:
-    return Row("README.md", "What results is pseudonymised, never anonymous.", "tests/test_promises.py::test_x", 2)
+    return Row("README.md", "The result is pseudonymised, never anonymous.", "tests/test_promises.py::test_x", 2)
 
 
 def test_a_sentence_without_a_row_is_found_and_the_message_holds_the_line_to_add(row: Row) -> None:

@@ -16,7 +16,7 @@ import pytest
 import structlog
 
 from licet.access.roles import Scope
-from licet.agent.transport import _turn
+from licet.agent.api_transport import _turn
 from licet.intake import imports
 from licet.intake.read_turn import ReadTurn
 from licet.intake.replay import RecordedAccount

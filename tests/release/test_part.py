@@ -187,7 +187,7 @@ def foreign(folder: Path, table: pa.Table) -> Path:
 
 def test_files_that_are_no_parts_are_refused(tmp_path: Path) -> None:
     row = {"row_id": [bytes(16)], "ordinal": [0], "until": [0], "sealed": [None]}
-    nullable = pa.schema([field.with_nullable(True) for field in parts.SCHEMA])
+    nullable = pa.schema([field.with_nullable(True) for field in parts.schema()])
     other_columns = foreign(tmp_path, pa.table({"text": ["a"]}))
     with other_columns.open("rb") as file, pytest.raises(BrokenError, match="columns of a part"):
         list(groups(file))
@@ -200,7 +200,7 @@ def test_files_that_are_no_parts_are_refused(tmp_path: Path) -> None:
 
 
 def test_an_empty_file_of_the_right_columns_has_no_rows(tmp_path: Path) -> None:
-    with foreign(tmp_path, parts.SCHEMA.empty_table()).open("rb") as file:
+    with foreign(tmp_path, parts.schema().empty_table()).open("rb") as file:
         assert list(groups(file)) == []
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from licet import client
 from licet.access.roles import Scope
-from licet.agent.transport import ApiTransport
+from licet.agent.api_transport import ApiTransport
 from licet.client import AsyncClient, Client, ConversationTurn
 from licet.errors import BusyError, DeniedError, GateError, NotFoundError, RefusedError, UsageError
 from licet.plugins.gates import Gates

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
-from rich.progress import MofNCompleteColumn
 
 from licet.cli.shell import json_option, progress, show
 from licet.curate.names_labelled import conll as read_conll
@@ -64,7 +63,7 @@ def command(
     \b
     Example:  python -m tools.name_tagger licet-data/tagger --conll wnut17train.conll
     """
-    with progress(MofNCompleteColumn()) as bar:
+    with progress() as bar:
         task = bar.add_task("training", total=steps)
         made = train(
             folder, conll=conll, turns=turns, texts=texts, steps=steps, seed=seed, threads=threads,

@@ -1,4 +1,8 @@
-"""The transport to the installation on this machine, for hooks, the watcher and the person's own commands."""
+"""The transport to the installation on this machine, for hooks, the watcher and the person's own commands.
+
+Its embedded database is not started for a hook: while it does not run, Licet counts as unreachable, and turns are recorded
+later.
+"""
 
 from __future__ import annotations
 

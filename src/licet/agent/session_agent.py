@@ -10,10 +10,9 @@ from pathlib import Path
 
 import msgspec
 
-from licet.agent.local_transport import nearby
 from licet.agent.memory import AgentMemory
 from licet.agent.recorder import AgentRecorder
-from licet.agent.transport import ApiTransport, Transport
+from licet.agent.transport import Transport
 from licet.config import Configuration
 from licet.errors import UsageError
 
@@ -39,12 +38,16 @@ def way(config: Configuration, *, start: bool) -> Iterator[Transport]:
             raise UsageError(
                 "with what key?", "set LICET_AGENT__KEY_FILE to a file with a key of `licet api-key create`"
             )
+        from licet.agent.api_transport import ApiTransport  # here, as below: a hook loads the one that it uses
+
         made = ApiTransport(agent.url, agent.key_file, agent.account)
         try:
             yield made
         finally:
             made.close()
         return
+    from licet.agent.local_transport import nearby
+
     with nearby(config, start=start) as here:
         yield here
 

@@ -1,32 +1,21 @@
-"""The two transports to Licet: its API, or the installation on this machine. Both have the same methods and answers.
+"""What the two transports to Licet have in common, its API and the installation on this machine: methods and answers.
 
-Over the API one attempt is made, with a short limit on its total time: a person who codes must not wait for Licet.
-The embedded database of the installation is not started for a hook: while it does not run, Licet counts as
-unreachable, and turns are recorded later.
+A hook loads only the one that it uses: it runs at each prompt, and neither the HTTP client nor the database's driver is
+loaded in vain.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import msgspec
 
-from licet import client
-from licet.errors import BusyError, NotFoundError
 from licet.intake.read_turn import ReadTurn
 
-Result = TypeVar("Result")
-
-TIMEOUT_SECONDS = 3.0
-SEND_SECONDS_MAX = 10.0
 PURPOSE = "improve_models"
-GRANTED = "granted"
 MAY_WRITE = ("open", "notice", "not_asked")
-CHOICES_PAGES_MAX = 20
 
 
 class AccountAccess(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,101 +51,3 @@ class Transport(Protocol):
     def keep_out(self, session: str, out: bool) -> bool: ...
 
     def usable(self, session: str) -> Usable: ...
-
-
-class _Choice(msgspec.Struct, frozen=True):
-    at: datetime
-    effect: str
-
-
-class _Choices(msgspec.Struct, frozen=True):
-    items: tuple[_Choice, ...]
-    next: str | None
-
-
-class ApiTransport:
-    """The transport over HTTP, with an API key."""
-
-    def __init__(self, url: str, key_file: Path, account: str) -> None:
-        self._account, self._key_file = f"host:{account}", key_file
-        self._client = client.Client(url, self._token, attempts_max=1, timeout_seconds=TIMEOUT_SECONDS)
-
-    def close(self) -> None:
-        self._client.close()
-
-    def _token(self) -> str:
-        try:
-            return self._key_file.read_text().strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise BusyError(f"the key file cannot be read: `{type(error).__name__}`") from None
-
-    def standing(self) -> AccountAccess:
-        until = time.monotonic() + TIMEOUT_SECONDS
-        seen = self._ask(client.gate(self._account), until)
-        token = self._grant(until) if seen.standing == GRANTED else ""
-        return AccountAccess(gate=seen.gate, token=token)
-
-    def _ask(self, call: client.ApiRequest[Result], until: float) -> Result:
-        return self._client.send(call, within=max(until - time.monotonic(), 0.0))
-
-    def _grant(self, until: float) -> str:
-        """The name of the permission in force: the time, by Licet's clock, of the choice that began it."""
-        cursor: str | None = None
-        for _ in range(CHOICES_PAGES_MAX):
-            page = self._ask(_choices(self._account, cursor), until)
-            for choice in page.items:
-                if choice.effect == "began":
-                    return choice.at.isoformat()
-            cursor = page.next
-            if cursor is None:
-                break
-        raise BusyError("the choice that is in force was not found")
-
-    def send(self, turns: Sequence[ReadTurn]) -> list[str]:
-        turns_sent = client.say_all(_turn(self._account, turn) for turn in turns)
-        items = self._client.send(turns_sent, within=SEND_SECONDS_MAX)
-        if len(items) != len(turns) or any(item.status >= 500 or item.status == 429 for item in items):
-            raise BusyError("some turns were not taken", "see the log of Licet")
-        return ["" if item.status == 201 else item.because or item.problem.rpartition(":")[2] for item in items]
-
-    def keep_out(self, session: str, out: bool) -> bool:
-        verb = client.keep_out if out else client.let_in
-        try:
-            self._client.send(verb(f"host:{session}", self._account), within=TIMEOUT_SECONDS)
-        except NotFoundError:
-            return False
-        return True
-
-    def usable(self, session: str) -> Usable:
-        try:
-            asked = client.get_conversation(f"host:{session}", self._account)
-            seen = self._client.send(asked, within=TIMEOUT_SECONDS)
-        except NotFoundError:
-            return Usable()
-        badge = next((one for one in seen.badges if one.purpose == PURPOSE), None)
-        if badge is None:
-            return Usable(turns=seen.turns, kept_out=seen.kept_out)
-        return Usable(
-            turns=seen.turns, use=badge.use != "none", because=badge.because, until=badge.until,
-            kept_out=seen.kept_out,
-        )  # fmt: skip
-
-
-def _choices(account: str, cursor: str | None) -> client.ApiRequest[_Choices]:
-    path = f"{client.get_account(account).path}/choices"
-    return client.ApiRequest(
-        method="GET", path=path, query=(("cursor", cursor),) if cursor else (),
-        read=lambda answer: msgspec.json.decode(answer, type=_Choices),
-    )  # fmt: skip
-
-
-def _turn(account: str, turn: ReadTurn) -> client.ConversationTurn:
-    said = turn.content
-    return client.ConversationTurn(
-        account=account, conversation=f"host:{turn.host_conversation}", id=turn.host_turn, role=turn.role.value,
-        text=said.text, origin=turn.origin, surface=turn.surface, kind=turn.kind.value, keep_out=turn.kept_out,
-        tool_calls=tuple(client.ToolCallResult(id=c.id, name=c.name, arguments=c.arguments) for c in said.tool_calls),
-        tool_call_id=said.tool_call_id, tool_name=said.tool_name[:200], model=said.model[:200],
-        thread=said.thread,
-        attachments=tuple(one[:200] for one in said.attachments[:100]),
-    )  # fmt: skip

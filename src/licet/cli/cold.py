@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.progress import MofNCompleteColumn
 
 from licet.cli.root import CommandGroup
 from licet.cli.shell import answer_options, opened, progress, show
@@ -36,7 +35,7 @@ def cool(after_days: int, dry_run: bool, data: Path | None, at: str | None, as_j
         if dry_run:
             show(planned, as_json, lambda: f"would move {_counted(planned.segments, planned.turns, planned.bytes)}")
             return
-        with progress(MofNCompleteColumn()) as bar:
+        with progress() as bar:
             task = bar.add_task("moving turns", total=planned.turns)
             done = cold_storage.cool(here, after_days, lambda turns: bar.advance(task, turns))
         show(

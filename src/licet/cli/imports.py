@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from rich.progress import TextColumn
 
 from licet.cli.root import EXIT_NO
 from licet.cli.shell import answer_options, moment, opened, progress, show
@@ -48,7 +47,7 @@ def import_(
         known, now = installation.policies(here), here.clock()
         recorded = read_accounts(accounts, now) if accounts else []
         chosen = read_choices(choices, known, now, _may_choose(recorded, default)) if choices else []
-        with progress(TextColumn("{task.completed:,.0f} {task.fields[unit]}")) as bar:
+        with progress("{task.completed:,.0f} {task.fields[unit]}") as bar:
             read = bar.add_task("reading", total=imports.import_size(paths), unit="bytes")
             store = bar.add_task("storing", total=None, unit="turns")
             imported = imports.import_files(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.progress import MofNCompleteColumn
 
 from licet.cli.root import CommandGroup
 from licet.cli.shell import answer_options, opened, progress, show
@@ -46,7 +45,7 @@ def rotate(kind: str | None, dry_run: bool, data: Path | None, at: str | None, a
             counted = epochs.forecast(here, chosen)
             show(counted, as_json, lambda: f"would rotate: {_counts(counted)}")
             return
-        with progress(MofNCompleteColumn()) as bar:
+        with progress() as bar:
             task = bar.add_task("buckets", total=None)
             done = epochs.rotate(
                 here, chosen, lambda so_far: bar.update(task, completed=so_far.buckets, total=_total(so_far))

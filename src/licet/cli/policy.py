@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -13,7 +14,9 @@ from licet.policy import diff
 from licet.policy.cases import run_file
 from licet.policy.file import load, schema_text
 from licet.policy.period import written
-from licet.service import policy_changes
+
+if TYPE_CHECKING:
+    from licet.service.policy_changes import PlannedPolicy
 
 
 @click.group(cls=CommandGroup)
@@ -92,13 +95,15 @@ def policy_plan(file: Path, by: str | None, data: Path | None, at: str | None, a
     \b
     Example:  licet policy plan policy-2026.yaml
     """
+    from licet.service import policy_changes  # here: a policy is tested and checked without the database's driver
+
     with opened(data, at) as here:
         planned = policy_changes.plan_policy(here, file, by=by or user())
         show(planned, as_json, lambda: plan_text(planned))
     return EXIT_CHANGES if planned.plan.has_changes else 0
 
 
-def plan_text(planned: policy_changes.PlannedPolicy) -> str:
+def plan_text(planned: PlannedPolicy) -> str:
     """A plan as text, with Terraform's signs: + more, - less, ~ otherwise."""
     plan = planned.plan
     lines = [
@@ -143,6 +148,8 @@ def policy_apply(
     Example:  licet policy plan policy-2026.yaml
               licet policy apply policy-2026.yaml --by "counsel"
     """
+    from licet.service import policy_changes
+
     with opened(data, at) as here:
         applied = policy_changes.apply_planned(here, file, by=by or user(), shorten_stored=shorten_stored)
         shortened = f"; {applied.shortened:,} stored segments shortened" if shorten_stored else ""

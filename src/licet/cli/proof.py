@@ -11,7 +11,6 @@ from licet import verifier
 from licet.cli.handles import handles as ledger_handles
 from licet.cli.root import CommandGroup
 from licet.cli.shell import answer_options, at_option, data_option, json_option, opened, show
-from licet.cli.witness import serve
 from licet.errors import UsageError
 from licet.ledger.served_folder import ServedFolder
 from licet.policy.period import written
@@ -217,6 +216,8 @@ def ledger_serve(folder: Path, host: str, port: int) -> None:
     \b
     Example:  licet ledger serve /srv/www/log
     """
+    from licet.cli.witness import serve  # here: no other command of the log needs a server
+
     serve(ServedFolder(folder), host, port)
 
 

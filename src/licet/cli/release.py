@@ -6,12 +6,10 @@ from pathlib import Path
 
 import click
 import msgspec
-from rich.progress import MofNCompleteColumn
 
 from licet.cli import release_diff, release_purge, release_sign, safety
 from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import answer_options, opened, progress, show
-from licet.curate import release_build as curate_release_build
 from licet.policy.period import written
 from licet.release import catalog, signatures
 from licet.release.manifest import ReleaseManifest
@@ -45,9 +43,11 @@ def release_build(
     Example:  licet release build tuesday --purpose improve_models
               licet release build tuesday --purpose improve_models --afresh
     """
-    with opened(data, at) as here, progress(MofNCompleteColumn()) as bar:
+    from licet.curate import release_build as builder  # here: a release is shown and signed without what curates
+
+    with opened(data, at) as here, progress() as bar:
         task = bar.add_task("deciding", total=answers.turns_kept(here))
-        built = curate_release_build.build_release(
+        built = builder.build_release(
             here, name=name, purpose=purpose, folder=folder, progress=lambda count: bar.advance(task, count),
             says=bar.console.print, afresh=afresh, scorers=safety.scorers(model),
         )  # fmt: skip

@@ -8,19 +8,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 import msgspec
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from licet.config import Configuration
 from licet.errors import UsageError
 from licet.policy.period import instant, written
-from licet.store.core_dumps import harden
-from licet.vault import installation
 from licet.vault.simulated_clock import clock_of
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from licet.vault.installation import Installation
 
 Shown = TypeVar("Shown", bound=Callable[..., object])
 
@@ -44,8 +45,11 @@ def show(value: object, as_json: bool, text: Callable[[], str]) -> None:
 
 
 @contextmanager
-def opened(data: Path | None, at: str | None = None, *, make: bool = False) -> Iterator[installation.Installation]:
+def opened(data: Path | None, at: str | None = None, *, make: bool = False) -> Iterator[Installation]:
     """The installation, on the system's clock, or on the simulated clock that its folder was created with."""
+    from licet.store.core_dumps import harden  # here: what only reads files needs no database's driver
+    from licet.vault import installation
+
     harden()
     config = Configuration.of(os.environ, data)
     if not make:
@@ -78,11 +82,14 @@ def moment(text: str) -> datetime:
 
 
 @contextmanager
-def progress(*columns: Any) -> Iterator[Progress]:  # noqa: ANN401 rich takes text and columns
-    """A progress bar on standard error; silent where that is not a terminal."""
+def progress(counted: str = "{task.completed}/{task.total}") -> Iterator[Progress]:
+    """A progress bar on standard error; silent where that is not a terminal. ``counted``: how its `task` is written."""
+    from rich.console import Console  # here, so that a command without a bar does not load it
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
     console = Console(stderr=True)
     bar = Progress(
-        TextColumn("{task.description}"), BarColumn(), *columns, TimeRemainingColumn(),
+        TextColumn("{task.description}"), BarColumn(), TextColumn(counted), TimeRemainingColumn(),
         console=console, disable=not console.is_terminal, transient=True,
     )  # fmt: skip
     with bar:

@@ -7,7 +7,6 @@ import threading
 from pathlib import Path
 
 import click
-from rich.progress import TextColumn
 
 from licet.cli.root import CommandGroup
 from licet.cli.shell import answer_options, opened, progress, show, user
@@ -43,7 +42,7 @@ def sweep(
         return
     if dry_run and follow:
         raise UsageError("--dry-run and --follow do not go together")
-    with opened(data, at) as here, progress(TextColumn("{task.completed} segments")) as bar:
+    with opened(data, at) as here, progress("{task.completed} segments") as bar:
         if follow:
             stop = threading.Event()
             for name in (signal.SIGINT, signal.SIGTERM):

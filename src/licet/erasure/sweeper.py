@@ -14,7 +14,6 @@ from collections.abc import Callable
 from datetime import datetime
 
 import msgspec
-import structlog
 
 from licet.erasure import certificates, sweep_batches
 from licet.erasure.sweep_batches import SweepResult
@@ -26,7 +25,6 @@ from licet.vault.installation import Installation
 from licet.vault.verbs import advance
 
 SWEEPS_LOCK = 0x6C69737765657073  # the letters of `lisweeps`
-_log = structlog.get_logger("licet.sweep")
 
 
 class SweepStanding(msgspec.Struct, frozen=True, kw_only=True):

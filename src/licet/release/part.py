@@ -15,32 +15,29 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from hashlib import file_digest, sha256
 from itertools import chain, islice, pairwise
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
 
 import msgspec
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from licet.errors import BrokenError
 from licet.release.row_keys import SealedRow
 from licet.release.rows import ROW_ID_BYTES
 from licet.store.files import sync
 
+# A command that only names a release loads neither Arrow nor what it stands on: a third of a second.
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
 ROWS_PER_PART_MAX = 50_000
 GROUP_ROWS_MAX = 1_024
 GROUP_BYTES_MAX = 8 * 2**20
 PARTS_MAX = 100_000
 PART_FILE = re.compile(r"part-(\d{5})\.parquet", re.ASCII)
-_FIELDS: list[pa.Field[Any]] = [
-    pa.field("row_id", pa.binary(ROW_ID_BYTES), nullable=False),
-    pa.field("ordinal", pa.uint32(), nullable=False),
-    pa.field("until", pa.timestamp("us", tz="UTC"), nullable=False),
-    pa.field("sealed", pa.binary(), nullable=False),
-]
-SCHEMA = pa.schema(_FIELDS)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Declare: TypeAlias = "Callable[[PartPromise | None], None]"
 _Codec = Literal["gzip", "brotli", "lz4", "zstd", "snappy", "none"]
@@ -62,6 +59,20 @@ class PartPromise(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         if found is None:
             raise BrokenError(f"`{self.file}` is not the name of a part")
         return int(found[1])
+
+
+@cache
+def schema() -> pa.Schema:
+    """The columns of a part."""
+    import pyarrow as pa
+
+    fields: list[pa.Field[Any]] = [
+        pa.field("row_id", pa.binary(ROW_ID_BYTES), nullable=False),
+        pa.field("ordinal", pa.uint32(), nullable=False),
+        pa.field("until", pa.timestamp("us", tz="UTC"), nullable=False),
+        pa.field("sealed", pa.binary(), nullable=False),
+    ]
+    return pa.schema(fields)
 
 
 class RowGroup(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,9 +164,11 @@ class PartReader:
     """Reads an open part in any order; BrokenError where the file is no part. For one thread of one process."""
 
     def __init__(self, file: BinaryIO) -> None:
+        import pyarrow.parquet as pq
+
         with _as_part():
             self._parquet = pq.ParquetFile(file)
-            if not self._parquet.schema_arrow.equals(SCHEMA):
+            if not self._parquet.schema_arrow.equals(schema()):
                 raise BrokenError("the file has not the columns of a part")
         self.groups = self._parquet.num_row_groups
 
@@ -173,6 +186,8 @@ class PartReader:
 
 @contextmanager
 def _as_part() -> Iterator[None]:
+    import pyarrow as pa
+
     try:
         yield
     except (pa.ArrowException, OSError) as error:
@@ -217,9 +232,11 @@ def _write(path: Path, sealed_rows: Iterable[SealedRow], declare: Declare = lamb
 
 
 def _writer(file: BinaryIO) -> pq.ParquetWriter:
+    import pyarrow.parquet as pq
+
     return pq.ParquetWriter(
         file,
-        SCHEMA,
+        schema(),
         version="2.6",
         compression=_COMPRESSION,
         use_dictionary=False,
@@ -229,13 +246,15 @@ def _writer(file: BinaryIO) -> pq.ParquetWriter:
 
 
 def _record_batch(batch: list[SealedRow]) -> pa.RecordBatch:
+    import pyarrow as pa
+
     columns = [
-        pa.array([row.row_id for row in batch], SCHEMA.field("row_id").type),
-        pa.array([row.ordinal for row in batch], SCHEMA.field("ordinal").type),
-        pa.array([row.until for row in batch], SCHEMA.field("until").type),
-        pa.array([row.sealed for row in batch], SCHEMA.field("sealed").type),
+        pa.array([row.row_id for row in batch], schema().field("row_id").type),
+        pa.array([row.ordinal for row in batch], schema().field("ordinal").type),
+        pa.array([row.until for row in batch], schema().field("until").type),
+        pa.array([row.sealed for row in batch], schema().field("sealed").type),
     ]
-    return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
+    return pa.RecordBatch.from_arrays(columns, schema=schema())
 
 
 def _batches(sealed_rows: Iterable[SealedRow]) -> Iterator[list[SealedRow]]:
@@ -268,6 +287,8 @@ def _buffers(column: pa.ChunkedArray[Any]) -> list[pa.Buffer]:
     # a column that may not be null says so to Parquet only; a foreign file is not believed
     if column.null_count:
         raise BrokenError("a column of the part has nulls")
+    import pyarrow as pa
+
     array = pa.concat_arrays(column.chunks)
     if array.offset:
         raise BrokenError("a column of the part does not begin at its first value")

@@ -6,13 +6,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import structlog
-
 from licet.erasure import certificates, epochs, sweeper
 from licet.errors import LicetError, RefusedError
 from licet.vault.installation import Installation
-
-_log = structlog.get_logger("licet.sweep")
 
 
 def keep_sweeping(here: Installation, stop: threading.Event) -> None:
@@ -21,6 +17,9 @@ def keep_sweeping(here: Installation, stop: threading.Event) -> None:
 
     A failure is logged and retried: the database or a key provider may be unreachable for a while.
     """
+    import structlog  # here: a command that sweeps once logs nothing
+
+    record = structlog.get_logger("licet.sweep")
     while not stop.wait(here.config.sweep.every_seconds):
         for name, work in _WORK.items():
             if stop.is_set():
@@ -30,9 +29,9 @@ def keep_sweeping(here: Installation, stop: threading.Event) -> None:
                     if mine:
                         work(here)
             except RefusedError as error:
-                _log.warning("waits", work=name, because=error.message)
+                record.warning("waits", work=name, because=error.message)
             except LicetError as error:
-                _log.error("failed", work=name, kind=type(error).__name__, because=error.message)
+                record.error("failed", work=name, kind=type(error).__name__, because=error.message)
 
 
 def _rotate(here: Installation) -> None:
