@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner, Result
-from jsonschema import Draft202012Validator
 
 from licet.cli.command import main
-from licet.policy.file import PRESETS, preset, preset_text, schema_text
+from licet.policy.file import preset_text, schema_text
 from licet.policy.period import instant, parse_period
 from licet.policy.state import TurnRole
 from licet.store.connect import Pool
@@ -23,7 +22,6 @@ from licet.vault.policy_plan import PLAN_DAYS_MAX
 from licet.vault.simulated_clock import SimulatedClock, save
 
 from .installed import House
-from .policy import test_file
 
 NOW = instant("2025-09-20")
 FIRST_DAY = instant("2025-10-01")
@@ -289,72 +287,5 @@ def test_diff_exits_2_with_changes_and_0_without(counsel: Counsel) -> None:
     assert counsel.run("diff", one, one).stdout.strip() == "The two versions mean the same."
 
 
-# The schema
-
-
-def as_an_editor_reads_it(text: str) -> Any:
-    """YAML 1.2, as editors do: a day is text."""
-
-    class Loader(yaml.SafeLoader):
-        pass
-
-    Loader.yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in rules if not tag.endswith("timestamp")]
-        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-    return yaml.load(text, Loader=Loader)
-
-
-VALIDATOR = Draft202012Validator(json.loads(schema_text()), format_checker=Draft202012Validator.FORMAT_CHECKER)
-# What no schema can see: one key given twice, an alias, a tag, text that YAML 1.1 alone takes for a day, an order of days.
-BEYOND_A_SCHEMA = (
-    "is given twice", "uses an alias", "has the tag", "`2025-08-28` is not text", "is before `effective`",
-    "holds a key that is not a name",
-)  # fmt: skip
-(MISTAKES,) = (
-    mark.args[1] for mark in test_file.test_a_mistake_is_told_with_its_file_line_key_and_mend.pytestmark
-)  # fmt: skip
-
-
-def test_the_schema_is_one_and_is_what_the_command_prints() -> None:
-    Draft202012Validator.check_schema(json.loads(schema_text()))
+def test_the_schema_is_what_the_command_prints() -> None:
     assert json.loads(CliRunner().invoke(main, ["policy", "schema"]).stdout) == json.loads(schema_text())
-
-
-@pytest.mark.parametrize("name", PRESETS)
-def test_the_schema_accepts_the_presets_as_files_and_as_documents(name: str) -> None:
-    assert list(VALIDATOR.iter_errors(as_an_editor_reads_it(preset_text(name)))) == []
-    assert list(VALIDATOR.iter_errors(preset(name).document())) == []
-
-
-SEEN_BY_A_SCHEMA = [mistake for mistake in MISTAKES if not any(beyond in mistake[4] for beyond in BEYOND_A_SCHEMA)]
-
-
-@pytest.mark.parametrize(("right", "wrong", "line", "key", "told", "mend"), SEEN_BY_A_SCHEMA)
-def test_the_schema_rejects_what_the_file_rejects(
-    right: str, wrong: str, line: int, key: str, told: str, mend: str
-) -> None:
-    errors = list(VALIDATOR.iter_errors(as_an_editor_reads_it(test_file.ARTICLE.replace(right, wrong))))
-    assert errors, told
-    places = {".".join(map(str, error.absolute_path)) for error in errors}
-    assert any(key.startswith(place) or place.startswith(key) for place in places), (key, places)
-
-
-@pytest.mark.parametrize("effective", ["2026-01-10T12:00:00Z", "2026-01-10 12:00:00+02:00", "2026-01-10T12:00+0200"])
-def test_the_schema_takes_every_instant_that_the_file_takes(effective: str) -> None:
-    instant(effective)
-    assert list(VALIDATOR.iter_errors(preset("strict").document() | {"effective": effective})) == []
-
-
-@pytest.mark.parametrize(
-    "period", ["P1D", "P05D", "P36600D", "P100Y", "P1200M", "P101Y", "P0D", "P00M", "P000Y", "P1H"]
-)
-def test_the_schema_takes_a_period_where_the_file_does_up_to_the_bound_in_months(period: str) -> None:
-    document = preset("strict").document()
-    accepted = VALIDATOR.is_valid(document | {"keep": document["keep"] | {"opted_in": period}})
-    try:
-        parse_period(period)
-    except ValueError:
-        assert not accepted or period == "P1200M"
-    else:
-        assert accepted

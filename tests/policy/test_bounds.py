@@ -12,7 +12,7 @@ from licet.policy import fold
 from licet.policy.decide import IMPROVE, SAFETY, DecisionReason, decide, decide_feedback
 from licet.policy.file import Policies, Policy, preset, read
 from licet.policy.period import instant
-from licet.policy.state import AccountState, ConversationState, Feedback, Grant, Share, TurnRole, TurnState
+from licet.policy.state import AccountState, ConversationState, Feedback, Share, TurnRole, TurnState
 
 TICK = timedelta.resolution
 OPENED, SAID = instant("2025-09-01"), instant("2025-09-02")
@@ -27,11 +27,13 @@ def version(name: str, **changes: object) -> Policy:
 
 def allowed(policies: Policies, age: int = 30) -> AccountState:
     account = fold.open_account(policies, OPENED, "free", age)
-    return fold.choose(account, policies, OPENED, True).account
+    for question in policies.in_force(OPENED).asks:
+        account = fold.choose(account, policies, OPENED, True, question=question).account
+    return account
 
 
 def talk(account: AccountState, policies: Policies) -> ConversationState:
-    return fold.say(account, fold.begin(), policies, SAID, TurnRole.user, "app").conversation
+    return fold.say(account, fold.begin(account), policies, SAID, TurnRole.user, "app", "typed").conversation
 
 
 def given(account: AccountState, policies: Policies) -> tuple[ConversationState, Feedback]:
@@ -59,15 +61,14 @@ def test_a_feedback_serves_until_its_last_instant_and_not_at_it() -> None:
     assert decide_feedback(account, conversation, feedback, policies, end).because is DecisionReason.expired
 
 
-@pytest.mark.parametrize(("was", "becomes"), [(IMPROVE, SAFETY), (SAFETY, IMPROVE)])
-def test_a_feedback_serves_improving_only_where_both_versions_cover_it(was: str, becomes: str) -> None:
-    """The grant goes on across the versions: what it was given for, and what it is for now, must both name it."""
-    policies = Policies(
-        [version("2025-08-28", choice={"covers": [was]}), version("2025-12-01", choice={"covers": [becomes]})]
-    )
+@pytest.mark.parametrize("covered", [(IMPROVE, SAFETY), (SAFETY, IMPROVE), (IMPROVE, SAFETY, IMPROVE)])
+def test_a_feedback_serves_improving_only_where_every_version_covers_it(covered: tuple[str, ...]) -> None:
+    """The grant goes on across the versions: what it was given for, what it is for now, and all between must name it."""
+    days = ("2025-08-28", "2025-09-10", "2025-09-20")
+    policies = Policies([version(day, choice={"covers": [what]}) for day, what in zip(days, covered, strict=False)])
     account = allowed(policies)
     conversation, feedback = given(account, policies)
-    at = instant("2025-12-02")
+    at = instant("2025-09-21")
     account = fold.advance(account, policies, at).account
     assert decide_feedback(account, conversation, feedback, policies, at).because is DecisionReason.purpose
 
@@ -75,7 +76,7 @@ def test_a_feedback_serves_improving_only_where_both_versions_cover_it(was: str,
 def test_an_age_that_the_terms_in_force_refuse_ends_every_use_that_of_a_flag_too() -> None:
     policies = Policies([version("2025-08-28"), version("2025-12-01", min_age=21)])
     account = allowed(policies, age=19)
-    conversation = fold.flag(talk(account, policies), policies, SAID)
+    conversation = fold.flag(account, talk(account, policies), policies, SAID)
     before, after = instant("2025-12-01") - TICK, instant("2025-12-01")
     assert decide(account, conversation, TURN, policies, SAFETY, before).because is DecisionReason.flagged
     assert decide(account, conversation, TURN, policies, SAFETY, after).because is DecisionReason.age
@@ -85,7 +86,7 @@ def test_an_age_that_the_terms_in_force_refuse_ends_every_use_that_of_a_flag_too
 def test_an_age_that_the_terms_of_then_refused_is_refused_under_later_ones() -> None:
     policies = Policies([version("2025-08-28", min_age=21), version("2025-12-01", min_age=18)])
     account = msgspec.structs.replace(allowed(Policies([STRICT])), age=19)
-    conversation = fold.flag(talk(account, policies), policies, SAID)
+    conversation = fold.flag(account, talk(account, policies), policies, SAID)
     after = instant("2025-12-01")
     assert decide(account, conversation, TURN, policies, SAFETY, after).because is DecisionReason.age
 
@@ -121,9 +122,10 @@ def test_an_account_was_opened_when_its_host_had_opened_it_and_never_later_than_
 
 def test_a_turn_lies_in_the_segment_that_ends_with_it() -> None:
     policies = Policies([STRICT])
-    account, conversation = allowed(policies), fold.begin()
+    account = allowed(policies)
+    conversation = fold.begin(account)
     for number, surface in enumerate(("app", "app", "cli", "cli", "app"), start=1):
-        said = fold.say(account, conversation, policies, SAID, TurnRole.user, surface)
+        said = fold.say(account, conversation, policies, SAID, TurnRole.user, surface, "typed")
         conversation = said.conversation
         assert (said.turn, said.segment) == (number, len(conversation.segments) - 1)
         assert conversation.segments[said.segment].last_turn == number
@@ -135,11 +137,13 @@ def test_an_answer_counts_under_the_grant_of_its_question_and_under_no_other() -
     policies = Policies([STRICT])
     account = fold.open_account(policies, OPENED, "free", 30)
     asked = talk(account, policies)
-    granted = fold.choose(account, policies, SAID, True).account
+    one = fold.choose(account, policies, SAID, True, question="models").account
+    both = fold.choose(one, policies, SAID, True, question="safety").account
 
-    def answered(conversation: ConversationState) -> Grant | None:
-        said = fold.say(granted, conversation, policies, SAID, TurnRole.assistant, "app")
-        return said.conversation.segments[said.segment].stamp.grant
+    def answered(conversation: ConversationState) -> tuple[int, ...]:
+        said = fold.say(both, conversation, policies, SAID, TurnRole.assistant, "app", "assistant")
+        return said.conversation.segments[said.segment].stamp.grants
 
-    assert answered(asked) is None, "the question was put before the grant"
-    assert answered(talk(granted, policies)) == Grant(1, 0)
+    assert answered(asked) == (), "what was asked was put before either grant"
+    assert answered(talk(one, policies)) == (1,), "it was put before the other"
+    assert answered(talk(both, policies)) == (1, 2)

@@ -5,18 +5,29 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 
-from licet.policy.diff import Direction, PolicyChange, PolicyDiff, diff, sentence, widens
+from licet.errors import InputError
+from licet.policy.diff import Direction, PolicyChange, PolicyDiff, check, diff, must_be_material, sentence
 from licet.policy.file import KEEP_KEYS, KEYS, Policy, extend, preset
 
-from .histories import history
+from .histories import IMPROVE, SAFETY, history
 
 W, N, O = Direction.widens, Direction.narrows, Direction.neither  # noqa: E741
 
 
 def changed(**keys: Any) -> Policy:
     return extend({"extends": "article-2025", **keys})
+
+
+def asks(question: str, *covers: str) -> dict[str, Any]:
+    return {"question": question, "covers": list(covers)}
+
+
+def strict_asks(question: str) -> list[dict[str, Any]]:
+    """What the two questions of `strict` cover, under one."""
+    return [asks(question, *sorted(preset("strict").covers))]
 
 
 def keep(**keys: Any) -> Policy:
@@ -48,7 +59,32 @@ ROWS: list[tuple[Policy, Policy, tuple[PolicyChange, ...]]] = [
     (
         changed(),
         changed(choice={"covers": ["improve_models"]}),
-        (PolicyChange("choice.covers", ("safety_classifiers",), (), N),),
+        (PolicyChange("choice.training.covers", ("safety_classifiers",), (), N),),
+    ),
+    (
+        changed(),
+        changed(choice=[asks("training", IMPROVE, SAFETY), asks("research", "ads")]),
+        (PolicyChange("choice", (), ("research",), W),),
+    ),
+    (
+        changed(choice=[asks("models", IMPROVE), asks("safety", SAFETY)]),
+        changed(choice=[asks("models", IMPROVE, SAFETY)]),
+        (PolicyChange("choice", ("safety",), (), N), PolicyChange("choice.models.covers", (), (SAFETY,), W)),
+    ),
+    (
+        changed(choice=[asks("models", IMPROVE, "ads"), asks("safety", SAFETY)]),
+        changed(choice=[asks("models", IMPROVE), asks("safety", SAFETY, "ads")]),
+        (PolicyChange("choice.models.covers", ("ads",), (), N), PolicyChange("choice.safety.covers", (), ("ads",), W)),
+    ),
+    (
+        changed(choice=[asks("models", IMPROVE), asks("safety", SAFETY)]),
+        changed(choice=[asks("safety", SAFETY)]),
+        (PolicyChange("choice", ("models",), (), N),),
+    ),
+    (
+        changed(),
+        changed(choice=[asks("models", IMPROVE, SAFETY)]),
+        (PolicyChange("choice", (), ("models",), W), PolicyChange("choice", ("training",), (), N)),
     ),
     (changed(reach="turn"), changed(), (PolicyChange("reach", "turn", "conversation", W),)),
     (changed(), changed(reach="turn"), (PolicyChange("reach", "conversation", "turn", N),)),
@@ -91,7 +127,8 @@ def test_a_changed_key_is_told_with_what_it_was_what_it_is_and_its_direction(
 ) -> None:
     found = diff(old, new)
     assert found == PolicyDiff(changes)
-    assert widens(found) == any(change.direction is W for change in changes)
+    drops = any(change.key == "choice" and change.direction is N for change in changes)
+    assert must_be_material(found) == (drops or any(change.direction is W for change in changes))
 
 
 def test_every_key_of_the_file_has_a_row() -> None:
@@ -116,13 +153,14 @@ def test_two_policies_have_no_difference_exactly_if_they_have_one_hash() -> None
         assert diff(old, old) == PolicyDiff()
 
 
-def test_strict_only_narrows_the_announced_terms() -> None:
+def test_strict_asks_two_questions_and_else_only_narrows_the_announced_terms() -> None:
     found = diff(preset("article-2025"), preset("strict"))
     assert [(c.key, c.direction) for c in found.changes] == [
-        ("policy", O), ("reach", N), ("keep.deleted", N), ("min_age", N),
+        ("policy", O), ("choice", W), ("choice", N), ("reach", N), ("keep.deleted", N), ("min_age", N),
     ]  # fmt: skip
-    assert not widens(found)
-    assert widens(diff(preset("strict"), preset("article-2025")))
+    one_question = changed(choice=strict_asks("training"), reach="turn", min_age=18, keep={"deleted": "P1D"})
+    assert not must_be_material(diff(changed(), one_question))
+    assert must_be_material(diff(one_question, changed()))
 
 
 @pytest.mark.parametrize(
@@ -144,8 +182,9 @@ def test_strict_only_narrows_the_announced_terms() -> None:
         (
             changed(),
             preset("strict"),
-            "The new version narrows `reach` (from conversation to turn), `keep.deleted` (from P30D to P1D) and "
-            "`min_age` (from none to 18); `policy` changes as well.",
+            "The new version widens `choice` (adds models and safety), and narrows `choice` (drops training), `reach` (from "
+            "conversation to turn), `keep.deleted` (from P30D to P1D) and `min_age` (from none to 18); `policy` changes as "
+            "well.",
         ),
         (
             changed(),
@@ -157,3 +196,81 @@ def test_strict_only_narrows_the_announced_terms() -> None:
 )
 def test_a_change_is_one_plain_sentence(old: Policy, new: Policy, text: str) -> None:
     assert sentence(diff(old, new)) == text
+
+
+# What must ask people
+
+
+MODELS, RESEARCH = asks("models", IMPROVE), asks("research", "ads")
+BOTH = [asks("models", IMPROVE), asks("safety", SAFETY)]
+
+
+def later(**keys: Any) -> Policy:
+    return changed(version="b", effective="2026-01-10", material=False, **keys)
+
+
+def test_the_first_version_asks_everybody() -> None:
+    check([changed()])
+    for versions in ([changed(material=False)], [changed(material=False), later()]):
+        with pytest.raises(InputError, match="is the first and not material: nobody would ever be asked") as caught:
+            check(versions)
+        assert (caught.value.key, caught.value.hint) == ("material", "write `material: true`")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (changed(choice=BOTH), later(choice=[MODELS]), "narrows `choice` (drops safety)"),
+        (changed(), later(choice=[MODELS]), "widens `choice` (adds models), and narrows `choice` (drops training)"),
+        (changed(choice=BOTH), later(choice=[*BOTH, RESEARCH]), "widens `choice` (adds research)"),
+        (changed(choice=[MODELS]), later(choice=[asks("models", IMPROVE, SAFETY)]), "`choice.models.covers` (adds safety_"),
+        (
+            changed(choice=BOTH),
+            later(choice=[asks("models", SAFETY), asks("safety", IMPROVE)]),
+            "`choice.models.covers` (adds safety_classifiers) and `choice.safety.covers` (adds improve_models)",
+        ),
+        (changed(), later(reach="conversation", min_age=None, keep={"flagged": "P3Y"}), "widens `keep.flagged`"),
+        (changed(reach="turn"), later(), "widens `reach`"),
+        (changed(min_age=18), later(), "widens `min_age`"),
+        (changed(), later(scope={"plans": ["free", "pro", "max", "work"]}), "widens `scope.plans`"),
+        (changed(), later(scope={"surfaces": ["app", "api"]}), "widens `scope.surfaces`"),
+        (changed(), later(origins=["typed", "tool"]), "widens `origins`"),
+        (changed(), later(recipients=["acme"]), "widens `recipients`"),
+    ],
+)  # fmt: skip
+def test_a_version_that_widens_or_drops_a_question_asks_everybody(old: Policy, new: Policy, told: str) -> None:
+    with pytest.raises(InputError, match="version `b` is not material") as caught:
+        check([old, new])
+    assert told in caught.value.message
+    assert (caught.value.key, caught.value.hint) == ("material", "write `material: true`")
+    check([old, msgspec.structs.replace(new, material=True)])
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (changed(), later()),
+        (changed(), later(choice=[asks("training", SAFETY)])),
+        (changed(choice=BOTH), later(choice=list(reversed(BOTH)))),
+        (changed(), later(reach="turn", min_age=21, origins=["typed"], keep={"opted_in": "P1D"}, recipients=[])),
+        (changed(recipients=["acme"]), later(scope={"plans": ["free"], "surfaces": ["app"]})),
+    ],
+)
+def test_a_version_that_only_narrows_need_not_ask(old: Policy, new: Policy) -> None:
+    check([old, new])
+    assert not must_be_material(diff(old, new))
+
+
+def test_each_version_is_held_against_the_one_before() -> None:
+    """What the first allowed and the second left out is wider again in the third."""
+    narrowed = later(choice=[asks("training", SAFETY)])
+    again = changed(version="c", effective="2026-02-10", material=False)
+    check([changed(), narrowed])
+    with pytest.raises(InputError, match="version `c` is not material"):
+        check([changed(), narrowed, again])
+
+
+def test_the_order_of_the_questions_is_no_change() -> None:
+    old, new = changed(choice=BOTH), changed(choice=list(reversed(BOTH)))
+    assert diff(old, new) == PolicyDiff()
+    assert old.sha256() == new.sha256()

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from licet.errors import InputError
-from licet.policy.file import POLICY_BYTES_MAX, Policies, Reach, extend, load, preset, preset_text, read
+from licet.policy.file import POLICY_BYTES_MAX, Policies, Question, Reach, extend, load, preset, preset_text, read
 from licet.policy.period import Period, Unit, instant, parse_period
 
-# The literal document of spec/policy.md.
+# The literal document of spec/v2/policy.md.
 ARTICLE = """\
 policy: article-2025
 version: "2025-08-28"
@@ -24,8 +24,8 @@ material: true                 # false: an editorial change, which asks nobody a
 scope:
   plans: [free, pro, max]      # any other plan (work, gov, education, ...) is out of scope
   surfaces: [app, cli]         # any other way in (api, bedrock, vertex, ...) is out of scope
-choice:
-  covers: [improve_models, safety_classifiers]
+choice:                        # the questions; each is answered by itself, and a purpose belongs to one question at most
+  - {question: training, covers: [improve_models, safety_classifiers]}
 reach: conversation            # conversation: a resumed conversation counts whole; turn: only turns taken under the grant
 keep:
   opted_in: P5Y
@@ -40,7 +40,14 @@ min_age: null                  # null: not asked; 18: unknown counts as below, a
 recipients: []                 # to whom a release may be handed; nobody
 """
 ARTICLE_SHA256 = "42a37da79868db52b368d2158d3af6411bf005265927769799677b65e0df9426"
-STRICT_SHA256 = "27a9ee13065e6699f1a11969a93b23d8ddd3872b1155e406ce2ac96065597649"
+STRICT_SHA256 = "17bdbe6158df7bda8f67e11d9a9b57ebf71b58d4a71ec3f0b44b8b0bf321a87b"
+STRICT_ASKS = [
+    {"question": "models", "covers": ["improve_models"]},
+    {"question": "safety", "covers": ["safety_classifiers"]},
+]
+SHORT = "choice: {covers: [improve_models, safety_classifiers]}\n"
+LISTED = "".join(ARTICLE.partition("choice:")[1:]).partition("reach:")[0]
+TWO = "  - {question: models, covers: [improve_models]}\n  - {question: safety, covers: [safety_classifiers]}\n"
 
 
 MOMENTS = st.integers(0, 7_000_000_000).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
@@ -58,10 +65,42 @@ def test_the_preset_article_2025_is_the_document_of_the_page(tmp_path: Path) -> 
     assert load(written(tmp_path, ARTICLE)) == preset("article-2025")
 
 
-def test_the_preset_strict_differs_in_reach_age_and_deletion_alone() -> None:
+def test_the_preset_strict_differs_in_reach_age_deletion_and_two_questions_alone() -> None:
     article, strict = yaml.safe_load(ARTICLE), yaml.safe_load(preset_text("strict"))
     keep = dict(article["keep"], deleted="P1D")
-    assert strict == dict(article, policy="strict", reach="turn", min_age=18, keep=keep)
+    assert strict == dict(article, policy="strict", reach="turn", min_age=18, keep=keep, choice=STRICT_ASKS)
+
+
+def test_the_older_form_is_one_question_named_training_and_its_hash_is_as_it_was(tmp_path: Path) -> None:
+    """`ARTICLE_SHA256` was the hash before questions had names: what had been agreed to, and signed, stays the same."""
+    older = load(written(tmp_path, ARTICLE.replace(LISTED, SHORT)))
+    assert older == preset("article-2025")
+    assert older.questions == (
+        Question(question="training", covers=frozenset({"improve_models", "safety_classifiers"})),
+    )
+    assert older.document()["choice"] == {"covers": ["improve_models", "safety_classifiers"]}
+    assert older.sha256().hex() == ARTICLE_SHA256
+
+
+def test_the_name_of_a_question_ends_where_its_line_does() -> None:
+    document = dict(preset("strict").document(), choice=[{"question": "training\n", "covers": ["ads"]}])
+    with pytest.raises(InputError, match="is no name of a question"):
+        read(document)
+
+
+def test_questions_stand_in_the_order_of_the_file_and_each_covers_its_own(tmp_path: Path) -> None:
+    policy = load(written(tmp_path, ARTICLE.replace(LISTED, "choice:\n" + TWO)))
+    assert policy.asks == ("models", "safety")
+    assert [policy.question_of(p) for p in ("improve_models", "safety_classifiers", "ads")] == [
+        "models",
+        "safety",
+        None,
+    ]
+    assert policy.covers == {"improve_models", "safety_classifiers"}
+    assert policy.document()["choice"] == STRICT_ASKS
+    turned = load(written(tmp_path, ARTICLE.replace(LISTED, "choice:\n" + "".join(reversed(TWO.splitlines(True))))))
+    assert turned.asks == ("safety", "models")
+    assert turned.sha256() == policy.sha256(), "which is asked first allows nothing"
 
 
 @pytest.mark.parametrize("name", ["article-2025", "strict"])
@@ -98,6 +137,12 @@ def test_neither_comments_nor_order_nor_spelling_count_in_the_hash(tmp_path: Pat
         ("plans: [free, pro, max]", "plans: [free, pro]"),
         ("surfaces: [app, cli]", "surfaces: [app, cli, api]"),
         ("covers: [improve_models, safety_classifiers]", "covers: [improve_models]"),
+        ("question: training", "question: models"),
+        ("  - {question: training, covers: [improve_models, safety_classifiers]}\n", TWO),
+        (
+            "[improve_models, safety_classifiers]}",
+            "[improve_models, safety_classifiers]}\n  - {question: b, covers: [ads]}",
+        ),
         ("reach: conversation", "reach: turn"),
         ("opted_out: P30D\n  incog", "opted_out: P31D\n  incog"),
         ("flag_score: P7Y", "flag_score: P8Y"),
@@ -112,6 +157,7 @@ def test_every_key_counts_in_the_hash(line: str, instead: str, tmp_path: Path) -
     assert load(written(tmp_path, ARTICLE.replace(line, instead))).sha256().hex() != ARTICLE_SHA256
 
 
+ASKED = "  - {question: training, covers: [improve_models, safety_classifiers]}"
 LIST, MAPPING = "write a list: [a, b]", "write `key: value` lines"
 DAY, UNITS = "write a day that exists", "periods have one unit"
 AGE = "write whole years, or null"
@@ -156,7 +202,32 @@ QUOTES, PERIOD = "write it in quotes", "is not a period: write P30D"
         ("plans: [free, pro, max]", "plans: [pro, pro]", 7, "scope.plans", "names something twice", "name each once"),
         ("plans: [free, pro, max]", "plan: [free]", 7, "scope.plan", "is not a key", "keys here are plans, surfaces"),
         ("  plans: [free, pro, max]", "  # nothing", 6, "scope.plans", "is missing", LIST),
-        ("covers:", "cover:", 10, "choice.cover", "is not a key of a policy", "keys here are covers"),
+        ("covers:", "cover:", 10, "choice[0].cover", "is not a key of a policy", "keys here are question, covers"),
+        (ASKED, "  covers: []", 10, "choice.covers", "is an empty list", "name at least one"),
+        (ASKED, "  cover: [ads]", 10, "choice.cover", "is not a key of a policy", "keys here are covers"),
+        (ASKED, "  []", 9, "choice", "asks nothing", "ask at least one question"),
+        (ASKED, "  training", 9, "choice", "is not a mapping", MAPPING),
+        (ASKED, "  - training", 10, "choice[0]", "is not a mapping", MAPPING),
+        (ASKED, "  - {covers: [ads]}", 10, "choice[0].question", "is missing", "write a name"),
+        (ASKED, "  - {question: training}", 10, "choice[0].covers", "is missing", LIST),
+        (ASKED, "  - question: a\n    covers: []", 11, "choice[0].covers", "is an empty list", "name at least one"),
+        (ASKED, f"{ASKED}\n  - {{question: b, covers: []}}", 11, "choice[1].covers", "is an empty list", "name at"),
+        (ASKED, f"  - {{question: b, covers: []}}\n{ASKED}", 10, "choice[0].covers", "is an empty list", "name at"),
+        (ASKED, f"{ASKED}\n  - b", 11, "choice[1]", "is not a mapping", MAPPING),
+        ("[improve_models, safety", "[safety_classifiers, safety", 10, "choice[0].covers", "twice", "name each once"),
+        ("training,", "Training,", 10, "choice[0].question", "is no name of a question", "it must match"),
+        ("training,", "a-b,", 10, "choice[0].question", "is no name of a question", "it must match"),
+        ("training,", f"{'a' * 33},", 10, "choice[0].question", "is no name of a question", "it must match"),
+        ("training,", "7,", 10, "choice[0].question", "`7` is not text", QUOTES),
+        (ASKED, f"{ASKED}\n  - {{question: training, covers: [ads]}}", 9, "choice", "the question `training`", "once"),
+        (
+            ASKED,
+            f"{ASKED}\n  - {{question: b, covers: [ads, improve_models]}}",
+            9,
+            "choice",
+            "has the purpose `improve_models` twice",
+            "belongs to one question at most",
+        ),
         ("reach: conversation", "reach: chat", 11, "reach", "`chat` is not one of", "write conversation or turn"),
         ("reach: conversation", "reach: [turn]", 11, "reach", "is not one of", "write conversation or turn"),
         ("  opted_in: P5Y", "  opted_in: 5 years", 13, "keep.opted_in", f"`5 years` {PERIOD}", UNITS),
@@ -245,6 +316,8 @@ def test_extending_a_preset_lays_keys_over_it_at_every_depth() -> None:
     feedback = {"opted_in": "P1Y", "opted_out": "P30D"}
     expected = dict(strict, keep=dict(strict["keep"], feedback=feedback), origins=["typed"])
     assert changed.document() == expected
+    asked = extend({"extends": "strict", "choice": [{"question": "models", "covers": ["ads"]}]})
+    assert [(one.question, one.covers) for one in asked.questions] == [("models", {"ads"})], "a list is replaced"
     assert preset("strict").reach is Reach.turn
     with pytest.raises(InputError, match="`lax` is not a preset"):
         extend({"extends": "lax"})

@@ -13,6 +13,12 @@ import msgspec
 from licet.policy.state import WHOLE_ACCOUNT, ConversationKind, Scope, ScopeKind, Share, TurnRole
 
 
+def _names_one(*names: str | None) -> bool:
+    """An empty name is none: it is what a conversation without a project has."""
+    given = [name for name in names if name is not None]
+    return len(given) == 1 and given != [""]
+
+
 class NamedScope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One project or one conversation of the account, by name."""
 
@@ -20,7 +26,7 @@ class NamedScope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     conversation: str | None = None
 
     def __post_init__(self) -> None:
-        if (self.project is None) == (self.conversation is None):
+        if not _names_one(self.project, self.conversation):
             raise ValueError("a scope names a project or a conversation, one of them")
 
     @property
@@ -102,7 +108,7 @@ class _Within(_Event, frozen=True, kw_only=True):
     project: str | None = None
 
     def __post_init__(self) -> None:
-        if (self.project is None) == (self.conversation is None):
+        if not _names_one(self.project, self.conversation):
             raise ValueError("names a conversation or a project, one of them")
 
 

@@ -140,8 +140,12 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         return {"covers": written_out[0]["covers"]} if self.asks == (TRAINING,) else written_out
 
     def sha256(self) -> bytes:
-        """The hash of its meaning: canonical JSON of `document`, so that comments and order do not count."""
-        return hashlib.sha256(msgspec.json.encode(self.document(), order="sorted")).digest()
+        """The hash of its meaning: canonical JSON of `document`, so that comments and order do not count.
+
+        That of the questions neither: which is asked first allows nothing.
+        """
+        sorted_ = msgspec.structs.replace(self, questions=tuple(sorted(self.questions, key=lambda q: q.question)))
+        return hashlib.sha256(msgspec.json.encode(sorted_.document(), order="sorted")).digest()
 
 
 class JointTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -387,15 +391,20 @@ class _Fields:
             return (Question(question=TRAINING, covers=self.inner(key, ("covers",)).names("covers")),)
         if not value:
             raise self._wrong(key, "asks nothing", "ask at least one question")
-        found = tuple(self._question(key, item) for item in value)
-        for name, of in (("question", [q.question for q in found]), ("purpose", [p for q in found for p in q.covers])):
+        found = tuple(self._question(f"{key}[{place}]", item) for place, item in enumerate(value))
+        names = [asked.question for asked in found]
+        purposes = [purpose for asked in found for purpose in sorted(asked.covers)]
+        for what, of, mend in (
+            ("question", names, "ask each question once"),
+            ("purpose", purposes, "a purpose belongs to one question at most"),
+        ):
             twice = next((one for one in of if of.count(one) > 1), None)
             if twice is not None:
-                raise self._wrong(key, f"has the {name} `{twice}` twice", "a purpose belongs to one question at most")
+                raise self._wrong(key, f"has the {what} `{twice}` twice", mend)
         return found
 
-    def _question(self, key: str, item: object) -> Question:
-        fields = _Fields(item, self._file, self._lines, key, ("question", "covers"))
+    def _question(self, at: str, item: object) -> Question:
+        fields = _Fields(item, self._file, self._lines, at, ("question", "covers"))
         question = fields.text("question")
         if QUESTION.fullmatch(question) is None:
             raise fields._wrong(
@@ -463,13 +472,19 @@ class _Plain:
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, at)
         if isinstance(node, yaml.SequenceNode):
-            return [self.value(item, at) for item in node.value]
+            return [self._item(item, at, place) for place, item in enumerate(node.value)]
         try:
             return yaml.SafeLoader("").construct_object(node, deep=True)
         except ValueError:  # an impossible date, such as 30 February
             return node.value
         except (yaml.YAMLError, AttributeError):  # AttributeError: PyYAML's, for a tag that the text does not fit
             raise self._wrong(node, at, f"has the tag `{node.tag}`", "write it without a tag") from None
+
+    def _item(self, node: yaml.Node, at: str, place: int) -> object:
+        """One of a list; the keys of a mapping there are named by its place."""
+        inside = f"{at}[{place}]"
+        self._lines[inside] = node.start_mark.line + 1
+        return self.value(node, inside if isinstance(node, yaml.MappingNode) else at)
 
     def _mapping(self, node: yaml.MappingNode, at: str) -> dict[str, object]:
         result: dict[str, object] = {}
