@@ -52,6 +52,13 @@ class Desk:
         )  # fmt: skip
         return made
 
+    def answer(self, account, allow: bool, at=NOW, via: str = "notice", **more) -> None:
+        """The same answer to every question that is asked."""
+        for question in self.known.in_force(at).asks:
+            choices.choose(
+                self.tx, self.keyring, self.known, account, at, allow=allow, via=via, question=question, **more
+            )
+
     def ask(self, account, at=NOW, *, gpc: bool = False) -> prompt.Prompt:
         return prompt.ask(self.tx, account, self.known, at, gpc=gpc)
 
@@ -178,9 +185,7 @@ def test_putting_off_is_no_choice_rests_for_a_week_and_ends_with_the_last_day(de
 @pytest.mark.parametrize("allow", [True, False])
 def test_after_an_answer_nobody_asks_until_a_material_new_version(desk: Desk, allow: bool) -> None:
     account = desk.account()
-    choices.choose(
-        desk.tx, desk.keyring, desk.known, account, NOW, allow=allow, via="notice", showing=desk.show(account)
-    )
+    desk.answer(account, allow, showing=desk.show(account))
     assert desk.ask(account, NOW + timedelta(days=500)).because is Reason.answered
     base = STRICT.document() | {"decide_by": None}
     for version, material, because in (("2027-01-01", False, Reason.answered), ("2027-06-01", True, Reason.first)):
@@ -222,8 +227,8 @@ def test_evidence_in_words_of_another_edge_is_shown_as_none(desk: Desk) -> None:
 def test_a_choice_that_was_made_without_evidence_is_shown_without(desk: Desk) -> None:
     account = desk.account()
     apply.apply(desk.tx, desk.keyring, desk.known, [Choose(account=account, at=NOW, allow=False, via="cli")])
-    (made,) = history.recorded(desk.tx, desk.keyring, account).choices
-    assert (made.allow, made.via, made.evidence) == (False, "cli", None)
+    made = history.recorded(desk.tx, desk.keyring, account).choices
+    assert [(one.allow, one.via, one.evidence) for one in made] == [(False, "cli", None)] * 2
 
 
 def test_an_answer_to_anothers_showing_is_unknown_and_nothing_is_chosen(desk: Desk) -> None:
@@ -240,14 +245,14 @@ def test_a_yes_to_a_question_that_is_older_than_the_newest_answer_is_refused(des
     showing = desk.show(account)
 
     def choose(allow: bool, at: datetime) -> None:
-        choices.choose(desk.tx, desk.keyring, desk.known, account, at, allow=allow, via="notice", showing=showing)
+        desk.answer(account, allow, at, showing=showing)
 
     choose(False, NOW)
     with pytest.raises(RefusedError) as refused:
         choose(True, NOW + timedelta(minutes=1))
     assert refused.value.because == "stale"
     choose(False, NOW + timedelta(minutes=2))
-    assert desk.ask(account, NOW + timedelta(minutes=2)).state.grant is None
+    assert desk.ask(account, NOW + timedelta(minutes=2)).state.grants == ()
 
 
 def test_nobody_is_asked_who_has_no_account(desk: Desk) -> None:
@@ -274,7 +279,7 @@ def test_terms_wait_for_who_was_asked_here_and_has_answered_and_for_nobody_else(
     desk.show(silent)
     desk.show(elsewhere, place=ShownOn.settings)
     for account in (asked, elsewhere):
-        choices.choose(desk.tx, desk.keyring, desk.known, account, NOW, allow=True, via="host")
+        desk.answer(account, True, via="host")
     assert [desk.ask(one).terms_waiting for one in (asked, elsewhere, silent)] == [True, False, False]
     choices.accept_terms(desk.tx, asked, desk.known, NOW, showing=showing)
     assert not desk.ask(asked).terms_waiting
@@ -324,7 +329,8 @@ def test_accepting_the_terms_makes_nothing_usable(desk: Desk) -> None:
     assert choices.accept_terms(desk.tx, account, desk.known, NOW, showing=showing)
     assert not choices.accept_terms(desk.tx, account, desk.known, NOW, showing=showing)
     asked = desk.ask(account)
-    assert (asked.terms_accepted_at, asked.gate.value, asked.state.standing.value) == (NOW, "notice", "undecided")
+    assert (asked.terms_accepted_at, asked.gate.value, asked.state.standings) == (NOW, "notice", ())
+    assert asked.unanswered == ("models", "safety")
 
 
 def test_a_question_without_its_text_is_not_put(pool: Pool, keyring: Keyring) -> None:

@@ -1,12 +1,14 @@
 """The form in which a person answers on a page of ours, as one verb: read, checked and written in one transaction.
 
-The same choice as the API's (`choices.ChoiceRequest`), and what a page asks beside it: the terms, an age, and whether to
-put the notice off. What a form lacks is a fault, and is never filled in: then nothing of it is written, but for a
-signal of the browser, which is on record as soon as it came.
+The same choices as the API's (`choices.ChoiceRequest`), one a question, and what a page asks beside them: the terms, an age,
+what a no is to leave below the account, and whether to put the notice off. A form answers every question that it asks.
+What it lacks is a fault, and is never filled in: then nothing of it is written, but for a signal of the browser, which is
+on record as soon as it came.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import assert_never
 from uuid import UUID
@@ -19,8 +21,9 @@ from licet.consent.prompt import Prompt
 from licet.consent.showings import ShownOn
 from licet.errors import RefusedError
 from licet.policy.file import AGE_MAX, Policies
+from licet.policy.state import WHOLE_ACCOUNT, Grant, ScopeKind
 from licet.store.connect import Transaction
-from licet.vault.commands import STALE, CommandResult
+from licet.vault.commands import STALE, ChosenScope, CommandResult
 from licet.vault.requests import VerbRequest, VerbStep
 
 
@@ -30,11 +33,14 @@ class FormFault(StrEnum):
     terms = "terms"
     choice = "choice"
     age = "age"
+    lower_age = "lower_age"  # below the one that is known: asked once more, as it ends grants at once
     later = "later"
 
 
 class FormPage(StrEnum):
-    """The page of a form: the notice asks for the terms too, and can be put off; the settings ask for the choice."""
+    """The page of a form: the notice asks for the terms and every unanswered question, and can be put off; a form of the
+    settings asks one question.
+    """
 
     notice = "notice"
     settings = "settings"
@@ -43,25 +49,33 @@ class FormPage(StrEnum):
 class FormResult(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a form. ``asked`` is what the account was asked before it; with ``faults`` nothing was answered.
 
-    ``newest_choice`` is the number of the account's newest choice after it; ``is_stale``: nothing counts of a yes from
-    a page that shows the question as it was.
+    ``missing`` are the questions without an answer, ``stale`` those whose yes does not count, as the page shows the question
+    as it was; ``newest_choice`` is the number of the account's newest choice after it. ``ended`` says that a grant ended.
     """
 
     asked: Prompt
     faults: frozenset[FormFault] = frozenset()
+    missing: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
     newest_choice: int = 0
-    is_stale: bool = False
+    ended: bool = False
 
 
 class AnswerForm(VerbRequest, frozen=True, kw_only=True):
-    """A form as it was sent: ``allow`` is `yes`, `no` or empty, ``age`` whatever stood in the field."""
+    """A form as it was sent: ``answers`` are `yes`, `no` or anything else by question, the name empty where one is asked.
+
+    ``keep`` are the numbers of the grants that a no leaves; ``age`` is whatever stood in the field, ``age_again`` that it was
+    given once more.
+    """
 
     page: FormPage
-    allow: str
+    answers: dict[str, str]
     age: str
     surface: str
     language: str
     gpc: bool
+    keep: frozenset[int] = frozenset()
+    age_again: str = ""
     terms: bool = False
     later: bool = False
     showing: UUID | None = None
@@ -73,30 +87,54 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
             showings.signal(tx, self.account, gpc=self.gpc, at=self.at)
         if self.later:
             return self._put_off(tx, asked)
-        age, faults = self._read(asked)
+        answers = self._answers(asked)
+        missing = self._missing(asked, answers)
+        age, faults = self._read(asked, answers, missing)
         if self._refuses(asked, faults):
-            return _faulty(asked, faults)
-        answers = self.allow in ("yes", "no")
-        if self.showing is None and self.allow == "yes":
+            return _faulty(asked, faults, missing)
+        if self.showing is None and any(answers.values()):
             raise RefusedError("a yes needs the question that it answers", because=STALE)
         accepts = self.terms and self.page is FormPage.notice
         answered = None
         if self.showing is not None and (accepts or answers):
             answered = showings.get(tx, self.account, self.showing)
         number = choices.terms_to_accept(known, self.at, answered) if accepts else None
-        command = self._choice(asked, age).command(answered) if answers else None
-        return VerbStep(command=command, finish=lambda answer: self._finish(tx, asked, number, answer))
+        return VerbStep(
+            commands=tuple(
+                self._choice(asked, question, allow, age).command(answered) for question, allow in answers.items()
+            ),
+            finish=lambda done: self._finish(tx, asked, number, list(answers), done),
+        )
 
-    def _finish(self, tx: Transaction, asked: Prompt, number: int | None, answer: CommandResult) -> FormResult:
-        if choices.is_stale(answer):
-            return FormResult(asked=asked, is_stale=True)
-        if number is not None:
+    def _answers(self, asked: Prompt) -> dict[str, bool]:
+        """The answers that the form gives, in the order of the questions; others than those that are asked count for nothing."""
+        names = asked.in_force.asks
+        given = {names[0] if name == "" and len(names) == 1 else name: said for name, said in self.answers.items()}
+        return {name: given[name] == "yes" for name in names if given.get(name) in ("yes", "no")}
+
+    def _missing(self, asked: Prompt, answers: Mapping[str, bool]) -> tuple[str, ...]:
+        """The questions that the form had to answer and did not: one of the settings has one, the notice all that wait."""
+        if self.page is FormPage.settings:
+            return () if answers else asked.in_force.asks
+        waiting = tuple(question for question in asked.unanswered if question not in answers)
+        return waiting or (() if answers or asked.terms_waiting else asked.in_force.asks)
+
+    def _finish(
+        self, tx: Transaction, asked: Prompt, number: int | None, names: Sequence[str], done: Sequence[CommandResult]
+    ) -> FormResult:
+        stale = tuple(name for name, answer in zip(names, done, strict=True) if choices.is_stale(answer))
+        if number is not None and (not names or len(stale) < len(names)):
             choices.record_terms(tx, self.account, number, self.at, showing=self.showing)
-        return FormResult(asked=asked, newest_choice=showings.newest_choice(tx, self.account))
+        return FormResult(
+            asked=asked, stale=stale, newest_choice=showings.newest_choice(tx, self.account),
+            ended=any(answer.ended for answer in done),
+        )  # fmt: skip
 
-    def _choice(self, asked: Prompt, age: int | None) -> choices.ChoiceRequest:
+    def _choice(self, asked: Prompt, question: str, allow: bool, age: int | None) -> choices.ChoiceRequest:
+        kept = [grant for grant in asked.state.grants if grant.number in self.keep and grant.question == question]
         return choices.ChoiceRequest(
-            account=self.account, at=self.at, allow=self.allow == "yes", via=place(asked, self.page).value,
+            account=self.account, at=self.at, allow=allow, question=question, via=place(asked, self.page).value,
+            keep=() if allow else tuple(_scope(grant) for grant in kept if grant.scope != WHOLE_ACCOUNT),
             surface=self.surface, showing=self.showing, age=age, gpc=self.gpc,
         )  # fmt: skip
 
@@ -106,21 +144,27 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
             return _faulty(asked, frozenset({FormFault.later}))
         if self.showing is not None:
             showings.put_off(tx, self.account, self.showing, self.at)
-        return VerbStep(command=None, finish=lambda _: FormResult(asked=asked))
+        return VerbStep(finish=lambda _: FormResult(asked=asked))
 
-    def _read(self, asked: Prompt) -> tuple[int | None, frozenset[FormFault]]:
+    def _read(
+        self, asked: Prompt, answers: Mapping[str, bool], missing: Sequence[str]
+    ) -> tuple[int | None, frozenset[FormFault]]:
         """The age, and what is wrong with an answer. An age is needed for a yes alone."""
         prompt.asked_notice(asked)
         found, text = set(), self.age.strip()
         if self.page is FormPage.notice and asked.terms_accepted_at is None and not self.terms:
             found.add(FormFault.terms)
-        if self.allow not in ("yes", "no") and not asked.terms_waiting:
+        if missing:
             found.add(FormFault.choice)
         age = int(text) if text.isdecimal() and len(text) <= 3 else None
         wrong = text != "" and (age is None or age > AGE_MAX)
-        if asked.asks_age and (wrong or (self.allow == "yes" and age is None)):
+        if asked.in_force.min_age is None or wrong:
+            age = None
+        if asked.asks_age and (wrong or (any(answers.values()) and age is None)):
             found.add(FormFault.age)
-        return (None if wrong or not asked.asks_age else age), frozenset(found)
+        if _lowers(asked, age) and self.age_again.strip() != text:
+            found.add(FormFault.lower_age)
+        return age, frozenset(found)
 
     def _refuses(self, asked: Prompt, faults: frozenset[FormFault]) -> bool:
         """Whether a form with these faults is answered with the page again: a choice counts without the terms,
@@ -128,6 +172,17 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
         """
         signing_up = self.page is FormPage.notice and asked.variant is Variant.signup
         return bool(faults if signing_up else faults - {FormFault.terms})
+
+
+def _lowers(asked: Prompt, age: int | None) -> bool:
+    """Whether an age ends what is allowed: it is below the known one, and not old enough."""
+    known = asked.state.age
+    return age is not None and known is not None and age < known and asked.in_force.refuses_age(age)
+
+
+def _scope(grant: Grant) -> ChosenScope:
+    named = UUID(hex=grant.scope.name)
+    return ChosenScope(project=named) if grant.scope.kind is ScopeKind.project else ChosenScope(conversation=named)
 
 
 def place(asked: Prompt, page: FormPage) -> ShownOn:
@@ -141,5 +196,5 @@ def place(asked: Prompt, page: FormPage) -> ShownOn:
             assert_never(page)
 
 
-def _faulty(asked: Prompt, faults: frozenset[FormFault]) -> VerbStep:
-    return VerbStep(command=None, finish=lambda _: FormResult(asked=asked, faults=faults))
+def _faulty(asked: Prompt, faults: frozenset[FormFault], missing: tuple[str, ...] = ()) -> VerbStep:
+    return VerbStep(finish=lambda _: FormResult(asked=asked, faults=faults, missing=missing))

@@ -20,7 +20,7 @@ from licet.ledger import outbox
 from licet.policy.file import Policies
 from licet.store.connect import Transaction
 from licet.vault import apply
-from licet.vault.commands import STALE, Choose, CommandResult, Outcome
+from licet.vault.commands import STALE, Choose, ChosenScope, CommandResult, Outcome
 from licet.vault.requests import VerbRequest, VerbStep
 
 EVIDENCE_V1: Literal[1] = 1
@@ -63,49 +63,54 @@ def read_evidence(text: str) -> Evidence | None:
 
 
 class ChoiceRequest(VerbRequest, frozen=True, kw_only=True):
-    """A choice to be made. ``showing`` names the question that it answers, and is one of the account's own.
+    """A choice to be made. ``showing`` names what it answers as it was shown, and is one of the account's own.
 
-    ``own``: it is the person's own word, so that a known ``age`` is only ever lowered.
+    ``question`` None answers all that are asked; ``scope`` and ``keep`` are those of `commands.Choose`.
     """
 
     allow: bool
     via: str
+    question: str | None = None
+    scope: ChosenScope | None = None
+    keep: tuple[ChosenScope, ...] = ()
     surface: str = "app"
     showing: UUID | None = None
     age: int | None = None
     gpc: bool = False
-    own: bool = True
 
     def prepare(self, tx: Transaction, known: Policies) -> VerbStep:
         """NotFoundError where ``showing`` is not one of the account's own."""
         answered = showings.get(tx, self.account, self.showing) if self.showing is not None else None
-        return VerbStep(command=self.command(answered))
+        return VerbStep(commands=(self.command(answered),))
 
     def command(self, answered: ShowingRecord | None) -> Choose:
         """The command, with its evidence: what was shown, and where from."""
         return Choose(
-            account=self.account, at=self.at, allow=self.allow, age=self.age, via=self.via,
+            account=self.account, at=self.at, allow=self.allow, question=self.question, scope=self.scope,
+            keep=self.keep, age=self.age, via=self.via,
             evidence=evidence(answered, surface=self.surface, gpc=self.gpc),
-            answers=answered.question if answered is not None else None, own=self.own,
+            answers=answered.question if answered is not None else None,
         )  # fmt: skip
 
 
 def is_stale(answer: CommandResult) -> bool:
-    """Whether a yes was refused because the question is older than the newest choice, or than the terms in force."""
+    """Whether a yes was refused because what was shown is older than the newest answer to its question, or than the terms
+    in force.
+    """
     return answer.outcome is Outcome.refused and answer.because == STALE
 
 
 def choose(
     tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, at: datetime, *, allow: bool, via: str,
+    question: str | None = None, scope: ChosenScope | None = None, keep: tuple[ChosenScope, ...] = (),
     surface: str = "app", showing: UUID | None = None, age: int | None = None, gpc: bool = False,
 ) -> CommandResult:  # fmt: skip
     """Makes a choice of the person's own in a transaction of the caller; RefusedError (`stale`) where `is_stale`."""
     asked = ChoiceRequest(
-        account=account, at=at, allow=allow, via=via, surface=surface, showing=showing, age=age, gpc=gpc
-    )
-    command = asked.prepare(tx, policies).command
-    assert command is not None
-    answer = apply.apply(tx, keyring, policies, [command])[0]
+        account=account, at=at, allow=allow, via=via, question=question, scope=scope, keep=keep, surface=surface,
+        showing=showing, age=age, gpc=gpc,
+    )  # fmt: skip
+    answer = apply.apply(tx, keyring, policies, asked.prepare(tx, policies).commands)[0]
     if is_stale(answer):
         raise RefusedError("the question is older than the newest answer", "show the question again", because=STALE)
     return answer

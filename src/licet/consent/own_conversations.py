@@ -19,7 +19,7 @@ from licet.consent.history import ConsumedBy, consumed_of, holding_of
 from licet.errors import NotFoundError, RefusedError
 from licet.keys.keyring import Keyring
 from licet.masked import Masked
-from licet.policy.decide import DecisionReason
+from licet.policy.decide import Decision, DecisionReason
 from licet.policy.file import Policies
 from licet.policy.state import ConversationKind, TurnRole, TurnState
 from licet.store.connect import Transaction
@@ -79,8 +79,9 @@ class OwnConversation(Masked, msgspec.Struct, frozen=True, kw_only=True):
     """One conversation as its person sees it. ``keep_until`` is None while a legal hold stands that may be told.
 
     A hold whose matter forbids telling is not in it, nor in its dates, which are then those that it would have without.
-    ``widenings`` is how often it was let in again after it had been kept out; ``erased`` says that only a copy which the
-    safety team keeps is left of it, ``learnt`` which models were trained on it.
+    ``project`` is the one that it is in; ``own`` are the questions for which it has a grant of its own, ``narrowings`` how often
+    it was kept out. ``erased`` says that only a copy which the safety team keeps is left of it, ``learnt`` which models were
+    trained on it.
     """
 
     conversation: UUID
@@ -91,7 +92,9 @@ class OwnConversation(Masked, msgspec.Struct, frozen=True, kw_only=True):
     turns: int
     incognito: bool
     kept_out: bool
-    widenings: int
+    narrowings: int
+    project: UUID | None
+    own: tuple[str, ...]
     deleted_at: datetime | None
     holds: tuple[HoldTold, ...]
     keep_until: datetime | None
@@ -194,7 +197,9 @@ def _one(
         turns=len(seen.said),
         incognito=state.incognito,
         kept_out=state.narrowed,
-        widenings=state.widenings,
+        narrowings=state.narrowings,
+        project=UUID(hex=state.project) if state.project else None,
+        own=tuple(grant.question for grant in seen.state.grants if grant.scope.name == state.name),
         deleted_at=state.deleted_at,
         holds=tuple(holds),
         keep_until=None if holds else state.content_until,
@@ -214,7 +219,7 @@ def badge(seen: account_view.AccountView, turns: Sequence[TurnState], policies: 
         decision = seen.decide(turn, policies, purpose)
         if decision.because is not DecisionReason.origin:
             reasons[decision.because] += 1
-        last, reason = runs[-1] if runs else None, _reason(seen, turn, decision.because)
+        last, reason = runs[-1] if runs else None, _reason(seen, turn, decision)
         if last is not None and (last.reason, last.until) == (reason, decision.until):
             runs[-1] = msgspec.structs.replace(last, last=turn.number)
         else:
@@ -236,10 +241,10 @@ def badge(seen: account_view.AccountView, turns: Sequence[TurnState], policies: 
     )
 
 
-def _reason(seen: account_view.AccountView, turn: TurnState, because: DecisionReason) -> str:
+def _reason(seen: account_view.AccountView, turn: TurnState, decision: Decision) -> str:
     """The reason as its person knows it: what they did to this conversation, where that is behind it."""
-    stamp = seen.turns.segments[turn.segment].stamp
-    if because is DecisionReason.before_grant and stamp.grant is not None and stamp.grant.number == seen.state.grant:
+    because, stamp = decision.because, seen.turns.segments[turn.segment].stamp
+    if because is DecisionReason.before_grant and decision.grant in stamp.grants:
         return "before_let_in"
     if because is DecisionReason.narrowed and not seen.turns.narrowed:
         return "was_narrowed"

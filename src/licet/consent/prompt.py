@@ -19,11 +19,12 @@ from licet.consent import showings
 from licet.consent.catalogue import ENGLISH
 from licet.consent.notice import PublishedNotice, Variant
 from licet.errors import NotFoundError, RefusedError
-from licet.policy.decide import Gate, gate
+from licet.policy.decide import Gate, gate, unanswered
 from licet.policy.file import Policies, Policy
 from licet.policy.state import AccountState
 from licet.store.connect import Transaction
 from licet.vault import account_view
+from licet.vault.account_choices import NewestChoice
 
 REST_DAYS = 7
 
@@ -52,8 +53,9 @@ class Uncovered(StrEnum):
 class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     """What to ask. ``number`` is the version asked about; ``ends`` the first instant without `later`, if any.
 
-    ``terms_waiting``: a page of ours asked both things, and only the choice was answered. ``newest_choice`` is the number of
-    the newest choice that this takes account of, 0 for none.
+    ``unanswered`` are the questions that wait for an answer, in their order; ``answers`` the newest to each question, which is
+    all that this takes account of, and ``newest_choice`` the number of the newest of them, 0 for none. ``terms_waiting``: a
+    page of ours asked both things, and only the choice was answered.
     """
 
     account: UUID
@@ -69,10 +71,20 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     asks_age: bool
     terms_accepted_at: datetime | None
     terms_waiting: bool
-    newest_choice: int
+    unanswered: tuple[str, ...]
+    answers: dict[str, NewestChoice]
     put_off_at: datetime | None
     uncovered: Uncovered | None
     in_force: Policy
+
+    @property
+    def newest_choice(self) -> int:
+        return showings.newest_of(self.answers)
+
+    @property
+    def allows_any(self) -> bool:
+        """Whether a grant is in force for the account, or for anything below it."""
+        return bool(self.state.grants)
 
     @property
     def asks_again(self) -> datetime | None:
@@ -87,19 +99,18 @@ def ask(
     tx: Transaction, account: UUID, policies: Policies, at: datetime, *, language: str = ENGLISH, gpc: bool = False
 ) -> Prompt:
     """What ``account`` is to be asked at ``at``; NotFoundError for one that does not exist."""
-    newest_choice = showings.newest_choice(
-        tx, account
-    )  # before the rest: what is answered meanwhile is newer than this
+    answers = showings.newest_answers(tx, account)  # before the rest: what is answered meanwhile is newer than this
     row = account_view.accounts(tx, [account]).get(account)
     if row is None:
         raise NotFoundError("no such account")
     state = account_view.brought(row, policies, at).account
     answer, number = gate(state, policies, at), policies.newest_material(at)
     signing_up = number is not None and state.opened_at >= policies[number].effective
-    variant = Variant.signup if signing_up and state.answered is None else Variant.existing
+    now = policies.in_force(at)
+    never = any(state.answered(question) is None for question in now.asks)
+    variant = Variant.signup if signing_up and never else Variant.existing
     put_off_at = showings.last_put_off(tx, account, number) if number is not None else None
     because = _reason(answer, put_off_at, gpc, at)
-    now = policies.in_force(at)
     accepted_at = _terms(tx, account, number) if number is not None else None
     waiting = answer is Gate.open and accepted_at is None and number is not None and _asked_here(tx, account, number)
     return Prompt(
@@ -116,7 +127,8 @@ def ask(
         asks_age=now.min_age is not None and state.age is None,
         terms_accepted_at=accepted_at,
         terms_waiting=waiting,
-        newest_choice=newest_choice,
+        unanswered=unanswered(state, policies, at),
+        answers=answers,
         put_off_at=put_off_at,
         uncovered=_uncovered(state, now, number),
         in_force=now,

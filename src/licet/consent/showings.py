@@ -7,7 +7,7 @@ a choice, and no row here makes anything usable.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
@@ -19,6 +19,7 @@ from licet.errors import NotFoundError
 from licet.ledger import outbox
 from licet.store.connect import Transaction
 from licet.vault import account_choices
+from licet.vault.account_choices import NewestChoice
 from licet.vault.commands import ShownQuestion
 from licet.vault.ids import uuid7
 
@@ -62,10 +63,19 @@ class ShowingRecord(msgspec.Struct, frozen=True, kw_only=True):
         return ShownQuestion(showing=self.shown_id, after=self.after_seq, version=self.number)
 
 
+def newest_answers(tx: Transaction, account: UUID) -> dict[str, NewestChoice]:
+    """The account's newest answer to each question that it ever answered for itself as a whole."""
+    return {question: made for (_, question), made in account_choices.newest(tx, [account]).items()}
+
+
 def newest_choice(tx: Transaction, account: UUID) -> int:
     """The number of the account's newest choice, 0 before the first."""
-    made = account_choices.newest(tx, [account]).get(account)
-    return made.seq if made is not None else 0
+    return newest_of(newest_answers(tx, account))
+
+
+def newest_of(answers: Mapping[str, NewestChoice]) -> int:
+    """The number of the newest of these answers, 0 where there is none."""
+    return max((made.seq for made in answers.values()), default=0)
 
 
 def record(

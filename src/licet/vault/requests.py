@@ -1,8 +1,8 @@
-"""Verbs as requests: what is read before a command, the command, what is written after it, and the key to do it once.
+"""Verbs as requests: what is read before the commands, these, what is written after them, and the key to do it once.
 
 Many requests share one transaction, and whoever asks (the API, a person's page) goes this way: everything that a request
 reads to decide, it reads in the transaction that writes. The policy versions are looked at in it too, so that one applied
-by another process holds from its first instant. An error that a request raises before its command is of it alone.
+by another process holds from its first instant. An error that a request raises before its commands is of it alone.
 
 Crash: before the commit nothing of it is there, its key neither; after it all is.
 """
@@ -26,29 +26,29 @@ from licet.vault.commands import Command, CommandResult, Outcome, check
 from licet.vault.idempotency import IdempotentCall
 
 
-def _nothing(_: CommandResult) -> None:
-    """After a command to which nothing is added."""
+def _nothing(_: Sequence[CommandResult]) -> None:
+    """After commands to which nothing is added."""
 
 
 class VerbStep(msgspec.Struct, frozen=True, kw_only=True):
-    """What a request made of what it read. Without a ``command`` there is nothing for the vault to do.
+    """What a request made of what it read: commands that the vault folds in order, none where it has nothing to do.
 
-    ``finish`` is called with the command's answer, in the same transaction; what it returns is `WriteResult.finished`.
+    ``finish`` is called with their answers, in the same transaction; what it returns is `WriteResult.finished`.
     """
 
-    command: Command | None
-    finish: Callable[[CommandResult], object] = _nothing
+    commands: tuple[Command, ...] = ()
+    finish: Callable[[Sequence[CommandResult]], object] = _nothing
 
 
 class VerbRequest(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A verb that reads before it knows its command."""
+    """A verb that reads before it knows its commands."""
 
     account: UUID
     at: datetime
 
     @abstractmethod
     def prepare(self, tx: Transaction, known: Policies) -> VerbStep:
-        """The command; a LicetError refuses this request alone, and it has written nothing that must not stay."""
+        """The commands; a LicetError refuses this request alone, and it has written nothing that must not stay."""
 
 
 class Write(Masked, msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +59,7 @@ class Write(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WriteResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a command did; ``replayed``: it was done before, under the same key."""
+    """What a command did, or the last one of a request; ``replayed``: it was done before, under the same key."""
 
     answer: CommandResult
     replayed: bool = False
@@ -78,16 +78,18 @@ class WriteBatch:
         results: dict[int, WriteResult | LicetError] = {}
         doing = _not_known(tx, writes, results, at)
         steps = _prepared(tx, known, writes, doing, results)
-        commands = [(place, step.command) for place, step in steps.items() if step.command is not None]
-        answers: dict[int, CommandResult] = {}
+        commands = [(place, command) for place, step in steps.items() for command in step.commands]
+        answers: dict[int, list[CommandResult]] = {place: [] for place in steps}
         if commands:
             applied = apply.apply(tx, self._keyring, known, [command for _, command in commands])
-            answers = {place: answer for (place, _), answer in zip(commands, applied, strict=True)}
+            for (place, _), answer in zip(commands, applied, strict=True):
+                answers[place].append(answer)
         done = []
         for place, step in steps.items():
             asked, once = writes[place].command, writes[place].once
-            answer = answers.get(place) or CommandResult(outcome=Outcome.unchanged, at=asked.at, account=asked.account)
-            results[place] = WriteResult(answer=answer, finished=step.finish(answer))
+            nothing = CommandResult(outcome=Outcome.unchanged, at=asked.at, account=asked.account)
+            answer = answers[place][-1] if answers[place] else nothing
+            results[place] = WriteResult(answer=answer, finished=step.finish(answers[place]))
             if once is not None:
                 done.append((once, answer))
         idempotency.keep(tx, done, at)
@@ -125,12 +127,12 @@ def _prepared(
     for place in doing:
         asked = writes[place].command
         if not isinstance(asked, VerbRequest):
-            steps[place] = VerbStep(command=asked)
+            steps[place] = VerbStep(commands=(asked,))
             continue
         try:
             step = asked.prepare(tx, known)
-            if step.command is not None:
-                check(step.command)
+            for command in step.commands:
+                check(command)
         except LicetError as error:
             results[place] = error
         else:

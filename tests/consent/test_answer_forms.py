@@ -1,0 +1,193 @@
+"""A form answers several questions at once, each by itself: what counts, what is stale, what a no leaves below it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from licet.consent import choices, showings
+from licet.consent.answer_forms import AnswerForm, FormFault, FormPage, FormResult
+from licet.consent.notice import Variant
+from licet.errors import RefusedError
+from licet.keys.keyring import Keyring
+from licet.keys.material import FileProvider
+from licet.policy.file import preset
+from licet.policy.state import AccountState, ScopeKind
+from licet.store.connect import Pool
+from licet.vault import account_choices, account_view
+from licet.vault.commands import ChosenScope
+from licet.vault.requests import Write, WriteBatch
+
+from .test_notice import NOW, Desk
+
+MINUTE = timedelta(minutes=1)
+ALLOWED, DECLINED, WITHDRAWN, UNDECIDED = "granted", "declined", "withdrawn", "undecided"
+
+
+class FormDesk(Desk):
+    """A desk at which forms are filled in, under `strict`: two questions, and a minimum age."""
+
+    def form(
+        self, account: UUID, answers: dict[str, str], at: datetime = NOW, *, page: FormPage = FormPage.notice,
+        showing: UUID | None = None, age: str = "", age_again: str = "", keep: frozenset[int] = frozenset(),
+        terms: bool = True,
+    ) -> FormResult:  # fmt: skip
+        form = AnswerForm(
+            account=account, at=at, page=page, answers=answers, age=age, age_again=age_again, surface="app",
+            language="en", gpc=False, keep=keep, terms=terms, showing=showing or self.show(account, at),
+        )  # fmt: skip
+        (made,) = WriteBatch(self.keyring, lambda: at).apply(self.tx, [Write(command=form)])
+        if isinstance(made, Exception):
+            raise made
+        assert isinstance(made.finished, FormResult)
+        return made.finished
+
+    def state(self, account: UUID, at: datetime = NOW) -> AccountState:
+        return account_view.brought(account_view.accounts(self.tx, [account])[account], self.known, at).account
+
+    def standings(self, account: UUID, at: datetime = NOW) -> tuple[str, str]:
+        state = self.state(account, at)
+        return state.standing("models").value, state.standing("safety").value
+
+    def scoped(self, account: UUID, question: str, name: str, at: datetime) -> int:
+        """Allows one project by itself; the number of its grant."""
+        answer = choices.choose(
+            self.tx, self.keyring, self.known, account, at, allow=True, via="chats", question=question,
+            scope=ChosenScope(host_project=name.encode()),
+        )  # fmt: skip
+        (made,) = answer.answers
+        assert made.grant is not None, made.because
+        return made.grant
+
+
+@pytest.fixture(scope="module")
+def keyring(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
+    return Keyring(FileProvider(tmp_path_factory.mktemp("keys")))
+
+
+@pytest.fixture
+def desk(pool: Pool, keyring: Keyring) -> Iterator[FormDesk]:
+    with pool.connection() as tx:
+        yield FormDesk(tx, keyring, preset("strict"))
+        tx.rollback()
+
+
+def test_each_question_of_one_form_is_a_choice_of_its_own(desk: FormDesk) -> None:
+    account = desk.account()
+    showing = desk.show(account)
+    made = desk.form(account, {"models": "no", "safety": "yes"}, showing=showing)
+    assert (made.faults, made.missing, made.stale) == (frozenset(), (), ())
+    assert desk.standings(account) == (DECLINED, ALLOWED)
+    kept = account_choices.of_account(desk.tx, account)
+    assert [(one.question, one.allow, one.effect) for one in kept] == [
+        ("models", False, "declined"), ("safety", True, "began"),
+    ]  # fmt: skip
+    assert {one.showing for one in showings.newest_answers(desk.tx, account).values()} == {showing}
+    assert made.newest_choice == kept[-1].seq
+    assert desk.ask(account).unanswered == ()
+
+
+def test_a_form_with_a_question_left_open_counts_for_nothing_and_names_it(desk: FormDesk) -> None:
+    account = desk.account()
+    made = desk.form(account, {"models": "yes"})
+    assert (made.faults, made.missing) == (frozenset({FormFault.choice}), ("safety",))
+    assert desk.standings(account) == (UNDECIDED, UNDECIDED)
+    assert desk.form(account, {}).missing == ("models", "safety")
+    assert desk.form(account, {"models": "maybe", "safety": "yes"}).missing == ("models",)
+    assert desk.ask(account).terms_accepted_at is None
+
+
+def test_what_is_answered_elsewhere_leaves_the_gate_and_the_notice_to_the_other_question(desk: FormDesk) -> None:
+    account = desk.account(opened=NOW)
+    choices.choose(desk.tx, desk.keyring, desk.known, account, NOW, allow=False, via="api", question="models")
+    asked = desk.ask(account)
+    assert (asked.gate.value, asked.unanswered, asked.variant) == ("must_decide", ("safety",), Variant.signup)
+    assert desk.form(account, {"safety": "no"}).faults == frozenset()
+    assert (desk.ask(account).gate.value, desk.ask(account).unanswered) == ("open", ())
+
+
+def test_a_yes_is_stale_for_the_question_answered_since_and_counts_for_the_other(desk: FormDesk) -> None:
+    account = desk.account()
+    showing = desk.show(account)
+    choices.choose(desk.tx, desk.keyring, desk.known, account, NOW, allow=False, via="api", question="models")
+    made = desk.form(account, {"models": "yes", "safety": "yes"}, NOW + MINUTE, showing=showing)
+    assert made.stale == ("models",)
+    assert desk.standings(account) == (DECLINED, ALLOWED)
+    again = desk.form(account, {"models": "no", "safety": "no"}, NOW + 2 * MINUTE, showing=showing)
+    assert again.stale == ()
+    assert desk.standings(account) == (DECLINED, WITHDRAWN), "a no counts from any page"
+
+
+def test_the_same_form_twice_is_each_choice_once(desk: FormDesk) -> None:
+    account = desk.account()
+    showing = desk.show(account)
+    for at in (NOW, NOW + MINUTE):
+        desk.form(account, {"models": "yes", "safety": "no"}, at, showing=showing)
+    assert len(account_choices.of_account(desk.tx, account)) == 2
+
+
+def test_a_no_ends_what_is_below_it_but_for_what_it_keeps(desk: FormDesk) -> None:
+    account = desk.account()
+    desk.form(account, {"models": "no", "safety": "no"})
+    kept, ended, other = (
+        desk.scoped(account, question, name, NOW + MINUTE)
+        for question, name in (("models", "garden"), ("models", "kitchen"), ("safety", "garden"))
+    )
+    made = desk.form(
+        account, {"models": "no"}, NOW + 2 * MINUTE, page=FormPage.settings, keep=frozenset({kept, other, 99})
+    )
+    assert made.ended
+    grants = desk.state(account, NOW + 2 * MINUTE).grants
+    assert [grant.number for grant in grants] == [kept, other], (kept, ended, other)
+    assert {grant.scope.kind for grant in grants} == {ScopeKind.project}
+
+
+def test_a_form_of_the_settings_answers_the_one_question_it_is_about(desk: FormDesk) -> None:
+    account = desk.account()
+    assert desk.form(account, {"safety": "yes"}, page=FormPage.settings).missing == ()
+    assert desk.standings(account) == (UNDECIDED, ALLOWED)
+    assert desk.ask(account).unanswered == ("models",)
+
+
+def test_an_age_below_the_known_one_is_asked_once_more_before_it_ends_anything(desk: FormDesk) -> None:
+    account = desk.account()
+    desk.form(account, {"models": "yes", "safety": "yes"})
+    answers, at = {"models": "yes"}, NOW + MINUTE
+    asked = desk.form(account, answers, at, page=FormPage.settings, age="15")
+    assert asked.faults == {FormFault.lower_age}
+    assert (desk.state(account, at).age, len(desk.state(account, at).grants)) == (30, 2)
+    assert desk.form(account, answers, at, page=FormPage.settings, age="14", age_again="15").faults == asked.faults
+    taken = desk.form(account, answers, at, page=FormPage.settings, age="15", age_again="15")
+    assert (taken.faults, taken.ended) == (frozenset(), True)
+    assert (desk.state(account, at).age, desk.state(account, at).grants) == (15, ())
+
+
+def test_a_lower_age_that_is_old_enough_is_taken_and_a_higher_one_is_not(desk: FormDesk) -> None:
+    account = desk.account()
+    for given, known in (("40", 30), ("20", 20), ("25", 20)):
+        assert desk.form(account, {"models": "no", "safety": "no"}, age=given).faults == frozenset()
+        assert desk.state(account).age == known
+
+
+def test_a_yes_without_the_question_that_it_answers_is_refused_whole(desk: FormDesk) -> None:
+    account = desk.account()
+    form = AnswerForm(
+        account=account, at=NOW, page=FormPage.notice, answers={"models": "no", "safety": "yes"}, age="",
+        surface="app", language="en", gpc=False, terms=True,
+    )  # fmt: skip
+    (made,) = WriteBatch(desk.keyring, lambda: NOW).apply(desk.tx, [Write(command=form)])
+    assert isinstance(made, RefusedError)
+    assert made.because == "stale"
+    assert desk.standings(account) == (UNDECIDED, UNDECIDED)
+
+
+def test_one_question_is_answered_without_its_name(pool: Pool, keyring: Keyring) -> None:
+    with pool.connection() as tx:
+        desk = FormDesk(tx, keyring, preset("article-2025"))
+        account = desk.account()
+        assert desk.form(account, {"": "yes"}).faults == frozenset()
+        assert desk.state(account).standing("training").value == ALLOWED
+        tx.rollback()
