@@ -311,6 +311,7 @@ def test_files_that_do_not_say_whose_they_are_may_be_given_to_a_recorded_account
 
 
 ACCOUNTS = "account,plan,age,opened\n"
+SCOPED = "account,time,allow,question,scope,keep\n"
 CHOICES = "account,time,allow,version,channel,evidence\n"
 
 
@@ -377,6 +378,10 @@ def check_mistake(error: InputError, file: Path, line: int, key: str, said: str)
         (CHOICES + "ana,2025-09-01,yes,,The Notice,\n", 2, "channel", "`The Notice` is not a name"),
         (CHOICES + "eve,2025-09-01,yes,,,\n", 2, "account", "`eve` is not in the file of accounts"),
         (CHOICES + f"ana,2025-09-01,yes,,,{'x' * 70_000}\n", 2, "evidence", "is longer than 65536 bytes"),
+        (SCOPED + "ana,2025-09-01,yes,ads,,\n", 2, "question", "`ads` was not asked at that time"),
+        (SCOPED + "ana,2025-09-01,yes,training,chat:c1,\n", 2, "scope", "`chat:c1` is not a scope"),
+        (SCOPED + "ana,2025-09-01,no,training,project:p,\n", 2, "scope", "is that of a no"),
+        (SCOPED + "ana,2025-09-01,yes,training,,project:p\n", 2, "keep", "only a no leaves what it names"),
     ],
 )
 def test_a_mistake_in_a_file_of_choices_names_its_place(
@@ -615,7 +620,7 @@ def test_an_import_that_is_killed_is_completed_by_the_same_command(
 class Drawn:
     """A history of a few accounts: what a messages file, a file of accounts and a file of choices say of it."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, known: Policies) -> None:
         draw = Random(seed)
         self.accounts = [
             RecordedAccount(
@@ -624,11 +629,6 @@ class Drawn:
             for n in range(draw.randint(1, 3))
         ]
         grid = [instant("2025-08-05") + timedelta(days=3 * n) for n in range(44)]
-        self.choices = sorted(
-            {(draw.choice(self.accounts).host, draw.choice(grid)): draw.random() < 0.7 for _ in range(draw.randint(0, 7))}
-            .items(),
-            key=lambda choice: choice[0][1],
-        )  # fmt: skip
         self.lines: list[tuple[str, str, list[tuple[datetime, str]]]] = []
         for number in range(draw.randint(1, 8)):
             start = draw.randrange(len(grid))
@@ -637,12 +637,35 @@ class Drawn:
                 draw.shuffle(times)
             roles = [draw.choice(("user", "user", "assistant", "tool")) for _ in times]
             self.lines.append((draw.choice(self.accounts).host, f"c{number}", list(zip(times, roles, strict=True))))
+        self.projects = {name: draw.choice(("", "", f"p-{host}")) for host, name, _ in self.lines}
+        self.choices = sorted(
+            {(one.host, one.at): one for one in (self._choice(draw, grid, known) for _ in range(draw.randint(0, 9)))}
+            .values(),
+            key=lambda choice: choice.at,
+        )  # fmt: skip
+
+    def _choice(self, draw: Random, grid: Sequence[datetime], known: Policies) -> RecordedChoice:
+        host, at, yes = draw.choice(self.accounts).host, draw.choice(grid), draw.random() < 0.7
+        asks = known.in_force(at).asks
+        mine = [name for owner, name, _ in self.lines if owner == host]
+        scopes = [ev.NamedScope(project=f"p-{host}"), *(ev.NamedScope(conversation=name) for name in mine)]
+        return RecordedChoice(
+            host=host, at=at, allow=yes, via="import",
+            question=draw.choice(asks) if len(asks) > 1 and (yes or draw.random() < 0.7) else None,
+            scope=draw.choice(scopes) if yes and draw.random() < 0.4 else None,
+            keep=tuple(draw.sample(scopes, 1)) if not yes and draw.random() < 0.4 else (),
+        )  # fmt: skip
 
     def write(self, folder: Path) -> tuple[Path, Path, Path]:
         chats = write(
             folder / "chats.jsonl",
             *(
-                chat(name, *(message(role, f"{name} {n}", at) for n, (at, role) in enumerate(turns)), account=host)
+                chat(
+                    name,
+                    *(message(role, f"{name} {n}", at) for n, (at, role) in enumerate(turns)),
+                    account=host,
+                    **({"project": self.projects[name], "project_title": "Piano"} if self.projects[name] else {}),
+                )
                 for host, name, turns in self.lines
             ),
         )
@@ -650,23 +673,32 @@ class Drawn:
             rows = [(a.host, a.plan, "" if a.age is None else a.age) for a in self.accounts]
             csv.writer(file).writerows([("account", "plan", "age"), *rows])
         with (folder / "choices.csv").open("w", newline="") as file:
-            told = [(host, written(at), "yes" if yes else "no") for (host, at), yes in self.choices]
-            csv.writer(file).writerows([("account", "time", "allow"), *told])
+            told = [
+                (
+                    one.host, written(one.at), "yes" if one.allow else "no", one.question or "",
+                    scope_of(one.scope) if one.scope else "", "|".join(map(scope_of, one.keep)),
+                )
+                for one in self.choices
+            ]  # fmt: skip
+            csv.writer(file).writerows([("account", "time", "allow", "question", "scope", "keep"), *told])
         return chats, folder / "accounts.csv", folder / "choices.csv"
 
     def world(self, policies: Policies) -> World:
         """What the same history means: a refusal before the turns of its moment, a permission after them."""
         world = World(policies, replay=True)
         told: list[tuple[datetime, int, int, ev.Event]] = []
-        for place, ((host, at), yes) in enumerate(self.choices):
-            told.append((at, 2 if yes else 0, place, ev.ChooseEvent(at=at, account=host, allow=yes)))
+        for place, one in enumerate(self.choices):
+            chosen = ev.ChooseEvent(
+                at=one.at, account=one.host, allow=one.allow, question=one.question, scope=one.scope, keep=one.keep
+            )
+            told.append((one.at, 2 if one.allow else 0, place, chosen))
         place = 0
         for host, name, turns in self.lines:
             for n, (at, role) in enumerate(turns):
                 place += 1
                 say = ev.SayEvent(
                     at=at, account=host, conversation=name, turn=f"{name}.{n}", role=TurnRole(role),
-                    origin={"user": "typed"}.get(role, role),
+                    origin={"user": "typed"}.get(role, role), project=self.projects[name],
                 )  # fmt: skip
                 told.append((at, 1, place, say))
         told.sort(key=lambda one: one[:3])
@@ -680,6 +712,17 @@ class Drawn:
         return world
 
 
+def scope_of(scope: ev.NamedScope) -> str:
+    kind, name = scope.scope
+    return f"{kind.value}:{name}"
+
+
+TWO_QUESTIONS = {
+    "version": "second", "effective": "2025-10-20", "decide_by": "2025-11-10", "material": True,
+    "choice": [
+        {"question": "training", "covers": ["improve_models"]}, {"question": "safety", "covers": ["safety_classifiers"]},
+    ],
+}  # fmt: skip
 SECOND = {
     "version": "second", "effective": "2025-10-20", "decide_by": "2025-11-10", "material": True, "min_age": 18,
     "scope": {"plans": ["free", "pro"], "surfaces": ["app", "cli"]},
@@ -688,12 +731,13 @@ SECOND = {
 
 @pytest.mark.parametrize("seed", range(HISTORIES))
 def test_any_recorded_history_is_answered_for_as_by_the_bare_rule(pool: Pool, tmp_path: Path, seed: int) -> None:
-    drawn = Drawn(seed)
     house = House(pool, tmp_path / "data", at=BEGIN)
-    if seed % 2:
-        policy_changes.apply_policy(house.here, read({**preset("article-2025").document(), **SECOND}), by="test")
+    if seed % 3:
+        second = read({**preset("article-2025").document(), **(SECOND if seed % 3 == 1 else TWO_QUESTIONS)})
+        policy_changes.apply_policy(house.here, second, by="test")
     house.now = NOW
     known = installation.policies(house.here)
+    drawn = Drawn(seed, known)
     chats, accounts, choices = drawn.write(tmp_path)
     recorded = read_accounts(accounts, NOW)
     imported = bring(

@@ -1,10 +1,10 @@
 """JSON lines of conversations in the shape of OpenAI's ``messages``: one ``{"messages": [..]}`` a line.
 
-A line may carry ``conversation_id`` or ``id``, ``created_at`` or ``timestamp``, ``model``, ``title``, and ``account``
-or ``user``, the host's id of the account that it belongs to; a message
-its own id and time, else it has the line's time. Times are ISO 8601 with a zone, or epoch seconds. Without an id
-a conversation is named by the BLAKE2b hash of its line in canonical form (keys sorted, no white space), so that
-the same line in two files is one conversation; without one a message is named by its index.
+A line may carry ``conversation_id`` or ``id``, ``created_at`` or ``timestamp``, ``model``, ``title``, ``account`` or
+``user``, the host's id of the account that it belongs to, and ``project`` and ``project_title``, the host's project that
+the conversation belongs to; a message its own id and time, else it has the line's time. Times are ISO 8601 with a zone,
+or epoch seconds. Without an id a conversation is named by the BLAKE2b hash of its line in canonical form (keys sorted,
+no white space), so that the same line in two files is one conversation; without one a message is named by its index.
 
 `system` and `developer` are Skipped, `tool` and the older `function` are Role.tool with origin `tool`. An author
 of any other name is Broken: it cannot be said who spoke. The host application wrote these lines, so the surface
@@ -113,6 +113,8 @@ class _Line(msgspec.Struct):
     kind: object = None
     incognito: object = None
     kept_out: object = None
+    project: str | int | None = None
+    project_title: str | None = None
 
 
 _line = msgspec.json.Decoder(_Line)
@@ -151,6 +153,8 @@ def _read_line(place: str, line: _Line, raw: bytes) -> Iterator[Read]:
             host_account=_name(line.account, line.user),
             incognito=line.incognito is True,
             kept_out=line.kept_out is True,
+            project=_name(line.project),
+            project_title=line.project_title or "",
         ),
         at=_first_moment(line.created_at, line.timestamp),
         model=line.model or "",

@@ -23,7 +23,8 @@ class ReadTurn(msgspec.Struct, frozen=True, kw_only=True):
 
     ``at`` is aware UTC, or None where the source has no time. ``origin`` is `typed`, `upload`, `assistant`,
     `tool` or `connector`. ``title`` names the conversation where the source has one, ``host_account`` whose it is
-    where the source holds more than one person's. ``incognito`` and ``kept_out`` count on a conversation's first turn.
+    where the source holds more than one person's. ``incognito``, ``kept_out`` and ``project``, the source's own id of the
+    project that the conversation belongs to, count on a conversation's first turn.
     """
 
     place: str
@@ -39,6 +40,8 @@ class ReadTurn(msgspec.Struct, frozen=True, kw_only=True):
     host_account: str = ""
     incognito: bool = False
     kept_out: bool = False
+    project: str = ""
+    project_title: str = ""
 
 
 class ReadFeedback(Masked, msgspec.Struct, frozen=True, kw_only=True):

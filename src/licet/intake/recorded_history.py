@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from licet.errors import InputError
 from licet.intake.replay import TIME_MIN, RecordedAccount, RecordedChoice
+from licet.policy.events import NamedScope
 from licet.policy.file import AGE_MAX, Policies
 from licet.policy.period import instant
 from licet.vault.commands import NAME, TEXT_BYTES_MAX
@@ -44,10 +45,12 @@ def read_choices(
 ) -> list[RecordedChoice]:
     """The recorded choices of a file; InputError with the line, also where one names another policy version.
 
-    ``accounts`` are those that may choose; None: any.
+    ``accounts`` are those that may choose; None: any. ``question`` may be empty where one was asked, or for a no to all;
+    ``scope`` is empty for the account, else `project:ID` or `conversation:ID`; ``keep`` are the scopes that a no left,
+    between `|`.
     """
     result = []
-    columns = {"account", "time", "allow", "version", "channel", "evidence"}
+    columns = {"account", "time", "allow", "version", "channel", "evidence", "question", "scope", "keep"}
     for place, fields in _records(path, columns, {"account", "time", "allow"}):
         host = fields["account"]
         if accounts is not None and host not in accounts:
@@ -60,15 +63,27 @@ def read_choices(
                 f"`{version}` was not in force at that time, `{in_force}` was",
                 "a choice counts for the terms that were in force when it was made",
             )
+        allow = place.yes_or_no("allow", fields["allow"])
         if len(fields.get("evidence", "").encode("utf-8", "replace")) > TEXT_BYTES_MAX:
             raise place.mistake("evidence", f"is longer than {TEXT_BYTES_MAX} bytes", "keep a reference to it instead")
         result.append(
             RecordedChoice(
-                host=host, at=at, allow=place.yes_or_no("allow", fields["allow"]),
-                via=place.name("channel", fields.get("channel") or "import"), evidence=fields.get("evidence", ""),
+                host=host, at=at, allow=allow, via=place.name("channel", fields.get("channel") or "import"),
+                evidence=fields.get("evidence", ""), question=_question(place, fields.get("question", ""), allow, known, at),
+                scope=place.scope("scope", fields["scope"], allow) if fields.get("scope") else None,
+                keep=place.scopes("keep", fields["keep"], allow) if fields.get("keep") else (),
             )
         )  # fmt: skip
     return result
+
+
+def _question(place: _Place, question: str, allow: bool, known: Policies, at: datetime) -> str | None:
+    asks = known.in_force(at).asks
+    if question and question not in asks:
+        raise place.mistake("question", f"`{question}` was not asked at that time", f"there were {', '.join(asks)}")
+    if not question and allow and len(asks) > 1:
+        raise place.mistake("question", "is missing", f"a yes names the one it answers: {', '.join(asks)}")
+    return question or None
 
 
 class _Place(NamedTuple):
@@ -95,6 +110,22 @@ class _Place(NamedTuple):
         if text.lower() not in ("true", "false", "yes", "no"):
             raise self.mistake(key, f"`{text}` is neither yes nor no", "write true or false")
         return text.lower() in ("true", "yes")
+
+    def scope(self, key: str, text: str, allow: bool) -> NamedScope:
+        if not allow:
+            raise self.mistake(key, "is that of a no", "a no is for the account: what it left stands in `keep`")
+        return self._scope(key, text)
+
+    def scopes(self, key: str, text: str, allow: bool) -> tuple[NamedScope, ...]:
+        if allow:
+            raise self.mistake(key, "is that of a yes", "only a no leaves what it names")
+        return tuple(self._scope(key, one.strip()) for one in text.split("|"))
+
+    def _scope(self, key: str, text: str) -> NamedScope:
+        kind, _, name = text.partition(":")
+        if kind not in ("project", "conversation") or not name or len(name) > HOST_ID_CHARACTERS_MAX:
+            raise self.mistake(key, f"`{text[:80]}` is not a scope", "write `project:ID` or `conversation:ID`")
+        return NamedScope(project=name) if kind == "project" else NamedScope(conversation=name)
 
     def instant(self, key: str, text: str, now: datetime) -> datetime:
         try:

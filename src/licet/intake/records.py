@@ -178,6 +178,8 @@ class Setting:
     host_account: str = ""
     incognito: bool = False
     kept_out: bool = False
+    project: str = ""
+    project_title: str = ""
 
     def turns(self, place: str, host_turn: str, at: datetime | None, said: Iterable[RecordedPart]) -> Iterator[Read]:
         """The parts of one record as turns, the first with the record's own id, the next ``id#2`` and so on."""
@@ -202,6 +204,8 @@ class Setting:
                     host_account=self.host_account,
                     incognito=self.incognito,
                     kept_out=self.kept_out,
+                    project=self.project,
+                    project_title=self.project_title,
                 )
             )
         if not number:

@@ -22,6 +22,7 @@ from typing import IO
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from licet.erasure import sweep_batches
 from licet.errors import RefusedError, UsageError
@@ -31,10 +32,12 @@ from licet.keys.material import KEY_BYTES, seal, unseal
 from licet.masked import Masked
 from licet.policy import events
 from licet.policy.file import Policies
-from licet.policy.state import ConversationKind, Share, TurnRole
+from licet.policy.fold import Effect
+from licet.policy.state import ConversationKind, ScopeKind, Share, TurnRole
 from licet.policy.world import Owned, World
 from licet.store.connect import Pool, Transaction, transaction
 from licet.vault import account_choices, account_view, apply, commands, tables
+from licet.vault.account_choices import KnownChoice
 from licet.vault.commands import CommandResult, Outcome
 from licet.vault.content import Content, encode
 from licet.vault.ids import HOST_ID_CHARACTERS_MAX, Prefix, host_hmac, uuid7
@@ -60,13 +63,20 @@ class RecordedAccount(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RecordedChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """A choice as the operator recorded it, with the evidence of it."""
+    """A choice as the operator recorded it, with the evidence of it.
+
+    ``question`` None answers all that were asked; ``scope`` None is the account; ``keep`` are the scopes that a no left.
+    Projects and conversations are named by the host's ids.
+    """
 
     host: str
     at: datetime
     allow: bool
     via: str
     evidence: str = ""
+    question: str | None = None
+    scope: events.NamedScope | None = None
+    keep: tuple[events.NamedScope, ...] = ()
 
 
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,6 +120,8 @@ class _Turn(msgspec.Struct, frozen=True, array_like=True):
     title: bytes | None
     incognito: bool
     kept_out: bool
+    project: bytes | None
+    project_title: bytes | None
 
 
 class _Rated(Masked, msgspec.Struct, frozen=True, kw_only=True):
@@ -197,7 +209,7 @@ class Import:
         self._last_named: tuple[str | None, bytes] = (None, b"")
         with transaction(pool) as tx:
             self._host_key = keyring.host_key(tx)
-        for choice in {(c.host, c.at, c.allow): c for c in reversed(list(choices))}.values():
+        for choice in {(c.host, c.at, c.allow, c.question, c.scope): c for c in reversed(list(choices))}.values():
             if choice.host not in self._recorded and default is None:
                 raise UsageError(
                     f"a choice of `{choice.host}`, which is not in the file of accounts", "add the account"
@@ -241,7 +253,7 @@ class Import:
     def _take(self, turn: ReadTurn) -> None:
         host = self._whose(turn.host_account)
         names = len(turn.host_conversation) + len(turn.host_turn)
-        if max(names, len(host)) > HOST_ID_CHARACTERS_MAX:
+        if max(names, len(host), len(turn.project)) > HOST_ID_CHARACTERS_MAX:
             self._break(
                 BrokenRecord(place=turn.place, message=f"an id in it is over {HOST_ID_CHARACTERS_MAX} characters")
             )
@@ -302,6 +314,8 @@ class Import:
                 title=encode(Content(text=turn.title)) if turn.title else None,
                 incognito=turn.incognito,
                 kept_out=turn.kept_out,
+                project=host_hmac(self._host_key, "project", turn.project) if turn.project else None,
+                project_title=encode(Content(text=turn.project_title)) if turn.project_title else None,
             )
         )
         self._counts["turns"] += 1
@@ -358,9 +372,9 @@ class Import:
     ) -> None:
         for command, answer in zip(chunk, done, strict=True):
             self._accounts.add(answer.account)
-            if isinstance(command, commands.Choose) and answer.effect is not None:
+            if isinstance(command, commands.Choose):
                 self._counts["choices"] += 1
-                self._effects[answer.effect.value] += 1
+                self._effects.update([each.effect.value for each in answer.answers] or [Effect.none.value])
                 self._counts["choices_too_early"] += command.at < self._policies[0].effective
             if isinstance(command, commands.GiveFeedback):
                 self._counts["feedback"] += answer.outcome is Outcome.done
@@ -396,9 +410,9 @@ class Import:
         with transaction(self._pool) as tx:
             last_at = account_view.accounts(tx, [account])[account].state.last_at
             known = account_view.turns_by_host(tx, account)
-            chosen, rated = _known_choices(tx, account), account_view.feedback_by_host(tx, account)
+            chosen, rated = account_choices.known(tx, account), account_view.feedback_by_host(tx, account)
         firsts = [f.at for f in self._feedback.get(host, ()) if f.host not in rated]
-        firsts += [c.at for c in self._choices.get(host, ()) if (c.at, c.allow) not in chosen]
+        firsts += [c.at for c in self._choices.get(host, ()) if self._known_as(c) not in chosen]
         firsts += [w.at for w in self._waiting.get(host, ()) if not self._is_known(w, known)]
         return any(first < last_at for first in firsts)
 
@@ -440,19 +454,19 @@ class Import:
 
     def _history(self, host: str) -> Iterator[commands.Command | _Rated]:
         """The account's commands in the order of their times, without what is known already."""
-        account, known, chosen, world = self._there.get(host), set[bytes](), set[tuple[datetime, bool]](), None
+        account, known, chosen, world = self._there.get(host), set[bytes](), set[KnownChoice](), None
         alone = not self._has_events(host)
         if account is not None and alone:
             self._named.add(account)
             return
         if account is not None:
             with transaction(self._pool) as tx:
-                known, chosen = account_view.turns_by_host(tx, account), _known_choices(tx, account)
+                known, chosen = account_view.turns_by_host(tx, account), account_choices.known(tx, account)
                 world = self._seeded(tx, account)
         world = world or World(self._policies, replay=True)
         if account is not None:
             self._named.add(account)
-        choices = [c for c in self._choices.pop(host, []) if (c.at, c.allow) not in chosen]
+        choices = [c for c in self._choices.pop(host, []) if self._known_as(c) not in chosen]
         waiting = self._new(self._waiting.pop(host, []), known)
         waiting += [
             _Waiting(at=c.at, rank=2 if c.allow else 0, number=n, offset=-1, length=0) for n, c in enumerate(choices)
@@ -508,16 +522,46 @@ class Import:
 
     def _choose(self, account: UUID, choice: RecordedChoice) -> commands.Choose:
         return commands.Choose(
-            account=account, at=choice.at, allow=choice.allow, via=choice.via, evidence=choice.evidence
-        )
+            account=account, at=choice.at, allow=choice.allow, via=choice.via, evidence=choice.evidence,
+            question=choice.question, scope=None if choice.scope is None else self._scope(choice.scope),
+            keep=tuple(self._scope(kept) for kept in choice.keep),
+        )  # fmt: skip
+
+    def _scope(self, scope: events.NamedScope) -> commands.ChosenScope:
+        kind, name = self._hashed(scope)
+        if kind is ScopeKind.project:
+            return commands.ChosenScope(host_project=name)
+        return commands.ChosenScope(host_conversation=name)
+
+    def _hashed(self, scope: events.NamedScope) -> tuple[ScopeKind, bytes]:
+        kind, name = scope.scope
+        return kind, host_hmac(self._host_key, kind.value, name)
+
+    def _known_as(self, choice: RecordedChoice) -> KnownChoice:
+        known = KnownChoice(choice.at, choice.allow, choice.question)
+        if choice.scope is None:
+            return known
+        kind, name = self._hashed(choice.scope)
+        return known._replace(project=name) if kind is ScopeKind.project else known._replace(conversation=name)
 
     def _seeded(self, tx: Transaction, account: UUID) -> World:
-        """A world that begins with what the account has already."""
+        """A world that begins with what the account has already, by the HMACs of the host's ids."""
         world = World(self._policies, replay=True)
-        world.accounts[""] = account_view.accounts(tx, [account])[account].state
+        names = {row.project_id.hex: row.host_hmac.hex() for row in tables.projects_of(tx, account)}
         for row in tables.conversations_of(tx, account):
             if row.host_hmac is not None:
-                world.conversations[row.host_hmac.hex()] = Owned("", row.state, [])
+                name = names[row.conversation_id.hex] = row.host_hmac.hex()
+                state = replace(row.state, name=name, project=names.get(row.state.project, ""))
+                world.conversations[name] = Owned("", state, [])
+        said = account_view.accounts(tx, [account])[account].state
+        world.accounts[""] = replace(
+            said,
+            grants=tuple(
+                grant._replace(scope=grant.scope._replace(name=names.get(grant.scope.name, grant.scope.name)))
+                for grant in said.grants
+            ),
+            kept_out=frozenset(names[project] for project in said.kept_out),
+        )
         return world
 
     def _may_be_due(self, first: datetime) -> bool:
@@ -535,7 +579,7 @@ class Import:
             if event.offset == -2:
                 continue
             if event.offset < 0:
-                world.apply(events.ChooseEvent(at=event.at, account="", allow=choices[event.number].allow))
+                world.apply(self._chosen(choices[event.number]))
                 continue
             turn = self._spool.get(event.offset, event.length)
             world.apply(
@@ -543,6 +587,7 @@ class Import:
                         at=event.at, account="", conversation=turn.conversation.hex(), turn=str(event.number),
                         role=turn.role, origin=turn.origin, surface=turn.surface, kind=turn.kind,
                         incognito=turn.incognito, narrow=turn.kept_out,
+                        project=turn.project.hex() if turn.project is not None else "",
                     )
             )  # fmt: skip
         world.advance(self._now)
@@ -554,6 +599,18 @@ class Import:
                 dead.add(int(name))
                 self._erased[keep_until.date()] += 1
         return dead
+
+    def _chosen(self, choice: RecordedChoice) -> events.ChooseEvent:
+        """A choice as an event of the world, by HMACs."""
+
+        def named(scope: events.NamedScope) -> events.NamedScope:
+            kind, name = self._hashed(scope)
+            return events.NamedScope(**{kind.value: name.hex()})
+
+        return events.ChooseEvent(
+            at=choice.at, account="", allow=choice.allow, question=choice.question,
+            scope=None if choice.scope is None else named(choice.scope), keep=tuple(map(named, choice.keep)),
+        )  # fmt: skip
 
     def _sweep(self) -> None:
         """Marks as erased what was not stored, and erases what else is due in these accounts.
@@ -588,8 +645,6 @@ def _say(account: UUID, at: datetime, turn: _Turn, *, stored: bool) -> commands.
         narrow=turn.kept_out,
         content=turn.envelope if stored else None,
         title=turn.title if stored else None,
+        host_project=turn.project,
+        project_title=turn.project_title if stored else None,
     )
-
-
-def _known_choices(tx: Transaction, account: UUID) -> set[tuple[datetime, bool]]:
-    return {(one.at, one.allow) for one in account_choices.of_account(tx, account)}

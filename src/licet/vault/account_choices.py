@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -92,3 +93,26 @@ def of_account(
             seq, at, allow, effect, grant, via, number, version, evidence, question, project, conversation, because, kept,
         ) in rows
     ]  # fmt: skip
+
+
+class KnownChoice(NamedTuple):
+    """What tells a recorded choice from another. Scopes are by the HMACs of the host's ids."""
+
+    at: datetime
+    allow: bool
+    question: str | None
+    project: bytes | None = None
+    conversation: bytes | None = None
+
+
+def known(tx: Transaction, account: UUID) -> set[KnownChoice]:
+    """The choices of an account, as a record of the host names them; each also without its question."""
+    rows = tx.execute(
+        """SELECT c.occurred_at, c.allow, c.question, p.host_hmac, v.host_hmac FROM choices c
+             LEFT JOIN projects p USING (account_id, project_id)
+             LEFT JOIN conversations v USING (account_id, conversation_id)
+            WHERE c.account_id = %s""",
+        [account],
+    ).fetchall()
+    found = {KnownChoice(*row) for row in rows}
+    return found | {one._replace(question=None) for one in found}

@@ -193,6 +193,10 @@ class _Batch:
         ids |= {(c.account, c.conversation) for c in says if c.conversation is not None}
         ids |= {(c.account, scope.conversation) for c, scope in _scopes(commands) if scope.conversation is not None}
         hosts = {(c.account, c.host_conversation) for c in says if c.host_conversation is not None}
+        hosts |= {
+            (c.account, scope.host_conversation)
+            for c, scope in _scopes(commands) if scope.host_conversation is not None
+        }  # fmt: skip
         wanted = {c.account for c in commands} | set(self.opened.values())
         # One round trip. Each statement sees what was committed before it began, so all but the first see what the
         # locks keep as it is.
@@ -511,11 +515,14 @@ class _Batch:
         )  # fmt: skip
 
     def _scope(self, account: AccountRow, scope: ChosenScope | None, at: datetime) -> Scope | None:
-        """The scope as the rule names it; None for a project by an id of ours that the account does not have."""
+        """The scope as the rule names it; None for what the account does not have by that id."""
         if scope is None:
             return WHOLE_ACCOUNT
         if scope.conversation is not None:
             return Scope(ScopeKind.conversation, scope.conversation.hex)
+        if scope.host_conversation is not None:
+            row = self.by_host.get((account.account_id, scope.host_conversation))
+            return None if row is None else Scope(ScopeKind.conversation, row.conversation_id.hex)
         project = self._project(account, scope.project, scope.host_project, None, at)
         return None if project is None else Scope(ScopeKind.project, project.project_id.hex)
 

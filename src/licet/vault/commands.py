@@ -66,11 +66,12 @@ class ShownQuestion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChosenScope(msgspec.Struct, frozen=True, kw_only=True):
-    """A project, by our id or by the HMAC of the host's, or a conversation by our id: one of them."""
+    """A project or a conversation, each by our id or by the HMAC of the host's: one of them."""
 
     project: UUID | None = None
     host_project: bytes | None = None
     conversation: UUID | None = None
+    host_conversation: bytes | None = None
 
 
 class Choose(_Command, frozen=True, kw_only=True):
@@ -271,7 +272,7 @@ def _choice(command: Choose) -> None:
     _require(not command.allow or not command.keep, "keep", "belongs to a no")
     _require(len(command.keep) <= KEPT_SCOPES_MAX, "keep", f"names more than {KEPT_SCOPES_MAX} scopes")
     for scope in (*command.keep, *([command.scope] if command.scope is not None else [])):
-        _one_of(scope.project, scope.host_project, scope.conversation)
+        _one_of(scope.project, scope.host_project, scope.conversation, scope.host_conversation)
 
 
 def _one_of(*ids: UUID | bytes | None) -> None:

@@ -83,12 +83,13 @@ _REASON = """(SELECT CASE WHEN a.closed_at IS NOT NULL THEN 'closed' WHEN c.dele
 # Whether somebody asked for it: a deletion, a closure, or a date that a withdrawal or keeping out brought nearer; of
 # feedback also that it was taken back. Such
 # a key enters the daily rotation, any other the weekly one.
+_IN_FORCE = """ARRAY(SELECT t.grant_no FROM standings t WHERE t.account_id = a.account_id AND t.grant_no IS NOT NULL
+                     UNION ALL SELECT g.grant_no FROM scoped_grants g WHERE g.account_id = a.account_id)"""
 _ASKED_FOR = """(SELECT a.closed_at IS NOT NULL OR c.deleted_at IS NOT NULL OR (c.narrowed AND NOT s.narrowed)
-                     OR (s.grants <> '{}' AND NOT s.grants && ARRAY(
-                         SELECT t.grant_no FROM standings t WHERE t.account_id = a.account_id AND t.grant_no IS NOT NULL
-                         UNION ALL SELECT g.grant_no FROM scoped_grants g WHERE g.account_id = a.account_id))
-                   FROM conversations c JOIN accounts a USING (account_id)
+                     OR ({}) FROM conversations c JOIN accounts a USING (account_id)
                   WHERE c.account_id = s.account_id AND c.conversation_id = s.conversation_id)"""
+_SEGMENT_ASKED_FOR = _ASKED_FOR.format(f"s.grants <> '{{}}' AND NOT s.grants && {_IN_FORCE}")
+_FEEDBACK_ASKED_FOR = _ASKED_FOR.format(f"s.grant_no IS NOT NULL AND s.grant_no <> ALL({_IN_FORCE})")
 _SAFETY_DUE = f"""
     FROM segments s WHERE s.safety_slot IS NOT NULL AND s.safety_until <= %(at)s AND NOT {_COPY_HELD}"""
 _MINE = "s.account_id = ANY(%(accounts)s::uuid[])"
@@ -236,7 +237,7 @@ def due_feedback(tx: Transaction, at: datetime, accounts: Collection[UUID], limi
     """Up to ``limit`` feedback of ``accounts`` that is due, in order."""
     rows = tx.execute(
         f"""SELECT s.account_id, s.conversation_id, s.feedback_id, s.key_slot,
-                   s.taken_back_at IS NOT NULL OR {_ASKED_FOR}
+                   s.taken_back_at IS NOT NULL OR {_FEEDBACK_ASKED_FOR}
               {_FEEDBACK_DUE} AND {_MINE} ORDER BY s.account_id, s.feedback_id LIMIT %(limit)s""",
         {"at": at, "limit": limit, "accounts": list(accounts)},
     ).fetchall()

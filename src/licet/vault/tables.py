@@ -364,6 +364,16 @@ def load_projects(
     return [ProjectRow(**dict(zip(ProjectRow.__struct_fields__, row, strict=True))) for row in rows]
 
 
+def projects_of(tx: Transaction, account: UUID) -> list[ProjectRow]:
+    """Every project of an account, the newest first."""
+    rows = tx.execute(
+        """SELECT account_id, project_id, host_hmac, title, begun_at, kept_out_at FROM projects
+            WHERE account_id = %s ORDER BY project_id DESC""",
+        [account],
+    ).fetchall()
+    return [ProjectRow(**dict(zip(ProjectRow.__struct_fields__, row, strict=True))) for row in rows]
+
+
 def save_projects(tx: Transaction, rows: Sequence[ProjectRow]) -> None:
     """Inserts new projects, and writes the title and since when each is kept out."""
     if rows:
