@@ -153,7 +153,8 @@ def test_turns_keep_the_times_and_the_order_that_were_recorded(house: House, tmp
 
 def test_an_import_never_makes_a_grant_of_its_own(house: House, tmp_path: Path) -> None:
     bring(house, write(tmp_path / "c.jsonl", talk("c1", "2025-12-01T10:00Z")))
-    assert house.query("SELECT standing, grants, answered FROM accounts") == [("undecided", 0, None)]
+    assert house.query("SELECT granted, in_force FROM accounts") == [(0, 0)]
+    assert house.query("SELECT * FROM standings") == []
     assert house.query("SELECT * FROM choices") == []
     assert release_build.build_release(house.here, name="r", purpose=IMPROVE).manifest.rows == 0
 
@@ -164,8 +165,8 @@ def test_a_recorded_no_makes_no_grant_and_a_recorded_yes_makes_one(house: House,
     )
     imported = bring(house, file, choices=[allow("ana", "2025-09-01"), allow("bo", "2025-09-01", False)])
     assert imported.effects == {"began": 1, "declined": 1}
-    assert house.query("SELECT standing, grants FROM accounts ORDER BY 1") == [
-        ("declined", 0), ("granted", 1), ("undecided", 0),
+    assert house.query("SELECT t.standing, a.granted FROM accounts a LEFT JOIN standings t USING (account_id) ORDER BY 1") == [
+        ("declined", 0), ("granted", 1), (None, 0),
     ]  # fmt: skip
     release_build.build_release(house.here, name="r", purpose=IMPROVE)
     assert house.words("r") == ["of ana turn 0", "of ana turn 1"]
@@ -176,7 +177,7 @@ def test_a_yes_that_the_terms_do_not_cover_is_reported_as_without_effect(house: 
     work = RecordedAccount(host="ana", plan="work", age=30)
     imported = bring(house, file, default=work, choices=[allow("ana", "2025-12-01")])
     assert (imported.choices, imported.effects) == (1, {"none": 1})
-    assert house.query("SELECT grants FROM accounts") == [(0,)]
+    assert house.query("SELECT granted FROM accounts") == [(0,)]
 
 
 @pytest.mark.parametrize("yes", [True, False])
@@ -186,7 +187,7 @@ def test_at_one_time_a_refusal_comes_before_a_turn_and_a_permission_after_it(
     file = write(tmp_path / "c.jsonl", chat("c1", message("user", "now", "2025-12-01T10:00:00Z")))
     choices = [allow("ana", "2025-12-01T10:00:00Z", yes)]
     bring(house, file, choices=choices if yes else [allow("ana", "2025-11-01"), *choices])
-    assert house.query("SELECT grant_no FROM segments") == [(None,)]
+    assert house.query("SELECT grants FROM segments") == [([],)]
 
 
 # What would have been erased
@@ -381,7 +382,7 @@ def check_mistake(error: InputError, file: Path, line: int, key: str, said: str)
         (SCOPED + "ana,2025-09-01,yes,ads,,\n", 2, "question", "`ads` was not asked at that time"),
         (SCOPED + "ana,2025-09-01,yes,training,chat:c1,\n", 2, "scope", "`chat:c1` is not a scope"),
         (SCOPED + "ana,2025-09-01,no,training,project:p,\n", 2, "scope", "is that of a no"),
-        (SCOPED + "ana,2025-09-01,yes,training,,project:p\n", 2, "keep", "only a no leaves what it names"),
+        (SCOPED + "ana,2025-09-01,yes,training,,project:p\n", 2, "keep", "is that of a yes"),
     ],
 )
 def test_a_mistake_in_a_file_of_choices_names_its_place(
@@ -816,7 +817,7 @@ def test_a_choice_of_before_the_first_version_is_counted_apart(house: House, tmp
     file = write(tmp_path / "c.jsonl", talk("c1", "2025-12-01T10:00Z"))
     imported = bring(house, file, choices=[allow("ana", "2025-07-31T23:59:59Z")])
     assert (imported.choices, imported.effects, imported.choices_too_early) == (1, {"none": 1}, 1)
-    assert house.query("SELECT grants FROM accounts") == [(0,)]
+    assert house.query("SELECT granted FROM accounts") == [(0,)]
 
 
 def test_history_can_follow_for_an_account_that_was_opened_alone(house: House, tmp_path: Path) -> None:

@@ -216,7 +216,7 @@ def due_segments(tx: Transaction, at: datetime, accounts: Collection[UUID], limi
     """Up to ``limit`` segments of ``accounts`` that are due, in order."""
     rows = tx.execute(
         f"""SELECT s.account_id, s.conversation_id, s.segment, s.key_slot, {_REASON}, s.last_turn - s.first_turn + 1,
-                   {_ASKED_FOR}
+                   {_SEGMENT_ASKED_FOR}
               {_DUE} AND {_MINE} ORDER BY s.account_id, s.conversation_id, s.segment LIMIT %(limit)s""",
         {"at": at, "limit": limit, "accounts": list(accounts)},
     ).fetchall()
@@ -226,7 +226,7 @@ def due_segments(tx: Transaction, at: datetime, accounts: Collection[UUID], limi
 def due_safety_copies(tx: Transaction, at: datetime, accounts: Collection[UUID], limit: int) -> list[DueSafetyCopy]:
     """Up to ``limit`` safety copies of ``accounts`` that are due, in order."""
     rows = tx.execute(
-        f"""SELECT s.account_id, s.conversation_id, s.segment, s.safety_slot, {_ASKED_FOR}
+        f"""SELECT s.account_id, s.conversation_id, s.segment, s.safety_slot, {_SEGMENT_ASKED_FOR}
               {_SAFETY_DUE} AND {_MINE} ORDER BY s.account_id, s.conversation_id, s.segment LIMIT %(limit)s""",
         {"at": at, "limit": limit, "accounts": list(accounts)},
     ).fetchall()
