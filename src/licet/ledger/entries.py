@@ -7,7 +7,10 @@
 salt, HMAC-SHA256(log key, "salt"), where the log key belongs to one account and one year and dies with the account's
 own key: two years of one account cannot be linked by anybody who lacks it. ``who`` is SHA-256("licet/who/v1" || salt),
 so that a person who holds the salt can show that it is theirs, and the operator can give them no other; ``handle``
-names one of their conversations for the year, HMAC-SHA256(salt, "conversation" || its id). ``commit`` is
+names one of their conversations for the year, HMAC-SHA256(salt, "conversation" || its id), and ``project`` one of their
+projects, HMAC-SHA256(salt, "project" || its id). A choice and a grant say what they are for: ``question`` and ``scope``
+(`account`, `project` or `conversation`), with the pseudonym of the scope's project or conversation. Entries of before
+there were questions have none of these: they mean the question `training`, for the account. ``commit`` is
 SHA-256(nonce || private record), where the private record holds all facts with our own ids, and the nonce is
 HMAC-SHA256(log key, "nonce" || outbox id): nothing more is stored, and nobody opens the commitment once the key is
 dead, but for the person, whose receipt carries the nonce. A row whose account's key is dead when the log takes it
@@ -44,6 +47,7 @@ Fact: TypeAlias = str | int | bool | None
 Canonical: TypeAlias = "Fact | Sequence[Canonical] | Mapping[str, Canonical]"
 Random = Callable[[int], bytes]
 
+_FOR = frozenset({"question", "scope", "handle", "project"})  # what a choice or a grant is for
 PUBLISHED: Mapping[str, frozenset[str]] = {
     EntryKind.policy_applied: frozenset({"number", "sha256", "amends"}),
     EntryKind.policy_stands: frozenset({"number", "sha256"}),
@@ -55,13 +59,15 @@ PUBLISHED: Mapping[str, frozenset[str]] = {
     EntryKind.account_opened: frozenset(),
     EntryKind.plan_set: frozenset(),
     EntryKind.age_found: frozenset(),
-    EntryKind.choice: frozenset({"allow", "effect", "version"}),
-    EntryKind.grant_begun: frozenset({"grant", "version"}),
-    EntryKind.grant_affirmed: frozenset({"grant", "version"}),
-    EntryKind.grant_stands: frozenset({"grant", "version"}),
+    EntryKind.choice: frozenset({"allow", "effect", "version"}) | _FOR,
+    EntryKind.grant_begun: frozenset({"grant", "version"}) | _FOR,
+    EntryKind.grant_affirmed: frozenset({"grant", "version"}) | _FOR,
+    EntryKind.grant_stands: frozenset({"grant", "version"}) | _FOR,
     EntryKind.grant_ended: frozenset({"grant", "cause"}),
     EntryKind.narrowed: frozenset({"handle"}),
     EntryKind.widened: frozenset({"handle"}),
+    EntryKind.project_kept_out: frozenset({"project"}),
+    EntryKind.project_let_in: frozenset({"project"}),
     EntryKind.closed: frozenset(),
     EntryKind.deleted: frozenset({"handle"}),
     EntryKind.flagged: frozenset({"handle"}),
@@ -83,6 +89,7 @@ PUBLISHED: Mapping[str, frozenset[str]] = {
     EntryKind.carried: frozenset({"from"}),
 }
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class LogKeySource(Protocol):
@@ -145,6 +152,11 @@ def conversation_pseudonym(salt: bytes, conversation: UUID) -> str:
     return hmac.digest(salt, b"conversation" + conversation.bytes, "sha256").hex()
 
 
+def project_pseudonym(salt: bytes, project: UUID) -> str:
+    """What a project is called in the log, and in the proofs of the releases, of the salt's year."""
+    return hmac.digest(salt, b"project" + project.bytes, "sha256").hex()
+
+
 def nonce(key: bytes, outbox_id: int) -> bytes:
     """What opens the commitment of one leaf, together with its private record."""
     return hmac.digest(key, b"nonce" + outbox_id.to_bytes(8, "big"), "sha256")
@@ -181,21 +193,32 @@ def encode(row: OutboxRow, key: bytes | None, logged_at: datetime, random: Rando
         entry["commit"] = commitment(opening, canonical(record(row)))
         if key is not None:
             entry["who"] = pseudonym(key)
-            entry["facts"] = {**published(row), **_told_conversation(row, key)}
+            entry["facts"] = {**published(row), **_pseudonyms(row, key)}
     return canonical(entry)
 
 
-def _told_conversation(row: OutboxRow, key: bytes) -> dict[str, Canonical]:
-    """The handle of the conversation that the row concerns, where strangers are to know that it is the same one."""
-    conversation = row.facts.get("conversation")
-    if "handle" not in PUBLISHED.get(row.told, ()) or not isinstance(conversation, str):
-        return {}
-    return {"handle": conversation_pseudonym(salt(key), UUID(hex=conversation))}
+# Published facts that are made of ids of ours, each with the private fact that holds the id: never published as they are.
+_PSEUDONYMS: Mapping[str, tuple[str, Callable[[bytes, UUID], str]]] = {
+    "handle": ("conversation", conversation_pseudonym),
+    "project": ("project", project_pseudonym),
+}
+
+
+def _pseudonyms(row: OutboxRow, key: bytes) -> dict[str, Canonical]:
+    """The names of the conversation or project that the row concerns, where strangers are to know that it is the same one."""
+    told: dict[str, Canonical] = {}
+    allowed = PUBLISHED.get(row.told, frozenset())
+    for name, (private, named) in _PSEUDONYMS.items():
+        known = row.facts.get(private)
+        is_about = name in allowed and ("scope" not in allowed or row.facts.get("scope") == private)
+        if is_about and isinstance(known, str) and _ID.fullmatch(known):
+            told[name] = named(salt(key), UUID(hex=known))
+    return told
 
 
 def published(row: OutboxRow) -> dict[str, Canonical]:
-    """The facts of a row that strangers may read."""
-    allowed = PUBLISHED.get(row.told, frozenset())
+    """The facts of a row that strangers may read, but for those that only the account's key makes."""
+    allowed = PUBLISHED.get(row.told, frozenset()) - _PSEUDONYMS.keys()
     return {name: fact for name, fact in row.facts.items() if name in allowed and _is_closed(fact)}
 
 

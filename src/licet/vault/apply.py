@@ -505,7 +505,7 @@ class _Batch:
             self._tell(account, at, EntryKind.age_found)
         self._changed(account, fold.AccountChange(account=chosen.account, endings=chosen.endings))
         for answer in chosen.answers or (None,):
-            self._chose(account, command, answer, chosen.because, at)
+            self._chose(account, command, scope, answer, chosen.because, at)
         effects = {answer.effect for answer in chosen.answers}
         outcome = Outcome.done if effects - {fold.Effect.none} else Outcome.unchanged
         because = chosen.because or next((answer.because for answer in chosen.answers if answer.because), None)
@@ -527,8 +527,8 @@ class _Batch:
         return None if project is None else Scope(ScopeKind.project, project.project_id.hex)
 
     def _chose(
-        self, account: AccountRow, command: Choose, answer: fold.Answer | None, because: fold.NoEffect | None,
-        at: datetime,
+        self, account: AccountRow, command: Choose, scope: Scope, answer: fold.Answer | None,
+        because: fold.NoEffect | None, at: datetime,
     ) -> None:  # fmt: skip
         """The row, the leaf and the event of one answer, and what begins or goes on by it."""
         version = self.policies.number(at)
@@ -541,12 +541,14 @@ class _Batch:
                 seq=account.last_seq, at=at, question=question, allow=command.allow, effect=effect, via=command.via,
                 showing=command.answers.showing if command.answers is not None else None,
             )  # fmt: skip
-        within = {} if answer is None else _within(answer.scope)
+        # A question that nobody asks is a word of whoever sent it: the log does not tell it.
+        asked = question if question in self.policies[version].asks else None
+        kept = ",".join(str(grant.number) for grant in answer.kept) if answer is not None else ""
         # What was shown, by its hash: the leaf commits to it, so that a receipt cannot name another notice later.
         evidence = sha256(command.evidence.encode()).hexdigest() if command.evidence else None
         self._tell(
             account, at, EntryKind.choice, allow=command.allow, effect=effect.value, version=version,
-            evidence=evidence, question=question, **within,
+            evidence=evidence, question=asked, **_within(scope), **({"kept": kept} if kept else {}),
         )  # fmt: skip
         if answer is None or effect is fold.Effect.none:
             return

@@ -1,15 +1,20 @@
 """The decision of one row, made again from its proof line and from what the log told before the release.
 
 Each test raises the first promise that the row breaks, in the order of the rule. Without a log, what only the log knows
-(grants, deletions, conversations kept out) is not tested, and the report says so elsewhere.
+(grants, deletions, what was kept out) is not tested, and the report says so elsewhere.
+
+A row is judged by every version from the one that its turn was taken under to the one in force. A line of version 1 is of
+before there were questions: two versions judge it, the first of these and the last.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from licet.verifier.answer import ContradictionError
+from licet.verifier.grants import ACCOUNT, TRAINING
 from licet.verifier.permissions import AccountStanding, Chat, Permissions
 from licet.verifier.terms import ReleasePolicies, Terms
 
@@ -24,6 +29,7 @@ class Decider:
         self.release, self.purpose, self.policies, self.log = release, purpose, policies, log
         self.number = policies.number(built_at)
         self.now = policies.versions[self.number]
+        self.question = self.now.question_of(purpose)
         self.untold: list[str] = []  # the rows that rest on a flag of which the log does not tell
         self.built_on = built_at.date().isoformat()
 
@@ -51,39 +57,58 @@ class Decider:
             raise ContradictionError(place, "it has the fields of a row: versions that are")
         if max(mark[2] for mark in marks) > versions[-1]:
             raise ContradictionError(place, "its turns were taken under a version in force by then")
-        scopes = [self._in_scope(*mark) for mark in marks]
+        self._form(row, place)
         for source in sources:
-            self._source(row, source, scopes, standing, chat, place)
+            self._source(row, source, standing, chat, place)
         if not self.built_on <= row["until"] <= min(source["keep_until"] for source in sources):
             raise ContradictionError(place, "its use ends with that of its first source, after the release")
 
-    def _in_scope(self, plan: str, surface: str, version: int) -> bool:
-        taken = self.policies.versions[version]
-        return all(plan in one.plans and surface in one.surfaces for one in (taken, self.now))
+    def _form(self, row: dict[str, Any], place: str) -> None:
+        """What a row rests on, beside its sources: its question, where one of them rests on a grant."""
+        if row["v"] == 1:
+            if self.log is not None and self.log.asked:
+                raise ContradictionError(place, "a row of version 1 is of before there were questions")
+            return
+        is_granted = any(source["because"] == "permitted" for source in row["sources"])
+        if is_granted and self.question is None:
+            raise ContradictionError(place, "the choice covers the purpose")
+        if row["question"] != (self.question if is_granted else None):
+            raise ContradictionError(place, "it names the question that covers the purpose")
+        if row["project"] is not None and not is_granted:
+            raise ContradictionError(place, "it tells its project where its grant is for the project, and only there")
 
-    def _source(self, row: dict[str, Any], source: dict[str, Any], scopes: list[bool], standing: AccountStanding | None,
-                chat: Chat | None, place: str) -> None:  # fmt: skip
+    def _judges(self, row: dict[str, Any], taken: int) -> Sequence[Terms]:
+        """The versions that judge what was said under the one of the number ``taken``."""
+        if row["v"] == 1:
+            return (self.policies.versions[taken], self.now)
+        return self.policies.versions[min(taken, self.number) : max(taken, self.number) + 1]
+
+    def _in_scope(self, row: dict[str, Any], plan: str, surface: str, version: int) -> bool:
+        return all(plan in one.plans and surface in one.surfaces for one in self._judges(row, version))
+
+    def _source(self, row: dict[str, Any], source: dict[str, Any], standing: AccountStanding | None, chat: Chat | None,
+                place: str) -> None:  # fmt: skip
         number = row["marks"][source["mark"]][2]
-        old = self.policies.versions[number]
-        whole = old.whole and self.now.whole
+        judges = self._judges(row, number)
         if source["last_on"] > row["last_on"] or number not in self.policies.on(source["last_on"]):
             raise ContradictionError(
                 place, "its days are in order, and each turn was taken under the version of its day"
             )
-        if not scopes[source["mark"]] or (whole and not all(scopes)):
+        scoped = row["marks"] if _is_whole(row, judges) else [row["marks"][source["mark"]]]
+        if not all(self._in_scope(row, *mark) for mark in scoped):
             raise ContradictionError(place, "its plan and surface are covered by the terms")
         if chat is not None and (source["segment"], source["place"] == "safety") in chat.destroyed:
             raise ContradictionError(place, "the keys of its sources lived when it was sealed")
         if source["because"] == "flagged" and self.purpose == SAFETY:
             self._flagged(source, chat, place)
         elif source["because"] == "permitted" and source["place"] == "vault":
-            self._permitted(row, source, old, standing, chat, place)
+            self._permitted(row, source, judges, standing, chat, place)
         else:
             raise ContradictionError(place, "it is permitted, or flagged and for safety")
 
     def _flagged(self, source: dict[str, Any], chat: Chat | None, place: str) -> None:
         """A flag of an earlier year has no entry in this log; it must end before any flag of this year could."""
-        if any(source[key] is not None for key in ("grant", "widening", "said_on")):
+        if any(source.get(key) is not None for key in ("grant", "widening", "narrowing", "said_on")):
             raise ContradictionError(place, "what is flagged rests on no grant")
         if self.log is None:
             return
@@ -96,30 +121,63 @@ class Decider:
         if source["keep_until"] not in ends:
             self.untold.append(place)
 
-    def _permitted(self, row: dict[str, Any], source: dict[str, Any], old: Terms, standing: AccountStanding | None,
-                   chat: Chat | None, place: str) -> None:  # fmt: skip
-        grant, widening, said_on = source["grant"], source["widening"], source["said_on"]
-        if grant is None or widening is None or said_on is None:
+    def _permitted(self, row: dict[str, Any], source: dict[str, Any], judges: Sequence[Terms],
+                   standing: AccountStanding | None, chat: Chat | None, place: str) -> None:  # fmt: skip
+        is_before, said_on = row["v"] == 1, source["said_on"]
+        kept_out = source["widening" if is_before else "narrowing"]
+        if source["grant"] is None or kept_out is None or said_on is None:
+            raise ContradictionError(place, "it names the grant that decides it is in force, and when it was given")
+        if not is_before and not _is_whole(row, judges) and said_on != source["last_on"]:
             raise ContradictionError(place, "it names the grant that decides it is in force, and when it was given")
         if not self._is_dated(row, source, standing):
             raise ContradictionError(place, "the policy gives it its end")
-        if chat is not None and (chat.narrowed or widening < chat.widened):
+        if chat is not None and (chat.narrowed or kept_out < (chat.widened if is_before else chat.narrowings)):
             raise ContradictionError(place, "no conversation of a row was kept out, or let in again without a new turn")
         if chat is not None and any(begun < source["last_on"] < ended for begun, ended in chat.out):
             raise ContradictionError(place, "it was not said while its conversation was kept out")
-        if self.log is not None and (standing is None or standing.grant is None or standing.grant != grant):
-            raise ContradictionError(place, "the grant that decides it is in force")
-        if self.purpose not in old.covers or self.purpose not in self.now.covers:
+        if self.log is not None:
+            self._granted(row, source["grant"], standing or AccountStanding(), place)
+        if not all(self._covers(one, is_before) for one in judges):
             raise ContradictionError(place, "the choice covers the purpose")
-        if not source["turns"].keys() <= old.origins & self.now.origins:
+        if not all(source["turns"].keys() <= one.origins for one in judges):
             raise ContradictionError(place, "the origins of its turns are listed")
         if not source["last_on"] <= row["last_on"] <= self.built_on or not said_on <= row["last_on"]:
             raise ContradictionError(place, "its days are in order, and before the release")
-        if standing is not None and self._is_stale(said_on, standing):
+        days = {said_on} if is_before or all(one.whole for one in judges) else {said_on, source["last_on"]}
+        if standing is not None and any(self._is_stale(day, standing) for day in days):
             raise ContradictionError(place, "newer terms were answered when it was said")
-        since = max(standing.begun_on if standing else "", chat.widened_on if chat else "")
-        if said_on < since:
+        told = standing.grants.get(source["grant"]) if standing is not None else None
+        if min(days) < max(told.begun_on if told else "", chat.widened_on if chat else ""):
             raise ContradictionError(place, "it was said under the grant")
+
+    def _covers(self, terms: Terms, is_before: bool) -> bool:
+        """Whether the question covers the purpose in a version too; before there were questions, whether the choice did."""
+        covers = terms.covers if is_before else terms.questions.get(self.question or "", frozenset())
+        return self.purpose in covers
+
+    def _granted(self, row: dict[str, Any], grant: int, standing: AccountStanding, place: str) -> None:
+        """Whether the grant is the one in force for the row's conversation, as the log tells of it."""
+        told, question = standing.grants.get(grant), self.question or TRAINING
+        if told is None or told.owed or (row["v"] != 1 and self._has_lapsed(question, told.told_on)):
+            raise ContradictionError(place, "the grant that decides it is in force")
+        kind, of, project = told.scope.kind, told.scope.place, row.get("project")
+        if told.scope.question != question:
+            raise ContradictionError(place, "the grant that decides it is for the question that covers the purpose")
+        if of not in {ACCOUNT: ("",), "project": (project,), "conversation": (row["conversation"],)}[kind]:
+            raise ContradictionError(
+                place, "the grant that decides it is for its conversation, its project or its account"
+            )
+        if (project is not None) != (kind == "project"):
+            raise ContradictionError(place, "it tells its project where its grant is for the project, and only there")
+        if grant != standing.grant_for(question, row["conversation"], project):
+            raise ContradictionError(place, "the narrowest grant in force for its conversation decides it")
+
+    def _has_lapsed(self, question: str, told_on: str) -> bool:
+        """Whether a version that does not ask the question became effective since the log last told of the grant."""
+        return any(
+            question not in one.questions and told_on < one.effective.date().isoformat()
+            for one in self.policies.versions[: self.number + 1]
+        )
 
     def _is_dated(self, row: dict[str, Any], source: dict[str, Any], standing: AccountStanding | None) -> bool:
         """Whether a version in force at the last turn gives this end. An earlier end is allowed where dates were shortened."""
@@ -136,6 +194,12 @@ class Decider:
 
     def _is_stale(self, said_on: str, standing: AccountStanding) -> bool:
         """Whether the account had not yet answered the newest material version of that day; False if the log has no answers."""
-        answered = [version for day, version in standing.answers if day <= said_on]
+        answers = standing.answers.get(self.question or TRAINING, ())
+        answered = [version for day, version in answers if day <= said_on]
         newest = min(map(self.policies.newest_material, self.policies.on(said_on)))
         return bool(answered) and max(answered) < newest
+
+
+def _is_whole(row: dict[str, Any], judges: Sequence[Terms]) -> bool:
+    """Whether the conversation counts whole in one of the versions; of before there were questions, in both."""
+    return (all if row["v"] == 1 else any)(one.whole for one in judges)

@@ -2,6 +2,7 @@
 
 `read_entry` holds one entry to the form of its kind. `Story` holds each entry against those before it: times never go
 back, a grant begins with a yes and ends with a no, a policy follows the one before, nothing is told twice.
+An entry about a conversation or a project names it by its pseudonym of the year exactly if it has that of the account.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ from typing import Any
 
 from licet.verifier.answer import ContradictionError, VerifierFinding
 from licet.verifier.forms import HEX, fits_kind, read_json, read_time
+from licet.verifier.grants import GrantStory
 from licet.verifier.permissions import Permissions
 
+# What a choice and a grant are for: named since there are questions, and by all of these or by none.
+FOR = "question:question? scope:scope? handle:hash? project:hash?"
 # The facts of each kind of entry, as `name:type` (the types of `forms`); one whose type ends in `?` may be missing.
 KINDS = {
     "policy_applied": "number:int sha256:hash amends:hash?",
@@ -21,9 +25,10 @@ KINDS = {
     "notice_published": "number:int language:word variant:word sha256:hash",
     "release_sealed": "release:word purpose:word version:int position:int rows:int root:hash manifest_sha256:hash",
     "notice_shown": "number:int sha256:hash default_state:word", "terms_accepted": "number:int",
-    "shortened": "version:word?", "choice": "allow:bool effect:word version:int",
-    "grant_begun": "grant:pos version:int", "grant_affirmed": "grant:pos version:int",
-    "grant_stands": "grant:pos version:int", "grant_ended": "grant:pos? cause:word",
+    "shortened": "version:word?", "choice": f"allow:bool effect:word version:int {FOR}",
+    "grant_begun": f"grant:pos version:int {FOR}", "grant_affirmed": f"grant:pos version:int {FOR}",
+    "grant_stands": f"grant:pos version:int {FOR}", "grant_ended": "grant:pos? cause:word",
+    "project_kept_out": "project:hash?", "project_let_in": "project:hash?",
     "content_read": "reason:word role:word", "key_destroyed": "because:word epoch:int? handle:hash? segment:int?",
     "carried": "from:int", "certificate": "sha256:hash", "restored": "life:int entries:int",
     "release_reviewed": "release:word manifest_sha256:hash sha256:hash rows:int findings:int bound_ppm:int",
@@ -40,10 +45,11 @@ OF_NOBODY = ("certificate", "restored", "policy_applied", "policy_stands", "noti
 ONCE = {"release_sealed": (), "release_reviewed": ("sha256",), "release_signed": ("review_sha256", "signature"),
         "release_purged": ("number", "sha256")}  # fmt: skip
 # Kinds whose `at` is the account's own clock, which never goes back.
-OWN_TIME = ("plan_set", "age_found", "choice", "narrowed", "widened", "closed", "deleted", "flagged", "held")
+OWN_TIME = ("plan_set", "age_found", "choice", "narrowed", "widened", "closed", "deleted", "flagged", "held",
+            "project_kept_out", "project_let_in")  # fmt: skip
 EFFECTS = {"began": True, "affirmed": True, "withdrew": False, "declined": False, "none": None}
 ABOUT_A_CHAT = ("deleted", "flagged", "unflagged", "narrowed", "widened", "key_destroyed")
-OWED = {"began": "grant_begun", "affirmed": "grant_affirmed", "withdrew": "grant_ended"}
+OF_GRANTS = ("choice", "grant_begun", "grant_affirmed", "grant_stands", "grant_ended")
 
 
 def read_entry(raw: bytes, place: str) -> dict[str, Any]:
@@ -69,6 +75,10 @@ def read_entry(raw: bytes, place: str) -> dict[str, Any]:
         raise ContradictionError(place, "a grant begins with a yes and ends with a no")
     if kind in ABOUT_A_CHAT:
         _check_conversation_told(entry, place)
+    if kind.startswith("project_") and ("project" in facts) != ("who" in entry):
+        raise ContradictionError(place, "a pseudonym brings that of the project")
+    if kind in OF_GRANTS and kind != "grant_ended":
+        _check_scope_told(entry, place)
     return entry
 
 
@@ -82,6 +92,20 @@ def _check_conversation_told(entry: dict[str, Any], place: str) -> None:
         raise ContradictionError(place, "a key that was destroyed is named by its segment")
 
 
+def _check_scope_told(entry: dict[str, Any], place: str) -> None:
+    """A choice and a grant name question and scope, and the project or conversation that the scope is of."""
+    facts, kind = entry["facts"], entry["t"]
+    scope = facts.get("scope")
+    is_of_none = kind == "choice" and facts["effect"] == "none"  # a choice that was about no question
+    if ("question" in facts) != (scope is not None) and not (is_of_none and scope is not None):
+        raise ContradictionError(place, "a question and a scope are told together")
+    named = {"conversation": ["handle"], "project": ["project"]}.get(str(scope), []) if "who" in entry else []
+    if [name for name in ("handle", "project") if name in facts] != named:
+        raise ContradictionError(place, "its scope is told by the pseudonym of what it is of")
+    if kind == "choice" and scope not in (None, "account") and not (facts["allow"] and facts["effect"] != "affirmed"):
+        raise ContradictionError(place, "a choice for a project or a conversation is a yes, and begins a grant")
+
+
 def _dict(value: object, otherwise: str = "") -> dict[str, Any]:
     return value if isinstance(value, dict) else dict.fromkeys(otherwise)
 
@@ -93,14 +117,15 @@ class Story:
         self.year, self.logged = year, datetime.min.replace(tzinfo=UTC)
         self.seen: set[str] = set()
         self.own: dict[str, datetime] = {}
-        self.owed: dict[
-            str, str | None
-        ] = {}  # by pseudonym: the entry that must follow its last choice; `?`: not known
         self.policy: tuple[int, str] | None = None
-        self.grants: dict[str, int | None] = {}  # by pseudonym: the grant in force, where the log told of one
+        self.grants: dict[str, GrantStory] = {}  # by pseudonym
+        self.spoken: set[str] = set()
         self.carried: set[str] = set()
+        self.quiet: set[str] = set()  # pseudonyms of which nothing was told since they were carried over or restored
+        self.restored = False
         self.stands: dict[int, str] = {}  # the hash of each policy version that the log told of
-        self.of: dict[str, str] = {}  # by handle: the pseudonym whose conversation it is
+        self.of: dict[str, str] = {}  # by handle, or pseudonym of a project: the pseudonym whose it is
+        self.out: set[str] = set()  # the projects and conversations that are kept out, and conversations deleted
         self.permissions: Permissions | None = None
         self.texts: set[str] = set()  # the hashes of the policies and notices that were told
         self.findings: list[VerifierFinding] = []
@@ -113,7 +138,7 @@ class Story:
             self._times(entry, place)
             self._policies(entry, place)
             if entry["t"] == "restored":  # a grant entry that was owed before may be missing after a restore
-                self.owed = dict.fromkeys(self.owed, "?")
+                self._restored()
             if "who" in entry:
                 self._account(entry, place)
             once = entry.get("commit") or _told_of_release(entry)
@@ -158,36 +183,40 @@ class Story:
         elif entry["t"] == "choice" and last is not None and facts["version"] > last[0]:
             raise ContradictionError(place, "a choice is made under a policy that was applied before")
 
-    def _account(self, entry: dict[str, Any], place: str) -> None:
-        who, kind, owed = entry["who"], entry["t"], self.owed.get(entry["who"])
-        if self.of.setdefault(entry["facts"].get("handle", who), who) != who:
-            raise ContradictionError(place, "a conversation has one account")
-        if kind == "carried":
-            if who in self.owed or entry["facts"]["from"] >= self.year:
-                raise ContradictionError(place, "a pseudonym is carried over from a year before, by its first entry")
-            self.owed[who] = "?"
-            self.carried.add(who)
-            return
-        if kind == "choice":
-            if owed not in (None, "?"):
-                raise ContradictionError(place, f"the choice before it was followed by a `{owed}`")
-            self.owed[who] = OWED.get(entry["facts"]["effect"])
-            return
-        if kind in ("grant_begun", "grant_affirmed") and owed not in (kind, "?"):
-            raise ContradictionError(place, f"a `{kind}` follows a choice that says so")
-        self.owed[who] = None if kind == owed or owed == "?" else owed
-        if kind.startswith("grant_"):
-            self._grants(who, kind, entry["facts"], place)
+    def _restored(self) -> None:
+        self.quiet |= self.spoken
+        self.restored = True
+        for story in self.grants.values():
+            story.restored()
 
-    def _grants(self, who: str, kind: str, facts: dict[str, Any], place: str) -> None:
-        """A grant keeps its number from beginning to end. The first entry about a carried-over grant gives its number."""
-        known, grant = self.grants.get(who), facts.get("grant")
-        is_new = who not in self.grants
-        if kind == "grant_stands" and is_new and who not in self.carried:
-            raise ContradictionError(place, "a grant that stands was begun, or carried over")
-        if not is_new and known != (None if kind == "grant_begun" else grant) and "grant" in facts:
-            raise ContradictionError(place, f"a `{kind}` follows from the grant in force")
-        self.grants[who] = None if kind == "grant_ended" else grant
+    def _account(self, entry: dict[str, Any], place: str) -> None:
+        who, kind, facts = entry["who"], entry["t"], entry["facts"]
+        if self.of.setdefault(facts.get("handle", who), who) != who:
+            raise ContradictionError(place, "a conversation has one account")
+        if self.of.setdefault(facts.get("project", who), who) != who:
+            raise ContradictionError(place, "a project has one account")
+        if kind == "carried":
+            if who in self.spoken or facts["from"] >= self.year:
+                raise ContradictionError(place, "a pseudonym is carried over from a year before, by its first entry")
+            self.carried.add(who)
+            self.quiet.add(who)
+        elif kind in OF_GRANTS:
+            self._story_of(who).take(kind, facts, self.out, place)
+        elif kind in ("narrowed", "deleted", "project_kept_out"):
+            self.out.add(facts.get("handle") or facts["project"])
+        elif kind in ("widened", "project_let_in"):
+            self.out.discard(facts.get("handle") or facts["project"])
+        self.spoken.add(who)
+        if kind != "carried":
+            self.quiet.discard(who)
+            if who in self.grants:
+                self.grants[who].passed(kind)
+
+    def _story_of(self, who: str) -> GrantStory:
+        if who not in self.grants:
+            is_quiet = who in self.quiet
+            self.grants[who] = GrantStory(who in self.carried, is_quiet, is_quiet, self.restored and is_quiet)
+        return self.grants[who]
 
 
 def _told_of_release(entry: dict[str, Any]) -> str:

@@ -63,6 +63,8 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z", re.ASCII)
 HEX = re.compile(r"[0-9a-f]{64}")
 _ID = re.compile(r"[0-9a-f]{32}")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+_QUESTION = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_SCOPES = ("account", "project", "conversation")
 _DAY = re.compile(r"[2-9][0-9]{3}-[0-9]{2}-[0-9]{2}", re.ASCII)
 PERIOD = re.compile(r"P([1-9][0-9]{0,5})([DWMY])", re.ASCII)
 
@@ -72,6 +74,14 @@ class Null:
     """A shape, or null."""
 
     shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """One shape of a mapping, and another of anything else."""
+
+    mapping: Shape
+    other: Shape
 
 
 def misfit(value: object, shape: Shape, at: str = "") -> str | None:
@@ -84,6 +94,8 @@ def misfit(value: object, shape: Shape, at: str = "") -> str | None:
             return None if isinstance(value, str) and value in shape else at or "."
         case Null(inner):
             return None if value is None else misfit(value, inner, at)
+        case Either(mapping, other):
+            return misfit(value, mapping if isinstance(value, dict) else other, at)
         case list() | tuple():
             if not isinstance(value, list) or (isinstance(shape, tuple) and len(value) != len(shape)):
                 return at or "."
@@ -130,9 +142,11 @@ def fits_kind(value: object, shape: str) -> bool:
             return type(value) is int and value >= 1
         case "one":
             return type(value) is int and value == 1
+        case "two":
+            return type(value) is int and value == 2
         case "bool":
             return isinstance(value, bool)
-        case "hash" | "word" | "id" | "time" | "day" | "period" | "text" as kind:
+        case "hash" | "word" | "question" | "scope" | "id" | "time" | "day" | "period" | "text" as kind:
             return isinstance(value, str) and _is_text(value, kind)
         case _:
             return False
@@ -147,6 +161,10 @@ def _is_text(value: str, kind: str) -> bool:
             return _ID.fullmatch(value) is not None
         case "word":
             return _WORD.fullmatch(value) is not None
+        case "question":
+            return _QUESTION.fullmatch(value) is not None
+        case "scope":
+            return value in _SCOPES
         case "period":
             return PERIOD.fullmatch(value) is not None
         case "time":

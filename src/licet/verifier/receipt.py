@@ -1,17 +1,21 @@
 """A person's receipt (ISO/IEC TS 27560 in the W3C DPV form): signed, and the very choice that the log holds.
 
-The receipt opens its entry: salt, nonce and record in it give the pseudonym and the commitment that the entry states.
+The receipt opens its entry: salt, nonce and record in it give the pseudonym and the commitment that the entry states, and
+those of the project or conversation that the choice was for. One of before there were questions names none, as its entry:
+it was the question `training`, for the account.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 from typing import Any
 
 from licet.verifier.answer import ContradictionError, VerifierReport
 from licet.verifier.entries import pseudonym_of
 from licet.verifier.forms import fits_kind, read_time, shaped
+from licet.verifier.grants import ACCOUNT, TRAINING
 from licet.verifier.keys import Trust
 from licet.verifier.statement import UNLOGGED, has_facts, logged_entry, open_jws, read_statement
 
@@ -26,7 +30,8 @@ PRESENTED = {
 }  # fmt: skip
 EVENT = {
     "event_id": "text", "event_time": "time", "entity_id": "text", "event_state": "text", "allow": "bool", "effect": "word",
-    "grant": "pos?", "indication_method": "text", "...": None,
+    "grant": "pos?", "indication_method": "text", "question?": "question?", "scope?": "scope", "of?": "text?",
+    "kept?": [{"grant": "pos", "scope": "scope", "of": "text"}], "...": None,
 }  # fmt: skip
 RECEIPT = {
     "@type": frozenset({"dpv:ConsentReceipt"}), "receipt_id": "text", "created": "time", "replaces": "text?",
@@ -42,7 +47,8 @@ RECEIPT = {
     "log?": {
         "origin": "text", "index": "int", "who": "hash", "salt": "hash", "nonce": "hash", "evidence": "text?",
         "record": {"v": "one", "account": "id", "outbox": "int", "t": "word", "at": "time",
-                   "facts": {"seq": "int", "evidence?": "hash?", "...": None}},
+                   "facts": {"seq": "int", "evidence?": "hash?", "question?": "question?", "scope?": "scope", "project?": "id",
+                             "conversation?": "id", "kept?": "text?", "...": None}},
     },
     "...": None,
 }  # fmt: skip
@@ -113,13 +119,48 @@ def _check_opening(said: dict[str, Any], entry: dict[str, Any], index: int, orig
         ("its account is the one committed to", said["record"]["pii_principal_id"] == f"urn:licet:account:{account}"),
         ("its number is the one committed to",
          said["receipt_id"] == f"urn:licet:receipt:{account}:{record['facts']['seq']}"),
-        ("its facts are those committed to", record["t"] == "choice" and has_facts(record["facts"], entry["facts"])),
+        ("its facts are those committed to", record["t"] == "choice" and has_facts(record["facts"], _unnamed(entry))),
+        ("its project or conversation is the one committed to", _named(log["salt"], record["facts"]) == _names(entry)),
+        ("it is for the question and the scope committed to", _is_for(event, record["facts"])),
+        ("what it kept is what was committed to", _kept(event) == (record["facts"].get("kept") or "")),
         ("its answer is that of its entry", (event["allow"], event["effect"]) == (allow, effect)),
         ("its state is what the choice did", event["event_state"] == f"dpv:{state}"),
         ("a grant is in force after a yes that took effect", effect not in ("began", "affirmed") or event["grant"]),
     ):  # fmt: skip
         if not holds:
             raise ContradictionError(place, promise)
+
+
+NAMED = {"handle": "conversation", "project": "project"}  # by the name of the pseudonym that of the id
+
+
+def _names(entry: dict[str, Any]) -> dict[str, Any]:
+    """The pseudonyms of what the choice was for."""
+    return {name: fact for name, fact in entry["facts"].items() if name in NAMED}
+
+
+def _unnamed(entry: dict[str, Any]) -> dict[str, Any]:
+    return {name: fact for name, fact in entry["facts"].items() if name not in NAMED}
+
+
+def _named(salt: str, facts: dict[str, Any]) -> dict[str, str]:
+    """The pseudonyms that the salt gives to the ids in the private record."""
+    return {
+        name: hmac.digest(bytes.fromhex(salt), what.encode() + bytes.fromhex(facts[what]), "sha256").hex()
+        for name, what in NAMED.items()
+        if what in facts
+    }
+
+
+def _is_for(event: dict[str, Any], facts: dict[str, Any]) -> bool:
+    asked = facts.get("question", TRAINING if "scope" not in facts else None)
+    of = next((f"urn:licet:{what}:{facts[what]}" for what in NAMED.values() if what in facts), None)
+    said = (event.get("question", TRAINING), event.get("scope", ACCOUNT), event.get("of"))
+    return said == (asked, facts.get("scope", ACCOUNT), of)
+
+
+def _kept(event: dict[str, Any]) -> str:
+    return ",".join(str(one["grant"]) for one in event.get("kept", ()))
 
 
 def _is_hashed(text: str | None, sha256: str | None) -> bool:

@@ -13,21 +13,24 @@ from typing import Any
 from licet.verifier.answer import MISREAD, ContradictionError, VerifierReport
 from licet.verifier.decision import Decider
 from licet.verifier.files import Files
-from licet.verifier.forms import HEX, read_json, shaped
+from licet.verifier.forms import HEX, fits_kind, read_json, shaped
 from licet.verifier.manifest import OPEN_REASONS, PROOFS, lines_of
 from licet.verifier.tree import leaf, tree_hash
 
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 DAY_US = 86_400_000_000
 
-SOURCE = {
+SOURCE_1 = {
     "segment": "int", "place": "word", "because": "word", "turns": {"*": "pos"}, "mark": "int", "last_on": "day",
     "keep_until": "day", "grant": "pos?", "widening": "int?", "said_on": "day?",
 }  # fmt: skip
-ROW = {
+# A row of before there were questions, and one since. Its project is told where its grant is for the project.
+ROW_1 = {
     "v": "one", "conversation": "hash", "who": "hash", "ordinal": "int", "row_id": "id", "sealed_sha256": "hash",
-    "until": "day", "policy_sha256": "hash", "last_on": "day", "marks": [("text", "text", "int")], "sources": [SOURCE],
+    "until": "day", "policy_sha256": "hash", "last_on": "day", "marks": [("text", "text", "int")], "sources": [SOURCE_1],
 }  # fmt: skip
+SOURCE_2 = {"narrowing" if name == "widening" else name: shape for name, shape in SOURCE_1.items()}
+ROW_2 = {**ROW_1, "v": "two", "question": "question?", "project": "hash?", "sources": [SOURCE_2]}
 CANDIDATE = {"v": "one", "conversation": "hash", "in": "int", "out": {"*": "pos"}, "salted": {"*": "pos"}}
 
 
@@ -92,7 +95,7 @@ def _rows(files: Files, manifest: dict[str, Any], decider: Decider, report: Veri
 
 def read_row(raw: bytes, place: str) -> dict[str, Any]:
     row = read_json(raw, place)
-    shaped(row, ROW, place, "a row")
+    shaped(row, ROW_2 if fits_kind(row.get("v"), "two") else ROW_1, place, "a row")
     if not row["marks"] or not row["sources"]:
         raise ContradictionError(place, "it has the fields of a row: marks and sources")
     return row

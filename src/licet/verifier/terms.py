@@ -1,6 +1,8 @@
 """The versions of a policy, as far as they decide rows, and the days that follow from them.
 
-The log tells days of what happened, not instants, so a question about a day has every version in force on it as answer.
+The log tells days of what happened, not instants, so who asks about a day has every version in force on it as answer.
+A policy lists its questions, each with the purposes that it covers; the short form of one without a list, which is the
+older one, asks the one question `training`.
 This and `decision` are a second implementation of the rule in `licet.policy`; they share no code with the first.
 """
 
@@ -16,13 +18,15 @@ from typing import Any
 
 from licet.verifier.answer import ContradictionError, VerifierReport
 from licet.verifier.files import Files
-from licet.verifier.forms import PERIOD, read_json, read_time, shaped
+from licet.verifier.forms import PERIOD, Either, read_json, read_time, shaped
+from licet.verifier.grants import TRAINING
 from licet.verifier.manifest import PROOFS, lines_of
 from licet.verifier.permissions import Permissions
 
+QUESTIONS = Either({"covers": ["text"], "...": None}, [{"question": "question", "covers": ["text"]}])
 TERMS = {
     "policy": "text", "version": "text", "effective": "time", "material": "bool",
-    "scope": {"plans": ["text"], "surfaces": ["text"]}, "choice": {"covers": ["text"], "...": None},
+    "scope": {"plans": ["text"], "surfaces": ["text"]}, "choice": QUESTIONS,
     "reach": frozenset({"conversation", "turn"}), "origins": ["text"],
     "keep": {"opted_in": "period", "opted_out": "period", "flagged": "period", "...": None}, "...": None,
 }  # fmt: skip
@@ -39,12 +43,20 @@ class Terms:
     material: bool
     plans: frozenset[str]
     surfaces: frozenset[str]
-    covers: frozenset[str]
+    questions: dict[str, frozenset[str]]
     origins: frozenset[str]
     whole: bool
     opted_in: str
     opted_out: str
     flagged: str
+
+    @property
+    def covers(self) -> frozenset[str]:
+        """The purposes of all questions."""
+        return frozenset().union(*self.questions.values())
+
+    def question_of(self, purpose: str) -> str | None:
+        return next((question for question, covers in self.questions.items() if purpose in covers), None)
 
 
 class ReleasePolicies:
@@ -97,10 +109,21 @@ def read_terms(raw: bytes, place: str) -> Terms:
     return Terms(
         said["policy"], said["version"],
         hashlib.sha256(raw).hexdigest(), read_time(said["effective"], place, "effective"), said["material"] is True,
-        frozenset(said["scope"]["plans"]), frozenset(said["scope"]["surfaces"]), frozenset(said["choice"]["covers"]),
+        frozenset(said["scope"]["plans"]), frozenset(said["scope"]["surfaces"]), read_questions(said["choice"], place),
         frozenset(said["origins"]), said["reach"] == "conversation", keep["opted_in"], keep["opted_out"],
         keep["flagged"],
     )  # fmt: skip
+
+
+def read_questions(said: dict[str, Any] | list[dict[str, Any]], place: str) -> dict[str, frozenset[str]]:
+    """The purposes that each question covers."""
+    if isinstance(said, dict):
+        return {TRAINING: frozenset(said["covers"])}
+    questions = {one["question"]: frozenset(one["covers"]) for one in said}
+    purposes = [purpose for covers in questions.values() for purpose in covers]
+    if not said or len(questions) < len(said) or not all(questions.values()) or len(set(purposes)) < len(purposes):
+        raise ContradictionError(place, "it asks each question once, and a purpose belongs to one of them")
+    return questions
 
 
 def read_policies(

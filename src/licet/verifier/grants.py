@@ -1,0 +1,191 @@
+"""The grants of an account, as the entries of one year tell them in order.
+
+A grant is a yes to one question, for the account, for one of its projects or for one conversation. Entries of before
+there were questions name neither: they mean the question `training`, for the account.
+
+Held of every account: a grant begins with a yes and keeps its number and what it is for; a no for the account ends each
+grant of its question, for every scope, but for those that it is told to keep; nothing begins for what is kept out.
+With questions, the grants that a no ends are told before it, so that no beginning of a log holds a no beside a grant that
+it ended; without them, the one there was is told after it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from licet.verifier.answer import ContradictionError
+
+TRAINING, ACCOUNT = "training", "account"
+OWED = {"began": "grant_begun", "affirmed": "grant_affirmed", "withdrew": "grant_ended"}
+# Kinds that a choice, or what ends a grant, may bring beside others.
+OF_CHOICES = ("choice", "grant_begun", "grant_affirmed", "grant_stands", "grant_ended", "age_found")
+
+
+class GrantScope(NamedTuple):
+    """What a choice or a grant is for: ``place`` is the pseudonym of the project or the conversation."""
+
+    question: str
+    kind: str
+    place: str = ""
+
+
+def scope_of(facts: dict[str, Any]) -> GrantScope:
+    """What an entry is about. The question is empty in a choice that was about none, and so had no effect."""
+    if "scope" not in facts:
+        return GrantScope(TRAINING, ACCOUNT)
+    return GrantScope(facts.get("question", ""), facts["scope"], facts.get("handle", facts.get("project", "")))
+
+
+@dataclass(slots=True)
+class GrantStory:
+    """The grants of one account.
+
+    ``carried``: grants may have begun before this log. ``fresh``: nothing was told since it was carried over or restored,
+    and ``unsure``: only what choices bring, which may be the rest of one that was told elsewhere. ``lost``: where a
+    restore may have lost the grant that was told, and ``again``: it may give numbers again. ``asked``: an entry named a
+    question.
+    """
+
+    carried: bool = False
+    fresh: bool = False
+    unsure: bool = False
+    again: bool = False
+    asked: bool = False
+    known: dict[GrantScope, int | None] = field(default_factory=dict)  # in force; None: told, and none in force
+    owed: dict[GrantScope, str] = field(default_factory=dict)  # the entry that must follow a choice
+    ended: frozenset[int] = frozenset()
+    begun: tuple[int, ...] = ()  # the first number that began here, and the last
+    lost: frozenset[GrantScope] = frozenset()
+    refused: frozenset[str] = frozenset()  # questions whose grants ended by a no that is not told yet
+    settled: frozenset[str] = frozenset()  # questions whose choices were told since it was unsure
+    noes: frozenset[str] = frozenset()  # questions whose newest choice was a no
+
+    def restored(self) -> None:
+        """The database is an older copy: it may not know the newest grants, and what it took back it took back again."""
+        self.fresh = self.unsure = self.again = True
+        self.lost = frozenset(about for about, grant in self.known.items() if grant is not None)
+        self.begun, self.owed, self.refused, self.settled = (), {}, frozenset(), frozenset()
+
+    def passed(self, kind: str) -> None:
+        """An entry of the account was told."""
+        self.fresh = False
+        self.unsure = self.unsure and kind in OF_CHOICES
+
+    def take(self, kind: str, facts: dict[str, Any], out: set[str], place: str) -> None:
+        """The next entry about choices and grants. ``out`` are the projects and conversations that are kept out or gone."""
+        about, asked = scope_of(facts), "scope" in facts
+        self.asked |= asked
+        if kind == "grant_ended":
+            self._ended(facts, place)
+            return
+        if kind == "choice" and asked:
+            self._choice(about, facts, out, place)
+            return
+        if kind == "choice":
+            self._choice_before(about, facts, place)
+            return
+        if kind != "grant_stands":
+            self._follows(about, kind, asked, place)
+        self._in_force(about, kind, facts["grant"], asked, place)
+        if kind == "grant_begun" and about.place in out:
+            raise ContradictionError(place, "no grant begins for what is kept out or deleted")
+
+    def _choice_before(self, about: GrantScope, facts: dict[str, Any], place: str) -> None:
+        """A choice of before there were questions: the entry that it owes, an ending too, comes after it."""
+        if about in self.owed:
+            raise ContradictionError(place, f"the choice before it was followed by a `{self.owed[about]}`")
+        self.unsure, self.refused = False, frozenset()
+        if facts["effect"] in OWED:
+            self.owed[about] = OWED[facts["effect"]]
+
+    def _choice(self, about: GrantScope, facts: dict[str, Any], out: set[str], place: str) -> None:
+        question, effect = about.question, facts["effect"]
+        for other, kind in self.owed.items():
+            if question in ("", other.question):
+                raise ContradictionError(place, f"the choice before it was followed by a `{kind}`")
+        if effect == "none":
+            return
+        if facts["allow"]:
+            if question in self.refused:
+                raise ContradictionError(place, "a grant that was refused is followed by the no that refused it")
+            if about.place in out:
+                raise ContradictionError(place, "no grant begins for what is kept out or deleted")
+            self.owed[about] = OWED[effect]
+            self.noes -= {question}
+        else:
+            self._no(question, effect, place)
+        self.settled |= {question}
+
+    def _no(self, question: str, effect: str, place: str) -> None:
+        """What it did not end is kept, and affirmed by an entry of its own; the account's own grant cannot be kept."""
+        if effect == "withdrew" and not (self._is_open(question) or self.refused & {question, ""}):
+            raise ContradictionError(place, "a no that ended a grant follows the ending of it")
+        if effect == "declined" and question in self.refused:
+            raise ContradictionError(place, "a no that ended a grant says so")
+        for about in (about for about in self.lost if about.question == question):
+            del self.known[about]
+        self.lost = frozenset(about for about in self.lost if about.question != question)
+        left = {about for about, grant in self.known.items() if about.question == question and grant is not None}
+        if any(about.kind == ACCOUNT for about in left):
+            raise ContradictionError(place, "a no ends the account's grant, and that is told before it")
+        self.owed |= dict.fromkeys(left, "grant_affirmed")
+        self.refused -= {question, ""}
+        self.noes |= {question}
+
+    def _is_open(self, question: str) -> bool:
+        return self.unsure and question not in self.settled
+
+    def _follows(self, about: GrantScope, kind: str, asked: bool, place: str) -> None:
+        """A grant begins, or is affirmed, by a choice that says so, or is kept by a no."""
+        is_kept = kind == "grant_affirmed" and about.kind != ACCOUNT and about.question in self.noes
+        is_rest = self._is_open(about.question) if asked else self.fresh
+        if self.owed.get(about) != kind and not is_rest and not (is_kept and about not in self.known):
+            raise ContradictionError(place, f"a `{kind}` follows a choice that says so")
+        self.owed.pop(about, None)
+
+    def _in_force(self, about: GrantScope, kind: str, grant: int, asked: bool, place: str) -> None:
+        """A grant keeps its number from beginning to end. The first entry about one that was carried over gives its number."""
+        is_new, known = about not in self.known, self.known.get(about)
+        if kind == "grant_stands" and is_new and not self.carried and not self.again:
+            raise ContradictionError(place, "a grant that stands was begun, or carried over")
+        if kind == "grant_begun":
+            follows = known is None or about in self.lost
+            if asked:
+                follows = follows and (self.again or grant not in self.ended)
+                follows = follows and (not self.begun or grant > self.begun[-1])
+            self.begun = (*self.begun[:1], grant)
+            self.ended -= {grant}
+            self.lost -= {about}
+        elif is_new:
+            follows = self._is_of_before(grant) if asked else not self.ended
+        else:
+            follows = grant == known
+        others = {number for other, number in self.known.items() if other != about and other not in self.lost}
+        if not follows or (asked and grant in others):
+            raise ContradictionError(place, f"a `{kind}` follows from the grant in force")
+        self.known[about] = grant
+
+    def _ended(self, facts: dict[str, Any], place: str) -> None:
+        """Names its grant by number alone. An account that was closed without one names none."""
+        before = next((about for about, kind in self.owed.items() if kind == "grant_ended"), None)
+        if before is not None:
+            del self.owed[before]
+        if "grant" not in facts:
+            self.known |= dict.fromkeys({*self.known, GrantScope(TRAINING, ACCOUNT)})
+            return
+        grant: int = facts["grant"]
+        of = [about for about, known in self.known.items() if known == grant]
+        about = min(of, key=self.lost.__contains__, default=None)
+        if about is not None:
+            self.known[about] = None
+        elif (self.known or self.ended) and not (self._is_of_before(grant) and (self.asked or not self.known)):
+            raise ContradictionError(place, "a `grant_ended` follows from the grant in force")
+        self.ended |= {grant}
+        if facts["cause"] == "refused" and before is None:
+            self.refused |= {"" if about is None or self._is_open(about.question) else about.question}
+
+    def _is_of_before(self, grant: int) -> bool:
+        """Whether a grant of which nothing was told may have begun before this log."""
+        is_older = grant not in self.ended and (not self.begun or grant < self.begun[0])
+        return (self.carried or self.again) and is_older
