@@ -9,7 +9,7 @@ import pytest
 
 from licet.consent import lint, notice
 from licet.consent.lint import Control, ControlKind, ControlLooks, LintFinding, LintRule, RenderedPage, SaidText
-from licet.policy.file import preset
+from licet.policy.file import Policy, preset, read
 
 REPLICA = (Path(__file__).parent / "pages" / "popup-2025.html").read_text(encoding="utf-8")
 
@@ -207,6 +207,69 @@ def test_a_source_that_presses_is_found(key: str, value: str, rule: LintRule) ->
     lines = notice.fill(notice.shipped(policy)[0], policy).splitlines()
     lines = [f'{key}: "{value}"' if line.startswith(f"{key}: ") else line for line in lines]
     assert rule in {finding.rule for finding in lint.source("\n".join(lines) + "\n")}
+
+
+STRICT = preset("strict")
+
+
+def filled(policy: Policy, *changes: tuple[str, str]) -> str:
+    """A notice that ships for the policy, with changes in its source."""
+    document = notice.fill(notice.shipped(policy)[0], policy)
+    for was, by in changes:
+        assert was in document
+        document = document.replace(was, by, 1)
+    return document
+
+
+def bundles(document: str, policy: Policy | None = None) -> list[str]:
+    found = lint.source(document, policy)
+    assert {finding.rule for finding in found} <= {LintRule.bundled_purposes}
+    return [f"{finding.place}: {finding.message}" for finding in found]
+
+
+def test_one_question_for_what_a_policy_asks_apart_is_bundled() -> None:
+    one = read({**STRICT.document(), "choice": {"covers": ["improve_models", "safety_classifiers"]}})
+    (found,) = bundles(filled(one))
+    assert found.startswith("question: the policy asks models, safety apart, and the notice asks them as one: ")
+    assert found.endswith("(GDPR recital 43; EDPB guidelines 05/2020, 3.1.3)")
+    assert bundles(filled(one), one) == [], "a policy that asks one thing is asked in one"
+    assert bundles(filled(STRICT), STRICT) == []
+
+
+def test_a_question_of_several_that_covers_several_purposes_is_bundled() -> None:
+    asks = [
+        {"question": "models", "covers": ["improve_models", "research"]},
+        {"question": "safety", "covers": ["safety_classifiers"]},
+    ]
+    policy = read({**STRICT.document(), "choice": asks})
+    (found,) = bundles(filled(policy), policy)
+    assert found.startswith("question.models: one answer is for improve_models and research: ask each by itself")
+
+
+@pytest.mark.parametrize(
+    ("was", "by", "found"),
+    [
+        ("to improve our models?", "to improve our models and to recognise misuse?", "question: "),
+        ("to improve our models?", "to improve our models and show you better ads?", "question: "),
+        ("to improve our models?", "to train our assistant and share them with partners?", "question: "),
+        ("yes: Use my chats", "yes: Use my chats for training models and for research", "yes: "),
+        ("to improve our models?", "to train and improve our models?", ""),
+        ("to improve our models?", "to develop AI products and build better models?", ""),
+    ],
+)
+def test_words_that_ask_for_several_purposes_at_once_are_bundled(was: str, by: str, found: str) -> None:
+    messages = bundles(
+        filled(preset("article-2025"), (was, by), ("no: Don’t use my chats", "no: Don’t use my chats at all"))
+    )
+    assert [message[: len(found)] for message in messages] == ([found] if found else [])
+
+
+def test_a_control_that_answers_for_several_purposes_is_bundled() -> None:
+    assert LintRule.bundled_purposes not in rules(FAIR)
+    many = FAIR.replace("> Use my chats<", "> Use my chats to improve models and recognise misuse<")
+    assert rules(many) == {LintRule.bundled_purposes}
+    apart = FAIR + FAIR.replace("to improve our models", "to recognise misuse")
+    assert rules(apart) == set()
 
 
 def test_a_finding_names_rule_place_and_mend() -> None:

@@ -132,7 +132,12 @@ def test_a_language_that_was_not_published_falls_back_to_english(desk: Desk) -> 
         ("language: en", "language: English please", InputError, "not a language"),
         ("variant: existing", "variant: popup", InputError, "front matter is wrong"),
         ("title: ", "heading: ", InputError, "title"),
-        ("no: Don’t use my chats", 'no: ""', InputError, "key `no`: is empty"),
+        ("no.models: Don’t use my chats to improve models", 'no.models: ""', InputError, "key `no.models`: is empty"),
+        ("no.models: Don’t use my chats to improve models\n", "", InputError, "key `no.models`: is empty"),
+        ("question.models: ", "question: ", InputError, "key `question`: stands beside questions that are named"),
+        ("terms: ", "yes.ads: Use my chats for ads\nterms: ", InputError, "key `question.ads`: is empty"),
+        ("terms: ", "Yes.models: Use\nterms: ", InputError, "not a key of a notice"),
+        ("terms: ", "asks: models\nterms: ", InputError, "not a key of a notice"),
         ("{opted_in}", "{opted}", InputError, "`{opted}` is no value"),
         ("---\npolicy", "policy", InputError, "no front matter"),
         ("## Until when", "Hurry, only 2 days left.\n\n## Until when", RefusedError, "a countdown"),
@@ -151,9 +156,59 @@ def test_a_notice_that_does_not_fit_is_refused_whole(
 
 
 def test_a_sign_up_cannot_be_put_off() -> None:
-    source = notice.shipped(STRICT)[1].replace("question: ", "later: Decide later\nquestion: ")
+    source = notice.shipped(STRICT)[1].replace("\nage: ", "\nlater: Decide later\nage: ")
     with pytest.raises(InputError, match="cannot be put off"):
         notice.read(notice.fill(source, STRICT))
+
+
+def _without(source: str, *beginnings: str) -> str:
+    return "\n".join(line for line in source.splitlines() if not line.startswith(beginnings)) + "\n"
+
+
+def _asking(*questions: tuple[str, str]) -> Policy:
+    asks = [{"question": name, "covers": [covers]} for name, covers in questions]
+    return read({**STRICT.document(), "choice": asks})
+
+
+def test_a_question_without_words_of_its_own_is_asked_in_those_of_the_catalogue(desk: Desk) -> None:
+    policy = _asking(("models", "improve_models"), ("ads", "better_ads"))
+    source = _without(notice.shipped(STRICT)[0], "question.", "yes.", "no.")
+    text = notice.read(notice.fill(source, policy))
+    assert [(one.name, one.question, one.yes, one.no) for one in text.words(policy.asks)] == [
+        (
+            "models", "May we use your chats and coding sessions to improve models?", "Use my chats to improve models",
+            "Don’t use my chats to improve models",
+        ),
+        (
+            "ads", "May we use your chats and coding sessions to serve the purpose “better ads”?",
+            "Use my chats to serve the purpose “better ads”", "Don’t use my chats to serve the purpose “better ads”",
+        ),
+    ]  # fmt: skip
+    alone = _asking(("training", "improve_models"))
+    assert notice.read(notice.fill(source, alone)).words(["training"])[0].yes == "Use my chats"
+    assert desk.publish([source])[0].new, "and what is published holds the words"
+    found = notice.find(desk.tx, 0, "en", Variant.existing)
+    assert found is not None
+    assert "question.safety: " in found.document
+
+
+def test_a_notice_that_asks_in_one_what_the_policy_asks_apart_is_not_published(desk: Desk) -> None:
+    source = _without(notice.shipped(STRICT)[0], "question.", "yes.", "no.")
+    one = source.replace("terms: ", "question: May we?\nyes: Use it\nno: Don’t use it\nterms: ", 1)
+    with pytest.raises(InputError, match="is one question, and the policy asks `models`, `safety`, each by itself"):
+        desk.publish([one])
+    more = notice.shipped(STRICT)[0].replace("terms: ", "question.ads: May we?\nyes.ads: Use\nno.ads: No\nterms: ", 1)
+    with pytest.raises(InputError, match=r"question.ads.*asks what the policy does not"):
+        desk.publish([more])
+
+
+def test_what_ships_for_a_policy_asks_what_it_asks() -> None:
+    single = read({**STRICT.document(), "choice": {"covers": ["improve_models", "safety_classifiers"]}})
+    for policy, names in ((STRICT, {"models", "safety"}), (single, {""}), (preset("article-2025"), {""})):
+        found = [notice.read(notice.fill(source, policy)) for source in notice.shipped(policy)]
+        assert sorted(text.variant for text in found) == [Variant.existing, Variant.signup]
+        assert [{one.name for one in text.all_words} for text in found] == [names, names]
+    assert notice.shipped(_asking(("models", "improve_models"), ("ads", "better_ads"))) == []
 
 
 def test_no_row_can_say_that_something_was_preselected(desk: Desk) -> None:

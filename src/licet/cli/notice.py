@@ -10,6 +10,7 @@ import click
 from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import answer_options, json_option, opened, show, user
 from licet.consent import lint, rendered_page
+from licet.policy.file import load
 from licet.service import policy_changes
 
 
@@ -46,8 +47,14 @@ def notice_publish(
 @click.option(
     "--settings", help="The settings page or file, to check that withdrawing takes no more steps than allowing."
 )
+@click.option(
+    "--policy",
+    type=click.Path(path_type=Path),
+    help="The policy file that the notice asks about, to check that each question is asked by itself; by default the "
+    "preset that the notice names.",
+)
 @json_option
-def notice_lint(target: str, settings: str | None, as_json: bool) -> int:
+def notice_lint(target: str, settings: str | None, policy: Path | None, as_json: bool) -> int:
     """Fails a notice or a page that presses people to say yes. Takes a notice (.md), a page's markup (.html) or a
     URL, which is measured in a browser. Exits 1 on a failure.
 
@@ -55,6 +62,7 @@ def notice_lint(target: str, settings: str | None, as_json: bool) -> int:
     Example:  licet notice lint our-notice.en.md
               licet notice lint https://privacy.example.org/notice --settings https://privacy.example.org/settings
     """
-    found = rendered_page.lint_notice(target, settings, os.environ)
+    asked = load(policy) if policy is not None else None
+    found = rendered_page.lint_notice(target, settings, os.environ, asked)
     show(found, as_json, lambda: lint.shown_text(found))
     return EXIT_NO if found else 0

@@ -15,9 +15,11 @@ import msgspec
 
 from licet.errors import BrokenError
 from licet.policy import purposes
+from licet.policy.file import Question
 from licet.policy.period import Period
 
 ENGLISH = "en"
+QUESTIONS = frozenset({"training", "models", "safety"})  # that there are words for
 
 
 class Catalogue(msgspec.Struct, frozen=True):
@@ -44,6 +46,16 @@ class Catalogue(msgspec.Struct, frozen=True):
     def purpose(self, name: str) -> str:
         """What a purpose is, as the end of "to ..": for one that there are no words for, a sentence with its name."""
         return self.say(purposes.sentence(name), name=name.replace("_", " "))
+
+    def question(self, name: str) -> str:
+        """What a question is called: for one that there are no words for, a sentence with its name."""
+        return self.say(f"question.{name}" if name in QUESTIONS else "question.other", name=name.replace("_", " "))
+
+    def asked(self, question: Question) -> dict[str, str]:
+        """A question and its two answers, for a notice that has no words of its own: its purposes, named each."""
+        purposes = self.listed([self.purpose(name) for name in sorted(question.covers)])
+        name = question.question if question.question in QUESTIONS else "other"
+        return {key: self.say(f"asked.{name}.{key}", purposes=purposes) for key in ("question", "yes", "no")}
 
     def listed(self, names: Iterable[str], joined: str = "and") -> str:
         """Several as one: `a, b and c`, or with ``joined`` as `or`."""

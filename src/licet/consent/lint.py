@@ -1,12 +1,14 @@
 """Holds a notice or a page of a choice against what makes a choice free: `licet notice lint`.
 
 It fails a choice that is made already, answers of unequal weight (size, contrast, order, steps), a missing no, a
-countdown, double negatives, terms and choice in one control, and a withdrawal that takes longer than giving.
+countdown, double negatives, terms and choice in one control, several purposes under one answer, and a withdrawal that
+takes longer than giving.
 
 Three depths, the same judgement: a notice's source (its words), a page's markup (what is checked, which kinds of
 controls), and the page as a browser shows it (`consent.rendered_page`: sizes, colours, places, what moves). Sources:
-EDPB guidelines 03/2022, 11 CCR 7004, Court of Justice C-673/17 (Planet49). It finds what can be measured; that it
-finds nothing is no opinion of counsel.
+EDPB guidelines 03/2022, 11 CCR 7004, Court of Justice C-673/17 (Planet49); for purposes, recital 43 of the GDPR and
+EDPB guidelines 05/2020, section 3.1.3 (granularity). It finds what can be measured; that it finds nothing is no opinion
+of counsel.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from html.parser import HTMLParser
 import msgspec
 
 from licet.consent import markdown, notice, pressing_words
+from licet.consent.notice import QuestionWords
+from licet.policy.file import PRESETS, Policy, preset
 
 RATIO_MAX = 1.15
 CONTRAST_RATIO_MAX = 1.25
@@ -32,6 +36,7 @@ class LintRule(StrEnum):
     countdown = "countdown"
     wording = "wording"
     bundled = "bundled"
+    bundled_purposes = "bundled_purposes"
     longer = "longer"
 
 
@@ -119,28 +124,78 @@ def says(label: str) -> SaidText:
     return SaidText.yes if _YES.search(first) else SaidText.other
 
 
-def source(document: str) -> list[LintFinding]:
-    """What is wrong with a notice's source; InputError where it is none."""
+GRANULARITY = "GDPR recital 43; EDPB guidelines 05/2020, 3.1.3"
+# What one answer can be for, in the words of notices: an answer that is for two of these is no answer to either.
+_PURPOSES = {
+    "models": re.compile(r"\b(?:improv|train|develop|build)\w*\b[^.?!]{0,40}\b(?:models?|assistant|AI|products?)\b", re.I),
+    "misuse": re.compile(r"\b(?:misuse|abuse|fraud|scams?|spam|safety|security)\b", re.I),
+    "personalisation": re.compile(r"\bpersonali[sz]\w*\b", re.I),
+    "advertising": re.compile(r"\b(?:ads?|advert\w*|marketing)\b", re.I),
+    "others": re.compile(r"\b(?:partners?|third[- ]part(?:y|ies)|sell\w*)\b", re.I),
+    "research": re.compile(r"\bresearch\w*\b", re.I),
+}  # fmt: skip
+
+
+def source(document: str, policy: Policy | None = None) -> list[LintFinding]:
+    """What is wrong with a notice's source; InputError where it is none.
+
+    ``policy`` is the one it asks about, by default the preset that it names, if it names one.
+    """
     text = notice.read(document)
-    words = {
-        "title": text.title, "terms": text.terms, "question": text.question, "yes": text.yes, "no": text.no,
-        "later": text.later, "body": markdown.plain(text.body),
-    }  # fmt: skip
-    found = [
+    words = {"title": text.title, "terms": text.terms, "later": text.later, "body": markdown.plain(text.body)}
+    found: list[LintFinding] = []
+    for one in text.all_words:
+        words |= {_key(key, one): getattr(one, key) for key in notice.WORDS}
+        found += _one_question(one)
+    found += [
         LintFinding(_rule(fault), key, fault) for key, value in words.items() for fault in pressing_words.faults(value)
     ]
-    if says(text.yes) is not SaidText.yes:
-        found.append(LintFinding(LintRule.wording, "yes", f"`{text.yes}` does not say yes in plain words"))
-    if says(text.no) is not SaidText.no:
-        found.append(LintFinding(LintRule.missing_no, "no", f"`{text.no}` does not say no in plain words"))
-    longer, shorter = sorted((len(text.yes), len(text.no)), reverse=True)
-    if longer > 2 * shorter + 8:
-        found.append(LintFinding(LintRule.unequal, "yes and no", "one answer is much longer than the other"))
     if _ABOUT.search(text.terms):
         found.append(
             LintFinding(LintRule.bundled, "terms", "accepting the terms speaks of the choice too: ask it apart")
         )
-    return sorted(found)
+    if policy is None and text.policy in PRESETS:
+        policy = preset(text.policy)
+    found += _bundled_by(policy, text) if policy is not None else ()
+    return sorted(set(found))
+
+
+def _key(key: str, one: QuestionWords) -> str:
+    return f"{key}.{one.name}" if one.name else key
+
+
+def _one_question(one: QuestionWords) -> Iterator[LintFinding]:
+    if says(one.yes) is not SaidText.yes:
+        yield LintFinding(LintRule.wording, _key("yes", one), f"`{one.yes}` does not say yes in plain words")
+    if says(one.no) is not SaidText.no:
+        yield LintFinding(LintRule.missing_no, _key("no", one), f"`{one.no}` does not say no in plain words")
+    longer, shorter = sorted((len(one.yes), len(one.no)), reverse=True)
+    if longer > 2 * shorter + 8:
+        yield LintFinding(LintRule.unequal, _key("yes and no", one), "one answer is much longer than the other")
+    for key in ("question", "yes"):
+        yield from _purposes(_key(key, one), getattr(one, key))
+
+
+def _purposes(place: str, words: str) -> Iterator[LintFinding]:
+    """One answer for several purposes, by its words."""
+    named = [name for name, pattern in _PURPOSES.items() if pattern.search(words)]
+    if len(named) > 1:
+        yield _bundles(place, f"one answer is for several purposes ({', '.join(named)})")
+
+
+def _bundled_by(policy: Policy, text: notice.Text) -> Iterator[LintFinding]:
+    """What a policy of several questions asks apart, or would have to."""
+    if len(policy.asks) == 1:
+        return
+    if not text.asks:
+        yield _bundles("question", f"the policy asks {', '.join(policy.asks)} apart, and the notice asks them as one")
+    for asked in policy.questions:
+        if len(asked.covers) > 1:
+            yield _bundles(f"question.{asked.question}", f"one answer is for {' and '.join(sorted(asked.covers))}")
+
+
+def _bundles(place: str, what: str) -> LintFinding:
+    return LintFinding(LintRule.bundled_purposes, place, f"{what}: ask each by itself ({GRANULARITY})")
 
 
 def markup(html: str) -> RenderedPage:
@@ -159,6 +214,9 @@ def judge(page: RenderedPage, *, settings: RenderedPage | None = None) -> list[L
     ]
     found += _preselected(page)
     found += _answers(page)
+    for control in page.controls:
+        if says(control.label) is SaidText.yes:
+            found += _purposes(_name(control), control.label.strip().split("\n", 1)[0])
     if settings is not None:
         giving, leaving = steps(page, SaidText.yes), steps(settings, SaidText.no)
         if leaving is None or (giving is not None and leaving > giving):

@@ -10,11 +10,15 @@ sentence, ``removes`` in the front matter the kinds of names that a notice promi
 more, there or in words of its own, is not published, and no release is built under it.
 
 The words of the buttons belong to the notice: they are part of what a person was asked, so they are hashed with it.
+Where the policy asks several questions, each has words of its own (``question.NAME``, ``yes.NAME``, ``no.NAME``); where
+a source leaves the words of a question out, publishing puts in those of the catalogue. One question for several that the
+policy asks apart is not published.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
@@ -30,7 +34,7 @@ from licet.consent import markdown, pressing_words
 from licet.consent.catalogue import ENGLISH, Catalogue, catalogue
 from licet.errors import InputError, RefusedError
 from licet.ledger import outbox
-from licet.policy.file import Policies, Policy
+from licet.policy.file import QUESTION, Policies, Policy
 from licet.store.connect import Transaction
 from licet.vault.ids import uuid7
 
@@ -48,9 +52,22 @@ class Variant(StrEnum):
     signup = "signup"
 
 
+class QuestionWords(msgspec.Struct, frozen=True, kw_only=True):
+    """The words of a question and its two answers. ``name`` is the question's in the policy."""
+
+    name: str
+    question: str
+    yes: str
+    no: str
+
+
+WORDS = ("question", "yes", "no")
+
+
 class Text(msgspec.Struct, frozen=True, kw_only=True):
     """What a notice says. ``later`` is empty where it cannot be put off, ``age`` where no age is asked; ``removes`` are the
-    kinds of names that it promises to look for, parted by blanks.
+    kinds of names that it promises to look for, parted by blanks. ``question``, ``yes`` and ``no`` are those of the only
+    question; where several are asked they are empty, and ``asks`` has the words of each.
     """
 
     policy: str
@@ -59,10 +76,11 @@ class Text(msgspec.Struct, frozen=True, kw_only=True):
     variant: Variant
     title: str
     terms: str
-    question: str
-    yes: str
-    no: str
     body: str
+    question: str = ""
+    yes: str = ""
+    no: str = ""
+    asks: tuple[QuestionWords, ...] = ()
     later: str = ""
     age: str = ""
     terms_url: str = ""
@@ -71,6 +89,21 @@ class Text(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def html(self) -> str:
         return markdown.html(self.body)
+
+    @property
+    def all_words(self) -> tuple[QuestionWords, ...]:
+        """The words of each question that it asks; the name is empty where it asks one without naming it."""
+        return self.asks or (QuestionWords(name="", question=self.question, yes=self.yes, no=self.no),)
+
+    def words(self, questions: Sequence[str]) -> tuple[QuestionWords, ...]:
+        """The words of these questions of the policy, in their order; InputError for one that it has none for."""
+        if not self.asks and len(questions) == 1:
+            return tuple(msgspec.structs.replace(one, name=questions[0]) for one in self.all_words)
+        known = {one.name: one for one in self.asks}
+        for name in questions:
+            if name not in known:
+                raise InputError("is missing", f"the policy asks {_asked(questions)}", key=f"question.{name}")
+        return tuple(known[name] for name in questions)
 
 
 class PublishedNotice(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,7 +124,18 @@ def shipped(policy: Policy) -> list[str]:
     folder = files("licet.consent") / "notices"
     names = sorted(f.name for f in folder.iterdir() if f.name.startswith(f"{policy.policy}."))
     sources = [(folder / name).read_text(encoding="utf-8") for name in names]
-    return [source for source in sources if ("age" in _front(source)) == (policy.min_age is not None)]
+    return [source for source in sources if _fits(_front(source), policy)]
+
+
+def _fits(front: dict[str, str], policy: Policy) -> bool:
+    """Whether a source asks the age where the policy does, and its questions: by name, or the only one without it."""
+    named = {key.partition(".")[2] for key in front if key.startswith("question.")}
+    asks = named == set(policy.asks) if named else len(policy.asks) == 1 and "question" in front
+    return asks and ("age" in front) == (policy.min_age is not None)
+
+
+def _asked(questions: Sequence[str]) -> str:
+    return f"{', '.join(f'`{name}`' for name in questions)}{', each by itself' if len(questions) > 1 else ''}"
 
 
 def fill(source: str, policy: Policy, looks_for: Collection[str] = ()) -> str:
@@ -100,6 +144,7 @@ def fill(source: str, policy: Policy, looks_for: Collection[str] = ()) -> str:
     ``looks_for`` are the kinds of names that what is installed looks for.
     """
     words = catalogue(_front(source).get("language", ENGLISH))
+    source = _with_questions(source, policy, words)
     known = _values(policy, words) | {
         "removes": removes(words, looks_for),
         "removes_kinds": " ".join(sorted(looks_for)),
@@ -113,6 +158,20 @@ def fill(source: str, policy: Policy, looks_for: Collection[str] = ()) -> str:
         if all(known[name] is not None for name in names):
             kept.append(_PLACE.sub(lambda place: str(known[place[1]]), block))
     return "\n\n".join(_without_empty_sections(kept)) + "\n"
+
+
+def _with_questions(source: str, policy: Policy, words: Catalogue) -> str:
+    """The source with the catalogue's words for each question that it has none for."""
+    front, text = _front(source), _parts(source)[1]
+    if "question" in front or not policy.asks:
+        return source
+    lines = []
+    for asked in policy.questions:
+        if f"question.{asked.question}" in front:
+            continue
+        said = words.asked(asked)
+        lines += [f"{key}.{asked.question}: {json.dumps(said[key], ensure_ascii=False)}" for key in WORDS]
+    return "\n".join(["---", _parts(source)[0], *lines, "---", text])
 
 
 def _without_empty_sections(kept: Sequence[str]) -> Iterator[str]:
@@ -170,21 +229,40 @@ def read(document: str) -> Text:
     if len(document.encode()) > NOTICE_BYTES_MAX:
         raise InputError(f"is longer than {NOTICE_BYTES_MAX} bytes", "a notice that long is not read")
     front, body = _front(document), _parts(document)[1]
+    plain = {key: value for key, value in front.items() if "." not in key}
     try:
-        text = msgspec.convert({**front, "body": body.strip()}, Text)
+        text = msgspec.convert({**plain, "body": body.strip(), "asks": _named(front)}, Text)
     except msgspec.ValidationError as error:
         raise InputError(f"its front matter is wrong: {error}") from None
     for key in front:
-        if key not in Text.__struct_fields__ or key == "body":
+        head, _, name = key.partition(".")
+        known = head in WORDS and QUESTION.fullmatch(name) is not None if name else key in Text.__struct_fields__
+        if not known or key in ("body", "asks"):
             raise InputError("is not a key of a notice", "leave it out", key=key)
     if not _LANGUAGE.fullmatch(text.language):
         raise InputError(f"`{text.language}` is not a language", "write a tag like `en` or `pt-BR`", key="language")
-    for key in ("title", "terms", "question", "yes", "no", "body"):
-        if not getattr(text, key).strip():
-            raise InputError("is empty", "a notice says all of it", key=key)
+    for key in ("title", "terms", "body"):
+        _must_say(key, getattr(text, key))
+    for one in text.all_words:
+        for key in WORDS:
+            _must_say(f"{key}.{one.name}" if one.name else key, getattr(one, key))
     if text.variant is Variant.signup and text.later:
         raise InputError("cannot be put off at sign-up", "leave it out", key="later")
     return text
+
+
+def _must_say(key: str, value: str) -> None:
+    if not value.strip():
+        raise InputError("is empty", "a notice says all of it", key=key)
+
+
+def _named(front: dict[str, str]) -> list[dict[str, str]]:
+    """The words by question; InputError for those of none beside words that name one."""
+    names = list(dict.fromkeys(key.partition(".")[2] for key in front if "." in key))
+    for key in WORDS if names else ():
+        if key in front:
+            raise InputError("stands beside questions that are named", "name its question, as in `yes.models`", key=key)
+    return [{"name": name, **{key: front.get(f"{key}.{name}", "") for key in WORDS}} for name in names]
 
 
 def _parts(document: str) -> tuple[str, str]:
@@ -251,7 +329,9 @@ def _checked(document: str, policy: Policy, looks_for: Collection[str]) -> tuple
         raise InputError("is missing", "the policy has a minimum age, so the notice asks it", key="age")
     if policy.min_age is None and text.age:
         raise InputError("asks what the policy does not need", "leave it out", key="age")
-    found = pressing_words.faults(text.title, text.question, text.yes, text.no, text.later, markdown.plain(text.body))
+    _check_questions(text, policy)
+    said = [part for one in text.all_words for part in (one.question, one.yes, one.no)]
+    found = pressing_words.faults(text.title, *said, text.later, markdown.plain(text.body))
     if found:
         raise RefusedError(
             f"the notice presses: {found[0]}", "say it plainly; `licet notice lint` lists every place",
@@ -264,6 +344,20 @@ def _checked(document: str, policy: Policy, looks_for: Collection[str]) -> tuple
             because="notice_promises",
         )  # fmt: skip
     return document, text
+
+
+def _check_questions(text: Text, policy: Policy) -> None:
+    """InputError where the notice does not ask exactly what the policy asks, each by itself."""
+    if not text.asks and len(policy.asks) > 1:
+        raise InputError(
+            f"is one question, and the policy asks {_asked(policy.asks)}",
+            "write `question.NAME`, `yes.NAME` and `no.NAME` for each, or leave them out for the words that ship",
+            key="question",
+        )  # fmt: skip
+    text.words(policy.asks)
+    for one in text.asks:
+        if one.name not in policy.asks:
+            raise InputError("asks what the policy does not", "leave it out", key=f"question.{one.name}")
 
 
 def _insert(

@@ -15,6 +15,7 @@ import msgspec
 
 from licet.consent.lint import Control, LintFinding, RenderedPage, judge, markup, source
 from licet.errors import UsageError
+from licet.policy.file import Policy
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 WATCHED_MILLISECONDS = 1_300
@@ -67,10 +68,12 @@ def look(address: str, environment: Mapping[str, str]) -> RenderedPage:
         raise UsageError(f"the page cannot be shown: {error.message.splitlines()[0]}") from None
 
 
-def lint_notice(target: str, settings: str | None, environment: Mapping[str, str]) -> list[LintFinding]:
-    """What presses in a notice's source, a page's markup, or a page as a browser shows it."""
+def lint_notice(
+    target: str, settings: str | None, environment: Mapping[str, str], policy: Policy | None = None
+) -> list[LintFinding]:
+    """What presses in a notice's source, a page's markup, or a page as a browser shows it. ``policy``: see `lint.source`."""
     if target.endswith(".md"):
-        return source(_text_of(target))
+        return source(_text_of(target), policy)
     return judge(
         _page_of(target, environment), settings=_page_of(settings, environment) if settings is not None else None
     )
