@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -262,3 +263,93 @@ def test_without_a_server_the_installation_of_this_machine_is_the_same(world: Wo
     assert roles(world) == EXCHANGE
     told = json.loads(nearby.command("session", "status", session.id, "--json").stdout)
     assert (told["turns"], told["gate"]) == (4, "open")
+
+
+def repositories(nearby: Coder, *names: str) -> list[Path]:
+    found = []
+    for name in names:
+        folder = nearby.project.parent / name
+        subprocess.run(["git", "init", "-q", str(folder)], check=True)
+        subprocess.run(
+            ["git", "-C", str(folder), "remote", "add", "origin", f"git@example.org:team/{name}.git"], check=True
+        )
+        found.append(folder)
+    return found
+
+
+def usable(coder: Coder, session: Any) -> bool:
+    return bool(json.loads(coder.command("session", "status", session.id, "--json").stdout)["used"])
+
+
+def at_work(coder: Coder, folder: Path) -> Any:
+    coder.project = folder
+    session = coder.begin()
+    session.hook("SessionStart", source="startup")
+    return session
+
+
+def test_a_yes_for_a_repository_lets_in_what_is_said_there_and_nothing_elsewhere(world: World, nearby: Coder) -> None:
+    world.open("ana")
+    world.clock.set(NOTICE)
+    chooses(world, False)
+    app, other = repositories(nearby, "app", "other")
+    before = at_work(nearby, app)
+    before.exchange()
+    nearby.command("session", "allow", "--project")
+    after, elsewhere = at_work(nearby, app), at_work(nearby, other)
+    after.exchange()
+    nearby.project = other
+    elsewhere.exchange()
+    assert (usable(nearby, before), usable(nearby, elsewhere)) == (False, False)
+    nearby.project = app
+    told = json.loads(nearby.command("session", "status", after.id, "--json").stdout)
+    assert (told["used"], told["scope"]) == (True, "project")
+    line = nearby.command("session", "status-line", given=json.dumps({"session_id": after.id, "cwd": str(app)})).stdout
+    assert re.search(r"may be used until [-0-9]+ \(this repository, since \d+ [A-Z][a-z]+\)", line)
+    before.exchange()  # resumed under the yes: with the reach of this policy all of it counts
+    assert usable(nearby, before)
+
+
+def test_a_yes_for_a_session_is_for_that_session_alone(world: World, nearby: Coder) -> None:
+    world.open("ana")
+    world.clock.set(NOTICE)
+    chooses(world, False)
+    (app,) = repositories(nearby, "app")
+    one, two = at_work(nearby, app), at_work(nearby, app)
+    assert "nothing of this session is recorded yet" in nearby.command("session", "allow", one.id, code=1).stderr
+    one.exchange()
+    two.exchange()
+    nearby.command("session", "allow", one.id)
+    assert "unchanged (covered)" in nearby.command("session", "allow", one.id).stdout
+    one.exchange()
+    two.exchange()
+    assert (usable(nearby, one), usable(nearby, two)) == (True, False)
+
+
+def test_nobody_allows_what_a_project_s_file_keeps_out_or_what_the_person_did(world: World, nearby: Coder) -> None:
+    world.open("ana")
+    world.clock.set(NOTICE)
+    chooses(world, False)
+    (app,) = repositories(nearby, "app")
+    session = at_work(nearby, app)
+    session.exchange()
+    nearby.command("session", "keep-out", session.id)
+    assert "let it in first" in nearby.command("session", "allow", session.id, code=1).stderr
+    (app / ".licet.toml").write_text("keep_out = true\n")
+    assert "`.licet.toml` keeps this session out" in nearby.command("session", "allow", "--project", code=1).stderr
+    assert world.rows("SELECT count(*) FROM choices WHERE effect = 'began'") == [(0,)]
+
+
+def test_what_another_repository_was_allowed_holds_up_no_turn_of_this_one(world: World, nearby: Coder) -> None:
+    world.open("ana")
+    world.clock.set(NOTICE)
+    chooses(world, False)
+    app, other = repositories(nearby, "app", "other")
+    here = at_work(nearby, app)
+    nearby.project = app
+    here.write("user", "said before the other yes")
+    nearby.project = other
+    nearby.command("session", "allow", "--project")
+    nearby.project = app
+    here.hook("Stop")
+    assert roles(world) == ["user"]

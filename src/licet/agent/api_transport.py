@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
-
-import msgspec
 
 from licet import client
 from licet.agent.transport import PURPOSE, AccountAccess, Usable
@@ -22,18 +19,6 @@ Result = TypeVar("Result")
 
 TIMEOUT_SECONDS = 3.0
 SEND_SECONDS_MAX = 10.0
-GRANTED = "granted"
-CHOICES_PAGES_MAX = 20
-
-
-class _Choice(msgspec.Struct, frozen=True):
-    at: datetime
-    effect: str
-
-
-class _Choices(msgspec.Struct, frozen=True):
-    items: tuple[_Choice, ...]
-    next: str | None
 
 
 class ApiTransport:
@@ -53,26 +38,11 @@ class ApiTransport:
             raise BusyError(f"the key file cannot be read: `{type(error).__name__}`") from None
 
     def standing(self) -> AccountAccess:
-        until = time.monotonic() + TIMEOUT_SECONDS
-        seen = self._ask(client.gate(self._account), until)
-        token = self._grant(until) if seen.standing == GRANTED else ""
-        return AccountAccess(gate=seen.gate, token=token)
+        seen = self._ask(client.gate(self._account), time.monotonic() + TIMEOUT_SECONDS)
+        return AccountAccess(gate=seen.gate, token=str(seen.grant) if seen.grant else "")
 
     def _ask(self, call: client.ApiRequest[Result], until: float) -> Result:
         return self._client.send(call, within=max(until - time.monotonic(), 0.0))
-
-    def _grant(self, until: float) -> str:
-        """The name of the permission in force: the time, by Licet's clock, of the choice that began it."""
-        cursor: str | None = None
-        for _ in range(CHOICES_PAGES_MAX):
-            page = self._ask(_choices(self._account, cursor), until)
-            for choice in page.items:
-                if choice.effect == "began":
-                    return choice.at.isoformat()
-            cursor = page.next
-            if cursor is None:
-                break
-        raise BusyError("the choice that is in force was not found")
 
     def send(self, turns: Sequence[ReadTurn]) -> list[str]:
         turns_sent = client.say_all(_turn(self._account, turn) for turn in turns)
@@ -102,14 +72,6 @@ class ApiTransport:
             turns=seen.turns, use=badge.use != "none", because=badge.because, until=badge.until,
             kept_out=seen.kept_out,
         )  # fmt: skip
-
-
-def _choices(account: str, cursor: str | None) -> client.ApiRequest[_Choices]:
-    path = f"{client.get_account(account).path}/choices"
-    return client.ApiRequest(
-        method="GET", path=path, query=(("cursor", cursor),) if cursor else (),
-        read=lambda answer: msgspec.json.decode(answer, type=_Choices),
-    )  # fmt: skip
 
 
 def _turn(account: str, turn: ReadTurn) -> client.ConversationTurn:

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from uuid import UUID
 
-from licet.agent.transport import PURPOSE, AccountAccess, Usable
+from licet.agent.transport import PURPOSE, AccountAccess, Allowed, Usable
 from licet.config import Configuration
 from licet.errors import BusyError, NotFoundError
 from licet.intake.read_turn import ReadTurn
 from licet.policy.decide import gate
+from licet.policy.fold import Effect
+from licet.policy.state import WHOLE_ACCOUNT, Scope, ScopeKind
 from licet.service import answers as service_answers
 from licet.store import embedded
 from licet.store.connect import transaction
 from licet.store.core_dumps import harden
-from licet.vault import account_view, installation, tables, verbs
-from licet.vault.commands import Narrow, Outcome, Say, Widen
-from licet.vault.content import encode
+from licet.vault import account_choices, account_view, installation, tables, verbs
+from licet.vault.commands import Choose, ChosenScope, Narrow, Outcome, Say, Widen
+from licet.vault.content import Content, encode
 from licet.vault.ids import Prefix, host_hmac, shown
 
 
@@ -52,8 +55,8 @@ class LocalTransport:
         known, at = installation.policies(self._here), self._here.clock()
         with transaction(self._here.pool) as tx:
             state = account_view.brought(account_view.accounts(tx, [self._account])[self._account], known, at).account
-        token = f"grant {state.grant}" if state.grant is not None else ""
-        return AccountAccess(gate=gate(state, known, at).value, token=token)
+        newest = max((grant.number for grant in state.grants), default=None)
+        return AccountAccess(gate=gate(state, known, at).value, token="" if newest is None else str(newest))
 
     def send(self, turns: Sequence[ReadTurn]) -> list[str]:
         answers = verbs.tell(self._here, [self._say(turn) for turn in turns])
@@ -68,7 +71,12 @@ class LocalTransport:
             host_turn=host_hmac(self._host_key, "turn", session, turn.host_turn),
             role=turn.role, origin=turn.origin, surface=turn.surface, kind=turn.kind, narrow=turn.kept_out,
             content=encode(turn.content),
+            host_project=self._project(turn.project) if turn.project else None,
+            project_title=encode(Content(text=turn.project_title)) if turn.project_title else None,
         )  # fmt: skip
+
+    def _project(self, name: str) -> bytes:
+        return host_hmac(self._host_key, "project", name)
 
     def _conversation(self, session: str) -> UUID | None:
         name = host_hmac(self._host_key, "conversation", session)
@@ -93,8 +101,54 @@ class LocalTransport:
         said = [one for one in seen.answers if one.purpose == PURPOSE]
         usable = [one for one in said if one.use]
         first = next(iter(usable or said), None)
+        scope, since = self._granted(conversation) if usable else (None, None)
         return Usable(
             turns=sum(one.turns for one in said), use=bool(usable), kept_out=seen.kept_out,
             because=first.because.value if first else "",
-            until=min((one.until for one in usable if one.until), default=None),
+            until=min((one.until for one in usable if one.until), default=None), scope=scope, since=since,
         )  # fmt: skip
+
+    def _granted(self, conversation: UUID) -> tuple[ScopeKind | None, datetime | None]:
+        """The scope of the grant that `PURPOSE` may be used by, and when it was given."""
+        known, at = installation.policies(self._here), self._here.clock()
+        question = known.in_force(at).question_of(PURPOSE)
+        with transaction(self._here.pool) as tx:
+            seen = account_view.seen(tx, [(self._account, conversation)], known, at)[conversation]
+            number = None if question is None else seen.state.grant_for(question, seen.turns)
+            grant = next((one for one in seen.state.grants if one.number == number), None)
+            if grant is None:
+                return None, None
+            began = account_choices.began(tx, self._account, grant.number)
+        return grant.scope.kind, began
+
+    def covers(self, session: str, project: str) -> bool:
+        known, at = installation.policies(self._here), self._here.clock()
+        names = {self._project(project)} if project else set[bytes]()
+        with transaction(self._here.pool) as tx:
+            state = account_view.brought(account_view.accounts(tx, [self._account])[self._account], known, at).account
+            projects = tables.load_projects(tx, [], [(self._account, name) for name in names])
+        conversation = self._conversation(session)
+        scopes = {WHOLE_ACCOUNT, *(Scope(ScopeKind.project, row.project_id.hex) for row in projects)}
+        if conversation is not None:
+            scopes.add(Scope(ScopeKind.conversation, conversation.hex))
+        return any(grant.scope in scopes for grant in state.grants)
+
+    def questions(self) -> tuple[str, ...]:
+        return installation.policies(self._here).in_force(self._here.clock()).asks
+
+    def allow(self, session: str, project: str, question: str) -> Allowed:
+        if project:
+            scope = ChosenScope(host_project=self._project(project))
+        else:
+            conversation = self._conversation(session)
+            if conversation is None:
+                raise NotFoundError(
+                    "nothing of this session is recorded yet", "say something first, or allow its project"
+                )
+            scope = ChosenScope(conversation=conversation)
+        yes = Choose(
+            account=self._account, at=self._here.clock(), allow=True, question=question, scope=scope, via="cli"
+        )
+        (done,) = verbs.tell(self._here, [yes])
+        effect = done.answers[0].effect.value if done.answers else Effect.none.value
+        return Allowed(question=question, effect=effect, because=done.because)

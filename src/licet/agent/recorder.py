@@ -21,6 +21,7 @@ import msgspec
 
 from licet.agent.memory import AgentMemory, Session, TranscriptSeen
 from licet.agent.project_file import LOCK, Narrowing, narrowing
+from licet.agent.repository import repository
 from licet.agent.transport import AccountAccess, Transport
 from licet.errors import UsageError
 from licet.intake.read_turn import BrokenRecord, ReadTurn
@@ -58,8 +59,9 @@ class AgentRecorder:
             known = TranscriptSeen(token=token, since=at - SLACK_SECONDS)
         elif known is None:
             known = TranscriptSeen(mark=ReadMark(offset=size), token=standing.token, token_from=size, since=self._now())
-        if standing.token != known.token:
-            known = msgspec.structs.replace(known, token=standing.token, token_from=size)
+        if standing.is_newer_than(known.token):
+            known = msgspec.structs.replace(known, token_from=size)
+        known = msgspec.structs.replace(known, token=standing.token)
         if standing.may_write and known.shut:
             mark = known.mark._replace(offset=max(size, known.mark.offset))
             known = msgspec.structs.replace(known, mark=mark, token_from=size)
@@ -76,7 +78,7 @@ class AgentRecorder:
             self.observe(path, standing)
             return True
         known = self._state.seen(session)
-        if known is None or (standing.token and (known.token != standing.token or known.token_from > 0)):
+        if known is None or (standing.token and (standing.is_newer_than(known.token) or known.token_from > 0)):
             return False
         self.observe(path, standing, listed=(known.token, known.since + SLACK_SECONDS))
         return True
@@ -130,7 +132,7 @@ class AgentRecorder:
             mark = step.mark
             counts["broken"] += sum(isinstance(item, BrokenRecord) for item in step.items)
             for turn in (item for item in step.items if isinstance(item, ReadTurn)):
-                if standing.token and step.start < seen.token_from:
+                if standing.token and step.start < seen.token_from and self._may_be_covered(turn):
                     self._let_go(turn, "said before the yes", counts)
                 elif turn.at is not None and turn.at.timestamp() < latest:
                     self._let_go(turn, "history", counts)
@@ -142,6 +144,11 @@ class AgentRecorder:
                 batch, size = [], 0
         if mark != seen.mark:
             yield batch, mark
+
+    def _may_be_covered(self, turn: ReadTurn) -> bool:
+        """Whether the turn would be stamped as said under a grant: one for another project concerns it as little as none."""
+        found = repository(turn.content.folder)
+        return self._way.covers(turn.host_conversation, found.name if found is not None else "")
 
     def _let_go(self, turn: ReadTurn, why: str, counts: Counter[str]) -> None:
         """Marks a turn as dropped, so that no later copy of it is taken for a new one."""
@@ -161,7 +168,7 @@ class AgentRecorder:
             sent.append(turn)
             if held.keep_out:
                 kept_out.add(session)
-        sent = [msgspec.structs.replace(turn, kept_out=turn.host_conversation in kept_out) for turn in sent]
+        sent = [_placed(turn, turn.host_conversation in kept_out) for turn in sent]
         for session in sorted(kept_out):
             self._keep_out(self._state.session(session))
         refused = self._sent(sent)
@@ -184,6 +191,14 @@ class AgentRecorder:
         """Has Licet keep out a session that it knows; an unknown session starts kept out."""
         if not chosen.told and self._way.keep_out(chosen.session, True):
             self._state.choose(msgspec.structs.replace(chosen, told=True))
+
+
+def _placed(turn: ReadTurn, kept_out: bool) -> ReadTurn:
+    """The turn with the repository that it was said in, which its session's first turn fixes."""
+    found = repository(turn.content.folder)
+    if found is None:
+        return msgspec.structs.replace(turn, kept_out=kept_out)
+    return msgspec.structs.replace(turn, kept_out=kept_out, project=found.name, project_title=found.title)
 
 
 def _name(turn: ReadTurn) -> str:

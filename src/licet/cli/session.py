@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -17,11 +17,14 @@ import msgspec
 from licet.agent.memory import AgentMemory, Session
 from licet.agent.project_file import LOCK, Narrowing, narrowing
 from licet.agent.recorder import BY_PERSON
+from licet.agent.repository import repository
 from licet.agent.session_agent import agent, choice_url, remembered
-from licet.agent.transport import Usable
+from licet.agent.transport import Allowed, Usable
 from licet.cli.root import CommandGroup
 from licet.config import Configuration
-from licet.errors import LicetError, NotFoundError, RefusedError
+from licet.errors import LicetError, NotFoundError, RefusedError, UsageError
+from licet.policy.fold import NoEffect
+from licet.policy.state import ScopeKind
 
 EVENT_BYTES_MAX = 2**20
 
@@ -38,6 +41,8 @@ class SessionStatus(msgspec.Struct, frozen=True, kw_only=True):
     because: str = ""
     until: datetime | None = None
     turns: int = 0
+    scope: ScopeKind | None = None
+    since: datetime | None = None
 
 
 @click.group(cls=CommandGroup)
@@ -92,15 +97,66 @@ def let_in(session: str | None, as_json: bool) -> None:
     Example:  licet session let-in
     """
     with _choosing(session) as (config, state, chosen):
-        others = narrowing(str(Path.cwd()), _locks(config), Narrowing())
-        if others.by:
-            raise RefusedError(f"{others.by} keeps this session out", "only they can change that", because="narrowed")
-        if chosen.incognito:
-            raise RefusedError("the session is incognito", "begin another one", because="incognito")
+        _refuse_narrowed(config, msgspec.structs.replace(chosen, keep_out=False))
         with agent(config, start=True) as here:  # widening is not assumed: it is done at Licet, or not
             here.way.keep_out(chosen.session, False)
         state.choose(Session(session=chosen.session))
         _say(as_json, chosen.session, "let in from here on", True)
+
+
+@session.command("allow")
+@click.argument("session", required=False)
+@click.option("--project", is_flag=True, help="Allow every session of this folder's repository.")
+@click.option(
+    "--question", "questions", multiple=True, help="Say yes to this question. Required where several are asked."
+)
+@_json
+def allow(session: str | None, project: bool, questions: tuple[str, ...], as_json: bool) -> None:
+    """Allows the use of one session, or of one repository, where the account's answer is no.
+
+    Refused for a session that is kept out, and where a project's file or the organisation keeps it out.
+
+    \b
+    Example:  licet session allow --project
+    """
+    with _choosing(session, optional=project) as (config, _, chosen):
+        place = repository(str(Path.cwd())) if project else None
+        if not project:
+            _refuse_narrowed(config, chosen)
+        else:
+            _refuse_narrowed(config, Session(session=""))
+        with agent(config, start=True) as here:
+            asked = here.way.questions()
+            wanted = questions or (asked if len(asked) == 1 else ())
+            if not wanted:
+                raise UsageError(
+                    f"this version asks {len(asked)} questions: {', '.join(asked)}", f"name each: --question {asked[0]}"
+                )
+            done = [here.way.allow(chosen.session, place.name if place else "", one) for one in wanted]
+        what = f"the repository `{place.title}`" if place else chosen.session
+        _say_allowed(as_json, what, done)
+
+
+def _refuse_narrowed(config: Configuration, chosen: Session) -> None:
+    others = narrowing(str(Path.cwd()), _locks(config), Narrowing())
+    if others.by:
+        raise RefusedError(f"{others.by} keeps this session out", "only they can change that", because="narrowed")
+    if chosen.incognito:
+        raise RefusedError("the session is incognito", "begin another one", because="incognito")
+    if chosen.keep_out:
+        raise RefusedError("the session is kept out", "let it in first: `licet session let-in`", because="narrowed")
+
+
+def _say_allowed(as_json: bool, what: str, done: Sequence[Allowed]) -> None:
+    if as_json:
+        click.echo(msgspec.json.encode(done).decode())
+    else:
+        for one in done:
+            why = one.because.replace("_", " ")
+            told = "allowed from now on" if one.effect == "began" else f"unchanged ({why or one.effect})"
+            click.echo(f"{what}, {one.question}: {told}")
+    if not any(one.effect == "began" or one.because == NoEffect.covered.value for one in done):
+        sys.exit(1)
 
 
 @session.command("incognito")
@@ -150,6 +206,10 @@ def line(told: SessionStatus, choice: str) -> str:
             return f"Licet: kept out ({by})"
         case SessionStatus(used=False):
             return f"Licet: not used ({told.because})"
+        case SessionStatus(scope=ScopeKind.project | ScopeKind.conversation as scope, since=since):
+            what = "this repository" if scope is ScopeKind.project else "this session"
+            begun = f", since {since.day} {since:%B}" if since else ""
+            return f"Licet: may be used{until} ({what}{begun})"
         case _:
             return f"Licet: may be used{until}"
 
@@ -164,7 +224,9 @@ def _told(config: Configuration, state: AgentMemory, name: str, folder: str, *, 
     gate, granted, usable = "unknown", False, Usable()
     with suppress(LicetError), agent(config, start=start) as here:  # away: nothing is known, and nothing is used
         standing = here.way.standing()
-        gate, granted, usable = standing.gate, bool(standing.token), here.way.usable(name)
+        found = repository(folder)
+        granted = bool(standing.token) and here.way.covers(name, found.name if found else "")
+        gate, usable = standing.gate, here.way.usable(name)
     recorded = not held.incognito and gate in ("open", "notice", "not_asked")
     used = recorded and not held.keep_out and (usable.use if usable.turns else granted)
     kept = "narrowed" if usable.kept_out or held.keep_out else ""
@@ -172,7 +234,8 @@ def _told(config: Configuration, state: AgentMemory, name: str, folder: str, *, 
     return SessionStatus(
         session=name, recorded=recorded, incognito=held.incognito, used=used and not usable.kept_out, by=held.by,
         gate=gate, because=because,
-        until=usable.until if used else None, turns=usable.turns,
+        until=usable.until if used else None, turns=usable.turns, scope=usable.scope if used else None,
+        since=usable.since if used else None,
     )  # fmt: skip
 
 
@@ -188,10 +251,10 @@ def _named(state: AgentMemory, session: str | None) -> str:
 
 
 @contextmanager
-def _choosing(session: str | None) -> Iterator[tuple[Configuration, AgentMemory, Session]]:
+def _choosing(session: str | None, *, optional: bool = False) -> Iterator[tuple[Configuration, AgentMemory, Session]]:
     config = Configuration.of(os.environ)
     with remembered(config) as state:
-        yield config, state, state.session(_named(state, session))
+        yield config, state, Session(session="") if optional else state.session(_named(state, session))
 
 
 def _tell(config: Configuration, name: str, *, out: bool) -> bool:

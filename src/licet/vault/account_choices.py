@@ -116,3 +116,11 @@ def known(tx: Transaction, account: UUID) -> set[KnownChoice]:
     ).fetchall()
     found = {KnownChoice(*row) for row in rows}
     return found | {one._replace(question=None) for one in found}
+
+
+def began(tx: Transaction, account: UUID, grant: int) -> datetime | None:
+    """When a grant of the account was given."""
+    row = tx.execute(
+        "SELECT occurred_at FROM choices WHERE account_id = %s AND grant_no = %s AND effect = 'began'", [account, grant]
+    ).fetchone()
+    return row[0] if row else None
