@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from licet import client
-from licet.agent.transport import PURPOSE, AccountAccess, Usable
+from licet.agent.transport import PURPOSE, AccountAccess, Allowed, Usable
 from licet.errors import BusyError, NotFoundError
 from licet.intake.read_turn import ReadTurn
 
@@ -73,6 +73,23 @@ class ApiTransport:
             kept_out=seen.kept_out,
         )  # fmt: skip
 
+    def covers(self, session: str, project: str) -> bool:
+        """Which grant covers what is not told over the API: any may."""
+        return True
+
+    def questions(self) -> tuple[str, ...]:
+        return tuple(self._ask(client.gate(self._account), time.monotonic() + TIMEOUT_SECONDS).standings)
+
+    def allow(self, session: str, project: str, question: str) -> Allowed:
+        scope = (
+            client.ChoiceScope(project=f"host:{project}")
+            if project
+            else client.ChoiceScope(conversation=f"host:{session}")
+        )
+        yes = client.choose(self._account, allow=True, question=question, scope=scope, via="cli")
+        done = self._client.send(yes, within=TIMEOUT_SECONDS)
+        return Allowed(question=question, effect=done.effect, because=done.because or "")
+
 
 def _turn(account: str, turn: ReadTurn) -> client.ConversationTurn:
     said = turn.content
@@ -81,6 +98,6 @@ def _turn(account: str, turn: ReadTurn) -> client.ConversationTurn:
         text=said.text, origin=turn.origin, surface=turn.surface, kind=turn.kind.value, keep_out=turn.kept_out,
         tool_calls=tuple(client.ToolCallResult(id=c.id, name=c.name, arguments=c.arguments) for c in said.tool_calls),
         tool_call_id=said.tool_call_id, tool_name=said.tool_name[:200], model=said.model[:200],
-        thread=said.thread,
+        thread=said.thread, project=turn.project or None, project_title=turn.project_title,
         attachments=tuple(one[:200] for one in said.attachments[:100]),
     )  # fmt: skip
