@@ -277,7 +277,7 @@ def repositories(nearby: Coder, *names: str) -> list[Path]:
     return found
 
 
-def usable(coder: Coder, session: Any) -> bool:
+def is_used(coder: Coder, session: Any) -> bool:
     return bool(json.loads(coder.command("session", "status", session.id, "--json").stdout)["used"])
 
 
@@ -300,14 +300,14 @@ def test_a_yes_for_a_repository_lets_in_what_is_said_there_and_nothing_elsewhere
     after.exchange()
     nearby.project = other
     elsewhere.exchange()
-    assert (usable(nearby, before), usable(nearby, elsewhere)) == (False, False)
+    assert (is_used(nearby, before), is_used(nearby, elsewhere)) == (False, False)
     nearby.project = app
     told = json.loads(nearby.command("session", "status", after.id, "--json").stdout)
     assert (told["used"], told["scope"]) == (True, "project")
     line = nearby.command("session", "status-line", given=json.dumps({"session_id": after.id, "cwd": str(app)})).stdout
     assert re.search(r"may be used until [-0-9]+ \(this repository, since \d+ [A-Z][a-z]+\)", line)
     before.exchange()  # resumed under the yes: with the reach of this policy all of it counts
-    assert usable(nearby, before)
+    assert is_used(nearby, before)
 
 
 def test_a_yes_for_a_session_is_for_that_session_alone(world: World, nearby: Coder) -> None:
@@ -323,7 +323,7 @@ def test_a_yes_for_a_session_is_for_that_session_alone(world: World, nearby: Cod
     assert "unchanged (covered)" in nearby.command("session", "allow", one.id).stdout
     one.exchange()
     two.exchange()
-    assert (usable(nearby, one), usable(nearby, two)) == (True, False)
+    assert (is_used(nearby, one), is_used(nearby, two)) == (True, False)
 
 
 def test_nobody_allows_what_a_project_s_file_keeps_out_or_what_the_person_did(world: World, nearby: Coder) -> None:
