@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from licet.keys.material import FileProvider
 from licet.policy.file import Policy, preset
 from licet.policy.period import instant
 from licet.policy.state import TurnRole
+from licet.proof import documents
 from licet.release import catalog
 from licet.service import policy_changes
 from licet.store.connect import Pool, transaction
@@ -123,3 +127,16 @@ class House:
         tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'lives' ORDER BY 1"
         names = [row[0] for row in self.query(tables)]
         return {name: sorted(str(row[0]) for row in self.query(f"SELECT t::text FROM {name} t")) for name in names}
+
+
+@contextmanager
+def followed(here: installation.Installation) -> Iterator[None]:
+    """Meanwhile the log follows what commits, on a thread; what that raises is raised here at the end."""
+    stop = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(documents.follow, here, stop)
+        try:
+            yield
+        finally:
+            stop.set()
+        following.result()

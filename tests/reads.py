@@ -1,15 +1,24 @@
-"""What readers of conversations are held to, for tests of several folders: golden lines, and every message accounted for."""
+"""What every reader of conversations must do, for tests of several folders: golden lines, every message accounted for,
+damaged files, and counts of real samples.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from licet.intake.read_turn import BrokenRecord, Read, SkippedRecord
+import pytest
+from hypothesis import strategies as st
 
+from licet.intake.read_turn import BrokenRecord, Read, ReadTurn, SkippedRecord
+from licet.vault.content import decode, encode
+
+DATA = Path(os.environ.get("TESTS_DATA") or Path(__file__).parents[2] / "shared" / "data")
 LISTS = ("chat_messages", "messages", "traj", "children")
 
 
@@ -115,3 +124,35 @@ def accounted(items: Sequence[Read], folder: Path) -> int:
 def places_of(items: Sequence[Read], folder: Path) -> int:
     """How many places ``items`` have below the files of ``folder``."""
     return len({item.place for item in items if item.place not in map(str, folder.rglob("*"))})
+
+
+def damaged(data: st.DataObject, files: Sequence[Path]) -> bytes:
+    """Up to three of ``files`` joined, with some bytes changed, cut anywhere."""
+    pieces = [file.read_bytes() for file in data.draw(st.lists(st.sampled_from(files), min_size=1, max_size=3))]
+    raw = bytearray(b"".join(pieces))
+    for at in data.draw(st.lists(st.integers(0, len(raw) - 1), max_size=4)):
+        raw[at] = data.draw(st.integers(0, 255))
+    return bytes(raw[: data.draw(st.integers(0, len(raw)))])
+
+
+def storable(item: Any) -> bool:
+    """Whether an item is what a reader may yield: a turn, which comes back from its envelope as it was, or a report."""
+    if isinstance(item, ReadTurn):
+        return decode(encode(item.content)) == item.content
+    return isinstance(item, SkippedRecord | BrokenRecord)
+
+
+def sample(name: str) -> Path:
+    """A real sample. They are not part of the repository: they are looked for in TESTS_DATA, else beside the repository."""
+    path = DATA / name
+    if not path.exists():
+        pytest.skip(f"the real sample `{name}` is not here; set TESTS_DATA to the folder that holds it")
+    return path
+
+
+def counts(items: Iterable[Read]) -> Counter[str]:
+    """Turns by origin, and the other items as `broken` or `skipped`: what belongs to whom."""
+    return Counter(
+        str(item.origin) if isinstance(item, ReadTurn) else "broken" if isinstance(item, BrokenRecord) else "skipped"
+        for item in items
+    )

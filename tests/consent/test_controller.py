@@ -231,22 +231,22 @@ def test_every_key_of_the_file_has_its_option() -> None:
 # Serving
 
 
+def at_url(house: House, url: str | None) -> Installation:
+    here = house.here
+    config = Configuration(data=here.config.data, web=Web(url=url))
+    return Installation(config=config, pool=here.pool, keyring=here.keyring, clock=here.clock)
+
+
 @pytest.mark.parametrize(
     ("host", "url"),
     [("0.0.0.0", None), ("192.0.2.7", None), ("::", None), ("127.0.0.1", "https://privacy.example.org")],
 )
 def test_nobody_else_is_served_before_it_is_stated(house: House, host: str, url: str | None) -> None:
-    here = house.here
-    at = Installation(
-        config=Configuration(data=here.config.data, web=Web(url=url)),
-        pool=here.pool,
-        keyring=here.keyring,
-        clock=here.clock,
-    )
+    at = at_url(house, url)
     with pytest.raises(RefusedError, match="who is responsible") as caught:
         serve.serve(at, host, 1, lambda _line: pytest.fail("it says that it serves"))
-    assert str(here.config.controller) in caught.value.hint
-    controller.write(here.config.controller, STATED)
+    assert str(at.config.controller) in caught.value.hint
+    controller.write(at.config.controller, STATED)
     serve.stated(at, host)
 
 
@@ -254,12 +254,6 @@ def test_nobody_else_is_served_before_it_is_stated(house: House, host: str, url:
     ("host", "url"), [("127.0.0.1", None), ("localhost", "http://localhost:8787"), ("::1", "http://127.0.0.1:8787")]
 )
 def test_this_machine_alone_is_served_without_it(house: House, host: str, url: str | None) -> None:
-    here = house.here
-    at = Installation(
-        config=Configuration(data=here.config.data, web=Web(url=url)),
-        pool=here.pool,
-        keyring=here.keyring,
-        clock=here.clock,
-    )
+    at = at_url(house, url)
     serve.stated(at, host)
     assert any(one.what == "controller" and one.state is doctor.FindingState.broken for one in doctor.examine(at))

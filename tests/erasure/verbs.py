@@ -68,7 +68,6 @@ class Base:
     erased: set[UUID]
 
 
-Act = Callable[["Verb", Home, Path], None]
 Check = Callable[[Home, Path], None]
 
 

@@ -1,37 +1,15 @@
-"""Real transcripts and exports, counted by hand: what each author said, and what nobody did.
-
-The samples are not part of the repository. They are looked for in TESTS_DATA, else beside the repository.
-"""
+"""Real transcripts and exports, counted by hand: what each author said, and what nobody did."""
 
 import gzip
 import json
-import os
-from collections import Counter
-from pathlib import Path
 
 import pytest
 
 from licet.errors import InputError
 from licet.intake import formats
-from licet.intake.read_turn import BrokenRecord, ReadTurn
+from licet.intake.read_turn import ReadTurn
 
-DATA = Path(os.environ.get("TESTS_DATA") or Path(__file__).parents[3] / "shared" / "data")
-
-
-def sample(name: str) -> Path:
-    path = DATA / name
-    if not path.exists():
-        pytest.skip(f"the real sample `{name}` is not here; set TESTS_DATA to the folder that holds it")
-    return path
-
-
-def counts(items) -> Counter:
-    """Turns by origin, with `context` for every other item: what belongs to whom."""
-    return Counter(
-        item.origin if isinstance(item, ReadTurn) else "broken" if isinstance(item, BrokenRecord) else "skipped"
-        for item in items
-    )
-
+from ..reads import counts, sample
 
 EXPECTED = {
     "claude-code/edge_cases.jsonl": {"typed": 3, "assistant": 4, "tool": 4, "skipped": 3, "broken": 5},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -20,7 +19,8 @@ from licet.proof import documents
 from licet.service import policy_changes, verification
 from licet.store.connect import Pool
 
-from ..installed import House
+from ..installed import House, followed
+from ..waiting import wait_until
 from .listening import listening
 
 WITNESS = Signer("witness.example/w1", SignatureType.cosignature, bytes(range(32)))
@@ -88,27 +88,9 @@ def test_a_witness_that_is_away_stops_neither_the_log_nor_its_publication(house:
 def test_the_server_asks_beside_its_sequencer(house: House, url: str) -> None:
     asks(house, url)
     documents.append(house.here)
-    stop, caught = threading.Event(), []
-
-    def follow() -> None:
-        try:
-            documents.follow(house.here, stop)
-        except BaseException as error:
-            caught.append(error)
-
-    thread = threading.Thread(target=follow)
-    thread.start()
-    try:
-        waited = threading.Event()
-        for _ in range(200):
-            if cosigned(house):
-                break
-            waited.wait(0.05)
+    with followed(house.here):
+        wait_until(lambda: cosigned(house), "the witness cosigns")
         assert cosigned(house) == documents.status(house.here).logs[0].size
-    finally:
-        stop.set()
-        thread.join(600)
-    assert caught == []
 
 
 def test_a_receipt_is_proved_under_what_was_cosigned(house: House, url: str) -> None:

@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from uuid import UUID
 
@@ -17,13 +16,14 @@ from licet import verifier
 from licet.cli import proof as cli_proof
 from licet.curate import release_build
 from licet.errors import InputError, NotFoundError, RefusedError, UsageError
-from licet.ledger import publication
+from licet.ledger import publication, sequence
 from licet.ledger.log import LogWriter
 from licet.proof import documents
 from licet.service import verification
-from licet.store.connect import Pool
+from licet.store.connect import Pool, transaction
 
-from ..installed import House
+from ..installed import House, followed
+from ..waiting import wait_until
 
 
 @pytest.fixture
@@ -96,29 +96,15 @@ def test_status_says_what_stands_and_what_waits(house: House) -> None:
     assert (seen.waiting, seen.waiting_since) == (2, house.now)
 
 
-def test_what_commits_is_in_the_log_within_a_second(house: House) -> None:
-    stop, caught = threading.Event(), []
+def test_what_commits_is_in_the_log_without_another_command(house: House) -> None:
+    def waiting() -> int:
+        with transaction(house.here.pool) as tx:
+            return sequence.waiting(tx).rows
 
-    def follow() -> None:
-        try:
-            documents.follow(house.here, stop)
-        except BaseException as error:
-            caught.append(error)
-
-    thread = threading.Thread(target=follow)
-    thread.start()
-    try:
+    with followed(house.here):
         house.choose("ana", True)
-        waited = threading.Event()
-        for _ in range(20):
-            waited.wait(0.05)
-            if documents.status(house.here).waiting == 0:
-                break
-        assert documents.status(house.here).waiting == 0
-    finally:
-        stop.set()
-        thread.join(600)
-    assert caught == []
+        wait_until(lambda: waiting() == 0, "the log takes the choice")
+    assert documents.status(house.here).waiting == 0
 
 
 def test_a_release_is_held_against_its_leaf(house: House) -> None:

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 from msgspec.structs import replace
 from tests.installed import House
 
+from licet.cli.command import main
 from licet.curate import release_build
 from licet.erasure import certificates
 from licet.errors import RefusedError, UsageError
@@ -24,6 +26,7 @@ from licet.train import export_files
 from licet.train.exports import Format, alternatives, pairs, shaped, standing
 from licet.vault import commands as do
 from licet.vault.content import Content, ToolCall
+from licet.vault.simulated_clock import SimulatedClock, save
 
 ROOT = Path(__file__).parents[2]
 RECIPIENT = "lab-one"
@@ -355,6 +358,32 @@ def test_a_whole_export_is_recalled_by_a_day_and_acknowledged(house: House, tmp_
     done = export_files.acknowledge(house.here, made.export)
     assert done.acknowledged_at is not None
     assert not done.overdue
+
+
+def test_an_export_is_recalled_listed_and_acknowledged_by_commands(house: House, tmp_path: Path, dsn: str) -> None:
+    name = export_files.export(house.here, "october", Format.trl, recipient=RECIPIENT, out=tmp_path / "out").export
+    assert name is not None
+    run = CliRunner(env={"LICET_DATABASE_URL": dsn})
+    data = house.here.config.data
+
+    def told(*words: str) -> tuple[int, str]:
+        save(data, SimulatedClock(house.now))
+        done = run.invoke(main, ["recall", *words, "--data", str(data)])
+        return done.exit_code, done.stdout
+
+    assert told("export", name, "--dry-run")[0] == 0
+    assert told("list") == (0, "every recall is acknowledged\n")
+    assert "recalled, due" in told("export", name)[1]
+    assert told("list", "--recipient", "another") == (0, "every recall is acknowledged\n")
+    code, listed = told("list", "--recipient", RECIPIENT)
+    assert (code, name in listed, "OVERDUE" in listed) == (0, True, False)
+    house.passes(certificates.RECALL_DAYS)
+    code, listed = told("list")
+    assert (code, "OVERDUE" in listed) == (1, True)
+    assert told("ack", name, "hand_" + "0" * 32)[0] == 64
+    assert told("ack", "era_" + "0" * 32)[0] == 64
+    assert ", deleted " in told("ack", name)[1]
+    assert told("list", "--json") == (0, '{\n  "erasures": [],\n  "exports": []\n}\n')
 
 
 def test_the_configuration_reads_the_files_that_were_written(house: House, tmp_path: Path) -> None:

@@ -10,8 +10,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from click.testing import CliRunner
 
 from licet import doctor, verifier
+from licet.cli.command import main
 from licet.curate import release_build
 from licet.erasure import certificates, sweep_batches, sweeper
 from licet.erasure.certificates import ErasureStatus, UnloggedErasure
@@ -19,12 +21,13 @@ from licet.errors import BrokenError, NotFoundError, RefusedError
 from licet.ledger.publication import PublishedLog
 from licet.policy.state import Share
 from licet.proof import documents
-from licet.service import verification
+from licet.service import oversight, verification
 from licet.store.connect import Pool, transaction
 from licet.vault import certificate
 from licet.vault import commands as do
 from licet.vault.certificate import ErasureState, WaitsFor
 from licet.vault.ids import Prefix, parse
+from licet.vault.simulated_clock import SimulatedClock, save
 
 from ..installed import DAY, House
 from ..verifier.shipped import run, saved
@@ -337,14 +340,23 @@ def test_an_overdue_recall_is_shown_until_it_is_acknowledged(house: House) -> No
         certificates.acknowledge(house.here, recall.erasure, "hand_" + "0" * 32)
 
 
-def test_holds_and_flags_are_listed_with_the_day_of_their_review(house: House) -> None:
+def test_holds_and_standing_flags_are_listed_with_the_day_of_their_review(house: House, dsn: str) -> None:
     house.about(do.Hold, "ana", "chat", matter="kettles")
     house.about(do.Flag, "ana", "other", score=0.9)
-    assert [(one.kind, one.review_at - house.now, one.overdue) for one in certificates.held(house.here)] == [
-        ("flag", timedelta(days=90), False), ("hold", timedelta(days=180), False),
-    ]  # fmt: skip
-    house.passes(100)
-    assert [one.overdue for one in certificates.held(house.here)] == [True, False]
+    (flag,) = oversight.standing_flags(house.here)
+    assert (flag.review_at - house.now, flag.overdue) == (timedelta(days=90), False)
+    listed = ["hold", "list", "--data", str(house.here.config.data)]
+    run = CliRunner(env={"LICET_DATABASE_URL": dsn})
+    for days, code, overdue in ((0, 0, [False, False]), (100, 1, [False, True])):
+        house.passes(days)
+        save(house.here.config.data, SimulatedClock(house.now))
+        done = run.invoke(main, listed)
+        assert (done.exit_code, ["OVERDUE" in line for line in done.stdout.splitlines()]) == (code, overdue)
+    answer = json.loads(run.invoke(main, [*listed, "--json"]).stdout)
+    assert [one["conversation"] for one in (*answer["holds"], *answer["flags"])] == [
+        *done.stdout.split()[:1],
+        flag.conversation,
+    ]
 
 
 # For strangers

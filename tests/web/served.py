@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import uvicorn
 from litestar import Litestar
 from litestar.testing import TestClient
 
@@ -157,7 +158,13 @@ def api(world: World) -> Iterator[TestClient[Litestar]]:
 @contextmanager
 def listening(app: Any, settings: Web | None = None) -> Iterator[str]:
     """The address of a real server around ``app``."""
-    made = server(app, "127.0.0.1", 0, settings)
+    with running(server(app, "127.0.0.1", 0, settings)) as url:
+        yield url
+
+
+@contextmanager
+def running(made: uvicorn.Server) -> Iterator[str]:
+    """The address of a server that runs meanwhile."""
     thread = threading.Thread(target=made.run, daemon=True)
     thread.start()
     wait_until(lambda: made.started, "the server starts", alive=thread.is_alive)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import select
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,8 +22,7 @@ from licet.store.connect import Pool
 from licet.web.access import limits
 from licet.web.access.connections import HEADER_BYTES_MAX, BoundedServer, ConnectionBounds, Connections, protocol
 
-from ..waiting import wait_until
-from .served import World, listening
+from .served import World, listening, running
 
 PATIENCE = 60.0  # seconds that a test waits for what must happen; nothing here passes by being quick
 BOUNDS = ConnectionBounds(
@@ -84,15 +82,8 @@ def serving(**bounds: float) -> Iterator[str]:
         answering, host="127.0.0.1", port=0, log_config=None, http=protocol(connections), lifespan="on",
         timeout_graceful_shutdown=1,
     )  # fmt: skip
-    made = BoundedServer(config, connections)
-    thread = threading.Thread(target=made.run, daemon=True)
-    thread.start()
-    wait_until(lambda: made.started, "the server starts", alive=thread.is_alive)
-    try:
-        yield f"http://127.0.0.1:{made.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        made.should_exit = True
-        thread.join(PATIENCE)
+    with running(BoundedServer(config, connections)) as url:
+        yield url
 
 
 def test_a_thousand_half_open_sockets_lock_nobody_out(pool: Pool, tmp_path: Path) -> None:

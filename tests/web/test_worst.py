@@ -38,6 +38,7 @@ from licet.webhooks import endpoints
 
 from .served import ORIGIN, World
 from .test_matrix import routes
+from .test_otlp import field
 
 PAGE = Path(__file__).parents[2] / "docs" / "worst-requests.md"
 CPU_SECONDS_MAX, MEMORY_BYTES_MAX, SILENT_SECONDS_MAX = 2.0, 200 * 2**20, 1.0
@@ -109,14 +110,6 @@ OTHER = {"account": "host:ana", "conversation": "host:many", "text": "hello"}
 
 def lines(count: int, *turns: dict[str, Any]) -> bytes:
     return b"\n".join(json_of(**turns[n % len(turns)], id=f"t{n}") for n in range(count))
-
-
-def field(number: int, content: bytes) -> bytes:
-    size, rest = bytearray(), len(content)
-    while rest > 0x7F:
-        size.append(rest & 0x7F | 0x80)
-        rest >>= 7
-    return bytes([number << 3 | 2]) + bytes(size) + bytes([rest]) + content
 
 
 def spans(count: int) -> bytes:

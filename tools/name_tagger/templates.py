@@ -18,7 +18,6 @@ from typing import Any
 from licet.curate.names_labelled import LabelledText
 from licet.curate.rules import IdentifierKind
 
-TEXTS_MAX = 200_000
 TURN_CHARACTERS_MAX = 240
 
 LOCALES = (

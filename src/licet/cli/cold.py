@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from licet.cli.root import CommandGroup
-from licet.cli.shell import answer_options, opened, progress, show
+from licet.cli.shell import answer_options, dry_option, opened, progress, show
 from licet.vault import cold_storage
 
 
@@ -21,7 +21,7 @@ def vault() -> None:
     "--after-days", type=click.IntRange(1, cold_storage.AFTER_DAYS_MAX), default=cold_storage.AFTER_DAYS, show_default=True,
     help="Move conversations that nobody has added to for this many days.",
 )  # fmt: skip
-@click.option("--dry-run", is_flag=True, help="Count what would move, and change nothing.")
+@dry_option("Count what would move, and change nothing.")
 @answer_options
 def cool(after_days: int, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
     """Moves old sealed content out of the database. It goes to a folder or a bucket. An interrupted run continues

@@ -1,4 +1,4 @@
-"""The commands of erasures: their progress, certificates, what is held, and recalls from recipients."""
+"""The commands of erasures and recalls: progress, certificates, and what recipients must delete."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import answer_options, opened, show
+from licet.cli.shell import answer_options, dry_option, opened, recipient_option, show
 from licet.erasure import certificates
 from licet.erasure.certificates import ErasureStatus, Recall
+from licet.errors import UsageError
 from licet.policy.period import written
 from licet.proof import documents
 from licet.vault.certificate import WaitsFor
@@ -86,25 +87,6 @@ def certificate(erasure: str, out: Path | None, data: Path | None, at: str | Non
             show({"file": out}, as_json, lambda: f"written to {out}")
 
 
-@erase.command("held")
-@answer_options
-def held(data: Path | None, at: str | None, as_json: bool) -> int:
-    """Lists legal holds and standing flags by day of review. Exits 1 if a review is overdue.
-
-    \b
-    Example:  licet erase held
-    """
-    with opened(data, at) as here:
-        found = certificates.held(here)
-        lines = [
-            f"{one.kind:<5} {one.conversation} since {written(one.since)}, review {written(one.review_at)}"
-            + (" OVERDUE" if one.overdue else "")
-            for one in found
-        ]
-        show(found, as_json, lambda: "\n".join(lines) or "nothing is held")
-    return EXIT_NO if any(one.overdue for one in found) else 0
-
-
 @click.group(cls=CommandGroup)
 def recall() -> None:
     """Tracks who received a release and what they must delete."""
@@ -126,18 +108,27 @@ def handed(release: str, recipient: str, data: Path | None, at: str | None, as_j
 
 
 @recall.command("list")
-@click.option("--recipient", help="Only this recipient's.")
+@recipient_option
 @answer_options
 def listed(recipient: str | None, data: Path | None, at: str | None, as_json: bool) -> int:
     """Lists what recipients have not acknowledged. The most overdue comes first. Exits 1 if anything is overdue.
 
+    An erasure is recalled from everybody who was given a release that contains it; rows, or all of it, from whoever was
+    given an export.
+
     \b
     Example:  licet recall list
     """
+    from licet.cli.export import export_line
+    from licet.train import export_files
+
     with opened(data, at) as here:
-        found = certificates.recalls(here, recipient)
-        show(found, as_json, lambda: "\n".join(map(_recall_line, found)) or "every recall is acknowledged")
-    return EXIT_NO if any(one.overdue for one in found) else 0
+        erasures, exports = certificates.recalls(here, recipient), export_files.recalled(here, recipient)
+        lines = [*map(_recall_line, erasures), *map(export_line, exports)]
+        found = {"erasures": erasures, "exports": exports}
+        show(found, as_json, lambda: "\n".join(lines) or "every recall is acknowledged")
+    overdue = any(one.overdue for one in erasures) or any(one.overdue for one in exports)
+    return EXIT_NO if overdue else 0
 
 
 @recall.command("run")
@@ -155,19 +146,50 @@ def run_recalls(data: Path | None, at: str | None, as_json: bool) -> None:
         show({"rows": rows}, as_json, lambda: f"asked {rows:,} rows back: `licet export list`")
 
 
-@recall.command("ack")
-@click.argument("erasure")
-@click.argument("handout")
+@recall.command("export")
+@click.argument("name", metavar="EXPORT")
+@dry_option("Show the export, and recall nothing.")
 @answer_options
-def acknowledged(erasure: str, handout: str, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Records that a recipient stopped using what was recalled.
+def recall_export(name: str, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
+    """Asks the recipient to delete the whole of EXPORT. The recipient is to confirm it by a day.
+
+    \b
+    Example:  licet recall export exp_0190f3a4c2d87b6e9a51c3d4e5f60718
+    """
+    from licet.cli.export import export_line
+    from licet.train import export_files
+
+    with opened(data, at) as here:
+        seen = export_files.seen(here, name) if dry_run else export_files.recall(here, name)
+        show(seen, as_json, lambda: export_line(seen))
+
+
+@recall.command("ack")
+@click.argument("name")
+@click.argument("handout", required=False)
+@answer_options
+def acknowledged(name: str, handout: str | None, data: Path | None, at: str | None, as_json: bool) -> None:
+    """Records that a recipient deleted what was recalled. NAME is an erasure, with the HANDOUT that it was recalled from,
+    or an export.
+
+    Of an export, that is all of it if all of it was recalled, or else the recalled rows.
 
     \b
     Example:  licet recall ack era_0190f3a4c2d87b6e9a51c3d4e5f60718 hand_0190f3a5d1e27c8f8b62d4e5f6071829
+              licet recall ack exp_0190f3a4c2d87b6e9a51c3d4e5f60718
     """
+    from licet.cli.export import export_line
+    from licet.train import export_files
+
+    if (handout is None) != name.startswith("exp_"):
+        raise UsageError("it takes an erasure and a handout, or an export", "`licet recall list` shows what is open")
     with opened(data, at) as here:
-        done = certificates.acknowledge(here, erasure, handout)
-        show(done, as_json, lambda: _recall_line(done))
+        if handout is None:
+            export = export_files.acknowledge(here, name)
+            show(export, as_json, lambda: export_line(export))
+        else:
+            erasure = certificates.acknowledge(here, name, handout)
+            show(erasure, as_json, lambda: _recall_line(erasure))
 
 
 def _line(seen: ErasureStatus) -> str:

@@ -1,4 +1,4 @@
-"""The commands of exports: rows in clear for a recipient that the policy names, and recalls of them."""
+"""The commands of exports: rows in clear for a recipient that the policy names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import answer_options, opened, show
+from licet.cli.shell import answer_options, dry_option, opened, recipient_option, show
 from licet.policy.period import written
 from licet.train.exports import Format
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:  # imported where it is used: no other command waits for it
 
 @click.group(cls=CommandGroup)
 def export() -> None:
-    """Exports rows in clear to a recipient, and recalls them. The policy must name the recipient. Each export is a
-    registered copy.
+    """Exports rows in clear to a recipient. The policy must name the recipient. Each export is a registered copy;
+    `licet recall` asks for it back.
 
     \b
     Example:  licet export release october --format trl --to lab-one --out /secure/october
@@ -37,7 +37,7 @@ def export() -> None:
 @click.option(
     "--split", "splits", multiple=True, help="A split to write, each to its own file; repeatable; by default `train`."
 )
-@click.option("--dry-run", is_flag=True, help="Count what would be written, and write nothing.")
+@dry_option("Count what would be written, and write nothing.")
 @answer_options
 def make(
     release: str,
@@ -75,13 +75,13 @@ def _made(made: ExportResult) -> str:
     if made.folder is not None:
         lines += [
             f"PLAIN TEXT of people is in `{made.folder}`, for `{made.recipient}` and for nobody else",
-            f"it is a copy on record: {made.export}; `licet export recall {made.export}` asks for it back",
+            f"it is a copy on record: {made.export}; `licet recall export {made.export}` recalls it",
         ]
     return "\n".join(lines)
 
 
 @export.command("list")
-@click.option("--recipient", help="Only this recipient's.")
+@recipient_option
 @answer_options
 def listed(recipient: str | None, data: Path | None, at: str | None, as_json: bool) -> int:
     """Lists the exports, newest first. Shows how many of their rows may no longer be used. Exits 1 if a recall is
@@ -94,7 +94,7 @@ def listed(recipient: str | None, data: Path | None, at: str | None, as_json: bo
 
     with opened(data, at) as here:
         found = train_export_files.exports(here, recipient)
-        show(found, as_json, lambda: "\n".join(map(_line, found)) or "nothing was exported")
+        show(found, as_json, lambda: "\n".join(map(export_line, found)) or "nothing was exported")
     return EXIT_NO if any(one.overdue for one in found) else 0
 
 
@@ -115,41 +115,8 @@ def withdrawn(name: str, data: Path | None, at: str | None, as_json: bool) -> in
     return EXIT_NO if found else 0
 
 
-@export.command("recall")
-@click.argument("name", metavar="EXPORT")
-@click.option("--dry-run", is_flag=True, help="Show the export, and recall nothing.")
-@answer_options
-def recall(name: str, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Asks the recipient to delete the whole of EXPORT. The recipient is to confirm it by a day.
-
-    \b
-    Example:  licet export recall exp_0190f3a4c2d87b6e9a51c3d4e5f60718
-    """
-    from licet.train import export_files as exporting
-
-    with opened(data, at) as here:
-        seen = exporting.seen(here, name) if dry_run else exporting.recall(here, name)
-        show(seen, as_json, lambda: _line(seen))
-
-
-@export.command("ack")
-@click.argument("name", metavar="EXPORT")
-@answer_options
-def acknowledged(name: str, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Records that a recipient deleted what was recalled. That is the whole of EXPORT, or else the rows that were
-    recalled.
-
-    \b
-    Example:  licet export ack exp_0190f3a4c2d87b6e9a51c3d4e5f60718
-    """
-    from licet.train import export_files as exporting
-
-    with opened(data, at) as here:
-        seen = exporting.acknowledge(here, name)
-        show(seen, as_json, lambda: _line(seen))
-
-
-def _line(one: Export) -> str:
+def export_line(one: Export) -> str:
+    """An export on one line: its recipient, its rows, and what was recalled of it."""
     if one.acknowledged_at is None and one.due_at is None and one.rows_due_at is not None:
         state = f", {one.rows_recalled:,} rows recalled, due {written(one.rows_due_at)}" + (
             " OVERDUE" if one.overdue else ""

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from licet.cli.shell import at_option, data_option, opened, show
+from licet.cli.shell import at_option, data_option, opened, show, year_option
 from licet.proof import documents
 from licet.proof import handles as finding
 
 
 @click.command("handles")
 @click.argument("account")
-@click.option("--year", type=click.IntRange(1970, 9999), help="The year of the log; by default this year.")
+@year_option
 @data_option
 @at_option
 def handles(account: str, year: int | None, data: Path | None, at: str | None) -> None:

@@ -34,7 +34,7 @@ GROUPS = {
         "deidentify": "Shows and measures the removal of identifying data.",
         "train": "Trains under the gate, which keeps withdrawn rows out.",
         "models": "Lists models, and traces which people's rows each learnt from.",
-        "export": "Exports rows in clear to a recipient, and recalls them.",
+        "export": "Exports rows in clear to a recipient.",
         "recall": "Tracks who received a release and what they must delete.",
     },
     "Proof": {

@@ -8,15 +8,14 @@ from pathlib import Path
 import click
 
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import answer_options, moment, opened, show, user
+from licet.cli.shell import answer_options, by_option, dry_option, moment, opened, show, user
 from licet.policy.period import written
 from licet.service import oversight
-from licet.service.oversight import HoldSeen
+from licet.service.oversight import FlagDue, HoldSeen
 from licet.vault import holds
 from licet.vault.commands import HoldReason
 from licet.vault.holds import HoldAct
 
-dry_option = click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
 matter_option = click.option(
     "--matter", required=True, help="What it is for, in your own words. They are sealed; the same words end the hold."
 )
@@ -35,8 +34,8 @@ def hold() -> None:
 @click.option(
     "--untold", is_flag=True, help="Do not tell the person, because the matter forbids it; this goes on record."
 )
-@click.option("--by", help="Who places it; by default the current system user.")
-@dry_option
+@by_option("places it")
+@dry_option("Show what would be done, and change nothing.")
 @answer_options
 def place(
     conversations: tuple[str, ...], matter: str, reason: str, review: str | None, untold: bool, by: str | None,
@@ -62,7 +61,7 @@ def place(
 @hold.command("end")
 @click.argument("conversations", nargs=-1, required=True)
 @matter_option
-@dry_option
+@dry_option("Show what would be done, and change nothing.")
 @answer_options
 def end(
     conversations: tuple[str, ...], matter: str, dry_run: bool, data: Path | None, at: str | None, as_json: bool
@@ -82,17 +81,20 @@ def end(
 @hold.command("list")
 @answer_options
 def listed(data: Path | None, at: str | None, as_json: bool) -> int:
-    """Lists the legal holds by day of review. Exits 1 if a review is overdue. The matter of a hold is sealed and
-    not shown.
+    """Lists legal holds and standing flags by day of review. Exits 1 if a review is overdue. The matter of a hold is
+    sealed and not shown.
 
     \b
     Example:  licet hold list
     """
     with opened(data, at) as here:
-        found = oversight.holds(here)
+        found, flags = oversight.holds(here), oversight.standing_flags(here)
         rest = [f".. {found.total - len(found.items):,} more"] if found.total > len(found.items) else []
-        show(found, as_json, lambda: "\n".join([*map(_line, found.items), *rest]) or "nothing is held")
-    return EXIT_NO if any(one.overdue for one in found.items) else 0
+        lines = [*map(_line, found.items), *rest, *map(_flag_line, flags)]
+        answer = {"holds": found.items, "total": found.total, "flags": flags}
+        show(answer, as_json, lambda: "\n".join(lines) or "nothing is held")
+    overdue = any(one.overdue for one in found.items) or any(flag.overdue for flag in flags)
+    return EXIT_NO if overdue else 0
 
 
 def _acts(done: Sequence[HoldAct], what: str, dry_run: bool) -> list[str]:
@@ -106,6 +108,12 @@ def _acts(done: Sequence[HoldAct], what: str, dry_run: bool) -> list[str]:
             text = f"{'would stay' if dry_run else 'stays'} held for another matter"
         lines.append(f"{one.conversation} {text}")
     return lines
+
+
+def _flag_line(one: FlagDue) -> str:
+    overdue = " OVERDUE" if one.overdue else ""
+    since = f"flagged {written(one.flagged_at)}, safety copy until {written(one.copy_until)}"
+    return f"{one.conversation} {since}, review {written(one.review_at)}{overdue}"
 
 
 def _line(one: HoldSeen) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from licet.cli.root import CommandGroup
-from licet.cli.shell import answer_options, opened, progress, show
+from licet.cli.shell import answer_options, dry_option, opened, progress, show
 from licet.erasure import epochs
 from licet.erasure.key_rotation import Rotation, RotationResult
 from licet.policy.period import written
@@ -28,7 +28,7 @@ def keys() -> None:
 @click.option(
     "--weekly", "kind", flag_value="weekly", help="Make the weekly rotation: new keys also where something expired."
 )
-@click.option("--dry-run", is_flag=True, help="Count what would be done, and change nothing.")
+@dry_option("Count what would be done, and change nothing.")
 @answer_options
 def rotate(kind: str | None, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
     """Runs the rotation that is due, or the one that is named. A rotation that was interrupted is finished first.

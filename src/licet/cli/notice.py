@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import answer_options, json_option, opened, show, user
+from licet.cli.shell import answer_options, by_option, json_option, opened, show, user
 from licet.consent import lint, rendered_page
 from licet.policy.file import load
 from licet.service import policy_changes
@@ -22,7 +22,7 @@ def notice() -> None:
 @notice.command("publish")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--version", help="The policy version that the notice asks about; by default the newest.")
-@click.option("--by", help="Who publishes; by default the current system user.")
+@by_option("publishes")
 @answer_options
 def notice_publish(
     files: tuple[Path, ...], version: str | None, by: str | None, data: Path | None, at: str | None, as_json: bool

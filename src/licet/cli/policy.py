@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from licet.cli.root import EXIT_CHANGES, EXIT_NO, CommandGroup
-from licet.cli.shell import answer_options, json_option, opened, show, user
+from licet.cli.shell import answer_options, by_option, json_option, opened, show, user
 from licet.policy import diff
 from licet.policy.cases import run_file
 from licet.policy.file import load, schema_text
@@ -87,7 +87,7 @@ def _plain(value: object) -> str:
 
 @policy.command("plan")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--by", default=None, help="Who plans; by default the current system user.")
+@by_option("plans")
 @answer_options
 def policy_plan(file: Path, by: str | None, data: Path | None, at: str | None, as_json: bool) -> int:
     """Shows what a policy file would do to the accounts here. Changes nothing. Exits 2 if there are changes.
@@ -130,7 +130,7 @@ def plan_text(planned: PlannedPolicy) -> str:
 
 @policy.command("apply")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--by", default=None, help="Who applies it; by default the current system user.")
+@by_option("applies it")
 @click.option(
     "--shorten-stored", is_flag=True,
     help="Also shorten the dates of stored segments to the new periods, never before the version's day.",

@@ -10,7 +10,16 @@ import click
 from licet import verifier
 from licet.cli.handles import handles as ledger_handles
 from licet.cli.root import CommandGroup
-from licet.cli.shell import answer_options, at_option, data_option, json_option, opened, show
+from licet.cli.shell import (
+    answer_options,
+    at_option,
+    data_option,
+    json_option,
+    listen_options,
+    opened,
+    show,
+    year_option,
+)
 from licet.errors import UsageError
 from licet.ledger.served_folder import ServedFolder
 from licet.policy.period import written
@@ -139,7 +148,7 @@ def ledger() -> None:
 
 
 @ledger.command("key")
-@click.option("--year", type=click.IntRange(1970, 9999), help="The year of the log; by default this year.")
+@year_option
 @data_option
 @at_option
 def ledger_key(year: int | None, data: Path | None, at: str | None) -> None:
@@ -208,8 +217,7 @@ def ledger_witness(data: Path | None, as_json: bool) -> int:
 
 @ledger.command("serve")
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8401, show_default=True, type=click.IntRange(0, 65535))
+@listen_options(8401)
 def ledger_serve(folder: Path, host: str, port: int) -> None:
     """Serves what `licet ledger publish` wrote, as static files.
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 
 from licet.cli.root import EXIT_CHANGES
-from licet.cli.shell import answer_options, opened, show
+from licet.cli.shell import answer_options, dry_option, opened, show
 from licet.release.purge_verbs import PurgeResult, purge_release
 
 
 @click.command("purge")
 @click.argument("name")
-@click.option("--dry-run", is_flag=True, help="Count the dead rows, and change nothing; exits 2 if there are any.")
+@dry_option("Count the dead rows, and change nothing; exits 2 if there are any.")
 @answer_options
 def purge(name: str, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> int:
     """Removes dead rows from the files of a release. RELEASE is a name, or any folder with a copy of it.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from licet.cli.shell import answer_options, opened, show
+from licet.cli.shell import answer_options, model_name_option, opened, show
 from licet.errors import UsageError
 from licet.policy.period import written
 
@@ -28,7 +28,7 @@ encoder_option = click.option(
 @click.argument("releases", nargs=-1)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The model's folder.")
 @click.option("--again", is_flag=True, help="Retrain the model in --out from scratch, without withdrawn rows.")
-@click.option("--name", default="", help="The model's name; by default that of its folder.")
+@model_name_option
 @click.option("--fast-only", is_flag=True, help="Use words and characters only, without the encoder.")
 @encoder_option
 @answer_options

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from licet.cli.root import CommandGroup
-from licet.cli.shell import at_option, data_option, json_option, opened, show
+from licet.cli.shell import at_option, data_option, json_option, listen_options, opened, show
 from licet.config import PORT
 from licet.errors import UsageError
 from licet.policy.period import written
@@ -18,12 +18,12 @@ from licet.vault.installation import Installation, utc_now
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
     from licet.access.service_keys import ServiceKey
 
-PORT_MAX = 65_535
+
+url_option = click.option("--url", help="Where browsers reach Licet; by default LICET_WEB__URL, or this machine.")
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", type=click.IntRange(1, PORT_MAX), default=PORT, show_default=True)
+@listen_options(PORT)
 @data_option
 @at_option
 def serve(host: str, port: int, data: Path | None, at: str | None) -> None:
@@ -150,7 +150,7 @@ def staff() -> None:
 
 @staff.command("bootstrap")
 @click.argument("email")
-@click.option("--url", help="Where browsers reach Licet; by default LICET_WEB__URL, or this machine.")
+@url_option
 @data_option
 @json_option
 def bootstrap(email: str, url: str | None, data: Path | None, as_json: bool) -> None:
@@ -170,7 +170,7 @@ def bootstrap(email: str, url: str | None, data: Path | None, as_json: bool) -> 
 @staff.command("add")
 @click.argument("email")
 @click.option("--role", "roles", multiple=True, required=True, help="A role, such as reviewer; repeatable.")
-@click.option("--url", help="Where browsers reach Licet; by default LICET_WEB__URL, or this machine.")
+@url_option
 @data_option
 @json_option
 def add(email: str, roles: tuple[str, ...], url: str | None, data: Path | None, as_json: bool) -> None:

@@ -23,13 +23,38 @@ if TYPE_CHECKING:
 
     from licet.vault.installation import Installation
 
+PORT_MAX = 65_535
 Shown = TypeVar("Shown", bound=Callable[..., object])
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
 data_option = click.option(
     "--data", type=click.Path(path_type=Path), help="The data folder; by default LICET_DATA, or licet-data."
 )
+year_option = click.option("--year", type=click.IntRange(1970, 9999), help="The year of the log; by default this year.")
+model_name_option = click.option("--name", default="", help="The model's name; by default that of its folder.")
+recipient_option = click.option("--recipient", help="Only this recipient's.")
 at_option = click.option("--at", hidden=True, help="The moment, in a simulation: a demo folder has its own clock.")
+
+
+def dry_option(does: str) -> Callable[[Shown], Shown]:
+    """`--dry-run`, with what it does instead."""
+    return click.option("--dry-run", is_flag=True, help=does)
+
+
+def by_option(does: str) -> Callable[[Shown], Shown]:
+    """`--by`: who does it, for the record; None where `user` is meant."""
+    return click.option("--by", help=f"Who {does}; by default the current system user.")
+
+
+def listen_options(port: int) -> Callable[[Shown], Shown]:
+    """`--host` and `--port` of a command that serves."""
+
+    def both(command: Shown) -> Shown:
+        where = click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+        at = click.option("--port", default=port, show_default=True, type=click.IntRange(0, PORT_MAX))
+        return where(at(command))
+
+    return both
 
 
 def answer_options(command: Shown) -> Shown:

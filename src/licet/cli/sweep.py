@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from licet.cli.root import CommandGroup
-from licet.cli.shell import answer_options, opened, progress, show, user
+from licet.cli.shell import answer_options, dry_option, opened, progress, show, user
 from licet.erasure import sweeper
 from licet.erasure.sweep_batches import SweepResult
 from licet.erasure.sweeper import SweepStanding
@@ -19,7 +19,7 @@ from licet.service import housekeeping
 
 
 @click.group(cls=CommandGroup, invoke_without_command=True)
-@click.option("--dry-run", is_flag=True, help="Count what is due, and change nothing.")
+@dry_option("Count what is due, and change nothing.")
 @click.option(
     "--follow", is_flag=True, help="Keep sweeping, certifying and rotating keys until stopped, as `licet serve` does."
 )

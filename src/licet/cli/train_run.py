@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from licet.cli.shell import answer_options, json_option, opened, show
+from licet.cli.shell import answer_options, dry_option, json_option, model_name_option, opened, show
 
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
     from licet.train.local_runs import TrainedModel
@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # imported where it is used: no other command waits for it
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="A folder with a causal model to start from; by default a small one is trained from scratch.",
 )
-@click.option("--name", default="", help="The model's name; by default that of its folder.")
+@model_name_option
 @click.option("--steps", type=click.IntRange(1, 10_000_000), default=120, show_default=True)
 @click.option("--batch-rows", type=click.IntRange(1, 4_096), default=16, show_default=True, help="Rows per step.")
 @click.option("--tokens", type=click.IntRange(8, 1_000_000), default=128, show_default=True, help="Tokens per row.")
@@ -87,7 +87,7 @@ def cache(folder: Path, as_json: bool) -> None:
 
 
 @click.command("purge")
-@click.option("--dry-run", is_flag=True, help="List what would be deleted, and delete nothing.")
+@dry_option("List what would be deleted, and delete nothing.")
 @json_option
 def purge(dry_run: bool, as_json: bool) -> None:
     """Deletes the plain text of releases that libraries cached. Looks wherever training libraries cache on this

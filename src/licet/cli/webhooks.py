@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import answer_options, at_option, data_option, opened, show
+from licet.cli.shell import answer_options, at_option, data_option, dry_option, opened, show
 from licet.errors import LicetError, UsageError
 from licet.policy.period import written
 from licet.vault.host_events import EventKind
@@ -116,7 +116,7 @@ def rotate(name: str, overlap_hours: int, data: Path | None, at: str | None, as_
 
 @webhooks.command("remove")
 @click.argument("name")
-@click.option("--dry-run", is_flag=True, help="Count what would be dropped, and change nothing.")
+@dry_option("Count what would be dropped, and change nothing.")
 @answer_options
 def remove(name: str, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
     """Removes the endpoint NAME and its secrets. What it was told stays on record, for certificates.
@@ -136,7 +136,7 @@ def remove(name: str, dry_run: bool, data: Path | None, at: str | None, as_json:
 @webhooks.command("replay")
 @click.argument("name")
 @click.option("--since", help="Send everything after this cursor again; by default what waits.")
-@click.option("--dry-run", is_flag=True, help="Count what would be sent, and send nothing.")
+@dry_option("Count what would be sent, and send nothing.")
 @answer_options
 def replay(name: str, since: str | None, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
     """Sends events to the endpoint NAME again. A disabled endpoint is enabled.

@@ -14,6 +14,7 @@ import click
 import uvicorn
 
 from licet.cli.root import CommandGroup
+from licet.cli.shell import listen_options
 from licet.config import Web
 from licet.errors import InputError, RefusedError, UsageError
 from licet.ledger.note import SignatureType, Signer, Verifier
@@ -66,8 +67,7 @@ def witness_key(file: Path, name: str | None) -> None:
     "--key", "key_file", type=click.Path(path_type=Path, exists=True), required=True, help="The witness's key file."
 )
 @click.option("--log", "logs", multiple=True, required=True, help="The vkey of a log to cosign; repeatable.")
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8402, show_default=True, type=click.IntRange(0, 65535))
+@listen_options(8402)
 def witness_serve(state: Path, key_file: Path, logs: tuple[str, ...], host: str, port: int) -> None:
     """Answers logs that ask for a cosignature, until interrupted. The protocol is c2sp.org/tlog-witness.
 

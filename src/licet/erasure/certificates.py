@@ -40,7 +40,7 @@ from licet.proof import documents
 from licet.proof.receipt import CERTIFICATE, sign
 from licet.release import live_leases, registry
 from licet.store.connect import Transaction, transaction
-from licet.vault import certificate, holds, host_events, policy_versions, restriction, safety_copies
+from licet.vault import certificate, host_events, policy_versions, restriction
 from licet.vault.certificate import ErasureCause, ErasureRecord, ErasureState, Waits, WaitsFor
 from licet.vault.ids import Prefix, parse, shown, uuid7
 from licet.vault.installation import Installation
@@ -50,7 +50,6 @@ from licet.webhooks.acknowledgements import HostDelivery
 
 PAGE_ERASURES_MAX = 500
 RECALL_DAYS = 14  # within which a recipient is to acknowledge
-FLAG_REVIEW_DAYS = 90
 LISTED_MAX = 10_000
 
 
@@ -102,18 +101,6 @@ class UnloggedErasure(msgspec.Struct, frozen=True, kw_only=True):
 
     closures: int
     since: datetime | None
-
-
-class HeldErasure(msgspec.Struct, frozen=True, kw_only=True):
-    """A legal hold or a standing flag, for staff, with the day on which somebody is to look at it again."""
-
-    kind: str
-    account: str
-    conversation: str
-    since: datetime
-    review_at: datetime
-    until: datetime | None
-    overdue: bool
 
 
 # Progress
@@ -483,27 +470,3 @@ def acknowledge(here: Installation, erasure: str, handout: str) -> Recall:
                 f"nothing was recalled from `{handout}` for `{erasure}`", "`licet recall list` shows it"
             )
         return next(one for one in _recalls(tx, here.clock(), of) if one.handout == handout)
-
-
-# Holds and flags
-
-
-def held(here: Installation) -> list[HeldErasure]:
-    """Every hold and every standing flag, by the day on which it is to be reviewed."""
-    at = here.clock()
-    with transaction(here.pool) as tx:
-        kept, flags = holds.by_review(tx, LISTED_MAX), safety_copies.standing_flags(tx, at, LISTED_MAX)
-    days = timedelta(days=FLAG_REVIEW_DAYS)
-    found = [_held("hold", one.account, one.conversation, one.placed_at, None, one.review_at, at) for one in kept]
-    found += [_held("flag", a, c, since, until, since + days, at) for a, c, since, until in flags]
-    return sorted(found, key=lambda one: one.review_at)
-
-
-def _held(
-    kind: str, account: UUID, conversation: UUID, since: datetime, until: datetime | None, review_at: datetime,
-    at: datetime,
-) -> HeldErasure:  # fmt: skip
-    return HeldErasure(
-        kind=kind, account=shown(Prefix.account, account), conversation=shown(Prefix.conversation, conversation),
-        since=since, review_at=review_at, until=until, overdue=review_at <= at,
-    )  # fmt: skip

@@ -44,7 +44,6 @@ from licet.release.part import replacing
 from licet.release.rows import MessageShape
 
 TYP = "licet-review+jws"
-TYPE = "licet-release-review"
 CONFIDENCE_PERCENT: Literal[95] = 95
 MILLION = 1_000_000
 REVIEW_BYTES_MAX = 64 * 2**10

@@ -7,7 +7,7 @@ are in all. Titles, matters of holds and texts of turns are content, and are in 
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Generic, TypeVar
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from licet.vault.ids import Prefix, host_hmac, shown
 from licet.vault.installation import Installation
 
 LISTED_MAX = 200
+FLAG_REVIEW_DAYS = 90
 
 One = TypeVar("One")
 
@@ -77,6 +78,17 @@ class FlagSeen(msgspec.Struct, frozen=True, kw_only=True):
     score_until: datetime
     overturned_at: datetime | None
     copy_until: datetime | None
+
+
+class FlagDue(msgspec.Struct, frozen=True, kw_only=True):
+    """A flag that was not overturned and whose safety copy is kept until ``copy_until``; to be reviewed at ``review_at``."""
+
+    account: str
+    conversation: str
+    flagged_at: datetime
+    copy_until: datetime
+    review_at: datetime
+    overdue: bool
 
 
 class VersionSeen(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,6 +147,20 @@ def holds(here: Installation) -> NewestList[HoldSeen]:
         for one in listed
     )  # fmt: skip
     return NewestList(items=tuple(seen), total=total)
+
+
+def standing_flags(here: Installation) -> list[FlagDue]:
+    """The first `LISTED_MAX` flags that were not overturned, the next to be reviewed first."""
+    now, days = here.clock(), timedelta(days=FLAG_REVIEW_DAYS)
+    with transaction(here.pool) as tx:
+        found = safety_copies.standing_flags(tx, now, LISTED_MAX)
+    return [
+        FlagDue(
+            account=_account(account), conversation=_conversation(conversation), flagged_at=flagged_at,
+            copy_until=until, review_at=flagged_at + days, overdue=flagged_at + days <= now,
+        )
+        for account, conversation, flagged_at, until in found
+    ]  # fmt: skip
 
 
 def requests(here: Installation) -> NewestList[RequestSeen]:

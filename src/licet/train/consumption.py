@@ -165,10 +165,6 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         """All rows that were consumed."""
         return BitMap.union(BitMap(), *(frame.ordinals for frame in self.frames if isinstance(frame, Steps)))
 
-    @property
-    def last_step(self) -> int:
-        return max((frame.last for frame in self.frames if isinstance(frame, Steps)), default=0)
-
 
 def read(path: Path) -> Record:
     """The record in ``path``; BrokenError where it is none, or was cut short."""

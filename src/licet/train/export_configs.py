@@ -20,7 +20,7 @@ and is registered as their copy: `{export}`. Nothing here is sealed, so no withd
 
 - It may be used by `{recipient}` for `{purpose}`, and given to nobody.
 - An erasure is recalled from `{recipient}`: delete the rows that `licet export withdrawn {export}` lists, by `ordinal`, or
-  the whole folder, and answer with `licet recall ack`. The whole may be recalled too: `licet export recall {export}`.
+  the whole folder, and answer with `licet recall ack`. The whole may be recalled too: `licet recall export {export}`.
 - What training libraries write down of it is a copy as well: run `licet train purge` where it was used.
 - Identifiers and secrets that rules can find were replaced; it is pseudonymised, never anonymous.
 

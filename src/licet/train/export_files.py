@@ -259,6 +259,16 @@ def exports(here: Installation, recipient: str | None = None) -> list[Export]:
     return [_read(here, row, gone[row[9]]) for row in rows]
 
 
+def recalled(here: Installation, recipient: str | None = None) -> list[Export]:
+    """The exports with a recall, of rows or of the whole, that is not acknowledged: the most overdue first."""
+    waiting: list[tuple[datetime, str, Export]] = []
+    for one in exports(here, recipient):
+        due = [day for day in (one.due_at, one.rows_due_at) if day is not None]
+        if due and one.acknowledged_at is None:
+            waiting.append((min(due), one.export, one))
+    return [one for *_, one in sorted(waiting, key=lambda found: found[:2])]
+
+
 def gone_rows(here: Installation, release: UUID) -> BitMap:
     """The ordinals of a sealed release that may no longer be used."""
     at = here.clock()
@@ -309,7 +319,7 @@ def acknowledge(here: Installation, name: str) -> Export:
     if row[6] is None and row[12] is not None:
         return _acknowledge_rows(here, name, row)
     if row[6] is None:
-        raise RefusedError(f"export `{name}` was not recalled", "`licet export recall` does so", because="not_recalled")
+        raise RefusedError(f"export `{name}` was not recalled", "`licet recall export` does so", because="not_recalled")
     return _marked(here, name, "acknowledged_at = coalesce(acknowledged_at, %(at)s)", ends=True)
 
 

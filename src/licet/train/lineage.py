@@ -24,7 +24,6 @@ from licet.proof import documents
 from licet.release import registry
 from licet.store.connect import Transaction, transaction
 from licet.train import consumption, gate_files, statement, withdrawn_rows
-from licet.train.consumption import Record
 from licet.train.model_check import verify
 from licet.vault import account_view
 from licet.vault.ids import Prefix, parse, shown
@@ -294,15 +293,6 @@ def _ordinals_in(raw: bytes) -> BitMap:
     if whole != len(raw):
         raise BrokenError("the record of a model is not whole")
     return found.ordinals
-
-
-def record_of(here: Installation, model: str) -> Record:
-    """What a model consumed, as it is on record."""
-    with transaction(here.pool) as tx:
-        row = tx.execute("SELECT consumed FROM models WHERE model_id = %s", [parse(Prefix.model, model)]).fetchone()
-    if row is None:
-        raise NotFoundError(f"no model `{model}`")
-    return consumption.parse(bytes(row[0]))[0]
 
 
 def retire(here: Installation, model: str) -> RecordedModel:

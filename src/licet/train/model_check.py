@@ -30,11 +30,6 @@ LOG_OF_A_YEAR = re.compile(r"/\d{4}\Z", re.ASCII)
 Broken = tuple[str, str]
 
 
-def is_model(folder: Path) -> bool:
-    """Whether ``folder`` holds a model that a run of ours left."""
-    return (folder / statement.FILE).is_file()
-
-
 def verify(folder: Path, keys: Sequence[Verifier], release: Path | None = None) -> list[Broken]:
     """Every broken promise of a model's folder, by its place; UsageError where a key is missing.
 

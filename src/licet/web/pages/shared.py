@@ -35,7 +35,6 @@ from licet.web.access.authentication import csrf_token
 from licet.web.api.references import site_of
 
 AnyRequest = Request[Any, Any, Any]
-STATIC = ("licet.css", "licet.js")
 
 
 class PageReader(msgspec.Struct, frozen=True, kw_only=True):
