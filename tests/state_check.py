@@ -10,7 +10,7 @@ from collections import Counter
 
 from licet.keys import fence
 from licet.keys.material import EMPTY_SLOT, SLOTS_PER_PAGE
-from licet.keys.restriction_journal import Journal
+from licet.keys.restriction_journal import Journal, RestrictionKind
 from licet.ledger import sequence
 from licet.ledger.publication import PublishedLog
 from licet.proof import documents
@@ -27,6 +27,22 @@ WRAPPED = f"""(SELECT p.account_id, p.page * {SLOTS_PER_PAGE} + n AS slot,
          substr(p.slots, n * {SLOT} + 1, {SLOT}) = '\\x{EMPTY_SLOT.hex()}' AS destroyed
     FROM key_pages p, generate_series(0, length(p.slots) / {SLOT} - 1) n)"""
 
+IN_FORCE = """(SELECT account_id, grant_no, question, NULL::uuid AS project_id, NULL::uuid AS conversation_id
+          FROM standings WHERE grant_no IS NOT NULL
+     UNION ALL SELECT account_id, grant_no, question, project_id, conversation_id FROM scoped_grants)"""
+# When the last turn of the conversation `c` was said, and when a grant of its account last ended or it was kept out.
+SAID = """(SELECT max(o.last_at) FROM segments o
+            WHERE (o.account_id, o.conversation_id) = (c.account_id, c.conversation_id))"""
+ENDED = """(SELECT max(j.occurred_at) FROM journal j WHERE j.account_id = c.account_id
+             AND (j.event LIKE 'ended%%' OR j.event IN ('narrowed', 'closed')))"""
+
+
+def bound(*periods: str, since: str = SAID) -> str:
+    """The latest end that one of these periods of any version sets from a moment on."""
+    ends = ", ".join(f"({since} + (v.document::json -> 'keep' ->> '{period}')::interval)" for period in periods)
+    return f"(SELECT max(greatest({ends})) FROM policies v)"
+
+
 # What must find no row: each invariant by its name, and a statement of one text column that finds what breaks it.
 INVARIANTS = {
     "an account's events are numbered without a gap": f"""
@@ -42,12 +58,32 @@ INVARIANTS = {
     "a choice stands in the journal": """
         SELECT c.account_id || ' at ' || c.seq FROM choices c WHERE NOT EXISTS (SELECT FROM journal j
          WHERE (j.account_id, j.seq, j.event, j.occurred_at) = (c.account_id, c.seq, 'choice', c.occurred_at))""",
-    "a grant in force was begun by a choice": """
-        SELECT account_id::text FROM accounts a WHERE grant_no IS NOT NULL AND NOT EXISTS (SELECT FROM choices c
-         WHERE c.account_id = a.account_id AND c.effect = 'began' AND c.grant_no = a.grant_no)""",
-    "a segment's grant was begun by its account": """
-        SELECT s.conversation_id || ' ' || s.segment FROM segments s JOIN accounts a USING (account_id)
-         WHERE s.grant_no NOT BETWEEN 1 AND a.grants""",
+    "a grant in force was begun by a choice": f"""
+        SELECT g.account_id || ' ' || g.grant_no FROM {IN_FORCE} g WHERE NOT EXISTS (SELECT FROM choices c
+         WHERE (c.account_id, c.grant_no, c.question) = (g.account_id, g.grant_no, g.question) AND c.effect = 'began'
+           AND c.project_id IS NOT DISTINCT FROM g.project_id AND c.conversation_id IS NOT DISTINCT FROM g.conversation_id)""",
+    "the grants in force are counted": f"""
+        SELECT a.account_id::text FROM accounts a LEFT JOIN {IN_FORCE} g USING (account_id)
+         GROUP BY a.account_id, a.in_force HAVING count(g.grant_no) <> a.in_force""",
+    "a grant's number is given once in its account": f"""
+        SELECT g.account_id || ' ' || g.grant_no FROM {IN_FORCE} g JOIN accounts a USING (account_id)
+         GROUP BY g.account_id, g.grant_no, a.granted HAVING count(*) > 1 OR g.grant_no NOT BETWEEN 1 AND a.granted
+         UNION ALL SELECT account_id || ' ' || grant_no FROM choices WHERE effect = 'began'
+         GROUP BY account_id, grant_no HAVING count(*) > 1""",
+    "a grant's scope is not kept out, deleted or incognito": """
+        SELECT g.account_id || ' ' || g.grant_no FROM scoped_grants g JOIN projects p USING (account_id, project_id)
+         WHERE p.kept_out_at IS NOT NULL
+         UNION ALL
+        SELECT g.account_id || ' ' || g.grant_no FROM scoped_grants g JOIN conversations c USING (account_id, conversation_id)
+         WHERE c.narrowed OR c.incognito""",
+    "a segment's grants were begun by its account": """
+        SELECT s.conversation_id || ' ' || s.segment FROM segments s JOIN accounts a USING (account_id),
+               unnest(s.grants) AS number WHERE number NOT BETWEEN 1 AND a.granted""",
+    "a segment is of no more than its turns' origins": """
+        SELECT s.conversation_id || ' ' || s.segment FROM segments s JOIN turns t USING (account_id, conversation_id, segment)
+         GROUP BY s.account_id, s.conversation_id, s.segment
+        HAVING array_agg(DISTINCT t.origin ORDER BY t.origin)
+            <> (SELECT array_agg(origin ORDER BY origin) FROM unnest(string_to_array(s.origins, ',')) AS origin)""",
     "segments cover their turns": """
         SELECT s.conversation_id || ' ' || s.segment FROM segments s
           LEFT JOIN turns t USING (account_id, conversation_id, segment)
@@ -55,11 +91,15 @@ INVARIANTS = {
         HAVING (count(t.turn), min(t.turn), max(t.turn), max(t.occurred_at), bool_or(t.role = 'user'))
             IS DISTINCT FROM (s.last_turn - s.first_turn + 1, s.first_turn, s.last_turn, s.last_at, s.has_user)""",
     "a conversation knows the segment that decides": """
-        SELECT c.conversation_id::text FROM conversations c JOIN LATERAL (SELECT s.segment, s.grant_no, s.grant_widening, s.stale
-          FROM segments s WHERE (s.account_id, s.conversation_id) = (c.account_id, c.conversation_id)
-         ORDER BY s.has_user DESC, s.segment DESC LIMIT 1) d ON true
-         WHERE (d.segment, d.grant_no, d.grant_widening, d.stale) IS DISTINCT FROM
-               (c.deciding, c.deciding_grant_no, c.deciding_grant_widening, c.deciding_stale)""",
+        SELECT c.conversation_id::text FROM conversations c JOIN LATERAL (
+          SELECT s.segment, s.grants, s.narrowing, s.stale
+            FROM segments s WHERE (s.account_id, s.conversation_id) = (c.account_id, c.conversation_id)
+           ORDER BY s.has_user DESC, s.segment DESC LIMIT 1) d ON true
+         WHERE (d.segment, d.grants, d.narrowing, d.stale) IS DISTINCT FROM
+               (c.deciding, c.deciding_grants, c.deciding_narrowing, c.deciding_stale)""",
+    "a narrowing is one that has been": """
+        SELECT s.conversation_id || ' ' || s.segment FROM segments s JOIN conversations c USING (account_id, conversation_id)
+         WHERE s.narrowing > c.narrowings OR c.narrowed AND s.grants <> '{}' AND s.narrowing = c.narrowings""",
     "content has its key": """
         SELECT b.conversation_id || ' ' || b.turn FROM bodies b LEFT JOIN segments s USING (account_id, conversation_id, segment)
          WHERE s.key_slot IS NULL""",
@@ -83,6 +123,18 @@ INVARIANTS = {
         SELECT s.conversation_id || ' ' || s.segment FROM segments s JOIN conversations c USING (account_id, conversation_id)
          WHERE c.deleted_at IS NOT NULL AND s.keep_until > c.deleted_at + (SELECT max(
                (document::json -> 'keep' ->> 'deleted')::interval) FROM policies)""",
+    "nothing is kept longer than a turn could have dated it": f"""
+        SELECT s.conversation_id || ' ' || s.segment FROM segments s JOIN conversations c USING (account_id, conversation_id)
+         WHERE s.keep_until > {bound("opted_in", "opted_out", "incognito")}""",
+    "what was never under a grant is kept no longer than without one": f"""
+        SELECT s.conversation_id || ' ' || s.segment FROM segments s JOIN conversations c USING (account_id, conversation_id)
+         WHERE (c.incognito OR s.narrowed OR NOT s.in_scope OR s.grants = '{{}}' AND c.deciding_grants = '{{}}')
+           AND s.keep_until > {bound("opted_out", "incognito")}""",
+    "what no grant in force covers is kept no longer than from the last ending": f"""
+        SELECT s.conversation_id || ' ' || s.segment FROM segments s JOIN conversations c USING (account_id, conversation_id)
+         WHERE NOT (s.grants || c.deciding_grants) && ARRAY(SELECT g.grant_no FROM {IN_FORCE} g
+                                                             WHERE g.account_id = s.account_id)
+           AND s.keep_until > greatest({bound("opted_out", "incognito")}, {bound("opted_out", since=ENDED)})""",
     "every copy is registered": """
         SELECT b.conversation_id || ' ' || b.segment FROM (
           SELECT account_id, conversation_id, segment, 'vault' AS place FROM bodies
@@ -104,7 +156,8 @@ STATEMENT = " UNION ALL ".join(
 )
 TOOK_BACK = {
     "plan_set": "plan", "age_found": "age", "closed": "closed", "choice": "refused", "deleted": "deleted",
-    "narrowed": "narrowed", "unflagged": "unflagged",
+    "narrowed": "narrowed", "project_kept_out": "project_kept_out", "unflagged": "unflagged",
+    "feedback_taken_back": "feedback_taken_back",
 }  # fmt: skip
 
 
@@ -143,8 +196,15 @@ def in_tables(tx: Transaction) -> list[str]:
 
 
 def in_restrictions(tx: Transaction, journal: Journal, life: int) -> list[str]:
-    """What was taken back in this life of the database, and the restriction journal does not hold."""
-    kept = Counter((r.account, r.kind.value, r.at, r.conversation) for r in journal.records() if r.life == life)
+    """What was taken back in this life of the database, and the restriction journal does not hold.
+
+    One record holds what one command took back: a no that answers several questions, the age that came with it, and
+    every conversation of a project that is kept out.
+    """
+    records = [r for r in journal.records() if r.life == life]
+    kept = Counter((r.account, r.kind.value, r.at, r.conversation) for r in records)
+    refused = {(r.account, r.at): r.age is not None for r in records if r.kind is RestrictionKind.refused}
+    kept_out = {(r.account, r.at) for r in records if r.kind is RestrictionKind.project_kept_out}
     took = Counter(
         (account, TOOK_BACK[event], at, conversation)
         for account, event, at, conversation in tx.execute(
@@ -155,7 +215,13 @@ def in_restrictions(tx: Transaction, journal: Journal, life: int) -> list[str]:
             [list(TOOK_BACK)],
         )
     )
-    return [f"the restriction journal holds what was taken back: {account} {kind}" for account, kind, *_ in took - kept]
+    lost = [
+        (account, kind) for account, kind, at, _ in took - kept
+        if not (kind == "refused" and (account, at) in refused)
+        and not (kind == "age" and refused.get((account, at)))
+        and not (kind == "narrowed" and (account, at) in kept_out)
+    ]  # fmt: skip
+    return [f"the restriction journal holds what was taken back: {account} {kind}" for account, kind in lost]
 
 
 def released(here: Installation) -> list[str]:

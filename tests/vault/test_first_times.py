@@ -49,7 +49,7 @@ def test_what_was_kept_out_and_deleted_is_not_let_in_again(house: House) -> None
     house.about(do.Delete, "ana", "pears")
     answer = house.about(do.Widen, "ana", "pears")
     assert answer.outcome is not Outcome.done
-    assert house.query("SELECT narrowed, widenings, deleted_at FROM conversations") == [(True, 0, BEGIN)]
+    assert house.query("SELECT narrowed, narrowings, deleted_at FROM conversations") == [(True, 1, BEGIN)]
     assert house.query("SELECT count(*) FROM outbox WHERE entry = 'widened'") == [(0,)]
 
 
@@ -57,10 +57,10 @@ def test_the_rule_itself_keeps_the_first_time() -> None:
     from licet.policy.state import AccountState, ConversationKind, ConversationState
 
     policies = Policies([preset("article-2025")])
-    empty = ConversationState(kind=ConversationKind.chat, incognito=False)
-    once = fold.delete(fold.narrow(empty, policies, BEGIN), policies, BEGIN)
+    account = AccountState(plan="pro", age=30, opened_at=BEGIN, last_at=BEGIN, seen=0)
+    empty = ConversationState(name="chat", kind=ConversationKind.chat, incognito=False)
+    once = fold.delete(fold.narrow(account, empty, policies, BEGIN).conversation, policies, BEGIN)
     assert fold.delete(once, policies, BEGIN + DAY).deleted_at == BEGIN
     assert fold.widen(once) is once
-    account = AccountState(plan="pro", age=30, opened_at=BEGIN, last_at=BEGIN, seen=0)
     closed = fold.close_account(account, policies, BEGIN).account
     assert fold.close_account(closed, policies, BEGIN + DAY).account.closed_at == BEGIN

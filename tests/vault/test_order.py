@@ -39,7 +39,7 @@ SAYERS, ACCOUNTS, BATCH = 2, 20, 5
 # A turn whose stamp carries a grant that had ended before it in the account's order.
 CARRIED = """
     SELECT count(*) FROM turns t JOIN segments s USING (account_id, conversation_id, segment)
-     WHERE s.grant_no IS NOT NULL AND s.grant_no <= (
+     WHERE s.grants <> '{}' AND s.grants[1] <= (
          SELECT count(*) FROM journal j WHERE j.account_id = t.account_id AND j.event = 'ended_refused' AND j.seq < t.seq)
 """
 
@@ -131,7 +131,7 @@ def test_no_turn_after_a_withdrawal_in_order_carries_the_ended_grant(
         turns, granted, ended = tx.execute(
             """SELECT (SELECT count(*) FROM turns),
                       (SELECT count(*) FROM turns JOIN segments USING (account_id, conversation_id, segment)
-                        WHERE grant_no IS NOT NULL),
+                        WHERE grants <> '{}'),
                       (SELECT count(*) FROM journal WHERE event = 'ended_refused')"""
         ).fetchone()
     assert (turns, ended) == (rounds * SAYERS * BATCH, rounds * BATCH)
@@ -257,7 +257,8 @@ def test_a_feedback_given_twice_is_one(pool: Pool, keyring: Keyring, accounts: l
 
 ENDING = {
     "withdraw": lambda said: do.Choose(account=said.account, at=BEGIN, allow=False),
-    "age": lambda said: do.Choose(account=said.account, at=BEGIN, allow=True, age=31),
+    "age": lambda said: do.Choose(account=said.account, at=BEGIN, allow=True, age=29),
+    "keep a project out": lambda said: do.KeepProjectOut(account=said.account, at=BEGIN, host_project=hashed("project")),
     "plan": lambda said: do.SetPlan(account=said.account, at=BEGIN, plan="work"),
     "set age": lambda said: do.SetAge(account=said.account, at=BEGIN, age=None),
     "close": lambda said: do.CloseAccount(account=said.account, at=BEGIN),
@@ -270,6 +271,8 @@ ENDING = {
 }  # fmt: skip
 NOT_ENDING = {
     "allow": lambda said: do.Choose(account=said.account, at=BEGIN, allow=True),
+    "an age that is not taken": lambda said: do.Choose(account=said.account, at=BEGIN, allow=True, age=31),
+    "let a project in": lambda said: do.LetProjectIn(account=said.account, at=BEGIN, host_project=hashed("project")),
     "say": lambda said: do.Say(account=said.account, at=BEGIN, conversation=said.conversation, content=words("t2")),
     "widen": lambda said: do.Widen(account=said.account, at=BEGIN, conversation=said.conversation),
     "flag": lambda said: do.Flag(account=said.account, at=BEGIN, conversation=said.conversation),

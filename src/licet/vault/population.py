@@ -173,7 +173,8 @@ _DECISIONS = f"""
       LEFT JOIN scoped_grants p ON p.account_id = c.account_id AND p.project_id = c.project_id
                                AND p.question = %(question)s
       LEFT JOIN"""
-DECISIONS = f"""{_DECISIONS} ({_LEFT_CONVERSATIONS}) o USING (account_id, conversation_id)"""
+DECISIONS = f"""{_DECISIONS} ({_LEFT_CONVERSATIONS}) o
+           ON o.account_id = c.account_id AND o.conversation_id = c.conversation_id"""
 # The same for a few segments, which the caller's WHERE names: each conversation's others are looked up, never all.
 DECISIONS_OF_FEW = f"""{_DECISIONS} LATERAL (
     SELECT true AS is_left_out FROM segments o JOIN {VERSIONS.replace("AS v(", "AS w(")} ON w.number = o.version
