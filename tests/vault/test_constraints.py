@@ -18,13 +18,26 @@ from .town import OPENED, POLICIES, SAID, Town
 
 BROKEN = {
     "grant_only_by_choice": [
-        "UPDATE accounts SET answered = NULL",
-        "UPDATE accounts SET standing = 'undecided'",
-        "UPDATE accounts SET standing = 'withdrawn'",
+        "UPDATE standings SET standing = 'undecided'",
+        "UPDATE standings SET standing = 'withdrawn'",
+        "UPDATE standings SET standing = 'lapsed'",
     ],
-    "closed_ends_the_grant": ["UPDATE accounts SET closed_at = now()"],
-    "grant_is_the_newest": ["UPDATE accounts SET grants = 2", "UPDATE accounts SET grant_no = 7"],
-    "standing_is_known": ["UPDATE accounts SET standing = 'assumed', grant_no = NULL"],
+    "a_grant_answers": ["UPDATE standings SET answered = NULL", "UPDATE standings SET granted_before = false"],
+    "standing_is_known": ["UPDATE standings SET standing = 'assumed', grant_no = NULL"],
+    "question_is_a_name": [
+        "UPDATE standings SET question = 'May Ana''s chats train it?' WHERE standing = 'granted'",
+    ],
+    "closed_ends_the_grants": ["UPDATE accounts SET closed_at = now()"],
+    "grants_in_force_were_given": [
+        "UPDATE accounts SET in_force = granted + 1",
+        "UPDATE accounts SET in_force = -1",
+        "UPDATE accounts SET granted = 0",
+    ],
+    "one_scope": [
+        "UPDATE scoped_grants SET conversation_id = (SELECT conversation_id FROM conversations LIMIT 1)"
+        " WHERE project_id IS NOT NULL",
+        "UPDATE scoped_grants SET project_id = NULL",
+    ],
     "plan_is_a_name": ["UPDATE accounts SET plan = 'Ana''s own plan'", "UPDATE accounts SET plan = ''"],
     "age_is_plausible": ["UPDATE accounts SET age = -1", "UPDATE accounts SET age = 151"],
     "a_grant_begins_with_a_yes": [
@@ -32,14 +45,17 @@ BROKEN = {
         "UPDATE choices SET allow = false, effect = 'affirmed'",
         "UPDATE choices SET grant_no = NULL",
     ],
+    "what_had_an_effect_answers": ["UPDATE choices SET question = NULL"],
+    "at_most_one_scope": [
+        "UPDATE choices SET project_id = gen_random_uuid(), conversation_id = gen_random_uuid()",
+    ],
     "effect_is_known": ["UPDATE choices SET effect = 'assumed'"],
     "via_is_a_name": ["UPDATE choices SET via = 'a friend told me'"],
     "nothing_is_granted_out_of_scope": [
         "UPDATE segments SET in_scope = false",
         "UPDATE segments SET narrowed = true",
-        "UPDATE segments SET stale = true",
     ],
-    "a_grant_is_whole": ["UPDATE segments SET grant_widening = NULL", "UPDATE segments SET grant_no = NULL"],
+    "narrowing_is_of_a_grant": ["UPDATE segments SET grants = '{}', narrowing = 1"],
     "erased_has_no_key": ["UPDATE segments SET erased_at = now()"],
     "surface_is_a_name": ["UPDATE segments SET surface = 'My App'"],
     "kind_is_known": ["UPDATE conversations SET kind = 'call'"],
@@ -48,7 +64,7 @@ BROKEN = {
     "score_is_a_share": ["UPDATE flags SET score = 1.5"],
     "rating_is_known": ["UPDATE feedback SET rating = 'meh'"],
     "share_is_known": ["UPDATE feedback SET share = 'everything'"],
-    "a_grant_of_feedback_is_whole": ["UPDATE feedback SET grant_widening = NULL"],
+    "a_grant_of_feedback_is_whole": ["UPDATE feedback SET grant_narrowing = NULL"],
     "no_feedback_is_granted_kept_out": ["UPDATE feedback SET narrowed = true"],
     "feedback_erased_has_no_key": ["UPDATE feedback SET erased_at = now()"],
     "place_is_known": ["UPDATE copies SET place = 'elsewhere'"],
@@ -70,9 +86,13 @@ BROKEN = {
 
 @pytest.fixture
 def lived(pool: Pool, keyring: Keyring) -> Pool:
-    """A row in every table of the vault."""
+    """A row in every table of the vault. Ana allowed all, Ben a project of his and nothing else."""
     with transaction(pool) as tx:
         town = Town(tx, keyring)
+        ben = town.account("ben", allow=False)
+        town.say(ben, "his", host_project=hashed("project"), project_title=words("project"))
+        scope = do.ChosenScope(host_project=hashed("project"))
+        town.take(do.Choose(account=ben, at=SAID, allow=True, scope=scope))
         said = town.say(town.account())
         town.give(said)
         town.about(said, do.Flag, score=0.5)
@@ -94,6 +114,17 @@ def test_a_broken_invariant_is_refused_by_its_name(lived: Pool, rule: str, state
         ("turns_account_id_conversation_id_segment_fkey", "UPDATE turns SET segment = 7"),
         ("choices_version_fkey", "UPDATE choices SET version = 9"),
         ("segments_version_fkey", "UPDATE segments SET version = 9"),
+        ("scoped_grants_account_id_question_fkey", "UPDATE scoped_grants SET question = 'weather'"),
+        ("scoped_grants_account_id_project_id_fkey", "UPDATE scoped_grants SET project_id = gen_random_uuid()"),
+        (
+            "scoped_grants_account_id_conversation_id_fkey",
+            "UPDATE scoped_grants SET project_id = NULL, conversation_id = gen_random_uuid()",
+        ),
+        ("a_project_is_the_account_s", "UPDATE conversations SET project_id = gen_random_uuid()"),
+        (
+            "standings_account_id_fkey",
+            "INSERT INTO standings VALUES (gen_random_uuid(), 'q', 'lapsed', NULL, true, NULL)",
+        ),
         ("accounts_bucket_fkey", "UPDATE accounts SET bucket = (bucket + 1) % 1024"),
         ("journal_account_id_fkey", "UPDATE journal SET account_id = gen_random_uuid()"),
     ],
@@ -104,8 +135,18 @@ def test_a_row_without_what_it_belongs_to_is_refused(lived: Pool, rule: str, sta
     assert (caught.value.sqlstate, caught.value.constraint) == ("23503", rule)
 
 
+def test_a_scope_has_one_grant_a_question(lived: Pool) -> None:
+    with pytest.raises(StatementError) as caught, transaction(lived) as tx:
+        tx.execute(
+            """INSERT INTO scoped_grants (account_id, grant_no, question, project_id, begun_at)
+               SELECT account_id, grant_no + 1, question, project_id, begun_at FROM scoped_grants"""
+        )
+    assert (caught.value.sqlstate, caught.value.constraint) == ("23505", "one_grant_a_project")
+
+
 TABLES = [
-    "policies", "buckets", "accounts", "choices", "conversations", "segments", "turns", "flags", "feedback", "copies",
+    "policies", "buckets", "accounts", "standings", "projects", "scoped_grants", "choices", "conversations", "segments",
+    "turns", "flags", "feedback", "copies",
 ]  # fmt: skip
 
 
@@ -130,6 +171,14 @@ NO_COMMAND = [
     do.SetAge(account=NOBODY, at=SAID, age=-1),
     do.Choose(account=NOBODY, at=SAID, allow=True, age=1000),
     do.Choose(account=NOBODY, at=SAID, allow=True, via="Ana's secret"),
+    do.Choose(account=NOBODY, at=SAID, allow=True, question="Ana's secret"),
+    do.Choose(account=NOBODY, at=SAID, allow=False, scope=do.ChosenScope(project=NOBODY)),
+    do.Choose(account=NOBODY, at=SAID, allow=True, scope=do.ChosenScope(project=NOBODY, conversation=NOBODY)),
+    do.Choose(account=NOBODY, at=SAID, allow=True, scope=do.ChosenScope()),
+    do.Choose(account=NOBODY, at=SAID, allow=True, keep=(do.ChosenScope(project=NOBODY),)),
+    do.Choose(account=NOBODY, at=SAID, allow=False, keep=(do.ChosenScope(project=NOBODY),) * 1_001),
+    do.KeepProjectOut(account=NOBODY, at=SAID),
+    do.LetProjectIn(account=NOBODY, at=SAID, project=NOBODY, host_project=b"h"),
     do.Choose(account=NOBODY, at=SAID, allow=True, evidence="Ana's secret \ud800"),
     do.Choose(account=NOBODY, at=SAID, allow=True, evidence="Ana's secret" * 10_000),
     do.Say(account=NOBODY, at=SAID, content=None, surface="Ana's secret"),

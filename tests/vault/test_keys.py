@@ -46,6 +46,7 @@ from licet.keys.material import (
     write_slot,
 )
 from licet.policy import fold
+from licet.policy.state import AccountState
 from licet.store.connect import Pool, transaction
 from licet.vault import commands as do
 from licet.vault.ids import uuid7
@@ -190,9 +191,10 @@ def test_the_places_that_keys_and_content_are_bound_to_are_pinned() -> None:
     """A version byte is never reused: another encoding of a place needs another one."""
     account, conversation = UUID(int=1), UUID(int=2)
     first, second = "00" * 15 + "01", "00" * 15 + "02"
+    holder = AccountState(plan="free", age=30, opened_at=OPENED, last_at=OPENED, seen=0)
     row = ConversationRow(
         account_id=account, conversation_id=conversation, host_hmac=None, begun_at=OPENED,
-        state=fold.begin(), saved=None, keys=[],
+        state=fold.begin(holder), saved=None, keys=[],
     )  # fmt: skip
     pinned = {
         turn_place(account, conversation, 3, 4): "7431" + first + second + "00000003" + "00000004",
