@@ -30,6 +30,7 @@ COMMANDS = {
     "lineage": ("models",),
     "notice": ("notice",),
     "policy": ("policy",),
+    "preview": ("preview",),
     "proof": ("ledger", "receipt", "verify"),
     "release": ("release",),
     "review": ("review",),

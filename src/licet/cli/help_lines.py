@@ -19,6 +19,7 @@ GROUPS = {
         "policy": "Checks, tests, plans and applies the policy file.",
         "notice": "Checks and publishes the notices that people are asked with.",
         "explain": "Says whether and why content may be used, and until when.",
+        "preview": "Shows what a release built now would hold of your chats.",
         "receipt": "Prints or writes the signed receipts of an account's choices.",
     },
     "Conversations": {

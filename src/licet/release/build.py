@@ -47,6 +47,7 @@ from licet.release.decision_pages import (
     Said,
     Thread,
     page_after,
+    row_messages,
 )
 from licet.release.draft import BuildSettings, Draft, DroppedRows, End, KeptPage, Stage
 from licet.release.live_leases import verdicts
@@ -72,7 +73,6 @@ from licet.store.files import make_folder, sync
 from licet.vault import account_journal, account_view, apply, copies
 from licet.vault import policy_versions as versions
 from licet.vault.account_journal import JournalEnding
-from licet.vault.content import ToolCall
 from licet.vault.copies import Copy, CopyPlace
 from licet.vault.ids import uuid7
 from licet.vault.tables import ConversationRow
@@ -356,7 +356,7 @@ class Builder:
                 page.drop(row.conversation_id, made.dropped.value, len(thread))
                 continue
             replaced.update(made.replaced)
-            messages = _messages(thread, made.texts)
+            messages = row_messages(thread, made.texts)
             if sum(map(_size, messages)) > ROW_BYTES_MAX:
                 page.drop(row.conversation_id, TOO_LARGE, len(thread))
                 continue
@@ -602,20 +602,6 @@ def _is_unfinished(folder: Path, known: Release) -> bool:
         return not (folder / manifest.FILE).exists() or manifest.read(folder)[0].release_id == known.release_id.bytes
     except LicetError:
         return False
-
-
-def _messages(thread: Sequence[Said], texts: Sequence[str]) -> tuple[RowMessage, ...]:
-    """The messages of a thread with the texts that curation gave back for it, in the order of `_document`."""
-    text = iter(texts)
-    messages = []
-    for opened, turn, _ in thread:
-        content = opened.content
-        body, name = next(text), next(text)
-        calls = tuple(ToolCall(id=c.id, name=next(text), arguments=next(text)) for c in content.tool_calls)
-        messages.append(
-            RowMessage(role=turn.role, content=body, tool_calls=calls, tool_call_id=content.tool_call_id, name=name)
-        )
-    return tuple(messages)
 
 
 def _size(message: RowMessage) -> int:

@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
 
 from licet.errors import DeniedError
 from licet.keys.keyring import Keyring
+from licet.policy.decide import Decision
 from licet.policy.file import Policies
 from licet.policy.state import TurnRole, TurnState
 from licet.release.curation import Document, Voice
-from licet.release.rows import MESSAGES_MAX, ROW_BYTES_MAX, SOURCES_MAX
+from licet.release.rows import MESSAGES_MAX, ROW_BYTES_MAX, SOURCES_MAX, RowMessage
 from licet.store.connect import Transaction
 from licet.vault import account_view, cold_tier
-from licet.vault.content import Content
+from licet.vault.account_view import AccountView
+from licet.vault.content import Content, ToolCall
 from licet.vault.permit import OpenedTurn, Permit
 from licet.vault.permit import open as open_permits
-from licet.vault.tables import ConversationRow
+from licet.vault.tables import AccountRow, ConversationRow
 
 PAGE_CONVERSATIONS_MAX = 256
 PAGE_BYTES_MAX = 64 * 2**20
@@ -35,6 +37,7 @@ READ_AT_ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 Place: TypeAlias = tuple[UUID, UUID]  # an account and a conversation of it
 Said: TypeAlias = tuple[OpenedTurn, TurnState, datetime]  # a turn, opened, and when its use ends
 Thread: TypeAlias = tuple[ConversationRow, Sequence[Said], Document]
+GivePermit: TypeAlias = Callable[[Decision, AccountRow, ConversationRow, TurnState], Permit]
 START: Place = (UUID(int=0), UUID(int=0))
 
 
@@ -64,15 +67,21 @@ def page_after(tx: Transaction, after: Place, *, bytes_max: int = PAGE_BYTES_MAX
 
 
 class DecisionPage:
-    """What was decided about the turns of some conversations. ``dropped``: of each, turns left out by the first reason."""
+    """What was decided about the turns of some conversations. ``dropped``: of each, turns left out by the first reason;
+    ``left_out``: those that were permitted and could become no part of a row, by number.
+
+    ``seen`` and ``permit`` are the live ones, unless a preview gives its own: it shows a person their own words.
+    """
 
     def __init__(
-        self, tx: Transaction, places: Sequence[Place], policies: Policies, purpose: str, at: datetime
-    ) -> None:
+        self, tx: Transaction, places: Sequence[Place], policies: Policies, purpose: str, at: datetime, *,
+        seen: Mapping[UUID, AccountView] | None = None, permit: GivePermit = Permit.of,
+    ) -> None:  # fmt: skip
         self.places = places
-        self.seen = account_view.seen(tx, places, policies, at)
+        self.seen = account_view.seen(tx, places, policies, at) if seen is None else seen
         self.candidates = _candidates(tx, places)
         self.dropped: dict[UUID, Counter[str]] = {}
+        self.left_out: dict[UUID, dict[int, str]] = {}
         self._chosen: list[tuple[ConversationRow, list[tuple[Permit, TurnState, datetime]]]] = []
         for _, conversation in places:
             here, mine = self.seen[conversation], []
@@ -82,11 +91,11 @@ class DecisionPage:
                     self.drop(conversation, decision.because.value)
                     continue
                 try:
-                    permit = Permit.of(decision, here.account, here.conversation, turn)
+                    given = permit(decision, here.account, here.conversation, turn)
                 except DeniedError:  # a sweep with a clock ahead of this one
-                    self.drop(conversation, ERASED)
+                    self._leave_out(conversation, ERASED, turn)
                 else:
-                    mine.append((permit, turn, decision.until))
+                    mine.append((given, turn, decision.until))
             if mine:
                 self._chosen.append((here.conversation, mine))
 
@@ -98,6 +107,10 @@ class DecisionPage:
     def drop(self, conversation: UUID, because: str, turns: int = 1) -> None:
         """Notes turns that are left out."""
         self.dropped.setdefault(conversation, Counter())[because] += turns
+
+    def _leave_out(self, conversation: UUID, because: str, *turns: TurnState) -> None:
+        self.drop(conversation, because, len(turns))
+        self.left_out.setdefault(conversation, {}).update((turn.number, because) for turn in turns)
 
     def reasons(self) -> Counter[str]:
         """All turns left out so far, by reason."""
@@ -118,13 +131,13 @@ class DecisionPage:
             if item[0].content.text.strip() or item[0].content.tool_calls:
                 threads.setdefault(item[0].content.thread, []).append(item)
             else:
-                self.drop(row.conversation_id, EMPTY)
+                self._leave_out(row.conversation_id, EMPTY, item[1])
         surrogates = hashlib.sha256(b"licet surrogates" + said[0][0].key).digest()
         for name, thread in threads.items():
             contents = [opened.content for opened, _, _ in thread]
             segments = {(turn.segment, opened.permit.place) for opened, turn, _ in thread}
             if len(thread) > MESSAGES_MAX or len(segments) > SOURCES_MAX or _letters(contents) > ROW_BYTES_MAX:
-                self.drop(row.conversation_id, TOO_LARGE, len(thread))
+                self._leave_out(row.conversation_id, TOO_LARGE, *(turn for _, turn, _ in thread))
             else:
                 yield row, thread, document(row, name, thread, surrogates)
 
@@ -144,6 +157,20 @@ def document(row: ConversationRow, name: str, thread: Sequence[Said], key: bytes
         account=row.account_id.bytes, name=row.conversation_id.bytes + name.encode(), kind=row.state.kind, key=key,
         voices=tuple(voices), texts=tuple(texts),
     )  # fmt: skip
+
+
+def row_messages(thread: Sequence[Said], texts: Sequence[str]) -> tuple[RowMessage, ...]:
+    """The messages of a thread with the texts that curation gave back for it, in the order of `document`."""
+    text = iter(texts)
+    messages = []
+    for opened, turn, _ in thread:
+        content = opened.content
+        body, name = next(text), next(text)
+        calls = tuple(ToolCall(id=c.id, name=next(text), arguments=next(text)) for c in content.tool_calls)
+        messages.append(
+            RowMessage(role=turn.role, content=body, tool_calls=calls, tool_call_id=content.tool_call_id, name=name)
+        )
+    return tuple(messages)
 
 
 def _candidates(tx: Transaction, places: Sequence[Place]) -> dict[UUID, list[TurnState]]:

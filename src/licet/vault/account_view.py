@@ -71,17 +71,18 @@ def conversation_by_host(tx: Transaction, account: UUID, host: bytes) -> UUID | 
 
 
 def conversation_ids(
-    tx: Transaction, account: UUID, most: int, *, after: UUID | None = None, deleted: bool = True
-) -> list[UUID]:
-    """The first ``most`` conversations of an account behind ``after``, in the order of their ids, which is that of time.
-
-    Without ``deleted`` those that were deleted are left out.
+    tx: Transaction, account: UUID, most: int, *, after: UUID | None = None, deleted: bool = True,
+    project: UUID | None = None,
+) -> list[UUID]:  # fmt: skip
+    """The first ``most`` conversations of an account, or of one of its projects, behind ``after``, in the order of their
+    ids, which is that of time. Without ``deleted`` those that were deleted are left out.
     """
     rows = tx.execute(
         """SELECT conversation_id FROM conversations
             WHERE account_id = %(account)s AND (%(deleted)s OR deleted_at IS NULL)
-              AND (%(after)s::uuid IS NULL OR conversation_id > %(after)s) ORDER BY conversation_id LIMIT %(most)s""",
-        {"account": account, "after": after, "deleted": deleted, "most": most},
+              AND (%(after)s::uuid IS NULL OR conversation_id > %(after)s)
+              AND (%(project)s::uuid IS NULL OR project_id = %(project)s) ORDER BY conversation_id LIMIT %(most)s""",
+        {"account": account, "after": after, "deleted": deleted, "most": most, "project": project},
     )
     return [row[0] for row in rows]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from licet.keys.keyring import Keyring
 from licet.policy.file import Policies
@@ -33,6 +34,12 @@ def tell_in(
 ) -> list[CommandResult]:  # fmt: skip
     """`tell` in a transaction of the caller's, who reads something in it first."""
     return apply.apply(tx, keyring, known, commands) if commands else []
+
+
+def account_of(here: Installation, host: str) -> UUID | None:
+    """The account that the host calls so."""
+    with transaction(here.pool) as tx:
+        return account_view.account_by_host(tx, host_hmac(here.keyring.host_key(tx), "account", host))
 
 
 def conversations_of(here: Installation, host: str) -> list[str]:
