@@ -21,6 +21,7 @@ from licet.policy import events as ev
 from licet.policy.decide import DecisionReason, Gate
 from licet.policy.file import preset_text
 from licet.policy.period import instant
+from licet.policy.state import ScopeKind
 from licet.policy.world import World
 
 from ..quarters import seeds, share
@@ -33,6 +34,7 @@ CASES = Path(__file__).parent.parent / "spec" / "cases.yaml"
 SHARE_MIN = 0.002 if HISTORIES >= 3_000 else 0.001  # of all answers: at least this part carries each reason
 
 Question = tuple[str, str, str]
+ENDS_MAX = 2
 
 
 def questions(event: ev.Event) -> list[Question]:
@@ -82,25 +84,37 @@ def answered(world: World, question: Question, at: datetime) -> object:
 
 
 def both(drawn: History) -> Iterator[tuple[Question, datetime, object, object]]:
-    """Each question at each moment, as the reference and as the product answer it."""
+    """Each question at each moment, as the reference and as the product answer it.
+
+    At last at the ends that the reference names, the instant before each as well.
+    """
     reference, world = Reference(drawn.documents, drawn.events), World(drawn.policies())
     asked: dict[Question, None] = {}  # each once, in order
-    coming = list(drawn.events)
-    for at in drawn.moments:
+    coming, moments = list(drawn.events), list(drawn.moments)
+    while moments:
+        at = moments.pop(0)
         while coming and coming[0].at <= at:
             asked.update(dict.fromkeys(questions(coming[0])))
             world.apply(coming.pop(0))
         world.advance(at)
+        ends = set()
         for question in asked:
-            yield question, at, told(reference, question, at), answered(world, question, at)
+            expected = told(reference, question, at)
+            ends |= {each for each in (expected if isinstance(expected, tuple) else ()) if isinstance(each, datetime)}
+            yield question, at, expected, answered(world, question, at)
+        if not moments and at <= max(drawn.moments):
+            last = sorted(end for end in ends if end > at)[:ENDS_MAX]
+            moments = sorted({moment for end in last for moment in (end - timedelta.resolution, end)} - {at})
 
 
 def test_the_product_and_the_reference_give_the_same_answers() -> None:
     reasons: Counter[str] = Counter()
     feedback: Counter[str] = Counter()
     gates: Counter[str] = Counter()
+    kinds: Counter[str] = Counter()
     for seed in range(SEED, SEED + HISTORIES):
-        for question, at, expected, actual in both(history(seed)):
+        drawn = history(seed)
+        for question, at, expected, actual in both(drawn):
             assert actual == expected, f"seed {seed}: {question} at {at}: reference {expected}, product {actual}"
             match question[0]:
                 case "turn":
@@ -109,12 +123,28 @@ def test_the_product_and_the_reference_give_the_same_answers() -> None:
                     feedback[expected[1]] += 1
                 case "account":
                     gates[expected] += 1
+        kinds.update(in_force(drawn))
     if HISTORIES >= 700:  # in fewer, a rare reason may well be absent
+        assert_each_occurs(kinds, set(ScopeKind))
         assert_each_occurs(reasons, set(DecisionReason))
         assert_each_occurs(
             feedback, set(DecisionReason) - {DecisionReason.out_of_scope, DecisionReason.flagged} - STAMPED
         )
         assert_each_occurs(gates, set(Gate))
+
+
+def in_force(drawn: History) -> Iterator[str]:
+    """For what the grants are that allow use at the last moment of a history."""
+    world = World(drawn.policies())
+    for event in drawn.events:
+        world.apply(event)
+    at = drawn.events[-1].at
+    world.advance(at)
+    for name, (chat, _) in world.turns.items():
+        for decision in (world.decide(name, purpose, at) for purpose in PURPOSES):
+            if decision.because is DecisionReason.permitted:
+                grants = world.accounts[world.conversations[chat].account].grants
+                yield next(grant.scope.kind.value for grant in grants if grant.number == decision.grant)
 
 
 STAMPED = {DecisionReason.origin, DecisionReason.stale_terms}  # feedback has neither
@@ -127,7 +157,9 @@ def assert_each_occurs(counted: Counter[str], words: set[Any]) -> None:
 
 
 def laid_over(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    nested = {k: laid_over(under[k], v) for k, v in over.items() if isinstance(v, dict) and k in under}
+    nested = {
+        k: laid_over(under[k], v) for k, v in over.items() if isinstance(v, dict) and isinstance(under.get(k), dict)
+    }
     return {**under, **over, **nested}
 
 
@@ -202,6 +234,15 @@ def test_a_grant_lapses_under_a_version_that_came_and_went_while_nobody_looked()
     documents = [version("2025-08-28"), version("2025-10-01", scope={"plans": ["pro"]}), version("2025-10-11")]
     events = [OPEN, ALLOW, say("2025-09-02", "t1")]
     held(documents, events, instant("2025-10-20"), (instant("2025-10-31"), None))
+
+
+def test_a_project_of_no_name_is_none() -> None:
+    """A scope with an empty name would cover every conversation that has no project."""
+    for named in ({"project": ""}, {"conversation": ""}, {}, {"project": "p", "conversation": "c"}):
+        with pytest.raises(ValueError, match="one of them"):
+            ev.NamedScope(**named)
+        with pytest.raises(ValueError, match="one of them"):
+            ev.NarrowEvent(at=OPEN.at, account="ana", **named)
 
 
 def test_a_safety_copy_ends_with_the_latest_of_its_flags() -> None:
