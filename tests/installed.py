@@ -78,8 +78,15 @@ class House:
             self.choose(name, allow)
         return account
 
-    def choose(self, name: str, allow: bool) -> CommandResult:
-        return self.tell(do.Choose(account=self.accounts[name], at=self.now, allow=allow))[0]
+    def choose(self, name: str, allow: bool, **more: Any) -> CommandResult:
+        """A choice; a yes that names no question is one to each that is asked, and the last one's answer is returned."""
+        asked = (
+            installation.policies(self.here).in_force(self.now).asks if allow and "question" not in more else (None,)
+        )
+        return self.tell(*(
+            do.Choose(account=self.accounts[name], at=self.now, allow=allow, **{"question": question} | more)
+            for question in asked
+        ))[-1]  # fmt: skip
 
     def saying(self, name: str, chat: str, said: Content | str, role: TurnRole = TurnRole.user, **more: Any) -> do.Say:
         number = self._turns[chat] = self._turns.get(chat, 0) + 1

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import msgspec
 
+from licet.policy.state import WHOLE_ACCOUNT, Scope
 from licet.store.connect import Transaction
 from licet.store.rows import insert
 
@@ -67,6 +68,13 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     occurred_at: datetime
     account: UUID | None = None
     facts: dict[str, str | int | bool | None] = {}
+
+
+def scope_facts(scope: Scope) -> dict[str, str]:
+    """A scope as facts of an entry."""
+    if scope == WHOLE_ACCOUNT:
+        return {"scope": scope.kind.value}
+    return {"scope": scope.kind.value, scope.kind.value: scope.name}
 
 
 def leaf_of(tx: Transaction, told: EntryKind, payload: str) -> tuple[int, int] | None:

@@ -196,7 +196,8 @@ class Builder:
             self._enter(kept, Stage.elected)
         for round_number in range(1, ROUNDS_MAX + 1):
             now = self._catch_up(release, kept, order.folder, proofs)
-            row_counts.tell(self._pool, release.release_id, release.begun_at.year, now)
+            question = self._policies.in_force(now).question_of(release.purpose)
+            row_counts.tell(self._pool, release.release_id, question, release.begun_at.year, now)
             sealed = self._seal(release, order, now, proofs)
             if sealed is not None:
                 draft.forget_sealed(self._pool)
@@ -464,6 +465,7 @@ class Builder:
                 out = {row.ordinal for row, _ in gone}
                 still = [row for ordinal, row in touched.items() if ordinal not in out]
                 seen = account_view.seen(tx, sorted({(r.account, r.conversation) for r in still}), self._policies, now)
+                self._salted(tx, release, {row.account for row in still}, proofs)
                 for row in still:
                     proofs.again(seen[row.conversation], self._policies, row)
                 if gone:

@@ -4,10 +4,14 @@
     proof/candidates.jsonl.gz   a conversation a line: {"conversation":handle,"in":turns,"out":{reason:turns},
                                 "salted":{commitment:turns},"v":1}
     proof/rows.jsonl.gz         a row a line: {"conversation":handle,"last_on":day,"marks":[[plan,surface,version],..],
-                                "ordinal":n,"policy_sha256":hex,"row_id":hex,"sealed_sha256":hex,"sources":[..],
-                                "until":day,"v":1,"who":pseudonym}
-    a source                    {"because","grant","keep_until":day,"last_on":day,"mark":place in marks,"place",
-                                "said_on":day of the deciding segment's last turn,"segment","turns":{origin:n},"widening"}
+                                "ordinal":n,"policy_sha256":hex,"project":pseudonym,"question":name,"row_id":hex,
+                                "sealed_sha256":hex,"sources":[..],"until":day,"v":2,"who":pseudonym}
+    a source                    {"because","grant","keep_until":day,"last_on":day,"mark":place in marks,"narrowing",
+                                "place","said_on":day of the deciding segment's last turn,"segment","turns":{origin:n}}
+
+A row that rests on a grant names the question that covers the purpose, and its project where the grant is for the project;
+else these are null. Rows of version 1 are of before there were questions: they have neither, and ``widening``, how often
+the conversation had been let in, in the place of ``narrowing``, how often it had been kept out.
 
 Canonical JSON (RFC 8785), one value a line; candidates in the order of their handles, rows in that of handle and
 ordinal, so that two neighbours show what is not there. Over the lines of each file stands the RFC 6962 tree of the
@@ -39,12 +43,13 @@ from uuid import UUID
 
 import msgspec
 
+from licet.errors import BrokenError
 from licet.ledger import entries
 from licet.ledger.entries import Canonical
 from licet.ledger.tree import leaf_hash
-from licet.policy.decide import DecisionReason
-from licet.policy.file import Policies, Reach
-from licet.policy.state import TurnRole, TurnState
+from licet.policy.decide import Decision, DecisionReason
+from licet.policy.file import Policies
+from licet.policy.state import WHOLE_ACCOUNT, ScopeKind, TurnRole, TurnState
 from licet.release import merkle
 from licet.release.manifest import PROOF_FOLDER, PROOF_NAMES, ProofFile, ProofPins
 from licet.release.part import replacing
@@ -53,7 +58,8 @@ from licet.release.row_keys import SealedRow
 from licet.vault.account_view import AccountView
 from licet.vault.copies import CopyPlace
 
-VERSION: Literal[1] = 1
+CANDIDATE_VERSION: Literal[1] = 1
+ROW_VERSION: Literal[2] = 2
 SALT_BYTES = 32
 HANDLE_BYTES = 32
 LEVEL = 6
@@ -164,7 +170,7 @@ class Proofs:
         salt = self._salts[row.account]
         handle = entries.conversation_pseudonym(salt, row.conversation)
         identity: dict[str, Canonical] = {
-            "v": VERSION,
+            "v": ROW_VERSION,
             "conversation": handle,
             "who": entries.who(salt),
             "ordinal": row.ordinal,
@@ -172,7 +178,7 @@ class Proofs:
             "sealed_sha256": sha256(sealed.sealed).hexdigest(),
             "until": _day(sealed.until),
         }
-        decided = decided_of(seen, policies, self._purpose, row)
+        decided = decided_of(seen, policies, self._purpose, row, salt)
         line = _encode({**identity, **decided})
         self._rows.add(bytes.fromhex(handle), line)
         self.row_lines.append(line)
@@ -181,12 +187,17 @@ class Proofs:
         """A page once more, of a build that is taken up."""
         for spool, lines in ((self._candidates, candidate_lines), (self._rows, row_lines)):
             for line in lines:
-                spool.add(bytes.fromhex(_decode(line)["conversation"]), line)
+                told = _decode(line)
+                if spool is self._rows and told["v"] != ROW_VERSION:
+                    raise BrokenError(
+                        "the unfinished build proves its rows in an older form", "build it with `--afresh`"
+                    )
+                spool.add(bytes.fromhex(told["conversation"]), line)
 
     def again(self, seen: AccountView, policies: Policies, row: RowSources) -> None:
-        """A row that something ended for, and that was decided anew and is still in."""
+        """A row that something ended for, and that was decided anew and is still in; `page` gave the salt of its account."""
         told: dict[str, Any] = _decode(self._rows.line(row.ordinal))
-        told |= decided_of(seen, policies, self._purpose, row)
+        told |= decided_of(seen, policies, self._purpose, row, self._salts[row.account])
         self._rows.replace(row.ordinal, _encode(told))
 
     def gone(self, ordinal: int, account: UUID, reasons: Mapping[str, int]) -> None:
@@ -232,7 +243,7 @@ class Proofs:
 def candidate_line(handle: str, included: int, out: Mapping[str, int], release_id: UUID, salt: bytes) -> bytes:
     """The line of a candidate: reasons that tell nothing of a person by name, the others by commitment."""
     named, salted = _told(handle, out, release_id, salt)
-    return _encode({"v": VERSION, "conversation": handle, "in": included, "out": named, "salted": salted})
+    return _encode({"v": CANDIDATE_VERSION, "conversation": handle, "in": included, "out": named, "salted": salted})
 
 
 def _told(
@@ -249,45 +260,62 @@ def _told(
     return named, salted
 
 
-def decided_of(seen: AccountView, policies: Policies, purpose: str, row: RowSources) -> dict[str, Canonical]:
+def decided_of(
+    seen: AccountView, policies: Policies, purpose: str, row: RowSources, salt: bytes
+) -> dict[str, Canonical]:
     """What the decision on a row rests on, with nothing that the log or the policies tell already."""
     chat, now = seen.turns, policies.number(seen.at)
     marks = sorted({(s.stamp.plan, s.stamp.surface, s.stamp.version) for s in chat.segments})
     turns: dict[tuple[int, DecisionReason], Counter[str]] = {}
+    decided: dict[tuple[int, DecisionReason], Decision] = {}
     for source in row.sources:
         asked = TurnState(number=source.turn, segment=source.segment, role=TurnRole.user, origin=source.origin)
-        because = seen.decide(asked, policies, purpose).because
-        turns.setdefault((source.segment, because), Counter())[source.origin] += source.count
+        decision = seen.decide(asked, policies, purpose)
+        key = (source.segment, decision.because)
+        decided[key] = decision
+        turns.setdefault(key, Counter())[source.origin] += source.count
+    under = next((one for one in decided.values() if one.because is DecisionReason.permitted), None)
     return {
         "policy_sha256": policies[now].sha256().hex(),
+        "question": under.question if under else None,
+        "project": _project(seen, under, salt) if under else None,
         "last_on": _day(chat.segments[-1].last_at),
         "marks": marks,
-        "sources": [_source(seen, policies, now, row, marks, *key, counts) for key, counts in sorted(turns.items())],
+        "sources": [
+            _source(seen, policies, now, row, marks, key[0], decided[key], counts)
+            for key, counts in sorted(turns.items())
+        ],
     }
+
+
+def _project(seen: AccountView, decision: Decision, salt: bytes) -> str | None:
+    """The pseudonym of the conversation's project, where the grant that decides is for the project."""
+    scopes = {grant.number: grant.scope for grant in seen.state.grants}
+    kind, name = scopes[decision.grant] if decision.grant is not None else WHOLE_ACCOUNT
+    return entries.project_pseudonym(salt, UUID(hex=name)) if kind is ScopeKind.project else None
 
 
 def _source(
     seen: AccountView, policies: Policies, now: int, row: RowSources, marks: list[tuple[str, str, int]], number: int,
-    because: DecisionReason, counts: Mapping[str, int],
+    decision: Decision, counts: Mapping[str, int],
 ) -> dict[str, Canonical]:  # fmt: skip
     chat, segment = seen.turns, seen.turns.segments[number]
     stamp = segment.stamp
-    whole = policies[stamp.version].reach is Reach.conversation and policies[now].reach is Reach.conversation
+    whole = policies.terms(stamp.version, now).some_whole
     deciding = chat.segments[chat.deciding] if whole else segment
-    grant = deciding.stamp.grant if because is DecisionReason.permitted else None
-    safe = because is DecisionReason.flagged
+    is_granted, safe = decision.because is DecisionReason.permitted, decision.because is DecisionReason.flagged
     until = segment.safety_until if safe and segment.safety_until is not None else segment.keep_until
     return {
         "segment": number,
         "place": CopyPlace.safety.value if (number, CopyPlace.safety) in row.keys and safe else CopyPlace.vault.value,
-        "because": because.value,
+        "because": decision.because.value,
         "turns": dict(counts),
         "mark": marks.index((stamp.plan, stamp.surface, stamp.version)),
         "last_on": _day(segment.last_at),
         "keep_until": _day(until),
-        "grant": grant.number if grant else None,
-        "widening": grant.widening if grant else None,
-        "said_on": _day(deciding.last_at) if grant else None,
+        "grant": decision.grant if is_granted else None,
+        "narrowing": chat.narrowings if is_granted else None,
+        "said_on": _day(deciding.last_at) if is_granted else None,
     }
 
 

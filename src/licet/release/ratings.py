@@ -19,7 +19,7 @@ from uuid import UUID
 
 from licet.policy.decide import IMPROVE, decide_feedback
 from licet.policy.file import Policies
-from licet.policy.state import Feedback, Grant, Share
+from licet.policy.state import Feedback, Share
 from licet.release import registry
 from licet.release.reader import RatedMessage
 from licet.release.registry import Release, RowSources
@@ -29,7 +29,7 @@ from licet.vault import account_view
 # Row by row, each looking its conversation's feedback up by the index: most rows have none.
 _GIVEN = """
     SELECT m.ordinal, m.conversation_id, f.turn, f.rating, f.share, f.version, f.narrowed, f.grant_no,
-           f.grant_widening, f.keep_until
+           f.grant_narrowing, f.keep_until
       FROM release_rows m
      CROSS JOIN LATERAL (
            SELECT DISTINCT ON (g.turn) g.* FROM feedback g
@@ -74,10 +74,10 @@ def rated(
 
 
 def _read(row: Sequence[Any]) -> _Given:
-    ordinal, conversation, turn, rating, share, version, narrowed, grant, widening, keep_until = row
-    under = None if grant is None else Grant(grant, widening)
+    ordinal, conversation, turn, rating, share, version, narrowed, grant, narrowing, keep_until = row
     return ordinal, conversation, turn, rating, Feedback(
-        share=Share(share), version=version, grant=under, narrowed=narrowed, keep_until=keep_until
+        share=Share(share), version=version, grant=grant, narrowing=narrowing or 0, narrowed=narrowed,
+        keep_until=keep_until,
     )  # fmt: skip
 
 

@@ -1,9 +1,9 @@
 """What stands: so that the log of a release's year tells of every policy and grant that its rows rest on.
 
 A log is that of one year. A version that was applied the year before, or a grant that began then and of which nothing
-was said since, would be unknown to whoever reads this year's log; so before a release is sealed each of them gets a
-leaf, once a year. Under the lock of the table or of the account, like any change of them: a withdrawal comes wholly
-before the leaf or wholly after.
+was said since, would be unknown to whoever reads this year's log; so before a release is sealed each of them that a row
+rests on gets a leaf, once a year. Under the lock of the table or of the account, like any change of them: a withdrawal
+comes wholly before the leaf or wholly after.
 """
 
 from __future__ import annotations
@@ -13,25 +13,34 @@ from uuid import UUID
 
 from licet.ledger import outbox
 from licet.ledger.outbox import Entry, EntryKind
+from licet.policy.state import Grant
 from licet.store.connect import Pool, Transaction, transaction
 from licet.vault.tables import AccountRow, lock_accounts
 
-ACCOUNTS_MAX = 500
+GRANTS_MAX = 500
 _OF_THE_YEAR = "coalesce(o.log_year, extract(year FROM o.occurred_at AT TIME ZONE 'UTC')) = %(year)s"
 
 
-def tell(pool: Pool, release_id: UUID, year: int, at: datetime) -> int:
-    """Tells what the rows of a release rest on and the log of ``year`` does not know; returns how many leaves."""
+def tell(pool: Pool, release_id: UUID, question: str | None, year: int, at: datetime) -> int:
+    """Tells what the rows of a release rest on and the log of ``year`` does not know; returns how many leaves.
+
+    ``question`` is the one that covers the release's purpose.
+    """
     with transaction(pool) as tx:
         told = _tell_policies(tx, year, at)
-    while True:
+    while question is not None:
         with transaction(pool) as tx:
-            accounts = _untold(tx, release_id, year)
-            if not accounts:
+            untold = _untold(tx, release_id, question, year)
+            if not untold:
                 return told
-            leaves = [_stands(row, at) for row in lock_accounts(tx, accounts).values() if row.state.grant is not None]
+            rows = lock_accounts(tx, {account for account, _ in untold})
+            leaves = [
+                _stands(rows[account], grant, at) for account, number in untold
+                for grant in rows[account].state.grants if grant.number == number
+            ]  # fmt: skip
             outbox.append(tx, leaves)
         told += len(leaves)
+    return told
 
 
 def _tell_policies(tx: Transaction, year: int, at: datetime) -> int:
@@ -48,21 +57,32 @@ def _tell_policies(tx: Transaction, year: int, at: datetime) -> int:
     return len(rows)
 
 
-def _stands(row: AccountRow, at: datetime) -> Entry:
-    facts: dict[str, str | int | bool | None] = {"grant": row.state.grant, "version": row.state.answered or 0}
+def _stands(row: AccountRow, grant: Grant, at: datetime) -> Entry:
+    facts: dict[str, str | int | bool | None] = {
+        "grant": grant.number, "version": row.state.answered(grant.question) or 0, "question": grant.question,
+        **outbox.scope_facts(grant.scope),
+    }  # fmt: skip
     moment = max(at, row.state.last_at)
     return Entry(told=EntryKind.grant_stands, occurred_at=moment, account=row.account_id, facts=facts)
 
 
-def _untold(tx: Transaction, release_id: UUID, year: int) -> list[UUID]:
-    """Accounts of the rows, with a grant in force of which no leaf of ``year`` tells."""
-    rows = tx.execute(
-        f"""SELECT DISTINCT a.account_id FROM release_rows r JOIN accounts a USING (account_id)
-             WHERE r.release_id = %(release)s AND a.grant_no IS NOT NULL
+def _untold(tx: Transaction, release_id: UUID, question: str, year: int) -> list[tuple[UUID, int]]:
+    """The accounts of the rows and the grants in force for their conversations, of which no leaf of ``year`` tells."""
+    return tx.execute(
+        f"""SELECT DISTINCT g.account_id, g.grant_no
+              FROM (SELECT r.account_id, coalesce(own.grant_no, project.grant_no, s.grant_no) AS grant_no
+                      FROM release_rows r JOIN conversations c USING (account_id, conversation_id)
+                      LEFT JOIN scoped_grants own ON own.account_id = c.account_id
+                            AND own.conversation_id = c.conversation_id AND own.question = %(question)s
+                      LEFT JOIN scoped_grants project ON project.account_id = c.account_id
+                            AND project.project_id = c.project_id AND project.question = %(question)s
+                      LEFT JOIN standings s ON s.account_id = c.account_id AND s.question = %(question)s
+                     WHERE r.release_id = %(release)s) g
+             WHERE g.grant_no IS NOT NULL
                AND NOT EXISTS (SELECT FROM outbox o
-                                WHERE o.account_id = a.account_id
-                                  AND o.entry IN ('grant_begun', 'grant_affirmed', 'grant_stands') AND {_OF_THE_YEAR})
+                                WHERE o.account_id = g.account_id
+                                  AND o.entry IN ('grant_begun', 'grant_affirmed', 'grant_stands')
+                                  AND o.payload::json ->> 'grant' = g.grant_no::text AND {_OF_THE_YEAR})
              LIMIT %(limit)s""",
-        {"release": release_id, "year": year, "limit": ACCOUNTS_MAX},
+        {"release": release_id, "question": question, "year": year, "limit": GRANTS_MAX},
     ).fetchall()
-    return [row[0] for row in rows]

@@ -22,7 +22,7 @@ from licet.errors import BrokenError, UsageError
 from licet.keys import fence
 from licet.keys.keyring import Keyring
 from licet.keys.material import SLOTS_PER_PAGE, bucket_of
-from licet.ledger.outbox import Entry, EntryKind
+from licet.ledger.outbox import Entry, EntryKind, scope_facts
 from licet.policy import fold
 from licet.policy.file import Policies
 from licet.policy.state import WHOLE_ACCOUNT, Feedback, Grant, Scope, ScopeKind, TurnRole
@@ -151,13 +151,6 @@ def _scopes(commands: Sequence[Command]) -> list[tuple[Choose, ChosenScope]]:
     """The scopes that choices name."""
     choices = [c for c in commands if isinstance(c, Choose)]
     return [(c, scope) for c in choices for scope in (*c.keep, *([c.scope] if c.scope is not None else []))]
-
-
-def _within(scope: Scope) -> dict[str, str]:
-    """A scope as facts of an entry."""
-    if scope == WHOLE_ACCOUNT:
-        return {"scope": scope.kind.value}
-    return {"scope": scope.kind.value, scope.kind.value: scope.name}
 
 
 class _Batch:
@@ -548,7 +541,7 @@ class _Batch:
         evidence = sha256(command.evidence.encode()).hexdigest() if command.evidence else None
         self._tell(
             account, at, EntryKind.choice, allow=command.allow, effect=effect.value, version=version,
-            evidence=evidence, question=asked, **_within(scope), **({"kept": kept} if kept else {}),
+            evidence=evidence, question=asked, **scope_facts(scope), **({"kept": kept} if kept else {}),
         )  # fmt: skip
         if answer is None or effect is fold.Effect.none:
             return
@@ -565,7 +558,7 @@ class _Batch:
             self._tell_grant(account, at, EntryKind.grant_affirmed, grant, version)
 
     def _tell_grant(self, account: AccountRow, at: datetime, kind: EntryKind, grant: Grant, version: int) -> None:
-        within = _within(grant.scope)
+        within = scope_facts(grant.scope)
         self._tell(account, at, kind, grant=grant.number, version=version, question=grant.question, **within)
 
     def _answered(self, account: AccountRow, command: Choose, at: datetime) -> CommandResult | None:
