@@ -54,7 +54,7 @@ def test_every_committed_row_becomes_a_leaf(office: Office) -> None:
     office.choose(ana, False)
     assert office.sequence() == len(office.rows()) == 6
     assert [entry["t"] for entry in office.entries()] == [
-        "policy_applied", "account_opened", "choice", "grant_begun", "choice", "grant_ended",
+        "policy_applied", "account_opened", "choice", "grant_begun", "grant_ended", "choice",
     ]  # fmt: skip
     holds_every_row_once(office)
     assert office.sequence() == 0
@@ -398,7 +398,7 @@ def test_the_first_leaf_of_a_new_year_carries_the_old_pseudonym_over(office: Off
     office.choose(ben, False)
     office.choose(ana, False)
     office.sequence()
-    assert [e["t"] for e in office.entries(2026)][4:] == ["carried", "choice", "choice", "grant_ended"]
+    assert [e["t"] for e in office.entries(2026)][4:] == ["carried", "choice", "grant_ended", "choice"]
     holds_every_row_once(office, 2025)
     holds_every_row_once(office, 2026)
 
