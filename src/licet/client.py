@@ -20,7 +20,7 @@ import threading
 import time
 from asyncio import sleep as async_sleep
 from asyncio import timeout
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from datetime import date, datetime
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, Self, TypeVar
@@ -53,20 +53,46 @@ BULK_BYTES_MAX = 64 * 2**20
 BULK_LINES_MAX = 10_000
 _AGAIN = frozenset({429, 502, 503, 504})
 _LATE = "no answer in time"
+_CONTRADICTION = "urn:licet:problem:contradiction"
 _RUNNING = "urn:licet:problem:idempotency_key_running"
 
 
 # What comes back
 
 
+class Grant(msgspec.Struct, frozen=True, kw_only=True):
+    """A yes to one question; ``scope`` is `account`, `project` or `conversation`, of which the id of ours is given."""
+
+    number: int
+    question: str
+    scope: str
+    project: str | None = None
+    conversation: str | None = None
+
+
 class ChangeResult(msgspec.Struct, frozen=True, kw_only=True):
-    """``outcome`` is `done`, `unchanged` or `duplicate`; ``erasure`` the one that it began, of which there is a certificate."""
+    """``outcome`` is `done`, `unchanged` or `duplicate`; ``erasure`` the one that it began, of which there is a certificate.
+
+    ``ended`` are the grants that it ended, so that the person can be told.
+    """
 
     outcome: str
     at: datetime
     account: str
     conversation: str | None = None
+    project: str | None = None
     erasure: str | None = None
+    ended: tuple[Grant, ...] = ()
+
+
+class QuestionStanding(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an account stands with a question; ``answered`` is the policy version answered last."""
+
+    question: str
+    covers: tuple[str, ...]
+    standing: str
+    answered: str | None
+    unanswered: bool
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,31 +101,171 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     age_known: bool
     opened_at: datetime
     closed_at: datetime | None
-    standing: str
     gate: str
-    answered: str | None
+    questions: tuple[QuestionStanding, ...]
 
 
 class GateResult(msgspec.Struct, frozen=True, kw_only=True):
-    """``may_write`` is the whole answer. ``because`` says why it could not be known, and is empty otherwise."""
+    """``may_write`` is the whole answer. ``because`` says why it could not be known, and is empty otherwise.
+
+    ``standings`` are by question, ``unanswered`` those that are asked now; ``grant`` is the newest grant in force, 0 for none.
+    """
 
     gate: str
     may_write: bool
     account: str = ""
-    standing: str = ""
+    standings: dict[str, str] = {}
+    unanswered: tuple[str, ...] = ()
     grant: int = 0
     policy: str = ""
     decide_by: date | None = None
     because: str = ""
 
 
+class ChoiceScope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A project, by the host's own id or ours, or a conversation, by our id or `host:` and the host's: one of them."""
+
+    project: str | None = None
+    conversation: str | None = None
+
+
+class AnsweredQuestion(msgspec.Struct, frozen=True, kw_only=True):
+    """What a choice did about one question; ``kept`` are the grants that a no left in force."""
+
+    question: str
+    effect: str
+    grant: int | None
+    scope: str
+    project: str | None
+    conversation: str | None
+    kept: tuple[Grant, ...]
+
+
 class ChoiceResult(msgspec.Struct, frozen=True, kw_only=True):
-    """``effect`` is `began`, `affirmed`, `withdrew`, `declined` or `none`."""
+    """``effect`` is `began`, `affirmed`, `withdrew`, `declined` or `none`; ``answers`` has it for each question.
+
+    Of `none`, ``because`` is the reason and ``detail`` what to do; ``could_name`` are questions that a yes could have named.
+    ``ended`` are the grants that it ended.
+    """
 
     outcome: str
     at: datetime
     account: str
     effect: str
+    answers: tuple[AnsweredQuestion, ...] = ()
+    because: str | None = None
+    detail: str = ""
+    could_name: tuple[str, ...] = ()
+    ended: tuple[Grant, ...] = ()
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """A choice on record; ``question`` is None where it named none and several were asked."""
+
+    at: datetime
+    question: str | None
+    scope: str
+    project: str | None
+    conversation: str | None
+    allow: bool
+    effect: str
+    because: str | None
+    grant: int | None
+    kept: tuple[int, ...]
+    via: str
+    policy: str
+
+
+class Choices(msgspec.Struct, frozen=True, kw_only=True):
+    """A page, newest first; ``next`` is the cursor of the one after it."""
+
+    items: tuple[Choice, ...]
+    next: str | None
+
+
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """The act behind an answer: ``act`` is `yes`, `no`, `lapsed` or `kept_out`."""
+
+    act: str
+    at: datetime
+    via: str | None
+    surface: str | None
+    policy: str | None
+    cause: str | None
+
+
+class GivenGrant(Grant, frozen=True, kw_only=True):
+    said: Said | None
+
+
+class AccountQuestion(QuestionStanding, frozen=True, kw_only=True):
+    """A question for the account as a whole; ``grant`` is the account's own in force."""
+
+    grant: int | None
+    said: Said | None
+
+
+class StandingItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A project, or a conversation: what was given for exactly it, and which grants cover it."""
+
+    scope: str
+    project: str | None
+    conversation: str | None
+    title: str
+    begun_at: datetime
+    incognito: bool
+    kept_out: Said | None
+    own: tuple[GivenGrant, ...]
+    in_force: tuple[Grant, ...]
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of the tree; ``next`` is the cursor of the one after it."""
+
+    account: str
+    gate: str
+    policy: str
+    questions: tuple[AccountQuestion, ...]
+    items: tuple[StandingItem, ...]
+    next: str | None
+
+
+class Explained(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer for a run of ``turns`` turns from ``turn`` on, for one purpose, and the act behind it."""
+
+    turn: str
+    turns: int
+    role: str
+    origin: str
+    purpose: str
+    use: bool
+    because: str
+    meaning: str
+    until: datetime | None
+    policy: str
+    policy_in_force: str
+    question: str | None
+    grant: int | None
+    given_for: dict[str, str | None] | None
+    act: Said | None
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a conversation, or one turn of it, may or may not be used, and how long it is kept."""
+
+    conversation: str
+    account: str
+    project: str | None
+    kind: str
+    incognito: bool
+    kept_out: bool
+    deleted_at: datetime | None
+    held: bool
+    keep_until: datetime | None
+    safety_until: datetime | None
+    erased: bool
+    answers: tuple[Explained, ...]
+    releases: tuple[str, ...]
 
 
 class TurnResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,6 +350,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     begun_at: datetime
     last_at: datetime
     turns: int
+    project: str | None
     incognito: bool
     kept_out: bool
     deleted_at: datetime | None
@@ -214,6 +381,7 @@ class NoticeResult(msgspec.Struct, frozen=True, kw_only=True):
     ends: datetime | None
     may_put_off: bool
     asks_age: bool
+    unanswered: tuple[str, ...]
     notice: dict[str, Any] | None
 
 
@@ -290,7 +458,8 @@ class ConversationTurn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     """A turn for `say_all`. With ``conversation`` and ``id`` of the host's own it is said once, however often sent.
 
     ``thread`` names the side thread of a subagent; the conversation itself has none. ``grant`` is that of the gate's answer
-    when it was said: under another one it is refused.
+    when it was said: under another one it is refused. ``project`` is the host's own id of the project that the conversation is
+    in, which its first turn fixes.
     """
 
     account: str
@@ -311,6 +480,8 @@ class ConversationTurn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     model: str = ""
     thread: str = ""
     grant: int | None = None
+    project: str | None = None
+    project_title: str = ""
 
 
 def open_account(
@@ -352,23 +523,50 @@ def notice(account: str) -> ApiRequest[NoticeResult]:
 
 
 def choose(
-    account: str, *, allow: bool, age: int | None = None, via: str = "api", surface: str = "app",
+    account: str, *, allow: bool, question: str | None = None, scope: ChoiceScope | None = None,
+    keep: Sequence[ChoiceScope] = (), age: int | None = None, via: str = "api", surface: str = "app",
     showing: str | None = None,
 ) -> ApiRequest[ChoiceResult]:  # fmt: skip
-    """Allows, refuses or withdraws."""
-    body = {"allow": allow, "age": age, "via": via, "surface": surface, "showing": showing}
+    """Allows, refuses or withdraws. A no without ``question`` answers every one; a yes names it where several are asked.
+
+    With ``scope`` it is a yes for a project or a conversation alone; ``keep`` are those whose grants a no leaves.
+    """
+    body = {
+        "allow": allow, "question": question, "scope": scope, "keep": tuple(keep), "age": age, "via": via,
+        "surface": surface, "showing": showing,
+    }  # fmt: skip
     return _changing("POST", f"{_account(account)}/choices", ChoiceResult, body)
+
+
+def choices(account: str, cursor: str | None = None) -> ApiRequest[Choices]:
+    return _reading(f"{_account(account)}/choices", Choices, _at(cursor))
+
+
+def standing(account: str, cursor: str | None = None) -> ApiRequest[Standing]:
+    """Who said what, when and where: of the account, of its projects, and of their conversations."""
+    return _reading(f"{_account(account)}/standing", Standing, _at(cursor))
+
+
+def keep_project_out(account: str, project: str, title: str = "") -> ApiRequest[ChangeResult]:
+    """Keeps a project out: each of its conversations, and later ones from their first turn on."""
+    return _changing("POST", f"{_project(account, project)}/keep-out", ChangeResult, {"title": title})
+
+
+def let_project_in(account: str, project: str, title: str = "") -> ApiRequest[ChangeResult]:
+    """Lets in what begins in a project; a conversation that is kept out stays so until it is let in."""
+    return _changing("POST", f"{_project(account, project)}/let-in", ChangeResult, {"title": title})
 
 
 def say(
     account: str, text: str, *, conversation: str | None = None, id: str | None = None, role: str = "user",
     title: str = "", origin: str | None = None, surface: str = "app", kind: str = "chat", incognito: bool = False,
-    keep_out: bool = False, model: str = "",
+    keep_out: bool = False, model: str = "", project: str | None = None, project_title: str = "",
 ) -> ApiRequest[TurnResult]:  # fmt: skip
     """Sends a turn in. GateError, with where the account answers as its hint, at `must_decide`."""
     turn = ConversationTurn(
         account=account, text=text, conversation=conversation, id=id, role=role, title=title, origin=origin,
-        surface=surface, kind=kind, incognito=incognito, keep_out=keep_out, model=model,
+        surface=surface, kind=kind, incognito=incognito, keep_out=keep_out, model=model, project=project,
+        project_title=project_title,
     )  # fmt: skip
     return _changing("POST", "/v1/turns", TurnResult, turn)
 
@@ -392,12 +590,16 @@ def say_all(turns: Iterable[ConversationTurn]) -> ApiRequest[list[BulkItem]]:
 
 
 def conversations(account: str, cursor: str | None = None) -> ApiRequest[Conversations]:
-    query = (("cursor", cursor),) if cursor is not None else ()
-    return _reading(f"{_account(account)}/conversations", Conversations, query)
+    return _reading(f"{_account(account)}/conversations", Conversations, _at(cursor))
 
 
 def get_conversation(conversation: str, account: str | None = None) -> ApiRequest[Conversation]:
     return _reading(_conversation(conversation), Conversation, _of(account))
+
+
+def explain(conversation: str, account: str | None = None) -> ApiRequest[Explanation]:
+    """The answer for each turn and purpose, the reason, and the act behind it."""
+    return _reading(f"{_conversation(conversation)}/explain", Explanation, _of(account))
 
 
 def keep_out(conversation: str, account: str | None = None) -> ApiRequest[ChangeResult]:
@@ -422,8 +624,7 @@ def give_feedback(
 
 def feedback(account: str = "me", cursor: str | None = None) -> ApiRequest[FeedbackPage]:
     """The feedback that an account gave, as far as it is kept, newest first."""
-    query = (("cursor", cursor),) if cursor else ()
-    return _reading(f"{_account(account)}/feedback", FeedbackPage, query)
+    return _reading(f"{_account(account)}/feedback", FeedbackPage, _at(cursor))
 
 
 def take_feedback_back(feedback: str, account: str = "me") -> ApiRequest[FeedbackResult]:
@@ -461,6 +662,14 @@ def _account(account: str) -> str:
 
 def _conversation(conversation: str) -> str:
     return f"/v1/conversations/{quote(conversation, safe=':')}"
+
+
+def _project(account: str, project: str) -> str:
+    return f"{_account(account)}/projects/{quote(project, safe=':')}"
+
+
+def _at(cursor: str | None) -> tuple[tuple[str, str], ...]:
+    return (("cursor", cursor),) if cursor else ()
 
 
 def _of(account: str | None) -> tuple[tuple[str, str], ...]:
@@ -574,6 +783,8 @@ def _error(came: _Reply | _Lost) -> LicetError:
             return DeniedError(message, hint)
         case 404:
             return NotFoundError(message, hint)
+        case 422 if problem.type == _CONTRADICTION:
+            return UsageError(message, hint)
         case 409 | 422:
             return RefusedError(message, hint, because=problem.because or "refused")
         case 451:

@@ -51,15 +51,25 @@ def test_an_account_is_opened_once_and_known_by_the_hosts_id(world, api) -> None
     assert (first.status_code, first.json()["outcome"], again.json()["outcome"]) == (201, "done", "duplicate")
     assert first.json()["account"] == again.json()["account"]
     seen = api.get(f"/v1/accounts/host:{HOST_ID}", headers=service_key).json()
-    assert (seen["id"], seen["plan"], seen["standing"]) == (first.json()["account"], "pro", "undecided")
+    assert (seen["id"], seen["plan"]) == (first.json()["account"], "pro")
+    (question,) = seen["questions"]
+    assert question == {
+        "question": "training", "covers": ["improve_models", "safety_classifiers"], "standing": "undecided",
+        "answered": None, "unanswered": False,
+    }  # fmt: skip
 
 
 def test_plan_and_age_are_set_and_a_closed_account_stays_closed(world, api) -> None:
     world.clock.set(NOTICE)
     world.open("ana", allow=True)
     headers = world.service()
-    assert api.put("/v1/accounts/host:ana/plan", json={"plan": "team"}, headers=headers).json()["outcome"] == "done"
-    assert api.get("/v1/accounts/host:ana", headers=headers).json()["standing"] == "lapsed"
+    changed = api.put("/v1/accounts/host:ana/plan", json={"plan": "team"}, headers=headers).json()
+    assert changed["outcome"] == "done"
+    assert changed["ended"] == [
+        {"scope": "account", "project": None, "conversation": None, "number": 1, "question": "training"}
+    ]
+    (question,) = api.get("/v1/accounts/host:ana", headers=headers).json()["questions"]
+    assert (question["standing"], question["answered"]) == ("lapsed", None)
     assert api.put("/v1/accounts/host:ana/age", json={"age": None}, headers=headers).status_code == 200
     assert api.post("/v1/accounts/host:ana/close", headers=headers).json()["outcome"] == "done"
     gate = api.get("/v1/accounts/host:ana/gate", headers=headers).json()
@@ -77,7 +87,8 @@ def test_a_choice_opens_the_gate_and_is_listed_newest_first_in_pages(world, api)
         chosen = api.post("/v1/accounts/me/choices", json={"allow": allow}, headers=me)
         assert (chosen.status_code, chosen.json()["effect"]) == (201, effect)
     gate = api.get("/v1/accounts/me/gate", headers=me).json()
-    assert (gate["gate"], gate["may_write"], gate["standing"]) == ("open", True, "granted")
+    assert (gate["gate"], gate["may_write"], gate["standings"]) == ("open", True, {"training": "granted"})
+    assert (gate["unanswered"], gate["grant"]) == ([], 2)
     first = api.get("/v1/accounts/me/choices?limit=2", headers=me).json()
     second = api.get("/v1/accounts/me/choices", params={"cursor": first["next"]}, headers=me).json()
     assert [c["allow"] for c in first["items"] + second["items"]] == [True, False, True]
@@ -472,7 +483,7 @@ def test_a_persons_browser_reaches_the_pages_with_its_session_and_changes_with_i
 @pytest.mark.parametrize(
     ("known", "given", "begins", "becomes"), [(13, 40, False, 13), (30, 40, True, 30), (30, 15, False, 15), (None, 40, True, 40)]
 )  # fmt: skip
-def test_a_person_never_raises_the_age_that_the_host_told(
+def test_the_age_that_comes_with_a_choice_fills_or_lowers_the_known_one_and_never_raises_it(
     pool, tmp_path, known: int | None, given: int, begins: bool, becomes: int
 ) -> None:
     world = World(pool, tmp_path / "data", preset("strict"))
@@ -480,8 +491,9 @@ def test_a_person_never_raises_the_age_that_the_host_told(
     world.open("ana", age=known)
     world.clock.set(NOTICE)
     with TestClient(world.app) as api:
-        for headers in (world.person("ana"), world.browser("ana")):
-            made = api.post("/v1/accounts/me/choices", json={"allow": True, "age": given}, headers=headers)
+        for headers in (world.person("ana"), world.browser("ana"), world.service()):
+            asked = {"allow": True, "question": "models", "age": given}
+            made = api.post("/v1/accounts/host:ana/choices", json=asked, headers=headers)
             assert (made.json()["effect"] != "none") == begins
             assert world.rows("SELECT age FROM accounts") == [(becomes,)]
         kept = {record.age for record in journal.records() if record.kind is RestrictionKind.age}
@@ -489,6 +501,3 @@ def test_a_person_never_raises_the_age_that_the_host_told(
         told = api.put("/v1/accounts/host:ana/age", json={"age": 41}, headers=world.service())
         assert told.status_code == 200
         assert world.rows("SELECT age FROM accounts") == [(41,)], "the host's word always holds"
-        made = api.post("/v1/accounts/host:ana/choices", json={"allow": True, "age": 42}, headers=world.service())
-        assert made.json()["effect"] != "none"
-        assert world.rows("SELECT age FROM accounts") == [(42,)]

@@ -38,6 +38,8 @@ BODIES: dict[str, Any] = {
     "PUT /v1/accounts/{account:str}/age": {"age": 30},
     "POST /v1/accounts/{account:str}/close": None,
     "POST /v1/accounts/{account:str}/choices": {"allow": False},
+    "POST /v1/accounts/{account:str}/projects/{project:str}/keep-out": {"title": "Work"},
+    "POST /v1/accounts/{account:str}/projects/{project:str}/let-in": None,
     "POST /v1/accounts/{account:str}/showings": {"notice": UNKNOWN},
     "POST /v1/accounts/{account:str}/showings/{showing:str}/put-off": None,
     "POST /v1/accounts/{account:str}/terms": {},
@@ -57,7 +59,7 @@ BODIES: dict[str, Any] = {
 }
 READS = (
     "/v1/accounts/{account:str}", "/v1/accounts/{account:str}/gate", "/v1/accounts/{account:str}/notice",
-    "/v1/accounts/{account:str}/choices", "/v1/accounts/{account:str}/explain", "/v1/accounts/{account:str}/reads",
+    "/v1/accounts/{account:str}/choices", "/v1/accounts/{account:str}/standing", "/v1/accounts/{account:str}/explain", "/v1/accounts/{account:str}/reads",
     "/v1/accounts/{account:str}/export", "/v1/accounts/{account:str}/conversations", "/v1/accounts/{account:str}/feedback",
     "/v1/conversations/{conversation:str}", "/v1/conversations/{conversation:str}/turns",
     "/v1/conversations/{conversation:str}/explain", "/v1/turns/{turn:str}/explain", "/v1/me", "/v1/policy",
@@ -168,6 +170,7 @@ class Cell:
             path.replace("{account:str}", self.accounts[what])
             .replace("{conversation:str}", conversation)
             .replace("{turn:str}", conversation.replace("conv_", "turn_") + "-1")
+            .replace("{project:str}", "host:work")
             .replace("{showing:str}", UNKNOWN)
             .replace("{erasure:str}", self.erasures.get(what, ""))
             .replace("{feedback_id:str}", self.feedback.get(what, ""))

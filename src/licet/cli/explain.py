@@ -8,6 +8,8 @@ from pathlib import Path
 import click
 
 from licet.cli.shell import answer_options, opened, show
+from licet.consent.acts import ActKind, ConsentAct
+from licet.consent.standing_tree import QuestionStood
 from licet.policy.period import written
 from licet.service import answers
 
@@ -43,7 +45,10 @@ def conversation_text(seen: answers.ConversationSeen) -> str:
         )
         if holds
     ]  # fmt: skip
-    lines = [f"{seen.conversation}  {seen.kind} of {seen.account}" + (f"  ({', '.join(marks)})" if marks else "")]
+    within = f" in {seen.project}" if seen.project else ""
+    lines = [
+        f"{seen.conversation}  {seen.kind} of {seen.account}{within}" + (f"  ({', '.join(marks)})" if marks else "")
+    ]
     lines.append(f"kept until  {kept}")
     if seen.safety_until:
         lines.append(f"safety copy until  {written(seen.safety_until)}")
@@ -55,7 +60,7 @@ def conversation_text(seen: answers.ConversationSeen) -> str:
         lines.append(
             f"    because: {said.because.value}: {said.meaning} (policy {said.policy}, now {said.policy_in_force})"
         )
-    lines.append("choice      " + (_choice(seen.choice) if seen.choice else "none was made"))
+        lines.append(f"    behind it: {_behind(said)}")
     if seen.releases:
         lines.append(f"releases    {', '.join(seen.releases)}")
     return "\n".join(lines)
@@ -65,8 +70,8 @@ def account_text(seen: answers.AccountSeen) -> str:
     """The standing of an account and what of it may be used, as text."""
     lines = [
         f"{seen.account}  plan {seen.plan}, opened {written(seen.opened_at)}",
-        f"standing  {seen.standing}, gate {seen.gate.value}"
-        + (f", answered version {seen.answered}" if seen.answered else ""),
+        f"gate      {seen.gate.value}",
+        *(f"question  {_question(stood)}" for stood in seen.questions),
         f"holds     {seen.conversations:,} conversations",
         *(f"newest    {conversation}" for conversation in seen.newest),
     ]
@@ -76,10 +81,44 @@ def account_text(seen: answers.AccountSeen) -> str:
     return "\n".join(lines)
 
 
+def _behind(said: answers.TurnsExplained) -> str:
+    """The question, the scope of the grant in force, and the act."""
+    if said.question is None:
+        return "no question of the version in force covers this purpose"
+    grant = ""
+    if said.grant is not None and said.given_for is not None:
+        grant = f", grant {said.grant} for {_scope(said.given_for)}"
+    return f"question {said.question}{grant}: {_act(said.act)}"
+
+
+def _scope(given_for: answers.ScopeSeen) -> str:
+    return given_for.project or given_for.conversation or "the account"
+
+
+def _act(act: ConsentAct | None) -> str:
+    if act is None:
+        return "nothing was said"
+    match act.act:
+        case ActKind.yes | ActKind.no:
+            surface = f" on {act.surface}" if act.surface else ""
+            return f"{act.act.value} on {written(act.at)} by {act.via}{surface}, policy {act.policy}"
+        case ActKind.lapsed:
+            return f"lapsed on {written(act.at)} by {act.cause}, policy {act.policy}"
+        case ActKind.kept_out:
+            return f"kept out on {written(act.at)}"
+
+
+def _question(stood: QuestionStood) -> str:
+    answered = f", answered version {stood.answered}" if stood.answered else ""
+    return f"{stood.question}: {stood.standing.value}{answered}: {_act(stood.act)}"
+
+
 def _choice(choice: answers.ChoiceSeen) -> str:
     said = "yes" if choice.allow else "no"
     grant = f", grant {choice.grant}" if choice.grant else ""
-    return f"{said} on {written(choice.at)} by {choice.via} ({choice.effect}{grant}, policy {choice.policy})"
+    effect = f"{choice.effect}: {choice.because}" if choice.because else choice.effect
+    about = f"{choice.question or 'no question'} for {_scope(choice.given_for)}"
+    return f"{said} to {about} on {written(choice.at)} by {choice.via} ({effect}{grant}, policy {choice.policy})"
 
 
 @click.command()
@@ -104,7 +143,7 @@ def status_text(seen: answers.PopulationStatus) -> str:
     lines = [
         f"policy     {seen.policy} {seen.version}",
         f"accounts   {seen.accounts:,}: {counts(seen.plans)}",
-        f"choices    {counts(seen.standings)}",
+        *(f"choices    {question}: {counts(standings)}" for question, standings in seen.standings.items()),
         f"gates      {counts(seen.gates)}",
         f"kept       {seen.turns_kept:,} turns of {seen.conversations:,} conversations, {seen.bytes_kept:,} sealed bytes",
         f"expires    {', '.join(f'{count:,} turns within {name}' for name, count in seen.expires.items()) or 'nothing'}",

@@ -9,10 +9,10 @@ from uuid import UUID
 import msgspec
 
 from licet.consent import showings
-from licet.consent.choices import Evidence, read_evidence
+from licet.consent.acts import evidence_of
+from licet.consent.choices import Evidence
 from licet.consent.showings import ShowingRecord
 from licet.keys.keyring import Keyring
-from licet.keys.material import account_place, unseal
 from licet.store.connect import Transaction
 from licet.vault import account_choices
 from licet.vault.account_choices import NewestChoice
@@ -21,12 +21,22 @@ RECORDS_MAX = 1_000
 
 
 class ChoiceMade(msgspec.Struct, frozen=True, kw_only=True):
-    """A choice that was made. ``evidence`` is None where another edge wrote it in words of its own."""
+    """A choice that was made. ``evidence`` is None where another edge wrote it in words of its own.
+
+    ``question`` is None where it named none and several were asked; ``project`` or ``conversation`` is its scope, neither the
+    account. ``because`` says why it had no effect, ``kept`` are the grants that a no named.
+    """
 
     seq: int
     at: datetime
+    question: str | None
+    project: UUID | None
+    conversation: UUID | None
     allow: bool
     effect: str
+    because: str | None
+    grant: int | None
+    kept: tuple[int, ...]
     via: str
     version: str
     evidence: Evidence | None
@@ -81,17 +91,18 @@ NewestAnswer = NewestChoice
 
 
 def newest(tx: Transaction, account: UUID) -> NewestAnswer | None:
-    """The newest choice; None before the first."""
-    return account_choices.newest(tx, [account]).get(account)
+    """The newest choice for the whole account, about whichever question; None before the first."""
+    return max(account_choices.newest(tx, [account]).values(), key=lambda made: made.seq, default=None)
 
 
 def _choices(tx: Transaction, keyring: Keyring, account: UUID) -> list[ChoiceMade]:
     made = account_choices.of_account(tx, account, newest_first=True, most=RECORDS_MAX)
-    keys, place = keyring.account_keys(tx, [account]).get(account), account_place(account)
+    keys = keyring.account_keys(tx, [account]).get(account)
     return [
         ChoiceMade(
-            seq=one.seq, at=one.at, allow=one.allow, effect=one.effect, via=one.via, version=one.version,
-            evidence=read_evidence(unseal(keys.own, one.evidence, place).decode()) if one.evidence and keys else None,
+            seq=one.seq, at=one.at, question=one.question, project=one.project, conversation=one.conversation,
+            allow=one.allow, effect=one.effect, because=one.because, grant=one.grant, kept=one.kept, via=one.via,
+            version=one.version, evidence=evidence_of(one, account, keys),
         )
         for one in made
     ]  # fmt: skip

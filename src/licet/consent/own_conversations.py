@@ -146,7 +146,7 @@ def _mine(
     tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, ids: Sequence[UUID], at: datetime
 ) -> list[OwnConversation]:
     seen = account_view.seen(tx, [(account, conversation) for conversation in ids], policies, at, with_turns=True)
-    titles = _titles(tx, keyring, seen, at)
+    named = titles(tx, keyring, seen, at)
     releases, learnt = holding_of(tx, account, list(ids)), consumed_of(tx, account, list(ids))
     holds, kept = (
         _holds(tx, account, [c for c, one in seen.items() if one.turns.holds]),
@@ -157,7 +157,7 @@ def _mine(
             _one(
                 policies,
                 seen[conversation],
-                titles.get(conversation, ""),
+                named.get(conversation, ""),
                 releases.get(conversation, []),
                 holds.get(conversation, []),
             ),
@@ -251,7 +251,7 @@ def _reason(seen: account_view.AccountView, turn: TurnState, decision: Decision)
     return because.value
 
 
-def _titles(
+def titles(
     tx: Transaction, keyring: Keyring, seen: dict[UUID, account_view.AccountView], at: datetime
 ) -> dict[UUID, str]:
     """What each readable conversation is called: its title, or else how it begins."""

@@ -199,7 +199,7 @@ def _line(tx: Transaction, keyring: Keyring, seen: account_view.AccountView, at:
         "surface": seen.turns.segments[-1].stamp.surface,
         "kind": seen.turns.kind.value,
         "incognito": seen.turns.incognito,
-        "kept_out": seen.turns.narrowed or seen.turns.widenings > 0,
+        "kept_out": seen.turns.narrowed or seen.turns.narrowings > 0,
         "messages": messages,
     }
     return msgspec.json.encode(line) + b"\n"

@@ -10,11 +10,13 @@ from uuid import UUID
 
 import msgspec
 
-from licet.consent import history, own_conversations
+from licet.consent import acts, history, own_conversations
+from licet.consent.acts import ConsentAct
+from licet.consent.standing_tree import QuestionStood, questions_stood
 from licet.errors import NotFoundError
 from licet.policy.decide import MEANING, DecisionReason, Gate, gate
 from licet.policy.file import Policies
-from licet.policy.state import TurnState
+from licet.policy.state import Scope, ScopeKind, TurnState
 from licet.release import registry
 from licet.release.registry import Release
 from licet.store.connect import Transaction, transaction
@@ -22,14 +24,26 @@ from licet.vault import account_choices, account_view, expiry, holds, tables
 from licet.vault.account_choices import StoredChoice
 from licet.vault.ids import Prefix, host_hmac, parse, parse_turn, shown, shown_turn
 from licet.vault.installation import Installation, policies
+from licet.vault.projects import scope_of
 
 if TYPE_CHECKING:
     from licet.train.lineage import Affected
 
 
+class ScopeSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """What a grant is given for: `account`, or the project or conversation by our id."""
+
+    scope: ScopeKind
+    project: str | None = None
+    conversation: str | None = None
+
+
 class TurnsExplained(msgspec.Struct, frozen=True, kw_only=True):
     """The answer for a run of turns of one conversation, for one purpose. ``turns`` counts them; the ids show the
     first ones.
+
+    ``question`` is the one that covers the purpose, ``grant`` the number of the grant in force for it and the conversation,
+    ``given_for`` its scope, and ``act`` what is behind the answer: the choice, or what took a permission away.
     """
 
     turn: str
@@ -43,13 +57,23 @@ class TurnsExplained(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime | None
     policy: str
     policy_in_force: str
+    question: str | None
+    grant: int | None
+    given_for: ScopeSeen | None
+    act: ConsentAct | None
 
 
 class ChoiceSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """A choice about one question, for a scope. ``because`` says why it had no effect, ``kept`` what a no left."""
+
     at: datetime
+    question: str | None
+    given_for: ScopeSeen
     allow: bool
     effect: str
+    because: str | None
     grant: int | None
+    kept: tuple[int, ...]
     via: str
     policy: str
 
@@ -59,6 +83,7 @@ class ConversationSeen(msgspec.Struct, frozen=True, kw_only=True):
 
     conversation: str
     account: str
+    project: str | None
     kind: str
     incognito: bool
     kept_out: bool
@@ -68,7 +93,6 @@ class ConversationSeen(msgspec.Struct, frozen=True, kw_only=True):
     safety_until: datetime | None
     erased: bool
     answers: tuple[TurnsExplained, ...]
-    choice: ChoiceSeen | None
     releases: tuple[str, ...]
 
 
@@ -78,9 +102,8 @@ class AccountSeen(msgspec.Struct, frozen=True, kw_only=True):
     age_known: bool
     opened_at: datetime
     closed_at: datetime | None
-    standing: str
     gate: Gate
-    answered: str | None
+    questions: tuple[QuestionStood, ...]
     choices: tuple[ChoiceSeen, ...]
     conversations: int
     newest: tuple[str, ...]
@@ -88,7 +111,7 @@ class AccountSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def explain(here: Installation, name: str, *, for_person: bool = False) -> ConversationSeen | AccountSeen:
-    """The answer, the reason, until when, and the choice and policy version behind it; NotFoundError.
+    """The answer, the reason, until when, and the act and policy version behind it; NotFoundError.
 
     ``for_person`` leaves out what the person may not be told: a hold whose matter forbids it.
     """
@@ -125,6 +148,7 @@ def _explain_conversation(
     return ConversationSeen(
         conversation=shown(Prefix.conversation, conversation),
         account=shown(Prefix.account, account),
+        project=shown(Prefix.project, UUID(hex=row.state.project)) if row.state.project else None,
         kind=row.state.kind.value,
         incognito=row.state.incognito,
         kept_out=row.state.narrowed,
@@ -133,26 +157,31 @@ def _explain_conversation(
         keep_until=None if is_held else seen.turns.content_until,
         safety_until=seen.turns.safety_until,
         erased=all(keys.erased for keys in row.keys),
-        answers=tuple(_answers(seen, asked, known, conversation)),
-        choice=_choice_behind(tx, account, known),
+        answers=tuple(_answers(seen, asked, known, _Behind(here, tx, known, seen))),
         releases=tuple(history.holding_of(tx, account, [conversation]).get(conversation, ())),
     )
 
 
+class _Behind:
+    """The acts of an account, and what of them is behind an answer for one of its conversations."""
+
+    def __init__(self, here: Installation, tx: Transaction, known: Policies, seen: account_view.AccountView) -> None:
+        account, conversation = seen.account.account_id, seen.conversation.conversation_id
+        self.acts = acts.standing_acts(tx, here.keyring, known, account, seen.state)
+        self.scopes = {grant.number: _scope(grant.scope) for grant in seen.state.grants}
+        self.kept_out_at = acts.kept_out_times(tx, account, [conversation]).get(
+            conversation, seen.conversation.begun_at
+        )
+
+
 def _answers(
-    seen: account_view.AccountView, turns: Sequence[TurnState], known: Policies, conversation: UUID
+    seen: account_view.AccountView, turns: Sequence[TurnState], known: Policies, behind: _Behind
 ) -> Iterator[TurnsExplained]:
     """One answer for each run of turns with the same answer, for each purpose."""
     for purpose in sorted(known.in_force(seen.at).covers):
         last: TurnsExplained | None = None
         for turn in turns:
-            decision = seen.decide(turn, known, purpose)
-            said = TurnsExplained(
-                turn=shown_turn(conversation, turn.number), turns=1, role=turn.role.value, origin=turn.origin,
-                purpose=purpose, use=decision.use, because=decision.because, meaning=MEANING[decision.because],
-                until=decision.until, policy=known[decision.taken].version,
-                policy_in_force=known[decision.in_force].version,
-            )  # fmt: skip
+            said = _answer(seen, turn, purpose, known, behind)
             if last is not None and _alike(last, said):
                 last = msgspec.structs.replace(last, turns=last.turns + 1)
                 continue
@@ -163,20 +192,40 @@ def _answers(
             yield last
 
 
+def _answer(
+    seen: account_view.AccountView, turn: TurnState, purpose: str, known: Policies, behind: _Behind
+) -> TurnsExplained:
+    decision = seen.decide(turn, known, purpose)
+    return TurnsExplained(
+        turn=shown_turn(seen.conversation.conversation_id, turn.number), turns=1, role=turn.role.value,
+        origin=turn.origin, purpose=purpose, use=decision.use, because=decision.because,
+        meaning=MEANING[decision.because], until=decision.until, policy=known[decision.taken].version,
+        policy_in_force=known[decision.in_force].version, question=decision.question, grant=decision.grant,
+        given_for=behind.scopes[decision.grant] if decision.grant is not None else None,
+        act=behind.acts.behind(decision, behind.kept_out_at),
+    )  # fmt: skip
+
+
 def _alike(one: TurnsExplained, other: TurnsExplained) -> bool:
     return (one.because, one.until, one.policy) == (other.because, other.until, other.policy)
 
 
+def _scope(scope: Scope) -> ScopeSeen:
+    match scope.kind:
+        case ScopeKind.account:
+            return ScopeSeen(scope=scope.kind)
+        case ScopeKind.project:
+            return ScopeSeen(scope=scope.kind, project=shown(Prefix.project, UUID(hex=scope.name)))
+        case ScopeKind.conversation:
+            return ScopeSeen(scope=scope.kind, conversation=shown(Prefix.conversation, UUID(hex=scope.name)))
+
+
 def _choice(made: StoredChoice) -> ChoiceSeen:
     return ChoiceSeen(
-        at=made.at, allow=made.allow, effect=made.effect, grant=made.grant, via=made.via, policy=made.version
-    )
-
-
-def _choice_behind(tx: Transaction, account: UUID, known: Policies) -> ChoiceSeen | None:
-    """The newest choice that had an effect."""
-    found = account_choices.of_account(tx, account, newest_first=True, most=1, effective=True)
-    return _choice(found[0]) if found else None
+        at=made.at, question=made.question, given_for=_scope(scope_of(made.project, made.conversation)),
+        allow=made.allow, effect=made.effect, because=made.because, grant=made.grant, kept=made.kept, via=made.via,
+        policy=made.version,
+    )  # fmt: skip
 
 
 EXPLAINED_CONVERSATIONS_MAX = 10_000
@@ -202,9 +251,8 @@ def _explain_account(here: Installation, tx: Transaction, known: Policies, accou
         age_known=state.age is not None,
         opened_at=state.opened_at,
         closed_at=state.closed_at,
-        standing=state.standing.value,
         gate=gate(state, known, at),
-        answered=known[state.answered].version if state.answered is not None else None,
+        questions=questions_stood(state, known, at, acts.standing_acts(tx, here.keyring, known, account, state)),
         choices=tuple(_choice(made) for made in account_choices.of_account(tx, account)),
         conversations=len(ids),
         newest=tuple(shown(Prefix.conversation, each) for each in ids[-NEWEST_CONVERSATIONS_MAX:]),
@@ -214,7 +262,7 @@ def _explain_account(here: Installation, tx: Transaction, known: Policies, accou
 
 class PopulationStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The accounts of the installation and what expires when. Each field counts accounts, conversations or turns, as
-    it is named.
+    it is named; ``standings`` by question of the version in force.
     """
 
     at: datetime
@@ -223,7 +271,7 @@ class PopulationStatus(msgspec.Struct, frozen=True, kw_only=True):
     accounts: int
     plans: dict[str, int]
     gates: dict[str, int]
-    standings: dict[str, int]
+    standings: dict[str, dict[str, int]]
     conversations: int
     turns_kept: int
     bytes_kept: int
@@ -250,12 +298,14 @@ def status(here: Installation) -> PopulationStatus:
     known, at = policies(here), here.clock()
     plans: Counter[str] = Counter()
     gates: Counter[str] = Counter()
-    standings: Counter[str] = Counter()
+    standings: dict[str, Counter[str]] = {}
     with transaction(here.pool) as tx:
         for row in tables.every_account(tx):
             account = account_view.brought(row, known, at).account
             plans[account.plan] += 1
-            standings["closed" if account.closed_at else account.standing.value] += 1
+            for question in known.in_force(at).asks:
+                word = "closed" if account.closed_at else account.standing(question).value
+                standings.setdefault(question, Counter())[word] += 1
             gates[gate(account, known, at).value] += 1
         return PopulationStatus(
             at=at,
@@ -264,7 +314,7 @@ def status(here: Installation) -> PopulationStatus:
             accounts=plans.total(),
             plans=dict(plans.most_common()),
             gates=dict(gates.most_common()),
-            standings=dict(standings.most_common()),
+            standings={question: dict(counted.most_common()) for question, counted in standings.items()},
             conversations=account_view.conversation_count(tx),
             turns_kept=account_view.turns_kept(tx),
             bytes_kept=sum(one.size for one in expiry.kept_bytes(tx)),

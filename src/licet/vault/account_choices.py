@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -75,24 +75,40 @@ def of_account(
     ``effective`` leaves out those that changed nothing; ``before`` all from the one of that number on.
     """
     rows = tx.execute(
-        f"""SELECT c.seq, c.occurred_at, c.allow, c.effect, c.grant_no, c.via, c.version, p.version, c.evidence,
-                   c.question, c.project_id, c.conversation_id, c.because, c.kept
-              FROM choices c JOIN policies p ON p.number = c.version
-             WHERE c.account_id = %(account)s AND NOT (%(effective)s AND c.effect = 'none')
+        f"""{_SELECT} AND NOT (%(effective)s AND c.effect = 'none')
                AND (%(before)s::bigint IS NULL OR c.seq < %(before)s)
              ORDER BY c.seq {"DESC" if newest_first else "ASC"} LIMIT %(most)s""",
         {"account": account, "most": most, "effective": effective, "before": before},
     )
-    return [
-        StoredChoice(
-            seq=seq, at=at, allow=allow, effect=effect, grant=grant, via=via, number=number, version=version,
-            evidence=evidence, question=question, project=project, conversation=conversation, because=because,
-            kept=tuple(int(grant) for grant in kept.split(",") if grant),
-        )
-        for (
-            seq, at, allow, effect, grant, via, number, version, evidence, question, project, conversation, because, kept,
-        ) in rows
-    ]  # fmt: skip
+    return [_read(row) for row in rows]
+
+
+def behind(tx: Transaction, account: UUID, grants: Sequence[int]) -> dict[int, StoredChoice]:
+    """By grant, the newest choice that began, affirmed or kept it."""
+    if not grants:
+        return {}
+    rows = tx.execute(
+        f"""{_SELECT} AND c.effect <> 'none' AND (c.grant_no = ANY(%(grants)s::int[])
+                  OR (c.kept <> '' AND string_to_array(c.kept, ',')::int[] && %(grants)s::int[]))
+             ORDER BY c.seq""",
+        {"account": account, "grants": list(grants)},
+    )
+    found: dict[int, StoredChoice] = {}
+    for made in map(_read, rows):
+        for grant in (made.grant, *made.kept):
+            if grant is not None and grant in grants:
+                found[grant] = made
+    return found
+
+
+def last_by_question(tx: Transaction, account: UUID) -> dict[str, StoredChoice]:
+    """By question, the newest choice for the whole account that had an effect."""
+    rows = tx.execute(
+        f"""SELECT DISTINCT ON (question) * FROM ({_SELECT} AND c.effect <> 'none' AND c.project_id IS NULL
+                   AND c.conversation_id IS NULL) c ORDER BY question, seq DESC""",
+        {"account": account},
+    )
+    return {made.question: made for made in map(_read, rows) if made.question is not None}
 
 
 class KnownChoice(NamedTuple):
@@ -124,3 +140,15 @@ def began(tx: Transaction, account: UUID, grant: int) -> datetime | None:
         "SELECT occurred_at FROM choices WHERE account_id = %s AND grant_no = %s AND effect = 'began'", [account, grant]
     ).fetchone()
     return row[0] if row else None
+
+
+_SELECT = """SELECT c.seq, c.occurred_at, c.allow, c.effect, c.grant_no, c.via, c.version AS number, p.version, c.evidence,
+                    c.question, c.project_id, c.conversation_id, c.because, c.kept
+               FROM choices c JOIN policies p ON p.number = c.version WHERE c.account_id = %(account)s"""
+
+
+def _read(row: Sequence[Any]) -> StoredChoice:
+    """A choice from `_SELECT`."""
+    *fields, kept = row
+    read = dict(zip(StoredChoice.__struct_fields__, fields, strict=False))
+    return StoredChoice(**read, kept=tuple(int(grant) for grant in kept.split(",") if grant))

@@ -6,7 +6,7 @@ appends one that takes rows out of a release (`ends`) holds that lock shared unt
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -121,3 +121,23 @@ def first(tx: Transaction, account: UUID, event: str, conversation: UUID | None)
             WHERE account_id = %s AND event = %s AND conversation_id IS NOT DISTINCT FROM %s ORDER BY seq LIMIT 1""",
         [account, event, conversation],
     ).fetchone()
+
+
+def newest(tx: Transaction, account: UUID, event: str, conversations: Collection[UUID]) -> dict[UUID, datetime]:
+    """The time of the newest ``event`` of each of these conversations that has one."""
+    rows = tx.execute(
+        """SELECT conversation_id, max(occurred_at) FROM journal
+            WHERE account_id = %s AND event = %s AND conversation_id = ANY(%s) GROUP BY 1""",
+        [account, event, list(conversations)],
+    )
+    return dict(rows.fetchall())
+
+
+def lapses_after(tx: Transaction, account: UUID, seq: int) -> list[tuple[datetime, str | None]]:
+    """When grants of the account lapsed behind ``seq``, in order, and what it was told just before at the same moment."""
+    return tx.execute(
+        """SELECT j.occurred_at, b.event FROM journal j
+             LEFT JOIN journal b ON b.account_id = j.account_id AND b.seq = j.seq - 1 AND b.occurred_at = j.occurred_at
+            WHERE j.account_id = %s AND j.event = 'ended_lapsed' AND j.seq > %s ORDER BY j.seq""",
+        [account, seq],
+    ).fetchall()

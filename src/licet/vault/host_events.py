@@ -34,7 +34,7 @@ NUMBERED_MAX = 10_000
 NUMBERS_OF_A_LIFE = 2**40
 ACKNOWLEDGE_DAYS = 14  # as a recipient of a release: docs/erase.md
 
-Fact: TypeAlias = str | int | bool | list[list[int]] | list[str] | None
+Fact: TypeAlias = str | int | bool | Sequence[Sequence[int] | str] | None
 
 
 class EventKind(StrEnum):

@@ -27,6 +27,7 @@ from licet.web.access.authentication import guarding
 from licet.web.access.limits import BODY_BYTES_MAX
 from licet.web.api import (
     accounts,
+    choices,
     conversations,
     erasures,
     events,
@@ -35,6 +36,7 @@ from licet.web.api import (
     notice,
     otlp,
     problems,
+    projects,
     staff,
     turns,
 )
@@ -48,6 +50,8 @@ from licet.webhooks import delivery
 
 API = [
     *accounts.ROUTES,
+    *choices.ROUTES,
+    *projects.ROUTES,
     *notice.ROUTES,
     *conversations.ROUTES,
     *feedback.ROUTES,

@@ -1,4 +1,4 @@
-"""Accounts: open, read, plan, age, close; the gate; choices; who of the staff read what; everything of one's own."""
+"""Accounts: open, read, plan, age, close; the gate; who of the staff read what; everything of one's own."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from litestar.params import JSONBody
 from litestar.response import Stream
 
 from licet.access import sessions
-from licet.access.roles import Person, Scope, StaffRole, may
-from licet.consent import takeout
-from licet.consent.choices import ChoiceRequest
+from licet.access.roles import Scope, StaffRole, may
+from licet.consent import standing_tree, takeout
 from licet.errors import UsageError
 from licet.intake.replay import TIME_MIN
 from licet.policy.decide import Gate, gate
 from licet.service import answers as service_answers
 from licet.store.connect import Transaction, transaction
-from licet.vault import account_choices, account_view, installation, policy_versions, staff_reads
+from licet.vault import account_view, installation, policy_versions, staff_reads
 from licet.vault.commands import CloseAccount, OpenAccount, SetAge, SetPlan
 from licet.vault.ids import Prefix, host_hmac, shown, uuid7
 from licet.web.api import schema
@@ -65,7 +64,7 @@ def _check_opened(opened: datetime | None, now: datetime) -> None:
 
 @get("/v1/accounts/{account:str}", may=SEES, responses=READS, tags=TAG)
 async def get_account(request: AnyRequest, account: AccountRef) -> schema.AccountAnswer:
-    """An account and its standing."""
+    """An account, its gate, and where it stands with each question."""
     site, holder = site_of(request), await account_of(request, account)
     at = site.now()
 
@@ -76,8 +75,14 @@ async def get_account(request: AnyRequest, account: AccountRef) -> schema.Accoun
         state = account_view.brought(row, known, at).account
         return schema.AccountAnswer(
             id=shown(Prefix.account, holder), plan=state.plan, age_known=state.age is not None,
-            opened_at=state.opened_at, closed_at=state.closed_at, standing=state.standing,
-            gate=gate(state, known, at), answered=known[state.answered].version if state.answered is not None else None,
+            opened_at=state.opened_at, closed_at=state.closed_at, gate=gate(state, known, at),
+            questions=tuple(
+                schema.QuestionAnswer(
+                    question=one.question, covers=one.covers, standing=one.standing, answered=one.answered,
+                    unanswered=one.unanswered,
+                )
+                for one in standing_tree.questions_stood(state, known, at)
+            ),
         )  # fmt: skip
 
     return await site.reading(read)
@@ -87,7 +92,7 @@ async def get_account(request: AnyRequest, account: AccountRef) -> schema.Accoun
 async def set_plan(
     request: AnyRequest, account: AccountRef, data: JSONBody[schema.NewPlan], idempotency_key: IdempotencyKey = None
 ) -> Response[schema.ChangeAnswer]:
-    """Sets the plan; one out of scope ends a grant."""
+    """Sets the plan; one out of scope ends every grant. `ended` are those, for the host to tell its person."""
     holder = await account_of(request, account)
     command = SetPlan(account=holder, at=site_of(request).now(), plan=data.plan)
     return shell.changed(await shell.write(request, command, idempotency_key))
@@ -97,7 +102,7 @@ async def set_plan(
 async def set_age(
     request: AnyRequest, account: AccountRef, data: JSONBody[schema.NewAge], idempotency_key: IdempotencyKey = None
 ) -> Response[schema.ChangeAnswer]:
-    """Sets the age; one that is unknown or below the minimum ends a grant."""
+    """Sets the age; one that is unknown or below the minimum ends every grant. `ended` are those."""
     holder = await account_of(request, account)
     command = SetAge(account=holder, at=site_of(request).now(), age=data.age)
     return shell.changed(await shell.write(request, command, idempotency_key))
@@ -128,55 +133,11 @@ async def get_gate(request: AnyRequest, account: AccountRef) -> schema.GateAnswe
         account=shown(Prefix.account, holder),
         gate=seen.gate,
         may_write=seen.gate in (Gate.open, Gate.notice, Gate.not_asked),
-        standing=seen.standing,
+        standings=seen.standings,
+        unanswered=seen.unanswered,
         grant=seen.grant,
         policy=seen.version,
         decide_by=seen.decide_by,
-    )
-
-
-@post("/v1/accounts/{account:str}/choices", may=may(person=True, scope=Scope.choices_write), responses=WRITES, tags=TAG)
-async def choose(
-    request: AnyRequest, account: AccountRef, data: JSONBody[schema.NewChoice], idempotency_key: IdempotencyKey = None
-) -> Response[schema.ChosenAnswer]:
-    """Allows or refuses, or withdraws: one step either way. `Sec-GPC` is kept as evidence and decides nothing.
-
-    A yes to a `showing` that is older than the newest choice, or than the terms in force, is refused (409, `stale`); the same
-    answer to the same showing is one choice. A person's own `age` is taken only where none is known, or it is lower.
-    """
-    site, holder = site_of(request), await account_of(request, account)
-    asked = ChoiceRequest(
-        account=holder, at=site.now(), allow=data.allow, age=data.age, via=data.via, surface=data.surface,
-        showing=shell.uuid_of(data.showing) if data.showing is not None else None,
-        gpc=request.headers.get("sec-gpc") == "1", own=isinstance(request.auth, Person),
-    )  # fmt: skip
-    written = await shell.write(request, asked, idempotency_key)
-    answer = written.answer
-    assert answer.effect is not None
-    body = schema.ChosenAnswer(
-        outcome=answer.outcome, at=answer.at, account=shown(Prefix.account, answer.account), effect=answer.effect
-    )
-    return shell.answered(body, written, 201)
-
-
-@get("/v1/accounts/{account:str}/choices", may=SEES, responses=READS, tags=TAG)
-async def list_choices(
-    request: AnyRequest, account: AccountRef, cursor: Cursor = None, limit: Limit = shell.LIMIT
-) -> schema.ChoicePage:
-    """Every choice that was made, newest first."""
-    holder, before = await account_of(request, account), shell.int_cursor(cursor)
-    return await site_of(request).reading(lambda tx: _choices(tx, holder, before, limit))
-
-
-def _choices(tx: Transaction, account: UUID, before: int | None, limit: int) -> schema.ChoicePage:
-    _must_exist(tx, account)
-    made = account_choices.of_account(tx, account, newest_first=True, most=limit + 1, before=before)
-    return schema.ChoicePage(
-        items=tuple(
-            schema.ChoiceAnswer(at=one.at, allow=one.allow, effect=one.effect, via=one.via, policy=one.version)
-            for one in made[:limit]
-        ),
-        next=shell.cursor_of(made[limit - 1].seq) if len(made) > limit else None,
     )
 
 
@@ -239,6 +200,6 @@ async def export(request: AnyRequest, account: AccountRef) -> Stream:
 
 
 ROUTES = [
-    open_account, get_account, set_plan, set_age, close_account, get_gate, choose, list_choices, explain_account,
-    list_reads, export,
+    open_account, get_account, set_plan, set_age, close_account, get_gate, explain_account, list_reads,
+    export,
 ]  # fmt: skip

@@ -69,7 +69,9 @@ def _shown(mine: OwnConversation, titled: bool) -> schema.ConversationAnswer:
     )  # fmt: skip
     return schema.ConversationAnswer(
         id=mine.shown_id, title=mine.title if titled else "", kind=mine.kind, begun_at=mine.begun_at,
-        last_at=mine.last_at, turns=mine.turns, incognito=mine.incognito, kept_out=mine.kept_out,
+        last_at=mine.last_at, turns=mine.turns,
+        project=shown(Prefix.project, mine.project) if mine.project is not None else None,
+        incognito=mine.incognito, kept_out=mine.kept_out,
         deleted_at=mine.deleted_at, held=mine.held, holds=mine.holds, keep_until=mine.keep_until, safety_until=mine.safety_until,
         badges=badges, releases=mine.releases,
     )  # fmt: skip

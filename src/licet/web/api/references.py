@@ -6,6 +6,7 @@ NotFoundError. A service or staff, whom the route has let in, reaches every acco
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from uuid import UUID
 
@@ -14,12 +15,14 @@ from litestar import Request
 from licet.access.roles import Caller, Person
 from licet.errors import NotFoundError, UsageError
 from licet.vault import account_view
+from licet.vault.commands import ChosenScope
 from licet.vault.ids import Prefix, host_hmac, parse
 from licet.web.site import Site
 
 AnyRequest = Request[Any, Any, Any]
 HOST = "host:"
 ME = "me"
+_PROJECT = re.compile(r"proj_[0-9a-f]{32}")
 
 
 def site_of(request: AnyRequest) -> Site:
@@ -80,3 +83,19 @@ async def conversation_of(request: AnyRequest, text: str, account: str | None) -
     if owner is None or (named is not None and owner != named):
         raise not_found()
     return owner, conversation
+
+
+def project_of(text: str, host_key: bytes) -> ChosenScope:
+    """The project that ``text`` names: one of ours, `proj_..`, or the host's id of it, with `host:` before it or not."""
+    if _PROJECT.fullmatch(text):
+        return ChosenScope(project=parse(Prefix.project, text))
+    return ChosenScope(host_project=host_project(text, host_key))
+
+
+def host_project(text: str, host_key: bytes) -> bytes:
+    """The HMAC of the host's id of a project; UsageError for an id of ours, which begins none."""
+    if _PROJECT.fullmatch(text):
+        raise UsageError(
+            "`project` is an id of ours", "name it by your own id: a conversation's first turn may begin it"
+        )
+    return host_hmac(host_key, "project", text.removeprefix(HOST))

@@ -11,19 +11,21 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from licet.consent.acts import ActKind
 from licet.consent.notice import Variant
 from licet.consent.own_conversations import HoldTold
 from licet.erasure.certificates import ErasureStatus
 from licet.masked import Masked
 from licet.policy.decide import DecisionReason, Gate
-from licet.policy.fold import Effect
-from licet.policy.state import ConversationKind, GrantStanding, Share, TurnRole
+from licet.policy.file import QUESTION
+from licet.policy.fold import Effect, NoEffect
+from licet.policy.state import ConversationKind, GrantStanding, ScopeKind, Share, TurnRole
 from licet.release.live_leases import LEASE_SECONDS, LEASE_SECONDS_MAX
 from licet.release.part import ROWS_PER_PART_MAX
 from licet.release.rows import ROWS_MAX
 from licet.service.oversight import HoldSeen
 from licet.train.recipients import RecipientSeen
-from licet.vault.commands import AGE_MAX, HoldReason, Outcome
+from licet.vault.commands import AGE_MAX, KEPT_SCOPES_MAX, HoldReason, Outcome
 from licet.vault.holds import MATTER_CHARACTERS_MAX
 from licet.vault.ids import HOST_ID_CHARACTERS_MAX
 from licet.vault.staff_reads import ReadReason
@@ -39,6 +41,14 @@ Ref = Annotated[
     str,
     Meta(min_length=1, max_length=HOST_ID_CHARACTERS_MAX, description="An id of ours, or `host:` and the host's own."),
 ]
+ProjectRef = Annotated[
+    str,
+    Meta(
+        min_length=1, max_length=HOST_ID_CHARACTERS_MAX,
+        description="The host's own id of a project, with `host:` before it or not, or ours, `proj_..`.",
+    ),
+]  # fmt: skip
+Question = Annotated[str, Meta(pattern=f"^{QUESTION.pattern}$", examples=["training"])]
 Age = Annotated[int, Meta(ge=0, le=AGE_MAX)]
 Matter = Annotated[str, Meta(min_length=1, max_length=MATTER_CHARACTERS_MAX, description="What a hold is for.")]
 Short = Annotated[str, Meta(max_length=200)]
@@ -77,14 +87,35 @@ class NewAge(_In, frozen=True, kw_only=True):
     age: Age | None
 
 
+class NewScope(_In, frozen=True, kw_only=True):
+    """A project or a conversation: one of them."""
+
+    project: ProjectRef | None = None
+    conversation: Ref | None = None
+
+
 class NewChoice(_In, frozen=True, kw_only=True):
-    """``showing`` is the notice that this answers; ``via`` the place where it was answered."""
+    """``question`` is one that the version in force asks. A no without it answers all of them; a yes may leave it out where
+    one is asked.
+
+    ``scope`` makes it a yes for a project or a conversation alone; ``keep`` names those whose permissions a no leaves in
+    force. ``showing`` is the notice that this answers; ``via`` the place where it was answered.
+    """
 
     allow: bool
+    question: Question | None = None
+    scope: NewScope | None = None
+    keep: Annotated[tuple[NewScope, ...], Meta(max_length=KEPT_SCOPES_MAX)] = ()
     age: Age | None = None
     via: Name = "api"
     surface: Name = "app"
     showing: Short | None = None
+
+
+class NewTitle(_In, frozen=True, kw_only=True):
+    """``title`` is what the person calls the project, sealed; it is taken where the project has none yet."""
+
+    title: Annotated[str, Meta(max_length=TITLE_CHARACTERS_MAX)] = ""
 
 
 class NewShowing(_In, frozen=True, kw_only=True):
@@ -107,7 +138,8 @@ class NewToolCall(_In, frozen=True, kw_only=True):
 class NewTurn(_In, frozen=True, kw_only=True):
     """A turn. ``conversation`` finds one or, as `host:ID`, begins it; ``id`` is the host's own, and says it once.
 
-    ``grant`` is what the gate named when it was said: told later, under a newer grant, it is refused.
+    ``grant`` is what the gate named when it was said: told later, under a newer grant, it is refused. ``project`` is the
+    host's own id of the project that the conversation is in, which its first turn fixes.
     """
 
     account: Ref
@@ -128,6 +160,8 @@ class NewTurn(_In, frozen=True, kw_only=True):
     keep_out: bool = False
     thread: Annotated[str, Meta(max_length=HOST_ID_CHARACTERS_MAX)] = ""
     grant: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
+    project: HostId | None = None
+    project_title: Annotated[str, Meta(max_length=TITLE_CHARACTERS_MAX)] = ""
 
 
 class NewFeedback(_In, frozen=True, kw_only=True):
@@ -164,29 +198,41 @@ class NewLease(_In, frozen=True, kw_only=True):
     seconds: Annotated[int, Meta(ge=1, le=LEASE_SECONDS_MAX)] = LEASE_SECONDS
 
 
-class AccountAnswer(_Out, frozen=True, kw_only=True):
-    """``answered`` is the policy version that was answered last."""
+class QuestionAnswer(_Out, frozen=True, kw_only=True):
+    """A question of the version in force, the purposes that a yes to it covers, and where the account stands with it.
 
+    ``answered`` is the policy version that was answered last; ``unanswered`` says that it is asked now.
+    """
+
+    question: str
+    covers: tuple[str, ...]
+    standing: GrantStanding
+    answered: str | None
+    unanswered: bool
+
+
+class AccountAnswer(_Out, frozen=True, kw_only=True):
     id: str
     plan: str
     age_known: bool
     opened_at: datetime
     closed_at: datetime | None
-    standing: GrantStanding
     gate: Gate
-    answered: str | None
+    questions: tuple[QuestionAnswer, ...]
 
 
 class GateAnswer(_Out, frozen=True, kw_only=True):
     """``may_write`` is the whole answer for an assistant; ``policy`` is the version in force.
 
-    ``grant`` numbers the account's grant in force, 0 for none: a turn that is told later names it.
+    ``standings`` are by question, ``unanswered`` the questions that are asked now. ``grant`` numbers the newest grant in
+    force, of any scope, 0 for none: a turn that is told later names it.
     """
 
     account: str
     gate: Gate
     may_write: bool
-    standing: GrantStanding
+    standings: dict[str, GrantStanding]
+    unanswered: tuple[str, ...]
     grant: int
     policy: str
     decide_by: date | None
@@ -211,7 +257,10 @@ class NoticeText(_Out, frozen=True, kw_only=True):
 
 
 class NoticeAnswer(_Out, frozen=True, kw_only=True):
-    """What the account is to be asked, and why it is or is not. ``ends``: the first instant without `later`."""
+    """What the account is to be asked, and why it is or is not. ``ends``: the first instant without `later`.
+
+    ``unanswered`` are the questions that wait for an answer, each of which takes a choice of its own.
+    """
 
     account: str
     gate: Gate
@@ -223,6 +272,7 @@ class NoticeAnswer(_Out, frozen=True, kw_only=True):
     ends: datetime | None
     may_put_off: bool
     asks_age: bool
+    unanswered: tuple[str, ...]
     terms_accepted_at: datetime | None
     notice: NoticeText | None
 
@@ -246,27 +296,127 @@ class _Done(_Out, frozen=True, kw_only=True):
     account: str
 
 
+class _Scoped(_Out, frozen=True, kw_only=True):
+    """``scope`` says what it is for; ``project`` and ``conversation`` are our ids, where it is for one."""
+
+    scope: ScopeKind
+    project: str | None = None
+    conversation: str | None = None
+
+
+class GrantAnswer(_Scoped, frozen=True, kw_only=True):
+    """A grant: the yes to one question, for a scope, by its number in the account."""
+
+    number: int
+    question: str
+
+
 class ChangeAnswer(_Done, frozen=True, kw_only=True):
-    """What a verb did: ``done``, ``unchanged`` or ``duplicate``. ``erasure`` is the one that it began."""
+    """What a verb did: ``done``, ``unchanged`` or ``duplicate``. ``erasure`` is the one that it began, ``ended`` are the
+    grants that it ended.
+    """
 
     conversation: str | None = None
+    project: str | None = None
     erasure: str | None = None
+    ended: tuple[GrantAnswer, ...] = ()
+
+
+class AnsweredAnswer(_Scoped, frozen=True, kw_only=True):
+    """What a choice did about one question. ``grant`` began or was affirmed; ``kept`` were named by a no and stay."""
+
+    question: str
+    effect: Effect
+    grant: int | None
+    kept: tuple[GrantAnswer, ...]
 
 
 class ChosenAnswer(_Done, frozen=True, kw_only=True):
+    """``effect`` is that of ``answers``: of several the first that is there of `began`, `affirmed`, `withdrew`, `declined`.
+
+    Where it is `none`, ``because`` says why in a stable word and ``detail`` what to do; ``could_name`` are then the questions
+    that could have been named. ``ended`` are the grants that it ended.
+    """
+
     effect: Effect
+    answers: tuple[AnsweredAnswer, ...]
+    because: NoEffect | None
+    detail: str
+    could_name: tuple[str, ...]
+    ended: tuple[GrantAnswer, ...]
 
 
-class ChoiceAnswer(_Out, frozen=True, kw_only=True):
+class ChoiceAnswer(_Scoped, frozen=True, kw_only=True):
+    """A choice about one question; ``question`` is null where it named none and several were asked.
+
+    ``because`` says why it had no effect; ``kept`` are the numbers of the grants that a no named.
+    """
+
     at: datetime
+    question: str | None
     allow: bool
     effect: str
+    because: str | None
+    grant: int | None
+    kept: tuple[int, ...]
     via: str
     policy: str
 
 
 class ChoicePage(_Out, frozen=True, kw_only=True):
     items: tuple[ChoiceAnswer, ...]
+    next: str | None
+
+
+class SaidAnswer(_Out, frozen=True, kw_only=True):
+    """The act behind an answer: a `yes`, a `no`, or what took a yes away: `lapsed`, `kept_out`.
+
+    ``via`` and ``surface`` are where it was said, ``policy`` the version in force then; ``cause`` says by what it lapsed.
+    """
+
+    act: ActKind
+    at: datetime
+    via: str | None
+    surface: str | None
+    policy: str | None
+    cause: str | None
+
+
+class GivenGrantAnswer(GrantAnswer, frozen=True, kw_only=True):
+    """A grant in force, and who said so when; null where that is no longer on record."""
+
+    said: SaidAnswer | None
+
+
+class QuestionStandingAnswer(QuestionAnswer, frozen=True, kw_only=True):
+    """A question for the account as a whole; ``grant`` is the account's own in force."""
+
+    grant: int | None
+    said: SaidAnswer | None
+
+
+class StandingItemAnswer(_Scoped, frozen=True, kw_only=True):
+    """A project, or a conversation in one or in none. ``title`` is empty for everybody but its person.
+
+    ``own`` are the grants given for exactly this, ``in_force`` those that cover it, one a question, the narrowest there is.
+    """
+
+    title: str
+    begun_at: datetime
+    incognito: bool
+    kept_out: SaidAnswer | None
+    own: tuple[GivenGrantAnswer, ...]
+    in_force: tuple[GrantAnswer, ...]
+
+
+class StandingPage(_Out, frozen=True, kw_only=True):
+    """The account, and below it each project followed by its conversations, and those without a project, oldest first."""
+
+    account: str
+    gate: Gate
+    policy: str
+    questions: tuple[QuestionStandingAnswer, ...]
+    items: tuple[StandingItemAnswer, ...]
     next: str | None
 
 
@@ -357,6 +507,7 @@ class ConversationAnswer(_Out, frozen=True, kw_only=True):
     begun_at: datetime
     last_at: datetime
     turns: int
+    project: str | None
     incognito: bool
     kept_out: bool
     deleted_at: datetime | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypedDict, TypeVar
 from uuid import UUID
 
 from litestar import Request, Response
@@ -14,7 +14,7 @@ from litestar.params import HeaderParameter, PathParameter, QueryParameter
 
 from licet.access.roles import Caller, Nobody, Person, Service, Staff
 from licet.errors import RefusedError, UsageError
-from licet.policy.state import TurnState
+from licet.policy.state import Grant, Scope, ScopeKind, TurnState
 from licet.vault import idempotency
 from licet.vault.commands import Command, CommandResult, Outcome
 from licet.vault.content import Content
@@ -66,7 +66,7 @@ _SAID = {
     405: "The method is not allowed here",
     409: "Understood and refused, or the first request with this key is still under way",
     413: "The request is larger than is taken",
-    422: "The Idempotency-Key came with another request before",
+    422: "Parts of the request contradict each other, or the Idempotency-Key came with another request before",
     429: "Too many requests",
     451: "The account must decide first; `choice` says where",
     503: "Try again in a moment",
@@ -145,9 +145,34 @@ def changed(written: WriteResult, status: int = 200) -> Response[schema.ChangeAn
     conversation = shown(Prefix.conversation, answer.conversation) if answer.conversation is not None else None
     body = schema.ChangeAnswer(
         outcome=answer.outcome, at=answer.at, account=shown(Prefix.account, answer.account), conversation=conversation,
+        project=shown(Prefix.project, answer.project) if answer.project is not None else None,
         erasure=shown(Prefix.erasure, answer.erasure) if answer.erasure is not None else None,
+        ended=tuple(map(grant_shown, answer.ended)),
     )  # fmt: skip
     return answered(body, written, status)
+
+
+class ScopeShown(TypedDict):
+    """A scope as answers show it, by our ids."""
+
+    scope: ScopeKind
+    project: str | None
+    conversation: str | None
+
+
+def scope_shown(scope: Scope) -> ScopeShown:
+    named = UUID(hex=scope.name) if scope.name else None
+    return ScopeShown(
+        scope=scope.kind,
+        project=shown(Prefix.project, named) if named is not None and scope.kind is ScopeKind.project else None,
+        conversation=(
+            shown(Prefix.conversation, named) if named is not None and scope.kind is ScopeKind.conversation else None
+        ),
+    )
+
+
+def grant_shown(grant: Grant) -> schema.GrantAnswer:
+    return schema.GrantAnswer(number=grant.number, question=grant.question, **scope_shown(grant.scope))
 
 
 def cursor_of(value: UUID | int) -> str:
@@ -172,6 +197,18 @@ def uuid_cursor(cursor: str | None) -> UUID | None:
 
 def int_cursor(cursor: str | None) -> int | None:
     return int.from_bytes(_raw(cursor, 8), "big") & 0x7FFF_FFFF_FFFF_FFFF if cursor is not None else None
+
+
+def pair_cursor_of(value: tuple[UUID, UUID]) -> str:
+    """An opaque cursor of two ids."""
+    return base64.urlsafe_b64encode(value[0].bytes + value[1].bytes).rstrip(b"=").decode()
+
+
+def pair_cursor(cursor: str | None) -> tuple[UUID, UUID] | None:
+    if cursor is None:
+        return None
+    raw = _raw(cursor, 32)
+    return UUID(bytes=raw[:16]), UUID(bytes=raw[16:])
 
 
 def uuid_of(text: str) -> UUID:

@@ -9,7 +9,7 @@ from licet.policy.state import TurnRole
 from licet.vault.commands import Say
 from licet.vault.content import Content, ToolCall, encode
 from licet.vault.ids import Prefix, host_hmac, parse
-from licet.web.api.references import HOST
+from licet.web.api.references import HOST, host_project
 from licet.web.api.schema import NewTurn
 
 
@@ -36,6 +36,8 @@ def command(turn: NewTurn, account: UUID, host_key: bytes, at: datetime) -> Say:
         content=encode(content(turn)),
         title=encode(Content(text=turn.title)) if turn.title else None,
         under=turn.grant,
+        host_project=host_project(turn.project, host_key) if turn.project is not None else None,
+        project_title=encode(Content(text=turn.project_title)) if turn.project_title else None,
     )
 
 

@@ -71,7 +71,8 @@ def overview(request: AnyRequest) -> Response[Any]:
 def _tables(status: PopulationStatus) -> list[tuple[str, str, list[tuple[str, int]]]]:
     """Counts by name: what of, counted in what, and the counts."""
     return [
-        ("Standing", "Accounts", _named(status.standings)), ("Gate", "Accounts", _named(status.gates)),
+        *((f"Standing: {question}", "Accounts", _named(counts)) for question, counts in status.standings.items()),
+        ("Gate", "Accounts", _named(status.gates)),
         ("Plan", "Accounts", list(status.plans.items())), ("Time ends within", "Messages", list(status.expires.items())),
     ]  # fmt: skip
 

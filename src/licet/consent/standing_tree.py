@@ -1,0 +1,147 @@
+"""Where an account stands, as a tree: the account, its projects and their conversations, and who said what about each.
+
+The account's page of it says where it stands with each question; an item below says what was given for exactly it, since
+when it is kept out, and which grant covers it now. Nothing here decides: the rule does (`policy.decide`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from licet.consent import acts, own_conversations
+from licet.consent.acts import ActKind, ConsentAct, ConsentActs
+from licet.errors import NotFoundError
+from licet.keys.keyring import Keyring
+from licet.keys.material import account_place, unseal
+from licet.masked import Masked
+from licet.policy.decide import Gate, gate, unanswered
+from licet.policy.file import Policies
+from licet.policy.state import (
+    AccountState,
+    ConversationKind,
+    ConversationState,
+    Grant,
+    GrantStanding,
+)
+from licet.store.connect import Transaction
+from licet.vault import account_view, projects
+from licet.vault.content import decode
+from licet.vault.projects import StoredPlace
+
+
+class QuestionStood(msgspec.Struct, frozen=True, kw_only=True):
+    """A question of the version in force. ``answered`` names the version last answered, ``grant`` is the account's own."""
+
+    question: str
+    covers: tuple[str, ...]
+    standing: GrantStanding
+    answered: str | None
+    unanswered: bool
+    grant: int | None
+    act: ConsentAct | None
+
+
+class StandingPlace(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """A project or a conversation. ``own`` are the grants given for exactly it, ``in_force`` those that cover it."""
+
+    place: StoredPlace
+    title: str
+    kept_out: ConsentAct | None
+    own: tuple[tuple[Grant, ConsentAct | None], ...]
+    in_force: tuple[Grant, ...]
+
+
+class StandingTree(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """A page of the tree; ``next`` is the cursor of the one after it."""
+
+    gate: Gate
+    version: str
+    questions: tuple[QuestionStood, ...]
+    places: tuple[StandingPlace, ...]
+    next: tuple[UUID, UUID] | None
+
+
+def questions_stood(
+    state: AccountState, policies: Policies, at: datetime, said: ConsentActs | None = None
+) -> tuple[QuestionStood, ...]:
+    """Where an account stands with each question of the version in force, in the order in which they are asked."""
+    waiting = unanswered(state, policies, at)
+    stood = []
+    for asked in policies.in_force(at).questions:
+        answered = state.answered(asked.question)
+        stood.append(
+            QuestionStood(
+                question=asked.question, covers=tuple(sorted(asked.covers)), standing=state.standing(asked.question),
+                answered=policies[answered].version if answered is not None else None,
+                unanswered=asked.question in waiting, grant=state.grant(asked.question),
+                act=said.questions.get(asked.question) if said is not None else None,
+            )
+        )  # fmt: skip
+    return tuple(stood)
+
+
+def standing(
+    tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, at: datetime, *,
+    after: tuple[UUID, UUID] | None, limit: int, titled: bool,
+) -> StandingTree:  # fmt: skip
+    """A page of up to ``limit`` places behind ``after``; NotFoundError for an account that does not exist.
+
+    Titles are content: they are opened only where ``titled``, for the account's own person.
+    """
+    row = account_view.accounts(tx, [account]).get(account)
+    if row is None:
+        raise NotFoundError("no such account")
+    state = account_view.brought(row, policies, at).account
+    said = acts.standing_acts(tx, keyring, policies, account, state)
+    found = projects.tree(tx, account, after, limit + 1)
+    page = found[:limit]
+    titles = _titles(tx, keyring, policies, account, page, at) if titled else {}
+    return StandingTree(
+        gate=gate(state, policies, at),
+        version=policies.in_force(at).version,
+        questions=questions_stood(state, policies, at, said),
+        places=tuple(_place(place, state, said, titles) for place in page),
+        next=page[-1].cursor if len(found) > limit else None,
+    )
+
+
+def _place(
+    place: StoredPlace, state: AccountState, said: ConsentActs, titles: Mapping[tuple[UUID, UUID], str]
+) -> StandingPlace:
+    kept_out = place.kept_out_at
+    return StandingPlace(
+        place=place,
+        title=titles.get(place.cursor, ""),
+        kept_out=ConsentAct(act=ActKind.kept_out, at=kept_out) if kept_out is not None else None,
+        own=tuple((grant, said.grants.get(grant.number)) for grant in state.grants if grant.scope == place.scope),
+        in_force=_in_force(place, state),
+    )
+
+
+def _in_force(place: StoredPlace, state: AccountState) -> tuple[Grant, ...]:
+    """The grant that covers the place, by question."""
+    conversation = ConversationState(
+        name=place.conversation.hex if place.conversation is not None else "", incognito=False, kind=ConversationKind.chat,
+        project=place.project.hex if place.project is not None else "",
+    )  # fmt: skip
+    numbers = {state.grant_for(grant.question, conversation) for grant in state.grants}
+    return tuple(grant for grant in state.grants if grant.number in numbers)
+
+
+def _titles(
+    tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, page: Sequence[StoredPlace], at: datetime
+) -> dict[tuple[UUID, UUID], str]:
+    """What each place is called, as far as it can be opened."""
+    keys = keyring.account_keys(tx, [account]).get(account)
+    named = [(account, place.conversation) for place in page if place.conversation is not None]
+    opened = own_conversations.titles(tx, keyring, account_view.seen(tx, named, policies, at), at)
+    found = {place.cursor: opened.get(place.conversation, "") for place in page if place.conversation is not None}
+    if keys is not None:
+        for place in page:
+            if place.title is not None:
+                found[place.cursor] = decode(unseal(keys.own, place.title, account_place(account))).text
+    return found

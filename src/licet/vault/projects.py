@@ -1,0 +1,80 @@
+"""The projects of accounts and what is in them, as the tables hold them: for who reads, in the order of the tree."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from licet.masked import Masked
+from licet.policy.state import WHOLE_ACCOUNT, Scope, ScopeKind
+from licet.store.connect import Transaction
+
+NO_UUID = UUID(int=0)
+
+
+class StoredPlace(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """A project, or a conversation with the project that it is in, if any. ``title`` is a project's, sealed.
+
+    ``kept_out_at`` is since when: of a conversation the newest time that it was kept out, None where it is not now.
+    """
+
+    project: UUID | None
+    conversation: UUID | None
+    title: bytes | None
+    begun_at: datetime
+    incognito: bool
+    kept_out_at: datetime | None
+
+    @property
+    def scope(self) -> Scope:
+        return scope_of(self.project if self.conversation is None else None, self.conversation)
+
+    @property
+    def cursor(self) -> tuple[UUID, UUID]:
+        """Where it stands in the order of `tree`."""
+        return self.project or self.conversation or NO_UUID, self.conversation or NO_UUID
+
+
+def scope_of(project: UUID | None, conversation: UUID | None) -> Scope:
+    """A scope as the rule names it: a project's, a conversation's, or without either the account's."""
+    if conversation is not None:
+        return Scope(ScopeKind.conversation, conversation.hex)
+    return WHOLE_ACCOUNT if project is None else Scope(ScopeKind.project, project.hex)
+
+
+# A project stands before its conversations, as no id is all zeros.
+_TREE = """
+    SELECT project_id, conversation_id, title, begun_at, incognito, kept_out_at FROM (
+        SELECT project_id, NULL::uuid AS conversation_id, title, begun_at, false AS incognito, kept_out_at,
+               project_id AS root, '00000000-0000-0000-0000-000000000000'::uuid AS leaf
+          FROM projects WHERE account_id = %(account)s
+        UNION ALL
+        SELECT c.project_id, c.conversation_id, NULL, c.begun_at, c.incognito,
+               CASE WHEN c.narrowed THEN coalesce(
+                    (SELECT max(j.occurred_at) FROM journal j WHERE j.account_id = c.account_id
+                        AND j.conversation_id = c.conversation_id AND j.event = 'narrowed'), c.begun_at) END,
+               coalesce(c.project_id, c.conversation_id), c.conversation_id
+          FROM conversations c WHERE c.account_id = %(account)s AND c.deleted_at IS NULL) t
+     WHERE (root, leaf) > (%(root)s, %(leaf)s) ORDER BY root, leaf LIMIT %(most)s"""
+
+
+def tree(tx: Transaction, account: UUID, after: tuple[UUID, UUID] | None, most: int) -> list[StoredPlace]:
+    """The first ``most`` places behind ``after``: each project, then its conversations, by the time at which they began.
+
+    What was deleted is not in it.
+    """
+    root, leaf = after or (NO_UUID, NO_UUID)
+    rows = tx.execute(_TREE, {"account": account, "root": root, "leaf": leaf, "most": most})
+    return [StoredPlace(**dict(zip(StoredPlace.__struct_fields__, row, strict=True))) for row in rows]
+
+
+def every(tx: Transaction, account: UUID) -> list[StoredPlace]:
+    """The projects of an account, oldest first."""
+    rows = tx.execute(
+        """SELECT project_id, NULL, title, begun_at, false, kept_out_at FROM projects
+            WHERE account_id = %s ORDER BY project_id""",
+        [account],
+    )
+    return [StoredPlace(**dict(zip(StoredPlace.__struct_fields__, row, strict=True))) for row in rows]
