@@ -1,4 +1,4 @@
-"""Accounts: open, read, plan, age, close; the gate; choices; who of the staff read what; everything of one's own."""
+"""Accounts: open, read, plan, age, close; the gate; choices; readings by staff; the export of one's own conversations."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ TAG = ["accounts"]
 async def open_account(
     request: AnyRequest, data: JSONBody[schema.NewAccount], idempotency_key: IdempotencyKey = None
 ) -> Response[schema.ChangeAnswer]:
-    """Opens an account; one that is known by the host's id already stays as it is."""
+    """Opens an account; one that is already known by the host's id stays as it is."""
     site = site_of(request)
     now = site.now()
     _check_opened(data.opened, now)
@@ -87,7 +87,7 @@ async def get_account(request: AnyRequest, account: AccountRef) -> schema.Accoun
 async def set_plan(
     request: AnyRequest, account: AccountRef, data: JSONBody[schema.NewPlan], idempotency_key: IdempotencyKey = None
 ) -> Response[schema.ChangeAnswer]:
-    """Sets the plan; one out of scope ends a grant."""
+    """Sets the plan; a plan that is out of scope ends the grant."""
     holder = await account_of(request, account)
     command = SetPlan(account=holder, at=site_of(request).now(), plan=data.plan)
     return shell.changed(await shell.write(request, command, idempotency_key))
@@ -97,7 +97,7 @@ async def set_plan(
 async def set_age(
     request: AnyRequest, account: AccountRef, data: JSONBody[schema.NewAge], idempotency_key: IdempotencyKey = None
 ) -> Response[schema.ChangeAnswer]:
-    """Sets the age; one that is unknown or below the minimum ends a grant."""
+    """Sets the age; an age that is unknown or below the minimum ends the grant."""
     holder = await account_of(request, account)
     command = SetAge(account=holder, at=site_of(request).now(), age=data.age)
     return shell.changed(await shell.write(request, command, idempotency_key))
@@ -109,7 +109,7 @@ async def set_age(
 async def close_account(
     request: AnyRequest, account: AccountRef, idempotency_key: IdempotencyKey = None
 ) -> Response[schema.ChangeAnswer]:
-    """Closes the account: nothing of it is used any more, and its content goes with the policy's period."""
+    """Closes the account: its content is no longer used, and is erased after the period in the policy."""
     holder = await account_of(request, account)
     command = CloseAccount(account=holder, at=site_of(request).now())
     written = await shell.write(request, command, idempotency_key)
@@ -119,7 +119,7 @@ async def close_account(
 
 @get("/v1/accounts/{account:str}/gate", may=may(person=True, scope=Scope.gate_read), responses=READS, tags=TAG)
 async def get_gate(request: AnyRequest, account: AccountRef) -> schema.GateAnswer:
-    """Whether the person may write now. What cannot be looked up is a refusal, never a yes."""
+    """Whether the person may write now. If that cannot be looked up, the request is refused, never allowed."""
     holder = await account_of(request, account)
     seen = await site_of(request).gate(holder)
     if seen is None:
@@ -139,10 +139,11 @@ async def get_gate(request: AnyRequest, account: AccountRef) -> schema.GateAnswe
 async def choose(
     request: AnyRequest, account: AccountRef, data: JSONBody[schema.NewChoice], idempotency_key: IdempotencyKey = None
 ) -> Response[schema.ChosenAnswer]:
-    """Allows or refuses, or withdraws: one step either way. `Sec-GPC` is kept as evidence and decides nothing.
+    """Records a yes, a no or a withdrawal, each in one step; `Sec-GPC` is stored as evidence and decides nothing.
 
-    A yes to a `showing` that is older than the newest choice, or than the terms in force, is refused (409, `stale`); the same
-    answer to the same showing is one choice. A person's own `age` is taken only where none is known, or it is lower.
+    A yes to a `showing` that is older than the newest choice, or than the terms in force, is refused (409, `stale`).
+    The same answer to the same showing is one choice. A person's own `age` is accepted only if none is known, or if it
+    is lower.
     """
     site, holder = site_of(request), await account_of(request, account)
     asked = ChoiceRequest(
@@ -163,7 +164,7 @@ async def choose(
 async def list_choices(
     request: AnyRequest, account: AccountRef, cursor: Cursor = None, limit: Limit = shell.LIMIT
 ) -> schema.ChoicePage:
-    """Every choice that was made, newest first."""
+    """Every choice of the account, newest first."""
     holder, before = await account_of(request, account), shell.int_cursor(cursor)
     return await site_of(request).reading(lambda tx: _choices(tx, holder, before, limit))
 
@@ -187,7 +188,7 @@ def _must_exist(tx: Transaction, account: UUID) -> None:
 
 @get("/v1/accounts/{account:str}/explain", may=SEES, responses=READS, tags=TAG)
 async def explain_account(request: AnyRequest, account: AccountRef) -> service_answers.AccountSeen:
-    """What of the account may be used, and why not the rest."""
+    """What of the account may be used, and why the rest may not."""
     site, holder = site_of(request), await account_of(request, account)
     seen = await site.calling(lambda: service_answers.explain(site.here, shown(Prefix.account, holder)))
     assert isinstance(seen, service_answers.AccountSeen)
@@ -198,7 +199,7 @@ async def explain_account(request: AnyRequest, account: AccountRef) -> service_a
 async def list_reads(
     request: AnyRequest, account: AccountRef, cursor: Cursor = None, limit: Limit = shell.LIMIT
 ) -> schema.ReadPage:
-    """Every reading of the account's content by staff, as what and why, newest first."""
+    """Every reading of the account's content by staff, with role and reason, newest first."""
     holder, before = await account_of(request, account), shell.uuid_cursor(cursor)
 
     def read(tx: Transaction) -> schema.ReadPage:
@@ -226,7 +227,7 @@ async def list_reads(
     media_type="application/x-ndjson",
 )
 async def export(request: AnyRequest, account: AccountRef) -> Stream:
-    """The person's own conversations, one a line, as `licet import` reads them. `/takeout.zip` has everything."""
+    """The person's own conversations, one per line, as `licet import` reads them. `/takeout.zip` has everything."""
     site, holder = site_of(request), await account_of(request, account)
     at = site.now()
     await site.reading(lambda tx: _must_exist(tx, holder))
