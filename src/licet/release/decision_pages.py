@@ -1,7 +1,7 @@
 """A page of a build: the next conversations in the order of account and id, decided turn by turn and opened.
 
-A page is bounded in conversations and in bytes of content, and is read as it was at one moment: its caller's transaction
-is REPEATABLE READ, so that no sweep takes a key between a decision and its use.
+A page is bounded in conversations and in bytes of content, and is read from one snapshot: its caller's transaction is
+REPEATABLE READ, so that a sweep cannot remove a key between a decision and its use.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from licet.vault.tables import ConversationRow
 
 PAGE_CONVERSATIONS_MAX = 256
 PAGE_BYTES_MAX = 64 * 2**20
-TURN_BYTES = 512  # what a turn takes in memory beside its content
+TURN_BYTES = 512  # the memory of a turn beside its content
 EMPTY, TOO_LARGE, ERASED = "empty", "too_large", "erased"
 READ_AT_ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 
@@ -39,9 +39,9 @@ START: Place = (UUID(int=0), UUID(int=0))
 
 
 def page_after(tx: Transaction, after: Place, *, bytes_max: int = PAGE_BYTES_MAX) -> list[Place]:
-    """The next conversations in the order of account and id: as many as fit a page, by number and by bytes.
+    """The next conversations in the order of account and id: as many as fit on a page, by number and by bytes.
 
-    One that is larger than a page is a page of its own.
+    A conversation that is larger than a page is a page of its own.
     """
     weights = " + ".join(
         f"""(SELECT coalesce(sum({size} + {TURN_BYTES}), 0) FROM {table} b
@@ -64,7 +64,7 @@ def page_after(tx: Transaction, after: Place, *, bytes_max: int = PAGE_BYTES_MAX
 
 
 class DecisionPage:
-    """What was decided about the turns of some conversations. ``dropped``: of each, turns left out by the first reason."""
+    """The decisions on the turns of some conversations. ``dropped``: for each, excluded turns by the first reason."""
 
     def __init__(
         self, tx: Transaction, places: Sequence[Place], policies: Policies, purpose: str, at: datetime
@@ -83,7 +83,7 @@ class DecisionPage:
                     continue
                 try:
                     permit = Permit.of(decision, here.account, here.conversation, turn)
-                except DeniedError:  # a sweep with a clock ahead of this one
+                except DeniedError:  # swept by a process whose clock is ahead of this one
                     self.drop(conversation, ERASED)
                 else:
                     mine.append((permit, turn, decision.until))
@@ -92,19 +92,19 @@ class DecisionPage:
 
     @property
     def turns(self) -> int:
-        """How many turns were asked about."""
+        """How many turns were decided."""
         return sum(len(turns) for turns in self.candidates.values())
 
     def drop(self, conversation: UUID, because: str, turns: int = 1) -> None:
-        """Notes turns that are left out."""
+        """Counts turns that are excluded."""
         self.dropped.setdefault(conversation, Counter())[because] += turns
 
     def reasons(self) -> Counter[str]:
-        """All turns left out so far, by reason."""
+        """All excluded turns so far, by reason."""
         return sum(self.dropped.values(), Counter())
 
     def threads(self, tx: Transaction, keyring: Keyring) -> list[Thread]:
-        """What may become rows, opened, conversation by conversation."""
+        """The candidate rows, opened, conversation by conversation."""
         opened = iter(open_permits(tx, keyring, [permit for _, mine in self._chosen for permit, _, _ in mine]))
         threads: list[Thread] = []
         for row, mine in self._chosen:
@@ -112,7 +112,7 @@ class DecisionPage:
         return threads
 
     def _threads(self, row: ConversationRow, said: Sequence[Said]) -> Iterator[Thread]:
-        """What may become rows of one conversation: the conversation itself, and each side thread in it."""
+        """The candidate rows of one conversation: the conversation itself, and each side thread in it."""
         threads: dict[str, list[Said]] = {}
         for item in said:
             if item[0].content.text.strip() or item[0].content.tool_calls:
@@ -130,7 +130,9 @@ class DecisionPage:
 
 
 def document(row: ConversationRow, name: str, thread: Sequence[Said], key: bytes) -> Document:
-    """A thread as curation takes it: of each turn its text and its tool's name, then of each call name and arguments."""
+    """A thread as curation expects it: for each turn its text and its tool's name, then for each call its name and
+    arguments.
+    """
     texts: list[str] = []
     voices: list[Voice] = []
     for opened, turn, _ in thread:
@@ -147,7 +149,7 @@ def document(row: ConversationRow, name: str, thread: Sequence[Said], key: bytes
 
 
 def _candidates(tx: Transaction, places: Sequence[Place]) -> dict[UUID, list[TurnState]]:
-    """The turns of these conversations whose content is here, in order."""
+    """The turns of these conversations whose content is stored, in order."""
     result: dict[UUID, list[TurnState]] = {}
     for conversation, number, segment, role, origin in tx.execute(
         """

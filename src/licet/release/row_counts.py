@@ -1,9 +1,9 @@
-"""What stands: so that the log of a release's year tells of every policy and grant that its rows rest on.
+"""Repeats policies and grants in the log of a release's year, so that it has all that the release's rows rest on.
 
-A log is that of one year. A version that was applied the year before, or a grant that began then and of which nothing
-was said since, would be unknown to whoever reads this year's log; so before a release is sealed each of them gets a
-leaf, once a year. Under the lock of the table or of the account, like any change of them: a withdrawal comes wholly
-before the leaf or wholly after.
+Each log covers one year. A version that was applied the year before, or a grant that began then and has not changed
+since, would be unknown to a reader of this year's log. Before a release is sealed, each of them therefore gets a leaf,
+once a year. The leaf is written under the lock of the table or of the account, like any change of them: a withdrawal
+comes entirely before the leaf or entirely after it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ _OF_THE_YEAR = "coalesce(o.log_year, extract(year FROM o.occurred_at AT TIME ZON
 
 
 def tell(pool: Pool, release_id: UUID, year: int, at: datetime) -> int:
-    """Tells what the rows of a release rest on and the log of ``year`` does not know; returns how many leaves."""
+    """Logs the policies and grants of the rows of a release that are missing in the log of ``year``; returns how many
+    leaves.
+    """
     with transaction(pool) as tx:
         told = _tell_policies(tx, year, at)
     while True:
@@ -55,7 +57,7 @@ def _stands(row: AccountRow, at: datetime) -> Entry:
 
 
 def _untold(tx: Transaction, release_id: UUID, year: int) -> list[UUID]:
-    """Accounts of the rows, with a grant in force of which no leaf of ``year`` tells."""
+    """Accounts of the rows, with a grant in force that has no leaf in ``year``."""
     rows = tx.execute(
         f"""SELECT DISTINCT a.account_id FROM release_rows r JOIN accounts a USING (account_id)
              WHERE r.release_id = %(release)s AND a.grant_no IS NOT NULL
