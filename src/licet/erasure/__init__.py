@@ -1,1 +1,1 @@
-"""What goes: what is due, the sweep, the certificates, the rotation of keys."""
+"""Erasure: what is due, the sweep, certificates of erasure, and key rotation."""

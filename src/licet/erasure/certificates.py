@@ -1,17 +1,17 @@
-"""Erasures as verbs: their progress, the certificate at their end, the recipients to be told, and what is held.
+"""The erasure verbs: progress, the signed certificate at the end, and recalls from recipients.
 
-`run` moves every erasure as far as it can go now: it recalls releases from whoever was handed them, shreds and sweeps
-what is due, reads every place of the register back, and signs. It can be killed anywhere and run again: each state
-is committed with what it says. Where a place cannot be read back as empty, the states before the certificate stay.
-What is held stays, and its erasure goes on within the hour after the hold has ended.
+`run` moves every erasure as far as it can go now: it recalls releases from their recipients, destroys keys and sweeps
+what is due, reads every place in the register back, and signs. It can be killed anywhere and run again, because each
+state is committed together with its effects. If a place cannot be read back as empty, the erasure stays in the state
+before the certificate. Content under a legal hold stays, and its erasure continues within an hour after the hold ends.
 
-A closed account's content keys die like any other's. Its own key gives the pseudonym under which its leaves are told, so
-that key waits until all of them are in the log, and the certificate with it: a leaf that came later would name nobody,
-and a release of before would have grants in it that nothing proves. Nobody sequences, nobody certifies: `licet doctor`
-and /metrics say so.
+The content keys of a closed account are destroyed like any other's. Its own key yields the pseudonym under which its
+leaves are written. That key, and with it the certificate, therefore waits until all of them are in the log: a later
+leaf could not name the account, and an older release would rest on grants that nothing proves. If no sequencer runs,
+nothing is certified: `licet doctor` and /metrics report that.
 
-A certificate is signed with the log's Ed25519 key as a compact JWS over canonical JSON, as receipts are, and the log
-tells its SHA-256, which its salt keeps from telling anybody more:
+A certificate is signed with the log's Ed25519 key as a compact JWS over canonical JSON, as receipts are. The log has
+its SHA-256, which is salted, so that it reveals nothing to anybody else:
 
     file = {"certificate":"<JWS>","entry":"<the leaf>","proof":"<c2sp.org/tlog-proof@v1>","v":1}   entry, proof: or null
 """
@@ -49,12 +49,12 @@ from licet.webhooks import acknowledgements
 from licet.webhooks.acknowledgements import HostDelivery
 
 PAGE_ERASURES_MAX = 500
-RECALL_DAYS = 14  # within which a recipient is to acknowledge
+RECALL_DAYS = 14  # within which a recipient must acknowledge
 LISTED_MAX = 10_000
 
 
 class Recall(msgspec.Struct, frozen=True, kw_only=True):
-    """What a recipient is to take out of use; ``overdue`` once the day is over without an answer."""
+    """What a recipient must take out of use; ``overdue`` if the day has passed without an acknowledgement."""
 
     erasure: str
     handout: str
@@ -68,7 +68,9 @@ class Recall(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ErasureStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How far an erasure has come, and what it waits for; ``overdue`` counts recipients and hosts without an answer."""
+    """The progress of an erasure, and what it waits for; ``overdue`` counts recipients and hosts that have not
+    acknowledged.
+    """
 
     erasure: str
     account: str
@@ -90,14 +92,14 @@ class ErasureStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ErasureRun(msgspec.Struct, frozen=True, kw_only=True):
-    """What `run` did: erasures by the state that they are in now."""
+    """The result of `run`: erasures by their current state."""
 
     states: dict[str, int]
     certificates: int
 
 
 class UnloggedErasure(msgspec.Struct, frozen=True, kw_only=True):
-    """Closed accounts that are erased and wait for the log to take their leaves, the first ``since`` then."""
+    """Closed accounts that are erased and wait until the log has their leaves, the first one since ``since``."""
 
     closures: int
     since: datetime | None
@@ -107,7 +109,9 @@ class UnloggedErasure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run(here: Installation, *, only: str | None = None, at_once: bool = False) -> ErasureRun:
-    """Moves erasures as far as they can go now; ``at_once`` shreds what was deleted before its period is over."""
+    """Moves erasures as far as they can go now; ``at_once`` destroys the keys of deleted content before its period
+    ends.
+    """
     states: Counter[str] = Counter()
     signed = 0
     after: UUID | None = None
@@ -128,7 +132,7 @@ def run(here: Installation, *, only: str | None = None, at_once: bool = False) -
 
 
 def finish_due(here: Installation) -> int:
-    """Certifies what has nothing left that lives, for a sweep that has just been; returns how many certificates."""
+    """Certifies erasures of which nothing is left, after a sweep; returns the number of certificates."""
     signed, after = 0, None
     while True:
         with transaction(here.pool) as tx:
@@ -140,7 +144,7 @@ def finish_due(here: Installation) -> int:
 
 
 def _advance(here: Installation, erasure: ErasureRecord, at_once: bool) -> ErasureRecord:
-    """The erasure as far as it can go: two transactions, and one more for every further batch of a large sweep."""
+    """Moves the erasure as far as possible: two transactions, and one more for every further batch of a large sweep."""
     if erasure.state is ErasureState.verified:
         return erasure
     at = max(here.clock(), erasure.requested_at)
@@ -157,14 +161,14 @@ def _advance(here: Installation, erasure: ErasureRecord, at_once: bool) -> Erasu
     try:
         return _finish(here, erasure, at, sweeps)
     except BrokenError:
-        with transaction(here.pool) as tx:  # what it cannot certify has come as far as that all the same
+        with transaction(here.pool) as tx:  # the progress up to the certificate is kept
             lock_accounts(tx, [erasure.account])
             _shred_and_sweep(tx, certificate.get(tx, erasure.erasure), at)
         raise
 
 
 def _finish(here: Installation, erasure: ErasureRecord, at: datetime, sweeps: bool) -> ErasureRecord:
-    """Sweeps the rest, then moves the erasure on and certifies it, in one transaction."""
+    """Sweeps the rest, then advances the erasure and certifies it, in one transaction."""
     while True:
         with transaction(here.pool) as tx:
             lock_accounts(tx, [erasure.account])
@@ -175,7 +179,7 @@ def _finish(here: Installation, erasure: ErasureRecord, at: datetime, sweeps: bo
 
 
 def _sweep(tx: Transaction, erasure: ErasureRecord, at: datetime) -> bool:
-    """Erases a batch of what is due; whether there may be another."""
+    """Erases a batch of what is due; returns whether there may be another."""
     fence.check(tx)
     return sweep_batches.sweep_batch(tx, at, only=[erasure.account]).more
 
@@ -190,7 +194,7 @@ def _shred_and_sweep(tx: Transaction, erasure: ErasureRecord, at: datetime) -> E
 
 
 def _certify(here: Installation, tx: Transaction, erasure: ErasureRecord, at: datetime) -> ErasureRecord:
-    """Reads every place back, signs what was found, and has the log told; BrokenError where something is there still.
+    """Reads every place back, signs the result, and writes its leaf; BrokenError if something is still there.
 
     The account is locked, and the erasure was read under that lock.
     """
@@ -219,7 +223,7 @@ def _certify(here: Installation, tx: Transaction, erasure: ErasureRecord, at: da
 
 
 def _awaits_log(here: Installation, tx: Transaction, erasure: ErasureRecord) -> bool:
-    """Whether leaves of the account that it closes are still to be told, under the key that is to die with it."""
+    """Whether leaves of the account that it closes still have to be logged, under the key that is destroyed with it."""
     if erasure.cause is not ErasureCause.closure:
         return False
     seed = here.keyring.log_seed(tx)
@@ -235,7 +239,7 @@ def _awaits_log(here: Installation, tx: Transaction, erasure: ErasureRecord) -> 
 
 
 def _destroy_account_keys(tx: Transaction, erasure: ErasureRecord, at: datetime) -> None:
-    """The account's own keys go with its content, unless something of it is kept, which the certificate lists."""
+    """Destroys the account's own keys, unless some of its content is kept, which the certificate lists."""
     try:
         with tx.transaction():
             key_rotation.destroy_account_keys(tx, erasure.account, at)
@@ -256,7 +260,7 @@ def _recipients(tx: Transaction, erasure: ErasureRecord, at: datetime) -> list[d
 
 
 def _hosts(tx: Transaction, erasure: ErasureRecord, at: datetime) -> list[dict[str, Canonical]]:
-    """The assistants that were told to let it go, and what they said: an answer that is missing stands there too."""
+    """The assistants that were told to remove it, and their answers. Missing answers are listed too."""
     return [
         {
             "host": one.endpoint, "event": one.event, "told": written(one.told_at),
@@ -268,7 +272,9 @@ def _hosts(tx: Transaction, erasure: ErasureRecord, at: datetime) -> list[dict[s
 
 
 def _backups(tx: Transaction, erasure: ErasureRecord, at: datetime) -> list[dict[str, Canonical]]:
-    """Those that are kept still and were taken before the keys died, or are of pages, which hold what was deleted too."""
+    """The backups that are still kept and that are older than the destruction of the keys, or contain database pages,
+    which include deleted data.
+    """
     rows = tx.execute(
         """SELECT backup_id, made_at, expires_at FROM backups
             WHERE (base OR made_at <= %s) AND pruned_at IS NULL AND expires_at > %s ORDER BY made_at""",
@@ -281,7 +287,7 @@ def _backups(tx: Transaction, erasure: ErasureRecord, at: datetime) -> list[dict
 
 
 def _out_of_reach(here: Installation, tx: Transaction, erasure: ErasureRecord) -> datetime | None:
-    """When the last epoch is destroyed, at the latest, under which a copy of before could be opened."""
+    """The latest day on which the last epoch is destroyed under which an older copy could be opened."""
     rotated = chain.epoch_opened_since(tx, erasure.shredded_at)
     if rotated is None and erasure.shredded_at is not None:
         rotated = erasure.shredded_at + Rotation.daily.every
@@ -292,9 +298,9 @@ def _out_of_reach(here: Installation, tx: Transaction, erasure: ErasureRecord) -
 
 
 def status(here: Installation, name: str, *, for_person: bool = False) -> ErasureStatus:
-    """How far an erasure has come; NotFoundError for an id that was never given.
+    """The progress of an erasure; NotFoundError for an unknown id.
 
-    ``for_person`` leaves out what its person may not be told: a hold whose matter forbids it.
+    ``for_person`` omits what its person may not be told: a hold whose matter forbids it.
     """
     with transaction(here.pool) as tx:
         return _seen(here, tx, certificate.get(tx, parse(Prefix.erasure, name)), for_person)
@@ -312,19 +318,19 @@ def unfinished(here: Installation) -> list[ErasureStatus]:
 
 
 def unlogged(here: Installation) -> UnloggedErasure:
-    """What waits for the log. Nothing else keeps a closure that is swept from being certified by the next sweep."""
+    """What waits for the log. Nothing else prevents the next sweep from certifying a swept closure."""
     with transaction(here.pool) as tx:
         return unlogged_in(tx)
 
 
 def unlogged_in(tx: Transaction) -> UnloggedErasure:
-    """`unlogged`, in a transaction of the caller."""
+    """`unlogged`, in the caller's transaction."""
     closures, since = certificate.unlogged_closures(tx)
     return UnloggedErasure(closures=closures, since=since)
 
 
 def certificate_file(here: Installation, name: str) -> bytes:
-    """The certificate as it is handed out, with its proof once the log holds it; RefusedError before there is one."""
+    """The certificate file, with its proof once its entry is in the log; RefusedError before it is signed."""
     with transaction(here.pool) as tx:
         erasure = certificate.get(tx, parse(Prefix.erasure, name))
         jws = certificate.certificate_of(tx, erasure.erasure)
@@ -382,7 +388,7 @@ def _waits_for(here: Installation, tx: Transaction, erasure: ErasureRecord, wait
 
 
 def hand_out(here: Installation, release: str, recipient: str) -> str:
-    """Registers that a release's files were given to a recipient; returns the id of the handout. Twice is once."""
+    """Registers that a release's files were given to a recipient; returns the id of the handout. Idempotent."""
     at = here.clock()
     with transaction(here.pool) as tx:
         known = registry.find(tx, release)
@@ -400,7 +406,7 @@ def hand_out(here: Installation, release: str, recipient: str) -> str:
 
 
 def _recall(tx: Transaction, erasure: ErasureRecord, at: datetime) -> None:
-    """Asks every recipient of a release with a row of what is erased to take it out of use, once."""
+    """Asks every recipient of a release with rows of the erased content to take them out of use, once."""
     recalled = tx.execute(
         """WITH recalled AS (
                INSERT INTO recalls (account_id, erasure_id, handout_id, recalled_at, due_at)
@@ -457,7 +463,7 @@ def _read_recall(row: Any, at: datetime) -> Recall:  # noqa: ANN401 a row of `_R
 
 
 def acknowledge(here: Installation, erasure: str, handout: str) -> Recall:
-    """Records that a recipient took it out of use; NotFoundError for what was never recalled from them."""
+    """Records that a recipient took the rows out of use; NotFoundError if nothing was recalled from them."""
     with transaction(here.pool) as tx:
         of = certificate.get(tx, parse(Prefix.erasure, erasure))
         changed = tx.execute(

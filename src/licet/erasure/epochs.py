@@ -1,4 +1,4 @@
-"""The key chain as an operator sees it: rotating, destroying what is due, and what is published about both."""
+"""The key hierarchy for operators: rotation, destruction of what is due, and the published delays."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from licet.vault.installation import Installation
 
 
 class EpochShown(msgspec.Struct, frozen=True, kw_only=True):
-    """An epoch, and the day on which it is to be destroyed, None while it is not retired."""
+    """An epoch, and the day on which it is to be destroyed, None before it is retired."""
 
     number: int
     rotation: str
@@ -26,10 +26,10 @@ class EpochShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeyStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """The chain, and what is promised of it. ``unfinished`` is the epoch of a rotation that is to be gone on with.
+    """The key hierarchy, and its published delays. ``unfinished`` is the epoch of an interrupted rotation.
 
-    ``out_of_reach_days`` says, by rotation, within how many days after its erasure a key is out of reach of every copy
-    of the database together with the keys of that day.
+    ``out_of_reach_days`` states, by rotation, the number of days after its erasure within which a key is out of reach
+    of every copy of the database together with the keys of that day.
     """
 
     provider: str
@@ -45,7 +45,7 @@ def backup_window(here: Installation) -> timedelta:
 
 
 def out_of_reach_days(here: Installation) -> dict[Rotation, int]:
-    """Within how many days after its erasure a key is out of reach of every copy of the database, by rotation."""
+    """The days after its erasure within which a key is out of reach of every copy of the database, by rotation."""
     return {each: (each.every + backup_window(here)).days for each in Rotation}
 
 
@@ -74,7 +74,7 @@ def status(here: Installation) -> KeyStatus:
 
 
 def due_now(here: Installation) -> Rotation | None:
-    """The rotation to make now: the one that was begun, else the weekly one if it is due, else the daily one."""
+    """The rotation to run now: an interrupted one, otherwise the weekly one if it is due, otherwise the daily one."""
     at = here.clock()
     with transaction(here.pool) as tx:
         known = chain.epochs(tx)
@@ -87,7 +87,7 @@ def due_now(here: Installation) -> Rotation | None:
 
 
 def forecast(here: Installation, kind: Rotation) -> RotationResult:
-    """What a rotation would do, counted and not touched."""
+    """What a rotation would do, as counts; changes nothing."""
     with transaction(here.pool) as tx:
         return rotation.forecast(tx, kind)
 
@@ -95,7 +95,7 @@ def forecast(here: Installation, kind: Rotation) -> RotationResult:
 def rotate(
     here: Installation, kind: Rotation, seen: Callable[[RotationResult], None] = lambda _: None
 ) -> RotationResult:
-    """Finishes a rotation that was begun, then makes one of ``kind`` unless that one was."""
+    """Finishes an interrupted rotation, then runs one of ``kind`` unless that was the one."""
     done = rotation.rotate(here.pool, here.keyring, kind, here.clock, seen)
     if done.rotation is Rotation.daily and kind is Rotation.weekly:
         return rotation.rotate(here.pool, here.keyring, kind, here.clock, seen)
@@ -103,5 +103,5 @@ def rotate(
 
 
 def destroy_due(here: Installation) -> list[int]:
-    """Destroys the epochs that no kept copy needs any more; answers their numbers."""
+    """Destroys the epochs that no kept copy needs any more; returns their numbers."""
     return rotation.destroy_due(here.pool, here.keyring, here.clock, backup_window(here))

@@ -1,20 +1,20 @@
-"""Rotation: what puts an erased key out of reach of an old copy of the database.
+"""Key rotation, which puts an erased key out of reach of old copies of the database.
 
-A destroyed key stays openable in every older copy of the database for as long as the chain above it does. A rotation
-opens a new epoch in the provider and wraps everything anew under it: buckets, bucket by bucket, and secrets. A bucket
-in which an account is marked (`spent_accounts`) gets a new key, and so do its marked accounts; the rest is wrapped
-anew and keeps its key. Then the epochs before are retired, and each is destroyed in the provider once no backup that
-is kept can need it. From then on, with every older copy and all keys of today:
+A destroyed key can still be unwrapped from every older copy of the database while the keys above it exist. A rotation
+creates a new epoch in the provider and rewraps everything under it: buckets, one by one, and secrets. A bucket with a
+marked account (`spent_accounts`) gets a new key, and so do its marked accounts; the others are rewrapped and keep their
+keys. Then the earlier epochs are retired, and each is destroyed in the provider once no kept backup can need it. From
+then on, with every older copy and all keys of today:
 
-    what lives opens in today's database; what was erased before the rotation opens nowhere.
+    what is live can be opened in today's database; what was erased before the rotation cannot be opened anywhere.
 
-The daily rotation takes the accounts in which somebody asked for it (a deletion, a withdrawal, a closure, keeping
-out), the weekly one also those of mere expiry. Both delays are published: a day or a week, and the backup window.
+The daily rotation covers the accounts in which somebody asked for it (a deletion, a withdrawal, a closure, keeping
+out), the weekly one also those with mere expiry. Both delays are published: a day or a week, plus the backup window.
 
 Each bucket is one transaction: it locks the bucket, then its accounts in the order of their ids, and only then reads
-the marks. Killed anywhere, run again, a rotation goes on with the buckets that are not under its epoch. A mark that
-comes after its bucket was done waits for the next rotation. What may be lost between the provider and the commit is
-an epoch that nobody ever used; its number is counted as retired and it is destroyed in its turn.
+the marks. A rotation that was killed continues with the buckets that are not under its epoch. A mark that comes after
+its bucket was done waits for the next rotation. The most that a crash between the provider and the commit can lose is
+an epoch that nobody has used; its number is counted as retired, and it is destroyed in its turn.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ Clock = Callable[[], datetime]
 
 
 class Rotation(StrEnum):
-    """Which marked accounts a rotation gives new keys."""
+    """Which marked accounts get new keys in a rotation."""
 
     daily = "daily"
     weekly = "weekly"
@@ -65,7 +65,7 @@ class Rotation(StrEnum):
 
 
 class RotationResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a rotation did, or is about to do: counts. ``left`` are the buckets that are still to come."""
+    """What a rotation did, or would do: counts. ``left`` is the number of buckets that remain."""
 
     epoch: int
     rotation: Rotation
@@ -102,7 +102,7 @@ def unfinished(known: Sequence[Epoch]) -> Epoch | None:
 
 
 def due(tx: Transaction, known: Sequence[Epoch], at: datetime) -> dict[Rotation, datetime | None]:
-    """When each rotation is due: its period after the last one of its kind, None where nothing waits for it.
+    """When each rotation is due: its period after the last one of its kind, None if nothing waits for it.
 
     A weekly rotation gives new keys to all marked accounts, so it counts as a daily one too.
     """
@@ -120,7 +120,7 @@ def due(tx: Transaction, known: Sequence[Epoch], at: datetime) -> dict[Rotation,
 
 
 def forecast(tx: Transaction, rotation: Rotation) -> RotationResult:
-    """What a rotation that began now would do, counted and not touched."""
+    """What a rotation that begins now would do, as counts; changes nothing."""
     marked = account_keys.marked_counts(tx, weekly=rotation is Rotation.weekly)
     return RotationResult(
         epoch=(chain.newest_epoch(tx) or 0) + 1, rotation=rotation, buckets=chain.bucket_count(tx),
@@ -136,9 +136,9 @@ def rotate(
     clock: Clock,
     seen: Callable[[RotationResult], None] = lambda _: None,
 ) -> RotationResult:
-    """Rotates, or goes on with the rotation that was begun, whatever its kind; ``seen`` hears after every bucket.
+    """Rotates, or continues an interrupted rotation, whatever its kind; calls ``seen`` after every bucket.
 
-    BusyError where another rotation is under way, or the provider is away: nothing is lost, run it again.
+    BusyError if another rotation is running, or the provider cannot be reached: nothing is lost, run it again.
     """
     with _alone(pool):
         done = retrying(lambda: _begin(pool, keyring, rotation, clock()))
@@ -159,7 +159,9 @@ def _in_transaction(pool: Pool, keyring: Keyring, done: RotationResult) -> Rotat
 
 @contextmanager
 def _alone(pool: Pool) -> Iterator[None]:
-    """One rotation at a time: not for safety, which each bucket's own transaction gives, but to waste no work."""
+    """Runs one rotation at a time. Safety does not need that, because each bucket has its own transaction, but it saves
+    work.
+    """
     with translated(), pool.connection() as conn:
         row = conn.execute("SELECT pg_try_advisory_lock(%s)", [ROTATION_LOCK]).fetchone()
         conn.commit()
@@ -168,22 +170,22 @@ def _alone(pool: Pool) -> Iterator[None]:
         try:
             yield
         finally:
-            with suppress(psycopg.Error):  # a connection that broke took its lock along
+            with suppress(psycopg.Error):  # a broken connection has released its lock
                 conn.execute("SELECT pg_advisory_unlock(%s)", [ROTATION_LOCK])
                 conn.commit()
 
 
 def _begin(pool: Pool, keyring: Keyring, rotation: Rotation, at: datetime) -> RotationResult:
-    """The rotation that was begun, or a new one: its epoch, in the provider first, then in the table."""
+    """The interrupted rotation, or a new one: its epoch is created in the provider first, then in the table."""
     with transaction(pool) as tx:
-        # Whoever wraps under the newest epoch holds this shared: from the commit on nobody wraps under an older one.
+        # Writers that wrap under the newest epoch hold this lock shared: after the commit, nobody wraps under an older one.
         tx.execute("SELECT pg_advisory_xact_lock(%s)", [EPOCHS_LOCK])
         newest = keyring.newest(tx)
         row = unfinished(chain.epochs(tx))
         if row is None:
             _prove(tx, keyring)
             epoch = keyring.provider.newest(after=max(newest, keyring.provider.newest()))
-            # Numbers in between are those that a crash left, or that a restored database does not know of.
+            # Numbers in between are from crashes, or unknown to a restored database.
             chain.open_epochs(tx, newest + 1, epoch, rotation.value, at)
         return RotationResult(
             epoch=epoch if row is None else row.number,
@@ -194,7 +196,7 @@ def _begin(pool: Pool, keyring: Keyring, rotation: Rotation, at: datetime) -> Ro
 
 
 def _prove(tx: Transaction, keyring: Keyring) -> None:
-    """Opens something with the provider before anything is made in it: another one's keys would not fit."""
+    """Opens something with the provider before it creates anything there: the keys of another provider would not match."""
     row = chain.newest_bucket(tx)
     if row is not None:
         bucket, epoch, wrapped = row
@@ -202,7 +204,7 @@ def _prove(tx: Transaction, keyring: Keyring) -> None:
 
 
 def next_bucket(tx: Transaction, keyring: Keyring, epoch: int, rotation: Rotation) -> RotationResult | None:
-    """Brings one bucket under ``epoch``; None where none is left. The caller commits."""
+    """Moves one bucket to ``epoch``; None if none is left. The caller commits."""
     locked = chain.lock_bucket_below(tx, epoch)
     if locked is None:
         return RotationResult(epoch=epoch, rotation=rotation) if chain.has_bucket_below(tx, epoch) else None
@@ -219,9 +221,9 @@ def next_bucket(tx: Transaction, keyring: Keyring, epoch: int, rotation: Rotatio
 def _rekey(
     tx: Transaction, keyring: Keyring, bucket: int, rotation: Rotation, old: KeyMaterial, new: KeyMaterial
 ) -> RotationResult:
-    """Wraps every account of a locked bucket under its new key, and gives the marked ones new keys."""
+    """Rewraps every account of a locked bucket under its new key, and gives the marked ones new keys."""
     rows = account_keys.lock_wrapped_keys(tx, bucket)
-    # Only now: who destroys a key has locked its account.
+    # Only now, because whoever destroys a key has locked its account.
     marked = account_keys.marked_in(tx, bucket, weekly=rotation is Rotation.weekly)
     changed: dict[UUID, tuple[KeyMaterial, KeyMaterial]] = {}
     wrapped: dict[UUID, bytes] = {}
@@ -242,7 +244,7 @@ def _rekey(
 
 
 def _rewrap_pages(tx: Transaction, keyring: Keyring, changed: dict[UUID, tuple[KeyMaterial, KeyMaterial]]) -> int:
-    """Wraps the segment keys of accounts anew, a bounded number of pages at a time."""
+    """Rewraps the segment keys of accounts, a bounded number of pages at a time."""
     if not changed:
         return 0
     count, last = 0, (UUID(int=0), -1)
@@ -257,7 +259,7 @@ def _rewrap_pages(tx: Transaction, keyring: Keyring, changed: dict[UUID, tuple[K
 
 
 def _complete(pool: Pool, keyring: Keyring, done: RotationResult, at: datetime) -> None:
-    """Brings the secrets under the epoch, and retires those before it."""
+    """Moves the secrets to the epoch, and retires the earlier ones."""
     with transaction(pool) as tx:
         for name, wrapped in chain.lock_secrets(tx):
             key = keyring.unwrap_secret(name, wrapped)
@@ -275,9 +277,9 @@ def _refuse_in_use(tx: Transaction, epoch: int) -> None:
 
 
 def destroy_due(pool: Pool, keyring: Keyring, clock: Clock, backup_window: timedelta) -> list[int]:
-    """Destroys the epochs that were retired a backup window ago, in the provider first; answers their numbers.
+    """Destroys the epochs that were retired a backup window ago, in the provider first; returns their numbers.
 
-    Killed between the provider and the commit, it destroys the same epoch again, which changes nothing, and says so.
+    If it is killed between the provider and the commit, it destroys the same epoch again, which changes nothing.
     """
     with transaction(pool) as tx:
         retired = [
@@ -288,7 +290,7 @@ def destroy_due(pool: Pool, keyring: Keyring, clock: Clock, backup_window: timed
     for number in retired:
         with transaction(pool) as tx:
             tx.execute("SELECT pg_advisory_xact_lock(%s)", [EPOCHS_LOCK])
-            fence.check(tx)  # a restore found the keys of its backup before it put the fence up
+            fence.check(tx)  # a restore finds the keys of its backup before it raises the fence
             _refuse_in_use(tx, number)
             keyring.provider.destroy(number)
             at = clock()
@@ -299,9 +301,10 @@ def destroy_due(pool: Pool, keyring: Keyring, clock: Clock, backup_window: timed
 
 
 def destroy_account_keys(tx: Transaction, account: UUID, at: datetime) -> None:
-    """Destroys both keys of a closed account whose content is erased: its evidence, pseudonyms and commitments go too.
+    """Destroys both keys of a closed account whose content is erased: its evidence, pseudonyms and commitments become
+    unreadable too.
 
-    RefusedError where it is open or something of it still has a key; done twice, it changes nothing.
+    RefusedError if the account is open or some of its content still has a key. Idempotent.
     """
     row = lock_accounts(tx, [account]).get(account)
     if row is None:

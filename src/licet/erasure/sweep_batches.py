@@ -1,12 +1,12 @@
-"""Erasure: the key first, then the rows, in bounded batches, each a transaction of its own.
+"""Erasure in bounded batches, each in its own transaction: the key first, then the rows.
 
-`sweep` erases what is due at a moment: segments and feedback whose `keep_until` has come and that no hold keeps,
-safety copies whose end has come, and scores of flags. It reads candidates by day from an index, locks each
-account, and rechecks the exact instant and the holds under the lock: a turn that was taken in between has moved
-the date. Stopped anywhere, it goes on where it was: what is erased is no candidate any more.
+`sweep` erases what is due at a given time: segments and feedback whose `keep_until` has passed and that no hold keeps,
+safety copies that have ended, and scores of flags. It reads candidates by day from an index, locks each account, and
+checks the exact time and the holds again under the lock, because a turn in between may have moved the date. An
+interrupted sweep continues where it stopped: what is erased is no longer a candidate.
 
-What stays of an erased segment is its stamp and its dates, without content, so that what was erased is still
-answered for: `expired`, `deleted`, not `unknown`.
+The stamp and the dates of an erased segment are kept, without content, so that the answer for it is still `expired` or
+`deleted`, and not `unknown`.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from licet.vault import account_journal, expiry, host_events
 from licet.vault.expiry import DueFeedback, DueSafetyCopy, DueSegment
 from licet.vault.tables import lock_accounts
 
-BATCH_SEGMENTS_MAX = 2_000  # what a batch costs besides its rows is shared by more; the locks last a fifth of a second
+BATCH_SEGMENTS_MAX = 2_000  # a larger batch amortises its fixed cost; the locks are held for a fifth of a second
 
 
 class SweepResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What one batch erased, by reason. ``more`` says whether another batch may find something."""
+    """What one batch erased, by reason. ``more``: another batch may find something."""
 
     segments: int = 0
     turns: int = 0
@@ -52,7 +52,7 @@ class SweepResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def due(tx: Transaction, at: datetime) -> SweepResult:
-    """What a sweep at ``at`` would erase, counted and not touched."""
+    """What a sweep at ``at`` would erase, as counts; changes nothing."""
     segments = expiry.segment_counts(tx, at)
     expired: dict[str, int] = {reason: count for reason, count, _ in segments}
     feedback, (copies, safety_turns) = expiry.feedback_count(tx, at), expiry.safety_counts(tx, at)
@@ -134,6 +134,6 @@ def _destroyed(account: UUID, at: datetime, conversation: UUID, because: str, **
 def _tell(
     tx: Transaction, rows: Sequence[DueSegment | DueSafetyCopy | DueFeedback], dead: Sequence[Entry], at: datetime
 ) -> None:
-    """The journal takes an ending for each conversation, and the log a leaf for each key."""
+    """Writes an ending to the journal for each conversation, and a leaf for each key."""
     account_journal.append_endings(tx, "erased", at, sorted({(row.account, row.conversation) for row in rows}))
     outbox.append(tx, dead)

@@ -1,11 +1,11 @@
-"""The sweep: what is due is erased, by itself and in bounded batches, and never more of it than somebody expects.
+"""The sweep: erases what is due, automatically and in bounded batches, and never more than somebody expects.
 
-A sweep that would erase more than a share of what is kept waits, and says so: in `licet sweep status`, in /metrics, at
-`licet doctor` and in the console. A person then approves that much, or finds out what moved the dates. Waiting makes
-nothing usable: what is due is denied from its date on, swept or not.
+A sweep that would erase more than a share of the stored content waits, and reports that: in `licet sweep status`, in
+/metrics, in `licet doctor` and in the console. A person then approves that amount, or finds out what moved the dates.
+Waiting makes nothing usable: what is due is denied from its date on, swept or not.
 
-The work list is the tables' own dates, so a sweep that was stopped anywhere goes on when it is called again, two at once
-share the work, and no queue can disagree with what is due.
+The work list is the dates in the tables themselves. A stopped sweep therefore continues when it is called again, two
+sweeps share the work, and no queue can disagree with what is due.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ SWEEPS_LOCK = 0x6C69737765657073  # the letters of `lisweeps`
 
 
 class SweepStanding(msgspec.Struct, frozen=True, kw_only=True):
-    """How the sweep stands. It waits for a person where ``waits_since`` is set and ``approved`` is not at least ``due``.
+    """The state of the sweep. It waits for a person if ``waits_since`` is set and ``approved`` is less than ``due``.
 
-    Counts are of segments, feedback and safety copies; ``kept`` of segments alone.
+    Counts are of segments, feedback and safety copies; ``kept`` is of segments only.
     """
 
     ended_at: datetime | None
@@ -46,13 +46,15 @@ class SweepStanding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def standing(here: Installation) -> SweepStanding:
-    """When the sweep last ended with nothing left, and whether it waits."""
+    """When a sweep last left nothing due, and whether it waits."""
     with transaction(here.pool) as tx:
         return standing_in(tx)
 
 
 def approve(here: Installation, by: str) -> SweepStanding:
-    """Lets the sweep that waits erase what it said; ``by`` is ``staff:..`` or ``user:..``. RefusedError if none waits."""
+    """Lets the waiting sweep erase the announced amount; ``by`` is ``staff:..`` or ``user:..``. RefusedError if none
+    waits.
+    """
     with transaction(here.pool) as tx:
         tx.execute(
             "UPDATE sweeping SET approved = due, approved_at = %s, approved_by = %s WHERE due IS NOT NULL",
@@ -67,9 +69,10 @@ def approve(here: Installation, by: str) -> SweepStanding:
 def sweep(
     here: Installation, *, dry_run: bool = False, progress: Callable[[SweepResult], None] | None = None
 ) -> SweepResult:
-    """Erases what is due now, and certifies what was asked for; a dry run counts, and no more.
+    """Erases what is due now, and certifies requested erasures; a dry run only counts.
 
-    RefusedError where it would erase more than it may unasked: before it begins, or where that much more became due.
+    RefusedError if it would erase more than it may without approval: before it begins, or when that much more becomes
+    due.
     """
     at = here.clock()
     if dry_run:
@@ -101,7 +104,7 @@ def sweep(
 
 
 def standing_in(tx: Transaction) -> SweepStanding:
-    """`standing`, in a transaction of the caller."""
+    """`standing`, in the caller's transaction."""
     row = tx.execute("SELECT ended_at, waits_since, due, kept, approved, approved_by FROM sweeping").fetchone()
     row = row or (None,) * 6
     return SweepStanding(
@@ -110,7 +113,9 @@ def standing_in(tx: Transaction) -> SweepStanding:
 
 
 def _allowed(here: Installation, at: datetime) -> int:
-    """How much may be erased now; notes that the sweep waits, and raises RefusedError, where that is less than is due."""
+    """How much may be erased now. If that is less than what is due, records that the sweep waits and raises
+    RefusedError.
+    """
     limits = here.config.sweep
     with transaction(here.pool) as tx:
         kept = expiry.kept_count(tx)

@@ -1,21 +1,20 @@
-"""Builds a release: decides for every candidate turn, seals what may be used, and accounts for the rest.
+"""Builds a release: decides on every candidate turn, seals what may be used, and accounts for the rest.
 
-A candidate is every turn whose content is still here, in its segment or in a safety copy. The build pins a
-position in the journal and reads page by page, each row registered in the database before it is written to a
-part. At the end it reads what ended since, decides those rows and those whose time has come again, rewrites the
-parts they are in, and repeats until nothing more ended; then it seals in one short transaction that holds the
-endings lock exclusively: no withdrawal, deletion or narrowing is under way while it does, and none that was
-committed before is missing. The seal's moment is that of the last look at what ended.
+A candidate is every turn whose content is still stored, in its segment or in a safety copy. The build pins a position
+in the journal and reads page by page; each row is registered in the database before it is written to a part. At the end
+it reads the endings since that position, decides again on the affected rows and on those that have reached their end
+date, rewrites their parts, and repeats until there are no more endings. Then it seals in one short transaction that
+holds the endings lock exclusively: no withdrawal, deletion or narrowing is in progress meanwhile, and none that was
+committed before is missing. The time of the seal is that of the last check for endings.
 
-A page is read as it was at one moment (REPEATABLE READ): a sweep cannot take a key between a decision and its use.
+A page is read from one snapshot (REPEATABLE READ), so a sweep cannot remove a key between a decision and its use.
 
-Which crash each order survives: until the seal commits the release is `building` and no row of it can be leased. A
-page's transaction keeps what the page came to (`release.draft`), so a build that was killed goes on behind the parts
-that are whole (`release.resume`), as one that had paused: with the position that it pinned, so that whatever ended
-meanwhile is caught up with. It starts over where anything is another: the purpose, the policy version, the year, the
-curation plan, the software, the size of parts. The manifest is written inside the seal, just before its commit: a
-manifest in a folder proves nothing without the seal. One build of a name runs at a time, under a lock that goes with
-its connection.
+Which crash each order survives: until the seal commits, the release is `building` and no row of it can be leased. A
+page's transaction stores the result of the page (`release.draft`), so a build that was killed continues after the
+complete parts (`release.resume`) as if it had paused: with the position that it pinned, so that it catches up with all
+endings meanwhile. It starts over if the purpose, the policy version, the year, the curation plan, the software or the
+part size differs. The manifest is written inside the seal, just before its commit: a manifest in a folder proves
+nothing without the seal. One build of a name runs at a time, under a lock of its connection.
 """
 
 from __future__ import annotations
@@ -90,9 +89,9 @@ Progress = Callable[[int], None]
 
 
 class BuildResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A sealed release and where it lies. ``lock_seconds`` is how long endings had to wait for the seal, at most.
+    """A sealed release and its folder. ``lock_seconds`` is the longest time that endings had to wait for the seal.
 
-    ``resumed_from`` is the first part that was not whole when an unfinished build was taken up, None for one in one go.
+    ``resumed_from`` is the first incomplete part when an unfinished build was resumed, None for an uninterrupted build.
     """
 
     folder: Path
@@ -103,8 +102,8 @@ class BuildResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BuildOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """What to build. ``folder`` must not exist, unless an unfinished build of the same name left it: that goes on,
-    or with ``afresh`` is thrown away.
+    """What to build. ``folder`` must not exist, unless an unfinished build of the same name left it: that build is
+    resumed, or discarded with ``afresh``.
     """
 
     name: str
@@ -135,7 +134,7 @@ class Builder:
         self._examined: set[int] = set()
 
     def run(self, order: BuildOrder) -> BuildResult:
-        """Builds and seals; RefusedError for a purpose or a name that cannot be, BusyError to try again."""
+        """Builds and seals; RefusedError for an invalid purpose or name, BusyError to try again."""
         with transaction(self._pool) as tx:
             # Held while the build runs, however it ends. Idle between statements, it holds no snapshot.
             lock = tx.execute("SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [BUILD_LOCK, order.name]).fetchone()
@@ -169,7 +168,7 @@ class Builder:
             return self._write(release, kept, order, proofs, iter(()))
 
     def _go_on(self, taken: ResumedBuild, order: BuildOrder, proofs: Proofs) -> BuildResult:
-        """A build that was killed, behind what is whole of it."""
+        """Resumes a build that was killed, after its complete parts."""
         resume.restore(self._pool, self._keyring, taken, proofs)
         self._tally, self._end, self._parts = taken.tally, taken.end, taken.parts
         self._progress(self._tally.candidates)
@@ -214,7 +213,7 @@ class Builder:
             kept.enter(tx, stage)
 
     def _unfinished(self, order: BuildOrder) -> Release | None:
-        """The unfinished build of this name; RefusedError where its name or its folder is something else's."""
+        """The unfinished build of this name; RefusedError if the name or the folder belongs to something else."""
         with transaction(self._pool) as tx:
             known = registry.find(tx, order.name)
         if known is not None and known.state == "sealed":
@@ -228,7 +227,7 @@ class Builder:
         return known
 
     def _take_up(self, known: Release, order: BuildOrder, made: BuildSettings, at: datetime) -> ResumedBuild | None:
-        """The unfinished build as it can go on; None where it is to start over, which is told with its reason."""
+        """The unfinished build, ready to resume; None if it has to start over, which is reported with the reason."""
         with transaction(self._pool) as tx:
             found = Draft.find(tx, self._keyring, known.release_id)
             opens = found is not None and found[0].opens(tx)
@@ -247,7 +246,9 @@ class Builder:
         return taken
 
     def _discard(self, known: Release, order: BuildOrder, at: datetime) -> None:
-        """Throws an unfinished build away: last from the database, so that one stopped in here is known as the folder's."""
+        """Discards an unfinished build, from the database last, so that the folder is still known if this is
+        interrupted.
+        """
         if order.folder.exists():
             shutil.rmtree(order.folder)
         with transaction(self._pool) as tx:
@@ -255,7 +256,7 @@ class Builder:
             registry.discard(tx, known.release_id, at)
 
     def _bring_up(self, at: datetime) -> None:
-        """Writes what versions ended, so that the journal knows of it before the build pins its position."""
+        """Writes the endings of new policy versions, so that the journal has them before the build pins its position."""
         while True:
             with transaction(self._pool) as tx:
                 if apply.advance(tx, self._policies, at, limit=ADVANCE_ACCOUNTS_MAX) == 0:
@@ -274,7 +275,7 @@ class Builder:
             return release, Draft.begin(tx, self._keyring, release.release_id, made)
 
     def _compare(self, release: Release, order: BuildOrder, *, reads: bool) -> None:
-        """Sketches what became rows before the build was killed; where it reads on, a survey may come first."""
+        """Sketches the rows from before the build was killed; if it continues to read, a survey may come first."""
         duplicates, last = self._curation.duplicates, self._end.place
         if duplicates is None:
             return
@@ -308,7 +309,7 @@ class Builder:
     def _page_rows(
         self, tx: Transaction, release: Release, page: DecisionPage, at: datetime, proofs: Proofs
     ) -> tuple[list[SealedRow], KeptPage]:
-        """The rows of a page, registered, and what is kept of it."""
+        """The rows of a page, registered, and what is stored about it."""
         self._progress(page.turns)
         first, replaced = self._tally.rows, Counter[str]()
         rows = list(self._rows_of(release, page, page.threads(tx, self._keyring), replaced))
@@ -332,7 +333,7 @@ class Builder:
         self, tx: Transaction, release: Release, page: DecisionPage, rows: Sequence[tuple[SealedRow, RowSources]],
         proofs: Proofs,
     ) -> None:  # fmt: skip
-        """What the page's decisions were made from, for strangers to make them again."""
+        """The basis of the page's decisions, so that third parties can repeat them."""
         self._salted(tx, release, {account for account, _ in page.places}, proofs)
         for account, conversation in page.places:
             dropped = page.dropped.get(conversation, Counter())
@@ -348,7 +349,7 @@ class Builder:
     def _rows_of(
         self, release: Release, page: DecisionPage, threads: Sequence[Thread], replaced: Counter[str]
     ) -> Iterator[tuple[SealedRow, RowSources]]:
-        """The rows that curation leaves of a page; what it replaced in them is counted in ``replaced``."""
+        """The rows that curation leaves of a page; its replacements are counted in ``replaced``."""
         if self._survey is not None:
             threads = list(self._not_lost(page, threads, self._survey))
         curated = self._curation.curate([document for _, _, document in threads])
@@ -415,8 +416,8 @@ class Builder:
     # Duplicates
 
     def _elect(self, release: Release, kept: Draft, folder: Path, proofs: Proofs) -> None:
-        """Takes out the rows whose content others hold. All rows were decided; what ends from here on takes no
-        duplicate back in: the next release elects anew.
+        """Removes the rows whose content others have. All rows were decided; a later ending does not bring a duplicate
+        back in: the next release chooses again.
         """
         lost = sorted(self._curation.duplicates.lost()) if self._curation.duplicates is not None else []
         for start in range(0, len(lost), ELECTED_ROWS_MAX):
@@ -433,7 +434,7 @@ class Builder:
         self, tx: Transaction, release: Release, kept: Draft, gone: Sequence[tuple[RowSources, Mapping[str, int]]],
         at: datetime, proofs: Proofs,
     ) -> None:  # fmt: skip
-        """Takes rows out of the database, each with its turns by reason."""
+        """Removes rows from the database, each with its turns by reason."""
         registry.drop_rows(tx, release.release_id, [row for row, _ in gone], at)
         kept.keep_gone(tx, [DroppedRows(row.ordinal, row.account, reasons) for row, reasons in gone])
         self._salted(tx, release, {row.account for row, _ in gone}, proofs)
@@ -446,8 +447,8 @@ class Builder:
     # Catching up and sealing
 
     def _catch_up(self, release: Release, kept: Draft, folder: Path, proofs: Proofs) -> datetime:
-        """Decides again what endings since the pinned position touch and what has come to its end, until there is
-        nothing new; returns the moment of the last look.
+        """Decides again on rows that are affected by endings since the pinned position, and on rows that have reached
+        their end, until there are no more; returns the time of the last check.
         """
         while True:
             now = self._clock()
@@ -503,7 +504,7 @@ class Builder:
                 self._parts[number] = made
 
     def _seal(self, release: Release, order: BuildOrder, now: datetime, proofs: Proofs) -> ReleaseManifest | None:
-        """Seals the build as of ``now``, or returns None where something ended that concerns its rows."""
+        """Seals the build as of ``now``, or returns None if an ending affects its rows."""
         with transaction(self._pool) as tx:
             known = versions.load(tx)
         if known is None or known.number(now) != release.version:
@@ -574,7 +575,7 @@ class Builder:
 
 
 def _reasons(row: RowSources, refused: Mapping[DecisionReason, int]) -> Mapping[str, int]:
-    """The turns of a row that goes out, by the reason against them."""
+    """The turns of a row that is removed, by the reason against them."""
     turns = sum(source.count for source in row.sources)
     reasons = Counter({because.value: count for because, count in refused.items()})
     # A row is whole or not at all: what could still be used of it comes with the next release.
@@ -584,13 +585,13 @@ def _reasons(row: RowSources, refused: Mapping[DecisionReason, int]) -> Mapping[
 
 
 def _locked_position(tx: Transaction) -> int:
-    """The journal's last position, while no ending is under way: the lock is held until ``tx`` ends."""
+    """The journal's last position, with no ending in progress: the lock is held until ``tx`` ends."""
     account_journal.stop_endings(tx)
     return account_journal.last_position(tx)
 
 
 def _is_unfinished(folder: Path, known: Release) -> bool:
-    """Whether all that lies in ``folder`` is of the unfinished build: nothing else is ever cleared away."""
+    """Whether everything in ``folder`` belongs to the unfinished build: nothing else is ever deleted."""
     if not folder.is_dir() or folder.is_symlink():
         return False
     found = [entry for entry in folder.rglob("*") if entry != folder / PROOF_FOLDER]
@@ -607,7 +608,7 @@ def _is_unfinished(folder: Path, known: Release) -> bool:
 
 
 def _size(message: RowMessage) -> int:
-    """At least the bytes that the message takes in a row."""
+    """A lower bound of the bytes of the message in a row."""
     calls = sum(len(c.id.encode()) + len(c.name.encode()) + len(c.arguments.encode()) for c in message.tool_calls)
     names = len(message.name.encode()) + len(message.tool_call_id.encode())
     return len(message.content.encode()) + names + calls + MESSAGE_BYTES * (1 + len(message.tool_calls))

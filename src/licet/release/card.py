@@ -143,7 +143,7 @@ _DOUBTS = {
 
 
 def _names(made: Deidentification) -> str:
-    """What looked for names, in a sentence or two."""
+    """What was used to look for names, in a sentence or two."""
     if made.names is msgspec.UNSET:
         return "Names, streets and places in running text were not looked for, and are all in."
     found_by = " and ".join(f"`{pin.name}` (SHA-256 `{pin.sha256}`)" for pin in made.names.detectors)
@@ -162,7 +162,7 @@ _UNSOUGHT = "Ids of countries that the rules have no form for are not looked for
 
 
 def _measured(made: Deidentification) -> str:
-    """What de-identification finds in labelled texts, as a table with what those are, or that nobody measured it."""
+    """What de-identification finds in labelled texts, as a table with their description, or that nobody measured it."""
     if made.measured is msgspec.UNSET:
         return f"How much of what identifies is found this way has not been measured: assume that much is missed. {_UNSOUGHT}"
     lines = [
@@ -193,7 +193,7 @@ def _share(found: int, of: int) -> str:
 
 
 def write(folder: Path, manifest: ReleaseManifest, stated: StatedReview | None = None) -> None:
-    """Write the card into ``folder``, durably and whole."""
+    """Writes the card into ``folder``, durably and atomically."""
     with replacing(folder / FILE) as file:
         file.write(text(manifest, stated).encode())
 
@@ -240,5 +240,5 @@ def _by_count(numbers: Mapping[str, int]) -> list[tuple[str, int]]:
 
 
 def _escaped(words: str) -> str:
-    """``words`` without the characters that Markdown or HTML would act on."""
+    """``words`` without characters that Markdown or HTML would interpret."""
     return "".join(f"&#{ord(c)};" if c in "&<>[]()`*_|\\#!~" else c for c in words)

@@ -28,7 +28,7 @@ def releases(here: Installation) -> list[Release]:
 
 
 def without_names(here: Installation) -> list[str]:
-    """The sealed releases whose own copy here says that nobody looked for names in it, by name."""
+    """The sealed releases whose copy here states that nobody looked for names in it, by name."""
     found = []
     for known in releases(here):
         folder = here.config.releases / known.name
@@ -41,7 +41,7 @@ def without_names(here: Installation) -> list[str]:
 
 
 class ReleaseSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A release as its folder says it is, and as the database knows it."""
+    """A release, as described by its folder and by the database."""
 
     folder: Path
     manifest: manifest.ReleaseManifest
@@ -75,7 +75,7 @@ LEASED_ROWS_MAX = 2_000
 
 
 def usable_rows(here: Installation, promised: manifest.ReleaseManifest) -> Iterator[list[int]]:
-    """The ordinals of the rows that may be used now, some at a time, in order."""
+    """The ordinals of the rows that may be used now, in chunks, in order."""
     leases = DatabaseLeases(here.pool, here.keyring, here.clock)
     for part in promised.parts:
         ordinals = range(part.first_ordinal, part.first_ordinal + _span(promised, part.first_ordinal))
@@ -84,7 +84,7 @@ def usable_rows(here: Installation, promised: manifest.ReleaseManifest) -> Itera
 
 
 def _span(promised: manifest.ReleaseManifest, first: int) -> int:
-    """How many ordinals a part may hold: up to the next part's first, or a whole part for the last."""
+    """How many ordinals a part may have: up to the next part's first, or a full part for the last."""
     later = [part.first_ordinal for part in promised.parts if part.first_ordinal > first]
     return min(later) - first if later else 50_000
 
@@ -105,7 +105,7 @@ def verify_release(here: Installation, name: str) -> list[folder_check.BrokenPro
 
 
 def open_release(here: Installation, name: str, split: str = "") -> LoadedRows:
-    """The rows of a release, or of one split of it, under an open installation."""
+    """The rows of a release, or of one split of it, from an open installation."""
     folder, known = find_release(here, name)
     sealed = known.manifest_sha256.hex() if known.manifest_sha256 else ""
     leases = DatabaseLeases(here.pool, here.keyring, here.clock)
@@ -114,7 +114,7 @@ def open_release(here: Installation, name: str, split: str = "") -> LoadedRows:
 
 
 def _living(here: Installation, known: Release) -> Living:
-    """Which rows no purge may lack, asked of the database."""
+    """Which rows no purge may have removed, according to the database."""
 
     def ask(ordinals: Sequence[int]) -> list[int]:
         with transaction(here.pool) as tx:
@@ -124,7 +124,7 @@ def _living(here: Installation, known: Release) -> Living:
 
 
 def log_key(here: Installation) -> LogKey:
-    """The log's public key, which a purge's addendum is held to."""
+    """The log's public key, against which a purge's addendum is verified."""
 
     def ask() -> bytes:
         with transaction(here.pool) as tx:
@@ -139,7 +139,7 @@ def log_key_in(here: Installation, tx: Transaction) -> LogKey:
 
 
 def diff_releases(here: Installation, old: str, new: str) -> diffs.ReleaseDiff:
-    """What differs between two releases, each a name or a folder."""
+    """The differences between two releases, each a name or a folder."""
     sides = []
     for name in (old, new):
         folder, known = find_release(here, name)

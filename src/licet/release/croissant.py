@@ -1,9 +1,9 @@
-"""The release for machines: ``croissant.json``, which catalogues and loaders of data sets read.
+"""The machine-readable description of a release: ``croissant.json``, for catalogues and loaders of data sets.
 
-Croissant 1.1 (http://mlcommons.org/croissant/1.1) with the RAI vocabulary 1.0 and W3C PROV-O. It follows from the
-manifest and the chain of its purges to the letter, as the card does from the manifest, so that ``verify`` can hold it
-to them; the parts in it are those that lie there now, while the card stays what was published. Rows are described as
-they lie in a part: sealed. No personal data, no statistics, no example.
+Croissant 1.1 (http://mlcommons.org/croissant/1.1) with the RAI vocabulary 1.0 and W3C PROV-O. It is derived from the
+manifest and the chain of its purges exactly, as the card is from the manifest, so that ``verify`` can check it against
+them. It lists the parts that exist now, while the card stays as it was published. Rows are described as they are stored
+in a part: sealed. No personal data, no statistics, no example.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ CONTEXT: dict[str, Json] = {
     "subField": "cr:subField",
     "transform": "cr:transform",
 }
-PARQUET = "application/x-parquet"  # not the registered media type: the only one that readers of Croissant know
-# The columns that Croissant has a type for. It has none for bytes, so `row_id` and `sealed` are told in words.
+PARQUET = "application/x-parquet"  # not the registered media type, but the only one that readers of Croissant know
+# The columns that Croissant has a type for. It has none for bytes, so `row_id` and `sealed` are described in text.
 COLUMNS = {
     "ordinal": ("cr:UInt32", "The row's number in this release; numbers of rows that left are not given again."),
     "until": ("sc:DateTime", "The day, in UTC, from which the row may not be used any more."),
@@ -77,7 +77,7 @@ COLUMNS = {
 
 
 def text(manifest: ReleaseManifest, chain: Chain) -> str:
-    """The description of a release, whole."""
+    """The description of a release."""
     parts = [part for promised in manifest.parts if (part := chain.now(promised).part) is not None]
     document: dict[str, Json] = {
         "@context": CONTEXT,
@@ -102,7 +102,7 @@ def text(manifest: ReleaseManifest, chain: Chain) -> str:
 
 
 def write(folder: Path, manifest: ReleaseManifest, chain: Chain) -> None:
-    """Write the description into ``folder``, durably and whole."""
+    """Writes the description into ``folder``, durably and atomically."""
     with replacing(folder / FILE) as file:
         file.write(text(manifest, chain).encode())
 
@@ -117,7 +117,7 @@ def _description(manifest: ReleaseManifest) -> str:
 
 
 def _distribution(parts: list[PartPromise]) -> list[Json]:
-    """A file object a part, with its hash, and the set of them all, which the records come from."""
+    """A file object per part, with its hash, and the file set of all parts, from which the records come."""
     if not parts:
         return []
     files: list[Json] = [
@@ -128,7 +128,7 @@ def _distribution(parts: list[PartPromise]) -> list[Json]:
         }
         for part in parts
     ]  # fmt: skip
-    every: Json = {  # contained in nothing: mlcroissant then reads it out of the folder of this file
+    every: Json = {  # contained in nothing: mlcroissant then reads it from the folder of this file
         "@type": "cr:FileSet", "@id": "parts", "name": "parts", "description": "The sealed rows, in order.",
         "encodingFormat": PARQUET, "includes": "part-*.parquet",
     }  # fmt: skip
@@ -161,7 +161,7 @@ def _detectors(manifest: ReleaseManifest) -> str:
 
 
 def _responsible(manifest: ReleaseManifest) -> dict[str, Json]:
-    """What whoever answers for the use of the data has to know, in the RAI vocabulary."""
+    """What whoever is responsible for the use of the data must know, in the RAI vocabulary."""
     dropped = ", ".join(f"{count} {reason}" for reason, count in sorted(manifest.counts.dropped.items())) or "none"
     replaced = ", ".join(f"{n} {kind}" for kind, n in sorted(manifest.deidentification.counts.items())) or "none"
     return {
@@ -203,7 +203,7 @@ def _labels(manifest: ReleaseManifest) -> str:
 
 
 def _provenance(manifest: ReleaseManifest) -> dict[str, Json]:
-    """Who made it from what, in PROV-O: a build, from the journal up to a position, under a policy and rules."""
+    """The provenance, in PROV-O: a build, from the journal up to a position, under a policy and rules."""
     return {
         "prov:wasGeneratedBy": {
             "@type": "prov:Activity",

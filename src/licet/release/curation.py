@@ -1,11 +1,11 @@
-"""What a build asks of curation, and what it gets: values only, so that the one who builds knows no engine.
+"""The interface between a build and curation: plain values, so that the build does not depend on an engine.
 
-A build hands over the documents of a page that it decided and unsealed, and gets each back with what identifies
-replaced, its labels, and, where a rule refuses it, the reason. Duplicates are told when all are known: the build
-enters the sketch of each document that became a row, and asks at the end which rows lost. Where curating costs much, a
-survey comes first, of sketches alone: it tells which documents are going to lose, so that they need not be curated.
+A build passes the documents of a page that it decided and unsealed. It gets each back with identifiers replaced, its
+labels, and the reason if a rule rejects it. Duplicates are known only at the end: the build enters the sketch of each
+document that became a row, and then asks which rows lose. If curation is expensive, a survey of sketches alone comes
+first: it tells which documents are going to lose, so that they need not be curated.
 
-``repr`` is masked: a document is content.
+``repr`` is masked, because a document is content.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from licet.release.rows import Labels
 
 
 class Voice(StrEnum):
-    """Whose a text is; ``name`` and ``call`` are the name and the arguments of a tool call."""
+    """The author of a text; ``name`` and ``call`` are the name and the arguments of a tool call."""
 
     user = "user"
     assistant = "assistant"
@@ -33,7 +33,7 @@ class Voice(StrEnum):
 
 
 class LeftOut(StrEnum):
-    """Why curation leaves out what may be used."""
+    """Why curation rejects what may be used."""
 
     duplicate = "duplicate"
     low_quality = "low_quality"
@@ -42,7 +42,7 @@ class LeftOut(StrEnum):
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
-    """What may become one row. ``name``: what tells it from others in every release; ``key``: its surrogates' key."""
+    """A candidate row. ``name`` distinguishes it from others in every release; ``key`` is the key of its surrogates."""
 
     account: bytes
     name: bytes
@@ -56,8 +56,8 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Curated(msgspec.Struct, frozen=True, kw_only=True):
-    """A document as it may be learnt from: its texts, one each; how many of each kind were replaced in them; why it
-    is left out, or None; and what tells duplicates, which only curation reads.
+    """A curated document: its texts, one each; how many of each kind were replaced in them; why it is rejected, or
+    None; and its sketch for duplicates, which only curation reads.
     """
 
     texts: Sequence[str]
@@ -82,22 +82,22 @@ class Cleaner(Protocol):
         """The hash of the rules' file, in hexadecimal."""
 
     def clean(self, texts: Sequence[str], key: bytes) -> tuple[Sequence[str], Mapping[str, int]]:
-        """The texts, one each, with what identifies replaced under ``key``, and how many of each kind were."""
+        """The texts, one each, with identifiers replaced under ``key``, and how many of each kind were."""
 
 
 class FoundBy(msgspec.Struct, frozen=True, kw_only=True):
-    """What a manifest says of detection beside the rules."""
+    """The manifest's statement on detection beside the rules."""
 
     names: NamesPin | msgspec.UnsetType = msgspec.UNSET
     measured: tuple[MeasuredFigures, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Curation(Protocol):
-    """What becomes of documents between their unsealing and their sealing. One object serves one build."""
+    """What happens to documents between unsealing and sealing. One object serves one build."""
 
     @property
     def plan(self) -> str:
-        """The hash of what is done, in hexadecimal; empty where rows get no labels."""
+        """The hash of the steps, in hexadecimal; empty if rows get no labels."""
 
     @property
     def found_by(self) -> FoundBy:
@@ -105,58 +105,60 @@ class Curation(Protocol):
 
     @property
     def duplicates(self) -> Duplicates | None:
-        """What tells duplicates; None where nothing is compared."""
+        """The detector of duplicates; None if nothing is compared."""
 
     def curate(self, documents: Sequence[Document]) -> Sequence[Curated]:
-        """Each document curated, in order. The same documents give the same answer, in any grouping."""
+        """Each document curated, in order. The same documents give the same result, in any grouping."""
 
 
 class Duplicates(Protocol):
-    """Tells which rows of a build hold what others hold as well. What it keeps for that dies with the build."""
+    """Finds the rows of a build whose content other rows have too. Its state is dropped with the build."""
 
     def sketch(self, documents: Sequence[Document]) -> Sequence[object]:
-        """Of each document, in order, what `curate` gives as its sketch, and nothing else of what that does."""
+        """For each document, in order, the sketch that `curate` returns, and nothing else."""
 
     def enter(self, ordinal: int, sketch: object) -> None:
         """Takes note of what became the row ``ordinal``."""
 
     def lost(self) -> Sequence[int]:
-        """The ordinals, of those entered, whose content other rows hold as well; called once, at the end."""
+        """The ordinals of the entered rows whose content other rows have too; called once, at the end."""
 
     def survey(self) -> SurveyProtocol | None:
-        """A survey for this build; None where curating what loses costs less than to look ahead."""
+        """A survey for this build; None if curating what loses costs less than looking ahead."""
 
 
 class SurveyProtocol(Protocol):
-    """Tells before the build which documents will lose. First all enter; then whom the others lose to is asked about."""
+    """Predicts which documents lose, before the build. All are entered first; then it asks about those to which others
+    lose.
+    """
 
     def enter(self, document: Document, sketch: object, *, stays: bool = False) -> None:
         """Takes note of a document; ``stays``: it is a row already."""
 
     def asked(self) -> SurveyQuestion | None:
-        """Documents to which others lose, if they stay: does curation leave them in? None where that is known of all.
+        """Documents to which others lose, if they stay: does curation accept them? None if that is known of all.
 
-        Those that were asked about and not judged since count as left out.
+        Those that were asked about and not judged since count as rejected.
         """
 
     def judge(self, document: Document, *, stays: bool) -> None:
         """The answer about one of them."""
 
     def is_lost(self, document: Document) -> bool:
-        """Whether documents that stay hold what this one holds; asked when nobody is to be asked about any more."""
+        """Whether documents that stay have the content of this one; called when nothing more is to be asked."""
 
 
 class SurveyQuestion(Protocol):
-    """Documents that a survey asks about."""
+    """Documents about which a survey asks."""
 
     def some_of(self, conversation: UUID) -> bool:
-        """Whether any of a conversation is among them."""
+        """Whether any document of a conversation is among them."""
 
     def __contains__(self, document: Document, /) -> bool: ...
 
 
 class Plain:
-    """De-identifies and does nothing else."""
+    """Only de-identifies."""
 
     plan = ""
     found_by = FoundBy()

@@ -1,7 +1,7 @@
 """A page of a build: the next conversations in the order of account and id, decided turn by turn and opened.
 
-A page is bounded in conversations and in bytes of content, and is read as it was at one moment: its caller's transaction
-is REPEATABLE READ, so that no sweep takes a key between a decision and its use.
+A page is bounded in conversations and in bytes of content, and is read from one snapshot: its caller's transaction is
+REPEATABLE READ, so that a sweep cannot remove a key between a decision and its use.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from licet.vault.tables import AccountRow, ConversationRow
 
 PAGE_CONVERSATIONS_MAX = 256
 PAGE_BYTES_MAX = 64 * 2**20
-TURN_BYTES = 512  # what a turn takes in memory beside its content
+TURN_BYTES = 512  # the memory of a turn beside its content
 EMPTY, TOO_LARGE, ERASED = "empty", "too_large", "erased"
 READ_AT_ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 
@@ -42,9 +42,9 @@ START: Place = (UUID(int=0), UUID(int=0))
 
 
 def page_after(tx: Transaction, after: Place, *, bytes_max: int = PAGE_BYTES_MAX) -> list[Place]:
-    """The next conversations in the order of account and id: as many as fit a page, by number and by bytes.
+    """The next conversations in the order of account and id: as many as fit on a page, by number and by bytes.
 
-    One that is larger than a page is a page of its own.
+    A conversation that is larger than a page is a page of its own.
     """
     weights = " + ".join(
         f"""(SELECT coalesce(sum({size} + {TURN_BYTES}), 0) FROM {table} b
@@ -101,11 +101,11 @@ class DecisionPage:
 
     @property
     def turns(self) -> int:
-        """How many turns were asked about."""
+        """How many turns were decided."""
         return sum(len(turns) for turns in self.candidates.values())
 
     def drop(self, conversation: UUID, because: str, turns: int = 1) -> None:
-        """Notes turns that are left out."""
+        """Counts turns that are excluded."""
         self.dropped.setdefault(conversation, Counter())[because] += turns
 
     def _leave_out(self, conversation: UUID, because: str, *turns: TurnState) -> None:
@@ -113,11 +113,11 @@ class DecisionPage:
         self.left_out.setdefault(conversation, {}).update((turn.number, because) for turn in turns)
 
     def reasons(self) -> Counter[str]:
-        """All turns left out so far, by reason."""
+        """All excluded turns so far, by reason."""
         return sum(self.dropped.values(), Counter())
 
     def threads(self, tx: Transaction, keyring: Keyring) -> list[Thread]:
-        """What may become rows, opened, conversation by conversation."""
+        """The candidate rows, opened, conversation by conversation."""
         opened = iter(open_permits(tx, keyring, [permit for _, mine in self._chosen for permit, _, _ in mine]))
         threads: list[Thread] = []
         for row, mine in self._chosen:
@@ -125,7 +125,7 @@ class DecisionPage:
         return threads
 
     def _threads(self, row: ConversationRow, said: Sequence[Said]) -> Iterator[Thread]:
-        """What may become rows of one conversation: the conversation itself, and each side thread in it."""
+        """The candidate rows of one conversation: the conversation itself, and each side thread in it."""
         threads: dict[str, list[Said]] = {}
         for item in said:
             if item[0].content.text.strip() or item[0].content.tool_calls:
@@ -143,7 +143,9 @@ class DecisionPage:
 
 
 def document(row: ConversationRow, name: str, thread: Sequence[Said], key: bytes) -> Document:
-    """A thread as curation takes it: of each turn its text and its tool's name, then of each call name and arguments."""
+    """A thread as curation expects it: for each turn its text and its tool's name, then for each call its name and
+    arguments.
+    """
     texts: list[str] = []
     voices: list[Voice] = []
     for opened, turn, _ in thread:
@@ -174,7 +176,7 @@ def row_messages(thread: Sequence[Said], texts: Sequence[str]) -> tuple[RowMessa
 
 
 def _candidates(tx: Transaction, places: Sequence[Place]) -> dict[UUID, list[TurnState]]:
-    """The turns of these conversations whose content is here, in order."""
+    """The turns of these conversations whose content is stored, in order."""
     result: dict[UUID, list[TurnState]] = {}
     for conversation, number, segment, role, origin in tx.execute(
         """

@@ -1,9 +1,9 @@
-"""What differs between two releases: what they promise, and which rows came in or went out, and why.
+"""The differences between two releases: what they promise, and which rows were added or removed, and why.
 
-A row has another id in every release, so rows are compared by the conversation that they were made from. Why a
-conversation is not in a release stands in that release's proofs; a reason that tells something of a person is a
-commitment there, which the salt of its account opens. Where the account's key is dead nobody can say any more.
-Nothing here holds an id, a pseudonym or a word of anybody.
+A row has a different id in every release, so rows are compared by the conversation from which they were made. Why a
+conversation is not in a release is in that release's proofs. A reason that reveals something about a person is a
+commitment there, which the salt of their account opens. If the account's key is destroyed, nobody can open it any more.
+The result contains no id, no pseudonym and no content.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ManifestChange(msgspec.Struct, frozen=True):
-    """What a manifest promises under ``key``, in the one and in the other."""
+    """The manifest's values for ``key``, in the one and in the other."""
 
     key: str
     old: Plain
@@ -53,9 +53,11 @@ class ManifestChange(msgspec.Struct, frozen=True):
 
 
 class ReleaseDiff(msgspec.Struct, frozen=True, kw_only=True):
-    """``kept`` rows are in both. ``came`` by why they were not in the older one, ``went`` by why not in the newer.
+    """``kept`` rows are in both. ``came`` by why they were not in the older one, ``went`` by why they are not in the
+    newer.
 
-    ``new`` was no candidate then, ``gone`` is none any more, and of ``erased`` nobody can say: its keys are destroyed.
+    ``new`` was not a candidate then, ``gone`` is no longer one, and for ``erased`` nobody can know: its keys are
+    destroyed.
     """
 
     changes: tuple[ManifestChange, ...]
@@ -65,7 +67,7 @@ class ReleaseDiff(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def diff(tx: Transaction, keyring: Keyring, old: Side, new: Side) -> ReleaseDiff:
-    """What ``new`` has that ``old`` has not, and the reverse."""
+    """What ``new`` has that ``old`` does not, and the reverse."""
     ids = {"old": old.known.release_id, "new": new.known.release_id}
     came: list[_Moved] = []
     went: list[_Moved] = []
@@ -98,7 +100,7 @@ def _changes(old: ReleaseManifest, new: ReleaseManifest) -> Iterator[ManifestCha
 
 
 def _promises(of: ReleaseManifest) -> dict[str, Plain]:
-    """What can be compared of a manifest, in the order in which it is told."""
+    """The comparable values of a manifest, in the order in which they are shown."""
     return {
         "purpose": of.purpose,
         "policy": f"{of.policy.name} {of.policy.version}",
@@ -116,7 +118,7 @@ def _promises(of: ReleaseManifest) -> dict[str, Plain]:
 
 
 def _reasons(tx: Transaction, keyring: Keyring, side: Side, moved: list[_Moved], otherwise: str) -> dict[str, int]:
-    """Of conversations that ``side`` lacks rows of: how many rows, by why."""
+    """For conversations without rows in ``side``: how many rows, by reason."""
     salts = _salts(tx, keyring, side, {account for account, _, _ in moved})
     counted: Counter[str] = Counter()
     wanted: dict[str, tuple[bytes, int]] = {}
@@ -134,7 +136,7 @@ def _reasons(tx: Transaction, keyring: Keyring, side: Side, moved: list[_Moved],
 
 
 def _salts(tx: Transaction, keyring: Keyring, side: Side, accounts: Collection[UUID]) -> dict[UUID, bytes]:
-    """The salts of the accounts whose keys live, for the year of the release."""
+    """The salts of the accounts whose keys exist, for the year of the release."""
     keys, ordered = LogKeys(keyring), sorted(accounts)
     salts: dict[UUID, bytes] = {}
     for start in range(0, len(ordered), ACCOUNTS_MAX):
@@ -144,7 +146,7 @@ def _salts(tx: Transaction, keyring: Keyring, side: Side, accounts: Collection[U
 
 
 def _candidates(folder: Path, wanted: Collection[str]) -> Iterator[tuple[str, dict[str, int], dict[str, int]]]:
-    """Of the candidates of a release those wanted: handle, open reasons, commitments."""
+    """The requested candidates of a release: handle, open reasons, commitments."""
     with gzip.open(folder / PROOF_NAMES["candidates"]) as lines:
         for line in lines:
             one: dict[str, Any] = msgspec.json.decode(line)
@@ -155,7 +157,7 @@ def _candidates(folder: Path, wanted: Collection[str]) -> Iterator[tuple[str, di
 def _first(
     release_id: UUID, handle: str, salt: bytes, out: Mapping[str, int], salted: Mapping[str, int]
 ) -> str:  # fmt: skip
-    """The reason against most turns of a conversation; empty where none was left out."""
+    """The reason against most turns of a conversation; empty if none was excluded."""
     about = b"why" + release_id.bytes + bytes.fromhex(handle)
     named = {hmac.digest(salt, about + reason.encode(), "sha256").hex(): reason for reason in HIDDEN_REASONS}
     counted = Counter(dict(out))

@@ -1,11 +1,11 @@
-"""A build that is not sealed, as the database keeps it: enough for a build that was killed to go on, and no more.
+"""The stored state of an unsealed build: enough to resume one that was killed, and no more.
 
-A page is kept in the transaction that registers its rows. What was counted and proved about it is sealed under the
-build's own secret: counts by reason may tell of the texts. Nothing that tells duplicates is kept, sealed or not
-(docs/adr/0008), and no salt: the lines are those of the proofs as they will be (`release.proofs`).
+A page is stored in the transaction that registers its rows. Its counts and proofs are encrypted under the build's own
+secret, because counts by reason may reveal something about the texts. Nothing that identifies duplicates is stored,
+encrypted or not (docs/adr/0008), and no salt: the lines are those of the final proofs (`release.proofs`).
 
-Of a part its hash is kept once it is on the disk, and before it is rewritten that of what it becomes; so every file that a
-crash leaves is one of two that are known, or it is none.
+The hash of a part is stored once it is on disk; before it is rewritten, the hash of the new content is stored too.
+Every file that a crash leaves is therefore one of two known ones, or it does not count.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SEALED_BYTES_MAX = 2**30  # of one page before it is compressed
 
 
 class Stage(StrEnum):
-    """How far a build is: its pages are read, its duplicates are told, or they have gone."""
+    """The progress of a build: its pages are read, its duplicates are known, or they have been removed."""
 
     reading = "reading"
     electing = "electing"
@@ -39,7 +39,7 @@ class Stage(StrEnum):
 
 
 class BuildSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a build is made with, beside its policy and its purpose: ``plan`` is the hash of its curation."""
+    """The settings of a build beside its policy and its purpose: ``plan`` is the hash of its curation."""
 
     plan: str
     software: str
@@ -47,7 +47,7 @@ class BuildSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeptPage(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """A page: turns asked about and left out, what was replaced, the splits of its rows, and the lines of its proofs."""
+    """A page: turns decided and excluded, replacements, the splits of its rows, and the lines of its proofs."""
 
     candidates: int
     dropped: Mapping[str, int]
@@ -58,7 +58,7 @@ class KeptPage(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
 
 class KeptPart(msgspec.Struct, frozen=True, kw_only=True):
-    """A part: the ordinal after its last, its hash, and that of what was about to take its place: empty for no file."""
+    """A part: the ordinal after its last, its hash, and the hash of its pending replacement: empty for no file."""
 
     part: int
     ends: int
@@ -67,7 +67,7 @@ class KeptPart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DroppedRows(msgspec.Struct, frozen=True, array_like=True):
-    """A row that went out: whose it was, and its turns by reason."""
+    """A removed row: its account, and its turns by reason."""
 
     ordinal: int
     account: UUID
@@ -88,7 +88,7 @@ _gone = msgspec.msgpack.Decoder(list[DroppedRows]).decode
 
 
 class Draft:
-    """What is kept of one build. Verbs take part in their caller's transaction."""
+    """The stored state of one build. Its methods run in the caller's transaction."""
 
     def __init__(self, release_id: UUID, key: KeyMaterial, random: Random) -> None:
         self._id, self._key, self._random = release_id, key, random
@@ -133,7 +133,7 @@ class Draft:
         return None if row is None else End(page=row[0], rows=row[1], place=(row[2], row[3]))
 
     def opens(self, tx: Transaction) -> bool:
-        """Whether what is kept of the pages can be read."""
+        """Whether the stored pages can be decrypted."""
         row = tx.execute("SELECT sealed FROM build_pages WHERE release_id = %s AND page = 1", [self._id]).fetchone()
         try:
             return row is not None and bool(self._open("page 1", row[0]))
@@ -141,7 +141,7 @@ class Draft:
             return False
 
     def pages(self, pool: Pool) -> Iterator[KeptPage]:
-        """The pages, in order; BrokenError where one is missing or does not open."""
+        """The pages, in order; BrokenError if one is missing or cannot be decrypted."""
         count = 0
         while True:
             with transaction(pool) as tx:
@@ -160,7 +160,7 @@ class Draft:
     # Parts
 
     def keep_part(self, tx: Transaction, part: PartPromise, ends: int) -> None:
-        """A part that is on the disk, or another in its place."""
+        """Stores a part that is on disk, or its replacement."""
         tx.execute(
             """INSERT INTO build_parts (release_id, part, ends, sha256) VALUES (%s, %s, %s, %s)
                ON CONFLICT (release_id, part) DO UPDATE SET (ends, sha256, becomes)
@@ -169,7 +169,7 @@ class Draft:
         )
 
     def declare(self, tx: Transaction, part: PartPromise, becomes: PartPromise | None, ends_max: int) -> None:
-        """A part that is about to be rewritten, or to go."""
+        """Announces that a part is about to be rewritten, or removed."""
         tx.execute(
             """UPDATE build_parts SET (ends, sha256, becomes) = (least(ends, %s), %s, %s)
                 WHERE release_id = %s AND part = %s""",
@@ -204,7 +204,7 @@ class Draft:
     # Less of it
 
     def cut(self, tx: Transaction, end: End, first_part: int) -> bool:
-        """Forgets what comes after ``end``, and the parts from ``first_part`` on; whether a page was among it."""
+        """Drops what comes after ``end``, and the parts from ``first_part`` on; returns whether that included a page."""
         cut = tx.execute("DELETE FROM build_pages WHERE release_id = %s AND page > %s", [self._id, end.page]).rowcount
         tx.execute("DELETE FROM build_parts WHERE release_id = %s AND part >= %s", [self._id, first_part])
         if cut:
@@ -229,7 +229,7 @@ class Draft:
 
 
 def forget(tx: Transaction, release_id: UUID) -> None:
-    """Forgets what is kept of a build, and its secret."""
+    """Deletes the stored state of a build, and its secret."""
     tx.execute("DELETE FROM build_pages WHERE release_id = %s", [release_id])
     tx.execute("DELETE FROM build_parts WHERE release_id = %s", [release_id])
     tx.execute("DELETE FROM build_gone WHERE release_id = %s", [release_id])
@@ -238,7 +238,7 @@ def forget(tx: Transaction, release_id: UUID) -> None:
 
 
 def forget_sealed(pool: Pool) -> None:
-    """Forgets builds that are sealed: after the seal, which is to be short, and again should that one be killed."""
+    """Deletes the state of sealed builds: after the seal, which must be short, and again if that is killed."""
     with transaction(pool) as tx:
         for (release_id,) in tx.execute(
             "SELECT release_id FROM builds JOIN releases USING (release_id) WHERE state = 'sealed'"
@@ -249,7 +249,7 @@ def forget_sealed(pool: Pool) -> None:
 def why_not(
     known: Release, made: BuildSettings, *, of: BuildSettings, purpose: str, version: int, at: datetime
 ) -> str:  # fmt: skip
-    """Why an unfinished build may not go on; empty where it may."""
+    """Why an unfinished build cannot be resumed; empty if it can."""
     reasons = {
         "the purpose is another": known.purpose != purpose,
         "another policy version is in force": known.version != version,

@@ -1,13 +1,12 @@
-"""Holds a release's folder to what its manifest promises, without a key: anybody can, offline.
+"""Verifies a release's folder against its manifest, without a key: anybody can, offline.
 
-Every contradiction is named by file and promise; none means that each file is there and is what the manifest says, and
-that the rows in them are those of the root. Whether the manifest itself is the one that was built, only a hash from
-elsewhere can say (the ledger's leaf holds it): pass it as ``manifest_sha256``. Without it, the card's quotation of the
-hash finds what was damaged, not what somebody forged with care.
-Rows that a purge took out are those that the row proofs name, and, where somebody can be asked, dead.
+Every contradiction is reported by file and promise. None means that each file exists and matches the manifest, and that
+the rows in them have the root. Only a hash from elsewhere can prove that the manifest itself is the original one (the
+ledger's leaf has it): pass it as ``manifest_sha256``. Without it, the hash that the card quotes detects damage, but not
+a careful forgery. Rows that a purge removed are those that the row proofs name and, if somebody can be asked, dead.
 
-A file whose hash differs is not parsed. The rows' decisions are made again by the strangers' own verifier, from the
-proofs and without the log here; it is asked once all else holds. Of the parts memory is bounded by one row group.
+A file whose hash differs is not parsed. The verifier for third parties repeats the rows' decisions, from the proofs and
+without the log; that comes last, after everything else matches. Memory for parts is bounded by one row group.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ class ReleasePromise(StrEnum):
 
 
 class BrokenPromise(msgspec.Struct, frozen=True, kw_only=True):
-    """A promise that ``file`` does not keep, and what was found instead."""
+    """A promise that ``file`` breaks, and what was found instead."""
 
     file: str
     promise: ReleasePromise
@@ -65,11 +64,11 @@ def verify(
     folder: Path, *, manifest_sha256: str = "", proofs: bool = True, living: Living | None = None,
     key: LogKey | None = None,
 ) -> list[BrokenPromise]:  # fmt: skip
-    """Every contradiction between ``folder`` and its manifest; empty where there is none.
+    """Every contradiction between ``folder`` and its manifest; empty if there is none.
 
-    ``proofs`` False leaves out the decisions: for who makes them again with the log. ``living`` says which rows of
-    those that a purge took out are not dead; without it nobody is asked. ``key`` gives the log's public key, which must
-    have signed each purge and the review; without it either is a contradiction, since anybody can write one.
+    ``proofs`` False skips the decisions, for callers that repeat them with the log. ``living`` returns which of the
+    rows that a purge removed are not dead; without it, that is not checked. ``key`` returns the log's public key, which
+    must have signed each purge and the review; without it, either is a contradiction, because anybody can write one.
     """
     if not folder.is_dir():
         raise InputError("is not a folder", "name the folder of a release", file=str(folder))
@@ -120,7 +119,7 @@ def _no_key() -> bytes:
 def _chain(
     folder: Path, promised: ReleaseManifest, manifest_sha256: str, key: LogKey
 ) -> tuple[Chain, list[BrokenPromise]]:
-    """The chain of purges, or that of none where it breaks."""
+    """The chain of purges, or an empty one if it is broken."""
     try:
         return purge.read(folder, promised, manifest_sha256, key), []
     except (LicetError, OSError) as error:
@@ -142,7 +141,7 @@ def _files(folder: Path, promised: ReleaseManifest, chain: Chain) -> Iterator[Br
 
 
 def _card(folder: Path, promised: ReleaseManifest, key: LogKey) -> list[BrokenPromise]:
-    """What contradicts the card and the review. Until it is written anew, a card without the review is right as well."""
+    """Contradictions in the card and the review. Until the card is rewritten, one without the review is correct too."""
     try:
         stated = review.read(folder)
         if stated is not None:
@@ -157,7 +156,7 @@ def _card(folder: Path, promised: ReleaseManifest, key: LogKey) -> list[BrokenPr
 
 
 def _text(folder: Path, name: str, promise: ReleasePromise, text: str) -> Iterator[BrokenPromise]:
-    """What contradicts a file that follows from the manifest, to the letter."""
+    """Contradictions in a file that is derived exactly from the manifest."""
     expected = text.encode()
     try:
         with (folder / name).open("rb") as file:
@@ -170,7 +169,7 @@ def _text(folder: Path, name: str, promise: ReleasePromise, text: str) -> Iterat
 
 
 def _missing(folder: Path, gone: set[int]) -> dict[int, bytes]:
-    """The leaves of the rows that went, from the proofs of the rows, which have the hash that the manifest names."""
+    """The leaves of the removed rows, from the proofs of the rows, whose hash the manifest names."""
     found: dict[int, bytes] = {}
     with gzip.open(folder / manifest.PROOF_NAMES["rows"]) as lines:
         for line in lines:
@@ -186,7 +185,7 @@ def _missing(folder: Path, gone: set[int]) -> dict[int, bytes]:
 def _part(
     folder: Path, promised: PartPromise, chain: Chain, missing: Mapping[int, bytes], tree: merkle.Tree
 ) -> Iterator[BrokenPromise]:
-    """What contradicts a part; its rows, and in their places those that went, grow ``tree``."""
+    """Contradictions in a part. Its rows, and in their places the removed ones, are appended to ``tree``."""
     states = chain.states[promised.file]
     state = states[-1]
     gone = [(ordinal, missing[ordinal]) for ordinal in reversed(state.ordinals) if ordinal in missing]
@@ -199,7 +198,9 @@ def _part(
 def _rows(
     folder: Path, states: Sequence[PartState], gone: list[tuple[int, bytes]], tree: merkle.Tree
 ) -> Iterator[BrokenPromise]:  # fmt: skip
-    """What contradicts a part as it is to lie there. ``gone``: what went, with its leaves, the last one first."""
+    """Contradictions in a part in its expected state. ``gone``: the removed rows, with their leaves, the last one
+    first.
+    """
     part = states[-1].part
     assert part is not None
     try:

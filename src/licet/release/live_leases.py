@@ -1,12 +1,12 @@
-"""The live decision on rows: may this row be unsealed now, and with which keys.
+"""The live decision on rows: whether a row may be unsealed now, and with which keys.
 
-A row may be used while every source it was made from may be used, for the purpose it was released for. Its key
-derives from the keys of its segments, so that nobody can make it any more once one of them dies. A row key that was
-leased before and kept opens its row for whoever kept it: no lease can be taken back.
+A row may be used while every source from which it was made may be used, for the purpose of its release. Its key is
+derived from the keys of its segments, so that nobody can derive it any more once one of them is destroyed. A row key
+that was leased before and kept still opens its row: a lease cannot be revoked.
 
-`verdicts` decides by the rule in Python and says why; a build needs the reasons. `leased` decides the same rows in one
-statement, by the rule in SQL (`vault.population`), and answers with what may be used and nothing of the rest: that is
-all a lease needs, and a tenth of the time. A test holds the two equal on drawn histories.
+`verdicts` decides by the rule in Python and gives reasons, which a build needs. `leased` decides the same rows in one
+statement, by the rule in SQL (`vault.population`), and returns only what may be used: a lease needs no more, and it
+takes a tenth of the time. A test holds the two equal on generated histories.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ LAST_SECONDS = 10
 class RowDecision(msgspec.Struct, frozen=True, kw_only=True):
     """The decision on a row. ``refused`` counts the turns of sources that may not be used, by reason.
 
-    ``slots`` are the keys it derives from, in order, empty where one is gone; ``until`` ends its use.
+    ``slots`` are the keys from which its own is derived, in order, empty if one is destroyed; ``until`` ends its use.
     """
 
     row: RowSources
@@ -68,7 +68,7 @@ class RowDecision(msgspec.Struct, frozen=True, kw_only=True):
 def verdicts(
     tx: Transaction, rows: Sequence[RowSources], policies: Policies, purpose: str, at: datetime
 ) -> list[RowDecision]:
-    """Decides each row at ``at``, by the same rule that let it in."""
+    """Decides each row at ``at``, by the same rule that admitted it."""
     seen = account_view.seen(tx, sorted({(row.account, row.conversation) for row in rows}), policies, at)
     result = []
     for row in rows:
@@ -101,7 +101,7 @@ def verdicts(
     return result
 
 
-# When use of row `m` ends, and whether it may be used at all: every source of it must have an end that is still to come.
+# When the use of row `m` ends, and whether it may be used at all: every source of it must have an end in the future.
 ROW_ENDS = f"""(
            SELECT min({USABLE_UNTIL}) AS until, bool_and(({USABLE_UNTIL}) IS NOT NULL) AS use
              FROM unnest(m.source_segments, m.source_origins, m.source_turns) AS t(segment, origin, turn)
@@ -149,7 +149,7 @@ class LeasedRow(msgspec.Struct, frozen=True, kw_only=True):
 def leased(
     tx: Transaction, keyring: Keyring, known: Release, ordinals: Sequence[int], policies: Policies, at: datetime
 ) -> list[LeasedRow]:
-    """Those of ``ordinals`` that may be used at ``at`` and for `LAST_SECONDS` more, and whose every key lives."""
+    """Those of ``ordinals`` that may be used at ``at`` and for `LAST_SECONDS` more, and whose keys all exist."""
     if not ordinals:
         return []
     values = population.parameters(policies, known.purpose, at)
@@ -162,7 +162,7 @@ def leased(
         if account is not holder and account != holder:
             holder = account
             key = unwrap_account_keys(keyring.bucket_key(*bucket), account, wrapped_key).slots
-        if EMPTY_SLOT in wrapped:  # destroyed, though the segment names it still
+        if EMPTY_SLOT in wrapped:  # destroyed, although the segment still names it
             continue
         sources = [unseal(key, one, slot_place(account, slot)) for slot, one in zip(slots, wrapped, strict=True)]
         result.append(LeasedRow(ordinal=ordinal, key=row_key(sources, release, row_id), until=until))
@@ -170,10 +170,10 @@ def leased(
 
 
 class DatabaseLeases:
-    """Leases from the vault itself: each decides anew, holds for ``seconds``, and never past a row's own end.
-    What people rated comes with it, as far as it lives as long.
+    """Leases from the vault itself: each is decided anew and is valid for ``seconds``, but never past a row's own end.
+    Ratings come with it, if they are valid for as long.
 
-    A row in its last seconds is not leased: the lease would have run out before it is used, and with it that of others.
+    A row in its last seconds is not leased: the lease would expire before it is used, and that of other rows with it.
     """
 
     def __init__(
@@ -184,7 +184,7 @@ class DatabaseLeases:
         self._pool, self._keyring, self._clock, self._seconds = pool, keyring, clock, seconds
 
     def lease(self, release_id: bytes, part: int, ordinals: Sequence[int]) -> Lease:
-        """The keys of the rows that may be used now; DeniedError where the release is not sealed."""
+        """The keys of the rows that may be used now; DeniedError if the release is not sealed."""
         now = self._clock()
         release = UUID(bytes=release_id)
         with transaction(self._pool) as tx:

@@ -7,7 +7,7 @@ says is refused: so the hash of the file is the hash of the value, and no key co
 Invariants, held on construction: candidates = included + the sum of dropped, in turns; rows = the sum of the parts'
 rows; parts are in order of file and ordinals; every hash and time has
 its one form. No personal data, no key.
-The manifest is the last file that a build writes: where it lies, all of the release does.
+The manifest is the last file that a build writes: if it exists, the release is complete.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from licet.release.row_keys import RELEASE_ID_BYTES
 from licet.release.rows import ROWS_MAX
 
 FILE = "manifest.json"
-REVIEW_FILE = "review.json"  # what people found in a sample, beside the manifest and signed for itself
+REVIEW_FILE = "review.json"  # what people found in a sample, beside the manifest and signed separately
 MANIFEST_BYTES_MAX = 64 * 2**20
 NAME_CHARS_MAX = 200
 
@@ -43,7 +43,7 @@ _FIELD = re.compile(r"field `(?P<field>[^`]*)`")
 
 
 class PolicyPin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The policy version in force when the release was decided; ``sha256`` is that of its file."""
+    """The policy version in force when the release was decided; ``sha256`` is the hash of its file."""
 
     name: str
     version: str
@@ -51,7 +51,7 @@ class PolicyPin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Turns: all that were asked about, those that went in, and the others by the first reason against each."""
+    """Turns: all candidates, those that were included, and the others by the first reason against each."""
 
     candidates: Count
     included: Count
@@ -59,8 +59,8 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class MeasuredFigures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Of ``labelled`` values of a kind in a slice of texts that somebody labelled, how many were ``found``: covered for
-    four fifths of their characters by spans that are replaced. ``kind`` ``precision`` counts spans, and those right.
+    """Of ``labelled`` values of a kind in a slice of labelled texts, how many were ``found``: at least four fifths of
+    their characters were covered by replaced spans. ``kind`` ``precision`` counts spans, and the correct ones.
     """
 
     slice: str
@@ -70,14 +70,14 @@ class MeasuredFigures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class DetectorPin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A detector of names, and the hash over its weights and how they are used."""
+    """A detector of names, and the hash of its weights and of how they are used."""
 
     name: str
     sha256: str
 
 
 class NamesPin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What looked for names: the kinds that were replaced, and what became of a conversation with a doubtful one."""
+    """The detectors of names: the kinds that were replaced, and what happened to a conversation with a doubtful one."""
 
     detectors: tuple[DetectorPin, ...]
     kinds: tuple[str, ...]
@@ -85,9 +85,9 @@ class NamesPin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Deidentification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The rules that text went through (``sha256`` of their file), and how many spans each kind replaced. ``names``:
-    what looked for names, absent where nothing did; ``measured``: what all of it finds in labelled texts, absent where
-    nobody measured just this.
+    """The rules that were applied to text (``sha256`` of their file), and how many spans of each kind were replaced.
+    ``names``: the detectors of names, absent if there were none; ``measured``: what all of it finds in labelled texts,
+    absent if nobody measured exactly this.
     """
 
     rules: str
@@ -98,7 +98,7 @@ class Deidentification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 
 class ProofFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the manifest promises of one file: its bytes, and the tree over its lines."""
+    """The manifest's promise on one file: its bytes, and the tree over its lines."""
 
     file: str
     sha256: str
@@ -108,7 +108,7 @@ class ProofFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class ProofPins(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The files that strangers decide again from (`release.proofs`)."""
+    """The files with which third parties repeat the decisions (`release.proofs`)."""
 
     policies: ProofFile
     candidates: ProofFile
@@ -123,8 +123,8 @@ PROOF_NAMES = {name: f"{PROOF_FOLDER}/{name}.jsonl.gz" for name in ProofPins.__s
 
 
 class CurationPin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How rows were curated (``plan`` is the hash of the steps), and which ordinals each split has: runs of a first and
-    a last one, so that a loader takes a split without unsealing a row of another. Rows may have left a run.
+    """How rows were curated (``plan`` is the hash of the steps), and the ordinals of each split: runs of a first and a
+    last one, so that a loader reads a split without unsealing rows of another. Rows may be missing from a run.
     """
 
     plan: str
@@ -132,7 +132,9 @@ class CurationPin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class ReleaseManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A release. ``release``: its 16-byte id in hexadecimal; ``journal``: the last position of the journal it knows."""
+    """A release. ``release``: its 16-byte id in hexadecimal; ``journal``: the last position of the journal that it
+    includes.
+    """
 
     format: Literal["licet-release-1"] = "licet-release-1"
     release: str
@@ -164,7 +166,7 @@ class ReleaseManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     @property
     def looked_for_names(self) -> bool:
-        """Whether anything looked for names; where nothing did, all that were said are in."""
+        """Whether anything looked for names; if nothing did, all of them are still in the text."""
         return self.deidentification.names is not msgspec.UNSET
 
 
@@ -173,12 +175,12 @@ _decode = msgspec.json.Decoder(ReleaseManifest).decode
 
 
 def encode(manifest: ReleaseManifest) -> bytes:
-    """The one canonical file of ``manifest``."""
+    """The canonical file of ``manifest``."""
     return _encode(manifest)
 
 
 def decode(data: bytes, *, file: str = FILE) -> ReleaseManifest:
-    """The manifest in ``data``; InputError names file and key of a mistake, BrokenError what does not reconcile."""
+    """The manifest in ``data``; InputError names file and key of a mistake, BrokenError what does not add up."""
     try:
         manifest = _decode(data)
     except msgspec.ValidationError as error:
@@ -191,7 +193,7 @@ def decode(data: bytes, *, file: str = FILE) -> ReleaseManifest:
 
 
 def write(folder: Path, manifest: ReleaseManifest) -> str:
-    """Write the manifest into ``folder``, durably and whole; the answer is its hash, in hexadecimal."""
+    """Writes the manifest into ``folder``, durably and atomically; returns its hash, in hexadecimal."""
     data = encode(manifest)
     with replacing(folder / FILE) as file:
         file.write(data)
@@ -291,7 +293,7 @@ def _check_curation(curation: CurationPin) -> None:
 
 
 def _input_error(message: str, file: str) -> InputError:
-    """msgspec's sentence, as an error of ours that names the key."""
+    """msgspec's message, as an error of ours that names the key."""
     at, field = _AT.search(message), _FIELD.search(message)
     path = at["path"] if at else ""
     name = field["field"] if field else ""

@@ -1,9 +1,9 @@
 """One hash over all rows of a release: the root of a Merkle tree in the order of their ordinals.
 
-The tree and its hashes are those of the ledger, RFC 6962 section 2.1; here it grows in memory, where the ledger's lies
-in files. A leaf's data, integers big-endian: ordinal (4 bytes), row id (16), ``until`` (8, signed, microseconds since
-1970), SHA-256 of the sealed bytes (32): all that lies in a part, and nothing that was sealed.
-The tree grows leaf by leaf and keeps one hash a level, so a release of any size is rooted in constant memory.
+The tree and its hashes are those of the ledger, RFC 6962 section 2.1; this one is in memory, the ledger's is in files.
+A leaf's data, integers big-endian: ordinal (4 bytes), row id (16), ``until`` (8, signed, microseconds since 1970),
+SHA-256 of the sealed bytes (32): everything that is in a part, and nothing that was sealed. The tree grows leaf by leaf
+and keeps one hash per level, so the root of a release of any size needs constant memory.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def leaf_of(ordinal: int, row_id: bytes, until_us: int, sealed_sha256: bytes) ->
 
 
 class Tree:
-    """A tree that grows to the right; ``append`` takes leaf hashes in order, ``root`` may be asked at any size."""
+    """A tree that grows to the right; ``append`` takes leaf hashes in order, ``root`` is available at any size."""
 
     __slots__ = ("_peaks", "_size")
 
@@ -36,7 +36,7 @@ class Tree:
         self._size = 0
 
     def append(self, leaf_hash: bytes) -> None:
-        # as many full subtrees close with this leaf as the size so far has trailing ones
+        # this leaf completes as many full subtrees as the size so far has trailing ones
         size, node = self._size, leaf_hash
         while size & 1:
             node = node_hash(self._peaks.pop(), node)

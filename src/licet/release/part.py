@@ -1,11 +1,13 @@
-"""A part: a Parquet file of sealed rows in order of their ordinals, readable group by group.
+"""A part: a Parquet file of sealed rows in the order of their ordinals, readable by row group.
 
 Columns: ``row_id`` binary(16), ``ordinal`` uint32, ``until`` timestamp(us, UTC), ``sealed`` binary. The sealed column
-is neither compressed (sealed bytes do not compress) nor in a dictionary, and no footer holds a value of it.
-Invariants: the same rows give the same bytes under one version of the Parquet library, and a part rewritten without
-some rows is byte-equal to one written without them; a row group is bounded in rows and bytes, so a reader's memory is.
-A file appears whole or not at all: written beside its place, synced, renamed, and the folder synced. A crash before the
-rename leaves the former file and a ``.tmp``, which the next write of that file replaces and ``verify`` names.
+is neither compressed (sealed bytes do not compress) nor dictionary-encoded, and no footer contains a value of it.
+
+Invariants: the same rows give the same bytes with one version of the Parquet library, and a part that is rewritten
+without some rows is byte-equal to one written without them. A row group is bounded in rows and bytes, and so is a
+reader's memory. A file appears atomically: it is written beside its place, synced and renamed, and the folder is
+synced. A crash before the rename leaves the former file and a ``.tmp``, which the next write of that file replaces and
+``verify`` reports.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ _COMPRESSION: dict[str, _Codec] = {"row_id": "none", "ordinal": "zstd", "until":
 
 
 class PartPromise(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the manifest promises of one file. ``sha256`` is hexadecimal, over the whole file."""
+    """The manifest's promise on one file. ``sha256`` is hexadecimal, over the whole file."""
 
     file: str
     sha256: str
@@ -76,7 +78,7 @@ def schema() -> pa.Schema:
 
 
 class RowGroup(msgspec.Struct, frozen=True, kw_only=True):
-    """The columns of a row group, of one length, in order of ordinals. ``until_us``: microseconds since 1970."""
+    """The columns of a row group, of equal length, in order of ordinals. ``until_us``: microseconds since 1970."""
 
     row_ids: list[bytes]
     ordinals: list[int]
@@ -87,10 +89,10 @@ class RowGroup(msgspec.Struct, frozen=True, kw_only=True):
 def write_parts(
     folder: Path, sealed_rows: Iterable[SealedRow], *, rows_per_part: int = ROWS_PER_PART_MAX
 ) -> Iterator[PartPromise]:
-    """Write ``sealed_rows`` into parts, each yielded when it is durable: the part of a row follows from its ordinal, as
-    each has ``rows_per_part`` of them.
+    """Writes ``sealed_rows`` into parts and yields each when it is durable. The part of a row follows from its ordinal:
+    each part has ``rows_per_part`` ordinals.
 
-    Raises BrokenError where ordinals do not grow from row to row; parts already yielded stay.
+    Raises BrokenError if ordinals do not increase from row to row; parts already yielded remain.
     """
     if not 1 <= rows_per_part <= ROWS_PER_PART_MAX:
         raise BrokenError(f"a part has 1 to `{ROWS_PER_PART_MAX}` rows, not `{rows_per_part}`")
@@ -111,9 +113,9 @@ def part_file(number: int) -> str:
 
 
 def rewrite_part(path: Path, drop: set[int], declare: Declare = lambda _part: None) -> PartPromise | None:
-    """Write the part anew without the rows of the ordinals in ``drop``; None, and no file, where no row is left.
+    """Rewrites the part without the rows of the ordinals in ``drop``; None, and no file, if no row is left.
 
-    ``declare`` is told what the part becomes, just before it does.
+    ``declare`` is called with the new part just before it is replaced.
     """
     with path.open("rb") as file:
         kept = (row for row in rows(file) if row.ordinal not in drop)
@@ -128,9 +130,9 @@ def rewrite_part(path: Path, drop: set[int], declare: Declare = lambda _part: No
 
 @contextmanager
 def verified(folder: Path, part: PartPromise) -> Iterator[BinaryIO]:
-    """The file of ``part``, open; BrokenError unless its bytes are those that the manifest names.
+    """The file of ``part``, open; BrokenError unless it has the hash in the manifest.
 
-    What is read afterwards comes through the same descriptor, so a file put in its place meanwhile is not read.
+    Later reads use the same descriptor, so a file that replaces it meanwhile is not read.
     """
     try:
         file = (folder / part.file).open("rb")
@@ -144,7 +146,7 @@ def verified(folder: Path, part: PartPromise) -> Iterator[BinaryIO]:
 
 
 def groups(file: BinaryIO) -> Iterator[RowGroup]:
-    """The row groups of an open part, in order; BrokenError where the file is no part."""
+    """The row groups of an open part, in order; BrokenError if the file is not a part."""
     reader = PartReader(file)
     for number in range(reader.groups):
         group = reader.group(number)
@@ -153,7 +155,7 @@ def groups(file: BinaryIO) -> Iterator[RowGroup]:
 
 
 def rows(file: BinaryIO) -> Iterator[SealedRow]:
-    """The rows of an open part, in order; BrokenError where the file is no part."""
+    """The rows of an open part, in order; BrokenError if the file is not a part."""
     for group in groups(file):
         columns = zip(group.row_ids, group.ordinals, group.until_us, group.sealed, strict=True)
         for row_id, ordinal, until_us, sealed in columns:
@@ -161,7 +163,7 @@ def rows(file: BinaryIO) -> Iterator[SealedRow]:
 
 
 class PartReader:
-    """Reads an open part in any order; BrokenError where the file is no part. For one thread of one process."""
+    """Reads an open part in any order; BrokenError if the file is not a part. For one thread of one process."""
 
     def __init__(self, file: BinaryIO) -> None:
         import pyarrow.parquet as pq
@@ -178,7 +180,7 @@ class PartReader:
             return _group(table) if table.num_rows else RowGroup(row_ids=[], ordinals=[], until_us=[], sealed=[])
 
     def ordinals(self, number: int) -> list[int]:
-        """The ordinals of a row group, of which nothing else is read."""
+        """The ordinals of a row group; nothing else of it is read."""
         with _as_part():
             table = self._parquet.read_row_group(number, columns=["ordinal"])
             return _integers(_buffers(table["ordinal"])[1], "I", table.num_rows) if table.num_rows else []
@@ -196,7 +198,7 @@ def _as_part() -> Iterator[None]:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that takes the place of ``path`` when the block ends, durably, and never in part."""
+    """A file that atomically and durably replaces ``path`` when the block ends."""
     beside = path.with_name(f".{path.name}.tmp")
     try:
         with beside.open("wb") as file:
@@ -284,7 +286,7 @@ def _group(table: pa.Table) -> RowGroup:
 
 
 def _buffers(column: pa.ChunkedArray[Any]) -> list[pa.Buffer]:
-    # a column that may not be null says so to Parquet only; a foreign file is not believed
+    # a column that may not be null declares that to Parquet only; a foreign file is not trusted
     if column.null_count:
         raise BrokenError("a column of the part has nulls")
     import pyarrow as pa
@@ -309,7 +311,7 @@ def _growing(sealed_rows: Iterable[SealedRow]) -> Iterator[SealedRow]:
 
 
 def _up_to(last: int, sealed_rows: Iterable[SealedRow], held: list[SealedRow]) -> Iterator[SealedRow]:
-    """The rows up to the ordinal ``last``. One that comes after it is ``held``; none is asked for after ``last`` itself."""
+    """The rows up to the ordinal ``last``. The first one after it is ``held``; none is read after ``last`` itself."""
     for row in sealed_rows:
         if row.ordinal > last:
             held.append(row)

@@ -1,4 +1,4 @@
-"""The proofs of a release: what strangers make its decisions from again, with the log and no content.
+"""The proofs of a release: with them and the log, third parties can repeat its decisions without its content.
 
     proof/policies.jsonl.gz     a policy version a line, canonical, by its number
     proof/candidates.jsonl.gz   a conversation a line: {"conversation":handle,"in":turns,"out":{reason:turns},
@@ -13,18 +13,18 @@ A row that rests on a grant names the question that covers the purpose, and its 
 else these are null. Rows of version 1 are of before there were questions: they have neither, and ``widening``, how often
 the conversation had been let in, in the place of ``narrowing``, how often it had been kept out.
 
-Canonical JSON (RFC 8785), one value a line; candidates in the order of their handles, rows in that of handle and
-ordinal, so that two neighbours show what is not there. Over the lines of each file stands the RFC 6962 tree of the
-ledger; the manifest names its root, and the leaf of the release the manifest.
+Canonical JSON (RFC 8785), one value per line; candidates in the order of their handles, rows in that of handle and
+ordinal, so that two neighbours prove that nothing is between them. An RFC 6962 tree, as in the ledger, covers the lines
+of each file; the manifest has its root, and the leaf of the release has the hash of the manifest.
 
-Handles and pseudonyms are those of the log's year (`ledger.entries`). Moments are days: an instant would say when
-somebody wrote. A reason that tells something of a person is a commitment, HMAC-SHA256(salt, "why" || release id ||
-handle || reason): the person's salt opens it, and when the account's key is dead nobody else can. Nothing here opens
-a commitment of the log.
+Handles and pseudonyms are those of the log's year (`ledger.entries`). Times are days, because an instant would reveal
+when somebody wrote. A reason that reveals something about a person is a commitment, HMAC-SHA256(salt, "why" || release
+id || handle || reason): the person's salt opens it, and when the account's key is destroyed nobody else can. Nothing
+here opens a commitment of the log.
 
-What is gathered while a release is built lies in a file without a name: a crash leaves nothing of it. The lines of a page
-are the same from the first on, but for rows that went out since, so a build that is taken up has them again from whoever
-kept them (`release.draft`).
+The lines that are collected during a build are in an unnamed temporary file, of which a crash leaves nothing. The lines
+of a page do not change, except for rows that are removed later, so a resumed build reads them from the draft
+(`release.draft`).
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ ROW_VERSION: Literal[2] = 2
 SALT_BYTES = 32
 HANDLE_BYTES = 32
 LEVEL = 6
-# What was left out for one of these says so: they tell of the content, its age or the terms. All others are salted.
+# These reasons are given in clear: they concern the content, its age or the terms. All others are salted.
 OPEN_REASONS = frozenset(
     {
         DecisionReason.before_grant.value,
@@ -83,10 +83,10 @@ _decode = msgspec.json.Decoder().decode
 
 
 class _Spool:
-    """Lines with a key of `HANDLE_BYTES` each, in a file without a name; only their places are held in memory."""
+    """Lines with a key of `HANDLE_BYTES` each, in an unnamed file; only their positions are in memory."""
 
     def __init__(self, folder: Path) -> None:
-        self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 it lives as long as the build
+        self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 it is open as long as the build runs
         self._keys, self._places, self._end = bytearray(), array("Q"), 0
 
     def __len__(self) -> int:
@@ -123,7 +123,7 @@ class _Spool:
 
 
 class _Moved:
-    """The turns of a conversation that went out since its page, as its line tells them."""
+    """The turns of a conversation that were removed since its page, as its line reports them."""
 
     __slots__ = ("out", "salted", "turns")
 
@@ -134,7 +134,7 @@ class _Moved:
 
 
 class Proofs:
-    """Gathers the proofs of one build and writes them; may be written again when something ended meanwhile."""
+    """Collects the proofs of one build and writes them; may write again if something ended meanwhile."""
 
     def __init__(self, folder: Path, release_id: UUID, purpose: str, random: Callable[[int], bytes]) -> None:
         (folder / PROOF_FOLDER).mkdir()
@@ -146,11 +146,13 @@ class Proofs:
         self.row_lines: list[bytes] = []
 
     def __len__(self) -> int:
-        """How many rows are proved, those that went out included."""
+        """How many rows are proved, removed ones included."""
         return len(self._rows)
 
     def page(self, accounts: Iterable[UUID], log_keys: Mapping[UUID, bytes]) -> None:
-        """Begins a page, with the salts of its accounts. One whose key is dead has a name that nobody can make again."""
+        """Begins a page, with the salts of its accounts. An account whose key is destroyed gets a name that nobody can
+        derive again.
+        """
         self.candidate_lines, self.row_lines = [], []
         self._salts = {
             account: entries.salt(log_keys[account]) if account in log_keys else self._random(SALT_BYTES)
@@ -158,7 +160,7 @@ class Proofs:
         }
 
     def candidate(self, account: UUID, conversation: UUID, included: int, dropped: Mapping[str, int]) -> None:
-        """A conversation that came into question: how many of its turns are in, and the others by reason."""
+        """A candidate conversation: how many of its turns are included, and the others by reason."""
         salt = self._salts[account]
         handle = entries.conversation_pseudonym(salt, conversation)
         line = candidate_line(handle, included, dropped, self._release, salt)
@@ -166,7 +168,7 @@ class Proofs:
         self.candidate_lines.append(line)
 
     def row(self, seen: AccountView, policies: Policies, row: RowSources, sealed: SealedRow) -> None:
-        """A row, as its decision was made. Rows come in the order of their ordinals."""
+        """A row, with the basis of its decision. Rows come in the order of their ordinals."""
         salt = self._salts[row.account]
         handle = entries.conversation_pseudonym(salt, row.conversation)
         identity: dict[str, Canonical] = {
@@ -184,7 +186,7 @@ class Proofs:
         self.row_lines.append(line)
 
     def kept(self, candidate_lines: Iterable[bytes], row_lines: Iterable[bytes]) -> None:
-        """A page once more, of a build that is taken up."""
+        """A page of a resumed build, again."""
         for spool, lines in ((self._candidates, candidate_lines), (self._rows, row_lines)):
             for line in lines:
                 told = _decode(line)
@@ -201,7 +203,7 @@ class Proofs:
         self._rows.replace(row.ordinal, _encode(told))
 
     def gone(self, ordinal: int, account: UUID, reasons: Mapping[str, int]) -> None:
-        """A row that went out before the seal, with its turns by reason; `page` gave the salt of its account."""
+        """A row that was removed before the seal, with its turns by reason; `page` provided the salt of its account."""
         handle = self._rows.key(ordinal)
         out, salted = _told(handle.hex(), reasons, self._release, self._salts[account])
         moved = self._moved.setdefault(handle, _Moved())
@@ -210,7 +212,7 @@ class Proofs:
         moved.salted.update(salted)
 
     def write(self, gone: set[int], policies: Policies) -> ProofPins:
-        """Writes the three files, durably, without the rows that are gone."""
+        """Writes the three files, durably, without the removed rows."""
         texts = (_encode(version.document()) for version in policies.versions)
         return ProofPins(
             policies=write_lines(self._folder, PROOF_NAMES["policies"], texts),
@@ -241,7 +243,7 @@ class Proofs:
 
 
 def candidate_line(handle: str, included: int, out: Mapping[str, int], release_id: UUID, salt: bytes) -> bytes:
-    """The line of a candidate: reasons that tell nothing of a person by name, the others by commitment."""
+    """The line of a candidate: reasons that reveal nothing about a person in clear, the others as commitments."""
     named, salted = _told(handle, out, release_id, salt)
     return _encode({"v": CANDIDATE_VERSION, "conversation": handle, "in": included, "out": named, "salted": salted})
 
@@ -249,7 +251,7 @@ def candidate_line(handle: str, included: int, out: Mapping[str, int], release_i
 def _told(
     handle: str, reasons: Mapping[str, int], release_id: UUID, salt: bytes
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """Turns by reason, and by commitment to one that tells something of a person."""
+    """Turns by reason, or by commitment to a reason that reveals something about a person."""
     about = b"why" + release_id.bytes + bytes.fromhex(handle)
     named = {reason: count for reason, count in reasons.items() if reason in OPEN_REASONS}
     salted = {
@@ -320,7 +322,7 @@ def _source(
 
 
 def write_lines(folder: Path, name: str, lines: Iterable[bytes]) -> ProofFile:
-    """Writes ``lines`` as a gzip file, whole and durably; the same lines give the same bytes."""
+    """Writes ``lines`` as a gzip file, atomically and durably; the same lines give the same bytes."""
     tree, count = merkle.Tree(), 0
     path = folder / name
     with replacing(path) as file, gzip.GzipFile("", "wb", LEVEL, file, 0) as packed:

@@ -1,28 +1,27 @@
-"""A purge takes out of a release's parts the rows whose keys are dead for ever, and says so in a signed addendum.
+"""A purge removes from a release's parts the rows whose keys are destroyed, and states that in a signed addendum.
 
     purge-1.json    {"purge":JWS,"v":2}, canonical JSON; the JWS has the `kid` of the log's key and the typ of `TYP`
     its payload     {"before":hex,"format":"licet-purge-2","number":1,"parts":[{"after":{..}|null,
                      "file":"part-00000.parquet","gone":[[first,last],..],"was":hex},..],"purged_at":time,"release":hex}
 
-It lies beside the manifest, which stays as it was sealed: its root and its counts can be cited, and the row proofs still
-name what every row was. ``before`` is the hash of the file of the addendum before, or of the manifest, so
-that the addenda are a chain from it; ``was`` and ``after`` are a part's hash before and the part after it, null where no
-row was left; ``gone`` are the ordinals that were taken out, in runs. Only parts with dead rows are rewritten; no row
-gets another ordinal. The SHA-256 of the file is told to the log, in a leaf that is dated ``purged_at``.
+It is stored beside the manifest, which stays as it was sealed: its root and its counts can be cited, and the row proofs
+still describe every row. ``before`` is the hash of the previous addendum's file, or of the manifest, so that the
+addenda form a chain; ``was`` is a part's hash before, and ``after`` the part afterwards, null if no row is left;
+``gone`` are the removed ordinals, in runs. Only parts with dead rows are rewritten; no row gets another ordinal. A leaf
+of the log, dated ``purged_at``, has the SHA-256 of the file.
 
-Invariant: an addendum is taken only if the log's key signed it. Anybody can write a file that says that rows went; what
-is not signed says nothing, and the rows that are missing then are an error (`licet-purge-1` was not signed, and is not
+Invariant: an addendum is accepted only if the log's key signed it. Anybody can write a file that claims that rows were
+removed; an unsigned one proves nothing, and missing rows are then an error (`licet-purge-1` was not signed, and is not
 read).
 
-A row is dead when the key of any segment it came from is destroyed. Nothing makes that undone. The installation gives
-its key to nobody any more; whoever was leased the key before and kept it can still open a copy of the row that they
-kept.
+A row is dead when the key of any of its segments is destroyed. That cannot be undone. The installation no longer gives
+out its key; whoever leased the key before and kept it can still open a copy of the row that they kept.
 
 Which crash each order survives: the addendum is recorded in the database, in the transaction of its leaf, then written,
-then the parts are replaced one by one. Before the commit nothing has changed anywhere. After it the next purge writes the
-file and replaces the parts, and until then the folder is whole as it was. A reader takes a part in any state that the
-chain names, so that a folder can be read at every moment in between; `apply` goes on where it was, and brings any other
-copy of the folder forward in the same way.
+then the parts are replaced one by one. Before the commit nothing has changed anywhere. After it, the next purge writes
+the file and replaces the parts, and until then the folder is complete as it was. A reader accepts a part in any state
+in the chain, so that a folder can be read at any time in between; `apply` continues where it stopped, and updates any
+other copy of the folder in the same way.
 """
 
 from __future__ import annotations
@@ -63,7 +62,7 @@ LogKey = Callable[[], bytes]
 
 
 class PurgedPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What was taken out of one part. ``gone`` are runs of a first and a last ordinal, in order."""
+    """What was removed from one part. ``gone`` are runs of a first and a last ordinal, in order."""
 
     file: str
     was: str
@@ -72,7 +71,7 @@ class PurgedPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Purge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an addendum to a manifest says. ``purged_at`` is text, in the form of the log."""
+    """The content of an addendum to a manifest. ``purged_at`` is text, in the form of the log."""
 
     format: Literal["licet-purge-2"] = "licet-purge-2"
     release: str
@@ -100,7 +99,7 @@ class Purge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Addendum(msgspec.Struct, frozen=True, kw_only=True):
-    """A purge and its signed form, which `sign` made or whose signature `decode` found to be the log's."""
+    """A purge and its signed form, which `sign` made, or whose signature by the log's key `decode` verified."""
 
     purge: Purge
     jws: str
@@ -121,14 +120,14 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class PartState(msgspec.Struct, frozen=True, kw_only=True):
-    """A part as the manifest or an addendum left it; ``part`` is None where no row is left, ``gone`` all that went."""
+    """A part after the manifest or an addendum; ``part`` is None if no row is left, ``gone`` are all removed rows."""
 
     part: PartPromise | None
     gone: tuple[Run, ...] = ()
 
     @property
     def ordinals(self) -> list[int]:
-        """The ordinals that went, in order."""
+        """The removed ordinals, in order."""
         return [ordinal for first, last in sorted(self.gone) for ordinal in range(first, last + 1)]
 
 
@@ -144,7 +143,7 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(one.purge for one in self.addenda)
 
     def now(self, part: PartPromise) -> PartState:
-        """How a part of the manifest is to lie there now."""
+        """The current state of a part of the manifest."""
         return self.states[part.file][-1]
 
     @property
@@ -159,7 +158,7 @@ def sign(purge: Purge, seed: bytes) -> Addendum:
 
 
 def decode(data: bytes, file: str, key: LogKey) -> Addendum:
-    """The addendum in ``data``; InputError where it is none, BrokenError where the log's key did not sign it."""
+    """The addendum in ``data``; InputError if it is not one, BrokenError if the log's key did not sign it."""
     try:
         signed = msgspec.json.decode(data, type=_File).purge
         payload = signing.payload_of(signed)
@@ -187,7 +186,7 @@ def begin(promised: ReleaseManifest, manifest_sha256: str) -> Chain:
 
 
 def follow(chain: Chain, promised: ReleaseManifest, addendum: Addendum) -> Chain:
-    """``chain`` with one addendum more; BrokenError where it does not follow."""
+    """``chain`` with one more addendum; BrokenError if it does not follow."""
     states = _states(chain, promised, addendum.purge)
     return Chain(addenda=(*chain.addenda, addendum), head=addendum.sha256, states=states)
 
@@ -209,7 +208,7 @@ def _states(chain: Chain, promised: ReleaseManifest, purge: Purge) -> Mapping[st
 
 
 def _after(purge: Purge, purged: PurgedPart, states: Sequence[PartState], end: int) -> PartState:
-    """The state that a purge leaves a part in; ``end`` is the first ordinal of the next part."""
+    """The state of a part after a purge; ``end`` is the first ordinal of the next part."""
     before = states[-1].part if states else None
     if before is None or before.sha256 != purged.was:
         raise BrokenError(f"`{purge.file}` takes rows out of a `{purged.file}` that was never there")
@@ -230,9 +229,7 @@ def _after(purge: Purge, purged: PurgedPart, states: Sequence[PartState], end: i
 
 
 def read(folder: Path, promised: ReleaseManifest, manifest_sha256: str, key: LogKey) -> Chain:
-    """The chain of addenda that lies beside a manifest, each signed by the log; BrokenError or InputError where it
-    breaks.
-    """
+    """The chain of addenda beside a manifest, each signed by the log; BrokenError or InputError if it is broken."""
     chain = begin(promised, manifest_sha256)
     for number in range(1, PURGES_MAX + 1):
         path = folder / f"purge-{number}.json"
@@ -250,8 +247,8 @@ def read(folder: Path, promised: ReleaseManifest, manifest_sha256: str, key: Log
 def verified(
     folder: Path, states: Sequence[PartState], file: str
 ) -> Iterator[tuple[BinaryIO | None, PartState] | None]:
-    """A part's file, open, and the state that it is in; no file where no row of it is left; None where it is in no state
-    of these. What is read afterwards comes through the same descriptor, so a file put in its place is not read.
+    """A part's file, open, and its state; no file if no row of it is left; None if it is in none of these states. Later
+    reads use the same descriptor, so a file that replaces it is not read.
     """
     try:
         opened = (folder / file).open("rb")
@@ -268,11 +265,11 @@ def verified(
         yield (opened, found) if found else None
 
 
-# Taking it out
+# Removal
 
 
 def clear(folder: Path) -> None:
-    """Removes what a purge that was stopped left half-made; only whoever purges alone may ask for it."""
+    """Removes the unfinished output of an interrupted purge; only for a caller that holds the lock of purges."""
     for left in folder.glob(f"{TEMPORARY}*"):
         if left.is_dir():
             shutil.rmtree(left)
@@ -283,7 +280,7 @@ def clear(folder: Path) -> None:
 def prepare(
     folder: Path, promised: ReleaseManifest, chain: Chain, ordinals: Sequence[int], at: datetime
 ) -> Purge | None:
-    """The purge that takes ``ordinals`` out, as far as they are still in; None where nothing is. Replaces nothing."""
+    """The purge that removes ``ordinals``, as far as they are still included; None if none is. Replaces nothing."""
     left = sorted(set(ordinals) - set(chain.gone))
     if not left:
         return None
@@ -304,12 +301,12 @@ def prepare(
 
 
 def count(promised: ReleaseManifest, chain: Chain, ordinals: Sequence[int]) -> dict[str, int]:
-    """How many rows a purge of ``ordinals`` would take out of which part."""
+    """How many rows a purge of ``ordinals`` would remove from which part."""
     return {part.file: len(gone) for part, gone in _by_part(promised, sorted(set(ordinals) - set(chain.gone)))}
 
 
 def apply(folder: Path, chain: Chain, promised: ReleaseManifest, addendum: Addendum) -> Chain:
-    """Brings a folder to the state that an addendum names; where it was begun, goes on. Returns the chain then."""
+    """Updates a folder to the state of an addendum, or continues an interrupted update. Returns the resulting chain."""
     purge = addendum.purge
     if len(chain.addenda) >= purge.number:
         if chain.addenda[purge.number - 1] != addendum:
@@ -324,7 +321,7 @@ def apply(folder: Path, chain: Chain, promised: ReleaseManifest, addendum: Adden
 
 
 def _bring(folder: Path, chain: Chain, purge: Purge, purged: PurgedPart) -> None:
-    """A part, from where it is, to what ``purge`` leaves of it, unless a later one left less already."""
+    """Updates a part to its state after ``purge``, unless a later purge already removed more."""
     states = chain.states[purged.file]
     place = next(n for n, state in enumerate(states) if state.part and state.part.sha256 == purged.was) + 1
     with verified(folder, states, purged.file) as found:
@@ -347,14 +344,14 @@ def _bring(folder: Path, chain: Chain, purge: Purge, purged: PurgedPart) -> None
 
 
 def _beside(folder: Path, file: str, beside: str) -> Path:
-    """A part under a name of its own, which can be rewritten while the part stays what it is."""
+    """A copy of a part under another name, which can be rewritten while the part stays as it is."""
     made = Path(beside) / file
     made.symlink_to((folder / file).resolve())
     return made
 
 
 def _by_part(promised: ReleaseManifest, ordinals: Sequence[int]) -> Iterator[tuple[PartPromise, list[int]]]:
-    """Each part that holds any of ``ordinals``, which are in order, with those."""
+    """Each part with any of ``ordinals``, which are in order, and these ordinals."""
     firsts = [part.first_ordinal for part in promised.parts]
     held: dict[int, list[int]] = {}
     for ordinal in ordinals:

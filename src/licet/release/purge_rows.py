@@ -1,7 +1,7 @@
-"""Which rows of a release are dead for ever, and the addenda that took such rows out, as the database knows them.
+"""The dead rows of a release, and the addenda that removed such rows, in the database.
 
-A row is dead when the key of any segment it came from is destroyed, or that of its account. A row that may only not be
-used now (withdrawn, kept out, past its end but kept for a legal matter) is not dead, and no purge takes it out.
+A row is dead when the key of any of its segments, or of its account, is destroyed. A row that only may not be used now
+(withdrawn, kept out, or past its end but under a legal hold) is not dead, and no purge removes it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _DEAD = f"""
 
 
 def dead(tx: Transaction, release_id: UUID, ordinals: Sequence[int] | None = None) -> list[int]:
-    """The ordinals of the rows, of all or of those named, that no key opens any more, in order."""
+    """The ordinals of the rows, of all or of the given ones, that no key can open any more, in order."""
     values = {
         "release": release_id, "ordinals": None if ordinals is None else list(ordinals),
         "destroyed": DESTROYED_KEYS, "empty": EMPTY_SLOT,
@@ -42,7 +42,9 @@ def dead(tx: Transaction, release_id: UUID, ordinals: Sequence[int] | None = Non
 
 
 def living(tx: Transaction, release_id: UUID, ordinals: Sequence[int], key: LogKey) -> list[int]:
-    """Those of ``ordinals`` that are not dead, nor recorded as taken out when they were: what no purge may lack."""
+    """Those of ``ordinals`` that are not dead, and not recorded as removed when they were: no purge may have removed
+    these.
+    """
     taken = {
         n
         for one in recorded(tx, release_id, key)
@@ -58,7 +60,7 @@ _INSERT = "INSERT INTO purges (release_id, number, document, sha256, purged_at) 
 
 
 def record(tx: Transaction, release_id: UUID, addendum: Addendum) -> None:
-    """Writes an addendum down, with its leaf; the database refuses a number that is there already."""
+    """Records an addendum, with its leaf; the database rejects a number that exists already."""
     tx.execute(_INSERT, _values(release_id, addendum))
     facts: dict[str, str | int | bool | None] = {
         "release": release_id.hex, "number": addendum.purge.number, "rows": addendum.purge.rows,
@@ -68,7 +70,7 @@ def record(tx: Transaction, release_id: UUID, addendum: Addendum) -> None:
 
 
 def adopt(tx: Transaction, release_id: UUID, addenda: Sequence[Addendum]) -> None:
-    """Writes down those that a database restored from before them lacks; the log has their leaves already."""
+    """Records addenda that an older, restored database lacks; the log already has their leaves."""
     for addendum in addenda:
         tx.execute(f"{_INSERT} ON CONFLICT DO NOTHING", _values(release_id, addendum))
 
@@ -78,6 +80,6 @@ def _values(release_id: UUID, of: Addendum) -> list[object]:
 
 
 def recorded(tx: Transaction, release_id: UUID, key: LogKey) -> list[Addendum]:
-    """The addenda of a release as the database knows them, in order; BrokenError for one that the log did not sign."""
+    """The addenda of a release in the database, in order; BrokenError for one that the log did not sign."""
     rows = tx.execute("SELECT document, number FROM purges WHERE release_id = %s ORDER BY number", [release_id])
     return [decode(document.encode(), f"purge-{number}.json", key) for document, number in rows]

@@ -1,8 +1,8 @@
-"""Taking dead rows out of the folders of a release.
+"""Removal of dead rows from the folders of a release.
 
-The key of a dead row is given to nobody any more, so its sealed bytes serve nobody: `purge_release` rewrites the parts
-that hold such rows, and no other, and says so in a signed addendum (`release.purge`). The same command brings any copy of the
-folder forward, and goes on where one that was stopped had come to.
+Nobody can get the key of a dead row any more, so its sealed bytes are useless. `purge_release` rewrites only the parts
+with such rows, and states that in a signed addendum (`release.purge`). The same command updates any copy of the folder,
+and continues an interrupted purge.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ PURGE_LOCK = 0x11CE8
 
 
 class PurgeResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a purge took out, or would take out: ``parts`` are rows by part, ``addendum`` the file that says so.
+    """What a purge removed, or would remove: ``parts`` are rows by part, ``addendum`` is the file that states it.
 
-    ``brought`` names the addenda of before that this folder did not have.
+    ``brought`` names the earlier addenda that this folder did not have.
     """
 
     folder: Path
@@ -39,7 +39,7 @@ class PurgeResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def purge_release(here: Installation, name: str, *, dry_run: bool = False) -> PurgeResult:
-    """Takes the dead rows out of a release's folder; with ``dry_run`` it counts them and touches nothing."""
+    """Removes the dead rows from a release's folder; with ``dry_run`` it only counts them."""
     folder, known = find_release(here, name)
     promised, sha256 = manifest.read(folder)
     if known.state != "sealed" or known.manifest_sha256 is None:
@@ -58,7 +58,7 @@ def purge_release(here: Installation, name: str, *, dry_run: bool = False) -> Pu
 
 @contextmanager
 def _alone(here: Installation, known: Release) -> Iterator[None]:
-    """One purge of a release runs at a time, under a lock that goes with its connection."""
+    """Runs one purge of a release at a time, under a lock of its connection."""
     with transaction(here.pool) as tx:
         lock = tx.execute("SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [PURGE_LOCK, known.name]).fetchone()
         if lock is None or not lock[0]:
@@ -67,7 +67,7 @@ def _alone(here: Installation, known: Release) -> Iterator[None]:
 
 
 def _recorded(here: Installation, known: Release, chain: Chain) -> list[Addendum]:
-    """The addenda of the database, in order; what the folder has beside them must have taken out dead rows only."""
+    """The addenda in the database, in order; further ones in the folder must have removed dead rows only."""
     with transaction(here.pool) as tx:
         key = log_key_in(here, tx)
         found = purge_rows.recorded(tx, known.release_id, key)
@@ -76,7 +76,7 @@ def _recorded(here: Installation, known: Release, chain: Chain) -> list[Addendum
         gone = [n for part in parts for first, last in part.gone for n in range(first, last + 1)]
         if gone and (alive := purge_rows.living(tx, known.release_id, gone, key)):
             raise BrokenError(f"the row `{min(alive)}` was taken out of the release, and is not dead")
-    return [*found, *beyond]  # a database restored from before a purge knows less than the folder
+    return [*found, *beyond]  # a database restored from before a purge has fewer addenda than the folder
 
 
 def _would(

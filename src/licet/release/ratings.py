@@ -1,12 +1,12 @@
-"""What people rated, told with a lease: decided anew each time, and stored in no release.
+"""Ratings, which come with a lease: decided anew each time, and stored in no release.
 
-Feedback has a date, a grant and an end of its own, which may come before those of the turns it is about. Sealed in a
-row it would live as long as the row does, and a rule that selects by it when a release is built would tell it by who is
-in. So a rating is a label that comes with the row's key and goes with it.
+Feedback has its own date, grant and end, which may be earlier than those of the turns that it is about. Sealed in a
+row, it would live as long as the row; and if it selected rows during a build, the presence of a row would reveal it. A
+rating is therefore a label that comes with the row's key and expires with it.
 
-Promises: a rating is told only where `policy.decide_feedback` permits it, to serve the purpose that feedback serves,
-and only if it lives as long as the lease. The last rating of an answer is the one that stands: where that one may not
-be used, no earlier one takes its place.
+Promises: a rating is returned only if `policy.decide_feedback` permits it, for the purpose that feedback serves, and
+only if it is valid for as long as the lease. Only the last rating of an answer counts: if it may not be used, no
+earlier one takes its place.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _Given: TypeAlias = tuple[int, UUID, int, str, Feedback]  # ordinal, conversatio
 def rated(
     tx: Transaction, known: Release, ordinals: Sequence[int], policies: Policies, at: datetime, expires: datetime
 ) -> dict[int, tuple[RatedMessage, ...]]:
-    """The ratings of these rows that may be used at ``at`` and live beyond ``expires``, by ordinal, in order."""
+    """The ratings of these rows that may be used at ``at`` and are valid beyond ``expires``, by ordinal, in order."""
     if not ordinals or known.purpose != IMPROVE:
         return {}
     asked = {"release": known.release_id, "ordinals": list(ordinals), "first": min(ordinals), "last": max(ordinals)}
@@ -84,7 +84,7 @@ def _read(row: Sequence[Any]) -> _Given:
 def _usable(
     tx: Transaction, given: Sequence[_Given], rows: Mapping[int, RowSources], policies: Policies, at: datetime
 ) -> list[_Given]:
-    """Those that the rule permits. A row that was dropped since the first statement has none."""
+    """Those that the rule permits. A row that was removed since the first statement has none."""
     keys = {(row.account, row.conversation) for row in rows.values()}
     seen = account_view.seen(tx, sorted(keys), policies, at)
     return [
@@ -103,10 +103,10 @@ def _turns(tx: Transaction, rows: Sequence[RowSources]) -> dict[UUID, list[tuple
 
 
 def _places(row: RowSources, said: Sequence[tuple[int, int, str]]) -> dict[int, int]:
-    """Which message of the row each turn is, by turn; empty where some turns of its sources are not in it.
+    """The message of the row for each turn; empty if some turns of its sources are not in it.
 
-    A row knows of each segment and origin the last turn and how many: where that is all that the conversation has up to
-    there, the order of the turns is that of the messages. A row's turns are not stored, for this alone.
+    A row records, for each segment and origin, the last turn and the count. If these are all turns of the conversation
+    up to there, the order of the turns is that of the messages. Storing a row's turns for this alone is not worth it.
     """
     of = {(source.segment, source.origin): source for source in row.sources}
     turns = [(n, (s, o)) for n, s, o in said if (s, o) in of and n <= of[s, o].turn]

@@ -1,14 +1,14 @@
-"""Reads a release: the rows that may be used now, in order, each opened under a lease that has not run out.
+"""Reads a release: the rows that may be used now, in order, each opened under a valid lease.
 
-Invariants: the hash of a part is compared with the manifest's, or with that of a purge in the chain that begins
-at the manifest, before a byte of it is read; a purge is taken only if the log's key signed it; a row is handed out only at
-a moment at which its lease holds and its own end has not come; a lease that has run out is renewed before the next
-row, for the rows still to come, and where it cannot be renewed reading stops with the error, now and at every further
-call. Time never runs backward here, whatever the clock does: a lease is not lengthened by setting one back.
-Row keys live in the lease, in memory, for one row group at most; nothing is written.
+Invariants: the hash of a part is compared with the manifest's, or with that of a purge in the chain from the manifest,
+before any of it is read. A purge is accepted only if the log's key signed it. A row is returned only while its lease is
+valid and its own end has not come. An expired lease is renewed before the next row, for the remaining rows; if that
+fails, reading stops with the error, now and at every further call. Time never runs backward here, whatever the clock
+does: setting a clock back does not extend a lease. Row keys are in the lease, in memory, for one row group at most;
+nothing is written.
 
-A row without a key is passed over and counted. A row whose key does not open it is not: it stops the reading, since
-either the folder or whoever gives the leases is not what it says.
+A row without a key is skipped and counted. A row whose key does not open it stops the reading, because either the
+folder or the source of leases is not what it claims to be.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class RatedMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
-    """The right to unseal rows for a while: the keys by ordinal, until ``expires``, exclusive, aware.
+    """The right to unseal rows for a limited time: the keys by ordinal, until ``expires``, exclusive, aware.
 
-    ``ratings`` are of rows by ordinal, and may be used as long: they lie in no release.
+    ``ratings`` are of rows by ordinal, and may be used for as long; no release contains them.
     """
 
     keys: Mapping[int, bytes]
@@ -61,19 +61,19 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Leases(Protocol):
-    """Who gives leases."""
+    """A source of leases."""
 
     def lease(self, release_id: bytes, part: int, ordinals: Sequence[int]) -> Lease:
-        """The row keys of those ``ordinals`` of part number ``part`` that the live decision permits at this moment.
+        """The row keys of those ``ordinals`` of part number ``part`` that the live decision permits now.
 
-        Promise: a row that is withdrawn, deleted, expired or unknown has no key in the answer, and no answer holds
-        longer than the published seconds of a lease. Raises where it cannot decide: BusyError for "try again",
-        DeniedError where this reader may have no lease of this release at all.
+        Promise: a row that is withdrawn, deleted, expired or unknown has no key in the result, and no result is valid
+        for longer than the published seconds of a lease. Raises if it cannot decide: BusyError for "try again",
+        DeniedError if this reader may have no lease of this release at all.
         """
         ...
 
     def log_key(self, release_id: bytes) -> bytes:
-        """The public key of the installation's log, to which the addenda of purges are held. Asked only where there are
+        """The public key of the installation's log, which verifies the addenda of purges. Called only if there are
         some.
         """
         ...
@@ -87,10 +87,10 @@ class RatedShape(TypedDict):
 
 
 class LoadedRow(TypedDict):
-    """A row of plain dictionaries and lists. ``row_id`` in hexadecimal, random for this release; ``ordinal`` counts from
-    0, with gaps where rows left.
+    """A row of plain dictionaries and lists. ``row_id`` in hexadecimal, random for this release; ``ordinal`` counts
+    from 0, with gaps for removed rows.
 
-    ``labels`` is there where the release was curated, ``ratings`` where the person's own may be used now.
+    ``labels`` is present if the release was curated, ``ratings`` if the person's own may be used now.
     """
 
     messages: list[MessageShape]
@@ -101,7 +101,7 @@ class LoadedRow(TypedDict):
 
 
 def loaded(payload: Payload, row_id: bytes, ordinal: int, lease: Lease) -> LoadedRow:
-    """An opened row as it is handed out, with what may be told of its ratings for as long as the lease."""
+    """An opened row as it is returned, with the ratings that may be used as long as the lease."""
     row: LoadedRow = {"messages": payload.messages, "row_id": row_id.hex(), "ordinal": ordinal}
     if payload.labels is not msgspec.UNSET:
         row["labels"] = plain(payload.labels)
@@ -145,7 +145,7 @@ class LoadedRows(Iterator[LoadedRow]):
         except StopIteration:
             raise
         except Exception as error:
-            # a generator that has raised only ends at the next call, and a release cut short would look complete
+            # a generator that has raised just ends at the next call, and a truncated release would look complete
             self._failure = error
             raise
 
@@ -153,7 +153,7 @@ class LoadedRows(Iterator[LoadedRow]):
         return f"Loaded({self.manifest.release}, {self.yielded} yielded, {self.withheld} withheld)"
 
     def close(self) -> None:
-        """Stop reading, and forget the lease and its keys."""
+        """Stops reading, and drops the lease and its keys."""
         self._rows.close()
 
     def _read(self) -> Generator[LoadedRow, None, None]:
@@ -173,7 +173,7 @@ class LoadedRows(Iterator[LoadedRow]):
 
     @contextmanager
     def _present(self, part: PartPromise) -> Iterator[tuple[BinaryIO | None, PartState]]:
-        """A part in any state that the chain names; a purge under way may have made it longer since it was read."""
+        """A part in any state in the chain; a purge in progress may have extended the chain since it was read."""
         with purge.verified(self._folder, self._chain.states[part.file], part.file) as found:
             if found is not None:
                 yield found
@@ -190,7 +190,7 @@ class LoadedRows(Iterator[LoadedRow]):
         return purge.read(self._folder, self.manifest, self._sha256, lambda: self._leases.log_key(self._release_id))
 
     def _count_purged(self, state: PartState) -> int:
-        """Counts the rows that a purge took out as withheld; BrokenError where one of them is not dead."""
+        """Counts the rows that a purge removed as withheld; BrokenError if one of them is not dead."""
         gone = state.ordinals
         if gone and self._living is not None and (alive := self._living(gone)):
             raise BrokenError(f"the row `{min(alive)}` was taken out of the release, and is not dead")
@@ -220,7 +220,7 @@ class LoadedRows(Iterator[LoadedRow]):
         self._now = now
 
     def _lease(self, part: PartPromise, ordinals: Sequence[int]) -> tuple[Lease, datetime]:
-        """A lease, and the moment after it was given, at which it holds."""
+        """A lease, and the time after it was given, at which it is valid."""
         lease = self._leases.lease(self._release_id, part.number, ordinals)
         self._now = max(self._now, self._at())
         if lease.expires <= self._now:
@@ -232,20 +232,19 @@ def load(
     folder: Path, leases: Leases, *, at: Clock, manifest_sha256: str = "", split: str = "",
     living: Living | None = None,
 ) -> LoadedRows:  # fmt: skip
-    """The rows of the release in ``folder`` that may be used at the moments that ``at`` gives, read one by one.
+    """The rows of the release in ``folder`` that may be used at the times that ``at`` returns, read one by one.
 
-    ``manifest_sha256``, in hexadecimal, is the hash that the ledger or the registry knows; empty: not compared.
-    ``living`` says which of the rows that a purge took out are not dead: none may be; None: not asked.
-    ``split`` names the only split whose rows are leased, unsealed and counted; empty: all.
-    Raises UsageError for a split that the release has not, InputError or BrokenError for a manifest that is none; while
-    reading, BrokenError for a part that is not the manifest's, DeniedError for a row or lease that does not open, and
-    whatever ``leases`` raises.
+    ``manifest_sha256``, in hexadecimal, is the hash in the ledger or the registry; empty: not compared. ``living``
+    returns which of the purged rows are not dead: none may be; None: not checked. ``split`` names the only split whose
+    rows are leased, unsealed and counted; empty: all. Raises UsageError for a split that the release does not have,
+    InputError or BrokenError for an invalid manifest; while reading, BrokenError for a part that does not match the
+    manifest, DeniedError for a row or lease that does not open, and whatever ``leases`` raises.
     """
     return LoadedRows(folder, leases, at, manifest_sha256, split, living)
 
 
 def runs_of(promised: ReleaseManifest, split: str) -> Sequence[tuple[int, int]]:
-    """The ordinals of a split, as runs in order; UsageError where the release has no such split."""
+    """The ordinals of a split, as runs in order; UsageError if the release has no such split."""
     splits = {} if promised.curation is msgspec.UNSET else promised.curation.splits
     if split not in splits:
         known = f"it has {', '.join(f'`{name}`' for name in splits)}" if splits else "it was not split"
@@ -270,7 +269,7 @@ def _is_within(ordinal: int, runs: Sequence[tuple[int, int]]) -> bool:
 
 
 def _check_order(part: PartPromise, group: RowGroup, last: int) -> int:
-    """The last ordinal of ``group``; BrokenError where one does not follow the one before it."""
+    """The last ordinal of ``group``; BrokenError if one does not follow the previous one."""
     for ordinal in group.ordinals:
         if ordinal <= last:
             raise BrokenError(f"part `{part.file}` has ordinal `{ordinal}` after `{last}`")

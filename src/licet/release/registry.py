@@ -1,6 +1,6 @@
-"""The releases and their rows as the database knows them: what was built, from what, and whether it may be read.
+"""Releases and their rows in the database: what was built, from what, and whether it may be read.
 
-A release is `building` until one short transaction seals it; nothing leases a row of one that is not sealed.
+A release is `building` until one short transaction seals it; rows of an unsealed release cannot be leased.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class RowSource(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RowSources(msgspec.Struct, frozen=True, kw_only=True):
-    """What a row was made from. ``keys`` are the (segment, place) that its key derives from, in order."""
+    """The sources of a row. ``keys`` are the (segment, place) pairs from whose keys its own is derived, in order."""
 
     account: UUID
     conversation: UUID
@@ -83,7 +83,7 @@ def get(tx: Transaction, release_id: UUID) -> Release:
 
 
 def names(tx: Transaction, releases: Sequence[UUID]) -> dict[UUID, str]:
-    """What the releases with these ids are called."""
+    """The names of the releases with these ids."""
     return dict(
         tx.execute("SELECT release_id, name FROM releases WHERE release_id = ANY(%s)", [list(releases)]).fetchall()
     )
@@ -98,7 +98,7 @@ def _read(row: Sequence[Any]) -> Release:
 
 
 def discard(tx: Transaction, release_id: UUID, at: datetime) -> None:
-    """Forgets a build that was never sealed; nobody ever had a key of its rows."""
+    """Deletes a build that was never sealed; nobody ever had a key of its rows."""
     tx.execute("DELETE FROM release_rows WHERE release_id = %s", [release_id])
     copies.end_whole(tx, CopyPlace.release, release_id, at)
     tx.execute("DELETE FROM releases WHERE release_id = %s AND state = 'building'", [release_id])
@@ -170,7 +170,7 @@ def rows_at(tx: Transaction, release_id: UUID, ordinals: Sequence[int]) -> list[
 
 
 def accounts_at(tx: Transaction, release_id: UUID, ordinals: Sequence[int]) -> dict[int, UUID]:
-    """Whose the rows with these ordinals are."""
+    """The accounts of the rows with these ordinals."""
     return dict(
         tx.execute(
             "SELECT ordinal, account_id FROM release_rows WHERE release_id = %s AND ordinal = ANY(%s)",
@@ -221,7 +221,7 @@ def rows_within(
 
 
 def drop_rows(tx: Transaction, release_id: UUID, rows: Sequence[RowSources], at: datetime) -> None:
-    """Takes rows out of a build. The register notes that the copy of their segments has ended."""
+    """Removes rows from a build. The register records that the copy of their segments has ended."""
     tx.execute(
         "DELETE FROM release_rows WHERE release_id = %s AND ordinal = ANY(%s)",
         [release_id, [row.ordinal for row in rows]],

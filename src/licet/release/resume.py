@@ -1,9 +1,9 @@
-"""Takes up a build that was killed: what lies whole on the disk stays, and the build goes on behind it.
+"""Resumes a build that was killed: what is complete on disk stays, and the build continues after it.
 
-A part counts where its file is one of the two that the draft knows, and holds every row of it that is registered. The
-first that does not count ends what stays: the build goes back to the last page whose rows all lie before that. Files
-are cut first and the database after them, so no file holds a row for longer than the register names it; each step
-may be repeated, and what a second kill leaves is taken up the same way.
+A part is complete if its file is one of the two that the draft records, and has every registered row. The first
+incomplete part ends what stays: the build returns to the last page whose rows are all before it. Files are truncated
+first and the database afterwards, so no file has a row for longer than the register lists it. Each step may be
+repeated, and a second interruption is resumed in the same way.
 
 Nothing is unsealed here: rows of a part that is begun again are copied as they are.
 """
@@ -35,9 +35,9 @@ DROPPED_ROWS_MAX = 1_000
 
 
 class ResumedBuild(msgspec.Struct, frozen=True, kw_only=True):
-    """A build as it goes on: behind the page that ends at ``end``, with ``parts`` and the rows of ``tally`` up to there.
+    """A resumed build: after the page that ends at ``end``, with ``parts`` and the rows of ``tally`` up to there.
 
-    ``out`` are the ordinals of rows that went before it was killed.
+    ``out`` are the ordinals of rows that were removed before it was killed.
     """
 
     release: Release
@@ -49,7 +49,7 @@ class ResumedBuild(msgspec.Struct, frozen=True, kw_only=True):
     out: set[int]
 
     def straddling(self, folder: Path, rows_per_part: int) -> Iterator[SealedRow]:
-        """The rows of the last part, where it is to get more."""
+        """The rows of the last part, if more are to be added to it."""
         part = self.parts.get(self.end.rows // rows_per_part)
         if part is not None:
             with verified(folder, part) as file:
@@ -57,8 +57,8 @@ class ResumedBuild(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Lying(msgspec.Struct, frozen=True, kw_only=True):
-    """A part that counts, as it lies: None for one whose last row has gone. By ordinal the leaf and the end of each row;
-    ``litter`` are those that are registered no more.
+    """A complete part on disk: None if its last row was removed. By ordinal, the leaf and the end of each row;
+    ``litter`` are rows that are no longer registered.
     """
 
     part: PartPromise | None
@@ -69,7 +69,7 @@ class _Lying(msgspec.Struct, frozen=True, kw_only=True):
 def take_up(
     pool: Pool, release: Release, draft: Draft, stage: Stage, folder: Path, rows_per_part: int, at: datetime
 ) -> ResumedBuild | None:
-    """What goes on of a build, with nothing else left in ``folder``; None where nothing of it is whole."""
+    """What remains of a build, after everything else was removed from ``folder``; None if nothing is complete."""
     tally, parts, out, litter = _whole(pool, release, draft, folder, rows_per_part)
     with transaction(pool) as tx:
         end = draft.last_end(tx, tally.rows)
@@ -96,7 +96,7 @@ def take_up(
 
 
 def restore(pool: Pool, keyring: Keyring, taken: ResumedBuild, proofs: Proofs) -> None:
-    """Counts and proves again what was kept of the pages and of the rows that went."""
+    """Counts and proves again the stored pages and the removed rows."""
     tally, out = taken.tally, set(taken.out)
     for page in taken.draft.pages(pool):
         tally.count(page.candidates, page.dropped, page.replaced)
@@ -119,7 +119,7 @@ def restore(pool: Pool, keyring: Keyring, taken: ResumedBuild, proofs: Proofs) -
 def _whole(
     pool: Pool, release: Release, draft: Draft, folder: Path, rows_per_part: int
 ) -> tuple[Tally, dict[int, PartPromise], set[int], dict[int, set[int]]]:
-    """The rows of the parts that count, these parts, the rows that went, and those that files have too many."""
+    """The rows of the complete parts, these parts, the removed rows, and the surplus rows of files."""
     tally, out = Tally(), set[int]()
     parts: dict[int, PartPromise] = {}
     litter: dict[int, set[int]] = {}
@@ -127,7 +127,7 @@ def _whole(
         known = draft.parts(tx)
     for kept in known:
         first = kept.part * rows_per_part
-        if first != tally.rows:  # the one before it is not whole
+        if first != tally.rows:  # the previous one is incomplete
             break
         with transaction(pool) as tx:
             registered = registry.row_ids(tx, release.release_id, first, kept.ends)
@@ -147,7 +147,7 @@ def _whole(
 
 
 def _lying(path: Path, kept: KeptPart, registered: dict[int, bytes]) -> _Lying | None:
-    """A part as it lies on the disk; None where it does not count."""
+    """A part on disk; None if it is not complete."""
     leaves: dict[int, tuple[bytes, int]] = {}
     litter: set[int] = set()
     if kept.becomes == b"" and not path.exists():
@@ -176,7 +176,7 @@ def _lying(path: Path, kept: KeptPart, registered: dict[int, bytes]) -> _Lying |
 def _cut_files(
     pool: Pool, draft: Draft, folder: Path, parts: dict[int, PartPromise], litter: dict[int, set[int]], end: int
 ) -> None:
-    """Leaves in the folder these parts and nothing else, without their litter; ``parts`` becomes what they are then."""
+    """Leaves only these parts in the folder, without their surplus rows; updates ``parts``."""
     make_folder(folder)
     files = {part.file for part in parts.values()}
     for entry in folder.iterdir():

@@ -1,14 +1,14 @@
-"""A sample of a release that people read, and what may be said of the whole from it.
+"""A sample of a release that people read, and the bound for the whole that follows from it.
 
-Part of a sample is drawn by chance alone, from all rows that can be opened, and part by risk. Only the chance part
-carries a bound: with confidence of 95 %, at most so many of the rows that could be opened hold something that
-identifies a person. With nothing found in n rows that is 3/n (the rule of three, Hanley and Lippman-Hand, JAMA
-249:1743, 1983), and the exact one-sided bound of Clopper and Pearson (Biometrika 26:404, 1934) otherwise. Rows are drawn
-without returning them, which makes both a little too careful. Rows of risk are those in which a scan finds most that
-often identifies; what is found in them says what to mend, and nothing of the share.
+Part of a sample is drawn at random, from all rows that can be opened, and part by risk. Only the random part gives a
+bound: with a confidence of 95 %, at most that share of the rows that could be opened contains something that identifies
+a person. With no finding in n rows, the bound is 3/n (the rule of three, Hanley and Lippman-Hand, JAMA 249:1743, 1983);
+otherwise it is the exact one-sided bound of Clopper and Pearson (Biometrika 26:404, 1934). Rows are drawn without
+replacement, which makes both slightly conservative. Rows drawn by risk are those in which a scan finds the most
+patterns of identifying data; what is found in them shows what to fix, and says nothing about the share.
 
-A sample is closed once every row of it was read or is out of reach, so that nobody stops at a number they like. What
-was found is then stated, signed, beside the sealed manifest:
+A sample is closed when every row of it was read or is out of reach, so that nobody can stop at a convenient number. The
+findings are then stated, signed, beside the sealed manifest:
 
     review.json    {"review":JWS,"v":1}, canonical JSON; the JWS has the `kid` of the log's key and the typ of `TYP`
     its payload    {"bound":{"confidence_percent":95,"found":n,"ppm":n,"rows":n},"chance":{"drawn":n,
@@ -16,7 +16,7 @@ was found is then stated, signed, beside the sealed manifest:
                     "manifest_sha256":hex,"readers":n,"release":hex,"review":hex,"risk":{..as chance},
                     "type":"licet-release-review","v":1}
 
-A statement holds counts and closed words, and no name of whoever read. Its SHA-256, over the JWS, is told to the log.
+A statement has counts and closed words, and no name of a reader. A leaf of the log has its SHA-256, over the JWS.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ SCANNED_CHARACTERS_MAX = 200_000
 
 
 class ReviewFinding(StrEnum):
-    """What a reader found in a row. ``out_of_reach``: nobody read it, it may not be opened any more."""
+    """What a reader found in a row. ``out_of_reach``: nobody read it, because it may not be opened any more."""
 
     nothing = "nothing"
     name = "name"
@@ -69,7 +69,7 @@ class DrawnBy(StrEnum):
 
 
 class FindingCounts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The rows of one part of a sample. ``findings`` are those that identify, by kind."""
+    """The rows of one part of a sample. ``findings`` are those with identifying data, by kind."""
 
     drawn: int
     read: int
@@ -82,7 +82,7 @@ class FindingCounts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class LeakBound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """At most ``ppm`` in a million, from ``found`` in ``rows`` rows drawn by chance."""
+    """At most ``ppm`` in a million, from ``found`` in ``rows`` randomly drawn rows."""
 
     confidence_percent: Literal[95]
     found: int
@@ -91,7 +91,7 @@ class LeakBound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class ReviewStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a closed sample found. ``readers`` is how many people read; times as text, in the form of the log."""
+    """The findings of a closed sample. ``readers`` is how many people read; times are text, in the form of the log."""
 
     v: Literal[1] = 1
     type: Literal["licet-release-review"] = "licet-release-review"
@@ -114,7 +114,7 @@ class ReviewStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         return self.chance.read + self.risk.read
 
     def payload(self) -> dict[str, Canonical]:
-        """The statement as it is signed."""
+        """The signed content of the statement."""
         made: dict[str, Canonical] = msgspec.to_builtins(self)
         return made
 
@@ -134,7 +134,7 @@ class StatedReview(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def shuffled(random: Random, count: int) -> Iterator[int]:
-    """Every number below ``count`` once, in random order, drawn as it is asked for."""
+    """Every number below ``count`` once, in random order, drawn lazily."""
     moved: dict[int, int] = {}
     for place in range(count):
         other = random.randrange(place, count)
@@ -157,7 +157,7 @@ _SHAPES = (
 
 
 def risk(messages: Sequence[MessageShape]) -> float:
-    """How much of a row has the shape of what identifies; the more, the sooner it is to be read."""
+    """How much of a row looks like identifying data; the higher, the earlier it should be read."""
     text = "\n".join(message["content"] for message in messages)[:SCANNED_CHARACTERS_MAX]
     return sum(weight * sum(1 for _ in shape.finditer(text)) for shape, weight in _SHAPES)
 
@@ -166,7 +166,7 @@ def risk(messages: Sequence[MessageShape]) -> float:
 
 
 def bound(found: int, rows: int) -> LeakBound:
-    """What ``found`` in ``rows`` rows drawn by chance says of all, at 95 %, rounded up."""
+    """The bound for all rows from ``found`` in ``rows`` randomly drawn ones, at 95 %, rounded up."""
     return LeakBound(confidence_percent=CONFIDENCE_PERCENT, found=found, rows=rows, ppm=_ppm(found, rows))
 
 
@@ -175,7 +175,7 @@ def _ppm(found: int, rows: int) -> int:
         return min(MILLION, -(-3 * MILLION // rows)) if rows else MILLION
     if found >= rows:
         return MILLION
-    low, high = found, MILLION  # in a million: the least share that makes so few findings rarer than 1 in 20
+    low, high = found, MILLION  # in a million: the smallest share for which so few findings are rarer than 1 in 20
     while high - low > 1:
         middle = (low + high) // 2
         if _at_most(found, rows, middle / MILLION) > 1 - CONFIDENCE_PERCENT / 100:
@@ -204,7 +204,7 @@ def state(
     *, release: str, manifest_sha256: str, review: str, drawn_at: datetime, closed_at: datetime,
     rows: Sequence[tuple[DrawnBy, ReviewFinding]], readers: int,
 ) -> ReviewStatement:  # fmt: skip
-    """What the rows of a sample say, each by how it was drawn and what was found in it."""
+    """The statement on the rows of a sample, from how each was drawn and what was found in it."""
     chance, by_risk = (_counted([found for drawn, found in rows if drawn is each]) for each in DrawnBy)
     return ReviewStatement(
         release=release, manifest_sha256=manifest_sha256, review=review, drawn_at=written(drawn_at),
@@ -227,9 +227,9 @@ def encode(jws: str) -> bytes:
 
 
 def decode(data: bytes, *, file: str = REVIEW_FILE) -> StatedReview:
-    """The statement in ``data``, whose counts and bound must follow from one another; its signature is not checked.
+    """The statement in ``data``, whose counts and bound must be consistent; its signature is not checked.
 
-    InputError where it is none.
+    InputError if it is not one.
     """
     try:
         jws = msgspec.json.decode(data, type=_File).review
@@ -267,7 +267,7 @@ def _follows(said: ReviewStatement) -> bool:
 
 
 def read(folder: Path) -> StatedReview | None:
-    """The statement that lies beside a manifest, if one does; InputError where it is none or of another manifest."""
+    """The statement beside a manifest, if there is one; InputError if it is invalid or of another manifest."""
     path = folder / REVIEW_FILE
     if not path.exists():
         return None
@@ -281,13 +281,13 @@ def read(folder: Path) -> StatedReview | None:
 
 
 def write(folder: Path, jws: str) -> None:
-    """Write a signed statement into ``folder``, durably and whole."""
+    """Writes a signed statement into ``folder``, durably and atomically."""
     with replacing(folder / REVIEW_FILE) as file:
         file.write(encode(jws))
 
 
 def sentence(said: LeakBound, of: Callable[[int], str] = "{:,}".format) -> str:
-    """The bound in words."""
+    """The bound as text."""
     if not said.rows:
         return "No row was read that chance alone chose: nothing can be said of the whole."
     share = f"{said.ppm / 10_000:.4g} %"

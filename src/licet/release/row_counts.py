@@ -1,4 +1,4 @@
-"""What stands: so that the log of a release's year tells of every policy and grant that its rows rest on.
+"""Repeats policies and grants in the log of a release's year, so that it has all that the release's rows rest on.
 
 A log is that of one year. A version that was applied the year before, or a grant that began then and of which nothing
 was said since, would be unknown to whoever reads this year's log; so before a release is sealed each of them that a row

@@ -1,5 +1,5 @@
-"""A row's key and seal: no row key can be made once the key of any segment it came from is dead. One that was given out
-before and kept still opens its row.
+"""The key and the encryption of a row: no row key can be derived once the key of any of its segments is destroyed. One
+that was given out before and kept still opens its row.
 
 Key = HKDF-SHA256 (RFC 5869) with the 32-byte keys of the row's segments, one after another in the order of the row, as
 input; the release id as salt; row id and format version as info. No source key follows from it, and without
@@ -9,7 +9,7 @@ version byte. Every field has one length, so no two inputs meet in one concatena
 plaintext), truncated (as the synthetic nonce of RFC 8452): equal rows seal equally, so a build repeated is byte-equal,
 and another text never meets a nonce that was used. The nonce is not recomputed on opening: the tag covers it.
 
-A seal that fails may be a wrong key or changed bytes; AES-GCM cannot tell which, so it is denied.
+If opening fails, the key is wrong or the bytes were changed; AES-GCM cannot distinguish them, so it is denied.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SEALED_BYTES_MIN = _TEXT_AT + TAG_BYTES
 
 
 class SealedRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row as it lies in a part: what is in clear says nothing of who or when."""
+    """A row as it is stored in a part: its clear fields reveal nothing about who or when."""
 
     row_id: bytes
     ordinal: int
@@ -59,8 +59,8 @@ def row_key(source_keys: Sequence[bytes], release_id: bytes, row_id: bytes) -> b
 def seal_row(row: ReleaseRow, key: bytes, release_id: bytes) -> SealedRow:
     """``row`` sealed under its key. Its ``until`` in clear is the first instant of that day.
 
-    The exact instant is that of a person's last turn and five years: in clear it would say when somebody wrote, and
-    link the rows of two releases. A day early is safe; a lease knows the instant.
+    The exact instant is that of a person's last turn plus five years: in clear it would reveal when somebody wrote, and
+    link the rows of two releases. A day early is safe; a lease has the exact instant.
     """
     _check_ids(release_id, row.row_id)
     if len(key) != KEY_BYTES:  # AESGCM would take 16 bytes and seal with AES-128
@@ -73,7 +73,9 @@ def seal_row(row: ReleaseRow, key: bytes, release_id: bytes) -> SealedRow:
 
 
 def open_row(sealed: bytes, key: bytes, release_id: bytes, row_id: bytes) -> Payload:
-    """What was sealed; DeniedError where the key does not open it, BrokenError where the bytes are no sealed row."""
+    """The content of a sealed row; DeniedError if the key does not open it, BrokenError if the bytes are not a sealed
+    row.
+    """
     if not sealed.startswith(SEALED_V1) or len(sealed) < _SEALED_BYTES_MIN:
         raise BrokenError(f"row `{row_id.hex()}` is not sealed in a known format")
     if len(key) != KEY_BYTES:

@@ -39,7 +39,7 @@ _LEVEL = -1
 
 
 class RowMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """One turn as a trainer reads it. ``tool_call_id`` and ``name`` say which call a tool's message answers."""
+    """One turn as a trainer reads it. ``tool_call_id`` and ``name`` identify the call that a tool's message answers."""
 
     role: TurnRole
     content: str
@@ -52,7 +52,7 @@ class RowMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Quality(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Signals of quality. Shares are of 1; where there is nothing to count they are 0, and ``alphabetic`` is 1."""
+    """Quality signals. Shares are of 1; if there is nothing to count they are 0, and ``alphabetic`` is 1."""
 
     words: int
     word_letters: float  # the mean length of a word, in characters
@@ -65,9 +65,9 @@ class Quality(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Labels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What was found out about a row, for whoever mixes rows later; closed words and numbers, never text of the row.
+    """Properties of a row, for whoever mixes rows later: closed words and numbers, never text of the row.
 
-    ``language`` is an ISO 639 code, ``und`` where it is not known; ``scores`` are those of plugged-in scorers, by name.
+    ``language`` is an ISO 639 code, ``und`` if unknown; ``scores`` are those of plugged-in scorers, by name.
     """
 
     split: str
@@ -89,7 +89,7 @@ class QualityShape(TypedDict):
 
 
 class LabelsShape(TypedDict):
-    """`Labels` as a plain dictionary, which any library of data sets takes."""
+    """`Labels` as a plain dictionary, which any data set library accepts."""
 
     split: str
     language: str
@@ -99,7 +99,7 @@ class LabelsShape(TypedDict):
 
 
 class ReleaseRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row before it is sealed. ``sources`` counts the segments whose keys its own key derives from."""
+    """A row before it is sealed. ``sources`` counts the segments from whose keys its own key is derived."""
 
     row_id: bytes
     ordinal: int
@@ -145,7 +145,7 @@ class MessageShape(TypedDict):
 
 
 class Payload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a row's plaintext holds, with the messages as plain dictionaries."""
+    """The content of a row's plaintext, with the messages as plain dictionaries."""
 
     kind: ConversationKind
     messages: list[MessageShape]
@@ -157,7 +157,7 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class _Contexts(threading.local):
-    """A zstd context serves one thread at a time, and making one costs more than a row."""
+    """zstd contexts: each serves one thread at a time, and creating one costs more than a row."""
 
     def __init__(self) -> None:
         self.compress: Callable[[bytes], bytes] = zstandard.ZstdCompressor(level=_LEVEL).compress
@@ -202,7 +202,7 @@ def encode(row: ReleaseRow) -> bytes:
                 labels=row.labels or msgspec.UNSET,
             )
         )
-    except UnicodeEncodeError:  # half of a surrogate pair; the cause carries the text
+    except UnicodeEncodeError:  # half of a surrogate pair; the exception's cause has the text
         raise BrokenError(f"row `{row.ordinal}` has text that is not Unicode") from None
     if len(packed) > ROW_BYTES_MAX:
         raise BrokenError(f"row `{row.ordinal}` has `{len(packed)}` bytes, more than `{ROW_BYTES_MAX}`")
@@ -210,7 +210,7 @@ def encode(row: ReleaseRow) -> bytes:
 
 
 def decode(plaintext: bytes) -> Payload:
-    """The payload of a plaintext; BrokenError for an unknown version or bytes that are not one."""
+    """The payload of a plaintext; BrokenError for an unknown version or other bytes."""
     if not plaintext.startswith((PLAINTEXT_V1, PLAINTEXT_V2)):
         raise BrokenError(f"unknown row plaintext `{plaintext[:1].hex()}`")
     frame = plaintext[1:]
@@ -221,7 +221,7 @@ def decode(plaintext: bytes) -> Payload:
             raise BrokenError(f"row plaintext states more than `{ROW_BYTES_MAX}` bytes")
         payload = _decode(_contexts.decompress(frame))
     except (zstandard.ZstdError, msgspec.DecodeError):
-        # the cause of a decoder quotes what it could not read, which is content
+        # a decoder's error quotes what it could not read, which is content
         raise BrokenError("row plaintext does not decode") from None
     if (payload.labels is msgspec.UNSET) != plaintext.startswith(PLAINTEXT_V1):
         raise BrokenError("row plaintext is not of the version that it states")

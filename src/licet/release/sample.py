@@ -1,8 +1,8 @@
-"""The samples of a release as the database knows them, and the opening of their rows, under the live decision.
+"""The samples of a release in the database, and the opening of their rows under the live decision.
 
-A row is opened for a reader in the transaction that puts the reading on record: who, of whose words, and that it was to
-review a release. A row that may not be opened any more is out of reach, and nobody reads it. Signatures stand under a
-manifest and the statement of a closed sample; each is told to the log by its number, without a name.
+A row is opened for a reader in the transaction that records the reading: who, whose content, and that it was to review
+a release. A row that may not be opened any more is out of reach, and nobody reads it. Signatures refer to a manifest
+and the statement of a closed sample; each has a leaf in the log with its number, without a name.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ SCANNED_ROWS_MAX = 2_000
 
 
 class ReleaseCopy(msgspec.Struct, frozen=True, kw_only=True):
-    """A release, and the folder with the copy of it that is read."""
+    """A release, and the folder of the copy that is read."""
 
     known: Release
     folder: Path
@@ -70,7 +70,7 @@ class SampleRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReviewSignature(msgspec.Struct, frozen=True, kw_only=True):
-    """Who signed, where they said so, and when."""
+    """Who signed, where, and when."""
 
     email: str
     via: str
@@ -88,7 +88,7 @@ class RowRead(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def lock(tx: Transaction, release_id: UUID) -> None:
-    """One at a time draws, closes or signs: each rests on what the one before left."""
+    """Lets one caller at a time draw, close or sign, because each depends on the state that the previous one left."""
     tx.execute("SELECT FROM releases WHERE release_id = %s FOR UPDATE", [release_id])
 
 
@@ -98,8 +98,8 @@ def lock(tx: Transaction, release_id: UUID) -> None:
 def draw(
     tx: Transaction, keyring: Keyring, of: ReleaseCopy, policies: Policies, at: datetime, *, chance: int, by_risk: int
 ) -> Review:
-    """A new sample: ``chance`` rows by chance alone, then ``by_risk`` of the riskiest of some parts, from the rest."""
-    random = Random(int.from_bytes(keyring.random(32)))  # noqa: S311 seeded with as much as it can take
+    """A new sample: ``chance`` rows at random, then from the rest ``by_risk`` of the riskiest rows of some parts."""
+    random = Random(int.from_bytes(keyring.random(32)))  # noqa: S311 seeded with as much as it accepts
     drawn = dict.fromkeys(_by_chance(tx, keyring, of, policies, at, random, chance), DrawnBy.chance)
     risky = _by_risk(tx, keyring, of, policies, at, random, set(drawn), by_risk)
     drawn |= dict.fromkeys(risky, DrawnBy.risk)
@@ -123,7 +123,7 @@ def draw(
 def _by_chance(
     tx: Transaction, keyring: Keyring, of: ReleaseCopy, policies: Policies, at: datetime, random: Random, count: int
 ) -> list[int]:
-    """Rows that can be opened, each as likely as any other, in the order in which chance named them."""
+    """Rows that can be opened, each equally likely, in random order."""
     found = tx.execute("SELECT max(ordinal) FROM release_rows WHERE release_id = %s", [of.known.release_id]).fetchone()
     last = -1 if found is None or found[0] is None else int(found[0])
     named, chosen = shuffled(random, last + 1), list[int]()
@@ -137,7 +137,7 @@ def _by_risk(
     tx: Transaction, keyring: Keyring, of: ReleaseCopy, policies: Policies, at: datetime, random: Random,
     without: set[int], count: int,
 ) -> list[int]:  # fmt: skip
-    """The riskiest of some parts: a program opens their rows, and keeps nothing of them but a number."""
+    """The riskiest rows of some parts: a program opens them, and keeps only a number for each."""
     if not count:
         return []
     parts = random.sample(of.manifest.parts, min(SCANNED_PARTS_MAX, len(of.manifest.parts)))
@@ -156,7 +156,7 @@ def _by_risk(
 
 
 def opened(of: ReleaseCopy, rows: Collection[LeasedRow]) -> Iterator[tuple[int, Payload]]:
-    """The rows under their keys, from the folder; each part is compared with its hash before a byte of it is read."""
+    """The rows under their keys, from the folder; the hash of each part is checked before any of it is read."""
     keys = {row.ordinal: row.key for row in rows}
     for number, part in enumerate(of.manifest.parts):
         after = of.manifest.parts[number + 1 :][:1]
@@ -179,7 +179,7 @@ _COLUMNS = """review_id, release_id, manifest_sha256, drawn_at, closed_at, state
 
 
 def newest(tx: Transaction, release_id: UUID, *, closed: bool) -> Review | None:
-    """The newest closed sample of a release, or the one that is open."""
+    """The newest closed sample of a release, or the open one."""
     row = tx.execute(
         f"""SELECT {_COLUMNS} FROM reviews WHERE release_id = %s AND (closed_at IS NOT NULL) = %s
              ORDER BY drawn_at DESC, review_id DESC LIMIT 1""",
@@ -205,8 +205,8 @@ def read_next(
     tx: Transaction, keyring: Keyring, of: ReleaseCopy, review: Review, policies: Policies, at: datetime, *,
     staff: UUID, role: ReaderRole, random: Callable[[int], bytes],
 ) -> RowRead | None:  # fmt: skip
-    """The next row for a reader, put on record and opened: first what they opened and said nothing of, then what nobody
-    did, then what somebody else left. None where every row has its finding or is out of reach.
+    """The next row for a reader, recorded and opened: first one that they opened and did not judge, then one that
+    nobody opened, then one that somebody else left. None if every row has its finding or is out of reach.
     """
     while True:
         row = tx.execute(
@@ -241,7 +241,7 @@ def read_next(
 
 
 def found(tx: Transaction, review: Review, ordinal: int, finding: ReviewFinding, staff: UUID) -> bool:
-    """Writes down what a reader found in the row that they opened last; False where they did not open it."""
+    """Records the finding of the row that the reader opened last; False if they did not open it."""
     row = tx.execute(
         """UPDATE review_rows SET finding = %s WHERE review_id = %s AND ordinal = %s AND staff_id = %s
               AND finding IS DISTINCT FROM 'out_of_reach' RETURNING ordinal""",
@@ -269,7 +269,7 @@ def close(tx: Transaction, review: Review, stated: StatedReview, at: datetime) -
 
 
 def signatures(tx: Transaction, review: Review) -> list[ReviewSignature]:
-    """Who signed the release with this closed sample before them, in order."""
+    """Who signed the release with this closed sample, in order."""
     rows = tx.execute(
         """SELECT f.email, s.via, s.signed_at FROM sign_offs s JOIN staff f USING (staff_id)
             WHERE s.release_id = %s AND s.statement_sha256 = %s ORDER BY s.signed_at, f.email""",
@@ -279,9 +279,9 @@ def signatures(tx: Transaction, review: Review) -> list[ReviewSignature]:
 
 
 def sign(tx: Transaction, review: Review, staff: UUID, via: str, at: datetime) -> bool:
-    """Puts a signature under a release and a closed sample, with its leaf; False where they signed it already.
+    """Adds a signature for a release and a closed sample, with its leaf; False if they have signed it already.
 
-    Whoever calls it holds the `lock`, so that signatures are numbered as they come.
+    The caller holds the `lock`, so that signatures are numbered in order.
     """
     assert review.stated_sha256 is not None
     number = len(signatures(tx, review)) + 1
@@ -301,7 +301,7 @@ def sign(tx: Transaction, review: Review, staff: UUID, via: str, at: datetime) -
 
 
 def is_stated(tx: Transaction, release_id: UUID, jws: str) -> bool:
-    """Whether a statement is one that was closed here."""
+    """Whether a statement is of a sample that was closed here."""
     digest = sha256(jws.encode()).digest()
     row = tx.execute(
         "SELECT FROM reviews WHERE release_id = %s AND statement_sha256 = %s", [release_id, digest]

@@ -1,10 +1,10 @@
-"""People look at a sample of a release, and two of them sign it off.
+"""People review a sample of a release, and two of them sign it off.
 
-Who reads is a member of staff with a role for it; each row they open is on record with the reason `release_review`, and
-its person sees that. What was found is stated, signed with the key of the log, beside the sealed manifest, which never
-changes. Signing holds the whole folder to its promises first: a release that fails a check cannot be signed, nor one
-whose sample is not closed. A release is signed off when `SIGNATURES_NEEDED` different people have signed under its newest
-statement, so that who built it is never alone.
+A reader is a member of staff with a suitable role. Each row that they open is recorded with the reason
+`release_review`, and its person sees that. The findings are stated, signed with the key of the log, beside the sealed
+manifest, which never changes. Signing first verifies the whole folder: a release that fails a check cannot be signed,
+nor one whose sample is not closed. A release is signed off when `SIGNATURES_NEEDED` different people have signed its
+newest statement, so that its builder never signs it off alone.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SIGNERS = frozenset({"owner", "privacy_officer", "curator"})
 
 
 class StaffMember(msgspec.Struct, frozen=True, kw_only=True):
-    """Who of the staff acts, with which roles, and from where: `console`, which knows who is signed in, or `cli`."""
+    """The acting member of staff, with their roles and the channel: `console`, which knows who is signed in, or `cli`."""
 
     staff_id: UUID
     email: str
@@ -43,7 +43,7 @@ class StaffMember(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SampleSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """How an open sample stands: rows drawn, those that have their finding, and those left."""
+    """The state of an open sample: rows drawn, rows with a finding, and rows left."""
 
     drawn: int
     done: int
@@ -52,7 +52,7 @@ class SampleSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 class ReleaseStanding(msgspec.Struct, frozen=True, kw_only=True):
     """What was done to a release since its seal. ``statement`` is that of the newest closed sample, ``says`` its bound
-    in words; ``rows_dead`` wait for a purge, None where nobody counted them.
+    as text; ``rows_dead`` wait for a purge, None if nobody counted them.
     """
 
     release: str
@@ -72,7 +72,7 @@ class ReleaseStanding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RowShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A row that was opened for a reader; how many are left with it."""
+    """A row that was opened for a reader; how many are left, this one included."""
 
     ordinal: int
     left: int
@@ -83,7 +83,7 @@ class RowShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def member(here: Installation, email: str) -> StaffMember:
-    """A member of staff by their address, with the roles given here; NotFoundError for nobody's."""
+    """A member of staff by their address, with the roles given here; NotFoundError for an unknown address."""
     with transaction(here.pool) as tx:
         row = tx.execute("SELECT staff_id, roles FROM staff WHERE email = %s", [staff_address(email)]).fetchone()
     if row is None:
@@ -92,7 +92,7 @@ def member(here: Installation, email: str) -> StaffMember:
 
 
 def place(here: Installation, name: str) -> ReleaseCopy:
-    """A sealed release and the folder that is meant."""
+    """A sealed release and the intended folder."""
     folder, known = find_release(here, name)
     promised, sha256 = manifest.read(folder)
     if known.state != "sealed" or known.manifest_sha256 is None:
@@ -125,7 +125,7 @@ def draw(
 
 
 def read_next(here: Installation, name: str, reader: StaffMember) -> RowShown | None:
-    """Opens the next row of the open sample for a reader, on record; None where none is left."""
+    """Opens the next row of the open sample for a reader, and records that; None if none is left."""
     role = _reader(reader)
     of, known = place(here, name), policies(here)
     with transaction(here.pool) as tx:
@@ -139,7 +139,7 @@ def read_next(here: Installation, name: str, reader: StaffMember) -> RowShown | 
 
 
 def found(here: Installation, name: str, reader: StaffMember, ordinal: int, finding: ReviewFinding) -> SampleSeen:
-    """Writes down what a reader found in a row that they opened; RefusedError for one that they did not."""
+    """Records the finding of a row that the reader opened; RefusedError for one that they did not open."""
     _reader(reader)
     if finding is ReviewFinding.out_of_reach:
         raise UsageError("`out_of_reach` is nothing that a reader finds")
@@ -154,14 +154,16 @@ def found(here: Installation, name: str, reader: StaffMember, ordinal: int, find
 
 
 def close(here: Installation, name: str) -> ReleaseStanding:
-    """States what an open sample found, signed, beside the manifest; without an open one it writes the newest again."""
+    """Closes an open sample: writes its signed statement beside the manifest. Without an open one, it writes the newest
+    again.
+    """
     of = place(here, name)
     with transaction(here.pool) as tx:
         sample.lock(tx, of.known.release_id)
         drawn = sample.newest(tx, of.known.release_id, closed=False)
         if drawn is not None:
             _state(here, tx, of, drawn)
-    with transaction(here.pool) as tx:  # after the commit: a file tells of nothing that the database does not know
+    with transaction(here.pool) as tx:  # after the commit, so that a file never states what the database does not have
         sample.lock(tx, of.known.release_id)
         newest = sample.newest(tx, of.known.release_id, closed=True)
         if newest is None or newest.stated is None:
@@ -209,9 +211,9 @@ def _seen(tx: Transaction, drawn: Review) -> SampleSeen:
 
 
 def sign(here: Installation, name: str, signer: StaffMember, *, names_in: bool = False) -> ReleaseStanding:
-    """Puts a signature under a release as it is reviewed; RefusedError where a check fails or they signed already.
+    """Signs a release as it was reviewed; RefusedError if a check fails or they have signed already.
 
-    A release in which nobody looked for names is signed by whoever says that they know it: ``names_in``.
+    A release in which nobody looked for names is signed only by somebody who states that they know it: ``names_in``.
     """
     if not signer.roles & SIGNERS:
         raise DeniedError(f"`{signer.email}` may not sign", f"who signs is {' or '.join(sorted(SIGNERS))}")
@@ -244,9 +246,9 @@ def sign(here: Installation, name: str, signer: StaffMember, *, names_in: bool =
 
 
 def standing(here: Installation, name: str, *, count_dead: bool = False) -> ReleaseStanding:
-    """What was done to a release since its seal, and what is left to do.
+    """What was done to a release since its seal, and what remains to be done.
 
-    ``count_dead`` looks at the keys of every row, which takes about half a minute for a million.
+    ``count_dead`` checks the keys of every row, which takes about half a minute for a million.
     """
     of = place(here, name)
     with transaction(here.pool) as tx:

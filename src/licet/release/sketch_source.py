@@ -1,7 +1,7 @@
-"""Passes over the vault that seal nothing: documents are decided and opened as a build does it, for their sketches alone.
+"""Passes over the vault that seal nothing: documents are decided and opened as in a build, only for their sketches.
 
-A build that is taken up sketches its rows again, as nothing that tells duplicates is stored. One with a survey sketches
-all that may be used, and curates those to which others lose, before it reads anything else.
+A resumed build sketches its rows again, because nothing that identifies duplicates is stored. A build with a survey
+sketches everything that may be used, and curates the documents to which others lose, before it reads anything else.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Passes:
         self._clock, self._page_bytes_max = clock, page_bytes_max
 
     def documents(self, after: Place, wanted: Callable[[UUID], bool]) -> Iterator[list[Document]]:
-        """What may be used of the conversations behind ``after``, of those that are wanted."""
+        """The usable documents of the conversations after ``after``, of the requested ones."""
         while True:
             with transaction(self._pool) as tx:
                 tx.execute(READ_AT_ONE_MOMENT)
@@ -43,8 +43,8 @@ class Passes:
             after = places[-1]
 
     def rows(self, release_id: UUID, last: Place) -> Iterator[list[tuple[int, Document]]]:
-        """The rows of the conversations up to ``last`` with what they were made from, as it was then. A row of which
-        something may not be used any more is passed over: it is going out.
+        """The rows of the conversations up to ``last`` with their sources, as they were then. A row with anything that
+        may no longer be used is skipped, because it will be removed.
         """
         after = START
         while after < last:
@@ -76,7 +76,7 @@ def _of_rows(rows: Sequence[RowSources], threads: Sequence[Thread]) -> Iterator[
 
 
 def _as_of(row: RowSources, thread: Thread) -> Document | None:
-    """The thread as it was when it became the row; None where it is another."""
+    """The thread as it was when it became the row; None if it has changed."""
     of, said, now = thread
     last = {(source.segment, source.origin): source.turn for source in row.sources}
     mine = [one for one in said if one[1].number <= last.get((one[1].segment, one[1].origin), -1)]
@@ -90,7 +90,7 @@ def _as_of(row: RowSources, thread: Thread) -> Document | None:
 def enter_rows(
     passes: Passes, duplicates: Duplicates, survey: SurveyProtocol | None, release_id: UUID, last: Place
 ) -> None:
-    """Sketches again what became rows before a build was killed."""
+    """Sketches again the rows from before a build was killed."""
     for page in passes.rows(release_id, last):
         sketches = duplicates.sketch([one for _, one in page])
         for (ordinal, one), sketch in zip(page, sketches, strict=True):
@@ -102,7 +102,7 @@ def enter_rows(
 def look_ahead(
     passes: Passes, curation: Curation, duplicates: Duplicates, survey: SurveyProtocol, after: Place
 ) -> None:
-    """Has the survey know who loses among the documents behind ``after``, and to the rows before it."""
+    """Lets the survey find out who loses among the documents after ``after``, and against earlier rows."""
     for page in passes.documents(after, lambda _conversation: True):
         for one, sketch in zip(page, duplicates.sketch(page), strict=True):
             survey.enter(one, sketch)

@@ -1,7 +1,7 @@
-"""What a build has so far: its rows by ordinal, and turns counted in and out.
+"""The counts of a build: its rows by ordinal, and turns included and excluded.
 
-Invariant: candidates = included + dropped, whenever a page or a row that went out has been counted. Memory: some 50 bytes
-a row; no content.
+Invariant: candidates = included + dropped, after every page and every removed row. Memory: some 50 bytes per row; no
+content.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NEVER = 2**63 - 1
 
 
 class Tally:
-    """Rows enter in the order of their ordinals; `take_out` takes one out again. ``gone`` are those that went."""
+    """Rows are added in the order of their ordinals; `take_out` removes one. ``gone`` are the removed ones."""
 
     def __init__(self) -> None:
         self.candidates = self.included = 0
@@ -33,33 +33,33 @@ class Tally:
 
     @property
     def rows(self) -> int:
-        """How many ordinals were given, those of rows that went included."""
+        """How many ordinals were assigned, those of removed rows included."""
         return len(self._untils)
 
     def add(self, leaf: bytes, until_us: int) -> None:
-        """The next row, as it lies in its part."""
+        """The next row, as it is stored in its part."""
         self._leaves += leaf
         self._untils.append(until_us)
         self._nearest = min(self._nearest, until_us)
 
     def skip(self) -> None:
-        """The next row, of one that went: it keeps its ordinal."""
+        """The next row, which was removed: it keeps its ordinal."""
         self._leaves += bytes(32)
         self._untils.append(_NEVER)
 
     def cut(self, rows: int) -> None:
-        """Forgets the rows from the ordinal ``rows`` on."""
+        """Drops the rows from the ordinal ``rows`` on."""
         del self._leaves[32 * rows :], self._untils[rows:]
 
     def count(self, candidates: int, dropped: Mapping[str, int], replaced: Mapping[str, int]) -> None:
-        """A page: the turns asked about, those left out, and what was replaced in the others."""
+        """A page: its candidate turns, the excluded ones, and the replacements in the others."""
         self.candidates += candidates
         self.included += candidates - sum(dropped.values())
         self.dropped.update(dropped)
         self.replaced.update(replaced)
 
     def take_out(self, ordinal: int, reasons: Mapping[str, int]) -> None:
-        """Counts a row out: its turns by the reason against them."""
+        """Removes a row: counts its turns by the reason against them."""
         self.dropped.update(reasons)
         self.included -= sum(reasons.values())
         self.gone.add(ordinal)
@@ -77,7 +77,7 @@ class Tally:
         return [n for until, n in left if until <= now_us]
 
     def root(self) -> bytes:
-        """The root over the rows that are left; computed anew only when some have gone."""
+        """The root over the remaining rows; computed again only after removals."""
         if self._root[0] != len(self.gone):
             tree = merkle.Tree()
             for ordinal in range(self.rows):
@@ -87,7 +87,7 @@ class Tally:
         return self._root[1]
 
     def runs(self) -> dict[str, tuple[tuple[int, int], ...]]:
-        """The rows of each split that are left, as runs of a first and a last ordinal."""
+        """The remaining rows of each split, as runs of a first and a last ordinal."""
         runs: dict[str, list[tuple[int, int]]] = {}
         before = ""
         for ordinal, split in enumerate(self.splits):

@@ -1,7 +1,7 @@
-"""The application, put together: routes, the guard before them, the edge around them, and the OpenAPI document.
+"""The application: routes, the guard before them, the edge around them, and the OpenAPI document.
 
-`create_app` takes an open installation; what runs besides requests (the writer, the reader, the sweeping, and where it is
-asked for the log's sequencer) runs in the application's lifespan. What a refusal is, `problems` says once for all of it.
+`create_app` takes an open installation. What runs beside requests (the writer, the reader, the clean-up and, on
+request, the log's sequencer) runs in the application's lifespan. `problems` defines every refusal.
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ API = [
 
 
 def create_app(here: Installation, settings: Web, *, wall: Clock = utc_now, sequencer: bool = False) -> Litestar:
-    """The application on an open installation. ``wall`` is the clock of tokens and sessions.
+    """The application on an open installation. ``wall`` is the clock for tokens and sessions.
 
-    With ``sequencer`` it also takes what commits into the log, sweeps and sends events, for as long as it runs.
+    With ``sequencer`` it also appends committed entries to the log, sweeps, and sends events while it runs.
     """
     site, edge = Site(here, settings, wall), EdgeMiddleware(settings)
     following = BackgroundTask(here) if sequencer else None
@@ -95,7 +95,7 @@ def create_app(here: Installation, settings: Web, *, wall: Clock = utc_now, sequ
 
 
 def send_events(here: Installation, stop: threading.Event) -> None:
-    """Sends events to their endpoints until ``stop``; what is wrong with one is shown by `licet webhooks list`."""
+    """Sends events to their endpoints until ``stop``. `licet webhooks list` shows what is wrong with an endpoint."""
     delivery.follow(here, stop, noted=problems.note)
 
 
@@ -124,7 +124,7 @@ OPENAPI = OpenAPIConfig(
 
 
 def _cors(settings: Web) -> CORSConfig | None:
-    """Sites that may call from a browser. Never with cookies: they bring a token."""
+    """The sites that may call the API from a browser, never with cookies: they send a token."""
     if not settings.embed_origins:
         return None
     return CORSConfig(

@@ -1,8 +1,8 @@
-"""Work beside the server, without another command: the log's sequencer above all, and the sweep.
+"""Background work in the server's process: above all the log's sequencer, and the sweep.
 
-One sequencer works for an installation, whichever process has the database's advisory lock. Another one waits for it,
-asking each second, and goes on where it ended; so several servers may run. A sequencer that finds the log or the
-database other than it left them stops for good: `fault` then says what kind of error it was, and /readyz with it.
+An installation has one sequencer: the process that holds the database's advisory lock. Any other polls for the lock
+each second and continues where the first one stopped, so several servers may run. A sequencer that finds the log or the
+database in another state than it left them stops for good: `fault` then has the type of the error, and so does /readyz.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ STOP_SECONDS_MAX = 15.0
 
 
 class BackgroundTask:
-    """Work of this process until it ends. ``fault`` is empty for as long as it goes on, or waits for another to end."""
+    """A background task of this process. ``fault`` is empty while it runs, or waits for another process to stop."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class BackgroundTask:
 
     @asynccontextmanager
     async def running(self, _: object = None) -> AsyncIterator[None]:
-        """Runs it; when this ends, the batch that was under way is done and the lock is free."""
+        """Runs the task. On exit, the batch in progress is complete and the lock is free."""
         thread = threading.Thread(target=self._follow, name=self._name, daemon=True)
         thread.start()
         try:

@@ -1,7 +1,7 @@
-"""What goes with every answer: security headers, one line of the access log, and the counts for /metrics.
+"""Added to every response: security headers, one line of the access log, and the metrics for /metrics.
 
-The line has the route's pattern, never its path: ids of people, content and addresses are not in it. No metric has a
-label that could tell one person from another.
+The line has the route's pattern, never its path, so it contains no ids of people, no content and no addresses. No
+metric has a label that could distinguish people.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ Header = tuple[bytes, bytes]
 
 
 class EdgeMiddleware:
-    """The hook before every answer. ``registry`` is what /metrics shows."""
+    """The hook before every response. ``registry`` is what /metrics shows."""
 
     def __init__(self, settings: Web) -> None:
-        # An answer is named by a number, so that none waits for the system's random numbers; it is no secret.
+        # The request id is a counter, so that no response waits for the system's random numbers; it is not a secret.
         self._prefix, self._answers = secrets.token_hex(6).encode(), 0
         self.registry = CollectorRegistry()
         labels = ("route", "method", "status", "caller")
@@ -65,12 +65,12 @@ class EdgeMiddleware:
         )
 
     def count_spans(self, outcomes: Mapping[str, int]) -> None:
-        """Counts spans by outcome, of which there are few and none is of a person."""
+        """Counts spans by outcome. The outcomes are a small fixed set and identify nobody."""
         for outcome, count in outcomes.items():
             self._spans.labels(outcome).inc(count)
 
     async def before_send(self, message: Message, scope: Scope) -> None:
-        """Adds the headers, counts and logs, once an answer begins."""
+        """Adds the headers, counts and logs, when a response begins."""
         if message["type"] != "http.response.start":
             return
         headers: list[Header] = list(message["headers"])

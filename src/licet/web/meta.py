@@ -1,4 +1,4 @@
-"""Whether it lives, whether it can work, its counts, its OpenAPI document, and the program that checks its proofs."""
+"""Liveness, readiness, metrics, the OpenAPI document, and the stand-alone verifier."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def healthz() -> dict[str, str]:
 
 @get("/readyz", may=ANYBODY, include_in_schema=False)
 async def readyz(request: AnyRequest) -> dict[str, str]:
-    """The database answers, a policy has been applied and the log's sequencer stands; BusyError (503) otherwise.
+    """The database answers, a policy has been applied and the log's sequencer runs; BusyError (503) otherwise.
 
-    Like /metrics it asks the database at most once a second, and waits for it no longer than that.
+    Like /metrics, it queries the database at most once a second, and waits no longer than that.
     """
     site, following = site_of(request), request.app.state.following
     if following is not None and following.fault:
@@ -37,7 +37,7 @@ async def readyz(request: AnyRequest) -> dict[str, str]:
 
 @get("/metrics", may=ANYBODY, include_in_schema=False)
 async def metrics(request: AnyRequest) -> Response[bytes]:
-    """Counts for Prometheus; no label names a person. What the database tells is as it was last known if it is away."""
+    """Metrics for Prometheus; no label names a person. Without the database, its figures are the last known ones."""
     edge = request.app.state.edge
     with suppress(LicetError):
         standing = await site_of(request).work_probe.answer()
@@ -56,7 +56,7 @@ def openapi(request: AnyRequest) -> Response[bytes]:
 
 @get("/verifier.py", may=ANYBODY, include_in_schema=False, sync_to_thread=False)
 def verifier_file() -> Response[bytes]:
-    """The stand-alone verifier, to save: what a receipt's page tells its reader to run."""
+    """The stand-alone verifier, as a download. The page of a receipt tells its reader to run it."""
     headers = {"content-disposition": 'attachment; filename="verifier.py"', "cache-control": "no-store"}
     return Response(bundle.source(), media_type="text/x-python; charset=utf-8", headers=headers)
 

@@ -1,7 +1,7 @@
-"""What anybody may ask as often as they like: asked of the database at most once a second, and answered within one.
+"""Answers that anybody may request at any rate: the database is queried at most once a second.
 
-A probe that everybody can call is otherwise a way to keep the database busy. Whoever asks meanwhile hears the answer of
-the last second, or waits for the question that is under way; while the database does not answer, nobody waits long.
+Otherwise a public probe would be a way to keep the database busy. Other requests within the second get the cached
+answer, or wait for the query in progress. If the database does not answer, they wait at most `WAITED_SECONDS_MAX`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ WAITED_SECONDS_MAX = 1.0
 
 
 class Probe(Generic[Answer]):
-    """Asks with ``ask``, and remembers an answer or a refusal for `REMEMBERED_SECONDS`."""
+    """Calls ``ask``, and caches its answer or refusal for `REMEMBERED_SECONDS`."""
 
     def __init__(self, ask: Callable[[], Awaitable[Answer]]) -> None:
         self._ask = ask
@@ -28,7 +28,7 @@ class Probe(Generic[Answer]):
         self._asking: asyncio.Task[None] | None = None
 
     async def answer(self) -> Answer:
-        """The answer, at most a second old; BusyError where none comes in time."""
+        """The answer, at most a second old; BusyError if none comes in time."""
         known = self._known
         if known is None or known[0] <= monotonic():
             if self._asking is None or self._asking.done():
@@ -36,7 +36,7 @@ class Probe(Generic[Answer]):
             await asyncio.wait([self._asking], timeout=WAITED_SECONDS_MAX)
             if not self._asking.done():
                 raise BusyError("the database does not answer", "see that it runs, and that it is reached")
-            self._asking.result()  # what broke is raised
+            self._asking.result()  # raises its error
             known = self._known
         assert known is not None
         if isinstance(known[1], LicetError):
@@ -44,7 +44,7 @@ class Probe(Generic[Answer]):
         return known[1]
 
     async def _asked(self) -> None:
-        until = monotonic() + REMEMBERED_SECONDS  # from before it was asked
+        until = monotonic() + REMEMBERED_SECONDS  # counted from before the query
         try:
             answer: Answer | LicetError = await self._ask()
         except LicetError as error:

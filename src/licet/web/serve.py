@@ -1,9 +1,10 @@
-"""A server around the application: uvicorn in this process, and a log of one JSON object a line on standard output.
+"""The server around the application: uvicorn in this process, and a log with one JSON object per line on standard
+output.
 
-It also takes what commits into the log of leaves, unless another process does: see `web.background`.
+It also appends committed entries to the log of leaves, unless another process does so: see `web.background`.
 
-uvicorn's own access log is off: it has paths, and with them ids. A proxy is believed when it says whom it speaks for only
-if `LICET_WEB__PROXIES` names it. What each connection may cost, `connections` says.
+uvicorn's own access log is off, because it has paths, and with them ids. A proxy's headers are trusted only if
+`LICET_WEB__PROXIES` names it. `connections` limits what each connection may cost.
 """
 
 from __future__ import annotations
@@ -33,15 +34,15 @@ from licet.web.app import create_app
 
 GRACE_SECONDS = 20
 IDLE_SECONDS = 15
-FILES_KEPT = 256  # of those that a process may open: the database's, the keys', the log's
+FILES_KEPT = 256  # reserved of the files that a process may open: for the database, the keys, the log
 NO_SIGN_IN = (
     "nobody can sign in to the pages, /notice among them: set LICET_WEB__TOKEN_KEY_FILE or LICET_WEB__TOKEN_JWKS_FILE"
 )
 
 
 class Lines:
-    """Writes lines, those of one turn of the event loop together: each write lets another thread take the lock of the
-    interpreter, and getting it back may take longer than the whole answer. Elsewhere a line is written at once.
+    """Writes lines, all those of one turn of the event loop at once: each write releases the interpreter's lock, and
+    getting it back may take longer than the whole response. Outside an event loop, a line is written immediately.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -68,7 +69,9 @@ class Lines:
 
 
 def log_as_json() -> None:
-    """One JSON object a line. What a traceback would quote is left out: `problems.note` says where and what kind."""
+    """Configures one JSON object per line. What a traceback would quote is omitted: `problems.note` logs type and
+    place.
+    """
     lines = Lines(sys.stdout.buffer)
     structlog.configure(
         processors=[
@@ -83,7 +86,7 @@ def log_as_json() -> None:
 
 
 def server(app: ASGIApp, host: str, port: int, settings: Web | None = None) -> uvicorn.Server:
-    """A server that has not begun."""
+    """A server that is not started yet."""
     settings = settings or Web()
     connections = Connections(bounds_of(settings, _files() - FILES_KEPT))
     config = uvicorn.Config(
@@ -96,7 +99,7 @@ def server(app: ASGIApp, host: str, port: int, settings: Web | None = None) -> u
 
 
 def stated(here: Installation, host: str) -> None:
-    """RefusedError where others than this machine reach ``host`` or the set URL, and nobody stated who is responsible."""
+    """RefusedError if other machines reach ``host`` or the configured URL, and nobody has stated who is responsible."""
     reached = [host, urlsplit(here.config.web.url).hostname or "" if here.config.web.url else ""]
     elsewhere = [name for name in reached if name and not _is_this_machine(name)]
     missing = controller.read(here.config.controller).missing
@@ -116,11 +119,11 @@ def _is_this_machine(host: str) -> bool:
 
 
 def serve(here: Installation, host: str, port: int, say: Callable[[str], object]) -> None:
-    """Serves until it is interrupted; what was taken is answered before it ends.
+    """Serves until it is interrupted; accepted requests are answered before it ends.
 
-    UsageError where the address cannot be listened on; RefusedError before a policy is applied (what
-    serves without one would be an installation that nobody made), and where others than this machine would reach it and
-    nobody has stated who is responsible.
+    UsageError if it cannot listen on the address. RefusedError before a policy is applied (serving without one would
+    create an installation that nobody configured), and if other machines would reach it and nobody has stated who is
+    responsible.
     """
     installation.policies(here)
     stated(here, host)
@@ -131,14 +134,14 @@ def serve(here: Installation, host: str, port: int, say: Callable[[str], object]
         say(f"serving on http://{shown(host)}:{listener.getsockname()[1]}")
         if not app.state.site.tokens.configured:
             say(f"warning: {NO_SIGN_IN}")
-        # uvicorn raises the signal again when it has ended; the installation is still to be closed then.
+        # uvicorn raises the signal again after it has stopped, while the installation is still open.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         with contextlib.suppress(KeyboardInterrupt):
             made.run(sockets=[listener])
 
 
 def _files() -> int:
-    """How many files this process may open, after asking for as many as it may ask for."""
+    """How many files this process may open, after raising the limit as far as allowed."""
     if sys.platform == "win32":
         return 8_192
     import resource

@@ -1,7 +1,7 @@
-"""What the routes of one process share: the installation, the writer, and what is remembered between requests.
+"""What the routes of one process share: the installation, the writer, and the caches.
 
-Remembered are only facts that cannot change (whose host id belongs to which account, a token that was verified) or
-that may be a second old (a service's key). Nothing remembered grants what the database would refuse but for that.
+Only facts that cannot change (which account has a host id, a token that was verified) or that may be a second old (a
+service's key) are cached. Nothing in a cache grants what the database would refuse.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ SWEEP_SECONDS = 60.0
 
 
 class WorkStanding(msgspec.Struct, frozen=True, kw_only=True):
-    """What the background work of an installation waits for: `/metrics`."""
+    """What the background work of an installation waits for, for `/metrics`."""
 
     sweep: sweeper.SweepStanding
     closures: int
@@ -59,7 +59,7 @@ def _work(tx: Transaction) -> WorkStanding:
 
 
 class Site:
-    """One process's state. ``wall`` is the clock of tokens and sessions, which no simulation moves."""
+    """The state of one process. ``wall`` is the clock for tokens and sessions, which no simulation moves."""
 
     def __init__(self, here: Installation, settings: Web, wall: Clock = utc_now) -> None:
         self.here, self.settings, self.wall = here, settings, wall
@@ -79,7 +79,9 @@ class Site:
 
     @asynccontextmanager
     async def running(self, _: object = None) -> AsyncIterator[None]:
-        """Runs the writer, the reader and the sweeping of what has ended; what was taken is answered before the end."""
+        """Runs the writer, the reader and the clean-up of expired sessions; accepted requests are answered before it
+        ends.
+        """
         self._writer = Batches(self.here.pool, self.writing.apply, WRITING, "web-writer")
         self._reader = Batches(self.here.pool, self._gates, ASKING, "web-reader")
         sweeping = asyncio.create_task(self._sweeping())
@@ -92,7 +94,7 @@ class Site:
             await sync_to_thread(self._reader.close)
 
     async def write(self, command: Command | VerbRequest, once: IdempotentCall | None = None) -> WriteResult:
-        """Applies one command, durably; UsageError for a value that no table takes. It looks for the fence itself."""
+        """Applies one command durably; UsageError for a value that no table accepts. It checks the fence itself."""
         assert self._writer is not None
         if not isinstance(command, VerbRequest):
             check(command)
@@ -105,12 +107,12 @@ class Site:
         return account_view.gates(tx, accounts, self.now())
 
     async def gate(self, account: UUID) -> GateSeen | None:
-        """The gate of an account; None for one that does not exist."""
+        """The gate of an account; None if it does not exist."""
         assert self._reader is not None
         return await self._reader.submit(account)
 
     async def reading(self, fn: Callable[[Transaction], Result]) -> Result:
-        """``fn`` in a transaction of its own, on a thread: committed when it returns; FencedError behind the fence."""
+        """Runs ``fn`` in its own transaction, on a thread, and commits; FencedError behind the fence."""
 
         def run() -> Result:
             with transaction(self.here.pool) as tx:
@@ -120,7 +122,7 @@ class Site:
         return await sync_to_thread(run)
 
     async def calling(self, fn: Callable[[], Result]) -> Result:
-        """A verb of `service`, on a thread; FencedError behind the fence."""
+        """Runs a verb of `service` on a thread; FencedError behind the fence."""
 
         await self.unfenced()
         return await sync_to_thread(fn)
@@ -142,12 +144,12 @@ class Site:
         return known
 
     async def account_looked_up(self, host: str) -> UUID | None:
-        """`account_by_host`, looked up whether it is remembered or not: a known id takes the work of an unknown one."""
+        """`account_by_host` without the cache, so that a known id takes as long as an unknown one."""
         hashed = host_hmac(self.host_key, "account", host)
         return await self.reading(lambda tx: account_view.account_by_host(tx, hashed))
 
     async def service(self, key: str) -> Service | None:
-        """The service with a key, as it was at most a second ago."""
+        """The service with a key, at most a second old."""
         known = self._keys.get(key)
         if known is not None and known[0] > monotonic():
             return known[1]
@@ -158,7 +160,7 @@ class Site:
 
     async def _look(self, key: str) -> Service | None:
         try:
-            until = monotonic() + service_keys.REMEMBERED_SECONDS_MAX  # from before the look
+            until = monotonic() + service_keys.REMEMBERED_SECONDS_MAX  # counted from before the query
             found = await self.reading(lambda tx: service_keys.find(tx, key))
             if found is not None:
                 self._keys[key] = (until, found)
@@ -176,7 +178,7 @@ class Site:
             await asyncio.sleep(SWEEP_SECONDS)
             try:
                 await self.reading(self._sweep)
-            except LicetError as error:  # the next time will do
+            except LicetError as error:  # retried next time
                 problems.note(error)
 
     def _sweep(self, tx: Transaction) -> None:
@@ -187,5 +189,5 @@ class Site:
         return policy_versions.current(tx).in_force(self.now()).version
 
     def now(self) -> datetime:
-        """The installation's moment, at which an event of this request happens."""
+        """The installation's time, at which an event of this request happens."""
         return self.here.clock()

@@ -1,1 +1,1 @@
-"""Who calls: tokens, keys, sessions, roles, and how much of each."""
+"""Authentication and limits: tokens, keys, sessions, and the rate of each caller."""

@@ -1,9 +1,9 @@
-"""Who calls, whether the route answers them, and whether the browser meant it: one middleware before every route.
+"""Authentication, authorization and protection against CSRF: one middleware before every route.
 
-A caller comes with a bearer token of the host application, with a service's key, or with a session's cookie; with
-one that does not hold they are refused, not treated as unknown. A request that changes something and comes with a
-cookie must come from our own origin (`Origin`, `Sec-Fetch-Site`) and bring the session's CSRF token, in the header
-`X-CSRF-Token` or in the form (ASVS 5.0, 3.5). What a route asks for stands in its `may`; without one it answers nobody.
+A caller sends a bearer token of the host application, a service's key, or a session cookie. A caller with an invalid
+one is refused, not treated as anonymous. A request that changes something and has a cookie must come from our own
+origin (`Origin`, `Sec-Fetch-Site`) and have the session's CSRF token, in the header `X-CSRF-Token` or in the form (ASVS
+5.0, 3.5). A route states in its `may` who may call it; without one it refuses everybody.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _API = "/v1/"
 _FORM = b"application/x-www-form-urlencoded"
 
-# The CSRF token of the session that is being answered, for the forms of a page; empty without one.
+# The CSRF token of the current session, for the forms of a page; empty without one.
 csrf_token: ContextVar[str] = ContextVar("csrf_token", default="")
 
 
 class Guard:
-    """The middleware. It leaves the caller in ``scope["auth"]``."""
+    """The middleware. It stores the caller in ``scope["auth"]``."""
 
     def __init__(self, app: ASGIApp, site: Site) -> None:
         self._app, self._site = app, site
@@ -58,7 +58,7 @@ class Guard:
             scope["auth"] = caller
             self._count(caller)
             may.check(caller)
-            if not (secret or _checks_fence(scope)):  # whose session it is was looked up behind no fence
+            if not (secret or _checks_fence(scope)):  # the session was looked up without a check of the fence
                 await self._site.unfenced()
             if secret:
                 csrf = sessions.csrf(secret)
@@ -67,7 +67,7 @@ class Guard:
         await self._app(scope, receive, send)
 
     async def _identified(self, scope: Scope) -> tuple[Caller, str]:
-        """The caller, and the secret of their session if they came with one."""
+        """The caller, and the secret of their session if they have one."""
         try:
             return await identify(self._site, scope)
         except UnauthenticatedError:
@@ -89,7 +89,7 @@ class Guard:
                 rates.take(caller.staff_id.bytes, settings.person_requests_per_minute, now)
 
     async def _meant(self, scope: Scope, receive: Receive, csrf: str) -> None:
-        """ForbiddenError for a change that another site may have made this browser ask for."""
+        """ForbiddenError for a change that another site may have made this browser request."""
         if scope.get("method") in _SAFE:
             return
         headers = dict(scope["headers"])
@@ -104,7 +104,7 @@ class Guard:
 
 
 def guarding(site: Site) -> type[Guard]:
-    """The middleware for ``site``, as Litestar takes one: a class that is given the next app."""
+    """The middleware for ``site``, as Litestar expects one: a class that is given the next app."""
 
     class Guarded(Guard):
         def __init__(self, app: ASGIApp) -> None:
@@ -114,7 +114,7 @@ def guarding(site: Site) -> type[Guard]:
 
 
 def same_origin(site: Site, scope: Scope, headers: dict[bytes, bytes]) -> bool:
-    """Whether the browser says that a page of ours asks."""
+    """Whether the browser states that the request comes from a page of ours."""
     fetched = headers.get(b"sec-fetch-site", b"same-origin")
     origin = headers.get(b"origin", b"").decode("latin-1")
     ours = site.settings.url or f"{scope['scheme']}://{headers.get(b'host', b'').decode('latin-1')}"
@@ -122,7 +122,7 @@ def same_origin(site: Site, scope: Scope, headers: dict[bytes, bytes]) -> bool:
 
 
 async def identify(site: Site, scope: Scope) -> tuple[Caller, str]:
-    """Who a request says it comes from; UnauthenticatedError for what does not hold."""
+    """The caller of a request; UnauthenticatedError for invalid credentials."""
     authorization = cookies = b""
     for name, value in scope["headers"]:
         if name == b"authorization":
@@ -179,7 +179,9 @@ def _may(scope: Scope) -> May:
 
 
 def _checks_fence(scope: Scope) -> bool:
-    """Whether a route looks for the fence where it asks, in the same transaction: the API's, and who says so."""
+    """Whether a route checks the fence itself, in the transaction of its query: the API does, and routes that declare
+    it.
+    """
     return scope["path"].startswith(_API) or bool(scope["route_handler"].opt.get("checks_fence"))
 
 

@@ -1,13 +1,12 @@
-"""Connections held to their bounds: nobody keeps one without sending, and nobody's keep out anybody else's.
+"""Limits on connections: nobody can keep one open without sending, or keep out other clients.
 
-- A request's headers come within `header_seconds`, its body at a pace, and an answer is read; else the connection is
-  closed. While the server itself does not read, the sender's time stands still.
-- Headers are held to `HEADER_BYTES_MAX` (431): the parser has no bound of its own.
-- When more than `connections_max` are open, one that waits for its request is closed, the oldest of the address that
-  has most. A new connection is turned away (503) only where every other one is being answered, or where its own address
-  has most and none of it waits.
+- A request's headers must arrive within `header_seconds`, its body at a minimum pace, and the client must read the
+  response; otherwise the connection is closed. The sender's time does not run while the server itself does not read.
+- Headers are limited to `HEADER_BYTES_MAX` (431), because the parser has no limit of its own.
+- When more than `connections_max` are open, an idle connection is closed: the oldest of the address with the most. A new
+  connection is refused (503) only if all others are busy, or if its own address has the most and none of them is idle.
 
-Connections behind one proxy share its address, and so its share: the oldest that waits among them goes first.
+Connections through one proxy share its address, and so its share: the oldest idle one of them is closed first.
 """
 
 from __future__ import annotations
@@ -29,13 +28,13 @@ from licet.errors import UsageError
 HEADER_BYTES_MAX = 64 * 2**10
 HEADERS_MAX = 200
 BACKLOG = 1_024
-TICKS = 5  # of a tenth of a second, between two looks at who is late
+TICKS = 5  # of a tenth of a second, between two checks for slow connections
 _BUSY = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 1\r\nconnection: close\r\n\r\n"
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
 class ConnectionBounds(msgspec.Struct, frozen=True, kw_only=True):
-    """How many connections there may be, and how long each may keep the server waiting: see `config.Web`."""
+    """How many connections may be open, and how long each may keep the server waiting: see `config.Web`."""
 
     connections_max: int
     header_seconds: float
@@ -45,7 +44,7 @@ class ConnectionBounds(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def bounds_of(settings: Web, files: int) -> ConnectionBounds:
-    """The bounds that ``settings`` ask for, and that so many open files allow."""
+    """The bounds in ``settings``, as far as the limit on open files allows."""
     return ConnectionBounds(
         connections_max=max(1, min(settings.connections_max, files)), header_seconds=settings.header_seconds,
         body_seconds=settings.body_seconds, body_bytes_per_second=settings.body_bytes_per_second,
@@ -54,7 +53,7 @@ def bounds_of(settings: Web, files: int) -> ConnectionBounds:
 
 
 class Connections:
-    """All connections of a server, by address; of each address, those that wait for a request, the oldest first."""
+    """All connections of a server, by address; for each address, the idle ones, oldest first."""
 
     def __init__(self, bounds: ConnectionBounds) -> None:
         self.bounds = bounds
@@ -63,7 +62,7 @@ class Connections:
         self._waiting: dict[str, OrderedDict[Connection, None]] = {}
 
     def add(self, one: Connection) -> bool:
-        """Takes a new connection in, and closes another one for it if it must; False where there is none to close."""
+        """Accepts a new connection, and closes another one for it if necessary; False if none can be closed."""
         if len(self.open) >= self.bounds.connections_max:
             victim = self._to_close(one.address)
             if victim is None:
@@ -85,12 +84,12 @@ class Connections:
             del self._counts[one.address]
 
     def waits(self, one: Connection) -> None:
-        """The connection waits for what its sender has not sent."""
+        """Marks the connection as idle: it waits for its client to send."""
         if one in self.open:
             self._waiting.setdefault(one.address, OrderedDict())[one] = None
 
     def works(self, one: Connection) -> None:
-        """The connection has sent a whole request, or is gone."""
+        """Marks the connection as busy: it has sent a whole request, or is gone."""
         waiting = self._waiting.get(one.address)
         if waiting is not None:
             waiting.pop(one, None)
@@ -98,7 +97,7 @@ class Connections:
                 del self._waiting[one.address]
 
     def _to_close(self, newcomer: str) -> Connection | None:
-        """The oldest waiting connection of the address that has most, or of the newcomer's own."""
+        """The oldest idle connection of the address with the most, or of the newcomer's own."""
         own = self._counts.get(newcomer, 0)
         most = max(self._waiting, key=lambda address: self._counts[address], default=None)
         if most is not None and self._counts[most] > own:
@@ -106,7 +105,7 @@ class Connections:
         return next(iter(self._waiting.get(newcomer, ())), None)
 
     def close_late(self, now: float, passed: float) -> None:
-        """Closes who is late; ``passed`` seconds are since the last look."""
+        """Closes connections that are too slow; ``passed`` is the number of seconds since the last check."""
         for one in list(self.open):
             if one.flow.read_paused and one.due != inf:
                 one.due += passed
@@ -116,7 +115,7 @@ class Connections:
 
 
 class Connection(HttpToolsProtocol):
-    """A connection of uvicorn's that knows by when its other side must have done what. Times are the loop's."""
+    """A connection of uvicorn's with the deadlines of its client. Times are the loop's."""
 
     transport: asyncio.Transport
 
@@ -148,7 +147,7 @@ class Connection(HttpToolsProtocol):
             return
         heads, in_body = self._heads, self._body_from is not None
         super().data_received(data)
-        # What the parser gathers of one header is told only when the header ends.
+        # The parser reports a header only when it is complete.
         ended = in_body or self._body_from is not None or heads != self._heads
         self._unended_bytes = 0 if ended else self._unended_bytes + len(data)
         if self._unended_bytes > HEADER_BYTES_MAX:
@@ -218,7 +217,7 @@ class Connection(HttpToolsProtocol):
 
 
 class BoundedServer(Server):
-    """uvicorn's server, which looks twice a second who is late."""
+    """uvicorn's server, with a check for slow connections twice a second."""
 
     def __init__(self, config: Config, connections: Connections) -> None:
         super().__init__(config)
@@ -233,7 +232,7 @@ class BoundedServer(Server):
 
 
 def protocol(connections: Connections) -> type[asyncio.Protocol]:
-    """The protocol of a server, as uvicorn takes one: a class that it makes instances of."""
+    """The protocol of a server, as uvicorn expects one: a class that it instantiates."""
 
     class Bounded(Connection):
         def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 uvicorn's signature
@@ -243,7 +242,7 @@ def protocol(connections: Connections) -> type[asyncio.Protocol]:
 
 
 def bound(host: str, port: int) -> socket.socket:
-    """A socket that listens at an address; UsageError names the address, and what to do."""
+    """A socket that listens at an address; UsageError names the address and a remedy."""
     where = f"`{shown(host)}:{port}`"
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -269,5 +268,5 @@ def bound(host: str, port: int) -> socket.socket:
 
 
 def shown(host: str) -> str:
-    """A host as a URL has it."""
+    """A host as it is written in a URL."""
     return f"[{host}]" if ":" in host else host

@@ -1,7 +1,7 @@
-"""Bounds of requests, and how many a caller may make.
+"""Limits of requests, and the rate of each caller.
 
-The rate is kept by the generic cell rate algorithm (ITU-T I.371): one time a caller, so that a burst of a sixth of a
-minute's requests passes and the long run does not exceed the rate. It is kept in memory, by this process alone.
+The rate uses the generic cell rate algorithm (ITU-T I.371): one timestamp per caller, so that a burst of a sixth of a
+minute's requests passes and the long-term rate is not exceeded. It is kept in memory, for this process only.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ BURST_SECONDS = 10
 
 
 class Heavy:
-    """Requests of many turns: their bodies are held to a sum of bytes, and `HEAVY_AT_ONCE` are worked on at a time.
+    """Requests with many turns: the total bytes of their bodies are limited, and `HEAVY_AT_ONCE` are processed at a
+    time.
 
-    One that would pass the sum is refused, so that many callers ask for no more memory than a few.
+    A request that would exceed the total is refused, so that many callers use no more memory than a few.
     """
 
     def __init__(self) -> None:
@@ -41,7 +42,7 @@ class Heavy:
 
     @asynccontextmanager
     async def body(self, stream: AsyncIterable[bytes], lines_max: int = 0) -> AsyncIterator[bytes]:
-        """The whole body, while its bytes count; TooLargeError as soon as it has more lines than ``lines_max``."""
+        """The whole body, counted while it is in use; TooLargeError as soon as it has more lines than ``lines_max``."""
         held, lines = bytearray(), 0
         try:
             async for piece in stream:
@@ -57,18 +58,18 @@ class Heavy:
             self._bytes -= len(held)
 
     def working(self) -> asyncio.Semaphore:
-        """What a request holds while it is worked on."""
+        """Limits how many such requests are processed at a time."""
         return self._slots
 
 
 class Rates:
-    """The rate of each caller. Who has not called for longest is forgotten first, which only ever favours them."""
+    """The rate of each caller. The caller that has been idle longest is forgotten first, which only favours them."""
 
     def __init__(self) -> None:
         self._due: OrderedDict[bytes, float] = OrderedDict()
 
     def take(self, caller: bytes, per_minute: int, now: float, count: int = 1) -> None:
-        """Counts requests of ``caller`` at ``now`` seconds; RateLimitedError, with when to come again, past the rate."""
+        """Counts requests of ``caller`` at ``now`` seconds; RateLimitedError, with the time to retry, above the rate."""
         step = 60 / per_minute
         due = max(self._due.get(caller, now), now)
         early = due - now - max(BURST_SECONDS, step)

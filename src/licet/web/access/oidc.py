@@ -1,9 +1,9 @@
-"""Staff sign in with an OpenID Connect provider: the code flow with PKCE (RFC 7636, S256), state and nonce.
+"""Sign-in of staff with an OpenID Connect provider: the code flow with PKCE (RFC 7636, S256), state and nonce.
 
-Authlib speaks OAuth 2.0 with the provider; the ID token is verified here: signature by the provider's published keys
-with algorithms for public keys only, `iss`, `aud`, `azp`, `exp`, `iat` and `nonce` (OpenID Connect Core 3.1.3.7). What
-must come back with the browser is sealed in a cookie of its own that lives for minutes. Without a verified address of
-e-mail, or without a role, nobody is let in.
+Authlib implements OAuth 2.0 with the provider. The ID token is verified here: its signature by the provider's published
+keys, with algorithms for public keys only, and `iss`, `aud`, `azp`, `exp`, `iat` and `nonce` (OpenID Connect Core
+3.1.3.7). The state of the flow is encrypted in its own cookie, which lives for minutes. Nobody is admitted without a
+verified e-mail address, or without a role.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _PLACE = b"licet-signin-1"
 
 
 class _Waiting(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """What the browser brings back."""
+    """The state of the flow, which the browser brings back."""
 
     state: str
     nonce: str
@@ -50,7 +50,7 @@ class _Waiting(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OidcProvider(msgspec.Struct, frozen=True, kw_only=True):
-    """What the provider says of itself."""
+    """The provider's metadata."""
 
     issuer: str
     authorization_endpoint: str
@@ -66,14 +66,14 @@ class SignInBegun(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SignedInStaff(msgspec.Struct, frozen=True, kw_only=True):
-    """Who signed in, and the roles of ours that the provider says they have."""
+    """Who signed in, and their roles in Licet according to the provider."""
 
     email: str
     roles: frozenset[StaffRole]
 
 
 class Discovery:
-    """What the provider last said of itself, for `DISCOVERY_SECONDS`: so beginning a sign-in asks nobody anything."""
+    """The provider's metadata, cached for `DISCOVERY_SECONDS`, so that beginning a sign-in needs no request."""
 
     def __init__(self) -> None:
         self._known: tuple[float, OidcProvider] | None = None
@@ -87,14 +87,14 @@ class Discovery:
 
 
 class Oidc:
-    """Sign-in with one provider. Every call talks to it, or computes; none touches the database."""
+    """Sign-in with one provider. Its methods talk to the provider or compute; none uses the database."""
 
     def __init__(self, settings: Web, key: bytes, redirect: str, discovery: Discovery | None = None) -> None:
         self._settings, self._key, self._redirect = settings, key, redirect
         self._discovery = discovery or Discovery()
 
     def begin(self, now: float) -> SignInBegun:
-        """Begins a sign-in; RefusedError where no provider is configured."""
+        """Begins a sign-in; RefusedError if no provider is configured."""
         provider = self._provider(now)
         waiting = _Waiting(
             state=secrets.token_urlsafe(32), nonce=secrets.token_urlsafe(32), verifier=secrets.token_urlsafe(48),
@@ -110,7 +110,7 @@ class Oidc:
         return SignInBegun(url=str(url), cookie=seal(self._key, msgspec.json.encode(waiting), _PLACE).hex())
 
     def finish(self, cookie: str, query: Mapping[str, str], now: float) -> SignedInStaff:
-        """Who came back from the provider; UnauthenticatedError where anything does not fit."""
+        """The member of staff who came back from the provider; UnauthenticatedError if anything does not match."""
         waiting = self._waiting(cookie, now)
         if not secrets.compare_digest(query.get("state", "").encode(), waiting.state.encode()):
             raise UnauthenticatedError("the sign-in was begun elsewhere", "begin it again")
@@ -178,7 +178,7 @@ class Oidc:
         )
 
     def _provider(self, now: float) -> OidcProvider:
-        """What the provider publishes; BusyError while it does not answer."""
+        """The provider's metadata; BusyError if it does not answer."""
         issuer = self._settings.oidc_issuer
         if issuer is None or self._settings.oidc_client_id is None:
             raise RefusedError("no identity provider is configured", "set LICET_WEB__OIDC_ISSUER", because="no_oidc")
@@ -191,7 +191,7 @@ class Oidc:
             provider = msgspec.convert(document, OidcProvider)
         except msgspec.ValidationError:
             raise BrokenError("the provider's discovery document lacks an endpoint") from None
-        if provider.issuer != issuer:  # to the byte, RFC 8414 3.3: anything less takes one issuer for another
+        if provider.issuer != issuer:  # byte by byte, RFC 8414 3.3: anything less could confuse two issuers
             raise BrokenError(
                 "the provider says that it is another issuer", "LICET_WEB__OIDC_ISSUER must be its `issuer` to the byte"
             )
@@ -220,7 +220,7 @@ class Oidc:
 
 
 def _is_address(email: object) -> bool:
-    """Whether it is an address that staff can have; a provider's other words are no member of staff."""
+    """Whether it is a valid address of staff. Other identifiers of a provider are not members of staff."""
     try:
         return isinstance(email, str) and bool(staff_address(email))
     except UsageError:
@@ -237,7 +237,7 @@ def _secret(path: Path | None) -> str | None:
 
 
 def _checked(url: str) -> None:
-    """A provider is reached over TLS, or on this machine."""
+    """UsageError unless the provider is reached over TLS, or is on this machine."""
     parts = urlsplit(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")):
         raise UsageError("the provider must be reached over https", "see LICET_WEB__OIDC_ISSUER")

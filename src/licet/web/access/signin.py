@@ -1,9 +1,9 @@
-"""Beginning and ending a browser's session: a person with a token of the host, staff with the provider or a link.
+"""The start and end of a browser session: for a person with a token of the host, for staff with the provider or a link.
 
-The cookie is `__Host-`, `Secure`, `HttpOnly` and `SameSite=Strict`. A browser that arrives from another site does not
-send such a cookie with the request that it was redirected to, so a sign-in ends on a small page of ours that goes on
-from there. That next request also shows who is signed in already: another person is asked before they are swapped. A new
-session always has a new secret, and a target is a path of this site.
+The cookie is `__Host-`, `Secure`, `HttpOnly` and `SameSite=Strict`. A browser that comes from another site does not
+send such a cookie with a redirected request, so a sign-in ends on a small page of ours that continues from there. The
+next request also shows who is signed in already: another person is asked before the session changes. A new session
+always has a new secret, and the target is always a path of this site.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ ENTERING_SECONDS_MAX = 5 * 60
 
 
 def counted(request: AnyRequest, error: Exception) -> Exception:
-    """A refusal of a sign-in, or RateLimitedError in its place for an address of which too many failed.
+    """A refused sign-in, or RateLimitedError instead for an address with too many failures.
 
-    Only those that fail have a rate, so nobody keeps out others who share their address.
+    Only failures are counted, so nobody locks out others who share their address.
     """
     site, address = site_of(request), request.client.host if request.client else "unknown"
     if isinstance(error, UnauthenticatedError):
@@ -52,9 +52,9 @@ def counted(request: AnyRequest, error: Exception) -> Exception:
 
 @get("/enter", may=ANYBODY, include_in_schema=False)
 async def enter(request: AnyRequest, token: FromQuery[str] = "", to: FromQuery[str] = "/settings") -> Response[Any]:
-    """Takes a token of the host application, once, and goes on within this site to where the session begins.
+    """Accepts a token of the host application, once, and continues within this site to the start of the session.
 
-    What a browser holds of ours does not come with a request from another site: only the next one shows whose it is.
+    Our cookies do not come with a request from another site: only the next request shows whose browser it is.
     """
     site = site_of(request)
     target = _target(to)
@@ -74,7 +74,7 @@ async def enter(request: AnyRequest, token: FromQuery[str] = "", to: FromQuery[s
 
 @get("/enter/on", may=ANYBODY, include_in_schema=False)
 async def enter_on(request: AnyRequest, to: FromQuery[str] = "/settings") -> Response[Any]:
-    """Begins the session, or asks first where somebody else is signed in here: nobody is swapped unseen."""
+    """Begins the session, or asks first if somebody else is signed in here: nobody is replaced without notice."""
     site, target = site_of(request), _target(to)
     coming, present = await _both(site, request)
     if isinstance(present, Staff) or (present is not None and present.account != coming.account):
@@ -91,7 +91,7 @@ async def enter_on(request: AnyRequest, to: FromQuery[str] = "/settings") -> Res
 
 @post("/enter/on", may=ANYBODY, include_in_schema=False)
 async def enter_as(request: AnyRequest) -> Response[Any]:
-    """Goes on as the person of the link, or stays as before."""
+    """Continues as the person of the link, or stays signed in as before."""
     site = site_of(request)
     if not same_origin(site, request.scope, dict(request.scope["headers"])):
         raise ForbiddenError("the request comes from another site")
@@ -107,7 +107,7 @@ async def enter_as(request: AnyRequest) -> Response[Any]:
 
 
 async def _both(site: Site, request: AnyRequest) -> tuple[Person, Person | Staff | None]:
-    """The person who is entering, and who is signed in already; UnauthenticatedError for nobody who enters."""
+    """The person who enters, and the person who is signed in already; UnauthenticatedError if nobody enters."""
     waiting, present = (request.cookies.get(name, "") for name in (sessions.ENTERING, sessions.COOKIE))
 
     def find(tx: Transaction) -> tuple[Person | Staff | None, Person | Staff | None]:
@@ -120,7 +120,7 @@ async def _both(site: Site, request: AnyRequest) -> tuple[Person, Person | Staff
 
 
 async def _entered(site: Site, target: str, coming: Person, present: Person | Staff | None) -> Response[Any]:
-    """The session of who entered, under a secret that no other answer has held; whoever was there before is out."""
+    """The session of the person who entered, under a new secret; the previous session has ended."""
 
     def begin(tx: Transaction) -> str:
         for one in (coming.session, present.session if present is not None else None):
@@ -147,7 +147,7 @@ async def sign_in(request: AnyRequest) -> Redirect:
 
 @get("/sign-in/callback", may=ANYBODY, include_in_schema=False)
 async def callback(request: AnyRequest) -> Response[Any]:
-    """Takes staff back from the provider."""
+    """Completes the sign-in of staff who come back from the provider."""
     site = site_of(request)
     cookie, query = request.cookies.get(oidc.COOKIE, ""), dict(request.query_params.items())
     signed = await site.calling(lambda: _oidc(site, request).finish(cookie, query, site.wall().timestamp()))
@@ -158,7 +158,7 @@ async def callback(request: AnyRequest) -> Response[Any]:
             raise ForbiddenError("this address has no role here", "the owner, or the provider, gives roles")
         return sessions.begin_staff(tx, staff, signed.roles, site.wall(), site.here.keyring.random)
 
-    # The browser came back from another site: the cookie goes with the next request only where that is ours.
+    # The browser came back from another site: it sends the cookie only with a next request that comes from ours.
     answer = _going_on(STAFF_HOME)
     answer.set_cookie(_cookie(sessions.COOKIE, await site.reading(begin), "strict", None))
     answer.set_cookie(_gone(oidc.COOKIE))
@@ -167,7 +167,7 @@ async def callback(request: AnyRequest) -> Response[Any]:
 
 @get("/sign-in/link/{secret:str}", may=ANYBODY, include_in_schema=False, sync_to_thread=False)
 def link(request: AnyRequest, secret: FromPath[str]) -> Response[str]:
-    """Shows the button of a one-time link: what only looks at links must not use it up."""
+    """Shows the button of a one-time link: a link preview must not use it up."""
     form = (
         '<form method="post" action="/sign-in/link"><input type="hidden" name="secret" '
         f'value="{escape(secret, quote=True)}"><button type="submit">Sign in</button></form>'
@@ -208,7 +208,7 @@ async def sign_out(request: AnyRequest) -> Redirect:
 
 @get("/signed-out", may=ANYBODY, include_in_schema=False)
 async def signed_out(request: AnyRequest) -> Response[Any]:
-    """Says that this browser is signed out, if it is."""
+    """The page that says that this browser is signed out, if it is."""
     site, held = site_of(request), request.cookies.get(sessions.COOKIE, "")
     if await site.reading(lambda tx: sessions.find(tx, held, site.wall())) is not None:
         return Redirect("/", status_code=303)
@@ -221,7 +221,7 @@ def _oidc(site: Site, request: AnyRequest) -> oidc.Oidc:
 
 
 def _target(to: str) -> str:
-    """A path of this site; UsageError for anything that a browser could take for another."""
+    """A path of this site; UsageError for anything that a browser could interpret as another site."""
     plain = to.startswith("/") and not to.startswith("//") and "\\" not in to and to.isascii() and to.isprintable()
     if not plain or len(to) > TARGET_CHARACTERS_MAX:
         raise UsageError("`to` is not a path of this site")
@@ -240,7 +240,7 @@ def _cookie(name: str, value: str, same_site: Any, seconds: int | None) -> Cooki
 
 
 def _gone(name: str) -> Cookie:
-    """What deletes a cookie: one whose name begins with `__Host-` is set, and deleted, only with all that it was set with."""
+    """The cookie that deletes one: a `__Host-` cookie is deleted only with all the attributes with which it was set."""
     return _cookie(name, "", "strict", 0)
 
 

@@ -1,8 +1,8 @@
-"""Tokens by which the host application says who a person is: JWTs (RFC 7519), short-lived, for this audience alone.
+"""Tokens with which the host application identifies a person: short-lived JWTs (RFC 7519) for this audience only.
 
-The algorithm is fixed by the configured key, never by the token (RFC 8725): a shared key verifies HS256 and nothing
-else, a JWKS file verifies RS256, ES256 and Ed25519 and holds no shared key. `exp` and `iat` are required and at most
-`LIFETIME_SECONDS_MAX` apart. Nothing of a token that does not hold is ever in an error.
+The configured key fixes the algorithm, never the token (RFC 8725): a shared key verifies only HS256; a JWKS file
+verifies RS256, ES256 and Ed25519 and contains no shared key. `exp` and `iat` are required and at most
+`LIFETIME_SECONDS_MAX` apart. No error quotes an invalid token.
 """
 
 from __future__ import annotations
@@ -32,11 +32,15 @@ KEY_BYTES_MIN = 32
 RSA_BITS_MIN = 2_048
 REMEMBERED_MAX = 20_000
 _PUBLIC = ["RS256", "ES256", "Ed25519", "EdDSA"]
-_TYPES = (None, "JWT", "at+jwt")  # RFC 8725 3.11: what is typed for another use, a logout or a proof, is not taken
+_TYPES = (
+    None,
+    "JWT",
+    "at+jwt",
+)  # RFC 8725 3.11: a token that is typed for another use, a logout or a proof, is not accepted
 
 
 class TokenUse(StrEnum):
-    """What a token is for. Its audience says which, so that one that was in an address is of no use in a header."""
+    """What a token is for. Its audience states it, so that a token from a URL cannot be used in a header."""
 
     call = "call"
     enter = "enter"
@@ -46,12 +50,12 @@ ENTERING = "-enter"
 
 
 def audience_of(settings: Web, use: TokenUse) -> str:
-    """What `aud` of a token must hold for this use."""
+    """The required `aud` of a token for this use."""
     return settings.token_audience + (ENTERING if use is TokenUse.enter else "")
 
 
 class Token(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A token that holds: the host's id of the person, what it is for, and until when (seconds since 1970)."""
+    """A valid token: the host's id of the person, its use, and its expiry (seconds since 1970)."""
 
     subject: str
     use: TokenUse
@@ -60,7 +64,7 @@ class Token(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TokenVerifier:
-    """Verifies tokens. One that held is remembered until it expires, so that it is verified once."""
+    """Verifies tokens. A valid token is cached until it expires, so that it is verified once."""
 
     def __init__(self, settings: Web) -> None:
         self._settings = settings
@@ -75,11 +79,11 @@ class TokenVerifier:
 
     @property
     def configured(self) -> bool:
-        """Whether there is a key by which a person can be told at all."""
+        """Whether there is a key that can verify tokens at all."""
         return self._shared is not None or self._settings.token_jwks_file is not None
 
     def read(self, text: str, now: float, use: TokenUse = TokenUse.call) -> Token:
-        """The token that ``text`` is; UnauthenticatedError for any other text, and for a token for another use."""
+        """The token in ``text``; UnauthenticatedError for any other text, and for a token for another use."""
         if len(text) > TOKEN_CHARACTERS_MAX:
             raise UnauthenticatedError("the token does not hold")
         sha256 = hashlib.sha256(text.encode("utf-8", "replace")).digest()
@@ -116,7 +120,7 @@ class TokenVerifier:
         )  # fmt: skip
 
     def _fault(self, claims: dict[str, object], now: float) -> str:
-        """What is wrong with the claims, without their values; empty when nothing is."""
+        """What is wrong with the claims, without their values; empty if nothing is."""
         expires, issued, subject = claims.get("exp"), claims.get("iat"), claims.get("sub")
         if not _is_time(expires) or not _is_time(issued):
             return "`exp` and `iat` are needed, in seconds"
@@ -146,7 +150,7 @@ class TokenVerifier:
         return use
 
     def _key_set(self, path: Path) -> KeySet:
-        """The host's public keys, read again when the file has changed."""
+        """The host's public keys, read again when the file changes."""
         try:
             changed = path.stat().st_mtime_ns
             if self._set is None or changed != self._set_changed:
@@ -183,7 +187,7 @@ def _public_keys(path: Path) -> KeySet:
 
 
 def strong(keys: KeySet) -> KeySet:
-    """The keys; UsageError where one is of RSA and shorter than NIST SP 800-131A takes."""
+    """The keys; UsageError if an RSA key is shorter than NIST SP 800-131A allows."""
     for key in keys.keys:
         if isinstance(key, RSAKey) and key.raw_value.key_size < RSA_BITS_MIN:
             raise UsageError(
@@ -194,7 +198,7 @@ def strong(keys: KeySet) -> KeySet:
 
 
 def signed(key: bytes, subject: str, audience: str, now: float, seconds: int = LIFETIME_SECONDS_MAX) -> str:
-    """A token as a host application makes one, for demonstrations and tests on this machine."""
+    """A token as a host application creates it, for demonstrations and tests on this machine."""
     claims = {
         "sub": subject, "aud": audience, "iat": int(now), "exp": int(now) + seconds, "jti": secrets.token_urlsafe(16)
     }  # fmt: skip

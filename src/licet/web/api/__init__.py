@@ -1,1 +1,1 @@
-"""The API under /v1: one module a subject."""
+"""The API under /v1: one module per subject."""

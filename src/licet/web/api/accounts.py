@@ -35,7 +35,7 @@ TAG = ["accounts"]
 async def open_account(
     request: AnyRequest, data: JSONBody[schema.NewAccount], idempotency_key: IdempotencyKey = None
 ) -> Response[schema.ChangeAnswer]:
-    """Opens an account; one that is known by the host's id already stays as it is."""
+    """Opens an account; one that is already known by the host's id stays as it is."""
     site = site_of(request)
     now = site.now()
     _check_opened(data.opened, now)
@@ -114,7 +114,7 @@ async def set_age(
 async def close_account(
     request: AnyRequest, account: AccountRef, idempotency_key: IdempotencyKey = None
 ) -> Response[schema.ChangeAnswer]:
-    """Closes the account: nothing of it is used any more, and its content goes with the policy's period."""
+    """Closes the account: its content is no longer used, and is erased after the period in the policy."""
     holder = await account_of(request, account)
     command = CloseAccount(account=holder, at=site_of(request).now())
     written = await shell.write(request, command, idempotency_key)
@@ -124,7 +124,7 @@ async def close_account(
 
 @get("/v1/accounts/{account:str}/gate", may=may(person=True, scope=Scope.gate_read), responses=READS, tags=TAG)
 async def get_gate(request: AnyRequest, account: AccountRef) -> schema.GateAnswer:
-    """Whether the person may write now. What cannot be looked up is a refusal, never a yes."""
+    """Whether the person may write now. If that cannot be looked up, the request is refused, never allowed."""
     holder = await account_of(request, account)
     seen = await site_of(request).gate(holder)
     if seen is None:
@@ -148,7 +148,7 @@ def _must_exist(tx: Transaction, account: UUID) -> None:
 
 @get("/v1/accounts/{account:str}/explain", may=SEES, responses=READS, tags=TAG)
 async def explain_account(request: AnyRequest, account: AccountRef) -> service_answers.AccountSeen:
-    """What of the account may be used, and why not the rest."""
+    """What of the account may be used, and why the rest may not."""
     site, holder = site_of(request), await account_of(request, account)
     seen = await site.calling(lambda: service_answers.explain(site.here, shown(Prefix.account, holder)))
     assert isinstance(seen, service_answers.AccountSeen)
@@ -159,7 +159,7 @@ async def explain_account(request: AnyRequest, account: AccountRef) -> service_a
 async def list_reads(
     request: AnyRequest, account: AccountRef, cursor: Cursor = None, limit: Limit = shell.LIMIT
 ) -> schema.ReadPage:
-    """Every reading of the account's content by staff, as what and why, newest first."""
+    """Every reading of the account's content by staff, with role and reason, newest first."""
     holder, before = await account_of(request, account), shell.uuid_cursor(cursor)
 
     def read(tx: Transaction) -> schema.ReadPage:
@@ -187,7 +187,7 @@ async def list_reads(
     media_type="application/x-ndjson",
 )
 async def export(request: AnyRequest, account: AccountRef) -> Stream:
-    """The person's own conversations, one a line, as `licet import` reads them. `/takeout.zip` has everything."""
+    """The person's own conversations, one per line, as `licet import` reads them. `/takeout.zip` has everything."""
     site, holder = site_of(request), await account_of(request, account)
     at = site.now()
     await site.reading(lambda tx: _must_exist(tx, holder))

@@ -1,7 +1,7 @@
 """A batched writer for callers on an event loop: many requests, one transaction.
 
-The event loop never waits for a lock: what the writer cannot take at once is refused (503), and a whole batch of
-answers wakes the loop once. What is done in the transaction, `vault.requests` and `vault.account_view.gates` say.
+The event loop never waits for a lock: what the writer cannot accept at once is refused (503), and a whole batch of
+answers wakes the loop once. `vault.requests` and `vault.account_view.gates` say what the transaction does.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from licet.store.writer import BatchWriter, Bounds
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-UNDER_WAY_MAX = 4_000  # below the writer's own bound, so that submitting never waits
+UNDER_WAY_MAX = 4_000  # below the writer's own bound, so that submitting never blocks
 WRITING = Bounds(gather_seconds=0.001)
 ASKING = Bounds(gather_seconds=0.0)
 
@@ -36,7 +36,7 @@ class Batches(Generic[Item, Result]):
         self._under_way = 0
 
     async def submit(self, item: Item) -> Result:
-        """The result for ``item``, after the commit; BusyError when too many are under way."""
+        """The result for ``item``, after the commit; BusyError if too many are in progress."""
         if self._under_way >= UNDER_WAY_MAX:
             raise BusyError(f"`{self._under_way}` requests are under way already", "try again in a moment")
         loop = asyncio.get_running_loop()
@@ -52,18 +52,18 @@ class Batches(Generic[Item, Result]):
     def _answered(
         self, loop: asyncio.AbstractEventLoop, waiting: asyncio.Future[Result], future: Future[Result]
     ) -> None:
-        """On the writer's thread."""
+        """Runs on the writer's thread."""
         self._done.append((waiting, future))
         if not self._waking:
             self._waking = True
             loop.call_soon_threadsafe(self._wake)
 
     def _wake(self) -> None:
-        self._waking = False  # before the queue is read: who comes later wakes again
+        self._waking = False  # before the queue is read, so that whoever comes later wakes the loop again
         while self._done:
             waiting, future = self._done.popleft()
             self._under_way -= 1
-            if waiting.done():  # its caller has left
+            if waiting.done():  # its caller has disconnected
                 continue
             error = future.exception()
             if error is not None:

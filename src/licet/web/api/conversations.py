@@ -1,4 +1,4 @@
-"""Conversations: the list with its answers, keeping out, letting in, deleting, feedback, and one's own words."""
+"""Conversations: the list, keeping out, letting in, deletion, feedback, the person's own turns, and explanations."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def list_conversations(
 
 
 def _shown(mine: OwnConversation, titled: bool) -> schema.ConversationAnswer:
-    """A conversation as the caller may see it: its title is content, and for its person alone."""
+    """A conversation as the caller may see it. Its title is content, so only its person sees it."""
     badges = tuple(
         schema.BadgeAnswer(
             purpose=b.purpose, use=b.use.value, because=b.because, until=b.until,
@@ -97,7 +97,7 @@ async def get_conversation(
 async def list_turns(
     request: AnyRequest, conversation: ConversationRef, cursor: Cursor = None, limit: Limit = shell.LIMIT
 ) -> schema.TurnPage:
-    """What was said, in order, for the person whose conversation it is."""
+    """The turns in order, for the person whose conversation it is."""
     site = site_of(request)
     holder, named = await conversation_of(request, conversation, None)
     after = shell.int_cursor(cursor) or 0
@@ -124,7 +124,7 @@ async def keep_out(
     account: OfAccount = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[schema.ChangeAnswer]:
-    """Keeps a conversation out: it is used no more, and goes with the shorter period."""
+    """Keeps a conversation out: it is no longer used, and is erased after the shorter period."""
     return await _told(Narrow, request, conversation, account, idempotency_key)
 
 
@@ -135,7 +135,7 @@ async def let_in(
     account: OfAccount = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[schema.ChangeAnswer]:
-    """Lets in what follows in a conversation that was kept out."""
+    """Lets in the turns that follow in a conversation that was kept out."""
     return await _told(Widen, request, conversation, account, idempotency_key)
 
 
@@ -146,14 +146,14 @@ async def delete_conversation(
     account: OfAccount = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[schema.ChangeAnswer]:
-    """Deletes a conversation: all use ends now, and its keys are destroyed when the policy says so."""
+    """Deletes a conversation: all use ends now, and its keys are destroyed after the period in the policy."""
     return await _told(Delete, request, conversation, account, idempotency_key)
 
 
 async def _told(
     verb: type[Narrow | Widen | Delete], request: AnyRequest, conversation: str, account: str | None, key: str | None
 ) -> Response[schema.ChangeAnswer]:
-    """Tells the vault ``verb`` of a conversation."""
+    """Sends the vault ``verb`` about a conversation."""
     holder, named = await conversation_of(request, conversation, account)
     command = verb(account=holder, at=site_of(request).now(), conversation=named)
     return shell.changed(await shell.write(request, command, key))
@@ -164,7 +164,7 @@ async def give_feedback(
     request: AnyRequest, conversation: ConversationRef, data: JSONBody[schema.NewFeedback], account: OfAccount = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[schema.GivenFeedbackAnswer]:  # fmt: skip
-    """Gives feedback, and shares what the person chose to share and nothing more."""
+    """Gives feedback, and shares only what the person chose to share."""
     holder, named = await conversation_of(request, conversation, account)
     site = site_of(request)
     command = GiveFeedback(
@@ -186,7 +186,7 @@ async def give_feedback(
 async def explain_conversation(
     request: AnyRequest, conversation: ConversationRef, account: OfAccount = None
 ) -> answers.ConversationSeen:
-    """The answer for each turn and purpose, the reason, and the choice and the version behind it."""
+    """For each turn and purpose: whether it may be used, the reason, and the choice and policy version behind it."""
     site = site_of(request)
     _, named = await conversation_of(request, conversation, account)
     seen = await site.calling(
@@ -200,7 +200,7 @@ async def explain_conversation(
 
 @get("/v1/turns/{turn:str}/explain", may=SEES, responses=READS, tags=TAG)
 async def explain_turn(request: AnyRequest, turn: FromPath[str]) -> answers.ConversationSeen:
-    """The same for one turn."""
+    """For one turn and each purpose: whether it may be used, the reason, and the choice and policy version behind it."""
     site = site_of(request)
     conversation, number = parse_turn(turn)
     _, named = await conversation_of(request, shown(Prefix.conversation, conversation), None)

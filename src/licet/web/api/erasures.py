@@ -1,5 +1,5 @@
-"""Erasures: how far one has come, whom it waits for, and its certificate, for the person whose content it was; and who was
-given rows of theirs.
+"""Erasures, for the person whose content it was: progress, what an erasure waits for, its certificate, and the
+recipients of their rows.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ErasureRef = Annotated[
 
 
 async def erasure_of(request: AnyRequest, text: str) -> str:
-    """``text``, if it names an erasure that the caller may see; somebody else's is as one that never was."""
+    """``text``, if it is an erasure that the caller may see. Somebody else's erasure is treated as unknown."""
     site, caller = site_of(request), request.auth
     named = parse(Prefix.erasure, text)
 
@@ -61,7 +61,7 @@ async def list_erasures(request: AnyRequest, account: AccountRef) -> schema.Eras
 
 @get("/v1/accounts/{account:str}/recipients", may=SEES, responses=READS, tags=TAG)
 async def list_recipients(request: AnyRequest, account: AccountRef) -> schema.Recipients:
-    """Everybody who was given rows of the account, the newest first: what was asked back from them, and what they said."""
+    """Everybody who was given rows of the account, newest first: what was recalled from them, and what they answered."""
     site, holder = site_of(request), await account_of(request, account)
 
     def known(tx: Transaction) -> bool:
@@ -74,7 +74,7 @@ async def list_recipients(request: AnyRequest, account: AccountRef) -> schema.Re
 
 @get("/v1/erasures/{erasure:str}", may=SEES, responses=READS, tags=TAG)
 async def get_erasure(request: AnyRequest, erasure: ErasureRef) -> ErasureStatus:
-    """How far an erasure has come: its state with its times, what it waits for, and who has not answered."""
+    """Progress of an erasure: its state with its times, what it waits for, and who has not acknowledged."""
     site, named = site_of(request), await erasure_of(request, erasure)
     is_person = isinstance(request.auth, Person)
     return await site.calling(lambda: certificates.status(site.here, named, for_person=is_person))
@@ -85,7 +85,7 @@ async def get_erasure(request: AnyRequest, erasure: ErasureRef) -> ErasureStatus
     media_type="application/json",
 )  # fmt: skip
 async def get_certificate(request: AnyRequest, erasure: ErasureRef) -> Response[bytes]:
-    """The signed certificate, with its proof once the log holds it; 409 while the erasure is under way."""
+    """The signed certificate, with its proof once its entry is in the log; 409 while the erasure is in progress."""
     site, named = site_of(request), await erasure_of(request, erasure)
     file = await site.calling(lambda: certificates.certificate_file(site.here, named))
     return Response(file, media_type="application/json")

@@ -1,8 +1,8 @@
-"""Events for the host's servers: read from a cursor, with a wait where there is none yet, and acknowledged.
+"""Events for the host's servers: read from a cursor, with long polling, and acknowledged.
 
-`GET /v1/events` is the same list that webhooks are sent from (`licet webhooks`), for a host that would rather ask. With
-``wait`` an answer without events is held back until one comes or the time is over; at most `WAITS_MAX` callers of a
-process wait at once, and one more is answered at once.
+`GET /v1/events` is the same list that webhooks are sent from (`licet webhooks`), for a host that prefers to poll. With
+``wait``, a response without events is held back until one comes or the time is over. At most `WAITS_MAX` callers of a
+process wait at once; any further one is answered at once.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from licet.webhooks.acknowledgements import HostDelivery
 from licet.webhooks.feed import EventPage
 
 TAG = ["events"]
-WAIT_SECONDS_MAX = 15  # below the time that a server which is to end gives those it answers
+WAIT_SECONDS_MAX = 15  # below the grace period of a server that shuts down
 WAITS_MAX = 64
 LOOK_SECONDS = 0.5
 EVENTS = 100
-NOBODYS = UUID(int=0)  # the endpoint of a key that was made before keys were bound to one
+NOBODYS = UUID(int=0)  # the endpoint of a key from before keys were bound to one
 
 EventRef = Annotated[str, PathParameter(description="`evt_..`, as an event names itself.", min_length=1, max_length=64)]
 Since = Annotated[
@@ -48,7 +48,7 @@ Wait = Annotated[
 
 @get("/v1/events", may=may(scope=Scope.events_read), responses=shell.refusals(409), tags=TAG)
 async def list_events(request: AnyRequest, since: Since = "0", limit: HowMany = EVENTS, wait: Wait = 0) -> EventPage:
-    """The events behind a cursor, oldest first: nothing that was committed is ever missing before `next`."""
+    """The events after a cursor, oldest first. Every committed event before `next` is in the list."""
     site, state = site_of(request), request.app.state
     page = await site.calling(lambda: feed.since(site.here, since, limit))
     if page.items or not wait or state.get("waiting", 0) >= WAITS_MAX:
@@ -70,9 +70,10 @@ async def list_events(request: AnyRequest, since: Since = "0", limit: HowMany = 
     responses=shell.refusals(404, 409, 413), status_code=200, tags=TAG,
 )  # fmt: skip
 async def acknowledge(request: AnyRequest, event: EventRef, data: JSONBody[schema.Acknowledged]) -> HostDelivery:
-    """Says that what a `conversation.must_leave` named has left the host: it stands in the certificate of erasure.
+    """Records that what a `conversation.must_leave` named was removed by the host. The certificate of erasure states
+    it.
 
-    A key says so for the endpoint that it was made for, and for no other.
+    A key can do so only for the endpoint to which it is bound.
     """
     caller, site = request.auth, site_of(request)
     assert isinstance(caller, Service)

@@ -1,4 +1,4 @@
-"""Feedback that was given: the list, with what each shared for its own person, and taking one back."""
+"""Feedback: the list, with what each shared for its own person, and taking one back."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FeedbackRef = Annotated[
 
 @get("/v1/accounts/{account:str}/feedback", may=SEES, responses=READS, tags=TAG)
 async def list_feedback(request: AnyRequest, account: AccountRef, cursor: Cursor = None) -> schema.FeedbackPageAnswer:
-    """The account's feedback of which anything is kept, newest first; what it shares for its own person alone."""
+    """The account's feedback that is still stored, newest first. Only its person sees what it shares."""
     site, holder = site_of(request), await account_of(request, account)
     before, is_own = shell.uuid_cursor(cursor), own(request.auth) == holder
 
@@ -60,7 +60,7 @@ def _shown(given: PersonFeedback, is_own: bool) -> schema.KeptFeedbackAnswer:
 async def take_feedback_back(
     request: AnyRequest, account: AccountRef, feedback_id: FeedbackRef, idempotency_key: IdempotencyKey = None
 ) -> Response[schema.GivenFeedbackAnswer]:
-    """Takes one feedback back: nothing uses it from now on, and the next sweep erases its copy."""
+    """Takes back one piece of feedback: it is no longer used, and the next sweep erases its copy."""
     site, holder = site_of(request), await account_of(request, account)
     named = parse(Prefix.feedback, feedback_id)
     conversation = await site.reading(lambda tx: rows.conversation_of(tx, holder, named))

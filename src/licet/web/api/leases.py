@@ -1,9 +1,9 @@
-"""Row keys and withdrawn rows for training runs: services with the scope `release:lease`, and nobody else; each for
-the recipient and the releases that its key was made for.
+"""Row keys and withdrawn rows for training runs: only for services with the scope `release:lease`, each for the
+recipient and the releases to which its key is bound.
 
-The withdrawn rows are polled. Their `ETag` is their number: with `If-None-Match` an answer of 304 says that nothing is
-new, and its header `licet-head` says so signed and for how long, in Base64. An answer of 200 is the whole file. The
-header `licet-log-key` has the public key by which the addenda of purges are signed, in Base64.
+Clients poll the withdrawn rows. Their `ETag` is a sequence number: with `If-None-Match`, a 304 says that nothing is
+new, and its header `licet-head` has a signed statement of that and of how long it is valid, in Base64. A 200 has the
+whole file. The header `licet-log-key` has the public key that verifies the addenda of purges, in Base64.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ IfNoneMatch = Annotated[
 
 
 def publisher_of(request: AnyRequest) -> Publisher:
-    """The one of this process, made when it is first asked for; two at once would differ in what they remember only."""
+    """The publisher of this process, created at first use. Two at once would differ only in what they cache."""
     state = request.app.state
     if "publisher" not in state:
         state.publisher = Publisher(site_of(request).here)
@@ -51,7 +51,7 @@ def publisher_of(request: AnyRequest) -> Publisher:
     may=MAY, responses=shell.READS, tags=TAG, media_type=MEDIA_TYPE,
 )  # fmt: skip
 async def get_withdrawn(request: AnyRequest, release: ReleaseRef, known: IfNoneMatch = None) -> Response[bytes]:
-    """Which rows of a release were withdrawn, as one signed file; 304 and a new head where nothing is new."""
+    """The withdrawn rows of a release, as one signed file; 304 and a new head if nothing is new."""
     named, site = shell.uuid_of(release), site_of(request)
     await site.calling(lambda: gate_files.held_by(site.here, named, _holder(request)))
     publisher = await site.calling(lambda: publisher_of(request))
@@ -70,7 +70,7 @@ async def get_withdrawn(request: AnyRequest, release: ReleaseRef, known: IfNoneM
 async def lease_rows(request: AnyRequest, release: ReleaseRef, data: JSONBody[schema.NewLease]) -> schema.LeaseAnswer:
     """The keys of the rows of one part that may be used now. Each lease is recorded, with its recipient.
 
-    The key must have been made for this recipient and this release, and the policy in force must name the recipient.
+    The key must be bound to this recipient and this release, and the policy in force must name the recipient.
     """
     site, holder = site_of(request), _holder(request)
     asked = LeaseRequest(
@@ -87,7 +87,7 @@ async def lease_rows(request: AnyRequest, release: ReleaseRef, data: JSONBody[sc
 
 
 def _holder(request: AnyRequest) -> LeaseHolder:
-    """Whom the caller's key stands for."""
+    """The recipient to whom the caller's key is bound."""
     caller = request.auth
     assert isinstance(caller, Service)
     bound = caller.bound

@@ -1,4 +1,4 @@
-"""What an account is to be asked, and what of it was shown, put off and accepted: for hosts that show it themselves."""
+"""The notice of an account, and what was shown, put off and accepted: for hosts that show it themselves."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _WRITES = shell.refusals(404, 409, 413)
 
 @get("/v1/accounts/{account:str}/notice", may=ASKED, responses=READS, tags=TAG)
 async def get_notice(request: AnyRequest, account: AccountRef) -> schema.NoticeAnswer:
-    """What to show now, in the language asked for, and why there is something or nothing to show."""
+    """The notice to show now, in the requested language, and why there is one or none."""
     site, holder = site_of(request), await account_of(request, account)
     language = preferred(request.headers.get("accept-language", ""))
     gpc = request.headers.get("sec-gpc") == "1"
@@ -72,7 +72,7 @@ def _text(published: PublishedNotice) -> schema.NoticeText:
 
 @post("/v1/accounts/{account:str}/showings", may=TELLS, responses=_WRITES, tags=TAG)
 async def record_showing(request: AnyRequest, account: AccountRef, data: JSONBody[schema.NewShowing]) -> schema.Showing:
-    """Records that the host showed a notice. Shown again within minutes it is one showing."""
+    """Records that the host showed a notice. Shown again within minutes, it is the same showing."""
     site, holder = site_of(request), await account_of(request, account)
     named, gpc, at = shell.uuid_of(data.notice), request.headers.get("sec-gpc") == "1", site.now()
 
@@ -101,7 +101,7 @@ def _showing(asked: Prompt, made: ShowingRecord) -> schema.Showing:
     "/v1/accounts/{account:str}/showings/{showing:str}/put-off", may=TELLS, responses=_WRITES, status_code=200, tags=TAG
 )
 async def put_off(request: AnyRequest, account: AccountRef, showing: FromPath[str]) -> schema.Showing:
-    """Puts the notice off, while it can be: it is no answer, and rests for some days."""
+    """Puts the notice off, while that is possible. That is not an answer; the notice is not shown for some days."""
     site, holder = site_of(request), await account_of(request, account)
     named, at = shell.uuid_of(showing), site.now()
 
@@ -119,7 +119,7 @@ async def put_off(request: AnyRequest, account: AccountRef, showing: FromPath[st
 async def accept_terms(
     request: AnyRequest, account: AccountRef, data: JSONBody[schema.Accepted]
 ) -> schema.ChangeAnswer:
-    """Records that the terms in force were accepted. It is no choice, and makes nothing usable."""
+    """Records that the terms in force were accepted. That is not a choice, and makes nothing usable."""
     site, holder = site_of(request), await account_of(request, account)
     showing, at = shell.uuid_of(data.showing) if data.showing is not None else None, site.now()
 

@@ -1,16 +1,17 @@
-"""Spans come in: an OpenTelemetry exporter posts its traces, and what their model calls add is kept as turns.
+"""OpenTelemetry spans: an exporter posts its traces, and the turns in their model calls are stored.
 
-A span is taken whole or not at all, and answers as the turns of `POST /v1/turns` would: the same gate, the same stamp, the
-same seal, and a turn that is here already is not added. What is not taken is counted in the answer (OTLP's partial
-success, which an exporter does not send again) and in `/metrics`, by reason, and never kept elsewhere.
+A span is accepted completely or not at all, under the same rules as the turns of `POST /v1/turns`: the same gate, the
+same stamp and the same encryption, and a turn that is already stored is not added. What is not accepted is counted by
+reason in the response (OTLP's partial success, which an exporter does not send again) and in `/metrics`, and is stored
+nowhere.
 
-A span may arrive long after it was said. The sender's clock decides nothing, with one exception that only narrows: what
-was said, by that clock, before the account's newest yes, or before its conversation was let in again, is not taken,
-because it would be stamped as said under it.
+A span may arrive long after its turns were said. The sender's clock decides nothing, with one exception that only
+narrows: what was said, by that clock, before the account's newest yes, or before its conversation was let in again, is
+not accepted, because it would be stamped as said under that yes.
 
-OTLP has no word for a deletion. A conversation that the host deletes, the host deletes here (`DELETE
-/v1/conversations/host:ID`); after that no span brings anything of it back, because a deleted conversation takes no turn
-and a known turn, erased or not, is known for good.
+OTLP has no message for a deletion. The host deletes a conversation here (`DELETE /v1/conversations/host:ID`). After
+that no span restores anything of it, because a deleted conversation accepts no turns, and the id of a turn stays known
+after it is erased.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ _MORE = "docs/quickstart/opentelemetry.md explains each"
 
 @dataclass
 class _Traces(Operation):
-    """What the bodies are: OTLP's own messages, in either encoding. The guard's refusals are problems, as everywhere."""
+    """The bodies: OTLP's own messages, in either encoding. Refusals of the guard are problems, as everywhere."""
 
     def __post_init__(self) -> None:
         self.request_body = RequestBody(content=_bodies("An ExportTraceServiceRequest of OTLP."), required=True)
@@ -73,7 +74,7 @@ def _bodies(said: str) -> dict[str, OpenAPIMediaType]:
 
 
 def _refused(request: AnyRequest, error: LicetError) -> Response[bytes]:
-    """A refusal as OTLP says it, in the encoding of the request where that is known."""
+    """A refusal as OTLP defines it, in the encoding of the request if that is known."""
     problem = problem_of(error)
     if problem.status == 500:
         note(error)
@@ -90,7 +91,9 @@ def _refused(request: AnyRequest, error: LicetError) -> Response[bytes]:
     operation_class=_Traces, request_max_body_size=OTLP_BYTES_MAX, exception_handlers={LicetError: _refused},
 )  # fmt: skip
 async def take_spans(request: AnyRequest) -> Response[bytes]:
-    """Takes an OTLP trace export: the turns that its GenAI spans add. Point `OTEL_EXPORTER_OTLP_ENDPOINT` at `/v1/otlp`."""
+    """Accepts an OTLP trace export: the turns that its GenAI spans add. Point `OTEL_EXPORTER_OTLP_ENDPOINT` at
+    `/v1/otlp`.
+    """
     site, encoding = site_of(request), otlp.encoding_of(request.headers.get("content-type", ""))
     compression = request.headers.get("content-encoding", "").strip().lower()
     async with site.heavy.body(request.stream()) as body, site.heavy.working():
@@ -103,7 +106,7 @@ async def take_spans(request: AnyRequest) -> Response[bytes]:
 
 
 def _take(site: Site, body: bytes, encoding: Encoding, compression: str) -> Counter[str]:
-    """What became of each span, by reason. BusyError where some were not written: all may be sent again."""
+    """The outcome of each span, by reason. BusyError if some were not written: all may be sent again."""
     counts: Counter[str] = Counter()
     calls: list[_Fitting] = []
     for span in otlp.read(otlp.inflated(body, compression, OTLP_INFLATED_BYTES_MAX), encoding):
@@ -113,14 +116,14 @@ def _take(site: Site, body: bytes, encoding: Encoding, compression: str) -> Coun
             calls.append(fitting)
         else:
             counts[call.value if isinstance(call, Dropped) else UNFIT] += 1
-    calls.sort(key=lambda one: one.started_at)  # a call repeats those before it
+    calls.sort(key=lambda one: one.started_at)  # a call repeats earlier ones
     for chunk in _chunks(calls):
         counts.update(_write(site, chunk))
     return counts
 
 
 class _Fitting(msgspec.Struct, frozen=True, kw_only=True):
-    """A call whose turns fit what the API takes."""
+    """A call whose turns are within the bounds of the API."""
 
     account: str
     started_at: datetime
@@ -128,7 +131,7 @@ class _Fitting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _fit(call: ModelCall) -> _Fitting | None:
-    """The call, held to the bounds of `POST /v1/turns`; None for one that does not fit them."""
+    """The call, checked against the bounds of `POST /v1/turns`; None if it exceeds them."""
     try:
         turns = tuple(msgspec.convert(turn, schema.NewTurn, from_attributes=True) for turn in call.turns)
     except msgspec.ValidationError:
@@ -150,7 +153,7 @@ def _chunks(calls: Sequence[_Fitting]) -> Iterator[list[_Fitting]]:
 
 
 def _write(site: Site, calls: Sequence[_Fitting]) -> list[str]:
-    """Writes some calls in one transaction and says what became of each; where that fails, half of them and half."""
+    """Writes some calls in one transaction and returns the outcome of each; if that fails, tries each half."""
 
     def run() -> list[str]:
         with transaction(site.here.pool) as tx:
@@ -179,7 +182,7 @@ def _write_in(tx: Transaction, site: Site, calls: Sequence[_Fitting]) -> list[st
             outcomes[place] = UNFIT
         if account is None:
             outcomes[place] = UNKNOWN_ACCOUNT
-    # Locked, so that no choice comes between the look and the turns.
+    # Locked, so that no choice comes between the check and the turns.
     gates = account_view.locked_gates(tx, set(accounts.values()), known, now)
     since = account_view.permitted_since(tx, _firsts(said.values()))
     for place, commands in said.items():
@@ -195,7 +198,7 @@ def _write_in(tx: Transaction, site: Site, calls: Sequence[_Fitting]) -> list[st
 
 
 def _accounts(tx: Transaction, host_key: bytes, names: Iterable[str]) -> dict[str, UUID]:
-    """The accounts that the host's ids name."""
+    """The accounts for the host's ids."""
     hashed = {host_hmac(host_key, "account", name): name for name in names}
     return {hashed[host]: account for host, account in account_view.accounts_by_host(tx, hashed).items()}
 
@@ -208,7 +211,7 @@ def _commands(call: _Fitting, account: UUID, host_key: bytes, now: datetime) -> 
 
 
 def _firsts(said: Iterable[Sequence[Say]]) -> list[tuple[UUID, bytes]]:
-    """The account and the host's conversation of each call that says something."""
+    """The account and the host's conversation of each call that has turns."""
     firsts = [commands[0] for commands in said if commands]
     return [(one.account, one.host_conversation) for one in firsts if one.host_conversation is not None]
 
@@ -217,7 +220,7 @@ def _refusal(
     gates: Mapping[UUID, Gate], since: Mapping[tuple[UUID, bytes], datetime], started_at: datetime,
     commands: Sequence[Say],
 ) -> str | None:  # fmt: skip
-    """Why a call may not be taken, for its account; what is about its conversation, the vault answers."""
+    """Why a call is not accepted, as far as its account decides; the vault decides about its conversation."""
     first = commands[0]
     at_gate = gates[first.account]
     if at_gate in (Gate.closed, Gate.must_decide):

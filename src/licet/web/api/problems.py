@@ -1,7 +1,7 @@
-"""Refusals as problem+json (RFC 9457): one stable `type` for each class of error, and nothing of anybody's content.
+"""Errors as problem+json (RFC 9457): a stable `type` for each class of error, and no content of anybody.
 
-`type` is a URN that programs may compare. A 404 says the same whatever was asked for and whoever it belongs to. A
-500 says that something is broken and nothing more; the log says where.
+`type` is a URN that programs may compare. A 404 is the same whatever was asked for and whoever it belongs to. A 500
+says only that something is broken; the log says where.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from licet.vault.idempotency import ReusedKeyError, RunningKeyError
 URN = "urn:licet:problem:"
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 1
-_LEFT = "client disconnected prematurely"  # Litestar's words: nothing of ours is broken, and nobody hears the answer
+_LEFT = "client disconnected prematurely"  # Litestar's message: nothing is broken, and nobody reads the response
 GONE_OR_NEVER = "there is nothing here that you may see"
 
 _log = structlog.get_logger("licet.web")
@@ -61,7 +61,7 @@ class RateLimitedError(BusyError):
 
 
 class MustDecideError(GateError):
-    """A person's turn at `must_decide`. ``choice`` is where the account answers."""
+    """A person writes while their gate is `must_decide`. ``choice`` is where the account answers."""
 
     def __init__(self, choice: str) -> None:
         super().__init__(
@@ -70,7 +70,7 @@ class MustDecideError(GateError):
         self.choice = choice
 
 
-# The order matters: the first class that fits names the type.
+# The order matters: the first matching class gives the type.
 TYPES: tuple[tuple[type[LicetError], str, str], ...] = (
     (UnauthenticatedError, "unauthenticated", "Who is calling is not known"),
     (ForbiddenError, "forbidden", "The caller may not do this"),
@@ -120,7 +120,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def problem_of(error: LicetError) -> Problem:
-    """What is said of an error of ours."""
+    """The problem for one of our errors."""
     name, title = next((name, title) for kind, name, title in TYPES if isinstance(error, kind))
     if isinstance(error, NotFoundError):
         return Problem(type=URN + name, title=title, status=404, detail=GONE_OR_NEVER)
@@ -138,7 +138,7 @@ def problem_of(error: LicetError) -> Problem:
 
 
 def headers_of(error: LicetError) -> dict[str, str]:
-    """The headers that go with an error of ours."""
+    """The response headers for one of our errors."""
     if isinstance(error, UnauthenticatedError):
         return {"www-authenticate": 'Bearer realm="licet"'}
     if isinstance(error, RateLimitedError):
@@ -164,7 +164,7 @@ def on_ours(_: Request[Any, Any, Any], error: LicetError) -> Response[bytes]:
 
 
 def on_http(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
-    """What Litestar refuses before a route of ours sees it."""
+    """Answers what Litestar refuses before one of our routes sees it."""
     if error.status_code >= 500 and error.detail != _LEFT:
         note(error)
     name, title = OF_STATUS.get(error.status_code, ("broken" if error.status_code >= 500 else "bad_request", ""))
@@ -188,12 +188,12 @@ _QUOTED = re.compile(r"(Invalid enum value) .*?(?= - at `|$)", re.DOTALL)
 
 
 def unquoted(message: str) -> str:
-    """A decoder's message without the value that did not fit: what was sent in the wrong place may be content."""
+    """A decoder's message without the rejected value, because a value in the wrong place may be content."""
     return _QUOTED.sub(r"\1", message)
 
 
 def _faults(error: HTTPException) -> tuple[Fault, ...]:
-    """Which values did not fit."""
+    """Which values were rejected."""
     if not isinstance(error, ValidationException) or not isinstance(error.extra, list):
         return ()
     return tuple(
@@ -204,7 +204,7 @@ def _faults(error: HTTPException) -> tuple[Fault, ...]:
 
 
 def note(error: BaseException) -> None:
-    """Logs an error that is nobody's fault outside: its kind and its places, and of its words only our own."""
+    """Logs an error that no caller caused: its type and its places, and only messages of our own."""
     places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
     said = error.message if isinstance(error, LicetError) else ""
     _log.error("broken", error=type(error).__name__, said=said, places=places[-12:])

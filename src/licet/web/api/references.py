@@ -1,7 +1,7 @@
-"""Whose id is that: `me`, ids of ours, and ids of the host, which are hashed before anything else is done with them.
+"""Resolves ids: `me`, our own ids, and ids of the host, which are hashed before anything else is done with them.
 
-A person reaches what is theirs. Anything else, whoever it belongs to and whether it ever was, is one and the same
-NotFoundError. A service or staff, whom the route has let in, reaches every account of the installation.
+A person reaches only what is theirs. Everything else, whoever it belongs to and whether it exists or not, is the same
+NotFoundError. A service or a member of staff whom the route admits reaches every account of the installation.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def not_found() -> NotFoundError:
 
 
 async def account_of(request: AnyRequest, text: str) -> UUID:
-    """The account that ``text`` names, as far as the caller may reach it."""
+    """The account that ``text`` names, if the caller may reach it."""
     caller: Caller = request.auth
     mine = own(caller)
     if isinstance(caller, Person) and mine is None:
@@ -51,7 +51,7 @@ async def account_of(request: AnyRequest, text: str) -> UUID:
         return mine
     if text.startswith(HOST):
         site, name = site_of(request), text.removeprefix(HOST)
-        # A person's time must not tell whose ids are remembered here. Whom a service names, it may know.
+        # The response time must not tell a person which ids are cached. A service may know the accounts that it names.
         account = await (site.account_by_host(name) if mine is None else site.account_looked_up(name))
     else:
         account = parse(Prefix.account, text)

@@ -1,4 +1,4 @@
-"""What the API takes and answers, as types: OpenAPI 3.1 is made of them, and nothing that does not fit gets in.
+"""The types of the API's requests and responses: OpenAPI 3.1 is generated from them, and other input is rejected.
 
 Times are RFC 3339 in UTC. Ids are ours (`acc_`, `conv_`, `turn_`, `fb_`), or the host's own as `host:ID`.
 """
@@ -55,15 +55,15 @@ Short = Annotated[str, Meta(max_length=200)]
 
 
 class _In(Masked, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A body. Unknown keys are refused: a misspelt one would otherwise say nothing."""
+    """A request body. Unknown keys are rejected, because a misspelt one would otherwise be ignored."""
 
 
 class _Out(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """An answer."""
+    """A response body."""
 
 
 class NewAccount(_In, frozen=True, kw_only=True):
-    """``host`` is the host's own id; only an HMAC of it is kept."""
+    """``host`` is the host's own id; only an HMAC of it is stored."""
 
     host: HostId
     plan: Name
@@ -136,7 +136,8 @@ class NewToolCall(_In, frozen=True, kw_only=True):
 
 
 class NewTurn(_In, frozen=True, kw_only=True):
-    """A turn. ``conversation`` finds one or, as `host:ID`, begins it; ``id`` is the host's own, and says it once.
+    """A turn. ``conversation`` names an existing one or, as `host:ID`, begins it. ``id`` is the host's own id of the
+    turn: a second turn with it is not added.
 
     ``grant`` is what the gate named when it was said: told later, under a newer grant, it is refused. ``project`` is the
     host's own id of the project that the conversation is in, which its first turn fixes.
@@ -165,7 +166,7 @@ class NewTurn(_In, frozen=True, kw_only=True):
 
 
 class NewFeedback(_In, frozen=True, kw_only=True):
-    """``turn`` is the number of the answer it is about, 0 for the conversation."""
+    """``turn`` is the number of the answer that it is about, 0 for the conversation."""
 
     rating: Annotated[str, Meta(pattern="^(up|down)$")]
     share: Share = Share.rating
@@ -175,7 +176,7 @@ class NewFeedback(_In, frozen=True, kw_only=True):
 
 
 class Acknowledged(_In, frozen=True, kw_only=True):
-    """``endpoint`` is the name of the host that it has left: `licet webhooks list`."""
+    """``endpoint`` is the name of the host that removed it: `licet webhooks list`."""
 
     endpoint: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9_.-]{0,63}$", examples=["chat"])]
 
@@ -188,7 +189,7 @@ class NewRead(_In, frozen=True, kw_only=True):
 
 
 class NewLease(_In, frozen=True, kw_only=True):
-    """Rows of one part, by ordinal; without ``ordinals`` all of it. ``recipient`` is who will hold the keys."""
+    """Rows of one part, by ordinal; without ``ordinals``, all of it. ``recipient`` is who receives the keys."""
 
     part: Annotated[int, Meta(ge=0, le=2**31 - 1)]
     recipient: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9_.-]{0,63}$", examples=["training"])]
@@ -222,7 +223,7 @@ class AccountAnswer(_Out, frozen=True, kw_only=True):
 
 
 class GateAnswer(_Out, frozen=True, kw_only=True):
-    """``may_write`` is the whole answer for an assistant; ``policy`` is the version in force.
+    """``may_write`` is all that an assistant needs; ``policy`` is the version in force.
 
     ``standings`` are by question, ``unanswered`` the questions that are asked now. ``grant`` numbers the newest grant in
     force, of any scope, 0 for none: a turn that is told later names it.
@@ -239,7 +240,7 @@ class GateAnswer(_Out, frozen=True, kw_only=True):
 
 
 class NoticeText(_Out, frozen=True, kw_only=True):
-    """A published notice. ``later`` is empty where it cannot be put off, ``age`` where no age is asked."""
+    """A published notice. ``later`` is empty if it cannot be put off, ``age`` if no age is asked."""
 
     id: str
     language: str
@@ -289,7 +290,7 @@ class Showing(_Out, frozen=True, kw_only=True):
 
 
 class _Done(_Out, frozen=True, kw_only=True):
-    """What a verb did: ``done``, ``unchanged`` or ``duplicate``; when, and for whom."""
+    """The effect of a verb: ``done``, ``unchanged`` or ``duplicate``; when, and for which account."""
 
     outcome: Outcome
     at: datetime
@@ -421,7 +422,7 @@ class StandingPage(_Out, frozen=True, kw_only=True):
 
 
 class TurnTakenAnswer(_Done, frozen=True, kw_only=True):
-    """A turn that was taken. ``segment`` numbers what it was sealed with."""
+    """A recorded turn. ``segment`` is the number of its segment."""
 
     conversation: str
     turn: str
@@ -429,7 +430,7 @@ class TurnTakenAnswer(_Done, frozen=True, kw_only=True):
 
 
 class BulkItemAnswer(_Out, frozen=True, kw_only=True, omit_defaults=True):
-    """The answer to one line of a bulk request. ``status`` is what the same request alone would be answered with."""
+    """The answer to one line of a bulk request. ``status`` is what a request with this line alone would return."""
 
     line: int
     status: int
@@ -447,14 +448,16 @@ class GivenFeedbackAnswer(_Done, frozen=True, kw_only=True):
 
 
 class SharedTurnAnswer(_Out, frozen=True, kw_only=True):
-    """A turn that was shared with a feedback, as it was then."""
+    """A turn that was shared with a piece of feedback, as it was then."""
 
     number: int
     text: str
 
 
 class KeptFeedbackAnswer(_Out, frozen=True, kw_only=True):
-    """A feedback that is kept, and whether it may be used to improve models. ``keep_until`` is null under a legal hold."""
+    """A stored piece of feedback, and whether it may be used to improve models. ``keep_until`` is null under a legal
+    hold.
+    """
 
     id: str
     conversation: str
@@ -477,7 +480,7 @@ class FeedbackPageAnswer(_Out, frozen=True, kw_only=True):
 
 
 class BadgeRunAnswer(_Out, frozen=True, kw_only=True):
-    """Consecutive turns with one answer."""
+    """Consecutive turns with the same answer."""
 
     first: int
     last: int
@@ -496,9 +499,9 @@ class BadgeAnswer(_Out, frozen=True, kw_only=True):
 
 
 class ConversationAnswer(_Out, frozen=True, kw_only=True):
-    """``title`` is empty for everybody but its person; ``keep_until`` is null while a legal hold stands.
+    """``title`` is empty for everybody but its person; ``keep_until`` is null under a legal hold.
 
-    ``holds`` are those that the person may be told of. A person is shown no other, nor a date that tells of one.
+    ``holds`` are those that the person may be told about. A person is shown no others, and no date that reveals one.
     """
 
     id: str
@@ -520,9 +523,10 @@ class ConversationAnswer(_Out, frozen=True, kw_only=True):
 
 
 class NewHold(_In, frozen=True, kw_only=True):
-    """``matter`` is what it is for, in your own words, sealed; the same words end it. ``told``: the person may see it.
+    """``matter`` is its purpose in your own words, encrypted; the same words end the hold. ``told``: the person may see
+    it.
 
-    ``review_at`` is when somebody is to ask whether it still must be, by default after 180 days. It ends nothing.
+    ``review_at`` is the day on which to review the hold, by default after 180 days. The hold does not end on it.
     """
 
     matter: Matter
@@ -536,7 +540,7 @@ class EndHold(_In, frozen=True, kw_only=True):
 
 
 class Holds(_Out, frozen=True, kw_only=True):
-    """The newest; ``total`` counts those that are not in ``items`` too."""
+    """The newest holds; ``total`` also counts those that are not in ``items``."""
 
     items: tuple[HoldSeen, ...]
     total: int
@@ -562,7 +566,7 @@ class ToolCallAnswer(_Out, frozen=True, kw_only=True):
 
 
 class TurnAnswer(_Out, frozen=True, kw_only=True):
-    """A turn's content. ``readable`` is false where it was erased, or was never stored."""
+    """A turn's content. ``readable`` is false if it was erased, or was never stored."""
 
     id: str
     number: int
@@ -597,17 +601,17 @@ class ReadPage(_Out, frozen=True, kw_only=True):
 
 
 class RatedAnswer(_Out, frozen=True, kw_only=True):
-    """A person's rating, `up` or `down`, of a message of a row by its place, or of the conversation."""
+    """A person's rating, `up` or `down`, of a message of a row by its index, or of the conversation."""
 
     message: int | None
     rating: str
 
 
 class LeaseAnswer(_Out, frozen=True, kw_only=True):
-    """Row keys for a while: ``keys`` is Base64 of 32 bytes a row, in the order of ``ordinals``.
+    """Row keys for a limited time: ``keys`` is Base64 of 32 bytes per row, in the order of ``ordinals``.
 
-    ``seconds`` from now say the same as ``expires``, to a clock that is wrong too. ``ratings``, by ordinal, may be used
-    for as long.
+    ``seconds`` from now mean the same as ``expires``, for a client whose clock is wrong. ``ratings``, by ordinal, may
+    be used for the same time.
     """
 
     id: str
@@ -630,7 +634,7 @@ class Version(_Out, frozen=True, kw_only=True):
 
 
 class PolicyAnswer(_Out, frozen=True, kw_only=True):
-    """The version in force as its file writes it, and every version, those to come included."""
+    """The version in force as its file has it, and every version, future ones included."""
 
     policy: str
     in_force: str
@@ -639,7 +643,7 @@ class PolicyAnswer(_Out, frozen=True, kw_only=True):
 
 
 class Myself(_Out, frozen=True, kw_only=True):
-    """Who the caller is. ``csrf`` goes with every change that a session asks for."""
+    """Who the caller is. Every change in a session must send ``csrf``."""
 
     caller: str
     account: str | None

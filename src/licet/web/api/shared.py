@@ -1,4 +1,4 @@
-"""What the routes under /v1 share: the refusals that they may answer with, idempotency, and cursors."""
+"""Shared by the routes under /v1: the refusals that they may return, idempotency, and cursors."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ _SAID = {
 
 
 def refusals(*more: int) -> dict[int, ResponseSpec]:
-    """The refusals of a route: those of every one, and ``more``."""
+    """The refusals of a route: those of every route, and ``more``."""
     return {
         status: ResponseSpec(
             data_container=Problem, description=_SAID[status], media_type=MEDIA_TYPE, generate_examples=False
@@ -98,7 +98,7 @@ WRITES = refusals(404, 409, 413, 422)
 
 
 def caller_name(caller: Caller) -> bytes:
-    """The caller, for what is kept apart by caller."""
+    """The caller, as a key for what is separate by caller."""
     match caller:
         case Person():
             return b"p" + (caller.account.bytes if caller.account else b"")
@@ -111,7 +111,7 @@ def caller_name(caller: Caller) -> bytes:
 
 
 async def once_of(request: AnyRequest, key: str | None) -> IdempotentCall | None:
-    """The request under its `Idempotency-Key`, if it came with one."""
+    """The request under its `Idempotency-Key`, if it has one."""
     if key is None:
         return None
     site = site_of(request)
@@ -120,14 +120,14 @@ async def once_of(request: AnyRequest, key: str | None) -> IdempotentCall | None
 
 
 async def write(request: AnyRequest, command: Command | VerbRequest, key: str | None) -> WriteResult:
-    """Applies a command of a request; NotFoundError where what it is about is unknown."""
+    """Applies a command of a request; NotFoundError if its account or conversation is unknown."""
     written = await site_of(request).write(command, await once_of(request, key))
     refuse(written.answer, command.account)
     return written
 
 
 def refuse(answer: CommandResult, account: UUID) -> None:
-    """Raises what an answer says that was not done."""
+    """Raises the error for an answer that says that nothing was done."""
     if answer.outcome is Outcome.unknown:
         raise not_found()
     if answer.outcome is Outcome.refused:
@@ -212,7 +212,7 @@ def pair_cursor(cursor: str | None) -> tuple[UUID, UUID] | None:
 
 
 def uuid_of(text: str) -> UUID:
-    """An id without a prefix; NotFoundError for what is none."""
+    """An id without a prefix; NotFoundError for any other text."""
     try:
         if len(text) == 32:
             return UUID(hex=text)
@@ -222,7 +222,7 @@ def uuid_of(text: str) -> UUID:
 
 
 def turn_shown(conversation: UUID, turn: TurnState, at: datetime, content: Content | None) -> schema.TurnAnswer:
-    """A turn and its content, where that could be opened."""
+    """A turn, and its content if that could be opened."""
     said = content or Content()
     return schema.TurnAnswer(
         id=shown_turn(conversation, turn.number), number=turn.number, role=turn.role, origin=turn.origin, at=at,

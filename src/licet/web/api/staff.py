@@ -91,7 +91,7 @@ async def read_conversation(
 def read_as_staff(
     tx: Transaction, site: Site, caller: Staff, holder: UUID, named: UUID, why: schema.NewRead
 ) -> schema.TurnPage:
-    """The turns of a conversation, opened for ``caller`` and recorded with ``why``; DeniedError where none may be."""
+    """The turns of a conversation, opened for ``caller`` and recorded with ``why``; DeniedError if none may be opened."""
     role = ReaderRole.privacy_officer if StaffRole.privacy_officer in caller.roles else ReaderRole.reviewer
     reading = Reading(staff=caller.staff_id, role=role, reason=why.reason, ticket=why.ticket)
     seen = account_view.seen(tx, [(holder, named)], policy_versions.current(tx), site.now()).get(named)
@@ -108,7 +108,7 @@ def read_as_staff(
 
 @get("/v1/holds", may=LOOKS, responses=shell.refusals(), tags=["staff"])
 async def list_holds(request: AnyRequest) -> schema.Holds:
-    """Every legal hold, by the day of its review; what it is for is not in it."""
+    """Every legal hold, by its day of review, without its matter."""
     site = site_of(request)
     found = await site.calling(lambda: oversight.holds(site.here))
     return schema.Holds(items=found.items, total=found.total)
@@ -121,7 +121,9 @@ async def place_hold(
     request: AnyRequest, conversation: ConversationRef, data: JSONBody[schema.NewHold], account: OfAccount = None,
     key: IdempotencyKey = None,
 ) -> Response[schema.ChangeAnswer]:  # fmt: skip
-    """Places a legal hold: what is kept stays, and is used for nothing. For a matter that holds it, the day moves."""
+    """Places a legal hold: stored content stays, and nothing becomes usable. For an existing matter, moves its day of
+    review.
+    """
     site, caller = site_of(request), request.auth
     assert isinstance(caller, Staff)
     holder, named = await conversation_of(request, conversation, account)
@@ -140,7 +142,7 @@ async def end_hold(
     request: AnyRequest, conversation: ConversationRef, data: JSONBody[schema.EndHold], account: OfAccount = None,
     key: IdempotencyKey = None,
 ) -> Response[schema.ChangeAnswer]:  # fmt: skip
-    """Ends the hold of a matter; ``unchanged`` where it holds it not. What is overdue goes with the next sweep."""
+    """Ends the hold of a matter; ``unchanged`` if there is none. The next sweep erases what is overdue."""
     holder, named = await conversation_of(request, conversation, account)
     command = Unhold(account=holder, at=site_of(request).now(), conversation=named, matter=data.matter)
     return shell.changed(await shell.write(request, command, key))

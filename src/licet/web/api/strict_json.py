@@ -1,8 +1,8 @@
-"""JSON as it is typed: a yes is `true`, and neither `"true"` nor `1`.
+"""Strict JSON: a yes is `true`, and neither `"true"` nor `1`.
 
-Litestar converts leniently, because the same code reads query strings. For a body that would take a text or a number
-for consent, so a body is decoded here, strictly, into the route's own type (ASVS 5.0, 15.3.5). It is decoded in one
-step: an untyped value in between would cost many times the bytes that were sent.
+Litestar converts leniently, because the same code reads query strings. In a body, that would accept a string or a
+number as consent. A body is therefore decoded here, strictly, into the route's own type (ASVS 5.0, 15.3.5). It is
+decoded in one step, because an untyped intermediate value would need many times the memory of the bytes that were sent.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from litestar.exceptions import ClientException, ValidationException
 
 
 class StrictRequest(Request[Any, Any, Any]):
-    """A request whose JSON body is of the route's own type already."""
+    """A request whose JSON body already has the route's own type."""
 
     async def json(self) -> Any:  # noqa: ANN401 Litestar's signature
-        """The body as the route's type; ValidationException, with the place, where it does not fit.
+        """The body as the route's type; ValidationException, with the place, if it does not fit.
 
-        ClientException where it is no JSON, or is nested more deeply than is read.
+        ClientException if it is not JSON, or is nested too deeply.
         """
         wanted = self.route_handler.parsed_data_field
         body = await self.body() or b"null"
@@ -41,5 +41,5 @@ class StrictRequest(Request[Any, Any, Any]):
 
 @cache
 def _decoder(wanted: Any) -> msgspec.json.Decoder[Any]:  # noqa: ANN401 a type
-    """One decoder for each type of body, of which there are as many as routes."""
+    """One decoder per type of body; there are as many as routes."""
     return msgspec.json.Decoder(wanted)

@@ -1,4 +1,4 @@
-"""A turn as the API takes it, made into the vault's command: the host's ids hashed, its content in one envelope."""
+"""A turn of the API as the vault's command: the host's ids hashed, its content in one envelope."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from licet.web.api.schema import NewTurn
 
 
 def command(turn: NewTurn, account: UUID, host_key: bytes, at: datetime) -> Say:
-    """The command; NotFoundError for a conversation that is named by no id of ours, UsageError for no Unicode."""
+    """The command; NotFoundError for a conversation that is not named by an id of ours, UsageError for text that is not
+    Unicode.
+    """
     named = turn.conversation
     conversation, host_conversation = None, None
     if named is not None and named.startswith(HOST):
@@ -42,7 +44,7 @@ def command(turn: NewTurn, account: UUID, host_key: bytes, at: datetime) -> Say:
 
 
 def _host_turn(turn: NewTurn, host_key: bytes) -> bytes | None:
-    """The host's id of the turn, which counts within its conversation; without one it cannot be known again."""
+    """The host's id of the turn, which counts within its conversation. Without one, a repetition cannot be recognised."""
     if turn.id is None or turn.conversation is None:
         return None
     return host_hmac(host_key, "turn", turn.conversation.removeprefix(HOST), turn.id)

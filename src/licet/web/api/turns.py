@@ -1,8 +1,9 @@
-"""Turns come in: one, or many as NDJSON, each line answered by itself.
+"""Recording of turns: one, or many as NDJSON, each line answered separately.
 
-A bulk request is read whole, held to its bounds before anything is done, and written in bounded transactions, a line's
-outcome as durable as that of a request of its own. A line that is broken, unknown or refused stops nothing. With the
-host's own ids for conversation and turn the same request twice adds nothing. An `Idempotency-Key` goes with one turn only.
+A bulk request is read completely, checked against its bounds before anything is done, and written in bounded
+transactions. The outcome of a line is as durable as that of a single request. A broken, unknown or refused line does
+not stop the others. With the host's own ids for conversation and turn, a repeated request adds nothing. An
+`Idempotency-Key` is only for a single turn.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ _turn = msgspec.json.Decoder(schema.NewTurn)
 async def say(
     request: AnyRequest, data: JSONBody[schema.NewTurn], idempotency_key: IdempotencyKey = None
 ) -> Response[schema.TurnTakenAnswer]:
-    """Takes a turn. At `must_decide` a person's turn is answered 451, with where the account can answer."""
+    """Records a turn; at `must_decide`, a person's turn is answered 451, with where the account can answer."""
     site, holder = site_of(request), await account_of(request, data.account)
     command = turn_command.command(data, holder, site.host_key, site.now())
     written = await shell.write(request, command, idempotency_key)
@@ -63,10 +64,10 @@ async def say(
 
 @dataclass
 class _Bulk(Operation):
-    """What a bulk request's body is: Litestar knows no NDJSON."""
+    """The body of a bulk request, because Litestar does not know NDJSON."""
 
     def __post_init__(self) -> None:
-        lines = Schema(type=OpenAPIType.STRING, description="One turn a line, as `POST /v1/turns` takes it.")
+        lines = Schema(type=OpenAPIType.STRING, description="One turn per line, as in `POST /v1/turns`.")
         self.request_body = RequestBody(content={NDJSON: OpenAPIMediaType(schema=lines)}, required=True)
 
 
@@ -75,9 +76,9 @@ class _Bulk(Operation):
     media_type=NDJSON, operation_class=_Bulk, request_max_body_size=BULK_BYTES_MAX,
 )  # fmt: skip
 async def say_in_bulk(request: AnyRequest) -> Response[bytes]:
-    """Takes turns as NDJSON, one a line as `POST /v1/turns` takes it; the answer has one line for each, in order.
+    """Records turns as NDJSON, one per line as in `POST /v1/turns`. The response has one line for each, in order.
 
-    Of a body with too many lines, or too long a line, nothing is taken.
+    If a body has too many lines, or too long a line, nothing of it is recorded.
     """
     site = site_of(request)
     async with site.heavy.body(request.stream(), BULK_LINES_MAX) as body, site.heavy.working():
@@ -86,7 +87,7 @@ async def say_in_bulk(request: AnyRequest) -> Response[bytes]:
 
 
 def _take_all(site: Site, body: bytes) -> bytes:
-    """Takes the lines of a body, some at a time, and answers each."""
+    """Records the lines of a body in chunks, and answers each."""
     answers, line = bytearray(), 1
     stopped: LicetError | None = None
     if max(map(len, _lines(body)), default=0) > TURN_REQUEST_BYTES_MAX:
@@ -95,7 +96,7 @@ def _take_all(site: Site, body: bytes) -> bytes:
         if stopped is None:
             try:
                 answers += _take(site, line, lines)
-            except BusyError as error:  # what was answered stands; trying the rest would only wait as long again
+            except BusyError as error:  # earlier answers hold; trying the rest would only wait as long again
                 if line == 1:
                     raise
                 stopped = error
@@ -106,7 +107,7 @@ def _take_all(site: Site, body: bytes) -> bytes:
 
 
 def _lines(body: bytes) -> Iterator[bytes]:
-    """The lines of a body; an empty one at its end is none."""
+    """The lines of a body; an empty one at its end does not count."""
     begin = 0
     while begin < len(body):
         end = body.find(b"\n", begin)
@@ -116,7 +117,7 @@ def _lines(body: bytes) -> Iterator[bytes]:
 
 
 def _chunks(body: bytes) -> Iterator[list[bytes]]:
-    """The lines of a body, some at a time."""
+    """The lines of a body in chunks."""
     lines, size = list[bytes](), 0
     for line in _lines(body):
         lines.append(line)
@@ -154,7 +155,7 @@ def _take(site: Site, first: int, lines: Sequence[bytes]) -> bytes:
 
 
 def _unread(error: Exception) -> str:
-    """Why a line does not decode, without a word of it."""
+    """Why a line does not decode, without quoting it."""
     match error:
         case msgspec.DecodeError():
             return unquoted(str(error))
@@ -169,7 +170,9 @@ def _line(item: schema.BulkItemAnswer | None) -> bytes:
 
 
 def _apply(site: Site, commands: Sequence[Say]) -> list[CommandResult | LicetError]:
-    """Applies commands in one transaction; where the database refuses it, half and half, so that one fails alone."""
+    """Applies commands in one transaction; if the database refuses it, applies each half, so that only the refused one
+    fails.
+    """
     if not commands:
         return []
 
@@ -184,7 +187,7 @@ def _apply(site: Site, commands: Sequence[Say]) -> list[CommandResult | LicetErr
 
 
 def _accounts(tx: Transaction, site: Site, turns: Iterable[schema.NewTurn]) -> dict[str, UUID]:
-    """The accounts that turns name by ids of the host."""
+    """The accounts of turns that name them by the host's ids."""
     names = {t.account for t in turns if t.account.startswith(HOST)}
     hashed = {host_hmac(site.host_key, "account", name.removeprefix(HOST)): name for name in names}
     return {hashed[host]: account for host, account in account_view.accounts_by_host(tx, hashed).items()}

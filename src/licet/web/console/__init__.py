@@ -1,1 +1,1 @@
-"""What staff see."""
+"""The pages for staff."""

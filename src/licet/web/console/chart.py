@@ -1,7 +1,7 @@
-"""A chart of what is kept over time, as SVG that the server draws: two areas, one upon the other, and their axes.
+"""A chart of stored content over time, as SVG that the server renders: two stacked areas and their axes.
 
-It holds no style and no script, so it passes the pages' policy; its colours are classes of the console's stylesheet.
-The same figures stand beside it as a table, so nothing is told by the drawing alone.
+It contains no style and no script, so the pages' content security policy allows it; its colours are classes of the
+console's stylesheet. A table beside it has the same figures, so the drawing is never the only source.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 
 
 class AxisMark(msgspec.Struct, frozen=True, kw_only=True):
-    """A word on an axis, and where."""
+    """A label on an axis, and its position."""
 
     place: float
     text: str
@@ -41,7 +41,7 @@ class ChartDrawing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def drawn(moments: Sequence[datetime], whole: Sequence[int], part: Sequence[int]) -> ChartDrawing | None:
-    """The areas of ``whole`` and of ``part`` within it, both in bytes; None where there is nothing to draw."""
+    """The areas of ``whole`` and of ``part`` within it, both in bytes; None if there is nothing to draw."""
     if len(moments) < 2 or max(whole) <= 0:
         return None
     top = _rounded_up(max(whole))
@@ -55,7 +55,7 @@ def drawn(moments: Sequence[datetime], whole: Sequence[int], part: Sequence[int]
         return round(bottom - value / top * (bottom - TOP), 1)
 
     def outline(values: Sequence[int]) -> str:
-        """Steps, as what is kept goes at a moment and not little by little."""
+        """Steps, because content is erased at an instant and not gradually."""
         steps, height = [f"M{LEFT} {bottom}"], bottom * 1.0
         for at, value in zip(moments, values, strict=True):
             steps.append(f"L{x(at)} {height} L{x(at)} {y(value)}")
@@ -75,7 +75,7 @@ def drawn(moments: Sequence[datetime], whole: Sequence[int], part: Sequence[int]
 
 
 def size(count: int) -> str:
-    """Bytes in words: 1.5 MB, in steps of a thousand."""
+    """Bytes as text: 1.5 MB, in powers of a thousand."""
     value, unit = float(count), 0
     while value >= 999.5 and unit + 1 < len(_UNITS):
         value, unit = value / 1000, unit + 1
@@ -83,6 +83,6 @@ def size(count: int) -> str:
 
 
 def _rounded_up(value: int) -> int:
-    """The next 1, 2, 4 or 8 times a power of ten, so that quarters of it are round."""
+    """The next 1, 2, 4 or 8 times a power of ten, so that its quarters are round numbers."""
     power = int("1" + "0" * (len(str(value)) - 1))
     return next(step * power for step in (1, 2, 4, 8, 10) if step * power >= value)

@@ -1,7 +1,7 @@
-"""The console's forms of legal holds: to place one on a conversation, or to end one, each said again before it is done.
+"""The console's forms for legal holds: to place one on a conversation, or to end one, each with a confirmation.
 
-The first answer to a form says what would come of it, and asks; only the second form does it. A matter is content: it comes
-in a form's body, stands in the answer to that form alone, and is in no list.
+The first form shows the effect and asks; only the second form applies it. A matter is content: it is sent in a form's
+body, is shown only in the response to that form, and is in no list.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ REASONS = {
 
 
 class HoldForm(msgspec.Struct, frozen=True, kw_only=True):
-    """The form of a hold. ``untold`` is set where the matter forbids telling, ``confirmed`` by the second form."""
+    """The form of a hold. ``untold`` is set if the matter forbids telling the person, ``confirmed`` by the second form."""
 
     matter: str = ""
     reason: str = ""
@@ -43,7 +43,7 @@ class HoldForm(msgspec.Struct, frozen=True, kw_only=True):
 
 @post("/console/conversations/{conversation:str}/hold", may=HOLDS, sync_to_thread=True, include_in_schema=False)
 def place(request: AnyRequest, conversation: FromPath[str], data: URLEncodedBody[HoldForm]) -> Response[Any]:
-    """Places a hold, once it was said again."""
+    """Places a hold, after the confirmation."""
     visit = shell.opened(request)
     review_at, faults = _read(visit, data)
     if faults:
@@ -59,7 +59,7 @@ def place(request: AnyRequest, conversation: FromPath[str], data: URLEncodedBody
 
 @post("/console/conversations/{conversation:str}/end-hold", may=HOLDS, sync_to_thread=True, include_in_schema=False)
 def end(request: AnyRequest, conversation: FromPath[str], data: URLEncodedBody[HoldForm]) -> Response[Any]:
-    """Ends a hold, once it was said again."""
+    """Ends a hold, after the confirmation."""
     visit = shell.opened(request)
     try:
         (act,) = holds.end(visit.here, [conversation], matter=data.matter, dry_run=data.confirmed != "yes")
@@ -92,7 +92,7 @@ def _read(visit: Visit, data: HoldForm) -> tuple[datetime | None, Faults]:
 def _asking(
     visit: Visit, conversation: str, kept: HoldForm, what: str, act: HoldAct | None = None, *, faults: Faults = NO_FAULTS
 ) -> Response[Any]:  # fmt: skip
-    """The form again: with what is wrong with it, or with what would come of it."""
+    """The form again: with its errors, or with its effect."""
     values = {
         "conversation": conversation, "kept": kept, "what": what, "act": act, "reasons": REASONS,
         "matter_max": MATTER_CHARACTERS_MAX,

@@ -1,4 +1,6 @@
-"""The lists of the console: holds and flags, policy, requests, readings, releases, the log; keys and staff, to revoke."""
+"""The lists of the console: holds and flags, policy, requests, readings, releases, the log; keys and staff, which can
+be revoked.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ from licet.web.pages.shared import AnyRequest, seen_other
 
 @get("/console/holds", may=LOOKS, sync_to_thread=True, include_in_schema=False)
 def holds(request: AnyRequest) -> Response[Any]:
-    """What stands under a legal hold, and what was flagged; what a hold is for is content, and is not here."""
+    """The conversations under legal hold, and the flagged ones. The matter of a hold is content, and is not shown."""
     visit = shell.opened(request)
     values = {
         "holds": oversight.holds(visit.here), "flags": oversight.flags(visit.here), "now": visit.here.clock(),
@@ -33,7 +35,7 @@ def holds(request: AnyRequest) -> Response[Any]:
 
 @get("/console/policy", may=STAFF, sync_to_thread=True, include_in_schema=False)
 def policy(request: AnyRequest) -> Response[Any]:
-    """Every version, and the notices that were published for it."""
+    """Every version, and its published notices."""
     visit = shell.opened(request)
     values = {
         "in_force": installation.policies(visit.here).in_force(visit.here.clock()),
@@ -44,7 +46,7 @@ def policy(request: AnyRequest) -> Response[Any]:
 
 @get("/console/requests", may=OFFICE, sync_to_thread=True, include_in_schema=False)
 def requests(request: AnyRequest) -> Response[Any]:
-    """What people asked to have erased, and how far that is."""
+    """What people asked to have erased, and the progress."""
     visit = shell.opened(request)
     values = {"requests": oversight.requests(visit.here)}
     return shell.page("console_requests.html", visit, title="Requests", section="/console/requests", values=values)
@@ -69,7 +71,7 @@ def releases(request: AnyRequest) -> Response[Any]:
 
 @get("/console/log", may=STAFF, sync_to_thread=True, include_in_schema=False)
 def log(request: AnyRequest) -> Response[Any]:
-    """The logs as their readers see them, and what waits to be told."""
+    """The logs as their readers see them, and the entries that wait to be appended."""
     visit = shell.opened(request)
     following = request.app.state.following
     values = {
@@ -111,7 +113,7 @@ def revoke_key(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
 
 @post("/console/access/staff/{staff:str}/revoke", may=OWNS, sync_to_thread=True, include_in_schema=False)
 def revoke_staff(request: AnyRequest, staff: FromPath[str]) -> Response[Any]:
-    """Takes a member's roles given here and ends their sessions; RefusedError for an owner."""
+    """Removes a member's roles that were given here and ends their sessions; RefusedError for an owner."""
     visit, who = shell.opened(request), _staff_id(staff)
     with transaction(visit.here.pool) as tx:
         sessions.revoke_staff(tx, who)

@@ -1,17 +1,17 @@
-"""The console of staff: how the installation stands, and why one conversation may or may not be used. No script.
+"""The console for staff: the state of the installation, and why one conversation may or may not be used. No script.
 
-    /console                             the overview: accounts, gates, what is kept, and what goes when
+    /console                             the overview: accounts, gates, stored content, and coming expiries
     /console/look-up                     finds an account or a conversation, by our id or the host's
-    /console/accounts/ID                 how an account stands, and why
-    /console/conversations/ID  ../read   why it may be used, and reading it: with a reason, on record, shown to its person
-    .. /hold  /end-hold                  a legal hold, said again before it is done
+    /console/accounts/ID                 the state of an account, and why
+    /console/conversations/ID  ../read   why it may be used, and reading it: with a reason, recorded, shown to its person
+    .. /hold  /end-hold                  a legal hold, with a confirmation
     /console/holds  policy  requests  readings  releases  log
                                          lists without content
-    /console/releases/ID                 one release: its sample row by row, and who signed it off
+    /console/releases/ID                 one release: its sample row by row, and its signatures
     /console/access                      keys of services, and staff; for the owner
 
-Every page shows what the routes of the API would tell the same roles. Content stands on one page only, the answer to a
-form with a reason; it is nowhere to be loaded again. A host's id is sent in a form's body, never in an address.
+Every page shows what the routes of the API return for the same roles. Content is shown on one page only, the response
+to a form with a reason, which cannot be loaded again. A host's id is sent in a form's body, never in a URL.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ REASONS = {
 
 @get("/console", may=STAFF, sync_to_thread=True, include_in_schema=False)
 def overview(request: AnyRequest) -> Response[Any]:
-    """The population, what is kept, what goes when, and what waits."""
+    """The accounts, the stored content, coming expiries, and what waits."""
     visit = shell.opened(request)
     status, coming = answers.status(visit.here), answers.forecast(visit.here)
     values = {
@@ -69,7 +69,7 @@ def overview(request: AnyRequest) -> Response[Any]:
 
 
 def _tables(status: PopulationStatus) -> list[tuple[str, str, list[tuple[str, int]]]]:
-    """Counts by name: what of, counted in what, and the counts."""
+    """Counts by name: title, unit, and the counts."""
     return [
         *((f"Standing: {question}", "Accounts", _named(counts)) for question, counts in status.standings.items()),
         ("Gate", "Accounts", _named(status.gates)),
@@ -82,7 +82,7 @@ def _named(counts: dict[str, int]) -> list[tuple[str, int]]:
 
 
 def _tabled(coming: Forecast) -> list[tuple[datetime, int, int]]:
-    """The forecast at the moments that the table has."""
+    """The forecast at the dates of the table."""
     return [(coming.moments[n], coming.kept[n], coming.short[n]) for n in TABLED_MONTHS if n < len(coming.moments)]
 
 
@@ -90,7 +90,7 @@ def _tabled(coming: Forecast) -> list[tuple[datetime, int, int]]:
 
 
 class LookUpForm(msgspec.Struct, frozen=True, kw_only=True):
-    """What the form sent. ``account`` is whose conversation it is, where ``name`` is the host's id of one."""
+    """The fields of the form. ``account`` is needed if ``name`` is the host's id of a conversation."""
 
     name: str = ""
     account: str = ""
@@ -104,11 +104,11 @@ def look_up(request: AnyRequest) -> Response[Any]:
 
 @post("/console/look-up", may=LOOKS, sync_to_thread=True, include_in_schema=False)
 def find(request: AnyRequest, data: URLEncodedBody[LookUpForm]) -> Response[Any]:
-    """Goes on to what was named, or says that there is nothing of that name."""
+    """Redirects to the named page, or says that nothing has that name."""
     visit = shell.opened(request)
     try:
         return seen_other(_place_of(visit, data))
-    except (NotFoundError, UsageError):  # a name too long is the name of nothing
+    except (NotFoundError, UsageError):  # no id is that long
         fault = "There is no account, conversation or message of that name that you may see."
         return _looking(visit, data, Faults((("name", "name", fault),)))
 
@@ -122,7 +122,7 @@ def _looking(visit: Visit, kept: LookUpForm, faults: Faults = NO_FAULTS) -> Resp
 
 
 def _place_of(visit: Visit, asked: LookUpForm) -> str:
-    """The page of what was named; NotFoundError for nothing, and for an account where the reader may see none."""
+    """The page with that name; NotFoundError if there is none, or if the reader may not see the account."""
     name = asked.name.strip()[:NAME_CHARACTERS_MAX]
     if asked.account.strip():
         account = _account(visit, asked.account.strip()[:NAME_CHARACTERS_MAX])
@@ -151,7 +151,7 @@ def _account(visit: Visit, name: str) -> str:
 
 @get("/console/accounts/{account:str}", may=OFFICE, sync_to_thread=True, include_in_schema=False)
 def account(request: AnyRequest, account: FromPath[str]) -> Response[Any]:
-    """How an account stands: its choices, what of it may be used, and who of the staff read what."""
+    """The state of an account: its choices, what of it may be used, and which staff read what."""
     visit, holder = shell.opened(request), parse(Prefix.account, account)
     seen = answers.explain(visit.here, account)
     with transaction(visit.here.pool) as tx:
@@ -165,7 +165,7 @@ def account(request: AnyRequest, account: FromPath[str]) -> Response[Any]:
 
 @get("/console/conversations/{conversation:str}", may=LOOKS, sync_to_thread=True, include_in_schema=False)
 def conversation(request: AnyRequest, conversation: FromPath[str]) -> Response[Any]:
-    """Why a conversation may be used or not, and until when; nothing of what was said in it."""
+    """Why a conversation may be used or not, and until when, without its content."""
     said = _SAID.get(request.query_params.get("said", ""), "")
     return _conversation(shell.opened(request), conversation, ReadReasonForm(), said=said)
 
@@ -182,7 +182,7 @@ class ReadReasonForm(msgspec.Struct, frozen=True, kw_only=True):
 
 @post("/console/conversations/{conversation:str}/read", may=READS, sync_to_thread=True, include_in_schema=False)
 def read(request: AnyRequest, conversation: FromPath[str], data: URLEncodedBody[ReadReasonForm]) -> Response[Any]:
-    """Opens a conversation, with a reason. The reading is on record, and its person sees it."""
+    """Opens a conversation, with a reason. The reading is recorded, and its person sees it."""
     visit, named = shell.opened(request), parse(Prefix.conversation, conversation)
     faults = []
     if data.reason not in REASONS:

@@ -1,11 +1,11 @@
-"""One release in the console: what was done to it since its seal, its sample row by row, and both signatures.
+"""One release in the console: what was done since its seal, its sample row by row, and both signatures.
 
-    /console/releases/ID                     how it stands
+    /console/releases/ID                     its state
     /console/releases/ID/sample  ../close    draws a sample; states what was found
-    /console/releases/ID/row  ../finding     opens the next row, on record; writes down what is in it, and opens the next
-    /console/releases/ID/sign                a signature, of whoever is signed in
+    /console/releases/ID/row  ../finding     opens the next row, recorded; stores its finding, and opens the next
+    /console/releases/ID/sign                a signature of the signed-in member of staff
 
-Content stands in the answers to two forms alone, as everywhere in the console; it is nowhere to be loaded again.
+Content is shown only in the responses to two forms, as everywhere in the console, and cannot be loaded again.
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ FINDINGS = {
 
 
 class SampleSizeForm(msgspec.Struct, frozen=True, kw_only=True):
-    """How large a sample is to be."""
+    """The size of a sample."""
 
     chance: str = str(CHANCE_ROWS)
     risk: str = str(RISK_ROWS)
 
 
 class SignForm(msgspec.Struct, frozen=True, kw_only=True):
-    """A signature; ``names_in`` is `yes` of whoever knows that nobody looked for names in the release."""
+    """A signature. ``names_in`` is `yes` if the signer accepts that nobody looked for names in the release."""
 
     names_in: str = ""
 
 
 class RowFindingForm(msgspec.Struct, frozen=True, kw_only=True):
-    """What a reader found in a row; ``then`` is `stop` for whoever reads no further now."""
+    """What a reader found in a row; ``then`` is `stop` if the reader stops for now."""
 
     row: str = ""
     finding: str = ""
@@ -62,7 +62,7 @@ class RowFindingForm(msgspec.Struct, frozen=True, kw_only=True):
 
 @get("/console/releases/{release:str}", may=STAFF, sync_to_thread=True, include_in_schema=False)
 def one(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
-    """What was done to a release since its seal, and what is left to do."""
+    """What was done to a release since its seal, and what remains to be done."""
     visit = shell.opened(request)
     known = _known(visit, release)
     is_here = known.state == "sealed" and (visit.here.config.releases / known.name).is_dir()
@@ -94,14 +94,14 @@ def close(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
 
 @post("/console/releases/{release:str}/row", may=READS, sync_to_thread=True, include_in_schema=False)
 def row(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
-    """Opens the next row of the sample. The reading is on record, and its person sees it."""
+    """Opens the next row of the sample. The reading is recorded, and its person sees it."""
     visit = shell.opened(request)
     return _next(visit, _known(visit, release))
 
 
 @post("/console/releases/{release:str}/finding", may=READS, sync_to_thread=True, include_in_schema=False)
 def finding(request: AnyRequest, release: FromPath[str], data: URLEncodedBody[RowFindingForm]) -> Response[Any]:
-    """Writes down what is in a row, and opens the next one unless the reader stops."""
+    """Stores the finding of a row, and opens the next one unless the reader stops."""
     visit = shell.opened(request)
     known = _known(visit, release)
     if data.finding not in {each.value for each in FINDINGS}:
@@ -114,7 +114,7 @@ def finding(request: AnyRequest, release: FromPath[str], data: URLEncodedBody[Ro
 
 @post("/console/releases/{release:str}/sign", may=SIGNS, sync_to_thread=True, include_in_schema=False)
 def sign(request: AnyRequest, release: FromPath[str], data: URLEncodedBody[SignForm]) -> Response[Any]:
-    """Puts the signature of whoever is signed in under a release, after every check."""
+    """Signs a release as the signed-in member of staff, after every check."""
     visit = shell.opened(request)
     known = _known(visit, release)
     signatures.sign(visit.here, _folder(visit, known), _member(visit), names_in=data.names_in == "yes")
@@ -130,7 +130,7 @@ def _next(visit: Visit, known: Release) -> Response[Any]:
 
 
 def _known(visit: Visit, release: str) -> Release:
-    """The release by our id; NotFoundError for no such one."""
+    """The release with our id; NotFoundError if there is none."""
     with transaction(visit.here.pool) as tx:
         return registry.get(tx, shared.uuid_of(release))
 

@@ -1,7 +1,7 @@
-"""What every page of the console is made with: who reads it, which sections they may open, and the answer as HTML.
+"""Shared by every page of the console: its reader, the sections that they may open, and the response as HTML.
 
-A page shows a link only to what its reader may open; that the link is missing protects nothing, the guard does. The
-console speaks English, in its templates: the catalogue holds what is said to people. It needs no script.
+A page links only to what its reader may open. A missing link protects nothing; the guard does. The console is in
+English, in its templates: the catalogue has the texts for people. It needs no script.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from licet.web.pages import shared
 from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults
 from licet.web.site import Site
 
-# The same rights as the routes of the API that answer the same: see tests/web/matrix.csv.
+# The same rights as the corresponding routes of the API: see tests/web/matrix.csv.
 STAFF = may(staff=tuple(StaffRole))
 OFFICE = may(staff=(StaffRole.privacy_officer, StaffRole.auditor))
 LOOKS = may(staff=(StaffRole.privacy_officer, StaffRole.auditor, StaffRole.reviewer))
@@ -56,7 +56,7 @@ SECTIONS = (
 
 
 class Visit(msgspec.Struct, frozen=True, kw_only=True):
-    """Who of the staff reads a page."""
+    """The member of staff who reads a page."""
 
     site: Site
     staff: Staff
@@ -93,7 +93,7 @@ def page(
 
 
 def plain(title: str, lines: Sequence[str], *, status: int, links: Sequence[tuple[str, str]] = ()) -> Response[str]:
-    """A page of a few sentences, for whoever asks."""
+    """A page of a few sentences, for anybody."""
     shown = {
         "csrf": "", "sections": [], "place": "", "who": "", "roles": "", "errors": [], "errors_of": {},
         "simulated": False, "lines": lines, "links": links,
@@ -111,7 +111,7 @@ def _rendered(template: str, title: str, status: int, values: Mapping[str, Any])
 
 
 def moment(at: datetime | None) -> str:
-    """A moment as staff read it, and as one piece: 2025-09-28 10:00, UTC; a dash for none."""
+    """A time as staff read it, without line breaks: 2025-09-28 10:00, UTC; a dash for none."""
     if at is None:
         return "–"
     return Markup('<time datetime="{}">{}</time>').format(written(at), f"{at:%Y-%m-%d %H:%M}")

@@ -1,1 +1,1 @@
-"""What a person sees."""
+"""The pages for people."""

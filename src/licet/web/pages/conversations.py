@@ -1,4 +1,4 @@
-"""Your data: every conversation with its answer, keeping one out, deleting one, and taking everything out."""
+"""Your data: every conversation and whether it may be used, keeping one out, deleting one, and the take-out."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SWEPT_WITHIN = timedelta(days=1)
 
 
 class BadgeLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A badge in words."""
+    """A badge as text."""
 
     use: str
     head: str
@@ -44,7 +44,7 @@ class BadgeLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChatLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation on a page. ``kept_out`` is None where there is nothing to keep out."""
+    """A conversation on a page. ``kept_out`` is None if there is nothing to keep out."""
 
     id: str
     title: str
@@ -63,18 +63,22 @@ class ChatLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Dates(msgspec.Struct, frozen=True, kw_only=True):
-    """When what is over is out of reach: a sweep follows within a day, and old copies of the database fall behind later."""
+    """When expired content is out of reach: a sweep follows within a day; old copies of the database become useless
+    later.
+    """
 
     at: datetime
     policy: Policy
     copies_days: int
 
     def destroyed_by(self, mine: OwnConversation, until: datetime) -> datetime:
-        """When the keys are destroyed at the latest: what was over before it was deleted goes no earlier than that."""
+        """The latest date on which the keys are destroyed: a day after the end date, or after the deletion if that is
+        later.
+        """
         return max(until, mine.deleted_at or until) + SWEPT_WITHIN
 
     def gone_by(self, mine: OwnConversation, until: datetime) -> datetime:
-        """When no copy of the database opens it any more, with keys that are kept anywhere."""
+        """When no copy of the database can be used to open it any more, with keys that are kept anywhere."""
         return self.destroyed_by(mine, until) + timedelta(days=self.copies_days)
 
 
@@ -85,7 +89,7 @@ def _dates(here: Installation) -> Dates:
 
 @get("/chats", may=PERSONS, sync_to_thread=True, include_in_schema=False)
 def chats(request: AnyRequest) -> Response[Any]:
-    """The conversations, newest first, and the way to take everything out."""
+    """The conversations, newest first, and the link to the take-out."""
     here, who = shell.opened(request)
     at, words = here.clock(), who.words
     known, before = policies(here), request.query_params.get("before", "")
@@ -104,7 +108,7 @@ def chats(request: AnyRequest) -> Response[Any]:
 
 @get("/chats/{name:str}", may=PERSONS, sync_to_thread=True, include_in_schema=False)
 def chat(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
-    """One conversation: which parts may be used, who holds it, who read it."""
+    """One conversation: which parts may be used, its legal holds, and who read it."""
     here, who = shell.opened(request)
     at, words = here.clock(), who.words
     known = policies(here)
@@ -119,7 +123,7 @@ def chat(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
 
 @post("/chats/{name:str}/keep-out", may=PERSONS, sync_to_thread=True, include_in_schema=False)
 def keep_out(request: AnyRequest, name: FromPath[str], data: Sent) -> Response[Any]:
-    """From now on the conversation is not used."""
+    """Keeps the conversation out: from now on it is not used."""
     here, who = shell.opened(request)
     command = Narrow(account=who.account, at=here.clock(), conversation=shell.conversation_of(name))
     return _told(here, who, command, data, "kept_out")
@@ -127,7 +131,9 @@ def keep_out(request: AnyRequest, name: FromPath[str], data: Sent) -> Response[A
 
 @post("/chats/{name:str}/let-in", may=PERSONS, sync_to_thread=True, include_in_schema=False)
 def let_in(request: AnyRequest, name: FromPath[str], data: Sent) -> Response[Any]:
-    """What is said in it from now on follows the choice; not from a page on which it had not been kept out anew."""
+    """Lets in what is said from now on, which follows the choice; refused from a page that is older than the newest
+    keeping out.
+    """
     here, who = shell.opened(request)
     seen = int(data.widenings) if data.widenings.isdecimal() else -1
     command = Widen(
@@ -138,7 +144,7 @@ def let_in(request: AnyRequest, name: FromPath[str], data: Sent) -> Response[Any
 
 @get("/chats/{name:str}/delete", may=PERSONS, sync_to_thread=True, include_in_schema=False)
 def ask_delete(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
-    """Asks once, and says what goes and what cannot."""
+    """Asks whether to delete the conversation, and says what is erased and what cannot be."""
     here, who = shell.opened(request)
     at, words = here.clock(), who.words
     known = policies(here)
@@ -166,7 +172,7 @@ def ask_delete(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
 
 @post("/chats/{name:str}/delete", may=PERSONS, sync_to_thread=True, include_in_schema=False)
 def delete(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
-    """Deletes it, and shows what became of it."""
+    """Deletes the conversation, and shows the result."""
     here, who = shell.opened(request)
     conversation, known = shell.conversation_of(name), policies(here)
     command = Delete(account=who.account, at=here.clock(), conversation=conversation)
@@ -177,7 +183,7 @@ def delete(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
 
 @get("/takeout.zip", may=PERSONS, sync_to_thread=True, include_in_schema=False)
 def take_out(request: AnyRequest) -> Stream:
-    """Everything that is kept, as a zip that is made while it is sent."""
+    """Everything that is stored, as a zip that is streamed."""
     here, who = shell.opened(request)
     pieces: Iterator[bytes] = takeout.takeout(
         lambda: transaction(here.pool), here.keyring, policies(here), who.account, here.clock(),
@@ -191,7 +197,7 @@ def take_out(request: AnyRequest) -> Stream:
 def _acted_on(
     tx: Transaction, here: Installation, who: PageReader, known: Policies, name: str
 ) -> OwnConversation | None:
-    """The conversation that the form before was about; None for none, and for one that is gone since."""
+    """The conversation that the previous form was about; None for none, and for one that is gone."""
     try:
         return (
             own_conversations.one(tx, here.keyring, known, who.account, shell.conversation_of(name), here.clock())
@@ -221,7 +227,9 @@ def _told(
 
 
 def _saved(words: Catalogue, dates: Dates, request: AnyRequest, mine: OwnConversation | None) -> str:
-    """What the last form did, as far as that still holds: the word comes from the address, what is said from the state."""
+    """The result of the previous form, as far as it still applies: the URL names it, the text comes from the current
+    state.
+    """
     said = request.query_params.get("said", "")
     if mine is None:
         return ""
@@ -244,7 +252,7 @@ def _reads(tx: Transaction, words: Catalogue, account: UUID, conversation: UUID)
     ]  # fmt: skip
 
 
-# A conversation in words
+# A conversation as text
 
 
 def line(words: Catalogue, dates: Dates, mine: OwnConversation) -> ChatLine:
@@ -282,7 +290,7 @@ def line(words: Catalogue, dates: Dates, mine: OwnConversation) -> ChatLine:
 
 
 def _warning(words: Catalogue, dates: Dates, mine: OwnConversation) -> str:
-    """What keeping it out does to its date, where it brings it nearer."""
+    """How keeping it out changes its end date, if that comes earlier."""
     until = dates.policy.keep.opted_out.after(dates.at)
     if mine.kept_out or mine.keep_until is None or mine.keep_until <= until:
         return ""
@@ -290,7 +298,7 @@ def _warning(words: Catalogue, dates: Dates, mine: OwnConversation) -> str:
 
 
 def learnt(words: Catalogue, found: Sequence[ConsumedBy]) -> Iterator[str]:
-    """A line for each model that was trained on rows of a person's."""
+    """One line for each model that was trained on the person's rows."""
     models: dict[tuple[str, str, datetime], list[ConsumedBy]] = {}
     for one in found:
         models.setdefault((one.model, one.release, one.finished_at), []).append(one)
@@ -345,7 +353,7 @@ def _rest(words: Catalogue, badge: UseBadge, purposes: Sequence[str]) -> str:
 
 
 def _alike(words: Catalogue, runs: Sequence[UseRun]) -> list[UseRun]:
-    """Runs whose answers differ by hours at most read the same, and are one on a page."""
+    """Merges runs with the same reason that end on the same day, because a page shows them alike."""
     merged: list[UseRun] = []
     for run in runs:
         last = merged[-1] if merged else None

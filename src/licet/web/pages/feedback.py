@@ -20,7 +20,7 @@ from licet.web.pages.shared import PERSONS, AnyRequest
 
 
 class FeedbackLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A feedback on the page."""
+    """A piece of feedback on the page."""
 
     id: str
     conversation: str
@@ -36,7 +36,7 @@ class FeedbackLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 @get("/feedback", may=PERSONS, sync_to_thread=True, include_in_schema=False)
 def list_given(request: AnyRequest) -> Response[Any]:
-    """The feedback that is kept, newest first."""
+    """The stored feedback, newest first."""
     here, who = shell.opened(request)
     at, words = here.clock(), who.words
     before, said = request.query_params.get("before", ""), request.query_params.get("said", "")
@@ -53,7 +53,7 @@ def list_given(request: AnyRequest) -> Response[Any]:
 
 @post("/feedback/{name:str}/take-back", may=PERSONS, sync_to_thread=True, include_in_schema=False)
 def take_back(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
-    """Nothing uses it from now on."""
+    """Takes back one piece of feedback: from now on it is not used."""
     here, who = shell.opened(request)
     known, named = policies(here), parse(Prefix.feedback, name)
     with transaction(here.pool) as tx:

@@ -1,14 +1,14 @@
-"""The people's pages: all routes of them, as one router. No page needs a script.
+"""All routes of the pages for people, as one router. No page needs a script.
 
-    /                        what this is, and how one signs in
-    /notice /signup          the question, where there is one
-    /settings                what holds, one step to change it, the record and its receipts
-    /chats /chats/ID         every conversation and its answer; keep out, let in, delete
+    /                        what this is, and how to sign in
+    /notice /signup          the question, if there is one
+    /settings                the current choice, one step to change it, the record and its receipts
+    /chats /chats/ID         every conversation and whether it may be used; keep out, let in, delete
     /takeout.zip             everything
     /static/HASH/NAME        the stylesheet and the script of the components
 
-Who reads is the person whom the guard let in. A refusal is a page in words, and says nothing about what somebody else
-may have.
+The reader is the person whom the guard admitted. A refusal is a page of text, and reveals nothing about what somebody
+else may have.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ STATIC_TYPES = {
     include_in_schema=False,
 )
 def static(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
-    """A file that pages and hosts load. Under its hash it never changes; by its bare name it may within minutes."""
+    """A file for pages and hosts; under its hash it never changes, under its bare name it may, within minutes."""
     if name not in STATIC_TYPES:
         raise NotFoundError("no such file")
     fixed = shell.static_path(name) == request.url.path
@@ -69,7 +69,7 @@ def on_refusal(request: AnyRequest, error: Exception) -> Response[Any]:
 
 
 def _reasons(request: AnyRequest, error: Exception, status: int) -> tuple[str, ...]:
-    """The sentences that say why there is no page."""
+    """The sentences that explain why there is no page."""
     if isinstance(error, RefusedError) and error.because == "no_notice":
         return ("error.no_notice",)
     if isinstance(error, BusyError | FencedError):
@@ -82,7 +82,7 @@ def _reasons(request: AnyRequest, error: Exception, status: int) -> tuple[str, .
 
 
 def on_entrance(request: AnyRequest, error: Exception) -> Response[Any]:
-    """A refusal on the way in: a page for a browser, and problem+json for a program. Failed sign-ins are counted."""
+    """A refused sign-in: a page for a browser, problem+json for a program. Failed sign-ins are counted."""
     error = signin.counted(request, error)
     if "text/html" in request.headers.get("accept", ""):
         return on_refusal(request, error)
@@ -93,7 +93,7 @@ def on_entrance(request: AnyRequest, error: Exception) -> Response[Any]:
 
 @get("/", may=ANYBODY, sync_to_thread=False, include_in_schema=False)
 def home(request: AnyRequest) -> Response[str]:
-    """What this is, how one signs in, and where to go on."""
+    """What this is, how to sign in, and where to continue."""
     words, site = catalogue(preferred(request.headers.get("accept-language", ""))), site_of(request)
     lines = [words.say("home.what"), words.say("home.person")]
     if not site.tokens.configured:

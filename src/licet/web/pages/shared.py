@@ -1,8 +1,9 @@
-"""What every page is made with: the templates, the words of the reader's language, and the answer as HTML.
+"""Shared by every page: the templates, the texts in the reader's language, and the response as HTML.
 
-The templates escape everything; the only markup that passes is a notice's, made by `consent.markdown` from escaped
-text. No page holds a script or a style of its own, so `script-src 'self'; style-src 'self'` is enough. A page asked
-for with ``Licet-Fragment: 1`` comes without its shell, for the components, which put it into their shadow roots.
+The templates escape everything. The only markup that they pass is a notice's, which `consent.markdown` makes from
+escaped text. No page contains an inline script or style, so `script-src 'self'; style-src 'self'` is enough. A page
+that is requested with ``Licet-Fragment: 1`` comes without its frame, for the components, which put it into their shadow
+roots.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ AnyRequest = Request[Any, Any, Any]
 
 
 class PageReader(msgspec.Struct, frozen=True, kw_only=True):
-    """Who reads a page, and how: the words, the surface, the signal, and whether a component asked for it."""
+    """Who reads a page, and how: the language, the surface, the GPC signal, and whether a component requested it."""
 
     account: UUID
     words: Catalogue
@@ -50,7 +51,7 @@ class PageReader(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def opened(request: AnyRequest) -> tuple[Installation, PageReader]:
-    """The installation and the reader of a request; UnauthenticatedError for anybody but a person known here."""
+    """The installation and the reader of a request; UnauthenticatedError for anybody but a known person."""
     here, caller = site_of(request).here, request.scope["auth"]
     if not isinstance(caller, Person) or caller.account is None:
         raise UnauthenticatedError("no account of this person is known here")
@@ -68,7 +69,7 @@ def opened(request: AnyRequest) -> tuple[Installation, PageReader]:
 
 
 class Faults(msgspec.Struct, frozen=True):
-    """What is wrong with a form: the field's name, where it is on the page, and the words."""
+    """What is wrong with a form: the field's name, its anchor on the page, and the message."""
 
     found: tuple[tuple[str, str, str], ...] = ()
 
@@ -91,9 +92,9 @@ NO_FAULTS = Faults()
 
 
 class PageForm(msgspec.Struct, frozen=True, kw_only=True):
-    """What a form sent, as far as a page asks for it. ``came_from`` is the conversation whose page it was sent from.
+    """The fields of a form, as far as a page uses them. ``came_from`` is the conversation whose page sent it.
 
-    ``showing`` and ``widenings`` say how things stood on the page: what gives permission counts only while they do.
+    ``showing`` and ``widenings`` record the state on the page: a permission counts only while it is unchanged.
     """
 
     act: Field = ""
@@ -110,7 +111,7 @@ PERSONS = may(person=True)
 
 
 def showing_of(text: str) -> UUID | None:
-    """The showing that a form answers; NotFoundError for what is no id of one."""
+    """The showing that a form answers; NotFoundError for text that is not an id of one."""
     if not text:
         return None
     try:
@@ -133,7 +134,7 @@ def templates() -> Environment:
 
 @cache
 def static_path(name: str) -> str:
-    """The path of a file that never changes under that path: its hash is part of it."""
+    """The path of a file that never changes under that path, because its hash is part of it."""
     return f"/static/{hashlib.sha256(static_bytes(name)).hexdigest()[:12]}/{name}"
 
 
@@ -143,7 +144,7 @@ def static_bytes(name: str) -> bytes:
 
 
 def markup(template: str, words: Catalogue, **values: Any) -> Markup:  # noqa: ANN401 whatever a template takes
-    """A part of a page, made apart from it, so that its exact bytes can be hashed."""
+    """A part of a page, rendered separately, so that its exact bytes can be hashed."""
     return Markup(templates().get_template(template).render(say=words.say, **values))  # noqa: S704 it was escaped
 
 
@@ -178,7 +179,7 @@ def for_anybody(
     words: Catalogue, *, title: str, lines: Sequence[str], links: Sequence[tuple[str, str]] = (), outcome: str = "",
     fragment: bool = False,
 ) -> str:  # fmt: skip
-    """A page of a few sentences for whoever asks, signed in or not."""
+    """A page of a few sentences for anybody, signed in or not."""
     return templates().get_template("plain.html").render(
         words=words, say=words.say, title=title, place="", nav=False, outcome=outcome, static=static_path,
         fragment=fragment, csrf="", simulated=False, errors=[], errors_of={}, lines=lines, links=links,
@@ -186,7 +187,7 @@ def for_anybody(
 
 
 def refusal(words: Catalogue, lines: Sequence[str], *, fragment: bool) -> str:
-    """A page that says why there is none."""
+    """A page that explains why the request was refused."""
     return for_anybody(words, title=words.say("error.title"), lines=lines, outcome="refused", fragment=fragment)
 
 
@@ -196,17 +197,17 @@ def allowed(words: Catalogue, policy: Policy) -> str:
 
 
 def refused(words: Catalogue, policy: Policy) -> str:
-    """What a no refuses, as the end of "never used to .."; what the safety team flags is kept whatever the answer is."""
+    """What a no refuses, as the end of "never used to ..". What the safety team flags is kept in either case."""
     names = sorted(policy.covers - {SAFETY})
     return words.listed([words.purpose(name) for name in names], "or") if names else words.say("purpose.unflagged")
 
 
 def seen_other(path: str) -> Redirect:
-    """After a form: the page to see now, so that loading it again sends nothing twice."""
+    """After a form: redirects to the page to show, so that a reload sends nothing twice."""
     return Redirect(path, status_code=303)
 
 
 def then(who: PageReader, path: str, *, place: str = "", **query: str) -> Redirect:
-    """`seen_other` with ``query``, on the surface that the form was on, and at a ``place`` of the page."""
+    """`seen_other` with ``query``, on the same surface as the form, and at a ``place`` of the page."""
     named = query if who.surface == "app" else {**query, "surface": who.surface}
     return seen_other(f"{path}?{urlencode(named)}{'#' if place else ''}{place}")
