@@ -2,7 +2,8 @@
 
 Once for what is permitted, where both leave the rest out; once for every segment with its reason, where the floor
 reads the boolean of each. Goal: half the floor's speed. The population is made by COPY, ten conversations an account:
-seven in ten allow, some chats were resumed, kept out, deleted, incognito or flagged, some under an earlier version.
+seven in ten allow, some chats were resumed, kept out, deleted, incognito or flagged, some under an earlier version. Two
+questions are asked and answered alike; one account in ten has a project that it allowed beside.
 What the floor's boolean holds is what the rule answers, which the run asserts.
 
     python -m bench population [SEGMENTS]
@@ -33,8 +34,12 @@ CHATS = 10  # an account's
 BLOCK_ROWS = 5_000
 FIRST, NOW, DAY = datetime(2025, 9, 1, tzinfo=UTC), datetime(2025, 12, 1, tzinfo=UTC), timedelta(days=1)
 LATER = {"version": "2025-10-15", "effective": "2025-10-15", "decide_by": None}
+ASKS = [{"question": "models", "covers": ["improve_models"]}, {"question": "safety", "covers": ["safety_classifiers"]}]
 POLICIES = Policies(
-    [extend({"extends": "article-2025"}), extend({"extends": "article-2025", **LATER, "material": False})]
+    [
+        extend({"extends": "article-2025", "choice": ASKS}),
+        extend({"extends": "article-2025", **LATER, "choice": ASKS, "material": False}),
+    ]
 )
 
 JOIN = """FROM segments s JOIN conversations c USING (account_id, conversation_id) JOIN accounts a USING (account_id)"""
@@ -54,18 +59,22 @@ class Lines(NamedTuple):
     """Rows of each table, as COPY reads them."""
 
     accounts: list[str]
+    standings: list[str]
+    projects: list[str]
+    scoped_grants: list[str]
     conversations: list[str]
     segments: list[str]
 
 
 COLUMNS = Lines(
-    ["account_id, host_hmac, bucket, wrapped_key, plan, age, opened_at, last_at, seen, closed_at, standing, grant_no,"
-     " grants, answered"],
-    ["account_id, conversation_id, kind, incognito, narrowed, widenings, begun_at, deleted_at, deciding,"
-     " deciding_grant_no, deciding_grant_widening, deciding_stale, out_of_scope"],
-    ["account_id, conversation_id, segment, plan, surface, in_scope, version, narrowed, stale, grant_no,"
-     " grant_widening, first_turn, last_turn, last_at, has_user, keep_until, flagged_turn, safety_until, key_slot,"
-     " usable"],
+    ["account_id, host_hmac, bucket, wrapped_key, plan, age, opened_at, last_at, seen, closed_at, granted, in_force"],
+    ["account_id, question, standing, answered, granted_before, grant_no"],
+    ["account_id, project_id, host_hmac, begun_at"],
+    ["account_id, grant_no, question, project_id, begun_at"],
+    ["account_id, conversation_id, project_id, kind, incognito, narrowed, narrowings, begun_at, deleted_at, deciding,"
+     " deciding_grants, deciding_narrowing, deciding_stale, out_of_scope"],
+    ["account_id, conversation_id, segment, plan, surface, in_scope, version, narrowed, stale, grants, narrowing,"
+     " origins, first_turn, last_turn, last_at, has_user, keep_until, flagged_turn, safety_until, key_slot, usable"],
 )  # fmt: skip
 
 
@@ -124,7 +133,7 @@ def build(tx: Transaction, segments: int, *, gather: bool = True) -> None:
     tx.execute("ALTER TABLE segments ADD COLUMN usable boolean")
     draw, number, made = Random(1), 0, 0
     while made < segments:
-        lines = Lines([], [], [])
+        lines = Lines([], [], [], [], [], [])
         while len(lines.segments) < BLOCK_ROWS and made + len(lines.segments) < segments:
             number += 1
             add_account(draw, number, lines, segments - made)
@@ -140,44 +149,66 @@ def build(tx: Transaction, segments: int, *, gather: bool = True) -> None:
 
 def add_account(draw: Random, number: int, lines: Lines, most: int) -> None:
     """One account with its chats; ``most`` bounds how many segments there may be in all."""
-    account = f"{number:032x}"
+    account, project = f"{number:032x}", f"{number:016x}{1:016x}"
     allows, closed = draw.random() < 0.7, draw.random() < 0.02
-    grant = 1 if allows and not closed else None
-    standing = "granted" if grant else "withdrawn" if allows else draw.choice(("declined", "undecided"))
+    grants = (1, 2) if allows and not closed else ()
+    standing = "granted" if grants else "withdrawn" if allows else draw.choice(("declined", "undecided"))
+    own = (3, 4) if not closed and standing != "undecided" and draw.random() < 0.1 else ()
     answered = None if standing == "undecided" else 0
     lines.accounts.append(
         line(account, f"\\\\x{account}", 0, "\\\\x00", "pro", draw.choice((None, 30)), FIRST, NOW, 1,
-             NOW if closed else None, standing, grant, int(allows), answered)
+             NOW if closed else None, 4, len(grants) + len(own))
     )  # fmt: skip
+    for place, question in enumerate(("models", "safety")):
+        if standing != "undecided":
+            lines.standings.append(
+                line(account, question, standing, answered, allows or bool(own), grants[place] if grants else None)
+            )
+        if own:
+            lines.scoped_grants.append(line(account, own[place], question, project, FIRST))
+    if own:
+        lines.projects.append(line(account, project, "\\\\x01", FIRST))
     for chat in range(CHATS):
         if len(lines.segments) < most:
-            add_chat(draw, account, f"{number:024x}{chat:08x}", grant, closed, lines, most)
+            in_project = bool(own) and chat < 2
+            of = Kept(account, f"{number:024x}{chat:08x}", project if in_project else None, closed)
+            add_chat(draw, of, own if in_project else grants, lines, most)
 
 
-def add_chat(
-    draw: Random, account: str, chat: str, grant: int | None, closed: bool, lines: Lines, most: int
-) -> None:  # fmt: skip
+class Kept(NamedTuple):
+    """Whose a chat is, and where."""
+
+    account: str
+    chat: str
+    project: str | None
+    closed: bool
+
+
+def add_chat(draw: Random, of: Kept, grants: tuple[int, ...], lines: Lines, most: int) -> None:
     """A chat of one segment, or of two where it was resumed under the permission."""
     incognito, narrowed, deleted = draw.random() < 0.05, draw.random() < 0.04, draw.random() < 0.05
     flagged, in_scope, resumed = draw.random() < 0.02, draw.random() < 0.97, draw.random() < 0.25
-    given = grant if in_scope and not incognito and not narrowed and draw.random() < 0.9 else None
+    given = grants if in_scope and not incognito and not narrowed and draw.random() < 0.9 else ()
     at = FIRST + draw.random() * 85 * DAY
-    usable = given is not None and not closed and not deleted
+    usable = bool(given) and not of.closed and not deleted
     until = at + (1826 if usable else 30) * DAY
     count = min(1 + resumed, most - len(lines.segments))
-    widening = None if given is None else 0
     lines.conversations.append(
-        line(account, chat, "chat", incognito, narrowed, 0, at, NOW if deleted else None, count - 1, given, widening,
-             False, not in_scope)
+        line(of.account, of.chat, of.project, "chat", incognito, narrowed, int(narrowed), at, NOW if deleted else None,
+             count - 1, array(given), 0, "", not in_scope)
     )  # fmt: skip
     for segment in range(count):
-        of_segment = given if segment == count - 1 else None  # what came first was said before the permission
+        of_segment = given if segment == count - 1 else ()  # what came first was said before the permission
         lines.segments.append(
-            line(account, chat, segment, "pro", "app" if in_scope else "api", in_scope,
-                 int(at >= POLICIES[1].effective), narrowed, False, of_segment, None if of_segment is None else 0,
+            line(of.account, of.chat, segment, "pro", "app" if in_scope else "api", in_scope,
+                 int(at >= POLICIES[1].effective), narrowed, "", array(of_segment), 0, "assistant,typed",
                  1 + 4 * segment, 4 + 4 * segment, at, True, until, 4 if flagged else 0,
                  at + 730 * DAY if flagged else None, segment, usable)
         )  # fmt: skip
+
+
+def array(numbers: tuple[int, ...]) -> str:
+    return "{" + ",".join(map(str, numbers)) + "}"
 
 
 def line(*values: Any) -> str:

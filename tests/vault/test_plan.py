@@ -16,9 +16,10 @@ import pytest
 
 from licet.erasure import sweep_batches
 from licet.errors import RefusedError
-from licet.policy.decide import IMPROVE, SAFETY, Gate, gate
-from licet.policy.file import Policies, Policy, Reach, read
+from licet.policy.decide import IMPROVE, SAFETY, Gate, gate, is_useful, unanswered
+from licet.policy.file import Policies, Policy, Question, read
 from licet.policy.period import instant
+from licet.policy.state import Grant
 from licet.policy.world import World
 from licet.store.connect import Transaction
 from licet.vault import account_view, policy_plan, policy_versions, tables
@@ -31,6 +32,7 @@ from .test_population import Lived, copy_population
 HISTORIES_A_TOWN = 40  # histories, of one to three accounts each
 TOWNS = range(9)
 INSTANT = timedelta.resolution
+ASKING = (Gate.notice, Gate.must_decide)
 
 
 @dataclass
@@ -56,7 +58,9 @@ def drawn_change(town: int) -> Change:
         documents[-1] = last = dict(first, effective=last["effective"])
         if len(documents) == 2:
             between = {"effective": (read(last).effective - 20 * DAY).isoformat(), "version": "between"}
-            documents.insert(1, dict(first, **between, origins=["assistant"], choice={"covers": ["ads"]}))
+            documents.insert(
+                1, dict(first, **between, material=True, origins=["assistant"], choice={"covers": ["ads"]})
+            )
     if town % 3 == 2:
         last["scope"], last["min_age"] = {"plans": ["pro"], "surfaces": ["app"]}, 18
     if town % 2:
@@ -86,7 +90,8 @@ class Snapshot:
     """What the rule says of the tables at a moment, account by account and turn by turn."""
 
     gates: dict[UUID, Gate]
-    grants: dict[UUID, int | None]
+    asked: dict[UUID, set[str]]
+    grants: dict[UUID, set[Grant]]
     usable: dict[str, set[tuple[UUID, int]]]
     dates: dict[tuple[UUID, int], datetime]
 
@@ -104,7 +109,11 @@ def snapshot(tx: Transaction, versions: Policies, at: datetime) -> Snapshot:
                     turns.add((conversation, turn.number))
     return Snapshot(
         gates={account: gate(state, versions, at) for account, state in states.items()},
-        grants={account: state.grant for account, state in states.items()},
+        asked={
+            account: set(unanswered(state, versions, at)) if gate(state, versions, at) in ASKING else set()
+            for account, state in states.items()
+        },
+        grants={account: set(state.grants) for account, state in states.items()},
         usable=usable,
         dates={(c, n): s.keep_until for c, one in seen.items() for n, s in enumerate(one.turns.segments)},
     )
@@ -132,9 +141,6 @@ def moved(before: Snapshot, after: Snapshot) -> Counter[str]:
     return Counter(f"{was.value} -> {becomes.value}" for was, becomes in pairs if was is not becomes)
 
 
-ASKING = (Gate.notice, Gate.must_decide)
-
-
 def test_a_plan_s_numbers_are_what_happens_at_the_version_s_first_instant(conn: Transaction) -> None:
     seen: Counter[str] = Counter()
     for town in TOWNS:
@@ -148,9 +154,13 @@ def test_a_plan_s_numbers_are_what_happens_at_the_version_s_first_instant(conn: 
             assert told.asked_again == sum(
                 after.gates[a] in ASKING and before.gates[a] not in ASKING for a in before.gates
             )
-            assert told.grants_ended == sum(
-                before.grants[a] is not None and after.grants[a] is None for a in before.grants
-            )
+            ended = [grant for a in before.grants for grant in before.grants[a] - after.grants[a]]
+            assert told.grants_ended == len(ended)
+            for question, told_of in told.questions.items():
+                assert told_of.ended == sum(grant.question == question for grant in ended), (town, question)
+                assert told_of.asked == sum(question in after.asked[a] - before.asked[a] for a in after.asked)
+                seen.update({"asked of " + question: told_of.asked})
+            assert {grant.question for grant in ended}.union(*after.asked.values()) <= set(told.questions)
             assert told.nearer == sum(after.dates[key] < before.dates[key] for key in before.dates)
             assert not any(after.dates[key] > before.dates[key] for key in before.dates)
             covered = change.known[len(change.known) - 1].covers | change.new.covers
@@ -161,9 +171,11 @@ def test_a_plan_s_numbers_are_what_happens_at_the_version_s_first_instant(conn: 
                     before=len(was), after=len(becomes), entering=len(becomes - was), leaving=len(was - becomes)
                 )
                 assert rows == counted, (town, purpose)
-                seen.update(entering=rows.entering, leaving=rows.leaving, staying=len(was & becomes))
+                assert rows.entering == 0, "no version makes anything usable that was said"
+                seen.update(leaving=rows.leaving, staying=len(was & becomes))
             seen.update(gates=sum(told.gates.values()), ended=told.grants_ended, nearer=told.nearer)
-    assert all(seen[what] for what in ("entering", "leaving", "staying", "gates", "ended", "nearer")), seen
+    assert all(seen[what] for what in ("leaving", "staying", "gates", "ended", "nearer")), seen
+    assert sum(what.startswith("asked of") for what in seen if seen[what]) > 2, seen
 
 
 def test_what_is_kept_is_counted_at_the_days_that_a_plan_names_and_end_exclusive(conn: Transaction) -> None:
@@ -191,17 +203,19 @@ def test_until_a_version_s_first_instant_nothing_changes_and_at_it_only_ended_gr
             if any(version.effective > change.now for version in change.known.versions):
                 continue  # another version begins in between
             assert dates_stored(conn) == stored
-            grants = dict(conn.execute("SELECT account_id, grant_no FROM accounts").fetchall())
+            keys = conn.execute("SELECT account_id, conversation_id FROM conversations").fetchall()
+            was = {row.conversation_id: row.state for row in tables.load_conversations(conn, keys)}
+            holders = account_view.accounts(conn, [account for account, _ in keys])
             while advance(conn, versions, at, limit=20):
                 pass
-            ended = {
-                account
-                for account, grant in conn.execute("SELECT account_id, grant_no FROM accounts")
-                if grant != grants[account]
-            }
-            for key, until in dates_stored(conn).items():
-                nearest = change.new.keep.opted_out.after(at)
-                assert until == (min(stored[key], nearest) if key[0] in ended else stored[key])
+            for (account, conversation, segment), until in dates_stored(conn).items():
+                brought = account_view.brought(holders[account], versions, at)
+                ended = [ending for ending in brought.endings if ending.covers(was[conversation])]
+                useful = is_useful(
+                    brought.account, was[conversation], was[conversation].segments[segment], versions, at
+                )
+                nearer = change.new.keep.opted_out.after(at) if ended and not useful else until
+                assert until == min(stored[account, conversation, segment], nearer)
 
 
 def dates_stored(tx: Transaction) -> dict[tuple[UUID, UUID, int], datetime]:
@@ -225,28 +239,22 @@ def place_holds(tx: Transaction, draw: Random, change: Change) -> set[UUID]:
     return {conversation for _, conversation in held}
 
 
-def nearest(tx: Transaction, change: Change) -> dict[tuple[UUID, UUID, int], datetime]:
+def nearest(tx: Transaction, change: Change, now: datetime) -> dict[tuple[UUID, UUID, int], datetime]:
     """The instant that each segment's date may not pass, worked out from what the vault reads."""
     new, keep, found = change.new, change.new.keep, {}
     keys = tx.execute("SELECT account_id, conversation_id FROM conversations").fetchall()
-    holders = account_view.accounts(tx, [account for account, _ in keys])
     placed = dict(tx.execute("SELECT conversation_id, placed_at FROM holds").fetchall())
-    for row in tables.load_conversations(tx, keys):
-        chat, account = row.state, holders[row.account_id].state
-        whole = all(
-            s.stamp.in_scope and s.stamp.plan in new.plans and s.stamp.surface in new.surfaces for s in chat.segments
-        )
+    at = max(now, new.effective)
+    for conversation, one in account_view.seen(tx, keys, change.after, at).items():
+        chat = one.conversation.state
         for number, segment in enumerate(chat.segments):
-            by = chat.segments[chat.deciding] if new.reach is Reach.conversation else segment
-            granted = account.grant is not None and by.stamp.grant == (account.grant, chat.widenings)
-            granted = granted and (whole or new.reach is Reach.turn)
-            granted = granted and not chat.narrowed and not segment.stamp.narrowed
-            period = keep.incognito if chat.incognito else keep.opted_in if granted else keep.opted_out
+            useful = is_useful(one.state, chat, segment, change.after, at)
+            period = keep.incognito if chat.incognito else keep.opted_in if useful else keep.opted_out
             until = max(new.effective, period.after(segment.last_at))
-            hold = placed.get(row.conversation_id)
+            hold = placed.get(conversation)
             if hold is not None and hold < segment.keep_until:
                 until = max(until, hold + INSTANT)
-            found[row.account_id, row.conversation_id, number] = until
+            found[one.account.account_id, conversation, number] = until
     return found
 
 
@@ -266,7 +274,7 @@ def test_shortening_brings_each_segment_to_its_last_turn_and_the_new_period_and_
         with conn.transaction(force_rollback=True):
             draw, change = Random(town), settle(conn, town)
             told = planned(conn, change)
-            bound, stored = nearest(conn, change), dates_stored(conn)
+            bound, stored = nearest(conn, change, change.now), dates_stored(conn)
             apply_and_wait(conn, change, change.now)
             assert shorten(conn, change, change.now, draw.choice((1, 7, 500))) == told.shortened_on_request
             expected = {key: min(until, bound[key]) for key, until in stored.items()}
@@ -298,8 +306,8 @@ def test_what_is_held_when_it_is_shortened_stays_held(conn: Transaction) -> None
             planned(conn, change)
             apply_and_wait(conn, change, change.now)
             was_held = held_segments(conn)
-            bound, stored = nearest(conn, change), dates_stored(conn)
             now = change.new.effective + 60 * DAY
+            bound, stored = nearest(conn, change, now), dates_stored(conn)
             shorten(conn, change, now, 500)
             assert dates_stored(conn) == {key: min(until, bound[key]) for key, until in stored.items()}
             assert held_segments(conn) == was_held
@@ -382,6 +390,10 @@ def test_a_plan_is_stale_once_the_version_under_it_was_amended(conn: Transaction
     assert refused(conn, new, change.now) == "no_plan"
 
 
+def asking(question: str, *covers: str) -> Question:
+    return Question(question=question, covers=frozenset(covers))
+
+
 @pytest.mark.parametrize(
     ("changes", "because"),
     [
@@ -389,7 +401,9 @@ def test_a_plan_is_stale_once_the_version_under_it_was_amended(conn: Transaction
         ({"effective": -10}, "not_newer"),
         ({"effective": -11}, "effective_in_the_past"),
         ({"plans": frozenset({"free", "pro", "max", "work"})}, "widens"),
-        ({"covers": frozenset({IMPROVE, SAFETY, "ads"})}, "widens"),
+        ({"questions": (asking("training", IMPROVE, SAFETY, "ads"),)}, "widens"),
+        ({"questions": (asking("training", IMPROVE, SAFETY), asking("more", "ads"))}, "widens"),
+        ({"questions": (asking("another", IMPROVE, SAFETY),)}, "widens"),
         ({"recipients": frozenset({"acme"})}, "widens"),
     ],
 )
@@ -397,7 +411,8 @@ def test_what_cannot_be_applied_cannot_be_planned_either(
     conn: Transaction, changes: dict[str, object], because: str
 ) -> None:
     base = read(history(0, versions=3).documents[0])
-    base = msgspec.structs.replace(base, version="old", covers=frozenset({IMPROVE, SAFETY}), plans=frozenset({"free"}))
+    asked = (asking("training", IMPROVE, SAFETY),)
+    base = msgspec.structs.replace(base, version="old", questions=asked, plans=frozenset({"free"}))
     now = base.effective + 10 * DAY + INSTANT * 5
     known = Policies([base])
     insert_versions(conn, known)

@@ -22,34 +22,41 @@ from licet.vault.population import for_many
 FEW, MANY = 1_000, 4_000
 GROWTH_MAX = 1.5 * MANY / FEW  # sorting costs a little more than its rows
 NOW = instant("2025-12-01")
-FIRST = extend({"extends": "article-2025", "min_age": 18})
+ASKS = [{"question": "models", "covers": ["improve_models"]}, {"question": "safety", "covers": ["safety_classifiers"]}]
+FIRST = extend({"extends": "article-2025", "min_age": 18, "choice": ASKS})
 NEXT: dict[str, Any] = {
-    "extends": "article-2025", "min_age": 18, "version": "2026-02-01", "effective": "2026-02-01", "decide_by": None,
+    "extends": "article-2025", "min_age": 18, "choice": ASKS,
+    "version": "2026-02-01", "effective": "2026-02-01", "decide_by": None,
 }  # fmt: skip
 CHANGES: dict[str, dict[str, Any]] = {
     "scope, a plan leaves": {"scope": {"plans": ["free", "max"]}},
     "scope, a surface leaves": {"scope": {"surfaces": ["cli"]}},
     "reach": {"reach": "turn"},
     "age": {"min_age": 21},
-    "question": {"decide_by": "2026-03-01"},
+    "asked again": {"decide_by": "2026-03-01"},
+    "a question less": {"choice": ASKS[:1]},
     "period": {"keep": {"opted_in": "P4Y"}},
 }
-TABLES = ("accounts", "conversations", "segments", "turns", "bodies")
+ENDS = {"scope, a plan leaves", "age", "a question less"}  # grants
+TABLES = ("accounts", "standings", "conversations", "segments", "turns", "bodies")
 # Ten conversations an account, every second one resumed on another surface; two turns a segment.
 PEOPLE = (
-    """INSERT INTO accounts (account_id, host_hmac, bucket, wrapped_key, plan, age, opened_at, last_at, seen, standing,
-                              grant_no, grants, answered)
-       SELECT lpad(to_hex(n), 32, '0')::uuid, int8send(n), 0, '\\x00', 'pro', 20 + n %% 30, %(at)s, %(at)s, 0, 'granted',
-              1, 1, 0 FROM generate_series(1, %(conversations)s / 10) n""",
-    """INSERT INTO conversations (account_id, conversation_id, kind, incognito, narrowed, widenings, begun_at, deciding,
-                                   deciding_grant_no, deciding_grant_widening, deciding_stale, out_of_scope)
+    """INSERT INTO accounts (account_id, host_hmac, bucket, wrapped_key, plan, age, opened_at, last_at, seen, granted,
+                              in_force)
+       SELECT lpad(to_hex(n), 32, '0')::uuid, int8send(n), 0, '\\x00', 'pro', 20 + n %% 30, %(at)s, %(at)s, 0, 2, 2
+         FROM generate_series(1, %(conversations)s / 10) n""",
+    """INSERT INTO standings (account_id, question, standing, answered, granted_before, grant_no)
+       SELECT account_id, question, 'granted', 0, true, number
+         FROM accounts, (VALUES ('models', 1), ('safety', 2)) AS q(question, number)""",
+    """INSERT INTO conversations (account_id, conversation_id, kind, incognito, narrowed, narrowings, begun_at, deciding,
+                                   deciding_grants, deciding_narrowing, deciding_stale, out_of_scope)
        SELECT a.account_id, lpad(to_hex((a.n - 1) * 10 + c + (1::bigint << 40)), 32, '0')::uuid, 'chat', false, false, 0,
-              %(at)s, c %% 2, 1, 0, false, false
+              %(at)s, c %% 2, '{1,2}', 0, '', false
          FROM (SELECT account_id, row_number() OVER () AS n FROM accounts) a, generate_series(0, 9) c""",
     """INSERT INTO segments (account_id, conversation_id, segment, plan, surface, in_scope, version, narrowed, stale,
-                              grant_no, grant_widening, first_turn, last_turn, last_at, has_user, keep_until, key_slot)
-       SELECT account_id, conversation_id, s, 'pro', CASE s WHEN 0 THEN 'app' ELSE 'cli' END, true, 0, false, false, 1, 0,
-              1 + 2 * s, 2 + 2 * s, %(at)s, true, %(at)s + interval '5 years', s
+                              grants, narrowing, origins, first_turn, last_turn, last_at, has_user, keep_until, key_slot)
+       SELECT account_id, conversation_id, s, 'pro', CASE s WHEN 0 THEN 'app' ELSE 'cli' END, true, 0, false, '', '{1,2}',
+              0, 'typed', 1 + 2 * s, 2 + 2 * s, %(at)s, true, %(at)s + interval '5 years', s
          FROM conversations, generate_series(0, deciding) s""",
     """INSERT INTO turns (account_id, conversation_id, turn, segment, seq, role, origin, occurred_at)
        SELECT account_id, conversation_id, turn, segment, turn, 'user', 'typed', last_at
@@ -85,7 +92,7 @@ def work(tx: Transaction, new: Policy) -> dict[str, float]:
     """The rows that each statement of the plan goes through, by its name."""
     known = Policies([FIRST])
     found = {}
-    for name, asked in policy_plan.statements(known, Policies([FIRST, new]), new, new.effective).items():
+    for name, asked in policy_plan.statements(known, Policies([FIRST, new]), new, new.effective, since=0).items():
         row = tx.execute(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {asked.sql}", asked.values).fetchone()
         assert row is not None
         found[name] = rows_of(row[0][0]["Plan"])
@@ -104,6 +111,11 @@ def grown(towns: dict[int, str], what: str, asking: Callable[[Transaction], Any]
         with psycopg.connect(dsn) as tx, asking(tx):
             seen[size] = work(tx, version(what))
             tx.rollback()
+    if what not in ENDS:
+        assert seen[MANY].pop("nearer") < FEW, (
+            "a version that ends nothing brings nothing nearer, and reads nothing for it"
+        )
+        seen[FEW].pop("nearer")
     assert all(rows >= FEW for rows in seen[FEW].values()), "every statement read the population"
     return {name: seen[MANY][name] / seen[FEW][name] for name in seen[FEW]}
 

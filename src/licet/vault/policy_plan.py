@@ -7,6 +7,7 @@ a version only with a plan that is not stale.
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -18,12 +19,13 @@ from licet.errors import RefusedError
 from licet.ledger import outbox
 from licet.ledger.outbox import Entry, EntryKind
 from licet.policy import diff
-from licet.policy.decide import Gate, gate
-from licet.policy.file import Policies, Policy, Reach
+from licet.policy.decide import Gate, gate, unanswered
+from licet.policy.file import Policies, Policy
+from licet.policy.state import AccountState
 from licet.store.connect import Transaction
 from licet.vault import account_journal, account_view, policy_versions, tables
 from licet.vault.cold_tier import SIZE
-from licet.vault.population import DECISIONS, USABLE_TURNS, for_many, parameters
+from licet.vault.population import USABLE_TURNS, USEFUL, USEFUL_OF_FEW, for_many, listed, parameters
 
 PLAN_DAYS_MAX = 7
 HORIZONS = (("now", 0), ("30 days", 30), ("a year", 365), ("5 years", 1826))
@@ -38,8 +40,18 @@ class PlannedRows(msgspec.Struct, frozen=True, kw_only=True):
     leaving: int
 
 
+class PlannedQuestion(msgspec.Struct, frozen=True, kw_only=True):
+    """Of one question: accounts that are asked it and were not, and grants for it that end, of any scope."""
+
+    asked: int
+    ended: int
+
+
 class PolicyPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a version would do, at its first instant. Accounts and segments are counted, bytes are sealed ones."""
+    """What a version would do, at its first instant. Accounts and segments are counted, bytes are sealed ones.
+
+    ``questions`` are those of the version and of the one before, by name.
+    """
 
     policy: str
     version: str
@@ -51,6 +63,7 @@ class PolicyPlan(msgspec.Struct, frozen=True, kw_only=True):
     asked_again: int
     gates: dict[str, int]
     grants_ended: int
+    questions: dict[str, PlannedQuestion]
     purposes: dict[str, PlannedRows]
     nearer: int
     kept_before: dict[str, int]
@@ -74,8 +87,8 @@ def _drawn(tx: Transaction, known: Policies, new: Policy, now: datetime) -> Poli
     at = max(now, new.effective)
     stays = known.versions[:-1] if new.version == newest.version else known.versions
     after = Policies([*stays, new])
-    gates, asked, ended = _accounts(tx, known, after, at)
-    changed, whole = diff.diff(newest, new), statements(known, after, new, at)
+    people = _accounts(tx, known, after, at)
+    changed, whole = diff.diff(newest, new), statements(known, after, new, at, since=_behind(tx))
     return PolicyPlan(
         policy=new.policy,
         version=new.version,
@@ -84,9 +97,13 @@ def _drawn(tx: Transaction, known: Policies, new: Policy, now: datetime) -> Poli
         at=at,
         direction=diff.sentence(changed),
         changes=changed.changes,
-        asked_again=asked,
-        gates=gates,
-        grants_ended=ended,
+        asked_again=people.asked_again,
+        gates=people.gates,
+        grants_ended=sum(people.ended.values()),
+        questions={
+            name: PlannedQuestion(asked=people.asked[name], ended=people.ended[name])
+            for name in sorted({*newest.asks, *new.asks, *people.ended})
+        },
         purposes={purpose: _counted(tx, whole[f"rows {purpose}"]) for purpose in sorted(newest.covers | new.covers)},
         nearer=_count(tx, whole["nearer"]),
         kept_before=_at_horizons(tx, whole["kept before"], at),
@@ -170,20 +187,24 @@ def shorten_batch(tx: Transaction, new: Policy, now: datetime, *, after: UUID = 
         "SELECT account_id FROM accounts WHERE account_id > %s ORDER BY account_id LIMIT %s", [after, limit]
     ).fetchall()
     page = [row[0] for row in rows]
-    params = {**_bounds(new), "accounts": page}
-    found = tx.execute(f"SELECT DISTINCT account_id FROM ({_BOUNDS}) b WHERE keep_until > bound", params).fetchall()
+    known = policy_versions.load(tx)
+    assert known is not None
+    bounds = _bounds(known, new, max(now, new.effective), page)
+    found = tx.execute(
+        f"SELECT DISTINCT account_id FROM ({bounds.sql}) b WHERE keep_until > bound", bounds.values
+    ).fetchall()
     last = page[-1] if len(page) == limit else None
     if not found:
         return Shortened(segments=0, last=last)
-    params["accounts"] = list(tables.lock_accounts(tx, [row[0] for row in found]))
+    bounds.values["accounts"] = list(tables.lock_accounts(tx, [row[0] for row in found]))
     account_journal.share_endings(tx)
     # A turn that was taken before the lock has moved the bound: it is worked out anew.
     changed = tx.execute(
-        f"""UPDATE segments s SET keep_until = b.bound FROM ({_BOUNDS}) b
+        f"""UPDATE segments s SET keep_until = b.bound FROM ({bounds.sql}) b
              WHERE s.account_id = b.account_id AND s.conversation_id = b.conversation_id AND s.segment = b.segment
                AND b.keep_until > b.bound
             RETURNING s.account_id""",
-        params,
+        bounds.values,
     ).fetchall()
     _tell(tx, sorted({row[0] for row in changed}), new, now)
     return Shortened(segments=len(changed), last=last)
@@ -198,55 +219,86 @@ def _tell(tx: Transaction, accounts: list[UUID], new: Policy, now: datetime) -> 
     )
 
 
-# The period of a segment is that of a permission while the grant it counts under is the grant in force; then the
-# instant that its date may not pass. A hold that was placed on it while it was kept goes on keeping it.
+class SqlStatement(NamedTuple):
+    """A statement over the whole population, with its values."""
+
+    sql: str
+    values: dict[str, Any]
+
+
+# What is useful under the version, `u`, has the period of a permission; then the instant that a segment's date may not
+# pass. A hold that was placed on it while it was kept goes on keeping it.
 _BOUNDS = """
     SELECT s.account_id, s.conversation_id, s.segment, s.keep_until,
            greatest(%(effective)s::timestamptz,
-               CASE WHEN c.incognito THEN s.last_at + %(incognito)s::interval
-                    WHEN a.grant_no IS NOT NULL AND NOT c.narrowed AND NOT s.narrowed AND CASE WHEN %(whole)s
-                         THEN (c.deciding_grant_no, c.deciding_grant_widening) = (a.grant_no, c.widenings)
-                              AND NOT c.out_of_scope AND NOT EXISTS (SELECT FROM segments o
-                                  WHERE o.account_id = s.account_id AND o.conversation_id = s.conversation_id
-                                    AND (o.plan <> ALL(%(plans)s) OR o.surface <> ALL(%(surfaces)s)))
-                         ELSE (s.grant_no, s.grant_widening) = (a.grant_no, c.widenings) END
-                    THEN s.last_at + %(opted_in)s::interval
-                    ELSE s.last_at + %(opted_out)s::interval END,
+               s.last_at + CASE WHEN c.incognito THEN %(incognito)s WHEN u.account_id IS NOT NULL THEN %(opted_in)s
+                                ELSE %(opted_out)s END::interval,
                (SELECT max(h.placed_at) + interval '1 microsecond' FROM holds h
                  WHERE h.account_id = s.account_id AND h.conversation_id = s.conversation_id
                    AND h.placed_at < s.keep_until)) AS bound
-      FROM segments s JOIN conversations c USING (account_id, conversation_id) JOIN accounts a USING (account_id)
-     WHERE s.erased_at IS NULL AND (%(accounts)s::uuid[] IS NULL OR s.account_id = ANY(%(accounts)s::uuid[]))"""
+      FROM segments s JOIN conversations c USING (account_id, conversation_id)"""
 
 
-def _bounds(new: Policy) -> dict[str, Any]:
-    return {
-        "accounts": None,
+def _bounds(known: Policies, new: Policy, at: datetime, accounts: list[UUID] | None = None) -> SqlStatement:
+    """The instant that the date of each segment may not pass, of all accounts or of some that are few."""
+    useful = _useful(known, at, USEFUL if accounts is None else USEFUL_OF_FEW)
+    values = {
+        **useful.values,
         "effective": new.effective,
-        "whole": new.reach is Reach.conversation,
-        "plans": sorted(new.plans),
-        "surfaces": sorted(new.surfaces),
         "opted_in": str(new.keep.opted_in),
         "opted_out": str(new.keep.opted_out),
         "incognito": str(new.keep.incognito),
     }
+    where = "WHERE s.erased_at IS NULL"
+    if accounts is not None:
+        values["accounts"] = accounts
+        where += " AND s.account_id = ANY(%(accounts)s)"
+    return SqlStatement(
+        f"{_BOUNDS} LEFT JOIN ({useful.sql}) u USING (account_id, conversation_id, segment) {where}", values
+    )
+
+
+def _useful(policies: Policies, at: datetime, sql: str, prefix: str = "") -> SqlStatement:
+    """The segments that are useful at ``at``: permitted for some purpose. Each once."""
+    parts: list[str] = []
+    values: dict[str, Any] = {}
+    for place, purpose in enumerate(sorted(policies.in_force(at).covers)):
+        mine = f"{prefix}{place}_"
+        parts.append(sql.replace("%(", f"%({mine}").replace(f"%({mine}accounts)", "%(accounts)"))
+        values |= {mine + key: value for key, value in parameters(policies, purpose, at).items()}
+    return SqlStatement(" UNION ".join(parts), values)
 
 
 _ASKING = (Gate.notice, Gate.must_decide)
 
 
-def _accounts(tx: Transaction, known: Policies, after: Policies, at: datetime) -> tuple[dict[str, int], int, int]:
-    """Gates that move, as `before -> after`; accounts asked again; grants ended."""
+class _People(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of accounts: gates that move, as `before -> after`; by question who is asked, and grants that end."""
+
+    gates: dict[str, int]
+    asked_again: int
+    asked: Counter[str]
+    ended: Counter[str]
+
+
+def _accounts(tx: Transaction, known: Policies, after: Policies, at: datetime) -> _People:
     moved: Counter[str] = Counter()
-    asked = ended = 0
+    asked: Counter[str] = Counter()
+    ended: Counter[str] = Counter()
+    again = 0
     for account in tables.every_account(tx):
         one, two = account_view.brought(account, known, at).account, account_view.brought(account, after, at).account
         was, becomes = gate(one, known, at), gate(two, after, at)
         if was is not becomes:
             moved[f"{was.value} -> {becomes.value}"] += 1
-        asked += becomes in _ASKING and was not in _ASKING
-        ended += len(set(one.grants) - set(two.grants))
-    return dict(moved.most_common()), asked, ended
+        again += becomes in _ASKING and was not in _ASKING
+        asked.update(set(_asked(two, after, becomes, at)) - set(_asked(one, known, was, at)))
+        ended.update(grant.question for grant in one.grants if grant not in two.grants)
+    return _People(gates=dict(moved.most_common()), asked_again=again, asked=asked, ended=ended)
+
+
+def _asked(account: AccountState, policies: Policies, standing: Gate, at: datetime) -> tuple[str, ...]:
+    return unanswered(account, policies, at) if standing in _ASKING else ()
 
 
 def _both(known: Policies, after: Policies, purpose: str, at: datetime) -> dict[str, Any]:
@@ -255,20 +307,26 @@ def _both(known: Policies, after: Policies, purpose: str, at: datetime) -> dict[
     return {f"b_{key}": value for key, value in before.items()} | {f"n_{key}": value for key, value in new.items()}
 
 
-class SqlStatement(NamedTuple):
-    """A statement over the whole population, with its values."""
+def _behind(tx: Transaction) -> int:
+    """The version that every account with a grant has been brought to: a later one may end grants still."""
+    row = tx.execute("SELECT min(seen) FROM accounts WHERE in_force > 0").fetchone()
+    return row[0] if row is not None and row[0] is not None else sys.maxsize
 
-    sql: str
-    values: dict[str, Any]
 
+def statements(
+    known: Policies, after: Policies, new: Policy, at: datetime, *, since: int
+) -> dict[str, SqlStatement]:  # fmt: skip
+    """What a plan asks of the tables, by name. Each reads a table a few times at most: none looks at a row for each row.
 
-def statements(known: Policies, after: Policies, new: Policy, at: datetime) -> dict[str, SqlStatement]:
-    """What a plan asks of the tables, by name. Each reads a table a few times at most: none looks at a row for each row."""
+    ``since`` is the version that every account with a grant has been brought to.
+    """
     newest = known[len(known) - 1]
     asked = {f"rows {purpose}": _rows(known, after, purpose, at) for purpose in sorted(newest.covers | new.covers)}
+    before, then = _nearer(known, at, since, "b_"), _nearer(after, at, since, "n_")
+    bounds = _bounds(after, new, at)
     return {
-        **asked, "nearer": _nearer(known, after, at), "kept before": _kept(known, at), "kept after": _kept(after, at),
-        "shortened": SqlStatement(f"SELECT count(*) FROM ({_BOUNDS}) b WHERE keep_until > bound", _bounds(new)),
+        **asked, "nearer": _sooner(before, then), "kept before": _kept(before), "kept after": _kept(then),
+        "shortened": SqlStatement(f"SELECT count(*) FROM ({bounds.sql}) b WHERE keep_until > bound", bounds.values),
     }  # fmt: skip
 
 
@@ -283,25 +341,82 @@ def _rows(known: Policies, after: Policies, purpose: str, at: datetime) -> SqlSt
     )
 
 
-def _nearer(known: Policies, after: Policies, at: datetime) -> SqlStatement:
+# The grants that versions since their account's newest event end: each by the first that does, `number`, with its scope.
+_ENDED = """
+    SELECT a.account_id, g.project_id, g.conversation_id, min(e.number) AS number,
+           (array_agg(e.lapse_until ORDER BY e.number))[1] AS until
+      FROM accounts a
+      JOIN (SELECT account_id, grant_no, question, NULL::uuid AS project_id, NULL::uuid AS conversation_id
+              FROM standings WHERE grant_no IS NOT NULL
+             UNION ALL SELECT account_id, grant_no, question, project_id, conversation_id FROM scoped_grants) g
+        USING (account_id)
+      JOIN unnest(%(ending)s::smallint[], %(plans)s::text[], %(age_min)s::int[], %(asks)s::text[],
+                  %(lapse_until)s::timestamptz[]) AS e(number, plans, age_min, asks, lapse_until)
+        ON e.number > a.seen AND (position(',' || a.plan || ',' IN e.plans) = 0 OR e.age_min > coalesce(a.age, -1)
+                                  OR position(',' || g.question || ',' IN e.asks) = 0)
+     WHERE a.in_force > 0
+     GROUP BY a.account_id, g.grant_no, g.project_id, g.conversation_id"""
+# To when each segment in the scope of what ended comes, where it is not useful, `u`, under the version that ended it.
+_NEARER = f"""
+    SELECT s.account_id, s.conversation_id, s.segment, min(e.until) AS until
+      FROM ({_ENDED}) e
+      JOIN conversations c ON c.account_id = e.account_id
+       AND (e.conversation_id = c.conversation_id OR e.project_id = c.project_id
+            OR (e.conversation_id IS NULL AND e.project_id IS NULL))
+      JOIN segments s ON s.account_id = c.account_id AND s.conversation_id = c.conversation_id"""
+
+
+def _nearer(policies: Policies, at: datetime, since: int, prefix: str) -> SqlStatement:
+    """The segments that endings up to ``at`` bring nearer, and to when, under names that begin with ``prefix``."""
+    ending = [number for number in range(since + 1, policies.number(at) + 1) if _ends_grants(policies, number)]
+    values: dict[str, Any] = {
+        "ending": ending,
+        "plans": [listed(policies[number].plans) for number in ending],
+        "age_min": [policies[number].min_age for number in ending],
+        "asks": [listed(frozenset(policies[number].asks)) for number in ending],
+        "lapse_until": [policies[number].keep.opted_out.after(policies[number].effective) for number in ending],
+    }
+    values, parts = {prefix + key: value for key, value in values.items()}, []
+    for number in ending:
+        useful = _useful(policies, policies[number].effective, USEFUL, f"{prefix}{number}_")
+        parts.append(f"SELECT {number:d} AS number, * FROM ({useful.sql}) u{number:d}")
+        values |= useful.values
+    parts = parts or ["SELECT 0, NULL::uuid, NULL::uuid, 0 WHERE false"]
+    sql = f"""{_NEARER.replace("%(", f"%({prefix}")}
+      LEFT JOIN ({" UNION ALL ".join(parts)}) u(number, account_id, conversation_id, segment)
+        ON (u.account_id, u.conversation_id, u.segment, u.number) = (s.account_id, s.conversation_id, s.segment, e.number)
+     WHERE u.account_id IS NULL AND s.erased_at IS NULL GROUP BY 1, 2, 3"""
+    return SqlStatement(sql, values)
+
+
+def _ends_grants(policies: Policies, number: int) -> bool:
+    """Whether a version can end a grant that the one before it left in force."""
+    new, old = policies[number], policies[number - 1]
+    if new.min_age is not None and (old.min_age is None or new.min_age > old.min_age):
+        return True
+    return not (old.plans <= new.plans and set(old.asks) <= set(new.asks))
+
+
+def _sooner(before: SqlStatement, then: SqlStatement) -> SqlStatement:
     """Segments whose date comes nearer, because a grant ends."""
     return SqlStatement(
-        f"""SELECT count(*) FROM ({DECISIONS.replace("%(", "%(b_")} WHERE s.erased_at IS NULL) b
-              JOIN ({DECISIONS.replace("%(", "%(n_")} WHERE s.erased_at IS NULL) n
-                USING (account_id, conversation_id, segment)
-             WHERE n.until < b.until""",
-        _both(known, after, "", at),
+        f"""SELECT count(*) FROM segments s JOIN ({then.sql}) n USING (account_id, conversation_id, segment)
+              LEFT JOIN ({before.sql}) b USING (account_id, conversation_id, segment)
+             WHERE n.until < least(s.keep_until, b.until)""",
+        before.values | then.values,
     )
 
 
-def _kept(known: Policies, at: datetime) -> SqlStatement:
+def _kept(nearer: SqlStatement) -> SqlStatement:
     """Sealed bytes that are kept, by the end that they would have if nobody says anything more."""
     return SqlStatement(
-        f"""SELECT d.until, sum(b.size) FROM ({DECISIONS} WHERE s.erased_at IS NULL) d
+        f"""SELECT least(s.keep_until, n.until), sum(b.size)
+              FROM segments s
               JOIN (SELECT account_id, conversation_id, segment, sum({SIZE}) AS size
                       FROM bodies b GROUP BY 1, 2, 3) b USING (account_id, conversation_id, segment)
-             GROUP BY d.until""",
-        parameters(known, "", at),
+              LEFT JOIN ({nearer.sql}) n USING (account_id, conversation_id, segment)
+             WHERE s.erased_at IS NULL GROUP BY 1""",
+        nearer.values,
     )
 
 

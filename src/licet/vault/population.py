@@ -4,8 +4,8 @@ The same meaning as `policy.decide`, held equal to it by tests on drawn historie
 row of the rule holds for a turn of a listed origin that no flag covers; what differs from turn to turn within a
 segment, the flag (row 5) and the origin (row 12), is laid over it by `of_turn`. Accounts need not have been brought
 to the moment: a version that became effective ends grants in the answer, as it does in the rule. What a dropped question
-brings nearer beside another's grant is dated by `apply.advance` alone: until then such a segment of no use may be shown
-with the date that is stored, and the reason that goes with it.
+brings nearer is dated by `apply.advance` alone: until then a segment of no use may be shown with the date that is stored,
+and the reason that goes with it. What may be used, and until when, is exact always.
 
 Policies are data here too: the versions stand in the statement as values, never as generated conditions.
 """
@@ -99,32 +99,32 @@ _ENDINGS = """unnest(%(numbers)s::smallint[], %(plans)s::text[], %(own_age_min)s
     %(lapse_until)s::timestamptz[]) AS e(number, plans, age_min, asks, lapse_until)"""
 
 # An account as it is at the moment, and its grant for the question: the first version since its newest event that does not
-# allow it, or does not ask the question, ends it. `lapse_until` is to where a version that ends every grant brings what was
-# in their scopes.
+# allow it, or does not ask the question, ends it.
+_ENDS_ALL = "(position(',' || a.plan || ',' IN e.plans) = 0 OR e.age_min > coalesce(a.age, -1))"
 _ACCOUNTS = f"""
-    SELECT a.account_id, a.closed_at, a.age, l.lapse_until, l.number IS NOT NULL AS is_lapsed,
+    SELECT a.account_id, a.closed_at, a.plan, a.age, a.seen, l.number IS NOT NULL AS is_lapsed,
            CASE WHEN l.number IS NULL THEN t.grant_no END AS grant_no,
            CASE WHEN l.number IS NOT NULL AND t.grant_no IS NOT NULL THEN 'lapsed'
                 ELSE coalesce(t.standing, 'undecided') END AS standing
       FROM accounts a
       LEFT JOIN standings t ON t.account_id = a.account_id AND t.question = %(question)s
       LEFT JOIN LATERAL (
-           SELECT min(e.number) AS number,
-                  (array_agg(e.lapse_until ORDER BY e.number) FILTER (WHERE e.ends_all))[1] AS lapse_until
-             FROM (SELECT e.number, e.asks, e.lapse_until,
-                          position(',' || a.plan || ',' IN e.plans) = 0 OR e.age_min > coalesce(a.age, -1) AS ends_all
-                     FROM {_ENDINGS} WHERE e.number > a.seen AND e.number <= %(now)s) e
-            WHERE e.ends_all OR NOT e.asks) l ON a.seen < %(now)s AND a.in_force > 0"""
+           SELECT e.number FROM {_ENDINGS}
+            WHERE a.in_force > 0 AND a.seen < %(now)s AND e.number > a.seen AND e.number <= %(now)s
+              AND ({_ENDS_ALL} OR NOT e.asks)
+            ORDER BY e.number LIMIT 1) l ON true"""
 
 # The grant in force for a conversation `c` of an account `a`: its own, else its project's, else the account's.
 _GRANT = "CASE WHEN a.is_lapsed THEN NULL ELSE coalesce(g.grant_no, p.grant_no, a.grant_no) END"
-# Whether a version that ended every grant ended one that covers the conversation, for whatever question.
-_WAS_GRANTED = """EXISTS (SELECT FROM standings t WHERE t.account_id = c.account_id AND t.grant_no IS NOT NULL)
-    OR EXISTS (SELECT FROM scoped_grants o WHERE o.account_id = c.account_id
-                  AND (o.conversation_id = c.conversation_id OR o.project_id = c.project_id))"""
-_KEEP_UNTIL = (
-    f"""CASE WHEN a.lapse_until < s.keep_until AND ({_WAS_GRANTED}) THEN a.lapse_until ELSE s.keep_until END"""
-)
+# To when a version that ended every grant brings what a grant covered, for whatever question. Looked up for what lapsed
+# alone, by primary keys: counted, and not only found, as PostgreSQL would look for one by reading the table from its begin.
+_KEEP_UNTIL = f"""CASE WHEN NOT a.is_lapsed THEN s.keep_until
+     WHEN (SELECT count(*) FROM standings t WHERE t.account_id = c.account_id AND t.grant_no IS NOT NULL)
+        + (SELECT count(*) FROM scoped_grants o WHERE o.account_id = c.account_id
+              AND (o.conversation_id = c.conversation_id OR o.project_id = c.project_id)) = 0 THEN s.keep_until
+     ELSE least(s.keep_until, (SELECT e.lapse_until FROM {_ENDINGS}
+                                WHERE e.number > a.seen AND e.number <= %(now)s AND {_ENDS_ALL}
+                                ORDER BY e.number LIMIT 1)) END"""
 _LEFT_OUT = """({1}.drops AND (position(',' || {0}.plan || ',' IN {1}.plans) = 0
                                OR position(',' || {0}.surface || ',' IN {1}.surfaces) = 0))"""
 # Conversations that a segment keeps out although it was in scope when taken: empty unless a version lists less than an
@@ -163,7 +163,7 @@ _DECISIONS = f"""
                   OR (v.some_whole AND NOT {_under("c.deciding_grants", "c.deciding_narrowing")}) THEN {Rank.BEFORE_GRANT}
                 ELSE {Rank.PERMITTED} END AS rank,
            a.standing, {_KEEP_UNTIL} AS until, s.flagged_turn, s.safety_until, s.version,
-           s.last_turn - s.first_turn + 1 AS turns
+           s.last_turn - s.first_turn + 1 AS turns, s.origins
       FROM segments s
       JOIN conversations c USING (account_id, conversation_id)
       JOIN ({_ACCOUNTS}) a USING (account_id)
@@ -188,6 +188,17 @@ PERMITTED = f"""
      WHERE s.in_scope AND NOT s.narrowed AND s.keep_until > %(at)s AND c.deleted_at IS NULL AND NOT c.incognito
        AND NOT c.narrowed AND a.closed_at IS NULL AND %(is_asked)s AND v.covers) d
      WHERE rank = {Rank.PERMITTED}"""
+
+# The useful segments: permitted, and a listed origin among those of their turns.
+_IS_LISTED = "string_to_array(d.origins, ',') && string_to_array(v.origins, ',')"
+USEFUL = f"""
+    SELECT d.account_id, d.conversation_id, d.segment FROM ({PERMITTED}) d JOIN {VERSIONS} ON v.number = d.version
+     WHERE {_IS_LISTED}"""
+# The same of the accounts `accounts`, which are few.
+USEFUL_OF_FEW = f"""
+    SELECT d.account_id, d.conversation_id, d.segment
+      FROM ({DECISIONS_OF_FEW} WHERE s.account_id = ANY(%(accounts)s)) d JOIN {VERSIONS} ON v.number = d.version
+     WHERE rank = {Rank.PERMITTED} AND {_IS_LISTED}"""
 
 # The end of a turn `t` of the segment `d`, under the versions `v`; NULL where it may not be used.
 USABLE_UNTIL = f"""CASE
@@ -230,17 +241,17 @@ def parameters(policies: Policies, purpose: str, at: datetime) -> dict[str, Any]
         "age_min": [terms.min_age for terms in joint],
         "covers": [purpose in terms.covers.get(question or "", ()) for terms in joint],
         "drops": drops,
-        "joint_plans": [_listed(terms.plans) for terms in joint],
-        "joint_surfaces": [_listed(terms.surfaces) for terms in joint],
-        "origins": [_listed(terms.origins) for terms in joint],
-        "plans": [_listed(v.plans) for v in known],
+        "joint_plans": [listed(terms.plans) for terms in joint],
+        "joint_surfaces": [listed(terms.surfaces) for terms in joint],
+        "origins": [listed(terms.origins) for terms in joint],
+        "plans": [listed(v.plans) for v in known],
         "own_age_min": [v.min_age for v in known],
         "asks": [question is None or question in v.asks for v in known],
         "lapse_until": [v.keep.opted_out.after(v.effective) for v in known],
     }
 
 
-def _listed(names: frozenset[str]) -> str:
+def listed(names: frozenset[str]) -> str:
     """Names between commas, as an array of arrays must be square. No plan or origin in the tables holds a comma."""
     return "," + ",".join(sorted(name for name in names if "," not in name)) + ","
 
@@ -253,7 +264,7 @@ def decisions(
     with for_many(tx), tx.cursor(name="decisions") as cursor:
         cursor.itersize = BATCH_ROWS_MAX
         for row in cursor.execute(DECISIONS + where, parameters(policies, purpose, at)):
-            account, conversation, segment, rank, standing, until, flagged_turn, safety_until, version, turns = row
+            account, conversation, segment, rank, standing, until, flagged_turn, safety_until, version, turns, _ = row
             yield SegmentDecision(
                 account=account, conversation=conversation, segment=segment, rank=Rank(rank), standing=standing,
                 until=until, flagged_turn=flagged_turn, safety_until=safety_until, version=version, turns=turns,
