@@ -56,16 +56,21 @@ def history(
 def _documents(draw: Random, chain: int | None) -> list[dict[str, Any]]:
     """Up to four versions, each as it may follow the one before: `material` where it must be."""
     documents = [dict(_document(draw, BEGIN), material=True)]
-    for _ in range(draw.choice((0, 1, 1, 2, 2, 3)) if chain is None else chain - 1):
+    for _ in range(draw.choice((0, 1, 1, 2, 2, 3, 3)) if chain is None else chain - 1):
         before = documents[-1]
-        effective = datetime.fromisoformat(before["effective"]) + draw.choice((15, 30, 45, 90, 300)) * DAY
+        effective = datetime.fromisoformat(before["effective"]) + draw.choice((10, 15, 20, 30, 90, 300)) * DAY
         changed = _document(draw, effective)
         kept = dict(before, version=changed["version"], effective=changed["effective"])
-        for key in changed:  # a version changes some things, not all
-            if key in ("material", "decide_by") or (key != "choice" and draw.random() < 0.2):
+        for key in changed:  # a version changes some things, not all, and some of them back
+            if key in ("material", "decide_by") or (
+                key != "choice" and draw.random() < (0.4 if key == "reach" else 0.15)
+            ):
                 kept[key] = changed[key]
         if draw.random() < 0.4:
             kept["choice"] = _asked_anew(draw, before["choice"], changed["choice"])
+        for key in CHANGED_BACK if len(documents) > 1 else ():
+            if draw.random() < 0.4:
+                kept[key] = documents[-2][key]
         kept["material"] = kept["material"] or must_be_material(diff(read(before), read(kept)))
         documents.append(kept)
     draw.shuffle(documents)
@@ -100,6 +105,9 @@ def _document(draw: Random, effective: datetime) -> dict[str, Any]:
         "min_age": pick((None, None, None, None, 16, 18)),
         "recipients": [],
     }
+
+
+CHANGED_BACK = ("choice", "reach", "scope", "origins", "min_age")
 
 
 def _asks(**covers: list[str]) -> list[dict[str, Any]]:
@@ -144,6 +152,11 @@ def questions(document: dict[str, Any]) -> list[str]:
 
 
 # What people do
+
+
+def project_of(chat: str) -> str:
+    """In which project a conversation mostly begins: two of three are in one."""
+    return ("", *PROJECTS)[int(chat.rpartition("-")[2]) % 3]
 
 
 class _Story:
@@ -216,9 +229,9 @@ class _Story:
         )
 
     def _scope(self, name: str) -> ev.NamedScope:
-        if self.draw.random() < 0.5:
-            return ev.NamedScope(project=self.draw.choice(PROJECTS))
-        return ev.NamedScope(conversation=self._conversation(name))
+        chat = self._conversation(name)
+        project = project_of(chat) or self.draw.choice(PROJECTS)
+        return ev.NamedScope(project=project) if self.draw.random() < 0.5 else ev.NamedScope(conversation=chat)
 
     def _say(self, name: str) -> list[ev.Event]:
         draw, chat = self.draw, self._conversation(name)
@@ -238,7 +251,7 @@ class _Story:
             said = said[1:]
         return said
 
-    def _turn(self, name: str, chat: str, role: TurnRole, project: str | None = None) -> ev.Event:
+    def _turn(self, name: str, chat: str, role: TurnRole) -> ev.Event:
         draw = self.draw
         again = self.turns > 0 and draw.random() < 0.02
         self.turns += not again
@@ -253,7 +266,7 @@ class _Story:
             incognito=draw.random() < 0.05,
             narrow=draw.random() < 0.06,
             kind=draw.choice((ConversationKind.chat, ConversationKind.code)),
-            project=project or draw.choice(("", "", *PROJECTS)),
+            project=project_of(chat) if draw.random() < 0.9 else draw.choice(PROJECTS),
         )
 
     def _chosen(self, name: str, allow: bool, question: str | None, scope: ev.NamedScope | None = None) -> ev.Event:
@@ -275,16 +288,18 @@ class _Story:
 
     def _except(self, name: str) -> list[ev.Event]:
         """A yes for a project or a conversation, often right after a no for all."""
-        draw, scope = self.draw, self._scope(name)
+        draw, chat, question = self.draw, self._conversation(name), self._question()
+        project = project_of(chat) or draw.choice(PROJECTS)
         chosen: list[ev.Event] = []
         if draw.random() < 0.6:
-            chosen = [self._chosen(name, False, question) for question in self._asked()]
-        chosen += [self._chosen(name, True, self._question(), scope) for _ in range(draw.choice((1, 1, 2)))]
-        if name in self.newest and draw.random() < 0.6:
-            self._perhaps_pass_time()
-            self.newest[name] += scope.project is not None
-            chat = scope.conversation or f"{name}-{self.newest[name]}"
-            chosen.append(self._turn(name, chat, TurnRole.user, scope.project))
+            chosen = [self._chosen(name, False, asked) for asked in self._asked()]
+        scopes = [ev.NamedScope(conversation=chat), ev.NamedScope(project=project)]
+        draw.shuffle(scopes)
+        for scope in scopes[: draw.choice((1, 2))]:
+            chosen.append(self._chosen(name, True, question if draw.random() < 0.8 else self._question(), scope))
+            if draw.random() < 0.5:
+                self._perhaps_pass_time()
+                chosen.append(self._turn(name, chat, TurnRole.user))
         return chosen
 
     def _keep_out(self, name: str) -> list[ev.Event]:
