@@ -2,7 +2,8 @@
 
 The verifier decides a row of a release by what its line claims and what the log told before: days in place of instants, no
 age, no reason. Here each turn of a world is put into such a line with what is true of it, as if it could be used; the
-verifier must take it exactly where the rule says that it may be. `TESTS_VERIFIER_HISTORIES` sets how many are
+verifier must take it exactly where the rule says that it may be, and under no other grant. What is told of a history must
+hold as the story of a log, entry by entry. `TESTS_VERIFIER_HISTORIES` sets how many are
 drawn (600, of which a run draws a quarter: `tests/quarters.py`).
 """
 
@@ -15,18 +16,21 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import msgspec
 import pytest
 import yaml
+from msgspec.structs import replace
 
 from licet import verifier
+from licet.ledger import entries
 from licet.policy import events as ev
+from licet.policy import fold, period
 from licet.policy.decide import Decision, DecisionReason
 from licet.policy.file import Policies, Reach, read
 from licet.policy.period import instant
-from licet.policy.state import AccountState, ConversationState, TurnState
+from licet.policy.state import AccountState, ConversationState, Grant, Scope, ScopeKind, Segment, TurnState
 from licet.policy.world import Owned, World
 from licet.release.proofs import decided_of
 from licet.release.registry import RowSource, RowSources
@@ -45,54 +49,135 @@ SAFETY = "safety_classifiers"
 UNTOLD = {DecisionReason.age}
 
 
-def name_of(what: str) -> str:
-    return hashlib.sha256(what.encode()).hexdigest()
+def name_of(*what: str) -> str:
+    return hashlib.sha256(repr(what).encode()).hexdigest()
+
+
+def project_name(account: str, project: str) -> str:
+    return entries.project_pseudonym(name_of("salt", account).encode(), UUID(hex=project))
+
+
+def hexed(project: str) -> str:
+    """The names of projects inside the product are those of ids."""
+    return uuid5(UUID(int=0), project).hex if project else ""
+
+
+def with_ids(event: ev.Event) -> ev.Event:
+    match event:
+        case ev.SayEvent():
+            return replace(event, project=hexed(event.project))
+        case ev.ChooseEvent():
+            scope = _scope_with_id(event.scope) if event.scope is not None else None
+            return replace(event, scope=scope, keep=tuple(map(_scope_with_id, event.keep)))
+        case ev.NarrowEvent() | ev.WidenEvent() if event.project is not None:
+            return replace(event, project=hexed(event.project))
+    return event
+
+
+def _scope_with_id(scope: ev.NamedScope) -> ev.NamedScope:
+    return scope if scope.project is None else ev.NamedScope(project=hexed(scope.project))
 
 
 class Log:
-    """A world and the leaves that the vault would tell of it, by what each event changed."""
+    """A world and the entries that the vault would tell of it, held to the form and the story of a log."""
 
     def __init__(self, policies: Policies) -> None:
         self.world, self.policies = World(policies), policies
-        self.told = verifier.Permissions("0" * 32)
-        self.told.year = 2020  # one log for all the years that are drawn
+        self.story = verifier.story_of("log.example/2099")  # one log for all the years that are drawn
+        self.told = self.story.permissions = verifier.Permissions("0" * 32)
+        self.told.year = 2020
+        self.count = 0
+        self.given: dict[tuple[str, int], Grant] = {}  # every grant that ever began, by account and number
         for number, version in enumerate(policies.versions):
             self.tell("policy_applied", version.effective, number=number, sha256=version.sha256().hex())
 
     def tell(self, kind: str, at: datetime, who: str = "", **facts: Any) -> None:
-        entry = {"t": kind, "at": at.isoformat(), "facts": facts} | ({"who": name_of(who)} if who else {})
-        self.told.take(entry)
+        own = {"who": name_of(who), "commit": name_of("commit", str(self.count))} if who else {}
+        entry = {"v": 1, "t": kind, "at": period.written(at), "logged": "2099-01-01T00:00:00Z", "facts": facts} | own
+        found = self.story.take(self.count, entries.canonical(entry))
+        assert found == [], (found, entry)
+        self.count += 1
+
+    def tell_for(self, kind: str, at: datetime, who: str, question: str | None, scope: Scope, **facts: Any) -> None:
+        asked = {} if question is None else {"question": question}
+        within = {
+            ScopeKind.account: {}, ScopeKind.project: {"project": scope.name}, ScopeKind.conversation: {"handle": scope.name}
+        }[scope.kind]  # fmt: skip
+        if "project" in within:
+            within = {"project": project_name(who, scope.name)}
+        elif within:
+            within = {"handle": name_of(who, scope.name)}
+        self.tell(kind, at, who, scope=scope.kind.value, **asked, **within, **facts)
 
     def apply(self, event: ev.Event) -> None:
-        accounts, chats = dict(self.world.accounts), {n: o.conversation for n, o in self.world.conversations.items()}
-        at = self.world.apply(event)
-        self._accounts(accounts, event, at)
-        for name, owned in self.world.conversations.items():
-            before = chats.get(name)
-            if before is not None and before != owned.conversation:
-                self._chat(owned, name, before, event, at)
+        name = event.account
+        if name not in self.world.accounts:
+            self.world.apply(event)
+            return
+        at = max(event.at, self.world.accounts[name].last_at)
+        self.bring(name, at)
+        before, chats = self.world.accounts[name], {n: o.conversation for n, o in self.world.conversations.items()}
+        if isinstance(event, ev.ChooseEvent):
+            self._choose(event, at)
+        self.world.apply(event)
+        now = self.world.accounts[name]
+        if now.closed_at is not None and before.closed_at is None:
+            self.tell("closed", at, name)
+        if isinstance(event, ev.NarrowEvent | ev.WidenEvent) and event.project is not None:
+            for kind, projects in (
+                ("project_kept_out", now.kept_out - before.kept_out), ("project_let_in", before.kept_out - now.kept_out)
+            ):  # fmt: skip
+                for project in projects:
+                    self.tell(kind, at, name, project=project_name(name, project))
+        for chat, owned in self.world.conversations.items():
+            was = chats.get(chat)
+            if was is not None and was != owned.conversation:
+                self._chat(owned, chat, was, event, at)
+        if not isinstance(event, ev.ChooseEvent):
+            self._ended(name, before, at, "other")
+
+    def bring(self, name: str, at: datetime) -> None:
+        before = self.world.accounts[name]
+        self.world._advance(name, at)
+        self._ended(name, before, at, "lapsed")
 
     def advance(self, at: datetime) -> None:
-        before = dict(self.world.accounts)
-        self.world.advance(at)
-        self._accounts(before, None, at)
+        for name, account in list(self.world.accounts.items()):
+            self.bring(name, max(at, account.last_at))
 
-    def _accounts(self, before: dict[str, AccountState], event: ev.Event | None, at: datetime) -> None:
-        for name, now in self.world.accounts.items():
-            was = before.get(name)
-            if was is None or was == now:
+    def _ended(self, name: str, before: AccountState, at: datetime, cause: str) -> None:
+        for grant in before.grants:
+            if grant not in self.world.accounts[name].grants:
+                self.tell("grant_ended", at, name, grant=grant.number, cause=cause)
+
+    def _choose(self, event: ev.ChooseEvent, at: datetime) -> None:
+        """The entries of a choice in the vault's order: what ended, and for each question the answer and its grants."""
+        name, scope, version = event.account, event.chosen_for, self.policies.number(at)
+        owned = self.world._owned(name, scope.name) if scope.kind is ScopeKind.conversation else None
+        chosen = fold.choose(
+            self.world.accounts[name], self.policies, at, event.allow, question=event.question, scope=scope,
+            conversation=owned.conversation if owned else None, keep=[kept.scope for kept in event.keep], age=event.age,
+        )  # fmt: skip
+        if chosen.account.age != self.world.accounts[name].age:
+            self.tell("age_found", at, name)
+        for ending in chosen.endings:
+            for grant in ending.grants:
+                self.tell("grant_ended", at, name, grant=grant.number, cause=ending.cause.value)
+        for answer in chosen.answers or (None,):
+            asked, effect = (None, "none") if answer is None else (answer.question, answer.effect.value)
+            facts = {"allow": event.allow, "effect": effect, "version": version}
+            self.tell_for("choice", at, name, asked, scope, **facts)
+            if answer is None:
                 continue
-            is_choice = isinstance(event, ev.ChooseEvent) and event.account == name
-            if was.grant is not None and now.grant != was.grant:
-                self.tell("grant_ended", at, name, grant=was.grant, cause="other")
-            if now.grant is not None and is_choice and isinstance(event, ev.ChooseEvent) and event.allow:
-                kind = "grant_affirmed" if now.grant == was.grant else "grant_begun"
-                self.tell(kind, at, name, grant=now.grant, version=self.policies.number(at))
-            if now.closed_at is not None and was.closed_at is None:
-                self.tell("closed", at, name)
+            if answer.grant is not None:
+                kind = "grant_begun" if answer.effect is fold.Effect.began else "grant_affirmed"
+                self.tell_for(kind, at, name, asked, scope, grant=answer.grant, version=version)
+                self.given[name, answer.grant] = Grant(answer.grant, answer.question, scope)
+            for kept in answer.kept:
+                self.tell_for("grant_affirmed", at, name, asked, kept.scope, grant=kept.number, version=version)
 
     def _chat(self, owned: Owned, name: str, before: ConversationState, event: ev.Event, at: datetime) -> None:
-        now, handle = owned.conversation, name_of(name)
+        now, handle = owned.conversation, name_of(owned.account, name)
         if now.deleted_at is not None and before.deleted_at is None:
             self.tell("deleted", at, owned.account, handle=handle)
         if now.narrowed != before.narrowed:
@@ -105,35 +190,64 @@ def day(at: datetime) -> str:
     return at.date().isoformat()
 
 
-def row(log: Log, name: str, turn: TurnState, because: DecisionReason, at: datetime) -> dict[str, Any]:
-    """The line of a release that holds this turn alone, with what is true of it but for ``because``."""
+def row(
+    log: Log,
+    name: str,
+    turn: TurnState,
+    purpose: str,
+    because: DecisionReason,
+    at: datetime,
+    claimed: int | None = None,
+) -> dict[str, Any]:
+    """The line of a release that holds this turn alone, with what is true of it but for ``because``.
+
+    ``claimed`` is a grant that it does not rest on.
+    """
     owned, now = log.world.conversations[name], log.policies.number(at)
     chat = owned.conversation
     segment = chat.segments[turn.segment]
     marks = sorted({(s.stamp.plan, s.stamp.surface, s.stamp.version) for s in chat.segments})
     stamp, safe = segment.stamp, because is DecisionReason.flagged
     until = segment.safety_until if safe and segment.safety_until is not None else segment.keep_until
-    whole = log.policies[stamp.version].reach is Reach.conversation and log.policies[now].reach is Reach.conversation
-    deciding = chat.segments[chat.deciding] if whole else segment
-    grant = None if safe else deciding.stamp.grant
+    versions = log.policies.versions[stamp.version : now + 1]
+    question = log.policies[now].question_of(purpose)
+    deciding = chat.segments[chat.deciding] if any(v.reach is Reach.conversation for v in versions) else segment
+    grant = under = None
+    if not safe:
+        under, grant = given_under(log, owned, deciding, question)
+        if any(v.reach is Reach.turn for v in versions) and given_under(log, owned, segment, question) != (
+            under,
+            grant,
+        ):
+            under, grant = given_under(log, owned, segment, question)
+    if claimed is not None:
+        grant, under = log.given[owned.account, claimed], chat.narrowings
+    in_project = grant is not None and grant.scope.kind is ScopeKind.project
     source = {
         "segment": turn.segment, "place": "safety" if safe else "vault", "because": because.value,
         "turns": {turn.origin: 1}, "mark": marks.index((stamp.plan, stamp.surface, stamp.version)),
         "last_on": day(segment.last_at), "keep_until": day(until), "grant": grant.number if grant else None,
-        "widening": grant.widening if grant else None, "said_on": day(deciding.last_at) if grant else None,
+        "narrowing": under if grant else None, "said_on": day(deciding.last_at) if grant else None,
     }  # fmt: skip
     return {
-        "v": 1, "conversation": name_of(name), "who": name_of(owned.account), "ordinal": 0, "row_id": "0" * 32,
-        "sealed_sha256": "0" * 64, "until": day(until), "policy_sha256": log.policies[now].sha256().hex(),
+        "v": 2, "conversation": name_of(owned.account, name), "who": name_of(owned.account), "ordinal": 0,
+        "row_id": "0" * 32, "sealed_sha256": "0" * 64, "until": day(until),
+        "policy_sha256": log.policies[now].sha256().hex(), "question": None if safe else question,
+        "project": project_name(owned.account, grant.scope.name) if grant and in_project else None,
         "last_on": day(chat.segments[-1].last_at), "marks": [list(mark) for mark in marks], "sources": [source],
     }  # fmt: skip
+
+
+def given_under(log: Log, owned: Owned, segment: Segment, question: str | None) -> tuple[int, Grant | None]:
+    """The narrowing and the grant for a question that a segment was given under."""
+    grants = (log.given[owned.account, number] for number in segment.stamp.grants)
+    return segment.stamp.narrowing, next((grant for grant in grants if grant.question == question), None)
 
 
 def broken(log: Log, purpose: str, line: dict[str, Any], at: datetime) -> str:
     """The promise that the verifier finds broken in a line; empty where it takes it."""
     terms = [
-        verifier.read_terms(msgspec.json.encode(version.document(), order="sorted"), f"policy {number}")
-        for number, version in enumerate(log.policies.versions)
+        verifier.read_terms(version.text(), f"policy {number}") for number, version in enumerate(log.policies.versions)
     ]
     decider = verifier.Decider("0" * 32, purpose, at, verifier.ReleasePolicies(terms), log.told)
     try:
@@ -158,7 +272,8 @@ def written(log: Log, name: str, turn: TurnState, purpose: str, at: datetime) ->
         account=UUID(int=0), conversation=UUID(int=0), row_id=bytes(16), ordinal=0, keys=((turn.segment, key),),
         sources=(RowSource(turn=turn.number, count=1, origin=turn.origin, segment=turn.segment),),
     )  # fmt: skip
-    return dict(msgspec.json.decode(msgspec.json.encode(decided_of(seen, log.policies, purpose, of))))
+    salt = name_of("salt", owned.account).encode()
+    return dict(msgspec.json.decode(msgspec.json.encode(decided_of(seen, log.policies, purpose, of, salt))))
 
 
 def questions(log: Log, at: datetime) -> Iterator[tuple[str, TurnState, str, Decision]]:
@@ -170,12 +285,14 @@ def questions(log: Log, at: datetime) -> Iterator[tuple[str, TurnState, str, Dec
 def hold(log: Log, at: datetime, reasons: Counter[str]) -> None:
     """Every turn at a moment, for every purpose: the verifier takes it exactly where the rule permits it."""
     for name, turn, purpose, decision in questions(log, at):
-        flagged = row(log, name, turn, DecisionReason.flagged, at)
-        permitted = row(log, name, turn, DecisionReason.permitted, at)
+        flagged = row(log, name, turn, purpose, DecisionReason.flagged, at)
+        permitted = row(log, name, turn, purpose, DecisionReason.permitted, at)
         if decision.use:
             line = flagged if decision.because is DecisionReason.flagged else permitted
             assert line | written(log, name, turn, purpose, at) == line
             assert broken(log, purpose, line, at) == "", (name, turn, purpose, decision)
+            reasons[f"in a {log.given[log.world.conversations[name].account, decision.grant].scope.kind.value}"
+                    if decision.because is DecisionReason.permitted and decision.grant else "in none"] += 1  # fmt: skip
         for line, because in ((flagged, DecisionReason.flagged), (permitted, DecisionReason.permitted)):
             if decision.because is because:
                 continue
@@ -183,7 +300,34 @@ def hold(log: Log, at: datetime, reasons: Counter[str]) -> None:
             reasons["beyond" if beyond else "seen through"] += 1
             if not beyond:
                 assert broken(log, purpose, line, at) != "", f"{name} {turn} {purpose} {decision} {because} {line}"
+        hold_other_grants(log, name, turn, purpose, decision, at, reasons)
         reasons[decision.because.value] += 1
+
+
+def hold_other_grants(
+    log: Log, name: str, turn: TurnState, purpose: str, decision: Decision, at: datetime, reasons: Counter[str]
+) -> None:
+    """No grant but the one in force for the question and the conversation lets a row in, whatever its line claims.
+
+    But for one: which project a conversation is in, if any, is the operator's word, as its plan is. To be silent of it
+    wins nothing: where the account's grant would let a row in, that of the project would.
+    """
+    owned = log.world.conversations[name]
+    under = log.given[owned.account, decision.grant].scope.kind if decision.grant is not None else None
+    for account, number in log.given:
+        scope = log.given[account, number].scope
+        is_elsewhere = scope.kind is ScopeKind.project and scope.name != owned.conversation.project
+        if account != owned.account or number == decision.grant or is_elsewhere:
+            continue
+        line = row(log, name, turn, purpose, DecisionReason.permitted, at, claimed=number)
+        found = broken(log, purpose, line, at)
+        if not found and under is ScopeKind.project and scope.kind is ScopeKind.account:
+            line = row(log, name, turn, purpose, DecisionReason.permitted, at, claimed=decision.grant)
+            assert broken(log, purpose, line, at) == "", f"{name} {turn} {purpose} {decision} {number} {line}"
+            reasons["silent of a project"] += 1
+            continue
+        assert found, f"{name} {turn} {purpose} {decision} {number} {line}"
+        reasons["another grant"] += 1
 
 
 def is_beyond(log: Log, name: str, turn: TurnState, line: dict[str, Any], decision: Decision, at: datetime) -> bool:
@@ -194,7 +338,8 @@ def is_beyond(log: Log, name: str, turn: TurnState, line: dict[str, Any], decisi
     chat = log.world.conversations[name].conversation
     covered = turn.number <= chat.segments[turn.segment].flagged_turn
     is_flagged = source["because"] == "flagged"
-    out = log.told.chats[name_of(name)].out if name_of(name) in log.told.chats else []
+    handle = name_of(log.world.conversations[name].account, name)
+    out = log.told.chats[handle].out if handle in log.told.chats else []
     inside = any(begun < source["last_on"] < ended for begun, ended in out)
     return (
         decision.use or decision.because in UNTOLD or source["keep_until"] == day(at)
@@ -207,7 +352,7 @@ def lived(drawn: History, at: datetime) -> Log:
     log = Log(drawn.policies())
     for event in drawn.events:
         if event.at <= at:
-            log.apply(event)
+            log.apply(with_ids(event))
     log.advance(at)
     return log
 
@@ -221,6 +366,8 @@ def test_the_verifier_takes_a_turn_of_a_drawn_history_exactly_where_the_rule_per
     missing = {because.value for because in DecisionReason} - {"unknown"} - set(reasons)
     assert len(missing) <= (HISTORIES < 600), missing  # in a quarter, one rare reason may be absent
     assert min(reasons["permitted"], reasons["flagged"]) > HISTORIES // 10, reasons
+    assert min(reasons[f"in a {kind.value}"] for kind in ScopeKind) > HISTORIES // 10, reasons
+    assert reasons["another grant"] > HISTORIES, reasons
     assert reasons["seen through"] > 3 * reasons["beyond"], reasons
 
 
@@ -233,6 +380,6 @@ def test_the_verifier_answers_the_worked_cases(case: dict[str, Any]) -> None:
         log = Log(versions)
         for event in events:
             if event.at <= at:
-                log.apply(event)
+                log.apply(with_ids(event))
         log.advance(at)
         hold(log, at, Counter())

@@ -139,13 +139,17 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         written_out = [{"question": asked.question, "covers": sorted(asked.covers)} for asked in self.questions]
         return {"covers": written_out[0]["covers"]} if self.asks == (TRAINING,) else written_out
 
-    def sha256(self) -> bytes:
-        """The hash of its meaning: canonical JSON of `document`, so that comments and order do not count.
+    def text(self) -> bytes:
+        """Its meaning as canonical JSON (RFC 8785), so that comments and order do not count: what strangers are shown.
 
         That of the questions neither: which is asked first allows nothing.
         """
         sorted_ = msgspec.structs.replace(self, questions=tuple(sorted(self.questions, key=lambda q: q.question)))
-        return hashlib.sha256(msgspec.json.encode(sorted_.document(), order="sorted")).digest()
+        return msgspec.json.encode(sorted_.document(), order="sorted")
+
+    def sha256(self) -> bytes:
+        """The hash of its `text`."""
+        return hashlib.sha256(self.text()).digest()
 
 
 class JointTerms(msgspec.Struct, frozen=True, kw_only=True):

@@ -213,7 +213,7 @@ class Proofs:
 
     def write(self, gone: set[int], policies: Policies) -> ProofPins:
         """Writes the three files, durably, without the removed rows."""
-        texts = (_encode(version.document()) for version in policies.versions)
+        texts = (version.text() for version in policies.versions)
         return ProofPins(
             policies=write_lines(self._folder, PROOF_NAMES["policies"], texts),
             candidates=write_lines(self._folder, PROOF_NAMES["candidates"], self._candidate_lines()),

@@ -129,13 +129,13 @@ def applied_count(tx: Transaction) -> int:
 
 
 def texts(tx: Transaction, hashes: Collection[bytes] | None = None) -> dict[bytes, str]:
-    """The text of every version by its hash, oldest first; of those with ``hashes`` alone where given."""
+    """The text of every version by its hash, which is that of the text, oldest first; with ``hashes`` of these alone."""
     rows = tx.execute(
         """SELECT sha256, document FROM policies
             WHERE %(only)b::bytea[] IS NULL OR sha256 = ANY(%(only)b::bytea[]) ORDER BY number""",
         {"only": None if hashes is None else list(hashes)},
     )
-    return {bytes(sha256): document for sha256, document in rows}
+    return {bytes(sha256): _parsed(document)[0].text().decode() for sha256, document in rows}
 
 
 def load(tx: Transaction) -> Policies | None:
