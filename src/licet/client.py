@@ -343,6 +343,45 @@ class Badge(msgspec.Struct, frozen=True, kw_only=True):
     runs: tuple[BadgeRun, ...]
 
 
+class TextReplacement(msgspec.Struct, frozen=True, kw_only=True):
+    """What stood in a text, what stands there instead, and the kind of identifier it was taken for."""
+
+    was: str
+    becomes: str
+    kind: str
+
+
+class TurnPreview(msgspec.Struct, frozen=True, kw_only=True):
+    """``text`` is what a model would read, empty where the turn is left out; ``because`` says why it is in or out."""
+
+    turn: int
+    role: str
+    used: bool
+    because: str
+    text: str
+    replaced: tuple[TextReplacement, ...]
+
+
+class ConversationPreview(msgspec.Struct, frozen=True, kw_only=True):
+    conversation: str
+    rows: int
+    until: datetime | None
+    languages: tuple[str, ...]
+    topics: tuple[str, ...]
+    turns: tuple[TurnPreview, ...]
+
+
+class PreviewResult(msgspec.Struct, frozen=True, kw_only=True):
+    """``refused`` says why the yes that was assumed would have no effect."""
+
+    purpose: str
+    question: str | None
+    assumed: bool
+    refused: str | None
+    items: tuple[ConversationPreview, ...]
+    next: str | None
+
+
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     title: str
@@ -545,6 +584,16 @@ def choices(account: str, cursor: str | None = None) -> ApiRequest[Choices]:
 def standing(account: str, cursor: str | None = None) -> ApiRequest[Standing]:
     """Who said what, when and where: of the account, of its projects, and of their conversations."""
     return _reading(f"{_account(account)}/standing", Standing, _at(cursor))
+
+
+def preview(
+    account: str = "me", *, purpose: str = "improve_models", conversation: str | None = None,
+    project: str | None = None, assume: bool = False, cursor: str | None = None,
+) -> ApiRequest[PreviewResult]:  # fmt: skip
+    """What a release built now would hold of the person's conversations; ``assume``: as if they said yes for what is shown."""
+    query = [("purpose", purpose), ("assume", "true" if assume else "false"), *_at(cursor)]
+    query += [(name, value) for name, value in (("conversation", conversation), ("project", project)) if value]
+    return _reading(f"{_account(account)}/preview", PreviewResult, tuple(query))
 
 
 def keep_project_out(account: str, project: str, title: str = "") -> ApiRequest[ChangeResult]:
