@@ -46,7 +46,8 @@ def trace(name: str, data: Path | None, at: str | None, as_json: bool) -> None:
 def affected(since: str | None, data: Path | None, at: str | None, as_json: bool) -> int:
     """Lists the models that learnt from rows withdrawn since. Erased rows count too. Exits 1 if there is one.
 
-    What a run consumed before a withdrawal stays in it until it is trained anew: this is the list of what is due.
+    What a run consumed before a withdrawal remains in the model until it is trained again: this is the list of models
+    to retrain.
 
     \b
     Example:  licet models affected --since 2026-01-01
