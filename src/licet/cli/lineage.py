@@ -12,7 +12,7 @@ from licet.cli.shell import answer_options, data_option, moment, opened, show
 from licet.policy.period import written
 
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
-    from licet.train.lineage import RecordedModel
+    from licet.train.model_registry import RecordedModel
 
 
 @click.group(cls=CommandGroup)

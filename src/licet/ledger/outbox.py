@@ -90,6 +90,16 @@ def told_versions(tx: Transaction, year: int) -> list[int]:
     return [row[0] for row in rows]
 
 
+def told_releases(tx: Transaction, year: int) -> list[UUID]:
+    """The releases of which the log of ``year`` tells that they were sealed."""
+    rows = tx.execute(
+        """SELECT (payload::jsonb ->> 'release')::uuid FROM outbox
+            WHERE log_year = %s AND entry = 'release_sealed'""",
+        [year],
+    )
+    return [row[0] for row in rows]
+
+
 def told_grants(tx: Transaction, year: int) -> tuple[int, datetime | None]:
     """Of the grants that the log of ``year`` tells: how many run, and when the last of the others ended."""
     row = tx.execute(

@@ -380,6 +380,24 @@ def _placed(tx: Transaction, year: int, first: int) -> list[OutboxRow]:
     return [read_row(row) for row in rows]
 
 
+class PlacedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of the outbox that is a leaf: of which year's log, and where in it."""
+
+    row: OutboxRow
+    year: int
+    index: int
+
+
+def placed_of(tx: Transaction, account: UUID, told: EntryKind) -> list[PlacedRow]:
+    """The leaves of an account that tell something of that kind."""
+    rows = tx.execute(
+        f"""SELECT {_COLUMNS}, log_year, index FROM outbox
+             WHERE account_id = %s AND entry = %s AND index IS NOT NULL""",
+        [account, told.value],
+    ).fetchall()
+    return [PlacedRow(row=read_row(row[:5]), year=row[5], index=row[6]) for row in rows]
+
+
 def read_row(row: Sequence[object]) -> OutboxRow:
     """A row from `outbox_id, account_id, entry, occurred_at, payload`."""
     outbox_id, account, told, occurred_at, payload = row

@@ -40,12 +40,10 @@ from licet.release.curation import Cleaner, Curated, Curation, LeftOut, Plain, S
 from licet.release.decision_pages import (
     PAGE_BYTES_MAX,
     READ_AT_ONE_MOMENT,
-    START,
     TOO_LARGE,
     DecisionPage,
     Said,
     Thread,
-    page_after,
 )
 from licet.release.draft import BuildSettings, Draft, DroppedRows, End, KeptPage, Stage
 from licet.release.live_leases import verdicts
@@ -72,6 +70,7 @@ from licet.vault import account_journal, account_view, apply, copies
 from licet.vault import policy_versions as versions
 from licet.vault.account_journal import JournalEnding
 from licet.vault.content import ToolCall
+from licet.vault.conversation_pages import START, page_after
 from licet.vault.copies import Copy, CopyPlace
 from licet.vault.ids import uuid7
 from licet.vault.tables import ConversationRow

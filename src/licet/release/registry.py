@@ -169,6 +169,16 @@ def rows_at(tx: Transaction, release_id: UUID, ordinals: Sequence[int]) -> list[
     return [_row(row) for row in found]
 
 
+def rows_by_account(tx: Transaction, release_id: UUID | None = None) -> dict[UUID, int]:
+    """How many rows were made from each account, of a release or of all, the most first."""
+    rows = tx.execute(
+        """SELECT account_id, count(*) FROM release_rows WHERE %(release)s::uuid IS NULL OR release_id = %(release)s::uuid
+            GROUP BY account_id ORDER BY count(*) DESC, account_id""",
+        {"release": release_id},
+    )
+    return dict(rows.fetchall())
+
+
 def accounts_at(tx: Transaction, release_id: UUID, ordinals: Sequence[int]) -> dict[int, UUID]:
     """The accounts of the rows with these ordinals."""
     return dict(

@@ -18,6 +18,7 @@ from licet.policy.state import TurnState
 from licet.release import registry
 from licet.release.registry import Release
 from licet.store.connect import Transaction, transaction
+from licet.train import model_registry
 from licet.vault import account_choices, account_view, expiry, holds, tables
 from licet.vault.account_choices import StoredChoice
 from licet.vault.ids import Prefix, host_hmac, parse, parse_turn, shown, shown_turn
@@ -280,12 +281,11 @@ def status(here: Installation) -> PopulationStatus:
 def retraining_due(here: Installation) -> tuple[Affected, ...]:
     """The misuse classifiers that learnt from rows which were withdrawn or erased since."""
     with transaction(here.pool) as tx:
-        learnt = tx.execute("SELECT FROM models WHERE recipe = 'licet-misuse-1' AND retired_at IS NULL LIMIT 1")
-        if learnt.fetchone() is None:
+        if not model_registry.in_use(tx, model_registry.CLASSIFIER):
             return ()
     from licet.train import lineage  # here, so that no other command waits for what it imports
 
-    return tuple(lineage.affected(here, recipe=lineage.CLASSIFIER))
+    return tuple(lineage.affected(here, recipe=model_registry.CLASSIFIER))
 
 
 def _expires(tx: Transaction, at: datetime) -> dict[str, int]:

@@ -123,6 +123,11 @@ def newest_applied(tx: Transaction, most: int) -> list[AppliedVersion]:
     return [AppliedVersion(document=d, sha256=sha256, applied_at=at, applied_by=by) for d, sha256, at, by in rows]
 
 
+def names(tx: Transaction) -> dict[int, str]:
+    """What the versions are called, by number."""
+    return dict(tx.execute("SELECT number, version FROM policies").fetchall())
+
+
 def applied_count(tx: Transaction) -> int:
     row = tx.execute("SELECT count(*) FROM policies").fetchone()
     return int(row[0]) if row else 0

@@ -204,7 +204,7 @@ async def list_reads(
 
     def read(tx: Transaction) -> schema.ReadPage:
         _must_exist(tx, holder)
-        found = staff_reads.every(tx, holder, before=before, limit=limit + 1)
+        found = staff_reads.newest(tx, limit + 1, account=holder, before=before)
         return schema.ReadPage(
             items=tuple(
                 schema.StaffReadAnswer(

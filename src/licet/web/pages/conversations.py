@@ -248,7 +248,7 @@ def _reads(tx: Transaction, words: Catalogue, account: UUID, conversation: UUID)
             "chat.reads.line", day=words.moment(one.at), role=words.say(f"role.{one.role}"),
             reason=words.say(f"read.{one.reason}"),
         )
-        for one in staff_reads.of_conversation(tx, account, conversation, limit=READS_MAX)
+        for one in staff_reads.newest(tx, READS_MAX, account=account, conversation=conversation)
     ]  # fmt: skip
 
 
