@@ -64,9 +64,9 @@ from licet.store import embedded
 from licet.store.connect import Transaction, opened, transaction, translated
 from licet.store.files import make_folder
 from licet.store.migrate import migrate, migrations
-from licet.vault import account_journal, account_view, apply, certificate, host_events, journal_state, restriction
+from licet.vault import account_journal, account_view, certificate, host_events, journal_state, restriction, verbs
 from licet.vault import policy_versions as versions
-from licet.vault.commands import Outcome
+from licet.vault.commands import BATCH_COMMANDS_MAX, Outcome
 from licet.vault.ids import Prefix, parse, shown, uuid7
 from licet.vault.installation import Clock, Installation, installation, utc_now
 from licet.vault.journal_state import JournalState
@@ -445,7 +445,7 @@ def _apply_again(here: Installation, tx: Transaction, journal: Journal, present:
     applied: Counter[str] = Counter()
     gone = 0
     for is_told, group in groupby(_lacking(tx, journal, present), lambda record: record.account is not None):
-        for batch in _batched(group, apply.BATCH_COMMANDS_MAX):
+        for batch in _batched(group, BATCH_COMMANDS_MAX):
             done = _tell_again(tx, keyring, batch) if is_told else [_register_again(tx, record) for record in batch]
             applied.update(record.kind.value for record, was_known in zip(batch, done, strict=True) if was_known)
             gone += done.count(False)
@@ -471,7 +471,7 @@ def _tell_again(tx: Transaction, keyring: Keyring, batch: Sequence[Restriction])
     known, host_key = versions.load(tx), keyring.host_key(tx)
     if known is None:
         raise BrokenError("the database holds no policy")
-    answers = apply.apply(tx, keyring, known, [restriction.command_of(record, host_key) for record in batch])
+    answers = verbs.tell_in(tx, keyring, known, [restriction.command_of(record, host_key) for record in batch])
     for record in batch:
         if record.erasure is not None and record.account is not None:
             again = certificate.rename(tx, record.account, record.conversation, record.at, record.erasure)

@@ -15,11 +15,9 @@ import msgspec
 from licet.consent import showings
 from licet.consent.showings import DEFAULT_STATE, ShowingRecord
 from licet.errors import RefusedError
-from licet.keys.keyring import Keyring
 from licet.ledger import outbox
 from licet.policy.file import Policies
 from licet.store.connect import Transaction
-from licet.vault import apply
 from licet.vault.commands import STALE, Choose, CommandResult, Outcome
 from licet.vault.requests import VerbRequest, VerbStep
 
@@ -93,22 +91,6 @@ class ChoiceRequest(VerbRequest, frozen=True, kw_only=True):
 def is_stale(answer: CommandResult) -> bool:
     """Whether a yes was refused because the question is older than the newest choice, or than the terms in force."""
     return answer.outcome is Outcome.refused and answer.because == STALE
-
-
-def choose(
-    tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, at: datetime, *, allow: bool, via: str,
-    surface: str = "app", showing: UUID | None = None, age: int | None = None, gpc: bool = False,
-) -> CommandResult:  # fmt: skip
-    """Makes a choice of the person's own in a transaction of the caller; RefusedError (`stale`) where `is_stale`."""
-    asked = ChoiceRequest(
-        account=account, at=at, allow=allow, via=via, surface=surface, showing=showing, age=age, gpc=gpc
-    )
-    command = asked.prepare(tx, policies).command
-    assert command is not None
-    answer = apply.apply(tx, keyring, policies, [command])[0]
-    if is_stale(answer):
-        raise RefusedError("the question is older than the newest answer", "show the question again", because=STALE)
-    return answer
 
 
 def terms_to_accept(policies: Policies, at: datetime, answered: ShowingRecord | None) -> int | None:

@@ -34,7 +34,7 @@ from licet.policy.file import Policies
 from licet.policy.state import ConversationKind, Share, TurnRole
 from licet.policy.world import Owned, World
 from licet.store.connect import Pool, Transaction, transaction
-from licet.vault import account_choices, account_view, apply, commands, tables
+from licet.vault import account_choices, account_view, commands, tables, verbs
 from licet.vault.commands import CommandResult, Outcome
 from licet.vault.content import Content, encode
 from licet.vault.ids import HOST_ID_CHARACTERS_MAX, Prefix, host_hmac, uuid7
@@ -323,8 +323,7 @@ class Import:
             )
         conversations: set[UUID] = set()
         for chunk in self._chunks(hosts):
-            with transaction(self._pool) as tx:
-                done = apply.apply(tx, self._keyring, self._policies, chunk, replay=True)
+            done = verbs.replay(self._pool, self._keyring, self._policies, chunk)
             self._count(chunk, done, conversations)
             progress(sum(isinstance(command, commands.Say) for command in chunk))
         self._sweep()

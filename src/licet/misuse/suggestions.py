@@ -24,7 +24,7 @@ from licet.misuse.classifier import FALSE_ALARMS, TOLD_AT, Model
 from licet.policy.state import TurnRole
 from licet.release.signatures import StaffMember
 from licet.store.connect import Transaction, transaction
-from licet.vault import account_view, apply, staff_reads, tables
+from licet.vault import account_view, staff_reads, tables, verbs
 from licet.vault.commands import Flag, Outcome, Unflag
 from licet.vault.ids import Prefix, parse, shown
 from licet.vault.installation import Installation, policies
@@ -131,7 +131,7 @@ def decide(
                 if overturn
                 else Flag(account=account, at=at, conversation=named, score=score)
             )
-            (answer,) = apply.apply(tx, here.keyring, known, [command])
+            (answer,) = verbs.tell_in(tx, here.keyring, known, [command])
             if answer.outcome is not Outcome.done:
                 what = "there is no flag to overturn on" if overturn else "there is nothing left to flag in"
                 raise RefusedError(f"{what} `{conversation}`", because=answer.because or answer.outcome.value)

@@ -17,9 +17,9 @@ from licet.policy.file import Policies
 from licet.policy.state import TurnState
 from licet.release import registry
 from licet.release.registry import Release
-from licet.store.connect import Transaction, transaction
+from licet.store.connect import Transaction, snapshot, transaction
 from licet.train import model_registry
-from licet.vault import account_choices, account_view, expiry, holds, tables
+from licet.vault import account_choices, account_view, expiry, holds, policy_versions, tables
 from licet.vault.account_choices import StoredChoice
 from licet.vault.ids import Prefix, host_hmac, parse, parse_turn, shown, shown_turn
 from licet.vault.installation import Installation, policies
@@ -89,38 +89,56 @@ class AccountSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def explain(here: Installation, name: str, *, for_person: bool = False) -> ConversationSeen | AccountSeen:
-    """The answer, the reason, until when, and the choice and policy version behind it; NotFoundError.
+    """The answer, the reason, until when, and the choice and policy version behind it, at one moment; NotFoundError.
 
     ``for_person`` leaves out what the person may not be told: a hold whose matter forbids it.
     """
-    known = policies(here)
-    with transaction(here.pool) as tx:
-        if name.startswith("turn_"):
-            conversation, number = parse_turn(name)
-            return _explain_conversation(here, tx, known, conversation, number, for_person)
-        if name.startswith("conv_"):
-            return _explain_conversation(here, tx, known, parse(Prefix.conversation, name), None, for_person)
-        if name.startswith("acc_"):
-            return _explain_account(here, tx, known, parse(Prefix.account, name))
-        account = account_view.account_by_host(tx, host_hmac(here.keyring.host_key(tx), "account", name))
+    at, host = here.clock(), None if name.startswith(_OURS) else _hashed(here, name)
+    with snapshot(here.pool) as tx:
+        known = policy_versions.applied(tx)
+        if name.startswith(("turn_", "conv_")):
+            conversation, number = (
+                parse_turn(name) if name.startswith("turn_") else (parse(Prefix.conversation, name), None)
+            )
+            holder = account_view.owner(tx, conversation)
+            return explain_conversation(tx, known, holder, conversation, at, turn=number, for_person=for_person)
+        account = parse(Prefix.account, name) if host is None else account_view.account_by_host(tx, host)
         if account is None:
             raise NotFoundError(
                 f"no account, conversation or turn `{name}`",
                 "ids begin with acc_, conv_ or turn_; an account may also be named by the host's own id",
             )
-        return _explain_account(here, tx, known, account)
+        return explain_account(tx, known, account, at)
 
 
-def _explain_conversation(
-    here: Installation, tx: Transaction, known: Policies, conversation: UUID, number: int | None, for_person: bool
-) -> ConversationSeen:
-    account = account_view.owner(tx, conversation)
-    if account is None:
+_OURS = ("acc_", "conv_", "turn_")
+
+
+def _hashed(here: Installation, name: str) -> bytes:
+    """The HMAC of the host's id of an account. Its key is made on first use, so not in a transaction that only reads."""
+    with transaction(here.pool) as tx:
+        policy_versions.applied(tx)
+        return host_hmac(here.keyring.host_key(tx), "account", name)
+
+
+def explain_conversation(
+    tx: Transaction, known: Policies, account: UUID | None, conversation: UUID, at: datetime, *, turn: int | None = None,
+    for_person: bool = False,
+) -> ConversationSeen:  # fmt: skip
+    """`explain` of an account's conversation, or of one turn of it; NotFoundError where it is not that account's.
+
+    In a `snapshot`, as each of these statements decides what another shows.
+    """
+    seen = (
+        account_view.seen(tx, [(account, conversation)], known, at, with_turns=True).get(conversation)
+        if account is not None
+        else None
+    )
+    if account is None or seen is None:
         raise NotFoundError(f"no conversation `{shown(Prefix.conversation, conversation)}`")
-    seen = account_view.seen(tx, [(account, conversation)], known, here.clock(), with_turns=True)[conversation]
-    asked = [turn for turn in seen.said if number is None or turn.number == number]
+    asked = [one for one in seen.said if turn is None or one.number == turn]
     if not asked:
-        raise NotFoundError(f"no turn `{shown_turn(conversation, number or 0)}`")
+        raise NotFoundError(f"no turn `{shown_turn(conversation, turn or 0)}`")
     row = seen.conversation
     is_held = bool(row.state.holds) and (not for_person or own_conversations.is_told_hold(tx, account, conversation))
     return ConversationSeen(
@@ -135,7 +153,7 @@ def _explain_conversation(
         safety_until=seen.turns.safety_until,
         erased=all(keys.erased for keys in row.keys),
         answers=tuple(_answers(seen, asked, known, conversation)),
-        choice=_choice_behind(tx, account, known),
+        choice=_choice_behind(tx, account),
         releases=tuple(history.holding_of(tx, account, [conversation]).get(conversation, ())),
     )
 
@@ -174,7 +192,7 @@ def _choice(made: StoredChoice) -> ChoiceSeen:
     )
 
 
-def _choice_behind(tx: Transaction, account: UUID, known: Policies) -> ChoiceSeen | None:
+def _choice_behind(tx: Transaction, account: UUID) -> ChoiceSeen | None:
     """The newest choice that had an effect."""
     found = account_choices.of_account(tx, account, newest_first=True, most=1, effective=True)
     return _choice(found[0]) if found else None
@@ -184,8 +202,8 @@ EXPLAINED_CONVERSATIONS_MAX = 10_000
 NEWEST_CONVERSATIONS_MAX = 5
 
 
-def _explain_account(here: Installation, tx: Transaction, known: Policies, account: UUID) -> AccountSeen:
-    at = here.clock()
+def explain_account(tx: Transaction, known: Policies, account: UUID, at: datetime) -> AccountSeen:
+    """`explain` of an account, in a `snapshot`; NotFoundError."""
     row = account_view.accounts(tx, [account]).get(account)
     if row is None:
         raise NotFoundError(f"no account `{shown(Prefix.account, account)}`")

@@ -31,6 +31,7 @@ from licet.store.rows import pipelined
 from licet.vault import account_choices, certificate, host_events, restriction, safety_copies, tables
 from licet.vault.account_choices import NewestChoice
 from licet.vault.commands import (
+    BATCH_COMMANDS_MAX,
     BEFORE_THE_YES,
     STALE,
     About,
@@ -61,7 +62,6 @@ from licet.vault.ids import uuid7
 from licet.vault.tables import AccountRow, ConversationRow, SegmentKeys
 from licet.vault.writes import Page, Writes
 
-BATCH_COMMANDS_MAX = 10_000
 # Each turn dates every segment anew and writes those rows: with a bound, a turn costs what any turn costs.
 SEGMENTS_MAX = 256
 TOO_MANY_SEGMENTS = "too_many_segments"
