@@ -54,7 +54,7 @@ from licet.keys.keyring import EPOCHS_LOCK, Keyring
 from licet.keys.log_keys import LogKeys
 from licet.keys.providers import provider
 from licet.keys.restriction_journal import NEWEST_RECORDS_MAX, Journal, Restriction, RestrictionKind
-from licet.ledger import forward, outbox
+from licet.ledger import forward, sequence
 from licet.ledger.sequence import SEQUENCER_LOCK
 from licet.ledger.storage import Durable, Folder
 from licet.policy.file import read
@@ -167,13 +167,13 @@ def _register(here: Installation, form: BackupForm, backup: UUID, at: datetime, 
         life = fence.life(tx)
         record = Restriction(life=life, kind=RestrictionKind.backup, at=at, backup=backup, until=until, base=is_base)
         restriction.keep_records(tx, journal, [record])
-        logs = outbox.logs_stood(tx)
+        logs = sequence.standings(tx)
         epochs, proof = bucket_epochs(tx), here.keyring.wrapped_log_seed(tx)
     return BackupManifest(
         v=VERSION, form=form, backup=shown(Prefix.backup, backup), made_at=at, expires_at=until,
         schema=migrations()[-1].number, life=life, journal=journal.id, epochs=epochs,
         proof=proof, size=0, sha256="", archive=archive or "",
-        logs=tuple(LogStood(year=y, origin=o, size=s, root=bytes(r).hex()) for y, o, s, r in logs),
+        logs=tuple(LogStood(year=log.year, origin=log.origin, size=log.size, root=log.root.hex()) for log in logs),
     )  # fmt: skip
 
 

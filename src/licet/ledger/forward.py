@@ -28,7 +28,7 @@ from licet.ledger.entries import LogKeySource, OutboxRow
 from licet.ledger.log import LogWriter
 from licet.ledger.outbox import Entry, EntryKind
 from licet.ledger.publication import PublishedLog
-from licet.ledger.sequence import LogPlace, LogStanding, digest_of, read_row
+from licet.ledger.sequence import LogPlace, LogStanding, digest_of
 from licet.policy.period import written
 from licet.store.connect import Transaction
 
@@ -101,7 +101,7 @@ def bring(
     """
     placed = repeated = 0
     behind = [log for log in known if log.told]
-    waits = [read_row(row) for row in tx.execute(f"{_WAITING} ORDER BY outbox_id").fetchall()] if behind else []
+    waits = sequence.waiting_rows(tx) if behind else []
     for log in behind:
         names = dict(_names(tx, keys, log, accounts))
         found, again = _matched(tx, keys, waits, log, {who: account for account, who in names.items()})
@@ -113,9 +113,6 @@ def bring(
         _speaks(tx, log, set(names))
         _take_over(tx, place, seed, log)
     return ForwardResult(entries=sum(len(log.told) for log in known), placed=placed, repeated=repeated)
-
-
-_WAITING = "SELECT outbox_id, account_id, entry, occurred_at, payload FROM outbox WHERE index IS NULL"
 
 
 def _names(

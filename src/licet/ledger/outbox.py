@@ -75,11 +75,6 @@ def leaf_of(tx: Transaction, told: EntryKind, payload: str) -> tuple[int, int] |
     ).fetchone()
 
 
-def logs_stood(tx: Transaction) -> list[tuple[int, str, int, bytes]]:
-    """`(year, origin, size, root)` of each year's log, oldest first."""
-    return tx.execute("SELECT log_year, origin, size, root FROM logs ORDER BY log_year").fetchall()
-
-
 def told_versions(tx: Transaction, year: int) -> list[int]:
     """The numbers of the policy versions that the log of ``year`` tells, by themselves or by a notice of theirs."""
     rows = tx.execute(

@@ -116,7 +116,7 @@ class Sequencer:
 
     def _run_once(self) -> int:
         with self._conn.transaction():
-            rows = _waiting(self._conn, BATCH_ROWS_MAX)
+            rows = waiting_rows(self._conn, BATCH_ROWS_MAX)
             last = self._conn.execute("SELECT max(logged_at) FROM logs").fetchone()
         if not rows:
             return 0
@@ -366,7 +366,8 @@ def old_name(tx: Transaction, keys: LogKeySource, carried: OutboxRow) -> str | N
 _COLUMNS = "outbox_id, account_id, entry, occurred_at, payload"
 
 
-def _waiting(tx: Transaction, limit: int) -> list[OutboxRow]:
+def waiting_rows(tx: Transaction, limit: int | None = None) -> list[OutboxRow]:
+    """The first ``limit`` rows that no log holds yet, or all of them, in order."""
     rows = tx.execute(
         f"SELECT {_COLUMNS} FROM outbox WHERE index IS NULL ORDER BY outbox_id LIMIT %s", [limit]
     ).fetchall()

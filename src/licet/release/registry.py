@@ -200,6 +200,19 @@ def rows_of(
     return [_row(row) for row in found]
 
 
+def sealed_rows_of(tx: Transaction, account: UUID) -> dict[UUID, dict[int, UUID]]:
+    """The account's rows by sealed release: the conversation of each ordinal."""
+    found: dict[UUID, dict[int, UUID]] = {}
+    rows = tx.execute(
+        """SELECT x.release_id, x.ordinal, x.conversation_id FROM release_rows x JOIN releases r USING (release_id)
+            WHERE x.account_id = %s AND r.state = 'sealed'""",
+        [account],
+    )
+    for release, ordinal, conversation in rows:
+        found.setdefault(release, {})[ordinal] = conversation
+    return found
+
+
 def row_ids(tx: Transaction, release_id: UUID, first: int, end: int) -> dict[int, bytes]:
     """The ids of the rows from ``first`` up to, and without, the ordinal ``end``."""
     found = tx.execute(

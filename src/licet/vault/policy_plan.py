@@ -166,10 +166,7 @@ def shorten_batch(tx: Transaction, new: Policy, now: datetime, *, after: UUID = 
     Never before the version's first instant, which is the day that was announced, and never out of a hold. Where
     it was stopped the next run goes on: what has been brought nearer is so already.
     """
-    rows = tx.execute(
-        "SELECT account_id FROM accounts WHERE account_id > %s ORDER BY account_id LIMIT %s", [after, limit]
-    ).fetchall()
-    page = [row[0] for row in rows]
+    page = account_view.accounts_behind(tx, after, limit)
     params = {**_bounds(new), "accounts": page}
     found = tx.execute(f"SELECT DISTINCT account_id FROM ({_BOUNDS}) b WHERE keep_until > bound", params).fetchall()
     last = page[-1] if len(page) == limit else None

@@ -15,6 +15,7 @@ from licet.vault.ids import Prefix, host_hmac, shown
 from licet.vault.installation import Installation
 
 ADVANCE_ACCOUNTS_MAX = 500
+CONVERSATIONS_MAX = 100_000
 
 
 def tell(here: Installation, commands: Sequence[Command]) -> list[CommandResult]:
@@ -57,13 +58,11 @@ def tell_in(
 
 
 def conversations_of(here: Installation, host: str) -> list[str]:
-    """The ids of an account's conversations, oldest first, by the host's own id of the account."""
+    """The ids of an account's oldest `CONVERSATIONS_MAX` conversations, oldest first, by the host's own id of the account."""
     with transaction(here.pool) as tx:
         account = account_view.account_by_host(tx, host_hmac(here.keyring.host_key(tx), "account", host))
-        rows = tx.execute(
-            "SELECT conversation_id FROM conversations WHERE account_id = %s ORDER BY conversation_id", [account]
-        ).fetchall()
-    return [shown(Prefix.conversation, row[0]) for row in rows]
+        found = account_view.conversation_ids(tx, account, CONVERSATIONS_MAX) if account is not None else []
+    return [shown(Prefix.conversation, one) for one in found]
 
 
 def advance(pool: Pool, known: Policies, at: datetime) -> int:
