@@ -75,6 +75,20 @@ def leaf_of(tx: Transaction, told: EntryKind, payload: str) -> tuple[int, int] |
     ).fetchone()
 
 
+# Of a row `o`: it stands in the log of the year, or will.
+OF_THE_YEAR = "coalesce(o.log_year, extract(year FROM o.occurred_at AT TIME ZONE 'UTC')) = %(year)s"
+
+
+def told_policies(tx: Transaction, year: int) -> set[str]:
+    """The SHA-256, in hex, of the policy versions that the log of ``year`` tells, or will: their texts, not their numbers."""
+    rows = tx.execute(
+        f"""SELECT DISTINCT o.payload::json ->> 'sha256' FROM outbox o
+             WHERE o.entry IN ('policy_applied', 'policy_stands') AND {OF_THE_YEAR}""",
+        {"year": year},
+    )
+    return {row[0] for row in rows}
+
+
 def told_versions(tx: Transaction, year: int) -> list[int]:
     """The numbers of the policy versions that the log of ``year`` tells, by themselves or by a notice of theirs."""
     rows = tx.execute(

@@ -507,7 +507,7 @@ class Builder:
         with transaction(self._pool) as tx:
             position = _locked_position(tx)
             ended = self._ended_since(tx, release)
-            tx.execute("LOCK TABLE policies IN SHARE MODE")  # so that the leaf stands after every version it names
+            versions.stop_changes(tx)  # so that the leaf stands after every version it names
             again = versions.load(tx)
             if self._touched(tx, release, ended) or again is None or again.versions != known.versions:
                 return None

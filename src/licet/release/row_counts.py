@@ -14,10 +14,10 @@ from uuid import UUID
 from licet.ledger import outbox
 from licet.ledger.outbox import Entry, EntryKind
 from licet.store.connect import Pool, Transaction, transaction
+from licet.vault import policy_versions
 from licet.vault.tables import AccountRow, lock_accounts
 
 ACCOUNTS_MAX = 500
-_OF_THE_YEAR = "coalesce(o.log_year, extract(year FROM o.occurred_at AT TIME ZONE 'UTC')) = %(year)s"
 
 
 def tell(pool: Pool, release_id: UUID, year: int, at: datetime) -> int:
@@ -37,17 +37,15 @@ def tell(pool: Pool, release_id: UUID, year: int, at: datetime) -> int:
 
 
 def _tell_policies(tx: Transaction, year: int, at: datetime) -> int:
-    tx.execute("LOCK TABLE policies IN SHARE MODE")
-    rows = tx.execute(
-        f"""SELECT number, encode(sha256, 'hex') FROM policies p
-             WHERE NOT EXISTS (SELECT FROM outbox o WHERE o.entry IN ('policy_applied', 'policy_stands')
-                                  AND o.payload::json ->> 'sha256' = encode(p.sha256, 'hex') AND {_OF_THE_YEAR})
-             ORDER BY number""",
-        {"year": year},
-    ).fetchall()
-    facts: list[dict[str, str | int | bool | None]] = [{"number": number, "sha256": sha256} for number, sha256 in rows]
+    policy_versions.stop_changes(tx)
+    known, told = policy_versions.applied(tx), outbox.told_policies(tx, year)
+    facts: list[dict[str, str | int | bool | None]] = [
+        {"number": number, "sha256": sha256}
+        for number, sha256 in enumerate(one.sha256().hex() for one in known.versions)
+        if sha256 not in told
+    ]
     outbox.append(tx, [Entry(told=EntryKind.policy_stands, occurred_at=at, facts=each) for each in facts])
-    return len(rows)
+    return len(facts)
 
 
 def _stands(row: AccountRow, at: datetime) -> Entry:
@@ -63,7 +61,7 @@ def _untold(tx: Transaction, release_id: UUID, year: int) -> list[UUID]:
              WHERE r.release_id = %(release)s AND a.grant_no IS NOT NULL
                AND NOT EXISTS (SELECT FROM outbox o
                                 WHERE o.account_id = a.account_id
-                                  AND o.entry IN ('grant_begun', 'grant_affirmed', 'grant_stands') AND {_OF_THE_YEAR})
+                                  AND o.entry IN ('grant_begun', 'grant_affirmed', 'grant_stands') AND {outbox.OF_THE_YEAR})
              LIMIT %(limit)s""",
         {"release": release_id, "year": year, "limit": ACCOUNTS_MAX},
     ).fetchall()

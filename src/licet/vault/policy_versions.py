@@ -115,6 +115,11 @@ class AppliedVersion(msgspec.Struct, frozen=True, kw_only=True):
     applied_by: str
 
 
+def stop_changes(tx: Transaction) -> None:
+    """No version is applied or amended from here on until ``tx`` ends."""
+    tx.execute("LOCK TABLE policies IN SHARE MODE")
+
+
 def newest_applied(tx: Transaction, most: int) -> list[AppliedVersion]:
     """The newest ``most`` versions, those to come included."""
     rows = tx.execute(
