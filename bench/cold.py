@@ -17,17 +17,17 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from random import Random
-from uuid import UUID
 
 from bench import NO_NAMES, Row
 from bench.building import NOW, fill
 from licet.config import Configuration
 from licet.policy.file import preset
-from licet.release.decision_pages import page_after
+from licet.release.decision_pages import PAGE_BYTES_MAX
 from licet.service import policy_changes
 from licet.store.connect import transaction
 from licet.vault import cold_storage, installation
 from licet.vault.cold_tier import EMPTY_SECONDS, PLACED, contents
+from licet.vault.conversation_pages import START, page_after
 
 LATER = NOW + timedelta(days=120)
 
@@ -93,7 +93,7 @@ def plain(here: installation.Installation, path: Path) -> None:
 def page(here: installation.Installation) -> None:
     """The sealed bytes of the first page of a release, 256 conversations."""
     with transaction(here.pool) as tx:
-        keys = page_after(tx, (UUID(int=0), UUID(int=0)))
+        keys = page_after(tx, START, bytes_max=PAGE_BYTES_MAX)
         rows = tx.cursor(binary=True).execute(
             f"SELECT {PLACED} FROM bodies b WHERE conversation_id = ANY(%s)",
             [[conversation for _, conversation in keys]],

@@ -1,8 +1,8 @@
 """The configuration: one frozen value, read from the environment once, at the edge.
 
-A variable that begins with ``LICET_`` and is not known is an error: a misspelt name would otherwise leave a
-default in force that somebody believes to have changed. A field of a section is ``LICET_SECTION__FIELD``. Secrets
-are given as files only: an environment is inherited, listed and logged.
+An unknown variable that begins with ``LICET_`` is an error: after a misspelt name, a default would remain in force that
+somebody believes they changed. A field of a section is ``LICET_SECTION__FIELD``. Secrets are given as files only,
+because an environment is inherited, listed and logged.
 """
 
 from __future__ import annotations
@@ -22,51 +22,52 @@ _Section = TypeVar("_Section")
 
 
 class Web(msgspec.Struct, frozen=True, kw_only=True):
-    """How `licet serve` knows who calls, and what it grants them. Every variable begins with ``LICET_WEB__``.
+    """How `licet serve` authenticates and limits callers. Every variable begins with ``LICET_WEB__``.
 
-    ``url`` (`LICET_WEB__URL`, default none): where browsers reach Licet, as in ``https://privacy.example.org``, without
-    a path. Forms are taken from this origin only. Whoever sets it decides which site may act for a signed-in browser.
+    ``url`` (`LICET_WEB__URL`, default none): the URL at which browsers reach Licet, such as
+    ``https://privacy.example.org``, without a path. Forms are accepted only from this origin. Whoever sets it decides
+    which site may act for a signed-in browser.
 
-    ``token_key_file`` (`.._TOKEN_KEY_FILE`, default none): a file with the key, 32 bytes or more, that the host
-    application signs people's tokens with (HS256). Whoever reads it can act as any person.
+    ``token_key_file`` (`.._TOKEN_KEY_FILE`, default none): a file with the key, 32 bytes or more, with which the host
+    application signs people's tokens (HS256). Whoever can read it can act as any person.
 
     ``token_jwks_file`` (`.._TOKEN_JWKS_FILE`, default none): a JWKS file with the host's public keys (RS256, ES256,
-    Ed25519), instead of a shared key. Whoever writes it can act as any person.
+    Ed25519), instead of a shared key. Whoever can write it can act as any person.
 
-    ``token_audience`` (`.._TOKEN_AUDIENCE`, default ``licet``): what ``aud`` of a token must hold;
-    for a link to `/enter` the same with ``-enter`` behind it.
+    ``token_audience`` (`.._TOKEN_AUDIENCE`, default ``licet``): the required ``aud`` of a token; for a link to
+    `/enter`, the same with ``-enter`` appended.
 
-    ``token_issuer`` (`.._TOKEN_ISSUER`, default none): what ``iss`` of a token must be; without it any.
+    ``token_issuer`` (`.._TOKEN_ISSUER`, default none): the required ``iss`` of a token; without it, any is accepted.
 
-    ``oidc_issuer``, ``oidc_client_id``, ``oidc_client_secret_file`` (`.._OIDC_ISSUER`, ..): the provider that staff sign
-    in with. Whoever runs it can act as any member of staff.
+    ``oidc_issuer``, ``oidc_client_id``, ``oidc_client_secret_file`` (`.._OIDC_ISSUER`, ..): the identity provider of
+    staff. Whoever runs it can act as any member of staff.
 
-    ``oidc_roles_claim`` (`.._OIDC_ROLES_CLAIM`, default ``licet_roles``): the claim that lists roles of ours.
+    ``oidc_roles_claim`` (`.._OIDC_ROLES_CLAIM`, default ``licet_roles``): the claim that lists roles in Licet.
 
-    ``embed_origins`` (`.._EMBED_ORIGINS`, default none, parted by commas): sites that may frame the notice and call
-    the API from a browser. Whoever is named here can show the notice in surroundings of their own.
+    ``embed_origins`` (`.._EMBED_ORIGINS`, default none, separated by commas): sites that may frame the notice and call
+    the API from a browser. Such a site can show the notice in a context of its own.
 
-    ``person_requests_per_minute`` (default 300) and ``service_requests_per_minute`` (default 60,000): how many
-    requests one caller may make; ``unknown_requests_per_minute`` (default 120), one address that has not said who it
-    is. A process counts for itself. Of an address, only requests that are refused count: nobody who shares it with others
-    can keep them out.
+    ``person_requests_per_minute`` (default 300) and ``service_requests_per_minute`` (default 60,000): requests per
+    minute of one caller; ``unknown_requests_per_minute`` (default 120): of one unauthenticated address. Each process
+    counts separately. For an address, only refused requests count, so nobody can lock out others who share it.
 
-    ``proxies`` (`.._PROXIES`, default none, parted by commas): addresses, or networks as ``10.0.0.0/8``, of proxies that
-    are believed when they say whom they speak for (`X-Forwarded-For`, `X-Forwarded-Proto`). Whoever sends from one of
-    them can take any address.
+    ``proxies`` (`.._PROXIES`, default none, separated by commas): addresses, or networks such as ``10.0.0.0/8``, of
+    proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted. Whoever can send from one of them can claim any
+    address.
 
-    ``connections_max`` (`.._CONNECTIONS_MAX`, default 1,000): how many connections are open at once. When one more comes,
-    one that waits for a request is closed, of the address that has most. Set high, each costs some memory and a file.
+    ``connections_max`` (`.._CONNECTIONS_MAX`, default 1,000): open connections. For one more, an idle connection of the
+    address with the most connections is closed. Each connection costs some memory and a file descriptor.
 
-    ``header_seconds`` (`.._HEADER_SECONDS`, default 10): how long a request's first line and headers may take to come, a
-    new connection's from its beginning. Set high, whoever sends nothing holds a connection for as long.
+    ``header_seconds`` (`.._HEADER_SECONDS`, default 10): the time within which a request's first line and headers must
+    arrive, counted from the start of a new connection. With a high value, a silent client occupies a connection for
+    that long.
 
     ``body_seconds``, ``body_bytes_per_second`` (`.._BODY_SECONDS`, default 20, `.._BODY_BYTES_PER_SECOND`, default
-    16,384): a body must have come after so many seconds and one more for each so many bytes of it. Set high and low,
-    whoever sends slowly holds a connection and what has come of a body.
+    16,384): a body must arrive within the former, plus one second per the latter. With a high time or a low pace, a
+    slow client occupies a connection and the memory of its partial body.
 
-    ``answer_seconds`` (`.._ANSWER_SECONDS`, default 60): how long a reader may take nothing of an answer. Set high,
-    whoever does not read holds a connection and what is prepared for it.
+    ``answer_seconds`` (`.._ANSWER_SECONDS`, default 60): the time after which a response that the client does not read
+    is dropped. With a high value, such a client occupies a connection and the prepared response.
     """
 
     url: str | None = None
@@ -97,22 +98,23 @@ class Curate(msgspec.Struct, frozen=True, kw_only=True):
     ``ray`` or ``spark`` (the session that is open in the process); the release is the same on each. Whoever sets one of
     the last two has content computed on the machines of that cluster.
 
-    ``ray_address`` (`.._RAY_ADDRESS`, default none): the Ray cluster to use; without one Ray starts on this machine.
+    ``ray_address`` (`.._RAY_ADDRESS`, default none): the Ray cluster to use; without one, Ray starts on this machine.
 
-    ``benchmarks_file`` (`.._BENCHMARKS_FILE`, default none): questions of benchmarks, one a line; what holds one is left
-    out. Whoever writes the file decides what else is.
+    ``benchmarks_file`` (`.._BENCHMARKS_FILE`, default none): benchmark questions, one per line; a conversation that
+    contains one is left out. Whoever can write the file can exclude other conversations too.
 
-    ``names`` (`.._NAMES`, default ``auto``): what looks for names, parted by commas: ``tagger`` (made by
-    ``python -m tools.name_tagger``), ``spacy``, ``privacy-filter``, ``gliner``; ``auto`` takes the first two as far as they are
-    there, ``off`` none. A release says what looked. Whoever sets ``off`` leaves every name in.
+    ``names`` (`.._NAMES`, default ``auto``): the detectors of names, separated by commas: ``tagger`` (made by ``python
+    -m tools.name_tagger``), ``spacy``, ``privacy-filter``, ``gliner``; ``auto`` uses the first two if they are
+    installed, ``off`` none. A release states which were used. With ``off``, every name remains in the text.
 
-    ``names_kinds`` (`.._NAMES_KINDS`, default ``person,address``): what of it is replaced; ``place`` and
-    ``organisation`` are two more. Whoever takes a kind out leaves it in.
+    ``names_kinds`` (`.._NAMES_KINDS`, default ``person,address``): which kinds are replaced; ``place`` and
+    ``organisation`` are available too. Names of a kind that is not listed remain in the text.
 
-    ``doubt`` (`.._DOUBT`, default ``drop``): a conversation with a doubtful name is left out; ``mask`` replaces the name.
+    ``doubt`` (`.._DOUBT`, default ``drop``): ``drop`` leaves out a conversation with a doubtful name; ``mask`` replaces
+    the name.
 
-    ``names_score_min``, ``names_sure`` (`.._NAMES_SCORE_MIN`, default 0.15, `.._NAMES_SURE`, default 0.5): below the
-    first is no name, between them is doubt. Whoever raises them leaves names in.
+    ``names_score_min``, ``names_sure`` (`.._NAMES_SCORE_MIN`, default 0.15, `.._NAMES_SURE`, default 0.5): a score
+    below the first is not a name, one between them is doubtful. With higher values, more names remain in the text.
 
     ``tagger_folder`` (`.._TAGGER_FOLDER`, default none: ``tagger`` in the data folder), ``privacy_filter_folder``,
     ``gliner_folder`` (`.._PRIVACY_FILTER_FOLDER`, ..): the folders of the models. Nothing is fetched.
@@ -132,23 +134,25 @@ class Curate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Keys(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the epoch keys are, above everything that is sealed. Every variable begins with ``LICET_KEYS__``.
+    """Where the epoch keys are stored, on which all encryption depends. Every variable begins with ``LICET_KEYS__``.
 
     ``provider`` (`LICET_KEYS__PROVIDER`, default ``file``): ``file`` (the folder ``keys`` of the data folder), ``bao``
     (OpenBao's transit engine) or ``pkcs11`` (a token). Another provider does not have the keys of the one before.
 
-    ``backup_days`` (`.._BACKUP_DAYS`, default 7): how many days copies of the database are kept. A retired epoch is
-    destroyed after as many: what was erased is out of reach of a copy no sooner, and a copy that is older opens nothing.
+    ``backup_days`` (`.._BACKUP_DAYS`, default 7): how many days backups of the database are kept. A retired epoch is
+    destroyed after that time: only then is erased content out of reach of a copy, and older copies cannot be decrypted
+    at all.
 
-    ``address``, ``token_file``, ``ca_file`` (`.._ADDRESS`, ..): of OpenBao: an https URL, a file with its token, and the
-    authority that signed its certificate. Whoever reads the token opens, with a copy of the database, what is not erased.
+    ``address``, ``token_file``, ``ca_file`` (`.._ADDRESS`, ..): for OpenBao: an https URL, a file with its token, and
+    the authority that signed its certificate. Whoever can read the token and a copy of the database can decrypt what is
+    not erased.
 
     ``mount`` (`.._MOUNT`, default ``transit``): where the transit engine is.
 
-    ``name`` (`.._NAME`, default ``licet``): what the epoch keys are called there, or in the token, before their number.
+    ``name`` (`.._NAME`, default ``licet``): the name of the epoch keys there, or in the token, before their number.
 
-    ``module``, ``token``, ``pin_file`` (`.._MODULE`, ..): of a token: the PKCS#11 library, the token's label, and a file
-    with the user's pin. The library runs in our process: whoever sets it can do anything.
+    ``module``, ``token``, ``pin_file`` (`.._MODULE`, ..): for a token: the PKCS#11 library, the token's label, and a
+    file with the user's PIN. The library runs in Licet's process: whoever sets it can do anything.
     """
 
     provider: str = "file"
@@ -164,16 +168,16 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cold(msgspec.Struct, frozen=True, kw_only=True):
-    """Where sealed content lies that `licet vault cool` moved out of the database. Variables begin with ``LICET_COLD__``.
+    """Where `licet vault cool` moves sealed content out of the database. Every variable begins with ``LICET_COLD__``.
 
-    ``url`` (`LICET_COLD__URL`, default none: the folder ``cold`` of the data folder): a bucket and a folder in it, as in
-    ``s3://bucket/licet``, which belongs to this installation alone. Whoever can delete there loses content for good;
-    whoever reads there reads sealed bytes.
+    ``url`` (`LICET_COLD__URL`, default none: the folder ``cold`` in the data folder): a bucket and a folder in it, such
+    as ``s3://bucket/licet``, used by this installation only. Whoever can delete there can destroy content; whoever can
+    read there sees only encrypted bytes.
 
-    ``endpoint``, ``region`` (`.._ENDPOINT`, ..): of an S3 that is not the default one: its URL, and its region.
+    ``endpoint``, ``region`` (`.._ENDPOINT`, ..): the URL and the region of an S3 service other than the default one.
 
-    ``access_key_id``, ``secret_access_key_file`` (`.._ACCESS_KEY_ID`, ..): the key, and a file with its secret.
-    Whoever reads the file can delete what is there.
+    ``access_key_id``, ``secret_access_key_file`` (`.._ACCESS_KEY_ID`, ..): the key, and a file with its secret. Whoever
+    can read the file can delete what is stored there.
     """
 
     url: str | None = None
@@ -184,14 +188,14 @@ class Cold(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sweep(msgspec.Struct, frozen=True, kw_only=True):
-    """How `licet serve` erases what is due by itself. Variables begin with ``LICET_SWEEP__``.
+    """How `licet serve` erases what is due automatically. Every variable begins with ``LICET_SWEEP__``.
 
-    ``every_seconds`` (`LICET_SWEEP__EVERY_SECONDS`, default 300): how often it looks. Whoever sets it high has what is due
-    lie there, unusable, for as long.
+    ``every_seconds`` (`LICET_SWEEP__EVERY_SECONDS`, default 300): how often it checks. With a high value, content that
+    is due remains stored, unusable, for that long.
 
     ``share`` (`.._SHARE`, default 0.05) and ``unasked`` (`.._UNASKED`, default 1000): how much one sweep erases without
-    asking: that share of the segments kept, or that many, whichever is more. Above it, it waits for `licet sweep
-    approve`. Whoever sets ``share`` to 1 is never asked.
+    approval: that share of the stored segments, or that number, whichever is more. Above that, it waits for `licet
+    sweep approve`. With a ``share`` of 1, it never waits.
     """
 
     every_seconds: int = 300
@@ -202,12 +206,12 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
 class Webhooks(msgspec.Struct, frozen=True, kw_only=True):
     """Where events may be sent. Every variable begins with ``LICET_WEBHOOKS__``.
 
-    ``inside`` (`LICET_WEBHOOKS__INSIDE`, default none, parted by commas): hosts of your own network, by name or address,
-    that events may be sent to. Any other must have public addresses alone. To one of these on this machine plain http
-    is allowed too. Whoever is named here receives signed requests from within your network.
+    ``inside`` (`LICET_WEBHOOKS__INSIDE`, default none, separated by commas): hosts on your own network, by name or
+    address, to which events may be sent. Any other host must have only public addresses. A listed host on this machine
+    may be called over plain HTTP. A listed host receives signed requests from within your network.
 
-    ``ca_file`` (`.._CA_FILE`, default none): the authorities that sign the endpoints' certificates, instead of the public
-    ones. Whoever writes the file can pose as every endpoint.
+    ``ca_file`` (`.._CA_FILE`, default none): the certificate authorities of the endpoints, instead of the public ones.
+    Whoever can write the file can impersonate every endpoint.
     """
 
     inside: tuple[str, ...] = ()
@@ -218,21 +222,23 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     """How `licet hook`, `licet watch` and `licet session` reach Licet. Every variable begins with ``LICET_AGENT__``.
 
     ``account`` (`LICET_AGENT__ACCOUNT`, default none: nothing is recorded): the host's id of the person who codes here.
-    Whoever sets it decides whose sessions these are.
+    Whoever sets it decides to whom the sessions belong.
 
-    ``url`` (`.._URL`, default none: the installation of this machine): where `licet serve` answers. Whoever runs it
+    ``url`` (`.._URL`, default none: the installation on this machine): the URL of `licet serve`. Whoever runs it
     receives what is said.
 
-    ``key_file`` (`.._KEY_FILE`, default none): a file with a service's key of the scopes `gate:read`, `turns:write`,
-    `accounts:read`, `conversations:read` and `conversations:write`. Whoever reads it can do all that for any account.
+    ``key_file`` (`.._KEY_FILE`, default none): a file with a service's key with the scopes `gate:read`, `turns:write`,
+    `accounts:read`, `conversations:read` and `conversations:write`. Whoever can read it can do all that for any
+    account.
 
-    ``choice_url`` (`.._CHOICE_URL`, default ``/notice`` at the URL): where a person who must decide answers.
+    ``choice_url`` (`.._CHOICE_URL`, default ``/notice`` at the URL): where a person who must decide can answer.
 
-    ``state`` (`.._STATE`, default ``~/.local/state/licet``): a folder for how far transcripts were read and what a
-    person chose for a session; nothing that was said. Whoever writes it can have a kept-out session recorded.
+    ``state`` (`.._STATE`, default ``~/.local/state/licet``): the folder that records how far transcripts were read and
+    what a person chose for a session, but nothing that was said. Whoever can write it can have a kept-out session
+    recorded.
 
-    ``lock_file`` (`.._LOCK_FILE`, default none): one more file that narrows, beside ``/etc/licet/agent.toml``. It can
-    only narrow, whoever names it.
+    ``lock_file`` (`.._LOCK_FILE`, default none): one more file of restrictions, beside ``/etc/licet/agent.toml``. It
+    can only restrict, whoever sets it.
     """
 
     account: str | None = None
@@ -244,21 +250,22 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):
-    """Where an installation keeps what.
+    """Where an installation stores its data.
 
     ``data`` (`LICET_DATA`, default ``licet-data``): the folder of the embedded database, the keys and the releases.
-    Whoever can read it reads every conversation that is not erased; whoever can write it can do anything.
+    Whoever can read it can read every conversation that is not erased; whoever can write it can do anything.
 
-    ``database_url`` (`LICET_DATABASE_URL`, default none): a PostgreSQL to use instead of the embedded one. Whoever
-    sets it decides where every account, sealed turn and wrapped key is kept.
+    ``database_url`` (`LICET_DATABASE_URL`, default none): a PostgreSQL server to use instead of the embedded one.
+    Whoever sets it decides where every account, sealed turn and wrapped key is stored.
 
-    ``log_name`` (`LICET_LOG_NAME`, default ``licet.localhost/log``): what the logs are called, before their year: a URL
-    without its scheme, where they are published if they are. A year's log keeps its name. Whoever sets it can begin
-    a log that nobody watches.
+    ``log_name`` (`LICET_LOG_NAME`, default ``licet.localhost/log``): the name of the logs, before their year: the URL
+    at which they are published, without its scheme. A year's log keeps its name. Whoever sets it can begin a log that
+    nobody monitors.
 
     ``restrictions`` (`LICET_RESTRICTIONS`, default ``restrictions`` in the data folder): the folder of the restriction
-    journal, outside the database and its backups; every process that writes needs the same one, best on another disk.
-    Whoever can write it can have things taken back after a restore; whoever deletes it stops the installation.
+    journal, outside the database and its backups, preferably on another disk; every process that writes needs the same
+    one. Whoever can write it can have permissions withdrawn and content deleted after a restore; whoever deletes it
+    stops the installation.
 
     ``web`` (`LICET_WEB__..`): see `Web`.
 
@@ -306,7 +313,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, environment: Mapping[str, str], data: Path | None = None) -> Configuration:
-        """Reads the environment; ``data`` given on the command line comes first, an empty value counts as absent."""
+        """Reads the environment; ``data`` from the command line overrides it, and an empty value counts as absent."""
         known = {"LICET_DATA", "LICET_DATABASE_URL", "LICET_LOG_NAME", "LICET_RESTRICTIONS"}
         sections: dict[str, msgspec.Struct] = {}
         for field, (prefix, of) in _SECTIONS.items():
@@ -335,7 +342,7 @@ _SECTIONS: dict[str, tuple[str, type[msgspec.Struct]]] = {
 
 
 def _section(of: type[_Section], given: Mapping[str, tuple[str, str]]) -> _Section:
-    """A section from its variables; UsageError names the variable whose value does not fit."""
+    """A section from its variables; UsageError names a variable with an invalid value."""
     types = get_type_hints(of)
     values: dict[str, Any] = {}
     for name, (field, text) in given.items():

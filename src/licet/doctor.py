@@ -25,13 +25,16 @@ from licet.release import catalog
 from licet.service import answers
 from licet.store.connect import Transaction, transaction
 from licet.train import recipients
-from licet.vault import expiry, holds, installation
+from licet.vault import account_view, expiry, holds, installation, integrity
 from licet.vault import policy_versions as versions
 from licet.webhooks import endpoints
 
 DISK_BYTES_MIN = 1 << 30
 CLOCK_SECONDS_MAX = 60
 OVERDUE_DAYS_MAX = 2
+
+
+DoctorLook = Callable[[installation.Installation, Transaction], Iterator["DoctorFinding"]]
 
 
 class FindingState(StrEnum):
@@ -169,14 +172,15 @@ def _server(here: installation.Installation, tx: Transaction) -> Iterator[Doctor
 
 
 def _clock(here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
-    row = tx.execute("SELECT clock_timestamp(), max(last_at) FROM accounts").fetchone()
+    row = tx.execute("SELECT clock_timestamp()").fetchone()
     assert row is not None
     apart = abs((row[0] - installation.utc_now()).total_seconds())
     if apart > CLOCK_SECONDS_MAX:
         yield _warning("clock", f"the database's clock is {apart:,.0f} s away", "let NTP set both")
-    if row[1] is not None and row[1] > here.clock() + timedelta(seconds=CLOCK_SECONDS_MAX):
+    newest = account_view.newest_at(tx)
+    if newest is not None and newest > here.clock() + timedelta(seconds=CLOCK_SECONDS_MAX):
         yield _broken(
-            "clock", f"an account's newest event is at {written(row[1])}, in the future", "set the clock right"
+            "clock", f"an account's newest event is at {written(newest)}, in the future", "set the clock right"
         )
     else:
         yield _well("clock", written(here.clock()))
@@ -191,12 +195,10 @@ def _policy(here: installation.Installation, tx: Transaction) -> Iterator[Doctor
     now = known.in_force(at)
     begun = "in force" if known.begun(at) else f"not effective before {written(now.effective)}"
     yield _well("policy", f"{now.policy} {now.version}, {begun}, {len(known)} version(s)")
-    behind = tx.execute(
-        "SELECT count(*) FROM accounts WHERE grant_no IS NOT NULL AND seen < %s", [known.number(at)]
-    ).fetchone()
-    if behind is not None and behind[0]:
+    behind = account_view.behind_count(tx, known.number(at))
+    if behind:
         yield _warning(
-            "policy", f"{behind[0]:,} accounts have not been brought to it; every answer does so by itself",
+            "policy", f"{behind:,} accounts have not been brought to it; every answer does so by itself",
             "run `licet sweep`",
         )  # fmt: skip
 
@@ -301,14 +303,11 @@ def _others(here: installation.Installation, _: Transaction) -> Iterator[DoctorF
         yield _warning("exports", seen, "`licet export list`")
 
 
-def _count(
-    name: str, statement: str, broken: str
-) -> Callable[[installation.Installation, Transaction], Iterator[DoctorFinding]]:
+def _counted(name: str, count: Callable[[Transaction], int], broken: str) -> DoctorLook:
     def look(_here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
-        row = tx.execute(statement).fetchone()
-        count = int(row[0]) if row else 0
-        if count:
-            yield _broken(name, f"{count:,} {broken}", "keep the data folder as it is, and report it")
+        found = count(tx)
+        if found:
+            yield _broken(name, f"{found:,} {broken}", "keep the data folder as it is, and report it")
         else:
             yield _well(name, f"0 {broken}")
 
@@ -316,29 +315,11 @@ def _count(
     return look
 
 
-_orphans = _count(
-    "bodies",
-    """SELECT count(*) FROM bodies b WHERE NOT EXISTS (SELECT FROM segments s WHERE s.account_id = b.account_id
-          AND s.conversation_id = b.conversation_id AND s.segment = b.segment)""",
-    "sealed turns of no segment",
+_orphans = _counted("bodies", integrity.bodies_without_segment, "sealed turns of no segment")
+_bodies_without_key = _counted("erasure", integrity.bodies_without_key, "sealed turns whose key is gone")
+_keys_without_body = _counted(
+    "keys of turns", integrity.keys_without_body, "living keys of segments without a sealed turn"
 )
-_bodies_without_key = _count(
-    "erasure",
-    """SELECT count(*) FROM bodies b JOIN segments s USING (account_id, conversation_id, segment)
-        WHERE s.key_slot IS NULL OR s.erased_at IS NOT NULL""",
-    "sealed turns whose key is gone",
-)
-_keys_without_body = _count(
-    "keys of turns",
-    """SELECT count(*) FROM segments s WHERE s.key_slot IS NOT NULL AND NOT EXISTS (
-           SELECT FROM bodies b WHERE b.account_id = s.account_id AND b.conversation_id = s.conversation_id
-              AND b.segment = s.segment)""",
-    "living keys of segments without a sealed turn",
-)
-_register = _count(
-    "register",
-    """SELECT count(*) FROM segments s WHERE s.key_slot IS NOT NULL AND NOT EXISTS (
-           SELECT FROM copies c WHERE c.account_id = s.account_id AND c.conversation_id = s.conversation_id
-              AND c.segment = s.segment AND c.place = 'vault' AND c.ended_at IS NULL)""",
-    "kept segments that the register of copies does not know",
+_register = _counted(
+    "register", integrity.segments_unregistered, "kept segments that the register of copies does not know"
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -23,8 +23,9 @@ from licet.policy.file import Policies, Policy, preset, read
 from licet.policy.period import instant
 from licet.store.connect import Pool, Transaction
 from licet.vault import apply, policy_versions
-from licet.vault.commands import Choose, CloseAccount, OpenAccount, SetPlan
+from licet.vault.commands import Choose, CloseAccount, CommandResult, OpenAccount, Outcome, SetPlan
 from licet.vault.ids import uuid7
+from licet.vault.requests import Write, WriteBatch
 
 BEFORE, NOW = instant("2025-08-20"), instant("2025-09-01T10:00:00Z")
 STRICT = preset("strict")
@@ -55,12 +56,30 @@ class Desk:
     def answer(self, account, allow: bool, at=NOW, via: str = "notice", **more) -> None:
         """The same answer to every question that is asked."""
         for question in self.known.in_force(at).asks:
-            choices.choose(
-                self.tx, self.keyring, self.known, account, at, allow=allow, via=via, question=question, **more
-            )
+            self.choose(account, allow, at=at, via=via, question=question, **more)
 
     def ask(self, account, at=NOW, *, gpc: bool = False) -> prompt.Prompt:
         return prompt.ask(self.tx, account, self.known, at, gpc=gpc)
+
+    def choose(
+        self,
+        account,
+        allow: bool,
+        *,
+        at=NOW,
+        via="notice",
+        showing=None,
+        gpc: bool = False,
+        question: str | None = None,
+    ) -> CommandResult:
+        asked = choices.ChoiceRequest(
+            account=account, at=at, allow=allow, via=via, showing=showing, gpc=gpc, question=question
+        )
+        writes = WriteBatch(self.keyring, lambda: at)
+        (written,) = writes.apply(self.tx, [Write(command=asked)])
+        if isinstance(written, LicetError):
+            raise written
+        return written.answer
 
     def show(self, account, at=NOW, place: ShownOn = ShownOn.notice):
         asked = self.ask(account, at)
@@ -260,9 +279,7 @@ def test_the_signal_hides_only_what_could_be_put_off(desk: Desk) -> None:
 def test_the_evidence_names_what_was_shown_and_comes_back_to_its_person(desk: Desk) -> None:
     account = desk.account()
     showing = desk.show(account)
-    choices.choose(
-        desk.tx, desk.keyring, desk.known, account, NOW, allow=False, via="notice", showing=showing, gpc=True
-    )
+    desk.choose(account, False, showing=showing, gpc=True)
     made = history.recorded(desk.tx, desk.keyring, account).choices[0]
     assert made.evidence is not None
     assert (made.evidence.shown, made.evidence.default_state, made.evidence.gpc) == (showing.hex, "none", True)
@@ -289,9 +306,7 @@ def test_a_choice_that_was_made_without_evidence_is_shown_without(desk: Desk) ->
 def test_an_answer_to_anothers_showing_is_unknown_and_nothing_is_chosen(desk: Desk) -> None:
     ana, ben = desk.account(), desk.account()
     with pytest.raises(NotFoundError):
-        choices.choose(
-            desk.tx, desk.keyring, desk.known, ben, NOW, allow=True, via="notice", showing=desk.show(ana)
-        )  # fmt: skip
+        desk.choose(ben, True, showing=desk.show(ana))
     assert history.recorded(desk.tx, desk.keyring, ben).choices == ()
 
 
@@ -299,14 +314,11 @@ def test_a_yes_to_a_question_that_is_older_than_the_newest_answer_is_refused(des
     account = desk.account()
     showing = desk.show(account)
 
-    def choose(allow: bool, at: datetime) -> None:
-        desk.answer(account, allow, at, showing=showing)
-
-    choose(False, NOW)
-    with pytest.raises(RefusedError) as refused:
-        choose(True, NOW + timedelta(minutes=1))
-    assert refused.value.because == "stale"
-    choose(False, NOW + timedelta(minutes=2))
+    question = desk.known.in_force(NOW).asks[0]
+    assert desk.choose(account, False, showing=showing).outcome is Outcome.done
+    refused = desk.choose(account, True, at=NOW + timedelta(minutes=1), showing=showing, question=question)
+    assert choices.is_stale(refused)
+    desk.choose(account, False, at=NOW + timedelta(minutes=2), showing=showing)
     assert desk.ask(account, NOW + timedelta(minutes=2)).state.grants == ()
 
 
@@ -322,9 +334,7 @@ def test_who_opens_an_account_at_the_versions_first_instant_is_asked_as_at_sign_
     assert desk.ask(desk.account(begins + tick)).variant is Variant.signup
     assert desk.ask(desk.account(begins - tick)).variant is Variant.existing
     answered = desk.account(begins)
-    choices.choose(
-        desk.tx, desk.keyring, desk.known, answered, NOW, allow=False, via="notice", showing=desk.show(answered)
-    )
+    desk.choose(answered, False, showing=desk.show(answered))
     assert desk.ask(answered).variant is Variant.existing
 
 

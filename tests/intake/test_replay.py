@@ -551,6 +551,30 @@ def test_an_import_stopped_after_any_number_of_chunks_ends_as_one_that_was_not(
     assert stops == 6
 
 
+def test_an_import_under_a_policy_that_was_changed_meanwhile_stops_and_is_completed_by_the_next(
+    pool: Pool, tmp_path: Path
+) -> None:
+    told, house = long_history(tmp_path), fresh(pool, tmp_path / "data")
+    stored = []
+
+    def change(turns: int) -> None:
+        stored.append(turns)
+        if len(stored) == 2:
+            newer = preset("article-2025").document() | {
+                "version": "next",
+                "effective": "2027-01-01",
+                "decide_by": None,
+            }
+            policy_changes.apply_policy(house.here, read(newer), by="tests")
+
+    with pytest.raises(RefusedError) as stopped:
+        bring_chunked(house, told, change)
+    assert stopped.value.because == "policy_changed"
+    assert house.query("SELECT count(*) FROM turns")[0][0] == sum(stored) < 240
+    bring_chunked(house, told)
+    assert house.query("SELECT count(*) FROM turns")[0][0] == 240
+
+
 def test_an_import_stopped_before_its_sweep_is_swept_by_the_next(
     pool: Pool, tmp_path: Path, undisturbed: dict[str, list[str]]
 ) -> None:

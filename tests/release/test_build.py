@@ -19,13 +19,13 @@ from licet.policy.file import Policy, preset, read
 from licet.policy.state import TurnRole
 from licet.release import catalog, manifest, registry
 from licet.release.build import Builder, BuildOrder, BuildResult
-from licet.release.decision_pages import page_after
 from licet.release.live_leases import DatabaseLeases
 from licet.service import policy_changes
 from licet.store.connect import Pool, transaction
 from licet.vault import commands as do
 from licet.vault import installation
 from licet.vault.content import Content
+from licet.vault.conversation_pages import page_after
 from licet.vault.ids import uuid7
 
 from ..installed import BEGIN, DAY, House

@@ -168,7 +168,7 @@ def test_what_is_read_is_on_record_told_to_the_log_and_shown_to_its_person(house
     read_all(house, reader)
     with transaction(house.here.pool) as tx:
         for name, account in house.accounts.items():
-            (read,) = staff_reads.every(tx, account, limit=10)
+            (read,) = staff_reads.newest(tx, 10, account=account)
             assert (read.reason, read.role, read.turns) == ("release_review", "reviewer", 2), name
     told = house.query("SELECT payload::json ->> 'reason' FROM outbox WHERE entry = 'content_read'")
     assert told == [("release_review",)] * 6

@@ -22,6 +22,7 @@ from licet.store.connect import (
     database,
     opened,
     retrying,
+    snapshot,
     transaction,
 )
 
@@ -63,6 +64,20 @@ def test_a_transaction_is_read_committed_in_utc_with_typed_values(words: Pool) -
     assert when.utcoffset() == timedelta(0)
     assert when.hour == 10
     assert isinstance(number, UUID)
+
+
+def test_a_snapshot_sees_one_moment_and_writes_nothing(words: Pool) -> None:
+    counted = "SELECT count(*) FROM words"
+    with snapshot(words) as tx:
+        before = tx.execute(counted).fetchone()
+        with transaction(words) as other:
+            other.execute("INSERT INTO words VALUES ('meanwhile')")
+        assert tx.execute(counted).fetchone() == before == (0,)
+    with pytest.raises(StatementError), snapshot(words) as tx:
+        tx.execute("INSERT INTO words VALUES ('never')")
+    with transaction(words) as tx:  # the connection is as it was
+        tx.execute("INSERT INTO words VALUES ('after')")
+    assert kept(words) == ["after", "meanwhile"]
 
 
 @pytest.mark.parametrize(

@@ -14,14 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from licet.errors import BrokenError, RefusedError
-from licet.keys import fence, restriction_journal
-from licet.keys.fence import JournalStanding
+from licet.keys import restriction_journal
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
 from licet.keys.restriction_journal import Journal, Restriction, RestrictionKind
 from licet.store.connect import OutcomeUnknownError, Pool, transaction
-from licet.vault import apply, installation, restriction
+from licet.vault import apply, installation, journal_state, restriction
 from licet.vault import commands as do
+from licet.vault.journal_state import JournalState
 
 from ..installed import DAY, House
 
@@ -245,7 +245,7 @@ def house(pool: Pool, tmp_path: Path) -> House:
     keyring = Keyring(FileProvider(tmp_path / "keys"), restrictions=journal)
     house.here = type(house.here)(config=house.here.config, pool=pool, keyring=keyring, clock=house.clock)
     with transaction(pool) as tx:
-        assert fence.standing(tx, journal, house.now) is JournalStanding.current
+        assert journal_state.state_of(tx, journal, house.now) is JournalState.current
     house.open("ana", allow=True)
     house.talk("ana", "chat")
     return house
@@ -355,8 +355,8 @@ def test_a_database_that_lacks_a_record_is_older_and_one_of_another_journal_is_f
     house.choose("ana", False)
     seq = house.query("SELECT last_seq FROM accounts")[0][0]
     with transaction(house.here.pool) as tx:
-        assert fence.standing(tx, journal, house.now) is JournalStanding.current
-        assert fence.standing(tx, Journal(tmp_path / "other"), house.now) is JournalStanding.foreign
+        assert journal_state.state_of(tx, journal, house.now) is JournalState.current
+        assert journal_state.state_of(tx, Journal(tmp_path / "other"), house.now) is JournalState.foreign
     journal.append(
         [
             Restriction(
@@ -365,4 +365,4 @@ def test_a_database_that_lacks_a_record_is_older_and_one_of_another_journal_is_f
         ]
     )
     with transaction(house.here.pool) as tx:
-        assert fence.standing(tx, journal, house.now) is JournalStanding.older
+        assert journal_state.state_of(tx, journal, house.now) is JournalState.older

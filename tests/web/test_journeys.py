@@ -22,14 +22,17 @@ from licet.vault import installation
 from .journeys import Counting, JourneyCost
 from .served import NOTICE, World
 
-PAGE_TO_API_MAX = 1.3  # calls of a choice on a page, to those of the same choice by the API
+PAGE_TO_API_MAX = 1.3  # calls of a verb on a page, to those of the same verb by the API
 MINE = "/v1/accounts/me"
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 # The transactions of each journey. A browser's session is looked up in one of its own, before anything is done.
 TRANSACTIONS = {
     "gate": 1, "choice, API": 1, "choice, API, of a showing": 1, "choice, API, session": 2, "choice, settings": 1,
-    "choice, notice": 1, "choice, notice, session": 2, "turn": 1, "explain": 4, "delete": 2, "certificate": 3,
+    "choice, notice": 1, "choice, notice, session": 2, "turn": 1, "explain": 1, "explain, service": 2,
+    "keep out, API": 1, "keep out, page": 1, "let in, API": 1, "let in, page": 1,
+    "take feedback back, API": 1, "take feedback back, page": 1, "delete": 1, "delete, page": 1, "certificate": 3,
 }  # fmt: skip
+SAME = ("keep out", "let in", "take feedback back")  # by the API and on a page
 
 
 class Walk:
@@ -78,17 +81,42 @@ class Walk:
         del self.costs["warm"]
 
     def content(self) -> None:
-        """A turn, its explanation, its deletion, and the certificate of that."""
+        """A turn, its explanation, what its person does about it by the API and on a page, and the certificate."""
         fi, host = self.person("fi"), self.world.service()
-        turn = {"account": "host:fi", "conversation": "host:pears", "text": "How do I plant a pear tree?"}
         assert self.api.post(f"{MINE}/choices", headers=fi, json={"allow": True}).status_code == 201
-        assert self.api.post("/v1/turns", headers=host, json=turn).status_code == 201
+        by_api, by_page = (self.chat(name, host) for name in ("pears", "plums"))
+        turn = {"account": "host:fi", "conversation": "host:pears", "text": "How do I plant a pear tree?"}
         self.ask("gate", 200, "GET", f"{MINE}/gate", fi)
-        chat = self.ask("turn", 201, "POST", "/v1/turns", host, json=turn).json()["conversation"]
-        self.ask("explain", 200, "GET", f"/v1/conversations/{chat}/explain", fi)
-        self.ask("delete", 200, "DELETE", f"/v1/conversations/{chat}", fi)
+        self.ask("turn", 201, "POST", "/v1/turns", host, json=turn)
+        self.ask("explain", 200, "GET", f"/v1/conversations/{by_api}/explain", fi)
+        self.ask("explain, service", 200, "GET", f"/v1/conversations/{by_api}/explain", host)
+        for verb in ("keep-out", "let-in"):
+            name = verb.replace("-", " ")
+            self.ask(f"{name}, API", 200, "POST", f"/v1/conversations/{by_api}/{verb}", fi)
+            form = {"content": "widenings=0"}
+            self.ask(f"{name}, page", 303, "POST", f"/chats/{by_page}/{verb}", {**fi, **FORM}, **form)
+        given = [self.feedback(chat, fi) for chat in (by_api, by_page)]
+        self.ask("take feedback back, API", 200, "DELETE", f"{MINE}/feedback/{given[0]}", fi)
+        self.ask("take feedback back, page", 303, "POST", f"/feedback/{given[1]}/take-back", {**fi, **FORM})
+        self.ask("delete, page", 303, "POST", f"/chats/{by_page}/delete", {**fi, **FORM})
+        assert certificates.run(self.world.here, at_once=True).certificates == 1
+        self.ask("delete", 200, "DELETE", f"/v1/conversations/{by_api}", fi)
         with self.counting.counted() as self.costs["certificate"]:
             assert certificates.run(self.world.here, at_once=True).certificates == 1
+
+    def chat(self, name: str, host: dict[str, str]) -> str:
+        """A new conversation of fi's."""
+        turn = {"account": "host:fi", "conversation": f"host:{name}", "text": "How do I plant a tree?"}
+        answer = self.api.post("/v1/turns", headers=host, json=turn)
+        assert answer.status_code == 201
+        return str(answer.json()["conversation"])
+
+    def feedback(self, chat: str, headers: dict[str, str]) -> str:
+        answer = self.api.post(
+            f"/v1/conversations/{chat}/feedback", headers=headers, json={"rating": "up", "share": "conversation"}
+        )
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["feedback"])
 
 
 @pytest.fixture
@@ -110,11 +138,18 @@ def test_the_page_does_what_the_api_does_and_each_verb_is_one_transaction(walk: 
     of_token, of_session = walk.costs["choice, API, of a showing"], walk.costs["choice, API, session"]
     assert walk.costs["choice, settings"].calls <= PAGE_TO_API_MAX * of_token.calls
     assert walk.costs["choice, notice"].calls <= PAGE_TO_API_MAX * of_token.calls
+    for verb in SAME:
+        assert walk.costs[f"{verb}, page"].calls <= PAGE_TO_API_MAX * walk.costs[f"{verb}, API"].calls
+        assert walk.costs[f"{verb}, page"].statements <= walk.costs[f"{verb}, API"].statements
+    assert walk.costs["delete, page"].calls <= PAGE_TO_API_MAX * walk.costs["delete"].calls
     assert walk.costs["choice, notice, session"].calls <= PAGE_TO_API_MAX * of_session.calls
     assert walk.world.rows("SELECT via, allow, count(*) FROM choices GROUP BY via, allow ORDER BY via") == [
         ("api", True, 3), ("settings", True, 3), ("signup", True, 2),
     ]  # fmt: skip
     assert walk.world.rows("SELECT count(*) FROM terms") == [(2,)]
+    done = "SELECT widenings, narrowed, deleted_at IS NOT NULL, count(*) FROM conversations GROUP BY 1, 2, 3"
+    assert walk.world.rows(done) == [(1, False, True, 2)]
+    assert walk.world.rows("SELECT count(*) FROM feedback WHERE taken_back_at IS NOT NULL") == [(2,)]
 
 
 def test_a_version_of_the_policy_is_parsed_once_a_process(pool: Pool, tmp_path: Path) -> None:

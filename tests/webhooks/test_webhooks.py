@@ -225,7 +225,8 @@ def test_a_choice_that_takes_effect_is_told_and_a_withdrawal_says_what_must_leav
 def test_recorded_history_that_is_imported_is_told_to_nobody(house: House) -> None:
     pull(house)
     account = house.open("ana")
-    verbs.tell(house.here, [do.Choose(account=account, at=house.now, allow=True)], replay=True)
+    known = installation.policies(house.here)
+    verbs.replay(house.here.pool, house.here.keyring, known, [do.Choose(account=account, at=house.now, allow=True)])
     assert heard(house) == []
 
 

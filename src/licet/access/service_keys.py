@@ -122,6 +122,14 @@ def revoke(tx: Transaction, name: str, at: datetime, journal: Journal | None) ->
     restriction.keep_key(tx, journal, known[0], at)
 
 
+def revoke_again(tx: Transaction, key: UUID, at: datetime) -> bool:
+    """Revokes a key that a restore brought back, as the restriction journal names it; False where none works."""
+    revoked = tx.execute(
+        "UPDATE api_keys SET revoked_at = %s WHERE key_id = %s AND revoked_at IS NULL", [at, key]
+    )  # fmt: skip
+    return revoked.rowcount == 1
+
+
 def find(tx: Transaction, text: str) -> Service | None:
     """The service whose key ``text`` is, unless it was revoked."""
     match = _KEY.fullmatch(text)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -101,6 +101,12 @@ def end_person(tx: Transaction, account: UUID) -> None:
     tx.execute("DELETE FROM sessions WHERE account_id = %s", [account])
 
 
+def end_every(tx: Transaction) -> int:
+    """Ends every session, and every link to begin one: those of a restored database. How many sessions."""
+    tx.execute("DELETE FROM staff_links")
+    return tx.execute("DELETE FROM sessions").rowcount
+
+
 def use_token(tx: Transaction, sha256: bytes, expires: datetime) -> None:
     """Takes a token for the beginning of a session; UnauthenticatedError the second time."""
     first = tx.execute(
@@ -121,6 +127,17 @@ def known_staff(tx: Transaction, email: str, now: datetime, random: Random) -> U
     assert row is not None
     found: UUID = row[0]
     return found
+
+
+def find_staff(tx: Transaction, email: str) -> tuple[UUID, list[StaffRole]] | None:
+    """The member of staff with an address, and the roles that were given here; None for nobody's."""
+    row = tx.execute("SELECT staff_id, roles FROM staff WHERE email = %s", [staff_address(email)]).fetchone()
+    return (row[0], list(map(StaffRole, row[1]))) if row else None
+
+
+def addresses(tx: Transaction, staff: Collection[UUID]) -> dict[UUID, str]:
+    """The address of each of these members of staff."""
+    return dict(tx.execute("SELECT staff_id, email FROM staff WHERE staff_id = ANY(%s)", [list(staff)]).fetchall())
 
 
 def roles_of(tx: Transaction, staff: UUID) -> list[StaffRole]:

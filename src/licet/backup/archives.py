@@ -32,6 +32,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
 from typing import assert_never
@@ -40,6 +41,7 @@ from uuid import UUID
 import msgspec
 import psycopg
 
+from licet.access import service_keys, sessions
 from licet.backup import backup_manifest, base_backup, base_recovery, dump, wal_archive, wal_receiver, wal_seals
 from licet.backup.backup_manifest import ARCHIVES, BASE, DUMP, MANIFEST, VERSION, BackupForm, BackupManifest, LogStood
 from licet.config import Configuration
@@ -48,12 +50,11 @@ from licet.erasure.epochs import backup_window
 from licet.errors import BrokenError, BusyError, RefusedError, UsageError
 from licet.keys import fence
 from licet.keys.chain import bucket_epochs
-from licet.keys.fence import JournalStanding
 from licet.keys.keyring import EPOCHS_LOCK, Keyring
 from licet.keys.log_keys import LogKeys
 from licet.keys.providers import provider
-from licet.keys.restriction_journal import Journal, Restriction, RestrictionKind
-from licet.ledger import forward, outbox
+from licet.keys.restriction_journal import NEWEST_RECORDS_MAX, Journal, Restriction, RestrictionKind
+from licet.ledger import forward, sequence
 from licet.ledger.sequence import SEQUENCER_LOCK
 from licet.ledger.storage import Durable, Folder
 from licet.policy.file import read
@@ -63,11 +64,12 @@ from licet.store import embedded
 from licet.store.connect import Transaction, opened, transaction, translated
 from licet.store.files import make_folder
 from licet.store.migrate import migrate, migrations
-from licet.vault import account_journal, apply, certificate, host_events, restriction
+from licet.vault import account_journal, account_view, certificate, host_events, journal_state, restriction, verbs
 from licet.vault import policy_versions as versions
-from licet.vault.commands import Outcome
+from licet.vault.commands import BATCH_COMMANDS_MAX, Outcome
 from licet.vault.ids import Prefix, parse, shown, uuid7
 from licet.vault.installation import Clock, Installation, installation, utc_now
+from licet.vault.journal_state import JournalState
 from licet.webhooks import endpoints
 
 BACKUPS_MAX = 10_000
@@ -165,13 +167,13 @@ def _register(here: Installation, form: BackupForm, backup: UUID, at: datetime, 
         life = fence.life(tx)
         record = Restriction(life=life, kind=RestrictionKind.backup, at=at, backup=backup, until=until, base=is_base)
         restriction.keep_records(tx, journal, [record])
-        logs = outbox.logs_stood(tx)
+        logs = sequence.standings(tx)
         epochs, proof = bucket_epochs(tx), here.keyring.wrapped_log_seed(tx)
     return BackupManifest(
         v=VERSION, form=form, backup=shown(Prefix.backup, backup), made_at=at, expires_at=until,
         schema=migrations()[-1].number, life=life, journal=journal.id, epochs=epochs,
         proof=proof, size=0, sha256="", archive=archive or "",
-        logs=tuple(LogStood(year=y, origin=o, size=s, root=bytes(r).hex()) for y, o, s, r in logs),
+        logs=tuple(LogStood(year=log.year, origin=log.origin, size=log.size, root=log.root.hex()) for log in logs),
     )  # fmt: skip
 
 
@@ -376,7 +378,7 @@ def _raise_fence(here: Installation, manifest: BackupManifest | None) -> bool:
         fence.raise_(tx, here.clock())
         if manifest is not None:
             _refuse_foreign(here, manifest)
-        elif fence.standing(tx, _journal(here), here.clock()) is JournalStanding.foreign:
+        elif journal_state.state_of(tx, _journal(here), here.clock()) is JournalState.foreign:
             raise RefusedError(
                 "the database belongs to another restriction journal", "name its folder with LICET_RESTRICTIONS",
                 because="other_journal",
@@ -417,7 +419,7 @@ def _bring_forward(here: Installation, tx: Transaction, manifest: BackupManifest
     backup = parse(Prefix.backup, manifest.backup) if manifest is not None else None
     present, newest = (
         fence.life(tx),
-        max((record.life for record in journal.newest(fence.NEWEST_RECORDS_MAX)), default=0),
+        max((record.life for record in journal.newest(NEWEST_RECORDS_MAX)), default=0),
     )
     life = max(present, newest) + 1
     seed, place = here.keyring.log_seed(tx), documents.place(here)
@@ -426,11 +428,10 @@ def _bring_forward(here: Installation, tx: Transaction, manifest: BackupManifest
     # Written before anything is read: from here on nothing of an earlier life is kept any more, and so none is missed.
     journal.append([Restriction(life=life, kind=RestrictionKind.life, at=at)])
     applied, gone = _apply_again(here, tx, journal, present)
-    done = forward.bring(tx, LogKeys(here.keyring), place, seed, known)
+    done = forward.bring(tx, LogKeys(here.keyring), place, seed, known, partial(account_view.accounts_behind, tx))
+    fence.begin(tx, life, journal, at, account_journal.last_position(tx), backup)
     account_journal.skip_positions(tx, forward.OUTBOX_GAP)
-    fence.begin(tx, life, journal, at, backup)
-    ended = tx.execute("DELETE FROM sessions").rowcount
-    tx.execute("DELETE FROM staff_links")
+    ended = sessions.end_every(tx)
     endpoints.silence(tx, at)
     return RestoreResult(
         backup=manifest.backup if manifest is not None else None, life=life, applied=applied, gone=gone,
@@ -444,7 +445,7 @@ def _apply_again(here: Installation, tx: Transaction, journal: Journal, present:
     applied: Counter[str] = Counter()
     gone = 0
     for is_told, group in groupby(_lacking(tx, journal, present), lambda record: record.account is not None):
-        for batch in _batched(group, apply.BATCH_COMMANDS_MAX):
+        for batch in _batched(group, BATCH_COMMANDS_MAX):
             done = _tell_again(tx, keyring, batch) if is_told else [_register_again(tx, record) for record in batch]
             applied.update(record.kind.value for record, was_known in zip(batch, done, strict=True) if was_known)
             gone += done.count(False)
@@ -455,7 +456,7 @@ def _lacking(tx: Transaction, journal: Journal, present: int) -> list[Restrictio
     """What a database in the life ``present`` lacks, judged before any of it is applied."""
     found: list[Restriction] = []
     for part in _batched(journal.records(), RECORDS_MAX):
-        found += [record for record, lacks in zip(part, fence.missing(tx, part, present), strict=True) if lacks]
+        found += [record for record, lacks in zip(part, journal_state.missing(tx, part, present), strict=True) if lacks]
     return [record for record in found if record.kind is not RestrictionKind.life]
 
 
@@ -470,7 +471,7 @@ def _tell_again(tx: Transaction, keyring: Keyring, batch: Sequence[Restriction])
     known, host_key = versions.load(tx), keyring.host_key(tx)
     if known is None:
         raise BrokenError("the database holds no policy")
-    answers = apply.apply(tx, keyring, known, [restriction.command_of(record, host_key) for record in batch])
+    answers = verbs.tell_in(tx, keyring, known, [restriction.command_of(record, host_key) for record in batch])
     for record in batch:
         if record.erasure is not None and record.account is not None:
             again = certificate.rename(tx, record.account, record.conversation, record.at, record.erasure)
@@ -481,8 +482,8 @@ def _tell_again(tx: Transaction, keyring: Keyring, batch: Sequence[Restriction])
 def _register_again(tx: Transaction, record: Restriction) -> bool:
     """A policy version, a backup that was taken since, or a service's key that was revoked."""
     if record.kind is RestrictionKind.key_revoked:
-        revoke = "UPDATE api_keys SET revoked_at = %s WHERE key_id = %s AND revoked_at IS NULL"
-        return tx.execute(revoke, [record.at, record.key]).rowcount == 1
+        assert record.key is not None
+        return service_keys.revoke_again(tx, record.key, record.at)
     if record.kind is RestrictionKind.backup:
         tx.execute(
             "INSERT INTO backups (backup_id, made_at, expires_at, base) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",

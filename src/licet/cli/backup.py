@@ -27,7 +27,7 @@ from licet.vault.simulated_clock import clock_of
 def backup() -> None:
     """Makes, lists, verifies and prunes backups. A large database also archives its WAL beside them.
 
-    They hold no epoch keys: keep those apart.
+    Backups contain no epoch keys: store those separately.
 
     \b
     Example:  licet backup make /srv/backups
@@ -89,7 +89,8 @@ def archive(folder: Path, end: bool, data: Path | None, as_json: bool) -> None:
     """Archives the WAL below FOLDER as it is written, until stopped. A base backup made meanwhile can be restored to any
     moment of it.
 
-    Runs beside the server, and removes what no base below FOLDER needs. While it is stopped, the server keeps the WAL.
+    Runs beside the server, and removes WAL that no base below FOLDER needs. While it is stopped, the server keeps the
+    WAL.
 
     \b
     Example:  licet backup wal /srv/backups
@@ -116,7 +117,7 @@ def archive(folder: Path, end: bool, data: Path | None, as_json: bool) -> None:
 def verify(folder: Path, data: Path | None, as_json: bool) -> int:
     """Checks that a backup is ours, whole and unchanged. Exits 1 if it is contradicted or not proved.
 
-    It asks the key provider, and no database.
+    It needs the key provider, and no database.
 
     \b
     Example:  licet backup verify /srv/backups/20260301T040000Z-0f3a9c21
@@ -140,7 +141,7 @@ def verify(folder: Path, data: Path | None, as_json: bool) -> int:
     "--here",
     "in_place",
     is_flag=True,
-    help="The database was already restored by other means; only reapply what followed.",
+    help="The database was already restored by other means; reapply only what followed.",
 )
 @click.option(
     "--until", help="Restore a base backup to this moment of the server's clock; by default to the end of its WAL."
@@ -152,7 +153,7 @@ def restore(
     """Restores a backup, then reapplies withdrawals and deletions. Nothing is served until both are done. A restore
     that was interrupted starts over.
 
-    A base backup takes the place of the embedded database, which nobody may be using meanwhile.
+    A base backup replaces the embedded database, which must not be in use.
 
     \b
     Example:  licet restore /srv/backups/20260301T040000Z-0f3a9c21

@@ -23,9 +23,9 @@ def canaries(seed: int, steps: int, as_json: bool) -> int:
     """Tests that a model learns nothing from what it may not use. Plants sentences in conversations, trains a small
     model, and measures whether it knows them.
 
-    In an installation of its own, which is gone afterwards: accounts that are incognito, deleted, expired, out of scope,
-    undecided, or withdraw before and during the run, and one that permits. Exits 1 if the model knows what it may not, 75
-    if it does not know what it may either: then nothing was shown, and more --steps may show it.
+    Runs in a temporary installation, with accounts that are incognito, deleted, expired, out of scope, undecided, or
+    withdraw before and during the run, and one that permits. Exits 1 if the model knows what it may not. Exits 75 if it
+    does not know what it may either: then the test proves nothing, and more --steps may help.
 
     \b
     Example:  licet train canaries

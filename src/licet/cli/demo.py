@@ -33,7 +33,7 @@ def demo(
     """Plays a simulated town, or runs Licet on your own files. The town runs from August to December 2025, through
     the real code.
 
-    The folder that it leaves is an installation on a simulated clock: the other commands work on it.
+    The resulting folder is an installation on a simulated clock: the other commands work on it.
 
     \b
     Example:  licet demo

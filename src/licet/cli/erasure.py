@@ -143,7 +143,7 @@ def run_recalls(data: Path | None, at: str | None, as_json: bool) -> None:
 
     with opened(data, at) as here:
         rows = recipients.recall_ended(here)
-        show({"rows": rows}, as_json, lambda: f"asked {rows:,} rows back: `licet export list`")
+        show({"rows": rows}, as_json, lambda: f"recalled {rows:,} rows: `licet recall list`")
 
 
 @recall.command("export")

@@ -52,8 +52,7 @@ def make(
 ) -> None:
     """Writes the usable rows of RELEASE as plain text. The configuration of a trainer is written beside them.
 
-    Rows of people who are held out (`validation`, `test`) are written only where --split names them, into files of their
-    own.
+    Rows of held-out people (`validation`, `test`) are written only if --split names them, into files of their own.
 
     \b
     Example:  licet export release october --format axolotl --to lab-one --out /secure/october --dry-run

@@ -17,7 +17,7 @@ from licet.vault.commands import HoldReason
 from licet.vault.holds import HoldAct
 
 matter_option = click.option(
-    "--matter", required=True, help="What it is for, in your own words. They are sealed; the same words end the hold."
+    "--matter", required=True, help="Its purpose, in your own words. It is sealed; the same words end the hold."
 )
 
 
@@ -43,8 +43,8 @@ def place(
 ) -> None:  # fmt: skip
     """Places a legal hold on CONVERSATIONS: on all of them or none.
 
-    What is kept now stays, sealed, until the last hold on it ends. It brings nothing back, and makes nothing usable. Placed
-    again for the same matter, it takes the new reason and the new day of review.
+    What is stored now stays, sealed, until the last hold on it ends. A hold restores nothing, and makes nothing usable.
+    Placing it again for the same matter updates its reason and its day of review.
 
     \b
     Example:  licet hold place conv_0190f3a4c2d87b6e9a51c3d4e5f60718 --matter "Smith v. Acme, 2026-17" \\
@@ -68,7 +68,7 @@ def end(
 ) -> None:
     """Ends the hold of a matter on CONVERSATIONS: on all or none.
 
-    What the last hold on a conversation kept beyond its time is erased by the next sweep, with a certificate.
+    When the last hold on a conversation ends, the next sweep erases what is past its end date, with a certificate.
 
     \b
     Example:  licet hold end conv_0190f3a4c2d87b6e9a51c3d4e5f60718 --matter "Smith v. Acme, 2026-17"

@@ -32,9 +32,9 @@ def import_(
 ) -> int:  # fmt: skip
     """Imports recorded conversations, as they would stand today. Recorded times are kept.
 
-    Takes the files of Claude Code, Claude.ai, ChatGPT, LibreChat, Chatbot UI, Open WebUI, Cline, LiteLLM, and
-    OpenAI-style messages as JSONL, also in a zip; a folder may hold several. The same file twice adds nothing.
-    What cannot be read is reported with its place and left out; exits 1 then.
+    Reads files of Claude Code, Claude.ai, ChatGPT, LibreChat, Chatbot UI, Open WebUI, Cline, LiteLLM, and OpenAI-style
+    messages as JSONL, also in a zip; a folder may contain several. The same file twice adds nothing. What cannot be
+    read is reported with its place and left out, and the command exits 1.
 
     \b
     Example:  licet import ~/.claude/projects --account ana --plan pro --age 30

@@ -46,7 +46,7 @@ def _controller_options(command: Callable[..., object]) -> Callable[..., object]
 @click.option(
     "--policy", "file", type=click.Path(path_type=Path), help="A policy file of your own instead of a preset."
 )
-@click.option("--effective", type=_DAY, help="The day from which the preset holds, in UTC; by default today.")
+@click.option("--effective", type=_DAY, help="The day from which the preset applies, in UTC; by default today.")
 @click.option("--decide-by", type=_DAY, help="The last day to put the notice off; by default thirty days later.")
 @_controller_options
 @data_option
@@ -57,12 +57,12 @@ def init(
 ) -> None:  # fmt: skip
     """Creates an installation: database, keys and a first policy. Also records who is responsible for the data.
 
-    Who is responsible stands in every receipt. A terminal is asked for it; without one, give the options, or fill in
-    controller.yaml in the data folder. Until then `licet doctor` says so, and `licet serve` takes callers of this
-    machine only.
+    Every receipt states who is responsible. At a terminal, the command asks for it; otherwise give the options, or fill
+    in controller.yaml in the data folder. Until then `licet doctor` reports it, and `licet serve` accepts only callers
+    on this machine.
 
-    Where you have people already, --effective is the day from which your terms hold for them: one to come, or the day in the
-    past since which you have asked them. An account that was opened before it may put the notice off until --decide-by.
+    If you already have users, --effective is the day from which your terms apply to them: a future day, or the past day
+    since which you have asked them. Users with older accounts may put off the notice until --decide-by.
 
     \b
     Example:  licet init --preset strict

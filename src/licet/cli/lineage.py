@@ -12,7 +12,7 @@ from licet.cli.shell import answer_options, data_option, moment, opened, show
 from licet.policy.period import written
 
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
-    from licet.train.lineage import RecordedModel
+    from licet.train.model_registry import RecordedModel
 
 
 @click.group(cls=CommandGroup)
@@ -46,7 +46,8 @@ def trace(name: str, data: Path | None, at: str | None, as_json: bool) -> None:
 def affected(since: str | None, data: Path | None, at: str | None, as_json: bool) -> int:
     """Lists the models that learnt from rows withdrawn since. Erased rows count too. Exits 1 if there is one.
 
-    What a run consumed before a withdrawal stays in it until it is trained anew: this is the list of what is due.
+    What a run consumed before a withdrawal remains in the model until it is trained again: this is the list of models
+    to retrain.
 
     \b
     Example:  licet models affected --since 2026-01-01

@@ -99,8 +99,8 @@ def verify(
 ) -> int:  # fmt: skip
     """Verifies a receipt, certificate, proof, log, release or model.
 
-    Exits 0 where all of it is proved, 1 where something contradicts it, 3 where something that would prove it is missing,
-    and 65 where it cannot be read as what it should be.
+    Exits 0 if all of it is proved, 1 if something contradicts it, 3 if evidence is missing, and 65 if it cannot be read
+    as the given type.
 
     \b
     Example:  licet verify receipt.json --key "$(licet ledger key)"
@@ -235,7 +235,7 @@ def ledger_serve(folder: Path, host: str, port: int) -> None:
 def ledger_prune(apply: bool, data: Path | None, at: str | None, as_json: bool) -> int:
     """Shows which years of the log may be removed. The retention that the log publishes (`retention.txt`) decides.
 
-    Exits 2 where a year may go; with --apply it takes that away, and partial tiles that full ones have overtaken.
+    Exits 2 if a year may be removed; with --apply, removes it, and partial tiles that full ones have replaced.
 
     \b
     Example:  licet ledger prune --apply

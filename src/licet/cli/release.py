@@ -36,8 +36,8 @@ def release_build(
 ) -> int:  # fmt: skip
     """Seals every turn that may be used into a release.
 
-    Interrupted, it leaves nothing that can be read; the same command goes on behind the last part that is whole.
-    Exits 1 where no row may be used; the reasons are counted, turn by turn.
+    An interrupted build leaves nothing that can be read; the same command continues after the last complete part. Exits
+    1 if no row may be used, with the number of turns for each reason.
 
     \b
     Example:  licet release build tuesday --purpose improve_models

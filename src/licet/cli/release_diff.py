@@ -26,8 +26,8 @@ def diff(old: str, new: str, data: Path | None, at: str | None, as_json: bool) -
     """Shows what differs between two releases. Compares settings, counts, and rows in and out by reason. Exits 2 if
     anything differs.
 
-    Rows are compared by the conversation that they were made from. A row that came is told with why it was not in OLD,
-    one that went with why it is not in NEW.
+    Rows are compared by the conversation from which they were made. For an added row, the reason is why it was not in
+    OLD; for a removed one, why it is not in NEW.
 
     \b
     Example:  licet release diff tuesday wednesday

@@ -18,9 +18,9 @@ from licet.release.purge_verbs import PurgeResult, purge_release
 def purge(name: str, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> int:
     """Removes dead rows from the files of a release. RELEASE is a name, or any folder with a copy of it.
 
-    A row is dead when a key that it needs was destroyed; one that was only withdrawn is not. Only parts with dead rows
-    are written anew, and an addendum beside the manifest says what went: root, counts and card stay as they were.
-    Stopped anywhere, it goes on when it is run again.
+    A row is dead when a key that it needs was destroyed; a row that was only withdrawn is not dead. Only parts with
+    dead rows are rewritten. An addendum beside the manifest states what was removed; root, counts and card do not
+    change. An interrupted purge continues when it is run again.
 
     \b
     Example:  licet release purge tuesday --dry-run

@@ -28,8 +28,8 @@ NAMES_IN = (
 def sign(name: str, by: str, names_in: bool, data: Path | None, at: str | None, as_json: bool) -> None:
     """Signs off a reviewed release. It takes two people. Every check is repeated first, and one that fails refuses.
 
-    The command believes whoever runs it that they are --by, and `status` says that it was said here; the console
-    knows who is signed in. A release in which nobody looked for names is refused without --names-in.
+    The command trusts --by, and `status` shows that the signature was given here; the console knows who is signed in. A
+    release in which nobody looked for names is refused without --names-in.
 
     \b
     Example:  licet release sign tuesday --by ana@example.org

@@ -60,8 +60,8 @@ def review(
 ) -> None:  # fmt: skip
     """Reviews a sample of a release, row by row. Draws the sample, shows each row, and states what was found.
 
-    Part of the sample is drawn by chance, which the stated bound rests on, and part by risk. Each row that is opened
-    is on record, and its person sees that it was. A sample is closed once every row has its finding.
+    Part of the sample is drawn at random, on which the stated bound is based, and part by risk. Each opened row is
+    recorded, and its person sees that. A sample is closed when every row has its finding.
 
     \b
     Example:  licet review tuesday                          # draws a sample, or says how it stands

@@ -39,8 +39,8 @@ def train_safety(
     """Trains the misuse classifier on RELEASES. They are of the purpose safety_classifiers; flagged turns are held
     against unflagged ones.
 
-    With --again on the releases that the model in --out learnt from. The same rows give the same model, to the byte:
-    what was withdrawn since is forgotten exactly, and the old model is deleted.
+    --again uses the releases from which the model in --out was trained. The same rows give the same model, byte for
+    byte: the new model is exactly one without the withdrawn rows, and the old one is deleted.
 
     \b
     Example:  licet train safety october --out models/misuse
@@ -93,8 +93,8 @@ def flag(
 ) -> None:  # fmt: skip
     """Flags a conversation as misuse, or lists open suggestions.
 
-    With --suggest a model reads conversations for a privacy officer: each is on record as a reading, its person sees it,
-    and what scores high is listed for a person to decide. A model flags nothing.
+    With --suggest a model reads conversations for a privacy officer. Each reading is recorded, and its person sees it.
+    Conversations with a high score are listed for a person to decide; a model flags nothing itself.
 
     \b
     Example:  licet flag --suggest models/misuse --by dana@example.org --ticket SAFE-12

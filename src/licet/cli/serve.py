@@ -65,9 +65,9 @@ def create(
 ) -> None:  # fmt: skip
     """Creates an API key and prints it, once.
 
-    A key that leases rows is bound to a recipient and to releases: no other recipient and no other release is served
-    with it. At each lease the policy in force must name the recipient, as for an export, unless it is machines of
-    your own (--own). A key that acknowledges events does so for one endpoint.
+    A key that leases rows is bound to one recipient and to releases, and works for no others. At each lease the policy
+    in force must name the recipient, as for an export, unless the recipient is your own machines (--own). A key that
+    acknowledges events is bound to one endpoint.
 
     \b
     Example:  licet api-key create assistant --scope gate:read --scope turns:write

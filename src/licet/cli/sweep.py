@@ -31,7 +31,7 @@ def sweep(
     """Erases what is due, in bounded batches. The key goes first, then the rows. An interrupted sweep continues
     when it is called again.
 
-    One that would erase more than a set share of what is kept waits for `licet sweep approve`.
+    A sweep that would erase more than a configured share of the stored content waits for `licet sweep approve`.
 
     \b
     Example:  licet sweep --dry-run

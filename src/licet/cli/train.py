@@ -80,8 +80,8 @@ def gate(
     """Keeps the withdrawn rows of RELEASES in a folder for runs. RELEASES are names or folders. One gate serves
     every run of a machine.
 
-    It asks again and again and writes a file only when something is new or its lease has worn. Where the installation
-    cannot be reached it writes nothing, and the runs wait or stop when the lease has run out.
+    It polls the installation, and writes a file only when something is new or the file is about to expire. If the
+    installation cannot be reached, it writes nothing, and the runs wait or stop when the file expires.
 
     \b
     Example:  licet train gate releases/autumn --into /run/licet

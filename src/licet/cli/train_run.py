@@ -38,7 +38,7 @@ def sft(
     """Fine-tunes a causal model on RELEASE under the gate. Uses TRL, asks the gate before each step, and signs a
     record of what the model consumed.
 
-    Without a base it takes a minute on a CPU; with one it takes the GPU that is there.
+    Without a base it takes a minute on a CPU; with a base it uses the GPU if there is one.
 
     \b
     Example:  licet train sft october --out models/small
@@ -75,7 +75,7 @@ def cache(folder: Path, as_json: bool) -> None:
     """Makes FOLDER a cache that `licet train purge` empties. Prints the variables that point the training libraries
     there.
 
-    Best on a file system in memory: what libraries write down of a release is plain text.
+    Use a file system in memory: the libraries cache a release as plain text.
 
     \b
     Example:  eval "$(licet train cache /dev/shm/licet)"
@@ -93,8 +93,8 @@ def purge(dry_run: bool, as_json: bool) -> None:
     """Deletes the plain text of releases that libraries cached. Looks wherever training libraries cache on this
     machine.
 
-    The caches of `datasets`, the hub, Torch and Ray, temporary files, and the folders of `licet train cache`. End the runs
-    that use them first.
+    That is the caches of `datasets`, the hub, Torch and Ray, temporary files, and the folders of `licet train cache`.
+    Stop the runs that use them first.
 
     \b
     Example:  licet train purge --dry-run

@@ -29,7 +29,8 @@ def watch(folder: Path, once: bool, every: float, as_json: bool) -> None:
     """Records new messages of the transcripts in FOLDER. Runs until interrupted. What is already there is history,
     and is not recorded.
 
-    Stopped anywhere, it goes on where it was. While Licet is away it waits; nothing is lost, and nothing is assumed.
+    If it is stopped, the next run continues where it was. While Licet cannot be reached, it waits; nothing is lost, and
+    no permission is assumed.
 
     \b
     Example:  licet watch ~/.claude/projects

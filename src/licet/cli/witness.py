@@ -71,7 +71,7 @@ def witness_key(file: Path, name: str | None) -> None:
 def witness_serve(state: Path, key_file: Path, logs: tuple[str, ...], host: str, port: int) -> None:
     """Answers logs that ask for a cosignature, until interrupted. The protocol is c2sp.org/tlog-witness.
 
-    Losing the state folder loses what the witness promises: keep it on a disk that stays.
+    Without its state folder, a witness cannot keep its promise: store it on a persistent disk.
 
     \b
     Example:  licet witness serve --state witness --key witness.key --log "$(licet ledger key)"

@@ -15,11 +15,9 @@ import msgspec
 from licet.consent import showings
 from licet.consent.showings import DEFAULT_STATE, ShowingRecord
 from licet.errors import RefusedError
-from licet.keys.keyring import Keyring
 from licet.ledger import outbox
 from licet.policy.file import Policies
 from licet.store.connect import Transaction
-from licet.vault import apply
 from licet.vault.commands import STALE, Choose, ChosenScope, CommandResult, Outcome
 from licet.vault.requests import VerbRequest, VerbStep
 
@@ -98,22 +96,6 @@ def is_stale(answer: CommandResult) -> bool:
     in force.
     """
     return answer.outcome is Outcome.refused and answer.because == STALE
-
-
-def choose(
-    tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, at: datetime, *, allow: bool, via: str,
-    question: str | None = None, scope: ChosenScope | None = None, keep: tuple[ChosenScope, ...] = (),
-    surface: str = "app", showing: UUID | None = None, age: int | None = None, gpc: bool = False,
-) -> CommandResult:  # fmt: skip
-    """Makes a choice of the person's own in a transaction of the caller; RefusedError (`stale`) where `is_stale`."""
-    asked = ChoiceRequest(
-        account=account, at=at, allow=allow, via=via, question=question, scope=scope, keep=keep, surface=surface,
-        showing=showing, age=age, gpc=gpc,
-    )  # fmt: skip
-    answer = apply.apply(tx, keyring, policies, asked.prepare(tx, policies).commands)[0]
-    if is_stale(answer):
-        raise RefusedError("the question is older than the newest answer", "show the question again", because=STALE)
-    return answer
 
 
 def terms_to_accept(policies: Policies, at: datetime, answered: ShowingRecord | None) -> int | None:

@@ -19,10 +19,11 @@ from licet.masked import Masked
 from licet.policy.decide import Decision, decide_feedback
 from licet.policy.file import Policies
 from licet.store.connect import Transaction
-from licet.vault import account_view, apply, feedback
-from licet.vault.commands import CommandResult, Outcome, TakeBackFeedback
+from licet.vault import account_view, feedback
+from licet.vault.commands import TakeBackFeedback
 from licet.vault.feedback import FeedbackRow, SharedFeedback
 from licet.vault.ids import Prefix, shown
+from licet.vault.requests import VerbRequest, VerbStep
 
 PAGE_FEEDBACK_MAX = 25
 
@@ -78,15 +79,15 @@ def _given(
     return made
 
 
-def take_back(
-    tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, named: UUID, at: datetime
-) -> CommandResult:
-    """Takes one feedback back: nothing uses it from now on. NotFoundError for one that the account never gave."""
-    conversation = feedback.conversation_of(tx, account, named)
-    if conversation is None:
-        raise NotFoundError(f"no feedback `{shown(Prefix.feedback, named)}`")
-    command = TakeBackFeedback(account=account, at=at, conversation=conversation, feedback=named)
-    answer = apply.apply(tx, keyring, policies, [command])[0]
-    if answer.outcome is Outcome.unknown:
-        raise NotFoundError(f"no feedback `{shown(Prefix.feedback, named)}`")
-    return answer
+class TakeBackRequest(VerbRequest, frozen=True, kw_only=True):
+    """A feedback to be taken back by its id: nothing uses it from then on, and the next sweep erases its copy."""
+
+    feedback: UUID
+
+    def prepare(self, tx: Transaction, known: Policies) -> VerbStep:
+        """NotFoundError for one that the account never gave."""
+        conversation = feedback.conversation_of(tx, self.account, self.feedback)
+        if conversation is None:
+            raise NotFoundError(f"no feedback `{shown(Prefix.feedback, self.feedback)}`")
+        command = TakeBackFeedback(account=self.account, at=self.at, conversation=conversation, feedback=self.feedback)
+        return VerbStep(commands=(command,))

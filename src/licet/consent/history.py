@@ -14,7 +14,7 @@ from licet.consent.choices import Evidence
 from licet.consent.showings import ShowingRecord
 from licet.keys.keyring import Keyring
 from licet.store.connect import Transaction
-from licet.vault import account_choices
+from licet.vault import account_choices, policy_versions
 from licet.vault.account_choices import NewestChoice
 
 RECORDS_MAX = 1_000
@@ -110,11 +110,10 @@ def _choices(tx: Transaction, keyring: Keyring, account: UUID) -> list[ChoiceMad
 
 def _terms(tx: Transaction, account: UUID) -> list[tuple[datetime, str]]:
     rows = tx.execute(
-        """SELECT t.accepted_at, p.version FROM terms t JOIN policies p ON p.number = t.version
-            WHERE t.account_id = %s ORDER BY t.accepted_at DESC""",
-        [account],
+        "SELECT accepted_at, version FROM terms WHERE account_id = %s ORDER BY accepted_at DESC", [account]
     ).fetchall()
-    return [(at, version) for at, version in rows]
+    named = policy_versions.names(tx)
+    return [(at, named[number]) for at, number in rows]
 
 
 # What holds something of an account is what was sealed: a build that is under way may be discarded.

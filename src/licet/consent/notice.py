@@ -36,6 +36,7 @@ from licet.errors import InputError, RefusedError
 from licet.ledger import outbox
 from licet.policy.file import QUESTION, Policies, Policy
 from licet.store.connect import Transaction
+from licet.vault import policy_versions
 from licet.vault.ids import uuid7
 
 KINDS = frozenset({"person", "address", "place", "organisation"})
@@ -422,11 +423,15 @@ class NoticeListed(msgspec.Struct, frozen=True, kw_only=True):
 def newest_published(tx: Transaction, most: int) -> list[NoticeListed]:
     """The newest ``most`` notices."""
     rows = tx.execute(
-        """SELECT p.version, n.language, n.variant, n.sha256, n.published_at, n.published_by
-             FROM notices n JOIN policies p ON p.number = n.version ORDER BY n.position DESC LIMIT %s""",
+        """SELECT version, language, variant, sha256, published_at, published_by FROM notices
+            ORDER BY position DESC LIMIT %s""",
         [most],
-    )
-    return [NoticeListed(**dict(zip(NoticeListed.__struct_fields__, row, strict=True))) for row in rows]
+    ).fetchall()
+    named = policy_versions.names(tx)
+    return [
+        NoticeListed(**dict(zip(NoticeListed.__struct_fields__, (named[number], *rest), strict=True)))
+        for number, *rest in rows
+    ]
 
 
 def published_count(tx: Transaction) -> int:

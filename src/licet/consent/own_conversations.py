@@ -16,16 +16,16 @@ from uuid import UUID
 import msgspec
 
 from licet.consent.history import ConsumedBy, consumed_of, holding_of
-from licet.errors import NotFoundError, RefusedError
+from licet.errors import NotFoundError
 from licet.keys.keyring import Keyring
 from licet.masked import Masked
 from licet.policy.decide import Decision, DecisionReason
 from licet.policy.file import Policies
 from licet.policy.state import ConversationKind, TurnRole, TurnState
 from licet.store.connect import Transaction
-from licet.vault import account_view, apply
+from licet.vault import account_view
 from licet.vault import holds as vault_holds
-from licet.vault.commands import CommandResult, Delete, HoldReason, Narrow, Outcome, Widen
+from licet.vault.commands import HoldReason
 from licet.vault.content import Content
 from licet.vault.ids import Prefix, shown
 from licet.vault.permit import Permit
@@ -297,16 +297,3 @@ def said(
     ]
     opened = {one.permit.turn: one.content for one in open_content(tx, keyring, permits)}
     return [TurnSaid(turn=turn, at=when, content=opened.get(turn.number)) for turn, when, _ in turns]
-
-
-def tell(tx: Transaction, keyring: Keyring, policies: Policies, command: Narrow | Widen | Delete) -> CommandResult:
-    """Keeps a conversation out, lets it in, or deletes it; NotFoundError for one that is not the account's own.
-
-    RefusedError (`stale`) for letting in what was let in, and kept out again, since the person looked at it.
-    """
-    answer = apply.apply(tx, keyring, policies, [command])[0]
-    if answer.outcome is Outcome.refused:
-        raise RefusedError("the conversation was kept out again since", "look at it again", because=answer.because)
-    if answer.outcome is Outcome.unknown:
-        raise NotFoundError(f"no conversation `{shown(Prefix.conversation, command.conversation)}`")
-    return answer

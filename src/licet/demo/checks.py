@@ -17,7 +17,7 @@ from licet.release import catalog, registry
 from licet.release.build import BuildResult
 from licet.release.curation import LeftOut
 from licet.store.connect import transaction
-from licet.vault import account_view, installation, verbs
+from licet.vault import account_view, installation, integrity, verbs
 from licet.vault.commands import Outcome, Say
 
 PAGE_TURNS = 2_000
@@ -132,14 +132,8 @@ def _erased_is_gone(here: installation.Installation) -> DemoPromise:
     """Of what was erased there is neither a key nor a sealed byte; of what is due nothing is left after a sweep."""
     sweeper.sweep(here)
     with transaction(here.pool) as tx:
-        row = tx.execute(
-            """SELECT count(*) FILTER (WHERE s.erased_at IS NOT NULL),
-                      count(*) FILTER (WHERE s.erased_at IS NOT NULL AND (s.key_slot IS NOT NULL OR EXISTS (
-                          SELECT FROM bodies b WHERE b.account_id = s.account_id
-                             AND b.conversation_id = s.conversation_id AND b.segment = s.segment)))
-                 FROM segments s"""
-        ).fetchone()
-    erased, left = row or (0, 1)
+        erased = integrity.segments_erased(tx)
+        left = integrity.bodies_without_key(tx) + integrity.keys_without_body(tx)
     due = sweeper.sweep(here, dry_run=True).segments
     text = "what was erased has neither a key nor a byte left"
     seen = f"{erased:,} segments erased, {left} with something left, {due} still due"

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import secrets
 import socket
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
@@ -27,11 +28,13 @@ from licet.config import PORT, Configuration, Web
 from licet.demo.stage import Say
 from licet.errors import NotFoundError
 from licet.policy.state import GrantStanding
+from licet.release import registry
 from licet.store.connect import Transaction, transaction
-from licet.vault import installation, verbs
+from licet.vault import account_view, installation, tables, verbs
 from licet.vault.commands import OpenAccount
 from licet.vault.ids import host_hmac, uuid7
 from licet.vault.simulated_clock import SimulatedClock, save
+from licet.vault.tables import AccountRow
 from licet.web.access import tokens
 from licet.web.app import create_app
 from licet.web.serve import server
@@ -40,6 +43,7 @@ HOST = "127.0.0.1"
 KEY_BYTES = 32
 NAMES_MAX = 1_000_000
 OFFICER = "officer@town.example"
+COVERED_PLANS = ("free", "pro", "max")
 
 
 class DemoRole(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,8 +111,11 @@ def roles(here: installation.Installation) -> list[DemoRole]:
     """Whom the town has to show: somebody who has not decided, somebody new, and somebody who said yes."""
     found = []
     with transaction(here.pool) as tx:
-        names = _names(tx, here)
-        undecided, granted = _one(tx, GrantStanding.undecided), _one(tx, GrantStanding.granted)
+        accounts = list(tables.every_account(tx))
+        names = _names(tx, here, len(accounts))
+        undecided, granted = (
+            _one(tx, accounts, standing) for standing in (GrantStanding.undecided, GrantStanding.granted)
+        )
     for word, what, account, to in (
         ("undecided", "an account that has not decided", undecided, "/notice"),
         ("decided", "an account that said yes, with chats in a release", granted, "/chats"),
@@ -125,26 +132,21 @@ def roles(here: installation.Installation) -> list[DemoRole]:
     return [*found, DemoRole(word="new", what="a new user, who signs up", name=new, to="/signup")]
 
 
-def _one(tx: Transaction, standing: GrantStanding) -> UUID | None:
+def _one(tx: Transaction, accounts: Sequence[AccountRow], standing: GrantStanding) -> UUID | None:
     """An account that stands so, is covered by the terms, and has the most to show."""
-    row = tx.execute(
-        """SELECT a.account_id FROM accounts a
-            WHERE a.standing = %s AND a.closed_at IS NULL AND a.plan IN ('free', 'pro', 'max')
-            ORDER BY (SELECT count(*) FROM release_rows x WHERE x.account_id = a.account_id) DESC,
-                     (SELECT count(*) FROM segments s WHERE s.account_id = a.account_id AND s.erased_at IS NULL) DESC,
-                     a.account_id LIMIT 1""",
-        [standing.value],
-    ).fetchone()
-    return row[0] if row else None
+    rows, chats = registry.rows_by_account(tx), account_view.segments_by_account(tx)
+    found = [
+        one.account_id for one in accounts
+        if one.state.standing is standing and one.state.closed_at is None and one.state.plan in COVERED_PLANS
+    ]  # fmt: skip
+    return min(found, key=lambda one: (-rows.get(one, 0), -chats.get(one, 0), one), default=None)
 
 
-def _names(tx: Transaction, here: installation.Installation) -> dict[UUID, str]:
+def _names(tx: Transaction, here: installation.Installation, accounts: int) -> dict[UUID, str]:
     """What the town calls its accounts: the vault keeps only hashes, so the names are counted through."""
     key = here.keyring.host_key(tx)
-    rows = tx.execute("SELECT host_hmac, account_id FROM accounts").fetchall()
-    accounts = {bytes(host): account for host, account in rows}
-    hashed = ((f"p{n}", host_hmac(key, "account", f"p{n}")) for n in range(1, min(len(rows), NAMES_MAX) + 1))
-    return {accounts[host]: name for name, host in hashed if host in accounts}
+    names = {host_hmac(key, "account", f"p{n}"): f"p{n}" for n in range(1, min(accounts, NAMES_MAX) + 1)}
+    return {account: names[host] for host, account in account_view.accounts_by_host(tx, names).items()}
 
 
 def officer_link(here: installation.Installation) -> str:

@@ -26,7 +26,7 @@ from licet.policy import events
 from licet.policy.file import Policies, preset, preset_text
 from licet.policy.period import instant
 from licet.policy.state import ConversationKind, Share, TurnRole
-from licet.release import catalog
+from licet.release import catalog, registry
 from licet.release.build import BuildResult
 from licet.service import answers as service_answers
 from licet.service import policy_changes
@@ -302,12 +302,7 @@ class _Play:
         shutil.copytree(built.folder, self.kept_copy)
         self.clock.set(WITHDRAWAL)
         with transaction(self.here.pool) as tx:
-            rows = tx.execute(
-                """SELECT x.account_id, count(*) FROM release_rows x JOIN accounts a USING (account_id)
-                    WHERE x.release_id = %s GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 1""",
-                [UUID(hex=built.manifest.release)],
-            ).fetchall()
-        account, count = rows[0]
+            account, count = next(iter(registry.rows_by_account(tx, UUID(hex=built.manifest.release)).items()))
         self._left = next(p for p in self.town.people if p.account == account)
         before = sum(1 for _ in catalog.open_release(self.here, "october"))
         self._choose(self.left, WITHDRAWAL, False, "settings")

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -413,25 +414,25 @@ def _recall(tx: Transaction, erasure: ErasureRecord, at: datetime) -> None:
                SELECT %(account)s, %(erasure)s, h.handout_id, %(at)s, %(due)s FROM handouts h
                 WHERE h.release_id = ANY(%(releases)s) ON CONFLICT DO NOTHING RETURNING handout_id, due_at
            )
-           SELECT h.handout_id, h.recipient, l.release_id, l.name, r.due_at
-             FROM recalled r JOIN handouts h USING (handout_id) JOIN releases l USING (release_id)
-            ORDER BY h.handout_id""",
+           SELECT h.handout_id, h.recipient, h.release_id, r.due_at
+             FROM recalled r JOIN handouts h USING (handout_id) ORDER BY h.handout_id""",
         {
             "account": erasure.account, "erasure": erasure.erasure, "at": at, "due": at + timedelta(days=RECALL_DAYS),
             "releases": list(certificate.rows_by_release(tx, erasure)),
         },
     ).fetchall()  # fmt: skip
+    names = registry.names(tx, [row[2] for row in recalled])
     host_events.append(tx, [
         host_events.release_recalled(
-            erasure.account, at, erasure.erasure, release=release, name=name, recipient=recipient, handout=handout,
-            due_at=due_at,
+            erasure.account, at, erasure.erasure, release=release, name=names[release], recipient=recipient,
+            handout=handout, due_at=due_at,
         )
-        for handout, recipient, release, name, due_at in recalled
+        for handout, recipient, release, due_at in recalled
     ])  # fmt: skip
 
 
-_RECALLS = """SELECT r.erasure_id, r.handout_id, h.recipient, l.name, h.handed_at, r.recalled_at, r.due_at,
-    r.acknowledged_at FROM recalls r JOIN handouts h USING (handout_id) JOIN releases l USING (release_id)"""
+_RECALLS = """SELECT r.erasure_id, r.handout_id, h.recipient, h.release_id, h.handed_at, r.recalled_at, r.due_at,
+    r.acknowledged_at FROM recalls r JOIN handouts h USING (handout_id)"""
 
 
 def _recalls(tx: Transaction, at: datetime, of: ErasureRecord) -> list[Recall]:
@@ -439,7 +440,7 @@ def _recalls(tx: Transaction, at: datetime, of: ErasureRecord) -> list[Recall]:
         f"{_RECALLS} WHERE r.account_id = %s AND r.erasure_id = %s ORDER BY r.due_at, r.handout_id",
         [of.account, of.erasure],
     ).fetchall()
-    return [_read_recall(row, at) for row in rows]
+    return _read_recalls(tx, rows, at)
 
 
 def recalls(here: Installation, recipient: str | None = None) -> list[Recall]:
@@ -450,16 +451,20 @@ def recalls(here: Installation, recipient: str | None = None) -> list[Recall]:
                 ORDER BY r.due_at, r.handout_id LIMIT %(limit)s""",
             {"recipient": recipient, "limit": LISTED_MAX},
         ).fetchall()
-    return [_read_recall(row, here.clock()) for row in rows]
+        return _read_recalls(tx, rows, here.clock())
 
 
-def _read_recall(row: Any, at: datetime) -> Recall:  # noqa: ANN401 a row of `_RECALLS`
-    erasure, handout, recipient, release, handed_at, recalled_at, due_at, acknowledged_at = row
-    return Recall(
-        erasure=shown(Prefix.erasure, erasure), handout=shown(Prefix.handout, handout), recipient=recipient,
-        release=release, handed_at=handed_at, recalled_at=recalled_at, due_at=due_at, acknowledged_at=acknowledged_at,
-        overdue=acknowledged_at is None and due_at <= at,
-    )  # fmt: skip
+def _read_recalls(tx: Transaction, rows: Sequence[Sequence[Any]], at: datetime) -> list[Recall]:
+    """Recalls from rows of `_RECALLS`, in their order."""
+    names = registry.names(tx, [row[3] for row in rows])
+    return [
+        Recall(
+            erasure=shown(Prefix.erasure, erasure), handout=shown(Prefix.handout, handout), recipient=recipient,
+            release=names[release], handed_at=handed_at, recalled_at=recalled_at, due_at=due_at,
+            acknowledged_at=acknowledged_at, overdue=acknowledged_at is None and due_at <= at,
+        )
+        for erasure, handout, recipient, release, handed_at, recalled_at, due_at, acknowledged_at in rows
+    ]  # fmt: skip
 
 
 def acknowledge(here: Installation, erasure: str, handout: str) -> Recall:

@@ -20,9 +20,8 @@ from licet.erasure.sweep_batches import SweepResult
 from licet.errors import RefusedError
 from licet.keys import fence
 from licet.store.connect import Transaction, transaction
-from licet.vault import expiry
-from licet.vault.installation import Installation
-from licet.vault.verbs import advance
+from licet.vault import expiry, verbs
+from licet.vault.installation import Installation, policies
 
 SWEEPS_LOCK = 0x6C69737765657073  # the letters of `lisweeps`
 
@@ -78,7 +77,7 @@ def sweep(
     if dry_run:
         with transaction(here.pool) as tx:
             return sweep_batches.due(tx, at)
-    advance(here)
+    verbs.advance(here.pool, policies(here), at)
     total, left = SweepResult(), _allowed(here, at)
     while True:
         with transaction(here.pool) as tx:

@@ -36,7 +36,7 @@ from licet.policy.fold import Effect
 from licet.policy.state import ConversationKind, ScopeKind, Share, TurnRole
 from licet.policy.world import Owned, World
 from licet.store.connect import Pool, Transaction, transaction
-from licet.vault import account_choices, account_view, apply, commands, tables
+from licet.vault import account_choices, account_view, commands, tables, verbs
 from licet.vault.account_choices import KnownChoice
 from licet.vault.commands import CommandResult, Outcome
 from licet.vault.content import Content, encode
@@ -337,8 +337,7 @@ class Import:
             )
         conversations: set[UUID] = set()
         for chunk in self._chunks(hosts):
-            with transaction(self._pool) as tx:
-                done = apply.apply(tx, self._keyring, self._policies, chunk, replay=True)
+            done = verbs.replay(self._pool, self._keyring, self._policies, chunk)
             self._count(chunk, done, conversations)
             progress(sum(isinstance(command, commands.Say) for command in chunk))
         self._sweep()

@@ -45,6 +45,7 @@ from licet.errors import BrokenError, RefusedError
 from licet.keys.material import Random
 from licet.store.files import make_folder, sync
 
+NEWEST_RECORDS_MAX = 1_000  # behind which nothing is looked for at an opening: an earlier one kept it
 SEGMENT_BYTES_MAX = 4 * 2**20
 FRAME_BYTES_MAX = 256 * 2**10
 TORN_BYTES_MAX = 2**20  # no write is longer: a longer damaged end is no torn write

@@ -15,7 +15,7 @@ they do in `sequence`. All of it is one transaction of the caller's.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -28,7 +28,7 @@ from licet.ledger.entries import LogKeySource, OutboxRow
 from licet.ledger.log import LogWriter
 from licet.ledger.outbox import Entry, EntryKind
 from licet.ledger.publication import PublishedLog
-from licet.ledger.sequence import LogPlace, LogStanding, digest_of, read_row
+from licet.ledger.sequence import LogPlace, LogStanding, digest_of
 from licet.policy.period import written
 from licet.store.connect import Transaction
 
@@ -91,13 +91,19 @@ def mark(tx: Transaction, known: Sequence[Ahead], life: int, at: datetime) -> No
     outbox.append(tx, [Entry(told=EntryKind.restored, occurred_at=at, facts=facts)])
 
 
-def bring(tx: Transaction, keys: LogKeySource, place: LogPlace, seed: bytes, known: Sequence[Ahead]) -> ForwardResult:
-    """Gives the waiting rows that were told their places, drops those made again, and takes the logs' sizes over."""
+def bring(
+    tx: Transaction, keys: LogKeySource, place: LogPlace, seed: bytes, known: Sequence[Ahead],
+    accounts: Callable[[UUID, int], Sequence[UUID]],
+) -> ForwardResult:  # fmt: skip
+    """Gives the waiting rows that were told their places, drops those made again, and takes the logs' sizes over.
+
+    ``accounts`` answers with the ids of the next accounts behind one, at most so many: the pseudonym of each is tried.
+    """
     placed = repeated = 0
     behind = [log for log in known if log.told]
-    waits = [read_row(row) for row in tx.execute(f"{_WAITING} ORDER BY outbox_id").fetchall()] if behind else []
+    waits = sequence.waiting_rows(tx) if behind else []
     for log in behind:
-        names = dict(_names(tx, keys, log))
+        names = dict(_names(tx, keys, log, accounts))
         found, again = _matched(tx, keys, waits, log, {who: account for account, who in names.items()})
         _give_places(tx, log.year, found)
         tx.execute("DELETE FROM outbox WHERE outbox_id = ANY(%s)", [again])
@@ -109,24 +115,21 @@ def bring(tx: Transaction, keys: LogKeySource, place: LogPlace, seed: bytes, kno
     return ForwardResult(entries=sum(len(log.told) for log in known), placed=placed, repeated=repeated)
 
 
-_WAITING = "SELECT outbox_id, account_id, entry, occurred_at, payload FROM outbox WHERE index IS NULL"
-
-
-def _names(tx: Transaction, keys: LogKeySource, log: Ahead) -> Iterator[tuple[UUID, str]]:
+def _names(
+    tx: Transaction, keys: LogKeySource, log: Ahead, accounts: Callable[[UUID, int], Sequence[UUID]]
+) -> Iterator[tuple[UUID, str]]:  # fmt: skip
     """The accounts of which the log tells something that the database lacks, with their pseudonyms of its year."""
     spoken = {entry["who"] for entry in log.told if "who" in entry}
     after = UUID(int=0)
     while spoken:
-        rows = tx.execute(
-            "SELECT account_id FROM accounts WHERE account_id > %s ORDER BY account_id LIMIT %s", [after, ACCOUNTS_MAX]
-        ).fetchall()
-        if not rows:
+        some = accounts(after, ACCOUNTS_MAX)
+        if not some:
             return
-        for account, key in keys.log_keys(tx, [row[0] for row in rows], log.year).items():
+        for account, key in keys.log_keys(tx, some, log.year).items():
             who = entries.pseudonym(key)
             if who in spoken:
                 yield account, who
-        after = rows[-1][0]
+        after = some[-1]
 
 
 def _matched(

@@ -85,9 +85,18 @@ def leaf_of(tx: Transaction, told: EntryKind, payload: str) -> tuple[int, int] |
     ).fetchone()
 
 
-def logs_stood(tx: Transaction) -> list[tuple[int, str, int, bytes]]:
-    """`(year, origin, size, root)` of each year's log, oldest first."""
-    return tx.execute("SELECT log_year, origin, size, root FROM logs ORDER BY log_year").fetchall()
+# Of a row `o`: it stands in the log of the year, or will.
+OF_THE_YEAR = "coalesce(o.log_year, extract(year FROM o.occurred_at AT TIME ZONE 'UTC')) = %(year)s"
+
+
+def told_policies(tx: Transaction, year: int) -> set[str]:
+    """The SHA-256, in hex, of the policy versions that the log of ``year`` tells, or will: their texts, not their numbers."""
+    rows = tx.execute(
+        f"""SELECT DISTINCT o.payload::json ->> 'sha256' FROM outbox o
+             WHERE o.entry IN ('policy_applied', 'policy_stands') AND {OF_THE_YEAR}""",
+        {"year": year},
+    )
+    return {row[0] for row in rows}
 
 
 def told_versions(tx: Transaction, year: int) -> list[int]:
@@ -95,6 +104,16 @@ def told_versions(tx: Transaction, year: int) -> list[int]:
     rows = tx.execute(
         """SELECT DISTINCT (payload::jsonb ->> 'number')::int FROM outbox
             WHERE log_year = %s AND entry IN ('policy_applied', 'notice_published')""",
+        [year],
+    )
+    return [row[0] for row in rows]
+
+
+def told_releases(tx: Transaction, year: int) -> list[UUID]:
+    """The releases of which the log of ``year`` tells that they were sealed."""
+    rows = tx.execute(
+        """SELECT (payload::jsonb ->> 'release')::uuid FROM outbox
+            WHERE log_year = %s AND entry = 'release_sealed'""",
         [year],
     )
     return [row[0] for row in rows]

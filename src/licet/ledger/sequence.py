@@ -116,7 +116,7 @@ class Sequencer:
 
     def _run_once(self) -> int:
         with self._conn.transaction():
-            rows = _waiting(self._conn, BATCH_ROWS_MAX)
+            rows = waiting_rows(self._conn, BATCH_ROWS_MAX)
             last = self._conn.execute("SELECT max(logged_at) FROM logs").fetchone()
         if not rows:
             return 0
@@ -366,7 +366,8 @@ def old_name(tx: Transaction, keys: LogKeySource, carried: OutboxRow) -> str | N
 _COLUMNS = "outbox_id, account_id, entry, occurred_at, payload"
 
 
-def _waiting(tx: Transaction, limit: int) -> list[OutboxRow]:
+def waiting_rows(tx: Transaction, limit: int | None = None) -> list[OutboxRow]:
+    """The first ``limit`` rows that no log holds yet, or all of them, in order."""
     rows = tx.execute(
         f"SELECT {_COLUMNS} FROM outbox WHERE index IS NULL ORDER BY outbox_id LIMIT %s", [limit]
     ).fetchall()
@@ -378,6 +379,24 @@ def _placed(tx: Transaction, year: int, first: int) -> list[OutboxRow]:
         f"SELECT {_COLUMNS} FROM outbox WHERE log_year = %s AND index >= %s ORDER BY index", [year, first]
     ).fetchall()
     return [read_row(row) for row in rows]
+
+
+class PlacedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of the outbox that is a leaf: of which year's log, and where in it."""
+
+    row: OutboxRow
+    year: int
+    index: int
+
+
+def placed_of(tx: Transaction, account: UUID, told: EntryKind) -> list[PlacedRow]:
+    """The leaves of an account that tell something of that kind."""
+    rows = tx.execute(
+        f"""SELECT {_COLUMNS}, log_year, index FROM outbox
+             WHERE account_id = %s AND entry = %s AND index IS NOT NULL""",
+        [account, told.value],
+    ).fetchall()
+    return [PlacedRow(row=read_row(row[:5]), year=row[5], index=row[6]) for row in rows]
 
 
 def read_row(row: Sequence[object]) -> OutboxRow:

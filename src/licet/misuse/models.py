@@ -32,7 +32,7 @@ from licet.release import manifest, registry
 from licet.release.catalog import find_release, open_release
 from licet.release.reader import LoadedRow
 from licet.store.connect import transaction
-from licet.train import cards, consumption, lineage, local_runs, statement
+from licet.train import cards, consumption, lineage, local_runs, model_registry, statement
 from licet.train.gate import HandOff
 from licet.train.statement import RunStatement, StatementSource
 from licet.vault.copies import CopyPlace
@@ -238,7 +238,8 @@ def _put(
     heads = [consumption.claimed(frame.signed) for frame in record.frames if isinstance(frame, consumption.GateState)]
     model_id = uuid7(started, here.keyring.random(10))
     run = RunStatement(
-        model=model_id.hex, name=name, recipe=lineage.CLASSIFIER, parameters={"folds": classifier.FOLDS, "release": number},
+        model=model_id.hex, name=name, recipe=model_registry.CLASSIFIER,
+        parameters={"folds": classifier.FOLDS, "release": number},
         sources=(
             StatementSource(name="release", sha256=record.of.manifest_sha256, more={"release": record.of.release}),
             *([StatementSource(name="encoder", sha256=model.card.encoder)] if model.card.encoder else []),
@@ -275,7 +276,7 @@ def _known(here: Installation, folder: Path) -> list[tuple[str, str, UUID]]:
         content = statement.opened((place / statement.FILE).read_bytes(), key)["predicate"]
         record = consumption.read(place / consumption.FILE)
         asked = content["buildDefinition"]["externalParameters"]
-        if asked["recipe"] == lineage.CLASSIFIER:
+        if asked["recipe"] == model_registry.CLASSIFIER:
             model = UUID(hex=content["runDetails"]["metadata"]["invocationId"])
             one = (shown(Prefix.model, model), asked["name"], UUID(hex=record.of.release))
             found.append((asked["settings"]["release"], one))

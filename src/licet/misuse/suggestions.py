@@ -18,12 +18,13 @@ from uuid import UUID
 
 import msgspec
 
+from licet.access import sessions
 from licet.errors import DeniedError, NotFoundError, RefusedError, UsageError
 from licet.misuse.classifier import FALSE_ALARMS, TOLD_AT, Model
 from licet.policy.state import TurnRole
 from licet.release.signatures import StaffMember
 from licet.store.connect import Transaction, transaction
-from licet.vault import account_view, apply, staff_reads
+from licet.vault import account_view, staff_reads, tables, verbs
 from licet.vault.commands import Flag, Outcome, Unflag
 from licet.vault.ids import Prefix, parse, shown
 from licet.vault.installation import Installation, policies
@@ -130,7 +131,7 @@ def decide(
                 if overturn
                 else Flag(account=account, at=at, conversation=named, score=score)
             )
-            (answer,) = apply.apply(tx, here.keyring, known, [command])
+            (answer,) = verbs.tell_in(tx, here.keyring, known, [command])
             if answer.outcome is not Outcome.done:
                 what = "there is no flag to overturn on" if overturn else "there is nothing left to flag in"
                 raise RefusedError(f"{what} `{conversation}`", because=answer.because or answer.outcome.value)
@@ -189,12 +190,13 @@ def _suggest(
     by: StaffMember,
 ) -> None:  # fmt: skip
     """Keeps a suggestion; of a conversation that was erased meanwhile, none: its row is locked by whoever erases."""
-    tx.execute("SELECT FROM accounts WHERE account_id = %s FOR UPDATE", [account])
+    tables.lock_accounts(tx, [account])
+    (row,) = tables.load_conversations(tx, [(account, conversation)])
+    if any(keys.erased for keys in row.keys):
+        return
     tx.execute(
         """INSERT INTO suggestions (account_id, conversation_id, model_sha256, score, last_turn, suggested_at, suggested_by)
-           SELECT %(account)s, %(conversation)s, %(weights)s, %(score)s, %(turn)s, %(at)s, %(by)s
-            WHERE NOT EXISTS (SELECT FROM segments WHERE account_id = %(account)s AND conversation_id = %(conversation)s
-                                 AND erased_at IS NOT NULL)
+           VALUES (%(account)s, %(conversation)s, %(weights)s, %(score)s, %(turn)s, %(at)s, %(by)s)
            ON CONFLICT (account_id, conversation_id) DO UPDATE
               SET (model_sha256, score, last_turn, suggested_at, suggested_by, decision, decided_at, decided_by)
                 = (EXCLUDED.model_sha256, EXCLUDED.score, EXCLUDED.last_turn, EXCLUDED.suggested_at,
@@ -208,45 +210,51 @@ def _suggest(
 
 def _decided(tx: Transaction, account: UUID, conversation: UUID, decision: str, at: datetime, by: StaffMember) -> None:
     """Puts a decision on record, beside what was suggested or by itself."""
+    (row,) = tables.load_conversations(tx, [(account, conversation)])
+    last_turn = max((segment.last_turn for segment in row.state.segments), default=0)
     tx.execute(
         """INSERT INTO suggestions (account_id, conversation_id, last_turn, suggested_at, suggested_by, decision,
                                     decided_at, decided_by)
-           SELECT %(account)s, %(conversation)s, coalesce(max(last_turn), 0), %(at)s, %(by)s, %(decision)s, %(at)s, %(by)s
-             FROM segments WHERE account_id = %(account)s AND conversation_id = %(conversation)s
+           VALUES (%(account)s, %(conversation)s, %(turn)s, %(at)s, %(by)s, %(decision)s, %(at)s, %(by)s)
            ON CONFLICT (account_id, conversation_id) DO UPDATE
               SET (decision, decided_at, decided_by) = (EXCLUDED.decision, EXCLUDED.decided_at, EXCLUDED.decided_by)""",
-        {"account": account, "conversation": conversation, "decision": decision, "at": at, "by": by.staff_id},
-    )
+        {
+            "account": account, "conversation": conversation, "turn": last_turn, "decision": decision, "at": at,
+            "by": by.staff_id,
+        },
+    )  # fmt: skip
 
 
-_SELECT = """SELECT g.account_id, g.conversation_id, g.score, g.suggested_at, f.email, g.decision, g.decided_at, d.email
-    FROM suggestions g JOIN conversations c USING (account_id, conversation_id)
-    JOIN staff f ON f.staff_id = g.suggested_by LEFT JOIN staff d ON d.staff_id = g.decided_by"""
+_SELECT = """SELECT g.account_id, g.conversation_id, g.score, g.suggested_at, g.suggested_by, g.decision, g.decided_at,
+    g.decided_by FROM suggestions g"""
 
 
 def _listed(tx: Transaction, at: datetime) -> list[Suggestion]:
     rows = tx.execute(
-        f"""{_SELECT} WHERE g.decided_at IS NULL AND c.deleted_at IS NULL
+        f"""{_SELECT} JOIN conversations c USING (account_id, conversation_id)
+             WHERE g.decided_at IS NULL AND c.deleted_at IS NULL
                AND EXISTS (SELECT FROM segments s WHERE s.account_id = g.account_id
                               AND s.conversation_id = g.conversation_id AND s.keep_until > %s)
              ORDER BY g.score DESC, g.conversation_id LIMIT %s""",
         [at, LISTED_MAX],
     ).fetchall()
-    return [_shown(row) for row in rows]
+    return _shown(tx, rows)
 
 
 def _one(tx: Transaction, account: UUID, conversation: UUID) -> Suggestion:
-    row = tx.execute(
+    rows = tx.execute(
         f"{_SELECT} WHERE g.account_id = %s AND g.conversation_id = %s", [account, conversation]
-    ).fetchone()
-    assert row is not None
-    return _shown(row)
+    ).fetchall()
+    return _shown(tx, rows)[0]
 
 
-def _shown(row: Sequence[Any]) -> Suggestion:
-    account, conversation, score, suggested_at, suggested_by, decision, decided_at, decided_by = row
-    return Suggestion(
-        account=shown(Prefix.account, account), conversation=shown(Prefix.conversation, conversation), score=score,
-        suggested_at=suggested_at, suggested_by=suggested_by, decision=decision, decided_at=decided_at,
-        decided_by=decided_by,
-    )  # fmt: skip
+def _shown(tx: Transaction, rows: Sequence[Sequence[Any]]) -> list[Suggestion]:
+    emails = sessions.addresses(tx, {staff for row in rows for staff in (row[4], row[7]) if staff is not None})
+    return [
+        Suggestion(
+            account=shown(Prefix.account, account), conversation=shown(Prefix.conversation, conversation), score=score,
+            suggested_at=suggested_at, suggested_by=emails[suggested_by], decision=decision, decided_at=decided_at,
+            decided_by=emails[decided_by] if decided_by is not None else None,
+        )
+        for account, conversation, score, suggested_at, suggested_by, decision, decided_at, decided_by in rows
+    ]  # fmt: skip

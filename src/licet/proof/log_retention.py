@@ -38,6 +38,7 @@ from licet.ledger.storage import Durable, Folder
 from licet.policy.file import Policies
 from licet.policy.period import Period, parse_period
 from licet.proof.documents import PRUNED, RETENTION_FILE, key, place, years
+from licet.release import registry
 from licet.store.connect import Transaction, transaction, translated
 from licet.store.files import sync
 from licet.vault.installation import Installation, policies
@@ -116,13 +117,8 @@ def _kept_because(tx: Transaction, known: Policies, year: int, period: Period | 
         yield "a grant told in it ended within the retention"
     if any(_in_force(known, number, period, now) for number in outbox.told_versions(tx, year)):
         yield "a policy version told in it is in force, or was within the retention"
-    releases = tx.execute(
-        """SELECT count(*) FROM outbox o JOIN releases r ON r.release_id = (o.payload::jsonb ->> 'release')::uuid
-            WHERE o.log_year = %s AND o.entry = 'release_sealed'""",
-        [year],
-    ).fetchone()
-    if releases is not None and releases[0]:
-        yield f"{releases[0]:,} releases sealed in it are registered"
+    if releases := registry.names(tx, outbox.told_releases(tx, year)):
+        yield f"{len(releases):,} releases sealed in it are registered"
 
 
 def _in_force(known: Policies, number: int, period: Period, now: datetime) -> bool:

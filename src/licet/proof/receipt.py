@@ -33,10 +33,11 @@ from licet.consent.controller import Controller
 from licet.errors import NotFoundError, RefusedError
 from licet.keys.keyring import Keyring
 from licet.keys.material import account_place, unseal
-from licet.ledger import entries, jws
+from licet.ledger import entries, jws, sequence
 from licet.ledger.entries import Canonical, LogKeySource, canonical
+from licet.ledger.outbox import EntryKind
 from licet.ledger.publication import PublishedLog
-from licet.ledger.sequence import LogPlace, read_row
+from licet.ledger.sequence import LogPlace, PlacedRow
 from licet.policy import purposes
 from licet.policy.file import Policies, Policy
 from licet.policy.period import written
@@ -119,39 +120,31 @@ class Issuer:
     def receipts(self, account: UUID) -> list[Receipt]:
         """One receipt a choice; RefusedError where the account's key was destroyed, NotFoundError for no account."""
         made = choices(self._tx, self._keyring, account)
-        leaves = self._leaves(account)
+        placed = sequence.placed_of(self._tx, account, EntryKind.choice)
+        leaves = {cast("int", leaf.row.facts["seq"]): leaf for leaf in placed}
         issued, before = [], None
         for choice in made:
             issued.append(self._issue(choice, before, leaves.get(choice.seq)))
             before = choice.receipt_id
         return issued
 
-    def _leaves(self, account: UUID) -> dict[int, Sequence[object]]:
-        rows = self._tx.execute(
-            """SELECT outbox_id, account_id, entry, occurred_at, payload, log_year, index FROM outbox
-                WHERE account_id = %s AND entry = 'choice' AND index IS NOT NULL""",
-            [account],
-        ).fetchall()
-        return {cast("int", read_row(row[:5]).facts["seq"]): row for row in rows}
-
-    def _issue(self, choice: ReceiptChoice, before: str | None, leaf: Sequence[object] | None) -> Receipt:
+    def _issue(self, choice: ReceiptChoice, before: str | None, leaf: PlacedRow | None) -> Receipt:
         payload = document(choice, self._policies[choice.number], self._controller, before, self._at)
         entry = proof = None
         if leaf is not None:
-            year, index = cast("int", leaf[5]), cast("int", leaf[6])
-            log = self._log(year)
-            if log is not None and index < log.checkpoint.size:
-                entry, proof = log.entry(index).decode(), log.prove(index).encode().decode()
-                payload["log"] = self._opening(leaf, year, index, choice.said)
+            log = self._log(leaf.year)
+            if log is not None and leaf.index < log.checkpoint.size:
+                entry, proof = log.entry(leaf.index).decode(), log.prove(leaf.index).encode().decode()
+                payload["log"] = self._opening(leaf, choice.said)
         return Receipt(receipt=sign(payload, self._seed), entry=entry, proof=proof, payload=payload)
 
-    def _opening(self, leaf: Sequence[object], year: int, index: int, said: str | None) -> dict[str, Canonical]:
-        row = read_row(leaf[:5])
+    def _opening(self, leaf: PlacedRow, said: str | None) -> dict[str, Canonical]:
+        row, year = leaf.row, leaf.year
         assert row.account is not None
         key = self._keys.log_keys(self._tx, [row.account], year)[row.account]
         return {
             "origin": self._place.origin(year),
-            "index": index,
+            "index": leaf.index,
             "who": entries.pseudonym(key),
             "salt": entries.salt(key).hex(),
             "evidence": said,

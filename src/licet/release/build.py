@@ -40,12 +40,10 @@ from licet.release.curation import Cleaner, Curated, Curation, LeftOut, Plain, S
 from licet.release.decision_pages import (
     PAGE_BYTES_MAX,
     READ_AT_ONE_MOMENT,
-    START,
     TOO_LARGE,
     DecisionPage,
     Said,
     Thread,
-    page_after,
     row_messages,
 )
 from licet.release.draft import BuildSettings, Draft, DroppedRows, End, KeptPage, Stage
@@ -69,16 +67,16 @@ from licet.release.rows import ROW_BYTES_MAX, ReleaseRow, RowMessage
 from licet.release.tally import Tally, microseconds
 from licet.store.connect import Pool, Transaction, transaction
 from licet.store.files import make_folder, sync
-from licet.vault import account_journal, account_view, apply, copies
+from licet.vault import account_journal, account_view, copies, verbs
 from licet.vault import policy_versions as versions
 from licet.vault.account_journal import JournalEnding
+from licet.vault.conversation_pages import START, page_after
 from licet.vault.copies import Copy, CopyPlace
 from licet.vault.ids import uuid7
 from licet.vault.tables import ConversationRow
 
 ROWS_PER_PART = 10_000
 ROUNDS_MAX = 50
-ADVANCE_ACCOUNTS_MAX = 500
 MESSAGE_BYTES = 128  # what a message or a call takes in a row beside its text
 BUILD_LOCK = 0x11CE7
 ELECTED_ROWS_MAX = 1_000
@@ -152,7 +150,7 @@ class Builder:
             )
         draft.forget_sealed(self._pool)
         known = self._unfinished(order)
-        self._bring_up(at)
+        verbs.advance(self._pool, self._policies, at)  # so that the journal knows of it before the position is pinned
         made = BuildSettings(plan=self._curation.plan, software=order.software, rows_per_part=self._rows_per_part)
         taken = self._take_up(known, order, made, at) if known else None
         if taken is not None:
@@ -254,13 +252,6 @@ class Builder:
         with transaction(self._pool) as tx:
             draft.forget(tx, known.release_id)
             registry.discard(tx, known.release_id, at)
-
-    def _bring_up(self, at: datetime) -> None:
-        """Writes the endings of new policy versions, so that the journal has them before the build pins its position."""
-        while True:
-            with transaction(self._pool) as tx:
-                if apply.advance(tx, self._policies, at, limit=ADVANCE_ACCOUNTS_MAX) == 0:
-                    return
 
     def _pin(self, order: BuildOrder, made: BuildSettings, at: datetime) -> tuple[Release, Draft]:
         with transaction(self._pool) as tx:
@@ -518,7 +509,7 @@ class Builder:
         with transaction(self._pool) as tx:
             position = _locked_position(tx)
             ended = self._ended_since(tx, release)
-            tx.execute("LOCK TABLE policies IN SHARE MODE")  # so that the leaf stands after every version it names
+            versions.stop_changes(tx)  # so that the leaf stands after every version it names
             again = versions.load(tx)
             if self._touched(tx, release, ended) or again is None or again.versions != known.versions:
                 return None

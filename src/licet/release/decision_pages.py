@@ -17,53 +17,25 @@ from licet.errors import DeniedError
 from licet.keys.keyring import Keyring
 from licet.policy.decide import Decision
 from licet.policy.file import Policies
-from licet.policy.state import TurnRole, TurnState
+from licet.policy.state import TurnState
 from licet.release.curation import Document, Voice
 from licet.release.rows import MESSAGES_MAX, ROW_BYTES_MAX, SOURCES_MAX, RowMessage
 from licet.store.connect import Transaction
-from licet.vault import account_view, cold_tier
+from licet.vault import account_view
 from licet.vault.account_view import AccountView
 from licet.vault.content import Content, ToolCall
+from licet.vault.conversation_pages import Place, turns_with_content
 from licet.vault.permit import OpenedTurn, Permit
 from licet.vault.permit import open as open_permits
 from licet.vault.tables import AccountRow, ConversationRow
 
-PAGE_CONVERSATIONS_MAX = 256
 PAGE_BYTES_MAX = 64 * 2**20
-TURN_BYTES = 512  # the memory of a turn beside its content
 EMPTY, TOO_LARGE, ERASED = "empty", "too_large", "erased"
 READ_AT_ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 
-Place: TypeAlias = tuple[UUID, UUID]  # an account and a conversation of it
 Said: TypeAlias = tuple[OpenedTurn, TurnState, datetime]  # a turn, opened, and when its use ends
 Thread: TypeAlias = tuple[ConversationRow, Sequence[Said], Document]
 GivePermit: TypeAlias = Callable[[Decision, AccountRow, ConversationRow, TurnState], Permit]
-START: Place = (UUID(int=0), UUID(int=0))
-
-
-def page_after(tx: Transaction, after: Place, *, bytes_max: int = PAGE_BYTES_MAX) -> list[Place]:
-    """The next conversations in the order of account and id: as many as fit on a page, by number and by bytes.
-
-    A conversation that is larger than a page is a page of its own.
-    """
-    weights = " + ".join(
-        f"""(SELECT coalesce(sum({size} + {TURN_BYTES}), 0) FROM {table} b
-              WHERE b.account_id = c.account_id AND b.conversation_id = c.conversation_id)"""
-        for table, size in (("bodies", cold_tier.SIZE), ("safety_bodies", "octet_length(b.sealed)"))
-    )
-    rows = tx.execute(
-        f"""SELECT c.account_id, c.conversation_id, {weights} FROM conversations c
-             WHERE (c.account_id, c.conversation_id) > (%s, %s) ORDER BY c.account_id, c.conversation_id LIMIT %s""",
-        [*after, PAGE_CONVERSATIONS_MAX],
-    ).fetchall()
-    page: list[Place] = []
-    total = 0
-    for account, conversation, weight in rows:
-        total += int(weight)
-        if page and total > bytes_max:
-            break
-        page.append((account, conversation))
-    return page
 
 
 class DecisionPage:
@@ -79,7 +51,7 @@ class DecisionPage:
     ) -> None:  # fmt: skip
         self.places = places
         self.seen = account_view.seen(tx, places, policies, at) if seen is None else seen
-        self.candidates = _candidates(tx, places)
+        self.candidates = turns_with_content(tx, places)
         self.dropped: dict[UUID, Counter[str]] = {}
         self.left_out: dict[UUID, dict[int, str]] = {}
         self._chosen: list[tuple[ConversationRow, list[tuple[Permit, TurnState, datetime]]]] = []
@@ -173,28 +145,6 @@ def row_messages(thread: Sequence[Said], texts: Sequence[str]) -> tuple[RowMessa
             RowMessage(role=turn.role, content=body, tool_calls=calls, tool_call_id=content.tool_call_id, name=name)
         )
     return tuple(messages)
-
-
-def _candidates(tx: Transaction, places: Sequence[Place]) -> dict[UUID, list[TurnState]]:
-    """The turns of these conversations whose content is stored, in order."""
-    result: dict[UUID, list[TurnState]] = {}
-    for conversation, number, segment, role, origin in tx.execute(
-        """
-        SELECT t.conversation_id, t.turn, t.segment, t.role, t.origin FROM turns t
-          JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[]) AS k(account_id, conversation_id)) k
-            USING (account_id, conversation_id)
-         WHERE EXISTS (SELECT FROM bodies b WHERE b.account_id = t.account_id
-                          AND b.conversation_id = t.conversation_id AND b.turn = t.turn)
-            OR EXISTS (SELECT FROM safety_bodies b WHERE b.account_id = t.account_id
-                          AND b.conversation_id = t.conversation_id AND b.turn = t.turn)
-         ORDER BY t.account_id, t.conversation_id, t.turn
-        """,
-        {"account": [account for account, _ in places], "conversation": [conversation for _, conversation in places]},
-    ):
-        result.setdefault(conversation, []).append(
-            TurnState(number=number, segment=segment, role=TurnRole(role), origin=origin)
-        )
-    return result
 
 
 def _letters(contents: Sequence[Content]) -> int:

@@ -21,10 +21,10 @@ import zstandard
 from licet.errors import BrokenError
 from licet.keys.keyring import Keyring, forget_build_key
 from licet.keys.material import KeyMaterial, Random, seal, unseal
-from licet.release.decision_pages import Place
 from licet.release.part import PartPromise
 from licet.release.registry import Release
 from licet.store.connect import Pool, Transaction, transaction
+from licet.vault.conversation_pages import Place
 
 PAGES_AT_ONCE = 64
 SEALED_BYTES_MAX = 2**30  # of one page before it is compressed

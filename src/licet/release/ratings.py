@@ -19,7 +19,7 @@ from uuid import UUID
 
 from licet.policy.decide import IMPROVE, decide_feedback
 from licet.policy.file import Policies
-from licet.policy.state import Feedback, Share
+from licet.policy.state import Feedback, Share, TurnState
 from licet.release import registry
 from licet.release.reader import RatedMessage
 from licet.release.registry import Release, RowSources
@@ -40,12 +40,6 @@ _GIVEN = """
        AND f.erased_at IS NULL AND f.grant_no IS NOT NULL AND f.keep_until > %(expires)s
      ORDER BY m.ordinal, f.turn"""
 
-_TURNS = """
-    SELECT k.conversation_id, t.turn, t.segment, t.origin
-      FROM unnest(%s::uuid[], %s::uuid[]) AS k(account_id, conversation_id)
-     CROSS JOIN LATERAL (SELECT * FROM turns t WHERE t.account_id = k.account_id
-                            AND t.conversation_id = k.conversation_id ORDER BY t.turn) t"""
-
 _Given: TypeAlias = tuple[int, UUID, int, str, Feedback]  # ordinal, conversation, turn, rating
 
 
@@ -62,7 +56,7 @@ def rated(
     rows = {row.ordinal: row for row in registry.rows_at(tx, known.release_id, sorted({one[0] for one in given}))}
     usable = _usable(tx, given, rows, policies, at)
     placed = [rows[ordinal] for ordinal in {n for n, _, turn, _, _ in usable if turn}]
-    said = _turns(tx, placed)
+    said = account_view.turns_of(tx, sorted({(row.account, row.conversation) for row in placed}))
     places = {row.ordinal: _places(row, said[row.conversation]) for row in placed}
     found: dict[int, list[RatedMessage]] = {}
     for ordinal, _, turn, rating, _ in usable:
@@ -93,23 +87,15 @@ def _usable(
     ]  # fmt: skip
 
 
-def _turns(tx: Transaction, rows: Sequence[RowSources]) -> dict[UUID, list[tuple[int, int, str]]]:
-    """Number, segment and origin of each turn of the rows' conversations, in order."""
-    keys = sorted({(row.account, row.conversation) for row in rows})
-    found: dict[UUID, list[tuple[int, int, str]]] = {conversation: [] for _, conversation in keys}
-    for conversation, turn, segment, origin in tx.execute(_TURNS, [[a for a, _ in keys], [c for _, c in keys]]):
-        found[conversation].append((turn, segment, origin))
-    return found
-
-
-def _places(row: RowSources, said: Sequence[tuple[int, int, str]]) -> dict[int, int]:
+def _places(row: RowSources, said: Sequence[TurnState]) -> dict[int, int]:
     """The message of the row for each turn; empty if some turns of its sources are not in it.
 
     A row records, for each segment and origin, the last turn and the count. If these are all turns of the conversation
     up to there, the order of the turns is that of the messages. Storing a row's turns for this alone is not worth it.
     """
     of = {(source.segment, source.origin): source for source in row.sources}
-    turns = [(n, (s, o)) for n, s, o in said if (s, o) in of and n <= of[s, o].turn]
+    placed = [(turn.number, (turn.segment, turn.origin)) for turn in said]
+    turns = [(number, key) for number, key in placed if key in of and number <= of[key].turn]
     if Counter(key for _, key in turns) != {key: source.count for key, source in of.items()}:
         return {}
     return {number: place for place, (number, _) in enumerate(turns)}

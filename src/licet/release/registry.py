@@ -169,6 +169,16 @@ def rows_at(tx: Transaction, release_id: UUID, ordinals: Sequence[int]) -> list[
     return [_row(row) for row in found]
 
 
+def rows_by_account(tx: Transaction, release_id: UUID | None = None) -> dict[UUID, int]:
+    """How many rows were made from each account, of a release or of all, the most first."""
+    rows = tx.execute(
+        """SELECT account_id, count(*) FROM release_rows WHERE %(release)s::uuid IS NULL OR release_id = %(release)s::uuid
+            GROUP BY account_id ORDER BY count(*) DESC, account_id""",
+        {"release": release_id},
+    )
+    return dict(rows.fetchall())
+
+
 def accounts_at(tx: Transaction, release_id: UUID, ordinals: Sequence[int]) -> dict[int, UUID]:
     """The accounts of the rows with these ordinals."""
     return dict(
@@ -188,6 +198,19 @@ def rows_of(
         {"release": release_id, "accounts": list(accounts), "conversations": list(conversations)},
     )
     return [_row(row) for row in found]
+
+
+def sealed_rows_of(tx: Transaction, account: UUID) -> dict[UUID, dict[int, UUID]]:
+    """The account's rows by sealed release: the conversation of each ordinal."""
+    found: dict[UUID, dict[int, UUID]] = {}
+    rows = tx.execute(
+        """SELECT x.release_id, x.ordinal, x.conversation_id FROM release_rows x JOIN releases r USING (release_id)
+            WHERE x.account_id = %s AND r.state = 'sealed'""",
+        [account],
+    )
+    for release, ordinal, conversation in rows:
+        found.setdefault(release, {})[ordinal] = conversation
+    return found
 
 
 def row_ids(tx: Transaction, release_id: UUID, first: int, end: int) -> dict[int, bytes]:

@@ -15,10 +15,10 @@ from licet.ledger import outbox
 from licet.ledger.outbox import Entry, EntryKind
 from licet.policy.state import Grant
 from licet.store.connect import Pool, Transaction, transaction
+from licet.vault import policy_versions
 from licet.vault.tables import AccountRow, lock_accounts
 
 GRANTS_MAX = 500
-_OF_THE_YEAR = "coalesce(o.log_year, extract(year FROM o.occurred_at AT TIME ZONE 'UTC')) = %(year)s"
 
 
 def tell(pool: Pool, release_id: UUID, question: str | None, year: int, at: datetime) -> int:
@@ -44,17 +44,15 @@ def tell(pool: Pool, release_id: UUID, question: str | None, year: int, at: date
 
 
 def _tell_policies(tx: Transaction, year: int, at: datetime) -> int:
-    tx.execute("LOCK TABLE policies IN SHARE MODE")
-    rows = tx.execute(
-        f"""SELECT number, encode(sha256, 'hex') FROM policies p
-             WHERE NOT EXISTS (SELECT FROM outbox o WHERE o.entry IN ('policy_applied', 'policy_stands')
-                                  AND o.payload::json ->> 'sha256' = encode(p.sha256, 'hex') AND {_OF_THE_YEAR})
-             ORDER BY number""",
-        {"year": year},
-    ).fetchall()
-    facts: list[dict[str, str | int | bool | None]] = [{"number": number, "sha256": sha256} for number, sha256 in rows]
+    policy_versions.stop_changes(tx)
+    known, told = policy_versions.applied(tx), outbox.told_policies(tx, year)
+    facts: list[dict[str, str | int | bool | None]] = [
+        {"number": number, "sha256": sha256}
+        for number, sha256 in enumerate(one.sha256().hex() for one in known.versions)
+        if sha256 not in told
+    ]
     outbox.append(tx, [Entry(told=EntryKind.policy_stands, occurred_at=at, facts=each) for each in facts])
-    return len(rows)
+    return len(facts)
 
 
 def _stands(row: AccountRow, grant: Grant, at: datetime) -> Entry:
@@ -82,7 +80,7 @@ def _untold(tx: Transaction, release_id: UUID, question: str, year: int) -> list
                AND NOT EXISTS (SELECT FROM outbox o
                                 WHERE o.account_id = g.account_id
                                   AND o.entry IN ('grant_begun', 'grant_affirmed', 'grant_stands')
-                                  AND o.payload::json ->> 'grant' = g.grant_no::text AND {_OF_THE_YEAR})
+                                  AND o.payload::json ->> 'grant' = g.grant_no::text AND {outbox.OF_THE_YEAR})
              LIMIT %(limit)s""",
         {"release": release_id, "question": question, "year": year, "limit": GRANTS_MAX},
     ).fetchall()

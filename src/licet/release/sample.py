@@ -16,6 +16,7 @@ from uuid import UUID
 
 import msgspec
 
+from licet.access import sessions
 from licet.errors import BrokenError
 from licet.keys.keyring import Keyring
 from licet.ledger import outbox
@@ -271,11 +272,12 @@ def close(tx: Transaction, review: Review, stated: StatedReview, at: datetime) -
 def signatures(tx: Transaction, review: Review) -> list[ReviewSignature]:
     """Who signed the release with this closed sample, in order."""
     rows = tx.execute(
-        """SELECT f.email, s.via, s.signed_at FROM sign_offs s JOIN staff f USING (staff_id)
-            WHERE s.release_id = %s AND s.statement_sha256 = %s ORDER BY s.signed_at, f.email""",
+        "SELECT staff_id, via, signed_at FROM sign_offs WHERE release_id = %s AND statement_sha256 = %s",
         [review.release_id, review.stated_sha256],
-    )
-    return [ReviewSignature(email=email, via=via, signed_at=at) for email, via, at in rows]
+    ).fetchall()
+    emails = sessions.addresses(tx, [staff for staff, _, _ in rows])
+    signed = [ReviewSignature(email=emails[staff], via=via, signed_at=at) for staff, via, at in rows]
+    return sorted(signed, key=lambda one: (one.signed_at, one.email))
 
 
 def sign(tx: Transaction, review: Review, staff: UUID, via: str, at: datetime) -> bool:

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import msgspec
 
+from licet.access import sessions
 from licet.errors import DeniedError, NotFoundError, RefusedError, UsageError
 from licet.ledger.jws import sign as signed
 from licet.release import card, manifest, purge, purge_rows, review, sample
@@ -85,10 +86,11 @@ class RowShown(msgspec.Struct, frozen=True, kw_only=True):
 def member(here: Installation, email: str) -> StaffMember:
     """A member of staff by their address, with the roles given here; NotFoundError for an unknown address."""
     with transaction(here.pool) as tx:
-        row = tx.execute("SELECT staff_id, roles FROM staff WHERE email = %s", [staff_address(email)]).fetchone()
-    if row is None:
+        known = sessions.find_staff(tx, email)
+    if known is None:
         raise NotFoundError(f"no member of staff `{email}`", "`licet staff add` makes one")
-    return StaffMember(staff_id=row[0], email=staff_address(email), roles=frozenset(row[1]), via="cli")
+    staff, roles = known
+    return StaffMember(staff_id=staff, email=staff_address(email), roles=frozenset(roles), via="cli")
 
 
 def place(here: Installation, name: str) -> ReleaseCopy:

@@ -15,9 +15,10 @@ from licet.keys.keyring import Keyring
 from licet.policy.file import Policies
 from licet.release import registry
 from licet.release.curation import Curation, Document, Duplicates, SurveyProtocol
-from licet.release.decision_pages import READ_AT_ONE_MOMENT, START, DecisionPage, Place, Thread, document, page_after
+from licet.release.decision_pages import READ_AT_ONE_MOMENT, DecisionPage, Thread, document
 from licet.release.registry import RowSources
 from licet.store.connect import Pool, Transaction, transaction
+from licet.vault.conversation_pages import START, Place, page_after
 
 
 class Passes:

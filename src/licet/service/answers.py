@@ -14,13 +14,15 @@ from licet.consent import acts, history, own_conversations
 from licet.consent.acts import ConsentAct
 from licet.consent.standing_tree import QuestionStood, questions_stood
 from licet.errors import NotFoundError
+from licet.keys.keyring import Keyring
 from licet.policy.decide import MEANING, DecisionReason, Gate, gate
 from licet.policy.file import Policies
 from licet.policy.state import Scope, ScopeKind, TurnState
 from licet.release import registry
 from licet.release.registry import Release
-from licet.store.connect import Transaction, transaction
-from licet.vault import account_choices, account_view, expiry, holds, tables
+from licet.store.connect import Transaction, snapshot, transaction
+from licet.train import model_registry
+from licet.vault import account_choices, account_view, expiry, holds, policy_versions, tables
 from licet.vault.account_choices import StoredChoice
 from licet.vault.ids import Prefix, host_hmac, parse, parse_turn, shown, shown_turn
 from licet.vault.installation import Installation, policies
@@ -111,38 +113,58 @@ class AccountSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def explain(here: Installation, name: str, *, for_person: bool = False) -> ConversationSeen | AccountSeen:
-    """The answer, the reason, until when, and the act and policy version behind it; NotFoundError.
+    """The answer, the reason, until when, and the act and policy version behind it, at one moment; NotFoundError.
 
     ``for_person`` leaves out what the person may not be told: a hold whose matter forbids it.
     """
-    known = policies(here)
-    with transaction(here.pool) as tx:
-        if name.startswith("turn_"):
-            conversation, number = parse_turn(name)
-            return _explain_conversation(here, tx, known, conversation, number, for_person)
-        if name.startswith("conv_"):
-            return _explain_conversation(here, tx, known, parse(Prefix.conversation, name), None, for_person)
-        if name.startswith("acc_"):
-            return _explain_account(here, tx, known, parse(Prefix.account, name))
-        account = account_view.account_by_host(tx, host_hmac(here.keyring.host_key(tx), "account", name))
+    at, host = here.clock(), None if name.startswith(_OURS) else _hashed(here, name)
+    with snapshot(here.pool) as tx:
+        known = policy_versions.applied(tx)
+        if name.startswith(("turn_", "conv_")):
+            conversation, number = (
+                parse_turn(name) if name.startswith("turn_") else (parse(Prefix.conversation, name), None)
+            )
+            holder = account_view.owner(tx, conversation)
+            return explain_conversation(
+                tx, here.keyring, known, holder, conversation, at, turn=number, for_person=for_person
+            )
+        account = parse(Prefix.account, name) if host is None else account_view.account_by_host(tx, host)
         if account is None:
             raise NotFoundError(
                 f"no account, conversation or turn `{name}`",
                 "ids begin with acc_, conv_ or turn_; an account may also be named by the host's own id",
             )
-        return _explain_account(here, tx, known, account)
+        return explain_account(tx, here.keyring, known, account, at)
 
 
-def _explain_conversation(
-    here: Installation, tx: Transaction, known: Policies, conversation: UUID, number: int | None, for_person: bool
-) -> ConversationSeen:
-    account = account_view.owner(tx, conversation)
-    if account is None:
+_OURS = ("acc_", "conv_", "turn_")
+
+
+def _hashed(here: Installation, name: str) -> bytes:
+    """The HMAC of the host's id of an account. Its key is made on first use, so not in a transaction that only reads."""
+    with transaction(here.pool) as tx:
+        policy_versions.applied(tx)
+        return host_hmac(here.keyring.host_key(tx), "account", name)
+
+
+def explain_conversation(
+    tx: Transaction, keyring: Keyring, known: Policies, account: UUID | None, conversation: UUID, at: datetime, *,
+    turn: int | None = None, for_person: bool = False,
+) -> ConversationSeen:  # fmt: skip
+    """`explain` of an account's conversation, or of one turn of it; NotFoundError where it is not that account's.
+
+    In a `snapshot`, as each of these statements decides what another shows.
+    """
+    seen = (
+        account_view.seen(tx, [(account, conversation)], known, at, with_turns=True).get(conversation)
+        if account is not None
+        else None
+    )
+    if account is None or seen is None:
         raise NotFoundError(f"no conversation `{shown(Prefix.conversation, conversation)}`")
-    seen = account_view.seen(tx, [(account, conversation)], known, here.clock(), with_turns=True)[conversation]
-    asked = [turn for turn in seen.said if number is None or turn.number == number]
+    asked = [one for one in seen.said if turn is None or one.number == turn]
     if not asked:
-        raise NotFoundError(f"no turn `{shown_turn(conversation, number or 0)}`")
+        raise NotFoundError(f"no turn `{shown_turn(conversation, turn or 0)}`")
     row = seen.conversation
     is_held = bool(row.state.holds) and (not for_person or own_conversations.is_told_hold(tx, account, conversation))
     return ConversationSeen(
@@ -157,7 +179,7 @@ def _explain_conversation(
         keep_until=None if is_held else seen.turns.content_until,
         safety_until=seen.turns.safety_until,
         erased=all(keys.erased for keys in row.keys),
-        answers=tuple(_answers(seen, asked, known, _Behind(here, tx, known, seen))),
+        answers=tuple(_answers(seen, asked, known, _Behind(keyring, tx, known, seen))),
         releases=tuple(history.holding_of(tx, account, [conversation]).get(conversation, ())),
     )
 
@@ -165,9 +187,9 @@ def _explain_conversation(
 class _Behind:
     """The acts of an account, and what of them is behind an answer for one of its conversations."""
 
-    def __init__(self, here: Installation, tx: Transaction, known: Policies, seen: account_view.AccountView) -> None:
+    def __init__(self, keyring: Keyring, tx: Transaction, known: Policies, seen: account_view.AccountView) -> None:
         account, conversation = seen.account.account_id, seen.conversation.conversation_id
-        self.acts = acts.standing_acts(tx, here.keyring, known, account, seen.state)
+        self.acts = acts.standing_acts(tx, keyring, known, account, seen.state)
         self.scopes = {grant.number: _scope(grant.scope) for grant in seen.state.grants}
         self.kept_out_at = acts.kept_out_times(tx, account, [conversation]).get(
             conversation, seen.conversation.begun_at
@@ -232,8 +254,8 @@ EXPLAINED_CONVERSATIONS_MAX = 10_000
 NEWEST_CONVERSATIONS_MAX = 5
 
 
-def _explain_account(here: Installation, tx: Transaction, known: Policies, account: UUID) -> AccountSeen:
-    at = here.clock()
+def explain_account(tx: Transaction, keyring: Keyring, known: Policies, account: UUID, at: datetime) -> AccountSeen:
+    """`explain` of an account, in a `snapshot`; NotFoundError."""
     row = account_view.accounts(tx, [account]).get(account)
     if row is None:
         raise NotFoundError(f"no account `{shown(Prefix.account, account)}`")
@@ -252,7 +274,7 @@ def _explain_account(here: Installation, tx: Transaction, known: Policies, accou
         opened_at=state.opened_at,
         closed_at=state.closed_at,
         gate=gate(state, known, at),
-        questions=questions_stood(state, known, at, acts.standing_acts(tx, here.keyring, known, account, state)),
+        questions=questions_stood(state, known, at, acts.standing_acts(tx, keyring, known, account, state)),
         choices=tuple(_choice(made) for made in account_choices.of_account(tx, account)),
         conversations=len(ids),
         newest=tuple(shown(Prefix.conversation, each) for each in ids[-NEWEST_CONVERSATIONS_MAX:]),
@@ -330,12 +352,11 @@ def status(here: Installation) -> PopulationStatus:
 def retraining_due(here: Installation) -> tuple[Affected, ...]:
     """The misuse classifiers that learnt from rows which were withdrawn or erased since."""
     with transaction(here.pool) as tx:
-        learnt = tx.execute("SELECT FROM models WHERE recipe = 'licet-misuse-1' AND retired_at IS NULL LIMIT 1")
-        if learnt.fetchone() is None:
+        if not model_registry.in_use(tx, model_registry.CLASSIFIER):
             return ()
     from licet.train import lineage  # here, so that no other command waits for what it imports
 
-    return tuple(lineage.affected(here, recipe=lineage.CLASSIFIER))
+    return tuple(lineage.affected(here, recipe=model_registry.CLASSIFIER))
 
 
 def _expires(tx: Transaction, at: datetime) -> dict[str, int]:

@@ -29,6 +29,7 @@ from licet.policy.decide import IMPROVE
 from licet.policy.file import preset
 from licet.policy.period import Period, Unit, instant
 from licet.policy.state import TurnRole
+from licet.release import registry
 from licet.service.policy_changes import apply_policy
 from licet.store.connect import transaction
 from licet.train import canaries, consumption, local_runs
@@ -172,10 +173,10 @@ class _Planting:
         """How many of these rows of the release belong to each group; None counts those of other accounts."""
         of = {self._accounts[group.value]: group for group in CanaryGroup}
         with transaction(self._here.pool) as tx:
-            rows = tx.execute(
-                "SELECT account_id FROM release_rows WHERE ordinal = ANY(%s)", [list(ordinals)]
-            ).fetchall()
-        return Counter(of.get(account) for (account,) in rows)
+            built = registry.find(tx, RELEASE)
+            assert built is not None
+            accounts = registry.accounts_at(tx, built.release_id, list(ordinals))
+        return Counter(of.get(account) for account in accounts.values())
 
     def _says_canaries(self, group: CanaryGroup) -> None:
         for canary in self.canaries:

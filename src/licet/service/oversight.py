@@ -13,6 +13,7 @@ from uuid import UUID
 
 import msgspec
 
+from licet.access import sessions
 from licet.consent import notice
 from licet.policy.file import read as read_policy
 from licet.store.connect import transaction
@@ -227,18 +228,14 @@ def notices(here: Installation) -> NewestList[NoticeSeen]:
 def readings(here: Installation) -> NewestList[ReadingSeen]:
     """Which staff read what, in which role, and why."""
     with transaction(here.pool) as tx:
-        rows = tx.execute(
-            """SELECT r.account_id, r.conversation_id, f.email, r.role, r.reason, r.ticket, r.turns, r.read_at
-                 FROM staff_reads r JOIN staff f USING (staff_id) ORDER BY r.read_id DESC LIMIT %s""",
-            [LISTED_MAX],
-        ).fetchall()
-        total = staff_reads.read_count(tx)
+        listed, total = staff_reads.newest(tx, LISTED_MAX), staff_reads.read_count(tx)
+        emails = sessions.addresses(tx, {one.staff for one in listed})
     seen = (
         ReadingSeen(
-            account=_account(a), conversation=_conversation(c), staff=email, role=role, reason=reason, ticket=ticket,
-            turns=turns, at=at,
+            account=_account(one.account), conversation=_conversation(one.conversation), staff=emails[one.staff],
+            role=one.role, reason=one.reason, ticket=one.ticket, turns=one.turns, at=one.at,
         )
-        for a, c, email, role, reason, ticket, turns, at in rows
+        for one in listed
     )  # fmt: skip
     return NewestList(items=tuple(seen), total=total)
 

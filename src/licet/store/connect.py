@@ -153,6 +153,14 @@ def transaction(pool: Pool, following: list[Callable[[], None]] | None = None) -
         act()
 
 
+@contextlib.contextmanager
+def snapshot(pool: Pool) -> Iterator[Transaction]:
+    """A transaction that only reads, and sees the database as it was at one moment: for an answer of several statements."""
+    with transaction(pool) as tx:
+        tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield tx
+
+
 def after_commit(tx: Transaction, act: Callable[[], None]) -> None:
     """Has ``act`` called when ``tx`` has committed and before `transaction` returns; never if it is rolled back.
 

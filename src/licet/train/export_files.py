@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from itertools import chain
 from pathlib import Path
-from typing import Any, TextIO
+from typing import NamedTuple, TextIO
 from uuid import UUID
 
 import msgspec
@@ -26,11 +26,11 @@ from licet.curate.splits import Split
 from licet.erasure.certificates import RECALL_DAYS, hand_out
 from licet.errors import NotFoundError, RefusedError, UsageError
 from licet.policy.period import written
-from licet.release import manifest
+from licet.release import manifest, registry
 from licet.release.catalog import find_release, open_release, usable_rows
 from licet.release.reader import LoadedRow, runs_of
 from licet.release.rows import ROWS_MAX
-from licet.store.connect import transaction
+from licet.store.connect import Transaction, transaction
 from licet.store.files import make_folder, sync
 from licet.train import export_configs, gate_files, withdrawn_rows
 from licet.train.bitmap import packed
@@ -240,9 +240,30 @@ def _thumbs(row: LoadedRow) -> dict[int, bool]:
 # The register
 
 
-_EXPORTS = """SELECT e.export_id, h.recipient, r.name, e.format, e.rows, e.made_at, e.recalled_at, e.due_at,
-    e.acknowledged_at, e.release_id, e.ordinals, k.rows, k.due_at FROM exports e JOIN handouts h USING (handout_id)
-    JOIN releases r ON r.release_id = e.release_id CROSS JOIN LATERAL (
+class _ExportRow(NamedTuple):
+    """A row of `_EXPORTS`. ``rows_recalled`` were asked back without the rest, by ``rows_due_at``."""
+
+    export: UUID
+    recipient: str
+    release: UUID
+    format: str
+    rows: int
+    made_at: datetime
+    recalled_at: datetime | None
+    due_at: datetime | None
+    acknowledged_at: datetime | None
+    ordinals: bytes
+    rows_recalled: int
+    rows_due_at: datetime | None
+
+    @property
+    def bitmap(self) -> BitMap:
+        return BitMap.deserialize(bytes(self.ordinals))
+
+
+_EXPORTS = """SELECT e.export_id, h.recipient, e.release_id, e.format, e.rows, e.made_at, e.recalled_at, e.due_at,
+    e.acknowledged_at, e.ordinals, k.rows, k.due_at FROM exports e JOIN handouts h USING (handout_id)
+    CROSS JOIN LATERAL (
          SELECT coalesce(sum(cardinality(ordinals)), 0)::int AS rows,
                 min(due_at) FILTER (WHERE acknowledged_at IS NULL AND e.acknowledged_at IS NULL) AS due_at
            FROM export_recalls WHERE export_id = e.export_id) k"""
@@ -251,12 +272,14 @@ _EXPORTS = """SELECT e.export_id, h.recipient, r.name, e.format, e.rows, e.made_
 def exports(here: Installation, recipient: str | None = None) -> list[Export]:
     """The exports, the newest first, each with how many of its rows may no longer be used."""
     with transaction(here.pool) as tx:
-        rows = tx.execute(
+        found = tx.execute(
             f"{_EXPORTS} WHERE %(to)s::text IS NULL OR h.recipient = %(to)s ORDER BY e.made_at DESC, e.export_id",
             {"to": recipient},
-        ).fetchall()
-    gone = {release: gone_rows(here, release) for release in {row[9] for row in rows}}
-    return [_read(here, row, gone[row[9]]) for row in rows]
+        )
+        rows = [_ExportRow(*row) for row in found]
+        names = registry.names(tx, [row.release for row in rows])
+    gone = {release: gone_rows(here, release) for release in names}
+    return [_read(here, row, names[row.release], gone[row.release]) for row in rows]
 
 
 def recalled(here: Installation, recipient: str | None = None) -> list[Export]:
@@ -276,36 +299,37 @@ def gone_rows(here: Installation, release: UUID) -> BitMap:
     return BitMap.deserialize(withdrawn_rows.brought_up(here.pool, known, policies(here), at, at).bitmap)
 
 
-def _read(here: Installation, row: Sequence[Any], gone: BitMap) -> Export:
-    export_id, recipient, release, form, rows, made_at, recalled_at, due_at, acknowledged_at, _, ordinals, *asked = row
-    now, waits = here.clock(), acknowledged_at is None
+def _read(here: Installation, row: _ExportRow, release: str, gone: BitMap) -> Export:
+    now, waits = here.clock(), row.acknowledged_at is None
     return Export(
-        export=shown(Prefix.export, export_id), recipient=recipient, release=release, format=form, rows=rows,
-        made_at=made_at, recalled_at=recalled_at, due_at=due_at, acknowledged_at=acknowledged_at,
-        withdrawn=len(BitMap.deserialize(bytes(ordinals)) & gone),
-        rows_recalled=asked[0], rows_due_at=asked[1],
-        overdue=waits and any(due is not None and due <= now for due in (due_at, asked[1])),
+        export=shown(Prefix.export, row.export), recipient=row.recipient, release=release, format=row.format,
+        rows=row.rows, made_at=row.made_at, recalled_at=row.recalled_at, due_at=row.due_at,
+        acknowledged_at=row.acknowledged_at, withdrawn=len(row.bitmap & gone), rows_recalled=row.rows_recalled,
+        rows_due_at=row.rows_due_at,
+        overdue=waits and any(due is not None and due <= now for due in (row.due_at, row.rows_due_at)),
     )  # fmt: skip
 
 
-def _row(here: Installation, name: str) -> Sequence[Any]:
+def _row(here: Installation, name: str) -> tuple[_ExportRow, str]:
+    """An export and the name of its release; NotFoundError for an id that was never given."""
     with transaction(here.pool) as tx:
         row = tx.execute(f"{_EXPORTS} WHERE e.export_id = %s", [parse(Prefix.export, name)]).fetchone()
-    if row is None:
-        raise NotFoundError(f"no export `{name}`", "`licet export list` shows them")
-    return row
+        if row is None:
+            raise NotFoundError(f"no export `{name}`", "`licet export list` shows them")
+        found = _ExportRow(*row)
+        return found, registry.get(tx, found.release).name
 
 
 def seen(here: Installation, name: str) -> Export:
     """One export; NotFoundError for an id that was never given."""
-    row = _row(here, name)
-    return _read(here, row, gone_rows(here, row[9]))
+    row, release = _row(here, name)
+    return _read(here, row, release, gone_rows(here, row.release))
 
 
 def withdrawn(here: Installation, name: str) -> list[int]:
     """The ordinals of an export's rows that may no longer be used, which its recipient is to delete."""
-    row = _row(here, name)
-    return list(BitMap.deserialize(bytes(row[10])) & gone_rows(here, row[9]))
+    row, _ = _row(here, name)
+    return list(row.bitmap & gone_rows(here, row.release))
 
 
 def recall(here: Installation, name: str) -> Export:
@@ -315,27 +339,35 @@ def recall(here: Installation, name: str) -> Export:
 
 def acknowledge(here: Installation, name: str) -> Export:
     """Records that a recipient deleted what was recalled, the whole or the rows that were; RefusedError where nothing was."""
-    row = _row(here, name)
-    if row[6] is None and row[12] is not None:
+    row, _ = _row(here, name)
+    if row.recalled_at is None and row.rows_due_at is not None:
         return _acknowledge_rows(here, name, row)
-    if row[6] is None:
+    if row.recalled_at is None:
         raise RefusedError(f"export `{name}` was not recalled", "`licet recall export` does so", because="not_recalled")
     return _marked(here, name, "acknowledged_at = coalesce(acknowledged_at, %(at)s)", ends=True)
 
 
-def _acknowledge_rows(here: Installation, name: str, row: Sequence[Any]) -> Export:
+def _acknowledge_rows(here: Installation, name: str, row: _ExportRow) -> Export:
     """The rows that were asked back by now are deleted; those that may still be used stay with the recipient."""
-    at, export_id, release = here.clock(), parse(Prefix.export, name), row[9]
+    at = here.clock()
     with transaction(here.pool) as tx:
         tx.execute(
             "UPDATE export_recalls SET acknowledged_at = %s WHERE export_id = %s AND acknowledged_at IS NULL",
-            [at, export_id],
+            [at, row.export],
         )
-        answered = tx.execute("SELECT ordinals FROM export_recalls WHERE export_id = %s", [export_id]).fetchall()
-        deleted = BitMap.union(BitMap(), *(BitMap(ordinals) for (ordinals,) in answered))
-        left = BitMap.deserialize(bytes(row[10])) - deleted
-        copies.end_exported_rows(tx, release, export_id, list(deleted), list(left), at)
+        deleted = rows_recalled(tx, row.export)
+        copies.end_exported_rows(tx, row.release, row.export, list(deleted), list(row.bitmap - deleted), at)
     return seen(here, name)
+
+
+def rows_recalled(tx: Transaction, export: UUID, account: UUID | None = None) -> BitMap:
+    """The ordinals of an export's rows that were asked back, of an account or of all."""
+    rows = tx.execute(
+        """SELECT ordinals FROM export_recalls
+            WHERE export_id = %(export)s AND (%(account)s::uuid IS NULL OR account_id = %(account)s)""",
+        {"export": export, "account": account},
+    )
+    return BitMap.union(BitMap(), *(BitMap(ordinals) for (ordinals,) in rows))
 
 
 def _marked(here: Installation, name: str, change: str, *, ends: bool = False) -> Export:

@@ -11,7 +11,6 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -23,14 +22,14 @@ from licet.ledger.note import Verifier
 from licet.proof import documents
 from licet.release import registry
 from licet.store.connect import Transaction, transaction
-from licet.train import consumption, gate_files, statement, withdrawn_rows
+from licet.train import consumption, gate_files, model_registry, statement, withdrawn_rows
 from licet.train.model_check import verify
+from licet.train.model_registry import RecordedModel
 from licet.vault import account_view
 from licet.vault.ids import Prefix, parse, shown
 from licet.vault.installation import Installation, policies
 
 ROWS_LISTED_MAX = 100_000
-CLASSIFIER = "licet-misuse-1"  # the recipe of `misuse.models`, which forgets exactly
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
 
@@ -54,21 +53,6 @@ def keys(here: Installation) -> tuple[str, str]:
 
 
 # On record
-
-
-class RecordedModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A model on record. ``last_gate`` is the gate's number at its last step."""
-
-    model: str
-    name: str
-    release: str
-    recipe: str
-    rows: int
-    first_gate: int
-    last_gate: int
-    started_at: datetime
-    finished_at: datetime
-    retired_at: datetime | None
 
 
 def record(here: Installation, folder: Path, vkeys: Sequence[str] = ()) -> RecordedModel:
@@ -97,19 +81,15 @@ def record(here: Installation, folder: Path, vkeys: Sequence[str] = ()) -> Recor
         known = registry.get(tx, release)
         if known.manifest_sha256 is None or known.manifest_sha256.hex() != found.of.manifest_sha256:
             raise RefusedError(f"release `{known.name}` is not the one that the model names", because="release")
-        new = tx.execute(
-            """INSERT INTO models (model_id, name, release_id, recipe, rows, first_gate, last_gate, started_at, finished_at,
-                                   recorded_at, statement, consumed)
-               VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (model_id) DO NOTHING""",
-            [
-                model, parameters["name"], release, parameters["recipe"], len(found.ordinals), heads[0].number,
-                heads[-1].number, datetime.fromisoformat(metadata["startedOn"]),
-                datetime.fromisoformat(metadata["finishedOn"]), here.clock(), signed, raw,
-            ],
-        ).rowcount  # fmt: skip
-        if new:
+        new = model_registry.NewModel(
+            model=model, name=parameters["name"], release=release, recipe=parameters["recipe"], rows=len(found.ordinals),
+            first_gate=heads[0].number, last_gate=heads[-1].number,
+            started_at=datetime.fromisoformat(metadata["startedOn"]),
+            finished_at=datetime.fromisoformat(metadata["finishedOn"]), statement=signed, consumed=raw,
+        )  # fmt: skip
+        if model_registry.add(tx, new, here.clock()):
             add_rows(tx, release, model, found.ordinals)
-        return _get(tx, model)
+        return model_registry.get(tx, model)
 
 
 def add_rows(tx: Transaction, release: UUID, model: UUID, ordinals: BitMap) -> None:
@@ -133,34 +113,10 @@ def chunks(ordinals: BitMap) -> Sequence[tuple[int, bytes]]:
     return result
 
 
-_COLUMNS = """m.model_id, m.name, r.name, m.recipe, m.rows, m.first_gate, m.last_gate, m.started_at, m.finished_at,
-    m.retired_at"""
-
-
-def _get(tx: Transaction, model: UUID) -> RecordedModel:
-    row = tx.execute(
-        f"SELECT {_COLUMNS} FROM models m JOIN releases r USING (release_id) WHERE m.model_id = %s", [model]
-    ).fetchone()
-    if row is None:
-        raise NotFoundError(f"no model `{shown(Prefix.model, model)}`")
-    return _recorded(row)
-
-
-def _recorded(row: Sequence[Any]) -> RecordedModel:
-    model, name, release, recipe, rows, first_gate, last_gate, started_at, finished_at, retired_at = row
-    return RecordedModel(
-        model=shown(Prefix.model, model), name=name, release=release, recipe=recipe, rows=rows, first_gate=first_gate,
-        last_gate=last_gate, started_at=started_at, finished_at=finished_at, retired_at=retired_at,
-    )  # fmt: skip
-
-
 def models(here: Installation) -> list[RecordedModel]:
     """All models on record, the newest first."""
     with transaction(here.pool) as tx:
-        rows = tx.execute(
-            f"SELECT {_COLUMNS} FROM models m JOIN releases r USING (release_id) ORDER BY m.finished_at DESC, m.model_id"
-        ).fetchall()
-    return [_recorded(row) for row in rows]
+        return model_registry.every(tx)
 
 
 # Which models
@@ -178,10 +134,9 @@ class LearntModel(msgspec.Struct, frozen=True, kw_only=True):
 
 # Counted before it is joined with what the models are called.
 _WHICH = f"""
-    SELECT m.model_id, m.name, l.name, c.rows, m.finished_at
+    SELECT m.model_id, m.name, m.release_id, c.rows, m.finished_at
       FROM ({learnt_rows("b.model_id")}) c
       JOIN models m USING (model_id)
-      JOIN releases l USING (release_id)
      ORDER BY m.finished_at DESC, m.model_id"""
 
 
@@ -206,8 +161,11 @@ def learnt(tx: Transaction, account: UUID, conversation: UUID | None) -> list[Le
     """The models that learnt from a conversation of an account, or from any of it."""
     given = {"account": account, "of": None if conversation is None else [conversation], "chunk": CHUNK_ROWS}
     rows = tx.cursor(binary=True).execute(_WHICH, given).fetchall()
+    releases = registry.names(tx, [row[2] for row in rows])
     return [
-        LearntModel(model=shown(Prefix.model, model), name=name, release=release, rows=count, finished_at=finished)
+        LearntModel(
+            model=shown(Prefix.model, model), name=name, release=releases[release], rows=count, finished_at=finished
+        )
         for model, name, release, count, finished in rows
     ]
 
@@ -250,11 +208,7 @@ def affected(here: Installation, since: datetime | None = None, recipe: str | No
     """
     known, at = policies(here), here.clock()
     with transaction(here.pool) as tx:
-        found = tx.execute(
-            """SELECT release_id, array_agg(model_id ORDER BY model_id) FROM models
-                WHERE retired_at IS NULL AND (%(recipe)s::text IS NULL OR recipe = %(recipe)s) GROUP BY 1""",
-            {"recipe": recipe},
-        ).fetchall()
+        found = model_registry.in_use(tx, recipe)
     result: list[Affected] = []
     for release_id, of in found:
         release = gate_files.sealed(here, release_id)
@@ -267,10 +221,7 @@ def affected(here: Installation, since: datetime | None = None, recipe: str | No
 def _affected(
     tx: Transaction, model: UUID, release: UUID, gone: BitMap, since: datetime | None, at: datetime
 ) -> Affected | None:
-    row = tx.execute("SELECT consumed FROM models WHERE model_id = %s", [model]).fetchone()
-    if row is None:
-        return None
-    both = _ordinals_in(bytes(row[0])) & gone
+    both = _ordinals_in(model_registry.consumed(tx, model)) & gone
     if not both:
         return None
     touched = []
@@ -280,7 +231,7 @@ def _affected(
         touched += tx.execute(_TOUCHED, some).fetchall()
     if not touched:
         return None
-    seen = _get(tx, model)
+    seen = model_registry.get(tx, model)
     return Affected(
         model=seen.model, name=seen.name, release=seen.release, consumed=seen.rows, withdrawn=len(touched),
         people=len({account for _, account, _ in touched}), erased=sum(erased for _, _, erased in touched),
@@ -297,9 +248,5 @@ def _ordinals_in(raw: bytes) -> BitMap:
 
 def retire(here: Installation, model: str) -> RecordedModel:
     """Says that a model is used no more: it stays on record, and `affected` lists it no longer."""
-    wanted = parse(Prefix.model, model)
     with transaction(here.pool) as tx:
-        tx.execute(
-            "UPDATE models SET retired_at = coalesce(retired_at, %s) WHERE model_id = %s", [here.clock(), wanted]
-        )
-        return _get(tx, wanted)
+        return model_registry.retire(tx, parse(Prefix.model, model), here.clock())

@@ -23,6 +23,7 @@ from pyroaring import BitMap
 from licet.erasure.certificates import RECALL_DAYS
 from licet.keys import fence
 from licet.policy.period import written
+from licet.release import registry
 from licet.store.connect import Transaction, transaction
 from licet.train import export_files
 from licet.vault import host_events
@@ -62,8 +63,8 @@ class RecipientSeen(msgspec.Struct, frozen=True, kw_only=True):
 # Asking back
 
 
-_OPEN = """SELECT e.export_id, e.release_id, e.handout_id, e.ordinals, h.recipient, r.name
-    FROM exports e JOIN handouts h USING (handout_id) JOIN releases r ON r.release_id = e.release_id
+_OPEN = """SELECT e.export_id, e.release_id, e.handout_id, e.ordinals, h.recipient
+    FROM exports e JOIN handouts h USING (handout_id)
    WHERE e.acknowledged_at IS NULL ORDER BY e.made_at, e.export_id"""
 # What is erased is recalled with its erasure.
 _ACCOUNTS = """SELECT x.account_id, array_agg(x.ordinal ORDER BY x.ordinal) FROM release_rows x
@@ -88,20 +89,22 @@ def recall_ended(here: Installation) -> int:
     """Asks every row back that lies in a plain export and may no longer be used; returns how many rows were asked back."""
     with transaction(here.pool) as tx:
         fence.check(tx)
-        found = [
-            _Open(
-                export=row[0], release=row[1], handout=row[2], ordinals=BitMap.deserialize(bytes(row[3])),
-                recipient=row[4], name=row[5],
-            )
-            for row in tx.execute(_OPEN)
-        ]  # fmt: skip
+        rows = tx.execute(_OPEN).fetchall()
+        names = registry.names(tx, [row[1] for row in rows])
+    found = [
+        _Open(
+            export=export, release=release, handout=handout, ordinals=BitMap.deserialize(bytes(ordinals)),
+            recipient=recipient, name=names[release],
+        )
+        for export, release, handout, ordinals, recipient in rows
+    ]  # fmt: skip
     gone = {release: export_files.gone_rows(here, release) for release in {one.release for one in found}}
     return sum(_recall(here, one, gone[one.release]) for one in found)
 
 
 def _recall(here: Installation, of: _Open, gone: BitMap) -> int:
     with transaction(here.pool) as tx:
-        left = (of.ordinals & gone) - _asked(tx, of.export)
+        left = (of.ordinals & gone) - export_files.rows_recalled(tx, of.export)
         values = {"release": of.release, "ordinals": list(left)}
         accounts = tx.execute(_ACCOUNTS, values).fetchall() if left else []
     return sum(_recall_from(here, of, account, ordinals) for account, ordinals in accounts)
@@ -113,7 +116,7 @@ def _recall_from(here: Installation, of: _Open, account: UUID, ordinals: Sequenc
     due = at + timedelta(days=RECALL_DAYS)
     with transaction(here.pool) as tx:
         lock_accounts(tx, [account])
-        left = list(BitMap(ordinals) - _asked(tx, of.export, account))
+        left = list(BitMap(ordinals) - export_files.rows_recalled(tx, of.export, account))
         if not left:
             return 0
         tx.execute(
@@ -128,15 +131,6 @@ def _recall_from(here: Installation, of: _Open, account: UUID, ordinals: Sequenc
             )
         ])  # fmt: skip
     return len(left)
-
-
-def _asked(tx: Transaction, export: UUID, account: UUID | None = None) -> BitMap:
-    rows = tx.execute(
-        """SELECT ordinals FROM export_recalls
-            WHERE export_id = %(export)s AND (%(account)s::uuid IS NULL OR account_id = %(account)s)""",
-        {"export": export, "account": account},
-    )
-    return BitMap.union(BitMap(), *(BitMap(ordinals) for (ordinals,) in rows))
 
 
 def overdue(here: Installation) -> int:
@@ -178,13 +172,14 @@ class _Ask(msgspec.Struct, frozen=True, kw_only=True):
 def of_account(here: Installation, account: UUID) -> list[RecipientSeen]:
     """Everybody who was given rows of an account, the newest first, and how it stands with them."""
     with transaction(here.pool) as tx:
-        mine = _rows(tx, account)
+        mine = registry.sealed_rows_of(tx, account)
+        names = registry.names(tx, list(mine))
         exports = tx.execute(_EXPORTS, [list(mine)]).fetchall()
         sealed = tx.execute(_SEALED, [list(mine)]).fetchall()
         asks = _asks(tx, account, mine)
     gone = {release: export_files.gone_rows(here, release) for release in {row[1] for row in (*exports, *sealed)}}
     at, found = here.clock(), []
-    for export, release, handout, ordinals, recipient, name, made_at, due_at, acknowledged_at in exports:
+    for export, release, handout, ordinals, recipient, made_at, due_at, acknowledged_at in exports:
         rows = BitMap.deserialize(bytes(ordinals)) & BitMap(mine[release])
         if not rows:
             continue
@@ -194,43 +189,29 @@ def of_account(here: Installation, account: UUID) -> list[RecipientSeen]:
         state, due, answered = _state(rows, gone[release], asked, at, plain=True)
         found.append(
             RecipientSeen(
-                recipient=recipient, release=name, export=shown(Prefix.export, export), plain=True, given_at=made_at,
+                recipient=recipient, release=names[release], export=shown(Prefix.export, export), plain=True, given_at=made_at,
                 rows=len(rows), state=state, due_at=due, acknowledged_at=answered,
             )
         )  # fmt: skip
-    for handout, release, recipient, name, handed_at in sealed:
+    for handout, release, recipient, handed_at in sealed:
         rows = BitMap(mine[release])
         state, due, answered = _state(rows, gone[release], asks.get(handout, []), at, plain=False)
         found.append(
             RecipientSeen(
-                recipient=recipient, release=name, export=None, plain=False, given_at=handed_at, rows=len(rows),
+                recipient=recipient, release=names[release], export=None, plain=False, given_at=handed_at, rows=len(rows),
                 state=state, due_at=due, acknowledged_at=answered,
             )
         )  # fmt: skip
     return sorted(found, key=lambda one: one.given_at, reverse=True)[:LISTED_MAX]
 
 
-_EXPORTS = """SELECT e.export_id, e.release_id, e.handout_id, e.ordinals, h.recipient, r.name, e.made_at, e.due_at,
-    e.acknowledged_at FROM exports e JOIN handouts h USING (handout_id) JOIN releases r ON r.release_id = e.release_id
+_EXPORTS = """SELECT e.export_id, e.release_id, e.handout_id, e.ordinals, h.recipient, e.made_at, e.due_at,
+    e.acknowledged_at FROM exports e JOIN handouts h USING (handout_id)
    WHERE e.release_id = ANY(%s)"""
 # Whoever leased row keys, or was handed the files alone: an export is listed for itself.
-_SEALED = """SELECT h.handout_id, h.release_id, h.recipient, r.name, h.handed_at
-    FROM handouts h JOIN releases r USING (release_id)
+_SEALED = """SELECT h.handout_id, h.release_id, h.recipient, h.handed_at FROM handouts h
    WHERE h.release_id = ANY(%s) AND (NOT EXISTS (SELECT FROM exports e WHERE e.handout_id = h.handout_id)
          OR EXISTS (SELECT FROM leases l WHERE l.release_id = h.release_id AND l.recipient = h.recipient))"""
-
-
-def _rows(tx: Transaction, account: UUID) -> dict[UUID, dict[int, UUID]]:
-    """The account's rows by sealed release: the conversation of each ordinal."""
-    found: dict[UUID, dict[int, UUID]] = {}
-    rows = tx.execute(
-        """SELECT x.release_id, x.ordinal, x.conversation_id FROM release_rows x JOIN releases r USING (release_id)
-            WHERE x.account_id = %s AND r.state = 'sealed'""",
-        [account],
-    )
-    for release, ordinal, conversation in rows:
-        found.setdefault(release, {})[ordinal] = conversation
-    return found
 
 
 def _asks(tx: Transaction, account: UUID, mine: dict[UUID, dict[int, UUID]]) -> dict[UUID, list[_Ask]]:

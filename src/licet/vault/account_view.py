@@ -46,6 +46,14 @@ def accounts(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, AccountRow]:
     return {row[0]: tables.read_account(row) for row in rows}
 
 
+def accounts_behind(tx: Transaction, after: UUID, most: int) -> list[UUID]:
+    """The ids of the first ``most`` accounts behind ``after``, in order."""
+    rows = tx.execute(
+        "SELECT account_id FROM accounts WHERE account_id > %s ORDER BY account_id LIMIT %s", [after, most]
+    )
+    return [row[0] for row in rows]
+
+
 def accounts_by_host(tx: Transaction, hosts: Collection[bytes]) -> dict[bytes, UUID]:
     """The accounts that the host calls so, by the HMAC of the host's id."""
     rows = tx.execute("SELECT host_hmac, account_id FROM accounts WHERE host_hmac = ANY(%s)", [list(hosts)])
@@ -114,6 +122,24 @@ def conversation_count(tx: Transaction, account: UUID | None = None) -> int:
         "SELECT count(*) FROM conversations WHERE %(account)s::uuid IS NULL OR account_id = %(account)s::uuid",
         {"account": account},
     ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def segments_by_account(tx: Transaction) -> dict[UUID, int]:
+    """How many segments with content each account has."""
+    rows = tx.execute("SELECT account_id, count(*) FROM segments WHERE erased_at IS NULL GROUP BY account_id")
+    return dict(rows.fetchall())
+
+
+def newest_at(tx: Transaction) -> datetime | None:
+    """When the newest event of any account happened."""
+    row = tx.execute("SELECT max(last_at) FROM accounts").fetchone()
+    return row[0] if row else None
+
+
+def behind_count(tx: Transaction, number: int) -> int:
+    """How many accounts have a grant and have not been brought to the policy version of that number yet."""
+    row = tx.execute("SELECT count(*) FROM accounts WHERE grant_no IS NOT NULL AND seen < %s", [number]).fetchone()
     return int(row[0]) if row else 0
 
 
@@ -245,15 +271,22 @@ def seen(
 
 def turns(tx: Transaction, account: UUID, conversation: UUID) -> list[TurnState]:
     """The turns of a conversation, in order, erased ones included."""
+    return turns_of(tx, [(account, conversation)])[conversation]
+
+
+def turns_of(tx: Transaction, keys: Sequence[tuple[UUID, UUID]]) -> dict[UUID, list[TurnState]]:
+    """The turns of each (account, conversation), in order, erased ones included."""
+    found: dict[UUID, list[TurnState]] = {conversation: [] for _, conversation in keys}
     rows = tx.execute(
-        """SELECT turn, segment, role, origin FROM turns
-            WHERE account_id = %s AND conversation_id = %s ORDER BY turn""",
-        [account, conversation],
-    ).fetchall()
-    return [
-        TurnState(number=number, segment=segment, role=TurnRole(role), origin=origin)
-        for number, segment, role, origin in rows
-    ]
+        """SELECT k.conversation_id, t.turn, t.segment, t.role, t.origin
+             FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[]) AS k(account_id, conversation_id)
+            CROSS JOIN LATERAL (SELECT * FROM turns t WHERE t.account_id = k.account_id
+                                   AND t.conversation_id = k.conversation_id ORDER BY t.turn) t""",
+        {"account": [account for account, _ in keys], "conversation": [conversation for _, conversation in keys]},
+    )
+    for conversation, number, segment, role, origin in rows:
+        found[conversation].append(TurnState(number=number, segment=segment, role=TurnRole(role), origin=origin))
+    return found
 
 
 def turn_times(tx: Transaction, account: UUID, conversation: UUID) -> dict[int, datetime]:

@@ -28,9 +28,10 @@ from licet.policy.file import Policies
 from licet.policy.state import WHOLE_ACCOUNT, Feedback, Grant, Scope, ScopeKind, TurnRole
 from licet.store.connect import Transaction
 from licet.store.rows import pipelined
-from licet.vault import account_choices, certificate, host_events, restriction, safety_copies, tables
+from licet.vault import account_choices, account_view, certificate, host_events, restriction, safety_copies, tables
 from licet.vault.account_choices import NewestChoice
 from licet.vault.commands import (
+    BATCH_COMMANDS_MAX,
     BEFORE_THE_YES,
     STALE,
     About,
@@ -65,7 +66,6 @@ from licet.vault.ids import uuid7
 from licet.vault.tables import AccountRow, ConversationRow, ProjectRow, SegmentKeys
 from licet.vault.writes import Page, Writes
 
-BATCH_COMMANDS_MAX = 10_000
 # Each turn dates every segment anew and writes those rows: with a bound, a turn costs what any turn costs.
 SEGMENTS_MAX = 256
 TOO_MANY_SEGMENTS = "too_many_segments"
@@ -176,10 +176,7 @@ class _Batch:
         """Locks the accounts and reads what the commands name."""
         opening = [c for c in commands if isinstance(c, OpenAccount)]
         if opening:
-            rows = self.tx.execute(
-                "SELECT host_hmac, account_id FROM accounts WHERE host_hmac = ANY(%s)", [[c.host for c in opening]]
-            ).fetchall()
-            self.opened = {bytes(host): account for host, account in rows}
+            self.opened = account_view.accounts_by_host(self.tx, [c.host for c in opening])
             self.writes.keyring.make_buckets(self.tx, {bucket_of(c.account) for c in opening})
         says = [c for c in commands if isinstance(c, Say)]
         ids = {(c.account, c.conversation) for c in commands if isinstance(c, About)}

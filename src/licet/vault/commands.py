@@ -25,6 +25,9 @@ BEFORE_THE_YES = "before_the_yes"
 STALE = "stale"
 
 
+BATCH_COMMANDS_MAX = 10_000
+
+
 class _Command(Masked, msgspec.Struct, frozen=True, kw_only=True):
     account: UUID
     at: datetime

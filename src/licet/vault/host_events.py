@@ -24,6 +24,7 @@ from uuid import UUID
 import msgspec
 
 from licet.errors import UsageError
+from licet.keys import fence
 from licet.policy.period import written
 from licet.policy.state import Scope, ScopeKind
 from licet.store.connect import Transaction
@@ -252,6 +253,12 @@ class HostEvent(msgspec.Struct, frozen=True, kw_only=True):
     data: dict[str, Fact]
 
 
+def newest_number(tx: Transaction) -> int:
+    """The number of the newest event that was given one, 0 before the first."""
+    row = tx.execute("SELECT coalesce(max(number), 0) FROM events").fetchone()
+    return int(row[0]) if row else 0
+
+
 def give_numbers(tx: Transaction) -> int:
     """Gives every committed event its number, and returns how many got one; one transaction at a time does so."""
     waits = tx.execute("SELECT EXISTS (SELECT FROM events WHERE number IS NULL)").fetchone()
@@ -262,18 +269,15 @@ def give_numbers(tx: Transaction) -> int:
     rows = tx.execute(
         "SELECT account_id, event_id FROM events WHERE number IS NULL ORDER BY row_no LIMIT %s", [NUMBERED_MAX]
     ).fetchall()
-    numbers = tx.execute(
-        """SELECT (SELECT coalesce(max(life), 0) FROM lives) * %(life)s::bigint + nextval('event_numbers')
-             FROM generate_series(1, %(count)s)""",
-        {"life": NUMBERS_OF_A_LIFE, "count": len(rows)},
-    ).fetchall()
+    begin = fence.life(tx) * NUMBERS_OF_A_LIFE
+    numbers = tx.execute("SELECT nextval('event_numbers') FROM generate_series(1, %s)", [len(rows)]).fetchall()
     tx.execute(
         """UPDATE events e SET number = k.number
              FROM unnest(%(account)b::uuid[], %(event)b::uuid[], %(number)b::bigint[]) AS k(account_id, event_id, number)
             WHERE e.account_id = k.account_id AND e.event_id = k.event_id""",
         {
             "account": [row[0] for row in rows], "event": [row[1] for row in rows],
-            "number": sorted(row[0] for row in numbers),
+            "number": sorted(begin + row[0] for row in numbers),
         },
     )  # fmt: skip
     return len(rows)

@@ -18,7 +18,8 @@ from licet.keys.restriction_journal import Journal
 from licet.policy.file import Policies
 from licet.store.connect import Pool, database, transaction
 from licet.store.migrate import migrate, migrations, pending
-from licet.vault import policy_versions, restriction
+from licet.vault import journal_state, policy_versions, restriction
+from licet.vault.journal_state import JournalState
 from licet.vault.simulated_clock import clock_of
 
 Clock = Callable[[], datetime]
@@ -95,15 +96,15 @@ def _refuse_older(pool: Pool, journal: Journal, at: datetime) -> None:
     """RefusedError for a database that was restored and not brought forward; finishes what a crash kept out."""
     with transaction(pool) as tx:
         fence.check(tx)
-        match fence.standing(tx, journal, at):
-            case fence.JournalStanding.current:
+        match journal_state.state_of(tx, journal, at):
+            case JournalState.current:
                 restriction.catch_up(tx, journal)
-            case fence.JournalStanding.older:
+            case JournalState.older:
                 raise RefusedError(
                     "the database is older than its restriction journal: it lacks what was taken back since",
                     "bring it forward: `licet restore --here`", because="restored",
                 )  # fmt: skip
-            case fence.JournalStanding.foreign:
+            case JournalState.foreign:
                 raise RefusedError(
                     "the database belongs to another restriction journal than the one found here",
                     "put the folder of its journal back, or name it with LICET_RESTRICTIONS", because="other_journal",

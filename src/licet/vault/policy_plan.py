@@ -183,10 +183,7 @@ def shorten_batch(tx: Transaction, new: Policy, now: datetime, *, after: UUID = 
     Never before the version's first instant, which is the day that was announced, and never out of a hold. Where
     it was stopped the next run goes on: what has been brought nearer is so already.
     """
-    rows = tx.execute(
-        "SELECT account_id FROM accounts WHERE account_id > %s ORDER BY account_id LIMIT %s", [after, limit]
-    ).fetchall()
-    page = [row[0] for row in rows]
+    page = account_view.accounts_behind(tx, after, limit)
     known = policy_versions.load(tx)
     assert known is not None
     bounds = _bounds(known, new, max(now, new.effective), page)

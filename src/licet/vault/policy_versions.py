@@ -115,12 +115,22 @@ class AppliedVersion(msgspec.Struct, frozen=True, kw_only=True):
     applied_by: str
 
 
+def stop_changes(tx: Transaction) -> None:
+    """No version is applied or amended from here on until ``tx`` ends."""
+    tx.execute("LOCK TABLE policies IN SHARE MODE")
+
+
 def newest_applied(tx: Transaction, most: int) -> list[AppliedVersion]:
     """The newest ``most`` versions, those to come included."""
     rows = tx.execute(
         "SELECT document, sha256, applied_at, applied_by FROM policies ORDER BY number DESC LIMIT %s", [most]
     )
     return [AppliedVersion(document=d, sha256=sha256, applied_at=at, applied_by=by) for d, sha256, at, by in rows]
+
+
+def names(tx: Transaction) -> dict[int, str]:
+    """What the versions are called, by number."""
+    return dict(tx.execute("SELECT number, version FROM policies").fetchall())
 
 
 def applied_count(tx: Transaction) -> int:

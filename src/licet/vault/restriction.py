@@ -19,7 +19,7 @@ from licet.errors import BrokenError
 from licet.keys import fence
 from licet.keys.keyring import Keyring
 from licet.keys.material import seal, unseal
-from licet.keys.restriction_journal import Journal, Restriction, RestrictionKind
+from licet.keys.restriction_journal import NEWEST_RECORDS_MAX, Journal, Restriction, RestrictionKind
 from licet.policy.file import Policy
 from licet.store.connect import OutcomeUnknownError, Transaction, after_commit
 from licet.vault import account_journal
@@ -264,15 +264,16 @@ def catch_up(tx: Transaction, journal: Journal) -> int:
     before was kept by an earlier opening. The plan and the age are those of today, which is what counts.
     """
     kept: dict[UUID, int] = {}
-    life = fence.life(tx)
-    for record in journal.newest(fence.NEWEST_RECORDS_MAX):
+    present = fence.newest_life(tx)
+    life, begun = (present.life, present.position) if present is not None else (0, 0)
+    for record in journal.newest(NEWEST_RECORDS_MAX):
         if record.account is not None and record.life == life:
             kept[record.account] = max(record.seq, kept.get(record.account, 0))
     rows = tx.execute(
         """
         WITH kept AS (SELECT * FROM unnest(%(account)b::uuid[], %(seq)b::bigint[]) AS k(account_id, seq)),
              since AS (SELECT greatest((SELECT min(position) FROM journal JOIN kept USING (account_id, seq)),
-                                   (SELECT position + 1 FROM lives ORDER BY life DESC LIMIT 1)) AS position)
+                                   %(begun)s + 1) AS position)
         SELECT j.account_id, j.seq, j.occurred_at, j.event, j.conversation_id, f.feedback_id, a.plan, a.age,
                coalesce(c.question, ''), p.project_id, coalesce(p.host_hmac, ''),
                ARRAY(SELECT CASE WHEN g.project_id IS NULL
@@ -291,7 +292,7 @@ def catch_up(tx: Transaction, journal: Journal) -> int:
            AND NOT EXISTS (SELECT FROM kept k WHERE k.account_id = j.account_id AND k.seq >= j.seq)
          ORDER BY j.position
         """,
-        {"account": list(kept), "seq": list(kept.values()), "events": list(_EVENTS)},
+        {"account": list(kept), "seq": list(kept.values()), "events": list(_EVENTS), "begun": begun},
     ).fetchall()
     records = [
         Restriction(

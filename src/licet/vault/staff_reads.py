@@ -74,9 +74,12 @@ class StaffRead(msgspec.Struct, frozen=True, kw_only=True):
     """A reading that took place."""
 
     read_id: UUID
+    account: UUID
     conversation: UUID
+    staff: UUID
     role: str
     reason: str
+    ticket: str
     turns: int
     at: datetime
 
@@ -132,34 +135,23 @@ def _permit(seen: AccountView, turn: TurnState, role: ReaderRole) -> Permit | No
     )  # fmt: skip
 
 
-def every(tx: Transaction, account: UUID, *, before: UUID | None = None, limit: int) -> list[StaffRead]:
-    """The readings of an account's content, newest first."""
+def newest(
+    tx: Transaction, most: int, *, account: UUID | None = None, conversation: UUID | None = None,
+    before: UUID | None = None,
+) -> list[StaffRead]:  # fmt: skip
+    """The newest ``most`` readings behind ``before``: of all content, of an account's, or of one of its conversations."""
+    asked = {"account_id =": account, "conversation_id =": conversation, "read_id <": before}
+    given = {test: value for test, value in asked.items() if value is not None}
+    where = " AND ".join([f"{test} %s" for test in given] or ["true"])
     rows = tx.execute(
-        """SELECT read_id, conversation_id, role, reason, turns, read_at FROM staff_reads
-            WHERE account_id = %(account)s AND (%(before)s::uuid IS NULL OR read_id < %(before)s)
-            ORDER BY read_id DESC LIMIT %(limit)s""",
-        {"account": account, "before": before, "limit": limit},
-    ).fetchall()
-    return [
-        StaffRead(read_id=read_id, conversation=conversation, role=role, reason=reason, turns=turns, at=at)
-        for read_id, conversation, role, reason, turns, at in rows
-    ]
+        f"""SELECT read_id, account_id, conversation_id, staff_id, role, reason, ticket, turns, read_at FROM staff_reads
+             WHERE {where} ORDER BY read_id DESC LIMIT %s""",
+        [*given.values(), most],
+    )
+    return [StaffRead(**dict(zip(StaffRead.__struct_fields__, row, strict=True))) for row in rows]
 
 
 def read_count(tx: Transaction) -> int:
     """How many readings there are of all content."""
     row = tx.execute("SELECT count(*) FROM staff_reads").fetchone()
     return int(row[0]) if row else 0
-
-
-def of_conversation(tx: Transaction, account: UUID, conversation: UUID, *, limit: int) -> list[StaffRead]:
-    """The readings of one conversation, newest first."""
-    rows = tx.execute(
-        """SELECT read_id, conversation_id, role, reason, turns, read_at FROM staff_reads
-            WHERE account_id = %s AND conversation_id = %s ORDER BY read_at DESC LIMIT %s""",
-        [account, conversation, limit],
-    ).fetchall()
-    return [
-        StaffRead(read_id=read_id, conversation=named, role=role, reason=reason, turns=turns, at=at)
-        for read_id, named, role, reason, turns, at in rows
-    ]

@@ -25,7 +25,7 @@ from licet.config import Web
 from licet.erasure import certificates, sweeper
 from licet.errors import LicetError
 from licet.keys import fence
-from licet.store.connect import Transaction, transaction
+from licet.store.connect import Transaction, snapshot, transaction
 from licet.vault import account_view, idempotency, policy_versions
 from licet.vault.account_view import GateSeen
 from licet.vault.commands import Command, check
@@ -116,6 +116,16 @@ class Site:
 
         def run() -> Result:
             with transaction(self.here.pool) as tx:
+                fence.check(tx)
+                return fn(tx)
+
+        return await sync_to_thread(run)
+
+    async def seeing(self, fn: Callable[[Transaction], Result]) -> Result:
+        """`reading` of what only reads, in several statements that see one moment."""
+
+        def run() -> Result:
+            with snapshot(self.here.pool) as tx:
                 fence.check(tx)
                 return fn(tx)
 

@@ -114,8 +114,7 @@ def add(here: Installation, name: str, url: str | None, kinds: Sequence[EventKin
         public = public_key(here.keyring, tx, made[0]) if url is not None else None
         while host_events.give_numbers(tx):
             pass
-        newest = tx.execute("SELECT coalesce(max(number), 0) FROM events").fetchone()
-    since = str(newest[0]) if newest is not None else "0"
+        since = str(host_events.newest_number(tx))
     return AddedEndpoint(endpoint=name, url=url, kinds=heard, secret=secret, public_key=public, since=since)
 
 

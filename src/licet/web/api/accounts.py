@@ -150,9 +150,11 @@ def _must_exist(tx: Transaction, account: UUID) -> None:
 async def explain_account(request: AnyRequest, account: AccountRef) -> service_answers.AccountSeen:
     """What of the account may be used, and why the rest may not."""
     site, holder = site_of(request), await account_of(request, account)
-    seen = await site.calling(lambda: service_answers.explain(site.here, shown(Prefix.account, holder)))
-    assert isinstance(seen, service_answers.AccountSeen)
-    return seen
+
+    def see(tx: Transaction) -> service_answers.AccountSeen:
+        return service_answers.explain_account(tx, site.here.keyring, policy_versions.current(tx), holder, site.now())
+
+    return await site.seeing(see)
 
 
 @get("/v1/accounts/{account:str}/reads", may=may(person=True, staff=OFFICE), responses=READS, tags=TAG)
@@ -164,7 +166,7 @@ async def list_reads(
 
     def read(tx: Transaction) -> schema.ReadPage:
         _must_exist(tx, holder)
-        found = staff_reads.every(tx, holder, before=before, limit=limit + 1)
+        found = staff_reads.newest(tx, limit + 1, account=holder, before=before)
         return schema.ReadPage(
             items=tuple(
                 schema.StaffReadAnswer(

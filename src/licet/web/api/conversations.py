@@ -13,7 +13,7 @@ from licet.store.connect import Transaction
 from licet.vault import account_view, policy_versions
 from licet.vault.commands import Delete, GiveFeedback, Narrow, Widen
 from licet.vault.content import Content, encode
-from licet.vault.ids import Prefix, host_hmac, parse_turn, shown, shown_turn
+from licet.vault.ids import Prefix, host_hmac, parse_turn, shown
 from licet.web.api import schema
 from licet.web.api import shared as shell
 from licet.web.api.references import account_of, conversation_of, not_found, own, site_of
@@ -187,28 +187,29 @@ async def explain_conversation(
     request: AnyRequest, conversation: ConversationRef, account: OfAccount = None
 ) -> answers.ConversationSeen:
     """For each turn and purpose: whether it may be used, the reason, and the choice and policy version behind it."""
-    site = site_of(request)
-    _, named = await conversation_of(request, conversation, account)
-    seen = await site.calling(
-        lambda: answers.explain(
-            site.here, shown(Prefix.conversation, named), for_person=isinstance(request.auth, Person)
-        )
-    )
-    assert isinstance(seen, answers.ConversationSeen)
-    return seen
+    return await _explained(request, conversation, account, None)
 
 
 @get("/v1/turns/{turn:str}/explain", may=SEES, responses=READS, tags=TAG)
 async def explain_turn(request: AnyRequest, turn: FromPath[str]) -> answers.ConversationSeen:
     """For one turn and each purpose: whether it may be used, the reason, and the choice and policy version behind it."""
-    site = site_of(request)
     conversation, number = parse_turn(turn)
-    _, named = await conversation_of(request, shown(Prefix.conversation, conversation), None)
-    seen = await site.calling(
-        lambda: answers.explain(site.here, shown_turn(named, number), for_person=isinstance(request.auth, Person))
-    )
-    assert isinstance(seen, answers.ConversationSeen)
-    return seen
+    return await _explained(request, shown(Prefix.conversation, conversation), None, number)
+
+
+async def _explained(
+    request: AnyRequest, conversation: str, account: str | None, turn: int | None
+) -> answers.ConversationSeen:  # fmt: skip
+    site, for_person = site_of(request), isinstance(request.auth, Person)
+    holder, named = await conversation_of(request, conversation, account)
+
+    def see(tx: Transaction) -> answers.ConversationSeen:
+        known = policy_versions.current(tx)
+        return answers.explain_conversation(
+            tx, site.here.keyring, known, holder, named, site.now(), turn=turn, for_person=for_person
+        )
+
+    return await site.seeing(see)
 
 
 ROUTES = [

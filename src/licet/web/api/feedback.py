@@ -8,11 +8,9 @@ from litestar import Response, delete, get
 from litestar.params import PathParameter
 
 from licet.consent import feedback
-from licet.consent.feedback import PersonFeedback
+from licet.consent.feedback import PersonFeedback, TakeBackRequest
 from licet.store.connect import Transaction
 from licet.vault import account_view, policy_versions
-from licet.vault import feedback as rows
-from licet.vault.commands import TakeBackFeedback
 from licet.vault.ids import Prefix, parse, shown
 from licet.web.api import schema
 from licet.web.api import shared as shell
@@ -63,11 +61,10 @@ async def take_feedback_back(
     """Takes back one piece of feedback: it is no longer used, and the next sweep erases its copy."""
     site, holder = site_of(request), await account_of(request, account)
     named = parse(Prefix.feedback, feedback_id)
-    conversation = await site.reading(lambda tx: rows.conversation_of(tx, holder, named))
-    if conversation is None:
-        raise not_found()
-    command = TakeBackFeedback(account=holder, at=site.now(), conversation=conversation, feedback=named)
-    written = await shell.write(request, command, idempotency_key)
+    asked = TakeBackRequest(account=holder, at=site.now(), feedback=named)
+    written = await shell.write(request, asked, idempotency_key)
+    conversation = written.answer.conversation
+    assert conversation is not None
     body = schema.GivenFeedbackAnswer(
         outcome=written.answer.outcome, at=written.answer.at, account=shown(Prefix.account, holder),
         conversation=shown(Prefix.conversation, conversation), feedback=shown(Prefix.feedback, named),

@@ -61,7 +61,11 @@ async def account_of(request: AnyRequest, text: str) -> UUID:
 
 
 async def conversation_of(request: AnyRequest, text: str, account: str | None) -> tuple[UUID, UUID]:
-    """The account and the conversation that ``text`` names; an id of the host needs its ``account``."""
+    """The account and the conversation that ``text`` names; an id of the host needs its ``account``.
+
+    Whether a conversation is that account's is looked at by whatever is then asked about it, in one transaction with it:
+    all of them answer another's as one that was never given.
+    """
     caller: Caller = request.auth
     site, mine = site_of(request), own(caller)
     if isinstance(caller, Person) and mine is None:
@@ -79,8 +83,10 @@ async def conversation_of(request: AnyRequest, text: str, account: str | None) -
             raise not_found()
         return named, found
     conversation = parse(Prefix.conversation, text)
+    if named is not None:
+        return named, conversation
     owner = await site.reading(lambda tx: account_view.owner(tx, conversation))
-    if owner is None or (named is not None and owner != named):
+    if owner is None:
         raise not_found()
     return owner, conversation
 

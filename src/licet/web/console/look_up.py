@@ -155,7 +155,7 @@ def account(request: AnyRequest, account: FromPath[str]) -> Response[Any]:
     visit, holder = shell.opened(request), parse(Prefix.account, account)
     seen = answers.explain(visit.here, account)
     with transaction(visit.here.pool) as tx:
-        read = staff_reads.every(tx, holder, limit=READS_LISTED_MAX)
+        read = staff_reads.newest(tx, READS_LISTED_MAX, account=holder)
     values = {
         "seen": seen, "meaning": MEANING, "because": DecisionReason, "reads": read,
         "conversations": oversight.conversations(visit.here, holder),

@@ -27,6 +27,7 @@ from licet.train import recipients
 from licet.vault import staff_reads
 from licet.vault.commands import STALE, Delete, Narrow, Widen
 from licet.vault.installation import Installation, policies
+from licet.web.api.shared import write
 from licet.web.pages import shared as shell
 from licet.web.pages.shared import PERSONS, AnyRequest, PageReader, Sent
 
@@ -82,9 +83,9 @@ class Dates(msgspec.Struct, frozen=True, kw_only=True):
         return self.destroyed_by(mine, until) + timedelta(days=self.copies_days)
 
 
-def _dates(here: Installation) -> Dates:
+def _dates(here: Installation, known: Policies) -> Dates:
     at = here.clock()
-    return Dates(at=at, policy=policies(here).in_force(at), copies_days=out_of_reach_days(here)[Rotation.daily])
+    return Dates(at=at, policy=known.in_force(at), copies_days=out_of_reach_days(here)[Rotation.daily])
 
 
 @get("/chats", may=PERSONS, sync_to_thread=True, include_in_schema=False)
@@ -97,7 +98,7 @@ def chats(request: AnyRequest) -> Response[Any]:
     with transaction(here.pool) as tx:
         listed = own_conversations.listed(tx, here.keyring, known, who.account, at, before=start)
         acted = _acted_on(tx, here, who, known, request.query_params.get("chat", ""))
-    dates = _dates(here)
+    dates = _dates(here, known)
     values = {
         "chats": [line(words, dates, mine) for mine in listed.conversations], "saved": _saved(words, dates, request, acted),
         "acted": acted.shown_id if acted in listed.conversations else "",
@@ -115,22 +116,22 @@ def chat(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     with transaction(here.pool) as tx:
         mine = own_conversations.one(tx, here.keyring, known, who.account, shell.conversation_of(name), at)
         reads = _reads(tx, words, who.account, mine.conversation)
-    dates = _dates(here)
+    dates = _dates(here, known)
     made = line(words, dates, mine)
     values = {"chat": made, "reads": reads, "saved": _saved(words, dates, request, mine)}
     return shell.page("chat.html", who, at, title=made.title, place="chats", values=values)
 
 
-@post("/chats/{name:str}/keep-out", may=PERSONS, sync_to_thread=True, include_in_schema=False)
-def keep_out(request: AnyRequest, name: FromPath[str], data: Sent) -> Response[Any]:
+@post("/chats/{name:str}/keep-out", may=PERSONS, checks_fence=True, include_in_schema=False)
+async def keep_out(request: AnyRequest, name: FromPath[str], data: Sent) -> Response[Any]:
     """Keeps the conversation out: from now on it is not used."""
     here, who = shell.opened(request)
     command = Narrow(account=who.account, at=here.clock(), conversation=shell.conversation_of(name))
-    return _told(here, who, command, data, "kept_out")
+    return await _told(request, who, command, data, "kept_out")
 
 
-@post("/chats/{name:str}/let-in", may=PERSONS, sync_to_thread=True, include_in_schema=False)
-def let_in(request: AnyRequest, name: FromPath[str], data: Sent) -> Response[Any]:
+@post("/chats/{name:str}/let-in", may=PERSONS, checks_fence=True, include_in_schema=False)
+async def let_in(request: AnyRequest, name: FromPath[str], data: Sent) -> Response[Any]:
     """Lets in what is said from now on, which follows the choice; refused from a page that is older than the newest
     keeping out.
     """
@@ -139,7 +140,7 @@ def let_in(request: AnyRequest, name: FromPath[str], data: Sent) -> Response[Any
     command = Widen(
         account=who.account, at=here.clock(), conversation=shell.conversation_of(name), widenings=seen
     )  # fmt: skip
-    return _told(here, who, command, data, "let_in")
+    return await _told(request, who, command, data, "let_in")
 
 
 @get("/chats/{name:str}/delete", may=PERSONS, sync_to_thread=True, include_in_schema=False)
@@ -152,7 +153,7 @@ def ask_delete(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
         mine = own_conversations.one(tx, here.keyring, known, who.account, shell.conversation_of(name), at)
     if mine.deleted_at is not None:
         return shell.seen_other(f"/chats/{mine.shown_id}")
-    dates, due = _dates(here), known.in_force(at).keep.deleted.after(at)
+    dates, due = _dates(here, known), known.in_force(at).keep.deleted.after(at)
     until = max(min(due, mine.keep_until or due), at)
     keys = ["held" if mine.held else "keys", "releases", "models"]
     lines = [words.say("delete.means.now")]
@@ -170,15 +171,13 @@ def ask_delete(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     return shell.page("delete.html", who, at, title=words.say("delete.title"), place="chats", values=values)
 
 
-@post("/chats/{name:str}/delete", may=PERSONS, sync_to_thread=True, include_in_schema=False)
-def delete(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
+@post("/chats/{name:str}/delete", may=PERSONS, checks_fence=True, include_in_schema=False)
+async def delete(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """Deletes the conversation, and shows the result."""
     here, who = shell.opened(request)
-    conversation, known = shell.conversation_of(name), policies(here)
-    command = Delete(account=who.account, at=here.clock(), conversation=conversation)
-    with transaction(here.pool) as tx:
-        own_conversations.tell(tx, here.keyring, known, command)
-    return shell.then(who, f"/chats/conv_{conversation.hex}", said="deleted", place="said")
+    command = Delete(account=who.account, at=here.clock(), conversation=shell.conversation_of(name))
+    await write(request, command, None)
+    return shell.then(who, f"/chats/conv_{command.conversation.hex}", said="deleted", place="said")
 
 
 @get("/takeout.zip", may=PERSONS, sync_to_thread=True, include_in_schema=False)
@@ -208,13 +207,12 @@ def _acted_on(
         return None
 
 
-def _told(
-    here: Installation, who: PageReader, command: Narrow | Widen, sent: shell.PageForm, said: str
+async def _told(
+    request: AnyRequest, who: PageReader, command: Narrow | Widen, sent: shell.PageForm, said: str
 ) -> Response[Any]:
-    known = policies(here)
+    """The page to see after a form. What the person saw, and is not so any more, is told and not done."""
     try:
-        with transaction(here.pool) as tx:
-            own_conversations.tell(tx, here.keyring, known, command)
+        await write(request, command, None)
     except RefusedError as error:
         if error.because != STALE:
             raise
@@ -248,7 +246,7 @@ def _reads(tx: Transaction, words: Catalogue, account: UUID, conversation: UUID)
             "chat.reads.line", day=words.moment(one.at), role=words.say(f"role.{one.role}"),
             reason=words.say(f"read.{one.reason}"),
         )
-        for one in staff_reads.of_conversation(tx, account, conversation, limit=READS_MAX)
+        for one in staff_reads.newest(tx, READS_MAX, account=account, conversation=conversation)
     ]  # fmt: skip
 
 

@@ -10,11 +10,12 @@ from litestar.params import FromPath
 
 from licet.consent import feedback
 from licet.consent.catalogue import Catalogue
-from licet.consent.feedback import PersonFeedback
+from licet.consent.feedback import PersonFeedback, TakeBackRequest
 from licet.masked import Masked
 from licet.store.connect import transaction
 from licet.vault.ids import Prefix, parse, shown
 from licet.vault.installation import policies
+from licet.web.api.shared import write
 from licet.web.pages import shared as shell
 from licet.web.pages.shared import PERSONS, AnyRequest
 
@@ -51,13 +52,12 @@ def list_given(request: AnyRequest) -> Response[Any]:
     return shell.page("feedback.html", who, at, title=words.say("feedback.title"), place="chats", values=values)
 
 
-@post("/feedback/{name:str}/take-back", may=PERSONS, sync_to_thread=True, include_in_schema=False)
-def take_back(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
+@post("/feedback/{name:str}/take-back", may=PERSONS, checks_fence=True, include_in_schema=False)
+async def take_back(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """Takes back one piece of feedback: from now on it is not used."""
     here, who = shell.opened(request)
-    known, named = policies(here), parse(Prefix.feedback, name)
-    with transaction(here.pool) as tx:
-        feedback.take_back(tx, here.keyring, known, who.account, named, here.clock())
+    named = parse(Prefix.feedback, name)
+    await write(request, TakeBackRequest(account=who.account, at=here.clock(), feedback=named), None)
     return shell.then(who, "/feedback", said="taken_back", place="said")
 
 

@@ -1,0 +1,114 @@
+"""The models on record: what each was made from and when, and whether it is still used.
+
+Its rows are in `lineage`, which needs what reads a record; this is asked by whoever only wants to know what there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from licet.errors import NotFoundError
+from licet.release import registry
+from licet.store.connect import Transaction
+from licet.vault.ids import Prefix, shown
+
+CLASSIFIER = "licet-misuse-1"  # the recipe of `misuse.models`, which forgets exactly
+
+
+class RecordedModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A model on record. ``last_gate`` is the gate's number at its last step."""
+
+    model: str
+    name: str
+    release: str
+    recipe: str
+    rows: int
+    first_gate: int
+    last_gate: int
+    started_at: datetime
+    finished_at: datetime
+    retired_at: datetime | None
+
+
+class NewModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A model to be taken on record. ``statement`` is signed; ``consumed`` is the record of what it learnt from."""
+
+    model: UUID
+    name: str
+    release: UUID
+    recipe: str
+    rows: int
+    first_gate: int
+    last_gate: int
+    started_at: datetime
+    finished_at: datetime
+    statement: bytes
+    consumed: bytes
+
+
+def add(tx: Transaction, new: NewModel, at: datetime) -> bool:
+    """Takes a model on record; False where it is already."""
+    added = tx.execute(
+        """INSERT INTO models (model_id, name, release_id, recipe, rows, first_gate, last_gate, started_at, finished_at,
+                               statement, consumed, recorded_at)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (model_id) DO NOTHING""",
+        [*msgspec.structs.astuple(new), at],
+    )
+    return added.rowcount == 1
+
+
+_SELECT = """SELECT model_id, name, release_id, recipe, rows, first_gate, last_gate, started_at, finished_at, retired_at
+    FROM models"""
+
+
+def get(tx: Transaction, model: UUID) -> RecordedModel:
+    """A model by its id; NotFoundError."""
+    found = _read(tx, tx.execute(f"{_SELECT} WHERE model_id = %s", [model]).fetchall())
+    if not found:
+        raise NotFoundError(f"no model `{shown(Prefix.model, model)}`")
+    return found[0]
+
+
+def every(tx: Transaction) -> list[RecordedModel]:
+    """All models on record, the newest first."""
+    return _read(tx, tx.execute(f"{_SELECT} ORDER BY finished_at DESC, model_id").fetchall())
+
+
+def _read(tx: Transaction, rows: Sequence[Sequence[Any]]) -> list[RecordedModel]:
+    releases = registry.names(tx, [row[2] for row in rows])
+    return [
+        RecordedModel(
+            model=shown(Prefix.model, model), name=name, release=releases[release], recipe=recipe, rows=count,
+            first_gate=first_gate, last_gate=last_gate, started_at=started_at, finished_at=finished_at,
+            retired_at=retired_at,
+        )
+        for model, name, release, recipe, count, first_gate, last_gate, started_at, finished_at, retired_at in rows
+    ]  # fmt: skip
+
+
+def in_use(tx: Transaction, recipe: str | None = None) -> list[tuple[UUID, list[UUID]]]:
+    """Each release with the models made from it that are not retired, of all recipes or of one."""
+    return tx.execute(
+        """SELECT release_id, array_agg(model_id ORDER BY model_id) FROM models
+            WHERE retired_at IS NULL AND (%(recipe)s::text IS NULL OR recipe = %(recipe)s) GROUP BY 1""",
+        {"recipe": recipe},
+    ).fetchall()
+
+
+def consumed(tx: Transaction, model: UUID) -> bytes:
+    """The record of what a model learnt from, as it was taken on record; NotFoundError."""
+    row = tx.execute("SELECT consumed FROM models WHERE model_id = %s", [model]).fetchone()
+    if row is None:
+        raise NotFoundError(f"no model `{shown(Prefix.model, model)}`")
+    return bytes(row[0])
+
+
+def retire(tx: Transaction, model: UUID, at: datetime) -> RecordedModel:
+    """Says that a model is used no more: it stays on record; NotFoundError."""
+    tx.execute("UPDATE models SET retired_at = coalesce(retired_at, %s) WHERE model_id = %s", [at, model])
+    return get(tx, model)

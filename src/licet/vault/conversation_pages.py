@@ -1,0 +1,68 @@
+"""Every conversation, page by page, for whoever goes through all of them as a build of a release does.
+
+A page is bounded in conversations and in bytes of content. Who reads more than one page as of one moment brings a
+transaction that is REPEATABLE READ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+from uuid import UUID
+
+from licet.policy.state import TurnRole, TurnState
+from licet.store.connect import Transaction
+from licet.vault import cold_tier
+
+PAGE_CONVERSATIONS_MAX = 256
+TURN_BYTES = 512  # the memory of a turn beside its content
+
+Place: TypeAlias = tuple[UUID, UUID]  # an account and a conversation of it
+START: Place = (UUID(int=0), UUID(int=0))
+
+
+def page_after(tx: Transaction, after: Place, *, bytes_max: int) -> list[Place]:
+    """The next conversations in the order of account and id: as many as fit on a page, by number and by bytes.
+
+    A conversation that is larger than a page is a page of its own.
+    """
+    weights = " + ".join(
+        f"""(SELECT coalesce(sum({size} + {TURN_BYTES}), 0) FROM {table} b
+              WHERE b.account_id = c.account_id AND b.conversation_id = c.conversation_id)"""
+        for table, size in (("bodies", cold_tier.SIZE), ("safety_bodies", "octet_length(b.sealed)"))
+    )
+    rows = tx.execute(
+        f"""SELECT c.account_id, c.conversation_id, {weights} FROM conversations c
+             WHERE (c.account_id, c.conversation_id) > (%s, %s) ORDER BY c.account_id, c.conversation_id LIMIT %s""",
+        [*after, PAGE_CONVERSATIONS_MAX],
+    ).fetchall()
+    page: list[Place] = []
+    total = 0
+    for account, conversation, weight in rows:
+        total += int(weight)
+        if page and total > bytes_max:
+            break
+        page.append((account, conversation))
+    return page
+
+
+def turns_with_content(tx: Transaction, places: Sequence[Place]) -> dict[UUID, list[TurnState]]:
+    """The turns of these conversations whose content is stored, in order."""
+    result: dict[UUID, list[TurnState]] = {}
+    for conversation, number, segment, role, origin in tx.execute(
+        """
+        SELECT t.conversation_id, t.turn, t.segment, t.role, t.origin FROM turns t
+          JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[]) AS k(account_id, conversation_id)) k
+            USING (account_id, conversation_id)
+         WHERE EXISTS (SELECT FROM bodies b WHERE b.account_id = t.account_id
+                          AND b.conversation_id = t.conversation_id AND b.turn = t.turn)
+            OR EXISTS (SELECT FROM safety_bodies b WHERE b.account_id = t.account_id
+                          AND b.conversation_id = t.conversation_id AND b.turn = t.turn)
+         ORDER BY t.account_id, t.conversation_id, t.turn
+        """,
+        {"account": [account for account, _ in places], "conversation": [conversation for _, conversation in places]},
+    ):
+        result.setdefault(conversation, []).append(
+            TurnState(number=number, segment=segment, role=TurnRole(role), origin=origin)
+        )
+    return result

@@ -1,0 +1,56 @@
+"""What may not be: a key without its content, content without its key, or a copy that the register does not know.
+
+Each is a count over all of the tables, which asks nobody who wrote them; a sound vault answers 0 to all.
+"""
+
+from __future__ import annotations
+
+from licet.store.connect import Transaction
+
+
+def bodies_without_segment(tx: Transaction) -> int:
+    """Sealed turns of no segment."""
+    return _count(
+        tx,
+        """SELECT count(*) FROM bodies b WHERE NOT EXISTS (SELECT FROM segments s WHERE s.account_id = b.account_id
+              AND s.conversation_id = b.conversation_id AND s.segment = b.segment)""",
+    )
+
+
+def bodies_without_key(tx: Transaction) -> int:
+    """Sealed turns whose key is gone."""
+    return _count(
+        tx,
+        """SELECT count(*) FROM bodies b JOIN segments s USING (account_id, conversation_id, segment)
+            WHERE s.key_slot IS NULL OR s.erased_at IS NOT NULL""",
+    )
+
+
+def keys_without_body(tx: Transaction) -> int:
+    """Living keys of segments without a sealed turn."""
+    return _count(
+        tx,
+        """SELECT count(*) FROM segments s WHERE s.key_slot IS NOT NULL AND NOT EXISTS (
+               SELECT FROM bodies b WHERE b.account_id = s.account_id AND b.conversation_id = s.conversation_id
+                  AND b.segment = s.segment)""",
+    )
+
+
+def segments_unregistered(tx: Transaction) -> int:
+    """Kept segments that the register of copies does not know."""
+    return _count(
+        tx,
+        """SELECT count(*) FROM segments s WHERE s.key_slot IS NOT NULL AND NOT EXISTS (
+               SELECT FROM copies c WHERE c.account_id = s.account_id AND c.conversation_id = s.conversation_id
+                  AND c.segment = s.segment AND c.place = 'vault' AND c.ended_at IS NULL)""",
+    )
+
+
+def segments_erased(tx: Transaction) -> int:
+    """Segments of which the content is erased: what is left of them is a row."""
+    return _count(tx, "SELECT count(*) FROM segments WHERE erased_at IS NOT NULL")
+
+
+def _count(tx: Transaction, statement: str) -> int:
+    row = tx.execute(statement).fetchone()
+    return int(row[0]) if row else 0

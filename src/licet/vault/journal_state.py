@@ -1,0 +1,72 @@
+"""How a database stands to its restriction journal: whether it holds all that people took back.
+
+Within a life of the database the numbers of an account's events only grow, so a restriction that was told in life L under
+number N is in a database of life L exactly where the account stands at N or later. All restrictions of the lives before
+were applied when the life began, before the fence was lifted (`keys.fence`).
+
+    current   the database holds every restriction of the journal
+    older     it lacks some: it was restored by other means than ours; `licet restore` brings it forward
+    foreign   it belongs to another journal, or its journal is gone
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from licet.keys import fence
+from licet.keys.restriction_journal import NEWEST_RECORDS_MAX, Journal, Restriction, RestrictionKind
+from licet.store.connect import Transaction
+from licet.vault import account_journal
+
+
+class JournalState(StrEnum):
+    """How a database stands to its restriction journal."""
+
+    current = "current"
+    older = "older"
+    foreign = "foreign"
+
+
+def state_of(tx: Transaction, journal: Journal, at: datetime) -> JournalState:
+    """How the database stands to ``journal``. A fresh database and an empty journal become one another's."""
+    fence.lock_lives(tx)
+    present, newest = fence.newest_life(tx), journal.newest(NEWEST_RECORDS_MAX)
+    if present is None:
+        if newest:
+            return JournalState.older
+        fence.begin(tx, 0, journal, at, account_journal.last_position(tx))
+        return JournalState.current
+    if present.journal != journal.id:
+        return JournalState.foreign
+    return JournalState.older if any(missing(tx, newest, present.life)) else JournalState.current
+
+
+def missing(tx: Transaction, records: Sequence[Restriction], present: int) -> list[bool]:
+    """For each record whether a database in the life ``present`` lacks it."""
+    accounts = {record.account for record in records if record.account is not None}
+    rows = tx.execute(
+        "SELECT account_id, last_seq FROM accounts WHERE account_id = ANY(%s)", [sorted(accounts)]
+    ).fetchall()
+    stood: dict[UUID, int] = dict(rows)
+    known = {row[0] for row in tx.execute("SELECT backup_id FROM backups")}
+    working = {row[0] for row in tx.execute("SELECT key_id FROM api_keys WHERE revoked_at IS NULL")}
+    versions: dict[int, datetime] = dict(tx.execute("SELECT number, applied_at FROM policies").fetchall())
+    return [_is_missing(record, present, stood, known, working, versions) for record in records]
+
+
+def _is_missing(
+    record: Restriction, present: int, stood: dict[UUID, int], backups: set[UUID], working: set[UUID],
+    versions: dict[int, datetime],
+) -> bool:  # fmt: skip
+    if record.kind is RestrictionKind.backup:
+        return record.backup not in backups
+    if record.kind is RestrictionKind.key_revoked:
+        return record.key in working
+    if record.life != present:
+        return record.life > present
+    if record.kind is RestrictionKind.policy:
+        return record.seq not in versions or versions[record.seq] < record.at  # an amendment is applied anew
+    return record.account is not None and stood.get(record.account, 0) < record.seq
