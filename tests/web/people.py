@@ -86,8 +86,26 @@ class Town:
         assert conversation is not None, answers[0].because
         return conversation
 
-    def choose(self, name: str, allow: bool) -> CommandResult:
-        return self.tell(Choose(account=self.accounts[name], at=self.clock.now, allow=allow, via="cli"))
+    def choose(self, name: str, allow: bool, question: str | None = None, **more: Any) -> CommandResult:
+        """The answer to one question, or the same to each that is asked; returns that of the last."""
+        asks = (question,) if question is not None else installation.policies(self.here).in_force(self.clock.now).asks
+        about: dict[str, Any] = {
+            "account": self.accounts[name],
+            "at": self.clock.now,
+            "allow": allow,
+            "via": "cli",
+            **more,
+        }
+        return [self.tell(Choose(question=one, **about)) for one in asks][-1]
+
+    def standing(self, name: str, question: str = "") -> str:
+        """Where an account stands with a question, or with all of them where it is the same."""
+        stood = {one.question: one.standing.value for one in self.seen(name).questions}
+        (found,) = {stood[question]} if question else set(stood.values())
+        return found
+
+    def host(self, what: str, name: str) -> bytes:
+        return host_hmac(self.key, what, name)
 
     def staff_link(self, roles: tuple[StaffRole, ...]) -> str:
         """The secret of a link that signs somebody with these roles in, once."""

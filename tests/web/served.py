@@ -71,7 +71,9 @@ class World:
         self.tell(OpenAccount(account=account, at=self.clock.now, host=host, plan=plan, age=age))
         self.accounts[name] = account
         if allow is not None:
-            self.tell(Choose(account=account, at=self.clock.now, allow=allow, via="notice"))
+            now = self.clock.now
+            asks = installation.policies(self.here).in_force(now).asks
+            self.tell(*(Choose(account=account, at=now, allow=allow, question=one, via="notice") for one in asks))
         return shown(Prefix.account, account)
 
     def say(

@@ -208,7 +208,7 @@ def test_the_notice_component_asks_refuses_an_empty_answer_saves_and_tells_the_h
     page.locator("#allow-no").check()
     page.get_by_role("button", name="Save my answer").click()
     page.get_by_role("heading", name="You can go on writing").wait_for()
-    assert site.town.seen("ana").standing == "declined"
+    assert site.town.standing("ana") == "declined"
     assert page.evaluate("() => window.heard") == ["shown", "shown", "answered"]
     assert [fault for fault in faults if "422" not in fault] == []
 
@@ -224,7 +224,7 @@ def test_the_settings_component_changes_the_choice_and_passes_axe_and_lint(site:
     assert lint.judge(rendered_page.measure(page)) == []
     page.get_by_role("button", name="Don’t use my chats").click()
     page.get_by_text("your chats will not be used").wait_for()
-    assert site.town.seen("ana").standing == "withdrawn"
+    assert site.town.standing("ana") == "withdrawn"
     assert page.evaluate("() => window.heard") == ["answered"]
 
 

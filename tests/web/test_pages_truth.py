@@ -306,7 +306,7 @@ def test_what_was_kept_out_and_let_in_again_is_told_by_what_the_person_did(world
     send(api, ana, f"/chats/{bees}/keep-out")
     assert "because you kept it out" in page(api, ana, f"/chats/{bees}")
     world.say("ana", "Bees", "and in winter?")
-    send(api, ana, f"/chats/{bees}/let-in", widenings="0")
+    send(api, ana, f"/chats/{bees}/let-in", narrowings="1")
     said = page(api, ana, f"/chats/{bees}")
     assert "because it was said before you let it in again" in said
     assert "because you had kept it out when it was said" in said
@@ -369,7 +369,7 @@ def test_a_part_is_shown_as_a_part_and_a_whole_as_a_whole(world: World, api: Any
     part = world.say("ana", "Part")
     send(api, ana, f"/chats/{part}/keep-out")
     world.say("ana", "Part", "said while it was kept out")
-    send(api, ana, f"/chats/{part}/let-in", widenings="0")
+    send(api, ana, f"/chats/{part}/let-in", narrowings="1")
     world.clock.set(world.clock.now + timedelta(minutes=1))
     world.say("ana", "Part", "said after it was let in")
     seen = {path: api.get(f"/chats/{path}", headers=ana).text for path in (whole, part)}

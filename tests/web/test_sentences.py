@@ -167,7 +167,7 @@ def test_what_is_kept_out_and_let_in_again_is_used_from_then_on_alone(ana: World
     assert WORDS.say("chat.let_in.means") in said
     ana.say("ana", "Bees", "said while it was out")
     assert {badge.use.value for badge in mine(ana)[0].badges} == {"none"}
-    said = sent(api, browser, f"/chats/{conversation}/let-in", **{"from": conversation, "widenings": "0"})
+    said = sent(api, browser, f"/chats/{conversation}/let-in", **{"from": conversation, "narrowings": "1"})
     assert WORDS.say("done.let_in") in said
     assert WORDS.say("chat.keep_out.means") in said
     assert {badge.use.value for badge in mine(ana)[0].badges} == {"none"}, "what was said until now stays out"

@@ -21,9 +21,9 @@ from licet.consent.prompt import Prompt
 from licet.consent.showings import ShownOn
 from licet.errors import RefusedError
 from licet.policy.file import AGE_MAX, Policies
-from licet.policy.state import WHOLE_ACCOUNT, Grant, ScopeKind
+from licet.policy.state import WHOLE_ACCOUNT
 from licet.store.connect import Transaction
-from licet.vault.commands import STALE, ChosenScope, CommandResult
+from licet.vault.commands import STALE, CommandResult
 from licet.vault.requests import VerbRequest, VerbStep
 
 
@@ -134,7 +134,7 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
         kept = [grant for grant in asked.state.grants if grant.number in self.keep and grant.question == question]
         return choices.ChoiceRequest(
             account=self.account, at=self.at, allow=allow, question=question, via=place(asked, self.page).value,
-            keep=() if allow else tuple(_scope(grant) for grant in kept if grant.scope != WHOLE_ACCOUNT),
+            keep=() if allow else tuple(choices.scope_of(grant) for grant in kept if grant.scope != WHOLE_ACCOUNT),
             surface=self.surface, showing=self.showing, age=age, gpc=self.gpc,
         )  # fmt: skip
 
@@ -178,11 +178,6 @@ def _lowers(asked: Prompt, age: int | None) -> bool:
     """Whether an age ends what is allowed: it is below the known one, and not old enough."""
     known = asked.state.age
     return age is not None and known is not None and age < known and asked.in_force.refuses_age(age)
-
-
-def _scope(grant: Grant) -> ChosenScope:
-    named = UUID(hex=grant.scope.name)
-    return ChosenScope(project=named) if grant.scope.kind is ScopeKind.project else ChosenScope(conversation=named)
 
 
 def place(asked: Prompt, page: FormPage) -> ShownOn:

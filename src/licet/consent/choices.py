@@ -17,6 +17,7 @@ from licet.consent.showings import DEFAULT_STATE, ShowingRecord
 from licet.errors import RefusedError
 from licet.ledger import outbox
 from licet.policy.file import Policies
+from licet.policy.state import Grant, ScopeKind
 from licet.store.connect import Transaction
 from licet.vault.commands import STALE, Choose, ChosenScope, CommandResult, Outcome
 from licet.vault.requests import VerbRequest, VerbStep
@@ -89,6 +90,12 @@ class ChoiceRequest(VerbRequest, frozen=True, kw_only=True):
             evidence=evidence(answered, surface=self.surface, gpc=self.gpc),
             answers=answered.question if answered is not None else None,
         )  # fmt: skip
+
+
+def scope_of(grant: Grant) -> ChosenScope:
+    """The scope of a grant below the account, as a choice names it."""
+    named = UUID(hex=grant.scope.name)
+    return ChosenScope(project=named) if grant.scope.kind is ScopeKind.project else ChosenScope(conversation=named)
 
 
 def is_stale(answer: CommandResult) -> bool:

@@ -264,10 +264,10 @@ def titles(
         if readable[c].conversation.keys[0].key_slot is not None
     ]
     opened = open_content(tx, keyring, permits)
-    return {o.permit.conversation: _cut(" ".join(o.content.text.split())) for o in opened}
+    return {o.permit.conversation: cut(" ".join(o.content.text.split())) for o in opened}
 
 
-def _cut(title: str) -> str:
+def cut(title: str) -> str:
     return title if len(title) <= TITLE_CHARACTERS_MAX else f"{title[: TITLE_CHARACTERS_MAX - 1].rstrip()}…"
 
 

@@ -12,7 +12,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.response import Stream
 
-from licet.consent import own_conversations, takeout
+from licet.consent import own_conversations, prompt, scope_forms, takeout
 from licet.consent.catalogue import Catalogue
 from licet.consent.history import ConsumedBy
 from licet.consent.own_conversations import OwnConversation, Use, UseBadge, UseRun
@@ -28,6 +28,7 @@ from licet.vault import staff_reads
 from licet.vault.commands import STALE, Delete, Narrow, Widen
 from licet.vault.installation import Installation, policies
 from licet.web.api.shared import write
+from licet.web.pages import scopes
 from licet.web.pages import shared as shell
 from licet.web.pages.shared import PERSONS, AnyRequest, PageReader, Sent
 
@@ -58,7 +59,7 @@ class ChatLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
     badges: tuple[BadgeLine, ...]
     deleted: bool
     kept_out: bool | None
-    widenings: int
+    narrowings: int
     act: str
     releases: tuple[str, ...]
 
@@ -116,9 +117,14 @@ def chat(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     with transaction(here.pool) as tx:
         mine = own_conversations.one(tx, here.keyring, known, who.account, shell.conversation_of(name), at)
         reads = _reads(tx, words, who.account, mine.conversation)
-    dates = _dates(here, known)
-    made = line(words, dates, mine)
-    values = {"chat": made, "reads": reads, "saved": _saved(words, dates, request, mine)}
+        dates = _dates(here, known)
+        made, saved, panel = line(words, dates, mine), _saved(words, dates, request, mine), None
+        if made.kept_out is not None:
+            seen = scope_forms.view(tx, known, who.account, at, conversation=mine.conversation)
+            panel = scopes.panel(tx, here, who, seen, path=f"/chats/{mine.shown_id}", known=known, at=at)
+            asked = prompt.ask(tx, who.account, known, at, language=words.language)
+            saved = saved or scopes.said_of(words, asked, known, seen, request, at)
+    values = {"chat": made, "reads": reads, "saved": saved, "panel": panel}
     return shell.page("chat.html", who, at, title=made.title, place="chats", values=values)
 
 
@@ -136,10 +142,8 @@ async def let_in(request: AnyRequest, name: FromPath[str], data: Sent) -> Respon
     keeping out.
     """
     here, who = shell.opened(request)
-    seen = int(data.widenings) if data.widenings.isdecimal() else -1
-    command = Widen(
-        account=who.account, at=here.clock(), conversation=shell.conversation_of(name), widenings=seen
-    )  # fmt: skip
+    seen = int(data.narrowings) if data.narrowings.isdecimal() else -1
+    command = Widen(account=who.account, at=here.clock(), conversation=shell.conversation_of(name), narrowings=seen)
     return await _told(request, who, command, data, "let_in")
 
 
@@ -281,7 +285,7 @@ def line(words: Catalogue, dates: Dates, mine: OwnConversation) -> ChatLine:
         badges=tuple(badges(words, mine.badges)),
         deleted=mine.deleted_at is not None or mine.erased,
         kept_out=mine.kept_out if can_keep_out else None,
-        widenings=mine.widenings,
+        narrowings=mine.narrowings,
         act=words.say("chats.let_in" if mine.kept_out else "chats.keep_out"),
         releases=mine.releases,
     )

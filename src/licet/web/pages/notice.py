@@ -1,23 +1,23 @@
 """The notice for an account that was there, and the same at sign-up.
 
-Two things, apart: the terms, and the choice. Both answers stand beside each other with equal weight and nothing is
-picked; a form without an answer comes back with an error, never with an answer that nobody gave. `later` stands
-beside both, only while the notice can be put off. Sign-up is complete only when it is answered.
+The terms, and apart from them each question by itself. Both answers stand beside each other with equal weight and
+nothing is picked; a form without an answer to each comes back with an error, never with an answer that nobody gave.
+What is allowed below the account is listed, each to keep or to end. `later` stands beside the answers, only while the
+notice can be put off. Sign-up is complete only when all is answered.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 from litestar import Response, get, post
 from markupsafe import Markup
 
-from licet.consent import answer_forms, history, markdown, prompt, showings
+from licet.consent import answer_forms, markdown, prompt, showings
 from licet.consent.answer_forms import AnswerForm, FormFault, FormPage, FormResult
-from licet.consent.history import NewestAnswer
 from licet.consent.notice import PublishedNotice, Variant
 from licet.consent.prompt import Prompt, Reason, Uncovered
 from licet.consent.showings import ShowingRecord, ShownOn
@@ -25,11 +25,13 @@ from licet.errors import RefusedError
 from licet.policy.decide import Gate
 from licet.policy.fold import Effect
 from licet.store.connect import Transaction, transaction
+from licet.vault.account_choices import NewestChoice
 from licet.vault.commands import STALE
 from licet.vault.installation import Installation, policies
 from licet.web.api.references import site_of
+from licet.web.pages import questions
 from licet.web.pages import shared as shell
-from licet.web.pages.shared import NO_FAULTS, PERSONS, AnyRequest, Faults, PageForm, PageReader, Sent
+from licet.web.pages.shared import NO_FAULTS, PERSONS, AnyRequest, Faults, Fields, PageForm, PageReader
 
 
 @get("/notice", may=PERSONS, sync_to_thread=True, include_in_schema=False)
@@ -42,8 +44,8 @@ def notice(request: AnyRequest) -> Response[Any]:
         return _page(here, who, asked, saved=saved)
     if request.query_params.get("whole") == "1" and asked.notice is not None:
         return shell.page("whole.html", who, here.clock(), title=asked.notice.text.title, values=_text(asked.notice))
-    if made is not None or (request.query_params.get("said") == "terms" and asked.terms_accepted_at is not None):
-        return _done(here, who, asked, made)
+    if made or (request.query_params.get("said") == "terms" and asked.terms_accepted_at is not None):
+        return _done(here, who, asked, saved, made)
     return _nothing(here, who, asked, has_put_off=request.query_params.get("said") == "later")
 
 
@@ -56,35 +58,36 @@ def signup(request: AnyRequest) -> Response[Any]:
 
 
 @post("/notice", may=PERSONS, checks_fence=True, include_in_schema=False)
-async def answer_notice(request: AnyRequest, data: Sent) -> Response[Any]:
+async def answer_notice(request: AnyRequest, data: Fields) -> Response[Any]:
     """Saves what was answered, or puts the notice off."""
-    return await _answer(request, data)
+    return await _answer(request, shell.form_of(data))
 
 
 @post("/signup", may=PERSONS, checks_fence=True, include_in_schema=False)
-async def answer_signup(request: AnyRequest, data: Sent) -> Response[Any]:
-    """Saves what was answered; without an answer to both the sign-up is not complete."""
-    return await _answer(request, data)
+async def answer_signup(request: AnyRequest, data: Fields) -> Response[Any]:
+    """Saves what was answered; without an answer to everything the sign-up is not complete."""
+    return await _answer(request, shell.form_of(data))
 
 
 async def _answer(request: AnyRequest, data: PageForm) -> Response[Any]:
     here, who = shell.opened(request)
     result = await told(request, who, data, FormPage.notice)
-    if result is None:
-        return await site_of(request).calling(lambda: ask_again(here, who, shell.showing_of(data.showing)))
+    if result is None or result.stale:
+        return await site_of(request).calling(lambda: ask_again(here, who, data, result))
     if result.faults:
         faults = _faults(who, result)
         return await site_of(request).calling(lambda: _page(here, who, result.asked, data, faults))
     if data.act == "later":
         return shell.then(who, "/notice", said="later")
-    return shell.then(who, "/notice", said=str(result.newest_choice) if data.allow else "terms")
+    return shell.then(who, "/notice", said=str(result.newest_choice) if data.said else "terms")
 
 
 async def told(request: AnyRequest, who: PageReader, sent: PageForm, page: FormPage) -> FormResult | None:
-    """What became of a form; None where it came from a page that shows the question as it was."""
+    """What became of a form; None where it came without its question, or from a page that showed other terms."""
     site = site_of(request)
     form = AnswerForm(
-        account=who.account, at=site.now(), page=page, allow=sent.allow, age=sent.age, terms=sent.terms == "yes",
+        account=who.account, at=site.now(), page=page, answers=sent.said, keep=sent.kept, age=sent.age,
+        age_again=sent.age_again, terms=sent.terms == "yes",
         later=page is FormPage.notice and sent.act == "later", showing=shell.showing_of(sent.showing),
         surface=who.surface, language=who.words.language, gpc=who.gpc,
     )  # fmt: skip
@@ -95,32 +98,35 @@ async def told(request: AnyRequest, who: PageReader, sent: PageForm, page: FormP
             raise
         return None
     assert isinstance(result, FormResult)
-    return None if result.is_stale else result
+    return result
 
 
-def ask_again(here: Installation, who: PageReader, showing: UUID | None) -> Response[Any]:
+def ask_again(here: Installation, who: PageReader, sent: PageForm, result: FormResult | None) -> Response[Any]:
     """To the page that asks now, which says why the answer from an old page did not count."""
-    asked = _asked(here, who, told=True)
+    asked, showing = _asked(here, who, told=True), shell.showing_of(sent.showing)
     page = "/notice" if asked.show or asked.terms_waiting else "/settings"
-    return shell.then(who, page, again=showing.hex if showing is not None else "none")
+    stale = ",".join(result.stale if result is not None else ())
+    return shell.then(who, page, again=showing.hex if showing is not None else "none", of=stale)
 
 
 def noted(
     here: Installation, who: PageReader, asked: Prompt, request: AnyRequest
-) -> tuple[str, NewestAnswer | None]:  # fmt: skip
-    """What a page that a form led to says of it, and the choice that the form made.
+) -> tuple[str, tuple[NewestChoice, ...]]:  # fmt: skip
+    """What a page that a form led to says of it, and the choices that the form made.
 
     The address names them; what is said of them is what is on record, and nothing where it says otherwise.
     """
     again, said = request.query_params.get("again", ""), request.query_params.get("said", "")
-    with transaction(here.pool) as tx:
-        newest = history.newest(tx, who.account)
-        old = _old(tx, who, again)
     if again:
-        return _again_text(who, asked, old, newest), None
-    if newest is None or said != str(newest.seq):
-        return "", None
-    return outcome_text(who, asked, newest), newest
+        with transaction(here.pool) as tx:
+            old = _old(tx, who, again)
+        return _again_text(who, asked, old, request.query_params.get("of", "").split(",")), ()
+    if said != str(asked.newest_choice) or not asked.newest_choice:
+        return "", ()
+    newest = max(asked.answers.values(), key=lambda one: one.seq)
+    together = (one for one in asked.answers.values() if one.showing is not None and one.showing == newest.showing)
+    made = tuple(sorted(together, key=lambda one: one.seq)) or (newest,)
+    return " ".join(filter(None, (outcome_text(who, asked, one) for one in made))), made
 
 
 def _old(tx: Transaction, who: PageReader, text: str) -> ShowingRecord | None:
@@ -128,13 +134,22 @@ def _old(tx: Transaction, who: PageReader, text: str) -> ShowingRecord | None:
     return showings.get(tx, who.account, named) if named is not None else None
 
 
-def _again_text(who: PageReader, asked: Prompt, old: ShowingRecord | None, newest: NewestAnswer | None) -> str:
-    """Why a yes from the page with this showing does not count; empty where it would."""
-    if old is not None and (old.number, old.after_seq) == (asked.number, asked.newest_choice):
+def _again_text(who: PageReader, asked: Prompt, old: ShowingRecord | None, of: Sequence[str]) -> str:
+    """Why a yes from the page with this showing does not count, by question; empty where it would."""
+    named = [asked.answers[name] for name in of if name in asked.answers] or list(asked.answers.values())
+    newer = [one for one in named if old is None or one.seq > old.after_seq]
+    if old is not None and old.number == asked.number and not newer:
         return ""
-    if newest is None or (old is not None and old.number != asked.number):
+    if not newer or (old is not None and old.number != asked.number):
         return who.words.say("again.terms")
-    return who.words.say("again.newer", when=who.words.moment(newest.at))
+    several = len(asked.in_force.asks) > 1
+    return " ".join(
+        who.words.say(
+            "again.newer.of" if several else "again.newer", when=who.words.moment(one.at),
+            question=who.words.question(one.question),
+        )
+        for one in newer
+    )  # fmt: skip
 
 
 def _asked(here: Installation, who: PageReader, *, told: bool = False) -> Prompt:
@@ -148,14 +163,35 @@ def _asked(here: Installation, who: PageReader, *, told: bool = False) -> Prompt
 
 def _faults(who: PageReader, result: FormResult) -> Faults:
     """What is wrong with a form, where and in words."""
-    say, yes = who.words.say, result.asked.notice.text.yes if result.asked.notice is not None else ""
-    lines = {
-        FormFault.terms: ("terms", "terms", say("notice.error.terms")),
-        FormFault.choice: ("allow", "allow-yes", say("notice.error.choice")),
-        FormFault.age: ("age", "age", say("notice.error.age", yes=yes)),
-        FormFault.later: ("later", "allow-yes", say("notice.error.later")),
-    }
-    return Faults(tuple(lines[fault] for fault in FormFault if fault in result.faults))
+    say, policy = who.words.say, result.asked.in_force
+    words = result.asked.notice.text.words(policy.asks) if result.asked.notice is not None else ()
+    lines = []
+    if FormFault.terms in result.faults:
+        lines.append(("terms", "terms", say("notice.error.terms")))
+    for one in words if FormFault.choice in result.faults else ():
+        if one.name in result.missing and len(words) == 1:
+            lines.append(("allow", "allow-yes", say("notice.error.choice")))
+        elif one.name in result.missing:
+            told = say("notice.error.choice.of", question=one.question)
+            lines.append((f"{shell.ALLOW}{one.name}", f"{shell.ALLOW}{one.name}-yes", told))
+    lines += age_faults(who, result)
+    if FormFault.later in result.faults:
+        lines.append(("later", "terms-set", say("notice.error.later")))
+    return Faults(tuple(lines))
+
+
+def age_faults(who: PageReader, result: FormResult) -> list[tuple[str, str, str]]:
+    """What is wrong with an age: it is missing, or it would end what is allowed and is asked once more."""
+    say, policy = who.words.say, result.asked.in_force
+    words = result.asked.notice.text.words(policy.asks) if result.asked.notice is not None else ()
+    lines = []
+    if FormFault.age in result.faults:
+        key = "notice.error.age" if len(words) == 1 else "notice.error.age.several"
+        lines.append(("age", "age", say(key, yes=words[0].yes if words else "")))
+    if FormFault.lower_age in result.faults:
+        known = result.asked.state.age
+        lines.append(("age", "age", say("notice.error.lower_age", known=known, age=policy.min_age)))
+    return lines
 
 
 def _text(found: PublishedNotice) -> dict[str, Any]:
@@ -166,31 +202,31 @@ def _page(
     here: Installation, who: PageReader, asked: Prompt, sent: PageForm | None = None, faults: Faults = NO_FAULTS,
     saved: str = "",
 ) -> Response[str]:  # fmt: skip
-    """The question itself; that it was shown is on record before it leaves."""
+    """The questions; that they were shown is on record before they leave."""
     found, sent = prompt.asked_notice(asked), sent or PageForm()
     words, place = who.words, answer_forms.place(asked, FormPage.notice)
     terms_only = asked.terms_waiting
-    policy = asked.in_force
+    waiting = asked.unanswered or asked.in_force.asks
     with transaction(here.pool) as tx:
+        below = questions.below_of(tx, here, asked)
         made = {
             **_text(found), "accepted": _accepted(who, asked), "asks_age": asked.asks_age, "terms_only": terms_only,
-            "yes_means": words.say(
-                "notice.yes.means", period=words.period(policy.keep.opted_in), purposes=shell.allowed(words, policy)
-            ),
-            "no_means": words.say(
-                "notice.no.means", period=words.period(policy.keep.opted_out), purposes=shell.refused(words, policy)
-            ),
+            "asks": questions.asked_on(words, asked, found, waiting, page="notice", below=below),
+            "known_age": "", "one_question": len(asked.in_force.asks) == 1,
         }  # fmt: skip
         blank = shell.markup("question.html", words, **made, errors_of={}, kept=PageForm())
         showing = showings.record(
             tx, who.account, found, place=place, surface=who.surface, gpc=who.gpc, at=here.clock(),
             after=asked.newest_choice, random=here.keyring.random, markup=hashlib.sha256(blank.encode()).digest(),
         ).hex  # fmt: skip
+    if faults:
+        made["known_age"] = lowered(sent, faults)
     question = shell.markup("question.html", words, **made, errors_of=faults.of, kept=sent) if faults else blank
-    signing_up = asked.variant is Variant.signup
+    signing_up, several = asked.variant is Variant.signup, len(waiting) > 1
     values = {
         "question": question, "showing": showing, "action": f"/{place.value}", "saved": saved,
-        "save": words.say("notice.signup.save" if signing_up else "notice.save"),
+        "jump": words.say("notice.jump.several" if several and not terms_only else "notice.jump"),
+        "save": words.say("notice.signup.save" if signing_up else "notice.save.several" if several else "notice.save"),
         "later": found.text.later if asked.may_put_off and not terms_only else "",
         "waiting": _waiting(who, asked), "until": _until(who, asked) if asked.may_put_off else "",
     }  # fmt: skip
@@ -198,6 +234,11 @@ def _page(
         "notice.html", who, here.clock(), title=found.text.title, nav=not signing_up, errors=faults,
         status=422 if faults else 200, values=values, outcome="asked",
     )  # fmt: skip
+
+
+def lowered(sent: PageForm, faults: Faults) -> str:
+    """The age that is to be given once more, on a form that comes back for that."""
+    return sent.age if any(name == "age" for name, _, _ in faults.found) else ""
 
 
 def _accepted(who: PageReader, asked: Prompt) -> str:
@@ -222,7 +263,7 @@ def _put_off(here: Installation, who: PageReader, asked: Prompt, *, sent: bool) 
     words, again = who.words, asked.asks_again
     assert again is not None
     lines = [
-        words.say("notice.put_off" if asked.state.grant is None else "notice.put_off.granted"),
+        words.say("notice.put_off.granted" if asked.allows_any else "notice.put_off"),
         words.say("notice.put_off.again", day=words.day(again)),
         words.say("notice.put_off.no_end")
         if asked.ends is None
@@ -234,30 +275,35 @@ def _put_off(here: Installation, who: PageReader, asked: Prompt, *, sent: bool) 
     )  # fmt: skip
 
 
-def _done(here: Installation, who: PageReader, asked: Prompt, made: NewestAnswer | None) -> Response[str]:
+def _done(
+    here: Installation, who: PageReader, asked: Prompt, saved: str, made: tuple[NewestChoice, ...]
+) -> Response[str]:  # fmt: skip
     """What was answered, and that writing goes on."""
     words = who.words
-    signed_up = made is not None and made.via == ShownOn.signup.value
-    lines = [text] if made is not None and (text := outcome_text(who, asked, made)) else []
+    signed_up = any(one.via == ShownOn.signup.value for one in made)
+    lines = [text for one in made if (text := outcome_text(who, asked, one))] if saved else []
     if asked.because is Reason.answered:
         lines.append(words.say("notice.nothing.answered"))
     goes_on = "done.closed" if asked.gate is Gate.closed else "done.signup" if signed_up else "done.goes_on"
     return shell.plain(
-        who, here.clock(), title=words.say(goes_on), lines=lines,
+        who, here.clock(), title=words.say(goes_on), lines=list(dict.fromkeys(lines)),
         links=[("/settings", words.say("site.settings")), ("/chats", words.say("site.chats"))], outcome="answered",
     )  # fmt: skip
 
 
-def outcome_text(who: PageReader, asked: Prompt, made: NewestAnswer) -> str:
+def outcome_text(who: PageReader, asked: Prompt, made: NewestChoice) -> str:
     """What a choice did, in words, while that holds: one that had no effect says why."""
+    covers = next((one.covers for one in asked.in_force.questions if one.question == made.question), None)
     if made.effect is Effect.none:
         why = asked.uncovered.value if asked.uncovered is not None else "other"
         return who.words.say(f"done.none.{why}", age=asked.in_force.min_age)
-    if made.allow and asked.state.grant is None:  # it lapsed since
+    if covers is None or (made.allow and asked.state.grant(made.question) is None):  # it lapsed since
         return ""
     if made.allow:
-        return who.words.say("done.yes", purposes=shell.allowed(who.words, asked.in_force))
-    return who.words.say("done.no", purposes=shell.refused(who.words, asked.in_force))
+        return who.words.say("done.yes", purposes=shell.allowed(who.words, covers))
+    kept = any(grant.question == made.question for grant in asked.state.grants)
+    told = who.words.say("done.no", purposes=shell.refused(who.words, covers))
+    return f"{told} {who.words.say('done.no.kept')}" if kept else told
 
 
 def uncovered_text(who: PageReader, asked: Prompt) -> str:
@@ -274,7 +320,7 @@ def _nothing(here: Installation, who: PageReader, asked: Prompt, *, has_put_off:
         case Reason.closed | Reason.not_asked:
             line = uncovered_text(who, asked)
         case Reason.gpc:
-            line = words.say("notice.nothing.gpc" if asked.state.grant is None else "notice.nothing.gpc.granted")
+            line = words.say("notice.nothing.gpc.granted" if asked.allows_any else "notice.nothing.gpc")
         case _:
             line = words.say("notice.nothing.answered")
     return shell.plain(

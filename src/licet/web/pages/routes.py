@@ -2,8 +2,9 @@
 
     /                        what this is, and how to sign in
     /notice /signup          the question, if there is one
-    /settings                the current choice, one step to change it, the record and its receipts
+    /settings                what holds by question, one step to change it, the record and its receipts
     /chats /chats/ID         every conversation and whether it may be used; keep out, let in, delete
+    /projects/ID             a project and its chats; use it, keep it out, as in the settings
     /takeout.zip             everything
     /static/HASH/NAME        the stylesheet and the script of the components
 
@@ -26,7 +27,7 @@ from licet.keys.fence import FencedError
 from licet.web.access import signin
 from licet.web.api import problems
 from licet.web.api.references import site_of
-from licet.web.pages import conversations, feedback, notice, settings
+from licet.web.pages import conversations, feedback, notice, scopes, settings
 from licet.web.pages import shared as shell
 from licet.web.pages.shared import AnyRequest
 
@@ -117,6 +118,7 @@ ROUTES = (
             *notice.ROUTES,
             *settings.ROUTES,
             *conversations.ROUTES,
+            *scopes.ROUTES,
             *feedback.ROUTES,
             static,
             home,

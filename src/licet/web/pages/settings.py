@@ -7,62 +7,69 @@ by its account and its number; one of another account answers as one that never 
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Any, assert_never
 
 import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath
 
-from licet.consent import history, prompt, showings
+from licet.consent import differences, history, prompt, showings
 from licet.consent.answer_forms import FormPage
 from licet.consent.catalogue import Catalogue
+from licet.consent.differences import Differences, PlaceDiffers, QuestionDiffers
 from licet.consent.history import ChoiceHistory, ChoiceMade
-from licet.consent.notice import Text
 from licet.consent.prompt import Prompt
 from licet.consent.showings import ShownOn
 from licet.erasure.certificates import RECALL_DAYS
 from licet.errors import NotFoundError
+from licet.masked import Masked
 from licet.policy.decide import Gate
 from licet.policy.file import Policy
 from licet.policy.period import instant, parse_period
-from licet.policy.state import GrantStanding
+from licet.policy.state import GrantStanding, ScopeKind
 from licet.proof import documents, receipt
 from licet.proof.receipt import Receipt
 from licet.release.live_leases import LEASE_SECONDS_MAX
-from licet.store.connect import transaction
+from licet.store.connect import Transaction, transaction
 from licet.train import recipients
 from licet.train.recipients import RecipientSeen
 from licet.vault.installation import Installation, policies
 from licet.web.api.references import site_of
+from licet.web.pages import questions
 from licet.web.pages import shared as shell
 from licet.web.pages.conversations import learnt
-from licet.web.pages.notice import ask_again, noted, told, uncovered_text
-from licet.web.pages.shared import NO_FAULTS, PERSONS, AnyRequest, Faults, PageForm, PageReader, Sent
+from licet.web.pages.notice import age_faults, ask_again, lowered, noted, told, uncovered_text
+from licet.web.pages.questions import QuestionAsked, scope_lines
+from licet.web.pages.shared import NO_FAULTS, PERSONS, AnyRequest, Faults, Fields, PageForm, PageReader
 
 
 @get("/settings", may=PERSONS, sync_to_thread=True, include_in_schema=False)
 def settings(request: AnyRequest) -> Response[Any]:
-    """The settings; that the question stood on them is on record."""
+    """The settings; that the questions stood on them is on record."""
     return _page(request)
 
 
 @post("/settings", may=PERSONS, checks_fence=True, include_in_schema=False)
-async def change(request: AnyRequest, data: Sent) -> Response[Any]:
-    """One step, either way: it holds when this answers."""
+async def change(request: AnyRequest, data: Fields) -> Response[Any]:
+    """One step, either way, for one question: it holds when this answers."""
     here, who = shell.opened(request)
-    site, say = site_of(request), who.words.say
-    if data.allow not in ("yes", "no"):
-        nothing = Faults((("allow", "change", say("notice.error.choice")),))
-        return await site.calling(lambda: _page(request, data, nothing))
-    result = await told(request, who, data, FormPage.settings)
-    if result is None:
-        return await site.calling(lambda: ask_again(here, who, shell.showing_of(data.showing)))
+    site, say, sent = site_of(request), who.words.say, shell.form_of(data)
+    if sent.allow not in ("yes", "no"):
+        nothing = Faults((("allow", _place(sent), say("notice.error.choice")),))
+        return await site.calling(lambda: _page(request, sent, nothing))
+    result = await told(request, who, sent, FormPage.settings)
+    if result is None or result.stale:
+        return await site.calling(lambda: ask_again(here, who, sent, result))
     if result.faults:
-        text = prompt.asked_notice(result.asked).text
-        no_age = Faults((("age", "age", say("notice.error.age", yes=text.yes)),))
-        return await site.calling(lambda: _page(request, data, no_age))
+        faults = Faults(tuple(age_faults(who, result)) or (("allow", _place(sent), say("notice.error.choice")),))
+        return await site.calling(lambda: _page(request, sent, faults))
     return shell.then(who, "/settings", said=str(result.newest_choice))
+
+
+def _place(sent: PageForm) -> str:
+    """Where on the page a form stands."""
+    return f"change-{sent.question}" if sent.question else "change"
 
 
 @get("/settings/receipts/{name:str}", may=PERSONS, sync_to_thread=True, include_in_schema=False)
@@ -121,35 +128,24 @@ def _page(request: AnyRequest, sent: PageForm | None = None, faults: Faults = NO
     here, who = shell.opened(request)
     at, words = here.clock(), who.words
     known = policies(here)
-    policy = known.in_force(at)
     with transaction(here.pool) as tx:
         asked = prompt.ask(tx, who.account, known, at, language=words.language)
         showings.signal(tx, who.account, gpc=who.gpc, at=at)
-        can_change = asked.gate in (Gate.open, Gate.notice, Gate.must_decide) and asked.notice is not None
-        showing = ""
-        if can_change and asked.notice is not None:
-            asked_in = f"{asked.notice.text.question}\n{asked.notice.text.yes}\n{asked.notice.text.no}"
-            showing = showings.record(
-                tx, who.account, asked.notice, place=ShownOn.settings, surface=who.surface, gpc=who.gpc, at=at,
-                after=asked.newest_choice, random=here.keyring.random, markup=hashlib.sha256(asked_in.encode()).digest(),
-            ).hex  # fmt: skip
+        whole = differences.seen(tx, here.keyring, known, who.account, at)
+        asks, showing = _questions(tx, here, who, asked, whole)
         on_record = history.recorded(tx, here.keyring, who.account)
     saved, made = noted(here, who, asked, request)
-    text = asked.notice.text if asked.notice is not None and can_change else None
-    given = recipients.of_account(here, who.account)
+    given, several = recipients.of_account(here, who.account), len(asked.in_force.asks) > 1
     values = {
-        "granted": asked.state.grant is not None,
-        "now": _now(who, asked, on_record), "gpc": who.gpc, "text": text,
-        "holds": _holds(asked), "showing": showing, "saved": saved,
+        "now": _now(who, asked, whole), "gpc": who.gpc, "asks": asks, "one_question": not several,
+        "text": asked.notice.text if asked.notice is not None and asks else None,
+        "holds": {one.question: _holds(one) for one in whole.questions}, "showing": showing, "saved": saved,
         "waiting": words.say("settings.waiting") if asked.gate is Gate.must_decide else "",
-        "asks_age": asked.asks_age, "kept": sent or PageForm(),
-        "yes_means": words.say(
-            "settings.yes.means", period=words.period(policy.keep.opted_in), purposes=shell.allowed(words, policy)
-        ),
-        "no_means": words.say(
-            "settings.no.means", period=words.period(policy.keep.opted_out), purposes=shell.refused(words, policy)
-        ),
-        "means_title": words.say("settings.means", no=_no(text, words)), "means": _means(words, policy, given),
+        "asks_age": asked.asks_age, "kept": sent or PageForm(), "known_age": lowered(sent, faults) if sent else "",
+        "failed": sent.question if sent is not None and sent.question else "",
+        "means_title": words.say("settings.means", no=asks[0].no if asks and not several else words.say("answer.no")),
+        "means": _means(words, asked.in_force, given),
+        "projects": _places(words, whole, whole.projects), "chats": _places(words, whole, whole.chats),
         "record": [_made(words, who, made) for made in on_record.choices], "facts": _facts(words, on_record),
         "releases": _releases(words, on_record), "ended": _ended(words, asked, on_record),
         "recipients": [_given(words, one) for one in given],
@@ -157,13 +153,30 @@ def _page(request: AnyRequest, sent: PageForm | None = None, faults: Faults = NO
     }  # fmt: skip
     return shell.page(
         "settings.html", who, at, title=words.say("settings.title"), place="settings", errors=faults, values=values,
-        status=422 if faults else 200, outcome="answered" if made is not None else "asked" if saved else "",
+        status=422 if faults else 200, outcome="answered" if made else "asked" if saved else "",
     )  # fmt: skip
 
 
-def _holds(asked: Prompt) -> str:
+def _questions(
+    tx: Transaction, here: Installation, who: PageReader, asked: Prompt, whole: Differences
+) -> tuple[tuple[QuestionAsked, ...], str]:
+    """The questions that can be answered here, and the id under which it is on record that they were shown."""
+    if asked.gate not in (Gate.open, Gate.notice, Gate.must_decide) or asked.notice is None:
+        return (), ""
+    asks = questions.asked_on(
+        who.words, asked, asked.notice, asked.in_force.asks, page="settings", below=whole.questions
+    )
+    asked_in = "\n".join(f"{one.question}\n{one.yes}\n{one.no}" for one in asks)
+    showing = showings.record(
+        tx, who.account, asked.notice, place=ShownOn.settings, surface=who.surface, gpc=who.gpc, at=here.clock(),
+        after=asked.newest_choice, random=here.keyring.random, markup=hashlib.sha256(asked_in.encode()).digest(),
+    )  # fmt: skip
+    return asks, showing.hex
+
+
+def _holds(one: QuestionDiffers) -> str:
     """Which of the two answers holds now; neither before the first one."""
-    match asked.state.standing:
+    match one.standing:
         case GrantStanding.granted:
             return "yes"
         case GrantStanding.declined | GrantStanding.withdrawn:
@@ -171,37 +184,82 @@ def _holds(asked: Prompt) -> str:
         case GrantStanding.undecided | GrantStanding.lapsed:
             return ""
         case _:
-            assert_never(asked.state.standing)
+            assert_never(one.standing)
 
 
-def _no(text: Text | None, words: Catalogue) -> str:
-    return text.no if text is not None else words.say("answer.no")
+class NowLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """What holds for a question, or for all of them where nothing is asked. ``name`` is empty where it is the only one."""
+
+    name: str
+    granted: bool
+    text: str
+    said: str
+    below: str
 
 
-def _now(who: PageReader, asked: Prompt, on_record: ChoiceHistory) -> str:
-    words = who.words
+def _now(who: PageReader, asked: Prompt, whole: Differences) -> list[NowLine]:
     if asked.gate is Gate.closed or asked.gate is Gate.not_asked:
-        return uncovered_text(who, asked)
-    held = next((made for made in on_record.choices if made.effect != "none"), None)
-    day = words.day(held.at) if held is not None else ""
-    if asked.state.standing is not GrantStanding.granted:
-        return words.say(f"settings.now.{asked.state.standing.value}", day=day)
-    now = "settings.now.granted" if asked.gate is Gate.open else "settings.now.granted.stale"
-    allowed = words.say(now, purposes=shell.allowed(words, asked.in_force))
-    return f"{allowed} {words.say('settings.now.granted.since', day=words.day(_since(on_record)))}"
+        return [NowLine(name="", granted=False, text=uncovered_text(who, asked), said="", below="")]
+    several = len(whole.questions) > 1
+    return [
+        NowLine(
+            name=who.words.question(one.question) if several else "", granted=one.allows or bool(one.below),
+            text=_now_text(who.words, one, several), said=questions.said(who.words, one.act, how="said.answer"),
+            below=_but_for(who.words, one),
+        )
+        for one in whole.questions
+    ]  # fmt: skip
 
 
-def _since(on_record: ChoiceHistory) -> datetime:
-    """When the grant in force began."""
-    return next(made.at for made in on_record.choices if made.effect == "began")
+def _now_text(words: Catalogue, one: QuestionDiffers, several: bool) -> str:
+    day = words.day(one.act.at) if one.act is not None else ""
+    purposes = shell.allowed(words, one.covers)
+    if not one.allows:
+        key = f"settings.now.{one.standing.value}{'.of' if several else ''}"
+        return words.say(key, day=day, purposes=shell.refused(words, one.covers))
+    allowed = words.say("settings.now.granted" if one.answered else "settings.now.granted.stale", purposes=purposes)
+    since = words.say("settings.now.granted.since", day=words.day(one.since)) if one.since is not None else ""
+    return f"{allowed} {since}".strip()
+
+
+def _but_for(words: Catalogue, one: QuestionDiffers) -> str:
+    """What is allowed by itself, whatever the account says."""
+    if not one.below:
+        return ""
+    named = words.listed([questions.called(words, grant.kind, grant.title) for grant in one.below])
+    return words.say("settings.now.below" if one.allows else "settings.now.but_for", what=named)
+
+
+class BelowLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """A project or a chat that differs from what the account says, and how."""
+
+    href: str
+    what: str
+    lines: tuple[str, ...]
+
+
+def _places(words: Catalogue, whole: Differences, places: Sequence[PlaceDiffers]) -> list[BelowLine]:
+    """Projects or chats; one that does not differ says so, and leads to where it can."""
+    return [
+        BelowLine(
+            href=f"/{'projects' if one.kind is ScopeKind.project else 'chats'}/{one.shown_id}",
+            what=questions.called(words, one.kind, one.title),
+            lines=tuple(scope_lines(words, whole, one.own, out=one.kept_out, at=one.kept_out_at)),
+        )
+        for one in places
+    ]  # fmt: skip
 
 
 def _means(words: Catalogue, policy: Policy, given: list[RecipientSeen]) -> list[tuple[str, str]]:
     """What a no does, part by part."""
     out, flagged = words.period(policy.keep.opted_out), words.period(policy.keep.flagged)
-    refused = shell.refused(words, policy)
+    several = ".several" if len(policy.asks) > 1 else ""
+    refused = shell.refused(words, policy.covers)
     means = [
-        (words.say(f"settings.means.{part}"), words.say(f"settings.means.{part}.text", period=period, purposes=refused))
+        (
+            words.say(f"settings.means.{part}"),
+            words.say(f"settings.means.{part}.text{several}", period=period, purposes=refused),
+        )
         for part, period in (("from_now", out), ("stored", out))
     ]
     shut = words.say("settings.means.releases.text", minutes=LEASE_SECONDS_MAX // 60)
@@ -271,7 +329,7 @@ def _facts(words: Catalogue, on_record: ChoiceHistory) -> list[str]:
 
 def _ended(words: Catalogue, asked: Prompt, on_record: ChoiceHistory) -> str:
     """What became of the training sets of a permission that has ended."""
-    if not on_record.holdings or asked.state.grant is not None:
+    if not on_record.holdings or asked.allows_any:
         return ""
     return words.say("settings.releases.ended", minutes=LEASE_SECONDS_MAX // 60)
 

@@ -9,7 +9,7 @@ roots.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
@@ -20,6 +20,7 @@ from uuid import UUID
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import MediaType, Request, Response
+from litestar.exceptions import ValidationException
 from litestar.params import URLEncodedBody
 from litestar.response import Redirect
 from markupsafe import Markup
@@ -28,7 +29,6 @@ from licet.access.roles import Person, UnauthenticatedError, may
 from licet.consent.catalogue import Catalogue, catalogue, preferred
 from licet.errors import NotFoundError
 from licet.policy.decide import SAFETY
-from licet.policy.file import Policy
 from licet.vault.commands import NAME
 from licet.vault.ids import Prefix, parse
 from licet.vault.installation import Installation, utc_now
@@ -94,20 +94,52 @@ NO_FAULTS = Faults()
 class PageForm(msgspec.Struct, frozen=True, kw_only=True):
     """The fields of a form, as far as a page uses them. ``came_from`` is the conversation whose page sent it.
 
-    ``showing`` and ``widenings`` record the state on the page: a permission counts only while it is unchanged.
+    ``showing``, ``narrowings`` and ``out_at`` record the state on the page: a permission counts only while it is unchanged.
+    ``answers`` are by question, where several are asked; ``keep`` the numbers of grants that a no leaves.
     """
 
     act: Field = ""
     allow: Field = ""
+    question: Field = ""
+    answers: dict[Field, Field] = {}
+    keep: tuple[Field, ...] = ()
     terms: Field = ""
     age: Field = ""
+    age_again: Field = ""
     showing: Field = ""
-    widenings: Field = ""
+    narrowings: Field = ""
+    out_at: Field = ""
     came_from: Field = msgspec.field(default="", name="from")
+
+    @property
+    def said(self) -> dict[str, str]:
+        """The answers by question; the name is empty where the form asks one without naming it."""
+        return {**self.answers, **({self.question: self.allow} if self.allow else {})}
+
+    @property
+    def kept(self) -> frozenset[int]:
+        return frozenset(int(number) for number in self.keep if number.isdecimal() and len(number) <= 9)
 
 
 Sent = URLEncodedBody[PageForm]
+Fields = URLEncodedBody[dict[str, Any]]
 PERSONS = may(person=True)
+_PLAIN = frozenset(f.encode_name for f in msgspec.structs.fields(PageForm)) - {"answers", "keep"}
+
+
+def form_of(fields: Mapping[str, Any]) -> PageForm:
+    """A form whose fields name questions: `allow-NAME`, and `keep` as often as there is something to keep."""
+    keep = fields.get("keep", [])
+    values = {name: value for name, value in fields.items() if name in _PLAIN}
+    values["answers"] = {n.removeprefix(ALLOW): value for n, value in fields.items() if n.startswith(ALLOW)}
+    values["keep"] = [keep] if isinstance(keep, str) else keep
+    try:
+        return msgspec.convert(values, PageForm)
+    except msgspec.ValidationError as error:
+        raise ValidationException(f"the form is wrong: {error}") from None
+
+
+ALLOW = "allow-"
 
 
 def showing_of(text: str) -> UUID | None:
@@ -122,6 +154,10 @@ def showing_of(text: str) -> UUID | None:
 
 def conversation_of(text: str) -> UUID:
     return parse(Prefix.conversation, text)
+
+
+def project_of(text: str) -> UUID:
+    return parse(Prefix.project, text)
 
 
 @cache
@@ -191,14 +227,14 @@ def refusal(words: Catalogue, lines: Sequence[str], *, fragment: bool) -> str:
     return for_anybody(words, title=words.say("error.title"), lines=lines, outcome="refused", fragment=fragment)
 
 
-def allowed(words: Catalogue, policy: Policy) -> str:
+def allowed(words: Catalogue, covers: Collection[str]) -> str:
     """What a yes allows, as the end of "may be used to .."."""
-    return words.listed([words.purpose(name) for name in sorted(policy.covers)])
+    return words.listed([words.purpose(name) for name in sorted(covers)])
 
 
-def refused(words: Catalogue, policy: Policy) -> str:
+def refused(words: Catalogue, covers: Collection[str]) -> str:
     """What a no refuses, as the end of "never used to ..". What the safety team flags is kept in either case."""
-    names = sorted(policy.covers - {SAFETY})
+    names = sorted(set(covers) - {SAFETY})
     return words.listed([words.purpose(name) for name in names], "or") if names else words.say("purpose.unflagged")
 
 

@@ -1,0 +1,174 @@
+"""What differs below the account, for the pages of its person: what is allowed by itself, and what is kept out.
+
+Each question with where the account stands and who said so, each grant below it, every project, and the chats that are
+kept out or have a grant of their own. Titles are unsealed, so that it is for the person whose they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from licet.consent import acts, own_conversations
+from licet.consent.acts import ConsentAct, ConsentActs
+from licet.errors import NotFoundError
+from licet.keys.keyring import Keyring
+from licet.keys.material import account_place, unseal
+from licet.masked import Masked
+from licet.policy.decide import unanswered
+from licet.policy.file import Policies
+from licet.policy.state import AccountState, Grant, GrantStanding, ScopeKind
+from licet.store.connect import Transaction
+from licet.vault import account_choices, account_view, content, projects
+from licet.vault.ids import Prefix, shown
+
+CHATS_MAX = 100  # of those that are kept out, the newest
+
+
+class ScopedGrant(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """A yes below the account that is in force. ``id`` is that of its project or conversation, whose ``title`` may be empty."""
+
+    number: int
+    question: str
+    kind: ScopeKind
+    id: UUID
+    title: str
+    act: ConsentAct | None
+
+
+class QuestionDiffers(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """A question of the version in force. ``answered``: under the terms that ask now. ``act`` is behind the account's
+    standing, ``since`` when the account's grant began; ``below`` are the grants below it.
+    """
+
+    question: str
+    covers: frozenset[str]
+    standing: GrantStanding
+    answered: bool
+    act: ConsentAct | None
+    since: datetime | None
+    below: tuple[ScopedGrant, ...]
+
+    @property
+    def allows(self) -> bool:
+        return self.standing is GrantStanding.granted
+
+
+class PlaceDiffers(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """A project, or a chat that differs; ``own`` are its grants. ``kept_out_at`` is known of a project alone."""
+
+    kind: ScopeKind
+    id: UUID
+    title: str
+    begun_at: datetime | None
+    kept_out: bool
+    kept_out_at: datetime | None
+    own: tuple[ScopedGrant, ...]
+
+    @property
+    def shown_id(self) -> str:
+        prefix = Prefix.project if self.kind is ScopeKind.project else Prefix.conversation
+        return shown(prefix, self.id)
+
+
+class Differences(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """The questions in their order, every project, and the chats that differ."""
+
+    questions: tuple[QuestionDiffers, ...]
+    projects: tuple[PlaceDiffers, ...]
+    chats: tuple[PlaceDiffers, ...]
+
+    def question(self, name: str) -> QuestionDiffers | None:
+        return next((one for one in self.questions if one.question == name), None)
+
+    def project(self, wanted: UUID) -> PlaceDiffers:
+        """NotFoundError for one that is not the account's."""
+        for one in self.projects:
+            if one.id == wanted:
+                return one
+        raise NotFoundError(f"no project `{shown(Prefix.project, wanted)}`")
+
+    def own(self, kind: ScopeKind, name: str) -> tuple[ScopedGrant, ...]:
+        """The grants of exactly this project or conversation."""
+        grants = (grant for one in self.questions for grant in one.below)
+        return tuple(grant for grant in grants if grant.kind is kind and grant.id.hex == name)
+
+
+def seen(tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, at: datetime) -> Differences:
+    """The account at ``at``; NotFoundError for one that does not exist."""
+    row = account_view.accounts(tx, [account]).get(account)
+    if row is None:
+        raise NotFoundError("no such account")
+    state = account_view.brought(row, policies, at).account
+    said = acts.standing_acts(tx, keyring, policies, account, state)
+    scoped = [grant for grant in state.grants if grant.scope.kind is not ScopeKind.account]
+    out = account_view.kept_out_ids(tx, account, CHATS_MAX)
+    chats = list(dict.fromkeys([*_named(scoped, ScopeKind.conversation), *out]))
+    named = account_view.seen(tx, [(account, one) for one in chats], policies, at)
+    titles = own_conversations.titles(tx, keyring, named, at)
+    places = projects.every(tx, account)
+    titles |= _project_titles(tx, keyring, account, places)
+    grants = [_scoped(grant, titles, said) for grant in scoped]
+    return Differences(
+        questions=tuple(_questions(tx, account, state, policies, at, said, grants)),
+        projects=tuple(
+            PlaceDiffers(
+                kind=ScopeKind.project, id=one.project, title=titles.get(one.project, ""), begun_at=one.begun_at,
+                kept_out=one.kept_out_at is not None, kept_out_at=one.kept_out_at,
+                own=tuple(grant for grant in grants if grant.id == one.project),
+            )
+            for one in places if one.project is not None
+        ),
+        chats=tuple(
+            PlaceDiffers(
+                kind=ScopeKind.conversation, id=one, title=titles.get(one, ""), begun_at=None, kept_out=one in out,
+                kept_out_at=None, own=tuple(grant for grant in grants if grant.id == one),
+            )
+            for one in chats
+        ),
+    )  # fmt: skip
+
+
+def _project_titles(
+    tx: Transaction, keyring: Keyring, account: UUID, places: Sequence[projects.StoredPlace]
+) -> dict[UUID, str]:
+    keys = keyring.account_keys(tx, [account]).get(account)
+    if keys is None:
+        return {}
+    sealed = {one.project: one.title for one in places if one.project is not None and one.title is not None}
+    opened = {p: content.decode(unseal(keys.own, title, account_place(account))).text for p, title in sealed.items()}
+    return {project: own_conversations.cut(" ".join(text.split())) for project, text in opened.items()}
+
+
+def _questions(
+    tx: Transaction, account: UUID, state: AccountState, policies: Policies, at: datetime, said: ConsentActs,
+    grants: Sequence[ScopedGrant],
+) -> list[QuestionDiffers]:  # fmt: skip
+    waiting, asks = unanswered(state, policies, at), policies.newest_material(at) is not None
+    found = []
+    for asked in policies.in_force(at).questions:
+        grant = state.grant(asked.question)
+        found.append(
+            QuestionDiffers(
+                question=asked.question, covers=asked.covers, standing=state.standing(asked.question),
+                answered=asks and asked.question not in waiting, act=said.questions.get(asked.question),
+                since=account_choices.began(tx, account, grant) if grant is not None else None,
+                below=tuple(grant for grant in grants if grant.question == asked.question),
+            )
+        )  # fmt: skip
+    return found
+
+
+def _named(grants: Sequence[Grant], kind: ScopeKind) -> list[UUID]:
+    return [UUID(hex=grant.scope.name) for grant in grants if grant.scope.kind is kind]
+
+
+def _scoped(grant: Grant, titles: dict[UUID, str], said: ConsentActs) -> ScopedGrant:
+    named = UUID(hex=grant.scope.name)
+    return ScopedGrant(
+        number=grant.number, question=grant.question, kind=grant.scope.kind, id=named, title=titles.get(named, ""),
+        act=said.grants.get(grant.number),
+    )  # fmt: skip

@@ -1,0 +1,128 @@
+"""The questions of a version on a page: the words of each, what its answers mean, and what is allowed below it.
+
+Where one question is asked its fields are `allow`, as they always were; where several are, each is named: `allow-NAME`.
+Nothing here is ever picked: neither an answer, nor a thing to keep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+import msgspec
+
+from licet.consent import differences
+from licet.consent.acts import ActKind, ConsentAct
+from licet.consent.catalogue import Catalogue
+from licet.consent.differences import Differences, QuestionDiffers, ScopedGrant
+from licet.consent.notice import PublishedNotice
+from licet.consent.prompt import Prompt
+from licet.masked import Masked
+from licet.policy.file import Question
+from licet.policy.state import WHOLE_ACCOUNT, ScopeKind
+from licet.store.connect import Transaction
+from licet.vault.installation import Installation, policies
+from licet.web.pages import shared as shell
+from licet.web.pages.shared import PageForm
+
+
+class KeepLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """Something that is allowed below the account, which a no may keep. ``number`` is that of its grant."""
+
+    number: int
+    what: str
+    about: str
+
+
+class QuestionAsked(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """A question on a page. ``field`` names its two answers, ``mark`` ends the ids of its elements."""
+
+    name: str
+    field: str
+    mark: str
+    question: str
+    yes: str
+    no: str
+    yes_means: str
+    no_means: str
+    covers: frozenset[str]
+    below: tuple[KeepLine, ...] = ()
+
+    def said(self, form: PageForm) -> str:
+        """What a form that came back had answered."""
+        return form.answers.get(self.name) or (form.allow if not self.mark or form.question == self.name else "")
+
+
+def asked_on(
+    words: Catalogue, asked: Prompt, found: PublishedNotice, names: Iterable[str], *, page: str,
+    below: Sequence[QuestionDiffers] = (),
+) -> tuple[QuestionAsked, ...]:  # fmt: skip
+    """These questions in the words of the notice; ``page`` is `notice` or `settings`, whose sentences differ."""
+    policy, several = asked.in_force, len(asked.in_force.asks) > 1
+    known = {one.question: one for one in policy.questions}
+    kept = {one.question: one.below for one in below}
+    wanted = [name for name in policy.asks if name in set(names)]
+    return tuple(
+        QuestionAsked(
+            name=said.name, field=f"{shell.ALLOW}{said.name}" if several else "allow",
+            mark=f"-{said.name}" if several else "", question=said.question, yes=said.yes, no=said.no,
+            yes_means=_means(words, asked, known[said.name], page, "yes"),
+            no_means=_means(words, asked, known[said.name], page, "no"), covers=known[said.name].covers,
+            below=tuple(keep_line(words, grant) for grant in kept.get(said.name, ())),
+        )
+        for said in found.text.words(policy.asks) if said.name in wanted
+    )  # fmt: skip
+
+
+def _means(words: Catalogue, asked: Prompt, question: Question, page: str, answer: str) -> str:
+    """What an answer means, and how long what it leaves is kept: where several are asked, that hangs on the others too."""
+    keep, one = asked.in_force.keep, len(asked.in_force.asks) == 1
+    period = keep.opted_in if answer == "yes" else keep.opted_out
+    purposes = shell.allowed(words, question.covers) if answer == "yes" else shell.refused(words, question.covers)
+    key = f"{page}.{answer}.means" if one or answer == "yes" else f"{page}.no.means.several"
+    return words.say(key, period=words.period(period), purposes=purposes)
+
+
+def below_of(tx: Transaction, here: Installation, asked: Prompt) -> tuple[QuestionDiffers, ...]:
+    """The questions with what is allowed below the account; nothing is read where nothing is."""
+    if all(grant.scope == WHOLE_ACCOUNT for grant in asked.state.grants):
+        return ()
+    return differences.seen(tx, here.keyring, policies(here), asked.account, here.clock()).questions
+
+
+def keep_line(words: Catalogue, grant: ScopedGrant) -> KeepLine:
+    return KeepLine(number=grant.number, what=called(words, grant.kind, grant.title), about=said(words, grant.act))
+
+
+def called(words: Catalogue, kind: ScopeKind, title: str) -> str:
+    """A project or a chat by its title, or without one."""
+    return words.say(f"below.{kind.value}" if title else f"below.{kind.value}.untitled", title=title)
+
+
+def said(words: Catalogue, act: ConsentAct | None, *, how: str = "said.yes") -> str:
+    """Who said it, when, and where from; empty where nobody did, or it is not on record."""
+    if act is None or act.act not in (ActKind.yes, ActKind.no):
+        return ""
+    via = f"said.via.{act.via}" if act.via in VIAS else "said.via.other"
+    line = words.say(how, when=words.moment(act.at), via=words.say(via, via=act.via))
+    return f"{line} {words.say('said.surface', surface=act.surface)}" if act.surface else line
+
+
+VIAS = frozenset({"notice", "signup", "settings", "chats", "host", "api", "cli", "import"})
+
+
+def scope_lines(
+    words: Catalogue, whole: Differences, own: Sequence[ScopedGrant], *, out: bool, at: datetime | None
+) -> Iterator[str]:
+    """How a project or a chat differs from what the account says: kept out, or allowed by itself; or that it does not."""
+    if out:
+        yield words.say("scope.kept_out.since", day=words.day(at)) if at is not None else words.say("scope.kept_out")
+        return
+    for grant in own:
+        asked = whole.question(grant.question)
+        purposes = shell.allowed(words, asked.covers) if asked is not None else ""
+        yield words.say("scope.own", purposes=purposes)
+        if grant.act is not None:
+            yield said(words, grant.act)
+    if not own:
+        yield words.say("scope.as_settings")

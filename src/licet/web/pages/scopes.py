@@ -1,0 +1,266 @@
+"""A chat or a project by itself: how it stands, and the three things to say of it.
+
+*Use this one*, *keep this one out*, *as in my settings*. What cannot be done is not offered, and its reason is said in its
+place. A page says what an act does before it is done; after it, what holds is said from the state, never from the address.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar import Response, get, post
+from litestar.params import FromPath
+
+from licet.consent import differences, own_conversations, prompt, scope_forms, showings
+from licet.consent.catalogue import Catalogue
+from licet.consent.prompt import Prompt
+from licet.consent.scope_forms import ScopeAct, ScopeForm, ScopeFormResult, ScopeStands
+from licet.consent.showings import ShownOn
+from licet.errors import RefusedError
+from licet.masked import Masked
+from licet.policy.file import Policies, Question, Reach
+from licet.policy.fold import NoEffect
+from licet.policy.period import instant, written
+from licet.policy.state import ScopeKind
+from licet.store.connect import Transaction, transaction
+from licet.vault import account_view
+from licet.vault.commands import STALE
+from licet.vault.ids import Prefix, shown
+from licet.vault.installation import Installation, policies
+from licet.web.api.references import site_of
+from licet.web.pages import questions
+from licet.web.pages import shared as shell
+from licet.web.pages.shared import PERSONS, AnyRequest, PageForm, PageReader, Sent
+
+PROJECT_CHATS_MAX = 100
+
+
+class UseLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A question for which it can be allowed by itself, and what that does."""
+
+    question: str
+    label: str
+    means: str
+
+
+class ScopePanel(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """What can be said of a chat or a project. ``cannot`` are the reasons for what is not offered; ``keep_out`` and
+    ``as_settings`` say what they do, empty where they are not offered.
+    """
+
+    path: str
+    lines: tuple[str, ...]
+    uses: tuple[UseLine, ...]
+    cannot: tuple[str, ...]
+    keep_out: str
+    as_settings: str
+    narrowings: str
+    out_at: str
+    showing: str
+
+
+def panel(
+    tx: Transaction, here: Installation, who: PageReader, seen: ScopeStands, *, path: str, known: Policies, at: datetime
+) -> ScopePanel:
+    """How it stands and what can be done; that a question stood on the page is on record."""
+    words, kind = who.words, seen.scope.kind
+    asked = prompt.ask(tx, who.account, known, at, language=words.language)
+    whole = differences.seen(tx, here.keyring, known, who.account, at)
+    found = [(one, seen.why_not(known, at, one.question)) for one in asked.in_force.questions]
+    uses = tuple(_use(words, asked, seen, one) for one, because in found if because is None and asked.notice)
+    own = whole.own(kind, seen.scope.name)
+    lines = questions.scope_lines(words, whole, own, out=seen.kept_out, at=seen.out_at)
+    return ScopePanel(
+        path=path, lines=tuple(lines), uses=uses, cannot=tuple(_cannot(words, asked, seen, found)),
+        keep_out="" if seen.kept_out else words.say(f"scope.keep_out.{kind.value}"),
+        as_settings=_as_settings(words, known, seen, at),
+        narrowings=str(seen.conversation.narrowings) if seen.conversation is not None else "",
+        out_at=written(seen.out_at) if seen.out_at is not None else "",
+        showing=_shown(tx, here, who, asked, uses, at) if uses else "",
+    )  # fmt: skip
+
+
+def _use(words: Catalogue, asked: Prompt, seen: ScopeStands, question: Question) -> UseLine:
+    kind, policy = seen.scope.kind.value, asked.in_force
+    only = shell.allowed(words, question.covers)
+    label = words.say("scope.use") if len(policy.asks) == 1 else words.say("scope.use.for", purposes=only)
+    if not seen.kept_out:
+        whole = ".whole" if policy.reach is Reach.conversation and seen.conversation is not None else ""
+        means = words.say(f"scope.use.{kind}{whole}", purposes=only)
+    else:
+        covers = set(question.covers).union(*(one.covers for one in policy.questions if _allows(seen, one.question)))
+        means = words.say(f"scope.use.lets_in.{kind}", purposes=shell.allowed(words, covers))
+    return UseLine(question=question.question, label=label, means=means)
+
+
+def _allows(seen: ScopeStands, question: str) -> bool:
+    """Whether something is allowed for it already, once it is let in."""
+    if seen.conversation is not None:
+        return seen.state.grant_for(question, seen.conversation) is not None
+    return seen.state.grant(question) is not None
+
+
+def _cannot(
+    words: Catalogue, asked: Prompt, seen: ScopeStands, found: Sequence[tuple[Question, NoEffect | None]]
+) -> list[str]:
+    """Why it cannot be allowed by itself, each reason once; what is covered already is said for its question."""
+    said = [
+        no_effect(words, asked, seen, because, question)
+        for question, because in found
+        if because is not None and not (because is NoEffect.covered and seen.own)
+    ]
+    return list(dict.fromkeys(said))
+
+
+def no_effect(words: Catalogue, asked: Prompt, seen: ScopeStands, because: NoEffect, question: Question) -> str:
+    """The sentence of a reason."""
+    return words.say(
+        f"no_effect.{because.value}", purposes=shell.allowed(words, question.covers), age=asked.in_force.min_age,
+        what=words.say(f"scope.this.{seen.scope.kind.value}"),
+    )  # fmt: skip
+
+
+def _as_settings(words: Catalogue, known: Policies, seen: ScopeStands, at: datetime) -> str:
+    if seen.kept_out:
+        return words.say(f"scope.as_settings.let_in.{seen.scope.kind.value}")
+    ended = {grant.question for grant in seen.returns(known, at)}
+    covers = [one.covers for one in known.in_force(at).questions if one.question in ended]
+    return words.say("scope.as_settings.ends", purposes=shell.refused(words, set().union(*covers))) if covers else ""
+
+
+def _shown(
+    tx: Transaction, here: Installation, who: PageReader, asked: Prompt, uses: Sequence[UseLine], at: datetime
+) -> str:
+    asked_in = "\n".join(f"{one.label}\n{one.means}" for one in uses)
+    return showings.record(
+        tx, who.account, prompt.asked_notice(asked), place=ShownOn.settings, surface=who.surface, gpc=who.gpc, at=at,
+        after=asked.newest_choice, random=here.keyring.random, markup=hashlib.sha256(asked_in.encode()).digest(),
+    ).hex  # fmt: skip
+
+
+# The acts
+
+
+async def told(request: AnyRequest, sent: PageForm, act: ScopeAct, *, chat: UUID | None = None,
+               project: UUID | None = None) -> Response[Any]:  # fmt: skip
+    """Does it, and leads back to the page, which says what holds then."""
+    _, who = shell.opened(request)
+    path = f"/chats/{shown(Prefix.conversation, chat)}" if chat else f"/projects/{_shown_project(project)}"
+    form = ScopeForm(
+        account=who.account, at=site_of(request).now(), act=act, conversation=chat, project=project,
+        question=sent.question, showing=shell.showing_of(sent.showing), surface=who.surface, gpc=who.gpc,
+        narrowings=int(sent.narrowings) if sent.narrowings.isdecimal() else None, out_at=_moment(sent.out_at),
+    )  # fmt: skip
+    try:
+        result = (await site_of(request).write(form)).finished
+    except RefusedError as error:
+        if error.because != STALE:
+            raise
+        return shell.then(who, path, said="again", place="said")
+    assert isinstance(result, ScopeFormResult)
+    said = act.value if result.done else "none" if result.because is not None else "again"
+    return shell.then(who, path, said=said, question=sent.question, place="said")
+
+
+def _shown_project(project: UUID | None) -> str:
+    assert project is not None
+    return shown(Prefix.project, project)
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return instant(text) if text else None
+    except ValueError:
+        return None
+
+
+def said_of(
+    words: Catalogue, asked: Prompt, known: Policies, seen: ScopeStands, request: AnyRequest, at: datetime
+) -> str:
+    """What the last form did, as far as that still holds: the word comes from the address, what is said from the state."""
+    said, named, kind = request.query_params.get("said", ""), request.query_params.get("question", ""), seen.scope.kind
+    asks = asked.in_force.questions
+    question = asks[0] if named == "" and len(asks) == 1 else next((o for o in asks if o.question == named), None)
+    own = {grant.question for grant in seen.own}
+    if said == "again":
+        return words.say("done.scope.again")
+    if said == ScopeAct.keep_out.value and seen.kept_out:
+        return words.say(f"done.scope.kept_out.{kind.value}")
+    if said == ScopeAct.as_settings.value and not seen.kept_out and not seen.returns(known, at):
+        return words.say(f"done.scope.as_settings.{kind.value}")
+    if question is None:
+        return ""
+    if said == ScopeAct.use.value and question.question in own:
+        return words.say(f"done.scope.use.{kind.value}", purposes=shell.allowed(words, question.covers))
+    because = seen.why_not(known, at, question.question)
+    if said == "none" and because is not None:
+        return f"{words.say('done.scope.none')} {no_effect(words, asked, seen, because, question)}"
+    return ""
+
+
+# The page of a project
+
+
+@get("/projects/{name:str}", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+def project(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
+    """One project: how it stands, what can be done, and its chats."""
+    here, who = shell.opened(request)
+    at, words, named = here.clock(), who.words, shell.project_of(name)
+    known = policies(here)
+    with transaction(here.pool) as tx:
+        seen = scope_forms.view(tx, known, who.account, at, project=named)
+        found = differences.seen(tx, here.keyring, known, who.account, at).project(named)
+        made = panel(tx, here, who, seen, path=f"/projects/{found.shown_id}", known=known, at=at)
+        ids = account_view.project_conversation_ids(tx, who.account, named, PROJECT_CHATS_MAX)
+        views = account_view.seen(tx, [(who.account, one) for one in ids], known, at)
+        titles = own_conversations.titles(tx, here.keyring, views, at)
+        asked = prompt.ask(tx, who.account, known, at, language=words.language)
+        saved = said_of(words, asked, known, seen, request, at)
+    chats = [
+        (
+            f"/chats/{shown(Prefix.conversation, one)}",
+            questions.called(words, ScopeKind.conversation, titles.get(one, "")),
+        )
+        for one in ids
+    ]
+    title = found.title or words.say("project.untitled", day=words.day(found.begun_at or at))
+    values = {"panel": made, "chats": chats, "saved": saved, "warning": ""}
+    return shell.page("project.html", who, at, title=title, place="chats", values=values)
+
+
+@post("/projects/{name:str}/use", may=PERSONS, checks_fence=True, include_in_schema=False)
+async def use_project(request: AnyRequest, name: FromPath[str], data: Sent) -> Response[Any]:
+    """Allows the project by itself; where it is kept out, lets it in first."""
+    return await told(request, data, ScopeAct.use, project=shell.project_of(name))
+
+
+@post("/projects/{name:str}/keep-out", may=PERSONS, checks_fence=True, include_in_schema=False)
+async def keep_project_out(request: AnyRequest, name: FromPath[str], data: Sent) -> Response[Any]:
+    """From now on none of its chats is used, and none that begins in it later."""
+    return await told(request, data, ScopeAct.keep_out, project=shell.project_of(name))
+
+
+@post("/projects/{name:str}/as-settings", may=PERSONS, checks_fence=True, include_in_schema=False)
+async def project_as_settings(request: AnyRequest, name: FromPath[str], data: Sent) -> Response[Any]:
+    """Ends what was said of the project by itself, as far as the settings say otherwise."""
+    return await told(request, data, ScopeAct.as_settings, project=shell.project_of(name))
+
+
+@post("/chats/{name:str}/use", may=PERSONS, checks_fence=True, include_in_schema=False)
+async def use_chat(request: AnyRequest, name: FromPath[str], data: Sent) -> Response[Any]:
+    """Allows the chat by itself; where it is kept out, lets it in first."""
+    return await told(request, data, ScopeAct.use, chat=shell.conversation_of(name))
+
+
+@post("/chats/{name:str}/as-settings", may=PERSONS, checks_fence=True, include_in_schema=False)
+async def chat_as_settings(request: AnyRequest, name: FromPath[str], data: Sent) -> Response[Any]:
+    """Ends what was said of the chat by itself, as far as the settings say otherwise."""
+    return await told(request, data, ScopeAct.as_settings, chat=shell.conversation_of(name))
+
+
+ROUTES = (project, use_project, keep_project_out, project_as_settings, use_chat, chat_as_settings)
