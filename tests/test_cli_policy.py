@@ -103,12 +103,25 @@ def test_a_plan_exits_2_with_changes_and_0_without_and_changes_nothing_but_the_p
     for told in (
         "  - scope.plans: max -> nothing",
         "The new version narrows `scope.plans` (drops max)",
-        "  - 1 permissions end",
+        "  - 1 permissions for `training` end, of any scope",
         "  - 2 stored turns leave improve_models (6 -> 4)",
         "  - 1 segments will be erased sooner",
         "nothing was changed",
     ):
         assert told in text, text
+
+
+def test_a_plan_says_by_question_who_is_asked_what_and_what_ends(counsel: Counsel) -> None:
+    """Who answered the one question is asked both new ones, and its permissions end: no answer is carried over."""
+    asks = [
+        {"question": "models", "covers": ["improve_models"]},
+        {"question": "safety", "covers": ["safety_classifiers"]},
+    ]
+    plan = counsel.json("plan", counsel.file(material=True, choice=asks), code=2)["plan"]
+    assert plan["questions"] == {
+        "models": {"asked": 3, "ended": 0}, "safety": {"asked": 3, "ended": 0}, "training": {"asked": 0, "ended": 2},
+    }  # fmt: skip
+    assert (plan["asked_again"], plan["grants_ended"], plan["nearer"]) == (3, 2, 3)
 
 
 def test_a_plan_counts_turns_by_their_origin(counsel: Counsel) -> None:
@@ -174,7 +187,10 @@ def test_apply_refuses_a_plan_drawn_before_another_version_or_too_long_ago(couns
         ({"name": "2025-08-28", "keep": {"opted_in": "P3Y"}}, "`2025-08-28` is applied already, and this file means"),
         ({"effective": "2025-08-28"}, "`new` is not newer than `2025-08-28`"),
         ({"effective": "2025-09-19"}, "`new` would be effective in the past"),
-        ({"keep": {"opted_in": "P6Y"}}, "`new` widens what may be used or kept, and is not material"),
+        (
+            {"keep": {"opted_in": "P6Y"}},
+            "`new` widens what may be used or kept, or drops a question, and is not material",
+        ),
         ({"origins": ["typed", "upload", "assistant", "connector"]}, "widens what may be used or kept"),
     ],
 )

@@ -25,9 +25,14 @@ BREAKS = {
     "positions follow an account's order": "UPDATE journal SET position = 7",
     "a choice stands in the journal": "DELETE FROM journal WHERE event = 'choice'",
     "a grant in force was begun by a choice": "DELETE FROM choices WHERE effect = 'began'",
-    "a segment's grant was begun by its account": "UPDATE segments SET grant_no = 9 WHERE grant_no IS NOT NULL",
+    "the grants in force are counted": "DELETE FROM scoped_grants",
+    "a grant's number is given once in its account": "UPDATE scoped_grants SET grant_no = 9",
+    "a grant's scope is not kept out, deleted or incognito": "UPDATE projects SET kept_out_at = now()",
+    "a segment's grants were begun by its account": "UPDATE segments SET grants = '{9}' WHERE grants <> '{}'",
+    "a segment is of no more than its turns' origins": "UPDATE segments SET origins = 'typed,upload'",
     "segments cover their turns": "UPDATE segments SET last_turn = last_turn + 1",
     "a conversation knows the segment that decides": "UPDATE conversations SET deciding = deciding + 1",
+    "a narrowing is one that has been": "UPDATE segments SET narrowing = 1 WHERE grants <> '{}'",
     "content has its key": "UPDATE segments SET key_slot = NULL",
     "a body is of a turn of its segment": "DELETE FROM turns WHERE turn = 1",
     "a safety copy has its key": "UPDATE segments SET safety_slot = NULL",
@@ -35,15 +40,27 @@ BREAKS = {
     "what lives has one key of its own, and it is there": "UPDATE segments SET key_slot = 0 WHERE key_slot IS NOT NULL",
     "a key that nothing names is destroyed": "UPDATE feedback SET key_slot = NULL",
     "a deleted conversation ends with its longest period": "UPDATE segments SET keep_until = '2099-01-01'",
+    "nothing is kept longer than a turn could have dated it": "UPDATE segments SET keep_until = '2099-01-01'",
+    "what was never under a grant is kept no longer than without one": (
+        "UPDATE segments SET grants = '{}', keep_until = keep_until + interval '1 year';"
+        " UPDATE conversations SET deciding_grants = '{}'"
+    ),
+    "what no grant in force covers is kept no longer than from the last ending": (
+        "UPDATE standings SET grant_no = NULL; DELETE FROM scoped_grants"
+    ),
     "every copy is registered": "UPDATE copies SET ended_at = now()",
     "every registered copy is there": "DELETE FROM bodies",
     "the log's leaves are numbered without a gap": "UPDATE logs SET size = size + 1",
 }
 
 
+PROJECT = do.ChosenScope(host_project=b"orchard")
+
+
 @pytest.fixture
 def house(pool: Pool, tmp_path: Path) -> House:
-    """Somebody who allowed, was flagged, gave feedback and deleted; somebody who withdrew; a release and a log."""
+    """Somebody who allowed, was flagged, gave feedback and deleted; somebody who withdrew, and allowed a project; a
+    release and a log."""
     made = House(pool, tmp_path)
     made.open("ana", allow=True)
     made.open("bo", allow=True)
@@ -58,6 +75,7 @@ def house(pool: Pool, tmp_path: Path) -> House:
     build(made, "first")
     made.about(do.Delete, "ana", "plums")
     made.choose("bo", False)
+    made.tell(do.Choose(account=made.accounts["bo"], at=made.now, allow=True, scope=PROJECT))
     documents.append(made.here)
     return made
 
@@ -84,7 +102,7 @@ def test_what_the_files_lack_is_named(house: House) -> None:
     shutil.rmtree(house.here.config.releases / "first")
     assert faults(house.here) == ["every sealed release has its folder: first"]
     with transaction(house.here.pool) as tx:
-        tx.execute("UPDATE logs SET decided = decided + 5, size = size + 5")
+        tx.execute("UPDATE logs SET decided = decided + 50, size = size + 50")
     assert any(fault.startswith("the log's files are as long") for fault in faults(house.here))
 
 

@@ -114,7 +114,9 @@ def plan_text(planned: PlannedPolicy) -> str:
     lines += [f"  {_SIGNS[c.direction]} {c.key}: {_plain(c.old)} -> {_plain(c.new)}" for c in plan.changes]
     lines += ["", f"  ~ {plan.asked_again:,} accounts asked again"]
     lines += [f"  ~ {count:,} accounts move from gate {move}" for move, count in plan.gates.items()]
-    lines.append(f"  - {plan.grants_ended:,} permissions end, because the version does not allow the account")
+    for question, told in plan.questions.items():
+        lines.append(f"  ~ {told.asked:,} accounts are asked `{question}`, and were not")
+        lines.append(f"  - {told.ended:,} permissions for `{question}` end, of any scope")
     for purpose, rows in plan.purposes.items():
         lines.append(f"  + {rows.entering:,} stored turns enter {purpose}")
         lines.append(f"  - {rows.leaving:,} stored turns leave {purpose} ({rows.before:,} -> {rows.after:,})")

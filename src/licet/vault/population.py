@@ -91,31 +91,47 @@ class SegmentDecision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 # The versions as rows: what each and all that followed it to the one in force allow. `drops` says that they list less than
-# the version itself did. Names stand between commas.
+# the version itself did. Names stand between commas. What they list is looked up by the version's number, and not joined:
+# texts made every row of the join twice as long.
 VERSIONS = """unnest(%(numbers)s::smallint[], %(some_whole)s::boolean[], %(some_by_turn)s::boolean[], %(age_min)s::int[],
-    %(covers)s::boolean[], %(drops)s::boolean[], %(joint_plans)s::text[], %(joint_surfaces)s::text[], %(origins)s::text[])
-    AS v(number, some_whole, some_by_turn, age_min, covers, drops, plans, surfaces, origins)"""
+    %(covers)s::boolean[], %(drops)s::boolean[], %(origins)s::text[])
+    AS v(number, some_whole, some_by_turn, age_min, covers, drops, origins)"""
 _ENDINGS = """unnest(%(numbers)s::smallint[], %(plans)s::text[], %(own_age_min)s::int[], %(asks)s::boolean[],
     %(lapse_until)s::timestamptz[]) AS e(number, plans, age_min, asks, lapse_until)"""
 
 # An account as it is at the moment, and its grant for the question: the first version since its newest event that does not
 # allow it, or does not ask the question, ends it.
 _ENDS_ALL = "(position(',' || a.plan || ',' IN e.plans) = 0 OR e.age_min > coalesce(a.age, -1))"
-_ACCOUNTS = f"""
+_SCOPES = """SELECT account_id, array_agg(coalesce(project_id, conversation_id)) AS scopes, array_agg(grant_no) AS numbers
+    FROM scoped_grants WHERE question = %(question)s"""
+_SCOPES_OF_ALL = f"LEFT JOIN ({_SCOPES} GROUP BY 1) g ON g.account_id = a.account_id"
+_SCOPES_OF_FEW = f"LEFT JOIN LATERAL ({_SCOPES} AND account_id = a.account_id GROUP BY 1) g ON true"
+
+
+def _accounts(scopes: str) -> str:
+    """``scopes`` joins the account's grants for projects and conversations: few have any, and a list is looked up as fast
+    as a join to their table would be, which is asked for every row.
+    """
+    return f"""
     SELECT a.account_id, a.closed_at, a.plan, a.age, a.seen, l.number IS NOT NULL AS is_lapsed,
            CASE WHEN l.number IS NULL THEN t.grant_no END AS grant_no,
+           CASE WHEN l.number IS NULL THEN g.scopes END AS scopes, g.numbers,
            CASE WHEN l.number IS NOT NULL AND t.grant_no IS NOT NULL THEN 'lapsed'
                 ELSE coalesce(t.standing, 'undecided') END AS standing
       FROM accounts a
       LEFT JOIN standings t ON t.account_id = a.account_id AND t.question = %(question)s
+      {scopes}
       LEFT JOIN LATERAL (
            SELECT e.number FROM {_ENDINGS}
             WHERE a.in_force > 0 AND a.seen < %(now)s AND e.number > a.seen AND e.number <= %(now)s
               AND ({_ENDS_ALL} OR NOT e.asks)
             ORDER BY e.number LIMIT 1) l ON true"""
 
+
 # The grant in force for a conversation `c` of an account `a`: its own, else its project's, else the account's.
-_GRANT = "CASE WHEN a.is_lapsed THEN NULL ELSE coalesce(g.grant_no, p.grant_no, a.grant_no) END"
+_GRANT = """CASE WHEN a.scopes IS NULL THEN a.grant_no
+     ELSE coalesce(a.numbers[array_position(a.scopes, c.conversation_id)], a.numbers[array_position(a.scopes, c.project_id)],
+                   a.grant_no) END"""
 # To when a version that ended every grant brings what a grant covered, for whatever question. Looked up for what lapsed
 # alone, by primary keys: counted, and not only found, as PostgreSQL would look for one by reading the table from its begin.
 _KEEP_UNTIL = f"""CASE WHEN NOT a.is_lapsed THEN s.keep_until
@@ -125,8 +141,9 @@ _KEEP_UNTIL = f"""CASE WHEN NOT a.is_lapsed THEN s.keep_until
      ELSE least(s.keep_until, (SELECT e.lapse_until FROM {_ENDINGS}
                                 WHERE e.number > a.seen AND e.number <= %(now)s AND {_ENDS_ALL}
                                 ORDER BY e.number LIMIT 1)) END"""
-_LEFT_OUT = """({1}.drops AND (position(',' || {0}.plan || ',' IN {1}.plans) = 0
-                               OR position(',' || {0}.surface || ',' IN {1}.surfaces) = 0))"""
+_LEFT_OUT = """({1}.drops
+    AND (position(',' || {0}.plan || ',' IN (%(joint_plans)s::text[])[{0}.version + 1]) = 0
+         OR position(',' || {0}.surface || ',' IN (%(joint_surfaces)s::text[])[{0}.version + 1]) = 0))"""
 # Conversations that a segment keeps out although it was in scope when taken: empty unless a version lists less than an
 # earlier one.
 _LEFT_CONVERSATIONS = f"""
@@ -144,7 +161,11 @@ def _under(grants: str, narrowing: str) -> str:
     return f"({_GRANT} = ANY({grants}) AND {narrowing} = c.narrowings)"
 
 
-_DECISIONS = f"""
+def _decisions(accounts: str) -> str:
+    """One row a segment. What is under the grant in force is asked before what would refuse it: of most rows nothing else
+    is then asked. That a stamp is stale for a question says that it has no grant for it.
+    """
+    return f"""
     SELECT s.account_id, s.conversation_id, s.segment,
            CASE WHEN a.closed_at IS NOT NULL THEN {Rank.CLOSED}
                 WHEN c.deleted_at IS NOT NULL THEN {Rank.DELETED}
@@ -155,28 +176,26 @@ _DECISIONS = f"""
                 WHEN {_KEEP_UNTIL} <= %(at)s THEN {Rank.EXPIRED}
                 WHEN c.narrowed OR s.narrowed THEN {Rank.NARROWED}
                 WHEN NOT %(is_asked)s THEN {Rank.NOT_ASKED}
+                WHEN v.covers AND (NOT v.some_by_turn OR {_under("s.grants", "s.narrowing")})
+                 AND (NOT v.some_whole OR {_under("c.deciding_grants", "c.deciding_narrowing")}) THEN {Rank.PERMITTED}
                 WHEN {_GRANT} IS NULL THEN {Rank.STANDING}
                 WHEN NOT v.covers THEN {Rank.NOT_COVERED}
                 WHEN (v.some_by_turn AND {_stale("s.stale")}) OR (v.some_whole AND {_stale("c.deciding_stale")})
                 THEN {Rank.STALE_TERMS}
-                WHEN (v.some_by_turn AND NOT {_under("s.grants", "s.narrowing")})
-                  OR (v.some_whole AND NOT {_under("c.deciding_grants", "c.deciding_narrowing")}) THEN {Rank.BEFORE_GRANT}
-                ELSE {Rank.PERMITTED} END AS rank,
+                ELSE {Rank.BEFORE_GRANT} END AS rank,
            a.standing, {_KEEP_UNTIL} AS until, s.flagged_turn, s.safety_until, s.version,
-           s.last_turn - s.first_turn + 1 AS turns, s.origins
+           s.last_turn - s.first_turn + 1 AS turns
       FROM segments s
       JOIN conversations c USING (account_id, conversation_id)
-      JOIN ({_ACCOUNTS}) a USING (account_id)
+      JOIN ({accounts}) a USING (account_id)
       JOIN {VERSIONS} ON v.number = s.version
-      LEFT JOIN scoped_grants g ON g.account_id = c.account_id AND g.conversation_id = c.conversation_id
-                               AND g.question = %(question)s
-      LEFT JOIN scoped_grants p ON p.account_id = c.account_id AND p.project_id = c.project_id
-                               AND p.question = %(question)s
       LEFT JOIN"""
-DECISIONS = f"""{_DECISIONS} ({_LEFT_CONVERSATIONS}) o
+
+
+DECISIONS = f"""{_decisions(_accounts(_SCOPES_OF_ALL))} ({_LEFT_CONVERSATIONS}) o
            ON o.account_id = c.account_id AND o.conversation_id = c.conversation_id"""
 # The same for a few segments, which the caller's WHERE names: each conversation's others are looked up, never all.
-DECISIONS_OF_FEW = f"""{_DECISIONS} LATERAL (
+DECISIONS_OF_FEW = f"""{_decisions(_accounts(_SCOPES_OF_FEW))} LATERAL (
     SELECT true AS is_left_out FROM segments o JOIN {VERSIONS.replace("AS v(", "AS w(")} ON w.number = o.version
      WHERE %(any_drops)s AND {_LEFT_OUT.format("o", "w")}
        AND o.account_id = s.account_id AND o.conversation_id = s.conversation_id LIMIT 1) o ON true"""
@@ -189,16 +208,19 @@ PERMITTED = f"""
        AND NOT c.narrowed AND a.closed_at IS NULL AND %(is_asked)s AND v.covers) d
      WHERE rank = {Rank.PERMITTED}"""
 
-# The useful segments: permitted, and a listed origin among those of their turns.
-_IS_LISTED = "string_to_array(d.origins, ',') && string_to_array(v.origins, ',')"
-USEFUL = f"""
-    SELECT d.account_id, d.conversation_id, d.segment FROM ({PERMITTED}) d JOIN {VERSIONS} ON v.number = d.version
-     WHERE {_IS_LISTED}"""
-# The same of the accounts `accounts`, which are few.
-USEFUL_OF_FEW = f"""
+
+def _useful(decisions: str) -> str:
+    """The useful segments: permitted, and a listed origin among those of their turns."""
+    return f"""
     SELECT d.account_id, d.conversation_id, d.segment
-      FROM ({DECISIONS_OF_FEW} WHERE s.account_id = ANY(%(accounts)s)) d JOIN {VERSIONS} ON v.number = d.version
-     WHERE rank = {Rank.PERMITTED} AND {_IS_LISTED}"""
+      FROM ({decisions}) d
+      JOIN {VERSIONS} ON v.number = d.version
+      JOIN segments s USING (account_id, conversation_id, segment)
+     WHERE d.rank = {Rank.PERMITTED} AND string_to_array(s.origins, ',') && string_to_array(v.origins, ',')"""
+
+
+USEFUL = _useful(PERMITTED)
+USEFUL_OF_FEW = _useful(f"{DECISIONS_OF_FEW} WHERE s.account_id = ANY(%(accounts)s)")  # of `accounts`, which are few
 
 # The end of a turn `t` of the segment `d`, under the versions `v`; NULL where it may not be used.
 USABLE_UNTIL = f"""CASE
@@ -264,7 +286,7 @@ def decisions(
     with for_many(tx), tx.cursor(name="decisions") as cursor:
         cursor.itersize = BATCH_ROWS_MAX
         for row in cursor.execute(DECISIONS + where, parameters(policies, purpose, at)):
-            account, conversation, segment, rank, standing, until, flagged_turn, safety_until, version, turns, _ = row
+            account, conversation, segment, rank, standing, until, flagged_turn, safety_until, version, turns = row
             yield SegmentDecision(
                 account=account, conversation=conversation, segment=segment, rank=Rank(rank), standing=standing,
                 until=until, flagged_turn=flagged_turn, safety_until=safety_until, version=version, turns=turns,
