@@ -122,7 +122,9 @@ class Pair:
     def _scope(self, event: ev.Event, scope: ev.NamedScope) -> do.ChosenScope:
         if scope.project is not None:
             return do.ChosenScope(host_project=hashed(scope.project))
-        return do.ChosenScope(conversation=self.conversations.get(scope.conversation or "", new_account(event.at)))
+        name = scope.conversation or ""
+        never = uuid7(event.at, hashed(name)[:10])  # the id of a conversation that there is not
+        return do.ChosenScope(conversation=self.conversations.get(name, never))
 
     def _known(self, event: ev.Event) -> bool:
         match event:

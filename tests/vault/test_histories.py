@@ -77,8 +77,21 @@ def check_content(pair: Pair, contents: dict[tuple[str, Any, int], Any]) -> None
 def normal(conn: Transaction, pair: Pair) -> Table:
     """Every table, without what chance decides: ids by their names, no sealed byte, no position but its rank."""
     known = {v: k for d in (pair.accounts, pair.conversations, pair.feedback) for k, v in d.items()}
+    for project, account, host in conn.execute("SELECT project_id, account_id, host_hmac FROM projects").fetchall():
+        known[project] = f"{known[account]}/{host.hex()}"
     named = {key.hex: name for key, name in known.items()} | {str(key): name for key, name in known.items()}
-    unlike = {"wrapped_key", "bucket", "sealed", "slots", "position", "outbox_id", "evidence", "matter", "erasure_id"}
+    unlike = {
+        "wrapped_key",
+        "bucket",
+        "sealed",
+        "title",
+        "slots",
+        "position",
+        "outbox_id",
+        "evidence",
+        "matter",
+        "erasure_id",
+    }
     tables = conn.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
     found: Table = {}
     for (table,) in sorted(tables):

@@ -358,7 +358,7 @@ class _Batch:
                     self._load_all(account, UUID(hex=name))
             self._load_each(account, [UUID(hex=name) for kind, name in scopes if kind is ScopeKind.conversation])
         mine = (row for row in self.conversations.values() if row.account_id == account.account_id)
-        return [row for row in mine if ending.covers(row.state)]
+        return sorted((row for row in mine if ending.covers(row.state)), key=lambda row: row.conversation_id)
 
     def _load_all(self, account: AccountRow, project: UUID | None = None) -> None:
         """Every conversation of an account or of a project, beside those that the batch changed."""
@@ -438,8 +438,9 @@ class _Batch:
             self._save_project(replace(project, kept_out_at=at))
         self._load_all(account, project.project_id)
         changed = not was_out
-        for row in list(self.conversations.values()):
-            if row.account_id == account.account_id and row.state.project == name:
+        mine = (row for row in self.conversations.values() if row.account_id == account.account_id)
+        for row in sorted(mine, key=lambda row: row.conversation_id):  # one order, whatever else the batch is about
+            if row.state.project == name:
                 changed |= self._narrow(account, row, at)
         self._changed(account, fold.keep_project_out(account.state, self.policies, at, name))
         return changed
