@@ -647,8 +647,13 @@ def get_conversation(conversation: str, account: str | None = None) -> ApiReques
 
 
 def explain(conversation: str, account: str | None = None) -> ApiRequest[Explanation]:
-    """The answer for each turn and purpose, the reason, and the act behind it."""
+    """The answer for each turn of a conversation and each purpose, the reason, and the act behind it."""
     return _reading(f"{_conversation(conversation)}/explain", Explanation, _of(account))
+
+
+def explain_turn(turn: str) -> ApiRequest[Explanation]:
+    """The same for one turn."""
+    return _reading(f"/v1/turns/{quote(turn)}/explain", Explanation)
 
 
 def keep_out(conversation: str, account: str | None = None) -> ApiRequest[ChangeResult]:

@@ -18,10 +18,11 @@ from licet.keys.keyring import Keyring
 from licet.keys.material import AccountKeys, account_place, unseal
 from licet.policy.decide import Decision, DecisionReason
 from licet.policy.file import Policies
-from licet.policy.state import AccountState, GrantStanding
+from licet.policy.state import GrantStanding
 from licet.store.connect import Transaction
-from licet.vault import account_choices, account_journal
+from licet.vault import account_choices, account_journal, account_view
 from licet.vault.account_choices import StoredChoice
+from licet.vault.tables import AccountRow
 
 
 class ActKind(StrEnum):
@@ -63,18 +64,25 @@ class ConsentActs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def standing_acts(
-    tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, state: AccountState
+    tx: Transaction, keyring: Keyring, policies: Policies, holder: AccountRow, at: datetime
 ) -> ConsentActs:
-    """The acts behind the grants and the standings of ``state``."""
+    """The acts behind the grants and the standings of an account at ``at``."""
+    account, changed = holder.account_id, account_view.brought(holder, policies, at)
+    state = changed.account
     keys = keyring.account_keys(tx, [account]).get(account)
     given = account_choices.behind(tx, account, [grant.number for grant in state.grants])
-    grants = {number: _said(made, account, keys) for number, made in given.items()}
+    # A no that kept a grant by name was a yes to it.
+    grants = {number: _said(made, account, keys, ActKind.yes) for number, made in given.items()}
     questions: dict[str, ConsentAct] = {}
     for question, made in account_choices.last_by_question(tx, account).items():
         if state.standing(question) is not GrantStanding.lapsed:
-            questions[question] = _said(made, account, keys)
+            questions[question] = _said(made, account, keys, ActKind.yes if made.allow else ActKind.no)
         elif (lapse := _lapse(tx, policies, account, question, made.seq)) is not None:
             questions[question] = lapse
+        else:  # by a version, which no verb has written yet
+            ended = [e.at for e in changed.endings if any(grant.question == question for grant in e.grants)]
+            if ended:
+                questions[question] = _by_version(policies, ended[0])
     return ConsentActs(grants=grants, questions=questions)
 
 
@@ -85,10 +93,10 @@ def evidence_of(made: StoredChoice, account: UUID, keys: AccountKeys | None) -> 
     return read_evidence(unseal(keys.own, made.evidence, account_place(account)).decode())
 
 
-def _said(made: StoredChoice, account: UUID, keys: AccountKeys | None) -> ConsentAct:
+def _said(made: StoredChoice, account: UUID, keys: AccountKeys | None, act: ActKind) -> ConsentAct:
     evidence = evidence_of(made, account, keys)
     return ConsentAct(
-        act=ActKind.yes if made.allow else ActKind.no, at=made.at, via=made.via,
+        act=act, at=made.at, via=made.via,
         surface=evidence.surface if evidence is not None else None, policy=made.version,
     )  # fmt: skip
 
@@ -99,13 +107,17 @@ def _lapse(tx: Transaction, policies: Policies, account: UUID, question: str, af
     A version that only dropped another question ended none of this one.
     """
     for at, before in account_journal.lapses_after(tx, account, after):
-        cause = before if before in ("plan_set", "age_found") else "policy"
         number = policies.number(at)
-        dropped = number > 0 and set(policies[number - 1].asks) - set(policies[number].asks)
-        if cause == "policy" and dropped and question not in dropped:
-            continue
-        return ConsentAct(act=ActKind.lapsed, at=at, policy=policies[number].version, cause=cause)
+        if before in ("plan_set", "age_found"):
+            return ConsentAct(act=ActKind.lapsed, at=at, policy=policies[number].version, cause=before)
+        dropped = set(policies[number - 1].asks) - set(policies[number].asks) if number > 0 else set()
+        if not dropped or question in dropped:
+            return _by_version(policies, at)
     return None
+
+
+def _by_version(policies: Policies, at: datetime) -> ConsentAct:
+    return ConsentAct(act=ActKind.lapsed, at=at, policy=policies.in_force(at).version, cause="policy")
 
 
 def kept_out_times(tx: Transaction, account: UUID, conversations: Collection[UUID]) -> dict[UUID, datetime]:

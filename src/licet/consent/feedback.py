@@ -16,6 +16,7 @@ from licet.consent import own_conversations
 from licet.errors import NotFoundError
 from licet.keys.keyring import Keyring
 from licet.masked import Masked
+from licet.policy import fold
 from licet.policy.decide import Decision, decide_feedback
 from licet.policy.file import Policies
 from licet.store.connect import Transaction
@@ -69,10 +70,14 @@ def _given(
     for row in rows:
         about = seen[row.conversation]
         is_held = bool(about.turns.holds) and own_conversations.is_told_hold(tx, row.account, row.conversation)
-        decision = decide_feedback(about.state, about.turns, row.state, policies, at)
+        state = row.state
+        for ending in account_view.brought(about.account, policies, at).endings:  # that no verb has written yet
+            if ending.covers(about.turns):
+                state = fold.feedback_after(ending, about.turns, state, policies)
+        decision = decide_feedback(about.state, about.turns, state, policies, at)
         made.append(
             PersonFeedback(
-                row=row, decision=decision, keep_until=None if is_held else row.state.keep_until,
+                row=row, decision=decision, keep_until=None if is_held else state.keep_until,
                 shared=shared.get(row.feedback, SharedFeedback(comment="", turns=())),
             )
         )  # fmt: skip

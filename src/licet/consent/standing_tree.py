@@ -96,7 +96,7 @@ def standing(
     if row is None:
         raise NotFoundError("no such account")
     state = account_view.brought(row, policies, at).account
-    said = acts.standing_acts(tx, keyring, policies, account, state)
+    said = acts.standing_acts(tx, keyring, policies, row, at)
     found = projects.tree(tx, account, after, limit + 1)
     page = found[:limit]
     titles = _titles(tx, keyring, policies, account, page, at) if titled else {}

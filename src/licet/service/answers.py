@@ -189,7 +189,7 @@ class _Behind:
 
     def __init__(self, keyring: Keyring, tx: Transaction, known: Policies, seen: account_view.AccountView) -> None:
         account, conversation = seen.account.account_id, seen.conversation.conversation_id
-        self.acts = acts.standing_acts(tx, keyring, known, account, seen.state)
+        self.acts = acts.standing_acts(tx, keyring, known, seen.account, seen.at)
         self.scopes = {grant.number: _scope(grant.scope) for grant in seen.state.grants}
         self.kept_out_at = acts.kept_out_times(tx, account, [conversation]).get(
             conversation, seen.conversation.begun_at
@@ -274,7 +274,7 @@ def explain_account(tx: Transaction, keyring: Keyring, known: Policies, account:
         opened_at=state.opened_at,
         closed_at=state.closed_at,
         gate=gate(state, known, at),
-        questions=questions_stood(state, known, at, acts.standing_acts(tx, keyring, known, account, state)),
+        questions=questions_stood(state, known, at, acts.standing_acts(tx, keyring, known, row, at)),
         choices=tuple(_choice(made) for made in account_choices.of_account(tx, account)),
         conversations=len(ids),
         newest=tuple(shown(Prefix.conversation, each) for each in ids[-NEWEST_CONVERSATIONS_MAX:]),
