@@ -26,6 +26,7 @@ from licet.store.connect import Pool, opened
 from licet.store.migrate import migrate
 
 from .quarters import QUARTER, WHOLE
+from .state_hook import MADE, check, forget
 
 # The settings of whoever starts the tests are not theirs; what a test sets, it sets itself.
 for setting in [name for name in os.environ if name.startswith("LICET_")]:
@@ -57,6 +58,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return
     ranks = {name: rank for rank, name in enumerate(LONGEST)}
     items.sort(key=lambda item: ranks.get(item.path.name, len(ranks)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """A test that left the state of a vault broken fails; see `state_hook.py`."""
+    yield
+    check(item)
+
+
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    forget(item)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -120,7 +132,10 @@ def databases(postgres: str) -> Iterator[Databases]:
         with psycopg.connect(postgres, autocommit=True) as conn:
             conn.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), template))
         made.append(name)
-        return make_conninfo(postgres, dbname=name)
+        known = make_conninfo(postgres, dbname=name)
+        if migrated:
+            MADE.append(known)
+        return known
 
     yield make
     with psycopg.connect(postgres, autocommit=True) as conn:

@@ -28,8 +28,9 @@ from licet.vault.commands import CommandResult, Outcome
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac, uuid7
 
+from .state_hook import lived
+
 BEGIN = instant("2025-09-01")
-LIVED: list[installation.Installation] = []  # those of this test, for the check of the whole state at its end
 DAY = timedelta(days=1)
 
 
@@ -44,7 +45,7 @@ class House:
             keyring=Keyring(FileProvider(folder / "keys")),
             clock=self.clock,
         )
-        LIVED.append(self.here)
+        lived(self.here)
         policy_changes.apply_policy(self.here, policy or preset("article-2025"), by="test")
         self.accounts: dict[str, UUID] = {}
         self.chats: dict[str, UUID] = {}

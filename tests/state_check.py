@@ -6,8 +6,10 @@ the files. What the schema says itself (references, CHECK constraints) is not sa
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 
+from licet.errors import BrokenError, NotFoundError, RefusedError
 from licet.keys import fence
 from licet.keys.material import EMPTY_SLOT, SLOTS_PER_PAGE
 from licet.keys.restriction_journal import Journal, RestrictionKind
@@ -18,6 +20,7 @@ from licet.release import catalog
 from licet.store.connect import Transaction, transaction
 from licet.vault.installation import Installation
 
+LEAVES_MAX = 4_096  # of a log whose root is worked out
 SLOT = len(EMPTY_SLOT)
 EVENTS = "(SELECT account_id, seq, occurred_at FROM journal UNION ALL SELECT account_id, seq, occurred_at FROM turns)"
 KEPT = """(SELECT account_id, key_slot AS slot FROM segments WHERE key_slot IS NOT NULL
@@ -25,7 +28,14 @@ KEPT = """(SELECT account_id, key_slot AS slot FROM segments WHERE key_slot IS N
      UNION ALL SELECT account_id, key_slot FROM feedback WHERE key_slot IS NOT NULL)"""
 WRAPPED = f"""(SELECT p.account_id, p.page * {SLOTS_PER_PAGE} + n AS slot,
          substr(p.slots, n * {SLOT} + 1, {SLOT}) = '\\x{EMPTY_SLOT.hex()}' AS destroyed
-    FROM key_pages p, generate_series(0, length(p.slots) / {SLOT} - 1) n)"""
+    FROM key_pages p JOIN accounts o USING (account_id),
+         generate_series(0, least(length(p.slots) / {SLOT}, o.next_slot - p.page * {SLOTS_PER_PAGE}) - 1) n)"""
+
+
+def _longest(*period: str) -> str:
+    """The longest of a period of the policy's `keep` in any version: what a version shortened may stand as it was."""
+    return f"(SELECT max((document::json #>> '{{keep,{','.join(period)}}}')::interval) FROM policies)"
+
 
 IN_FORCE = """(SELECT account_id, grant_no, question, NULL::uuid AS project_id, NULL::uuid AS conversation_id
           FROM standings WHERE grant_no IS NOT NULL
@@ -119,10 +129,12 @@ INVARIANTS = {
         SELECT w.account_id || ' ' || w.slot FROM {WRAPPED} w JOIN accounts a USING (account_id)
          WHERE NOT w.destroyed AND w.slot < a.next_slot
            AND NOT EXISTS (SELECT FROM {KEPT} k WHERE (k.account_id, k.slot) = (w.account_id, w.slot))""",
-    "a deleted conversation ends with its longest period": """
+    "a deleted conversation ends with its longest period": f"""
         SELECT s.conversation_id || ' ' || s.segment FROM segments s JOIN conversations c USING (account_id, conversation_id)
-         WHERE c.deleted_at IS NOT NULL AND s.keep_until > c.deleted_at + (SELECT max(
-               (document::json -> 'keep' ->> 'deleted')::interval) FROM policies)""",
+         WHERE c.deleted_at IS NOT NULL AND s.keep_until > c.deleted_at + {_longest("deleted")}""",
+    "a closed account's content ends with its longest period": f"""
+        SELECT s.conversation_id || ' ' || s.segment FROM segments s JOIN accounts a USING (account_id)
+         WHERE s.keep_until > a.closed_at + {_longest("deleted")}""",
     "nothing is kept longer than a turn could have dated it": f"""
         SELECT s.conversation_id || ' ' || s.segment FROM segments s JOIN conversations c USING (account_id, conversation_id)
          WHERE s.keep_until > {bound("opted_in", "opted_out", "incognito")}""",
@@ -135,6 +147,15 @@ INVARIANTS = {
          WHERE NOT (s.grants || c.deciding_grants) && ARRAY(SELECT g.grant_no FROM {IN_FORCE} g
                                                              WHERE g.account_id = s.account_id)
            AND s.keep_until > greatest({bound("opted_out", "incognito")}, {bound("opted_out", since=ENDED)})""",
+    "feedback is kept no longer than the policy allows": f"""
+        SELECT f.feedback_id::text FROM feedback f WHERE f.keep_until > f.given_at + CASE WHEN f.grant_no IS NULL
+          THEN {_longest("feedback", "opted_out")} ELSE {_longest("feedback", "opted_in")} END""",
+    "a safety copy is kept no longer than the policy allows": f"""
+        SELECT s.conversation_id || ' ' || s.segment FROM segments s JOIN accounts a USING (account_id)
+         WHERE s.safety_until > a.last_at + {_longest("flagged")}""",
+    "what a hold keeps is not erased": """
+        SELECT h.conversation_id || ' ' || s.segment FROM holds h JOIN segments s USING (account_id, conversation_id)
+         WHERE s.erased_at >= h.placed_at AND h.placed_at < s.keep_until""",
     "every copy is registered": """
         SELECT b.conversation_id || ' ' || b.segment FROM (
           SELECT account_id, conversation_id, segment, 'vault' AS place FROM bodies
@@ -168,31 +189,51 @@ def check_all(here: Installation) -> None:
 
 
 def faults(here: Installation) -> list[str]:
-    """What is broken, as `invariant: what`; nothing where nobody has an account."""
+    """What is broken, as `invariant: what`."""
     with transaction(here.pool) as tx:
-        if tx.execute("SELECT FROM accounts LIMIT 1").fetchone() is None:
-            return []
         broken = in_tables(tx)
         life = fence.life(tx)
         if here.keyring.restrictions is not None:
             broken += in_restrictions(tx, here.keyring.restrictions, life)
         standings = sequence.standings(tx)
-    broken += [
-        f"the log's files are as long as the database says: {standing.year}"
-        for standing in standings
-        if PublishedLog(
-            documents.place(here).folder / str(standing.year), documents.key(here, standing.year)
-        ).checkpoint.size
-        < standing.decided
-    ]
+    broken += [fault for standing in standings for fault in in_log(here, standing)]
     broken += [f"every sealed release has its folder: {name}" for name in released(here)]
     return broken
 
 
 def in_tables(tx: Transaction) -> list[str]:
-    """What the tables break of their invariants."""
+    """What the tables break of their invariants; nothing where nobody has an account."""
+    if tx.execute("SELECT FROM accounts LIMIT 1").fetchone() is None:
+        return []
     rows = tx.execute(STATEMENT, list(INVARIANTS)).fetchall()
     return sorted(f"{name}: {what}" for name, what in rows)
+
+
+def in_log(here: Installation, standing: sequence.LogStanding) -> list[str]:
+    """What the published log of a year breaks: it is as long as the database says, and its root is that of its leaves."""
+    folder = documents.place(here).folder / str(standing.year)
+    try:
+        published = PublishedLog(folder, documents.key(here, standing.year))
+    except (BrokenError, NotFoundError, RefusedError) as error:
+        return [f"the log's checkpoints are there and signed: {standing.year}: {error.message}"]
+    broken = []
+    if published.checkpoint.size < standing.decided:
+        broken.append(f"the log's files are as long as the database says: {standing.year}")
+    if published.checkpoint.size <= LEAVES_MAX:
+        leaves = [hashlib.sha256(b"\x00" + entry).digest() for entry in published.entries()]
+        if root(leaves) != published.checkpoint.root:
+            broken.append(f"the log's root is that of its leaves: {standing.year}")
+        if published.checkpoint.size >= standing.decided and root(leaves[: standing.decided]) != standing.root:
+            broken.append(f"the log's root is the one that the database knows: {standing.year}")
+    return broken
+
+
+def root(leaves: list[bytes]) -> bytes:
+    """The Merkle tree's root over hashes of leaves, as RFC 6962, section 2.1, writes it."""
+    if len(leaves) < 2:
+        return leaves[0] if leaves else hashlib.sha256(b"").digest()
+    half = 1 << (len(leaves) - 1).bit_length() - 1
+    return hashlib.sha256(b"\x01" + root(leaves[:half]) + root(leaves[half:])).digest()
 
 
 def in_restrictions(tx: Transaction, journal: Journal, life: int) -> list[str]:

@@ -189,3 +189,20 @@ def test_every_bound_of_the_threat_model_names_a_test_that_is_there() -> None:
             assert name in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}, (
                 f"{file}::{name}"
             )
+
+
+SWITCH = re.compile(r"environ(?:\.get\(|\.setdefault\(|\[)\"(TESTS_[A-Z_]+)\"")
+
+
+def test_every_switch_of_the_tests_is_on_their_page_and_no_other() -> None:
+    read = {
+        name for path in (ROOT / "tests").rglob("*.py") for name in SWITCH.findall(path.read_text(encoding="utf-8"))
+    }
+    rows = re.findall(r"(?m)^\| `(TESTS_[A-Z_]+)` \|", (ROOT / "docs" / "testing.md").read_text(encoding="utf-8"))
+    assert sorted(rows) == sorted(read)
+
+
+def test_every_file_of_tests_that_a_document_names_is_there() -> None:
+    for document in [*DOCUMENTS, ROOT / "CONTRIBUTING.md"]:
+        for path in re.findall(r"`(tests/[\w/.]+)`", document.read_text(encoding="utf-8")):
+            assert "NAME" in path or (ROOT / path).exists(), (document.name, path)

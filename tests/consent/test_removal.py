@@ -22,6 +22,7 @@ from licet.vault import installation
 from licet.vault.installation import Installation
 
 from ..installed import BEGIN
+from ..state_hook import lived
 
 STRICT = preset("strict")
 OLD_WORDS = "We remove personal details such as addresses and numbers before anything is used."
@@ -30,10 +31,10 @@ ALL = frozenset({"person", "address"})
 
 def place(pool: Pool, folder: Path, *names: str, kinds: tuple[str, ...] = ("person", "address")) -> Installation:
     """An installation that looks for names as it is told."""
-    return Installation(
+    return lived(Installation(
         config=Configuration(data=folder, curate=Curate(names=names, names_kinds=kinds)), pool=pool,
         keyring=Keyring(FileProvider(folder / "keys")), clock=lambda: BEGIN,
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 # What a notice says

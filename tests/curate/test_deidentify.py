@@ -120,6 +120,16 @@ def test_a_bad_rule_file_is_refused_whole(bad: str) -> None:
         rules.read(bad, file="bad.yaml")
 
 
+def test_our_own_rules_are_checked_here_and_compiled_when_a_text_asks_for_them() -> None:
+    text = (ROOT / "src" / "licet" / "curate" / "rules.yaml").read_text("utf-8")
+    checked, later = rules.read(text, file="rules.yaml"), rules.read(text, file="rules.yaml", checked=False)
+    assert checked.rules == later.rules == rules.ours().rules
+    data = b"write to ana@pears.example"
+    suspects = later.suspects(data)
+    assert 0 < len(suspects) < 20 < len(later.rules)
+    assert list(later.spans(data, [len(data)], suspects)) == list(checked.spans(data, [len(data)], suspects)) != []
+
+
 def test_the_keywords_of_a_rule_are_text_and_no_pattern() -> None:
     text = "macros: {}\nrules: [{name: a, kind: email, score: 1.0, pattern: '(?P<v>x)', keywords: ['a.c(', '[b']}]"
     (rule,) = rules.read(text, file="plain.yaml").rules

@@ -118,6 +118,7 @@ def test_a_mistake_in_the_file_is_named(house: House) -> None:
         documents.cosign(house.here)
 
 
+@pytest.mark.state_is_broken("somebody else wrote the cosigned checkpoint")
 def test_a_cosigned_checkpoint_of_another_hand_is_refused(house: House, url: str) -> None:
     asks(house, url)
     documents.append(house.here)

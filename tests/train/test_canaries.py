@@ -28,13 +28,17 @@ from licet.train.canaries import ALPHA, CANARIES, REFERENCES, AuditResult, Canar
 from licet.train.gate import TrainingGate
 from licet.vault.installation import Installation
 
+from ..state_hook import lived
+
 SEED = 3  # no group is near `ALPHA` by chance
 EXCLUDED = [group for group in CanaryGroup if group is not CanaryGroup.permitted]
 
 
 def ground(pool: Pool, folder: Path, clock: Clock) -> Installation:
-    return Installation(
-        config=Configuration(data=folder), pool=pool, keyring=Keyring(FileProvider(folder / "keys")), clock=clock
+    return lived(
+        Installation(
+            config=Configuration(data=folder), pool=pool, keyring=Keyring(FileProvider(folder / "keys")), clock=clock
+        )
     )
 
 

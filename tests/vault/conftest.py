@@ -10,9 +10,6 @@ from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
 from licet.store.connect import Pool, Transaction
 
-from ..installed import LIVED
-from ..state_check import faults
-
 
 @pytest.fixture(scope="session")
 def provider(tmp_path_factory: pytest.TempPathFactory) -> FileProvider:
@@ -30,17 +27,3 @@ def conn(pool: Pool) -> Iterator[Transaction]:
     with pool.connection() as connection:
         yield connection
         connection.rollback()
-
-
-@pytest.fixture(autouse=True)
-def _state_is_sound(request: pytest.FixtureRequest) -> Iterator[None]:
-    """After each test the whole state of every house that it made is sound, or is broken as its mark says."""
-    if "pool" in request.fixturenames:
-        request.getfixturevalue("pool")  # so that it is still open at the end
-    LIVED.clear()
-    yield
-    broken = [fault for here in LIVED for fault in faults(here)]
-    if request.node.get_closest_marker("state_is_broken"):
-        assert broken, "the mark `state_is_broken` is not needed"
-    else:
-        assert broken == [], "\n".join(broken)

@@ -19,6 +19,8 @@ from licet.store.connect import Transaction, opened
 from licet.vault import policy_plan
 from licet.vault.population import for_many
 
+from ..state_hook import unlived
+
 FEW, MANY = 1_000, 4_000
 GROWTH_MAX = 1.5 * MANY / FEW  # sorting costs a little more than its rows
 NOW = instant("2025-12-01")
@@ -78,7 +80,7 @@ def peopled(dsn: str, conversations: int) -> None:
 
 @pytest.fixture(scope="module")
 def towns(databases: Callable[..., str]) -> dict[int, str]:
-    made = {size: databases() for size in (FEW, MANY)}
+    made = {size: unlived(databases()) for size in (FEW, MANY)}
     for size, dsn in made.items():
         peopled(dsn, size)
     return made
@@ -162,7 +164,7 @@ def test_the_count_sees_a_plan_that_looks_at_each_row_for_each_row(towns: dict[i
 
 
 def test_statistics_are_gathered_of_what_has_grown_much_and_of_nothing_else(databases: Callable[..., str]) -> None:
-    dsn = databases()
+    dsn = unlived(databases())
     with opened(dsn) as pool:
         assert statistics.gather(pool) == []
         peopled(dsn, FEW)

@@ -33,6 +33,7 @@ from licet.web.access import tokens
 from licet.web.app import create_app
 from licet.web.serve import server as server_of
 
+from ..state_hook import lived
 from ..waiting import wait_until
 
 BEFORE, NOTICE, LAST_DAY, AFTER = (
@@ -54,6 +55,7 @@ class Town:
         )
         self.token_key_file = folder / "token.key"
         self.token_key_file.write_bytes(TOKEN_KEY)
+        lived(self.here)
         policy_changes.apply_policy(self.here, policy_of(preset), by="test")
         self.key = installation.host_key(self.here)
         self.accounts: dict[str, UUID] = {}

@@ -35,6 +35,7 @@ from licet.web.access import tokens
 from licet.web.app import create_app
 from licet.web.serve import server
 
+from ..state_hook import lived
 from ..waiting import wait_until
 
 BEFORE, NOTICE, AFTER = instant("2025-08-20"), instant("2025-09-01T10:00:00Z"), instant("2025-09-30T09:00:00Z")
@@ -55,6 +56,7 @@ class World:
             config=Configuration(data=folder, web=self.web), pool=pool, keyring=Keyring(FileProvider(folder / "keys")),
             clock=self.clock,
         )  # fmt: skip
+        lived(self.here)
         policy_changes.apply_policy(self.here, policy or preset("article-2025"), by="test")
         self.wall = datetime.now(UTC)
         self.app: Litestar = create_app(self.here, self.web, wall=lambda: self.wall)

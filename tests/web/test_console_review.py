@@ -112,6 +112,7 @@ def test_a_sample_of_no_size_is_not_drawn(api: Any, built: Built, fields: dict[s
     assert built.world.rows("SELECT count(*) FROM reviews") == [(0,)]
 
 
+@pytest.mark.state_is_broken("the release's folder is moved away")
 def test_a_release_whose_folder_is_not_here_says_so(api: Any, built: Built) -> None:
     folder = built.world.here.config.releases / "autumn"
     folder.rename(folder.with_name("elsewhere"))

@@ -20,7 +20,7 @@ import hashlib
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 
 import msgspec
@@ -102,9 +102,15 @@ def _options(memory_bytes_max: int) -> re2.Options:
 
 
 class Rules:
-    """A compiled set of rules. Immutable after construction; safe to share between threads."""
+    """A compiled set of rules. Safe to share between threads: what is compiled later comes out the same, whoever does it.
 
-    def __init__(self, rules: Sequence[DetectorRule], *, file: str = "rules.yaml", sha256: str = "") -> None:
+    With ``checked=False`` a rule is compiled when a text first makes it a suspect, and a broken one is found then: for
+    rules that were checked before. All of ours take half a second, and few texts need more than a few.
+    """
+
+    def __init__(
+        self, rules: Sequence[DetectorRule], *, file: str = "rules.yaml", sha256: str = "", checked: bool = True
+    ) -> None:
         self.rules, self.sha256 = tuple(rules), sha256
         names = {r.name for r in self.rules}
         if len(names) != len(self.rules) or len(names) > RULES_MAX:
@@ -112,6 +118,9 @@ class Rules:
         self.by_name = {r.name: r for r in self.rules}
         self.orders = {r.name: order for order, r in enumerate(self.rules)}
         self._compiled = [_Compiled(rule, order, file) for order, rule in enumerate(self.rules)]
+        if checked:
+            for compiled in self._compiled:
+                compiled.check()
         self._set = re2.Set.SearchSet(_options(SET_MEMORY_BYTES_MAX))
         for rule in self.rules:
             self._set.Add(trigger(rule).encode())
@@ -135,26 +144,41 @@ _SEPARATOR = re2.compile(rb"[^0-9A-Za-z]")
 
 
 class _Compiled:
-    """One rule's automaton with the numbers of its groups."""
+    """One rule's automaton with the numbers of its groups, each compiled when it is first asked for."""
 
     def __init__(self, rule: DetectorRule, order: int, file: str) -> None:
-        self.rule, self.order = rule, order
-        try:
-            self.regex = re2.compile(f"(?m){rule.pattern}".encode(), _options(RULE_MEMORY_BYTES_MAX))
-        except re2.error as error:
-            raise InputError(f"the pattern does not compile: {error!s}", file=file, key=rule.name) from None
-        groups = self.regex.groupindex
-        self.values = [number for name, number in groups.items() if name.startswith(b"v")]
-        self.skip = groups.get(b"skip", 0)
-        if not self.values:
-            raise InputError("the pattern has no group `v`", file=file, key=rule.name)
+        self.rule, self.order, self._file = rule, order, file
         if rule.validator and rule.validator not in VALIDATORS:
             raise InputError(f"unknown validator `{rule.validator}`", file=file, key=rule.name)
         self.valid = VALIDATORS[rule.validator] if rule.validator else None
+
+    def check(self) -> None:
+        """InputError where the rule does not compile, or has no group of a value."""
+        if not self.values:
+            raise InputError("the pattern has no group `v`", file=self._file, key=self.rule.name)
+        assert self._trigger is not None
+
+    @cached_property
+    def regex(self) -> re2._Regexp:
+        return self._made(f"(?m){self.rule.pattern}", "pattern")
+
+    @cached_property
+    def values(self) -> list[int]:
+        return [number for name, number in self.regex.groupindex.items() if name.startswith(b"v")]
+
+    @cached_property
+    def skip(self) -> int:
+        return int(self.regex.groupindex.get(b"skip", 0))
+
+    @cached_property
+    def _trigger(self) -> re2._Regexp:
+        return self._made(trigger(self.rule), "trigger")
+
+    def _made(self, pattern: str, what: str) -> re2._Regexp:
         try:
-            self._trigger = re2.compile(trigger(rule).encode(), _options(RULE_MEMORY_BYTES_MAX))
+            return re2.compile(pattern.encode(), _options(RULE_MEMORY_BYTES_MAX))
         except re2.error as error:
-            raise InputError(f"the trigger does not compile: {error!s}", file=file, key=rule.name) from None
+            raise InputError(f"the {what} does not compile: {error!s}", file=self._file, key=self.rule.name) from None
 
     def reaches(self, data: bytes) -> Iterator[tuple[int, int]]:
         """Where the rule is tried: the lines in which its trigger stands, with the breaks around them.
@@ -216,8 +240,8 @@ def trigger(rule: DetectorRule) -> str:
     return flags + "|".join(re2.escape(k) for k in rule.keywords)
 
 
-def read(text: str, *, file: str) -> Rules:
-    """Rules from the text of a rule file."""
+def read(text: str, *, file: str, checked: bool = True) -> Rules:
+    """Rules from the text of a rule file; ``checked`` as in `Rules`."""
     try:
         parsed = msgspec.convert(
             yaml.load(text, Loader=_LOADER),  # noqa: S506 -- safe in both builds
@@ -226,7 +250,7 @@ def read(text: str, *, file: str) -> Rules:
     except (yaml.YAMLError, msgspec.ValidationError) as error:
         raise InputError(f"not a rule file: {error!s}", file=file) from None
     sha256 = hashlib.sha256(text.encode()).hexdigest()
-    return Rules([_expanded(rule, parsed.macros) for rule in parsed.rules], file=file, sha256=sha256)
+    return Rules([_expanded(rule, parsed.macros) for rule in parsed.rules], file=file, sha256=sha256, checked=checked)
 
 
 # The C loader is the safe loader, six times as fast; libyaml is not in every build of PyYAML.
@@ -242,5 +266,5 @@ def _expanded(rule: DetectorRule, macros: dict[str, str]) -> DetectorRule:
 
 @cache
 def ours() -> Rules:
-    """The rules that ship with the package."""
-    return read(files("licet.curate").joinpath("rules.yaml").read_text("utf-8"), file="rules.yaml")
+    """The rules that ship with the package; a test checks them."""
+    return read(files("licet.curate").joinpath("rules.yaml").read_text("utf-8"), file="rules.yaml", checked=False)
