@@ -103,7 +103,7 @@ def seen(tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, a
     if row is None:
         raise NotFoundError("no such account")
     state = account_view.brought(row, policies, at).account
-    said = acts.standing_acts(tx, keyring, policies, account, state)
+    said = acts.standing_acts(tx, keyring, policies, row, at)
     scoped = [grant for grant in state.grants if grant.scope.kind is not ScopeKind.account]
     out = account_view.kept_out_ids(tx, account, CHATS_MAX)
     chats = list(dict.fromkeys([*_named(scoped, ScopeKind.conversation), *out]))
