@@ -139,7 +139,9 @@ def test_after_the_upgrade_every_answer_is_the_recorded_one(old: tuple[str, Path
         for name, was in RECORDED["accounts"].items():
             seen = service_answers.explain(here, name)
             assert isinstance(seen, service_answers.AccountSeen)
-            kept = [seen.plan, seen.standing, seen.gate.value, seen.answered, len(seen.choices), seen.conversations]
+            (asked,) = seen.questions  # the one that there was is `training`
+            assert asked.question == "training"
+            kept = [seen.plan, asked.standing, seen.gate.value, asked.answered, len(seen.choices), seen.conversations]
             assert kept == was, name
 
 
