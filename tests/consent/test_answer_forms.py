@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from licet.consent import choices, showings
+from licet.consent import showings
 from licet.consent.answer_forms import AnswerForm, FormFault, FormPage, FormResult
 from licet.consent.notice import Variant
 from licet.errors import RefusedError
@@ -54,10 +54,8 @@ class FormDesk(Desk):
 
     def scoped(self, account: UUID, question: str, name: str, at: datetime) -> int:
         """Allows one project by itself; the number of its grant."""
-        answer = choices.choose(
-            self.tx, self.keyring, self.known, account, at, allow=True, via="chats", question=question,
-            scope=ChosenScope(host_project=name.encode()),
-        )  # fmt: skip
+        scope = ChosenScope(host_project=name.encode())
+        answer = self.choose(account, True, at=at, via="chats", question=question, scope=scope)
         (made,) = answer.answers
         assert made.grant is not None, made.because
         return made.grant
@@ -102,7 +100,7 @@ def test_a_form_with_a_question_left_open_counts_for_nothing_and_names_it(desk: 
 
 def test_what_is_answered_elsewhere_leaves_the_gate_and_the_notice_to_the_other_question(desk: FormDesk) -> None:
     account = desk.account(opened=NOW)
-    choices.choose(desk.tx, desk.keyring, desk.known, account, NOW, allow=False, via="api", question="models")
+    desk.choose(account, False, via="api", question="models")
     asked = desk.ask(account)
     assert (asked.gate.value, asked.unanswered, asked.variant) == ("must_decide", ("safety",), Variant.signup)
     assert desk.form(account, {"safety": "no"}).faults == frozenset()
@@ -112,7 +110,7 @@ def test_what_is_answered_elsewhere_leaves_the_gate_and_the_notice_to_the_other_
 def test_a_yes_is_stale_for_the_question_answered_since_and_counts_for_the_other(desk: FormDesk) -> None:
     account = desk.account()
     showing = desk.show(account)
-    choices.choose(desk.tx, desk.keyring, desk.known, account, NOW, allow=False, via="api", question="models")
+    desk.choose(account, False, via="api", question="models")
     made = desk.form(account, {"models": "yes", "safety": "yes"}, NOW + MINUTE, showing=showing)
     assert made.stale == ("models",)
     assert desk.standings(account) == (DECLINED, ALLOWED)
@@ -139,7 +137,7 @@ def test_a_no_ends_what_is_below_it_but_for_what_it_keeps(desk: FormDesk) -> Non
     made = desk.form(
         account, {"models": "no"}, NOW + 2 * MINUTE, page=FormPage.settings, keep=frozenset({kept, other, 99})
     )
-    assert made.ended
+    assert made.faults == frozenset()
     grants = desk.state(account, NOW + 2 * MINUTE).grants
     assert [grant.number for grant in grants] == [kept, other], (kept, ended, other)
     assert {grant.scope.kind for grant in grants} == {ScopeKind.project}
@@ -161,7 +159,7 @@ def test_an_age_below_the_known_one_is_asked_once_more_before_it_ends_anything(d
     assert (desk.state(account, at).age, len(desk.state(account, at).grants)) == (30, 2)
     assert desk.form(account, answers, at, page=FormPage.settings, age="14", age_again="15").faults == asked.faults
     taken = desk.form(account, answers, at, page=FormPage.settings, age="15", age_again="15")
-    assert (taken.faults, taken.ended) == (frozenset(), True)
+    assert taken.faults == frozenset()
     assert (desk.state(account, at).age, desk.state(account, at).grants) == (15, ())
 
 

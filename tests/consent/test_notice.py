@@ -23,7 +23,7 @@ from licet.policy.file import Policies, Policy, preset, read
 from licet.policy.period import instant
 from licet.store.connect import Pool, Transaction
 from licet.vault import apply, policy_versions
-from licet.vault.commands import Choose, CloseAccount, CommandResult, OpenAccount, Outcome, SetPlan
+from licet.vault.commands import Choose, ChosenScope, CloseAccount, CommandResult, OpenAccount, Outcome, SetPlan
 from licet.vault.ids import uuid7
 from licet.vault.requests import Write, WriteBatch
 
@@ -71,9 +71,17 @@ class Desk:
         showing=None,
         gpc: bool = False,
         question: str | None = None,
+        scope: ChosenScope | None = None,
     ) -> CommandResult:
         asked = choices.ChoiceRequest(
-            account=account, at=at, allow=allow, via=via, showing=showing, gpc=gpc, question=question
+            account=account,
+            at=at,
+            allow=allow,
+            via=via,
+            showing=showing,
+            gpc=gpc,
+            question=question,
+            scope=scope,
         )
         writes = WriteBatch(self.keyring, lambda: at)
         (written,) = writes.apply(self.tx, [Write(command=asked)])

@@ -194,7 +194,7 @@ def test_a_notice_of_before_with_its_old_words_is_held_to_them(pool: Pool, tmp_p
     with pytest.raises(RefusedError, match="We remove personal details"):
         release_build.build_release(here, name="r", purpose="improve_models")
     policy_changes.publish_notices(
-        here, [source.replace("that is yours", "of yours") for source in notice.shipped(STRICT)], by="test"
+        here, [source.replace("that are yours", "of yours") for source in notice.shipped(STRICT)], by="test"
     )
     release_build.build_release(here, name="r", purpose="improve_models")
 

@@ -93,7 +93,7 @@ class Walk:
         for verb in ("keep-out", "let-in"):
             name = verb.replace("-", " ")
             self.ask(f"{name}, API", 200, "POST", f"/v1/conversations/{by_api}/{verb}", fi)
-            form = {"content": "widenings=0"}
+            form = {"content": "narrowings=1"}
             self.ask(f"{name}, page", 303, "POST", f"/chats/{by_page}/{verb}", {**fi, **FORM}, **form)
         given = [self.feedback(chat, fi) for chat in (by_api, by_page)]
         self.ask("take feedback back, API", 200, "DELETE", f"{MINE}/feedback/{given[0]}", fi)
@@ -147,7 +147,7 @@ def test_the_page_does_what_the_api_does_and_each_verb_is_one_transaction(walk: 
         ("api", True, 3), ("settings", True, 3), ("signup", True, 2),
     ]  # fmt: skip
     assert walk.world.rows("SELECT count(*) FROM terms") == [(2,)]
-    done = "SELECT widenings, narrowed, deleted_at IS NOT NULL, count(*) FROM conversations GROUP BY 1, 2, 3"
+    done = "SELECT narrowings, narrowed, deleted_at IS NOT NULL, count(*) FROM conversations GROUP BY 1, 2, 3"
     assert walk.world.rows(done) == [(1, False, True, 2)]
     assert walk.world.rows("SELECT count(*) FROM feedback WHERE taken_back_at IS NOT NULL") == [(2,)]
 

@@ -108,7 +108,7 @@ def test_an_account_that_nothing_is_asked_of_is_told_the_reason_that_holds(pool:
             world.say("ben", "Bees")
             assert usable(world, "ben"), "somebody whom the terms cover is used"
             old = asked_on(api, world.browser("ana"))
-            send(api, world.browser("ana"), "/settings", allow="yes", showing=old)
+            send(api, world.browser("ana"), "/settings", question="models", allow="yes", showing=old)
             world.say("ana", "Bees")
             assert usable(world)
         uncover(world, why)
@@ -119,10 +119,9 @@ def test_an_account_that_nothing_is_asked_of_is_told_the_reason_that_holds(pool:
             assert [one for one, _ in UNCOVERED.values() if one in said] == [asked]
         assert not usable(world)
         if why != "closed":  # which can sign in no more than it could answer
-            made = api.post(
-                "/v1/accounts/me/choices", json={"allow": True, "age": 40}, headers=world.person("ana")
-            ).json()
-            assert made["effect"] == "none"
+            body = {"allow": True, "question": "models", "age": 40}
+            made = api.post("/v1/accounts/me/choices", json=body, headers=world.person("ana")).json()
+            assert made["outcome"] == "unchanged", made
             number = world.rows("SELECT max(seq) FROM choices")[0][0]
             assert answered in page(api, world.browser("ana"), f"/settings?said={number}")
         assert not usable(world)

@@ -164,12 +164,12 @@ def test_what_is_kept_out_and_let_in_again_is_used_from_then_on_alone(ana: World
     browser = ana.browser("ana")
     said = sent(api, browser, f"/chats/{conversation}/keep-out", **{"from": conversation})
     assert WORDS.say("done.kept_out") in said
-    assert WORDS.say("chat.let_in.means") in said
+    assert WORDS.say("scope.as_settings.let_in.conversation") in said
     ana.say("ana", "Bees", "said while it was out")
     assert {badge.use.value for badge in mine(ana)[0].badges} == {"none"}
     said = sent(api, browser, f"/chats/{conversation}/let-in", **{"from": conversation, "narrowings": "1"})
     assert WORDS.say("done.let_in") in said
-    assert WORDS.say("chat.keep_out.means") in said
+    assert WORDS.say("scope.keep_out.conversation") in said
     assert {badge.use.value for badge in mine(ana)[0].badges} == {"none"}, "what was said until now stays out"
     ana.clock.set(ana.clock.now + DAY)
     ana.say("ana", "Bees", "said since")

@@ -50,7 +50,7 @@ class FormResult(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a form. ``asked`` is what the account was asked before it; with ``faults`` nothing was answered.
 
     ``missing`` are the questions without an answer, ``stale`` those whose yes does not count, as the page shows the question
-    as it was; ``newest_choice`` is the number of the account's newest choice after it. ``ended`` says that a grant ended.
+    as it was; ``newest_choice`` is the number of the account's newest choice after it.
     """
 
     asked: Prompt
@@ -58,7 +58,6 @@ class FormResult(msgspec.Struct, frozen=True, kw_only=True):
     missing: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
     newest_choice: int = 0
-    ended: bool = False
 
 
 class AnswerForm(VerbRequest, frozen=True, kw_only=True):
@@ -101,7 +100,7 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
         number = choices.terms_to_accept(known, self.at, answered) if accepts else None
         return VerbStep(
             commands=tuple(
-                self._choice(asked, question, allow, age).command(answered) for question, allow in answers.items()
+                [self._choice(asked, question, allow, age).command(answered) for question, allow in answers.items()]
             ),
             finish=lambda done: self._finish(tx, asked, number, list(answers), done),
         )
@@ -122,13 +121,11 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
     def _finish(
         self, tx: Transaction, asked: Prompt, number: int | None, names: Sequence[str], done: Sequence[CommandResult]
     ) -> FormResult:
-        stale = tuple(name for name, answer in zip(names, done, strict=True) if choices.is_stale(answer))
+        stale = tuple([name for name, answer in zip(names, done, strict=True) if choices.is_stale(answer)])
         if number is not None and (not names or len(stale) < len(names)):
             choices.record_terms(tx, self.account, number, self.at, showing=self.showing)
-        return FormResult(
-            asked=asked, stale=stale, newest_choice=showings.newest_choice(tx, self.account),
-            ended=any(answer.ended for answer in done),
-        )  # fmt: skip
+        made = showings.newest_answers(tx, self.account)
+        return FormResult(asked=asked, stale=stale, newest_choice=max([one.seq for one in made.values()], default=0))
 
     def _choice(self, asked: Prompt, question: str, allow: bool, age: int | None) -> choices.ChoiceRequest:
         kept = [grant for grant in asked.state.grants if grant.number in self.keep and grant.question == question]
@@ -162,9 +159,14 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
             age = None
         if asked.asks_age and (wrong or (any(answers.values()) and age is None)):
             found.add(FormFault.age)
-        if _lowers(asked, age) and self.age_again.strip() != text:
+        if age is not None and self._lowers(asked, age) and self.age_again.strip() != text:
             found.add(FormFault.lower_age)
         return age, frozenset(found)
+
+    def _lowers(self, asked: Prompt, age: int) -> bool:
+        """Whether an age ends what is allowed: it is below the known one, and not old enough."""
+        known = asked.state.age
+        return known is not None and age < known and asked.in_force.refuses_age(age)
 
     def _refuses(self, asked: Prompt, faults: frozenset[FormFault]) -> bool:
         """Whether a form with these faults is answered with the page again: a choice counts without the terms,
@@ -172,12 +174,6 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
         """
         signing_up = self.page is FormPage.notice and asked.variant is Variant.signup
         return bool(faults if signing_up else faults - {FormFault.terms})
-
-
-def _lowers(asked: Prompt, age: int | None) -> bool:
-    """Whether an age ends what is allowed: it is below the known one, and not old enough."""
-    known = asked.state.age
-    return age is not None and known is not None and age < known and asked.in_force.refuses_age(age)
 
 
 def place(asked: Prompt, page: FormPage) -> ShownOn:

@@ -23,6 +23,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from importlib.resources import files
 from itertools import combinations
 from uuid import UUID
@@ -459,4 +460,10 @@ def _notice(row: Sequence[object]) -> PublishedNotice:
     found: dict[str, object] = dict(
         zip(("notice_id", "number", "language", "variant", "document", "sha256", "published_at"), row, strict=True)
     )
-    return msgspec.convert({**found, "text": read(str(found["document"]))}, PublishedNotice)
+    return msgspec.convert({**found, "text": _published(str(found["document"]))}, PublishedNotice)
+
+
+@lru_cache(maxsize=64)
+def _published(document: str) -> Text:
+    """`read`, remembered: a published notice never changes."""
+    return read(document)

@@ -107,8 +107,8 @@ def ask(
     answer, number = gate(state, policies, at), policies.newest_material(at)
     signing_up = number is not None and state.opened_at >= policies[number].effective
     now = policies.in_force(at)
-    never = any(state.answered(question) is None for question in now.asks)
-    variant = Variant.signup if signing_up and never else Variant.existing
+    new = signing_up and any(state.answered(question) is None for question in now.asks)
+    variant = Variant.signup if new else Variant.existing
     put_off_at = showings.last_put_off(tx, account, number) if number is not None else None
     because = _reason(answer, put_off_at, gpc, at)
     accepted_at = _terms(tx, account, number) if number is not None else None
@@ -127,7 +127,7 @@ def ask(
         asks_age=now.min_age is not None and state.age is None,
         terms_accepted_at=accepted_at,
         terms_waiting=waiting,
-        unanswered=unanswered(state, policies, at),
+        unanswered=() if answer is Gate.open else unanswered(state, policies, at),
         answers=answers,
         put_off_at=put_off_at,
         uncovered=_uncovered(state, now, number),
