@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
+import msgspec
+
 from licet.policy import events as ev
 from licet.policy.diff import diff, must_be_material
 from licet.policy.file import Policies, read
@@ -58,7 +60,7 @@ def _documents(draw: Random, chain: int | None) -> list[dict[str, Any]]:
     documents = [dict(_document(draw, BEGIN), material=True)]
     for _ in range(draw.choice((0, 1, 1, 2, 2, 3, 3)) if chain is None else chain - 1):
         before = documents[-1]
-        effective = datetime.fromisoformat(before["effective"]) + draw.choice((10, 15, 20, 30, 90, 300)) * DAY
+        effective = datetime.fromisoformat(before["effective"]) + draw.choice((15, 20, 30, 45, 90, 300)) * DAY
         changed = _document(draw, effective)
         kept = dict(before, version=changed["version"], effective=changed["effective"])
         for key in changed:  # a version changes some things, not all, and some of them back
@@ -302,8 +304,30 @@ class _Story:
                 chosen.append(self._turn(name, chat, TurnRole.user))
         return chosen
 
+    def _out_and_in(self, name: str) -> list[ev.Event]:
+        """A conversation, or its project, kept out and let in again; something may be said between and after."""
+        draw, chat = self.draw, self._conversation(name)
+        project = project_of(chat)
+        whole = {"project": project} if project and draw.random() < 0.4 else {"conversation": chat}
+        happened: list[ev.Event] = []
+        for act in (
+            ev.NarrowEvent(at=self.at, account=name, **whole),
+            None,
+            ev.WidenEvent(at=self.at, account=name, **whole),
+            ev.WidenEvent(at=self.at, account=name, conversation=chat),
+            None,
+        ):
+            if act is not None:
+                happened.append(msgspec.structs.replace(act, at=self.at))
+            elif draw.random() < 0.6:
+                happened.append(self._turn(name, chat, draw.choice((TurnRole.user, TurnRole.user, TurnRole.assistant))))
+            self._perhaps_pass_time()
+        return happened
+
     def _keep_out(self, name: str) -> list[ev.Event]:
         draw = self.draw
+        if draw.random() < 0.35:
+            return self._out_and_in(name)
         kind = draw.choices((ev.NarrowEvent, ev.WidenEvent, ev.DeleteEvent), weights=(5, 5, 2))[0]
         if kind is not ev.DeleteEvent and draw.random() < 0.35:
             return [kind(at=self.at, account=name, project=draw.choice(PROJECTS))]

@@ -57,7 +57,8 @@ def drawn_change(town: int) -> Change:
     if town % 3 == 1:
         documents[-1] = last = dict(first, effective=last["effective"])
         if len(documents) == 2:
-            between = {"effective": (read(last).effective - 20 * DAY).isoformat(), "version": "between"}
+            begins, ends = read(first).effective, read(last).effective
+            between = {"effective": (begins + (ends - begins) / 2).isoformat(), "version": "between"}
             documents.insert(
                 1, dict(first, **between, material=True, origins=["assistant"], choice={"covers": ["ads"]})
             )
