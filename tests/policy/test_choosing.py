@@ -16,8 +16,8 @@ from licet.policy.state import (
     AccountState,
     ConversationState,
     Grant,
+    GrantScope,
     GrantStanding,
-    Scope,
     ScopeKind,
     TurnRole,
 )
@@ -25,7 +25,7 @@ from licet.policy.state import (
 STRICT = Policies([preset("strict")])
 ONE = Policies([extend({"extends": "strict", "choice": {"covers": ["improve_models"]}})])
 AT = instant("2025-09-02")
-PROJECT, CHAT = Scope(ScopeKind.project, "p"), Scope(ScopeKind.conversation, "c")
+PROJECT, CHAT = GrantScope(ScopeKind.project, "p"), GrantScope(ScopeKind.conversation, "c")
 
 
 def opened(**changes: object) -> AccountState:
@@ -57,7 +57,7 @@ def outcome(
 
 
 def scoped(
-    scope: Scope, conversation: ConversationState | None = None, account: AccountState | None = None
+    scope: GrantScope, conversation: ConversationState | None = None, account: AccountState | None = None
 ) -> NoEffect | None:
     found = outcome(account or refused(), conversation, question="models", scope=scope)
     (answer,) = found.answers
@@ -106,7 +106,7 @@ def test_a_scope_that_a_wider_grant_covers_needs_none_and_a_narrower_one_leaves_
     account = chosen(refused(), True, "models", scope=CHAT, conversation=talk)
     assert scoped(CHAT, talk, account) is NoEffect.covered
     assert scoped(PROJECT, account=account) is None
-    assert scoped(Scope(ScopeKind.project, "q"), account=chosen(refused(), True, "models", scope=PROJECT)) is None
+    assert scoped(GrantScope(ScopeKind.project, "q"), account=chosen(refused(), True, "models", scope=PROJECT)) is None
     other = chosen(refused(), True, "safety", scope=PROJECT)
     assert scoped(PROJECT, account=other) is None, "another question's grant covers nothing of this one"
 
@@ -159,7 +159,7 @@ def test_a_no_for_a_scope_is_no_choice() -> None:
 
 
 @pytest.mark.parametrize("given", [(CHAT, PROJECT), (PROJECT, CHAT)])
-def test_the_narrowest_grant_in_force_is_the_one_that_counts(given: tuple[Scope, ...]) -> None:
+def test_the_narrowest_grant_in_force_is_the_one_that_counts(given: tuple[GrantScope, ...]) -> None:
     """Whichever began first; where a wider one covers a scope already, none begins in it."""
     account = refused()
     talk = chat(account)

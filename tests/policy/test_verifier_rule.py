@@ -30,7 +30,7 @@ from licet.policy import fold, period
 from licet.policy.decide import Decision, DecisionReason
 from licet.policy.file import Policies, Reach, read
 from licet.policy.period import instant
-from licet.policy.state import AccountState, ConversationState, Grant, Scope, ScopeKind, Segment, TurnState
+from licet.policy.state import AccountState, ConversationState, Grant, GrantScope, ScopeKind, Segment, TurnState
 from licet.policy.world import Owned, World
 from licet.release.proofs import decided_of
 from licet.release.registry import RowSource, RowSources
@@ -98,7 +98,9 @@ class Log:
         assert found == [], (found, entry)
         self.count += 1
 
-    def tell_for(self, kind: str, at: datetime, who: str, question: str | None, scope: Scope, **facts: Any) -> None:
+    def tell_for(
+        self, kind: str, at: datetime, who: str, question: str | None, scope: GrantScope, **facts: Any
+    ) -> None:
         asked = {} if question is None else {"question": question}
         within = {
             ScopeKind.account: {}, ScopeKind.project: {"project": scope.name}, ScopeKind.conversation: {"handle": scope.name}

@@ -17,7 +17,7 @@ from licet.errors import BusyError, NotFoundError
 from licet.intake.read_turn import ReadTurn
 from licet.policy.decide import gate
 from licet.policy.fold import Effect
-from licet.policy.state import WHOLE_ACCOUNT, Scope, ScopeKind
+from licet.policy.state import WHOLE_ACCOUNT, GrantScope, ScopeKind
 from licet.service import answers as service_answers
 from licet.store import embedded
 from licet.store.connect import transaction
@@ -128,9 +128,9 @@ class LocalTransport:
             state = account_view.brought(account_view.accounts(tx, [self._account])[self._account], known, at).account
             projects = tables.load_projects(tx, [], [(self._account, name) for name in names])
         conversation = self._conversation(session)
-        scopes = {WHOLE_ACCOUNT, *(Scope(ScopeKind.project, row.project_id.hex) for row in projects)}
+        scopes = {WHOLE_ACCOUNT, *(GrantScope(ScopeKind.project, row.project_id.hex) for row in projects)}
         if conversation is not None:
-            scopes.add(Scope(ScopeKind.conversation, conversation.hex))
+            scopes.add(GrantScope(ScopeKind.conversation, conversation.hex))
         return any(grant.scope in scopes for grant in state.grants)
 
     def questions(self) -> tuple[str, ...]:

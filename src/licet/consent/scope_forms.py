@@ -23,7 +23,7 @@ from licet.policy import fold
 from licet.policy.decide import unanswered
 from licet.policy.file import Policies
 from licet.policy.fold import NoEffect
-from licet.policy.state import AccountState, ConversationState, Grant, GrantStanding, Scope, ScopeKind
+from licet.policy.state import AccountState, ConversationState, Grant, GrantScope, GrantStanding, ScopeKind
 from licet.store.connect import Transaction
 from licet.vault import account_view, projects
 from licet.vault.commands import (
@@ -54,7 +54,7 @@ class ScopeStands(msgspec.Struct, frozen=True, kw_only=True):
     """A chat or a project and its account as they are at a moment. ``out_at`` is since when a project is kept out."""
 
     state: AccountState
-    scope: Scope
+    scope: GrantScope
     conversation: ConversationState | None = None
     out_at: datetime | None = None
 
@@ -100,7 +100,7 @@ def view(
         seen = account_view.seen(tx, [(account, conversation)], policies, at).get(conversation)
         if seen is None:
             raise NotFoundError(f"no conversation `{shown(Prefix.conversation, conversation)}`")
-        scope = Scope(ScopeKind.conversation, conversation.hex)
+        scope = GrantScope(ScopeKind.conversation, conversation.hex)
         return ScopeStands(state=seen.state, scope=scope, conversation=seen.turns)
     assert project is not None
     row = account_view.accounts(tx, [account]).get(account)
@@ -108,7 +108,7 @@ def view(
     if row is None or found is None:
         raise NotFoundError(f"no project `{shown(Prefix.project, project)}`")
     state = account_view.brought(row, policies, at).account
-    return ScopeStands(state=state, scope=Scope(ScopeKind.project, project.hex), out_at=found.kept_out_at)
+    return ScopeStands(state=state, scope=GrantScope(ScopeKind.project, project.hex), out_at=found.kept_out_at)
 
 
 class ScopeFormResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -197,11 +197,11 @@ class ScopeForm(VerbRequest, frozen=True, kw_only=True):
         return told
 
     @property
-    def _as_scope(self) -> Scope:
+    def _as_scope(self) -> GrantScope:
         if self.conversation is not None:
-            return Scope(ScopeKind.conversation, self.conversation.hex)
+            return GrantScope(ScopeKind.conversation, self.conversation.hex)
         assert self.project is not None
-        return Scope(ScopeKind.project, self.project.hex)
+        return GrantScope(ScopeKind.project, self.project.hex)
 
 
 def _done(answers: Sequence[CommandResult]) -> ScopeFormResult:

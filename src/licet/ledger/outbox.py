@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 
-from licet.policy.state import WHOLE_ACCOUNT, Scope
+from licet.policy.state import WHOLE_ACCOUNT, GrantScope
 from licet.store.connect import Transaction
 from licet.store.rows import insert
 
@@ -70,7 +70,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     facts: dict[str, str | int | bool | None] = {}
 
 
-def scope_facts(scope: Scope) -> dict[str, str]:
+def scope_facts(scope: GrantScope) -> dict[str, str]:
     """A scope as facts of an entry."""
     if scope == WHOLE_ACCOUNT:
         return {"scope": scope.kind.value}

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from licet.policy.state import WHOLE_ACCOUNT, ConversationKind, Scope, ScopeKind, Share, TurnRole
+from licet.policy.state import WHOLE_ACCOUNT, ConversationKind, GrantScope, ScopeKind, Share, TurnRole
 
 
 def _names_one(*names: str | None) -> bool:
@@ -30,10 +30,10 @@ class NamedScope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             raise ValueError("a scope names a project or a conversation, one of them")
 
     @property
-    def scope(self) -> Scope:
+    def scope(self) -> GrantScope:
         if self.project is not None:
-            return Scope(ScopeKind.project, self.project)
-        return Scope(ScopeKind.conversation, self.conversation or "")
+            return GrantScope(ScopeKind.project, self.project)
+        return GrantScope(ScopeKind.conversation, self.conversation or "")
 
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", forbid_unknown_fields=True):
@@ -75,7 +75,7 @@ class ChooseEvent(_Event, frozen=True, kw_only=True, tag="choose"):
             raise ValueError("`keep` belongs to a no")
 
     @property
-    def chosen_for(self) -> Scope:
+    def chosen_for(self) -> GrantScope:
         return WHOLE_ACCOUNT if self.scope is None else self.scope.scope
 
 

@@ -29,8 +29,8 @@ from licet.policy.state import (
     ConversationState,
     Feedback,
     Grant,
+    GrantScope,
     GrantStanding,
-    Scope,
     ScopeKind,
     Segment,
     Share,
@@ -121,7 +121,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What a choice did about one question: ``grant`` began or was affirmed, ``kept`` were named by a no and affirmed."""
 
     question: str
-    scope: Scope
+    scope: GrantScope
     effect: Effect
     grant: int | None = None
     kept: tuple[Grant, ...] = ()
@@ -205,7 +205,7 @@ def close_account(account: AccountState, policies: Policies, at: datetime) -> Ac
 
 def choose(
     account: AccountState, policies: Policies, at: datetime, allow: bool, *, question: str | None = None,
-    scope: Scope = WHOLE_ACCOUNT, conversation: ConversationState | None = None, keep: Collection[Scope] = (),
+    scope: GrantScope = WHOLE_ACCOUNT, conversation: ConversationState | None = None, keep: Collection[GrantScope] = (),
     age: int | None = None,
 ) -> ChoiceOutcome:  # fmt: skip
     """The choice. An age given with it fills or lowers the known one first, even where the rest has no effect.
@@ -244,7 +244,7 @@ def choose(
 
 
 def _refused(
-    account: AccountState, policies: Policies, at: datetime, question: str, keep: frozenset[Scope]
+    account: AccountState, policies: Policies, at: datetime, question: str, keep: frozenset[GrantScope]
 ) -> tuple[AccountState, Answer, tuple[Ending, ...]]:
     """A no for the account ends the question's grants of every scope, but those that it names."""
     of = [grant for grant in account.grants if grant.question == question]
@@ -271,7 +271,7 @@ def _allowed(account: AccountState, policies: Policies, at: datetime, question: 
 
 
 def _allowed_within(
-    account: AccountState, policies: Policies, at: datetime, question: str, scope: Scope,
+    account: AccountState, policies: Policies, at: datetime, question: str, scope: GrantScope,
     conversation: ConversationState | None,
 ) -> tuple[AccountState, Answer]:  # fmt: skip
     """A yes for a project or a conversation, which answers no version."""
@@ -283,7 +283,7 @@ def _allowed_within(
     if because is None:
         covering = {scope, WHOLE_ACCOUNT}
         if scope.kind is ScopeKind.conversation and conversation is not None and conversation.project:
-            covering.add(Scope(ScopeKind.project, conversation.project))
+            covering.add(GrantScope(ScopeKind.project, conversation.project))
         if any(grant.question == question and grant.scope in covering for grant in account.grants):
             because = NoEffect.covered
     if because is not None:
@@ -301,7 +301,7 @@ def _out_of_reach(account: AccountState, policies: Policies, at: datetime) -> No
 
 
 def _cannot_be_given(
-    account: AccountState, at: datetime, scope: Scope, conversation: ConversationState | None
+    account: AccountState, at: datetime, scope: GrantScope, conversation: ConversationState | None
 ) -> NoEffect | None:
     """Why no grant can be given for the scope, whatever the question."""
     if scope.kind is ScopeKind.project:
@@ -317,11 +317,11 @@ def _cannot_be_given(
     return NoEffect.kept_out if conversation.narrowed else None
 
 
-def _nothing(question: str, scope: Scope, because: NoEffect) -> Answer:
+def _nothing(question: str, scope: GrantScope, because: NoEffect) -> Answer:
     return Answer(question=question, scope=scope, effect=Effect.none, because=because)
 
 
-def _begun(account: AccountState, question: str, scope: Scope) -> tuple[AccountState, Answer]:
+def _begun(account: AccountState, question: str, scope: GrantScope) -> tuple[AccountState, Answer]:
     number = account.granted + 1
     grants = (*account.grants, Grant(number, question, scope))
     answer = Answer(question=question, scope=scope, effect=Effect.began, grant=number)
@@ -381,7 +381,7 @@ def feedback_after(ending: Ending, conversation: ConversationState, feedback: Fe
     return feedback if usable else nearer(feedback, ending.feedback_until)
 
 
-def _is_within(conversation: ConversationState, scope: Scope) -> bool:
+def _is_within(conversation: ConversationState, scope: GrantScope) -> bool:
     match scope.kind:
         case ScopeKind.account:
             return True
@@ -547,7 +547,7 @@ def narrow(account: AccountState, conversation: ConversationState, policies: Pol
     """Kept out from now on, and the grants for it alone end; nothing changes where it is so already, or deleted."""
     if conversation.narrowed or conversation.deleted_at is not None:
         return KeptOut(account=account, conversation=conversation)
-    own = Scope(ScopeKind.conversation, conversation.name)
+    own = GrantScope(ScopeKind.conversation, conversation.name)
     ended = tuple(grant for grant in account.grants if grant.scope == own)
     kept_out = replace(conversation, narrowed=True, narrowings=conversation.narrowings + 1)
     return KeptOut(
@@ -566,7 +566,7 @@ def widen(conversation: ConversationState) -> ConversationState:
 
 def keep_project_out(account: AccountState, policies: Policies, at: datetime, project: str) -> AccountChange:
     """The project's later conversations begin kept out, and its own grants end; the caller narrows each that there is."""
-    own = Scope(ScopeKind.project, project)
+    own = GrantScope(ScopeKind.project, project)
     ended = tuple(grant for grant in account.grants if grant.scope == own)
     account = replace(_without(account, ended), kept_out=account.kept_out | {project})
     return AccountChange(account=account, endings=_endings(account, policies, at, EndingCause.narrowed, ended))

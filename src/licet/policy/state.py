@@ -50,14 +50,14 @@ class ScopeKind(StrEnum):
     account = "account"
 
 
-class Scope(NamedTuple):
+class GrantScope(NamedTuple):
     """The whole account, or one of its projects or conversations by name."""
 
     kind: ScopeKind
     name: str = ""
 
 
-WHOLE_ACCOUNT = Scope(ScopeKind.account)
+WHOLE_ACCOUNT = GrantScope(ScopeKind.account)
 
 
 class Grant(NamedTuple):
@@ -65,7 +65,7 @@ class Grant(NamedTuple):
 
     number: int
     question: str
-    scope: Scope = WHOLE_ACCOUNT
+    scope: GrantScope = WHOLE_ACCOUNT
 
 
 class Standing(NamedTuple):
@@ -107,7 +107,7 @@ class AccountState(msgspec.Struct, frozen=True, kw_only=True):
     def granted_before(self, question: str) -> bool:
         return any(s.granted_before for s in self.standings if s.question == question)
 
-    def grant(self, question: str, scope: Scope = WHOLE_ACCOUNT) -> int | None:
+    def grant(self, question: str, scope: GrantScope = WHOLE_ACCOUNT) -> int | None:
         """The grant in force for exactly this scope."""
         return next((g.number for g in self.grants if g.question == question and g.scope == scope), None)
 

@@ -17,7 +17,7 @@ from licet.errors import NotFoundError
 from licet.keys.keyring import Keyring
 from licet.policy.decide import MEANING, DecisionReason, Gate, gate
 from licet.policy.file import Policies
-from licet.policy.state import Scope, ScopeKind, TurnState
+from licet.policy.state import GrantScope, ScopeKind, TurnState
 from licet.release import registry
 from licet.release.registry import Release
 from licet.store.connect import Transaction, snapshot, transaction
@@ -232,7 +232,7 @@ def _alike(one: TurnsExplained, other: TurnsExplained) -> bool:
     return (one.because, one.until, one.policy) == (other.because, other.until, other.policy)
 
 
-def _scope(scope: Scope) -> ScopeSeen:
+def _scope(scope: GrantScope) -> ScopeSeen:
     match scope.kind:
         case ScopeKind.account:
             return ScopeSeen(scope=scope.kind)

@@ -26,7 +26,7 @@ from licet.policy import fold
 from licet.policy.decide import Decision, DecisionReason
 from licet.policy.file import Policies
 from licet.policy.fold import NoEffect
-from licet.policy.state import WHOLE_ACCOUNT, Scope, ScopeKind, TurnRole, TurnState
+from licet.policy.state import WHOLE_ACCOUNT, GrantScope, ScopeKind, TurnRole, TurnState
 from licet.release.curation import Curated
 from licet.release.decision_pages import READ_AT_ONE_MOMENT, DecisionPage, Said, row_messages
 from licet.store.connect import transaction
@@ -133,14 +133,14 @@ def preview(
     )  # fmt: skip
 
 
-def _scope(conversation: UUID | None, project: UUID | None) -> Scope:
+def _scope(conversation: UUID | None, project: UUID | None) -> GrantScope:
     if conversation is not None:
-        return Scope(ScopeKind.conversation, conversation.hex)
-    return WHOLE_ACCOUNT if project is None else Scope(ScopeKind.project, project.hex)
+        return GrantScope(ScopeKind.conversation, conversation.hex)
+    return WHOLE_ACCOUNT if project is None else GrantScope(ScopeKind.project, project.hex)
 
 
 def _assumed(
-    seen: Mapping[UUID, AccountView], known: Policies, question: str, scope: Scope, at: datetime
+    seen: Mapping[UUID, AccountView], known: Policies, question: str, scope: GrantScope, at: datetime
 ) -> tuple[dict[UUID, AccountView], NoEffect | None]:
     """The conversations after a yes for the scope and one more turn of the person in each, and why it would do nothing."""
     found, refused = dict(seen), None

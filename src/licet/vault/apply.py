@@ -25,7 +25,7 @@ from licet.keys.material import SLOTS_PER_PAGE, bucket_of
 from licet.ledger.outbox import Entry, EntryKind, scope_facts
 from licet.policy import fold
 from licet.policy.file import Policies
-from licet.policy.state import WHOLE_ACCOUNT, Feedback, Grant, Scope, ScopeKind, TurnRole
+from licet.policy.state import WHOLE_ACCOUNT, Feedback, Grant, GrantScope, ScopeKind, TurnRole
 from licet.store.connect import Transaction
 from licet.store.rows import pipelined
 from licet.vault import account_choices, account_view, certificate, host_events, restriction, safety_copies, tables
@@ -505,20 +505,20 @@ class _Batch:
             because=because.value if because is not None else "", ended=tuple(self.ended), aged=aged,
         )  # fmt: skip
 
-    def _scope(self, account: AccountRow, scope: ChosenScope | None, at: datetime) -> Scope | None:
+    def _scope(self, account: AccountRow, scope: ChosenScope | None, at: datetime) -> GrantScope | None:
         """The scope as the rule names it; None for what the account does not have by that id."""
         if scope is None:
             return WHOLE_ACCOUNT
         if scope.conversation is not None:
-            return Scope(ScopeKind.conversation, scope.conversation.hex)
+            return GrantScope(ScopeKind.conversation, scope.conversation.hex)
         if scope.host_conversation is not None:
             row = self.by_host.get((account.account_id, scope.host_conversation))
-            return None if row is None else Scope(ScopeKind.conversation, row.conversation_id.hex)
+            return None if row is None else GrantScope(ScopeKind.conversation, row.conversation_id.hex)
         project = self._project(account, scope.project, scope.host_project, None, at)
-        return None if project is None else Scope(ScopeKind.project, project.project_id.hex)
+        return None if project is None else GrantScope(ScopeKind.project, project.project_id.hex)
 
     def _chose(
-        self, account: AccountRow, command: Choose, scope: Scope, answer: fold.Answer | None,
+        self, account: AccountRow, command: Choose, scope: GrantScope, answer: fold.Answer | None,
         because: fold.NoEffect | None, at: datetime,
     ) -> None:  # fmt: skip
         """The row, the leaf and the event of one answer, and what begins or goes on by it."""

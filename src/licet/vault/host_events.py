@@ -26,7 +26,7 @@ import msgspec
 from licet.errors import UsageError
 from licet.keys import fence
 from licet.policy.period import written
-from licet.policy.state import Scope, ScopeKind
+from licet.policy.state import GrantScope, ScopeKind
 from licet.store.connect import Transaction
 from licet.vault.ids import Prefix, shown
 
@@ -82,7 +82,7 @@ class NewHostEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def choice_changed(
-    account: UUID, at: datetime, *, effect: str, standing: str, policy: str, question: str, scope: Scope
+    account: UUID, at: datetime, *, effect: str, standing: str, policy: str, question: str, scope: GrantScope
 ) -> NewHostEvent:
     """A choice about a question took effect, or a grant lapsed; ``standing`` is the account's in the question."""
     facts: dict[str, Fact] = {

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from licet.masked import Masked
-from licet.policy.state import WHOLE_ACCOUNT, Scope, ScopeKind
+from licet.policy.state import WHOLE_ACCOUNT, GrantScope, ScopeKind
 from licet.store.connect import Transaction
 from licet.vault.commands import ChosenScope
 
@@ -29,7 +29,7 @@ class StoredPlace(Masked, msgspec.Struct, frozen=True, kw_only=True):
     kept_out_at: datetime | None
 
     @property
-    def scope(self) -> Scope:
+    def scope(self) -> GrantScope:
         return scope_of(self.project if self.conversation is None else None, self.conversation)
 
     @property
@@ -38,11 +38,11 @@ class StoredPlace(Masked, msgspec.Struct, frozen=True, kw_only=True):
         return self.project or self.conversation or NO_UUID, self.conversation or NO_UUID
 
 
-def scope_of(project: UUID | None, conversation: UUID | None) -> Scope:
+def scope_of(project: UUID | None, conversation: UUID | None) -> GrantScope:
     """A scope as the rule names it: a project's, a conversation's, or without either the account's."""
     if conversation is not None:
-        return Scope(ScopeKind.conversation, conversation.hex)
-    return WHOLE_ACCOUNT if project is None else Scope(ScopeKind.project, project.hex)
+        return GrantScope(ScopeKind.conversation, conversation.hex)
+    return WHOLE_ACCOUNT if project is None else GrantScope(ScopeKind.project, project.hex)
 
 
 # A project stands before its conversations, as no id is all zeros.

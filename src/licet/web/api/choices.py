@@ -27,7 +27,7 @@ from licet.vault.projects import scope_of
 from licet.web.api import schema
 from licet.web.api import shared as shell
 from licet.web.api.accounts import SEES
-from licet.web.api.problems import ContradictionError
+from licet.web.api.problems import ContradictoryRequestError
 from licet.web.api.references import HOST, account_of, conversation_of, not_found, own, project_of, site_of
 from licet.web.api.shared import READS, WRITES, AccountRef, AnyRequest, Cursor, IdempotencyKey, Limit
 
@@ -64,11 +64,11 @@ async def choose(
     """
     site, holder = site_of(request), await account_of(request, account)
     if data.scope is not None and not data.allow:
-        raise ContradictionError(
+        raise ContradictoryRequestError(
             "`scope` belongs to a yes: a no is for the account", "keep out the project or the conversation instead"
         )
     if data.keep and data.allow:
-        raise ContradictionError("`keep` belongs to a no", "leave it out: a yes ends nothing")
+        raise ContradictoryRequestError("`keep` belongs to a no", "leave it out: a yes ends nothing")
     asked = ChoiceRequest(
         account=holder, at=site.now(), allow=data.allow, question=data.question,
         scope=await _scope(request, holder, data.scope) if data.scope is not None else None,
@@ -86,7 +86,7 @@ async def _scope(request: AnyRequest, holder: UUID, named: schema.NewScope) -> C
     if named.project is not None and named.conversation is None:
         return project_of(named.project, site_of(request).host_key)
     if named.conversation is None or named.project is not None:
-        raise ContradictionError("a scope names a project or a conversation", "name one of them")
+        raise ContradictoryRequestError("a scope names a project or a conversation", "name one of them")
     if named.conversation.startswith(HOST):
         _, conversation = await conversation_of(request, named.conversation, shown(Prefix.account, holder))
         return ChosenScope(conversation=conversation)

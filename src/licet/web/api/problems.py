@@ -44,7 +44,7 @@ class BodyTooLargeError(UsageError):
     status = 413
 
 
-class ContradictionError(UsageError):
+class ContradictoryRequestError(UsageError):
     """Parts of a request that each fit, and not together."""
 
     status = 422
@@ -78,7 +78,7 @@ TYPES: tuple[tuple[type[LicetError], str, str], ...] = (
     (ReusedKeyError, "idempotency_key_reused", "The Idempotency-Key came with another request before"),
     (RunningKeyError, "idempotency_key_running", "The first request with this Idempotency-Key is still under way"),
     (BodyTooLargeError, "too_large", "The request is larger than is taken"),
-    (ContradictionError, "contradiction", "Parts of the request contradict each other"),
+    (ContradictoryRequestError, "contradiction", "Parts of the request contradict each other"),
     (GateError, "must_decide", "The account must decide first"),
     (InputError, "bad_request", "The request cannot be understood"),
     (UsageError, "bad_request", "The request cannot be understood"),

@@ -14,7 +14,7 @@ from litestar.params import HeaderParameter, PathParameter, QueryParameter
 
 from licet.access.roles import Caller, Nobody, Person, Service, Staff
 from licet.errors import RefusedError, UsageError
-from licet.policy.state import Grant, Scope, ScopeKind, TurnState
+from licet.policy.state import Grant, GrantScope, ScopeKind, TurnState
 from licet.vault import idempotency
 from licet.vault.commands import Command, CommandResult, Outcome
 from licet.vault.content import Content
@@ -160,7 +160,7 @@ class ScopeShown(TypedDict):
     conversation: str | None
 
 
-def scope_shown(scope: Scope) -> ScopeShown:
+def scope_shown(scope: GrantScope) -> ScopeShown:
     named = UUID(hex=scope.name) if scope.name else None
     return ScopeShown(
         scope=scope.kind,

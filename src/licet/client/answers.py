@@ -1,0 +1,417 @@
+"""What the API answers, as the client reads it. Keys that an answer holds and these structs do not are ignored."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+import msgspec
+
+
+class GrantResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A yes to one question; ``scope`` is `account`, `project` or `conversation`, of which the id of ours is given."""
+
+    number: int
+    question: str
+    scope: str
+    project: str | None = None
+    conversation: str | None = None
+
+
+class ChangeResult(msgspec.Struct, frozen=True, kw_only=True):
+    """``outcome`` is `done`, `unchanged` or `duplicate`; ``erasure`` the one that it began, of which there is a certificate.
+
+    ``ended`` are the grants that it ended, so that the person can be told.
+    """
+
+    outcome: str
+    at: datetime
+    account: str
+    conversation: str | None = None
+    project: str | None = None
+    erasure: str | None = None
+    ended: tuple[GrantResult, ...] = ()
+
+
+class QuestionStanding(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an account stands with a question; ``answered`` is the policy version answered last."""
+
+    question: str
+    covers: tuple[str, ...]
+    standing: str
+    answered: str | None
+    unanswered: bool
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    plan: str
+    age_known: bool
+    opened_at: datetime
+    closed_at: datetime | None
+    gate: str
+    questions: tuple[QuestionStanding, ...]
+
+
+class GateResult(msgspec.Struct, frozen=True, kw_only=True):
+    """``may_write`` is the whole answer. ``because`` says why it could not be known, and is empty otherwise.
+
+    ``standings`` are by question, ``unanswered`` those that are asked now; ``grant`` is the newest grant in force, 0 for none.
+    """
+
+    gate: str
+    may_write: bool
+    account: str = ""
+    standings: dict[str, str] = {}
+    unanswered: tuple[str, ...] = ()
+    grant: int = 0
+    policy: str = ""
+    decide_by: date | None = None
+    because: str = ""
+
+
+class ChoiceScope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A project, by the host's own id or ours, or a conversation, by our id or `host:` and the host's: one of them."""
+
+    project: str | None = None
+    conversation: str | None = None
+
+
+class AnsweredQuestion(msgspec.Struct, frozen=True, kw_only=True):
+    """What a choice did about one question; ``kept`` are the grants that a no left in force."""
+
+    question: str
+    effect: str
+    grant: int | None
+    scope: str
+    project: str | None
+    conversation: str | None
+    kept: tuple[GrantResult, ...]
+
+
+class ChoiceResult(msgspec.Struct, frozen=True, kw_only=True):
+    """``effect`` is `began`, `affirmed`, `withdrew`, `declined` or `none`; ``answers`` has it for each question.
+
+    Of `none`, ``because`` is the reason and ``detail`` what to do; ``could_name`` are questions that a yes could have named.
+    ``ended`` are the grants that it ended.
+    """
+
+    outcome: str
+    at: datetime
+    account: str
+    effect: str
+    answers: tuple[AnsweredQuestion, ...] = ()
+    because: str | None = None
+    detail: str = ""
+    could_name: tuple[str, ...] = ()
+    ended: tuple[GrantResult, ...] = ()
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """A choice on record; ``question`` is None where it named none and several were asked."""
+
+    at: datetime
+    question: str | None
+    scope: str
+    project: str | None
+    conversation: str | None
+    allow: bool
+    effect: str
+    because: str | None
+    grant: int | None
+    kept: tuple[int, ...]
+    via: str
+    policy: str
+
+
+class Choices(msgspec.Struct, frozen=True, kw_only=True):
+    """A page, newest first; ``next`` is the cursor of the one after it."""
+
+    items: tuple[Choice, ...]
+    next: str | None
+
+
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """The act behind an answer: ``act`` is `yes`, `no`, `lapsed` or `kept_out`."""
+
+    act: str
+    at: datetime
+    via: str | None
+    surface: str | None
+    policy: str | None
+    cause: str | None
+
+
+class GivenGrant(GrantResult, frozen=True, kw_only=True):
+    said: Said | None
+
+
+class AccountQuestion(QuestionStanding, frozen=True, kw_only=True):
+    """A question for the account as a whole; ``grant`` is the account's own in force."""
+
+    grant: int | None
+    said: Said | None
+
+
+class StandingItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A project, or a conversation: what was given for exactly it, and which grants cover it."""
+
+    scope: str
+    project: str | None
+    conversation: str | None
+    title: str
+    begun_at: datetime
+    incognito: bool
+    kept_out: Said | None
+    own: tuple[GivenGrant, ...]
+    in_force: tuple[GrantResult, ...]
+
+
+class StandingResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of the tree; ``next`` is the cursor of the one after it."""
+
+    account: str
+    gate: str
+    policy: str
+    questions: tuple[AccountQuestion, ...]
+    items: tuple[StandingItem, ...]
+    next: str | None
+
+
+class Explained(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer for a run of ``turns`` turns from ``turn`` on, for one purpose, and the act behind it."""
+
+    turn: str
+    turns: int
+    role: str
+    origin: str
+    purpose: str
+    use: bool
+    because: str
+    meaning: str
+    until: datetime | None
+    policy: str
+    policy_in_force: str
+    question: str | None
+    grant: int | None
+    given_for: dict[str, str | None] | None
+    act: Said | None
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a conversation, or one turn of it, may or may not be used, and how long it is kept."""
+
+    conversation: str
+    account: str
+    project: str | None
+    kind: str
+    incognito: bool
+    kept_out: bool
+    deleted_at: datetime | None
+    held: bool
+    keep_until: datetime | None
+    safety_until: datetime | None
+    erased: bool
+    answers: tuple[Explained, ...]
+    releases: tuple[str, ...]
+
+
+class TurnResult(msgspec.Struct, frozen=True, kw_only=True):
+    outcome: str
+    at: datetime
+    account: str
+    conversation: str
+    turn: str
+    segment: int
+
+
+class BulkItem(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to one turn of `say_all`; ``status`` is 201 where it was taken."""
+
+    line: int
+    status: int
+    turn: str = ""
+    conversation: str = ""
+    outcome: str = ""
+    problem: str = ""
+    because: str = ""
+    detail: str = ""
+
+
+class FeedbackResult(msgspec.Struct, frozen=True, kw_only=True):
+    outcome: str
+    at: datetime
+    account: str
+    conversation: str
+    feedback: str
+
+
+class SharedTurn(msgspec.Struct, frozen=True, kw_only=True):
+    number: int
+    text: str
+
+
+class KeptFeedback(msgspec.Struct, frozen=True, kw_only=True):
+    """A feedback that is kept; ``comment`` and ``shared`` are for its own person alone."""
+
+    id: str
+    conversation: str
+    turn: int
+    rating: str
+    share: str
+    given_at: datetime
+    taken_back_at: datetime | None
+    keep_until: datetime | None
+    use: bool
+    because: str
+    until: datetime | None
+    comment: str
+    shared: tuple[SharedTurn, ...]
+
+
+class FeedbackPage(msgspec.Struct, frozen=True, kw_only=True):
+    items: tuple[KeptFeedback, ...]
+    next: str | None
+
+
+class BadgeRun(msgspec.Struct, frozen=True, kw_only=True):
+    first: int
+    last: int
+    because: str
+    until: datetime | None
+
+
+class Badge(msgspec.Struct, frozen=True, kw_only=True):
+    """``use`` is `whole`, `part` or `none`."""
+
+    purpose: str
+    use: str
+    because: str
+    until: datetime | None
+    runs: tuple[BadgeRun, ...]
+
+
+class TextReplacement(msgspec.Struct, frozen=True, kw_only=True):
+    """What stood in a text, what stands there instead, and the kind of identifier it was taken for."""
+
+    was: str
+    becomes: str
+    kind: str
+
+
+class TurnPreview(msgspec.Struct, frozen=True, kw_only=True):
+    """``text`` is what a model would read, empty where the turn is left out; ``because`` says why it is in or out."""
+
+    turn: int
+    role: str
+    used: bool
+    because: str
+    text: str
+    replaced: tuple[TextReplacement, ...]
+
+
+class ConversationPreview(msgspec.Struct, frozen=True, kw_only=True):
+    conversation: str
+    rows: int
+    until: datetime | None
+    languages: tuple[str, ...]
+    topics: tuple[str, ...]
+    turns: tuple[TurnPreview, ...]
+
+
+class PreviewResult(msgspec.Struct, frozen=True, kw_only=True):
+    """``refused`` says why the yes that was assumed would have no effect."""
+
+    purpose: str
+    question: str | None
+    assumed: bool
+    refused: str | None
+    items: tuple[ConversationPreview, ...]
+    next: str | None
+
+
+class Conversation(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    title: str
+    kind: str
+    begun_at: datetime
+    last_at: datetime
+    turns: int
+    project: str | None
+    incognito: bool
+    kept_out: bool
+    deleted_at: datetime | None
+    held: bool
+    keep_until: datetime | None
+    safety_until: datetime | None
+    badges: tuple[Badge, ...]
+    releases: tuple[str, ...]
+
+
+class Conversations(msgspec.Struct, frozen=True, kw_only=True):
+    """A page; ``next`` is the cursor of the one after it."""
+
+    items: tuple[Conversation, ...]
+    next: str | None
+
+
+class NoticeResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What to ask the account now. ``notice`` has the published text, None where there is none."""
+
+    account: str
+    gate: str
+    show: bool
+    because: str
+    variant: str
+    policy: str | None
+    decide_by: date | None
+    ends: datetime | None
+    may_put_off: bool
+    asks_age: bool
+    unanswered: tuple[str, ...]
+    notice: dict[str, Any] | None
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """An event, as a webhook's body has it too. ``data`` is by ``type``: docs/events.md."""
+
+    id: str
+    type: str
+    timestamp: datetime
+    cursor: str
+    data: dict[str, Any]
+
+
+class Events(msgspec.Struct, frozen=True, kw_only=True):
+    """Events, oldest first; ``next`` is where to go on."""
+
+    items: tuple[Event, ...]
+    next: str
+
+
+class EventDelivery(msgspec.Struct, frozen=True, kw_only=True):
+    """What a host was told, and what it said to it."""
+
+    event: str
+    endpoint: str
+    told_at: datetime
+    delivered_at: datetime | None
+    due_at: datetime
+    acknowledged_at: datetime | None
+    overdue: bool
+
+
+class ErasureResult(msgspec.Struct, frozen=True, kw_only=True):
+    """How far an erasure has come: ``state`` is `fenced`, `shredded`, `swept` or `verified`."""
+
+    erasure: str
+    account: str
+    conversation: str | None
+    cause: str
+    state: str
+    requested_at: datetime
+    verified_at: datetime | None
+    due_at: datetime | None
+    held: bool
+    hosts: tuple[EventDelivery, ...]
+    overdue: int
