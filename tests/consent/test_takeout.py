@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import zipfile
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from licet.consent import takeout
@@ -15,6 +19,7 @@ from licet.policy.state import Share
 from licet.store.connect import Pool, transaction
 from licet.vault import commands as do
 from licet.vault import installation
+from licet.vault.content import Content, encode
 
 from ..installed import House
 
@@ -110,3 +115,54 @@ def test_feedback_says_its_end_unless_a_hold_that_may_be_told_keeps_it(house: Ho
         "ana asks in free", "answer in free",
     ]  # fmt: skip
     assert taken(house, "ben", takeout.feedback_lines) == []
+
+
+def files(house: House, name: str) -> dict[str, list[dict[str, str]]]:
+    """The tables of a take-out, by name, a row a dictionary."""
+    pieces = takeout.takeout(
+        lambda: transaction(house.here.pool), house.here.keyring, installation.policies(house.here),
+        house.accounts[name], house.now,
+    )  # fmt: skip
+    with zipfile.ZipFile(io.BytesIO(b"".join(pieces))) as archive:
+        return {
+            file: list(csv.DictReader(io.StringIO(archive.read(file).decode())))
+            for file in archive.namelist() if file.endswith(".csv")
+        }  # fmt: skip
+
+
+def test_choices_name_question_scope_what_was_kept_and_why_one_had_no_effect_and_projects_are_in_it(
+    house: House,
+) -> None:
+    account, at = house.accounts["ana"], house.now
+    garden = do.ChosenScope(host_project=b"garden" * 2)
+    house.talk("ana", "tea")
+    tea = do.ChosenScope(conversation=house.chats["tea"])
+    house.tell(
+        do.Choose(account=account, at=at, allow=False),
+        do.Choose(account=account, at=at, allow=True, scope=garden),
+        do.Choose(account=account, at=at, allow=True, scope=tea),
+        do.Choose(account=account, at=at, allow=True, scope=tea),
+        do.Choose(account=account, at=at, allow=False, keep=(garden, tea)),
+        do.KeepProjectOut(account=account, at=at, host_project=b"work" * 3, title=encode(Content(text="Work"))),
+    )
+    found = files(house, "ana")
+    projects = {row["title"]: row for row in found["projects.csv"]}
+    assert projects["Work"]["kept_out"]
+    assert projects[""]["kept_out"] == ""
+    within, chat = f"project:{projects['']['project']}", f"conversation:conv_{house.chats['tea'].hex}"
+    told = [(row["allow"], row["question"], row["scope"], row["keep"], row["because"]) for row in found["choices.csv"]]
+    assert told == [
+        ("true", "training", "", "", ""), ("false", "training", "", "", ""), ("true", "training", within, "", ""),
+        ("true", "training", chat, "", ""), ("true", "training", chat, "", "covered"),
+        ("false", "training", "", f"{within}|{chat}", ""),
+    ]  # fmt: skip
+    assert all(row["account"] == f"acc_{account.hex}" for row in found["choices.csv"])
+
+
+def test_a_conversation_names_its_project(house: House) -> None:
+    house.tell(
+        msgspec.structs.replace(house.saying("ana", "beds", "What grows in the shade?"), host_project=b"garden" * 2)
+    )
+    (line,) = taken(house, "ana", takeout.lines)
+    (project,) = files(house, "ana")["projects.csv"]
+    assert line["project"] == project["project"]

@@ -99,7 +99,8 @@ def test_who_never_chose_has_no_papers(world: World, api: Any) -> None:
     world.open("eve")
     assert papers.papers(world.here, world.accounts["eve"]) == []
     assert sorted(taken(world, api, "eve").namelist()) == [
-        "accounts.csv", "choices.csv", "feedback.jsonl", "learnt.csv", "licet.json", "messages.jsonl", "recipients.csv",
+        "accounts.csv", "choices.csv", "feedback.jsonl", "learnt.csv", "licet.json", "messages.jsonl", "projects.csv",
+        "recipients.csv",
         "safety_copies.jsonl", "suggestions.csv",
     ]  # fmt: skip
 

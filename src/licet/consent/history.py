@@ -13,9 +13,14 @@ from licet.consent.acts import evidence_of
 from licet.consent.choices import Evidence
 from licet.consent.showings import ShowingRecord
 from licet.keys.keyring import Keyring
+from licet.keys.material import AccountKeys, account_place, unseal
+from licet.masked import Masked
 from licet.store.connect import Transaction
 from licet.vault import account_choices, policy_versions
+from licet.vault import projects as stored_projects
 from licet.vault.account_choices import NewestChoice
+from licet.vault.content import decode
+from licet.vault.projects import StoredPlace
 
 RECORDS_MAX = 1_000
 
@@ -40,6 +45,15 @@ class ChoiceMade(msgspec.Struct, frozen=True, kw_only=True):
     via: str
     version: str
     evidence: Evidence | None
+
+
+class OwnProject(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """A project of an account as its person calls it, and since when it is kept out."""
+
+    project: UUID
+    title: str
+    begun_at: datetime
+    kept_out_at: datetime | None
 
 
 class HoldingRelease(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +120,25 @@ def _choices(tx: Transaction, keyring: Keyring, account: UUID) -> list[ChoiceMad
         )
         for one in made
     ]  # fmt: skip
+
+
+def projects(tx: Transaction, keyring: Keyring, account: UUID) -> list[OwnProject]:
+    """The account's projects, oldest first, with their titles as far as they can be opened."""
+    keys = keyring.account_keys(tx, [account]).get(account)
+    return [
+        OwnProject(
+            project=one.project, title=title(one, account, keys), begun_at=one.begun_at, kept_out_at=one.kept_out_at
+        )
+        for one in stored_projects.every(tx, account)
+        if one.project is not None
+    ]
+
+
+def title(place: StoredPlace, account: UUID, keys: AccountKeys | None) -> str:
+    """The title of a project; empty where it has none, or its key is gone."""
+    if place.title is None or keys is None:
+        return ""
+    return decode(unseal(keys.own, place.title, account_place(account))).text
 
 
 def _terms(tx: Transaction, account: UUID) -> list[tuple[datetime, str]]:

@@ -12,11 +12,10 @@ from uuid import UUID
 
 import msgspec
 
-from licet.consent import acts, own_conversations
+from licet.consent import acts, history, own_conversations
 from licet.consent.acts import ActKind, ConsentAct, ConsentActs
 from licet.errors import NotFoundError
 from licet.keys.keyring import Keyring
-from licet.keys.material import account_place, unseal
 from licet.masked import Masked
 from licet.policy.decide import Gate, gate, unanswered
 from licet.policy.file import Policies
@@ -29,7 +28,6 @@ from licet.policy.state import (
 )
 from licet.store.connect import Transaction
 from licet.vault import account_view, projects
-from licet.vault.content import decode
 from licet.vault.projects import StoredPlace
 
 
@@ -140,8 +138,4 @@ def _titles(
     named = [(account, place.conversation) for place in page if place.conversation is not None]
     opened = own_conversations.titles(tx, keyring, account_view.seen(tx, named, policies, at), at)
     found = {place.cursor: opened.get(place.conversation, "") for place in page if place.conversation is not None}
-    if keys is not None:
-        for place in page:
-            if place.title is not None:
-                found[place.cursor] = decode(unseal(keys.own, place.title, account_place(account))).text
-    return found
+    return found | {place.cursor: history.title(place, account, keys) for place in page if place.conversation is None}

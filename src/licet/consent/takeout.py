@@ -1,8 +1,10 @@
 """Everything that is kept of a person, as a zip that `licet import` reads again.
 
     messages.jsonl   one conversation a line, in the shape of OpenAI's messages, with what Licet has to know of it
-    choices.csv      every choice, with its evidence
+    choices.csv      every choice, one a question that it answered, with its scope, what a no kept, why it had no effect, and
+                     its evidence
     accounts.csv     the account
+    projects.csv     its projects, and since when each is kept out
     safety_copies.jsonl  what the safety team keeps of a flagged conversation, a copy a line, also where its text is gone
     feedback.jsonl   every feedback that is kept, with what it shares
     learnt.csv       which models were trained on which conversations
@@ -11,9 +13,10 @@
     licet.json       what the zip is
     receipts/ ..     the receipts of the choices and what it takes to check them, as `licet.proof.papers` says
 
-The zip is made as it is sent: nothing of it lies in a file. A conversation that was ever kept out, or of which a part
-was never covered by the terms, comes back kept out. What was deleted is not in it, but for a safety copy, which a
-deletion does not shorten; such copies and feedback are there to be read, and no import brings them back.
+A project and a conversation are called by our ids, as in `project:proj_..`. The zip is made as it is sent: nothing of it
+lies in a file. A conversation that was ever kept out, or of which a part was never covered by the terms, comes back kept
+out. What was deleted is not in it, but for a safety copy, which a deletion does not shorten; such copies and feedback are
+there to be read, and no import brings them back.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ import msgspec
 
 from licet.consent import feedback, history
 from licet.consent.choices import Evidence
+from licet.consent.history import ChoiceMade, OwnProject
 from licet.errors import NotFoundError
 from licet.keys.keyring import Keyring
 from licet.policy.file import Policies
@@ -91,6 +95,7 @@ def takeout(
         if row is None:
             raise NotFoundError("no such account")
         choices = history.recorded(tx, keyring, account).choices
+        within = history.projects(tx, keyring, account)
         suggested = _suggested(tx, account)
         learnt = [
             [
@@ -102,15 +107,12 @@ def takeout(
     name = shown(Prefix.account, account)
     about = Takeout(format=FORMAT, account=name, taken_at=written(at), policy=policies.in_force(at).version)
     accounts = [[name, row.state.plan, "" if row.state.age is None else row.state.age, written(row.state.opened_at)]]
-    made = [
-        [name, written(c.at), "true" if c.allow else "false", c.version, c.via, _evidence(c.evidence)]
-        for c in reversed(choices)
-    ]
     return _pieces(
         [
             ("licet.json", msgspec.json.encode(about)),
             ("accounts.csv", _csv(["account", "plan", "age", "opened"], accounts)),
-            ("choices.csv", _csv(["account", "time", "allow", "version", "channel", "evidence"], made)),
+            ("choices.csv", _csv(_CHOICE, _made(name, choices))),
+            ("projects.csv", _csv(["project", "title", "begun", "kept_out"], _within(within))),
             ("suggestions.csv", _csv(["conversation", "time", "score", "model", "decision", "decided"], suggested)),
             ("learnt.csv", _csv(["model", "finished", "release", "purpose", "conversation", "rows"], learnt)),
             *papers,
@@ -121,6 +123,39 @@ def takeout(
             ("feedback.jsonl", feedback_lines(transactions, keyring, policies, account, at)),
         ],
     )
+
+
+_CHOICE = ["account", "time", "allow", "question", "scope", "keep", "because", "version", "channel", "evidence"]
+
+
+def _made(name: str, choices: Sequence[ChoiceMade]) -> list[list[object]]:
+    """Each choice, oldest first. What a no kept is named by the scopes for which those grants were given."""
+    scopes = {one.grant: _scope(one.project, one.conversation) for one in choices if one.grant is not None}
+    return [
+        [
+            name, written(one.at), "true" if one.allow else "false", one.question or "",
+            _scope(one.project, one.conversation), "|".join(filter(None, (scopes.get(kept, "") for kept in one.kept))),
+            one.because or "", one.version, one.via, _evidence(one.evidence),
+        ]
+        for one in reversed(choices)
+    ]  # fmt: skip
+
+
+def _scope(project: UUID | None, conversation: UUID | None) -> str:
+    """A scope as `licet import` reads it, empty for the account."""
+    if conversation is not None:
+        return f"conversation:{shown(Prefix.conversation, conversation)}"
+    return "" if project is None else f"project:{shown(Prefix.project, project)}"
+
+
+def _within(projects: Sequence[OwnProject]) -> list[list[object]]:
+    return [
+        [
+            shown(Prefix.project, one.project), one.title, written(one.begun_at),
+            written(one.kept_out_at) if one.kept_out_at else "",
+        ]
+        for one in projects
+    ]  # fmt: skip
 
 
 def _suggested(tx: Transaction, account: UUID) -> list[list[object]]:
@@ -198,6 +233,7 @@ def _line(tx: Transaction, keyring: Keyring, seen: account_view.AccountView, at:
         "title": title.text if title else None,
         "surface": seen.turns.segments[-1].stamp.surface,
         "kind": seen.turns.kind.value,
+        "project": shown(Prefix.project, UUID(hex=seen.turns.project)) if seen.turns.project else None,
         "incognito": seen.turns.incognito,
         "kept_out": seen.turns.narrowed or seen.turns.narrowings > 0,
         "messages": messages,

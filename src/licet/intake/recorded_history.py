@@ -47,11 +47,13 @@ def read_choices(
 
     ``accounts`` are those that may choose; None: any. ``question`` may be empty where one was asked, or for a no to all;
     ``scope`` is empty for the account, else `project:ID` or `conversation:ID`; ``keep`` are the scopes that a no left,
-    between `|`.
+    between `|`. A choice with a ``because`` had no effect and is left out.
     """
     result = []
-    columns = {"account", "time", "allow", "version", "channel", "evidence", "question", "scope", "keep"}
+    columns = {"account", "time", "allow", "version", "channel", "evidence", "question", "scope", "keep", "because"}
     for place, fields in _records(path, columns, {"account", "time", "allow"}):
+        if fields.get("because"):  # as in what a person took out
+            continue
         host = fields["account"]
         if accounts is not None and host not in accounts:
             raise place.mistake("account", f"`{host}` is not in the file of accounts", "add it there")
