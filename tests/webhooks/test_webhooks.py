@@ -217,9 +217,54 @@ def test_a_choice_that_takes_effect_is_told_and_a_withdrawal_says_what_must_leav
     leaving = heard(house)[-1].data
     assert leaving["account"] == f"acc_{account.hex}"
     assert (leaving["conversation"], leaving["leaves"], leaving["leave_by"]) == (None, "use", "2025-09-01T00:00:00Z")
+    assert leaving["questions"] == ["training"]
     assert heard(house)[0].data | {"account": ""} == {
-        "account": "", "effect": "began", "standing": "granted", "policy": "2025-08-28"
+        "account": "", "question": "training", "scope": "account", "project": None, "conversation": None,
+        "effect": "began", "standing": "granted", "policy": "2025-08-28",
     }  # fmt: skip
+
+
+def test_a_yes_below_the_account_and_its_end_name_the_question_and_what_they_are_for(pool: Pool, tmp_path: Path) -> None:
+    house = House(pool, tmp_path / "two", preset("strict"))
+    account, garden = house.open("ana"), do.ChosenScope(host_project=house.host("project", "garden"))
+    house.choose("ana", False)
+    for chat in ("beds", "sheds", "elsewhere"):
+        within = {} if chat == "elsewhere" else {"host_project": garden.host_project}
+        house.say("ana", chat, "hello", **within)
+    pull(house)
+    chats = {chat: f"conv_{house.chats[chat].hex}" for chat in house.chats}
+    beds = do.ChosenScope(conversation=house.chats["beds"])
+    house.tell(
+        do.Choose(account=account, at=house.now, allow=True, question="models", scope=beds),
+        do.Choose(account=account, at=house.now, allow=True, question="models", scope=garden),
+        do.Choose(account=account, at=house.now, allow=False, question="models", keep=(beds,)),
+    )
+    began, wider, refused, left = (event.data for event in heard(house))
+    assert (began["question"], began["scope"], began["conversation"], began["effect"], began["standing"]) == (
+        "models", "conversation", chats["beds"], "began", "declined",
+    )  # fmt: skip
+    ((project,),) = house.query("SELECT project_id FROM projects")
+    assert (wider["scope"], wider["project"], wider["conversation"]) == ("project", f"proj_{project.hex}", None)
+    ended, last = (refused, left) if refused.get("effect") else (left, refused)
+    assert (ended["scope"], ended["effect"], ended["standing"]) == ("account", "withdrew", "withdrawn")
+    assert (last["conversation"], last["questions"], last["because"], last["leaves"]) == (
+        chats["sheds"], ["models"], "withdrawn", "use",
+    ), "of the project what no permission covers any more: one chat is kept by name, the other was never covered"  # fmt: skip
+
+
+def test_a_project_that_is_kept_out_is_told_chat_by_chat(house: House) -> None:
+    account = house.open("ana", allow=True)
+    garden = house.host("project", "garden")
+    for chat in ("beds", "sheds"):
+        house.say("ana", chat, "hello", host_project=garden)
+    house.say("ana", "elsewhere", "hello")
+    pull(house)
+    house.tell(do.KeepProjectOut(account=account, at=house.now, host_project=garden))
+    assert told(house) == [("conversation.must_leave", "narrowed")] * 2
+    assert {event.data["conversation"] for event in heard(house)} == {
+        f"conv_{house.chats[chat].hex}" for chat in ("beds", "sheds")
+    }
+    assert {str(event.data["questions"]) for event in heard(house)} == {"None"}, "for no purpose at all"
 
 
 def test_recorded_history_that_is_imported_is_told_to_nobody(house: House) -> None:
