@@ -224,7 +224,9 @@ def test_a_choice_that_takes_effect_is_told_and_a_withdrawal_says_what_must_leav
     }  # fmt: skip
 
 
-def test_a_yes_below_the_account_and_its_end_name_the_question_and_what_they_are_for(pool: Pool, tmp_path: Path) -> None:
+def test_a_yes_below_the_account_and_its_end_name_the_question_and_what_they_are_for(
+    pool: Pool, tmp_path: Path
+) -> None:
     house = House(pool, tmp_path / "two", preset("strict"))
     account, garden = house.open("ana"), do.ChosenScope(host_project=house.host("project", "garden"))
     house.choose("ana", False)

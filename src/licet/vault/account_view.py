@@ -139,7 +139,7 @@ def newest_at(tx: Transaction) -> datetime | None:
 
 def behind_count(tx: Transaction, number: int) -> int:
     """How many accounts have a grant and have not been brought to the policy version of that number yet."""
-    row = tx.execute("SELECT count(*) FROM accounts WHERE grant_no IS NOT NULL AND seen < %s", [number]).fetchone()
+    row = tx.execute("SELECT count(*) FROM accounts WHERE in_force > 0 AND seen < %s", [number]).fetchone()
     return int(row[0]) if row else 0
 
 

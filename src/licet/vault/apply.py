@@ -494,9 +494,13 @@ class _Batch:
         if aged:
             self._journal(account, at, EntryKind.age_found.value, None, ends=True)
             self._tell(account, at, EntryKind.age_found)
+        told = len(self.happened)
         self._changed(account, fold.AccountChange(account=chosen.account, endings=chosen.endings))
+        leaving = [event for event in self.happened[told:] if host_events.is_of_a_no(event[1])]
+        self.happened[told:] = [event for event in self.happened[told:] if event not in leaving]
         for answer in chosen.answers or (None,):
             self._chose(account, command, scope, answer, chosen.because, at)
+        self.happened += leaving  # a host hears the no before what follows from it
         effects = {answer.effect for answer in chosen.answers}
         outcome = Outcome.done if effects - {fold.Effect.none} else Outcome.unchanged
         because = chosen.because or next((answer.because for answer in chosen.answers if answer.because), None)

@@ -116,6 +116,11 @@ def must_leave(
     return NewHostEvent(account=account, kind=EventKind.must_leave, at=at, facts=facts, acknowledge_by=acknowledge_by)
 
 
+def is_of_a_no(event: NewHostEvent) -> bool:
+    """Whether it tells that something must leave because the answer was no."""
+    return event.kind is EventKind.must_leave and event.facts["because"] == LeaveReason.withdrawn
+
+
 def conversation_erased(
     account: UUID, at: datetime, conversation: UUID, because: str, turns: Sequence[tuple[int, int]], *, whole: bool
 ) -> NewHostEvent:

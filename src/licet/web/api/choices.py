@@ -6,8 +6,6 @@ says why and `detail` what to do.
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from litestar import Response, get, post
 from litestar.params import JSONBody
 
@@ -22,13 +20,13 @@ from licet.store.connect import Transaction
 from licet.vault import account_choices, account_view, policy_versions
 from licet.vault.account_choices import StoredChoice
 from licet.vault.commands import ChosenScope, CommandResult
-from licet.vault.ids import Prefix, parse, shown
+from licet.vault.ids import Prefix, host_hmac, parse, shown
 from licet.vault.projects import scope_of
 from licet.web.api import schema
 from licet.web.api import shared as shell
 from licet.web.api.accounts import SEES
 from licet.web.api.problems import ContradictoryRequestError
-from licet.web.api.references import HOST, account_of, conversation_of, not_found, own, project_of, site_of
+from licet.web.api.references import HOST, account_of, not_found, own, project_of, site_of
 from licet.web.api.shared import READS, WRITES, AccountRef, AnyRequest, Cursor, IdempotencyKey, Limit
 
 TAG = ["choices"]
@@ -71,8 +69,8 @@ async def choose(
         raise ContradictoryRequestError("`keep` belongs to a no", "leave it out: a yes ends nothing")
     asked = ChoiceRequest(
         account=holder, at=site.now(), allow=data.allow, question=data.question,
-        scope=await _scope(request, holder, data.scope) if data.scope is not None else None,
-        keep=tuple([await _scope(request, holder, kept) for kept in data.keep]),
+        scope=_scope(data.scope, site.host_key) if data.scope is not None else None,
+        keep=tuple(_scope(kept, site.host_key) for kept in data.keep),
         age=data.age, via=data.via, surface=data.surface,
         showing=shell.uuid_of(data.showing) if data.showing is not None else None,
         gpc=request.headers.get("sec-gpc") == "1",
@@ -81,15 +79,15 @@ async def choose(
     return shell.answered(_chosen(written.answer), written, 201)
 
 
-async def _scope(request: AnyRequest, holder: UUID, named: schema.NewScope) -> ChosenScope:
-    """The scope. A conversation by an id of ours that is not the account's is left to the choice, which says so."""
+def _scope(named: schema.NewScope, host_key: bytes) -> ChosenScope:
+    """The scope. An id of ours that is not the account's is left to the choice, which says so."""
     if named.project is not None and named.conversation is None:
-        return project_of(named.project, site_of(request).host_key)
+        return project_of(named.project, host_key)
     if named.conversation is None or named.project is not None:
         raise ContradictoryRequestError("a scope names a project or a conversation", "name one of them")
     if named.conversation.startswith(HOST):
-        _, conversation = await conversation_of(request, named.conversation, shown(Prefix.account, holder))
-        return ChosenScope(conversation=conversation)
+        host = host_hmac(host_key, "conversation", named.conversation.removeprefix(HOST))
+        return ChosenScope(host_conversation=host)
     return ChosenScope(conversation=parse(Prefix.conversation, named.conversation))
 
 
