@@ -205,7 +205,7 @@ def _page(
     """The questions; that they were shown is on record before they leave."""
     found, sent = prompt.asked_notice(asked), sent or PageForm()
     words, place = who.words, answer_forms.place(asked, FormPage.notice)
-    terms_only = asked.terms_waiting
+    terms_only = asked.terms_waiting and not sent.said  # an answer that came back is shown with its question
     waiting = asked.unanswered or asked.in_force.asks
     with transaction(here.pool) as tx:
         below = questions.below_of(tx, here, asked)
