@@ -35,17 +35,20 @@ from licet.ledger.note import Signer
 from licet.ledger.proof import InclusionProof
 from licet.policy.file import preset
 from licet.policy.period import instant
-from licet.proof.receipt import Receipt, ReceiptChoice, document, sign
+from licet.policy.state import GrantScope, ScopeKind
+from licet.proof.receipt import KeptGrant, Receipt, ReceiptChoice, document, sign
 
 from ..ledger.world import ORIGIN, SIGNER, STRANGER, Disk, Held
 
 BEGIN = instant("2026-03-01T10:00:00Z")
-ANA, BEN, EVA = (UUID(int=number) for number in (1, 2, 3))
-KEYS = {account: bytes([account.int]) * 32 for account in (ANA, BEN, EVA)}
+ANA, BEN, EVA, DAN = (UUID(int=number) for number in (1, 2, 3, 4))
+KEYS = {account: bytes([account.int]) * 32 for account in (ANA, BEN, EVA, DAN)}
+FOR = {"question": "training", "scope": "account"}  # what a choice and a grant are for, where nothing else is said
 TRUST = verifier.trust(SIGNER.verifier.vkey)
 LATER_TRUST = verifier.trust(SIGNER.named(ORIGIN.replace("2026", "2027")).verifier.vkey)
 POLICY = preset("article-2025")
-MIDDLE, SIZE = 280, 300
+MIDDLE, SIZE, PROVED = 280, 300, 60
+ASKED = 32  # from this entry on there are questions
 HASH = "ab" * 32
 SHOWN = Evidence(v=1, default_state="none", surface="app", gpc=False, sha256=HASH, language="en")
 SAID = msgspec.json.encode(SHOWN, order="sorted").decode()
@@ -99,9 +102,36 @@ class Lie:
 # The honest world
 
 
+CHAT = {"question": "training", "scope": "conversation", "conversation": "7a" * 16}
+KEPT, LEFT = ({"question": "training", "scope": "project", "project": name * 16} for name in ("7b", "7c"))
+
+
+def tell_asked(tell: Callable[..., None]) -> None:
+    """Since there are questions: Dan says no, but for a chat and two projects; no again, and keeps the chat and one of them;
+    keeps that project out, and lets it in. Ana, who withdrew before, says yes again, and no to a question that nobody asks.
+    """
+    tell("choice", DAN, allow=False, effect="declined", version=1, seq=11, **FOR)
+    for number, about in enumerate((CHAT, KEPT, LEFT), 1):
+        tell("choice", DAN, allow=True, effect="began", version=1, seq=11 + number, **about)
+        tell("grant_begun", DAN, grant=number, version=1, seq=11 + number, **about)
+    tell("grant_ended", DAN, grant=3, cause="refused", seq=15)
+    tell("choice", DAN, allow=False, effect="withdrew", version=1, seq=15, kept="1,2", **FOR)
+    tell("grant_affirmed", DAN, grant=1, version=1, seq=15, **CHAT)
+    tell("grant_affirmed", DAN, grant=2, version=1, seq=15, **KEPT)
+    tell("project_kept_out", DAN, project=KEPT["project"], seq=16)
+    tell("grant_ended", DAN, grant=2, cause="narrowed", seq=16)
+    tell("project_let_in", DAN, project=KEPT["project"], seq=17)
+    tell("choice", ANA, allow=True, effect="began", version=1, seq=21, **FOR)
+    tell("grant_begun", ANA, grant=2, version=1, seq=21, **FOR)
+    tell("choice", ANA, allow=False, effect="none", version=1, seq=22, scope="account")
+    tell("choice", ANA, allow=True, effect="none", version=1, seq=23, **CHAT)
+
+
 @cache
 def rows() -> tuple[OutboxRow, ...]:
-    """A spring of three accounts, of whom Ben comes from the year before, and many more who only chat."""
+    """A spring of four accounts, of whom Ben comes from the year before, and many more who only chat. In the middle of it
+    the policy begins to ask questions: what is told before names none.
+    """
     made: list[OutboxRow] = []
     minutes = count()
 
@@ -128,6 +158,9 @@ def rows() -> tuple[OutboxRow, ...]:
     tell("grant_ended", ANA, grant=1, cause="refused", seq=4)
     tell("narrowed", ANA, conversation="9a" * 16, seq=5)
     tell("key_destroyed", ANA, conversation="9a" * 16, because="deleted", segment=0)
+    while len(made) < ASKED:
+        tell("deleted", EVA, conversation="8b" * 16, seq=len(made))
+    tell_asked(tell)
     while len(made) < SIZE:
         tell("deleted", EVA, conversation="8b" * 16, seq=len(made))
     return tuple(made)
@@ -158,7 +191,7 @@ def written(told: tuple[bytes, ...], signer: Signer = SIGNER, middle: int = MIDD
     before = log.published
     log.append(told[middle:])
     size = log.checkpoint.size
-    proofs = tuple(log.prove(index) for index in range(min(20, size)))
+    proofs = tuple(log.prove(index) for index in range(min(PROVED, size)))
     return Written(disk.files("log"), (before,), proofs, log.prove_consistency(min(middle, size)))
 
 
@@ -167,16 +200,25 @@ def honest_log() -> Written:
     return written(honest_entries())
 
 
+def scope_in(facts: dict[str, Any]) -> GrantScope:
+    """The scope that an entry's private facts tell of."""
+    kind = ScopeKind(facts.get("scope", "account"))
+    return GrantScope(kind, facts.get(kind.value, ""))
+
+
 def receipt_of(index: int = 4, change: Callable[[dict[str, Any]], None] = lambda _payload: None, *,
                entry: bytes | None = None, proof: bytes | None = None) -> bytes:  # fmt: skip
     """Ana's or Ben's receipt of the choice at ``index``, as the operator signs it after ``change``."""
     row = rows()[index]
     assert row.account is not None
     key, facts = KEYS[row.account], row.facts
+    kept = (
+        (KeptGrant(grant=1, scope=scope_in(CHAT)), KeptGrant(grant=2, scope=scope_in(KEPT))) if "kept" in facts else ()
+    )
     choice = ReceiptChoice(
         account=row.account, seq=facts["seq"], at=row.occurred_at, allow=facts["allow"], effect=facts["effect"],
-        grant=1, via="notice", number=0,
-        evidence=SHOWN, said=SAID,
+        grant=1, via="notice", number=0, evidence=SHOWN, said=SAID, scope=scope_in(facts), kept=kept,
+        question=facts.get("question", None if "scope" in facts else "training"),
     )  # fmt: skip
     payload: dict[str, Any] = document(choice, POLICY, Controller(name="Example"), None, BEGIN + timedelta(days=1))
     payload["log"] = {
@@ -192,6 +234,9 @@ def receipt_of(index: int = 4, change: Callable[[dict[str, Any]], None] = lambda
     return shown.encode()
 
 
+CHOICES = tuple(index for index, row in enumerate(rows()) if row.told == "choice")
+
+
 @cache
 def honest() -> Shown:
     """Everything that an honest operator shows, and a careful auditor keeps."""
@@ -199,7 +244,7 @@ def honest() -> Shown:
     return Shown(
         files=log.files,
         older=(*log.older, log.proofs[4].checkpoint),
-        receipts=tuple(receipt_of(index) for index in (4, 7, 10, 13)),
+        receipts=tuple(receipt_of(index) for index in CHOICES),
         proofs=tuple((proof.encode(), honest_entries()[proof.index]) for proof in log.proofs),
         pairs=((log.older[0], log.files["checkpoint"], log.path),),
     )
@@ -277,6 +322,8 @@ def moved(at: str, **shift: float) -> str:
 INDEX = {
     "policy_applied": 0, "notice_published": 1, "account_opened": 2, "notice_shown": 3, "choice": 4, "grant_begun": 5,
     "carried": 6, "grant_affirmed": 11, "release_sealed": 12, "grant_ended": 14, "narrowed": 15, "key_destroyed": 16,
+    "choice` for a chat, `choice": ASKED + 1, "grant_begun` for a chat, `grant_begun": ASKED + 2,
+    "grant_affirmed` for a project, `grant_affirmed": ASKED + 10, "project_kept_out": ASKED + 11,
 }  # fmt: skip
 ROOT = "entries of the log lead to its root"
 

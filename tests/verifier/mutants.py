@@ -484,7 +484,7 @@ def since() -> Document:
         "file": part["file"],
         "sha256": hashlib.sha256(b"fewer").hexdigest(),
         "bytes": 5,
-        "rows": 4,
+        "rows": part["rows"] - 1,
         "first_ordinal": 0,
     }
     read = {"drawn": 3, "read": 3, "out_of_reach": 0, "findings": {}}

@@ -157,7 +157,7 @@ def since_faults(value: Any, honest: Any) -> list[str]:
         != [{key: one for key, one in part.items() if key != "gone"}]
         else []
     )
-    faults += ["rows that are none"] if len(gone) != 1 or gone[0] not in range(5) else []
+    faults += ["rows that are none"] if len(gone) != 1 or gone[0] not in range(8) else []
     faults += ["before the release"] if not "2026-03-05" <= purge["purged_at"] <= "2028" else []
     faults += ["a number that is `true`"] if any(isinstance(one, bool) for one in [purge["number"], *gone]) else []
     said, told = value["review"], honest["review"]

@@ -1,7 +1,9 @@
 """The kinds of lie about a release: each told by an operator who signs everything anew, or by who carries the folder.
 
 An operator's lie changes what the rows, the candidates, the manifest or the log say, and then makes every hash, root
-and signature fit: only the decisions, made again, can betray it.
+and signature fit: only the decisions, made again, can betray it. Those about decisions are told twice: of a release of
+today, and of one of before there were questions, whose rows are of version 1. What questions and scopes add is lied about
+in `grant_lies`.
 """
 
 from __future__ import annotations
@@ -20,26 +22,35 @@ from uuid import UUID
 
 from licet.ledger import entries as leaves
 from licet.ledger.entries import OutboxRow, canonical
-from licet.policy.file import preset, read
+from licet.policy.file import Policy, preset, read
 from licet.policy.period import instant
 from licet.release import merkle
 from licet.release.part import EPOCH
 
 from ..ledger.world import naive_root
-from .lies import ANA, BEN, EVA, KEYS, Lie, Shown, written
+from .lies import ANA, BEN, DAN, EVA, FOR, KEYS, Lie, Shown, written
 
 PURPOSE = "safety_classifiers"
 RELEASE = UUID(int=77)
 BUILT_AT = "2026-03-05T12:00:00Z"
 FIRST = preset("article-2025")
 SECOND = read({**FIRST.document(), "version": "2026-02-01", "effective": "2026-02-01", "decide_by": None})
-CHATS = {name: UUID(int=number) for number, name in enumerate(("a1", "a2", "b1", "e1", "gone", "old"), 100)}
-OWNERS = {"a1": ANA, "a2": ANA, "b1": BEN, "e1": EVA, "gone": EVA, "old": BEN}
+ASKED = read({**SECOND.document(), "choice": [
+    {"question": "research", "covers": ["research"]},
+    {"question": "training", "covers": ["improve_models", "safety_classifiers"]},
+]})  # fmt: skip
+OWNERS = {"a1": ANA, "a2": ANA, "b1": BEN, "e1": EVA, "gone": EVA, "old": BEN, "d1": DAN, "d2": DAN, "b2": BEN}
+CHATS = {name: UUID(int=number) for number, name in enumerate(OWNERS, 100)}
+PROJECTS = {"kept": UUID(int=200), "left": UUID(int=201), "bens": UUID(int=202)}
 SALTS = {account: leaves.salt(key) for account, key in KEYS.items()}
 
 
 def handle(chat: str) -> str:
     return leaves.conversation_pseudonym(SALTS[OWNERS[chat]], CHATS[chat])
+
+
+def project(name: str, account: UUID = DAN) -> str:
+    return leaves.project_pseudonym(SALTS[account], PROJECTS[name])
 
 
 def commitment(chat: str, reason: str) -> str:
@@ -56,56 +67,122 @@ class World:
     rows: list[dict[str, Any]]
     candidates: list[dict[str, Any]]
     counts: dict[str, Any]
+    policy: Policy = ASKED
     manifest: dict[str, Any] = field(default_factory=dict)
     leaf: dict[str, Any] = field(default_factory=dict)
     ordered: bool = True
     after: list[tuple[str, str, UUID | None, dict[str, Any]]] = field(default_factory=list)
     root: bytes = b""
 
+    @property
+    def in_parts(self) -> int:
+        """How many rows the parts have, whatever is said of them."""
+        return 8 if self.policy is ASKED else 5
+
 
 def source(**changes: Any) -> dict[str, Any]:
     honest = {
         "segment": 0, "place": "vault", "because": "permitted", "turns": {"typed": 1, "assistant": 1}, "mark": 0,
-        "last_on": "2026-03-03", "keep_until": "2031-03-03", "grant": 1, "widening": 0, "said_on": "2026-03-03",
+        "last_on": "2026-03-03", "keep_until": "2031-03-03", "grant": 1, "narrowing": 0, "said_on": "2026-03-03",
     }  # fmt: skip
     return honest | changes
 
 
 def row(chat: str, ordinal: int, *sources: dict[str, Any], until: str, **changes: Any) -> dict[str, Any]:
     honest = {
-        "v": 1, "conversation": handle(chat), "who": leaves.who(SALTS[OWNERS[chat]]), "ordinal": ordinal,
+        "v": 2, "conversation": handle(chat), "who": leaves.who(SALTS[OWNERS[chat]]), "ordinal": ordinal,
         "row_id": f"{ordinal:032x}", "sealed_sha256": hashlib.sha256(b"%d" % ordinal).hexdigest(), "until": until,
-        "policy_sha256": SECOND.sha256().hex(), "last_on": "2026-03-03", "marks": [["pro", "app", 1]],
-        "sources": list(sources),
+        "policy_sha256": ASKED.sha256().hex(), "question": "training", "project": None, "last_on": "2026-03-03",
+        "marks": [["pro", "app", 1]], "sources": list(sources),
     }  # fmt: skip
     return honest | changes
 
 
 def honest() -> World:
-    """Ana begins a grant, and lets a chat in again; Ben's grant is of the year before; Eva's chat is flagged."""
+    """Ana begins a grant, and lets a chat in again; Ben's grants are of the year before, one for a project; Eva's chat is
+    flagged; Dan says no, but for a chat and a project.
+    """
+    world = _plain()
+    world.told += _exceptions()
+    world.rows += [
+        row("d1", 5, source(), until="2031-03-03"),
+        row("d2", 6, source(grant=2), until="2031-03-03", project=project("kept")),
+        row("b2", 7, source(grant=2, last_on="2025-12-20", keep_until="2030-12-20", said_on="2025-12-20"),
+            until="2030-12-20", last_on="2025-12-20", marks=[["free", "app", 0]], project=project("bens", BEN)),
+    ]  # fmt: skip
+    for chat in ("d1", "d2", "b2"):
+        world.candidates.append({"v": 1, "conversation": handle(chat), "in": 2, "out": {}, "salted": {}})
+        more(world, 2)
+    world.root = parts_root(world.rows)
+    return world
+
+
+def _exceptions() -> list[tuple[str, str, UUID | None, dict[str, Any]]]:
+    """Dan's no, his yes for a chat and two projects, and his no again, which keeps the chat and one project."""
+    chat = {"question": "training", "scope": "conversation", "conversation": CHATS["d1"].hex}
+    kept, left, bens = ({"question": "training", "scope": "project", "project": one.hex} for one in PROJECTS.values())
+    said = {"allow": True, "effect": "began", "version": 1}
+    told: list[tuple[str, str, UUID | None, dict[str, Any]]] = [
+        ("choice", "2026-03-01", DAN, {"allow": False, "effect": "declined", "version": 1, **FOR})
+    ]
+    for number, about in enumerate((chat, kept, left), 1):
+        told.append(("choice", "2026-03-01", DAN, said | about))
+        told.append(("grant_begun", "2026-03-01", DAN, {"grant": number, "version": 1, **about}))
+    return [
+        *told,
+        ("grant_ended", "2026-03-02", DAN, {"grant": 3, "cause": "refused"}),
+        ("choice", "2026-03-02", DAN, {"allow": False, "effect": "withdrew", "version": 1, "kept": "1,2", **FOR}),
+        ("grant_affirmed", "2026-03-02", DAN, {"grant": 1, "version": 1, **chat}),
+        ("grant_affirmed", "2026-03-02", DAN, {"grant": 2, "version": 1, **kept}),
+        ("choice", "2026-03-02", DAN, said | {"question": "research", "scope": "account"}),
+        ("grant_begun", "2026-03-02", DAN, {"grant": 4, "version": 1, "question": "research", "scope": "account"}),
+        ("grant_stands", "2026-03-04", BEN, {"grant": 2, "version": 1, **bens}),
+    ]
+
+
+def honest_before() -> World:
+    """The plain part of it, as it was written before there were questions."""
+    world = _plain()
+    world.policy, world.policies = SECOND, [FIRST.document(), SECOND.document()]
+    world.told[1][3]["sha256"] = SECOND.sha256().hex()
+    for _, _, _, facts in world.told:
+        facts.pop("question", None)
+        facts.pop("scope", None)
+    for one in world.rows:
+        one.update(v=1, policy_sha256=SECOND.sha256().hex())
+        del one["question"], one["project"]
+        for each in one["sources"]:
+            each["widening"] = each.pop("narrowing")
+    world.root = parts_root(world.rows)
+    return world
+
+
+def _plain() -> World:
+    """What there was before there were questions as well."""
     begun = {"grant": 1, "version": 1}
     told: list[tuple[str, str, UUID | None, dict[str, Any]]] = [
         ("policy_applied", "2026-01-01", None, {"number": 0, "sha256": FIRST.sha256().hex()}),
-        ("policy_applied", "2026-01-02", None, {"number": 1, "sha256": SECOND.sha256().hex()}),
-        ("choice", "2026-03-01", ANA, {"allow": True, "effect": "began", "version": 1}),
-        ("grant_begun", "2026-03-01", ANA, begun),
+        ("policy_applied", "2026-01-02", None, {"number": 1, "sha256": ASKED.sha256().hex()}),
+        ("choice", "2026-03-01", ANA, {"allow": True, "effect": "began", "version": 1, **FOR}),
+        ("grant_begun", "2026-03-01", ANA, begun | FOR),
         ("narrowed", "2026-03-02", ANA, {"conversation": CHATS["a2"].hex}),
         ("widened", "2026-03-02", ANA, {"conversation": CHATS["a2"].hex}),
         ("flagged", "2026-03-02", EVA, {"conversation": CHATS["e1"].hex}),
         ("key_destroyed", "2026-03-03", EVA, {"conversation": CHATS["e1"].hex, "because": "expired", "segment": 0}),
         ("deleted", "2026-03-03", EVA, {"conversation": CHATS["gone"].hex}),
         ("carried", "2026-03-04", BEN, {"from": 2025}),
-        ("grant_stands", "2026-03-04", BEN, begun),
+        ("grant_stands", "2026-03-04", BEN, begun | FOR),
     ]
     rows = [
         row("a1", 0, source(), until="2031-03-03"),
         row("a1", 4, source(turns={"typed": 1}), until="2031-03-03"),
-        row("a2", 1, source(widening=1), source(segment=1, mark=1, widening=1, turns={"upload": 2}),
+        row("a2", 1, source(narrowing=1), source(segment=1, mark=1, narrowing=1, turns={"upload": 2}),
             until="2031-03-03", marks=[["pro", "app", 1], ["pro", "cli", 1]]),
         row("b1", 2, source(last_on="2025-12-20", keep_until="2030-12-20", said_on="2025-12-20"), until="2030-12-20",
             last_on="2025-12-20", marks=[["free", "app", 0]]),
         row("e1", 3, source(place="safety", because="flagged", keep_until="2028-03-02", last_on="2026-02-01",
-                            grant=None, widening=None, said_on=None), until="2028-03-02", last_on="2026-02-01"),
+                            grant=None, narrowing=None, said_on=None), until="2028-03-02", last_on="2026-02-01",
+            question=None),
     ]  # fmt: skip
     candidates = [
         {"v": 1, "conversation": handle("a1"), "in": 3, "out": {"origin": 2}, "salted": {}},
@@ -118,9 +195,12 @@ def honest() -> World:
     counts = {
         "candidates": 20, "included": 11, "dropped": {"before_grant": 1, "deleted": 5, "narrowed": 1, "origin": 2},
     }  # fmt: skip
-    world = World(told, [FIRST.document(), SECOND.document()], rows, candidates, counts)
-    world.root = parts_root(rows)
-    return world
+    return World(told, [FIRST.document(), ASKED.document()], rows, candidates, counts)
+
+
+def more(world: World, turns: int) -> None:
+    """So many turns more are in, or fewer."""
+    world.counts.update(candidates=world.counts["candidates"] + turns, included=world.counts["included"] + turns)
 
 
 def parts_root(rows: list[dict[str, Any]]) -> bytes:
@@ -155,22 +235,17 @@ def sealed(world: World) -> tuple[dict[str, bytes], dict[str, bytes]]:
             "file": f"proof/{name}.jsonl.gz", "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data),
             "lines": len(value), "root": root.hex(),
         }  # fmt: skip
-    part = files["part-00000.parquet"]
+    part, policy = files["part-00000.parquet"], world.policy
     manifest: dict[str, Any] = {
         "format": "licet-release-1", "release": RELEASE.hex, "name": "spring", "purpose": PURPOSE, "built_at": BUILT_AT,
-        "policy": {"name": SECOND.policy, "version": SECOND.version, "sha256": SECOND.sha256().hex()}, "journal": 40,
-        "counts": world.counts, "rows": len(honest_rows()), "root": world.root.hex(), "licet": "0", "proof": proof,
+        "policy": {"name": policy.policy, "version": policy.version, "sha256": policy.sha256().hex()}, "journal": 40,
+        "counts": world.counts, "rows": world.in_parts, "root": world.root.hex(), "licet": "0", "proof": proof,
         "parts": [{"file": "part-00000.parquet", "sha256": hashlib.sha256(part).hexdigest(), "bytes": len(part),
-                   "rows": len(honest_rows()), "first_ordinal": 0}],
+                   "rows": world.in_parts, "first_ordinal": 0}],
         "deidentification": {"rules": "r", "sha256": "0" * 64, "counts": {}},
     }  # fmt: skip
     files["manifest.json"] = canonical(manifest | world.manifest)
     return files, log_of(world, files["manifest.json"])
-
-
-@cache
-def honest_rows() -> tuple[str, ...]:
-    return tuple(one["row_id"] for one in honest().rows)
 
 
 def log_of(world: World, manifest: bytes) -> dict[str, bytes]:
@@ -192,12 +267,12 @@ def log_of(world: World, manifest: bytes) -> dict[str, bytes]:
 
 @cache
 def shown_honest() -> Shown:
-    return Shown(releases=(sealed(honest()),))
+    return Shown(releases=(sealed(honest()), sealed(honest_before())))
 
 
-def by_operator(change: Callable[[World], Any]) -> Callable[[], Shown]:
+def by_operator(change: Callable[[World], Any], before: bool = False) -> Callable[[], Shown]:
     def shown() -> Shown:
-        world = deepcopy(honest())
+        world = honest_before() if before else honest()
         change(world)
         return Shown(releases=(sealed(world),))
 
@@ -238,14 +313,18 @@ def together(*changes: Callable[[World], Any]) -> Callable[[World], None]:
     return change
 
 
-A1, A1_AGAIN, A2, B1, E1 = range(5)
+A1, A1_AGAIN, A2, B1, E1, D1, D2, B2 = range(8)
 NOBODY = "0" * 64
 
 
-def decision_lies() -> Iterator[Lie]:
+def decision_lies(before: bool) -> Iterator[Lie]:
     """A row that may not be used, with everything else made to fit."""
     about = {chat: {"conversation": number.hex} for chat, number in CHATS.items()}
+    asked, kept_out = ({}, "widening") if before else (FOR, "narrowing")
     ended = {"grant": 1, "cause": "refused"}
+    no = tell("choice", ANA, allow=False, effect="withdrew", version=1, **asked)
+    end = tell("grant_ended", ANA, **ended)
+    withdrawal = (no, end) if before else (end, no)
     tables: tuple[tuple[str, str, str, Callable[[World], Any]], ...] = (
         ("account", "closed before", "no account of a row is closed", tell("closed", ANA)),
         ("conversation", "deleted before", "was deleted", tell("deleted", ANA, **about["a1"])),
@@ -254,21 +333,20 @@ def decision_lies() -> Iterator[Lie]:
         ("conversation", "said while it was kept out", "not said while", together(
             lambda w: (w.told.pop(4), w.told.insert(2, ("narrowed", "2026-02-20", ANA, about["a2"]))),
             put("rows", A2, "sources", 0, "last_on", value="2026-02-25"))),
-        ("conversation", "let in again without a turn", "was kept out", put("rows", A2, "sources", 0, "widening", value=0)),
+        ("conversation", "let in again without a turn", "was kept out", put("rows", A2, "sources", 0, kept_out, value=0)),
         ("conversation", "said before it was let in again", "said under the grant",
          put("rows", A2, "sources", 0, "said_on", value="2026-03-01")),
-        ("grant", "ended before", "grant that decides it",
-         together(tell("choice", ANA, allow=False, effect="withdrew", version=1), tell("grant_ended", ANA, **ended))),
+        ("grant", "ended before", "grant that decides it", together(*withdrawal)),
         ("grant", "ended before, and none named", "grant that decides it", together(
-            tell("choice", ANA, allow=False, effect="withdrew", version=1), tell("grant_ended", ANA, **ended),
+            *withdrawal,
             *(put("rows", n, "sources", 0, "grant", value=None) for n in (A1, A1_AGAIN, A2)),
             put("rows", A2, "sources", 1, "grant", value=None))),
-        ("grant", "ended before, and told so after the release", "grant that decides it", together(
-            tell("choice", ANA, allow=False, effect="withdrew", version=1),
-            lambda w: w.after.append(("grant_ended", "2026-03-05", ANA, ended)))),
+        ("grant", "ended before, and told so after the release",
+         "grant that decides it" if before else "follows the ending of it", together(
+            no, lambda w: w.after.append(("grant_ended", "2026-03-05", ANA, ended)))),
         ("grant", "number 0", "fields of a row", put("rows", A1, "sources", 0, "grant", value=0)),
         ("grant", "`true` for 1", "fields of a row", put("rows", A1, "sources", 0, "grant", value=True)),
-        ("widening", "none", "names the grant", put("rows", A2, "sources", 0, "widening", value=None)),
+        (kept_out, "none", "names the grant", put("rows", A2, "sources", 0, kept_out, value=None)),
         ("said_on", "none", "names the grant", put("rows", A1, "sources", 0, "said_on", value=None)),
         ("said_on", "a day that is not", "fields of a row", put("rows", A1, "sources", 0, "said_on", value="2026-02-30")),
         ("who", "of somebody else, whose grant stands", "pseudonym of its conversation's account",
@@ -276,7 +354,7 @@ def decision_lies() -> Iterator[Lie]:
         ("who", "two of one conversation", "has one account", put("rows", A1_AGAIN, "who", value=leaves.who(SALTS[BEN]))),
         ("sources", "one twice", "each of its sources once", lambda w: (
             w.rows[A1]["sources"].append(deepcopy(w.rows[A1]["sources"][0])), w.candidates[0].update({"in": 5}),
-            w.counts.update(candidates=22, included=13))),
+            more(w, 2))),
         ("version", "one to come", "in force by then",
          put("rows", B1, "marks", 0, value=["free", "app", 1])),
         ("version", "of another day than the turn's", "version of its day", put("rows", A1, "marks", 0, value=["pro", "app", 0])),
@@ -289,11 +367,11 @@ def decision_lies() -> Iterator[Lie]:
          put("rows", A1, "sources", 0, "said_on", value="2026-02-20")),
         ("grant", "of a year before, never told", "grant that decides it", lambda w: w.told.pop(10)),
         ("grant", "stands, and was ended", "follows from the grant in force",
-         lambda w: w.told.append(("grant_stands", "2026-03-05", BEN, {"grant": 2, "version": 1}))),
+         lambda w: w.told.append(("grant_stands", "2026-03-05", BEN, {"grant": 3, "version": 1, **asked}))),
         ("policy", "stands by another text", "is the one that was applied",
          tell("policy_stands", None, number=0, sha256=NOBODY)),
         ("grant", "stands out of nothing", "was begun, or carried over",
-         tell("grant_stands", EVA, grant=1, version=1)),
+         tell("grant_stands", EVA, grant=1, version=1, **asked)),
         ("key", "destroyed before", "keys of its sources lived",
          tell("key_destroyed", ANA, because="expired", segment=0, **about["a1"])),
         ("key", "of the safety copy destroyed before", "keys of its sources lived",
@@ -324,8 +402,7 @@ def decision_lies() -> Iterator[Lie]:
         ("mark", "of another row's place", "fields of a row", put("rows", A1, "sources", 0, "mark", value=7)),
         ("version", "one that is not", "fields of a row", put("rows", A1, "marks", 0, 2, value=9)),
         ("stale", "older terms answered", "newer terms were answered",
-         lambda w: (w.told.__setitem__(2, ("choice", "2026-03-01", ANA, {"allow": True, "effect": "began", "version": 0})),
-                    w.told.__setitem__(3, ("grant_begun", "2026-03-01", ANA, {"grant": 1, "version": 0})))),
+         together(put("told", 2, 3, "version", value=0), put("told", 3, 3, "version", value=0))),
         ("keep_until", "a day more", "gives it its end", put("rows", A1, "sources", 0, "keep_until", value="2031-03-04")),
         ("keep_until", "a day less, though nothing shortened it", "gives it its end",
          put("rows", A1, "sources", 0, "keep_until", value="2031-03-02")),
@@ -347,23 +424,23 @@ def decision_lies() -> Iterator[Lie]:
         ("row", "used for longer than its source", "its use ends", lambda w: (
             w.rows[A1].update(until="2031-03-04"), setattr(w, "root", parts_root(w.rows)))),
     )  # fmt: skip
+    form = "decision of before" if before else "decision"
     for place, operation, promise, change in tables:
-        yield Lie(f"decision, {place}", operation, promise, by_operator(change))
+        yield Lie(f"{form}, {place}", operation, promise, by_operator(change, before))
 
 
 def tree_lies() -> Iterator[Lie]:
     """Rows and candidates smuggled in or out, and what the manifest and the leaf say of them."""
-    smuggled = row("a1", 5, source(), until="2031-03-03")
+    smuggled = row("a1", 50, source(), until="2031-03-03")
     tables: tuple[tuple[str, str, str, Callable[[World], Any]], ...] = (
         ("row", "smuggled in", "turns that are in", lambda w: w.rows.append(smuggled)),
         ("row", "smuggled in, and counted at its candidate", "as many as the manifest says",
          lambda w: (w.rows.append(smuggled), w.candidates[0].update({"in": 5}))),
         ("row", "smuggled in, and counted everywhere but in the parts", "each row of the parts",
-         lambda w: (w.rows.append(smuggled), w.candidates[0].update({"in": 5}),
-                    w.counts.update(candidates=22, included=13))),
+         lambda w: (w.rows.append(smuggled), w.candidates[0].update({"in": 5}), more(w, 2))),
         ("row", "smuggled out", "turns that are in", lambda w: w.rows.pop(A1_AGAIN)),
         ("row", "smuggled out, counts and all", "each row of the parts", lambda w: (
-            w.rows.pop(A1_AGAIN), w.candidates[0].update({"in": 2}), w.counts.update(candidates=19, included=10))),
+            w.rows.pop(A1_AGAIN), w.candidates[0].update({"in": 2}), more(w, -1))),
         ("row", "of no candidate", "each row is of a candidate", lambda w: w.candidates.pop(0)),
         ("row", "of a conversation that was left out", "turns that are in",
          lambda w: w.rows[B1].update(conversation=handle("gone"))),
@@ -405,7 +482,7 @@ def tree_lies() -> Iterator[Lie]:
         ("policy", "none", "order of their first instants", lambda w: w.policies.clear()),
         ("counts", "a drop hidden", "", lambda w: w.counts["dropped"].pop("deleted")),
         ("counts", "a drop hidden, candidates fewer", "", lambda w: (
-            w.counts["dropped"].pop("deleted"), w.counts.update(candidates=15))),
+            w.counts["dropped"].pop("deleted"), w.counts.update(candidates=w.counts["candidates"] - 5))),
         ("counts", "one reason for another", "reasons it gives", lambda w: (
             w.counts["dropped"].pop("origin"), w.counts["dropped"].update(expired=2))),
         ("leaf", "never told", "was told to the log", lambda w: setattr(w, "leaf", {"told": False})),
@@ -415,8 +492,8 @@ def tree_lies() -> Iterator[Lie]:
         ("leaf, version", "another", "version that its leaf names", lambda w: w.leaf.update(version=0)),
         ("leaf, release", "another release's", "was told to the log", lambda w: w.leaf.update(release="5" * 32)),
         ("leaf", "told after a withdrawal", "grant that decides it", lambda w: w.told.extend([
-            ("choice", "2026-03-05", ANA, {"allow": False, "effect": "withdrew", "version": 1}),
-            ("grant_ended", "2026-03-05", ANA, {"grant": 1, "cause": "refused"})])),
+            ("grant_ended", "2026-03-05", ANA, {"grant": 1, "cause": "refused"}),
+            ("choice", "2026-03-05", ANA, {"allow": False, "effect": "withdrew", "version": 1, **FOR})])),
     )  # fmt: skip
     for place, operation, promise, change in tables:
         yield Lie(f"release, {place}", operation, promise, by_operator(change))
@@ -442,7 +519,7 @@ def manifest_lies() -> Iterator[Lie]:
                 yield Lie(f"{what}, {name}", "left out", "",
                           by_operator(lambda w, what=what, name=name: getattr(w, what)[0].pop(name)))  # fmt: skip
             yield Lie(f"{what}, {name}", "of another type", "",
-                      by_operator(put(what, 0, name, value=None)))  # fmt: skip
+                      by_operator(put(what, 0, name, value=7 if name == "project" else None)))  # fmt: skip
     for name in sorted(source()):
         yield Lie(f"source, {name}", "left out", "",
                   by_operator(lambda w, name=name: w.rows[A1]["sources"][0].pop(name)))  # fmt: skip
@@ -487,11 +564,11 @@ def without_the_last_row() -> World:
     world = honest()
     world.rows.pop(A1_AGAIN)
     world.candidates[0]["in"] = 2
-    world.counts.update(candidates=19, included=10)
+    more(world, -1)
     return world
 
 
 @cache
 def every() -> tuple[Lie, ...]:
-    tables = (decision_lies, tree_lies, manifest_lies, carrier_lies)
-    return tuple(lie for table in tables for lie in table())
+    tables = (decision_lies(False), decision_lies(True), tree_lies(), manifest_lies(), carrier_lies())
+    return tuple(lie for table in tables for lie in table)

@@ -9,12 +9,12 @@ import pytest
 
 from licet import verifier
 
-from . import release_lies, since_lies
+from . import grant_lies, release_lies, since_lies
 from .lies import TRUST, Lie, Shown, every, honest, receipt_of
 from .shipped import shipped
 
 KINDS_MIN = 200
-LIES = (*every(), *release_lies.every(), *since_lies.every())
+LIES = (*every(), *release_lies.every(), *grant_lies.every(), *since_lies.every())
 
 
 @cache

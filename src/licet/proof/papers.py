@@ -74,7 +74,9 @@ def _told(receipt: Receipt) -> str:
     event = cast("dict[str, Any]", receipt.payload["record"])["events"][0]
     said = "yes" if event["allow"] else "no"
     waits = "" if receipt.proof else "; not yet in the log, fetch it again in a minute"
-    return f"{event['event_time']}: you said {said} ({event['event_state'].removeprefix('dpv:')}){waits}"
+    to = f" to `{event['question']}`" if event["question"] else ""
+    of = f", for one {event['scope']}" if event["of"] else ""
+    return f"{event['event_time']}: you said {said}{to}{of} ({event['event_state'].removeprefix('dpv:')}){waits}"
 
 
 def _named_by_hash(here: Installation, issued: Sequence[Receipt]) -> list[tuple[str, bytes]]:

@@ -5,6 +5,10 @@ gives the form), signed with the log's Ed25519 key as a compact JWS (RFC 7515, R
 RFC 8785. Training is a processing (`ai#ModelTraining`), its purpose is `ImproveExistingProductsAndServices`. The
 event's type says how the person spoke (expressly), its state what they said.
 
+There is one receipt a question and scope: its record has the purposes of that question alone. The event names the
+question, the scope and the project or conversation that it is of, and of a no the grants that it kept; a receipt replaces
+the one before it of the same question and scope.
+
 Once the choice stands in the log the receipt also opens it: the private record and the nonce to which the leaf
 commits, the evidence whose hash the record holds, the leaf itself, its inclusion proof, and the salt that the
 person's pseudonyms of the year come from, by which they find their conversations in a release's proofs. The person's
@@ -21,9 +25,9 @@ and the like is stated of every conversation: nobody looked.
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 import msgspec
@@ -39,8 +43,10 @@ from licet.ledger.outbox import EntryKind
 from licet.ledger.publication import PublishedLog
 from licet.ledger.sequence import LogPlace, PlacedRow
 from licet.policy import purposes
-from licet.policy.file import Policies, Policy
+from licet.policy.file import TRAINING, Policies, Policy
+from licet.policy.fold import NoEffect
 from licet.policy.period import written
+from licet.policy.state import WHOLE_ACCOUNT, GrantScope, ScopeKind
 from licet.store.connect import Transaction
 from licet.vault import account_choices, account_view
 from licet.vault.account_choices import StoredChoice
@@ -63,9 +69,17 @@ STATES = {
 }  # fmt: skip
 
 
+class KeptGrant(msgspec.Struct, frozen=True, kw_only=True):
+    """A grant that a no left, with what it is for."""
+
+    grant: int
+    scope: GrantScope
+
+
 class ReceiptChoice(msgspec.Struct, frozen=True, kw_only=True):
     """One choice of an account. ``evidence`` is None where another edge wrote it in words of its own; ``said`` is its
-    text to the letter, whose hash the leaf commits to.
+    text to the letter, whose hash the leaf commits to. ``question`` is None where it was about none that was asked;
+    ``because`` says why it had no effect.
     """
 
     account: UUID
@@ -78,6 +92,10 @@ class ReceiptChoice(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     evidence: Evidence | None
     said: str | None = None
+    question: str | None = TRAINING
+    scope: GrantScope = WHOLE_ACCOUNT
+    kept: tuple[KeptGrant, ...] = ()
+    because: str | None = None
 
     @property
     def state(self) -> str:
@@ -119,13 +137,14 @@ class Issuer:
 
     def receipts(self, account: UUID) -> list[Receipt]:
         """One receipt a choice; RefusedError where the account's key was destroyed, NotFoundError for no account."""
-        made = choices(self._tx, self._keyring, account)
+        made = choices(self._tx, self._keyring, self._policies, account)
         placed = sequence.placed_of(self._tx, account, EntryKind.choice)
         leaves = {cast("int", leaf.row.facts["seq"]): leaf for leaf in placed}
-        issued, before = [], None
+        issued, before = [], dict[tuple[str | None, GrantScope], str]()
         for choice in made:
-            issued.append(self._issue(choice, before, leaves.get(choice.seq)))
-            before = choice.receipt_id
+            about = (choice.question, choice.scope)
+            issued.append(self._issue(choice, before.get(about), leaves.get(choice.seq)))
+            before[about] = choice.receipt_id
         return issued
 
     def _issue(self, choice: ReceiptChoice, before: str | None, leaf: PlacedRow | None) -> Receipt:
@@ -160,7 +179,7 @@ class Issuer:
         return self._logs[year]
 
 
-def choices(tx: Transaction, keyring: Keyring, account: UUID) -> list[ReceiptChoice]:
+def choices(tx: Transaction, keyring: Keyring, policies: Policies, account: UUID) -> list[ReceiptChoice]:
     """The choices of an account, oldest first, with the evidence of each."""
     holder = account_view.accounts(tx, [account]).get(account)
     if holder is None:
@@ -172,15 +191,27 @@ def choices(tx: Transaction, keyring: Keyring, account: UUID) -> list[ReceiptCho
             "the receipts that its person keeps stay valid", because="erased",
         )  # fmt: skip
     key = chain[account].own
-    return [_choice(account, key, one) for one in account_choices.of_account(tx, account, most=CHOICES_MAX)]
+    made = account_choices.of_account(tx, account, most=CHOICES_MAX)
+    given = {one.grant: _scope(one) for one in made if one.grant is not None}
+    return [_choice(account, key, policies, one, given) for one in made]
 
 
-def _choice(account: UUID, key: bytes, one: StoredChoice) -> ReceiptChoice:
+def _choice(
+    account: UUID, key: bytes, policies: Policies, one: StoredChoice, given: Mapping[int, GrantScope]
+) -> ReceiptChoice:
     said = unseal(key, one.evidence, account_place(account)).decode() if one.evidence else None
     return ReceiptChoice(
         account=account, seq=one.seq, at=one.at, allow=one.allow, effect=one.effect, grant=one.grant, via=one.via,
         number=one.number, evidence=read_evidence(said) if said is not None else None, said=said,
+        question=one.question if one.question in policies[one.number].asks else None, scope=_scope(one),
+        kept=tuple(KeptGrant(grant=number, scope=given[number]) for number in one.kept), because=one.because,
     )  # fmt: skip
+
+
+def _scope(one: StoredChoice) -> GrantScope:
+    if one.project is not None:
+        return GrantScope(ScopeKind.project, one.project.hex)
+    return WHOLE_ACCOUNT if one.conversation is None else GrantScope(ScopeKind.conversation, one.conversation.hex)
 
 
 def document(
@@ -203,7 +234,7 @@ def document(
             "record_id": choice.receipt_id.replace(":receipt:", ":record:"),
             "pii_principal_id": principal,
             "privacy_notice": _notice(choice, policy),
-            "processes": [_terms(choice, policy, controller, purpose) for purpose in sorted(policy.covers)],
+            "processes": [_terms(choice, policy, controller, purpose) for purpose in _purposes(choice, policy)],
             "jurisdiction": list(controller.jurisdictions) or [NOT_STATED],
             "privacy_rights": [f"eu-gdpr:{right}" for right in RIGHTS],
             "parties": [_party(controller)],
@@ -211,6 +242,12 @@ def document(
             "policy": {"policy": policy.policy, "version": policy.version, "sha256": policy.sha256().hex()},
         },
     }
+
+
+def _purposes(choice: ReceiptChoice, policy: Policy) -> list[str]:
+    """Those of its question alone; of all questions where the choice was about none."""
+    covers = {asked.question: asked.covers for asked in policy.questions}
+    return sorted(covers.get(choice.question or "", policy.covers))
 
 
 def _notice(choice: ReceiptChoice, policy: Policy) -> dict[str, Canonical]:
@@ -233,6 +270,13 @@ def _notice(choice: ReceiptChoice, policy: Policy) -> dict[str, Canonical]:
     }
 
 
+_CONCERNS = {
+    ScopeKind.account: "conversations begun or resumed after the choice",
+    ScopeKind.project: "conversations of one project that are begun or resumed after the choice",
+    ScopeKind.conversation: "one conversation, as it is resumed after the choice",
+}
+
+
 def _terms(choice: ReceiptChoice, policy: Policy, controller: Controller, purpose: str) -> dict[str, Canonical]:
     given = choice.effect in ("began", "affirmed")
     return {
@@ -246,7 +290,7 @@ def _terms(choice: ReceiptChoice, policy: Policy, controller: Controller, purpos
                 "special_pii_category": MAY_OCCUR,
             }
         ],
-        "scope": "conversations begun or resumed after the choice, under the plans and surfaces of the policy",
+        "scope": f"{_CONCERNS[choice.scope.kind]}, under the plans and surfaces of the policy",
         "pii_controllers": ["party:controller"],
         "recipient_third_parties": sorted(policy.recipients),
         "storage_locations": list(controller.storage_locations) or [NOT_STATED],
@@ -277,8 +321,20 @@ def _event(choice: ReceiptChoice, principal: str) -> dict[str, Canonical]:
         "indication_method": choice.via,
         "allow": choice.allow,
         "effect": choice.effect,
+        "because": choice.because,
         "grant": choice.grant,
+        "question": choice.question,
+        "scope": choice.scope.kind.value,
+        "of": _named(choice.scope),
+        "kept": [
+            {"grant": kept.grant, "scope": kept.scope.kind.value, "of": _named(kept.scope)} for kept in choice.kept
+        ],
     }
+
+
+def _named(scope: GrantScope) -> str | None:
+    """The project or conversation by our id; None for the account."""
+    return None if scope.kind is ScopeKind.account else f"urn:licet:{scope.kind.value}:{scope.name}"
 
 
 # Signing
@@ -292,11 +348,34 @@ def sign(payload: dict[str, Canonical], seed: bytes, typ: str = RECEIPT) -> str:
 # For a person
 
 _SAID = {
-    "ConsentGiven": "Yes: your conversations may be used.",
-    "RenewedConsentGiven": "Yes, again: your conversations may go on being used.",
-    "ConsentWithdrawn": "No, from now on: you took your permission back.",
-    "ConsentRefused": "No: your conversations are not used.",
-    "ConsentInvalidated": "You said yes, but for your account it permits nothing.",
+    "ConsentGiven": "Yes: {what} may be used.",
+    "RenewedConsentGiven": "Yes, again: {what} may go on being used.",
+    "ConsentWithdrawn": "No, from now on: you took your permission back{kept}.",
+    "ConsentRefused": "No: your conversations are not used{kept}.",
+    "ConsentInvalidated": "You said yes, but {why}.",
+}
+_WHAT = {
+    ScopeKind.account: "your conversations",
+    ScopeKind.project: "the conversations of one project",
+    ScopeKind.conversation: "one conversation",
+}
+_FOR = {
+    ScopeKind.account: "your whole account",
+    ScopeKind.project: "a project",
+    ScopeKind.conversation: "a conversation",
+}
+_WHY = {
+    NoEffect.closed: "your account is closed, and it permits nothing",
+    NoEffect.not_begun: "nothing was asked yet, and it permits nothing",
+    NoEffect.not_asked: "nobody asks that question, and it permits nothing",
+    NoEffect.several_questions: "several questions are asked and you named none, so it permits nothing",
+    NoEffect.gate: "other questions had to be answered first, and it permits nothing",
+    NoEffect.kept_out: "this is kept out, and it permits nothing until you let it in",
+    NoEffect.unknown: "there is no such conversation, and it permits nothing",
+    NoEffect.deleted: "the conversation was deleted, and it permits nothing",
+    NoEffect.expired: "the conversation is over its time, and it permits nothing",
+    NoEffect.incognito: "incognito conversations are never used, and it permits nothing",
+    NoEffect.covered: "this was permitted already, and nothing changed",
 }
 
 
@@ -333,7 +412,17 @@ proof."""
 
 def said(receipt: Receipt) -> str:
     """What the person said, in a sentence."""
-    return _SAID[_text(receipt.payload, "record", "events", 0, "event_state").removeprefix("dpv:")]
+    event = _event_of(receipt)
+    state = str(event["event_state"]).removeprefix("dpv:")
+    why = _WHY.get(NoEffect(event["because"])) if event["because"] else None
+    return _SAID[state].format(
+        what=_WHAT[ScopeKind(event["scope"])], kept=", but for what you kept" if event["kept"] else "",
+        why=why or "for your account it permits nothing",
+    )  # fmt: skip
+
+
+def _event_of(receipt: Receipt) -> dict[str, Any]:
+    return cast("dict[str, Any]", _at(receipt.payload, "record", "events", 0))
 
 
 def proves(receipt: Receipt) -> str:
@@ -346,6 +435,11 @@ def lines(receipt: Receipt) -> Iterator[tuple[str, str]]:
     record = ("record",)
     yield "When", _text(receipt.payload, *record, "events", 0, "event_time")
     yield "By way of", _text(receipt.payload, *record, "events", 0, "indication_method")
+    event = _event_of(receipt)
+    yield "Question", event["question"] or "none that is asked"
+    yield "For", _for(event)
+    if event["kept"]:
+        yield "Kept all the same", ", ".join(_for(kept) for kept in event["kept"])
     processes = cast("Sequence[Canonical]", _at(receipt.payload, *record, "processes"))
     yield "About", ", ".join(_text(receipt.payload, *record, "processes", n, "name") for n in range(len(processes)))
     if processes:
@@ -361,6 +455,11 @@ def lines(receipt: Receipt) -> Iterator[tuple[str, str]]:
     yield "Receipt", _text(receipt.payload, "receipt_id")
     if "log" in receipt.payload:
         yield "In the log", f"{_text(receipt.payload, 'log', 'origin')}, entry {_text(receipt.payload, 'log', 'index')}"
+
+
+def _for(said: Mapping[str, Any]) -> str:
+    kind, _, name = (said["of"] or "").removeprefix("urn:licet:").partition(":")
+    return f"{_FOR[ScopeKind(said['scope'])]} ({name})" if kind else _FOR[ScopeKind.account]
 
 
 def _at(value: Canonical, *path: str | int) -> Canonical:

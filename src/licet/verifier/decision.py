@@ -57,9 +57,9 @@ class Decider:
             raise ContradictionError(place, "it has the fields of a row: versions that are")
         if max(mark[2] for mark in marks) > versions[-1]:
             raise ContradictionError(place, "its turns were taken under a version in force by then")
-        self._form(row, place)
         for source in sources:
             self._source(row, source, standing, chat, place)
+        self._form(row, place)
         if not self.built_on <= row["until"] <= min(source["keep_until"] for source in sources):
             raise ContradictionError(place, "its use ends with that of its first source, after the release")
 

@@ -22,7 +22,7 @@ OWED = {"began": "grant_begun", "affirmed": "grant_affirmed", "withdrew": "grant
 OF_CHOICES = ("choice", "grant_begun", "grant_affirmed", "grant_stands", "grant_ended", "age_found")
 
 
-class GrantScope(NamedTuple):
+class ToldScope(NamedTuple):
     """What a choice or a grant is for: ``place`` is the pseudonym of the project or the conversation."""
 
     question: str
@@ -30,11 +30,11 @@ class GrantScope(NamedTuple):
     place: str = ""
 
 
-def scope_of(facts: dict[str, Any]) -> GrantScope:
+def scope_of(facts: dict[str, Any]) -> ToldScope:
     """What an entry is about. The question is empty in a choice that was about none, and so had no effect."""
     if "scope" not in facts:
-        return GrantScope(TRAINING, ACCOUNT)
-    return GrantScope(facts.get("question", ""), facts["scope"], facts.get("handle", facts.get("project", "")))
+        return ToldScope(TRAINING, ACCOUNT)
+    return ToldScope(facts.get("question", ""), facts["scope"], facts.get("handle", facts.get("project", "")))
 
 
 @dataclass(slots=True)
@@ -52,11 +52,11 @@ class GrantStory:
     unsure: bool = False
     again: bool = False
     asked: bool = False
-    known: dict[GrantScope, int | None] = field(default_factory=dict)  # in force; None: told, and none in force
-    owed: dict[GrantScope, str] = field(default_factory=dict)  # the entry that must follow a choice
+    known: dict[ToldScope, int | None] = field(default_factory=dict)  # in force; None: told, and none in force
+    owed: dict[ToldScope, str] = field(default_factory=dict)  # the entry that must follow a choice
     ended: frozenset[int] = frozenset()
     begun: tuple[int, ...] = ()  # the first number that began here, and the last
-    lost: frozenset[GrantScope] = frozenset()
+    lost: frozenset[ToldScope] = frozenset()
     refused: frozenset[str] = frozenset()  # questions whose grants ended by a no that is not told yet
     settled: frozenset[str] = frozenset()  # questions whose choices were told since it was unsure
     noes: frozenset[str] = frozenset()  # questions whose newest choice was a no
@@ -91,7 +91,7 @@ class GrantStory:
         if kind == "grant_begun" and about.place in out:
             raise ContradictionError(place, "no grant begins for what is kept out or deleted")
 
-    def _choice_before(self, about: GrantScope, facts: dict[str, Any], place: str) -> None:
+    def _choice_before(self, about: ToldScope, facts: dict[str, Any], place: str) -> None:
         """A choice of before there were questions: the entry that it owes, an ending too, comes after it."""
         if about in self.owed:
             raise ContradictionError(place, f"the choice before it was followed by a `{self.owed[about]}`")
@@ -99,7 +99,7 @@ class GrantStory:
         if facts["effect"] in OWED:
             self.owed[about] = OWED[facts["effect"]]
 
-    def _choice(self, about: GrantScope, facts: dict[str, Any], out: set[str], place: str) -> None:
+    def _choice(self, about: ToldScope, facts: dict[str, Any], out: set[str], place: str) -> None:
         question, effect = about.question, facts["effect"]
         for other, kind in self.owed.items():
             if question in ("", other.question):
@@ -136,7 +136,7 @@ class GrantStory:
     def _is_open(self, question: str) -> bool:
         return self.unsure and question not in self.settled
 
-    def _follows(self, about: GrantScope, kind: str, asked: bool, place: str) -> None:
+    def _follows(self, about: ToldScope, kind: str, asked: bool, place: str) -> None:
         """A grant begins, or is affirmed, by a choice that says so, or is kept by a no."""
         is_kept = kind == "grant_affirmed" and about.kind != ACCOUNT and about.question in self.noes
         is_rest = self._is_open(about.question) if asked else self.fresh
@@ -144,7 +144,7 @@ class GrantStory:
             raise ContradictionError(place, f"a `{kind}` follows a choice that says so")
         self.owed.pop(about, None)
 
-    def _in_force(self, about: GrantScope, kind: str, grant: int, asked: bool, place: str) -> None:
+    def _in_force(self, about: ToldScope, kind: str, grant: int, asked: bool, place: str) -> None:
         """A grant keeps its number from beginning to end. The first entry about one that was carried over gives its number."""
         is_new, known = about not in self.known, self.known.get(about)
         if kind == "grant_stands" and is_new and not self.carried and not self.again:
@@ -172,7 +172,7 @@ class GrantStory:
         if before is not None:
             del self.owed[before]
         if "grant" not in facts:
-            self.known |= dict.fromkeys({*self.known, GrantScope(TRAINING, ACCOUNT)})
+            self.known |= dict.fromkeys({*self.known, ToldScope(TRAINING, ACCOUNT)})
             return
         grant: int = facts["grant"]
         of = [about for about, known in self.known.items() if known == grant]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from licet.verifier.grants import ACCOUNT, GrantScope, scope_of
+from licet.verifier.grants import ACCOUNT, ToldScope, scope_of
 
 # Kinds of entries that change an account's standing, and those about what it keeps out.
 _STANDINGS = {"choice", "closed", "shortened", "grant_ended", "grant_begun", "grant_affirmed", "grant_stands"}
@@ -23,7 +23,7 @@ class GrantTold:
     which the log said that it is in force. ``owed``: a no was told since, and not yet that it keeps this one.
     """
 
-    scope: GrantScope
+    scope: ToldScope
     begun_on: str = ""
     told_on: str = ""
     owed: bool = False
@@ -42,14 +42,14 @@ class AccountStanding:
         """The grant in force for a conversation: its own, else its project's, else the account's."""
         found = {told.scope: number for number, told in self.grants.items() if not told.owed}
         for scope in (
-            GrantScope(question, "conversation", conversation), GrantScope(question, "project", project or ""),
-            GrantScope(question, ACCOUNT),
+            ToldScope(question, "conversation", conversation), ToldScope(question, "project", project or ""),
+            ToldScope(question, ACCOUNT),
         ):  # fmt: skip
             if scope in found:
                 return found[scope]
         return None
 
-    def end(self, scope: GrantScope | None = None, *, place: str = "") -> None:
+    def end(self, scope: ToldScope | None = None, *, place: str = "") -> None:
         """Ends the grant that is for ``scope``, those for the project or conversation ``place``, or all."""
         self.grants = {
             number: told for number, told in self.grants.items()
@@ -129,17 +129,14 @@ class Permissions:
     def _choice(self, of: AccountStanding, facts: dict[str, Any], day: str) -> None:
         """A no leaves of its question only what it keeps: grants of narrower scopes, each affirmed by an entry after it.
 
-        Without questions it ended all there was, and `grant_ended` may come after the release's entry.
+        Without questions it ended all there was, and `grant_ended` may come after the release's entry. One that was about
+        no question that is asked ends nothing.
         """
         scope = scope_of(facts)
         if not facts["allow"]:
-            asked, of.grants = of.grants, {}
-            for number, told in asked.items():
-                if scope.question not in ("", told.scope.question):
-                    of.grants[number] = told
-                elif told.scope.kind != ACCOUNT:
-                    told.owed = True
-                    of.grants[number] = told
+            of.end(ToldScope(scope.question, ACCOUNT))
+            for told in of.grants.values():
+                told.owed = told.owed or told.scope.question == scope.question
         if scope.kind == ACCOUNT and facts["effect"] != "none":
             of.answers.setdefault(scope.question, []).append((day, facts["version"]))
 
