@@ -10,7 +10,7 @@ holds it exclusively sees every ending up to a position, and none is on its way.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import assert_never
@@ -19,17 +19,16 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from licet.errors import BrokenError, UsageError
-from licet.keys import fence
 from licet.keys.keyring import Keyring
-from licet.keys.material import SLOTS_PER_PAGE, bucket_of
-from licet.ledger.outbox import Entry, EntryKind, scope_facts
+from licet.keys.material import bucket_of
+from licet.ledger.outbox import EntryKind, scope_facts
 from licet.policy import fold
 from licet.policy.file import Policies
 from licet.policy.state import WHOLE_ACCOUNT, Feedback, Grant, GrantScope, ScopeKind, TurnRole
 from licet.store.connect import Transaction
-from licet.store.rows import pipelined
-from licet.vault import account_choices, account_view, certificate, host_events, restriction, safety_copies, tables
+from licet.vault import certificate, host_events, restriction, safety_copies, tables
 from licet.vault.account_choices import NewestChoice
+from licet.vault.batch_state import BatchState
 from licet.vault.commands import (
     BATCH_COMMANDS_MAX,
     BEFORE_THE_YES,
@@ -64,7 +63,6 @@ from licet.vault.host_events import LeaveReason as Leaving
 from licet.vault.host_events import NewHostEvent
 from licet.vault.ids import uuid7
 from licet.vault.tables import AccountRow, ConversationRow, ProjectRow, SegmentKeys
-from licet.vault.writes import Page, Writes
 
 # Each turn dates every segment anew and writes those rows: with a bound, a turn costs what any turn costs.
 SEGMENTS_MAX = 256
@@ -147,106 +145,8 @@ def _questions(ending: fold.Ending) -> list[str]:
     return sorted({grant.question for grant in ending.grants})
 
 
-def _scopes(commands: Sequence[Command]) -> list[tuple[Choose, ChosenScope]]:
-    """The scopes that choices name."""
-    choices = [c for c in commands if isinstance(c, Choose)]
-    return [(c, scope) for c in choices for scope in (*c.keep, *([c.scope] if c.scope is not None else []))]
-
-
-class _Batch:
-    """The state of a batch: what was loaded, what it became, and the rows to write."""
-
-    def __init__(self, tx: Transaction, keyring: Keyring | None, policies: Policies, replay: bool) -> None:
-        self.tx, self.policies, self.replay = tx, policies, replay
-        self.accounts: dict[UUID, AccountRow] = {}
-        self.conversations: dict[UUID, ConversationRow] = {}
-        self.by_host: dict[tuple[UUID, bytes], ConversationRow] = {}
-        self.turns_by_host: dict[tuple[UUID, bytes], int] = {}
-        self.opened: dict[bytes, UUID] = {}
-        self.projects: dict[UUID, ProjectRow] = {}
-        self.projects_by_host: dict[tuple[UUID, bytes], ProjectRow] = {}
-        self.choices: dict[tuple[UUID, str], NewestChoice] = {}
-        self.ended: list[Grant] = []  # by the command that is folded
-        self.writes = Writes(tx, keyring)
-        self.place = -1  # of the command that is folded
-        self.happened: list[tuple[int, NewHostEvent]] = []
-        self.life = 0  # of the database
-
-    def load(self, commands: Sequence[Command]) -> None:
-        """Locks the accounts and reads what the commands name."""
-        opening = [c for c in commands if isinstance(c, OpenAccount)]
-        if opening:
-            self.opened = account_view.accounts_by_host(self.tx, [c.host for c in opening])
-            self.writes.keyring.make_buckets(self.tx, {bucket_of(c.account) for c in opening})
-        says = [c for c in commands if isinstance(c, Say)]
-        ids = {(c.account, c.conversation) for c in commands if isinstance(c, About)}
-        ids |= {(c.account, c.conversation) for c in says if c.conversation is not None}
-        ids |= {(c.account, scope.conversation) for c, scope in _scopes(commands) if scope.conversation is not None}
-        hosts = {(c.account, c.host_conversation) for c in says if c.host_conversation is not None}
-        hosts |= {
-            (c.account, scope.host_conversation)
-            for c, scope in _scopes(commands) if scope.host_conversation is not None
-        }  # fmt: skip
-        wanted = {c.account for c in commands} | set(self.opened.values())
-        # One round trip. Each statement sees what was committed before it began, so all but the first see what the
-        # locks keep as it is.
-        with pipelined(self.tx):
-            accounts = tables.locking(self.tx, wanted)
-            conversations = tables.loading(self.tx, sorted(ids), sorted(hosts))
-            buckets = self.writes.keyring.opening(self.tx, wanted, {bucket_of(c.account) for c in opening})
-            life = fence.asking_life(self.tx)
-        self.accounts, self.life = accounts(), life()
-        for row in conversations():
-            self.conversations[row.conversation_id] = row
-            if row.host_hmac is not None:
-                self.by_host[row.account_id, row.host_hmac] = row
-        self._load_projects(commands)
-        self._load_known_turns(says)
-        answering = [c.account for c in commands if isinstance(c, Choose) and c.answers is not None]
-        if answering:
-            self.choices = account_choices.newest(self.tx, answering)
-        self.writes.prepare(buckets(), self._pages({c.account for c in says}))
-
-    def _load_projects(self, commands: Sequence[Command]) -> None:
-        about = [c for c in commands if isinstance(c, AboutProject)]
-        ids = {(c.account, c.project) for c in about if c.project is not None}
-        ids |= {(c.account, scope.project) for c, scope in _scopes(commands) if scope.project is not None}
-        hosts = {(c.account, c.host_project) for c in about if c.host_project is not None}
-        hosts |= {(c.account, scope.host_project) for c, scope in _scopes(commands) if scope.host_project is not None}
-        hosts |= {(c.account, c.host_project) for c in commands if isinstance(c, Say) and c.host_project is not None}
-        for row in tables.load_projects(self.tx, sorted(ids), sorted(hosts)):
-            self._know_project(row)
-
-    def _know_project(self, row: ProjectRow) -> None:
-        self.projects[row.project_id] = row
-        self.projects_by_host[row.account_id, row.host_hmac] = row
-
-    def _pages(self, saying: set[UUID]) -> set[Page]:
-        """The key pages that turns of these accounts will read or fill."""
-        accounts = [self.accounts[a] for a in saying if a in self.accounts]
-        filling = {(a.account_id, a.next_slot // SLOTS_PER_PAGE) for a in accounts if a.next_slot % SLOTS_PER_PAGE}
-        last = [(row.account_id, row.keys[-1].key_slot) for row in self.conversations.values() if row.keys]
-        return filling | {(account, slot // SLOTS_PER_PAGE) for account, slot in last if slot is not None}
-
-    def _load_known_turns(self, says: Sequence[Say]) -> None:
-        """Which of the host's turns are here already, so that saying one twice adds nothing."""
-        names = [c.host_turn for c in says if c.host_turn is not None]
-        if not names or not self.conversations:
-            return
-        rows = self.tx.execute(
-            """
-            SELECT t.conversation_id, t.host_hmac, t.turn FROM turns t
-              JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[])
-                             AS k(account_id, conversation_id)) k USING (account_id, conversation_id)
-             WHERE t.host_hmac = ANY(%(names)s)
-            """,
-            {
-                "account": [row.account_id for row in self.conversations.values()],
-                "conversation": list(self.conversations),
-                "names": names,
-            },
-        )
-        self.turns_by_host = {(conversation, bytes(host)): turn for conversation, host, turn in rows}
+class _Batch(BatchState):
+    """A batch of commands, folded one by one."""
 
     def take(self, command: Command) -> CommandResult:
         """Folds one command into the batch's state."""
@@ -286,7 +186,7 @@ class _Batch:
         self.opened[command.host] = command.account
         self.writes.new_account(row)
         self.writes.journal(row, command.at, "account_opened", None, ends=False)
-        self._tell(row, command.at, EntryKind.account_opened)
+        self.tell(row, command.at, EntryKind.account_opened)
         return CommandResult(outcome=Outcome.done, at=command.at, account=command.account)
 
     def bring_to(self, account: AccountRow, at: datetime) -> None:
@@ -307,7 +207,7 @@ class _Batch:
                 self._lapsed(account, at, ending)
             if ending.cause in (fold.EndingCause.refused, fold.EndingCause.lapsed):
                 if whole and not any(grant.question in _questions(ending) for grant in ending.account.grants):
-                    self._happened(_leaving(account.account_id, at, ending))
+                    self.note_event(_leaving(account.account_id, at, ending))
                 else:
                     self._tell_leaving(account, at, ending)
             self._after_ending(account, ending, whole=whole)
@@ -315,25 +215,25 @@ class _Batch:
     def _tell_ended(
         self, account: AccountRow, at: datetime, ended_at: datetime, cause: fold.EndingCause, grants: Sequence[Grant]
     ) -> None:
-        self._journal(account, at, f"ended_{cause.value}", None, ends=True)
+        self.journal(account, at, f"ended_{cause.value}", None, ends=True)
         for grant in grants:
             self.ended.append(grant)
-            self._tell(account, ended_at, EntryKind.grant_ended, cause=cause.value, grant=grant.number)
+            self.tell(account, ended_at, EntryKind.grant_ended, cause=cause.value, grant=grant.number)
 
     def _tell_leaving(self, account: AccountRow, at: datetime, ending: fold.Ending) -> None:
         """Grants for projects and conversations ended: each of the conversations is told of by itself."""
         because = Leaving.withdrawn if ending.cause is fold.EndingCause.refused else Leaving.lapsed
-        for row in self._in_scope(account, ending):
+        for row in self.in_scope(account, ending):
             questions = [q for q in _questions(ending) if account.state.grant_for(q, row.state) is None]
             if questions and row.state.deleted_at is None:
-                self._must_leave(row, at, because, at, questions)
+                self.must_leave(row, at, because, at, questions)
 
     def _after_ending(self, account: AccountRow, ending: fold.Ending, *, whole: bool) -> None:
         """Where no grant is left nothing is useful, and one statement brings it all nearer; else each is asked of the rule."""
         if whole and not ending.account.grants:
-            self._shorten_all(account, ending.content_until, ending.feedback_until)
+            self.shorten_all(account, ending.content_until, ending.feedback_until)
             return
-        rows = self._in_scope(account, ending)
+        rows = self.in_scope(account, ending)
         self.flush()  # so that the tables hold what was given in this batch
         feedback = tables.feedback_of(self.tx, account.account_id, [row.conversation_id for row in rows])
         for row in rows:
@@ -346,43 +246,6 @@ class _Batch:
             nearer = fold.feedback_after(ending, states[conversation], state, self.policies)
             if nearer != state:
                 self.writes.shorten_one_feedback(account.account_id, given, nearer.keep_until)
-
-    def _in_scope(self, account: AccountRow, ending: fold.Ending) -> list[ConversationRow]:
-        """The conversations in the scope of what ended, those of the batch as they are in it."""
-        scopes = {grant.scope for grant in ending.grants}
-        if WHOLE_ACCOUNT in scopes:
-            self._load_all(account)
-        else:
-            for kind, name in scopes:
-                if kind is ScopeKind.project:
-                    self._load_all(account, UUID(hex=name))
-            self._load_each(account, [UUID(hex=name) for kind, name in scopes if kind is ScopeKind.conversation])
-        mine = (row for row in self.conversations.values() if row.account_id == account.account_id)
-        return sorted((row for row in mine if ending.covers(row.state)), key=lambda row: row.conversation_id)
-
-    def _load_all(self, account: AccountRow, project: UUID | None = None) -> None:
-        """Every conversation of an account or of a project, beside those that the batch changed."""
-        for row in tables.conversations_of(self.tx, account.account_id, project=project):
-            self._know(row)
-
-    def _load_each(self, account: AccountRow, conversations: Sequence[UUID]) -> None:
-        wanted = [(account.account_id, one) for one in conversations if one not in self.conversations]
-        for row in tables.load_conversations(self.tx, wanted) if wanted else []:
-            self._know(row)
-
-    def _know(self, row: ConversationRow) -> None:
-        if row.conversation_id not in self.conversations:
-            self.conversations[row.conversation_id] = row
-            if row.host_hmac is not None:
-                self.by_host[row.account_id, row.host_hmac] = row
-
-    def _shorten_all(self, account: AccountRow, content_until: datetime, feedback_until: datetime) -> None:
-        self.writes.shorten(account.account_id, content_until, feedback_until)
-        for row in self.conversations.values():
-            if row.account_id == account.account_id:
-                row.state = fold.shortened(row.state, content_until)
-                if row.saved is not None:  # the statement over the table shortens what it holds just so
-                    row.saved = fold.shortened(row.saved, content_until)
 
     def _change_account(
         self, account: AccountRow, command: SetPlan | SetAge | CloseAccount, at: datetime
@@ -399,21 +262,21 @@ class _Batch:
                 changed = fold.close_account(before, self.policies, at)
                 told = EntryKind.closed
         # An age or a plan can make content unusable without ending a grant: the rule reads both at the moment.
-        self._journal(account, at, told.value, None, ends=True)
-        self._tell(account, at, told)
+        self.journal(account, at, told.value, None, ends=True)
+        self.tell(account, at, told)
         self._changed(account, changed)
         if changed.all_until is not None:
-            self._shorten_all(account, changed.all_until, changed.all_until)
+            self.shorten_all(account, changed.all_until, changed.all_until)
             if before.closed_at is None:
                 until = changed.all_until
                 leave_by = min([until, *(ending.content_until for ending in changed.endings)])
                 event = host_events.must_leave(account.account_id, at, Leaving.closed, leave_by=leave_by)
-                self._happened(event)
+                self.note_event(event)
         outcome = Outcome.unchanged if changed.account == before else Outcome.done
         return CommandResult(outcome=outcome, at=at, account=command.account, ended=tuple(self.ended))
 
     def _change_project(self, account: AccountRow, command: AboutProject, at: datetime) -> CommandResult:
-        project = self._project(account, command.project, command.host_project, command.title, at)
+        project = self.find_project(account, command.project, command.host_project, command.title, at)
         if project is None:
             return CommandResult(outcome=Outcome.unknown, at=at, account=command.account)
         name, before = project.project_id.hex, account.state
@@ -421,8 +284,8 @@ class _Batch:
             account.state = fold.let_project_in(before, name)
             changed = account.state is not before
             if changed:
-                self._save_project(replace(project, kept_out_at=None))
-                self._note_project(account, project, at, EntryKind.project_let_in)
+                self.save_project(replace(project, kept_out_at=None))
+                self.note_project(account, project, at, EntryKind.project_let_in)
         else:
             changed = self._keep_project_out(account, project, at)
         return CommandResult(
@@ -434,9 +297,9 @@ class _Batch:
         """Keeps each of its conversations out, and later ones; whether anything changed."""
         name, was_out = project.project_id.hex, project.kept_out_at is not None
         if not was_out:
-            self._note_project(account, project, at, EntryKind.project_kept_out, ends=True)
-            self._save_project(replace(project, kept_out_at=at))
-        self._load_all(account, project.project_id)
+            self.note_project(account, project, at, EntryKind.project_kept_out, ends=True)
+            self.save_project(replace(project, kept_out_at=at))
+        self.load_all(account, project.project_id)
         changed = not was_out
         mine = (row for row in self.conversations.values() if row.account_id == account.account_id)
         for row in sorted(mine, key=lambda row: row.conversation_id):  # one order, whatever else the batch is about
@@ -444,36 +307,6 @@ class _Batch:
                 changed |= self._narrow(account, row, at)
         self._changed(account, fold.keep_project_out(account.state, self.policies, at, name))
         return changed
-
-    def _project(
-        self, account: AccountRow, known: UUID | None, host: bytes | None, title: bytes | None, at: datetime
-    ) -> ProjectRow | None:
-        """The account's project, begun where the host names one that is not here yet."""
-        if known is not None:
-            row = self.projects.get(known)
-            return row if row is not None and row.account_id == account.account_id else None
-        assert host is not None
-        row = self.projects_by_host.get((account.account_id, host))
-        if row is None:
-            row = ProjectRow(
-                account_id=account.account_id, project_id=uuid7(at, self.writes.random(10)), host_hmac=host,
-                title=None, begun_at=at,
-            )  # fmt: skip
-            self._save_project(row)
-        if title is not None and row.title is None and any(account.wrapped_key):
-            row = replace(row, title=self.writes.seal_for_account(account, title))
-            self._save_project(row)
-        return row
-
-    def _save_project(self, row: ProjectRow) -> None:
-        self._know_project(row)
-        self.writes.project(row)
-
-    def _note_project(
-        self, account: AccountRow, project: ProjectRow, at: datetime, told: EntryKind, *, ends: bool = False
-    ) -> None:
-        self._journal(account, at, told.value, None, ends=ends)
-        self._tell(account, at, told, project=project.project_id.hex)
 
     def _choose(self, account: AccountRow, command: Choose, at: datetime) -> CommandResult:
         answered = self._answered(account, command, at)
@@ -492,8 +325,8 @@ class _Batch:
         )  # fmt: skip
         aged = chosen.account.age != before.age
         if aged:
-            self._journal(account, at, EntryKind.age_found.value, None, ends=True)
-            self._tell(account, at, EntryKind.age_found)
+            self.journal(account, at, EntryKind.age_found.value, None, ends=True)
+            self.tell(account, at, EntryKind.age_found)
         told = len(self.happened)
         self._changed(account, fold.AccountChange(account=chosen.account, endings=chosen.endings))
         leaving = [event for event in self.happened[told:] if host_events.is_of_a_no(event[1])]
@@ -518,7 +351,7 @@ class _Batch:
         if scope.host_conversation is not None:
             row = self.by_host.get((account.account_id, scope.host_conversation))
             return None if row is None else GrantScope(ScopeKind.conversation, row.conversation_id.hex)
-        project = self._project(account, scope.project, scope.host_project, None, at)
+        project = self.find_project(account, scope.project, scope.host_project, None, at)
         return None if project is None else GrantScope(ScopeKind.project, project.project_id.hex)
 
     def _chose(
@@ -528,7 +361,7 @@ class _Batch:
         """The row, the leaf and the event of one answer, and what begins or goes on by it."""
         version = self.policies.number(at)
         effect = fold.Effect.none if answer is None else answer.effect
-        self._journal(account, at, "choice", None, ends=not command.allow)
+        self.journal(account, at, "choice", None, ends=not command.allow)
         self.writes.choice(account, at, version, command, answer, because)
         question = command.question if answer is None else answer.question
         if question is not None and (answer is None or answer.scope == WHOLE_ACCOUNT):
@@ -541,13 +374,13 @@ class _Batch:
         kept = ",".join(str(grant.number) for grant in answer.kept) if answer is not None else ""
         # What was shown, by its hash: the leaf commits to it, so that a receipt cannot name another notice later.
         evidence = sha256(command.evidence.encode()).hexdigest() if command.evidence else None
-        self._tell(
+        self.tell(
             account, at, EntryKind.choice, allow=command.allow, effect=effect.value, version=version,
             evidence=evidence, question=asked, **scope_facts(scope), **({"kept": kept} if kept else {}),
         )  # fmt: skip
         if answer is None or effect is fold.Effect.none:
             return
-        self._happened(
+        self.note_event(
             host_events.choice_changed(
                 account.account_id, at, effect=effect.value, standing=account.state.standing(answer.question).value,
                 policy=self.policies[version].version, question=answer.question, scope=answer.scope,
@@ -555,13 +388,9 @@ class _Batch:
         )  # fmt: skip
         if answer.grant is not None:
             kind = EntryKind.grant_begun if effect is fold.Effect.began else EntryKind.grant_affirmed
-            self._tell_grant(account, at, kind, Grant(answer.grant, answer.question, answer.scope), version)
+            self.tell_grant(account, at, kind, Grant(answer.grant, answer.question, answer.scope), version)
         for grant in answer.kept:
-            self._tell_grant(account, at, EntryKind.grant_affirmed, grant, version)
-
-    def _tell_grant(self, account: AccountRow, at: datetime, kind: EntryKind, grant: Grant, version: int) -> None:
-        within = scope_facts(grant.scope)
-        self._tell(account, at, kind, grant=grant.number, version=version, question=grant.question, **within)
+            self.tell_grant(account, at, EntryKind.grant_affirmed, grant, version)
 
     def _answered(self, account: AccountRow, command: Choose, at: datetime) -> CommandResult | None:
         """The answer to a choice whose question was answered already, or is older than what is on record.
@@ -588,7 +417,7 @@ class _Batch:
         """The answer to a turn that is here already."""
         if not isinstance(command, Say) or command.host_turn is None:
             return None
-        row = self._find(command)
+        row = self.find(command)
         turn = self.turns_by_host.get((row.conversation_id, command.host_turn)) if row is not None else None
         if row is None or turn is None:
             return None
@@ -598,16 +427,8 @@ class _Batch:
             turn=turn, segment=segment,
         )  # fmt: skip
 
-    def _find(self, command: Say) -> ConversationRow | None:
-        if command.conversation is not None:
-            row = self.conversations.get(command.conversation)
-            return row if row is not None and row.account_id == command.account else None
-        if command.host_conversation is not None:
-            return self.by_host.get((command.account, command.host_conversation))
-        return None
-
     def _say(self, account: AccountRow, command: Say, at: datetime) -> CommandResult:
-        row = self._find(command)
+        row = self.find(command)
         if row is None and command.conversation is not None:
             return CommandResult(outcome=Outcome.unknown, at=at, account=command.account)
         before = row.state if row is not None else None
@@ -651,7 +472,7 @@ class _Batch:
     def _begin(self, account: AccountRow, command: Say, at: datetime) -> ConversationRow:
         project = None
         if command.host_project is not None:
-            project = self._project(account, None, command.host_project, command.project_title, at)
+            project = self.find_project(account, None, command.host_project, command.project_title, at)
         conversation_id = uuid7(at, self.writes.random(10))
         row = ConversationRow(
             account_id=command.account,
@@ -677,7 +498,7 @@ class _Batch:
     def _began_segment(self, account: AccountRow, row: ConversationRow, said: fold.TurnTaken, at: datetime) -> None:
         """A turn under another stamp may take out what a release holds: the whole conversation may be out now."""
         if any(s.stamp.grants for s in row.state.segments[: said.segment]):
-            self._journal(account, at, "resumed_otherwise", row.conversation_id, ends=True)
+            self.journal(account, at, "resumed_otherwise", row.conversation_id, ends=True)
 
     def _about(self, account: AccountRow, command: About, at: datetime) -> CommandResult:
         """What concerns one conversation of the account; another's is as unknown as one that never was."""
@@ -694,9 +515,9 @@ class _Batch:
                 row.state = fold.delete(before, self.policies, at)
                 until = self.policies.in_force(at).keep.deleted.after(at)
                 self.writes.shorten_feedback(row.account_id, row.conversation_id, until)
-                self._note(account, row, at, EntryKind.deleted, ends=True)
+                self.note(account, row, at, EntryKind.deleted, ends=True)
                 if row.state != before:
-                    self._must_leave(row, at, Leaving.deleted, until)
+                    self.must_leave(row, at, Leaving.deleted, until)
             case Narrow():
                 self._narrow(account, row, at)
             case Widen():
@@ -704,7 +525,7 @@ class _Batch:
                     return CommandResult(outcome=Outcome.refused, at=at, because=STALE, account=account.account_id)
                 row.state = fold.widen(before)
                 if row.state is not before:
-                    self._note(account, row, at, EntryKind.widened)
+                    self.note(account, row, at, EntryKind.widened)
             case Flag() | Unflag():
                 self._mark(account, row, command, at)
             case Hold() | Unhold():
@@ -728,11 +549,11 @@ class _Batch:
         self.writes.accounts[account.account_id] = account
         until = self.policies.in_force(at).keep.feedback_opted_out.after(at)
         self.writes.shorten_feedback(row.account_id, row.conversation_id, until)
-        self._note(account, row, at, EntryKind.narrowed, ends=True)
+        self.note(account, row, at, EntryKind.narrowed, ends=True)
         for grant in kept.ended:
             self.ended.append(grant)
-            self._tell(account, at, EntryKind.grant_ended, cause=fold.EndingCause.narrowed.value, grant=grant.number)
-        self._must_leave(row, at, Leaving.narrowed, at)
+            self.tell(account, at, EntryKind.grant_ended, cause=fold.EndingCause.narrowed.value, grant=grant.number)
+        self.must_leave(row, at, Leaving.narrowed, at)
         return True
 
     def _mark(self, account: AccountRow, row: ConversationRow, command: Flag | Unflag, at: datetime) -> None:
@@ -741,12 +562,12 @@ class _Batch:
             row.state = fold.unflag(before)
             self.flush()
             safety_copies.end(self.writes, row, at)
-            self._note(account, row, at, EntryKind.unflagged, ends=True)
+            self.note(account, row, at, EntryKind.unflagged, ends=True)
             return
         row.state = fold.flag(account.state, before, self.policies, at)
         if row.state is before:
             return
-        self._note(account, row, at, EntryKind.flagged)
+        self.note(account, row, at, EntryKind.flagged)
         until = self.policies.in_force(at).keep.flag_score.after(at)
         self.flush()
         self.tx.execute(
@@ -764,13 +585,13 @@ class _Batch:
             if row.state.holds != before.holds:
                 sealed = self.writes.seal_for_account(account, command.matter.encode())
                 self.writes.hold(row, matter, sealed, at, command)
-                self._note(account, row, at, EntryKind.held, reason=command.reason.value, person_told=command.is_told)
+                self.note(account, row, at, EntryKind.held, reason=command.reason.value, person_told=command.is_told)
             elif matter.hex() in before.holds:
                 self.writes.review_hold(row, matter, at, command)
         elif matter.hex() in before.holds:
             row.state = fold.unhold(before, matter.hex())
             self.writes.unhold(row, matter)
-            self._note(account, row, at, EntryKind.unheld)
+            self.note(account, row, at, EntryKind.unheld)
 
     def _feedback(
         self, account: AccountRow, row: ConversationRow, command: GiveFeedback, at: datetime
@@ -791,7 +612,7 @@ class _Batch:
             )
         self.flush()  # the copy is made of what the tables hold
         feedback = uuid7(at, self.writes.random(10))
-        self._note(account, row, at, EntryKind.feedback)
+        self.note(account, row, at, EntryKind.feedback)
         key_slot = self._copy_shared(account, row, feedback, command, given, at)
         self.writes.feedback(row, feedback, command, given, key_slot, at)
         self.flush()  # so that what ends later in this batch finds it in its table
@@ -810,7 +631,7 @@ class _Batch:
             [at, at, *key],
         ).fetchone()
         if taken is not None:
-            self._note(account, row, at, EntryKind.feedback_taken_back, ends=True)
+            self.note(account, row, at, EntryKind.feedback_taken_back, ends=True)
             return self._gave(account, row, command.feedback, at, Outcome.done)
         known = self.tx.execute(
             "SELECT FROM feedback WHERE account_id = %s AND conversation_id = %s AND feedback_id = %s", key
@@ -843,52 +664,13 @@ class _Batch:
             outcome=how, at=at, account=account.account_id, conversation=row.conversation_id, feedback=feedback
         )
 
-    def _note(
-        self, account: AccountRow, row: ConversationRow, at: datetime, told: EntryKind, *, ends: bool = False,
-        **facts: str | int | bool | None,
-    ) -> None:  # fmt: skip
-        self._journal(account, at, told.value, row.conversation_id, ends=ends)
-        self._tell(account, at, told, conversation=row.conversation_id.hex, **facts)
-
-    def _journal(
-        self, account: AccountRow, at: datetime, event: str, conversation: UUID | None, *, ends: bool = False
-    ) -> None:
-        account.last_seq += 1
-        self.writes.accounts[account.account_id] = account
-        self.writes.journal(account, at, event, conversation, ends)
-
-    def _tell(self, account: AccountRow, at: datetime, told: EntryKind, **facts: str | int | bool | None) -> None:
-        self.writes.entries.append(
-            Entry(told=told, occurred_at=at, account=account.account_id, facts={**facts, "seq": account.last_seq})
-        )
-
-    def _happened(self, event: NewHostEvent) -> None:
-        self.happened.append((self.place, event))
-
-    def _must_leave(
-        self, row: ConversationRow, at: datetime, because: Leaving, leave_by: datetime,
-        questions: Sequence[str] | None = None,
-    ) -> None:  # fmt: skip
-        event = host_events.must_leave(
-            row.account_id, at, because, leave_by=leave_by, conversation=row.conversation_id, questions=questions
-        )
-        self._happened(event)
-
     def _lapsed(self, account: AccountRow, at: datetime, ending: fold.Ending) -> None:
         policy = self.policies.in_force(at).version
         for grant in ending.grants:
             if grant.scope == WHOLE_ACCOUNT:
-                self._happened(
+                self.note_event(
                     host_events.choice_changed(
                         account.account_id, at, effect="lapsed", policy=policy, question=grant.question,
                         standing=ending.account.standing(grant.question).value, scope=grant.scope,
                     )
                 )  # fmt: skip
-
-    def tell_hosts(self, begun: Mapping[int, UUID]) -> None:
-        """Writes the events of the batch, after what they tell; ``begun`` are the erasures by the command's place."""
-        host_events.append(self.tx, [event.owing(begun.get(place)) for place, event in self.happened])
-        self.happened = []
-
-    def flush(self) -> None:
-        self.writes.flush()

@@ -1,0 +1,251 @@
+"""What a batch of commands works on: the rows that it loaded and locked, what became of them, and what it is about to tell.
+
+Nothing here decides. `apply` folds the commands over it; names, projects and conversations are found by it, entries of the
+journal, of the log and for the hosts are noted in it, and `flush` writes everything gathered so far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from licet.keys import fence
+from licet.keys.keyring import Keyring
+from licet.keys.material import SLOTS_PER_PAGE, bucket_of
+from licet.ledger.outbox import Entry, EntryKind, scope_facts
+from licet.policy import fold
+from licet.policy.file import Policies
+from licet.policy.state import WHOLE_ACCOUNT, Grant, ScopeKind
+from licet.store.connect import Transaction
+from licet.store.rows import pipelined
+from licet.vault import account_choices, account_view, host_events, tables
+from licet.vault.account_choices import NewestChoice
+from licet.vault.commands import About, AboutProject, Choose, ChosenScope, Command, OpenAccount, Say
+from licet.vault.host_events import LeaveReason as Leaving
+from licet.vault.host_events import NewHostEvent
+from licet.vault.ids import uuid7
+from licet.vault.tables import AccountRow, ConversationRow, ProjectRow
+from licet.vault.writes import Page, Writes
+
+
+def _scopes(commands: Sequence[Command]) -> list[tuple[Choose, ChosenScope]]:
+    """The scopes that choices name."""
+    choices = [c for c in commands if isinstance(c, Choose)]
+    return [(c, scope) for c in choices for scope in (*c.keep, *([c.scope] if c.scope is not None else []))]
+
+
+class BatchState:
+    """The state of a batch. ``ended`` are the grants that the command which is folded ended; ``place`` is that command's."""
+
+    def __init__(self, tx: Transaction, keyring: Keyring | None, policies: Policies, replay: bool) -> None:
+        self.tx, self.policies, self.replay = tx, policies, replay
+        self.accounts: dict[UUID, AccountRow] = {}
+        self.conversations: dict[UUID, ConversationRow] = {}
+        self.by_host: dict[tuple[UUID, bytes], ConversationRow] = {}
+        self.turns_by_host: dict[tuple[UUID, bytes], int] = {}
+        self.opened: dict[bytes, UUID] = {}
+        self.projects: dict[UUID, ProjectRow] = {}
+        self.projects_by_host: dict[tuple[UUID, bytes], ProjectRow] = {}
+        self.choices: dict[tuple[UUID, str], NewestChoice] = {}
+        self.ended: list[Grant] = []  # by the command that is folded
+        self.writes = Writes(tx, keyring)
+        self.place = -1  # of the command that is folded
+        self.happened: list[tuple[int, NewHostEvent]] = []
+        self.life = 0  # of the database
+
+    def load(self, commands: Sequence[Command]) -> None:
+        """Locks the accounts and reads what the commands name."""
+        opening = [c for c in commands if isinstance(c, OpenAccount)]
+        if opening:
+            self.opened = account_view.accounts_by_host(self.tx, [c.host for c in opening])
+            self.writes.keyring.make_buckets(self.tx, {bucket_of(c.account) for c in opening})
+        says = [c for c in commands if isinstance(c, Say)]
+        ids = {(c.account, c.conversation) for c in commands if isinstance(c, About)}
+        ids |= {(c.account, c.conversation) for c in says if c.conversation is not None}
+        ids |= {(c.account, scope.conversation) for c, scope in _scopes(commands) if scope.conversation is not None}
+        hosts = {(c.account, c.host_conversation) for c in says if c.host_conversation is not None}
+        hosts |= {
+            (c.account, scope.host_conversation)
+            for c, scope in _scopes(commands) if scope.host_conversation is not None
+        }  # fmt: skip
+        wanted = {c.account for c in commands} | set(self.opened.values())
+        # One round trip. Each statement sees what was committed before it began, so all but the first see what the
+        # locks keep as it is.
+        with pipelined(self.tx):
+            accounts = tables.locking(self.tx, wanted)
+            conversations = tables.loading(self.tx, sorted(ids), sorted(hosts))
+            buckets = self.writes.keyring.opening(self.tx, wanted, {bucket_of(c.account) for c in opening})
+            life = fence.asking_life(self.tx)
+        self.accounts, self.life = accounts(), life()
+        for row in conversations():
+            self.conversations[row.conversation_id] = row
+            if row.host_hmac is not None:
+                self.by_host[row.account_id, row.host_hmac] = row
+        self._load_projects(commands)
+        self._load_known_turns(says)
+        answering = [c.account for c in commands if isinstance(c, Choose) and c.answers is not None]
+        if answering:
+            self.choices = account_choices.newest(self.tx, answering)
+        self.writes.prepare(buckets(), self._pages({c.account for c in says}))
+
+    def _load_projects(self, commands: Sequence[Command]) -> None:
+        about = [c for c in commands if isinstance(c, AboutProject)]
+        ids = {(c.account, c.project) for c in about if c.project is not None}
+        ids |= {(c.account, scope.project) for c, scope in _scopes(commands) if scope.project is not None}
+        hosts = {(c.account, c.host_project) for c in about if c.host_project is not None}
+        hosts |= {(c.account, scope.host_project) for c, scope in _scopes(commands) if scope.host_project is not None}
+        hosts |= {(c.account, c.host_project) for c in commands if isinstance(c, Say) and c.host_project is not None}
+        for row in tables.load_projects(self.tx, sorted(ids), sorted(hosts)):
+            self._know_project(row)
+
+    def _know_project(self, row: ProjectRow) -> None:
+        self.projects[row.project_id] = row
+        self.projects_by_host[row.account_id, row.host_hmac] = row
+
+    def _pages(self, saying: set[UUID]) -> set[Page]:
+        """The key pages that turns of these accounts will read or fill."""
+        accounts = [self.accounts[a] for a in saying if a in self.accounts]
+        filling = {(a.account_id, a.next_slot // SLOTS_PER_PAGE) for a in accounts if a.next_slot % SLOTS_PER_PAGE}
+        last = [(row.account_id, row.keys[-1].key_slot) for row in self.conversations.values() if row.keys]
+        return filling | {(account, slot // SLOTS_PER_PAGE) for account, slot in last if slot is not None}
+
+    def _load_known_turns(self, says: Sequence[Say]) -> None:
+        """Which of the host's turns are here already, so that saying one twice adds nothing."""
+        names = [c.host_turn for c in says if c.host_turn is not None]
+        if not names or not self.conversations:
+            return
+        rows = self.tx.execute(
+            """
+            SELECT t.conversation_id, t.host_hmac, t.turn FROM turns t
+              JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[])
+                             AS k(account_id, conversation_id)) k USING (account_id, conversation_id)
+             WHERE t.host_hmac = ANY(%(names)s)
+            """,
+            {
+                "account": [row.account_id for row in self.conversations.values()],
+                "conversation": list(self.conversations),
+                "names": names,
+            },
+        )
+        self.turns_by_host = {(conversation, bytes(host)): turn for conversation, host, turn in rows}
+
+    def in_scope(self, account: AccountRow, ending: fold.Ending) -> list[ConversationRow]:
+        """The conversations in the scope of what ended, those of the batch as they are in it."""
+        scopes = {grant.scope for grant in ending.grants}
+        if WHOLE_ACCOUNT in scopes:
+            self.load_all(account)
+        else:
+            for kind, name in scopes:
+                if kind is ScopeKind.project:
+                    self.load_all(account, UUID(hex=name))
+            self.load_each(account, [UUID(hex=name) for kind, name in scopes if kind is ScopeKind.conversation])
+        mine = (row for row in self.conversations.values() if row.account_id == account.account_id)
+        return sorted((row for row in mine if ending.covers(row.state)), key=lambda row: row.conversation_id)
+
+    def load_all(self, account: AccountRow, project: UUID | None = None) -> None:
+        """Every conversation of an account or of a project, beside those that the batch changed."""
+        for row in tables.conversations_of(self.tx, account.account_id, project=project):
+            self.know(row)
+
+    def load_each(self, account: AccountRow, conversations: Sequence[UUID]) -> None:
+        wanted = [(account.account_id, one) for one in conversations if one not in self.conversations]
+        for row in tables.load_conversations(self.tx, wanted) if wanted else []:
+            self.know(row)
+
+    def know(self, row: ConversationRow) -> None:
+        if row.conversation_id not in self.conversations:
+            self.conversations[row.conversation_id] = row
+            if row.host_hmac is not None:
+                self.by_host[row.account_id, row.host_hmac] = row
+
+    def shorten_all(self, account: AccountRow, content_until: datetime, feedback_until: datetime) -> None:
+        self.writes.shorten(account.account_id, content_until, feedback_until)
+        for row in self.conversations.values():
+            if row.account_id == account.account_id:
+                row.state = fold.shortened(row.state, content_until)
+                if row.saved is not None:  # the statement over the table shortens what it holds just so
+                    row.saved = fold.shortened(row.saved, content_until)
+
+    def find_project(
+        self, account: AccountRow, known: UUID | None, host: bytes | None, title: bytes | None, at: datetime
+    ) -> ProjectRow | None:
+        """The account's project, begun where the host names one that is not here yet."""
+        if known is not None:
+            row = self.projects.get(known)
+            return row if row is not None and row.account_id == account.account_id else None
+        assert host is not None
+        row = self.projects_by_host.get((account.account_id, host))
+        if row is None:
+            row = ProjectRow(
+                account_id=account.account_id, project_id=uuid7(at, self.writes.random(10)), host_hmac=host,
+                title=None, begun_at=at,
+            )  # fmt: skip
+            self.save_project(row)
+        if title is not None and row.title is None and any(account.wrapped_key):
+            row = replace(row, title=self.writes.seal_for_account(account, title))
+            self.save_project(row)
+        return row
+
+    def save_project(self, row: ProjectRow) -> None:
+        self._know_project(row)
+        self.writes.project(row)
+
+    def note_project(
+        self, account: AccountRow, project: ProjectRow, at: datetime, told: EntryKind, *, ends: bool = False
+    ) -> None:
+        self.journal(account, at, told.value, None, ends=ends)
+        self.tell(account, at, told, project=project.project_id.hex)
+
+    def tell_grant(self, account: AccountRow, at: datetime, kind: EntryKind, grant: Grant, version: int) -> None:
+        within = scope_facts(grant.scope)
+        self.tell(account, at, kind, grant=grant.number, version=version, question=grant.question, **within)
+
+    def find(self, command: Say) -> ConversationRow | None:
+        if command.conversation is not None:
+            row = self.conversations.get(command.conversation)
+            return row if row is not None and row.account_id == command.account else None
+        if command.host_conversation is not None:
+            return self.by_host.get((command.account, command.host_conversation))
+        return None
+
+    def note(
+        self, account: AccountRow, row: ConversationRow, at: datetime, told: EntryKind, *, ends: bool = False,
+        **facts: str | int | bool | None,
+    ) -> None:  # fmt: skip
+        self.journal(account, at, told.value, row.conversation_id, ends=ends)
+        self.tell(account, at, told, conversation=row.conversation_id.hex, **facts)
+
+    def journal(
+        self, account: AccountRow, at: datetime, event: str, conversation: UUID | None, *, ends: bool = False
+    ) -> None:
+        account.last_seq += 1
+        self.writes.accounts[account.account_id] = account
+        self.writes.journal(account, at, event, conversation, ends)
+
+    def tell(self, account: AccountRow, at: datetime, told: EntryKind, **facts: str | int | bool | None) -> None:
+        self.writes.entries.append(
+            Entry(told=told, occurred_at=at, account=account.account_id, facts={**facts, "seq": account.last_seq})
+        )
+
+    def note_event(self, event: NewHostEvent) -> None:
+        self.happened.append((self.place, event))
+
+    def must_leave(
+        self, row: ConversationRow, at: datetime, because: Leaving, leave_by: datetime,
+        questions: Sequence[str] | None = None,
+    ) -> None:  # fmt: skip
+        event = host_events.must_leave(
+            row.account_id, at, because, leave_by=leave_by, conversation=row.conversation_id, questions=questions
+        )
+        self.note_event(event)
+
+    def tell_hosts(self, begun: Mapping[int, UUID]) -> None:
+        """Writes the events of the batch, after what they tell; ``begun`` are the erasures by the command's place."""
+        host_events.append(self.tx, [event.owing(begun.get(place)) for place, event in self.happened])
+        self.happened = []
+
+    def flush(self) -> None:
+        self.writes.flush()
