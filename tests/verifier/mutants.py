@@ -210,9 +210,11 @@ def judged(report: verifier.VerifierReport, wrong: Callable[[], list[str]]) -> J
 
 @cache
 def receipts() -> list[dict[str, Any]]:
-    """The files of Ana's yes and of her no, opened as far as they open: the payload stands where its JWS was."""
+    """The files of two choices of today and two of before there were questions, opened as far as they open: the payload
+    stands where its JWS was.
+    """
     found = []
-    for index in (4, 13):
+    for index in (lies.ASKED + 1, lies.ASKED + 8, 4, 13):
         file = json.loads(lies.receipt_of(index))
         found.append(file | {"receipt": payload_of(file["receipt"])})
     return found
@@ -226,6 +228,8 @@ def receipt_claims(payload: Any) -> Any:
         payload["receipt_id"], record["pii_principal_id"], log, len(record["events"]), notice["sha256"],
         notice["language"], notice["notice_id"], notice["presented_as"],
         [event[key] for key in ("event_time", "event_state", "allow", "effect", "entity_id")],
+        event.get("question", "training"), event.get("scope", "account"), event.get("of"),
+        [one["grant"] for one in event.get("kept", [])],
     ]  # fmt: skip
 
 
@@ -247,7 +251,7 @@ def judge_carried_receipt(value: Any) -> Judged:
     """Changed by who has no key, or signed with a key of their own."""
     file, honest = value, receipts()[0]
     if isinstance(value, dict) and "receipt" in value:
-        jws = json.loads(lies.receipt_of(4))["receipt"]
+        jws = json.loads(lies.receipt_of(lies.ASKED + 1))["receipt"]
         if text_of(value["receipt"]) != text_of(honest["receipt"]):
             head, _, signature = jws.split(".")
             own = signed(value["receipt"], "licet-receipt+jws", STRANGER.seed)
@@ -336,10 +340,19 @@ def document(world: release_lies.World) -> Document:
 @cache
 def releases() -> list[Document]:
     """Two honest releases, of which the second lacks a row."""
-    made = [document(release_lies.honest()), document(release_lies.without_the_last_row())]
-    for one in made:
-        fit(one)
-        sealed(one)
+    return [fitted(release_lies.honest()), fitted(release_lies.without_the_last_row())]
+
+
+@cache
+def releases_before() -> list[Document]:
+    """One of before there were questions, and one of today."""
+    return [fitted(release_lies.honest_before()), releases()[0]]
+
+
+def fitted(world: release_lies.World) -> Document:
+    made = document(world)
+    fit(made)
+    sealed(made)
     return made
 
 
@@ -414,7 +427,15 @@ def sealed(made: Document) -> tuple[dict[str, bytes], dict[str, bytes]]:
 
 def judge_release(value: Any) -> Judged:
     """Rows, candidates, policies and entries changed, with all that follows from them made to fit."""
-    made = releases_copy() | value
+    return judge_told(releases_copy() | value)
+
+
+def judge_release_before(value: Any) -> Judged:
+    """The same of a release of before there were questions."""
+    return judge_told(deepcopy(releases_before()[0]) | value)
+
+
+def judge_told(made: Document) -> Judged:
     fit(made)
     files, log = sealed(made)
     return judged(verifier.check_release(Held(files), TRUST, Held(log)), lambda: release_faults(made))
@@ -602,7 +623,9 @@ def judge_conversation(value: Any) -> Judged:
 
 @cache
 def log_entries() -> list[dict[str, Any]]:
-    return [json.loads(entry) for entry in lies.honest_entries()[:18]]
+    """The first of a log, and those that name questions."""
+    told = lies.honest_entries()
+    return [json.loads(entry) for entry in (*told[:18], *told[lies.ASKED : lies.ASKED + 18])]
 
 
 @cache
@@ -616,7 +639,7 @@ def judge_log(value: Any) -> Judged:
     files = small_log(texts[:200])
     older = [("kept", kept_checkpoint())] if len(texts) % 2 == 0 else []
     report = verifier.check_log(Held(files), TRUST, older, verifier.story_of(ORIGIN))
-    same = texts[:18] == [canonical(entry) for entry in log_entries()]
+    same = texts[: len(log_entries())] == [canonical(entry) for entry in log_entries()]
 
     def wrong() -> list[str]:
         return (["another log than was kept"] if older and not same else []) + entry_faults(value)
@@ -639,11 +662,11 @@ def judge_proof(value: Any) -> Judged:
     raw = f"{joined(value.get('lines'))}\n\n{joined(value.get('checkpoint'))}".encode("utf-8", "replace")
     entry = text_of(value.get("entry"))
     report = verifier.check_proof(raw, entry, TRUST)
-    return judged(report, lambda: [] if entry in lies.honest_entries()[:18] else ["an entry that no log holds"])
+    return judged(report, lambda: [] if entry in map(canonical, log_entries()) else ["an entry that no log holds"])
 
 
-def of_release(*names: str) -> tuple[Document, Document]:
-    one, other = ({name: deepcopy(made[name]) for name in names} for made in releases())
+def of_release(*names: str, of: list[Document] | None = None) -> tuple[Document, Document]:
+    one, other = ({name: deepcopy(made[name]) for name in names} for made in of or releases())
     return one, other
 
 
@@ -651,6 +674,7 @@ def of_release(*names: str) -> tuple[Document, Document]:
 def artefacts() -> tuple[Artefact, ...]:
     """Everything that is mutated; ``share`` is its part of the mutants that are drawn by chance."""
     rows, others = of_release("rows", "candidates", "policies", "entries")
+    before, others_before = of_release("rows", "candidates", "policies", "entries", of=releases_before())
     whole, whole_other = of_release(*LINES, "manifest")
     (manifest, manifest_other), (leaf, leaf_other) = [
         [made[name] for made in releases()] for name in ("manifest", "leaf")
@@ -662,10 +686,12 @@ def artefacts() -> tuple[Artefact, ...]:
     chats = shown()
     return (
         Artefact("receipt, signed anew", receipts()[0], receipts()[1], judge_receipt, 3),
+        Artefact("receipt of before, signed anew", receipts()[2], receipts()[1], judge_receipt, 1),
         Artefact("receipt, carried", receipts()[0], receipts()[1], judge_carried_receipt, 1),
         Artefact("certificate, signed and told anew", certificates()[0], certificates()[1], judge_certificate, 3),
         Artefact("certificate, carried", certificates()[0], certificates()[1], judge_carried_certificate, 1),
         Artefact("release, told anew", rows, others, judge_release, 10),
+        Artefact("release of before, told anew", before, others_before, judge_release_before, 3),
         Artefact("release, carried", whole, whole_other, judge_carried_release, 1),
         Artefact("manifest, told anew", manifest, manifest_other, judge_manifest, 3),
         Artefact("leaf of a release", leaf, leaf_other, judge_leaf, 1),

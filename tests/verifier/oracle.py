@@ -30,7 +30,7 @@ OPEN_REASONS = {
 }  # fmt: skip
 
 
-class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     segment: Nat
     place: Literal["vault", "safety"]
     because: Literal["permitted", "flagged"]
@@ -39,12 +39,18 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     last_on: Day
     keep_until: Day
     grant: Pos | None
-    widening: Nat | None
     said_on: Day | None
 
 
-class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    v: Literal[1]
+class Source(_Source, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    narrowing: Nat | None
+
+
+class SourceBefore(_Source, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    widening: Nat | None
+
+
+class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     conversation: Hash
     who: Hash
     ordinal: Nat
@@ -54,7 +60,20 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     policy_sha256: Hash
     last_on: Day
     marks: Annotated[list[tuple[Text, Text, Nat]], Meta(min_length=1)]
+
+
+class Row(_Row, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    v: Literal[2]
+    question: str | None
+    project: Hash | None
     sources: Annotated[list[Source], Meta(min_length=1)]
+
+
+class RowBefore(_Row, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A row of before there were questions."""
+
+    v: Literal[1]
+    sources: Annotated[list[SourceBefore], Meta(min_length=1)]
 
 
 class Candidate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -181,35 +200,78 @@ class Told:
     """What the entries before the release's leaf say of accounts and conversations, one after another."""
 
     def __init__(self, entries: list[dict[str, Any]]) -> None:
-        self.grant: dict[str, int | None] = {}
-        self.begun: dict[str, str] = {}
-        self.answers: dict[str, list[tuple[str, int]]] = {}
+        self.grants: dict[str, dict[int, dict[str, Any]]] = {}  # in force by number, with what each is for
+        self.answers: dict[tuple[str, str], list[tuple[str, int]]] = {}
         self.closed: set[str] = set()
         self.shortened: set[str] = set()
         self.policies: dict[int, str] = {}
         self.of: dict[str, str] = {}
         self.acts: dict[str, list[dict[str, Any]]] = {}
+        self.asked = False
         for entry in entries:
             self.take(entry)
 
     def take(self, entry: dict[str, Any]) -> None:
         kind, facts, who = entry["t"], entry["facts"], entry.get("who", "")
+        self.asked |= "scope" in facts or kind.startswith("project_")
+        mine = self.grants.setdefault(who, {})
         if kind in ("policy_applied", "policy_stands"):
             self.policies[facts["number"]] = facts["sha256"]
-        if "handle" in facts:
+        if "handle" in facts and kind not in ("choice", "grant_begun", "grant_affirmed", "grant_stands"):
             self.of.setdefault(facts["handle"], who)
             self.acts.setdefault(facts["handle"], []).append(entry)
         if kind == "closed":
             self.closed.add(who)
         if kind == "shortened":
             self.shortened.add(who)
-        if kind in ("closed", "grant_ended") or (kind == "choice" and not facts["allow"]):
-            self.grant[who] = None
+        if kind in ("narrowed", "project_kept_out"):
+            self.drop(who, place=facts.get("handle", facts.get("project")))
+        if kind == "closed" or (kind == "grant_ended" and "grant" not in facts):
+            mine.clear()
+        elif kind == "grant_ended":
+            mine.pop(facts["grant"], None)
+        if kind == "choice":
+            self.choice(who, facts, entry["at"][:10])
         if kind in ("grant_begun", "grant_affirmed", "grant_stands"):
-            is_same = self.grant.get(who) == facts["grant"]
-            self.begun[who] = entry["at"][:10] if kind == "grant_begun" else self.begun.get(who, "") if is_same else ""
-            self.grant[who] = facts["grant"]
-            self.answers.setdefault(who, []).append((entry["at"][:10], facts["version"]))
+            about, number, on = self.about(facts), facts["grant"], entry["at"][:10]
+            known = mine.get(number)
+            begun = on if kind == "grant_begun" else known["begun"] if known and self.about(known) == about else ""
+            self.drop(who, about=about)
+            mine[number] = {**about, "begun": begun, "told": on, "owed": False}
+            if about["scope"] == "account" or kind == "grant_stands":
+                self.answers.setdefault((who, about["question"]), []).append((on, facts["version"]))
+
+    def choice(self, who: str, facts: dict[str, Any], on: str) -> None:
+        question = self.about(facts)["question"]
+        if not facts["allow"]:
+            self.drop(who, about={"question": question, "scope": "account", "place": ""})
+            for grant in self.grants[who].values():
+                grant["owed"] |= grant["question"] == question
+        if facts["effect"] != "none" and self.about(facts)["scope"] == "account":
+            self.answers.setdefault((who, question), []).append((on, facts["version"]))
+
+    @staticmethod
+    def about(facts: dict[str, Any]) -> dict[str, str]:
+        place = facts.get("place", facts.get("handle", facts.get("project", "")))
+        question = facts.get("question", "" if "scope" in facts else "training")
+        return {"question": question, "scope": facts.get("scope", "account"), "place": place}
+
+    def drop(self, who: str, *, about: dict[str, str] | None = None, place: str | None = None) -> None:
+        for number, grant in list(self.grants[who].items()):
+            if self.about(grant) == about or (place and grant["place"] == place):
+                del self.grants[who][number]
+
+    def decides(self, who: str, question: str, chat: str, project: str | None) -> int | None:
+        """The number of the narrowest grant in force for a conversation."""
+        for scope, place in (("conversation", chat), ("project", project), ("account", "")):
+            for number, grant in self.grants.get(who, {}).items():
+                if not grant["owed"] and (grant["question"], grant["scope"], grant["place"]) == (
+                    question,
+                    scope,
+                    place,
+                ):
+                    return number
+        return None
 
 
 class Terms:
@@ -233,10 +295,19 @@ class Terms:
         scope = self.all[number]["scope"]
         return plan in scope["plans"] and surface in scope["surfaces"]
 
+    def questions(self, number: int) -> dict[str, list[str]]:
+        choice = self.all[number]["choice"]
+        return (
+            {"training": choice["covers"]} if isinstance(choice, dict) else {q["question"]: q["covers"] for q in choice}
+        )
+
+    def question_of(self, number: int, purpose: str) -> str | None:
+        return next((name for name, covers in self.questions(number).items() if purpose in covers), None)
+
 
 def release_faults(made: dict[str, Any]) -> list[str]:
     """Why a release may not be proved: a row that may not be used, or something that does not add up."""
-    faults = [fault for row in made["rows"] for fault in typed(row, Row)]
+    faults = [fault for row in made["rows"] for fault in typed(row, Row if row.get("v") == 2 else RowBefore)]
     faults += [fault for one in made["candidates"] for fault in typed(one, Candidate)]
     if faults:
         return faults
@@ -250,6 +321,7 @@ def release_faults(made: dict[str, Any]) -> list[str]:
     owner: dict[str, str] = {}
     for row in made["rows"]:
         faults += row_faults(row, told, terms, said["purpose"], said["built_at"])
+        faults += ["the form of before"] if row["v"] == 1 and told.asked else []
         faults += ["a row of no candidate"] if row["conversation"] not in handles else []
         faults += ["a conversation of two"] if owner.setdefault(row["conversation"], row["who"]) != row["who"] else []
     return faults
@@ -272,21 +344,47 @@ def row_faults(row: dict[str, Any], told: Told, terms: Terms, purpose: str, buil
         for act in acts
         if act["t"] == "key_destroyed"
     }
+    is_granted = any(source["because"] == "permitted" for source in row["sources"])
+    question = terms.question_of(now, purpose)
+    if row["v"] == 2:
+        faults += ["another question"] if row["question"] != (question if is_granted else None) else []
+        faults += ["a project of nothing"] if row["project"] is not None and not is_granted else []
     for source in row["sources"]:
         faults += ["its key was destroyed"] if (source["segment"], source["place"] == "safety") in destroyed else []
         plan, surface, version = row["marks"][source["mark"]]
         faults += ["a turn of another version's day"] if version not in terms.on(source["last_on"]) else []
         faults += ["after its conversation"] if source["last_on"] > row["last_on"] else []
-        whole = terms.all[version]["reach"] == terms.all[now]["reach"] == "conversation"
-        scoped = [terms.lists(n, *mark[:2]) for mark in row["marks"] for n in (mark[2], now)] if whole else [
-            terms.lists(n, plan, surface) for n in (version, now)
-        ]  # fmt: skip
+        reaches = [terms.all[n]["reach"] == "conversation" for n in judges(row, version, now)]
+        whole = all(reaches) if row["v"] == 1 else any(reaches)
+        marks = row["marks"] if whole else [(plan, surface, version)]
+        scoped = [terms.lists(n, *mark[:2]) for mark in marks for n in judges(row, mark[2], now)]
         faults += ["out of scope"] if not all(scoped) else []
         if source["because"] == "flagged":
             faults += flag_faults(source, acts, terms, purpose)
         else:
             faults += grant_faults(row, source, acts, told, terms, version, now, purpose, built_on)
+            faults += ["a grant that is not for it"] if not rests_on(row, source, told, terms, now, question) else []
     return faults
+
+
+def judges(row: dict[str, Any], version: int, now: int) -> list[int]:
+    """The versions that judge what was said under one: every one up to that of now, or before there were questions two."""
+    return [version, now] if row["v"] == 1 else list(range(min(version, now), max(version, now) + 1))
+
+
+def rests_on(
+    row: dict[str, Any], source: dict[str, Any], told: Told, terms: Terms, now: int, question: str | None
+) -> bool:
+    """Whether the grant of a source is the one that decides its conversation, as the log tells of it."""
+    asked, project = question or "training", row.get("project")
+    grant = told.decides(row["who"], asked, row["conversation"], project)
+    if grant is None or grant != source["grant"]:
+        return False
+    known = told.grants[row["who"]][grant]
+    dropped = [n for n in range(now + 1) if asked not in terms.questions(n)] if row["v"] == 2 else []
+    return (known["scope"] == "project") == (project is not None) and not any(
+        terms.since[n].date().isoformat() > known["told"] for n in dropped
+    )
 
 
 def flag_faults(source: dict[str, Any], acts: list[dict[str, Any]], terms: Terms, purpose: str) -> list[str]:
@@ -299,7 +397,9 @@ def flag_faults(source: dict[str, Any], acts: list[dict[str, Any]], terms: Terms
     was_undone = any(act["t"] == "unflagged" for act in acts) and not flags
     faults += ["no flag"] if was_undone or not (earlier or source["keep_until"] in ends) else []
     faults += (
-        ["a flag with a grant"] if any(source[key] is not None for key in ("grant", "widening", "said_on")) else []
+        ["a flag with a grant"]
+        if any(source.get(key) is not None for key in ("grant", "widening", "narrowing", "said_on"))
+        else []
     )
     return faults
 
@@ -308,28 +408,33 @@ def grant_faults(
     row: dict[str, Any], source: dict[str, Any], acts: list[dict[str, Any]], told: Told, terms: Terms, version: int, now: int,
     purpose: str, built_on: str,
 ) -> list[str]:  # fmt: skip
-    who, said_on, widening = row["who"], source["said_on"], source["widening"]
-    if said_on is None or widening is None or source["grant"] is None:
+    who, said_on, before = row["who"], source["said_on"], row["v"] == 1
+    times, counted = (source["widening"], "widened") if before else (source["narrowing"], "narrowed")
+    if said_on is None or times is None or source["grant"] is None:
         return ["permitted by nothing"]
-    faults = ["no grant in force"] if told.grant.get(who) is None or told.grant[who] != source["grant"] else []
-    faults += ["from a safety copy"] if source["place"] != "vault" else []
-    out, widened, on = "", 0, ""
-    said_out = False
+    faults = ["from a safety copy"] if source["place"] != "vault" else []
+    out, on, said_out = "", "", False
     for act in acts:
         if act["t"] == "widened":
             said_out |= bool(out) and out < source["last_on"] < act["at"][:10]
-            out, widened, on = "", widened + 1, act["at"][:10]
+            out, on = "", act["at"][:10]
         out = act["at"][:10] if act["t"] == "narrowed" else out
+    judged = judges(row, version, now)
+    reaches = {terms.all[n]["reach"] for n in judged}
+    days = {said_on} if before or reaches == {"conversation"} else {said_on, source["last_on"]}
+    faults += ["another day than its own"] if not before and reaches == {"turn"} and len(days) > 1 else []
     faults += ["said while kept out"] if said_out else []
-    faults += ["kept out"] if out or widening < widened or said_on < on else []
-    faults += ["said before the grant"] if said_on < told.begun.get(who, "") else []
+    faults += ["kept out"] if out or times < [act["t"] for act in acts].count(counted) or min(days) < on else []
+    begun = told.grants.get(who, {}).get(source["grant"], {}).get("begun", "")
+    faults += ["said before the grant"] if min(days) < begun else []
+    question = terms.question_of(now, purpose)
+    if before:
+        covered = [any(purpose in covers for covers in terms.questions(n).values()) for n in judged]
+    else:
+        covered = [purpose in terms.questions(n).get(str(question), []) for n in judged]
+    faults += ["another purpose"] if not all(covered) else []
     faults += (
-        ["another purpose"] if not all(purpose in terms.all[n]["choice"]["covers"] for n in (version, now)) else []
-    )
-    faults += (
-        ["another origin"]
-        if not all(set(source["turns"]) <= set(terms.all[n]["origins"]) for n in (version, now))
-        else []
+        ["another origin"] if not all(set(source["turns"]) <= set(terms.all[n]["origins"]) for n in judged) else []
     )
     faults += ["days out of order"] if not said_on <= row["last_on"] <= built_on else []
     ends: set[str] = set()
@@ -339,7 +444,8 @@ def grant_faults(
     is_shorter = who in told.shortened or row["last_on"] < "2026"
     until = source["keep_until"]
     faults += ["another end"] if until not in ends and not (is_shorter and until < max(ends)) else []
-    answered = [number for on, number in told.answers.get(who, []) if on <= said_on]
-    newest = min(max((n for n in range(k + 1) if terms.all[n]["material"]), default=-1) for k in terms.on(said_on))
-    faults += ["older terms"] if answered and max(answered) < newest else []
+    for day_of in days:
+        answered = [number for at, number in told.answers.get((who, question or "training"), []) if at <= day_of]
+        newest = min(max((n for n in range(k + 1) if terms.all[n]["material"]), default=-1) for k in terms.on(day_of))
+        faults += ["older terms"] if answered and max(answered) < newest else []
     return faults

@@ -117,7 +117,7 @@ def calls(at: Path, seed: int) -> tuple[object, ...]:
     of = artefacts()[seed % len(artefacts())]
     key, value = ("--key", SIGNER.verifier.vkey), drawn(of, seed)
     match of.name.split(",")[0]:
-        case "receipt":
+        case "receipt" | "receipt of before":
             file = value | {"receipt": mutants.signed(value.get("receipt"), "licet-receipt+jws")}
             return ("receipt", *one(at, mutants.text_of(file) + b"\n"), *key)
         case "certificate":
