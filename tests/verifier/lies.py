@@ -35,7 +35,7 @@ from licet.ledger.note import Signer
 from licet.ledger.proof import InclusionProof
 from licet.policy.file import preset
 from licet.policy.period import instant
-from licet.policy.state import LeafScope, ScopeKind
+from licet.policy.state import GrantScope, ScopeKind
 from licet.proof.receipt import KeptGrant, Receipt, ReceiptChoice, document, sign
 
 from ..ledger.world import ORIGIN, SIGNER, STRANGER, Disk, Held
@@ -200,10 +200,10 @@ def honest_log() -> Written:
     return written(honest_entries())
 
 
-def scope_in(facts: dict[str, Any]) -> LeafScope:
+def scope_in(facts: dict[str, Any]) -> GrantScope:
     """The scope that an entry's private facts tell of."""
     kind = ScopeKind(facts.get("scope", "account"))
-    return LeafScope(kind, facts.get(kind.value, ""))
+    return GrantScope(kind, facts.get(kind.value, ""))
 
 
 def receipt_of(index: int = 4, change: Callable[[dict[str, Any]], None] = lambda _payload: None, *,
