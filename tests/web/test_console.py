@@ -129,7 +129,16 @@ def test_the_page_of_an_account_answers_as_the_explanation_does(api: Any, lived:
     seen = answers.explain(lived.world.here, lived.account)
     assert isinstance(seen, answers.AccountSeen)
     said = api.get(lived.found[0], headers=lived.world.staff(StaffRole.auditor)).text
-    for words in (seen.standing, seen.gate.value.replace("_", " "), seen.plan, lived.conversation, lived.deleted):
+    (question,) = seen.questions
+    assert question.act is not None
+    assert f"“{question.act.act.value.capitalize()}”" in said, "the act behind where it stands"
+    for words in (
+        question.standing.value,
+        seen.gate.value.replace("_", " "),
+        seen.plan,
+        lived.conversation,
+        lived.deleted,
+    ):
         assert f">{words}<" in said, words
     assert "the safety team flagged what was said" in said
 

@@ -77,7 +77,7 @@ def _pages(keys: list[tuple[UUID, int]]) -> Iterator[list[tuple[UUID, int]]]:
 def _no_act_no_use(here: installation.Installation, town: Town) -> DemoPromise:
     """Nothing of an account that never said yes may improve models."""
     at = here.clock()
-    never = [name for name, world in town.worlds.items() if world.accounts and world.accounts[name].grants == 0]
+    never = [name for name, world in town.worlds.items() if world.accounts and world.accounts[name].granted == 0]
     usable = sum(len(town.worlds[name].usable(IMPROVE, at)) for name in never)
     text = "nothing is usable without an act"
     return DemoPromise(
@@ -120,10 +120,11 @@ def _gates(here: installation.Installation, town: Town) -> DemoPromise:
     for name, world in town.worlds.items():
         account = world.accounts[name]
         answer = world.gate(name, at)
-        undecided = account.closed_at is None and account.standing is GrantStanding.undecided
+        stood = [account.standing(question) for question in world.policies.in_force(at).asks]
+        undecided = account.closed_at is None and GrantStanding.undecided in stood
         waiting += undecided and answer is Gate.must_decide
         wrong += undecided and answer in (Gate.open, Gate.notice)
-        wrong += account.standing in (GrantStanding.granted, GrantStanding.declined) and answer is Gate.must_decide
+        wrong += {*stood} <= {GrantStanding.granted, GrantStanding.declined} and answer is Gate.must_decide
     text = "after the last day nobody writes undecided, and nobody who answered waits"
     return DemoPromise(text=text, kept=wrong == 0 < waiting, seen=f"{waiting} wait for an answer, {wrong} wrong")
 

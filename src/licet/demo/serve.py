@@ -137,7 +137,8 @@ def _one(tx: Transaction, accounts: Sequence[AccountRow], standing: GrantStandin
     rows, chats = registry.rows_by_account(tx), account_view.segments_by_account(tx)
     found = [
         one.account_id for one in accounts
-        if one.state.standing is standing and one.state.closed_at is None and one.state.plan in COVERED_PLANS
+        if ({said.standing for said in one.state.standings} or {GrantStanding.undecided}) == {standing}
+        and one.state.closed_at is None and one.state.plan in COVERED_PLANS
     ]  # fmt: skip
     return min(found, key=lambda one: (-rows.get(one, 0), -chats.get(one, 0), one), default=None)
 
