@@ -198,6 +198,36 @@ def test_a_choice_of_another_year_is_proved_by_the_log_of_its_year(office: Offic
     assert first.payload["log"]["who"] != second.payload["log"]["who"]
 
 
+def test_the_page_says_what_a_yes_was_for_and_why_one_had_no_effect(office: Office) -> None:
+    ana = office.account("ana")
+    atlas = do.ChosenScope(host_project=b"\xa7" * 16)
+    chosen(office, ana, True, scope=atlas)
+    chosen(office, ana, False)
+    chosen(office, ana, True, scope=atlas)
+    chosen(office, ana, True, scope=atlas)
+    chosen(office, ana, True, question="models")
+    chosen(office, ana, False, keep=(atlas,))
+    office.sequence()
+    found = issued(office, ana)
+    assert [receipts.said(receipt) for receipt in found] == [
+        "You said yes, but other questions had to be answered first, and it permits nothing.",
+        "No: your conversations are not used.",
+        "Yes: the conversations of one project may be used.",
+        "You said yes, but this was permitted already, and nothing changed.",
+        "You said yes, but nobody asks that question, and it permits nothing.",
+        "No: your conversations are not used, but for what you kept.",
+    ]
+    said = [dict(receipts.lines(receipt)) for receipt in found]
+    assert [one["Question"] for one in said] == ["training"] * 4 + ["none that is asked", "training"]
+    assert [one["For"].partition(" (")[0] for one in said] == [
+        "a project", "your whole account", "a project", "a project", "your whole account", "your whole account",
+    ]  # fmt: skip
+    assert said[-1]["Kept all the same"] == said[2]["For"]
+    for receipt in found:
+        assert holds(office, receipt).ok, holds(office, receipt).findings
+    assert b'"question":"models"' not in b"".join(receipt.entry.encode() for receipt in found if receipt.entry)
+
+
 def test_nobody_else_has_receipts(office: Office) -> None:
     ben = office.account("ben")
     assert issued(office, ben) == []

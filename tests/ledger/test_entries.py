@@ -74,6 +74,33 @@ def test_the_handle_of_a_conversation_is_pinned_and_told_only_where_it_is_needed
     assert "handle" not in json.loads(entries.encode(CHOICE, KEY, AT, bytes))["facts"]
 
 
+def test_the_bytes_of_an_entry_about_a_question_and_a_project_are_pinned() -> None:
+    facts = {"allow": True, "effect": "began", "version": 0, "seq": 2, "question": "models", "scope": "project",
+             "project": "ab" * 16, "kept": "1,2"}  # fmt: skip
+    row = msgspec.structs.replace(CHOICE, facts=facts)
+    pinned = "d5f9e49a60d2e5af31781667b493ed9176e31ed9c9de0f78c37ea6a6bf8b430d"
+    assert entries.project_pseudonym(entries.salt(KEY), UUID(bytes=b"\xab" * 16)) == pinned
+    assert entries.encode(row, KEY, AT, bytes) == (
+        b'{"at":"2026-03-01T10:15:31.117000Z",'
+        b'"commit":"92935032413e8c5bbea155284bda8a034d7c823c8a8f59547ec4aee55d12b586",'
+        b'"facts":{"allow":true,"effect":"began","project":"' + pinned.encode() + b'",'
+        b'"question":"models","scope":"project","version":0},"logged":"2026-03-01T10:15:31.117000Z",'
+        b'"t":"choice","v":1,"who":"59318b3f5436a5df23d2bfa473d908ef7f269d5bdbaa3fbcaba79386197ee224"}'
+    )
+
+
+@pytest.mark.parametrize("told", ["choice", "grant_begun", "grant_affirmed", "grant_stands", "project_kept_out"])
+def test_an_id_of_a_project_or_a_conversation_is_told_as_a_pseudonym_of_its_scope_alone(told: str) -> None:
+    ids = {"project": "ab" * 16, "conversation": "cd" * 16}
+    for scope in ("account", "project", "conversation"):
+        row = msgspec.structs.replace(CHOICE, told=told, facts={"scope": scope, "question": "models", **ids})
+        facts = json.loads(entries.encode(row, KEY, AT, bytes))["facts"]
+        about = {"project": {"project"}, "conversation": {"handle"}, "account": set[str]()}[scope]
+        assert facts.keys() & {"handle", "project"} == ({"project"} if told == "project_kept_out" else about)
+        assert not set(ids.values()) & set(facts.values())
+        assert not json.loads(entries.encode(row, None, AT, bytes))["facts"].keys() & {"handle", "project"}
+
+
 def test_the_log_key_of_a_year_is_pinned() -> None:
     info = b"licet/log/v1" + ACCOUNT.bytes + (2026).to_bytes(2, "big")
     assert log_key(KEY, ACCOUNT, 2026) == HKDFExpand(SHA256(), 32, info).derive(KEY)

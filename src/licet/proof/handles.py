@@ -18,7 +18,7 @@ from licet.errors import InputError, NotFoundError, RefusedError, UsageError
 from licet.keys.log_keys import LogKeys
 from licet.ledger import entries
 from licet.store.connect import transaction
-from licet.vault import account_view
+from licet.vault import account_view, tables
 from licet.vault.ids import Prefix, parse, shown
 from licet.vault.installation import Installation
 from licet.verifier import Verdict
@@ -28,12 +28,15 @@ SALT_BYTES = 32
 
 
 class Handles(msgspec.Struct, frozen=True, kw_only=True):
-    """An account's names in one year: ``who`` in the log, and a handle for each conversation, by our id of it."""
+    """An account's names in one year: ``who`` in the log, a handle for each conversation and a pseudonym for each project,
+    by our ids of them.
+    """
 
     year: int
     who: str
     salt: str
     conversations: dict[str, str]
+    projects: dict[str, str]
 
 
 def handles(here: Installation, account: UUID, year: int | None = None) -> Handles:
@@ -49,9 +52,11 @@ def handles(here: Installation, account: UUID, year: int | None = None) -> Handl
                 "what its person was given before stays valid", because="erased",
             )  # fmt: skip
         ids = account_view.conversation_ids(tx, account, CONVERSATIONS_MAX)
+        kept_in = [row.project_id for row in tables.projects_of(tx, account)]
     salt = entries.salt(key)
     named = {shown(Prefix.conversation, each): entries.conversation_pseudonym(salt, each) for each in ids}
-    return Handles(year=of, who=entries.who(salt), salt=salt.hex(), conversations=named)
+    projects = {shown(Prefix.project, each): entries.project_pseudonym(salt, each) for each in kept_in}
+    return Handles(year=of, who=entries.who(salt), salt=salt.hex(), conversations=named, projects=projects)
 
 
 class LogSearch(msgspec.Struct, frozen=True, kw_only=True):

@@ -50,6 +50,7 @@ from licet.policy.state import WHOLE_ACCOUNT, GrantScope, ScopeKind
 from licet.store.connect import Transaction
 from licet.vault import account_choices, account_view
 from licet.vault.account_choices import StoredChoice
+from licet.vault.projects import scope_of
 
 VERSION = 1
 RECEIPT, CERTIFICATE = "licet-receipt+jws", "licet-certificate+jws"  # one is never taken for the other
@@ -192,7 +193,7 @@ def choices(tx: Transaction, keyring: Keyring, policies: Policies, account: UUID
         )  # fmt: skip
     key = chain[account].own
     made = account_choices.of_account(tx, account, most=CHOICES_MAX)
-    given = {one.grant: _scope(one) for one in made if one.grant is not None}
+    given = {one.grant: scope_of(one.project, one.conversation) for one in made if one.grant is not None}
     return [_choice(account, key, policies, one, given) for one in made]
 
 
@@ -203,15 +204,10 @@ def _choice(
     return ReceiptChoice(
         account=account, seq=one.seq, at=one.at, allow=one.allow, effect=one.effect, grant=one.grant, via=one.via,
         number=one.number, evidence=read_evidence(said) if said is not None else None, said=said,
-        question=one.question if one.question in policies[one.number].asks else None, scope=_scope(one),
+        question=one.question if one.question in policies[one.number].asks else None,
+        scope=scope_of(one.project, one.conversation),
         kept=tuple(KeptGrant(grant=number, scope=given[number]) for number in one.kept), because=one.because,
     )  # fmt: skip
-
-
-def _scope(one: StoredChoice) -> GrantScope:
-    if one.project is not None:
-        return GrantScope(ScopeKind.project, one.project.hex)
-    return WHOLE_ACCOUNT if one.conversation is None else GrantScope(ScopeKind.conversation, one.conversation.hex)
 
 
 def document(
