@@ -20,6 +20,7 @@ from licet.agent.api_transport import ApiTransport
 from licet.client import AsyncClient, Client, ConversationTurn
 from licet.errors import BusyError, DeniedError, GateError, NotFoundError, RefusedError, UsageError
 from licet.plugins.gates import Gates
+from licet.policy.file import preset
 from licet.web.api import schema
 
 from ..agent.transcripts import Coder
@@ -373,3 +374,52 @@ def test_the_structs_of_the_client_are_those_of_the_api() -> None:
 def test_what_the_client_sends_is_what_the_api_takes_with_the_same_defaults(ours: Any, theirs: Any) -> None:
     sent = {field.name: field.default for field in msgspec.structs.fields(ours)}
     assert sent == {field.name: field.default for field in msgspec.structs.fields(theirs)}
+
+
+def test_a_choice_names_its_question_and_scope_and_both_clients_read_the_tree(pool: Any, tmp_path: Any) -> None:
+    world = World(pool, tmp_path / "two", preset("strict"))
+    world.clock.set(NOTICE)
+    world.open("ana")
+    garden = client.ChoiceScope(project="garden")
+    with listening(world.app) as address, Client(address, world.key()) as licet:
+        none = licet.send(client.choose("host:ana", allow=True))
+        assert (none.effect, none.because, none.could_name) == ("none", "several_questions", ("models", "safety"))
+        assert none.detail
+        refused = licet.send(client.choose("host:ana", allow=False))
+        assert [(one.question, one.effect) for one in refused.answers] == [
+            ("models", "declined"),
+            ("safety", "declined"),
+        ]
+        given = licet.send(client.choose("host:ana", allow=True, question="models", scope=garden, surface="cli"))
+        project = given.answers[0].project
+        with pytest.raises(UsageError, match="belongs to a yes"):
+            licet.send(client.choose("host:ana", allow=False, scope=garden))
+        turn = licet.send(
+            client.say("host:ana", "hello", conversation="host:c1", project="garden", project_title="Garden")
+        )
+        (models, safety) = licet.send(client.explain_turn(turn.turn)).answers
+        assert (models.because, models.question, models.act.surface if models.act else "") == (
+            "permitted",
+            "models",
+            "cli",
+        )
+        assert models.given_for == {"scope": "project", "project": project, "conversation": None}
+        assert (safety.because, safety.act.act if safety.act else "") == ("declined", "no")
+        assert [one.question for one in licet.send(client.choices("host:ana")).items] == [
+            "models",
+            "safety",
+            "models",
+            None,
+        ]
+
+        async def seen() -> client.StandingResult:
+            async with AsyncClient(address, world.key()) as other:
+                out = await other.send(client.keep_project_out("host:ana", "garden"))
+                assert [(one.number, one.question, one.project) for one in out.ended] == [(1, "models", project)]
+                assert (await other.send(client.let_project_in("host:ana", "host:garden"))).outcome == "done"
+                return await other.send(client.standing("host:ana"))
+
+        assert asyncio.run(seen()) == licet.send(client.standing("host:ana"))
+        garden_now, chat = licet.send(client.standing("host:ana")).items
+        assert (garden_now.project, garden_now.kept_out, garden_now.own) == (project, None, ())
+        assert (chat.conversation, chat.kept_out.act if chat.kept_out else "") == (turn.conversation, "kept_out")
