@@ -154,7 +154,7 @@ def test_a_project_is_kept_out_with_all_its_chats_and_let_in_again(site: Site, s
     pears = chat_in(town, "Garden", "Pears")
     assert usable(town, pears) == {MODELS}
     page = site.visit("ana", "/settings", java_script_enabled=script)
-    page.get_by_role("link", name="the project “Garden”").click()
+    page.get_by_role("link", name="Garden", exact=True).click()
     assert "You allow this project already to improve models." in text(page)
     page.get_by_role("button", name="Keep this one out").click()
     assert "Kept out: none of its chats will be used." in text(page)
@@ -163,7 +163,7 @@ def test_a_project_is_kept_out_with_all_its_chats_and_let_in_again(site: Site, s
     assert usable(town, town.say("ana", "Bees")) == {MODELS}
     page.goto(site.url + "/settings")
     assert "You keep it out since 1 September 2025" in text(page)
-    page.get_by_role("link", name="the project “Garden”").click()
+    page.get_by_role("link", name="Garden", exact=True).click()
     page.get_by_role("button", name="As in my settings").click()
     assert "Saved: this project follows your settings." in text(page)
     assert usable(town, chat_in(town, "Garden", "Quinces")) == {MODELS}
@@ -176,7 +176,7 @@ def test_a_project_is_allowed_by_itself_and_follows_the_settings_again(site: Sit
     chat_in(town, "Garden", "Pears")
     allow_project(town, "Kitchen", "safety")
     page = site.visit("ana", "/settings")
-    page.get_by_role("link", name="the project “Garden”").click()
+    page.get_by_role("link", name="Garden", exact=True).click()
     page.get_by_role("button", name="Use this one to improve models").click()
     assert "Saved: you allow this project by itself to improve models." in text(page)
     assert usable(town, chat_in(town, "Garden", "Pears")) == {MODELS}

@@ -112,7 +112,7 @@ def _cannot(
     said = [
         no_effect(words, asked, seen, because, question)
         for question, because in found
-        if because is not None and not (because is NoEffect.covered and seen.own)
+        if because is not None and not (because is NoEffect.covered and (seen.own or seen.kept_out))
     ]
     return list(dict.fromkeys(said))
 

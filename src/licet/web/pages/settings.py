@@ -26,6 +26,7 @@ from licet.errors import NotFoundError
 from licet.masked import Masked
 from licet.policy.decide import Gate
 from licet.policy.file import Policy
+from licet.policy.fold import Effect
 from licet.policy.period import instant, parse_period
 from licet.policy.state import GrantStanding, ScopeKind
 from licet.proof import documents, receipt
@@ -146,7 +147,7 @@ def _page(request: AnyRequest, sent: PageForm | None = None, faults: Faults = NO
         "means_title": words.say("settings.means", no=asks[0].no if asks and not several else words.say("answer.no")),
         "means": _means(words, asked.in_force, given),
         "projects": _places(words, whole, whole.projects), "chats": _places(words, whole, whole.chats),
-        "record": [_made(words, who, made) for made in on_record.choices], "facts": _facts(words, on_record),
+        "record": [_made(words, who, made, asked.in_force.asks) for made in on_record.choices], "facts": _facts(words, on_record),
         "releases": _releases(words, on_record), "ended": _ended(words, asked, on_record),
         "recipients": [_given(words, one) for one in given],
         "learnt": tuple(learnt(words, on_record.consumed)),
@@ -191,7 +192,7 @@ class NowLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
     """What holds for a question, or for all of them where nothing is asked. ``name`` is empty where it is the only one."""
 
     name: str
-    granted: bool
+    use: str
     text: str
     said: str
     below: str
@@ -199,11 +200,12 @@ class NowLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 def _now(who: PageReader, asked: Prompt, whole: Differences) -> list[NowLine]:
     if asked.gate is Gate.closed or asked.gate is Gate.not_asked:
-        return [NowLine(name="", granted=False, text=uncovered_text(who, asked), said="", below="")]
+        return [NowLine(name="", use="none", text=uncovered_text(who, asked), said="", below="")]
     several = len(whole.questions) > 1
     return [
         NowLine(
-            name=who.words.question(one.question) if several else "", granted=one.allows or bool(one.below),
+            name=who.words.question(one.question) if several else "",
+            use="whole" if one.allows else "part" if one.below else "none",
             text=_now_text(who.words, one, several), said=questions.said(who.words, one.act, how="said.answer"),
             below=_but_for(who.words, one),
         )
@@ -243,7 +245,7 @@ def _places(words: Catalogue, whole: Differences, places: Sequence[PlaceDiffers]
     return [
         BelowLine(
             href=f"/{'projects' if one.kind is ScopeKind.project else 'chats'}/{one.shown_id}",
-            what=questions.called(words, one.kind, one.title),
+            what=one.title or words.say(f"below.{one.kind.value}.heading"),
             lines=tuple(scope_lines(words, whole, one.own, out=one.kept_out, at=one.kept_out_at)),
         )
         for one in places
@@ -285,9 +287,10 @@ def _given(words: Catalogue, one: RecipientSeen) -> str:
 
 
 class ChoiceLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A choice on the page."""
+    """A choice on the page. ``about`` says which question and what of the account, where that is not all there is."""
 
     when: str
+    about: str
     what: str
     effect: str
     shown: str
@@ -295,7 +298,23 @@ class ChoiceLine(msgspec.Struct, frozen=True, kw_only=True):
     receipt: str
 
 
-def _made(words: Catalogue, who: PageReader, made: ChoiceMade) -> ChoiceLine:
+def _about(words: Catalogue, made: ChoiceMade, asks: Sequence[str]) -> str:
+    """Which question it was about, where there is more than one, and for what of the account."""
+    known = {made.question, *asks} - {None}
+    named = words.question(made.question) if made.question is not None and len(known) > 1 else ""
+    kind = "project" if made.project is not None else "conversation" if made.conversation is not None else ""
+    return ", ".join(filter(None, (named, words.say(f"settings.record.for.{kind}") if kind else "")))
+
+
+def _effect(words: Catalogue, made: ChoiceMade) -> str:
+    """What it did, or why nothing."""
+    told = words.say(f"effect.{made.effect}")
+    if made.because is None or made.effect != Effect.none.value:
+        return told
+    return f"{told}: {words.say(f'because_none.{made.because}')}"
+
+
+def _made(words: Catalogue, who: PageReader, made: ChoiceMade, asks: Sequence[str]) -> ChoiceLine:
     evidence = made.evidence
     if evidence is not None and evidence.sha256:
         by = "host" if evidence.place == ShownOn.host.value else "notice"
@@ -305,8 +324,8 @@ def _made(words: Catalogue, who: PageReader, made: ChoiceMade) -> ChoiceLine:
     if evidence is not None and evidence.gpc:
         seen = f"{seen}. {words.say('settings.record.gpc')}"
     return ChoiceLine(
-        when=words.moment(made.at), what=words.say("answer.yes" if made.allow else "answer.no"),
-        effect=words.say(f"effect.{made.effect}"), shown=seen, number=made.seq,
+        when=words.moment(made.at), about=_about(words, made, asks), what=words.say("answer.yes" if made.allow else "answer.no"),
+        effect=_effect(words, made), shown=seen, number=made.seq,
         receipt=f"{who.account.hex}-{made.seq}",
     )  # fmt: skip
 
