@@ -142,19 +142,23 @@ def test_a_sentence_in_clear_breaks_a_promise(played: Played) -> None:
 
 
 def test_a_grant_given_back_behind_the_rules_back_breaks_a_promise(played: Played) -> None:
-    restore = "UPDATE accounts SET (standing, grant_no) = (%s, %s) WHERE account_id = %s"
+    restore = """
+        WITH counted AS (UPDATE accounts SET in_force = %(in_force)s WHERE account_id = %(account)s)
+        UPDATE standings SET (standing, grant_no) = (%(standing)s, %(grant)s) WHERE account_id = %(account)s"""
     with transaction(played.here.pool) as tx:
         before = tx.execute(
-            """SELECT a.standing, a.grants, a.account_id FROM accounts a JOIN segments s USING (account_id)
-                WHERE a.standing = 'withdrawn' AND s.grant_no = a.grants AND s.erased_at IS NULL LIMIT 1"""
+            """SELECT a.granted, a.account_id
+                 FROM accounts a JOIN standings t USING (account_id) JOIN segments s USING (account_id)
+                WHERE t.standing = 'withdrawn' AND s.grants = ARRAY[a.granted] AND s.erased_at IS NULL LIMIT 1"""
         ).fetchone()
         assert before is not None, "nobody withdrew of whom anything is kept"
-        tx.execute(restore, ["granted", before[1], before[2]])
+        grant, account = before
+        tx.execute(restore, {"in_force": 1, "standing": "granted", "grant": grant, "account": account})
     try:
         assert broken(played.again()) == ["every turn has a dated answer, and the vault's is that of the bare rule"]
     finally:
         with transaction(played.here.pool) as tx:
-            tx.execute(restore, [before[0], None, before[2]])
+            tx.execute(restore, {"in_force": 0, "standing": "withdrawn", "grant": None, "account": account})
 
 
 def test_rows_of_somebody_that_come_out_break_a_promise(played: Played) -> None:
@@ -163,7 +167,7 @@ def test_rows_of_somebody_that_come_out_break_a_promise(played: Played) -> None:
     with transaction(played.here.pool) as tx:
         granted = tx.execute(
             """SELECT a.account_id FROM accounts a JOIN release_rows x USING (account_id)
-                JOIN releases r USING (release_id) WHERE r.name = 'october' AND a.grant_no IS NOT NULL
+                JOIN releases r USING (release_id) WHERE r.name = 'october' AND a.in_force > 0
                 GROUP BY 1 ORDER BY count(*) DESC LIMIT 1"""
         ).fetchone()
     assert granted is not None

@@ -141,6 +141,20 @@ def _leaving(account: UUID, at: datetime, ending: fold.Ending) -> NewHostEvent:
             assert_never(ending.cause)
 
 
+def _together(endings: Sequence[fold.Ending]) -> list[fold.Ending]:
+    """Those of one cause and instant as one, with what the account is after the last of them.
+
+    What was of no use after the first is of none after the last, so the dates are the same; and a no to every question
+    reads and writes each conversation once.
+    """
+    found: list[fold.Ending] = []
+    for ending in endings:
+        if found and (found[-1].cause, found[-1].at) == (ending.cause, ending.at):
+            ending = replace(ending, grants=found.pop().grants + ending.grants)
+        found.append(ending)
+    return found
+
+
 def _questions(ending: fold.Ending) -> list[str]:
     return sorted({grant.question for grant in ending.grants})
 
@@ -198,7 +212,7 @@ class _Batch(BatchState):
         last_at = account.state.last_at
         account.state = changed.account
         self.writes.accounts[account.account_id] = account
-        for ending in changed.endings:
+        for ending in _together(changed.endings):
             # A version's first instant may lie before a sweep that did not have to know of it.
             at = max(ending.at, last_at)
             self._tell_ended(account, at, ending.at, ending.cause, ending.grants)
