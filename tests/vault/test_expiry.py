@@ -20,7 +20,7 @@ from .test_population import copy_population, lived
 
 SEEN = instant("2025-11-01")
 HISTORIES = range(600)
-EACH_TWENTIETH = "abs(hashtext(conversation_id::text)) % 20"
+EACH_TWENTIETH = "abs(hashtext(conversation_id::text || segment)) % 20"  # of the segments, wherever they lie
 
 
 @pytest.fixture
