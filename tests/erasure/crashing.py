@@ -271,8 +271,8 @@ class Trials:
                 texts = {key: content.text for key, content in opened(tx, home.here.keyring).items()}
         assert not {key[1] for key in texts} & self.base.erased, "erased, and it returned"
         assert home.query("SELECT count(*) FROM conversations WHERE deleted_at IS NOT NULL")[0][0] >= 2
-        (grant,) = home.query("SELECT grant_no FROM accounts WHERE account_id = %s", home.accounts["dia"])[0]
-        assert grant is None, "withdrawn, and it returned"
+        (in_force,) = home.query("SELECT in_force FROM accounts WHERE account_id = %s", home.accounts["dia"])[0]
+        assert in_force == 0, "withdrawn, and it returned"
 
 
 def check_releases(here: Installation) -> None:
@@ -305,7 +305,7 @@ def check_restrictions(pool: Pool, journal: Journal) -> None:
 
 TOOK_BACK = {
     "plan_set": "plan", "age_found": "age", "closed": "closed", "choice": "refused", "deleted": "deleted",
-    "narrowed": "narrowed", "unflagged": "unflagged",
+    "narrowed": "narrowed", "project_kept_out": "project_kept_out", "unflagged": "unflagged",
 }  # fmt: skip
 
 

@@ -278,9 +278,9 @@ VERBS = (
         "count(*) = 5 FROM turns WHERE conversation_id = %s", "ana-one")),
     Verb(name="begin an account", act=new_people, told=is_true("count(*) = 6 FROM accounts")),
     Verb(name="allow", act=lambda home, _: void(home.choose("eva", True)), told=is_true(
-        "grant_no IS NOT NULL FROM accounts WHERE account_id = %s", "eva")),
+        "in_force > 0 FROM accounts WHERE account_id = %s", "eva")),
     Verb(name="refuse", states=360, act=lambda home, _: void(home.choose("ben", False)), told=is_true(
-        "grant_no IS NULL FROM accounts WHERE account_id = %s", "ben")),
+        "in_force = 0 FROM accounts WHERE account_id = %s", "ben")),
     Verb(name="delete", states=600, act=took_back(do.Delete, "ana", "ana-one"), told=is_true(DELETED, "ana-one")),
     Verb(name="keep out", states=500, act=took_back(do.Narrow, "ben", "ben-one"), told=is_true(
         "narrowed FROM conversations WHERE conversation_id = %s", "ben-one")),

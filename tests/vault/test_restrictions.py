@@ -18,6 +18,7 @@ from licet.keys import restriction_journal
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
 from licet.keys.restriction_journal import Journal, Restriction, RestrictionKind
+from licet.policy.file import extend
 from licet.store.connect import OutcomeUnknownError, Pool, transaction
 from licet.vault import apply, installation, journal_state, restriction
 from licet.vault import commands as do
@@ -366,3 +367,129 @@ def test_a_database_that_lacks_a_record_is_older_and_one_of_another_journal_is_f
     )
     with transaction(house.here.pool) as tx:
         assert journal_state.state_of(tx, journal, house.now) is JournalState.older
+
+
+# By question, project and chat
+
+
+TWO = [{"question": "models", "covers": ["improve_models"]}, {"question": "safety", "covers": ["safety_classifiers"]}]
+
+
+@pytest.fixture
+def asked(pool: Pool, tmp_path: Path) -> House:
+    """Ana allowed both questions for all she says, then models for one project and one chat alone: grants 2, 3 and 4."""
+    house = House(pool, tmp_path, extend({"extends": "article-2025", "choice": TWO}))
+    keyring = Keyring(FileProvider(tmp_path / "keys"), restrictions=Journal(tmp_path / "restrictions"))
+    house.here = type(house.here)(config=house.here.config, pool=pool, keyring=keyring, clock=house.clock)
+    house.open("ana", allow=True)
+    house.say("ana", "chat", "boils", host_project=house.host("project", "kettles"))
+    house.say("ana", "single", "whistles")
+    house.choose("ana", False, question="models")
+    for scope in by_the_host(house):
+        house.choose("ana", True, question="models", scope=scope)
+    assert [record.question for record in journal_of(house).records()] == ["models"]
+    return house
+
+
+def by_the_host(house: House) -> list[do.ChosenScope]:
+    return [
+        do.ChosenScope(host_project=house.host("project", "kettles")),
+        do.ChosenScope(host_conversation=house.host("conversation", "single")),
+    ]
+
+
+def in_force(house: House) -> list[int]:
+    return [
+        row[0]
+        for row in house.query(
+            """SELECT grant_no FROM standings WHERE grant_no IS NOT NULL
+               UNION ALL SELECT grant_no FROM scoped_grants ORDER BY 1"""
+        )
+    ]
+
+
+def again(house: House) -> do.Command:
+    """What applies the newest record again."""
+    with transaction(house.here.pool) as tx:
+        key = house.here.keyring.host_key(tx)
+    return restriction.command_of(journal_of(house).newest(1)[0], key)
+
+
+def without_journal(house: House) -> Journal:
+    """The house goes on as one that is killed between each commit and the fsync."""
+    journal, here = journal_of(house), house.here
+    keyring = Keyring(FileProvider(here.config.data / "keys"))
+    house.here = type(here)(config=here.config, pool=here.pool, keyring=keyring, clock=house.clock)
+    return journal
+
+
+def test_a_no_that_is_told_again_answers_its_question_and_leaves_what_it_left_however_that_was_named(
+    asked: House,
+) -> None:
+    assert in_force(asked) == [2, 3, 4]
+    asked.choose("ana", False, question="models", keep=tuple(by_the_host(asked)))
+    ((project,),) = asked.query("SELECT project_id FROM projects")
+    told_again = again(asked)
+    assert told_again == do.Choose(
+        account=asked.accounts["ana"], at=asked.now, allow=False, question="models", via="restore",
+        keep=(do.ChosenScope(conversation=asked.chats["single"]), do.ChosenScope(project=project)),
+    )  # fmt: skip
+    asked.choose("ana", True, question="models")
+    assert in_force(asked) == [2, 3, 4, 5]
+    assert [grant.number for grant in asked.tell(told_again)[0].ended] == [5]
+    assert in_force(asked) == [2, 3, 4]
+
+
+def test_a_no_that_named_nothing_in_force_leaves_nothing_when_it_is_told_again(asked: House) -> None:
+    asked.choose("ana", False, question="safety", keep=tuple(by_the_host(asked)))
+    told_again = again(asked)
+    assert isinstance(told_again, do.Choose)
+    assert told_again.keep == ()
+    asked.choose("ana", False)
+    assert in_force(asked) == []
+
+
+def test_an_age_is_in_a_record_only_where_the_choice_lowered_it(asked: House) -> None:
+    for allow, age in [(False, 40), (False, 25), (True, 40), (True, 24)]:
+        asked.choose("ana", allow, question="safety", age=age)
+    assert asked.query("SELECT age FROM accounts") == [(24,)]
+    found = [(record.kind.value, record.age) for record in journal_of(asked).records()][1:]
+    assert found == [("refused", None), ("refused", 25), ("age", 24)]
+
+
+@pytest.mark.parametrize("by_our_id", [True, False])
+def test_a_project_kept_out_is_kept_out_again_by_the_host_s_id(asked: House, by_our_id: bool) -> None:
+    ((project,),) = asked.query("SELECT project_id FROM projects")
+    host = asked.host("project", "kettles")
+    named = {"project": project} if by_our_id else {"host_project": host}
+    asked.account(do.KeepProjectOut, "ana", **named)
+    assert [record.kind.value for record in journal_of(asked).records()][1:] == ["project_kept_out"]
+    told_again = again(asked)
+    assert told_again == do.KeepProjectOut(account=asked.accounts["ana"], at=asked.now, host_project=host)
+    asked.account(do.LetProjectIn, "ana", **named)
+    asked.about(do.Widen, "ana", "chat")
+    assert in_force(asked) == [2, 4]
+    out = """SELECT p.kept_out_at IS NOT NULL, c.narrowed FROM projects p JOIN conversations c USING (project_id)"""
+    assert asked.query(out) == [(False, False)]
+    asked.tell(told_again)
+    assert asked.query(out) == [(True, True)]
+    assert len(list(journal_of(asked).records())) == 3
+
+
+def test_a_crash_keeps_from_no_record_what_a_no_answered_or_which_project_was_kept_out(asked: House) -> None:
+    journal = without_journal(asked)
+    asked.passes(1)
+    asked.choose("ana", False, question="models", keep=tuple(by_the_host(asked)))
+    asked.account(do.KeepProjectOut, "ana", host_project=asked.host("project", "kettles"))
+    with transaction(asked.here.pool) as tx:
+        assert restriction.catch_up(tx, journal) == 3
+    ((project,),) = asked.query("SELECT project_id FROM projects")
+    found = [
+        (record.kind.value, record.question, record.kept, record.project, record.conversation)
+        for record in journal.records()
+    ][1:]
+    assert found == [
+        ("refused", "models", (f"conversation:{asked.chats['single'].hex}",), None, None),  # its project is out since
+        ("project_kept_out", "", (), project, None),
+        ("narrowed", "", (), None, asked.chats["chat"]),
+    ]

@@ -166,17 +166,15 @@ def _record(
         until=command.review_at if isinstance(command, Hold) else None,
         by=command.by if isinstance(command, Hold) else "",
         question=(command.question or "") if isinstance(command, Choose) else "",
-        kept=_kept(command) if isinstance(command, Choose) else (),
+        kept=_kept(answer),
         project=answer.project, host=host,
     )  # fmt: skip
 
 
-def _kept(command: Choose) -> tuple[str, ...]:
-    """Those by our ids; what a host named by its own is in no record, and a restore ends it with the rest."""
-    ids = [
-        ("project", scope.project) if scope.project else ("conversation", scope.conversation) for scope in command.keep
-    ]
-    return tuple(f"{kind}:{one.hex}" for kind, one in ids if one is not None)
+def _kept(answer: CommandResult) -> tuple[str, ...]:
+    """The scopes that a no left a grant in force for, by our ids, whichever ids named them."""
+    scopes = {grant.scope for one in answer.answers for grant in one.kept}
+    return tuple(sorted(f"{scope.kind.value}:{scope.name}" for scope in scopes))
 
 
 def _host_of(tx: Transaction, account: UUID, project: UUID | None) -> bytes:
