@@ -34,7 +34,8 @@ from licet.release.part import EPOCH
 from licet.release.proofs import candidate_line, write_lines
 
 SIGNER = Signer("log.example/ledger/2026", SignatureType.ed25519, bytes(range(32)))
-POLICY = preset("article-2025")
+POLICY = preset("strict")
+QUESTION = "models"
 RELEASE = UUID(int=5)
 SAID, BUILT = instant("2026-03-02T09:00:00Z"), instant("2026-03-05T12:00:00Z")
 ROWS, ENTRIES, PROOFS = 1_000_000, 1_000_000, 10_000
@@ -68,7 +69,8 @@ def told(count: int) -> Iterator[bytes]:
     )
     for number in range(1, count):
         account, which = divmod(number - 1, 2)
-        facts = {"allow": True, "effect": "began", "version": 0} if which == 0 else {"grant": 1, "version": 0}
+        facts = {"allow": True, "effect": "began"} if which == 0 else {"grant": 1}
+        facts |= {"version": 0, "question": QUESTION, "scope": "account"}
         row = entries.OutboxRow(
             outbox_id=number + 1, account=UUID(int=account + 1), told="grant_begun" if which else "choice",
             occurred_at=SAID, facts=facts,
@@ -91,10 +93,11 @@ def row_lines(count: int) -> tuple[list[bytes], list[bytes], bytes]:
         tree.append(merkle.leaf(ordinal, sealed[:16], until_us, sealed))
         source = {
             "segment": 0, "place": "vault", "because": "permitted", "turns": {"typed": 3, "assistant": 3}, "mark": 0,
-            "last_on": "2026-03-02", "keep_until": until, "grant": 1, "widening": 0, "said_on": "2026-03-02",
+            "last_on": "2026-03-02", "keep_until": until, "grant": 1, "narrowing": 0, "said_on": "2026-03-02",
         }  # fmt: skip
         line: dict[str, Any] = {
-            "v": 1, "conversation": handle, "who": entries.who(salt), "ordinal": ordinal, "row_id": sealed[:16].hex(),
+            "v": 2, "conversation": handle, "who": entries.who(salt), "ordinal": ordinal, "row_id": sealed[:16].hex(),
+            "question": QUESTION, "project": None,
             "sealed_sha256": hashlib.sha256(sealed).hexdigest(), "until": until, "last_on": "2026-03-02",
             "policy_sha256": POLICY.sha256().hex(), "marks": [["pro", "app", 0]], "sources": [source],
         }  # fmt: skip
@@ -107,7 +110,7 @@ def release(folder: Path, count: int) -> bytes:
     """A release of ``count`` rows, without its parts' content; returns its manifest."""
     (folder / "proof").mkdir(parents=True)
     rows, candidates, root = row_lines(count)
-    document = msgspec.json.encode(POLICY.document(), order="sorted")
+    document = POLICY.text()
     proof = {
         name: write_lines(folder, f"proof/{name}.jsonl.gz", lines)
         for name, lines in (("policies", [document]), ("candidates", candidates), ("rows", rows))

@@ -39,6 +39,7 @@ KINDS = {
     "feedback_taken_back": "",
     "notice_put_off": "", "plan_set": "", "unheld": "",
 }  # fmt: skip
+SHAPES = {kind: dict(field.split(":") for field in told.split()) for kind, told in KINDS.items()}
 OF_NOBODY = ("certificate", "restored", "policy_applied", "policy_stands", "notice_published", "release_sealed",
              "release_reviewed", "release_signed", "release_purged")  # fmt: skip
 # Entries about a release that may come once only: the facts that, beside the release, tell one from another of its kind.
@@ -67,7 +68,7 @@ def read_entry(raw: bytes, place: str) -> dict[str, Any]:
     if not all(isinstance(entry[key], str) and HEX.fullmatch(entry[key]) for key in own):
         raise ContradictionError(place, "its pseudonym and its commitment are 32 bytes in hex")
     facts = entry["facts"]
-    wanted = dict(field.split(":") for field in KINDS[kind].split())
+    wanted = SHAPES[kind]
     missing = [name for name, shape in wanted.items() if not shape.endswith("?") and name not in _dict(facts)]
     if missing or not all(fits_kind(value, wanted.get(name, "")) for name, value in _dict(facts, "?").items()):
         raise ContradictionError(place, f"a `{kind}` has the facts of its kind")

@@ -53,8 +53,8 @@ class GrantStory:
     again: bool = False
     asked: bool = False
     known: dict[ToldScope, int | None] = field(default_factory=dict)  # in force; None: told, and none in force
+    numbers: dict[int, ToldScope | None] = field(default_factory=dict)  # what each that was told is for; None: ended
     owed: dict[ToldScope, str] = field(default_factory=dict)  # the entry that must follow a choice
-    ended: frozenset[int] = frozenset()
     begun: tuple[int, ...] = ()  # the first number that began here, and the last
     lost: frozenset[ToldScope] = frozenset()
     refused: frozenset[str] = frozenset()  # questions whose grants ended by a no that is not told yet
@@ -124,6 +124,7 @@ class GrantStory:
         if effect == "declined" and question in self.refused:
             raise ContradictionError(place, "a no that ended a grant says so")
         for about in (about for about in self.lost if about.question == question):
+            self.numbers = {number: of for number, of in self.numbers.items() if of != about}
             del self.known[about]
         self.lost = frozenset(about for about in self.lost if about.question != question)
         left = {about for about, grant in self.known.items() if about.question == question and grant is not None}
@@ -152,19 +153,17 @@ class GrantStory:
         if kind == "grant_begun":
             follows = known is None or about in self.lost
             if asked:
-                follows = follows and (self.again or grant not in self.ended)
                 follows = follows and (not self.begun or grant > self.begun[-1])
+                follows = follows and (grant not in self.numbers or (self.again and self._is_over(grant)))
             self.begun = (*self.begun[:1], grant)
-            self.ended -= {grant}
             self.lost -= {about}
         elif is_new:
-            follows = self._is_of_before(grant) if asked else not self.ended
+            follows = self._is_of_before(grant) if asked else None not in self.numbers.values()
         else:
             follows = grant == known
-        others = {number for other, number in self.known.items() if other != about and other not in self.lost}
-        if not follows or (asked and grant in others):
+        if not follows:
             raise ContradictionError(place, f"a `{kind}` follows from the grant in force")
-        self.known[about] = grant
+        self.known[about], self.numbers[grant] = grant, about
 
     def _ended(self, facts: dict[str, Any], place: str) -> None:
         """Names its grant by number alone. An account that was closed without one names none."""
@@ -175,17 +174,21 @@ class GrantStory:
             self.known |= dict.fromkeys({*self.known, ToldScope(TRAINING, ACCOUNT)})
             return
         grant: int = facts["grant"]
-        of = [about for about, known in self.known.items() if known == grant]
-        about = min(of, key=self.lost.__contains__, default=None)
+        about = self.numbers.get(grant)
         if about is not None:
             self.known[about] = None
-        elif (self.known or self.ended) and not (self._is_of_before(grant) and (self.asked or not self.known)):
+        elif (self.known or self.numbers) and not (self._is_of_before(grant) and (self.asked or not self.known)):
             raise ContradictionError(place, "a `grant_ended` follows from the grant in force")
-        self.ended |= {grant}
+        self.numbers[grant] = None
         if facts["cause"] == "refused" and before is None:
             self.refused |= {"" if about is None or self._is_open(about.question) else about.question}
 
     def _is_of_before(self, grant: int) -> bool:
         """Whether a grant of which nothing was told may have begun before this log."""
-        is_older = grant not in self.ended and (not self.begun or grant < self.begun[0])
+        is_older = grant not in self.numbers and (not self.begun or grant < self.begun[0])
         return (self.carried or self.again) and is_older
+
+    def _is_over(self, grant: int) -> bool:
+        """Whether a number may be given again after a restore: its grant ended, or was lost."""
+        about = self.numbers[grant]
+        return about is None or about in self.lost

@@ -34,27 +34,38 @@ class AccountStanding:
     """An account at a moment of the log. ``answers`` are the days of its answers by question, each with the version answered."""
 
     grants: dict[int, GrantTold] = field(default_factory=dict)
+    numbers: dict[ToldScope, int] = field(default_factory=dict)  # of the grant in force for exactly this
     answers: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
+    questions: frozenset[str] = frozenset()  # those of its grants
     closed: bool = False
     shortened: bool = False
 
     def grant_for(self, question: str, conversation: str, project: str | None) -> int | None:
         """The grant in force for a conversation: its own, else its project's, else the account's."""
-        found = {told.scope: number for number, told in self.grants.items() if not told.owed}
-        for scope in (
-            ToldScope(question, "conversation", conversation), ToldScope(question, "project", project or ""),
-            ToldScope(question, ACCOUNT),
-        ):  # fmt: skip
-            if scope in found:
-                return found[scope]
+        for kind, place in (("conversation", conversation), ("project", project or ""), (ACCOUNT, "")):
+            number = self.numbers.get(ToldScope(question, kind, place))
+            if number is not None and not self.grants[number].owed:
+                return number
         return None
 
-    def end(self, scope: ToldScope | None = None, *, place: str = "") -> None:
-        """Ends the grant that is for ``scope``, those for the project or conversation ``place``, or all."""
-        self.grants = {
-            number: told for number, told in self.grants.items()
-            if (scope is not None and told.scope != scope) or (place and told.scope.place != place)
-        }  # fmt: skip
+    def begin(self, number: int, told: GrantTold) -> None:
+        self.end(self.numbers.get(told.scope))
+        self.end(number)
+        self.grants[number], self.numbers[told.scope] = told, number
+        self.questions |= {told.scope.question}
+
+    def end(self, number: int | None) -> None:
+        told = self.grants.pop(number, None) if number is not None else None
+        if told is not None:
+            del self.numbers[told.scope]
+
+    def end_all(self) -> None:
+        self.grants, self.numbers = {}, {}
+
+    def end_of(self, kind: str, place: str) -> None:
+        """Ends the grants that are for one project or one conversation."""
+        for question in self.questions:
+            self.end(self.numbers.get(ToldScope(question, kind, place)))
 
 
 @dataclass(slots=True)
@@ -104,9 +115,9 @@ class Permissions:
         elif kind in _CHATS and "handle" in facts:
             self._chat(self.chats.setdefault(facts["handle"], Chat(str(who))), kind, facts, entry["at"][:10])
             if kind == "narrowed" and who in self.accounts:
-                self.accounts[who].end(place=facts["handle"])
+                self.accounts[who].end_of("conversation", facts["handle"])
         elif kind == "project_kept_out" and who in self.accounts:
-            self.accounts[who].end(place=facts["project"])
+            self.accounts[who].end_of("project", facts["project"])
         elif who is not None and kind in _STANDINGS:
             self._account(self.accounts.setdefault(who, AccountStanding()), kind, facts, entry["at"][:10])
 
@@ -114,13 +125,13 @@ class Permissions:
         match kind:
             case "closed":
                 of.closed = True
-                of.end()
+                of.end_all()
             case "shortened":
                 of.shortened = True
             case "grant_ended" if "grant" in facts:
-                of.grants.pop(facts["grant"], None)
+                of.end(facts["grant"])
             case "grant_ended":
-                of.end()
+                of.end_all()
             case "choice":
                 self._choice(of, facts, day)
             case _:
@@ -134,7 +145,7 @@ class Permissions:
         """
         scope = scope_of(facts)
         if not facts["allow"]:
-            of.end(ToldScope(scope.question, ACCOUNT))
+            of.end(of.numbers.get(ToldScope(scope.question, ACCOUNT)))
             for told in of.grants.values():
                 told.owed = told.owed or told.scope.question == scope.question
         if scope.kind == ACCOUNT and facts["effect"] != "none":
@@ -144,8 +155,7 @@ class Permissions:
         scope, number = scope_of(facts), facts["grant"]
         known = of.grants.get(number)
         begun_on = day if kind == "grant_begun" else known.begun_on if known and known.scope == scope else ""
-        of.end(scope)
-        of.grants[number] = GrantTold(scope, begun_on, day)
+        of.begin(number, GrantTold(scope, begun_on, day))
         if scope.kind == ACCOUNT or kind == "grant_stands":
             of.answers.setdefault(scope.question, []).append((day, facts["version"]))
 
