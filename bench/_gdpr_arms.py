@@ -128,7 +128,7 @@ class On:
         self._delete_all(source.choice(self.records.accounts), "")
 
     def delete_purpose(self, source: random.Random, place: int) -> None:
-        self._delete_all(source.choice(self.records.accounts), "AND deciding_grant_no IS NOT NULL AND NOT narrowed")
+        self._delete_all(source.choice(self.records.accounts), "AND deciding_grants <> '{}' AND NOT narrowed")
 
     def delete_due(self, source: random.Random, place: int) -> None:
         def sweep() -> None:

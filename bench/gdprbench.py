@@ -90,7 +90,7 @@ PLAIN = """
         said_at timestamptz NOT NULL, body text NOT NULL, PRIMARY KEY (account_id, record_id, turn),
         FOREIGN KEY (account_id, record_id) REFERENCES plain.records ON DELETE CASCADE)"""
 FILL = """
-    INSERT INTO plain.people SELECT account_id, plan, age, standing = 'granted' FROM accounts;
+    INSERT INTO plain.people SELECT account_id, plan, age, in_force > 0 FROM accounts;
     INSERT INTO plain.records SELECT account_id, conversation_id, false, surface, begun_at, keep_until
       FROM conversations JOIN segments USING (account_id, conversation_id)"""
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import Row
-from bench.population import NOW, POLICIES, build
+from bench.population import ASKS, NOW, POLICIES, build
 from licet.policy.file import Policy, extend
 from licet.store import embedded, statistics
 from licet.store.connect import Pool, Transaction, opened
@@ -29,7 +29,10 @@ from licet.vault import policy_plan
 SIZES = (10_000, 30_000)
 SEGMENTS_EACH = 1.25  # of a conversation, in that population
 EFFECTIVE = (NOW + timedelta(days=40)).date().isoformat()
-_DATES = {"extends": "article-2025", "version": EFFECTIVE, "effective": EFFECTIVE, "decide_by": None, "material": True}
+_DATES = {
+    "extends": "article-2025", "version": EFFECTIVE, "effective": EFFECTIVE, "decide_by": None, "material": True,
+    "choice": ASKS,
+}  # fmt: skip
 CHANGES: dict[str, dict[str, Any]] = {
     "nothing": {},
     "scope, a plan leaves": {"scope": {"plans": ["free", "max"]}},
@@ -37,6 +40,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "reach, from there on alone": {"reach": "turn"},
     "age, from 31": {"min_age": 31},
     "question, asked again by a day": {"decide_by": (NOW + timedelta(days=70)).date().isoformat()},
+    "question, one less": {"choice": ASKS[:1]},
     "period, a year less": {"keep": {"opted_in": "P4Y"}},
 }
 

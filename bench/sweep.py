@@ -37,12 +37,12 @@ NOBODY = UUID(int=0)
 
 COLUMNS = {
     "accounts": "account_id uuid, host_hmac bytea, bucket int4, wrapped_key bytea, next_slot int4, plan text,"
-    " opened_at timestamptz, last_at timestamptz, seen int2, standing text",
+    " opened_at timestamptz, last_at timestamptz, seen int2",
     "key_pages": "account_id uuid, page int4, slots bytea",
-    "conversations": "account_id uuid, conversation_id uuid, kind text, incognito bool, narrowed bool, widenings int4,"
-    " begun_at timestamptz, deciding int2, deciding_stale bool, out_of_scope bool",
+    "conversations": "account_id uuid, conversation_id uuid, kind text, incognito bool, narrowed bool, narrowings int4,"
+    " begun_at timestamptz, deciding int2, deciding_stale text, out_of_scope bool",
     "segments": "account_id uuid, conversation_id uuid, segment int2, plan text, surface text, in_scope bool,"
-    " version int2, narrowed bool, stale bool, first_turn int4, last_turn int4, last_at timestamptz, has_user bool,"
+    " version int2, narrowed bool, stale text, first_turn int4, last_turn int4, last_at timestamptz, has_user bool,"
     " keep_until timestamptz, key_slot int4",
     "turns": "account_id uuid, conversation_id uuid, turn int4, segment int2, seq int8, role text, origin text,"
     " occurred_at timestamptz",
@@ -134,16 +134,16 @@ def build(tx: Transaction, accounts: int) -> None:
 def add_account(rows: dict[str, list[tuple[Any, ...]]], number: int, body: bytes, *, second_half: bool) -> None:
     account = UUID(int=number + (SECOND_HALF.int if second_half else 1))
     rows["accounts"].append(
-        (account, account.bytes, 0, b"", CHATS, "pro", BEGIN, NOW - DAY, 0, "undecided")
+        (account, account.bytes, 0, b"", CHATS, "pro", BEGIN, NOW - DAY, 0)
     )  # fmt: skip
     rows["key_pages"].append((account, 0, (b"\x01" * len(EMPTY_SLOT)) * CHATS))
     for chat in range(CHATS):
         key = (account, UUID(int=(number << 16) + chat + (1 << 100)))
         due = chat % 3 == 0
         until = BEGIN + (30 + number % 33 if due else 200 + chat) * DAY
-        rows["conversations"].append((*key, "chat", False, False, 0, BEGIN, 0, False, False))
+        rows["conversations"].append((*key, "chat", False, False, 0, BEGIN, 0, "", False))
         rows["segments"].append(
-            (*key, 0, "pro", "app", True, 0, False, False, 1, TURNS, BEGIN, True, until, chat)
+            (*key, 0, "pro", "app", True, 0, False, "", 1, TURNS, BEGIN, True, until, chat)
         )  # fmt: skip
         for turn in range(1, TURNS + 1):
             rows["turns"].append((*key, turn, 0, turn, "user" if turn % 2 else "assistant", "typed", BEGIN))

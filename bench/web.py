@@ -93,7 +93,11 @@ def bare(dsn: str, port: int) -> None:
     @get("/accounts/{account:str}/gate")
     async def gate(account: Any) -> dict[str, Any]:
         async with pool.connection() as conn:
-            rows = await conn.execute("SELECT plan, standing, answered FROM accounts WHERE account_id = %s", [account])
+            rows = await conn.execute(
+                "SELECT plan, standing, answered FROM accounts LEFT JOIN standings USING (account_id)"
+                " WHERE account_id = %s",
+                [account],
+            )
             plan, standing, answered = await rows.fetchone()
         return {"account": account, "plan": plan, "standing": standing, "answered": answered}
 

@@ -284,7 +284,7 @@ def test_restoring_twice_applies_again_only_what_each_backup_lacks(place: Place)
     with installation.installation(place.config, place.clock) as here:
         again = Home(here, place, home)
         assert again.decided("fay-chat") is DecisionReason.narrowed
-        assert again.query("SELECT standing FROM accounts WHERE account_id = %s", home.accounts["ben"]) == [
+        assert again.query("SELECT standing FROM standings WHERE account_id = %s", home.accounts["ben"]) == [
             ("granted",)
         ]
         check_the_log(again)
