@@ -38,6 +38,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -227,23 +228,20 @@ def build(here: installation.Installation, accounts: int) -> list[Key]:
     """Two thirds said yes; a part of the others' records expires while the bench runs. The same rows in both schemas."""
     source, start = random.Random(1), now()
     people = [uuid7(start, source.randbytes(10)) for _ in range(accounts)]
+    replay = partial(verbs.replay, here.pool, here.keyring, installation.policies(here))
     for first in range(0, accounts, 500):
         some = people[first : first + 500]
         opened = start - 45 * DAY
-        verbs.tell(
-            here,
-            [do.OpenAccount(account=one, at=opened, host=one.bytes, plan="pro", age=30) for one in some],
-            replay=True,
-        )
+        replay([do.OpenAccount(account=one, at=opened, host=one.bytes, plan="pro", age=30) for one in some])
         choices = [do.Choose(account=one, at=opened, allow=place % 3 > 0) for place, one in enumerate(some)]
-        verbs.tell(here, list(choices), replay=True)
+        replay(choices)
         says = [
             do.Say(account=one, at=at, content=encode(Content(text=text(source))))
             for place, one in enumerate(some)
             for at in sorted(_said_at(source, start, short=place % 3 == 0) for _ in range(RECORDS))
         ]
         for part in range(0, len(says), 1_000):
-            verbs.tell(here, says[part : part + 1_000], replay=True)
+            replay(says[part : part + 1_000])
     with transaction(here.pool) as tx:
         keys = tx.execute("SELECT account_id, conversation_id FROM conversations ORDER BY 1, 2").fetchall()
         for schema in SCHEMAS:
