@@ -202,6 +202,38 @@ def test_what_was_taken_back_since_the_backup_stays_taken_back(place: Place) -> 
         assert check_the_log(again)["choice"] == before["choice"] + 1
 
 
+def test_what_was_kept_of_projects_and_what_was_kept_out_since_the_backup_stay_so(place: Place) -> None:
+    embedded.start(place.config.data / "postgres", embedded.Options(durable=False))
+    with installation.installation(place.config, place.clock) as here:
+        home = Home(here, place)
+        work, play, club, late = (home.host("project", name) for name in ("work", "play", "club", "late"))
+        home.open("ana", allow=True)
+        home.open("ben", allow=True)
+        home.choose("ana", False)
+        for chat, project in (("work-chat", work), ("play-chat", play)):
+            home.choose("ana", True, scope=do.ChosenScope(host_project=project))
+            home.say("ana", chat, f"of {chat}", host_project=project)
+        home.say("ben", "club-chat", "of the club", host_project=club)
+        folder = archives.back_up(here, place.backups).folder
+        place.now += DAY
+        home.choose("ana", False, keep=(do.ChosenScope(host_project=work),))
+        home.account(do.KeepProjectOut, "ana", host_project=late)
+        home.account(do.KeepProjectOut, "ben", host_project=club)
+        check_the_log(home)
+    place.now += DAY
+    done = archives.restore(place.config, folder, place.clock)
+    assert done.applied == {"refused": 1, "project_kept_out": 2}
+    with installation.installation(place.config, place.clock) as here:
+        again = Home(here, place, home)
+        assert again.decided("work-chat") is DecisionReason.permitted
+        assert again.decided("play-chat") is DecisionReason.withdrawn
+        assert again.decided("club-chat") is DecisionReason.narrowed
+        for name, chat, project in (("ana", "late-chat", late), ("ben", "new-chat", club)):
+            again.say(name, chat, "later", host_project=project)
+            assert again.decided(chat) is DecisionReason.narrowed, "what begins in it later begins kept out"
+        check_the_log(again)
+
+
 def test_while_the_fence_stands_nothing_is_read_leased_written_or_erased(place: Place) -> None:
     home, folder = talk(place)
     with installation.installation(place.config, place.clock) as here:
