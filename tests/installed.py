@@ -106,10 +106,10 @@ class House:
         self.chats[chat] = answer.conversation
         return answer
 
-    def talk(self, name: str, chat: str, *texts: str) -> None:
+    def talk(self, name: str, chat: str, *texts: str, **more: Any) -> None:
         """A person and the assistant by turns."""
         for n, text in enumerate(texts or (f"{name} asks in {chat}", f"answer in {chat}")):
-            self.say(name, chat, text, TurnRole.assistant if n % 2 else TurnRole.user)
+            self.say(name, chat, text, TurnRole.assistant if n % 2 else TurnRole.user, **more)
 
     def about(self, kind: type[Any], name: str, chat: str, **more: Any) -> CommandResult:
         told = kind(account=self.accounts[name], at=self.now, conversation=self.chats[chat], **more)

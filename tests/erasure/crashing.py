@@ -296,7 +296,11 @@ def check_restrictions(pool: Pool, journal: Journal) -> None:
                 """SELECT j.account_id, j.event, j.occurred_at, j.conversation_id FROM journal j
                     WHERE j.position > (SELECT position FROM lives ORDER BY life DESC LIMIT 1) AND j.ends
                       AND j.event = ANY(%s) AND (j.event <> 'choice' OR EXISTS (
-                            SELECT FROM choices c WHERE c.account_id = j.account_id AND c.seq = j.seq AND NOT c.allow))""",
+                            SELECT FROM choices c WHERE c.account_id = j.account_id AND c.seq = j.seq AND NOT c.allow))
+                      AND (j.event <> 'narrowed' OR NOT EXISTS (  -- told with its project
+                            SELECT FROM conversations c JOIN projects p USING (account_id, project_id)
+                             WHERE c.account_id = j.account_id AND c.conversation_id = j.conversation_id
+                               AND p.kept_out_at = j.occurred_at))""",
                 [list(TOOK_BACK)],
             )
         )

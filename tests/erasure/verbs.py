@@ -118,7 +118,8 @@ def make_base(dsn: str, folder: Path) -> Base:
         for name in NAMES:
             home.open(name, allow=name != "eva")
             for chat in ("one", "two"):
-                home.talk(name, f"{name}-{chat}")
+                project = home.host("project", "kettles") if (name, chat) == ("cem", "one") else None
+                home.talk(name, f"{name}-{chat}", host_project=project)
         home.about(do.Flag, "ben", "ben-two", score=0.9)
         home.about(do.Delete, "ana", "ana-two")
         certificates.run(here, at_once=True)
@@ -190,6 +191,10 @@ def three_at_once(home: Home, _: Path) -> None:
         do.CloseAccount(account=ana, at=home.now), do.SetAge(account=ben, at=home.now, age=12),
         do.Narrow(account=ben, at=home.now, conversation=home.chats["ben-one"]),
     )  # fmt: skip
+
+
+def keep_a_project_out(home: Home, _: Path) -> None:
+    home.account(do.KeepProjectOut, "cem", host_project=home.host("project", "kettles"))
 
 
 def new_people(home: Home, _: Path) -> None:
@@ -284,6 +289,9 @@ VERBS = (
     Verb(name="delete", states=600, act=took_back(do.Delete, "ana", "ana-one"), told=is_true(DELETED, "ana-one")),
     Verb(name="keep out", states=500, act=took_back(do.Narrow, "ben", "ben-one"), told=is_true(
         "narrowed FROM conversations WHERE conversation_id = %s", "ben-one")),
+    Verb(name="keep a project out", states=500, act=keep_a_project_out, told=is_true(
+        "narrowed AND kept_out_at IS NOT NULL FROM conversations JOIN projects USING (account_id, project_id) "
+        "WHERE conversation_id = %s", "cem-one")),
     Verb(name="overturn", states=500, act=took_back(do.Unflag, "ben", "ben-two"), told=is_true(
         "bool_and(overturned_at IS NOT NULL) FROM flags WHERE conversation_id = %s", "ben-two"), may_end=("ben-two",)),
     Verb(name="hold", states=650, act=took_back(do.Hold, "ben", "ben-one", matter="a case"), told=is_true(
