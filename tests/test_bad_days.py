@@ -22,6 +22,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from licet.policy.file import preset
 from licet.store import embedded
 
 from .waiting import HANG_SECONDS, cpu_seconds, heeds_ctrl_c, wait_until
@@ -91,7 +92,8 @@ class House:
 
     def begins(self, choices: Path) -> House:
         """An installation of somebody who allowed everything before the first turn."""
-        choices.write_text("account,time,allow\nkim,2025-12-02,yes\n", encoding="utf-8")
+        allowed = "".join(f"kim,2025-12-02,yes,{question}\n" for question in preset("strict").asks)
+        choices.write_text(f"account,time,allow,question\n{allowed}", encoding="utf-8")
         self.sets_clock(BEGAN)
         self.well("init", "--preset", "strict")
         self.sets_clock(NOW)
