@@ -135,7 +135,7 @@ def test_what_was_said_before_a_yes_that_came_later_is_let_go(beside: Beside) ->
     beside.world.tell(Choose(account=beside.world.accounts["cleo"], at=at, allow=True, via="settings"))
     with listening(beside.world.app) as url:
         assert delivered(beside.recorder(url)) == {"refused: before_the_yes": 1, "delivered: done": 1}
-    assert beside.world.rows("SELECT grant_no FROM segments") == [(None,)]
+    assert beside.world.rows("SELECT grants FROM segments") == [([],)]
 
 
 def test_what_was_said_under_a_yes_that_was_taken_back_and_given_again_is_let_go(beside: Beside) -> None:
