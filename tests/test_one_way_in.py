@@ -173,7 +173,7 @@ class Transport:
 
     def grant(self) -> Any:
         """The grant in the stamp of what came in last."""
-        return self.world.rows("SELECT grant_no FROM segments ORDER BY conversation_id DESC LIMIT 1")[0][0]
+        return self.world.rows("SELECT grants[1] FROM segments ORDER BY conversation_id DESC LIMIT 1")[0][0]
 
 
 class One(Transport):

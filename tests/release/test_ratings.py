@@ -229,15 +229,15 @@ def give(tx: Transaction, one: Lived, draw: Random) -> dict[str, dict[int, tuple
             draw.randint(0, min(one.world.conversations[chat].conversation.turns, 4)),
             draw.choice((UP, DOWN)),
         )
-        grant, widening = feedback.grant or (None, None)
+        narrowing = None if feedback.grant is None else feedback.narrowing
         account = one.account(one.world.conversations[chat].account)
         tx.execute(
             """INSERT INTO feedback (account_id, feedback_id, conversation_id, rating, share, turn, given_at, version,
-                   narrowed, grant_no, grant_widening, keep_until)
+                   narrowed, grant_no, grant_narrowing, keep_until)
                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
             [
                 account, UUID(int=place), one.conversation(chat), rating, feedback.share.value, turn,
-                BEGIN + timedelta(seconds=place), feedback.version, feedback.narrowed, grant, widening,
+                BEGIN + timedelta(seconds=place), feedback.version, feedback.narrowed, feedback.grant, narrowing,
                 feedback.keep_until,
             ],
         )  # fmt: skip

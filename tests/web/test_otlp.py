@@ -246,7 +246,7 @@ def test_without_a_word_of_its_resource_a_span_is_traffic_of_an_api_and_never_us
     sending.app = sending.provider({"service.name": "gateway"})
     sending.call(("user", PLANTED), licet__surface="app")  # a span cannot say so
     assert sending.export() is SpanExportResult.SUCCESS
-    assert sending.world.rows("SELECT surface, in_scope, grant_no FROM segments") == [("api", False, None)]
+    assert sending.world.rows("SELECT surface, in_scope, grants FROM segments") == [("api", False, [])]
 
 
 def test_json_and_gzip_say_the_same_as_protobuf(sending: Sending) -> None:
