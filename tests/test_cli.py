@@ -323,7 +323,7 @@ def test_an_import_says_what_it_opened_and_which_choices_came_too_early(run: Run
     run("init", "--effective", "2026-01-12")
     for name, text in {
         "accounts.csv": "account,plan,age,opened\nana,pro,30,2024-05-02\ngus,free,52,2024-01-20\nivo,free,40,\n",
-        "choices.csv": "account,time,allow\nana,2025-12-24T09:00:00Z,yes\n",
+        "choices.csv": "account,time,allow,question\nana,2025-12-24T09:00:00Z,yes,models\n",
     }.items():
         (tmp_path / name).write_text(text)
     files = ("--accounts", tmp_path / "accounts.csv", "--choices", tmp_path / "choices.csv")
@@ -398,7 +398,7 @@ def test_from_a_file_to_a_release_and_back(simulated: Run, tmp_path: Path) -> No
     run = simulated
     file = chats(tmp_path / "c.jsonl", "c1", "c2")
     choices = tmp_path / "choices.csv"
-    choices.write_text("account,time,allow\nana,2025-12-02,yes\n", encoding="utf-8")
+    choices.write_text("account,time,allow,question\nana,2025-12-02,yes,models\n", encoding="utf-8")
     first = run("import", file, "--account", "ana", "--plan", "pro", "--age", "30", "--choices", choices)
     assert first.stdout.splitlines() == [
         "4 turns read: 4 stored in 2 conversations, 0 here already; 1 account",
@@ -491,7 +491,7 @@ def test_an_unknown_id_is_answered_as_one_that_never_was(simulated: Run, tmp_pat
 @pytest.mark.parametrize("name", ["receipt.json", "receipt.html", "receipts.zip"])
 def test_a_receipt_that_goes_to_a_file_says_which(simulated: Run, tmp_path: Path, name: str) -> None:
     choices = tmp_path / "choices.csv"
-    choices.write_text("account,time,allow\nana,2025-12-02,yes\n", encoding="utf-8")
+    choices.write_text("account,time,allow,question\nana,2025-12-02,yes,models\n", encoding="utf-8")
     simulated(
         "import", chats(tmp_path / "c.jsonl", "c1"), "--account", "ana", "--plan", "pro", "--choices", choices,
     )  # fmt: skip

@@ -112,9 +112,10 @@ def let_in(session: str | None, as_json: bool) -> None:
 )
 @_json
 def allow(session: str | None, project: bool, questions: tuple[str, ...], as_json: bool) -> None:
-    """Allows the use of one session, or of one repository, where the account's answer is no.
+    """Allows the use of one session or one repository.
 
-    Refused for a session that is kept out, and where a project's file or the organisation keeps it out.
+    It is for where the account's answer is no. Refused for a session that is kept out, and where a project's file or
+    the organisation keeps it out.
 
     \b
     Example:  licet session allow --project
