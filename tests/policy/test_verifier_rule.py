@@ -215,13 +215,13 @@ def row(
     question = log.policies[now].question_of(purpose)
     deciding = chat.segments[chat.deciding] if any(v.reach is Reach.conversation for v in versions) else segment
     grant = under = None
-    if not safe:
-        under, grant = given_under(log, owned, deciding, question)
-        if any(v.reach is Reach.turn for v in versions) and given_under(log, owned, segment, question) != (
-            under,
-            grant,
-        ):
-            under, grant = given_under(log, owned, segment, question)
+    if not safe:  # of two that must hold where the reaches differ, the one that does not
+        judged = [deciding, *([segment] if any(v.reach is Reach.turn for v in versions) else [])]
+        given = [given_under(log, owned, one, question) for one in judged]
+        in_force = log.world.accounts[owned.account].grant_for(question or "", chat)
+        under, grant = next(
+            (one for one in given if (one[0], one[1] and one[1].number) != (chat.narrowings, in_force)), given[0]
+        )
     if claimed is not None:
         grant, under = log.given[owned.account, claimed], chat.narrowings
     in_project = grant is not None and grant.scope.kind is ScopeKind.project
