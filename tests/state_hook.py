@@ -28,6 +28,12 @@ def lived(here: Installation) -> Installation:
     return here
 
 
+def emptied(pool: ConnectionPool) -> ConnectionPool:
+    """A database whose tables were emptied for another installation: what lived there before in this test is over."""
+    LIVED[:] = [here for here in LIVED if here.pool is not pool]
+    return pool
+
+
 def unlived(dsn: str) -> str:
     """A database that is only looked at for its size: its rows were made by a statement, and nobody lived there."""
     MADE.remove(dsn)

@@ -97,7 +97,7 @@ def test_open_webui(tmp_path: Path, databases: Databases) -> None:
         host.loop.run(host.filter._recorder.aclose())
         host.loop.close()
         allows(str(stopped.value).rpartition(" ")[2])
-        assert '"standing":"granted"' in walk.type(
+        assert '"standings":{"training":"granted"}' in walk.type(
             f'curl -sf -H "Authorization: Bearer $(cat licet.key)" {url}/v1/accounts/host:{person[1]}/gate\n'
         )
 

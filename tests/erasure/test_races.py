@@ -43,6 +43,7 @@ from ..conftest import empty_tables
 from ..installed import DAY, House
 from ..quarters import QUARTER, share
 from ..release.test_build import check_whole, sealed_rows
+from ..state_hook import emptied
 from ..vault.model import Pair, destroyed, sound
 from .racing import Actor, Scheduler, paused
 
@@ -90,7 +91,7 @@ class Town:
     """An installation whose connections stop; everybody in it lives in one bucket of keys."""
 
     def __init__(self, pool: Pool, folder: Path) -> None:
-        self.house = House(pool, folder, rules())
+        self.house = House(emptied(pool), folder, rules())
         self.here = self.house.here
         self.rounds: dict[UUID, Round] = {}
 
