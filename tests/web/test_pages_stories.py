@@ -106,7 +106,7 @@ def test_somebody_below_the_age_is_told_that_nothing_is_used_whatever_is_picked(
     page.locator("#allow-safety-yes").check()
     page.get_by_label("How old are you?").fill("15")
     page.get_by_role("button", name="Finish signing up").click()
-    assert "You are under 18" in text(page)
+    page.get_by_text("You are under 18").first.wait_for()
     assert site.town.standing("kid") == "undecided"
 
 
