@@ -35,7 +35,6 @@ from licet.web.api import (
     leases,
     notice,
     otlp,
-    preview,
     problems,
     projects,
     staff,
@@ -52,7 +51,6 @@ from licet.webhooks import delivery
 API = [
     *accounts.ROUTES,
     *choices.ROUTES,
-    *preview.ROUTES,
     *projects.ROUTES,
     *notice.ROUTES,
     *conversations.ROUTES,
