@@ -132,7 +132,7 @@ def test_somebody_misses_the_last_day_exports_deletes_and_then_decides(site: Sit
     taken = Path(download.value.path()).read_bytes()
     with zipfile.ZipFile(io.BytesIO(taken)) as archive:
         assert set(archive.namelist()) == {
-            "licet.json", "accounts.csv", "choices.csv", "suggestions.csv", "recipients.csv", "messages.jsonl",
+            "licet.json", "accounts.csv", "choices.csv", "projects.csv", "suggestions.csv", "recipients.csv", "messages.jsonl",
             "feedback.jsonl", "safety_copies.jsonl", "learnt.csv",
         }  # fmt: skip
         assert b"Bees" in archive.read("messages.jsonl")
