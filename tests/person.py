@@ -34,7 +34,8 @@ def main(link: str) -> int:
         page.set_default_timeout(120_000)
         page.goto(link)
         page.get_by_label("I accept").check()
-        page.locator("label.answer", has_text=re.compile(r"^\s*Use my chats")).check()
+        for answer in page.locator("label.answer", has_text=re.compile(r"^\s*Use my chats")).all():  # to each question
+            answer.check()
         page.get_by_role("button", name=re.compile("Save my answer|Finish signing up")).click()
         page.get_by_text("may be used", exact=False).first.wait_for()
         browser.close()
