@@ -87,7 +87,7 @@ def _document(draw: Random, effective: datetime) -> dict[str, Any]:
         "version": effective.date().isoformat(),
         "effective": effective.isoformat(),
         "decide_by": None if notice is None else (effective + notice * DAY).date().isoformat(),
-        "material": draw.random() < 0.3,
+        "material": draw.random() < 0.5,
         "scope": {
             "plans": pick((["free", "pro"],) * 7 + (["free", "pro", "work"], ["pro"])),
             "surfaces": pick((["app", "cli"],) * 3 + (["app", "cli", "api"], ["app"])),
@@ -188,22 +188,26 @@ class _Story:
         self.at += self.draw.choice((0, 0, 0, 1, 1, 20)) * DAY
         return opened
 
-    def _pass_time(self) -> None:
+    def _pass_time(self) -> bool:
+        """Whether it passed to the first instant of a version, which nobody has answered yet."""
         gaps = (0 * DAY, SECOND, HOUR, DAY, 3 * DAY, 7 * DAY, 10 * DAY, 29 * DAY, 30 * DAY, 90 * DAY, 366 * DAY)
         (gap,) = self.draw.choices(gaps, weights=(38, 8, 16, 18, 8, 5, 3, 1.5, 1.5, 0.4, 0.2))
         later = [instant for instant in self.instants if instant > self.at]
         if later and self.draw.random() < 0.06:
             self.at = later[0]
-        else:
-            self.at += gap
+            return True
+        self.at += gap
+        return False
 
     def _perhaps_pass_time(self) -> None:
         if self.draw.random() < 0.3:
             self._pass_time()
 
     def _next(self) -> list[ev.Event]:
-        self._pass_time()
-        draw, name = self.draw, self.draw.choice(self.accounts)
+        draw = self.draw
+        if self._pass_time() and draw.random() < 0.6:
+            return [event for name in self.accounts for event in self._say(name)]
+        name = draw.choice(self.accounts)
         ways: tuple[Callable[[str], list[ev.Event]], ...] = (
             self._say, self._choose, self._answer_all, self._except, self._keep_out, self._mark, self._move,
             self._give_feedback,

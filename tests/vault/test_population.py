@@ -35,7 +35,7 @@ from .model import Pair, insert_versions, savepoints
 HISTORIES = int(os.environ.get("TESTS_HISTORIES", "3200"))
 SEQUENCES, PARTS = (20, 2) if HISTORIES <= 20_000 else (100, 2)
 MARKED = 40  # histories of real verbs
-SHARE_MIN = 0.0002  # of all answers: at least this part carries each reason
+SHARE_MIN = 0.0004  # of all answers: at least this part carries each reason
 
 Answers = dict[tuple[UUID, int], tuple[str, datetime | None]]
 

@@ -118,8 +118,8 @@ class LocalTransport:
             grant = next((one for one in seen.state.grants if one.number == number), None)
             if grant is None:
                 return None, None
-            began = account_choices.began(tx, self._account, grant.number)
-        return grant.scope.kind, began
+            began = account_choices.began(tx, self._account, [grant.number])
+        return grant.scope.kind, began.get(grant.number)
 
     def covers(self, session: str, project: str) -> bool:
         known, at = installation.policies(self._here), self._here.clock()

@@ -12,17 +12,16 @@ from uuid import UUID
 
 import msgspec
 
-from licet.consent import acts, own_conversations
+from licet.consent import acts, history, own_conversations
 from licet.consent.acts import ConsentAct, ConsentActs
 from licet.errors import NotFoundError
 from licet.keys.keyring import Keyring
-from licet.keys.material import account_place, unseal
 from licet.masked import Masked
 from licet.policy.decide import unanswered
 from licet.policy.file import Policies
-from licet.policy.state import AccountState, Grant, GrantStanding, ScopeKind
+from licet.policy.state import WHOLE_ACCOUNT, AccountState, Grant, GrantStanding, ScopeKind
 from licet.store.connect import Transaction
-from licet.vault import account_choices, account_view, content, projects
+from licet.vault import account_choices, account_view
 from licet.vault.ids import Prefix, shown
 
 CHATS_MAX = 100  # of those that are kept out, the newest
@@ -109,8 +108,8 @@ def seen(tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, a
     chats = list(dict.fromkeys([*_named(scoped, ScopeKind.conversation), *out]))
     named = account_view.seen(tx, [(account, one) for one in chats], policies, at)
     titles = own_conversations.titles(tx, keyring, named, at)
-    places = projects.every(tx, account)
-    titles |= _project_titles(tx, keyring, account, places)
+    own = history.projects(tx, keyring, account)
+    titles |= {one.project: own_conversations.cut(" ".join(one.title.split())) for one in own}
     grants = [_scoped(grant, titles, said) for grant in scoped]
     return Differences(
         questions=tuple(_questions(tx, account, state, policies, at, said, grants)),
@@ -120,7 +119,7 @@ def seen(tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, a
                 kept_out=one.kept_out_at is not None, kept_out_at=one.kept_out_at,
                 own=tuple(grant for grant in grants if grant.id == one.project),
             )
-            for one in places if one.project is not None
+            for one in own
         ),
         chats=tuple(
             PlaceDiffers(
@@ -132,34 +131,21 @@ def seen(tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, a
     )  # fmt: skip
 
 
-def _project_titles(
-    tx: Transaction, keyring: Keyring, account: UUID, places: Sequence[projects.StoredPlace]
-) -> dict[UUID, str]:
-    keys = keyring.account_keys(tx, [account]).get(account)
-    if keys is None:
-        return {}
-    sealed = {one.project: one.title for one in places if one.project is not None and one.title is not None}
-    opened = {p: content.decode(unseal(keys.own, title, account_place(account))).text for p, title in sealed.items()}
-    return {project: own_conversations.cut(" ".join(text.split())) for project, text in opened.items()}
-
-
 def _questions(
     tx: Transaction, account: UUID, state: AccountState, policies: Policies, at: datetime, said: ConsentActs,
     grants: Sequence[ScopedGrant],
 ) -> list[QuestionDiffers]:  # fmt: skip
     waiting, asks = unanswered(state, policies, at), policies.newest_material(at) is not None
-    found = []
-    for asked in policies.in_force(at).questions:
-        grant = state.grant(asked.question)
-        found.append(
-            QuestionDiffers(
-                question=asked.question, covers=asked.covers, standing=state.standing(asked.question),
-                answered=asks and asked.question not in waiting, act=said.questions.get(asked.question),
-                since=account_choices.began(tx, account, grant) if grant is not None else None,
-                below=tuple(grant for grant in grants if grant.question == asked.question),
-            )
-        )  # fmt: skip
-    return found
+    began = account_choices.began(tx, account, [one.number for one in state.grants if one.scope == WHOLE_ACCOUNT])
+    return [
+        QuestionDiffers(
+            question=asked.question, covers=asked.covers, standing=state.standing(asked.question),
+            answered=asks and asked.question not in waiting, act=said.questions.get(asked.question),
+            since=began.get(state.grant(asked.question) or 0),
+            below=tuple(grant for grant in grants if grant.question == asked.question),
+        )
+        for asked in policies.in_force(at).questions
+    ]  # fmt: skip
 
 
 def _named(grants: Sequence[Grant], kind: ScopeKind) -> list[UUID]:

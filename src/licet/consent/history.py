@@ -16,11 +16,9 @@ from licet.keys.keyring import Keyring
 from licet.keys.material import AccountKeys, account_place, unseal
 from licet.masked import Masked
 from licet.store.connect import Transaction
-from licet.vault import account_choices, policy_versions
-from licet.vault import projects as stored_projects
+from licet.vault import account_choices, policy_versions, tables
 from licet.vault.account_choices import NewestChoice
 from licet.vault.content import decode
-from licet.vault.projects import StoredPlace
 
 RECORDS_MAX = 1_000
 
@@ -127,18 +125,18 @@ def projects(tx: Transaction, keyring: Keyring, account: UUID) -> list[OwnProjec
     keys = keyring.account_keys(tx, [account]).get(account)
     return [
         OwnProject(
-            project=one.project, title=title(one, account, keys), begun_at=one.begun_at, kept_out_at=one.kept_out_at
+            project=one.project_id, title=title(one.title, account, keys), begun_at=one.begun_at,
+            kept_out_at=one.kept_out_at,
         )
-        for one in stored_projects.every(tx, account)
-        if one.project is not None
-    ]
+        for one in tables.projects_of(tx, account)
+    ]  # fmt: skip
 
 
-def title(place: StoredPlace, account: UUID, keys: AccountKeys | None) -> str:
+def title(sealed: bytes | None, account: UUID, keys: AccountKeys | None) -> str:
     """The title of a project; empty where it has none, or its key is gone."""
-    if place.title is None or keys is None:
+    if sealed is None or keys is None:
         return ""
-    return decode(unseal(keys.own, place.title, account_place(account))).text
+    return decode(unseal(keys.own, sealed, account_place(account))).text
 
 
 def _terms(tx: Transaction, account: UUID) -> list[tuple[datetime, str]]:

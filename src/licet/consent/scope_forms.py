@@ -25,7 +25,7 @@ from licet.policy.file import Policies
 from licet.policy.fold import NoEffect
 from licet.policy.state import AccountState, ConversationState, Grant, GrantScope, GrantStanding, ScopeKind
 from licet.store.connect import Transaction
-from licet.vault import account_view, projects
+from licet.vault import account_view, tables
 from licet.vault.commands import (
     STALE,
     ChosenScope,
@@ -104,11 +104,11 @@ def view(
         return ScopeStands(state=seen.state, scope=scope, conversation=seen.turns)
     assert project is not None
     row = account_view.accounts(tx, [account]).get(account)
-    found = next((one for one in projects.every(tx, account) if one.project == project), None)
-    if row is None or found is None:
+    found = tables.load_projects(tx, [(account, project)], [])
+    if row is None or not found:
         raise NotFoundError(f"no project `{shown(Prefix.project, project)}`")
     state = account_view.brought(row, policies, at).account
-    return ScopeStands(state=state, scope=GrantScope(ScopeKind.project, project.hex), out_at=found.kept_out_at)
+    return ScopeStands(state=state, scope=GrantScope(ScopeKind.project, project.hex), out_at=found[0].kept_out_at)
 
 
 class ScopeFormResult(msgspec.Struct, frozen=True, kw_only=True):

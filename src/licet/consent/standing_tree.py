@@ -138,4 +138,6 @@ def _titles(
     named = [(account, place.conversation) for place in page if place.conversation is not None]
     opened = own_conversations.titles(tx, keyring, account_view.seen(tx, named, policies, at), at)
     found = {place.cursor: opened.get(place.conversation, "") for place in page if place.conversation is not None}
-    return found | {place.cursor: history.title(place, account, keys) for place in page if place.conversation is None}
+    return found | {
+        place.cursor: history.title(place.title, account, keys) for place in page if place.conversation is None
+    }

@@ -10,7 +10,7 @@ import hashlib
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
@@ -505,8 +505,3 @@ class _Plain:
 
     def _wrong(self, node: yaml.Node, key: str, message: str, mend: str) -> InputError:
         return InputError(message, mend, file=self._file, line=node.start_mark.line + 1, key=key)
-
-
-def utc_day(at: datetime) -> date:
-    """The UTC day that holds ``at``."""
-    return at.astimezone(UTC).date()

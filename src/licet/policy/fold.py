@@ -21,7 +21,7 @@ import msgspec
 from msgspec.structs import replace
 
 from licet.policy.decide import IMPROVE, Gate, decide_feedback, gate, is_answered, is_useful
-from licet.policy.file import Policies, Reach
+from licet.policy.file import Policies, Policy, Reach
 from licet.policy.state import (
     WHOLE_ACCOUNT,
     AccountState,
@@ -398,9 +398,12 @@ def current_grant(
     grant = account.grant_for(question, conversation)
     if grant is None or is_stale(account, policies, at, question):
         return None
-    if policies.in_force(at).refuses_age(account.age) or conversation.incognito or conversation.narrowed:
-        return None
-    return grant
+    return grant if _takes_grants(account, conversation, policies.in_force(at)) else None
+
+
+def _takes_grants(account: AccountState, conversation: ConversationState, version: Policy) -> bool:
+    """Whether what is said in this conversation now may be under a grant at all."""
+    return not (version.refuses_age(account.age) or conversation.incognito or conversation.narrowed)
 
 
 def is_stale(account: AccountState, policies: Policies, at: datetime, question: str) -> bool:
@@ -424,17 +427,16 @@ def stamp(
     stale: list[str] = []
     grants: list[int] = []
     if account.grants:
+        takes = in_scope and _takes_grants(account, conversation, version)
         spoken = None if role is TurnRole.user else _asked_under(conversation)
         for question in version.asks:
-            if account.grant_for(question, conversation) is None:
+            grant = account.grant_for(question, conversation)
+            if grant is None:
                 continue
             if is_stale(account, policies, at, question):
                 stale.append(question)
-                continue
-            grant = current_grant(account, conversation, policies, at, question) if in_scope else None
-            if grant is None or (role is not TurnRole.user and not _is_under(spoken, grant, conversation)):
-                continue
-            grants.append(grant)
+            elif takes and (role is TurnRole.user or _is_under(spoken, grant, conversation)):
+                grants.append(grant)
     return Stamp(
         plan=account.plan,
         surface=surface,

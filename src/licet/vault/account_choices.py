@@ -134,12 +134,15 @@ def known(tx: Transaction, account: UUID) -> set[KnownChoice]:
     return found | {one._replace(question=None) for one in found}
 
 
-def began(tx: Transaction, account: UUID, grant: int) -> datetime | None:
-    """When a grant of the account was given."""
-    row = tx.execute(
-        "SELECT occurred_at FROM choices WHERE account_id = %s AND grant_no = %s AND effect = 'began'", [account, grant]
-    ).fetchone()
-    return row[0] if row else None
+def began(tx: Transaction, account: UUID, grants: Sequence[int]) -> dict[int, datetime]:
+    """When each of these grants of the account was given."""
+    if not grants:
+        return {}
+    rows = tx.execute(
+        "SELECT grant_no, occurred_at FROM choices WHERE account_id = %s AND grant_no = ANY(%s) AND effect = 'began'",
+        [account, list(grants)],
+    )
+    return dict(rows.fetchall())
 
 
 _SELECT = """SELECT c.seq, c.occurred_at, c.allow, c.effect, c.grant_no, c.via, c.version AS number, p.version, c.evidence,

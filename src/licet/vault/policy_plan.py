@@ -25,7 +25,7 @@ from licet.policy.state import AccountState
 from licet.store.connect import Transaction
 from licet.vault import account_journal, account_view, policy_versions, tables
 from licet.vault.cold_tier import SIZE
-from licet.vault.population import USABLE_TURNS, USEFUL, USEFUL_OF_FEW, for_many, listed, parameters
+from licet.vault.population import ENDS_ALL, USABLE_TURNS, USEFUL, USEFUL_OF_FEW, for_many, listed, parameters
 
 PLAN_DAYS_MAX = 7
 HORIZONS = (("now", 0), ("30 days", 30), ("a year", 365), ("5 years", 1826))
@@ -339,7 +339,7 @@ def _rows(known: Policies, after: Policies, purpose: str, at: datetime) -> SqlSt
 
 
 # The grants that versions since their account's newest event end: each by the first that does, `number`, with its scope.
-_ENDED = """
+_ENDED = f"""
     SELECT a.account_id, g.project_id, g.conversation_id, min(e.number) AS number,
            (array_agg(e.lapse_until ORDER BY e.number))[1] AS until
       FROM accounts a
@@ -349,8 +349,7 @@ _ENDED = """
         USING (account_id)
       JOIN unnest(%(ending)s::smallint[], %(plans)s::text[], %(age_min)s::int[], %(asks)s::text[],
                   %(lapse_until)s::timestamptz[]) AS e(number, plans, age_min, asks, lapse_until)
-        ON e.number > a.seen AND (position(',' || a.plan || ',' IN e.plans) = 0 OR e.age_min > coalesce(a.age, -1)
-                                  OR position(',' || g.question || ',' IN e.asks) = 0)
+        ON e.number > a.seen AND ({ENDS_ALL} OR position(',' || g.question || ',' IN e.asks) = 0)
      WHERE a.in_force > 0
      GROUP BY a.account_id, g.grant_no, g.project_id, g.conversation_id"""
 # To when each segment in the scope of what ended comes, where it is not useful, `u`, under the version that ended it.

@@ -101,7 +101,7 @@ _ENDINGS = """unnest(%(numbers)s::smallint[], %(plans)s::text[], %(own_age_min)s
 
 # An account as it is at the moment, and its grant for the question: the first version since its newest event that does not
 # allow it, or does not ask the question, ends it.
-_ENDS_ALL = "(position(',' || a.plan || ',' IN e.plans) = 0 OR e.age_min > coalesce(a.age, -1))"
+ENDS_ALL = "(position(',' || a.plan || ',' IN e.plans) = 0 OR e.age_min > coalesce(a.age, -1))"
 _SCOPES = """SELECT account_id, array_agg(coalesce(project_id, conversation_id)) AS scopes, array_agg(grant_no) AS numbers
     FROM scoped_grants WHERE question = %(question)s"""
 _SCOPES_OF_ALL = f"LEFT JOIN ({_SCOPES} GROUP BY 1) g ON g.account_id = a.account_id"
@@ -124,7 +124,7 @@ def _accounts(scopes: str) -> str:
       LEFT JOIN LATERAL (
            SELECT e.number FROM {_ENDINGS}
             WHERE a.in_force > 0 AND a.seen < %(now)s AND e.number > a.seen AND e.number <= %(now)s
-              AND ({_ENDS_ALL} OR NOT e.asks)
+              AND ({ENDS_ALL} OR NOT e.asks)
             ORDER BY e.number LIMIT 1) l ON true"""
 
 
@@ -139,7 +139,7 @@ _KEEP_UNTIL = f"""CASE WHEN NOT a.is_lapsed THEN s.keep_until
         + (SELECT count(*) FROM scoped_grants o WHERE o.account_id = c.account_id
               AND (o.conversation_id = c.conversation_id OR o.project_id = c.project_id)) = 0 THEN s.keep_until
      ELSE least(s.keep_until, (SELECT e.lapse_until FROM {_ENDINGS}
-                                WHERE e.number > a.seen AND e.number <= %(now)s AND {_ENDS_ALL}
+                                WHERE e.number > a.seen AND e.number <= %(now)s AND {ENDS_ALL}
                                 ORDER BY e.number LIMIT 1)) END"""
 _LEFT_OUT = """({1}.drops
     AND (position(',' || {0}.plan || ',' IN (%(joint_plans)s::text[])[{0}.version + 1]) = 0
@@ -223,12 +223,12 @@ USEFUL = _useful(PERMITTED)
 USEFUL_OF_FEW = _useful(f"{DECISIONS_OF_FEW} WHERE s.account_id = ANY(%(accounts)s)")  # of `accounts`, which are few
 
 # The end of a turn `t` of the segment `d`, under the versions `v`; NULL where it may not be used.
+_IS_FLAGGED = "%(safety)s AND t.turn <= d.flagged_turn AND %(at)s < d.safety_until"
 USABLE_UNTIL = f"""CASE
-    WHEN d.rank > {Rank.AGE} AND %(safety)s AND t.turn <= d.flagged_turn AND %(at)s < d.safety_until THEN d.safety_until
+    WHEN d.rank > {Rank.AGE} AND {_IS_FLAGGED} THEN d.safety_until
     WHEN d.rank = {Rank.PERMITTED} AND position(',' || t.origin || ',' IN v.origins) > 0 THEN d.until END"""
 
 # The turns that may be used: the flag and the origin laid over the segment's decision, as `of_turn` does.
-_IS_FLAGGED = "%(safety)s AND t.turn <= d.flagged_turn AND %(at)s < d.safety_until"
 USABLE_TURNS = f"""
     SELECT account_id, conversation_id, t.turn
       FROM ({PERMITTED}) d

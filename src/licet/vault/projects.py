@@ -68,13 +68,3 @@ def tree(tx: Transaction, account: UUID, after: tuple[UUID, UUID] | None, most: 
     root, leaf = after or (NO_UUID, NO_UUID)
     rows = tx.execute(_TREE, {"account": account, "root": root, "leaf": leaf, "most": most})
     return [StoredPlace(**dict(zip(StoredPlace.__struct_fields__, row, strict=True))) for row in rows]
-
-
-def every(tx: Transaction, account: UUID) -> list[StoredPlace]:
-    """The projects of an account, oldest first."""
-    rows = tx.execute(
-        """SELECT project_id, NULL, title, begun_at, false, kept_out_at FROM projects
-            WHERE account_id = %s ORDER BY project_id""",
-        [account],
-    )
-    return [StoredPlace(**dict(zip(StoredPlace.__struct_fields__, row, strict=True))) for row in rows]

@@ -22,7 +22,7 @@ from licet.keys.material import seal, unseal
 from licet.keys.restriction_journal import NEWEST_RECORDS_MAX, Journal, Restriction, RestrictionKind
 from licet.policy.file import Policy
 from licet.store.connect import OutcomeUnknownError, Transaction, after_commit
-from licet.vault import account_journal
+from licet.vault import account_journal, tables
 from licet.vault.commands import (
     About,
     Choose,
@@ -178,10 +178,8 @@ def _kept(answer: CommandResult) -> tuple[str, ...]:
 
 
 def _host_of(tx: Transaction, account: UUID, project: UUID | None) -> bytes:
-    row = tx.execute(
-        "SELECT host_hmac FROM projects WHERE account_id = %s AND project_id = %s", [account, project]
-    ).fetchone()
-    return bytes(row[0]) if row else b""
+    found = tables.load_projects(tx, [(account, project)] if project is not None else [], [])
+    return found[0].host_hmac if found else b""
 
 
 def _scope(written: str) -> ChosenScope:

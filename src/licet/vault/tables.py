@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -365,10 +365,10 @@ def load_projects(
 
 
 def projects_of(tx: Transaction, account: UUID) -> list[ProjectRow]:
-    """Every project of an account, the newest first."""
+    """Every project of an account, oldest first."""
     rows = tx.execute(
         """SELECT account_id, project_id, host_hmac, title, begun_at, kept_out_at FROM projects
-            WHERE account_id = %s ORDER BY project_id DESC""",
+            WHERE account_id = %s ORDER BY project_id""",
         [account],
     ).fetchall()
     return [ProjectRow(**dict(zip(ProjectRow.__struct_fields__, row, strict=True))) for row in rows]
@@ -671,37 +671,20 @@ def shorten_accounts(tx: Transaction, endings: Mapping[UUID, tuple[datetime, dat
         )
 
 
-def shorten_feedback(tx: Transaction, nearer: Mapping[tuple[UUID, UUID], datetime]) -> None:
-    """The feedback of each (account, conversation) comes to at most the given instant."""
+def shorten_feedback(
+    tx: Transaction, by: Literal["conversation_id", "feedback_id"], nearer: Mapping[tuple[UUID, UUID], datetime]
+) -> None:
+    """The feedback of each (account, ``by``) comes to at most the given instant."""
     if nearer:
         tx.execute(
-            """
+            f"""
             UPDATE feedback f SET keep_until = k.until
-              FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[], %(until)b::timestamptz[])
-                   AS k(account_id, conversation_id, until)
-             WHERE f.account_id = k.account_id AND f.conversation_id = k.conversation_id AND f.keep_until > k.until
+              FROM unnest(%(account)b::uuid[], %(id)b::uuid[], %(until)b::timestamptz[]) AS k(account_id, {by}, until)
+             WHERE f.account_id = k.account_id AND f.{by} = k.{by} AND f.keep_until > k.until
             """,
             {
                 "account": [account for account, _ in nearer],
-                "conversation": [conversation for _, conversation in nearer],
-                "until": list(nearer.values()),
-            },
-        )
-
-
-def shorten_each_feedback(tx: Transaction, nearer: Mapping[tuple[UUID, UUID], datetime]) -> None:
-    """Each (account, feedback) comes to at most the given instant."""
-    if nearer:
-        tx.execute(
-            """
-            UPDATE feedback f SET keep_until = k.until
-              FROM unnest(%(account)b::uuid[], %(feedback)b::uuid[], %(until)b::timestamptz[])
-                   AS k(account_id, feedback_id, until)
-             WHERE f.account_id = k.account_id AND f.feedback_id = k.feedback_id AND f.keep_until > k.until
-            """,
-            {
-                "account": [account for account, _ in nearer],
-                "feedback": [feedback for _, feedback in nearer],
+                "id": [one for _, one in nearer],
                 "until": list(nearer.values()),
             },
         )

@@ -330,8 +330,8 @@ class Writes:
         tables.save_accounts(tx, accounts)
         tables.save_projects(tx, list(self._projects.values()))
         tables.shorten_accounts(tx, self._endings)
-        tables.shorten_feedback(tx, self._nearer)
-        tables.shorten_each_feedback(tx, self._nearer_feedback)
+        tables.shorten_feedback(tx, "conversation_id", self._nearer)
+        tables.shorten_feedback(tx, "feedback_id", self._nearer_feedback)
         tables.save_conversations(tx, self.conversations.values())
         if self._begun:  # after the projects and conversations that they are for
             tables.save_scoped_grants(tx, accounts, self._begun)
