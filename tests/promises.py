@@ -213,7 +213,7 @@ def module_texts(source: str) -> Iterator[str]:
     silent = {id(node) for top in ast.walk(tree) for node in _silent(top)}
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr) and id(node) not in silent:
-            text = "".join(p.value if isinstance(p, ast.Constant) else "{}" for p in node.values)  # type: ignore[misc]
+            text = "".join(p.value if isinstance(p, ast.Constant) else "{}" for p in node.values)  # type: ignore[misc]  # a constant in an f-string is a text
             silent |= {id(part) for part in ast.walk(node)}
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in silent:
             text = node.value

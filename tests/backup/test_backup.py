@@ -79,7 +79,7 @@ class Home(House):
         self._turns = before._turns if before else {}
 
     @property
-    def now(self) -> datetime:  # type: ignore[override]
+    def now(self) -> datetime:  # type: ignore[override]  # a property in place of an attribute
         return self.place.now
 
     def decided(self, chat: str, purpose: str = "improve_models") -> DecisionReason:

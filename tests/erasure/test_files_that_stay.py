@@ -88,7 +88,7 @@ def lost(folder: Path, kind: str, *, fsyncs: bool) -> list[str]:
             try:
                 there = holds(crashed)[:acknowledged]
             except LicetError as error:
-                there = [f"does not open: {error.message}"]  # type: ignore[list-item]
+                there = [f"does not open: {error.message}"]  # type: ignore[list-item]  # told in place of the numbers
             if there != wanted:
                 found.append(f"after {step}: {there} of {wanted}")
     return found

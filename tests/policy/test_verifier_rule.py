@@ -264,7 +264,7 @@ def written(log: Log, name: str, turn: TurnState, purpose: str, at: datetime) ->
     owned = log.world.conversations[name]
     seen = AccountView(
         account=None, state=log.world.accounts[owned.account], conversation=None, turns=owned.conversation, at=at
-    )  # type: ignore[arg-type]
+    )  # type: ignore[arg-type]  # the row of the account is not looked at
     key = (
         CopyPlace.safety
         if seen.decide(turn, log.policies, purpose).because is DecisionReason.flagged

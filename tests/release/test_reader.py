@@ -214,7 +214,7 @@ def test_times_without_an_offset_are_errors(folder: Path, town: Town) -> None:
     with pytest.raises(UsageError, match="without an offset"):
         load(folder, town, at=lambda: datetime(2025, 10, 1))  # noqa: DTZ001  (a naive time is what must fail)
     with pytest.raises(BrokenError, match="without an offset"):
-        Lease(keys={}, expires=datetime(2025, 10, 1))  # noqa: DTZ001
+        Lease(keys={}, expires=datetime(2025, 10, 1))  # noqa: DTZ001 without a zone, which is refused
 
 
 # Who lies

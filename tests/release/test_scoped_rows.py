@@ -147,7 +147,7 @@ def test_receipts_are_one_a_question_and_scope_and_say_what_was_kept(house: Hous
     house.choose("ana", False, question=MODELS, keep=(do.ChosenScope(host_project=atlas(house)),))
     documents.append(house.here)
     issued = documents.receipts(house.here, house.accounts["ana"])
-    events: list[Any] = [one.payload["record"]["events"][0] for one in issued]  # type: ignore[index, call-overload]
+    events: list[Any] = [one.payload["record"]["events"][0] for one in issued]  # type: ignore[index, call-overload]  # the shape is `document`'s
     ((project,),) = house.query("SELECT project_id FROM projects")
     of = [f"urn:licet:project:{project.hex}", f"urn:licet:conversation:{house.chats['solo'].hex}"]
     assert [(event["question"], event["scope"], event["of"], event["event_state"]) for event in events] == [
@@ -158,7 +158,7 @@ def test_receipts_are_one_a_question_and_scope_and_say_what_was_kept(house: Hous
         (MODELS, "account", None, "dpv:ConsentWithdrawn"),
     ]
     assert [event["kept"] for event in events] == [[]] * 4 + [[{"grant": 1, "scope": "project", "of": of[0]}]]
-    purposes = [[one["name"] for one in receipt.payload["record"]["processes"]] for receipt in issued]  # type: ignore[index, call-overload]
+    purposes = [[one["name"] for one in receipt.payload["record"]["processes"]] for receipt in issued]  # type: ignore[index, call-overload]  # the shape is `document`'s
     assert purposes == [[IMPROVE], [SAFETY], [IMPROVE], [IMPROVE], [IMPROVE]]
     assert [one.payload["replaces"] for one in issued] == [None] * 4 + [issued[0].payload["receipt_id"]]
     for one in issued:

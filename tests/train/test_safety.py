@@ -97,7 +97,7 @@ def test_the_cascade_asks_the_second_stage_only_in_doubt(model: Model, encoder: 
     class Counting:
         sha256 = encoder.sha256
 
-        def encode(self, texts):  # type: ignore[no-untyped-def]
+        def encode(self, texts):  # type: ignore[no-untyped-def]  # as its library has it, without types
             asked.extend(texts)
             return encoder.encode(texts)
 
@@ -161,7 +161,7 @@ def test_damaged_weights_and_another_encoder_are_refused(model: Model, encoder: 
     class Other:
         sha256 = "00" * 32
 
-        def encode(self, texts):  # type: ignore[no-untyped-def]
+        def encode(self, texts):  # type: ignore[no-untyped-def]  # as its library has it, without types
             return encoder.encode(texts)
 
     with pytest.raises(UsageError, match="another encoder"):

@@ -150,7 +150,7 @@ def trainer(
     def hears(step: int, ordinals: Any) -> None:
         used.append((step, list(ordinals)))
 
-    class Publishing(gated(SFTTrainer)):  # type: ignore[misc]
+    class Publishing(gated(SFTTrainer)):  # type: ignore[misc]  # a class that is made at run time
         def training_step(self, *args: Any, **kwargs: Any) -> Any:
             at_step(self.state.global_step)
             return super().training_step(*args, **kwargs)

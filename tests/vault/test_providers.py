@@ -264,7 +264,7 @@ def test_a_token_with_another_pin_or_none_is_busy(token: Callable[[str], Pkcs11P
 
 def test_the_configuration_names_the_provider_and_every_setting_it_needs(tmp_path: Path) -> None:
     def chosen(**keys: object) -> KeyProvider:
-        return configured(Configuration(data=tmp_path, key_chain=Keys(**keys)))  # type: ignore[arg-type]
+        return configured(Configuration(data=tmp_path, key_chain=Keys(**keys)))  # type: ignore[arg-type]  # settings by their names
 
     needed("hvac", "the package hvac")
     assert isinstance(chosen(), FileProvider)

@@ -718,7 +718,7 @@ def jws_lies() -> Iterator[Lie]:
     header, payload, signature = file["receipt"].split(".")
 
     def b64(value: object) -> str:
-        data = value if isinstance(value, bytes) else canonical(value)  # type: ignore[arg-type]
+        data = value if isinstance(value, bytes) else canonical(value)  # type: ignore[arg-type]  # JSON of any shape, as a lie may be
         return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
     def opened(part: str) -> Any:
