@@ -21,7 +21,7 @@ from licet.policy.world import Owned, World
 
 from .histories import DAY, IMPROVE, PROJECTS, PURPOSES, SAFETY, SECOND, History, history
 
-HISTORIES = 300
+HISTORIES = 3000
 LATER = (0 * DAY, SECOND, 5 * DAY, 31 * DAY, 400 * DAY, 2000 * DAY)
 Usable = dict[str, frozenset[str]]
 
@@ -101,7 +101,11 @@ def is_within(world: World, conversation: str, account: str, scope: ev.NamedScop
     owned = world.conversations[conversation]
     if owned.account != account:
         return False
-    return scope is None or scope.conversation == conversation or scope.project == (owned.conversation.project or None)
+    if scope is None:
+        return True
+    if scope.conversation is not None:
+        return scope.conversation == conversation
+    return scope.project == owned.conversation.project
 
 
 def scope_of(grant: Grant) -> ev.NamedScope | None:
@@ -113,10 +117,15 @@ def scope_of(grant: Grant) -> ev.NamedScope | None:
 
 
 def test_a_grant_for_one_question_makes_no_other_questions_purposes_usable() -> None:
-    """Whatever is said under it: nobody's, and no purpose of another question, gains anything."""
+    """Whatever is said under it: nobody's, and no purpose of another question, gains anything.
+
+    What is said from then on is equal in both. What was said before may end sooner with the grant: without it the
+    next turn is of the same segment, whose period then counts from that turn.
+    """
     gained = 0
     for drawn in histories(HISTORIES // 2):
         world, at = at_the_end(drawn)
+        before = frozenset(world.turns)
         version = world.policies.in_force(at)
         for account in world.accounts:
             for asked in version.questions:
@@ -130,7 +139,9 @@ def test_a_grant_for_one_question_makes_no_other_questions_purposes_usable() -> 
                     one, other = usable(with_it, at + later), usable(without, at + later)
                     for purpose in PURPOSES:
                         if purpose not in asked.covers:
-                            assert one[purpose] == other[purpose], f"seed {drawn.seed}: {asked.question}, {purpose}"
+                            failing = f"seed {drawn.seed}: {asked.question}, {purpose}"
+                            assert one[purpose] <= other[purpose], failing
+                            assert other[purpose] - one[purpose] <= before, failing
                         gained += len(one[purpose] - other[purpose])
     assert gained > HISTORIES
 
