@@ -7,6 +7,11 @@ from datetime import datetime, timedelta
 from random import Random
 from uuid import UUID
 
+import msgspec
+
+from licet.demo import speech
+from licet.demo.coding import CodingSession, Repository, repository
+from licet.demo.speech import Talk
 from licet.policy import events
 from licet.policy.file import Policies
 from licet.policy.state import ConversationKind
@@ -19,11 +24,14 @@ PLANS = (("free", 60), ("pro", 20), ("max", 6), ("work", 8), ("education", 5), (
 
 
 class Townsperson:
-    """An account's person: when it opens, what it answers and when, how much it talks."""
+    """An account's person: when it opens, what it answers and when, how much it talks, in what language and of what.
+
+    ``shares_at`` is when somebody who said no says yes to one project.
+    """
 
     __slots__ = (
-        "account", "age", "allows", "changes_at", "chats_a_day", "closed", "codes", "conversations", "decides_at",
-        "name", "opens_at", "plan",
+        "account", "age", "allows", "changes_at", "chats_a_day", "closed", "conversations", "decides_at", "is_tidy",
+        "language", "name", "opens_at", "plan", "projects", "repositories", "shares_at",
     )  # fmt: skip
 
     def __init__(self, random: Random, number: int, opens_at: datetime, notice: datetime, end: datetime) -> None:
@@ -33,7 +41,13 @@ class Townsperson:
         self.opens_at = opens_at
         self.account: UUID | None = None
         self.closed = False
-        self.codes = self.plan in ("pro", "max") and random.random() < 0.5
+        self.language = speech.draw_language(random)
+        codes = self.plan in ("pro", "max") and random.random() < 0.5
+        self.repositories: list[Repository] = (
+            [repository(random) for _ in range(random.randrange(1, 3))] if codes else []
+        )
+        self.is_tidy = random.random() < 0.25
+        self.projects: list[str] = []
         self.chats_a_day = random.choice((0.01, 0.02, 0.05, 0.12))
         self.conversations: list[tuple[str, UUID]] = []
         self.allows = random.random() < 0.6
@@ -44,6 +58,8 @@ class Townsperson:
             self.decides_at = None if silent else notice + timedelta(days=min(random.expovariate(1 / 12), 60))
         changes = self.decides_at is not None and random.random() < 0.08
         self.changes_at = end - timedelta(days=random.randrange(1, 55)) if changes else None
+        shares = self.decides_at is not None and not self.allows and not changes and random.random() < 0.1
+        self.shares_at = end - timedelta(days=random.randrange(1, 55)) if shares else None
 
     @property
     def id(self) -> UUID:
@@ -64,6 +80,15 @@ def populate(random: Random, count: int, begin: datetime, notice: datetime, end:
     return people
 
 
+class BegunChat(msgspec.Struct, kw_only=True):
+    """A conversation as it goes on: what it is, where, and what it is about; None for a question that many ask."""
+
+    kind: ConversationKind
+    surface: str
+    about: Talk | CodingSession | None
+    project: str = ""
+
+
 class Town:
     """The world beside the vault: one small world a person, and which vault ids its names have."""
 
@@ -72,7 +97,7 @@ class Town:
         self.people: list[Townsperson] = []
         self.worlds: dict[str, World] = {}
         self.turns: defaultdict[str, int] = defaultdict(int)
-        self.begun: dict[str, tuple[ConversationKind, str]] = {}
+        self.begun: dict[str, BegunChat] = {}
         self.feedback: list[str] = []
         self.ids: dict[str, UUID] = {}
         self.expected: dict[str, int] = {}
@@ -94,7 +119,7 @@ class Town:
         world = self.worlds.get(event.account)
         if world is None:
             world = self.worlds[event.account] = World(self.policies)
-            self._by_name[event.account] = next(p for p in self.people if p.name == event.account)
+            self._by_name[event.account] = self.people[int(event.account[1:]) - 1]
         world.apply(event)
         if isinstance(event, events.SayEvent) and answer.conversation is not None and answer.turn:
             self.said[answer.conversation, answer.turn] = (event.account, event.turn)
