@@ -185,7 +185,7 @@ def _sealed_everywhere(here: installation.Installation, planted: str) -> DemoPro
 
 def _below(count: int) -> int:
     """The power of ten below: how many files a database has differs from run to run, and figures do not."""
-    return 10 ** (len(str(count)) - 1)
+    return int(10 ** (len(str(count)) - 1))
 
 
 def _holds(path: Path, needle: bytes) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from random import Random
+from typing import Any
 
 import msgspec
 import yaml
@@ -72,9 +73,10 @@ def language(name: str) -> SpokenLanguage:
         topic: SpokenTopic(_lists(given["slots"]), given["ask"].splitlines(), given["answer"].splitlines())
         for topic, given in read.pop("topics").items()
     }
-    people, between, thanks = _lists(read.pop("people")), read.pop("between", " "), read.pop("thanks")
-    lines = {key: value.splitlines() if isinstance(value, str) else value for key, value in read.items()}
-    return SpokenLanguage(name=name, between=between, people=people, thanks=thanks, topics=topics, **lines)
+    share, people, thanks = int(read.pop("share")), _lists(read.pop("people")), str(read.pop("thanks"))
+    between = str(read.pop("between", " "))
+    lines: dict[str, Any] = {key: value.splitlines() for key, value in read.items()}
+    return SpokenLanguage(name=name, share=share, between=between, people=people, thanks=thanks, topics=topics, **lines)
 
 
 def _lists(given: Mapping[str, str]) -> dict[str, list[str]]:
@@ -197,8 +199,9 @@ class Talk:
         shape = random.random()
         if shape < 0.55:
             return self._say(random, [*begin, *own, *end])
-        mark = (lambda n: f"{n}. ") if shape < 0.8 else (lambda _: "- ")
-        items = [f"{mark(n)}{self._say(random, [one])}" for n, one in enumerate(own, 1)]
+        is_numbered = shape < 0.8
+        items = [f"{n}. {one}" if is_numbered else f"- {one}" for n, one in enumerate(own, 1)]
+        items = [self._say(random, [one]) for one in items]
         return "\n".join([*([self._say(random, begin)] if begin else []), *items, self._say(random, end)])
 
 

@@ -54,7 +54,9 @@ PLANTED = "the yellow kettle of Tartu sings only for locksmiths"
 BATCH_COMMANDS = 1_000
 RECALL = instant("2025-11-20")
 DAYS_SHARE = 0.7  # of the whole demonstration's time; releases and promises take the rest
-REPEATED_SHARE, SCAM_SHARE = 0.05, 0.004
+ONE_DAY = timedelta(days=1)
+REPEATED_SHARE, SCAM_SHARE = 0.08, 0.004
+SELDOM = 0.012
 MATTERS = (
     (HoldReason.litigation, "Northgate Ltd v. Moffat", True),
     (HoldReason.regulator, "enquiry of the data protection authority, no. 2025-118", True),
@@ -116,6 +118,7 @@ class _Play:
         self._left: Townsperson | None = None
         self.conversations = 0
         self.planted = False
+        self.to_read: list[tuple[ReaderRole, ReadReason, Townsperson, UUID]] = []
         self.readings = 0
 
     def story(self, population: int) -> Iterator[BuildResult]:
@@ -169,7 +172,7 @@ class _Play:
                 act(self.day)
             for person in self.town.people:
                 self._live(person)
-            self._flush()
+            self._end_day()
             if self.day.weekday() == 6:
                 self.clock.set(self.day + timedelta(hours=23))
                 self.swept = self.swept.plus(sweeper.sweep(self.here))
@@ -182,26 +185,34 @@ class _Play:
 
     def _live(self, person: Townsperson) -> None:
         """One day of one person."""
-        at, random = self.day, self.random
-        if person.opens_at.date() == at.date() and at > BEGIN:
+        at, random, tomorrow = self.day, self.random, self.day + ONE_DAY
+        if BEGIN < at <= person.opens_at < tomorrow:
             self._open(person)
         if person.account is None or person.closed or person.opens_at > at:
             return
+        today = [
+            when is not None and at <= when < tomorrow
+            for when in (person.decides_at, person.changes_at, person.shares_at)
+        ]
+        chats, seldom = random.random() < person.chats_a_day, random.random()
+        if not (chats or seldom < SELDOM or any(today)):
+            return
+        decides, changes, shares = today
         moment = at + timedelta(seconds=random.randrange(6 * 3600, 20 * 3600))
-        if person.decides_at is not None and person.decides_at.date() == at.date():
+        if decides:
             via = "signup" if person.opens_at >= NOTICE else "notice"
             self._choose(person, moment, person.allows, via)
-        if person.changes_at is not None and person.changes_at.date() == at.date():
+        if changes:
             self._choose(person, moment, not person.allows, "settings")
-        if person.shares_at is not None and person.shares_at.date() == at.date() and person.projects:
+        if shares and person.projects:
             self._share(person, moment, random.choice(person.projects))
-        if random.random() < person.chats_a_day:
+        if chats:
             self._chat(person, moment)
-        self._seldom(person, moment + timedelta(hours=1))
+        self._seldom(person, moment + timedelta(hours=1), seldom)
 
-    def _seldom(self, person: Townsperson, at: datetime) -> None:
+    def _seldom(self, person: Townsperson, at: datetime, chance: float) -> None:
         """What people do now and then, to one of their conversations or to the account."""
-        random, chance = self.random, self.random.random()
+        random = self.random
         if chance < 0.0004:
             plan = random.choice(("work", "pro", "free"))
             self._add(
@@ -215,7 +226,7 @@ class _Play:
             )
         elif chance < 0.001 and person.projects:
             self._keep_project(person, at, random.choice(person.projects))
-        elif chance < 0.012 and person.conversations:
+        elif chance < SELDOM and person.conversations:
             name, conversation = random.choice(person.conversations)
             self._to_conversation(person, at, name, conversation)
 
@@ -310,8 +321,15 @@ class _Play:
             ))  # fmt: skip
 
     def _read(self, role: ReaderRole, reason: ReadReason, person: Townsperson, conversation: UUID) -> None:
+        """Staff read a conversation at the end of the day."""
+        self.to_read.append((role, reason, person, conversation))
+
+    def _end_day(self) -> None:
         self._flush()
-        self.readings += scenes.read(self.here, role, reason, f"T-{self.readings + 101}", person.id, conversation)
+        for role, reason, person, conversation in self.to_read:
+            ticket = f"T-{self.readings + 101}"
+            self.readings += scenes.read(self.here, role, reason, ticket, person.id, conversation)
+        self.to_read.clear()
 
     def _open(self, person: Townsperson) -> None:
         at = person.opens_at
@@ -457,10 +475,10 @@ class _Play:
         built = release_build.build_release(self.here, name=name, purpose=purpose)
         self.town.expect(name, purpose, self.clock.now)
         counts = built.manifest.counts
-        left = sum(n for why, n in counts.dropped.items() if why in {one.value for one in LeftOut})
+        curated = {why.value for why in LeftOut}
+        left = sum(n for why, n in counts.dropped.items() if why in curated)
         barred = sorted(
-            ((why, n) for why, n in counts.dropped.items() if why not in {one.value for one in LeftOut}),
-            key=lambda item: (-item[1], item[0]),
+            ((why, n) for why, n in counts.dropped.items() if why not in curated), key=lambda item: (-item[1], item[0])
         )
         share = counts.included / max(counts.included + left, 1)
         self._tell(
