@@ -19,7 +19,14 @@ from licet.demo.town import play_town
 @click.option("--allow-from", help="With files: the day on which the account gives permission; without it, never.")
 @click.option("--plan", default="pro", show_default=True, help="With files: the account's plan.")
 @click.option("--age", type=click.IntRange(0, 150), default=30, show_default=True, help="With files: its age.")
-@click.option("--accounts", "population", type=click.IntRange(50, 1_000_000), default=2_000, show_default=True)
+@click.option(
+    "--accounts",
+    "population",
+    type=click.IntRange(50, 1_000_000),
+    default=2_000,
+    show_default=True,
+    help="How many accounts the town has.",
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the town.")
 @click.option(
     "--data", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="The folder of the demo."

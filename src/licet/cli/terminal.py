@@ -19,6 +19,7 @@ from rich.theme import Theme
 COLUMNS_MAX, COLUMNS_MIN = 100, 40
 HANGING_MAX = 16  # the widest first column that a broken line goes on behind
 _COLUMN = re.compile(rf"(?=.{{1,{HANGING_MAX}}}\S)(\s*\S+(?: \S+)?\s{{2,}})\S")
+_COUNTED = re.compile(r"(?<=\d) (?=[A-Za-z_])")  # a figure stays on the line of what it counts
 _THEME = Theme({
     "said.heading": "bold", "said.day": "bold cyan", "said.command": "cyan", "said.link": "cyan underline",
     "said.kept": "green", "said.broken": "bold red", "said.plot": "blue", "said.first": "bold",
@@ -55,10 +56,12 @@ def folded(line: str, width: int) -> list[str]:
         return [line]
     column = _COLUMN.match(line)
     indent = len(column[1]) if column else len(line) - len(line.lstrip()) + 2
-    return textwrap.wrap(
-        line, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False,
-        replace_whitespace=False, drop_whitespace=True,
+    whole = _COUNTED.sub("\N{NO-BREAK SPACE}", line)
+    parts = textwrap.wrap(
+        whole, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False,
+        replace_whitespace=False,
     )  # fmt: skip
+    return [part.replace("\N{NO-BREAK SPACE}", " ") for part in parts]
 
 
 def printer(out: Console) -> Callable[[str], None]:

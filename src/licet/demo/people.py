@@ -7,14 +7,11 @@ from datetime import datetime, timedelta
 from random import Random
 from uuid import UUID
 
-import msgspec
-
 from licet.demo import speech
-from licet.demo.coding import CodingSession, Repository, repository
-from licet.demo.speech import Talk
+from licet.demo.chats import BegunChat
+from licet.demo.coding import Repository, repository
 from licet.policy import events
 from licet.policy.file import Policies
-from licet.policy.state import ConversationKind
 from licet.policy.world import World
 from licet.vault import commands, installation
 from licet.vault.commands import CommandResult
@@ -78,15 +75,6 @@ def populate(random: Random, count: int, begin: datetime, notice: datetime, end:
         )
         people.append(Townsperson(random, number, opens_at, notice, end))
     return people
-
-
-class BegunChat(msgspec.Struct, kw_only=True):
-    """A conversation as it goes on: what it is, where, and what it is about; None for a question that many ask."""
-
-    kind: ConversationKind
-    surface: str
-    about: Talk | CodingSession | None
-    project: str = ""
 
 
 class Town:

@@ -216,9 +216,12 @@ def repeated(random: Random, name: str) -> tuple[str, str]:
 
 
 def scam(random: Random, name: str) -> tuple[str, str]:
-    """What somebody wants who means to cheat, and the assistant's no."""
-    talk = Talk(random, name)
-    return talk._say(random, [random.choice(talk.of.scam)]), talk._say(random, [random.choice(talk.of.refusal)])
+    """What somebody wants who means to cheat, word for word as others sent it, and the assistant's no."""
+    of = language(name)
+    number = random.randrange(len(of.scam))
+    fixed = Random(f"{name} scam {number}")  # noqa: S311 the same in every town
+    talk = Talk(fixed, name)
+    return talk._say(fixed, [of.scam[number]]), talk._say(fixed, [of.refusal[number % len(of.refusal)]])
 
 
 def title(words: str) -> str:

@@ -21,18 +21,17 @@ from uuid import UUID
 import yaml
 
 from licet.curate import release_build
-from licet.demo import scenes, speech
+from licet.demo import chats, scenes, speech
+from licet.demo.chats import BegunChat, ChatSort
 from licet.demo.checks import check_all
-from licet.demo.coding import CodingSession
-from licet.demo.people import BegunChat, Town, Townsperson, populate
-from licet.demo.speech import Talk
+from licet.demo.people import Town, Townsperson, populate
 from licet.demo.stage import DemoPromise, DemoReport, Progress, Say, dated, plot, show_promises, silent, stage
 from licet.erasure import sweeper
 from licet.erasure.sweep_batches import SweepResult
 from licet.policy import events
 from licet.policy.file import Policies, Policy, preset, read
 from licet.policy.period import instant
-from licet.policy.state import ConversationKind, Share, TurnRole
+from licet.policy.state import Share, TurnRole
 from licet.release import catalog, registry
 from licet.release.build import BuildResult
 from licet.release.curation import LeftOut
@@ -55,7 +54,6 @@ BATCH_COMMANDS = 1_000
 RECALL = instant("2025-11-20")
 DAYS_SHARE = 0.7  # of the whole demonstration's time; releases and promises take the rest
 ONE_DAY = timedelta(days=1)
-REPEATED_SHARE, SCAM_SHARE = 0.08, 0.004
 SELDOM = 0.012
 MATTERS = (
     (HoldReason.litigation, "Northgate Ltd v. Moffat", True),
@@ -194,8 +192,8 @@ class _Play:
             when is not None and at <= when < tomorrow
             for when in (person.decides_at, person.changes_at, person.shares_at)
         ]
-        chats, seldom = random.random() < person.chats_a_day, random.random()
-        if not (chats or seldom < SELDOM or any(today)):
+        chat_today, seldom = random.random() < person.chats_a_day, random.random()
+        if not (chat_today or seldom < SELDOM or any(today)):
             return
         decides, changes, shares = today
         moment = at + timedelta(seconds=random.randrange(6 * 3600, 20 * 3600))
@@ -206,7 +204,7 @@ class _Play:
             self._choose(person, moment, not person.allows, "settings")
         if shares and person.projects:
             self._share(person, moment, random.choice(person.projects))
-        if chats:
+        if chat_today:
             self._chat(person, moment)
         self._seldom(person, moment + timedelta(hours=1), seldom)
 
@@ -371,14 +369,14 @@ class _Play:
         name = random.choice(open_ones) if resumed else f"c{self.conversations}"
         self.conversations += not resumed
         if not resumed:
-            self.town.begun[name] = self._begin(person)
+            self.town.begun[name] = self._begin(person, name)
         chat = self.town.begun[name]
         surface = "bedrock" if random.random() < 0.02 else chat.surface
         incognito, narrow = random.random() < 0.03, random.random() < 0.02
         project = self.town.host(self.here, "project", chat.project) if chat.project and not resumed else None
         project_title = encode(Content(text=chat.project)) if project else None
         title: bytes | None = None
-        for role, content in self._words(person, name, chat, resumed=resumed):
+        for role, content in self._words(person, chat, resumed=resumed):
             turn = f"{name}.{self.town.turns[name]}"
             if self.town.turns[name] == 0:
                 title = encode(Content(text=speech.title(content.text)))
@@ -397,46 +395,22 @@ class _Play:
             )  # fmt: skip
             at += timedelta(seconds=random.randrange(4, 90))
 
-    def _begin(self, person: Townsperson) -> BegunChat:
-        """What a new conversation is: a coding session, a chat, or a question that many ask."""
-        random = self.random
-        if person.repositories and random.random() < 0.6:
-            session = CodingSession(random, random.choice(person.repositories))
-            begun = BegunChat(
-                kind=ConversationKind.code, surface="cli", about=session, project=session.repository.project
-            )
-        elif random.random() < REPEATED_SHARE:
-            return BegunChat(kind=ConversationKind.chat, surface="app", about=None)
-        else:
-            talk = Talk(random, person.language)
-            begun = BegunChat(kind=ConversationKind.chat, surface="app", about=talk)
-            if person.is_tidy:
-                begun.project = talk.name.capitalize()
-        if begun.project and begun.project not in person.projects:
-            person.projects.append(begun.project)
-        return begun
-
-    def _words(
-        self, person: Townsperson, name: str, chat: BegunChat, *, resumed: bool
-    ) -> Iterator[tuple[TurnRole, Content]]:
-        random, about = self.random, chat.about
-        if about is None:
-            question, answer = speech.repeated(random, person.language)
-            yield from ((TurnRole.user, Content(text=question)), (TurnRole.assistant, Content(text=answer)))
-        elif isinstance(about, CodingSession):
-            for n in range(random.randrange(1, 3)):
-                yield from about.exchange(random, first=n == 0 and not resumed)
-        elif random.random() < SCAM_SHARE:
-            question, answer = speech.scam(random, person.language)
-            yield from ((TurnRole.user, Content(text=question)), (TurnRole.assistant, Content(text=answer)))
+    def _begin(self, person: Townsperson, name: str) -> BegunChat:
+        chat = chats.begin(self.random, person)
+        if chat.project and chat.project not in person.projects:
+            person.projects.append(chat.project)
+        if chat.sort is ChatSort.scam:
             self._later(person, 1, lambda day: self._suspect(person, day, name))
-        else:
-            for n in range(random.randrange(1, 4)):
-                words = about.follow(random) if n or resumed else about.ask(random)
-                if not self.planted:
-                    words, self.planted = f"{words} {PLANTED}", True
-                yield TurnRole.user, Content(text=words)
-                yield TurnRole.assistant, Content(text=about.answer(random))
+        return chat
+
+    def _words(self, person: Townsperson, chat: BegunChat, *, resumed: bool) -> Iterator[tuple[TurnRole, Content]]:
+        """What is said; once in the town's life, the sentence that is searched for at the end."""
+        for role, content in chats.said(self.random, person, chat, resumed=resumed):
+            if not self.planted and role is TurnRole.user:
+                self.planted = True
+                yield role, Content(text=f"{content.text} {PLANTED}")
+            else:
+                yield role, content
 
     def _suspect(self, person: Townsperson, day: datetime, name: str) -> None:
         if name in self.town.ids:
