@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from licet.cli.terminal import folded
 from licet.config import Configuration
 from licet.curate.batches import batches
 from licet.curate.dedupe import Election, Sketch
@@ -162,6 +163,12 @@ def test_the_town_speaks_nine_languages_and_leaves_identifiers_where_people_do()
     ):
         assert sign in printed, sign
     assert {call.name for content in coded for call in content.tool_calls} == {"read_file", "run", "edit_file"}
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+def test_what_is_told_fits_a_terminal(played: Played, columns: int) -> None:
+    for line in "\n".join(played.lines).replace(str(played.report.folder), "demo").split("\n"):
+        assert all(len(part) <= columns for part in folded(line, columns)), line
 
 
 # Each promise can be broken. What a test breaks it mends, for the next.

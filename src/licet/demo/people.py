@@ -45,7 +45,7 @@ class Townsperson:
         )
         self.is_tidy = random.random() < 0.25
         self.projects: list[str] = []
-        self.chats_a_day = random.choice((0.01, 0.02, 0.05, 0.1))
+        self.chats_a_day = random.choice((0.01, 0.02, 0.04, 0.08))
         self.conversations: list[tuple[str, UUID]] = []
         self.allows = random.random() < 0.6
         silent = random.random() < 0.08
