@@ -19,7 +19,7 @@ from licet.config import Configuration
 from licet.curate.batches import batches
 from licet.curate.dedupe import Election, Sketch
 from licet.curate.kernels import SketchKernel
-from licet.demo import chats, checks, coding, speech, town
+from licet.demo import chats, checks, code_sessions, speech, town
 from licet.demo.checks import check_all
 from licet.demo.files import play_files
 from licet.demo.people import Townsperson
@@ -150,7 +150,9 @@ def test_the_town_speaks_nine_languages_and_leaves_identifiers_where_people_do()
     coded = [
         content
         for n in range(200)
-        for _, content in coding.CodingSession(random, coding.repository(random)).exchange(random, first=n % 2 == 0)
+        for _, content in code_sessions.CodingSession(random, code_sessions.repository(random)).exchange(
+            random, first=n % 2 == 0
+        )
     ]
     printed = "\n".join(content.text for content in coded)
     for sign in (

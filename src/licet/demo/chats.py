@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 
 from licet.demo import speech
-from licet.demo.coding import CodingSession, Repository
+from licet.demo.code_sessions import CodingSession, TownRepository
 from licet.demo.speech import Talk
 from licet.policy.state import ConversationKind, TurnRole
 from licet.vault.content import Content
@@ -30,7 +30,7 @@ class Speaker(Protocol):
 
     language: str
     is_tidy: bool
-    repositories: list[Repository]
+    repositories: list[TownRepository]
 
 
 class BegunChat(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from licet.demo import speech
 from licet.demo.chats import BegunChat
-from licet.demo.coding import Repository, repository
+from licet.demo.code_sessions import TownRepository, repository
 from licet.policy import events
 from licet.policy.file import Policies
 from licet.policy.world import World
@@ -40,7 +40,7 @@ class Townsperson:
         self.closed = False
         self.language = speech.draw_language(random)
         codes = self.plan in ("pro", "max") and random.random() < 0.5
-        self.repositories: list[Repository] = (
+        self.repositories: list[TownRepository] = (
             [repository(random) for _ in range(random.randrange(1, 3))] if codes else []
         )
         self.is_tidy = random.random() < 0.25

@@ -175,7 +175,7 @@ _SQL = Stack(
 STACKS = (_PYTHON, _PYTHON, _TYPESCRIPT, _GO, _SQL)
 
 
-class Repository(NamedTuple):
+class TownRepository(NamedTuple):
     """Where somebody works: the project, its stack, the name of the account there, and whose name is on the commits."""
 
     project: str
@@ -188,10 +188,10 @@ class Repository(NamedTuple):
         return f"/home/{self.user}/projects/{self.project}"
 
 
-def repository(random: Random) -> Repository:
+def repository(random: Random) -> TownRepository:
     user, author = random.choice(_PEOPLE)
     project = f"{random.choice(_PROJECTS)}-{random.choice(_KINDS)}"
-    return Repository(project=project, stack=random.choice(STACKS), user=user, author=author)
+    return TownRepository(project=project, stack=random.choice(STACKS), user=user, author=author)
 
 
 class _Names(dict[str, str]):
@@ -229,7 +229,7 @@ class _Names(dict[str, str]):
 class CodingSession:
     """One session in a repository, and what is wrong there."""
 
-    def __init__(self, random: Random, repository: Repository) -> None:
+    def __init__(self, random: Random, repository: TownRepository) -> None:
         self.repository, self.stack = repository, repository.stack
         names = self.names = _Names(random)
         verb, noun, parts = random.choice(_VERBS), random.choice(_NOUNS), random.choice(_PARTS)
