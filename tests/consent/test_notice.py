@@ -464,7 +464,7 @@ def test_every_sentence_of_the_catalogue_has_words_and_an_unknown_one_is_an_erro
     with pytest.raises(BrokenError, match="no sentence"):
         english.say("nothing.like.it")
     with pytest.raises(BrokenError, match="needs a value"):
-        english.say("day", day=1)
+        english.say("site.simulated", date=1)
 
 
 def test_every_reason_of_the_rule_has_its_words() -> None:
