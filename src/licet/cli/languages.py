@@ -47,8 +47,8 @@ def list_languages(folder: Path | None, as_json: bool) -> None:
 @_folder_option
 @json_option
 def check(names: tuple[str, ...], folder: Path | None, as_json: bool) -> int:
-    """Holds languages against English: what is missing, out of date, out of form, too long, or presses. Without NAMES
-    checks all. Exits 1 on an error; a warning is for you to judge.
+    """Lists what is missing or wrong in languages. Without NAMES checks all. Exits 1 on an error; a warning is for you
+    to judge.
 
     \b
     Example:  licet languages check de

@@ -223,7 +223,7 @@ def _notice(source: str, english: str, language: str) -> Iterator[tuple[Catalogu
     try:
         for found in _lint(source):
             yield rule.wording, str(found)
-        if notice.front(source)["language"] != language:
+        if notice.front(source).get("language") != language:
             yield rule.unknown, "its language is not that of its name"
     except LicetError as error:
         yield rule.markup, error.message
