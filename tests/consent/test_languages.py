@@ -5,19 +5,27 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
 from licet.cli.command import main
+from licet.config import Configuration
 from licet.consent import catalogue_check, cldr, language_tags, notice, pressing_words
 from licet.consent.catalogue import Catalogue, catalogue, known, languages, stamp, translated
 from licet.consent.catalogue_check import CatalogueRule
+from licet.consent.notice import Variant
 from licet.errors import InputError, UsageError
+from licet.keys.keyring import Keyring
+from licet.keys.material import FileProvider
 from licet.policy.file import preset
 from licet.policy.period import Period, Unit
+from licet.service import policy_changes
+from licet.store.connect import Pool, transaction
+from licet.vault.installation import Installation
 
 AT = datetime(2025, 9, 28, 10, 5, tzinfo=UTC)
 ENGLISH = known().english
@@ -85,6 +93,39 @@ def test_english_notices_come_first_and_a_stale_translation_does_not_come() -> N
     tags = [notice.front(source)["language"] for source in notice.shipped(preset("strict"))]
     assert tags[:2] == ["en", "en"]
     assert set(tags) == set(languages())
+
+
+def test_an_installation_asks_in_the_languages_that_it_was_begun_with_and_goes_on_in_them(
+    pool: Pool, tmp_path: Path
+) -> None:
+    here = Installation(
+        config=Configuration(data=tmp_path),
+        pool=pool,
+        keyring=Keyring(FileProvider(tmp_path / "keys")),
+        clock=lambda: AT,
+    )
+    with pytest.raises(UsageError, match="no notice ships in `xx`"):
+        policy_changes.init(here, languages=["xx"])
+    policy_changes.init(here, languages=["de"])
+    assert published(pool) == {(0, "en"), (0, "de")}
+    newer = msgspec.structs.replace(
+        preset("strict"), version="2", effective=AT + timedelta(days=90), decide_by=None
+    )
+    file = tmp_path / "newer.json"
+    file.write_bytes(msgspec.json.encode(newer.document()))
+    policy_changes.plan_policy(here, file, by="test")
+    policy_changes.apply_planned(here, file, by="test")
+    assert published(pool) == {(number, language) for number in (0, 1) for language in ("en", "de")}
+    policy_changes.publish_notices(here, by="test")
+    assert {language for number, language in published(pool) if number == 1} == set(languages())
+    with transaction(pool) as tx:
+        found = [notice.find(tx, 1, language, Variant.signup) for language in ("ar", "pt-BR")]
+    assert [one.language for one in found if one is not None] == ["ar", "en"]
+
+
+def published(pool: Pool) -> set[tuple[int, str]]:
+    with transaction(pool) as tx:
+        return {(one.number, one.language) for one in notice.in_force(tx, 1)}
 
 
 # What CLDR says

@@ -13,6 +13,7 @@ import pytest
 from licet.consent import catalogue_check, notice
 from licet.consent.catalogue import catalogue, known, languages, stamp
 from licet.policy.file import preset
+from licet.service import policy_changes
 from licet.vault.commands import Choose
 from licet.web.pages import reader_language, shared
 from licet.web.pages.reader_language import COOKIE, COOKIE_SECONDS, set_off
@@ -43,6 +44,7 @@ ANSWERS_EQUAL = """() => {
 
 @pytest.fixture
 def ana(world: World) -> World:
+    policy_changes.publish_notices(world.here, by="test")  # in every language that they ship in
     world.open("ana")
     world.clock.set(NOTICE)
     return world
@@ -181,6 +183,7 @@ def test_a_page_in_a_language_of_one_sentence_is_english_that_says_so(tmp_path: 
 
 @pytest.mark.parametrize("site", ["strict"], indirect=True)
 def test_both_answers_weigh_the_same_in_every_language_and_nothing_runs_out_of_a_phone(site: Site) -> None:
+    policy_changes.publish_notices(site.town.here, by="test")
     site.town.open("eve", age=None)
     existing(site)
     visited = site.visit("eve", "/notice", viewport=PHONE)

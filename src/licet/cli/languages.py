@@ -27,7 +27,7 @@ def languages() -> None:
 @_folder_option
 @json_option
 def list_languages(folder: Path | None, as_json: bool) -> None:
-    """Lists the languages, and of how many sentences each has a translation that is up to date.
+    """Lists the languages, and how far each is translated.
 
     \b
     Example:  licet languages list

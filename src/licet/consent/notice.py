@@ -495,6 +495,11 @@ def newest_published(tx: Transaction, most: int) -> list[NoticeListed]:
     ]
 
 
+def published_languages(tx: Transaction) -> frozenset[str]:
+    """The languages in which any notice was published: those in which the operator asks its people."""
+    return frozenset(language for (language,) in tx.execute("SELECT DISTINCT language FROM notices"))
+
+
 def published_count(tx: Transaction) -> int:
     row = tx.execute("SELECT count(*) FROM notices").fetchone()
     return int(row[0]) if row else 0

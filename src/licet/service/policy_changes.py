@@ -103,8 +103,11 @@ def _check_languages(languages: Collection[str] | None) -> None:
             raise UsageError(f"no notice ships in `{name}`", f"they ship in {', '.join(known)}")
 
 
-def apply_policy(here: Installation, policy: Policy, *, by: str, languages: Collection[str] | None = None) -> int:
-    """Adds a policy version, and publishes the notices that ship for it, English and ``languages``; returns its number."""
+def apply_policy(here: Installation, policy: Policy, *, by: str, languages: Collection[str] | None = ()) -> int:
+    """Adds a policy version, and publishes the notices that ship for it; returns its number.
+
+    They are published in English and in ``languages``, or with None in every language that they ship in.
+    """
     purposes.check(policy)
     with transaction(here.pool) as tx:
         at = here.clock()
@@ -183,7 +186,7 @@ def apply_planned(here: Installation, file: Path, *, by: str, shorten_stored: bo
         with transaction(here.pool) as tx:
             number = policy_plan.apply(tx, policy, now, by)
             restriction.keep_policy(tx, here.keyring, policy, now, by)
-            _publish(here, tx, notice.shipped(policy), None, by)
+            _publish(here, tx, notice.shipped(policy, {ENGLISH, *notice.published_languages(tx)}), None, by)
         (here.config.data / "policy.yaml").write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
     elif not shorten_stored:
         raise RefusedError(f"version `{policy.version}` is applied already", because="exists")
