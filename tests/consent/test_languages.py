@@ -21,7 +21,7 @@ from licet.consent.notice import Variant
 from licet.errors import InputError, UsageError
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
-from licet.policy.file import preset
+from licet.policy.file import PRESETS, preset
 from licet.policy.period import Period, Unit
 from licet.service import policy_changes
 from licet.store.connect import Pool, transaction
@@ -64,23 +64,35 @@ def found(folder: Path, language: str) -> dict[str, set[CatalogueRule]]:
 
 
 @pytest.mark.parametrize("language", OTHERS)
-def test_a_language_that_ships_is_whole_and_up_to_date_and_presses_nobody(language: str) -> None:
-    errors = [str(one) for one in catalogue_check.check(known(), language) if not one.is_warning]
-    assert errors == [], (
-        f"`licet languages check {language}` lists them, `licet languages stamp` says what was read again"
-    )
+def test_a_language_that_ships_is_right_in_what_it_says_and_presses_nobody(language: str) -> None:
+    """What is missing or out of date is said in English, so that a change of English does not wait for translators."""
+    wrong = [str(one) for one in errors(language) if one.rule not in BEHIND]
+    assert wrong == [], f"`licet languages check {language}` lists them"
 
 
 @pytest.mark.parametrize("language", OTHERS)
-def test_a_language_that_ships_has_every_notice(language: str) -> None:
-    for name in ("strict", "article-2025"):
-        policy = preset(name)
-        english, ours = notice.shipped(policy, ["en"]), notice.shipped(policy, [language])
-        assert len(ours) == len(english) > 0
-        for source in ours:
-            text = notice.read(notice.fill(source, policy))
-            assert text.language == language
-            assert "{" not in text.body
+def test_a_language_that_ships_says_most_of_it(language: str) -> None:
+    behind = [str(one) for one in errors(language) if one.rule in BEHIND]
+    assert len(behind) <= BEHIND_SHARE_MAX * len(ENGLISH), (
+        f"{len(behind)} are behind: `licet languages check {language}`"
+    )
+
+
+BEHIND = {CatalogueRule.missing, CatalogueRule.stale}
+BEHIND_SHARE_MAX = 0.5
+
+
+def errors(language: str) -> list[catalogue_check.CatalogueFinding]:
+    return [one for one in catalogue_check.check(known(), language) if not one.is_warning]
+
+
+@pytest.mark.parametrize("name", sorted(notice.sources()))
+def test_each_notice_that_ships_can_be_published(name: str) -> None:
+    source = notice.sources()[name]
+    policy = next(one for one in map(preset, PRESETS) if name.startswith(f"{one.policy}."))
+    text = notice.read(notice.fill(source, policy))
+    assert text.language == notice.language_of(name)
+    assert "{" not in text.body
 
 
 def test_english_notices_come_first_and_a_stale_translation_does_not_come() -> None:
@@ -92,7 +104,8 @@ def test_english_notices_come_first_and_a_stale_translation_does_not_come() -> N
     assert notice.stamped(made, english) == made
     tags = [notice.front(source)["language"] for source in notice.shipped(preset("strict"))]
     assert tags[:2] == ["en", "en"]
-    assert set(tags) == set(languages())
+    assert tags == sorted(tags, key=lambda tag: (tag != "en", tag))
+    assert set(tags) <= set(languages())
 
 
 def test_an_installation_asks_in_the_languages_that_it_was_begun_with_and_goes_on_in_them(
@@ -106,21 +119,21 @@ def test_an_installation_asks_in_the_languages_that_it_was_begun_with_and_goes_o
     )
     with pytest.raises(UsageError, match="no notice ships in `xx`"):
         policy_changes.init(here, languages=["xx"])
-    policy_changes.init(here, languages=["de"])
-    assert published(pool) == {(0, "en"), (0, "de")}
-    newer = msgspec.structs.replace(
-        preset("strict"), version="2", effective=AT + timedelta(days=90), decide_by=None
-    )
+    others = sorted({notice.front(source)["language"] for source in notice.shipped(preset("strict"))} - {"en"})
+    policy_changes.init(here, languages=others[:1])
+    begun = ["en", *others[:1]]
+    assert published(pool) == {(0, language) for language in begun}
+    newer = msgspec.structs.replace(preset("strict"), version="2", effective=AT + timedelta(days=90), decide_by=None)
     file = tmp_path / "newer.json"
     file.write_bytes(msgspec.json.encode(newer.document()))
     policy_changes.plan_policy(here, file, by="test")
     policy_changes.apply_planned(here, file, by="test")
-    assert published(pool) == {(number, language) for number in (0, 1) for language in ("en", "de")}
+    assert published(pool) == {(number, language) for number in (0, 1) for language in begun}
     policy_changes.publish_notices(here, by="test")
-    assert {language for number, language in published(pool) if number == 1} == set(languages())
+    assert {language for number, language in published(pool) if number == 1} == {"en", *others}
     with transaction(pool) as tx:
-        found = [notice.find(tx, 1, language, Variant.signup) for language in ("ar", "pt-BR")]
-    assert [one.language for one in found if one is not None] == ["ar", "en"]
+        found = notice.find(tx, 1, "eo", Variant.signup)
+    assert found is not None and found.language == "en"
 
 
 def published(pool: Pool) -> set[tuple[int, str]]:
@@ -311,20 +324,19 @@ def test_a_number_may_be_a_word_where_the_form_is_for_one_number_alone(tmp_path:
 
 
 def test_a_notice_that_does_not_follow_the_english_one_is_found() -> None:
-    sources = notice.sources()
-    english, german = sources["strict.signup.en.md"], sources["strict.signup.de.md"]
+    english = notice.sources()["strict.signup.en.md"]
+    german = english.replace("language: en", "language: de")
 
     def rules(source: str) -> set[CatalogueRule]:
         return {rule for rule, _ in catalogue_check._notice(notice.stamped(source, english), english, "de")}
 
     assert rules(german) == set()
-    assert rules(german.replace("{opted_in}", "fünf Jahre")) == {CatalogueRule.places}
-    assert rules(german.replace("/settings", "/chats")) == {CatalogueRule.markup}
+    assert rules(german.replace("{opted_in}", "five years")) == {CatalogueRule.places}
+    assert rules(german.replace("](/settings)", "](/chats)")) == {CatalogueRule.markup}
     assert rules(german.replace("\nage: ", "\nalter: ")) >= {CatalogueRule.places}
-    assert rules(german.replace("language: de", "language: da")) == {CatalogueRule.unknown}
-    assert rules(german.replace("Wir verkaufen", "Nur noch 2 Tage. Wir verkaufen")) == {CatalogueRule.wording}
-    stale = {rule for rule, _ in catalogue_check._notice(german, english, "de")}
-    assert CatalogueRule.stale in stale
+    assert rules(english) == {CatalogueRule.unknown}
+    assert rules(german.rstrip() + " Nur noch 2 Tage.") == {CatalogueRule.wording}
+    assert CatalogueRule.stale in {rule for rule, _ in catalogue_check._notice(german, english, "de")}
 
 
 # Words that press

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from licet.consent import choices, history, markdown, notice, prompt, showings
-from licet.consent.catalogue import Catalogue, catalogue, preferred
+from licet.consent.catalogue import Catalogue, catalogue, known
 from licet.consent.notice import Variant
 from licet.consent.prompt import Reason
 from licet.consent.showings import ShownOn
@@ -483,4 +483,4 @@ def test_every_reason_of_the_rule_has_its_words() -> None:
 
 @pytest.mark.parametrize("header", ["", "et, en;q=0.5", "xx;q=high", "en-GB", ",,,;q="])
 def test_a_language_header_that_says_nothing_known_is_english(header: str) -> None:
-    assert preferred(header) == "en"
+    assert known().preferred(header) == "en"

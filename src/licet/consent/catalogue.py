@@ -220,7 +220,10 @@ def _decoded(file: Traversable, kind: type[T]) -> T:
 @cache
 def known(folder: Path | None = None) -> Languages:
     """The languages that ship, and those of a folder of the operator's."""
-    return Languages(_SHIPPED, *([folder] if folder is not None else []))
+    found = Languages(_SHIPPED, *([folder] if folder is not None else []))
+    if folder is not None:
+        found.names_of()  # reads them all: a file that is no catalogue stops the program, not a person's page
+    return found
 
 
 def languages() -> tuple[str, ...]:
@@ -231,8 +234,3 @@ def languages() -> tuple[str, ...]:
 def catalogue(language: str = ENGLISH) -> Catalogue:
     """The catalogue of a language that ships; see `Languages.catalogue`."""
     return known().catalogue(language)
-
-
-def preferred(header: str) -> str:
-    """See `Languages.preferred`."""
-    return known().preferred(header)

@@ -23,7 +23,7 @@ from licet.consent.language_tags import ENGLISH
 
 AnyRequest = Request[Any, Any, Any]
 
-COOKIE = "licet_language"
+COOKIE = "__Host-licet_language"
 COOKIE_SECONDS = 365 * 86_400
 _TAGS = re.compile(r"(<title>[^<]*</title>|<option[^<]*</option>|<[^>]*>)")
 _MARKS = re.compile(f"[{BORROWED}{BORROWED_END}]")
