@@ -13,19 +13,14 @@ import re
 SCHOOL_BEGINS = 5
 _WORD = re.compile(r"[a-z]+(?:[’'][a-z]+)?|\d+", re.I)
 _VOWELS = re.compile(r"[aeiouy]+")
+_UNSPOKEN = re.compile(r"(?:[^sxzhcg]es|[^td]ed|[aeiouy]le|(?<!l)e)$")
 
 
 def syllables(word: str) -> int:
     """How many syllables a word has; a number counts as one word of one."""
     said = re.sub(r"[’']\w+$", "", word.lower())
-    count = len(_VOWELS.findall(said))
-    if said.endswith("es") and said[-3:-2] not in ("s", "x", "z", "h", "c", "g") and len(said) > 3:
-        count -= 1
-    elif said.endswith("ed") and said[-3:-2] not in ("t", "d") and len(said) > 3:
-        count -= 1
-    elif said.endswith("e") and not (said.endswith("le") and said[-3:-2] not in "aeiouy") and len(said) > 2:
-        count -= 1
-    return max(1, count)
+    unspoken = len(said) > 3 and _UNSPOKEN.search(said) is not None
+    return max(1, len(_VOWELS.findall(said)) - unspoken)
 
 
 def grade(text: str) -> float:

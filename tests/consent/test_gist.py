@@ -43,7 +43,16 @@ def test_the_four_lines_can_be_read_at_thirteen(policy: Policy, own: bool) -> No
 
 
 def test_the_age_of_a_reader_is_the_formulas() -> None:
-    counted = {"use": 1, "chats": 1, "improve": 2, "sessions": 2, "conversation": 4, "incognito": 4, "people": 2, "named": 1}
+    counted = {
+        "use": 1,
+        "chats": 1,
+        "improve": 2,
+        "sessions": 2,
+        "conversation": 4,
+        "incognito": 4,
+        "people": 2,
+        "named": 1,
+    }
     assert {word: syllables(word) for word in counted} == counted
     assert grade("The cat sat on the mat.") == pytest.approx(0.39 * 6 + 11.8 * 1 - 15.59)
     lawyers = (
@@ -83,7 +92,10 @@ def test_a_question_for_old_chats_too_says_so_and_another_does_not() -> None:
 
 def test_an_empty_line_is_refused_and_a_notice_of_before_there_were_lines_is_still_read() -> None:
     document = notice.fill(notice.shipped(STRICT)[0], STRICT)
-    empty = document.replace("never: Chats that you delete or keep out are never used. Nor are incognito chats.", 'never: ""')
+    empty = document.replace(
+        "never: Deleted chats are never used. Nor are those you keep out or incognito ones, unless flagged for misuse.",
+        'never: ""',
+    )
     assert empty != document
     with pytest.raises(InputError, match="key `never`: is empty"):
         notice.read(empty)

@@ -48,7 +48,9 @@ def test_a_page_from_right_to_left_is_the_mirror_of_one_from_left_to_right(style
 )  # fmt: skip
 def test_a_side_of_the_page_would_be_found(rule: str) -> None:
     assert len(sided(f"@media (max-width: 40rem) {{ p {{ {rule} }} }}")) == 1
-    assert sided("@media (max-width: 40rem) { p { margin-inline-start: 0; text-align: start; line-height: 1.5 } }") == []
+    assert (
+        sided("@media (max-width: 40rem) { p { margin-inline-start: 0; text-align: start; line-height: 1.5 } }") == []
+    )
 
 
 def test_every_colour_can_be_given_by_a_host_and_has_its_place_on_the_page_and_in_the_docs() -> None:
@@ -58,7 +60,9 @@ def test_every_colour_can_be_given_by_a_host_and_has_its_place_on_the_page_and_i
     assert given == {*design.COLOURS, "corner", "face"}
     assert [name for name in (*given, "density") if f"`--licet-{name}`" not in docs] == []
     more = style[style.index("@media (prefers-contrast: more)") :].partition("\n}")[0]
-    assert set(re.findall(r"--([\w-]+): light-dark", more)) == set(design.COLOURS), "each is a stronger one where that is asked"
+    assert set(re.findall(r"--([\w-]+): light-dark", more)) == set(design.COLOURS), (
+        "each is a stronger one where that is asked"
+    )
 
 
 def test_the_page_shows_every_macro_of_the_parts() -> None:

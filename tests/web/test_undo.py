@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-
 from .browsing import Site, browser, existing, site
 from .test_pages_choices import MODELS, SAFETY, allow_project, answered, chat_in, grants, state, text, usable
 
@@ -51,7 +50,11 @@ def test_a_no_is_undone_by_a_new_yes_that_counts_from_then_on_and_restores_nothi
     told = "Undo is a new yes to “Use my chats to improve models”, from then on. What the no ended does not come back: "
     assert f"{told}what you said under it is not used again. Your record keeps both." in text(page)
     undo(page).click()
-    assert [one for one in said(site) if one[1] != "declined"] == [(True, "began"), (False, "withdrew"), (True, "began")]
+    assert [one for one in said(site) if one[1] != "declined"] == [
+        (True, "began"),
+        (False, "withdrew"),
+        (True, "began"),
+    ]
     assert {grant.number for grant in state(town).grants} == {2}, "another grant than the one that ended"
     assert usable(town, before) == set()
     assert usable(town, town.say("ana", "Frost")) == {MODELS}
@@ -72,9 +75,7 @@ def test_where_a_yes_reaches_back_an_older_chat_is_used_once_one_goes_on_in_it(s
 
 
 @SCRIPT
-def test_an_undo_of_a_no_from_a_page_that_is_older_than_another_no_counts_for_nothing(
-    site: Site, script: bool
-) -> None:
+def test_an_undo_of_a_no_from_a_page_that_is_older_than_another_no_counts_for_nothing(site: Site, script: bool) -> None:
     existing(site)
     site.town.choose("ana", True)
     old = site.visit("ana", "/settings", java_script_enabled=script)
