@@ -19,7 +19,7 @@ _UNSPOKEN = re.compile(r"(?:[^sxzhcg]es|[^td]ed|[aeiouy]le|(?<!l)e)$")
 def syllables(word: str) -> int:
     """How many syllables a word has; a number counts as one word of one."""
     said = re.sub(r"[’']\w+$", "", word.lower())
-    unspoken = len(said) > 3 and _UNSPOKEN.search(said) is not None
+    unspoken = len(said) > 2 and _UNSPOKEN.search(said) is not None
     return max(1, len(_VOWELS.findall(said)) - unspoken)
 
 
