@@ -163,12 +163,10 @@ def _asked(here: Installation, who: PageReader, *, told: bool = False) -> Prompt
 
 
 def _faults(who: PageReader, result: FormResult) -> Faults:
-    """What is wrong with a form, where and in words."""
+    """What is wrong with a form, where and in words, in the order of the page."""
     say, policy = who.words.say, result.asked.in_force
     words = result.asked.notice.text.words(policy.asks) if result.asked.notice is not None else ()
     lines = []
-    if FormFault.terms in result.faults:
-        lines.append(("terms", "terms", say("notice.error.terms")))
     for one in words if FormFault.choice in result.faults else ():
         if one.name in result.missing and len(words) == 1:
             lines.append(("allow", "allow-yes", say("notice.error.choice")))
@@ -176,6 +174,8 @@ def _faults(who: PageReader, result: FormResult) -> Faults:
             told = say("notice.error.choice.of", question=one.question)
             lines.append((f"{shell.ALLOW}{one.name}", f"{shell.ALLOW}{one.name}-yes", told))
     lines += age_faults(who, result)
+    if FormFault.terms in result.faults:
+        lines.append(("terms", "terms", say("notice.error.terms")))
     if FormFault.later in result.faults:
         lines.append(("later", "terms-set", say("notice.error.later")))
     return Faults(tuple(lines))
