@@ -29,7 +29,9 @@ class Firefox:
         self._socket, self._number = connection, 0
         self._stream = connection.makefile("rb")
         self._read()  # the greeting
-        self.tell("WebDriver:NewSession", {"capabilities": {"alwaysMatch": {"timeouts": {"pageLoad": SECONDS_MAX * 1000}}}})
+        self.tell(
+            "WebDriver:NewSession", {"capabilities": {"alwaysMatch": {"timeouts": {"pageLoad": SECONDS_MAX * 1000}}}}
+        )
 
     def _read(self) -> Any:
         size = b""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import pytest
 
-from licet.consent import lint, rendered_page
+from licet.consent import lint, notice, rendered_page
+from licet.consent.lint import SaidText
+from licet.store.connect import transaction
 from licet.vault.commands import CloseAccount, SetAge, SetPlan
 
 from .browsing import DESKTOP, Site, browser, existing, site
@@ -67,6 +70,36 @@ def test_what_is_asked_comes_in_its_order_and_the_whole_text_is_one_press_below(
     assert told not in text(page)
     page.get_by_text("All details").click()
     assert told in text(page)
+
+
+def test_a_notice_of_before_there_were_four_lines_is_shown_with_its_whole_text_open(site: Site) -> None:
+    existing(site)
+    with transaction(site.town.here.pool) as tx:
+        ((document,),) = tx.execute("SELECT document FROM notices WHERE variant = 'existing'").fetchall()
+        older = "".join(
+            line for line in document.splitlines(keepends=True)
+            if not line.startswith(tuple(f"{key}: " for key in notice.GIST))
+        )  # fmt: skip
+        tx.execute(
+            """INSERT INTO notices (notice_id, version, language, variant, document, sha256, published_at, published_by)
+               SELECT gen_random_uuid(), version, language, variant, %s, %s, published_at, published_by
+                 FROM notices WHERE variant = 'existing'""",
+            [older, hashlib.sha256(older.encode()).digest()],
+        )
+    page = site.visit("ana", "/notice")
+    assert page.locator(".gist").count() == 0
+    assert "A model that has already learnt from them cannot unlearn them." in text(page)
+    assert page.get_by_role("radio").count() == 2
+
+
+def test_a_refusal_takes_two_steps_and_a_withdrawal_one(site: Site) -> None:
+    existing(site)
+    page = site.visit("ana", "/notice")
+    steps = [lint.steps(rendered_page.measure(page), answer) for answer in (SaidText.yes, SaidText.no)]
+    assert steps == [2, 2]
+    site.town.choose("ana", True)
+    page.goto(site.url + "/settings")
+    assert lint.steps(rendered_page.measure(page), SaidText.no) == 1
 
 
 def test_both_answers_look_alike_when_one_of_them_holds_and_beside_an_undo(site: Site) -> None:
