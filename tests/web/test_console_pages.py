@@ -109,6 +109,7 @@ def test_a_person_reads_the_receipt_of_each_choice_and_anybody_can_check_the_fil
     page = site.visit("ana", "/settings")
     page.get_by_role("button", name="Use my chats", exact=True).click()
     page.get_by_role("button", name="Don’t use my chats", exact=True).click()
+    page.get_by_text("The record of your choices").click()
     assert page.get_by_role("link", name="Read or print the receipt").count() == 2
     page.get_by_role("link", name="Read or print the receipt").first.click()
     assert "No, from now on: you took your permission back." in text(page)
@@ -161,6 +162,7 @@ def test_axe_finds_nothing_on_a_receipt(site: Site) -> None:
     site.town.choose("ana", True)
     for size, scheme in ((PHONE, "dark"), (DESKTOP, "light")):
         page = site.visit("ana", "/settings", viewport=size, color_scheme=scheme)
+        page.get_by_text("The record of your choices").click()
         page.get_by_role("link", name="Read or print the receipt").click()
         page.get_by_text("The file itself").click()
         assert Axe().run(page, options=WCAG).response["violations"] == []

@@ -12,7 +12,8 @@ more, there or in words of its own, is not published, and no release is built un
 The words of the buttons belong to the notice: they are part of what a person was asked, so they are hashed with it.
 Where the policy asks several questions, each has words of its own (``question.NAME``, ``yes.NAME``, ``no.NAME``); where
 a source leaves the words of a question out, publishing puts in those of the catalogue. One question for several that the
-policy asks apart is not published.
+policy asks apart is not published. So it is with the four lines that stand with the question before anything else: what a yes
+allows (``what``), how long (``how_long``), what is never used (``never``), and how to change one's mind (``change``).
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ import yaml
 
 from licet.consent import catalogue as catalogues
 from licet.consent import markdown, pressing_words
-from licet.consent.catalogue import Catalogue, Languages, stamp
+from licet.consent.catalogue import BORROWED, Catalogue, Languages, stamp
 from licet.consent.language_tags import ENGLISH, fallbacks
 from licet.errors import InputError, RefusedError
 from licet.ledger import outbox
@@ -67,12 +68,14 @@ class QuestionWords(msgspec.Struct, frozen=True, kw_only=True):
 
 
 WORDS = ("question", "yes", "no")
+GIST = ("what", "how_long", "never", "change")
 
 
 class Text(msgspec.Struct, frozen=True, kw_only=True):
     """What a notice says. ``later`` is empty where it cannot be put off, ``age`` where no age is asked; ``removes`` are the
     kinds of names that it promises to look for, parted by blanks. ``question``, ``yes`` and ``no`` are those of the only
-    question; where several are asked they are empty, and ``asks`` has the words of each.
+    question; where several are asked they are empty, and ``asks`` has the words of each. ``what``, ``how_long``, ``never`` and
+    ``change`` are the four lines with the question; a notice that was published before there were such lines has none.
     """
 
     policy: str
@@ -90,6 +93,15 @@ class Text(msgspec.Struct, frozen=True, kw_only=True):
     age: str = ""
     terms_url: str = ""
     removes: str = ""
+    what: str = ""
+    how_long: str = ""
+    never: str = ""
+    change: str = ""
+
+    @property
+    def gist(self) -> tuple[tuple[str, str], ...]:
+        """The four lines by their names, in their order; none where the notice has none."""
+        return tuple((key, line) for key in GIST if (line := getattr(self, key)))
 
     @property
     def html(self) -> str:
@@ -199,7 +211,7 @@ def fill(source: str, policy: Policy, looks_for: Collection[str] = (), *, langua
     ``looks_for`` are the kinds of names that what is installed looks for.
     """
     words = (languages or catalogues.known()).catalogue(_front(source).get("language", ENGLISH))
-    source = _with_questions(source, policy, words)
+    source = _with_gist(_with_questions(source, policy, words), policy, words)
     known = _values(policy, words) | {
         "removes": removes(words, looks_for),
         "removes_kinds": " ".join(sorted(looks_for)),
@@ -227,6 +239,18 @@ def _with_questions(source: str, policy: Policy, words: Catalogue) -> str:
         said = words.asked(asked)
         lines += [f"{key}.{asked.question}: {json.dumps(said[key], ensure_ascii=False)}" for key in WORDS]
     return "\n".join(["---", _parts(source)[0], *lines, "---", text])
+
+
+def _with_gist(source: str, policy: Policy, words: Catalogue) -> str:
+    """The source with the catalogue's words for each of the four lines that it has none for; with none of them where
+    the catalogue has those words in another language alone.
+    """
+    front, text = _front(source), _parts(source)[1]
+    said = {key: words.gist(key, policy) for key in GIST if key not in front and policy.asks}
+    if any(BORROWED in line for line in said.values()):
+        return source
+    lines = [f"{key}: {json.dumps(line, ensure_ascii=False)}" for key, line in said.items()]
+    return "\n".join(["---", _parts(source)[0], *lines, "---", text]) if lines else source
 
 
 def _without_empty_sections(kept: Sequence[str]) -> Iterator[str]:
@@ -271,10 +295,8 @@ def overpromised(text: Text, looks_for: Collection[str], *, languages: Languages
     kinds = frozenset(text.removes.split())
     if beyond := kinds - set(looks_for):
         return f"removes: {', '.join(sorted(beyond))}"
-    told, words = (
-        " ".join(markdown.plain(text.body).split()),
-        (languages or catalogues.known()).catalogue(text.language),
-    )
+    told = " ".join(markdown.plain(" ".join([text.body, *(line for _, line in text.gist)])).split())
+    words = (languages or catalogues.known()).catalogue(text.language)
     for size in range(len(kinds) + 1):
         for some in combinations(sorted(kinds), size):
             told = told.replace(removes(words, some), " ")
@@ -299,6 +321,8 @@ def read(document: str) -> Text:
     if not _LANGUAGE.fullmatch(text.language):
         raise InputError(f"`{text.language}` is not a language", "write a tag like `en` or `pt-BR`", key="language")
     for key in ("title", "terms", "body"):
+        _must_say(key, getattr(text, key))
+    for key in GIST if text.gist else ():
         _must_say(key, getattr(text, key))
     for one in text.all_words:
         for key in WORDS:
@@ -391,6 +415,7 @@ def _checked(document: str, policy: Policy, looks_for: Collection[str], language
         raise InputError("asks what the policy does not need", "leave it out", key="age")
     _check_questions(text, policy)
     said = [part for one in text.all_words for part in (one.question, one.yes, one.no)]
+    said += [markdown.plain(line) for _, line in text.gist]
     told = (text.title, *said, text.later, markdown.plain(text.body))
     found = pressing_words.faults(*told, language=text.language)
     if found:
