@@ -232,8 +232,29 @@ def _page(
     }  # fmt: skip
     return shell.page(
         "notice.html", who, here.clock(), title=found.text.title, nav=not signing_up, errors=faults,
-        status=422 if faults else 200, values=values, outcome="asked",
+        status=422 if faults else 200, values=values, outcome="asked", told=_asks(asked, terms_only=terms_only),
     )  # fmt: skip
+
+
+def _asks(asked: Prompt, *, terms_only: bool) -> dict[str, Any]:
+    """What a component tells its host of a question."""
+    ends = asked.ends - timedelta(days=1) if asked.ends is not None else None
+    return {
+        "questions": [] if terms_only else list(asked.unanswered or asked.in_force.asks),
+        "terms": asked.terms_accepted_at is None, "may_put_off": asked.may_put_off and not terms_only,
+        "until": ends.date().isoformat() if ends is not None else None,
+    }  # fmt: skip
+
+
+def answers_told(who: PageReader, made: Sequence[NewestChoice]) -> dict[str, Any]:
+    """What a component tells its host of choices: question, answer, effect, and the name of the receipt."""
+    return {
+        "answers": [
+            {"question": one.question, "allow": one.allow, "effect": one.effect.value,
+             "receipt": f"{who.account.hex}-{one.seq}"}
+            for one in made
+        ]
+    }  # fmt: skip
 
 
 def lowered(sent: PageForm, faults: Faults) -> str:
@@ -272,6 +293,7 @@ def _put_off(here: Installation, who: PageReader, asked: Prompt, *, sent: bool) 
     return shell.plain(
         who, here.clock(), title=words.say("notice.put_off.title"), lines=lines,
         links=[("/settings", words.say("site.settings"))], outcome="put_off" if sent else "nothing",
+        told={"again": again.date().isoformat(), "until": _asks(asked, terms_only=False)["until"]} if sent else _why(asked),
     )  # fmt: skip
 
 
@@ -288,6 +310,7 @@ def _done(
     return shell.plain(
         who, here.clock(), title=words.say(goes_on), lines=list(dict.fromkeys(lines)),
         links=[("/settings", words.say("site.settings")), ("/chats", words.say("site.chats"))], outcome="answered",
+        told=answers_told(who, made),
     )  # fmt: skip
 
 
@@ -325,8 +348,12 @@ def _nothing(here: Installation, who: PageReader, asked: Prompt, *, has_put_off:
             line = words.say("notice.nothing.answered")
     return shell.plain(
         who, here.clock(), title=words.say("notice.nothing.title"), lines=[line],
-        links=[("/settings", words.say("site.settings"))], outcome="nothing",
+        links=[("/settings", words.say("site.settings"))], outcome="nothing", told=_why(asked),
     )  # fmt: skip
+
+
+def _why(asked: Prompt) -> dict[str, str]:
+    return {"because": asked.because.value}
 
 
 ROUTES = (notice, signup, answer_notice, answer_signup)
