@@ -7,13 +7,16 @@ import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
+
+import pytest
 
 from licet import web
 from licet.vault.commands import Delete, Narrow
 from licet.web.pages import elements
 
-from .browsing import browser, site
+from .browsing import DESKTOP, PHONE, Site, browser, site
 from .served import NOTICE, World, api, world
 
 __all__ = ["api", "browser", "site", "world"]
@@ -72,3 +75,38 @@ def test_the_examples_are_the_fragments_that_the_pages_make(world: World, api: A
     for name, html in found.items():
         kept = (EXAMPLES / f"{name}.html").read_text("utf-8")
         assert kept == html, f"TESTS_WRITE_GOLDEN=1 writes {name}.html anew"
+
+
+@pytest.mark.parametrize(("size", "scheme"), [(PHONE, "dark"), (DESKTOP, "light")], ids=["phone", "desktop"])
+def test_the_page_of_examples_shows_every_state_to_anybody_and_sends_nothing(
+    site: Site, size: dict[str, int], scheme: str
+) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = site.visit(None, "/healthz", viewport=size, color_scheme=scheme)
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(f"{request.method} {urlsplit(request.url).path}"))
+    page.goto(site.url + "/elements")
+    for name, words in STATES.items():
+        page.locator(f"[data-name={name}]").get_by_text(words).first.wait_for()
+    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
+    assert found.response["violations"] == []
+    assert page.evaluate("() => document.documentElement.scrollWidth - innerWidth") <= 0
+    notice = page.locator("[data-name=notice]")
+    notice.locator("input[type=radio][value=no]").first.check()
+    notice.locator("button[name=act][value=save]").click()
+    page.locator("[data-heard=notice]").get_by_text("licet-answered").wait_for()
+    page.locator("[data-opens=dialog]").click()
+    page.get_by_role("dialog").wait_for()
+    page.keyboard.press("Escape")
+    page.locator("[data-heard=places]").get_by_text("licet-put-off").wait_for()
+    page.get_by_label("Theme of the examples").select_option("dark")
+    assert notice.get_attribute("theme") == "dark"
+    assert {one for one in sent if not one.startswith("GET /static/")} == {"GET /elements"}
+
+
+STATES = {
+    "notice": "New terms", "nothing": "Nothing to decide.", "loading": "One moment", "failed": "could not be reached",
+    "refused": "You are not signed in here", "badge": "May be used", "settings": "Privacy settings", "data": "Pear trees",
+    "receipt": "Yes: your conversations may be used.",
+}  # fmt: skip

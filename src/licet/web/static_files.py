@@ -20,7 +20,7 @@ from litestar import Request, Response
 
 from licet.errors import NotFoundError
 
-CSS, JAVASCRIPT = "text/css; charset=utf-8", "text/javascript; charset=utf-8"
+CSS, JAVASCRIPT = "text/css", "text/javascript"  # Litestar adds the charset
 STYLESHEETS = ("licet.css", "console.css")
 MODULES = (
     "badge.js", "data.js", "element.js", "fragment.js", "index.js", "notice.js", "receipt.js", "settings.js", "sheets.js",
@@ -32,7 +32,7 @@ FOREVER, MINUTES = "public, max-age=31536000, immutable", "public, max-age=300"
 
 _BLOCK = re.compile(r"/\*.*?\*/[ ]?", re.DOTALL)
 _LINE = re.compile(r"(?m)^\s*//.*$|\s+//\s.*$")
-_BLANKS = re.compile(r"(?m)^[ \t]+|\n(?=\s*\n)|\n\Z")
+_BLANKS = re.compile(r"(?m)^[ \t]+|[ \t]+$|\n(?=\s*\n)")
 _IMPORT = re.compile(r'from "\./([a-z]+\.js)"')
 
 

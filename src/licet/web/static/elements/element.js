@@ -48,6 +48,7 @@ export class LicetElement extends Base {
   #turn = 0;
   #sending = false;
   #due = false;
+  #hides = false;
   #internals = this.attachInternals();
 
   constructor() {
@@ -71,6 +72,7 @@ export class LicetElement extends Base {
 
   get state() { return this.#state; }
   get base() { return (this.getAttribute("base") ?? "").replace(/\/$/, ""); }
+  set base(given) { this.setAttribute("base", given); } // frameworks set a property where there is one
   get root() { return /** @type {ShadowRoot} */ (this.shadowRoot); }
 
   // What the elements differ in
@@ -89,7 +91,7 @@ export class LicetElement extends Base {
   // What the browser calls
 
   connectedCallback() {
-    for (const name of ["fetch", "token"]) { // set before this script ran: as a plain property it would hide the accessor
+    for (const name of ["base", "display", "fetch", "token"]) { // set before this script ran: as a plain property it would hide the accessor
       if (!Object.hasOwn(this, name)) continue;
       const given = Reflect.get(this, name);
       Reflect.deleteProperty(this, name);
@@ -181,7 +183,7 @@ export class LicetElement extends Base {
   /** @param {State} state */
   become(state) {
     const hides = state === "empty" && !this.querySelector(":scope > [slot=empty]");
-    if (hides !== (this.#state === "empty" && this.hidden)) this.hidden = hides; // a host's own `hidden` is left alone
+    if (hides !== this.#hides) this.hidden = this.#hides = hides; // a host's own `hidden` is left alone
     try {
       this.#internals.states.delete(this.#state);
       this.#internals.states.add(state);

@@ -39,6 +39,7 @@ export class LicetNotice extends LicetElement {
   get path() { return "/notice"; }
   get collapses() { return true; }
   get display() { return this.getAttribute("display") ?? "inline"; }
+  set display(given) { this.setAttribute("display", given); }
 
   get frame() {
     if (this.display !== "dialog") {
