@@ -24,8 +24,8 @@ const SHARED = `
 :host([theme=dark]) { color-scheme: dark; }
 :host([theme=auto]) { color-scheme: light dark; }
 :host([aria-busy=true]) button { cursor: progress; }
-.licet-failed { padding: .75rem 1rem; border: 2px solid; margin: 1rem; }
-.licet-failed button { font: inherit; min-height: 2.75rem; padding-inline: 1.25rem; }
+:where(.licet-failed) { border-radius: .5rem; padding: .75rem 1rem; border: 2px solid; margin: 1rem; }
+:where(.licet-failed button) { font: inherit; min-height: 2.75rem; padding-inline: 1.25rem; }
 `;
 
 /** @type {Map<string, CSSStyleSheet>} */
