@@ -81,7 +81,7 @@ def test_the_package_packs_with_all_that_it_exports(made: Path) -> None:
 def test_the_manifest_says_what_the_modules_have() -> None:
     manifest = package.manifest()
     (shared,) = re.findall(r"observedAttributes = (\[.*?\])", SOURCE["element.js"])
-    words = set(re.findall(r"(?m)^  (\w+):", SOURCE["words.js"]))
+    words = set(re.findall(r"(?m)^  (\w+):", SOURCE["element.js"].split("SAYS = ")[1].split("};")[0]))
     attributes = {*json.loads(shared), *words, "theme"} - {"lang"}
     names = re.findall(r'tell\("([a-z-]+)"', "".join(SOURCE.values()))
     (outcomes,) = re.findall(r"EVENTS = (\{.*?\})", SOURCE["element.js"])

@@ -14,7 +14,7 @@ from licet import web
 from licet.policy.file import preset
 from licet.store.connect import Pool
 from licet.web import static_files
-from licet.web.static_files import accepts_gzip, compact
+from licet.web.static_files import accepts_gzip, compact, compact_css
 
 from .served import NOTICE, World, api, world
 
@@ -143,7 +143,11 @@ def test_only_what_a_client_reads_is_sent(header: str, may: bool) -> None:
 def test_comments_and_indentation_go_and_nothing_else() -> None:
     source = "/** What it is. */\nexport const a = 1; // why\n\n  // a line\n  /* two\n lines */ const b = 'x';\n"
     assert compact(source) == "export const a = 1;\nconst b = 'x';\n"
-    assert compact("a {\n  color: red; /* why */\n}\n") == "a {\ncolor: red;\n}\n"
+    assert compact_css("a :hover {\n  color: red; /* why */\n}\n\nb { x: y }") == "a :hover{color: red;}b{x: y}\n"
+    for path in sorted(STATIC.rglob("*.css")):
+        source = re.sub(r"/\*.*?\*/", "", path.read_text("utf-8"), flags=re.DOTALL)
+        strings = re.findall(r"\"[^\"]*\"|'[^']*'|url\([^)]*\)", source)
+        assert [compact_css(one) for one in strings] == [f"{one}\n" for one in strings], path.name
     for path in sorted(STATIC.rglob("*.js")):
         text = path.read_text("utf-8")
         literals = re.findall(r"\"[^\"\n]*\"|'[^'\n]*'", re.sub(r"/\*.*?\*/|//[^\n]*", "", text, flags=re.DOTALL))

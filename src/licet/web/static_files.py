@@ -24,7 +24,6 @@ CSS, JAVASCRIPT = "text/css", "text/javascript"  # Litestar adds the charset
 STYLESHEETS = ("licet.css", "console.css")
 MODULES = (
     "badge.js", "data.js", "element.js", "fragment.js", "index.js", "notice.js", "receipt.js", "settings.js", "sheets.js",
-    "words.js",
 )  # fmt: skip
 EXAMPLES = "examples.js"
 ENTRY = "licet.js"
@@ -33,18 +32,25 @@ FOREVER, MINUTES = "public, max-age=31536000, immutable", "public, max-age=300"
 _BLOCK = re.compile(r"/\*.*?\*/[ ]?", re.DOTALL)
 _LINE = re.compile(r"(?m)^\s*//.*$|\s+//\s.*$")
 _BLANKS = re.compile(r"(?m)^[ \t]+|[ \t]+$|\n(?=\s*\n)")
+_BRACES = re.compile(r"\s*([{};])\s*")
 _IMPORT = re.compile(r'from "\./([a-z]+\.js)"')
 
 
 def compact(text: str) -> str:
-    """JavaScript or CSS without comments, indentation and empty lines. No literal of ours holds what looks like one."""
+    """JavaScript without comments, indentation and empty lines. No literal of ours holds what looks like a comment."""
     return _BLANKS.sub("", _LINE.sub("", _BLOCK.sub("", text))).strip() + "\n"
+
+
+def compact_css(text: str) -> str:
+    """CSS without comments, and without blanks around what ends a rule or a declaration."""
+    return _BRACES.sub(r"\1", _BLOCK.sub("", text)).strip() + "\n"
 
 
 @cache
 def body(name: str) -> bytes:
     """A file as it is served: a stylesheet, the script of the examples, or `elements/NAME.js`."""
-    return compact((files("licet.web") / "static" / name).read_text("utf-8")).encode()
+    text = (files("licet.web") / "static" / name).read_text("utf-8")
+    return (compact_css(text) if name.endswith(".css") else compact(text)).encode()
 
 
 @cache

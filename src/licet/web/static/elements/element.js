@@ -8,12 +8,20 @@
  */
 import { dressed, parsed } from "./fragment.js";
 import { own, sheet } from "./sheets.js";
-import { says } from "./words.js";
 
 const WAITS_MS = 15_000;
 const LOADING_AFTER_MS = 500;
 /** Which outcome of a page is which event. */
 const EVENTS = { asked: "shown", answered: "answered", put_off: "put-off", nothing: "nothing", refused: "refused" };
+
+/** What is said before Licet has answered; an attribute of the same name says it in the host's words. */
+const SAYS = {
+  loading: "Loading …",
+  failed: "Your privacy choices could not be reached. Nothing changes until you answer.",
+  offline: "You are offline. This is loaded when you are online again; nothing changes until you answer.",
+  unsent: "We do not know whether this was saved. Try again: the same answer counts once.",
+  retry: "Try again",
+};
 
 // Imported on a server that renders pages ahead, this defines nothing and breaks nothing.
 const Base = /** @type {typeof HTMLElement} */ (globalThis.HTMLElement ?? class {});
@@ -192,10 +200,13 @@ export class LicetElement extends Base {
     this.changed();
   }
 
+  /** @param {keyof typeof SAYS} name */
+  #says(name) { return this.getAttribute(name) ?? SAYS[name]; }
+
   #loading() {
     if (this.root.querySelector("#licet-content")) return;
     const box = element("p", { role: "status", part: "loading" });
-    box.append(element("slot", { name: "loading" }, says(this, "loading")));
+    box.append(element("slot", { name: "loading" }, this.#says("loading")));
     this.frame.replaceChildren(box);
     this.become("loading");
   }
@@ -205,8 +216,8 @@ export class LicetElement extends Base {
     const offline = globalThis.navigator?.onLine === false;
     const box = element("div", { id: "licet-failed", class: "faults licet-failed", role: "alert", part: "failed" });
     const text = element("p");
-    text.append(element("slot", { name: "failed" }, says(this, sent ? "unsent" : offline ? "offline" : "failed")));
-    const retry = element("button", { type: "button", part: "button retry" }, says(this, "retry"));
+    text.append(element("slot", { name: "failed" }, this.#says(sent ? "unsent" : offline ? "offline" : "failed")));
+    const retry = element("button", { type: "button", part: "button retry" }, this.#says("retry"));
     retry.addEventListener("click", again);
     box.append(text, retry);
     this.root.querySelector("#licet-failed")?.remove();
