@@ -39,6 +39,7 @@ ROOT = Path(__file__).parent.parent
 REGISTER = ROOT / "docs" / "promises.csv"
 CATALOGUE = "src/licet/consent/languages/en.json"
 NOTICES = "src/licet/consent/notices/*.md"
+ENGLISH_NOTICES = "src/licet/consent/notices/*.en.md"  # the others are translations: tests/consent/test_languages.py
 TEMPLATES = "src/licet/web/templates/*.html"
 # Modules whose texts are read by people: what a receipt, a card or a page says outside of the catalogue.
 TEXTS = (
@@ -128,12 +129,11 @@ def shown() -> list[Shown]:
 
 def _catalogue() -> Iterator[Shown]:
     for key, text in json.loads((ROOT / CATALOGUE).read_text(encoding="utf-8")).items():
-        if not key.startswith(("month.", "period.")):
-            yield from (Shown(CATALOGUE, sentence, key) for sentence in sentences(text))
+        yield from (Shown(CATALOGUE, sentence, key) for sentence in sentences(text))
 
 
 def _notices() -> Iterator[Shown]:
-    for file in files(NOTICES):
+    for file in files(ENGLISH_NOTICES):
         _, front, body = (ROOT / file).read_text(encoding="utf-8").split("---\n", 2)
         values = [
             line.partition(": ")[2] for line in front.splitlines() if not re.match(r"policy|version|lang|vari", line)

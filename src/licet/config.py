@@ -267,6 +267,9 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     one. Whoever can write it can have permissions withdrawn and content deleted after a restore; whoever deletes it
     stops the installation.
 
+    ``languages`` (`LICET_LANGUAGES`, default none): a folder of catalogues, one file a language, beside those that ship
+    or in their place. Whoever can write it decides what the pages say in those languages.
+
     ``web`` (`LICET_WEB__..`): see `Web`.
 
     ``key_chain`` (`LICET_KEYS__..`): see `Keys`.
@@ -286,6 +289,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     database_url: str | None = None
     log_name: str = LOG_NAME
     restrictions: Path | None = None
+    languages: Path | None = None
     web: Web = Web()
     curate: Curate = Curate()
     key_chain: Keys = Keys()
@@ -314,7 +318,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, environment: Mapping[str, str], data: Path | None = None) -> Configuration:
         """Reads the environment; ``data`` from the command line overrides it, and an empty value counts as absent."""
-        known = {"LICET_DATA", "LICET_DATABASE_URL", "LICET_LOG_NAME", "LICET_RESTRICTIONS"}
+        known = {"LICET_DATA", "LICET_DATABASE_URL", "LICET_LOG_NAME", "LICET_RESTRICTIONS", "LICET_LANGUAGES"}
         sections: dict[str, msgspec.Struct] = {}
         for field, (prefix, of) in _SECTIONS.items():
             names = {f"LICET_{prefix}__{each.upper()}": each for each in of.__struct_fields__}
@@ -330,6 +334,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
                 database_url=environment.get("LICET_DATABASE_URL") or None,
                 log_name=environment.get("LICET_LOG_NAME") or LOG_NAME,
                 restrictions=Path(environment["LICET_RESTRICTIONS"]) if environment.get("LICET_RESTRICTIONS") else None,
+                languages=Path(environment["LICET_LANGUAGES"]) if environment.get("LICET_LANGUAGES") else None,
             ),
             **sections,
         )

@@ -56,7 +56,7 @@ def place(pool: Pool, folder: Path, *names: str, kinds: tuple[str, ...] = ("pers
 def test_a_shipped_notice_says_what_is_looked_for_and_what_is_not(
     looks_for: tuple[str, ...], says: str, does_not_say: str
 ) -> None:
-    for source in notice.shipped(STRICT):
+    for source in notice.shipped(STRICT, ["en"]):
         text = notice.read(notice.fill(source, STRICT, looks_for))
         sentence = notice.removes(catalogue.catalogue("en"), looks_for)
         assert sentence in text.body
@@ -87,7 +87,7 @@ def test_words_of_ones_own_that_promise_more_are_not_published(
     policy_changes.apply_policy(here, STRICT, by="test")
     known, source = (
         installation.policies(here),
-        notice.shipped(STRICT)[0].replace("We do not sell", f"{words} We do not sell"),
+        notice.shipped(STRICT, ["en"])[0].replace("We do not sell", f"{words} We do not sell"),
     )
     with transaction(pool) as tx:
         before = notice.in_force(tx, 0)
@@ -113,7 +113,7 @@ def test_words_that_promise_no_removal_pass(words: str) -> None:
 
 
 def test_kinds_that_a_notice_names_itself_are_held_too() -> None:
-    source = notice.shipped(STRICT)[0].replace('"{removes_kinds}"', "person organisation")
+    source = notice.shipped(STRICT, ["en"])[0].replace('"{removes_kinds}"', "person organisation")
     text = notice.read(notice.fill(source, STRICT, ("person",)))
     assert notice.overpromised(text, ("person",)) == "removes: organisation"
     assert notice.overpromised(text, ("person", "organisation")) == ""
@@ -178,7 +178,7 @@ def test_a_notice_of_before_with_its_old_words_is_held_to_them(pool: Pool, tmp_p
     policy_changes.apply_policy(here, STRICT, by="test")
     old = [
         source.replace("{removes}", OLD_WORDS).replace('removes: "{removes_kinds}"\n', "")
-        for source in notice.shipped(STRICT)
+        for source in notice.shipped(STRICT, ["en"])
     ]
     with transaction(pool) as tx:
         notice.publish(
@@ -194,7 +194,7 @@ def test_a_notice_of_before_with_its_old_words_is_held_to_them(pool: Pool, tmp_p
     with pytest.raises(RefusedError, match="We remove personal details"):
         release_build.build_release(here, name="r", purpose="improve_models")
     policy_changes.publish_notices(
-        here, [source.replace("that are yours", "of yours") for source in notice.shipped(STRICT)], by="test"
+        here, [source.replace("that are yours", "of yours") for source in notice.shipped(STRICT, ["en"])], by="test"
     )
     release_build.build_release(here, name="r", purpose="improve_models")
 

@@ -27,6 +27,7 @@ COMMANDS = {
     "imports": ("import",),
     "install": ("db", "doctor", "init", "upgrade"),
     "keys": ("keys",),
+    "languages": ("languages",),
     "lineage": ("models",),
     "notice": ("notice",),
     "policy": ("policy",),

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from licet.cli.root import EXIT_NO
 from licet.cli.shell import json_option, moment, show
+from licet.cli.terminal import console, printer, whole_progress
 from licet.demo.files import play_files
 from licet.demo.town import play_town
 
@@ -19,7 +19,14 @@ from licet.demo.town import play_town
 @click.option("--allow-from", help="With files: the day on which the account gives permission; without it, never.")
 @click.option("--plan", default="pro", show_default=True, help="With files: the account's plan.")
 @click.option("--age", type=click.IntRange(0, 150), default=30, show_default=True, help="With files: its age.")
-@click.option("--accounts", "population", type=click.IntRange(50, 1_000_000), default=2_000, show_default=True)
+@click.option(
+    "--accounts",
+    "population",
+    type=click.IntRange(50, 1_000_000),
+    default=2_000,
+    show_default=True,
+    help="How many accounts the town has.",
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the town.")
 @click.option(
     "--data", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="The folder of the demo."
@@ -39,17 +46,18 @@ def demo(
     Example:  licet demo
               licet demo ~/.claude/projects --allow-from 2025-09-01
     """
-    out = Console(stderr=as_json, highlight=False, soft_wrap=True)
-    if paths:
-        report = play_files(
-            data, paths, plan=plan, age=age, allow_from=moment(allow_from) if allow_from else None, say=out.print
-        )
-    else:
-        report = play_town(data, population=population, seed=seed, say=out.print)
+    out = console(stderr=as_json)
+    say = printer(out)
+    with whole_progress(out) as progress:
+        if paths:
+            since = moment(allow_from) if allow_from else None
+            report = play_files(data, paths, plan=plan, age=age, allow_from=since, say=say, progress=progress)
+        else:
+            report = play_town(data, population=population, seed=seed, say=say, progress=progress)
     if as_json:
         show(report, True, str)
     if not (no_serve or as_json or paths) and sys.stdin.isatty() and sys.stdout.isatty():
         from licet.demo.serve import serve
 
-        serve(data, report.clock, out.print)
+        serve(data, report.clock, say)
     return 0 if report.kept else EXIT_NO

@@ -18,6 +18,7 @@ GROUPS = {
     "People and choices": {
         "policy": "Checks, tests, plans and applies the policy file.",
         "notice": "Checks and publishes the notices that people are asked with.",
+        "languages": "Checks the languages that the pages speak.",
         "explain": "Says whether and why content may be used, and until when.",
         "preview": "Shows what a release built now would hold of your chats.",
         "receipt": "Prints or writes the signed receipts of an account's choices.",

@@ -48,12 +48,17 @@ def _controller_options(command: Callable[..., object]) -> Callable[..., object]
 )
 @click.option("--effective", type=_DAY, help="The day from which the preset applies, in UTC; by default today.")
 @click.option("--decide-by", type=_DAY, help="The last day to put the notice off; by default thirty days later.")
+@click.option(
+    "--languages",
+    help="The languages in which its notices are published beside English, parted by commas; by default all that they "
+    "ship in.",
+)
 @_controller_options
 @data_option
 @json_option
 def init(
-    preset: str, file: Path | None, effective: datetime | None, decide_by: datetime | None, data: Path | None,
-    as_json: bool, **stated: Any,  # noqa: ANN401 click gives what it has
+    preset: str, file: Path | None, effective: datetime | None, decide_by: datetime | None,
+    languages: str | None, data: Path | None, as_json: bool, **stated: Any,  # noqa: ANN401 click gives what it has
 ) -> None:  # fmt: skip
     """Creates an installation: database, keys and a first policy. Also records who is responsible for the data.
 
@@ -79,6 +84,7 @@ def init(
         begun = policy_changes.init(
             here, preset=preset, file=file, effective=effective.date() if effective else None,
             decide_by=decide_by.date() if decide_by else None, responsible=responsible,
+            languages=None if languages is None else [one.strip() for one in languages.split(",") if one.strip()],
         )  # fmt: skip
         show(begun, as_json, lambda: _begun(begun, here.config, here.clock()))
 

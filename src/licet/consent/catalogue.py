@@ -1,47 +1,88 @@
 """The catalogue: every sentence that Licet itself says to a person, by key, one file a language.
 
-English is whole; a language that lacks a key says it in English, so that a half-translated page still tells all.
-`say` fails on an unknown key or a missing value: a page never shows a raw key or an empty place.
+English is whole. A language says a sentence of its own where it has one that was made from the English sentence of
+today: ``of`` has the stamp of the one that it translates. A sentence that is missing, or whose English has changed since,
+is said in English, so that a half-translated page still tells all and promises nothing of yesterday; where it is
+``marked``, a page sets it off with its language.
+
+`say` fails on an unknown key or a missing value: a page never shows a raw key or an empty place. What differs from
+language to language by rule (plurals, dates, periods, lists) comes from CLDR; a language whose data there are poor writes
+``unit.UNIT.CATEGORY``, ``list.and`` or ``list.or`` of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
-from licet.errors import BrokenError
+from licet.consent import cldr, language_tags
+from licet.consent.cldr import Joined
+from licet.consent.language_tags import ENGLISH
+from licet.errors import BrokenError, InputError
 from licet.policy import purposes
 from licet.policy.file import Question
-from licet.policy.period import Period
+from licet.policy.period import Period, Unit
 
-ENGLISH = "en"
+T = TypeVar("T")
 QUESTIONS = frozenset({"training", "models", "safety"})  # that there are words for
+NAME = "language.name"
+BORROWED, BORROWED_END = "\ue000", "\ue001"  # around a sentence in another language: private use, never in a sentence
+OPTIONAL = re.compile(r"unit\.(?:year|month|week|day|hour|minute)\.(?P<category>[a-z]+)|list\.(?:and|or)")
+_UNITS = {Unit.years: "year", Unit.months: "month", Unit.weeks: "week", Unit.days: "day"}
+_LATIN = re.compile(r"[A-Za-z]")
+_ISOLATED, _ISOLATED_END = "\u2068", "\u2069"  # keeps a Latin value whole within a sentence from right to left
+_STAMP_CHARACTERS = 10
 
 
 class Catalogue(msgspec.Struct, frozen=True):
-    """The sentences of one language."""
+    """The sentences of one language: its ``own``, and the English ones for the rest."""
 
     language: str
-    sentences: dict[str, str]
+    own: dict[str, str]
+    english: dict[str, str]
+    marked: bool = False
+
+    @property
+    def sentences(self) -> dict[str, str]:
+        return self.english | self.own
+
+    @property
+    def direction(self) -> str:
+        return language_tags.direction(self.language)
 
     def say(self, key: str, **values: object) -> str:
         """The sentence ``key`` with ``values`` in its places."""
-        sentence = self.sentences.get(key)
-        if sentence is None:
+        sentence = self.own.get(key)
+        said = self.english.get(key) if sentence is None else sentence
+        if said is None:
             raise BrokenError(f"the catalogue `{self.language}` has no sentence `{key}`")
         try:
-            return sentence.format_map(values)
+            text = said.format_map(self._isolated(values))
         except KeyError as error:
             raise BrokenError(f"the sentence `{key}` needs a value for {error}") from None
+        return text if sentence is not None else self.quoted(text, ENGLISH)
+
+    def quoted(self, text: str, language: str) -> str:
+        """A text in ``language`` among these: English is set off among others where the catalogue is marked."""
+        borrowed = self.marked and language == ENGLISH != self.language
+        return f"{BORROWED}{text}{BORROWED_END}" if borrowed else text
 
     def count(self, key: str, number: int, **values: object) -> str:
-        """The sentence for one or for several, as ``key.one`` or ``key.other``."""
-        form = "one" if number == 1 else "other"
-        return self.say(f"{key}.{form}", count=f"{number:,}", **values)
+        """The sentence for ``number``, as ``key.CATEGORY`` by the language's own rule for plurals."""
+        for category in (cldr.plural(self.language, number), "other"):
+            if f"{key}.{category}" in self.own:
+                return self.say(f"{key}.{category}", count=cldr.number(self.language, number), **values)
+        english = cldr.plural(ENGLISH, number)
+        return self.say(f"{key}.{english}", count=cldr.number(ENGLISH, number), **values)
 
     def purpose(self, name: str) -> str:
         """What a purpose is, as the end of "to ..": for one that there are no words for, a sentence with its name."""
@@ -57,55 +98,139 @@ class Catalogue(msgspec.Struct, frozen=True):
         name = question.question if question.question in QUESTIONS else "other"
         return {key: self.say(f"asked.{name}.{key}", purposes=purposes) for key in ("question", "yes", "no")}
 
-    def listed(self, names: Iterable[str], joined: str = "and") -> str:
+    def listed(self, names: Iterable[str], joined: Joined = "and") -> str:
         """Several as one: `a, b and c`, or with ``joined`` as `or`."""
-        *firsts, last = names
-        return self.say(joined, one=", ".join(firsts), other=last) if firsts else last
+        found = list(names)
+        if len(found) > 1 and f"list.{joined}" in self.own:
+            return self.say(f"list.{joined}", one=", ".join(found[:-1]), other=found[-1])
+        return cldr.listed(self.language, found, joined)
 
     def day(self, at: date | datetime) -> str:
         """A day in words: 28 September 2025."""
-        return self.say("day", day=at.day, month=self.say(f"month.{at.month}"), year=at.year)
+        return cldr.day(self.language, at)
 
     def moment(self, at: datetime) -> str:
         """A day and the time of it, UTC."""
-        return self.say("moment", day=self.day(at), time=f"{at:%H:%M}")
+        return cldr.moment(self.language, at)
 
     def period(self, period: Period) -> str:
         """A period in words: 5 years."""
-        return self.count(f"period.{period.unit.value}", period.count)
+        return self.units(period.count, _UNITS[period.unit])
+
+    def units(self, count: int, unit: str) -> str:
+        """So many units of time in words: 15 minutes."""
+        key = f"unit.{unit}.{cldr.plural(self.language, count)}"
+        if key in self.own:
+            return self.say(key, count=cldr.number(self.language, count))
+        return cldr.period(self.language, count, unit)
+
+    def _isolated(self, values: Mapping[str, object]) -> Mapping[str, object]:
+        """The values, those with Latin letters set apart where the sentence runs from right to left."""
+        if self.direction == "ltr":
+            return values
+        return {
+            name: f"{_ISOLATED}{value}{_ISOLATED_END}" if isinstance(value, str) and _LATIN.search(value) else value
+            for name, value in values.items()
+        }
+
+
+class CatalogueFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The file of a language other than English. ``of`` has for each key the `stamp` of the English that it translates."""
+
+    sentences: dict[str, str]
+    of: dict[str, str] = {}
+
+
+def stamp(text: str) -> str:
+    """What tells one English text from the next one under the same key."""
+    return hashlib.sha256(text.encode()).hexdigest()[:_STAMP_CHARACTERS]
+
+
+def translated(key: str, english: Mapping[str, str]) -> str | None:
+    """The English sentence that ``key`` translates: for a category that English has not, the one for several."""
+    if key in english:
+        return english[key]
+    head, _, category = key.rpartition(".")
+    counted = f"{head}.one" in english and category in cldr.CATEGORIES
+    return english.get(f"{head}.other") if counted else None
+
+
+class Languages:
+    """The catalogues of some folders; a later folder's file stands in the place of an earlier one's."""
+
+    def __init__(self, *folders: Traversable) -> None:
+        self._english = _decoded(_SHIPPED / f"{ENGLISH}.json", dict[str, str])
+        self._files = {
+            one.name.removesuffix(".json"): one
+            for folder in folders for one in folder.iterdir() if one.name.endswith(".json")
+        }  # fmt: skip
+        self.names = (ENGLISH, *sorted(name for name in self._files if name != ENGLISH))
+        self._found: dict[str, Catalogue] = {}
+
+    @property
+    def english(self) -> Mapping[str, str]:
+        return self._english
+
+    def catalogue(self, language: str, *, marked: bool = False) -> Catalogue:
+        """The catalogue of ``language``, its gaps filled from English; English for a language there is none for.
+
+        ``marked`` is for pages alone, which set off what is said in another language: `Catalogue.quoted`.
+        """
+        if language not in self.names:
+            language = ENGLISH
+        if language not in self._found:
+            self._found[language] = Catalogue(language, self._own(language), self._english)
+        found = self._found[language]
+        return msgspec.structs.replace(found, marked=True) if marked else found
+
+    def file(self, language: str) -> CatalogueFile:
+        """What the file of a language says; InputError where it is none."""
+        return _decoded(self._files[language], CatalogueFile)
+
+    def preferred(self, header: str) -> str:
+        """The first language of an ``Accept-Language`` header that there is a catalogue for; English otherwise."""
+        return language_tags.lookup(language_tags.ranked(header), self.names)
+
+    def names_of(self) -> tuple[tuple[str, str], ...]:
+        """Each language with its own name, in the order of the names."""
+        named = [(name, self.catalogue(name).own.get(NAME, name)) for name in self.names]
+        return tuple(sorted(named, key=lambda one: one[1].casefold()))
+
+    def _own(self, language: str) -> dict[str, str]:
+        if language == ENGLISH:
+            return self._english
+        found = self.file(language)
+        return {
+            key: sentence
+            for key, sentence in found.sentences.items()
+            if OPTIONAL.fullmatch(key) or found.of.get(key) == stamp(translated(key, self._english) or "")
+        }
+
+
+_SHIPPED = files("licet.consent") / "languages"
+
+
+def _decoded(file: Traversable, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=kind)
+    except msgspec.DecodeError as error:
+        raise InputError(f"`{file.name}` is no catalogue: {error}", "docs/languages.md shows one") from None
 
 
 @cache
+def known(folder: Path | None = None) -> Languages:
+    """The languages that ship, and those of a folder of the operator's."""
+    found = Languages(_SHIPPED, *([folder] if folder is not None else []))
+    if folder is not None:
+        found.names_of()  # reads them all: a file that is no catalogue stops the program, not a person's page
+    return found
+
+
 def languages() -> tuple[str, ...]:
-    """The languages there is a catalogue for, English first."""
-    found = sorted(f.name.removesuffix(".json") for f in (files("licet.consent") / "languages").iterdir())
-    return (ENGLISH, *(name for name in found if name != ENGLISH))
+    """The languages that ship, English first."""
+    return known().names
 
 
-@cache
 def catalogue(language: str = ENGLISH) -> Catalogue:
-    """The catalogue of ``language``, its gaps filled from English; English for a language there is none for."""
-    english = _read(ENGLISH)
-    if language not in languages():
-        return Catalogue(ENGLISH, english)
-    return Catalogue(language, english | _read(language))
-
-
-def _read(language: str) -> dict[str, str]:
-    text = (files("licet.consent") / "languages" / f"{language}.json").read_bytes()
-    return msgspec.json.decode(text, type=dict[str, str])
-
-
-def preferred(header: str) -> str:
-    """The first language of an ``Accept-Language`` header that there is a catalogue for; English otherwise."""
-    ranked = []
-    for place, part in enumerate(header.split(",")[:ACCEPTED_MAX]):
-        name, _, weight = part.strip().partition(";q=")
-        try:
-            ranked.append((-float(weight or 1), place, name.strip().lower().partition("-")[0]))
-        except ValueError:
-            continue
-    return next((name for _, _, name in sorted(ranked) if name in languages()), ENGLISH)
-
-
-ACCEPTED_MAX = 20
+    """The catalogue of a language that ships; see `Languages.catalogue`."""
+    return known().catalogue(language)

@@ -21,6 +21,7 @@ from html.parser import HTMLParser
 import msgspec
 
 from licet.consent import markdown, notice, pressing_words
+from licet.consent.language_tags import ENGLISH
 from licet.consent.notice import QuestionWords
 from licet.policy.file import PRESETS, Policy, preset
 
@@ -146,11 +147,14 @@ def source(document: str, policy: Policy | None = None) -> list[LintFinding]:
     found: list[LintFinding] = []
     for one in text.all_words:
         words |= {_key(key, one): getattr(one, key) for key in notice.WORDS}
-        found += _one_question(one)
+        found += _lengths(one)
+        found += _one_question(one) if text.language == ENGLISH else ()
     found += [
-        LintFinding(_rule(fault), key, fault) for key, value in words.items() for fault in pressing_words.faults(value)
+        LintFinding(_rule(fault), key, fault)
+        for key, value in words.items()
+        for fault in pressing_words.faults(value, language=text.language)
     ]
-    if _ABOUT.search(text.terms):
+    if text.language == ENGLISH and _ABOUT.search(text.terms):
         found.append(
             LintFinding(LintRule.bundled, "terms", "accepting the terms speaks of the choice too: ask it apart")
         )
@@ -165,15 +169,24 @@ def _key(key: str, one: QuestionWords) -> str:
 
 
 def _one_question(one: QuestionWords) -> Iterator[LintFinding]:
+    """What the words of an English notice say; the patterns know no other language."""
     if says(one.yes) is not SaidText.yes:
         yield LintFinding(LintRule.wording, _key("yes", one), f"`{one.yes}` does not say yes in plain words")
     if says(one.no) is not SaidText.no:
         yield LintFinding(LintRule.missing_no, _key("no", one), f"`{one.no}` does not say no in plain words")
-    longer, shorter = sorted((len(one.yes), len(one.no)), reverse=True)
-    if longer > 2 * shorter + 8:
-        yield LintFinding(LintRule.unequal, _key("yes and no", one), "one answer is much longer than the other")
     for key in ("question", "yes"):
         yield from _purposes(_key(key, one), getattr(one, key))
+
+
+def _lengths(one: QuestionWords) -> Iterator[LintFinding]:
+    if unequal(one.yes, one.no):
+        yield LintFinding(LintRule.unequal, _key("yes and no", one), "one answer is much longer than the other")
+
+
+def unequal(yes: str, no: str) -> bool:
+    """Whether one of two answers is much longer than the other."""
+    longer, shorter = sorted((len(yes), len(no)), reverse=True)
+    return longer > 2 * shorter + 8
 
 
 def _purposes(place: str, words: str) -> Iterator[LintFinding]:

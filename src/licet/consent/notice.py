@@ -23,7 +23,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from itertools import combinations
 from uuid import UUID
@@ -31,8 +31,10 @@ from uuid import UUID
 import msgspec
 import yaml
 
+from licet.consent import catalogue as catalogues
 from licet.consent import markdown, pressing_words
-from licet.consent.catalogue import ENGLISH, Catalogue, catalogue
+from licet.consent.catalogue import Catalogue, Languages, stamp
+from licet.consent.language_tags import ENGLISH, fallbacks
 from licet.errors import InputError, RefusedError
 from licet.ledger import outbox
 from licet.policy.file import QUESTION, Policies, Policy
@@ -45,6 +47,7 @@ NOTICE_BYTES_MAX = 64 * 2**10
 _FRONT = re.compile(r"---\n(.*?)\n---\n(.*)", re.DOTALL)
 _PLACE = re.compile(r"\{([a-z_]+)\}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})?")
+_OF = re.compile(r'(?m)^of: "([0-9a-f]+)"\n')
 
 
 class Variant(StrEnum):
@@ -121,16 +124,66 @@ class PublishedNotice(msgspec.Struct, frozen=True, kw_only=True):
     text: Text
 
 
-def shipped(policy: Policy) -> list[str]:
-    """The sources that come with Licet for a policy of that name; none for another, or where it asks otherwise."""
+def shipped(policy: Policy, languages: Collection[str] | None = None) -> list[str]:
+    """The sources that come with Licet for a policy of that name; none for another, or where it asks otherwise.
+
+    English ones first, then those of each other language, or of ``languages`` alone. A translation of an English text that
+    has changed since is left out: the person is shown the English one.
+    """
+    return [
+        source for name, source in sources().items()
+        if name.startswith(f"{policy.policy}.") and fits(source, policy)
+        and (languages is None or _front(source)["language"] in languages)
+    ]  # fmt: skip
+
+
+@cache
+def sources() -> dict[str, str]:
+    """Every source that comes with Licet by its file's name: the English ones, and translations of them as they are now."""
     folder = files("licet.consent") / "notices"
-    names = sorted(f.name for f in folder.iterdir() if f.name.startswith(f"{policy.policy}."))
-    sources = [(folder / name).read_text(encoding="utf-8") for name in names]
-    return [source for source in sources if _fits(_front(source), policy)]
+    found = {f.name: f.read_text(encoding="utf-8") for f in folder.iterdir() if f.name.endswith(".md")}
+    english = {name: source for name, source in sorted(found.items()) if language_of(name) == ENGLISH}
+    others = sorted((language_of(name), name) for name in found if name not in english)
+    translations = {
+        name: found[name] for _, name in others if translates(found[name], english.get(english_of(name), ""))
+    }
+    return english | {name: unstamped(source) for name, source in translations.items()}
 
 
-def _fits(front: dict[str, str], policy: Policy) -> bool:
+def language_of(name: str) -> str:
+    """The language of the source in the file ``name``: POLICY.VARIANT.LANGUAGE.md."""
+    return name.removesuffix(".md").rpartition(".")[2]
+
+
+def english_of(name: str) -> str:
+    """The file of the English source that the source in the file ``name`` translates."""
+    return f"{name.removesuffix('.md').rpartition('.')[0]}.{ENGLISH}.md"
+
+
+def translates(source: str, english: str) -> bool:
+    """Whether a source says that it was made from this English one: its key ``of`` is the English text's `stamp`."""
+    made_from = _OF.search(source)
+    return made_from is not None and made_from[1] == stamp(english)
+
+
+def stamped(source: str, english: str) -> str:
+    """The source, saying that it translates this English one."""
+    return unstamped(source).replace("---\n", f'---\nof: "{stamp(english)}"\n', 1)
+
+
+def unstamped(source: str) -> str:
+    """The source as it is published: without its key ``of``."""
+    return _OF.sub("", source, count=1)
+
+
+def front(source: str) -> dict[str, str]:
+    """The keys of a source's front matter with their texts."""
+    return _front(unstamped(source))
+
+
+def fits(source: str, policy: Policy) -> bool:
     """Whether a source asks the age where the policy does, and its questions: by name, or the only one without it."""
+    front = _front(source)
     named = {key.partition(".")[2] for key in front if key.startswith("question.")}
     asks = named == set(policy.asks) if named else len(policy.asks) == 1 and "question" in front
     return asks and ("age" in front) == (policy.min_age is not None)
@@ -140,12 +193,12 @@ def _asked(questions: Sequence[str]) -> str:
     return f"{', '.join(f'`{name}`' for name in questions)}{', each by itself' if len(questions) > 1 else ''}"
 
 
-def fill(source: str, policy: Policy, looks_for: Collection[str] = ()) -> str:
+def fill(source: str, policy: Policy, looks_for: Collection[str] = (), *, languages: Languages | None = None) -> str:
     """The source with the policy's values in their places; InputError for a place that no value fits.
 
     ``looks_for`` are the kinds of names that what is installed looks for.
     """
-    words = catalogue(_front(source).get("language", ENGLISH))
+    words = (languages or catalogues.known()).catalogue(_front(source).get("language", ENGLISH))
     source = _with_questions(source, policy, words)
     known = _values(policy, words) | {
         "removes": removes(words, looks_for),
@@ -210,16 +263,18 @@ def removes(words: Catalogue, looks_for: Collection[str]) -> str:
 
 
 def _kinds(words: Catalogue, kinds: Collection[str]) -> str:
-    names = [words.say(f"removed.{kind}") for kind in sorted(kinds, reverse=True)]  # persons before places
-    return names[0] if len(names) == 1 else words.say("and", one=", ".join(names[:-1]), other=names[-1])
+    return words.listed([words.say(f"removed.{kind}") for kind in sorted(kinds, reverse=True)])  # persons before places
 
 
-def overpromised(text: Text, looks_for: Collection[str]) -> str:
+def overpromised(text: Text, looks_for: Collection[str], *, languages: Languages | None = None) -> str:
     """What a notice promises to take out though nothing looks for it; empty where it promises no more than is done."""
     kinds = frozenset(text.removes.split())
     if beyond := kinds - set(looks_for):
         return f"removes: {', '.join(sorted(beyond))}"
-    told, words = " ".join(markdown.plain(text.body).split()), catalogue(text.language)
+    told, words = (
+        " ".join(markdown.plain(text.body).split()),
+        (languages or catalogues.known()).catalogue(text.language),
+    )
     for size in range(len(kinds) + 1):
         for some in combinations(sorted(kinds), size):
             told = told.replace(removes(words, some), " ")
@@ -298,7 +353,7 @@ class NoticePublication(msgspec.Struct, frozen=True, kw_only=True):
 
 def publish(
     tx: Transaction, policies: Policies, sources: Sequence[str], *, version: str | None, at: datetime, by: str,
-    random: Callable[[int], bytes], looks_for: Collection[str] = (),
+    random: Callable[[int], bytes], looks_for: Collection[str] = (), languages: Languages | None = None,
 ) -> list[NoticePublication]:  # fmt: skip
     """Publishes filled sources for ``version``, by default the newest one.
 
@@ -308,7 +363,10 @@ def publish(
     """
     policy = numbered(policies, version)
     number = policies.versions.index(policy)
-    checked = [_checked(fill(source, policy, looks_for), policy, looks_for) for source in sources]
+    found = languages or catalogues.known()
+    checked = [
+        _checked(fill(source, policy, looks_for, languages=found), policy, looks_for, found) for source in sources
+    ]
     return [_insert(tx, number, document, text, at, by, random) for document, text in checked]
 
 
@@ -320,7 +378,7 @@ def numbered(policies: Policies, version: str | None) -> Policy:
     return found[-1]
 
 
-def _checked(document: str, policy: Policy, looks_for: Collection[str]) -> tuple[str, Text]:
+def _checked(document: str, policy: Policy, looks_for: Collection[str], languages: Languages) -> tuple[str, Text]:
     text = read(document)
     if (text.policy, text.version) != (policy.policy, policy.version):
         raise InputError(
@@ -333,13 +391,14 @@ def _checked(document: str, policy: Policy, looks_for: Collection[str]) -> tuple
         raise InputError("asks what the policy does not need", "leave it out", key="age")
     _check_questions(text, policy)
     said = [part for one in text.all_words for part in (one.question, one.yes, one.no)]
-    found = pressing_words.faults(text.title, *said, text.later, markdown.plain(text.body))
+    told = (text.title, *said, text.later, markdown.plain(text.body))
+    found = pressing_words.faults(*told, language=text.language)
     if found:
         raise RefusedError(
             f"the notice presses: {found[0]}", "say it plainly; `licet notice lint` lists every place",
             because="notice_presses",
         )  # fmt: skip
-    if beyond := overpromised(text, looks_for):
+    if beyond := overpromised(text, looks_for, languages=languages):
         raise RefusedError(
             f"the notice promises more than is done: `{beyond}`",
             "write `{removes}`, which says what is done; or install what looks for names: docs/curate.md",
@@ -391,11 +450,12 @@ _COLUMNS = "notice_id, version, language, variant, document, sha256, published_a
 
 
 def find(tx: Transaction, number: int, language: str, variant: Variant) -> PublishedNotice | None:
-    """The newest notice for a policy version, in ``language`` or else in English; None where none was published."""
+    """The newest notice for a policy version, in ``language``, a wider form of it, or else English; None without any."""
+    wanted = fallbacks(language)
     row = tx.execute(
         f"""SELECT {_COLUMNS} FROM notices WHERE version = %s AND variant = %s AND language = ANY(%s)
-             ORDER BY language = %s DESC, position DESC LIMIT 1""",
-        [number, variant.value, [language, ENGLISH], language],
+             ORDER BY array_position(%s, language), position DESC LIMIT 1""",
+        [number, variant.value, wanted, wanted],
     ).fetchone()
     return _notice(row) if row else None
 
@@ -433,6 +493,11 @@ def newest_published(tx: Transaction, most: int) -> list[NoticeListed]:
         NoticeListed(**dict(zip(NoticeListed.__struct_fields__, (named[number], *rest), strict=True)))
         for number, *rest in rows
     ]
+
+
+def published_languages(tx: Transaction) -> frozenset[str]:
+    """The languages in which any notice was published: those in which the operator asks its people."""
+    return frozenset(language for (language,) in tx.execute("SELECT DISTINCT language FROM notices"))
 
 
 def published_count(tx: Transaction) -> int:

@@ -2,13 +2,18 @@
 
 Each rule is a pattern with its reason. The sources are the guidelines on deceptive design patterns of the European
 Data Protection Board (03/2022) and the rules of the State of California on symmetry in choice (11 CCR 7004).
-The patterns are English; a notice in another language needs its own eyes.
+
+The patterns here are English. Another language has a list in ``pressing/TAG.txt``: a reason and a phrase a line, found
+wherever a word begins with it, or anywhere in a language that parts no words. A list finds the phrases that are in it and
+knows no grammar: a notice in another language needs its own eyes too.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
 
 _NEGATION = r"(?:not|n[’']t|never|without|no longer|cannot|stop|decline to|refuse to)"
 _UNDOING = (
@@ -55,12 +60,41 @@ def removals(text: str) -> dict[str, frozenset[str]]:
     return found | {match[0]: frozenset({ANONYMITY}) for match in _ANONYMITY.finditer(text)}
 
 
-def faults(*texts: str) -> list[str]:
+REASONS = {"countdown": "a countdown", "shame": "an answer that shames", "push": "an answer that is pushed"}
+_UNPARTED = frozenset({"ar", "he", "hi", "ja", "ko", "zh-Hans"})  # no blanks between words, or particles joined to them
+
+
+def faults(*texts: str, language: str = "en") -> list[str]:
     """Each place where a text presses, with the words."""
-    return [f"{reason}: `{words}`" for text in texts for reason, words in _found(text)]
+    return [f"{reason}: `{words}`" for text in texts for reason, words in _found(text, language)]
 
 
-def _found(text: str) -> Iterator[tuple[str, str]]:
-    for reason, pattern in _RULES:
+def listed() -> frozenset[str]:
+    """The languages that there are patterns or a list for."""
+    return frozenset(
+        {"en", *(file.name.removesuffix(".txt") for file in (files("licet.consent") / "pressing").iterdir())}
+    )
+
+
+@cache
+def rules(language: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """The patterns of a language with their reasons; none for one that has no list."""
+    if language == "en":
+        return _RULES
+    if language not in listed():
+        return ()
+    lines = (files("licet.consent") / "pressing" / f"{language}.txt").read_text(encoding="utf-8").splitlines()
+    phrases = [line.partition(": ") for line in lines if line.strip() and not line.startswith("#")]
+    begins = "" if language in _UNPARTED else r"(?<!\w)"
+    return tuple((REASONS[reason], re.compile(begins + _phrase(phrase), re.I)) for reason, _, phrase in phrases)
+
+
+def _phrase(phrase: str) -> str:
+    """A pattern for a phrase: any blank for a blank, and ``#`` for a number."""
+    return r"\s+".join(re.escape(word).replace(r"\#", r"\d+") for word in phrase.split())
+
+
+def _found(text: str, language: str) -> Iterator[tuple[str, str]]:
+    for reason, pattern in rules(language):
         for match in pattern.finditer(text):
             yield reason, " ".join(match[0].split())

@@ -16,7 +16,7 @@ import msgspec
 
 from licet.consent import notice as notices
 from licet.consent import showings
-from licet.consent.catalogue import ENGLISH
+from licet.consent.language_tags import ENGLISH
 from licet.consent.notice import PublishedNotice, Variant
 from licet.errors import NotFoundError, RefusedError
 from licet.policy.decide import Gate, gate, unanswered

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from licet.curate import release_build
-from licet.demo.stage import DemoPromise, DemoReport, Say, show_promises, stage
+from licet.demo.stage import DemoPromise, DemoReport, Progress, Say, show_promises, silent, stage
 from licet.intake import formats, imports
 from licet.intake.read_turn import ReadTurn
 from licet.intake.replay import Imported, RecordedAccount, RecordedChoice
@@ -30,13 +30,16 @@ SHOWN_MAX = 12
 
 
 def play_files(
-    folder: Path, paths: Sequence[Path], *, plan: str, age: int, allow_from: datetime | None, say: Say
-) -> DemoReport:
+    folder: Path, paths: Sequence[Path], *, plan: str, age: int, allow_from: datetime | None, say: Say,
+    progress: Progress = silent,
+) -> DemoReport:  # fmt: skip
     """Imports the files, shows what may be used and why, and builds the release that follows."""
+    progress("reading the files", 0)
     times = [item.at for path in paths for item in formats.read(path) if isinstance(item, ReadTurn) and item.at]
     first, last = (min(times), max(times)) if times else (UNTIMED, UNTIMED)
     begin = min(first, allow_from or first) - timedelta(days=1)
     clock = SimulatedClock(begin)
+    progress("starting the database", 0.1)
     with stage(folder, clock, say) as here:
         document = preset("article-2025").document()
         document |= {"effective": begin.date().isoformat(), "version": begin.date().isoformat(), "decide_by": None}
@@ -57,12 +60,15 @@ def play_files(
             say(f"  no turn has a time of its own: all are taken as said on {UNTIMED:%d %B %Y}")
         say(f"  today is {clock.now:%d %B %Y}, a day after the last event\n")
         choices = [RecordedChoice(host=ACCOUNT, at=allow_from, allow=True, via="demo")] if allow_from else []
+        progress("importing", 0.2)
         imported = imports.import_files(
             here, paths, default=RecordedAccount(host=ACCOUNT, plan=plan, age=age, opened_at=begin),
             choices=choices, assume_at=None if times else UNTIMED,
         )  # fmt: skip
         _show_imported(imported, say)
+        progress("asking what may be used", 0.6)
         _show_answers(here, say)
+        progress("building the release", 0.7)
         return _finish(folder, here, clock, imported, say)
 
 

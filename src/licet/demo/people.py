@@ -7,9 +7,11 @@ from datetime import datetime, timedelta
 from random import Random
 from uuid import UUID
 
+from licet.demo import speech
+from licet.demo.chats import BegunChat
+from licet.demo.code_sessions import TownRepository, repository
 from licet.policy import events
 from licet.policy.file import Policies
-from licet.policy.state import ConversationKind
 from licet.policy.world import World
 from licet.vault import commands, installation
 from licet.vault.commands import CommandResult
@@ -19,11 +21,14 @@ PLANS = (("free", 60), ("pro", 20), ("max", 6), ("work", 8), ("education", 5), (
 
 
 class Townsperson:
-    """An account's person: when it opens, what it answers and when, how much it talks."""
+    """An account's person: when it opens, what it answers and when, how much it talks, in what language and of what.
+
+    ``shares_at`` is when somebody who said no says yes to one project.
+    """
 
     __slots__ = (
-        "account", "age", "allows", "changes_at", "chats_a_day", "closed", "codes", "conversations", "decides_at",
-        "name", "opens_at", "plan",
+        "account", "age", "allows", "changes_at", "chats_a_day", "closed", "conversations", "decides_at", "is_tidy",
+        "language", "name", "opens_at", "plan", "projects", "repositories", "shares_at",
     )  # fmt: skip
 
     def __init__(self, random: Random, number: int, opens_at: datetime, notice: datetime, end: datetime) -> None:
@@ -33,8 +38,14 @@ class Townsperson:
         self.opens_at = opens_at
         self.account: UUID | None = None
         self.closed = False
-        self.codes = self.plan in ("pro", "max") and random.random() < 0.5
-        self.chats_a_day = random.choice((0.01, 0.02, 0.05, 0.12))
+        self.language = speech.draw_language(random)
+        codes = self.plan in ("pro", "max") and random.random() < 0.5
+        self.repositories: list[TownRepository] = (
+            [repository(random) for _ in range(random.randrange(1, 3))] if codes else []
+        )
+        self.is_tidy = random.random() < 0.25
+        self.projects: list[str] = []
+        self.chats_a_day = random.choice((0.01, 0.02, 0.04, 0.08))
         self.conversations: list[tuple[str, UUID]] = []
         self.allows = random.random() < 0.6
         silent = random.random() < 0.08
@@ -44,6 +55,8 @@ class Townsperson:
             self.decides_at = None if silent else notice + timedelta(days=min(random.expovariate(1 / 12), 60))
         changes = self.decides_at is not None and random.random() < 0.08
         self.changes_at = end - timedelta(days=random.randrange(1, 55)) if changes else None
+        shares = self.decides_at is not None and not self.allows and not changes and random.random() < 0.1
+        self.shares_at = end - timedelta(days=random.randrange(1, 55)) if shares else None
 
     @property
     def id(self) -> UUID:
@@ -72,7 +85,7 @@ class Town:
         self.people: list[Townsperson] = []
         self.worlds: dict[str, World] = {}
         self.turns: defaultdict[str, int] = defaultdict(int)
-        self.begun: dict[str, tuple[ConversationKind, str]] = {}
+        self.begun: dict[str, BegunChat] = {}
         self.feedback: list[str] = []
         self.ids: dict[str, UUID] = {}
         self.expected: dict[str, int] = {}
@@ -94,7 +107,7 @@ class Town:
         world = self.worlds.get(event.account)
         if world is None:
             world = self.worlds[event.account] = World(self.policies)
-            self._by_name[event.account] = next(p for p in self.people if p.name == event.account)
+            self._by_name[event.account] = self.people[int(event.account[1:]) - 1]
         world.apply(event)
         if isinstance(event, events.SayEvent) and answer.conversation is not None and answer.turn:
             self.said[answer.conversation, answer.turn] = (event.account, event.turn)

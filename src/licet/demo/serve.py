@@ -25,6 +25,7 @@ from litestar.response import Redirect
 from licet.access import sessions
 from licet.access.roles import ANYBODY, StaffRole
 from licet.config import PORT, Configuration, Web
+from licet.demo.scenes import OFFICER
 from licet.demo.stage import Say
 from licet.errors import NotFoundError
 from licet.policy.state import GrantStanding
@@ -42,7 +43,6 @@ from licet.web.serve import server
 HOST = "127.0.0.1"
 KEY_BYTES = 32
 NAMES_MAX = 1_000_000
-OFFICER = "officer@town.example"
 COVERED_PLANS = ("free", "pro", "max")
 
 

@@ -21,6 +21,9 @@ from licet.vault import installation
 from licet.vault.simulated_clock import CLOCK_FILE, SimulatedClock, save
 
 Say = Callable[[str], object]
+Progress = Callable[[str, float], object]
+"""Told what is being done, and how much of the whole is done: from 0 to 1."""
+DATE_COLUMNS = 14
 RESPONSIBLE = Controller(
     name="Example Assistant Ltd, of a demonstration", address="1 Example Street, Dublin, Ireland",
     contact="privacy@assistant.example", jurisdictions=("IE",), storage_locations=("IE",),
@@ -65,10 +68,21 @@ def stage(folder: Path, clock: SimulatedClock, say: Say) -> Iterator[installatio
         save(folder, clock)
 
 
+def silent(_what: str, _share: float) -> None:
+    """No progress."""
+
+
+def dated(at: datetime, said: str, *more: str) -> list[str]:
+    """What happened on a day, in lines that begin in one column."""
+    day = f"{at.day} {at:%B}"
+    return [f"{day:<{DATE_COLUMNS}}{said}", *(f"{'':<{DATE_COLUMNS}}{line}" for line in more)]
+
+
 def show_promises(promises: list[DemoPromise], say: Say) -> None:
     """Prints each promise and what was seen."""
     for promise in promises:
-        say(f"  {'kept  ' if promise.kept else 'BROKEN'}  {promise.text}: {promise.seen}")
+        say(f"  {'kept  ' if promise.kept else 'BROKEN'}  {promise.text}")
+        say(f"          {promise.seen}")
     broken = sum(not promise.kept for promise in promises)
     say(f"{len(promises)} promises checked, {broken} broken")
 

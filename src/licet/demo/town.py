@@ -2,108 +2,156 @@
 
 Every event goes to the vault and, beside it, to a world in memory that holds the meaning only. At the end the two
 are held against each other turn by turn, and every promise is checked on what is really stored.
+
+The same seed gives the same figures. Ids and keys are drawn by chance in every run, so nothing that is told may depend
+on them: accounts get their ids from the seed, and questions that are asked again have as many turns each time.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
 from uuid import UUID
 
+import yaml
+
 from licet.curate import release_build
-from licet.demo import text
+from licet.demo import chats, scenes, speech
+from licet.demo.chats import BegunChat, ChatSort
 from licet.demo.checks import check_all
 from licet.demo.people import Town, Townsperson, populate
-from licet.demo.stage import DemoPromise, DemoReport, Say, plot, show_promises, stage
+from licet.demo.stage import DemoPromise, DemoReport, Progress, Say, dated, plot, show_promises, silent, stage
 from licet.erasure import sweeper
 from licet.erasure.sweep_batches import SweepResult
 from licet.policy import events
-from licet.policy.file import Policies, preset, preset_text
+from licet.policy.file import Policies, Policy, preset, read
 from licet.policy.period import instant
-from licet.policy.state import ConversationKind, Share, TurnRole
+from licet.policy.state import Share, TurnRole
 from licet.release import catalog, registry
 from licet.release.build import BuildResult
+from licet.release.curation import LeftOut
 from licet.service import answers as service_answers
 from licet.service import policy_changes
 from licet.store.connect import transaction
+from licet.train import recipients
 from licet.vault import commands, installation, verbs
-from licet.vault.commands import CommandResult, Outcome
-from licet.vault.content import Content, ToolCall, encode
+from licet.vault.commands import CommandResult, HoldReason, Outcome
+from licet.vault.content import Content, encode
 from licet.vault.ids import uuid7
 from licet.vault.simulated_clock import SimulatedClock
+from licet.vault.staff_reads import ReaderRole, ReadReason
 
 BEGIN, END = instant("2025-08-01"), instant("2025-12-15")
 NOTICE, DEADLINE = instant("2025-08-28"), instant("2025-09-29")
 FIRST_RELEASE, WITHDRAWAL, SECOND_RELEASE = instant("2025-10-14"), instant("2025-10-15"), instant("2025-12-09")
 PLANTED = "the yellow kettle of Tartu sings only for locksmiths"
 BATCH_COMMANDS = 1_000
+RECALL = instant("2025-11-20")
+DAYS_SHARE = 0.7  # of the whole demonstration's time; releases and promises take the rest
+ONE_DAY = timedelta(days=1)
+SELDOM = 0.012
+MATTERS = (
+    (HoldReason.litigation, "Northgate Ltd v. Moffat", True),
+    (HoldReason.regulator, "enquiry of the data protection authority, no. 2025-118", True),
+    (HoldReason.investigation, "fraud with gift cards, file 7", False),
+)
 
 
 def play_town(
-    folder: Path,
-    *,
-    population: int = 2_000,
-    seed: int = 1,
-    say: Say,
-    check: Callable[..., list[DemoPromise]] = check_all,
-) -> DemoReport:
+    folder: Path, *, population: int = 2_000, seed: int = 1, say: Say, progress: Progress = silent,
+    check: Callable[..., Iterable[DemoPromise]] = check_all,
+) -> DemoReport:  # fmt: skip
     """Plays the town and returns what was promised and seen; leaves ``folder`` for the other commands."""
     clock = SimulatedClock(BEGIN)
+    progress("starting the database", 0)
     with stage(folder, clock, say) as here:
-        policy = preset("article-2025")
-        (folder / "policy.yaml").write_text(preset_text("article-2025"), encoding="utf-8")
+        policy = _policy(folder)
         policy_changes.apply_policy(here, policy, by="demo")
         say(f"a town of {population:,} accounts under {policy.policy}, seed {seed}: 1 August to 15 December 2025\n")
-        play = _Play(here, clock, Town(Policies([policy])), Random(seed), say)  # noqa: S311 a town, not a secret
-        play.people(population)
-        play.until(NOTICE)
-        say(f"{NOTICE:%d %B}  the new terms, and the notice that asks everybody: {play.asked('notice')} may put it off")
-        play.until(DEADLINE)
-        waiting = play.asked("must_decide")
-        say(f"{DEADLINE:%d %B}  the last day is over: {waiting} have not answered, and cannot write until they do")
-        play.until(FIRST_RELEASE)
-        first = play.release("october", "improve_models")
-        play.withdraw_after(first)
-        play.until(SECOND_RELEASE)
-        second = play.release("december", "improve_models")
-        safety = play.release("december-safety", "safety_classifiers")
-        play.until(END)
-        play.story()
+        play = _Play(here, clock, Town(Policies([policy])), Random(seed), say, progress)  # noqa: S311 a town, not a secret
+        releases = list(play.story(population))
+        play.sum_up()
         say("\nwhat is stored now, and for how long, if nobody says anything more:")
         for line in plot(service_answers.forecast(here)):
             say(line)
+        progress("checking the promises", DAYS_SHARE + 0.15)
         say("\npromises, checked on what is stored:")
-        promises = check(here, play.town, [first, second, safety], play.kept_copy, play.left, PLANTED)
+        promises = list(check(here, play.town, releases, play.kept_copy, play.left, PLANTED))
         show_promises(promises, say)
+        progress("", 1)
         say(f"\nthe folder {folder} is an installation on the simulated clock of 15 December 2025; try")
         say(f"  ./run status --data {folder}")
-        say(f"  ./run explain {play.shown()} --data {folder}")
+        say(f"  ./run explain {play.left.name} --data {folder}")
         say(f"  ./run release show december --data {folder}")
     return DemoReport(folder=folder, clock=clock.now, promises=tuple(promises))
+
+
+def _policy(folder: Path) -> Policy:
+    """The terms of the article, with one recipient more; written into ``folder`` too."""
+    document = preset("article-2025").document() | {"recipients": [scenes.RECIPIENT]}
+    (folder / "policy.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    return read(document)
 
 
 class _Play:
     """The town's days."""
 
     def __init__(
-        self, here: installation.Installation, clock: SimulatedClock, town: Town, random: Random, say: Say
-    ) -> None:
+        self, here: installation.Installation, clock: SimulatedClock, town: Town, random: Random, say: Say,
+        progress: Progress,
+    ) -> None:  # fmt: skip
         self.here, self.clock, self.town, self.random, self.say = here, clock, town, random, say
+        self.progress = progress
         self.day = BEGIN
         self.queue: list[tuple[events.Event, commands.Command]] = []
+        self.later: list[tuple[datetime, Callable[[datetime], None]]] = []
         self.outcomes: Counter[str] = Counter()
         self.swept = SweepResult()
         self.kept_copy = here.config.data / "copies" / "october"
         self._left: Townsperson | None = None
         self.conversations = 0
         self.planted = False
+        self.to_read: list[tuple[ReaderRole, ReadReason, Townsperson, UUID]] = []
+        self.readings = 0
 
-    def people(self, population: int) -> None:
+    def story(self, population: int) -> Iterator[BuildResult]:
+        """The town from its first day to its last; yields each release."""
+        self._people(population)
+        self._until(NOTICE)
+        self._tell(f"the new terms, and the notice that asks everybody: {self.asked('notice')} may put it off")
+        self._until(DEADLINE)
+        waiting = self.asked("must_decide")
+        self._tell(f"the last day is over: {waiting} have not answered, and cannot write until they do")
+        self._until(FIRST_RELEASE)
+        yield (first := self._release("october", "improve_models"))
+        self._withdraw_after(first)
+        rows, export = scenes.hand_over(self.here, "october")
+        self._tell(f"{rows:,} rows go to {scenes.RECIPIENT}, the recipient that the policy names, as plain text")
+        self._until(RECALL)
+        recalled = recipients.recall_ended(self.here)
+        self._tell(
+            f"{recalled:,} of these rows may no longer be used: {scenes.RECIPIENT} is asked to delete them, and did"
+        )
+        if recalled:
+            scenes.deleted_by_recipient(self.here, export)
+        self._until(SECOND_RELEASE)
+        yield (second := self._release("december", "improve_models"))
+        learnt = scenes.train(self.here, second.manifest.name)
+        self._tell(f"the model {scenes.MODEL} learns from {learnt:,} rows of it; the gate is asked before every step")
+        yield self._release("december-safety", "safety_classifiers")
+        self._until(END)
+        recipients.recall_ended(self.here)
+
+    def _tell(self, said: str, *more: str) -> None:
+        for line in dated(self.clock.now, said, *more):
+            self.say(line)
+
+    def _people(self, population: int) -> None:
         """Opens the accounts that were there before the terms changed."""
         self.town.people = populate(self.random, population, BEGIN, NOTICE, END)
         for person in self.town.people:
@@ -111,13 +159,18 @@ class _Play:
                 self._open(person)
         self._flush()
 
-    def until(self, end: datetime) -> None:
+    def _until(self, end: datetime) -> None:
         """Plays days until ``end``; a sweep every Sunday."""
         while self.day < end:
+            self.progress(f"{self.day.day} {self.day:%B}", DAYS_SHARE * ((self.day - BEGIN) / (END - BEGIN)))
             self.clock.set(self.day)
+            due = [act for at, act in self.later if at <= self.day]
+            self.later = [(at, act) for at, act in self.later if at > self.day]
+            for act in due:
+                act(self.day)
             for person in self.town.people:
                 self._live(person)
-            self._flush()
+            self._end_day()
             if self.day.weekday() == 6:
                 self.clock.set(self.day + timedelta(hours=23))
                 self.swept = self.swept.plus(sweeper.sweep(self.here))
@@ -130,24 +183,34 @@ class _Play:
 
     def _live(self, person: Townsperson) -> None:
         """One day of one person."""
-        at, random = self.day, self.random
-        if person.opens_at.date() == at.date() and at > BEGIN:
+        at, random, tomorrow = self.day, self.random, self.day + ONE_DAY
+        if BEGIN < at <= person.opens_at < tomorrow:
             self._open(person)
         if person.account is None or person.closed or person.opens_at > at:
             return
+        today = [
+            when is not None and at <= when < tomorrow
+            for when in (person.decides_at, person.changes_at, person.shares_at)
+        ]
+        chat_today, seldom = random.random() < person.chats_a_day, random.random()
+        if not (chat_today or seldom < SELDOM or any(today)):
+            return
+        decides, changes, shares = today
         moment = at + timedelta(seconds=random.randrange(6 * 3600, 20 * 3600))
-        if person.decides_at is not None and person.decides_at.date() == at.date():
+        if decides:
             via = "signup" if person.opens_at >= NOTICE else "notice"
             self._choose(person, moment, person.allows, via)
-        if person.changes_at is not None and person.changes_at.date() == at.date():
+        if changes:
             self._choose(person, moment, not person.allows, "settings")
-        if random.random() < person.chats_a_day:
+        if shares and person.projects:
+            self._share(person, moment, random.choice(person.projects))
+        if chat_today:
             self._chat(person, moment)
-        self._seldom(person, moment + timedelta(hours=1))
+        self._seldom(person, moment + timedelta(hours=1), seldom)
 
-    def _seldom(self, person: Townsperson, at: datetime) -> None:
+    def _seldom(self, person: Townsperson, at: datetime, chance: float) -> None:
         """What people do now and then, to one of their conversations or to the account."""
-        random, chance = self.random, self.random.random()
+        random = self.random
         if chance < 0.0004:
             plan = random.choice(("work", "pro", "free"))
             self._add(
@@ -159,14 +222,36 @@ class _Play:
             self._add(
                 events.CloseAccountEvent(at=at, account=person.name), commands.CloseAccount(at=at, account=person.id)
             )
-        elif chance < 0.012 and person.conversations:
+        elif chance < 0.001 and person.projects:
+            self._keep_project(person, at, random.choice(person.projects))
+        elif chance < SELDOM and person.conversations:
             name, conversation = random.choice(person.conversations)
             self._to_conversation(person, at, name, conversation)
+
+    def _keep_project(self, person: Townsperson, at: datetime, project: str) -> None:
+        """A project is kept out, and let in again by one in three."""
+        host = self.town.host(self.here, "project", project)
+        self._add(
+            events.NarrowEvent(at=at, account=person.name, project=project),
+            commands.KeepProjectOut(at=at, account=person.id, host_project=host),
+        )
+        if self.random.random() < 0.3:
+            self._later(person, 9, lambda day: self._add(
+                events.WidenEvent(at=day, account=person.name, project=project),
+                commands.LetProjectIn(at=day, account=person.id, host_project=host),
+            ))  # fmt: skip
+
+    def _later(self, person: Townsperson, days: int, act: Callable[[datetime], None]) -> None:
+        """Does something in so many days, unless the account is closed by then."""
+        at = self.day + timedelta(days=days)
+        self.later.append((at, lambda day: None if person.closed else act(day)))
 
     def _to_conversation(self, person: Townsperson, at: datetime, name: str, conversation: UUID) -> None:
         about: dict[str, Any] = {"at": at, "conversation": name, "account": person.name}
         told: dict[str, Any] = {"at": at, "conversation": conversation, "account": person.id}
-        match self.random.choice(("delete", "delete", "narrow", "narrow", "widen", "rate", "rate", "flag", "hold")):
+        match self.random.choice(
+            ("delete", "delete", "narrow", "narrow", "widen", "rate", "rate", "flag", "hold", "read")
+        ):
             case "delete":
                 self._add(events.DeleteEvent(**about), commands.Delete(**told))
             case "narrow":
@@ -174,22 +259,79 @@ class _Play:
             case "widen":
                 self._add(events.WidenEvent(**about), commands.Widen(**told))
             case "flag" if self.random.random() < 0.5:
-                self._add(events.FlagEvent(**about), commands.Flag(**told, score=round(self.random.random(), 3)))
-            case "hold" if self.random.random() < 0.2:
-                self._add(events.HoldEvent(**about, matter="case 7"), commands.Hold(**told, matter="case 7"))
+                self._flag(person, at, name, conversation, is_misuse=False)
+            case "hold" if self.random.random() < 0.3:
+                self._hold(person, at, name, conversation)
+            case "read" if self.random.random() < 0.5:
+                self._read(ReaderRole.privacy_officer, ReadReason.person_request, person, conversation)
             case _:
-                share = self.random.choice(tuple(Share))
-                rating = self.random.choice(("up", "down"))
-                number = f"f{len(self.town.feedback)}"
-                self.town.feedback.append(number)
+                self._rate(person, at, name, conversation)
+
+    def _rate(self, person: Townsperson, at: datetime, name: str, conversation: UUID) -> None:
+        share, rating = self.random.choice(tuple(Share)), self.random.choice(("up", "down"))
+        of = speech.language(person.language)
+        comment = self.random.choice(of.comment) if self.random.random() < 0.5 else None
+        number = f"f{len(self.town.feedback)}"
+        self.town.feedback.append(number)
+        self._add(
+            events.GiveFeedbackEvent(
+                at=at, conversation=name, account=person.name, feedback=number, share=share, rating=rating
+            ),
+            commands.GiveFeedback(
+                at=at, conversation=conversation, account=person.id, share=share, rating=rating, turn=2,
+                comment=encode(Content(text=comment)) if comment else None,
+            ),
+        )  # fmt: skip
+
+    def _flag(self, person: Townsperson, at: datetime, name: str, conversation: UUID, *, is_misuse: bool) -> None:
+        """The classifier of the host flags a chat; a reviewer reads it two days later, and takes back what was none."""
+        score = round(self.random.uniform(0.86, 0.99) if is_misuse else self.random.uniform(0.5, 0.8), 3)
+        self._add(
+            events.FlagEvent(at=at, account=person.name, conversation=name),
+            commands.Flag(at=at, account=person.id, conversation=conversation, score=score),
+        )
+
+        def review(day: datetime) -> None:
+            self._read(ReaderRole.reviewer, ReadReason.misuse_review, person, conversation)
+            if not is_misuse:
                 self._add(
-                    events.GiveFeedbackEvent(**about, feedback=number, share=share, rating=rating),
-                    commands.GiveFeedback(**told, share=share, rating=rating, turn=2),
+                    events.UnflagEvent(at=day, account=person.name, conversation=name),
+                    commands.Unflag(at=day, account=person.id, conversation=conversation),
                 )
+
+        if is_misuse or self.random.random() < 0.6:
+            self._later(person, 2, review)
+
+    def _hold(self, person: Townsperson, at: datetime, name: str, conversation: UUID) -> None:
+        """A legal hold, for one of a few matters; half of them end after six weeks."""
+        reason, matter, is_told = self.random.choice(MATTERS)
+        self._add(
+            events.HoldEvent(at=at, account=person.name, conversation=name, matter=matter),
+            commands.Hold(
+                at=at, account=person.id, conversation=conversation, matter=matter, reason=reason, is_told=is_told,
+                by=f"staff:{scenes.OFFICER}",
+            ),
+        )  # fmt: skip
+        if self.random.random() < 0.5:
+            self._later(person, 42, lambda day: self._add(
+                events.UnholdEvent(at=day, account=person.name, conversation=name, matter=matter),
+                commands.Unhold(at=day, account=person.id, conversation=conversation, matter=matter),
+            ))  # fmt: skip
+
+    def _read(self, role: ReaderRole, reason: ReadReason, person: Townsperson, conversation: UUID) -> None:
+        """Staff read a conversation at the end of the day."""
+        self.to_read.append((role, reason, person, conversation))
+
+    def _end_day(self) -> None:
+        self._flush()
+        for role, reason, person, conversation in self.to_read:
+            ticket = f"T-{self.readings + 101}"
+            self.readings += scenes.read(self.here, role, reason, ticket, person.id, conversation)
+        self.to_read.clear()
 
     def _open(self, person: Townsperson) -> None:
         at = person.opens_at
-        person.account = uuid7(at, self.here.keyring.random(10))
+        person.account = uuid7(at, self.random.randbytes(10))
         self._add(
             events.OpenAccountEvent(at=at, account=person.name, plan=person.plan, age=person.age),
             commands.OpenAccount(
@@ -206,56 +348,73 @@ class _Play:
             ),
         )
 
+    def _share(self, person: Townsperson, at: datetime, project: str) -> None:
+        """Somebody who said no says yes to one project."""
+        host = self.town.host(self.here, "project", project)
+        self._add(
+            events.ChooseEvent(
+                at=at, account=person.name, allow=True, via="settings", scope=events.NamedScope(project=project)
+            ),
+            commands.Choose(
+                at=at, account=person.id, allow=True, via="settings", scope=commands.ChosenScope(host_project=host),
+                evidence="pressed the button of the project",
+            ),
+        )  # fmt: skip
+
     def _chat(self, person: Townsperson, at: datetime) -> None:
-        """A conversation, begun or resumed: the person's words, answers, and in code a tool's output."""
+        """A conversation, begun or resumed."""
         random = self.random
-        resumed = person.conversations and random.random() < 0.25
-        code = person.codes and random.random() < 0.6
-        name = random.choice(person.conversations[-3:])[0] if resumed else f"c{self.conversations}"
+        open_ones = [name for name, _ in person.conversations[-3:] if self.town.begun[name].about is not None]
+        resumed = bool(open_ones) and random.random() < 0.25
+        name = random.choice(open_ones) if resumed else f"c{self.conversations}"
         self.conversations += not resumed
-        kind, surface = self.town.begun.get(
-            name, (ConversationKind.code if code else ConversationKind.chat, "cli" if code else "app")
-        )
-        if random.random() < 0.02:
-            surface = "bedrock"
+        if not resumed:
+            self.town.begun[name] = self._begin(person, name)
+        chat = self.town.begun[name]
+        surface = "bedrock" if random.random() < 0.02 else chat.surface
         incognito, narrow = random.random() < 0.03, random.random() < 0.02
-        self.town.begun.setdefault(name, (kind, surface))
-        for role, content in self._words(kind, resumed=bool(resumed)):
+        project = self.town.host(self.here, "project", chat.project) if chat.project and not resumed else None
+        project_title = encode(Content(text=chat.project)) if project else None
+        title: bytes | None = None
+        for role, content in self._words(person, chat, resumed=resumed):
             turn = f"{name}.{self.town.turns[name]}"
+            if self.town.turns[name] == 0:
+                title = encode(Content(text=speech.title(content.text)))
             self.town.turns[name] += 1
             self._add(
                 events.SayEvent(
                     at=at, account=person.name, conversation=name, turn=turn, role=role, surface=surface,
-                    incognito=incognito, kind=kind, narrow=narrow,
+                    incognito=incognito, kind=chat.kind, narrow=narrow, project=chat.project,
                 ),
                 commands.Say(
                     at=at, account=person.id, host_conversation=self.town.host(self.here, "conversation", name),
                     host_turn=self.town.host(self.here, "turn", turn), role=role, surface=surface,
-                    incognito=incognito, kind=kind, narrow=narrow, content=encode(content),
-                    title=encode(Content(text=content.text[:40])),
+                    incognito=incognito, kind=chat.kind, narrow=narrow, content=encode(content),
+                    title=title, host_project=project, project_title=project_title,
                 ),
             )  # fmt: skip
             at += timedelta(seconds=random.randrange(4, 90))
 
-    def _words(self, kind: ConversationKind, *, resumed: bool) -> list[tuple[TurnRole, Content]]:
-        random = self.random
-        said: list[tuple[TurnRole, Content]] = []
-        for n in range(random.randrange(1, 4)):
-            if kind is ConversationKind.code:
-                call = ToolCall(id=f"call_{n}", name="read_file", arguments='{"path": "importer.py"}')
-                said.append((TurnRole.user, Content(text=text.code_ask(random))))
-                said.append((TurnRole.assistant, Content(text=text.code_answer(random), tool_calls=(call,))))
-                said.append(
-                    (TurnRole.tool, Content(text=text.tool_output(random), tool_call_id=call.id, tool_name="read_file"))
-                )
-                said.append((TurnRole.assistant, Content(text=text.code_answer(random))))
+    def _begin(self, person: Townsperson, name: str) -> BegunChat:
+        chat = chats.begin(self.random, person)
+        if chat.project and chat.project not in person.projects:
+            person.projects.append(chat.project)
+        if chat.sort is ChatSort.scam:
+            self._later(person, 1, lambda day: self._suspect(person, day, name))
+        return chat
+
+    def _words(self, person: Townsperson, chat: BegunChat, *, resumed: bool) -> Iterator[tuple[TurnRole, Content]]:
+        """What is said; once in the town's life, the sentence that is searched for at the end."""
+        for role, content in chats.said(self.random, person, chat, resumed=resumed):
+            if not self.planted and role is TurnRole.user:
+                self.planted = True
+                yield role, Content(text=f"{content.text} {PLANTED}")
             else:
-                words = text.scam(random) if random.random() < 0.004 else text.ask(random, first=n == 0 and not resumed)
-                if not self.planted:
-                    words, self.planted = f"{words} {PLANTED}", True
-                said.append((TurnRole.user, Content(text=words)))
-                said.append((TurnRole.assistant, Content(text=text.answer(random))))
-        return said
+                yield role, content
+
+    def _suspect(self, person: Townsperson, day: datetime, name: str) -> None:
+        if name in self.town.ids:
+            self._flag(person, day, name, self.town.ids[name], is_misuse=True)
 
     def _add(self, event: events.Event, command: commands.Command) -> None:
         self.queue.append((event, command))
@@ -273,7 +432,7 @@ class _Play:
             self._count(event, answer)
 
     def _count(self, event: events.Event, answer: CommandResult) -> None:
-        kind = type(event).__name__
+        kind = type(event).__name__.removesuffix("Event")
         if answer.outcome is Outcome.refused and isinstance(event, events.SayEvent):
             self.outcomes[f"refused {answer.because}"] += 1
         elif isinstance(event, events.ChooseEvent) and answer.effect is not None:
@@ -283,21 +442,28 @@ class _Play:
 
     # Releases
 
-    def release(self, name: str, purpose: str) -> BuildResult:
+    def _release(self, name: str, purpose: str) -> BuildResult:
         """Builds a release and notes, from the world beside it, what it ought to hold."""
         self._flush()
+        self.progress(f"building the release {name}", DAYS_SHARE * ((self.day - BEGIN) / (END - BEGIN)))
         built = release_build.build_release(self.here, name=name, purpose=purpose)
         self.town.expect(name, purpose, self.clock.now)
         counts = built.manifest.counts
-        left = ", ".join(f"{n:,} {why}" for why, n in sorted(counts.dropped.items(), key=lambda item: -item[1])[:5])
-        self.say(
-            f"{self.clock.now:%d %B}  release {name} for {purpose}: {built.manifest.rows:,} rows; "
-            f"{counts.candidates:,} turns = {counts.included:,} in + {counts.candidates - counts.included:,} left out"
-            f" ({left}, ...)"
+        curated = {why.value for why in LeftOut}
+        left = sum(n for why, n in counts.dropped.items() if why in curated)
+        barred = sorted(
+            ((why, n) for why, n in counts.dropped.items() if why not in curated), key=lambda item: (-item[1], item[0])
+        )
+        share = counts.included / max(counts.included + left, 1)
+        self._tell(
+            f"release {name} for {purpose}: {built.manifest.rows:,} rows",
+            f"{counts.included + left:,} of {counts.candidates:,} turns are permitted; {share:.0%} of them are in, and "
+            f"{left:,} said what others say",
+            f"not permitted: {', '.join(f'{n:,} {why}' for why, n in barred[:5])}{', ...' if barred[5:] else ''}",
         )
         return built
 
-    def withdraw_after(self, built: BuildResult) -> None:
+    def _withdraw_after(self, built: BuildResult) -> None:
         """The day after a release: a copy of it is handed out, and somebody in it withdraws."""
         shutil.copytree(built.folder, self.kept_copy)
         self.clock.set(WITHDRAWAL)
@@ -308,9 +474,9 @@ class _Play:
         self._choose(self.left, WITHDRAWAL, False, "settings")
         self._flush()
         after = sum(1 for _ in catalog.open_release(self.here, "october"))
-        self.say(
-            f"{WITHDRAWAL:%d %B}  {self.left.name} withdraws; {count} rows of the release handed out yesterday were theirs: "
-            f"{before:,} rows came out before, {after:,} now"
+        self._tell(
+            f"{self.left.name} withdraws; {count} rows of the release handed out yesterday were theirs",
+            f"{before:,} rows came out before, {after:,} now",
         )
 
     @property
@@ -319,27 +485,29 @@ class _Play:
         assert self._left is not None
         return self._left
 
-    def story(self) -> None:
+    def sum_up(self) -> None:
         """What happened, in a few lines."""
         o = self.outcomes
+        self.say("\nwhat happened:")
+        self.say(f"  accounts   {o['OpenAccount']:,} opened, {o['CloseAccount']:,} closed; {o['SetPlan']:,} plan moves")
         self.say(
-            f"\nwhat happened: {o['OpenAccount']:,} accounts; {o['Say']:,} turns; "
-            f"{o['choice began']:,} said yes, {o['choice declined']:,} said no, {o['choice withdrew']:,} withdrew; "
-            f"{o['Delete']:,} deletions, {o['Narrow']:,} chats kept out, {o['Flag']:,} flags, {o['Hold']:,} holds, "
-            f"{o['GiveFeedback']:,} feedback, {o['SetPlan']:,} plan moves, {o['CloseAccount']:,} closings"
+            f"  choices    {o['choice began']:,} said yes, {o['choice declined']:,} said no, {o['choice withdrew']:,} withdrew"
         )
         refused = ", ".join(
-            f"{n:,} {key.removeprefix('refused ')}" for key, n in o.items() if key.startswith("refused")
+            f"{n:,} {key.removeprefix('refused ')}" for key, n in sorted(o.items()) if key.startswith("refused")
         )
-        self.say(f"turns refused at the gate and after: {refused}")
+        self.say(f"  turns      {o['Say']:,} kept; refused at the gate and after: {refused or 'none'}")
         self.say(
-            f"sweeps erased {self.swept.turns:,} turns in {self.swept.segments:,} segments and "
-            f"{self.swept.feedback:,} feedback: {', '.join(f'{n:,} {why}' for why, n in self.swept.reasons.items())}"
+            f"  chats      {o['Delete']:,} deleted, {o['Narrow']:,} chats and projects kept out, {o['GiveFeedback']:,} feedback"
         )
-
-    def shown(self) -> str:
-        """An account worth explaining."""
-        return self.left.name
+        self.say(
+            f"  staff      {o['Flag']:,} flags, {o['Unflag']:,} taken back; {o['Hold']:,} holds, {o['Unhold']:,} ended; "
+            f"{self.readings:,} readings"
+        )
+        self.say(
+            f"  sweeps     erased {self.swept.turns:,} turns in {self.swept.segments:,} segments, and "
+            f"{self.swept.feedback:,} feedback: {', '.join(f'{n:,} {why}' for why, n in sorted(self.swept.reasons.items()))}"
+        )
 
 
 assert BEGIN.tzinfo is UTC

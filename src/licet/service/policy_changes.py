@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 
-from licet.consent import controller, notice
+from licet.consent import catalogue, controller, notice
 from licet.consent.controller import Controller
+from licet.consent.language_tags import ENGLISH
 from licet.errors import RefusedError, UsageError
 from licet.policy import purposes
 from licet.policy.file import Policy, preset_text
@@ -57,15 +58,18 @@ def unused(here: Installation) -> None:
 def init(
     here: Installation, *, preset: str = "strict", file: Path | None = None, effective: date | None = None,
     decide_by: date | None = None, by: str = "init", responsible: Controller | None = None,
+    languages: Collection[str] | None = None,
 ) -> InstallationBegun:  # fmt: skip
     """Writes and applies the first policy; RefusedError if there is one already.
 
     A preset gets the dates: ``effective``, by default today, and ``decide_by``, by default thirty days later.
     ``controller.yaml`` is written beside it, with ``responsible`` or with empty values to fill in. An existing file
-    is kept, unless ``responsible`` is given.
+    is kept, unless ``responsible`` is given. ``languages`` are those in which its notices are published, beside English:
+    by default every one that they ship in.
     """
     now = here.clock()
     _check_days(file, effective, decide_by, now.date())
+    _check_languages(languages)
     unused(here)
     target = here.config.data / "policy.yaml"
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # with a database of one's own nothing made it yet
@@ -77,7 +81,7 @@ def init(
         target.write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
     if responsible is not None or not here.config.controller.exists():
         controller.write(here.config.controller, responsible or Controller())
-    return _begun(target, policy, apply_policy(here, policy, by=by))
+    return _begun(target, policy, apply_policy(here, policy, by=by, languages=languages))
 
 
 def _check_days(file: Path | None, effective: date | None, decide_by: date | None, today: date) -> None:
@@ -91,14 +95,26 @@ def _check_days(file: Path | None, effective: date | None, decide_by: date | Non
         )
 
 
-def apply_policy(here: Installation, policy: Policy, *, by: str) -> int:
-    """Adds a policy version, and publishes the notices that ship for it; returns its number."""
+def _check_languages(languages: Collection[str] | None) -> None:
+    """UsageError for a language in which no notice ships."""
+    known = sorted({notice.language_of(name) for name in notice.sources()})
+    for name in languages or ():
+        if name not in known:
+            raise UsageError(f"no notice ships in `{name}`", f"they ship in {', '.join(known)}")
+
+
+def apply_policy(here: Installation, policy: Policy, *, by: str, languages: Collection[str] | None = ()) -> int:
+    """Adds a policy version, and publishes the notices that ship for it; returns its number.
+
+    They are published in English and in ``languages``, or with None in every language that they ship in.
+    """
     purposes.check(policy)
     with transaction(here.pool) as tx:
         at = here.clock()
         number = versions.add(tx, policy, at, by)
         restriction.keep_policy(tx, here.keyring, policy, at, by)
-        _publish(here, tx, notice.shipped(policy), None, by)
+        wanted = None if languages is None else {ENGLISH, *languages}
+        _publish(here, tx, notice.shipped(policy, wanted), None, by)
     return number
 
 
@@ -124,7 +140,7 @@ def _publish(
     assert known is not None
     return notice.publish(
         tx, known, sources, version=version, at=here.clock(), by=by, random=here.keyring.random,
-        looks_for=looks_for(here.config),
+        looks_for=looks_for(here.config), languages=catalogue.known(here.config.languages),
     )  # fmt: skip
 
 
@@ -170,7 +186,7 @@ def apply_planned(here: Installation, file: Path, *, by: str, shorten_stored: bo
         with transaction(here.pool) as tx:
             number = policy_plan.apply(tx, policy, now, by)
             restriction.keep_policy(tx, here.keyring, policy, now, by)
-            _publish(here, tx, notice.shipped(policy), None, by)
+            _publish(here, tx, notice.shipped(policy, {ENGLISH, *notice.published_languages(tx)}), None, by)
         (here.config.data / "policy.yaml").write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
     elif not shorten_stored:
         raise RefusedError(f"version `{policy.version}` is applied already", because="exists")

@@ -22,6 +22,7 @@ from litestar.concurrency import sync_to_thread
 from licet.access import service_keys, sessions
 from licet.access.roles import Service
 from licet.config import Web
+from licet.consent import catalogue
 from licet.erasure import certificates, sweeper
 from licet.errors import LicetError
 from licet.keys import fence
@@ -71,6 +72,7 @@ class Site:
         self.policy_probe = Probe(lambda: self.reading(self._policy))
         self.work_probe = Probe(lambda: self.reading(_work))
         self.discovery = oidc.Discovery()
+        self.languages = catalogue.known(here.config.languages)
         self._accounts: OrderedDict[bytes, UUID] = OrderedDict()
         self._keys: OrderedDict[str, tuple[float, Service | None]] = OrderedDict()
         self._looking: dict[str, asyncio.Task[Service | None]] = {}

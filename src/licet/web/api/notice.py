@@ -7,7 +7,6 @@ from litestar.params import FromPath, JSONBody
 
 from licet.access.roles import Scope, may
 from licet.consent import choices, notice, prompt, showings
-from licet.consent.catalogue import preferred
 from licet.consent.notice import PublishedNotice
 from licet.consent.prompt import Prompt
 from licet.consent.showings import ShowingRecord, ShownOn
@@ -32,7 +31,7 @@ _WRITES = shell.refusals(404, 409, 413)
 async def get_notice(request: AnyRequest, account: AccountRef) -> schema.NoticeAnswer:
     """The notice to show now, in the requested language, and why there is one or none."""
     site, holder = site_of(request), await account_of(request, account)
-    language = preferred(request.headers.get("accept-language", ""))
+    language = site.languages.preferred(request.headers.get("accept-language", ""))
     gpc = request.headers.get("sec-gpc") == "1"
 
     def read(tx: Transaction) -> schema.NoticeAnswer:

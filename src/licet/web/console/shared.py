@@ -15,7 +15,8 @@ from litestar import MediaType, Response
 from markupsafe import Markup
 
 from licet.access.roles import ForbiddenError, May, Staff, StaffRole, may
-from licet.consent.catalogue import ENGLISH, catalogue
+from licet.consent.catalogue import catalogue
+from licet.consent.language_tags import ENGLISH
 from licet.policy.period import written
 from licet.vault.installation import Installation, utc_now
 from licet.web import static_files

@@ -370,7 +370,7 @@ def _run(words: Catalogue, run: UseRun) -> str:
     because = words.say(f"because.{run.reason}")
     what = words.say("chat.run.used" if run.until else "chat.run.not", day=_day(words, run.until), because=because)
     return words.say(
-        "chat.run.one" if run.first == run.last else "chat.run.other", first=run.first, last=run.last, what=what
+        "chat.run.message" if run.first == run.last else "chat.run.messages", first=run.first, last=run.last, what=what
     )
 
 

@@ -13,7 +13,8 @@ from litestar import Response, get
 from markupsafe import Markup
 
 from licet.access.roles import ANYBODY
-from licet.consent.catalogue import ENGLISH, catalogue
+from licet.consent.catalogue import catalogue
+from licet.consent.language_tags import ENGLISH
 from licet.web import static_files
 from licet.web.pages import shared as shell
 from licet.web.pages.shared import AnyRequest

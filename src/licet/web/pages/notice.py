@@ -43,7 +43,8 @@ def notice(request: AnyRequest) -> Response[Any]:
     if asked.show or asked.terms_waiting:
         return _page(here, who, asked, saved=saved)
     if request.query_params.get("whole") == "1" and asked.notice is not None:
-        return shell.page("whole.html", who, here.clock(), title=asked.notice.text.title, values=_text(asked.notice))
+        title = who.words.quoted(asked.notice.text.title, asked.notice.language)
+        return shell.page("whole.html", who, here.clock(), title=title, values=_text(asked.notice))
     if made or (request.query_params.get("said") == "terms" and asked.terms_accepted_at is not None):
         return _done(here, who, asked, saved, made)
     return _nothing(here, who, asked, has_put_off=request.query_params.get("said") == "later")
@@ -227,11 +228,11 @@ def _page(
         "question": question, "showing": showing, "action": f"/{place.value}", "saved": saved,
         "jump": words.say("notice.jump.several" if several and not terms_only else "notice.jump"),
         "save": words.say("notice.signup.save" if signing_up else "notice.save.several" if several else "notice.save"),
-        "later": found.text.later if asked.may_put_off and not terms_only else "",
+        "later": words.quoted(found.text.later, found.language) if asked.may_put_off and not terms_only else "",
         "waiting": _waiting(who, asked), "until": _until(who, asked) if asked.may_put_off else "",
     }  # fmt: skip
     return shell.page(
-        "notice.html", who, here.clock(), title=found.text.title, nav=not signing_up, errors=faults,
+        "notice.html", who, here.clock(), title=words.quoted(found.text.title, found.language), nav=not signing_up, errors=faults,
         status=422 if faults else 200, values=values, outcome="asked", told=_asks(asked, terms_only=terms_only),
     )  # fmt: skip
 

@@ -65,7 +65,8 @@ def asked_on(
     return tuple(
         QuestionAsked(
             name=said.name, field=f"{shell.ALLOW}{said.name}" if several else "allow",
-            mark=f"-{said.name}" if several else "", question=said.question, yes=said.yes, no=said.no,
+            mark=f"-{said.name}" if several else "", question=words.quoted(said.question, found.language),
+            yes=words.quoted(said.yes, found.language), no=words.quoted(said.no, found.language),
             yes_means=_means(words, asked, known[said.name], page, "yes"),
             no_means=_means(words, asked, known[said.name], page, "no"), covers=known[said.name].covers,
             below=tuple(keep_line(words, grant) for grant in kept.get(said.name, ())),

@@ -23,14 +23,13 @@ from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 
 from licet.access.roles import ANYBODY
-from licet.consent.catalogue import catalogue, preferred
 from licet.errors import BusyError, LicetError, RefusedError
 from licet.keys.fence import FencedError
 from licet.web import static_files
 from licet.web.access import signin
 from licet.web.api import problems
 from licet.web.api.references import site_of
-from licet.web.pages import badge, conversations, elements, feedback, notice, scopes, settings
+from licet.web.pages import badge, conversations, elements, feedback, notice, reader_language, scopes, settings
 from licet.web.pages import shared as shell
 from licet.web.pages.shared import AnyRequest
 
@@ -63,9 +62,10 @@ def on_refusal(request: AnyRequest, error: Exception) -> Response[Any]:
     status = problem.status if problem else error.status_code if isinstance(error, HTTPException) else 500
     if status >= 500 and not isinstance(error, BusyError | FencedError):
         problems.note(error)
-    words = catalogue(preferred(request.headers.get("accept-language", "")))
+    words = reader_language.words(request, site_of(request).languages)
     lines = [words.say(line) for line in _reasons(request, error, status)]
-    html = shell.refusal(words, lines, fragment=request.headers.get("licet-fragment") == "1")
+    fragment = reader_language.is_fragment(request)
+    html = shell.refusal(words, lines, fragment=fragment, frame=shell.Frame.of(request))
     headers = problems.headers_of(error) if isinstance(error, LicetError) else {}
     return Response(html, status_code=status, media_type="text/html", headers={**headers, "cache-control": "no-store"})
 
@@ -96,14 +96,16 @@ def on_entrance(request: AnyRequest, error: Exception) -> Response[Any]:
 @get("/", may=ANYBODY, sync_to_thread=False, include_in_schema=False)
 def home(request: AnyRequest) -> Response[str]:
     """What this is, how to sign in, and where to continue."""
-    words, site = catalogue(preferred(request.headers.get("accept-language", ""))), site_of(request)
+    words, site = reader_language.words(request, site_of(request).languages), site_of(request)
     lines = [words.say("home.what"), words.say("home.person")]
     if not site.tokens.configured:
         lines += [words.say("error.no_sign_in"), words.say("error.no_sign_in.operator")]
     links = [("/settings", words.say("site.settings")), ("/chats", words.say("site.chats"))]
     links += [("/sign-in", words.say("home.staff"))] if site.settings.oidc_issuer else []
-    html = shell.for_anybody(words, title=words.say("site.name"), lines=lines, links=links)
-    return Response(html, media_type="text/html", headers={"cache-control": "no-store"})
+    frame, picks = shell.Frame.of(request), reader_language.picked(request, site.languages)
+    html = shell.for_anybody(words, title=words.say("site.name"), lines=lines, links=links, frame=frame)
+    headers = {"cache-control": "no-store", "content-language": words.language, "vary": "accept-language, cookie"}
+    return Response(html, media_type="text/html", headers=headers, cookies=reader_language.keeping(picks))
 
 
 ENTRANCE = Router(

@@ -35,6 +35,7 @@ from licet.vault.installation import Installation, policies
 from licet.web.api.references import site_of
 from licet.web.pages import questions
 from licet.web.pages import shared as shell
+from licet.web.pages.reader_language import unmarked
 from licet.web.pages.shared import PERSONS, AnyRequest, PageForm, PageReader, Sent
 
 PROJECT_CHATS_MAX = 100
@@ -136,7 +137,7 @@ def _as_settings(words: Catalogue, known: Policies, seen: ScopeStands, at: datet
 def _shown(
     tx: Transaction, here: Installation, who: PageReader, asked: Prompt, uses: Sequence[UseLine], at: datetime
 ) -> str:
-    asked_in = "\n".join(f"{one.label}\n{one.means}" for one in uses)
+    asked_in = unmarked("\n".join(f"{one.label}\n{one.means}" for one in uses))
     return showings.record(
         tx, who.account, prompt.asked_notice(asked), place=ShownOn.settings, surface=who.surface, gpc=who.gpc, at=at,
         after=asked.newest_choice, random=here.keyring.random, markup=hashlib.sha256(asked_in.encode()).digest(),

@@ -43,6 +43,7 @@ from licet.web.pages import shared as shell
 from licet.web.pages.conversations import learnt
 from licet.web.pages.notice import age_faults, answers_told, ask_again, lowered, noted, told, uncovered_text
 from licet.web.pages.questions import QuestionAsked, scope_lines
+from licet.web.pages.reader_language import unmarked
 from licet.web.pages.shared import NO_FAULTS, PERSONS, AnyRequest, Faults, Fields, PageForm, PageReader
 
 NEWEST = "newest"
@@ -188,7 +189,7 @@ def _questions(
     asks = questions.asked_on(
         who.words, asked, asked.notice, asked.in_force.asks, page="settings", below=whole.questions
     )
-    asked_in = "\n".join(f"{one.question}\n{one.yes}\n{one.no}" for one in asks)
+    asked_in = unmarked("\n".join(f"{one.question}\n{one.yes}\n{one.no}" for one in asks))
     showing = showings.record(
         tx, who.account, asked.notice, place=ShownOn.settings, surface=who.surface, gpc=who.gpc, at=here.clock(),
         after=asked.newest_choice, random=here.keyring.random, markup=hashlib.sha256(asked_in.encode()).digest(),
@@ -285,9 +286,9 @@ def _means(words: Catalogue, policy: Policy, given: list[RecipientSeen]) -> list
         )
         for part, period in (("from_now", out), ("stored", out))
     ]
-    shut = words.say("settings.means.releases.text", minutes=LEASE_SECONDS_MAX // 60)
+    shut = words.say("settings.means.releases.text", period=words.units(LEASE_SECONDS_MAX // 60, "minute"))
     if any(one.plain for one in given):
-        shut = f"{shut} {words.say('settings.means.releases.plain', days=RECALL_DAYS)}"
+        shut = f"{shut} {words.say('settings.means.releases.plain', period=words.units(RECALL_DAYS, 'day'))}"
     means.append((words.say("settings.means.releases"), shut))
     means += [
         (words.say(f"settings.means.{part}"), words.say(f"settings.means.{part}.text", period=period))
@@ -371,7 +372,7 @@ def _ended(words: Catalogue, asked: Prompt, on_record: ChoiceHistory) -> str:
     """What became of the training sets of a permission that has ended."""
     if not on_record.holdings or asked.allows_any:
         return ""
-    return words.say("settings.releases.ended", minutes=LEASE_SECONDS_MAX // 60)
+    return words.say("settings.releases.ended", period=words.units(LEASE_SECONDS_MAX // 60, "minute"))
 
 
 def _releases(words: Catalogue, on_record: ChoiceHistory) -> list[str]:

@@ -26,7 +26,8 @@ from litestar.response import Redirect
 from markupsafe import Markup
 
 from licet.access.roles import Person, UnauthenticatedError, may
-from licet.consent.catalogue import Catalogue, catalogue, preferred
+from licet.consent import language_tags
+from licet.consent.catalogue import Catalogue
 from licet.errors import NotFoundError
 from licet.policy.decide import SAFETY
 from licet.vault.commands import NAME
@@ -35,12 +36,41 @@ from licet.vault.installation import Installation, utc_now
 from licet.web import static_files
 from licet.web.access.authentication import csrf_token
 from licet.web.api.references import site_of
+from licet.web.pages import reader_language
 
 AnyRequest = Request[Any, Any, Any]
 
 
+class Frame(msgspec.Struct, frozen=True, kw_only=True):
+    """What the foot of a page offers: the languages there are, and the path under which the page is shown in another one."""
+
+    languages: tuple[tuple[str, str], ...] = ()
+    path: str = "/"
+    surface: str = "app"
+
+    @classmethod
+    def of(cls, request: AnyRequest) -> Frame:
+        """Of a request; no languages for a component, whose host picks, and none where there is but one."""
+        found = site_of(request).languages
+        shows = len(found.names) > 1 and not reader_language.is_fragment(request)
+        asked = request.url.path
+        path = asked if request.method == "GET" or asked in _ASK_AGAIN else "/settings"
+        return cls(languages=found.names_of() if shows else (), path=path, surface=surface_of(request))
+
+
+_ASK_AGAIN = frozenset({"/notice", "/signup", "/settings"})  # paths of forms that are pages too
+
+
+def surface_of(request: AnyRequest) -> str:
+    surface = request.query_params.get("surface", "app")
+    return surface if NAME.fullmatch(surface) else "app"
+
+
 class PageReader(msgspec.Struct, frozen=True, kw_only=True):
-    """Who reads a page, and how: the language, the surface, the GPC signal, and whether a component requested it."""
+    """Who reads a page, and how: the language, the surface, the GPC signal, and whether a component requested it.
+
+    ``picks`` is the language that this request picks, ``frame`` what stands around a page for its reader.
+    """
 
     account: UUID
     words: Catalogue
@@ -49,6 +79,8 @@ class PageReader(msgspec.Struct, frozen=True, kw_only=True):
     fragment: bool
     simulated: bool
     csrf: str
+    picks: str
+    frame: Frame
     gzip: bool
 
     @property
@@ -62,16 +94,17 @@ def opened(request: AnyRequest) -> tuple[Installation, PageReader]:
     here, caller = site_of(request).here, request.scope["auth"]
     if not isinstance(caller, Person) or caller.account is None:
         raise UnauthenticatedError("no account of this person is known here")
-    surface = request.query_params.get("surface", "app")
     who = PageReader(
         account=caller.account,
-        words=catalogue(preferred(request.headers.get("accept-language", ""))),
-        surface=surface if NAME.fullmatch(surface) else "app",
+        words=reader_language.words(request, site_of(request).languages),
+        surface=surface_of(request),
         gpc=request.headers.get("sec-gpc") == "1",
-        fragment=request.headers.get("licet-fragment") == "1",
+        fragment=reader_language.is_fragment(request),
         simulated=here.clock is not utc_now,
         csrf=csrf_token.get(),
         gzip=static_files.accepts_gzip(request.headers.get("accept-encoding", "")),
+        picks=reader_language.picked(request, site_of(request).languages),
+        frame=Frame.of(request),
     )
     return here, who
 
@@ -96,7 +129,7 @@ class Faults(msgspec.Struct, frozen=True):
 Field = Annotated[str, msgspec.Meta(max_length=200)]
 
 
-NO_FAULTS = Faults()
+NO_FAULTS, NO_FRAME = Faults(), Frame()
 
 
 class PageForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,15 +203,18 @@ def project_of(text: str) -> UUID:
 
 @cache
 def templates() -> Environment:
-    return Environment(
+    made = Environment(
         loader=PackageLoader("licet.web", "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, auto_reload=False,
     )  # fmt: skip
+    made.globals["direction"] = language_tags.direction
+    return made
 
 
 def markup(template: str, words: Catalogue, **values: Any) -> Markup:  # noqa: ANN401 whatever a template takes
     """A part of a page, rendered separately, so that its exact bytes can be hashed."""
-    return Markup(templates().get_template(template).render(say=words.say, **values))  # noqa: S704 it was escaped
+    html = templates().get_template(template).render(say=words.say, quoted=words.quoted, **values)
+    return Markup(reader_language.set_off(html))  # noqa: S704 it was escaped
 
 
 class GzippedPage(Response[str]):
@@ -190,7 +226,7 @@ class GzippedPage(Response[str]):
 
 def detail(words: Catalogue, more: Mapping[str, Any] | None = None) -> str:
     """What a component tells its host about a page, and the words of its own controls, as JSON."""
-    return json.dumps({**(more or {}), "close": words.say("element.close")}, separators=(",", ":"))
+    return json.dumps({**(more or {}), "close": words.say("element.close")}, separators=(",", ":"), ensure_ascii=False)
 
 
 def page(
@@ -201,19 +237,21 @@ def page(
     """A whole page, or its content alone for a component, which tells its host what is ``told``."""
     words = who.words
     html = templates().get_template(template).render(
-        words=words, say=words.say, day=words.day, at=at, title=title, place=place, nav=nav, outcome=outcome,
-        static=static_files.path, fragment=who.fragment, csrf=who.csrf, simulated=who.simulated,
+        words=words, say=words.say, quoted=words.quoted, day=words.day, at=at, title=title, place=place, nav=nav,
+        outcome=outcome, static=static_files.path, fragment=who.fragment, csrf=who.csrf, simulated=who.simulated,
+        languages=who.frame.languages, path=who.frame.path, surface=who.frame.surface,
         errors=errors.places, errors_of=errors.of, detail=detail(words, told),
         **(values or {}),
     )  # fmt: skip
     headers = {
-        "cache-control": "no-store", "content-language": words.language, "vary": "accept-language, accept-encoding",
+        "cache-control": "no-store", "content-language": words.language, "vary": "accept-language, accept-encoding, cookie",
+        **({"content-encoding": "gzip"} if who.compressed else {}),
     }  # fmt: skip
-    if who.compressed:
-        return GzippedPage(
-            html, status_code=status, media_type=MediaType.HTML, headers={**headers, "content-encoding": "gzip"}
-        )
-    return Response(html, status_code=status, media_type=MediaType.HTML, headers=headers)
+    made = GzippedPage if who.compressed else Response[str]
+    return made(
+        reader_language.set_off(html), status_code=status, media_type=MediaType.HTML, headers=headers,
+        cookies=reader_language.keeping(who.picks) if not who.fragment else [],
+    )  # fmt: skip
 
 
 def plain(
@@ -227,19 +265,23 @@ def plain(
 
 def for_anybody(
     words: Catalogue, *, title: str, lines: Sequence[str], links: Sequence[tuple[str, str]] = (), outcome: str = "",
-    fragment: bool = False,
+    fragment: bool = False, frame: Frame = NO_FRAME,
 ) -> str:  # fmt: skip
     """A page of a few sentences for anybody, signed in or not."""
-    return templates().get_template("plain.html").render(
+    html = templates().get_template("plain.html").render(
         words=words, say=words.say, title=title, place="", nav=False, outcome=outcome, static=static_files.path,
         fragment=fragment, csrf="", simulated=False, errors=[], errors_of={}, lines=lines, links=links,
+        languages=frame.languages, path=frame.path, surface=frame.surface,
         detail=detail(words),
     )  # fmt: skip
+    return reader_language.set_off(html)
 
 
-def refusal(words: Catalogue, lines: Sequence[str], *, fragment: bool) -> str:
+def refusal(words: Catalogue, lines: Sequence[str], *, fragment: bool, frame: Frame = NO_FRAME) -> str:
     """A page that explains why the request was refused."""
-    return for_anybody(words, title=words.say("error.title"), lines=lines, outcome="refused", fragment=fragment)
+    return for_anybody(
+        words, title=words.say("error.title"), lines=lines, outcome="refused", fragment=fragment, frame=frame
+    )
 
 
 def allowed(words: Catalogue, covers: Collection[str]) -> str:

@@ -1,0 +1,83 @@
+"""What the Unicode consortium's CLDR says of a language: plurals, dates, periods, numbers and lists, by Babel.
+
+Babel is imported by the first sentence that needs it, so that a command that says nothing to a person does not wait for
+it. Days are those of the Gregorian calendar in UTC, digits are European ones in every language: a date is compared with
+a receipt's, and the same date must not look like another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from babel import Locale
+
+Joined: TypeAlias = Literal["and", "or"]
+
+_STYLES: dict[Joined, Literal["standard", "or"]] = {"and": "standard", "or": "or"}
+_MEANT = {"en": "en_GB", "pt": "pt_PT"}  # CLDR reads the bare tags as the forms of the United States and of Brazil
+CATEGORIES = ("zero", "one", "two", "few", "many", "other")
+_SAMPLED = 1_000  # integers up to which every language has shown each category that it has for integers below a million
+
+
+@cache
+def locale(language: str) -> Locale:
+    """CLDR's locale of a tag; that of English for a tag that CLDR does not know."""
+    from babel import Locale, UnknownLocaleError
+
+    try:
+        return Locale.parse(_MEANT.get(language, language.replace("-", "_")))
+    except (UnknownLocaleError, ValueError):
+        return Locale.parse(_MEANT["en"])
+
+
+def plural(language: str, number: int) -> str:
+    """The plural category of ``number``: one of `CATEGORIES`."""
+    return str(locale(language).plural_form(number))
+
+
+@cache
+def categories(language: str) -> tuple[frozenset[str], frozenset[str]]:
+    """The plural categories that counting needs, and all that the language has: some are for fractions or millions."""
+    rule = locale(language).plural_form
+    needed = {str(rule(number)) for number in range(_SAMPLED)} | {"other"}
+    return frozenset(needed), frozenset({*rule.tags, "other"})
+
+
+def number(language: str, value: int) -> str:
+    from babel.numbers import format_decimal
+
+    return format_decimal(value, locale=locale(language))
+
+
+def day(language: str, at: date | datetime) -> str:
+    """28 September 2025."""
+    from babel.dates import format_date
+
+    return format_date(at, format="long", locale=locale(language))
+
+
+def moment(language: str, at: datetime) -> str:
+    """28 September 2025, 10:00 UTC."""
+    from babel.dates import format_skeleton
+
+    found = locale(language)
+    time = format_skeleton("Hm", at, tzinfo=at.tzinfo, locale=found)
+    return str(found.datetime_formats["medium"]).replace("{1}", day(language, at)).replace("{0}", f"{time} UTC")
+
+
+def period(language: str, count: int, unit: str) -> str:
+    """5 years; ``unit`` is `year`, `month`, `week`, `day`, `hour`, `minute` or `second`."""
+    from babel.units import format_unit
+
+    return format_unit(count, f"duration-{unit}", length="long", locale=locale(language))
+
+
+def listed(language: str, names: Sequence[str], joined: Joined) -> str:
+    """Several as one: a, b and c."""
+    from babel.lists import format_list
+
+    return format_list(names, style=_STYLES[joined], locale=locale(language))

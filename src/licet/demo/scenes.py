@@ -1,0 +1,64 @@
+"""What others than its people do in the town: staff read, a recipient is given rows and asked for some back, a model learns.
+
+Each through the same verbs as in any installation.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from uuid import UUID
+
+from licet.access import sessions
+from licet.demo import tally_model
+from licet.errors import DeniedError
+from licet.store.connect import transaction
+from licet.train import export_files
+from licet.train.exports import Format
+from licet.vault import account_view, staff_reads
+from licet.vault.installation import Installation, policies
+from licet.vault.staff_reads import ReaderRole, Reading, ReadReason
+
+OFFICER, REVIEWER = "officer@town.example", "reviewer@town.example"
+RECIPIENT = "north-lab"
+MODEL = "tally-1"
+
+
+def read(
+    here: Installation, role: ReaderRole, reason: ReadReason, ticket: str, account: UUID, conversation: UUID
+) -> bool:
+    """Staff read a conversation, on record; whether there was anything that they may open."""
+    at, random = here.clock(), here.keyring.random
+    email = OFFICER if role is ReaderRole.privacy_officer else REVIEWER
+    try:
+        with transaction(here.pool) as tx:
+            reading = Reading(
+                staff=sessions.known_staff(tx, email, at, random), role=role, reason=reason, ticket=ticket
+            )
+            seen = account_view.seen(tx, [(account, conversation)], policies(here), at)
+            turns = account_view.turns(tx, account, conversation)
+            staff_reads.read(tx, here.keyring, seen[conversation], turns, reading, random)
+    except DeniedError:
+        return False
+    return True
+
+
+def hand_over(here: Installation, release: str) -> tuple[int, str]:
+    """Exports a release to the town's recipient; how many rows, and the export's id.
+
+    The files lie with the recipient, outside the installation, and are gone when the demonstration is.
+    """
+    with TemporaryDirectory(prefix=f"licet-{RECIPIENT}-") as place:
+        made = export_files.export(here, release, Format.trl, recipient=RECIPIENT, out=Path(place) / release)
+    assert made.export is not None
+    return made.rows, made.export
+
+
+def deleted_by_recipient(here: Installation, export: str) -> None:
+    """The recipient says that what was asked back is deleted."""
+    export_files.acknowledge(here, export)
+
+
+def train(here: Installation, release: str) -> int:
+    """A model learns from a release, under the gate, and is put on record; how many rows it consumed."""
+    return tally_model.learn(here, release, here.config.data / "models" / MODEL, called=MODEL)

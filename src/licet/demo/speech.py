@@ -1,0 +1,233 @@
+"""What people of the town say in a chat: sentences composed by a small grammar, in nine languages.
+
+Promise: the same random numbers give the same words, and what is composed is seldom alike: a chat draws a topic and its
+things, a question its situation and style, an answer some of the topic's sentences with fresh figures. A few questions
+are asked again and again, as in life (`repeated`).
+
+Names, numbers, cards and accounts belong to nobody: they are reserved for documentation, or do not check out.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from random import Random
+from typing import Any
+
+import msgspec
+import yaml
+
+LANGUAGES = ("en", "de", "fr", "es", "pt", "ja", "zh", "ar", "hi")
+REPEATED_EACH = {"en": 3}  # questions that many ask, by language; one in any other
+TITLE_CHARACTERS_MAX = 60
+_HOSTS = ("example.com", "example.org", "example.net", "mail.example", "post.example")
+_PHONES = {
+    "en": ("+1 202-555-01{two}", "020 7946 0{three}", "+44 7700 900{three}"),
+    "de": ("+49 30 23125 {three}", "030 23125 {three}"),
+    "fr": ("+33 1 99 00 {two} {two}", "01 99 00 {two} {two}"),
+}
+_IBANS = {
+    "en": "GB29 NWBK 6016 1331 9268 19", "de": "DE89 3704 0044 0532 0130 00", "fr": "FR14 2004 1010 0505 0001 3M02 606",
+    "es": "ES91 2100 0418 4502 0005 1332", "pt": "PT50 0002 0123 1234 5678 9015 4", "ar": "SA03 8000 0000 6080 1016 7519",
+}  # fmt: skip
+_CARDS = ("4111 1111 1111 1111", "5555 5555 5555 4444", "3782 822463 10005")  # of payment providers' test pages
+_DAYS = (*range(4, 21), *range(24, 29))  # those that end in "th" in English
+
+
+class SpokenTopic(msgspec.Struct, frozen=True):
+    """What can be talked about: the things that a chat is about, questions on them, and sentences of an answer."""
+
+    slots: Mapping[str, Sequence[str]]
+    ask: Sequence[str]
+    answer: Sequence[str]
+
+
+class SpokenLanguage(msgspec.Struct, frozen=True, kw_only=True):
+    """A language's sentences, by what they are for; talk/en.yaml says what each is."""
+
+    name: str
+    share: int
+    between: str
+    people: Mapping[str, Sequence[str]]
+    lead: Sequence[str]
+    style: Sequence[str]
+    follow: Sequence[str]
+    opener: Sequence[str]
+    general: Sequence[str]
+    personal: Sequence[str]
+    scam: Sequence[str]
+    refusal: Sequence[str]
+    comment: Sequence[str]
+    thanks: str
+    topics: Mapping[str, SpokenTopic]
+
+
+@cache
+def language(name: str) -> SpokenLanguage:
+    """A language of the town."""
+    text = files("licet.demo").joinpath(f"talk/{name}.yaml").read_text("utf-8")
+    read = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 both are safe
+    topics = {
+        topic: SpokenTopic(_lists(given["slots"]), given["ask"].splitlines(), given["answer"].splitlines())
+        for topic, given in read.pop("topics").items()
+    }
+    share, people, thanks = int(read.pop("share")), _lists(read.pop("people")), str(read.pop("thanks"))
+    between = str(read.pop("between", " "))
+    lines: dict[str, Any] = {key: value.splitlines() for key, value in read.items()}
+    return SpokenLanguage(name=name, share=share, between=between, people=people, thanks=thanks, topics=topics, **lines)
+
+
+def _lists(given: Mapping[str, str]) -> dict[str, list[str]]:
+    return {key: value.split(", ") for key, value in given.items()}
+
+
+def draw_language(random: Random) -> str:
+    """A language, by how many speak it."""
+    return random.choices(LANGUAGES, [language(name).share for name in LANGUAGES])[0]
+
+
+class _Slots(dict[str, str]):
+    """What the slots of a sentence stand for: the chat's own things, and figures and identifiers drawn when they are met."""
+
+    def __init__(self, random: Random, of: SpokenLanguage, things: Mapping[str, str]) -> None:
+        super().__init__(things)
+        self._random, self._of = random, of
+
+    def __missing__(self, slot: str) -> str:
+        draw = self._random.randrange
+        match slot:
+            case "n":
+                return str(draw(2, 10))
+            case "nn":
+                return str(draw(11, 60))
+            case "hundreds":
+                return str(draw(12, 190) * 10)
+            case "pct":
+                return str(draw(3, 46))
+            case "hour":
+                return f"{draw(6, 22)}:{draw(0, 12) * 5:02d}"
+            case "day":
+                return str(self._random.choice(_DAYS))
+            case "year":
+                return str(draw(1998, 2025))
+            case "year2":
+                return str(draw(2026, 2032))
+            case "house":
+                return str(draw(1, 190))
+            case "two":
+                return f"{draw(10, 100)}"
+            case "three":
+                return f"{draw(100, 1000)}"
+            case _:
+                return self._identifier(slot)
+
+    def _identifier(self, slot: str) -> str:
+        random, people, name = self._random, self._of.people, self._of.name
+        match slot:
+            case "name":
+                first, last = random.choice(people["first"]), random.choice(people["last"])
+                return f"{first}{self._of.between}{last}" if self._of.between else f"{last}{first}"
+            case "email":
+                return f"{self._mailbox()}@{random.choice(_HOSTS)}"
+            case "phone":
+                return random.choice(_PHONES.get(name, _PHONES["en"])).format_map(self)
+            case "iban":
+                return _IBANS[name]
+            case "card":
+                return random.choice(_CARDS)
+            case _ if slot.endswith("_start"):
+                thing = self[slot.removesuffix("_start")]
+                return thing[:1].upper() + thing[1:]
+            case _:
+                return random.choice(people[slot])
+
+    def _mailbox(self) -> str:
+        random, people = self._random, self._of.people
+        if "mail" in people:
+            return random.choice(people["mail"])
+        return f"{_plain(random.choice(people['first']))}.{_plain(random.choice(people['last']))}"
+
+
+def _plain(name: str) -> str:
+    """A name as mailboxes have it: letters a to z."""
+    apart = unicodedata.normalize("NFKD", name.casefold())
+    return "".join(letter for letter in apart if letter.isascii() and letter.isalpha())
+
+
+class Talk:
+    """A chat of one person: what it is about, and the next question or answer in it."""
+
+    def __init__(self, random: Random, name: str) -> None:
+        self.of = language(name)
+        self.name, self.topic = random.choice(list(self.of.topics.items()))
+        self.things = {slot: random.choice(values) for slot, values in self.topic.slots.items()}
+        for slot, thing in self.things.items():
+            if "{" in thing:
+                self.things[slot] = thing.format_map(_Slots(random, self.of, {}))
+
+    def _say(self, random: Random, sentences: Sequence[str]) -> str:
+        slots = _Slots(random, self.of, self.things)
+        return self.of.between.join([sentence.format_map(slots) for sentence in sentences])
+
+    def ask(self, random: Random) -> str:
+        """The question that begins a chat, now and then with a situation, a wish for style, or what identifies people."""
+        of = self.of
+        said = [
+            *([random.choice(of.lead)] if random.random() < 0.5 else []),
+            random.choice(self.topic.ask),
+            *([random.choice(of.style)] if random.random() < 0.4 else []),
+            *([random.choice(of.personal)] if random.random() < 0.15 else []),
+        ]
+        return self._say(random, said)
+
+    def follow(self, random: Random) -> str:
+        """What is said next in a chat; now and then another question on the same things."""
+        of = self.of
+        said = [random.choice(of.follow if random.random() < 0.7 else self.topic.ask)]
+        if random.random() < 0.15:
+            said.append(random.choice(of.personal))
+        return self._say(random, said)
+
+    def answer(self, random: Random) -> str:
+        """An answer: some of the topic's sentences, as a paragraph or a list."""
+        of = self.of
+        own = random.sample(self.topic.answer, random.randrange(3, 6))
+        begin = [random.choice(of.opener)] if random.random() < 0.5 else []
+        end = random.sample(of.general, random.randrange(1, 3))
+        shape = random.random()
+        if shape < 0.55:
+            return self._say(random, [*begin, *own, *end])
+        is_numbered = shape < 0.8
+        items = [f"{n}. {one}" if is_numbered else f"- {one}" for n, one in enumerate(own, 1)]
+        items = [self._say(random, [one]) for one in items]
+        return "\n".join([*([self._say(random, begin)] if begin else []), *items, self._say(random, end)])
+
+
+def repeated(random: Random, name: str) -> tuple[str, str]:
+    """A question that many ask, and its answer: the same each time, or but for a word of thanks."""
+    of = language(name)
+    fixed = Random(f"{name} {random.randrange(REPEATED_EACH.get(name, 1))}")  # noqa: S311 the same in every town
+    talk = Talk(fixed, name)
+    question = talk._say(fixed, [fixed.choice(of.lead), fixed.choice(talk.topic.ask)])
+    answer = talk._say(fixed, [*fixed.sample(talk.topic.answer, 8), *of.general[:3]])
+    return (question if random.random() < 0.5 else f"{question}{of.between}{of.thanks}"), answer
+
+
+def scam(random: Random, name: str) -> tuple[str, str]:
+    """What somebody wants who means to cheat, word for word as others sent it, and the assistant's no."""
+    of = language(name)
+    number = random.randrange(len(of.scam))
+    fixed = Random(f"{name} scam {number}")  # noqa: S311 the same in every town
+    talk = Talk(fixed, name)
+    return talk._say(fixed, [of.scam[number]]), talk._say(fixed, [of.refusal[number % len(of.refusal)]])
+
+
+def title(words: str) -> str:
+    """A chat's title: the first words of what began it."""
+    first = words.split("\n", 1)[0]
+    if len(first) <= TITLE_CHARACTERS_MAX:
+        return first
+    cut = first[:TITLE_CHARACTERS_MAX]
+    return (cut.rsplit(" ", 1)[0] if " " in cut[20:] else cut).rstrip(" ,.;:、，。") + "…"
