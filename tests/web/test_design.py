@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from licet.web.pages import design, shared
+from licet.web.pages import design
 
-from .browsing import DESKTOP, PHONE, Site, browser, existing, site
+from .browsing import DESKTOP, PHONE, Site, browser, site
 
 __all__ = ["browser", "site"]
 
@@ -71,17 +70,6 @@ def test_the_page_shows_every_macro_of_the_parts() -> None:
     shown = "".join((templates / name).read_text(encoding="utf-8") for name in ("design.html", "question.html"))
     assert len(macros) > 10
     assert [name for name in macros if not re.search(rf"(?:{{{{|call) {name}\(", shown)] == []
-
-
-def test_a_notice_with_everything_weighs_less_than_twelve_kilobytes_compressed(site: Site) -> None:
-    existing(site)
-    page = site.visit("ana", "/notice")
-    html = page.evaluate("() => fetch('/notice', {headers: {'licet-fragment': '1'}}).then((a) => a.text())")
-    packed = {
-        "notice": len(gzip.compress(html.encode(), mtime=0)),
-        **{name: len(gzip.compress(shared.static_bytes(name), mtime=0)) for name in ("licet.css", "licet.js")},
-    }
-    assert sum(packed.values()) < TOTAL_BYTES_MAX, packed
 
 
 @pytest.mark.parametrize("look", LOOKS)

@@ -90,7 +90,7 @@ CONSOLE = (
 )  # fmt: skip
 # Routes that are no part of the API and have tests of their own: who may reach them is in the matrix all the same.
 OPEN = (
-    "/healthz", "/readyz", "/metrics", "/openapi.json", "/verifier.py", "/enter", "/enter/on", "/sign-in",
+    "/healthz", "/readyz", "/metrics", "/openapi.json", "/verifier.py", "/elements", "/enter", "/enter/on", "/sign-in",
     "/sign-in/callback",
     "/signed-out", "/design",
 )  # fmt: skip

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import itertools
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +15,15 @@ from licet.consent.lint import LintRule
 from licet.policy.state import Share
 from licet.vault.commands import Delete, GiveFeedback, Narrow
 from licet.vault.content import Content, encode
-from licet.web.pages import shared
 
 from .browsing import DESKTOP, PHONE, Site, browser, existing, site
-from .people import AFTER, NOTICE, application, serving
+from .embedding import embedded, heard
+from .people import AFTER, NOTICE
 
-__all__ = ["browser", "site"]
+__all__ = ["browser", "embedded", "site"]
 
 REPLICA = Path(__file__).parent.parent / "consent" / "pages" / "popup-2025.html"
-PAGE_BYTES_MAX, COMPONENT_BYTES_MAX = 50_000, 15_000
+PAGE_BYTES_MAX = 50_000
 
 
 def lived_in(site: Site) -> dict[str, tuple[str, str]]:
@@ -98,11 +92,6 @@ def test_a_notice_page_weighs_less_than_fifty_kilobytes_in_all(site: Site) -> No
     assert sum(sizes) < PAGE_BYTES_MAX
 
 
-def test_the_component_weighs_less_than_fifteen_kilobytes_compressed() -> None:
-    packed = sum(len(gzip.compress(shared.static_bytes(name), mtime=0)) for name in ("licet.css", "licet.js"))
-    assert packed < COMPONENT_BYTES_MAX
-
-
 @pytest.mark.parametrize("site", ["strict", "article-2025"], indirect=True)
 @pytest.mark.parametrize(("size", "scheme"), [(PHONE, "light"), (DESKTOP, "dark")], ids=["phone", "desktop"])
 def test_our_pages_pass_the_lint_as_measured(site: Site, size: dict[str, int], scheme: str) -> None:
@@ -151,47 +140,6 @@ def test_our_notice_fails_the_lint_once_it_presses(site: Site, mend: str, words:
 
 # The components, in a page of another origin with a strict policy
 
-HOST = """<!doctype html><html lang="en"><head><title>A host</title>
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'self' {licet}; connect-src {licet}">
-<script type="module" src="{licet}/static/licet.js"></script><script type="module" src="host.js"></script></head>
-<body><main><h1>The assistant</h1><{tag} base="{licet}" surface="app"></{tag}></main></body></html>"""
-SCRIPT = """window.heard = [];
-for (const name of ["shown", "answered", "put-off", "nothing", "refused", "failed"])
-  document.addEventListener(`licet-${{name}}`, () => window.heard.push(name));
-document.querySelector("{tag}").token = async () => "{token}";
-"""
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: Any) -> None:
-        """Says nothing."""
-
-
-@contextmanager
-def hosted(folder: Path) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture
-def embedded(site: Site, tmp_path: Path) -> Iterator[Any]:
-    """Opens a host's page with one of the components for a person; it lives on another origin."""
-    folder = tmp_path / "host"
-    folder.mkdir()
-    with hosted(folder) as host, serving(application(site.town, host)) as licet:
-
-        def visit(name: str, tag: str) -> Any:
-            (folder / "index.html").write_text(HOST.format(licet=licet, tag=tag), encoding="utf-8")
-            (folder / "host.js").write_text(SCRIPT.format(tag=tag, token=site.town.token(name)), encoding="utf-8")
-            page = site.visit(None, "/settings")
-            page.goto(f"{host}/index.html")
-            return page
-
-        yield visit
-
 
 def test_the_notice_component_asks_refuses_an_empty_answer_saves_and_tells_the_host(site: Site, embedded: Any) -> None:
     existing(site)
@@ -230,11 +178,6 @@ def test_the_settings_component_changes_the_choice_and_passes_axe_and_lint(site:
 
 def box(page: Any, tag: str = "licet-notice") -> dict[str, float]:
     return dict(page.locator(tag).evaluate("(e) => e.getBoundingClientRect().toJSON()"))
-
-
-def heard(page: Any, name: str) -> None:
-    """Waits until the host has heard of something."""
-    page.wait_for_function("(name) => window.heard.includes(name)", arg=name)
 
 
 def test_a_notice_takes_no_room_where_nothing_is_to_be_decided(site: Site, embedded: Any) -> None:

@@ -189,7 +189,9 @@ def defaults(key: str, path: str) -> tuple[Worst, ...]:
         if method in ("POST", "PUT"):
             return JSON_BODY
         return (*READ, *OWN) if "{account:str}" in path else READ
-    if path.startswith(("/healthz", "/readyz", "/metrics", "/openapi", "/static", "/signed-out", "/sign-in", "/enter")):
+    if path.startswith(
+        ("/healthz", "/readyz", "/metrics", "/openapi", "/static", "/signed-out", "/sign-in", "/enter", "/elements")
+    ):
         long = Worst("headers of 60,000 bytes", "nobody", headers={"x-long": "y" * 60_000})
         return (long,) if method == "GET" else (long, Worst("a form of 30,000 fields", "nobody", FORM, FORMED))
     return PAGE_OF if method == "GET" else OWN_FORM

@@ -19,6 +19,7 @@ from licet.consent.catalogue import catalogue
 from licet.consent.language_tags import ENGLISH
 from licet.policy.period import written
 from licet.vault.installation import Installation, utc_now
+from licet.web import static_files
 from licet.web.access.authentication import csrf_token
 from licet.web.api.references import site_of
 from licet.web.console.chart import size
@@ -106,7 +107,7 @@ def _rendered(template: str, title: str, status: int, values: Mapping[str, Any])
     words = catalogue(ENGLISH)
     html = shared.templates().get_template(template).render(
         words=words, say=words.say, day=words.day, moment=moment, size=size, title=title, outcome="", nav=True,
-        static=shared.static_path, fragment=False, **values,
+        static=static_files.path, fragment=False, **values,
     )  # fmt: skip
     return Response(html, status_code=status, media_type=MediaType.HTML, headers={"cache-control": "no-store"})
 

@@ -234,7 +234,7 @@ def _page(
     return shell.page(
         "notice.html", who, here.clock(), title=words.quoted(found.text.title, found.language),
         nav=asked.variant is not Variant.signup, errors=faults,
-        status=422 if faults else 200, values=values, outcome="asked",
+        status=422 if faults else 200, values=values, outcome="asked", told=_asks(asked, terms_only=terms_only),
     )  # fmt: skip
 
 
@@ -243,6 +243,27 @@ def _save(who: PageReader, asked: Prompt, questions: int) -> str:
     return who.words.say(
         "notice.signup.save" if signing_up else "notice.save.several" if questions > 1 else "notice.save"
     )
+
+
+def _asks(asked: Prompt, *, terms_only: bool) -> dict[str, Any]:
+    """What a component tells its host of a question."""
+    ends = asked.ends - timedelta(days=1) if asked.ends is not None else None
+    return {
+        "questions": [] if terms_only else list(asked.unanswered or asked.in_force.asks),
+        "terms": asked.terms_accepted_at is None, "may_put_off": asked.may_put_off and not terms_only,
+        "until": ends.date().isoformat() if ends is not None else None,
+    }  # fmt: skip
+
+
+def answers_told(who: PageReader, made: Sequence[NewestChoice]) -> dict[str, Any]:
+    """What a component tells its host of choices: question, answer, effect, and the name of the receipt."""
+    return {
+        "answers": [
+            {"question": one.question, "allow": one.allow, "effect": one.effect.value,
+             "receipt": f"{who.account.hex}-{one.seq}"}
+            for one in made
+        ]
+    }  # fmt: skip
 
 
 def lowered(sent: PageForm, faults: Faults) -> str:
@@ -281,6 +302,7 @@ def _put_off(here: Installation, who: PageReader, asked: Prompt, *, sent: bool) 
     return shell.plain(
         who, here.clock(), title=words.say("notice.put_off.title"), lines=lines,
         links=[("/settings", words.say("site.settings"))], outcome="put_off" if sent else "nothing", icon="clock",
+        told={"again": again.date().isoformat(), "until": _asks(asked, terms_only=False)["until"]} if sent else _why(asked),
     )  # fmt: skip
 
 
@@ -297,7 +319,7 @@ def _done(
     return shell.plain(
         who, here.clock(), title=words.say(goes_on), lines=list(dict.fromkeys(lines)),
         links=[("/settings", words.say("site.settings")), ("/chats", words.say("site.chats"))], outcome="answered",
-        icon="check",
+        icon="check", told=answers_told(who, made),
     )  # fmt: skip
 
 
@@ -335,7 +357,7 @@ def _nothing(here: Installation, who: PageReader, asked: Prompt, *, has_put_off:
             lines = [*_holding(here, asked, words), words.say("notice.nothing.answered")]
     return shell.plain(
         who, here.clock(), title=words.say("notice.nothing.title"), lines=lines,
-        links=[("/settings", words.say("site.settings"))], outcome="nothing", icon=icon,
+        links=[("/settings", words.say("site.settings"))], outcome="nothing", icon=icon, told=_why(asked),
     )  # fmt: skip
 
 
@@ -344,6 +366,10 @@ def _holding(here: Installation, asked: Prompt, words: Catalogue) -> list[str]:
     with transaction(here.pool) as tx:
         whole = differences.seen(tx, here.keyring, policies(here), asked.account, here.clock())
     return [one.text for one in questions.now_lines(words, whole)]
+
+
+def _why(asked: Prompt) -> dict[str, str]:
+    return {"because": asked.because.value}
 
 
 ROUTES = (notice, signup, answer_notice, answer_signup)

@@ -7,7 +7,9 @@
     /projects/ID             a project and its chats; use it, keep it out, as in the settings
     /takeout.zip             everything
     /design                  every part of these pages, as the design system has it
-    /static/HASH/NAME        the stylesheet and the script of the components
+    /chats/ID/badge          whether one chat may be used, for a component
+    /elements                the components, each in every state, for anybody
+    /static/HASH/NAME        stylesheets, and the modules of the components
 
 The reader is the person whom the guard admitted. A refusal is a page of text, and reveals nothing about what somebody
 else may have.
@@ -22,20 +24,26 @@ from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 
 from licet.access.roles import ANYBODY
-from licet.errors import BusyError, LicetError, NotFoundError, RefusedError
+from licet.errors import BusyError, LicetError, RefusedError
 from licet.keys.fence import FencedError
+from licet.web import static_files
 from licet.web.access import signin
 from licet.web.api import problems
 from licet.web.api.references import site_of
-from licet.web.pages import conversations, design, feedback, notice, reader_language, scopes, settings
+from licet.web.pages import badge, conversations, design, elements, feedback, notice, reader_language, scopes, settings
 from licet.web.pages import shared as shell
 from licet.web.pages.shared import AnyRequest
 
-STATIC_TYPES = {
-    "licet.css": "text/css; charset=utf-8", "console.css": "text/css; charset=utf-8",
-    "design.css": "text/css; charset=utf-8",
-    "licet.js": "text/javascript; charset=utf-8",
-}  # fmt: skip
+
+@get(
+    ["/static/{version:str}/elements/{name:str}", "/static/elements/{name:str}"],
+    may=ANYBODY,
+    sync_to_thread=False,
+    include_in_schema=False,
+)
+def module(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
+    """A module of the components; under the hash of all of them it never changes, without it, it leads there."""
+    return static_files.response(request, f"elements/{name}", request.path_params.get("version", ""))
 
 
 @get(
@@ -46,15 +54,7 @@ STATIC_TYPES = {
 )
 def static(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
     """A file for pages and hosts; under its hash it never changes, under its bare name it may, within minutes."""
-    if name not in STATIC_TYPES:
-        raise NotFoundError("no such file")
-    fixed = shell.static_path(name) == request.url.path
-    headers = {
-        "cache-control": "public, max-age=31536000, immutable" if fixed else "public, max-age=300",
-        "access-control-allow-origin": "*", "cross-origin-resource-policy": "cross-origin",
-        "x-content-type-options": "nosniff",
-    }  # fmt: skip
-    return Response(shell.static_bytes(name), media_type=STATIC_TYPES[name], headers=headers)
+    return static_files.response(request, name, request.path_params.get("version", ""))
 
 
 def on_refusal(request: AnyRequest, error: Exception) -> Response[Any]:
@@ -125,6 +125,9 @@ ROUTES = (
             *scopes.ROUTES,
             *feedback.ROUTES,
             *design.ROUTES,
+            badge.badge,
+            elements.elements,
+            module,
             static,
             home,
         ],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, assert_never
 
 import msgspec
@@ -40,10 +41,12 @@ from licet.web.api.references import site_of
 from licet.web.pages import questions, undo
 from licet.web.pages import shared as shell
 from licet.web.pages.conversations import learnt
-from licet.web.pages.notice import age_faults, ask_again, lowered, noted, told, uncovered_text
+from licet.web.pages.notice import age_faults, answers_told, ask_again, lowered, noted, told, uncovered_text
 from licet.web.pages.questions import NowLine, QuestionAsked, now_lines, scope_lines
 from licet.web.pages.reader_language import unmarked
 from licet.web.pages.shared import NO_FAULTS, PERSONS, AnyRequest, Faults, Fields, PageForm, PageReader
+
+NEWEST = "newest"
 
 
 @get("/settings", may=PERSONS, sync_to_thread=True, include_in_schema=False)
@@ -76,9 +79,13 @@ def _place(sent: PageForm) -> str:
 
 @get("/settings/receipts/{name:str}", may=PERSONS, sync_to_thread=True, include_in_schema=False)
 def read_receipt(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
-    """The receipt of one choice, to read and to print."""
+    """The receipt of one choice, to read and to print; of the newest under the name `newest`."""
     here, who = shell.opened(request)
-    found, at = _receipt(here, who, name), here.clock()
+    at = here.clock()
+    name = _newest(here, who) if name == NEWEST else name
+    if not name:
+        return _no_receipt(who, at)
+    found = _receipt(here, who, name)
     values = {
         "said": receipt.said(found), "proves": receipt.proves(found),
         "lines": [_readable(who.words, *line) for line in receipt.lines(found)],
@@ -113,6 +120,19 @@ def _readable(words: Catalogue, term: str, value: str) -> tuple[str, str]:
             return term, words.period(parse_period(value))
         case _:
             return term, value
+
+
+def _newest(here: Installation, who: PageReader) -> str:
+    """The name of the newest receipt; empty before the first choice."""
+    found = documents.receipts(here, who.account)
+    return f"{who.account.hex}-{str(found[-1].payload['receipt_id']).rpartition(':')[2]}" if found else ""
+
+
+def _no_receipt(who: PageReader, at: datetime) -> Response[str]:
+    return shell.plain(
+        who, at, title=who.words.say("receipt.title"), lines=[who.words.say("settings.record.none")],
+        links=[("/settings", who.words.say("receipt.back"))], outcome="nothing", told={"because": "no_choice"},
+    )  # fmt: skip
 
 
 def _receipt(here: Installation, who: PageReader, name: str) -> Receipt:
@@ -158,6 +178,7 @@ def _page(request: AnyRequest, sent: PageForm | None = None, faults: Faults = NO
     return shell.page(
         "settings.html", who, at, title=words.say("settings.title"), place="settings", errors=faults, values=values,
         status=422 if faults else 200, outcome="answered" if made else "asked" if saved else "",
+        told=answers_told(who, made) if made else {"questions": [one.name for one in asks]},
     )  # fmt: skip
 
 

@@ -8,11 +8,11 @@ roots.
 
 from __future__ import annotations
 
-import hashlib
+import gzip
+import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import cache
-from importlib.resources import files
 from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -33,6 +33,7 @@ from licet.policy.decide import SAFETY
 from licet.vault.commands import NAME
 from licet.vault.ids import Prefix, parse
 from licet.vault.installation import Installation, utc_now
+from licet.web import static_files
 from licet.web.access.authentication import csrf_token
 from licet.web.api.references import site_of
 from licet.web.pages import reader_language
@@ -80,6 +81,12 @@ class PageReader(msgspec.Struct, frozen=True, kw_only=True):
     csrf: str
     picks: str
     frame: Frame
+    gzip: bool
+
+    @property
+    def compressed(self) -> bool:
+        """Whether pages leave compressed: only a component's, and never beside the secret of a session (BREACH)."""
+        return self.gzip and self.fragment and not self.csrf
 
 
 def opened(request: AnyRequest) -> tuple[Installation, PageReader]:
@@ -95,6 +102,7 @@ def opened(request: AnyRequest) -> tuple[Installation, PageReader]:
         fragment=reader_language.is_fragment(request),
         simulated=here.clock is not utc_now,
         csrf=csrf_token.get(),
+        gzip=static_files.accepts_gzip(request.headers.get("accept-encoding", "")),
         picks=reader_language.picked(request, site_of(request).languages),
         frame=Frame.of(request),
     )
@@ -203,50 +211,56 @@ def templates() -> Environment:
     return made
 
 
-@cache
-def static_path(name: str) -> str:
-    """The path of a file that never changes under that path, because its hash is part of it."""
-    return f"/static/{hashlib.sha256(static_bytes(name)).hexdigest()[:12]}/{name}"
-
-
-@cache
-def static_bytes(name: str) -> bytes:
-    return (files("licet.web") / "static" / name).read_bytes()
-
-
 def markup(template: str, words: Catalogue, **values: Any) -> Markup:  # noqa: ANN401 whatever a template takes
     """A part of a page, rendered separately, so that its exact bytes can be hashed."""
     html = templates().get_template(template).render(say=words.say, quoted=words.quoted, **values)
     return Markup(reader_language.set_off(html))  # noqa: S704 it was escaped
 
 
+class GzippedPage(Response[str]):
+    """A page that leaves compressed."""
+
+    def render(self, content: Any, media_type: str, enc_hook: Any = None) -> bytes:  # noqa: ANN401 Litestar's signature
+        return gzip.compress(super().render(content, media_type, enc_hook), compresslevel=6, mtime=0)
+
+
+def detail(words: Catalogue, more: Mapping[str, Any] | None = None) -> str:
+    """What a component tells its host about a page, and the words of its own controls, as JSON."""
+    return json.dumps({**(more or {}), "close": words.say("element.close")}, separators=(",", ":"), ensure_ascii=False)
+
+
 def page(
     template: str, who: PageReader, at: datetime, *, title: str, place: str = "", nav: bool = True, outcome: str = "",
     errors: Faults = NO_FAULTS, status: int = 200, values: Mapping[str, Any] | None = None,
+    told: Mapping[str, Any] | None = None,
 ) -> Response[str]:  # fmt: skip
-    """A whole page, or its content alone for a component."""
+    """A whole page, or its content alone for a component, which tells its host what is ``told``."""
     words = who.words
     html = templates().get_template(template).render(
         words=words, say=words.say, quoted=words.quoted, day=words.day, at=at, title=title, place=place, nav=nav,
-        outcome=outcome, static=static_path, fragment=who.fragment, csrf=who.csrf, simulated=who.simulated,
+        outcome=outcome, static=static_files.path, fragment=who.fragment, csrf=who.csrf, simulated=who.simulated,
         languages=who.frame.languages, path=who.frame.path, surface=who.frame.surface,
-        errors=errors.places, errors_of=errors.of,
+        errors=errors.places, errors_of=errors.of, detail=detail(words, told),
         **(values or {}),
     )  # fmt: skip
-    return Response(
-        reader_language.set_off(html), status_code=status, media_type=MediaType.HTML,
-        headers={"cache-control": "no-store", "content-language": words.language, "vary": "accept-language, cookie"},
+    headers = {
+        "cache-control": "no-store", "content-language": words.language, "vary": "accept-language, accept-encoding, cookie",
+        **({"content-encoding": "gzip"} if who.compressed else {}),
+    }  # fmt: skip
+    made = GzippedPage if who.compressed else Response[str]
+    return made(
+        reader_language.set_off(html), status_code=status, media_type=MediaType.HTML, headers=headers,
         cookies=reader_language.keeping(who.picks) if not who.fragment else [],
     )  # fmt: skip
 
 
 def plain(
     who: PageReader, at: datetime, *, title: str, lines: Sequence[str], links: Sequence[tuple[str, str]] = (),
-    nav: bool = True, outcome: str = "", status: int = 200, icon: str = "info",
+    nav: bool = True, outcome: str = "", status: int = 200, icon: str = "info", told: Mapping[str, Any] | None = None,
 ) -> Response[str]:  # fmt: skip
     """A page of a few sentences under an icon, to which the focus goes after a form."""
     values = {"lines": lines, "links": links, "icon_name": icon}
-    return page("plain.html", who, at, title=title, nav=nav, outcome=outcome, status=status, values=values)
+    return page("plain.html", who, at, title=title, nav=nav, outcome=outcome, status=status, values=values, told=told)
 
 
 def for_anybody(
@@ -255,10 +269,10 @@ def for_anybody(
 ) -> str:  # fmt: skip
     """A page of a few sentences for anybody, signed in or not."""
     html = templates().get_template("plain.html").render(
-        words=words, say=words.say, title=title, place="", nav=False, outcome=outcome, static=static_path,
+        words=words, say=words.say, title=title, place="", nav=False, outcome=outcome, static=static_files.path,
         fragment=fragment, csrf="", simulated=False, errors=[], errors_of={}, lines=lines, links=links,
         languages=frame.languages, path=frame.path, surface=frame.surface,
-        icon_name="alert" if outcome == "refused" else "info",
+        icon_name="alert" if outcome == "refused" else "info", detail=detail(words),
     )  # fmt: skip
     return reader_language.set_off(html)
 

@@ -1,0 +1,56 @@
+"""A badge for one chat, for `<licet-badge>`: whether it may be used, for what, and until when.
+
+A host shows it beside the chat, so it may name the chat by its own id (`host:..`). The badge says what the page of the
+chat says, from the same state.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from litestar import Response, get
+from litestar.params import FromPath
+
+from licet.consent import own_conversations
+from licet.consent.own_conversations import OwnConversation
+from licet.erasure.epochs import out_of_reach_days
+from licet.erasure.key_rotation import Rotation
+from licet.store.connect import transaction
+from licet.vault.ids import Prefix, shown
+from licet.vault.installation import Installation, policies
+from licet.web.api.references import conversation_of, site_of
+from licet.web.pages import shared as shell
+from licet.web.pages.conversations import Dates, line
+from licet.web.pages.shared import PERSONS, AnyRequest, PageReader
+
+
+@get("/chats/{name:str}/badge", may=PERSONS, include_in_schema=False)
+async def badge(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
+    """Whether one chat may be used, for what and until when, for a component; a browser is sent to the chat's page."""
+    here, who = shell.opened(request)
+    _, conversation = await conversation_of(request, name, None)
+    if not who.fragment:
+        return shell.seen_other(f"/chats/{shown(Prefix.conversation, conversation)}")
+    return await site_of(request).calling(lambda: _page(here, who, conversation))
+
+
+def _page(here: Installation, who: PageReader, conversation: UUID) -> Response[str]:
+    known, at = policies(here), here.clock()
+    with transaction(here.pool) as tx:
+        mine = own_conversations.one(tx, here.keyring, known, who.account, conversation, at)
+    dates = Dates(at=at, policy=known.in_force(at), copies_days=out_of_reach_days(here)[Rotation.daily])
+    chat = line(who.words, dates, mine)
+    return shell.page("badge.html", who, at, title=chat.title, values={"chat": chat}, told=_told(mine))
+
+
+def _told(mine: OwnConversation) -> dict[str, Any]:
+    """What the component tells its host."""
+    return {
+        "chat": mine.shown_id,
+        "uses": [
+            {"purpose": one.purpose, "use": one.use.value, "because": one.reason,
+             "until": one.until.isoformat() if one.until is not None else None}
+            for one in mine.badges
+        ],
+    }  # fmt: skip
