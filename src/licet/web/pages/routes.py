@@ -27,7 +27,7 @@ from licet.keys.fence import FencedError
 from licet.web.access import signin
 from licet.web.api import problems
 from licet.web.api.references import site_of
-from licet.web.pages import conversations, feedback, notice, scopes, settings
+from licet.web.pages import closing, conversations, feedback, notice, scopes, selection, settings, timeline
 from licet.web.pages import shared as shell
 from licet.web.pages.shared import AnyRequest
 
@@ -118,6 +118,9 @@ ROUTES = (
             *notice.ROUTES,
             *settings.ROUTES,
             *conversations.ROUTES,
+            *selection.ROUTES,
+            *timeline.ROUTES,
+            *closing.ROUTES,
             *scopes.ROUTES,
             *feedback.ROUTES,
             static,
