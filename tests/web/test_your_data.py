@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
@@ -14,18 +15,23 @@ from licet.consent.catalogue import catalogue
 from licet.consent.conversation_search import Sought, UseFilter
 from licet.consent.own_conversations import Use
 from licet.consent.selected_conversations import SELECTED_MAX
+from licet.erasure import sweeper
 from licet.policy.state import TurnRole
 from licet.store.connect import transaction
 from licet.vault import installation
 from licet.vault.commands import Delete, Hold, Say, Widen
-from licet.vault.content import Content, encode
+from licet.vault.content import Content, ToolCall, encode
 from licet.vault.ids import host_hmac
+from licet.web.pages import conversations, selection
 
 from .served import World, api, world
+from .test_recipients_page import given
+from .test_recipients_page import lab as lab
 from .test_sentences import DAY, choose, mine, narrow, page, plain
 from .test_sentences import ana as ana
+from .test_timeline import learnt
 
-__all__ = ["ana", "api", "world"]  # fixtures
+__all__ = ["ana", "api", "lab", "world"]  # fixtures
 
 WORDS = catalogue("en")
 
@@ -129,8 +135,8 @@ def test_chats_are_filtered_by_use_by_keeping_out_and_by_project(ana: World, api
     )  # fmt: skip
     answers = ana.tell(secret, within)
     psst, work = (f"conv_{one.conversation.hex}" for one in answers if one.conversation is not None)
-    assert find(ana, api, use="may") == [work, bees]
-    assert find(ana, api, use="not") == [psst, out]
+    assert set(find(ana, api, use="may")) == {work, bees}
+    assert set(find(ana, api, use="not")) == {psst, out}
     assert find(ana, api, use="kept_out") == [out]
     assert find(ana, api, use="incognito") == [psst]
     ((project,),) = ana.rows("SELECT project_id FROM projects")
@@ -290,3 +296,86 @@ def test_nobody_else_reads_the_words_of_a_chat(ana: World, api: Any) -> None:
     ana.open("ben", allow=True)
     answer = api.get(f"/chats/{chat}", headers=ana.browser("ben"))
     assert answer.status_code == 404 and "sentence of mine" not in answer.text
+
+
+def test_what_a_message_holds_beside_its_text_and_what_is_cut_is_said(
+    ana: World, api: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choose(ana, True)
+    chat = ana.say("ana", "Bees", "said under the yes")
+    narrow(ana, chat)
+    called = Content(
+        text="0123456789abc", attachments=("plan.pdf",), tool_calls=(ToolCall(id="1", name="weather", arguments="{}"),)
+    )  # fmt: skip
+    said = Say(
+        account=ana.accounts["ana"], at=ana.clock.now, conversation=UUID(hex=chat[5:]), role=TurnRole.assistant,
+        content=encode(called),
+    )  # fmt: skip
+    ana.tell(said)
+    monkeypatch.setattr(conversations, "TEXT_CHARACTERS_MAX", 10)
+    text = page(ana, api, f"/chats/{chat}")
+    assert "0123456789" in text and "0123456789a" not in text
+    assert WORDS.say("chat.turn.cut") in text
+    assert WORDS.say("chat.turn.file", name="plan.pdf") in text
+    assert WORDS.say("chat.turn.call", name="weather") in text
+    narrow(ana, chat, Widen)
+    ana.say("ana", "Bees", "said since")
+    ana.clock.set(ana.clock.now + 40 * DAY)
+    later = page(ana, api, f"/chats/{chat}")
+    assert later.count(WORDS.say("chat.turn.closed")) == 1, "the time of what was said while it was out is over"
+    assert "said since" in later
+
+
+def test_the_summary_says_what_is_left_beside_the_chats(ana: World, api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    flagged = ana.say("ana", "Flagged")
+    ana.flag("ana", flagged)
+    narrow(ana, flagged, Delete)
+    ana.clock.set(ana.clock.now + 40 * DAY)
+    sweeper.sweep(ana.here)
+    choose(ana, False)
+    for number in range(6):
+        ana.say("ana", f"Chat {number}")
+    said = page(ana, api, "/chats")
+    assert WORDS.count("chats.summary.copied", 1) in said
+    assert "6 chats: 0 may be used, 6 not." in said
+    assert WORDS.say("chats.summary.newest") not in said
+    monkeypatch.setattr(conversation_search, "BATCH_CONVERSATIONS", 1)
+    monkeypatch.setattr(conversation_search, "COUNTED_MAX", 4)
+    assert WORDS.say("chats.summary.newest") in page(ana, api, "/chats")
+
+
+def test_why_an_act_did_nothing_is_said_from_what_the_chat_is(ana: World, api: Any) -> None:
+    flagged, bees, gone = ana.say("ana", "Flagged"), ana.say("ana", "Bees"), ana.say("ana", "Gone")
+    secret = Say(
+        account=ana.accounts["ana"], at=ana.clock.now, content=encode(Content(text="psst")), incognito=True,
+        host_conversation=host_hmac(ana.site.host_key, "conversation", "secret"),
+    )  # fmt: skip
+    (answer,) = ana.tell(secret)
+    assert answer.conversation is not None
+    narrow(ana, gone, Delete)
+    said = told(ana, api, select(ana, api, "keep_out", f"conv_{answer.conversation.hex}", gone))
+    assert WORDS.say("selected.because.incognito") in said
+    assert WORDS.say("selected.because.deleted") in said
+    assert WORDS.say("selected.because.let_in") in told(ana, api, select(ana, api, "let_in", bees, seen=f"{bees}:0"))
+    ana.flag("ana", flagged)
+    ana.clock.set(ana.clock.now + 40 * DAY)
+    sweeper.sweep(ana.here)
+    assert WORDS.say("selected.because.erased") in told(ana, api, select(ana, api, "let_in", flagged))
+
+
+def test_a_deletion_names_the_releases_recipients_and_models_that_there_are(
+    api: Any, lab: World, tmp_path: Path
+) -> None:
+    learnt(lab, "ana", "pelican")
+    given(lab, tmp_path / "out")
+    (chat,) = mine(lab)
+    other = lab.say("ana", "In no training set")
+    path = f"/selection/delete?chats={chat.conversation.hex},{other[5:]}"
+    for asked in (page(lab, api, path), page(lab, api, f"/chats/{chat.shown_id}/delete")):
+        assert WORDS.say("delete.means.releases.named", names="autumn") in asked
+        assert WORDS.say("delete.means.recipients", names="lab-one") in asked
+        assert WORDS.say("delete.means.models.named", names="pelican") in asked
+    without = page(lab, api, f"/chats/{other}/delete")
+    assert "autumn" not in without and "lab-one" not in without and "pelican" not in without
+    many = selection._listed(WORDS, [f"m{number}" for number in range(selection.NAMED_MAX + 3)])
+    assert many.endswith(WORDS.say("delete.means.more", count="3"))

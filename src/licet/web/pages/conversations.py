@@ -132,7 +132,7 @@ def take_out(request: AnyRequest) -> Stream:
     here, who = shell.opened(request)
     pieces: Iterator[bytes] = takeout.takeout(
         lambda: transaction(here.pool), here.keyring, policies(here), who.account, here.clock(),
-        [recipients.paper(here, who.account), *papers.papers(here, who.account)],
+        [recipients.paper(here, who.account), *papers.papers(here, who.account)], who.words,
     )  # fmt: skip
     name = f"licet-{here.clock():%Y-%m-%d}.zip"
     headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
