@@ -22,11 +22,11 @@ from uuid import UUID
 import pytest
 
 from licet import verifier
-from licet.backup import archives
+from licet.backup import archives, backup_manifest
 from licet.config import Configuration
 from licet.erasure import certificates, epochs
 from licet.erasure.key_rotation import Rotation
-from licet.errors import BusyError
+from licet.errors import BusyError, RefusedError
 from licet.policy.file import preset
 from licet.proof import documents
 from licet.release import catalog
@@ -89,13 +89,22 @@ def check_all(here: installation.Installation, told: list[dict[str, Any]]) -> No
         if built["rows"]:
             assert catalog.verify_release(here, built["name"]) == []
     for kept in of(told, "backup"):
-        archives.verify(here.config, Path(kept["folder"]))
+        check_backup(here, Path(kept["folder"]))
     certificates.run(here, at_once=True)
     documents.append(here)  # a closure waits for its leaves
     certificates.run(here)
     with transaction(here.pool) as tx:
         assert certificate.unfinished(tx, 1) == [], "whatever was asked for ends with a certificate"
         sound(tx, here.keyring)
+
+
+def check_backup(here: installation.Installation, folder: Path) -> None:
+    """It is whole; only when it is older than backups are kept may the keys that it needs be destroyed."""
+    try:
+        archives.verify(here.config, folder)
+    except RefusedError as error:
+        assert error.because == "dead_epoch", error
+        assert backup_manifest.read(folder).expires_at <= here.clock()
 
 
 def check_rows(here: installation.Installation, told: list[dict[str, Any]]) -> None:
