@@ -40,6 +40,7 @@ def stage(pool: Pool, folder: Path) -> tuple[Town, dict[str, tuple[str | None, s
     town = Town(pool, folder, "strict")
     town.open("ana", age=None)
     town.open("zoe")
+    town.open("kid", age=15)
     ben = town.open("ben")
     town.say("ben", SOIL)
     town.clock.set(instant("2025-09-01T08:00:00Z"))
@@ -68,6 +69,9 @@ def stage(pool: Pool, folder: Path) -> tuple[Town, dict[str, tuple[str | None, s
         "chat": ("ben", f"/chats/conv_{code.hex}", ""),
         "delete": ("ben", f"/chats/conv_{code.hex}/delete", ""),
         "put-off": ("zoe", "/notice", "Decide later"),
+        "nothing": ("ben", "/notice", ""),
+        "nothing-age": ("kid", "/notice", ""),
+        "design": (None, "/design", ""),
         "signed-out": (None, "/settings", ""),
     }
 
@@ -101,6 +105,18 @@ def shoot_console(site: Site, town: Town, out: Path) -> None:
         page.screenshot(path=out / f"console-read-{look}.png", full_page=True)
 
 
+def shoot_changes(site: Site, out: Path) -> None:
+    """The settings after a no and after it was taken back, and the notice with its details open."""
+    for look, viewport, scheme in looks():
+        page = site.visit("ben", "/settings", viewport=viewport, color_scheme=scheme)
+        for name, press in (("settings-no", "Don’t use my chats to improve models"), ("settings-undone", "Undo")):
+            page.get_by_role("button", name=press).click()
+            page.screenshot(path=out / f"{name}-{look}.png", full_page=True)
+        page = site.visit("ana", "/notice", viewport=viewport, color_scheme=scheme)
+        page.get_by_text("All details").click()
+        page.screenshot(path=out / f"notice-details-{look}.png", full_page=True)
+
+
 def looks() -> Iterator[tuple[str, dict[str, int], str]]:
     for size, viewport in (("phone", PHONE), ("desktop", DESKTOP)):
         for scheme in ("light", "dark"):
@@ -127,6 +143,7 @@ def main(out: Path) -> None:
                             button.click()
                             page.wait_for_load_state("networkidle")
                         page.screenshot(path=out / f"{name}-{look}.png", full_page=True)
+                shoot_changes(site, out)
                 town.clock.set(AFTER)
                 for look, viewport, scheme in looks():
                     page = site.visit("ana", "/notice", viewport=viewport, color_scheme=scheme)

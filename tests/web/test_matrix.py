@@ -92,7 +92,7 @@ CONSOLE = (
 OPEN = (
     "/healthz", "/readyz", "/metrics", "/openapi.json", "/verifier.py", "/enter", "/enter/on", "/sign-in",
     "/sign-in/callback",
-    "/signed-out",
+    "/signed-out", "/design",
 )  # fmt: skip
 PAGES = (
     "/notice", "/signup", "/settings", "/projects", "/chats", "/selection", "/timeline", "/everything", "/account/close",

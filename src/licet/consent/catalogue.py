@@ -15,7 +15,7 @@ import msgspec
 
 from licet.errors import BrokenError
 from licet.policy import purposes
-from licet.policy.file import Question
+from licet.policy.file import Policy, Question
 from licet.policy.period import Period
 
 ENGLISH = "en"
@@ -56,6 +56,16 @@ class Catalogue(msgspec.Struct, frozen=True):
         purposes = self.listed([self.purpose(name) for name in sorted(question.covers)])
         name = question.question if question.question in QUESTIONS else "other"
         return {key: self.say(f"asked.{name}.{key}", purposes=purposes) for key in ("question", "yes", "no")}
+
+    def gist(self, name: str, policy: Policy) -> str:
+        """One of a notice's four lines, for a notice that has no words of its own, with the policy's values in it."""
+        several = len(policy.asks) > 1
+        purposes = self.listed([self.purpose(one) for one in sorted(policy.covers)])
+        key = f"gist.{name}.{policy.reach.value}" if name == "what" else f"gist.{name}"
+        return self.say(
+            f"{key}.several" if several and name in ("what", "how_long") else key, purposes=purposes,
+            opted_in=self.period(policy.keep.opted_in), opted_out=self.period(policy.keep.opted_out),
+        )  # fmt: skip
 
     def listed(self, names: Iterable[str], joined: str = "and") -> str:
         """Several as one: `a, b and c`, or with ``joined`` as `or`."""

@@ -143,6 +143,7 @@ def source(document: str, policy: Policy | None = None) -> list[LintFinding]:
     """
     text = notice.read(document)
     words = {"title": text.title, "terms": text.terms, "later": text.later, "body": markdown.plain(text.body)}
+    words |= {name: markdown.plain(line) for name, line in text.gist}
     found: list[LintFinding] = []
     for one in text.all_words:
         words |= {_key(key, one): getattr(one, key) for key in notice.WORDS}

@@ -12,7 +12,8 @@ more, there or in words of its own, is not published, and no release is built un
 The words of the buttons belong to the notice: they are part of what a person was asked, so they are hashed with it.
 Where the policy asks several questions, each has words of its own (``question.NAME``, ``yes.NAME``, ``no.NAME``); where
 a source leaves the words of a question out, publishing puts in those of the catalogue. One question for several that the
-policy asks apart is not published.
+policy asks apart is not published. So it is with the four lines that stand with the question before anything else: what a yes
+allows (``what``), how long (``how_long``), what is never used (``never``), and how to change one's mind (``change``).
 """
 
 from __future__ import annotations
@@ -64,12 +65,14 @@ class QuestionWords(msgspec.Struct, frozen=True, kw_only=True):
 
 
 WORDS = ("question", "yes", "no")
+GIST = ("what", "how_long", "never", "change")
 
 
 class Text(msgspec.Struct, frozen=True, kw_only=True):
     """What a notice says. ``later`` is empty where it cannot be put off, ``age`` where no age is asked; ``removes`` are the
     kinds of names that it promises to look for, parted by blanks. ``question``, ``yes`` and ``no`` are those of the only
-    question; where several are asked they are empty, and ``asks`` has the words of each.
+    question; where several are asked they are empty, and ``asks`` has the words of each. ``what``, ``how_long``, ``never`` and
+    ``change`` are the four lines with the question; a notice that was published before there were such lines has none.
     """
 
     policy: str
@@ -87,6 +90,15 @@ class Text(msgspec.Struct, frozen=True, kw_only=True):
     age: str = ""
     terms_url: str = ""
     removes: str = ""
+    what: str = ""
+    how_long: str = ""
+    never: str = ""
+    change: str = ""
+
+    @property
+    def gist(self) -> tuple[tuple[str, str], ...]:
+        """The four lines by their names, in their order; none where the notice has none."""
+        return tuple((key, line) for key in GIST if (line := getattr(self, key)))
 
     @property
     def html(self) -> str:
@@ -146,7 +158,7 @@ def fill(source: str, policy: Policy, looks_for: Collection[str] = ()) -> str:
     ``looks_for`` are the kinds of names that what is installed looks for.
     """
     words = catalogue(_front(source).get("language", ENGLISH))
-    source = _with_questions(source, policy, words)
+    source = _with_gist(_with_questions(source, policy, words), policy, words)
     known = _values(policy, words) | {
         "removes": removes(words, looks_for),
         "removes_kinds": " ".join(sorted(looks_for)),
@@ -174,6 +186,17 @@ def _with_questions(source: str, policy: Policy, words: Catalogue) -> str:
         said = words.asked(asked)
         lines += [f"{key}.{asked.question}: {json.dumps(said[key], ensure_ascii=False)}" for key in WORDS]
     return "\n".join(["---", _parts(source)[0], *lines, "---", text])
+
+
+def _with_gist(source: str, policy: Policy, words: Catalogue) -> str:
+    """The source with the catalogue's words for each of the four lines that it has none for."""
+    front, text = _front(source), _parts(source)[1]
+    lines = [
+        f"{key}: {json.dumps(words.gist(key, policy), ensure_ascii=False)}"
+        for key in GIST
+        if key not in front and policy.asks
+    ]
+    return "\n".join(["---", _parts(source)[0], *lines, "---", text]) if lines else source
 
 
 def _without_empty_sections(kept: Sequence[str]) -> Iterator[str]:
@@ -219,7 +242,8 @@ def overpromised(text: Text, looks_for: Collection[str]) -> str:
     kinds = frozenset(text.removes.split())
     if beyond := kinds - set(looks_for):
         return f"removes: {', '.join(sorted(beyond))}"
-    told, words = " ".join(markdown.plain(text.body).split()), catalogue(text.language)
+    told = " ".join(markdown.plain(" ".join([text.body, *(line for _, line in text.gist)])).split())
+    words = catalogue(text.language)
     for size in range(len(kinds) + 1):
         for some in combinations(sorted(kinds), size):
             told = told.replace(removes(words, some), " ")
@@ -244,6 +268,8 @@ def read(document: str) -> Text:
     if not _LANGUAGE.fullmatch(text.language):
         raise InputError(f"`{text.language}` is not a language", "write a tag like `en` or `pt-BR`", key="language")
     for key in ("title", "terms", "body"):
+        _must_say(key, getattr(text, key))
+    for key in GIST if text.gist else ():
         _must_say(key, getattr(text, key))
     for one in text.all_words:
         for key in WORDS:
@@ -333,6 +359,7 @@ def _checked(document: str, policy: Policy, looks_for: Collection[str]) -> tuple
         raise InputError("asks what the policy does not need", "leave it out", key="age")
     _check_questions(text, policy)
     said = [part for one in text.all_words for part in (one.question, one.yes, one.no)]
+    said += [markdown.plain(line) for _, line in text.gist]
     found = pressing_words.faults(text.title, *said, text.later, markdown.plain(text.body))
     if found:
         raise RefusedError(

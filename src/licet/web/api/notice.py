@@ -65,8 +65,9 @@ def _text(published: PublishedNotice) -> schema.NoticeText:
     text = published.text
     return schema.NoticeText(
         id=published.notice_id.hex, language=published.language, variant=published.variant,
-        sha256=published.sha256.hex(), title=text.title, terms=text.terms, question=text.question, yes=text.yes,
-        no=text.no, later=text.later, age=text.age, body=text.body, html=text.html,
+        sha256=published.sha256.hex(), title=text.title, terms=text.terms, what=text.what, how_long=text.how_long,
+        never=text.never, change=text.change, question=text.question, yes=text.yes, no=text.no, later=text.later,
+        age=text.age, body=text.body, html=text.html,
     )  # fmt: skip
 
 

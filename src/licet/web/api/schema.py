@@ -240,7 +240,11 @@ class GateAnswer(_Out, frozen=True, kw_only=True):
 
 
 class NoticeText(_Out, frozen=True, kw_only=True):
-    """A published notice. ``later`` is empty if it cannot be put off, ``age`` if no age is asked."""
+    """A published notice. ``later`` is empty if it cannot be put off, ``age`` if no age is asked.
+
+    ``what``, ``how_long``, ``never`` and ``change`` are the four lines to show with the question, as Markdown of one line; empty
+    in a notice that has none.
+    """
 
     id: str
     language: str
@@ -248,6 +252,10 @@ class NoticeText(_Out, frozen=True, kw_only=True):
     sha256: str
     title: str
     terms: str
+    what: str
+    how_long: str
+    never: str
+    change: str
     question: str
     yes: str
     no: str

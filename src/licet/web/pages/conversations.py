@@ -101,7 +101,7 @@ def chat(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     values = {
         "chat": made, "reads": reads, "saved": saved, "panel": panel, "undo": undo,
         "parts": [_part(words, one) for one in said.parts], "start": start, "next": said.next,
-        "unread": _unread(said),
+        "unread": _unread(said), "says_whole": start > 0 or not _is_one(said) or any(len(one.runs) > 1 for one in made.badges),
     }  # fmt: skip
     return shell.page("chat.html", who, at, title=made.title, place="chats", values=values)
 
@@ -292,6 +292,11 @@ def _turn(words: Catalogue, one: TurnSaid) -> TurnLine:
         number=one.turn.number, who=words.say(f"chat.turn.{who}"), when=words.moment(one.at), role=role.value,
         text=said.text[:TEXT_CHARACTERS_MAX] if said is not None else "", more=tuple(more),
     )  # fmt: skip
+
+
+def _is_one(said: SaidPage) -> bool:
+    """Whether all of the conversation is one part that stands on the page with its answer."""
+    return len(said.parts) == 1 and said.next is None and not _unread(said)
 
 
 def _unread(said: SaidPage) -> bool:

@@ -16,8 +16,9 @@ from typing import Any
 from litestar import Response, get, post
 from markupsafe import Markup
 
-from licet.consent import answer_forms, markdown, prompt, showings
+from licet.consent import answer_forms, differences, markdown, prompt, showings
 from licet.consent.answer_forms import AnswerForm, FormFault, FormPage, FormResult
+from licet.consent.catalogue import Catalogue
 from licet.consent.notice import PublishedNotice, Variant
 from licet.consent.prompt import Prompt, Reason, Uncovered
 from licet.consent.showings import ShowingRecord, ShownOn
@@ -78,8 +79,8 @@ async def _answer(request: AnyRequest, data: PageForm) -> Response[Any]:
         faults = _faults(who, result)
         return await site_of(request).calling(lambda: _page(here, who, result.asked, data, faults))
     if data.act == "later":
-        return shell.then(who, "/notice", said="later")
-    return shell.then(who, "/notice", said=str(result.newest_choice) if data.said else "terms")
+        return shell.then(who, "/notice", place="said", said="later")
+    return shell.then(who, "/notice", place="said", said=str(result.newest_choice) if data.said else "terms")
 
 
 async def told(request: AnyRequest, who: PageReader, sent: PageForm, page: FormPage) -> FormResult | None:
@@ -106,7 +107,7 @@ def ask_again(here: Installation, who: PageReader, sent: PageForm, result: FormR
     asked, showing = _asked(here, who, told=True), shell.showing_of(sent.showing)
     page = "/notice" if asked.show or asked.terms_waiting else "/settings"
     stale = ",".join(result.stale if result is not None else ())
-    return shell.then(who, page, again=showing.hex if showing is not None else "none", of=stale)
+    return shell.then(who, page, place="said", again=showing.hex if showing is not None else "none", of=stale)
 
 
 def noted(
@@ -162,12 +163,10 @@ def _asked(here: Installation, who: PageReader, *, told: bool = False) -> Prompt
 
 
 def _faults(who: PageReader, result: FormResult) -> Faults:
-    """What is wrong with a form, where and in words."""
+    """What is wrong with a form, where and in words, in the order of the page."""
     say, policy = who.words.say, result.asked.in_force
     words = result.asked.notice.text.words(policy.asks) if result.asked.notice is not None else ()
     lines = []
-    if FormFault.terms in result.faults:
-        lines.append(("terms", "terms", say("notice.error.terms")))
     for one in words if FormFault.choice in result.faults else ():
         if one.name in result.missing and len(words) == 1:
             lines.append(("allow", "allow-yes", say("notice.error.choice")))
@@ -175,6 +174,8 @@ def _faults(who: PageReader, result: FormResult) -> Faults:
             told = say("notice.error.choice.of", question=one.question)
             lines.append((f"{shell.ALLOW}{one.name}", f"{shell.ALLOW}{one.name}-yes", told))
     lines += age_faults(who, result)
+    if FormFault.terms in result.faults:
+        lines.append(("terms", "terms", say("notice.error.terms")))
     if FormFault.later in result.faults:
         lines.append(("later", "terms-set", say("notice.error.later")))
     return Faults(tuple(lines))
@@ -195,7 +196,8 @@ def age_faults(who: PageReader, result: FormResult) -> list[tuple[str, str, str]
 
 
 def _text(found: PublishedNotice) -> dict[str, Any]:
-    return {"text": found.text, "body": Markup(found.text.html)}  # noqa: S704 markdown escapes all but its own tags
+    four = [(name, Markup(markdown.inline(line))) for name, line in found.text.gist]  # noqa: S704 as below
+    return {"text": found.text, "four": four, "body": Markup(found.text.html)}  # noqa: S704 markdown escapes all but its own tags
 
 
 def _page(
@@ -212,7 +214,9 @@ def _page(
         made = {
             **_text(found), "accepted": _accepted(who, asked), "asks_age": asked.asks_age, "terms_only": terms_only,
             "asks": questions.asked_on(words, asked, found, waiting, page="notice", below=below),
-            "known_age": "", "one_question": len(asked.in_force.asks) == 1,
+            "known_age": "", "one_question": len(asked.in_force.asks) == 1, "save": _save(who, asked, len(waiting)),
+            "later": found.text.later if asked.may_put_off and not terms_only else "",
+            "until": _until(who, asked) if asked.may_put_off else "",
         }  # fmt: skip
         blank = shell.markup("question.html", words, **made, errors_of={}, kept=PageForm())
         showing = showings.record(
@@ -222,18 +226,21 @@ def _page(
     if faults:
         made["known_age"] = lowered(sent, faults)
     question = shell.markup("question.html", words, **made, errors_of=faults.of, kept=sent) if faults else blank
-    signing_up, several = asked.variant is Variant.signup, len(waiting) > 1
     values = {
         "question": question, "showing": showing, "action": f"/{place.value}", "saved": saved,
-        "jump": words.say("notice.jump.several" if several and not terms_only else "notice.jump"),
-        "save": words.say("notice.signup.save" if signing_up else "notice.save.several" if several else "notice.save"),
-        "later": found.text.later if asked.may_put_off and not terms_only else "",
-        "waiting": _waiting(who, asked), "until": _until(who, asked) if asked.may_put_off else "",
+        "waiting": _waiting(who, asked),
     }  # fmt: skip
     return shell.page(
-        "notice.html", who, here.clock(), title=found.text.title, nav=not signing_up, errors=faults,
+        "notice.html", who, here.clock(), title=found.text.title, nav=asked.variant is not Variant.signup, errors=faults,
         status=422 if faults else 200, values=values, outcome="asked",
     )  # fmt: skip
+
+
+def _save(who: PageReader, asked: Prompt, questions: int) -> str:
+    signing_up = asked.variant is Variant.signup
+    return who.words.say(
+        "notice.signup.save" if signing_up else "notice.save.several" if questions > 1 else "notice.save"
+    )
 
 
 def lowered(sent: PageForm, faults: Faults) -> str:
@@ -271,7 +278,7 @@ def _put_off(here: Installation, who: PageReader, asked: Prompt, *, sent: bool) 
     ]
     return shell.plain(
         who, here.clock(), title=words.say("notice.put_off.title"), lines=lines,
-        links=[("/settings", words.say("site.settings"))], outcome="put_off" if sent else "nothing",
+        links=[("/settings", words.say("site.settings"))], outcome="put_off" if sent else "nothing", icon="clock",
     )  # fmt: skip
 
 
@@ -288,6 +295,7 @@ def _done(
     return shell.plain(
         who, here.clock(), title=words.say(goes_on), lines=list(dict.fromkeys(lines)),
         links=[("/settings", words.say("site.settings")), ("/chats", words.say("site.chats"))], outcome="answered",
+        icon="check",
     )  # fmt: skip
 
 
@@ -313,20 +321,27 @@ def uncovered_text(who: PageReader, asked: Prompt) -> str:
 
 def _nothing(here: Installation, who: PageReader, asked: Prompt, *, has_put_off: bool = False) -> Response[str]:
     """Why nothing is asked."""
-    words = who.words
+    words, icon = who.words, "info"
     match asked.because:
         case Reason.put_off:
             return _put_off(here, who, asked, sent=has_put_off)
         case Reason.closed | Reason.not_asked:
-            line = uncovered_text(who, asked)
+            lines, icon = [uncovered_text(who, asked)], "no"
         case Reason.gpc:
-            line = words.say("notice.nothing.gpc.granted" if asked.allows_any else "notice.nothing.gpc")
+            lines = [words.say("notice.nothing.gpc.granted" if asked.allows_any else "notice.nothing.gpc")]
         case _:
-            line = words.say("notice.nothing.answered")
+            lines = [*_holding(here, asked, words), words.say("notice.nothing.answered")]
     return shell.plain(
-        who, here.clock(), title=words.say("notice.nothing.title"), lines=[line],
-        links=[("/settings", words.say("site.settings"))], outcome="nothing",
+        who, here.clock(), title=words.say("notice.nothing.title"), lines=lines,
+        links=[("/settings", words.say("site.settings"))], outcome="nothing", icon=icon,
     )  # fmt: skip
+
+
+def _holding(here: Installation, asked: Prompt, words: Catalogue) -> list[str]:
+    """What was answered, as it holds now."""
+    with transaction(here.pool) as tx:
+        whole = differences.seen(tx, here.keyring, policies(here), asked.account, here.clock())
+    return [one.text for one in questions.now_lines(words, whole)]
 
 
 ROUTES = (notice, signup, answer_notice, answer_signup)

@@ -19,7 +19,7 @@ from licet.consent.notice import PublishedNotice
 from licet.consent.prompt import Prompt
 from licet.masked import Masked
 from licet.policy.file import Question
-from licet.policy.state import WHOLE_ACCOUNT, ScopeKind
+from licet.policy.state import WHOLE_ACCOUNT, GrantStanding, ScopeKind
 from licet.store.connect import Transaction
 from licet.vault.installation import Installation, policies
 from licet.web.pages import shared as shell
@@ -126,3 +126,58 @@ def scope_lines(
             yield said(words, grant.act)
     if not own:
         yield words.say("scope.as_settings")
+
+
+class NowLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """What holds for a question, or for all of them where nothing is asked. ``name`` is empty where it is the only one, and
+    ``question`` where none is; ``pill`` is the same in a word.
+    """
+
+    question: str
+    name: str
+    use: str
+    pill: str
+    text: str
+    said: str
+    below: str
+
+
+def now_lines(words: Catalogue, whole: Differences) -> list[NowLine]:
+    """What holds now, question by question."""
+    several = len(whole.questions) > 1
+    return [
+        NowLine(
+            question=one.question, name=words.question(one.question) if several else "", use=_use(one),
+            pill=words.say(f"use.{_use(one)}"), text=_now_text(words, one, several),
+            said=said(words, one.act, how="said.answer"), below=_but_for(words, one),
+        )
+        for one in whole.questions
+    ]  # fmt: skip
+
+
+def _use(one: QuestionDiffers) -> str:
+    if one.allows:
+        return "whole"
+    return "part" if one.below else "none" if one.standing in REFUSED else "ask"
+
+
+REFUSED = frozenset({GrantStanding.declined, GrantStanding.withdrawn})
+
+
+def _now_text(words: Catalogue, one: QuestionDiffers, several: bool) -> str:
+    day = words.day(one.act.at) if one.act is not None else ""
+    purposes = shell.allowed(words, one.covers)
+    if not one.allows:
+        key = f"settings.now.{one.standing.value}{'.of' if several else ''}"
+        return words.say(key, day=day, purposes=shell.refused(words, one.covers))
+    allowed = words.say("settings.now.granted" if one.answered else "settings.now.granted.stale", purposes=purposes)
+    since = words.say("settings.now.granted.since", day=words.day(one.since)) if one.since is not None else ""
+    return f"{allowed} {since}".strip()
+
+
+def _but_for(words: Catalogue, one: QuestionDiffers) -> str:
+    """What is allowed by itself, whatever the account says."""
+    if not one.below:
+        return ""
+    named = words.listed([called(words, grant.kind, grant.title) for grant in one.below])
+    return words.say("settings.now.below" if one.allows else "settings.now.but_for", what=named)

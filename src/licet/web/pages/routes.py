@@ -6,6 +6,7 @@
     /chats /chats/ID         every conversation and whether it may be used; keep out, let in, delete
     /projects/ID             a project and its chats; use it, keep it out, as in the settings
     /takeout.zip             everything
+    /design                  every part of these pages, as the design system has it
     /static/HASH/NAME        the stylesheet and the script of the components
 
 The reader is the person whom the guard admitted. A refusal is a page of text, and reveals nothing about what somebody
@@ -27,12 +28,23 @@ from licet.keys.fence import FencedError
 from licet.web.access import signin
 from licet.web.api import problems
 from licet.web.api.references import site_of
-from licet.web.pages import closing, conversations, feedback, notice, scopes, selection, settings, timeline
+from licet.web.pages import (
+    closing,
+    conversations,
+    design,
+    feedback,
+    notice,
+    scopes,
+    selection,
+    settings,
+    timeline,
+)
 from licet.web.pages import shared as shell
 from licet.web.pages.shared import AnyRequest
 
 STATIC_TYPES = {
     "licet.css": "text/css; charset=utf-8", "console.css": "text/css; charset=utf-8",
+    "design.css": "text/css; charset=utf-8",
     "licet.js": "text/javascript; charset=utf-8",
 }  # fmt: skip
 
@@ -123,6 +135,7 @@ ROUTES = (
             *closing.ROUTES,
             *scopes.ROUTES,
             *feedback.ROUTES,
+            *design.ROUTES,
             static,
             home,
         ],

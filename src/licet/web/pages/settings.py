@@ -37,11 +37,11 @@ from licet.train import recipients
 from licet.train.recipients import RecipientSeen
 from licet.vault.installation import Installation, policies
 from licet.web.api.references import site_of
-from licet.web.pages import questions
+from licet.web.pages import questions, undo
 from licet.web.pages import shared as shell
 from licet.web.pages.conversation_lines import learnt
 from licet.web.pages.notice import age_faults, ask_again, lowered, noted, told, uncovered_text
-from licet.web.pages.questions import QuestionAsked, scope_lines
+from licet.web.pages.questions import NowLine, QuestionAsked, now_lines, scope_lines
 from licet.web.pages.shared import NO_FAULTS, PERSONS, AnyRequest, Faults, Fields, PageForm, PageReader
 
 
@@ -65,7 +65,7 @@ async def change(request: AnyRequest, data: Fields) -> Response[Any]:
     if result.faults:
         faults = Faults(tuple(age_faults(who, result)) or (("allow", _place(sent), say("notice.error.choice")),))
         return await site.calling(lambda: _page(request, sent, faults))
-    return shell.then(who, "/settings", said=str(result.newest_choice))
+    return shell.then(who, "/settings", place="said", said=str(result.newest_choice))
 
 
 def _place(sent: PageForm) -> str:
@@ -138,7 +138,9 @@ def _page(request: AnyRequest, sent: PageForm | None = None, faults: Faults = NO
     saved, made = noted(here, who, asked, request)
     given, several = recipients.of_account(here, who.account), len(asked.in_force.asks) > 1
     values = {
-        "now": _now(who, asked, whole), "gpc": who.gpc, "asks": asks, "one_question": not several,
+        "now": _now(who, asked, whole), "gpc": who.gpc, "asks": {one.name: one for one in asks},
+        "one_question": not several, "undo": undo.offer(words, asked, made, on_record.choices, asks),
+        "if_no": _if_no(words, asked, on_record, given),
         "text": asked.notice.text if asked.notice is not None and asks else None,
         "holds": {one.question: _holds(one) for one in whole.questions}, "showing": showing, "saved": saved,
         "waiting": words.say("settings.waiting") if asked.gate is Gate.must_decide else "",
@@ -167,12 +169,42 @@ def _questions(
     asks = questions.asked_on(
         who.words, asked, asked.notice, asked.in_force.asks, page="settings", below=whole.questions
     )
-    asked_in = "\n".join(f"{one.question}\n{one.yes}\n{one.no}" for one in asks)
+    asked_in = "\n".join(f"{one.question}\n{one.yes}\n{one.yes_means}\n{one.no}\n{one.no_means}" for one in asks)
     showing = showings.record(
         tx, who.account, asked.notice, place=ShownOn.settings, surface=who.surface, gpc=who.gpc, at=here.clock(),
         after=asked.newest_choice, random=here.keyring.random, markup=hashlib.sha256(asked_in.encode()).digest(),
     )  # fmt: skip
     return asks, showing.hex
+
+
+def _now(who: PageReader, asked: Prompt, whole: Differences) -> list[NowLine]:
+    if asked.gate is Gate.closed or asked.gate is Gate.not_asked:
+        told, pill = uncovered_text(who, asked), who.words.say("use.none")
+        return [NowLine(question="", name="", use="none", pill=pill, text=told, said="", below="")]
+    return now_lines(who.words, whole)
+
+
+def _if_no(
+    words: Catalogue, asked: Prompt, on_record: ChoiceHistory, given: Sequence[RecipientSeen]
+) -> list[tuple[str, str]]:
+    """What a no would do now to what is stored, given out and learnt, with its icon; empty where nothing is allowed."""
+    if not asked.allows_any:
+        return []
+    several = ".several" if len(asked.in_force.asks) > 1 else ""
+    lines = [("chat", words.say(f"if_no.stored{several}", period=words.period(asked.in_force.keep.opted_out)))]
+    releases, models = len(on_record.holdings), len({one.model for one in on_record.consumed})
+    recipients = len({one.recipient for one in given})
+    if releases:
+        lines.append(("lock", words.count("if_no.releases", releases, minutes=LEASE_SECONDS_MAX // 60)))
+    if recipients:
+        lines.append(("shield", words.count("if_no.recipients", recipients)))
+    if any(one.plain for one in given):
+        lines.append(("undo", words.say("settings.means.releases.plain", days=RECALL_DAYS)))
+    if models:
+        lines.append(("info", words.count("if_no.models", models)))
+    if not (releases or recipients or models):
+        lines.append(("check", words.say("if_no.nothing_given")))
+    return lines
 
 
 def _holds(one: QuestionDiffers) -> str:
@@ -186,50 +218,6 @@ def _holds(one: QuestionDiffers) -> str:
             return ""
         case _:
             assert_never(one.standing)
-
-
-class NowLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """What holds for a question, or for all of them where nothing is asked. ``name`` is empty where it is the only one."""
-
-    name: str
-    use: str
-    text: str
-    said: str
-    below: str
-
-
-def _now(who: PageReader, asked: Prompt, whole: Differences) -> list[NowLine]:
-    if asked.gate is Gate.closed or asked.gate is Gate.not_asked:
-        return [NowLine(name="", use="none", text=uncovered_text(who, asked), said="", below="")]
-    several = len(whole.questions) > 1
-    return [
-        NowLine(
-            name=who.words.question(one.question) if several else "",
-            use="whole" if one.allows else "part" if one.below else "none",
-            text=_now_text(who.words, one, several), said=questions.said(who.words, one.act, how="said.answer"),
-            below=_but_for(who.words, one),
-        )
-        for one in whole.questions
-    ]  # fmt: skip
-
-
-def _now_text(words: Catalogue, one: QuestionDiffers, several: bool) -> str:
-    day = words.day(one.act.at) if one.act is not None else ""
-    purposes = shell.allowed(words, one.covers)
-    if not one.allows:
-        key = f"settings.now.{one.standing.value}{'.of' if several else ''}"
-        return words.say(key, day=day, purposes=shell.refused(words, one.covers))
-    allowed = words.say("settings.now.granted" if one.answered else "settings.now.granted.stale", purposes=purposes)
-    since = words.say("settings.now.granted.since", day=words.day(one.since)) if one.since is not None else ""
-    return f"{allowed} {since}".strip()
-
-
-def _but_for(words: Catalogue, one: QuestionDiffers) -> str:
-    """What is allowed by itself, whatever the account says."""
-    if not one.below:
-        return ""
-    named = words.listed([questions.called(words, grant.kind, grant.title) for grant in one.below])
-    return words.say("settings.now.below" if one.allows else "settings.now.but_for", what=named)
 
 
 class BelowLine(Masked, msgspec.Struct, frozen=True, kw_only=True):

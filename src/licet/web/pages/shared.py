@@ -204,10 +204,10 @@ def page(
 
 def plain(
     who: PageReader, at: datetime, *, title: str, lines: Sequence[str], links: Sequence[tuple[str, str]] = (),
-    nav: bool = True, outcome: str = "", status: int = 200,
+    nav: bool = True, outcome: str = "", status: int = 200, icon: str = "info",
 ) -> Response[str]:  # fmt: skip
-    """A page of a few sentences."""
-    values = {"lines": lines, "links": links}
+    """A page of a few sentences under an icon, to which the focus goes after a form."""
+    values = {"lines": lines, "links": links, "icon_name": icon}
     return page("plain.html", who, at, title=title, nav=nav, outcome=outcome, status=status, values=values)
 
 
@@ -219,6 +219,7 @@ def for_anybody(
     return templates().get_template("plain.html").render(
         words=words, say=words.say, title=title, place="", nav=False, outcome=outcome, static=static_path,
         fragment=fragment, csrf="", simulated=False, errors=[], errors_of={}, lines=lines, links=links,
+        icon_name="alert" if outcome == "refused" else "info",
     )  # fmt: skip
 
 
