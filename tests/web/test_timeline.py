@@ -38,7 +38,7 @@ from licet.vault.commands import (
 )
 from licet.vault.ids import host_hmac
 from licet.vault.staff_reads import ReaderRole, ReadNoted
-from licet.web.pages import closing, timeline
+from licet.web.pages import erasures, timeline
 
 from .served import World, api, world
 from .test_recipients_page import given
@@ -254,8 +254,8 @@ def test_everything_is_deleted_after_a_page_that_says_what_that_does(
     assert WORDS.say("end.means.recipients", names="lab-one", days=14) in asked
     assert WORDS.say("end.means.models", names="pelican") in asked
     monkeypatch.setattr(selected_conversations, "EVERYTHING_BATCH", 2)
-    monkeypatch.setattr(closing, "EVERYTHING_BATCH", 2)
-    monkeypatch.setattr(closing, "BATCHES_MAX", 2)
+    monkeypatch.setattr(erasures, "EVERYTHING_BATCH", 2)
+    monkeypatch.setattr(erasures, "BATCHES_MAX", 2)
     browser = lab.browser("ana")
     first = api.post("/everything/delete", headers=browser, data={"": ""}, follow_redirects=False)
     there = api.get(first.headers["location"].partition("#")[0], headers=browser).text

@@ -29,9 +29,9 @@ from licet.web.access import signin
 from licet.web.api import problems
 from licet.web.api.references import site_of
 from licet.web.pages import (
-    closing,
     conversations,
     design,
+    erasures,
     feedback,
     notice,
     scopes,
@@ -132,7 +132,7 @@ ROUTES = (
             *conversations.ROUTES,
             *selection.ROUTES,
             *timeline.ROUTES,
-            *closing.ROUTES,
+            *erasures.ROUTES,
             *scopes.ROUTES,
             *feedback.ROUTES,
             *design.ROUTES,

@@ -35,7 +35,7 @@ LINES_MAX = 50
 SOURCE_LINES_MAX = 1_000  # of each source that has no pages of its own
 
 
-class Topic(StrEnum):
+class TimelineTopic(StrEnum):
     """What of it is looked at."""
 
     everything = "all"
@@ -52,7 +52,7 @@ class TimelineEvent(Masked, msgspec.Struct, frozen=True, kw_only=True):
     """Something that happened. ``kind`` names its sentence, ``values`` fill it; ``key`` parts what happened at once."""
 
     at: datetime
-    topic: Topic
+    topic: TimelineTopic
     key: str
     kind: str
     values: dict[str, str] = msgspec.field(default_factory=dict)
@@ -73,11 +73,12 @@ class TimelineLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 _OF_JOURNAL = {
-    "account_opened": Topic.choices, "plan_set": Topic.choices, "ended_lapsed": Topic.choices, "shortened": Topic.chats,
-    "narrowed": Topic.chats, "widened": Topic.chats, "project_kept_out": Topic.chats, "project_let_in": Topic.chats,
-    "flagged": Topic.safety, "unflagged": Topic.safety, "feedback": Topic.feedback,
-    "feedback_taken_back": Topic.feedback, "deleted": Topic.erasure, "closed": Topic.erasure, "erased": Topic.erasure,
-}  # fmt: skip
+    **dict.fromkeys(("account_opened", "plan_set", "ended_lapsed"), TimelineTopic.choices),
+    **dict.fromkeys(("shortened", "narrowed", "widened", "project_kept_out", "project_let_in"), TimelineTopic.chats),
+    **dict.fromkeys(("flagged", "unflagged"), TimelineTopic.safety),
+    **dict.fromkeys(("feedback", "feedback_taken_back"), TimelineTopic.feedback),
+    **dict.fromkeys(("deleted", "closed", "erased"), TimelineTopic.erasure),
+}
 
 
 @get("/timeline", may=PERSONS, sync_to_thread=True, include_in_schema=False)
@@ -89,20 +90,22 @@ def timeline(request: AnyRequest) -> Response[Any]:
     with transaction(here.pool) as tx:
         found = list(_told(tx, here, who, start))
     found += [*_given(here, who), *_certified(here, who)]
-    fitting = [one for one in found if about in (Topic.everything, one.topic) and (start is None or one.order < start)]
+    fitting = [
+        one for one in found if about in (TimelineTopic.everything, one.topic) and (start is None or one.order < start)
+    ]
     fitting.sort(key=lambda one: one.order, reverse=True)
     page, more = fitting[:LINES_MAX], len(fitting) > LINES_MAX
     titles = _titles(here, who, page)
     values = {
-        "lines": [_line(words, one, titles) for one in page], "topics": tuple(Topic), "about": about,
+        "lines": [_line(words, one, titles) for one in page], "topics": tuple(TimelineTopic), "about": about,
         "older": _written(page[-1]) if more else "", "from": start is not None,
     }  # fmt: skip
     return shell.page("timeline.html", who, at, title=words.say("timeline.title"), place="chats", values=values)
 
 
-def _topic(query: Mapping[str, str]) -> Topic:
+def _topic(query: Mapping[str, str]) -> TimelineTopic:
     about = query.get("about", "")
-    return Topic(about) if about in set(Topic) else Topic.everything
+    return TimelineTopic(about) if about in set(TimelineTopic) else TimelineTopic.everything
 
 
 def _written(last: TimelineEvent) -> str:
@@ -143,13 +146,13 @@ def _told(
     for conversation, view in views.items():
         if view.turns.safety_until is not None:
             yield TimelineEvent(
-                at=flagged.get(conversation, view.conversation.begun_at), topic=Topic.safety, key=f"s{conversation.hex}",
+                at=flagged.get(conversation, view.conversation.begun_at), topic=TimelineTopic.safety, key=f"s{conversation.hex}",
                 kind="copy", conversation=conversation, values={"day": who.words.day(view.turns.safety_until)},
             )  # fmt: skip
     for read in staff_reads.newest(tx, SOURCE_LINES_MAX, account=who.account):
         values = {"role": who.words.say(f"role.{read.role}"), "reason": who.words.say(f"read.{read.reason}")}
         yield TimelineEvent(
-            at=read.at, topic=Topic.readings, key=f"r{read.read_id.hex}", kind="read", conversation=read.conversation,
+            at=read.at, topic=TimelineTopic.readings, key=f"r{read.read_id.hex}", kind="read", conversation=read.conversation,
             values={**values, "messages": who.words.count("chats.messages", read.turns)},
         )  # fmt: skip
     on_record = history.recorded(tx, here.keyring, who.account)
@@ -165,21 +168,22 @@ def _consented(who: PageReader, on_record: ChoiceHistory) -> Iterator[TimelineEv
         values = {"answer": answer, "effect": words.say(f"effect.{made.effect}")}
         question = words.question(made.question) if made.question is not None else words.say("question.training")
         yield TimelineEvent(
-            at=made.at, topic=Topic.choices, key=f"c{made.seq:019}{made.question or ''}", kind="choice",
+            at=made.at, topic=TimelineTopic.choices, key=f"c{made.seq:019}{made.question or ''}", kind="choice",
             values={**values, "question": question}, conversation=made.conversation,
             href=f"/settings/receipts/{who.account.hex}-{made.seq}",
         )  # fmt: skip
     for number, seen in enumerate(on_record.shown):
         kind = "shown_settings" if seen.place is ShownOn.settings else "shown"
         yield TimelineEvent(
-            at=seen.shown_at, topic=Topic.choices, key=f"n{seen.shown_id.hex}", kind=kind, values={"language": seen.language}
+            at=seen.shown_at, topic=TimelineTopic.choices, key=f"n{seen.shown_id.hex}", kind=kind,
+            values={"language": seen.language},
         )  # fmt: skip
         if seen.put_off_at is not None:
-            yield TimelineEvent(at=seen.put_off_at, topic=Topic.choices, key=f"p{number:06}", kind="put_off")
+            yield TimelineEvent(at=seen.put_off_at, topic=TimelineTopic.choices, key=f"p{number:06}", kind="put_off")
     for at, version in on_record.terms:
-        yield TimelineEvent(at=at, topic=Topic.choices, key="t", kind="terms", values={"version": version})
+        yield TimelineEvent(at=at, topic=TimelineTopic.choices, key="t", kind="terms", values={"version": version})
     for at, gpc in on_record.signals:
-        yield TimelineEvent(at=at, topic=Topic.choices, key="g", kind="signal_on" if gpc else "signal_off")
+        yield TimelineEvent(at=at, topic=TimelineTopic.choices, key="g", kind="signal_on" if gpc else "signal_off")
 
 
 def _trained(words: Catalogue, on_record: ChoiceHistory) -> Iterator[TimelineEvent]:
@@ -189,7 +193,9 @@ def _trained(words: Catalogue, on_record: ChoiceHistory) -> Iterator[TimelineEve
             "name": one.name, "rows": words.count("rows", one.rows), "purpose": words.purpose(one.purpose),
             "conversations": words.count("conversations", one.conversations),
         }  # fmt: skip
-        yield TimelineEvent(at=one.sealed_at, topic=Topic.training, key=f"h{one.name}", kind="release", values=values)
+        yield TimelineEvent(
+            at=one.sealed_at, topic=TimelineTopic.training, key=f"h{one.name}", kind="release", values=values
+        )
     models: dict[tuple[str, str, datetime, datetime | None], int] = {}
     for use in on_record.consumed:
         which = (use.model, use.release, use.finished_at, use.retired_at)
@@ -197,9 +203,11 @@ def _trained(words: Catalogue, on_record: ChoiceHistory) -> Iterator[TimelineEve
     for (model, release, finished_at, retired_at), count in models.items():
         values = {"model": model, "release": release, "rows": words.count("rows", count)}
         key = f"m{model}/{release}"
-        yield TimelineEvent(at=finished_at, topic=Topic.training, key=key, kind="model", values=values)
+        yield TimelineEvent(at=finished_at, topic=TimelineTopic.training, key=key, kind="model", values=values)
         if retired_at is not None:
-            yield TimelineEvent(at=retired_at, topic=Topic.training, key=f"x{key}", kind="retired", values=values)
+            yield TimelineEvent(
+                at=retired_at, topic=TimelineTopic.training, key=f"x{key}", kind="retired", values=values
+            )
 
 
 def _given(here: Installation, who: PageReader) -> Iterator[TimelineEvent]:
@@ -215,10 +223,12 @@ def _given(here: Installation, who: PageReader) -> Iterator[TimelineEvent]:
             "state": state,
         }
         kind = "given_plain" if one.plain else "given_sealed"
-        yield TimelineEvent(at=one.given_at, topic=Topic.training, key=f"w{number:06}", kind=kind, values=values)
+        yield TimelineEvent(
+            at=one.given_at, topic=TimelineTopic.training, key=f"w{number:06}", kind=kind, values=values
+        )
         if one.acknowledged_at is not None:
             yield TimelineEvent(
-                at=one.acknowledged_at, topic=Topic.training, key=f"a{number:06}", kind="answered", values=values
+                at=one.acknowledged_at, topic=TimelineTopic.training, key=f"a{number:06}", kind="answered", values=values
             )  # fmt: skip
 
 
@@ -228,7 +238,7 @@ def _certified(here: Installation, who: PageReader) -> Iterator[TimelineEvent]:
         if one.verified_at is not None:
             kind = "certified" if one.conversation is not None else "certified_account"
             yield TimelineEvent(
-                at=one.verified_at, topic=Topic.erasure, key=f"e{one.erasure}", kind=kind, href=f"/erasures/{one.erasure}"
+                at=one.verified_at, topic=TimelineTopic.erasure, key=f"e{one.erasure}", kind=kind, href=f"/erasures/{one.erasure}"
             )  # fmt: skip
 
 
